@@ -1,0 +1,279 @@
+//! The one error type. Owns the kinds of failure that the project knows and the chain of messages that an error
+//! carries across processes. Must not know who raises it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What went wrong with a flow, a checkpoint or a store.
+///
+/// It is cheap to clone, goes through serde, and keeps the messages of the whole chain of causes, so that an error
+/// that was recorded by one process reads the same in another. It keeps messages only: the value that an error was
+/// made of is gone, so downcasting one that was rebuilt finds `kitaru::Error`, not the original type.
+///
+/// [`Display`](fmt::Display) gives the first message; `{:#}` gives the whole chain; [`source`](StdError::source)
+/// walks it.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_core::Error;
+///
+/// let error = Error::msg("no paper").context("printing the report");
+/// assert_eq!(error.to_string(), "printing the report");
+/// assert_eq!(format!("{error:#}"), "printing the report: no paper");
+/// assert!(!error.is_timeout());
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Repr>);
+
+struct Repr {
+    kind: Kind,
+    cause: Cause,
+}
+
+/// One message of the chain, and what caused it.
+struct Cause {
+    message: String,
+    source: Option<Box<Cause>>,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal;)*) => {
+        /// What kind of failure an [`Error`] is. Recorded by name, so that a store outlives a reordering.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind { $($(#[$doc])* $kind,)* }
+
+        impl Kind {
+            fn name(self) -> &'static str {
+                match self { $(Kind::$kind => $name,)* }
+            }
+
+            /// A name that this version does not know, of a newer one, is a plain failure.
+            fn from_name(name: &str) -> Self {
+                match name { $($name => Kind::$kind,)* _ => Kind::Failed }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A body or a flow returned this error.
+    Failed = "failed";
+    /// A body or a flow panicked.
+    Panicked = "panicked";
+    /// A body took longer than its timeout.
+    TimedOut = "timed_out";
+    /// An `at_most_once` body may have run: its process died before the outcome was recorded.
+    Interrupted = "interrupted";
+    /// The execution was cancelled.
+    Cancelled = "cancelled";
+    /// The id is taken by an execution with another input, or by one that is running.
+    Conflict = "conflict";
+    /// The code asked for something else than what was recorded.
+    Diverged = "diverged";
+    /// The execution cannot go on until a person decides.
+    Stuck = "stuck";
+    /// The API was used in a way that cannot work; the message names the way out.
+    Misuse = "misuse";
+    /// A value, an id or a queue is over its bound.
+    TooLarge = "too_large";
+    /// A value cannot be encoded, or what was encoded cannot be read back.
+    Unreadable = "unreadable";
+    /// The store is held by another process.
+    Locked = "locked";
+    /// The store's disk is full.
+    StorageFull = "storage_full";
+    /// The store cannot be used: damaged, of a newer format, not a store, or its disk fails.
+    Store = "store";
+    /// The store or the runtime was closed.
+    Closed = "closed";
+}
+
+impl Error {
+    /// An error of the caller's own, with a message and no cause.
+    pub fn msg(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// An error with the messages of `error` and of all its sources.
+    ///
+    /// Where `error` or one of its sources is a [`kitaru::Error`](Error) itself, its kind is kept, so that a timeout
+    /// that went through an error type of the caller's is still a timeout.
+    pub fn from_std(error: &(dyn StdError + 'static)) -> Self {
+        let mut kind = Kind::Failed;
+        let mut messages = Vec::new();
+        let mut next = Some(error);
+        while let Some(current) = next {
+            if let Some(known) = current.downcast_ref::<Error>() {
+                kind = known.0.kind;
+            }
+            let message = current.to_string();
+            // A transparent wrapper repeats the message of what it wraps.
+            if messages.last() != Some(&message) {
+                messages.push(message);
+            }
+            next = current.source();
+        }
+        Self::from_chain(kind, messages)
+    }
+
+    /// The same error under a further message, as its new first one.
+    #[must_use]
+    pub fn context(self, message: impl fmt::Display) -> Self {
+        let mut messages = vec![message.to_string()];
+        messages.extend(self.messages().map(str::to_owned));
+        Self::from_chain(self.0.kind, messages)
+    }
+
+    /// The messages of the chain, the outermost first. There is always one.
+    pub fn messages(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(&self.0.cause), |cause| cause.source.as_deref()).map(|cause| &*cause.message)
+    }
+
+    pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
+        Self::from_chain(kind, vec![message.to_string()])
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    fn from_chain(kind: Kind, messages: Vec<String>) -> Self {
+        let cause = messages
+            .into_iter()
+            .rev()
+            .fold(None, |source, message| Some(Cause { message, source: source.map(Box::new) }))
+            .unwrap_or_else(|| Cause { message: "unknown error".to_owned(), source: None });
+        Error(Arc::new(Repr { kind, cause }))
+    }
+}
+
+macro_rules! questions {
+    ($($(#[$doc:meta])* $name:ident => $($kind:ident)|+;)*) => {
+        impl Error {
+            $($(#[$doc])* pub fn $name(&self) -> bool { matches!(self.0.kind, $(Kind::$kind)|+) })*
+        }
+    };
+}
+
+questions! {
+    /// Whether a checkpoint's body or a flow panicked.
+    is_panic => Panicked;
+    /// Whether a body took longer than its timeout.
+    is_timeout => TimedOut;
+    /// Whether an `at_most_once` body may or may not have run, because its process died in it.
+    is_interrupted => Interrupted;
+    /// Whether the execution was cancelled.
+    is_cancelled => Cancelled;
+    /// Whether the id belongs to an execution with another input, or to one that is running.
+    is_conflict => Conflict;
+    /// Whether the code asked for something else than what was recorded.
+    is_divergence => Diverged;
+    /// Whether the execution cannot go on until a person decides.
+    is_stuck => Stuck;
+    /// Whether the API was used in a way that cannot work. The message names the way out.
+    is_misuse => Misuse;
+    /// Whether a value, an id or a queue is over its bound.
+    is_too_large => TooLarge;
+    /// Whether a value cannot be encoded, or what was recorded cannot be read back.
+    is_unreadable => Unreadable;
+    /// Whether the store is held by another process.
+    is_locked => Locked;
+    /// Whether the store's disk is full.
+    is_storage_full => StorageFull;
+    /// Whether the store failed, for whatever reason: full, locked, closed, damaged, not a store, of a newer format.
+    is_store => Store | StorageFull | Locked | Closed;
+    /// Whether the store or the runtime was closed.
+    is_closed => Closed;
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return f.write_str(&self.0.cause.message);
+        }
+        for (nth, message) in self.messages().enumerate() {
+            if nth > 0 {
+                f.write_str(": ")?;
+            }
+            f.write_str(message)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:#}")
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.cause.source.as_deref().map(|cause| cause as _)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|cause| cause as _)
+    }
+}
+
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let messages: Vec<&str> = self.messages().collect();
+        (self.0.kind.name(), messages).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Error {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (kind, messages) = <(String, Vec<String>)>::deserialize(deserializer)?;
+        Ok(Self::from_chain(Kind::from_name(&kind), messages))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_kind_and_its_chain_through_serde() {
+        let error = Error::new(Kind::TimedOut, "took 3s").context("fetching").context("reporting");
+        let json = serde_json::to_string(&error).unwrap();
+        let back: Error = serde_json::from_str(&json).unwrap();
+        assert!(back.is_timeout());
+        assert_eq!(format!("{back:#}"), "reporting: fetching: took 3s");
+        assert_eq!(back.source().and_then(StdError::source).unwrap().to_string(), "took 3s");
+    }
+
+    #[test]
+    fn a_kitaru_error_inside_a_foreign_one_keeps_its_kind() {
+        let foreign = anyhow::Error::new(Error::new(Kind::Interrupted, "may have run")).context("paying");
+        let error = Error::from_std(foreign.as_ref());
+        assert!(error.is_interrupted());
+        assert_eq!(format!("{error:#}"), "paying: may have run");
+    }
+
+    #[test]
+    fn a_kind_of_a_newer_version_still_reads() {
+        let back: Error = serde_json::from_str(r#"["from_the_future",["what"]]"#).unwrap();
+        assert_eq!(back.to_string(), "what");
+    }
+}

@@ -1,0 +1,5 @@
+//! The execution model of kitaru.
+
+pub mod error;
+
+pub use error::Error;
