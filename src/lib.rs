@@ -1,1 +1,57 @@
-//! kitaru.
+//! Write code that survives its process.
+//!
+//! Put [`#[flow]`](flow) and [`#[checkpoint]`](checkpoint) on ordinary async functions. What every checkpoint comes to is
+//! recorded in an embedded store; after a crash, a deploy or a kill the same call goes on where it stopped and pays for
+//! nothing twice.
+//!
+//! ```no_run
+//! use kitaru::{checkpoint, flow};
+//!
+//! #[checkpoint]
+//! async fn research(topic: &str) -> anyhow::Result<String> {
+//!     println!("researching");
+//!     Ok(format!("notes on {topic}"))
+//! }
+//!
+//! #[checkpoint]
+//! async fn draft(notes: String) -> anyhow::Result<String> {
+//!     println!("drafting");
+//!     anyhow::ensure!(std::env::var_os("BREAK").is_none(), "no paper");
+//!     Ok(notes.to_uppercase())
+//! }
+//!
+//! #[flow]
+//! async fn write_report(topic: String) -> anyhow::Result<String> {
+//!     let notes = research(&topic).await?;
+//!     draft(notes).await
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> anyhow::Result<()> {
+//!     println!("{}", write_report("tides".to_string()).await?);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Run with `BREAK=1` it fails in `draft`. Run again without, it drafts and does not research a second time. Run a third
+//! time, it only prints the report.
+//!
+//! # What to know
+//!
+//! - A flow's own code is replayed: keep time, randomness and I/O in checkpoints, or use [`now`], [`random`] and
+//!   [`uuid`], and [`spawn`] and [`race`] instead of `tokio::spawn` and an unbiased `tokio::select!`.
+//! - A checkpoint's body runs at least once. Give [`idempotency_key`] to services that know one, or declare it
+//!   `#[checkpoint(at_most_once)]`.
+//! - The store opens by itself in `.kitaru/` below the current folder; [`Kitaru::builder`] opens another one.
+//! - [`agent`] makes every turn, or every model request and tool call, of an LLM agent a checkpoint.
+
+#[cfg(feature = "agent")]
+pub use kitaru_agent as agent;
+#[doc(hidden)]
+pub use kitaru_core::__private;
+pub use kitaru_core::{
+    Backoff, BranchHandle, Builder, Call, Clock, Cursor, Error, Execution, ExecutionQuery, Executions, FlowCall, Handle,
+    Kitaru, MAX_ID_BYTES, MAX_NAME_BYTES, Page, Race, Racers, Record, RecordStatus, Reuse, Status, Summary, dynamic,
+    idempotency_key, now, race, random, spawn, store, testkit, uuid,
+};
+pub use kitaru_macros::{checkpoint, flow};

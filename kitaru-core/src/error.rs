@@ -128,6 +128,13 @@ impl Error {
         Self::from_chain(self.0.kind, messages)
     }
 
+    /// The same error with a further cause behind its last one.
+    pub(crate) fn because(self, cause: impl fmt::Display) -> Self {
+        let mut messages: Vec<String> = self.messages().map(str::to_owned).collect();
+        messages.push(cause.to_string());
+        Self::from_chain(self.0.kind, messages)
+    }
+
     /// The messages of the chain, the outermost first. There is always one.
     pub fn messages(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(Some(&self.0.cause), |cause| cause.source.as_deref()).map(|cause| &*cause.message)
@@ -135,10 +142,6 @@ impl Error {
 
     pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
         Self::from_chain(kind, vec![message.to_string()])
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        self.0.kind
     }
 
     fn from_chain(kind: Kind, messages: Vec<String>) -> Self {

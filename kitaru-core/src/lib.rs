@@ -1,5 +1,64 @@
-//! The execution model of kitaru.
+//! The execution model of kitaru: what a flow and a checkpoint are, and how they survive their process.
+//!
+//! This is the crate behind the face `kitaru`, which users depend on. Its floors, each of which knows only those
+//! above it in this list, are in `ARCHITECTURE.md`.
 
-pub mod error;
+mod error;
+mod id;
+mod clock;
+mod value;
+mod journal;
+mod machine;
+pub mod store;
+mod runtime;
+mod ambient;
+mod context;
+mod log;
+mod branch;
+mod chance;
+mod race;
+mod call;
+mod flow;
+mod driver;
+mod client;
+pub mod dynamic;
+pub mod testkit;
+#[doc(hidden)]
+pub mod doc_support;
 
+pub use branch::{BranchHandle, spawn};
+pub use call::{Call, idempotency_key};
+pub use chance::{now, random, uuid};
+pub use client::{
+    Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, Page, Record, RecordStatus, Summary,
+};
+pub use clock::Clock;
 pub use error::Error;
+pub use id::{MAX_ID_BYTES, MAX_NAME_BYTES};
+pub use journal::{Reuse, Status};
+pub use machine::Backoff;
+pub use race::{Race, Racers, race};
+
+/// What the macros expand onto. Not part of the public interface: it may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+
+    pub use crate::call::bounds::{retryable, sendable_argument, sendable_outcome};
+    pub use crate::call::{Checkpoint, CheckpointMeta, Outcome, blocking, call, probe, refused};
+    pub use crate::client::{flow_call, refused_flow};
+    pub use crate::flow::{Begun, FlowInput, FlowMeta, Input, Registered, begin};
+    pub use crate::value::ArgSink;
+
+    use crate::call::bounds::{Argument, FlowArgument};
+
+    /// Shows an argument of a checkpoint.
+    pub fn describe<T: Argument + ?Sized>(sink: &mut ArgSink<'_>, name: &'static str, value: &T) {
+        sink.arg(name, value);
+    }
+
+    /// Shows an argument of a flow.
+    pub fn describe_input<T: FlowArgument>(sink: &mut ArgSink<'_>, name: &'static str, value: &T) {
+        sink.arg(name, value);
+    }
+}

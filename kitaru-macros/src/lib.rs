@@ -1,1 +1,189 @@
-//! The `#[flow]` and `#[checkpoint]` attributes.
+//! The `#[flow]` and `#[checkpoint]` attributes of kitaru.
+//!
+//! Use them from the `kitaru` crate, which re-exports them. This module is the only one that knows the compiler's
+//! own tokens; the work goes `parse` → `model` → `validate` → `expand`.
+
+mod attributes;
+mod errors;
+mod expand;
+mod fingerprint;
+mod model;
+mod parse;
+mod signature;
+mod suggest;
+mod validate;
+
+use proc_macro::TokenStream;
+use syn::parse::{ParseStream, Parser as _};
+
+use crate::errors::Errors;
+use crate::model::{Attr, Function};
+
+/// Makes an `async fn` a checkpoint: work inside a flow that is done once, and whose outcome is recorded.
+///
+/// Calling the function gives a `kitaru::Call`, a future that runs the body, or answers from the record of an earlier
+/// attempt. The function keeps its visibility, attributes and documentation, and takes no further parameter.
+///
+/// ```
+/// use kitaru::checkpoint;
+///
+/// #[checkpoint]
+/// async fn research(topic: &str) -> anyhow::Result<String> {
+///     Ok(format!("notes on {topic}"))
+/// }
+///
+/// #[checkpoint(retries = 3, backoff = "200ms", timeout = "30s")]
+/// async fn draft(notes: String, style: Option<&str>) -> anyhow::Result<String> {
+///     Ok(format!("{notes}, {}", style.unwrap_or("plainly")))
+/// }
+///
+/// #[kitaru::flow]
+/// async fn write_report(topic: String) -> anyhow::Result<String> {
+///     let notes = research(&topic).await?;
+///     draft(notes, None).retries(5).await
+/// }
+/// ```
+///
+/// # What it takes
+///
+/// - Any number of arguments: owned, borrowed, patterns, `impl Trait`, generic. Those that count towards the record go
+///   through `serde::Serialize`. `&mut` is refused: an outcome that was recorded is given back without running the
+///   body.
+/// - Methods, by `&self` or `self`, and other functions of an impl block that say `Self`. `self` does not count unless
+///   `key(self, …)` asks for it.
+/// - A result that goes through serde, or a `Result` of such a value. Its error goes through serde as well, or
+///   implements `From<kitaru::Error>`, as `anyhow::Error` does.
+///
+/// # Options
+///
+/// | option | |
+/// |---|---|
+/// | `name = "…"` | what records call it; by default the name of the function, and it has to be the only one of that name in an execution |
+/// | `version = "…"` | part of what a record answers to: another version runs again |
+/// | `retries = 3` | tries it so many more times before its error counts; every owned argument is `Clone` or goes through serde |
+/// | `backoff = "100ms"` | the pause before the first retry |
+/// | `timeout = "30s"` | ends a try in an error; the function returns a `Result` that can hold a `kitaru::Error` |
+/// | `codec = "json"` | records the outcome as JSON; the default is `"bincode"` |
+/// | `key(a, b)` | only these arguments count |
+/// | `skip(client)` | all arguments but these count |
+/// | `memo`, `memo(max_age = "24h")` | may use the result of any execution for the same arguments |
+/// | `at_most_once` | its body is never run a second time; the function returns a `Result` that can hold a `kitaru::Error` |
+/// | `on_interrupt = "error"` | what becomes of an `at_most_once` body that may have run when its process died |
+/// | `sensitive` | keeps no preview of arguments and outcome |
+/// | `blocking` | is a plain `fn`, which runs on the blocking pool; its arguments are owned and `Send` |
+/// | `on_code_change = "rerun"` | runs again after its source changed; the default is `"reuse"` |
+/// | `on_divergence = "fail"` | fails where a record has other arguments; the default is `"rerun"`, and `"fail"` for `at_most_once` |
+/// | `crate = path` | where the `kitaru` crate is, if it has another name |
+///
+/// A duration is a whole number with a unit: `"250ms"`, `"30s"`, `"5m"`, `"24h"`, `"7d"`.
+///
+/// ```
+/// # use kitaru::checkpoint;
+/// # struct Client;
+/// // The client is no part of the question; the page is.
+/// #[checkpoint(skip(client), memo(max_age = "24h"))]
+/// async fn fetch(client: &Client, page: u32) -> anyhow::Result<String> {
+/// #     let _ = client;
+///     Ok(format!("page {page}"))
+/// }
+///
+/// // Rather no payment than two.
+/// #[checkpoint(at_most_once, sensitive)]
+/// async fn pay(account: String, cents: u64) -> Result<(), kitaru::Error> {
+/// #     let _ = (account, cents);
+///     Ok(())
+/// }
+///
+/// #[checkpoint(blocking)]
+/// fn compress(bytes: Vec<u8>) -> Vec<u8> {
+///     bytes
+/// }
+///
+/// impl Client {
+///     #[checkpoint(name = "count pages")]
+///     async fn count(&self, host: &str) -> usize {
+///         host.len()
+///     }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn checkpoint(options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = parse::checkpoint(options.into(), &mut errors);
+    let Some(function) = function(Attr::Checkpoint, &item, &mut errors) else { return beside(errors, item) };
+    validate::checkpoint(&options, &function, &mut errors);
+    if errors.is_empty() {
+        return expand::checkpoint(&options, &function).into();
+    }
+    beside(errors, expand::refused_checkpoint(&options, &function).into())
+}
+
+/// Makes an `async fn` a flow: a job that goes on after its process ends.
+///
+/// Calling the function gives a `kitaru::FlowCall`, a future of the function's result. What the checkpoints in it came
+/// to is recorded; the same call goes on where an earlier one stopped, in this process or another one.
+///
+/// ```no_run
+/// use kitaru::flow;
+///
+/// #[flow]
+/// async fn write_report(topic: String) -> anyhow::Result<String> {
+///     Ok(format!("a report on {topic}"))
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> anyhow::Result<()> {
+///     println!("{}", write_report("tides".to_owned()).await?);
+///     println!("{}", write_report("winds".to_owned()).id("job-42").fresh().await?);
+///     Ok(())
+/// }
+/// ```
+///
+/// # What it takes
+///
+/// A flow is started by its name in a process that knows no more than the record. So its arguments, 16 at most, are
+/// owned and go through `serde::Serialize` and `serde::Deserialize`; it is neither generic nor a method; and it returns
+/// a `Result` whose value goes through serde and whose error implements `From<kitaru::Error>`.
+///
+/// # Options
+///
+/// | option | |
+/// |---|---|
+/// | `name = "…"` | what records call it; by default the name of the function, and it has to be the only one of that name in a program |
+/// | `version = "…"` | kept with each execution, for people to see |
+/// | `reuse = "always"` | gives the result of a completed execution again: `"always"` (the default), `"unfinished"` (never), or for a time such as `"24h"` |
+/// | `on_divergence = "fail"` | for checkpoints that do not say it themselves; the default is `"rerun"` |
+/// | `crate = path` | where the `kitaru` crate is, if it has another name |
+///
+/// ```
+/// # use kitaru::flow;
+/// #[flow(name = "nightly import", reuse = "24h")]
+/// async fn import(source: String, mut limit: u32) -> Result<u32, kitaru::Error> {
+/// #     let _ = source;
+///     limit += 1;
+///     Ok(limit)
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn flow(options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = parse::flow(options.into(), &mut errors);
+    let Some(function) = function(Attr::Flow, &item, &mut errors) else { return beside(errors, item) };
+    validate::flow(options.name.is_some(), &function, &mut errors);
+    if errors.is_empty() {
+        return expand::flow(&options, &function).into();
+    }
+    beside(errors, expand::refused_flow(&options, &function).into())
+}
+
+fn function(attr: Attr, item: &TokenStream, errors: &mut Errors) -> Option<Function> {
+    let parse = |input: ParseStream<'_>| Function::parse(attr, input);
+    errors.keep(parse.parse(item.clone()))
+}
+
+/// The item stays, so that only the errors are reported and not that it is missing.
+fn beside(errors: Errors, item: TokenStream) -> TokenStream {
+    let mut tokens = TokenStream::from(errors.into_compile_errors());
+    tokens.extend(item);
+    tokens
+}

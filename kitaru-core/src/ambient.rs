@@ -1,0 +1,133 @@
+//! What the code being polled on this thread belongs to. Owns the thread-local that the driver sets around each poll,
+//! so that calls find their execution without a parameter. Must not know what they do with it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll};
+
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::runtime::lock;
+use crate::value::{Key, digest_parts};
+
+thread_local! {
+    static AMBIENT: RefCell<Ambient> = const { RefCell::new(Ambient::Outside) };
+}
+
+/// Where code runs.
+#[derive(Clone, Default)]
+pub(crate) enum Ambient {
+    /// In no flow.
+    #[default]
+    Outside,
+    /// In a flow's own code.
+    Flow(Arc<Context>),
+    /// In a checkpoint's body, or where checkpoints are to be plain functions.
+    Body(Arc<BodyScope>),
+}
+
+/// What a body knows of itself.
+pub(crate) struct BodyScope {
+    pub(crate) clock: Clock,
+    /// Identifies the call: the same on every attempt and try.
+    identity: Key,
+    /// How many calls of each key were made within this body.
+    made: Mutex<HashMap<Key, u32>>,
+}
+
+impl Ambient {
+    pub(crate) fn current() -> Ambient {
+        AMBIENT.with_borrow(Ambient::clone)
+    }
+
+    /// Looks without cloning.
+    pub(crate) fn with<R>(look: impl FnOnce(&Ambient) -> R) -> R {
+        AMBIENT.with_borrow(look)
+    }
+
+    /// Makes this the ambient of the thread until the guard is dropped.
+    pub(crate) fn enter(self) -> Entered {
+        Entered(AMBIENT.replace(self))
+    }
+}
+
+/// The flow in whose own code this is called, or `None` in a checkpoint's body.
+///
+/// # Panics
+///
+/// Where no flow is in scope.
+pub(crate) fn flow_or_body(function: &str) -> Option<Arc<Context>> {
+    match Ambient::current() {
+        Ambient::Flow(context) => Some(context),
+        Ambient::Body(_) => None,
+        Ambient::Outside => panic!(
+            "kitaru::{function}() was called where no flow is in scope; call it in a flow's own code, where it is \
+             recorded, or in a checkpoint's body. A bare tokio::spawn leaves the flow: use kitaru::spawn"
+        ),
+    }
+}
+
+/// Puts the ambient back that was there before.
+pub(crate) struct Entered(Ambient);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // Dropped outside the borrow: a context that goes with it may look at the ambient.
+        let _left = AMBIENT.replace(std::mem::take(&mut self.0));
+    }
+}
+
+impl BodyScope {
+    pub(crate) fn new(clock: Clock, identity: Key) -> Arc<Self> {
+        Arc::new(BodyScope { clock, identity, made: Mutex::default() })
+    }
+
+    /// The scope of a checkpoint that is called within this body.
+    pub(crate) fn nested(&self, key: Key) -> Arc<Self> {
+        let occurrence = {
+            let mut made = lock(&self.made);
+            let made = made.entry(key).or_default();
+            *made += 1;
+            *made
+        };
+        Self::new(self.clock.clone(), digest_parts(&[&self.identity.0, &key.0, &occurrence.to_le_bytes()]))
+    }
+
+    pub(crate) fn idempotency_key(&self) -> String {
+        self.identity.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A future that is polled, and dropped, in an ambient of its own.
+pub(crate) struct Within<F> {
+    ambient: Ambient,
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<F> Within<F> {
+    pub(crate) fn new(ambient: Ambient, future: F) -> Self {
+        Within { ambient, future: Some(Box::pin(future)) }
+    }
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let entered = self.ambient.clone().enter();
+        let future = self.future.as_mut().expect("polled after it was dropped");
+        let polled = pin!(future).as_mut().poll(cx);
+        drop(entered);
+        polled
+    }
+}
+
+impl<F> Drop for Within<F> {
+    fn drop(&mut self) {
+        let _entered = self.ambient.clone().enter();
+        self.future = None;
+    }
+}

@@ -1,0 +1,529 @@
+//! A checkpoint's call in a flow's own code: answered from its record, or run, recorded and then answered. Owns what
+//! happens between the call's polls; must not know in which order the driver lets calls go on.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::ambient::{Ambient, BodyScope};
+use crate::call::meta::{Effect, OnCodeChange, Spec};
+use crate::call::outcome::{Packed, Packing, Unpack};
+use crate::call::tries::{Failure, Tries};
+use crate::call::{Checkpoint, Options};
+use crate::clock::millis;
+use crate::context::{BodyWaker, Context, OnDivergence};
+use crate::error::{Error, Kind};
+use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OutcomeFrame};
+use crate::log;
+use crate::machine::{Asked, Claim, Exit, RecordIx, Refused, SlotId, Standing, Step};
+use crate::store::{Key as RowKey, Row, Table};
+use crate::value::digest_parts;
+
+pub(crate) struct Durable<B: Checkpoint> {
+    context: Arc<Context>,
+    claim: Claim,
+    /// The arguments as a record keeps them; empty for a call that has one.
+    args: Vec<u8>,
+    stage: Stage<B::Output>,
+    pub(crate) summarize: Option<fn(&B::Output) -> String>,
+}
+
+enum Stage<R> {
+    Made,
+    /// Polled; its record is released, or its turn to run comes.
+    Entered(SlotId),
+    /// Its intent is on its way to the store.
+    Intending(SlotId),
+    /// It looks for a result of another execution.
+    Recalling(Running, Recall),
+    Running(Running, Tries),
+    Landing(SlotId, Result<R, Error>),
+    /// It is not polled to an end: the driver drops the flow.
+    Over,
+}
+
+/// A body at work.
+struct Running {
+    slot: SlotId,
+    waker: Waker,
+    scope: Arc<BodyScope>,
+    started_ms: u64,
+    started: Instant,
+    /// The visible name, if anybody reads log lines.
+    name: Option<String>,
+}
+
+type Recall = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+
+impl<B: Checkpoint> Durable<B> {
+    pub(crate) fn make(context: &Arc<Context>, spec: &Spec, body: &B) -> Result<Self, Error> {
+        spec.key(body, |key, canon| {
+            let only_source = match spec.meta.on_code_change {
+                OnCodeChange::Reuse => None,
+                OnCodeChange::Rerun => Some(spec.meta.source),
+            };
+            let asked = Asked { checkpoint: &spec.name, item: spec.item(), key, only_source };
+            let claim = context.replay().make(&asked).map_err(|refused| refuse(refused, spec, context))?;
+            // What has a record is not described again.
+            let args = match claim.standing {
+                Standing::Recorded(_) => Vec::new(),
+                Standing::New | Standing::Again(_) | Standing::Interrupted(_) => spec.args(body, canon),
+            };
+            Ok(Durable { context: context.clone(), claim, args, stage: Stage::Made, summarize: None })
+        })?
+    }
+
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        self.context.replay().rename(&mut self.claim, from, to);
+    }
+
+    pub(crate) fn poll(
+        &mut self,
+        body: &mut B,
+        spec: &Spec,
+        options: &Options,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<B::Output> {
+        if !self.is_at_home() {
+            let error = astray(&spec.name);
+            self.context.leave_with(Exit::Fail(error.clone()));
+            return Poll::Ready(super::hold::<B>(error));
+        }
+        loop {
+            match &mut self.stage {
+                Stage::Made => {
+                    let (slot, step) = self.context.replay().enter(self.claim.standing, cx.waker());
+                    self.stage = Stage::Entered(slot);
+                    match step {
+                        Step::Begin => self.begin(spec, options, slot),
+                        _ => return Poll::Pending,
+                    }
+                }
+                Stage::Entered(slot) | Stage::Intending(slot) => {
+                    let slot = *slot;
+                    let step = self.context.replay().poll(slot, cx.waker());
+                    match step {
+                        Step::Answer => return self.replayed(spec),
+                        Step::Begin => self.begin(spec, options, slot),
+                        Step::Poll | Step::Pending => return Poll::Pending,
+                    }
+                }
+                Stage::Recalling(running, recall) => {
+                    if self.context.replay().poll(running.slot, cx.waker()) != Step::Poll {
+                        return Poll::Pending;
+                    }
+                    let Poll::Ready(found) = recall.as_mut().poll(&mut TaskContext::from_waker(&running.waker)) else {
+                        return Poll::Pending;
+                    };
+                    let Stage::Recalling(running, _) = std::mem::replace(&mut self.stage, Stage::Over) else {
+                        unreachable!("the stage was matched above")
+                    };
+                    match found.as_deref().and_then(|row| memoized::<B>(row)) {
+                        Some((packed, value)) => {
+                            if let Some(name) = &running.name {
+                                log::checkpoint_cached(name, Some("from a memo"), false);
+                            }
+                            self.land(spec, running, 0, packed, Ok(value), FromMemo::Yes);
+                        }
+                        None => {
+                            self.context.replay().begin_next(running.slot);
+                            self.run(running);
+                        }
+                    }
+                }
+                Stage::Running(running, tries) => {
+                    if self.context.replay().poll(running.slot, cx.waker()) != Step::Poll {
+                        return Poll::Pending;
+                    }
+                    let mut body_cx = TaskContext::from_waker(&running.waker);
+                    let Poll::Ready(tried) = tries.poll(body, spec, options, &running.scope, &mut body_cx) else {
+                        return Poll::Pending;
+                    };
+                    self.finish(spec, tried);
+                }
+                Stage::Landing(slot, _) => {
+                    let slot = *slot;
+                    if self.context.replay().poll(slot, cx.waker()) != Step::Answer {
+                        return Poll::Pending;
+                    }
+                    let Stage::Landing(_, value) = std::mem::replace(&mut self.stage, Stage::Over) else {
+                        unreachable!("the stage was matched above")
+                    };
+                    return match value {
+                        Ok(value) => Poll::Ready(value),
+                        Err(error) => self.leave(Exit::Fail(error)),
+                    };
+                }
+                Stage::Over => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Whether it is polled by the flow that made it, in the flow's own code.
+    fn is_at_home(&self) -> bool {
+        Ambient::with(|ambient| matches!(ambient, Ambient::Flow(context) if Arc::ptr_eq(context, &self.context)))
+    }
+
+    /// The call may run.
+    fn begin(&mut self, spec: &Spec, options: &Options, slot: SlotId) {
+        let intended = matches!(self.stage, Stage::Intending(_));
+        self.stage = Stage::Entered(slot);
+        if let Standing::Interrupted(_) = self.claim.standing {
+            let error = interrupted(&self.claim.name(spec.shown()), &self.context);
+            let running = self.running(spec, slot);
+            let mut landing = B::pack_error(error);
+            landing.packed.settled = true;
+            self.land(spec, running, 0, landing.packed, landing.value, FromMemo::No);
+            return;
+        }
+        if let Some(at) = self.divergent(spec)
+            && let Some(exit) = self.diverge(spec, at)
+        {
+            self.leave_quietly(exit);
+            return;
+        }
+        self.context.announce();
+        if spec.meta.effect == Effect::AtMostOnce {
+            if options.retries > 0 {
+                self.leave_quietly(Exit::Fail(retried_at_most_once(&spec.name)));
+                return;
+            }
+            if !intended {
+                self.stage = Stage::Intending(slot);
+                self.context.replay().intend(slot);
+                self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write());
+                return;
+            }
+        }
+        self.context.replay().begin(slot);
+        let running = self.running(spec, slot);
+        if let Some(memo) = spec.meta.memo.filter(|_| !self.context.attempt.fresh) {
+            let recall = recall(&self.context, spec, &self.claim, memo.max_age);
+            self.stage = Stage::Recalling(running, recall);
+            return;
+        }
+        self.run(running);
+    }
+
+    fn run(&mut self, running: Running) {
+        if let Some(name) = &running.name {
+            log::checkpoint_started(name);
+        }
+        self.stage = Stage::Running(running, Tries::new());
+    }
+
+    fn running(&self, spec: &Spec, slot: SlotId) -> Running {
+        let Claim { key, occurrence, .. } = self.claim;
+        let clock = &self.context.runtime.clock;
+        Running {
+            slot,
+            waker: Waker::from(Arc::new(BodyWaker { context: self.context.clone(), slot })),
+            scope: BodyScope::new(clock.clone(), self.context.call_identity(key, occurrence)),
+            started_ms: clock.now_ms(),
+            started: Instant::now(),
+            name: log::is_read().then(|| self.claim.name(spec.shown())),
+        }
+    }
+
+    /// The body's tries have come to an end.
+    fn finish(&mut self, spec: &Spec, tried: Result<B::Output, Failure>) {
+        let Stage::Running(running, tries) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            unreachable!("tries end while the call runs")
+        };
+        let took = running.started.elapsed();
+        let landing = match tried {
+            Ok(value) => {
+                if let Some(name) = &running.name {
+                    match B::failure(&value) {
+                        Some(error) => log::checkpoint_failed(name, took, spec, &error),
+                        None => log::checkpoint_finished(name, took, self.summary(&value).as_deref()),
+                    }
+                }
+                let packing = Packing {
+                    wish: spec.meta.wish,
+                    limit: self.context.runtime.max_outcome_bytes,
+                    sensitivity: spec.meta.sensitivity,
+                };
+                B::pack(value, &packing)
+            }
+            Err(Failure::Outcome(error)) => {
+                if let Some(name) = &running.name {
+                    log::checkpoint_failed(name, took, spec, &error);
+                }
+                B::pack_error(error)
+            }
+            Err(Failure::Misuse(error)) => return self.leave_quietly(Exit::Fail(error)),
+        };
+        self.land(spec, running, tries.count(), landing.packed, landing.value, FromMemo::No);
+    }
+
+    fn summary(&self, value: &B::Output) -> Option<String> {
+        self.summarize.map(|summarize| summarize(value))
+    }
+
+    /// Sends the outcome to the store.
+    fn land(
+        &mut self,
+        spec: &Spec,
+        running: Running,
+        tries: u32,
+        mut packed: Packed,
+        value: Result<B::Output, Error>,
+        from_memo: FromMemo,
+    ) {
+        let is_error = packed.class != Class::Value;
+        let settled = is_error && (packed.settled || spec.meta.effect == Effect::AtMostOnce);
+        let frame = Frame::Outcome(OutcomeFrame {
+            call: self.call_frame(spec),
+            settled,
+            from_memo: from_memo == FromMemo::Yes,
+            tries,
+            started_ms: running.started_ms,
+            duration_us: u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            preview: &packed.preview,
+            payload: packed.payload(),
+        })
+        .write();
+        let memo = (spec.meta.memo.is_some() && !is_error && from_memo == FromMemo::No).then(|| {
+            let recorded_ms = self.context.runtime.clock.now_ms();
+            let row = MemoRow { recorded_ms, preview: &packed.preview, payload: packed.payload() };
+            Row { table: Table::Memo, key: memo_key(spec, &self.claim), value: Some(row.write()) }
+        });
+        let rows = self.context.runtime.shape_row(packed.fingerprint, packed.text.take()).into_iter().chain(memo).collect();
+        self.context.replay().land(running.slot, is_error && !settled);
+        self.stage = Stage::Landing(running.slot, value);
+        self.context.send_outcome(running.slot, frame, rows);
+    }
+
+    /// The record was released: it answers.
+    fn replayed(&mut self, spec: &Spec) -> Poll<B::Output> {
+        self.stage = Stage::Over;
+        let Standing::Recorded(at) = self.claim.standing else { unreachable!("only a record is released unrun") };
+        let unpacked = match self.context.journal.outcome(at) {
+            Some(outcome) => {
+                let unpacked = B::unpack(&outcome.payload);
+                if log::is_read()
+                    && let Ok(value) = &unpacked
+                {
+                    let other_code = outcome.call.source != spec.meta.source;
+                    log::checkpoint_cached(&outcome.call.name(), self.summary(value).as_deref(), other_code);
+                }
+                unpacked.map_err(|unpack| match unpack {
+                    Unpack::CannotHold(error) => Exit::Fail(error),
+                    Unpack::Unreadable(why) => {
+                        let name = outcome.call.name();
+                        Exit::Stuck { error: unreadable(&name, &self.context, &why), shape: outcome.payload.shape }
+                    }
+                })
+            }
+            None => unreachable!("the index holds outcomes that were read"),
+        };
+        match unpacked {
+            Ok(value) => Poll::Ready(value),
+            Err(exit) => self.leave(exit),
+        }
+    }
+
+    /// Ends the attempt; the flow's code sees nothing of it.
+    fn leave(&mut self, exit: Exit) -> Poll<B::Output> {
+        self.leave_quietly(exit);
+        Poll::Pending
+    }
+
+    fn leave_quietly(&mut self, exit: Exit) {
+        self.stage = Stage::Over;
+        self.context.leave_with(exit);
+    }
+
+    fn call_frame<'a>(&'a self, spec: &'a Spec) -> CallFrame<'a> {
+        let Claim { key, occurrence, place, number, .. } = self.claim;
+        CallFrame {
+            key,
+            occurrence,
+            place,
+            number,
+            attempt: self.context.attempt.number,
+            source: spec.meta.source,
+            checkpoint: &spec.name,
+            label: spec.label.as_deref().unwrap_or_default(),
+            args: &self.args,
+        }
+    }
+
+    fn divergent(&self, spec: &Spec) -> Option<RecordIx> {
+        self.context.replay().divergent(&spec.name, &self.claim)
+    }
+
+    /// The call contradicts a record: a warning, or the end of the attempt.
+    fn diverge(&self, spec: &Spec, at: RecordIx) -> Option<Exit> {
+        let recorded = self.context.journal.call(at)?;
+        let before = Arg::read_all(recorded.args).unwrap_or_default();
+        let now = Arg::read_all(&self.args).unwrap_or_default();
+        let differing: Vec<String> = differences(&before, &now);
+        if differing.is_empty() {
+            // Another version of the checkpoint, which is meant to run again.
+            return None;
+        }
+        let default = match spec.meta.effect {
+            Effect::AtMostOnce => OnDivergence::Fail,
+            Effect::AtLeastOnce => self.context.attempt.on_divergence.unwrap_or(OnDivergence::Rerun),
+        };
+        let rule = spec.meta.on_divergence.unwrap_or(default);
+        let does = match rule {
+            OnDivergence::Rerun => "it runs, and is recorded anew",
+            OnDivergence::Fail => {
+                "nothing ran; call it with what was recorded, allow it with on_divergence = \"rerun\", or begin anew \
+                 with .fresh()"
+            }
+        };
+        let error = Error::new(
+            Kind::Diverged,
+            format!(
+                "checkpoint `{}` diverged from its record `{}` in execution {}: {}; {does}",
+                spec.name,
+                recorded.name(),
+                self.context.attempt.execution,
+                differing.join(", "),
+            ),
+        );
+        match rule {
+            OnDivergence::Rerun => {
+                log::diverged(&error);
+                None
+            }
+            OnDivergence::Fail => Some(Exit::Fail(error)),
+        }
+    }
+}
+
+impl<B: Checkpoint> Drop for Durable<B> {
+    fn drop(&mut self) {
+        let slot = match &self.stage {
+            Stage::Made | Stage::Over => return,
+            Stage::Entered(slot) | Stage::Intending(slot) | Stage::Landing(slot, _) => *slot,
+            Stage::Recalling(running, _) | Stage::Running(running, _) => running.slot,
+        };
+        let waker = self.context.replay().leave(slot);
+        drop(waker);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum FromMemo {
+    Yes,
+    No,
+}
+
+/// Which arguments differ, each by its previews.
+fn differences(before: &[Arg], now: &[Arg]) -> Vec<String> {
+    let changed = now.iter().filter_map(|arg| match before.iter().find(|known| known.name == arg.name) {
+        Some(known) if known.digest == arg.digest => None,
+        Some(known) => Some(format!("`{}` was {} and is {}", arg.name, known.preview, arg.preview)),
+        None => Some(format!("`{}` is new: {}", arg.name, arg.preview)),
+    });
+    let gone = before
+        .iter()
+        .filter(|known| now.iter().all(|arg| arg.name != known.name))
+        .map(|known| format!("`{}` is gone: it was {}", known.name, known.preview));
+    changed.chain(gone).collect()
+}
+
+fn memo_key(spec: &Spec, claim: &Claim) -> RowKey {
+    RowKey::from(digest_parts(&[&claim.key.0, &spec.meta.source.to_le_bytes()]).0)
+}
+
+/// Looks for a memo, off the runtime's threads.
+fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age: Option<Duration>) -> Recall {
+    let key = memo_key(spec, claim);
+    let runtime = context.runtime.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let row = runtime.reader.get(Table::Memo, key.as_bytes()).ok()??;
+        let age_ms = runtime.clock.now_ms().saturating_sub(MemoRow::read(&row).ok()?.recorded_ms);
+        max_age.is_none_or(|bound| age_ms <= millis(bound)).then_some(row)
+    });
+    // A memo that cannot be read is none: the body runs.
+    Box::pin(async move { looked.await.ok().flatten() })
+}
+
+fn memoized<B: Checkpoint>(row: &[u8]) -> Option<(Packed, B::Output)> {
+    let memo = MemoRow::read(row).ok()?;
+    let value = B::unpack(&memo.payload).ok()?;
+    let packed = Packed {
+        class: memo.payload.class,
+        codec: memo.payload.codec,
+        fingerprint: memo.payload.shape,
+        text: None,
+        bytes: memo.payload.bytes.to_vec(),
+        preview: memo.preview.to_owned(),
+        settled: false,
+    };
+    Some((packed, value))
+}
+
+fn refuse(refused: Refused, spec: &Spec, context: &Context) -> Error {
+    let execution = &context.attempt.execution;
+    match refused {
+        Refused::Clash(other) => Error::new(
+            Kind::Misuse,
+            format!(
+                "two checkpoints go by the name `{}` in execution {execution}: {} and {}:{}; give one of them another \
+                 with #[checkpoint(name = \"…\")]",
+                spec.name,
+                spec.location(),
+                other.file,
+                other.line,
+            ),
+        ),
+        Refused::TooMany => Error::new(
+            Kind::TooLarge,
+            format!(
+                "execution {execution} has made {} calls of checkpoint `{}`, which is the bound; split the work over \
+                 several executions",
+                crate::machine::MAX_CALLS,
+                spec.name
+            ),
+        ),
+    }
+}
+
+fn astray(name: &str) -> Error {
+    Error::new(
+        Kind::Misuse,
+        format!(
+            "the call of checkpoint `{name}` was polled outside the flow that made it; await it in that flow's own \
+             code, or carry the flow into another branch with kitaru::spawn"
+        ),
+    )
+}
+
+fn interrupted(name: &str, context: &Context) -> Error {
+    Error::new(
+        Kind::Interrupted,
+        format!(
+            "checkpoint `{name}` of execution {} is at_most_once and was begun by an earlier attempt whose process died \
+             before the outcome was recorded; it may or may not have happened, and is not run again",
+            context.attempt.execution
+        ),
+    )
+}
+
+fn retried_at_most_once(name: &str) -> Error {
+    Error::new(
+        Kind::Misuse,
+        format!("checkpoint `{name}` is at_most_once and was called with retries; call it without. Nothing has run"),
+    )
+}
+
+fn unreadable(name: &str, context: &Context, why: &crate::value::DecodeError) -> Error {
+    let attempt = &context.attempt;
+    Error::new(
+        Kind::Stuck,
+        format!(
+            "the record `{name}` of execution {}, generation {}, cannot be read back as what its checkpoint returns \
+             now: {why}; nothing is lost. Run the code that recorded it, give the changed checkpoint a new \
+             #[checkpoint(version = \"…\")], keep such values with codec = \"json\", or begin anew with .fresh()",
+            attempt.execution, attempt.generation
+        ),
+    )
+}

@@ -1,0 +1,219 @@
+//! What the attribute of a checkpoint says. Owns the options and their defaults; must not know how they are kept.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::time::Duration;
+
+use crate::call::Checkpoint;
+use crate::context::OnDivergence;
+use crate::error::Error;
+use crate::journal::Arg;
+use crate::machine::{Backoff, Item};
+use crate::value::{ArgPreview, ArgSink, Canon, Key, Wish};
+
+/// A checkpoint as its attribute describes it. Written by the macro; not part of the public interface.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointMeta {
+    name: &'static str,
+    module: &'static str,
+    item: Option<Item>,
+    pub(crate) source: u64,
+    version: &'static str,
+    pub(crate) retries: u32,
+    pub(crate) backoff: Backoff,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) wish: Wish,
+    pub(crate) memo: Option<Memo>,
+    pub(crate) effect: Effect,
+    pub(crate) sensitivity: Sensitivity,
+    pub(crate) on_code_change: OnCodeChange,
+    pub(crate) on_divergence: Option<OnDivergence>,
+}
+
+/// How often a body's effect may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    AtLeastOnce,
+    AtMostOnce,
+}
+
+/// Whether arguments and outcome may be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sensitivity {
+    Shown,
+    Hidden,
+}
+
+/// What is done with a record that other code made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnCodeChange {
+    Reuse,
+    Rerun,
+}
+
+/// A checkpoint whose results other executions may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memo {
+    pub(crate) max_age: Option<Duration>,
+}
+
+#[doc(hidden)]
+#[allow(missing_docs)]
+impl CheckpointMeta {
+    pub const fn new(name: &'static str, module: &'static str, file: &'static str, line: u32, source: u64) -> Self {
+        Self { item: Some(Item { file, line }), module, source, name, ..Self::dynamic() }
+    }
+
+    /// A checkpoint that is no item of the program.
+    pub(crate) const fn dynamic() -> Self {
+        CheckpointMeta {
+            name: "",
+            module: "",
+            item: None,
+            source: 0,
+            version: "",
+            retries: 0,
+            backoff: Backoff::starting_at(Backoff::DEFAULT_FIRST),
+            timeout: None,
+            wish: Wish::Bincode,
+            memo: None,
+            effect: Effect::AtLeastOnce,
+            sensitivity: Sensitivity::Shown,
+            on_code_change: OnCodeChange::Reuse,
+            on_divergence: None,
+        }
+    }
+
+    pub const fn version(mut self, version: &'static str) -> Self {
+        self.version = version;
+        self
+    }
+
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    pub const fn backoff_ms(mut self, first_ms: u64) -> Self {
+        self.backoff = Backoff::starting_at(Duration::from_millis(first_ms));
+        self
+    }
+
+    pub const fn timeout_ms(mut self, timeout_ms: u64) -> Self {
+        self.timeout = Some(Duration::from_millis(timeout_ms));
+        self
+    }
+
+    pub const fn json(mut self) -> Self {
+        self.wish = Wish::Json;
+        self
+    }
+
+    pub const fn memo(mut self, max_age_ms: Option<u64>) -> Self {
+        let max_age = match max_age_ms {
+            Some(ms) => Some(Duration::from_millis(ms)),
+            None => None,
+        };
+        self.memo = Some(Memo { max_age });
+        self
+    }
+
+    pub const fn at_most_once(mut self) -> Self {
+        self.effect = Effect::AtMostOnce;
+        self
+    }
+
+    pub const fn sensitive(mut self) -> Self {
+        self.sensitivity = Sensitivity::Hidden;
+        self
+    }
+
+    pub const fn rerun_on_code_change(mut self) -> Self {
+        self.on_code_change = OnCodeChange::Rerun;
+        self
+    }
+
+    pub const fn rerun_on_divergence(mut self) -> Self {
+        self.on_divergence = Some(OnDivergence::Rerun);
+        self
+    }
+
+    pub const fn fail_on_divergence(mut self) -> Self {
+        self.on_divergence = Some(OnDivergence::Fail);
+        self
+    }
+}
+
+/// A checkpoint as one call sees it.
+pub(crate) struct Spec {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) version: Cow<'static, str>,
+    pub(crate) meta: CheckpointMeta,
+    pub(crate) label: Option<Box<str>>,
+}
+
+thread_local! {
+    static CANON: RefCell<Canon> = RefCell::default();
+}
+
+impl Spec {
+    pub(crate) fn new(meta: &'static CheckpointMeta) -> Self {
+        Spec { name: Cow::Borrowed(meta.name), version: Cow::Borrowed(meta.version), meta: *meta, label: None }
+    }
+
+    /// What its visible name is made of.
+    pub(crate) fn shown(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.name)
+    }
+
+    pub(crate) fn item(&self) -> Option<Item> {
+        self.meta.item
+    }
+
+    /// Where the checkpoint stands in the code.
+    pub(crate) fn location(&self) -> String {
+        match self.meta.item {
+            Some(Item { file, line }) => format!("{file}:{line} ({})", self.meta.module),
+            None => "a checkpoint without an attribute".to_owned(),
+        }
+    }
+
+    /// The key of a call, and the arguments in canonical form while they are at hand.
+    ///
+    /// # Errors
+    ///
+    /// When an argument cannot be serialized.
+    pub(crate) fn key<B: Checkpoint, R>(&self, body: &B, then: impl FnOnce(Key, &Canon) -> R) -> Result<R, Error> {
+        CANON.with_borrow_mut(|canon| {
+            canon.clear();
+            let mut sink = ArgSink::canonical(canon);
+            body.describe(&mut sink);
+            sink.finish().map_err(|error| error.context(format!("checkpoint `{}` cannot be called", self.name)))?;
+            let key = canon.key(&[self.name.as_bytes(), self.version.as_bytes()]);
+            Ok(then(key, canon))
+        })
+    }
+
+    /// What a record keeps of the arguments.
+    pub(crate) fn args<B: Checkpoint>(&self, body: &B, canon: &Canon) -> Vec<u8> {
+        let mut preview = ArgPreview::new(crate::runtime::PREVIEW_BYTES);
+        body.describe(&mut ArgSink::preview(&mut preview));
+        let args: Vec<Arg> = preview
+            .into_args()
+            .into_iter()
+            .zip(canon.shorts())
+            .map(|((name, preview), digest)| Arg {
+                name: name.to_owned(),
+                digest,
+                preview: match self.meta.sensitivity {
+                    Sensitivity::Shown => preview,
+                    Sensitivity::Hidden => HIDDEN.to_owned(),
+                },
+            })
+            .collect();
+        Arg::write_all(&args)
+    }
+}
+
+/// What stands for a value that is not to be shown.
+pub(crate) const HIDDEN: &str = "(sensitive)";

@@ -1,0 +1,231 @@
+//! A call of a checkpoint: the value that the function returns. Owns its way from being made to being answered. Must
+//! not know what drives the flow, nor how a store keeps a record.
+
+mod body;
+pub(crate) mod bounds;
+mod durable;
+mod meta;
+mod outcome;
+pub mod probe;
+mod tries;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use crate::ambient::{Ambient, BodyScope};
+use crate::call::durable::Durable;
+use crate::call::tries::Tries;
+use crate::error::{Error, Kind};
+use crate::machine::Backoff;
+
+pub use body::{Body, Checkpoint, blocking, call, refused};
+pub use meta::CheckpointMeta;
+pub(crate) use meta::{Sensitivity, Spec};
+pub use outcome::Outcome;
+pub(crate) use outcome::{Packed, Packing, Unpack};
+
+/// A checkpoint that was called and has not run yet.
+///
+/// It is a future: awaiting it in a flow gives the recorded outcome, or runs the checkpoint's body, records what it
+/// came to and gives that, once it is durable. It claims its name and its record when it is made, so the order in which
+/// calls are made is what counts, not the order in which they are polled. Nothing runs before it is polled.
+///
+/// Called in another checkpoint's body it runs as a plain part of that body: with its retries and timeout, without a
+/// record.
+///
+/// # Errors
+///
+/// A call where no flow is in scope gives a `kitaru::Error` that names the way out, if its result can hold one.
+///
+/// # Panics
+///
+/// When it is polled where no flow is in scope, and its result cannot hold a `kitaru::Error`; when it is polled after
+/// it has answered.
+///
+/// # Cancel safety
+///
+/// Dropping it cancels the body. Its outcome is then recorded only if it was on its way to the store already, which
+/// does no harm. Its name stays taken.
+#[must_use = "a checkpoint does nothing unless awaited"]
+pub struct Call<B: Checkpoint> {
+    body: B,
+    spec: Spec,
+    options: Options,
+    place: Place<B>,
+}
+
+/// What the call's methods set.
+pub(crate) struct Options {
+    pub(crate) retries: u32,
+    pub(crate) backoff: Backoff,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Where a call was made.
+enum Place<B: Checkpoint> {
+    /// In a flow's own code.
+    Flow(Durable<B>),
+    /// In another checkpoint's body.
+    Plain { scope: Arc<BodyScope>, tries: Tries },
+    /// Where it cannot run, and why.
+    Nowhere(Option<Error>),
+    Done,
+}
+
+// The body's future is boxed when it starts, and nothing else is ever pinned.
+impl<B: Checkpoint> Unpin for Call<B> {}
+
+impl<B: Checkpoint> Call<B> {
+    pub(crate) fn new(spec: Spec, body: B) -> Self {
+        let options = Options {
+            retries: spec.meta.retries,
+            backoff: spec.meta.backoff,
+            timeout: spec.meta.timeout,
+        };
+        let place = Ambient::with(|ambient| match ambient {
+            Ambient::Flow(context) => Durable::make(context, &spec, &body).map(Place::Flow),
+            Ambient::Body(scope) => {
+                spec.key(&body, |key, _| Place::Plain { scope: scope.nested(key), tries: Tries::new() })
+            }
+            Ambient::Outside => Err(outside(&spec.name)),
+        });
+        Call { body, spec, options, place: place.unwrap_or_else(|error| Place::Nowhere(Some(error))) }
+    }
+
+    /// Tries the body again, up to `retries` times, when it ends in an error, a panic or a timeout. The pause between
+    /// tries grows exponentially; the attribute's `backoff = "…"` says from where.
+    ///
+    /// Its arguments have to be `Clone`, or to survive a serde round trip; where they do not, the flow ends with an
+    /// error that says so before anything runs.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.options.retries = retries;
+        self
+    }
+
+    /// Shows its record under this name, numbered as names are: `intro`, `intro_2`. What answers the call does not
+    /// change. A record that was made under another name keeps it.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        if let Err(error) = crate::id::check_name("checkpoint", &name) {
+            self.place = Place::Nowhere(Some(error));
+            return self;
+        }
+        if let Place::Flow(durable) = &mut self.place {
+            durable.rename(self.spec.shown(), &name);
+        }
+        self.spec.label = Some(name.into());
+        self
+    }
+
+    /// A call that cannot be made, if there is an error.
+    pub(crate) fn refused(mut self, error: Option<Error>) -> Self {
+        if let Some(error) = error {
+            self.place = Place::Nowhere(Some(error));
+        }
+        self
+    }
+
+    /// Adds to the log lines of this call what `summarize` says of its result.
+    pub(crate) fn summarized(mut self, summarize: fn(&B::Output) -> String) -> Self {
+        if let Place::Flow(durable) = &mut self.place {
+            durable.summarize = Some(summarize);
+        }
+        self
+    }
+}
+
+impl<B, T, E> Call<B>
+where
+    B: Checkpoint<Output = Result<T, E>>,
+    E: From<Error>,
+{
+    /// Ends a try of the body that takes longer than this with a [timeout error](Error::is_timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+}
+
+impl<B: Checkpoint> Future for Call<B> {
+    type Output = B::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<B::Output> {
+        let Call { body, spec, options, place } = &mut *self;
+        let polled = match place {
+            Place::Flow(durable) => durable.poll(body, spec, options, cx),
+            Place::Plain { scope, tries } => tries
+                .poll(body, spec, options, scope, cx)
+                .map(|tried| tried.unwrap_or_else(|failure| hold::<B>(failure.into_error()))),
+            Place::Nowhere(error) => {
+                let error = error.take().expect("a checkpoint's call is polled after it has answered");
+                // In a flow the attempt ends: its code is never to see what a replay would not show.
+                if let Ambient::Flow(context) = Ambient::current() {
+                    context.leave_with(crate::machine::Exit::Fail(error));
+                    return Poll::Pending;
+                }
+                Poll::Ready(hold::<B>(error))
+            }
+            Place::Done => panic!("a checkpoint's call is polled after it has answered"),
+        };
+        if polled.is_ready() {
+            *place = Place::Done;
+        }
+        polled
+    }
+}
+
+/// The error as the call's result.
+///
+/// # Panics
+///
+/// Where the result cannot hold one. Outside a durable call nobody else could be told.
+fn hold<B: Checkpoint>(error: Error) -> B::Output {
+    B::fail(error).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+fn outside(name: &str) -> Error {
+    Error::new(
+        Kind::Misuse,
+        format!(
+            "checkpoint `{name}` was called where no flow is in scope, so nothing could be recorded; call it in a \
+             #[flow], carry the flow into a branch with kitaru::spawn instead of tokio::spawn, or, in a unit test, \
+             wrap the call in kitaru::testkit::plain"
+        ),
+    )
+}
+
+/// A stable key for this call: the same on every attempt and every try of it, another one for every other call and
+/// after `.fresh()`.
+///
+/// Give it to a service that recognises a request it has seen, so that an effect that ran without its record landing
+/// is not repeated there. 32 hexadecimal digits, derived from the execution, its generation, the checkpoint, its
+/// arguments and the occurrence.
+///
+/// # Panics
+///
+/// Outside a checkpoint's body.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// # let body = || async {
+/// let key = kitaru_core::idempotency_key();
+/// assert_eq!(key.len(), 32);
+/// # Ok::<(), kitaru_core::Error>(()) };
+/// # kitaru_core::dynamic::checkpoint("charge").run(body).await.unwrap();
+/// # });
+/// ```
+pub fn idempotency_key() -> String {
+    Ambient::with(|ambient| match ambient {
+        Ambient::Body(scope) => scope.idempotency_key(),
+        Ambient::Flow(_) | Ambient::Outside => panic!(
+            "kitaru::idempotency_key() was called outside a checkpoint's body; it belongs to one call of a checkpoint: \
+             ask for it in the body, before anything is spawned"
+        ),
+    })
+}

@@ -1,0 +1,324 @@
+//! What a body's result is to a record: a value, an error of the user's, an error of ours. Owns the ways in which a
+//! result is packed and given back; must not know which of them a type gets (that is the probe's) or when.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::call::bounds::Recordable;
+use crate::call::meta::{HIDDEN, Sensitivity};
+use crate::call::probe::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
+use crate::error::{Error, Kind};
+use crate::journal::{Class, Payload};
+use crate::runtime::PREVIEW_BYTES;
+use crate::value::{self, Codec, DecodeError, EncodeError, Wish, preview};
+
+/// How the results of a type are kept. Chosen by the macro for the function's result; not part of the public
+/// interface.
+#[doc(hidden)]
+#[allow(missing_docs, private_interfaces)]
+pub trait Outcome<R>: Send + Sync + 'static {
+    /// To bytes, and to what the flow is given.
+    fn pack(value: R, packing: &Packing) -> Landing<R>;
+    /// An error of ours, which the type may or may not hold.
+    fn pack_error(error: Error) -> Landing<R> {
+        let packed = Packed::error(&error);
+        Landing { packed, value: Self::fail(error) }
+    }
+    fn unpack(payload: &Payload<'_>) -> Result<R, Unpack>;
+    /// # Errors
+    ///
+    /// The error itself, where the type cannot hold it.
+    fn fail(error: Error) -> Result<R, Error>;
+    /// The error, if the result is one.
+    fn failure(value: &R) -> Option<Error>;
+}
+
+/// How to pack.
+pub(crate) struct Packing {
+    pub(crate) wish: Wish,
+    pub(crate) limit: usize,
+    pub(crate) sensitivity: Sensitivity,
+}
+
+/// An outcome in bytes.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    pub(crate) class: Class,
+    pub(crate) codec: Codec,
+    /// Of the value's shape; 0 for JSON.
+    pub(crate) fingerprint: u64,
+    /// The text of that shape, where it was taken just now.
+    pub(crate) text: Option<String>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) preview: String,
+    /// An error that another try of the body would only pay for again.
+    pub(crate) settled: bool,
+}
+
+/// An outcome on its way to the store, and what its call answers once it is there.
+pub(crate) struct Landing<R> {
+    pub(crate) packed: Packed,
+    /// The decoded value, or the error that the type cannot hold.
+    pub(crate) value: Result<R, Error>,
+}
+
+/// Why a record gives no result.
+#[derive(Debug)]
+pub(crate) enum Unpack {
+    /// It is an error that the type cannot hold: the attempt ends in it.
+    CannotHold(Error),
+    /// It cannot be read back.
+    Unreadable(DecodeError),
+}
+
+impl Packed {
+    /// An error of ours. JSON: it is read by name, whatever version wrote it.
+    pub(crate) fn error(error: &Error) -> Self {
+        let bytes = serde_json::to_vec(error).expect("an error is a text and a list of texts");
+        Packed {
+            class: Class::Kitaru,
+            codec: Codec::Json,
+            fingerprint: 0,
+            text: None,
+            bytes,
+            preview: preview_error(error),
+            settled: false,
+        }
+    }
+
+    pub(crate) fn payload(&self) -> Payload<'_> {
+        Payload { class: self.class, codec: self.codec, shape: self.fingerprint, bytes: &self.bytes }
+    }
+
+    fn hide(mut self, packing: &Packing) -> Self {
+        if packing.sensitivity == Sensitivity::Hidden {
+            self.preview = HIDDEN.to_owned();
+        }
+        self
+    }
+}
+
+/// A value that serde carries, packed as `class`, and the value as it was read back.
+pub(crate) fn pack_serde<T: Serialize + DeserializeOwned>(
+    value: &T,
+    class: Class,
+    packing: &Packing,
+) -> Result<(Packed, T), (Packed, Error)> {
+    match value::encode(value, packing.wish, packing.limit) {
+        Ok((encoded, back)) => {
+            let preview = match packing.sensitivity {
+                Sensitivity::Shown => preview(value, PREVIEW_BYTES),
+                Sensitivity::Hidden => HIDDEN.to_owned(),
+            };
+            let value::Encoded { codec, shape, bytes } = encoded;
+            let (fingerprint, text) = shape.map_or((0, None), |shape| (shape.fingerprint, Some(shape.text)));
+            Ok((Packed { class, codec, fingerprint, text, bytes, preview, settled: false }, back))
+        }
+        Err(error) => {
+            // The body has run and been paid for; it would come to the same again.
+            let error = unencodable(&error);
+            let mut packed = Packed::error(&error);
+            packed.settled = true;
+            Err((packed, error))
+        }
+    }
+}
+
+/// An error of the user's that is kept as an error of ours.
+pub(crate) fn pack_foreign(error: &Error, packing: &Packing) -> Packed {
+    Packed::error(error).hide(packing)
+}
+
+pub(crate) fn unpack_serde<T: DeserializeOwned>(payload: &Payload<'_>) -> Result<T, Unpack> {
+    value::decode(payload.codec, payload.shape, payload.bytes).map_err(Unpack::Unreadable)
+}
+
+pub(crate) fn unpack_error(payload: &Payload<'_>) -> Result<Error, Unpack> {
+    payload
+        .kitaru_error()
+        .ok_or_else(|| Unpack::Unreadable(DecodeError::Malformed("an error that is not one".to_owned())))
+}
+
+fn unencodable(error: &EncodeError) -> Error {
+    match error {
+        EncodeError::TooLarge { size, limit } => Error::new(
+            Kind::TooLarge,
+            format!(
+                "the outcome has {size} bytes, the bound is {limit}; keep the data elsewhere and return where it is, or \
+                 raise the bound with Kitaru::builder().max_outcome_bytes(…)"
+            ),
+        ),
+        EncodeError::Unreadable(why) => Error::new(
+            Kind::Unreadable,
+            format!("the outcome could not be read back from what was written: {why}; nothing of it was recorded"),
+        ),
+    }
+}
+
+fn preview_error(error: &Error) -> String {
+    let mut text = format!("{error:#}");
+    if text.len() > PREVIEW_BYTES {
+        let mut end = PREVIEW_BYTES;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[allow(private_interfaces)]
+impl<T: Recordable, E: Recordable + From<Error>, X: Read<E>> Outcome<Result<T, E>> for SerdeFallible<X> {
+    fn pack(value: Result<T, E>, packing: &Packing) -> Landing<Result<T, E>> {
+        pack_result::<T, E, X, Self>(value, packing)
+    }
+
+    fn unpack(payload: &Payload<'_>) -> Result<Result<T, E>, Unpack> {
+        match payload.class {
+            Class::Kitaru => unpack_error(payload).map(|error| Err(error.into())),
+            Class::Value | Class::Error => unpack_result(payload),
+        }
+    }
+
+    fn fail(error: Error) -> Result<Result<T, E>, Error> {
+        Ok(Err(error.into()))
+    }
+
+    fn failure(value: &Result<T, E>) -> Option<Error> {
+        value.as_ref().err().map(X::read)
+    }
+}
+
+#[allow(private_interfaces)]
+impl<T: Recordable, E: Recordable, X: Read<E>> Outcome<Result<T, E>> for Serde<X> {
+    fn pack(value: Result<T, E>, packing: &Packing) -> Landing<Result<T, E>> {
+        pack_result::<T, E, X, Self>(value, packing)
+    }
+
+    fn unpack(payload: &Payload<'_>) -> Result<Result<T, E>, Unpack> {
+        match payload.class {
+            Class::Kitaru => Err(cannot_hold(payload)),
+            Class::Value | Class::Error => unpack_result(payload),
+        }
+    }
+
+    fn fail(error: Error) -> Result<Result<T, E>, Error> {
+        Err(error)
+    }
+
+    fn failure(value: &Result<T, E>) -> Option<Error> {
+        value.as_ref().err().map(X::read)
+    }
+}
+
+#[allow(private_interfaces)]
+impl<T: Recordable, E: From<Error>, X: Read<E>> Outcome<Result<T, E>> for Rebuilt<X> {
+    fn pack(value: Result<T, E>, packing: &Packing) -> Landing<Result<T, E>> {
+        match value {
+            Ok(value) => match pack_serde(&value, Class::Value, packing) {
+                Ok((packed, back)) => Landing { packed, value: Ok(Ok(back)) },
+                Err((packed, error)) => Landing { packed, value: Ok(Err(error.into())) },
+            },
+            Err(error) => {
+                // Rebuilt on the first run too: the flow is not to branch on what a replay would not show.
+                let error = X::read(&error);
+                Landing { packed: pack_foreign(&error, packing), value: Ok(Err(error.into())) }
+            }
+        }
+    }
+
+    fn unpack(payload: &Payload<'_>) -> Result<Result<T, E>, Unpack> {
+        match payload.class {
+            Class::Value => unpack_serde(payload).map(Ok),
+            Class::Kitaru => unpack_error(payload).map(|error| Err(error.into())),
+            Class::Error => Err(Unpack::Unreadable(DecodeError::Malformed(
+                "an error that was recorded by its own serde, which it has no more".to_owned(),
+            ))),
+        }
+    }
+
+    fn fail(error: Error) -> Result<Result<T, E>, Error> {
+        Ok(Err(error.into()))
+    }
+
+    fn failure(value: &Result<T, E>) -> Option<Error> {
+        value.as_ref().err().map(X::read)
+    }
+}
+
+#[allow(private_interfaces)]
+impl<R: Recordable> Outcome<R> for Plain {
+    fn pack(value: R, packing: &Packing) -> Landing<R> {
+        match pack_serde(&value, Class::Value, packing) {
+            Ok((packed, back)) => Landing { packed, value: Ok(back) },
+            Err((packed, error)) => Landing { packed, value: Err(error) },
+        }
+    }
+
+    fn unpack(payload: &Payload<'_>) -> Result<R, Unpack> {
+        match payload.class {
+            Class::Value => unpack_serde(payload),
+            Class::Kitaru => Err(cannot_hold(payload)),
+            Class::Error => Err(Unpack::Unreadable(DecodeError::Malformed(
+                "an error, and the checkpoint returns no Result any more".to_owned(),
+            ))),
+        }
+    }
+
+    fn fail(error: Error) -> Result<R, Error> {
+        Err(error)
+    }
+
+    fn failure(_: &R) -> Option<Error> {
+        None
+    }
+}
+
+/// The marker of what does not compile.
+#[allow(private_interfaces)]
+impl<R, P: 'static> Outcome<R> for Lost<P> {
+    fn pack(_: R, _: &Packing) -> Landing<R> {
+        unreachable!("no program with such an outcome compiles")
+    }
+
+    fn unpack(_: &Payload<'_>) -> Result<R, Unpack> {
+        unreachable!("no program with such an outcome compiles")
+    }
+
+    fn fail(error: Error) -> Result<R, Error> {
+        Err(error)
+    }
+
+    fn failure(_: &R) -> Option<Error> {
+        None
+    }
+}
+
+fn pack_result<T: Recordable, E: Recordable, X: Read<E>, C: Outcome<Result<T, E>>>(
+    value: Result<T, E>,
+    packing: &Packing,
+) -> Landing<Result<T, E>> {
+    let packed = match value {
+        Ok(value) => pack_serde(&value, Class::Value, packing).map(|(packed, back)| (packed, Ok(back))),
+        Err(error) => pack_serde(&error, Class::Error, packing).map(|(mut packed, back)| {
+            packed.preview = preview_error(&X::read(&error));
+            (packed.hide(packing), Err(back))
+        }),
+    };
+    match packed {
+        Ok((packed, back)) => Landing { packed, value: Ok(back) },
+        Err((packed, error)) => Landing { packed, value: C::fail(error) },
+    }
+}
+
+fn unpack_result<T: Recordable, E: Recordable>(payload: &Payload<'_>) -> Result<Result<T, E>, Unpack> {
+    match payload.class {
+        Class::Error => unpack_serde(payload).map(Err),
+        Class::Value | Class::Kitaru => unpack_serde(payload).map(Ok),
+    }
+}
+
+fn cannot_hold(payload: &Payload<'_>) -> Unpack {
+    unpack_error(payload).map_or_else(|unreadable| unreadable, Unpack::CannotHold)
+}

@@ -1,0 +1,516 @@
+//! What a type can do, found out where the macros use it. Owns the order of preference among the ways to keep an
+//! outcome, a second set of arguments and an input; must not know how any of them is done.
+//!
+//! A macro sees tokens and no types. So it writes `(&&&Probe::<T>::new()).kitaru_duplicate()` and lets the compiler pick the
+//! method. Each way is a tier: a trait whose method has the same name as those of the others, implemented for
+//! [`Probe`] behind one more `&` than the tier below it. Method lookup tries the type as it is written before it
+//! strips a reference, so it meets the best tier first and takes the first whose bounds hold. The answer is a marker,
+//! which carries no data and implements what its tier promises.
+//!
+//! Before changing a tier:
+//!
+//! - The expansion writes as many `&` as there are tiers; `kitaru-macros` has the number too.
+//! - The choice is made where the function is defined. A generic function is judged by the bounds that are written
+//!   there, not by the types that come later: `-> T` is [`Plain`] even where `T` turns out to be a `Result`.
+//!
+//! Where nothing would do there is a tier all the same: the lowest answers with [`Lost`]. It has whatever is asked of
+//! a marker, so that it is no error to use it, except that it does not pass the check, [`recorded`] or [`fallible`],
+//! that the expansion makes once, at the user's type. So one mistake is one error, in the words of
+//! [`bounds`](super::bounds), however often the expansion needs the marker.
+
+use std::error::Error as StdError;
+use std::fmt::{Debug, Display};
+use std::marker::PhantomData;
+
+use crate::call::bounds::{HoldsError, Recordable, RecordableError, ReturnsResult};
+use crate::error::Error;
+use crate::runtime::PREVIEW_BYTES;
+use crate::value::{Wish, encode, preview};
+
+/// A question about the type `T`.
+pub struct Probe<T>(PhantomData<fn() -> T>);
+
+#[expect(clippy::new_without_default, reason = "only macros make probes")]
+impl<T> Probe<T> {
+    /// Asks about a type by its name.
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// Asks about the type of a value.
+    pub const fn of(_: &T) -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// The traits of all tiers, nameless, so that importing them takes no name from the user's code.
+pub mod traits {
+    pub use super::{Duplicate as _, DuplicateByClone as _, DuplicateBySerde as _, DuplicateNever as _};
+    pub use super::{InputBySerde as _, InputLost as _, PoolBySend as _, PoolLost as _};
+    pub use super::{
+        OutcomeByAsRef as _, OutcomeByDebug as _, OutcomeByDisplay as _, OutcomeByName as _, OutcomeBySerde as _,
+        OutcomeBySerdeDisplay as _, OutcomeBySerdeFallible as _, OutcomeBySerdeFallibleDisplay as _,
+        OutcomeBySerdeFallibleStdError as _, OutcomeBySerdeStdError as _, OutcomeByStdError as _,
+        OutcomeErrorLost as _, OutcomeLost as _,
+        OutcomePlain as _, OutcomeValueLost as _,
+    };
+}
+
+// ---- Outcomes: a value or an error to bytes and back ----
+
+/// Value and error go through serde; a `kitaru::Error` fits into the error. `Read` says what the error reads as.
+#[derive(Debug)]
+pub struct SerdeFallible<Read>(PhantomData<fn() -> Read>);
+
+/// Value and error go through serde; the error cannot hold a `kitaru::Error`. `Read` says what the error reads as.
+#[derive(Debug)]
+pub struct Serde<Read>(PhantomData<fn() -> Read>);
+
+/// The value goes through serde. The error becomes a `kitaru::Error`, which `Read` makes of it, and is rebuilt from
+/// that with `From`.
+#[derive(Debug)]
+pub struct Rebuilt<Read>(PhantomData<fn() -> Read>);
+
+/// The outcome goes through serde as it is; there is no error in it that the journal would know of.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+/// There is no way. A program in which a probe answers this does not compile, so nothing of it ever runs.
+#[derive(Debug)]
+pub struct Lost<Part>(PhantomData<fn() -> Part>);
+
+/// Of [`Lost`]: the outcome, which is no `Result`.
+#[derive(Debug)]
+pub enum OfOutcome {}
+
+/// Of [`Lost`]: the value in a `Result`.
+#[derive(Debug)]
+pub enum OfValue {}
+
+/// Of [`Lost`]: the error in a `Result`.
+#[derive(Debug)]
+pub enum OfError {}
+
+/// Of [`Lost`]: the arguments.
+#[derive(Debug)]
+pub enum OfArguments {}
+
+impl<Part> Lost<Part> {
+    const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<Part> Clone for Lost<Part> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Part> Copy for Lost<Part> {}
+
+macro_rules! markers {
+    ($($marker:ident)*) => { $(
+        impl<Read> $marker<Read> {
+            pub(crate) const fn new() -> Self {
+                Self(PhantomData)
+            }
+        }
+
+        impl<Read> Clone for $marker<Read> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<Read> Copy for $marker<Read> {}
+    )* };
+}
+
+markers! { SerdeFallible Serde Rebuilt }
+
+/// The best tier: [`SerdeFallible`], with an error that knows its sources.
+pub trait OutcomeBySerdeFallibleStdError {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> SerdeFallible<ByStdError> {
+        SerdeFallible::new()
+    }
+}
+
+impl<T: Recordable, E: Recordable + From<Error> + StdError + 'static> OutcomeBySerdeFallibleStdError for &&&&&&&&&&&&&&Probe<Result<T, E>> {}
+
+/// The tier of [`SerdeFallible`] with an error that has a text.
+pub trait OutcomeBySerdeFallibleDisplay {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> SerdeFallible<ByDisplay> {
+        SerdeFallible::new()
+    }
+}
+
+impl<T: Recordable, E: Recordable + From<Error> + Display> OutcomeBySerdeFallibleDisplay for &&&&&&&&&&&&&Probe<Result<T, E>> {}
+
+/// The tier of [`SerdeFallible`] with any other error.
+pub trait OutcomeBySerdeFallible {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> SerdeFallible<ByJson> {
+        SerdeFallible::new()
+    }
+}
+
+impl<T: Recordable, E: Recordable + From<Error>> OutcomeBySerdeFallible for &&&&&&&&&&&&Probe<Result<T, E>> {}
+
+/// The tier of [`Serde`] with an error that knows its sources.
+pub trait OutcomeBySerdeStdError {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Serde<ByStdError> {
+        Serde::new()
+    }
+}
+
+impl<T: Recordable, E: Recordable + StdError + 'static> OutcomeBySerdeStdError for &&&&&&&&&&&Probe<Result<T, E>> {}
+
+/// The tier of [`Serde`] with an error that has a text.
+pub trait OutcomeBySerdeDisplay {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Serde<ByDisplay> {
+        Serde::new()
+    }
+}
+
+impl<T: Recordable, E: Recordable + Display> OutcomeBySerdeDisplay for &&&&&&&&&&Probe<Result<T, E>> {}
+
+/// The tier of [`Serde`] with any other error.
+pub trait OutcomeBySerde {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Serde<ByJson> {
+        Serde::new()
+    }
+}
+
+impl<T: Recordable, E: Recordable> OutcomeBySerde for &&&&&&&&&Probe<Result<T, E>> {}
+
+/// The tier of errors that know their sources.
+pub trait OutcomeByStdError {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Rebuilt<ByStdError> {
+        Rebuilt::new()
+    }
+}
+
+impl<T, E> OutcomeByStdError for &&&&&&&&Probe<Result<T, E>>
+where
+    T: Recordable,
+    E: From<Error> + StdError + 'static,
+{
+}
+
+/// The tier of boxes of errors, such as `anyhow::Error` and `Box<dyn Error + Send + Sync>`.
+pub trait OutcomeByAsRef {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Rebuilt<ByAsRef> {
+        Rebuilt::new()
+    }
+}
+
+impl<T, E> OutcomeByAsRef for &&&&&&&Probe<Result<T, E>>
+where
+    T: Recordable,
+    E: From<Error> + AsRef<dyn StdError + Send + Sync>,
+{
+}
+
+/// The tier of errors that have a text.
+pub trait OutcomeByDisplay {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Rebuilt<ByDisplay> {
+        Rebuilt::new()
+    }
+}
+
+impl<T: Recordable, E: From<Error> + Display> OutcomeByDisplay for &&&&&&Probe<Result<T, E>> {}
+
+/// The tier of errors that have a text for programmers only.
+pub trait OutcomeByDebug {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Rebuilt<ByDebug> {
+        Rebuilt::new()
+    }
+}
+
+impl<T: Recordable, E: From<Error> + Debug> OutcomeByDebug for &&&&&Probe<Result<T, E>> {}
+
+/// The tier of errors that have no text at all.
+pub trait OutcomeByName {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Rebuilt<ByName> {
+        Rebuilt::new()
+    }
+}
+
+impl<T: Recordable, E: From<Error>> OutcomeByName for &&&&Probe<Result<T, E>> {}
+
+/// The tier of [`Plain`]: what is no `Result`, for a `Result` of that kind has been met above.
+pub trait OutcomePlain {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Plain {
+        Plain
+    }
+}
+
+impl<R: Recordable> OutcomePlain for &&&Probe<R> {}
+
+/// The tier of a `Result` that has only an error at fault.
+pub trait OutcomeErrorLost {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Lost<OfError> {
+        Lost::new()
+    }
+}
+
+impl<T: Recordable, E> OutcomeErrorLost for &&Probe<Result<T, E>> {}
+
+/// The tier of a `Result` that has its value at fault.
+pub trait OutcomeValueLost {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Lost<OfValue> {
+        Lost::new()
+    }
+}
+
+impl<T, E> OutcomeValueLost for &Probe<Result<T, E>> {}
+
+/// The lowest tier: an outcome that is at fault as a whole.
+pub trait OutcomeLost {
+    /// The marker of this tier.
+    fn kitaru_outcome(&self) -> Lost<OfOutcome> {
+        Lost::new()
+    }
+}
+
+impl<R> OutcomeLost for Probe<R> {}
+
+// ---- What an error says ----
+
+/// How an error is read: for what is recorded of one that does not go through serde, and for people.
+pub trait Read<E>: 'static {
+    /// What the error says, in the form that is recorded.
+    fn read(error: &E) -> Error;
+}
+
+/// Reads the messages of an error and its sources.
+#[derive(Debug)]
+pub struct ByStdError;
+
+/// Reads the messages of the error in a box, and of its sources.
+#[derive(Debug)]
+pub struct ByAsRef;
+
+/// Reads the text of an error.
+#[derive(Debug)]
+pub struct ByDisplay;
+
+/// Reads the text of an error for programmers.
+#[derive(Debug)]
+pub struct ByDebug;
+
+/// Reads what serde shows of an error.
+#[derive(Debug)]
+pub struct ByJson;
+
+/// Knows only what type of error it was.
+#[derive(Debug)]
+pub struct ByName;
+
+impl<E: StdError + 'static> Read<E> for ByStdError {
+    fn read(error: &E) -> Error {
+        Error::from_std(error)
+    }
+}
+
+impl<E: AsRef<dyn StdError + Send + Sync>> Read<E> for ByAsRef {
+    fn read(error: &E) -> Error {
+        Error::from_std(AsRef::<dyn StdError + Send + Sync>::as_ref(error))
+    }
+}
+
+impl<E: Display> Read<E> for ByDisplay {
+    fn read(error: &E) -> Error {
+        Error::msg(error)
+    }
+}
+
+impl<E: Debug> Read<E> for ByDebug {
+    fn read(error: &E) -> Error {
+        Error::msg(format_args!("{error:?}"))
+    }
+}
+
+impl<E: Recordable> Read<E> for ByJson {
+    fn read(error: &E) -> Error {
+        Error::msg(preview(error, PREVIEW_BYTES))
+    }
+}
+
+impl<E> Read<E> for ByName {
+    fn read(_: &E) -> Error {
+        Error::msg(std::any::type_name::<E>())
+    }
+}
+
+// ---- The checks: each is made once, at the return type ----
+
+/// The marker of an outcome that can be recorded.
+pub trait Recorded<R> {}
+
+impl<R, X> Recorded<R> for SerdeFallible<X> {}
+impl<R, X> Recorded<R> for Serde<X> {}
+impl<R, X> Recorded<R> for Rebuilt<X> {}
+impl<R> Recorded<R> for Plain {}
+impl<R: Recordable> Recorded<R> for Lost<OfOutcome> {}
+impl<T: Recordable, E> Recorded<Result<T, E>> for Lost<OfValue> {}
+impl<T, E: RecordableError> Recorded<Result<T, E>> for Lost<OfError> {}
+
+/// Checks that the outcome of a checkpoint can be recorded.
+pub const fn recorded<R, O: Recorded<R>>(_: &O, _: Probe<R>) {}
+
+/// The marker of an outcome that can be recorded and can hold a `kitaru::Error`.
+pub trait Fallible<R> {}
+
+impl<R, X> Fallible<R> for SerdeFallible<X> {}
+impl<T, E: HoldsError, X> Fallible<Result<T, E>> for Serde<X> {}
+impl<R, X> Fallible<R> for Rebuilt<X> {}
+impl<R: ReturnsResult> Fallible<R> for Plain {}
+impl<R: ReturnsResult> Fallible<R> for Lost<OfOutcome> {}
+impl<T: Recordable, E> Fallible<Result<T, E>> for Lost<OfValue> {}
+impl<T, E: HoldsError> Fallible<Result<T, E>> for Lost<OfError> {}
+
+/// Checks that the outcome of a flow, or of a checkpoint with an option that can end it in an error which its body did
+/// not return, can be recorded and can hold that error.
+pub const fn fallible<R, O: Fallible<R>>(_: &O, _: Probe<R>) {}
+
+// ---- A second set of arguments, for another try ----
+
+/// A way to have an argument twice.
+pub trait Duplicate<T> {
+    /// Another `value`; nothing if it cannot be had.
+    fn of(&self, value: &T) -> Option<T>;
+}
+
+/// By `Clone`.
+#[derive(Clone, Copy, Debug)]
+pub struct ByClone;
+
+/// By writing it with serde and reading it back.
+#[derive(Clone, Copy, Debug)]
+pub struct BySerde;
+
+/// Not at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Never;
+
+/// The best tier: [`ByClone`].
+pub trait DuplicateByClone {
+    /// The marker of this tier.
+    fn kitaru_duplicate(&self) -> ByClone {
+        ByClone
+    }
+}
+
+impl<T: Clone> DuplicateByClone for &&Probe<T> {}
+
+/// The tier of [`BySerde`].
+pub trait DuplicateBySerde {
+    /// The marker of this tier.
+    fn kitaru_duplicate(&self) -> BySerde {
+        BySerde
+    }
+}
+
+impl<T: Recordable> DuplicateBySerde for &Probe<T> {}
+
+/// The lowest tier, of [`Never`].
+pub trait DuplicateNever {
+    /// The marker of this tier.
+    fn kitaru_duplicate(&self) -> Never {
+        Never
+    }
+}
+
+impl<T> DuplicateNever for Probe<T> {}
+
+impl<T: Clone> Duplicate<T> for ByClone {
+    fn of(&self, value: &T) -> Option<T> {
+        Some(value.clone())
+    }
+}
+
+impl<T: Recordable> Duplicate<T> for BySerde {
+    fn of(&self, value: &T) -> Option<T> {
+        encode(value, Wish::Bincode, usize::MAX).ok().map(|(_, copy)| copy)
+    }
+}
+
+impl<T> Duplicate<T> for Never {
+    fn of(&self, _: &T) -> Option<T> {
+        None
+    }
+}
+
+// ---- The input of a flow ----
+
+/// The arguments of a flow go through serde.
+#[derive(Clone, Copy, Debug)]
+pub struct ArgumentsBySerde;
+
+/// The best tier: [`ArgumentsBySerde`].
+pub trait InputBySerde {
+    /// The marker of this tier.
+    fn kitaru_input(&self) -> ArgumentsBySerde {
+        ArgumentsBySerde
+    }
+}
+
+impl<A: Recordable> InputBySerde for &Probe<A> {}
+
+/// The lowest tier: [`FlowArgument`](super::bounds::FlowArgument) says which of the arguments is at fault.
+pub trait InputLost {
+    /// The marker of this tier.
+    fn kitaru_input(&self) -> Lost<OfArguments> {
+        Lost::new()
+    }
+}
+
+impl<A> InputLost for Probe<A> {}
+
+// ---- The body of a `blocking` checkpoint ----
+
+/// The arguments and the outcome can be sent to the blocking pool and back.
+#[derive(Clone, Copy, Debug)]
+pub struct OnThePool;
+
+/// The best tier: [`OnThePool`].
+pub trait PoolBySend {
+    /// The marker of this tier.
+    fn kitaru_pool(&self) -> OnThePool {
+        OnThePool
+    }
+}
+
+impl<A: Send, R: Send> PoolBySend for &Probe<(A, Probe<R>)> {}
+
+/// The lowest tier: [`Sendable`](super::bounds::Sendable) says what is at fault.
+pub trait PoolLost {
+    /// The marker of this tier.
+    fn kitaru_pool(&self) -> Lost<OfArguments> {
+        Lost::new()
+    }
+}
+
+impl<B> PoolLost for Probe<B> {}
+
+impl<A> Probe<A> {
+    /// Asks about the type of a value together with that of another probe.
+    pub const fn with<R>(_: &A, _: Probe<R>) -> Probe<(A, Probe<R>)> {
+        Probe::new()
+    }
+}

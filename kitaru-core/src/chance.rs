@@ -1,0 +1,89 @@
+//! Time and randomness that repeat: the recorded forms of what a flow must not take from the system.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use uuid::Uuid;
+
+use crate::ambient::flow_or_body;
+use crate::clock::Clock;
+
+/// The time, the same on every replay.
+///
+/// In a flow's own code it is recorded: it rides on a commit and is durable before any later body starts. In a
+/// checkpoint's body, which is not replayed, it is the time of day. Precise to the millisecond.
+///
+/// # Panics
+///
+/// Where no flow is in scope.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// let deadline = kitaru_core::now() + std::time::Duration::from_secs(3600);
+/// assert!(deadline > kitaru_core::now());
+/// # });
+/// ```
+pub fn now() -> SystemTime {
+    let Some(context) = flow_or_body("now") else { return Clock::system().now() };
+    let unix_ms = context.replay().now(|| context.runtime.clock.now_ms());
+    UNIX_EPOCH + Duration::from_millis(unix_ms)
+}
+
+/// A random number, the same on every replay.
+///
+/// In a flow's own code it derives from a seed kept with the execution. In a checkpoint's body it is another one each
+/// time.
+///
+/// # Panics
+///
+/// Where no flow is in scope.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// assert_ne!(kitaru_core::random(), kitaru_core::random());
+/// # });
+/// ```
+pub fn random() -> u64 {
+    let bytes = chance("random");
+    u64::from_le_bytes(bytes[..8].try_into().expect("eight of 32 bytes"))
+}
+
+/// A version 4 UUID, the same on every replay.
+///
+/// As [`random`], from a seed kept with the execution. It is unique, and as unguessable as that seed.
+///
+/// # Panics
+///
+/// Where no flow is in scope.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// let order = kitaru_core::uuid();
+/// assert_eq!(order.get_version_num(), 4);
+/// # });
+/// ```
+pub fn uuid() -> Uuid {
+    let bytes = chance("uuid");
+    let bytes = bytes[..16].try_into().expect("16 of 32 bytes");
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+fn chance(function: &str) -> [u8; 32] {
+    flow_or_body(function).map_or_else(unrecorded, |context| context.chance())
+}
+
+/// Chance of the process's own, for what is not replayed: bodies, jitter, the seed of a new store.
+pub(crate) fn unrecorded() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    // It fails only where the operating system has no source of randomness at all.
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}

@@ -1,0 +1,97 @@
+//! An execution that this process drives. Owns its result on the way to everybody who waits for it; must not know how
+//! it comes about.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::error::{Error, Kind};
+use crate::journal::{Class, Payload};
+use crate::runtime::lock;
+use crate::value::{Codec, Key};
+
+/// What an attempt came to, as its callers are told.
+#[derive(Clone, Debug)]
+pub(crate) enum Ended {
+    /// The flow returned, and that is durable.
+    Outcome(Arc<OwnedPayload>),
+    /// It did not, and why. Nothing of it is in the journal.
+    Fault(Error),
+}
+
+/// An encoded outcome of its own.
+#[derive(Debug)]
+pub(crate) struct OwnedPayload {
+    class: Class,
+    codec: Codec,
+    shape: u64,
+    bytes: Vec<u8>,
+    /// For people.
+    pub(crate) preview: String,
+}
+
+pub(crate) struct Active {
+    pub(crate) input: Key,
+    pub(crate) input_preview: String,
+    ended: watch::Sender<Option<Ended>>,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+impl Active {
+    pub(crate) fn new(input: Key, input_preview: String) -> Arc<Self> {
+        Arc::new(Active { input, input_preview, ended: watch::Sender::new(None), task: Mutex::new(None) })
+    }
+
+    pub(crate) fn driven_by(&self, task: AbortHandle) {
+        *lock(&self.task) = Some(task);
+    }
+
+    /// Drops its flow where it is. What it has recorded stays.
+    pub(crate) fn interrupt(&self) {
+        if let Some(task) = lock(&self.task).take() {
+            task.abort();
+        }
+    }
+
+    pub(crate) fn end(&self, ended: Ended) {
+        self.ended.send_if_modified(|known| {
+            let first = known.is_none();
+            known.get_or_insert(ended);
+            first
+        });
+    }
+
+    /// What it comes to. The future does not keep it alive.
+    pub(crate) fn ended(&self) -> impl Future<Output = Ended> + Send + use<> {
+        let mut receiver = self.ended.subscribe();
+        async move {
+            let ended = receiver.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
+            ended.unwrap_or_else(|| Ended::Fault(interrupted()))
+        }
+    }
+
+    pub(crate) async fn wait_until_left(&self) {
+        self.ended().await;
+    }
+}
+
+/// Its runtime was dropped, or the store was closed.
+pub(crate) fn interrupted() -> Error {
+    Error::new(
+        Kind::Closed,
+        "the execution was interrupted: its runtime was shut down or its store was closed. Nothing is lost; call the \
+         flow again to go on",
+    )
+}
+
+impl OwnedPayload {
+    pub(crate) fn new(payload: &Payload<'_>, preview: &str) -> Self {
+        let Payload { class, codec, shape, bytes } = *payload;
+        OwnedPayload { class, codec, shape, bytes: bytes.to_vec(), preview: preview.to_owned() }
+    }
+
+    pub(crate) fn borrow(&self) -> Payload<'_> {
+        Payload { class: self.class, codec: self.codec, shape: self.shape, bytes: &self.bytes }
+    }
+}

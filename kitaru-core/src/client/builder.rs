@@ -1,0 +1,133 @@
+//! Options for opening a store, and the opening.
+
+use std::ops::{Bound, ControlFlow};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::{Inner, Kitaru, blocking};
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+use crate::flow;
+use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime};
+use crate::store::{self, Durability, Key as RowKey, Memory, Order, Reader, Redb, Row, Store, Table, Writer};
+
+/// Options for opening a store. Made by [`Kitaru::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "options open nothing until open() is awaited"]
+pub struct Builder {
+    place: Place,
+    lock_timeout: Duration,
+    max_outcome_bytes: usize,
+    clock: Clock,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Unset,
+    Dir(PathBuf),
+    Memory,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder {
+            place: Place::Unset,
+            lock_timeout: store::OpenOptions::default().lock_timeout,
+            max_outcome_bytes: DEFAULT_MAX_OUTCOME_BYTES,
+            clock: Clock::system(),
+        }
+    }
+}
+
+const SECRET: &[u8] = b"secret";
+
+impl Builder {
+    /// Keeps executions in this folder, which is created if it is missing.
+    pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.place = Place::Dir(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Keeps executions in memory: they end with the process. For tests and trials.
+    pub fn in_memory(mut self) -> Self {
+        self.place = Place::Memory;
+        self
+    }
+
+    /// How long to wait for a store that another process holds, as one that is being replaced does for a moment.
+    /// 5 seconds unless set.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// The bound of an outcome in bytes, encoded. 64 MiB unless set; redb takes at most 3 GiB.
+    pub fn max_outcome_bytes(mut self, bytes: usize) -> Self {
+        self.max_outcome_bytes = bytes;
+        self
+    }
+
+    /// Where time is taken from. The system's clock unless set.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the store, creating it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When no place was given; the folder cannot be made or written; another process holds the store after the lock
+    /// timeout; what is there is no store, is damaged, or of a newer format; or the program has two flows of one name.
+    /// Nothing is overwritten.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it opens nothing for long: what was opened in the background is closed.
+    pub async fn open(self) -> Result<Kitaru, Error> {
+        flow::check_names()?;
+        let Builder { place, lock_timeout, max_outcome_bytes, clock } = self;
+        blocking(move || {
+            let store: Arc<dyn Store> = match place {
+                Place::Dir(dir) => Arc::new(Redb::open(&dir, store::OpenOptions { lock_timeout })?),
+                Place::Memory => Arc::new(Memory::new()),
+                Place::Unset => {
+                    return Err(Error::new(
+                        Kind::Misuse,
+                        "a store was opened without a place; say .dir(path) or .in_memory()",
+                    ));
+                }
+            };
+            open(store, clock, max_outcome_bytes)
+        })
+        .await?
+    }
+}
+
+fn open(store: Arc<dyn Store>, clock: Clock, max_outcome_bytes: usize) -> Result<Kitaru, Error> {
+    let reader = Reader::new(store.clone());
+    let secret = secret(&store, &reader)?;
+    let mut newest = 0;
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    reader.scan(Table::Execution, all, Order::Descending, &mut |key, _| {
+        newest = key.first_chunk().map_or(0, |key| u64::from_be_bytes(*key));
+        ControlFlow::Break(())
+    })?;
+    let writer = Writer::start(store, store::WriterOptions::default());
+    let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes));
+    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, newest + 1)) })
+}
+
+/// The store's secret, made when it is opened for the first time.
+fn secret(store: &Arc<dyn Store>, reader: &Reader) -> Result<[u8; 32], Error> {
+    if let Some(secret) = reader.get(Table::Meta, SECRET)? {
+        return secret.try_into().map_err(|_| Error::new(Kind::Store, "the store's secret is not one; it is damaged"));
+    }
+    let secret = crate::chance::unrecorded();
+    let mut value = secret.to_vec();
+    store::seal(Table::Meta, SECRET, &mut value);
+    let row = Row { table: Table::Meta, key: RowKey::from(SECRET), value: Some(value) };
+    store.commit(&[row], Durability::QuickRepair)?;
+    Ok(secret)
+}

@@ -1,0 +1,302 @@
+//! One execution, to be looked at.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::client::rows::{self, Stored};
+use crate::client::{Inner, Kitaru, blocking};
+use crate::error::Error;
+use crate::id::{ExecutionId, Seq};
+use crate::journal::{Arg, CallFrame, Class, Frame, Malformed, Status};
+use crate::machine::Journal;
+
+impl Kitaru {
+    /// Looks for an execution: its newest generation, or the one that [`generation`](ExecutionQuery::generation) asks
+    /// for.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or the id is over its bound.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// if let Some(execution) = kitaru.execution("write_report", "job-42").await? {
+    ///     for record in execution.records() {
+    ///         println!("{} {:?} {}", record.name(), record.status(), record.preview());
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn execution(&self, flow: &str, id: &str) -> ExecutionQuery {
+        ExecutionQuery { inner: self.inner.clone(), execution: ExecutionId::new(flow, id), generation: None }
+    }
+}
+
+/// A search for one execution; awaited, it gives `Result<Option<Execution>, Error>`. See [`Kitaru::execution`].
+#[must_use = "a search does nothing unless awaited"]
+pub struct ExecutionQuery {
+    inner: Arc<Inner>,
+    execution: Result<ExecutionId, Error>,
+    generation: Option<u32>,
+}
+
+impl ExecutionQuery {
+    /// Asks for this generation instead of the newest. The first one is 1.
+    pub fn generation(mut self, generation: u32) -> Self {
+        self.generation = Some(generation);
+        self
+    }
+}
+
+impl IntoFuture for ExecutionQuery {
+    type Output = Result<Option<Execution>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let ExecutionQuery { inner, execution, generation } = self;
+            let execution = execution?;
+            blocking(move || {
+                let reader = &inner.runtime.reader;
+                let stored = match generation {
+                    Some(generation) => rows::generation(reader, &execution, generation)?,
+                    None => rows::newest(reader, &execution)?,
+                };
+                let Some(stored) = stored else { return Ok(None) };
+                let journal = rows::journal(reader, stored.journal)?;
+                let status = inner.status(&stored);
+                let records =
+                    records(&journal).map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
+                Ok(Some(Execution { stored, status, records }))
+            })
+            .await?
+        })
+    }
+}
+
+/// One generation of an execution, as it stood when it was asked for.
+#[derive(Debug)]
+pub struct Execution {
+    stored: Stored,
+    status: Status,
+    records: Vec<Record>,
+}
+
+impl Execution {
+    /// The flow's name.
+    pub fn flow(&self) -> &str {
+        &self.stored.header.execution.flow
+    }
+
+    /// The execution's id.
+    pub fn id(&self) -> &str {
+        &self.stored.header.execution.id
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Which fresh start it is. The first one is 1.
+    pub fn generation(&self) -> u32 {
+        self.stored.header.generation
+    }
+
+    /// How many attempts have come to a body of their own, or to an end.
+    pub fn attempts(&self) -> u32 {
+        self.stored.state.attempts
+    }
+
+    /// What has been recorded, in the order in which it became durable.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// A preview of the flow's arguments.
+    pub fn input(&self) -> &str {
+        &self.stored.header.input_preview
+    }
+
+    /// The flow's `version = "…"` when the generation began, or nothing.
+    pub fn version(&self) -> &str {
+        &self.stored.header.version
+    }
+
+    /// When the generation began.
+    pub fn created(&self) -> SystemTime {
+        time(self.stored.header.created_ms)
+    }
+
+    /// When an attempt last began or ended.
+    pub fn updated(&self) -> SystemTime {
+        time(self.stored.state.updated_ms)
+    }
+
+    /// Why it failed, was cancelled or is stuck.
+    pub fn error(&self) -> Option<&str> {
+        Some(&*self.stored.state.reason).filter(|reason| !reason.is_empty())
+    }
+}
+
+/// What one checkpoint came to.
+#[derive(Clone, Debug)]
+pub struct Record {
+    name: String,
+    checkpoint: String,
+    status: RecordStatus,
+    settled: bool,
+    from_memo: bool,
+    seq: Seq,
+    attempt: u32,
+    tries: u32,
+    started_ms: u64,
+    duration_us: u64,
+    preview: String,
+    args: Vec<Arg>,
+}
+
+/// What a record says of its checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecordStatus {
+    /// It came to a value.
+    Completed,
+    /// It came to an error.
+    Failed,
+    /// An `at_most_once` body was about to run, and no outcome is known.
+    Begun,
+}
+
+impl Record {
+    /// The visible name: `draft`, `draft_2`, …, or what `.named("…")` asked for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The checkpoint's name.
+    pub fn checkpoint(&self) -> &str {
+        &self.checkpoint
+    }
+
+    /// What it came to.
+    pub fn status(&self) -> RecordStatus {
+        self.status
+    }
+
+    /// Whether an error is the same on every further attempt. One that is not settled is tried again.
+    pub fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Whether the value was copied from another execution's.
+    pub fn is_from_memo(&self) -> bool {
+        self.from_memo
+    }
+
+    /// Its number in the journal. Numbers ascend, with gaps.
+    pub fn number(&self) -> u64 {
+        self.seq.0
+    }
+
+    /// Which attempt made it. The first one is 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// How often the body was tried in that attempt.
+    pub fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// When its body started.
+    pub fn started(&self) -> SystemTime {
+        time(self.started_ms)
+    }
+
+    /// How long its body took, with all its tries.
+    pub fn duration(&self) -> Duration {
+        Duration::from_micros(self.duration_us)
+    }
+
+    /// The value or the error, shortened for people to read.
+    pub fn preview(&self) -> &str {
+        &self.preview
+    }
+
+    /// The arguments that count, by name, each shortened for people to read.
+    pub fn arguments(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.args.iter().map(|arg| (&*arg.name, &*arg.preview))
+    }
+}
+
+fn records(journal: &Journal) -> Result<Vec<Record>, Malformed> {
+    let mut records: Vec<Record> = Vec::new();
+    let mut intents: Vec<((crate::value::Key, u32), usize)> = Vec::new();
+    for at in journal.indices() {
+        let seq = journal.seq(at);
+        match journal.frame(at)? {
+            Frame::Outcome(outcome) => {
+                let status = match outcome.payload.class {
+                    Class::Value => RecordStatus::Completed,
+                    Class::Error | Class::Kitaru => RecordStatus::Failed,
+                };
+                let record = Record {
+                    status,
+                    settled: outcome.settled,
+                    from_memo: outcome.from_memo,
+                    tries: outcome.tries,
+                    started_ms: outcome.started_ms,
+                    duration_us: outcome.duration_us,
+                    preview: outcome.preview.to_owned(),
+                    ..Record::begun(seq, &outcome.call)?
+                };
+                let call = (outcome.call.key, outcome.call.occurrence);
+                match intents.iter().position(|(intent, _)| *intent == call) {
+                    // An outcome takes the place of its intent.
+                    Some(nth) => records[intents.swap_remove(nth).1] = record,
+                    None => records.push(record),
+                }
+            }
+            Frame::Intent(call) => {
+                intents.push(((call.key, call.occurrence), records.len()));
+                records.push(Record::begun(seq, &call)?);
+            }
+            Frame::Settled(settled) => {
+                for record in records.iter_mut().filter(|record| settled.errors.contains(&record.seq)) {
+                    record.settled = true;
+                }
+            }
+            Frame::Now(_) | Frame::End(_) => {}
+        }
+    }
+    Ok(records)
+}
+
+impl Record {
+    fn begun(seq: Seq, call: &CallFrame<'_>) -> Result<Self, Malformed> {
+        Ok(Record {
+            name: call.name(),
+            checkpoint: call.checkpoint.to_owned(),
+            status: RecordStatus::Begun,
+            settled: false,
+            from_memo: false,
+            seq,
+            attempt: call.attempt,
+            tries: 0,
+            started_ms: 0,
+            duration_us: 0,
+            preview: String::new(),
+            args: Arg::read_all(call.args)?,
+        })
+    }
+}
+
+pub(crate) fn time(unix_ms: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(unix_ms)
+}

@@ -1,0 +1,175 @@
+//! The list of executions, in pages.
+
+use std::future::{Future, IntoFuture};
+use std::ops::{Bound, ControlFlow, Deref};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::client::execution::time;
+use crate::client::rows::{self, Stored};
+use crate::client::{Inner, Kitaru, blocking};
+use crate::error::Error;
+use crate::id::JournalId;
+use crate::journal::Status;
+use crate::store::{Order, Table};
+
+/// How many summaries a page has, unless asked for.
+const DEFAULT_LIMIT: usize = 100;
+/// The most summaries that a page may have.
+const MAX_LIMIT: usize = 1_000;
+
+impl Kitaru {
+    /// Lists the executions, the newest first, every generation on its own, in pages of 100.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// let mut page = kitaru.executions().await?;
+    /// loop {
+    ///     for summary in page.iter() {
+    ///         println!("{} {} {}", summary.flow(), summary.id(), summary.status());
+    ///     }
+    ///     let Some(next) = page.next() else { break };
+    ///     page = kitaru.executions().after(next).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn executions(&self) -> Executions {
+        Executions { inner: self.inner.clone(), after: None, limit: DEFAULT_LIMIT }
+    }
+}
+
+/// A list of executions; awaited, it gives a [`Page`]. See [`Kitaru::executions`].
+#[must_use = "a list does nothing unless awaited"]
+pub struct Executions {
+    inner: Arc<Inner>,
+    after: Option<Cursor>,
+    limit: usize,
+}
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor(JournalId);
+
+impl Executions {
+    /// Goes on behind a page.
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// How many summaries the page may have: from 1 to 1,000.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit.clamp(1, MAX_LIMIT);
+        self
+    }
+}
+
+impl IntoFuture for Executions {
+    type Output = Result<Page, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Executions { inner, after, limit } = self;
+            blocking(move || page(&inner, after, limit)).await?
+        })
+    }
+}
+
+fn page(inner: &Inner, after: Option<Cursor>, limit: usize) -> Result<Page, Error> {
+    let before = after.map(|Cursor(journal)| journal.0.to_be_bytes());
+    let end = before.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
+    let mut journals = Vec::with_capacity(limit + 1);
+    inner.runtime.reader.scan(Table::Execution, (Bound::Unbounded, end), Order::Descending, &mut |key, _| {
+        journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
+        if journals.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    let more = journals.len() > limit;
+    journals.truncate(limit);
+    let next = journals.last().filter(|_| more).map(|journal| Cursor(*journal));
+    let summaries = journals
+        .into_iter()
+        .filter_map(|journal| rows::stored(&inner.runtime.reader, journal).transpose())
+        .map(|stored| stored.map(|stored| Summary { status: inner.status(&stored), stored }))
+        .collect::<Result<_, _>>()?;
+    Ok(Page { summaries, next })
+}
+
+/// A page of the list: a slice of summaries, and where the next page begins.
+#[derive(Debug)]
+pub struct Page {
+    summaries: Vec<Summary>,
+    next: Option<Cursor>,
+}
+
+impl Page {
+    /// Where the next page begins, if there is one.
+    pub fn next(&self) -> Option<Cursor> {
+        self.next
+    }
+}
+
+impl Deref for Page {
+    type Target = [Summary];
+
+    fn deref(&self) -> &[Summary] {
+        &self.summaries
+    }
+}
+
+/// An execution as the list shows it.
+#[derive(Debug)]
+pub struct Summary {
+    stored: Stored,
+    status: Status,
+}
+
+impl Summary {
+    /// The flow's name.
+    pub fn flow(&self) -> &str {
+        &self.stored.header.execution.flow
+    }
+
+    /// The execution's id.
+    pub fn id(&self) -> &str {
+        &self.stored.header.execution.id
+    }
+
+    /// Which fresh start it is. The first one is 1.
+    pub fn generation(&self) -> u32 {
+        self.stored.header.generation
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// How many attempts have come to a body of their own, or to an end.
+    pub fn attempts(&self) -> u32 {
+        self.stored.state.attempts
+    }
+
+    /// A preview of the flow's arguments.
+    pub fn input(&self) -> &str {
+        &self.stored.header.input_preview
+    }
+
+    /// When the generation began.
+    pub fn created(&self) -> SystemTime {
+        time(self.stored.header.created_ms)
+    }
+
+    /// When an attempt last began or ended.
+    pub fn updated(&self) -> SystemTime {
+        time(self.stored.state.updated_ms)
+    }
+}

@@ -1,0 +1,127 @@
+//! A started execution, as its caller holds it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde::de::DeserializeOwned;
+
+use crate::client::active::{Ended, OwnedPayload};
+use crate::client::{Kitaru, blocking, rows};
+use crate::error::{Error, Kind};
+use crate::id::ExecutionId;
+use crate::journal::{Class, Status};
+use crate::value::decode;
+
+impl Kitaru {
+    /// Attaches to an execution without its flow's input: to one that this process drives, or to the result of one that
+    /// has ended.
+    ///
+    /// `T` and `E` are those of the flow's `Result<T, E>`. The error keeps its message, not its variant.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such execution, when nobody drives it and it has not ended, or when the store cannot be read.
+    pub async fn handle<T, E>(&self, flow: &str, id: &str) -> Result<Handle<Result<T, E>>, Error>
+    where
+        T: DeserializeOwned,
+        E: From<Error>,
+    {
+        self.check_open()?;
+        let execution = ExecutionId::new(flow, id)?;
+        let unpack = |payload: &OwnedPayload| unpack::<T, E>(payload);
+        let fail = |error: Error| Err(error.into());
+        if let Some(active) = self.inner.active(&execution) {
+            return Ok(Handle::new(execution, active.ended(), unpack, fail));
+        }
+        let inner = self.inner.clone();
+        let wanted = execution.clone();
+        let ended = blocking(move || {
+            let Some(stored) = rows::newest(&inner.runtime.reader, &wanted)? else {
+                return Err(Error::new(Kind::Misuse, format!("there is no execution {wanted}; call the flow to begin it")));
+            };
+            match stored.state.status {
+                Status::Completed | Status::Failed => {
+                    rows::outcome(&inner.runtime.reader, &stored).map(|payload| Ended::Outcome(Arc::new(payload)))
+                }
+                Status::Stuck => Ok(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason))),
+                Status::Cancelled => Ok(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason))),
+                Status::Queued | Status::Running | Status::Waiting | Status::Interrupted => Err(Error::new(
+                    Kind::Misuse,
+                    format!("execution {wanted} was interrupted and nobody drives it; call its flow to go on"),
+                )),
+            }
+        })
+        .await??;
+        Ok(Handle::new(execution, std::future::ready(ended), unpack, fail))
+    }
+}
+
+fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result<T, E> {
+    let borrowed = payload.borrow();
+    match borrowed.class {
+        Class::Value => decode(borrowed.codec, borrowed.shape, borrowed.bytes).map_err(|why| {
+            Error::new(Kind::Unreadable, format!("the result of the flow is not of the type that was asked for: {why}"))
+                .into()
+        }),
+        Class::Kitaru => Err(borrowed.kitaru_error().unwrap_or_else(|| Error::msg(&payload.preview)).into()),
+        Class::Error => Err(Error::msg(&payload.preview).into()),
+    }
+}
+
+/// An execution that has been started or found: a future of the flow's result.
+///
+/// Dropping it detaches; the execution goes on.
+///
+/// # Cancel safety
+///
+/// Awaiting `&mut handle` is cancel safe.
+#[must_use = "the execution goes on without its handle, but nobody is told of its result"]
+pub struct Handle<R> {
+    execution: ExecutionId,
+    ended: Pin<Box<dyn Future<Output = Ended> + Send>>,
+    unpack: fn(&OwnedPayload) -> R,
+    fail: fn(Error) -> R,
+}
+
+impl<R> Handle<R> {
+    pub(crate) fn new(
+        execution: ExecutionId,
+        ended: impl Future<Output = Ended> + Send + 'static,
+        unpack: fn(&OwnedPayload) -> R,
+        fail: fn(Error) -> R,
+    ) -> Self {
+        Handle { execution, ended: Box::pin(ended), unpack, fail }
+    }
+
+    /// The execution's id: the caller's, or the digest of the flow's input.
+    pub fn id(&self) -> &str {
+        &self.execution.id
+    }
+
+    /// The flow's name.
+    pub fn flow(&self) -> &str {
+        &self.execution.flow
+    }
+}
+
+impl<R> Unpin for Handle<R> {}
+
+impl<R> Future for Handle<R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        self.ended.as_mut().poll(cx).map(|ended| match ended {
+            Ended::Outcome(payload) => (self.unpack)(&payload),
+            Ended::Fault(error) => (self.fail)(error),
+        })
+    }
+}
+
+impl<R> fmt::Debug for Handle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("execution", &self.execution).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,213 @@
+//! What a call of a flow does: attach, continue, begin anew, give the recorded result, refuse. Owns the reservation of
+//! an execution in this process; must not know how an attempt is driven.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::client::active::{Active, Ended, OwnedPayload, interrupted};
+use crate::client::attempt::{self, Plan, Started};
+use crate::client::flow_call::Request;
+use crate::client::handle::Handle;
+use crate::client::rows::{self, Stored};
+use crate::client::{Inner, Kitaru, blocking};
+use crate::error::{Error, Kind};
+use crate::id::ExecutionId;
+use crate::journal::{Ask, Begin, Found, Status, decide};
+use crate::log;
+use crate::runtime::lock;
+use crate::value::Key;
+
+impl Kitaru {
+    /// Gives the handle of the execution that a request stands for, once it is durable.
+    pub(crate) async fn launch<R>(
+        &self,
+        request: Request,
+        unpack: fn(&OwnedPayload) -> R,
+        fail: fn(Error) -> R,
+    ) -> Result<Handle<R>, Error> {
+        self.check_open()?;
+        let id = request.id.clone().unwrap_or_else(|| hex(&request.input.digest));
+        let execution = ExecutionId::new(&request.spec.name, &id)?;
+        let active = match self.inner.reserve(&execution, &request)? {
+            Reserved::Mine(active) => active,
+            Reserved::Running(running) => return Ok(Handle::new(execution, running.ended(), unpack, fail)),
+        };
+        let ended = active.ended();
+        let (started, durable) = oneshot::channel();
+        let place = Place { inner: self.inner.clone(), execution: execution.clone(), active: active.clone() };
+        // A task of its own: whoever called may go away.
+        let task = tokio::spawn(place.run(request, started));
+        active.driven_by(task.abort_handle());
+        durable.await.unwrap_or_else(|_| Err(interrupted()))?;
+        Ok(Handle::new(execution, ended, unpack, fail))
+    }
+}
+
+enum Reserved {
+    Mine(Arc<Active>),
+    Running(Arc<Active>),
+}
+
+impl Inner {
+    /// Makes sure that an execution is driven once at a time.
+    fn reserve(&self, execution: &ExecutionId, request: &Request) -> Result<Reserved, Error> {
+        let mut active = lock(&self.active);
+        let Some(running) = active.get(execution) else {
+            let mine = Active::new(request.input.digest, request.input.preview.clone());
+            active.insert(execution.clone(), mine.clone());
+            return Ok(Reserved::Mine(mine));
+        };
+        if request.ask == Ask::Fresh {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("execution {execution} is running, so it cannot begin afresh; wait for it, or use another id"),
+            ));
+        }
+        if running.input != request.input.digest {
+            return Err(other_input(execution, &running.input_preview, &request.input.preview));
+        }
+        Ok(Reserved::Running(running.clone()))
+    }
+
+    /// The active execution, if this process drives it.
+    pub(crate) fn active(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
+        lock(&self.active).get(execution).cloned()
+    }
+
+    /// Where an execution stands: what is recorded, and whether this process drives it.
+    pub(crate) fn status(&self, stored: &Stored) -> Status {
+        match stored.state.status {
+            // Its process died, or dropped it.
+            Status::Running | Status::Queued if self.active(&stored.header.execution).is_none() => Status::Interrupted,
+            // It is continued, and has not come to a body of its own yet.
+            Status::Failed | Status::Interrupted | Status::Queued
+                if self.active(&stored.header.execution).is_some() =>
+            {
+                Status::Running
+            }
+            status => status,
+        }
+    }
+}
+
+/// What a call wants to know of the store.
+struct Look {
+    ask: Ask,
+    input: Key,
+    preview: String,
+    ambiguous: bool,
+}
+
+/// An execution that this process drives: from the reservation to the end.
+pub(crate) struct Place {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) execution: ExecutionId,
+    pub(crate) active: Arc<Active>,
+}
+
+impl Place {
+    async fn run(self, request: Request, started: Started) {
+        let look = Look {
+            ask: request.ask,
+            input: request.input.digest,
+            preview: request.input.preview.clone(),
+            ambiguous: request.spec.ambiguous,
+        };
+        let (ended, started) = match self.plan(look).await {
+            Err(error) => (Ended::Fault(error.clone()), Some((started, Err(error)))),
+            Ok(Plan::Cached(payload)) => (Ended::Outcome(payload), Some((started, Ok(())))),
+            Ok(Plan::Drive(work)) => (attempt::drive(&self, request, *work, started).await, None),
+        };
+        self.leave();
+        self.active.end(ended);
+        if let Some((started, result)) = started {
+            // The caller may have gone away.
+            let _ = started.send(result);
+        }
+    }
+
+    /// Looks for the execution and decides what the call does about it.
+    async fn plan(&self, look: Look) -> Result<Plan, Error> {
+        let inner = self.inner.clone();
+        let execution = self.execution.clone();
+        if lock(&inner.left).remove(&execution) {
+            // What an attempt of this process left on its way to the store is to be there before it is read.
+            inner.runtime.settle().await?;
+        }
+        blocking(move || {
+            let reader = &inner.runtime.reader;
+            let now_ms = inner.runtime.clock.now_ms();
+            let stored = rows::newest(reader, &execution)?;
+            let found = stored.as_ref().map(|stored| Found {
+                generation: stored.header.generation,
+                status: match stored.state.status {
+                    // Reserved by this call, so nobody else drives it.
+                    Status::Running | Status::Queued => Status::Interrupted,
+                    status => status,
+                },
+                updated_ms: stored.state.updated_ms,
+                same_input: stored.header.input_digest == look.input,
+            });
+            match (decide(found.as_ref(), look.ask, now_ms), stored) {
+                (Begin::New { generation, cancels }, stored) => {
+                    Ok(Plan::begin(generation, stored.filter(|_| cancels), look.ask))
+                }
+                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored),
+                (Begin::Cached { age_ms }, Some(stored)) => {
+                    let payload = rows::outcome(reader, &stored)?;
+                    log::flow_cached(&execution.flow, Duration::from_millis(age_ms), look.ambiguous);
+                    Ok(Plan::Cached(Arc::new(payload)))
+                }
+                (Begin::OtherInput, Some(stored)) => {
+                    Err(other_input(&execution, &stored.header.input_preview, &look.preview))
+                }
+                (Begin::Cancelled, _) => Err(Error::new(
+                    Kind::Cancelled,
+                    format!("execution {execution} was cancelled; begin it anew with .fresh(), or use another id"),
+                )),
+                (Begin::Stuck, Some(stored)) => {
+                    Err(Error::new(Kind::Stuck, format!("execution {execution} is stuck: {}", stored.state.reason)))
+                }
+                (_, None) => unreachable!("only what was found is continued, reused or refused"),
+            }
+        })
+        .await?
+    }
+
+    /// The execution may be called again.
+    fn leave(&self) {
+        let mut active = lock(&self.inner.active);
+        if active.get(&self.execution).is_some_and(|mine| Arc::ptr_eq(mine, &self.active)) {
+            active.remove(&self.execution);
+        }
+    }
+
+    /// What was on its way to the store has not been waited for.
+    pub(crate) fn leaves_writes(&self) {
+        lock(&self.inner.left).insert(self.execution.clone());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // The task was aborted, or its runtime is going down.
+        self.leave();
+        self.active.end(Ended::Fault(interrupted()));
+    }
+}
+
+fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) -> Error {
+    Error::new(
+        Kind::Conflict,
+        format!(
+            "execution {execution} has another input: it was called with ({recorded}) and is now called with ({asked}); \
+             use another id, or begin it anew with .fresh(). Nothing has run"
+        ),
+    )
+}
+
+fn hex(key: &Key) -> String {
+    key.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,139 @@
+//! The face of a store: opening it, running flows on it, looking at what is in it. Owns which executions this process
+//! drives; must not know how an attempt is driven or how rows are kept.
+
+mod active;
+mod attempt;
+mod builder;
+mod execution;
+mod executions;
+mod flow_call;
+mod handle;
+mod implicit;
+mod launch;
+mod rows;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::client::active::Active;
+use crate::error::{Error, Kind};
+use crate::id::{ExecutionId, JournalId};
+use crate::runtime::{Runtime, lock};
+
+pub use builder::Builder;
+pub use execution::{Execution, ExecutionQuery, Record, RecordStatus};
+pub use executions::{Cursor, Executions, Page, Summary};
+pub(crate) use flow_call::{FlowBody, FlowSpec, Input};
+pub use flow_call::{FlowCall, flow_call, refused_flow};
+pub use handle::Handle;
+
+/// An open store, and the executions that this process drives on it.
+///
+/// A cheap handle: clones stand for the same store. The store is closed by [`close`](Kitaru::close); dropping the last
+/// handle closes it too, in the background, so that another process may find it held a moment longer.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+/// use kitaru_core::Kitaru;
+///
+/// let kitaru = Kitaru::builder().in_memory().open().await?;
+/// assert!(kitaru.execution("write_report", "job-42").await?.is_none());
+/// kitaru.close().await
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Kitaru {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) runtime: Arc<Runtime>,
+    /// What the seeds of executions derive from.
+    secret: [u8; 32],
+    next_journal: AtomicU64,
+    active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
+    /// Executions of which an attempt of this process left writes on their way.
+    left: Mutex<HashSet<ExecutionId>>,
+    closed: AtomicBool,
+}
+
+impl Kitaru {
+    /// Options for opening a store.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Closes the store: what runs is interrupted where it is, what is on its way to the store is made durable, and the
+    /// store is released for other processes.
+    ///
+    /// An interrupted execution goes on when its flow is called again. Closing twice is no error.
+    ///
+    /// # Errors
+    ///
+    /// When the last commit fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled the store is closed, whether or not the future is polled to its end.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.inner.closed.store(true, Ordering::SeqCst);
+        let running: Vec<Arc<Active>> = lock(&self.inner.active).values().cloned().collect();
+        for active in &running {
+            active.interrupt();
+        }
+        for active in running {
+            active.wait_until_left().await;
+        }
+        let runtime = self.inner.runtime.clone();
+        blocking(move || runtime.writer.close()).await?
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.inner.closed.load(Ordering::SeqCst) { Err(closed()) } else { Ok(()) }
+    }
+}
+
+impl Inner {
+    fn new(runtime: Arc<Runtime>, secret: [u8; 32], next_journal: u64) -> Self {
+        Inner {
+            runtime,
+            secret,
+            next_journal: AtomicU64::new(next_journal),
+            active: Mutex::default(),
+            left: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    fn new_journal(&self) -> JournalId {
+        JournalId(self.next_journal.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The seed of a generation: the same again if its process dies before it is recorded.
+    fn seed(&self, execution: &ExecutionId, generation: u32) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        hasher.update(&(execution.flow.len() as u64).to_le_bytes());
+        hasher.update(execution.flow.as_bytes());
+        hasher.update(execution.id.as_bytes());
+        hasher.update(&generation.to_le_bytes());
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// Runs what blocks off the runtime's threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(failed) if failed.is_panic() => {
+            Err(crate::branch::panicked("the store", failed.into_panic().as_ref()))
+        }
+        Err(_) => Err(Error::new(Kind::Closed, "the runtime is shutting down")),
+    }
+}
+
+fn closed() -> Error {
+    Error::new(Kind::Closed, "the store was closed by Kitaru::close(); open it again to go on")
+}

@@ -1,0 +1,322 @@
+//! One attempt at an execution, as its calls, its bodies and the writer see it. Owns the replay's lock and the wakers
+//! between the flow, the bodies and the driver. Must not know how a call runs.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Wake, Waker};
+
+use crate::branch::Branch;
+use crate::error::Error;
+use crate::id::{ExecutionId, JournalId, Seq};
+use crate::journal::{Frame, SettledFrame, State, Status};
+use crate::machine::{Exit, Journal, Quiet, Replay, SlotId, Unflushed};
+use crate::runtime::{Numbers, Runtime, lock};
+use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
+use crate::value::{Key, digest_parts};
+
+/// What an attempt is an attempt at.
+pub(crate) struct Attempt {
+    pub(crate) execution: ExecutionId,
+    pub(crate) generation: u32,
+    pub(crate) number: u32,
+    pub(crate) seed: [u8; 32],
+    /// Whether `.fresh()` asked for this generation, so that no memo is read.
+    pub(crate) fresh: bool,
+    /// What a call does that contradicts a record, where its checkpoint does not say.
+    pub(crate) on_divergence: Option<OnDivergence>,
+    pub(crate) began_ms: u64,
+}
+
+/// What a call does that contradicts a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDivergence {
+    /// Warn, run, record anew.
+    Rerun,
+    /// End the attempt.
+    Fail,
+}
+
+pub(crate) struct Context {
+    pub(crate) attempt: Attempt,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) numbers: Arc<Numbers>,
+    replay: Mutex<Replay>,
+    /// The flow's own code was woken.
+    woken: AtomicBool,
+    /// The driver is polling: it looks for itself, and needs no waking.
+    polling: AtomicBool,
+    driver: Mutex<Option<Waker>>,
+    /// Whether the store has been told that this attempt runs.
+    announced: AtomicBool,
+    /// Branches that the flow has split off since the driver last looked.
+    branches: Mutex<Vec<Branch>>,
+    /// How often chance was asked for.
+    drawn: Mutex<u64>,
+}
+
+/// Whether a journal is one that a dead process would leave behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Unfinished,
+    Finished,
+}
+
+/// The row that puts a journal on the list of unfinished ones, or takes it off.
+pub(crate) fn unfinished_row(journal: JournalId, standing: Standing) -> Row {
+    let value = (standing == Standing::Unfinished).then(Vec::new);
+    Row { table: Table::Unfinished, key: RowKey::from(journal.0.to_be_bytes()), value }
+}
+
+/// What the writer's acknowledgement is about: a call's outcome, its intent, or what the driver flushed.
+const INTENT: u64 = 1 << 32;
+const FLUSH: u64 = 1 << 33;
+const ANNOUNCEMENT: u64 = 1 << 34;
+
+impl Context {
+    pub(crate) fn new(
+        attempt: Attempt,
+        runtime: Arc<Runtime>,
+        numbers: Arc<Numbers>,
+        journal: Arc<Journal>,
+        replay: Replay,
+        announced: bool,
+    ) -> Arc<Self> {
+        Arc::new(Context {
+            attempt,
+            runtime,
+            journal,
+            numbers,
+            replay: Mutex::new(replay),
+            woken: AtomicBool::new(true),
+            polling: AtomicBool::new(false),
+            driver: Mutex::new(None),
+            announced: AtomicBool::new(announced),
+            branches: Mutex::default(),
+            drawn: Mutex::new(0),
+        })
+    }
+
+    /// Never held while a future or a waker of somebody else's is dropped, polled or woken: those lock it again.
+    pub(crate) fn replay(&self) -> MutexGuard<'_, Replay> {
+        lock(&self.replay)
+    }
+
+    /// Ends the attempt as soon as the flow's poll returns.
+    pub(crate) fn leave_with(&self, exit: Exit) {
+        self.replay().leave_with(exit);
+        self.kick();
+    }
+
+    /// What identifies a call of this execution's, the same on every attempt.
+    pub(crate) fn call_identity(&self, key: Key, occurrence: u32) -> Key {
+        let Attempt { execution, generation, .. } = &self.attempt;
+        digest_parts(&[
+            execution.flow.as_bytes(),
+            execution.id.as_bytes(),
+            &generation.to_le_bytes(),
+            &key.0,
+            &occurrence.to_le_bytes(),
+        ])
+    }
+
+    /// The next 32 bytes of this execution's own randomness.
+    pub(crate) fn chance(&self) -> [u8; 32] {
+        let nth = {
+            let mut drawn = lock(&self.drawn);
+            *drawn += 1;
+            *drawn
+        };
+        *blake3::keyed_hash(&self.attempt.seed, &nth.to_le_bytes()).as_bytes()
+    }
+
+    pub(crate) fn add_branch(&self, branch: Branch) {
+        lock(&self.branches).push(branch);
+        self.woken.store(true, Ordering::Release);
+        self.kick();
+    }
+
+    pub(crate) fn take_branches(&self) -> Vec<Branch> {
+        mem::take(&mut *lock(&self.branches))
+    }
+
+    // ---- the way to the store ----
+
+    /// Sends a call's outcome to the store.
+    pub(crate) fn send_outcome(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>, rows: Vec<Row>) {
+        self.send(u64::from(slot.0), Some(frame), rows);
+    }
+
+    pub(crate) fn send_intent(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>) {
+        self.send(INTENT | u64::from(slot.0), Some(frame), Vec::new());
+    }
+
+    pub(crate) fn send_unflushed(self: &Arc<Self>, unflushed: Unflushed) {
+        let nows = unflushed.nows.into_iter().map(Frame::Now);
+        let errors = unflushed.errors;
+        let settled = (!errors.is_empty()).then_some(Frame::Settled(SettledFrame { errors }));
+        let mut frames: Vec<Vec<u8>> = nows.chain(settled).map(|frame| frame.write()).collect();
+        // What lands last has all before it durable: the writer keeps the order of one owner's submissions.
+        let Some(last) = frames.pop() else { return };
+        for frame in frames {
+            self.send(ANNOUNCEMENT, Some(frame), Vec::new());
+        }
+        self.send(FLUSH, Some(last), Vec::new());
+    }
+
+    /// Tells the store, once, that this attempt runs: before the first body of its own starts.
+    pub(crate) fn announce(self: &Arc<Self>) {
+        if !self.announced.swap(true, Ordering::Relaxed) {
+            let rows = vec![self.state(Status::Running, ""), unfinished_row(self.numbers.journal(), Standing::Unfinished)];
+            self.send(ANNOUNCEMENT, None, rows);
+        }
+    }
+
+    /// The row that says where this execution stands.
+    pub(crate) fn state(&self, status: Status, reason: &str) -> Row {
+        let state = State {
+            status,
+            attempts: self.attempt.number,
+            updated_ms: self.runtime.clock.now_ms(),
+            reason: reason.to_owned(),
+        };
+        let key = RowKey::from(self.numbers.journal().0.to_be_bytes());
+        Row { table: Table::State, key, value: Some(state.write()) }
+    }
+
+    fn send(self: &Arc<Self>, token: u64, frame: Option<Vec<u8>>, rows: Vec<Row>) {
+        let owner = self.clone();
+        let submission = Submission { owner, token, rows, frame, activity: Activity::GoesOn };
+        if let Err(fault) = self.runtime.writer.submit(submission) {
+            self.leave_with(Exit::Fault(fault));
+        }
+    }
+
+    // ---- the driver's side ----
+
+    pub(crate) fn flow_waker(self: &Arc<Self>) -> Arc<FlowWaker> {
+        Arc::new(FlowWaker(self.clone()))
+    }
+
+    /// Begins a poll of the driver's: until [`rest`](Self::rest), nothing has to wake it.
+    pub(crate) fn attend(&self, waker: &Waker) {
+        {
+            let mut driver = lock(&self.driver);
+            match &mut *driver {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        self.polling.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends a poll of the driver's. Whether something came up meanwhile, so that it has to poll on.
+    pub(crate) fn rest(&self) -> bool {
+        self.polling.store(false, Ordering::SeqCst);
+        self.woken.load(Ordering::SeqCst) || self.replay().has_work()
+    }
+
+    pub(crate) fn take_woken(&self) -> bool {
+        self.woken.swap(false, Ordering::SeqCst)
+    }
+
+    /// The flow's code is to be polled once more, in a later poll of the driver's.
+    pub(crate) fn wake_flow(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+    }
+
+    /// The driver is gone; its task holds this context no longer, nor the other way round.
+    pub(crate) fn forget_driver(&self) {
+        lock(&self.driver).take();
+    }
+
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+    }
+
+    /// The flow is quiescent: lets the next thing happen. Whether the flow is to be polled again.
+    pub(crate) fn advance(self: &Arc<Self>, wake: &mut Vec<Waker>) -> bool {
+        let quiet = self.replay().quiet(wake);
+        wake.drain(..).for_each(Waker::wake);
+        match quiet {
+            Quiet::Go => true,
+            Quiet::Flush(unflushed) => {
+                self.send_unflushed(unflushed);
+                false
+            }
+            Quiet::Idle => false,
+        }
+    }
+
+    fn kick(&self) {
+        if !self.polling.load(Ordering::SeqCst) {
+            let waker = lock(&self.driver).clone();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl Owner for Context {
+    fn journal(&self) -> u64 {
+        self.numbers.journal().0
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.take()
+    }
+
+    fn landed(&self, token: u64, result: Result<u64, Error>) {
+        let slot = SlotId(token as u32);
+        match (result, token & !u64::from(u32::MAX)) {
+            (Err(fault), _) => {
+                self.runtime.forget_shapes();
+                self.replay().leave_with(Exit::Fault(fault));
+            }
+            (Ok(_), ANNOUNCEMENT) => return,
+            (Ok(_), FLUSH) => self.replay().flushed(),
+            (Ok(_), INTENT) => {
+                let waker = self.replay().intended(slot);
+                waker.into_iter().for_each(Waker::wake);
+            }
+            (Ok(seq), _) => self.replay().landed(slot, Seq(seq)),
+        }
+        self.kick();
+    }
+}
+
+/// Wakes the flow's own code.
+pub(crate) struct FlowWaker(Arc<Context>);
+
+impl Wake for FlowWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.woken.store(true, Ordering::SeqCst);
+        self.0.kick();
+    }
+}
+
+/// Wakes one body. It does not wake the flow: the driver fires the call's own waker just before its next poll, so that
+/// a body that streams does not look like the flow's own code being busy.
+pub(crate) struct BodyWaker {
+    pub(crate) context: Arc<Context>,
+    pub(crate) slot: SlotId,
+}
+
+impl Wake for BodyWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let woken = self.context.replay().wake_body(self.slot);
+        if woken {
+            self.context.kick();
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The future that drives one attempt: it polls the flow and its branches, and lets outcomes reach them one at a time.
+//! Owns quiescence, the model's section 4; must not know what the calls are about, nor what becomes of the result.
+
+use std::future::Future;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
+
+use tokio::task::{coop, yield_now};
+
+use crate::ambient::Ambient;
+use crate::branch::{Branch, panicked};
+use crate::call::Packed;
+use crate::context::{Context, FlowWaker};
+use crate::error::Error;
+use crate::flow::FlowFuture;
+use crate::machine::Exit;
+
+/// How often the flow's code may wake itself before other tasks of the runtime get their turn.
+const POLLS_AT_ONCE: u32 = 256;
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(crate) enum Driven<T> {
+    /// The flow returned.
+    Returned(T),
+    /// The flow or a branch of it panicked.
+    Panicked(Error),
+    /// It was dropped before it returned.
+    Left(Exit),
+}
+
+pub(crate) struct Driver {
+    context: Arc<Context>,
+    flow: Option<FlowFuture>,
+    branches: Vec<Branch>,
+    flow_waker: Arc<FlowWaker>,
+    waker: Waker,
+    barrier: Barrier,
+    /// Reused from one release to the next.
+    wake: Vec<Waker>,
+}
+
+impl Driver {
+    pub(crate) fn new(context: Arc<Context>, flow: FlowFuture) -> Self {
+        let flow_waker = context.flow_waker();
+        let waker = Waker::from(flow_waker.clone());
+        Driver {
+            context,
+            flow: Some(flow),
+            branches: Vec::new(),
+            flow_waker,
+            waker,
+            barrier: Barrier::Passed,
+            wake: Vec::new(),
+        }
+    }
+
+    /// Polls the flow and the branches that were woken, with the flow as the ambient.
+    fn poll_flow(&mut self) -> Option<Driven<Packed>> {
+        let _entered = Ambient::Flow(self.context.clone()).enter();
+        let flow = self.flow.as_mut()?;
+        let polled = catch_unwind(AssertUnwindSafe(|| flow.as_mut().poll(&mut TaskContext::from_waker(&self.waker))));
+        match polled {
+            Ok(Poll::Ready(landed)) => return Some(Driven::Returned(landed)),
+            Ok(Poll::Pending) => {}
+            Err(panic) => {
+                let what = format!("flow `{}`", self.context.attempt.execution.flow);
+                return Some(Driven::Panicked(panicked(&what, panic.as_ref())));
+            }
+        }
+        let mut nth = 0;
+        loop {
+            self.branches.extend(self.context.take_branches());
+            let Some(branch) = self.branches.get_mut(nth) else { break };
+            if let Err(error) = branch.poll() {
+                return Some(Driven::Panicked(error));
+            }
+            nth += 1;
+        }
+        self.branches.retain(|branch| !branch.is_done());
+        None
+    }
+
+    /// Whether nobody holds a waker of the flow's but the driver and the calls that it knows of: then no wake of the
+    /// flow's own code can be under way.
+    fn is_plainly_quiescent(&self) -> bool {
+        // This `Arc`, the one in `waker`, and a clone in each call that waits.
+        let known = self.context.replay().count_wakers(&self.waker).map(|calls| calls + 2);
+        self.branches.is_empty() && known == Some(Arc::strong_count(&self.flow_waker)) && coop::has_budget_remaining()
+    }
+
+    /// Drops the flow and its branches, in its ambient: what they drop may be calls.
+    fn drop_flow(&mut self) {
+        let _entered = Ambient::Flow(self.context.clone()).enter();
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            self.flow = None;
+            self.branches.clear();
+            drop(self.context.take_branches());
+        }));
+        // The attempt has come to what it has come to.
+        drop(dropped);
+    }
+
+    fn step(&mut self, cx: &mut TaskContext<'_>) -> Step {
+        let mut polls = 0;
+        loop {
+            if let Some(exit) = self.context.replay().exit() {
+                return Step::Done(Driven::Left(exit));
+            }
+            if self.context.take_woken() {
+                if polls == POLLS_AT_ONCE {
+                    self.context.wake_flow();
+                    cx.waker().wake_by_ref();
+                    return Step::Resumes;
+                }
+                polls += 1;
+                self.barrier = Barrier::Ahead;
+                if let Some(driven) = self.poll_flow() {
+                    return Step::Done(driven);
+                }
+                continue;
+            }
+            if !self.is_behind_barrier(cx) {
+                return Step::Resumes;
+            }
+            // Quiescent.
+            let mut wake = mem::take(&mut self.wake);
+            let goes_on = self.context.advance(&mut wake);
+            self.wake = wake;
+            if !goes_on && !self.context.is_woken() {
+                return Step::Idle;
+            }
+        }
+    }
+
+    /// Whether every wake that the flow's last poll has put off has arrived.
+    ///
+    /// tokio's budget and `yield_now` put a wake off until after the poll, on a list of the worker's, so that a flow
+    /// that is about to go on looks quiescent. A yield of our own is put on that list behind theirs: when it arrives on
+    /// the same worker, the whole list has been worked off. (It is worked off from its end, so ours comes first; but
+    /// the worker polls no task before it is done with the list, and another worker that stole this task goes round
+    /// once more.)
+    fn is_behind_barrier(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        loop {
+            match &self.barrier {
+                Barrier::Passed => return true,
+                Barrier::Ahead if self.is_plainly_quiescent() => self.barrier = Barrier::Passed,
+                Barrier::Ahead => {
+                    let passing = Arc::new(Passing { arrived: AtomicBool::new(false), driver: cx.waker().clone() });
+                    let waker = Waker::from(passing.clone());
+                    let _ = pin!(yield_now()).poll(&mut TaskContext::from_waker(&waker));
+                    self.barrier = Barrier::Passing { passing, worker: thread::current().id() };
+                    return false;
+                }
+                Barrier::Passing { passing, .. } if !passing.arrived.load(Ordering::Acquire) => return false,
+                Barrier::Passing { worker, .. } if *worker == thread::current().id() => self.barrier = Barrier::Passed,
+                Barrier::Passing { .. } => self.barrier = Barrier::Ahead,
+            }
+        }
+    }
+}
+
+/// How far one stretch of the driver's work went.
+enum Step {
+    Done(Driven<Packed>),
+    /// It is to be polled again, and a wake for that is under way.
+    Resumes,
+    /// Nothing moves until something outside does.
+    Idle,
+}
+
+/// Where the driver stands with wakes that were put off.
+enum Barrier {
+    /// Some may be under way.
+    Ahead,
+    /// A yield of ours is under way, behind them, on this worker.
+    Passing { passing: Arc<Passing>, worker: ThreadId },
+    /// None is.
+    Passed,
+}
+
+struct Passing {
+    arrived: AtomicBool,
+    driver: Waker,
+}
+
+impl Wake for Passing {
+    fn wake(self: Arc<Self>) {
+        self.arrived.store(true, Ordering::Release);
+        self.driver.wake_by_ref();
+    }
+}
+
+impl Future for Driver {
+    type Output = Driven<Packed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.context.attend(cx.waker());
+        loop {
+            match this.step(cx) {
+                Step::Done(driven) => {
+                    this.drop_flow();
+                    return Poll::Ready(driven);
+                }
+                Step::Resumes => {
+                    this.context.rest();
+                    return Poll::Pending;
+                }
+                // What came up while it was polling has woken nobody.
+                Step::Idle if this.context.rest() => this.context.attend(cx.waker()),
+                Step::Idle => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.drop_flow();
+        self.context.forget_driver();
+    }
+}

@@ -1,0 +1,206 @@
+//! Checkpoints and flows without an attribute, for libraries that learn names and bodies at run time. Owns their
+//! builders; what they build goes the same way as what the macros expand to.
+
+use std::borrow::Cow;
+use std::future::Future;
+
+use serde::Serialize;
+
+use crate::call::bounds::Recordable;
+use crate::call::probe::{ByJson, SerdeFallible};
+use crate::call::{Body, Call, Checkpoint, CheckpointMeta, Spec};
+use crate::client::{FlowBody, FlowCall, FlowSpec, Input};
+use crate::error::{Error, Kind};
+use crate::flow::pack_flow;
+use crate::id::check_name;
+use crate::journal::Reuse;
+use crate::value::{ArgSink, Wish, encode};
+
+/// A checkpoint by this name, whose arguments and body are still to be given.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// use kitaru_core::dynamic::checkpoint;
+///
+/// let city = "Bergen";
+/// let report = checkpoint("weather")
+///     .arg("city", &city)
+///     .run(move || async move { Ok::<_, kitaru_core::Error>(format!("rain in {city}")) })
+///     .await
+///     .unwrap();
+/// assert_eq!(report, "rain in Bergen");
+/// # });
+/// ```
+pub fn checkpoint(name: impl Into<Cow<'static, str>>) -> DynamicCheckpoint {
+    let name = name.into();
+    let refused = check_name("checkpoint", &name).err();
+    DynamicCheckpoint { name, version: Cow::Borrowed(""), meta: CheckpointMeta::dynamic(), args: Vec::new(), refused }
+}
+
+/// A checkpoint without an attribute. See [`checkpoint`].
+#[must_use = "a checkpoint does nothing until it is run and awaited"]
+pub struct DynamicCheckpoint {
+    name: Cow<'static, str>,
+    version: Cow<'static, str>,
+    meta: CheckpointMeta,
+    args: Vec<(&'static str, serde_json::Value)>,
+    refused: Option<Error>,
+}
+
+impl DynamicCheckpoint {
+    /// Adds an argument to its key.
+    pub fn arg<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
+        match serde_json::to_value(value) {
+            Ok(value) => self.args.push((name, value)),
+            Err(why) => {
+                let message = format!("argument `{name}` of checkpoint `{}` cannot be serialized: {why}", self.name);
+                self.refused.get_or_insert(Error::new(Kind::Misuse, message));
+            }
+        }
+        self
+    }
+
+    /// As `version = "…"` of the attribute.
+    pub fn version(mut self, version: impl Into<Cow<'static, str>>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Keeps values as JSON, which later versions of a type read by name.
+    pub fn json(mut self) -> Self {
+        self.meta = self.meta.json();
+        self
+    }
+
+    /// As `at_most_once` of the attribute.
+    pub fn at_most_once(mut self) -> Self {
+        self.meta = self.meta.at_most_once();
+        self
+    }
+
+    /// As `sensitive` of the attribute.
+    pub fn sensitive(mut self) -> Self {
+        self.meta = self.meta.sensitive();
+        self
+    }
+
+    /// The call of this checkpoint, with its body. The body is a function, because a retry calls it again.
+    pub fn run<T, E, Fut>(self, body: impl FnMut() -> Fut) -> Call<impl Checkpoint<Output = Result<T, E>>>
+    where
+        T: Recordable,
+        E: Recordable + From<Error>,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.run_summarized(body, None)
+    }
+
+    /// As [`run`](Self::run); the log lines of the call carry what `summarize` says of its result.
+    pub fn run_with_summary<T, E, Fut>(
+        self,
+        body: impl FnMut() -> Fut,
+        summarize: fn(&Result<T, E>) -> String,
+    ) -> Call<impl Checkpoint<Output = Result<T, E>>>
+    where
+        T: Recordable,
+        E: Recordable + From<Error>,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.run_summarized(body, Some(summarize))
+    }
+
+    fn run_summarized<T, E, Fut>(
+        self,
+        mut body: impl FnMut() -> Fut,
+        summarize: Option<fn(&Result<T, E>) -> String>,
+    ) -> Call<impl Checkpoint<Output = Result<T, E>>>
+    where
+        T: Recordable,
+        E: Recordable + From<Error>,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let spec = Spec { name: self.name, version: self.version, meta: self.meta, label: None };
+        let describe = |args: &Args, sink: &mut ArgSink<'_>| args.0.iter().for_each(|(name, value)| sink.arg(name, value));
+        let body = Body::new(SerdeFallible::<ByJson>::new(), Args(self.args), describe, |args| Some(args.clone()), move |_| body());
+        let call = Call::new(spec, body).refused(self.refused);
+        match summarize {
+            Some(summarize) => call.summarized(summarize),
+            None => call,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Args(Vec<(&'static str, serde_json::Value)>);
+
+/// A flow by this name, whose input and body are still to be given.
+///
+/// Its body is the caller's own: the execution is continued by a call like the first one, and by nothing else.
+pub fn flow(name: impl Into<Cow<'static, str>>) -> DynamicFlow {
+    DynamicFlow { name: name.into(), version: Cow::Borrowed(""), reuse: Reuse::Always, input: Vec::new(), refused: None }
+}
+
+/// A flow without an attribute. See [`flow`].
+#[must_use = "a flow does nothing until it is run and awaited"]
+pub struct DynamicFlow {
+    name: Cow<'static, str>,
+    version: Cow<'static, str>,
+    reuse: Reuse,
+    input: Vec<(&'static str, serde_json::Value)>,
+    refused: Option<Error>,
+}
+
+impl DynamicFlow {
+    /// Adds a value to its input, which decides which execution a call without an id stands for.
+    pub fn input<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
+        match serde_json::to_value(value) {
+            Ok(value) => self.input.push((name, value)),
+            Err(why) => {
+                let message = format!("input `{name}` of flow `{}` cannot be serialized: {why}", self.name);
+                self.refused.get_or_insert(Error::new(Kind::Misuse, message));
+            }
+        }
+        self
+    }
+
+    /// What is done if the execution has completed before.
+    pub fn reuse(mut self, reuse: impl Into<Reuse>) -> Self {
+        self.reuse = reuse.into();
+        self
+    }
+
+    /// The call of this flow, with its body.
+    pub fn run<T, E, Fut>(self, body: impl FnOnce() -> Fut + Send + 'static) -> FlowCall<Result<T, E>>
+    where
+        T: Recordable + 'static,
+        E: Recordable + From<Error> + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let input = match self.refused {
+            Some(refused) => Err(refused),
+            None => {
+                let encoded = encode(&self.input_map(), Wish::Json, crate::runtime::DEFAULT_MAX_OUTCOME_BYTES);
+                Input::new(&self.name, encoded.map(|(encoded, _)| encoded), |sink| {
+                    self.input.iter().for_each(|(name, value)| sink.arg(name, value));
+                })
+            }
+        };
+        let spec = FlowSpec {
+            name: self.name,
+            version: self.version,
+            source: 0,
+            on_divergence: None,
+            ambiguous: false,
+        };
+        let body = FlowBody::Own(Box::new(move |limit| {
+            Box::pin(async move { pack_flow::<_, SerdeFallible<ByJson>>(body(), limit).await })
+        }));
+        FlowCall::new::<SerdeFallible<ByJson>>(spec, body, self.reuse, input)
+    }
+
+    fn input_map(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.input.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+}

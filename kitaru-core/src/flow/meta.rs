@@ -1,0 +1,68 @@
+//! What the attribute of a flow says. Owns the options; must not know how they are kept.
+
+use std::time::Duration;
+
+use crate::context::OnDivergence;
+use crate::flow::{Begun, FlowInput};
+use crate::journal::Reuse;
+
+/// A flow as its attribute describes it. Written by the macro; not part of the public interface.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct FlowMeta {
+    pub(crate) name: &'static str,
+    pub(crate) module: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) line: u32,
+    pub(crate) source: u64,
+    pub(crate) begin: fn(FlowInput<'_>) -> Begun,
+    pub(crate) version: &'static str,
+    /// `None` where the attribute does not say.
+    pub(crate) reuse: Option<Reuse>,
+    pub(crate) on_divergence: Option<OnDivergence>,
+}
+
+#[doc(hidden)]
+#[allow(missing_docs)]
+impl FlowMeta {
+    pub const fn new(
+        name: &'static str,
+        module: &'static str,
+        file: &'static str,
+        line: u32,
+        source: u64,
+        begin: fn(FlowInput<'_>) -> Begun,
+    ) -> Self {
+        FlowMeta { name, module, file, line, source, begin, version: "", reuse: None, on_divergence: None }
+    }
+
+    pub const fn version(mut self, version: &'static str) -> Self {
+        self.version = version;
+        self
+    }
+
+    pub const fn reuse_always(mut self) -> Self {
+        self.reuse = Some(Reuse::Always);
+        self
+    }
+
+    pub const fn reuse_unfinished(mut self) -> Self {
+        self.reuse = Some(Reuse::Unfinished);
+        self
+    }
+
+    pub const fn reuse_within_ms(mut self, age_ms: u64) -> Self {
+        self.reuse = Some(Reuse::Within(Duration::from_millis(age_ms)));
+        self
+    }
+
+    pub const fn rerun_on_divergence(mut self) -> Self {
+        self.on_divergence = Some(OnDivergence::Rerun);
+        self
+    }
+
+    pub const fn fail_on_divergence(mut self) -> Self {
+        self.on_divergence = Some(OnDivergence::Fail);
+        self
+    }
+}

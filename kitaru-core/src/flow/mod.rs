@@ -1,0 +1,98 @@
+//! A flow as its attribute describes it, and how its function is begun from recorded input. Must not know where
+//! executions are kept.
+
+mod meta;
+mod registry;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::call::bounds::Recordable;
+use crate::call::probe::{ArgumentsBySerde, Lost, OfArguments};
+use crate::call::{Outcome, Packed, Packing, Sensitivity};
+use crate::error::{Error, Kind};
+use crate::runtime::DEFAULT_MAX_OUTCOME_BYTES;
+use crate::value::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encode};
+
+pub use meta::FlowMeta;
+pub use registry::Registered;
+pub(crate) use registry::check_names;
+
+/// A flow's function at work, down to its packed result.
+pub(crate) type FlowFuture = Pin<Box<dyn Future<Output = Packed> + Send>>;
+
+/// A flow's recorded input, for the function that the macro writes.
+#[doc(hidden)]
+pub struct FlowInput<'a> {
+    pub(crate) flow: &'a str,
+    pub(crate) codec: Codec,
+    pub(crate) shape: u64,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) limit: usize,
+}
+
+/// What comes of beginning a flow.
+#[doc(hidden)]
+pub struct Begun(pub(crate) Result<FlowFuture, Error>);
+
+/// Begins a flow's function with its recorded input.
+#[doc(hidden)]
+pub fn begin<A, R, I, C, Fut>(input: FlowInput<'_>, _: I, _: C, run: impl FnOnce(A) -> Fut) -> Begun
+where
+    R: 'static,
+    I: Input<A>,
+    C: Outcome<R>,
+    Fut: Future<Output = R> + Send + 'static,
+{
+    let args = match I::read(&input) {
+        Ok(args) => args,
+        Err(why) => {
+            return Begun(Err(Error::new(
+                Kind::Stuck,
+                format!(
+                    "the recorded input of flow `{}` cannot be read back as what the flow takes now: {why}; nothing is \
+                     lost. Run the code that recorded it, or begin anew with .fresh()",
+                    input.flow
+                ),
+            )));
+        }
+    };
+    let flow = run(args);
+    Begun(Ok(Box::pin(pack_flow::<R, C>(flow, input.limit))))
+}
+
+/// Runs a flow's future and packs what it returns.
+pub(crate) async fn pack_flow<R, C: Outcome<R>>(flow: impl Future<Output = R>, limit: usize) -> Packed {
+    let packing = Packing { wish: Wish::Bincode, limit, sensitivity: Sensitivity::Shown };
+    C::pack(flow.await, &packing).packed
+}
+
+/// How a flow's arguments are kept. Chosen by the macro; not part of the public interface.
+#[doc(hidden)]
+#[allow(missing_docs, private_interfaces)]
+pub trait Input<A>: 'static {
+    fn write(args: &A) -> Result<Encoded, EncodeError>;
+    fn read(input: &FlowInput<'_>) -> Result<A, DecodeError>;
+}
+
+#[allow(private_interfaces)]
+impl<A: Recordable> Input<A> for ArgumentsBySerde {
+    fn write(args: &A) -> Result<Encoded, EncodeError> {
+        encode(args, Wish::Bincode, DEFAULT_MAX_OUTCOME_BYTES).map(|(encoded, _)| encoded)
+    }
+
+    fn read(input: &FlowInput<'_>) -> Result<A, DecodeError> {
+        decode(input.codec, input.shape, input.bytes)
+    }
+}
+
+#[allow(private_interfaces)]
+impl<A> Input<A> for Lost<OfArguments> {
+    fn write(_: &A) -> Result<Encoded, EncodeError> {
+        unreachable!("no program with such an argument compiles")
+    }
+
+    fn read(_: &FlowInput<'_>) -> Result<A, DecodeError> {
+        unreachable!("no program with such an argument compiles")
+    }
+}

@@ -1,0 +1,31 @@
+//! The flows of the program, by name. Owns the list that the macro fills; must not know who looks.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Kind};
+use crate::flow::FlowMeta;
+
+/// A flow that the macro has put on the list.
+#[doc(hidden)]
+pub struct Registered(pub &'static FlowMeta);
+
+inventory::collect!(Registered);
+
+/// Refuses a program in which two flows go by one name: they would continue each other's executions.
+pub(crate) fn check_names() -> Result<(), Error> {
+    let mut known: HashMap<&str, &FlowMeta> = HashMap::new();
+    for Registered(flow) in inventory::iter::<Registered> {
+        let Some(other) = known.insert(flow.name, flow) else { continue };
+        if (other.file, other.line, other.module) != (flow.file, flow.line, flow.module) {
+            return Err(Error::new(
+                Kind::Misuse,
+                format!(
+                    "two flows of this program go by the name `{}`: {}:{} ({}) and {}:{} ({}); give one of them another \
+                     with #[flow(name = \"…\")]",
+                    flow.name, other.file, other.line, other.module, flow.file, flow.line, flow.module
+                ),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! What is written of an execution, and how. Owns the bytes of rows and records and the status that they add up to.
+//! Must not know where rows are kept, nor who decides what to write.
+//!
+//! `docs/format.md` describes every byte.
+
+mod frame;
+mod rows;
+mod status;
+mod wire;
+
+pub(crate) use frame::{
+    Arg, CallFrame, Class, EndFrame, Frame, NowFrame, OutcomeFrame, Payload, SettledFrame, visible_name,
+};
+pub(crate) use rows::{Header, MemoRow, State, journal_range, name_key, name_range};
+pub use status::Status;
+pub use status::Reuse;
+pub(crate) use status::{Ask, Begin, Found, decide};
+pub(crate) use wire::Malformed;
+
+/// The version of the rows and frames that this build writes. It reads every version up to this one.
+pub(crate) const FORMAT: u8 = 1;

@@ -1,0 +1,199 @@
+//! The rows about an execution besides its records: keys, header, state. Owns their layout; must not know when they
+//! are written.
+
+use crate::id::{ExecutionId, JournalId, Seq};
+use crate::journal::FORMAT;
+use crate::journal::frame::Payload;
+use crate::journal::status::Status;
+use crate::journal::wire::{Malformed, Put, Take};
+use crate::value::{Codec, Key};
+
+/// Everything about a generation that never changes. Written once, before or with its first record.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Header {
+    pub(crate) execution: ExecutionId,
+    pub(crate) generation: u32,
+    pub(crate) created_ms: u64,
+    /// What `random` and `uuid` derive from.
+    pub(crate) seed: [u8; 32],
+    /// The flow's `version = "…"`, or nothing.
+    pub(crate) version: String,
+    /// The fingerprint of the flow's source.
+    pub(crate) source: u64,
+    pub(crate) input_digest: Key,
+    pub(crate) input_preview: String,
+    pub(crate) input_codec: Codec,
+    pub(crate) input_shape: u64,
+    pub(crate) input: Vec<u8>,
+}
+
+/// Where a generation stands. Rewritten when an attempt begins and when it ends, not for each record.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct State {
+    pub(crate) status: Status,
+    pub(crate) attempts: u32,
+    pub(crate) updated_ms: u64,
+    /// Why: the error of a failed or stuck execution.
+    pub(crate) reason: String,
+}
+
+/// A result that other executions may use.
+#[derive(Debug, PartialEq)]
+pub(crate) struct MemoRow<'a> {
+    pub(crate) recorded_ms: u64,
+    pub(crate) preview: &'a str,
+    pub(crate) payload: Payload<'a>,
+}
+
+impl Header {
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(160 + self.input.len() + self.input_preview.len());
+        out.push(FORMAT);
+        out.put_text(&self.execution.flow);
+        out.put_text(&self.execution.id);
+        out.put_varint(self.generation.into());
+        out.put_u64(self.created_ms);
+        out.extend_from_slice(&self.seed);
+        out.put_text(&self.version);
+        out.put_u64(self.source);
+        out.extend_from_slice(&self.input_digest.0);
+        out.put_text(&self.input_preview);
+        out.push(self.input_codec as u8);
+        out.put_u64(self.input_shape);
+        out.extend_from_slice(&self.input);
+        out
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut take = versioned(bytes)?;
+        Ok(Header {
+            execution: ExecutionId { flow: take.text()?.into(), id: take.text()?.into() },
+            generation: take.varint_u32()?,
+            created_ms: take.u64()?,
+            seed: take.array()?,
+            version: take.text()?.to_owned(),
+            source: take.u64()?,
+            input_digest: Key(take.array()?),
+            input_preview: take.text()?.to_owned(),
+            input_codec: Codec::from_u8(take.u8()?).ok_or(Malformed("an unknown codec"))?,
+            input_shape: take.u64()?,
+            input: take.rest().to_vec(),
+        })
+    }
+}
+
+impl State {
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(40 + self.reason.len());
+        out.push(FORMAT);
+        out.push(self.status.code());
+        out.put_varint(self.attempts.into());
+        out.put_u64(self.updated_ms);
+        out.put_text(&self.reason);
+        out
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut take = versioned(bytes)?;
+        let state = State {
+            status: Status::from_code(take.u8()?).ok_or(Malformed("an unknown status"))?,
+            attempts: take.varint_u32()?,
+            updated_ms: take.u64()?,
+            reason: take.text()?.to_owned(),
+        };
+        take.end()?;
+        Ok(state)
+    }
+}
+
+impl<'a> MemoRow<'a> {
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(40 + self.preview.len() + self.payload.bytes.len());
+        out.push(FORMAT);
+        out.put_u64(self.recorded_ms);
+        out.put_text(self.preview);
+        self.payload.write(&mut out);
+        out
+    }
+
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut take = versioned(bytes)?;
+        Ok(MemoRow { recorded_ms: take.u64()?, preview: take.text()?, payload: Payload::read(&mut take)? })
+    }
+}
+
+fn versioned(bytes: &[u8]) -> Result<Take<'_>, Malformed> {
+    let mut take = Take(bytes);
+    if take.u8()? > FORMAT { Err(Malformed("a row of a newer format")) } else { Ok(take) }
+}
+
+/// The key of a record. Big endian, so that the order of keys is the order of records.
+fn journal_key(journal: JournalId, seq: Seq) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&journal.0.to_be_bytes());
+    key[8..].copy_from_slice(&seq.0.to_be_bytes());
+    key
+}
+
+/// The first and the last key that a journal's records may have.
+pub(crate) fn journal_range(journal: JournalId) -> ([u8; 16], [u8; 16]) {
+    (journal_key(journal, Seq(0)), journal_key(journal, Seq(u64::MAX)))
+}
+
+/// The key under which a generation is found: flow, NUL (which no name holds), length of the id, id, generation.
+pub(crate) fn name_key(execution: &ExecutionId, generation: u32) -> Vec<u8> {
+    let mut key = Vec::with_capacity(execution.flow.len() + execution.id.len() + 7);
+    key.extend_from_slice(execution.flow.as_bytes());
+    key.push(0);
+    // An id has at most `MAX_ID_BYTES`, which fit two bytes.
+    key.extend_from_slice(&(execution.id.len() as u16).to_be_bytes());
+    key.extend_from_slice(execution.id.as_bytes());
+    key.extend_from_slice(&generation.to_be_bytes());
+    key
+}
+
+/// The keys of all generations of an execution.
+pub(crate) fn name_range(execution: &ExecutionId) -> (Vec<u8>, Vec<u8>) {
+    (name_key(execution, 0), name_key(execution, u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Class;
+
+    #[test]
+    fn every_row_comes_back_as_it_was_written() {
+        let header = Header {
+            execution: ExecutionId::new("report", "job-42").unwrap(),
+            generation: 2,
+            created_ms: 3,
+            seed: [4; 32],
+            version: "2".into(),
+            source: 5,
+            input_digest: Key([6; 16]),
+            input_preview: "topic=\"tides\"".into(),
+            input_codec: Codec::Bincode,
+            input_shape: 7,
+            input: vec![8, 9],
+        };
+        assert_eq!(Header::read(&header.write()), Ok(header));
+        let state = State { status: Status::Failed, attempts: 2, updated_ms: 3, reason: "no paper".into() };
+        assert_eq!(State::read(&state.write()), Ok(state));
+        let payload = Payload { class: Class::Value, codec: Codec::Bincode, shape: 7, bytes: b"x" };
+        let memo = MemoRow { recorded_ms: 1, preview: "x", payload };
+        assert_eq!(MemoRow::read(&memo.write()), Ok(memo));
+    }
+
+    #[test]
+    fn the_generations_of_one_execution_never_mix_with_those_of_another() {
+        let ids = ["a", "a\0", "a\0\0\0\0\u{1}", "aa", "b"].map(|id| ExecutionId::new("f", id).unwrap());
+        for mine in &ids {
+            let (first, last) = name_range(mine);
+            for other in &ids {
+                let key = name_key(other, 7);
+                assert_eq!(first <= key && key <= last, mine == other, "{mine:?} {other:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Where an execution stands, and what a call of its flow does about it. Owns the table of that decision; must not
+//! know how it is carried out.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::clock::millis;
+
+/// Where an execution stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// It is recorded and has not begun.
+    Queued,
+    /// This process drives it.
+    Running,
+    /// It waits for a person, a time or another program, and costs nothing meanwhile.
+    Waiting,
+    /// Its process died, or its runtime was dropped. The next call of the flow goes on where it stopped.
+    Interrupted,
+    /// It returned `Ok`.
+    Completed,
+    /// It returned `Err`, or panicked. The next call of the flow goes on where it stopped.
+    Failed,
+    /// It was cancelled, or `.fresh()` began a new generation over it. It never goes on.
+    Cancelled,
+    /// It cannot go on until a person decides; nothing is lost.
+    Stuck,
+}
+
+impl Status {
+    /// Whether nothing more happens to it unless somebody asks.
+    pub fn is_final(self) -> bool {
+        match self {
+            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck => true,
+            Status::Queued | Status::Running | Status::Waiting | Status::Interrupted => false,
+        }
+    }
+
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Status::Queued => 0,
+            Status::Running => 1,
+            Status::Waiting => 2,
+            Status::Interrupted => 3,
+            Status::Completed => 4,
+            Status::Failed => 5,
+            Status::Cancelled => 6,
+            Status::Stuck => 7,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [
+            Status::Queued,
+            Status::Running,
+            Status::Waiting,
+            Status::Interrupted,
+            Status::Completed,
+            Status::Failed,
+            Status::Cancelled,
+            Status::Stuck,
+        ]
+        .into_iter()
+        .find(|status| status.code() == code)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Queued => "queued",
+            Status::Running => "running",
+            Status::Waiting => "waiting",
+            Status::Interrupted => "interrupted",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+            Status::Stuck => "stuck",
+        })
+    }
+}
+
+/// What a call of a flow does when its execution has completed before.
+///
+/// A [`Duration`] is [`Reuse::Within`] it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reuse {
+    /// It gives the recorded result, however old. The default.
+    Always,
+    /// It gives the recorded result if the execution finished within this time, else it runs in a new generation.
+    Within(Duration),
+    /// It runs again, in a new generation: only what is unfinished is continued.
+    Unfinished,
+}
+
+impl From<Duration> for Reuse {
+    fn from(age: Duration) -> Self {
+        Reuse::Within(age)
+    }
+}
+
+/// The newest generation of an execution that is not being driven here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) generation: u32,
+    pub(crate) status: Status,
+    pub(crate) updated_ms: u64,
+    pub(crate) same_input: bool,
+}
+
+/// What a call of a flow does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// A new generation; the older one, if `cancels`, becomes `Cancelled`.
+    New { generation: u32, cancels: bool },
+    /// A new attempt on the same journal.
+    Continue,
+    /// The recorded result, this old.
+    Cached { age_ms: u64 },
+    /// The id belongs to an execution with another input.
+    OtherInput,
+    /// It was cancelled.
+    Cancelled,
+    /// It is stuck.
+    Stuck,
+}
+
+/// What the caller wants of an execution that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Reuse(Reuse),
+    Fresh,
+}
+
+/// What a call of a flow does about the newest generation of its execution.
+pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
+    let Some(found) = found else { return Begin::New { generation: 1, cancels: false } };
+    let next = |cancels| Begin::New { generation: found.generation.saturating_add(1), cancels };
+    let reuse = match ask {
+        Ask::Fresh => return next(!found.status.is_final()),
+        Ask::Reuse(reuse) => reuse,
+    };
+    if !found.same_input {
+        return Begin::OtherInput;
+    }
+    match found.status {
+        Status::Queued | Status::Running | Status::Waiting | Status::Interrupted | Status::Failed => Begin::Continue,
+        Status::Completed => {
+            // A clock that was set back makes no result older than it is.
+            let age_ms = now_ms.saturating_sub(found.updated_ms);
+            match reuse {
+                Reuse::Always => Begin::Cached { age_ms },
+                Reuse::Within(bound) if age_ms <= millis(bound) => Begin::Cached { age_ms },
+                Reuse::Within(_) | Reuse::Unfinished => next(false),
+            }
+        }
+        Status::Cancelled => Begin::Cancelled,
+        Status::Stuck => Begin::Stuck,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Status; 8] = [
+        Status::Queued,
+        Status::Running,
+        Status::Waiting,
+        Status::Interrupted,
+        Status::Completed,
+        Status::Failed,
+        Status::Cancelled,
+        Status::Stuck,
+    ];
+
+    fn found(status: Status, same_input: bool) -> Found {
+        Found { generation: 3, status, updated_ms: 1_000, same_input }
+    }
+
+    #[test]
+    fn what_is_unfinished_or_failed_is_continued_whatever_the_reuse() {
+        for status in [Status::Queued, Status::Running, Status::Waiting, Status::Interrupted, Status::Failed] {
+            for reuse in [Reuse::Always, Reuse::Unfinished, Reuse::Within(Duration::ZERO)] {
+                assert_eq!(decide(Some(&found(status, true)), Ask::Reuse(reuse), 0), Begin::Continue);
+            }
+        }
+    }
+
+    #[test]
+    fn a_completed_execution_is_reused_by_its_policy() {
+        let completed = found(Status::Completed, true);
+        let after = |reuse| decide(Some(&completed), Ask::Reuse(reuse), 6_000);
+        assert_eq!(after(Reuse::Always), Begin::Cached { age_ms: 5_000 });
+        assert_eq!(after(Duration::from_secs(5).into()), Begin::Cached { age_ms: 5_000 });
+        assert_eq!(after(Duration::from_secs(4).into()), Begin::New { generation: 4, cancels: false });
+        assert_eq!(after(Reuse::Unfinished), Begin::New { generation: 4, cancels: false });
+    }
+
+    #[test]
+    fn fresh_begins_a_new_generation_over_anything_and_cancels_what_was_unfinished() {
+        for status in ALL {
+            for same_input in [true, false] {
+                let begin = decide(Some(&found(status, same_input)), Ask::Fresh, 0);
+                assert_eq!(begin, Begin::New { generation: 4, cancels: !status.is_final() });
+            }
+        }
+        assert_eq!(decide(None, Ask::Fresh, 0), Begin::New { generation: 1, cancels: false });
+    }
+
+    #[test]
+    fn another_input_is_refused_whatever_the_status() {
+        for status in ALL {
+            assert_eq!(decide(Some(&found(status, false)), Ask::Reuse(Reuse::Always), 0), Begin::OtherInput);
+        }
+    }
+
+    #[test]
+    fn a_status_survives_its_code() {
+        for status in ALL {
+            assert_eq!(Status::from_code(status.code()), Some(status));
+        }
+        assert_eq!(Status::from_code(99), None);
+    }
+}

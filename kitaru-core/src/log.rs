@@ -1,0 +1,154 @@
+//! The log lines. They are part of the interface: people read them and scripts look for them. Owns their words; must
+//! not know when they are due.
+
+use std::fmt;
+use std::time::Duration;
+
+use tracing::{Level, enabled, error, info, warn};
+
+use crate::call::{Sensitivity, Spec};
+use crate::context::Attempt;
+use crate::error::Error;
+use crate::journal::Status;
+
+const TARGET: &str = "kitaru";
+
+/// Whether anybody reads the lines that tell what goes on.
+pub(crate) fn is_read() -> bool {
+    enabled!(target: TARGET, Level::INFO)
+}
+
+pub(crate) fn checkpoint_started(name: &str) {
+    info!(target: TARGET, "Checkpoint `{name}` started.");
+}
+
+pub(crate) fn checkpoint_finished(name: &str, took: Duration, summary: Option<&str>) {
+    info!(target: TARGET, "Checkpoint `{name}` finished in {}{}.", Took(took), Summary(summary));
+}
+
+pub(crate) fn checkpoint_failed(name: &str, took: Duration, spec: &Spec, error: &Error) {
+    warn!(target: TARGET, "Checkpoint `{name}` failed in {}: {}", Took(took), Shown(spec, error));
+}
+
+pub(crate) fn checkpoint_cached(name: &str, summary: Option<&str>, other_code: bool) {
+    let note = if other_code { "; recorded by other code" } else { "" };
+    info!(target: TARGET, "Checkpoint `{name}` cached{}{note}.", Summary(summary));
+}
+
+pub(crate) fn trying_again(spec: &Spec, failures: u32, retries: u32, pause: Duration, error: &Error) {
+    let tries = u64::from(retries) + 1;
+    warn!(
+        target: TARGET,
+        "Checkpoint `{}` failed (try {failures} of {tries}), trying again in {}: {}",
+        spec.shown(),
+        Took(pause),
+        Shown(spec, error)
+    );
+}
+
+pub(crate) fn diverged(error: &Error) {
+    warn!(target: TARGET, "{error:#}");
+}
+
+pub(crate) fn flow_started(attempt: &Attempt) {
+    let Attempt { execution, number, .. } = attempt;
+    if *number > 1 {
+        info!(target: TARGET, "Flow `{}` continues (execution `{}`, attempt {number}).", execution.flow, execution.id);
+    } else {
+        info!(target: TARGET, "Flow `{}` started (execution `{}`).", execution.flow, execution.id);
+    }
+}
+
+pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, error: Option<&Error>) {
+    let flow = &attempt.execution.flow;
+    match (status, error) {
+        (_, None) => info!(target: TARGET, "Flow `{flow}` finished in {}.", Took(took)),
+        (status, Some(error)) => error!(target: TARGET, "Flow `{flow}` {status} in {}: {error:#}", Took(took)),
+    }
+}
+
+/// Without a new body the attempt could only come to what it came to before.
+pub(crate) fn failed_again(attempt: &Attempt) {
+    warn!(
+        target: TARGET,
+        "Flow `{}` failed on an error that was settled by an earlier attempt: its code went past it, so that it is the \
+         same on every attempt. Begin anew with .fresh() if it should be tried again.",
+        attempt.execution.flow
+    );
+}
+
+pub(crate) fn flow_cached(flow: &str, age: Duration, ambiguous: bool) {
+    let line = format!("Flow `{flow}` cached (finished {}; .fresh() runs it again)", Ago(age));
+    if ambiguous {
+        // Without arguments every call is the same job: often not what was meant.
+        warn!(target: TARGET, "{line}");
+    } else {
+        info!(target: TARGET, "{line}");
+    }
+}
+
+/// `1.348s`, `15.2s`, `3m 20s`.
+struct Took(Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        if seconds < 10.0 {
+            write!(f, "{seconds:.3}s")
+        } else if seconds < 120.0 {
+            write!(f, "{seconds:.1}s")
+        } else {
+            let seconds = self.0.as_secs();
+            write!(f, "{}m {}s", seconds / 60, seconds % 60)
+        }
+    }
+}
+
+/// `3 days ago`, `just now`.
+struct Ago(Duration);
+
+impl fmt::Display for Ago {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (count, unit) = match seconds {
+            0 => return f.write_str("just now"),
+            1..60 => (seconds, "second"),
+            60..3_600 => (seconds / 60, "minute"),
+            3_600..86_400 => (seconds / 3_600, "hour"),
+            _ => (seconds / 86_400, "day"),
+        };
+        write!(f, "{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+    }
+}
+
+struct Summary<'a>(Option<&'a str>);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |summary| write!(f, " ({summary})"))
+    }
+}
+
+struct Shown<'a>(&'a Spec, &'a Error);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.meta.sensitivity {
+            Sensitivity::Shown => write!(f, "{:#}", self.1),
+            Sensitivity::Hidden => f.write_str("(sensitive)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        let took = |ms| Took(Duration::from_millis(ms)).to_string();
+        assert_eq!([took(1_348), took(15_234), took(200_000)], ["1.348s", "15.2s", "3m 20s"]);
+        let ago = |seconds| Ago(Duration::from_secs(seconds)).to_string();
+        assert_eq!([ago(0), ago(1), ago(119), ago(259_200)], ["just now", "1 second ago", "1 minute ago", "3 days ago"]);
+    }
+}

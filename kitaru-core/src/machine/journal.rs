@@ -1,0 +1,69 @@
+//! A journal in memory, as it was read. Owns the bytes of the records; must not know which of them still count.
+
+use crate::id::Seq;
+use crate::journal::{CallFrame, Frame, Malformed, OutcomeFrame};
+
+/// The records of one generation in the order of their numbers, in one allocation.
+#[derive(Default)]
+pub(crate) struct Journal {
+    bytes: Vec<u8>,
+    records: Vec<Stored>,
+}
+
+struct Stored {
+    seq: Seq,
+    start: usize,
+}
+
+/// The place of a record in a [`Journal`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RecordIx(u32);
+
+impl Journal {
+    /// Adds the next record. Numbers ascend.
+    pub(crate) fn push(&mut self, seq: Seq, frame: &[u8]) {
+        debug_assert!(self.records.last().is_none_or(|last| last.seq < seq));
+        self.records.push(Stored { seq, start: self.bytes.len() });
+        self.bytes.extend_from_slice(frame);
+    }
+
+    /// The number that the next record gets.
+    pub(crate) fn next(&self) -> Seq {
+        Seq(self.records.last().map_or(1, |last| last.seq.0 + 1))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn indices(&self) -> impl Iterator<Item = RecordIx> + use<> {
+        (0..self.records.len() as u32).map(RecordIx)
+    }
+
+    pub(crate) fn seq(&self, at: RecordIx) -> Seq {
+        self.records[at.0 as usize].seq
+    }
+
+    pub(crate) fn frame(&self, at: RecordIx) -> Result<Frame<'_>, Malformed> {
+        let nth = at.0 as usize;
+        let end = self.records.get(nth + 1).map_or(self.bytes.len(), |next| next.start);
+        Frame::read(&self.bytes[self.records[nth].start..end])
+    }
+
+    /// The record, if it is a checkpoint's outcome.
+    pub(crate) fn outcome(&self, at: RecordIx) -> Option<OutcomeFrame<'_>> {
+        match self.frame(at) {
+            Ok(Frame::Outcome(outcome)) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Which call a record belongs to, if to any.
+    pub(crate) fn call(&self, at: RecordIx) -> Option<CallFrame<'_>> {
+        match self.frame(at) {
+            Ok(Frame::Outcome(outcome)) => Some(outcome.call),
+            Ok(Frame::Intent(call)) => Some(call),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The replay logic: which record answers which call, what is released next, when live work may start. A synchronous
+//! state machine: no runtime, clock, disk, network or randomness in here, so that tests can feed it and look.
+
+mod backoff;
+mod claims;
+mod journal;
+mod names;
+mod replay;
+
+pub use backoff::Backoff;
+pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, Refused, Standing};
+pub(crate) use journal::{Journal, RecordIx};
+pub(crate) use replay::{Exit, Quiet, Replay, SlotId, Step, Unflushed};

@@ -1,0 +1,393 @@
+//! What is released, and what may start. Owns the calls that have been polled and the rule of the model's section 4:
+//! outcomes reach the flow one at a time, in the order of their records. Must not know what a call does when it runs.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::mem;
+use std::task::Waker;
+
+use crate::error::Error;
+use crate::id::Seq;
+use crate::journal::{Malformed, NowFrame};
+use crate::machine::claims::{Asked, Claim, Claims, Refused, Standing};
+use crate::machine::journal::{Journal, RecordIx};
+
+/// One attempt at an execution: the journal it replays, and the calls it has made.
+pub(crate) struct Replay {
+    journal: std::sync::Arc<Journal>,
+    claims: Claims,
+    slots: Vec<Slot>,
+    free: Vec<SlotId>,
+    /// Landed or recorded outcomes whose call has been polled, the lowest number first. An entry whose slot no longer
+    /// has its number is stale.
+    ready: BinaryHeap<Reverse<(Seq, SlotId)>>,
+    /// Calls that have to run, and wait until nothing is left to release.
+    waiting: Vec<SlotId>,
+    /// Bodies that were woken.
+    woken: Vec<SlotId>,
+    /// What the flow has seen and what is not yet durable: errors that a replay would try again, and times.
+    unflushed: Unflushed,
+    flushing: bool,
+    /// How many bodies run or have outcomes on the way to the store.
+    busy: usize,
+    exit: Option<Exit>,
+    /// How many bodies this attempt has started.
+    started: u64,
+}
+
+/// The place of a polled call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct SlotId(pub(crate) u32);
+
+struct Slot {
+    phase: Phase,
+    waker: Option<Waker>,
+    /// The number of its record, once it has one.
+    seq: Seq,
+    /// Whether its outcome is an error that a later attempt would try again.
+    unsettled: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Phase {
+    Free,
+    /// It has a record and waits to be released.
+    Ready,
+    Released,
+    /// It has to run and waits until nothing is left to release.
+    Waiting,
+    /// It may run.
+    Begin,
+    /// Its body was polled and has not been woken since.
+    Running,
+    /// Its body was woken.
+    Woken,
+    /// The intent of its body is on its way to the store.
+    Intending,
+    /// Its outcome is on its way to the store.
+    Landing,
+    /// As `Intending` or `Landing`, and the call was dropped meanwhile.
+    Orphan,
+}
+
+/// What a polled call does next.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Step {
+    Pending,
+    /// Its outcome was released to it: it answers.
+    Answer,
+    /// It starts its body.
+    Begin,
+    /// It polls its body.
+    Poll,
+}
+
+/// What the driver does when the flow is quiescent.
+#[derive(Debug)]
+pub(crate) enum Quiet {
+    /// Calls were woken: the flow is polled again.
+    Go,
+    /// These are made durable before live work starts.
+    Flush(Unflushed),
+    /// Nothing moves until something outside does.
+    Idle,
+}
+
+#[derive(Default, Debug)]
+pub(crate) struct Unflushed {
+    pub(crate) errors: Vec<Seq>,
+    pub(crate) nows: Vec<NowFrame>,
+}
+
+/// Why the driver drops the flow before it has returned. None of it ever reaches the flow's own code.
+#[derive(Clone, Debug)]
+pub(crate) enum Exit {
+    /// The attempt ends in an error that no type of the flow's could hold.
+    Fail(Error),
+    /// A record cannot be read back; the fingerprint is of the shape that it was recorded with.
+    Stuck { error: Error, shape: u64 },
+    /// The store failed.
+    Fault(Error),
+}
+
+impl Replay {
+    /// # Errors
+    ///
+    /// When a record is not one.
+    pub(crate) fn new(journal: std::sync::Arc<Journal>) -> Result<Self, Malformed> {
+        Ok(Replay {
+            claims: Claims::index(&journal)?,
+            journal,
+            slots: Vec::new(),
+            free: Vec::new(),
+            ready: BinaryHeap::new(),
+            waiting: Vec::new(),
+            woken: Vec::new(),
+            unflushed: Unflushed::default(),
+            flushing: false,
+            busy: 0,
+            exit: None,
+            started: 0,
+        })
+    }
+
+    /// A call is made: it claims its record and its name.
+    pub(crate) fn make(&mut self, asked: &Asked<'_>) -> Result<Claim, Refused> {
+        self.claims.claim(asked, &self.journal)
+    }
+
+    pub(crate) fn rename(&mut self, claim: &mut Claim, from: &str, to: &str) {
+        self.claims.rename(claim, from, to);
+    }
+
+    /// The record that a call about to start contradicts, if there is one.
+    pub(crate) fn divergent(&mut self, checkpoint: &str, claim: &Claim) -> Option<RecordIx> {
+        self.claims.divergent(checkpoint, claim)
+    }
+
+    /// A call is polled for the first time.
+    pub(crate) fn enter(&mut self, standing: Standing, waker: &Waker) -> (SlotId, Step) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { phase: Phase::Free, waker: None, seq: Seq(0), unsettled: false });
+            SlotId(self.slots.len() as u32 - 1)
+        });
+        let step = match standing {
+            // Never answered here, even if its number is next: another branch may move first with what was released
+            // last.
+            Standing::Recorded(at) => {
+                let seq = self.journal.seq(at);
+                self.set(slot, Phase::Ready, seq, false);
+                self.ready.push(Reverse((seq, slot)));
+                Step::Pending
+            }
+            Standing::New | Standing::Again(_) | Standing::Interrupted(_) if self.may_start_at_once() => {
+                self.set(slot, Phase::Begin, Seq(0), false);
+                Step::Begin
+            }
+            Standing::New | Standing::Again(_) | Standing::Interrupted(_) => {
+                self.set(slot, Phase::Waiting, Seq(0), false);
+                self.waiting.push(slot);
+                Step::Pending
+            }
+        };
+        self.slot(slot).waker = Some(waker.clone());
+        (slot, step)
+    }
+
+    /// A call is polled again.
+    pub(crate) fn poll(&mut self, id: SlotId, waker: &Waker) -> Step {
+        let slot = self.slot(id);
+        let step = match slot.phase {
+            Phase::Released => Step::Answer,
+            Phase::Begin => Step::Begin,
+            Phase::Woken => Step::Poll,
+            Phase::Ready | Phase::Waiting | Phase::Running | Phase::Intending | Phase::Landing => Step::Pending,
+            Phase::Free | Phase::Orphan => unreachable!("a call that was dropped is polled"),
+        };
+        if step == Step::Answer {
+            self.vacate(id);
+            return step;
+        }
+        match &mut slot.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        if step == Step::Poll {
+            slot.phase = Phase::Running;
+        }
+        step
+    }
+
+    /// A call that may begin starts its body: its next poll polls that.
+    pub(crate) fn begin(&mut self, id: SlotId) {
+        self.slot(id).phase = Phase::Woken;
+        self.busy += 1;
+        self.started += 1;
+    }
+
+    /// A body gives way to another one of the same call: the next poll polls that.
+    pub(crate) fn begin_next(&mut self, id: SlotId) {
+        self.slot(id).phase = Phase::Woken;
+    }
+
+    /// A call that may begin first has its intent made durable.
+    pub(crate) fn intend(&mut self, id: SlotId) {
+        self.slot(id).phase = Phase::Intending;
+        self.busy += 1;
+    }
+
+    /// The intent is durable: the call may begin.
+    pub(crate) fn intended(&mut self, id: SlotId) -> Option<Waker> {
+        self.busy -= 1;
+        let slot = self.slot(id);
+        match slot.phase {
+            Phase::Intending => {
+                slot.phase = Phase::Begin;
+                slot.waker.take()
+            }
+            Phase::Orphan => {
+                self.vacate(id);
+                None
+            }
+            phase => unreachable!("an intent landed for a call that is {phase:?}"),
+        }
+    }
+
+    /// A body was woken. Whether the driver has to hear of it.
+    pub(crate) fn wake_body(&mut self, id: SlotId) -> bool {
+        let slot = self.slot(id);
+        let running = slot.phase == Phase::Running;
+        if running {
+            slot.phase = Phase::Woken;
+            self.woken.push(id);
+        }
+        running
+    }
+
+    /// A body ended and its outcome goes to the store, or a call that did not run one sends an outcome there.
+    pub(crate) fn land(&mut self, id: SlotId, unsettled: bool) {
+        let slot = self.slot(id);
+        slot.unsettled = unsettled;
+        // A body counts as busy from its begin on.
+        if mem::replace(&mut slot.phase, Phase::Landing) == Phase::Begin {
+            self.busy += 1;
+        }
+    }
+
+    /// An outcome is durable, under this number.
+    pub(crate) fn landed(&mut self, id: SlotId, seq: Seq) {
+        self.busy -= 1;
+        let slot = self.slot(id);
+        match slot.phase {
+            Phase::Landing => {
+                slot.phase = Phase::Ready;
+                slot.seq = seq;
+                self.ready.push(Reverse((seq, id)));
+            }
+            Phase::Orphan => self.vacate(id),
+            phase => unreachable!("an outcome landed for a call that is {phase:?}"),
+        }
+    }
+
+    /// A call is dropped, whatever it was doing. Its number stays taken.
+    pub(crate) fn leave(&mut self, id: SlotId) -> Option<Waker> {
+        let slot = self.slot(id);
+        let waker = slot.waker.take();
+        match slot.phase {
+            // Its record may land all the same; the slot is free then.
+            Phase::Landing | Phase::Intending => slot.phase = Phase::Orphan,
+            Phase::Running | Phase::Woken => {
+                self.busy -= 1;
+                self.vacate(id);
+            }
+            Phase::Ready | Phase::Released | Phase::Waiting | Phase::Begin => self.vacate(id),
+            Phase::Free | Phase::Orphan => {}
+        }
+        // The caller drops it off the lock: it may hold more than a number.
+        waker
+    }
+
+    /// The flow is quiescent: what happens next. The wakers of the calls that may go on are put in `wake`.
+    pub(crate) fn quiet(&mut self, wake: &mut Vec<Waker>) -> Quiet {
+        for id in mem::take(&mut self.woken) {
+            let slot = self.slot(id);
+            if slot.phase == Phase::Woken {
+                wake.extend(slot.waker.take());
+            }
+        }
+        while let Some(Reverse((seq, id))) = self.ready.pop() {
+            let slot = self.slot(id);
+            if slot.phase != Phase::Ready || slot.seq != seq {
+                continue;
+            }
+            slot.phase = Phase::Released;
+            wake.extend(slot.waker.take());
+            if slot.unsettled {
+                self.unflushed.errors.push(seq);
+            }
+            return Quiet::Go;
+        }
+        if !self.waiting.is_empty() && !self.flushing {
+            if !self.unflushed.is_empty() {
+                self.flushing = true;
+                return Quiet::Flush(mem::take(&mut self.unflushed));
+            }
+            for id in mem::take(&mut self.waiting) {
+                let slot = self.slot(id);
+                if slot.phase == Phase::Waiting {
+                    slot.phase = Phase::Begin;
+                    wake.extend(slot.waker.take());
+                }
+            }
+        }
+        if wake.is_empty() { Quiet::Idle } else { Quiet::Go }
+    }
+
+    /// What was to be flushed is durable.
+    pub(crate) fn flushed(&mut self) {
+        self.flushing = false;
+    }
+
+    /// The time for the flow's next `now`: what it was before, or `unix_ms`.
+    pub(crate) fn now(&mut self, unix_ms: impl FnOnce() -> u64) -> u64 {
+        let (occurrence, before) = self.claims.now();
+        before.unwrap_or_else(|| {
+            let unix_ms = unix_ms();
+            self.unflushed.nows.push(NowFrame { occurrence, unix_ms });
+            unix_ms
+        })
+    }
+
+    /// The flow is to be dropped. The first reason stays.
+    pub(crate) fn leave_with(&mut self, exit: Exit) {
+        self.exit.get_or_insert(exit);
+    }
+
+    pub(crate) fn exit(&mut self) -> Option<Exit> {
+        self.exit.clone()
+    }
+
+    /// Whether something can be done without the flow's code moving first.
+    pub(crate) fn has_work(&self) -> bool {
+        let may_start = !self.waiting.is_empty() && !self.flushing;
+        !self.woken.is_empty() || !self.ready.is_empty() || may_start || self.exit.is_some()
+    }
+
+    /// How many calls hold this waker; `None` if they are too many to look.
+    pub(crate) fn count_wakers(&self, waker: &Waker) -> Option<usize> {
+        const FEW: usize = 8;
+        let held = |slot: &&Slot| slot.waker.as_ref().is_some_and(|held| held.will_wake(waker));
+        (self.slots.len() <= FEW).then(|| self.slots.iter().filter(held).count())
+    }
+
+    /// How many bodies this attempt has started.
+    pub(crate) fn started(&self) -> u64 {
+        self.started
+    }
+
+    fn may_start_at_once(&self) -> bool {
+        self.claims.all_claimed() && self.ready.is_empty() && self.unflushed.is_empty() && !self.flushing
+    }
+
+    fn vacate(&mut self, id: SlotId) {
+        self.set(id, Phase::Free, Seq(0), false);
+        self.free.push(id);
+    }
+
+    fn set(&mut self, id: SlotId, phase: Phase, seq: Seq, unsettled: bool) {
+        let slot = self.slot(id);
+        slot.phase = phase;
+        slot.seq = seq;
+        slot.unsettled = unsettled;
+    }
+
+    fn slot(&mut self, id: SlotId) -> &mut Slot {
+        &mut self.slots[id.0 as usize]
+    }
+}
+
+impl Unflushed {
+    fn is_empty(&self) -> bool {
+        self.errors.is_empty() && self.nows.is_empty()
+    }
+}

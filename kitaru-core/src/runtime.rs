@@ -1,0 +1,143 @@
+//! What all executions of one store share: the writer, the reader, the clock, the bounds. Must not know what an
+//! execution is doing.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+use crate::id::{JournalId, Seq};
+use crate::store::{Activity, Key as RowKey, Owner, Reader, Row, Submission, Table, Writer};
+
+/// The bound of an encoded outcome or input, unless set.
+pub const DEFAULT_MAX_OUTCOME_BYTES: usize = 64 << 20;
+
+/// The bound of a preview of arguments or of an outcome.
+pub(crate) const PREVIEW_BYTES: usize = 200;
+
+pub(crate) struct Runtime {
+    pub(crate) writer: Writer,
+    pub(crate) reader: Reader,
+    pub(crate) clock: Clock,
+    pub(crate) max_outcome_bytes: usize,
+    /// Shapes whose text this process has sent to the store.
+    shapes: Mutex<HashSet<u64>>,
+}
+
+impl Runtime {
+    pub(crate) fn new(writer: Writer, reader: Reader, clock: Clock, max_outcome_bytes: usize) -> Self {
+        Runtime { writer, reader, clock, max_outcome_bytes, shapes: Mutex::default() }
+    }
+
+    /// The row that keeps a shape's text, the first time that it is met.
+    pub(crate) fn shape_row(&self, fingerprint: u64, text: Option<String>) -> Option<Row> {
+        let text = text?;
+        lock(&self.shapes).insert(fingerprint).then(|| {
+            let key = RowKey::from(fingerprint.to_be_bytes());
+            Row { table: Table::Shape, key, value: Some(text.into_bytes()) }
+        })
+    }
+
+    /// After a commit that failed nobody knows which shapes the store has.
+    pub(crate) fn forget_shapes(&self) {
+        lock(&self.shapes).clear();
+    }
+
+    /// The text of a shape, for an error message.
+    pub(crate) fn shape_text(&self, fingerprint: u64) -> Option<String> {
+        let text = self.reader.get(Table::Shape, &fingerprint.to_be_bytes()).ok()??;
+        String::from_utf8(text).ok()
+    }
+
+    /// Makes rows, and perhaps a frame at the end of a journal, durable, and says so.
+    ///
+    /// `landed` runs on the writer's thread, or at once where the store takes no more.
+    pub(crate) fn write_then(
+        &self,
+        numbers: &Arc<Numbers>,
+        rows: Vec<Row>,
+        frame: Option<Vec<u8>>,
+        activity: Activity,
+        landed: impl FnOnce(Result<(), Error>) + Send + 'static,
+    ) {
+        let ticket = Arc::new(Ticket { numbers: numbers.clone(), landed: Mutex::new(Some(Box::new(landed))) });
+        let submission = Submission { owner: ticket.clone(), token: 0, rows, frame, activity };
+        if let Err(error) = self.writer.submit(submission) {
+            ticket.landed(0, Err(error));
+        }
+    }
+
+    /// Waits until all that is on its way to the store now has landed.
+    pub(crate) async fn settle(&self) -> Result<(), Error> {
+        let nobody = Arc::new(Numbers::new(JournalId(0), Seq(0)));
+        self.write(&nobody, Vec::new(), None, Activity::GoesOn).await
+    }
+
+    /// As [`write_then`](Self::write_then), to be awaited. The rows are on their way before it is polled.
+    pub(crate) fn write(
+        &self,
+        numbers: &Arc<Numbers>,
+        rows: Vec<Row>,
+        frame: Option<Vec<u8>>,
+        activity: Activity,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (send, receive) = oneshot::channel();
+        // Where nobody waits any more the rows are durable all the same.
+        self.write_then(numbers, rows, frame, activity, |landed| drop(send.send(landed)));
+        async move { receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed"))) }
+    }
+}
+
+/// The numbers of one journal's records, given out in the order of commits.
+pub(crate) struct Numbers {
+    journal: JournalId,
+    next: AtomicU64,
+}
+
+impl Numbers {
+    pub(crate) fn new(journal: JournalId, next: Seq) -> Self {
+        Numbers { journal, next: AtomicU64::new(next.0) }
+    }
+
+    pub(crate) fn journal(&self) -> JournalId {
+        self.journal
+    }
+
+    pub(crate) fn take(&self) -> u64 {
+        // Only the writer's thread takes numbers.
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A write that is not a call's.
+struct Ticket {
+    numbers: Arc<Numbers>,
+    landed: Mutex<Option<Landed>>,
+}
+
+type Landed = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+impl Owner for Ticket {
+    fn journal(&self) -> u64 {
+        self.numbers.journal.0
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.take()
+    }
+
+    fn landed(&self, _: u64, result: Result<u64, Error>) {
+        let landed = lock(&self.landed).take();
+        if let Some(landed) = landed {
+            landed(result.map(drop));
+        }
+    }
+}
+
+/// Locks what a panic elsewhere cannot have left half done.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

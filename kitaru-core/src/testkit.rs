@@ -1,0 +1,27 @@
+//! Tools for testing flows and checkpoints. Uses the public interface only.
+
+use std::future::Future;
+
+use crate::ambient::{Ambient, BodyScope, Within};
+use crate::clock::Clock;
+use crate::value::digest_parts;
+
+/// Runs a future in which checkpoints are plain functions: with their retries and timeouts, without a flow, a store or
+/// a record. For unit tests of checkpoints.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main] async fn main() {
+/// use kitaru_core::{dynamic::checkpoint, testkit};
+///
+/// let doubled = testkit::plain(async {
+///     checkpoint("double").run(|| async { Ok::<_, kitaru_core::Error>(2 * 21) }).await
+/// });
+/// assert_eq!(doubled.await.unwrap(), 42);
+/// # }
+/// ```
+pub fn plain<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let scope = BodyScope::new(Clock::system(), digest_parts(&[b"plain"]));
+    Within::new(Ambient::Body(scope), future)
+}

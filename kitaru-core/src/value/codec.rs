@@ -1,0 +1,280 @@
+//! Values to bytes and back. Owns the choice between bincode and JSON, and is the only one that knows bincode, so that
+//! another format could take its place. Must not know what a record or a store is.
+//!
+//! bincode writes values that it cannot read, and reads bytes of one shape as another. So whatever it wrote is read
+//! back before it counts, and must come to the same value: with a field left out by `skip_serializing_if`, for one,
+//! those behind it can shift into its place without an error. What bincode does not give back is written as JSON.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+
+use bincode::config::Configuration;
+use bincode::enc::write::Writer;
+use bincode::error::{DecodeError as Refusal, EncodeError as Refused};
+use serde::Serialize;
+use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
+
+use super::digest::{alike, same};
+use super::shape::{Recorder, Recording};
+
+/// Little-endian, with integers as short as they come. Part of the format of every store.
+const BINCODE: Configuration = bincode::config::standard();
+
+const OTHER_VALUE: &str = "what was written reads as another value";
+
+/// How a recorded value is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Codec {
+    Bincode = 0,
+    Json = 1,
+}
+
+impl Codec {
+    pub(crate) fn from_u8(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Codec::Bincode),
+            1 => Some(Codec::Json),
+            _ => None,
+        }
+    }
+}
+
+/// Which codec is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// bincode, or JSON for what it cannot give back.
+    Bincode,
+    Json,
+}
+
+/// What a value's type asks for while its bytes are decoded.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) fingerprint: u64,
+    pub(crate) text: String,
+}
+
+/// A value in bytes that were read back.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) codec: Codec,
+    /// None for JSON, which is read by name.
+    pub(crate) shape: Option<Shape>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Why a value cannot be recorded.
+#[derive(Debug)]
+pub(crate) enum EncodeError {
+    /// It takes more bytes than it may.
+    TooLarge { size: usize, limit: usize },
+    /// No codec gives it back; what each of them said.
+    Unreadable(String),
+}
+
+/// Why bytes give no value.
+#[derive(Debug)]
+pub(crate) enum DecodeError {
+    /// They were written for a type of another shape.
+    Shape { found: String },
+    /// So many bytes are left when the value is complete.
+    Leftover { bytes: usize },
+    /// They are not such a value.
+    Malformed(String),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::Shape { found } => {
+                let end = found.floor_char_boundary(500);
+                let more = if end < found.len() { "…" } else { "" };
+                write!(f, "it was recorded in another shape than the one asked for now, `{}{more}`", &found[..end])
+            }
+            DecodeError::Leftover { bytes } => write!(f, "{bytes} bytes are left over behind it"),
+            DecodeError::Malformed(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Encodes `value` and reads it back; gives what was read, which is what a replay will see.
+///
+/// # Errors
+///
+/// Where it takes more than `limit` bytes, or no codec gives it back.
+pub(crate) fn encode<T: Serialize + DeserializeOwned>(
+    value: &T,
+    wish: Wish,
+    limit: usize,
+) -> Result<(Encoded, T), EncodeError> {
+    if wish == Wish::Json {
+        return by_json(value, limit)?.map_err(|why| EncodeError::Unreadable(format!("json: {why}")));
+    }
+    match by_bincode(value, limit)? {
+        Ok(done) => Ok(done),
+        Err(first) => {
+            by_json(value, limit)?.map_err(|why| EncodeError::Unreadable(format!("bincode: {first}; json: {why}")))
+        }
+    }
+}
+
+/// Decodes what [`encode`] gave. The fingerprint counts for bincode only.
+///
+/// However damaged, the bytes make it neither panic, nor allocate much more than they are many, nor recurse deeper
+/// than the bound in [`shape`](super::shape).
+///
+/// # Errors
+///
+/// Where the bytes are not exactly one `T` of that shape.
+pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, fingerprint: u64, bytes: &[u8]) -> Result<T, DecodeError> {
+    match codec {
+        Codec::Json => serde_json::from_slice(bytes).map_err(|why| DecodeError::Malformed(why.to_string())),
+        Codec::Bincode => Recorder::lend(bytes.len(), |recorder| {
+            let (value, left) = read(bytes, recorder).map_err(DecodeError::Malformed)?;
+            // Bytes left over mostly come of another shape, and that tells more.
+            if recorder.fingerprint() != fingerprint {
+                return Err(DecodeError::Shape { found: recorder.text().to_owned() });
+            }
+            match left {
+                0 => Ok(value),
+                bytes => Err(DecodeError::Leftover { bytes }),
+            }
+        }),
+    }
+}
+
+/// A value read back, or why that codec does not give it back; the outer error is no matter of codecs.
+type Tried<T> = Result<Result<(Encoded, T), String>, EncodeError>;
+
+fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Tried<T> {
+    let mut out = Bounded::new(limit);
+    if let Err(why) = bincode::serde::encode_into_writer(value, &mut out, BINCODE) {
+        return Ok(Err(in_words(&why)));
+    }
+    let bytes = out.within()?;
+    Recorder::lend(bytes.len(), |recorder| {
+        let (back, left) = match read::<T>(&bytes, recorder) {
+            Ok(read) => read,
+            Err(why) => return Ok(Err(why)),
+        };
+        if left > 0 {
+            return Ok(Err(DecodeError::Leftover { bytes: left }.to_string()));
+        }
+        if !same(value, &back) {
+            return Ok(Err(OTHER_VALUE.to_owned()));
+        }
+        let shape = Shape { fingerprint: recorder.fingerprint(), text: recorder.text().to_owned() };
+        Ok(Ok((Encoded { codec: Codec::Bincode, shape: Some(shape), bytes }, back)))
+    })
+}
+
+// JSON is read by name, so nothing shifts; but an untagged enum can come back as another variant, and a value in a
+// `Some` as nothing. What it may lose without harm is told in `alike`; the flow sees what a replay will see.
+fn by_json<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Tried<T> {
+    let mut out = Bounded::new(limit);
+    if let Err(why) = serde_json::to_writer(&mut out, value) {
+        return Ok(Err(why.to_string()));
+    }
+    let bytes = out.within()?;
+    Ok(match serde_json::from_slice(&bytes) {
+        Ok(back) if same(value, &back) || alike(value, &back) => {
+            Ok((Encoded { codec: Codec::Json, shape: None, bytes }, back))
+        }
+        Ok(_) => Err(OTHER_VALUE.to_owned()),
+        Err(why) => Err(why.to_string()),
+    })
+}
+
+/// Reads a `T`; gives it and how many bytes are left.
+fn read<T: DeserializeOwned>(bytes: &[u8], recorder: &mut Recorder) -> Result<(T, usize), String> {
+    let seed = Seed { recorder, value: PhantomData };
+    let (value, used) =
+        bincode::serde::seed_decode_from_slice(seed, bytes, BINCODE).map_err(|why| refusal_in_words(&why))?;
+    Ok((value, bytes.len() - used))
+}
+
+struct Seed<'r, T> {
+    recorder: &'r mut Recorder,
+    value: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Seed<'_, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<T, D::Error> {
+        T::deserialize(Recording { inner, recorder: self.recorder })
+    }
+}
+
+/// Keeps what is written up to a bound, and only counts from there.
+struct Bounded {
+    bytes: Vec<u8>,
+    size: usize,
+    limit: usize,
+}
+
+impl Bounded {
+    fn new(limit: usize) -> Self {
+        Bounded { bytes: Vec::new(), size: 0, limit }
+    }
+
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.size = self.size.saturating_add(bytes.len());
+        if self.size <= self.limit {
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            self.bytes = Vec::new();
+        }
+    }
+
+    fn within(self) -> Result<Vec<u8>, EncodeError> {
+        match self.size > self.limit {
+            true => Err(EncodeError::TooLarge { size: self.size, limit: self.limit }),
+            false => Ok(self.bytes),
+        }
+    }
+}
+
+impl Writer for Bounded {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        self.put(bytes);
+        Ok(())
+    }
+}
+
+impl io::Write for Bounded {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn in_words(why: &Refused) -> String {
+    match why {
+        Refused::OtherString(why) => why.clone(),
+        Refused::Serde(_) => "it cannot write a list or map whose length is not known beforehand".to_owned(),
+        why => format!("{why:?}"),
+    }
+}
+
+fn refusal_in_words(why: &Refusal) -> String {
+    match why {
+        Refusal::OtherString(why) => why.clone(),
+        Refusal::UnexpectedEnd { .. } => "the bytes end before the value does".to_owned(),
+        Refusal::Utf8 { inner } => format!("a text in it is not UTF-8: {inner}"),
+        Refusal::Serde(_) => "its type is told by the data, which bincode does not hold".to_owned(),
+        why => format!("the bytes are not such a value: {why:?}"),
+    }
+}

@@ -1,0 +1,384 @@
+//! The canonical bytes of one value, as a serde `Serializer` writes them. Owns the byte layout, on which every stored
+//! digest rests: a change here makes every record of every store answer nothing. Must not know what is hashed with it.
+//!
+//! A value is a tag and its content. Lists end in [`END`], which is no value's tag; texts and bytes stand under their
+//! length; the entries of a map or set are digested one by one and stand as their sorted digests. So no two different
+//! values write the same bytes.
+
+use std::any::type_name;
+use std::fmt;
+
+use serde::Serialize;
+use serde::ser::{self, Serializer};
+
+use super::byte;
+use super::sink::{Likeness, Sink, Stretch};
+
+const END: u8 = 0xff;
+pub(super) const FOLDED: u8 = 0;
+pub(super) const UNIT: u8 = 1;
+const FALSE: u8 = 2;
+const TRUE: u8 = 3;
+pub(super) const BYTE: u8 = 4;
+pub(super) const WORD: u8 = 5;
+const LONG: u8 = 6;
+pub(super) const NEGATIVE: u8 = 7;
+const NEGATIVE_LONG: u8 = 8;
+const FLOAT: u8 = 9;
+const CHAR: u8 = 10;
+const TEXT: u8 = 11;
+const BYTES: u8 = 12;
+pub(super) const NONE: u8 = 13;
+const SOME: u8 = 14;
+const LIST: u8 = 15;
+const MAP: u8 = 16;
+const SET: u8 = 17;
+const STRUCT: u8 = 18;
+const UNIT_VARIANT: u8 = 19;
+const NEWTYPE_VARIANT: u8 = 20;
+const TUPLE_VARIANT: u8 = 21;
+const STRUCT_VARIANT: u8 = 22;
+
+/// The one bit pattern for all NaNs. Not taken from `f64::NAN`, whose bits no one promises.
+const NAN: u64 = 0x7ff8_0000_0000_0000;
+
+/// Why a value has no canonical bytes: what its `Serialize` said.
+#[derive(Debug)]
+pub(super) struct Refused(Box<str>);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl ser::Error for Refused {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Refused(message.to_string().into())
+    }
+}
+
+/// Whether what `I` goes through has no order of its own. serde is shown a `HashSet` as a list; the name of its type
+/// is all that gives it away.
+fn unordered<I>() -> bool {
+    let name = type_name::<I>();
+    let path = name.split_once('<').map_or(name, |(path, _)| path);
+    path.ends_with("::HashSet")
+        || ["std::collections::hash::set::", "hashbrown::set::"].iter().any(|of| path.contains(of))
+}
+
+macro_rules! forward {
+    ($($from:ident($value:ident: $type:ty) => $to:ident($($cast:expr),+);)*) => {
+        $(#[inline] fn $from(self, $value: $type) -> Result<(), Refused> { self.$to($($cast),+); Ok(()) })*
+    };
+}
+
+impl<'a> Serializer for &'a mut Sink {
+    type Ok = ();
+    type Error = Refused;
+    type SerializeSeq = List<'a>;
+    type SerializeTuple = List<'a>;
+    type SerializeTupleStruct = List<'a>;
+    type SerializeTupleVariant = List<'a>;
+    type SerializeStruct = List<'a>;
+    type SerializeStructVariant = List<'a>;
+    type SerializeMap = Entries<'a>;
+
+    forward! {
+        serialize_u8(value: u8) => unsigned(value.into());
+        serialize_u16(value: u16) => unsigned(value.into());
+        serialize_u32(value: u32) => unsigned(value.into());
+        serialize_u64(value: u64) => unsigned(value);
+        serialize_i8(value: i8) => signed(value.into());
+        serialize_i16(value: i16) => signed(value.into());
+        serialize_i32(value: i32) => signed(value.into());
+        serialize_i64(value: i64) => signed(value);
+        serialize_bool(value: bool) => byte(if value { TRUE } else { FALSE });
+        serialize_str(value: &str) => sized(TEXT, value.as_bytes());
+        serialize_bytes(value: &[u8]) => sized(BYTES, value);
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<(), Refused> {
+        match u64::try_from(value) {
+            Ok(value) => self.unsigned(value),
+            Err(_) => self.fixed(LONG, value.to_le_bytes()),
+        }
+        Ok(())
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<(), Refused> {
+        match (u128::try_from(value), i64::try_from(value)) {
+            (Ok(value), _) => return self.serialize_u128(value),
+            (_, Ok(value)) => self.signed(value),
+            _ => self.fixed(NEGATIVE_LONG, value.to_le_bytes()),
+        }
+        Ok(())
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<(), Refused> {
+        self.serialize_f64(value.into())
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<(), Refused> {
+        let bits = match self.likeness {
+            Likeness::Alike => 0,
+            Likeness::Equal if value.is_nan() => NAN,
+            Likeness::Equal => value.to_bits(),
+        };
+        self.fixed(FLOAT, bits.to_le_bytes());
+        Ok(())
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Refused> {
+        self.fixed(CHAR, u32::from(value).to_le_bytes());
+        Ok(())
+    }
+
+    fn serialize_none(self) -> Result<(), Refused> {
+        self.byte(NONE);
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
+        let at = self.bytes.len();
+        self.byte(SOME);
+        value.serialize(&mut *self)?;
+        if self.is_alike() && self.bytes.get(at..) == Some(&[SOME, UNIT]) {
+            self.bytes.truncate(at);
+            self.byte(NONE);
+        }
+        Ok(())
+    }
+
+    fn serialize_unit(self) -> Result<(), Refused> {
+        self.byte(UNIT);
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Refused> {
+        self.serialize_unit()
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Refused> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Refused> {
+        self.sized(UNIT_VARIANT, variant.as_bytes());
+        Ok(())
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Refused> {
+        self.sized(NEWTYPE_VARIANT, variant.as_bytes());
+        value.serialize(self)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<List<'a>, Refused> {
+        if self.is_alike() {
+            return Ok(List { sink: self, unordered: Some(Vec::new()) });
+        }
+        self.byte(LIST);
+        Ok(List::of(self))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<List<'a>, Refused> {
+        self.byte(LIST);
+        Ok(List::of(self))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<List<'a>, Refused> {
+        self.serialize_tuple(len)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<List<'a>, Refused> {
+        self.sized(TUPLE_VARIANT, variant.as_bytes());
+        Ok(List::of(self))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<List<'a>, Refused> {
+        self.byte(STRUCT);
+        Ok(List::of(self))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<List<'a>, Refused> {
+        self.sized(STRUCT_VARIANT, variant.as_bytes());
+        Ok(List::of(self))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, Refused> {
+        Ok(Entries { sink: self, begun: None, done: Vec::new() })
+    }
+
+    fn collect_seq<I>(self, items: I) -> Result<(), Refused>
+    where
+        I: IntoIterator,
+        I::Item: Serialize,
+    {
+        if self.is_alike() || unordered::<I>() {
+            let entries: Result<_, Refused> = items.into_iter().map(|item| self.entry(&item)).collect();
+            self.entries(SET, entries?);
+            return Ok(());
+        }
+        self.byte(LIST);
+        let mut items = items.into_iter();
+        if let Some(first) = items.next() {
+            first.serialize(&mut *self)?;
+            match byte::of(&first) {
+                Some(_) => self.bytes_then_others(items)?,
+                None => self.others(items)?,
+            }
+        }
+        self.byte(END);
+        Ok(())
+    }
+
+    /// As bincode, so that what is compared is what was encoded.
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
+
+/// The elements of a list, or the fields of a struct, up to their end.
+pub(super) struct List<'a> {
+    sink: &'a mut Sink,
+    /// The digests of its elements, where their order does not count.
+    unordered: Option<Vec<u128>>,
+}
+
+impl<'a> List<'a> {
+    fn of(sink: &'a mut Sink) -> Self {
+        List { sink, unordered: None }
+    }
+
+    #[inline]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        if let Some(done) = &mut self.unordered {
+            done.push(self.sink.entry(value)?);
+            return Ok(());
+        }
+        value.serialize(&mut *self.sink)?;
+        self.sink.settle();
+        Ok(())
+    }
+
+    #[inline]
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Refused> {
+        let start = self.sink.bytes.len();
+        self.sink.sized(TEXT, name.as_bytes());
+        let content = self.sink.bytes.len();
+        value.serialize(&mut *self.sink)?;
+        if self.sink.is_alike() && self.sink.is_null(content) {
+            // One that is null may be left out, and one left out is read as null.
+            self.sink.bytes.truncate(start);
+        }
+        self.sink.settle();
+        Ok(())
+    }
+
+    fn finish(self) {
+        match self.unordered {
+            Some(done) => self.sink.entries(SET, done),
+            None => self.sink.byte(END),
+        }
+    }
+}
+
+macro_rules! lists {
+    ($($trait:ident $method:ident($($name:ident)?) => $to:ident;)*) => {
+        $(impl ser::$trait for List<'_> {
+            type Ok = ();
+            type Error = Refused;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, $($name: &'static str,)? value: &T) -> Result<(), Refused> {
+                self.$to($($name,)? value)
+            }
+
+            fn end(self) -> Result<(), Refused> {
+                self.finish();
+                Ok(())
+            }
+        })*
+    };
+}
+
+lists! {
+    SerializeSeq serialize_element() => element;
+    SerializeTuple serialize_element() => element;
+    SerializeTupleStruct serialize_field() => element;
+    SerializeTupleVariant serialize_field() => element;
+    SerializeStruct serialize_field(name) => field;
+    SerializeStructVariant serialize_field(name) => field;
+}
+
+/// The entries of a map, each digested on its own.
+pub(super) struct Entries<'a> {
+    sink: &'a mut Sink,
+    /// Between a key and its value: the stretch around the entry.
+    begun: Option<Stretch>,
+    done: Vec<u128>,
+}
+
+impl Entries<'_> {
+    fn put<T: Serialize + ?Sized>(&mut self, value: &T, outer: Stretch) -> Result<Stretch, Refused> {
+        match value.serialize(&mut *self.sink) {
+            Ok(()) => Ok(outer),
+            Err(why) => {
+                self.sink.abandon(outer);
+                Err(why)
+            }
+        }
+    }
+}
+
+impl ser::SerializeMap for Entries<'_> {
+    type Ok = ();
+    type Error = Refused;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
+        if self.begun.is_some() {
+            return Err(ser::Error::custom("a key of a map without a value"));
+        }
+        let outer = self.sink.open();
+        self.begun = Some(self.put(key, outer)?);
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        let Some(outer) = self.begun.take() else {
+            return Err(ser::Error::custom("a value of a map without a key"));
+        };
+        let content = self.sink.bytes.len();
+        let outer = self.put(value, outer)?;
+        match self.sink.is_alike() && self.sink.is_null(content) {
+            true => self.sink.abandon(outer),
+            false => self.done.push(self.sink.close(outer)),
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), Refused> {
+        self.sink.entries(MAP, self.done);
+        Ok(())
+    }
+}

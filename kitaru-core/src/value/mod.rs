@@ -1,0 +1,84 @@
+//! Values: to bytes and back, to keys, to shapes, to text. Owns what of a value outlives its process. Must not know
+//! what a checkpoint, a record or a store is.
+
+mod codec;
+mod digest;
+mod preview;
+mod shape;
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Shape, Wish, decode, encode};
+pub(crate) use digest::{Canon, Key, digest_parts};
+pub(crate) use preview::{ArgPreview, preview};
+
+use crate::error::{Error, Kind};
+
+/// Takes the arguments of a call, one after another, for whatever is made of them. Called by what the macros expand to.
+#[doc(hidden)]
+pub struct ArgSink<'a> {
+    into: Into<'a>,
+    refused: Option<Error>,
+}
+
+enum Into<'a> {
+    Canon(&'a mut Canon),
+    Preview(&'a mut ArgPreview),
+    Json(&'a mut Map<String, Value>),
+}
+
+impl<'a> ArgSink<'a> {
+    /// Into canonical bytes, for a key.
+    pub(crate) fn canonical(canon: &'a mut Canon) -> Self {
+        ArgSink { into: Into::Canon(canon), refused: None }
+    }
+
+    /// Into text for people. Never refuses an argument.
+    pub(crate) fn preview(preview: &'a mut ArgPreview) -> Self {
+        ArgSink { into: Into::Preview(preview), refused: None }
+    }
+
+    /// Into JSON, by name.
+    pub(crate) fn json(map: &'a mut Map<String, Value>) -> Self {
+        ArgSink { into: Into::Json(map), refused: None }
+    }
+
+    /// Takes the next argument.
+    pub fn arg<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
+        let took = match &mut self.into {
+            Into::Canon(canon) => canon.arg(value),
+            Into::Preview(preview) => {
+                preview.arg(name, value);
+                Ok(())
+            }
+            Into::Json(map) => match serde_json::to_value(value) {
+                Ok(value) => {
+                    map.insert(name.to_owned(), value);
+                    Ok(())
+                }
+                Err(why) => Err(Error::new(Kind::Unreadable, why)),
+            },
+        };
+        if let Err(why) = took {
+            self.refused.get_or_insert_with(|| why.context(format!("argument `{name}` cannot be serialized")));
+        }
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    ///
+    /// The first argument that was refused, and why.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        self.refused.map_or(Ok(()), Err)
+    }
+}
+
+impl fmt::Debug for ArgSink<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArgSink").field("refused", &self.refused).finish_non_exhaustive()
+    }
+}

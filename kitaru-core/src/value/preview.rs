@@ -1,0 +1,142 @@
+//! Values as text for people, on one line and bounded. Owns what is shown of a value. Must not know what is shown
+//! where; nothing is ever read back from a preview.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Write as _};
+use std::io;
+
+use serde::Serialize;
+
+/// What stands where a text was cut.
+const CUT: char = '…';
+
+/// `value` like JSON, in at most `limit` bytes, or the three of a lone `…`.
+///
+/// It never fails: what JSON cannot hold is shown as far as it goes. Serializing ends with the bound, so that a large
+/// value costs no more than a small one.
+pub(crate) fn preview<T: Serialize + ?Sized>(value: &T, limit: usize) -> String {
+    let mut window = Window { bytes: Vec::new(), limit };
+    let whole = serde_json::to_writer(&mut window, value).is_ok();
+    let mut text = in_utf8(window.bytes);
+    if text.chars().any(is_hidden) {
+        text = text.chars().fold(String::new(), escape);
+    }
+    if !whole {
+        shorten(&mut text, limit);
+        text.push(CUT);
+    } else if text.len() > limit {
+        cut(&mut text, limit);
+    }
+    text
+}
+
+/// Previews of the arguments of a call, within one bound for all of them.
+pub(crate) struct ArgPreview {
+    limit: usize,
+    args: Vec<(&'static str, String)>,
+}
+
+impl ArgPreview {
+    pub(crate) fn new(limit: usize) -> Self {
+        ArgPreview { limit, args: Vec::new() }
+    }
+
+    pub(super) fn arg<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
+        self.args.push((name, preview(value, self.limit)));
+    }
+
+    /// Each argument's name and its own preview; together they are within the bound.
+    pub(crate) fn into_args(mut self) -> Vec<(&'static str, String)> {
+        let share = self.share();
+        self.args.iter_mut().for_each(|(_, text)| cut(text, share));
+        self.args
+    }
+
+    /// How many bytes of its text each argument may show. The long ones share what the short ones leave, so that a long
+    /// first argument does not hide those behind it.
+    fn share(&self) -> usize {
+        let around: usize = self.args.iter().map(|(name, _)| name.len() + "=, ".len()).sum();
+        let mut sizes: Vec<usize> = self.args.iter().map(|(_, text)| text.len()).collect();
+        sizes.sort_unstable();
+        let mut room = self.limit.saturating_sub(around);
+        for (nth, &size) in sizes.iter().enumerate() {
+            let share = room / (sizes.len() - nth);
+            if size > share {
+                return share;
+            }
+            room -= size;
+        }
+        self.limit
+    }
+}
+
+/// All of them, as `topic="tides", n=3`.
+impl fmt::Display for ArgPreview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = self.share();
+        let mut all = String::new();
+        for (nth, (name, text)) in self.args.iter().enumerate() {
+            let mut text = text.clone();
+            cut(&mut text, share);
+            let comma = if nth > 0 { ", " } else { "" };
+            write!(all, "{comma}{name}={text}")?;
+        }
+        cut(&mut all, self.limit);
+        f.write_str(&all)
+    }
+}
+
+/// Takes what fits, then says that it is full, which ends the serialization.
+struct Window {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl io::Write for Window {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.limit - self.bytes.len();
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if bytes.len() > room { Err(io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The text that the bytes are, up to a character that the bound has split.
+fn in_utf8(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|why| {
+        let whole = why.utf8_error().valid_up_to();
+        String::from_utf8_lossy(&why.as_bytes()[..whole]).into_owned()
+    })
+}
+
+fn cut(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        shorten(text, limit);
+        text.push(CUT);
+    }
+}
+
+/// Makes room for [`CUT`].
+fn shorten(text: &mut String, limit: usize) {
+    text.truncate(text.floor_char_boundary(limit.saturating_sub(CUT.len_utf8())));
+}
+
+/// Characters that a terminal obeys instead of showing. JSON escapes only those of ASCII, and of them not DEL.
+fn is_hidden(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn escape(mut text: String, char: char) -> String {
+    if is_hidden(char) {
+        text.push_str(&format!("\\u{:04x}", u32::from(char)));
+    } else {
+        text.push(char);
+    }
+    text
+}

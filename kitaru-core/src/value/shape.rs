@@ -1,0 +1,282 @@
+//! The shape of a value: a text of what a type's `Deserialize` asks for while some bytes are decoded, and its
+//! fingerprint. Owns that text's grammar and its bounds. Must not know the encoding that the bytes are in.
+//!
+//! Bytes without names in them can be read as a type that did not write them, and give a wrong value. Two types that
+//! ask for other things have other texts, and that is found out.
+//!
+//! ```text
+//! u8 … i128, f32, f64, bool, char, str, bytes    as they are
+//! ()   Name   Name(u64)   Name(u8,str)           unit, unit struct, newtype, tuple struct
+//! Order{id:u64,state:Paid(u32)}                  a struct, by field; an enum, by the variant that was met
+//! ?   ?str                                       an option that was empty, one that was not
+//! (u32*2,str)                                    a tuple or array; equal neighbours once, under their number
+//! [u64]   [?|?str]   []                          a list: each distinct shape among its elements once, as first met
+//! {str:u64}                                      a map: likewise, of its entries
+//! #8c1f4e02a9d3b756                              the digest of what did not fit
+//! ```
+
+mod recording;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use blake3::Hasher;
+
+use super::digest::first_eight;
+pub(super) use recording::Recording;
+
+/// A closed part of a text that is longer is cut to [`HEAD`] and ends in its digest.
+const PART: usize = 16 << 10;
+const HEAD: usize = 1 << 10;
+
+/// A list keeps so many distinct shapes, within [`PART`]; of those that follow it keeps one digest.
+const DISTINCT: usize = 64;
+
+/// How deep values may be nested. The bytes may be damaged, and each level costs stack.
+const DEPTH: u16 = 200;
+
+/// How many elements there may be beyond one for each byte: elements such as `()` take none, so that a damaged length
+/// would be counted up to for years.
+const EMPTY_ELEMENTS: usize = 1 << 20;
+
+/// The fingerprint of a shape's text.
+pub(crate) fn fingerprint(text: &str) -> u64 {
+    first_eight(blake3::hash(text.as_bytes()).as_bytes())
+}
+
+/// Takes down the shape of one value after another.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    text: String,
+    /// The distinct shapes that the lists now open have had so far, those of an inner list behind those of its outer.
+    met: Vec<Range<usize>>,
+    depth: u16,
+    /// How many bytes the value is decoded from, so how many elements may be believed to follow.
+    bytes: usize,
+    elements: usize,
+    /// What the element of a list that is about to be decoded will be, if it is like the one before and has no parts.
+    expected: Option<&'static str>,
+    was_expected: bool,
+    /// The last thing without parts that was put.
+    leaf: Option<&'static str>,
+    /// The last text and its fingerprint: most calls decode the same type as the one before.
+    last: (String, u64),
+}
+
+impl Recorder {
+    /// Lends the thread's recorder, whose buffers are reused, for one value decoded from so many bytes.
+    pub(crate) fn lend<R>(bytes: usize, to: impl FnOnce(&mut Recorder) -> R) -> R {
+        thread_local! {
+            // Taken out while in use: a `Deserialize` of the caller's may come back here.
+            static LENT: Cell<Option<Box<Recorder>>> = const { Cell::new(None) };
+        }
+        let mut recorder = LENT.take().unwrap_or_default();
+        recorder.begin(bytes);
+        let result = to(&mut recorder);
+        LENT.set(Some(recorder));
+        result
+    }
+
+    fn begin(&mut self, bytes: usize) {
+        self.text.clear();
+        self.text.shrink_to(2 * PART);
+        self.met.clear();
+        self.depth = 0;
+        self.bytes = bytes;
+        self.elements = bytes.saturating_add(EMPTY_ELEMENTS);
+        (self.expected, self.was_expected, self.leaf) = (None, false, None);
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn fingerprint(&mut self) -> u64 {
+        if self.last.0 != self.text {
+            self.last.1 = fingerprint(&self.text);
+            self.last.0.clone_from(&self.text);
+        }
+        self.last.1
+    }
+
+    #[inline]
+    fn put(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Puts something without parts.
+    #[inline]
+    fn put_leaf(&mut self, text: &'static str) {
+        // The same text at another address is put and compared, and comes to the same.
+        if self.expected.take().is_some_and(|expected| std::ptr::eq(expected, text)) {
+            self.was_expected = true;
+        } else {
+            self.leaf = Some(text);
+            self.put(text);
+        }
+    }
+
+    /// Begins a part, or says why there may be none.
+    fn open(&mut self) -> Result<usize, String> {
+        if self.depth == DEPTH {
+            return Err(format!("it is nested deeper than {DEPTH} levels"));
+        }
+        self.depth += 1;
+        self.expected = None;
+        Ok(self.text.len())
+    }
+
+    /// Ends the part that began at `start`.
+    fn close(&mut self, start: usize) {
+        self.depth = self.depth.saturating_sub(1);
+        if self.text.len() - start > PART {
+            let digest = fingerprint(&self.text[start..]);
+            self.text.truncate(self.text.floor_char_boundary(start + HEAD));
+            self.put_digest(digest);
+        }
+    }
+
+    fn put_digest(&mut self, digest: u64) {
+        self.text.push_str(&format!("#{digest:016x}"));
+    }
+
+    /// Takes one element, or one entry, off what the bytes can hold.
+    #[inline]
+    fn count_element(&mut self) -> Result<(), &'static str> {
+        self.elements = self.elements.checked_sub(1).ok_or("it has more elements than its bytes can hold")?;
+        Ok(())
+    }
+
+    fn is(&self, range: &Range<usize>, from: usize) -> bool {
+        // A `Deserialize` that goes on after an error may have left ranges behind that are no more.
+        self.text.get(range.clone()).is_some_and(|text| text == &self.text[from..])
+    }
+}
+
+/// The elements of a list, or the entries of a map, each distinct shape once.
+struct Distinct {
+    /// Where its first shape begins, in the text and among those met.
+    text: usize,
+    met: usize,
+    /// Which shape the last element had; itself, if it had no parts.
+    recent: usize,
+    leaf: Option<&'static str>,
+    /// The digest of those beyond the bound.
+    more: Option<Box<Hasher>>,
+}
+
+impl Distinct {
+    fn new(recorder: &Recorder) -> Self {
+        let met = recorder.met.len();
+        Distinct { text: recorder.text.len(), met, recent: met, leaf: None, more: None }
+    }
+
+    /// Begins an element; gives what [`end`](Self::end) takes. A million numbers are to cost little more than without
+    /// us: their text is not even put.
+    #[inline]
+    fn begin_element(&self, recorder: &mut Recorder) -> usize {
+        recorder.expected = self.leaf;
+        recorder.text.len()
+    }
+
+    /// Begins an entry, likewise.
+    fn begin_entry(&self, recorder: &mut Recorder) -> usize {
+        recorder.text.len()
+    }
+
+    /// Ends what was begun at `at`.
+    #[inline]
+    fn end(&mut self, recorder: &mut Recorder, at: usize) {
+        recorder.expected = None;
+        if !std::mem::take(&mut recorder.was_expected) {
+            self.end_other(recorder, at);
+        }
+    }
+
+    fn end_other(&mut self, recorder: &mut Recorder, at: usize) {
+        let recent = recorder.met[self.met..].get(self.recent - self.met);
+        if recent.is_some_and(|range| recorder.is(range, at)) {
+            recorder.text.truncate(at);
+            return;
+        }
+        self.leaf = recorder.leaf.take().filter(|leaf| recorder.text[at..] == **leaf);
+        if let Some(nth) = recorder.met[self.met..].iter().position(|range| recorder.is(range, at)) {
+            self.recent = self.met + nth;
+            recorder.text.truncate(at);
+        } else if recorder.met.len() - self.met < DISTINCT && recorder.text.len() - self.text <= PART {
+            let first = at == self.text;
+            if !first {
+                recorder.text.insert(at, '|');
+            }
+            self.recent = recorder.met.len();
+            recorder.met.push(at + usize::from(!first)..recorder.text.len());
+        } else {
+            // No longer each distinct one once: that would take memory for each. The same bytes still give the same.
+            let shape = &recorder.text[at..];
+            self.more.get_or_insert_default().update(&shape.len().to_le_bytes()).update(shape.as_bytes());
+            self.leaf = None;
+            recorder.text.truncate(at);
+        }
+    }
+
+    fn finish(self, recorder: &mut Recorder) {
+        // What was expected after the last element did not come.
+        (recorder.expected, recorder.was_expected) = (None, false);
+        recorder.met.truncate(self.met);
+        if let Some(more) = self.more {
+            recorder.put("|");
+            recorder.put_digest(first_eight(more.finalize().as_bytes()));
+        }
+    }
+}
+
+/// The elements of a tuple, equal neighbours once.
+struct Neighbours {
+    /// The shape before, and how often in a row it was met.
+    last: Range<usize>,
+    times: usize,
+}
+
+impl Neighbours {
+    fn new(recorder: &Recorder) -> Self {
+        let start = recorder.text.len();
+        Neighbours { last: start..start, times: 0 }
+    }
+
+    fn begin(&self, recorder: &mut Recorder) -> usize {
+        let at = recorder.text.len();
+        if self.times > 0 {
+            recorder.put(",");
+        }
+        at
+    }
+
+    fn end(&mut self, recorder: &mut Recorder, at: usize, there_was_one: bool) {
+        let from = at + usize::from(self.times > 0);
+        if !there_was_one {
+            recorder.text.truncate(at);
+        } else if self.times > 0 && recorder.is(&self.last, from) {
+            self.times += 1;
+            recorder.text.truncate(at);
+        } else {
+            let grown = match self.times {
+                0 | 1 => 0,
+                times => {
+                    let times = format!("*{times}");
+                    recorder.text.insert_str(at, &times);
+                    times.len()
+                }
+            };
+            self.last = from + grown..recorder.text.len();
+            self.times = 1;
+        }
+    }
+
+    fn finish(self, recorder: &mut Recorder) {
+        if self.times > 1 {
+            recorder.put(&format!("*{}", self.times));
+        }
+    }
+}

@@ -1,0 +1,517 @@
+//! A serde `Deserializer` around another one, which takes down what is asked of it. Owns that wrapping and the bounds
+//! on what damaged bytes can make of it. Must not know what becomes of the shape.
+
+use std::fmt;
+
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+
+use super::{Distinct, Neighbours, Recorder};
+
+type Names = &'static [&'static str];
+
+/// The wrapper: a deserializer, the seed of one, or the access to one.
+pub(in crate::value) struct Recording<'r, D> {
+    pub(in crate::value) inner: D,
+    pub(in crate::value) recorder: &'r mut Recorder,
+}
+
+/// What is asked for, where it has parts.
+enum Part {
+    Option,
+    Newtype,
+    List,
+    Tuple,
+    Map,
+    Fields(Names),
+    Variant(Names),
+}
+
+/// The visitor of something that has parts.
+struct Shown<'r, V> {
+    visitor: V,
+    recorder: &'r mut Recorder,
+    part: Part,
+    start: usize,
+}
+
+impl<'r, D> Recording<'r, D> {
+    /// Begins a part. The name and the bracket are part of it.
+    fn show<'de, V>(self, name: &str, bracket: &str, part: Part, visitor: V) -> Result<(D, Shown<'r, V>), D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        let start = self.recorder.open().map_err(D::Error::custom)?;
+        self.recorder.put(name);
+        self.recorder.put(bracket);
+        Ok((self.inner, Shown { visitor, recorder: self.recorder, part, start }))
+    }
+}
+
+macro_rules! plain {
+    ($($method:ident => $inner:ident, $text:literal;)*) => {
+        $(#[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.recorder.put_leaf($text);
+            self.inner.$inner(visitor)
+        })*
+    };
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recording<'_, D> {
+    type Error = D::Error;
+
+    plain! {
+        deserialize_bool => deserialize_bool, "bool";
+        deserialize_u8 => deserialize_u8, "u8";
+        deserialize_u16 => deserialize_u16, "u16";
+        deserialize_u32 => deserialize_u32, "u32";
+        deserialize_u64 => deserialize_u64, "u64";
+        deserialize_u128 => deserialize_u128, "u128";
+        deserialize_i8 => deserialize_i8, "i8";
+        deserialize_i16 => deserialize_i16, "i16";
+        deserialize_i32 => deserialize_i32, "i32";
+        deserialize_i64 => deserialize_i64, "i64";
+        deserialize_i128 => deserialize_i128, "i128";
+        deserialize_f32 => deserialize_f32, "f32";
+        deserialize_f64 => deserialize_f64, "f64";
+        deserialize_char => deserialize_char, "char";
+        deserialize_str => deserialize_str, "str";
+        deserialize_bytes => deserialize_bytes, "bytes";
+        deserialize_unit => deserialize_unit, "()";
+        deserialize_any => deserialize_any, "any";
+        deserialize_ignored_any => deserialize_ignored_any, "ignored";
+        deserialize_identifier => deserialize_identifier, "identifier";
+    }
+
+    // bincode allocates an owned text by the length that the bytes declare, before it looks whether they are there; a
+    // borrowed one it looks up first.
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.recorder.put_leaf("str");
+        self.inner.deserialize_str(Owned(visitor))
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.recorder.put_leaf("bytes");
+        self.inner.deserialize_bytes(Owned(visitor))
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+        self.recorder.put_leaf(name);
+        self.inner.deserialize_unit_struct(name, visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let (inner, shown) = self.show("", "?", Part::Option, visitor)?;
+        inner.deserialize_option(shown)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+        let (inner, shown) = self.show(name, "(", Part::Newtype, visitor)?;
+        inner.deserialize_newtype_struct(name, shown)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let (inner, shown) = self.show("", "[", Part::List, visitor)?;
+        inner.deserialize_seq(shown)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
+        let (inner, shown) = self.show("", "(", Part::Tuple, visitor)?;
+        inner.deserialize_tuple(len, shown)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let (inner, shown) = self.show(name, "(", Part::Tuple, visitor)?;
+        inner.deserialize_tuple_struct(name, len, shown)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let (inner, shown) = self.show("", "{", Part::Map, visitor)?;
+        inner.deserialize_map(shown)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: Names,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let (inner, shown) = self.show(name, "{", Part::Fields(fields), visitor)?;
+        inner.deserialize_struct(name, fields, shown)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: Names,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        let (inner, shown) = self.show("", "", Part::Variant(variants), visitor)?;
+        inner.deserialize_enum(name, variants, shown)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Recording<'_, T> {
+    type Value = T::Value;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
+        self.inner.deserialize(Recording { inner: deserializer, recorder: self.recorder })
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Shown<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.visitor.expecting(f)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
+        self.recorder.close(self.start);
+        self.visitor.visit_none()
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<V::Value, E> {
+        self.recorder.close(self.start);
+        self.visitor.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        let value = self.visitor.visit_some(Recording { inner, recorder: self.recorder })?;
+        self.recorder.close(self.start);
+        Ok(value)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        let value = self.visitor.visit_newtype_struct(Recording { inner, recorder: self.recorder })?;
+        self.recorder.put(")");
+        self.recorder.close(self.start);
+        Ok(value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        let recorder = self.recorder;
+        let value = match self.part {
+            Part::List => {
+                let mut distinct = Distinct::new(recorder);
+                let value = self.visitor.visit_seq(Elements { inner, recorder, distinct: &mut distinct })?;
+                distinct.finish(recorder);
+                recorder.put("]");
+                value
+            }
+            Part::Fields(names) => {
+                let value = self.visitor.visit_seq(Fields { inner, recorder, names: names.iter(), first: true })?;
+                recorder.put("}");
+                value
+            }
+            _ => {
+                let mut neighbours = Neighbours::new(recorder);
+                let value = self.visitor.visit_seq(Tuple { inner, recorder, neighbours: &mut neighbours })?;
+                neighbours.finish(recorder);
+                recorder.put(")");
+                value
+            }
+        };
+        recorder.close(self.start);
+        Ok(value)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        let recorder = self.recorder;
+        let mut distinct = Distinct::new(recorder);
+        let names = match self.part {
+            Part::Fields(names) => Some(names),
+            _ => None,
+        };
+        let value = self.visitor.visit_map(Entries { inner, recorder, names, distinct: &mut distinct, at: 0 })?;
+        distinct.finish(recorder);
+        recorder.put("}");
+        recorder.close(self.start);
+        Ok(value)
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        let names = match self.part {
+            Part::Variant(names) => names,
+            _ => &[],
+        };
+        let recorder = self.recorder;
+        let value = self.visitor.visit_enum(Choice { inner, recorder, names })?;
+        recorder.close(self.start);
+        Ok(value)
+    }
+}
+
+/// The elements of a list.
+struct Elements<'r, A> {
+    inner: A,
+    recorder: &'r mut Recorder,
+    distinct: &'r mut Distinct,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
+    type Error = A::Error;
+
+    #[inline]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
+        self.recorder.count_element().map_err(A::Error::custom)?;
+        let at = self.distinct.begin_element(self.recorder);
+        let element = self.inner.next_element_seed(Recording { inner: seed, recorder: self.recorder })?;
+        if element.is_some() {
+            self.distinct.end(self.recorder, at);
+        }
+        Ok(element)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        // There are visitors that reserve what is hinted, however damaged.
+        self.inner.size_hint().map(|hint| hint.min(self.recorder.bytes))
+    }
+}
+
+/// The elements of a tuple, whose number the type gives.
+struct Tuple<'r, A> {
+    inner: A,
+    recorder: &'r mut Recorder,
+    neighbours: &'r mut Neighbours,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Tuple<'_, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
+        let at = self.neighbours.begin(self.recorder);
+        let element = self.inner.next_element_seed(Recording { inner: seed, recorder: self.recorder })?;
+        self.neighbours.end(self.recorder, at, element.is_some());
+        Ok(element)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+/// The fields of a struct that come without their names.
+struct Fields<'r, A> {
+    inner: A,
+    recorder: &'r mut Recorder,
+    names: std::slice::Iter<'static, &'static str>,
+    first: bool,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Fields<'_, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
+        let Some(name) = self.names.next() else {
+            return self.inner.next_element_seed(seed);
+        };
+        if !std::mem::take(&mut self.first) {
+            self.recorder.put(",");
+        }
+        self.recorder.put(name);
+        self.recorder.put(":");
+        self.inner.next_element_seed(Recording { inner: seed, recorder: self.recorder })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+/// The entries of a map, or the fields of a struct that come under their names.
+struct Entries<'r, A> {
+    inner: A,
+    recorder: &'r mut Recorder,
+    names: Option<Names>,
+    distinct: &'r mut Distinct,
+    /// Where the entry begins whose value is next.
+    at: usize,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        self.recorder.count_element().map_err(A::Error::custom)?;
+        self.at = self.distinct.begin_entry(self.recorder);
+        let recorder = &mut *self.recorder;
+        let key = match self.names {
+            Some(names) => self.inner.next_key_seed(Name { inner: seed, recorder, names })?,
+            None => self.inner.next_key_seed(Recording { inner: seed, recorder })?,
+        };
+        if key.is_some() {
+            self.recorder.put(":");
+        }
+        Ok(key)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
+        let value = self.inner.next_value_seed(Recording { inner: seed, recorder: self.recorder })?;
+        self.distinct.end(self.recorder, self.at);
+        Ok(value)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint().map(|hint| hint.min(self.recorder.bytes))
+    }
+}
+
+/// Which variant of an enum it is, and then what is in it.
+struct Choice<'r, A> {
+    inner: A,
+    recorder: &'r mut Recorder,
+    names: Names,
+}
+
+impl<'de, 'r, A: EnumAccess<'de>> EnumAccess<'de> for Choice<'r, A> {
+    type Error = A::Error;
+    type Variant = Recording<'r, A::Variant>;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), A::Error> {
+        let name = Name { inner: seed, recorder: &mut *self.recorder, names: self.names };
+        let (value, inner) = self.inner.variant_seed(name)?;
+        Ok((value, Recording { inner, recorder: self.recorder }))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Recording<'_, A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.inner.unit_variant()
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
+        self.recorder.put("(");
+        let value = self.inner.newtype_variant_seed(Recording { inner: seed, recorder: &mut *self.recorder })?;
+        self.recorder.put(")");
+        Ok(value)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
+        let start = self.recorder.open().map_err(A::Error::custom)?;
+        self.recorder.put("(");
+        self.inner.tuple_variant(len, Shown { visitor, recorder: self.recorder, part: Part::Tuple, start })
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, fields: Names, visitor: V) -> Result<V::Value, A::Error> {
+        let start = self.recorder.open().map_err(A::Error::custom)?;
+        self.recorder.put("{");
+        let part = Part::Fields(fields);
+        self.inner.struct_variant(fields, Shown { visitor, recorder: self.recorder, part, start })
+    }
+}
+
+/// Takes down a name, of a variant or field: the seed of it, its deserializer, its visitor.
+struct Name<'r, T> {
+    inner: T,
+    recorder: &'r mut Recorder,
+    names: Names,
+}
+
+impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Name<'_, T> {
+    type Value = T::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
+        let Name { inner, recorder, names } = self;
+        inner.deserialize(Name { inner: deserializer, recorder, names })
+    }
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Name<'_, D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let Name { inner, recorder, names } = self;
+        inner.deserialize_any(Name { inner: visitor, recorder, names })
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let Name { inner, recorder, names } = self;
+        inner.deserialize_identifier(Name { inner: visitor, recorder, names })
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum ignored_any
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+macro_rules! numbered {
+    ($($method:ident: $type:ty;)*) => {
+        $(fn $method<E: de::Error>(self, number: $type) -> Result<V::Value, E> {
+            match usize::try_from(number).ok().and_then(|number| self.names.get(number)) {
+                Some(name) => self.recorder.put(name),
+                // The visitor is about to refuse it, or knows what we do not.
+                None => self.recorder.put(&format!("variant {number}")),
+            }
+            self.inner.$method(number)
+        })*
+    };
+}
+
+macro_rules! named {
+    ($($method:ident: $type:ty;)*) => {
+        $(fn $method<E: de::Error>(self, name: $type) -> Result<V::Value, E> {
+            self.recorder.put(&name);
+            self.inner.$method(name)
+        })*
+    };
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Name<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.expecting(f)
+    }
+
+    numbered! {
+        visit_u8: u8;
+        visit_u16: u16;
+        visit_u32: u32;
+        visit_u64: u64;
+    }
+
+    named! {
+        visit_str: &str;
+        visit_borrowed_str: &'de str;
+        visit_string: String;
+    }
+}
+
+/// Gives a visitor that asked for an owned text or owned bytes what was read as borrowed.
+struct Owned<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Owned<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<V::Value, E> {
+        self.0.visit_string(text.to_owned())
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<V::Value, E> {
+        self.0.visit_byte_buf(bytes.to_owned())
+    }
+}

@@ -1,0 +1,146 @@
+//! What an attribute and the function below it say: the model that is parsed, then validated, then expanded.
+
+use proc_macro2::{Group, Ident};
+use syn::parse::ParseStream;
+use syn::{Abi, Attribute, Path, Signature, Token, Visibility};
+
+/// Which of the two attributes is being expanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attr {
+    Checkpoint,
+    Flow,
+}
+
+impl Attr {
+    /// As it stands in messages.
+    pub(crate) fn shown(self) -> &'static str {
+        match self {
+            Attr::Checkpoint => "#[checkpoint]",
+            Attr::Flow => "#[flow]",
+        }
+    }
+}
+
+/// The function below the attribute. Its body stays unparsed, so that an editor keeps working in a half-written one.
+#[derive(Clone)]
+pub(crate) struct Function {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    pub(crate) body: Group,
+}
+
+impl Function {
+    /// Parses the item below `attr`.
+    pub(crate) fn parse(attr: Attr, input: ParseStream<'_>) -> syn::Result<Self> {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        if !starts_function(&input.fork()) {
+            return Err(input.error(format!("`{}` goes on an `async fn`", attr.shown())));
+        }
+        let sig = input.parse()?;
+        if input.peek(Token![;]) {
+            let message =
+                format!("`{}` goes on a function with a body, which a method of a trait cannot be", attr.shown());
+            return Err(input.error(message));
+        }
+        Ok(Self { attrs, vis, sig, body: input.parse()? })
+    }
+}
+
+/// Whether a function comes next, under whatever qualifiers.
+fn starts_function(input: ParseStream<'_>) -> bool {
+    let qualifiers = || -> syn::Result<()> {
+        input.parse::<Option<Token![const]>>()?;
+        input.parse::<Option<Token![async]>>()?;
+        input.parse::<Option<Token![unsafe]>>()?;
+        input.parse::<Option<Abi>>()?;
+        Ok(())
+    };
+    qualifiers().is_ok() && input.peek(Token![fn])
+}
+
+/// The value of an option, and where the option stands.
+pub(crate) struct Given<T> {
+    pub(crate) option: Ident,
+    pub(crate) value: T,
+}
+
+/// The options of `#[checkpoint]`, each as far as it was given.
+#[derive(Default)]
+pub(crate) struct CheckpointOptions {
+    pub(crate) name: Option<Given<String>>,
+    pub(crate) version: Option<Given<String>>,
+    pub(crate) retries: Option<Given<u32>>,
+    pub(crate) backoff_ms: Option<Given<u64>>,
+    pub(crate) timeout_ms: Option<Given<u64>>,
+    pub(crate) codec: Option<Given<Codec>>,
+    pub(crate) key: Option<Given<Vec<Ident>>>,
+    pub(crate) skip: Option<Given<Vec<Ident>>>,
+    pub(crate) memo: Option<Given<Memo>>,
+    pub(crate) at_most_once: Option<Given<()>>,
+    pub(crate) sensitive: Option<Given<()>>,
+    pub(crate) blocking: Option<Given<()>>,
+    pub(crate) on_code_change: Option<Given<OnCodeChange>>,
+    pub(crate) on_divergence: Option<Given<OnDivergence>>,
+    pub(crate) on_interrupt: Option<Given<OnInterrupt>>,
+    pub(crate) krate: Option<Given<Path>>,
+}
+
+/// The options of `#[flow]`, each as far as it was given.
+#[derive(Default)]
+pub(crate) struct FlowOptions {
+    pub(crate) name: Option<Given<String>>,
+    pub(crate) version: Option<Given<String>>,
+    pub(crate) reuse: Option<Given<Reuse>>,
+    pub(crate) on_divergence: Option<Given<OnDivergence>>,
+    pub(crate) krate: Option<Given<Path>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Codec {
+    Bincode,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Memo {
+    pub(crate) max_age_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnCodeChange {
+    Reuse,
+    Rerun,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDivergence {
+    Rerun,
+    Fail,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnInterrupt {
+    Error,
+    Ask,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    Always,
+    Unfinished,
+    WithinMs(u64),
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use syn::parse::Parser as _;
+
+    use super::*;
+
+    pub(crate) fn function(source: &str) -> Function {
+        let parse = |input: ParseStream<'_>| Function::parse(Attr::Checkpoint, input);
+        parse.parse_str(source).expect("a function")
+    }
+}

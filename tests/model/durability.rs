@@ -1,0 +1,105 @@
+//! Section 5: what has been seen is durable; effects are at least once, or at most once where asked.
+
+use kitaru::{Error, RecordStatus, checkpoint, flow};
+
+use crate::support::{disk, log, memory, reopen};
+
+#[checkpoint(at_most_once)]
+async fn charges(path: String) -> Result<u32, Error> {
+    let path = log(&path);
+    path.say("charged");
+    if path.count("hang") > 0 {
+        std::future::pending::<()>().await;
+    }
+    if path.count("fail") > 0 {
+        return Err(Error::msg("declined"));
+    }
+    Ok(1)
+}
+
+#[flow]
+async fn pays(path: String) -> Result<u32, Error> {
+    charges(path).await
+}
+
+#[tokio::test]
+async fn an_at_most_once_body_that_was_cut_off_is_not_run_again() {
+    let (kitaru, dir) = disk().await;
+    log("cut").say("hang");
+    let cut = pays("cut".into()).id("job").on(&kitaru).start().await.unwrap();
+    while log("cut").count("charged") == 0 {
+        tokio::task::yield_now().await;
+    }
+    kitaru.close().await.unwrap();
+    drop(cut);
+    let kitaru = reopen(&dir).await;
+    let begun = kitaru.execution("pays", "job").await.unwrap().unwrap();
+    assert_eq!(begun.records()[0].status(), RecordStatus::Begun);
+    log("cut").take();
+    for _ in 0..2 {
+        let error = pays("cut".into()).id("job").on(&kitaru).await.unwrap_err();
+        assert!(error.is_interrupted() && error.to_string().contains("`charges`"), "{error}");
+    }
+    assert!(log("cut").take().is_empty());
+    let execution = kitaru.execution("pays", "job").await.unwrap().unwrap();
+    assert_eq!(execution.records().len(), 1, "the outcome takes the place of the intent");
+    assert!(execution.records()[0].is_settled());
+}
+
+#[tokio::test]
+async fn any_error_of_an_at_most_once_body_is_settled_at_once() {
+    let (kitaru, _) = memory().await;
+    log("declined").say("fail");
+    for _ in 0..2 {
+        assert_eq!(pays("declined".into()).on(&kitaru).await.unwrap_err().to_string(), "declined");
+    }
+    assert_eq!(log("declined").count("charged"), 1);
+}
+
+#[flow]
+async fn pays_with_retries(path: String) -> Result<u32, Error> {
+    charges(path).retries(1).await
+}
+
+#[tokio::test]
+async fn an_at_most_once_call_with_retries_is_refused_before_anything_runs() {
+    let (kitaru, _) = memory().await;
+    let error = pays_with_retries("retried".into()).on(&kitaru).await.unwrap_err();
+    assert!(error.is_misuse(), "{error}");
+    assert!(log("retried").take().is_empty());
+}
+
+#[checkpoint(retries = 1, backoff = "1ms")]
+async fn keyed(path: String, n: u32) -> Result<u32, Error> {
+    let path = log(&path);
+    path.say(format!("{n} {}", kitaru::idempotency_key()));
+    if path.count("fail") > 0 { Err(Error::msg("busy")) } else { Ok(n) }
+}
+
+#[flow]
+async fn sends(path: String) -> Result<u32, Error> {
+    let first = keyed(path.clone(), 1).await?;
+    Ok(first + keyed(path.clone(), 1).await? + keyed(path, 2).await?)
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_the_same_on_every_attempt_and_try_and_differs_otherwise() {
+    // Its retries wait by the system's clock, for a millisecond.
+    let kitaru = kitaru::Kitaru::builder().in_memory().open().await.unwrap();
+    let path = log("keys");
+    path.say("fail");
+    sends("keys".into()).id("job").on(&kitaru).await.unwrap_err();
+    let mut tried = path.take();
+    tried.remove(0);
+    assert_eq!(tried.len(), 2);
+    assert_eq!(tried[0], tried[1], "another try");
+    sends("keys".into()).id("job").on(&kitaru).await.unwrap();
+    let second = path.take();
+    assert_eq!(second[0], tried[0], "another attempt");
+    assert_eq!(second.len(), 3);
+    assert_ne!(second[0], second[1], "another occurrence");
+    assert_ne!(second[1][2..], second[2][2..], "other arguments");
+    sends("keys".into()).id("job").fresh().on(&kitaru).await.unwrap();
+    let fresh = path.take();
+    assert!(fresh.iter().all(|key| !second.contains(key)), "another generation");
+}

@@ -1,0 +1,83 @@
+//! What the tests share: stores, a log that flows write to, and a seeded scatter of delays.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kitaru::{Clock, Kitaru};
+
+/// A store in memory, and its clock, which stands still.
+pub async fn memory() -> (Kitaru, Clock) {
+    let clock = Clock::manual();
+    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.expect("a store in memory opens");
+    (kitaru, clock)
+}
+
+/// A store on disk, in a folder that goes with the value.
+pub async fn disk() -> (Kitaru, tempfile::TempDir) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    (reopen(&dir).await, dir)
+}
+
+pub async fn reopen(dir: &tempfile::TempDir) -> Kitaru {
+    Kitaru::builder().dir(dir.path().join("store")).open().await.expect("the store opens")
+}
+
+/// What happened, in order. It is no part of a key: checkpoints skip it.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub fn say(&self, line: impl Into<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.into());
+    }
+
+    /// What was said since the last time.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn count(&self, line: &str) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|said| *said == line).count()
+    }
+}
+
+/// A log by a name, for flows, which take only what serde carries.
+pub fn log(name: &str) -> Log {
+    static LOGS: Mutex<Vec<(String, Log)>> = Mutex::new(Vec::new());
+    let mut logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, log)) = logs.iter().find(|(known, _)| known == name) {
+        return log.clone();
+    }
+    let log = Log::default();
+    logs.push((name.to_owned(), log.clone()));
+    log
+}
+
+/// Numbers that look random and repeat with their seed: splitmix64 (Steele, Lea, Flood, 2014).
+pub struct Scatter(pub u64);
+
+impl Scatter {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn micros(&mut self, most: u64) -> Duration {
+        Duration::from_micros(self.next() % most)
+    }
+}
+
+/// A value or a pause that differs from run to run: the system's own chance.
+pub fn chance() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::thread::current().id())
+}
+
+/// The visible names of an execution's records.
+pub async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
+    let execution = kitaru.execution(flow, id).await.expect("the store reads").expect("the execution is there");
+    execution.records().iter().map(|record| record.name().to_owned()).collect()
+}

@@ -1,0 +1,8 @@
+//! What the attributes accept, and what they say where they refuse.
+
+#[test]
+fn the_attributes_accept_every_ordinary_function_and_explain_what_they_refuse() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/ui/pass/*.rs");
+    cases.compile_fail("tests/ui/fail/*.rs");
+}
