@@ -50,8 +50,8 @@ pub use kitaru_agent as agent;
 #[doc(hidden)]
 pub use kitaru_core::__private;
 pub use kitaru_core::{
-    Backoff, BranchHandle, Builder, Call, Clock, Cursor, Error, Execution, ExecutionQuery, Executions, FlowCall, Handle,
-    Kitaru, MAX_ID_BYTES, MAX_NAME_BYTES, Page, Race, Racers, Record, RecordStatus, Reuse, Status, Summary, dynamic,
-    idempotency_key, now, race, random, spawn, store, testkit, uuid,
+    Backoff, BranchHandle, Builder, Call, Clock, Cursor, Error, Execution, ExecutionQuery, Executions, FlowCall,
+    Handle, Kitaru, MAX_ID_BYTES, MAX_NAME_BYTES, Page, Race, Racers, Record, RecordStatus, Reuse, Status, Summary,
+    dynamic, idempotency_key, now, race, random, spawn, store, testkit, uuid,
 };
 pub use kitaru_macros::{checkpoint, flow};

@@ -128,7 +128,8 @@ impl Branch {
         }
         let Some(future) = &mut self.future else { return Ok(()) };
         let waker = Waker::from(self.waker.clone());
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut TaskContext::from_waker(&waker))));
+        let polled =
+            std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut TaskContext::from_waker(&waker))));
         match polled {
             Ok(Poll::Pending) => Ok(()),
             Ok(Poll::Ready(())) => {

@@ -168,7 +168,8 @@ impl Context {
     /// Tells the store, once, that this attempt runs: before the first body of its own starts.
     pub(crate) fn announce(self: &Arc<Self>) {
         if !self.announced.swap(true, Ordering::Relaxed) {
-            let rows = vec![self.state(Status::Running, ""), unfinished_row(self.numbers.journal(), Standing::Unfinished)];
+            let rows =
+                vec![self.state(Status::Running, ""), unfinished_row(self.numbers.journal(), Standing::Unfinished)];
             self.send(ANNOUNCEMENT, None, rows);
         }
     }

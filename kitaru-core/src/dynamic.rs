@@ -6,6 +6,7 @@ use std::future::Future;
 
 use serde::Serialize;
 
+use crate::ambient::Ambient;
 use crate::call::bounds::Recordable;
 use crate::call::probe::{ByJson, SerdeFallible};
 use crate::call::{Body, Call, Checkpoint, CheckpointMeta, Spec};
@@ -15,6 +16,37 @@ use crate::flow::pack_flow;
 use crate::id::check_name;
 use crate::journal::Reuse;
 use crate::value::{ArgSink, Wish, encode};
+
+/// Where code runs, as far as kitaru is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scope {
+    /// In no flow.
+    Outside,
+    /// In a flow's own code.
+    Flow,
+    /// In a checkpoint's body, or where checkpoints are plain functions.
+    Body,
+}
+
+/// Where this code runs.
+pub fn scope() -> Scope {
+    Ambient::with(|ambient| match ambient {
+        Ambient::Outside => Scope::Outside,
+        Ambient::Flow(_) => Scope::Flow,
+        Ambient::Body(_) => Scope::Body,
+    })
+}
+
+/// What a log line tells of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Occasion {
+    /// Its body has run.
+    Finished,
+    /// A record answers it.
+    Cached,
+}
 
 /// A checkpoint by this name, whose arguments and body are still to be given.
 ///
@@ -101,7 +133,7 @@ impl DynamicCheckpoint {
     pub fn run_with_summary<T, E, Fut>(
         self,
         body: impl FnMut() -> Fut,
-        summarize: fn(&Result<T, E>) -> String,
+        summarize: fn(&Result<T, E>, Occasion) -> String,
     ) -> Call<impl Checkpoint<Output = Result<T, E>>>
     where
         T: Recordable,
@@ -114,7 +146,7 @@ impl DynamicCheckpoint {
     fn run_summarized<T, E, Fut>(
         self,
         mut body: impl FnMut() -> Fut,
-        summarize: Option<fn(&Result<T, E>) -> String>,
+        summarize: Option<fn(&Result<T, E>, Occasion) -> String>,
     ) -> Call<impl Checkpoint<Output = Result<T, E>>>
     where
         T: Recordable,
@@ -122,8 +154,15 @@ impl DynamicCheckpoint {
         Fut: Future<Output = Result<T, E>>,
     {
         let spec = Spec { name: self.name, version: self.version, meta: self.meta, label: None };
-        let describe = |args: &Args, sink: &mut ArgSink<'_>| args.0.iter().for_each(|(name, value)| sink.arg(name, value));
-        let body = Body::new(SerdeFallible::<ByJson>::new(), Args(self.args), describe, |args| Some(args.clone()), move |_| body());
+        let describe =
+            |args: &Args, sink: &mut ArgSink<'_>| args.0.iter().for_each(|(name, value)| sink.arg(name, value));
+        let body = Body::new(
+            SerdeFallible::<ByJson>::new(),
+            Args(self.args),
+            describe,
+            |args| Some(args.clone()),
+            move |_| body(),
+        );
         let call = Call::new(spec, body).refused(self.refused);
         match summarize {
             Some(summarize) => call.summarized(summarize),
@@ -139,7 +178,13 @@ struct Args(Vec<(&'static str, serde_json::Value)>);
 ///
 /// Its body is the caller's own: the execution is continued by a call like the first one, and by nothing else.
 pub fn flow(name: impl Into<Cow<'static, str>>) -> DynamicFlow {
-    DynamicFlow { name: name.into(), version: Cow::Borrowed(""), reuse: Reuse::Always, input: Vec::new(), refused: None }
+    DynamicFlow {
+        name: name.into(),
+        version: Cow::Borrowed(""),
+        reuse: Reuse::Always,
+        input: Vec::new(),
+        refused: None,
+    }
 }
 
 /// A flow without an attribute. See [`flow`].
@@ -153,6 +198,12 @@ pub struct DynamicFlow {
 }
 
 impl DynamicFlow {
+    /// As `version = "…"` of the attribute.
+    pub fn version(mut self, version: impl Into<Cow<'static, str>>) -> Self {
+        self.version = version.into();
+        self
+    }
+
     /// Adds a value to its input, which decides which execution a call without an id stands for.
     pub fn input<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
         match serde_json::to_value(value) {
@@ -187,13 +238,8 @@ impl DynamicFlow {
                 })
             }
         };
-        let spec = FlowSpec {
-            name: self.name,
-            version: self.version,
-            source: 0,
-            on_divergence: None,
-            ambiguous: false,
-        };
+        let spec =
+            FlowSpec { name: self.name, version: self.version, source: 0, on_divergence: None, ambiguous: false };
         let body = FlowBody::Own(Box::new(move |limit| {
             Box::pin(async move { pack_flow::<_, SerdeFallible<ByJson>>(body(), limit).await })
         }));

@@ -3,34 +3,35 @@
 //! This is the crate behind the face `kitaru`, which users depend on. Its floors, each of which knows only those
 //! above it in this list, are in `ARCHITECTURE.md`.
 
-mod error;
-mod id;
-mod clock;
-mod value;
-mod journal;
-mod machine;
-pub mod store;
-mod runtime;
 mod ambient;
-mod context;
-mod log;
 mod branch;
-mod chance;
-mod race;
 mod call;
-mod flow;
-mod driver;
+mod chance;
 mod client;
-pub mod dynamic;
-pub mod testkit;
+mod clock;
+mod context;
 #[doc(hidden)]
 pub mod doc_support;
+mod driver;
+pub mod dynamic;
+mod error;
+mod flow;
+mod id;
+mod journal;
+mod log;
+mod machine;
+mod race;
+mod runtime;
+pub mod store;
+pub mod testkit;
+mod value;
 
 pub use branch::{BranchHandle, spawn};
 pub use call::{Call, idempotency_key};
 pub use chance::{now, random, uuid};
 pub use client::{
-    Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, Page, Record, RecordStatus, Summary,
+    Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, Page, Record, RecordStatus,
+    Summary,
 };
 pub use clock::Clock;
 pub use error::Error;

@@ -149,6 +149,9 @@ mod tests {
         let took = |ms| Took(Duration::from_millis(ms)).to_string();
         assert_eq!([took(1_348), took(15_234), took(200_000)], ["1.348s", "15.2s", "3m 20s"]);
         let ago = |seconds| Ago(Duration::from_secs(seconds)).to_string();
-        assert_eq!([ago(0), ago(1), ago(119), ago(259_200)], ["just now", "1 second ago", "1 minute ago", "3 days ago"]);
+        assert_eq!(
+            [ago(0), ago(1), ago(119), ago(259_200)],
+            ["just now", "1 second ago", "1 minute ago", "3 days ago"]
+        );
     }
 }

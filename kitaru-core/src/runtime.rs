@@ -13,7 +13,7 @@ use crate::id::{JournalId, Seq};
 use crate::store::{Activity, Key as RowKey, Owner, Reader, Row, Submission, Table, Writer};
 
 /// The bound of an encoded outcome or input, unless set.
-pub const DEFAULT_MAX_OUTCOME_BYTES: usize = 64 << 20;
+pub(crate) const DEFAULT_MAX_OUTCOME_BYTES: usize = 64 << 20;
 
 /// The bound of a preview of arguments or of an outcome.
 pub(crate) const PREVIEW_BYTES: usize = 200;

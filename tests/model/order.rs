@@ -106,8 +106,7 @@ async fn mixed(path: &Log) -> Result<u64, Error> {
         Ok::<_, Error>(heard)
     };
     let equal = async {
-        let (a, (b, c)) =
-            tokio::join!(work(path, 32, 0), async { tokio::join!(work(path, 33, 0), work(path, 33, 0)) });
+        let (a, (b, c)) = tokio::join!(work(path, 32, 0), async { tokio::join!(work(path, 33, 0), work(path, 33, 0)) });
         Ok::<_, Error>(a? ^ b?.rotate_left(1) ^ c?.rotate_left(2))
     };
     let (talked, heard, equal) = tokio::join!(talks, listens, equal);
@@ -367,12 +366,11 @@ async fn races(name: String) -> Result<(), Error> {
     let path = log(&name);
     for n in 0..6 {
         // Equal calls made inside the arms: what an unbiased select! would leave to chance.
-        let (arm, value) = kitaru::race((
-            async { (0, work(&path, 80, 0).await) },
-            async { (1, work(&path, 80, 0).await) },
-            async { (2, work(&path, 80, 0).await) },
-        ))
-        .await;
+        let (arm, value) =
+            kitaru::race((async { (0, work(&path, 80, 0).await) }, async { (1, work(&path, 80, 0).await) }, async {
+                (2, work(&path, 80, 0).await)
+            }))
+            .await;
         path.say(format!("race {n}: {arm} {:x}", value?));
     }
     Err(Error::msg("the end"))

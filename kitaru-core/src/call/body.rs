@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
+use crate::call::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Outcome, Packing, Unpack};
-use crate::call::Call;
 use crate::call::probe::{Lost, OfArguments, OnThePool};
 use crate::error::Error;
 use crate::journal::Payload;

@@ -13,6 +13,7 @@ use crate::call::tries::{Failure, Tries};
 use crate::call::{Checkpoint, Options};
 use crate::clock::millis;
 use crate::context::{BodyWaker, Context, OnDivergence};
+use crate::dynamic::Occasion;
 use crate::error::{Error, Kind};
 use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OutcomeFrame};
 use crate::log;
@@ -26,7 +27,7 @@ pub(crate) struct Durable<B: Checkpoint> {
     /// The arguments as a record keeps them; empty for a call that has one.
     args: Vec<u8>,
     stage: Stage<B::Output>,
-    pub(crate) summarize: Option<fn(&B::Output) -> String>,
+    pub(crate) summarize: Option<fn(&B::Output, Occasion) -> String>,
 }
 
 enum Stage<R> {
@@ -237,7 +238,9 @@ impl<B: Checkpoint> Durable<B> {
                 if let Some(name) = &running.name {
                     match B::failure(&value) {
                         Some(error) => log::checkpoint_failed(name, took, spec, &error),
-                        None => log::checkpoint_finished(name, took, self.summary(&value).as_deref()),
+                        None => {
+                            log::checkpoint_finished(name, took, self.summary(&value, Occasion::Finished).as_deref())
+                        }
                     }
                 }
                 let packing = Packing {
@@ -258,8 +261,8 @@ impl<B: Checkpoint> Durable<B> {
         self.land(spec, running, tries.count(), landing.packed, landing.value, FromMemo::No);
     }
 
-    fn summary(&self, value: &B::Output) -> Option<String> {
-        self.summarize.map(|summarize| summarize(value))
+    fn summary(&self, value: &B::Output, occasion: Occasion) -> Option<String> {
+        self.summarize.map(|summarize| summarize(value, occasion))
     }
 
     /// Sends the outcome to the store.
@@ -290,7 +293,8 @@ impl<B: Checkpoint> Durable<B> {
             let row = MemoRow { recorded_ms, preview: &packed.preview, payload: packed.payload() };
             Row { table: Table::Memo, key: memo_key(spec, &self.claim), value: Some(row.write()) }
         });
-        let rows = self.context.runtime.shape_row(packed.fingerprint, packed.text.take()).into_iter().chain(memo).collect();
+        let rows =
+            self.context.runtime.shape_row(packed.fingerprint, packed.text.take()).into_iter().chain(memo).collect();
         self.context.replay().land(running.slot, is_error && !settled);
         self.stage = Stage::Landing(running.slot, value);
         self.context.send_outcome(running.slot, frame, rows);
@@ -307,7 +311,11 @@ impl<B: Checkpoint> Durable<B> {
                     && let Ok(value) = &unpacked
                 {
                     let other_code = outcome.call.source != spec.meta.source;
-                    log::checkpoint_cached(&outcome.call.name(), self.summary(value).as_deref(), other_code);
+                    log::checkpoint_cached(
+                        &outcome.call.name(),
+                        self.summary(value, Occasion::Cached).as_deref(),
+                        other_code,
+                    );
                 }
                 unpacked.map_err(|unpack| match unpack {
                     Unpack::CannotHold(error) => Exit::Fail(error),

@@ -18,10 +18,12 @@ use std::time::Duration;
 use crate::ambient::{Ambient, BodyScope};
 use crate::call::durable::Durable;
 use crate::call::tries::Tries;
+use crate::dynamic::Occasion;
 use crate::error::{Error, Kind};
 use crate::machine::Backoff;
 
-pub use body::{Body, Checkpoint, blocking, call, refused};
+pub(crate) use body::Body;
+pub use body::{Checkpoint, blocking, call, refused};
 pub use meta::CheckpointMeta;
 pub(crate) use meta::{Sensitivity, Spec};
 pub use outcome::Outcome;
@@ -69,7 +71,10 @@ enum Place<B: Checkpoint> {
     /// In a flow's own code.
     Flow(Durable<B>),
     /// In another checkpoint's body.
-    Plain { scope: Arc<BodyScope>, tries: Tries },
+    Plain {
+        scope: Arc<BodyScope>,
+        tries: Tries,
+    },
     /// Where it cannot run, and why.
     Nowhere(Option<Error>),
     Done,
@@ -80,11 +85,7 @@ impl<B: Checkpoint> Unpin for Call<B> {}
 
 impl<B: Checkpoint> Call<B> {
     pub(crate) fn new(spec: Spec, body: B) -> Self {
-        let options = Options {
-            retries: spec.meta.retries,
-            backoff: spec.meta.backoff,
-            timeout: spec.meta.timeout,
-        };
+        let options = Options { retries: spec.meta.retries, backoff: spec.meta.backoff, timeout: spec.meta.timeout };
         let place = Ambient::with(|ambient| match ambient {
             Ambient::Flow(context) => Durable::make(context, &spec, &body).map(Place::Flow),
             Ambient::Body(scope) => {
@@ -129,7 +130,7 @@ impl<B: Checkpoint> Call<B> {
     }
 
     /// Adds to the log lines of this call what `summarize` says of its result.
-    pub(crate) fn summarized(mut self, summarize: fn(&B::Output) -> String) -> Self {
+    pub(crate) fn summarized(mut self, summarize: fn(&B::Output, Occasion) -> String) -> Self {
         if let Place::Flow(durable) = &mut self.place {
             durable.summarize = Some(summarize);
         }

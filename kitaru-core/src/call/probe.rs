@@ -51,8 +51,7 @@ pub mod traits {
         OutcomeByAsRef as _, OutcomeByDebug as _, OutcomeByDisplay as _, OutcomeByName as _, OutcomeBySerde as _,
         OutcomeBySerdeDisplay as _, OutcomeBySerdeFallible as _, OutcomeBySerdeFallibleDisplay as _,
         OutcomeBySerdeFallibleStdError as _, OutcomeBySerdeStdError as _, OutcomeByStdError as _,
-        OutcomeErrorLost as _, OutcomeLost as _,
-        OutcomePlain as _, OutcomeValueLost as _,
+        OutcomeErrorLost as _, OutcomeLost as _, OutcomePlain as _, OutcomeValueLost as _,
     };
 }
 
@@ -137,7 +136,10 @@ pub trait OutcomeBySerdeFallibleStdError {
     }
 }
 
-impl<T: Recordable, E: Recordable + From<Error> + StdError + 'static> OutcomeBySerdeFallibleStdError for &&&&&&&&&&&&&&Probe<Result<T, E>> {}
+impl<T: Recordable, E: Recordable + From<Error> + StdError + 'static> OutcomeBySerdeFallibleStdError
+    for &&&&&&&&&&&&&&Probe<Result<T, E>>
+{
+}
 
 /// The tier of [`SerdeFallible`] with an error that has a text.
 pub trait OutcomeBySerdeFallibleDisplay {
@@ -147,7 +149,10 @@ pub trait OutcomeBySerdeFallibleDisplay {
     }
 }
 
-impl<T: Recordable, E: Recordable + From<Error> + Display> OutcomeBySerdeFallibleDisplay for &&&&&&&&&&&&&Probe<Result<T, E>> {}
+impl<T: Recordable, E: Recordable + From<Error> + Display> OutcomeBySerdeFallibleDisplay
+    for &&&&&&&&&&&&&Probe<Result<T, E>>
+{
+}
 
 /// The tier of [`SerdeFallible`] with any other error.
 pub trait OutcomeBySerdeFallible {

@@ -66,8 +66,7 @@ impl Tries {
         loop {
             match &mut self.stage {
                 Stage::Ready => {
-                    let more =
-                        if self.failures < options.retries { MoreTries::Possible } else { MoreTries::None };
+                    let more = if self.failures < options.retries { MoreTries::Possible } else { MoreTries::None };
                     // The function that makes the future is the user's too: it is `|args| body(args)`.
                     if !body.begin(more) {
                         return Poll::Ready(Err(Failure::Misuse(cannot_repeat(&spec.name, options.retries))));
@@ -82,9 +81,7 @@ impl Tries {
                         let tried = match polled {
                             Ok(Poll::Ready(value)) => Some(Ok(value)),
                             Ok(Poll::Pending) => None,
-                            Err(panic) => {
-                                Some(Err(panicked(&format!("checkpoint `{}`", spec.name), panic.as_ref())))
-                            }
+                            Err(panic) => Some(Err(panicked(&format!("checkpoint `{}`", spec.name), panic.as_ref()))),
                         };
                         let tried = tried.or_else(|| {
                             let timeout = timeout.as_mut()?;

@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 use crate::ambient::Ambient;
 use crate::call::Packed;
 use crate::client::active::{Ended, OwnedPayload};
+use crate::client::blocking;
 use crate::client::flow_call::{FlowBody, Request};
 use crate::client::launch::Place;
 use crate::client::rows::{self, Stored};
-use crate::client::blocking;
 use crate::context::{Attempt, Context, Standing, unfinished_row};
 use crate::driver::{Driven, Driver};
 use crate::error::Error;
@@ -47,8 +47,8 @@ impl Plan {
 
     pub(crate) fn resume(reader: &Reader, stored: Stored) -> Result<Self, Error> {
         let journal = Arc::new(rows::journal(reader, stored.journal)?);
-        let replay = Replay::new(journal.clone())
-            .map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
+        let replay =
+            Replay::new(journal.clone()).map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
         Ok(Plan::Drive(Box::new(Work::Resume { stored, journal, replay })))
     }
 }
@@ -158,7 +158,9 @@ fn begin(
         unfinished_row(journal, Standing::Unfinished),
     ];
     rows.extend(cancelled.into_iter().flat_map(|stored| cancel(runtime, stored)));
-    rows.extend(encoded.shape.as_ref().and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))));
+    rows.extend(
+        encoded.shape.as_ref().and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))),
+    );
     let owner = context.clone();
     runtime.write_then(&numbers, rows, None, Activity::GoesOn, move |landed| {
         if let Err(fault) = &landed {
@@ -206,10 +208,7 @@ fn cancel(runtime: &Runtime, stored: Stored) -> [Row; 2] {
         ..stored.state
     };
     let key = RowKey::from(stored.journal.0.to_be_bytes());
-    [
-        Row { table: Table::State, key, value: Some(state.write()) },
-        unfinished_row(stored.journal, Standing::Finished),
-    ]
+    [Row { table: Table::State, key, value: Some(state.write()) }, unfinished_row(stored.journal, Standing::Finished)]
 }
 
 fn flow_future(
@@ -220,9 +219,7 @@ fn flow_future(
     let _entered = Ambient::Flow(context.clone()).enter();
     let limit = context.runtime.max_outcome_bytes;
     match body {
-        FlowBody::Registered(meta) => {
-            (meta.begin)(FlowInput { flow: meta.name, codec, shape, bytes, limit }).0
-        }
+        FlowBody::Registered(meta) => (meta.begin)(FlowInput { flow: meta.name, codec, shape, bytes, limit }).0,
         FlowBody::Own(begin) => Ok(begin(limit)),
     }
 }
@@ -249,9 +246,8 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         }
     };
     let status = if packed.class == Class::Value { Status::Completed } else { Status::Failed };
-    let failure = (status == Status::Failed).then(|| {
-        packed.payload().kitaru_error().unwrap_or_else(|| Error::msg(&packed.preview))
-    });
+    let failure = (status == Status::Failed)
+        .then(|| packed.payload().kitaru_error().unwrap_or_else(|| Error::msg(&packed.preview)));
     let took = begun.elapsed();
     let frame = Frame::End(EndFrame {
         attempt: context.attempt.number,
@@ -262,8 +258,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
     })
     .write();
     let reason = failure.as_ref().map(|error| format!("{error:#}")).unwrap_or_default();
-    let mut rows =
-        vec![context.state(status, &reason), unfinished_row(context.numbers.journal(), Standing::Finished)];
+    let mut rows = vec![context.state(status, &reason), unfinished_row(context.numbers.journal(), Standing::Finished)];
     rows.extend(context.runtime.shape_row(packed.fingerprint, packed.text.clone()));
     let landed = context.runtime.write(&context.numbers, rows, Some(frame), Activity::Ends);
     entered.ended = true;

@@ -102,7 +102,12 @@ where
         ambiguous,
     };
     let reuse = meta.reuse.unwrap_or(Reuse::Always);
-    FlowCall::new::<C>(spec, FlowBody::Registered(meta), reuse, Input::new(meta.name, I::write(&args), |sink| describe(&args, sink)))
+    FlowCall::new::<C>(
+        spec,
+        FlowBody::Registered(meta),
+        reuse,
+        Input::new(meta.name, I::write(&args), |sink| describe(&args, sink)),
+    )
 }
 
 impl Input {
@@ -133,7 +138,12 @@ impl Input {
 }
 
 impl<R> FlowCall<R> {
-    pub(crate) fn new<C: Outcome<R>>(spec: FlowSpec, body: FlowBody, reuse: Reuse, input: Result<Input, Error>) -> Self {
+    pub(crate) fn new<C: Outcome<R>>(
+        spec: FlowSpec,
+        body: FlowBody,
+        reuse: Reuse,
+        input: Result<Input, Error>,
+    ) -> Self {
         let request = input.map(|input| Request { spec, body, id: None, ask: Ask::Reuse(reuse), input });
         FlowCall {
             stage: Stage::Made(Box::new(Made {

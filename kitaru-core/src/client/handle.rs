@@ -40,7 +40,10 @@ impl Kitaru {
         let wanted = execution.clone();
         let ended = blocking(move || {
             let Some(stored) = rows::newest(&inner.runtime.reader, &wanted)? else {
-                return Err(Error::new(Kind::Misuse, format!("there is no execution {wanted}; call the flow to begin it")));
+                return Err(Error::new(
+                    Kind::Misuse,
+                    format!("there is no execution {wanted}; call the flow to begin it"),
+                ));
             };
             match stored.state.status {
                 Status::Completed | Status::Failed => {

@@ -21,10 +21,15 @@ pub(crate) struct Stored {
 pub(crate) fn newest(reader: &Reader, execution: &ExecutionId) -> Result<Option<Stored>, Error> {
     let (first, last) = name_range(execution);
     let mut newest = None;
-    reader.scan(Table::Name, (Bound::Included(&first), Bound::Included(&last)), Order::Descending, &mut |_, value| {
-        newest = Some(value.to_vec());
-        ControlFlow::Break(())
-    })?;
+    reader.scan(
+        Table::Name,
+        (Bound::Included(&first), Bound::Included(&last)),
+        Order::Descending,
+        &mut |_, value| {
+            newest = Some(value.to_vec());
+            ControlFlow::Break(())
+        },
+    )?;
     newest.map(|journal| named(reader, execution, &journal)).transpose()
 }
 
@@ -53,12 +58,17 @@ pub(crate) fn stored(reader: &Reader, journal: JournalId) -> Result<Option<Store
 pub(crate) fn journal(reader: &Reader, journal: JournalId) -> Result<Journal, Error> {
     let (first, last) = journal_range(journal);
     let mut loaded = Journal::default();
-    reader.scan(Table::Journal, (Bound::Included(&first), Bound::Included(&last)), Order::Ascending, &mut |key, frame| {
-        if let Some(seq) = key.last_chunk() {
-            loaded.push(Seq(u64::from_be_bytes(*seq)), frame);
-        }
-        ControlFlow::Continue(())
-    })?;
+    reader.scan(
+        Table::Journal,
+        (Bound::Included(&first), Bound::Included(&last)),
+        Order::Ascending,
+        &mut |key, frame| {
+            if let Some(seq) = key.last_chunk() {
+                loaded.push(Seq(u64::from_be_bytes(*seq)), frame);
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
     Ok(loaded)
 }
 
@@ -66,10 +76,15 @@ pub(crate) fn journal(reader: &Reader, journal: JournalId) -> Result<Journal, Er
 pub(crate) fn outcome(reader: &Reader, stored: &Stored) -> Result<OwnedPayload, Error> {
     let (first, last) = journal_range(stored.journal);
     let mut end = None;
-    reader.scan(Table::Journal, (Bound::Included(&first), Bound::Included(&last)), Order::Descending, &mut |_, frame| {
-        end = Some(frame.to_vec());
-        ControlFlow::Break(())
-    })?;
+    reader.scan(
+        Table::Journal,
+        (Bound::Included(&first), Bound::Included(&last)),
+        Order::Descending,
+        &mut |_, frame| {
+            end = Some(frame.to_vec());
+            ControlFlow::Break(())
+        },
+    )?;
     match Frame::read(&end.unwrap_or_default()) {
         Ok(Frame::End(end)) => Ok(OwnedPayload::new(&end.payload, end.preview)),
         Ok(_) => Err(malformed(&stored.header.execution, "result", Malformed("it is missing"))),

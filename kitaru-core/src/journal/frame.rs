@@ -177,7 +177,9 @@ impl<'a> Frame<'a> {
         const CALL: usize = 64;
         const REST: usize = 48;
         match self {
-            Frame::Outcome(outcome) => CALL + REST + outcome.call.texts() + outcome.preview.len() + outcome.payload.bytes.len(),
+            Frame::Outcome(outcome) => {
+                CALL + REST + outcome.call.texts() + outcome.preview.len() + outcome.payload.bytes.len()
+            }
             Frame::Intent(call) => CALL + call.texts(),
             Frame::Settled(settled) => 16 + 10 * settled.errors.len(),
             Frame::Now(_) => 24,

@@ -12,8 +12,8 @@ pub(crate) use frame::{
     Arg, CallFrame, Class, EndFrame, Frame, NowFrame, OutcomeFrame, Payload, SettledFrame, visible_name,
 };
 pub(crate) use rows::{Header, MemoRow, State, journal_range, name_key, name_range};
-pub use status::Status;
 pub use status::Reuse;
+pub use status::Status;
 pub(crate) use status::{Ask, Begin, Found, decide};
 pub(crate) use wire::Malformed;
 

@@ -11,7 +11,8 @@
 //! - tuples, arrays, slices and lists of the same elements. Bytes that serde is shown as bytes differ from a list of
 //!   numbers.
 //!
-//! A set whose `Serialize` is hand-written reaches serde as a list, and its order counts.
+//! A set whose `Serialize` is hand-written, or that comes through `erased_serde`, reaches serde as a list, and its order
+//! counts.
 
 mod byte;
 mod canonical;

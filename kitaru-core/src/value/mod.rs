@@ -5,17 +5,18 @@ mod codec;
 mod digest;
 mod preview;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Shape, Wish, decode, encode};
+pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encode};
 pub(crate) use digest::{Canon, Key, digest_parts};
 pub(crate) use preview::{ArgPreview, preview};
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 
 /// Takes the arguments of a call, one after another, for whatever is made of them. Called by what the macros expand to.
 #[doc(hidden)]
@@ -27,7 +28,6 @@ pub struct ArgSink<'a> {
 enum Into<'a> {
     Canon(&'a mut Canon),
     Preview(&'a mut ArgPreview),
-    Json(&'a mut Map<String, Value>),
 }
 
 impl<'a> ArgSink<'a> {
@@ -41,11 +41,6 @@ impl<'a> ArgSink<'a> {
         ArgSink { into: Into::Preview(preview), refused: None }
     }
 
-    /// Into JSON, by name.
-    pub(crate) fn json(map: &'a mut Map<String, Value>) -> Self {
-        ArgSink { into: Into::Json(map), refused: None }
-    }
-
     /// Takes the next argument.
     pub fn arg<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
         let took = match &mut self.into {
@@ -54,13 +49,6 @@ impl<'a> ArgSink<'a> {
                 preview.arg(name, value);
                 Ok(())
             }
-            Into::Json(map) => match serde_json::to_value(value) {
-                Ok(value) => {
-                    map.insert(name.to_owned(), value);
-                    Ok(())
-                }
-                Err(why) => Err(Error::new(Kind::Unreadable, why)),
-            },
         };
         if let Err(why) = took {
             self.refused.get_or_insert_with(|| why.context(format!("argument `{name}` cannot be serialized")));

@@ -1,1 +1,275 @@
+use std::collections::{BTreeMap, HashMap};
 
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+
+use super::*;
+
+const BINCODE: bincode::config::Configuration = bincode::config::standard();
+
+/// The value and shape that the bytes have as a `T`, or what was said.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, String), String> {
+    let mut decoder = bincode::serde::BorrowedSerdeDecoder::from_slice(bytes, BINCODE, ());
+    Recorder::lend(bytes.len(), |recorder| {
+        let value = T::deserialize(Recording { inner: decoder.as_deserializer(), recorder: &mut *recorder });
+        value.map(|value| (value, recorder.text().to_owned())).map_err(|why| why.to_string())
+    })
+}
+
+fn shape<T: Serialize + DeserializeOwned>(value: &T) -> String {
+    let bytes = bincode::serde::encode_to_vec(value, BINCODE).unwrap();
+    let (back, text) = read::<T>(&bytes).unwrap();
+    assert_eq!(bincode::serde::encode_to_vec(&back, BINCODE).unwrap(), bytes, "nothing is changed on the way");
+    text
+}
+
+#[derive(Serialize, Deserialize, Clone)]
+struct Line {
+    sku: String,
+    gift: Option<bool>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum State {
+    Open,
+    Paid(u32),
+    Sent(u8, String),
+    Lost { by: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Order {
+    id: u64,
+    lines: Vec<Line>,
+    state: State,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Unit;
+
+#[derive(Serialize, Deserialize)]
+struct Id(u64);
+
+#[derive(Serialize, Deserialize)]
+struct Pair(u8, String);
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Transparent {
+    id: u64,
+}
+
+#[test]
+fn a_shape_reads_like_the_type() {
+    let line = Line { sku: "a".to_owned(), gift: None };
+    let order = Order { id: 7, lines: vec![line.clone(); 3], state: State::Paid(3) };
+    assert_eq!(shape(&order), "Order{id:u64,lines:[Line{sku:str,gift:?}],state:Paid(u32)}");
+    assert_eq!(shape(&State::Open), "Open");
+    assert_eq!(shape(&State::Sent(1, String::new())), "Sent(u8,str)");
+    assert_eq!(shape(&State::Lost { by: String::new() }), "Lost{by:str}");
+    assert_eq!(shape(&(Unit, Id(7), Pair(1, String::new()))), "(Unit,Id(u64),Pair(u8,str))");
+    assert_eq!(shape(&Transparent { id: 7 }), "u64");
+    assert_eq!(shape(&(Some(Some(1u8)), None::<u8>, ())), "(??u8,?,())");
+    assert_eq!(shape(&(1i128, 1u128, 0.5f32, 0.5f64, 'x', true, -1i8)), "(i128,u128,f32,f64,char,bool,i8)");
+    assert_eq!(shape(&Ok::<Box<str>, ()>("x".into())), "Ok(str)");
+    assert_eq!(shape(&std::net::IpAddr::from([1, 2, 3, 4])), "V4((u8*4))");
+}
+
+#[test]
+fn each_distinct_element_of_a_list_stands_once_as_first_met() {
+    let gift = |gift| Line { sku: "a".to_owned(), gift };
+    assert_eq!(
+        shape(&vec![gift(Some(true)), gift(None), gift(Some(false))]),
+        "[Line{sku:str,gift:?bool}|Line{sku:str,gift:?}]"
+    );
+    assert_eq!(shape(&vec![Some(1u8), None, None, Some(2)]), "[?u8|?]");
+    assert_eq!(shape(&vec![State::Open, State::Paid(1), State::Open]), "[Open|Paid(u32)]");
+    assert_eq!(shape(&vec![vec![1u8], vec![], vec![2, 3]]), "[[u8]|[]]");
+    assert_eq!(shape(&vec![vec![Some(1u8)], vec![None], vec![None, Some(1)]]), "[[?u8]|[?]|[?|?u8]]");
+    assert_eq!(shape(&(vec![1u8, 2], vec![3u8, 4], 5u8)), "([u8]*2,u8)");
+    assert_eq!(shape(&(vec![1u8, 2], 5u8, 5u8)), "([u8],u8*2)", "what was expected of the list is not of what follows");
+    assert_eq!(shape(&BTreeMap::from([("a".to_owned(), Some(1u8)), ("b".to_owned(), None)])), "{str:?u8|str:?}");
+    assert_eq!(shape(&HashMap::from([(1u8, 2u8)])), "{u8:u8}");
+    assert_eq!(shape(&vec![(); 3]), "[()]");
+    assert_eq!(shape(&vec![[(); 0]; 3]), "[()]");
+}
+
+#[test]
+fn a_million_elements_have_the_shape_of_one() {
+    assert_eq!(shape(&(0..1_000_000).collect::<Vec<u64>>()), "[u64]");
+    assert_eq!(shape(&vec!["x".to_owned(); 10_000]), "[str]");
+}
+
+#[test]
+fn a_tuple_shows_how_many_it_has() {
+    assert_eq!(shape(&[1u8; 3]), "(u8*3)");
+    assert_eq!(shape(&(1u8, 2u8, "x".to_owned(), 3u8)), "(u8*2,str,u8)");
+    assert_eq!(shape(&([1u8; 2], [1u8; 2], [1u8; 3])), "((u8*2)*2,(u8*3))");
+    let bytes = bincode::serde::encode_to_vec((1u32, 2u32), BINCODE).unwrap();
+    let (wrong, text) = read::<[u8; 2]>(&bytes).unwrap();
+    assert_eq!(wrong, [1, 2], "bincode by itself finds nothing wrong");
+    assert_ne!(text, shape(&(1u32, 2u32)));
+}
+
+#[test]
+fn a_field_that_was_renamed_or_retyped_shows() {
+    mod renamed {
+        #[derive(serde::Deserialize)]
+        pub(super) struct Line {
+            #[allow(dead_code)]
+            name: String,
+            #[allow(dead_code)]
+            gift: Option<bool>,
+        }
+    }
+    mod retyped {
+        #[derive(serde::Deserialize)]
+        pub(super) struct Line {
+            #[allow(dead_code)]
+            sku: Vec<u8>,
+            #[allow(dead_code)]
+            gift: Option<u8>,
+        }
+    }
+    let line = Line { sku: "a".to_owned(), gift: Some(true) };
+    let bytes = bincode::serde::encode_to_vec(&line, BINCODE).unwrap();
+    assert_eq!(shape(&line), "Line{sku:str,gift:?bool}");
+    assert_eq!(read::<renamed::Line>(&bytes).unwrap().1, "Line{name:str,gift:?bool}");
+    assert_eq!(read::<retyped::Line>(&bytes).unwrap().1, "Line{sku:[u8],gift:?u8}");
+}
+
+#[test]
+fn a_shape_is_taken_of_a_format_with_names_too() {
+    let json = r#"{"id":7,"lines":[{"sku":"a","gift":null}],"state":{"Sent":[1,"x"]}}"#;
+    let mut inner = serde_json::Deserializer::from_str(json);
+    let text = Recorder::lend(json.len(), |recorder| {
+        Order::deserialize(Recording { inner: &mut inner, recorder: &mut *recorder }).unwrap();
+        recorder.text().to_owned()
+    });
+    assert_eq!(text, "Order{id:u64|lines:[Line{sku:str|gift:?}]|state:Sent(u8,str)}");
+    let mut inner = serde_json::Deserializer::from_str(json);
+    Recorder::lend(json.len(), |recorder| IgnoredAny::deserialize(Recording { inner: &mut inner, recorder }).unwrap());
+}
+
+/// As many shapes as there are numbers.
+#[derive(Serialize, Deserialize)]
+enum Tree {
+    Leaf(u8),
+    Wide(u16),
+    Node(Vec<Tree>),
+}
+
+fn tree(seed: u64, depth: u32) -> Tree {
+    match (depth, seed % 3) {
+        (0, 0) => Tree::Leaf(1),
+        (0, _) => Tree::Wide(2),
+        _ => Tree::Node(
+            (0..3 + seed % 3).map(|nth| tree(seed.wrapping_mul(31).wrapping_add(nth) >> 1, depth - 1)).collect(),
+        ),
+    }
+}
+
+#[test]
+fn a_shape_stays_bounded_and_still_tells_values_apart() {
+    let many = |seed: u64| (0..400).map(|nth| tree(seed + nth * 977, 5)).collect::<Vec<_>>();
+    let text = shape(&many(1));
+    assert!(text.len() <= PART + 64, "{} bytes", text.len());
+    assert!(text.contains('#'));
+    assert_eq!(text, shape(&many(1)));
+    assert_ne!(text, shape(&many(2)));
+    let mut other = many(1);
+    other.push(Tree::Node(vec![Tree::Leaf(1), Tree::Node(vec![])]));
+    assert_ne!(text, shape(&other), "what comes behind the bound counts");
+}
+
+#[test]
+fn the_fingerprint_is_that_of_the_text() {
+    Recorder::lend(9, |recorder| {
+        for text in ["u64", "u64", "str", "u64"] {
+            recorder.begin(9);
+            recorder.put(text);
+            assert_eq!(recorder.fingerprint(), fingerprint(text));
+        }
+    });
+    assert_eq!(fingerprint("u64"), 755_853_612_151_614_250);
+}
+
+/// Reserves what is hinted, as not every visitor is careful.
+struct Hinted(Option<usize>);
+
+impl<'de> Deserialize<'de> for Hinted {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Hint;
+        impl<'de> serde::de::Visitor<'de> for Hint {
+            type Value = Hinted;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, seq: A) -> Result<Hinted, A::Error> {
+                Ok(Hinted(seq.size_hint()))
+            }
+        }
+        deserializer.deserialize_seq(Hint)
+    }
+}
+
+/// The length of a list or text, as bincode writes it.
+fn declared(len: u64) -> Vec<u8> {
+    [&[253][..], &len.to_le_bytes(), b"abc"].concat()
+}
+
+#[test]
+fn a_declared_length_is_not_believed_beyond_the_bytes_that_are_there() {
+    // Each would abort the process, were it reserved.
+    for len in [1 << 40, 1 << 62, u64::MAX] {
+        let bytes = declared(len);
+        assert!(read::<String>(&bytes).is_err());
+        assert!(read::<Box<str>>(&bytes).is_err());
+        assert!(read::<std::ffi::CString>(&bytes).is_err(), "owned bytes");
+        assert!(read::<Vec<u8>>(&bytes).is_err());
+        assert!(read::<Vec<String>>(&bytes).is_err());
+        assert!(read::<Vec<[u64; 4]>>(&bytes).is_err());
+        assert!(read::<HashMap<u8, u8>>(&bytes).is_err());
+        assert!(read::<std::collections::HashSet<u64>>(&bytes).is_err());
+        assert_eq!(read::<Hinted>(&bytes).unwrap().0.0, Some(bytes.len()));
+        assert!(read::<Vec<()>>(&bytes).err().unwrap().contains("more elements than its bytes can hold"));
+        assert!(read::<HashMap<(), ()>>(&bytes).is_err());
+    }
+    assert_eq!(shape(&vec![(); 1_000_000]), "[()]");
+}
+
+#[derive(Serialize, Deserialize, Debug)]
+struct Chain(Option<Box<Chain>>);
+
+#[derive(Serialize, Deserialize, Debug)]
+enum Nest {
+    End,
+    List { of: Vec<Nest> },
+}
+
+#[test]
+fn nesting_is_bounded_whatever_the_bytes_say() {
+    // A million levels, were they followed, would overflow any stack.
+    for bytes in [vec![1; 1 << 20], [1, 1].repeat(1 << 20)] {
+        assert!(read::<Chain>(&bytes).unwrap_err().contains("nested deeper than 128 levels"));
+        assert!(read::<Nest>(&bytes).unwrap_err().contains("nested deeper than 128 levels"));
+    }
+    let mut chain = Chain(None);
+    for _ in 0..(DEPTH / 2 - 1) {
+        chain = Chain(Some(Box::new(chain)));
+    }
+    assert!(shape(&chain).starts_with("Chain(?Chain(?"));
+}
+
+#[test]
+fn a_deserialize_that_decodes_something_itself_gets_a_recorder_of_its_own() {
+    let inner = Recorder::lend(10, |outer| {
+        outer.put("outer");
+        let inner = shape(&vec![1u8]);
+        assert_eq!(outer.text(), "outer");
+        inner
+    });
+    assert_eq!(inner, "[u8]");
+}

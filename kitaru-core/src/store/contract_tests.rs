@@ -1,0 +1,272 @@
+//! The contract of a store, run on every store, and the writer in front of one.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::error::{Error, Kind};
+use crate::store::{
+    Activity, Durability, Key, Memory, OpenOptions, Order, Owner, Range, Reader, Redb, Row, Store, Submission, Table,
+    Visit, Writer, WriterOptions,
+};
+
+fn each_store(test: impl Fn(&dyn Store)) {
+    test(&Memory::new());
+    let dir = tempfile::tempdir().unwrap();
+    test(&Redb::open(dir.path(), OpenOptions::default()).unwrap());
+}
+
+fn row(table: Table, key: &str, value: Option<&str>) -> Row {
+    Row { table, key: Key::from(key), value: value.map(|value| value.as_bytes().to_vec()) }
+}
+
+fn keys(store: &dyn Store, range: Range<'_>, order: Order) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut visit = |key: &[u8], _: &[u8]| {
+        keys.push(String::from_utf8_lossy(key).into_owned());
+        ControlFlow::Continue(())
+    };
+    store.scan(Table::Journal, range, order, &mut visit).unwrap();
+    keys
+}
+
+#[test]
+fn a_batch_writes_and_deletes_in_order_and_tables_do_not_mix() {
+    each_store(|store| {
+        let rows = [
+            row(Table::Journal, "a", Some("1")),
+            row(Table::State, "a", Some("2")),
+            row(Table::Journal, "b", Some("3")),
+            row(Table::Journal, "b", None),
+            row(Table::Journal, "a", Some("4")),
+        ];
+        store.commit(&rows, Durability::Fast).unwrap();
+        assert_eq!(store.get(Table::Journal, b"a").unwrap().unwrap(), b"4");
+        assert_eq!(store.get(Table::State, b"a").unwrap().unwrap(), b"2");
+        assert_eq!(store.get(Table::Journal, b"b").unwrap(), None);
+    });
+}
+
+#[test]
+fn a_range_is_shown_in_both_orders_until_the_visitor_breaks() {
+    each_store(|store| {
+        let rows = ["b", "d", "a", "c"].map(|key| row(Table::Journal, key, Some("x")));
+        store.commit(&rows, Durability::QuickRepair).unwrap();
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        assert_eq!(keys(store, all, Order::Ascending), ["a", "b", "c", "d"]);
+        assert_eq!(keys(store, all, Order::Descending), ["d", "c", "b", "a"]);
+        let middle: Range<'_> = (Bound::Excluded(b"a"), Bound::Included(b"c"));
+        assert_eq!(keys(store, middle, Order::Descending), ["c", "b"]);
+        let mut seen = 0;
+        let mut once = |_: &[u8], _: &[u8]| {
+            seen += 1;
+            ControlFlow::Break(())
+        };
+        store.scan(Table::Journal, all, Order::Ascending, &mut once).unwrap();
+        assert_eq!(seen, 1);
+    });
+}
+
+#[test]
+fn a_closed_store_refuses_everything_but_being_closed() {
+    each_store(|store| {
+        store.close().unwrap();
+        store.close().unwrap();
+        assert!(store.commit(&[], Durability::Fast).unwrap_err().is_closed());
+        assert!(store.get(Table::Meta, b"x").unwrap_err().is_closed());
+        let visit: Visit<'_> = &mut |_, _| ControlFlow::Continue(());
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        assert!(store.scan(Table::Meta, all, Order::Ascending, visit).unwrap_err().is_closed());
+    });
+}
+
+#[test]
+fn what_was_committed_is_there_when_the_store_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Redb::open(dir.path(), OpenOptions::default()).unwrap();
+    store.commit(&[row(Table::Journal, "a", Some("1"))], Durability::Fast).unwrap();
+    store.close().unwrap();
+    let store = Redb::open(dir.path(), OpenOptions::default()).unwrap();
+    assert_eq!(store.get(Table::Journal, b"a").unwrap().unwrap(), b"1");
+}
+
+/// A store that tells what it is asked and fails on demand.
+#[derive(Default)]
+struct Spy {
+    memory: Memory,
+    commits: Mutex<Vec<(usize, Durability)>>,
+    /// While it holds, commits wait.
+    held: (Mutex<bool>, Condvar),
+    fails: AtomicBool,
+    panics: AtomicBool,
+}
+
+impl Spy {
+    fn hold(&self, held: bool) {
+        *self.held.0.lock().unwrap() = held;
+        self.held.1.notify_all();
+    }
+
+    fn commits(&self) -> Vec<(usize, Durability)> {
+        self.commits.lock().unwrap().clone()
+    }
+}
+
+impl Store for Spy {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        drop(self.held.1.wait_while(self.held.0.lock().unwrap(), |held| *held).unwrap());
+        assert!(!self.panics.load(Ordering::SeqCst), "on demand");
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(Error::new(Kind::StorageFull, "on demand"));
+        }
+        self.commits.lock().unwrap().push((rows.len(), durability));
+        self.memory.commit(rows, durability)
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.memory.get(table, key)
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.memory.scan(table, range, order, visit)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// An owner that keeps what landed.
+#[derive(Default)]
+struct Acks {
+    next: AtomicU64,
+    landed: Mutex<Vec<(u64, Result<u64, Error>)>>,
+    arrived: Condvar,
+}
+
+impl Owner for Acks {
+    fn journal(&self) -> u64 {
+        7
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn landed(&self, token: u64, result: Result<u64, Error>) {
+        self.landed.lock().unwrap().push((token, result));
+        self.arrived.notify_all();
+    }
+}
+
+impl Acks {
+    fn wait(&self, count: usize) -> Vec<(u64, Result<u64, Error>)> {
+        let landed = self.landed.lock().unwrap();
+        self.arrived.wait_while(landed, |landed| landed.len() < count).unwrap().clone()
+    }
+}
+
+fn frame(owner: &Arc<Acks>, token: u64, activity: Activity) -> Submission {
+    Submission { owner: owner.clone(), token, rows: Vec::new(), frame: Some(vec![token as u8]), activity }
+}
+
+fn writer(spy: &Arc<Spy>, idle: Duration) -> Writer {
+    Writer::start(spy.clone(), WriterOptions { idle, ..WriterOptions::default() })
+}
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+#[test]
+fn what_arrives_during_a_commit_is_the_next_batch_and_lands_in_order() {
+    let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
+    spy.hold(true);
+    let writer = writer(&spy, LONG);
+    writer.enter();
+    writer.submit(frame(&acks, 0, Activity::GoesOn)).unwrap();
+    // The first may be taken at any time; the others wait for its commit, however many there are.
+    for token in 1..100 {
+        writer.submit(frame(&acks, token, Activity::GoesOn)).unwrap();
+    }
+    spy.hold(false);
+    let landed = acks.wait(100);
+    assert!(landed.iter().enumerate().all(|(nth, (token, _))| *token == nth as u64));
+    assert!(landed.iter().all(|(token, number)| number.as_ref().unwrap() == &(token + 1)));
+    assert!(spy.commits().len() <= 2, "{:?}", spy.commits());
+    let reader = Reader::new(spy.clone());
+    let key = [7u64.to_be_bytes(), 100u64.to_be_bytes()].concat();
+    assert_eq!(reader.get(Table::Journal, &key).unwrap().unwrap(), [99]);
+}
+
+#[test]
+fn a_commit_that_fails_or_panics_is_told_and_the_next_one_succeeds() {
+    let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
+    let writer = writer(&spy, LONG);
+    spy.fails.store(true, Ordering::SeqCst);
+    writer.submit(frame(&acks, 1, Activity::GoesOn)).unwrap();
+    assert!(acks.wait(1)[0].1.as_ref().unwrap_err().is_storage_full());
+    spy.fails.store(false, Ordering::SeqCst);
+    spy.panics.store(true, Ordering::SeqCst);
+    writer.submit(frame(&acks, 2, Activity::GoesOn)).unwrap();
+    assert!(acks.wait(2)[1].1.as_ref().unwrap_err().is_panic());
+    spy.panics.store(false, Ordering::SeqCst);
+    writer.submit(frame(&acks, 3, Activity::GoesOn)).unwrap();
+    assert_eq!(acks.wait(3)[2].1.as_ref().unwrap(), &3, "the lost numbers are not given again");
+}
+
+#[test]
+fn the_commit_that_leaves_nothing_running_is_a_quick_repair_one_and_so_is_one_after_a_while() {
+    let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
+    let writer = writer(&spy, Duration::from_millis(1));
+    writer.enter();
+    writer.submit(frame(&acks, 1, Activity::GoesOn)).unwrap();
+    acks.wait(1);
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while spy.commits().len() < 2 && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    assert_eq!(spy.commits(), [(1, Durability::Fast), (0, Durability::QuickRepair)]);
+    writer.submit(frame(&acks, 2, Activity::Ends)).unwrap();
+    acks.wait(2);
+    assert_eq!(spy.commits()[2], (1, Durability::QuickRepair));
+}
+
+#[test]
+fn closing_lands_what_is_queued_and_refuses_what_comes_after() {
+    let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
+    let writer = writer(&spy, LONG);
+    writer.enter();
+    for token in 0..10 {
+        writer.submit(frame(&acks, token, Activity::GoesOn)).unwrap();
+    }
+    writer.close().unwrap();
+    assert_eq!(acks.wait(10).len(), 10);
+    assert_eq!(spy.commits().last().unwrap(), &(0, Durability::QuickRepair));
+    assert!(writer.submit(frame(&acks, 10, Activity::GoesOn)).unwrap_err().is_closed());
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_full_queue_says_so() {
+    let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
+    spy.hold(true);
+    let options = WriterOptions { queue_bytes: 10, ..WriterOptions::default() };
+    let writer = Writer::start(spy.clone(), options);
+    let refused = (0..).find_map(|token| writer.submit(frame(&acks, token, Activity::GoesOn)).err()).unwrap();
+    assert!(refused.is_too_large() && refused.to_string().contains("bound of 10"), "{refused}");
+    spy.hold(false);
+}
+
+#[test]
+fn a_batch_is_bounded_in_count_and_in_bytes() {
+    let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
+    spy.hold(true);
+    let options = WriterOptions { batch_count: 4, batch_bytes: 1_000, ..WriterOptions::default() };
+    let writer = Writer::start(spy.clone(), options);
+    for token in 0..20 {
+        writer.submit(frame(&acks, token, Activity::GoesOn)).unwrap();
+    }
+    spy.hold(false);
+    acks.wait(20);
+    assert!(spy.commits().iter().all(|(rows, _)| *rows <= 4), "{:?}", spy.commits());
+}

@@ -1,0 +1,196 @@
+//! A store in a redb file. Owns what redb needs to keep the contract: tables, durability, being opened again after an
+//! I/O error. Must not know what the rows mean.
+
+mod open;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use ::redb::{Database, ReadableDatabase, TableDefinition};
+
+use crate::error::{Error, Kind};
+use crate::store::lock::FolderLock;
+use crate::store::{Durability, Order, Range, Row, Store, Table, Visit};
+
+/// How to open a store on disk.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOptions {
+    /// How long to wait for a store that another process holds. 5 seconds unless set.
+    pub lock_timeout: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions { lock_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// A store in a folder, in one redb file.
+pub struct Redb {
+    /// Opens the file, again where redb has given up after an I/O error.
+    open: Opener,
+    database: RwLock<State>,
+    /// Held for as long as the store is not closed, also while the file is opened again.
+    lock: Mutex<Option<FolderLock>>,
+}
+
+type Opener = Box<dyn Fn() -> Result<Database, Error> + Send + Sync>;
+
+enum State {
+    Open(Database),
+    /// An I/O error has made redb refuse all work. The next call opens it again.
+    Failed,
+    Closed,
+}
+
+type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// The names in the file, by the number of the table.
+const DEFINITIONS: [Definition; Table::ALL.len()] = [
+    TableDefinition::new("meta"),
+    TableDefinition::new("execution"),
+    TableDefinition::new("name"),
+    TableDefinition::new("state"),
+    TableDefinition::new("unfinished"),
+    TableDefinition::new("journal"),
+    TableDefinition::new("shape"),
+    TableDefinition::new("memo"),
+];
+
+impl Redb {
+    /// Opens the store in `dir`, or makes one there.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be made or written; when another process holds it after the lock timeout; when the file
+    /// there is no store, is damaged, or of a newer format. Nothing is overwritten.
+    pub fn open(dir: &Path, options: OpenOptions) -> Result<Self, Error> {
+        let lock = open::prepare(dir, options.lock_timeout)?;
+        let file = dir.join(open::FILE);
+        open::create_if_missing(dir, &file)?;
+        Self::with(Box::new(move || open::existing(&file)), Some(lock))
+    }
+
+    fn with(open: Opener, lock: Option<FolderLock>) -> Result<Self, Error> {
+        let database = open()?;
+        Ok(Redb { open, database: RwLock::new(State::Open(database)), lock: Mutex::new(lock) })
+    }
+
+    /// Works on the open database. Where redb fails for good, the next call opens it again.
+    fn work<R>(&self, work: impl Fn(&Database) -> Result<R, ::redb::Error>) -> Result<R, Error> {
+        let state = self.ready()?;
+        let State::Open(database) = &*state else { return Err(closed()) };
+        // redb panics on some damaged files.
+        let worked = catch_unwind(AssertUnwindSafe(|| work(database)));
+        drop(state);
+        let error = match worked {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(error)) => open::explain(error),
+            Err(panic) => open::damaged(crate::branch::panicked("redb", panic.as_ref())),
+        };
+        self.fail();
+        Err(error)
+    }
+
+    /// The database, opened again if need be.
+    fn ready(&self) -> Result<RwLockReadGuard<'_, State>, Error> {
+        let state = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*state, State::Failed) {
+            return Ok(state);
+        }
+        drop(state);
+        let mut state = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if let State::Failed = *state {
+            *state = State::Open((self.open)()?);
+        }
+        drop(state);
+        Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn fail(&self) {
+        let mut state = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if let State::Open(_) = *state {
+            release(std::mem::replace(&mut *state, State::Failed));
+        }
+    }
+}
+
+/// Drops a database, which after a failure may panic.
+fn release(state: State) {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(state)));
+    drop(dropped);
+}
+
+fn closed() -> Error {
+    Error::new(Kind::Closed, "the store was closed; open it again to go on")
+}
+
+impl Store for Redb {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        self.work(|database| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_quick_repair(durability == Durability::QuickRepair);
+            {
+                let mut tables: [Option<::redb::Table<'_, &[u8], &[u8]>>; Table::ALL.len()] = Default::default();
+                for Row { table, key, value } in rows {
+                    let nth = *table as usize;
+                    let table = match &mut tables[nth] {
+                        Some(table) => table,
+                        none => none.insert(transaction.open_table(DEFINITIONS[nth])?),
+                    };
+                    match value {
+                        Some(value) => table.insert(key.as_bytes(), value.as_slice())?,
+                        None => table.remove(key.as_bytes())?,
+                    };
+                }
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.work(|database| {
+            let table = database.begin_read()?.open_table(DEFINITIONS[table as usize])?;
+            Ok(table.get(key)?.map(|value| value.value().to_vec()))
+        })
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        let visit = std::cell::RefCell::new(visit);
+        self.work(|database| {
+            let table = database.begin_read()?.open_table(DEFINITIONS[table as usize])?;
+            let mut rows = table.range::<&[u8]>(range)?;
+            loop {
+                let row = match order {
+                    Order::Ascending => rows.next(),
+                    Order::Descending => rows.next_back(),
+                };
+                let Some(row) = row else { return Ok(()) };
+                let (key, value) = row?;
+                if (*visit.borrow_mut())(key.value(), value.value()).is_break() {
+                    return Ok(());
+                }
+            }
+        })
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        let mut state = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        release(std::mem::replace(&mut *state, State::Closed));
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Redb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redb").finish_non_exhaustive()
+    }
+}

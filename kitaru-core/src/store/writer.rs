@@ -1,0 +1,308 @@
+//! The one thread that writes to a store. Owns group commit: all that is queued goes into one transaction, and what
+//! arrives meanwhile is the next one; no timer is needed. Must not know what is written.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::error::{Error, Kind};
+use crate::store::{Durability, Key, Row, Store, Table, seal};
+
+/// Who a submission belongs to. Called by the writer's thread only, and off its locks.
+pub(crate) trait Owner: Send + Sync {
+    /// The number of the owner's journal.
+    fn journal(&self) -> u64;
+
+    /// The number of the owner's next record. Asked in the order of commits; one whose commit fails is lost.
+    fn number(&self) -> u64;
+
+    /// A submission is durable, its frame under this number, or is not.
+    fn landed(&self, token: u64, result: Result<u64, Error>);
+}
+
+/// What is to become durable at once.
+pub(crate) struct Submission {
+    pub(crate) owner: Arc<dyn Owner>,
+    /// Given back when it has landed.
+    pub(crate) token: u64,
+    pub(crate) rows: Vec<Row>,
+    /// Goes to the end of the owner's journal.
+    pub(crate) frame: Option<Vec<u8>>,
+    pub(crate) activity: Activity,
+}
+
+/// Whether the execution is at work after this.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Activity {
+    GoesOn,
+    Ends,
+}
+
+/// The bounds of the writer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriterOptions {
+    /// How many submissions one commit takes.
+    pub(crate) batch_count: usize,
+    /// How many bytes one commit takes, but for a single submission that is larger.
+    pub(crate) batch_bytes: usize,
+    /// How many bytes may wait for a commit.
+    pub(crate) queue_bytes: usize,
+    /// After how long without work the store is left so that it opens quickly.
+    pub(crate) idle: Duration,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        WriterOptions {
+            batch_count: 4_096,
+            batch_bytes: 16 << 20,
+            queue_bytes: 1 << 30,
+            idle: Duration::from_millis(100),
+        }
+    }
+}
+
+/// A handle on the writer's thread. Dropped, it lets the thread finish what is queued and close the store.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<Result<(), Error>>>>,
+}
+
+struct Shared {
+    options: WriterOptions,
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    /// How many executions are at work.
+    running: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queue {
+    submissions: VecDeque<Submission>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl Writer {
+    pub(crate) fn start(store: Arc<dyn Store>, options: WriterOptions) -> Self {
+        let shared = Arc::new(Shared {
+            options,
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            running: AtomicUsize::new(0),
+        });
+        let thread = Thread { shared: shared.clone(), store, last: Durability::QuickRepair };
+        let thread = thread::Builder::new().name("kitaru-writer".to_owned()).spawn(move || thread.run());
+        // Where no thread can be had nothing else goes on either.
+        let thread = thread.expect("the system gives a thread for the writer");
+        Writer { shared, thread: Mutex::new(Some(thread)) }
+    }
+
+    /// Queues a submission. Those of one owner land in the order in which they were submitted.
+    ///
+    /// # Errors
+    ///
+    /// When the writer is closed, or too much waits already. The submission is dropped and never lands.
+    pub(crate) fn submit(&self, submission: Submission) -> Result<(), Error> {
+        let bytes = submission.bytes();
+        let first = {
+            let mut queue = self.shared.queue();
+            if queue.closed {
+                return Err(Error::new(Kind::Closed, "the store was closed; open it again to go on"));
+            }
+            let bound = self.shared.options.queue_bytes;
+            if queue.bytes + bytes > bound && !queue.submissions.is_empty() {
+                return Err(Error::new(
+                    Kind::TooLarge,
+                    format!(
+                        "{} bytes wait to be written, and {bytes} more are over the bound of {bound}: the disk does not \
+                         keep up. Run fewer executions at once, or keep large data elsewhere",
+                        queue.bytes
+                    ),
+                ));
+            }
+            queue.bytes += bytes;
+            queue.submissions.push_back(submission);
+            queue.submissions.len() == 1
+        };
+        // The thread sleeps only on an empty queue.
+        if first {
+            self.shared.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// An execution is at work.
+    pub(crate) fn enter(&self) {
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// An execution is no longer at work, and has not said so with its last submission.
+    pub(crate) fn leave(&self) {
+        self.shared.running.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Lands what is queued, leaves the store so that it opens quickly, and closes it. Blocks. Closing twice is no
+    /// error.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        self.shared.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match thread.map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(closed)) => closed,
+            Some(Err(panic)) => Err(crate::branch::panicked("the writer", panic.as_ref())),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The thread is not waited for: this may be a runtime's.
+        self.shared.close();
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.queue().closed = true;
+        self.arrived.notify_one();
+    }
+}
+
+impl Submission {
+    /// As much as the queue counts of it.
+    fn bytes(&self) -> usize {
+        let rows: usize = self.rows.iter().filter_map(|row| row.value.as_ref()).map(Vec::len).sum();
+        rows + self.frame.as_ref().map_or(0, Vec::len)
+    }
+}
+
+struct Thread {
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    /// How the last commit left the store.
+    last: Durability,
+}
+
+/// What the thread does next.
+enum Next {
+    Commit(VecDeque<Submission>),
+    /// Nothing has come for a while.
+    Idle,
+    Close,
+}
+
+impl Thread {
+    fn run(mut self) -> Result<(), Error> {
+        loop {
+            match self.next() {
+                Next::Commit(submissions) => self.land_all(submissions),
+                Next::Idle => self.rest(),
+                Next::Close => {
+                    self.rest();
+                    return self.store.close();
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut queue = self.shared.queue();
+        loop {
+            if !queue.submissions.is_empty() {
+                queue.bytes = 0;
+                return Next::Commit(std::mem::take(&mut queue.submissions));
+            }
+            if queue.closed {
+                return Next::Close;
+            }
+            if self.last == Durability::QuickRepair {
+                queue = self.shared.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let (woken, waited) = self
+                .shared
+                .arrived
+                .wait_timeout(queue, self.shared.options.idle)
+                .unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            if waited.timed_out() && queue.submissions.is_empty() && !queue.closed {
+                return Next::Idle;
+            }
+        }
+    }
+
+    fn land_all(&mut self, mut submissions: VecDeque<Submission>) {
+        let WriterOptions { batch_count, batch_bytes, .. } = self.shared.options;
+        while !submissions.is_empty() {
+            let mut bytes = 0;
+            let fits = |submission: &&Submission| {
+                bytes += submission.bytes();
+                bytes <= batch_bytes
+            };
+            let count = submissions.iter().take(batch_count).take_while(fits).count().max(1);
+            self.land(submissions.drain(..count));
+        }
+    }
+
+    /// One commit, and everybody is told.
+    fn land(&mut self, submissions: impl Iterator<Item = Submission>) {
+        let mut rows = Vec::new();
+        let mut waiting = Vec::new();
+        for Submission { owner, token, rows: own, frame, activity } in submissions {
+            for Row { table, key, value } in own {
+                let value = value.map(|mut value| {
+                    seal(table, key.as_bytes(), &mut value);
+                    value
+                });
+                rows.push(Row { table, key, value });
+            }
+            let number = frame.map_or(0, |mut frame| {
+                let number = owner.number();
+                let mut key = [0; 16];
+                key[..8].copy_from_slice(&owner.journal().to_be_bytes());
+                key[8..].copy_from_slice(&number.to_be_bytes());
+                seal(Table::Journal, &key, &mut frame);
+                rows.push(Row { table: Table::Journal, key: Key::from(key), value: Some(frame) });
+                number
+            });
+            if activity == Activity::Ends {
+                self.shared.running.fetch_sub(1, Ordering::SeqCst);
+            }
+            waiting.push((owner, token, number));
+        }
+        // A submission without rows only asks to be told when those before it have landed.
+        let landed = if rows.is_empty() { Ok(()) } else { self.commit(&rows) };
+        for (owner, token, number) in waiting {
+            owner.landed(token, landed.clone().map(|()| number));
+        }
+    }
+
+    fn commit(&mut self, rows: &[Row]) -> Result<(), Error> {
+        let durability = match self.shared.running.load(Ordering::SeqCst) {
+            0 => Durability::QuickRepair,
+            _ => Durability::Fast,
+        };
+        let committed = catch_unwind(AssertUnwindSafe(|| self.store.commit(rows, durability)))
+            .unwrap_or_else(|panic| Err(crate::branch::panicked("the store", panic.as_ref())));
+        self.last = durability;
+        committed
+    }
+
+    /// Leaves the store so that it opens quickly.
+    fn rest(&mut self) {
+        if self.last == Durability::Fast {
+            self.last = Durability::QuickRepair;
+            // Nobody waits for it, and a store that fails says so at the next commit.
+            let rested = catch_unwind(AssertUnwindSafe(|| self.store.commit(&[], Durability::QuickRepair)));
+            drop(rested);
+        }
+    }
+}
