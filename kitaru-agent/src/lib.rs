@@ -1,1 +1,74 @@
-//! Agent.
+//! A plain LLM agent: messages, models, tools and the loop between them.
+//!
+//! An [`Agent`] sends a prompt to a [`Model`], runs the [`Tool`]s that the model asks for, sends back what they gave,
+//! and ends when the model answers in text. Nothing in these modules knows of durability: they hold no clock, no store
+//! and no journal, and the seams are traits, so that a decorator in front of each model and each tool sees every call.
+//!
+//! ```
+//! use kitaru_agent::{
+//!     Agent, FunctionModel, FunctionTool, Invocation, ModelResponse, ToolDefinition, ToolError, ToolOutput,
+//! };
+//! use serde_json::json;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tide = FunctionTool::new(
+//!     ToolDefinition::new("tide", "How high the water stands.").parameters(json!({
+//!         "type": "object",
+//!         "properties": { "port": { "type": "string" } },
+//!         "required": ["port"],
+//!     })),
+//!     |call: Invocation| async move {
+//!         #[derive(serde::Deserialize)]
+//!         struct Arguments {
+//!             port: String,
+//!         }
+//!         let Arguments { port } = call.arguments.parse()?;
+//!         Ok::<_, ToolError>(ToolOutput::text(format!("3.2 m at {port}")))
+//!     },
+//! );
+//! // In place of a real model: it asks for the tool, then says what the tool gave.
+//! let model = FunctionModel::new("mock", |request| match request.tool_returns().last() {
+//!     None => Ok(ModelResponse::tool_call("call_1", "tide", r#"{"port":"Brest"}"#)),
+//!     Some(tide) => Ok(ModelResponse::text(format!("The water stands at {}.", tide.content))),
+//! });
+//!
+//! let agent = Agent::builder(model).instructions("You know the sea.").tool(tide).build()?;
+//! let result = agent.run("How high is the tide in Brest?").await?;
+//! assert_eq!(result.output, "The water stands at 3.2 m at Brest.");
+//! assert_eq!((result.usage.requests, result.usage.tool_calls), (2, 1));
+//! # Ok(())
+//! # }
+//! ```
+
+mod agent;
+mod durable;
+mod error;
+mod function_model;
+mod message;
+mod model;
+#[cfg(feature = "openai")]
+mod openai;
+mod run;
+mod tool;
+mod turn;
+mod usage;
+
+/// For implementing [`Model`] and [`Tool`].
+#[doc(no_inline)]
+pub use async_trait::async_trait;
+
+pub use agent::{Agent, AgentBuilder, Identity};
+pub use durable::{KitaruAgent, KitaruRun, RunError};
+pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, ToolError};
+pub use function_model::FunctionModel;
+pub use message::{
+    CallRef, Format, History, Message, ModelResponse, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop,
+    SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,
+};
+pub use model::{Model, ModelRequest, ModelSettings};
+#[cfg(feature = "openai")]
+pub use openai::{OpenAi, OpenAiBuilder};
+pub use run::{Run, RunOptions, RunResult};
+pub use tool::{Arguments, FunctionTool, Invocation, Tool, ToolDefinition, ToolOutput};
+pub use usage::{Limits, Tokens, Usage};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use kitaru_core::dynamic;
 use serde::{Deserialize, Serialize};
 
@@ -64,21 +65,28 @@ impl Tool for DurableTool {
         self.inner.definition()
     }
 
-    async fn call(&self, call: Invocation) -> Result<ToolOutput, ToolError> {
-        let told = dynamic::checkpoint(self.checkpoint.clone())
-            .json()
-            .arg("arguments", call.arguments.as_str())
-            .run(|| async {
-                match self.inner.call(call.clone()).await {
+    // Not an `async fn`: the checkpoint claims its name when the call is made, in the order of the model's calls.
+    fn call<'life0, 'async_trait>(&'life0 self, call: Invocation) -> BoxFuture<'async_trait, Result<ToolOutput, ToolError>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        let arguments = call.arguments.clone();
+        let told = dynamic::checkpoint(self.checkpoint.clone()).json().arg("arguments", arguments.as_str()).run(move || {
+            let call = call.clone();
+            async {
+                match self.inner.call(call).await {
                     Ok(output) => Ok(Told::Output(output)),
                     Err(ToolError::Retry(message)) => Ok(Told::Retry(message)),
                     Err(failed) => Err(failed),
                 }
-            })
-            .await?;
-        match told {
-            Told::Output(output) => Ok(output),
-            Told::Retry(message) => Err(ToolError::Retry(message)),
-        }
+            }
+        });
+        Box::pin(async {
+            match told.await? {
+                Told::Output(output) => Ok(output),
+                Told::Retry(message) => Err(ToolError::Retry(message)),
+            }
+        })
     }
 }

@@ -1,0 +1,233 @@
+//! The figures that are published in docs/performance.md, each beside its floor, measured in the same run: these
+//! machines are noisy, and only the ratio can be trusted.
+//!
+//! `cargo bench --bench figures`, or with the name of one figure behind `--`: `sequential`, `replay`, `concurrent`,
+//! `disk`.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use kitaru::{Error, Kitaru, checkpoint, flow};
+use redb::{Database, TableDefinition};
+
+type Bytes = &'static [u8];
+const BARE: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("bare");
+
+#[checkpoint]
+async fn small(topic: &str, n: u32) -> u64 {
+    u64::from(n) + topic.len() as u64
+}
+
+/// As the checkpoint, without being one.
+async fn plain(topic: &str, n: u32) -> u64 {
+    u64::from(n) + topic.len() as u64
+}
+
+/// Whether a flow is to fail at its end, so that it can be replayed.
+static FAIL: AtomicBool = AtomicBool::new(false);
+/// Whether a flow makes its calls a thousand at a time, to fill a journal quickly.
+static FILL: AtomicBool = AtomicBool::new(false);
+
+#[flow(reuse = "unfinished")]
+async fn many(run: u64, n: u32) -> Result<u64, Error> {
+    let _ = run;
+    let mut sum = 0;
+    if FILL.load(Ordering::Relaxed) {
+        for chunk in 0..n.div_ceil(1_000) {
+            let calls = (chunk * 1_000..n.min((chunk + 1) * 1_000)).map(|n| small("topic", n));
+            sum += futures::future::join_all(calls).await.into_iter().sum::<u64>();
+        }
+    } else {
+        for n in 0..n {
+            sum += small("topic", n).await;
+        }
+    }
+    if FAIL.load(Ordering::Relaxed) { Err(Error::msg("again")) } else { Ok(sum) }
+}
+
+/// The time of each step of a sequence.
+#[flow(reuse = "unfinished")]
+async fn timed(run: u64, n: u32) -> Result<Vec<u64>, Error> {
+    let _ = run;
+    let mut nanos = Vec::with_capacity(n as usize);
+    for n in 0..n {
+        let start = Instant::now();
+        small("topic", n).await;
+        nanos.push(start.elapsed().as_nanos() as u64);
+    }
+    Ok(nanos)
+}
+
+fn median(mut samples: Vec<u64>) -> f64 {
+    samples.sort_unstable();
+    samples.get(samples.len() / 2).map_or(f64::NAN, |nanos| *nanos as f64 / 1_000.0)
+}
+
+/// As many bytes as a row of `small` has: key and value.
+const ROW: usize = 16 + 96;
+
+fn bare(dir: &Path) -> Database {
+    let database = Database::create(dir.join("bare.redb")).expect("a redb file");
+    let transaction = database.begin_write().expect("a transaction");
+    transaction.open_table(BARE).expect("a table");
+    transaction.commit().expect("a commit");
+    database
+}
+
+/// One bare commit of `count` rows; gives nanoseconds.
+fn bare_commit(database: &Database, from: u64, count: u64) -> u64 {
+    let start = Instant::now();
+    let transaction = database.begin_write().expect("a transaction");
+    {
+        let mut table = transaction.open_table(BARE).expect("a table");
+        for n in from..from + count {
+            let key = [7u64.to_be_bytes(), n.to_be_bytes()].concat();
+            table.insert(key.as_slice(), [7u8; ROW - 16].as_slice()).expect("a row");
+        }
+    }
+    transaction.commit().expect("a commit");
+    start.elapsed().as_nanos() as u64
+}
+
+async fn open(dir: &Path) -> Kitaru {
+    Kitaru::builder().dir(dir.join("store")).open().await.expect("the store opens")
+}
+
+fn folder() -> tempfile::TempDir {
+    // On the disk that holds the project, not on one in memory.
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
+}
+
+async fn sequential() {
+    let dir = folder();
+    let (kitaru, database) = (open(dir.path()).await, bare(dir.path()));
+    // Another execution is at work, so that no commit has to leave the store quick to open.
+    let busy = many(u64::MAX, 1).on(&kitaru);
+    busy.await.expect("it completes");
+    let (mut ours, mut floor) = (Vec::new(), Vec::new());
+    for block in 0..30 {
+        floor.extend((0..100).map(|n| bare_commit(&database, block * 100 + n, 1)));
+        ours.extend(timed(block, 100).on(&kitaru).await.expect("it completes"));
+    }
+    let (ours, floor) = (median(ours), median(floor));
+    println!("(a) sequential checkpoint: {ours:.0} us; bare redb commit {floor:.0} us; ratio {:.2} (at most 1.2)", ours / floor);
+    kitaru.close().await.expect("it closes");
+}
+
+async fn filled(kitaru: &Kitaru, run: u64, n: u32) {
+    FAIL.store(true, Ordering::Relaxed);
+    FILL.store(true, Ordering::Relaxed);
+    many(run, n).on(kitaru).await.expect_err("it is to fail");
+    FILL.store(false, Ordering::Relaxed);
+}
+
+async fn replayed(kitaru: &Kitaru, run: u64, n: u32) -> Duration {
+    let start = Instant::now();
+    many(run, n).on(kitaru).await.expect_err("it is to fail");
+    start.elapsed()
+}
+
+async fn replay() {
+    let dir = folder();
+    let (kitaru, database) = (open(dir.path()).await, bare(dir.path()));
+    let mut best = Vec::new();
+    for (run, n) in [(1, 10u32), (2, 1_000), (3, 100_000)] {
+        filled(&kitaru, run, n).await;
+        let mut samples = Vec::new();
+        for _ in 0..if n == 10 { 200 } else { 9 } {
+            samples.push(replayed(&kitaru, run, n).await.as_nanos() as u64);
+        }
+        best.push(median(samples));
+    }
+    let floor = median((0..500).map(|n| bare_commit(&database, n, 1)).collect());
+    let slope = (best[2] - best[1]) / 99_000.0;
+    println!("(b) replay: {slope:.2} us a record, loading included (at most 1)");
+    println!(
+        "(b) replay of 10 records: {:.0} us; two bare commits + 100 us are {:.0} us",
+        best[0],
+        2.0 * floor + 100.0
+    );
+    let start = Instant::now();
+    for n in 0..100_000 {
+        black_box(plain(black_box("topic"), n).await);
+    }
+    let call = start.elapsed().as_secs_f64() * 10.0;
+    println!("(e) replayed checkpoint above the plain call: {:.2} us (at most 1.5)", slope - call);
+    kitaru.close().await.expect("it closes");
+}
+
+async fn concurrent() {
+    const FLOWS: u64 = 1_000;
+    const STEPS: u32 = 10;
+    let dir = folder();
+    let (kitaru, database) = (open(dir.path()).await, bare(dir.path()));
+    FAIL.store(false, Ordering::Relaxed);
+    let rows = FLOWS * u64::from(STEPS);
+    let mut best: f64 = 0.0;
+    let mut floor: f64 = 0.0;
+    for round in 0..5u64 {
+        let nanos: u64 = (0..rows / 1_000).map(|n| bare_commit(&database, (round * rows) + n * 1_000, 1_000)).sum();
+        floor = floor.max(rows as f64 / nanos as f64 * 1e9);
+        let start = Instant::now();
+        let flows: Vec<_> = (0..FLOWS)
+            .map(|run| tokio::spawn(many((round + 1) << 32 | run, STEPS).on(&kitaru)))
+            .collect();
+        for flow in flows {
+            flow.await.expect("no panic").expect("it completes");
+        }
+        best = best.max(rows as f64 / start.elapsed().as_secs_f64());
+    }
+    println!(
+        "(c) 1,000 flows x 10 at once: {best:.0}/s; bare redb, 1,000 a commit: {floor:.0}/s; ratio {:.2} (at least 0.33 and 50,000/s)",
+        best / floor
+    );
+    kitaru.close().await.expect("it closes");
+}
+
+fn size(dir: &Path) -> u64 {
+    std::fs::metadata(dir.join("store/store.redb")).expect("the file").len()
+}
+
+async fn disk() {
+    let dir = folder();
+    let kitaru = open(dir.path()).await;
+    let before = size(dir.path());
+    filled(&kitaru, 1, 100_000).await;
+    kitaru.close().await.expect("it closes");
+    let one = (size(dir.path()) - before) / 100_000;
+
+    let dir = folder();
+    let kitaru = open(dir.path()).await;
+    let before = size(dir.path());
+    FAIL.store(false, Ordering::Relaxed);
+    let flows: Vec<_> = (0..1_000).map(|run| tokio::spawn(many(run, 100).on(&kitaru))).collect();
+    for flow in flows {
+        flow.await.expect("no panic").expect("it completes");
+    }
+    kitaru.close().await.expect("it closes");
+    let spread = (size(dir.path()) - before) / 100_000;
+    println!("(d) on disk: {one} bytes a record in one execution of 100,000 (at most 300); {spread} over 1,000 at once (at most 600)");
+}
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    // In a task: that is where flows run, and a main thread that blocks on a future is woken more slowly.
+    runtime.block_on(async move {
+        for (name, figure) in [("sequential", 0), ("replay", 1), ("concurrent", 2), ("disk", 3)] {
+            if !is_wanted(name) {
+                continue;
+            }
+            let figure = match figure {
+                0 => tokio::spawn(sequential()),
+                1 => tokio::spawn(replay()),
+                2 => tokio::spawn(concurrent()),
+                _ => tokio::spawn(disk()),
+            };
+            figure.await.expect("the figure is measured");
+        }
+    });
+}

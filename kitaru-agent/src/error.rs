@@ -1,0 +1,239 @@
+//! What can go wrong, in a form that can be kept.
+//!
+//! Owns the errors of models, tools and runs: all can be cloned and stored, and keep the messages of what caused them.
+//! Must not know a provider's error types, and never holds a key.
+
+use std::{error::Error, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a model gave no answer.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::{ModelError, ModelErrorKind};
+///
+/// let error = ModelError::new(ModelErrorKind::TimedOut, "no answer from `gpt-x` within 30s");
+/// assert_eq!(error.kind(), ModelErrorKind::TimedOut);
+/// assert_eq!(error.to_string(), "no answer from `gpt-x` within 30s");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelError {
+    kind: ModelErrorKind,
+    message: String,
+    retry_after_ms: Option<u64>,
+}
+
+impl ModelError {
+    /// An error of this kind. The message names the model and says what to do.
+    pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retry_after_ms: None }
+    }
+
+    /// The same error, with how long the provider asks to be left alone.
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after_ms = Some(after.as_millis().try_into().unwrap_or(u64::MAX));
+        self
+    }
+
+    /// What went wrong, coarsely.
+    pub fn kind(&self) -> ModelErrorKind {
+        self.kind
+    }
+
+    /// How long the provider asked to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after_ms.map(Duration::from_millis)
+    }
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for ModelError {}
+
+/// What kept a model from answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ModelErrorKind {
+    /// The model is not set up right; nothing was sent.
+    Configuration,
+    /// The provider could not be reached, or the connection broke.
+    Unreachable,
+    /// There was no answer in time.
+    TimedOut,
+    /// The provider has had enough requests for now.
+    RateLimited,
+    /// The provider does not know the key, or the key may not do this.
+    Unauthorized,
+    /// The provider found the request wrong.
+    Rejected,
+    /// The provider failed.
+    Unavailable,
+    /// The provider withheld the answer.
+    Refused,
+    /// The provider's answer could not be read.
+    InvalidResponse,
+    /// Anything else.
+    Other,
+}
+
+/// What a tool ended in when it gave nothing.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::ToolError;
+///
+/// fn read(path: &str) -> Result<String, ToolError> {
+///     if path.starts_with('/') {
+///         return Err(ToolError::retry("the path has to be relative"));
+///     }
+///     std::fs::read_to_string(path).map_err(ToolError::failed)
+/// }
+/// assert_eq!(read("/etc").unwrap_err(), ToolError::retry("the path has to be relative"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ToolError {
+    /// The model asked wrongly. It is told this, and may ask again within [`Limits::tool_retries`](crate::Limits).
+    #[error("{0}")]
+    Retry(String),
+    /// The tool failed. The run ends.
+    #[error(transparent)]
+    Failed(Cause),
+}
+
+impl ToolError {
+    /// Sends `message` to the model.
+    pub fn retry(message: impl Into<String>) -> Self {
+        Self::Retry(message.into())
+    }
+
+    /// Ends the run. Takes any error (of `anyhow` too) or a text, and keeps its chain of messages.
+    pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Failed(Cause::of(&*error.into()))
+    }
+}
+
+impl From<Box<dyn Error + Send + Sync>> for ToolError {
+    fn from(error: Box<dyn Error + Send + Sync>) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<std::io::Error> for ToolError {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
+/// An error and what caused it, as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    message: String,
+    source: Option<Box<Cause>>,
+}
+
+/// A chain longer than this is cut: an error may be its own source.
+const MAX_CAUSES: usize = 32;
+
+impl Cause {
+    /// The messages of `error` and of its sources.
+    pub fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut messages = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(error) = source.filter(|_| messages.len() < MAX_CAUSES) {
+            messages.push(error.to_string());
+            source = error.source();
+        }
+        let innermost = Self { message: messages.pop().unwrap_or_default(), source: None };
+        messages.into_iter().rev().fold(innermost, |cause, message| Self { message, source: Some(Box::new(cause)) })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// Why a run ended without an answer, or an agent could not be built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AgentError {
+    /// The model gave no answer.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A tool failed.
+    #[error("tool `{tool}` failed")]
+    Tool {
+        /// The tool.
+        tool: String,
+        /// What it ended in.
+        #[source]
+        error: ToolError,
+    },
+    /// The model got a tool call, or its answer, wrong too many times in a row.
+    #[error("the model got {what} wrong {times} times in a row, the last time with: {last}")]
+    TooManyRetries {
+        /// What it got wrong.
+        what: String,
+        /// How many times.
+        times: u32,
+        /// What it was told last, or would have been.
+        last: String,
+    },
+    /// The run came to a bound.
+    #[error("the run came to its limit of {bound} {limit}; raise it with `Limits`, or ask for less")]
+    Limit {
+        /// Which bound.
+        limit: Limit,
+        /// Where it is.
+        bound: u64,
+    },
+    /// The agent cannot be built as it is described.
+    #[error("agent `{agent}` cannot be built: {reason}")]
+    Invalid {
+        /// The agent.
+        agent: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A bound of [`Limits`](crate::Limits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Limit {
+    /// On requests.
+    Requests,
+    /// On tool calls.
+    ToolCalls,
+    /// On tokens.
+    TotalTokens,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Requests => "requests",
+            Self::ToolCalls => "tool calls",
+            Self::TotalTokens => "tokens",
+        })
+    }
+}

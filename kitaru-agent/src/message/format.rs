@@ -1,0 +1,54 @@
+//! The number in front of stored messages.
+//!
+//! Owns which formats this build reads. Must not know what the messages hold.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// The format of stored messages: a number that is checked whenever messages are read.
+///
+/// Its value holds nothing. It is written as the newest format, and reading a number that this build does not know is
+/// an error that names both.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::Format;
+///
+/// assert_eq!(serde_json::to_string(&Format).unwrap(), "1");
+/// let error = serde_json::from_str::<Format>("7").unwrap_err();
+/// assert!(error.to_string().contains("message format 7"));
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Format;
+
+impl Format {
+    /// The newest format, which is the one that is written.
+    pub const NEWEST: u32 = 1;
+}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Format({})", Self::NEWEST)
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(Self::NEWEST)
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            1..=Self::NEWEST => Ok(Self),
+            found => Err(D::Error::custom(format_args!(
+                "these messages are of message format {found}, and this build reads formats 1 to {}; read them with a \
+                 newer kitaru-agent",
+                Self::NEWEST
+            ))),
+        }
+    }
+}

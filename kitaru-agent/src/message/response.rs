@@ -1,0 +1,149 @@
+//! What a model says in one go.
+//!
+//! Owns the response half of the message types. Must not know how a provider spells it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CallRef, Format};
+use crate::Tokens;
+
+/// What a model answered to one request: text, tool calls or both.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::{ModelResponse, ResponsePart, ToolCall};
+///
+/// let response = ModelResponse::new(vec![
+///     ResponsePart::ToolCall(ToolCall::new("call_1", "exec", r#"{"command":"uname"}"#)),
+///     ResponsePart::ToolCall(ToolCall::new("call_2", "exec", r#"{"command":"whoami"}"#)),
+/// ]);
+/// assert_eq!(response.tool_calls().count(), 2);
+/// assert_eq!(response.output(), "");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ModelResponse {
+    /// The format of the stored form.
+    pub format: Format,
+    /// In the order in which the model said them.
+    pub parts: Vec<ResponsePart>,
+    /// Which model answered, if the provider says so; it may be more exact than the name that was asked for.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Why the model stopped, if the provider says so.
+    #[serde(default)]
+    pub stop: Option<Stop>,
+    /// What the request cost.
+    #[serde(default)]
+    pub tokens: Tokens,
+}
+
+impl ModelResponse {
+    /// A response of these parts, of unknown model and cost.
+    pub fn new(parts: Vec<ResponsePart>) -> Self {
+        Self { parts, ..Self::default() }
+    }
+
+    /// A response that is one text.
+    pub fn text(content: impl Into<String>) -> Self {
+        Self::new(vec![ResponsePart::Text(Text::new(content))])
+    }
+
+    /// A response that is one tool call; `arguments` is JSON.
+    pub fn tool_call(id: impl Into<String>, tool: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self::new(vec![ResponsePart::ToolCall(ToolCall::new(id, tool, arguments))])
+    }
+
+    /// The same response, with what it cost.
+    pub fn with_tokens(mut self, tokens: Tokens) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
+    /// The tool calls, in order.
+    pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
+        self.parts.iter().filter_map(|part| match part {
+            ResponsePart::ToolCall(call) => Some(call),
+            _ => None,
+        })
+    }
+
+    /// All text, joined.
+    pub fn output(&self) -> String {
+        self.parts
+            .iter()
+            .filter_map(|part| match part {
+                ResponsePart::Text(text) => Some(text.content.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// One part of what a model says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ResponsePart {
+    /// Something said.
+    Text(Text),
+    /// A tool to be run.
+    ToolCall(ToolCall),
+}
+
+/// Something that the model says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Text {
+    /// The text.
+    pub content: String,
+}
+
+impl Text {
+    /// A part with this text.
+    pub fn new(content: impl Into<String>) -> Self {
+        Self { content: content.into() }
+    }
+}
+
+/// A tool that the model wants run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ToolCall {
+    /// The id that the model gave the call.
+    pub id: String,
+    /// The name of the tool, as the model wrote it. There may be no such tool.
+    pub tool: String,
+    /// The arguments, as the model wrote them. They may be no JSON.
+    pub arguments: String,
+}
+
+impl ToolCall {
+    /// The call `id` of `tool` with `arguments`, which are JSON.
+    pub fn new(id: impl Into<String>, tool: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self { id: id.into(), tool: tool.into(), arguments: arguments.into() }
+    }
+
+    /// What an answer to this call refers to.
+    pub fn call_ref(&self) -> CallRef {
+        CallRef::new(&self.id, &self.tool)
+    }
+}
+
+/// Why a model stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stop {
+    /// It had said what it wanted to say.
+    End,
+    /// It waits for what tools give.
+    ToolCalls,
+    /// It came to the bound on its tokens.
+    Length,
+    /// The provider withheld the answer.
+    Refused,
+    /// Something that this build has no word for.
+    Other,
+}

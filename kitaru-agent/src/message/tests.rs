@@ -1,0 +1,78 @@
+//! The stored form, byte for byte.
+
+use super::*;
+use crate::Tokens;
+
+fn conversation() -> History {
+    let call = CallRef::new("call_1", "exec");
+    let mut answer = ModelResponse::text("It is Debian.").with_tokens(Tokens::new(12, 5));
+    answer.model = Some("gpt-x-2026".into());
+    answer.stop = Some(Stop::End);
+    History::from(vec![
+        Message::Request(RequestMessage::new(vec![
+            RequestPart::SystemPrompt(SystemPrompt::new("Be brief.")),
+            RequestPart::UserPrompt(UserPrompt::new("Which OS?")),
+        ])),
+        Message::Response(ModelResponse::tool_call("call_1", "exec", r#"{"command":"uname"}"#)),
+        Message::Request(RequestMessage::new(vec![
+            RequestPart::ToolReturn(ToolReturn::new(call.clone(), "Linux")),
+            RequestPart::RetryPrompt(RetryPrompt::call(call, "no such tool")),
+            RequestPart::RetryPrompt(RetryPrompt::answer("say something")),
+        ])),
+        Message::Response(answer),
+    ])
+}
+
+const GOLDEN: &str = concat!(
+    r#"{"format":1,"messages":["#,
+    r#"{"request":{"parts":[{"system_prompt":{"content":"Be brief."}},{"user_prompt":{"content":"Which OS?"}}]}},"#,
+    r#"{"response":{"format":1,"parts":["#,
+    r#"{"tool_call":{"id":"call_1","tool":"exec","arguments":"{\"command\":\"uname\"}"}}],"#,
+    r#""model":null,"stop":null,"tokens":{"input":0,"output":0,"cached_input":0}}},"#,
+    r#"{"request":{"parts":[{"tool_return":{"call":{"id":"call_1","tool":"exec"},"content":"Linux"}},"#,
+    r#"{"retry_prompt":{"call":{"id":"call_1","tool":"exec"},"content":"no such tool"}},"#,
+    r#"{"retry_prompt":{"call":null,"content":"say something"}}]}},"#,
+    r#"{"response":{"format":1,"parts":[{"text":{"content":"It is Debian."}}],"#,
+    r#""model":"gpt-x-2026","stop":"end","tokens":{"input":12,"output":5,"cached_input":0}}}]}"#,
+);
+
+#[test]
+fn the_stored_form_of_format_1_is_this_json_and_reads_back() {
+    assert_eq!(serde_json::to_string(&conversation()).unwrap(), GOLDEN);
+    assert_eq!(serde_json::from_str::<History>(GOLDEN).unwrap(), conversation());
+}
+
+#[test]
+fn a_history_survives_bincode() {
+    let config = bincode::config::standard();
+    let bytes = bincode::serde::encode_to_vec(conversation(), config).unwrap();
+    let (back, read): (History, usize) = bincode::serde::decode_from_slice(&bytes, config).unwrap();
+    assert_eq!((back, read), (conversation(), bytes.len()));
+}
+
+#[test]
+fn json_that_lacks_the_optional_fields_is_still_read() {
+    let response: ModelResponse = serde_json::from_str(r#"{"format":1,"parts":[]}"#).unwrap();
+    assert_eq!(response, ModelResponse::new(Vec::new()));
+}
+
+#[test]
+fn json_with_fields_that_a_later_build_added_is_still_read() {
+    let json = r#"{"format":1,"parts":[{"text":{"content":"hi","tone":"warm"}}],"trace":"t"}"#;
+    assert_eq!(serde_json::from_str::<ModelResponse>(json).unwrap(), ModelResponse::text("hi"));
+}
+
+#[test]
+fn a_newer_format_is_refused_by_its_number_before_its_parts_are_looked_at() {
+    let json = r#"{"format":2,"messages":[{"hologram":{}}]}"#;
+    let error = serde_json::from_str::<History>(json).unwrap_err().to_string();
+    assert!(error.contains("message format 2") && error.contains("formats 1 to 1"), "{error}");
+}
+
+#[test]
+fn a_newer_format_is_refused_by_its_number_after_the_keys_were_sorted() {
+    let json = r#"{"format":2,"model":"m","parts":[{"hologram":{}}],"stop":"bored"}"#;
+    let sorted: serde_json::Value = serde_json::from_str(json).unwrap();
+    let error = serde_json::from_value::<ModelResponse>(sorted).unwrap_err().to_string();
+    assert!(error.contains("message format 2"), "{error}");
+}

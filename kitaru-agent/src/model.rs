@@ -1,0 +1,185 @@
+//! The seam to a model.
+//!
+//! Owns what is asked of a model and the trait that answers it. Must not know a provider, nor who stands in front of
+//! the model: a decorator is a [`Model`] too.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Message, ModelError, ModelResponse, RequestPart, ToolDefinition, ToolReturn};
+
+/// Something that answers requests: a provider over HTTP, a function, or a decorator in front of another model.
+///
+/// # Examples
+///
+/// A decorator that counts:
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+/// use kitaru_agent::{Model, ModelError, ModelRequest, ModelResponse};
+///
+/// struct Counted {
+///     inner: Arc<dyn Model>,
+///     count: AtomicUsize,
+/// }
+///
+/// #[async_trait::async_trait]
+/// impl Model for Counted {
+///     fn name(&self) -> &str {
+///         self.inner.name()
+///     }
+///
+///     async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
+///         self.count.fetch_add(1, Ordering::Relaxed);
+///         self.inner.request(request).await
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// The model's name, which is part of an agent's identity: another name is another model, and its answers are not
+    /// those of this one. It holds no address and no key.
+    fn name(&self) -> &str;
+
+    /// Asks once.
+    ///
+    /// # Errors
+    ///
+    /// A [`ModelError`] when there is no answer in full. It ends the run; a model that wants to try again does so
+    /// itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up on the answer. The provider may have been paid for it all the same.
+    async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError>;
+}
+
+#[async_trait]
+impl<M: Model + ?Sized> Model for Arc<M> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
+        (**self).request(request).await
+    }
+}
+
+/// Everything that a model is told in one request, and nothing that differs when the same is asked again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ModelRequest {
+    /// The agent's instructions, which go before the messages.
+    pub instructions: Option<String>,
+    /// The conversation so far; the last message is the one to answer.
+    pub messages: Vec<Message>,
+    /// The tools that the model may ask for.
+    pub tools: Vec<ToolDefinition>,
+    /// How to answer.
+    pub settings: ModelSettings,
+}
+
+impl ModelRequest {
+    /// A request of these messages, without instructions, tools or settings.
+    pub fn new(messages: Vec<Message>) -> Self {
+        Self { messages, ..Self::default() }
+    }
+
+    /// The text of the newest user prompt.
+    pub fn prompt(&self) -> Option<&str> {
+        self.parts().rev().find_map(|part| match part {
+            RequestPart::UserPrompt(prompt) => Some(prompt.content.as_str()),
+            _ => None,
+        })
+    }
+
+    /// What tools gave since the newest user prompt, in order.
+    pub fn tool_returns(&self) -> Vec<&ToolReturn> {
+        let mut found: Vec<_> = self
+            .parts()
+            .rev()
+            .take_while(|part| !matches!(part, RequestPart::UserPrompt(_)))
+            .filter_map(|part| match part {
+                RequestPart::ToolReturn(given) => Some(given),
+                _ => None,
+            })
+            .collect();
+        found.reverse();
+        found
+    }
+
+    fn parts(&self) -> impl DoubleEndedIterator<Item = &RequestPart> {
+        self.messages.iter().flat_map(|message| match message {
+            Message::Request(request) => request.parts.as_slice(),
+            Message::Response(_) => &[],
+        })
+    }
+}
+
+/// How a model should answer. What is not set is left to the provider.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::ModelSettings;
+///
+/// let base = ModelSettings::default().temperature(0.2).max_tokens(500);
+/// let strict = base.clone().overridden_by(&ModelSettings::default().temperature(0.0));
+/// assert_eq!((strict.temperature, strict.max_tokens), (Some(0.0), Some(500)));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ModelSettings {
+    /// How much chance there is in the choice of words.
+    pub temperature: Option<f64>,
+    /// Which share of the likeliest words is considered.
+    pub top_p: Option<f64>,
+    /// The most tokens to answer with.
+    pub max_tokens: Option<u32>,
+    /// Asks a provider that can for the same answer each time.
+    pub seed: Option<u64>,
+    /// Whether the model may ask for several tools at once.
+    pub parallel_tool_calls: Option<bool>,
+}
+
+impl ModelSettings {
+    /// Sets the temperature.
+    pub fn temperature(self, value: f64) -> Self {
+        Self { temperature: Some(value), ..self }
+    }
+
+    /// Sets the share of the likeliest words.
+    pub fn top_p(self, value: f64) -> Self {
+        Self { top_p: Some(value), ..self }
+    }
+
+    /// Bounds the answer.
+    pub fn max_tokens(self, value: u32) -> Self {
+        Self { max_tokens: Some(value), ..self }
+    }
+
+    /// Sets the seed.
+    pub fn seed(self, value: u64) -> Self {
+        Self { seed: Some(value), ..self }
+    }
+
+    /// Allows or forbids several tool calls in one answer.
+    pub fn parallel_tool_calls(self, value: bool) -> Self {
+        Self { parallel_tool_calls: Some(value), ..self }
+    }
+
+    /// These settings, with those that `other` sets in their place.
+    pub fn overridden_by(self, other: &Self) -> Self {
+        Self {
+            temperature: other.temperature.or(self.temperature),
+            top_p: other.top_p.or(self.top_p),
+            max_tokens: other.max_tokens.or(self.max_tokens),
+            seed: other.seed.or(self.seed),
+            parallel_tool_calls: other.parallel_tool_calls.or(self.parallel_tool_calls),
+        }
+    }
+}

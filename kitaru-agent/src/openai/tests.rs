@@ -1,0 +1,303 @@
+//! The model against a canned server: a thread that answers each connection with the next of some bytes.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpListener,
+    sync::mpsc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    CallRef, Message, ModelSettings, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop, Text, Tokens,
+    ToolCall, ToolDefinition, ToolReturn,
+};
+
+const KEY: &str = "sk-very-secret-0123456789";
+
+struct Server {
+    url: String,
+    seen: mpsc::Receiver<(String, Value)>,
+}
+
+impl Server {
+    /// What was posted, in order: the head, and the body as JSON.
+    fn seen(&self) -> Vec<(String, Value)> {
+        self.seen.try_iter().collect()
+    }
+}
+
+fn serve(answers: Vec<String>) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1/", listener.local_addr().unwrap());
+    let (sender, seen) = mpsc::channel();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            loop {
+                let start = head.len();
+                reader.read_line(&mut head).unwrap();
+                match head[start..].trim() {
+                    "" => break,
+                    line => {
+                        if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                            length = n.trim().parse().unwrap();
+                        }
+                    }
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            sender.send((head, serde_json::from_slice(&body).unwrap())).unwrap();
+            if answer == SILENCE {
+                // Holds the line until the client hangs up.
+                let _ = reader.read(&mut [0]);
+                continue;
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    Server { url, seen }
+}
+
+const SILENCE: &str = "silence";
+
+fn http(status: u16, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
+}
+
+fn completion(text: &str) -> String {
+    http(200, "", &json!({ "choices": [{ "message": { "role": "assistant", "content": text } }] }).to_string())
+}
+
+fn model(server: &Server) -> OpenAi {
+    OpenAi::builder(KEY).base_url(&server.url).model("gpt-x").build().unwrap()
+}
+
+fn hello() -> ModelRequest {
+    ModelRequest::new(vec![Message::Request(RequestMessage::user("hello"))])
+}
+
+async fn ask(server: &Server) -> Result<ModelResponse, ModelError> {
+    model(server).request(&hello()).await
+}
+
+#[tokio::test]
+async fn a_whole_conversation_is_sent_in_the_words_of_the_api() {
+    let server = serve(vec![completion("ok")]);
+    let mut request = ModelRequest::new(vec![
+        Message::Request(RequestMessage::user("go")),
+        Message::Response(ModelResponse::new(vec![
+            ResponsePart::Text(Text::new("let me see")),
+            ResponsePart::ToolCall(ToolCall::new("c1", "exec", "{}")),
+            ResponsePart::ToolCall(ToolCall::new("c2", "exec", "{")),
+        ])),
+        Message::Request(RequestMessage::new(vec![
+            RequestPart::ToolReturn(ToolReturn::new(CallRef::new("c1", "exec"), "out")),
+            RequestPart::RetryPrompt(RetryPrompt::call(CallRef::new("c2", "exec"), "no JSON")),
+        ])),
+    ]);
+    request.instructions = Some("Be brief.".into());
+    request.tools = vec![ToolDefinition::new("exec", "Runs it.")];
+    request.settings = ModelSettings::default().temperature(0.0).max_tokens(7);
+    model(&server).request(&request).await.unwrap();
+
+    let (head, body) = server.seen().remove(0);
+    assert!(head.starts_with("POST /v1/chat/completions HTTP/1.1"), "{head}");
+    assert!(head.to_lowercase().contains(&format!("authorization: bearer {KEY}")), "{head}");
+    let call = |id: &str, arguments: &str| json!({ "id": id, "type": "function", "function": { "name": "exec", "arguments": arguments } });
+    let parameters = json!({ "type": "object", "properties": {} });
+    let tool = json!({ "name": "exec", "description": "Runs it.", "parameters": parameters });
+    let expected = json!({
+        "model": "gpt-x",
+        "messages": [
+            { "role": "system", "content": "Be brief." },
+            { "role": "user", "content": "go" },
+            { "role": "assistant", "content": "let me see", "tool_calls": [call("c1", "{}"), call("c2", "{")] },
+            { "role": "tool", "tool_call_id": "c1", "content": "out" },
+            { "role": "tool", "tool_call_id": "c2", "content": "no JSON" },
+        ],
+        "tools": [{ "type": "function", "function": tool }],
+        "temperature": 0.0,
+        "max_tokens": 7,
+    });
+    assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn tool_calls_and_usage_are_read_and_arguments_that_are_no_string_too() {
+    let calls = json!([
+        { "id": "c1", "type": "function", "function": { "name": "exec", "arguments": "{\"a\":1}" } },
+        { "type": "function", "function": { "name": "exec", "arguments": { "a": 2 } } },
+        { "id": "", "function": { "name": "now" } },
+    ]);
+    let message = json!({ "role": "assistant", "content": null, "tool_calls": calls });
+    let body = json!({
+        "id": "chatcmpl-1", "created": 1, "model": "gpt-x-2026",
+        "choices": [{ "message": message, "finish_reason": "tool_calls" }],
+        "usage": { "prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": { "cached_tokens": 3 } },
+    });
+    let server = serve(vec![http(200, "", &body.to_string())]);
+    let response = ask(&server).await.unwrap();
+    let given: Vec<_> = response.tool_calls().map(|c| (c.id.as_str(), c.tool.as_str(), c.arguments.as_str())).collect();
+    assert_eq!(given, [("c1", "exec", r#"{"a":1}"#), ("call_1_1", "exec", r#"{"a":2}"#), ("call_1_2", "now", "")]);
+    let tokens = Tokens { input: 9, output: 4, cached_input: 3 };
+    assert_eq!((response.tokens, response.stop), (tokens, Some(Stop::ToolCalls)));
+    // Nothing that differs when the same is asked again: no id and no time of the provider.
+    let stored = serde_json::to_string(&response).unwrap();
+    assert!(!stored.contains("chatcmpl") && !stored.contains("created"), "{stored}");
+}
+
+#[tokio::test]
+async fn statuses_that_may_pass_are_tried_again_after_the_time_that_the_server_asks_for() {
+    let busy = |status| http(status, "Retry-After: 0\r\n", r#"{"error":{"message":"busy"}}"#);
+    let server = serve(vec![busy(429), busy(503), busy(500), completion("at last")]);
+    assert_eq!(ask(&server).await.unwrap().output(), "at last");
+    let bodies: Vec<_> = server.seen().into_iter().map(|(_, body)| body).collect();
+    assert_eq!(bodies.len(), 4);
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+}
+
+#[tokio::test]
+async fn retries_are_bounded_and_the_last_error_says_how_long_the_server_wants_to_be_left_alone() {
+    let server = serve(vec![http(429, "Retry-After: 0\r\n", r#"{"error":{"message":"busy"}}"#); 5]);
+    let error = ask(&server).await.unwrap_err();
+    assert_eq!((error.kind(), server.seen().len()), (ModelErrorKind::RateLimited, 4));
+    assert_eq!(error.to_string(), "`gpt-x` takes no more requests for now (status 429): busy");
+    assert_eq!(error.retry_after(), Some(Duration::ZERO));
+
+    let server = serve(vec![http(429, "Retry-After: 3600\r\n", ""); 2]);
+    let error = ask(&server).await.unwrap_err();
+    assert_eq!((error.retry_after(), server.seen().len()), (Some(Duration::from_secs(3600)), 1));
+}
+
+#[tokio::test]
+async fn statuses_that_will_not_pass_are_not_tried_again() {
+    let quota = r#"{"error":{"message":"pay first","code":"insufficient_quota"}}"#;
+    for (status, body, kind) in [
+        (400, r#"{"error":{"message":"bad schema"}}"#, ModelErrorKind::Rejected),
+        (401, "", ModelErrorKind::Unauthorized),
+        (404, "no such page", ModelErrorKind::Rejected),
+        (302, "", ModelErrorKind::Rejected),
+        (429, quota, ModelErrorKind::RateLimited),
+    ] {
+        let server = serve(vec![http(status, "Location: /elsewhere\r\n", body); 2]);
+        let error = ask(&server).await.unwrap_err();
+        assert_eq!((error.kind(), server.seen().len()), (kind, 1), "{error}");
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_or_was_cut_is_tried_again_and_then_an_error() {
+    let cut = completion("whole").replace("Content-Length: ", "Content-Length: 9");
+    let server = serve(vec![cut.clone(), http(200, "", "<html>"), completion("good")]);
+    assert_eq!(ask(&server).await.unwrap().output(), "good");
+
+    let server = serve(vec![http(200, "", "{\"choices\""); 2]);
+    let model = OpenAi::builder(KEY).base_url(&server.url).retries(0).build().unwrap();
+    let error = model.request(&hello()).await.unwrap_err();
+    assert_eq!(error.kind(), ModelErrorKind::InvalidResponse);
+
+    let server = serve(vec![cut]);
+    let model = OpenAi::builder(KEY).base_url(&server.url).retries(0).build().unwrap();
+    assert_eq!(model.request(&hello()).await.unwrap_err().kind(), ModelErrorKind::Unreachable);
+}
+
+#[tokio::test]
+async fn json_that_is_no_completion_is_an_error_that_says_what_is_missing() {
+    for (body, part) in [
+        (r#"{"choices":[]}"#, "no choice"),
+        (r#"{"object":"list"}"#, "missing field `choices`"),
+        (r#"{"error":{"message":"model is loading"}}"#, "model is loading"),
+    ] {
+        let server = serve(vec![http(200, "", body)]);
+        let error = ask(&server).await.unwrap_err();
+        assert_eq!(error.kind(), ModelErrorKind::InvalidResponse);
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let refusal = json!({ "choices": [{ "message": { "content": null, "refusal": "I would rather not" } }] });
+    let server = serve(vec![http(200, "", &refusal.to_string())]);
+    assert_eq!(ask(&server).await.unwrap_err().kind(), ModelErrorKind::Refused);
+}
+
+#[tokio::test]
+async fn a_request_that_times_out_is_not_sent_again() {
+    let server = serve(vec![SILENCE.into(), completion("late")]);
+    let model = OpenAi::builder(KEY).base_url(&server.url).timeout(Duration::from_millis(50)).build().unwrap();
+    let error = model.request(&hello()).await.unwrap_err();
+    assert_eq!((error.kind(), server.seen().len()), (ModelErrorKind::TimedOut, 1), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_without_the_password_in_its_address() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://me:hunter2@127.0.0.1:{port}/v1?token=hunter3");
+    let model = OpenAi::builder(KEY).base_url(url).retries(0).build().unwrap();
+    let error = model.request(&hello()).await.unwrap_err();
+    assert_eq!(error.kind(), ModelErrorKind::Unreachable);
+    assert!(error.to_string().contains("127.0.0.1") && !error.to_string().contains("hunter"), "{error}");
+    assert!(!format!("{model:?}").contains("hunter"), "{model:?}");
+}
+
+#[tokio::test]
+async fn the_key_is_in_no_error_and_no_debug_form_even_if_the_server_quotes_it() {
+    for status in [400, 401, 503] {
+        let said = format!("Incorrect API key provided: {KEY}. {}", "x".repeat(9000));
+        let server =
+            serve(vec![http(status, "Retry-After: 9999\r\n", &json!({ "error": { "message": said } }).to_string())]);
+        let error = ask(&server).await.unwrap_err();
+        let shown = format!("{error} {error:?} {}", serde_json::to_string(&error).unwrap());
+        assert!(!shown.contains(KEY) && shown.len() < 4000, "{shown}");
+    }
+    let builder = OpenAi::builder(KEY);
+    assert!(!format!("{builder:?}").contains(KEY));
+    let model = builder.build().unwrap();
+    assert!(!format!("{model:?}").contains(KEY));
+    let error = OpenAi::builder(format!("{KEY}\nx")).build().unwrap_err();
+    assert!(!format!("{error:?}").contains(KEY), "{error}");
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_before_anything_is_sent() {
+    for url in ["", "api.openai.com/v1", "file:///etc/passwd", "localhost:8000"] {
+        let error = OpenAi::builder(KEY).base_url(url).build().unwrap_err();
+        assert_eq!(error.kind(), ModelErrorKind::Configuration, "{url}: {error}");
+    }
+}
+
+#[test]
+fn retry_after_is_read_as_seconds_a_fraction_or_a_date() {
+    let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let read = |text| retry::retry_after(text, now);
+    assert_eq!(read("7"), Some(Duration::from_secs(7)));
+    assert_eq!(read(" 0.25 "), Some(Duration::from_millis(250)));
+    assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
+    assert_eq!(retry::retry_after("Sun, 06 Nov 1994 08:49:47 GMT", SystemTime::now()), Some(Duration::ZERO));
+    assert_eq!((read("-1"), read("soon"), read("NaN")), (None, None, None));
+}
+
+#[test]
+fn without_a_wish_of_the_server_the_pauses_double_up_to_a_bound() {
+    let patience = Patience { retries: 9, max_wait: Duration::from_secs(60) };
+    let pauses: Vec<_> = (0..9).filter_map(|tries| patience.pause(tries, None)).collect();
+    for (pause, seconds) in pauses.iter().zip([0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0]) {
+        assert!((seconds..=seconds * 1.25).contains(&pause.as_secs_f64()), "{pauses:?}");
+    }
+    assert_eq!(patience.pause(9, None), None);
+    assert_eq!(patience.pause(0, Some(Duration::from_secs(59))), Some(Duration::from_secs(59)));
+    assert_eq!(patience.pause(0, Some(Duration::from_secs(61))), None);
+}
+
+#[test]
+fn openai_itself_is_told_the_bound_on_tokens_by_its_new_name() {
+    let mut request = hello();
+    request.settings = ModelSettings::default().max_tokens(7);
+    let body: Value = serde_json::from_slice(&wire::body("m", &request, true).unwrap()).unwrap();
+    assert_eq!((&body["max_completion_tokens"], body.get("max_tokens")), (&json!(7), None));
+}

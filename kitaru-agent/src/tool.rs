@@ -1,0 +1,217 @@
+//! The seam to a tool.
+//!
+//! Owns what a tool is told, what it gives, and tools made of functions. Must not know the loop that calls it, nor who
+//! stands in front of the tool: a decorator is a [`Tool`] too.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use async_trait::async_trait;
+use futures::{FutureExt as _, future::BoxFuture};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{CallRef, ToolCall, ToolError};
+
+/// Something that a model may ask for.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::{Invocation, Tool, ToolDefinition, ToolError, ToolOutput};
+///
+/// struct Dice(ToolDefinition);
+///
+/// #[async_trait::async_trait]
+/// impl Tool for Dice {
+///     fn definition(&self) -> &ToolDefinition {
+///         &self.0
+///     }
+///
+///     async fn call(&self, call: Invocation) -> Result<ToolOutput, ToolError> {
+///         #[derive(serde::Deserialize)]
+///         struct Arguments {
+///             sides: u32,
+///         }
+///         match call.arguments.parse()? {
+///             Arguments { sides: 0 } => Err(ToolError::retry("a dice has at least one side")),
+///             Arguments { sides } => Ok(ToolOutput::text(sides.to_string())),
+///         }
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// What the model is told of the tool. It stays the same for as long as the tool lives.
+    fn definition(&self) -> &ToolDefinition;
+
+    /// Does the work. The agent makes the futures of all calls of one response in their order before it polls the
+    /// first, then polls them all.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::Retry`] goes back to the model, within a bound; anything else ends the run.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped with the run. A tool that must not leave work behind cleans up on drop.
+    async fn call(&self, call: Invocation) -> Result<ToolOutput, ToolError>;
+}
+
+/// What the model is told of a tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ToolDefinition {
+    /// 1 to 64 letters, digits, `_` and `-`; unique within an agent.
+    pub name: String,
+    /// When and how to use it.
+    pub description: String,
+    /// The JSON schema of the arguments, which are an object.
+    pub parameters: serde_json::Value,
+}
+
+impl ToolDefinition {
+    /// A tool without arguments.
+    pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
+        let none = serde_json::json!({ "type": "object", "properties": {} });
+        Self { name: name.into(), description: description.into(), parameters: none }
+    }
+
+    /// Sets the JSON schema of the arguments.
+    pub fn parameters(self, schema: serde_json::Value) -> Self {
+        Self { parameters: schema, ..self }
+    }
+}
+
+/// One call of a tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Invocation {
+    /// The call in the conversation. Its id is the model's, so it says nothing of what is asked.
+    pub call: CallRef,
+    /// What the tool is asked, a JSON object.
+    pub arguments: Arguments,
+    /// How many times in a row the model was told that its call of this tool was wrong.
+    pub retry: u32,
+}
+
+impl Invocation {
+    /// The call `call` with these arguments.
+    pub fn new(call: CallRef, arguments: Arguments) -> Self {
+        Self { call, arguments, retry: 0 }
+    }
+}
+
+/// The arguments of a tool call: the text of a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Arguments(String);
+
+impl Arguments {
+    /// The arguments that the model wrote. Nothing at all counts as `{}`.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::Retry`], addressed to the model, when they are no JSON object.
+    pub fn of(call: &ToolCall) -> Result<Self, ToolError> {
+        let text = if call.arguments.trim().is_empty() { "{}" } else { call.arguments.as_str() };
+        match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => Err(ToolError::retry(format!(
+                "the arguments of `{}` are not a JSON object ({error}); call it again with arguments that are",
+                call.tool
+            ))),
+        }
+    }
+
+    /// The text, as the model wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::Retry`], addressed to the model, when they are not what `T` asks for.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
+        serde_json::from_str(&self.0).map_err(|error| ToolError::retry(format!("wrong arguments: {error}")))
+    }
+}
+
+/// What a tool gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ToolOutput {
+    /// What the model reads.
+    pub content: String,
+}
+
+impl ToolOutput {
+    /// A text, as it is.
+    pub fn text(content: impl Into<String>) -> Self {
+        Self { content: content.into() }
+    }
+
+    /// A value, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::Failed`] when the value cannot be written as JSON.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
+        serde_json::to_string(value).map(Self::text).map_err(ToolError::failed)
+    }
+}
+
+type Function = dyn Fn(Invocation) -> BoxFuture<'static, Result<ToolOutput, ToolError>> + Send + Sync;
+
+/// A tool made of an async function.
+#[derive(Clone)]
+pub struct FunctionTool {
+    definition: Arc<ToolDefinition>,
+    function: Arc<Function>,
+}
+
+impl FunctionTool {
+    /// The tool that `definition` describes and `function` does.
+    pub fn new<F, Fut>(definition: ToolDefinition, function: F) -> Self
+    where
+        F: Fn(Invocation) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ToolOutput, ToolError>> + Send + 'static,
+    {
+        Self { definition: Arc::new(definition), function: Arc::new(move |call| function(call).boxed()) }
+    }
+}
+
+impl std::fmt::Debug for FunctionTool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("FunctionTool").field(&self.definition.name).finish()
+    }
+}
+
+#[async_trait]
+impl Tool for FunctionTool {
+    fn definition(&self) -> &ToolDefinition {
+        &self.definition
+    }
+
+    async fn call(&self, call: Invocation) -> Result<ToolOutput, ToolError> {
+        (self.function)(call).await
+    }
+}
+
+impl<T: Tool + ?Sized> Tool for Arc<T> {
+    fn definition(&self) -> &ToolDefinition {
+        (**self).definition()
+    }
+
+    // Written out, not `async`: what the inner tool does when its future is made must not wait for the first poll.
+    fn call<'life0, 'async_trait>(
+        &'life0 self,
+        call: Invocation,
+    ) -> Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        (**self).call(call)
+    }
+}

@@ -1,0 +1,109 @@
+//! What a run costs, and what it may cost.
+//!
+//! Owns counting. Must not know a price, a clock or a provider.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens, as the provider counted them; zero where it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// Tokens that were sent.
+    pub input: u64,
+    /// Tokens that came back.
+    pub output: u64,
+    /// How many of `input` the provider had in its cache.
+    pub cached_input: u64,
+}
+
+impl Tokens {
+    /// So many sent, so many received, none from a cache.
+    pub fn new(input: u64, output: u64) -> Self {
+        Self { input, output, cached_input: 0 }
+    }
+}
+
+impl AddAssign for Tokens {
+    fn add_assign(&mut self, other: Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cached_input = self.cached_input.saturating_add(other.cached_input);
+    }
+}
+
+/// What a run cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Requests that a model answered.
+    pub requests: u64,
+    /// Tool calls that were handed to a tool.
+    pub tool_calls: u64,
+    /// The tokens of all answers.
+    pub tokens: Tokens,
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.tool_calls = self.tool_calls.saturating_add(other.tool_calls);
+        self.tokens += other.tokens;
+    }
+}
+
+/// What one run may cost. Each bound is looked at before the next thing is paid for.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::Limits;
+///
+/// let limits = Limits::default().requests(5).tool_retries(0);
+/// assert_eq!((limits.requests, limits.tool_calls), (5, 500));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Requests in one run; 50 unless set.
+    pub requests: u64,
+    /// Tool calls in one run; 500 unless set.
+    pub tool_calls: u64,
+    /// How many times in a row the model may be told that a call of one tool, or its answer, was wrong; 2 unless set.
+    pub tool_retries: u32,
+    /// Tokens in one run, sent and received; no bound unless set. An answer may overshoot it, the request after it is
+    /// not sent.
+    pub total_tokens: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests: 50, tool_calls: 500, tool_retries: 2, total_tokens: None }
+    }
+}
+
+impl Limits {
+    /// At most `n` requests in one run.
+    pub fn requests(self, n: u64) -> Self {
+        Self { requests: n, ..self }
+    }
+
+    /// At most `n` tool calls in one run.
+    pub fn tool_calls(self, n: u64) -> Self {
+        Self { tool_calls: n, ..self }
+    }
+
+    /// At most `n` wrong calls of one tool, or wrong answers, in a row after the first.
+    pub fn tool_retries(self, n: u32) -> Self {
+        Self { tool_retries: n, ..self }
+    }
+
+    /// No request once `n` tokens are used up.
+    pub fn total_tokens(self, n: u64) -> Self {
+        Self { total_tokens: Some(n), ..self }
+    }
+}

@@ -1,0 +1,96 @@
+//! Starts `llmock`, a server that nobody here wrote, on a free port of this machine, and reads its request log.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// A running server; dropping it ends it.
+pub(crate) struct LlMock {
+    child: Child,
+    port: u16,
+}
+
+impl LlMock {
+    /// Starts the server that `LLMOCK` names, or the `llmock` on the path. Says so in one line when there is none.
+    pub(crate) fn start() -> Option<Self> {
+        let program = std::env::var_os("LLMOCK").unwrap_or_else(|| "llmock".into());
+        // Somebody else may take the port between our letting go of it and the server's start, so there are several
+        // tries.
+        for _ in 0..5 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let mut command = Command::new(&program);
+            command.args(["serve", "--host", "127.0.0.1", "--log-level", "error", "--port", &port.to_string()]);
+            let child = match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+                Ok(child) => child,
+                Err(error) => {
+                    eprintln!(
+                        "skipped: llmock is not installed ({error}); `pip install llmock==0.2.2` to run this test"
+                    );
+                    return None;
+                }
+            };
+            let mut server = Self { child, port };
+            if server.is_up() {
+                return Some(server);
+            }
+        }
+        panic!("llmock is installed but does not start");
+    }
+
+    fn is_up(&mut self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            if self.call("GET", "/health", "").is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+
+    /// Where an OpenAI client finds it.
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
+    /// Queues what the next requests get.
+    pub(crate) fn script(&self, behaviors: Value) {
+        let body = serde_json::json!({ "behaviors": behaviors }).to_string();
+        self.call("POST", "/_llmock/scenario", &body).expect("llmock takes the scenario");
+    }
+
+    /// Every request that it served, oldest first: what was paid for.
+    pub(crate) fn requests(&self) -> Vec<Value> {
+        let mut log = self.call("GET", "/_llmock/requests", "").expect("llmock gives its log");
+        serde_json::from_value(log["requests"].take()).unwrap()
+    }
+
+    /// What it thinks of the client's manners: the codes of its findings.
+    pub(crate) fn verdict(&self) -> Value {
+        self.call("GET", "/_llmock/verdict", "").expect("llmock gives its verdict")
+    }
+
+    fn call(&self, method: &str, path: &str, body: &str) -> Option<Value> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        head.split_whitespace().nth(1).filter(|status| status.starts_with('2'))?;
+        serde_json::from_str(body).ok()
+    }
+}
+
+impl Drop for LlMock {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
