@@ -112,7 +112,10 @@ async fn sequential() {
         ours.extend(timed(block, 100).on(&kitaru).await.expect("it completes"));
     }
     let (ours, floor) = (median(ours), median(floor));
-    println!("(a) sequential checkpoint: {ours:.0} us; bare redb commit {floor:.0} us; ratio {:.2} (at most 1.2)", ours / floor);
+    println!(
+        "(a) sequential checkpoint: {ours:.0} us; bare redb commit {floor:.0} us; ratio {:.2} (at most 1.2)",
+        ours / floor
+    );
     kitaru.close().await.expect("it closes");
 }
 
@@ -136,7 +139,8 @@ async fn replay() {
     for (run, n) in [(1, 10u32), (2, 1_000), (3, 100_000)] {
         filled(&kitaru, run, n).await;
         let mut samples = Vec::new();
-        for _ in 0..if n == 10 { 200 } else { 9 } {
+        for _ in 0..if n == 10 { 200 } else { std::env::var("REPLAYS").ok().and_then(|n| n.parse().ok()).unwrap_or(9) }
+        {
             samples.push(replayed(&kitaru, run, n).await.as_nanos() as u64);
         }
         best.push(median(samples));
@@ -171,9 +175,8 @@ async fn concurrent() {
         let nanos: u64 = (0..rows / 1_000).map(|n| bare_commit(&database, (round * rows) + n * 1_000, 1_000)).sum();
         floor = floor.max(rows as f64 / nanos as f64 * 1e9);
         let start = Instant::now();
-        let flows: Vec<_> = (0..FLOWS)
-            .map(|run| tokio::spawn(many((round + 1) << 32 | run, STEPS).on(&kitaru)))
-            .collect();
+        let flows: Vec<_> =
+            (0..FLOWS).map(|run| tokio::spawn(many((round + 1) << 32 | run, STEPS).on(&kitaru))).collect();
         for flow in flows {
             flow.await.expect("no panic").expect("it completes");
         }
@@ -208,7 +211,9 @@ async fn disk() {
     }
     kitaru.close().await.expect("it closes");
     let spread = (size(dir.path()) - before) / 100_000;
-    println!("(d) on disk: {one} bytes a record in one execution of 100,000 (at most 300); {spread} over 1,000 at once (at most 600)");
+    println!(
+        "(d) on disk: {one} bytes a record in one execution of 100,000 (at most 300); {spread} over 1,000 at once (at most 600)"
+    );
 }
 
 fn main() {

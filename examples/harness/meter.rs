@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use kitaru::agent::{
-    Agent, Invocation, Model, ModelError, ModelRequest, ModelResponse, Tool, ToolDefinition, ToolError, ToolOutput, Usage,
+    Agent, Invocation, Model, ModelError, ModelRequest, ModelResponse, Tool, ToolDefinition, ToolError, ToolOutput,
+    Usage,
 };
 
 /// The calls of this process.

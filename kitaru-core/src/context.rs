@@ -8,8 +8,8 @@ use std::task::{Wake, Waker};
 
 use crate::branch::Branch;
 use crate::error::Error;
-use crate::id::{ExecutionId, JournalId, Seq};
-use crate::journal::{Frame, SettledFrame, State, Status};
+use crate::id::{ExecutionId, Seq};
+use crate::journal::{Frame, SettledFrame, Status, UnfinishedRow, generation_key};
 use crate::machine::{Exit, Journal, Quiet, Replay, SlotId, Unflushed};
 use crate::runtime::{Numbers, Runtime, lock};
 use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
@@ -50,23 +50,23 @@ pub(crate) struct Context {
     driver: Mutex<Option<Waker>>,
     /// Whether the store has been told that this attempt runs.
     announced: AtomicBool,
+    /// Whether the generation is on the store's list of unfinished ones.
+    listed: AtomicBool,
     /// Branches that the flow has split off since the driver last looked.
     branches: Mutex<Vec<Branch>>,
     /// How often chance was asked for.
     drawn: Mutex<u64>,
 }
 
-/// Whether a journal is one that a dead process would leave behind.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Unfinished,
-    Finished,
-}
-
-/// The row that puts a journal on the list of unfinished ones, or takes it off.
-pub(crate) fn unfinished_row(journal: JournalId, standing: Standing) -> Row {
-    let value = (standing == Standing::Unfinished).then(Vec::new);
-    Row { table: Table::Unfinished, key: RowKey::from(journal.0.to_be_bytes()), value }
+/// Whether the generation is on the store's list of unfinished ones when an attempt begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// It is not: it has ended before.
+    Off,
+    /// An earlier attempt has put it there, and has not ended.
+    Earlier,
+    /// It is put there together with its header.
+    Current,
 }
 
 /// What the writer's acknowledgement is about: a call's outcome, its intent, or what the driver flushed.
@@ -81,7 +81,7 @@ impl Context {
         numbers: Arc<Numbers>,
         journal: Arc<Journal>,
         replay: Replay,
-        announced: bool,
+        listing: Listing,
     ) -> Arc<Self> {
         Arc::new(Context {
             attempt,
@@ -92,7 +92,8 @@ impl Context {
             woken: AtomicBool::new(true),
             polling: AtomicBool::new(false),
             driver: Mutex::new(None),
-            announced: AtomicBool::new(announced),
+            announced: AtomicBool::new(listing == Listing::Current),
+            listed: AtomicBool::new(listing != Listing::Off),
             branches: Mutex::default(),
             drawn: Mutex::new(0),
         })
@@ -168,22 +169,25 @@ impl Context {
     /// Tells the store, once, that this attempt runs: before the first body of its own starts.
     pub(crate) fn announce(self: &Arc<Self>) {
         if !self.announced.swap(true, Ordering::Relaxed) {
-            let rows =
-                vec![self.state(Status::Running, ""), unfinished_row(self.numbers.journal(), Standing::Unfinished)];
-            self.send(ANNOUNCEMENT, None, rows);
+            self.listed.store(true, Ordering::Relaxed);
+            self.send(ANNOUNCEMENT, None, vec![self.unfinished_row()]);
         }
     }
 
-    /// The row that says where this execution stands.
-    pub(crate) fn state(&self, status: Status, reason: &str) -> Row {
-        let state = State {
-            status,
+    /// Whether the generation is on the store's list of unfinished ones.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.listed.load(Ordering::Relaxed)
+    }
+
+    /// The row that says that this attempt runs.
+    pub(crate) fn unfinished_row(&self) -> Row {
+        let row = UnfinishedRow {
+            status: Status::Running,
             attempts: self.attempt.number,
             updated_ms: self.runtime.clock.now_ms(),
-            reason: reason.to_owned(),
         };
-        let key = RowKey::from(self.numbers.journal().0.to_be_bytes());
-        Row { table: Table::State, key, value: Some(state.write()) }
+        let key = RowKey::from(generation_key(self.numbers.journal()));
+        Row { table: Table::Unfinished, key, value: Some(row.write()) }
     }
 
     fn send(self: &Arc<Self>, token: u64, frame: Option<Vec<u8>>, rows: Vec<Row>) {

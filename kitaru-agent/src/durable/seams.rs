@@ -7,9 +7,7 @@ use futures::future::BoxFuture;
 use kitaru_core::dynamic;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Invocation, Model, ModelError, ModelRequest, ModelResponse, Tool, ToolDefinition, ToolError, ToolOutput,
-};
+use crate::{Invocation, Model, ModelError, ModelRequest, ModelResponse, Tool, ToolDefinition, ToolError, ToolOutput};
 
 /// A model each of whose requests is a checkpoint.
 pub(super) struct DurableModel {
@@ -66,22 +64,26 @@ impl Tool for DurableTool {
     }
 
     // Not an `async fn`: the checkpoint claims its name when the call is made, in the order of the model's calls.
-    fn call<'life0, 'async_trait>(&'life0 self, call: Invocation) -> BoxFuture<'async_trait, Result<ToolOutput, ToolError>>
+    fn call<'life0, 'async_trait>(
+        &'life0 self,
+        call: Invocation,
+    ) -> BoxFuture<'async_trait, Result<ToolOutput, ToolError>>
     where
         'life0: 'async_trait,
         Self: 'async_trait,
     {
         let arguments = call.arguments.clone();
-        let told = dynamic::checkpoint(self.checkpoint.clone()).json().arg("arguments", arguments.as_str()).run(move || {
-            let call = call.clone();
-            async {
-                match self.inner.call(call).await {
-                    Ok(output) => Ok(Told::Output(output)),
-                    Err(ToolError::Retry(message)) => Ok(Told::Retry(message)),
-                    Err(failed) => Err(failed),
+        let told =
+            dynamic::checkpoint(self.checkpoint.clone()).json().arg("arguments", arguments.as_str()).run(move || {
+                let call = call.clone();
+                async {
+                    match self.inner.call(call).await {
+                        Ok(output) => Ok(Told::Output(output)),
+                        Err(ToolError::Retry(message)) => Ok(Told::Retry(message)),
+                        Err(failed) => Err(failed),
+                    }
                 }
-            }
-        });
+            });
         Box::pin(async {
             match told.await? {
                 Told::Output(output) => Ok(output),

@@ -307,6 +307,9 @@ impl<B: Checkpoint> Durable<B> {
         let unpacked = match self.context.journal.outcome(at) {
             Some(outcome) => {
                 let unpacked = B::unpack(&outcome.payload);
+                if outcome.payload.is_error() {
+                    self.context.replay().gave(at);
+                }
                 if log::is_read()
                     && let Ok(value) = &unpacked
                 {

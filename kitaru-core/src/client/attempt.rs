@@ -13,12 +13,12 @@ use crate::client::blocking;
 use crate::client::flow_call::{FlowBody, Request};
 use crate::client::launch::Place;
 use crate::client::rows::{self, Stored};
-use crate::context::{Attempt, Context, Standing, unfinished_row};
+use crate::context::{Attempt, Context, Listing};
 use crate::driver::{Driven, Driver};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
-use crate::id::Seq;
-use crate::journal::{Ask, Class, EndFrame, Frame, Header, State, Status, name_key};
+use crate::id::{JournalId, Seq};
+use crate::journal::{Ask, Class, EndFrame, Frame, Header, Status, generation_key, journal_key, name_key};
 use crate::log;
 use crate::machine::{Exit, Journal, Replay};
 use crate::runtime::{Numbers, Runtime};
@@ -36,13 +36,16 @@ pub(crate) enum Plan {
 
 /// An attempt that is to be driven.
 pub(crate) enum Work {
-    New { generation: u32, cancelled: Option<Stored>, fresh: bool },
+    New { generation: u32, cancelled: Option<(Stored, Seq)>, fresh: bool },
     Resume { stored: Stored, journal: Arc<Journal>, replay: Replay },
 }
 
 impl Plan {
-    pub(crate) fn begin(generation: u32, cancelled: Option<Stored>, ask: Ask) -> Self {
-        Plan::Drive(Box::new(Work::New { generation, cancelled, fresh: ask == Ask::Fresh }))
+    /// `cancelled` is the unfinished generation that the new one is begun over.
+    pub(crate) fn begin(reader: &Reader, generation: u32, cancelled: Option<Stored>, ask: Ask) -> Result<Self, Error> {
+        let next = cancelled.as_ref().map(|stored| rows::next_seq(reader, stored.journal)).transpose()?;
+        let cancelled = cancelled.zip(next);
+        Ok(Plan::Drive(Box::new(Work::New { generation, cancelled, fresh: ask == Ask::Fresh })))
     }
 
     pub(crate) fn resume(reader: &Reader, stored: Stored) -> Result<Self, Error> {
@@ -119,7 +122,7 @@ fn begin(
     place: &Place,
     request: &Request,
     generation: u32,
-    cancelled: Option<Stored>,
+    cancelled: Option<(Stored, Seq)>,
     fresh: bool,
     started: Started,
 ) -> (Arc<Context>, Recorded) {
@@ -145,8 +148,8 @@ fn begin(
     let numbers = Arc::new(Numbers::new(journal, Seq(1)));
     let attempt = attempt(place, request, generation, 1, seed, fresh);
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
-    let context = Context::new(attempt, runtime.clone(), numbers.clone(), Arc::default(), replay, true);
-    let key = RowKey::from(journal.0.to_be_bytes());
+    let context = Context::new(attempt, runtime.clone(), numbers.clone(), Arc::default(), replay, Listing::Current);
+    let key = RowKey::from(generation_key(journal));
     let mut rows = vec![
         Row { table: Table::Execution, key, value: Some(header.write()) },
         Row {
@@ -154,10 +157,9 @@ fn begin(
             key: RowKey::from(name_key(&place.execution, generation)),
             value: Some(journal.0.to_be_bytes().to_vec()),
         },
-        context.state(Status::Running, ""),
-        unfinished_row(journal, Standing::Unfinished),
+        context.unfinished_row(),
     ];
-    rows.extend(cancelled.into_iter().flat_map(|stored| cancel(runtime, stored)));
+    rows.extend(cancelled.into_iter().flat_map(|(stored, next)| cancel(runtime, &stored, next)));
     rows.extend(
         encoded.shape.as_ref().and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))),
     );
@@ -183,7 +185,7 @@ fn resume(
     let Stored { journal: id, header, state } = stored;
     let numbers = Arc::new(Numbers::new(id, journal.next()));
     let attempt = attempt(place, request, header.generation, state.attempts.saturating_add(1), header.seed, false);
-    let context = Context::new(attempt, place.inner.runtime.clone(), numbers, journal, replay, false);
+    let context = Context::new(attempt, place.inner.runtime.clone(), numbers, journal, replay, state.listing);
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
 }
 
@@ -200,15 +202,23 @@ fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed:
 }
 
 /// The rows by which an unfinished generation becomes `Cancelled`.
-fn cancel(runtime: &Runtime, stored: Stored) -> [Row; 2] {
-    let state = State {
+fn cancel(runtime: &Runtime, stored: &Stored, next: Seq) -> [Row; 2] {
+    let packed = Packed::error(&Error::new(Kind::Cancelled, "a new generation was begun over it with .fresh()"));
+    let frame = Frame::End(EndFrame {
         status: Status::Cancelled,
-        updated_ms: runtime.clock.now_ms(),
-        reason: "a new generation was begun over it with .fresh()".to_owned(),
-        ..stored.state
-    };
-    let key = RowKey::from(stored.journal.0.to_be_bytes());
-    [Row { table: Table::State, key, value: Some(state.write()) }, unfinished_row(stored.journal, Standing::Finished)]
+        attempt: stored.state.attempts,
+        ended_ms: runtime.clock.now_ms(),
+        duration_us: 0,
+        preview: &packed.preview,
+        payload: packed.payload(),
+    });
+    let key = RowKey::from(journal_key(stored.journal, next));
+    [Row { table: Table::Journal, key, value: Some(frame.write()) }, finished_row(stored.journal)]
+}
+
+/// The row that takes a generation off the list of unfinished ones.
+fn finished_row(journal: JournalId) -> Row {
+    Row { table: Table::Unfinished, key: RowKey::from(generation_key(journal)), value: None }
 }
 
 fn flow_future(
@@ -226,39 +236,34 @@ fn flow_future(
 
 /// Writes what the attempt came to, and gives it once that is durable.
 async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven<Packed>, begun: Instant) -> Ended {
-    let packed = match driven {
-        Driven::Returned(packed) => packed,
-        Driven::Panicked(error) | Driven::Left(Exit::Fail(error)) => Packed::error(&error),
+    let took = begun.elapsed();
+    let (status, packed) = match driven {
+        Driven::Returned(packed) if packed.class == Class::Value => (Status::Completed, packed),
+        Driven::Returned(packed) => (Status::Failed, packed),
+        Driven::Panicked(error) | Driven::Left(Exit::Fail(error)) => (Status::Failed, Packed::error(&error)),
+        Driven::Left(Exit::Stuck { error, shape }) => {
+            (Status::Stuck, Packed::error(&with_shape(context, error, shape).await))
+        }
         Driven::Left(Exit::Fault(fault)) => {
-            log::flow_ended(&context.attempt, Status::Interrupted, begun.elapsed(), Some(&fault));
+            log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
             return Ended::Fault(fault);
         }
-        Driven::Left(Exit::Stuck { error, shape }) => {
-            let error = with_shape(context, error, shape).await;
-            log::flow_ended(&context.attempt, Status::Stuck, begun.elapsed(), Some(&error));
-            let rows = vec![
-                context.state(Status::Stuck, &format!("{error:#}")),
-                unfinished_row(context.numbers.journal(), Standing::Finished),
-            ];
-            entered.ended = true;
-            let landed = context.runtime.write(&context.numbers, rows, None, Activity::Ends).await;
-            return Ended::Fault(landed.err().unwrap_or(error));
-        }
     };
-    let status = if packed.class == Class::Value { Status::Completed } else { Status::Failed };
-    let failure = (status == Status::Failed)
+    let failure = (status != Status::Completed)
         .then(|| packed.payload().kitaru_error().unwrap_or_else(|| Error::msg(&packed.preview)));
-    let took = begun.elapsed();
     let frame = Frame::End(EndFrame {
+        status,
         attempt: context.attempt.number,
-        started_ms: context.attempt.began_ms,
+        ended_ms: context.runtime.clock.now_ms(),
         duration_us: micros(took),
         preview: &packed.preview,
         payload: packed.payload(),
     })
     .write();
-    let reason = failure.as_ref().map(|error| format!("{error:#}")).unwrap_or_default();
-    let mut rows = vec![context.state(status, &reason), unfinished_row(context.numbers.journal(), Standing::Finished)];
+    let mut rows = Vec::new();
+    if context.is_listed() {
+        rows.push(finished_row(context.numbers.journal()));
+    }
     rows.extend(context.runtime.shape_row(packed.fingerprint, packed.text.clone()));
     let landed = context.runtime.write(&context.numbers, rows, Some(frame), Activity::Ends);
     entered.ended = true;
@@ -268,10 +273,15 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         return Ended::Fault(fault);
     }
     log::flow_ended(&context.attempt, status, took, failure.as_ref());
-    if failure.is_some() && context.replay().started() == 0 && context.attempt.number > 1 {
-        log::failed_again(&context.attempt);
+    match failure {
+        Some(error) if status == Status::Stuck => Ended::Fault(error),
+        failure => {
+            if failure.is_some_and(|error| context.replay().gave_again(&error)) {
+                log::failed_again(&context.attempt);
+            }
+            Ended::Outcome(Arc::new(OwnedPayload::new(&packed.payload(), &packed.preview)))
+        }
     }
-    Ended::Outcome(Arc::new(OwnedPayload::new(&packed.payload(), &packed.preview)))
 }
 
 /// Adds what the record's shape was, which is kept in the store.

@@ -152,7 +152,7 @@ impl Place {
             });
             match (decide(found.as_ref(), look.ask, now_ms), stored) {
                 (Begin::New { generation, cancels }, stored) => {
-                    Ok(Plan::begin(generation, stored.filter(|_| cancels), look.ask))
+                    Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
                 }
                 (Begin::Continue, Some(stored)) => Plan::resume(reader, stored),
                 (Begin::Cached { age_ms }, Some(stored)) => {

@@ -3,9 +3,12 @@
 use std::ops::{Bound, ControlFlow};
 
 use crate::client::active::OwnedPayload;
+use crate::context::Listing;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
-use crate::journal::{Frame, Header, Malformed, State, journal_range, name_key, name_range};
+use crate::journal::{
+    EndFrame, Frame, Header, Malformed, Status, UnfinishedRow, generation_key, journal_range, name_key, name_range,
+};
 use crate::machine::Journal;
 use crate::store::{Order, Reader, Table};
 
@@ -15,6 +18,17 @@ pub(crate) struct Stored {
     pub(crate) journal: JournalId,
     pub(crate) header: Header,
     pub(crate) state: State,
+}
+
+/// Where a generation stands: what its row says while it is unfinished, and its last record from then on.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) status: Status,
+    pub(crate) attempts: u32,
+    pub(crate) updated_ms: u64,
+    /// Why it failed, was cancelled or is stuck.
+    pub(crate) reason: String,
+    pub(crate) listing: Listing,
 }
 
 /// The newest generation of an execution.
@@ -46,12 +60,68 @@ fn named(reader: &Reader, execution: &ExecutionId, journal: &[u8]) -> Result<Sto
 }
 
 pub(crate) fn stored(reader: &Reader, journal: JournalId) -> Result<Option<Stored>, Error> {
-    let key = journal.0.to_be_bytes();
+    let key = generation_key(journal);
     let Some(header) = reader.get(Table::Execution, &key)? else { return Ok(None) };
     let header = Header::read(&header).map_err(|why| malformed_journal(journal, "header", why))?;
-    let state = reader.get(Table::State, &key)?.unwrap_or_default();
-    let state = State::read(&state).map_err(|why| malformed(&header.execution, "state", why))?;
+    let state = match reader.get(Table::Unfinished, &key)? {
+        Some(row) => {
+            let row = UnfinishedRow::read(&row).map_err(|why| malformed(&header.execution, "state", why))?;
+            let UnfinishedRow { status, attempts, updated_ms } = row;
+            State { status, attempts, updated_ms, reason: String::new(), listing: Listing::Earlier }
+        }
+        None => with_end(reader, &header.execution, journal, |end| State {
+            status: end.status,
+            attempts: end.attempt,
+            updated_ms: end.ended_ms,
+            reason: match end.status {
+                Status::Completed => String::new(),
+                _ => end.payload.kitaru_error().map_or_else(|| end.preview.to_owned(), |error| format!("{error:#}")),
+            },
+            listing: Listing::Off,
+        })?,
+    };
     Ok(Some(Stored { journal, header, state }))
+}
+
+/// Reads the last record of a finished generation, which says what it came to.
+fn with_end<R>(
+    reader: &Reader,
+    execution: &ExecutionId,
+    journal: JournalId,
+    read: impl Fn(&EndFrame<'_>) -> R,
+) -> Result<R, Error> {
+    let missing = || Err(malformed(execution, "result", Malformed("it is missing")));
+    let mut found = None;
+    last_record(reader, journal, &mut |_, frame| {
+        found = Some(match Frame::read(frame) {
+            Ok(Frame::End(end)) => Ok(read(&end)),
+            Ok(_) => missing(),
+            Err(why) => Err(malformed(execution, "result", why)),
+        });
+    })?;
+    found.unwrap_or_else(missing)
+}
+
+fn last_record(reader: &Reader, journal: JournalId, see: &mut dyn FnMut(Seq, &[u8])) -> Result<(), Error> {
+    let (first, last) = journal_range(journal);
+    reader.scan(
+        Table::Journal,
+        (Bound::Included(&first), Bound::Included(&last)),
+        Order::Descending,
+        &mut |key, frame| {
+            if let Some(seq) = key.last_chunk() {
+                see(Seq(u64::from_be_bytes(*seq)), frame);
+            }
+            ControlFlow::Break(())
+        },
+    )
+}
+
+/// The number that the next record of a journal gets.
+pub(crate) fn next_seq(reader: &Reader, journal: JournalId) -> Result<Seq, Error> {
+    let mut next = Seq(1);
+    last_record(reader, journal, &mut |last, _| next = Seq(last.0 + 1))?;
+    Ok(next)
 }
 
 /// The records of a journal.
@@ -72,24 +142,9 @@ pub(crate) fn journal(reader: &Reader, journal: JournalId) -> Result<Journal, Er
     Ok(loaded)
 }
 
-/// What a finished execution came to: its last record.
+/// What a finished execution came to.
 pub(crate) fn outcome(reader: &Reader, stored: &Stored) -> Result<OwnedPayload, Error> {
-    let (first, last) = journal_range(stored.journal);
-    let mut end = None;
-    reader.scan(
-        Table::Journal,
-        (Bound::Included(&first), Bound::Included(&last)),
-        Order::Descending,
-        &mut |_, frame| {
-            end = Some(frame.to_vec());
-            ControlFlow::Break(())
-        },
-    )?;
-    match Frame::read(&end.unwrap_or_default()) {
-        Ok(Frame::End(end)) => Ok(OwnedPayload::new(&end.payload, end.preview)),
-        Ok(_) => Err(malformed(&stored.header.execution, "result", Malformed("it is missing"))),
-        Err(why) => Err(malformed(&stored.header.execution, "result", why)),
-    }
+    with_end(reader, &stored.header.execution, stored.journal, |end| OwnedPayload::new(&end.payload, end.preview))
 }
 
 pub(crate) fn malformed(execution: &ExecutionId, what: &str, why: Malformed) -> Error {

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::id::Seq;
 use crate::journal::FORMAT;
+use crate::journal::status::Status;
 use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::{Codec, Key};
 
@@ -63,8 +64,10 @@ pub(crate) struct OutcomeFrame<'a> {
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct EndFrame<'a> {
+    /// Where the generation stands from here on, unless a further attempt begins.
+    pub(crate) status: Status,
     pub(crate) attempt: u32,
-    pub(crate) started_ms: u64,
+    pub(crate) ended_ms: u64,
     pub(crate) duration_us: u64,
     pub(crate) preview: &'a str,
     pub(crate) payload: Payload<'a>,
@@ -283,8 +286,9 @@ impl<'a> OutcomeFrame<'a> {
 impl<'a> EndFrame<'a> {
     fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(EndFrame {
+            status: Status::from_code(take.u8()?).ok_or(Malformed("an unknown status"))?,
             attempt: take.varint_u32()?,
-            started_ms: take.varint()?,
+            ended_ms: take.varint()?,
             duration_us: take.varint()?,
             preview: take.text()?,
             payload: Payload::read(take)?,
@@ -292,8 +296,9 @@ impl<'a> EndFrame<'a> {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.status.code());
         out.put_varint(self.attempt.into());
-        out.put_varint(self.started_ms);
+        out.put_varint(self.ended_ms);
         out.put_varint(self.duration_us);
         out.put_text(self.preview);
         self.payload.write(out);
@@ -361,7 +366,14 @@ mod tests {
             Frame::Intent(call()),
             Frame::Settled(SettledFrame { errors: vec![Seq(1), Seq(900)] }),
             Frame::Now(NowFrame { occurrence: 0, unix_ms: 5 }),
-            Frame::End(EndFrame { attempt: 2, started_ms: 1, duration_us: 2, preview: "", payload }),
+            Frame::End(EndFrame {
+                status: Status::Failed,
+                attempt: 2,
+                ended_ms: 1,
+                duration_us: 2,
+                preview: "",
+                payload,
+            }),
         ]
     }
 

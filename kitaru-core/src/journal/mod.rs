@@ -11,7 +11,9 @@ mod wire;
 pub(crate) use frame::{
     Arg, CallFrame, Class, EndFrame, Frame, NowFrame, OutcomeFrame, Payload, SettledFrame, visible_name,
 };
-pub(crate) use rows::{Header, MemoRow, State, journal_range, name_key, name_range};
+pub(crate) use rows::{
+    Header, MemoRow, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range,
+};
 pub use status::Reuse;
 pub use status::Status;
 pub(crate) use status::{Ask, Begin, Found, decide};

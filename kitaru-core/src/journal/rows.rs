@@ -27,14 +27,13 @@ pub(crate) struct Header {
     pub(crate) input: Vec<u8>,
 }
 
-/// Where a generation stands. Rewritten when an attempt begins and when it ends, not for each record.
+/// Where an unfinished generation stands: the row that is there from its begin, or from the first body of a further
+/// attempt, to its end. Where a finished one stands is in its last record.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct State {
+pub(crate) struct UnfinishedRow {
     pub(crate) status: Status,
     pub(crate) attempts: u32,
     pub(crate) updated_ms: u64,
-    /// Why: the error of a failed or stuck execution.
-    pub(crate) reason: String,
 }
 
 /// A result that other executions may use.
@@ -82,27 +81,25 @@ impl Header {
     }
 }
 
-impl State {
+impl UnfinishedRow {
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(40 + self.reason.len());
+        let mut out = Vec::with_capacity(24);
         out.push(FORMAT);
         out.push(self.status.code());
         out.put_varint(self.attempts.into());
         out.put_u64(self.updated_ms);
-        out.put_text(&self.reason);
         out
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut take = versioned(bytes)?;
-        let state = State {
+        let row = UnfinishedRow {
             status: Status::from_code(take.u8()?).ok_or(Malformed("an unknown status"))?,
             attempts: take.varint_u32()?,
             updated_ms: take.u64()?,
-            reason: take.text()?.to_owned(),
         };
         take.end()?;
-        Ok(state)
+        Ok(row)
     }
 }
 
@@ -127,8 +124,13 @@ fn versioned(bytes: &[u8]) -> Result<Take<'_>, Malformed> {
     if take.u8()? > FORMAT { Err(Malformed("a row of a newer format")) } else { Ok(take) }
 }
 
+/// The key of a generation in the tables that have a row for each.
+pub(crate) fn generation_key(journal: JournalId) -> [u8; 8] {
+    journal.0.to_be_bytes()
+}
+
 /// The key of a record. Big endian, so that the order of keys is the order of records.
-fn journal_key(journal: JournalId, seq: Seq) -> [u8; 16] {
+pub(crate) fn journal_key(journal: JournalId, seq: Seq) -> [u8; 16] {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&journal.0.to_be_bytes());
     key[8..].copy_from_slice(&seq.0.to_be_bytes());
@@ -178,8 +180,8 @@ mod tests {
             input: vec![8, 9],
         };
         assert_eq!(Header::read(&header.write()), Ok(header));
-        let state = State { status: Status::Failed, attempts: 2, updated_ms: 3, reason: "no paper".into() };
-        assert_eq!(State::read(&state.write()), Ok(state));
+        let unfinished = UnfinishedRow { status: Status::Running, attempts: 2, updated_ms: 3 };
+        assert_eq!(UnfinishedRow::read(&unfinished.write()), Ok(unfinished));
         let payload = Payload { class: Class::Value, codec: Codec::Bincode, shape: 7, bytes: b"x" };
         let memo = MemoRow { recorded_ms: 1, preview: "x", payload };
         assert_eq!(MemoRow::read(&memo.write()), Ok(memo));

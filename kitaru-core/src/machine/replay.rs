@@ -31,6 +31,8 @@ pub(crate) struct Replay {
     /// How many bodies run or have outcomes on the way to the store.
     busy: usize,
     exit: Option<Exit>,
+    /// Errors that records have given to the flow.
+    given: Vec<RecordIx>,
     /// How many bodies this attempt has started.
     started: u64,
 }
@@ -127,6 +129,7 @@ impl Replay {
             flushing: false,
             busy: 0,
             exit: None,
+            given: Vec::new(),
             started: 0,
         })
     }
@@ -360,9 +363,19 @@ impl Replay {
         (self.slots.len() <= FEW).then(|| self.slots.iter().filter(held).count())
     }
 
-    /// How many bodies this attempt has started.
-    pub(crate) fn started(&self) -> u64 {
-        self.started
+    /// A record has given the flow an error.
+    pub(crate) fn gave(&mut self, error: RecordIx) {
+        self.given.push(error);
+    }
+
+    /// Whether the flow failed on an error that was settled before, without a body of this attempt's own: then every
+    /// further attempt comes to the same.
+    pub(crate) fn gave_again(&self, failure: &Error) -> bool {
+        let is_it = |at: &RecordIx| {
+            let message = self.journal.outcome(*at).map(|outcome| outcome.preview);
+            message.is_some_and(|message| failure.messages().any(|said| message.contains(said)))
+        };
+        self.started == 0 && self.given.iter().any(is_it)
     }
 
     fn may_start_at_once(&self) -> bool {

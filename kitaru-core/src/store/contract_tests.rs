@@ -36,14 +36,14 @@ fn a_batch_writes_and_deletes_in_order_and_tables_do_not_mix() {
     each_store(|store| {
         let rows = [
             row(Table::Journal, "a", Some("1")),
-            row(Table::State, "a", Some("2")),
+            row(Table::Memo, "a", Some("2")),
             row(Table::Journal, "b", Some("3")),
             row(Table::Journal, "b", None),
             row(Table::Journal, "a", Some("4")),
         ];
         store.commit(&rows, Durability::Fast).unwrap();
         assert_eq!(store.get(Table::Journal, b"a").unwrap().unwrap(), b"4");
-        assert_eq!(store.get(Table::State, b"a").unwrap().unwrap(), b"2");
+        assert_eq!(store.get(Table::Memo, b"a").unwrap().unwrap(), b"2");
         assert_eq!(store.get(Table::Journal, b"b").unwrap(), None);
     });
 }

@@ -78,30 +78,20 @@ pub enum Table {
     Execution = 1,
     /// From flow, id and generation to the header.
     Name = 2,
-    /// Where each generation stands.
-    State = 3,
-    /// Generations that a dead process would leave behind.
-    Unfinished = 4,
+    /// Generations that are not finished: a dead process would leave them behind.
+    Unfinished = 3,
     /// The records.
-    Journal = 5,
+    Journal = 4,
     /// The texts of shapes, by their fingerprints.
-    Shape = 6,
+    Shape = 5,
     /// Results that other executions may use.
-    Memo = 7,
+    Memo = 6,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Table; 8] = [
-        Table::Meta,
-        Table::Execution,
-        Table::Name,
-        Table::State,
-        Table::Unfinished,
-        Table::Journal,
-        Table::Shape,
-        Table::Memo,
-    ];
+    pub const ALL: [Table; 7] =
+        [Table::Meta, Table::Execution, Table::Name, Table::Unfinished, Table::Journal, Table::Shape, Table::Memo];
 }
 
 /// A row to be written, or deleted where it has no value.

@@ -56,7 +56,6 @@ const DEFINITIONS: [Definition; Table::ALL.len()] = [
     TableDefinition::new("meta"),
     TableDefinition::new("execution"),
     TableDefinition::new("name"),
-    TableDefinition::new("state"),
     TableDefinition::new("unfinished"),
     TableDefinition::new("journal"),
     TableDefinition::new("shape"),

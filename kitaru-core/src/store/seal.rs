@@ -90,6 +90,6 @@ mod tests {
             assert!(open(Table::Journal, key, &sealed[..length]).is_err(), "length {length}");
         }
         assert!(open(Table::Journal, b"kez", &sealed).is_err());
-        assert!(open(Table::State, key, &sealed).is_err());
+        assert!(open(Table::Memo, key, &sealed).is_err());
     }
 }
