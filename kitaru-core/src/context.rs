@@ -25,7 +25,6 @@ pub(crate) struct Attempt {
     pub(crate) fresh: bool,
     /// What a call does that contradicts a record, where its checkpoint does not say.
     pub(crate) on_divergence: Option<OnDivergence>,
-    pub(crate) began_ms: u64,
 }
 
 /// What a call does that contradicts a record.

@@ -21,7 +21,7 @@ use crate::flow::FlowFuture;
 use crate::machine::Exit;
 
 /// How often the flow's code may wake itself before other tasks of the runtime get their turn.
-const POLLS_AT_ONCE: u32 = 256;
+const POLLS_AT_ONCE: u32 = 1_024;
 
 /// What an attempt came to.
 #[derive(Debug)]

@@ -153,7 +153,7 @@ impl DynamicCheckpoint {
         E: Recordable + From<Error>,
         Fut: Future<Output = Result<T, E>>,
     {
-        let spec = Spec { name: self.name, version: self.version, meta: self.meta, label: None };
+        let spec = Spec::own(self.name, self.version, self.meta);
         let describe =
             |args: &Args, sink: &mut ArgSink<'_>| args.0.iter().for_each(|(name, value)| sink.arg(name, value));
         let body = Body::new(

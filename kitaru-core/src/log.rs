@@ -133,7 +133,7 @@ struct Shown<'a>(&'a Spec, &'a Error);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.meta.sensitivity {
+        match self.0.meta().sensitivity {
             Sensitivity::Shown => write!(f, "{:#}", self.1),
             Sensitivity::Hidden => f.write_str("(sensitive)"),
         }

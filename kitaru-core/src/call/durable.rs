@@ -37,8 +37,8 @@ enum Stage<R> {
     /// Its intent is on its way to the store.
     Intending(SlotId),
     /// It looks for a result of another execution.
-    Recalling(Running, Recall),
-    Running(Running, Tries),
+    Recalling(Box<Running>, Recall),
+    Running(Box<Running>, Tries),
     Landing(SlotId, Result<R, Error>),
     /// It is not polled to an end: the driver drops the flow.
     Over,
@@ -60,11 +60,11 @@ type Recall = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
 impl<B: Checkpoint> Durable<B> {
     pub(crate) fn make(context: &Arc<Context>, spec: &Spec, body: &B) -> Result<Self, Error> {
         spec.key(body, |key, canon| {
-            let only_source = match spec.meta.on_code_change {
+            let only_source = match spec.meta().on_code_change {
                 OnCodeChange::Reuse => None,
-                OnCodeChange::Rerun => Some(spec.meta.source),
+                OnCodeChange::Rerun => Some(spec.meta().source),
             };
-            let asked = Asked { checkpoint: &spec.name, item: spec.item(), key, only_source };
+            let asked = Asked { checkpoint: spec.name(), item: spec.item(), key, only_source };
             let claim = context.replay().make(&asked).map_err(|refused| refuse(refused, spec, context))?;
             // What has a record is not described again.
             let args = match claim.standing {
@@ -87,7 +87,7 @@ impl<B: Checkpoint> Durable<B> {
         cx: &mut TaskContext<'_>,
     ) -> Poll<B::Output> {
         if !self.is_at_home() {
-            let error = astray(&spec.name);
+            let error = astray(spec.name());
             self.context.leave_with(Exit::Fail(error.clone()));
             return Poll::Ready(super::hold::<B>(error));
         }
@@ -185,9 +185,9 @@ impl<B: Checkpoint> Durable<B> {
             return;
         }
         self.context.announce();
-        if spec.meta.effect == Effect::AtMostOnce {
+        if spec.meta().effect == Effect::AtMostOnce {
             if options.retries > 0 {
-                self.leave_quietly(Exit::Fail(retried_at_most_once(&spec.name)));
+                self.leave_quietly(Exit::Fail(retried_at_most_once(spec.name())));
                 return;
             }
             if !intended {
@@ -199,7 +199,7 @@ impl<B: Checkpoint> Durable<B> {
         }
         self.context.replay().begin(slot);
         let running = self.running(spec, slot);
-        if let Some(memo) = spec.meta.memo.filter(|_| !self.context.attempt.fresh) {
+        if let Some(memo) = spec.meta().memo.filter(|_| !self.context.attempt.fresh) {
             let recall = recall(&self.context, spec, &self.claim, memo.max_age);
             self.stage = Stage::Recalling(running, recall);
             return;
@@ -207,24 +207,24 @@ impl<B: Checkpoint> Durable<B> {
         self.run(running);
     }
 
-    fn run(&mut self, running: Running) {
+    fn run(&mut self, running: Box<Running>) {
         if let Some(name) = &running.name {
             log::checkpoint_started(name);
         }
         self.stage = Stage::Running(running, Tries::new());
     }
 
-    fn running(&self, spec: &Spec, slot: SlotId) -> Running {
+    fn running(&self, spec: &Spec, slot: SlotId) -> Box<Running> {
         let Claim { key, occurrence, .. } = self.claim;
         let clock = &self.context.runtime.clock;
-        Running {
+        Box::new(Running {
             slot,
             waker: Waker::from(Arc::new(BodyWaker { context: self.context.clone(), slot })),
             scope: BodyScope::new(clock.clone(), self.context.call_identity(key, occurrence)),
             started_ms: clock.now_ms(),
             started: Instant::now(),
             name: log::is_read().then(|| self.claim.name(spec.shown())),
-        }
+        })
     }
 
     /// The body's tries have come to an end.
@@ -244,9 +244,9 @@ impl<B: Checkpoint> Durable<B> {
                     }
                 }
                 let packing = Packing {
-                    wish: spec.meta.wish,
+                    wish: spec.meta().wish,
                     limit: self.context.runtime.max_outcome_bytes,
-                    sensitivity: spec.meta.sensitivity,
+                    sensitivity: spec.meta().sensitivity,
                 };
                 B::pack(value, &packing)
             }
@@ -269,14 +269,14 @@ impl<B: Checkpoint> Durable<B> {
     fn land(
         &mut self,
         spec: &Spec,
-        running: Running,
+        running: Box<Running>,
         tries: u32,
         mut packed: Packed,
         value: Result<B::Output, Error>,
         from_memo: FromMemo,
     ) {
         let is_error = packed.class != Class::Value;
-        let settled = is_error && (packed.settled || spec.meta.effect == Effect::AtMostOnce);
+        let settled = is_error && (packed.settled || spec.meta().effect == Effect::AtMostOnce);
         let frame = Frame::Outcome(OutcomeFrame {
             call: self.call_frame(spec),
             settled,
@@ -288,7 +288,7 @@ impl<B: Checkpoint> Durable<B> {
             payload: packed.payload(),
         })
         .write();
-        let memo = (spec.meta.memo.is_some() && !is_error && from_memo == FromMemo::No).then(|| {
+        let memo = (spec.meta().memo.is_some() && !is_error && from_memo == FromMemo::No).then(|| {
             let recorded_ms = self.context.runtime.clock.now_ms();
             let row = MemoRow { recorded_ms, preview: &packed.preview, payload: packed.payload() };
             Row { table: Table::Memo, key: memo_key(spec, &self.claim), value: Some(row.write()) }
@@ -304,36 +304,30 @@ impl<B: Checkpoint> Durable<B> {
     fn replayed(&mut self, spec: &Spec) -> Poll<B::Output> {
         self.stage = Stage::Over;
         let Standing::Recorded(at) = self.claim.standing else { unreachable!("only a record is released unrun") };
-        let unpacked = match self.context.journal.outcome(at) {
-            Some(outcome) => {
-                let unpacked = B::unpack(&outcome.payload);
-                if outcome.payload.is_error() {
-                    self.context.replay().gave(at);
-                }
-                if log::is_read()
-                    && let Ok(value) = &unpacked
-                {
-                    let other_code = outcome.call.source != spec.meta.source;
-                    log::checkpoint_cached(
-                        &outcome.call.name(),
-                        self.summary(value, Occasion::Cached).as_deref(),
-                        other_code,
-                    );
-                }
-                unpacked.map_err(|unpack| match unpack {
-                    Unpack::CannotHold(error) => Exit::Fail(error),
-                    Unpack::Unreadable(why) => {
-                        let name = outcome.call.name();
-                        Exit::Stuck { error: unreadable(&name, &self.context, &why), shape: outcome.payload.shape }
-                    }
-                })
-            }
-            None => unreachable!("the index holds outcomes that were read"),
-        };
-        match unpacked {
-            Ok(value) => Poll::Ready(value),
-            Err(exit) => self.leave(exit),
+        let payload = self.context.journal.payload(at).expect("the index holds outcomes that were read");
+        if payload.is_error() {
+            self.context.replay().gave(at);
         }
+        let shape = payload.shape;
+        match B::unpack(&payload) {
+            Ok(value) => {
+                if log::is_read() {
+                    self.log_cached(spec, at, &value);
+                }
+                Poll::Ready(value)
+            }
+            Err(Unpack::CannotHold(error)) => self.leave(Exit::Fail(error)),
+            Err(Unpack::Unreadable(why)) => {
+                let error = unreadable(&self.claim.name(spec.shown()), &self.context, &why);
+                self.leave(Exit::Stuck { error, shape })
+            }
+        }
+    }
+
+    fn log_cached(&self, spec: &Spec, at: RecordIx, value: &B::Output) {
+        let Some(call) = self.context.journal.call(at) else { return };
+        let other_code = call.source != spec.meta().source;
+        log::checkpoint_cached(&call.name(), self.summary(value, Occasion::Cached).as_deref(), other_code);
     }
 
     /// Ends the attempt; the flow's code sees nothing of it.
@@ -355,15 +349,15 @@ impl<B: Checkpoint> Durable<B> {
             place,
             number,
             attempt: self.context.attempt.number,
-            source: spec.meta.source,
-            checkpoint: &spec.name,
-            label: spec.label.as_deref().unwrap_or_default(),
+            source: spec.meta().source,
+            checkpoint: spec.name(),
+            label: spec.label(),
             args: &self.args,
         }
     }
 
     fn divergent(&self, spec: &Spec) -> Option<RecordIx> {
-        self.context.replay().divergent(&spec.name, &self.claim)
+        self.context.replay().divergent(spec.name(), &self.claim)
     }
 
     /// The call contradicts a record: a warning, or the end of the attempt.
@@ -376,11 +370,11 @@ impl<B: Checkpoint> Durable<B> {
             // Another version of the checkpoint, which is meant to run again.
             return None;
         }
-        let default = match spec.meta.effect {
+        let default = match spec.meta().effect {
             Effect::AtMostOnce => OnDivergence::Fail,
             Effect::AtLeastOnce => self.context.attempt.on_divergence.unwrap_or(OnDivergence::Rerun),
         };
-        let rule = spec.meta.on_divergence.unwrap_or(default);
+        let rule = spec.meta().on_divergence.unwrap_or(default);
         let does = match rule {
             OnDivergence::Rerun => "it runs, and is recorded anew",
             OnDivergence::Fail => {
@@ -392,7 +386,7 @@ impl<B: Checkpoint> Durable<B> {
             Kind::Diverged,
             format!(
                 "checkpoint `{}` diverged from its record `{}` in execution {}: {}; {does}",
-                spec.name,
+                spec.name(),
                 recorded.name(),
                 self.context.attempt.execution,
                 differing.join(", "),
@@ -441,7 +435,7 @@ fn differences(before: &[Arg], now: &[Arg]) -> Vec<String> {
 }
 
 fn memo_key(spec: &Spec, claim: &Claim) -> RowKey {
-    RowKey::from(digest_parts(&[&claim.key.0, &spec.meta.source.to_le_bytes()]).0)
+    RowKey::from(digest_parts(&[&claim.key.0, &spec.meta().source.to_le_bytes()]).0)
 }
 
 /// Looks for a memo, off the runtime's threads.
@@ -480,7 +474,7 @@ fn refuse(refused: Refused, spec: &Spec, context: &Context) -> Error {
             format!(
                 "two checkpoints go by the name `{}` in execution {execution}: {} and {}:{}; give one of them another \
                  with #[checkpoint(name = \"…\")]",
-                spec.name,
+                spec.name(),
                 spec.location(),
                 other.file,
                 other.line,
@@ -492,7 +486,7 @@ fn refuse(refused: Refused, spec: &Spec, context: &Context) -> Error {
                 "execution {execution} has made {} calls of checkpoint `{}`, which is the bound; split the work over \
                  several executions",
                 crate::machine::MAX_CALLS,
-                spec.name
+                spec.name()
             ),
         ),
     }

@@ -146,10 +146,22 @@ impl CheckpointMeta {
 
 /// A checkpoint as one call sees it.
 pub(crate) struct Spec {
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) version: Cow<'static, str>,
-    pub(crate) meta: CheckpointMeta,
-    pub(crate) label: Option<Box<str>>,
+    described: Described,
+    label: Option<Box<str>>,
+}
+
+/// Where the description of a checkpoint comes from.
+enum Described {
+    /// The macro's, which is the program's own.
+    Item(&'static CheckpointMeta),
+    /// One that was made at run time.
+    Own(Box<OwnMeta>),
+}
+
+struct OwnMeta {
+    name: Cow<'static, str>,
+    version: Cow<'static, str>,
+    meta: CheckpointMeta,
 }
 
 thread_local! {
@@ -158,22 +170,57 @@ thread_local! {
 
 impl Spec {
     pub(crate) fn new(meta: &'static CheckpointMeta) -> Self {
-        Spec { name: Cow::Borrowed(meta.name), version: Cow::Borrowed(meta.version), meta: *meta, label: None }
+        Spec { described: Described::Item(meta), label: None }
+    }
+
+    pub(crate) fn own(name: Cow<'static, str>, version: Cow<'static, str>, meta: CheckpointMeta) -> Self {
+        Spec { described: Described::Own(Box::new(OwnMeta { name, version, meta })), label: None }
+    }
+
+    /// The checkpoint's name.
+    pub(crate) fn name(&self) -> &str {
+        match &self.described {
+            Described::Item(meta) => meta.name,
+            Described::Own(own) => &own.name,
+        }
+    }
+
+    fn version(&self) -> &str {
+        match &self.described {
+            Described::Item(meta) => meta.version,
+            Described::Own(own) => &own.version,
+        }
+    }
+
+    pub(crate) fn meta(&self) -> &CheckpointMeta {
+        match &self.described {
+            Described::Item(meta) => meta,
+            Described::Own(own) => &own.meta,
+        }
+    }
+
+    /// What `.named("…")` asked for, or nothing.
+    pub(crate) fn label(&self) -> &str {
+        self.label.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn set_label(&mut self, label: String) {
+        self.label = Some(label.into());
     }
 
     /// What its visible name is made of.
     pub(crate) fn shown(&self) -> &str {
-        self.label.as_deref().unwrap_or(&self.name)
+        self.label.as_deref().unwrap_or(self.name())
     }
 
     pub(crate) fn item(&self) -> Option<Item> {
-        self.meta.item
+        self.meta().item
     }
 
     /// Where the checkpoint stands in the code.
     pub(crate) fn location(&self) -> String {
-        match self.meta.item {
-            Some(Item { file, line }) => format!("{file}:{line} ({})", self.meta.module),
+        match self.meta().item {
+            Some(Item { file, line }) => format!("{file}:{line} ({})", self.meta().module),
             None => "a checkpoint without an attribute".to_owned(),
         }
     }
@@ -188,8 +235,8 @@ impl Spec {
             canon.clear();
             let mut sink = ArgSink::canonical(canon);
             body.describe(&mut sink);
-            sink.finish().map_err(|error| error.context(format!("checkpoint `{}` cannot be called", self.name)))?;
-            let key = canon.key(&[self.name.as_bytes(), self.version.as_bytes()]);
+            sink.finish().map_err(|error| error.context(format!("checkpoint `{}` cannot be called", self.name())))?;
+            let key = canon.key(&[self.name().as_bytes(), self.version().as_bytes()]);
             Ok(then(key, canon))
         })
     }
@@ -205,7 +252,7 @@ impl Spec {
             .map(|((name, preview), digest)| Arg {
                 name: name.to_owned(),
                 digest,
-                preview: match self.meta.sensitivity {
+                preview: match self.meta().sensitivity {
                     Sensitivity::Shown => preview,
                     Sensitivity::Hidden => HIDDEN.to_owned(),
                 },

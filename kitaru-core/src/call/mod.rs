@@ -20,7 +20,6 @@ use crate::call::durable::Durable;
 use crate::call::tries::Tries;
 use crate::dynamic::Occasion;
 use crate::error::{Error, Kind};
-use crate::machine::Backoff;
 
 pub(crate) use body::Body;
 pub use body::{Checkpoint, blocking, call, refused};
@@ -62,7 +61,6 @@ pub struct Call<B: Checkpoint> {
 /// What the call's methods set.
 pub(crate) struct Options {
     pub(crate) retries: u32,
-    pub(crate) backoff: Backoff,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -85,13 +83,13 @@ impl<B: Checkpoint> Unpin for Call<B> {}
 
 impl<B: Checkpoint> Call<B> {
     pub(crate) fn new(spec: Spec, body: B) -> Self {
-        let options = Options { retries: spec.meta.retries, backoff: spec.meta.backoff, timeout: spec.meta.timeout };
+        let options = Options { retries: spec.meta().retries, timeout: spec.meta().timeout };
         let place = Ambient::with(|ambient| match ambient {
             Ambient::Flow(context) => Durable::make(context, &spec, &body).map(Place::Flow),
             Ambient::Body(scope) => {
                 spec.key(&body, |key, _| Place::Plain { scope: scope.nested(key), tries: Tries::new() })
             }
-            Ambient::Outside => Err(outside(&spec.name)),
+            Ambient::Outside => Err(outside(spec.name())),
         });
         Call { body, spec, options, place: place.unwrap_or_else(|error| Place::Nowhere(Some(error))) }
     }
@@ -117,7 +115,7 @@ impl<B: Checkpoint> Call<B> {
         if let Place::Flow(durable) = &mut self.place {
             durable.rename(self.spec.shown(), &name);
         }
-        self.spec.label = Some(name.into());
+        self.spec.set_label(name);
         self
     }
 

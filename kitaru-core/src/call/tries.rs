@@ -69,7 +69,7 @@ impl Tries {
                     let more = if self.failures < options.retries { MoreTries::Possible } else { MoreTries::None };
                     // The function that makes the future is the user's too: it is `|args| body(args)`.
                     if !body.begin(more) {
-                        return Poll::Ready(Err(Failure::Misuse(cannot_repeat(&spec.name, options.retries))));
+                        return Poll::Ready(Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries))));
                     }
                     let timeout = options.timeout.map(|timeout| scope.clock.sleep(timeout));
                     self.stage = Stage::Running { timeout };
@@ -81,11 +81,11 @@ impl Tries {
                         let tried = match polled {
                             Ok(Poll::Ready(value)) => Some(Ok(value)),
                             Ok(Poll::Pending) => None,
-                            Err(panic) => Some(Err(panicked(&format!("checkpoint `{}`", spec.name), panic.as_ref()))),
+                            Err(panic) => Some(Err(panicked(&format!("checkpoint `{}`", spec.name()), panic.as_ref()))),
                         };
                         let tried = tried.or_else(|| {
                             let timeout = timeout.as_mut()?;
-                            Pin::new(timeout).poll(cx).is_ready().then(|| Err(timed_out(&spec.name, options)))
+                            Pin::new(timeout).poll(cx).is_ready().then(|| Err(timed_out(spec.name(), options)))
                         });
                         if tried.is_some() {
                             // Dropped where it was polled: what it drops may call what a body may call.
@@ -102,7 +102,7 @@ impl Tries {
                         return Poll::Ready(tried.map_err(Failure::Outcome));
                     };
                     self.failures += 1;
-                    let pause = options.backoff.pause(self.failures, chance_of_jitter());
+                    let pause = spec.meta().backoff.pause(self.failures, chance_of_jitter());
                     log::trying_again(spec, self.failures, options.retries, pause, &failure);
                     self.stage = Stage::Pausing(scope.clock.sleep(pause));
                 }

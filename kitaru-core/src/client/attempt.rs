@@ -197,7 +197,6 @@ fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed:
         seed,
         fresh,
         on_divergence: request.spec.on_divergence,
-        began_ms: place.inner.runtime.clock.now_ms(),
     }
 }
 

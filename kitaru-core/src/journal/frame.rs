@@ -115,14 +115,76 @@ const END: u8 = 5;
 
 const FLAG_SETTLED: u8 = 1;
 const FLAG_FROM_MEMO: u8 = 2;
+const FLAG_ERROR: u8 = 4;
+
+/// As much of a record as an index needs, read without looking at the rest.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heading<'a> {
+    Call(CallHeading<'a>),
+    Settled(SettledFrame),
+    Now(NowFrame),
+    End,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct CallHeading<'a> {
+    pub(crate) kind: CallKind,
+    pub(crate) key: Key,
+    pub(crate) occurrence: u32,
+    pub(crate) place: u32,
+    pub(crate) number: u32,
+    pub(crate) checkpoint: &'a [u8],
+    pub(crate) label: &'a [u8],
+}
+
+/// What the record of a call is to a later call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallKind {
+    /// A value, or an error that was settled when it was recorded.
+    Answer,
+    /// An error that a later attempt tries again, unless it was settled since.
+    Unsettled,
+    /// An intent.
+    Intent,
+}
+
+impl<'a> Heading<'a> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let (OUTCOME | INTENT, mut take) = kind(bytes)? else {
+            return Ok(match Frame::read(bytes)? {
+                Frame::Settled(settled) => Heading::Settled(settled),
+                Frame::Now(now) => Heading::Now(now),
+                Frame::Outcome(_) | Frame::Intent(_) | Frame::End(_) => Heading::End,
+            });
+        };
+        let key = Key(take.array()?);
+        let (occurrence, place, number) = (take.varint_u32()?, take.varint_u32()?, take.varint_u32()?);
+        let (_attempt, _source) = (take.varint_u32()?, take.u64()?);
+        let (checkpoint, label, _args) = (take.bytes()?, take.bytes()?, take.bytes()?);
+        let kind = match bytes[1] {
+            INTENT => CallKind::Intent,
+            _ => match take.u8()? & (FLAG_ERROR | FLAG_SETTLED) {
+                FLAG_ERROR => CallKind::Unsettled,
+                _ => CallKind::Answer,
+            },
+        };
+        Ok(Heading::Call(CallHeading { kind, key, occurrence, place, number, checkpoint, label }))
+    }
+}
+
+/// The kind of a frame, and what is behind it.
+fn kind(bytes: &[u8]) -> Result<(u8, Take<'_>), Malformed> {
+    let mut take = Take(bytes);
+    if take.u8()? > FORMAT {
+        return Err(Malformed("a record of a newer format"));
+    }
+    Ok((take.u8()?, take))
+}
 
 impl<'a> Frame<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut take = Take(bytes);
-        if take.u8()? > FORMAT {
-            return Err(Malformed("a record of a newer format"));
-        }
-        Ok(match take.u8()? {
+        let (kind, mut take) = kind(bytes)?;
+        Ok(match kind {
             OUTCOME => Frame::Outcome(OutcomeFrame::read(&mut take)?),
             INTENT => {
                 let call = CallFrame::read(&mut take)?;
@@ -274,7 +336,9 @@ impl<'a> OutcomeFrame<'a> {
         self.call.write(out);
         let settled = if self.settled { FLAG_SETTLED } else { 0 };
         let from_memo = if self.from_memo { FLAG_FROM_MEMO } else { 0 };
-        out.push(settled | from_memo);
+        // Said here as well as by the payload, so that an index need not look for that.
+        let error = if self.payload.is_error() { FLAG_ERROR } else { 0 };
+        out.push(settled | from_memo | error);
         out.put_varint(self.tries.into());
         out.put_varint(self.started_ms);
         out.put_varint(self.duration_us);
@@ -306,6 +370,25 @@ impl<'a> EndFrame<'a> {
 }
 
 impl<'a> Payload<'a> {
+    /// The payload of an outcome's frame, without a look at the rest.
+    pub(crate) fn of_outcome(frame: &'a [u8]) -> Result<Self, Malformed> {
+        let (OUTCOME, mut take) = kind(frame)? else { return Err(Malformed("no outcome")) };
+        take.array::<16>()?;
+        for _ in 0..4 {
+            take.varint()?;
+        }
+        take.u64()?;
+        for _ in 0..3 {
+            take.bytes()?;
+        }
+        take.u8()?;
+        for _ in 0..3 {
+            take.varint()?;
+        }
+        take.bytes()?;
+        Payload::read(&mut take)
+    }
+
     /// The rest of the bytes.
     pub(crate) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
         let class = match take.u8()? {
@@ -383,6 +466,22 @@ mod tests {
         for frame in frames(&args) {
             let bytes = frame.write();
             assert!(bytes.capacity() < bytes.len() + 128);
+            let heading = Heading::read(&bytes).unwrap();
+            match &frame {
+                Frame::Outcome(outcome) => {
+                    assert_eq!(Payload::of_outcome(&bytes), Ok(outcome.payload));
+                    let Heading::Call(heading) = heading else { panic!("{heading:?}") };
+                    assert_eq!(
+                        (heading.key, heading.number, heading.checkpoint),
+                        (outcome.call.key, 2, b"draft".as_slice())
+                    );
+                    assert_eq!(heading.kind, CallKind::Answer, "it is settled");
+                }
+                Frame::Intent(_) => assert!(matches!(heading, Heading::Call(call) if call.kind == CallKind::Intent)),
+                Frame::Settled(_) => assert!(matches!(heading, Heading::Settled(_))),
+                Frame::Now(_) => assert!(matches!(heading, Heading::Now(_))),
+                Frame::End(_) => assert_eq!(heading, Heading::End),
+            }
             assert_eq!(Frame::read(&bytes), Ok(frame));
         }
         assert_eq!(Arg::read_all(&args).unwrap()[0].preview, "\"tides\"");

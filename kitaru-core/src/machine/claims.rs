@@ -3,19 +3,21 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::str;
 
 use crate::id::Seq;
-use crate::journal::{Frame, Malformed, visible_name};
+use crate::journal::{CallHeading, CallKind, Heading, Malformed, visible_name};
 use crate::machine::journal::{Journal, RecordIx};
-use crate::machine::names::Names;
+use crate::machine::names::{NameIx, Names};
 use crate::value::Key;
 
 /// The index of a journal, and what this attempt has asked of it so far.
 #[derive(Default)]
 pub(crate) struct Claims {
     keys: HashMap<Key, Occurrences, BuildHasherDefault<KeyHasher>>,
-    checkpoints: HashMap<Box<str>, Checkpoint>,
     names: Names,
+    /// By the place of their names; a label that is no checkpoint's name has one that is empty.
+    checkpoints: Vec<Checkpoint>,
     /// What `now` gave, by occurrence, and how often it was asked in this attempt.
     nows: Vec<Option<u64>>,
     nows_asked: u32,
@@ -28,26 +30,15 @@ pub(crate) struct Claims {
 struct Occurrences {
     made: u32,
     first: Option<Known>,
-    more: Vec<Option<Known>>,
+    more: Option<Box<Vec<Option<Known>>>>,
 }
 
 #[derive(Clone, Copy)]
 struct Known {
     at: RecordIx,
-    seq: Seq,
-    source: u64,
-    kind: KnownKind,
+    number: u32,
+    kind: CallKind,
     claimed: bool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum KnownKind {
-    /// A value or a settled error.
-    Answer,
-    /// An error that was never settled: the call is tried again under the same name.
-    Unsettled,
-    /// An intent without an outcome.
-    Intent,
 }
 
 #[derive(Default)]
@@ -55,8 +46,8 @@ struct Checkpoint {
     /// Which item of the program goes by this name.
     item: Option<Item>,
     made: u32,
-    /// The key and occurrence of the record at each place.
-    places: Vec<Option<(Key, u32)>>,
+    /// The record at each place.
+    places: Vec<Option<RecordIx>>,
 }
 
 /// An item of the program: where its attribute stands. Two items of one name would answer each other's calls.
@@ -118,60 +109,65 @@ impl Claims {
         claims.keys.reserve(journal.len());
         let mut unsettled: HashMap<Seq, (Key, u32)> = HashMap::new();
         for at in journal.indices() {
-            let seq = journal.seq(at);
-            let (call, kind) = match journal.frame(at)? {
-                Frame::Outcome(outcome) => {
-                    let kind = if outcome.payload.is_error() && !outcome.settled {
-                        unsettled.insert(seq, (outcome.call.key, outcome.call.occurrence));
-                        KnownKind::Unsettled
-                    } else {
-                        KnownKind::Answer
-                    };
-                    (outcome.call, kind)
+            match journal.heading(at)? {
+                Heading::Call(call) => {
+                    if call.kind == CallKind::Unsettled {
+                        unsettled.insert(journal.seq(at), (call.key, call.occurrence));
+                    }
+                    claims.add(at, &call)?;
                 }
-                Frame::Intent(call) => (call, KnownKind::Intent),
-                Frame::Settled(settled) => {
+                Heading::Settled(settled) => {
                     for seq in settled.errors {
                         let Some((key, occurrence)) = unsettled.get(&seq) else { continue };
-                        if let Some(known) = claims.known(*key, *occurrence).filter(|known| known.seq == seq) {
-                            known.kind = KnownKind::Answer;
+                        if let Some(known) =
+                            claims.known(*key, *occurrence).filter(|known| journal.seq(known.at) == seq)
+                        {
+                            known.kind = CallKind::Answer;
                             claims.unclaimed += 1;
                         }
                     }
-                    continue;
                 }
-                Frame::Now(now) => {
+                Heading::Now(now) => {
+                    if now.occurrence > MAX_CALLS {
+                        return Err(Malformed("a time over the bound of an execution's calls"));
+                    }
                     let nth = now.occurrence as usize;
                     if nth >= claims.nows.len() {
                         claims.nows.resize(nth + 1, None);
                     }
                     claims.nows[nth] = Some(now.unix_ms);
-                    continue;
                 }
-                Frame::End(_) => continue,
-            };
-            if call.place.max(call.occurrence).max(call.number) > MAX_CALLS {
-                return Err(Malformed("a call over the bound of an execution's calls"));
-            }
-            let base = if call.label.is_empty() { call.checkpoint } else { call.label };
-            claims.names.take(base, call.number);
-            claims.checkpoint(call.checkpoint).set_place(call.place, (call.key, call.occurrence));
-            let known = Known { at, seq, source: call.source, kind, claimed: false };
-            // A later record of the same call stands for the earlier: it was made because that one did not count.
-            let replaced = claims.keys.entry(call.key).or_default().set(call.occurrence, known);
-            if replaced.is_some_and(|known| known.kind == KnownKind::Answer) {
-                claims.unclaimed -= 1;
-            }
-            if kind == KnownKind::Answer {
-                claims.unclaimed += 1;
+                Heading::End => {}
             }
         }
         Ok(claims)
     }
 
+    fn add(&mut self, at: RecordIx, call: &CallHeading<'_>) -> Result<(), Malformed> {
+        if call.place.max(call.occurrence).max(call.number) > MAX_CALLS {
+            return Err(Malformed("a call over the bound of an execution's calls"));
+        }
+        let text = |bytes| str::from_utf8(bytes).map_err(|_| Malformed("a name that is not UTF-8"));
+        let checkpoint = self.checkpoint(text(call.checkpoint)?);
+        self.checkpoints[checkpoint.index()].set_place(call.place, at);
+        let shown = if call.label.is_empty() { checkpoint } else { self.checkpoint(text(call.label)?) };
+        self.names.take(shown, call.number);
+        let known = Known { at, number: call.number, kind: call.kind, claimed: false };
+        // A later record of the same call stands for the earlier: it was made because that one did not count.
+        let replaced = self.keys.entry(call.key).or_default().set(call.occurrence, known);
+        if replaced.is_some_and(|known| known.kind == CallKind::Answer) {
+            self.unclaimed -= 1;
+        }
+        if call.kind == CallKind::Answer {
+            self.unclaimed += 1;
+        }
+        Ok(())
+    }
+
     /// Claims the record that answers a call, if there is one, and the call's name.
     pub(crate) fn claim(&mut self, asked: &Asked<'_>, journal: &Journal) -> Result<Claim, Refused> {
-        let checkpoint = self.checkpoint(asked.checkpoint);
+        let name = self.checkpoint(asked.checkpoint);
+        let checkpoint = &mut self.checkpoints[name.index()];
         if let Some(item) = asked.item {
             let known = *checkpoint.item.get_or_insert(item);
             if known != item {
@@ -186,29 +182,20 @@ impl Claims {
         let occurrences = self.keys.entry(asked.key).or_default();
         let occurrence = occurrences.made;
         occurrences.made += 1;
-        let standing = match occurrences.get(occurrence) {
-            None => Standing::New,
-            Some(known) => {
-                known.claimed = true;
-                match known.kind {
-                    KnownKind::Answer => {
-                        self.unclaimed -= 1;
-                        if asked.only_source.is_some_and(|source| source != known.source) {
-                            Standing::Again(known.at)
-                        } else {
-                            Standing::Recorded(known.at)
-                        }
-                    }
-                    KnownKind::Unsettled => Standing::Again(known.at),
-                    KnownKind::Intent => Standing::Interrupted(known.at),
-                }
-            }
+        let Some(known) = occurrences.get(occurrence) else {
+            let number = self.names.next(name);
+            return Ok(Claim { key: asked.key, occurrence, place, number, standing: Standing::New });
         };
-        let number = match standing {
-            Standing::New => self.names.next(asked.checkpoint),
-            Standing::Recorded(at) | Standing::Again(at) | Standing::Interrupted(at) => {
-                journal.call(at).map_or(1, |call| call.number)
+        known.claimed = true;
+        let (at, number) = (known.at, known.number);
+        let standing = match known.kind {
+            CallKind::Answer => {
+                self.unclaimed -= 1;
+                let other_source = |source| journal.call(at).is_some_and(|call| call.source != source);
+                if asked.only_source.is_some_and(other_source) { Standing::Again(at) } else { Standing::Recorded(at) }
             }
+            CallKind::Unsettled => Standing::Again(at),
+            CallKind::Intent => Standing::Interrupted(at),
         };
         Ok(Claim { key: asked.key, occurrence, place, number, standing })
     }
@@ -216,16 +203,20 @@ impl Claims {
     /// Gives a call that has no record another name than its checkpoint's.
     pub(crate) fn rename(&mut self, claim: &mut Claim, from: &str, to: &str) {
         if claim.standing == Standing::New {
+            let (from, to) = (self.checkpoint(from), self.checkpoint(to));
             self.names.give_back(from, claim.number);
             claim.number = self.names.next(to);
         }
     }
 
     /// The record of the same checkpoint at the same place, if it answers another question and nobody claimed it.
-    pub(crate) fn divergent(&mut self, checkpoint: &str, claim: &Claim) -> Option<RecordIx> {
-        let (key, occurrence) = (*self.checkpoints.get(checkpoint)?.places.get(claim.place as usize)?)?;
-        let known = self.known(key, occurrence)?;
-        (key != claim.key && known.kind == KnownKind::Answer && !known.claimed).then_some(known.at)
+    pub(crate) fn divergent(&mut self, checkpoint: &str, claim: &Claim, journal: &Journal) -> Option<RecordIx> {
+        let checkpoint = self.checkpoint(checkpoint);
+        let at = (*self.checkpoints[checkpoint.index()].places.get(claim.place as usize)?)?;
+        let call = journal.call(at)?;
+        let known = self.known(call.key, call.occurrence)?;
+        let answers = known.at == at && known.kind == CallKind::Answer && !known.claimed;
+        (answers && call.key != claim.key).then_some(at)
     }
 
     /// What `now` gave here before, and how often it was asked before.
@@ -240,11 +231,13 @@ impl Claims {
         self.unclaimed == 0
     }
 
-    fn checkpoint(&mut self, name: &str) -> &mut Checkpoint {
-        if !self.checkpoints.contains_key(name) {
-            self.checkpoints.insert(name.into(), Checkpoint::default());
+    /// The place of a name, of a checkpoint or a label.
+    fn checkpoint(&mut self, name: &str) -> NameIx {
+        let name = self.names.intern(name);
+        if name.index() == self.checkpoints.len() {
+            self.checkpoints.push(Checkpoint::default());
         }
-        self.checkpoints.get_mut(name).expect("the checkpoint was inserted above")
+        name
     }
 
     fn known(&mut self, key: Key, occurrence: u32) -> Option<&mut Known> {
@@ -260,7 +253,7 @@ impl Claim {
 }
 
 impl Checkpoint {
-    fn set_place(&mut self, place: u32, record: (Key, u32)) {
+    fn set_place(&mut self, place: u32, record: RecordIx) {
         let place = place as usize;
         if place >= self.places.len() {
             self.places.resize(place + 1, None);
@@ -273,7 +266,7 @@ impl Occurrences {
     fn get(&mut self, occurrence: u32) -> Option<&mut Known> {
         match occurrence.checked_sub(1) {
             None => self.first.as_mut(),
-            Some(nth) => self.more.get_mut(nth as usize)?.as_mut(),
+            Some(nth) => self.more.as_mut()?.get_mut(nth as usize)?.as_mut(),
         }
     }
 
@@ -281,10 +274,11 @@ impl Occurrences {
     fn set(&mut self, occurrence: u32, known: Known) -> Option<Known> {
         let Some(nth) = occurrence.checked_sub(1) else { return self.first.replace(known) };
         let nth = nth as usize;
-        if nth >= self.more.len() {
-            self.more.resize(nth + 1, None);
+        let more = self.more.get_or_insert_default();
+        if nth >= more.len() {
+            more.resize(nth + 1, None);
         }
-        self.more[nth].replace(known)
+        more[nth].replace(known)
     }
 }
 

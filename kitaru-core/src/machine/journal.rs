@@ -1,7 +1,7 @@
 //! A journal in memory, as it was read. Owns the bytes of the records; must not know which of them still count.
 
 use crate::id::Seq;
-use crate::journal::{CallFrame, Frame, Malformed, OutcomeFrame};
+use crate::journal::{CallFrame, Frame, Heading, Malformed, OutcomeFrame, Payload};
 
 /// The records of one generation in the order of their numbers, in one allocation.
 #[derive(Default)]
@@ -45,9 +45,22 @@ impl Journal {
     }
 
     pub(crate) fn frame(&self, at: RecordIx) -> Result<Frame<'_>, Malformed> {
+        Frame::read(self.bytes(at))
+    }
+
+    pub(crate) fn heading(&self, at: RecordIx) -> Result<Heading<'_>, Malformed> {
+        Heading::read(self.bytes(at))
+    }
+
+    /// What the record gives, if it is a checkpoint's outcome.
+    pub(crate) fn payload(&self, at: RecordIx) -> Result<Payload<'_>, Malformed> {
+        Payload::of_outcome(self.bytes(at))
+    }
+
+    fn bytes(&self, at: RecordIx) -> &[u8] {
         let nth = at.0 as usize;
         let end = self.records.get(nth + 1).map_or(self.bytes.len(), |next| next.start);
-        Frame::read(&self.bytes[self.records[nth].start..end])
+        &self.bytes[self.records[nth].start..end]
     }
 
     /// The record, if it is a checkpoint's outcome.

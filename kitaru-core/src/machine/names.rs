@@ -1,10 +1,21 @@
-//! The numbers behind visible names: `draft`, `draft_2`, `draft_3`. Owns which are taken; must not know by what.
+//! Names, and the numbers behind visible ones: `draft`, `draft_2`, `draft_3`. Owns which are taken; must not know by
+//! what.
 
 use std::collections::HashMap;
 
-/// The numbers taken under each base name, by records and by the calls of this attempt.
+/// The names of an execution's checkpoints and labels, and the numbers taken under each, by records and by the calls of
+/// this attempt.
 #[derive(Default)]
-pub(crate) struct Names(HashMap<Box<str>, Numbers>);
+pub(crate) struct Names {
+    known: HashMap<Box<str>, NameIx>,
+    numbers: Vec<Numbers>,
+    /// What was looked for last: calls of one checkpoint come in a row.
+    last: Option<(Box<str>, NameIx)>,
+}
+
+/// The place of a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NameIx(u32);
 
 #[derive(Default)]
 struct Numbers {
@@ -14,17 +25,43 @@ struct Numbers {
     floor: u32,
 }
 
+impl NameIx {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl Names {
+    /// The place of a name, which is made if it is a new one.
+    pub(crate) fn intern(&mut self, name: &str) -> NameIx {
+        if let Some((last, ix)) = &self.last
+            && **last == *name
+        {
+            return *ix;
+        }
+        let ix = match self.known.get(name) {
+            Some(ix) => *ix,
+            None => {
+                let ix = NameIx(self.numbers.len() as u32);
+                self.numbers.push(Numbers::default());
+                self.known.insert(name.into(), ix);
+                ix
+            }
+        };
+        self.last = Some((name.into(), ix));
+        ix
+    }
+
     /// Notes that a record has this number.
-    pub(crate) fn take(&mut self, base: &str, number: u32) {
+    pub(crate) fn take(&mut self, name: NameIx, number: u32) {
         if let Some(bit) = number.checked_sub(1) {
-            self.of(base).set(bit);
+            self.numbers[name.index()].set(bit);
         }
     }
 
     /// Takes the lowest free number.
-    pub(crate) fn next(&mut self, base: &str) -> u32 {
-        let numbers = self.of(base);
+    pub(crate) fn next(&mut self, name: NameIx) -> u32 {
+        let numbers = &mut self.numbers[name.index()];
         while numbers.is_set(numbers.floor) {
             numbers.floor += 1;
         }
@@ -33,19 +70,11 @@ impl Names {
     }
 
     /// Gives a number back that no record has, because its call goes by another name.
-    pub(crate) fn give_back(&mut self, base: &str, number: u32) {
-        let numbers = self.of(base);
+    pub(crate) fn give_back(&mut self, name: NameIx, number: u32) {
+        let numbers = &mut self.numbers[name.index()];
         let Some(bit) = number.checked_sub(1) else { return };
         numbers.taken[bit as usize / 64] &= !(1 << (bit % 64));
         numbers.floor = numbers.floor.min(bit);
-    }
-
-    fn of(&mut self, base: &str) -> &mut Numbers {
-        // Looked up twice at most: `entry` would allocate the name each time.
-        if !self.0.contains_key(base) {
-            self.0.insert(base.into(), Numbers::default());
-        }
-        self.0.get_mut(base).expect("the name was inserted above")
     }
 }
 
@@ -70,16 +99,20 @@ mod tests {
     #[test]
     fn a_new_call_takes_the_lowest_number_that_no_record_has() {
         let mut names = Names::default();
-        names.take("draft", 2);
-        assert_eq!([names.next("draft"), names.next("draft"), names.next("draft")], [1, 3, 4]);
-        assert_eq!(names.next("review"), 1);
+        let draft = names.intern("draft");
+        names.take(draft, 2);
+        assert_eq!([names.next(draft), names.next(draft), names.next(draft)], [1, 3, 4]);
+        let review = names.intern("review");
+        assert_eq!(names.next(review), 1);
+        assert_eq!(names.intern("draft"), draft);
     }
 
     #[test]
     fn a_number_given_back_is_taken_by_the_next_call() {
         let mut names = Names::default();
-        assert_eq!([names.next("draft"), names.next("draft")], [1, 2]);
-        names.give_back("draft", 1);
-        assert_eq!([names.next("draft"), names.next("draft")], [1, 3]);
+        let draft = names.intern("draft");
+        assert_eq!([names.next(draft), names.next(draft)], [1, 2]);
+        names.give_back(draft, 1);
+        assert_eq!([names.next(draft), names.next(draft)], [1, 3]);
     }
 }

@@ -145,7 +145,7 @@ impl Replay {
 
     /// The record that a call about to start contradicts, if there is one.
     pub(crate) fn divergent(&mut self, checkpoint: &str, claim: &Claim) -> Option<RecordIx> {
-        self.claims.divergent(checkpoint, claim)
+        self.claims.divergent(checkpoint, claim, &self.journal)
     }
 
     /// A call is polled for the first time.
