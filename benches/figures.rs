@@ -47,6 +47,13 @@ async fn many(run: u64, n: u32) -> Result<u64, Error> {
     if FAIL.load(Ordering::Relaxed) { Err(Error::msg("again")) } else { Ok(sum) }
 }
 
+/// Keeps the store from being left alone.
+#[flow]
+async fn goes_on_for_ever(n: u32) -> Result<u32, Error> {
+    std::future::pending::<()>().await;
+    Ok(n)
+}
+
 /// The time of each step of a sequence.
 #[flow(reuse = "unfinished")]
 async fn timed(run: u64, n: u32) -> Result<Vec<u64>, Error> {
@@ -76,16 +83,29 @@ fn bare(dir: &Path) -> Database {
     database
 }
 
-/// One bare commit of `count` rows; gives nanoseconds.
-fn bare_commit(database: &Database, from: u64, count: u64) -> u64 {
+/// One bare commit of `count` rows, spread over as many executions; gives nanoseconds.
+fn bare_commit(database: &Database, from: u64, count: u64, executions: u64) -> u64 {
     let start = Instant::now();
     let transaction = database.begin_write().expect("a transaction");
     {
         let mut table = transaction.open_table(BARE).expect("a table");
         for n in from..from + count {
-            let key = [7u64.to_be_bytes(), n.to_be_bytes()].concat();
+            let key = [(n % executions).to_be_bytes(), (n / executions).to_be_bytes()].concat();
             table.insert(key.as_slice(), [7u8; ROW - 16].as_slice()).expect("a row");
         }
+    }
+    transaction.commit().expect("a commit");
+    start.elapsed().as_nanos() as u64
+}
+
+/// One bare commit of a row that leaves the store quick to open; gives nanoseconds.
+fn bare_quick_repair(database: &Database, n: u64) -> u64 {
+    let start = Instant::now();
+    let mut transaction = database.begin_write().expect("a transaction");
+    transaction.set_quick_repair(true);
+    {
+        let mut table = transaction.open_table(BARE).expect("a table");
+        table.insert(n.to_be_bytes().as_slice(), [7u8; ROW - 16].as_slice()).expect("a row");
     }
     transaction.commit().expect("a commit");
     start.elapsed().as_nanos() as u64
@@ -108,7 +128,7 @@ async fn sequential() {
     busy.await.expect("it completes");
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     for block in 0..30 {
-        floor.extend((0..100).map(|n| bare_commit(&database, block * 100 + n, 1)));
+        floor.extend((0..100).map(|n| bare_commit(&database, block * 100 + n, 1, 1)));
         ours.extend(timed(block, 100).on(&kitaru).await.expect("it completes"));
     }
     let (ours, floor) = (median(ours), median(floor));
@@ -139,18 +159,26 @@ async fn replay() {
     for (run, n) in [(1, 10u32), (2, 1_000), (3, 100_000)] {
         filled(&kitaru, run, n).await;
         let mut samples = Vec::new();
-        for _ in 0..if n == 10 { 200 } else { std::env::var("REPLAYS").ok().and_then(|n| n.parse().ok()).unwrap_or(9) }
-        {
+        for _ in 0..if n == 10 { 200 } else { 9 } {
             samples.push(replayed(&kitaru, run, n).await.as_nanos() as u64);
         }
         best.push(median(samples));
     }
-    let floor = median((0..500).map(|n| bare_commit(&database, n, 1)).collect());
+    let alone = best[0];
+    let busy = goes_on_for_ever(0).on(&kitaru).start().await.expect("it starts");
+    let mut samples = Vec::new();
+    for _ in 0..200 {
+        samples.push(replayed(&kitaru, 1, 10).await.as_nanos() as u64);
+    }
+    let beside = median(samples);
+    drop(busy);
+    let repair = median((0..300).map(|n| bare_quick_repair(&database, n)).collect());
+    let floor = median((0..500).map(|n| bare_commit(&database, n, 1, 1)).collect());
     let slope = (best[2] - best[1]) / 99_000.0;
     println!("(b) replay: {slope:.2} us a record, loading included (at most 1)");
     println!(
-        "(b) replay of 10 records: {:.0} us; two bare commits + 100 us are {:.0} us",
-        best[0],
+        "(b) replay of 10 records to its end: {beside:.0} us beside another execution, {alone:.0} us alone, where the last \
+         commit is a quick-repair one; two bare commits + 100 us are {:.0} us, a bare quick-repair commit is {repair:.0} us",
         2.0 * floor + 100.0
     );
     let start = Instant::now();
@@ -172,7 +200,8 @@ async fn concurrent() {
     let mut best: f64 = 0.0;
     let mut floor: f64 = 0.0;
     for round in 0..5u64 {
-        let nanos: u64 = (0..rows / 1_000).map(|n| bare_commit(&database, (round * rows) + n * 1_000, 1_000)).sum();
+        let nanos: u64 =
+            (0..rows / 1_000).map(|n| bare_commit(&database, (round * rows) + n * 1_000, 1_000, FLOWS)).sum();
         floor = floor.max(rows as f64 / nanos as f64 * 1e9);
         let start = Instant::now();
         let flows: Vec<_> =

@@ -10,15 +10,15 @@ pub(crate) struct Names {
     known: HashMap<Box<str>, NameIx>,
     numbers: Vec<Numbers>,
     /// What was looked for last: calls of one checkpoint come in a row.
-    last: Option<(Box<str>, NameIx)>,
+    last: NameIx,
 }
 
 /// The place of a name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct NameIx(u32);
 
-#[derive(Default)]
 struct Numbers {
+    name: Box<str>,
     /// A bit for each number; bit 0 stands for number 1.
     taken: Vec<u64>,
     /// No number below this is free.
@@ -34,22 +34,19 @@ impl NameIx {
 impl Names {
     /// The place of a name, which is made if it is a new one.
     pub(crate) fn intern(&mut self, name: &str) -> NameIx {
-        if let Some((last, ix)) = &self.last
-            && **last == *name
-        {
-            return *ix;
+        if self.numbers.get(self.last.index()).is_some_and(|last| *last.name == *name) {
+            return self.last;
         }
-        let ix = match self.known.get(name) {
+        self.last = match self.known.get(name) {
             Some(ix) => *ix,
             None => {
                 let ix = NameIx(self.numbers.len() as u32);
-                self.numbers.push(Numbers::default());
+                self.numbers.push(Numbers { name: name.into(), taken: Vec::new(), floor: 0 });
                 self.known.insert(name.into(), ix);
                 ix
             }
         };
-        self.last = Some((name.into(), ix));
-        ix
+        self.last
     }
 
     /// Notes that a record has this number.
