@@ -133,7 +133,7 @@ impl DynamicCheckpoint {
     pub fn run_with_summary<T, E, Fut>(
         self,
         body: impl FnMut() -> Fut,
-        summarize: fn(&Result<T, E>, Occasion) -> String,
+        summarize: Summarize<Result<T, E>>,
     ) -> Call<impl Checkpoint<Output = Result<T, E>>>
     where
         T: Recordable,
@@ -146,7 +146,7 @@ impl DynamicCheckpoint {
     fn run_summarized<T, E, Fut>(
         self,
         mut body: impl FnMut() -> Fut,
-        summarize: Option<fn(&Result<T, E>, Occasion) -> String>,
+        summarize: Option<Summarize<Result<T, E>>>,
     ) -> Call<impl Checkpoint<Output = Result<T, E>>>
     where
         T: Recordable,
@@ -170,6 +170,9 @@ impl DynamicCheckpoint {
         }
     }
 }
+
+/// What a log line adds of a result.
+pub type Summarize<R> = fn(&R, Occasion) -> String;
 
 #[derive(Clone)]
 struct Args(Vec<(&'static str, serde_json::Value)>);

@@ -81,7 +81,9 @@ async fn a_time_that_was_seen_is_durable_before_a_later_body_starts() {
 
 #[tokio::test]
 async fn outside_a_flow_they_panic_and_name_the_way_out() {
-    for function in [|| drop(kitaru::now()), || drop(kitaru::random()), || drop(kitaru::uuid())] {
+    let functions: [fn() -> String; 3] =
+        [|| format!("{:?}", kitaru::now()), || kitaru::random().to_string(), || kitaru::uuid().to_string()];
+    for function in functions {
         let panic = std::panic::catch_unwind(function).unwrap_err();
         let message = panic.downcast_ref::<String>().unwrap();
         assert!(message.contains("kitaru::spawn"), "{message}");

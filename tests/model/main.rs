@@ -1,5 +1,8 @@
 //! The promises of the execution model, each by a test that would fail if it broke. One module for each section.
 
+// Every line of these modules is a test, helpers and flows included.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
 mod bounds;
 mod calls;
 mod chance;

@@ -247,7 +247,7 @@ async fn a_loser_whose_record_landed_all_the_same_does_no_harm() {
 /// Two branches that make the same call, told apart by the order in which they get there: `a` gets there later than its
 /// outcome, because its own code takes a detour that hides from the runtime.
 macro_rules! detour {
-    ($flow:ident, $test:ident, $sentence:literal, $detour:expr) => {
+    ($flow:ident, $test:ident, $detour:expr) => {
         #[flow]
         async fn $flow(name: String) -> Result<(), Error> {
             let a = async {
@@ -266,7 +266,6 @@ macro_rules! detour {
             Err(Error::msg("the end"))
         }
 
-        #[doc = $sentence]
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
             let (kitaru, _) = memory().await;
@@ -278,14 +277,14 @@ macro_rules! detour {
     };
 }
 
-detour!(yields, a_yield_of_the_flows_own_code_is_waited_for, "", tokio::task::yield_now().await);
-detour!(spends_its_budget, the_runtimes_budget_does_not_look_like_quiescence, "", {
+detour!(yields, a_yield_of_the_flows_own_code_is_waited_for, tokio::task::yield_now().await);
+detour!(spends_its_budget, the_runtimes_budget_does_not_look_like_quiescence, {
     let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
     (0..1_000).for_each(|n| send.send(n).unwrap());
     drop(send);
     while receive.recv().await.is_some() {}
 });
-detour!(wakes_itself, a_flow_that_wakes_itself_is_polled_until_it_is_quiescent, "", {
+detour!(wakes_itself, a_flow_that_wakes_itself_is_polled_until_it_is_quiescent, {
     for _ in 0..600 {
         let mut polled = false;
         std::future::poll_fn(|cx| {

@@ -1,7 +1,6 @@
 //! What the tests share: stores, a log that flows write to, and a seeded scatter of delays.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use kitaru::{Clock, Kitaru};
 
@@ -51,23 +50,6 @@ pub fn log(name: &str) -> Log {
     let log = Log::default();
     logs.push((name.to_owned(), log.clone()));
     log
-}
-
-/// Numbers that look random and repeat with their seed: splitmix64 (Steele, Lea, Flood, 2014).
-pub struct Scatter(pub u64);
-
-impl Scatter {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub fn micros(&mut self, most: u64) -> Duration {
-        Duration::from_micros(self.next() % most)
-    }
 }
 
 /// A value or a pause that differs from run to run: the system's own chance.

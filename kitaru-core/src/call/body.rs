@@ -104,14 +104,12 @@ pub trait Pool<A, R> {
 
 impl<A: Send + 'static, R: Send + 'static> Pool<A, R> for OnThePool {
     /// On the blocking pool of the runtime that polls the flow.
-    fn run(self, args: A, body: fn(A) -> R) -> impl Future<Output = R> {
-        async move {
-            match tokio::task::spawn_blocking(move || body(args)).await {
-                Ok(result) => result,
-                Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-                // The runtime shuts down, and drops this task with it.
-                Err(_) => std::future::pending().await,
-            }
+    async fn run(self, args: A, body: fn(A) -> R) -> R {
+        match tokio::task::spawn_blocking(move || body(args)).await {
+            Ok(result) => result,
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            // The runtime shuts down, and drops this task with it.
+            Err(_) => std::future::pending().await,
         }
     }
 }

@@ -125,7 +125,7 @@ impl<B: Checkpoint> Durable<B> {
                             if let Some(name) = &running.name {
                                 log::checkpoint_cached(name, Some("from a memo"), false);
                             }
-                            self.land(spec, running, 0, packed, Ok(value), FromMemo::Yes);
+                            self.land(spec, &running, 0, packed, Ok(value), FromMemo::Yes);
                         }
                         None => {
                             self.context.replay().begin_next(running.slot);
@@ -175,7 +175,7 @@ impl<B: Checkpoint> Durable<B> {
             let running = self.running(spec, slot);
             let mut landing = B::pack_error(error);
             landing.packed.settled = true;
-            self.land(spec, running, 0, landing.packed, landing.value, FromMemo::No);
+            self.land(spec, &running, 0, landing.packed, landing.value, FromMemo::No);
             return;
         }
         if let Some(at) = self.divergent(spec)
@@ -258,7 +258,7 @@ impl<B: Checkpoint> Durable<B> {
             }
             Err(Failure::Misuse(error)) => return self.leave_quietly(Exit::Fail(error)),
         };
-        self.land(spec, running, tries.count(), landing.packed, landing.value, FromMemo::No);
+        self.land(spec, &running, tries.count(), landing.packed, landing.value, FromMemo::No);
     }
 
     fn summary(&self, value: &B::Output, occasion: Occasion) -> Option<String> {
@@ -269,7 +269,7 @@ impl<B: Checkpoint> Durable<B> {
     fn land(
         &mut self,
         spec: &Spec,
-        running: Box<Running>,
+        running: &Running,
         tries: u32,
         mut packed: Packed,
         value: Result<B::Output, Error>,

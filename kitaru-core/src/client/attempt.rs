@@ -37,7 +37,7 @@ pub(crate) enum Plan {
 /// An attempt that is to be driven.
 pub(crate) enum Work {
     New { generation: u32, cancelled: Option<(Stored, Seq)>, fresh: bool },
-    Resume { stored: Stored, journal: Arc<Journal>, replay: Replay },
+    Resume { stored: Stored, journal: Arc<Journal>, replay: Box<Replay> },
 }
 
 impl Plan {
@@ -52,7 +52,7 @@ impl Plan {
         let journal = Arc::new(rows::journal(reader, stored.journal)?);
         let replay =
             Replay::new(journal.clone()).map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
-        Ok(Plan::Drive(Box::new(Work::Resume { stored, journal, replay })))
+        Ok(Plan::Drive(Box::new(Work::Resume { stored, journal, replay: Box::new(replay) })))
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work, started: 
         Work::Resume { stored, journal, replay } => {
             // The execution is in the store already. The caller may have gone away.
             let _ = started.send(Ok(()));
-            resume(place, &request, stored, journal, replay)
+            resume(place, &request, stored, journal, *replay)
         }
     };
     let (context, input) = prepared;

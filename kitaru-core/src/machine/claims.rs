@@ -30,7 +30,7 @@ pub(crate) struct Claims {
 struct Occurrences {
     made: u32,
     first: Option<Known>,
-    more: Option<Box<Vec<Option<Known>>>>,
+    more: Vec<Option<Known>>,
 }
 
 #[derive(Clone, Copy)]
@@ -266,7 +266,7 @@ impl Occurrences {
     fn get(&mut self, occurrence: u32) -> Option<&mut Known> {
         match occurrence.checked_sub(1) {
             None => self.first.as_mut(),
-            Some(nth) => self.more.as_mut()?.get_mut(nth as usize)?.as_mut(),
+            Some(nth) => self.more.get_mut(nth as usize)?.as_mut(),
         }
     }
 
@@ -274,11 +274,10 @@ impl Occurrences {
     fn set(&mut self, occurrence: u32, known: Known) -> Option<Known> {
         let Some(nth) = occurrence.checked_sub(1) else { return self.first.replace(known) };
         let nth = nth as usize;
-        let more = self.more.get_or_insert_default();
-        if nth >= more.len() {
-            more.resize(nth + 1, None);
+        if nth >= self.more.len() {
+            self.more.resize(nth + 1, None);
         }
-        more[nth].replace(known)
+        self.more[nth].replace(known)
     }
 }
 
