@@ -16,7 +16,7 @@
 //! Where nothing would do there is a tier all the same: the lowest answers with [`Lost`]. It has whatever is asked of
 //! a marker, so that it is no error to use it, except that it does not pass the check, [`recorded`] or [`fallible`],
 //! that the expansion makes once, at the user's type. So one mistake is one error, in the words of
-//! [`bounds`](super::bounds), however often the expansion needs the marker.
+//! `bounds`, however often the expansion needs the marker.
 
 use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
@@ -477,7 +477,7 @@ pub trait InputBySerde {
 
 impl<A: Recordable> InputBySerde for &Probe<A> {}
 
-/// The lowest tier: [`FlowArgument`](super::bounds::FlowArgument) says which of the arguments is at fault.
+/// The lowest tier: `FlowArgument` says which of the arguments is at fault.
 pub trait InputLost {
     /// The marker of this tier.
     fn kitaru_input(&self) -> Lost<OfArguments> {
@@ -503,7 +503,7 @@ pub trait PoolBySend {
 
 impl<A: Send, R: Send> PoolBySend for &Probe<(A, Probe<R>)> {}
 
-/// The lowest tier: [`Sendable`](super::bounds::Sendable) says what is at fault.
+/// The lowest tier: `Sendable` says what is at fault.
 pub trait PoolLost {
     /// The marker of this tier.
     fn kitaru_pool(&self) -> Lost<OfArguments> {
