@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use crate::ambient::flow_or_body;
 use crate::clock::Clock;
+use crate::context::flow_or_body;
 
 /// The time, the same on every replay.
 ///

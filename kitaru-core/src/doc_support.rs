@@ -2,8 +2,9 @@
 
 use std::future::Future;
 
+use crate::client::Kitaru;
 use crate::dynamic;
-use crate::{Error, Kitaru};
+use crate::error::Error;
 
 /// Runs a future as a flow on a store in memory, to its end.
 pub fn run_flow(flow: impl Future<Output = ()> + Send + 'static) {

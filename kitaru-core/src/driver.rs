@@ -12,10 +12,8 @@ use std::thread::{self, ThreadId};
 
 use tokio::task::{coop, yield_now};
 
-use crate::ambient::Ambient;
-use crate::branch::{Branch, panicked};
 use crate::call::Packed;
-use crate::context::{Context, FlowWaker};
+use crate::context::{Ambient, Branch, Context, FlowWaker};
 use crate::error::Error;
 use crate::flow::FlowFuture;
 use crate::machine::Exit;
@@ -70,7 +68,7 @@ impl Driver {
             Ok(Poll::Pending) => {}
             Err(panic) => {
                 let what = format!("flow `{}`", self.context.attempt.execution.flow);
-                return Some(Driven::Panicked(panicked(&what, panic.as_ref())));
+                return Some(Driven::Panicked(Error::panicked(&what, panic.as_ref())));
             }
         }
         let mut nth = 0;

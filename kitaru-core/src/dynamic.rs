@@ -6,16 +6,18 @@ use std::future::Future;
 
 use serde::Serialize;
 
-use crate::ambient::Ambient;
 use crate::call::bounds::Recordable;
 use crate::call::probe::{ByJson, SerdeFallible};
 use crate::call::{Body, Call, Checkpoint, CheckpointMeta, Spec};
 use crate::client::{FlowBody, FlowCall, FlowSpec, Input};
+use crate::context::Ambient;
 use crate::error::{Error, Kind};
 use crate::flow::pack_flow;
 use crate::id::check_name;
 use crate::journal::Reuse;
 use crate::value::{ArgSink, Wish, encode};
+
+pub use crate::call::{Occasion, Summarize};
 
 /// Where code runs, as far as kitaru is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,16 +38,6 @@ pub fn scope() -> Scope {
         Ambient::Flow(_) => Scope::Flow,
         Ambient::Body(_) => Scope::Body,
     })
-}
-
-/// What a log line tells of a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Occasion {
-    /// Its body has run.
-    Finished,
-    /// A record answers it.
-    Cached,
 }
 
 /// A checkpoint by this name, whose arguments and body are still to be given.
@@ -170,9 +162,6 @@ impl DynamicCheckpoint {
         }
     }
 }
-
-/// What a log line adds of a result.
-pub type Summarize<R> = fn(&R, Occasion) -> String;
 
 #[derive(Clone)]
 struct Args(Vec<(&'static str, serde_json::Value)>);

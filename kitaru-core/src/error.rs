@@ -1,6 +1,7 @@
 //! The one error type. Owns the kinds of failure that the project knows and the chain of messages that an error
 //! carries across processes. Must not know who raises it.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -126,6 +127,16 @@ impl Error {
         let mut messages = vec![message.to_string()];
         messages.extend(self.messages().map(str::to_owned));
         Self::from_chain(self.0.kind, messages)
+    }
+
+    /// What a panic said.
+    pub(crate) fn panicked(what: &str, panic: &(dyn Any + Send)) -> Self {
+        let said = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        Self::new(Kind::Panicked, format!("{what} panicked: {said}"))
     }
 
     /// The same error with a further cause behind its last one.

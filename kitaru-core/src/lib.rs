@@ -3,8 +3,6 @@
 //! This is the crate behind the face `kitaru`, which users depend on. Its floors, each of which knows only those
 //! above it in this list, are in `ARCHITECTURE.md`.
 
-mod ambient;
-mod branch;
 mod call;
 mod chance;
 mod client;
@@ -26,7 +24,6 @@ pub mod store;
 pub mod testkit;
 mod value;
 
-pub use branch::{BranchHandle, spawn};
 pub use call::{Call, idempotency_key};
 pub use chance::{now, random, uuid};
 pub use client::{
@@ -34,6 +31,7 @@ pub use client::{
     Summary,
 };
 pub use clock::Clock;
+pub use context::{BranchHandle, spawn};
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 pub use journal::{Reuse, Status};

@@ -6,16 +6,21 @@ use std::time::Duration;
 
 use tracing::{Level, enabled, error, info, warn};
 
-use crate::call::{Sensitivity, Spec};
 use crate::context::Attempt;
 use crate::error::Error;
 use crate::journal::Status;
+use crate::value::{HIDDEN, Sensitivity};
 
 const TARGET: &str = "kitaru";
 
 /// Whether anybody reads the lines that tell what goes on.
-pub(crate) fn is_read() -> bool {
+pub(crate) fn tells() -> bool {
     enabled!(target: TARGET, Level::INFO)
+}
+
+/// Whether anybody reads the lines that tell what goes wrong.
+pub(crate) fn warns() -> bool {
+    enabled!(target: TARGET, Level::WARN)
 }
 
 pub(crate) fn checkpoint_started(name: &str) {
@@ -26,8 +31,8 @@ pub(crate) fn checkpoint_finished(name: &str, took: Duration, summary: Option<&s
     info!(target: TARGET, "Checkpoint `{name}` finished in {}{}.", Took(took), Summary(summary));
 }
 
-pub(crate) fn checkpoint_failed(name: &str, took: Duration, spec: &Spec, error: &Error) {
-    warn!(target: TARGET, "Checkpoint `{name}` failed in {}: {}", Took(took), Shown(spec, error));
+pub(crate) fn checkpoint_failed(name: &str, took: Duration, sensitivity: Sensitivity, error: &Error) {
+    warn!(target: TARGET, "Checkpoint `{name}` failed in {}: {}", Took(took), Shown(sensitivity, error));
 }
 
 pub(crate) fn checkpoint_cached(name: &str, summary: Option<&str>, other_code: bool) {
@@ -35,14 +40,20 @@ pub(crate) fn checkpoint_cached(name: &str, summary: Option<&str>, other_code: b
     info!(target: TARGET, "Checkpoint `{name}` cached{}{note}.", Summary(summary));
 }
 
-pub(crate) fn trying_again(spec: &Spec, failures: u32, retries: u32, pause: Duration, error: &Error) {
+pub(crate) fn trying_again(
+    name: &str,
+    failures: u32,
+    retries: u32,
+    pause: Duration,
+    sensitivity: Sensitivity,
+    error: &Error,
+) {
     let tries = u64::from(retries) + 1;
     warn!(
         target: TARGET,
-        "Checkpoint `{}` failed (try {failures} of {tries}), trying again in {}: {}",
-        spec.shown(),
+        "Checkpoint `{name}` failed (try {failures} of {tries}), trying again in {}: {}",
         Took(pause),
-        Shown(spec, error)
+        Shown(sensitivity, error)
     );
 }
 
@@ -129,13 +140,13 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
-struct Shown<'a>(&'a Spec, &'a Error);
+struct Shown<'a>(Sensitivity, &'a Error);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.meta().sensitivity {
+        match self.0 {
             Sensitivity::Shown => write!(f, "{:#}", self.1),
-            Sensitivity::Hidden => f.write_str("(sensitive)"),
+            Sensitivity::Hidden => f.write_str(HIDDEN),
         }
     }
 }

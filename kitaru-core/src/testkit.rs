@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use crate::ambient::{Ambient, BodyScope, Within};
 use crate::clock::Clock;
+use crate::context::{Ambient, BodyScope, Within};
 use crate::value::digest_parts;
 
 /// Runs a future in which checkpoints are plain functions: with their retries and timeouts, without a flow, a store or

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::ambient::{Ambient, BodyScope};
 use crate::call::meta::{Effect, OnCodeChange, Spec};
 use crate::call::outcome::{Packed, Packing, Unpack};
 use crate::call::tries::{Failure, Tries};
-use crate::call::{Checkpoint, Options};
+use crate::call::{Checkpoint, Occasion, Options, Summarize};
 use crate::clock::millis;
+use crate::context::{Ambient, BodyScope};
 use crate::context::{BodyWaker, Context, OnDivergence};
-use crate::dynamic::Occasion;
 use crate::error::{Error, Kind};
 use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OutcomeFrame};
 use crate::log;
@@ -27,7 +26,7 @@ pub(crate) struct Durable<B: Checkpoint> {
     /// The arguments as a record keeps them; empty for a call that has one.
     args: Vec<u8>,
     stage: Stage<B::Output>,
-    pub(crate) summarize: Option<fn(&B::Output, Occasion) -> String>,
+    pub(crate) summarize: Option<Summarize<B::Output>>,
 }
 
 enum Stage<R> {
@@ -223,7 +222,7 @@ impl<B: Checkpoint> Durable<B> {
             scope: BodyScope::new(clock.clone(), self.context.call_identity(key, occurrence)),
             started_ms: clock.now_ms(),
             started: Instant::now(),
-            name: log::is_read().then(|| self.claim.name(spec.shown())),
+            name: log::warns().then(|| self.claim.name(spec.shown())),
         })
     }
 
@@ -237,7 +236,7 @@ impl<B: Checkpoint> Durable<B> {
             Ok(value) => {
                 if let Some(name) = &running.name {
                     match B::failure(&value) {
-                        Some(error) => log::checkpoint_failed(name, took, spec, &error),
+                        Some(error) => log::checkpoint_failed(name, took, spec.meta().sensitivity, &error),
                         None => {
                             log::checkpoint_finished(name, took, self.summary(&value, Occasion::Finished).as_deref())
                         }
@@ -252,7 +251,7 @@ impl<B: Checkpoint> Durable<B> {
             }
             Err(Failure::Outcome(error)) => {
                 if let Some(name) = &running.name {
-                    log::checkpoint_failed(name, took, spec, &error);
+                    log::checkpoint_failed(name, took, spec.meta().sensitivity, &error);
                 }
                 B::pack_error(error)
             }
@@ -311,7 +310,7 @@ impl<B: Checkpoint> Durable<B> {
         let shape = payload.shape;
         match B::unpack(&payload) {
             Ok(value) => {
-                if log::is_read() {
+                if log::tells() {
                     self.log_cached(spec, at, &value);
                 }
                 Poll::Ready(value)

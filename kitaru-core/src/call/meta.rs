@@ -9,7 +9,7 @@ use crate::context::OnDivergence;
 use crate::error::Error;
 use crate::journal::Arg;
 use crate::machine::{Backoff, Item};
-use crate::value::{ArgPreview, ArgSink, Canon, Key, Wish};
+use crate::value::{ArgPreview, ArgSink, Canon, HIDDEN, Key, Sensitivity, Wish};
 
 /// A checkpoint as its attribute describes it. Written by the macro; not part of the public interface.
 #[derive(Clone, Copy, Debug)]
@@ -35,13 +35,6 @@ pub struct CheckpointMeta {
 pub(crate) enum Effect {
     AtLeastOnce,
     AtMostOnce,
-}
-
-/// Whether arguments and outcome may be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sensitivity {
-    Shown,
-    Hidden,
 }
 
 /// What is done with a record that other code made.
@@ -261,6 +254,3 @@ impl Spec {
         Arg::write_all(&args)
     }
 }
-
-/// What stands for a value that is not to be shown.
-pub(crate) const HIDDEN: &str = "(sensitive)";

@@ -15,16 +15,15 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use crate::ambient::{Ambient, BodyScope};
 use crate::call::durable::Durable;
 use crate::call::tries::Tries;
-use crate::dynamic::Occasion;
+use crate::context::{Ambient, BodyScope};
 use crate::error::{Error, Kind};
 
 pub(crate) use body::Body;
 pub use body::{Checkpoint, blocking, call, refused};
 pub use meta::CheckpointMeta;
-pub(crate) use meta::{Sensitivity, Spec};
+pub(crate) use meta::Spec;
 pub use outcome::Outcome;
 pub(crate) use outcome::{Packed, Packing, Unpack};
 
@@ -63,6 +62,19 @@ pub(crate) struct Options {
     pub(crate) retries: u32,
     pub(crate) timeout: Option<Duration>,
 }
+
+/// What a log line tells of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Occasion {
+    /// Its body has run.
+    Finished,
+    /// A record answers it.
+    Cached,
+}
+
+/// What a log line adds of a result.
+pub type Summarize<R> = fn(&R, Occasion) -> String;
 
 /// Where a call was made.
 enum Place<B: Checkpoint> {
@@ -128,7 +140,7 @@ impl<B: Checkpoint> Call<B> {
     }
 
     /// Adds to the log lines of this call what `summarize` says of its result.
-    pub(crate) fn summarized(mut self, summarize: fn(&B::Output, Occasion) -> String) -> Self {
+    pub(crate) fn summarized(mut self, summarize: Summarize<B::Output>) -> Self {
         if let Place::Flow(durable) = &mut self.place {
             durable.summarize = Some(summarize);
         }

@@ -5,12 +5,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::bounds::Recordable;
-use crate::call::meta::{HIDDEN, Sensitivity};
 use crate::call::probe::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
 use crate::error::{Error, Kind};
 use crate::journal::{Class, Payload};
 use crate::runtime::PREVIEW_BYTES;
-use crate::value::{self, Codec, DecodeError, EncodeError, Wish, preview};
+use crate::value::{self, Codec, DecodeError, EncodeError, HIDDEN, Sensitivity, Wish, preview};
 
 /// How the results of a type are kept. Chosen by the macro for the function's result; not part of the public
 /// interface.

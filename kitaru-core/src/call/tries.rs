@@ -6,13 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use crate::ambient::{Ambient, BodyScope};
-use crate::branch::panicked;
 use crate::call::body::MoreTries;
 use crate::call::meta::Spec;
 use crate::call::{Checkpoint, Options};
 use crate::chance;
 use crate::clock::Sleep;
+use crate::context::{Ambient, BodyScope};
 use crate::error::{Error, Kind};
 use crate::log;
 
@@ -81,7 +80,9 @@ impl Tries {
                         let tried = match polled {
                             Ok(Poll::Ready(value)) => Some(Ok(value)),
                             Ok(Poll::Pending) => None,
-                            Err(panic) => Some(Err(panicked(&format!("checkpoint `{}`", spec.name()), panic.as_ref()))),
+                            Err(panic) => {
+                                Some(Err(Error::panicked(&format!("checkpoint `{}`", spec.name()), panic.as_ref())))
+                            }
                         };
                         let tried = tried.or_else(|| {
                             let timeout = timeout.as_mut()?;
@@ -103,7 +104,8 @@ impl Tries {
                     };
                     self.failures += 1;
                     let pause = spec.meta().backoff.pause(self.failures, chance_of_jitter());
-                    log::trying_again(spec, self.failures, options.retries, pause, &failure);
+                    let sensitivity = spec.meta().sensitivity;
+                    log::trying_again(spec.shown(), self.failures, options.retries, pause, sensitivity, &failure);
                     self.stage = Stage::Pausing(scope.clock.sleep(pause));
                 }
                 Stage::Pausing(pause) => {

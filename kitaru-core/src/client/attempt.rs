@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::ambient::Ambient;
 use crate::call::Packed;
 use crate::client::active::{Ended, OwnedPayload};
 use crate::client::blocking;
 use crate::client::flow_call::{FlowBody, Request};
 use crate::client::launch::Place;
 use crate::client::rows::{self, Stored};
+use crate::context::Ambient;
 use crate::context::{Attempt, Context, Listing};
 use crate::driver::{Driven, Driver};
 use crate::error::{Error, Kind};

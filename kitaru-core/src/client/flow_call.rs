@@ -6,12 +6,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::ambient::Ambient;
 use crate::call::Outcome;
 use crate::call::Unpack;
 use crate::client::active::OwnedPayload;
 use crate::client::handle::Handle;
 use crate::client::{Kitaru, implicit};
+use crate::context::Ambient;
 use crate::context::OnDivergence;
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowMeta};

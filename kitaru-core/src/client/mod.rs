@@ -127,7 +127,7 @@ impl Inner {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
-        Err(failed) if failed.is_panic() => Err(crate::branch::panicked("the store", failed.into_panic().as_ref())),
+        Err(failed) if failed.is_panic() => Err(Error::panicked("the store", failed.into_panic().as_ref())),
         Err(_) => Err(Error::new(Kind::Closed, "the runtime is shutting down")),
     }
 }

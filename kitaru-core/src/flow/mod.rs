@@ -9,10 +9,10 @@ use std::pin::Pin;
 
 use crate::call::bounds::Recordable;
 use crate::call::probe::{ArgumentsBySerde, Lost, OfArguments};
-use crate::call::{Outcome, Packed, Packing, Sensitivity};
+use crate::call::{Outcome, Packed, Packing};
 use crate::error::{Error, Kind};
 use crate::runtime::DEFAULT_MAX_OUTCOME_BYTES;
-use crate::value::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encode};
+use crate::value::{Codec, DecodeError, EncodeError, Encoded, Sensitivity, Wish, decode, encode};
 
 pub use meta::FlowMeta;
 pub use registry::Registered;

@@ -91,7 +91,7 @@ impl Redb {
         let error = match worked {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => open::explain(error),
-            Err(panic) => open::damaged(crate::branch::panicked("redb", panic.as_ref())),
+            Err(panic) => open::damaged(Error::panicked("redb", panic.as_ref())),
         };
         self.fail();
         Err(error)

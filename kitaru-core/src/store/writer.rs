@@ -153,7 +153,7 @@ impl Writer {
         match thread.map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(closed)) => closed,
-            Some(Err(panic)) => Err(crate::branch::panicked("the writer", panic.as_ref())),
+            Some(Err(panic)) => Err(Error::panicked("the writer", panic.as_ref())),
         }
     }
 }
@@ -291,7 +291,7 @@ impl Thread {
             _ => Durability::Fast,
         };
         let committed = catch_unwind(AssertUnwindSafe(|| self.store.commit(rows, durability)))
-            .unwrap_or_else(|panic| Err(crate::branch::panicked("the store", panic.as_ref())));
+            .unwrap_or_else(|panic| Err(Error::panicked("the store", panic.as_ref())));
         self.last = durability;
         committed
     }

@@ -12,6 +12,16 @@ use serde::Serialize;
 /// What stands where a text was cut.
 const CUT: char = '…';
 
+/// What stands for a value that is not to be shown.
+pub(crate) const HIDDEN: &str = "(sensitive)";
+
+/// Whether arguments and outcome may be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sensitivity {
+    Shown,
+    Hidden,
+}
+
 /// `value` like JSON, in at most `limit` bytes, or the three of a lone `…`.
 ///
 /// It never fails: what JSON cannot hold is shown as far as it goes. Serializing ends with the bound, so that a large

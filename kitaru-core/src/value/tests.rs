@@ -1,3 +1,5 @@
+//! Arguments on their way to a key and to a preview.
+
 use serde::ser::{Error as _, Serializer};
 
 use super::*;

@@ -1,1 +1,1 @@
-
+//! What redb does to a store, and what a store does about it.

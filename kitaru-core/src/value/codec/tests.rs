@@ -1,3 +1,5 @@
+//! Values to bytes and back, the traps of bincode included.
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 

@@ -1,3 +1,5 @@
+//! Which values count as equal.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, LinkedList, VecDeque};
 
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! What people are shown of a value.
+
 use std::collections::HashMap;
 
 use serde::ser::{SerializeSeq, Serializer};

@@ -1,3 +1,5 @@
+//! The texts of shapes, and what damaged bytes make of them.
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::de::{DeserializeOwned, IgnoredAny};

@@ -1,12 +1,14 @@
 //! One attempt at an execution, as its calls, its bodies and the writer see it. Owns the replay's lock and the wakers
 //! between the flow, the bodies and the driver. Must not know how a call runs.
 
+mod ambient;
+mod branch;
+
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 
-use crate::branch::Branch;
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{Frame, SettledFrame, Status, UnfinishedRow, generation_key};
@@ -14,6 +16,10 @@ use crate::machine::{Exit, Journal, Quiet, Replay, SlotId, Unflushed};
 use crate::runtime::{Numbers, Runtime, lock};
 use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
 use crate::value::{Key, digest_parts};
+
+pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
+pub(crate) use branch::Branch;
+pub use branch::{BranchHandle, spawn};
 
 /// What an attempt is an attempt at.
 pub(crate) struct Attempt {

@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
-use crate::ambient::Ambient;
-use crate::context::FlowWaker;
-use crate::error::{Error, Kind};
+use crate::context::{Ambient, FlowWaker};
+use crate::error::Error;
 use crate::runtime::lock;
 
 /// Splits a branch off the flow: it goes on by itself while the flow does other things, and the checkpoints in it are
@@ -138,7 +137,7 @@ impl Branch {
             }
             Err(panic) => {
                 self.future = None;
-                Err(panicked("a branch of the flow", panic.as_ref()))
+                Err(Error::panicked("a branch of the flow", panic.as_ref()))
             }
         }
     }
@@ -146,14 +145,4 @@ impl Branch {
     pub(crate) fn is_done(&self) -> bool {
         self.future.is_none()
     }
-}
-
-/// What a panic said.
-pub(crate) fn panicked(what: &str, panic: &(dyn std::any::Any + Send)) -> Error {
-    let said = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    Error::new(Kind::Panicked, format!("{what} panicked: {said}"))
 }

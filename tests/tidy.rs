@@ -1,0 +1,230 @@
+//! What `ARCHITECTURE.md` and `CONTRIBUTING.md` say of the code, checked over its text.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors of `kitaru-core/src`, the lowest first. A module knows those below it; those of one floor do not know
+/// each other.
+const FLOORS: [&[&str]; 16] = [
+    &["error", "clock", "race"],
+    &["id", "value"],
+    &["journal"],
+    &["machine"],
+    &["store"],
+    &["runtime"],
+    &["context"],
+    &["chance", "log"],
+    &["call"],
+    &["flow"],
+    &["driver"],
+    &["client"],
+    &["dynamic", "testkit"],
+    &["__private"],
+    &["doc_support"],
+    &["lib"],
+];
+
+/// Longer than this a file has more than one purpose.
+const MOST_LINES: usize = 600;
+
+struct Source {
+    path: String,
+    text: String,
+}
+
+/// The text files of the repository below `dir`, by their paths from its root.
+fn sources(dir: &str, extension: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders = vec![root.join(dir)];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
+        for path in entries.map(|entry| entry.expect("an entry").path()) {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                let text = fs::read_to_string(&path).expect("a text");
+                let path = path.strip_prefix(root).expect("a path below the root").to_string_lossy().into_owned();
+                found.push(Source { path, text });
+            }
+        }
+    }
+    assert!(!found.is_empty(), "nothing to check in {dir}");
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn all_code() -> Vec<Source> {
+    let dirs = ["src", "kitaru-core", "kitaru-macros", "kitaru-agent", "examples", "tests", "benches"];
+    dirs.iter().flat_map(|dir| sources(dir, "rs")).collect()
+}
+
+fn refuse(mistakes: Vec<String>) {
+    assert!(mistakes.is_empty(), "\n{}\n", mistakes.join("\n"));
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("tests.rs") || path.contains("/tests/") || path.starts_with("tests/")
+}
+
+/// The part of a module that is not its tests.
+fn without_tests(text: &str) -> &str {
+    text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+}
+
+/// The words that follow `crate::` in the code, comments left out.
+fn imported(text: &str) -> BTreeSet<String> {
+    let code = without_tests(text).lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split("crate::").skip(1))
+        .map(|after| after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+        .collect()
+}
+
+fn floor(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&module))
+}
+
+#[test]
+fn each_module_of_core_knows_only_the_floors_below_it() {
+    let mut mistakes = Vec::new();
+    for Source { path, text } in sources("kitaru-core/src", "rs") {
+        let module = path["kitaru-core/src/".len()..].split(['/', '.']).next().unwrap();
+        if is_test(&path) || module == "lib" {
+            continue;
+        }
+        let Some(own) = floor(module) else {
+            mistakes.push(format!("{path}: module `{module}` has no floor"));
+            continue;
+        };
+        for other in imported(&text).iter().filter(|other| *other != module) {
+            // What begins with a capital is re-exported at the root.
+            if floor(other).is_none_or(|floor| floor >= own) {
+                mistakes.push(format!("{path}: `{module}` knows `crate::{other}`, which is not below it"));
+            }
+        }
+    }
+    refuse(mistakes);
+}
+
+#[test]
+fn the_replay_logic_has_no_runtime_clock_disk_or_chance_in_it() {
+    let foreign = ["tokio", "std::time::Instant", "std::time::SystemTime", "std::fs", "getrandom", "async fn", "Mutex"];
+    let machine = sources("kitaru-core/src/machine", "rs");
+    let mistakes = machine.iter().flat_map(|source| {
+        let code = without_tests(&source.text);
+        foreign.iter().filter(|word| code.contains(**word)).map(|word| format!("{}: {word}", source.path))
+    });
+    refuse(mistakes.collect());
+}
+
+#[test]
+fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
+    let homes: [(&str, &[&str]); 4] = [
+        ("bincode::", &["kitaru-core/src/value/codec.rs", "kitaru-core/src/value/shape/"]),
+        ("::redb::", &["kitaru-core/src/store/redb"]),
+        ("reqwest::", &["kitaru-agent/src/openai"]),
+        ("inventory::", &["kitaru-core/src/flow/registry.rs", "kitaru-macros/"]),
+    ];
+    let mut mistakes = Vec::new();
+    for Source { path, text } in all_code().iter().filter(|source| !is_test(&source.path)) {
+        for (library, homes) in &homes {
+            let used = text.lines().any(|line| line.contains(library) && !line.trim_start().starts_with("//"));
+            if used && !homes.iter().any(|home| path.starts_with(home)) {
+                mistakes.push(format!("{path} uses {library}…"));
+            }
+        }
+    }
+    refuse(mistakes);
+}
+
+#[test]
+fn the_agent_loop_knows_nothing_of_durability() {
+    let mistakes = sources("kitaru-agent/src", "rs").into_iter().filter(|source| {
+        let durable = source.path.contains("/durable") || source.path.ends_with("/lib.rs");
+        !durable && without_tests(&source.text).contains("kitaru_core")
+    });
+    refuse(mistakes.map(|source| format!("{} knows kitaru_core", source.path)).collect());
+}
+
+#[test]
+fn every_module_says_what_it_owns_and_none_is_long() {
+    let mut mistakes = Vec::new();
+    for Source { path, text } in all_code().iter().filter(|source| !source.path.starts_with("tests/ui/")) {
+        if !text.starts_with("//!") {
+            mistakes.push(format!("{path} does not open with what it owns, as `//!`"));
+        }
+        if text.lines().count() > MOST_LINES {
+            mistakes.push(format!("{path} has more than {MOST_LINES} lines"));
+        }
+        let name = Path::new(path).file_stem().unwrap().to_string_lossy().into_owned();
+        if ["utils", "util", "helpers", "manager", "common", "misc"].contains(&name.as_str()) {
+            mistakes.push(format!("{path}: a name that says nothing"));
+        }
+    }
+    refuse(mistakes);
+}
+
+#[test]
+fn no_example_is_ignored_and_nothing_is_left_undone() {
+    let left = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!("), concat!("#[igno", "re")];
+    let mut mistakes = Vec::new();
+    for Source { path, text } in all_code() {
+        for (nth, line) in text.lines().enumerate() {
+            let fence = line.trim_start().trim_start_matches(['/', '!', ' ']);
+            let ignored = fence.starts_with("```") && fence.contains("ignore");
+            if ignored || left.iter().any(|left| line.contains(left)) {
+                mistakes.push(format!("{path}:{}: {}", nth + 1, line.trim()));
+            }
+        }
+    }
+    refuse(mistakes);
+}
+
+#[test]
+fn every_promise_of_the_model_names_a_test_that_exists() {
+    let code: String = all_code().into_iter().map(|source| source.text).collect();
+    let model = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/model.md")).unwrap();
+    let mut named = 0;
+    let mut mistakes = Vec::new();
+    for line in model.lines().filter(|line| line.trim_start().starts_with("✓ ")) {
+        for test in line.split('`').skip(1).step_by(2) {
+            named += 1;
+            // A test, or a file of examples that do not compile.
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(test);
+            let exists = if test.contains('/') { file.exists() } else { code.contains(&format!("fn {test}()")) };
+            if !exists {
+                mistakes.push(format!("docs/model.md names a test that does not exist: {test}"));
+            }
+        }
+    }
+    assert!(named > 40, "only {named} tests are named");
+    refuse(mistakes);
+}
+
+#[test]
+fn what_a_document_links_to_exists() {
+    let mut mistakes = Vec::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = sources("docs", "md").into_iter().chain(
+        fs::read_dir(root)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|found| found == "md"))
+            .map(|path| Source {
+                text: fs::read_to_string(&path).unwrap(),
+                path: path.file_name().unwrap().to_string_lossy().into_owned(),
+            }),
+    );
+    for Source { path, text } in documents {
+        let folder: PathBuf = root.join(&path).parent().unwrap().to_owned();
+        for link in text.split("](").skip(1).filter_map(|after| after.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if !file.is_empty() && !file.contains("://") && !folder.join(file).exists() {
+                mistakes.push(format!("{path} links to {link}"));
+            }
+        }
+    }
+    refuse(mistakes);
+}
