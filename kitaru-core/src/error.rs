@@ -99,6 +99,11 @@ impl Error {
         Self::new(Kind::Failed, message)
     }
 
+    /// A failure of a store, for implementing one. See [`is_store`](Self::is_store).
+    pub fn store(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Store, message)
+    }
+
     /// An error with the messages of `error` and of all its sources.
     ///
     /// Where `error` or one of its sources is a [`kitaru::Error`](Error) itself, its kind is kept, so that a timeout

@@ -11,6 +11,7 @@ mod durability;
 mod encoding;
 mod errors;
 mod executions;
+mod faults;
 mod order;
 mod records;
 mod support;

@@ -1,5 +1,6 @@
 //! Options for opening a store, and the opening.
 
+use std::fmt;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,11 +23,23 @@ pub struct Builder {
     clock: Clock,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Place {
     Unset,
     Dir(PathBuf),
     Memory,
+    Own(Arc<dyn Store>),
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Unset => f.write_str("Unset"),
+            Place::Dir(dir) => f.debug_tuple("Dir").field(dir).finish(),
+            Place::Memory => f.write_str("Memory"),
+            Place::Own(_) => f.write_str("Own"),
+        }
+    }
 }
 
 impl Default for Builder {
@@ -52,6 +65,12 @@ impl Builder {
     /// Keeps executions in memory: they end with the process. For tests and trials.
     pub fn in_memory(mut self) -> Self {
         self.place = Place::Memory;
+        self
+    }
+
+    /// Keeps executions in a store of the caller's own, such as one that fails on purpose.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.place = Place::Own(Arc::new(store));
         self
     }
 
@@ -92,10 +111,11 @@ impl Builder {
             let store: Arc<dyn Store> = match place {
                 Place::Dir(dir) => Arc::new(Redb::open(&dir, store::OpenOptions { lock_timeout })?),
                 Place::Memory => Arc::new(Memory::new()),
+                Place::Own(store) => store,
                 Place::Unset => {
                     return Err(Error::new(
                         Kind::Misuse,
-                        "a store was opened without a place; say .dir(path) or .in_memory()",
+                        "a store was opened without a place; say .dir(path), .in_memory() or .store(…)",
                     ));
                 }
             };

@@ -40,7 +40,11 @@ impl Kitaru {
         // A task of its own: whoever called may go away.
         let task = tokio::spawn(place.run(request, started));
         active.driven_by(task.abort_handle());
-        durable.await.unwrap_or_else(|_| Err(interrupted()))?;
+        if let Err(error) = durable.await.unwrap_or_else(|_| Err(interrupted())) {
+            // The next call is to begin anew, not to attach to what is ending.
+            active.wait_until_left().await;
+            return Err(error);
+        }
         Ok(Handle::new(execution, ended, unpack, fail))
     }
 }

@@ -1,0 +1,139 @@
+//! Stores that fail, and what flows, callers and records see of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::{Error, Kitaru, Status, checkpoint, flow};
+
+use crate::support::log;
+
+/// A store in memory, one commit of which fails.
+#[derive(Clone)]
+struct Faulty {
+    memory: Arc<Memory>,
+    /// How many commits succeed before one fails; negative when none does any more.
+    until: Arc<AtomicI64>,
+    /// Whether the failing commit lands all the same, as one may whose acknowledgement was lost.
+    lands: bool,
+    commits: Arc<AtomicUsize>,
+}
+
+impl Faulty {
+    fn new(until: i64, lands: bool) -> Self {
+        Faulty { memory: Arc::default(), until: Arc::new(AtomicI64::new(until)), lands, commits: Arc::default() }
+    }
+}
+
+impl Store for Faulty {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        let fails = self.until.fetch_sub(1, Ordering::SeqCst) == 0;
+        if !fails || self.lands {
+            self.memory.commit(rows, durability)?;
+        }
+        if fails { Err(Error::store("the disk is gone for a moment")) } else { Ok(()) }
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.memory.get(table, key)
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.memory.scan(table, range, order, visit)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+async fn open(store: &Faulty) -> Kitaru {
+    Kitaru::builder().store(store.clone()).open().await.expect("the store opens")
+}
+
+#[checkpoint]
+async fn noted(path: &str, n: u32) -> Result<u32, Error> {
+    log(path).say(format!("ran {n}"));
+    if n % 3 == 2 { Err(Error::msg(format!("no {n}"))) } else { Ok(n) }
+}
+
+/// Catches whatever it is given, and says so.
+#[flow]
+async fn steady(path: String) -> Result<u32, Error> {
+    let mut sum = 0;
+    let mut add = |outcome: Result<u32, Error>| match outcome {
+        Ok(n) => sum += n,
+        Err(error) => {
+            log(&path).say(format!("caught {error}"));
+            sum += 100;
+        }
+    };
+    for n in 0..6 {
+        add(noted(&path, n).await);
+    }
+    kitaru::now();
+    let (left, right) = tokio::join!(noted(&path, 6), noted(&path, 8));
+    add(left);
+    add(right);
+    Ok(sum)
+}
+
+const SUM: u32 = 1 + 3 + 4 + 6 + 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_of_the_store_never_enters_the_flows_code_and_the_next_call_goes_on() {
+    let healthy = Faulty::new(i64::MAX, false);
+    let kitaru = open(&healthy).await;
+    assert_eq!(steady("healthy".into()).on(&kitaru).await.unwrap(), SUM);
+    let commits = healthy.commits.load(Ordering::SeqCst) as i64;
+    assert!(commits > 9, "{commits}");
+
+    let mut faults = 0;
+    for (until, lands) in (1..commits).flat_map(|until| [(until, false), (until, true)]) {
+        let path = format!("fault {until} {lands}");
+        let kitaru = open(&Faulty::new(until, lands)).await;
+        if let Err(error) = steady(path.clone()).id("job").on(&kitaru).await {
+            faults += 1;
+            assert!(error.is_store(), "{path}: {error:#}");
+            assert!(format!("{error:#}").contains("the disk is gone"), "{path}: {error:#}");
+            if let Some(execution) = kitaru.execution("steady", "job").await.unwrap() {
+                let landed = lands && execution.status() == Status::Completed;
+                assert!(landed || execution.status() == Status::Interrupted, "{path}: {}", execution.status());
+            }
+        }
+        // The same store, in the same process.
+        let sum = steady(path.clone()).id("job").on(&kitaru).await;
+        assert_eq!(sum.as_ref().ok(), Some(&SUM), "{path}: {sum:?}");
+        let said = log(&path).take();
+        let count = |line: &str| said.iter().filter(|said| *said == line).count();
+        assert_eq!(said.iter().filter(|said| said.contains("the disk")).count(), 0, "{path}: {said:?}");
+        for n in [0, 1, 2, 3, 4, 5, 6, 8] {
+            assert!((1..=2).contains(&count(&format!("ran {n}"))), "{path}: {said:?}");
+        }
+        // What the failed commit held runs again, and nothing before it.
+        let again = said.iter().filter(|said| said.starts_with("ran")).count() - 8;
+        assert!(again <= 2, "{path}: {said:?}");
+    }
+    assert!(faults >= commits, "{faults} of {commits}");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_while_it_is_opened_can_be_opened_again() {
+    let store = Faulty::new(0, false);
+    let error = Kitaru::builder().store(store.clone()).open().await.err().unwrap();
+    assert!(error.is_store(), "{error:#}");
+    let kitaru = open(&store).await;
+    assert_eq!(steady("opened".into()).on(&kitaru).await.unwrap(), SUM);
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_be_made_durable_is_an_error_and_no_execution() {
+    // The first commit is the store's secret.
+    let kitaru = open(&Faulty::new(1, false)).await;
+    let error = steady("start".into()).id("job").on(&kitaru).start().await.err().unwrap();
+    assert!(error.is_store(), "{error:#}");
+    assert!(kitaru.execution("steady", "job").await.unwrap().is_none());
+    let handle = steady("start".into()).id("job").on(&kitaru).start().await.unwrap();
+    assert_eq!(handle.await.unwrap(), SUM);
+}
