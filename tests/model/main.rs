@@ -12,6 +12,7 @@ mod encoding;
 mod errors;
 mod executions;
 mod faults;
+mod logs;
 mod order;
 mod records;
 mod support;

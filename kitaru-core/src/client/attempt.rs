@@ -30,7 +30,7 @@ pub(crate) type Started = oneshot::Sender<Result<(), Error>>;
 
 /// What a call of a flow does.
 pub(crate) enum Plan {
-    Cached(Arc<OwnedPayload>),
+    Cached { payload: Arc<OwnedPayload>, age: Duration },
     Drive(Box<Work>),
 }
 

@@ -101,7 +101,6 @@ struct Look {
     ask: Ask,
     input: Key,
     preview: String,
-    ambiguous: bool,
 }
 
 /// An execution that this process drives: from the reservation to the end.
@@ -113,15 +112,14 @@ pub(crate) struct Place {
 
 impl Place {
     async fn run(self, request: Request, started: Started) {
-        let look = Look {
-            ask: request.ask,
-            input: request.input.digest,
-            preview: request.input.preview.clone(),
-            ambiguous: request.spec.ambiguous,
-        };
+        let look = Look { ask: request.ask, input: request.input.digest, preview: request.input.preview.clone() };
+        let ambiguous = request.spec.ambiguous;
         let (ended, started) = match self.plan(look).await {
             Err(error) => (Ended::Fault(error.clone()), Some((started, Err(error)))),
-            Ok(Plan::Cached(payload)) => (Ended::Outcome(payload), Some((started, Ok(())))),
+            Ok(Plan::Cached { payload, age }) => {
+                log::flow_cached(&self.execution.flow, age, ambiguous);
+                (Ended::Outcome(payload), Some((started, Ok(()))))
+            }
             Ok(Plan::Drive(work)) => (attempt::drive(&self, request, *work, started).await, None),
         };
         self.leave();
@@ -161,8 +159,7 @@ impl Place {
                 (Begin::Continue, Some(stored)) => Plan::resume(reader, stored),
                 (Begin::Cached { age_ms }, Some(stored)) => {
                     let payload = rows::outcome(reader, &stored)?;
-                    log::flow_cached(&execution.flow, Duration::from_millis(age_ms), look.ambiguous);
-                    Ok(Plan::Cached(Arc::new(payload)))
+                    Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
                 }
                 (Begin::OtherInput, Some(stored)) => {
                     Err(other_input(&execution, &stored.header.input_preview, &look.preview))

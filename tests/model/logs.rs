@@ -1,0 +1,215 @@
+//! The log lines, which are part of the interface.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kitaru::{Clock, Error, Kitaru, checkpoint, dynamic, flow};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::log;
+
+/// What is logged on this thread while it lives.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Lines;
+
+    fn make_writer(&self) -> Lines {
+        self.clone()
+    }
+}
+
+impl Lines {
+    fn read() -> (Self, tracing::subscriber::DefaultGuard) {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).without_time().with_target(false);
+        let guard = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
+        (lines, guard)
+    }
+
+    /// What was logged since the last time, times left out.
+    fn take(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let text = String::from_utf8(bytes).expect("lines are UTF-8");
+        text.lines().map(without_times).collect()
+    }
+}
+
+/// `0.012s` becomes `…s`.
+fn without_times(line: &str) -> String {
+    let words = line.trim().split(' ').map(|word| {
+        let number = word.trim_end_matches([',', '.', ':']).strip_suffix('s').and_then(|word| word.parse::<f64>().ok());
+        let end = word.find('s').unwrap_or_default();
+        number.map_or_else(|| word.to_owned(), |_| format!("…{}", &word[end..]))
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[checkpoint]
+async fn fetch(path: &str) -> u64 {
+    path.len() as u64
+}
+
+#[checkpoint(retries = 1, backoff = "1ms")]
+async fn print(path: &str) -> Result<u64, Error> {
+    if log(path).count("paper") == 0 { Err(Error::msg("no paper")) } else { Ok(1) }
+}
+
+#[flow]
+async fn told(path: String) -> Result<u64, Error> {
+    Ok(fetch(&path).await + print(&path).await?)
+}
+
+#[flow]
+async fn without_arguments() -> Result<u64, Error> {
+    Ok(fetch("").await)
+}
+
+#[tokio::test]
+async fn flows_and_checkpoints_log_what_they_do_in_the_words_of_the_interface() {
+    let clock = Clock::manual();
+    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
+    let (lines, _guard) = Lines::read();
+    let call = || told("told".into()).id("job-42").on(&kitaru);
+
+    let mut failing = call();
+    let turned = async {
+        loop {
+            clock.advance(Duration::from_millis(2));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! { failed = &mut failing => assert!(failed.is_err()), () = turned => {} }
+    assert_eq!(
+        lines.take(),
+        [
+            "INFO Flow `told` started (execution `job-42`).",
+            "INFO Checkpoint `fetch` started.",
+            "INFO Checkpoint `fetch` finished in …s.",
+            "INFO Checkpoint `print` started.",
+            "WARN Checkpoint `print` failed (try 1 of 2), trying again in …s: no paper",
+            "WARN Checkpoint `print` failed in …s: no paper",
+            "ERROR Flow `told` failed in …s: no paper",
+        ]
+    );
+
+    log("told").say("paper");
+    call().await.unwrap();
+    assert_eq!(
+        lines.take(),
+        [
+            "INFO Flow `told` continues (execution `job-42`, attempt 2).",
+            "INFO Checkpoint `fetch` cached.",
+            "INFO Checkpoint `print` started.",
+            "INFO Checkpoint `print` finished in …s.",
+            "INFO Flow `told` finished in …s.",
+        ]
+    );
+
+    clock.advance(Duration::from_secs(3 * 24 * 3600));
+    call().await.unwrap();
+    assert_eq!(lines.take(), ["INFO Flow `told` cached (finished 3 days ago; .fresh() runs it again)"]);
+}
+
+#[tokio::test]
+async fn a_flow_without_arguments_warns_when_its_result_is_a_recorded_one() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let (lines, _guard) = Lines::read();
+    without_arguments().on(&kitaru).await.unwrap();
+    lines.take();
+    without_arguments().on(&kitaru).await.unwrap();
+    assert_eq!(lines.take(), ["WARN Flow `without_arguments` cached (finished just now; .fresh() runs it again)"]);
+}
+
+#[checkpoint(sensitive, retries = 1, backoff = "1ms")]
+async fn sign(secret: &str) -> Result<u64, Error> {
+    Err(Error::msg(format!("{secret} is refused")))
+}
+
+#[flow]
+async fn signs(secret: String) -> Result<u64, Error> {
+    let _ = sign(&secret).await;
+    Ok(1)
+}
+
+#[tokio::test]
+async fn what_is_sensitive_is_in_no_line() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let (lines, _guard) = Lines::read();
+    signs("hunter2".into()).id("job").on(&kitaru).await.unwrap();
+    let said = lines.take().join("\n");
+    assert!(said.contains("Checkpoint `sign` failed in …s: (sensitive)"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+mod before {
+    #[kitaru::checkpoint]
+    pub async fn draft(topic: &str) -> String {
+        format!("an old draft on {topic}")
+    }
+
+    #[kitaru::checkpoint(on_code_change = "rerun")]
+    pub async fn review(topic: &str) -> String {
+        format!("an old review of {topic}")
+    }
+
+    #[kitaru::checkpoint(version = "1")]
+    pub async fn publish(topic: &str) -> String {
+        format!("{topic} in an old edition")
+    }
+}
+
+mod after {
+    #[kitaru::checkpoint]
+    pub async fn draft(topic: &str) -> String {
+        format!("a draft on {topic}")
+    }
+
+    #[kitaru::checkpoint(on_code_change = "rerun")]
+    pub async fn review(topic: &str) -> String {
+        format!("a review of {topic}")
+    }
+
+    #[kitaru::checkpoint(version = "2")]
+    pub async fn publish(topic: &str) -> String {
+        format!("{topic} in an edition")
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_used_after_the_code_changed_unless_told_otherwise_and_shown_as_recorded_by_other_code() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let (lines, _guard) = Lines::read();
+    let deployed = dynamic::flow("report").run(|| async {
+        before::draft("tides").await;
+        before::review("tides").await;
+        before::publish("tides").await;
+        Err::<(), _>(Error::msg("the process is replaced"))
+    });
+    deployed.id("job").on(&kitaru).await.unwrap_err();
+    lines.take();
+
+    let deployed = dynamic::flow("report").run(|| async {
+        let (draft, review) = (after::draft("tides").await, after::review("tides").await);
+        Ok::<_, Error>((draft, review, after::publish("tides").await))
+    });
+    let (draft, review, published) = deployed.id("job").on(&kitaru).await.unwrap();
+    assert_eq!(draft, "an old draft on tides", "a deploy must not pay twice");
+    assert_eq!(review, "a review of tides");
+    assert_eq!(published, "tides in an edition");
+    let said = lines.take();
+    assert_eq!(said[1], "INFO Checkpoint `draft` cached; recorded by other code.");
+    assert_eq!(said[2], "INFO Checkpoint `review` started.");
+}
