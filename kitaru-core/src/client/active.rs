@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
 
 use crate::error::{Error, Kind};
@@ -34,13 +34,21 @@ pub(crate) struct OwnedPayload {
 pub(crate) struct Active {
     pub(crate) input: Key,
     pub(crate) input_preview: String,
-    ended: watch::Sender<Option<Ended>>,
+    /// It is in the store, or cannot be.
+    recorded: SetOnce<Result<(), Error>>,
+    ended: SetOnce<Ended>,
     task: Mutex<Option<AbortHandle>>,
 }
 
 impl Active {
     pub(crate) fn new(input: Key, input_preview: String) -> Arc<Self> {
-        Arc::new(Active { input, input_preview, ended: watch::Sender::new(None), task: Mutex::new(None) })
+        Arc::new(Active {
+            input,
+            input_preview,
+            recorded: SetOnce::new(),
+            ended: SetOnce::new(),
+            task: Mutex::new(None),
+        })
     }
 
     pub(crate) fn driven_by(&self, task: AbortHandle) {
@@ -54,25 +62,29 @@ impl Active {
         }
     }
 
+    /// Says that it is in the store, or why it cannot be. What is said first stays.
+    pub(crate) fn record(&self, recorded: Result<(), Error>) {
+        let _ = self.recorded.set(recorded);
+    }
+
+    /// Says what it came to. What is said first stays.
     pub(crate) fn end(&self, ended: Ended) {
-        self.ended.send_if_modified(|known| {
-            let first = known.is_none();
-            known.get_or_insert(ended);
-            first
-        });
+        let _ = self.ended.set(ended);
     }
 
-    /// What it comes to. The future does not keep it alive.
-    pub(crate) fn ended(&self) -> impl Future<Output = Ended> + Send + use<> {
-        let mut receiver = self.ended.subscribe();
-        async move {
-            let ended = receiver.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
-            ended.unwrap_or_else(|| Ended::Fault(interrupted()))
+    /// Waits until it is in the store.
+    pub(crate) async fn recorded(&self) -> Result<(), Error> {
+        let recorded = self.recorded.wait().await.clone();
+        if recorded.is_err() {
+            // The next call is to begin anew, not to attach to what is ending.
+            self.ended.wait().await;
         }
+        recorded
     }
 
-    pub(crate) async fn wait_until_left(&self) {
-        self.ended().await;
+    /// What it comes to.
+    pub(crate) async fn ended(self: Arc<Self>) -> Ended {
+        self.ended.wait().await.clone()
     }
 }
 

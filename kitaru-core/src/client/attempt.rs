@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use crate::call::Packed;
 use crate::client::active::{Ended, OwnedPayload};
 use crate::client::blocking;
@@ -24,9 +22,6 @@ use crate::machine::{Exit, Journal, Replay};
 use crate::runtime::{Numbers, Runtime};
 use crate::store::{Activity, Key as RowKey, Reader, Row, Table};
 use crate::value::Codec;
-
-/// Told once the execution is durable, or why it is not.
-pub(crate) type Started = oneshot::Sender<Result<(), Error>>;
 
 /// What a call of a flow does.
 pub(crate) enum Plan {
@@ -81,14 +76,14 @@ impl Drop for Entered<'_> {
 }
 
 /// Drives an attempt to its end.
-pub(crate) async fn drive(place: &Place, request: Request, work: Work, started: Started) -> Ended {
+pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended {
     let entered = Entered::new(place);
     let begun = Instant::now();
     let prepared = match work {
-        Work::New { generation, cancelled, fresh } => begin(place, &request, generation, cancelled, fresh, started),
+        Work::New { generation, cancelled, fresh } => begin(place, &request, generation, cancelled, fresh),
         Work::Resume { stored, journal, replay } => {
-            // The execution is in the store already. The caller may have gone away.
-            let _ = started.send(Ok(()));
+            // The execution is in the store already.
+            place.active.record(Ok(()));
             resume(place, &request, stored, journal, *replay)
         }
     };
@@ -124,7 +119,6 @@ fn begin(
     generation: u32,
     cancelled: Option<(Stored, Seq)>,
     fresh: bool,
-    started: Started,
 ) -> (Arc<Context>, Recorded) {
     let runtime = &place.inner.runtime;
     let journal = place.inner.new_journal();
@@ -163,13 +157,12 @@ fn begin(
     rows.extend(
         encoded.shape.as_ref().and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))),
     );
-    let owner = context.clone();
+    let (owner, active) = (context.clone(), place.active.clone());
     runtime.write_then(&numbers, rows, None, Activity::GoesOn, move |landed| {
         if let Err(fault) = &landed {
             owner.leave_with(Exit::Fault(fault.clone()));
         }
-        // The caller may have gone away.
-        let _ = started.send(landed);
+        active.record(landed);
     });
     (context, Recorded { codec: header.input_codec, shape, bytes: header.input })
 }

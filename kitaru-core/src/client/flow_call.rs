@@ -4,17 +4,19 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::call::Outcome;
 use crate::call::Unpack;
-use crate::client::active::OwnedPayload;
+use crate::client::active::{Active, OwnedPayload};
 use crate::client::handle::Handle;
 use crate::client::{Kitaru, implicit};
 use crate::context::Ambient;
 use crate::context::OnDivergence;
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowMeta};
+use crate::id::ExecutionId;
 use crate::journal::{Ask, Reuse};
 use crate::runtime::PREVIEW_BYTES;
 use crate::value::{ArgPreview, ArgSink, Canon, EncodeError, Encoded, Key};
@@ -214,8 +216,26 @@ impl<R> FlowCall<R> {
         let Stage::Made(made) = self.stage else {
             return Err(Error::new(Kind::Misuse, "a call of a flow is started after it was polled; start it first"));
         };
-        let Made { request, on, unpack, fail } = *made;
-        let mut request = request?;
+        let Made { unpack, fail, .. } = *made;
+        let (execution, active) = made.launch().await?;
+        active.recorded().await?;
+        Ok(Handle::new(execution, active.ended(), unpack, fail))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
+        if let Stage::Made(made) = &mut self.stage
+            && let Ok(request) = &mut made.request
+        {
+            change(request);
+        }
+        self
+    }
+}
+
+impl<R> Made<R> {
+    /// Sees to it that the execution is driven. It may not be in the store yet.
+    async fn launch(self) -> Result<(ExecutionId, Arc<Active>), Error> {
+        let mut request = self.request?;
         if std::env::var_os("KITARU_CACHE").is_some_and(|cache| cache == "off") {
             request.ask = Ask::Fresh;
         }
@@ -227,20 +247,11 @@ impl<R> FlowCall<R> {
                 format!("flow `{name}` was called outside a tokio runtime; call it in #[tokio::main] or in block_on"),
             ));
         }
-        let kitaru = match on {
+        let kitaru = match self.on {
             Some(kitaru) => kitaru,
             None => implicit::kitaru().await?,
         };
-        kitaru.launch(request, unpack, fail).await
-    }
-
-    fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
-        if let Stage::Made(made) = &mut self.stage
-            && let Ok(request) = &mut made.request
-        {
-            change(request);
-        }
-        self
+        kitaru.launch(request)
     }
 }
 
@@ -255,11 +266,10 @@ impl<R: Send + 'static> Future for FlowCall<R> {
             let Stage::Made(made) = std::mem::replace(&mut this.stage, Stage::Over) else {
                 unreachable!("the stage was matched above")
             };
-            let fail = made.fail;
-            let call = FlowCall { stage: Stage::Made(made) };
+            let Made { unpack, fail, .. } = *made;
             this.stage = Stage::Going(Box::pin(async move {
-                match call.start().await {
-                    Ok(handle) => handle.await,
+                match made.launch().await {
+                    Ok((execution, active)) => Handle::new(execution, active.ended(), unpack, fail).await,
                     Err(error) => fail(error),
                 }
             }));

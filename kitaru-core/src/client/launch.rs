@@ -4,12 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
-use crate::client::active::{Active, Ended, OwnedPayload, interrupted};
-use crate::client::attempt::{self, Plan, Started};
+use crate::client::active::{Active, Ended, interrupted};
+use crate::client::attempt::{self, Plan};
 use crate::client::flow_call::Request;
-use crate::client::handle::Handle;
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::{Error, Kind};
@@ -20,32 +17,20 @@ use crate::runtime::lock;
 use crate::value::Key;
 
 impl Kitaru {
-    /// Gives the handle of the execution that a request stands for, once it is durable.
-    pub(crate) async fn launch<R>(
-        &self,
-        request: Request,
-        unpack: fn(&OwnedPayload) -> R,
-        fail: fn(Error) -> R,
-    ) -> Result<Handle<R>, Error> {
+    /// Sees to it that the execution that a request stands for is driven. It may not be in the store yet.
+    pub(crate) fn launch(&self, request: Request) -> Result<(ExecutionId, Arc<Active>), Error> {
         self.check_open()?;
         let id = request.id.clone().unwrap_or_else(|| hex(&request.input.digest));
         let execution = ExecutionId::new(&request.spec.name, &id)?;
         let active = match self.inner.reserve(&execution, &request)? {
             Reserved::Mine(active) => active,
-            Reserved::Running(running) => return Ok(Handle::new(execution, running.ended(), unpack, fail)),
+            Reserved::Running(running) => return Ok((execution, running)),
         };
-        let ended = active.ended();
-        let (started, durable) = oneshot::channel();
         let place = Place { inner: self.inner.clone(), execution: execution.clone(), active: active.clone() };
         // A task of its own: whoever called may go away.
-        let task = tokio::spawn(place.run(request, started));
+        let task = tokio::spawn(place.run(request));
         active.driven_by(task.abort_handle());
-        if let Err(error) = durable.await.unwrap_or_else(|_| Err(interrupted())) {
-            // The next call is to begin anew, not to attach to what is ending.
-            active.wait_until_left().await;
-            return Err(error);
-        }
-        Ok(Handle::new(execution, ended, unpack, fail))
+        Ok((execution, active))
     }
 }
 
@@ -111,23 +96,23 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    async fn run(self, request: Request, started: Started) {
+    async fn run(self, request: Request) {
         let look = Look { ask: request.ask, input: request.input.digest, preview: request.input.preview.clone() };
         let ambiguous = request.spec.ambiguous;
-        let (ended, started) = match self.plan(look).await {
-            Err(error) => (Ended::Fault(error.clone()), Some((started, Err(error)))),
-            Ok(Plan::Cached { payload, age }) => {
-                log::flow_cached(&self.execution.flow, age, ambiguous);
-                (Ended::Outcome(payload), Some((started, Ok(()))))
+        let ended = match self.plan(look).await {
+            Err(error) => {
+                self.active.record(Err(error.clone()));
+                Ended::Fault(error)
             }
-            Ok(Plan::Drive(work)) => (attempt::drive(&self, request, *work, started).await, None),
+            Ok(Plan::Cached { payload, age }) => {
+                self.active.record(Ok(()));
+                log::flow_cached(&self.execution.flow, age, ambiguous);
+                Ended::Outcome(payload)
+            }
+            Ok(Plan::Drive(work)) => attempt::drive(&self, request, *work).await,
         };
         self.leave();
         self.active.end(ended);
-        if let Some((started, result)) = started {
-            // The caller may have gone away.
-            let _ = started.send(result);
-        }
     }
 
     /// Looks for the execution and decides what the call does about it.
@@ -195,6 +180,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         // The task was aborted, or its runtime is going down.
         self.leave();
+        self.active.record(Err(interrupted()));
         self.active.end(Ended::Fault(interrupted()));
     }
 }

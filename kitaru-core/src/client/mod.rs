@@ -85,7 +85,7 @@ impl Kitaru {
             active.interrupt();
         }
         for active in running {
-            active.wait_until_left().await;
+            active.ended().await;
         }
         let runtime = self.inner.runtime.clone();
         blocking(move || runtime.writer.close()).await?
