@@ -233,7 +233,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged_and_leaves_no_commit_half_don
         // Batches of two rows, of which one is never there without the other.
         let mut acknowledged = 0;
         for cut in 0..4 {
-            let mut durability = || if chance() % 3 == 0 { Durability::QuickRepair } else { Durability::Fast };
+            let mut durability = || if chance().is_multiple_of(3) { Durability::QuickRepair } else { Durability::Fast };
             for _ in 0..3 {
                 store.commit(&[row(acknowledged), row(acknowledged + 1)], durability()).unwrap();
                 acknowledged += 2;
@@ -246,7 +246,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged_and_leaves_no_commit_half_don
                 acknowledged += 2;
             }
             disk.heals();
-            disk.cut(|| chance() % 2 == 0);
+            disk.cut(|| chance().is_multiple_of(2));
             store = Arc::new(disk.store().unwrap_or_else(|error| panic!("seed {seed}, cut {cut}: {error:#}")));
             let found = rows(&reader(&store)).unwrap_or_else(|error| panic!("seed {seed}, cut {cut}: {error:#}"));
             let count = found.len() as u64;
