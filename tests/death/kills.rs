@@ -1,0 +1,164 @@
+//! SIGKILL at chosen points and at any.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use kitaru::Kitaru;
+
+use crate::process::run;
+use crate::programs::FILLED;
+use crate::{count, noted, refuse_second_runs};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// Runs a program, kills it where it is told to stop, and runs it again to its end, whose result is given.
+fn killed(program: &str, dir: &Path, stop: &str) -> String {
+    let mut process = run(program, dir, stop);
+    process.wait_for("stopped");
+    process.kill();
+    result(program, dir)
+}
+
+fn result(program: &str, dir: &Path) -> String {
+    let (said, code) = run(program, dir, "").end();
+    assert_eq!(code, Some(0), "{said:?}");
+    said.into_iter().find_map(|line| line.strip_prefix("result ").map(str::to_owned)).expect("it says its result")
+}
+
+#[test]
+fn a_process_killed_between_two_checkpoints_leaves_the_first_one_done() {
+    for n in 0..12 {
+        let dir = folder();
+        assert_eq!(killed("steps", dir.path(), &format!("after {n}")), "660");
+        let notes = noted(dir.path());
+        for step in 0..12 {
+            assert_eq!(count(&notes, &format!("ran {step}")), 1, "killed after {n}: {notes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_process_killed_in_a_body_runs_that_body_again_and_no_other() {
+    for n in 0..12 {
+        let dir = folder();
+        assert_eq!(killed("steps", dir.path(), &format!("in {n}")), "660");
+        let notes = noted(dir.path());
+        for step in 0..12 {
+            let runs = if step == n { 2 } else { 1 };
+            assert_eq!(count(&notes, &format!("ran {step}")), runs, "killed in {n}: {notes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_process_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_one_comes_to() {
+    let results = |said: Vec<String>| said.into_iter().filter(|line| line.starts_with("result")).collect::<Vec<_>>();
+    let undisturbed = folder();
+    let (said, code) = run("crowd", undisturbed.path(), "").end();
+    assert_eq!(code, Some(0), "{said:?}");
+    let expected = results(said);
+    assert_eq!(expected.len(), 16);
+
+    let seeds = match std::env::var("KITARU_SEED") {
+        Ok(seed) => vec![seed.parse().expect("a number")],
+        Err(_) => (1..=6).collect::<Vec<u64>>(),
+    };
+    for seed in seeds {
+        let what = format!("KITARU_SEED={seed}");
+        let dir = folder();
+        let mut kills = 0;
+        let found = loop {
+            let mut process = run("crowd", dir.path(), "");
+            // Of some five hundred lines that it says.
+            let lines = blake3::hash(format!("{seed} {kills}").as_bytes()).as_bytes()[0];
+            if kills < 40 && process.read(usize::from(lines)) {
+                process.kill();
+                kills += 1;
+                refuse_second_runs(&noted(dir.path()), &what);
+                continue;
+            }
+            let (said, code) = process.end();
+            assert_eq!(code, Some(0), "{what}: {said:?}");
+            break results(said);
+        };
+        assert!(kills > 2, "{what}: it was killed {kills} times");
+        refuse_second_runs(&noted(dir.path()), &what);
+        // The last process may have said some of them before it was waited for.
+        assert!(!found.is_empty() && found.iter().all(|line| expected.contains(line)), "{what}: {found:?}");
+        let (said, _) = run("crowd", dir.path(), "").end();
+        assert_eq!(results(said), expected, "{what}, and every result is recorded");
+    }
+}
+
+#[test]
+fn an_error_that_was_seen_is_tried_again_unless_something_started_after_it() {
+    let dir = folder();
+    assert_eq!(killed("errors", dir.path(), "seen"), "1001", "it was tried again, and succeeded");
+    assert_eq!(count(&noted(dir.path()), "ran fails_once"), 2);
+
+    let dir = folder();
+    assert_eq!(killed("errors", dir.path(), "in 100"), "1002", "it is the same error");
+    assert_eq!(count(&noted(dir.path()), "ran fails_once"), 1);
+}
+
+#[test]
+fn a_body_that_may_run_once_is_not_run_again_after_its_process_was_killed_in_it() {
+    let dir = folder();
+    assert_eq!(killed("pays", dir.path(), "in pay"), "interrupted");
+    assert_eq!(count(&noted(dir.path()), "ran pay"), 1);
+}
+
+#[test]
+fn time_and_chance_are_the_same_after_a_kill() {
+    let dir = folder();
+    let mut process = run("chances", dir.path(), "in 200");
+    let mut first = String::new();
+    while !first.starts_with("chance ") {
+        first = process.line();
+    }
+    process.wait_for("stopped");
+    process.kill();
+    let chance = |said: Vec<String>| said.into_iter().find(|line| line.starts_with("chance ")).unwrap();
+    assert_eq!(chance(run("chances", dir.path(), "").end().0), first);
+    assert_ne!(chance(run("chances", folder().path(), "").end().0), first, "another store has another chance");
+}
+
+#[test]
+fn a_process_that_is_being_replaced_hands_its_store_over_when_it_ends() {
+    let dir = folder();
+    let mut first = run("holds", dir.path(), "");
+    first.wait_for("held");
+
+    let (said, code) = run("holds", dir.path(), "50").end();
+    assert_eq!(code, Some(1), "{said:?}");
+    let message = said.iter().find(|line| line.starts_with("error")).unwrap();
+    assert!(message.contains(&format!("process {}", first.id())) && message.contains("50ms"), "{message}");
+
+    let mut second = run("holds", dir.path(), "60000");
+    first.kill();
+    second.wait_for("held");
+    second.kill();
+}
+
+#[tokio::test]
+async fn a_store_killed_under_load_opens_within_a_second_for_each_million_records_and_at_once_after_that() {
+    let dir = folder();
+    let mut process = run("fills", dir.path(), "");
+    process.wait_for("filled");
+    process.kill();
+    let open = async || {
+        let start = Instant::now();
+        let kitaru = Kitaru::builder().dir(dir.path().join("store")).open().await.unwrap();
+        (start.elapsed(), kitaru)
+    };
+    let (after_kill, kitaru) = open().await;
+    kitaru.close().await.unwrap();
+    let (after_close, kitaru) = open().await;
+    kitaru.close().await.unwrap();
+    println!("{FILLED} records: {after_kill:?} after a kill under load, {after_close:?} after a close");
+    // Not optimized, and beside other tests: ten times what is promised.
+    assert!(after_kill < Duration::from_secs(10) * FILLED / 1_000_000, "{after_kill:?}");
+    assert!(after_close < Duration::from_millis(150), "{after_close:?}");
+}

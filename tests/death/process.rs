@@ -1,0 +1,75 @@
+//! Another process that runs one of the programs, and is killed.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Lines};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// Which program the other process runs.
+pub(crate) const PROGRAM: &str = "KITARU_TEST_PROGRAM";
+/// Where it stops.
+pub(crate) const STOP: &str = "KITARU_TEST_STOP";
+
+/// A process at work.
+pub(crate) struct Process {
+    child: Child,
+    said: Lines<BufReader<ChildStdout>>,
+}
+
+/// Runs a program below a folder; `stop` says where it is to wait for its end.
+pub(crate) fn run(program: &str, dir: &Path, stop: &str) -> Process {
+    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+    command.args(["--exact", "programs::program", "--nocapture"]).env(PROGRAM, program).env(STOP, stop);
+    start(command, dir)
+}
+
+/// Starts a command whose store is below a folder.
+pub(crate) fn start(mut command: Command, dir: &Path) -> Process {
+    command.current_dir(dir).env("KITARU_DIR", dir.join("store"));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("a process starts");
+    let said = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
+    Process { child, said }
+}
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Reads on until it says this.
+    pub(crate) fn wait_for(&mut self, line: &str) {
+        for said in self.said.by_ref() {
+            if said.expect("a line") == line {
+                return;
+            }
+        }
+        panic!("the process has ended without saying `{line}`");
+    }
+
+    /// Its next line.
+    pub(crate) fn line(&mut self) -> String {
+        self.said.next().expect("it goes on").expect("a line")
+    }
+
+    /// Reads on for so many lines; whether there were as many.
+    pub(crate) fn read(&mut self, lines: usize) -> bool {
+        self.said.by_ref().take(lines).count() == lines
+    }
+
+    /// SIGKILL, and no moment to prepare for it.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it is there to be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Waits for its end. What it has said from here on, and its exit code.
+    pub(crate) fn end(mut self) -> (Vec<String>, Option<i32>) {
+        let said = self.said.by_ref().map(|line| line.expect("a line")).collect();
+        (said, self.child.wait().expect("it ends").code())
+    }
+}
+
+/// Says something to whoever has started this process.
+pub(crate) fn say(line: impl AsRef<OsStr>) {
+    println!("{}", line.as_ref().to_string_lossy());
+}
