@@ -53,12 +53,18 @@ impl Meter {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (models, tools) = (read(&self.models), read(&self.tools));
         let replayed = |all: &AtomicU64, paid: u64| read(all).saturating_sub(paid);
+        let calls = |models: u64, tools: u64| format!("{}, {}", counted(models, "model"), counted(tools, "tool"));
         format!(
-            "Paid for: {models} model calls, {tools} tool calls. Replayed: {} model calls, {} tool calls.",
-            replayed(&self.all_models, models),
-            replayed(&self.all_tools, tools)
+            "Paid for: {}. Replayed: {}.",
+            calls(models, tools),
+            calls(replayed(&self.all_models, models), replayed(&self.all_tools, tools))
         )
     }
+}
+
+/// `1 model call`, `2 model calls`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what} call{}", if count == 1 { "" } else { "s" })
 }
 
 struct Metered<T: ?Sized> {

@@ -6,6 +6,8 @@ mod claims;
 mod journal;
 mod names;
 mod replay;
+#[cfg(test)]
+mod replay_tests;
 
 pub use backoff::Backoff;
 pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, Refused, Standing};

@@ -298,11 +298,9 @@ impl Replay {
                 wake.extend(slot.waker.take());
             }
         }
-        while let Some(Reverse((seq, id))) = self.ready.pop() {
+        if let Some((seq, id)) = self.next_ready() {
+            self.ready.pop();
             let slot = self.slot(id);
-            if slot.phase != Phase::Ready || slot.seq != seq {
-                continue;
-            }
             slot.phase = Phase::Released;
             wake.extend(slot.waker.take());
             if slot.unsettled {
@@ -378,8 +376,24 @@ impl Replay {
         self.started == 0 && self.given.iter().any(is_it)
     }
 
-    fn may_start_at_once(&self) -> bool {
-        self.claims.all_claimed() && self.ready.is_empty() && self.unflushed.is_empty() && !self.flushing
+    /// Whether the journal is used up and the flow has seen nothing that would first have to be durable. What has landed
+    /// in this attempt and waits to be released holds nothing up: the flow has not seen it.
+    fn may_start_at_once(&mut self) -> bool {
+        let first_of_own = self.journal.next();
+        let used_up = self.claims.all_claimed() && self.next_ready().is_none_or(|(seq, _)| seq >= first_of_own);
+        used_up && self.unflushed.is_empty() && !self.flushing
+    }
+
+    /// The lowest number that can be released.
+    fn next_ready(&mut self) -> Option<(Seq, SlotId)> {
+        while let Some(Reverse((seq, id))) = self.ready.peek().copied() {
+            let slot = self.slot(id);
+            if slot.phase == Phase::Ready && slot.seq == seq {
+                return Some((seq, id));
+            }
+            self.ready.pop();
+        }
+        None
     }
 
     fn vacate(&mut self, id: SlotId) {
