@@ -38,7 +38,8 @@ enum Stage<R> {
     /// It looks for a result of another execution.
     Recalling(Box<Running>, Recall),
     Running(Box<Running>, Tries),
-    Landing(SlotId, Result<R, Error>),
+    /// Its outcome is on its way to the store.
+    Landing(Box<Running>, Result<R, Error>, How),
     /// It is not polled to an end: the driver drops the flow.
     Over,
 }
@@ -52,6 +53,17 @@ struct Running {
     started: Instant,
     /// The visible name, if anybody reads log lines.
     name: Option<String>,
+}
+
+/// How a call came to an outcome that no record of its own journal had.
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    /// Its body ran, and took this long.
+    Ran(Duration),
+    /// Another execution had recorded it.
+    Recalled,
+    /// It did not run: an earlier attempt may have run it.
+    Interrupted,
 }
 
 type Recall = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
@@ -120,12 +132,7 @@ impl<B: Checkpoint> Durable<B> {
                         unreachable!("the stage was matched above")
                     };
                     match found.as_deref().and_then(|row| memoized::<B>(row)) {
-                        Some((packed, value)) => {
-                            if let Some(name) = &running.name {
-                                log::checkpoint_cached(name, Some("from a memo"), false);
-                            }
-                            self.land(spec, &running, 0, packed, Ok(value), FromMemo::Yes);
-                        }
+                        Some((packed, value)) => self.land(spec, running, 0, packed, Ok(value), How::Recalled),
                         None => {
                             self.context.replay().begin_next(running.slot);
                             self.run(running);
@@ -142,14 +149,16 @@ impl<B: Checkpoint> Durable<B> {
                     };
                     self.finish(spec, tried);
                 }
-                Stage::Landing(slot, _) => {
-                    let slot = *slot;
-                    if self.context.replay().poll(slot, cx.waker()) != Step::Answer {
+                Stage::Landing(running, ..) => {
+                    if self.context.replay().poll(running.slot, cx.waker()) != Step::Answer {
                         return Poll::Pending;
                     }
-                    let Stage::Landing(_, value) = std::mem::replace(&mut self.stage, Stage::Over) else {
+                    let Stage::Landing(running, value, how) = std::mem::replace(&mut self.stage, Stage::Over) else {
                         unreachable!("the stage was matched above")
                     };
+                    if let Some(name) = &running.name {
+                        self.tell(name, spec, &value, how);
+                    }
                     return match value {
                         Ok(value) => Poll::Ready(value),
                         Err(error) => self.leave(Exit::Fail(error)),
@@ -174,7 +183,7 @@ impl<B: Checkpoint> Durable<B> {
             let running = self.running(spec, slot);
             let mut landing = B::pack_error(error);
             landing.packed.settled = true;
-            self.land(spec, &running, 0, landing.packed, landing.value, FromMemo::No);
+            self.land(spec, running, 0, landing.packed, landing.value, How::Interrupted);
             return;
         }
         if let Some(at) = self.divergent(spec)
@@ -234,14 +243,6 @@ impl<B: Checkpoint> Durable<B> {
         let took = running.started.elapsed();
         let landing = match tried {
             Ok(value) => {
-                if let Some(name) = &running.name {
-                    match B::failure(&value) {
-                        Some(error) => log::checkpoint_failed(name, took, spec.meta().sensitivity, &error),
-                        None => {
-                            log::checkpoint_finished(name, took, self.summary(&value, Occasion::Finished).as_deref())
-                        }
-                    }
-                }
                 let packing = Packing {
                     wish: spec.meta().wish,
                     limit: self.context.runtime.max_outcome_bytes,
@@ -249,15 +250,24 @@ impl<B: Checkpoint> Durable<B> {
                 };
                 B::pack(value, &packing)
             }
-            Err(Failure::Outcome(error)) => {
-                if let Some(name) = &running.name {
-                    log::checkpoint_failed(name, took, spec.meta().sensitivity, &error);
-                }
-                B::pack_error(error)
-            }
+            Err(Failure::Outcome(error)) => B::pack_error(error),
             Err(Failure::Misuse(error)) => return self.leave_quietly(Exit::Fail(error)),
         };
-        self.land(spec, &running, tries.count(), landing.packed, landing.value, FromMemo::No);
+        self.land(spec, running, tries.count(), landing.packed, landing.value, How::Ran(took));
+    }
+
+    /// Says what the call came to, now that it is durable and the flow goes on with it.
+    fn tell(&self, name: &str, spec: &Spec, value: &Result<B::Output, Error>, how: How) {
+        let sensitivity = spec.meta().sensitivity;
+        match (how, value) {
+            (How::Interrupted, _) => {}
+            (How::Recalled, _) => log::checkpoint_cached(name, Some("from a memo"), false),
+            (How::Ran(took), Err(error)) => log::checkpoint_failed(name, took, sensitivity, error),
+            (How::Ran(took), Ok(value)) => match B::failure(value) {
+                Some(error) => log::checkpoint_failed(name, took, sensitivity, &error),
+                None => log::checkpoint_finished(name, took, self.summary(value, Occasion::Finished).as_deref()),
+            },
+        }
     }
 
     fn summary(&self, value: &B::Output, occasion: Occasion) -> Option<String> {
@@ -268,35 +278,39 @@ impl<B: Checkpoint> Durable<B> {
     fn land(
         &mut self,
         spec: &Spec,
-        running: &Running,
+        running: Box<Running>,
         tries: u32,
         mut packed: Packed,
         value: Result<B::Output, Error>,
-        from_memo: FromMemo,
+        how: How,
     ) {
         let is_error = packed.class != Class::Value;
         let settled = is_error && (packed.settled || spec.meta().effect == Effect::AtMostOnce);
         let frame = Frame::Outcome(OutcomeFrame {
             call: self.call_frame(spec),
             settled,
-            from_memo: from_memo == FromMemo::Yes,
+            from_memo: how == How::Recalled,
             tries,
             started_ms: running.started_ms,
-            duration_us: u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            duration_us: match how {
+                How::Ran(took) => u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                How::Recalled | How::Interrupted => 0,
+            },
             preview: &packed.preview,
             payload: packed.payload(),
         })
         .write();
-        let memo = (spec.meta().memo.is_some() && !is_error && from_memo == FromMemo::No).then(|| {
+        let memo = (spec.meta().memo.is_some() && !is_error && how != How::Recalled).then(|| {
             let recorded_ms = self.context.runtime.clock.now_ms();
             let row = MemoRow { recorded_ms, preview: &packed.preview, payload: packed.payload() };
             Row { table: Table::Memo, key: memo_key(spec, &self.claim), value: Some(row.write()) }
         });
         let rows =
             self.context.runtime.shape_row(packed.fingerprint, packed.text.take()).into_iter().chain(memo).collect();
-        self.context.replay().land(running.slot, is_error && !settled);
-        self.stage = Stage::Landing(running.slot, value);
-        self.context.send_outcome(running.slot, frame, rows);
+        let slot = running.slot;
+        self.context.replay().land(slot, is_error && !settled);
+        self.stage = Stage::Landing(running, value, how);
+        self.context.send_outcome(slot, frame, rows);
     }
 
     /// The record was released: it answers.
@@ -405,18 +419,12 @@ impl<B: Checkpoint> Drop for Durable<B> {
     fn drop(&mut self) {
         let slot = match &self.stage {
             Stage::Made | Stage::Over => return,
-            Stage::Entered(slot) | Stage::Intending(slot) | Stage::Landing(slot, _) => *slot,
-            Stage::Recalling(running, _) | Stage::Running(running, _) => running.slot,
+            Stage::Entered(slot) | Stage::Intending(slot) => *slot,
+            Stage::Recalling(running, _) | Stage::Running(running, _) | Stage::Landing(running, ..) => running.slot,
         };
         let waker = self.context.replay().leave(slot);
         drop(waker);
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum FromMemo {
-    Yes,
-    No,
 }
 
 /// Which arguments differ, each by its previews.
