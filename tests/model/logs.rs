@@ -138,9 +138,15 @@ async fn sign(secret: &str) -> Result<u64, Error> {
     Err(Error::msg(format!("{secret} is refused")))
 }
 
+#[checkpoint(sensitive)]
+async fn sign_wildly(secret: &str) -> Result<u64, Error> {
+    panic!("{secret} is refused")
+}
+
 #[flow]
 async fn signs(secret: String) -> Result<u64, Error> {
     let _ = sign(&secret).await;
+    let _ = sign_wildly(&secret).await;
     Ok(1)
 }
 
@@ -152,6 +158,10 @@ async fn what_is_sensitive_is_in_no_line() {
     let said = lines.take().join("\n");
     assert!(said.contains("Checkpoint `sign` failed in …s: (sensitive)"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
+    let execution = kitaru.execution("signs", "job").await.unwrap().unwrap();
+    for record in execution.records() {
+        assert_eq!((record.preview(), record.arguments().next()), ("(sensitive)", Some(("secret", "(sensitive)"))));
+    }
 }
 
 mod before {

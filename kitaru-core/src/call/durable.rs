@@ -18,7 +18,7 @@ use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OutcomeFrame};
 use crate::log;
 use crate::machine::{Asked, Claim, Exit, RecordIx, Refused, SlotId, Standing, Step};
 use crate::store::{Key as RowKey, Row, Table};
-use crate::value::digest_parts;
+use crate::value::{Sensitivity, digest_parts};
 
 pub(crate) struct Durable<B: Checkpoint> {
     context: Arc<Context>,
@@ -243,11 +243,7 @@ impl<B: Checkpoint> Durable<B> {
         let took = running.started.elapsed();
         let landing = match tried {
             Ok(value) => {
-                let packing = Packing {
-                    wish: spec.meta().wish,
-                    limit: self.context.runtime.max_outcome_bytes,
-                    sensitivity: spec.meta().sensitivity,
-                };
+                let packing = Packing { wish: spec.meta().wish, limit: self.context.runtime.max_outcome_bytes };
                 B::pack(value, &packing)
             }
             Err(Failure::Outcome(error)) => B::pack_error(error),
@@ -285,6 +281,9 @@ impl<B: Checkpoint> Durable<B> {
         how: How,
     ) {
         let is_error = packed.class != Class::Value;
+        if spec.meta().sensitivity == Sensitivity::Hidden {
+            packed.hide();
+        }
         let settled = is_error && (packed.settled || spec.meta().effect == Effect::AtMostOnce);
         let frame = Frame::Outcome(OutcomeFrame {
             call: self.call_frame(spec),

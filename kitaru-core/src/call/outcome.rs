@@ -9,7 +9,7 @@ use crate::call::probe::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
 use crate::error::{Error, Kind};
 use crate::journal::{Class, Payload};
 use crate::runtime::PREVIEW_BYTES;
-use crate::value::{self, Codec, DecodeError, EncodeError, HIDDEN, Sensitivity, Wish, preview};
+use crate::value::{self, Codec, DecodeError, EncodeError, HIDDEN, Wish, preview};
 
 /// How the results of a type are kept. Chosen by the macro for the function's result; not part of the public
 /// interface.
@@ -36,7 +36,6 @@ pub trait Outcome<R>: Send + Sync + 'static {
 pub(crate) struct Packing {
     pub(crate) wish: Wish,
     pub(crate) limit: usize,
-    pub(crate) sensitivity: Sensitivity,
 }
 
 /// An outcome in bytes.
@@ -89,11 +88,8 @@ impl Packed {
         Payload { class: self.class, codec: self.codec, shape: self.fingerprint, bytes: &self.bytes }
     }
 
-    fn hide(mut self, packing: &Packing) -> Self {
-        if packing.sensitivity == Sensitivity::Hidden {
-            self.preview = HIDDEN.to_owned();
-        }
-        self
+    pub(crate) fn hide(&mut self) {
+        self.preview = HIDDEN.to_owned();
     }
 }
 
@@ -105,10 +101,7 @@ pub(crate) fn pack_serde<T: Serialize + DeserializeOwned>(
 ) -> Result<(Packed, T), (Packed, Error)> {
     match value::encode(value, packing.wish, packing.limit) {
         Ok((encoded, back)) => {
-            let preview = match packing.sensitivity {
-                Sensitivity::Shown => preview(value, PREVIEW_BYTES),
-                Sensitivity::Hidden => HIDDEN.to_owned(),
-            };
+            let preview = preview(value, PREVIEW_BYTES);
             let value::Encoded { codec, shape, bytes } = encoded;
             let (fingerprint, text) = shape.map_or((0, None), |shape| (shape.fingerprint, Some(shape.text)));
             Ok((Packed { class, codec, fingerprint, text, bytes, preview, settled: false }, back))
@@ -121,11 +114,6 @@ pub(crate) fn pack_serde<T: Serialize + DeserializeOwned>(
             Err((packed, error))
         }
     }
-}
-
-/// An error of the user's that is kept as an error of ours.
-pub(crate) fn pack_foreign(error: &Error, packing: &Packing) -> Packed {
-    Packed::error(error).hide(packing)
 }
 
 pub(crate) fn unpack_serde<T: DeserializeOwned>(payload: &Payload<'_>) -> Result<T, Unpack> {
@@ -222,7 +210,7 @@ impl<T: Recordable, E: From<Error>, X: Read<E>> Outcome<Result<T, E>> for Rebuil
             Err(error) => {
                 // Rebuilt on the first run too: the flow is not to branch on what a replay would not show.
                 let error = X::read(&error);
-                Landing { packed: pack_foreign(&error, packing), value: Ok(Err(error.into())) }
+                Landing { packed: Packed::error(&error), value: Ok(Err(error.into())) }
             }
         }
     }
@@ -302,7 +290,7 @@ fn pack_result<T: Recordable, E: Recordable, X: Read<E>, C: Outcome<Result<T, E>
         Ok(value) => pack_serde(&value, Class::Value, packing).map(|(packed, back)| (packed, Ok(back))),
         Err(error) => pack_serde(&error, Class::Error, packing).map(|(mut packed, back)| {
             packed.preview = preview_error(&X::read(&error));
-            (packed.hide(packing), Err(back))
+            (packed, Err(back))
         }),
     };
     match packed {

@@ -12,7 +12,7 @@ use crate::call::probe::{ArgumentsBySerde, Lost, OfArguments};
 use crate::call::{Outcome, Packed, Packing};
 use crate::error::{Error, Kind};
 use crate::runtime::DEFAULT_MAX_OUTCOME_BYTES;
-use crate::value::{Codec, DecodeError, EncodeError, Encoded, Sensitivity, Wish, decode, encode};
+use crate::value::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encode};
 
 pub use meta::FlowMeta;
 pub use registry::Registered;
@@ -63,7 +63,7 @@ where
 
 /// Runs a flow's future and packs what it returns.
 pub(crate) async fn pack_flow<R, C: Outcome<R>>(flow: impl Future<Output = R>, limit: usize) -> Packed {
-    let packing = Packing { wish: Wish::Bincode, limit, sensitivity: Sensitivity::Shown };
+    let packing = Packing { wish: Wish::Bincode, limit };
     C::pack(flow.await, &packing).packed
 }
 
