@@ -1,6 +1,11 @@
 //! The example of stage 1 as a process, with its failure between the turns and with a real kill there.
 
 #[path = "../kitaru-agent/tests/support/mod.rs"]
+#[allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "the tests of the agent use all of it, and a failed unwrap fails a test"
+)]
 mod llmock;
 
 use std::io::{BufRead, BufReader, Read as _};
