@@ -53,6 +53,25 @@ async fn a_flow_called_in_a_body_is_an_error_that_names_the_way_out() {
     assert!(error.is_misuse(), "{error}");
 }
 
+#[checkpoint]
+async fn spawns_in_a_body(path: String) -> Result<u32, Error> {
+    log(&path).say("spawns");
+    Ok(kitaru::spawn(async { 1 }).await)
+}
+
+#[flow]
+async fn calls_a_body_that_spawns(path: String) -> Result<u32, Error> {
+    spawns_in_a_body(path).await
+}
+
+#[tokio::test]
+async fn a_branch_split_off_in_a_body_is_an_error_that_names_the_way_out() {
+    let (kitaru, _) = memory().await;
+    let error = calls_a_body_that_spawns("spawns".into()).on(&kitaru).await.unwrap_err();
+    assert!(error.is_panic() && error.to_string().contains("use tokio::spawn"), "{error}");
+    assert_eq!(log("spawns").count("spawns"), 1);
+}
+
 mod first {
     #[kitaru::checkpoint]
     pub async fn twin() -> u32 {

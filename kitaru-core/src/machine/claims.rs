@@ -68,7 +68,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// What a call holds from the moment it is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Claim {
     pub(crate) key: Key,
     pub(crate) occurrence: u32,
@@ -297,5 +297,19 @@ impl Hasher for KeyHasher {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_makes_so_many_calls_and_no_more() {
+        let (mut claims, journal) = (Claims::default(), Journal::default());
+        let asked = Asked { checkpoint: "draft", item: None, key: Key([0; 16]), only_source: None };
+        assert!(claims.claim(&asked, &journal).is_ok());
+        claims.checkpoints[0].made = MAX_CALLS;
+        assert_eq!(claims.claim(&asked, &journal), Err(Refused::TooMany));
     }
 }
