@@ -2,10 +2,12 @@
 //! machines are noisy, and only the ratio can be trusted.
 //!
 //! `cargo bench --bench figures`, or with the name of one figure behind `--`: `sequential`, `replay`, `concurrent`,
-//! `disk`.
+//! `disk`, `reopen`.
 
 use std::hint::black_box;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -245,13 +247,59 @@ async fn disk() {
     );
 }
 
+const RECORDS: u32 = 1_000_000;
+
+/// The other process of the figure below: it is killed while commits are under way.
+async fn load(dir: &Path) {
+    let kitaru = open(dir).await;
+    FAIL.store(false, Ordering::Relaxed);
+    let flows: Vec<_> = (0..1_000).map(|run| tokio::spawn(many(run, RECORDS / 1_000).on(&kitaru))).collect();
+    for flow in flows {
+        flow.await.expect("no panic").expect("it completes");
+    }
+    let endless = tokio::spawn(many(u64::MAX, u32::MAX).on(&kitaru));
+    println!("loaded");
+    endless.await.expect("no panic").expect("it completes");
+}
+
+async fn reopen() {
+    let dir = folder();
+    let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
+        .env(LOAD, dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this program runs again");
+    let said = BufReader::new(child.stdout.take().expect("a pipe"));
+    assert!(said.lines().any(|line| line.is_ok_and(|line| line == "loaded")), "it was killed too early");
+    std::thread::sleep(Duration::from_millis(20));
+    child.kill().expect("it is there");
+    child.wait().expect("it ends");
+    let mut times = Vec::new();
+    for _ in 0..2 {
+        let start = Instant::now();
+        let kitaru = open(dir.path()).await;
+        times.push(start.elapsed().as_secs_f64() * 1_000.0);
+        kitaru.close().await.expect("it closes");
+    }
+    println!(
+        "(f) opening a store of a million records: {:.0} ms after a kill under load (at most 1,000), {:.1} ms after a close",
+        times[0], times[1]
+    );
+}
+
+/// Names the folder that `load` fills.
+const LOAD: &str = "KITARU_BENCH_LOAD";
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     // In a task: that is where flows run, and a main thread that blocks on a future is woken more slowly.
     runtime.block_on(async move {
-        for (name, figure) in [("sequential", 0), ("replay", 1), ("concurrent", 2), ("disk", 3)] {
+        if let Some(dir) = std::env::var_os(LOAD) {
+            return tokio::spawn(async move { load(Path::new(&dir)).await }).await.expect("it is loaded");
+        }
+        for (name, figure) in [("sequential", 0), ("replay", 1), ("concurrent", 2), ("disk", 3), ("reopen", 4)] {
             if !is_wanted(name) {
                 continue;
             }
@@ -259,7 +307,8 @@ fn main() {
                 0 => tokio::spawn(sequential()),
                 1 => tokio::spawn(replay()),
                 2 => tokio::spawn(concurrent()),
-                _ => tokio::spawn(disk()),
+                3 => tokio::spawn(disk()),
+                _ => tokio::spawn(reopen()),
             };
             figure.await.expect("the figure is measured");
         }

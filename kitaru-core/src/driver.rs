@@ -107,7 +107,7 @@ impl Driver {
     fn step(&mut self, cx: &mut TaskContext<'_>) -> Step {
         let mut polls = 0;
         loop {
-            if let Some(exit) = self.context.replay().exit() {
+            if let Some(exit) = self.context.exit() {
                 return Step::Done(Driven::Left(exit));
             }
             if self.context.take_woken() {

@@ -50,6 +50,8 @@ pub(crate) struct Context {
     replay: Mutex<Replay>,
     /// The flow's own code was woken.
     woken: AtomicBool,
+    /// The attempt is to end. Looked at for each release, so off the lock.
+    left: AtomicBool,
     /// The driver is polling: it looks for itself, and needs no waking.
     polling: AtomicBool,
     driver: Mutex<Option<Waker>>,
@@ -95,6 +97,7 @@ impl Context {
             numbers,
             replay: Mutex::new(replay),
             woken: AtomicBool::new(true),
+            left: AtomicBool::new(false),
             polling: AtomicBool::new(false),
             driver: Mutex::new(None),
             announced: AtomicBool::new(listing == Listing::Current),
@@ -112,6 +115,7 @@ impl Context {
     /// Ends the attempt as soon as the flow's poll returns.
     pub(crate) fn leave_with(&self, exit: Exit) {
         self.replay().leave_with(exit);
+        self.left.store(true, Ordering::SeqCst);
         self.kick();
     }
 
@@ -227,6 +231,11 @@ impl Context {
         self.woken.load(Ordering::SeqCst) || self.replay().has_work()
     }
 
+    /// Why the attempt is to end, if it is.
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        if self.left.load(Ordering::SeqCst) { self.replay().exit() } else { None }
+    }
+
     pub(crate) fn take_woken(&self) -> bool {
         self.woken.swap(false, Ordering::SeqCst)
     }
@@ -283,7 +292,7 @@ impl Owner for Context {
         match (result, token & !u64::from(u32::MAX)) {
             (Err(fault), _) => {
                 self.runtime.forget_shapes();
-                self.replay().leave_with(Exit::Fault(fault));
+                return self.leave_with(Exit::Fault(fault));
             }
             (Ok(_), ANNOUNCEMENT) => return,
             (Ok(_), FLUSH) => self.replay().flushed(),

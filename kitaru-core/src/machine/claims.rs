@@ -2,19 +2,19 @@
 //! checkpoint, the same arguments, the same occurrence. Must not know when an answer is given.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::str;
 
 use crate::id::Seq;
 use crate::journal::{CallHeading, CallKind, Heading, Malformed, visible_name};
 use crate::machine::journal::{Journal, RecordIx};
+use crate::machine::keys::{Keys, Known};
 use crate::machine::names::{NameIx, Names};
 use crate::value::Key;
 
 /// The index of a journal, and what this attempt has asked of it so far.
 #[derive(Default)]
 pub(crate) struct Claims {
-    keys: HashMap<Key, Occurrences, BuildHasherDefault<KeyHasher>>,
+    keys: Keys,
     names: Names,
     /// By the place of their names; a label that is no checkpoint's name has one that is empty.
     checkpoints: Vec<Checkpoint>,
@@ -23,22 +23,6 @@ pub(crate) struct Claims {
     nows_asked: u32,
     /// Records that answer and that no call has claimed yet.
     unclaimed: usize,
-}
-
-/// The records of one key, by occurrence. Nearly every key has one.
-#[derive(Default)]
-struct Occurrences {
-    made: u32,
-    first: Option<Known>,
-    more: Vec<Option<Known>>,
-}
-
-#[derive(Clone, Copy)]
-struct Known {
-    at: RecordIx,
-    number: u32,
-    kind: CallKind,
-    claimed: bool,
 }
 
 #[derive(Default)]
@@ -140,6 +124,7 @@ impl Claims {
                 Heading::End => {}
             }
         }
+        claims.keys.rewind();
         Ok(claims)
     }
 
@@ -154,7 +139,7 @@ impl Claims {
         self.names.take(shown, call.number);
         let known = Known { at, number: call.number, kind: call.kind, claimed: false };
         // A later record of the same call stands for the earlier: it was made because that one did not count.
-        let replaced = self.keys.entry(call.key).or_default().set(call.occurrence, known);
+        let replaced = self.keys.of(call.key).set(call.occurrence, known);
         if replaced.is_some_and(|known| known.kind == CallKind::Answer) {
             self.unclaimed -= 1;
         }
@@ -179,9 +164,8 @@ impl Claims {
         }
         let place = checkpoint.made;
         checkpoint.made += 1;
-        let occurrences = self.keys.entry(asked.key).or_default();
-        let occurrence = occurrences.made;
-        occurrences.made += 1;
+        let occurrences = self.keys.of(asked.key);
+        let occurrence = occurrences.make();
         let Some(known) = occurrences.get(occurrence) else {
             let number = self.names.next(name);
             return Ok(Claim { key: asked.key, occurrence, place, number, standing: Standing::New });
@@ -241,7 +225,7 @@ impl Claims {
     }
 
     fn known(&mut self, key: Key, occurrence: u32) -> Option<&mut Known> {
-        self.keys.get_mut(&key)?.get(occurrence)
+        self.keys.known(key)?.get(occurrence)
     }
 }
 
@@ -259,44 +243,6 @@ impl Checkpoint {
             self.places.resize(place + 1, None);
         }
         self.places[place] = Some(record);
-    }
-}
-
-impl Occurrences {
-    fn get(&mut self, occurrence: u32) -> Option<&mut Known> {
-        match occurrence.checked_sub(1) {
-            None => self.first.as_mut(),
-            Some(nth) => self.more.get_mut(nth as usize)?.as_mut(),
-        }
-    }
-
-    /// Gives what stood there before.
-    fn set(&mut self, occurrence: u32, known: Known) -> Option<Known> {
-        let Some(nth) = occurrence.checked_sub(1) else { return self.first.replace(known) };
-        let nth = nth as usize;
-        if nth >= self.more.len() {
-            self.more.resize(nth + 1, None);
-        }
-        self.more[nth].replace(known)
-    }
-}
-
-/// A key is a digest: its first bytes are as good a hash as any.
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    // The derived `Hash` of an array says its length first.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

@@ -4,6 +4,7 @@
 mod backoff;
 mod claims;
 mod journal;
+mod keys;
 mod names;
 mod replay;
 #[cfg(test)]
