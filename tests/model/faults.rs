@@ -118,6 +118,52 @@ async fn a_fault_of_the_store_never_enters_the_flows_code_and_the_next_call_goes
     assert!(faults >= commits, "{faults} of {commits}");
 }
 
+#[checkpoint(at_most_once)]
+async fn pay(path: &str) -> Result<u32, Error> {
+    log(path).say("paid");
+    if log(path).count("hang") > 0 {
+        std::future::pending::<()>().await;
+    }
+    Ok(1)
+}
+
+/// Fails at first; from its second attempt on it comes to what it has not come to before.
+#[flow]
+async fn comes_back(path: String) -> Result<String, Error> {
+    let first = noted(&path, 0).await?;
+    if log(&path).count("back") == 0 {
+        return Err(Error::msg("come back"));
+    }
+    kitaru::now();
+    let paid = pay(&path).await;
+    let caught = noted(&path, 2).await.is_err();
+    Ok(format!("{first} {} {caught} {}", paid.is_ok(), noted(&path, 1).await?))
+}
+
+#[tokio::test]
+async fn a_further_attempt_that_is_cut_off_at_any_commit_leaves_an_execution_that_can_be_read_and_goes_on() {
+    for (until, lands) in (0..12).flat_map(|until| [(until, false), (until, true)]) {
+        let path = format!("back {until} {lands}");
+        let store = Faulty::new(i64::MAX, lands);
+        let kitaru = open(&store).await;
+        let call = || comes_back(path.clone()).id("job").on(&kitaru);
+        call().await.unwrap_err();
+        log(&path).say("back");
+        store.until.store(until, Ordering::SeqCst);
+        let cut_off = call().await.is_err();
+        let execution = kitaru.execution("comes_back", "job").await.unwrap().unwrap();
+        if cut_off && !lands {
+            let status = execution.status();
+            assert!(matches!(status, Status::Interrupted | Status::Failed), "{path}: {status}");
+        }
+        assert_eq!(kitaru.executions().await.unwrap().len(), 1);
+        store.until.store(i64::MAX, Ordering::SeqCst);
+        let done = call().await.unwrap();
+        assert!(done == "0 true true 1" || done == "0 false true 1", "{path}: {done}");
+        assert!(log(&path).count("paid") <= 1, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_fails_while_it_is_opened_can_be_opened_again() {
     let store = Faulty::new(0, false);

@@ -60,16 +60,21 @@ fn named(reader: &Reader, execution: &ExecutionId, journal: &[u8]) -> Result<Sto
 }
 
 pub(crate) fn stored(reader: &Reader, journal: JournalId) -> Result<Option<Stored>, Error> {
-    let key = generation_key(journal);
-    let Some(header) = reader.get(Table::Execution, &key)? else { return Ok(None) };
+    let Some(header) = reader.get(Table::Execution, &generation_key(journal))? else { return Ok(None) };
     let header = Header::read(&header).map_err(|why| malformed_journal(journal, "header", why))?;
-    let state = match reader.get(Table::Unfinished, &key)? {
-        Some(row) => {
-            let row = UnfinishedRow::read(&row).map_err(|why| malformed(&header.execution, "state", why))?;
+    let state = state(reader, &header.execution, journal)?;
+    Ok(Some(Stored { journal, header, state }))
+}
+
+/// Where a generation stands. A further attempt may begin between the two reads: then the second look finds it.
+fn state(reader: &Reader, execution: &ExecutionId, journal: JournalId) -> Result<State, Error> {
+    for _ in 0..2 {
+        if let Some(row) = reader.get(Table::Unfinished, &generation_key(journal))? {
+            let row = UnfinishedRow::read(&row).map_err(|why| malformed(execution, "state", why))?;
             let UnfinishedRow { status, attempts, updated_ms } = row;
-            State { status, attempts, updated_ms, reason: String::new(), listing: Listing::Earlier }
+            return Ok(State { status, attempts, updated_ms, reason: String::new(), listing: Listing::Earlier });
         }
-        None => with_end(reader, &header.execution, journal, |end| State {
+        let ended = with_end(reader, execution, journal, |end| State {
             status: end.status,
             attempts: end.attempt,
             updated_ms: end.ended_ms,
@@ -78,28 +83,30 @@ pub(crate) fn stored(reader: &Reader, journal: JournalId) -> Result<Option<Store
                 _ => end.payload.kitaru_error().map_or_else(|| end.preview.to_owned(), |error| format!("{error:#}")),
             },
             listing: Listing::Off,
-        })?,
-    };
-    Ok(Some(Stored { journal, header, state }))
+        })?;
+        if let Some(state) = ended {
+            return Ok(state);
+        }
+    }
+    Err(malformed(execution, "state", Malformed("it is neither unfinished nor has it come to an end")))
 }
 
-/// Reads the last record of a finished generation, which says what it came to.
+/// Reads the last record of a finished generation, which says what it came to; nothing, if that is another record.
 fn with_end<R>(
     reader: &Reader,
     execution: &ExecutionId,
     journal: JournalId,
     read: impl Fn(&EndFrame<'_>) -> R,
-) -> Result<R, Error> {
-    let missing = || Err(malformed(execution, "result", Malformed("it is missing")));
-    let mut found = None;
+) -> Result<Option<R>, Error> {
+    let mut found = Ok(None);
     last_record(reader, journal, &mut |_, frame| {
-        found = Some(match Frame::read(frame) {
-            Ok(Frame::End(end)) => Ok(read(&end)),
-            Ok(_) => missing(),
+        found = match Frame::read(frame) {
+            Ok(Frame::End(end)) => Ok(Some(read(&end))),
+            Ok(_) => Ok(None),
             Err(why) => Err(malformed(execution, "result", why)),
-        });
+        };
     })?;
-    found.unwrap_or_else(missing)
+    found
 }
 
 fn last_record(reader: &Reader, journal: JournalId, see: &mut dyn FnMut(Seq, &[u8])) -> Result<(), Error> {
@@ -144,7 +151,9 @@ pub(crate) fn journal(reader: &Reader, journal: JournalId) -> Result<Journal, Er
 
 /// What a finished execution came to.
 pub(crate) fn outcome(reader: &Reader, stored: &Stored) -> Result<OwnedPayload, Error> {
-    with_end(reader, &stored.header.execution, stored.journal, |end| OwnedPayload::new(&end.payload, end.preview))
+    let execution = &stored.header.execution;
+    with_end(reader, execution, stored.journal, |end| OwnedPayload::new(&end.payload, end.preview))?
+        .ok_or_else(|| malformed(execution, "result", Malformed("it is missing")))
 }
 
 pub(crate) fn malformed(execution: &ExecutionId, what: &str, why: Malformed) -> Error {

@@ -177,10 +177,16 @@ impl Context {
 
     /// Tells the store, once, that this attempt runs: before the first body of its own starts.
     pub(crate) fn announce(self: &Arc<Self>) {
-        if !self.announced.swap(true, Ordering::Relaxed) {
-            self.listed.store(true, Ordering::Relaxed);
-            self.send(ANNOUNCEMENT, None, vec![self.unfinished_row()]);
+        if let Some(row) = self.announcement() {
+            self.send(ANNOUNCEMENT, None, vec![row]);
         }
+    }
+
+    /// The row that tells it, the first time.
+    fn announcement(&self) -> Option<Row> {
+        let told = self.announced.swap(true, Ordering::Relaxed);
+        self.listed.store(true, Ordering::Relaxed);
+        (!told).then(|| self.unfinished_row())
     }
 
     /// Whether the generation is on the store's list of unfinished ones.
@@ -199,7 +205,11 @@ impl Context {
         Row { table: Table::Unfinished, key, value: Some(row.write()) }
     }
 
-    fn send(self: &Arc<Self>, token: u64, frame: Option<Vec<u8>>, rows: Vec<Row>) {
+    fn send(self: &Arc<Self>, token: u64, frame: Option<Vec<u8>>, mut rows: Vec<Row>) {
+        if frame.is_some() {
+            // A journal that does not end in what an attempt came to is on the list of unfinished ones.
+            rows.extend(self.announcement());
+        }
         let owner = self.clone();
         let submission = Submission { owner, token, rows, frame, activity: Activity::GoesOn };
         if let Err(fault) = self.runtime.writer.submit(submission) {
