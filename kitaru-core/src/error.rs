@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// It is cheap to clone, goes through serde, and keeps the messages of the whole chain of causes, so that an error
 /// that was recorded by one process reads the same in another. It keeps messages only: the value that an error was
-/// made of is gone, so downcasting one that was rebuilt finds `kitaru::Error`, not the original type.
+/// made of is gone, so downcasting one that was rebuilt finds `kitaru::Error`, not the original type. Of the messages it
+/// keeps the first 64, and 64 KiB in all.
 ///
 /// [`Display`](fmt::Display) gives the first message; `{:#}` gives the whole chain; [`source`](StdError::source)
 /// walks it.
@@ -29,6 +30,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// ```
 #[derive(Clone)]
 pub struct Error(Arc<Repr>);
+
+/// The most messages that a chain keeps, the first ones.
+const MAX_MESSAGES: usize = 64;
+/// The most bytes that they have together; what is over is cut.
+const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 struct Repr {
     kind: Kind,
@@ -161,13 +167,30 @@ impl Error {
     }
 
     fn from_chain(kind: Kind, messages: Vec<String>) -> Self {
-        let cause = messages
+        let cause = bounded(messages)
             .into_iter()
             .rev()
             .fold(None, |source, message| Some(Cause { message, source: source.map(Box::new) }))
             .unwrap_or_else(|| Cause { message: "unknown error".to_owned(), source: None });
         Error(Arc::new(Repr { kind, cause }))
     }
+}
+
+/// As much of a chain as is kept.
+fn bounded(mut messages: Vec<String>) -> Vec<String> {
+    messages.truncate(MAX_MESSAGES);
+    // What says that a message was cut is not to be cut when the chain grows.
+    const SPARE: usize = 256;
+    let mut room = MAX_MESSAGE_BYTES;
+    for message in &mut messages {
+        if message.len() > room + SPARE {
+            let length = message.len();
+            message.truncate(message.floor_char_boundary(room));
+            message.push_str(&format!("… (cut, of {length} bytes)"));
+        }
+        room = room.saturating_sub(message.len());
+    }
+    messages
 }
 
 macro_rules! questions {
@@ -280,6 +303,19 @@ mod tests {
         assert!(back.is_timeout());
         assert_eq!(format!("{back:#}"), "reporting: fetching: took 3s");
         assert_eq!(back.source().and_then(StdError::source).unwrap().to_string(), "took 3s");
+    }
+
+    #[test]
+    fn a_chain_is_bounded_in_count_and_in_bytes_and_says_what_was_cut() {
+        let long = (0..1_000_000).fold(vec![String::new()], |mut chain, nth| {
+            chain.push(format!("cause {nth}"));
+            chain
+        });
+        assert_eq!(Error::from_chain(Kind::Failed, long).messages().count(), MAX_MESSAGES);
+        let large = Error::msg("é".repeat(MAX_MESSAGE_BYTES)).context("reading");
+        let said: Vec<&str> = large.messages().collect();
+        assert_eq!(said[0], "reading");
+        assert!(said[1].len() < MAX_MESSAGE_BYTES + 64 && said[1].ends_with("… (cut, of 131072 bytes)"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! execution is doing.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -95,15 +95,26 @@ impl Runtime {
 pub(crate) struct Numbers {
     journal: JournalId,
     next: AtomicU64,
+    /// Something that was to be written to it is lost.
+    cut: AtomicBool,
 }
 
 impl Numbers {
     pub(crate) fn new(journal: JournalId, next: Seq) -> Self {
-        Numbers { journal, next: AtomicU64::new(next.0) }
+        Numbers { journal, next: AtomicU64::new(next.0), cut: AtomicBool::new(false) }
     }
 
     pub(crate) fn journal(&self) -> JournalId {
         self.journal
+    }
+
+    /// Lets nothing more be written to the journal: what comes behind is not to be there without what is lost.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
     }
 
     pub(crate) fn take(&self) -> u64 {
@@ -129,7 +140,14 @@ impl Owner for Ticket {
         self.numbers.take()
     }
 
+    fn is_cut(&self) -> bool {
+        self.numbers.is_cut()
+    }
+
     fn landed(&self, _: u64, result: Result<u64, Error>) {
+        if result.is_err() {
+            self.numbers.cut();
+        }
         let landed = lock(&self.landed).take();
         if let Some(landed) = landed {
             landed(result.map(drop));

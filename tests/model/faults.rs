@@ -183,3 +183,33 @@ async fn a_start_that_cannot_be_made_durable_is_an_error_and_no_execution() {
     let handle = steady("start".into()).id("job").on(&kitaru).start().await.unwrap();
     assert_eq!(handle.await.unwrap(), SUM);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_fails_leaves_no_hole_in_a_journal_and_no_journal_without_its_head() {
+    for until in 1..14 {
+        let store = Faulty::new(until, false);
+        let kitaru = open(&store).await;
+        let path = format!("hole {until}");
+        // More than one, so that what comes behind a failed commit is in the queue already.
+        let calls = (0..6).map(|n| steady(format!("{path} {n}")).on(&kitaru));
+        let done = futures::future::join_all(calls).await;
+        let failed = done.iter().filter(|done| done.is_err()).count();
+        kitaru.close().await.unwrap();
+        let (mut heads, mut journals) = (Vec::new(), Vec::<(u64, u64)>::new());
+        let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap());
+        let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+        let see = |table, see: &mut dyn FnMut(&[u8])| {
+            store.scan(table, all, Order::Ascending, &mut |key, _| {
+                see(key);
+                std::ops::ControlFlow::Continue(())
+            })
+        };
+        see(Table::Execution, &mut |key| heads.push(number(key))).unwrap();
+        see(Table::Journal, &mut |key| journals.push((number(&key[..8]), number(&key[8..])))).unwrap();
+        for (journal, record) in &journals {
+            assert!(heads.contains(journal), "{path}: record {record} of journal {journal}, which has no head");
+            assert!(*record == 1 || journals.contains(&(*journal, record - 1)), "{path}: a hole before {record}");
+        }
+        assert!(failed > 0 || until > 6, "{path}: no commit failed");
+    }
+}

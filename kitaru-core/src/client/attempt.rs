@@ -55,21 +55,26 @@ impl Plan {
 struct Entered<'a> {
     runtime: &'a Runtime,
     place: &'a Place,
+    /// Its end has been submitted.
     ended: bool,
+    /// It has landed, and all before it.
+    landed: bool,
 }
 
 impl<'a> Entered<'a> {
     fn new(place: &'a Place) -> Self {
         let runtime = &*place.inner.runtime;
         runtime.writer.enter();
-        Entered { runtime, place, ended: false }
+        Entered { runtime, place, ended: false, landed: false }
     }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.landed {
             self.place.leaves_writes();
+        }
+        if !self.ended {
             self.runtime.writer.leave();
         }
     }
@@ -260,10 +265,10 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
     let landed = context.runtime.write(&context.numbers, rows, Some(frame), Activity::Ends);
     entered.ended = true;
     if let Err(fault) = landed.await {
-        entered.place.leaves_writes();
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
         return Ended::Fault(fault);
     }
+    entered.landed = true;
     log::flow_ended(&context.attempt, status, took, failure.as_ref());
     match failure {
         Some(error) if status == Status::Stuck => Ended::Fault(error),

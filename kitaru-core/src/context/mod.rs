@@ -213,6 +213,7 @@ impl Context {
         let owner = self.clone();
         let submission = Submission { owner, token, rows, frame, activity: Activity::GoesOn };
         if let Err(fault) = self.runtime.writer.submit(submission) {
+            self.numbers.cut();
             self.leave_with(Exit::Fault(fault));
         }
     }
@@ -297,10 +298,15 @@ impl Owner for Context {
         self.numbers.take()
     }
 
+    fn is_cut(&self) -> bool {
+        self.numbers.is_cut()
+    }
+
     fn landed(&self, token: u64, result: Result<u64, Error>) {
         let slot = SlotId(token as u32);
         match (result, token & !u64::from(u32::MAX)) {
             (Err(fault), _) => {
+                self.numbers.cut();
                 self.runtime.forget_shapes();
                 return self.leave_with(Exit::Fault(fault));
             }

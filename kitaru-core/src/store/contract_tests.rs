@@ -143,6 +143,7 @@ struct Acks {
     next: AtomicU64,
     landed: Mutex<Vec<(u64, Result<u64, Error>)>>,
     arrived: Condvar,
+    cut: AtomicBool,
 }
 
 impl Owner for Acks {
@@ -152,6 +153,10 @@ impl Owner for Acks {
 
     fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
     }
 
     fn landed(&self, token: u64, result: Result<u64, Error>) {
@@ -212,6 +217,19 @@ fn a_commit_that_fails_or_panics_is_told_and_the_next_one_succeeds() {
     spy.panics.store(false, Ordering::SeqCst);
     writer.submit(frame(&acks, 3, Activity::GoesOn)).unwrap();
     assert_eq!(acks.wait(3)[2].1.as_ref().unwrap(), &3, "the lost numbers are not given again");
+}
+
+#[test]
+fn behind_a_submission_that_was_lost_nothing_is_written_to_its_journal() {
+    let (spy, lost, other) = (Arc::new(Spy::default()), Arc::new(Acks::default()), Arc::new(Acks::default()));
+    let writer = writer(&spy, LONG);
+    lost.cut.store(true, Ordering::SeqCst);
+    writer.submit(frame(&lost, 1, Activity::GoesOn)).unwrap();
+    writer.submit(frame(&other, 2, Activity::GoesOn)).unwrap();
+    assert!(lost.wait(1)[0].1.as_ref().unwrap_err().is_store());
+    assert!(other.wait(1)[0].1.is_ok());
+    let rows: usize = spy.commits().iter().map(|(rows, _)| rows).sum();
+    assert_eq!(rows, 1);
 }
 
 #[test]

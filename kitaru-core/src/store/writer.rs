@@ -19,6 +19,9 @@ pub(crate) trait Owner: Send + Sync {
     /// The number of the owner's next record. Asked in the order of commits; one whose commit fails is lost.
     fn number(&self) -> u64;
 
+    /// Whether a submission for the journal was lost. None that comes behind it is written: a journal has no holes.
+    fn is_cut(&self) -> bool;
+
     /// A submission is durable, its frame under this number, or is not.
     fn landed(&self, token: u64, result: Result<u64, Error>);
 }
@@ -184,6 +187,14 @@ impl Submission {
     }
 }
 
+fn cut() -> Error {
+    Error::new(
+        Kind::Store,
+        "what came before could not be written to the store; nothing that was acknowledged is lost. Call the flow again, \
+         it goes on where it stopped",
+    )
+}
+
 struct Thread {
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
@@ -257,6 +268,13 @@ impl Thread {
         let mut rows = Vec::new();
         let mut waiting = Vec::new();
         for Submission { owner, token, rows: own, frame, activity } in submissions {
+            if activity == Activity::Ends {
+                self.shared.running.fetch_sub(1, Ordering::SeqCst);
+            }
+            if owner.is_cut() {
+                owner.landed(token, Err(cut()));
+                continue;
+            }
             for Row { table, key, value } in own {
                 let value = value.map(|mut value| {
                     seal(table, key.as_bytes(), &mut value);
@@ -273,9 +291,6 @@ impl Thread {
                 rows.push(Row { table: Table::Journal, key: Key::from(key), value: Some(frame) });
                 number
             });
-            if activity == Activity::Ends {
-                self.shared.running.fetch_sub(1, Ordering::SeqCst);
-            }
             waiting.push((owner, token, number));
         }
         // A submission without rows only asks to be told when those before it have landed.
