@@ -284,3 +284,22 @@ async fn a_memo_crosses_executions_within_its_age_and_not_into_a_fresh_one() {
     memoizes("memo".into(), 4).id("d").fresh().on(&kitaru).await.unwrap();
     assert_eq!(path.take(), ["costly 1", "hourly 1"]);
 }
+
+#[flow]
+async fn closes_its_own_store(n: u32) -> Result<u32, Error> {
+    let kitaru = CLOSES.get().expect("the test has set it").clone();
+    kitaru.close().await?;
+    Ok(n)
+}
+
+static CLOSES: std::sync::OnceLock<kitaru::Kitaru> = std::sync::OnceLock::new();
+
+#[tokio::test]
+async fn a_flow_that_closes_its_own_store_is_interrupted_and_the_store_is_released() {
+    let (kitaru, dir) = crate::support::disk().await;
+    CLOSES.set(kitaru.clone()).ok().unwrap();
+    assert!(closes_its_own_store(1).id("job").on(&kitaru).await.unwrap_err().is_closed());
+    let kitaru = crate::support::reopen(&dir).await;
+    let execution = kitaru.execution("closes_its_own_store", "job").await.unwrap().unwrap();
+    assert_eq!(execution.status(), Status::Interrupted);
+}

@@ -13,6 +13,7 @@ mod errors;
 mod executions;
 mod faults;
 mod logs;
+mod odd;
 mod order;
 mod records;
 mod support;

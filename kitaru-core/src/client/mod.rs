@@ -84,11 +84,15 @@ impl Kitaru {
         for active in &running {
             active.interrupt();
         }
-        for active in running {
-            active.ended().await;
-        }
         let runtime = self.inner.runtime.clone();
-        blocking(move || runtime.writer.close()).await?
+        // A task of its own: whoever closes may be interrupted with what runs.
+        let closing = tokio::spawn(async move {
+            for active in running {
+                active.ended().await;
+            }
+            blocking(move || runtime.writer.close()).await?
+        });
+        closing.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the runtime is shutting down")))
     }
 
     fn check_open(&self) -> Result<(), Error> {
