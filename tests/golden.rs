@@ -189,7 +189,7 @@ async fn a_store_of_format_1_goes_on_where_it_stopped() {
         bless().await.unwrap();
     }
     let dir = restore(&fs::read_to_string(file("store-1.txt")).unwrap()).unwrap();
-    let kitaru = Kitaru::builder().dir(dir.path()).open().await.unwrap();
+    let kitaru = Kitaru::builder().dir(dir.path()).recover(false).open().await.unwrap();
 
     let before = kitaru.execution("order", "job-42").await.unwrap().unwrap();
     assert_eq!((before.status(), before.attempts()), (Status::Failed, 1));

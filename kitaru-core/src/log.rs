@@ -8,6 +8,7 @@ use tracing::{Level, enabled, error, info, warn};
 
 use crate::context::Attempt;
 use crate::error::Error;
+use crate::id::ExecutionId;
 use crate::journal::Status;
 use crate::value::{HIDDEN, Sensitivity};
 
@@ -38,6 +39,45 @@ pub(crate) fn checkpoint_failed(name: &str, took: Duration, sensitivity: Sensiti
 pub(crate) fn checkpoint_cached(name: &str, summary: Option<&str>, other_code: bool) {
     let note = if other_code { "; recorded by other code" } else { "" };
     info!(target: TARGET, "Checkpoint `{name}` cached{}{note}.", Summary(summary));
+}
+
+pub(crate) fn wait_over(name: &str) {
+    info!(target: TARGET, "Wait `{name}` is over.");
+}
+
+pub(crate) fn flow_parked(attempt: &Attempt, wakes_in: Option<Duration>) {
+    let flow = &attempt.execution.flow;
+    match wakes_in {
+        Some(wait) => info!(target: TARGET, "Flow `{flow}` waits, and goes on in {}.", Took(wait)),
+        None => info!(target: TARGET, "Flow `{flow}` waits."),
+    }
+}
+
+pub(crate) fn recovery_failed(error: &Error) {
+    error!(target: TARGET, "an execution that should go on by itself does not: {error:#}");
+}
+
+pub(crate) fn unknown_flow(execution: &ExecutionId) {
+    warn!(
+        target: TARGET,
+        "Flow `{}` is none of this program's, so its execution `{}` is left as it is.",
+        execution.flow,
+        execution.id
+    );
+}
+
+pub(crate) fn crash_loop(execution: &ExecutionId, deaths: u32, pause: Duration) {
+    warn!(
+        target: TARGET,
+        "Flow `{}` has died in {deaths} attempts one after another (execution `{}`), trying again in {}.",
+        execution.flow,
+        execution.id,
+        Took(pause)
+    );
+}
+
+pub(crate) fn gave_up(error: &Error) {
+    error!(target: TARGET, "{error}");
 }
 
 pub(crate) fn trying_again(

@@ -23,13 +23,21 @@ pub(crate) struct Runtime {
     pub(crate) reader: Reader,
     pub(crate) clock: Clock,
     pub(crate) max_outcome_bytes: usize,
+    /// A flow whose waits are all further away than this is dropped from memory.
+    pub(crate) park_after_ms: u64,
     /// Shapes whose text this process has sent to the store.
     shapes: Mutex<HashSet<u64>>,
 }
 
 impl Runtime {
-    pub(crate) fn new(writer: Writer, reader: Reader, clock: Clock, max_outcome_bytes: usize) -> Self {
-        Runtime { writer, reader, clock, max_outcome_bytes, shapes: Mutex::default() }
+    pub(crate) fn new(
+        writer: Writer,
+        reader: Reader,
+        clock: Clock,
+        max_outcome_bytes: usize,
+        park_after_ms: u64,
+    ) -> Self {
+        Runtime { writer, reader, clock, max_outcome_bytes, park_after_ms, shapes: Mutex::default() }
     }
 
     /// The row that keeps a shape's text, the first time that it is met.

@@ -17,3 +17,4 @@ mod odd;
 mod order;
 mod records;
 mod support;
+mod time;

@@ -17,8 +17,9 @@ pub async fn disk() -> (Kitaru, tempfile::TempDir) {
     (reopen(&dir).await, dir)
 }
 
+/// Opened again, without what is unfinished going on by itself.
 pub async fn reopen(dir: &tempfile::TempDir) -> Kitaru {
-    Kitaru::builder().dir(dir.path().join("store")).open().await.expect("the store opens")
+    Kitaru::builder().dir(dir.path().join("store")).recover(false).open().await.expect("the store opens")
 }
 
 /// What happened, in order. It is no part of a key: checkpoints skip it.

@@ -10,8 +10,9 @@ use crate::call::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Outcome, Packing, Unpack};
 use crate::call::probe::{Lost, OfArguments, OnThePool};
+use crate::clock::Clock;
 use crate::error::Error;
-use crate::journal::Payload;
+use crate::journal::{Opening, Payload};
 use crate::value::ArgSink;
 
 /// The body of a checkpoint, as a [`Call`] runs it. Written by the macro, implemented only here.
@@ -24,6 +25,12 @@ pub trait Checkpoint: sealed::Sealed {
     type Output;
 
     fn describe(&self, sink: &mut ArgSink<'_>);
+    /// What a wait waits for, decided when it begins for the first time.
+    fn opening(&self, _: &Clock) -> Opening {
+        unreachable!("only a wait is opened")
+    }
+    /// Waits for what an earlier attempt, or this one, has decided.
+    fn open(&mut self, _: Opening, _: &Clock) {}
     /// Starts a try. False if the arguments are needed again and cannot be copied.
     fn begin(&mut self, more: MoreTries) -> bool;
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Self::Output>;
@@ -37,7 +44,7 @@ pub trait Checkpoint: sealed::Sealed {
     fn failure(value: &Self::Output) -> Option<Error>;
 }
 
-mod sealed {
+pub(super) mod sealed {
     pub trait Sealed {}
 }
 

@@ -14,9 +14,9 @@ use crate::clock::millis;
 use crate::context::{Ambient, BodyScope};
 use crate::context::{BodyWaker, Context, OnDivergence};
 use crate::error::{Error, Kind};
-use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OutcomeFrame};
+use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OpenFrame, Opening, OutcomeFrame};
 use crate::log;
-use crate::machine::{Asked, Claim, Exit, RecordIx, Refused, SlotId, Standing, Step};
+use crate::machine::{Asked, Claim, Due, Exit, RecordIx, Refused, SlotId, Standing, Step};
 use crate::store::{Key as RowKey, Row, Table};
 use crate::value::{Sensitivity, digest_parts};
 
@@ -25,6 +25,8 @@ pub(crate) struct Durable<B: Checkpoint> {
     claim: Claim,
     /// The arguments as a record keeps them; empty for a call that has one.
     args: Vec<u8>,
+    /// What it waits for, if it is a wait that has begun.
+    opening: Option<Opening>,
     stage: Stage<B::Output>,
     pub(crate) summarize: Option<Summarize<B::Output>>,
 }
@@ -80,9 +82,15 @@ impl<B: Checkpoint> Durable<B> {
             // What has a record is not described again.
             let args = match claim.standing {
                 Standing::Recorded(_) => Vec::new(),
-                Standing::New | Standing::Again(_) | Standing::Interrupted(_) => spec.args(body, canon),
+                Standing::New | Standing::Open(_) | Standing::Again(_) | Standing::Interrupted(_) => {
+                    spec.args(body, canon)
+                }
             };
-            Ok(Durable { context: context.clone(), claim, args, stage: Stage::Made, summarize: None })
+            let opening = match claim.standing {
+                Standing::Open(at) => context.journal.opening(at),
+                _ => None,
+            };
+            Ok(Durable { context: context.clone(), claim, args, opening, stage: Stage::Made, summarize: None })
         })?
     }
 
@@ -108,7 +116,7 @@ impl<B: Checkpoint> Durable<B> {
                     let (slot, step) = self.context.replay().enter(self.claim.standing, cx.waker());
                     self.stage = Stage::Entered(slot);
                     match step {
-                        Step::Begin => self.begin(spec, options, slot),
+                        Step::Begin => self.begin(body, spec, options, slot),
                         _ => return Poll::Pending,
                     }
                 }
@@ -117,7 +125,7 @@ impl<B: Checkpoint> Durable<B> {
                     let step = self.context.replay().poll(slot, cx.waker());
                     match step {
                         Step::Answer => return self.replayed(spec),
-                        Step::Begin => self.begin(spec, options, slot),
+                        Step::Begin => self.begin(body, spec, options, slot),
                         Step::Poll | Step::Pending => return Poll::Pending,
                     }
                 }
@@ -175,7 +183,7 @@ impl<B: Checkpoint> Durable<B> {
     }
 
     /// The call may run.
-    fn begin(&mut self, spec: &Spec, options: &Options, slot: SlotId) {
+    fn begin(&mut self, body: &mut B, spec: &Spec, options: &Options, slot: SlotId) {
         let intended = matches!(self.stage, Stage::Intending(_));
         self.stage = Stage::Entered(slot);
         if let Standing::Interrupted(_) = self.claim.standing {
@@ -191,6 +199,9 @@ impl<B: Checkpoint> Durable<B> {
         {
             self.leave_quietly(exit);
             return;
+        }
+        if spec.meta().effect == Effect::Wait {
+            return self.open(body, spec, slot);
         }
         self.context.announce();
         if spec.meta().effect == Effect::AtMostOnce {
@@ -213,6 +224,23 @@ impl<B: Checkpoint> Durable<B> {
             return;
         }
         self.run(running);
+    }
+
+    /// The wait begins, or goes on where an earlier attempt began it.
+    fn open(&mut self, body: &mut B, spec: &Spec, slot: SlotId) {
+        let clock = &self.context.runtime.clock;
+        let Some(opening) = self.opening else {
+            let opening = body.opening(clock);
+            self.opening = Some(opening);
+            self.stage = Stage::Intending(slot);
+            self.context.replay().intend(slot);
+            self.context.send_intent(slot, Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write());
+            return;
+        };
+        body.open(opening, clock);
+        let Opening::Timer { due_ms } = opening;
+        self.context.replay().open(slot, Due::At(due_ms));
+        self.stage = Stage::Running(self.running(spec, slot), Tries::new());
     }
 
     fn run(&mut self, running: Box<Running>) {
@@ -257,6 +285,7 @@ impl<B: Checkpoint> Durable<B> {
         let sensitivity = spec.meta().sensitivity;
         match (how, value) {
             (How::Interrupted, _) => {}
+            _ if spec.meta().effect == Effect::Wait => log::wait_over(name),
             (How::Recalled, _) => log::checkpoint_cached(name, Some("from a memo"), false),
             (How::Ran(took), Err(error)) => log::checkpoint_failed(name, took, sensitivity, error),
             (How::Ran(took), Ok(value)) => match B::failure(value) {
@@ -384,7 +413,7 @@ impl<B: Checkpoint> Durable<B> {
         }
         let default = match spec.meta().effect {
             Effect::AtMostOnce => OnDivergence::Fail,
-            Effect::AtLeastOnce => self.context.attempt.on_divergence.unwrap_or(OnDivergence::Rerun),
+            Effect::AtLeastOnce | Effect::Wait => self.context.attempt.on_divergence.unwrap_or(OnDivergence::Rerun),
         };
         let rule = spec.meta().on_divergence.unwrap_or(default);
         let does = match rule {

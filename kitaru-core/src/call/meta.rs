@@ -35,6 +35,8 @@ pub struct CheckpointMeta {
 pub(crate) enum Effect {
     AtLeastOnce,
     AtMostOnce,
+    /// There is none: the body waits for the world.
+    Wait,
 }
 
 /// What is done with a record that other code made.
@@ -113,6 +115,11 @@ impl CheckpointMeta {
 
     pub const fn at_most_once(mut self) -> Self {
         self.effect = Effect::AtMostOnce;
+        self
+    }
+
+    pub(crate) const fn wait(mut self) -> Self {
+        self.effect = Effect::Wait;
         self
     }
 

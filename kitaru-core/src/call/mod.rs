@@ -7,6 +7,7 @@ mod durable;
 mod meta;
 mod outcome;
 pub mod probe;
+mod timer;
 mod tries;
 
 use std::future::Future;
@@ -26,6 +27,7 @@ pub use meta::CheckpointMeta;
 pub(crate) use meta::Spec;
 pub use outcome::Outcome;
 pub(crate) use outcome::{Packed, Packing, Unpack};
+pub use timer::{Sleep, sleep, sleep_until};
 
 /// A checkpoint that was called and has not run yet.
 ///

@@ -1,13 +1,16 @@
 //! An execution that this process drives. Owns its result on the way to everybody who waits for it; must not know how
 //! it comes about.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
 
 use crate::error::{Error, Kind};
+use crate::id::JournalId;
 use crate::journal::{Class, Payload};
+use crate::machine::Due;
 use crate::runtime::lock;
 use crate::value::{Codec, Key};
 
@@ -18,6 +21,8 @@ pub(crate) enum Ended {
     Outcome(Arc<OwnedPayload>),
     /// It did not, and why. Nothing of it is in the journal.
     Fault(Error),
+    /// It waits, and is no longer in memory. Nobody is told: whoever waits for it goes on waiting.
+    Parked { due: Due, journal: JournalId },
 }
 
 /// An encoded outcome of its own.
@@ -38,6 +43,8 @@ pub(crate) struct Active {
     recorded: SetOnce<Result<(), Error>>,
     ended: SetOnce<Ended>,
     task: Mutex<Option<AbortHandle>>,
+    /// Its flow is not in memory; it is here for those who wait for it.
+    parked: AtomicBool,
 }
 
 impl Active {
@@ -48,6 +55,7 @@ impl Active {
             recorded: SetOnce::new(),
             ended: SetOnce::new(),
             task: Mutex::new(None),
+            parked: AtomicBool::new(false),
         })
     }
 
@@ -60,6 +68,14 @@ impl Active {
         if let Some(task) = lock(&self.task).take() {
             task.abort();
         }
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_parked(&self, parked: bool) {
+        self.parked.store(parked, Ordering::SeqCst);
     }
 
     /// Says that it is in the store, or why it cannot be. What is said first stays.

@@ -8,23 +8,24 @@ use crate::call::Packed;
 use crate::client::active::{Ended, OwnedPayload};
 use crate::client::blocking;
 use crate::client::flow_call::{FlowBody, Request};
-use crate::client::launch::Place;
+use crate::client::launch::{Place, begun_over};
 use crate::client::rows::{self, Stored};
 use crate::context::Ambient;
-use crate::context::{Attempt, Context, Listing};
+use crate::context::{Attempt, Context, Listing, Parking};
 use crate::driver::{Driven, Driver};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::flow::{FlowFuture, FlowInput};
-use crate::id::{JournalId, Seq};
+use crate::id::Seq;
 use crate::journal::{Ask, Class, EndFrame, Frame, Header, Status, generation_key, journal_key, name_key};
 use crate::log;
-use crate::machine::{Exit, Journal, Replay};
+use crate::machine::{Due, Exit, Journal, Replay};
 use crate::runtime::{Numbers, Runtime};
 use crate::store::{Activity, Key as RowKey, Reader, Row, Table};
 use crate::value::Codec;
 
 /// What a call of a flow does.
 pub(crate) enum Plan {
+    Nothing,
     Cached { payload: Arc<OwnedPayload>, age: Duration },
     Drive(Box<Work>),
 }
@@ -195,12 +196,16 @@ fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed:
         seed,
         fresh,
         on_divergence: request.spec.on_divergence,
+        parking: match request.body {
+            FlowBody::Registered(_) => Parking::Possible,
+            FlowBody::Own(_) => Parking::Never,
+        },
     }
 }
 
 /// The rows by which an unfinished generation becomes `Cancelled`.
 fn cancel(runtime: &Runtime, stored: &Stored, next: Seq) -> [Row; 2] {
-    let packed = Packed::error(&Error::new(Kind::Cancelled, "a new generation was begun over it with .fresh()"));
+    let packed = Packed::error(&begun_over());
     let frame = Frame::End(EndFrame {
         status: Status::Cancelled,
         attempt: stored.state.attempts,
@@ -210,12 +215,7 @@ fn cancel(runtime: &Runtime, stored: &Stored, next: Seq) -> [Row; 2] {
         payload: packed.payload(),
     });
     let key = RowKey::from(journal_key(stored.journal, next));
-    [Row { table: Table::Journal, key, value: Some(frame.write()) }, finished_row(stored.journal)]
-}
-
-/// The row that takes a generation off the list of unfinished ones.
-fn finished_row(journal: JournalId) -> Row {
-    Row { table: Table::Unfinished, key: RowKey::from(generation_key(journal)), value: None }
+    [Row { table: Table::Journal, key, value: Some(frame.write()) }, rows::finished_row(stored.journal)]
 }
 
 fn flow_future(
@@ -241,6 +241,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         Driven::Left(Exit::Stuck { error, shape }) => {
             (Status::Stuck, Packed::error(&with_shape(context, error, shape).await))
         }
+        Driven::Left(Exit::Park(due)) => return park(entered, context, due, took).await,
         Driven::Left(Exit::Fault(fault)) => {
             log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
             return Ended::Fault(fault);
@@ -259,7 +260,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
     .write();
     let mut rows = Vec::new();
     if context.is_listed() {
-        rows.push(finished_row(context.numbers.journal()));
+        rows.push(rows::finished_row(context.numbers.journal()));
     }
     rows.extend(context.runtime.shape_row(packed.fingerprint, packed.text.clone()));
     let landed = context.runtime.write(&context.numbers, rows, Some(frame), Activity::Ends);
@@ -279,6 +280,23 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
             Ended::Outcome(Arc::new(OwnedPayload::new(&packed.payload(), &packed.preview)))
         }
     }
+}
+
+/// Writes that the flow waits, and until when.
+async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: Duration) -> Ended {
+    let parked = context.runtime.write(&context.numbers, vec![context.parked_row(due)], None, Activity::Ends);
+    entered.ended = true;
+    if let Err(fault) = parked.await {
+        log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
+        return Ended::Fault(fault);
+    }
+    entered.landed = true;
+    let wakes_in = match due {
+        Due::At(due_ms) => Some(Duration::from_millis(due_ms.saturating_sub(context.runtime.clock.now_ms()))),
+        Due::Never => None,
+    };
+    log::flow_parked(&context.attempt, wakes_in);
+    Ended::Parked { due, journal: context.numbers.journal() }
 }
 
 /// Adds what the record's shape was, which is kept in the store.

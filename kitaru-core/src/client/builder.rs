@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::recovery::recover;
 use crate::client::{Inner, Kitaru, blocking};
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::error::{Error, Kind};
 use crate::flow;
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime};
@@ -20,6 +21,8 @@ pub struct Builder {
     place: Place,
     lock_timeout: Duration,
     max_outcome_bytes: usize,
+    park_after: Duration,
+    recovery: Option<usize>,
     clock: Clock,
 }
 
@@ -48,10 +51,15 @@ impl Default for Builder {
             place: Place::Unset,
             lock_timeout: store::OpenOptions::default().lock_timeout,
             max_outcome_bytes: DEFAULT_MAX_OUTCOME_BYTES,
+            park_after: Duration::from_secs(10),
+            recovery: Some(DEFAULT_RECOVERY),
             clock: Clock::system(),
         }
     }
 }
+
+/// How many executions may go on by themselves at once, unless set.
+const DEFAULT_RECOVERY: usize = 256;
 
 const SECRET: &[u8] = b"secret";
 
@@ -87,6 +95,32 @@ impl Builder {
         self
     }
 
+    /// A flow that only waits, and for longer than this, is dropped from memory until then. 10 seconds unless set.
+    pub fn park_after(mut self, wait: Duration) -> Self {
+        self.park_after = wait;
+        self
+    }
+
+    /// Whether executions that a dead process left unfinished go on by themselves when the store is opened, and those that
+    /// wait for a time when it comes. They do unless told otherwise; the implicit store never does.
+    ///
+    /// Only flows of this program go on, those with `#[flow]`. Others are left as they are.
+    pub fn recover(mut self, recover: bool) -> Self {
+        self.recovery = recover.then_some(DEFAULT_RECOVERY);
+        self
+    }
+
+    /// How many executions may go on by themselves at once; the others follow. 256 unless set.
+    ///
+    /// # Panics
+    ///
+    /// When it is 0.
+    pub fn recover_at_once(mut self, count: usize) -> Self {
+        assert!(count > 0, "no execution could go on; use .recover(false) to leave them as they are");
+        self.recovery = Some(count);
+        self
+    }
+
     /// Where time is taken from. The system's clock unless set.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -106,8 +140,8 @@ impl Builder {
     /// Dropped while it waits, it opens nothing for long: what was opened in the background is closed.
     pub async fn open(self) -> Result<Kitaru, Error> {
         flow::check_names()?;
-        let Builder { place, lock_timeout, max_outcome_bytes, clock } = self;
-        blocking(move || {
+        let Builder { place, lock_timeout, max_outcome_bytes, park_after, recovery, clock } = self;
+        let kitaru = blocking(move || {
             let store: Arc<dyn Store> = match place {
                 Place::Dir(dir) => Arc::new(Redb::open(&dir, store::OpenOptions { lock_timeout })?),
                 Place::Memory => Arc::new(Memory::new()),
@@ -119,13 +153,25 @@ impl Builder {
                     ));
                 }
             };
-            open(store, clock, max_outcome_bytes)
+            open(store, clock, max_outcome_bytes, millis(park_after), recovery.unwrap_or(DEFAULT_RECOVERY))
         })
-        .await?
+        .await??;
+        if recovery.is_some() {
+            // Before anything is begun here.
+            let own = kitaru.inner.next_journal();
+            tokio::spawn(recover(Arc::downgrade(&kitaru.inner), own));
+        }
+        Ok(kitaru)
     }
 }
 
-fn open(store: Arc<dyn Store>, clock: Clock, max_outcome_bytes: usize) -> Result<Kitaru, Error> {
+fn open(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    max_outcome_bytes: usize,
+    park_after_ms: u64,
+    driving: usize,
+) -> Result<Kitaru, Error> {
     let reader = Reader::new(store.clone());
     let secret = secret(&store, &reader)?;
     let mut newest = 0;
@@ -135,8 +181,8 @@ fn open(store: Arc<dyn Store>, clock: Clock, max_outcome_bytes: usize) -> Result
         ControlFlow::Break(())
     })?;
     let writer = Writer::start(store, store::WriterOptions::default());
-    let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes));
-    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, newest + 1)) })
+    let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes, park_after_ms));
+    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, newest + 1, driving)) })
 }
 
 /// The store's secret, made when it is opened for the first time.

@@ -171,6 +171,8 @@ pub enum RecordStatus {
     Failed,
     /// An `at_most_once` body was about to run, and no outcome is known.
     Begun,
+    /// It waits.
+    Waiting,
 }
 
 impl Record {
@@ -266,6 +268,10 @@ fn records(journal: &Journal) -> Result<Vec<Record>, Malformed> {
             Frame::Intent(call) => {
                 intents.push(((call.key, call.occurrence), records.len()));
                 records.push(Record::begun(seq, &call)?);
+            }
+            Frame::Open(open) => {
+                intents.push(((open.call.key, open.call.occurrence), records.len()));
+                records.push(Record { status: RecordStatus::Waiting, ..Record::begun(seq, &open.call)? });
             }
             Frame::Settled(settled) => {
                 for record in records.iter_mut().filter(|record| settled.errors.contains(&record.seq)) {

@@ -96,13 +96,7 @@ where
     C: Outcome<R>,
 {
     let ambiguous = std::mem::size_of::<A>() == 0 && meta.reuse.is_none();
-    let spec = FlowSpec {
-        name: Cow::Borrowed(meta.name),
-        version: Cow::Borrowed(meta.version),
-        source: meta.source,
-        on_divergence: meta.on_divergence,
-        ambiguous,
-    };
+    let spec = FlowSpec { ambiguous, ..FlowSpec::of(meta) };
     let reuse = meta.reuse.unwrap_or(Reuse::Always);
     FlowCall::new::<C>(
         spec,
@@ -110,6 +104,18 @@ where
         reuse,
         Input::new(meta.name, I::write(&args), |sink| describe(&args, sink)),
     )
+}
+
+impl FlowSpec {
+    pub(crate) fn of(meta: &FlowMeta) -> Self {
+        FlowSpec {
+            name: Cow::Borrowed(meta.name),
+            version: Cow::Borrowed(meta.version),
+            source: meta.source,
+            on_divergence: meta.on_divergence,
+            ambiguous: false,
+        }
+    }
 }
 
 impl Input {
@@ -251,7 +257,7 @@ impl<R> Made<R> {
             Some(kitaru) => kitaru,
             None => implicit::kitaru().await?,
         };
-        kitaru.launch(request)
+        kitaru.inner.launch(request, None)
     }
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
 
-use crate::client::active::{Ended, OwnedPayload};
+use crate::client::active::{Active, Ended, OwnedPayload};
 use crate::client::{Kitaru, blocking, rows};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -16,8 +16,8 @@ use crate::journal::{Class, Status};
 use crate::value::decode;
 
 impl Kitaru {
-    /// Attaches to an execution without its flow's input: to one that this process drives, or to the result of one that
-    /// has ended.
+    /// Attaches to an execution without its flow's input: to one that this process drives, to one that is parked, or to
+    /// the result of one that has ended.
     ///
     /// `T` and `E` are those of the flow's `Result<T, E>`. The error keeps its message, not its variant.
     ///
@@ -33,12 +33,12 @@ impl Kitaru {
         let execution = ExecutionId::new(flow, id)?;
         let unpack = |payload: &OwnedPayload| unpack::<T, E>(payload);
         let fail = |error: Error| Err(error.into());
-        if let Some(active) = self.inner.active(&execution) {
+        if let Some(active) = self.inner.awaited(&execution) {
             return Ok(Handle::new(execution, active.ended(), unpack, fail));
         }
         let inner = self.inner.clone();
         let wanted = execution.clone();
-        let ended = blocking(move || {
+        let found = blocking(move || {
             let Some(stored) = rows::newest(&inner.runtime.reader, &wanted)? else {
                 return Err(Error::new(
                     Kind::Misuse,
@@ -46,20 +46,29 @@ impl Kitaru {
                 ));
             };
             match stored.state.status {
-                Status::Completed | Status::Failed => {
-                    rows::outcome(&inner.runtime.reader, &stored).map(|payload| Ended::Outcome(Arc::new(payload)))
-                }
-                Status::Stuck => Ok(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason))),
-                Status::Cancelled => Ok(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason))),
-                Status::Queued | Status::Running | Status::Waiting | Status::Interrupted => Err(Error::new(
+                Status::Completed | Status::Failed => rows::outcome(&inner.runtime.reader, &stored)
+                    .map(|payload| Found::Ended(Ended::Outcome(Arc::new(payload)))),
+                Status::Stuck => Ok(Found::Ended(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason)))),
+                Status::Cancelled => Ok(Found::Ended(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason)))),
+                Status::Waiting => Ok(Found::Parked(inner.await_parked(&stored))),
+                Status::Queued | Status::Running | Status::Interrupted => Err(Error::new(
                     Kind::Misuse,
                     format!("execution {wanted} was interrupted and nobody drives it; call its flow to go on"),
                 )),
             }
         })
         .await??;
-        Ok(Handle::new(execution, std::future::ready(ended), unpack, fail))
+        Ok(match found {
+            Found::Ended(ended) => Handle::new(execution, std::future::ready(ended), unpack, fail),
+            Found::Parked(active) => Handle::new(execution, active.ended(), unpack, fail),
+        })
     }
+}
+
+/// What is there of an execution that this process does not drive.
+enum Found {
+    Ended(Ended),
+    Parked(Arc<Active>),
 }
 
 fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result<T, E> {
@@ -119,6 +128,7 @@ impl<R> Future for Handle<R> {
         self.ended.as_mut().poll(cx).map(|ended| match ended {
             Ended::Outcome(payload) => (self.unpack)(&payload),
             Ended::Fault(error) => (self.fail)(error),
+            Ended::Parked { .. } => unreachable!("nobody is told that an execution is parked"),
         })
     }
 }

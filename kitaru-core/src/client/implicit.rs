@@ -18,7 +18,7 @@ pub(crate) async fn kitaru() -> Result<Kitaru, Error> {
     KITARU
         .get_or_try_init(|| {
             let dir = std::env::var_os("KITARU_DIR").map_or_else(|| PathBuf::from(DEFAULT_DIR), PathBuf::from);
-            Kitaru::builder().dir(dir).open()
+            Kitaru::builder().dir(dir).recover(false).open()
         })
         .await
         .cloned()

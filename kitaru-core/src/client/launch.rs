@@ -4,29 +4,44 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::client::active::{Active, Ended, interrupted};
 use crate::client::attempt::{self, Plan};
 use crate::client::flow_call::Request;
 use crate::client::rows::{self, Stored};
-use crate::client::{Inner, Kitaru, blocking};
+use crate::client::{Inner, blocking};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
-use crate::journal::{Ask, Begin, Found, Status, decide};
+use crate::journal::{Ask, Begin, Found, Header, Status, decide};
 use crate::log;
+use crate::machine::Due;
 use crate::runtime::lock;
 use crate::value::Key;
 
-impl Kitaru {
+impl Inner {
     /// Sees to it that the execution that a request stands for is driven. It may not be in the store yet.
-    pub(crate) fn launch(&self, request: Request) -> Result<(ExecutionId, Arc<Active>), Error> {
+    ///
+    /// `permit` is held while it is driven.
+    pub(crate) fn launch(
+        self: &Arc<Self>,
+        request: Request,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<(ExecutionId, Arc<Active>), Error> {
         self.check_open()?;
         let id = request.id.clone().unwrap_or_else(|| hex(&request.input.digest));
         let execution = ExecutionId::new(&request.spec.name, &id)?;
-        let active = match self.inner.reserve(&execution, &request)? {
+        let active = match self.reserve(&execution, &request)? {
             Reserved::Mine(active) => active,
             Reserved::Running(running) => return Ok((execution, running)),
         };
-        let place = Place { inner: self.inner.clone(), execution: execution.clone(), active: active.clone() };
+        let place = Place {
+            inner: self.clone(),
+            execution: execution.clone(),
+            active: active.clone(),
+            parked: false,
+            _permit: permit,
+        };
         // A task of its own: whoever called may go away.
         let task = tokio::spawn(place.run(request));
         active.driven_by(task.abort_handle());
@@ -34,6 +49,7 @@ impl Kitaru {
     }
 }
 
+/// What a call finds in this process.
 enum Reserved {
     Mine(Arc<Active>),
     Running(Arc<Active>),
@@ -48,6 +64,12 @@ impl Inner {
             active.insert(execution.clone(), mine.clone());
             return Ok(Reserved::Mine(mine));
         };
+        if request.ask == Ask::Fresh && running.is_parked() {
+            running.end(Ended::Fault(begun_over()));
+            let mine = Active::new(request.input.digest, request.input.preview.clone());
+            active.insert(execution.clone(), mine.clone());
+            return Ok(Reserved::Mine(mine));
+        }
         if request.ask == Ask::Fresh {
             return Err(Error::new(
                 Kind::Conflict,
@@ -57,11 +79,33 @@ impl Inner {
         if running.input != request.input.digest {
             return Err(other_input(execution, &running.input_preview, &request.input.preview));
         }
+        if running.is_parked() {
+            running.set_parked(false);
+            return Ok(Reserved::Mine(running.clone()));
+        }
         Ok(Reserved::Running(running.clone()))
     }
 
     /// The active execution, if this process drives it.
     pub(crate) fn active(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
+        lock(&self.active).get(execution).filter(|active| !active.is_parked()).cloned()
+    }
+
+    /// Lets somebody wait for an execution that is parked.
+    pub(crate) fn await_parked(&self, stored: &Stored) -> Arc<Active> {
+        let Header { execution, input_digest, input_preview, .. } = &stored.header;
+        let mut active = lock(&self.active);
+        let known = active.entry(execution.clone()).or_insert_with(|| {
+            let parked = Active::new(*input_digest, input_preview.clone());
+            parked.record(Ok(()));
+            parked.set_parked(true);
+            parked
+        });
+        known.clone()
+    }
+
+    /// The execution, whether it is in memory or somebody here waits for one that is parked.
+    pub(crate) fn awaited(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
         lock(&self.active).get(execution).cloned()
     }
 
@@ -93,10 +137,12 @@ pub(crate) struct Place {
     pub(crate) inner: Arc<Inner>,
     pub(crate) execution: ExecutionId,
     pub(crate) active: Arc<Active>,
+    parked: bool,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Place {
-    async fn run(self, request: Request) {
+    async fn run(mut self, request: Request) {
         let look = Look { ask: request.ask, input: request.input.digest, preview: request.input.preview.clone() };
         let ambiguous = request.spec.ambiguous;
         let ended = match self.plan(look).await {
@@ -109,8 +155,16 @@ impl Place {
                 log::flow_cached(&self.execution.flow, age, ambiguous);
                 Ended::Outcome(payload)
             }
+            Ok(Plan::Nothing) => Ended::Fault(interrupted()),
             Ok(Plan::Drive(work)) => attempt::drive(&self, request, *work).await,
         };
+        if let Ended::Parked { due, journal } = ended {
+            self.park();
+            if due != Due::Never {
+                self.inner.sleepers.push(&self.inner, due.unix_ms(), journal);
+            }
+            return;
+        }
         self.leave();
         self.active.end(ended);
     }
@@ -142,6 +196,7 @@ impl Place {
                     Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
                 }
                 (Begin::Continue, Some(stored)) => Plan::resume(reader, stored),
+                (Begin::Nothing, _) => Ok(Plan::Nothing),
                 (Begin::Cached { age_ms }, Some(stored)) => {
                     let payload = rows::outcome(reader, &stored)?;
                     Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
@@ -162,6 +217,18 @@ impl Place {
         .await?
     }
 
+    /// The flow is out of memory. Whoever waits for it goes on waiting.
+    fn park(&mut self) {
+        self.parked = true;
+        let mut active = lock(&self.inner.active);
+        // The map's and this one.
+        if Arc::strong_count(&self.active) > 2 {
+            self.active.set_parked(true);
+        } else {
+            active.remove(&self.execution);
+        }
+    }
+
     /// The execution may be called again.
     fn leave(&self) {
         let mut active = lock(&self.inner.active);
@@ -178,11 +245,19 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.parked {
+            return;
+        }
         // The task was aborted, or its runtime is going down.
         self.leave();
         self.active.record(Err(interrupted()));
         self.active.end(Ended::Fault(interrupted()));
     }
+}
+
+/// Why an older generation ends.
+pub(crate) fn begun_over() -> Error {
+    Error::new(Kind::Cancelled, "a new generation was begun over it with .fresh()")
 }
 
 fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) -> Error {

@@ -10,13 +10,18 @@ mod flow_call;
 mod handle;
 mod implicit;
 mod launch;
+mod recovery;
 mod rows;
+mod sleepers;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::client::active::Active;
+use tokio::sync::Semaphore;
+
+use crate::client::active::{Active, Ended, interrupted};
+use crate::client::sleepers::Sleepers;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
 use crate::runtime::{Runtime, lock};
@@ -57,6 +62,10 @@ pub(crate) struct Inner {
     active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
     /// Executions of which an attempt of this process left writes on their way.
     left: Mutex<HashSet<ExecutionId>>,
+    /// What is parked until a time.
+    sleepers: Arc<Sleepers>,
+    /// How many executions may go on by themselves at once.
+    driving: Arc<Semaphore>,
     closed: AtomicBool,
 }
 
@@ -82,8 +91,13 @@ impl Kitaru {
         self.inner.closed.store(true, Ordering::SeqCst);
         let running: Vec<Arc<Active>> = lock(&self.inner.active).values().cloned().collect();
         for active in &running {
-            active.interrupt();
+            if active.is_parked() {
+                active.end(Ended::Fault(interrupted()));
+            } else {
+                active.interrupt();
+            }
         }
+        self.inner.sleepers.end();
         let runtime = self.inner.runtime.clone();
         // A task of its own: whoever closes may be interrupted with what runs.
         let closing = tokio::spawn(async move {
@@ -96,20 +110,35 @@ impl Kitaru {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if self.inner.closed.load(Ordering::SeqCst) { Err(closed()) } else { Ok(()) }
+        self.inner.check_open()
     }
 }
 
 impl Inner {
-    fn new(runtime: Arc<Runtime>, secret: [u8; 32], next_journal: u64) -> Self {
+    fn new(runtime: Arc<Runtime>, secret: [u8; 32], next_journal: u64, driving: usize) -> Self {
         Inner {
             runtime,
             secret,
             next_journal: AtomicU64::new(next_journal),
             active: Mutex::default(),
             left: Mutex::default(),
+            sleepers: Arc::default(),
+            driving: Arc::new(Semaphore::new(driving)),
             closed: AtomicBool::new(false),
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.is_closed() { Err(closed()) } else { Ok(()) }
+    }
+
+    /// The number that the next journal gets.
+    fn next_journal(&self) -> JournalId {
+        JournalId(self.next_journal.load(Ordering::Relaxed))
     }
 
     fn new_journal(&self) -> JournalId {
@@ -124,6 +153,12 @@ impl Inner {
         hasher.update(execution.id.as_bytes());
         hasher.update(&generation.to_le_bytes());
         *hasher.finalize().as_bytes()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.sleepers.end();
     }
 }
 

@@ -10,7 +10,7 @@ use crate::journal::{
     EndFrame, Frame, Header, Malformed, Status, UnfinishedRow, generation_key, journal_range, name_key, name_range,
 };
 use crate::machine::Journal;
-use crate::store::{Order, Reader, Table};
+use crate::store::{Key as RowKey, Order, Reader, Row, Table};
 
 /// One generation, as it is kept.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) status: Status,
     pub(crate) attempts: u32,
     pub(crate) updated_ms: u64,
+    /// When a parked one goes on by itself; 0 if it does not.
+    pub(crate) wake_ms: u64,
     /// Why it failed, was cancelled or is stuck.
     pub(crate) reason: String,
     pub(crate) listing: Listing,
@@ -71,13 +73,21 @@ fn state(reader: &Reader, execution: &ExecutionId, journal: JournalId) -> Result
     for _ in 0..2 {
         if let Some(row) = reader.get(Table::Unfinished, &generation_key(journal))? {
             let row = UnfinishedRow::read(&row).map_err(|why| malformed(execution, "state", why))?;
-            let UnfinishedRow { status, attempts, updated_ms } = row;
-            return Ok(State { status, attempts, updated_ms, reason: String::new(), listing: Listing::Earlier });
+            let UnfinishedRow { status, attempts, updated_ms, wake_ms } = row;
+            return Ok(State {
+                status,
+                attempts,
+                updated_ms,
+                wake_ms,
+                reason: String::new(),
+                listing: Listing::Earlier,
+            });
         }
         let ended = with_end(reader, execution, journal, |end| State {
             status: end.status,
             attempts: end.attempt,
             updated_ms: end.ended_ms,
+            wake_ms: 0,
             reason: match end.status {
                 Status::Completed => String::new(),
                 _ => end.payload.kitaru_error().map_or_else(|| end.preview.to_owned(), |error| format!("{error:#}")),
@@ -122,6 +132,34 @@ fn last_record(reader: &Reader, journal: JournalId, see: &mut dyn FnMut(Seq, &[u
             ControlFlow::Break(())
         },
     )
+}
+
+/// The attempt that made the last record that says so; 0 if none does.
+pub(crate) fn last_attempt(reader: &Reader, journal: JournalId) -> Result<u32, Error> {
+    let (first, last) = journal_range(journal);
+    let mut attempt = 0;
+    reader.scan(
+        Table::Journal,
+        (Bound::Included(&first), Bound::Included(&last)),
+        Order::Descending,
+        &mut |_, frame| {
+            let made_by = match Frame::read(frame) {
+                Ok(Frame::Outcome(outcome)) => Some(outcome.call.attempt),
+                Ok(Frame::Intent(call)) => Some(call.attempt),
+                Ok(Frame::Open(open)) => Some(open.call.attempt),
+                Ok(Frame::End(end)) => Some(end.attempt),
+                Ok(Frame::Settled(_) | Frame::Now(_)) | Err(_) => None,
+            };
+            attempt = made_by.unwrap_or_default();
+            if made_by.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    )?;
+    Ok(attempt)
+}
+
+/// The row that takes a generation off the list of unfinished ones.
+pub(crate) fn finished_row(journal: JournalId) -> Row {
+    Row { table: Table::Unfinished, key: RowKey::from(generation_key(journal)), value: None }
 }
 
 /// The number that the next record of a journal gets.

@@ -12,7 +12,7 @@ use std::task::{Wake, Waker};
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{Frame, SettledFrame, Status, UnfinishedRow, generation_key};
-use crate::machine::{Exit, Journal, Quiet, Replay, SlotId, Unflushed};
+use crate::machine::{Due, Exit, Journal, Quiet, Replay, SlotId, Unflushed};
 use crate::runtime::{Numbers, Runtime, lock};
 use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
 use crate::value::{Key, digest_parts};
@@ -31,6 +31,16 @@ pub(crate) struct Attempt {
     pub(crate) fresh: bool,
     /// What a call does that contradicts a record, where its checkpoint does not say.
     pub(crate) on_divergence: Option<OnDivergence>,
+    pub(crate) parking: Parking,
+}
+
+/// Whether the flow may be dropped from memory while it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parking {
+    /// It is registered, and goes on by replay.
+    Possible,
+    /// Only its caller can begin it again.
+    Never,
 }
 
 /// What a call does that contradicts a record.
@@ -200,7 +210,22 @@ impl Context {
             status: Status::Running,
             attempts: self.attempt.number,
             updated_ms: self.runtime.clock.now_ms(),
+            wake_ms: 0,
         };
+        self.unfinished(&row)
+    }
+
+    /// The row that says that the flow is parked, and until when.
+    pub(crate) fn parked_row(&self, due: Due) -> Row {
+        self.unfinished(&UnfinishedRow {
+            status: Status::Waiting,
+            attempts: self.attempt.number,
+            updated_ms: self.runtime.clock.now_ms(),
+            wake_ms: due.unix_ms(),
+        })
+    }
+
+    fn unfinished(&self, row: &UnfinishedRow) -> Row {
         let key = RowKey::from(generation_key(self.numbers.journal()));
         Row { table: Table::Unfinished, key, value: Some(row.write()) }
     }
@@ -275,7 +300,32 @@ impl Context {
                 self.send_unflushed(unflushed);
                 false
             }
+            Quiet::Asleep => {
+                self.park();
+                false
+            }
             Quiet::Idle => false,
+        }
+    }
+
+    /// Every call that is awaited is a wait. Where the first of them is far enough away the flow is dropped, once what it
+    /// has seen is durable.
+    fn park(self: &Arc<Self>) {
+        if self.attempt.parking == Parking::Never {
+            return;
+        }
+        let (due, unflushed) = {
+            let mut replay = self.replay();
+            let due = replay.due();
+            let soon_ms = self.runtime.clock.now_ms().saturating_add(self.runtime.park_after_ms);
+            if matches!(due, Due::At(due_ms) if due_ms <= soon_ms) {
+                return;
+            }
+            (due, replay.flush())
+        };
+        match unflushed {
+            Some(unflushed) => self.send_unflushed(unflushed),
+            None => self.leave_with(Exit::Park(due)),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::value::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encod
 
 pub use meta::FlowMeta;
 pub use registry::Registered;
-pub(crate) use registry::check_names;
+pub(crate) use registry::{check_names, find};
 
 /// A flow's function at work, down to its packed result.
 pub(crate) type FlowFuture = Pin<Box<dyn Future<Output = Packed> + Send>>;

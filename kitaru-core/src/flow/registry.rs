@@ -11,6 +11,11 @@ pub struct Registered(pub &'static FlowMeta);
 
 inventory::collect!(Registered);
 
+/// The flow of this name, if the program has one.
+pub(crate) fn find(name: &str) -> Option<&'static FlowMeta> {
+    inventory::iter::<Registered>.into_iter().map(|Registered(flow)| *flow).find(|flow| flow.name == name)
+}
+
 /// Refuses a program in which two flows go by one name: they would continue each other's executions.
 pub(crate) fn check_names() -> Result<(), Error> {
     let mut known: HashMap<&str, &FlowMeta> = HashMap::new();

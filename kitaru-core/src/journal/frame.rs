@@ -14,6 +14,8 @@ pub(crate) enum Frame<'a> {
     Outcome(OutcomeFrame<'a>),
     /// An `at_most_once` body is about to run.
     Intent(CallFrame<'a>),
+    /// A wait has begun.
+    Open(OpenFrame<'a>),
     /// Errors that the flow went past: from here on they stay as they are.
     Settled(SettledFrame),
     /// What `kitaru::now()` gave.
@@ -60,6 +62,19 @@ pub(crate) struct OutcomeFrame<'a> {
     pub(crate) duration_us: u64,
     pub(crate) preview: &'a str,
     pub(crate) payload: Payload<'a>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct OpenFrame<'a> {
+    pub(crate) call: CallFrame<'a>,
+    pub(crate) opening: Opening,
+}
+
+/// What a wait waits for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Opening {
+    /// A time.
+    Timer { due_ms: u64 },
 }
 
 #[derive(Debug, PartialEq)]
@@ -112,6 +127,9 @@ const INTENT: u8 = 2;
 const SETTLED: u8 = 3;
 const NOW: u8 = 4;
 const END: u8 = 5;
+const OPEN: u8 = 6;
+
+const TIMER: u8 = 0;
 
 const FLAG_SETTLED: u8 = 1;
 const FLAG_FROM_MEMO: u8 = 2;
@@ -146,15 +164,17 @@ pub(crate) enum CallKind {
     Unsettled,
     /// An intent.
     Intent,
+    /// A wait that has begun.
+    Open,
 }
 
 impl<'a> Heading<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let (OUTCOME | INTENT, mut take) = kind(bytes)? else {
+        let (OUTCOME | INTENT | OPEN, mut take) = kind(bytes)? else {
             return Ok(match Frame::read(bytes)? {
                 Frame::Settled(settled) => Heading::Settled(settled),
                 Frame::Now(now) => Heading::Now(now),
-                Frame::Outcome(_) | Frame::Intent(_) | Frame::End(_) => Heading::End,
+                Frame::Outcome(_) | Frame::Intent(_) | Frame::Open(_) | Frame::End(_) => Heading::End,
             });
         };
         let key = Key(take.array()?);
@@ -163,6 +183,7 @@ impl<'a> Heading<'a> {
         let (checkpoint, label, _args) = (take.bytes()?, take.bytes()?, take.bytes()?);
         let kind = match bytes[1] {
             INTENT => CallKind::Intent,
+            OPEN => CallKind::Open,
             _ => match take.u8()? & (FLAG_ERROR | FLAG_SETTLED) {
                 FLAG_ERROR => CallKind::Unsettled,
                 _ => CallKind::Answer,
@@ -203,6 +224,11 @@ impl<'a> Frame<'a> {
                 Frame::Now(now)
             }
             END => Frame::End(EndFrame::read(&mut take)?),
+            OPEN => {
+                let open = OpenFrame { call: CallFrame::read(&mut take)?, opening: Opening::read(&mut take)? };
+                take.end()?;
+                Frame::Open(open)
+            }
             _ => return Err(Malformed("a record of an unknown kind")),
         })
     }
@@ -218,6 +244,11 @@ impl<'a> Frame<'a> {
             Frame::Intent(call) => {
                 out.push(INTENT);
                 call.write(&mut out);
+            }
+            Frame::Open(open) => {
+                out.push(OPEN);
+                open.call.write(&mut out);
+                open.opening.write(&mut out);
             }
             Frame::Settled(settled) => {
                 out.push(SETTLED);
@@ -246,6 +277,7 @@ impl<'a> Frame<'a> {
                 CALL + REST + outcome.call.texts() + outcome.preview.len() + outcome.payload.bytes.len()
             }
             Frame::Intent(call) => CALL + call.texts(),
+            Frame::Open(open) => CALL + REST + open.call.texts(),
             Frame::Settled(settled) => 16 + 10 * settled.errors.len(),
             Frame::Now(_) => 24,
             Frame::End(end) => REST + end.preview.len() + end.payload.bytes.len(),
@@ -369,6 +401,24 @@ impl<'a> EndFrame<'a> {
     }
 }
 
+impl Opening {
+    fn read(take: &mut Take<'_>) -> Result<Self, Malformed> {
+        match take.u8()? {
+            TIMER => Ok(Opening::Timer { due_ms: take.varint()? }),
+            _ => Err(Malformed("a wait of an unknown kind")),
+        }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        match self {
+            Opening::Timer { due_ms } => {
+                out.push(TIMER);
+                out.put_varint(due_ms);
+            }
+        }
+    }
+}
+
 impl<'a> Payload<'a> {
     /// The payload of an outcome's frame, without a look at the rest.
     pub(crate) fn of_outcome(frame: &'a [u8]) -> Result<Self, Malformed> {
@@ -447,6 +497,7 @@ mod tests {
                 payload,
             }),
             Frame::Intent(call()),
+            Frame::Open(OpenFrame { call: call(), opening: Opening::Timer { due_ms: 1_767_225_600_000 } }),
             Frame::Settled(SettledFrame { errors: vec![Seq(1), Seq(900)] }),
             Frame::Now(NowFrame { occurrence: 0, unix_ms: 5 }),
             Frame::End(EndFrame {
@@ -478,6 +529,7 @@ mod tests {
                     assert_eq!(heading.kind, CallKind::Answer, "it is settled");
                 }
                 Frame::Intent(_) => assert!(matches!(heading, Heading::Call(call) if call.kind == CallKind::Intent)),
+                Frame::Open(_) => assert!(matches!(heading, Heading::Call(call) if call.kind == CallKind::Open)),
                 Frame::Settled(_) => assert!(matches!(heading, Heading::Settled(_))),
                 Frame::Now(_) => assert!(matches!(heading, Heading::Now(_))),
                 Frame::End(_) => assert_eq!(heading, Heading::End),

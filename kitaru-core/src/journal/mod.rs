@@ -9,8 +9,8 @@ mod status;
 mod wire;
 
 pub(crate) use frame::{
-    Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, Frame, Heading, NowFrame, OutcomeFrame, Payload,
-    SettledFrame, visible_name,
+    Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, Frame, Heading, NowFrame, OpenFrame, Opening, OutcomeFrame,
+    Payload, SettledFrame, visible_name,
 };
 pub(crate) use rows::{
     Header, MemoRow, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range,

@@ -34,6 +34,8 @@ pub(crate) struct UnfinishedRow {
     pub(crate) status: Status,
     pub(crate) attempts: u32,
     pub(crate) updated_ms: u64,
+    /// When a waiting one is to go on by itself; 0 if something else has to happen.
+    pub(crate) wake_ms: u64,
 }
 
 /// A result that other executions may use.
@@ -88,6 +90,9 @@ impl UnfinishedRow {
         out.push(self.status.code());
         out.put_varint(self.attempts.into());
         out.put_u64(self.updated_ms);
+        if self.wake_ms > 0 {
+            out.put_varint(self.wake_ms);
+        }
         out
     }
 
@@ -97,6 +102,7 @@ impl UnfinishedRow {
             status: Status::from_code(take.u8()?).ok_or(Malformed("an unknown status"))?,
             attempts: take.varint_u32()?,
             updated_ms: take.u64()?,
+            wake_ms: if take.0.is_empty() { 0 } else { take.varint()? },
         };
         take.end()?;
         Ok(row)
@@ -180,7 +186,7 @@ mod tests {
             input: vec![8, 9],
         };
         assert_eq!(Header::read(&header.write()), Ok(header));
-        let unfinished = UnfinishedRow { status: Status::Running, attempts: 2, updated_ms: 3 };
+        let unfinished = UnfinishedRow { status: Status::Waiting, attempts: 2, updated_ms: 3, wake_ms: 4 };
         assert_eq!(UnfinishedRow::read(&unfinished.write()), Ok(unfinished));
         let payload = Payload { class: Class::Value, codec: Codec::Bincode, shape: 7, bytes: b"x" };
         let memo = MemoRow { recorded_ms: 1, preview: "x", payload };

@@ -117,6 +117,8 @@ pub(crate) enum Begin {
     New { generation: u32, cancels: bool },
     /// A new attempt on the same journal.
     Continue,
+    /// It has come to an end meanwhile.
+    Nothing,
     /// The recorded result, this old.
     Cached { age_ms: u64 },
     /// The id belongs to an execution with another input.
@@ -132,6 +134,8 @@ pub(crate) enum Begin {
 pub(crate) enum Ask {
     Reuse(Reuse),
     Fresh,
+    /// To go on with what is unfinished, and to do nothing else.
+    Resume,
 }
 
 /// What a call of a flow does about the newest generation of its execution.
@@ -141,6 +145,8 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
     let reuse = match ask {
         Ask::Fresh => return next(!found.status.is_final()),
         Ask::Reuse(reuse) => reuse,
+        Ask::Resume if found.status.is_final() => return Begin::Nothing,
+        Ask::Resume => return Begin::Continue,
     };
     if !found.same_input {
         return Begin::OtherInput;

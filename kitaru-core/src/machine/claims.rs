@@ -70,6 +70,8 @@ pub(crate) enum Standing {
     Again(RecordIx),
     /// An earlier attempt meant to run its body, and nobody knows whether it did.
     Interrupted(RecordIx),
+    /// An earlier attempt has begun to wait.
+    Open(RecordIx),
     /// It has to run.
     New,
 }
@@ -180,6 +182,7 @@ impl Claims {
             }
             CallKind::Unsettled => Standing::Again(at),
             CallKind::Intent => Standing::Interrupted(at),
+            CallKind::Open => Standing::Open(at),
         };
         Ok(Claim { key: asked.key, occurrence, place, number, standing })
     }

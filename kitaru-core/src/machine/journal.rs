@@ -1,7 +1,7 @@
 //! A journal in memory, as it was read. Owns the bytes of the records; must not know which of them still count.
 
 use crate::id::Seq;
-use crate::journal::{CallFrame, Frame, Heading, Malformed, OutcomeFrame, Payload};
+use crate::journal::{CallFrame, Frame, Heading, Malformed, Opening, OutcomeFrame, Payload};
 
 /// The records of one generation in the order of their numbers, in one allocation.
 #[derive(Default)]
@@ -71,11 +71,20 @@ impl Journal {
         }
     }
 
+    /// What a wait waits for, if the record is of one that has begun.
+    pub(crate) fn opening(&self, at: RecordIx) -> Option<Opening> {
+        match self.frame(at) {
+            Ok(Frame::Open(open)) => Some(open.opening),
+            _ => None,
+        }
+    }
+
     /// Which call a record belongs to, if to any.
     pub(crate) fn call(&self, at: RecordIx) -> Option<CallFrame<'_>> {
         match self.frame(at) {
             Ok(Frame::Outcome(outcome)) => Some(outcome.call),
             Ok(Frame::Intent(call)) => Some(call),
+            Ok(Frame::Open(open)) => Some(open.call),
             _ => None,
         }
     }

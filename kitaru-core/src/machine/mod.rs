@@ -13,4 +13,4 @@ mod replay_tests;
 pub use backoff::Backoff;
 pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, Refused, Standing};
 pub(crate) use journal::{Journal, RecordIx};
-pub(crate) use replay::{Exit, Quiet, Replay, SlotId, Step, Unflushed};
+pub(crate) use replay::{Due, Exit, Quiet, Replay, SlotId, Step, Unflushed};

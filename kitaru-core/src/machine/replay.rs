@@ -30,6 +30,8 @@ pub(crate) struct Replay {
     flushing: bool,
     /// How many bodies run or have outcomes on the way to the store.
     busy: usize,
+    /// How many waits are open.
+    open: usize,
     exit: Option<Exit>,
     /// Errors that records have given to the flow.
     given: Vec<RecordIx>,
@@ -48,6 +50,25 @@ struct Slot {
     seq: Seq,
     /// Whether its outcome is an error that a later attempt would try again.
     unsettled: bool,
+    /// When an open wait is over by itself, if ever; `None` for what is not one.
+    due: Option<Due>,
+}
+
+/// When a wait is over by itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Due {
+    At(u64),
+    Never,
+}
+
+impl Due {
+    /// As rows keep it: 0 is never.
+    pub(crate) fn unix_ms(self) -> u64 {
+        match self {
+            Due::At(unix_ms) => unix_ms.max(1),
+            Due::Never => 0,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -93,6 +114,8 @@ pub(crate) enum Quiet {
     Flush(Unflushed),
     /// Nothing moves until something outside does.
     Idle,
+    /// Nothing moves until one of the open waits is over.
+    Asleep,
 }
 
 #[derive(Default, Debug)]
@@ -110,6 +133,8 @@ pub(crate) enum Exit {
     Stuck { error: Error, shape: u64 },
     /// The store failed.
     Fault(Error),
+    /// Every call that is awaited is a wait: the flow costs only its rows until then, or until something else ends one.
+    Park(Due),
 }
 
 impl Replay {
@@ -128,6 +153,7 @@ impl Replay {
             unflushed: Unflushed::default(),
             flushing: false,
             busy: 0,
+            open: 0,
             exit: None,
             given: Vec::new(),
             started: 0,
@@ -151,7 +177,7 @@ impl Replay {
     /// A call is polled for the first time.
     pub(crate) fn enter(&mut self, standing: Standing, waker: &Waker) -> (SlotId, Step) {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { phase: Phase::Free, waker: None, seq: Seq(0), unsettled: false });
+            self.slots.push(Slot { phase: Phase::Free, waker: None, seq: Seq(0), unsettled: false, due: None });
             SlotId(self.slots.len() as u32 - 1)
         });
         let step = match standing {
@@ -163,11 +189,13 @@ impl Replay {
                 self.ready.push(Reverse((seq, slot)));
                 Step::Pending
             }
-            Standing::New | Standing::Again(_) | Standing::Interrupted(_) if self.may_start_at_once() => {
+            Standing::New | Standing::Open(_) | Standing::Again(_) | Standing::Interrupted(_)
+                if self.may_start_at_once() =>
+            {
                 self.set(slot, Phase::Begin, Seq(0), false);
                 Step::Begin
             }
-            Standing::New | Standing::Again(_) | Standing::Interrupted(_) => {
+            Standing::New | Standing::Open(_) | Standing::Again(_) | Standing::Interrupted(_) => {
                 self.set(slot, Phase::Waiting, Seq(0), false);
                 self.waiting.push(slot);
                 Step::Pending
@@ -206,6 +234,14 @@ impl Replay {
         self.slot(id).phase = Phase::Woken;
         self.busy += 1;
         self.started += 1;
+    }
+
+    /// A wait that may begin is open: its next poll polls what it waits for.
+    pub(crate) fn open(&mut self, id: SlotId, due: Due) {
+        let slot = self.slot(id);
+        slot.phase = Phase::Woken;
+        slot.due = Some(due);
+        self.open += 1;
     }
 
     /// A body gives way to another one of the same call: the next poll polls that.
@@ -251,9 +287,13 @@ impl Replay {
     pub(crate) fn land(&mut self, id: SlotId, unsettled: bool) {
         let slot = self.slot(id);
         slot.unsettled = unsettled;
+        let was_open = slot.due.take().is_some();
         // A body counts as busy from its begin on.
-        if mem::replace(&mut slot.phase, Phase::Landing) == Phase::Begin {
+        if mem::replace(&mut slot.phase, Phase::Landing) == Phase::Begin || was_open {
             self.busy += 1;
+        }
+        if was_open {
+            self.open -= 1;
         }
     }
 
@@ -280,7 +320,10 @@ impl Replay {
             // Its record may land all the same; the slot is free then.
             Phase::Landing | Phase::Intending => slot.phase = Phase::Orphan,
             Phase::Running | Phase::Woken => {
-                self.busy -= 1;
+                match slot.due {
+                    Some(_) => self.open -= 1,
+                    None => self.busy -= 1,
+                }
                 self.vacate(id);
             }
             Phase::Ready | Phase::Released | Phase::Waiting | Phase::Begin => self.vacate(id),
@@ -321,7 +364,28 @@ impl Replay {
                 }
             }
         }
-        if wake.is_empty() { Quiet::Idle } else { Quiet::Go }
+        if !wake.is_empty() {
+            return Quiet::Go;
+        }
+        match self.open {
+            0 => Quiet::Idle,
+            _ if self.busy > 0 || !self.waiting.is_empty() || self.flushing => Quiet::Idle,
+            _ => Quiet::Asleep,
+        }
+    }
+
+    /// When the first of the open waits is over by itself.
+    pub(crate) fn due(&self) -> Due {
+        self.slots.iter().filter_map(|slot| slot.due).min().unwrap_or(Due::Never)
+    }
+
+    /// What has to be durable before the flow is parked.
+    pub(crate) fn flush(&mut self) -> Option<Unflushed> {
+        if self.unflushed.is_empty() {
+            return None;
+        }
+        self.flushing = true;
+        Some(mem::take(&mut self.unflushed))
     }
 
     /// What was to be flushed is durable.
@@ -406,6 +470,7 @@ impl Replay {
         slot.phase = phase;
         slot.seq = seq;
         slot.unsettled = unsettled;
+        slot.due = None;
     }
 
     fn slot(&mut self, id: SlotId) -> &mut Slot {

@@ -1,0 +1,197 @@
+//! Time that a flow waits for durably: when it is over is recorded, and a restart waits only for what is left. Owns the
+//! waiting; must not know whether the flow stays in memory meanwhile.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::call::Call;
+use crate::call::body::{Checkpoint, MoreTries, sealed};
+use crate::call::meta::{CheckpointMeta, Spec};
+use crate::call::outcome::{Landing, Outcome, Packing, Unpack};
+use crate::call::probe::Plain;
+use crate::clock::{self, Clock, millis};
+use crate::context::Ambient;
+use crate::error::Error;
+use crate::journal::{Opening, Payload};
+use crate::value::ArgSink;
+
+/// A flow that waits until `duration` has passed since the wait began, across crashes and restarts.
+///
+/// When it is over is recorded when it begins: a restart waits only for what is left. A flow that has nothing to do for
+/// longer than [`Builder::park_after`](crate::Builder::park_after) is dropped from memory, and goes on by itself.
+///
+/// # Panics
+///
+/// Outside a flow's own code: use `tokio::time::sleep` there.
+///
+/// # Cancel safety
+///
+/// Dropping it ends the wait, which then has no outcome. Its name stays taken.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// kitaru_core::sleep(std::time::Duration::from_millis(1)).await;
+/// # });
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep::new("sleep", Until::After(millis(duration)))
+}
+
+/// A flow that waits until a time, across crashes and restarts. A time that is over is no wait. As [`sleep`].
+///
+/// # Panics
+///
+/// Outside a flow's own code.
+///
+/// # Cancel safety
+///
+/// As [`sleep`].
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// let soon = kitaru_core::now() + std::time::Duration::from_millis(1);
+/// kitaru_core::sleep_until(soon).await;
+/// # });
+/// ```
+pub fn sleep_until(time: SystemTime) -> Sleep {
+    let unix_ms = time.duration_since(UNIX_EPOCH).map_or(0, millis);
+    Sleep::new("sleep_until", Until::Time(unix_ms))
+}
+
+/// A durable wait for a time. Made by [`sleep`] and [`sleep_until`].
+#[must_use = "a flow waits only if this is awaited"]
+pub struct Sleep {
+    call: Call<Timer>,
+}
+
+impl Sleep {
+    fn new(function: &'static str, until: Until) -> Self {
+        Ambient::with(|ambient| match ambient {
+            Ambient::Flow(_) => {}
+            Ambient::Body(_) | Ambient::Outside => panic!(
+                "kitaru::{function} was called outside a flow's own code, where nothing could be recorded; in a \
+                 checkpoint's body and outside flows, use tokio::time::sleep"
+            ),
+        });
+        const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
+        let spec = Spec::own("kitaru::sleep".into(), "".into(), META);
+        Sleep { call: Call::new(spec, Timer { until, due_ms: 0, wait: None }).named("sleep") }
+    }
+
+    /// Shows its record under this name, numbered as names are, in place of `sleep`.
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Sleep { call: self.call.named(name) }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        Pin::new(&mut self.call).poll(cx)
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sleep")
+    }
+}
+
+/// When a wait is to be over, as it was asked for.
+#[derive(Clone, Copy)]
+enum Until {
+    After(u64),
+    Time(u64),
+}
+
+/// What a [`Sleep`] waits with.
+pub(crate) struct Timer {
+    until: Until,
+    due_ms: u64,
+    wait: Option<(Clock, clock::Sleep)>,
+}
+
+impl sealed::Sealed for Timer {}
+
+#[allow(private_interfaces)]
+impl Checkpoint for Timer {
+    type Output = ();
+
+    fn describe(&self, sink: &mut ArgSink<'_>) {
+        match &self.until {
+            Until::After(ms) => sink.arg("for_ms", ms),
+            Until::Time(ms) => sink.arg("until_ms", ms),
+        }
+    }
+
+    fn opening(&self, clock: &Clock) -> Opening {
+        let due_ms = match self.until {
+            Until::After(ms) => clock.now_ms().saturating_add(ms),
+            Until::Time(ms) => ms,
+        };
+        Opening::Timer { due_ms }
+    }
+
+    fn open(&mut self, opening: Opening, clock: &Clock) {
+        let Opening::Timer { due_ms } = opening;
+        self.due_ms = due_ms;
+        self.wait = Some((clock.clone(), left(clock, due_ms)));
+    }
+
+    fn begin(&mut self, _: MoreTries) -> bool {
+        true
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let (clock, wait) = self.wait.as_mut().expect("a wait is polled after it was opened");
+        loop {
+            if Pin::new(&mut *wait).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            // A clock that was set back meanwhile has some of the time before it again.
+            if clock.now_ms() >= self.due_ms {
+                return Poll::Ready(());
+            }
+            *wait = left(clock, self.due_ms);
+        }
+    }
+
+    fn end(&mut self) {
+        self.wait = None;
+    }
+
+    fn pack(value: (), packing: &Packing) -> Landing<()> {
+        Plain::pack(value, packing)
+    }
+
+    fn pack_error(error: Error) -> Landing<()> {
+        <Plain as Outcome<()>>::pack_error(error)
+    }
+
+    fn unpack(payload: &Payload<'_>) -> Result<(), Unpack> {
+        Plain::unpack(payload)
+    }
+
+    fn fail(error: Error) -> Result<(), Error> {
+        Err(error)
+    }
+
+    fn failure(_: &()) -> Option<Error> {
+        None
+    }
+}
+
+/// A wait for what is left until then.
+fn left(clock: &Clock, due_ms: u64) -> clock::Sleep {
+    clock.sleep(Duration::from_millis(due_ms.saturating_sub(clock.now_ms())))
+}

@@ -1,0 +1,179 @@
+//! Executions that go on without being called: those that a dead process left, and those whose time has come. Owns the
+//! search for them and the bound on how many are driven at once; must not know how one is driven.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::call::Packed;
+use crate::client::flow_call::{FlowBody, FlowSpec, Input, Request};
+use crate::client::rows::{self, Stored};
+use crate::client::{Inner, blocking};
+use crate::error::{Error, Kind};
+use crate::flow;
+use crate::id::JournalId;
+use crate::journal::{Ask, EndFrame, Frame, Status, generation_key};
+use crate::log;
+use crate::runtime::Numbers;
+use crate::store::{Activity, Order, Table};
+use crate::value::Encoded;
+
+/// How many rows are read at a time.
+const PAGE: usize = 256;
+
+/// So many attempts may die one after another without a record of their own before a person has to look.
+const MAX_DEATHS: u32 = 8;
+/// How long the second attempt after a death waits; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Drives what a dead process left, and sees to it that what is parked is woken in time. What this process has begun, from
+/// `own` on, is not looked at.
+pub(crate) async fn recover(inner: Weak<Inner>, own: JournalId) {
+    let mut after = JournalId(0);
+    loop {
+        let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
+        let page = {
+            let inner = strong.clone();
+            blocking(move || unfinished(&inner, after, own)).await
+        };
+        let page = match page {
+            Ok(Ok(page)) => page,
+            Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
+        };
+        let Some(last) = page.last() else { return };
+        after = last.stored.journal;
+        for found in page {
+            strong.go_on(found).await;
+        }
+    }
+}
+
+/// A generation that is not finished.
+struct Found {
+    stored: Stored,
+    /// How many attempts have died since the last record.
+    deaths: u32,
+}
+
+fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Vec<Found>, Error> {
+    let mut journals = Vec::new();
+    let (after, own) = (generation_key(after), generation_key(own));
+    let reader = &inner.runtime.reader;
+    let range = (Bound::Excluded(after.as_slice()), Bound::Excluded(own.as_slice()));
+    reader.scan(Table::Unfinished, range, Order::Ascending, &mut |key, _| {
+        journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
+        if journals.len() < PAGE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    let mut found = Vec::new();
+    for journal in journals {
+        // It may have come to its end meanwhile.
+        let Some(stored) = rows::stored(reader, journal)? else { continue };
+        let deaths = match stored.state.status {
+            Status::Running => stored.state.attempts.saturating_sub(rows::last_attempt(reader, journal)?),
+            _ => 0,
+        };
+        found.push(Found { stored, deaths });
+    }
+    Ok(found)
+}
+
+impl Inner {
+    /// Goes on with what was found when the store was opened.
+    async fn go_on(self: &Arc<Self>, found: Found) {
+        let Found { stored, deaths } = found;
+        let journal = stored.journal;
+        match stored.state.status {
+            Status::Waiting if stored.state.wake_ms == 0 => {}
+            Status::Waiting => self.sleepers.push(self, stored.state.wake_ms, journal),
+            Status::Running | Status::Queued | Status::Interrupted => {
+                if self.active(&stored.header.execution).is_some() {
+                    return;
+                }
+                if deaths >= MAX_DEATHS {
+                    return self.give_up(stored, deaths).await;
+                }
+                match deaths.checked_sub(2) {
+                    None => self.wake(journal).await,
+                    Some(doublings) => {
+                        let pause = FIRST_PAUSE * (1 << doublings.min(16));
+                        log::crash_loop(&stored.header.execution, deaths, pause);
+                        let due_ms = self.runtime.clock.now_ms().saturating_add(crate::clock::millis(pause));
+                        self.sleepers.push(self, due_ms, journal);
+                    }
+                }
+            }
+            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck => {}
+        }
+    }
+
+    /// Has an execution go on, if it is not finished and nobody drives it. Waits while as many are driven as may be.
+    pub(crate) async fn wake(self: &Arc<Self>, journal: JournalId) {
+        // It is never closed.
+        let Ok(permit) = self.driving.clone().acquire_owned().await else { return };
+        let inner = self.clone();
+        let stored = match blocking(move || rows::stored(&inner.runtime.reader, journal)).await {
+            Ok(Ok(Some(stored))) => stored,
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
+        };
+        let is_over = !matches!(stored.state.status, Status::Waiting | Status::Running | Status::Queued);
+        let is_early = stored.state.wake_ms > self.runtime.clock.now_ms();
+        if is_over || is_early || self.active(&stored.header.execution).is_some() {
+            return;
+        }
+        self.resume(&stored, permit);
+    }
+
+    fn resume(self: &Arc<Self>, stored: &Stored, permit: OwnedSemaphorePermit) {
+        let execution = &stored.header.execution;
+        let Some(meta) = flow::find(&execution.flow) else { return log::unknown_flow(execution) };
+        let encoded = Encoded { codec: stored.header.input_codec, shape: None, bytes: Vec::new() };
+        let request = Request {
+            spec: FlowSpec::of(meta),
+            body: FlowBody::Registered(meta),
+            id: Some(execution.id.to_string()),
+            ask: Ask::Resume,
+            input: Input { digest: stored.header.input_digest, preview: stored.header.input_preview.clone(), encoded },
+        };
+        if let Err(error) = self.launch(request, Some(permit)) {
+            log::recovery_failed(&error);
+        }
+    }
+
+    /// Its attempts die again and again: it is left to a person.
+    async fn give_up(self: &Arc<Self>, stored: Stored, deaths: u32) {
+        let execution = &stored.header.execution;
+        let error = Error::new(
+            Kind::Stuck,
+            format!(
+                "execution {execution} is stuck: {deaths} attempts have died one after another without a record of \
+                 their own, the last in a body that it began. Mend that, and begin it anew with .fresh()"
+            ),
+        );
+        log::gave_up(&error);
+        let packed = Packed::error(&error);
+        let now_ms = self.runtime.clock.now_ms();
+        let frame = Frame::End(EndFrame {
+            status: Status::Stuck,
+            attempt: stored.state.attempts,
+            ended_ms: now_ms,
+            duration_us: 0,
+            preview: &packed.preview,
+            payload: packed.payload(),
+        })
+        .write();
+        let journal = stored.journal;
+        let inner = self.clone();
+        let next = match blocking(move || rows::next_seq(&inner.runtime.reader, journal)).await {
+            Ok(Ok(next)) => next,
+            Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
+        };
+        let numbers = Arc::new(Numbers::new(journal, next));
+        let rows = vec![rows::finished_row(journal)];
+        if let Err(error) = self.runtime.write(&numbers, rows, Some(frame), Activity::GoesOn).await {
+            log::recovery_failed(&error);
+        }
+    }
+}

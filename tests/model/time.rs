@@ -1,0 +1,314 @@
+//! Time that a flow waits for, flows that are dropped from memory meanwhile, and executions that go on by themselves.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use kitaru::{Clock, Error, Handle, Kitaru, RecordStatus, Status, checkpoint, dynamic, flow};
+
+use crate::support::log;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A store on disk on a clock that is turned by hand.
+struct Place {
+    dir: tempfile::TempDir,
+    clock: Clock,
+}
+
+impl Place {
+    fn new() -> Self {
+        Place { dir: tempfile::tempdir().expect("a folder"), clock: Clock::manual() }
+    }
+
+    fn builder(&self) -> kitaru::Builder {
+        Kitaru::builder().dir(self.dir.path()).clock(self.clock.clone())
+    }
+
+    async fn open(&self) -> Kitaru {
+        self.builder().open().await.expect("the store opens")
+    }
+}
+
+/// Waits until the log has so many of these lines.
+async fn until(path: &str, line: &str, count: usize) {
+    let arrived = async {
+        while log(path).count(line) < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("it hangs");
+}
+
+async fn until_status(kitaru: &Kitaru, flow: &str, status: Status) {
+    let arrived = async {
+        loop {
+            let execution = kitaru.execution(flow, "job").await.expect("it reads");
+            if execution.is_some_and(|execution| execution.status() == status) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("it hangs");
+}
+
+/// Says when it is dropped.
+struct Told(String);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        log(&self.0).say("dropped");
+    }
+}
+
+#[checkpoint]
+async fn remind(path: &str) -> u32 {
+    log(path).say("reminded");
+    1
+}
+
+#[flow]
+async fn reminder(path: String, minutes: u64) -> Result<u64, Error> {
+    let _told = Told(path.clone());
+    remind(&path).await;
+    let before = kitaru::now();
+    log(&path).say("waits");
+    kitaru::sleep(Duration::from_secs(60 * minutes)).await;
+    remind(&path).await;
+    Ok(kitaru::now().duration_since(before).unwrap_or_default().as_secs())
+}
+
+#[tokio::test]
+async fn a_flow_that_waits_is_dropped_from_memory_and_goes_on_by_itself_when_its_time_has_come() {
+    let place = Place::new();
+    let kitaru = place.open().await;
+    let handle = reminder("parks".into(), 60).id("job").on(&kitaru).start().await.unwrap();
+    until("parks", "dropped", 1).await;
+    until_status(&kitaru, "reminder", Status::Waiting).await;
+    let execution = kitaru.execution("reminder", "job").await.unwrap().unwrap();
+    let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.status())).collect();
+    assert_eq!(records, [("remind", RecordStatus::Completed), ("sleep", RecordStatus::Waiting)]);
+
+    // Others may wait for it too, whether they have its input or not.
+    let by_name: Handle<Result<u64, Error>> = kitaru.handle("reminder", "job").await.unwrap();
+    place.clock.advance(HOUR - Duration::from_secs(1));
+    tokio::task::yield_now().await;
+    assert_eq!(log("parks").count("reminded"), 1);
+    place.clock.advance(Duration::from_secs(1));
+    assert_eq!(handle.await.unwrap(), 3_600);
+    assert_eq!(by_name.await.unwrap(), 3_600);
+    assert_eq!(log("parks").count("reminded"), 2);
+    let execution = kitaru.execution("reminder", "job").await.unwrap().unwrap();
+    assert_eq!(execution.attempts(), 2);
+    kitaru.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_waits_only_for_what_is_left() {
+    let place = Place::new();
+    let kitaru = place.open().await;
+    drop(reminder("restart".into(), 60).id("job").on(&kitaru).start().await.unwrap());
+    until_status(&kitaru, "reminder", Status::Waiting).await;
+    kitaru.close().await.unwrap();
+
+    place.clock.advance(HOUR / 2);
+    let kitaru = place.open().await;
+    until_status(&kitaru, "reminder", Status::Waiting).await;
+    place.clock.advance(HOUR / 2);
+    until_status(&kitaru, "reminder", Status::Completed).await;
+    assert_eq!(log("restart").count("reminded"), 2);
+    kitaru.close().await.unwrap();
+
+    // One whose time has come while nobody had the store open goes on when it is opened.
+    let place = Place::new();
+    let kitaru = place.open().await;
+    drop(reminder("late".into(), 60).id("job").on(&kitaru).start().await.unwrap());
+    until_status(&kitaru, "reminder", Status::Waiting).await;
+    kitaru.close().await.unwrap();
+    place.clock.advance(2 * HOUR);
+    let kitaru = place.open().await;
+    until_status(&kitaru, "reminder", Status::Completed).await;
+    kitaru.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_short_wait_stays_in_memory_and_is_cut_off_like_anything_else() {
+    let place = Place::new();
+    let kitaru = place.builder().park_after(HOUR).open().await.unwrap();
+    let handle = reminder("short".into(), 10).id("job").on(&kitaru).start().await.unwrap();
+    until("short", "waits", 1).await;
+    while kitaru.execution("reminder", "job").await.unwrap().unwrap().records().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    until_status(&kitaru, "reminder", Status::Running).await;
+    assert_eq!(log("short").count("dropped"), 0);
+    kitaru.close().await.unwrap();
+    assert!(handle.await.unwrap_err().is_closed());
+
+    let kitaru = place.builder().park_after(HOUR).recover(false).open().await.unwrap();
+    place.clock.advance(Duration::from_secs(10 * 60));
+    assert_eq!(reminder("short".into(), 10).id("job").on(&kitaru).await.unwrap(), 600);
+}
+
+#[flow]
+async fn deadline(path: String) -> Result<String, Error> {
+    let (mut call, mut wait) = (Box::pin(remind(&path)), kitaru::sleep(HOUR).named("deadline"));
+    let first = tokio::select! {
+        biased;
+        n = &mut call => format!("reminded {n}"),
+        () = &mut wait => "late".to_owned(),
+    };
+    kitaru::sleep_until(UNIX_EPOCH).await;
+    Ok(first)
+}
+
+#[tokio::test]
+async fn a_wait_that_is_dropped_has_no_outcome_and_one_for_a_time_that_is_over_is_none() {
+    let place = Place::new();
+    let kitaru = place.open().await;
+    assert_eq!(deadline("deadline".into()).id("job").on(&kitaru).await.unwrap(), "reminded 1");
+    let execution = kitaru.execution("deadline", "job").await.unwrap().unwrap();
+    let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.status())).collect();
+    assert!(records.contains(&("remind", RecordStatus::Completed)), "{records:?}");
+    assert!(records.contains(&("sleep", RecordStatus::Completed)), "{records:?}");
+    assert!(!records.contains(&("deadline", RecordStatus::Completed)), "{records:?}");
+}
+
+#[flow]
+async fn many_waits(count: u64) -> Result<Vec<u64>, Error> {
+    let waits = (0..count).map(|n| async move {
+        kitaru::sleep(Duration::from_secs(60 * (1 + n * 7 % count))).await;
+        n
+    });
+    let mut done = Vec::new();
+    let mut waits: futures::stream::FuturesUnordered<_> = waits.collect();
+    while let Some(n) = futures::StreamExt::next(&mut waits).await {
+        done.push(n);
+    }
+    Ok(done)
+}
+
+#[tokio::test]
+async fn waits_beside_each_other_end_in_the_order_of_their_times_in_memory_and_parked_at_each() {
+    for park_after in [Duration::ZERO, HOUR * 24] {
+        let place = Place::new();
+        let kitaru = place.builder().park_after(park_after).open().await.unwrap();
+        let mut handle = many_waits(40).id("job").on(&kitaru).start().await.unwrap();
+        let done = loop {
+            place.clock.advance(Duration::from_secs(20));
+            tokio::select! {
+                biased;
+                done = &mut handle => break done.unwrap(),
+                () = tokio::time::sleep(Duration::from_millis(2)) => {}
+            }
+        };
+        let mut expected: Vec<u64> = (0..40).collect();
+        expected.sort_by_key(|n| n * 7 % 40);
+        assert_eq!(done, expected, "parked after {park_after:?}");
+        let attempts = kitaru.execution("many_waits", "job").await.unwrap().unwrap().attempts();
+        assert_eq!(attempts > 20, park_after.is_zero(), "{attempts} attempts");
+    }
+}
+
+#[checkpoint]
+async fn naps() -> u32 {
+    kitaru::sleep(HOUR).await;
+    1
+}
+
+#[tokio::test]
+async fn a_wait_in_a_body_or_outside_a_flow_is_an_error_that_names_the_way_out() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let flow = dynamic::flow("naps").run(|| async { Ok::<_, Error>(naps().await) });
+    let error = flow.on(&kitaru).await.unwrap_err();
+    assert!(error.is_panic() && error.to_string().contains("use tokio::time::sleep"), "{error}");
+    let outside = std::panic::catch_unwind(|| drop(kitaru::sleep(HOUR))).unwrap_err();
+    assert!(outside.downcast_ref::<String>().unwrap().contains("outside a flow's own code"));
+}
+
+#[flow]
+async fn left_alone(path: String) -> Result<u32, Error> {
+    let first = remind(&path).await;
+    if log(&path).count("go on") == 0 {
+        log(&path).say("hangs");
+        std::future::pending::<()>().await;
+    }
+    Ok(first + remind(&path).await)
+}
+
+#[tokio::test]
+async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_otherwise() {
+    let place = Place::new();
+    let kitaru = place.open().await;
+    drop(left_alone("left".into()).id("job").on(&kitaru).start().await.unwrap());
+    let unknown = dynamic::flow("unknown").run(|| async { std::future::pending::<Result<(), Error>>().await });
+    drop(unknown.id("job").on(&kitaru).start().await.unwrap());
+    until("left", "hangs", 1).await;
+    kitaru.close().await.unwrap();
+    log("left").say("go on");
+
+    let kitaru = place.builder().recover(false).open().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let execution = kitaru.execution("left_alone", "job").await.unwrap().unwrap();
+    assert_eq!(execution.status(), Status::Interrupted);
+    kitaru.close().await.unwrap();
+
+    let kitaru = place.open().await;
+    until_status(&kitaru, "left_alone", Status::Completed).await;
+    assert_eq!(log("left").count("reminded"), 2, "nothing is paid for twice");
+    // A flow that is none of this program's is left as it is.
+    let execution = kitaru.execution("unknown", "job").await.unwrap().unwrap();
+    assert_eq!(execution.status(), Status::Interrupted);
+    kitaru.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_of_a_job_that_goes_on_by_itself_attaches_to_it() {
+    let place = Place::new();
+    let kitaru = place.open().await;
+    drop(left_alone("attach".into()).id("job").on(&kitaru).start().await.unwrap());
+    until("attach", "hangs", 1).await;
+    kitaru.close().await.unwrap();
+    log("attach").say("go on");
+    let kitaru = place.open().await;
+    assert_eq!(left_alone("attach".into()).id("job").on(&kitaru).await.unwrap(), 2);
+    assert_eq!(log("attach").count("reminded"), 2);
+}
+
+static AT_ONCE: AtomicU32 = AtomicU32::new(0);
+static MOST: AtomicU32 = AtomicU32::new(0);
+
+#[checkpoint]
+async fn counts(n: u32, path: &str) -> u32 {
+    if log(path).count("go on") == 0 {
+        log(path).say("hangs");
+        std::future::pending::<()>().await;
+    }
+    MOST.fetch_max(AT_ONCE.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+    n
+}
+
+#[flow]
+async fn one_of_many(n: u32, path: String) -> Result<u32, Error> {
+    Ok(counts(n, &path).await)
+}
+
+#[tokio::test]
+async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
+    let place = Place::new();
+    let kitaru = place.open().await;
+    for n in 0..30 {
+        drop(one_of_many(n, "bound".into()).id(format!("job-{n}")).on(&kitaru).start().await.unwrap());
+    }
+    until("bound", "hangs", 30).await;
+    kitaru.close().await.unwrap();
+    log("bound").say("go on");
+    let kitaru = place.builder().recover_at_once(3).open().await.unwrap();
+    for n in 0..30 {
+        assert_eq!(one_of_many(n, "bound".into()).id(format!("job-{n}")).on(&kitaru).await.unwrap(), n);
+    }
+    // The calls above drive what has not come to its turn yet.
+    assert!(MOST.load(Ordering::SeqCst) <= 4, "{MOST:?} at once");
+}
