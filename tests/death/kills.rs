@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kitaru::Kitaru;
 
 use crate::process::run;
-use crate::programs::FILLED;
+use crate::programs::{FILLED, NAP};
 use crate::{count, noted, refuse_second_runs};
 
 fn folder() -> tempfile::TempDir {
@@ -123,6 +123,29 @@ fn time_and_chance_are_the_same_after_a_kill() {
     let chance = |said: Vec<String>| said.into_iter().find(|line| line.starts_with("chance ")).unwrap();
     assert_eq!(chance(run("chances", dir.path(), "").end().0), first);
     assert_ne!(chance(run("chances", folder().path(), "").end().0), first, "another store has another chance");
+}
+
+#[test]
+fn a_process_killed_in_a_wait_leaves_what_is_left_of_it_to_the_next_one() {
+    let dir = folder();
+    let waited: u64 = killed("naps", dir.path(), "asleep").parse().unwrap();
+    assert_eq!(noted(dir.path()).iter().filter(|note| *note == "gets up").count(), 1);
+    assert!(waited >= NAP.as_millis() as u64, "{waited} ms");
+    // Twice the wait would be one that began anew.
+    assert!(waited < 2 * NAP.as_millis() as u64, "{waited} ms");
+}
+
+#[test]
+fn what_a_killed_process_left_goes_on_in_one_that_only_opens_the_store() {
+    for (program, stop, ran) in [("steps", "in 5", "ran 11"), ("naps", "asleep", "gets up")] {
+        let dir = folder();
+        let mut process = run(program, dir.path(), stop);
+        process.wait_for("stopped");
+        process.kill();
+        let (said, code) = run("recovers", dir.path(), "").end();
+        assert_eq!(code, Some(0), "{said:?}");
+        assert_eq!(count(&noted(dir.path()), ran), 1);
+    }
 }
 
 #[test]

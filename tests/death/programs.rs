@@ -24,6 +24,8 @@ fn program() {
             "errors" => say(format!("result {}", errors(0).await?)),
             "pays" => say(format!("result {}", pays(5).await?)),
             "chances" => say(format!("result {}", chances(0).await?)),
+            "naps" => say(format!("result {}", naps(0).await?)),
+            "recovers" => recovers().await?,
             "holds" => holds().await?,
             "fills" => fills().await?,
             "overflows" => overflows().await?,
@@ -153,6 +155,36 @@ async fn chances(n: u32) -> Result<u64, Error> {
     let at = kitaru::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     say(format!("chance {} {} {}", at.as_millis(), kitaru::random(), kitaru::uuid()));
     Ok(step(200 + n).await)
+}
+
+/// How long `naps` sleeps.
+pub(crate) const NAP: Duration = Duration::from_millis(400);
+
+#[flow]
+async fn naps(n: u32) -> Result<u64, Error> {
+    let before = kitaru::now();
+    note("lies down");
+    let _killed_here = kitaru::spawn(async {
+        // Long enough for the wait to be recorded, and a part of it only.
+        tokio::time::sleep(NAP / 4).await;
+        here("asleep").await;
+    });
+    kitaru::sleep(NAP).await;
+    note("gets up");
+    step(300 + n).await;
+    Ok(kitaru::now().duration_since(before).unwrap_or_default().as_millis() as u64)
+}
+
+/// Calls nothing: what is unfinished goes on by itself.
+async fn recovers() -> Result<(), Error> {
+    let kitaru = Kitaru::builder().dir("store").open().await?;
+    loop {
+        let page = kitaru.executions().await?;
+        if page.iter().all(|execution| execution.status() == kitaru::Status::Completed) {
+            return kitaru.close().await;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 async fn holds() -> Result<(), Error> {

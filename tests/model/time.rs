@@ -312,3 +312,32 @@ async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
     // The calls above drive what has not come to its turn yet.
     assert!(MOST.load(Ordering::SeqCst) <= 4, "{MOST:?} at once");
 }
+
+#[tokio::test]
+async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and_then_left_to_a_person() {
+    let place = Place::new();
+    let kitaru = place.builder().recover(false).open().await.unwrap();
+    drop(one_of_many(1, "loop".into()).id("job").on(&kitaru).start().await.unwrap());
+    until("loop", "hangs", 1).await;
+    kitaru.close().await.unwrap();
+    let mut pauses = Vec::new();
+    for deaths in 2..=8 {
+        let kitaru = place.open().await;
+        let mut pause = Duration::ZERO;
+        while log("loop").count("hangs") < deaths {
+            place.clock.advance(Duration::from_millis(500));
+            pause += Duration::from_millis(500);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        pauses.push(pause);
+        kitaru.close().await.unwrap();
+    }
+    assert!(pauses[6] > Duration::from_secs(30), "{pauses:?}");
+    let kitaru = place.open().await;
+    until_status(&kitaru, "one_of_many", Status::Stuck).await;
+    let execution = kitaru.execution("one_of_many", "job").await.unwrap().unwrap();
+    let why = execution.error().unwrap();
+    assert!(why.contains("8 attempts have died") && why.contains(".fresh()"), "{why}");
+    let error = one_of_many(1, "loop".into()).id("job").on(&kitaru).await.unwrap_err();
+    assert!(error.is_stuck(), "{error}");
+}
