@@ -28,7 +28,7 @@ pub use call::{Call, Sleep, idempotency_key, sleep, sleep_until};
 pub use chance::{now, random, uuid};
 pub use client::{
     Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, Page, Record, RecordStatus,
-    Summary,
+    Summary, Target,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn};

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod calls;
+mod cancelling;
 mod chance;
 mod divergence;
 mod durability;

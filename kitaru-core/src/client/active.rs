@@ -2,15 +2,16 @@
 //! it comes about.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
 
+use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
 use crate::journal::{Class, Payload};
-use crate::machine::Due;
+use crate::machine::{Due, Exit};
 use crate::runtime::lock;
 use crate::value::{Codec, Key};
 
@@ -25,6 +26,16 @@ pub(crate) enum Ended {
     Parked { due: Due, journal: JournalId },
 }
 
+impl Ended {
+    /// Why the flow did not return.
+    pub(crate) fn fault(self) -> Option<Error> {
+        match self {
+            Ended::Fault(error) => Some(error),
+            Ended::Outcome(_) | Ended::Parked { .. } => None,
+        }
+    }
+}
+
 /// An encoded outcome of its own.
 #[derive(Debug)]
 pub(crate) struct OwnedPayload {
@@ -37,30 +48,68 @@ pub(crate) struct OwnedPayload {
 }
 
 pub(crate) struct Active {
-    pub(crate) input: Key,
+    /// Nothing while it is being cancelled: then its input is of no interest.
+    pub(crate) input: Option<Key>,
     pub(crate) input_preview: String,
     /// It is in the store, or cannot be.
     recorded: SetOnce<Result<(), Error>>,
     ended: SetOnce<Ended>,
     task: Mutex<Option<AbortHandle>>,
+    attempt: Mutex<Driven>,
     /// Its flow is not in memory; it is here for those who wait for it.
     parked: AtomicBool,
 }
 
+/// The attempt at an execution, as far as it can be steered.
+#[derive(Default)]
+struct Driven {
+    context: Weak<Context>,
+    cancelled: bool,
+}
+
 impl Active {
-    pub(crate) fn new(input: Key, input_preview: String) -> Arc<Self> {
+    pub(crate) fn new(input: Option<Key>, input_preview: String) -> Arc<Self> {
         Arc::new(Active {
             input,
             input_preview,
             recorded: SetOnce::new(),
             ended: SetOnce::new(),
             task: Mutex::new(None),
+            attempt: Mutex::default(),
             parked: AtomicBool::new(false),
         })
     }
 
     pub(crate) fn driven_by(&self, task: AbortHandle) {
         *lock(&self.task) = Some(task);
+    }
+
+    /// An attempt begins, in this context.
+    pub(crate) fn driven_in(&self, context: &Arc<Context>) {
+        let cancelled = {
+            let mut attempt = lock(&self.attempt);
+            attempt.context = Arc::downgrade(context);
+            attempt.cancelled
+        };
+        if cancelled {
+            context.leave_with(Exit::Cancel);
+        }
+    }
+
+    /// Has its flow dropped, and the execution end as cancelled.
+    pub(crate) fn cancel(&self) {
+        let context = {
+            let mut attempt = lock(&self.attempt);
+            attempt.cancelled = true;
+            attempt.context.upgrade()
+        };
+        if let Some(context) = context {
+            context.leave_with(Exit::Cancel);
+        }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        lock(&self.attempt).cancelled
     }
 
     /// Drops its flow where it is. What it has recorded stays.

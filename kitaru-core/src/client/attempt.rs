@@ -13,9 +13,9 @@ use crate::client::rows::{self, Stored};
 use crate::context::Ambient;
 use crate::context::{Attempt, Context, Listing, Parking};
 use crate::driver::{Driven, Driver};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
-use crate::id::Seq;
+use crate::id::{ExecutionId, Seq};
 use crate::journal::{Ask, Class, EndFrame, Frame, Header, Status, generation_key, journal_key, name_key};
 use crate::log;
 use crate::machine::{Due, Exit, Journal, Replay};
@@ -26,7 +26,15 @@ use crate::value::Codec;
 /// What a call of a flow does.
 pub(crate) enum Plan {
     Nothing,
-    Cached { payload: Arc<OwnedPayload>, age: Duration },
+    /// It becomes `Cancelled`, without an attempt.
+    Cancel {
+        stored: Stored,
+        next: Seq,
+    },
+    Cached {
+        payload: Arc<OwnedPayload>,
+        age: Duration,
+    },
     Drive(Box<Work>),
 }
 
@@ -94,6 +102,7 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended 
         }
     };
     let (context, input) = prepared;
+    place.active.driven_in(&context);
     log::flow_started(&context.attempt);
     let driven = match flow_future(&context, request.body, input.borrow()) {
         Ok(flow) => {
@@ -159,7 +168,7 @@ fn begin(
         },
         context.unfinished_row(),
     ];
-    rows.extend(cancelled.into_iter().flat_map(|(stored, next)| cancel(runtime, &stored, next)));
+    rows.extend(cancelled.into_iter().flat_map(|(stored, next)| cancel(runtime, &stored, next, &begun_over())));
     rows.extend(
         encoded.shape.as_ref().and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))),
     );
@@ -203,9 +212,25 @@ fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed:
     }
 }
 
-/// The rows by which an unfinished generation becomes `Cancelled`.
-fn cancel(runtime: &Runtime, stored: &Stored, next: Seq) -> [Row; 2] {
-    let packed = Packed::error(&begun_over());
+/// Makes an execution `Cancelled` that nobody drives.
+pub(crate) async fn cancel_parked(place: &Place, stored: Stored, next: Seq) -> Ended {
+    let why = cancelled(&place.execution);
+    let runtime = &place.inner.runtime;
+    let rows = cancel(runtime, &stored, next, &why).into();
+    let numbers = Arc::new(Numbers::new(stored.journal, next));
+    match runtime.write(&numbers, rows, None, Activity::GoesOn).await {
+        Ok(()) => Ended::Fault(why),
+        Err(fault) => Ended::Fault(fault),
+    }
+}
+
+fn cancelled(execution: &ExecutionId) -> Error {
+    Error::new(Kind::Cancelled, format!("execution {execution} was cancelled"))
+}
+
+/// The rows by which a generation becomes `Cancelled`.
+fn cancel(runtime: &Runtime, stored: &Stored, next: Seq, why: &Error) -> [Row; 2] {
+    let packed = Packed::error(why);
     let frame = Frame::End(EndFrame {
         status: Status::Cancelled,
         attempt: stored.state.attempts,
@@ -241,6 +266,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         Driven::Left(Exit::Stuck { error, shape }) => {
             (Status::Stuck, Packed::error(&with_shape(context, error, shape).await))
         }
+        Driven::Left(Exit::Cancel) => (Status::Cancelled, Packed::error(&cancelled(&context.attempt.execution))),
         Driven::Left(Exit::Park(due)) => return park(entered, context, due, took).await,
         Driven::Left(Exit::Fault(fault)) => {
             log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
@@ -272,7 +298,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
     entered.landed = true;
     log::flow_ended(&context.attempt, status, took, failure.as_ref());
     match failure {
-        Some(error) if status == Status::Stuck => Ended::Fault(error),
+        Some(error) if matches!(status, Status::Stuck | Status::Cancelled) => Ended::Fault(error),
         failure => {
             if failure.is_some_and(|error| context.replay().gave_again(&error)) {
                 log::failed_again(&context.attempt);

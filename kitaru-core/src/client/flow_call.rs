@@ -58,6 +58,13 @@ pub(crate) struct Request {
     pub(crate) input: Input,
 }
 
+impl Request {
+    /// What stands for the input where that counts.
+    pub(crate) fn input_digest(&self) -> Option<Key> {
+        (self.ask != Ask::Cancel).then_some(self.input.digest)
+    }
+}
+
 /// A flow, as one call sees it.
 pub(crate) struct FlowSpec {
     pub(crate) name: Cow<'static, str>,
@@ -223,9 +230,9 @@ impl<R> FlowCall<R> {
             return Err(Error::new(Kind::Misuse, "a call of a flow is started after it was polled; start it first"));
         };
         let Made { unpack, fail, .. } = *made;
-        let (execution, active) = made.launch().await?;
+        let (kitaru, execution, active) = made.launch().await?;
         active.recorded().await?;
-        Ok(Handle::new(execution, active.ended(), unpack, fail))
+        Ok(Handle::new(&kitaru.inner, execution, active.ended(), unpack, fail))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
@@ -240,7 +247,7 @@ impl<R> FlowCall<R> {
 
 impl<R> Made<R> {
     /// Sees to it that the execution is driven. It may not be in the store yet.
-    async fn launch(self) -> Result<(ExecutionId, Arc<Active>), Error> {
+    async fn launch(self) -> Result<(Kitaru, ExecutionId, Arc<Active>), Error> {
         let mut request = self.request?;
         if std::env::var_os("KITARU_CACHE").is_some_and(|cache| cache == "off") {
             request.ask = Ask::Fresh;
@@ -257,7 +264,8 @@ impl<R> Made<R> {
             Some(kitaru) => kitaru,
             None => implicit::kitaru().await?,
         };
-        kitaru.inner.launch(request, None)
+        let (execution, active) = kitaru.inner.launch(request, None)?;
+        Ok((kitaru, execution, active))
     }
 }
 
@@ -275,7 +283,12 @@ impl<R: Send + 'static> Future for FlowCall<R> {
             let Made { unpack, fail, .. } = *made;
             this.stage = Stage::Going(Box::pin(async move {
                 match made.launch().await {
-                    Ok((execution, active)) => Handle::new(execution, active.ended(), unpack, fail).await,
+                    Ok((kitaru, execution, active)) => {
+                        let handle = Handle::new(&kitaru.inner, execution, active.ended(), unpack, fail);
+                        // Whoever waits does not keep the store open.
+                        drop(kitaru);
+                        handle.await
+                    }
                     Err(error) => fail(error),
                 }
             }));

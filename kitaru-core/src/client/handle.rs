@@ -3,13 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
 
 use crate::client::active::{Active, Ended, OwnedPayload};
-use crate::client::{Kitaru, blocking, rows};
+use crate::client::{Inner, Kitaru, blocking, rows};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::{Class, Status};
@@ -34,7 +34,7 @@ impl Kitaru {
         let unpack = |payload: &OwnedPayload| unpack::<T, E>(payload);
         let fail = |error: Error| Err(error.into());
         if let Some(active) = self.inner.awaited(&execution) {
-            return Ok(Handle::new(execution, active.ended(), unpack, fail));
+            return Ok(Handle::new(&self.inner, execution, active.ended(), unpack, fail));
         }
         let inner = self.inner.clone();
         let wanted = execution.clone();
@@ -59,8 +59,8 @@ impl Kitaru {
         })
         .await??;
         Ok(match found {
-            Found::Ended(ended) => Handle::new(execution, std::future::ready(ended), unpack, fail),
-            Found::Parked(active) => Handle::new(execution, active.ended(), unpack, fail),
+            Found::Ended(ended) => Handle::new(&self.inner, execution, std::future::ready(ended), unpack, fail),
+            Found::Parked(active) => Handle::new(&self.inner, execution, active.ended(), unpack, fail),
         })
     }
 }
@@ -92,6 +92,7 @@ fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result
 /// Awaiting `&mut handle` is cancel safe.
 #[must_use = "the execution goes on without its handle, but nobody is told of its result"]
 pub struct Handle<R> {
+    inner: Weak<Inner>,
     execution: ExecutionId,
     ended: Pin<Box<dyn Future<Output = Ended> + Send>>,
     unpack: fn(&OwnedPayload) -> R,
@@ -100,12 +101,25 @@ pub struct Handle<R> {
 
 impl<R> Handle<R> {
     pub(crate) fn new(
+        inner: &Arc<Inner>,
         execution: ExecutionId,
         ended: impl Future<Output = Ended> + Send + 'static,
         unpack: fn(&OwnedPayload) -> R,
         fail: fn(Error) -> R,
     ) -> Self {
-        Handle { execution, ended: Box::pin(ended), unpack, fail }
+        Handle { inner: Arc::downgrade(inner), execution, ended: Box::pin(ended), unpack, fail }
+    }
+
+    /// Cancels the execution. See [`Kitaru::cancel`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Kitaru::cancel`], and when the store was closed.
+    pub async fn cancel(&self) -> Result<(), Error> {
+        let Some(inner) = self.inner.upgrade() else {
+            return Err(Error::new(Kind::Closed, "the store was closed; open it again to cancel the execution"));
+        };
+        inner.cancel(self.execution.clone()).await
     }
 
     /// The execution's id: the caller's, or the digest of the flow's input.

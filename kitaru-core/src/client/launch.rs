@@ -60,13 +60,13 @@ impl Inner {
     fn reserve(&self, execution: &ExecutionId, request: &Request) -> Result<Reserved, Error> {
         let mut active = lock(&self.active);
         let Some(running) = active.get(execution) else {
-            let mine = Active::new(request.input.digest, request.input.preview.clone());
+            let mine = Active::new(request.input_digest(), request.input.preview.clone());
             active.insert(execution.clone(), mine.clone());
             return Ok(Reserved::Mine(mine));
         };
         if request.ask == Ask::Fresh && running.is_parked() {
             running.end(Ended::Fault(begun_over()));
-            let mine = Active::new(request.input.digest, request.input.preview.clone());
+            let mine = Active::new(request.input_digest(), request.input.preview.clone());
             active.insert(execution.clone(), mine.clone());
             return Ok(Reserved::Mine(mine));
         }
@@ -76,7 +76,8 @@ impl Inner {
                 format!("execution {execution} is running, so it cannot begin afresh; wait for it, or use another id"),
             ));
         }
-        if running.input != request.input.digest {
+        let (known, asked) = (running.input, request.input_digest());
+        if known.is_some() && asked.is_some() && known != asked {
             return Err(other_input(execution, &running.input_preview, &request.input.preview));
         }
         if running.is_parked() {
@@ -96,7 +97,7 @@ impl Inner {
         let Header { execution, input_digest, input_preview, .. } = &stored.header;
         let mut active = lock(&self.active);
         let known = active.entry(execution.clone()).or_insert_with(|| {
-            let parked = Active::new(*input_digest, input_preview.clone());
+            let parked = Active::new(Some(*input_digest), input_preview.clone());
             parked.record(Ok(()));
             parked.set_parked(true);
             parked
@@ -156,11 +157,19 @@ impl Place {
                 Ended::Outcome(payload)
             }
             Ok(Plan::Nothing) => Ended::Fault(interrupted()),
+            Ok(Plan::Cancel { stored, next }) => {
+                self.active.record(Ok(()));
+                attempt::cancel_parked(&self, stored, next).await
+            }
             Ok(Plan::Drive(work)) => attempt::drive(&self, request, *work).await,
         };
         if let Ended::Parked { due, journal } = ended {
             self.park();
-            if due != Due::Never {
+            if self.active.is_cancelled() {
+                // It was told so while it was on its way out of memory. Whoever waits for that is told by the active.
+                let (inner, execution) = (self.inner.clone(), self.execution.clone());
+                tokio::spawn(async move { inner.cancel(execution).await });
+            } else if due != Due::Never {
                 self.inner.sleepers.push(&self.inner, due.unix_ms(), journal);
             }
             return;
@@ -196,7 +205,12 @@ impl Place {
                     Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
                 }
                 (Begin::Continue, Some(stored)) => Plan::resume(reader, stored),
+                (Begin::Nothing, stored) if look.ask == Ask::Cancel => Err(cannot_cancel(&execution, stored.as_ref())),
                 (Begin::Nothing, _) => Ok(Plan::Nothing),
+                (Begin::Cancel, Some(stored)) => {
+                    let next = rows::next_seq(reader, stored.journal)?;
+                    Ok(Plan::Cancel { stored, next })
+                }
                 (Begin::Cached { age_ms }, Some(stored)) => {
                     let payload = rows::outcome(reader, &stored)?;
                     Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
@@ -253,6 +267,19 @@ impl Drop for Place {
         self.active.record(Err(interrupted()));
         self.active.end(Ended::Fault(interrupted()));
     }
+}
+
+fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {
+    let message = match stored {
+        Some(stored) => format!("execution {execution} is {} and cannot be cancelled", stored.state.status),
+        None => format!("there is no execution {execution} to be cancelled"),
+    };
+    Error::new(Kind::Misuse, message)
+}
+
+/// It came to its end before it could be cancelled.
+pub(crate) fn ended_meanwhile(execution: &ExecutionId) -> Error {
+    Error::new(Kind::Misuse, format!("execution {execution} came to its end before it could be cancelled"))
 }
 
 /// Why an older generation ends.

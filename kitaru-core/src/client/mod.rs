@@ -4,6 +4,7 @@
 mod active;
 mod attempt;
 mod builder;
+mod cancel;
 mod execution;
 mod executions;
 mod flow_call;
@@ -27,6 +28,7 @@ use crate::id::{ExecutionId, JournalId};
 use crate::runtime::{Runtime, lock};
 
 pub use builder::Builder;
+pub use cancel::Target;
 pub use execution::{Execution, ExecutionQuery, Record, RecordStatus};
 pub use executions::{Cursor, Executions, Page, Summary};
 pub(crate) use flow_call::{FlowBody, FlowSpec, Input};

@@ -117,8 +117,10 @@ pub(crate) enum Begin {
     New { generation: u32, cancels: bool },
     /// A new attempt on the same journal.
     Continue,
-    /// It has come to an end meanwhile.
+    /// It has come to an end.
     Nothing,
+    /// It becomes `Cancelled`.
+    Cancel,
     /// The recorded result, this old.
     Cached { age_ms: u64 },
     /// The id belongs to an execution with another input.
@@ -136,15 +138,24 @@ pub(crate) enum Ask {
     Fresh,
     /// To go on with what is unfinished, and to do nothing else.
     Resume,
+    /// That it never goes on.
+    Cancel,
 }
 
 /// What a call of a flow does about the newest generation of its execution.
 pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
-    let Some(found) = found else { return Begin::New { generation: 1, cancels: false } };
+    let Some(found) = found else {
+        return match ask {
+            Ask::Reuse(_) | Ask::Fresh => Begin::New { generation: 1, cancels: false },
+            Ask::Resume | Ask::Cancel => Begin::Nothing,
+        };
+    };
     let next = |cancels| Begin::New { generation: found.generation.saturating_add(1), cancels };
     let reuse = match ask {
         Ask::Fresh => return next(!found.status.is_final()),
         Ask::Reuse(reuse) => reuse,
+        Ask::Cancel if matches!(found.status, Status::Completed | Status::Cancelled) => return Begin::Nothing,
+        Ask::Cancel => return Begin::Cancel,
         Ask::Resume if found.status.is_final() => return Begin::Nothing,
         Ask::Resume => return Begin::Continue,
     };

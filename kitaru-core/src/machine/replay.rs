@@ -133,6 +133,8 @@ pub(crate) enum Exit {
     Stuck { error: Error, shape: u64 },
     /// The store failed.
     Fault(Error),
+    /// Somebody has cancelled it.
+    Cancel,
     /// Every call that is awaited is a wait: the flow costs only its rows until then, or until something else ends one.
     Park(Due),
 }

@@ -1,0 +1,106 @@
+//! Ending an execution for good. Owns who may be named; must not know how an attempt ends.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::client::executions::Summary;
+use crate::client::flow_call::{FlowBody, FlowSpec, Input, Request};
+use crate::client::handle::Handle;
+use crate::client::{Execution, Inner, Kitaru};
+use crate::error::Error;
+use crate::id::ExecutionId;
+use crate::journal::Ask;
+use crate::value::{Codec, Encoded, Key};
+
+/// What stands for an execution: an [`Execution`], a [`Summary`], a [`Handle`], or a flow's name and an id.
+pub trait Target {
+    /// The flow's name and the id.
+    fn target(&self) -> (&str, &str);
+}
+
+impl Target for Execution {
+    fn target(&self) -> (&str, &str) {
+        (self.flow(), self.id())
+    }
+}
+
+impl Target for Summary {
+    fn target(&self) -> (&str, &str) {
+        (self.flow(), self.id())
+    }
+}
+
+impl<R> Target for Handle<R> {
+    fn target(&self) -> (&str, &str) {
+        (self.flow(), self.id())
+    }
+}
+
+impl Target for (&str, &str) {
+    fn target(&self) -> (&str, &str) {
+        *self
+    }
+}
+
+impl Kitaru {
+    /// Cancels an execution, whether it runs, waits, was interrupted or has failed: its flow is dropped where it is, with
+    /// the bodies that run, and it becomes `Cancelled` and never goes on. It is durable when this returns.
+    ///
+    /// Cancelling twice is an error, as is cancelling one that is completed; so is it if it completes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such execution, when it is completed or cancelled, or when the store fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled the execution may be cancelled, whether or not the future is polled to its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// # let call = kitaru_core::dynamic::flow("write_report").run(|| async {
+    /// #     std::future::pending::<Result<(), kitaru_core::Error>>().await
+    /// # });
+    /// let handle = call.id("job-42").on(&kitaru).start().await?;
+    /// kitaru.cancel(&("write_report", "job-42")).await?;
+    /// assert!(handle.await.unwrap_err().is_cancelled());
+    /// # Ok(()) }
+    /// ```
+    pub async fn cancel(&self, execution: &(impl Target + ?Sized)) -> Result<(), Error> {
+        let (flow, id) = execution.target();
+        self.inner.cancel(ExecutionId::new(flow, id)?).await
+    }
+}
+
+impl Inner {
+    pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
+        let request = Request {
+            spec: FlowSpec {
+                name: Cow::Owned(execution.flow.to_string()),
+                version: Cow::Borrowed(""),
+                source: 0,
+                on_divergence: None,
+                ambiguous: false,
+            },
+            body: FlowBody::Own(Box::new(|_| unreachable!("an execution that is cancelled is not driven"))),
+            id: Some(execution.id.to_string()),
+            ask: Ask::Cancel,
+            input: Input {
+                digest: Key([0; 16]),
+                preview: String::new(),
+                encoded: Encoded { codec: Codec::Json, shape: None, bytes: Vec::new() },
+            },
+        };
+        let (_, active) = self.launch(request, None)?;
+        // Nothing if it is this call that ends it.
+        active.cancel();
+        match active.ended().await.fault() {
+            Some(error) if error.is_cancelled() => Ok(()),
+            Some(error) => Err(error),
+            None => Err(crate::client::launch::ended_meanwhile(&execution)),
+        }
+    }
+}
