@@ -108,8 +108,11 @@ impl Active {
         }
     }
 
-    pub(crate) fn is_cancelled(&self) -> bool {
-        lock(&self.attempt).cancelled
+    /// Whether it is parked and was to be cancelled; to one of those who ask only.
+    ///
+    /// Whoever parks it asks behind that, and whoever cancels it asks behind that: one of them finds both.
+    pub(crate) fn missed_cancel(&self) -> bool {
+        self.is_parked() && std::mem::take(&mut lock(&self.attempt).cancelled)
     }
 
     /// Drops its flow where it is. What it has recorded stays.

@@ -28,7 +28,7 @@ pub(crate) enum Plan {
     Nothing,
     /// It becomes `Cancelled`, without an attempt.
     Cancel {
-        stored: Stored,
+        stored: Box<Stored>,
         next: Seq,
     },
     Cached {

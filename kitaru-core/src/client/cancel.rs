@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::client::executions::Summary;
 use crate::client::flow_call::{FlowBody, FlowSpec, Input, Request};
 use crate::client::handle::Handle;
+use crate::client::launch::ended_meanwhile;
 use crate::client::{Execution, Inner, Kitaru};
 use crate::error::Error;
 use crate::id::ExecutionId;
@@ -77,30 +78,40 @@ impl Kitaru {
 
 impl Inner {
     pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
-        let request = Request {
-            spec: FlowSpec {
-                name: Cow::Owned(execution.flow.to_string()),
-                version: Cow::Borrowed(""),
-                source: 0,
-                on_divergence: None,
-                ambiguous: false,
-            },
-            body: FlowBody::Own(Box::new(|_| unreachable!("an execution that is cancelled is not driven"))),
-            id: Some(execution.id.to_string()),
-            ask: Ask::Cancel,
-            input: Input {
-                digest: Key([0; 16]),
-                preview: String::new(),
-                encoded: Encoded { codec: Codec::Json, shape: None, bytes: Vec::new() },
-            },
-        };
-        let (_, active) = self.launch(request, None)?;
-        // Nothing if it is this call that ends it.
-        active.cancel();
-        match active.ended().await.fault() {
-            Some(error) if error.is_cancelled() => Ok(()),
-            Some(error) => Err(error),
-            None => Err(crate::client::launch::ended_meanwhile(&execution)),
+        loop {
+            let (_, active) = self.launch(request(&execution), None)?;
+            // Nothing to an attempt that is there only to cancel it.
+            active.cancel();
+            if active.missed_cancel() {
+                // It went out of memory meanwhile.
+                continue;
+            }
+            return match active.ended().await.fault() {
+                Some(error) if error.is_cancelled() => Ok(()),
+                Some(error) => Err(error),
+                None => Err(ended_meanwhile(&execution)),
+            };
         }
+    }
+}
+
+/// What asks for an execution to be cancelled.
+fn request(execution: &ExecutionId) -> Request {
+    Request {
+        spec: FlowSpec {
+            name: Cow::Owned(execution.flow.to_string()),
+            version: Cow::Borrowed(""),
+            source: 0,
+            on_divergence: None,
+            ambiguous: false,
+        },
+        body: FlowBody::Own(Box::new(|_| unreachable!("an execution that is cancelled is not driven"))),
+        id: Some(execution.id.to_string()),
+        ask: Ask::Cancel,
+        input: Input {
+            digest: Key([0; 16]),
+            preview: String::new(),
+            encoded: Encoded { codec: Codec::Json, shape: None, bytes: Vec::new() },
+        },
     }
 }

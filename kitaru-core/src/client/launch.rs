@@ -159,13 +159,13 @@ impl Place {
             Ok(Plan::Nothing) => Ended::Fault(interrupted()),
             Ok(Plan::Cancel { stored, next }) => {
                 self.active.record(Ok(()));
-                attempt::cancel_parked(&self, stored, next).await
+                attempt::cancel_parked(&self, *stored, next).await
             }
             Ok(Plan::Drive(work)) => attempt::drive(&self, request, *work).await,
         };
         if let Ended::Parked { due, journal } = ended {
             self.park();
-            if self.active.is_cancelled() {
+            if self.active.missed_cancel() {
                 // It was told so while it was on its way out of memory. Whoever waits for that is told by the active.
                 let (inner, execution) = (self.inner.clone(), self.execution.clone());
                 tokio::spawn(async move { inner.cancel(execution).await });
@@ -209,7 +209,7 @@ impl Place {
                 (Begin::Nothing, _) => Ok(Plan::Nothing),
                 (Begin::Cancel, Some(stored)) => {
                     let next = rows::next_seq(reader, stored.journal)?;
-                    Ok(Plan::Cancel { stored, next })
+                    Ok(Plan::Cancel { stored: Box::new(stored), next })
                 }
                 (Begin::Cached { age_ms }, Some(stored)) => {
                     let payload = rows::outcome(reader, &stored)?;
