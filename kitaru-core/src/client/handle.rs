@@ -133,6 +133,16 @@ impl<R> Handle<R> {
     }
 }
 
+impl<R> Drop for Handle<R> {
+    fn drop(&mut self) {
+        // It holds on to what is awaited.
+        self.ended = Box::pin(std::future::pending());
+        if let Some(inner) = self.inner.upgrade() {
+            inner.forget_parked(&self.execution);
+        }
+    }
+}
+
 impl<R> Unpin for Handle<R> {}
 
 impl<R> Future for Handle<R> {

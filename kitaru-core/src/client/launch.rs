@@ -105,6 +105,15 @@ impl Inner {
         known.clone()
     }
 
+    /// Somebody waits no longer: an execution that is parked is not kept for nobody.
+    pub(crate) fn forget_parked(&self, execution: &ExecutionId) {
+        let mut active = lock(&self.active);
+        // The map's own is the last.
+        if active.get(execution).is_some_and(|active| active.is_parked() && Arc::strong_count(active) == 1) {
+            active.remove(execution);
+        }
+    }
+
     /// The execution, whether it is in memory or somebody here waits for one that is parked.
     pub(crate) fn awaited(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
         lock(&self.active).get(execution).cloned()
