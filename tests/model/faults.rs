@@ -213,3 +213,32 @@ async fn a_commit_that_fails_leaves_no_hole_in_a_journal_and_no_journal_without_
         assert!(failed > 0 || until > 6, "{path}: no commit failed");
     }
 }
+
+#[flow]
+async fn sleeps(path: String) -> Result<u32, Error> {
+    kitaru::sleep(std::time::Duration::from_secs(3_600)).await;
+    noted(&path, 0).await?;
+    noted(&path, 1).await
+}
+
+#[tokio::test]
+async fn what_goes_on_by_itself_is_tried_again_after_a_fault_of_the_store() {
+    let store = Faulty::new(i64::MAX, false);
+    let clock = kitaru::Clock::manual();
+    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    drop(sleeps("sleeps".into()).id("job").on(&kitaru).start().await.unwrap());
+    let status = async || kitaru.execution("sleeps", "job").await.unwrap().unwrap().status();
+    while status().await != Status::Waiting {
+        tokio::task::yield_now().await;
+    }
+    store.until.store(1, Ordering::SeqCst);
+    clock.advance(std::time::Duration::from_secs(3_600));
+    while log("sleeps").count("ran 0") == 0 || status().await == Status::Running {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(status().await, Status::Interrupted);
+    clock.advance(std::time::Duration::from_secs(10));
+    while status().await != Status::Completed {
+        tokio::task::yield_now().await;
+    }
+}

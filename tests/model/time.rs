@@ -341,3 +341,46 @@ async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and
     let error = one_of_many(1, "loop".into()).id("job").on(&kitaru).await.unwrap_err();
     assert!(error.is_stuck(), "{error}");
 }
+
+#[tokio::test]
+async fn a_job_that_is_to_start_at_a_time_is_recorded_and_begins_then_by_itself() {
+    let place = Place::new();
+    let kitaru = place.open().await;
+    let at = place.clock.now() + HOUR;
+    let handle = left_alone("later".into()).id("job").start_at(at).on(&kitaru).start().await.unwrap();
+    log("later").say("go on");
+    let execution = kitaru.execution("left_alone", "job").await.unwrap().unwrap();
+    assert_eq!((execution.status(), execution.attempts(), execution.records().len()), (Status::Queued, 0, 0));
+    // Another call of the same job waits for it, too.
+    let call = tokio::spawn(left_alone("later".into()).id("job").on(&kitaru));
+    place.clock.advance(HOUR - Duration::from_secs(1));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(log("later").count("reminded"), 0);
+    place.clock.advance(Duration::from_secs(1));
+    assert_eq!(handle.await.unwrap(), 2);
+    assert_eq!(call.await.unwrap().unwrap(), 2);
+    assert_eq!(log("later").count("reminded"), 2);
+    kitaru.close().await.unwrap();
+
+    // In another process than the one that was asked.
+    let place = Place::new();
+    let kitaru = place.open().await;
+    let at = place.clock.now() + HOUR;
+    drop(left_alone("later still".into()).id("job").start_at(at).on(&kitaru).start().await.unwrap());
+    kitaru.close().await.unwrap();
+    log("later still").say("go on");
+    let kitaru = place.open().await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(log("later still").count("reminded"), 0);
+    place.clock.advance(HOUR);
+    until_status(&kitaru, "left_alone", Status::Completed).await;
+    kitaru.close().await.unwrap();
+
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let flow = dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).start_at(UNIX_EPOCH + HOUR);
+    let error = flow.on(&kitaru).await.unwrap_err();
+    assert!(error.is_misuse() && error.to_string().contains("no #[flow]"), "{error}");
+    let past = left_alone("past".into()).start_at(UNIX_EPOCH);
+    log("past").say("go on");
+    assert_eq!(past.on(&kitaru).await.unwrap(), 2, "a time that is over is now");
+}

@@ -15,8 +15,10 @@ use crate::context::{Attempt, Context, Listing, Parking};
 use crate::driver::{Driven, Driver};
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
-use crate::id::{ExecutionId, Seq};
-use crate::journal::{Ask, Class, EndFrame, Frame, Header, Status, generation_key, journal_key, name_key};
+use crate::id::{ExecutionId, JournalId, Seq};
+use crate::journal::{
+    Ask, Class, EndFrame, Frame, Header, Status, UnfinishedRow, generation_key, journal_key, name_key,
+};
 use crate::log;
 use crate::machine::{Due, Exit, Journal, Replay};
 use crate::runtime::{Numbers, Runtime};
@@ -42,6 +44,18 @@ pub(crate) enum Plan {
 pub(crate) enum Work {
     New { generation: u32, cancelled: Option<(Stored, Seq)>, fresh: bool },
     Resume { stored: Stored, journal: Arc<Journal>, replay: Box<Replay> },
+}
+
+impl Work {
+    /// The time that the generation is to begin at, if that is not over.
+    pub(crate) fn starts_at(&self, asked_ms: Option<u64>, now_ms: u64) -> Option<u64> {
+        let start_ms = match self {
+            Work::New { .. } => asked_ms?,
+            Work::Resume { stored, .. } if stored.state.status == Status::Queued => stored.state.wake_ms,
+            Work::Resume { .. } => return None,
+        };
+        (start_ms > now_ms).then_some(start_ms)
+    }
 }
 
 impl Plan {
@@ -136,42 +150,13 @@ fn begin(
     fresh: bool,
 ) -> (Arc<Context>, Recorded) {
     let runtime = &place.inner.runtime;
-    let journal = place.inner.new_journal();
-    let now_ms = runtime.clock.now_ms();
-    let seed = place.inner.seed(&place.execution, generation);
-    let encoded = &request.input.encoded;
-    let shape = encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint);
-    let header = Header {
-        execution: place.execution.clone(),
-        generation,
-        created_ms: now_ms,
-        seed,
-        version: request.spec.version.to_string(),
-        source: request.spec.source,
-        input_digest: request.input.digest,
-        input_preview: request.input.preview.clone(),
-        input_codec: encoded.codec,
-        input_shape: shape,
-        input: encoded.bytes.clone(),
-    };
-    let numbers = Arc::new(Numbers::new(journal, Seq(1)));
-    let attempt = attempt(place, request, generation, 1, seed, fresh);
+    let head = Head::new(place, request, generation);
+    let numbers = Arc::new(Numbers::new(head.journal, Seq(1)));
+    let attempt = attempt(place, request, generation, 1, head.header.seed, fresh);
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
     let context = Context::new(attempt, runtime.clone(), numbers.clone(), Arc::default(), replay, Listing::Current);
-    let key = RowKey::from(generation_key(journal));
-    let mut rows = vec![
-        Row { table: Table::Execution, key, value: Some(header.write()) },
-        Row {
-            table: Table::Name,
-            key: RowKey::from(name_key(&place.execution, generation)),
-            value: Some(journal.0.to_be_bytes().to_vec()),
-        },
-        context.unfinished_row(),
-    ];
-    rows.extend(cancelled.into_iter().flat_map(|(stored, next)| cancel(runtime, &stored, next, &begun_over())));
-    rows.extend(
-        encoded.shape.as_ref().and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))),
-    );
+    let rows = head.rows(place, request, context.unfinished_row(), cancelled);
+    let header = head.header;
     let (owner, active) = (context.clone(), place.active.clone());
     runtime.write_then(&numbers, rows, None, Activity::GoesOn, move |landed| {
         if let Err(fault) = &landed {
@@ -179,7 +164,76 @@ fn begin(
         }
         active.record(landed);
     });
-    (context, Recorded { codec: header.input_codec, shape, bytes: header.input })
+    (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
+}
+
+/// Records a new generation that begins by itself, at a time that has not come.
+pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms: u64) -> Ended {
+    let (journal, rows) = match work {
+        Work::New { generation, cancelled, .. } => {
+            let head = Head::new(place, &request, generation);
+            let row = UnfinishedRow {
+                status: Status::Queued,
+                attempts: 0,
+                updated_ms: head.header.created_ms,
+                wake_ms: start_ms,
+            };
+            let key = RowKey::from(generation_key(head.journal));
+            let row = Row { table: Table::Unfinished, key, value: Some(row.write()) };
+            (head.journal, head.rows(place, &request, row, cancelled))
+        }
+        // It is recorded, and to begin then.
+        Work::Resume { stored, .. } => (stored.journal, Vec::new()),
+    };
+    let numbers = Arc::new(Numbers::new(journal, Seq(1)));
+    let recorded = place.inner.runtime.write(&numbers, rows, None, Activity::GoesOn).await;
+    place.active.record(recorded.clone());
+    match recorded {
+        Ok(()) => Ended::Parked { due: Due::At(start_ms), journal },
+        Err(fault) => Ended::Fault(fault),
+    }
+}
+
+/// What a generation begins with.
+struct Head {
+    journal: JournalId,
+    header: Header,
+}
+
+impl Head {
+    fn new(place: &Place, request: &Request, generation: u32) -> Self {
+        let encoded = &request.input.encoded;
+        let header = Header {
+            execution: place.execution.clone(),
+            generation,
+            created_ms: place.inner.runtime.clock.now_ms(),
+            seed: place.inner.seed(&place.execution, generation),
+            version: request.spec.version.to_string(),
+            source: request.spec.source,
+            input_digest: request.input.digest,
+            input_preview: request.input.preview.clone(),
+            input_codec: encoded.codec,
+            input_shape: encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint),
+            input: encoded.bytes.clone(),
+        };
+        Head { journal: place.inner.new_journal(), header }
+    }
+
+    /// The rows that record it, and end the generation that it is begun over.
+    fn rows(&self, place: &Place, request: &Request, unfinished: Row, cancelled: Option<(Stored, Seq)>) -> Vec<Row> {
+        let runtime = &place.inner.runtime;
+        let key = RowKey::from(generation_key(self.journal));
+        let name = RowKey::from(name_key(&place.execution, self.header.generation));
+        let mut rows = vec![
+            Row { table: Table::Execution, key, value: Some(self.header.write()) },
+            Row { table: Table::Name, key: name, value: Some(self.journal.0.to_be_bytes().to_vec()) },
+            unfinished,
+        ];
+        rows.extend(cancelled.into_iter().flat_map(|(stored, next)| cancel(runtime, &stored, next, &begun_over())));
+        let shape = request.input.encoded.shape.as_ref();
+        rows.extend(shape.and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))));
+        rows
+    }
 }
 
 /// A further attempt on the same journal.

@@ -113,5 +113,6 @@ fn request(execution: &ExecutionId) -> Request {
             preview: String::new(),
             encoded: Encoded { codec: Codec::Json, shape: None, bytes: Vec::new() },
         },
+        start_at_ms: None,
     }
 }

@@ -6,12 +6,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::call::Outcome;
 use crate::call::Unpack;
 use crate::client::active::{Active, OwnedPayload};
 use crate::client::handle::Handle;
 use crate::client::{Kitaru, implicit};
+use crate::clock::millis;
 use crate::context::Ambient;
 use crate::context::OnDivergence;
 use crate::error::{Error, Kind};
@@ -56,6 +58,8 @@ pub(crate) struct Request {
     pub(crate) id: Option<String>,
     pub(crate) ask: Ask,
     pub(crate) input: Input,
+    /// When a new generation is to begin.
+    pub(crate) start_at_ms: Option<u64>,
 }
 
 impl Request {
@@ -159,7 +163,8 @@ impl<R> FlowCall<R> {
         reuse: Reuse,
         input: Result<Input, Error>,
     ) -> Self {
-        let request = input.map(|input| Request { spec, body, id: None, ask: Ask::Reuse(reuse), input });
+        let request =
+            input.map(|input| Request { spec, body, id: None, ask: Ask::Reuse(reuse), input, start_at_ms: None });
         FlowCall {
             stage: Stage::Made(Box::new(Made {
                 request,
@@ -216,6 +221,23 @@ impl<R> FlowCall<R> {
         })
     }
 
+    /// Begins at this time, by itself, if the job is a new one; one that has begun before goes on at once. It is recorded,
+    /// and [`Queued`](crate::Status::Queued) until then, also for a process that opens the store later. A time that is over
+    /// is now.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn doc(report: kitaru_core::FlowCall<Result<(), kitaru_core::Error>>, tomorrow: std::time::SystemTime)
+    /// # -> Result<(), kitaru_core::Error> {
+    /// let handle = report.id("job-42").start_at(tomorrow).start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn start_at(self, time: SystemTime) -> Self {
+        let unix_ms = time.duration_since(UNIX_EPOCH).map_or(0, millis);
+        self.with(|request| request.start_at_ms = Some(unix_ms))
+    }
+
     /// Starts the flow without waiting for its result. The execution is durable when this returns.
     ///
     /// # Errors
@@ -258,6 +280,12 @@ impl<R> Made<R> {
             return Err(Error::new(
                 Kind::Misuse,
                 format!("flow `{name}` was called outside a tokio runtime; call it in #[tokio::main] or in block_on"),
+            ));
+        }
+        if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {
+            return Err(Error::new(
+                Kind::Misuse,
+                format!("flow `{name}` has no #[flow], so that it cannot begin by itself; call it when it is to begin"),
             ));
         }
         let kitaru = match self.on {

@@ -11,8 +11,9 @@ use crate::client::attempt::{self, Plan};
 use crate::client::flow_call::Request;
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
+use crate::clock::millis;
 use crate::error::{Error, Kind};
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Ask, Begin, Found, Header, Status, decide};
 use crate::log;
 use crate::machine::Due;
@@ -22,11 +23,11 @@ use crate::value::Key;
 impl Inner {
     /// Sees to it that the execution that a request stands for is driven. It may not be in the store yet.
     ///
-    /// `permit` is held while it is driven.
+    /// `uncalled` says that nobody has called it.
     pub(crate) fn launch(
         self: &Arc<Self>,
         request: Request,
-        permit: Option<OwnedSemaphorePermit>,
+        uncalled: Option<Uncalled>,
     ) -> Result<(ExecutionId, Arc<Active>), Error> {
         self.check_open()?;
         let id = request.id.clone().unwrap_or_else(|| hex(&request.input.digest));
@@ -40,7 +41,7 @@ impl Inner {
             execution: execution.clone(),
             active: active.clone(),
             parked: false,
-            _permit: permit,
+            uncalled,
         };
         // A task of its own: whoever called may go away.
         let task = tokio::spawn(place.run(request));
@@ -48,6 +49,9 @@ impl Inner {
         Ok((execution, active))
     }
 }
+
+/// How long an execution that goes on by itself waits after a fault of the store.
+const AFTER_FAULT: Duration = Duration::from_secs(10);
 
 /// What a call finds in this process.
 enum Reserved {
@@ -123,9 +127,9 @@ impl Inner {
     pub(crate) fn status(&self, stored: &Stored) -> Status {
         match stored.state.status {
             // Its process died, or dropped it.
-            Status::Running | Status::Queued if self.active(&stored.header.execution).is_none() => Status::Interrupted,
+            Status::Running if self.active(&stored.header.execution).is_none() => Status::Interrupted,
             // It is continued, and has not come to a body of its own yet.
-            Status::Failed | Status::Interrupted | Status::Queued
+            Status::Failed | Status::Interrupted | Status::Queued | Status::Waiting
                 if self.active(&stored.header.execution).is_some() =>
             {
                 Status::Running
@@ -148,7 +152,14 @@ pub(crate) struct Place {
     pub(crate) execution: ExecutionId,
     pub(crate) active: Arc<Active>,
     parked: bool,
-    _permit: Option<OwnedSemaphorePermit>,
+    uncalled: Option<Uncalled>,
+}
+
+/// An execution that goes on by itself.
+pub(crate) struct Uncalled {
+    pub(crate) journal: JournalId,
+    /// Held while it is driven.
+    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 impl Place {
@@ -170,7 +181,10 @@ impl Place {
                 self.active.record(Ok(()));
                 attempt::cancel_parked(&self, *stored, next).await
             }
-            Ok(Plan::Drive(work)) => attempt::drive(&self, request, *work).await,
+            Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.inner.runtime.clock.now_ms()) {
+                Some(start_ms) => attempt::queue(&self, request, *work, start_ms).await,
+                None => attempt::drive(&self, request, *work).await,
+            },
         };
         if let Ended::Parked { due, journal } = ended {
             self.park();
@@ -184,6 +198,14 @@ impl Place {
             return;
         }
         self.leave();
+        if let (Ended::Fault(error), Some(Uncalled { journal, .. })) = (&ended, &self.uncalled)
+            && error.is_store()
+            && !self.inner.is_closed()
+        {
+            // Nobody is there who could call it again when the store has recovered.
+            let again_ms = self.inner.runtime.clock.now_ms().saturating_add(millis(AFTER_FAULT));
+            self.inner.sleepers.push(&self.inner, again_ms, *journal);
+        }
         self.active.end(ended);
     }
 
@@ -203,7 +225,7 @@ impl Place {
                 generation: stored.header.generation,
                 status: match stored.state.status {
                     // Reserved by this call, so nobody else drives it.
-                    Status::Running | Status::Queued => Status::Interrupted,
+                    Status::Running => Status::Interrupted,
                     status => status,
                 },
                 updated_ms: stored.state.updated_ms,

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::call::Packed;
 use crate::client::flow_call::{FlowBody, FlowSpec, Input, Request};
+use crate::client::launch::Uncalled;
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
 use crate::error::{Error, Kind};
@@ -86,8 +87,8 @@ impl Inner {
         let journal = stored.journal;
         match stored.state.status {
             Status::Waiting if stored.state.wake_ms == 0 => {}
-            Status::Waiting => self.sleepers.push(self, stored.state.wake_ms, journal),
-            Status::Running | Status::Queued | Status::Interrupted => {
+            Status::Waiting | Status::Queued => self.sleepers.push(self, stored.state.wake_ms, journal),
+            Status::Running | Status::Interrupted => {
                 if self.active(&stored.header.execution).is_some() {
                     return;
                 }
@@ -136,8 +137,10 @@ impl Inner {
             id: Some(execution.id.to_string()),
             ask: Ask::Resume,
             input: Input { digest: stored.header.input_digest, preview: stored.header.input_preview.clone(), encoded },
+            start_at_ms: None,
         };
-        if let Err(error) = self.launch(request, Some(permit)) {
+        let uncalled = Uncalled { journal: stored.journal, _permit: permit };
+        if let Err(error) = self.launch(request, Some(uncalled)) {
             log::recovery_failed(&error);
         }
     }
