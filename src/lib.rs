@@ -52,6 +52,7 @@ pub use kitaru_core::__private;
 pub use kitaru_core::{
     Backoff, BranchHandle, Builder, Call, Clock, Cursor, Error, Execution, ExecutionQuery, Executions, FlowCall,
     Handle, Kitaru, MAX_ID_BYTES, MAX_NAME_BYTES, Page, Race, Racers, Record, RecordStatus, Reuse, Sleep, Status,
-    Summary, Target, dynamic, idempotency_key, now, race, random, sleep, sleep_until, spawn, store, testkit, uuid,
+    Summary, Target, Timeout, dynamic, idempotency_key, now, race, random, sleep, sleep_until, spawn, store, testkit,
+    timeout, uuid,
 };
 pub use kitaru_macros::{checkpoint, flow};

@@ -24,7 +24,7 @@ pub mod store;
 pub mod testkit;
 mod value;
 
-pub use call::{Call, Sleep, idempotency_key, sleep, sleep_until};
+pub use call::{Call, Sleep, Timeout, idempotency_key, sleep, sleep_until, timeout};
 pub use chance::{now, random, uuid};
 pub use client::{
     Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, Page, Record, RecordStatus,

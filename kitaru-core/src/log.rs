@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tracing::{Level, enabled, error, info, warn};
+use tracing::{Level, Span, debug_span, enabled, error, field, info, warn};
 
 use crate::context::Attempt;
 use crate::error::Error;
@@ -13,6 +13,28 @@ use crate::journal::Status;
 use crate::value::{HIDDEN, Sensitivity};
 
 const TARGET: &str = "kitaru";
+
+/// The span of an attempt, in that of its execution.
+pub(crate) fn attempt_span(attempt: &Attempt) -> Span {
+    let Attempt { execution, generation, number, .. } = attempt;
+    let execution = debug_span!(
+        target: TARGET,
+        "execution",
+        flow = &*execution.flow,
+        id = &*execution.id,
+        generation
+    );
+    debug_span!(target: TARGET, parent: &execution, "attempt", number)
+}
+
+/// The span of a checkpoint's body.
+pub(crate) fn checkpoint_span(name: impl FnOnce() -> String) -> Span {
+    let span = debug_span!(target: TARGET, "checkpoint", name = field::Empty);
+    if !span.is_disabled() {
+        span.record("name", name());
+    }
+    span
+}
 
 /// Whether anybody reads the lines that tell what goes on.
 pub(crate) fn tells() -> bool {

@@ -123,6 +123,34 @@ async fn flows_and_checkpoints_log_what_they_do_in_the_words_of_the_interface() 
     assert_eq!(lines.take(), ["INFO Flow `told` cached (finished 3 days ago; .fresh() runs it again)"]);
 }
 
+#[checkpoint]
+async fn says_something(n: u32) -> u32 {
+    tracing::info!("in the body");
+    n
+}
+
+#[tokio::test]
+async fn an_execution_an_attempt_and_a_checkpoint_each_have_a_span() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).without_time().with_target(false);
+    let subscriber = subscriber.with_max_level(tracing::Level::DEBUG).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let flow = dynamic::flow("spans").run(|| async {
+        says_something(1).await;
+        Ok::<_, Error>(says_something(2).await)
+    });
+    flow.id("job-42").on(&kitaru).await.unwrap();
+    let said: Vec<String> = lines.take().into_iter().filter(|line| line.ends_with("in the body")).collect();
+    let spans = |name: &str| {
+        format!(
+            "INFO execution{{flow=\"spans\" id=\"job-42\" generation=1}}:attempt{{number=1}}:\
+             checkpoint{{name=\"{name}\"}}: in the body"
+        )
+    };
+    assert_eq!(said, [spans("says_something"), spans("says_something_2")]);
+}
+
 #[tokio::test]
 async fn a_flow_without_arguments_warns_when_its_result_is_a_recorded_one() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();

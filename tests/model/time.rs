@@ -384,3 +384,49 @@ async fn a_job_that_is_to_start_at_a_time_is_recorded_and_begins_then_by_itself(
     log("past").say("go on");
     assert_eq!(past.on(&kitaru).await.unwrap(), 2, "a time that is over is now");
 }
+
+#[checkpoint]
+async fn takes(path: &str, minutes: u64) -> u64 {
+    log(path).say(format!("takes {minutes}"));
+    while log(path).count("go on") == 0 {
+        tokio::task::yield_now().await;
+    }
+    minutes
+}
+
+#[flow]
+async fn bounded(path: String) -> Result<String, Error> {
+    let inner = path.clone();
+    let first = kitaru::timeout(HOUR, async move { takes(&inner, 1).await }).await;
+    let second = kitaru::timeout(HOUR, kitaru::sleep(2 * HOUR)).await;
+    let third = kitaru::timeout(2 * HOUR, kitaru::sleep(HOUR)).await;
+    Ok(format!("{} {} {}", first.is_err_and(|error| error.is_timeout()), second.is_err(), third.is_ok()))
+}
+
+#[tokio::test]
+async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_across_restarts() {
+    let place = Place::new();
+    let kitaru = place.open().await;
+    drop(bounded("bounded".into()).id("job").on(&kitaru).start().await.unwrap());
+    until("bounded", "takes 1", 1).await;
+    while kitaru.execution("bounded", "job").await.unwrap().unwrap().records().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    kitaru.close().await.unwrap();
+    // Half of its time is over when the next process begins.
+    place.clock.advance(HOUR / 2);
+    let kitaru = place.open().await;
+    until("bounded", "takes 1", 2).await;
+    place.clock.advance(HOUR / 2);
+    let handle = async || kitaru.handle::<String, Error>("bounded", "job").await;
+    until_status(&kitaru, "bounded", Status::Waiting).await;
+    for _ in 0..2 {
+        place.clock.advance(HOUR);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(handle().await.unwrap().await.unwrap(), "true true true");
+    let execution = kitaru.execution("bounded", "job").await.unwrap().unwrap();
+    let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.status())).collect();
+    assert_eq!(records[0], ("timeout", RecordStatus::Completed), "{records:?}");
+    assert!(!records.iter().any(|(name, _)| *name == "takes"), "a loser leaves no outcome: {records:?}");
+}

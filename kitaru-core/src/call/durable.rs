@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use tracing::Span;
+
 use crate::call::meta::{Effect, OnCodeChange, Spec};
 use crate::call::outcome::{Packed, Packing, Unpack};
 use crate::call::tries::{Failure, Tries};
@@ -55,6 +57,7 @@ struct Running {
     started: Instant,
     /// The visible name, if anybody reads log lines.
     name: Option<String>,
+    span: Span,
 }
 
 /// How a call came to an outcome that no record of its own journal had.
@@ -152,9 +155,11 @@ impl<B: Checkpoint> Durable<B> {
                         return Poll::Pending;
                     }
                     let mut body_cx = TaskContext::from_waker(&running.waker);
+                    let entered = running.span.enter();
                     let Poll::Ready(tried) = tries.poll(body, spec, options, &running.scope, &mut body_cx) else {
                         return Poll::Pending;
                     };
+                    drop(entered);
                     self.finish(spec, tried);
                 }
                 Stage::Landing(running, ..) => {
@@ -260,6 +265,7 @@ impl<B: Checkpoint> Durable<B> {
             started_ms: clock.now_ms(),
             started: Instant::now(),
             name: log::warns().then(|| self.claim.name(spec.shown())),
+            span: log::checkpoint_span(|| self.claim.name(spec.shown())),
         })
     }
 

@@ -4,6 +4,7 @@
 mod body;
 pub(crate) mod bounds;
 mod durable;
+mod limit;
 mod meta;
 mod outcome;
 pub mod probe;
@@ -23,6 +24,7 @@ use crate::error::{Error, Kind};
 
 pub(crate) use body::Body;
 pub use body::{Checkpoint, blocking, call, refused};
+pub use limit::{Timeout, timeout};
 pub use meta::CheckpointMeta;
 pub(crate) use meta::Spec;
 pub use outcome::Outcome;

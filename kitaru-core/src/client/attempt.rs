@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::Instrument as _;
+
 use crate::call::Packed;
 use crate::client::active::{Ended, OwnedPayload};
 use crate::client::blocking;
@@ -121,7 +123,7 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended 
     let driven = match flow_future(&context, request.body, input.borrow()) {
         Ok(flow) => {
             // The flow is made, polled and dropped in its own ambient.
-            Driver::new(context.clone(), flow).await
+            Driver::new(context.clone(), flow).instrument(log::attempt_span(&context.attempt)).await
         }
         Err(error) => Driven::Left(Exit::Stuck { error, shape: input.shape }),
     };

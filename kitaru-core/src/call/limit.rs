@@ -1,0 +1,74 @@
+//! A bound on how long a flow waits for something, kept across crashes. Owns nothing but the race of the two.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::call::{Sleep, sleep};
+use crate::error::{Error, Kind};
+
+/// Waits for a future, a checkpoint's call or more, for no longer than this. The time begins when this is polled for the
+/// first time, is recorded, and goes on across crashes and restarts, other than that of a checkpoint's own
+/// [`timeout`](crate::Call::timeout), which bounds one try of its body.
+///
+/// What takes longer is dropped, which cancels it.
+///
+/// # Errors
+///
+/// A [timeout](Error::is_timeout), when the time is over first.
+///
+/// # Panics
+///
+/// Outside a flow's own code: use `tokio::time::timeout` there.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the future, which cancels a checkpoint's call in it.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// use std::time::Duration;
+///
+/// let answer = kitaru_core::timeout(Duration::from_secs(60), async { 42 }).await;
+/// assert_eq!(answer.unwrap(), 42);
+/// let late = kitaru_core::timeout(Duration::from_millis(1), std::future::pending::<()>()).await;
+/// assert!(late.unwrap_err().is_timeout());
+/// # });
+/// ```
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    Timeout { future: Box::pin(future), limit: sleep(duration).named("timeout"), duration }
+}
+
+/// A future and how long it may take. Made by [`timeout`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Timeout<F> {
+    future: Pin<Box<F>>,
+    limit: Sleep,
+    duration: Duration,
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The future first: where both are there, it was in time.
+        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        let duration = self.duration;
+        Pin::new(&mut self.limit).poll(cx).map(|()| {
+            Err(Error::new(Kind::TimedOut, format!("what the flow waited for took longer than {duration:?}")))
+        })
+    }
+}
+
+impl<F> fmt::Debug for Timeout<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeout").field("duration", &self.duration).finish_non_exhaustive()
+    }
+}
