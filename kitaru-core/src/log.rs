@@ -79,12 +79,10 @@ pub(crate) fn recovery_failed(error: &Error) {
     error!(target: TARGET, "an execution that should go on by itself does not: {error:#}");
 }
 
-pub(crate) fn unknown_flow(execution: &ExecutionId) {
+pub(crate) fn unknown_flow(flow: &str) {
     warn!(
         target: TARGET,
-        "Flow `{}` is none of this program's, so its execution `{}` is left as it is.",
-        execution.flow,
-        execution.id
+        "Flow `{flow}` is no #[flow] of this program: what it has left unfinished stays as it is until it is called."
     );
 }
 

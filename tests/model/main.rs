@@ -13,7 +13,6 @@ mod encoding;
 mod errors;
 mod executions;
 mod faults;
-mod logs;
 mod odd;
 mod order;
 mod records;

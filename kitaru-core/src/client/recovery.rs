@@ -1,6 +1,7 @@
 //! Executions that go on without being called: those that a dead process left, and those whose time has come. Owns the
 //! search for them and the bound on how many are driven at once; must not know how one is driven.
 
+use std::collections::HashSet;
 use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -33,6 +34,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// `own` on, is not looked at.
 pub(crate) async fn recover(inner: Weak<Inner>, own: JournalId) {
     let mut after = JournalId(0);
+    let mut unknown = HashSet::new();
     loop {
         let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
         let page = {
@@ -46,7 +48,13 @@ pub(crate) async fn recover(inner: Weak<Inner>, own: JournalId) {
         let Some(last) = page.last() else { return };
         after = last.stored.journal;
         for found in page {
-            strong.go_on(found).await;
+            let execution = &found.stored.header.execution;
+            if flow::find(&execution.flow).is_some() {
+                strong.go_on(found).await;
+            } else if unknown.insert(execution.flow.clone()) {
+                // Said once for each flow, however many executions it has.
+                log::unknown_flow(&execution.flow);
+            }
         }
     }
 }
@@ -129,7 +137,7 @@ impl Inner {
 
     fn resume(self: &Arc<Self>, stored: &Stored, permit: OwnedSemaphorePermit) {
         let execution = &stored.header.execution;
-        let Some(meta) = flow::find(&execution.flow) else { return log::unknown_flow(execution) };
+        let Some(meta) = flow::find(&execution.flow) else { return log::unknown_flow(&execution.flow) };
         let encoded = Encoded { codec: stored.header.input_codec, shape: None, bytes: Vec::new() };
         let request = Request {
             spec: FlowSpec::of(meta),

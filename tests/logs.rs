@@ -1,21 +1,31 @@
 //! The log lines, which are part of the interface.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use kitaru::{Clock, Error, Kitaru, checkpoint, dynamic, flow};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
 
-use crate::support::log;
+thread_local! {
+    /// What is logged on this thread: lines for people, and all that there is.
+    static LOGGED: [RefCell<Vec<u8>>; 2] = const { [RefCell::new(Vec::new()), RefCell::new(Vec::new())] };
+}
 
-/// What is logged on this thread while it lives.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+const INFO: usize = 0;
+const DEBUG: usize = 1;
 
-impl Write for Lines {
+/// Writes to one of the thread's buffers.
+struct Buffer<const N: usize>;
+
+impl<const N: usize> Write for Buffer<N> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        LOGGED.with(|logged| logged[N].borrow_mut().write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -23,29 +33,53 @@ impl Write for Lines {
     }
 }
 
-impl MakeWriter<'_> for Lines {
-    type Writer = Lines;
+impl<const N: usize> MakeWriter<'_> for Buffer<N> {
+    type Writer = Buffer<N>;
 
-    fn make_writer(&self) -> Lines {
-        self.clone()
+    fn make_writer(&self) -> Buffer<N> {
+        Buffer
     }
 }
 
+/// The lines that are logged on this thread. One subscriber serves all: those that come and go miss lines of each other.
+struct Lines;
+
 impl Lines {
-    fn read() -> (Self, tracing::subscriber::DefaultGuard) {
-        let lines = Lines::default();
-        let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).without_time().with_target(false);
-        let guard = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
-        (lines, guard)
+    fn read() -> Self {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let people = fmt::layer().with_writer(Buffer::<INFO>).without_time().with_target(false).with_ansi(false);
+            let all = fmt::layer().with_writer(Buffer::<DEBUG>).without_time().with_target(false).with_ansi(false);
+            tracing_subscriber::registry()
+                .with(people.with_filter(LevelFilter::INFO))
+                .with(all.with_filter(LevelFilter::DEBUG))
+                .init();
+        });
+        Lines
     }
 
-    /// What was logged since the last time, times left out.
+    /// What was logged for people since the last time, times left out.
     fn take(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        self.take_from(INFO)
+    }
+
+    fn take_from(&self, level: usize) -> Vec<String> {
+        let bytes = LOGGED.with(|logged| std::mem::take(&mut *logged[level].borrow_mut()));
         let text = String::from_utf8(bytes).expect("lines are UTF-8");
         text.lines().map(without_times).collect()
     }
 }
+
+/// What a test tells its flow.
+fn give_paper(path: &str) {
+    PAPER.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+}
+
+fn has_paper(path: &str) -> bool {
+    PAPER.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|known| known == path)
+}
+
+static PAPER: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// `0.012s` becomes `…s`.
 fn without_times(line: &str) -> String {
@@ -64,7 +98,7 @@ async fn fetch(path: &str) -> u64 {
 
 #[checkpoint(retries = 1, backoff = "1ms")]
 async fn print(path: &str) -> Result<u64, Error> {
-    if log(path).count("paper") == 0 { Err(Error::msg("no paper")) } else { Ok(1) }
+    if !has_paper(path) { Err(Error::msg("no paper")) } else { Ok(1) }
 }
 
 #[flow]
@@ -81,7 +115,7 @@ async fn without_arguments() -> Result<u64, Error> {
 async fn flows_and_checkpoints_log_what_they_do_in_the_words_of_the_interface() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
-    let (lines, _guard) = Lines::read();
+    let lines = Lines::read();
     let call = || told("told".into()).id("job-42").on(&kitaru);
 
     let mut failing = call();
@@ -105,7 +139,7 @@ async fn flows_and_checkpoints_log_what_they_do_in_the_words_of_the_interface() 
         ]
     );
 
-    log("told").say("paper");
+    give_paper("told");
     call().await.unwrap();
     assert_eq!(
         lines.take(),
@@ -132,16 +166,13 @@ async fn says_something(n: u32) -> u32 {
 #[tokio::test]
 async fn an_execution_an_attempt_and_a_checkpoint_each_have_a_span() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).without_time().with_target(false);
-    let subscriber = subscriber.with_max_level(tracing::Level::DEBUG).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let lines = Lines::read();
     let flow = dynamic::flow("spans").run(|| async {
         says_something(1).await;
         Ok::<_, Error>(says_something(2).await)
     });
     flow.id("job-42").on(&kitaru).await.unwrap();
-    let said: Vec<String> = lines.take().into_iter().filter(|line| line.ends_with("in the body")).collect();
+    let said: Vec<String> = lines.take_from(DEBUG).into_iter().filter(|line| line.ends_with("in the body")).collect();
     let spans = |name: &str| {
         format!(
             "INFO execution{{flow=\"spans\" id=\"job-42\" generation=1}}:attempt{{number=1}}:\
@@ -154,7 +185,7 @@ async fn an_execution_an_attempt_and_a_checkpoint_each_have_a_span() {
 #[tokio::test]
 async fn a_flow_without_arguments_warns_when_its_result_is_a_recorded_one() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
-    let (lines, _guard) = Lines::read();
+    let lines = Lines::read();
     without_arguments().on(&kitaru).await.unwrap();
     lines.take();
     without_arguments().on(&kitaru).await.unwrap();
@@ -181,7 +212,7 @@ async fn signs(secret: String) -> Result<u64, Error> {
 #[tokio::test]
 async fn what_is_sensitive_is_in_no_line() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
-    let (lines, _guard) = Lines::read();
+    let lines = Lines::read();
     signs("hunter2".into()).id("job").on(&kitaru).await.unwrap();
     let said = lines.take().join("\n");
     assert!(said.contains("Checkpoint `sign` failed in …s: (sensitive)"), "{said}");
@@ -229,7 +260,7 @@ mod after {
 #[tokio::test]
 async fn a_record_is_used_after_the_code_changed_unless_told_otherwise_and_shown_as_recorded_by_other_code() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
-    let (lines, _guard) = Lines::read();
+    let lines = Lines::read();
     let deployed = dynamic::flow("report").run(|| async {
         before::draft("tides").await;
         before::review("tides").await;
