@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::context::flow_or_body;
+use crate::id::check_name;
 
 /// The time, the same on every replay.
 ///
@@ -74,6 +75,41 @@ pub fn uuid() -> Uuid {
     let bytes = chance("uuid");
     let bytes = bytes[..16].try_into().expect("16 of 32 bytes");
     uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// Whether a flow's code has changed for this execution: `true` for one that comes here for the first time, which takes the
+/// new path and goes on taking it; `false` for one that went past this point under the old code, which has to go on as it
+/// began.
+///
+/// It is recorded by its name, and the first answer counts for the whole execution, wherever and however often it is asked.
+/// When no execution of the old code is left, take the old path and this call out of the flow; until then every later
+/// change gets a name of its own.
+///
+/// # Panics
+///
+/// Outside a flow's own code, and where the name is not one: at most 128 bytes without control characters.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// # async fn send_letter() {} async fn send_mail() {}
+/// if kitaru_core::patched("mail instead of letters") {
+///     send_mail().await;
+/// } else {
+///     send_letter().await;
+/// }
+/// # });
+/// ```
+pub fn patched(name: &str) -> bool {
+    let Some(context) = flow_or_body("patched") else {
+        panic!("kitaru::patched was called in a checkpoint's body, which is not replayed; ask in the flow's own code")
+    };
+    if let Err(error) = check_name("patch", name) {
+        panic!("{error}");
+    }
+    context.replay().patched(name)
 }
 
 fn chance(function: &str) -> [u8; 32] {

@@ -24,11 +24,11 @@ pub mod store;
 pub mod testkit;
 mod value;
 
-pub use call::{Call, Sleep, Timeout, idempotency_key, sleep, sleep_until, timeout};
-pub use chance::{now, random, uuid};
+pub use call::{Call, Event, Sleep, Timeout, Wait, event, idempotency_key, sleep, sleep_until, timeout, wait};
+pub use chance::{now, patched, random, uuid};
 pub use client::{
-    Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, Page, Record, RecordStatus,
-    Summary, Target,
+    Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, OpenWait, Page, Record,
+    RecordStatus, Sending, Summary, Target,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn};

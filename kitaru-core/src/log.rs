@@ -63,6 +63,12 @@ pub(crate) fn checkpoint_cached(name: &str, summary: Option<&str>, other_code: b
     info!(target: TARGET, "Checkpoint `{name}` cached{}{note}.", Summary(summary));
 }
 
+pub(crate) fn asks(attempt: &Attempt, name: &str, question: &str) {
+    let ExecutionId { flow, id } = &attempt.execution;
+    let colon = if question.is_empty() { "" } else { ": " };
+    info!(target: TARGET, "Flow `{flow}` waits for an answer to `{name}` (execution `{id}`){colon}{question}");
+}
+
 pub(crate) fn wait_over(name: &str) {
     info!(target: TARGET, "Wait `{name}` is over.");
 }

@@ -136,6 +136,21 @@ fn a_process_killed_in_a_wait_leaves_what_is_left_of_it_to_the_next_one() {
 }
 
 #[test]
+fn what_is_sent_to_a_waiting_flow_is_there_once_however_often_its_process_is_killed() {
+    let dir = folder();
+    for stop in ["asked", "answered", "told"] {
+        let mut process = run("answers", dir.path(), stop);
+        process.wait_for("stopped");
+        process.kill();
+    }
+    let (said, code) = run("answers", dir.path(), "").end();
+    assert_eq!(code, Some(0), "{said:?}");
+    let result: u64 = said.iter().find_map(|line| line.strip_prefix("result ")).unwrap().parse().unwrap();
+    assert_eq!(result, 3_210 + 4_000, "{said:?}");
+    assert_eq!(count(&noted(dir.path()), "ran 400"), 1);
+}
+
+#[test]
 fn what_a_killed_process_left_goes_on_in_one_that_only_opens_the_store() {
     for (program, stop, ran) in [("steps", "in 5", "ran 11"), ("naps", "asleep", "gets up")] {
         let dir = folder();

@@ -25,6 +25,7 @@ fn program() {
             "pays" => say(format!("result {}", pays(5).await?)),
             "chances" => say(format!("result {}", chances(0).await?)),
             "naps" => say(format!("result {}", naps(0).await?)),
+            "answers" => answers().await?,
             "recovers" => recovers().await?,
             "holds" => holds().await?,
             "fills" => fills().await?,
@@ -173,6 +174,38 @@ async fn naps(n: u32) -> Result<u64, Error> {
     note("gets up");
     step(300 + n).await;
     Ok(kitaru::now().duration_since(before).unwrap_or_default().as_millis() as u64)
+}
+
+#[flow]
+async fn asks(n: u32) -> Result<u64, Error> {
+    let answer: u64 = kitaru::wait("answer").await?;
+    let event: u64 = kitaru::event("event").await?;
+    let more: u64 = kitaru::event("event").await?;
+    Ok(answer + event + more + step(400 + n).await)
+}
+
+/// Sends what `asks` waits for, one thing in each process, and dies when it is sent.
+async fn answers() -> Result<(), Error> {
+    let kitaru = Kitaru::builder().dir("store").open().await?;
+    let handle = asks(0).id("job").on(&kitaru).start().await?;
+    match std::env::var(STOP).unwrap_or_default().as_str() {
+        "asked" => {
+            while kitaru.execution("asks", "job").await?.is_none_or(|execution| execution.waits().is_empty()) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        "answered" => kitaru.answer(&handle, "answer", &10u64).await?,
+        "told" => kitaru.send(&handle, "event", &200u64).key("once").await?,
+        _ => {
+            kitaru.send(&handle, "event", &999u64).key("once").await?;
+            kitaru.send(&handle, "event", &3000u64).key("another").await?;
+        }
+    }
+    for place in ["asked", "answered", "told"] {
+        here(place).await;
+    }
+    say(format!("result {}", handle.await?));
+    kitaru.close().await
 }
 
 /// Calls nothing: what is unfinished goes on by itself.

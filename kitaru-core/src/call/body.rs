@@ -4,15 +4,18 @@
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use crate::call::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Outcome, Packing, Unpack};
 use crate::call::probe::{Lost, OfArguments, OnThePool};
-use crate::clock::Clock;
+use crate::context::Context;
 use crate::error::Error;
 use crate::journal::{Opening, Payload};
+use crate::machine::Due;
+use crate::store::Row;
 use crate::value::ArgSink;
 
 /// The body of a checkpoint, as a [`Call`] runs it. Written by the macro, implemented only here.
@@ -25,12 +28,19 @@ pub trait Checkpoint: sealed::Sealed {
     type Output;
 
     fn describe(&self, sink: &mut ArgSink<'_>);
-    /// What a wait waits for, decided when it begins for the first time.
-    fn opening(&self, _: &Clock) -> Opening {
+    /// What a wait waits for, decided when it begins for the first time, and what is shown of it outside; nothing if it
+    /// need not wait.
+    fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
         unreachable!("only a wait is opened")
     }
-    /// Waits for what an earlier attempt, or this one, has decided.
-    fn open(&mut self, _: Opening, _: &Clock) {}
+    /// Begins to wait, for what an earlier attempt has recorded or this one has decided. Gives when it is over by itself.
+    fn open(&mut self, _: &Site<'_>, _: Option<Opening>) -> Due {
+        unreachable!("only a wait is opened")
+    }
+    /// The event that a wait has taken.
+    fn message(&self) -> Option<u64> {
+        None
+    }
     /// Starts a try. False if the arguments are needed again and cannot be copied.
     fn begin(&mut self, more: MoreTries) -> bool;
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Self::Output>;
@@ -42,6 +52,14 @@ pub trait Checkpoint: sealed::Sealed {
     fn unpack(payload: &Payload<'_>) -> Result<Self::Output, Unpack>;
     fn fail(error: Error) -> Result<Self::Output, Error>;
     fn failure(value: &Self::Output) -> Option<Error>;
+}
+
+/// Where a wait stands.
+#[allow(private_interfaces)]
+pub struct Site<'a> {
+    pub(crate) context: &'a Arc<Context>,
+    /// The visible name.
+    pub(crate) name: &'a str,
 }
 
 pub(super) mod sealed {

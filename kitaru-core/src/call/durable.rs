@@ -1,34 +1,37 @@
 //! A checkpoint's call in a flow's own code: answered from its record, or run, recorded and then answered. Owns what
 //! happens between the call's polls; must not know in which order the driver lets calls go on.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tracing::Span;
 
+use crate::call::body::Site;
+use crate::call::memo::{Recall, memo_key, memoized, recall};
 use crate::call::meta::{Effect, OnCodeChange, Spec};
 use crate::call::outcome::{Packed, Packing, Unpack};
+use crate::call::refusals::{astray, differences, interrupted, refuse, retried_at_most_once, unreadable};
 use crate::call::tries::{Failure, Tries};
 use crate::call::{Checkpoint, Occasion, Options, Summarize};
-use crate::clock::millis;
 use crate::context::{Ambient, BodyScope};
 use crate::context::{BodyWaker, Context, OnDivergence};
 use crate::error::{Error, Kind};
-use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OpenFrame, Opening, OutcomeFrame};
+use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OpenFrame, OutcomeFrame};
 use crate::log;
-use crate::machine::{Asked, Claim, Due, Exit, RecordIx, Refused, SlotId, Standing, Step};
-use crate::store::{Key as RowKey, Row, Table};
-use crate::value::{Sensitivity, digest_parts};
+use crate::machine::{Asked, Claim, Exit, RecordIx, SlotId, Standing, Step};
+use crate::store::{Row, Table};
+use crate::value::Sensitivity;
 
 pub(crate) struct Durable<B: Checkpoint> {
     context: Arc<Context>,
     claim: Claim,
     /// The arguments as a record keeps them; empty for a call that has one.
     args: Vec<u8>,
-    /// What it waits for, if it is a wait that has begun.
-    opening: Option<Opening>,
+    /// That the wait has begun is durable.
+    opened: bool,
+    /// The event that it holds, until the flow is given it.
+    message: Option<u64>,
     stage: Stage<B::Output>,
     pub(crate) summarize: Option<Summarize<B::Output>>,
 }
@@ -71,8 +74,6 @@ enum How {
     Interrupted,
 }
 
-type Recall = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
-
 impl<B: Checkpoint> Durable<B> {
     pub(crate) fn make(context: &Arc<Context>, spec: &Spec, body: &B) -> Result<Self, Error> {
         spec.key(body, |key, canon| {
@@ -89,11 +90,15 @@ impl<B: Checkpoint> Durable<B> {
                     spec.args(body, canon)
                 }
             };
-            let opening = match claim.standing {
-                Standing::Open(at) => context.journal.opening(at),
+            let opened = matches!(claim.standing, Standing::Open(_));
+            let message = match claim.standing {
+                Standing::Recorded(at) if spec.meta().effect == Effect::Wait => {
+                    context.journal.outcome(at).and_then(|outcome| outcome.message)
+                }
                 _ => None,
             };
-            Ok(Durable { context: context.clone(), claim, args, opening, stage: Stage::Made, summarize: None })
+            message.into_iter().for_each(|number| context.mailbox.hold_event(number));
+            Ok(Durable { context: context.clone(), claim, args, opened, message, stage: Stage::Made, summarize: None })
         })?
     }
 
@@ -160,6 +165,7 @@ impl<B: Checkpoint> Durable<B> {
                         return Poll::Pending;
                     };
                     drop(entered);
+                    self.message = body.message();
                     self.finish(spec, tried);
                 }
                 Stage::Landing(running, ..) => {
@@ -169,6 +175,7 @@ impl<B: Checkpoint> Durable<B> {
                     let Stage::Landing(running, value, how) = std::mem::replace(&mut self.stage, Stage::Over) else {
                         unreachable!("the stage was matched above")
                     };
+                    self.release_message();
                     if let Some(name) = &running.name {
                         self.tell(name, spec, &value, how);
                     }
@@ -217,7 +224,7 @@ impl<B: Checkpoint> Durable<B> {
             if !intended {
                 self.stage = Stage::Intending(slot);
                 self.context.replay().intend(slot);
-                self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write());
+                self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write(), Vec::new());
                 return;
             }
         }
@@ -233,18 +240,21 @@ impl<B: Checkpoint> Durable<B> {
 
     /// The wait begins, or goes on where an earlier attempt began it.
     fn open(&mut self, body: &mut B, spec: &Spec, slot: SlotId) {
-        let clock = &self.context.runtime.clock;
-        let Some(opening) = self.opening else {
-            let opening = body.opening(clock);
-            self.opening = Some(opening);
+        let site = Site { context: &self.context, name: &self.claim.name(spec.shown()) };
+        if !std::mem::replace(&mut self.opened, true)
+            && let Some((opening, rows)) = body.opening(&site)
+        {
             self.stage = Stage::Intending(slot);
             self.context.replay().intend(slot);
-            self.context.send_intent(slot, Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write());
-            return;
+            let frame = Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write();
+            return self.context.send_intent(slot, frame, rows);
+        }
+        let recorded = match self.claim.standing {
+            Standing::Open(at) => self.context.journal.opening(at),
+            _ => None,
         };
-        body.open(opening, clock);
-        let Opening::Timer { due_ms } = opening;
-        self.context.replay().open(slot, Due::At(due_ms));
+        let due = body.open(&site, recorded);
+        self.context.replay().open(slot, due);
         self.stage = Stage::Running(self.running(spec, slot), Tries::new());
     }
 
@@ -319,11 +329,12 @@ impl<B: Checkpoint> Durable<B> {
         if spec.meta().sensitivity == Sensitivity::Hidden {
             packed.hide();
         }
-        let settled = is_error && (packed.settled || spec.meta().effect == Effect::AtMostOnce);
+        let settled = is_error && (packed.settled || spec.meta().effect != Effect::AtLeastOnce);
         let frame = Frame::Outcome(OutcomeFrame {
             call: self.call_frame(spec),
             settled,
             from_memo: how == How::Recalled,
+            message: self.message,
             tries,
             started_ms: running.started_ms,
             duration_us: match how {
@@ -350,6 +361,7 @@ impl<B: Checkpoint> Durable<B> {
     /// The record was released: it answers.
     fn replayed(&mut self, spec: &Spec) -> Poll<B::Output> {
         self.stage = Stage::Over;
+        self.release_message();
         let Standing::Recorded(at) = self.claim.standing else { unreachable!("only a record is released unrun") };
         let payload = self.context.journal.payload(at).expect("the index holds outcomes that were read");
         if payload.is_error() {
@@ -369,6 +381,11 @@ impl<B: Checkpoint> Durable<B> {
                 self.leave(Exit::Stuck { error, shape })
             }
         }
+    }
+
+    /// The flow is given the event that the call holds, for good.
+    fn release_message(&mut self) {
+        self.message.take().into_iter().for_each(|number| self.context.mailbox.release_event(number));
     }
 
     fn log_cached(&self, spec: &Spec, at: RecordIx, value: &B::Output) {
@@ -451,6 +468,8 @@ impl<B: Checkpoint> Durable<B> {
 
 impl<B: Checkpoint> Drop for Durable<B> {
     fn drop(&mut self) {
+        // The flow has not been given it: the next call is.
+        self.message.take().into_iter().for_each(|number| self.context.mailbox.return_event(number));
         let slot = match &self.stage {
             Stage::Made | Stage::Over => return,
             Stage::Entered(slot) | Stage::Intending(slot) => *slot,
@@ -459,117 +478,4 @@ impl<B: Checkpoint> Drop for Durable<B> {
         let waker = self.context.replay().leave(slot);
         drop(waker);
     }
-}
-
-/// Which arguments differ, each by its previews.
-fn differences(before: &[Arg], now: &[Arg]) -> Vec<String> {
-    let changed = now.iter().filter_map(|arg| match before.iter().find(|known| known.name == arg.name) {
-        Some(known) if known.digest == arg.digest => None,
-        Some(known) => Some(format!("`{}` was {} and is {}", arg.name, known.preview, arg.preview)),
-        None => Some(format!("`{}` is new: {}", arg.name, arg.preview)),
-    });
-    let gone = before
-        .iter()
-        .filter(|known| now.iter().all(|arg| arg.name != known.name))
-        .map(|known| format!("`{}` is gone: it was {}", known.name, known.preview));
-    changed.chain(gone).collect()
-}
-
-fn memo_key(spec: &Spec, claim: &Claim) -> RowKey {
-    RowKey::from(digest_parts(&[&claim.key.0, &spec.meta().source.to_le_bytes()]).0)
-}
-
-/// Looks for a memo, off the runtime's threads.
-fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age: Option<Duration>) -> Recall {
-    let key = memo_key(spec, claim);
-    let runtime = context.runtime.clone();
-    let looked = tokio::task::spawn_blocking(move || {
-        let row = runtime.reader.get(Table::Memo, key.as_bytes()).ok()??;
-        let age_ms = runtime.clock.now_ms().saturating_sub(MemoRow::read(&row).ok()?.recorded_ms);
-        max_age.is_none_or(|bound| age_ms <= millis(bound)).then_some(row)
-    });
-    // A memo that cannot be read is none: the body runs.
-    Box::pin(async move { looked.await.ok().flatten() })
-}
-
-fn memoized<B: Checkpoint>(row: &[u8]) -> Option<(Packed, B::Output)> {
-    let memo = MemoRow::read(row).ok()?;
-    let value = B::unpack(&memo.payload).ok()?;
-    let packed = Packed {
-        class: memo.payload.class,
-        codec: memo.payload.codec,
-        fingerprint: memo.payload.shape,
-        text: None,
-        bytes: memo.payload.bytes.to_vec(),
-        preview: memo.preview.to_owned(),
-        settled: false,
-    };
-    Some((packed, value))
-}
-
-fn refuse(refused: Refused, spec: &Spec, context: &Context) -> Error {
-    let execution = &context.attempt.execution;
-    match refused {
-        Refused::Clash(other) => Error::new(
-            Kind::Misuse,
-            format!(
-                "two checkpoints go by the name `{}` in execution {execution}: {} and {}:{}; give one of them another \
-                 with #[checkpoint(name = \"…\")]",
-                spec.name(),
-                spec.location(),
-                other.file,
-                other.line,
-            ),
-        ),
-        Refused::TooMany => Error::new(
-            Kind::TooLarge,
-            format!(
-                "execution {execution} has made {} calls of checkpoint `{}`, which is the bound; split the work over \
-                 several executions",
-                crate::machine::MAX_CALLS,
-                spec.name()
-            ),
-        ),
-    }
-}
-
-fn astray(name: &str) -> Error {
-    Error::new(
-        Kind::Misuse,
-        format!(
-            "the call of checkpoint `{name}` was polled outside the flow that made it; await it in that flow's own \
-             code, or carry the flow into another branch with kitaru::spawn"
-        ),
-    )
-}
-
-fn interrupted(name: &str, context: &Context) -> Error {
-    Error::new(
-        Kind::Interrupted,
-        format!(
-            "checkpoint `{name}` of execution {} is at_most_once and was begun by an earlier attempt whose process died \
-             before the outcome was recorded; it may or may not have happened, and is not run again",
-            context.attempt.execution
-        ),
-    )
-}
-
-fn retried_at_most_once(name: &str) -> Error {
-    Error::new(
-        Kind::Misuse,
-        format!("checkpoint `{name}` is at_most_once and was called with retries; call it without. Nothing has run"),
-    )
-}
-
-fn unreadable(name: &str, context: &Context, why: &crate::value::DecodeError) -> Error {
-    let attempt = &context.attempt;
-    Error::new(
-        Kind::Stuck,
-        format!(
-            "the record `{name}` of execution {}, generation {}, cannot be read back as what its checkpoint returns \
-             now: {why}; nothing is lost. Run the code that recorded it, give the changed checkpoint a new \
-             #[checkpoint(version = \"…\")], keep such values with codec = \"json\", or begin anew with .fresh()",
-            attempt.execution, attempt.generation
-        ),
-    )
 }

@@ -4,12 +4,16 @@
 mod body;
 pub(crate) mod bounds;
 mod durable;
+mod event;
 mod limit;
+mod memo;
 mod meta;
 mod outcome;
 pub mod probe;
+mod refusals;
 mod timer;
 mod tries;
+mod wait;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,12 +28,14 @@ use crate::error::{Error, Kind};
 
 pub(crate) use body::Body;
 pub use body::{Checkpoint, blocking, call, refused};
+pub use event::{Event, event};
 pub use limit::{Timeout, timeout};
 pub use meta::CheckpointMeta;
 pub(crate) use meta::Spec;
 pub use outcome::Outcome;
 pub(crate) use outcome::{Packed, Packing, Unpack};
 pub use timer::{Sleep, sleep, sleep_until};
+pub use wait::{Wait, wait};
 
 /// A checkpoint that was called and has not run yet.
 ///

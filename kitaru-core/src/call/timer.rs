@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::call::Call;
-use crate::call::body::{Checkpoint, MoreTries, sealed};
+use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Outcome, Packing, Unpack};
 use crate::call::probe::Plain;
@@ -16,6 +16,8 @@ use crate::clock::{self, Clock, millis};
 use crate::context::Ambient;
 use crate::error::Error;
 use crate::journal::{Opening, Payload};
+use crate::machine::Due;
+use crate::store::Row;
 use crate::value::ArgSink;
 
 /// A flow that waits until `duration` has passed since the wait began, across crashes and restarts.
@@ -134,18 +136,21 @@ impl Checkpoint for Timer {
         }
     }
 
-    fn opening(&self, clock: &Clock) -> Opening {
-        let due_ms = match self.until {
-            Until::After(ms) => clock.now_ms().saturating_add(ms),
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
+        self.due_ms = match self.until {
+            Until::After(ms) => site.context.runtime.clock.now_ms().saturating_add(ms),
             Until::Time(ms) => ms,
         };
-        Opening::Timer { due_ms }
+        Some((Opening::Timer { due_ms: self.due_ms }, Vec::new()))
     }
 
-    fn open(&mut self, opening: Opening, clock: &Clock) {
-        let Opening::Timer { due_ms } = opening;
-        self.due_ms = due_ms;
-        self.wait = Some((clock.clone(), left(clock, due_ms)));
+    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
+        if let Some(Opening::Timer { due_ms }) = recorded {
+            self.due_ms = due_ms;
+        }
+        let clock = &site.context.runtime.clock;
+        self.wait = Some((clock.clone(), left(clock, self.due_ms)));
+        Due::At(self.due_ms)
     }
 
     fn begin(&mut self, _: MoreTries) -> bool {
@@ -192,6 +197,6 @@ impl Checkpoint for Timer {
 }
 
 /// A wait for what is left until then.
-fn left(clock: &Clock, due_ms: u64) -> clock::Sleep {
+pub(super) fn left(clock: &Clock, due_ms: u64) -> clock::Sleep {
     clock.sleep(Duration::from_millis(due_ms.saturating_sub(clock.now_ms())))
 }

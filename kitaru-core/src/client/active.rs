@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
 
-use crate::context::Context;
+use crate::context::{Context, Mail};
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
 use crate::journal::{Class, Payload};
@@ -65,6 +65,8 @@ pub(crate) struct Active {
 struct Driven {
     context: Weak<Context>,
     cancelled: bool,
+    /// What was sent while no attempt could take it in.
+    mail: Vec<(JournalId, Mail)>,
 }
 
 impl Active {
@@ -86,11 +88,17 @@ impl Active {
 
     /// An attempt begins, in this context.
     pub(crate) fn driven_in(&self, context: &Arc<Context>) {
-        let cancelled = {
+        let (cancelled, mail) = {
             let mut attempt = lock(&self.attempt);
             attempt.context = Arc::downgrade(context);
-            attempt.cancelled
+            (attempt.cancelled, std::mem::take(&mut attempt.mail))
         };
+        for (journal, mail) in mail {
+            // What was sent to an older generation is nothing to this one, which has only just begun and takes the rest.
+            if journal == context.numbers.journal() {
+                let _ = context.mailbox.post(mail);
+            }
+        }
         if cancelled {
             context.leave_with(Exit::Cancel);
         }
@@ -113,6 +121,29 @@ impl Active {
     /// Whoever parks it asks behind that, and whoever cancels it asks behind that: one of them finds both.
     pub(crate) fn missed_cancel(&self) -> bool {
         self.is_parked() && std::mem::take(&mut lock(&self.attempt).cancelled)
+    }
+
+    /// Hands on what was sent to it. False if it is parked, so that it has to be woken for it.
+    pub(crate) fn post(&self, journal: JournalId, mail: Mail) -> bool {
+        let mut attempt = lock(&self.attempt);
+        let left = match attempt.context.upgrade() {
+            Some(context) if context.numbers.journal() == journal => context.mailbox.post(mail).err(),
+            Some(_) | None => Some(mail),
+        };
+        attempt.mail.extend(left.map(|mail| (journal, mail)));
+        // Asked behind that: whoever parks it looks for mail behind having said so.
+        !self.is_parked()
+    }
+
+    /// Whether something was sent while it was on its way out of memory; to one of those who ask only. It stays for the
+    /// next attempt.
+    pub(crate) fn has_mail(&self) -> bool {
+        !lock(&self.attempt).mail.is_empty()
+    }
+
+    /// What was sent to it is left to the store.
+    pub(crate) fn leave_mail(&self) {
+        lock(&self.attempt).mail.clear();
     }
 
     /// Drops its flow where it is. What it has recorded stays.

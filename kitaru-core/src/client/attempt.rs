@@ -11,9 +11,10 @@ use crate::client::active::{Ended, OwnedPayload};
 use crate::client::blocking;
 use crate::client::flow_call::{FlowBody, Request};
 use crate::client::launch::{Place, begun_over};
+use crate::client::mail;
 use crate::client::rows::{self, Stored};
 use crate::context::Ambient;
-use crate::context::{Attempt, Context, Listing, Parking};
+use crate::context::{Attempt, Context, Listing, Mail, Parking};
 use crate::driver::{Driven, Driver};
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
@@ -45,7 +46,7 @@ pub(crate) enum Plan {
 /// An attempt that is to be driven.
 pub(crate) enum Work {
     New { generation: u32, cancelled: Option<(Stored, Seq)>, fresh: bool },
-    Resume { stored: Stored, journal: Arc<Journal>, replay: Box<Replay> },
+    Resume { stored: Stored, journal: Arc<Journal>, replay: Box<Replay>, mail: Vec<Mail> },
 }
 
 impl Work {
@@ -72,7 +73,9 @@ impl Plan {
         let journal = Arc::new(rows::journal(reader, stored.journal)?);
         let replay =
             Replay::new(journal.clone()).map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
-        Ok(Plan::Drive(Box::new(Work::Resume { stored, journal, replay: Box::new(replay) })))
+        // Behind the journal: what a record has taken is there.
+        let mail = mail::mail(reader, &stored)?;
+        Ok(Plan::Drive(Box::new(Work::Resume { stored, journal, replay: Box::new(replay), mail })))
     }
 }
 
@@ -111,10 +114,10 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended 
     let begun = Instant::now();
     let prepared = match work {
         Work::New { generation, cancelled, fresh } => begin(place, &request, generation, cancelled, fresh),
-        Work::Resume { stored, journal, replay } => {
+        Work::Resume { stored, journal, replay, mail } => {
             // The execution is in the store already.
             place.active.record(Ok(()));
-            resume(place, &request, stored, journal, *replay)
+            resume(place, &request, stored, journal, *replay, mail)
         }
     };
     let (context, input) = prepared;
@@ -156,7 +159,8 @@ fn begin(
     let numbers = Arc::new(Numbers::new(head.journal, Seq(1)));
     let attempt = attempt(place, request, generation, 1, head.header.seed, fresh);
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
-    let context = Context::new(attempt, runtime.clone(), numbers.clone(), Arc::default(), replay, Listing::Current);
+    let context =
+        Context::new(attempt, runtime.clone(), numbers.clone(), Arc::default(), replay, Listing::Current, Vec::new());
     let rows = head.rows(place, request, context.unfinished_row(), cancelled);
     let header = head.header;
     let (owner, active) = (context.clone(), place.active.clone());
@@ -245,11 +249,12 @@ fn resume(
     stored: Stored,
     journal: Arc<Journal>,
     replay: Replay,
+    mail: Vec<Mail>,
 ) -> (Arc<Context>, Recorded) {
     let Stored { journal: id, header, state } = stored;
     let numbers = Arc::new(Numbers::new(id, journal.next()));
     let attempt = attempt(place, request, header.generation, state.attempts.saturating_add(1), header.seed, false);
-    let context = Context::new(attempt, place.inner.runtime.clone(), numbers, journal, replay, state.listing);
+    let context = Context::new(attempt, place.inner.runtime.clone(), numbers, journal, replay, state.listing, mail);
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
 }
 

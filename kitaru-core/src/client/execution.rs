@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::client::mail;
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Arg, CallFrame, Class, Frame, Malformed, Status};
+use crate::journal::{Arg, Aside, CallFrame, Class, Frame, Malformed, Status, WaitRow, aside_key};
 use crate::machine::Journal;
+use crate::store::{Reader, Table};
 
 impl Kitaru {
     /// Looks for an execution: its newest generation, or the one that [`generation`](ExecutionQuery::generation) asks
@@ -72,7 +74,8 @@ impl IntoFuture for ExecutionQuery {
                 let status = inner.status(&stored);
                 let records =
                     records(&journal).map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
-                Ok(Some(Execution { stored, status, records }))
+                let waits = waits(reader, &stored)?;
+                Ok(Some(Execution { stored, status, records, waits }))
             })
             .await?
         })
@@ -85,6 +88,7 @@ pub struct Execution {
     stored: Stored,
     status: Status,
     records: Vec<Record>,
+    waits: Vec<OpenWait>,
 }
 
 impl Execution {
@@ -118,6 +122,11 @@ impl Execution {
         &self.records
     }
 
+    /// The waits that can be answered, by their names.
+    pub fn waits(&self) -> &[OpenWait] {
+        &self.waits
+    }
+
     /// A preview of the flow's arguments.
     pub fn input(&self) -> &str {
         &self.stored.header.input_preview
@@ -142,6 +151,60 @@ impl Execution {
     pub fn error(&self) -> Option<&str> {
         Some(&*self.stored.state.reason).filter(|reason| !reason.is_empty())
     }
+}
+
+/// A wait of an execution that can be answered. See [`wait`](crate::wait).
+#[derive(Clone, Debug)]
+pub struct OpenWait {
+    name: String,
+    row: WaitRow,
+}
+
+impl OpenWait {
+    /// The visible name, by which it is [answered](Kitaru::answer).
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is asked, or nothing.
+    pub fn question(&self) -> &str {
+        &self.row.question
+    }
+
+    /// What an answer has to be, as a JSON schema.
+    pub fn schema(&self) -> serde_json::Value {
+        serde_json::from_str(&self.row.schema).unwrap_or_default()
+    }
+
+    /// What the flow shows beside the question, as a JSON object.
+    pub fn metadata(&self) -> serde_json::Value {
+        serde_json::from_str(&self.row.metadata).unwrap_or_default()
+    }
+
+    /// Until when an answer counts.
+    pub fn deadline(&self) -> Option<SystemTime> {
+        (self.row.due_ms > 0).then(|| time(self.row.due_ms))
+    }
+
+    /// Why the last answer did not fit.
+    pub fn refused(&self) -> Option<&str> {
+        Some(&*self.row.refused).filter(|refused| !refused.is_empty())
+    }
+}
+
+/// The waits of a generation that can be answered.
+fn waits(reader: &Reader, stored: &Stored) -> Result<Vec<OpenWait>, Error> {
+    if stored.state.status.is_final() {
+        return Ok(Vec::new());
+    }
+    let mut open = Vec::new();
+    for (name, row) in mail::waits(reader, stored)? {
+        let answer = aside_key(stored.journal, Aside::Answer, name.as_bytes());
+        if !row.over && reader.get(Table::Aside, &answer)?.is_none() {
+            open.push(OpenWait { name, row });
+        }
+    }
+    Ok(open)
 }
 
 /// What one checkpoint came to.
@@ -278,7 +341,7 @@ fn records(journal: &Journal) -> Result<Vec<Record>, Malformed> {
                     record.settled = true;
                 }
             }
-            Frame::Now(_) | Frame::End(_) => {}
+            Frame::Now(_) | Frame::End(_) | Frame::Patched(_) => {}
         }
     }
     Ok(records)

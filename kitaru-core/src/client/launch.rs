@@ -192,6 +192,9 @@ impl Place {
                 // It was told so while it was on its way out of memory. Whoever waits for that is told by the active.
                 let (inner, execution) = (self.inner.clone(), self.execution.clone());
                 tokio::spawn(async move { inner.cancel(execution).await });
+            } else if self.active.has_mail() {
+                // Likewise.
+                self.inner.wake_soon(journal);
             } else if due != Due::Never {
                 self.inner.sleepers.push(&self.inner, due.unix_ms(), journal);
             }

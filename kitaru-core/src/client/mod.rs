@@ -11,6 +11,7 @@ mod flow_call;
 mod handle;
 mod implicit;
 mod launch;
+mod mail;
 mod recovery;
 mod rows;
 mod sleepers;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 use crate::client::active::{Active, Ended, interrupted};
+use crate::client::mail::Doors;
 use crate::client::sleepers::Sleepers;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
@@ -29,11 +31,12 @@ use crate::runtime::{Runtime, lock};
 
 pub use builder::Builder;
 pub use cancel::Target;
-pub use execution::{Execution, ExecutionQuery, Record, RecordStatus};
+pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus};
 pub use executions::{Cursor, Executions, Page, Summary};
 pub(crate) use flow_call::{FlowBody, FlowSpec, Input};
 pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
+pub use mail::Sending;
 
 /// An open store, and the executions that this process drives on it.
 ///
@@ -68,6 +71,8 @@ pub(crate) struct Inner {
     sleepers: Arc<Sleepers>,
     /// How many executions may go on by themselves at once.
     driving: Arc<Semaphore>,
+    /// Who may send to which execution.
+    doors: Doors,
     closed: AtomicBool,
 }
 
@@ -126,6 +131,7 @@ impl Inner {
             left: Mutex::default(),
             sleepers: Arc::default(),
             driving: Arc::new(Semaphore::new(driving)),
+            doors: Doors::default(),
             closed: AtomicBool::new(false),
         }
     }

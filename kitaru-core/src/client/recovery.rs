@@ -104,7 +104,7 @@ impl Inner {
                     return self.give_up(stored, deaths).await;
                 }
                 match deaths.checked_sub(2) {
-                    None => self.wake(journal).await,
+                    None => self.wake(journal, false).await,
                     Some(doublings) => {
                         let pause = FIRST_PAUSE * (1 << doublings.min(16));
                         log::crash_loop(&stored.header.execution, deaths, pause);
@@ -117,8 +117,9 @@ impl Inner {
         }
     }
 
-    /// Has an execution go on, if it is not finished and nobody drives it. Waits while as many are driven as may be.
-    pub(crate) async fn wake(self: &Arc<Self>, journal: JournalId) {
+    /// Has an execution go on, if it is not finished and nobody drives it; `early` if something else than its time has
+    /// come. Waits while as many are driven as may be.
+    pub(crate) async fn wake(self: &Arc<Self>, journal: JournalId, early: bool) {
         // It is never closed.
         let Ok(permit) = self.driving.clone().acquire_owned().await else { return };
         let inner = self.clone();
@@ -127,8 +128,13 @@ impl Inner {
             Ok(Ok(None)) => return,
             Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
         };
-        let is_over = !matches!(stored.state.status, Status::Waiting | Status::Running | Status::Queued);
-        let is_early = stored.state.wake_ms > self.runtime.clock.now_ms();
+        let is_over = match stored.state.status {
+            Status::Waiting => false,
+            // One that was interrupted is not begun again because something was sent to it.
+            Status::Running | Status::Queued => early,
+            _ => true,
+        };
+        let is_early = !early && stored.state.wake_ms > self.runtime.clock.now_ms();
         if is_over || is_early || self.active(&stored.header.execution).is_some() {
             return;
         }

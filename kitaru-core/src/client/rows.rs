@@ -148,7 +148,7 @@ pub(crate) fn last_attempt(reader: &Reader, journal: JournalId) -> Result<u32, E
                 Ok(Frame::Intent(call)) => Some(call.attempt),
                 Ok(Frame::Open(open)) => Some(open.call.attempt),
                 Ok(Frame::End(end)) => Some(end.attempt),
-                Ok(Frame::Settled(_) | Frame::Now(_)) | Err(_) => None,
+                Ok(Frame::Settled(_) | Frame::Now(_) | Frame::Patched(_)) | Err(_) => None,
             };
             attempt = made_by.unwrap_or_default();
             if made_by.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -72,7 +72,7 @@ async fn keep(sleepers: Arc<Sleepers>, inner: Weak<Inner>) {
         let clock = strong.runtime.clock.clone();
         for journal in sleepers.take_due(clock.now_ms()) {
             // Waits where as many are driven as may be: those that are due stay due.
-            strong.wake(journal).await;
+            strong.wake(journal, false).await;
         }
         let wait_ms = sleepers.first_ms().map(|due_ms| due_ms.saturating_sub(clock.now_ms()));
         drop(strong);

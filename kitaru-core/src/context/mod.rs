@@ -3,6 +3,7 @@
 
 mod ambient;
 mod branch;
+mod mailbox;
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,7 @@ use crate::value::{Key, digest_parts};
 pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
 pub(crate) use branch::Branch;
 pub use branch::{BranchHandle, spawn};
+pub(crate) use mailbox::{Mail, Mailbox};
 
 /// What an attempt is an attempt at.
 pub(crate) struct Attempt {
@@ -57,6 +59,7 @@ pub(crate) struct Context {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) numbers: Arc<Numbers>,
+    pub(crate) mailbox: Mailbox,
     replay: Mutex<Replay>,
     /// The flow's own code was woken.
     woken: AtomicBool,
@@ -99,12 +102,15 @@ impl Context {
         journal: Arc<Journal>,
         replay: Replay,
         listing: Listing,
+        mail: Vec<Mail>,
     ) -> Arc<Self> {
+        let mailbox = Mailbox::new(mail, replay.messages());
         Arc::new(Context {
             attempt,
             runtime,
             journal,
             numbers,
+            mailbox,
             replay: Mutex::new(replay),
             woken: AtomicBool::new(true),
             left: AtomicBool::new(false),
@@ -168,15 +174,21 @@ impl Context {
         self.send(u64::from(slot.0), Some(frame), rows);
     }
 
-    pub(crate) fn send_intent(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>) {
-        self.send(INTENT | u64::from(slot.0), Some(frame), Vec::new());
+    pub(crate) fn send_intent(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>, rows: Vec<Row>) {
+        self.send(INTENT | u64::from(slot.0), Some(frame), rows);
+    }
+
+    /// Sends rows beside the journal, for which nobody waits.
+    pub(crate) fn send_aside(self: &Arc<Self>, rows: Vec<Row>) {
+        self.send(ANNOUNCEMENT, None, rows);
     }
 
     pub(crate) fn send_unflushed(self: &Arc<Self>, unflushed: Unflushed) {
         let nows = unflushed.nows.into_iter().map(Frame::Now);
+        let patches = unflushed.patches.iter().map(|name| Frame::Patched(name));
         let errors = unflushed.errors;
         let settled = (!errors.is_empty()).then_some(Frame::Settled(SettledFrame { errors }));
-        let mut frames: Vec<Vec<u8>> = nows.chain(settled).map(|frame| frame.write()).collect();
+        let mut frames: Vec<Vec<u8>> = nows.chain(patches).chain(settled).map(|frame| frame.write()).collect();
         // What lands last has all before it durable: the writer keeps the order of one owner's submissions.
         let Some(last) = frames.pop() else { return };
         for frame in frames {
@@ -323,10 +335,15 @@ impl Context {
             }
             (due, replay.flush())
         };
-        match unflushed {
-            Some(unflushed) => self.send_unflushed(unflushed),
-            None => self.leave_with(Exit::Park(due)),
+        if let Some(unflushed) = unflushed {
+            return self.send_unflushed(unflushed);
         }
+        // What is sent from now on is for the attempt that goes on.
+        self.mailbox.close();
+        if self.replay().has_woken() {
+            return self.mailbox.reopen();
+        }
+        self.leave_with(Exit::Park(due));
     }
 
     fn kick(&self) {

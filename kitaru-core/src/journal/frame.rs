@@ -1,11 +1,18 @@
 //! The records of a journal, to bytes and back. Owns the layout of a frame; must not know which records answer what.
 
-use crate::error::Error;
+mod call;
+mod open;
+mod outcome;
+
 use crate::id::Seq;
 use crate::journal::FORMAT;
-use crate::journal::status::Status;
 use crate::journal::wire::{Malformed, Put, Take};
-use crate::value::{Codec, Key};
+use crate::value::Key;
+
+pub(crate) use call::{Arg, CallFrame, visible_name};
+pub(crate) use open::{OpenFrame, Opening};
+pub(crate) use outcome::{Class, EndFrame, OutcomeFrame, Payload};
+use outcome::{FLAG_ERROR, FLAG_MESSAGE, FLAG_SETTLED};
 
 /// One record of a journal, borrowed from its bytes.
 #[derive(Debug, PartialEq)]
@@ -22,70 +29,8 @@ pub(crate) enum Frame<'a> {
     Now(NowFrame),
     /// What an attempt came to.
     End(EndFrame<'a>),
-}
-
-/// Which call a record belongs to.
-#[derive(Debug, PartialEq)]
-pub(crate) struct CallFrame<'a> {
-    pub(crate) key: Key,
-    /// How many calls with this key were made before, in this attempt.
-    pub(crate) occurrence: u32,
-    /// How many calls of this checkpoint were made before, in this attempt.
-    pub(crate) place: u32,
-    /// The number of the visible name; 1 is not shown.
-    pub(crate) number: u32,
-    pub(crate) attempt: u32,
-    /// The fingerprint of the checkpoint's source when the record was made.
-    pub(crate) source: u64,
-    pub(crate) checkpoint: &'a str,
-    /// What `.named("…")` asked for, or nothing.
-    pub(crate) label: &'a str,
-    /// The arguments that count, encoded by [`Arg`].
-    pub(crate) args: &'a [u8],
-}
-
-/// One argument of a call, as far as it is kept.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Arg {
-    pub(crate) name: String,
-    pub(crate) digest: u64,
-    pub(crate) preview: String,
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) struct OutcomeFrame<'a> {
-    pub(crate) call: CallFrame<'a>,
-    pub(crate) settled: bool,
-    pub(crate) from_memo: bool,
-    pub(crate) tries: u32,
-    pub(crate) started_ms: u64,
-    pub(crate) duration_us: u64,
-    pub(crate) preview: &'a str,
-    pub(crate) payload: Payload<'a>,
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) struct OpenFrame<'a> {
-    pub(crate) call: CallFrame<'a>,
-    pub(crate) opening: Opening,
-}
-
-/// What a wait waits for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Opening {
-    /// A time.
-    Timer { due_ms: u64 },
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) struct EndFrame<'a> {
-    /// Where the generation stands from here on, unless a further attempt begins.
-    pub(crate) status: Status,
-    pub(crate) attempt: u32,
-    pub(crate) ended_ms: u64,
-    pub(crate) duration_us: u64,
-    pub(crate) preview: &'a str,
-    pub(crate) payload: Payload<'a>,
+    /// The execution passed a change of the flow's code with the new code.
+    Patched(&'a str),
 }
 
 #[derive(Debug, PartialEq)]
@@ -100,28 +45,6 @@ pub(crate) struct NowFrame {
     pub(crate) unix_ms: u64,
 }
 
-/// An encoded outcome.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Payload<'a> {
-    pub(crate) class: Class,
-    pub(crate) codec: Codec,
-    /// The fingerprint of the value's shape; 0 for JSON, which is read by name.
-    pub(crate) shape: u64,
-    pub(crate) bytes: &'a [u8],
-}
-
-/// What an outcome is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Class {
-    /// A value: the whole of a plain type, or what is in `Ok`.
-    Value = 0,
-    /// What is in `Err`, by the error type's own serde.
-    Error = 1,
-    /// A `kitaru::Error`, from which the error type is rebuilt.
-    Kitaru = 2,
-}
-
 const OUTCOME: u8 = 1;
 const INTENT: u8 = 2;
 const SETTLED: u8 = 3;
@@ -129,11 +52,7 @@ const NOW: u8 = 4;
 const END: u8 = 5;
 const OPEN: u8 = 6;
 
-const TIMER: u8 = 0;
-
-const FLAG_SETTLED: u8 = 1;
-const FLAG_FROM_MEMO: u8 = 2;
-const FLAG_ERROR: u8 = 4;
+const PATCHED: u8 = 8;
 
 /// As much of a record as an index needs, read without looking at the rest.
 #[derive(Debug, PartialEq)]
@@ -142,6 +61,7 @@ pub(crate) enum Heading<'a> {
     Settled(SettledFrame),
     Now(NowFrame),
     End,
+    Patched(&'a str),
 }
 
 #[derive(Debug, PartialEq)]
@@ -153,6 +73,8 @@ pub(crate) struct CallHeading<'a> {
     pub(crate) number: u32,
     pub(crate) checkpoint: &'a [u8],
     pub(crate) label: &'a [u8],
+    /// The number of the event that it took.
+    pub(crate) message: Option<u64>,
 }
 
 /// What the record of a call is to a later call.
@@ -174,6 +96,7 @@ impl<'a> Heading<'a> {
             return Ok(match Frame::read(bytes)? {
                 Frame::Settled(settled) => Heading::Settled(settled),
                 Frame::Now(now) => Heading::Now(now),
+                Frame::Patched(name) => Heading::Patched(name),
                 Frame::Outcome(_) | Frame::Intent(_) | Frame::Open(_) | Frame::End(_) => Heading::End,
             });
         };
@@ -181,15 +104,22 @@ impl<'a> Heading<'a> {
         let (occurrence, place, number) = (take.varint_u32()?, take.varint_u32()?, take.varint_u32()?);
         let (_attempt, _source) = (take.varint_u32()?, take.u64()?);
         let (checkpoint, label, _args) = (take.bytes()?, take.bytes()?, take.bytes()?);
+        let mut message = None;
         let kind = match bytes[1] {
             INTENT => CallKind::Intent,
             OPEN => CallKind::Open,
-            _ => match take.u8()? & (FLAG_ERROR | FLAG_SETTLED) {
-                FLAG_ERROR => CallKind::Unsettled,
-                _ => CallKind::Answer,
-            },
+            _ => {
+                let flags = take.u8()?;
+                if flags & FLAG_MESSAGE != 0 {
+                    message = Some(take.varint()?);
+                }
+                match flags & (FLAG_ERROR | FLAG_SETTLED) {
+                    FLAG_ERROR => CallKind::Unsettled,
+                    _ => CallKind::Answer,
+                }
+            }
         };
-        Ok(Heading::Call(CallHeading { kind, key, occurrence, place, number, checkpoint, label }))
+        Ok(Heading::Call(CallHeading { kind, key, occurrence, place, number, checkpoint, label, message }))
     }
 }
 
@@ -212,11 +142,11 @@ impl<'a> Frame<'a> {
                 take.end()?;
                 Frame::Intent(call)
             }
-            SETTLED => {
-                let count = take.varint()?;
-                let errors = (0..count).map(|_| take.varint().map(Seq)).collect::<Result<_, _>>()?;
+            SETTLED => Frame::Settled(SettledFrame::read(take)?),
+            PATCHED => {
+                let name = take.text()?;
                 take.end()?;
-                Frame::Settled(SettledFrame { errors })
+                Frame::Patched(name)
             }
             NOW => {
                 let now = NowFrame { occurrence: take.varint_u32()?, unix_ms: take.u64()? };
@@ -252,8 +182,11 @@ impl<'a> Frame<'a> {
             }
             Frame::Settled(settled) => {
                 out.push(SETTLED);
-                out.put_varint(settled.errors.len() as u64);
-                settled.errors.iter().for_each(|seq| out.put_varint(seq.0));
+                settled.write(&mut out);
+            }
+            Frame::Patched(name) => {
+                out.push(PATCHED);
+                out.put_text(name);
             }
             Frame::Now(now) => {
                 out.push(NOW);
@@ -278,6 +211,7 @@ impl<'a> Frame<'a> {
             }
             Frame::Intent(call) => CALL + call.texts(),
             Frame::Open(open) => CALL + REST + open.call.texts(),
+            Frame::Patched(name) => 16 + name.len(),
             Frame::Settled(settled) => 16 + 10 * settled.errors.len(),
             Frame::Now(_) => 24,
             Frame::End(end) => REST + end.preview.len() + end.payload.bytes.len(),
@@ -285,192 +219,25 @@ impl<'a> Frame<'a> {
     }
 }
 
-impl<'a> CallFrame<'a> {
-    fn texts(&self) -> usize {
-        self.checkpoint.len() + self.label.len() + self.args.len()
-    }
-
-    fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
-        Ok(CallFrame {
-            key: Key(take.array()?),
-            occurrence: take.varint_u32()?,
-            place: take.varint_u32()?,
-            number: take.varint_u32()?,
-            attempt: take.varint_u32()?,
-            source: take.u64()?,
-            checkpoint: take.text()?,
-            label: take.text()?,
-            args: take.bytes()?,
-        })
+impl SettledFrame {
+    fn read(mut take: Take<'_>) -> Result<Self, Malformed> {
+        let count = take.varint()?;
+        let errors = (0..count).map(|_| take.varint().map(Seq)).collect::<Result<_, _>>()?;
+        take.end()?;
+        Ok(SettledFrame { errors })
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.key.0);
-        out.put_varint(self.occurrence.into());
-        out.put_varint(self.place.into());
-        out.put_varint(self.number.into());
-        out.put_varint(self.attempt.into());
-        out.put_u64(self.source);
-        out.put_text(self.checkpoint);
-        out.put_text(self.label);
-        out.put_bytes(self.args);
-    }
-
-    /// The visible name: the label or the checkpoint, numbered from the second on.
-    pub(crate) fn name(&self) -> String {
-        visible_name(if self.label.is_empty() { self.checkpoint } else { self.label }, self.number)
-    }
-}
-
-/// `draft`, `draft_2`, `draft_3`, …
-pub(crate) fn visible_name(base: &str, number: u32) -> String {
-    if number <= 1 { base.to_owned() } else { format!("{base}_{number}") }
-}
-
-impl Arg {
-    pub(crate) fn write_all(args: &[Arg]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(args.iter().map(|arg| 12 + arg.name.len() + arg.preview.len()).sum());
-        for arg in args {
-            out.put_text(&arg.name);
-            out.put_u64(arg.digest);
-            out.put_text(&arg.preview);
-        }
-        out
-    }
-
-    pub(crate) fn read_all(bytes: &[u8]) -> Result<Vec<Arg>, Malformed> {
-        let mut take = Take(bytes);
-        let mut args = Vec::new();
-        while !take.0.is_empty() {
-            args.push(Arg { name: take.text()?.to_owned(), digest: take.u64()?, preview: take.text()?.to_owned() });
-        }
-        Ok(args)
-    }
-}
-
-impl<'a> OutcomeFrame<'a> {
-    fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
-        let call = CallFrame::read(take)?;
-        let flags = take.u8()?;
-        Ok(OutcomeFrame {
-            call,
-            settled: flags & FLAG_SETTLED != 0,
-            from_memo: flags & FLAG_FROM_MEMO != 0,
-            tries: take.varint_u32()?,
-            started_ms: take.varint()?,
-            duration_us: take.varint()?,
-            preview: take.text()?,
-            payload: Payload::read(take)?,
-        })
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        self.call.write(out);
-        let settled = if self.settled { FLAG_SETTLED } else { 0 };
-        let from_memo = if self.from_memo { FLAG_FROM_MEMO } else { 0 };
-        // Said here as well as by the payload, so that an index need not look for that.
-        let error = if self.payload.is_error() { FLAG_ERROR } else { 0 };
-        out.push(settled | from_memo | error);
-        out.put_varint(self.tries.into());
-        out.put_varint(self.started_ms);
-        out.put_varint(self.duration_us);
-        out.put_text(self.preview);
-        self.payload.write(out);
-    }
-}
-
-impl<'a> EndFrame<'a> {
-    fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
-        Ok(EndFrame {
-            status: Status::from_code(take.u8()?).ok_or(Malformed("an unknown status"))?,
-            attempt: take.varint_u32()?,
-            ended_ms: take.varint()?,
-            duration_us: take.varint()?,
-            preview: take.text()?,
-            payload: Payload::read(take)?,
-        })
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        out.push(self.status.code());
-        out.put_varint(self.attempt.into());
-        out.put_varint(self.ended_ms);
-        out.put_varint(self.duration_us);
-        out.put_text(self.preview);
-        self.payload.write(out);
-    }
-}
-
-impl Opening {
-    fn read(take: &mut Take<'_>) -> Result<Self, Malformed> {
-        match take.u8()? {
-            TIMER => Ok(Opening::Timer { due_ms: take.varint()? }),
-            _ => Err(Malformed("a wait of an unknown kind")),
-        }
-    }
-
-    fn write(self, out: &mut Vec<u8>) {
-        match self {
-            Opening::Timer { due_ms } => {
-                out.push(TIMER);
-                out.put_varint(due_ms);
-            }
-        }
-    }
-}
-
-impl<'a> Payload<'a> {
-    /// The payload of an outcome's frame, without a look at the rest.
-    pub(crate) fn of_outcome(frame: &'a [u8]) -> Result<Self, Malformed> {
-        let (OUTCOME, mut take) = kind(frame)? else { return Err(Malformed("no outcome")) };
-        take.array::<16>()?;
-        for _ in 0..4 {
-            take.varint()?;
-        }
-        take.u64()?;
-        for _ in 0..3 {
-            take.bytes()?;
-        }
-        take.u8()?;
-        for _ in 0..3 {
-            take.varint()?;
-        }
-        take.bytes()?;
-        Payload::read(&mut take)
-    }
-
-    /// The rest of the bytes.
-    pub(crate) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
-        let class = match take.u8()? {
-            0 => Class::Value,
-            1 => Class::Error,
-            2 => Class::Kitaru,
-            _ => return Err(Malformed("an outcome of an unknown class")),
-        };
-        let codec = Codec::from_u8(take.u8()?).ok_or(Malformed("an unknown codec"))?;
-        Ok(Payload { class, codec, shape: take.u64()?, bytes: take.rest() })
-    }
-
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.push(self.class as u8);
-        out.push(self.codec as u8);
-        out.put_u64(self.shape);
-        out.extend_from_slice(self.bytes);
-    }
-
-    pub(crate) fn is_error(&self) -> bool {
-        self.class != Class::Value
-    }
-
-    /// The error in an outcome of class [`Class::Kitaru`].
-    pub(crate) fn kitaru_error(&self) -> Option<Error> {
-        (self.class == Class::Kitaru).then(|| serde_json::from_slice(self.bytes).ok()).flatten()
+        out.put_varint(self.errors.len() as u64);
+        self.errors.iter().for_each(|seq| out.put_varint(seq.0));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Status;
+    use crate::value::Codec;
 
     fn frames(args: &[u8]) -> Vec<Frame<'_>> {
         let call = || CallFrame {
@@ -490,6 +257,7 @@ mod tests {
                 call: call(),
                 settled: true,
                 from_memo: false,
+                message: Some(300),
                 tries: 4,
                 started_ms: 1_767_225_600_000,
                 duration_us: 15,
@@ -498,6 +266,9 @@ mod tests {
             }),
             Frame::Intent(call()),
             Frame::Open(OpenFrame { call: call(), opening: Opening::Timer { due_ms: 1_767_225_600_000 } }),
+            Frame::Open(OpenFrame { call: call(), opening: Opening::Answer { due_ms: 17 } }),
+            Frame::Open(OpenFrame { call: call(), opening: Opening::Event }),
+            Frame::Patched("greeting"),
             Frame::Settled(SettledFrame { errors: vec![Seq(1), Seq(900)] }),
             Frame::Now(NowFrame { occurrence: 0, unix_ms: 5 }),
             Frame::End(EndFrame {
@@ -526,13 +297,14 @@ mod tests {
                         (heading.key, heading.number, heading.checkpoint),
                         (outcome.call.key, 2, b"draft".as_slice())
                     );
-                    assert_eq!(heading.kind, CallKind::Answer, "it is settled");
+                    assert_eq!((heading.kind, heading.message), (CallKind::Answer, Some(300)), "it is settled");
                 }
                 Frame::Intent(_) => assert!(matches!(heading, Heading::Call(call) if call.kind == CallKind::Intent)),
                 Frame::Open(_) => assert!(matches!(heading, Heading::Call(call) if call.kind == CallKind::Open)),
                 Frame::Settled(_) => assert!(matches!(heading, Heading::Settled(_))),
                 Frame::Now(_) => assert!(matches!(heading, Heading::Now(_))),
                 Frame::End(_) => assert_eq!(heading, Heading::End),
+                Frame::Patched(name) => assert_eq!(heading, Heading::Patched(name)),
             }
             assert_eq!(Frame::read(&bytes), Ok(frame));
         }

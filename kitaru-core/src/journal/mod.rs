@@ -3,11 +3,13 @@
 //!
 //! `docs/format.md` describes every byte.
 
+mod aside;
 mod frame;
 mod rows;
 mod status;
 mod wire;
 
+pub(crate) use aside::{Aside, MailRow, WaitRow, aside_key, aside_name, aside_range, sent_name};
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, Frame, Heading, NowFrame, OpenFrame, Opening, OutcomeFrame,
     Payload, SettledFrame, visible_name,

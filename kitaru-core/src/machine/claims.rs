@@ -23,6 +23,12 @@ pub(crate) struct Claims {
     nows_asked: u32,
     /// Records that answer and that no call has claimed yet.
     unclaimed: usize,
+    /// Calls that have a record of any kind and have not been made yet.
+    unmet: usize,
+    /// Changes of the flow's code, and whether the execution passes them with the new code.
+    patches: HashMap<String, bool>,
+    /// The events that records have taken.
+    messages: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -100,7 +106,11 @@ impl Claims {
                     if call.kind == CallKind::Unsettled {
                         unsettled.insert(journal.seq(at), (call.key, call.occurrence));
                     }
+                    claims.messages.extend(call.message);
                     claims.add(at, &call)?;
+                }
+                Heading::Patched(name) => {
+                    claims.patches.insert(name.to_owned(), true);
                 }
                 Heading::Settled(settled) => {
                     for seq in settled.errors {
@@ -142,8 +152,10 @@ impl Claims {
         let known = Known { at, number: call.number, kind: call.kind, claimed: false };
         // A later record of the same call stands for the earlier: it was made because that one did not count.
         let replaced = self.keys.of(call.key).set(call.occurrence, known);
-        if replaced.is_some_and(|known| known.kind == CallKind::Answer) {
-            self.unclaimed -= 1;
+        match replaced {
+            None => self.unmet += 1,
+            Some(known) if known.kind == CallKind::Answer => self.unclaimed -= 1,
+            Some(_) => {}
         }
         if call.kind == CallKind::Answer {
             self.unclaimed += 1;
@@ -173,6 +185,7 @@ impl Claims {
             return Ok(Claim { key: asked.key, occurrence, place, number, standing: Standing::New });
         };
         known.claimed = true;
+        self.unmet -= 1;
         let (at, number) = (known.at, known.number);
         let standing = match known.kind {
             CallKind::Answer => {
@@ -216,6 +229,22 @@ impl Claims {
     /// Whether every record that answers has been claimed: the journal's end.
     pub(crate) fn all_claimed(&self) -> bool {
         self.unclaimed == 0
+    }
+
+    /// Whether the execution passes a change of the flow's code with the new code, and whether that is new.
+    pub(crate) fn patched(&mut self, name: &str) -> (bool, bool) {
+        if let Some(patched) = self.patches.get(name) {
+            return (*patched, false);
+        }
+        // Where there are records behind this point, it was passed with the old code.
+        let patched = self.unmet == 0;
+        self.patches.insert(name.to_owned(), patched);
+        (patched, patched)
+    }
+
+    /// The events that records have taken.
+    pub(crate) fn messages(&self) -> &[u64] {
+        &self.messages
     }
 
     /// The place of a name, of a checkpoint or a label.

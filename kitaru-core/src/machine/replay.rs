@@ -122,6 +122,7 @@ pub(crate) enum Quiet {
 pub(crate) struct Unflushed {
     pub(crate) errors: Vec<Seq>,
     pub(crate) nows: Vec<NowFrame>,
+    pub(crate) patches: Vec<String>,
 }
 
 /// Why the driver drops the flow before it has returned. None of it ever reaches the flow's own code.
@@ -405,6 +406,25 @@ impl Replay {
         })
     }
 
+    /// Whether the execution passes a change of the flow's code with the new code.
+    pub(crate) fn patched(&mut self, name: &str) -> bool {
+        let (patched, new) = self.claims.patched(name);
+        if new {
+            self.unflushed.patches.push(name.to_owned());
+        }
+        patched
+    }
+
+    /// The events that records of earlier attempts have taken.
+    pub(crate) fn messages(&self) -> &[u64] {
+        self.claims.messages()
+    }
+
+    /// Whether a body was woken that the driver has not seen to yet.
+    pub(crate) fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
+    }
+
     /// The flow is to be dropped. The first reason stays.
     pub(crate) fn leave_with(&mut self, exit: Exit) {
         self.exit.get_or_insert(exit);
@@ -482,6 +502,6 @@ impl Replay {
 
 impl Unflushed {
     fn is_empty(&self) -> bool {
-        self.errors.is_empty() && self.nows.is_empty()
+        self.errors.is_empty() && self.nows.is_empty() && self.patches.is_empty()
     }
 }

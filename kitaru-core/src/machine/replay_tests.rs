@@ -40,6 +40,7 @@ fn journal(records: &[&str]) -> Arc<Journal> {
                 call,
                 settled: false,
                 from_memo: false,
+                message: None,
                 tries: 1,
                 started_ms: 0,
                 duration_us: 0,

@@ -86,12 +86,22 @@ pub enum Table {
     Shape = 5,
     /// Results that other executions may use.
     Memo = 6,
+    /// What is sent to executions from outside, and what of their waits is shown there.
+    Aside = 7,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Table; 7] =
-        [Table::Meta, Table::Execution, Table::Name, Table::Unfinished, Table::Journal, Table::Shape, Table::Memo];
+    pub const ALL: [Table; 8] = [
+        Table::Meta,
+        Table::Execution,
+        Table::Name,
+        Table::Unfinished,
+        Table::Journal,
+        Table::Shape,
+        Table::Memo,
+        Table::Aside,
+    ];
 }
 
 /// A row to be written, or deleted where it has no value.

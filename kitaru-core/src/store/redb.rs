@@ -60,6 +60,7 @@ const DEFINITIONS: [Definition; Table::ALL.len()] = [
     TableDefinition::new("journal"),
     TableDefinition::new("shape"),
     TableDefinition::new("memo"),
+    TableDefinition::new("aside"),
 ];
 
 impl Redb {

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encode};
 pub(crate) use digest::{Canon, Key, digest_parts};
-pub(crate) use preview::{ArgPreview, HIDDEN, Sensitivity, preview};
+pub(crate) use preview::{ArgPreview, HIDDEN, Sensitivity, clip, preview};
 
 use crate::error::Error;
 

@@ -150,3 +150,11 @@ fn escape(mut text: String, char: char) -> String {
     }
     text
 }
+
+/// As much of a text as a preview shows.
+pub(crate) fn clip(text: &str) -> String {
+    const LIMIT: usize = 200;
+    let mut text: String = text.to_owned();
+    cut(&mut text, LIMIT);
+    text.chars().fold(String::new(), escape)
+}

@@ -93,7 +93,22 @@ pub(super) fn existing(file: &Path) -> Result<Database, Error> {
     let database = guarded(|| builder().open(file).map_err(::redb::Error::from))
         .map_err(|error| error.context(format!("the store {} cannot be opened", file.display())))?;
     check_format(&database, &file.display().to_string())?;
+    guarded(|| complete(&database))?;
     Ok(database)
+}
+
+/// Makes the table that a store of an earlier version does not have.
+fn complete(database: &Database) -> Result<(), ::redb::Error> {
+    let definition = DEFINITIONS[Table::Aside as usize];
+    match database.begin_read()?.open_table(definition) {
+        Err(::redb::TableError::TableDoesNotExist(_)) => {}
+        found => return found.map(drop).map_err(::redb::Error::from),
+    }
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    transaction.open_table(definition)?;
+    transaction.commit()?;
+    Ok(())
 }
 
 fn builder() -> Builder {

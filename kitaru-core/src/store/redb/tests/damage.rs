@@ -86,7 +86,7 @@ fn flipper() {
 #[test]
 fn a_flipped_bit_is_an_error_or_harmless_and_never_a_wrong_value() {
     const SEED: u64 = 7;
-    const ALL: u64 = 400;
+    const ALL: u64 = 600;
     let (mut from, mut ended, mut refused) = (0, 0, 0);
     while from < ALL {
         let child = Command::new(std::env::current_exe().unwrap())

@@ -1,0 +1,166 @@
+//! Events: what others send to an execution, one after another. Owns the waiting for the next one; must not know how it is
+//! sent.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use serde::de::DeserializeOwned;
+
+use crate::call::Call;
+use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
+use crate::call::meta::{CheckpointMeta, Spec};
+use crate::call::outcome::{Landing, Packed, Packing, Unpack};
+use crate::call::wait::{Received, received, refuse_outside};
+use crate::context::Context;
+use crate::error::{Error, Kind};
+use crate::journal::{Opening, Payload};
+use crate::machine::Due;
+use crate::store::Row;
+use crate::value::ArgSink;
+
+/// The next event of this name that is sent to the execution with [`Kitaru::send`](crate::Kitaru::send): those that
+/// were sent before wait in the order in which they were sent. A flow that has nothing else to do is dropped from memory
+/// until one comes.
+///
+/// An event is taken when the flow is given it: what a call had and was dropped with, because another branch of a
+/// [`race`](crate::race()) won, goes to the next call.
+///
+/// # Errors
+///
+/// [Unreadable](Error::is_unreadable), if the event is no `T`. It is taken, and the flow decides.
+///
+/// # Panics
+///
+/// Outside a flow's own code.
+///
+/// # Cancel safety
+///
+/// Dropping it loses no event. Its name stays taken.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+/// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+/// # let order = kitaru_core::dynamic::flow("order").run(|| async {
+/// let amount = kitaru_core::event::<u64>("paid").await?;
+/// # Ok::<u64, kitaru_core::Error>(amount) });
+/// # let handle = order.id("job-42").on(&kitaru).start().await?;
+/// // From outside:
+/// kitaru.send(&("order", "job-42"), "paid", &100).key("payment-7").await?;
+/// assert_eq!(handle.await?, 100);
+/// # Ok(()) }
+/// ```
+pub fn event<T: DeserializeOwned>(name: impl Into<String>) -> Event<T> {
+    refuse_outside("event");
+    const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
+    let name = name.into();
+    let spec = Spec::own("kitaru::event".into(), "".into(), META);
+    let body = Next { name: name.clone(), context: None, taken: None, result: PhantomData };
+    Event { call: Call::new(spec, body).named(name) }
+}
+
+/// A durable wait for the next event of a name. Made by [`event`].
+#[must_use = "a flow takes an event only if this is awaited"]
+pub struct Event<T: DeserializeOwned> {
+    call: Call<Next<T>>,
+}
+
+impl<T: DeserializeOwned> Event<T> {
+    /// Shows its record under this name, numbered as names are, in place of the event's.
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Event { call: self.call.named(name) }
+    }
+}
+
+impl<T: DeserializeOwned> Future for Event<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.call).poll(cx).map(|received| received.map(|received| received.value))
+    }
+}
+
+impl<T: DeserializeOwned> fmt::Debug for Event<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Event")
+    }
+}
+
+/// What an [`Event`] waits with.
+pub(crate) struct Next<T> {
+    name: String,
+    context: Option<Arc<Context>>,
+    taken: Option<u64>,
+    result: PhantomData<fn() -> T>,
+}
+
+impl<T> sealed::Sealed for Next<T> {}
+
+#[allow(private_interfaces)]
+impl<T: DeserializeOwned> Checkpoint for Next<T> {
+    type Output = Result<Received<T>, Error>;
+
+    fn describe(&self, sink: &mut ArgSink<'_>) {
+        sink.arg("name", &self.name);
+    }
+
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
+        // One that is there already is taken without a record of the wait.
+        (!site.context.mailbox.has_event(&self.name)).then(|| (Opening::Event, Vec::new()))
+    }
+
+    fn open(&mut self, site: &Site<'_>, _: Option<Opening>) -> Due {
+        self.context = Some(site.context.clone());
+        Due::Never
+    }
+
+    fn message(&self) -> Option<u64> {
+        self.taken
+    }
+
+    fn begin(&mut self, _: MoreTries) -> bool {
+        true
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let context = self.context.as_ref().expect("a wait is polled after it was opened");
+        let Some((number, json)) = context.mailbox.take_event(&self.name, cx.waker()) else { return Poll::Pending };
+        self.taken = Some(number);
+        Poll::Ready(Received::read(json).map_err(|(why, json)| {
+            let json = crate::value::clip(&json);
+            Error::new(
+                Kind::Unreadable,
+                format!("the event `{}` is not what the flow takes: {why}. It is {json}", self.name),
+            )
+        }))
+    }
+
+    fn end(&mut self) {
+        self.context = None;
+    }
+
+    fn pack(value: Self::Output, _: &Packing) -> Landing<Self::Output> {
+        received::pack(value)
+    }
+
+    fn pack_error(error: Error) -> Landing<Self::Output> {
+        Landing { packed: Packed::error(&error), value: Ok(Err(error)) }
+    }
+
+    fn unpack(payload: &Payload<'_>) -> Result<Self::Output, Unpack> {
+        received::unpack(payload)
+    }
+
+    fn fail(error: Error) -> Result<Self::Output, Error> {
+        Ok(Err(error))
+    }
+
+    fn failure(value: &Self::Output) -> Option<Error> {
+        value.as_ref().err().cloned()
+    }
+}

@@ -1,0 +1,51 @@
+//! Results that other executions have recorded, for `#[checkpoint(memo)]`. Owns where they are looked for; must not know
+//! when.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::Checkpoint;
+use crate::call::meta::Spec;
+use crate::call::outcome::Packed;
+use crate::clock::millis;
+use crate::context::Context;
+use crate::journal::MemoRow;
+use crate::machine::Claim;
+use crate::store::{Key as RowKey, Table};
+use crate::value::digest_parts;
+
+pub(super) type Recall = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+
+pub(super) fn memo_key(spec: &Spec, claim: &Claim) -> RowKey {
+    RowKey::from(digest_parts(&[&claim.key.0, &spec.meta().source.to_le_bytes()]).0)
+}
+
+/// Looks for a memo, off the runtime's threads.
+pub(super) fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age: Option<Duration>) -> Recall {
+    let key = memo_key(spec, claim);
+    let runtime = context.runtime.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let row = runtime.reader.get(Table::Memo, key.as_bytes()).ok()??;
+        let age_ms = runtime.clock.now_ms().saturating_sub(MemoRow::read(&row).ok()?.recorded_ms);
+        max_age.is_none_or(|bound| age_ms <= millis(bound)).then_some(row)
+    });
+    // A memo that cannot be read is none: the body runs.
+    Box::pin(async move { looked.await.ok().flatten() })
+}
+
+pub(super) fn memoized<B: Checkpoint>(row: &[u8]) -> Option<(Packed, B::Output)> {
+    let memo = MemoRow::read(row).ok()?;
+    let value = B::unpack(&memo.payload).ok()?;
+    let packed = Packed {
+        class: memo.payload.class,
+        codec: memo.payload.codec,
+        fingerprint: memo.payload.shape,
+        text: None,
+        bytes: memo.payload.bytes.to_vec(),
+        preview: memo.preview.to_owned(),
+        settled: false,
+    };
+    Some((packed, value))
+}

@@ -1,0 +1,342 @@
+//! Questions that a flow asks people or other programs. Owns the waiting for an answer, and whether it fits; must not know
+//! how it is given.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::call::Call;
+use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
+use crate::call::meta::{CheckpointMeta, Spec};
+use crate::call::outcome::{Landing, Packed, Packing, Unpack};
+use crate::call::timer::left;
+use crate::clock::{self, Clock, millis};
+use crate::context::{Ambient, Context};
+use crate::error::{Error, Kind};
+use crate::journal::{Aside, Opening, Payload, WaitRow, aside_key};
+use crate::machine::Due;
+use crate::store::{Key as RowKey, Row, Table};
+use crate::value::ArgSink;
+
+/// A flow that waits for an answer, which somebody gives with [`Kitaru::answer`](crate::Kitaru::answer), under this name;
+/// the second wait of one name in an execution is `approval_2`. A flow that has nothing else to do is dropped from memory
+/// meanwhile.
+///
+/// A type of your own derives `schemars::JsonSchema`, of the crate `schemars` 1, beside serde's `Deserialize`. What the
+/// answer is to be, as a JSON schema, the [question](Wait::question) and its [metadata](Wait::metadata) are
+/// shown by [`Execution::waits`](crate::Execution::waits). An answer that is no `T` is refused, and the wait stays open.
+///
+/// # Errors
+///
+/// A [timeout](Error::is_timeout), if there was no answer before the [deadline](Wait::deadline). Without one there is
+/// none.
+///
+/// # Panics
+///
+/// Outside a flow's own code.
+///
+/// # Cancel safety
+///
+/// Dropping it ends the wait, which then has no outcome. Its name stays taken, and its answer stays with it.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+/// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+/// # let order = kitaru_core::dynamic::flow("order").run(|| async {
+/// let approved = kitaru_core::wait::<bool>("approval").question("Pay 100 € to ACME?").await?;
+/// # Ok::<bool, kitaru_core::Error>(approved) });
+/// # let handle = order.id("job-42").on(&kitaru).start().await?;
+/// // From outside:
+/// kitaru.answer(&("order", "job-42"), "approval", &true).await?;
+/// assert!(handle.await?);
+/// # Ok(()) }
+/// ```
+pub fn wait<T: DeserializeOwned + JsonSchema>(name: impl Into<String>) -> Wait<T> {
+    refuse_outside("wait");
+    const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
+    let name = name.into();
+    let spec = Spec::own("kitaru::wait".into(), "".into(), META);
+    let asked = Asked {
+        name: name.clone(),
+        question: String::new(),
+        metadata: serde_json::Map::new(),
+        deadline: None,
+        due_ms: 0,
+        open: None,
+        result: PhantomData,
+    };
+    Wait { call: Call::new(spec, asked).named(name), refused: None }
+}
+
+/// A durable wait for an answer. Made by [`wait`].
+#[must_use = "a flow waits only if this is awaited"]
+pub struct Wait<T: DeserializeOwned + JsonSchema> {
+    call: Call<Asked<T>>,
+    refused: Option<Error>,
+}
+
+impl<T: DeserializeOwned + JsonSchema> Wait<T> {
+    /// What people are asked.
+    pub fn question(mut self, question: impl Into<String>) -> Self {
+        self.call.body.question = question.into();
+        self
+    }
+
+    /// Shows this beside the question.
+    pub fn metadata<V: Serialize + ?Sized>(mut self, key: impl Into<String>, value: &V) -> Self {
+        let key = key.into();
+        match serde_json::to_value(value) {
+            Ok(value) => drop(self.call.body.metadata.insert(key, value)),
+            Err(why) => {
+                let message = format!("the metadata `{key}` of a wait cannot be serialized: {why}");
+                self.refused.get_or_insert(Error::new(Kind::Misuse, message));
+            }
+        }
+        self
+    }
+
+    /// Waits for no longer than this. It begins when the wait does, is recorded, and goes on across restarts.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        if deadline.is_zero() {
+            let message = "a wait was given a deadline of no time at all, so that nobody could answer; give it some, or \
+                           do not wait";
+            self.refused.get_or_insert(Error::new(Kind::Misuse, message));
+        }
+        self.call.body.deadline = Some(deadline);
+        self
+    }
+}
+
+impl<T: DeserializeOwned + JsonSchema> Future for Wait<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        if let Some(error) = self.refused.take() {
+            return Poll::Ready(Err(error));
+        }
+        Pin::new(&mut self.call).poll(cx).map(|received| received.map(|received| received.value))
+    }
+}
+
+impl<T: DeserializeOwned + JsonSchema> fmt::Debug for Wait<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wait")
+    }
+}
+
+/// What a [`Wait`] waits with.
+pub(crate) struct Asked<T> {
+    name: String,
+    question: String,
+    metadata: serde_json::Map<String, serde_json::Value>,
+    deadline: Option<Duration>,
+    due_ms: u64,
+    open: Option<Open>,
+    result: PhantomData<fn() -> T>,
+}
+
+struct Open {
+    context: Arc<Context>,
+    /// The visible name.
+    name: String,
+    deadline: Option<(Clock, clock::Sleep)>,
+}
+
+impl<T: JsonSchema> Asked<T> {
+    fn row(&self, context: &Context, name: &str, row: WaitRow) -> Row {
+        let row = WaitRow {
+            due_ms: self.due_ms,
+            question: self.question.clone(),
+            schema: serde_json::to_string(&schemars::schema_for!(T)).unwrap_or_default(),
+            metadata: serde_json::to_string(&self.metadata).unwrap_or_default(),
+            ..row
+        };
+        let key = aside_key(context.numbers.journal(), Aside::Wait, name.as_bytes());
+        Row { table: Table::Aside, key: RowKey::from(key), value: Some(row.write()) }
+    }
+}
+
+impl<T: DeserializeOwned + JsonSchema> Asked<T> {
+    /// An answer that fits. One that does not is refused, and shown.
+    fn answered(&self, cx: &mut TaskContext<'_>) -> Option<Received<T>> {
+        let Open { context, name, .. } = self.open.as_ref().expect("a wait is polled after it was opened");
+        loop {
+            let (why, json) = match Received::read(context.mailbox.answer(name, cx.waker())?) {
+                Ok(received) => {
+                    context.mailbox.judge(name, Ok(()));
+                    return Some(received);
+                }
+                Err(unfit) => unfit,
+            };
+            let error = unfit(context, name, &why, &json);
+            let opened_ms = context.runtime.clock.now_ms();
+            let refused = WaitRow { opened_ms, refused: error.to_string(), ..WaitRow::default() };
+            let key = aside_key(context.numbers.journal(), Aside::Answer, name.as_bytes());
+            let gone = Row { table: Table::Aside, key: RowKey::from(key), value: None };
+            context.send_aside(vec![gone, self.row(context, name, refused)]);
+            context.mailbox.judge(name, Err(error));
+        }
+    }
+}
+
+impl<T> sealed::Sealed for Asked<T> {}
+
+#[allow(private_interfaces)]
+impl<T: DeserializeOwned + JsonSchema> Checkpoint for Asked<T> {
+    type Output = Result<Received<T>, Error>;
+
+    fn describe(&self, sink: &mut ArgSink<'_>) {
+        sink.arg("name", &self.name);
+    }
+
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
+        let now_ms = site.context.runtime.clock.now_ms();
+        self.due_ms = self.deadline.map_or(0, |deadline| now_ms.saturating_add(millis(deadline)));
+        let row = self.row(site.context, site.name, WaitRow { opened_ms: now_ms, ..WaitRow::default() });
+        Some((Opening::Answer { due_ms: self.due_ms }, vec![row]))
+    }
+
+    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
+        if let Some(Opening::Answer { due_ms }) = recorded {
+            self.due_ms = due_ms;
+        }
+        let clock = &site.context.runtime.clock;
+        let deadline = (self.due_ms > 0).then(|| (clock.clone(), left(clock, self.due_ms)));
+        crate::log::asks(&site.context.attempt, site.name, &self.question);
+        self.open = Some(Open { context: site.context.clone(), name: site.name.to_owned(), deadline });
+        if self.due_ms > 0 { Due::At(self.due_ms) } else { Due::Never }
+    }
+
+    fn begin(&mut self, _: MoreTries) -> bool {
+        true
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        if let Some(received) = self.answered(cx) {
+            return Poll::Ready(Ok(received));
+        }
+        let due_ms = self.due_ms;
+        let Open { context, name, deadline } = self.open.as_mut().expect("a wait is polled after it was opened");
+        let Some((clock, sleep)) = deadline else { return Poll::Pending };
+        loop {
+            if Pin::new(&mut *sleep).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            // A clock that was set back meanwhile has some of the time before it again.
+            if clock.now_ms() >= due_ms {
+                break;
+            }
+            *sleep = left(clock, due_ms);
+        }
+        let (context, name) = (context.clone(), name.clone());
+        context.send_aside(vec![self.row(&context, &name, WaitRow { over: true, ..WaitRow::default() })]);
+        let message = format!("nobody answered the wait `{name}` of execution {} in time", context.attempt.execution);
+        Poll::Ready(Err(Error::new(Kind::TimedOut, message)))
+    }
+
+    fn end(&mut self) {
+        self.open = None;
+    }
+
+    fn pack(value: Self::Output, _: &Packing) -> Landing<Self::Output> {
+        received::pack(value)
+    }
+
+    fn pack_error(error: Error) -> Landing<Self::Output> {
+        Landing { packed: Packed::error(&error), value: Ok(Err(error)) }
+    }
+
+    fn unpack(payload: &Payload<'_>) -> Result<Self::Output, Unpack> {
+        received::unpack(payload)
+    }
+
+    fn fail(error: Error) -> Result<Self::Output, Error> {
+        Ok(Err(error))
+    }
+
+    fn failure(value: &Self::Output) -> Option<Error> {
+        value.as_ref().err().cloned()
+    }
+}
+
+fn unfit(context: &Context, name: &str, why: &str, json: &str) -> Error {
+    Error::new(
+        Kind::Unreadable,
+        format!(
+            "the answer to `{name}` of execution {} does not fit: {why}. It was {}. The wait is still open",
+            context.attempt.execution,
+            crate::value::clip(json)
+        ),
+    )
+}
+
+/// # Panics
+///
+/// Outside a flow's own code.
+pub(super) fn refuse_outside(function: &str) {
+    Ambient::with(|ambient| match ambient {
+        Ambient::Flow(_) => {}
+        Ambient::Body(_) | Ambient::Outside => panic!(
+            "kitaru::{function} was called outside a flow's own code, where nothing could be recorded; wait in the \
+             flow, and hand what came to the checkpoint"
+        ),
+    });
+}
+
+/// A value that came from outside, and the JSON that it came as, which is what is recorded.
+pub(crate) struct Received<T> {
+    pub(crate) value: T,
+    json: String,
+}
+
+impl<T: DeserializeOwned> Received<T> {
+    /// Gives back why it cannot be read, and what it was.
+    pub(crate) fn read(json: String) -> Result<Self, (String, String)> {
+        match serde_json::from_str(&json) {
+            Ok(value) => Ok(Received { value, json }),
+            Err(why) => Err((why.to_string(), json)),
+        }
+    }
+}
+
+/// How what came from outside is recorded.
+pub(super) mod received {
+    use super::*;
+    use crate::call::outcome::unpack_error;
+    use crate::journal::Class;
+    use crate::value::{Codec, DecodeError};
+
+    pub(crate) fn pack<T>(value: Result<Received<T>, Error>) -> Landing<Result<Received<T>, Error>> {
+        let packed = match &value {
+            Ok(received) => Packed {
+                class: Class::Value,
+                codec: Codec::Json,
+                fingerprint: 0,
+                text: None,
+                bytes: received.json.clone().into_bytes(),
+                preview: crate::value::clip(&received.json),
+                settled: false,
+            },
+            Err(error) => Packed::error(error),
+        };
+        Landing { packed, value: Ok(value) }
+    }
+
+    pub(crate) fn unpack<T: DeserializeOwned>(payload: &Payload<'_>) -> Result<Result<Received<T>, Error>, Unpack> {
+        if payload.class != Class::Value {
+            return unpack_error(payload).map(Err);
+        }
+        let json = String::from_utf8_lossy(payload.bytes).into_owned();
+        Received::read(json).map(Ok).map_err(|(why, _)| Unpack::Unreadable(DecodeError::Malformed(why)))
+    }
+}

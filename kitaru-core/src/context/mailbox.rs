@@ -1,0 +1,224 @@
+//! What has been sent to an execution, on the way to the calls that wait for it. Owns which event is taken by whom; must
+//! not know how it got here.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Mutex;
+use std::task::Waker;
+
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+use crate::runtime::lock;
+
+/// Something that was sent to an execution. It is durable already.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    Event { number: u64, name: String, json: String },
+    Answer { name: String, json: String, verdict: Option<Verdict> },
+}
+
+/// Who sent an answer, and wants to know whether it fits.
+type Verdict = oneshot::Sender<Result<(), Error>>;
+
+/// The mail of one attempt.
+#[derive(Default)]
+pub(crate) struct Mailbox(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// The flow is on its way out of memory.
+    closed: bool,
+    /// The highest number of an event that has come. They come in order, but the last ones may come twice: from the store
+    /// and from who sent them.
+    newest: u64,
+    /// Events that no call has been given for good.
+    events: BTreeMap<u64, Event>,
+    /// Those of them that no call holds, by their name. The lowest is taken first.
+    free: HashMap<String, BTreeSet<u64>>,
+    answers: HashMap<String, Answer>,
+    waiting: HashMap<String, Vec<Waker>>,
+}
+
+struct Event {
+    name: String,
+    json: String,
+}
+
+struct Answer {
+    json: String,
+    verdict: Option<Verdict>,
+}
+
+impl Mailbox {
+    /// The mail that was there when the attempt began. `taken` are the events that a record of an earlier attempt holds.
+    pub(crate) fn new(mail: Vec<Mail>, taken: &[u64]) -> Self {
+        let mut state = State::default();
+        let taken: HashSet<u64> = taken.iter().copied().collect();
+        mail.into_iter().for_each(|mail| state.add(mail, &taken));
+        Mailbox(Mutex::new(state))
+    }
+
+    /// Takes in what has been sent meanwhile, and wakes who waits for it; gives it back if the flow is on its way out of
+    /// memory.
+    ///
+    /// Wakes under its lock: a flow that goes out of memory looks for bodies that were woken behind that lock. Only
+    /// bodies of waits wait here, whose wakers lock nothing but the replay and the driver's waker.
+    pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
+        let mut state = lock(&self.0);
+        if state.closed {
+            return Err(mail);
+        }
+        let name = match &mail {
+            Mail::Event { name, .. } | Mail::Answer { name, .. } => name.clone(),
+        };
+        state.add(mail, &HashSet::new());
+        state.waiting.remove(&name).into_iter().flatten().for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// Nothing is taken in any more.
+    pub(crate) fn close(&self) {
+        lock(&self.0).closed = true;
+    }
+
+    pub(crate) fn reopen(&self) {
+        lock(&self.0).closed = false;
+    }
+
+    // ---- events ----
+
+    /// The next event of a name, which is then held by the call that asks; or the waker is kept.
+    pub(crate) fn take_event(&self, name: &str, waker: &Waker) -> Option<(u64, String)> {
+        let mut state = lock(&self.0);
+        let Some(number) = state.free.get_mut(name).and_then(BTreeSet::pop_first) else {
+            state.wait(name, waker);
+            return None;
+        };
+        let json = state.events.get(&number).map(|event| event.json.clone())?;
+        Some((number, json))
+    }
+
+    /// Whether there is an event of a name that no call holds.
+    pub(crate) fn has_event(&self, name: &str) -> bool {
+        lock(&self.0).free.get(name).is_some_and(|free| !free.is_empty())
+    }
+
+    /// A record of an earlier attempt holds the event.
+    pub(crate) fn hold_event(&self, number: u64) {
+        let state = &mut *lock(&self.0);
+        if let Some(free) = state.events.get(&number).and_then(|event| state.free.get_mut(&event.name)) {
+            free.remove(&number);
+        }
+    }
+
+    /// The flow has been given the event.
+    pub(crate) fn release_event(&self, number: u64) {
+        lock(&self.0).events.remove(&number);
+    }
+
+    /// The call that held the event was dropped before the flow was given it: it is the next one again.
+    pub(crate) fn return_event(&self, number: u64) {
+        let state = &mut *lock(&self.0);
+        let Some(event) = state.events.get(&number) else { return };
+        state.free.entry(event.name.clone()).or_default().insert(number);
+        state.waiting.remove(&event.name).into_iter().flatten().for_each(Waker::wake);
+    }
+
+    // ---- answers ----
+
+    /// The answer to a wait; or the waker is kept.
+    pub(crate) fn answer(&self, name: &str, waker: &Waker) -> Option<String> {
+        let mut state = lock(&self.0);
+        let json = state.answers.get(name).map(|answer| answer.json.clone());
+        if json.is_none() {
+            state.wait(name, waker);
+        }
+        json
+    }
+
+    /// The answer fits, or does not: whoever has sent it is told.
+    pub(crate) fn judge(&self, name: &str, verdict: Result<(), Error>) {
+        let answer = lock(&self.0).answers.remove(name);
+        if let Some(sender) = answer.and_then(|answer| answer.verdict) {
+            // The sender may have gone away.
+            let _ = sender.send(verdict);
+        }
+    }
+}
+
+impl State {
+    fn add(&mut self, mail: Mail, taken: &HashSet<u64>) {
+        match mail {
+            Mail::Event { number, name, json } => {
+                if number <= self.newest {
+                    return;
+                }
+                self.newest = number;
+                if !taken.contains(&number) {
+                    self.free.entry(name.clone()).or_default().insert(number);
+                }
+                self.events.insert(number, Event { name, json });
+            }
+            Mail::Answer { name, json, verdict } => {
+                let known = self.answers.entry(name).or_insert(Answer { json, verdict: None });
+                known.verdict = verdict.or(known.verdict.take());
+            }
+        }
+    }
+
+    fn wait(&mut self, name: &str, waker: &Waker) {
+        let waiting = self.waiting.entry(name.to_owned()).or_default();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: u64, json: &str) -> Mail {
+        Mail::Event { number, name: "paid".into(), json: json.into() }
+    }
+
+    fn take(mailbox: &Mailbox) -> Option<(u64, String)> {
+        mailbox.take_event("paid", Waker::noop())
+    }
+
+    #[test]
+    fn events_are_taken_first_in_first_out_and_one_that_is_returned_is_the_next() {
+        let mailbox = Mailbox::new(vec![event(1, "a"), event(2, "b")], &[]);
+        assert_eq!(take(&mailbox), Some((1, "a".into())));
+        mailbox.post(event(3, "c")).unwrap();
+        mailbox.return_event(1);
+        assert_eq!(take(&mailbox), Some((1, "a".into())));
+        mailbox.release_event(1);
+        mailbox.return_event(1);
+        assert_eq!(take(&mailbox), Some((2, "b".into())), "what was released is gone");
+    }
+
+    #[test]
+    fn an_event_that_a_record_holds_is_free_when_its_call_is_dropped() {
+        let mailbox = Mailbox::new(vec![event(1, "a"), event(2, "b")], &[1]);
+        assert_eq!(take(&mailbox), Some((2, "b".into())));
+        mailbox.return_event(1);
+        mailbox.hold_event(1);
+        assert_eq!(take(&mailbox), None, "the next record holds it");
+    }
+
+    #[test]
+    fn an_event_that_comes_twice_counts_once_and_none_is_taken_in_on_the_way_out() {
+        let mailbox = Mailbox::new(vec![event(1, "a")], &[]);
+        assert!(take(&mailbox).is_some());
+        mailbox.post(event(1, "a")).unwrap();
+        assert_eq!(take(&mailbox), None);
+        mailbox.release_event(1);
+        mailbox.post(event(1, "a")).unwrap();
+        assert_eq!(take(&mailbox), None, "the flow has it");
+        mailbox.close();
+        assert!(mailbox.post(event(2, "b")).is_err());
+        mailbox.reopen();
+        assert!(mailbox.post(event(2, "b")).is_ok());
+    }
+}

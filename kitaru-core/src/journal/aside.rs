@@ -1,0 +1,147 @@
+//! The rows beside a journal: what is sent to an execution from outside, and what it shows to the outside. Owns their
+//! keys and layout; must not know when they are written.
+
+use crate::id::JournalId;
+use crate::journal::FORMAT;
+use crate::journal::wire::{Malformed, Put, Take};
+use crate::value::Key;
+
+/// What has been sent to an execution.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MailRow {
+    pub(crate) sent_ms: u64,
+    /// The name of the event or of the wait.
+    pub(crate) name: String,
+    pub(crate) json: String,
+}
+
+/// A wait for an answer, as people see it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct WaitRow {
+    /// Nobody can answer it any more.
+    pub(crate) over: bool,
+    pub(crate) opened_ms: u64,
+    /// When it is over by itself; 0 is never.
+    pub(crate) due_ms: u64,
+    pub(crate) question: String,
+    /// The JSON schema of an answer, or nothing.
+    pub(crate) schema: String,
+    /// A JSON object.
+    pub(crate) metadata: String,
+    /// Why the last answer did not fit, or nothing.
+    pub(crate) refused: String,
+}
+
+/// What a row beside a journal is about. In the order of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Aside {
+    /// An event that was sent, under its number.
+    Event = b'e',
+    /// The idempotency key of an event that was sent.
+    Sent = b'k',
+    /// The answer to a wait.
+    Answer = b'a',
+    /// A wait for an answer.
+    Wait = b'w',
+}
+
+/// The key of a row beside a journal: the journal's number, what it is, its name.
+pub(crate) fn aside_key(journal: JournalId, aside: Aside, name: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(9 + name.len());
+    key.extend_from_slice(&journal.0.to_be_bytes());
+    key.push(aside as u8);
+    key.extend_from_slice(name);
+    key
+}
+
+/// The first key of rows of this kind, and the first behind them.
+pub(crate) fn aside_range(journal: JournalId, aside: Aside) -> (Vec<u8>, Vec<u8>) {
+    let first = aside_key(journal, aside, &[]);
+    let mut end = first.clone();
+    end[8] += 1;
+    (first, end)
+}
+
+/// The name in a key.
+pub(crate) fn aside_name(key: &[u8]) -> &[u8] {
+    key.get(9..).unwrap_or_default()
+}
+
+/// What stands for an idempotency key in the row that remembers it.
+pub(crate) fn sent_name(event: &str, key: &str) -> Key {
+    crate::value::digest_parts(&[event.as_bytes(), key.as_bytes()])
+}
+
+impl MailRow {
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(24 + self.name.len() + self.json.len());
+        out.push(FORMAT);
+        out.put_varint(self.sent_ms);
+        out.put_text(&self.name);
+        out.put_text(&self.json);
+        out
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut take = versioned(bytes)?;
+        let row = MailRow { sent_ms: take.varint()?, name: take.text()?.to_owned(), json: take.text()?.to_owned() };
+        take.end()?;
+        Ok(row)
+    }
+}
+
+impl WaitRow {
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let texts = [&self.question, &self.schema, &self.metadata, &self.refused];
+        let mut out = Vec::with_capacity(40 + texts.iter().map(|text| text.len()).sum::<usize>());
+        out.push(FORMAT);
+        out.push(u8::from(self.over));
+        out.put_varint(self.opened_ms);
+        out.put_varint(self.due_ms);
+        texts.iter().for_each(|text| out.put_text(text));
+        out
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut take = versioned(bytes)?;
+        let row = WaitRow {
+            over: take.u8()? != 0,
+            opened_ms: take.varint()?,
+            due_ms: take.varint()?,
+            question: take.text()?.to_owned(),
+            schema: take.text()?.to_owned(),
+            metadata: take.text()?.to_owned(),
+            refused: take.text()?.to_owned(),
+        };
+        take.end()?;
+        Ok(row)
+    }
+}
+
+fn versioned(bytes: &[u8]) -> Result<Take<'_>, Malformed> {
+    let mut take = Take(bytes);
+    if take.u8()? > FORMAT { Err(Malformed("a row of a newer format")) } else { Ok(take) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_comes_back_as_it_was_written() {
+        let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into() };
+        assert_eq!(MailRow::read(&mail.write()), Ok(mail));
+        let wait = WaitRow { over: true, opened_ms: 1, due_ms: 2, refused: "no".into(), ..WaitRow::default() };
+        assert_eq!(WaitRow::read(&wait.write()), Ok(wait));
+    }
+
+    #[test]
+    fn the_rows_of_one_kind_are_a_range_of_their_own() {
+        let (first, end) = aside_range(JournalId(3), Aside::Event);
+        let key = aside_key(JournalId(3), Aside::Event, &[0xff; 9]);
+        assert!(first <= key && key < end);
+        assert!(aside_key(JournalId(3), Aside::Sent, &[]) >= end);
+        assert_eq!(aside_name(&key), [0xff; 9]);
+    }
+}

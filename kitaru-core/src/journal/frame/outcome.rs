@@ -1,0 +1,167 @@
+//! What a call or an attempt came to. Owns the layout of outcomes, ends and their payloads.
+
+use crate::error::Error;
+use crate::journal::frame::{CallFrame, OUTCOME, kind};
+use crate::journal::status::Status;
+use crate::journal::wire::{Malformed, Put, Take};
+use crate::value::Codec;
+
+pub(super) const FLAG_SETTLED: u8 = 1;
+const FLAG_FROM_MEMO: u8 = 2;
+pub(super) const FLAG_ERROR: u8 = 4;
+pub(super) const FLAG_MESSAGE: u8 = 8;
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct OutcomeFrame<'a> {
+    pub(crate) call: CallFrame<'a>,
+    pub(crate) settled: bool,
+    pub(crate) from_memo: bool,
+    /// The number of the event that it took.
+    pub(crate) message: Option<u64>,
+    pub(crate) tries: u32,
+    pub(crate) started_ms: u64,
+    pub(crate) duration_us: u64,
+    pub(crate) preview: &'a str,
+    pub(crate) payload: Payload<'a>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct EndFrame<'a> {
+    /// Where the generation stands from here on, unless a further attempt begins.
+    pub(crate) status: Status,
+    pub(crate) attempt: u32,
+    pub(crate) ended_ms: u64,
+    pub(crate) duration_us: u64,
+    pub(crate) preview: &'a str,
+    pub(crate) payload: Payload<'a>,
+}
+
+/// An encoded outcome.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Payload<'a> {
+    pub(crate) class: Class,
+    pub(crate) codec: Codec,
+    /// The fingerprint of the value's shape; 0 for JSON, which is read by name.
+    pub(crate) shape: u64,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// What an outcome is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Class {
+    /// A value: the whole of a plain type, or what is in `Ok`.
+    Value = 0,
+    /// What is in `Err`, by the error type's own serde.
+    Error = 1,
+    /// A `kitaru::Error`, from which the error type is rebuilt.
+    Kitaru = 2,
+}
+
+impl<'a> OutcomeFrame<'a> {
+    pub(super) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
+        let call = CallFrame::read(take)?;
+        let flags = take.u8()?;
+        Ok(OutcomeFrame {
+            call,
+            settled: flags & FLAG_SETTLED != 0,
+            from_memo: flags & FLAG_FROM_MEMO != 0,
+            message: if flags & FLAG_MESSAGE != 0 { Some(take.varint()?) } else { None },
+            tries: take.varint_u32()?,
+            started_ms: take.varint()?,
+            duration_us: take.varint()?,
+            preview: take.text()?,
+            payload: Payload::read(take)?,
+        })
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        self.call.write(out);
+        let settled = if self.settled { FLAG_SETTLED } else { 0 };
+        let from_memo = if self.from_memo { FLAG_FROM_MEMO } else { 0 };
+        // Said here as well as by the payload, so that an index need not look for that.
+        let error = if self.payload.is_error() { FLAG_ERROR } else { 0 };
+        let message = if self.message.is_some() { FLAG_MESSAGE } else { 0 };
+        out.push(settled | from_memo | error | message);
+        self.message.into_iter().for_each(|number| out.put_varint(number));
+        out.put_varint(self.tries.into());
+        out.put_varint(self.started_ms);
+        out.put_varint(self.duration_us);
+        out.put_text(self.preview);
+        self.payload.write(out);
+    }
+}
+
+impl<'a> EndFrame<'a> {
+    pub(super) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
+        Ok(EndFrame {
+            status: Status::from_code(take.u8()?).ok_or(Malformed("an unknown status"))?,
+            attempt: take.varint_u32()?,
+            ended_ms: take.varint()?,
+            duration_us: take.varint()?,
+            preview: take.text()?,
+            payload: Payload::read(take)?,
+        })
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.status.code());
+        out.put_varint(self.attempt.into());
+        out.put_varint(self.ended_ms);
+        out.put_varint(self.duration_us);
+        out.put_text(self.preview);
+        self.payload.write(out);
+    }
+}
+
+impl<'a> Payload<'a> {
+    /// The payload of an outcome's frame, without a look at the rest.
+    pub(crate) fn of_outcome(frame: &'a [u8]) -> Result<Self, Malformed> {
+        let (OUTCOME, mut take) = kind(frame)? else { return Err(Malformed("no outcome")) };
+        take.array::<16>()?;
+        for _ in 0..4 {
+            take.varint()?;
+        }
+        take.u64()?;
+        for _ in 0..3 {
+            take.bytes()?;
+        }
+        let flags = take.u8()?;
+        if flags & FLAG_MESSAGE != 0 {
+            take.varint()?;
+        }
+        for _ in 0..3 {
+            take.varint()?;
+        }
+        take.bytes()?;
+        Payload::read(&mut take)
+    }
+
+    /// The rest of the bytes.
+    pub(crate) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
+        let class = match take.u8()? {
+            0 => Class::Value,
+            1 => Class::Error,
+            2 => Class::Kitaru,
+            _ => return Err(Malformed("an outcome of an unknown class")),
+        };
+        let codec = Codec::from_u8(take.u8()?).ok_or(Malformed("an unknown codec"))?;
+        Ok(Payload { class, codec, shape: take.u64()?, bytes: take.rest() })
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.class as u8);
+        out.push(self.codec as u8);
+        out.put_u64(self.shape);
+        out.extend_from_slice(self.bytes);
+    }
+
+    pub(crate) fn is_error(&self) -> bool {
+        self.class != Class::Value
+    }
+
+    /// The error in an outcome of class [`Class::Kitaru`].
+    pub(crate) fn kitaru_error(&self) -> Option<Error> {
+        (self.class == Class::Kitaru).then(|| serde_json::from_slice(self.bytes).ok()).flatten()
+    }
+}
