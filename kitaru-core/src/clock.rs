@@ -91,6 +91,15 @@ impl Clock {
         }
     }
 
+    /// Waits until the clock shows `due_ms`.
+    pub(crate) fn until(&self, due_ms: u64) -> Until {
+        Until { clock: self.clone(), due_ms, sleep: self.left(due_ms) }
+    }
+
+    fn left(&self, due_ms: u64) -> Sleep {
+        self.sleep(Duration::from_millis(due_ms.saturating_sub(self.now_ms())))
+    }
+
     /// Waits for `duration`. It starts to count when it is made.
     pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
         match &self.0 {
@@ -100,6 +109,29 @@ impl Clock {
                 Sleep::Manual { clock: manual.clone(), due_ms }
             }
         }
+    }
+}
+
+/// A wait until a time of a clock that may be set.
+pub(crate) struct Until {
+    clock: Clock,
+    due_ms: u64,
+    sleep: Sleep,
+}
+
+impl Future for Until {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        while Pin::new(&mut this.sleep).poll(cx).is_ready() {
+            // A clock that was set back meanwhile has some of the time before it again.
+            if this.clock.now_ms() >= this.due_ms {
+                return Poll::Ready(());
+            }
+            this.sleep = this.clock.left(this.due_ms);
+        }
+        Poll::Pending
     }
 }
 

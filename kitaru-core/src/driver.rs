@@ -13,9 +13,10 @@ use std::thread::{self, ThreadId};
 use tokio::task::{coop, yield_now};
 
 use crate::call::Packed;
-use crate::context::{Ambient, Branch, Context, FlowWaker};
+use crate::context::{Advance, Ambient, Branch, Context, FlowWaker, UndoStep};
 use crate::error::Error;
 use crate::flow::FlowFuture;
+use crate::journal::{Class, Status};
 use crate::machine::Exit;
 
 /// How often the flow's code may wake itself before other tasks of the runtime get their turn.
@@ -30,11 +31,21 @@ pub(crate) enum Driven<T> {
     Panicked(Error),
     /// It was dropped before it returned.
     Left(Exit),
+    /// It went no further, and what it has done was undone, or could not be.
+    Undone(Result<(), Error>),
+}
+
+/// What is polled as the flow's own code.
+enum Code {
+    Flow(FlowFuture),
+    /// The steps that undo what the flow has done.
+    Undo(Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>),
+    Over,
 }
 
 pub(crate) struct Driver {
     context: Arc<Context>,
-    flow: Option<FlowFuture>,
+    code: Code,
     branches: Vec<Branch>,
     flow_waker: Arc<FlowWaker>,
     waker: Waker,
@@ -49,7 +60,7 @@ impl Driver {
         let waker = Waker::from(flow_waker.clone());
         Driver {
             context,
-            flow: Some(flow),
+            code: Code::Flow(flow),
             branches: Vec::new(),
             flow_waker,
             waker,
@@ -61,10 +72,14 @@ impl Driver {
     /// Polls the flow and the branches that were woken, with the flow as the ambient.
     fn poll_flow(&mut self) -> Option<Driven<Packed>> {
         let _entered = Ambient::Flow(self.context.clone()).enter();
-        let flow = self.flow.as_mut()?;
-        let polled = catch_unwind(AssertUnwindSafe(|| flow.as_mut().poll(&mut TaskContext::from_waker(&self.waker))));
+        let cx = &mut TaskContext::from_waker(&self.waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| match &mut self.code {
+            Code::Flow(flow) => flow.as_mut().poll(cx).map(Driven::Returned),
+            Code::Undo(steps) => steps.as_mut().poll(cx).map(Driven::Undone),
+            Code::Over => Poll::Pending,
+        }));
         match polled {
-            Ok(Poll::Ready(landed)) => return Some(Driven::Returned(landed)),
+            Ok(Poll::Ready(driven)) => return Some(driven),
             Ok(Poll::Pending) => {}
             Err(panic) => {
                 let what = format!("flow `{}`", self.context.attempt.execution.flow);
@@ -96,7 +111,7 @@ impl Driver {
     fn drop_flow(&mut self) {
         let _entered = Ambient::Flow(self.context.clone()).enter();
         let dropped = catch_unwind(AssertUnwindSafe(|| {
-            self.flow = None;
+            self.code = Code::Over;
             self.branches.clear();
             drop(self.context.take_branches());
         }));
@@ -104,11 +119,73 @@ impl Driver {
         drop(dropped);
     }
 
+    /// Drops what would undo, too: it may hold calls of this very context.
+    fn drop_all(&mut self) {
+        self.drop_flow();
+        let _entered = Ambient::Flow(self.context.clone()).enter();
+        drop(catch_unwind(AssertUnwindSafe(|| drop(self.context.take_undo()))));
+    }
+
+    /// What the attempt ends in, unless the flow goes no further and it is to be undone what it has done.
+    fn ends(&mut self, driven: Driven<Packed>) -> Option<Driven<Packed>> {
+        let (is_undoing, is_unwinding) = {
+            let replay = self.context.replay();
+            (replay.is_undoing(), replay.is_unwinding())
+        };
+        let failure = match &driven {
+            Driven::Returned(packed) if packed.class == Class::Value => None,
+            Driven::Returned(packed) => Some(packed.payload().kitaru_error()),
+            Driven::Panicked(error) | Driven::Left(Exit::Fail(error)) => Some(Some(error.clone())),
+            Driven::Left(_) | Driven::Undone(_) => return Some(driven),
+        };
+        if is_undoing {
+            // The steps give no value, so there is an error of ours.
+            return Some(Driven::Undone(Err(failure.flatten()?)));
+        }
+        if is_unwinding {
+            // It goes no further, whatever it came to.
+            self.stop();
+            return None;
+        }
+        // Code that is wrong is to be mended, and the execution goes on then.
+        let is_wrong = |error: &Error| error.is_misuse() || error.is_divergence();
+        match failure {
+            Some(error) if !error.as_ref().is_some_and(is_wrong) && self.context.has_undo() => {
+                self.stop();
+                let packed = match driven {
+                    Driven::Returned(packed) => packed,
+                    _ => Packed::error(&error?),
+                };
+                let shape = self.context.runtime.shape_row(packed.fingerprint, packed.text.clone());
+                let rows = shape.into_iter().collect();
+                self.context.unwind(Status::Failed, &packed.payload(), &packed.preview, rows);
+                None
+            }
+            _ => Some(driven),
+        }
+    }
+
+    /// The flow is at its end, but the attempt is not.
+    fn stop(&mut self) {
+        self.drop_flow();
+        self.context.stay();
+    }
+
+    /// The flow goes no further: it is dropped, and what it has done is undone.
+    fn undo(&mut self) {
+        self.drop_flow();
+        self.code = Code::Undo(Box::pin(undo(self.context.take_undo())));
+        self.context.wake_flow();
+    }
+
     fn step(&mut self, cx: &mut TaskContext<'_>) -> Step {
         let mut polls = 0;
         loop {
             if let Some(exit) = self.context.exit() {
-                return Step::Done(Driven::Left(exit));
+                match self.ends(Driven::Left(exit)) {
+                    Some(driven) => return Step::Done(driven),
+                    None => continue,
+                }
             }
             if self.context.take_woken() {
                 if polls == POLLS_AT_ONCE {
@@ -118,7 +195,7 @@ impl Driver {
                 }
                 polls += 1;
                 self.barrier = Barrier::Ahead;
-                if let Some(driven) = self.poll_flow() {
+                if let Some(driven) = self.poll_flow().and_then(|driven| self.ends(driven)) {
                     return Step::Done(driven);
                 }
                 continue;
@@ -128,10 +205,12 @@ impl Driver {
             }
             // Quiescent.
             let mut wake = mem::take(&mut self.wake);
-            let goes_on = self.context.advance(&mut wake);
+            let advance = self.context.advance(&mut wake);
             self.wake = wake;
-            if !goes_on && !self.context.is_woken() {
-                return Step::Idle;
+            match advance {
+                Advance::Rests if !self.context.is_woken() => return Step::Idle,
+                Advance::GoesOn | Advance::Rests => {}
+                Advance::Unwinds => self.undo(),
             }
         }
     }
@@ -161,6 +240,14 @@ impl Driver {
             }
         }
     }
+}
+
+/// Runs the steps, the last one first, until one fails.
+async fn undo(mut steps: Vec<UndoStep>) -> Result<(), Error> {
+    while let Some(step) = steps.pop() {
+        step().await?;
+    }
+    Ok(())
 }
 
 /// How far one stretch of the driver's work went.
@@ -203,7 +290,7 @@ impl Future for Driver {
         loop {
             match this.step(cx) {
                 Step::Done(driven) => {
-                    this.drop_flow();
+                    this.drop_all();
                     return Poll::Ready(driven);
                 }
                 Step::Resumes => {
@@ -220,7 +307,7 @@ impl Future for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.drop_flow();
+        self.drop_all();
         self.context.forget_driver();
     }
 }

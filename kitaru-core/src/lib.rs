@@ -24,14 +24,17 @@ pub mod store;
 pub mod testkit;
 mod value;
 
-pub use call::{Call, Event, Sleep, Timeout, Wait, event, idempotency_key, sleep, sleep_until, timeout, wait};
+pub use call::{
+    Call, Cancellation, Event, Sleep, Timeout, Wait, cancellation, event, idempotency_key, sleep, sleep_until, timeout,
+    wait,
+};
 pub use chance::{now, patched, random, uuid};
 pub use client::{
     Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, OpenWait, Page, Record,
     RecordStatus, Sending, Summary, Target,
 };
 pub use clock::Clock;
-pub use context::{BranchHandle, spawn};
+pub use context::{BranchHandle, spawn, undo};
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 pub use journal::{Reuse, Status};

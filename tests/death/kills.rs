@@ -136,6 +136,21 @@ fn a_process_killed_in_a_wait_leaves_what_is_left_of_it_to_the_next_one() {
 }
 
 #[test]
+fn what_is_being_undone_when_its_process_is_killed_is_undone_by_the_next_one() {
+    for stop in ["in 1", "failing", "in take_back 2", "in take_back 0"] {
+        let dir = folder();
+        assert_eq!(killed("undoes", dir.path(), stop), "sold out");
+        let notes = noted(dir.path());
+        for n in 0..3 {
+            let runs = |line: String| if stop.ends_with(&line) { 2 } else { 1 };
+            assert_eq!(count(&notes, &format!("ran {n}")), runs(format!("in {n}")), "{stop}: {notes:?}");
+            let line = format!("take_back {n}");
+            assert_eq!(count(&notes, &format!("ran {line}")), runs(line), "{stop}: {notes:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_sent_to_a_waiting_flow_is_there_once_however_often_its_process_is_killed() {
     let dir = folder();
     for stop in ["asked", "answered", "told"] {

@@ -26,6 +26,10 @@ fn program() {
             "chances" => say(format!("result {}", chances(0).await?)),
             "naps" => say(format!("result {}", naps(0).await?)),
             "answers" => answers().await?,
+            "undoes" => {
+                let error = undoes(3).await.expect_err("it fails");
+                say(format!("result {error}"));
+            }
             "recovers" => recovers().await?,
             "holds" => holds().await?,
             "fills" => fills().await?,
@@ -174,6 +178,23 @@ async fn naps(n: u32) -> Result<u64, Error> {
     note("gets up");
     step(300 + n).await;
     Ok(kitaru::now().duration_since(before).unwrap_or_default().as_millis() as u64)
+}
+
+#[checkpoint]
+async fn take_back(n: u32) -> Result<(), Error> {
+    note(&format!("ran take_back {n}"));
+    here(&format!("in take_back {n}")).await;
+    Ok(())
+}
+
+#[flow]
+async fn undoes(count: u32) -> Result<(), Error> {
+    for n in 0..count {
+        kitaru::undo(move || take_back(n));
+        step(n).await;
+    }
+    here("failing").await;
+    Err(Error::msg("sold out"))
 }
 
 #[flow]

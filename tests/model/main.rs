@@ -19,3 +19,4 @@ mod order;
 mod records;
 mod support;
 mod time;
+mod undoing;

@@ -11,7 +11,7 @@ use crate::call::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Outcome, Packing, Unpack};
 use crate::call::probe::{Lost, OfArguments, OnThePool};
-use crate::context::Context;
+use crate::context::{Ambient, Context};
 use crate::error::Error;
 use crate::journal::{Opening, Payload};
 use crate::machine::Due;
@@ -130,7 +130,12 @@ pub trait Pool<A, R> {
 impl<A: Send + 'static, R: Send + 'static> Pool<A, R> for OnThePool {
     /// On the blocking pool of the runtime that polls the flow.
     async fn run(self, args: A, body: fn(A) -> R) -> R {
-        match tokio::task::spawn_blocking(move || body(args)).await {
+        let ambient = Ambient::current();
+        let run = move || {
+            let _entered = ambient.enter();
+            body(args)
+        };
+        match tokio::task::spawn_blocking(run).await {
             Ok(result) => result,
             Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
             // The runtime shuts down, and drops this task with it.

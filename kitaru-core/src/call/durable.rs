@@ -473,7 +473,11 @@ impl<B: Checkpoint> Drop for Durable<B> {
         let slot = match &self.stage {
             Stage::Made | Stage::Over => return,
             Stage::Entered(slot) | Stage::Intending(slot) => *slot,
-            Stage::Recalling(running, _) | Stage::Running(running, _) | Stage::Landing(running, ..) => running.slot,
+            Stage::Running(running, _) => {
+                running.scope.cancel();
+                running.slot
+            }
+            Stage::Recalling(running, _) | Stage::Landing(running, ..) => running.slot,
         };
         let waker = self.context.replay().leave(slot);
         drop(waker);

@@ -3,6 +3,7 @@
 
 mod body;
 pub(crate) mod bounds;
+mod cancellation;
 mod durable;
 mod event;
 mod limit;
@@ -28,6 +29,7 @@ use crate::error::{Error, Kind};
 
 pub(crate) use body::Body;
 pub use body::{Checkpoint, blocking, call, refused};
+pub use cancellation::{Cancellation, cancellation};
 pub use event::{Event, event};
 pub use limit::{Timeout, timeout};
 pub use meta::CheckpointMeta;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::call::bounds::Recordable;
 use crate::call::probe::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
 use crate::error::{Error, Kind};
-use crate::journal::{Class, Payload};
+use crate::journal::{Class, OwnedPayload, Payload};
 use crate::runtime::PREVIEW_BYTES;
 use crate::value::{self, Codec, DecodeError, EncodeError, HIDDEN, Wish, preview};
 
@@ -82,6 +82,13 @@ impl Packed {
             preview: preview_error(error),
             settled: false,
         }
+    }
+
+    /// An outcome that was packed before.
+    pub(crate) fn of(owned: &OwnedPayload) -> Self {
+        let Payload { class, codec, shape, bytes } = owned.borrow();
+        let preview = owned.preview.clone();
+        Packed { class, codec, fingerprint: shape, text: None, bytes: bytes.to_vec(), preview, settled: false }
     }
 
     pub(crate) fn payload(&self) -> Payload<'_> {

@@ -12,7 +12,7 @@ use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Outcome, Packing, Unpack};
 use crate::call::probe::Plain;
-use crate::clock::{self, Clock, millis};
+use crate::clock::{self, millis};
 use crate::context::Ambient;
 use crate::error::Error;
 use crate::journal::{Opening, Payload};
@@ -120,7 +120,7 @@ enum Until {
 pub(crate) struct Timer {
     until: Until,
     due_ms: u64,
-    wait: Option<(Clock, clock::Sleep)>,
+    wait: Option<clock::Until>,
 }
 
 impl sealed::Sealed for Timer {}
@@ -148,8 +148,7 @@ impl Checkpoint for Timer {
         if let Some(Opening::Timer { due_ms }) = recorded {
             self.due_ms = due_ms;
         }
-        let clock = &site.context.runtime.clock;
-        self.wait = Some((clock.clone(), left(clock, self.due_ms)));
+        self.wait = Some(site.context.runtime.clock.until(self.due_ms));
         Due::At(self.due_ms)
     }
 
@@ -158,17 +157,7 @@ impl Checkpoint for Timer {
     }
 
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let (clock, wait) = self.wait.as_mut().expect("a wait is polled after it was opened");
-        loop {
-            if Pin::new(&mut *wait).poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            // A clock that was set back meanwhile has some of the time before it again.
-            if clock.now_ms() >= self.due_ms {
-                return Poll::Ready(());
-            }
-            *wait = left(clock, self.due_ms);
-        }
+        Pin::new(self.wait.as_mut().expect("a wait is polled after it was opened")).poll(cx)
     }
 
     fn end(&mut self) {
@@ -194,9 +183,4 @@ impl Checkpoint for Timer {
     fn failure(_: &()) -> Option<Error> {
         None
     }
-}
-
-/// A wait for what is left until then.
-pub(super) fn left(clock: &Clock, due_ms: u64) -> clock::Sleep {
-    clock.sleep(Duration::from_millis(due_ms.saturating_sub(clock.now_ms())))
 }

@@ -84,6 +84,7 @@ impl Tries {
                                 Some(Err(Error::panicked(&format!("checkpoint `{}`", spec.name()), panic.as_ref())))
                             }
                         };
+                        let is_over = tried.is_some();
                         let tried = tried.or_else(|| {
                             let timeout = timeout.as_mut()?;
                             Pin::new(timeout).poll(cx).is_ready().then(|| Err(timed_out(spec.name(), options)))
@@ -91,6 +92,9 @@ impl Tries {
                         if tried.is_some() {
                             // Dropped where it was polled: what it drops may call what a body may call.
                             body.end();
+                            if !is_over {
+                                scope.cancel();
+                            }
                         }
                         tried
                     };

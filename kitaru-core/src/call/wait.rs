@@ -17,8 +17,7 @@ use crate::call::Call;
 use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packed, Packing, Unpack};
-use crate::call::timer::left;
-use crate::clock::{self, Clock, millis};
+use crate::clock::{self, millis};
 use crate::context::{Ambient, Context};
 use crate::error::{Error, Kind};
 use crate::journal::{Aside, Opening, Payload, WaitRow, aside_key};
@@ -149,7 +148,7 @@ struct Open {
     context: Arc<Context>,
     /// The visible name.
     name: String,
-    deadline: Option<(Clock, clock::Sleep)>,
+    deadline: Option<clock::Until>,
 }
 
 impl<T: JsonSchema> Asked<T> {
@@ -211,7 +210,7 @@ impl<T: DeserializeOwned + JsonSchema> Checkpoint for Asked<T> {
             self.due_ms = due_ms;
         }
         let clock = &site.context.runtime.clock;
-        let deadline = (self.due_ms > 0).then(|| (clock.clone(), left(clock, self.due_ms)));
+        let deadline = (self.due_ms > 0).then(|| clock.until(self.due_ms));
         crate::log::asks(&site.context.attempt, site.name, &self.question);
         self.open = Some(Open { context: site.context.clone(), name: site.name.to_owned(), deadline });
         if self.due_ms > 0 { Due::At(self.due_ms) } else { Due::Never }
@@ -225,18 +224,10 @@ impl<T: DeserializeOwned + JsonSchema> Checkpoint for Asked<T> {
         if let Some(received) = self.answered(cx) {
             return Poll::Ready(Ok(received));
         }
-        let due_ms = self.due_ms;
         let Open { context, name, deadline } = self.open.as_mut().expect("a wait is polled after it was opened");
-        let Some((clock, sleep)) = deadline else { return Poll::Pending };
-        loop {
-            if Pin::new(&mut *sleep).poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            // A clock that was set back meanwhile has some of the time before it again.
-            if clock.now_ms() >= due_ms {
-                break;
-            }
-            *sleep = left(clock, due_ms);
+        let is_over = deadline.as_mut().is_some_and(|deadline| Pin::new(deadline).poll(cx).is_ready());
+        if !is_over {
+            return Poll::Pending;
         }
         let (context, name) = (context.clone(), name.clone());
         context.send_aside(vec![self.row(&context, &name, WaitRow { over: true, ..WaitRow::default() })]);

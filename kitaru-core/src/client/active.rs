@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
 
+use crate::client::attempt::cancel_running;
 use crate::context::{Context, Mail};
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
-use crate::journal::{Class, Payload};
-use crate::machine::{Due, Exit};
+use crate::journal::OwnedPayload;
+use crate::machine::Due;
 use crate::runtime::lock;
-use crate::value::{Codec, Key};
+use crate::value::Key;
 
 /// What an attempt came to, as its callers are told.
 #[derive(Clone, Debug)]
@@ -34,17 +35,6 @@ impl Ended {
             Ended::Outcome(_) | Ended::Parked { .. } => None,
         }
     }
-}
-
-/// An encoded outcome of its own.
-#[derive(Debug)]
-pub(crate) struct OwnedPayload {
-    class: Class,
-    codec: Codec,
-    shape: u64,
-    bytes: Vec<u8>,
-    /// For people.
-    pub(crate) preview: String,
 }
 
 pub(crate) struct Active {
@@ -100,11 +90,11 @@ impl Active {
             }
         }
         if cancelled {
-            context.leave_with(Exit::Cancel);
+            cancel_running(context);
         }
     }
 
-    /// Has its flow dropped, and the execution end as cancelled.
+    /// Has its flow dropped, what it has done undone, and the execution end as cancelled.
     pub(crate) fn cancel(&self) {
         let context = {
             let mut attempt = lock(&self.attempt);
@@ -112,7 +102,7 @@ impl Active {
             attempt.context.upgrade()
         };
         if let Some(context) = context {
-            context.leave_with(Exit::Cancel);
+            cancel_running(&context);
         }
     }
 
@@ -194,15 +184,4 @@ pub(crate) fn interrupted() -> Error {
         "the execution was interrupted: its runtime was shut down or its store was closed. Nothing is lost; call the \
          flow again to go on",
     )
-}
-
-impl OwnedPayload {
-    pub(crate) fn new(payload: &Payload<'_>, preview: &str) -> Self {
-        let Payload { class, codec, shape, bytes } = *payload;
-        OwnedPayload { class, codec, shape, bytes: bytes.to_vec(), preview: preview.to_owned() }
-    }
-
-    pub(crate) fn borrow(&self) -> Payload<'_> {
-        Payload { class: self.class, codec: self.codec, shape: self.shape, bytes: &self.bytes }
-    }
 }

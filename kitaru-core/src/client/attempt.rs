@@ -1,18 +1,21 @@
 //! One attempt at an execution, from its plan to its end in the store. Owns what is written around the flow's own
 //! records; must not know how the flow is polled.
 
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
 use crate::call::Packed;
-use crate::client::active::{Ended, OwnedPayload};
+use crate::client::active::Ended;
 use crate::client::blocking;
 use crate::client::flow_call::{FlowBody, Request};
 use crate::client::launch::{Place, begun_over};
 use crate::client::mail;
 use crate::client::rows::{self, Stored};
+use crate::clock::millis;
 use crate::context::Ambient;
 use crate::context::{Attempt, Context, Listing, Mail, Parking};
 use crate::driver::{Driven, Driver};
@@ -20,7 +23,7 @@ use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Ask, Class, EndFrame, Frame, Header, Status, UnfinishedRow, generation_key, journal_key, name_key,
+    Ask, Class, EndFrame, Frame, Header, OwnedPayload, Status, UnfinishedRow, generation_key, journal_key, name_key,
 };
 use crate::log;
 use crate::machine::{Due, Exit, Journal, Replay};
@@ -40,13 +43,22 @@ pub(crate) enum Plan {
         payload: Arc<OwnedPayload>,
         age: Duration,
     },
-    Drive(Box<Work>),
+    Drive(Work),
+}
+
+/// What a further attempt goes on with.
+pub(crate) struct Resume {
+    stored: Stored,
+    journal: Arc<Journal>,
+    replay: Replay,
+    mail: Vec<Mail>,
+    deadline_ms: Option<u64>,
 }
 
 /// An attempt that is to be driven.
 pub(crate) enum Work {
-    New { generation: u32, cancelled: Option<(Stored, Seq)>, fresh: bool },
-    Resume { stored: Stored, journal: Arc<Journal>, replay: Box<Replay>, mail: Vec<Mail> },
+    New { generation: u32, cancelled: Option<Box<(Stored, Seq)>>, fresh: bool },
+    Resume(Box<Resume>),
 }
 
 impl Work {
@@ -54,8 +66,8 @@ impl Work {
     pub(crate) fn starts_at(&self, asked_ms: Option<u64>, now_ms: u64) -> Option<u64> {
         let start_ms = match self {
             Work::New { .. } => asked_ms?,
-            Work::Resume { stored, .. } if stored.state.status == Status::Queued => stored.state.wake_ms,
-            Work::Resume { .. } => return None,
+            Work::Resume(resume) if resume.stored.state.status == Status::Queued => resume.stored.state.wake_ms,
+            Work::Resume(_) => return None,
         };
         (start_ms > now_ms).then_some(start_ms)
     }
@@ -66,7 +78,8 @@ impl Plan {
     pub(crate) fn begin(reader: &Reader, generation: u32, cancelled: Option<Stored>, ask: Ask) -> Result<Self, Error> {
         let next = cancelled.as_ref().map(|stored| rows::next_seq(reader, stored.journal)).transpose()?;
         let cancelled = cancelled.zip(next);
-        Ok(Plan::Drive(Box::new(Work::New { generation, cancelled, fresh: ask == Ask::Fresh })))
+        let cancelled = cancelled.map(Box::new);
+        Ok(Plan::Drive(Work::New { generation, cancelled, fresh: ask == Ask::Fresh }))
     }
 
     pub(crate) fn resume(reader: &Reader, stored: Stored) -> Result<Self, Error> {
@@ -75,7 +88,8 @@ impl Plan {
             Replay::new(journal.clone()).map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
         // Behind the journal: what a record has taken is there.
         let mail = mail::mail(reader, &stored)?;
-        Ok(Plan::Drive(Box::new(Work::Resume { stored, journal, replay: Box::new(replay), mail })))
+        let deadline_ms = rows::deadline(reader, &stored)?;
+        Ok(Plan::Drive(Work::Resume(Box::new(Resume { stored, journal, replay, mail, deadline_ms }))))
     }
 }
 
@@ -114,10 +128,10 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended 
     let begun = Instant::now();
     let prepared = match work {
         Work::New { generation, cancelled, fresh } => begin(place, &request, generation, cancelled, fresh),
-        Work::Resume { stored, journal, replay, mail } => {
+        Work::Resume(work) => {
             // The execution is in the store already.
             place.active.record(Ok(()));
-            resume(place, &request, stored, journal, *replay, mail)
+            resume(place, &request, *work)
         }
     };
     let (context, input) = prepared;
@@ -126,7 +140,8 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended 
     let driven = match flow_future(&context, request.body, input.borrow()) {
         Ok(flow) => {
             // The flow is made, polled and dropped in its own ambient.
-            Driver::new(context.clone(), flow).instrument(log::attempt_span(&context.attempt)).await
+            let driver = Driver::new(context.clone(), flow).instrument(log::attempt_span(&context.attempt));
+            in_time(&context, driver).await
         }
         Err(error) => Driven::Left(Exit::Stuck { error, shape: input.shape }),
     };
@@ -151,13 +166,14 @@ fn begin(
     place: &Place,
     request: &Request,
     generation: u32,
-    cancelled: Option<(Stored, Seq)>,
+    cancelled: Option<Box<(Stored, Seq)>>,
     fresh: bool,
 ) -> (Arc<Context>, Recorded) {
     let runtime = &place.inner.runtime;
     let head = Head::new(place, request, generation);
     let numbers = Arc::new(Numbers::new(head.journal, Seq(1)));
-    let attempt = attempt(place, request, generation, 1, head.header.seed, fresh);
+    let attempt =
+        Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(place, request, generation, 1, head.header.seed) };
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
     let context =
         Context::new(attempt, runtime.clone(), numbers.clone(), Arc::default(), replay, Listing::Current, Vec::new());
@@ -189,7 +205,7 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
             (head.journal, head.rows(place, &request, row, cancelled))
         }
         // It is recorded, and to begin then.
-        Work::Resume { stored, .. } => (stored.journal, Vec::new()),
+        Work::Resume(resume) => (resume.stored.journal, Vec::new()),
     };
     let numbers = Arc::new(Numbers::new(journal, Seq(1)));
     let recorded = place.inner.runtime.write(&numbers, rows, None, Activity::GoesOn).await;
@@ -203,6 +219,7 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
 /// What a generation begins with.
 struct Head {
     journal: JournalId,
+    deadline_ms: Option<u64>,
     header: Header,
 }
 
@@ -222,11 +239,19 @@ impl Head {
             input_shape: encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint),
             input: encoded.bytes.clone(),
         };
-        Head { journal: place.inner.new_journal(), header }
+        let begins_ms = header.created_ms.max(request.start_at_ms.unwrap_or_default());
+        let deadline_ms = request.deadline.map(|deadline| begins_ms.saturating_add(millis(deadline)));
+        Head { journal: place.inner.new_journal(), deadline_ms, header }
     }
 
     /// The rows that record it, and end the generation that it is begun over.
-    fn rows(&self, place: &Place, request: &Request, unfinished: Row, cancelled: Option<(Stored, Seq)>) -> Vec<Row> {
+    fn rows(
+        &self,
+        place: &Place,
+        request: &Request,
+        unfinished: Row,
+        cancelled: Option<Box<(Stored, Seq)>>,
+    ) -> Vec<Row> {
         let runtime = &place.inner.runtime;
         let key = RowKey::from(generation_key(self.journal));
         let name = RowKey::from(name_key(&place.execution, self.header.generation));
@@ -235,7 +260,8 @@ impl Head {
             Row { table: Table::Name, key: name, value: Some(self.journal.0.to_be_bytes().to_vec()) },
             unfinished,
         ];
-        rows.extend(cancelled.into_iter().flat_map(|(stored, next)| cancel(runtime, &stored, next, &begun_over())));
+        rows.extend(self.deadline_ms.map(|deadline_ms| rows::deadline_row(self.journal, deadline_ms)));
+        rows.extend(cancelled.into_iter().flat_map(|over| cancel(runtime, &over.0, over.1, &begun_over())));
         let shape = request.input.encoded.shape.as_ref();
         rows.extend(shape.and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))));
         rows
@@ -243,34 +269,53 @@ impl Head {
 }
 
 /// A further attempt on the same journal.
-fn resume(
-    place: &Place,
-    request: &Request,
-    stored: Stored,
-    journal: Arc<Journal>,
-    replay: Replay,
-    mail: Vec<Mail>,
-) -> (Arc<Context>, Recorded) {
-    let Stored { journal: id, header, state } = stored;
+fn resume(place: &Place, request: &Request, work: Resume) -> (Arc<Context>, Recorded) {
+    let Resume { stored: Stored { journal: id, header, state }, journal, replay, mail, deadline_ms } = work;
     let numbers = Arc::new(Numbers::new(id, journal.next()));
-    let attempt = attempt(place, request, header.generation, state.attempts.saturating_add(1), header.seed, false);
+    let number = state.attempts.saturating_add(1);
+    let attempt = Attempt { deadline_ms, ..attempt(place, request, header.generation, number, header.seed) };
     let context = Context::new(attempt, place.inner.runtime.clone(), numbers, journal, replay, state.listing, mail);
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
 }
 
-fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed: [u8; 32], fresh: bool) -> Attempt {
+fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed: [u8; 32]) -> Attempt {
     Attempt {
         execution: place.execution.clone(),
         generation,
         number,
         seed,
-        fresh,
+        fresh: false,
+        deadline_ms: None,
         on_divergence: request.spec.on_divergence,
         parking: match request.body {
             FlowBody::Registered(_) => Parking::Possible,
             FlowBody::Own(_) => Parking::Never,
         },
     }
+}
+
+/// Drives an attempt, and has it go no further when its time is over.
+async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Packed>>) -> Driven<Packed> {
+    let Some(deadline_ms) = context.attempt.deadline_ms else { return driver.await };
+    let clock = &context.runtime.clock;
+    let mut driver = pin!(driver);
+    let mut time = Some(clock.until(deadline_ms));
+    poll_fn(|cx| {
+        // First: where it is over already, nothing is to start.
+        if let Some(until) = &mut time
+            && Pin::new(until).poll(cx).is_ready()
+        {
+            time = None;
+            let error = Error::new(
+                Kind::TimedOut,
+                format!("execution {} was not finished by its deadline", context.attempt.execution),
+            );
+            let packed = Packed::error(&error);
+            context.unwind(Status::Failed, &packed.payload(), &packed.preview, Vec::new());
+        }
+        driver.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// Makes an execution `Cancelled` that nobody drives.
@@ -283,6 +328,12 @@ pub(crate) async fn cancel_parked(place: &Place, stored: Stored, next: Seq) -> E
         Ok(()) => Ended::Fault(why),
         Err(fault) => Ended::Fault(fault),
     }
+}
+
+/// Has a running attempt go no further, its work undone, and end as cancelled.
+pub(crate) fn cancel_running(context: &Arc<Context>) {
+    let packed = Packed::error(&cancelled(&context.attempt.execution));
+    context.unwind(Status::Cancelled, &packed.payload(), &packed.preview, Vec::new());
 }
 
 fn cancelled(execution: &ExecutionId) -> Error {
@@ -320,6 +371,7 @@ fn flow_future(
 /// Writes what the attempt came to, and gives it once that is durable.
 async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven<Packed>, begun: Instant) -> Ended {
     let took = begun.elapsed();
+    let is_undone = !matches!(driven, Driven::Undone(Err(_)));
     let (status, packed) = match driven {
         Driven::Returned(packed) if packed.class == Class::Value => (Status::Completed, packed),
         Driven::Returned(packed) => (Status::Failed, packed),
@@ -327,7 +379,11 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         Driven::Left(Exit::Stuck { error, shape }) => {
             (Status::Stuck, Packed::error(&with_shape(context, error, shape).await))
         }
-        Driven::Left(Exit::Cancel) => (Status::Cancelled, Packed::error(&cancelled(&context.attempt.execution))),
+        Driven::Undone(Ok(())) => {
+            let ending = context.ending().expect("what is undone has come to something");
+            (ending.status, Packed::of(&ending.payload))
+        }
+        Driven::Undone(Err(error)) => (Status::Failed, Packed::error(&not_undone(&context.attempt.execution, &error))),
         Driven::Left(Exit::Park(due)) => return park(entered, context, due, took).await,
         Driven::Left(Exit::Fault(fault)) => {
             log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
@@ -359,14 +415,21 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
     entered.landed = true;
     log::flow_ended(&context.attempt, status, took, failure.as_ref());
     match failure {
-        Some(error) if matches!(status, Status::Stuck | Status::Cancelled) => Ended::Fault(error),
+        Some(error) if !is_undone || matches!(status, Status::Stuck | Status::Cancelled) => Ended::Fault(error),
         failure => {
-            if failure.is_some_and(|error| context.replay().gave_again(&error)) {
+            let replay = context.replay();
+            if failure.is_some_and(|error| replay.unwound_by().is_some() || replay.gave_again(&error)) {
                 log::failed_again(&context.attempt);
             }
             Ended::Outcome(Arc::new(OwnedPayload::new(&packed.payload(), &packed.preview)))
         }
     }
+}
+
+fn not_undone(execution: &ExecutionId, error: &Error) -> Error {
+    error.clone().context(format!(
+        "what execution {execution} has done could not be undone; call its flow, or cancel it, once more to go on with that"
+    ))
 }
 
 /// Writes that the flow waits, and until when.

@@ -9,6 +9,7 @@ use crate::client::handle::Handle;
 use crate::client::launch::ended_meanwhile;
 use crate::client::{Execution, Inner, Kitaru};
 use crate::error::Error;
+use crate::flow;
 use crate::id::ExecutionId;
 use crate::journal::Ask;
 use crate::value::{Codec, Encoded, Key};
@@ -45,13 +46,18 @@ impl Target for (&str, &str) {
 
 impl Kitaru {
     /// Cancels an execution, whether it runs, waits, was interrupted or has failed: its flow is dropped where it is, with
-    /// the bodies that run, and it becomes `Cancelled` and never goes on. It is durable when this returns.
+    /// the bodies that run, what it has registered with [`undo`](crate::undo()) runs, and it becomes `Cancelled` and never
+    /// goes on. It is durable when this returns.
+    ///
+    /// One that does not run is replayed to where it stopped, so that its steps are there. That needs a `#[flow]`: what
+    /// another one has done is undone only while it runs in this process.
     ///
     /// Cancelling twice is an error, as is cancelling one that is completed; so is it if it completes meanwhile.
     ///
     /// # Errors
     ///
-    /// When there is no such execution, when it is completed or cancelled, or when the store fails.
+    /// When there is no such execution, when it is completed or cancelled, when what it has done cannot be undone, or when
+    /// the store fails.
     ///
     /// # Cancel safety
     ///
@@ -97,15 +103,22 @@ impl Inner {
 
 /// What asks for an execution to be cancelled.
 fn request(execution: &ExecutionId) -> Request {
+    let (spec, body) = match flow::find(&execution.flow) {
+        Some(meta) => (FlowSpec::of(meta), FlowBody::Registered(meta)),
+        None => {
+            let spec = FlowSpec {
+                name: Cow::Owned(execution.flow.to_string()),
+                version: Cow::Borrowed(""),
+                source: 0,
+                on_divergence: None,
+                ambiguous: false,
+            };
+            (spec, FlowBody::Own(Box::new(|_| unreachable!("a flow that is not registered is not driven"))))
+        }
+    };
     Request {
-        spec: FlowSpec {
-            name: Cow::Owned(execution.flow.to_string()),
-            version: Cow::Borrowed(""),
-            source: 0,
-            on_divergence: None,
-            ambiguous: false,
-        },
-        body: FlowBody::Own(Box::new(|_| unreachable!("an execution that is cancelled is not driven"))),
+        spec,
+        body,
         id: Some(execution.id.to_string()),
         ask: Ask::Cancel,
         input: Input {
@@ -114,5 +127,6 @@ fn request(execution: &ExecutionId) -> Request {
             encoded: Encoded { codec: Codec::Json, shape: None, bytes: Vec::new() },
         },
         start_at_ms: None,
+        deadline: None,
     }
 }

@@ -341,7 +341,7 @@ fn records(journal: &Journal) -> Result<Vec<Record>, Malformed> {
                     record.settled = true;
                 }
             }
-            Frame::Now(_) | Frame::End(_) | Frame::Patched(_) => {}
+            Frame::Now(_) | Frame::End(_) | Frame::Unwind(_) | Frame::Patched(_) => {}
         }
     }
     Ok(records)

@@ -6,11 +6,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::call::Outcome;
 use crate::call::Unpack;
-use crate::client::active::{Active, OwnedPayload};
+use crate::client::active::Active;
 use crate::client::handle::Handle;
 use crate::client::{Kitaru, implicit};
 use crate::clock::millis;
@@ -19,7 +19,7 @@ use crate::context::OnDivergence;
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowMeta};
 use crate::id::ExecutionId;
-use crate::journal::{Ask, Reuse};
+use crate::journal::{Ask, OwnedPayload, Reuse};
 use crate::runtime::PREVIEW_BYTES;
 use crate::value::{ArgPreview, ArgSink, Canon, EncodeError, Encoded, Key};
 
@@ -60,6 +60,8 @@ pub(crate) struct Request {
     pub(crate) input: Input,
     /// When a new generation is to begin.
     pub(crate) start_at_ms: Option<u64>,
+    /// How long it may take from then on.
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl Request {
@@ -163,8 +165,15 @@ impl<R> FlowCall<R> {
         reuse: Reuse,
         input: Result<Input, Error>,
     ) -> Self {
-        let request =
-            input.map(|input| Request { spec, body, id: None, ask: Ask::Reuse(reuse), input, start_at_ms: None });
+        let request = input.map(|input| Request {
+            spec,
+            body,
+            id: None,
+            ask: Ask::Reuse(reuse),
+            input,
+            start_at_ms: None,
+            deadline: None,
+        });
         FlowCall {
             stage: Stage::Made(Box::new(Made {
                 request,
@@ -238,6 +247,27 @@ impl<R> FlowCall<R> {
         self.with(|request| request.start_at_ms = Some(unix_ms))
     }
 
+    /// How long the job may take, from its begin on, if it is a new one: then its flow is dropped where it is, what it has
+    /// registered with [`undo`](crate::undo()) runs, and it has failed with a [timeout](Error::is_timeout). It is recorded,
+    /// and holds while the flow is parked and across restarts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// # use std::{future::pending, time::Duration};
+    /// # let clock = kitaru_core::Clock::manual();
+    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().clock(clock.clone()).open().await?;
+    /// # let report = kitaru_core::dynamic::flow("report").run(|| pending::<Result<(), kitaru_core::Error>>());
+    /// let handle = report.id("job-42").deadline(Duration::from_secs(3600)).on(&kitaru).start().await?;
+    /// # clock.advance(Duration::from_secs(3600));
+    /// assert!(handle.await.unwrap_err().is_timeout());
+    /// # Ok(()) }
+    /// ```
+    pub fn deadline(self, deadline: Duration) -> Self {
+        self.with(|request| request.deadline = Some(deadline))
+    }
+
     /// Starts the flow without waiting for its result. The execution is durable when this returns.
     ///
     /// # Errors
@@ -286,6 +316,12 @@ impl<R> Made<R> {
             return Err(Error::new(
                 Kind::Misuse,
                 format!("flow `{name}` has no #[flow], so that it cannot begin by itself; call it when it is to begin"),
+            ));
+        }
+        if request.deadline.is_some_and(|deadline| deadline.is_zero()) {
+            return Err(Error::new(
+                Kind::Misuse,
+                format!("flow `{name}` was given a deadline of no time at all, which is over; give it some"),
             ));
         }
         let kitaru = match self.on {

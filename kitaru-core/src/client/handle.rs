@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
 
-use crate::client::active::{Active, Ended, OwnedPayload};
+use crate::client::active::{Active, Ended};
 use crate::client::{Inner, Kitaru, blocking, rows};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
-use crate::journal::{Class, Status};
+use crate::journal::{Class, OwnedPayload, Status};
 use crate::value::decode;
 
 impl Kitaru {

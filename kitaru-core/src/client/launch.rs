@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::active::{Active, Ended, interrupted};
 use crate::client::attempt::{self, Plan};
-use crate::client::flow_call::Request;
+use crate::client::flow_call::{FlowBody, Request};
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
 use crate::clock::millis;
@@ -144,6 +144,8 @@ struct Look {
     ask: Ask,
     input: Key,
     preview: String,
+    /// Whether the flow can begin from what is recorded.
+    registered: bool,
 }
 
 /// An execution that this process drives: from the reservation to the end.
@@ -164,7 +166,12 @@ pub(crate) struct Uncalled {
 
 impl Place {
     async fn run(mut self, request: Request) {
-        let look = Look { ask: request.ask, input: request.input.digest, preview: request.input.preview.clone() };
+        let look = Look {
+            ask: request.ask,
+            input: request.input.digest,
+            preview: request.input.preview.clone(),
+            registered: matches!(request.body, FlowBody::Registered(_)),
+        };
         let ambiguous = request.spec.ambiguous;
         let ended = match self.plan(look).await {
             Err(error) => {
@@ -182,8 +189,8 @@ impl Place {
                 attempt::cancel_parked(&self, *stored, next).await
             }
             Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.inner.runtime.clock.now_ms()) {
-                Some(start_ms) => attempt::queue(&self, request, *work, start_ms).await,
-                None => attempt::drive(&self, request, *work).await,
+                Some(start_ms) => attempt::queue(&self, request, work, start_ms).await,
+                None => attempt::drive(&self, request, work).await,
             },
         };
         if let Ended::Parked { due, journal } = ended {
@@ -241,6 +248,10 @@ impl Place {
                 (Begin::Continue, Some(stored)) => Plan::resume(reader, stored),
                 (Begin::Nothing, stored) if look.ask == Ask::Cancel => Err(cannot_cancel(&execution, stored.as_ref())),
                 (Begin::Nothing, _) => Ok(Plan::Nothing),
+                // It is replayed for what is to be undone.
+                (Begin::Cancel, Some(stored)) if look.registered && stored.state.status.has_flow() => {
+                    Plan::resume(reader, stored)
+                }
                 (Begin::Cancel, Some(stored)) => {
                     let next = rows::next_seq(reader, stored.journal)?;
                     Ok(Plan::Cancel { stored: Box::new(stored), next })

@@ -152,6 +152,7 @@ impl Inner {
             ask: Ask::Resume,
             input: Input { digest: stored.header.input_digest, preview: stored.header.input_preview.clone(), encoded },
             start_at_ms: None,
+            deadline: None,
         };
         let uncalled = Uncalled { journal: stored.journal, _permit: permit };
         if let Err(error) = self.launch(request, Some(uncalled)) {

@@ -2,12 +2,12 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use crate::client::active::OwnedPayload;
 use crate::context::Listing;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    EndFrame, Frame, Header, Malformed, Status, UnfinishedRow, generation_key, journal_range, name_key, name_range,
+    Aside, EndFrame, Frame, Header, Malformed, OwnedPayload, Status, UnfinishedRow, aside_key, generation_key,
+    journal_range, name_key, name_range,
 };
 use crate::machine::Journal;
 use crate::store::{Key as RowKey, Order, Reader, Row, Table};
@@ -147,7 +147,7 @@ pub(crate) fn last_attempt(reader: &Reader, journal: JournalId) -> Result<u32, E
                 Ok(Frame::Outcome(outcome)) => Some(outcome.call.attempt),
                 Ok(Frame::Intent(call)) => Some(call.attempt),
                 Ok(Frame::Open(open)) => Some(open.call.attempt),
-                Ok(Frame::End(end)) => Some(end.attempt),
+                Ok(Frame::End(end) | Frame::Unwind(end)) => Some(end.attempt),
                 Ok(Frame::Settled(_) | Frame::Now(_) | Frame::Patched(_)) | Err(_) => None,
             };
             attempt = made_by.unwrap_or_default();
@@ -155,6 +155,21 @@ pub(crate) fn last_attempt(reader: &Reader, journal: JournalId) -> Result<u32, E
         },
     )?;
     Ok(attempt)
+}
+
+/// When a generation has to be finished.
+pub(crate) fn deadline(reader: &Reader, stored: &Stored) -> Result<Option<u64>, Error> {
+    let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Deadline, &[]))?;
+    let read = |row: Vec<u8>| {
+        let deadline = row.try_into().map(u64::from_be_bytes);
+        deadline.map_err(|_| malformed(&stored.header.execution, "deadline", Malformed("it is no time")))
+    };
+    row.map(read).transpose()
+}
+
+pub(crate) fn deadline_row(journal: JournalId, deadline_ms: u64) -> Row {
+    let key = RowKey::from(aside_key(journal, Aside::Deadline, &[]));
+    Row { table: Table::Aside, key, value: Some(deadline_ms.to_be_bytes().to_vec()) }
 }
 
 /// The row that takes a generation off the list of unfinished ones.

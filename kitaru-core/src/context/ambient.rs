@@ -8,6 +8,8 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 
+use tokio::sync::SetOnce;
+
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::runtime::lock;
@@ -36,6 +38,10 @@ pub(crate) struct BodyScope {
     identity: Key,
     /// How many calls of each key were made within this body.
     made: Mutex<HashMap<Key, u32>>,
+    /// Set when the try that runs is cancelled; there only if somebody has asked for it.
+    cancelled: Mutex<Option<Arc<SetOnce<()>>>>,
+    /// The body that this one is a part of, with which it is cancelled.
+    outer: Option<Arc<BodyScope>>,
 }
 
 impl Ambient {
@@ -82,18 +88,37 @@ impl Drop for Entered {
 
 impl BodyScope {
     pub(crate) fn new(clock: Clock, identity: Key) -> Arc<Self> {
-        Arc::new(BodyScope { clock, identity, made: Mutex::default() })
+        Self::within(clock, identity, None)
+    }
+
+    fn within(clock: Clock, identity: Key, outer: Option<Arc<BodyScope>>) -> Arc<Self> {
+        Arc::new(BodyScope { clock, identity, made: Mutex::default(), cancelled: Mutex::default(), outer })
+    }
+
+    /// What is set when the try that runs is cancelled.
+    pub(crate) fn cancellation(&self) -> Arc<SetOnce<()>> {
+        match &self.outer {
+            Some(outer) => outer.cancellation(),
+            None => lock(&self.cancelled).get_or_insert_default().clone(),
+        }
+    }
+
+    /// The try that runs is cancelled.
+    pub(crate) fn cancel(&self) {
+        let cancelled = lock(&self.cancelled).take();
+        cancelled.into_iter().for_each(|cancelled| drop(cancelled.set(())));
     }
 
     /// The scope of a checkpoint that is called within this body.
-    pub(crate) fn nested(&self, key: Key) -> Arc<Self> {
+    pub(crate) fn nested(self: &Arc<Self>, key: Key) -> Arc<Self> {
         let occurrence = {
             let mut made = lock(&self.made);
             let made = made.entry(key).or_default();
             *made += 1;
             *made
         };
-        Self::new(self.clock.clone(), digest_parts(&[&self.identity.0, &key.0, &occurrence.to_le_bytes()]))
+        let identity = digest_parts(&[&self.identity.0, &key.0, &occurrence.to_le_bytes()]);
+        Self::within(self.clock.clone(), identity, Some(self.clone()))
     }
 
     pub(crate) fn idempotency_key(&self) -> String {

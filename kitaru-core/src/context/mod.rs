@@ -4,15 +4,16 @@
 mod ambient;
 mod branch;
 mod mailbox;
+mod undo;
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Wake, Waker};
 
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Frame, SettledFrame, Status, UnfinishedRow, generation_key};
+use crate::journal::{EndFrame, Frame, OwnedPayload, Payload, SettledFrame, Status, UnfinishedRow, generation_key};
 use crate::machine::{Due, Exit, Journal, Quiet, Replay, SlotId, Unflushed};
 use crate::runtime::{Numbers, Runtime, lock};
 use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
@@ -22,6 +23,8 @@ pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
 pub(crate) use branch::Branch;
 pub use branch::{BranchHandle, spawn};
 pub(crate) use mailbox::{Mail, Mailbox};
+pub(crate) use undo::UndoStep;
+pub use undo::undo;
 
 /// What an attempt is an attempt at.
 pub(crate) struct Attempt {
@@ -34,6 +37,8 @@ pub(crate) struct Attempt {
     /// What a call does that contradicts a record, where its checkpoint does not say.
     pub(crate) on_divergence: Option<OnDivergence>,
     pub(crate) parking: Parking,
+    /// When it has to be finished.
+    pub(crate) deadline_ms: Option<u64>,
 }
 
 /// Whether the flow may be dropped from memory while it waits.
@@ -76,6 +81,16 @@ pub(crate) struct Context {
     branches: Mutex<Vec<Branch>>,
     /// How often chance was asked for.
     drawn: Mutex<u64>,
+    /// What undoes what the flow has done, the latest last.
+    undo: Mutex<Vec<UndoStep>>,
+    /// What the generation comes to, once it is known that the flow goes no further.
+    ending: OnceLock<Ending>,
+}
+
+/// What a generation comes to whose flow goes no further.
+pub(crate) struct Ending {
+    pub(crate) status: Status,
+    pub(crate) payload: OwnedPayload,
 }
 
 /// Whether the generation is on the store's list of unfinished ones when an attempt begins.
@@ -93,6 +108,7 @@ pub(crate) enum Listing {
 const INTENT: u64 = 1 << 32;
 const FLUSH: u64 = 1 << 33;
 const ANNOUNCEMENT: u64 = 1 << 34;
+const UNWIND: u64 = 1 << 35;
 
 impl Context {
     pub(crate) fn new(
@@ -105,6 +121,9 @@ impl Context {
         mail: Vec<Mail>,
     ) -> Arc<Self> {
         let mailbox = Mailbox::new(mail, replay.messages());
+        let ending = replay.unwound_by().and_then(|at| journal.unwind(at)).map_or_else(OnceLock::new, |end| {
+            Ending { status: end.status, payload: OwnedPayload::new(&end.payload, end.preview) }.into()
+        });
         Arc::new(Context {
             attempt,
             runtime,
@@ -120,6 +139,8 @@ impl Context {
             listed: AtomicBool::new(listing != Listing::Off),
             branches: Mutex::default(),
             drawn: Mutex::new(0),
+            undo: Mutex::default(),
+            ending,
         })
     }
 
@@ -133,6 +154,30 @@ impl Context {
         self.replay().leave_with(exit);
         self.left.store(true, Ordering::SeqCst);
         self.kick();
+    }
+
+    /// The flow is not to be dropped for this reason after all.
+    pub(crate) fn stay(&self) {
+        self.left.store(false, Ordering::SeqCst);
+        self.replay().stay();
+    }
+
+    /// Has the flow go no further than to what lands before this does; then it is undone what it has done, and this is
+    /// what the generation comes to. Nothing, if that is under way.
+    pub(crate) fn unwind(self: &Arc<Self>, status: Status, payload: &Payload<'_>, preview: &str, rows: Vec<Row>) {
+        if !self.replay().ask_unwind() {
+            return;
+        }
+        let _ = self.ending.set(Ending { status, payload: OwnedPayload::new(payload, preview) });
+        let ended_ms = self.runtime.clock.now_ms();
+        let attempt = self.attempt.number;
+        let end = EndFrame { status, attempt, ended_ms, duration_us: 0, preview, payload: *payload };
+        self.send(UNWIND, Some(Frame::Unwind(end).write()), rows);
+    }
+
+    /// What the generation comes to, where its flow goes no further.
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.ending.get()
     }
 
     /// What identifies a call of this execution's, the same on every attempt.
@@ -302,21 +347,22 @@ impl Context {
         self.woken.load(Ordering::SeqCst)
     }
 
-    /// The flow is quiescent: lets the next thing happen. Whether the flow is to be polled again.
-    pub(crate) fn advance(self: &Arc<Self>, wake: &mut Vec<Waker>) -> bool {
+    /// The flow is quiescent: lets the next thing happen.
+    pub(crate) fn advance(self: &Arc<Self>, wake: &mut Vec<Waker>) -> Advance {
         let quiet = self.replay().quiet(wake);
         wake.drain(..).for_each(Waker::wake);
         match quiet {
-            Quiet::Go => true,
+            Quiet::Go => Advance::GoesOn,
+            Quiet::Unwind => Advance::Unwinds,
             Quiet::Flush(unflushed) => {
                 self.send_unflushed(unflushed);
-                false
+                Advance::Rests
             }
             Quiet::Asleep => {
                 self.park();
-                false
+                Advance::Rests
             }
-            Quiet::Idle => false,
+            Quiet::Idle => Advance::Rests,
         }
     }
 
@@ -328,7 +374,8 @@ impl Context {
         }
         let (due, unflushed) = {
             let mut replay = self.replay();
-            let due = replay.due();
+            // The deadline is kept by whoever drives it.
+            let due = self.attempt.deadline_ms.map_or(replay.due(), |ms| replay.due().min(Due::At(ms)));
             let soon_ms = self.runtime.clock.now_ms().saturating_add(self.runtime.park_after_ms);
             if matches!(due, Due::At(due_ms) if due_ms <= soon_ms) {
                 return;
@@ -356,6 +403,17 @@ impl Context {
     }
 }
 
+/// What becomes of a flow that was quiescent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Advance {
+    /// It is polled again.
+    GoesOn,
+    /// Nothing moves until something outside does.
+    Rests,
+    /// It is dropped, and what it has done is undone.
+    Unwinds,
+}
+
 impl Owner for Context {
     fn journal(&self) -> u64 {
         self.numbers.journal().0
@@ -379,6 +437,7 @@ impl Owner for Context {
             }
             (Ok(_), ANNOUNCEMENT) => return,
             (Ok(_), FLUSH) => self.replay().flushed(),
+            (Ok(seq), UNWIND) => self.replay().unwind_at(Seq(seq)),
             (Ok(_), INTENT) => {
                 let waker = self.replay().intended(slot);
                 waker.into_iter().for_each(Waker::wake);

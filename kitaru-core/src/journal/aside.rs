@@ -44,6 +44,8 @@ pub(crate) enum Aside {
     Answer = b'a',
     /// A wait for an answer.
     Wait = b'w',
+    /// When the generation has to be finished.
+    Deadline = b'd',
 }
 
 /// The key of a row beside a journal: the journal's number, what it is, its name.

@@ -11,7 +11,7 @@ use crate::value::Key;
 
 pub(crate) use call::{Arg, CallFrame, visible_name};
 pub(crate) use open::{OpenFrame, Opening};
-pub(crate) use outcome::{Class, EndFrame, OutcomeFrame, Payload};
+pub(crate) use outcome::{Class, EndFrame, OutcomeFrame, OwnedPayload, Payload};
 use outcome::{FLAG_ERROR, FLAG_MESSAGE, FLAG_SETTLED};
 
 /// One record of a journal, borrowed from its bytes.
@@ -29,6 +29,8 @@ pub(crate) enum Frame<'a> {
     Now(NowFrame),
     /// What an attempt came to.
     End(EndFrame<'a>),
+    /// The flow goes no further, and this is what the generation comes to once it is undone what the flow has done.
+    Unwind(EndFrame<'a>),
     /// The execution passed a change of the flow's code with the new code.
     Patched(&'a str),
 }
@@ -51,7 +53,7 @@ const SETTLED: u8 = 3;
 const NOW: u8 = 4;
 const END: u8 = 5;
 const OPEN: u8 = 6;
-
+const UNWIND: u8 = 7;
 const PATCHED: u8 = 8;
 
 /// As much of a record as an index needs, read without looking at the rest.
@@ -61,6 +63,7 @@ pub(crate) enum Heading<'a> {
     Settled(SettledFrame),
     Now(NowFrame),
     End,
+    Unwind,
     Patched(&'a str),
 }
 
@@ -97,6 +100,7 @@ impl<'a> Heading<'a> {
                 Frame::Settled(settled) => Heading::Settled(settled),
                 Frame::Now(now) => Heading::Now(now),
                 Frame::Patched(name) => Heading::Patched(name),
+                Frame::Unwind(_) => Heading::Unwind,
                 Frame::Outcome(_) | Frame::Intent(_) | Frame::Open(_) | Frame::End(_) => Heading::End,
             });
         };
@@ -154,6 +158,7 @@ impl<'a> Frame<'a> {
                 Frame::Now(now)
             }
             END => Frame::End(EndFrame::read(&mut take)?),
+            UNWIND => Frame::Unwind(EndFrame::read(&mut take)?),
             OPEN => {
                 let open = OpenFrame { call: CallFrame::read(&mut take)?, opening: Opening::read(&mut take)? };
                 take.end()?;
@@ -197,6 +202,10 @@ impl<'a> Frame<'a> {
                 out.push(END);
                 end.write(&mut out);
             }
+            Frame::Unwind(end) => {
+                out.push(UNWIND);
+                end.write(&mut out);
+            }
         }
         out
     }
@@ -214,7 +223,7 @@ impl<'a> Frame<'a> {
             Frame::Patched(name) => 16 + name.len(),
             Frame::Settled(settled) => 16 + 10 * settled.errors.len(),
             Frame::Now(_) => 24,
-            Frame::End(end) => REST + end.preview.len() + end.payload.bytes.len(),
+            Frame::End(end) | Frame::Unwind(end) => REST + end.preview.len() + end.payload.bytes.len(),
         }
     }
 }
@@ -252,6 +261,7 @@ mod tests {
             args,
         };
         let payload = Payload { class: Class::Kitaru, codec: Codec::Json, shape: 7, bytes: b"[]" };
+        let end = || EndFrame { status: Status::Failed, attempt: 2, ended_ms: 1, duration_us: 2, preview: "", payload };
         vec![
             Frame::Outcome(OutcomeFrame {
                 call: call(),
@@ -271,14 +281,8 @@ mod tests {
             Frame::Patched("greeting"),
             Frame::Settled(SettledFrame { errors: vec![Seq(1), Seq(900)] }),
             Frame::Now(NowFrame { occurrence: 0, unix_ms: 5 }),
-            Frame::End(EndFrame {
-                status: Status::Failed,
-                attempt: 2,
-                ended_ms: 1,
-                duration_us: 2,
-                preview: "",
-                payload,
-            }),
+            Frame::End(end()),
+            Frame::Unwind(end()),
         ]
     }
 
@@ -304,6 +308,7 @@ mod tests {
                 Frame::Settled(_) => assert!(matches!(heading, Heading::Settled(_))),
                 Frame::Now(_) => assert!(matches!(heading, Heading::Now(_))),
                 Frame::End(_) => assert_eq!(heading, Heading::End),
+                Frame::Unwind(_) => assert_eq!(heading, Heading::Unwind),
                 Frame::Patched(name) => assert_eq!(heading, Heading::Patched(name)),
             }
             assert_eq!(Frame::read(&bytes), Ok(frame));
@@ -318,7 +323,10 @@ mod tests {
             for length in 0..bytes.len() {
                 // The value is the rest of the frame; that it is whole is for the row's checksum to say.
                 if let Ok(cut) = Frame::read(&bytes[..length]) {
-                    assert!(matches!(cut, Frame::Outcome(_) | Frame::End(_)), "{length} of {frame:?}");
+                    assert!(
+                        matches!(cut, Frame::Outcome(_) | Frame::End(_) | Frame::Unwind(_)),
+                        "{length} of {frame:?}"
+                    );
                 }
             }
         }

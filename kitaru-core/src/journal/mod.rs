@@ -12,7 +12,7 @@ mod wire;
 pub(crate) use aside::{Aside, MailRow, WaitRow, aside_key, aside_name, aside_range, sent_name};
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, Frame, Heading, NowFrame, OpenFrame, Opening, OutcomeFrame,
-    Payload, SettledFrame, visible_name,
+    OwnedPayload, Payload, SettledFrame, visible_name,
 };
 pub(crate) use rows::{
     Header, MemoRow, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range,

@@ -37,6 +37,14 @@ impl Status {
         }
     }
 
+    /// Whether its flow has begun, and can go on.
+    pub(crate) fn has_flow(self) -> bool {
+        match self {
+            Status::Running | Status::Waiting | Status::Interrupted | Status::Failed => true,
+            Status::Queued | Status::Completed | Status::Cancelled | Status::Stuck => false,
+        }
+    }
+
     pub(crate) fn code(self) -> u8 {
         match self {
             Status::Queued => 0,

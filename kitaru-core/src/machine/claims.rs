@@ -29,6 +29,8 @@ pub(crate) struct Claims {
     patches: HashMap<String, bool>,
     /// The events that records have taken.
     messages: Vec<u64>,
+    /// Where the flow goes no further.
+    unwind: Option<RecordIx>,
 }
 
 #[derive(Default)]
@@ -133,6 +135,7 @@ impl Claims {
                     }
                     claims.nows[nth] = Some(now.unix_ms);
                 }
+                Heading::Unwind => claims.unwind = claims.unwind.or(Some(at)),
                 Heading::End => {}
             }
         }
@@ -245,6 +248,11 @@ impl Claims {
     /// The events that records have taken.
     pub(crate) fn messages(&self) -> &[u64] {
         &self.messages
+    }
+
+    /// Where the flow goes no further.
+    pub(crate) fn unwind(&self) -> Option<RecordIx> {
+        self.unwind
     }
 
     /// The place of a name, of a checkpoint or a label.

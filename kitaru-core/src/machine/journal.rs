@@ -1,7 +1,7 @@
 //! A journal in memory, as it was read. Owns the bytes of the records; must not know which of them still count.
 
 use crate::id::Seq;
-use crate::journal::{CallFrame, Frame, Heading, Malformed, Opening, OutcomeFrame, Payload};
+use crate::journal::{CallFrame, EndFrame, Frame, Heading, Malformed, Opening, OutcomeFrame, Payload};
 
 /// The records of one generation in the order of their numbers, in one allocation.
 #[derive(Default)]
@@ -75,6 +75,14 @@ impl Journal {
     pub(crate) fn opening(&self, at: RecordIx) -> Option<Opening> {
         match self.frame(at) {
             Ok(Frame::Open(open)) => Some(open.opening),
+            _ => None,
+        }
+    }
+
+    /// What the generation comes to, if the record says that the flow goes no further.
+    pub(crate) fn unwind(&self, at: RecordIx) -> Option<EndFrame<'_>> {
+        match self.frame(at) {
+            Ok(Frame::Unwind(end)) => Some(end),
             _ => None,
         }
     }

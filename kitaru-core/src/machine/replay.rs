@@ -33,10 +33,24 @@ pub(crate) struct Replay {
     /// How many waits are open.
     open: usize,
     exit: Option<Exit>,
+    unwinding: Unwinding,
     /// Errors that records have given to the flow.
     given: Vec<RecordIx>,
     /// How many bodies this attempt has started.
     started: u64,
+}
+
+/// Whether the flow goes on.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Unwinding {
+    /// It does.
+    No,
+    /// That it does not is on its way to the store.
+    Asked,
+    /// It goes no further than to what was recorded before this number.
+    At(Seq),
+    /// It has been dropped: what is called now undoes what it did.
+    Done,
 }
 
 /// The place of a polled call.
@@ -116,6 +130,8 @@ pub(crate) enum Quiet {
     Idle,
     /// Nothing moves until one of the open waits is over.
     Asleep,
+    /// The flow has come to where it goes no further.
+    Unwind,
 }
 
 #[derive(Default, Debug)]
@@ -134,8 +150,6 @@ pub(crate) enum Exit {
     Stuck { error: Error, shape: u64 },
     /// The store failed.
     Fault(Error),
-    /// Somebody has cancelled it.
-    Cancel,
     /// Every call that is awaited is a wait: the flow costs only its rows until then, or until something else ends one.
     Park(Due),
 }
@@ -145,8 +159,11 @@ impl Replay {
     ///
     /// When a record is not one.
     pub(crate) fn new(journal: std::sync::Arc<Journal>) -> Result<Self, Malformed> {
+        let claims = Claims::index(&journal)?;
+        let unwinding = claims.unwind().map_or(Unwinding::No, |at| Unwinding::At(journal.seq(at)));
         Ok(Replay {
-            claims: Claims::index(&journal)?,
+            claims,
+            unwinding,
             journal,
             slots: Vec::new(),
             free: Vec::new(),
@@ -344,7 +361,7 @@ impl Replay {
                 wake.extend(slot.waker.take());
             }
         }
-        if let Some((seq, id)) = self.next_ready() {
+        if let Some((seq, id)) = self.next_ready().filter(|(seq, _)| self.unwinding.lets_pass(*seq)) {
             self.ready.pop();
             let slot = self.slot(id);
             slot.phase = Phase::Released;
@@ -354,10 +371,22 @@ impl Replay {
             }
             return Quiet::Go;
         }
-        if !self.waiting.is_empty() && !self.flushing {
-            if !self.unflushed.is_empty() {
-                self.flushing = true;
-                return Quiet::Flush(mem::take(&mut self.unflushed));
+        if let Unwinding::At(_) = self.unwinding {
+            if self.flushing {
+                return Quiet::Idle;
+            }
+            // What the flow has seen stays as it was for every attempt that undoes it.
+            return match self.flush() {
+                Some(unflushed) => Quiet::Flush(unflushed),
+                None => {
+                    self.unwinding = Unwinding::Done;
+                    Quiet::Unwind
+                }
+            };
+        }
+        if !self.waiting.is_empty() && self.may_start() {
+            if let Some(unflushed) = self.flush() {
+                return Quiet::Flush(unflushed);
             }
             for id in mem::take(&mut self.waiting) {
                 let slot = self.slot(id);
@@ -372,6 +401,7 @@ impl Replay {
         }
         match self.open {
             0 => Quiet::Idle,
+            _ if self.unwinding == Unwinding::Asked => Quiet::Idle,
             _ if self.busy > 0 || !self.waiting.is_empty() || self.flushing => Quiet::Idle,
             _ => Quiet::Asleep,
         }
@@ -382,7 +412,7 @@ impl Replay {
         self.slots.iter().filter_map(|slot| slot.due).min().unwrap_or(Due::Never)
     }
 
-    /// What has to be durable before the flow is parked.
+    /// What the flow has seen and what is not durable yet.
     pub(crate) fn flush(&mut self) -> Option<Unflushed> {
         if self.unflushed.is_empty() {
             return None;
@@ -420,6 +450,45 @@ impl Replay {
         self.claims.messages()
     }
 
+    /// The flow is to go no further. Whether that is news.
+    pub(crate) fn ask_unwind(&mut self) -> bool {
+        let news = self.unwinding == Unwinding::No;
+        if news {
+            self.unwinding = Unwinding::Asked;
+        }
+        news
+    }
+
+    /// That the flow goes no further is durable, under this number.
+    pub(crate) fn unwind_at(&mut self, seq: Seq) {
+        self.unwinding = Unwinding::At(seq);
+    }
+
+    /// Whether the flow goes no further, or is not there any more.
+    pub(crate) fn is_unwinding(&self) -> bool {
+        self.unwinding != Unwinding::No
+    }
+
+    /// Whether the flow has been dropped, so that what is called now undoes.
+    pub(crate) fn is_undoing(&self) -> bool {
+        self.unwinding == Unwinding::Done
+    }
+
+    /// The record by which an earlier attempt ended the flow.
+    pub(crate) fn unwound_by(&self) -> Option<RecordIx> {
+        self.claims.unwind()
+    }
+
+    /// Whether what waits to start may.
+    fn may_start(&self) -> bool {
+        !self.flushing && matches!(self.unwinding, Unwinding::No | Unwinding::Done)
+    }
+
+    /// Takes back the reason to drop the flow.
+    pub(crate) fn stay(&mut self) {
+        self.exit = None;
+    }
+
     /// Whether a body was woken that the driver has not seen to yet.
     pub(crate) fn has_woken(&self) -> bool {
         !self.woken.is_empty()
@@ -436,8 +505,10 @@ impl Replay {
 
     /// Whether something can be done without the flow's code moving first.
     pub(crate) fn has_work(&self) -> bool {
-        let may_start = !self.waiting.is_empty() && !self.flushing;
-        !self.woken.is_empty() || !self.ready.is_empty() || may_start || self.exit.is_some()
+        let may_start = !self.waiting.is_empty() && self.may_start();
+        let may_release = self.ready.peek().is_some_and(|Reverse((seq, _))| self.unwinding.lets_pass(*seq));
+        let may_end = matches!(self.unwinding, Unwinding::At(_)) && !self.flushing;
+        !self.woken.is_empty() || may_release || may_start || may_end || self.exit.is_some()
     }
 
     /// How many calls hold this waker; `None` if they are too many to look.
@@ -467,7 +538,7 @@ impl Replay {
     fn may_start_at_once(&mut self) -> bool {
         let first_of_own = self.journal.next();
         let used_up = self.claims.all_claimed() && self.next_ready().is_none_or(|(seq, _)| seq >= first_of_own);
-        used_up && self.unflushed.is_empty() && !self.flushing
+        used_up && self.unflushed.is_empty() && self.may_start()
     }
 
     /// The lowest number that can be released.
@@ -497,6 +568,16 @@ impl Replay {
 
     fn slot(&mut self, id: SlotId) -> &mut Slot {
         &mut self.slots[id.0 as usize]
+    }
+}
+
+impl Unwinding {
+    /// Whether the flow still sees what was recorded under this number.
+    fn lets_pass(self, seq: Seq) -> bool {
+        match self {
+            Unwinding::At(end) => seq < end,
+            Unwinding::No | Unwinding::Asked | Unwinding::Done => true,
+        }
     }
 }
 

@@ -58,6 +58,17 @@ pub(crate) enum Class {
     Kitaru = 2,
 }
 
+/// An encoded outcome of its own.
+#[derive(Debug)]
+pub(crate) struct OwnedPayload {
+    class: Class,
+    codec: Codec,
+    shape: u64,
+    bytes: Vec<u8>,
+    /// For people.
+    pub(crate) preview: String,
+}
+
 impl<'a> OutcomeFrame<'a> {
     pub(super) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
         let call = CallFrame::read(take)?;
@@ -163,5 +174,16 @@ impl<'a> Payload<'a> {
     /// The error in an outcome of class [`Class::Kitaru`].
     pub(crate) fn kitaru_error(&self) -> Option<Error> {
         (self.class == Class::Kitaru).then(|| serde_json::from_slice(self.bytes).ok()).flatten()
+    }
+}
+
+impl OwnedPayload {
+    pub(crate) fn new(payload: &Payload<'_>, preview: &str) -> Self {
+        let Payload { class, codec, shape, bytes } = *payload;
+        OwnedPayload { class, codec, shape, bytes: bytes.to_vec(), preview: preview.to_owned() }
+    }
+
+    pub(crate) fn borrow(&self) -> Payload<'_> {
+        Payload { class: self.class, codec: self.codec, shape: self.shape, bytes: &self.bytes }
     }
 }

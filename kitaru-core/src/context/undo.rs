@@ -1,0 +1,83 @@
+//! What undoes what a flow has done. Owns the steps that are registered; must not know when they run.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::context::{Ambient, Context};
+use crate::error::Error;
+use crate::runtime::lock;
+
+/// A step that undoes.
+pub(crate) type UndoStep = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send>;
+
+/// Registers a step that undoes what the flow is about to do, for the case that the flow fails or is cancelled.
+///
+/// Then the steps registered by then run, the last one first, as code of the flow: what a step does belongs into
+/// checkpoints, which are recorded, so that after a crash in the midst of it only what is left is undone. A step that
+/// fails ends the undoing: the execution is [`Failed`](crate::Status::Failed) with that error, and goes on with this very
+/// step when its flow is called, or it is cancelled, once more.
+///
+/// Register a step *before* the call that it undoes, and let it be fit for a call that has had no effect: a body that is
+/// cut off may or may not have done its work.
+///
+/// A flow fails when it returns an error or panics, when an outcome cannot be given to it, or when its
+/// [deadline](crate::FlowCall::deadline) is over. An execution that was undone stays what it has come to, and only
+/// [`fresh`](crate::FlowCall::fresh) begins it anew. A call that is refused because the code is wrong (two checkpoints of
+/// one name, a divergence) undoes nothing: the execution goes on when that is mended.
+///
+/// # Panics
+///
+/// Outside a flow's own code, and within a step that undoes.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main] async fn main() {
+/// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await.unwrap();
+/// # use kitaru_core::{Error, dynamic::checkpoint};
+/// # let order = kitaru_core::dynamic::flow("order").run(|| async {
+/// kitaru_core::undo(|| checkpoint("release").run(|| async { Ok::<_, Error>(()) }));
+/// checkpoint("reserve").run(|| async { Ok::<_, Error>(7) }).await?;
+/// Err::<(), _>(Error::msg("sold out")) // `release` runs, and is recorded
+/// # });
+/// # assert_eq!(order.on(&kitaru).await.unwrap_err().to_string(), "sold out");
+/// # }
+/// ```
+pub fn undo<F, Fut, T, E>(step: F)
+where
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    E: fmt::Display,
+{
+    let Ambient::Flow(context) = Ambient::current() else {
+        panic!(
+            "kitaru::undo() was called outside a flow's own code; a step that undoes belongs to a flow: register it there, \
+             before the call that it undoes"
+        )
+    };
+    context.add_undo(Box::new(move || {
+        let step = step();
+        Box::pin(async move { step.await.map(drop).map_err(|error| Error::msg(format!("{error:#}"))) })
+    }));
+}
+
+impl Context {
+    fn add_undo(&self, step: UndoStep) {
+        assert!(
+            !self.replay().is_undoing(),
+            "kitaru::undo() was called by a step that undoes; what it does is not undone in turn"
+        );
+        lock(&self.undo).push(step);
+    }
+
+    /// Whether something is to be undone if the flow fails.
+    pub(crate) fn has_undo(&self) -> bool {
+        !lock(&self.undo).is_empty()
+    }
+
+    /// What is to be undone, the first step last.
+    pub(crate) fn take_undo(&self) -> Vec<UndoStep> {
+        std::mem::take(&mut *lock(&self.undo))
+    }
+}
