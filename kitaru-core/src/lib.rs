@@ -31,7 +31,7 @@ pub use call::{
 pub use chance::{now, patched, random, uuid};
 pub use client::{
     Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, OpenWait, Page, Record,
-    RecordStatus, Sending, Summary, Target,
+    RecordStatus, Relative, Sending, Summary, Target,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

@@ -8,6 +8,7 @@ mod bounds;
 mod calls;
 mod cancelling;
 mod chance;
+mod children;
 mod divergence;
 mod durability;
 mod encoding;

@@ -14,7 +14,7 @@ use crate::call::probe::{Lost, OfArguments, OnThePool};
 use crate::context::{Ambient, Context};
 use crate::error::Error;
 use crate::journal::{Opening, Payload};
-use crate::machine::Due;
+use crate::machine::{Due, SlotId};
 use crate::store::Row;
 use crate::value::ArgSink;
 
@@ -60,9 +60,10 @@ pub struct Site<'a> {
     pub(crate) context: &'a Arc<Context>,
     /// The visible name.
     pub(crate) name: &'a str,
+    pub(crate) slot: SlotId,
 }
 
-pub(super) mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
 }
 

@@ -21,7 +21,7 @@ use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OpenFrame, OutcomeFr
 use crate::log;
 use crate::machine::{Asked, Claim, Exit, RecordIx, SlotId, Standing, Step};
 use crate::store::{Row, Table};
-use crate::value::Sensitivity;
+use crate::value::{Key, Sensitivity};
 
 pub(crate) struct Durable<B: Checkpoint> {
     context: Arc<Context>,
@@ -100,6 +100,16 @@ impl<B: Checkpoint> Durable<B> {
             message.into_iter().for_each(|number| context.mailbox.hold_event(number));
             Ok(Durable { context: context.clone(), claim, args, opened, message, stage: Stage::Made, summarize: None })
         })?
+    }
+
+    /// What identifies the call, the same on every attempt.
+    pub(crate) fn identity(&self) -> Key {
+        self.context.call_identity(self.claim.key, self.claim.occurrence)
+    }
+
+    /// Whether it has begun to wait, in this attempt or an earlier one, and has not answered.
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened && !matches!(self.stage, Stage::Over)
     }
 
     pub(crate) fn rename(&mut self, from: &str, to: &str) {
@@ -212,7 +222,7 @@ impl<B: Checkpoint> Durable<B> {
             self.leave_quietly(exit);
             return;
         }
-        if spec.meta().effect == Effect::Wait {
+        if matches!(spec.meta().effect, Effect::Wait | Effect::Child) {
             return self.open(body, spec, slot);
         }
         self.context.announce();
@@ -240,14 +250,18 @@ impl<B: Checkpoint> Durable<B> {
 
     /// The wait begins, or goes on where an earlier attempt began it.
     fn open(&mut self, body: &mut B, spec: &Spec, slot: SlotId) {
-        let site = Site { context: &self.context, name: &self.claim.name(spec.shown()) };
+        let site = Site { context: &self.context, name: &self.claim.name(spec.shown()), slot };
         if !std::mem::replace(&mut self.opened, true)
             && let Some((opening, rows)) = body.opening(&site)
         {
-            self.stage = Stage::Intending(slot);
-            self.context.replay().intend(slot);
             let frame = Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write();
-            return self.context.send_intent(slot, frame, rows);
+            if spec.meta().effect == Effect::Wait {
+                self.stage = Stage::Intending(slot);
+                self.context.replay().intend(slot);
+                return self.context.send_intent(slot, frame, rows);
+            }
+            // All that the other execution records lands behind it.
+            self.context.send_ahead(frame);
         }
         let recorded = match self.claim.standing {
             Standing::Open(at) => self.context.journal.opening(at),
@@ -266,12 +280,11 @@ impl<B: Checkpoint> Durable<B> {
     }
 
     fn running(&self, spec: &Spec, slot: SlotId) -> Box<Running> {
-        let Claim { key, occurrence, .. } = self.claim;
         let clock = &self.context.runtime.clock;
         Box::new(Running {
             slot,
             waker: Waker::from(Arc::new(BodyWaker { context: self.context.clone(), slot })),
-            scope: BodyScope::new(clock.clone(), self.context.call_identity(key, occurrence)),
+            scope: BodyScope::new(clock.clone(), self.identity()),
             started_ms: clock.now_ms(),
             started: Instant::now(),
             name: log::warns().then(|| self.claim.name(spec.shown())),
@@ -302,6 +315,8 @@ impl<B: Checkpoint> Durable<B> {
         match (how, value) {
             (How::Interrupted, _) => {}
             _ if spec.meta().effect == Effect::Wait => log::wait_over(name),
+            // It tells itself.
+            _ if spec.meta().effect == Effect::Child => {}
             (How::Recalled, _) => log::checkpoint_cached(name, Some("from a memo"), false),
             (How::Ran(took), Err(error)) => log::checkpoint_failed(name, took, sensitivity, error),
             (How::Ran(took), Ok(value)) => match B::failure(value) {
@@ -329,7 +344,7 @@ impl<B: Checkpoint> Durable<B> {
         if spec.meta().sensitivity == Sensitivity::Hidden {
             packed.hide();
         }
-        let settled = is_error && (packed.settled || spec.meta().effect != Effect::AtLeastOnce);
+        let settled = is_error && (packed.settled || matches!(spec.meta().effect, Effect::AtMostOnce | Effect::Wait));
         let frame = Frame::Outcome(OutcomeFrame {
             call: self.call_frame(spec),
             settled,
@@ -436,7 +451,9 @@ impl<B: Checkpoint> Durable<B> {
         }
         let default = match spec.meta().effect {
             Effect::AtMostOnce => OnDivergence::Fail,
-            Effect::AtLeastOnce | Effect::Wait => self.context.attempt.on_divergence.unwrap_or(OnDivergence::Rerun),
+            Effect::AtLeastOnce | Effect::Wait | Effect::Child => {
+                self.context.attempt.on_divergence.unwrap_or(OnDivergence::Rerun)
+            }
         };
         let rule = spec.meta().on_divergence.unwrap_or(default);
         let does = match rule {

@@ -37,6 +37,8 @@ pub(crate) enum Effect {
     AtMostOnce,
     /// There is none: the body waits for the world.
     Wait,
+    /// That of another execution, which sees to it itself.
+    Child,
 }
 
 /// What is done with a record that other code made.
@@ -120,6 +122,11 @@ impl CheckpointMeta {
 
     pub(crate) const fn wait(mut self) -> Self {
         self.effect = Effect::Wait;
+        self
+    }
+
+    pub(crate) const fn child(mut self) -> Self {
+        self.effect = Effect::Child;
         self
     }
 

@@ -26,8 +26,9 @@ use crate::call::durable::Durable;
 use crate::call::tries::Tries;
 use crate::context::{Ambient, BodyScope};
 use crate::error::{Error, Kind};
+use crate::value::Key;
 
-pub(crate) use body::Body;
+pub(crate) use body::{Body, MoreTries, Site, sealed};
 pub use body::{Checkpoint, blocking, call, refused};
 pub use cancellation::{Cancellation, cancellation};
 pub use event::{Event, event};
@@ -35,7 +36,7 @@ pub use limit::{Timeout, timeout};
 pub use meta::CheckpointMeta;
 pub(crate) use meta::Spec;
 pub use outcome::Outcome;
-pub(crate) use outcome::{Packed, Packing, Unpack};
+pub(crate) use outcome::{Landing, Packed, Packing, Unpack};
 pub use timer::{Sleep, sleep, sleep_until};
 pub use wait::{Wait, wait};
 
@@ -141,6 +142,23 @@ impl<B: Checkpoint> Call<B> {
         }
         self.spec.set_label(name);
         self
+    }
+
+    /// What identifies the call, if it was made in a flow's own code.
+    pub(crate) fn identity(&self) -> Option<Key> {
+        match &self.place {
+            Place::Flow(durable) => Some(durable.identity()),
+            Place::Plain { .. } | Place::Nowhere(_) | Place::Done => None,
+        }
+    }
+
+    /// Whether it waits, and has not answered.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(&self.place, Place::Flow(durable) if durable.is_open())
+    }
+
+    pub(crate) fn body_mut(&mut self) -> &mut B {
+        &mut self.body
     }
 
     /// A call that cannot be made, if there is an error.

@@ -1,17 +1,16 @@
 //! An execution that this process drives. Owns its result on the way to everybody who waits for it; must not know how
 //! it comes about.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use tokio::sync::SetOnce;
+use tokio::sync::{SetOnce, watch};
 use tokio::task::AbortHandle;
 
 use crate::client::attempt::cancel_running;
 use crate::context::{Context, Mail};
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
-use crate::journal::OwnedPayload;
+use crate::journal::{OwnedPayload, ParentRow};
 use crate::machine::Due;
 use crate::runtime::lock;
 use crate::value::Key;
@@ -47,7 +46,9 @@ pub(crate) struct Active {
     task: Mutex<Option<AbortHandle>>,
     attempt: Mutex<Driven>,
     /// Its flow is not in memory; it is here for those who wait for it.
-    parked: AtomicBool,
+    parked: watch::Sender<bool>,
+    /// Whose child it is, if it is one.
+    parent: OnceLock<ParentRow>,
 }
 
 /// The attempt at an execution, as far as it can be steered.
@@ -68,7 +69,8 @@ impl Active {
             ended: SetOnce::new(),
             task: Mutex::new(None),
             attempt: Mutex::default(),
-            parked: AtomicBool::new(false),
+            parked: watch::Sender::new(false),
+            parent: OnceLock::new(),
         })
     }
 
@@ -144,11 +146,25 @@ impl Active {
     }
 
     pub(crate) fn is_parked(&self) -> bool {
-        self.parked.load(Ordering::SeqCst)
+        *self.parked.borrow()
     }
 
     pub(crate) fn set_parked(&self, parked: bool) {
-        self.parked.store(parked, Ordering::SeqCst);
+        self.parked.send_replace(parked);
+    }
+
+    /// Tells when its flow goes out of memory, and when it comes back.
+    pub(crate) fn parks(&self) -> watch::Receiver<bool> {
+        self.parked.subscribe()
+    }
+
+    /// Says whose child it is. What is said first stays.
+    pub(crate) fn set_parent(&self, parent: ParentRow) {
+        let _ = self.parent.set(parent);
+    }
+
+    pub(crate) fn parent(&self) -> Option<&ParentRow> {
+        self.parent.get()
     }
 
     /// Says that it is in the store, or why it cannot be. What is said first stays.

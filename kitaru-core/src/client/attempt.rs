@@ -1,23 +1,24 @@
 //! One attempt at an execution, from its plan to its end in the store. Owns what is written around the flow's own
 //! records; must not know how the flow is polled.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
 use crate::call::Packed;
 use crate::client::active::Ended;
-use crate::client::blocking;
 use crate::client::flow_call::{FlowBody, Request};
 use crate::client::launch::{Place, begun_over};
 use crate::client::mail;
 use crate::client::rows::{self, Stored};
+use crate::client::{Inner, blocking};
 use crate::clock::millis;
 use crate::context::Ambient;
-use crate::context::{Attempt, Context, Listing, Mail, Parking};
+use crate::context::{Attempt, Context, Ground, Listing, Mail, Parking};
 use crate::driver::{Driven, Driver};
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
@@ -175,8 +176,14 @@ fn begin(
     let attempt =
         Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(place, request, generation, 1, head.header.seed) };
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
-    let context =
-        Context::new(attempt, runtime.clone(), numbers.clone(), Arc::default(), replay, Listing::Current, Vec::new());
+    let ground = Ground {
+        numbers: numbers.clone(),
+        journal: Arc::default(),
+        replay,
+        listing: Listing::Current,
+        mail: Vec::new(),
+    };
+    let context = Context::new(attempt, client(place), runtime.clone(), ground);
     let rows = head.rows(place, request, context.unfinished_row(), cancelled);
     let header = head.header;
     let (owner, active) = (context.clone(), place.active.clone());
@@ -260,6 +267,7 @@ impl Head {
             Row { table: Table::Name, key: name, value: Some(self.journal.0.to_be_bytes().to_vec()) },
             unfinished,
         ];
+        rows.extend(request.parent.as_ref().map(|parent| rows::parent_row(self.journal, parent)));
         rows.extend(self.deadline_ms.map(|deadline_ms| rows::deadline_row(self.journal, deadline_ms)));
         rows.extend(cancelled.into_iter().flat_map(|over| cancel(runtime, &over.0, over.1, &begun_over())));
         let shape = request.input.encoded.shape.as_ref();
@@ -274,8 +282,15 @@ fn resume(place: &Place, request: &Request, work: Resume) -> (Arc<Context>, Reco
     let numbers = Arc::new(Numbers::new(id, journal.next()));
     let number = state.attempts.saturating_add(1);
     let attempt = Attempt { deadline_ms, ..attempt(place, request, header.generation, number, header.seed) };
-    let context = Context::new(attempt, place.inner.runtime.clone(), numbers, journal, replay, state.listing, mail);
+    let ground = Ground { numbers, journal, replay, listing: state.listing, mail };
+    let context = Context::new(attempt, client(place), place.inner.runtime.clone(), ground);
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
+}
+
+/// Where a flow that calls another one begins that.
+fn client(place: &Place) -> Weak<dyn Any + Send + Sync> {
+    let weak: Weak<Inner> = Arc::downgrade(&place.inner);
+    weak
 }
 
 fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed: [u8; 32]) -> Attempt {
@@ -443,7 +458,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
     entered.landed = true;
     let wakes_in = match due {
         Due::At(due_ms) => Some(Duration::from_millis(due_ms.saturating_sub(context.runtime.clock.now_ms()))),
-        Due::Never => None,
+        Due::Execution | Due::Never => None,
     };
     log::flow_parked(&context.attempt, wakes_in);
     Ended::Parked { due, journal: context.numbers.journal() }

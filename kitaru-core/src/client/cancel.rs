@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::client::execution::Relative;
 use crate::client::executions::Summary;
 use crate::client::flow_call::{FlowBody, FlowSpec, Input, Request};
 use crate::client::handle::Handle;
@@ -14,7 +15,7 @@ use crate::id::ExecutionId;
 use crate::journal::Ask;
 use crate::value::{Codec, Encoded, Key};
 
-/// What stands for an execution: an [`Execution`], a [`Summary`], a [`Handle`], or a flow's name and an id.
+/// What stands for an execution: an [`Execution`], a [`Summary`], a [`Relative`], a [`Handle`], or a flow's name and an id.
 pub trait Target {
     /// The flow's name and the id.
     fn target(&self) -> (&str, &str);
@@ -27,6 +28,12 @@ impl Target for Execution {
 }
 
 impl Target for Summary {
+    fn target(&self) -> (&str, &str) {
+        (self.flow(), self.id())
+    }
+}
+
+impl Target for Relative {
     fn target(&self) -> (&str, &str) {
         (self.flow(), self.id())
     }
@@ -128,5 +135,6 @@ fn request(execution: &ExecutionId) -> Request {
         },
         start_at_ms: None,
         deadline: None,
+        parent: None,
     }
 }

@@ -10,7 +10,7 @@ use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Arg, Aside, CallFrame, Class, Frame, Malformed, Status, WaitRow, aside_key};
+use crate::journal::{Arg, Aside, CallFrame, Class, Frame, Malformed, Opening, Status, WaitRow, aside_key};
 use crate::machine::Journal;
 use crate::store::{Reader, Table};
 
@@ -72,10 +72,12 @@ impl IntoFuture for ExecutionQuery {
                 let Some(stored) = stored else { return Ok(None) };
                 let journal = rows::journal(reader, stored.journal)?;
                 let status = inner.status(&stored);
-                let records =
-                    records(&journal).map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
+                let read = records(&journal);
+                let (records, children) =
+                    read.map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
                 let waits = waits(reader, &stored)?;
-                Ok(Some(Execution { stored, status, records, waits }))
+                let parent = rows::parent(reader, &stored)?.map(|parent| Relative(parent.execution));
+                Ok(Some(Execution { stored, status, records, waits, parent, children }))
             })
             .await?
         })
@@ -89,6 +91,8 @@ pub struct Execution {
     status: Status,
     records: Vec<Record>,
     waits: Vec<OpenWait>,
+    parent: Option<Relative>,
+    children: Vec<Relative>,
 }
 
 impl Execution {
@@ -127,6 +131,16 @@ impl Execution {
         &self.waits
     }
 
+    /// The execution whose flow has called this one, if there is one.
+    pub fn parent(&self) -> Option<&Relative> {
+        self.parent.as_ref()
+    }
+
+    /// The executions that its flow has called, in the order in which it began to wait for them.
+    pub fn children(&self) -> &[Relative] {
+        &self.children
+    }
+
     /// A preview of the flow's arguments.
     pub fn input(&self) -> &str {
         &self.stored.header.input_preview
@@ -150,6 +164,22 @@ impl Execution {
     /// Why it failed, was cancelled or is stuck.
     pub fn error(&self) -> Option<&str> {
         Some(&*self.stored.state.reason).filter(|reason| !reason.is_empty())
+    }
+}
+
+/// An execution that has called another one, or was called by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Relative(ExecutionId);
+
+impl Relative {
+    /// The flow's name.
+    pub fn flow(&self) -> &str {
+        &self.0.flow
+    }
+
+    /// The execution's id.
+    pub fn id(&self) -> &str {
+        &self.0.id
     }
 }
 
@@ -300,8 +330,10 @@ impl Record {
     }
 }
 
-fn records(journal: &Journal) -> Result<Vec<Record>, Malformed> {
+/// What has been recorded, and which executions were called.
+fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed> {
     let mut records: Vec<Record> = Vec::new();
+    let mut children = Vec::new();
     let mut intents: Vec<((crate::value::Key, u32), usize)> = Vec::new();
     for at in journal.indices() {
         let seq = journal.seq(at);
@@ -333,6 +365,12 @@ fn records(journal: &Journal) -> Result<Vec<Record>, Malformed> {
                 records.push(Record::begun(seq, &call)?);
             }
             Frame::Open(open) => {
+                if let Opening::Execution(execution) = open.opening {
+                    let child = Relative(execution);
+                    if !children.contains(&child) {
+                        children.push(child);
+                    }
+                }
                 intents.push(((open.call.key, open.call.occurrence), records.len()));
                 records.push(Record { status: RecordStatus::Waiting, ..Record::begun(seq, &open.call)? });
             }
@@ -344,7 +382,7 @@ fn records(journal: &Journal) -> Result<Vec<Record>, Malformed> {
             Frame::Now(_) | Frame::End(_) | Frame::Unwind(_) | Frame::Patched(_) => {}
         }
     }
-    Ok(records)
+    Ok((records, children))
 }
 
 impl Record {

@@ -1,6 +1,7 @@
 //! A call of a flow: the value that the function returns. Owns the options of the call; must not know how an execution
 //! is found or begun.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::call::Outcome;
 use crate::call::Unpack;
-use crate::client::active::Active;
+use crate::client::active::{Active, Ended};
+use crate::client::child::{Asked, ChildCall, Claimed, Wish};
 use crate::client::handle::Handle;
 use crate::client::{Kitaru, implicit};
 use crate::clock::millis;
@@ -19,7 +21,8 @@ use crate::context::OnDivergence;
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowMeta};
 use crate::id::ExecutionId;
-use crate::journal::{Ask, OwnedPayload, Reuse};
+use crate::journal::{Ask, OwnedPayload, ParentRow, Reuse};
+use crate::machine::Exit;
 use crate::runtime::PREVIEW_BYTES;
 use crate::value::{ArgPreview, ArgSink, Canon, EncodeError, Encoded, Key};
 
@@ -40,6 +43,8 @@ pub struct FlowCall<R> {
 
 enum Stage<R> {
     Made(Box<Made<R>>),
+    /// In another flow's own code.
+    Child(Box<ChildOf<R>>),
     Going(Pin<Box<dyn Future<Output = R> + Send>>),
     Over,
 }
@@ -47,8 +52,37 @@ enum Stage<R> {
 struct Made<R> {
     request: Result<Request, Error>,
     on: Option<Kitaru>,
-    unpack: fn(&OwnedPayload) -> R,
-    fail: fn(Error) -> R,
+    /// Where it was called in another flow's own code.
+    claimed: Option<Claimed>,
+    detached: bool,
+    decode: Decode<R>,
+}
+
+/// How what was recorded becomes the flow's result.
+pub(crate) struct Decode<R> {
+    /// The error is that it cannot be read back.
+    pub(crate) unpack: fn(&OwnedPayload) -> Result<R, Error>,
+    pub(crate) fail: fn(Error) -> R,
+}
+
+impl<R> Clone for Decode<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Decode<R> {}
+
+impl<R> Decode<R> {
+    pub(crate) fn outcome(&self, came: Result<Arc<OwnedPayload>, Error>) -> R {
+        came.and_then(|payload| (self.unpack)(&payload)).unwrap_or_else(self.fail)
+    }
+}
+
+/// A call in another flow's own code, and how its outcome becomes the flow's result.
+struct ChildOf<R> {
+    call: ChildCall,
+    decode: Decode<R>,
 }
 
 /// Everything that decides which execution a call stands for and what is done about it.
@@ -62,9 +96,27 @@ pub(crate) struct Request {
     pub(crate) start_at_ms: Option<u64>,
     /// How long it may take from then on.
     pub(crate) deadline: Option<Duration>,
+    /// Which call of another flow's it is.
+    pub(crate) parent: Option<ParentRow>,
 }
 
 impl Request {
+    /// The same once more, if its flow can be begun by anybody.
+    fn again(&self) -> Option<Request> {
+        let FlowBody::Registered(meta) = self.body else { return None };
+        let Input { digest, preview, encoded } = &self.input;
+        Some(Request {
+            spec: FlowSpec::of(meta),
+            body: FlowBody::Registered(meta),
+            id: self.id.clone(),
+            ask: Ask::Reuse(Reuse::Always),
+            input: Input { digest: *digest, preview: preview.clone(), encoded: encoded.clone() },
+            start_at_ms: self.start_at_ms,
+            deadline: self.deadline,
+            parent: None,
+        })
+    }
+
     /// What stands for the input where that counts.
     pub(crate) fn input_digest(&self) -> Option<Key> {
         (self.ask != Ask::Cancel).then_some(self.input.digest)
@@ -165,6 +217,11 @@ impl<R> FlowCall<R> {
         reuse: Reuse,
         input: Result<Input, Error>,
     ) -> Self {
+        // In a flow's own code it takes its place among the flow's calls now, whatever is asked of it later.
+        let claimed = match (&input, Ambient::with(|ambient| matches!(ambient, Ambient::Flow(_)))) {
+            (Ok(input), true) => Some(Claimed::make(&spec.name, input)),
+            _ => None,
+        };
         let request = input.map(|input| Request {
             spec,
             body,
@@ -173,25 +230,21 @@ impl<R> FlowCall<R> {
             input,
             start_at_ms: None,
             deadline: None,
+            parent: None,
         });
-        FlowCall {
-            stage: Stage::Made(Box::new(Made {
-                request,
-                on: None,
-                unpack: |payload| match C::unpack(&payload.borrow()) {
-                    Ok(result) => result,
-                    Err(Unpack::CannotHold(error)) => hold::<R, C>(error),
-                    Err(Unpack::Unreadable(why)) => hold::<R, C>(Error::new(
-                        Kind::Stuck,
-                        format!(
-                            "the recorded result of the flow cannot be read back as what it returns now: {why}; nothing \
-                             is lost. Run the code that recorded it, or run the flow again with .fresh()"
-                        ),
-                    )),
-                },
-                fail: hold::<R, C>,
-            })),
-        }
+        let unpack = |payload: &OwnedPayload| match C::unpack(&payload.borrow()) {
+            Ok(result) => Ok(result),
+            Err(Unpack::CannotHold(error)) => Ok(hold::<R, C>(error)),
+            Err(Unpack::Unreadable(why)) => Err(Error::new(
+                Kind::Stuck,
+                format!(
+                    "the recorded result of the flow cannot be read back as what it returns now: {why}; nothing is lost. \
+                     Run the code that recorded it, or run the flow again with .fresh()"
+                ),
+            )),
+        };
+        let decode = Decode { unpack, fail: hold::<R, C> };
+        FlowCall { stage: Stage::Made(Box::new(Made { request, on: None, claimed, detached: false, decode })) }
     }
 
     /// Runs it on this store instead of the implicit one.
@@ -281,10 +334,30 @@ impl<R> FlowCall<R> {
         let Stage::Made(made) = self.stage else {
             return Err(Error::new(Kind::Misuse, "a call of a flow is started after it was polled; start it first"));
         };
-        let Made { unpack, fail, .. } = *made;
+        let decode = made.decode;
+        if made.claimed.is_some() {
+            return made.start_child().await;
+        }
         let (kitaru, execution, active) = made.launch().await?;
         active.recorded().await?;
-        Ok(Handle::new(&kitaru.inner, execution, active.ended(), unpack, fail))
+        Ok(Handle::new(&kitaru.inner, execution, active.ended(), decode))
+    }
+
+    /// Has the flow, called in another flow's own code, go on when that one is cancelled. Without it, it is cancelled
+    /// first.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn doc(newsletter: kitaru_core::FlowCall<Result<(), kitaru_core::Error>>) -> Result<(), kitaru_core::Error> {
+    /// newsletter.detached().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn detached(mut self) -> Self {
+        if let Stage::Made(made) = &mut self.stage {
+            made.detached = true;
+        }
+        self
     }
 
     fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
@@ -298,6 +371,51 @@ impl<R> FlowCall<R> {
 }
 
 impl<R> Made<R> {
+    /// What is asked of a child, checked.
+    fn child(self, wish: Wish) -> Result<(ChildCall, Option<Request>), Error> {
+        let request = self.request?;
+        let name = &request.spec.name;
+        let refuse =
+            |what: &str| Err(Error::new(Kind::Misuse, format!("flow `{name}`, called in another flow, {what}")));
+        let (Some(claimed), Ambient::Flow(context)) = (self.claimed, Ambient::current()) else {
+            return refuse("is polled outside that flow's own code; await it there, or in kitaru::spawn");
+        };
+        let own = |kitaru: &Kitaru| {
+            let client: Arc<dyn Any + Send + Sync> = kitaru.inner.clone();
+            context.client.upgrade().is_some_and(|own| Arc::ptr_eq(&own, &client))
+        };
+        if self.on.is_some_and(|kitaru| !own(&kitaru)) {
+            return refuse(
+                "cannot run on another store; call it in a checkpoint's body through a program of that store's",
+            );
+        }
+        if request.ask == Ask::Fresh {
+            return refuse("cannot begin afresh by itself; it does when that flow does, or under another .id(…)");
+        }
+        let again = if wish == Wish::Start { request.again() } else { None };
+        if wish == Wish::Start && again.is_none() {
+            return refuse("has no #[flow], so that nobody could go on with it; await it instead of starting it");
+        }
+        check(&request)?;
+        let asked = Asked { context, request, wish, detached: self.detached };
+        Ok((claimed.call(asked)?, again))
+    }
+
+    /// A flow that is started by another one, which may await what it comes to.
+    async fn start_child(self) -> Result<Handle<R>, Error> {
+        let decode = self.decode;
+        let (call, again) = self.child(Wish::Start)?;
+        let context = call.context().clone();
+        let (execution, inner) = (call.execution.clone(), call.inner());
+        call.await?;
+        let Some(mut request) = again else { unreachable!("only what can be asked for again is started") };
+        request.id = Some(execution.id.to_string());
+        let claimed = Claimed::result_of(&execution, &request.input);
+        let call = claimed.call(Asked { context, request, wish: Wish::Outcome, detached: true })?;
+        let ended = async { call.await.map_or_else(Ended::Fault, Ended::Outcome) };
+        Ok(Handle::of_child(inner, execution, ended, decode))
+    }
+
     /// Sees to it that the execution is driven. It may not be in the store yet.
     async fn launch(self) -> Result<(Kitaru, ExecutionId, Arc<Active>), Error> {
         let mut request = self.request?;
@@ -312,18 +430,7 @@ impl<R> Made<R> {
                 format!("flow `{name}` was called outside a tokio runtime; call it in #[tokio::main] or in block_on"),
             ));
         }
-        if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {
-            return Err(Error::new(
-                Kind::Misuse,
-                format!("flow `{name}` has no #[flow], so that it cannot begin by itself; call it when it is to begin"),
-            ));
-        }
-        if request.deadline.is_some_and(|deadline| deadline.is_zero()) {
-            return Err(Error::new(
-                Kind::Misuse,
-                format!("flow `{name}` was given a deadline of no time at all, which is over; give it some"),
-            ));
-        }
+        check(&request)?;
         let kitaru = match self.on {
             Some(kitaru) => kitaru,
             None => implicit::kitaru().await?,
@@ -331,6 +438,24 @@ impl<R> Made<R> {
         let (execution, active) = kitaru.inner.launch(request, None)?;
         Ok((kitaru, execution, active))
     }
+}
+
+/// Refuses what cannot be asked for.
+fn check(request: &Request) -> Result<(), Error> {
+    let name = &request.spec.name;
+    if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {
+        return Err(Error::new(
+            Kind::Misuse,
+            format!("flow `{name}` has no #[flow], so that it cannot begin by itself; call it when it is to begin"),
+        ));
+    }
+    if request.deadline.is_some_and(|deadline| deadline.is_zero()) {
+        return Err(Error::new(
+            Kind::Misuse,
+            format!("flow `{name}` was given a deadline of no time at all, which is over; give it some"),
+        ));
+    }
+    Ok(())
 }
 
 impl<R> Unpin for FlowCall<R> {}
@@ -344,27 +469,52 @@ impl<R: Send + 'static> Future for FlowCall<R> {
             let Stage::Made(made) = std::mem::replace(&mut this.stage, Stage::Over) else {
                 unreachable!("the stage was matched above")
             };
-            let Made { unpack, fail, .. } = *made;
-            this.stage = Stage::Going(Box::pin(async move {
-                match made.launch().await {
-                    Ok((kitaru, execution, active)) => {
-                        let handle = Handle::new(&kitaru.inner, execution, active.ended(), unpack, fail);
-                        // Whoever waits does not keep the store open.
-                        drop(kitaru);
-                        handle.await
-                    }
-                    Err(error) => fail(error),
+            let decode = made.decode;
+            this.stage = if made.claimed.is_some() {
+                match made.child(Wish::Outcome) {
+                    Ok((call, _)) => Stage::Child(Box::new(ChildOf { call, decode })),
+                    Err(error) => return Poll::Ready((decode.fail)(error)),
                 }
-            }));
+            } else {
+                Stage::Going(Box::pin(async move {
+                    match made.launch().await {
+                        Ok((kitaru, execution, active)) => {
+                            let handle = Handle::new(&kitaru.inner, execution, active.ended(), decode);
+                            // Whoever waits does not keep the store open.
+                            drop(kitaru);
+                            handle.await
+                        }
+                        Err(error) => (decode.fail)(error),
+                    }
+                }))
+            };
         }
-        let Stage::Going(going) = &mut this.stage else {
-            panic!("a flow's call is polled after it has given its result")
+        let polled = match &mut this.stage {
+            Stage::Going(going) => going.as_mut().poll(cx),
+            Stage::Child(child) => child.poll(cx),
+            Stage::Made(_) | Stage::Over => panic!("a flow's call is polled after it has given its result"),
         };
-        let polled = going.as_mut().poll(cx);
         if polled.is_ready() {
             this.stage = Stage::Over;
         }
         polled
+    }
+}
+
+impl<R> ChildOf<R> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<R> {
+        let Poll::Ready(came) = Pin::new(&mut self.call).poll(cx) else { return Poll::Pending };
+        let payload = match came {
+            Ok(payload) => payload,
+            Err(error) => return Poll::Ready((self.decode.fail)(error)),
+        };
+        match (self.decode.unpack)(&payload) {
+            Ok(result) => Poll::Ready(result),
+            Err(error) => {
+                self.call.leave_with(Exit::Stuck { error, shape: payload.borrow().shape });
+                Poll::Pending
+            }
+        }
     }
 }
 
@@ -388,9 +538,6 @@ fn refuse_inside(name: &str) -> Result<(), Error> {
             "in a checkpoint's body, which is one unit of work; call it in a flow's own code or outside flows, and hand \
              its result to the checkpoint",
         ),
-        Ambient::Flow(_) => refuse(
-            "inside a flow, and child executions are not there yet; call it outside flows, or make its work a plain \
-             async function that both flows await",
-        ),
+        Ambient::Flow(_) => refuse("outside the flow that polls it; call it in that flow's own code"),
     })
 }

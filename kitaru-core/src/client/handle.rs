@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use serde::de::DeserializeOwned;
 
 use crate::client::active::{Active, Ended};
+use crate::client::flow_call::Decode;
 use crate::client::{Inner, Kitaru, blocking, rows};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -31,10 +32,9 @@ impl Kitaru {
     {
         self.check_open()?;
         let execution = ExecutionId::new(flow, id)?;
-        let unpack = |payload: &OwnedPayload| unpack::<T, E>(payload);
-        let fail = |error: Error| Err(error.into());
+        let decode = Decode { unpack: |payload| Ok(unpack::<T, E>(payload)), fail: |error| Err(error.into()) };
         if let Some(active) = self.inner.awaited(&execution) {
-            return Ok(Handle::new(&self.inner, execution, active.ended(), unpack, fail));
+            return Ok(Handle::new(&self.inner, execution, active.ended(), decode));
         }
         let inner = self.inner.clone();
         let wanted = execution.clone();
@@ -59,8 +59,8 @@ impl Kitaru {
         })
         .await??;
         Ok(match found {
-            Found::Ended(ended) => Handle::new(&self.inner, execution, std::future::ready(ended), unpack, fail),
-            Found::Parked(active) => Handle::new(&self.inner, execution, active.ended(), unpack, fail),
+            Found::Ended(ended) => Handle::new(&self.inner, execution, std::future::ready(ended), decode),
+            Found::Parked(active) => Handle::new(&self.inner, execution, active.ended(), decode),
         })
     }
 }
@@ -95,8 +95,7 @@ pub struct Handle<R> {
     inner: Weak<Inner>,
     execution: ExecutionId,
     ended: Pin<Box<dyn Future<Output = Ended> + Send>>,
-    unpack: fn(&OwnedPayload) -> R,
-    fail: fn(Error) -> R,
+    decode: Decode<R>,
 }
 
 impl<R> Handle<R> {
@@ -104,10 +103,19 @@ impl<R> Handle<R> {
         inner: &Arc<Inner>,
         execution: ExecutionId,
         ended: impl Future<Output = Ended> + Send + 'static,
-        unpack: fn(&OwnedPayload) -> R,
-        fail: fn(Error) -> R,
+        decode: Decode<R>,
     ) -> Self {
-        Handle { inner: Arc::downgrade(inner), execution, ended: Box::pin(ended), unpack, fail }
+        Self::of_child(Arc::downgrade(inner), execution, ended, decode)
+    }
+
+    /// Of an execution that a flow has started, which holds the store open.
+    pub(crate) fn of_child(
+        inner: Weak<Inner>,
+        execution: ExecutionId,
+        ended: impl Future<Output = Ended> + Send + 'static,
+        decode: Decode<R>,
+    ) -> Self {
+        Handle { inner, execution, ended: Box::pin(ended), decode }
     }
 
     /// Cancels the execution. See [`Kitaru::cancel`].
@@ -150,8 +158,8 @@ impl<R> Future for Handle<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
         self.ended.as_mut().poll(cx).map(|ended| match ended {
-            Ended::Outcome(payload) => (self.unpack)(&payload),
-            Ended::Fault(error) => (self.fail)(error),
+            Ended::Outcome(payload) => self.decode.outcome(Ok(payload)),
+            Ended::Fault(error) => self.decode.outcome(Err(error)),
             Ended::Parked { .. } => unreachable!("nobody is told that an execution is parked"),
         })
     }

@@ -14,7 +14,7 @@ use crate::client::{Inner, blocking};
 use crate::clock::millis;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Ask, Begin, Found, Header, Status, decide};
+use crate::journal::{Ask, Begin, Found, Header, ParentRow, Reuse, Status, decide};
 use crate::log;
 use crate::machine::Due;
 use crate::runtime::lock;
@@ -146,6 +146,8 @@ struct Look {
     preview: String,
     /// Whether the flow can begin from what is recorded.
     registered: bool,
+    /// Which call of another flow's asks.
+    parent: Option<ParentRow>,
 }
 
 /// An execution that this process drives: from the reservation to the end.
@@ -171,6 +173,7 @@ impl Place {
             input: request.input.digest,
             preview: request.input.preview.clone(),
             registered: matches!(request.body, FlowBody::Registered(_)),
+            parent: request.parent.clone(),
         };
         let ambiguous = request.spec.ambiguous;
         let ended = match self.plan(look).await {
@@ -202,8 +205,8 @@ impl Place {
             } else if self.active.has_mail() {
                 // Likewise.
                 self.inner.wake_soon(journal);
-            } else if due != Due::Never {
-                self.inner.sleepers.push(&self.inner, due.unix_ms(), journal);
+            } else if let Due::At(due_ms) = due {
+                self.inner.sleepers.push(&self.inner, due_ms, journal);
             }
             return;
         }
@@ -217,12 +220,14 @@ impl Place {
             self.inner.sleepers.push(&self.inner, again_ms, *journal);
         }
         self.active.end(ended);
+        self.active.parent().into_iter().for_each(|parent| self.inner.tell_parent(parent));
     }
 
     /// Looks for the execution and decides what the call does about it.
     async fn plan(&self, look: Look) -> Result<Plan, Error> {
         let inner = self.inner.clone();
         let execution = self.execution.clone();
+        let active = self.active.clone();
         if lock(&inner.left).remove(&execution) {
             // What an attempt of this process left on its way to the store is to be there before it is read.
             inner.runtime.settle().await?;
@@ -241,7 +246,12 @@ impl Place {
                 updated_ms: stored.state.updated_ms,
                 same_input: stored.header.input_digest == look.input,
             });
-            match (decide(found.as_ref(), look.ask, now_ms), stored) {
+            let parent = stored.as_ref().map(|stored| rows::parent(reader, stored)).transpose()?.flatten();
+            let is_own = look.parent.as_ref().zip(parent.as_ref()).is_some_and(|(own, parent)| own.call == parent.call);
+            // Begun by this very call, in an earlier attempt of its parent's.
+            let ask = if is_own { Ask::Reuse(Reuse::Always) } else { look.ask };
+            look.parent.or(parent).into_iter().for_each(|parent| active.set_parent(parent));
+            match (decide(found.as_ref(), ask, now_ms), stored) {
                 (Begin::New { generation, cancels }, stored) => {
                     Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
                 }
@@ -342,6 +352,6 @@ fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) -> Error {
     )
 }
 
-fn hex(key: &Key) -> String {
+pub(crate) fn hex(key: &Key) -> String {
     key.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -16,7 +16,8 @@ use crate::client::{Inner, Kitaru, Target, blocking};
 use crate::context::Mail;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq, check_name};
-use crate::journal::{Aside, MailRow, Status, WaitRow, aside_key, aside_name, aside_range, sent_name};
+use crate::journal::{Aside, MailRow, ParentRow, Status, WaitRow, aside_key, aside_name, aside_range, sent_name};
+use crate::log;
 use crate::runtime::Numbers;
 use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
 
@@ -251,6 +252,25 @@ impl Inner {
             }
             drop(active);
             inner.forget_parked(&execution);
+        });
+    }
+
+    /// A child has come to its end: its parent goes on, if it waits for that out of memory.
+    pub(crate) fn tell_parent(self: &Arc<Self>, parent: &ParentRow) {
+        if let Some(active) = self.awaited(&parent.execution)
+            && !active.is_parked()
+            && active.post(parent.journal, Mail::Ended)
+        {
+            return;
+        }
+        let (inner, journal) = (self.clone(), parent.journal);
+        tokio::spawn(async move {
+            let reading = inner.clone();
+            match blocking(move || rows::stored(&reading.runtime.reader, journal)).await {
+                Ok(Ok(Some(stored))) if stored.state.status == Status::Waiting => inner.hand_on(&stored, Mail::Ended),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) | Err(error) => log::recovery_failed(&error),
+            }
         });
     }
 

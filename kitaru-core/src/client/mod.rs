@@ -5,6 +5,7 @@ mod active;
 mod attempt;
 mod builder;
 mod cancel;
+mod child;
 mod execution;
 mod executions;
 mod flow_call;
@@ -31,7 +32,7 @@ use crate::runtime::{Runtime, lock};
 
 pub use builder::Builder;
 pub use cancel::Target;
-pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus};
+pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus, Relative};
 pub use executions::{Cursor, Executions, Page, Summary};
 pub(crate) use flow_call::{FlowBody, FlowSpec, Input};
 pub use flow_call::{FlowCall, flow_call, refused_flow};

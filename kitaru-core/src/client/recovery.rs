@@ -153,6 +153,7 @@ impl Inner {
             input: Input { digest: stored.header.input_digest, preview: stored.header.input_preview.clone(), encoded },
             start_at_ms: None,
             deadline: None,
+            parent: None,
         };
         let uncalled = Uncalled { journal: stored.journal, _permit: permit };
         if let Err(error) = self.launch(request, Some(uncalled)) {

@@ -6,8 +6,8 @@ use crate::context::Listing;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, EndFrame, Frame, Header, Malformed, OwnedPayload, Status, UnfinishedRow, aside_key, generation_key,
-    journal_range, name_key, name_range,
+    Aside, EndFrame, Frame, Header, Malformed, OwnedPayload, ParentRow, Status, UnfinishedRow, aside_key,
+    generation_key, journal_range, name_key, name_range,
 };
 use crate::machine::Journal;
 use crate::store::{Key as RowKey, Order, Reader, Row, Table};
@@ -165,6 +165,18 @@ pub(crate) fn deadline(reader: &Reader, stored: &Stored) -> Result<Option<u64>, 
         deadline.map_err(|_| malformed(&stored.header.execution, "deadline", Malformed("it is no time")))
     };
     row.map(read).transpose()
+}
+
+/// Whose child a generation is.
+pub(crate) fn parent(reader: &Reader, stored: &Stored) -> Result<Option<ParentRow>, Error> {
+    let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Parent, &[]))?;
+    let read = |row: Vec<u8>| ParentRow::read(&row).map_err(|why| malformed(&stored.header.execution, "parent", why));
+    row.map(read).transpose()
+}
+
+pub(crate) fn parent_row(journal: JournalId, parent: &ParentRow) -> Row {
+    let key = RowKey::from(aside_key(journal, Aside::Parent, &[]));
+    Row { table: Table::Aside, key, value: Some(parent.write()) }
 }
 
 pub(crate) fn deadline_row(journal: JournalId, deadline_ms: u64) -> Row {

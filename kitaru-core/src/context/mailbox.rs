@@ -13,8 +13,18 @@ use crate::runtime::lock;
 /// Something that was sent to an execution. It is durable already.
 #[derive(Debug)]
 pub(crate) enum Mail {
-    Event { number: u64, name: String, json: String },
-    Answer { name: String, json: String, verdict: Option<Verdict> },
+    Event {
+        number: u64,
+        name: String,
+        json: String,
+    },
+    Answer {
+        name: String,
+        json: String,
+        verdict: Option<Verdict>,
+    },
+    /// An execution that this one may have waited for has come to its end.
+    Ended,
 }
 
 /// Who sent an answer, and wants to know whether it fits.
@@ -70,6 +80,8 @@ impl Mailbox {
         }
         let name = match &mail {
             Mail::Event { name, .. } | Mail::Answer { name, .. } => name.clone(),
+            // Who waits for it in memory has heard of it.
+            Mail::Ended => return Ok(()),
         };
         state.add(mail, &HashSet::new());
         state.waiting.remove(&name).into_iter().flatten().for_each(Waker::wake);
@@ -159,6 +171,7 @@ impl State {
                 }
                 self.events.insert(number, Event { name, json });
             }
+            Mail::Ended => {}
             Mail::Answer { name, json, verdict } => {
                 let known = self.answers.entry(name).or_insert(Answer { json, verdict: None });
                 known.verdict = verdict.or(known.verdict.take());

@@ -6,9 +6,10 @@ mod branch;
 mod mailbox;
 mod undo;
 
+use std::any::Any;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::{Wake, Waker};
 
 use crate::error::Error;
@@ -65,6 +66,8 @@ pub(crate) struct Context {
     pub(crate) journal: Arc<Journal>,
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) mailbox: Mailbox,
+    /// Where a flow that this one calls is begun. That is above this floor, so nothing is known of it here.
+    pub(crate) client: Weak<dyn Any + Send + Sync>,
     replay: Mutex<Replay>,
     /// The flow's own code was woken.
     woken: AtomicBool,
@@ -85,6 +88,15 @@ pub(crate) struct Context {
     undo: Mutex<Vec<UndoStep>>,
     /// What the generation comes to, once it is known that the flow goes no further.
     ending: OnceLock<Ending>,
+}
+
+/// What an attempt stands on: what is in the store of its generation.
+pub(crate) struct Ground {
+    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) replay: Replay,
+    pub(crate) listing: Listing,
+    pub(crate) mail: Vec<Mail>,
 }
 
 /// What a generation comes to whose flow goes no further.
@@ -113,13 +125,11 @@ const UNWIND: u64 = 1 << 35;
 impl Context {
     pub(crate) fn new(
         attempt: Attempt,
+        client: Weak<dyn Any + Send + Sync>,
         runtime: Arc<Runtime>,
-        numbers: Arc<Numbers>,
-        journal: Arc<Journal>,
-        replay: Replay,
-        listing: Listing,
-        mail: Vec<Mail>,
+        ground: Ground,
     ) -> Arc<Self> {
+        let Ground { numbers, journal, replay, listing, mail } = ground;
         let mailbox = Mailbox::new(mail, replay.messages());
         let ending = replay.unwound_by().and_then(|at| journal.unwind(at)).map_or_else(OnceLock::new, |end| {
             Ending { status: end.status, payload: OwnedPayload::new(&end.payload, end.preview) }.into()
@@ -130,6 +140,7 @@ impl Context {
             journal,
             numbers,
             mailbox,
+            client,
             replay: Mutex::new(replay),
             woken: AtomicBool::new(true),
             left: AtomicBool::new(false),
@@ -228,6 +239,11 @@ impl Context {
         self.send(ANNOUNCEMENT, None, rows);
     }
 
+    /// Sends a record for which nobody waits: whatever is sent later, by whomever, lands behind it.
+    pub(crate) fn send_ahead(self: &Arc<Self>, frame: Vec<u8>) {
+        self.send(ANNOUNCEMENT, Some(frame), Vec::new());
+    }
+
     pub(crate) fn send_unflushed(self: &Arc<Self>, unflushed: Unflushed) {
         let nows = unflushed.nows.into_iter().map(Frame::Now);
         let patches = unflushed.patches.iter().map(|name| Frame::Patched(name));
@@ -278,7 +294,9 @@ impl Context {
             status: Status::Waiting,
             attempts: self.attempt.number,
             updated_ms: self.runtime.clock.now_ms(),
-            wake_ms: due.unix_ms(),
+            // One that waits for another execution looks for itself when the store is opened again: what that comes to
+            // may land without anybody being left to tell.
+            wake_ms: if self.replay().awaits_execution() { Due::At(0).unix_ms() } else { due.unix_ms() },
         })
     }
 

@@ -68,6 +68,11 @@ impl Context {
             !self.replay().is_undoing(),
             "kitaru::undo() was called by a step that undoes; what it does is not undone in turn"
         );
+        self.push_undo(step);
+    }
+
+    /// Adds a step, which runs before those that are there.
+    pub(crate) fn push_undo(&self, step: UndoStep) {
         lock(&self.undo).push(step);
     }
 

@@ -1,7 +1,7 @@
 //! The rows beside a journal: what is sent to an execution from outside, and what it shows to the outside. Owns their
 //! keys and layout; must not know when they are written.
 
-use crate::id::JournalId;
+use crate::id::{ExecutionId, JournalId};
 use crate::journal::FORMAT;
 use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::Key;
@@ -32,6 +32,16 @@ pub(crate) struct WaitRow {
     pub(crate) refused: String,
 }
 
+/// Whose child an execution is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ParentRow {
+    pub(crate) journal: JournalId,
+    pub(crate) generation: u32,
+    pub(crate) execution: ExecutionId,
+    /// Which call of the parent's it is.
+    pub(crate) call: Key,
+}
+
 /// What a row beside a journal is about. In the order of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -46,6 +56,8 @@ pub(crate) enum Aside {
     Wait = b'w',
     /// When the generation has to be finished.
     Deadline = b'd',
+    /// Whose child the generation is.
+    Parent = b'u',
 }
 
 /// The key of a row beside a journal: the journal's number, what it is, its name.
@@ -121,6 +133,32 @@ impl WaitRow {
     }
 }
 
+impl ParentRow {
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let ParentRow { journal, generation, execution, call } = self;
+        let mut out = Vec::with_capacity(48 + execution.flow.len() + execution.id.len());
+        out.push(FORMAT);
+        out.put_varint(journal.0);
+        out.put_varint((*generation).into());
+        out.put_text(&execution.flow);
+        out.put_text(&execution.id);
+        out.extend_from_slice(&call.0);
+        out
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut take = versioned(bytes)?;
+        let row = ParentRow {
+            journal: JournalId(take.varint()?),
+            generation: take.varint_u32()?,
+            execution: ExecutionId { flow: take.text()?.into(), id: take.text()?.into() },
+            call: Key(take.array()?),
+        };
+        take.end()?;
+        Ok(row)
+    }
+}
+
 fn versioned(bytes: &[u8]) -> Result<Take<'_>, Malformed> {
     let mut take = Take(bytes);
     if take.u8()? > FORMAT { Err(Malformed("a row of a newer format")) } else { Ok(take) }
@@ -136,6 +174,9 @@ mod tests {
         assert_eq!(MailRow::read(&mail.write()), Ok(mail));
         let wait = WaitRow { over: true, opened_ms: 1, due_ms: 2, refused: "no".into(), ..WaitRow::default() };
         assert_eq!(WaitRow::read(&wait.write()), Ok(wait));
+        let execution = ExecutionId::new("report", "job-42").unwrap();
+        let parent = ParentRow { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
+        assert_eq!(ParentRow::read(&parent.write()), Ok(parent));
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl<'a> Frame<'a> {
                 CALL + REST + outcome.call.texts() + outcome.preview.len() + outcome.payload.bytes.len()
             }
             Frame::Intent(call) => CALL + call.texts(),
-            Frame::Open(open) => CALL + REST + open.call.texts(),
+            Frame::Open(open) => CALL + REST + open.call.texts() + open.opening.texts(),
             Frame::Patched(name) => 16 + name.len(),
             Frame::Settled(settled) => 16 + 10 * settled.errors.len(),
             Frame::Now(_) => 24,
@@ -245,6 +245,7 @@ impl SettledFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::ExecutionId;
     use crate::journal::Status;
     use crate::value::Codec;
 
@@ -278,6 +279,10 @@ mod tests {
             Frame::Open(OpenFrame { call: call(), opening: Opening::Timer { due_ms: 1_767_225_600_000 } }),
             Frame::Open(OpenFrame { call: call(), opening: Opening::Answer { due_ms: 17 } }),
             Frame::Open(OpenFrame { call: call(), opening: Opening::Event }),
+            Frame::Open(OpenFrame {
+                call: call(),
+                opening: Opening::Execution(ExecutionId::new("report", "job-42").unwrap()),
+            }),
             Frame::Patched("greeting"),
             Frame::Settled(SettledFrame { errors: vec![Seq(1), Seq(900)] }),
             Frame::Now(NowFrame { occurrence: 0, unix_ms: 5 }),

@@ -9,8 +9,10 @@ mod names;
 mod replay;
 #[cfg(test)]
 mod replay_tests;
+mod slot;
 
 pub use backoff::Backoff;
 pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, Refused, Standing};
 pub(crate) use journal::{Journal, RecordIx};
-pub(crate) use replay::{Due, Exit, Quiet, Replay, SlotId, Step, Unflushed};
+pub(crate) use replay::{Exit, Quiet, Replay, Unflushed};
+pub(crate) use slot::{Due, SlotId, Step};

@@ -11,6 +11,7 @@ use crate::id::Seq;
 use crate::journal::{Malformed, NowFrame};
 use crate::machine::claims::{Asked, Claim, Claims, Refused, Standing};
 use crate::machine::journal::{Journal, RecordIx};
+use crate::machine::slot::{Due, Phase, Slot, SlotId, Step};
 
 /// One attempt at an execution: the journal it replays, and the calls it has made.
 pub(crate) struct Replay {
@@ -51,72 +52,6 @@ enum Unwinding {
     At(Seq),
     /// It has been dropped: what is called now undoes what it did.
     Done,
-}
-
-/// The place of a polled call.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct SlotId(pub(crate) u32);
-
-struct Slot {
-    phase: Phase,
-    waker: Option<Waker>,
-    /// The number of its record, once it has one.
-    seq: Seq,
-    /// Whether its outcome is an error that a later attempt would try again.
-    unsettled: bool,
-    /// When an open wait is over by itself, if ever; `None` for what is not one.
-    due: Option<Due>,
-}
-
-/// When a wait is over by itself.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Due {
-    At(u64),
-    Never,
-}
-
-impl Due {
-    /// As rows keep it: 0 is never.
-    pub(crate) fn unix_ms(self) -> u64 {
-        match self {
-            Due::At(unix_ms) => unix_ms.max(1),
-            Due::Never => 0,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Phase {
-    Free,
-    /// It has a record and waits to be released.
-    Ready,
-    Released,
-    /// It has to run and waits until nothing is left to release.
-    Waiting,
-    /// It may run.
-    Begin,
-    /// Its body was polled and has not been woken since.
-    Running,
-    /// Its body was woken.
-    Woken,
-    /// The intent of its body is on its way to the store.
-    Intending,
-    /// Its outcome is on its way to the store.
-    Landing,
-    /// As `Intending` or `Landing`, and the call was dropped meanwhile.
-    Orphan,
-}
-
-/// What a polled call does next.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Step {
-    Pending,
-    /// Its outcome was released to it: it answers.
-    Answer,
-    /// It starts its body.
-    Begin,
-    /// It polls its body.
-    Poll,
 }
 
 /// What the driver does when the flow is quiescent.
@@ -405,6 +340,19 @@ impl Replay {
             _ if self.busy > 0 || !self.waiting.is_empty() || self.flushing => Quiet::Idle,
             _ => Quiet::Asleep,
         }
+    }
+
+    /// When an open wait is over by itself has changed.
+    pub(crate) fn set_due(&mut self, id: SlotId, due: Due) {
+        let slot = self.slot(id);
+        if slot.due.is_some() {
+            slot.due = Some(due);
+        }
+    }
+
+    /// Whether one of the open waits is for another execution.
+    pub(crate) fn awaits_execution(&self) -> bool {
+        self.slots.iter().any(|slot| slot.due == Some(Due::Execution))
     }
 
     /// When the first of the open waits is over by itself.

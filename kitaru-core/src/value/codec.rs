@@ -53,14 +53,14 @@ pub(crate) enum Wish {
 }
 
 /// What a value's type asks for while its bytes are decoded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) fingerprint: u64,
     pub(crate) text: String,
 }
 
 /// A value in bytes that were read back.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Encoded {
     pub(crate) codec: Codec,
     /// None for JSON, which is read by name.

@@ -55,6 +55,14 @@ impl<'a> ArgSink<'a> {
         }
     }
 
+    /// Takes the next argument, for which people are shown something else.
+    pub(crate) fn shown<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T, shown: &str) {
+        match &mut self.into {
+            Into::Canon(_) => self.arg(name, value),
+            Into::Preview(preview) => preview.text(name, shown),
+        }
+    }
+
     /// Ends it.
     ///
     /// # Errors

@@ -57,6 +57,10 @@ impl ArgPreview {
         self.args.push((name, preview(value, self.limit)));
     }
 
+    pub(super) fn text(&mut self, name: &'static str, text: &str) {
+        self.args.push((name, text.to_owned()));
+    }
+
     /// Each argument's name and its own preview; together they are within the bound.
     pub(crate) fn into_args(mut self) -> Vec<(&'static str, String)> {
         let share = self.share();

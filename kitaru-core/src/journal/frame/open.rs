@@ -1,5 +1,6 @@
 //! A wait that has begun. Owns what a record says of what is waited for.
 
+use crate::id::ExecutionId;
 use crate::journal::frame::CallFrame;
 use crate::journal::wire::{Malformed, Put, Take};
 
@@ -10,7 +11,7 @@ pub(crate) struct OpenFrame<'a> {
 }
 
 /// What a wait waits for. A time of 0 never comes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Opening {
     /// A time.
     Timer { due_ms: u64 },
@@ -18,33 +19,49 @@ pub(crate) enum Opening {
     Answer { due_ms: u64 },
     /// The next event of a name.
     Event,
+    /// What another execution comes to, or that it has been started.
+    Execution(ExecutionId),
 }
 
 const TIMER: u8 = 0;
 const ANSWER: u8 = 1;
 const EVENT: u8 = 2;
+const EXECUTION: u8 = 3;
 
 impl Opening {
+    pub(super) fn texts(&self) -> usize {
+        match self {
+            Opening::Execution(execution) => execution.flow.len() + execution.id.len(),
+            Opening::Timer { .. } | Opening::Answer { .. } | Opening::Event => 0,
+        }
+    }
+
     pub(super) fn read(take: &mut Take<'_>) -> Result<Self, Malformed> {
         Ok(match take.u8()? {
             TIMER => Opening::Timer { due_ms: take.varint()? },
             ANSWER => Opening::Answer { due_ms: take.varint()? },
             EVENT => Opening::Event,
+            EXECUTION => Opening::Execution(ExecutionId { flow: take.text()?.into(), id: take.text()?.into() }),
             _ => return Err(Malformed("a wait of an unknown kind")),
         })
     }
 
-    pub(super) fn write(self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Opening::Timer { due_ms } => {
                 out.push(TIMER);
-                out.put_varint(due_ms);
+                out.put_varint(*due_ms);
             }
             Opening::Answer { due_ms } => {
                 out.push(ANSWER);
-                out.put_varint(due_ms);
+                out.put_varint(*due_ms);
             }
             Opening::Event => out.push(EVENT),
+            Opening::Execution(ExecutionId { flow, id }) => {
+                out.push(EXECUTION);
+                out.put_text(flow);
+                out.put_text(id);
+            }
         }
     }
 }

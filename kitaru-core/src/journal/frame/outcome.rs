@@ -183,6 +183,12 @@ impl OwnedPayload {
         OwnedPayload { class, codec, shape, bytes: bytes.to_vec(), preview: preview.to_owned() }
     }
 
+    /// The error that it is, if it is one, as far as that can be told without its type.
+    pub(crate) fn error(&self) -> Option<Error> {
+        let payload = self.borrow();
+        payload.is_error().then(|| payload.kitaru_error().unwrap_or_else(|| Error::msg(&self.preview)))
+    }
+
     pub(crate) fn borrow(&self) -> Payload<'_> {
         Payload { class: self.class, codec: self.codec, shape: self.shape, bytes: &self.bytes }
     }

@@ -1,0 +1,302 @@
+//! A flow that is called in another flow's own code: a child execution, which its parent awaits or only starts. Owns what
+//! a parent's record of it holds; must not know how an execution is driven.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Weak};
+use std::task::{Context as TaskContext, Poll};
+
+use crate::call::{Call, Checkpoint, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, sealed};
+use crate::client::Inner;
+use crate::client::active::{Active, Ended};
+use crate::client::flow_call::{Input, Request};
+use crate::client::launch::hex;
+use crate::context::Context;
+use crate::error::{Error, Kind};
+use crate::id::ExecutionId;
+use crate::journal::{Class, Opening, OwnedPayload, ParentRow, Payload};
+use crate::machine::{Due, Exit, SlotId};
+use crate::race::race;
+use crate::store::Row;
+use crate::value::{ArgSink, Codec};
+
+/// What a child came to, as it was recorded there; or why it has come to nothing.
+pub(crate) type Came = Result<Arc<OwnedPayload>, Error>;
+
+/// The place of a child among its parent's calls: claimed when the flow is called, before anything else is known of it.
+pub(crate) struct Claimed(Call<Child>);
+
+impl Claimed {
+    pub(crate) fn make(flow: &str, input: &Input) -> Self {
+        Claimed(Child::call(flow, input))
+    }
+
+    /// The place of a call that awaits what a started child comes to.
+    pub(crate) fn result_of(execution: &ExecutionId, input: &Input) -> Self {
+        // Of another name than the call that has started it, so that neither answers the other.
+        Claimed(Child::call(&format!("{}.result", execution.flow), input))
+    }
+
+    /// The call, with all that it asks for.
+    ///
+    /// # Errors
+    ///
+    /// When a child cannot be asked for that.
+    pub(crate) fn call(self, asked: Asked) -> Result<ChildCall, Error> {
+        let Asked { context, mut request, wish, detached } = asked;
+        let mut call = self.0;
+        let Some(identity) = call.identity() else { return Err(elsewhere(&request.spec.name)) };
+        // Of its parent, its parent's generation and the call: two parents never share one unless they say so.
+        let id = request.id.take().unwrap_or_else(|| hex(&identity));
+        let execution = ExecutionId::new(&request.spec.name, &id)?;
+        request.id = Some(id);
+        request.spec.ambiguous = false;
+        request.parent = Some(ParentRow {
+            journal: context.numbers.journal(),
+            generation: context.attempt.generation,
+            execution: context.attempt.execution.clone(),
+            call: identity,
+        });
+        let child = call.body_mut();
+        child.wish = wish;
+        child.execution = Some(execution.clone());
+        child.request = Some(request);
+        Ok(ChildCall { call, context, execution, detached })
+    }
+}
+
+/// What is asked of a child.
+pub(crate) struct Asked {
+    pub(crate) context: Arc<Context>,
+    pub(crate) request: Request,
+    pub(crate) wish: Wish,
+    /// Whether it goes on when its parent is cancelled.
+    pub(crate) detached: bool,
+}
+
+/// What a parent wants of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// What it comes to.
+    Outcome,
+    /// That it is there.
+    Start,
+}
+
+/// A call of a flow in another flow's own code.
+pub(crate) struct ChildCall {
+    call: Call<Child>,
+    context: Arc<Context>,
+    pub(crate) execution: ExecutionId,
+    detached: bool,
+}
+
+impl ChildCall {
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    pub(crate) fn inner(&self) -> Weak<Inner> {
+        inner(&self.context).as_ref().map_or_else(Weak::new, Arc::downgrade)
+    }
+
+    /// Leaves the flow for this reason.
+    pub(crate) fn leave_with(&self, exit: Exit) {
+        self.context.leave_with(exit);
+    }
+}
+
+impl Future for ChildCall {
+    type Output = Came;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Came> {
+        Pin::new(&mut self.call).poll(cx)
+    }
+}
+
+impl Drop for ChildCall {
+    fn drop(&mut self) {
+        if self.detached || !self.call.is_open() || !self.context.replay().is_unwinding() {
+            return;
+        }
+        // Its parent goes no further: the child is cancelled before anything that the parent did is undone.
+        let Some(inner) = inner(&self.context) else { return };
+        let execution = self.execution.clone();
+        let cancel = async move {
+            match inner.cancel(execution).await {
+                // It was not there yet, or has ended meanwhile.
+                Err(error) if error.is_misuse() => Ok(()),
+                cancelled => cancelled,
+            }
+        };
+        self.context.push_undo(Box::new(move || Box::pin(cancel)));
+    }
+}
+
+/// What a [`ChildCall`] waits with.
+pub(crate) struct Child {
+    preview: String,
+    digest: String,
+    wish: Wish,
+    execution: Option<ExecutionId>,
+    /// Until it is launched.
+    request: Option<Request>,
+    running: Option<Running>,
+}
+
+struct Running {
+    inner: Arc<Inner>,
+    context: Arc<Context>,
+    came: Pin<Box<dyn Future<Output = Came> + Send>>,
+}
+
+impl Child {
+    fn call(flow: &str, input: &Input) -> Call<Self> {
+        const META: CheckpointMeta = CheckpointMeta::dynamic().child();
+        let spec = Spec::own(flow.to_owned().into(), "".into(), META);
+        let (preview, digest) = (input.preview.clone(), hex(&input.digest));
+        let child = Child { preview, digest, wish: Wish::Outcome, execution: None, request: None, running: None };
+        Call::new(spec, child)
+    }
+
+    /// What it comes to, or that it is there; and whether the parent may go out of memory meanwhile.
+    async fn came(active: Arc<Active>, context: Arc<Context>, slot: SlotId, wish: Wish) -> Came {
+        if wish == Wish::Start {
+            return active.recorded().await.map(|()| Arc::new(started()));
+        }
+        let mut parks = active.parks();
+        let ended_of = active.clone();
+        let mut ended = pin!(active.ended());
+        loop {
+            // One that another has begun tells that one when it ends.
+            let tells = ended_of.parent().is_some_and(|parent| parent.journal == context.numbers.journal());
+            let due = if *parks.borrow_and_update() && tells { Due::Execution } else { Due::At(0) };
+            context.replay().set_due(slot, due);
+            let parked: Pin<Box<dyn Future<Output = Option<Ended>> + Send>> = Box::pin(async {
+                // Its active, which is held, tells.
+                let _ = parks.changed().await;
+                None
+            });
+            let ended = async { Some(ended.as_mut().await) };
+            match race((Box::pin(ended) as Pin<Box<dyn Future<Output = _> + Send>>, parked)).await {
+                Some(Ended::Outcome(payload)) => return Ok(payload),
+                Some(Ended::Fault(error)) => return Err(error),
+                Some(Ended::Parked { .. }) => unreachable!("nobody is told that an execution is parked"),
+                None => {}
+            }
+        }
+    }
+}
+
+impl sealed::Sealed for Child {}
+
+#[allow(private_interfaces)]
+impl Checkpoint for Child {
+    type Output = Came;
+
+    fn describe(&self, sink: &mut ArgSink<'_>) {
+        sink.shown("input", &self.digest, &self.preview);
+    }
+
+    fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
+        let execution = self.execution.clone().expect("a child is polled with all that it asks for");
+        Some((Opening::Execution(execution), Vec::new()))
+    }
+
+    fn open(&mut self, site: &Site<'_>, _: Option<Opening>) -> Due {
+        let context = site.context;
+        let request = self.request.take().expect("a child is launched once");
+        let Some(inner) = inner(context) else {
+            context.leave_with(Exit::Fault(closed()));
+            return Due::At(0);
+        };
+        let came: Pin<Box<dyn Future<Output = Came> + Send>> = match inner.launch(request, None) {
+            Ok((_, active)) => Box::pin(Self::came(active, context.clone(), site.slot, self.wish)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        };
+        self.running = Some(Running { inner, context: context.clone(), came });
+        // In memory until the child is out of it.
+        Due::At(0)
+    }
+
+    fn begin(&mut self, _: MoreTries) -> bool {
+        true
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Came> {
+        let Some(running) = &mut self.running else { return Poll::Pending };
+        match running.came.as_mut().poll(cx) {
+            // What has stopped the child stops its parent; it is no outcome.
+            Poll::Ready(Err(fault)) if fault.is_store() => {
+                running.context.leave_with(Exit::Fault(fault));
+                Poll::Pending
+            }
+            came => came,
+        }
+    }
+
+    fn end(&mut self) {
+        if let (Some(Running { inner, .. }), Some(execution)) = (self.running.take(), &self.execution) {
+            // It held on to what is awaited.
+            inner.forget_parked(execution);
+        }
+    }
+
+    fn pack(value: Came, _: &Packing) -> Landing<Came> {
+        landing(value)
+    }
+
+    fn pack_error(error: Error) -> Landing<Came> {
+        landing(Err(error))
+    }
+
+    fn unpack(payload: &Payload<'_>) -> Result<Came, Unpack> {
+        Ok(Ok(Arc::new(OwnedPayload::new(payload, ""))))
+    }
+
+    fn fail(error: Error) -> Result<Came, Error> {
+        Ok(Err(error))
+    }
+
+    fn failure(came: &Came) -> Option<Error> {
+        match came {
+            Ok(payload) => payload.error(),
+            Err(error) => Some(error.clone()),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What the child has recorded is what its parent records.
+fn landing(came: Came) -> Landing<Came> {
+    let packed = match &came {
+        Ok(payload) => Packed::of(payload),
+        Err(error) => Packed::error(error),
+    };
+    Landing { packed, value: Ok(came) }
+}
+
+/// What is recorded of a child that was only started: no JSON is nothing at all.
+fn started() -> OwnedPayload {
+    OwnedPayload::new(&Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &[] }, "started")
+}
+
+fn inner(context: &Context) -> Option<Arc<Inner>> {
+    context.client.upgrade()?.downcast().ok()
+}
+
+fn closed() -> Error {
+    Error::new(Kind::Closed, "the store was closed while a flow called another one; open it again to go on")
+}
+
+fn elsewhere(flow: &str) -> Error {
+    Error::new(
+        Kind::Misuse,
+        format!("a call of flow `{flow}` was made outside the flow that polls it; call it in that flow's own code"),
+    )
+}
