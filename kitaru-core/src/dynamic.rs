@@ -105,6 +105,12 @@ impl DynamicCheckpoint {
         self
     }
 
+    /// As `on_interrupt = "ask"` of the attribute.
+    pub fn ask_on_interrupt(mut self) -> Self {
+        self.meta = self.meta.ask_on_interrupt();
+        self
+    }
+
     /// As `sensitive` of the attribute.
     pub fn sensitive(mut self) -> Self {
         self.meta = self.meta.sensitive();

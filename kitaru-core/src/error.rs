@@ -5,6 +5,7 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -38,7 +39,20 @@ const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 struct Repr {
     kind: Kind,
+    advice: Advice,
     cause: Cause,
+}
+
+/// What an error of a body says of another try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Advice {
+    /// Nothing: the checkpoint's own rule holds.
+    #[default]
+    None,
+    /// It would fail as well.
+    Fatal,
+    /// It is to wait so long.
+    After(Duration),
 }
 
 /// One message of the chain, and what caused it.
@@ -115,12 +129,12 @@ impl Error {
     /// Where `error` or one of its sources is a [`kitaru::Error`](Error) itself, its kind is kept, so that a timeout
     /// that went through an error type of the caller's is still a timeout.
     pub fn from_std(error: &(dyn StdError + 'static)) -> Self {
-        let mut kind = Kind::Failed;
+        let (mut kind, mut advice) = (Kind::Failed, Advice::None);
         let mut messages = Vec::new();
         let mut next = Some(error);
         while let Some(current) = next {
             if let Some(known) = current.downcast_ref::<Error>() {
-                kind = known.0.kind;
+                (kind, advice) = (known.0.kind, known.0.advice);
             }
             let message = current.to_string();
             // A transparent wrapper repeats the message of what it wraps.
@@ -129,7 +143,7 @@ impl Error {
             }
             next = current.source();
         }
-        Self::from_chain(kind, messages)
+        Self::from_chain(kind, messages).advising(advice)
     }
 
     /// The same error under a further message, as its new first one.
@@ -137,7 +151,68 @@ impl Error {
     pub fn context(self, message: impl fmt::Display) -> Self {
         let mut messages = vec![message.to_string()];
         messages.extend(self.messages().map(str::to_owned));
-        Self::from_chain(self.0.kind, messages)
+        Self::from_chain(self.0.kind, messages).advising(self.0.advice)
+    }
+
+    /// The same error, after which a checkpoint's body is not tried again, whatever its `retries`: another try would
+    /// come to the same.
+    ///
+    /// It counts until the body's outcome is recorded, also where the error went through a type of the caller's that has
+    /// it as a source.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kitaru_core::Error;
+    ///
+    /// assert!(Error::msg("no such customer").fatal().context("billing").is_fatal());
+    /// ```
+    #[must_use]
+    pub fn fatal(self) -> Self {
+        self.advising(Advice::Fatal)
+    }
+
+    /// The same error, after which the next try of a checkpoint's body, if it has one left, waits for this long instead
+    /// of for its backoff: what a server asked for with `Retry-After`. As [`fatal`](Self::fatal).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use kitaru_core::Error;
+    ///
+    /// let error = Error::msg("429 Too Many Requests").retry_after(Duration::from_secs(30));
+    /// assert_eq!(error.retry_delay(), Some(Duration::from_secs(30)));
+    /// ```
+    #[must_use]
+    pub fn retry_after(self, delay: Duration) -> Self {
+        self.advising(Advice::After(delay))
+    }
+
+    /// Whether another try of a body that ended in it would come to the same. See [`fatal`](Self::fatal).
+    pub fn is_fatal(&self) -> bool {
+        self.0.advice == Advice::Fatal
+    }
+
+    /// How long another try is to wait. See [`retry_after`](Self::retry_after).
+    pub fn retry_delay(&self) -> Option<Duration> {
+        match self.0.advice {
+            Advice::After(delay) => Some(delay),
+            Advice::None | Advice::Fatal => None,
+        }
+    }
+
+    fn advising(mut self, advice: Advice) -> Self {
+        if self.0.advice != advice {
+            match Arc::get_mut(&mut self.0) {
+                Some(repr) => repr.advice = advice,
+                None => {
+                    let messages = self.messages().map(str::to_owned).collect();
+                    self = Self::from_chain(self.0.kind, messages).advising(advice);
+                }
+            }
+        }
+        self
     }
 
     /// What a panic said.
@@ -154,7 +229,7 @@ impl Error {
     pub(crate) fn because(self, cause: impl fmt::Display) -> Self {
         let mut messages: Vec<String> = self.messages().map(str::to_owned).collect();
         messages.push(cause.to_string());
-        Self::from_chain(self.0.kind, messages)
+        Self::from_chain(self.0.kind, messages).advising(self.0.advice)
     }
 
     /// The messages of the chain, the outermost first. There is always one.
@@ -172,7 +247,7 @@ impl Error {
             .rev()
             .fold(None, |source, message| Some(Cause { message, source: source.map(Box::new) }))
             .unwrap_or_else(|| Cause { message: "unknown error".to_owned(), source: None });
-        Error(Arc::new(Repr { kind, cause }))
+        Error(Arc::new(Repr { kind, advice: Advice::None, cause }))
     }
 }
 
@@ -324,6 +399,16 @@ mod tests {
         let error = Error::from_std(foreign.as_ref());
         assert!(error.is_interrupted());
         assert_eq!(format!("{error:#}"), "paying: may have run");
+    }
+
+    #[test]
+    fn what_an_error_says_of_another_try_goes_along_with_it() {
+        let fatal = Error::msg("no such card").fatal();
+        let foreign = anyhow::Error::new(fatal.clone()).context("paying");
+        assert!(Error::from_std(foreign.as_ref()).is_fatal() && fatal.because("why").is_fatal());
+        let later = Error::msg("busy").retry_after(Duration::from_secs(3));
+        assert_eq!(later.clone().context("asking").retry_delay(), Some(Duration::from_secs(3)));
+        assert!(later.clone().fatal().is_fatal() && !later.is_fatal(), "the one that was cloned stays as it is");
     }
 
     #[test]

@@ -25,13 +25,13 @@ pub mod testkit;
 mod value;
 
 pub use call::{
-    Call, Cancellation, Event, Sleep, Timeout, Wait, cancellation, event, idempotency_key, sleep, sleep_until, timeout,
-    wait,
+    Call, Cancellation, Event, Resolution, Sleep, Timeout, Wait, cancellation, event, idempotency_key, sleep,
+    sleep_until, timeout, wait,
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    Builder, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, OpenWait, Page, Record,
-    RecordStatus, Relative, Sending, Summary, Target,
+    Builder, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, OpenWait, Page, Record,
+    RecordStatus, Relative, Sending, Summary, Target, Try,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

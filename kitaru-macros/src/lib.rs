@@ -62,13 +62,16 @@ use crate::model::{Attr, Function};
 /// | `version = "…"` | part of what a record answers to: another version runs again |
 /// | `retries = 3` | tries it so many more times before its error counts; every owned argument is `Clone` or goes through serde |
 /// | `backoff = "100ms"` | the pause before the first retry |
+/// | `max_backoff = "5m"` | the longest pause; by default a minute. One that is longer than the store's `park_after` is recorded, and the flow may go out of memory meanwhile |
+/// | `retry_if = is_passing` | a function from the error to whether it is worth another try; an error can say so itself, too: `kitaru::Error::fatal`, `retry_after` |
 /// | `timeout = "30s"` | ends a try in an error; the function returns a `Result` that can hold a `kitaru::Error` |
+/// | `total_timeout = "10m"` | bounds all tries together, with their pauses; likewise |
 /// | `codec = "json"` | records the outcome as JSON; the default is `"bincode"` |
 /// | `key(a, b)` | only these arguments count |
 /// | `skip(client)` | all arguments but these count |
 /// | `memo`, `memo(max_age = "24h")` | may use the result of any execution for the same arguments |
 /// | `at_most_once` | its body is never run a second time; the function returns a `Result` that can hold a `kitaru::Error` |
-/// | `on_interrupt = "error"` | what becomes of an `at_most_once` body that may have run when its process died |
+/// | `on_interrupt = "ask"` | a person says what became of an `at_most_once` body that may have run when its process died (`kitaru::Resolution`); the default, `"error"`, gives the flow an error |
 /// | `sensitive` | keeps no preview of arguments and outcome |
 /// | `blocking` | is a plain `fn`, which runs on the blocking pool; its arguments are owned and `Send` |
 /// | `on_code_change = "rerun"` | runs again after its source changed; the default is `"reuse"` |

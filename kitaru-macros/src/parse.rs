@@ -14,12 +14,15 @@ use crate::model::{
 use crate::suggest;
 
 /// The options of each attribute, and how each is written.
-const CHECKPOINT: [(&str, &str); 16] = [
+const CHECKPOINT: [(&str, &str); 19] = [
     ("name", "name = \"research\""),
     ("version", "version = \"2\""),
     ("retries", "retries = 3"),
     ("backoff", "backoff = \"100ms\""),
+    ("max_backoff", "max_backoff = \"5m\""),
+    ("retry_if", "retry_if = is_passing"),
     ("timeout", "timeout = \"30s\""),
+    ("total_timeout", "total_timeout = \"10m\""),
     ("codec", "codec = \"json\""),
     ("key", "key(topic)"),
     ("skip", "skip(client)"),
@@ -52,7 +55,12 @@ pub(crate) fn checkpoint(tokens: TokenStream, errors: &mut Errors) -> Checkpoint
             "version" => options.version = option.given(Written::name, errors),
             "retries" => options.retries = option.given(Written::number, errors),
             "backoff" => options.backoff_ms = option.given(|option| option.duration_ms(0), errors),
+            "max_backoff" => options.max_backoff_ms = option.given(|option| option.duration_ms(1), errors),
+            "retry_if" => options.retry_if = option.given(Written::path, errors),
             "timeout" => options.timeout_ms = option.given(|option| option.duration_ms(1), errors),
+            "total_timeout" => {
+                options.total_timeout_ms = option.given(|option| option.duration_ms(1), errors);
+            }
             "codec" => {
                 let codecs = [("bincode", Codec::Bincode), ("json", Codec::Json)];
                 options.codec = option.given(|option| option.choice(&codecs), errors);
@@ -338,7 +346,8 @@ mod tests {
     #[test]
     fn every_option_of_a_checkpoint_reaches_the_model() {
         let all = options(
-            r#"name = "fetch page", version = "2", retries = 3, backoff = "100ms", timeout = "30s", codec = "json",
+            r#"name = "fetch page", version = "2", retries = 3, backoff = "100ms", max_backoff = "5m",
+               retry_if = is_passing, timeout = "30s", total_timeout = "10m", codec = "json",
                key(self, r#type), memo(max_age = "24h"), sensitive, blocking, on_code_change = "rerun",
                on_divergence = "fail", on_interrupt = "error", crate = my::kitaru,"#,
         );
@@ -346,7 +355,10 @@ mod tests {
         assert_eq!(value(all.version).as_deref(), Some("2"));
         assert_eq!(value(all.retries), Some(3));
         assert_eq!(value(all.backoff_ms), Some(100));
+        assert_eq!(value(all.max_backoff_ms), Some(300_000));
+        assert!(all.retry_if.is_some_and(|path| path.value.is_ident("is_passing")));
         assert_eq!(value(all.timeout_ms), Some(30_000));
+        assert_eq!(value(all.total_timeout_ms), Some(600_000));
         assert_eq!(value(all.codec), Some(Codec::Json));
         assert_eq!(value(all.key).map(|key| key.len()), Some(2));
         assert_eq!(value(all.memo), Some(Memo { max_age_ms: Some(86_400_000) }));

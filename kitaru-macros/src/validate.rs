@@ -11,7 +11,7 @@ use syn::{
 };
 
 use crate::errors::Errors;
-use crate::model::{Attr, CheckpointOptions, Function, Given, OnInterrupt};
+use crate::model::{Attr, CheckpointOptions, Function, Given};
 use crate::parse::name_fault;
 use crate::signature::{self, Argument};
 use crate::suggest;
@@ -60,13 +60,22 @@ pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function, error
             errors.at(&memo.option, "`memo` is for a pure body, and `at_most_once` for an effect: choose one");
         }
     }
-    if let Some(Given { option, value }) = &options.on_interrupt {
-        if options.at_most_once.is_none() {
-            errors.at(option, "`on_interrupt` goes with `at_most_once`: any other body is run again");
+    for (name, given) in [
+        ("backoff", options.backoff_ms.as_ref().map(|given| &given.option)),
+        ("max_backoff", options.max_backoff_ms.as_ref().map(|given| &given.option)),
+        ("retry_if", options.retry_if.as_ref().map(|given| &given.option)),
+    ] {
+        if let (Some(option), true) = (given, options.at_most_once.is_some()) {
+            errors.at(option, format!("`{name}` goes with `retries`, and `at_most_once` never runs a body again"));
         }
-        if *value == OnInterrupt::Ask {
-            errors.at(option, "`on_interrupt = \"ask\"` needs parking, which is not there yet");
-        }
+    }
+    if let (Some(first), Some(cap)) = (&options.backoff_ms, &options.max_backoff_ms)
+        && cap.value < first.value
+    {
+        errors.at(&cap.option, "`max_backoff` is shorter than `backoff`, the first pause");
+    }
+    if let (Some(Given { option, .. }), None) = (&options.on_interrupt, &options.at_most_once) {
+        errors.at(option, "`on_interrupt` goes with `at_most_once`: any other body is run again");
     }
 }
 

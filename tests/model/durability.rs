@@ -1,6 +1,8 @@
 //! Section 5: what has been seen is durable; effects are at least once, or at most once where asked.
 
-use kitaru::{Error, RecordStatus, checkpoint, flow};
+use std::time::Duration;
+
+use kitaru::{Error, Handle, Kitaru, RecordStatus, Resolution, Status, checkpoint, flow};
 
 use crate::support::{disk, log, memory, reopen};
 
@@ -30,7 +32,7 @@ async fn an_at_most_once_body_that_was_cut_off_is_not_run_again() {
     while log("cut").count("charged") == 0 {
         tokio::task::yield_now().await;
     }
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop(cut);
     let kitaru = reopen(&dir).await;
     let begun = kitaru.execution("pays", "job").await.unwrap().unwrap();
@@ -102,4 +104,95 @@ async fn an_idempotency_key_is_the_same_on_every_attempt_and_try_and_differs_oth
     sends("keys".into()).id("job").fresh().on(&kitaru).await.unwrap();
     let fresh = path.take();
     assert!(fresh.iter().all(|key| !second.contains(key)), "another generation");
+}
+
+#[checkpoint(at_most_once, on_interrupt = "ask")]
+async fn transfers(path: String) -> Result<u32, Error> {
+    log(&path).say("transferred");
+    if log(&path).count("hang") > 0 {
+        std::future::pending::<()>().await;
+    }
+    Ok(1)
+}
+
+#[flow]
+async fn settles(path: String) -> Result<u32, Error> {
+    transfers(path).await
+}
+
+/// An execution whose process has ended in the body.
+async fn interrupted(path: &str, id: &str) -> (Kitaru, tempfile::TempDir) {
+    let (kitaru, dir) = disk().await;
+    log(path).say("hang");
+    let handle = settles(path.into()).id(id).on(&kitaru).start().await.unwrap();
+    while log(path).count("transferred") == 0 {
+        tokio::task::yield_now().await;
+    }
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+    drop(handle);
+    log(path).take();
+    (reopen(&dir).await, dir)
+}
+
+async fn asked(kitaru: &Kitaru, path: &str, id: &str) -> Handle<Result<u32, Error>> {
+    let handle = settles(path.into()).id(id).on(kitaru).start().await.unwrap();
+    while kitaru.execution("settles", id).await.unwrap().unwrap().status() != Status::Waiting {
+        tokio::task::yield_now().await;
+    }
+    handle
+}
+
+#[tokio::test]
+async fn a_person_says_what_became_of_a_body_that_was_cut_off() {
+    let path = "asked: happened";
+    let (kitaru, dir) = interrupted(path, "job").await;
+    let handle = asked(&kitaru, path, "job").await;
+    let execution = kitaru.execution("settles", "job").await.unwrap().unwrap();
+    let [wait] = execution.waits() else { panic!("{:?}", execution.waits()) };
+    assert!(wait.name() == "transfers" && wait.question().contains("at most once"), "{wait:?}");
+    // What does not fit is refused, and it is asked on.
+    let happened = Resolution::happened("no number").unwrap();
+    let error = kitaru.answer(&execution, "transfers", &happened).await.unwrap_err();
+    assert!(error.is_unreadable() && error.to_string().contains("transfers"), "{error}");
+    let error = kitaru.answer(&execution, "transfers", &7).await.unwrap_err();
+    assert!(error.to_string().contains("run_again"), "{error}");
+    kitaru.answer(&execution, "transfers", &Resolution::happened(&7).unwrap()).await.unwrap();
+    assert_eq!(handle.await.unwrap(), 7);
+    kitaru.close().await.unwrap();
+    let kitaru = reopen(&dir).await;
+    assert_eq!(settles(path.into()).id("job").on(&kitaru).await.unwrap(), 7, "it is recorded");
+    assert!(log(path).take().is_empty(), "the body did not run again");
+}
+
+#[tokio::test]
+async fn a_body_that_was_cut_off_runs_again_or_fails_as_a_person_says() {
+    let path = "asked: again";
+    let (kitaru, dir) = interrupted(path, "job").await;
+    let handle = asked(&kitaru, path, "job").await;
+    log(path).say("hang");
+    kitaru.answer(&handle, "transfers", &Resolution::run_again()).await.unwrap();
+    while log(path).count("transferred") == 0 {
+        tokio::task::yield_now().await;
+    }
+    // It is cut off once more, and so is asked once more.
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+    drop(handle);
+    log(path).take();
+    let kitaru = reopen(&dir).await;
+    let handle = asked(&kitaru, path, "job").await;
+    assert!(log(path).take().is_empty(), "the earlier answer was for the earlier time");
+    kitaru.answer(&handle, "transfers", &Resolution::run_again()).await.unwrap();
+    assert_eq!(handle.await.unwrap(), 1);
+    assert_eq!(log(path).take(), ["transferred"]);
+    kitaru.close().await.unwrap();
+
+    let path = "asked: fails";
+    let (kitaru, _dir) = interrupted(path, "job").await;
+    let handle = asked(&kitaru, path, "job").await;
+    kitaru.answer(&handle, "transfers", &Resolution::fail("the bank knows nothing")).await.unwrap();
+    let error = handle.await.unwrap_err();
+    assert!(error.is_interrupted() && error.to_string().contains("the bank knows nothing"), "{error}");
+    let error = settles(path.into()).id("job").on(&kitaru).await.unwrap_err();
+    assert!(error.is_interrupted(), "it is settled: {error}");
+    assert!(log(path).take().is_empty());
 }

@@ -137,7 +137,7 @@ async fn calls_attach_to_a_running_execution_and_dropping_them_detaches() {
     let cut = gated(3).id("cut").on(&kitaru).start().await.unwrap();
     ENTERED.notified().await;
     let closing = kitaru.clone();
-    closing.close().await.unwrap();
+    closing.close().grace(Duration::ZERO).await.unwrap();
     assert!(cut.await.unwrap_err().is_closed());
     assert!(gated(4).on(&kitaru).await.unwrap_err().is_closed());
 }

@@ -24,7 +24,7 @@ async fn yields(n: u32) -> u32 {
 }
 
 /// A future, raced against a time that is far too long.
-async fn soon<F: Future>(future: F) -> F::Output {
+async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
 }
 
@@ -111,7 +111,7 @@ async fn a_flow_that_yields_without_end_starves_no_other() {
     let other = dynamic::flow("other").run(|| async { Ok::<_, Error>(join_all((0..100).map(yields)).await.len()) });
     assert_eq!(soon(other.on(&kitaru)).await.unwrap(), 100);
     drop(busy);
-    soon(kitaru.close()).await.unwrap();
+    soon(kitaru.close().grace(Duration::ZERO)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -100,7 +100,7 @@ async fn a_flow_that_waits_is_dropped_from_memory_and_goes_on_by_itself_when_its
     assert_eq!(log("parks").count("reminded"), 2);
     let execution = kitaru.execution("reminder", "job").await.unwrap().unwrap();
     assert_eq!(execution.attempts(), 2);
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_restart_waits_only_for_what_is_left() {
     let kitaru = place.open().await;
     drop(reminder("restart".into(), 60).id("job").on(&kitaru).start().await.unwrap());
     until_status(&kitaru, "reminder", Status::Waiting).await;
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
 
     place.clock.advance(HOUR / 2);
     let kitaru = place.open().await;
@@ -117,18 +117,18 @@ async fn a_restart_waits_only_for_what_is_left() {
     place.clock.advance(HOUR / 2);
     until_status(&kitaru, "reminder", Status::Completed).await;
     assert_eq!(log("restart").count("reminded"), 2);
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
 
     // One whose time has come while nobody had the store open goes on when it is opened.
     let place = Place::new();
     let kitaru = place.open().await;
     drop(reminder("late".into(), 60).id("job").on(&kitaru).start().await.unwrap());
     until_status(&kitaru, "reminder", Status::Waiting).await;
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
     place.clock.advance(2 * HOUR);
     let kitaru = place.open().await;
     until_status(&kitaru, "reminder", Status::Completed).await;
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_short_wait_stays_in_memory_and_is_cut_off_like_anything_else() {
     }
     until_status(&kitaru, "reminder", Status::Running).await;
     assert_eq!(log("short").count("dropped"), 0);
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
     assert!(handle.await.unwrap_err().is_closed());
 
     let kitaru = place.builder().park_after(HOUR).recover(false).open().await.unwrap();
@@ -193,15 +193,21 @@ async fn waits_beside_each_other_end_in_the_order_of_their_times_in_memory_and_p
     for park_after in [Duration::ZERO, HOUR * 24] {
         let place = Place::new();
         let kitaru = place.builder().park_after(park_after).open().await.unwrap();
-        let mut handle = many_waits(40).id("job").on(&kitaru).start().await.unwrap();
-        let done = loop {
-            place.clock.advance(Duration::from_secs(20));
-            tokio::select! {
-                biased;
-                done = &mut handle => break done.unwrap(),
-                () = tokio::time::sleep(Duration::from_millis(2)) => {}
+        let handle = many_waits(40).id("job").on(&kitaru).start().await.unwrap();
+        let over = async |status: RecordStatus, count: usize| loop {
+            let execution = kitaru.execution("many_waits", "job").await.unwrap().unwrap();
+            if execution.records().iter().filter(|record| record.status() == status).count() == count {
+                break;
             }
+            tokio::task::yield_now().await;
         };
+        over(RecordStatus::Waiting, 40).await;
+        for count in 1..=40 {
+            // One at a time: of those that are over at once any may be the first.
+            place.clock.advance(Duration::from_secs(60));
+            over(RecordStatus::Completed, count).await;
+        }
+        let done = handle.await.unwrap();
         let mut expected: Vec<u64> = (0..40).collect();
         expected.sort_by_key(|n| n * 7 % 40);
         assert_eq!(done, expected, "parked after {park_after:?}");
@@ -244,14 +250,14 @@ async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_o
     let unknown = dynamic::flow("unknown").run(|| async { std::future::pending::<Result<(), Error>>().await });
     drop(unknown.id("job").on(&kitaru).start().await.unwrap());
     until("left", "hangs", 1).await;
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
     log("left").say("go on");
 
     let kitaru = place.builder().recover(false).open().await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     let execution = kitaru.execution("left_alone", "job").await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Interrupted);
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
 
     let kitaru = place.open().await;
     until_status(&kitaru, "left_alone", Status::Completed).await;
@@ -259,7 +265,7 @@ async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_o
     // A flow that is none of this program's is left as it is.
     let execution = kitaru.execution("unknown", "job").await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Interrupted);
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
@@ -268,7 +274,7 @@ async fn a_call_of_a_job_that_goes_on_by_itself_attaches_to_it() {
     let kitaru = place.open().await;
     drop(left_alone("attach".into()).id("job").on(&kitaru).start().await.unwrap());
     until("attach", "hangs", 1).await;
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
     log("attach").say("go on");
     let kitaru = place.open().await;
     assert_eq!(left_alone("attach".into()).id("job").on(&kitaru).await.unwrap(), 2);
@@ -303,7 +309,7 @@ async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
         drop(one_of_many(n, "bound".into()).id(format!("job-{n}")).on(&kitaru).start().await.unwrap());
     }
     until("bound", "hangs", 30).await;
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
     log("bound").say("go on");
     let kitaru = place.builder().recover_at_once(3).open().await.unwrap();
     for n in 0..30 {
@@ -319,7 +325,7 @@ async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and
     let kitaru = place.builder().recover(false).open().await.unwrap();
     drop(one_of_many(1, "loop".into()).id("job").on(&kitaru).start().await.unwrap());
     until("loop", "hangs", 1).await;
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
     let mut pauses = Vec::new();
     for deaths in 2..=8 {
         let kitaru = place.open().await;
@@ -330,7 +336,7 @@ async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         pauses.push(pause);
-        kitaru.close().await.unwrap();
+        kitaru.close().grace(Duration::ZERO).await.unwrap();
     }
     assert!(pauses[6] > Duration::from_secs(30), "{pauses:?}");
     let kitaru = place.open().await;
@@ -360,21 +366,21 @@ async fn a_job_that_is_to_start_at_a_time_is_recorded_and_begins_then_by_itself(
     assert_eq!(handle.await.unwrap(), 2);
     assert_eq!(call.await.unwrap().unwrap(), 2);
     assert_eq!(log("later").count("reminded"), 2);
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
 
     // In another process than the one that was asked.
     let place = Place::new();
     let kitaru = place.open().await;
     let at = place.clock.now() + HOUR;
     drop(left_alone("later still".into()).id("job").start_at(at).on(&kitaru).start().await.unwrap());
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
     log("later still").say("go on");
     let kitaru = place.open().await;
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!(log("later still").count("reminded"), 0);
     place.clock.advance(HOUR);
     until_status(&kitaru, "left_alone", Status::Completed).await;
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
 
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let flow = dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).start_at(UNIX_EPOCH + HOUR);
@@ -412,7 +418,7 @@ async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_acro
     while kitaru.execution("bounded", "job").await.unwrap().unwrap().records().is_empty() {
         tokio::task::yield_now().await;
     }
-    kitaru.close().await.unwrap();
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
     // Half of its time is over when the next process begins.
     place.clock.advance(HOUR / 2);
     let kitaru = place.open().await;

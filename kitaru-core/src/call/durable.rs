@@ -1,6 +1,10 @@
 //! A checkpoint's call in a flow's own code: answered from its record, or run, recorded and then answered. Owns what
 //! happens between the call's polls; must not know in which order the driver lets calls go on.
 
+mod asking;
+mod diverging;
+mod pausing;
+
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -9,17 +13,17 @@ use tracing::Span;
 
 use crate::call::body::Site;
 use crate::call::memo::{Recall, memo_key, memoized, recall};
-use crate::call::meta::{Effect, OnCodeChange, Spec};
+use crate::call::meta::{Effect, OnCodeChange, OnInterrupt, Spec};
 use crate::call::outcome::{Packed, Packing, Unpack};
-use crate::call::refusals::{astray, differences, interrupted, refuse, retried_at_most_once, unreadable};
+use crate::call::refusals::{astray, interrupted, refuse, retried_at_most_once, unreadable};
 use crate::call::tries::{Failure, Tries};
 use crate::call::{Checkpoint, Occasion, Options, Summarize};
 use crate::context::{Ambient, BodyScope};
-use crate::context::{BodyWaker, Context, OnDivergence};
-use crate::error::{Error, Kind};
-use crate::journal::{Arg, CallFrame, Class, Frame, MemoRow, OpenFrame, OutcomeFrame};
+use crate::context::{BodyWaker, Context};
+use crate::error::Error;
+use crate::journal::{CallFrame, Class, Frame, MemoRow, OpenFrame, OutcomeFrame};
 use crate::log;
-use crate::machine::{Asked, Claim, Exit, RecordIx, SlotId, Standing, Step};
+use crate::machine::{Asked, Claim, Due, Exit, RecordIx, SlotId, Standing, Step};
 use crate::store::{Row, Table};
 use crate::value::{Key, Sensitivity};
 
@@ -45,6 +49,8 @@ enum Stage<R> {
     /// It looks for a result of another execution.
     Recalling(Box<Running>, Recall),
     Running(Box<Running>, Tries),
+    /// Nobody knows whether its body ran: it waits for a person to say.
+    Asking(Box<Running>),
     /// Its outcome is on its way to the store.
     Landing(Box<Running>, Result<R, Error>, How),
     /// It is not polled to an end: the driver drops the flow.
@@ -72,6 +78,8 @@ enum How {
     Recalled,
     /// It did not run: an earlier attempt may have run it.
     Interrupted,
+    /// A person said what it came to.
+    Resolved,
 }
 
 impl<B: Checkpoint> Durable<B> {
@@ -120,7 +128,7 @@ impl<B: Checkpoint> Durable<B> {
         &mut self,
         body: &mut B,
         spec: &Spec,
-        options: &Options,
+        options: &Options<B::Output>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<B::Output> {
         if !self.is_at_home() {
@@ -158,7 +166,7 @@ impl<B: Checkpoint> Durable<B> {
                         unreachable!("the stage was matched above")
                     };
                     match found.as_deref().and_then(|row| memoized::<B>(row)) {
-                        Some((packed, value)) => self.land(spec, running, 0, packed, Ok(value), How::Recalled),
+                        Some((packed, value)) => self.land(spec, running, None, packed, Ok(value), How::Recalled),
                         None => {
                             self.context.replay().begin_next(running.slot);
                             self.run(running);
@@ -171,12 +179,30 @@ impl<B: Checkpoint> Durable<B> {
                     }
                     let mut body_cx = TaskContext::from_waker(&running.waker);
                     let entered = running.span.enter();
+                    if tries.paused_until().is_some() {
+                        if tries.poll_pause(&mut body_cx).is_pending() {
+                            return Poll::Pending;
+                        }
+                        self.context.announce();
+                        self.context.replay().unpause(running.slot);
+                    }
                     let Poll::Ready(tried) = tries.poll(body, spec, options, &running.scope, &mut body_cx) else {
+                        drop(entered);
+                        self.pause(spec);
                         return Poll::Pending;
                     };
                     drop(entered);
                     self.message = body.message();
                     self.finish(spec, tried);
+                }
+                Stage::Asking(running) => {
+                    if self.context.replay().poll(running.slot, cx.waker()) != Step::Poll {
+                        return Poll::Pending;
+                    }
+                    match self.resolved(spec) {
+                        Some(resolved) => self.resolve(spec, resolved),
+                        None => return Poll::Pending,
+                    }
                 }
                 Stage::Landing(running, ..) => {
                     if self.context.replay().poll(running.slot, cx.waker()) != Step::Answer {
@@ -205,15 +231,18 @@ impl<B: Checkpoint> Durable<B> {
     }
 
     /// The call may run.
-    fn begin(&mut self, body: &mut B, spec: &Spec, options: &Options, slot: SlotId) {
+    fn begin(&mut self, body: &mut B, spec: &Spec, options: &Options<B::Output>, slot: SlotId) {
         let intended = matches!(self.stage, Stage::Intending(_));
         self.stage = Stage::Entered(slot);
         if let Standing::Interrupted(_) = self.claim.standing {
+            if spec.meta().on_interrupt == OnInterrupt::Ask {
+                return self.ask(spec, slot);
+            }
             let error = interrupted(&self.claim.name(spec.shown()), &self.context);
             let running = self.running(spec, slot);
             let mut landing = B::pack_error(error);
             landing.packed.settled = true;
-            self.land(spec, running, 0, landing.packed, landing.value, How::Interrupted);
+            self.land(spec, running, None, landing.packed, landing.value, How::Interrupted);
             return;
         }
         if let Some(at) = self.divergent(spec)
@@ -224,6 +253,16 @@ impl<B: Checkpoint> Durable<B> {
         }
         if matches!(spec.meta().effect, Effect::Wait | Effect::Child) {
             return self.open(body, spec, slot);
+        }
+        let paused = self.paused();
+        if let Some(due_ms) = paused.as_ref().and_then(Tries::paused_until)
+            && due_ms > self.context.runtime.clock.now_ms()
+        {
+            // Nothing of it starts before.
+            self.context.replay().open(slot, Due::At(due_ms));
+            let tries = paused.unwrap_or_else(Tries::new);
+            self.stage = Stage::Running(self.running(spec, slot), tries);
+            return;
         }
         self.context.announce();
         if spec.meta().effect == Effect::AtMostOnce {
@@ -240,6 +279,10 @@ impl<B: Checkpoint> Durable<B> {
         }
         self.context.replay().begin(slot);
         let running = self.running(spec, slot);
+        if let Some(tries) = paused {
+            self.stage = Stage::Running(running, tries);
+            return;
+        }
         if let Some(memo) = spec.meta().memo.filter(|_| !self.context.attempt.fresh) {
             let recall = recall(&self.context, spec, &self.claim, memo.max_age);
             self.stage = Stage::Recalling(running, recall);
@@ -306,7 +349,7 @@ impl<B: Checkpoint> Durable<B> {
             Err(Failure::Outcome(error)) => B::pack_error(error),
             Err(Failure::Misuse(error)) => return self.leave_quietly(Exit::Fail(error)),
         };
-        self.land(spec, running, tries.count(), landing.packed, landing.value, How::Ran(took));
+        self.land(spec, running, Some(&tries), landing.packed, landing.value, How::Ran(took));
     }
 
     /// Says what the call came to, now that it is durable and the flow goes on with it.
@@ -314,6 +357,7 @@ impl<B: Checkpoint> Durable<B> {
         let sensitivity = spec.meta().sensitivity;
         match (how, value) {
             (How::Interrupted, _) => {}
+            (How::Resolved, _) => log::wait_over(name),
             _ if spec.meta().effect == Effect::Wait => log::wait_over(name),
             // It tells itself.
             _ if spec.meta().effect == Effect::Child => {}
@@ -335,7 +379,7 @@ impl<B: Checkpoint> Durable<B> {
         &mut self,
         spec: &Spec,
         running: Box<Running>,
-        tries: u32,
+        tries: Option<&Tries>,
         mut packed: Packed,
         value: Result<B::Output, Error>,
         how: How,
@@ -350,11 +394,12 @@ impl<B: Checkpoint> Durable<B> {
             settled,
             from_memo: how == How::Recalled,
             message: self.message,
-            tries,
+            failed: &tries.map(Tries::failed).unwrap_or_default(),
+            tries: tries.map_or(0, Tries::count),
             started_ms: running.started_ms,
             duration_us: match how {
                 How::Ran(took) => u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                How::Recalled | How::Interrupted => 0,
+                How::Recalled | How::Interrupted | How::Resolved => 0,
             },
             preview: &packed.preview,
             payload: packed.payload(),
@@ -434,53 +479,6 @@ impl<B: Checkpoint> Durable<B> {
             args: &self.args,
         }
     }
-
-    fn divergent(&self, spec: &Spec) -> Option<RecordIx> {
-        self.context.replay().divergent(spec.name(), &self.claim)
-    }
-
-    /// The call contradicts a record: a warning, or the end of the attempt.
-    fn diverge(&self, spec: &Spec, at: RecordIx) -> Option<Exit> {
-        let recorded = self.context.journal.call(at)?;
-        let before = Arg::read_all(recorded.args).unwrap_or_default();
-        let now = Arg::read_all(&self.args).unwrap_or_default();
-        let differing: Vec<String> = differences(&before, &now);
-        if differing.is_empty() {
-            // Another version of the checkpoint, which is meant to run again.
-            return None;
-        }
-        let default = match spec.meta().effect {
-            Effect::AtMostOnce => OnDivergence::Fail,
-            Effect::AtLeastOnce | Effect::Wait | Effect::Child => {
-                self.context.attempt.on_divergence.unwrap_or(OnDivergence::Rerun)
-            }
-        };
-        let rule = spec.meta().on_divergence.unwrap_or(default);
-        let does = match rule {
-            OnDivergence::Rerun => "it runs, and is recorded anew",
-            OnDivergence::Fail => {
-                "nothing ran; call it with what was recorded, allow it with on_divergence = \"rerun\", or begin anew \
-                 with .fresh()"
-            }
-        };
-        let error = Error::new(
-            Kind::Diverged,
-            format!(
-                "checkpoint `{}` diverged from its record `{}` in execution {}: {}; {does}",
-                spec.name(),
-                recorded.name(),
-                self.context.attempt.execution,
-                differing.join(", "),
-            ),
-        );
-        match rule {
-            OnDivergence::Rerun => {
-                log::diverged(&error);
-                None
-            }
-            OnDivergence::Fail => Some(Exit::Fail(error)),
-        }
-    }
 }
 
 impl<B: Checkpoint> Drop for Durable<B> {
@@ -494,7 +492,7 @@ impl<B: Checkpoint> Drop for Durable<B> {
                 running.scope.cancel();
                 running.slot
             }
-            Stage::Recalling(running, _) | Stage::Landing(running, ..) => running.slot,
+            Stage::Recalling(running, _) | Stage::Asking(running) | Stage::Landing(running, ..) => running.slot,
         };
         let waker = self.context.replay().leave(slot);
         drop(waker);

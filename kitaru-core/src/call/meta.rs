@@ -22,12 +22,14 @@ pub struct CheckpointMeta {
     pub(crate) retries: u32,
     pub(crate) backoff: Backoff,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) total_timeout: Option<Duration>,
     pub(crate) wish: Wish,
     pub(crate) memo: Option<Memo>,
     pub(crate) effect: Effect,
     pub(crate) sensitivity: Sensitivity,
     pub(crate) on_code_change: OnCodeChange,
     pub(crate) on_divergence: Option<OnDivergence>,
+    pub(crate) on_interrupt: OnInterrupt,
 }
 
 /// How often a body's effect may happen.
@@ -39,6 +41,15 @@ pub(crate) enum Effect {
     Wait,
     /// That of another execution, which sees to it itself.
     Child,
+}
+
+/// What becomes of an `at_most_once` body that may have run when its process died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnInterrupt {
+    /// The flow is given an error.
+    Error,
+    /// A person says.
+    Ask,
 }
 
 /// What is done with a record that other code made.
@@ -72,12 +83,14 @@ impl CheckpointMeta {
             retries: 0,
             backoff: Backoff::starting_at(Backoff::DEFAULT_FIRST),
             timeout: None,
+            total_timeout: None,
             wish: Wish::Bincode,
             memo: None,
             effect: Effect::AtLeastOnce,
             sensitivity: Sensitivity::Shown,
             on_code_change: OnCodeChange::Reuse,
             on_divergence: None,
+            on_interrupt: OnInterrupt::Error,
         }
     }
 
@@ -93,6 +106,17 @@ impl CheckpointMeta {
 
     pub const fn backoff_ms(mut self, first_ms: u64) -> Self {
         self.backoff = Backoff::starting_at(Duration::from_millis(first_ms));
+        self
+    }
+
+    /// Behind `backoff_ms`.
+    pub const fn max_backoff_ms(mut self, cap_ms: u64) -> Self {
+        self.backoff = self.backoff.up_to(Duration::from_millis(cap_ms));
+        self
+    }
+
+    pub const fn total_timeout_ms(mut self, timeout_ms: u64) -> Self {
+        self.total_timeout = Some(Duration::from_millis(timeout_ms));
         self
     }
 
@@ -117,6 +141,11 @@ impl CheckpointMeta {
 
     pub const fn at_most_once(mut self) -> Self {
         self.effect = Effect::AtMostOnce;
+        self
+    }
+
+    pub const fn ask_on_interrupt(mut self) -> Self {
+        self.on_interrupt = OnInterrupt::Ask;
         self
     }
 

@@ -12,6 +12,7 @@ mod meta;
 mod outcome;
 pub mod probe;
 mod refusals;
+mod resolution;
 mod timer;
 mod tries;
 mod wait;
@@ -26,6 +27,7 @@ use crate::call::durable::Durable;
 use crate::call::tries::Tries;
 use crate::context::{Ambient, BodyScope};
 use crate::error::{Error, Kind};
+use crate::machine::Backoff;
 use crate::value::Key;
 
 pub(crate) use body::{Body, MoreTries, Site, sealed};
@@ -37,6 +39,7 @@ pub use meta::CheckpointMeta;
 pub(crate) use meta::Spec;
 pub use outcome::Outcome;
 pub(crate) use outcome::{Landing, Packed, Packing, Unpack};
+pub use resolution::Resolution;
 pub use timer::{Sleep, sleep, sleep_until};
 pub use wait::{Wait, wait};
 
@@ -66,15 +69,22 @@ pub use wait::{Wait, wait};
 pub struct Call<B: Checkpoint> {
     body: B,
     spec: Spec,
-    options: Options,
+    options: Options<B::Output>,
     place: Place<B>,
 }
 
 /// What the call's methods set.
-pub(crate) struct Options {
+pub(crate) struct Options<R> {
     pub(crate) retries: u32,
+    /// The attribute's, unless set.
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) retry_if: Option<RetryIf<R>>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) total_timeout: Option<Duration>,
 }
+
+/// Whether a result that is an error is worth another try.
+type RetryIf<R> = Box<dyn Fn(&R) -> bool + Send + Sync>;
 
 /// What a log line tells of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +118,13 @@ impl<B: Checkpoint> Unpin for Call<B> {}
 
 impl<B: Checkpoint> Call<B> {
     pub(crate) fn new(spec: Spec, body: B) -> Self {
-        let options = Options { retries: spec.meta().retries, timeout: spec.meta().timeout };
+        let options = Options {
+            retries: spec.meta().retries,
+            backoff: None,
+            retry_if: None,
+            timeout: spec.meta().timeout,
+            total_timeout: spec.meta().total_timeout,
+        };
         let place = Ambient::with(|ambient| match ambient {
             Ambient::Flow(context) => Durable::make(context, &spec, &body).map(Place::Flow),
             Ambient::Body(scope) => {
@@ -126,6 +142,14 @@ impl<B: Checkpoint> Call<B> {
     /// error that says so before anything runs.
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = retries;
+        self
+    }
+
+    /// How long it waits before each further try, in place of the attribute's `backoff` and `max_backoff`. A pause that is
+    /// longer than [`Builder::park_after`](crate::Builder::park_after) is recorded, and a flow that has nothing else to do
+    /// is dropped from memory meanwhile.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.options.backoff = Some(backoff);
         self
     }
 
@@ -186,6 +210,40 @@ where
     /// Ends a try of the body that takes longer than this with a [timeout error](Error::is_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Bounds all tries of the body together, with the pauses between them: what runs when this is over ends with a
+    /// [timeout error](Error::is_timeout), and a try that could only begin later is not waited for. Where a pause was
+    /// recorded the time goes on across restarts.
+    pub fn total_timeout(mut self, timeout: Duration) -> Self {
+        self.options.total_timeout = Some(timeout);
+        self
+    }
+}
+
+impl<B, T, E> Call<B>
+where
+    B: Checkpoint<Output = Result<T, E>>,
+{
+    /// Tries the body again only after errors for which `predicate` holds, and after panics and timeouts.
+    ///
+    /// An error can say so itself, too: see [`Error::fatal`] and [`Error::retry_after`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kitaru_core::doc_support::*;
+    /// # run_flow(async {
+    /// use kitaru_core::{Error, dynamic::checkpoint};
+    ///
+    /// let charge = checkpoint("charge").run(|| async { Err::<(), _>(Error::msg("card refused")) });
+    /// let charged = charge.retries(3).retry_if(|error| error.to_string() != "card refused").await;
+    /// assert!(charged.is_err());
+    /// # });
+    /// ```
+    pub fn retry_if(mut self, predicate: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
+        self.options.retry_if = Some(Box::new(move |result| result.as_ref().err().is_some_and(&predicate)));
         self
     }
 }

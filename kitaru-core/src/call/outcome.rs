@@ -149,7 +149,7 @@ fn unencodable(error: &EncodeError) -> Error {
     }
 }
 
-fn preview_error(error: &Error) -> String {
+pub(super) fn preview_error(error: &Error) -> String {
     let mut text = format!("{error:#}");
     if text.len() > PREVIEW_BYTES {
         let mut end = PREVIEW_BYTES;

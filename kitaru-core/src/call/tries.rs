@@ -1,30 +1,41 @@
 //! Running a body: its tries, their timeout, the pauses between them. Owns what happens from the first poll of a body
 //! to its last; must not know whether anything is recorded.
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
+use std::time::{Duration, Instant};
 
 use crate::call::body::MoreTries;
 use crate::call::meta::Spec;
+use crate::call::outcome::preview_error;
 use crate::call::{Checkpoint, Options};
 use crate::chance;
-use crate::clock::Sleep;
+use crate::clock::{Clock, Sleep, Until, millis};
 use crate::context::{Ambient, BodyScope};
 use crate::error::{Error, Kind};
+use crate::journal::{FailedTry, Opening};
 use crate::log;
+use crate::value::{HIDDEN, Sensitivity};
 
 /// The tries of one call.
 pub(crate) struct Tries {
     failures: u32,
+    /// The last of those that failed.
+    failed: Vec<FailedTry>,
+    /// When the first one began; 0 before.
+    begun_ms: u64,
+    /// The time for all of them.
+    total: Option<Until>,
     stage: Stage,
 }
 
 enum Stage {
     Ready,
-    Running { timeout: Option<Sleep> },
-    Pausing(Sleep),
+    Running { timeout: Option<Sleep>, since: Instant },
+    Pausing { due_ms: u64, until: Until },
 }
 
 /// What ended the tries without a result of the body's own.
@@ -46,7 +57,22 @@ impl Failure {
 
 impl Tries {
     pub(crate) fn new() -> Self {
-        Tries { failures: 0, stage: Stage::Ready }
+        Tries { failures: 0, failed: Vec::new(), begun_ms: 0, total: None, stage: Stage::Ready }
+    }
+
+    /// Those that an earlier attempt has left in a pause.
+    pub(crate) fn paused(opening: Opening, clock: &Clock) -> Option<Self> {
+        let Opening::Pause { due_ms, begun_ms, failures, failed } = opening else { return None };
+        let failed = FailedTry::read_all(&failed).unwrap_or_default();
+        let stage = Stage::Pausing { due_ms, until: clock.until(due_ms) };
+        Some(Tries { failures, failed, begun_ms, total: None, stage })
+    }
+
+    /// What a later attempt needs to go on behind the pause.
+    pub(crate) fn opening(&self) -> Option<Opening> {
+        let Stage::Pausing { due_ms, .. } = &self.stage else { return None };
+        let failed = FailedTry::write_all(&self.failed);
+        Some(Opening::Pause { due_ms: *due_ms, begun_ms: self.begun_ms, failures: self.failures, failed })
     }
 
     /// How many tries there were.
@@ -54,72 +80,168 @@ impl Tries {
         self.failures + 1
     }
 
+    /// Those that failed and were followed by another, as a record keeps them.
+    pub(crate) fn failed(&self) -> Vec<u8> {
+        FailedTry::write_all(&self.failed)
+    }
+
+    /// When the pause is over, if there is one.
+    pub(crate) fn paused_until(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Pausing { due_ms, .. } => Some(*due_ms),
+            Stage::Ready | Stage::Running { .. } => None,
+        }
+    }
+
+    /// Waits for the end of a pause; there need be none.
+    pub(crate) fn poll_pause(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if let Stage::Pausing { until, .. } = &mut self.stage {
+            ready!(Pin::new(until).poll(cx));
+            self.stage = Stage::Ready;
+        }
+        Poll::Ready(())
+    }
+
     pub(crate) fn poll<B: Checkpoint>(
         &mut self,
         body: &mut B,
         spec: &Spec,
-        options: &Options,
+        options: &Options<B::Output>,
         scope: &Arc<BodyScope>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<B::Output, Failure>> {
         loop {
-            match &mut self.stage {
-                Stage::Ready => {
-                    let more = if self.failures < options.retries { MoreTries::Possible } else { MoreTries::None };
-                    // The function that makes the future is the user's too: it is `|args| body(args)`.
-                    if !body.begin(more) {
-                        return Poll::Ready(Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries))));
-                    }
-                    let timeout = options.timeout.map(|timeout| scope.clock.sleep(timeout));
-                    self.stage = Stage::Running { timeout };
-                }
-                Stage::Running { timeout } => {
-                    let tried = {
-                        let _entered = Ambient::Body(scope.clone()).enter();
-                        let polled = catch_unwind(AssertUnwindSafe(|| body.poll(cx)));
-                        let tried = match polled {
-                            Ok(Poll::Ready(value)) => Some(Ok(value)),
-                            Ok(Poll::Pending) => None,
-                            Err(panic) => {
-                                Some(Err(Error::panicked(&format!("checkpoint `{}`", spec.name()), panic.as_ref())))
-                            }
-                        };
-                        let is_over = tried.is_some();
-                        let tried = tried.or_else(|| {
-                            let timeout = timeout.as_mut()?;
-                            Pin::new(timeout).poll(cx).is_ready().then(|| Err(timed_out(spec.name(), options)))
-                        });
-                        if tried.is_some() {
-                            // Dropped where it was polled: what it drops may call what a body may call.
-                            body.end();
-                            if !is_over {
-                                scope.cancel();
-                            }
-                        }
-                        tried
-                    };
-                    let Some(tried) = tried else { return Poll::Pending };
-                    let failure = match &tried {
-                        Ok(value) => B::failure(value),
-                        Err(error) => Some(error.clone()),
-                    };
-                    let Some(failure) = failure.filter(|_| self.failures < options.retries) else {
-                        return Poll::Ready(tried.map_err(Failure::Outcome));
-                    };
-                    self.failures += 1;
-                    let pause = spec.meta().backoff.pause(self.failures, chance_of_jitter());
-                    let sensitivity = spec.meta().sensitivity;
-                    log::trying_again(spec.shown(), self.failures, options.retries, pause, sensitivity, &failure);
-                    self.stage = Stage::Pausing(scope.clock.sleep(pause));
-                }
-                Stage::Pausing(pause) => {
-                    if Pin::new(pause).poll(cx).is_pending() {
-                        return Poll::Pending;
-                    }
-                    self.stage = Stage::Ready;
+            ready!(self.poll_pause(cx));
+            if let Stage::Ready = self.stage
+                && let Err(misuse) = self.begin(body, spec, options, scope)
+            {
+                return Poll::Ready(Err(misuse));
+            }
+            let tried = ready!(self.poll_try(body, spec, options, scope, cx));
+            let failure = match &tried {
+                Tried::Over(Ok(value)) => B::failure(value).filter(|_| options.retries_after(value)),
+                Tried::Over(Err(error)) => Some(error.clone()),
+                Tried::TooLate(_) => None,
+            };
+            match failure.and_then(|failure| Some((self.pause(&failure, spec, options, scope)?, failure))) {
+                Some((pause, failure)) => self.fail(&failure, pause, spec, options, scope),
+                None => {
+                    return Poll::Ready(match tried {
+                        Tried::Over(tried) => tried.map_err(Failure::Outcome),
+                        Tried::TooLate(error) => Err(Failure::Outcome(error)),
+                    });
                 }
             }
         }
+    }
+
+    /// Begins the next try.
+    fn begin<B: Checkpoint>(
+        &mut self,
+        body: &mut B,
+        spec: &Spec,
+        options: &Options<B::Output>,
+        scope: &Arc<BodyScope>,
+    ) -> Result<(), Failure> {
+        let more = if self.failures < options.retries { MoreTries::Possible } else { MoreTries::None };
+        // The function that makes the future is the user's too: it is `|args| body(args)`.
+        if !body.begin(more) {
+            return Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries)));
+        }
+        if self.begun_ms == 0 {
+            self.begun_ms = scope.clock.now_ms();
+        }
+        if self.total.is_none() {
+            self.total = options.total_ms(self.begun_ms).map(|end_ms| scope.clock.until(end_ms));
+        }
+        let timeout = options.timeout.map(|timeout| scope.clock.sleep(timeout));
+        self.stage = Stage::Running { timeout, since: Instant::now() };
+        Ok(())
+    }
+
+    fn poll_try<B: Checkpoint>(
+        &mut self,
+        body: &mut B,
+        spec: &Spec,
+        options: &Options<B::Output>,
+        scope: &Arc<BodyScope>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Tried<B::Output>> {
+        let Stage::Running { timeout, .. } = &mut self.stage else { unreachable!("a try is polled while it runs") };
+        let _entered = Ambient::Body(scope.clone()).enter();
+        let polled = catch_unwind(AssertUnwindSafe(|| body.poll(cx)));
+        let tried = match polled {
+            Ok(Poll::Ready(value)) => Tried::Over(Ok(value)),
+            Err(panic) => Tried::Over(Err(Error::panicked(&format!("checkpoint `{}`", spec.name()), panic.as_ref()))),
+            Ok(Poll::Pending) => {
+                let is_over = |time: Option<Pin<&mut dyn Future<Output = ()>>>, cx: &mut TaskContext<'_>| {
+                    time.is_some_and(|time| time.poll(cx).is_ready())
+                };
+                let late = if is_over(self.total.as_mut().map(|total| Pin::new(total) as _), cx) {
+                    Tried::TooLate(timed_out(spec.name(), "all its tries took longer than", options.total_timeout))
+                } else if is_over(timeout.as_mut().map(|timeout| Pin::new(timeout) as _), cx) {
+                    Tried::Over(Err(timed_out(spec.name(), "it took longer than", options.timeout)))
+                } else {
+                    return Poll::Pending;
+                };
+                scope.cancel();
+                late
+            }
+        };
+        // Dropped where it was polled: what it drops may call what a body may call.
+        body.end();
+        Poll::Ready(tried)
+    }
+
+    /// How long the next try waits, if there is to be one.
+    fn pause<R>(&self, failure: &Error, spec: &Spec, options: &Options<R>, scope: &BodyScope) -> Option<Duration> {
+        if self.failures >= options.retries || failure.is_fatal() {
+            return None;
+        }
+        let backoff = options.backoff.unwrap_or(spec.meta().backoff);
+        let pause =
+            failure.retry_delay().unwrap_or_else(|| backoff.pause(self.failures.saturating_add(1), chance_of_jitter()));
+        let next_ms = scope.clock.now_ms().saturating_add(millis(pause));
+        // What could not begin in time is not waited for.
+        options.total_ms(self.begun_ms).is_none_or(|end_ms| next_ms < end_ms).then_some(pause)
+    }
+
+    fn fail<R>(&mut self, failure: &Error, pause: Duration, spec: &Spec, options: &Options<R>, scope: &BodyScope) {
+        let Stage::Running { since, .. } = &self.stage else { unreachable!("a try fails while it runs") };
+        let sensitivity = spec.meta().sensitivity;
+        self.failures += 1;
+        log::trying_again(spec.shown(), self.failures, options.retries, pause, sensitivity, failure);
+        if self.failed.len() == FailedTry::MOST {
+            self.failed.remove(0);
+        }
+        self.failed.push(FailedTry {
+            took_us: u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX),
+            pause_ms: millis(pause),
+            error: match sensitivity {
+                Sensitivity::Shown => preview_error(failure),
+                Sensitivity::Hidden => HIDDEN.to_owned(),
+            },
+        });
+        let due_ms = scope.clock.now_ms().saturating_add(millis(pause));
+        self.stage = Stage::Pausing { due_ms, until: scope.clock.until(due_ms) };
+    }
+}
+
+/// How a try ended.
+enum Tried<R> {
+    Over(Result<R, Error>),
+    /// The time for all tries is over.
+    TooLate(Error),
+}
+
+impl<R> Options<R> {
+    /// When the time for all tries is over, if ever.
+    fn total_ms(&self, begun_ms: u64) -> Option<u64> {
+        self.total_timeout.map(|total| begun_ms.saturating_add(millis(total)))
+    }
+
+    fn retries_after(&self, value: &R) -> bool {
+        self.retry_if.as_ref().is_none_or(|retry_if| retry_if(value))
     }
 }
 
@@ -128,9 +250,9 @@ fn chance_of_jitter() -> u64 {
     u64::from_le_bytes(bytes[..8].try_into().expect("eight of 32 bytes"))
 }
 
-fn timed_out(name: &str, options: &Options) -> Error {
-    let timeout = options.timeout.unwrap_or_default();
-    Error::new(Kind::TimedOut, format!("checkpoint `{name}` took longer than its timeout of {timeout:?}"))
+fn timed_out(name: &str, what: &str, timeout: Option<Duration>) -> Error {
+    let timeout = timeout.unwrap_or_default();
+    Error::new(Kind::TimedOut, format!("checkpoint `{name}` timed out: {what} {timeout:?}"))
 }
 
 fn cannot_repeat(name: &str, retries: u32) -> Error {

@@ -152,17 +152,49 @@ struct Open {
 }
 
 impl<T: JsonSchema> Asked<T> {
-    fn row(&self, context: &Context, name: &str, row: WaitRow) -> Row {
-        let row = WaitRow {
-            due_ms: self.due_ms,
-            question: self.question.clone(),
+    fn question(&self) -> Question {
+        Question {
+            text: self.question.clone(),
             schema: serde_json::to_string(&schemars::schema_for!(T)).unwrap_or_default(),
             metadata: serde_json::to_string(&self.metadata).unwrap_or_default(),
-            ..row
-        };
-        let key = aside_key(context.numbers.journal(), Aside::Wait, name.as_bytes());
-        Row { table: Table::Aside, key: RowKey::from(key), value: Some(row.write()) }
+            due_ms: self.due_ms,
+        }
     }
+}
+
+/// A question as people see it.
+pub(super) struct Question {
+    pub(super) text: String,
+    /// The JSON schema of an answer.
+    pub(super) schema: String,
+    /// A JSON object.
+    pub(super) metadata: String,
+    /// When it is over by itself; 0 is never.
+    pub(super) due_ms: u64,
+}
+
+impl Question {
+    /// The row that shows it under the wait's visible name.
+    pub(super) fn row(self, context: &Context, name: &str, row: WaitRow) -> Row {
+        let Question { text: question, schema, metadata, due_ms } = self;
+        let row = WaitRow { due_ms, question, schema, metadata, ..row };
+        Row { value: Some(row.write()), ..gone(context, Aside::Wait, name) }
+    }
+
+    /// The answer does not fit: it is taken back, why is shown, and its sender is told. The wait stays open.
+    pub(super) fn refuse(self, context: &Arc<Context>, name: &str, why: &str, json: &str) {
+        let error = unfit(context, name, why, json);
+        let opened_ms = context.runtime.clock.now_ms();
+        let refused = WaitRow { opened_ms, refused: error.to_string(), ..WaitRow::default() };
+        context.send_aside(vec![gone(context, Aside::Answer, name), self.row(context, name, refused)]);
+        context.mailbox.judge(name, Err(error));
+    }
+}
+
+/// The row of a wait or of an answer, taken away.
+pub(super) fn gone(context: &Context, aside: Aside, name: &str) -> Row {
+    let key = aside_key(context.numbers.journal(), aside, name.as_bytes());
+    Row { table: Table::Aside, key: RowKey::from(key), value: None }
 }
 
 impl<T: DeserializeOwned + JsonSchema> Asked<T> {
@@ -177,13 +209,7 @@ impl<T: DeserializeOwned + JsonSchema> Asked<T> {
                 }
                 Err(unfit) => unfit,
             };
-            let error = unfit(context, name, &why, &json);
-            let opened_ms = context.runtime.clock.now_ms();
-            let refused = WaitRow { opened_ms, refused: error.to_string(), ..WaitRow::default() };
-            let key = aside_key(context.numbers.journal(), Aside::Answer, name.as_bytes());
-            let gone = Row { table: Table::Aside, key: RowKey::from(key), value: None };
-            context.send_aside(vec![gone, self.row(context, name, refused)]);
-            context.mailbox.judge(name, Err(error));
+            self.question().refuse(context, name, &why, &json);
         }
     }
 }
@@ -201,7 +227,7 @@ impl<T: DeserializeOwned + JsonSchema> Checkpoint for Asked<T> {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
         let now_ms = site.context.runtime.clock.now_ms();
         self.due_ms = self.deadline.map_or(0, |deadline| now_ms.saturating_add(millis(deadline)));
-        let row = self.row(site.context, site.name, WaitRow { opened_ms: now_ms, ..WaitRow::default() });
+        let row = self.question().row(site.context, site.name, WaitRow { opened_ms: now_ms, ..WaitRow::default() });
         Some((Opening::Answer { due_ms: self.due_ms }, vec![row]))
     }
 
@@ -230,7 +256,7 @@ impl<T: DeserializeOwned + JsonSchema> Checkpoint for Asked<T> {
             return Poll::Pending;
         }
         let (context, name) = (context.clone(), name.clone());
-        context.send_aside(vec![self.row(&context, &name, WaitRow { over: true, ..WaitRow::default() })]);
+        context.send_aside(vec![self.question().row(&context, &name, WaitRow { over: true, ..WaitRow::default() })]);
         let message = format!("nobody answered the wait `{name}` of execution {} in time", context.attempt.execution);
         Poll::Ready(Err(Error::new(Kind::TimedOut, message)))
     }

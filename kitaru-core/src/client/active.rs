@@ -56,9 +56,15 @@ pub(crate) struct Active {
 struct Driven {
     context: Weak<Context>,
     cancelled: bool,
+    draining: bool,
     /// What was sent while no attempt could take it in.
-    mail: Vec<(JournalId, Mail)>,
+    mail: Vec<(Posted, JournalId, Mail)>,
+    posted: u64,
 }
+
+/// Mail that no attempt could take in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Posted(u64);
 
 impl Active {
     pub(crate) fn new(input: Option<Key>, input_preview: String) -> Arc<Self> {
@@ -80,12 +86,12 @@ impl Active {
 
     /// An attempt begins, in this context.
     pub(crate) fn driven_in(&self, context: &Arc<Context>) {
-        let (cancelled, mail) = {
+        let (cancelled, draining, mail) = {
             let mut attempt = lock(&self.attempt);
             attempt.context = Arc::downgrade(context);
-            (attempt.cancelled, std::mem::take(&mut attempt.mail))
+            (attempt.cancelled, attempt.draining, std::mem::take(&mut attempt.mail))
         };
-        for (journal, mail) in mail {
+        for (_, journal, mail) in mail {
             // What was sent to an older generation is nothing to this one, which has only just begun and takes the rest.
             if journal == context.numbers.journal() {
                 let _ = context.mailbox.post(mail);
@@ -93,6 +99,9 @@ impl Active {
         }
         if cancelled {
             cancel_running(context);
+        }
+        if draining {
+            context.drain(interrupted());
         }
     }
 
@@ -115,16 +124,29 @@ impl Active {
         self.is_parked() && std::mem::take(&mut lock(&self.attempt).cancelled)
     }
 
-    /// Hands on what was sent to it. False if it is parked, so that it has to be woken for it.
-    pub(crate) fn post(&self, journal: JournalId, mail: Mail) -> bool {
+    /// Hands on what was sent to it.
+    ///
+    /// # Errors
+    ///
+    /// That it is parked, so that it has to be woken for it; the mail is there for the next attempt until it is
+    /// [taken back](Self::take_back).
+    pub(crate) fn post(&self, journal: JournalId, mail: Mail) -> Result<(), Posted> {
         let mut attempt = lock(&self.attempt);
         let left = match attempt.context.upgrade() {
             Some(context) if context.numbers.journal() == journal => context.mailbox.post(mail).err(),
             Some(_) | None => Some(mail),
         };
-        attempt.mail.extend(left.map(|mail| (journal, mail)));
+        let Some(mail) = left else { return Ok(()) };
+        attempt.posted += 1;
+        let posted = Posted(attempt.posted);
+        attempt.mail.push((posted, journal, mail));
         // Asked behind that: whoever parks it looks for mail behind having said so.
-        !self.is_parked()
+        if self.is_parked() { Err(posted) } else { Ok(()) }
+    }
+
+    /// Nobody drives it: this mail, and none that came since, is left to the store for whoever does.
+    pub(crate) fn take_back(&self, posted: Posted) {
+        lock(&self.attempt).mail.retain(|(known, ..)| *known != posted);
     }
 
     /// Whether something was sent while it was on its way out of memory; to one of those who ask only. It stays for the
@@ -133,9 +155,16 @@ impl Active {
         !lock(&self.attempt).mail.is_empty()
     }
 
-    /// What was sent to it is left to the store.
-    pub(crate) fn leave_mail(&self) {
-        lock(&self.attempt).mail.clear();
+    /// Has nothing of it start any more. What runs comes to its end.
+    pub(crate) fn drain(&self) {
+        let context = {
+            let mut attempt = lock(&self.attempt);
+            attempt.draining = true;
+            attempt.context.upgrade()
+        };
+        if let Some(context) = context {
+            context.drain(interrupted());
+        }
     }
 
     /// Drops its flow where it is. What it has recorded stays.

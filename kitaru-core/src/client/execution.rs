@@ -10,7 +10,7 @@ use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Arg, Aside, CallFrame, Class, Frame, Malformed, Opening, Status, WaitRow, aside_key};
+use crate::journal::{Arg, Aside, CallFrame, Class, FailedTry, Frame, Malformed, Opening, Status, WaitRow, aside_key};
 use crate::machine::Journal;
 use crate::store::{Reader, Table};
 
@@ -248,6 +248,7 @@ pub struct Record {
     seq: Seq,
     attempt: u32,
     tries: u32,
+    failed: Vec<FailedTry>,
     started_ms: u64,
     duration_us: u64,
     preview: String,
@@ -304,9 +305,14 @@ impl Record {
         self.attempt
     }
 
-    /// How often the body was tried in that attempt.
+    /// How often the body was tried.
     pub fn tries(&self) -> u32 {
         self.tries
+    }
+
+    /// The tries that failed before the last one, the last 16 of them.
+    pub fn failed_tries(&self) -> impl Iterator<Item = Try<'_>> {
+        self.failed.iter().map(Try)
     }
 
     /// When its body started.
@@ -330,6 +336,27 @@ impl Record {
     }
 }
 
+/// A try of a body that failed and was followed by another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Try<'a>(&'a FailedTry);
+
+impl<'a> Try<'a> {
+    /// The error, shortened for people to read.
+    pub fn error(&self) -> &'a str {
+        &self.0.error
+    }
+
+    /// How long it took.
+    pub fn duration(&self) -> Duration {
+        Duration::from_micros(self.0.took_us)
+    }
+
+    /// How long the next one waited.
+    pub fn pause(&self) -> Duration {
+        Duration::from_millis(self.0.pause_ms)
+    }
+}
+
 /// What has been recorded, and which executions were called.
 fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed> {
     let mut records: Vec<Record> = Vec::new();
@@ -348,6 +375,7 @@ fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed>
                     settled: outcome.settled,
                     from_memo: outcome.from_memo,
                     tries: outcome.tries,
+                    failed: FailedTry::read_all(outcome.failed)?,
                     started_ms: outcome.started_ms,
                     duration_us: outcome.duration_us,
                     preview: outcome.preview.to_owned(),
@@ -365,14 +393,26 @@ fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed>
                 records.push(Record::begun(seq, &call)?);
             }
             Frame::Open(open) => {
-                if let Opening::Execution(execution) = open.opening {
-                    let child = Relative(execution);
+                if let Opening::Execution(execution) = &open.opening {
+                    let child = Relative(execution.clone());
                     if !children.contains(&child) {
                         children.push(child);
                     }
                 }
-                intents.push(((open.call.key, open.call.occurrence), records.len()));
-                records.push(Record { status: RecordStatus::Waiting, ..Record::begun(seq, &open.call)? });
+                let mut record = Record { status: RecordStatus::Waiting, ..Record::begun(seq, &open.call)? };
+                if let Opening::Pause { failures, failed, .. } = &open.opening {
+                    record.tries = *failures;
+                    record.failed = FailedTry::read_all(failed)?;
+                }
+                let call = (open.call.key, open.call.occurrence);
+                match intents.iter().find(|(known, _)| *known == call) {
+                    // One pause after another.
+                    Some((_, nth)) => records[*nth] = record,
+                    None => {
+                        intents.push((call, records.len()));
+                        records.push(record);
+                    }
+                }
             }
             Frame::Settled(settled) => {
                 for record in records.iter_mut().filter(|record| settled.errors.contains(&record.seq)) {
@@ -396,6 +436,7 @@ impl Record {
             seq,
             attempt: call.attempt,
             tries: 0,
+            failed: Vec::new(),
             started_ms: 0,
             duration_us: 0,
             preview: String::new(),

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::client::active::{Active, Ended};
 use crate::client::flow_call::Decode;
-use crate::client::{Inner, Kitaru, blocking, rows};
+use crate::client::rows::{self, Stored};
+use crate::client::{Inner, Kitaru, blocking};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::{Class, OwnedPayload, Status};
@@ -39,19 +40,30 @@ impl Kitaru {
         let inner = self.inner.clone();
         let wanted = execution.clone();
         let found = blocking(move || {
-            let Some(stored) = rows::newest(&inner.runtime.reader, &wanted)? else {
-                return Err(Error::new(
-                    Kind::Misuse,
-                    format!("there is no execution {wanted}; call the flow to begin it"),
-                ));
+            let find = || {
+                let found = rows::newest(&inner.runtime.reader, &wanted)?;
+                found.ok_or_else(|| {
+                    Error::new(Kind::Misuse, format!("there is no execution {wanted}; call the flow to begin it"))
+                })
             };
+            let is_parked = |stored: &Stored| matches!(stored.state.status, Status::Waiting | Status::Queued);
+            let mut stored = find()?;
+            if is_parked(&stored) {
+                let active = inner.await_parked(&stored);
+                // Behind that: whoever drives it from now on tells the active; what has ended before is in the store.
+                stored = find()?;
+                if !stored.state.status.is_final() {
+                    return Ok(Found::Parked(active));
+                }
+                drop(active);
+                inner.forget_parked(&wanted);
+            }
             match stored.state.status {
                 Status::Completed | Status::Failed => rows::outcome(&inner.runtime.reader, &stored)
                     .map(|payload| Found::Ended(Ended::Outcome(Arc::new(payload)))),
                 Status::Stuck => Ok(Found::Ended(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason)))),
                 Status::Cancelled => Ok(Found::Ended(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason)))),
-                Status::Waiting => Ok(Found::Parked(inner.await_parked(&stored))),
-                Status::Queued | Status::Running | Status::Interrupted => Err(Error::new(
+                Status::Waiting | Status::Queued | Status::Running | Status::Interrupted => Err(Error::new(
                     Kind::Misuse,
                     format!("execution {wanted} was interrupted and nobody drives it; call its flow to go on"),
                 )),

@@ -198,7 +198,10 @@ impl Place {
         };
         if let Ended::Parked { due, journal } = ended {
             self.park();
-            if self.active.missed_cancel() {
+            if self.inner.is_closed() {
+                // Behind that: whoever closes the store finds it parked, or it finds that.
+                self.active.end(Ended::Fault(interrupted()));
+            } else if self.active.missed_cancel() {
                 // It was told so while it was on its way out of memory. Whoever waits for that is told by the active.
                 let (inner, execution) = (self.inner.clone(), self.execution.clone());
                 tokio::spawn(async move { inner.cancel(execution).await });
@@ -225,6 +228,8 @@ impl Place {
 
     /// Looks for the execution and decides what the call does about it.
     async fn plan(&self, look: Look) -> Result<Plan, Error> {
+        // Behind the reservation: whoever closes the store finds it, or it finds that.
+        self.inner.check_open()?;
         let inner = self.inner.clone();
         let execution = self.execution.clone();
         let active = self.active.clone();

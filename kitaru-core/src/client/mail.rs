@@ -177,11 +177,14 @@ impl Inner {
             self.hand_on(&stored, Mail::Answer { name: wait, json, verdict });
             told
         };
-        match told {
-            // Where the attempt ends before it has looked, the answer is kept for the next.
-            Some(told) => told.await.unwrap_or(Ok(())),
-            None => Ok(()),
+        let Some(told) = told else { return Ok(()) };
+        // Where the attempt ends before it has looked, the answer is kept for the next.
+        let verdict = told.await.unwrap_or(Ok(()));
+        if verdict.is_err() {
+            // That it was taken back is on its way: another one is not to find it.
+            self.runtime.settle().await?;
         }
+        verdict
     }
 
     async fn send(
@@ -239,16 +242,13 @@ impl Inner {
     /// What is durable now is handed to the attempt that runs, or has the execution go on.
     fn hand_on(self: &Arc<Self>, stored: &Stored, mail: Mail) {
         let active = self.await_parked(stored);
-        if active.post(stored.journal, mail) {
-            // It has it, or notices when it is parked that there is more.
-            return;
-        }
+        // Else it has it, or notices when it is parked that there is more.
+        let Err(posted) = active.post(stored.journal, mail) else { return };
         let (inner, execution, journal) = (self.clone(), stored.header.execution.clone(), stored.journal);
         tokio::spawn(async move {
             inner.wake(journal, true).await;
             if active.is_parked() {
-                // Nobody drives it. The mail is in the store for whoever does.
-                active.leave_mail();
+                active.take_back(posted);
             }
             drop(active);
             inner.forget_parked(&execution);
@@ -257,9 +257,13 @@ impl Inner {
 
     /// A child has come to its end: its parent goes on, if it waits for that out of memory.
     pub(crate) fn tell_parent(self: &Arc<Self>, parent: &ParentRow) {
+        if self.is_closed() {
+            // It looks for itself when the store is opened again.
+            return;
+        }
         if let Some(active) = self.awaited(&parent.execution)
             && !active.is_parked()
-            && active.post(parent.journal, Mail::Ended)
+            && active.post(parent.journal, Mail::Ended).is_ok()
         {
             return;
         }

@@ -6,6 +6,7 @@ mod attempt;
 mod builder;
 mod cancel;
 mod child;
+mod closing;
 mod execution;
 mod executions;
 mod flow_call;
@@ -23,16 +24,17 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
-use crate::client::active::{Active, Ended, interrupted};
+use crate::client::active::Active;
 use crate::client::mail::Doors;
 use crate::client::sleepers::Sleepers;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::runtime::{Runtime, lock};
+use crate::runtime::Runtime;
 
 pub use builder::Builder;
 pub use cancel::Target;
-pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus, Relative};
+pub use closing::Closing;
+pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus, Relative, Try};
 pub use executions::{Cursor, Executions, Page, Summary};
 pub(crate) use flow_call::{FlowBody, FlowSpec, Input};
 pub use flow_call::{FlowCall, flow_call, refused_flow};
@@ -81,40 +83,6 @@ impl Kitaru {
     /// Options for opening a store.
     pub fn builder() -> Builder {
         Builder::default()
-    }
-
-    /// Closes the store: what runs is interrupted where it is, what is on its way to the store is made durable, and the
-    /// store is released for other processes.
-    ///
-    /// An interrupted execution goes on when its flow is called again. Closing twice is no error.
-    ///
-    /// # Errors
-    ///
-    /// When the last commit fails.
-    ///
-    /// # Cancel safety
-    ///
-    /// Once polled the store is closed, whether or not the future is polled to its end.
-    pub async fn close(&self) -> Result<(), Error> {
-        self.inner.closed.store(true, Ordering::SeqCst);
-        let running: Vec<Arc<Active>> = lock(&self.inner.active).values().cloned().collect();
-        for active in &running {
-            if active.is_parked() {
-                active.end(Ended::Fault(interrupted()));
-            } else {
-                active.interrupt();
-            }
-        }
-        self.inner.sleepers.end();
-        let runtime = self.inner.runtime.clone();
-        // A task of its own: whoever closes may be interrupted with what runs.
-        let closing = tokio::spawn(async move {
-            for active in running {
-                active.ended().await;
-            }
-            blocking(move || runtime.writer.close()).await?
-        });
-        closing.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the runtime is shutting down")))
     }
 
     fn check_open(&self) -> Result<(), Error> {

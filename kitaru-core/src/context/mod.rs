@@ -88,6 +88,8 @@ pub(crate) struct Context {
     undo: Mutex<Vec<UndoStep>>,
     /// What the generation comes to, once it is known that the flow goes no further.
     ending: OnceLock<Ending>,
+    /// Why nothing starts any more, once that is so.
+    draining: OnceLock<Error>,
 }
 
 /// What an attempt stands on: what is in the store of its generation.
@@ -152,6 +154,7 @@ impl Context {
             drawn: Mutex::new(0),
             undo: Mutex::default(),
             ending,
+            draining: OnceLock::new(),
         })
     }
 
@@ -171,6 +174,15 @@ impl Context {
     pub(crate) fn stay(&self) {
         self.left.store(false, Ordering::SeqCst);
         self.replay().stay();
+    }
+
+    /// Has nothing start any more: bodies that run come to their end, and then the flow is parked, or dropped for this
+    /// reason.
+    pub(crate) fn drain(&self, why: Error) {
+        let _ = self.draining.set(why);
+        self.replay().drain();
+        self.woken.store(true, Ordering::SeqCst);
+        self.kick();
     }
 
     /// Has the flow go no further than to what lands before this does; then it is undone what it has done, and this is
@@ -380,6 +392,10 @@ impl Context {
                 self.park();
                 Advance::Rests
             }
+            Quiet::Drained => {
+                self.leave_drained();
+                Advance::Rests
+            }
             Quiet::Idle => Advance::Rests,
         }
     }
@@ -388,14 +404,15 @@ impl Context {
     /// has seen is durable.
     fn park(self: &Arc<Self>) {
         if self.attempt.parking == Parking::Never {
-            return;
+            return self.leave_drained();
         }
+        let is_draining = self.draining.get().is_some();
         let (due, unflushed) = {
             let mut replay = self.replay();
             // The deadline is kept by whoever drives it.
             let due = self.attempt.deadline_ms.map_or(replay.due(), |ms| replay.due().min(Due::At(ms)));
             let soon_ms = self.runtime.clock.now_ms().saturating_add(self.runtime.park_after_ms);
-            if matches!(due, Due::At(due_ms) if due_ms <= soon_ms) {
+            if !is_draining && matches!(due, Due::At(due_ms) if due_ms <= soon_ms) {
                 return;
             }
             (due, replay.flush())
@@ -409,6 +426,13 @@ impl Context {
             return self.mailbox.reopen();
         }
         self.leave_with(Exit::Park(due));
+    }
+
+    /// The flow is dropped, if nothing is to start any more.
+    fn leave_drained(&self) {
+        if let Some(why) = self.draining.get() {
+            self.leave_with(Exit::Fault(why.clone()));
+        }
     }
 
     fn kick(&self) {

@@ -3,6 +3,7 @@
 mod call;
 mod open;
 mod outcome;
+mod tries;
 
 use crate::id::Seq;
 use crate::journal::FORMAT;
@@ -13,6 +14,7 @@ pub(crate) use call::{Arg, CallFrame, visible_name};
 pub(crate) use open::{OpenFrame, Opening};
 pub(crate) use outcome::{Class, EndFrame, OutcomeFrame, OwnedPayload, Payload};
 use outcome::{FLAG_ERROR, FLAG_MESSAGE, FLAG_SETTLED};
+pub(crate) use tries::FailedTry;
 
 /// One record of a journal, borrowed from its bytes.
 #[derive(Debug, PartialEq)]
@@ -215,9 +217,7 @@ impl<'a> Frame<'a> {
         const CALL: usize = 64;
         const REST: usize = 48;
         match self {
-            Frame::Outcome(outcome) => {
-                CALL + REST + outcome.call.texts() + outcome.preview.len() + outcome.payload.bytes.len()
-            }
+            Frame::Outcome(outcome) => CALL + REST + outcome.texts(),
             Frame::Intent(call) => CALL + call.texts(),
             Frame::Open(open) => CALL + REST + open.call.texts() + open.opening.texts(),
             Frame::Patched(name) => 16 + name.len(),
@@ -270,6 +270,7 @@ mod tests {
                 from_memo: false,
                 message: Some(300),
                 tries: 4,
+                failed: args,
                 started_ms: 1_767_225_600_000,
                 duration_us: 15,
                 preview: "\"x\"",
@@ -279,6 +280,10 @@ mod tests {
             Frame::Open(OpenFrame { call: call(), opening: Opening::Timer { due_ms: 1_767_225_600_000 } }),
             Frame::Open(OpenFrame { call: call(), opening: Opening::Answer { due_ms: 17 } }),
             Frame::Open(OpenFrame { call: call(), opening: Opening::Event }),
+            Frame::Open(OpenFrame {
+                call: call(),
+                opening: Opening::Pause { due_ms: 17, begun_ms: 3, failures: 2, failed: args.to_vec() },
+            }),
             Frame::Open(OpenFrame {
                 call: call(),
                 opening: Opening::Execution(ExecutionId::new("report", "job-42").unwrap()),

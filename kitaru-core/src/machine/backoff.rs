@@ -25,6 +25,12 @@ impl Backoff {
         Self { first, cap }
     }
 
+    /// The same, growing to `cap` instead.
+    #[must_use]
+    pub const fn up_to(self, cap: Duration) -> Self {
+        Self { first: self.first, cap }
+    }
+
     /// The pause after `failures` tries that failed, with `chance` between 0 and `u64::MAX`.
     pub(crate) fn pause(&self, failures: u32, chance: u64) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
@@ -54,5 +60,8 @@ mod tests {
         assert!((seconds(3, 0) - 3.2).abs() < 0.01);
         assert!((seconds(3, u64::MAX) - 4.8).abs() < 0.01);
         assert!(seconds(1_000_000, u64::MAX) <= 60.0);
+        let long = backoff.up_to(Duration::from_secs(3_600));
+        assert_eq!(long.pause(1_000_000, u64::MAX), Duration::from_secs(3_600));
+        assert_eq!(backoff.up_to(Duration::from_millis(10)).pause(1, 0), Duration::from_millis(8));
     }
 }

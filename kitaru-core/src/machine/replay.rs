@@ -35,6 +35,8 @@ pub(crate) struct Replay {
     open: usize,
     exit: Option<Exit>,
     unwinding: Unwinding,
+    /// Nothing starts any more: what runs comes to its end, and then the flow is dropped.
+    draining: bool,
     /// Errors that records have given to the flow.
     given: Vec<RecordIx>,
     /// How many bodies this attempt has started.
@@ -65,6 +67,8 @@ pub(crate) enum Quiet {
     Idle,
     /// Nothing moves until one of the open waits is over.
     Asleep,
+    /// What ran has come to its end, and nothing else is to start.
+    Drained,
     /// The flow has come to where it goes no further.
     Unwind,
 }
@@ -110,6 +114,7 @@ impl Replay {
             busy: 0,
             open: 0,
             exit: None,
+            draining: false,
             given: Vec::new(),
             started: 0,
         })
@@ -199,6 +204,22 @@ impl Replay {
         self.open += 1;
     }
 
+    /// The body of a call has failed, and is tried again at a time that is far away: until then it only waits.
+    pub(crate) fn pause(&mut self, id: SlotId, due: Due) {
+        self.slot(id).due = Some(due);
+        self.busy -= 1;
+        self.open += 1;
+    }
+
+    /// The body of a call that waited is tried again.
+    pub(crate) fn unpause(&mut self, id: SlotId) {
+        if self.slot(id).due.take().is_some() {
+            self.open -= 1;
+            self.busy += 1;
+            self.started += 1;
+        }
+    }
+
     /// A body gives way to another one of the same call: the next poll polls that.
     pub(crate) fn begin_next(&mut self, id: SlotId) {
         self.slot(id).phase = Phase::Woken;
@@ -206,7 +227,11 @@ impl Replay {
 
     /// A call that may begin first has its intent made durable.
     pub(crate) fn intend(&mut self, id: SlotId) {
-        self.slot(id).phase = Phase::Intending;
+        let slot = self.slot(id);
+        slot.phase = Phase::Intending;
+        if slot.due.take().is_some() {
+            self.open -= 1;
+        }
         self.busy += 1;
     }
 
@@ -334,11 +359,13 @@ impl Replay {
         if !wake.is_empty() {
             return Quiet::Go;
         }
-        match self.open {
-            0 => Quiet::Idle,
-            _ if self.unwinding == Unwinding::Asked => Quiet::Idle,
-            _ if self.busy > 0 || !self.waiting.is_empty() || self.flushing => Quiet::Idle,
-            _ => Quiet::Asleep,
+        if self.busy > 0 || self.flushing || self.unwinding == Unwinding::Asked {
+            return Quiet::Idle;
+        }
+        match (self.open, self.waiting.is_empty()) {
+            (1.., true) => Quiet::Asleep,
+            _ if self.draining => Quiet::Drained,
+            _ => Quiet::Idle,
         }
     }
 
@@ -427,9 +454,14 @@ impl Replay {
         self.claims.unwind()
     }
 
+    /// Nothing is to start any more.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+    }
+
     /// Whether what waits to start may.
     fn may_start(&self) -> bool {
-        !self.flushing && matches!(self.unwinding, Unwinding::No | Unwinding::Done)
+        !self.flushing && !self.draining && matches!(self.unwinding, Unwinding::No | Unwinding::Done)
     }
 
     /// Takes back the reason to drop the flow.

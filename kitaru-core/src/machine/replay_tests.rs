@@ -42,6 +42,7 @@ fn journal(records: &[&str]) -> Arc<Journal> {
                 from_memo: false,
                 message: None,
                 tries: 1,
+                failed: &[],
                 started_ms: 0,
                 duration_us: 0,
                 preview: "",

@@ -1,9 +1,10 @@
 //! What `#[checkpoint]` becomes: a function that makes a call, and the body that the call runs.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
 
 use super::{Split, krate, lenient, method, place};
 use crate::model::{CheckpointOptions, Codec, Function, OnCodeChange, OnDivergence, OnInterrupt};
@@ -19,13 +20,18 @@ pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function) -> To
     let (arguments, describe, duplicate) =
         (split.tuple(), describe(options, &split, &krate), duplicate(options, &split, &krate));
     let run = run(options, &split, &krate);
+    let retry_if = options.retry_if.as_ref().map(|given| {
+        let predicate = &given.value;
+        // What is wrong with the predicate is said where it is named.
+        quote_spanned!(predicate.span() => .retry_if(#predicate))
+    });
     let code = quote! {
         static __KITARU_META: #krate::__private::CheckpointMeta =
             #krate::__private::CheckpointMeta::new(#origin) #settings;
         {
             use #krate::__private::probe::traits::*;
             #check
-            #krate::__private::call(&__KITARU_META, #outcome, #arguments, #describe, #duplicate, #run)
+            #krate::__private::call(&__KITARU_META, #outcome, #arguments, #describe, #duplicate, #run) #retry_if
         }
     };
     split.item(returned(&split.output, &krate), code)
@@ -59,6 +65,14 @@ fn settings(options: &CheckpointOptions) -> TokenStream {
     if let Some(backoff) = &options.backoff_ms {
         let backoff = backoff.value;
         add(quote!(.backoff_ms(#backoff)));
+    }
+    if let Some(cap) = &options.max_backoff_ms {
+        let cap = cap.value;
+        add(quote!(.max_backoff_ms(#cap)));
+    }
+    if let Some(timeout) = &options.total_timeout_ms {
+        let timeout = timeout.value;
+        add(quote!(.total_timeout_ms(#timeout)));
     }
     if let Some(timeout) = &options.timeout_ms {
         let timeout = timeout.value;
@@ -96,7 +110,8 @@ fn settings(options: &CheckpointOptions) -> TokenStream {
 
 /// The check of what the function returns: some options need more of it.
 fn check(options: &CheckpointOptions, split: &Split<'_>, krate: &TokenStream) -> TokenStream {
-    match options.at_most_once.is_some() || options.timeout_ms.is_some() {
+    let times = [&options.timeout_ms, &options.total_timeout_ms];
+    match options.at_most_once.is_some() || times.into_iter().any(Option::is_some) {
         true => split.check("fallible", krate),
         false => split.check("recorded", krate),
     }

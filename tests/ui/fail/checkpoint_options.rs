@@ -169,8 +169,8 @@ async fn on_interrupt_unknown() -> anyhow::Result<u32> {
     Ok(1)
 }
 
-#[checkpoint(at_most_once, on_interrupt = "ask")]
-async fn on_interrupt_not_there_yet() -> anyhow::Result<u32> {
+#[checkpoint(retries = 3, backoff = "10s", max_backoff = "1s")]
+async fn max_backoff_too_short() -> anyhow::Result<u32> {
     Ok(1)
 }
 

@@ -66,6 +66,20 @@ async fn at_most_once() -> Result<(), kitaru::Error> {
     Ok(())
 }
 
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.to_string() == "passing"
+}
+
+#[checkpoint(retries = 3, backoff = "1s", max_backoff = "5m", retry_if = is_passing, total_timeout = "1h")]
+async fn policy() -> anyhow::Result<()> {
+    Ok(())
+}
+
+#[checkpoint(at_most_once, on_interrupt = "ask")]
+async fn asks() -> anyhow::Result<()> {
+    Ok(())
+}
+
 #[checkpoint(at_most_once, on_interrupt = "error")]
 async fn on_interrupt() -> anyhow::Result<()> {
     Ok(())
@@ -138,6 +152,8 @@ async fn everything() -> anyhow::Result<()> {
     memo_for_a_week(1).await;
     at_most_once().await?;
     on_interrupt().await?;
+    policy().retry_if(|_| false).total_timeout(std::time::Duration::from_secs(1)).await?;
+    asks().await?;
     sensitive("secret").await;
     blocking(vec![], "fixed").await;
     let _ = blocking_generic(1).await;

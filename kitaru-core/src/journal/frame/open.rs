@@ -19,6 +19,9 @@ pub(crate) enum Opening {
     Answer { due_ms: u64 },
     /// The next event of a name.
     Event,
+    /// The next try of a body that has failed, which was tried first at `begun_ms`. The tries are encoded by
+    /// [`FailedTry`](super::FailedTry).
+    Pause { due_ms: u64, begun_ms: u64, failures: u32, failed: Vec<u8> },
     /// What another execution comes to, or that it has been started.
     Execution(ExecutionId),
 }
@@ -27,11 +30,13 @@ const TIMER: u8 = 0;
 const ANSWER: u8 = 1;
 const EVENT: u8 = 2;
 const EXECUTION: u8 = 3;
+const PAUSE: u8 = 4;
 
 impl Opening {
     pub(super) fn texts(&self) -> usize {
         match self {
             Opening::Execution(execution) => execution.flow.len() + execution.id.len(),
+            Opening::Pause { failed, .. } => failed.len(),
             Opening::Timer { .. } | Opening::Answer { .. } | Opening::Event => 0,
         }
     }
@@ -42,6 +47,12 @@ impl Opening {
             ANSWER => Opening::Answer { due_ms: take.varint()? },
             EVENT => Opening::Event,
             EXECUTION => Opening::Execution(ExecutionId { flow: take.text()?.into(), id: take.text()?.into() }),
+            PAUSE => Opening::Pause {
+                due_ms: take.varint()?,
+                begun_ms: take.varint()?,
+                failures: take.varint_u32()?,
+                failed: take.bytes()?.to_vec(),
+            },
             _ => return Err(Malformed("a wait of an unknown kind")),
         })
     }
@@ -57,6 +68,13 @@ impl Opening {
                 out.put_varint(*due_ms);
             }
             Opening::Event => out.push(EVENT),
+            Opening::Pause { due_ms, begun_ms, failures, failed } => {
+                out.push(PAUSE);
+                out.put_varint(*due_ms);
+                out.put_varint(*begun_ms);
+                out.put_varint((*failures).into());
+                out.put_bytes(failed);
+            }
             Opening::Execution(ExecutionId { flow, id }) => {
                 out.push(EXECUTION);
                 out.put_text(flow);

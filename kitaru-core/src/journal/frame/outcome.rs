@@ -10,6 +10,7 @@ pub(super) const FLAG_SETTLED: u8 = 1;
 const FLAG_FROM_MEMO: u8 = 2;
 pub(super) const FLAG_ERROR: u8 = 4;
 pub(super) const FLAG_MESSAGE: u8 = 8;
+const FLAG_FAILED_TRIES: u8 = 16;
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct OutcomeFrame<'a> {
@@ -19,6 +20,8 @@ pub(crate) struct OutcomeFrame<'a> {
     /// The number of the event that it took.
     pub(crate) message: Option<u64>,
     pub(crate) tries: u32,
+    /// Those that failed before the last one, encoded by [`FailedTry`](super::FailedTry).
+    pub(crate) failed: &'a [u8],
     pub(crate) started_ms: u64,
     pub(crate) duration_us: u64,
     pub(crate) preview: &'a str,
@@ -70,6 +73,10 @@ pub(crate) struct OwnedPayload {
 }
 
 impl<'a> OutcomeFrame<'a> {
+    pub(super) fn texts(&self) -> usize {
+        self.call.texts() + self.failed.len() + self.preview.len() + self.payload.bytes.len()
+    }
+
     pub(super) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
         let call = CallFrame::read(take)?;
         let flags = take.u8()?;
@@ -78,6 +85,7 @@ impl<'a> OutcomeFrame<'a> {
             settled: flags & FLAG_SETTLED != 0,
             from_memo: flags & FLAG_FROM_MEMO != 0,
             message: if flags & FLAG_MESSAGE != 0 { Some(take.varint()?) } else { None },
+            failed: if flags & FLAG_FAILED_TRIES != 0 { take.bytes()? } else { &[] },
             tries: take.varint_u32()?,
             started_ms: take.varint()?,
             duration_us: take.varint()?,
@@ -93,8 +101,12 @@ impl<'a> OutcomeFrame<'a> {
         // Said here as well as by the payload, so that an index need not look for that.
         let error = if self.payload.is_error() { FLAG_ERROR } else { 0 };
         let message = if self.message.is_some() { FLAG_MESSAGE } else { 0 };
-        out.push(settled | from_memo | error | message);
+        let failed = if self.failed.is_empty() { 0 } else { FLAG_FAILED_TRIES };
+        out.push(settled | from_memo | error | message | failed);
         self.message.into_iter().for_each(|number| out.put_varint(number));
+        if !self.failed.is_empty() {
+            out.put_bytes(self.failed);
+        }
         out.put_varint(self.tries.into());
         out.put_varint(self.started_ms);
         out.put_varint(self.duration_us);
@@ -140,6 +152,9 @@ impl<'a> Payload<'a> {
         let flags = take.u8()?;
         if flags & FLAG_MESSAGE != 0 {
             take.varint()?;
+        }
+        if flags & FLAG_FAILED_TRIES != 0 {
+            take.bytes()?;
         }
         for _ in 0..3 {
             take.varint()?;

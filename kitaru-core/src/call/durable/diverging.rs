@@ -1,0 +1,60 @@
+//! A call that contradicts a record. Owns what is said and done about it.
+
+use super::Durable;
+use crate::call::Checkpoint;
+use crate::call::meta::{Effect, Spec};
+use crate::call::refusals::differences;
+use crate::context::OnDivergence;
+use crate::error::{Error, Kind};
+use crate::journal::Arg;
+use crate::log;
+use crate::machine::{Exit, RecordIx};
+
+impl<B: Checkpoint> Durable<B> {
+    pub(super) fn divergent(&self, spec: &Spec) -> Option<RecordIx> {
+        self.context.replay().divergent(spec.name(), &self.claim)
+    }
+
+    /// The call contradicts a record: a warning, or the end of the attempt.
+    pub(super) fn diverge(&self, spec: &Spec, at: RecordIx) -> Option<Exit> {
+        let recorded = self.context.journal.call(at)?;
+        let before = Arg::read_all(recorded.args).unwrap_or_default();
+        let now = Arg::read_all(&self.args).unwrap_or_default();
+        let differing: Vec<String> = differences(&before, &now);
+        if differing.is_empty() {
+            // Another version of the checkpoint, which is meant to run again.
+            return None;
+        }
+        let default = match spec.meta().effect {
+            Effect::AtMostOnce => OnDivergence::Fail,
+            Effect::AtLeastOnce | Effect::Wait | Effect::Child => {
+                self.context.attempt.on_divergence.unwrap_or(OnDivergence::Rerun)
+            }
+        };
+        let rule = spec.meta().on_divergence.unwrap_or(default);
+        let does = match rule {
+            OnDivergence::Rerun => "it runs, and is recorded anew",
+            OnDivergence::Fail => {
+                "nothing ran; call it with what was recorded, allow it with on_divergence = \"rerun\", or begin anew \
+                 with .fresh()"
+            }
+        };
+        let error = Error::new(
+            Kind::Diverged,
+            format!(
+                "checkpoint `{}` diverged from its record `{}` in execution {}: {}; {does}",
+                spec.name(),
+                recorded.name(),
+                self.context.attempt.execution,
+                differing.join(", "),
+            ),
+        );
+        match rule {
+            OnDivergence::Rerun => {
+                log::diverged(&error);
+                None
+            }
+            OnDivergence::Fail => Some(Exit::Fail(error)),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Closing a store. Owns what becomes of what runs; must not know how an attempt ends.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::client::active::{Active, Ended, interrupted};
+use crate::client::{Inner, Kitaru, blocking};
+use crate::error::{Error, Kind};
+use crate::race::race;
+use crate::runtime::lock;
+
+/// How long what runs has to come to its end, unless set.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+impl Kitaru {
+    /// Closes the store for this process and every handle of it. From now on nothing starts: bodies that run come to their
+    /// end within a [grace time](Closing::grace), 10 s unless set, and are recorded; a flow that waits is parked, one that
+    /// then returns has returned, and any other is interrupted. What still runs when the time is over is interrupted where
+    /// it is. Then what is on its way to the store is made durable, and the store is released for other processes.
+    ///
+    /// Nothing that was recorded is lost: an interrupted execution goes on when the store is opened again, or when its flow
+    /// is called. Closing twice is no error.
+    ///
+    /// # Errors
+    ///
+    /// When the last commit fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled the store is closed, whether or not the future is polled to its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// kitaru.close().grace(std::time::Duration::from_secs(30)).await
+    /// # }
+    /// ```
+    pub fn close(&self) -> Closing {
+        Closing { inner: self.inner.clone(), grace: DEFAULT_GRACE }
+    }
+}
+
+/// A store about to be closed; awaited, it gives `Result<(), Error>`. See [`Kitaru::close`].
+#[must_use = "a store is closed only if this is awaited"]
+pub struct Closing {
+    inner: Arc<Inner>,
+    grace: Duration,
+}
+
+impl Closing {
+    /// How long bodies that run have to come to their end. With none, what runs is interrupted where it is.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+}
+
+impl IntoFuture for Closing {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Closing { inner, grace } = self;
+            inner.closed.store(true, Ordering::SeqCst);
+            inner.sleepers.end();
+            // A task of its own: whoever closes may be interrupted with what runs.
+            let closing = tokio::spawn(async move { inner.close(grace).await });
+            closing.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the runtime is shutting down")))
+        })
+    }
+}
+
+impl fmt::Debug for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closing").field("grace", &self.grace).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    async fn close(&self, grace: Duration) -> Result<(), Error> {
+        let running: Vec<Arc<Active>> = lock(&self.active).values().cloned().collect();
+        for active in &running {
+            if active.is_parked() {
+                active.end(Ended::Fault(interrupted()));
+            } else {
+                active.drain();
+            }
+        }
+        let ended = async {
+            for active in &running {
+                active.clone().ended().await;
+            }
+        };
+        let time_is_over = self.runtime.clock.sleep(grace);
+        race((ended, time_is_over)).await;
+        for active in running {
+            active.interrupt();
+            active.ended().await;
+        }
+        let runtime = self.runtime.clone();
+        blocking(move || runtime.writer.close()).await?
+    }
+}

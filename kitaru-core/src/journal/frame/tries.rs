@@ -1,0 +1,52 @@
+//! The tries of a body that failed before the one that its record is about. Owns how they are written; must not know why
+//! there was another.
+
+use crate::journal::wire::{Malformed, Put, Take};
+
+/// A try that failed and was followed by another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FailedTry {
+    pub(crate) took_us: u64,
+    /// How long the next one waited.
+    pub(crate) pause_ms: u64,
+    /// For people.
+    pub(crate) error: String,
+}
+
+impl FailedTry {
+    /// As many are kept, the last ones: a body that was tried a thousand times failed for the same few reasons.
+    pub(crate) const MOST: usize = 16;
+
+    /// All of them; nothing for none.
+    pub(crate) fn write_all(tries: &[FailedTry]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(tries.iter().map(|failed| 24 + failed.error.len()).sum());
+        for FailedTry { took_us, pause_ms, error } in tries {
+            out.put_varint(*took_us);
+            out.put_varint(*pause_ms);
+            out.put_text(error);
+        }
+        out
+    }
+
+    pub(crate) fn read_all(bytes: &[u8]) -> Result<Vec<Self>, Malformed> {
+        let mut take = Take(bytes);
+        let mut tries = Vec::new();
+        while !take.0.is_empty() {
+            tries.push(FailedTry { took_us: take.varint()?, pause_ms: take.varint()?, error: take.text()?.to_owned() });
+        }
+        Ok(tries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_tries_come_back_as_they_were_written() {
+        let tries = vec![FailedTry { took_us: 300, pause_ms: 200, error: "no luck".into() }, FailedTry::default()];
+        assert_eq!(FailedTry::read_all(&FailedTry::write_all(&tries)), Ok(tries));
+        assert_eq!(FailedTry::read_all(&[]), Ok(Vec::new()));
+        assert!(FailedTry::read_all(&[1]).is_err());
+    }
+}
