@@ -31,7 +31,7 @@ pub use call::{
 pub use chance::{now, patched, random, uuid};
 pub use client::{
     Builder, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, OpenWait, Page, Record,
-    RecordStatus, Relative, Sending, Summary, Target, Try,
+    RecordStatus, Relative, Restart, Retrying, Sending, Summary, Target, Try,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

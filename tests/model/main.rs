@@ -16,6 +16,7 @@ mod encoding;
 mod errors;
 mod executions;
 mod faults;
+mod going_on;
 mod odd;
 mod order;
 mod records;

@@ -22,6 +22,8 @@ pub(crate) enum Ended {
     Outcome(Arc<OwnedPayload>),
     /// It did not, and why. Nothing of it is in the journal.
     Fault(Error),
+    /// It goes on in a new generation, of this journal. Nobody is told: whoever waits for it goes on waiting.
+    Restarted { journal: JournalId, start_at_ms: Option<u64> },
     /// It waits, and is no longer in memory. Nobody is told: whoever waits for it goes on waiting.
     Parked { due: Due, journal: JournalId },
 }
@@ -31,7 +33,7 @@ impl Ended {
     pub(crate) fn fault(self) -> Option<Error> {
         match self {
             Ended::Fault(error) => Some(error),
-            Ended::Outcome(_) | Ended::Parked { .. } => None,
+            Ended::Outcome(_) | Ended::Parked { .. } | Ended::Restarted { .. } => None,
         }
     }
 }

@@ -11,20 +11,22 @@ use tracing::Instrument as _;
 
 use crate::call::Packed;
 use crate::client::active::Ended;
-use crate::client::flow_call::{FlowBody, Request};
-use crate::client::launch::{Place, begun_over};
+use crate::client::head::Head;
+use crate::client::launch::Place;
 use crate::client::mail;
+use crate::client::request::{FlowBody, Request};
+use crate::client::restart;
+use crate::client::retry::{self, Forget};
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
-use crate::clock::millis;
 use crate::context::Ambient;
 use crate::context::{Attempt, Context, Ground, Listing, Mail, Parking};
 use crate::driver::{Driven, Driver};
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
-use crate::id::{ExecutionId, JournalId, Seq};
+use crate::id::{ExecutionId, Seq};
 use crate::journal::{
-    Ask, Class, EndFrame, Frame, Header, OwnedPayload, Status, UnfinishedRow, generation_key, journal_key, name_key,
+    Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, UnfinishedRow, generation_key, journal_key,
 };
 use crate::log;
 use crate::machine::{Due, Exit, Journal, Replay};
@@ -54,6 +56,8 @@ pub(crate) struct Resume {
     replay: Replay,
     mail: Vec<Mail>,
     deadline_ms: Option<u64>,
+    /// What a person has had forgotten: records that are in the journal here, and not yet in the store.
+    forgot: Vec<Forgotten>,
 }
 
 /// An attempt that is to be driven.
@@ -83,25 +87,41 @@ impl Plan {
         Ok(Plan::Drive(Work::New { generation, cancelled, fresh: ask == Ask::Fresh }))
     }
 
-    pub(crate) fn resume(reader: &Reader, stored: Stored) -> Result<Self, Error> {
-        let journal = Arc::new(rows::journal(reader, stored.journal)?);
+    /// `forget` says which records are to count no more.
+    pub(crate) fn resume(reader: &Reader, stored: Stored, forget: &[Forget]) -> Result<Self, Error> {
+        let mut journal = rows::journal(reader, stored.journal)?;
+        let forgot = retry::find(&journal, forget, &stored.header.execution)?;
+        for forgotten in &forgot {
+            journal.push(journal.next(), &Frame::Forgot(*forgotten).write());
+        }
+        let journal = Arc::new(journal);
         let replay =
             Replay::new(journal.clone()).map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
+        if !forgot.is_empty() && replay.unwound_by().is_some() {
+            return Err(Error::new(
+                Kind::Misuse,
+                format!(
+                    "what execution {} has done has been undone, so that nothing of it can be forgotten; begin it anew with \
+                     .fresh()",
+                    stored.header.execution
+                ),
+            ));
+        }
         // Behind the journal: what a record has taken is there.
         let mail = mail::mail(reader, &stored)?;
         let deadline_ms = rows::deadline(reader, &stored)?;
-        Ok(Plan::Drive(Work::Resume(Box::new(Resume { stored, journal, replay, mail, deadline_ms }))))
+        Ok(Plan::Drive(Work::Resume(Box::new(Resume { stored, journal, replay, mail, deadline_ms, forgot }))))
     }
 }
 
 /// An attempt that counts as running for the writer until it has ended.
-struct Entered<'a> {
+pub(super) struct Entered<'a> {
     runtime: &'a Runtime,
-    place: &'a Place,
+    pub(super) place: &'a Place,
     /// Its end has been submitted.
-    ended: bool,
+    pub(super) ended: bool,
     /// It has landed, and all before it.
-    landed: bool,
+    pub(super) landed: bool,
 }
 
 impl<'a> Entered<'a> {
@@ -129,10 +149,18 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended 
     let begun = Instant::now();
     let prepared = match work {
         Work::New { generation, cancelled, fresh } => begin(place, &request, generation, cancelled, fresh),
-        Work::Resume(work) => {
+        Work::Resume(mut work) => {
+            let forgot = std::mem::take(&mut work.forgot);
+            let prepared = resume(place, &request, *work, forgot.len());
+            if request.ask == Ask::Retry
+                && let Err(fault) = begin_again(&prepared.0, &forgot).await
+            {
+                place.active.record(Err(fault.clone()));
+                return Ended::Fault(fault);
+            }
             // The execution is in the store already.
             place.active.record(Ok(()));
-            resume(place, &request, *work)
+            prepared
         }
     };
     let (context, input) = prepared;
@@ -223,68 +251,25 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
     }
 }
 
-/// What a generation begins with.
-struct Head {
-    journal: JournalId,
-    deadline_ms: Option<u64>,
-    header: Header,
-}
-
-impl Head {
-    fn new(place: &Place, request: &Request, generation: u32) -> Self {
-        let encoded = &request.input.encoded;
-        let header = Header {
-            execution: place.execution.clone(),
-            generation,
-            created_ms: place.inner.runtime.clock.now_ms(),
-            seed: place.inner.seed(&place.execution, generation),
-            version: request.spec.version.to_string(),
-            source: request.spec.source,
-            input_digest: request.input.digest,
-            input_preview: request.input.preview.clone(),
-            input_codec: encoded.codec,
-            input_shape: encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint),
-            input: encoded.bytes.clone(),
-        };
-        let begins_ms = header.created_ms.max(request.start_at_ms.unwrap_or_default());
-        let deadline_ms = request.deadline.map(|deadline| begins_ms.saturating_add(millis(deadline)));
-        Head { journal: place.inner.new_journal(), deadline_ms, header }
-    }
-
-    /// The rows that record it, and end the generation that it is begun over.
-    fn rows(
-        &self,
-        place: &Place,
-        request: &Request,
-        unfinished: Row,
-        cancelled: Option<Box<(Stored, Seq)>>,
-    ) -> Vec<Row> {
-        let runtime = &place.inner.runtime;
-        let key = RowKey::from(generation_key(self.journal));
-        let name = RowKey::from(name_key(&place.execution, self.header.generation));
-        let mut rows = vec![
-            Row { table: Table::Execution, key, value: Some(self.header.write()) },
-            Row { table: Table::Name, key: name, value: Some(self.journal.0.to_be_bytes().to_vec()) },
-            unfinished,
-        ];
-        rows.extend(request.parent.as_ref().map(|parent| rows::parent_row(self.journal, parent)));
-        rows.extend(self.deadline_ms.map(|deadline_ms| rows::deadline_row(self.journal, deadline_ms)));
-        rows.extend(cancelled.into_iter().flat_map(|over| cancel(runtime, &over.0, over.1, &begun_over())));
-        let shape = request.input.encoded.shape.as_ref();
-        rows.extend(shape.and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))));
-        rows
-    }
-}
-
-/// A further attempt on the same journal.
-fn resume(place: &Place, request: &Request, work: Resume) -> (Arc<Context>, Recorded) {
-    let Resume { stored: Stored { journal: id, header, state }, journal, replay, mail, deadline_ms } = work;
-    let numbers = Arc::new(Numbers::new(id, journal.next()));
+/// A further attempt on the same journal, whose last records, so many, are not in the store yet.
+fn resume(place: &Place, request: &Request, work: Resume, unwritten: usize) -> (Arc<Context>, Recorded) {
+    let Resume { stored: Stored { journal: id, header, state }, journal, replay, mail, deadline_ms, .. } = work;
+    let numbers = Arc::new(Numbers::new(id, Seq(journal.next().0 - unwritten as u64)));
     let number = state.attempts.saturating_add(1);
     let attempt = Attempt { deadline_ms, ..attempt(place, request, header.generation, number, header.seed) };
     let ground = Ground { numbers, journal, replay, listing: state.listing, mail };
     let context = Context::new(attempt, client(place), place.inner.runtime.clone(), ground);
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
+}
+
+/// Makes durable that a person has had the execution go on, and what is forgotten.
+async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(), Error> {
+    for forgotten in forgot {
+        context.send_ahead(Frame::Forgot(*forgotten).write());
+    }
+    context.announce();
+    // Behind them: one owner's submissions land in their order.
+    context.runtime.write(&context.numbers, Vec::new(), None, Activity::GoesOn).await
 }
 
 /// Where a flow that calls another one begins that.
@@ -356,7 +341,7 @@ fn cancelled(execution: &ExecutionId) -> Error {
 }
 
 /// The rows by which a generation becomes `Cancelled`.
-fn cancel(runtime: &Runtime, stored: &Stored, next: Seq, why: &Error) -> [Row; 2] {
+pub(super) fn cancel(runtime: &Runtime, stored: &Stored, next: Seq, why: &Error) -> [Row; 2] {
     let packed = Packed::error(why);
     let frame = Frame::End(EndFrame {
         status: Status::Cancelled,
@@ -386,6 +371,9 @@ fn flow_future(
 /// Writes what the attempt came to, and gives it once that is durable.
 async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven<Packed>, begun: Instant) -> Ended {
     let took = begun.elapsed();
+    if !matches!(driven, Driven::Left(Exit::Park(_))) {
+        context.replay().seal();
+    }
     let is_undone = !matches!(driven, Driven::Undone(Err(_)));
     let (status, packed) = match driven {
         Driven::Returned(packed) if packed.class == Class::Value => (Status::Completed, packed),
@@ -399,6 +387,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
             (ending.status, Packed::of(&ending.payload))
         }
         Driven::Undone(Err(error)) => (Status::Failed, Packed::error(&not_undone(&context.attempt.execution, &error))),
+        Driven::Left(Exit::Restart) => return restart::restart(entered, context, took).await,
         Driven::Left(Exit::Park(due)) => return park(entered, context, due, took).await,
         Driven::Left(Exit::Fault(fault)) => {
             log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
@@ -473,6 +462,6 @@ async fn with_shape(context: &Arc<Context>, error: Error, shape: u64) -> Error {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,19 +1,16 @@
 //! Ending an execution for good. Owns who may be named; must not know how an attempt ends.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::client::execution::Relative;
 use crate::client::executions::Summary;
-use crate::client::flow_call::{FlowBody, FlowSpec, Input, Request};
 use crate::client::handle::Handle;
 use crate::client::launch::ended_meanwhile;
+use crate::client::request::Request;
 use crate::client::{Execution, Inner, Kitaru};
 use crate::error::Error;
-use crate::flow;
 use crate::id::ExecutionId;
 use crate::journal::Ask;
-use crate::value::{Codec, Encoded, Key};
 
 /// What stands for an execution: an [`Execution`], a [`Summary`], a [`Relative`], a [`Handle`], or a flow's name and an id.
 pub trait Target {
@@ -92,7 +89,7 @@ impl Kitaru {
 impl Inner {
     pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
         loop {
-            let (_, active) = self.launch(request(&execution), None)?;
+            let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel), None)?;
             // Nothing to an attempt that is there only to cancel it.
             active.cancel();
             if active.missed_cancel() {
@@ -105,36 +102,5 @@ impl Inner {
                 None => Err(ended_meanwhile(&execution)),
             };
         }
-    }
-}
-
-/// What asks for an execution to be cancelled.
-fn request(execution: &ExecutionId) -> Request {
-    let (spec, body) = match flow::find(&execution.flow) {
-        Some(meta) => (FlowSpec::of(meta), FlowBody::Registered(meta)),
-        None => {
-            let spec = FlowSpec {
-                name: Cow::Owned(execution.flow.to_string()),
-                version: Cow::Borrowed(""),
-                source: 0,
-                on_divergence: None,
-                ambiguous: false,
-            };
-            (spec, FlowBody::Own(Box::new(|_| unreachable!("a flow that is not registered is not driven"))))
-        }
-    };
-    Request {
-        spec,
-        body,
-        id: Some(execution.id.to_string()),
-        ask: Ask::Cancel,
-        input: Input {
-            digest: Key([0; 16]),
-            preview: String::new(),
-            encoded: Encoded { codec: Codec::Json, shape: None, bytes: Vec::new() },
-        },
-        start_at_ms: None,
-        deadline: None,
-        parent: None,
     }
 }

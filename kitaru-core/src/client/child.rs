@@ -9,8 +9,8 @@ use std::task::{Context as TaskContext, Poll};
 use crate::call::{Call, Checkpoint, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, sealed};
 use crate::client::Inner;
 use crate::client::active::{Active, Ended};
-use crate::client::flow_call::{Input, Request};
 use crate::client::launch::hex;
+use crate::client::request::{Input, Request};
 use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -181,7 +181,9 @@ impl Child {
             match race((Box::pin(ended) as Pin<Box<dyn Future<Output = _> + Send>>, parked)).await {
                 Some(Ended::Outcome(payload)) => return Ok(payload),
                 Some(Ended::Fault(error)) => return Err(error),
-                Some(Ended::Parked { .. }) => unreachable!("nobody is told that an execution is parked"),
+                Some(Ended::Parked { .. } | Ended::Restarted { .. }) => {
+                    unreachable!("nobody is told that an execution is parked or restarted")
+                }
                 None => {}
             }
         }

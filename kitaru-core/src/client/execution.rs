@@ -10,7 +10,9 @@ use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Arg, Aside, CallFrame, Class, FailedTry, Frame, Malformed, Opening, Status, WaitRow, aside_key};
+use crate::journal::{
+    Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, Status, WaitRow, aside_key,
+};
 use crate::machine::Journal;
 use crate::store::{Reader, Table};
 
@@ -244,6 +246,7 @@ pub struct Record {
     checkpoint: String,
     status: RecordStatus,
     settled: bool,
+    forgotten: bool,
     from_memo: bool,
     seq: Seq,
     attempt: u32,
@@ -288,6 +291,11 @@ impl Record {
     /// Whether an error is the same on every further attempt. One that is not settled is tried again.
     pub fn is_settled(&self) -> bool {
         self.settled
+    }
+
+    /// Whether a person has had it forgotten, with [`Kitaru::retry`]: it counts no more.
+    pub fn is_forgotten(&self) -> bool {
+        self.forgotten
     }
 
     /// Whether the value was copied from another execution's.
@@ -419,6 +427,14 @@ fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed>
                     record.settled = true;
                 }
             }
+            Frame::Forgot(forgotten) => {
+                for record in &mut records {
+                    record.forgotten |= match forgotten {
+                        Forgotten::This(seq) => record.seq == seq,
+                        Forgotten::After(seq) => record.seq > seq,
+                    };
+                }
+            }
             Frame::Now(_) | Frame::End(_) | Frame::Unwind(_) | Frame::Patched(_) => {}
         }
     }
@@ -432,6 +448,7 @@ impl Record {
             checkpoint: call.checkpoint.to_owned(),
             status: RecordStatus::Begun,
             settled: false,
+            forgotten: false,
             from_memo: false,
             seq,
             attempt: call.attempt,

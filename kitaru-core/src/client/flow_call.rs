@@ -2,7 +2,6 @@
 //! is found or begun.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,17 +13,17 @@ use crate::call::Unpack;
 use crate::client::active::{Active, Ended};
 use crate::client::child::{Asked, ChildCall, Claimed, Wish};
 use crate::client::handle::Handle;
+use crate::client::request::{FlowBody, FlowSpec, Input, Request, check};
+use crate::client::restart::Restart;
 use crate::client::{Kitaru, implicit};
 use crate::clock::millis;
 use crate::context::Ambient;
-use crate::context::OnDivergence;
 use crate::error::{Error, Kind};
-use crate::flow::{FlowFuture, FlowMeta};
+use crate::flow::FlowMeta;
 use crate::id::ExecutionId;
-use crate::journal::{Ask, OwnedPayload, ParentRow, Reuse};
+use crate::journal::{Ask, OwnedPayload, Reuse};
 use crate::machine::Exit;
-use crate::runtime::PREVIEW_BYTES;
-use crate::value::{ArgPreview, ArgSink, Canon, EncodeError, Encoded, Key};
+use crate::value::ArgSink;
 
 /// A flow that was called and has not begun yet.
 ///
@@ -85,68 +84,6 @@ struct ChildOf<R> {
     decode: Decode<R>,
 }
 
-/// Everything that decides which execution a call stands for and what is done about it.
-pub(crate) struct Request {
-    pub(crate) spec: FlowSpec,
-    pub(crate) body: FlowBody,
-    pub(crate) id: Option<String>,
-    pub(crate) ask: Ask,
-    pub(crate) input: Input,
-    /// When a new generation is to begin.
-    pub(crate) start_at_ms: Option<u64>,
-    /// How long it may take from then on.
-    pub(crate) deadline: Option<Duration>,
-    /// Which call of another flow's it is.
-    pub(crate) parent: Option<ParentRow>,
-}
-
-impl Request {
-    /// The same once more, if its flow can be begun by anybody.
-    fn again(&self) -> Option<Request> {
-        let FlowBody::Registered(meta) = self.body else { return None };
-        let Input { digest, preview, encoded } = &self.input;
-        Some(Request {
-            spec: FlowSpec::of(meta),
-            body: FlowBody::Registered(meta),
-            id: self.id.clone(),
-            ask: Ask::Reuse(Reuse::Always),
-            input: Input { digest: *digest, preview: preview.clone(), encoded: encoded.clone() },
-            start_at_ms: self.start_at_ms,
-            deadline: self.deadline,
-            parent: None,
-        })
-    }
-
-    /// What stands for the input where that counts.
-    pub(crate) fn input_digest(&self) -> Option<Key> {
-        (self.ask != Ask::Cancel).then_some(self.input.digest)
-    }
-}
-
-/// A flow, as one call sees it.
-pub(crate) struct FlowSpec {
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) version: Cow<'static, str>,
-    pub(crate) source: u64,
-    pub(crate) on_divergence: Option<OnDivergence>,
-    /// Whether a result from the record may surprise: the flow has no arguments and no policy of its own.
-    pub(crate) ambiguous: bool,
-}
-
-/// Where the flow's function comes from.
-pub(crate) enum FlowBody {
-    /// It begins from its recorded input, here as in another process.
-    Registered(&'static FlowMeta),
-    /// It is the caller's own, and only the caller can continue it.
-    Own(Box<dyn FnOnce(usize) -> FlowFuture + Send>),
-}
-
-pub(crate) struct Input {
-    pub(crate) digest: Key,
-    pub(crate) preview: String,
-    pub(crate) encoded: Encoded,
-}
-
 /// A call of a flow, as the macro makes it.
 #[doc(hidden)]
 pub fn flow_call<A, R, I, C>(
@@ -171,45 +108,6 @@ where
     )
 }
 
-impl FlowSpec {
-    pub(crate) fn of(meta: &FlowMeta) -> Self {
-        FlowSpec {
-            name: Cow::Borrowed(meta.name),
-            version: Cow::Borrowed(meta.version),
-            source: meta.source,
-            on_divergence: meta.on_divergence,
-            ambiguous: false,
-        }
-    }
-}
-
-impl Input {
-    pub(crate) fn new(
-        flow: &str,
-        encoded: Result<Encoded, EncodeError>,
-        describe: impl Fn(&mut ArgSink<'_>),
-    ) -> Result<Self, Error> {
-        let mut canon = Canon::default();
-        let mut sink = ArgSink::canonical(&mut canon);
-        describe(&mut sink);
-        sink.finish().map_err(|error| error.context(format!("flow `{flow}` cannot be called")))?;
-        let digest = canon.key(&[flow.as_bytes()]);
-        let mut preview = ArgPreview::new(PREVIEW_BYTES);
-        describe(&mut ArgSink::preview(&mut preview));
-        let encoded = encoded.map_err(|error| match error {
-            EncodeError::TooLarge { size, limit } => Error::new(
-                Kind::TooLarge,
-                format!("the input of flow `{flow}` has {size} bytes, the bound is {limit}; pass where the data is"),
-            ),
-            EncodeError::Unreadable(why) => Error::new(
-                Kind::Unreadable,
-                format!("the input of flow `{flow}` could not be read back from what was written: {why}"),
-            ),
-        })?;
-        Ok(Input { digest, preview: preview.to_string(), encoded })
-    }
-}
-
 impl<R> FlowCall<R> {
     pub(crate) fn new<C: Outcome<R>>(
         spec: FlowSpec,
@@ -222,16 +120,7 @@ impl<R> FlowCall<R> {
             (Ok(input), true) => Some(Claimed::make(&spec.name, input)),
             _ => None,
         };
-        let request = input.map(|input| Request {
-            spec,
-            body,
-            id: None,
-            ask: Ask::Reuse(reuse),
-            input,
-            start_at_ms: None,
-            deadline: None,
-            parent: None,
-        });
+        let request = input.map(|input| Request::new(spec, body, None, Ask::Reuse(reuse), input));
         let unpack = |payload: &OwnedPayload| match C::unpack(&payload.borrow()) {
             Ok(result) => Ok(result),
             Err(Unpack::CannotHold(error)) => Ok(hold::<R, C>(error)),
@@ -343,6 +232,40 @@ impl<R> FlowCall<R> {
         Ok(Handle::new(&kitaru.inner, execution, active.ended(), decode))
     }
 
+    /// Has the flow whose own code this is go on in a new generation, with the arguments of this call and a fresh journal:
+    /// for flows without end, whose journal would grow for ever. `return` it from the flow.
+    ///
+    /// Id, parent and deadline stay, unless the call says another deadline; with [`start_at`](Self::start_at) it begins then.
+    /// Events that were sent and not taken go along, and answers that came early; steps of [`undo`](crate::undo()) and calls
+    /// that run do not. Whoever waits for the execution goes on waiting. A call from outside goes by the arguments of the
+    /// first generation.
+    ///
+    /// # Errors
+    ///
+    /// The attempt fails with a [misuse](Error::is_misuse), when this is a call of another flow, or of one without
+    /// `#[flow]`.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside a flow's own code.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn poller(next: u64) -> kitaru_core::FlowCall<Result<u64, kitaru_core::Error>> { unimplemented(next) }
+    /// # fn unimplemented<T>(_: u64) -> T { std::process::exit(1) }
+    /// # async fn doc(next: u64) -> Result<u64, kitaru_core::Error> {
+    /// // At the end of `async fn poller(page: u64)`:
+    /// return poller(next).restart().await;
+    /// # }
+    /// ```
+    pub fn restart(self) -> Restart<R> {
+        Restart::new(match self.stage {
+            Stage::Made(made) => made.request,
+            _ => Err(Error::new(Kind::Misuse, "a call of a flow is restarted after it was polled")),
+        })
+    }
+
     /// Has the flow, called in another flow's own code, go on when that one is cancelled. Without it, it is cancelled
     /// first.
     ///
@@ -438,24 +361,6 @@ impl<R> Made<R> {
         let (execution, active) = kitaru.inner.launch(request, None)?;
         Ok((kitaru, execution, active))
     }
-}
-
-/// Refuses what cannot be asked for.
-fn check(request: &Request) -> Result<(), Error> {
-    let name = &request.spec.name;
-    if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {
-        return Err(Error::new(
-            Kind::Misuse,
-            format!("flow `{name}` has no #[flow], so that it cannot begin by itself; call it when it is to begin"),
-        ));
-    }
-    if request.deadline.is_some_and(|deadline| deadline.is_zero()) {
-        return Err(Error::new(
-            Kind::Misuse,
-            format!("flow `{name}` was given a deadline of no time at all, which is over; give it some"),
-        ));
-    }
-    Ok(())
 }
 
 impl<R> Unpin for FlowCall<R> {}

@@ -63,10 +63,12 @@ impl Kitaru {
                     .map(|payload| Found::Ended(Ended::Outcome(Arc::new(payload)))),
                 Status::Stuck => Ok(Found::Ended(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason)))),
                 Status::Cancelled => Ok(Found::Ended(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason)))),
-                Status::Waiting | Status::Queued | Status::Running | Status::Interrupted => Err(Error::new(
-                    Kind::Misuse,
-                    format!("execution {wanted} was interrupted and nobody drives it; call its flow to go on"),
-                )),
+                Status::Waiting | Status::Queued | Status::Running | Status::Interrupted | Status::Restarted => {
+                    Err(Error::new(
+                        Kind::Misuse,
+                        format!("execution {wanted} was interrupted and nobody drives it; call its flow to go on"),
+                    ))
+                }
             }
         })
         .await??;
@@ -172,7 +174,9 @@ impl<R> Future for Handle<R> {
         self.ended.as_mut().poll(cx).map(|ended| match ended {
             Ended::Outcome(payload) => self.decode.outcome(Ok(payload)),
             Ended::Fault(error) => self.decode.outcome(Err(error)),
-            Ended::Parked { .. } => unreachable!("nobody is told that an execution is parked"),
+            Ended::Parked { .. } | Ended::Restarted { .. } => {
+                unreachable!("nobody is told that an execution is parked or restarted")
+            }
         })
     }
 }

@@ -8,7 +8,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::active::{Active, Ended, interrupted};
 use crate::client::attempt::{self, Plan};
-use crate::client::flow_call::{FlowBody, Request};
+use crate::client::request::{FlowBody, Request};
+use crate::client::retry::{Forget, cannot_retry};
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
 use crate::clock::millis;
@@ -73,6 +74,10 @@ impl Inner {
             let mine = Active::new(request.input_digest(), request.input.preview.clone());
             active.insert(execution.clone(), mine.clone());
             return Ok(Reserved::Mine(mine));
+        }
+        if request.ask == Ask::Retry {
+            let status = if running.is_parked() { Status::Waiting } else { Status::Running };
+            return Err(cannot_retry(execution, Some(status)));
         }
         if request.ask == Ask::Fresh {
             return Err(Error::new(
@@ -148,6 +153,20 @@ struct Look {
     registered: bool,
     /// Which call of another flow's asks.
     parent: Option<ParentRow>,
+    forget: Vec<Forget>,
+}
+
+impl Look {
+    fn of(request: &Request) -> Self {
+        Look {
+            ask: request.ask,
+            input: request.input.digest,
+            preview: request.input.preview.clone(),
+            registered: matches!(request.body, FlowBody::Registered(_)),
+            parent: request.parent.clone(),
+            forget: request.forget.clone(),
+        }
+    }
 }
 
 /// An execution that this process drives: from the reservation to the end.
@@ -167,16 +186,31 @@ pub(crate) struct Uncalled {
 }
 
 impl Place {
-    async fn run(mut self, request: Request) {
-        let look = Look {
-            ask: request.ask,
-            input: request.input.digest,
-            preview: request.input.preview.clone(),
-            registered: matches!(request.body, FlowBody::Registered(_)),
-            parent: request.parent.clone(),
+    async fn run(mut self, mut request: Request) {
+        let ended = loop {
+            let meta = match &request.body {
+                FlowBody::Registered(meta) => Some(*meta),
+                FlowBody::Own(_) => None,
+            };
+            match (self.attempt(request).await, meta) {
+                (Ended::Restarted { journal, start_at_ms: None }, Some(meta)) => {
+                    self.uncalled.iter_mut().for_each(|uncalled| uncalled.journal = journal);
+                    request = Request::steering(&self.execution, Ask::Resume);
+                    request.body = FlowBody::Registered(meta);
+                }
+                (Ended::Restarted { journal, start_at_ms }, _) => {
+                    break Ended::Parked { due: start_at_ms.map_or(Due::Never, Due::At), journal };
+                }
+                (ended, _) => break ended,
+            }
         };
+        self.end(ended);
+    }
+
+    /// One try at the newest generation, if there is to be one.
+    async fn attempt(&self, request: Request) -> Ended {
         let ambiguous = request.spec.ambiguous;
-        let ended = match self.plan(look).await {
+        match self.plan(Look::of(&request)).await {
             Err(error) => {
                 self.active.record(Err(error.clone()));
                 Ended::Fault(error)
@@ -189,13 +223,16 @@ impl Place {
             Ok(Plan::Nothing) => Ended::Fault(interrupted()),
             Ok(Plan::Cancel { stored, next }) => {
                 self.active.record(Ok(()));
-                attempt::cancel_parked(&self, *stored, next).await
+                attempt::cancel_parked(self, *stored, next).await
             }
             Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.inner.runtime.clock.now_ms()) {
-                Some(start_ms) => attempt::queue(&self, request, work, start_ms).await,
-                None => attempt::drive(&self, request, work).await,
+                Some(start_ms) => attempt::queue(self, request, work, start_ms).await,
+                None => attempt::drive(self, request, work).await,
             },
-        };
+        }
+    }
+
+    fn end(&mut self, ended: Ended) {
         if let Ended::Parked { due, journal } = ended {
             self.park();
             if self.inner.is_closed() {
@@ -260,12 +297,15 @@ impl Place {
                 (Begin::New { generation, cancels }, stored) => {
                     Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
                 }
-                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored),
+                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, &look.forget),
+                (Begin::Nothing, stored) if look.ask == Ask::Retry => {
+                    Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
+                }
                 (Begin::Nothing, stored) if look.ask == Ask::Cancel => Err(cannot_cancel(&execution, stored.as_ref())),
                 (Begin::Nothing, _) => Ok(Plan::Nothing),
                 // It is replayed for what is to be undone.
                 (Begin::Cancel, Some(stored)) if look.registered && stored.state.status.has_flow() => {
-                    Plan::resume(reader, stored)
+                    Plan::resume(reader, stored, &[])
                 }
                 (Begin::Cancel, Some(stored)) => {
                     let next = rows::next_seq(reader, stored.journal)?;

@@ -131,7 +131,7 @@ impl Default for Doors {
 }
 
 impl Doors {
-    fn of(&self, execution: &ExecutionId) -> &Mutex<()> {
+    pub(crate) fn of(&self, execution: &ExecutionId) -> &Mutex<()> {
         let nth = self.hash.hash_one(execution) % self.doors.len() as u64;
         &self.doors[nth as usize]
     }
@@ -201,7 +201,9 @@ impl Inner {
         let known = blocking(move || {
             let reader = &inner.runtime.reader;
             let stored = addressee(reader, &wanted)?;
-            let sent = key.map(|key| aside_key(stored.journal, Aside::Sent, &sent_name(&name, &key).0));
+            // A key counts for all the generations that follow one another by restarts.
+            let first = rows::first_of_chain(reader, stored.journal)?;
+            let sent = key.map(|key| aside_key(first, Aside::Sent, &sent_name(&name, &key).0));
             if let Some(sent) = &sent
                 && reader.get(Table::Aside, sent)?.is_some()
             {

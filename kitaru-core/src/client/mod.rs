@@ -11,10 +11,14 @@ mod execution;
 mod executions;
 mod flow_call;
 mod handle;
+mod head;
 mod implicit;
 mod launch;
 mod mail;
 mod recovery;
+mod request;
+mod restart;
+mod retry;
 mod rows;
 mod sleepers;
 
@@ -36,10 +40,12 @@ pub use cancel::Target;
 pub use closing::Closing;
 pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus, Relative, Try};
 pub use executions::{Cursor, Executions, Page, Summary};
-pub(crate) use flow_call::{FlowBody, FlowSpec, Input};
 pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
 pub use mail::Sending;
+pub(crate) use request::{FlowBody, FlowSpec, Input};
+pub use restart::Restart;
+pub use retry::Retrying;
 
 /// An open store, and the executions that this process drives on it.
 ///

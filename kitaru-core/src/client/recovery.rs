@@ -9,18 +9,17 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::call::Packed;
-use crate::client::flow_call::{FlowBody, FlowSpec, Input, Request};
 use crate::client::launch::Uncalled;
+use crate::client::request::Request;
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
 use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::JournalId;
-use crate::journal::{Ask, EndFrame, Frame, Status, generation_key};
+use crate::journal::{EndFrame, Frame, Status, generation_key};
 use crate::log;
 use crate::runtime::Numbers;
 use crate::store::{Activity, Order, Table};
-use crate::value::Encoded;
 
 /// How many rows are read at a time.
 const PAGE: usize = 256;
@@ -113,7 +112,7 @@ impl Inner {
                     }
                 }
             }
-            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck => {}
+            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::Restarted => {}
         }
     }
 
@@ -144,19 +143,8 @@ impl Inner {
     fn resume(self: &Arc<Self>, stored: &Stored, permit: OwnedSemaphorePermit) {
         let execution = &stored.header.execution;
         let Some(meta) = flow::find(&execution.flow) else { return log::unknown_flow(&execution.flow) };
-        let encoded = Encoded { codec: stored.header.input_codec, shape: None, bytes: Vec::new() };
-        let request = Request {
-            spec: FlowSpec::of(meta),
-            body: FlowBody::Registered(meta),
-            id: Some(execution.id.to_string()),
-            ask: Ask::Resume,
-            input: Input { digest: stored.header.input_digest, preview: stored.header.input_preview.clone(), encoded },
-            start_at_ms: None,
-            deadline: None,
-            parent: None,
-        };
         let uncalled = Uncalled { journal: stored.journal, _permit: permit };
-        if let Err(error) = self.launch(request, Some(uncalled)) {
+        if let Err(error) = self.launch(Request::resuming(meta, stored), Some(uncalled)) {
             log::recovery_failed(&error);
         }
     }
@@ -168,7 +156,8 @@ impl Inner {
             Kind::Stuck,
             format!(
                 "execution {execution} is stuck: {deaths} attempts have died one after another without a record of \
-                 their own, the last in a body that it began. Mend that, and begin it anew with .fresh()"
+                 their own, the last in a body that it began. Mend that, and have it go on with Kitaru::retry, or begin it anew with \
+                 .fresh()"
             ),
         );
         log::gave_up(&error);

@@ -148,7 +148,7 @@ pub(crate) fn last_attempt(reader: &Reader, journal: JournalId) -> Result<u32, E
                 Ok(Frame::Intent(call)) => Some(call.attempt),
                 Ok(Frame::Open(open)) => Some(open.call.attempt),
                 Ok(Frame::End(end) | Frame::Unwind(end)) => Some(end.attempt),
-                Ok(Frame::Settled(_) | Frame::Now(_) | Frame::Patched(_)) | Err(_) => None,
+                Ok(Frame::Settled(_) | Frame::Now(_) | Frame::Patched(_) | Frame::Forgot(_)) | Err(_) => None,
             };
             attempt = made_by.unwrap_or_default();
             if made_by.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -172,6 +172,13 @@ pub(crate) fn parent(reader: &Reader, stored: &Stored) -> Result<Option<ParentRo
     let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Parent, &[]))?;
     let read = |row: Vec<u8>| ParentRow::read(&row).map_err(|why| malformed(&stored.header.execution, "parent", why));
     row.map(read).transpose()
+}
+
+/// The first of the generations that have followed one another by restarts, down to this one.
+pub(crate) fn first_of_chain(reader: &Reader, journal: JournalId) -> Result<JournalId, Error> {
+    let row = reader.get(Table::Aside, &aside_key(journal, Aside::First, &[]))?;
+    let first = row.as_deref().and_then(|row| row.try_into().ok()).map(u64::from_be_bytes);
+    Ok(first.map_or(journal, JournalId))
 }
 
 pub(crate) fn parent_row(journal: JournalId, parent: &ParentRow) -> Row {

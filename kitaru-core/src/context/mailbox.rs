@@ -128,6 +128,12 @@ impl Mailbox {
         lock(&self.0).events.remove(&number);
     }
 
+    /// Whether the flow has been given the event.
+    pub(crate) fn took(&self, number: u64) -> bool {
+        let state = lock(&self.0);
+        number <= state.newest && !state.events.contains_key(&number)
+    }
+
     /// The call that held the event was dropped before the flow was given it: it is the next one again.
     pub(crate) fn return_event(&self, number: u64) {
         let state = &mut *lock(&self.0);

@@ -18,7 +18,7 @@ use crate::journal::{EndFrame, Frame, OwnedPayload, Payload, SettledFrame, Statu
 use crate::machine::{Due, Exit, Journal, Quiet, Replay, SlotId, Unflushed};
 use crate::runtime::{Numbers, Runtime, lock};
 use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
-use crate::value::{Key, digest_parts};
+use crate::value::{Encoded, Key, digest_parts};
 
 pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
 pub(crate) use branch::Branch;
@@ -90,6 +90,8 @@ pub(crate) struct Context {
     ending: OnceLock<Ending>,
     /// Why nothing starts any more, once that is so.
     draining: OnceLock<Error>,
+    /// What the flow has asked to go on with in a new generation.
+    next: Mutex<Option<NextInput>>,
 }
 
 /// What an attempt stands on: what is in the store of its generation.
@@ -99,6 +101,15 @@ pub(crate) struct Ground {
     pub(crate) replay: Replay,
     pub(crate) listing: Listing,
     pub(crate) mail: Vec<Mail>,
+}
+
+/// What the next generation begins with.
+pub(crate) struct NextInput {
+    pub(crate) preview: String,
+    pub(crate) encoded: Encoded,
+    pub(crate) start_at_ms: Option<u64>,
+    /// How long it may take.
+    pub(crate) deadline_ms: Option<u64>,
 }
 
 /// What a generation comes to whose flow goes no further.
@@ -155,6 +166,7 @@ impl Context {
             undo: Mutex::default(),
             ending,
             draining: OnceLock::new(),
+            next: Mutex::default(),
         })
     }
 
@@ -201,6 +213,14 @@ impl Context {
     /// What the generation comes to, where its flow goes no further.
     pub(crate) fn ending(&self) -> Option<&Ending> {
         self.ending.get()
+    }
+
+    pub(crate) fn set_next(&self, next: NextInput) {
+        *lock(&self.next) = Some(next);
+    }
+
+    pub(crate) fn take_next(&self) -> Option<NextInput> {
+        lock(&self.next).take()
     }
 
     /// What identifies a call of this execution's, the same on every attempt.

@@ -58,6 +58,8 @@ pub(crate) enum Aside {
     Deadline = b'd',
     /// Whose child the generation is.
     Parent = b'u',
+    /// The first of the generations that have followed one another by restarts: what all of them share is beside it.
+    First = b'f',
 }
 
 /// The key of a row beside a journal: the journal's number, what it is, its name.

@@ -35,6 +35,16 @@ pub(crate) enum Frame<'a> {
     Unwind(EndFrame<'a>),
     /// The execution passed a change of the flow's code with the new code.
     Patched(&'a str),
+    /// A person has had records before it forgotten.
+    Forgot(Forgotten),
+}
+
+/// Records that count no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forgotten {
+    This(Seq),
+    /// All between this one and the record that says so.
+    After(Seq),
 }
 
 #[derive(Debug, PartialEq)]
@@ -57,6 +67,7 @@ const END: u8 = 5;
 const OPEN: u8 = 6;
 const UNWIND: u8 = 7;
 const PATCHED: u8 = 8;
+const FORGOT: u8 = 9;
 
 /// As much of a record as an index needs, read without looking at the rest.
 #[derive(Debug, PartialEq)]
@@ -67,6 +78,7 @@ pub(crate) enum Heading<'a> {
     End,
     Unwind,
     Patched(&'a str),
+    Forgot(Forgotten),
 }
 
 #[derive(Debug, PartialEq)]
@@ -102,6 +114,7 @@ impl<'a> Heading<'a> {
                 Frame::Settled(settled) => Heading::Settled(settled),
                 Frame::Now(now) => Heading::Now(now),
                 Frame::Patched(name) => Heading::Patched(name),
+                Frame::Forgot(forgotten) => Heading::Forgot(forgotten),
                 Frame::Unwind(_) => Heading::Unwind,
                 Frame::Outcome(_) | Frame::Intent(_) | Frame::Open(_) | Frame::End(_) => Heading::End,
             });
@@ -154,6 +167,15 @@ impl<'a> Frame<'a> {
                 take.end()?;
                 Frame::Patched(name)
             }
+            FORGOT => {
+                let forgotten = match take.u8()? {
+                    0 => Forgotten::This(Seq(take.varint()?)),
+                    1 => Forgotten::After(Seq(take.varint()?)),
+                    _ => return Err(Malformed("records forgotten in an unknown way")),
+                };
+                take.end()?;
+                Frame::Forgot(forgotten)
+            }
             NOW => {
                 let now = NowFrame { occurrence: take.varint_u32()?, unix_ms: take.u64()? };
                 take.end()?;
@@ -195,6 +217,15 @@ impl<'a> Frame<'a> {
                 out.push(PATCHED);
                 out.put_text(name);
             }
+            Frame::Forgot(forgotten) => {
+                let (way, seq) = match forgotten {
+                    Forgotten::This(seq) => (0, seq),
+                    Forgotten::After(seq) => (1, seq),
+                };
+                out.push(FORGOT);
+                out.push(way);
+                out.put_varint(seq.0);
+            }
             Frame::Now(now) => {
                 out.push(NOW);
                 out.put_varint(now.occurrence.into());
@@ -222,7 +253,7 @@ impl<'a> Frame<'a> {
             Frame::Open(open) => CALL + REST + open.call.texts() + open.opening.texts(),
             Frame::Patched(name) => 16 + name.len(),
             Frame::Settled(settled) => 16 + 10 * settled.errors.len(),
-            Frame::Now(_) => 24,
+            Frame::Now(_) | Frame::Forgot(_) => 24,
             Frame::End(end) | Frame::Unwind(end) => REST + end.preview.len() + end.payload.bytes.len(),
         }
     }
@@ -289,6 +320,8 @@ mod tests {
                 opening: Opening::Execution(ExecutionId::new("report", "job-42").unwrap()),
             }),
             Frame::Patched("greeting"),
+            Frame::Forgot(Forgotten::This(Seq(300))),
+            Frame::Forgot(Forgotten::After(Seq(0))),
             Frame::Settled(SettledFrame { errors: vec![Seq(1), Seq(900)] }),
             Frame::Now(NowFrame { occurrence: 0, unix_ms: 5 }),
             Frame::End(end()),
@@ -320,6 +353,7 @@ mod tests {
                 Frame::End(_) => assert_eq!(heading, Heading::End),
                 Frame::Unwind(_) => assert_eq!(heading, Heading::Unwind),
                 Frame::Patched(name) => assert_eq!(heading, Heading::Patched(name)),
+                Frame::Forgot(forgotten) => assert_eq!(heading, Heading::Forgot(*forgotten)),
             }
             assert_eq!(Frame::read(&bytes), Ok(frame));
         }

@@ -26,13 +26,15 @@ pub enum Status {
     Cancelled,
     /// It cannot go on until a person decides; nothing is lost.
     Stuck,
+    /// It went on in the next generation, as `.restart()` asked.
+    Restarted,
 }
 
 impl Status {
     /// Whether nothing more happens to it unless somebody asks.
     pub fn is_final(self) -> bool {
         match self {
-            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck => true,
+            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::Restarted => true,
             Status::Queued | Status::Running | Status::Waiting | Status::Interrupted => false,
         }
     }
@@ -41,7 +43,7 @@ impl Status {
     pub(crate) fn has_flow(self) -> bool {
         match self {
             Status::Running | Status::Waiting | Status::Interrupted | Status::Failed => true,
-            Status::Queued | Status::Completed | Status::Cancelled | Status::Stuck => false,
+            Status::Queued | Status::Completed | Status::Cancelled | Status::Stuck | Status::Restarted => false,
         }
     }
 
@@ -55,6 +57,7 @@ impl Status {
             Status::Failed => 5,
             Status::Cancelled => 6,
             Status::Stuck => 7,
+            Status::Restarted => 8,
         }
     }
 
@@ -68,6 +71,7 @@ impl Status {
             Status::Failed,
             Status::Cancelled,
             Status::Stuck,
+            Status::Restarted,
         ]
         .into_iter()
         .find(|status| status.code() == code)
@@ -85,6 +89,7 @@ impl fmt::Display for Status {
             Status::Failed => "failed",
             Status::Cancelled => "cancelled",
             Status::Stuck => "stuck",
+            Status::Restarted => "restarted",
         })
     }
 }
@@ -148,6 +153,8 @@ pub(crate) enum Ask {
     Resume,
     /// That it never goes on.
     Cancel,
+    /// To go on although it has failed or is stuck.
+    Retry,
 }
 
 /// What a call of a flow does about the newest generation of its execution.
@@ -155,7 +162,7 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
     let Some(found) = found else {
         return match ask {
             Ask::Reuse(_) | Ask::Fresh => Begin::New { generation: 1, cancels: false },
-            Ask::Resume | Ask::Cancel => Begin::Nothing,
+            Ask::Resume | Ask::Cancel | Ask::Retry => Begin::Nothing,
         };
     };
     let next = |cancels| Begin::New { generation: found.generation.saturating_add(1), cancels };
@@ -164,6 +171,14 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
         Ask::Reuse(reuse) => reuse,
         Ask::Cancel if matches!(found.status, Status::Completed | Status::Cancelled) => return Begin::Nothing,
         Ask::Cancel => return Begin::Cancel,
+        Ask::Retry => {
+            return match found.status {
+                Status::Failed | Status::Stuck | Status::Running | Status::Interrupted => Begin::Continue,
+                Status::Queued | Status::Waiting | Status::Completed | Status::Cancelled | Status::Restarted => {
+                    Begin::Nothing
+                }
+            };
+        }
         Ask::Resume if found.status.is_final() => return Begin::Nothing,
         Ask::Resume => return Begin::Continue,
     };
@@ -183,6 +198,8 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
         }
         Status::Cancelled => Begin::Cancelled,
         Status::Stuck => Begin::Stuck,
+        // There is always a newer one.
+        Status::Restarted => next(false),
     }
 }
 
@@ -190,7 +207,7 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
 mod tests {
     use super::*;
 
-    const ALL: [Status; 8] = [
+    const ALL: [Status; 9] = [
         Status::Queued,
         Status::Running,
         Status::Waiting,
@@ -199,6 +216,7 @@ mod tests {
         Status::Failed,
         Status::Cancelled,
         Status::Stuck,
+        Status::Restarted,
     ];
 
     fn found(status: Status, same_input: bool) -> Found {
@@ -233,6 +251,16 @@ mod tests {
             }
         }
         assert_eq!(decide(None, Ask::Fresh, 0), Begin::New { generation: 1, cancels: false });
+    }
+
+    #[test]
+    fn what_has_failed_is_stuck_or_was_interrupted_can_be_retried_and_nothing_else() {
+        for status in ALL {
+            let retried = matches!(status, Status::Failed | Status::Stuck | Status::Running | Status::Interrupted);
+            let begin = decide(Some(&found(status, false)), Ask::Retry, 0);
+            assert_eq!(begin, if retried { Begin::Continue } else { Begin::Nothing }, "{status}");
+        }
+        assert_eq!(decide(None, Ask::Retry, 0), Begin::Nothing);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::str;
 
 use crate::id::Seq;
-use crate::journal::{CallHeading, CallKind, Heading, Malformed, visible_name};
+use crate::journal::{CallHeading, CallKind, Forgotten, Heading, Malformed, visible_name};
 use crate::machine::journal::{Journal, RecordIx};
 use crate::machine::keys::{Keys, Known};
 use crate::machine::names::{NameIx, Names};
@@ -135,12 +135,45 @@ impl Claims {
                     }
                     claims.nows[nth] = Some(now.unix_ms);
                 }
+                Heading::Forgot(Forgotten::This(seq)) => {
+                    if let Some(at) = journal.find(seq) {
+                        claims.forget(at, journal)?;
+                    }
+                }
+                Heading::Forgot(Forgotten::After(seq)) => {
+                    for forgotten in journal.indices().filter(|known| journal.seq(*known) > seq && *known < at) {
+                        claims.forget(forgotten, journal)?;
+                    }
+                }
                 Heading::Unwind => claims.unwind = claims.unwind.or(Some(at)),
                 Heading::End => {}
             }
         }
         claims.keys.rewind();
         Ok(claims)
+    }
+
+    /// A record counts no more: what it was about runs again, under the name that it had.
+    fn forget(&mut self, at: RecordIx, journal: &Journal) -> Result<(), Malformed> {
+        match journal.heading(at)? {
+            Heading::Call(call) => {
+                self.messages.retain(|message| Some(*message) != call.message);
+                let Some(known) = self.known(call.key, call.occurrence).filter(|known| known.at == at) else {
+                    return Ok(());
+                };
+                if std::mem::replace(&mut known.kind, CallKind::Unsettled) == CallKind::Answer {
+                    self.unclaimed -= 1;
+                }
+            }
+            Heading::Now(now) => {
+                if let Some(time) = self.nows.get_mut(now.occurrence as usize) {
+                    *time = None;
+                }
+            }
+            Heading::Patched(name) => drop(self.patches.remove(name)),
+            Heading::Settled(_) | Heading::End | Heading::Unwind | Heading::Forgot(_) => {}
+        }
+        Ok(())
     }
 
     fn add(&mut self, at: RecordIx, call: &CallHeading<'_>) -> Result<(), Malformed> {

@@ -16,7 +16,7 @@ struct Stored {
 }
 
 /// The place of a record in a [`Journal`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct RecordIx(u32);
 
 impl Journal {
@@ -36,8 +36,13 @@ impl Journal {
         self.records.len()
     }
 
-    pub(crate) fn indices(&self) -> impl Iterator<Item = RecordIx> + use<> {
+    pub(crate) fn indices(&self) -> impl DoubleEndedIterator<Item = RecordIx> + use<> {
         (0..self.records.len() as u32).map(RecordIx)
+    }
+
+    /// The place of a record, if it is there.
+    pub(crate) fn find(&self, seq: Seq) -> Option<RecordIx> {
+        self.records.binary_search_by_key(&seq, |stored| stored.seq).ok().map(|nth| RecordIx(nth as u32))
     }
 
     pub(crate) fn seq(&self, at: RecordIx) -> Seq {

@@ -89,6 +89,8 @@ pub(crate) enum Exit {
     Stuck { error: Error, shape: u64 },
     /// The store failed.
     Fault(Error),
+    /// The flow goes on in a new generation.
+    Restart,
     /// Every call that is awaited is a wait: the flow costs only its rows until then, or until something else ends one.
     Park(Due),
 }
@@ -432,6 +434,11 @@ impl Replay {
             self.unwinding = Unwinding::Asked;
         }
         news
+    }
+
+    /// The attempt is at its end: that the flow is to go no further comes too late.
+    pub(crate) fn seal(&mut self) {
+        self.ask_unwind();
     }
 
     /// That the flow goes no further is durable, under this number.

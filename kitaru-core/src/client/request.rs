@@ -1,0 +1,170 @@
+//! What is asked of an execution: by a call of its flow, or by whoever steers it. Owns everything that decides which
+//! execution is meant and what is done about it; must not know how that is carried out.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::client::retry::Forget;
+use crate::client::rows::Stored;
+use crate::context::OnDivergence;
+use crate::error::{Error, Kind};
+use crate::flow::{self, FlowFuture, FlowMeta};
+use crate::id::ExecutionId;
+use crate::journal::{Ask, Header, ParentRow, Reuse};
+use crate::runtime::PREVIEW_BYTES;
+use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key};
+
+/// Everything that decides which execution a call stands for and what is done about it.
+pub(crate) struct Request {
+    pub(crate) spec: FlowSpec,
+    pub(crate) body: FlowBody,
+    pub(crate) id: Option<String>,
+    pub(crate) ask: Ask,
+    pub(crate) input: Input,
+    /// When a new generation is to begin.
+    pub(crate) start_at_ms: Option<u64>,
+    /// How long it may take from then on.
+    pub(crate) deadline: Option<Duration>,
+    /// Which call of another flow's it is.
+    pub(crate) parent: Option<ParentRow>,
+    /// What a retry is to forget.
+    pub(crate) forget: Vec<Forget>,
+}
+
+impl Request {
+    /// The same once more, if its flow can be begun by anybody.
+    pub(super) fn again(&self) -> Option<Request> {
+        let FlowBody::Registered(meta) = self.body else { return None };
+        let Input { digest, preview, encoded } = &self.input;
+        Some(Request {
+            spec: FlowSpec::of(meta),
+            body: FlowBody::Registered(meta),
+            id: self.id.clone(),
+            ask: Ask::Reuse(Reuse::Always),
+            input: Input { digest: *digest, preview: preview.clone(), encoded: encoded.clone() },
+            start_at_ms: self.start_at_ms,
+            deadline: self.deadline,
+            parent: None,
+            forget: Vec::new(),
+        })
+    }
+
+    /// What stands for the input where that counts.
+    pub(crate) fn input_digest(&self) -> Option<Key> {
+        (!matches!(self.ask, Ask::Cancel | Ask::Retry)).then_some(self.input.digest)
+    }
+
+    /// What asks something of an execution whatever its input.
+    pub(crate) fn steering(execution: &ExecutionId, ask: Ask) -> Self {
+        let (spec, body) = match flow::find(&execution.flow) {
+            Some(meta) => (FlowSpec::of(meta), FlowBody::Registered(meta)),
+            None => {
+                let spec = FlowSpec {
+                    name: Cow::Owned(execution.flow.to_string()),
+                    version: Cow::Borrowed(""),
+                    source: 0,
+                    on_divergence: None,
+                    ambiguous: false,
+                };
+                (spec, FlowBody::Own(Box::new(|_| unreachable!("a flow that is not registered is not driven"))))
+            }
+        };
+        let encoded = Encoded { codec: Codec::Json, shape: None, bytes: Vec::new() };
+        let input = Input { digest: Key([0; 16]), preview: String::new(), encoded };
+        Self::new(spec, body, Some(execution.id.to_string()), ask, input)
+    }
+
+    /// What has an execution of a flow of this program go on with what is recorded of it.
+    pub(crate) fn resuming(meta: &'static FlowMeta, stored: &Stored) -> Self {
+        let Header { execution, input_digest, input_preview, input_codec, .. } = &stored.header;
+        let encoded = Encoded { codec: *input_codec, shape: None, bytes: Vec::new() };
+        let input = Input { digest: *input_digest, preview: input_preview.clone(), encoded };
+        let id = Some(execution.id.to_string());
+        Self::new(FlowSpec::of(meta), FlowBody::Registered(meta), id, Ask::Resume, input)
+    }
+
+    pub(super) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: Input) -> Self {
+        Request { spec, body, id, ask, input, start_at_ms: None, deadline: None, parent: None, forget: Vec::new() }
+    }
+}
+
+/// A flow, as one call sees it.
+pub(crate) struct FlowSpec {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) version: Cow<'static, str>,
+    pub(crate) source: u64,
+    pub(crate) on_divergence: Option<OnDivergence>,
+    /// Whether a result from the record may surprise: the flow has no arguments and no policy of its own.
+    pub(crate) ambiguous: bool,
+}
+
+/// Where the flow's function comes from.
+pub(crate) enum FlowBody {
+    /// It begins from its recorded input, here as in another process.
+    Registered(&'static FlowMeta),
+    /// It is the caller's own, and only the caller can continue it.
+    Own(Box<dyn FnOnce(usize) -> FlowFuture + Send>),
+}
+
+pub(crate) struct Input {
+    pub(crate) digest: Key,
+    pub(crate) preview: String,
+    pub(crate) encoded: Encoded,
+}
+
+impl FlowSpec {
+    pub(crate) fn of(meta: &FlowMeta) -> Self {
+        FlowSpec {
+            name: Cow::Borrowed(meta.name),
+            version: Cow::Borrowed(meta.version),
+            source: meta.source,
+            on_divergence: meta.on_divergence,
+            ambiguous: false,
+        }
+    }
+}
+
+impl Input {
+    pub(crate) fn new(
+        flow: &str,
+        encoded: Result<Encoded, EncodeError>,
+        describe: impl Fn(&mut ArgSink<'_>),
+    ) -> Result<Self, Error> {
+        let mut canon = Canon::default();
+        let mut sink = ArgSink::canonical(&mut canon);
+        describe(&mut sink);
+        sink.finish().map_err(|error| error.context(format!("flow `{flow}` cannot be called")))?;
+        let digest = canon.key(&[flow.as_bytes()]);
+        let mut preview = ArgPreview::new(PREVIEW_BYTES);
+        describe(&mut ArgSink::preview(&mut preview));
+        let encoded = encoded.map_err(|error| match error {
+            EncodeError::TooLarge { size, limit } => Error::new(
+                Kind::TooLarge,
+                format!("the input of flow `{flow}` has {size} bytes, the bound is {limit}; pass where the data is"),
+            ),
+            EncodeError::Unreadable(why) => Error::new(
+                Kind::Unreadable,
+                format!("the input of flow `{flow}` could not be read back from what was written: {why}"),
+            ),
+        })?;
+        Ok(Input { digest, preview: preview.to_string(), encoded })
+    }
+}
+
+/// Refuses what cannot be asked for.
+pub(super) fn check(request: &Request) -> Result<(), Error> {
+    let name = &request.spec.name;
+    if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {
+        return Err(Error::new(
+            Kind::Misuse,
+            format!("flow `{name}` has no #[flow], so that it cannot begin by itself; call it when it is to begin"),
+        ));
+    }
+    if request.deadline.is_some_and(|deadline| deadline.is_zero()) {
+        return Err(Error::new(
+            Kind::Misuse,
+            format!("flow `{name}` was given a deadline of no time at all, which is over; give it some"),
+        ));
+    }
+    Ok(())
+}

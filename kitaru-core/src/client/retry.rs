@@ -1,0 +1,164 @@
+//! Having an execution go on that has failed or is stuck. Owns which records are forgotten; must not know how an attempt is
+//! driven.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::client::request::Request;
+use crate::client::rows;
+use crate::client::{Inner, Kitaru, Target, blocking};
+use crate::error::{Error, Kind};
+use crate::flow;
+use crate::id::ExecutionId;
+use crate::journal::{Ask, Forgotten, Status};
+use crate::machine::Journal;
+
+impl Kitaru {
+    /// Has an execution go on that has failed, is stuck or was interrupted, as if its flow were called: from where it
+    /// stopped, by itself. That it does is durable when this returns.
+    ///
+    /// What it has recorded counts, also an error that its flow went past: such a job fails on it once more. A person may
+    /// have records forgotten: [`forget`](Retrying::forget), [`after`](Retrying::after).
+    ///
+    /// # Errors
+    ///
+    /// When there is no such execution; when it runs, waits, is completed or was cancelled; when its flow is no `#[flow]` of
+    /// this program; when there is no such record to be forgotten; when what it did has been undone and something is to be
+    /// forgotten; or when the store fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once awaited the execution may go on, whether or not the future is polled to its end.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn doc(kitaru: &kitaru_core::Kitaru) -> Result<(), kitaru_core::Error> {
+    /// // The card was topped up: what the flow has seen of it is not to count.
+    /// kitaru.retry(&("order", "job-42")).forget("charge").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn retry(&self, execution: &(impl Target + ?Sized)) -> Retrying {
+        let (flow, id) = execution.target();
+        Retrying { inner: self.inner.clone(), execution: ExecutionId::new(flow, id), forget: Vec::new() }
+    }
+}
+
+/// An execution that is to go on; awaited, it gives `Result<(), Error>`. See [`Kitaru::retry`].
+#[must_use = "an execution goes on only if this is awaited"]
+pub struct Retrying {
+    inner: Arc<Inner>,
+    execution: Result<ExecutionId, Error>,
+    forget: Vec<Forget>,
+}
+
+/// What is to be forgotten, by the visible name of a record.
+#[derive(Clone)]
+pub(crate) enum Forget {
+    Error(String),
+    After(String),
+}
+
+impl Retrying {
+    /// Forgets the error that a checkpoint came to, by the visible name of its record: it runs again, under that name.
+    pub fn forget(mut self, record: impl Into<String>) -> Self {
+        self.forget.push(Forget::Error(record.into()));
+        self
+    }
+
+    /// Forgets all that was recorded after the record of this visible name, values and times included: it is done again, and
+    /// paid for again. Answers of people and events stay, and are taken once more.
+    pub fn after(mut self, record: impl Into<String>) -> Self {
+        self.forget.push(Forget::After(record.into()));
+        self
+    }
+}
+
+impl IntoFuture for Retrying {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.inner.retry(self.execution?, self.forget).await })
+    }
+}
+
+impl fmt::Debug for Retrying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retrying").field("execution", &self.execution).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    async fn retry(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
+        self.check_open()?;
+        if flow::find(&execution.flow).is_none() {
+            return Err(Error::new(
+                Kind::Misuse,
+                format!("execution {execution} is of no #[flow] of this program, so that it cannot go on by itself"),
+            ));
+        }
+        let (inner, wanted) = (self.clone(), execution.clone());
+        // Before it is reserved: whoever waits for one that cannot be retried is not to hear of this.
+        let found = blocking(move || rows::newest(&inner.runtime.reader, &wanted)).await??;
+        let status = found.as_ref().map(|stored| self.status(stored));
+        match status {
+            Some(Status::Failed | Status::Stuck | Status::Interrupted) => {}
+            status => return Err(cannot_retry(&execution, status)),
+        }
+        let (_, active) = self.launch(Request { forget, ..Request::steering(&execution, Ask::Retry) }, None)?;
+        active.recorded().await
+    }
+}
+
+pub(crate) fn cannot_retry(execution: &ExecutionId, status: Option<Status>) -> Error {
+    let message = match status {
+        Some(Status::Completed | Status::Cancelled) => {
+            format!("execution {execution} has ended and is not retried; begin it anew with .fresh()")
+        }
+        Some(status) => format!("execution {execution} is {status} and goes on without being retried"),
+        None => format!("there is no execution {execution} to be retried"),
+    };
+    Error::new(Kind::Misuse, message)
+}
+
+/// Finds what is to be forgotten.
+pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId) -> Result<Vec<Forgotten>, Error> {
+    let refuse =
+        |why: String| Err(Error::new(Kind::Misuse, format!("{why}; nothing of execution {execution} was touched")));
+    let mut found = Vec::with_capacity(forget.len());
+    for wanted in forget {
+        let (Forget::Error(name) | Forget::After(name)) = wanted;
+        // The latest stands for the call.
+        let at = journal.indices().rev().find(|at| journal.call(*at).is_some_and(|call| call.name() == *name));
+        let Some(at) = at else {
+            return refuse(format!("there is no record `{name}` to be forgotten; the records are {}", names(journal)));
+        };
+        found.push(match wanted {
+            Forget::After(_) => Forgotten::After(journal.seq(at)),
+            Forget::Error(_) if journal.outcome(at).is_some_and(|outcome| outcome.payload.is_error()) => {
+                Forgotten::This(journal.seq(at))
+            }
+            Forget::Error(_) => {
+                return refuse(format!(
+                    "the record `{name}` holds no error; .after(…) of the record before it forgets values too"
+                ));
+            }
+        });
+    }
+    Ok(found)
+}
+
+/// The names that there are, the last of them.
+fn names(journal: &Journal) -> String {
+    const MOST: usize = 20;
+    let names = journal.indices().rev().filter_map(|at| journal.outcome(at)).map(|outcome| outcome.call.name());
+    let mut names: Vec<String> = names.take(MOST + 1).map(|name| format!("`{name}`")).collect();
+    if names.len() > MOST {
+        names[MOST] = "…".to_owned();
+    }
+    names.reverse();
+    names.join(", ")
+}
