@@ -31,6 +31,7 @@ struct Split<'a> {
     output: Type,
     attributes: Attributes,
     body: Ident,
+    block: Group,
     in_impl: bool,
 }
 
@@ -50,6 +51,7 @@ impl<'a> Split<'a> {
             } else {
                 Ident::new("__kitaru_body", span)
             },
+            block: function.body.clone(),
             in_impl,
         }
     }
@@ -77,7 +79,7 @@ impl<'a> Split<'a> {
         let hidden = self.in_impl.then(|| quote!(#[doc(hidden)]));
         let mut sig = self.function.sig.clone();
         sig.ident = self.body.clone();
-        let block = &self.function.body;
+        let block = &self.block;
         quote!(#(#attrs)* #hidden #sig #block)
     }
 

@@ -11,6 +11,7 @@ mod model;
 mod parse;
 mod signature;
 mod suggest;
+mod unrepeatable;
 mod validate;
 
 use proc_macro::TokenStream;
@@ -165,6 +166,39 @@ pub fn checkpoint(options: TokenStream, item: TokenStream) -> TokenStream {
 /// #     let _ = source;
 ///     limit += 1;
 ///     Ok(limit)
+/// }
+/// ```
+///
+/// # What does not repeat
+///
+/// A flow's own code is replayed, so what it takes from outside has to be recorded. The compiler warns of these in its
+/// body, as they are written there:
+///
+/// | instead of | use |
+/// |---|---|
+/// | `SystemTime::now`, `Instant::now` | `kitaru::now` |
+/// | `rand::random`, `rand::rng`, `thread_rng` and the like; `Uuid::new_v4` | `kitaru::random`; `kitaru::uuid` |
+/// | `thread::sleep`, `tokio::time::sleep`, `sleep_until`, `interval` | `kitaru::sleep`, `kitaru::sleep_until` |
+/// | `tokio::time::timeout`, `timeout_at` | `kitaru::timeout` |
+/// | `tokio::spawn`, `tokio::task::spawn` | `kitaru::spawn` |
+/// | `tokio::task::spawn_blocking` | a `#[checkpoint(blocking)]` |
+/// | `tokio::select!` with `async` blocks as arms | `kitaru::race`, or `biased;` as its first line |
+///
+/// It looks into closures, blocks and macros such as `join!`, `vec!` and `println!`, and not into items that stand in the
+/// body. What a function elsewhere does, or a name that was imported, such as a plain `sleep`, it cannot see. A warning is
+/// one of deprecation: `#[allow(deprecated)]` on the flow or on a statement silences it.
+///
+/// ```
+/// # use kitaru::flow;
+/// # use std::time::Instant;
+/// #[flow]
+/// async fn is_timed() -> Result<u64, kitaru::Error> {
+///     // It is only for the log, and may differ from replay to replay.
+///     #[allow(deprecated)]
+///     let begun = Instant::now();
+///     let drawn = kitaru::random();
+///     println!("drawn within {:?}", begun.elapsed());
+///     Ok(drawn)
 /// }
 /// ```
 #[proc_macro_attribute]

@@ -170,7 +170,8 @@ async fn naps(n: u32) -> Result<u64, Error> {
     let before = kitaru::now();
     note("lies down");
     let _killed_here = kitaru::spawn(async {
-        // Long enough for the wait to be recorded, and a part of it only.
+        // Long enough for the wait to be recorded, and a part of it only. It is not to be a wait itself.
+        #[allow(deprecated)]
         tokio::time::sleep(NAP / 4).await;
         here("asleep").await;
     });

@@ -107,6 +107,7 @@ async fn a_checkpoint_called_where_no_flow_is_in_scope_names_the_way_out() {
     assert!(panic.downcast_ref::<String>().unwrap().contains("no flow is in scope"));
 }
 
+#[allow(deprecated)]
 #[flow]
 async fn loses_the_flow(path: String) -> Result<u32, Error> {
     tokio::spawn(inner(path)).await.map_err(Error::msg)?

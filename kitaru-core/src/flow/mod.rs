@@ -3,6 +3,8 @@
 
 mod meta;
 mod registry;
+#[doc(hidden)]
+pub mod unrepeatable;
 
 use std::future::Future;
 use std::pin::Pin;

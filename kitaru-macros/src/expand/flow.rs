@@ -7,11 +7,13 @@ use syn::Type;
 
 use super::{Split, krate, lenient};
 use crate::model::{FlowOptions, Function, OnDivergence, Reuse};
+use crate::unrepeatable;
 
 /// The expansion of a flow.
 pub(crate) fn flow(options: &FlowOptions, function: &Function) -> TokenStream {
     let krate = krate(&options.krate);
-    let split = Split::new(function);
+    let mut split = Split::new(function);
+    split.block = unrepeatable::marked(&function.body, &krate);
     let origin = split.origin(&options.name);
     let settings = settings(options);
     let (outcome, check) = (split.outcome(&krate), split.check("fallible", &krate));
