@@ -39,7 +39,9 @@
 //! # What to know
 //!
 //! - A flow's own code is replayed: keep time, randomness and I/O in checkpoints, or use [`now`], [`random`] and
-//!   [`uuid`], and [`spawn`] and [`race`] instead of `tokio::spawn` and an unbiased `tokio::select!`.
+//!   [`uuid`], and [`spawn`] and [`race`] instead of `tokio::spawn` and an unbiased `tokio::select!`. The compiler warns
+//!   of what it can see.
+//! - [`map()`](map()) does the same with many things, so many at once.
 //! - A checkpoint's body runs at least once. Give [`idempotency_key`] to services that know one, or declare it
 //!   `#[checkpoint(at_most_once)]`.
 //! - The store opens by itself in `.kitaru/` below the current folder; [`Kitaru::builder`] opens another one.
@@ -53,7 +55,7 @@ pub use kitaru_core::{
     Backoff, BranchHandle, Builder, Call, Cancellation, Clock, Closing, Cursor, Error, Event, Execution,
     ExecutionQuery, Executions, FlowCall, Handle, Kitaru, MAX_ID_BYTES, MAX_NAME_BYTES, OpenWait, Page, Race, Racers,
     Record, RecordStatus, Relative, Resolution, Restart, Retrying, Reuse, Sending, Sleep, Status, Summary, Target,
-    Timeout, Try, Wait, cancellation, dynamic, event, idempotency_key, now, patched, race, random, sleep, sleep_until,
-    spawn, store, testkit, timeout, undo, uuid, wait,
+    Timeout, Try, Wait, cancellation, dynamic, event, idempotency_key, map, now, patched, race, random, sleep,
+    sleep_until, spawn, store, testkit, timeout, undo, uuid, wait,
 };
 pub use kitaru_macros::{checkpoint, flow};

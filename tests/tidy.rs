@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// each other.
 const FLOORS: [&[&str]; 16] = [
     &["error", "clock", "race"],
-    &["id", "value"],
+    &["id", "map", "value"],
     &["journal"],
     &["machine"],
     &["store"],

@@ -18,6 +18,7 @@ mod id;
 mod journal;
 mod log;
 mod machine;
+pub mod map;
 mod race;
 mod runtime;
 pub mod store;
@@ -39,6 +40,7 @@ pub use error::Error;
 pub use id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 pub use journal::{Reuse, Status};
 pub use machine::Backoff;
+pub use map::map;
 pub use race::{Race, Racers, race};
 
 /// What the macros expand onto. Not part of the public interface: it may change in any release.

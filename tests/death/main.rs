@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod disk;
+mod fan_out;
 mod kills;
 mod process;
 mod programs;

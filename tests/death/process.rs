@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// Which program the other process runs.
@@ -21,6 +21,19 @@ pub(crate) fn run(program: &str, dir: &Path, stop: &str) -> Process {
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.args(["--exact", "programs::program", "--nocapture"]).env(PROGRAM, program).env(STOP, stop);
     start(command, dir)
+}
+
+/// The program of an example of this package.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let target = std::env::current_exe().expect("this program has a path");
+    let folder = target.parent().and_then(Path::parent).expect("a folder for each profile").join("examples");
+    let program = folder.join(name);
+    if !program.exists() {
+        // Tests were asked for alone, without the examples.
+        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).status();
+        assert!(built.is_ok_and(|built| built.success()), "the example cannot be built");
+    }
+    program
 }
 
 /// Starts a command whose store is below a folder.

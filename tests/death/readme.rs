@@ -1,26 +1,13 @@
 //! The program of the README, as it stands.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::process::start;
-
-/// The program, which is an example of this package.
-fn program() -> PathBuf {
-    let target = std::env::current_exe().expect("this program has a path");
-    let program =
-        target.parent().and_then(Path::parent).expect("a folder for each profile").join("examples/write_report");
-    if !program.exists() {
-        // Tests were asked for alone, without the examples.
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "write_report"]).status();
-        assert!(built.is_ok_and(|built| built.success()), "the example cannot be built");
-    }
-    program
-}
+use crate::process::{example, start};
 
 /// What it prints, but for errors, and its exit code.
 fn run(dir: &Path, env: &[(&str, &str)]) -> (Vec<String>, Option<i32>) {
-    let mut command = Command::new(program());
+    let mut command = Command::new(example("write_report"));
     command.envs(env.iter().copied());
     start(command, dir).end()
 }
@@ -39,7 +26,7 @@ fn the_program_of_the_readme_goes_on_where_it_broke() {
 #[test]
 fn it_says_why_it_broke() {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = Command::new(program());
+    let mut command = Command::new(example("write_report"));
     command.env("BREAK", "1").env("KITARU_DIR", dir.path()).env_remove("RUST_BACKTRACE");
     let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
     assert_eq!(said, "Error: no paper\n");
@@ -49,7 +36,7 @@ fn it_says_why_it_broke() {
 fn the_store_opens_by_itself_below_the_current_folder_out_of_version_control_or_where_it_is_told_to() {
     let dir = tempfile::tempdir().unwrap();
     let run = |env: Option<&str>| {
-        let mut command = Command::new(program());
+        let mut command = Command::new(example("write_report"));
         command.current_dir(dir.path()).env_remove("KITARU_DIR").envs(env.map(|dir| ("KITARU_DIR", dir)));
         assert!(command.output().unwrap().status.success());
     };

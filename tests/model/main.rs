@@ -17,6 +17,7 @@ mod errors;
 mod executions;
 mod faults;
 mod going_on;
+mod mapping;
 mod odd;
 mod order;
 mod records;
