@@ -184,10 +184,11 @@ pub fn checkpoint(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `tokio::task::spawn_blocking` | a `#[checkpoint(blocking)]` |
 /// | `tokio::select!` with `async` blocks as arms | `kitaru::race`, or `biased;` as its first line |
 ///
-/// It looks into closures, blocks and macros such as `join!`, `vec!` and `println!`, and not into items that stand in the
-/// body. What a function elsewhere does, or a name that was imported, such as a plain `sleep`, it cannot see. A warning is
-/// one of deprecation: `#[allow(deprecated)]` on the flow or on a statement silences it; where the statement is a macro's
-/// call, which the compiler takes no such attribute on, on a block around it.
+/// It looks into closures, those that are bodies of `kitaru::dynamic` checkpoints included, into blocks and macros such as
+/// `join!`, `vec!` and `println!`, and not into items that stand in the body. What a function elsewhere does, or a name
+/// that was imported, such as a plain `sleep`, it cannot see. A warning is one of deprecation: `#[allow(deprecated)]` on
+/// the flow or on a statement silences it; where the statement is a macro's call, which the compiler takes no such
+/// attribute on, on a block around it.
 ///
 /// ```
 /// # use kitaru::flow;
