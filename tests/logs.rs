@@ -114,7 +114,8 @@ async fn without_arguments() -> Result<u64, Error> {
 #[tokio::test]
 async fn flows_and_checkpoints_log_what_they_do_in_the_words_of_the_interface() {
     let clock = Clock::manual();
-    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
+    let kitaru =
+        Kitaru::builder().in_memory().park_after(Duration::from_secs(10)).clock(clock.clone()).open().await.unwrap();
     let lines = Lines::read();
     let call = || told("told".into()).id("job-42").on(&kitaru);
 
@@ -200,6 +201,34 @@ async fn sign(secret: &str) -> Result<u64, Error> {
 #[checkpoint(sensitive)]
 async fn sign_wildly(secret: &str) -> Result<u64, Error> {
     panic!("{secret} is refused")
+}
+
+#[flow(name = "under another name")]
+async fn goes_by_another_name() -> Result<u64, Error> {
+    Ok(1)
+}
+
+/// Calls a flow, and is none.
+fn no_flow(path: String) -> kitaru::FlowCall<Result<u64, Error>> {
+    told(path)
+}
+
+#[tokio::test]
+async fn a_flow_is_registered_by_its_function_and_what_is_none_is_warned_of() {
+    let lines = Lines::read();
+    let builder = || Kitaru::builder().in_memory();
+    let known = builder().register(told).register(without_arguments).register(goes_by_another_name);
+    known.open().await.unwrap();
+    assert!(lines.take().is_empty());
+    builder().register(no_flow).open().await.unwrap();
+    let said = lines.take();
+    assert!(said.len() == 1 && said[0].contains("`logs::no_flow` was registered and is no #[flow]"), "{said:?}");
+    let kitaru = builder().open().await.unwrap();
+    goes_by_another_name().id("job").on(&kitaru).await.unwrap();
+    dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).id("job").on(&kitaru).await.unwrap();
+    assert!(kitaru.execution("under another name", "job").await.unwrap().unwrap().is_known());
+    assert!(!kitaru.execution("own", "job").await.unwrap().unwrap().is_known());
+    lines.take();
 }
 
 #[flow]

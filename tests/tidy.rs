@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 16] = [
     &["store"],
     &["runtime"],
     &["context"],
-    &["chance", "log"],
+    &["chance", "log", "publish"],
     &["call"],
     &["flow"],
     &["driver"],

@@ -19,6 +19,7 @@ mod journal;
 mod log;
 mod machine;
 pub mod map;
+mod publish;
 mod race;
 mod runtime;
 pub mod store;
@@ -32,15 +33,17 @@ pub use call::{
 pub use chance::{now, patched, random, uuid};
 pub use client::{
     Builder, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, OpenWait, Page, Record,
-    RecordStatus, Relative, Restart, Retrying, Sending, Summary, Target, Try,
+    RecordStatus, Relative, Restart, Retrying, Sending, Summary, Target, Try, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};
 pub use error::Error;
+pub use flow::FlowFunction;
 pub use id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 pub use journal::{Reuse, Status};
 pub use machine::Backoff;
 pub use map::map;
+pub use publish::{log, publish};
 pub use race::{Race, Racers, race};
 
 /// What the macros expand onto. Not part of the public interface: it may change in any release.

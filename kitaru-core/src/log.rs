@@ -93,6 +93,10 @@ pub(crate) fn recovery_failed(error: &Error) {
     error!(target: TARGET, "an execution that should go on by itself does not: {error:#}");
 }
 
+pub(crate) fn not_registered(function: &str) {
+    warn!(target: TARGET, "`{function}` was registered and is no #[flow]: executions of it do not go on by themselves.");
+}
+
 pub(crate) fn unknown_flow(flow: &str) {
     warn!(
         target: TARGET,

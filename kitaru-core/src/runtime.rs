@@ -1,15 +1,15 @@
 //! What all executions of one store share: the writer, the reader, the clock, the bounds. Must not know what an
 //! execution is doing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
-use crate::id::{JournalId, Seq};
+use crate::id::{ExecutionId, JournalId, Seq};
 use crate::store::{Activity, Key as RowKey, Owner, Reader, Row, Submission, Table, Writer};
 
 /// The bound of an encoded outcome or input, unless set.
@@ -25,6 +25,8 @@ pub(crate) struct Runtime {
     pub(crate) max_outcome_bytes: usize,
     /// A flow whose waits are all further away than this is dropped from memory.
     pub(crate) park_after_ms: u64,
+    /// Who watches what executions publish.
+    pub(crate) watchers: Watchers,
     /// Shapes whose text this process has sent to the store.
     shapes: Mutex<HashSet<u64>>,
 }
@@ -37,7 +39,8 @@ impl Runtime {
         max_outcome_bytes: usize,
         park_after_ms: u64,
     ) -> Self {
-        Runtime { writer, reader, clock, max_outcome_bytes, park_after_ms, shapes: Mutex::default() }
+        let (watchers, shapes) = (Watchers::default(), Mutex::default());
+        Runtime { writer, reader, clock, max_outcome_bytes, park_after_ms, watchers, shapes }
     }
 
     /// The row that keeps a shape's text, the first time that it is met.
@@ -96,6 +99,44 @@ impl Runtime {
         // Where nobody waits any more the rows are durable all the same.
         self.write_then(numbers, rows, frame, activity, |landed| drop(send.send(landed)));
         async move { receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed"))) }
+    }
+}
+
+/// Who waits for executions to publish something, or to end.
+#[derive(Default)]
+pub(crate) struct Watchers {
+    /// Looked at for each thing that is published, so off the lock.
+    any: AtomicBool,
+    watched: Mutex<HashMap<ExecutionId, watch::Sender<u64>>>,
+}
+
+impl Watchers {
+    /// Tells when something may have changed.
+    pub(crate) fn of(&self, execution: &ExecutionId) -> watch::Receiver<u64> {
+        let mut watched = lock(&self.watched);
+        self.any.store(true, Ordering::SeqCst);
+        watched.entry(execution.clone()).or_default().subscribe()
+    }
+
+    /// One who watched is gone.
+    pub(crate) fn forget(&self, execution: &ExecutionId) {
+        let mut watched = lock(&self.watched);
+        if watched.get(execution).is_some_and(|sender| sender.receiver_count() == 0) {
+            watched.remove(execution);
+        }
+        self.any.store(!watched.is_empty(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn notify(&self, execution: &ExecutionId) {
+        if self.any.load(Ordering::SeqCst)
+            && let Some(sender) = lock(&self.watched).get(execution)
+        {
+            sender.send_modify(|count| *count += 1);
+        }
+    }
+
+    pub(crate) fn notify_all(&self) {
+        lock(&self.watched).values().for_each(|sender| sender.send_modify(|count| *count += 1));
     }
 }
 

@@ -22,6 +22,6 @@ use crate::value::digest_parts;
 /// # }
 /// ```
 pub fn plain<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    let scope = BodyScope::new(Clock::system(), digest_parts(&[b"plain"]));
+    let scope = BodyScope::plain(Clock::system(), digest_parts(&[b"plain"]));
     Within::new(Ambient::Body(scope), future)
 }

@@ -20,6 +20,7 @@ mod going_on;
 mod mapping;
 mod odd;
 mod order;
+mod publishing;
 mod records;
 mod retrying;
 mod support;

@@ -327,7 +327,7 @@ impl<B: Checkpoint> Durable<B> {
         Box::new(Running {
             slot,
             waker: Waker::from(Arc::new(BodyWaker { context: self.context.clone(), slot })),
-            scope: BodyScope::new(clock.clone(), self.identity()),
+            scope: BodyScope::of_call(&self.context, self.identity()),
             started_ms: clock.now_ms(),
             started: Instant::now(),
             name: log::warns().then(|| self.claim.name(spec.shown())),
@@ -395,6 +395,7 @@ impl<B: Checkpoint> Durable<B> {
             from_memo: how == How::Recalled,
             message: self.message,
             failed: &tries.map(Tries::failed).unwrap_or_default(),
+            metadata: &running.scope.metadata(),
             tries: tries.map_or(0, Tries::count),
             started_ms: running.started_ms,
             duration_us: match how {

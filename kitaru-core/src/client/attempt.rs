@@ -20,7 +20,7 @@ use crate::client::retry::{self, Forget};
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
 use crate::context::Ambient;
-use crate::context::{Attempt, Context, Ground, Listing, Mail, Parking};
+use crate::context::{Attempt, Context, Ground, Listing, Mail, Notes, Parking};
 use crate::driver::{Driven, Driver};
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
@@ -55,6 +55,7 @@ pub(crate) struct Resume {
     journal: Arc<Journal>,
     replay: Replay,
     mail: Vec<Mail>,
+    notes: Notes,
     deadline_ms: Option<u64>,
     /// What a person has had forgotten: records that are in the journal here, and not yet in the store.
     forgot: Vec<Forgotten>,
@@ -109,8 +110,16 @@ impl Plan {
         }
         // Behind the journal: what a record has taken is there.
         let mail = mail::mail(reader, &stored)?;
+        let notes = match forgot.is_empty() {
+            true => {
+                rows::notes(reader, &stored)?.into_iter().map(|(aside, name, row)| (aside, name, row.nth)).collect()
+            }
+            // It may say other things than before.
+            false => Vec::new(),
+        };
+        let notes = Notes::new(notes);
         let deadline_ms = rows::deadline(reader, &stored)?;
-        Ok(Plan::Drive(Work::Resume(Box::new(Resume { stored, journal, replay, mail, deadline_ms, forgot }))))
+        Ok(Plan::Drive(Work::Resume(Box::new(Resume { stored, journal, replay, mail, notes, deadline_ms, forgot }))))
     }
 }
 
@@ -210,6 +219,7 @@ fn begin(
         replay,
         listing: Listing::Current,
         mail: Vec::new(),
+        notes: Notes::default(),
     };
     let context = Context::new(attempt, client(place), runtime.clone(), ground);
     let rows = head.rows(place, request, context.unfinished_row(), cancelled);
@@ -253,11 +263,11 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
 
 /// A further attempt on the same journal, whose last records, so many, are not in the store yet.
 fn resume(place: &Place, request: &Request, work: Resume, unwritten: usize) -> (Arc<Context>, Recorded) {
-    let Resume { stored: Stored { journal: id, header, state }, journal, replay, mail, deadline_ms, .. } = work;
+    let Resume { stored: Stored { journal: id, header, state }, journal, replay, mail, notes, deadline_ms, .. } = work;
     let numbers = Arc::new(Numbers::new(id, Seq(journal.next().0 - unwritten as u64)));
     let number = state.attempts.saturating_add(1);
     let attempt = Attempt { deadline_ms, ..attempt(place, request, header.generation, number, header.seed) };
-    let ground = Ground { numbers, journal, replay, listing: state.listing, mail };
+    let ground = Ground { numbers, journal, replay, listing: state.listing, mail, notes };
     let context = Context::new(attempt, client(place), place.inner.runtime.clone(), ground);
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
 }
@@ -405,7 +415,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         payload: packed.payload(),
     })
     .write();
-    let mut rows = Vec::new();
+    let mut rows = context.note_rows();
     if context.is_listed() {
         rows.push(rows::finished_row(context.numbers.journal()));
     }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::recovery::recover;
-use crate::client::{Inner, Kitaru, blocking};
+use crate::client::{FlowCall, Inner, Kitaru, blocking};
 use crate::clock::{Clock, millis};
 use crate::error::{Error, Kind};
-use crate::flow;
+use crate::flow::{self, FlowFunction};
+use crate::log;
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime};
 use crate::store::{self, Durability, Key as RowKey, Memory, Order, Reader, Redb, Row, Store, Table, Writer};
 
@@ -21,9 +22,11 @@ pub struct Builder {
     place: Place,
     lock_timeout: Duration,
     max_outcome_bytes: usize,
-    park_after: Duration,
+    park_after: Option<Duration>,
     recovery: Option<usize>,
     clock: Clock,
+    /// The paths of functions that were named.
+    registered: Vec<&'static str>,
 }
 
 #[derive(Clone)]
@@ -51,15 +54,24 @@ impl Default for Builder {
             place: Place::Unset,
             lock_timeout: store::OpenOptions::default().lock_timeout,
             max_outcome_bytes: DEFAULT_MAX_OUTCOME_BYTES,
-            park_after: Duration::from_secs(10),
+            park_after: None,
             recovery: Some(DEFAULT_RECOVERY),
             clock: Clock::system(),
+            registered: Vec::new(),
         }
     }
 }
 
 /// How many executions may go on by themselves at once, unless set.
 const DEFAULT_RECOVERY: usize = 256;
+
+/// How far away a wait is that a flow is parked for, unless set.
+fn default_park_after() -> Duration {
+    match std::env::var_os("KITARU_PARK").is_some_and(|park| park == "always") {
+        true => Duration::ZERO,
+        false => Duration::from_secs(10),
+    }
+}
 
 const SECRET: &[u8] = b"secret";
 
@@ -95,9 +107,11 @@ impl Builder {
         self
     }
 
-    /// A flow that only waits, and for longer than this, is dropped from memory until then. 10 seconds unless set.
+    /// A flow that only waits, and for longer than this, is dropped from memory until then. 10 seconds unless set;
+    /// `KITARU_PARK=always` in the environment makes that none at all, so that flows are parked wherever they can be: for
+    /// tests.
     pub fn park_after(mut self, wait: Duration) -> Self {
-        self.park_after = wait;
+        self.park_after = Some(wait);
         self
     }
 
@@ -121,6 +135,28 @@ impl Builder {
         self
     }
 
+    /// Names a flow that is to go on by itself. `#[flow]` puts every flow of the program on the list, but of a library that
+    /// a program does not mention anywhere the linker takes nothing: to name one of its flows here is to mention it.
+    ///
+    /// Opening warns if the flow is not on the list all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod reports {
+    /// #     pub fn write_report(_: String) -> kitaru_core::FlowCall<Result<(), kitaru_core::Error>> { panic!() }
+    /// # }
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// let kitaru = kitaru_core::Kitaru::builder().in_memory().register(reports::write_report).open().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn register<R, Args, F: FlowFunction<FlowCall<R>, Args>>(mut self, flow: F) -> Self {
+        // Held for a moment, so that nothing leaves it out.
+        std::hint::black_box(flow);
+        self.registered.push(std::any::type_name::<F>());
+        self
+    }
+
     /// Where time is taken from. The system's clock unless set.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -140,7 +176,8 @@ impl Builder {
     /// Dropped while it waits, it opens nothing for long: what was opened in the background is closed.
     pub async fn open(self) -> Result<Kitaru, Error> {
         flow::check_names()?;
-        let Builder { place, lock_timeout, max_outcome_bytes, park_after, recovery, clock } = self;
+        let Builder { place, lock_timeout, max_outcome_bytes, park_after, recovery, clock, registered } = self;
+        registered.iter().filter(|path| !flow::has_function(path)).for_each(|path| log::not_registered(path));
         let kitaru = blocking(move || {
             let store: Arc<dyn Store> = match place {
                 Place::Dir(dir) => Arc::new(Redb::open(&dir, store::OpenOptions { lock_timeout })?),
@@ -153,7 +190,13 @@ impl Builder {
                     ));
                 }
             };
-            open(store, clock, max_outcome_bytes, millis(park_after), recovery.unwrap_or(DEFAULT_RECOVERY))
+            open(
+                store,
+                clock,
+                max_outcome_bytes,
+                millis(park_after.unwrap_or_else(default_park_after)),
+                recovery.unwrap_or(DEFAULT_RECOVERY),
+            )
         })
         .await??;
         if recovery.is_some() {

@@ -9,6 +9,7 @@ use crate::client::mail;
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
+use crate::flow;
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{
     Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, Status, WaitRow, aside_key,
@@ -79,7 +80,8 @@ impl IntoFuture for ExecutionQuery {
                     read.map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
                 let waits = waits(reader, &stored)?;
                 let parent = rows::parent(reader, &stored)?.map(|parent| Relative(parent.execution));
-                Ok(Some(Execution { stored, status, records, waits, parent, children }))
+                let metadata = metadata(reader, &stored)?;
+                Ok(Some(Execution { stored, status, records, waits, metadata, parent, children }))
             })
             .await?
         })
@@ -93,6 +95,7 @@ pub struct Execution {
     status: Status,
     records: Vec<Record>,
     waits: Vec<OpenWait>,
+    metadata: serde_json::Value,
     parent: Option<Relative>,
     children: Vec<Relative>,
 }
@@ -111,6 +114,11 @@ impl Execution {
     /// Where it stands.
     pub fn status(&self) -> Status {
         self.status
+    }
+
+    /// Whether its flow is a `#[flow]` of this program, so that it can go on by itself here.
+    pub fn is_known(&self) -> bool {
+        flow::find(self.flow()).is_some()
     }
 
     /// Which fresh start it is. The first one is 1.
@@ -161,6 +169,11 @@ impl Execution {
     /// When an attempt last began or ended.
     pub fn updated(&self) -> SystemTime {
         time(self.stored.state.updated_ms)
+    }
+
+    /// What its flow has noted with [`log`](crate::log()), as a JSON object.
+    pub fn metadata(&self) -> &serde_json::Value {
+        &self.metadata
     }
 
     /// Why it failed, was cancelled or is stuck.
@@ -224,6 +237,17 @@ impl OpenWait {
     }
 }
 
+fn object(json: &str) -> serde_json::Value {
+    serde_json::from_str(json).unwrap_or_else(|_| serde_json::Value::Object(serde_json::Map::new()))
+}
+
+/// What the flow has noted beside the execution.
+fn metadata(reader: &Reader, stored: &Stored) -> Result<serde_json::Value, Error> {
+    let notes = rows::notes(reader, stored)?.into_iter().filter(|(aside, ..)| *aside == Aside::Logged);
+    let fields = notes.map(|(_, key, row)| (key, serde_json::from_str(&row.json).unwrap_or_default()));
+    Ok(serde_json::Value::Object(fields.collect()))
+}
+
 /// The waits of a generation that can be answered.
 fn waits(reader: &Reader, stored: &Stored) -> Result<Vec<OpenWait>, Error> {
     if stored.state.status.is_final() {
@@ -252,6 +276,7 @@ pub struct Record {
     attempt: u32,
     tries: u32,
     failed: Vec<FailedTry>,
+    metadata: String,
     started_ms: u64,
     duration_us: u64,
     preview: String,
@@ -323,6 +348,11 @@ impl Record {
         self.failed.iter().map(Try)
     }
 
+    /// What its body has noted with [`log`](crate::log()), as a JSON object.
+    pub fn metadata(&self) -> serde_json::Value {
+        object(&self.metadata)
+    }
+
     /// When its body started.
     pub fn started(&self) -> SystemTime {
         time(self.started_ms)
@@ -384,6 +414,7 @@ fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed>
                     from_memo: outcome.from_memo,
                     tries: outcome.tries,
                     failed: FailedTry::read_all(outcome.failed)?,
+                    metadata: outcome.metadata.to_owned(),
                     started_ms: outcome.started_ms,
                     duration_us: outcome.duration_us,
                     preview: outcome.preview.to_owned(),
@@ -454,6 +485,7 @@ impl Record {
             attempt: call.attempt,
             tries: 0,
             failed: Vec::new(),
+            metadata: String::new(),
             started_ms: 0,
             duration_us: 0,
             preview: String::new(),

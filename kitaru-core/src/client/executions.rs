@@ -10,6 +10,7 @@ use crate::client::execution::time;
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
+use crate::flow;
 use crate::id::JournalId;
 use crate::journal::Status;
 use crate::store::{Order, Table};
@@ -141,6 +142,11 @@ impl Summary {
     /// The execution's id.
     pub fn id(&self) -> &str {
         &self.stored.header.execution.id
+    }
+
+    /// Whether its flow is a `#[flow]` of this program, so that it can go on by itself here.
+    pub fn is_known(&self) -> bool {
+        flow::find(self.flow()).is_some()
     }
 
     /// Which fresh start it is. The first one is 1.

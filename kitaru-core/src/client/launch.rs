@@ -233,6 +233,8 @@ impl Place {
     }
 
     fn end(&mut self, ended: Ended) {
+        // Those who watch look whether it has ended.
+        self.inner.runtime.watchers.notify(&self.execution);
         if let Ended::Parked { due, journal } = ended {
             self.park();
             if self.inner.is_closed() {

@@ -21,6 +21,7 @@ mod restart;
 mod retry;
 mod rows;
 mod sleepers;
+mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,6 +47,7 @@ pub use mail::Sending;
 pub(crate) use request::{FlowBody, FlowSpec, Input};
 pub use restart::Restart;
 pub use retry::Retrying;
+pub use watch::Watch;
 
 /// An open store, and the executions that this process drives on it.
 ///

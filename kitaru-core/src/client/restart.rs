@@ -19,7 +19,7 @@ use crate::context::{Ambient, Context, NextInput};
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
 use crate::journal::{
-    Aside, EndFrame, Frame, Header, Status, UnfinishedRow, aside_key, aside_name, aside_range, generation_key,
+    Aside, EndFrame, Frame, Header, NoteRow, Status, UnfinishedRow, aside_key, aside_name, aside_range, generation_key,
 };
 use crate::log;
 use crate::machine::Exit;
@@ -111,6 +111,10 @@ impl Luggage {
                 kept.push((aside_row(aside, &name), row));
             }
         }
+        for (aside, name, row) in rows::notes(reader, stored)? {
+            // There until the new generation shows something else.
+            kept.push((aside_row(aside, name.as_bytes()), NoteRow { nth: 0, ..row }.write()));
+        }
         if let Some(parent) = rows::parent(reader, stored)? {
             kept.push((aside_row(Aside::Parent, &[]), parent.write()));
         }
@@ -180,7 +184,8 @@ async fn write_next(
     took: Duration,
 ) -> Result<JournalId, Error> {
     let (place, runtime) = (entered.place, &context.runtime);
-    // The header may be on its way.
+    // What the flow has shown, and the header, may be on their way.
+    context.send_aside(context.note_rows());
     runtime.settle().await?;
     let (own, older) = (context.clone(), context.numbers.journal());
     let (header, luggage) = blocking(move || {

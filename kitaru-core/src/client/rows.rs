@@ -6,8 +6,8 @@ use crate::context::Listing;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, EndFrame, Frame, Header, Malformed, OwnedPayload, ParentRow, Status, UnfinishedRow, aside_key,
-    generation_key, journal_range, name_key, name_range,
+    Aside, EndFrame, Frame, Header, Malformed, NoteRow, OwnedPayload, ParentRow, Status, UnfinishedRow, aside_key,
+    aside_name, aside_range, generation_key, journal_range, name_key, name_range,
 };
 use crate::machine::Journal;
 use crate::store::{Key as RowKey, Order, Reader, Row, Table};
@@ -172,6 +172,27 @@ pub(crate) fn parent(reader: &Reader, stored: &Stored) -> Result<Option<ParentRo
     let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Parent, &[]))?;
     let read = |row: Vec<u8>| ParentRow::read(&row).map_err(|why| malformed(&stored.header.execution, "parent", why));
     row.map(read).transpose()
+}
+
+/// What a generation shows under names.
+pub(crate) fn notes(reader: &Reader, stored: &Stored) -> Result<Vec<(Aside, String, NoteRow)>, Error> {
+    let mut notes = Vec::new();
+    let mut malformed_row = None;
+    for aside in [Aside::Published, Aside::Logged] {
+        let (first, end) = aside_range(stored.journal, aside);
+        let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+        reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| {
+            match NoteRow::read(row) {
+                Ok(row) => notes.push((aside, String::from_utf8_lossy(aside_name(key)).into_owned(), row)),
+                Err(why) => malformed_row = Some(why),
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    match malformed_row {
+        Some(why) => Err(malformed(&stored.header.execution, "note", why)),
+        None => Ok(notes),
+    }
 }
 
 /// The first of the generations that have followed one another by restarts, down to this one.

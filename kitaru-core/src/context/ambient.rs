@@ -2,16 +2,17 @@
 //! so that calls find their execution without a parameter. Must not know what they do with it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context as TaskContext, Poll};
 
 use tokio::sync::SetOnce;
 
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::error::{Error, Kind};
 use crate::runtime::lock;
 use crate::value::{Key, digest_parts};
 
@@ -42,7 +43,14 @@ pub(crate) struct BodyScope {
     cancelled: Mutex<Option<Arc<SetOnce<()>>>>,
     /// The body that this one is a part of, with which it is cancelled.
     outer: Option<Arc<BodyScope>>,
+    /// The attempt that it is a part of; none where checkpoints are plain functions.
+    context: Weak<Context>,
+    /// What it noted beside its record, as JSON.
+    notes: Mutex<BTreeMap<String, String>>,
 }
+
+/// The bound of what a body notes beside its record.
+const MOST_NOTES_BYTES: usize = 64 << 10;
 
 impl Ambient {
     pub(crate) fn current() -> Ambient {
@@ -87,12 +95,55 @@ impl Drop for Entered {
 }
 
 impl BodyScope {
-    pub(crate) fn new(clock: Clock, identity: Key) -> Arc<Self> {
-        Self::within(clock, identity, None)
+    /// Where checkpoints are plain functions.
+    pub(crate) fn plain(clock: Clock, identity: Key) -> Arc<Self> {
+        Self::within(clock, identity, None, Weak::new())
     }
 
-    fn within(clock: Clock, identity: Key, outer: Option<Arc<BodyScope>>) -> Arc<Self> {
-        Arc::new(BodyScope { clock, identity, made: Mutex::default(), cancelled: Mutex::default(), outer })
+    pub(crate) fn of_call(context: &Arc<Context>, identity: Key) -> Arc<Self> {
+        Self::within(context.runtime.clock.clone(), identity, None, Arc::downgrade(context))
+    }
+
+    fn within(clock: Clock, identity: Key, outer: Option<Arc<BodyScope>>, context: Weak<Context>) -> Arc<Self> {
+        let (made, cancelled, notes) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(BodyScope { clock, identity, made, cancelled, outer, context, notes })
+    }
+
+    /// The attempt that the body is a part of, if there is one.
+    pub(crate) fn context(&self) -> Option<Arc<Context>> {
+        self.context.upgrade()
+    }
+
+    /// Notes something beside the record of the body, or of the one that it is a part of.
+    pub(crate) fn log(&self, key: &str, json: String) -> Result<(), Error> {
+        if let Some(outer) = &self.outer {
+            return outer.log(key, json);
+        }
+        let mut notes = lock(&self.notes);
+        let others = notes.iter().filter(|(known, _)| *known != key).map(|(key, json)| key.len() + json.len() + 6);
+        let size = others.sum::<usize>() + key.len() + json.len() + 6;
+        if size > MOST_NOTES_BYTES {
+            return Err(Error::new(
+                Kind::TooLarge,
+                format!(
+                    "with the note `{key}` a record would have {size} bytes of notes, the bound is {MOST_NOTES_BYTES}; note \
+                     where the data is"
+                ),
+            ));
+        }
+        notes.insert(key.to_owned(), json);
+        Ok(())
+    }
+
+    /// What was noted, as a JSON object; nothing for nothing.
+    pub(crate) fn metadata(&self) -> String {
+        let notes = lock(&self.notes);
+        if notes.is_empty() {
+            return String::new();
+        }
+        // A key has no control characters; what else JSON escapes, serde_json does.
+        let fields = notes.iter().map(|(key, json)| format!("{}:{json}", serde_json::Value::from(key.as_str())));
+        format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
     }
 
     /// What is set when the try that runs is cancelled.
@@ -118,7 +169,7 @@ impl BodyScope {
             *made
         };
         let identity = digest_parts(&[&self.identity.0, &key.0, &occurrence.to_le_bytes()]);
-        Self::within(self.clock.clone(), identity, Some(self.clone()))
+        Self::within(self.clock.clone(), identity, Some(self.clone()), self.context.clone())
     }
 
     pub(crate) fn idempotency_key(&self) -> String {

@@ -4,6 +4,7 @@
 mod ambient;
 mod branch;
 mod mailbox;
+mod notes;
 mod undo;
 
 use std::any::Any;
@@ -14,7 +15,10 @@ use std::task::{Wake, Waker};
 
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{EndFrame, Frame, OwnedPayload, Payload, SettledFrame, Status, UnfinishedRow, generation_key};
+use crate::journal::{
+    Aside, EndFrame, Frame, NoteRow, OwnedPayload, Payload, SettledFrame, Status, UnfinishedRow, aside_key,
+    generation_key,
+};
 use crate::machine::{Due, Exit, Journal, Quiet, Replay, SlotId, Unflushed};
 use crate::runtime::{Numbers, Runtime, lock};
 use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
@@ -24,6 +28,7 @@ pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
 pub(crate) use branch::Branch;
 pub use branch::{BranchHandle, spawn};
 pub(crate) use mailbox::{Mail, Mailbox};
+pub(crate) use notes::Notes;
 pub(crate) use undo::UndoStep;
 pub use undo::undo;
 
@@ -66,6 +71,7 @@ pub(crate) struct Context {
     pub(crate) journal: Arc<Journal>,
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) mailbox: Mailbox,
+    notes: Notes,
     /// Where a flow that this one calls is begun. That is above this floor, so nothing is known of it here.
     pub(crate) client: Weak<dyn Any + Send + Sync>,
     replay: Mutex<Replay>,
@@ -101,6 +107,7 @@ pub(crate) struct Ground {
     pub(crate) replay: Replay,
     pub(crate) listing: Listing,
     pub(crate) mail: Vec<Mail>,
+    pub(crate) notes: Notes,
 }
 
 /// What the next generation begins with.
@@ -134,6 +141,7 @@ const INTENT: u64 = 1 << 32;
 const FLUSH: u64 = 1 << 33;
 const ANNOUNCEMENT: u64 = 1 << 34;
 const UNWIND: u64 = 1 << 35;
+const NOTE: u64 = 1 << 36;
 
 impl Context {
     pub(crate) fn new(
@@ -142,7 +150,7 @@ impl Context {
         runtime: Arc<Runtime>,
         ground: Ground,
     ) -> Arc<Self> {
-        let Ground { numbers, journal, replay, listing, mail } = ground;
+        let Ground { numbers, journal, replay, listing, mail, notes } = ground;
         let mailbox = Mailbox::new(mail, replay.messages());
         let ending = replay.unwound_by().and_then(|at| journal.unwind(at)).map_or_else(OnceLock::new, |end| {
             Ending { status: end.status, payload: OwnedPayload::new(&end.payload, end.preview) }.into()
@@ -153,6 +161,7 @@ impl Context {
             journal,
             numbers,
             mailbox,
+            notes,
             client,
             replay: Mutex::new(replay),
             woken: AtomicBool::new(true),
@@ -283,11 +292,38 @@ impl Context {
         let settled = (!errors.is_empty()).then_some(Frame::Settled(SettledFrame { errors }));
         let mut frames: Vec<Vec<u8>> = nows.chain(patches).chain(settled).map(|frame| frame.write()).collect();
         // What lands last has all before it durable: the writer keeps the order of one owner's submissions.
-        let Some(last) = frames.pop() else { return };
+        let last = frames.pop();
         for frame in frames {
             self.send(ANNOUNCEMENT, Some(frame), Vec::new());
         }
-        self.send(FLUSH, Some(last), Vec::new());
+        self.send(FLUSH, last, self.note_rows());
+    }
+
+    /// The flow shows something, once what it has seen is durable.
+    pub(crate) fn note(&self, aside: Aside, name: &str, json: String) -> Result<(), Error> {
+        let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
+        if self.notes.say(aside, name, row)? {
+            self.replay().noted();
+        }
+        Ok(())
+    }
+
+    /// A body shows something.
+    pub(crate) fn note_at_once(self: &Arc<Self>, aside: Aside, name: &str, json: String) -> Result<(), Error> {
+        let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
+        let row = self.notes.say_at_once(aside, name, row)?;
+        self.send(NOTE, None, vec![self.note_row(aside, name, &row)]);
+        Ok(())
+    }
+
+    /// What the flow has shown and what is not on its way yet.
+    pub(crate) fn note_rows(&self) -> Vec<Row> {
+        self.notes.take().map(|(aside, name, row)| self.note_row(aside, &name, &row)).collect()
+    }
+
+    fn note_row(&self, aside: Aside, name: &str, row: &NoteRow) -> Row {
+        let key = RowKey::from(aside_key(self.numbers.journal(), aside, name.as_bytes()));
+        Row { table: Table::Aside, key, value: Some(row.write()) }
     }
 
     /// Tells the store, once, that this attempt runs: before the first body of its own starts.
@@ -498,7 +534,11 @@ impl Owner for Context {
                 return self.leave_with(Exit::Fault(fault));
             }
             (Ok(_), ANNOUNCEMENT) => return,
-            (Ok(_), FLUSH) => self.replay().flushed(),
+            (Ok(_), NOTE) => return self.runtime.watchers.notify(&self.attempt.execution),
+            (Ok(_), FLUSH) => {
+                self.replay().flushed();
+                self.runtime.watchers.notify(&self.attempt.execution);
+            }
             (Ok(seq), UNWIND) => self.replay().unwind_at(Seq(seq)),
             (Ok(_), INTENT) => {
                 let waker = self.replay().intended(slot);

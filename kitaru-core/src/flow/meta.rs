@@ -11,6 +11,8 @@ use crate::journal::Reuse;
 #[derive(Clone, Copy, Debug)]
 pub struct FlowMeta {
     pub(crate) name: &'static str,
+    /// The function's own name.
+    pub(crate) function: &'static str,
     pub(crate) module: &'static str,
     pub(crate) file: &'static str,
     pub(crate) line: u32,
@@ -33,7 +35,23 @@ impl FlowMeta {
         source: u64,
         begin: fn(FlowInput<'_>) -> Begun,
     ) -> Self {
-        FlowMeta { name, module, file, line, source, begin, version: "", reuse: None, on_divergence: None }
+        FlowMeta {
+            name,
+            function: name,
+            module,
+            file,
+            line,
+            source,
+            begin,
+            version: "",
+            reuse: None,
+            on_divergence: None,
+        }
+    }
+
+    pub const fn function(mut self, function: &'static str) -> Self {
+        self.function = function;
+        self
     }
 
     pub const fn version(mut self, version: &'static str) -> Self {

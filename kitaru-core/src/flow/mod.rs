@@ -1,6 +1,7 @@
 //! A flow as its attribute describes it, and how its function is begun from recorded input. Must not know where
 //! executions are kept.
 
+mod function;
 mod meta;
 mod registry;
 #[doc(hidden)]
@@ -16,9 +17,10 @@ use crate::error::{Error, Kind};
 use crate::runtime::DEFAULT_MAX_OUTCOME_BYTES;
 use crate::value::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encode};
 
+pub use function::FlowFunction;
 pub use meta::FlowMeta;
 pub use registry::Registered;
-pub(crate) use registry::{check_names, find};
+pub(crate) use registry::{check_names, find, has_function};
 
 /// A flow's function at work, down to its packed result.
 pub(crate) type FlowFuture = Pin<Box<dyn Future<Output = Packed> + Send>>;

@@ -16,6 +16,16 @@ pub(crate) fn find(name: &str) -> Option<&'static FlowMeta> {
     inventory::iter::<Registered>.into_iter().map(|Registered(flow)| *flow).find(|flow| flow.name == name)
 }
 
+/// Whether the function of this path, as `std::any::type_name` gives it, is on the list.
+pub(crate) fn has_function(path: &str) -> bool {
+    let path = path.replace("r#", "");
+    let is_it = |flow: &FlowMeta| {
+        let module = path.strip_suffix(flow.function).and_then(|path| path.strip_suffix("::"));
+        module.is_some_and(|module| module == flow.module.replace("r#", ""))
+    };
+    inventory::iter::<Registered>.into_iter().any(|Registered(flow)| is_it(flow))
+}
+
 /// Refuses a program in which two flows go by one name: they would continue each other's executions.
 pub(crate) fn check_names() -> Result<(), Error> {
     let mut known: HashMap<&str, &FlowMeta> = HashMap::new();

@@ -42,8 +42,17 @@ pub(crate) struct ParentRow {
     pub(crate) call: Key,
 }
 
+/// What a flow or a body shows under a name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct NoteRow {
+    /// How often the flow had said something under the name by then, in one attempt.
+    pub(crate) nth: u64,
+    pub(crate) updated_ms: u64,
+    pub(crate) json: String,
+}
+
 /// What a row beside a journal is about. In the order of keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub(crate) enum Aside {
     /// An event that was sent, under its number.
@@ -58,6 +67,10 @@ pub(crate) enum Aside {
     Deadline = b'd',
     /// Whose child the generation is.
     Parent = b'u',
+    /// What is published, by its name.
+    Published = b'p',
+    /// What is noted beside the execution, by its key.
+    Logged = b'l',
     /// The first of the generations that have followed one another by restarts: what all of them share is beside it.
     First = b'f',
 }
@@ -135,6 +148,24 @@ impl WaitRow {
     }
 }
 
+impl NoteRow {
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(24 + self.json.len());
+        out.push(FORMAT);
+        out.put_varint(self.nth);
+        out.put_varint(self.updated_ms);
+        out.put_text(&self.json);
+        out
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut take = versioned(bytes)?;
+        let row = NoteRow { nth: take.varint()?, updated_ms: take.varint()?, json: take.text()?.to_owned() };
+        take.end()?;
+        Ok(row)
+    }
+}
+
 impl ParentRow {
     pub(crate) fn write(&self) -> Vec<u8> {
         let ParentRow { journal, generation, execution, call } = self;
@@ -176,6 +207,8 @@ mod tests {
         assert_eq!(MailRow::read(&mail.write()), Ok(mail));
         let wait = WaitRow { over: true, opened_ms: 1, due_ms: 2, refused: "no".into(), ..WaitRow::default() };
         assert_eq!(WaitRow::read(&wait.write()), Ok(wait));
+        let note = NoteRow { nth: 300, updated_ms: 7, json: "[1]".into() };
+        assert_eq!(NoteRow::read(&note.write()), Ok(note));
         let execution = ExecutionId::new("report", "job-42").unwrap();
         let parent = ParentRow { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
         assert_eq!(ParentRow::read(&parent.write()), Ok(parent));

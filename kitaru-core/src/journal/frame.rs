@@ -302,6 +302,7 @@ mod tests {
                 message: Some(300),
                 tries: 4,
                 failed: args,
+                metadata: "{}",
                 started_ms: 1_767_225_600_000,
                 duration_us: 15,
                 preview: "\"x\"",

@@ -78,6 +78,8 @@ pub(crate) struct Unflushed {
     pub(crate) errors: Vec<Seq>,
     pub(crate) nows: Vec<NowFrame>,
     pub(crate) patches: Vec<String>,
+    /// Whether it has shown something, which waits for the rest of this.
+    pub(crate) notes: bool,
 }
 
 /// Why the driver drops the flow before it has returned. None of it ever reaches the flow's own code.
@@ -346,6 +348,14 @@ impl Replay {
                 }
             };
         }
+        // Whoever watches is not to wait for the flow to do something else.
+        if self.unflushed.notes
+            && !self.flushing
+            && self.unwinding != Unwinding::Asked
+            && let Some(unflushed) = self.flush()
+        {
+            return Quiet::Flush(unflushed);
+        }
         if !self.waiting.is_empty() && self.may_start() {
             if let Some(unflushed) = self.flush() {
                 return Quiet::Flush(unflushed);
@@ -420,6 +430,11 @@ impl Replay {
             self.unflushed.patches.push(name.to_owned());
         }
         patched
+    }
+
+    /// The flow has shown something.
+    pub(crate) fn noted(&mut self) {
+        self.unflushed.notes = true;
     }
 
     /// The events that records of earlier attempts have taken.
@@ -570,6 +585,6 @@ impl Unwinding {
 
 impl Unflushed {
     fn is_empty(&self) -> bool {
-        self.errors.is_empty() && self.nows.is_empty() && self.patches.is_empty()
+        self.errors.is_empty() && self.nows.is_empty() && self.patches.is_empty() && !self.notes
     }
 }

@@ -43,6 +43,7 @@ fn journal(records: &[&str]) -> Arc<Journal> {
                 message: None,
                 tries: 1,
                 failed: &[],
+                metadata: "",
                 started_ms: 0,
                 duration_us: 0,
                 preview: "",

@@ -4,6 +4,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use syn::Type;
+use syn::ext::IdentExt as _;
 
 use super::{Split, krate, lenient};
 use crate::model::{FlowOptions, Function, OnDivergence, Reuse};
@@ -15,7 +16,7 @@ pub(crate) fn flow(options: &FlowOptions, function: &Function) -> TokenStream {
     let mut split = Split::new(function);
     split.block = unrepeatable::marked(&function.body, &krate);
     let origin = split.origin(&options.name);
-    let settings = settings(options);
+    let settings = settings(options, &split);
     let (outcome, check) = (split.outcome(&krate), split.check("fallible", &krate));
     let output = &split.output;
     let types: Vec<&Type> = split.arguments.iter().map(|argument| &argument.ty).collect();
@@ -52,8 +53,12 @@ pub(crate) fn refused_flow(options: &FlowOptions, function: &Function) -> TokenS
 }
 
 /// The calls on the builder of the flow's constants.
-fn settings(options: &FlowOptions) -> TokenStream {
+fn settings(options: &FlowOptions, split: &Split<'_>) -> TokenStream {
     let mut calls = TokenStream::new();
+    if options.name.is_some() {
+        let function = Literal::string(&split.function.sig.ident.unraw().to_string());
+        calls.extend(quote!(.function(#function)));
+    }
     if let Some(version) = &options.version {
         let version = Literal::string(&version.value);
         calls.extend(quote!(.version(#version)));

@@ -11,6 +11,7 @@ const FLAG_FROM_MEMO: u8 = 2;
 pub(super) const FLAG_ERROR: u8 = 4;
 pub(super) const FLAG_MESSAGE: u8 = 8;
 const FLAG_FAILED_TRIES: u8 = 16;
+const FLAG_METADATA: u8 = 32;
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct OutcomeFrame<'a> {
@@ -22,6 +23,8 @@ pub(crate) struct OutcomeFrame<'a> {
     pub(crate) tries: u32,
     /// Those that failed before the last one, encoded by [`FailedTry`](super::FailedTry).
     pub(crate) failed: &'a [u8],
+    /// What the body noted, a JSON object, or nothing.
+    pub(crate) metadata: &'a str,
     pub(crate) started_ms: u64,
     pub(crate) duration_us: u64,
     pub(crate) preview: &'a str,
@@ -74,7 +77,7 @@ pub(crate) struct OwnedPayload {
 
 impl<'a> OutcomeFrame<'a> {
     pub(super) fn texts(&self) -> usize {
-        self.call.texts() + self.failed.len() + self.preview.len() + self.payload.bytes.len()
+        self.call.texts() + self.failed.len() + self.metadata.len() + self.preview.len() + self.payload.bytes.len()
     }
 
     pub(super) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
@@ -86,6 +89,7 @@ impl<'a> OutcomeFrame<'a> {
             from_memo: flags & FLAG_FROM_MEMO != 0,
             message: if flags & FLAG_MESSAGE != 0 { Some(take.varint()?) } else { None },
             failed: if flags & FLAG_FAILED_TRIES != 0 { take.bytes()? } else { &[] },
+            metadata: if flags & FLAG_METADATA != 0 { take.text()? } else { "" },
             tries: take.varint_u32()?,
             started_ms: take.varint()?,
             duration_us: take.varint()?,
@@ -102,10 +106,14 @@ impl<'a> OutcomeFrame<'a> {
         let error = if self.payload.is_error() { FLAG_ERROR } else { 0 };
         let message = if self.message.is_some() { FLAG_MESSAGE } else { 0 };
         let failed = if self.failed.is_empty() { 0 } else { FLAG_FAILED_TRIES };
-        out.push(settled | from_memo | error | message | failed);
+        let metadata = if self.metadata.is_empty() { 0 } else { FLAG_METADATA };
+        out.push(settled | from_memo | error | message | failed | metadata);
         self.message.into_iter().for_each(|number| out.put_varint(number));
         if !self.failed.is_empty() {
             out.put_bytes(self.failed);
+        }
+        if !self.metadata.is_empty() {
+            out.put_text(self.metadata);
         }
         out.put_varint(self.tries.into());
         out.put_varint(self.started_ms);
@@ -153,8 +161,10 @@ impl<'a> Payload<'a> {
         if flags & FLAG_MESSAGE != 0 {
             take.varint()?;
         }
-        if flags & FLAG_FAILED_TRIES != 0 {
-            take.bytes()?;
+        for flag in [FLAG_FAILED_TRIES, FLAG_METADATA] {
+            if flags & flag != 0 {
+                take.bytes()?;
+            }
         }
         for _ in 0..3 {
             take.varint()?;

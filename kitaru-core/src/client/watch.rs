@@ -1,0 +1,165 @@
+//! Looking at what executions publish. Owns the waiting for the next value; must not know how one gets to the store.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, Weak};
+
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::client::rows::{self, Stored};
+use crate::client::{Inner, Kitaru, Target, blocking, closed};
+use crate::error::{Error, Kind};
+use crate::id::{ExecutionId, check_name};
+use crate::journal::{Aside, NoteRow, aside_key};
+use crate::store::{Reader, Table};
+
+impl Kitaru {
+    /// The latest value that an execution has shown under a name with [`publish`](crate::publish()), if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [Unreadable](Error::is_unreadable), when it is no `T`; when there is no such execution; when the store cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// See [`publish`](crate::publish()).
+    pub async fn published<T: DeserializeOwned>(
+        &self,
+        execution: &(impl Target + ?Sized),
+        name: &str,
+    ) -> Result<Option<T>, Error> {
+        let (flow, id) = execution.target();
+        let (_, json) = self.inner.look(ExecutionId::new(flow, id)?, name).await?;
+        json.map(|json| read(name, &json)).transpose()
+    }
+
+    /// Watches what an execution shows under a name with [`publish`](crate::publish()): first the latest value, then each
+    /// that follows. Of values that follow one another quickly, only the last may be seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// # let report = kitaru_core::dynamic::flow("report").run(|| async {
+    /// #     kitaru_core::publish("progress", &1)?;
+    /// #     Ok::<_, kitaru_core::Error>(())
+    /// # });
+    /// let handle = report.id("job-42").on(&kitaru).start().await?;
+    /// let mut progress = kitaru.watch::<u32>(&handle, "progress");
+    /// while let Some(page) = progress.next().await? {
+    ///     println!("page {page}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn watch<T: DeserializeOwned>(&self, execution: &(impl Target + ?Sized), name: &str) -> Watch<T> {
+        let (flow, id) = execution.target();
+        let execution = ExecutionId::new(flow, id);
+        let changes = execution.as_ref().ok().map(|execution| self.inner.runtime.watchers.of(execution));
+        Watch {
+            inner: Arc::downgrade(&self.inner),
+            execution,
+            name: name.to_owned(),
+            changes,
+            seen: None,
+            value: PhantomData,
+        }
+    }
+}
+
+/// The values that an execution shows under a name, one after another. Made by [`Kitaru::watch`]; it does not keep the store
+/// open.
+pub struct Watch<T> {
+    inner: Weak<Inner>,
+    execution: Result<ExecutionId, Error>,
+    name: String,
+    changes: Option<watch::Receiver<u64>>,
+    seen: Option<String>,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Watch<T> {
+    /// The next value; nothing, when the execution has ended and the last one was seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kitaru::published`], and when the store was closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// No value is lost.
+    pub async fn next(&mut self) -> Result<Option<T>, Error> {
+        let execution = self.execution.clone()?;
+        loop {
+            // Before it is looked: what comes behind that is heard of.
+            self.changes.iter_mut().for_each(|changes| drop(changes.borrow_and_update()));
+            let inner = self.inner.upgrade().filter(|inner| !inner.is_closed()).ok_or_else(closed)?;
+            let (stored, json) = inner.look(execution.clone(), &self.name).await?;
+            drop(inner);
+            if let Some(json) = json.filter(|json| self.seen.as_ref() != Some(json)) {
+                let value = read(&self.name, &json);
+                self.seen = Some(json);
+                return value.map(Some);
+            }
+            if stored.state.status.is_final() {
+                return Ok(None);
+            }
+            match &mut self.changes {
+                // Nobody else ends the watchers but the store.
+                Some(changes) => changes.changed().await.map_err(|_| closed())?,
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl<T> Drop for Watch<T> {
+    fn drop(&mut self) {
+        self.changes = None;
+        if let (Some(inner), Ok(execution)) = (self.inner.upgrade(), &self.execution) {
+            inner.runtime.watchers.forget(execution);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Watch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("execution", &self.execution).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// The newest generation of an execution, and what it shows under a name, as JSON.
+    async fn look(self: &Arc<Self>, execution: ExecutionId, name: &str) -> Result<(Stored, Option<String>), Error> {
+        check_name("published value", name)?;
+        let (inner, name) = (self.clone(), name.to_owned());
+        blocking(move || {
+            let reader = &inner.runtime.reader;
+            let stored = rows::newest(reader, &execution)?;
+            let stored = stored.ok_or_else(|| {
+                Error::new(Kind::Misuse, format!("there is no execution {execution}; start it first"))
+            })?;
+            let json = published(reader, &stored, &name)?;
+            Ok((stored, json))
+        })
+        .await?
+    }
+}
+
+fn published(reader: &Reader, stored: &Stored, name: &str) -> Result<Option<String>, Error> {
+    let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Published, name.as_bytes()))?;
+    let row = row.map(|row| NoteRow::read(&row)).transpose();
+    row.map(|row| row.map(|row| row.json))
+        .map_err(|why| rows::malformed(&stored.header.execution, "published value", why))
+}
+
+fn read<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, Error> {
+    serde_json::from_str(json).map_err(|why| {
+        let json = crate::value::clip(json);
+        Error::new(
+            Kind::Unreadable,
+            format!("what is published as `{name}` is not what was asked for: {why}. It is {json}"),
+        )
+    })
+}

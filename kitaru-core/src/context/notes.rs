@@ -1,0 +1,118 @@
+//! What a flow shows to the outside while it runs: values under names. Owns which of them are on the way to the store, and
+//! which a replay shows again; must not know who looks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+
+use crate::error::{Error, Kind};
+use crate::journal::{Aside, NoteRow};
+use crate::runtime::lock;
+
+/// As many names may have a value in one execution.
+const MOST_NAMES: usize = 1_000;
+
+/// The values of one attempt.
+#[derive(Default)]
+pub(crate) struct Notes(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// How often the flow has said something under a name in this attempt, and how often an earlier attempt had.
+    said: HashMap<Name, Said>,
+    /// Not on their way yet; the latest under each name.
+    pending: BTreeMap<Name, NoteRow>,
+}
+
+type Name = (Aside, String);
+
+#[derive(Clone, Copy, Default)]
+struct Said {
+    now: u64,
+    before: u64,
+}
+
+impl Notes {
+    /// `stored` is what earlier attempts have said.
+    pub(crate) fn new(stored: Vec<(Aside, String, u64)>) -> Self {
+        let said = stored.into_iter().map(|(aside, name, before)| ((aside, name), Said { now: 0, before }));
+        Notes(Mutex::new(State { said: said.collect(), pending: BTreeMap::new() }))
+    }
+
+    /// The flow says something. Whether it is news: what an earlier attempt has said is not said again, for something later
+    /// may have been said since.
+    ///
+    /// # Errors
+    ///
+    /// When it is too many names.
+    pub(crate) fn say(&self, aside: Aside, name: &str, row: NoteRow) -> Result<bool, Error> {
+        let mut state = lock(&self.0);
+        let name = state.name(aside, name)?;
+        let said = state.said.entry(name.clone()).or_default();
+        said.now += 1;
+        let nth = said.now;
+        if nth <= said.before {
+            return Ok(false);
+        }
+        state.pending.insert(name, NoteRow { nth, ..row });
+        Ok(true)
+    }
+
+    /// A body says something, which is news: bodies are not replayed.
+    pub(crate) fn say_at_once(&self, aside: Aside, name: &str, row: NoteRow) -> Result<NoteRow, Error> {
+        let mut state = lock(&self.0);
+        let name = state.name(aside, name)?;
+        let said = *state.said.entry(name.clone()).or_default();
+        // What the flow said before is not to come behind it.
+        state.pending.remove(&name);
+        Ok(NoteRow { nth: said.now.max(said.before), ..row })
+    }
+
+    /// What is to go to the store.
+    pub(crate) fn take(&self) -> impl Iterator<Item = (Aside, String, NoteRow)> {
+        let pending = std::mem::take(&mut lock(&self.0).pending);
+        pending.into_iter().map(|((aside, name), row)| (aside, name, row))
+    }
+}
+
+impl State {
+    fn name(&self, aside: Aside, name: &str) -> Result<Name, Error> {
+        let key = (aside, name.to_owned());
+        if self.said.len() >= MOST_NAMES && !self.said.contains_key(&key) {
+            return Err(Error::new(
+                Kind::TooLarge,
+                format!(
+                    "`{name}` would be the {}th name under which a flow shows something; use fewer",
+                    MOST_NAMES + 1
+                ),
+            ));
+        }
+        Ok(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(json: &str) -> NoteRow {
+        NoteRow { nth: 0, updated_ms: 7, json: json.into() }
+    }
+
+    #[test]
+    fn a_replay_says_only_what_was_not_said_before() {
+        let notes = Notes::new(vec![(Aside::Published, "progress".into(), 2)]);
+        let say = |json| notes.say(Aside::Published, "progress", row(json)).unwrap();
+        assert_eq!((say("1"), say("2"), say("3"), say("4")), (false, false, true, true));
+        let pending: Vec<_> = notes.take().map(|(_, _, row)| (row.nth, row.json)).collect();
+        assert_eq!(pending, [(4, "4".to_owned())], "the latest counts");
+        assert_eq!(notes.say_at_once(Aside::Published, "progress", row("5")).unwrap().nth, 4);
+    }
+
+    #[test]
+    fn so_many_names_and_no_more() {
+        let notes = Notes::default();
+        let say = |name: usize| notes.say(Aside::Logged, &name.to_string(), row("0"));
+        assert!((0..MOST_NAMES).all(|name| say(name).is_ok()));
+        assert!(say(MOST_NAMES).unwrap_err().is_too_large() && say(7).is_ok());
+    }
+}
