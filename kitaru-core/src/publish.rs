@@ -63,8 +63,8 @@ pub fn publish<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), Error
 /// ```
 /// # use kitaru_core::doc_support::*;
 /// # run_flow(async {
-/// kitaru_core::log("customer", "ACME")?;
-/// # Ok::<_, kitaru_core::Error>(()) });
+/// kitaru_core::log("customer", "ACME").unwrap();
+/// # });
 /// ```
 pub fn log<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), Error> {
     let json = json("note", key, value)?;
