@@ -90,6 +90,10 @@ pub(crate) fn flow_restarted(attempt: &Attempt, starts_in: Option<Duration>) {
 }
 
 pub(crate) fn recovery_failed(error: &Error) {
+    if error.is_closed() {
+        // It goes on when the store is opened again.
+        return;
+    }
     error!(target: TARGET, "an execution that should go on by itself does not: {error:#}");
 }
 

@@ -162,12 +162,14 @@ impl Inner {
         self.check_open()?;
         let told = {
             let _turn = self.doors.of(&execution).lock().await;
+            // Asked before it is looked as well as behind: it may go out of memory in between.
+            let was_active = self.active(&execution).is_some();
             let inner = self.clone();
             let (wanted, name) = (execution.clone(), wait.clone());
             let (stored, door) = blocking(move || answerable(&inner.runtime.reader, &wanted, &name)).await??;
             self.store_mail(stored.journal, Aside::Answer, wait.as_bytes(), &wait, &json, Vec::new()).await?;
             // Who comes early, or to an execution that nobody drives, is not told whether it fits.
-            let is_driven = stored.state.status == Status::Waiting || self.active(&execution).is_some();
+            let is_driven = was_active || stored.state.status == Status::Waiting || self.active(&execution).is_some();
             let (verdict, told) = if door == Answerable::Open && is_driven {
                 let (send, receive) = oneshot::channel();
                 (Some(send), Some(receive))
