@@ -1,6 +1,7 @@
 //! A store in a redb file. Owns what redb needs to keep the contract: tables, durability, being opened again after an
 //! I/O error. Must not know what the rows mean.
 
+mod acknowledged;
 mod open;
 
 #[cfg(test)]
@@ -9,13 +10,14 @@ mod tests;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use ::redb::{Database, ReadableDatabase, TableDefinition};
+use ::redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
 use crate::error::{Error, Kind};
 use crate::store::lock::FolderLock;
+use crate::store::redb::acknowledged::{Acknowledged, CommitNumber};
 use crate::store::{Durability, Order, Range, Row, Store, Table, Visit};
 
 /// How to open a store on disk.
@@ -36,6 +38,7 @@ pub struct Redb {
     /// Opens the file, again where redb has given up after an I/O error.
     open: Opener,
     database: RwLock<State>,
+    acknowledged: Arc<Acknowledged>,
     /// Held for as long as the store is not closed, also while the file is opened again.
     lock: Mutex<Option<FolderLock>>,
 }
@@ -69,17 +72,19 @@ impl Redb {
     /// # Errors
     ///
     /// When the folder cannot be made or written; when another process holds it after the lock timeout; when the file
-    /// there is no store, is damaged, or of a newer format. Nothing is overwritten.
+    /// there is no store, is damaged, of a newer format, or lacks commits that were acknowledged. Nothing is overwritten.
     pub fn open(dir: &Path, options: OpenOptions) -> Result<Self, Error> {
         let lock = open::prepare(dir, options.lock_timeout)?;
         let file = dir.join(open::FILE);
         open::create_if_missing(dir, &file)?;
-        Self::with(Box::new(move || open::existing(&file)), Some(lock))
+        let acknowledged = Arc::new(Acknowledged::beside(dir)?);
+        let checked = acknowledged.clone();
+        Self::with(Box::new(move || open::existing(&file, &checked)), acknowledged, Some(lock))
     }
 
-    fn with(open: Opener, lock: Option<FolderLock>) -> Result<Self, Error> {
+    fn with(open: Opener, acknowledged: Arc<Acknowledged>, lock: Option<FolderLock>) -> Result<Self, Error> {
         let database = open()?;
-        Ok(Redb { open, database: RwLock::new(State::Open(database)), lock: Mutex::new(lock) })
+        Ok(Redb { open, database: RwLock::new(State::Open(database)), acknowledged, lock: Mutex::new(lock) })
     }
 
     /// Works on the open database. Where redb fails for good, the next call opens it again.
@@ -131,28 +136,59 @@ fn closed() -> Error {
     Error::new(Kind::Closed, "the store was closed; open it again to go on")
 }
 
+/// The tables that a transaction has opened so far.
+struct Tables<'t> {
+    transaction: &'t WriteTransaction,
+    open: [Option<::redb::Table<'t, &'static [u8], &'static [u8]>>; Table::ALL.len()],
+}
+
+impl<'t> Tables<'t> {
+    fn of(transaction: &'t WriteTransaction) -> Self {
+        Tables { transaction, open: Default::default() }
+    }
+
+    fn table(&mut self, table: Table) -> Result<&mut ::redb::Table<'t, &'static [u8], &'static [u8]>, TableError> {
+        let nth = table as usize;
+        Ok(match &mut self.open[nth] {
+            Some(table) => table,
+            none => none.insert(self.transaction.open_table(DEFINITIONS[nth])?),
+        })
+    }
+
+    fn write(&mut self, Row { table, key, value }: &Row) -> Result<(), ::redb::Error> {
+        let table = self.table(*table)?;
+        match value {
+            Some(value) => table.insert(key.as_bytes(), value.as_slice())?,
+            None => table.remove(key.as_bytes())?,
+        };
+        Ok(())
+    }
+
+    /// Numbers the commit.
+    fn number(&mut self) -> Result<CommitNumber, ::redb::Error> {
+        let meta = self.table(Table::Meta)?;
+        let number = CommitNumber::of(meta)?.next();
+        meta.insert(CommitNumber::KEY, number.sealed().as_slice())?;
+        Ok(number)
+    }
+}
+
 impl Store for Redb {
     fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
-        self.work(|database| {
+        let committed = self.work(|database| {
             let mut transaction = database.begin_write()?;
             transaction.set_quick_repair(durability == Durability::QuickRepair);
-            {
-                let mut tables: [Option<::redb::Table<'_, &[u8], &[u8]>>; Table::ALL.len()] = Default::default();
-                for Row { table, key, value } in rows {
-                    let nth = *table as usize;
-                    let table = match &mut tables[nth] {
-                        Some(table) => table,
-                        none => none.insert(transaction.open_table(DEFINITIONS[nth])?),
-                    };
-                    match value {
-                        Some(value) => table.insert(key.as_bytes(), value.as_slice())?,
-                        None => table.remove(key.as_bytes())?,
-                    };
-                }
-            }
+            let mut tables = Tables::of(&transaction);
+            rows.iter().try_for_each(|row| tables.write(row))?;
+            // One without rows has nothing that could be missed.
+            let number = if rows.is_empty() { None } else { Some(tables.number()?) };
+            drop(tables);
             transaction.commit()?;
-            Ok(())
-        })
+            Ok(number)
+        })?;
+        // Behind the commit: a number that is there says that its commit was durable.
+        committed.into_iter().for_each(|number| self.acknowledged.keep(number));
+        Ok(())
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {

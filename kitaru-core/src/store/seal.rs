@@ -18,7 +18,7 @@ pub(crate) fn seal(table: Table, key: &[u8], value: &mut Vec<u8>) {
 }
 
 /// The value, if it is what was sealed under this key.
-fn open<'a>(table: Table, key: &[u8], sealed: &'a [u8]) -> Result<&'a [u8], Error> {
+pub(super) fn open<'a>(table: Table, key: &[u8], sealed: &'a [u8]) -> Result<&'a [u8], Error> {
     match sealed.split_last_chunk::<BYTES>() {
         Some((value, seal)) if checksum(table, key, value) == *seal => Ok(value),
         _ => Err(Error::new(

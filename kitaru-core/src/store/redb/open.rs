@@ -13,6 +13,7 @@ use crate::error::{Error, Kind};
 use crate::store::Table;
 use crate::store::lock::FolderLock;
 use crate::store::redb::DEFINITIONS;
+use crate::store::redb::acknowledged::{Acknowledged, CommitNumber};
 
 pub(super) const FILE: &str = "store.redb";
 /// Made under another name, so that a crash while it is made leaves no file that looks like a damaged store.
@@ -27,6 +28,10 @@ const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
 /// A library keeps its hands off the memory of its program: redb's own default is a gigabyte.
 const CACHE_BYTES: usize = 64 << 20;
+
+/// Up to this size a file is verified whole when it is opened: our checksums find what is wrong in a row, redb's what is
+/// wrong between them. A larger one is verified after a kill only, because the time to open it would grow with it.
+const VERIFIED_BYTES: u64 = 16 << 20;
 
 /// Makes the folder and takes its lock.
 pub(super) fn prepare(dir: &Path, lock_timeout: Duration) -> Result<FolderLock, Error> {
@@ -62,9 +67,11 @@ pub(super) fn create_if_missing(dir: &Path, file: &Path) -> Result<(), Error> {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(made(why)),
         _ => {}
     }
-    let database = guarded(|| builder().create(&unfinished).map_err(::redb::Error::from))?;
+    let database = guarded(|| builder(0).create(&unfinished).map_err(::redb::Error::from))?;
     initialise(&database)?;
     drop(database);
+    // Of a store that was moved away.
+    Acknowledged::forget(dir).map_err(made)?;
     fs::rename(&unfinished, file).map_err(made)?;
     // The name is durable only with its folder.
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(made)
@@ -88,13 +95,24 @@ pub(super) fn initialise(database: &Database) -> Result<(), Error> {
 }
 
 /// Opens a file that is there.
-pub(super) fn existing(file: &Path) -> Result<Database, Error> {
+pub(super) fn existing(file: &Path, acknowledged: &Acknowledged) -> Result<Database, Error> {
     check_magic(file)?;
-    let database = guarded(|| builder().open(file).map_err(::redb::Error::from))
+    let bytes = fs::metadata(file).map_or(u64::MAX, |file| file.len());
+    let database = guarded(|| builder(bytes).open(file).map_err(::redb::Error::from))
         .map_err(|error| error.context(format!("the store {} cannot be opened", file.display())))?;
-    check_format(&database, &file.display().to_string())?;
-    guarded(|| complete(&database))?;
+    admit(&database, &file.display().to_string(), acknowledged)?;
     Ok(database)
+}
+
+/// Sees to it that an open file is a store that lacks nothing.
+pub(super) fn admit(database: &Database, file: &str, acknowledged: &Acknowledged) -> Result<(), Error> {
+    check_format(database, file)?;
+    guarded(|| complete(database))?;
+    let last = guarded(|| {
+        let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
+        Ok(CommitNumber::of(&meta)?)
+    })?;
+    acknowledged.check(last, file)
 }
 
 /// Makes the table that a store of an earlier version does not have.
@@ -111,9 +129,11 @@ fn complete(database: &Database) -> Result<(), ::redb::Error> {
     Ok(())
 }
 
-fn builder() -> Builder {
+/// How a file of so many bytes is opened.
+pub(super) fn builder(bytes: u64) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
+    builder.set_check_integrity_on_open(bytes <= VERIFIED_BYTES);
     builder
 }
 

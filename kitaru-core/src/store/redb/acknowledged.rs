@@ -1,0 +1,143 @@
+//! The number of the last acknowledged commit, kept beside the store. Owns that a store which has gone back to an older
+//! commit is noticed; must not know how one does. Of a file that is damaged after a kill redb silently gives what an
+//! earlier commit left.
+//!
+//! The number is written behind each commit and never synced. Whatever a power cut leaves of it is the number of a commit
+//! that was durable before it was written, or nothing that its checksum would fit.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ::redb::{ReadableTable, StorageError};
+
+use crate::error::{Error, Kind};
+use crate::store::{Table, seal};
+
+/// The file beside the store's.
+pub(super) const FILE: &str = "acknowledged";
+
+/// Which commit of a store's one is, from 1 in the order of commits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct CommitNumber(u64);
+
+impl CommitNumber {
+    pub(super) const KEY: &[u8] = b"commit";
+
+    /// The number of a store's last commit, by its table `meta`.
+    pub(super) fn of(meta: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Self, StorageError> {
+        let Some(row) = meta.get(Self::KEY)? else {
+            // A store of an earlier version, or one that has just been made.
+            return Ok(CommitNumber(0));
+        };
+        Self::unsealed(row.value())
+            .ok_or_else(|| StorageError::Corrupted("the number of the last commit is damaged".to_owned()))
+    }
+
+    pub(super) fn next(self) -> Self {
+        CommitNumber(self.0 + 1)
+    }
+
+    /// As it is kept in `meta` and beside the store alike.
+    pub(super) fn sealed(self) -> Vec<u8> {
+        let mut value = Vec::with_capacity(12);
+        value.extend_from_slice(&self.0.to_le_bytes());
+        seal::seal(Table::Meta, Self::KEY, &mut value);
+        value
+    }
+
+    fn unsealed(sealed: &[u8]) -> Option<Self> {
+        let number = seal::open(Table::Meta, Self::KEY, sealed).ok()?;
+        number.try_into().ok().map(|number| CommitNumber(u64::from_le_bytes(number)))
+    }
+}
+
+/// Where the number is kept.
+pub(super) trait Medium: Send + Sync {
+    fn read(&self) -> io::Result<Vec<u8>>;
+
+    /// Overwrites what is there, and does not wait until it is durable.
+    fn write(&self, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// A file beside the store's.
+struct Beside(Mutex<File>);
+
+impl Medium for Beside {
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.rewind()?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.rewind()?;
+        file.write_all(bytes)
+    }
+}
+
+/// The number of the last acknowledged commit.
+pub(super) struct Acknowledged {
+    medium: Box<dyn Medium>,
+    /// For the message: what to remove to go on without what is missing.
+    name: String,
+}
+
+impl Acknowledged {
+    /// In a folder, in a file of its own.
+    pub(super) fn beside(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(FILE);
+        let file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(|why| {
+                Error::new(Kind::Store, format!("the file {} cannot be written", path.display())).because(why)
+            })?;
+        Ok(Self::on(Box::new(Beside(Mutex::new(file))), path.display().to_string()))
+    }
+
+    pub(super) fn on(medium: Box<dyn Medium>, name: String) -> Self {
+        Acknowledged { medium, name }
+    }
+
+    /// Forgets what was kept in a folder: a store is being made there.
+    pub(super) fn forget(dir: &Path) -> io::Result<()> {
+        match fs::remove_file(dir.join(FILE)) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// A commit is durable.
+    pub(super) fn keep(&self, number: CommitNumber) {
+        // The commit stands, and an older number is a weaker check, not a wrong one.
+        let _ = self.medium.write(&number.sealed());
+    }
+
+    /// Refuses a store that lacks commits which were acknowledged; `last` is what it has.
+    pub(super) fn check(&self, last: CommitNumber, store: &str) -> Result<(), Error> {
+        // What cannot be read, or does not fit its checksum, was torn by a power cut, or never written.
+        let kept = self.medium.read().ok().and_then(|kept| CommitNumber::unsealed(&kept));
+        let Some(acknowledged) = kept.filter(|kept| *kept > last) else { return Ok(()) };
+        let (CommitNumber(acknowledged), CommitNumber(last)) = (acknowledged, last);
+        Err(Error::new(
+            Kind::Store,
+            format!(
+                "the store {store} lacks what was acknowledged: commit {acknowledged} was durable, and the file ends with \
+                 commit {last}. It is damaged, or an older copy has taken its place. Restore the newest backup. To go on \
+                 with what is left remove the file {}; what the {} missing commits recorded is lost then, and runs again",
+                self.name,
+                acknowledged - last
+            ),
+        ))
+    }
+}
+
+impl fmt::Debug for Acknowledged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acknowledged").field("name", &self.name).finish_non_exhaustive()
+    }
+}

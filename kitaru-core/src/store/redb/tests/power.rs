@@ -1,0 +1,289 @@
+//! The power goes: at every point at which the disk is told to keep what was written, and of what was written since the
+//! last one any part reaches it, in units of a sector.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::store::redb::tests::platter::{Disk, Event};
+use crate::store::redb::tests::{Seeded, seeds};
+use crate::store::{Durability, Order, Reader, Redb, Row, Store, Table, seal};
+
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
+/// The rows of the tables that the workload writes.
+type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
+const WRITTEN: [Table; 3] = [Table::Unfinished, Table::Journal, Table::Aside];
+
+/// The commits of a workload: records that come, rows that are overwritten and go, values of many pages, and batches.
+fn workload(seed: &mut Seeded, commits: u64) -> Vec<(Vec<Row>, Durability)> {
+    let row = |table: Table, key: u64, value: Option<Vec<u8>>| {
+        let key = key.to_be_bytes();
+        let value = value.map(|mut value| {
+            seal(table, &key, &mut value);
+            value
+        });
+        Row { table, key: key.into(), value }
+    };
+    (0..commits)
+        .map(|nth| {
+            let mut rows: Vec<Row> = (0..seed.below(6))
+                .map(|n| row(Table::Journal, nth * 10 + n, Some(vec![nth as u8; seed.below(300) as usize])))
+                .collect();
+            rows.push(row(Table::Unfinished, seed.below(5), Some(nth.to_le_bytes().to_vec())));
+            match seed.below(6) {
+                0 => rows.push(row(Table::Aside, nth, Some(vec![nth as u8; seed.below(40_000) as usize]))),
+                1 => rows.push(row(Table::Aside, seed.below(nth + 1), None)),
+                2 => rows.push(row(Table::Unfinished, seed.below(5), None)),
+                _ => {}
+            }
+            let durability = if seed.below(3) == 0 { Durability::QuickRepair } else { Durability::Fast };
+            (rows, durability)
+        })
+        .collect()
+}
+
+/// What a store holds, every row checked.
+fn held(store: &Arc<Redb>) -> Result<Rows, Error> {
+    let reader = Reader::new(store.clone());
+    let mut held = Rows::new();
+    for table in WRITTEN {
+        reader.scan(table, (Bound::Unbounded, Bound::Unbounded), Order::Ascending, &mut |key, value| {
+            held.insert((table, key.to_vec()), value.to_vec());
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(held)
+}
+
+/// What a store has to hold after each of the commits, the first being none.
+fn states(mut rows: Rows, commits: &[(Vec<Row>, Durability)]) -> Vec<Rows> {
+    let mut states = vec![rows.clone()];
+    for (batch, _) in commits {
+        for Row { table, key, value } in batch {
+            let key = (*table, key.as_bytes().to_vec());
+            match value {
+                Some(value) => rows.insert(key, value[..value.len() - 4].to_vec()),
+                None => rows.remove(&key),
+            };
+        }
+        states.push(rows.clone());
+    }
+    states
+}
+
+/// A disk at one of its syncs.
+#[derive(Default)]
+struct Cut<'a> {
+    /// What it holds for good.
+    kept: Vec<u8>,
+    /// What was written since, in order.
+    pending: Vec<&'a Event>,
+    /// What may be beside the store: anything that was written there.
+    beside: Vec<&'a [u8]>,
+    /// How many commits were acknowledged.
+    acknowledged: u64,
+}
+
+/// The disk at each of its syncs, and at the end.
+fn cuts<'a>(files: &'a (Vec<u8>, Vec<u8>), log: &'a [Event]) -> Vec<Cut<'a>> {
+    let (mut kept, mut pending, mut acknowledged) = (files.0.clone(), Vec::new(), 0);
+    let mut beside = vec![files.1.as_slice()];
+    let mut cuts = Vec::new();
+    for event in log.iter().chain([&Event::Sync]) {
+        match event {
+            Event::Bytes(..) | Event::Length(_) => pending.push(event),
+            Event::Beside(bytes) => beside.push(bytes),
+            Event::Mark(mark) => acknowledged = *mark,
+            Event::Sync => {
+                cuts.push(Cut { kept: kept.clone(), pending: pending.clone(), beside: beside.clone(), acknowledged });
+                pending.drain(..).for_each(|event| event.to(&mut kept));
+            }
+        }
+    }
+    cuts
+}
+
+impl Cut<'_> {
+    /// The parts that reach the disk or do not, each for itself.
+    fn parts(&self) -> Vec<Event> {
+        let mut parts = Vec::new();
+        for event in &self.pending {
+            match event {
+                Event::Bytes(at, data) => {
+                    let mut from = 0;
+                    while from < data.len() {
+                        let to = data.len().min(from + SECTOR - (at + from) % SECTOR);
+                        parts.push(Event::Bytes(at + from, data[from..to].to_vec()));
+                        from = to;
+                    }
+                }
+                other => parts.push((*other).clone()),
+            }
+        }
+        parts
+    }
+
+    /// The disk after the power has gone, and been so kind as to keep these of the parts.
+    fn disk(&self, parts: &[Event], seed: &mut Seeded, keeps: &mut dyn FnMut(usize) -> bool) -> Disk {
+        let mut bytes = self.kept.clone();
+        parts.iter().enumerate().filter(|(nth, _)| keeps(*nth)).for_each(|(_, part)| part.to(&mut bytes));
+        // Never synced: any of what was there, the newest as often as not, or what the file system makes of it.
+        let beside = match seed.below(8) {
+            0..4 => self.beside.last().map_or(Vec::new(), |newest| newest.to_vec()),
+            4..6 => self.beside[seed.below(self.beside.len() as u64) as usize].to_vec(),
+            6 => Vec::new(),
+            _ => vec![0; 12],
+        };
+        Disk::of(bytes, beside)
+    }
+
+    /// All that is tried at this point.
+    fn outcomes(&self, seed: &mut Seeded, random: usize) -> Vec<Disk> {
+        let parts = self.parts();
+        let all = parts.len();
+        let mut disks = vec![self.disk(&parts, seed, &mut |_| false), self.disk(&parts, seed, &mut |_| true)];
+        // All in order up to one, all but one, and one alone; of those that are many, some.
+        for nth in (0..all).step_by(1 + all / 4) {
+            let nth = nth + seed.below(1 + all as u64 / 4) as usize;
+            disks.push(self.disk(&parts, seed, &mut |part| part <= nth));
+            disks.push(self.disk(&parts, seed, &mut |part| part != nth));
+            disks.push(self.disk(&parts, seed, &mut |part| part == nth));
+        }
+        for _ in 0..random {
+            // Seldom and often, as well as evenly.
+            let often = [2, 8, 14][seed.below(3) as usize];
+            let mut chance = seed.split();
+            disks.push(self.disk(&parts, seed, &mut |_| chance.below(16) < often));
+        }
+        disks
+    }
+}
+
+/// Opens what a cut has left and compares it with what has to be there: what one of the commits left, from the last one
+/// that was acknowledged on. Gives which.
+fn recovered(disk: &Disk, states: &[Rows], cut: &Cut<'_>, what: &str) -> (Arc<Redb>, u64) {
+    let store = Arc::new(disk.store().unwrap_or_else(|error| panic!("{what}: {error:#}")));
+    let held = held(&store).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    let possible = cut.acknowledged as usize..states.len().min(cut.acknowledged as usize + 2);
+    let found = possible.clone().rev().find(|nth| states[*nth] == held);
+    let Some(found) = found else {
+        let is = states.iter().position(|state| *state == held);
+        panic!("{what}: {} commits were acknowledged, and what is there is that after {is:?}", cut.acknowledged);
+    };
+    (store, found as u64)
+}
+
+/// Makes commits, and what has happened to the disk by then.
+fn run(disk: &Disk, commits: &[(Vec<Row>, Durability)]) -> Vec<Event> {
+    let store = disk.store().expect("a store");
+    for (nth, (rows, durability)) in commits.iter().enumerate() {
+        store.commit(rows, *durability).expect("a commit");
+        disk.mark(nth as u64 + 1);
+    }
+    store.close().expect("it closes");
+    disk.log()
+}
+
+fn empty() -> (Vec<u8>, Vec<u8>) {
+    let disk = Disk::default();
+    disk.store().expect("a store").close().expect("it closes");
+    disk.files()
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_acknowledged_and_leaves_no_commit_half_done() {
+    let empty = empty();
+    let (mut points, mut tried) = (0, 0);
+    for seed in seeds(3) {
+        let mut chance = Seeded::new(seed);
+        let commits = workload(&mut chance, 24);
+        let states = states(Rows::new(), &commits);
+        let log = run(&Disk::of(empty.0.clone(), empty.1.clone()), &commits);
+        for (point, cut) in cuts(&empty, &log).iter().enumerate() {
+            points += 1;
+            for (nth, disk) in cut.outcomes(&mut chance, 6).into_iter().enumerate() {
+                tried += 1;
+                let what = format!("KITARU_SEED={seed}, the power goes at sync {point}, outcome {nth}");
+                let (store, found) = recovered(&disk, &states, cut, &what);
+                // It goes on from there.
+                let more = &commits[found as usize % commits.len()];
+                store.commit(&more.0, more.1).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+                store.close().unwrap_or_else(|error| panic!("{what}: {error:#}"));
+            }
+        }
+    }
+    println!("{tried} cuts at {points} syncs");
+}
+
+#[test]
+fn a_power_cut_while_a_store_recovers_from_one_loses_nothing_either() {
+    let empty = empty();
+    let mut tried = 0;
+    for seed in seeds(2) {
+        let mut chance = Seeded::new(seed);
+        let commits = workload(&mut chance, 10);
+        let states = states(Rows::new(), &commits);
+        let log = run(&Disk::of(empty.0.clone(), empty.1.clone()), &commits);
+        for (point, cut) in cuts(&empty, &log).iter().enumerate() {
+            for (nth, disk) in cut.outcomes(&mut chance, 1).into_iter().enumerate() {
+                let what = format!("KITARU_SEED={seed}, the power goes at sync {point}, outcome {nth}");
+                let files = disk.files();
+                let (store, found) = recovered(&disk, &states, cut, &what);
+                // As often as not the recovery is all that it comes to.
+                if chance.below(2) == 0 {
+                    store.close().unwrap_or_else(|error| panic!("{what}: {error:#}"));
+                }
+                let log = disk.log();
+                for (second, again) in cuts(&files, &log).iter().enumerate() {
+                    for (nth, disk) in again.outcomes(&mut chance, 1).into_iter().enumerate() {
+                        tried += 1;
+                        let what = format!("{what}, and again at sync {second} of the recovery, outcome {nth}");
+                        // What was seen after the first cut stays.
+                        let seen = &states[..=found as usize];
+                        recovered(&disk, seen, &Cut { acknowledged: found, ..Cut::default() }, &what);
+                    }
+                }
+            }
+        }
+    }
+    println!("{tried} second cuts");
+}
+
+#[test]
+fn what_is_seen_after_a_kill_stays_when_the_power_goes_before_anything_else_is_written() {
+    let empty = empty();
+    let mut tried = 0;
+    for seed in seeds(2) {
+        let mut chance = Seeded::new(seed);
+        let commits = workload(&mut chance, 8);
+        let states = states(Rows::new(), &commits);
+        let log = run(&Disk::of(empty.0.clone(), empty.1.clone()), &commits);
+        // A kill loses nothing that was written, synced or not.
+        for killed in 0..=log.len() {
+            let mut files = empty.clone();
+            log[..killed].iter().for_each(|event| match event {
+                Event::Beside(bytes) => files.1.clone_from(bytes),
+                event => event.to(&mut files.0),
+            });
+            let disk = Disk::of(files.0, files.1);
+            let acknowledged = log[..killed].iter().rev().find_map(Event::mark).unwrap_or(0);
+            let what = format!("KITARU_SEED={seed}, killed after write {killed}");
+            let (store, found) = recovered(&disk, &states, &Cut { acknowledged, ..Cut::default() }, &what);
+            let all: Vec<Event> = log[..killed].iter().cloned().chain(disk.log()).collect();
+            drop(store);
+            let cuts = cuts(&empty, &all);
+            let last = cuts.last().expect("the end");
+            for (nth, disk) in last.outcomes(&mut chance, 2).into_iter().enumerate() {
+                tried += 1;
+                let what = format!("{what}, then the power goes, outcome {nth}");
+                let seen = &states[..=found as usize];
+                recovered(&disk, seen, &Cut { acknowledged: found, ..Cut::default() }, &what);
+            }
+        }
+    }
+    println!("{tried} cuts after kills");
+}
