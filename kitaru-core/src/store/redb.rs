@@ -126,9 +126,9 @@ impl Redb {
     }
 }
 
-/// Drops a database, which after a failure may panic.
-fn release(state: State) {
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(state)));
+/// Drops a database, which after a failure, or where it is damaged, may panic.
+fn release<D>(database: D) {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(database)));
     drop(dropped);
 }
 
@@ -222,6 +222,12 @@ impl Store for Redb {
         release(std::mem::replace(&mut *state, State::Closed));
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         Ok(())
+    }
+}
+
+impl Drop for Redb {
+    fn drop(&mut self) {
+        let _ = self.close();
     }
 }
 

@@ -12,8 +12,8 @@ use ::redb::{Builder, Database, ReadableDatabase};
 use crate::error::{Error, Kind};
 use crate::store::Table;
 use crate::store::lock::FolderLock;
-use crate::store::redb::DEFINITIONS;
 use crate::store::redb::acknowledged::{Acknowledged, CommitNumber};
+use crate::store::redb::{DEFINITIONS, release};
 
 pub(super) const FILE: &str = "store.redb";
 /// Made under another name, so that a crash while it is made leaves no file that looks like a damaged store.
@@ -30,7 +30,8 @@ const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 const CACHE_BYTES: usize = 64 << 20;
 
 /// Up to this size a file is verified whole when it is opened: our checksums find what is wrong in a row, redb's what is
-/// wrong between them. A larger one is verified after a kill only, because the time to open it would grow with it.
+/// wrong between rows, so that one is missing. A larger one is verified after a kill only, because the time to open it would
+/// grow with it.
 const VERIFIED_BYTES: u64 = 16 << 20;
 
 /// Makes the folder and takes its lock.
@@ -100,19 +101,27 @@ pub(super) fn existing(file: &Path, acknowledged: &Acknowledged) -> Result<Datab
     let bytes = fs::metadata(file).map_or(u64::MAX, |file| file.len());
     let database = guarded(|| builder(bytes).open(file).map_err(::redb::Error::from))
         .map_err(|error| error.context(format!("the store {} cannot be opened", file.display())))?;
-    admit(&database, &file.display().to_string(), acknowledged)?;
-    Ok(database)
+    admit(database, &file.display().to_string(), acknowledged)
 }
 
-/// Sees to it that an open file is a store that lacks nothing.
-pub(super) fn admit(database: &Database, file: &str, acknowledged: &Acknowledged) -> Result<(), Error> {
-    check_format(database, file)?;
-    guarded(|| complete(database))?;
-    let last = guarded(|| {
-        let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
-        Ok(CommitNumber::of(&meta)?)
-    })?;
-    acknowledged.check(last, file)
+/// An open file, if it is a store that lacks nothing.
+pub(super) fn admit(database: Database, file: &str, acknowledged: &Acknowledged) -> Result<Database, Error> {
+    let check = || {
+        check_format(&database, file)?;
+        guarded(|| complete(&database))?;
+        let last = guarded(|| {
+            let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
+            Ok(CommitNumber::of(&meta)?)
+        })?;
+        acknowledged.check(last, file)
+    };
+    match check() {
+        Ok(()) => Ok(database),
+        Err(error) => {
+            release(database);
+            Err(error)
+        }
+    }
 }
 
 /// Makes the table that a store of an earlier version does not have.

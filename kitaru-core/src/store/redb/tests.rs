@@ -1,5 +1,6 @@
 //! What redb does to a store, and what a store does about it.
 
+mod acknowledged;
 mod damage;
 mod disk;
 mod folder;

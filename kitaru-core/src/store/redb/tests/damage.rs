@@ -1,112 +1,300 @@
-//! Files that are damaged: cut short, or with bits flipped.
+//! Files that are damaged: cut short at every length, or with a bit flipped at every byte. Each case ends in what was
+//! written, all of it, or in an error that says what is wrong; redb's panics do not get out, and it ends the process only
+//! at bytes that are listed.
+//!
+//! `KITARU_DAMAGE=all` tries every byte and every length; a sample of them otherwise.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::ops::{Bound, ControlFlow};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::store::redb::open::FILE;
-use crate::store::redb::tests::{fill, rows};
-use crate::store::{Durability, OpenOptions, Reader, Redb, Store};
+use crate::store::redb::tests::platter::Disk;
+use crate::store::redb::tests::{Seeded, row};
+use crate::store::{Durability, Order, Reader, Redb, Row, Store, Table, seal};
 
-const COUNT: u64 = 50;
-const FLIPS: &str = "KITARU_TEST_FLIPS";
+/// What is done to which store, and from which case on: the order to the other process.
+const DAMAGE: &str = "KITARU_TEST_DAMAGE";
+const ALL: &str = "KITARU_DAMAGE";
 
-fn open(dir: &Path) -> Result<Arc<Redb>, Error> {
-    Redb::open(dir, OpenOptions { lock_timeout: Duration::ZERO }).map(Arc::new)
+/// A byte on disk and one of its bits, at which redb ends its process. The list may shrink.
+const ABORTS: &str = include_str!("aborts.txt");
+
+/// Longer than this nothing may take.
+const HANGS_AFTER: Duration = Duration::from_secs(20);
+
+type Rows = Vec<(Table, Vec<u8>, Vec<u8>)>;
+
+/// How a store was left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Left {
+    Closed,
+    Killed,
 }
 
-/// What can be made of a damaged store: an error in our words, or rows that are right. A wrong value is a panic.
-fn look(dir: &Path) -> Result<Vec<u64>, Error> {
-    let store = open(dir)?;
-    let found = rows(&Reader::new(store.clone()));
-    let _ = store.close();
-    found
+/// A store's file, the one beside it, and the rows that are in it.
+struct Sound {
+    file: Vec<u8>,
+    beside: Vec<u8>,
+    rows: Rows,
 }
 
-fn filled() -> (tempfile::TempDir, Vec<u8>) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let store = open(dir.path()).expect("a store");
-    fill(&*store, 0..COUNT, Durability::QuickRepair).expect("rows");
-    store.close().expect("it closes");
-    let bytes = fs::read(dir.path().join(FILE)).expect("its file");
-    (dir, bytes)
-}
+impl Sound {
+    /// A small store: short rows and long ones, several commits of either kind, and something deleted.
+    fn new(left: Left) -> Self {
+        let disk = Disk::default();
+        let store = Arc::new(disk.store().expect("a store"));
+        let long = |table: Table, length: usize| {
+            let mut value = vec![table as u8; length];
+            seal(table, b"long", &mut value);
+            Row { table, key: b"long".into(), value: Some(value) }
+        };
+        for n in 0..40 {
+            let durability = if n % 7 == 0 { Durability::QuickRepair } else { Durability::Fast };
+            let mut rows = vec![row(n), Row { table: Table::Journal, key: 7u64.to_be_bytes().into(), value: None }];
+            match n {
+                10 => rows.push(long(Table::Shape, 6_000)),
+                20 => rows.push(long(Table::Memo, 300)),
+                30 => rows.push(long(Table::Aside, 20_000)),
+                _ => {}
+            }
+            store.commit(&rows, durability).expect("a commit");
+        }
+        let rows = all_rows(&store).expect("its rows");
+        if left == Left::Closed {
+            store.close().expect("it closes");
+        }
+        let (file, beside) = disk.files();
+        Sound { file, beside, rows }
+    }
 
-#[test]
-fn a_store_that_was_cut_short_anywhere_is_refused() {
-    let (dir, bytes) = filled();
-    assert_eq!(look(dir.path()).unwrap(), (0..COUNT).collect::<Vec<_>>());
-    for sixteenth in 0..16 {
-        fs::write(dir.path().join(FILE), &bytes[..bytes.len() * sixteenth / 16]).unwrap();
-        let error = look(dir.path()).expect_err("it lacks a part");
-        let message = format!("{error:#}");
-        assert!(error.is_store(), "{message}");
-        assert!(message.contains("restore it from a backup"), "{message}");
+    /// Opens a damaged copy, reads and writes; whether it was whole, rather than refused.
+    fn is_whole(&self, disk: &Disk) -> Result<bool, String> {
+        let refused = |error: Error| {
+            let message = format!("{error:#}");
+            let says =
+                ["damaged", "restore it", "is missing", "is no store", "version", "redb file of another program"];
+            let is_clear = error.is_store() && says.iter().any(|part| message.contains(part));
+            if is_clear { Ok(false) } else { Err(format!("an error that does not say what is wrong: {message}")) }
+        };
+        let store = match disk.store() {
+            Ok(store) => Arc::new(store),
+            Err(error) => return refused(error),
+        };
+        let compare = |store: &Arc<Redb>, when: &str| match all_rows(store) {
+            Ok(rows) if rows == self.rows => Ok(None),
+            Ok(rows) => Err(format!("{when} {} rows of {} are there, or others", rows.len(), self.rows.len())),
+            Err(error) => refused(error).map(Some),
+        };
+        if let Some(whole) = compare(&store, "opened, ")? {
+            return Ok(whole);
+        }
+        // Damage that writing brings to light, as to the lists of free pages, is no less damage.
+        let long = |value: Option<Vec<u8>>| Row { table: Table::Memo, key: b"more".into(), value };
+        let more = (0..3).try_for_each(|n| {
+            let mut value = vec![n; 5_000];
+            seal(Table::Memo, b"more", &mut value);
+            store.commit(&[long(Some(value))], Durability::Fast)
+        });
+        if let Err(error) = more.and_then(|()| store.commit(&[long(None)], Durability::QuickRepair)) {
+            return refused(error);
+        }
+        if let Some(whole) = compare(&store, "written to, ")? {
+            return Ok(whole);
+        }
+        store.close().map_err(|error| format!("it does not close: {error:#}"))?;
+        match disk.store() {
+            Ok(store) => Ok(compare(&Arc::new(store), "opened again, ")?.unwrap_or(true)),
+            Err(error) => refused(error),
+        }
     }
 }
 
-/// The other process of the test below: redb ends the process at some damages.
-#[test]
-fn flipper() {
-    let Some(flips) = std::env::var_os(FLIPS) else { return };
-    let flips = flips.into_string().unwrap();
-    let (seed, from, to) = match flips.split(' ').map(|n| n.parse().unwrap()).collect::<Vec<u64>>()[..] {
-        [seed, from, to] => (seed, from, to),
-        _ => panic!("a seed and a range"),
-    };
-    let (dir, bytes) = filled();
-    let (mut right, mut refused) = (0, 0);
-    for nth in from..to {
-        let at = blake3::hash(&[seed.to_le_bytes(), nth.to_le_bytes()].concat());
-        let at = u64::from_le_bytes(at.as_bytes()[..8].try_into().unwrap());
-        let mut bytes = bytes.clone();
-        // Half of them where the rows are, which is a small part of the file.
-        let span = if nth % 2 == 0 { bytes.len() } else { 64 << 10 };
-        bytes[at as usize / 8 % span] ^= 1 << (at % 8);
-        fs::write(dir.path().join(FILE), &bytes).unwrap();
-        match look(dir.path()) {
-            Ok(found) => {
-                // Rows may be missing without a word where redb falls back on an earlier commit.
-                assert!(found.iter().all(|n| *n < COUNT), "{nth}: {found:?}");
-                right += 1;
+/// Every row, but for the number of the last commit.
+fn all_rows(store: &Arc<Redb>) -> Result<Rows, Error> {
+    let reader = Reader::new(store.clone());
+    let mut rows = Rows::new();
+    for table in Table::ALL {
+        reader.scan(table, (Bound::Unbounded, Bound::Unbounded), Order::Ascending, &mut |key, value| {
+            if key != b"commit" {
+                rows.push((table, key.to_vec(), value.to_vec()));
             }
-            Err(error) => {
-                assert!(error.is_store(), "{nth}: {error:#}");
-                refused += 1;
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(rows)
+}
+
+/// Which damage is tried.
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    /// One bit of each byte.
+    Flip,
+    /// Each length.
+    Cut,
+}
+
+impl Damage {
+    /// The bytes of the file at which it is done. A sample takes each part of the file that is written to and little of the
+    /// others, in steps that differ.
+    fn places(self, sound: &Sound) -> Vec<usize> {
+        if std::env::var_os(ALL).is_some() {
+            return (0..sound.file.len()).collect();
+        }
+        const SAMPLE: usize = 97;
+        let mut chance = Seeded::new(7);
+        let mut places = BTreeSet::new();
+        // The header, and where rows went missing or redb panicked when it was closed.
+        places.extend((0..320).chain([8_560, 69_701, 69_702, 69_703, 69_704, 69_917]));
+        let mut at = 0;
+        while at < sound.file.len() {
+            places.insert(at);
+            let is_used = sound.file[at..].iter().take(SAMPLE).any(|byte| *byte != 0);
+            at += 1 + chance.below(if is_used { SAMPLE } else { 40 * SAMPLE } as u64) as usize;
+        }
+        places.into_iter().collect()
+    }
+
+    fn done(self, sound: &Sound, place: usize) -> Disk {
+        let mut file = sound.file.clone();
+        match self {
+            Damage::Flip => file[place] ^= 1 << bit(place),
+            Damage::Cut => file.truncate(place),
+        }
+        Disk::of(file, sound.beside.clone())
+    }
+}
+
+/// The bit of a byte that is flipped.
+fn bit(place: usize) -> u64 {
+    Seeded::new(place as u64).below(8)
+}
+
+/// The other process of the tests below: redb ends the process at some damages.
+#[test]
+fn damager() {
+    let Ok(order) = std::env::var(DAMAGE) else { return };
+    let order: Vec<usize> = order.split(' ').map(|n| n.parse().unwrap()).collect();
+    let [left, damage, from] = order[..] else { panic!("a store, a damage and a case") };
+    let sound = Sound::new([Left::Closed, Left::Killed][left]);
+    let damage = [Damage::Flip, Damage::Cut][damage];
+    // redb's panics are caught, and too many to be told of.
+    std::panic::set_hook(Box::new(|_| {}));
+    let begun = Arc::new(AtomicU64::new(0));
+    let watched = begun.clone();
+    std::thread::spawn(move || {
+        let mut last = u64::MAX;
+        loop {
+            std::thread::sleep(HANGS_AFTER);
+            let now = watched.load(Ordering::SeqCst);
+            if now == last {
+                println!("\nbroken it hangs");
+                std::process::exit(3);
+            }
+            last = now;
+        }
+    });
+    println!();
+    for (nth, place) in damage.places(&sound).into_iter().enumerate().skip(from) {
+        begun.store(nth as u64, Ordering::SeqCst);
+        println!("case {nth} {place}");
+        let disk = damage.done(&sound, place);
+        match catch_unwind(AssertUnwindSafe(|| sound.is_whole(&disk))) {
+            Ok(Ok(true)) => println!("whole"),
+            Ok(Ok(false)) => println!("refused"),
+            Ok(Err(why)) => println!("broken {why}"),
+            Err(panic) => println!("broken {}", Error::panicked("the store", panic.as_ref())),
+        }
+    }
+    println!("done");
+}
+
+/// What became of all cases.
+#[derive(Debug, Default)]
+struct Tally {
+    whole: usize,
+    refused: usize,
+    /// Where redb has ended the process.
+    aborts: BTreeSet<usize>,
+}
+
+/// Has another process try all cases, and another one go on where redb has ended one.
+fn try_all(left: Left, damage: Damage) -> Tally {
+    let mut tally = Tally::default();
+    let mut broken = Vec::new();
+    let (mut from, mut place) = (0, 0);
+    loop {
+        let test = concat!(module_path!(), "::damager").split_once("::").unwrap_or_default().1;
+        let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
+            .args(["--exact", test, "--nocapture"])
+            .env(DAMAGE, format!("{} {} {from}", left as u8, damage as u8))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("this program runs again");
+        let mut done = false;
+        for said in BufReader::new(child.stdout.take().expect("its output is a pipe")).lines() {
+            let said = said.expect("a line");
+            match said.split_once(' ').unwrap_or((&said, "")) {
+                ("case", case) => {
+                    let (nth, at) = case.split_once(' ').expect("a case and its place");
+                    from = nth.parse::<usize>().expect("a number") + 1;
+                    place = at.parse().expect("a number");
+                }
+                ("whole", _) => tally.whole += 1,
+                ("refused", _) => tally.refused += 1,
+                ("broken", why) => broken.push(format!("{damage:?} at {place} of a store that was {left:?}: {why}")),
+                ("done", _) => done = true,
+                _ => {}
             }
         }
-        println!("\nflip {nth}");
-    }
-    println!("\nright {right} refused {refused}");
-}
-
-#[test]
-fn a_flipped_bit_is_an_error_or_harmless_and_never_a_wrong_value() {
-    const SEED: u64 = 7;
-    const ALL: u64 = 600;
-    let (mut from, mut ended, mut refused) = (0, 0, 0);
-    while from < ALL {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", concat!(module_path!(), "::flipper").split_once("::").unwrap().1, "--nocapture"])
-            .env(FLIPS, format!("{SEED} {from} {ALL}"))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&child.stdout).into_owned();
-        let failed = String::from_utf8_lossy(&child.stderr).into_owned();
-        assert!(!failed.contains("a wrong value is handed out"), "seed {SEED}, from {from}: {failed}");
-        if let Some(line) = said.lines().find(|line| line.starts_with("right ")) {
-            refused += line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+        let status = child.wait().expect("it ends");
+        if done {
             break;
         }
-        assert_ne!(child.status.code(), Some(101), "seed {SEED}, from {from}: {said}{failed}");
-        // redb has ended the process: at the flip behind the last one that was told.
-        let last = said.lines().filter_map(|line| line.strip_prefix("flip ")).next_back();
-        from = last.map_or(from, |last| last.parse::<u64>().unwrap() + 1) + 1;
-        ended += 1;
+        assert_ne!(status.code(), Some(101), "the other process has failed at {place}");
+        if status.code() != Some(3) {
+            tally.aborts.insert(place);
+        }
     }
-    assert!(refused > 20, "only {refused} of {ALL} flips were noticed");
-    assert!(ended < 10, "redb has ended the process {ended} times");
+    let few: Vec<_> = broken.iter().take(20).collect();
+    assert!(broken.is_empty(), "{} of {} cases: {few:#?}", broken.len(), from);
+    println!("{damage:?}, {left:?}: whole {}, refused {}, ended {:?}", tally.whole, tally.refused, tally.aborts);
+    tally
+}
+
+fn flips(left: Left) {
+    let tally = try_all(left, Damage::Flip);
+    let known: BTreeSet<usize> = ABORTS
+        .lines()
+        .filter_map(|line| line.strip_prefix(&format!("{left:?} ")))
+        .map(|place| place.parse().expect("a place"))
+        .collect();
+    let new: Vec<_> = tally.aborts.difference(&known).collect();
+    assert!(new.is_empty(), "redb ends the process at bits that are not listed: {left:?} {new:?}");
+    assert!(tally.refused > 200, "only {tally:?} were noticed");
+}
+
+#[test]
+fn a_bit_flipped_at_any_byte_of_a_closed_store_is_an_error_or_harmless() {
+    flips(Left::Closed);
+}
+
+#[test]
+fn a_bit_flipped_at_any_byte_of_a_store_whose_process_was_killed_is_an_error_or_harmless() {
+    flips(Left::Killed);
+}
+
+#[test]
+fn a_store_cut_short_at_any_length_is_refused_unless_what_it_lacks_was_not_in_use() {
+    for left in [Left::Closed, Left::Killed] {
+        let tally = try_all(left, Damage::Cut);
+        assert!(tally.aborts.is_empty(), "{tally:?}");
+        assert!(tally.refused > 200 && tally.whole < 10, "{tally:?}");
+    }
 }

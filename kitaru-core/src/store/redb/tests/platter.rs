@@ -115,8 +115,7 @@ impl Disk {
             if bytes == 0 {
                 initialise(&database)?;
             }
-            admit(&database, "store.redb", &checked)?;
-            Ok(database)
+            admit(database, "store.redb", &checked)
         };
         Redb::with(Box::new(open), acknowledged, None)
     }
