@@ -23,6 +23,7 @@ mod publish;
 mod race;
 mod runtime;
 pub mod store;
+mod sync;
 pub mod testkit;
 mod value;
 

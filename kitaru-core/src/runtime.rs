@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{oneshot, watch};
 
@@ -11,6 +11,8 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::store::{Activity, Key as RowKey, Owner, Reader, Row, Submission, Table, Writer};
+
+pub(crate) use crate::sync::lock;
 
 /// The bound of an encoded outcome or input, unless set.
 pub(crate) const DEFAULT_MAX_OUTCOME_BYTES: usize = 64 << 20;
@@ -202,9 +204,4 @@ impl Owner for Ticket {
             landed(result.map(drop));
         }
     }
-}
-
-/// Locks what a panic elsewhere cannot have left half done.
-pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,12 +1,13 @@
 //! An execution that this process drives. Owns its result on the way to everybody who waits for it; must not know how
 //! it comes about.
 
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use tokio::sync::{SetOnce, watch};
+use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
 
 use crate::client::attempt::cancel_running;
+use crate::client::steering::{Steered, Steering};
 use crate::context::{Context, Mail};
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
@@ -46,27 +47,29 @@ pub(crate) struct Active {
     recorded: SetOnce<Result<(), Error>>,
     ended: SetOnce<Ended>,
     task: Mutex<Option<AbortHandle>>,
-    attempt: Mutex<Driven>,
-    /// Its flow is not in memory; it is here for those who wait for it.
-    parked: watch::Sender<bool>,
+    /// How its attempts are reached. While it is parked it is here for those who wait for it.
+    pub(crate) steering: Steering<Context>,
     /// Whose child it is, if it is one.
     parent: OnceLock<ParentRow>,
 }
 
-/// The attempt at an execution, as far as it can be steered.
-#[derive(Default)]
-struct Driven {
-    context: Weak<Context>,
-    cancelled: bool,
-    draining: bool,
-    /// What was sent while no attempt could take it in.
-    mail: Vec<(Posted, JournalId, Mail)>,
-    posted: u64,
-}
+impl Steered for Context {
+    fn journal(&self) -> JournalId {
+        self.numbers.journal()
+    }
 
-/// Mail that no attempt could take in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Posted(u64);
+    fn post(&self, mail: Mail) -> Result<(), Mail> {
+        self.mailbox.post(mail)
+    }
+
+    fn cancel(self: &Arc<Self>) {
+        cancel_running(self);
+    }
+
+    fn drain(self: &Arc<Self>) {
+        Context::drain(self, interrupted());
+    }
+}
 
 impl Active {
     pub(crate) fn new(input: Option<Key>, input_preview: String) -> Arc<Self> {
@@ -76,8 +79,7 @@ impl Active {
             recorded: SetOnce::new(),
             ended: SetOnce::new(),
             task: Mutex::new(None),
-            attempt: Mutex::default(),
-            parked: watch::Sender::new(false),
+            steering: Steering::new(),
             parent: OnceLock::new(),
         })
     }
@@ -86,107 +88,11 @@ impl Active {
         *lock(&self.task) = Some(task);
     }
 
-    /// An attempt begins, in this context.
-    pub(crate) fn driven_in(&self, context: &Arc<Context>) {
-        let (cancelled, draining, mail) = {
-            let mut attempt = lock(&self.attempt);
-            attempt.context = Arc::downgrade(context);
-            (attempt.cancelled, attempt.draining, std::mem::take(&mut attempt.mail))
-        };
-        for (_, journal, mail) in mail {
-            // What was sent to an older generation is nothing to this one, which has only just begun and takes the rest.
-            if journal == context.numbers.journal() {
-                let _ = context.mailbox.post(mail);
-            }
-        }
-        if cancelled {
-            cancel_running(context);
-        }
-        if draining {
-            context.drain(interrupted());
-        }
-    }
-
-    /// Has its flow dropped, what it has done undone, and the execution end as cancelled.
-    pub(crate) fn cancel(&self) {
-        let context = {
-            let mut attempt = lock(&self.attempt);
-            attempt.cancelled = true;
-            attempt.context.upgrade()
-        };
-        if let Some(context) = context {
-            cancel_running(&context);
-        }
-    }
-
-    /// Whether it is parked and was to be cancelled; to one of those who ask only.
-    ///
-    /// Whoever parks it asks behind that, and whoever cancels it asks behind that: one of them finds both.
-    pub(crate) fn missed_cancel(&self) -> bool {
-        self.is_parked() && std::mem::take(&mut lock(&self.attempt).cancelled)
-    }
-
-    /// Hands on what was sent to it.
-    ///
-    /// # Errors
-    ///
-    /// That it is parked, so that it has to be woken for it; the mail is there for the next attempt until it is
-    /// [taken back](Self::take_back).
-    pub(crate) fn post(&self, journal: JournalId, mail: Mail) -> Result<(), Posted> {
-        let mut attempt = lock(&self.attempt);
-        let left = match attempt.context.upgrade() {
-            Some(context) if context.numbers.journal() == journal => context.mailbox.post(mail).err(),
-            Some(_) | None => Some(mail),
-        };
-        let Some(mail) = left else { return Ok(()) };
-        attempt.posted += 1;
-        let posted = Posted(attempt.posted);
-        attempt.mail.push((posted, journal, mail));
-        // Asked behind that: whoever parks it looks for mail behind having said so.
-        if self.is_parked() { Err(posted) } else { Ok(()) }
-    }
-
-    /// Nobody drives it: this mail, and none that came since, is left to the store for whoever does.
-    pub(crate) fn take_back(&self, posted: Posted) {
-        lock(&self.attempt).mail.retain(|(known, ..)| *known != posted);
-    }
-
-    /// Whether something was sent while it was on its way out of memory; to one of those who ask only. It stays for the
-    /// next attempt.
-    pub(crate) fn has_mail(&self) -> bool {
-        !lock(&self.attempt).mail.is_empty()
-    }
-
-    /// Has nothing of it start any more. What runs comes to its end.
-    pub(crate) fn drain(&self) {
-        let context = {
-            let mut attempt = lock(&self.attempt);
-            attempt.draining = true;
-            attempt.context.upgrade()
-        };
-        if let Some(context) = context {
-            context.drain(interrupted());
-        }
-    }
-
     /// Drops its flow where it is. What it has recorded stays.
     pub(crate) fn interrupt(&self) {
         if let Some(task) = lock(&self.task).take() {
             task.abort();
         }
-    }
-
-    pub(crate) fn is_parked(&self) -> bool {
-        *self.parked.borrow()
-    }
-
-    pub(crate) fn set_parked(&self, parked: bool) {
-        self.parked.send_replace(parked);
-    }
-
-    /// Tells when its flow goes out of memory, and when it comes back.
-    pub(crate) fn parks(&self) -> watch::Receiver<bool> {
-        self.parked.subscribe()
     }
 
     /// Says whose child it is. What is said first stays.

@@ -173,7 +173,7 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended 
         }
     };
     let (context, input) = prepared;
-    place.active.driven_in(&context);
+    place.active.steering.driven_by(&context);
     log::flow_started(&context.attempt);
     let driven = match flow_future(&context, request.body, input.borrow()) {
         Ok(flow) => {

@@ -91,8 +91,7 @@ impl Inner {
         loop {
             let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel), None)?;
             // Nothing to an attempt that is there only to cancel it.
-            active.cancel();
-            if active.missed_cancel() {
+            if !active.steering.cancel() {
                 // It went out of memory meanwhile.
                 continue;
             }

@@ -164,7 +164,7 @@ impl Child {
         if wish == Wish::Start {
             return active.recorded().await.map(|()| Arc::new(started()));
         }
-        let mut parks = active.parks();
+        let mut parks = active.steering.parks();
         let ended_of = active.clone();
         let mut ended = pin!(active.ended());
         loop {

@@ -88,10 +88,10 @@ impl Inner {
     async fn close(&self, grace: Duration) -> Result<(), Error> {
         let running: Vec<Arc<Active>> = lock(&self.active).values().cloned().collect();
         for active in &running {
-            if active.is_parked() {
+            if active.steering.is_parked() {
                 active.end(Ended::Fault(interrupted()));
             } else {
-                active.drain();
+                active.steering.drain();
             }
         }
         let ended = async {

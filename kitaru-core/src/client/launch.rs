@@ -11,6 +11,7 @@ use crate::client::attempt::{self, Plan};
 use crate::client::request::{FlowBody, Request};
 use crate::client::retry::{Forget, cannot_retry};
 use crate::client::rows::{self, Stored};
+use crate::client::steering::Missed;
 use crate::client::{Inner, blocking};
 use crate::clock::millis;
 use crate::error::{Error, Kind};
@@ -69,7 +70,7 @@ impl Inner {
             active.insert(execution.clone(), mine.clone());
             return Ok(Reserved::Mine(mine));
         };
-        if request.ask == Ask::Fresh && running.is_parked() {
+        if request.ask == Ask::Fresh && running.steering.is_parked() {
             running.end(Ended::Fault(begun_over()));
             let mine = Active::new(request.input_digest(), request.input.preview.clone());
             active.insert(execution.clone(), mine.clone());
@@ -89,8 +90,8 @@ impl Inner {
         if known.is_some() && asked.is_some() && known != asked {
             return Err(other_input(execution, &running.input_preview, &request.input.preview));
         }
-        if running.is_parked() {
-            running.set_parked(false);
+        if running.steering.is_parked() {
+            running.steering.set_parked(false);
             return Ok(Reserved::Mine(running.clone()));
         }
         Ok(Reserved::Running(running.clone()))
@@ -98,7 +99,7 @@ impl Inner {
 
     /// The active execution, if this process drives it.
     pub(crate) fn active(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
-        lock(&self.active).get(execution).filter(|active| !active.is_parked()).cloned()
+        lock(&self.active).get(execution).filter(|active| !active.steering.is_parked()).cloned()
     }
 
     /// Lets somebody wait for an execution that is parked.
@@ -108,7 +109,7 @@ impl Inner {
         let known = active.entry(execution.clone()).or_insert_with(|| {
             let parked = Active::new(Some(*input_digest), input_preview.clone());
             parked.record(Ok(()));
-            parked.set_parked(true);
+            parked.steering.set_parked(true);
             parked
         });
         known.clone()
@@ -118,7 +119,7 @@ impl Inner {
     pub(crate) fn forget_parked(&self, execution: &ExecutionId) {
         let mut active = lock(&self.active);
         // The map's own is the last.
-        if active.get(execution).is_some_and(|active| active.is_parked() && Arc::strong_count(active) == 1) {
+        if active.get(execution).is_some_and(|active| active.steering.is_parked() && Arc::strong_count(active) == 1) {
             active.remove(execution);
         }
     }
@@ -240,15 +241,20 @@ impl Place {
             if self.inner.is_closed() {
                 // Behind that: whoever closes the store finds it parked, or it finds that.
                 self.active.end(Ended::Fault(interrupted()));
-            } else if self.active.missed_cancel() {
-                // It was told so while it was on its way out of memory. Whoever waits for that is told by the active.
-                let (inner, execution) = (self.inner.clone(), self.execution.clone());
-                tokio::spawn(async move { inner.cancel(execution).await });
-            } else if self.active.has_mail() {
-                // Likewise.
-                self.inner.wake_soon(journal);
-            } else if let Due::At(due_ms) = due {
-                self.inner.sleepers.push(&self.inner, due_ms, journal);
+                return;
+            }
+            match self.active.steering.missed() {
+                // Whoever waits for that is told by the active.
+                Missed::Cancel => {
+                    let (inner, execution) = (self.inner.clone(), self.execution.clone());
+                    tokio::spawn(async move { inner.cancel(execution).await });
+                }
+                Missed::Mail => self.inner.wake_soon(journal),
+                Missed::Nothing => {
+                    if let Due::At(due_ms) = due {
+                        self.inner.sleepers.push(&self.inner, due_ms, journal);
+                    }
+                }
             }
             return;
         }
@@ -339,7 +345,7 @@ impl Place {
         let mut active = lock(&self.inner.active);
         // The map's and this one.
         if Arc::strong_count(&self.active) > 2 {
-            self.active.set_parked(true);
+            self.active.steering.set_parked(true);
         } else {
             active.remove(&self.execution);
         }

@@ -247,12 +247,12 @@ impl Inner {
     fn hand_on(self: &Arc<Self>, stored: &Stored, mail: Mail) {
         let active = self.await_parked(stored);
         // Else it has it, or notices when it is parked that there is more.
-        let Err(posted) = active.post(stored.journal, mail) else { return };
+        let Err(posted) = active.steering.post(stored.journal, mail) else { return };
         let (inner, execution, journal) = (self.clone(), stored.header.execution.clone(), stored.journal);
         tokio::spawn(async move {
             inner.wake(journal, true).await;
-            if active.is_parked() {
-                active.take_back(posted);
+            if active.steering.is_parked() {
+                active.steering.take_back(posted);
             }
             drop(active);
             inner.forget_parked(&execution);
@@ -266,8 +266,8 @@ impl Inner {
             return;
         }
         if let Some(active) = self.awaited(&parent.execution)
-            && !active.is_parked()
-            && active.post(parent.journal, Mail::Ended).is_ok()
+            && !active.steering.is_parked()
+            && active.steering.post(parent.journal, Mail::Ended).is_ok()
         {
             return;
         }

@@ -21,6 +21,7 @@ mod restart;
 mod retry;
 mod rows;
 mod sleepers;
+mod steering;
 mod watch;
 
 use std::collections::{HashMap, HashSet};

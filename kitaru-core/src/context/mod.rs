@@ -7,6 +7,9 @@ mod mailbox;
 mod notes;
 mod undo;
 
+#[cfg(test)]
+mod mailbox_tests;
+
 use std::any::Any;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
 use crate::store::{Durability, Key, Row, Store, Table, seal};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, lock};
 
 /// Who a submission belongs to. Called by the writer's thread only, and off its locks.
 pub(crate) trait Owner: Send + Sync {
@@ -152,7 +153,7 @@ impl Writer {
     /// error.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.shared.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = lock(&self.thread).take();
         match thread.map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(closed)) => closed,
@@ -170,7 +171,7 @@ impl Drop for Writer {
 
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     fn close(&self) {

@@ -1,0 +1,50 @@
+//! What several threads do to each other, tried in many of the orders in which they may run: the writer, and the parking of
+//! a flow that is being cancelled or sent something.
+//!
+//! The modules under test are built here a second time, from their own files, over the primitives of `shuttle`. Those give
+//! another thread its turn at each lock, each wait and each atomic, by a seed; a failure prints the schedule that repeats it
+//! (`shuttle::replay`). `KITARU_ORDERS` says how many orders are tried.
+// What the modules have besides that is not used here.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+
+#[path = "../../src/error.rs"]
+mod error;
+mod orders;
+mod parking;
+mod primitives;
+mod writing;
+
+use primitives as sync;
+
+/// What `Mail` and `Steering` know of a journal.
+mod id {
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct JournalId(pub u64);
+}
+
+#[path = "../../src/store"]
+mod store {
+    mod contract;
+    mod key;
+    mod seal;
+    mod writer;
+
+    pub use contract::{Durability, Order, Range, Row, Store, Table, Visit};
+    pub use key::Key;
+    pub(crate) use seal::{Reader, seal};
+    pub(crate) use writer::{Activity, Owner, Submission, Writer, WriterOptions};
+}
+
+#[path = "../../src/context"]
+mod context {
+    mod mailbox;
+
+    pub(crate) use mailbox::{Mail, Mailbox};
+}
+
+#[path = "../../src/client"]
+mod client {
+    mod steering;
+
+    pub(crate) use steering::{Missed, Steered, Steering};
+}

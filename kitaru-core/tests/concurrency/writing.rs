@@ -1,0 +1,216 @@
+//! The writer: who submits, in which order that lands, what is told and when, closing, and a store that fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Kind};
+use crate::orders::try_orders;
+use crate::store::{
+    Activity, Durability, Order, Owner, Range, Row, Store, Submission, Table, Visit, Writer, WriterOptions,
+};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Mutex, lock, thread};
+
+/// A disk that takes its time, and refuses one of the commits.
+struct Disk {
+    /// The keys of the records that are durable, in the order in which they became so.
+    records: Mutex<Vec<Vec<u8>>>,
+    commits: AtomicUsize,
+    refuses: usize,
+    last: Mutex<Option<Durability>>,
+    closed: AtomicBool,
+}
+
+impl Disk {
+    fn new(refuses: usize) -> Arc<Self> {
+        Arc::new(Disk {
+            records: Mutex::new(Vec::new()),
+            commits: AtomicUsize::new(0),
+            refuses,
+            last: Mutex::new(None),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// The numbers of a journal's records.
+    fn journal(&self, journal: u64) -> Vec<u64> {
+        let records = lock(&self.records);
+        let own = records.iter().filter(|key| key[..8] == journal.to_be_bytes());
+        own.map(|key| u64::from_be_bytes(key[8..].try_into().expect("eight bytes"))).collect()
+    }
+}
+
+impl Store for Disk {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        assert!(!self.closed.load(Ordering::SeqCst), "a commit to a closed store");
+        let nth = self.commits.fetch_add(1, Ordering::SeqCst);
+        if nth == self.refuses {
+            return Err(Error::new(Kind::Store, "on demand"));
+        }
+        // The sync takes its time.
+        thread::yield_now();
+        let records = rows.iter().filter(|row| row.table == Table::Journal);
+        lock(&self.records).extend(records.map(|row| row.key.as_bytes().to_vec()));
+        *lock(&self.last) = Some(durability);
+        Ok(())
+    }
+
+    fn get(&self, _: Table, _: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(None)
+    }
+
+    fn scan(&self, _: Table, _: Range<'_>, _: Order, _: Visit<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.closed.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// An execution, as the writer sees it.
+struct Execution {
+    journal: u64,
+    disk: Arc<Disk>,
+    next: AtomicUsize,
+    cut: AtomicBool,
+    landed: Mutex<Vec<(u64, bool)>>,
+}
+
+impl Execution {
+    fn new(journal: u64, disk: &Arc<Disk>) -> Arc<Self> {
+        Arc::new(Execution {
+            journal,
+            disk: disk.clone(),
+            next: AtomicUsize::new(1),
+            cut: AtomicBool::new(false),
+            landed: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Submits so many records; how many were taken.
+    fn submit(self: &Arc<Self>, writer: &Writer, records: u64) -> u64 {
+        writer.enter();
+        for token in 0..records {
+            let activity = if token + 1 == records { Activity::Ends } else { Activity::GoesOn };
+            let (rows, frame) = (Vec::new(), Some(vec![token as u8]));
+            let submission = Submission { owner: self.clone(), token, rows, frame, activity };
+            if let Err(error) = writer.submit(submission) {
+                assert!(error.is_closed(), "{error:#}");
+                writer.leave();
+                return token;
+            }
+        }
+        records
+    }
+
+    /// All that was taken was told, once, in order, and truly.
+    fn check(&self, taken: u64) {
+        let landed = lock(&self.landed);
+        let tokens: Vec<u64> = landed.iter().map(|(token, _)| *token).collect();
+        assert_eq!(tokens, (0..taken).collect::<Vec<_>>(), "what was taken is told once, in order");
+        let durable = landed.iter().take_while(|(_, durable)| *durable).count();
+        assert!(
+            landed[durable..].iter().all(|(_, durable)| !durable),
+            "nothing lands behind what was lost: {landed:?}"
+        );
+        let records = self.disk.journal(self.journal);
+        assert_eq!(records, (1..=durable as u64).collect::<Vec<_>>(), "a journal has no holes");
+    }
+}
+
+impl Owner for Execution {
+    fn journal(&self) -> u64 {
+        self.journal
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::SeqCst) as u64
+    }
+
+    fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
+    }
+
+    fn landed(&self, token: u64, result: Result<u64, Error>) {
+        if let Ok(number) = &result {
+            assert!(self.disk.journal(self.journal).contains(number), "it is told before it is durable");
+        } else {
+            self.cut.store(true, Ordering::SeqCst);
+        }
+        lock(&self.landed).push((token, result.is_ok()));
+    }
+}
+
+fn options() -> WriterOptions {
+    // Small, so that what is queued takes several commits.
+    WriterOptions { batch_count: 2, idle: Duration::from_millis(1), ..WriterOptions::default() }
+}
+
+fn nobody_refuses() -> usize {
+    usize::MAX
+}
+
+#[test]
+fn what_is_submitted_is_told_once_in_order_and_when_it_is_durable() {
+    try_orders(|| {
+        let disk = Disk::new(nobody_refuses());
+        let writer = Arc::new(Writer::start(disk.clone(), options()));
+        let executions: Vec<_> = (1..=2).map(|journal| Execution::new(journal, &disk)).collect();
+        let threads: Vec<_> = executions
+            .iter()
+            .map(|execution| {
+                let (execution, writer) = (execution.clone(), writer.clone());
+                thread::spawn(move || execution.submit(&writer, 3))
+            })
+            .collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), 3);
+        }
+        writer.close().unwrap();
+        executions.iter().for_each(|execution| execution.check(3));
+        assert!(disk.closed.load(Ordering::SeqCst));
+        assert_eq!(*lock(&disk.last), Some(Durability::QuickRepair), "it is left so that it opens quickly");
+    });
+}
+
+#[test]
+fn what_is_submitted_while_the_writer_closes_lands_or_is_refused() {
+    try_orders(|| {
+        let disk = Disk::new(nobody_refuses());
+        let writer = Arc::new(Writer::start(disk.clone(), options()));
+        let executions: Vec<_> = (1..=2).map(|journal| Execution::new(journal, &disk)).collect();
+        let threads: Vec<_> = executions
+            .iter()
+            .map(|execution| {
+                let (execution, writer) = (execution.clone(), writer.clone());
+                thread::spawn(move || execution.submit(&writer, 2))
+            })
+            .collect();
+        writer.close().unwrap();
+        let taken: Vec<u64> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        executions.iter().zip(taken).for_each(|(execution, taken)| execution.check(taken));
+    });
+}
+
+#[test]
+fn behind_a_commit_that_was_refused_no_journal_goes_on_and_the_others_do() {
+    for refuses in 0..3 {
+        try_orders(move || {
+            let disk = Disk::new(refuses);
+            let writer = Arc::new(Writer::start(disk.clone(), options()));
+            let executions: Vec<_> = (1..=2).map(|journal| Execution::new(journal, &disk)).collect();
+            let threads: Vec<_> = executions
+                .iter()
+                .map(|execution| {
+                    let (execution, writer) = (execution.clone(), writer.clone());
+                    thread::spawn(move || execution.submit(&writer, 3))
+                })
+                .collect();
+            threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), 3));
+            writer.close().unwrap();
+            executions.iter().for_each(|execution| execution.check(3));
+        });
+    }
+}
