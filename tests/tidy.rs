@@ -21,7 +21,7 @@ const FLOORS: [&[&str]; 16] = [
     &["client"],
     &["dynamic", "testkit"],
     &["__private"],
-    &["doc_support"],
+    &["doc_support", "fuzzing"],
     &["lib"],
 ];
 
@@ -57,7 +57,7 @@ fn sources(dir: &str, extension: &str) -> Vec<Source> {
 }
 
 fn all_code() -> Vec<Source> {
-    let dirs = ["src", "kitaru-core", "kitaru-macros", "kitaru-agent", "examples", "tests", "benches"];
+    let dirs = ["src", "kitaru-core", "kitaru-macros", "kitaru-agent", "examples", "tests", "benches", "fuzz"];
     dirs.iter().flat_map(|dir| sources(dir, "rs")).collect()
 }
 

@@ -14,6 +14,9 @@ mod driver;
 pub mod dynamic;
 mod error;
 mod flow;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod journal;
 mod log;

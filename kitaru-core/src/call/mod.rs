@@ -41,6 +41,8 @@ pub use outcome::Outcome;
 pub(crate) use outcome::{Landing, Packed, Packing, Unpack};
 pub use resolution::Resolution;
 pub use timer::{Sleep, sleep, sleep_until};
+#[cfg(any(test, fuzzing))]
+pub(crate) use wait::Received;
 pub use wait::{Wait, wait};
 
 /// A checkpoint that was called and has not run yet.

@@ -83,7 +83,7 @@ impl<'a> OutcomeFrame<'a> {
     pub(super) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
         let call = CallFrame::read(take)?;
         let flags = take.u8()?;
-        Ok(OutcomeFrame {
+        let outcome = OutcomeFrame {
             call,
             settled: flags & FLAG_SETTLED != 0,
             from_memo: flags & FLAG_FROM_MEMO != 0,
@@ -95,7 +95,12 @@ impl<'a> OutcomeFrame<'a> {
             duration_us: take.varint()?,
             preview: take.text()?,
             payload: Payload::read(take)?,
-        })
+        };
+        // An index believes the flag alone.
+        match outcome.payload.is_error() == (flags & FLAG_ERROR != 0) {
+            true => Ok(outcome),
+            false => Err(Malformed("an outcome that its flags contradict")),
+        }
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {

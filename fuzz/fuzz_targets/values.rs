@@ -1,0 +1,4 @@
+//! Encoded values.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kitaru_core::fuzzing::values(bytes));

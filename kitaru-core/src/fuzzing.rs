@@ -1,0 +1,161 @@
+//! What a fuzzer gives bytes to: the readers of all that comes from a disk or from outside. Owns what must hold of any bytes,
+//! beside that nobody panics: what is read is written, and read again, as the same. Built for tests and for the targets in
+//! `fuzz/` only.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::call::Received;
+use crate::journal::{
+    Arg, Frame, Header, Heading, MailRow, Malformed, MemoRow, ParentRow, Payload, UnfinishedRow, WaitRow, aside_name,
+};
+use crate::value::{Codec, DecodeError, Wish, decode, encode};
+
+/// Every target, by its name.
+pub const TARGETS: [(&str, fn(&[u8])); 4] =
+    [("frames", frames), ("rows", rows), ("values", values), ("answers", answers)];
+
+/// The records of a journal.
+pub fn frames(bytes: &[u8]) {
+    let heading = Heading::read(bytes);
+    let payload = Payload::of_outcome(bytes);
+    let Ok(frame) = Frame::read(bytes) else { return };
+    let again = frame.write();
+    assert_eq!(Frame::read(&again).as_ref(), Ok(&frame));
+    // The index and the fast way to a value see what the whole frame holds.
+    assert_eq!(Heading::read(&again), heading);
+    match &frame {
+        Frame::Outcome(outcome) => {
+            assert_eq!(payload, Ok(outcome.payload));
+            let _ = (outcome.call.name(), outcome.payload.kitaru_error());
+            args(outcome.call.args);
+        }
+        Frame::Intent(call) => args(call.args),
+        Frame::Open(open) => args(open.call.args),
+        Frame::End(end) | Frame::Unwind(end) => drop(end.payload.kitaru_error()),
+        Frame::Settled(_) | Frame::Now(_) | Frame::Patched(_) => {}
+    }
+}
+
+fn args(bytes: &[u8]) {
+    if let Ok(args) = Arg::read_all(bytes) {
+        assert_eq!(Arg::read_all(&Arg::write_all(&args)), Ok(args));
+    }
+}
+
+/// The rows about an execution and beside its journal. The first byte says which.
+pub fn rows(bytes: &[u8]) {
+    let Some((which, bytes)) = bytes.split_first() else { return };
+    match which % 6 {
+        0 => row(bytes, Header::read, Header::write),
+        1 => row(bytes, UnfinishedRow::read, UnfinishedRow::write),
+        2 => {
+            if let Ok(memo) = MemoRow::read(bytes) {
+                assert_eq!(MemoRow::read(&memo.write()), Ok(memo));
+            }
+        }
+        3 => row(bytes, MailRow::read, MailRow::write),
+        4 => row(bytes, WaitRow::read, WaitRow::write),
+        _ => row(bytes, ParentRow::read, ParentRow::write),
+    }
+    let _ = aside_name(bytes);
+}
+
+fn row<R: PartialEq + Debug>(bytes: &[u8], read: fn(&[u8]) -> Result<R, Malformed>, write: fn(&R) -> Vec<u8>) {
+    if let Ok(row) = read(bytes) {
+        assert_eq!(read(&write(&row)), Ok(row));
+    }
+}
+
+/// Encoded values, of some types. The first byte says which, the second its codec.
+pub fn values(bytes: &[u8]) {
+    let [which, codec, bytes @ ..] = bytes else { return };
+    let codec = if codec % 2 == 0 { Codec::Bincode } else { Codec::Json };
+    match which % 6 {
+        0 => value::<Order>(codec, bytes),
+        1 => value::<Vec<Tree>>(codec, bytes),
+        2 => value::<BTreeMap<String, Option<(i64, f32, char)>>>(codec, bytes),
+        3 => value::<(u128, i16, bool, Box<[u8; 3]>, ())>(codec, bytes),
+        4 => value::<Vec<serde_json::Value>>(codec, bytes),
+        _ => value::<Result<std::time::Duration, crate::Error>>(codec, bytes),
+    }
+}
+
+/// As many bytes as a value may take here.
+const LIMIT: usize = 1 << 20;
+
+fn value<T: Serialize + DeserializeOwned>(codec: Codec, bytes: &[u8]) {
+    let read = match decode::<T>(codec, 0, bytes) {
+        // The shape that it has is the one that it would have been recorded with.
+        Err(DecodeError::Shape { found }) => decode(codec, fingerprint(&found), bytes),
+        read => read,
+    };
+    let value: T = match read {
+        Ok(value) => value,
+        Err(why) => return drop(why.to_string()),
+    };
+    let Ok((encoded, back)) = encode(&value, Wish::Bincode, LIMIT) else { return };
+    let (again, _) = encode(&back, Wish::Bincode, LIMIT).expect("what was read back can be written");
+    assert_eq!(again.bytes, encoded.bytes);
+    let shape = encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint);
+    assert!(decode::<T>(encoded.codec, shape, &encoded.bytes).is_ok());
+}
+
+fn fingerprint(shape: &str) -> u64 {
+    let digest = blake3::hash(shape.as_bytes());
+    digest.as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+}
+
+/// What people and other programs send, from its row in the store to the type that a flow asks for.
+pub fn answers(bytes: &[u8]) {
+    let Some((which, bytes)) = bytes.split_first() else { return };
+    let json = match MailRow::read(bytes) {
+        Ok(mail) => mail.json,
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    };
+    match which % 4 {
+        0 => answer::<Order>(json),
+        1 => answer::<Vec<Tree>>(json),
+        2 => answer::<serde_json::Value>(json),
+        _ => answer::<Option<f64>>(json),
+    }
+}
+
+fn answer<T: DeserializeOwned>(json: String) {
+    match Received::<T>::read(json.clone()) {
+        Ok(_) => assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "what is recorded can be shown"),
+        Err((why, kept)) => {
+            assert_eq!(kept, json);
+            assert!(!why.is_empty());
+            assert!(crate::value::clip(&kept).len() < 1 << 10, "what is shown of it is bounded");
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+struct Order {
+    id: u64,
+    price: f64,
+    lines: Vec<(String, Option<i16>)>,
+    by_name: BTreeMap<String, State>,
+    initial: char,
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+enum State {
+    Open,
+    Paid(u32),
+    Lost { by: String },
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+struct Tree {
+    leaf: u8,
+    below: Vec<Tree>,
+}
