@@ -1,6 +1,6 @@
 //! The corpora of `fuzz/`, and mutations of them, run as ordinary tests.
 //!
-//! `KITARU_MUTATIONS` says how many mutations of each seed are tried, `KITARU_SEED` repeats one. `KITARU_BLESS=1` writes the
+//! `KITARU_MUTATIONS` says how many mutations each target is given, `KITARU_SEED` repeats one. `KITARU_BLESS=1` writes the
 //! seeds that are made here into the corpora, after a change to what is written.
 
 use std::fs;
@@ -217,18 +217,17 @@ fn mutated(mut bytes: Vec<u8>, seed: &mut u64) -> Vec<u8> {
 
 #[test]
 fn no_bytes_of_the_corpora_nor_mutations_of_them_panic_or_come_back_as_others() {
-    let mutations = std::env::var("KITARU_MUTATIONS").map_or(3_000, |count| count.parse().expect("a number"));
+    let mutations = std::env::var("KITARU_MUTATIONS").map_or(30_000, |count| count.parse().expect("a number"));
     let first: u64 = std::env::var("KITARU_SEED").map_or(1, |seed| seed.parse().expect("a number"));
     for (target, run) in TARGETS {
-        for (name, bytes) in files(target) {
-            run(&bytes);
-            for nth in 0..mutations {
-                let number = first + nth;
-                let mut seed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-                let bytes = mutated(bytes.clone(), &mut seed);
-                if catch_unwind(AssertUnwindSafe(|| run(&bytes))).is_err() {
-                    panic!("{target}, a mutation of {name}: KITARU_SEED={number} KITARU_MUTATIONS=1: {bytes:02x?}");
-                }
+        let files = files(target);
+        files.iter().for_each(|(_, bytes)| run(bytes));
+        for number in first..first + mutations {
+            let (name, bytes) = &files[number as usize % files.len()];
+            let mut seed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let bytes = mutated(bytes.clone(), &mut seed);
+            if catch_unwind(AssertUnwindSafe(|| run(&bytes))).is_err() {
+                panic!("{target}, a mutation of {name}: KITARU_SEED={number} KITARU_MUTATIONS=1: {bytes:02x?}");
             }
         }
     }

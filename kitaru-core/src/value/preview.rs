@@ -158,7 +158,9 @@ fn escape(mut text: String, char: char) -> String {
 /// As much of a text as a preview shows.
 pub(crate) fn clip(text: &str) -> String {
     const LIMIT: usize = 200;
-    let mut text: String = text.to_owned();
+    // One character more than is shown tells that there is more.
+    let shown = &text[..text.floor_char_boundary(LIMIT + 4)];
+    let mut text = shown.chars().fold(String::new(), escape);
     cut(&mut text, LIMIT);
-    text.chars().fold(String::new(), escape)
+    text
 }

@@ -1,0 +1,230 @@
+//! Stores of released formats stay readable. `tests/golden/store-1.txt` holds every row of a store of format 1, as
+//! `docs/format.md` describes it: table, key and value in hexadecimal. A store is made of them, and a program like the
+//! one that wrote them goes on where it stopped.
+//!
+//! `KITARU_BLESS=1` writes the store anew, for a new format.
+
+mod programs;
+mod rows;
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fs, future::Future};
+
+use kitaru::{Clock, Error, Kitaru, RecordStatus, Status};
+
+use programs::{CHANGED, Done, HOUR, Quote, Validity, WRITES, cut_off, later, order, outgrown, risky, spoiled, trip};
+use rows::{dump, file, hex, kinds, restore};
+
+fn input() -> (String, Vec<u32>) {
+    ("Ada".to_owned(), vec![3, 500])
+}
+
+/// Looks until it is so.
+async fn until<F: Future<Output = Result<bool, Error>>>(mut is_so: impl FnMut() -> F) -> Result<(), Error> {
+    while !is_so().await? {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+async fn records(kitaru: &Kitaru, flow: &str, id: &str) -> Result<usize, Error> {
+    Ok(kitaru.execution(flow, id).await?.map_or(0, |execution| execution.records().len()))
+}
+
+async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Result<Option<Status>, Error> {
+    Ok(kitaru.execution(flow, id).await?.map(|execution| execution.status()))
+}
+
+/// When the store was written.
+fn written_at() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+}
+
+/// Writes the store anew, for a new format.
+async fn bless() -> anyhow::Result<()> {
+    WRITES.store(true, Ordering::SeqCst);
+    let dir = tempfile::tempdir()?;
+    let clock = Clock::manual();
+    let kitaru = Kitaru::builder().dir(dir.path()).clock(clock.clone()).park_after(Duration::ZERO).open().await?;
+
+    let (customer, items) = input();
+    anyhow::ensure!(order(customer, items).id("job-42").on(&kitaru).await.is_err(), "the van came");
+    let _ = cut_off("Ada".to_owned()).id("job-43").on(&kitaru).start().await?;
+    until(async || Ok(records(&kitaru, "cut_off", "job-43").await? > 0)).await?;
+    let _ = cut_off("Eve".to_owned()).id("job-44").on(&kitaru).start().await?;
+    kitaru.cancel(&("cut_off", "job-44")).await?;
+    later(1).id("job-45").on(&kitaru).await?;
+    let _ = later(2).id("job-46").start_at(written_at() + 24 * HOUR).on(&kitaru).start().await?;
+    anyhow::ensure!(spoiled("milk".to_owned()).id("job-47").on(&kitaru).await.is_err(), "it was not spoiled");
+    let _ = risky(7).id("job-48").on(&kitaru).start().await?;
+    until(async || Ok(records(&kitaru, "risky", "job-48").await? > 0)).await?;
+
+    CHANGED.store(false, Ordering::SeqCst);
+    anyhow::ensure!(outgrown(7).id("job-49").on(&kitaru).await.is_err(), "it failed");
+    CHANGED.store(true, Ordering::SeqCst);
+    let stuck = outgrown(7).id("job-49").on(&kitaru).await.expect_err("another shape is asked for");
+    anyhow::ensure!(stuck.is_stuck(), "{stuck:#}");
+
+    let call = trip("Ada".to_owned()).id("job-50").deadline(1_000 * HOUR);
+    let _ = call.on(&kitaru).start().await?;
+    let waits = async || Ok(status(&kitaru, "trip", "job-50").await? == Some(Status::Waiting));
+    until(waits).await?;
+    clock.advance(HOUR);
+    let job = ("trip", "job-50");
+    kitaru.send(&job, "paid", &300u32).key("once").await?;
+    let asks = async |name: &str| {
+        let execution = kitaru.execution("trip", "job-50").await?;
+        Ok(execution.is_some_and(|execution| execution.waits().iter().any(|wait| wait.name() == name)))
+    };
+    until(|| asks("nights")).await?;
+    kitaru.answer(&job, "nights", &2u32).await?;
+    until(|| asks("breakfast")).await?;
+    until(waits).await?;
+
+    kitaru.close().await?;
+    fs::write(file("store-1.txt"), dump(dir.path())?)?;
+    WRITES.store(false, Ordering::SeqCst);
+    Ok(())
+}
+
+/// Every kind of row that this version writes, as `docs/format.md` has them.
+const KINDS: &[&str] = &[
+    "meta format",
+    "meta secret",
+    "meta commit",
+    "execution",
+    "name",
+    "shape",
+    "memo",
+    // Queued, running, waiting.
+    "unfinished 0",
+    "unfinished 1",
+    "unfinished 2",
+    // Values by either codec, from a memo, by an event; errors by their own serde and as ours.
+    "outcome, flags 0, class 0, codec 0",
+    "outcome, flags 0, class 0, codec 1",
+    "outcome, flags 2, class 0, codec 0",
+    "outcome, flags 8, class 0, codec 1",
+    "outcome, flags 4, class 1, codec 0",
+    "outcome, flags 4, class 2, codec 1",
+    // An intent, what was settled, a time.
+    "frame 2",
+    "frame 3",
+    "frame 4",
+    // Completed, failed, cancelled, stuck.
+    "frame 5, status 4",
+    "frame 5, status 5",
+    "frame 5, status 6",
+    "frame 5, status 7",
+    // A time, an answer, an event, another execution.
+    "opening 0",
+    "opening 1",
+    "opening 2",
+    "opening 3",
+    // What is undone, of one that failed and of one that was cancelled.
+    "frame 7, status 5",
+    "frame 7, status 6",
+    "frame 8",
+    "aside a",
+    "aside d",
+    "aside e",
+    "aside k",
+    "aside u",
+    "aside w",
+];
+
+#[tokio::test]
+async fn a_store_of_format_1_goes_on_where_it_stopped() {
+    if std::env::var_os("KITARU_BLESS").is_some() {
+        bless().await.unwrap();
+    }
+    let text = fs::read_to_string(file("store-1.txt")).unwrap();
+    let found = kinds(&text);
+    let lacks: Vec<_> = KINDS.iter().filter(|kind| !found.contains(**kind)).collect();
+    assert!(lacks.is_empty(), "the golden store lacks {lacks:?}, and has {found:#?}");
+    assert_eq!(found.len(), KINDS.len(), "the golden store has kinds that are not listed: {found:#?}");
+
+    let dir = restore(&text).unwrap();
+    let clock = Clock::manual();
+    let kitaru = Kitaru::builder().dir(dir.path()).clock(clock.clone()).recover(false).open().await.unwrap();
+    the_order_goes_on(&kitaru).await;
+    what_ended_stays_so_and_what_was_cut_off_goes_on(&kitaru).await;
+    what_waits_is_answered(&kitaru).await;
+    clock.advance(24 * HOUR);
+    assert_eq!(later(2).id("job-46").on(&kitaru).await.unwrap(), 3);
+    kitaru.close().await.unwrap();
+}
+
+async fn the_order_goes_on(kitaru: &Kitaru) {
+    let before = kitaru.execution("order", "job-42").await.unwrap().unwrap();
+    assert_eq!((before.status(), before.attempts()), (Status::Failed, 1));
+    let names: Vec<&str> = before.records().iter().map(|record| record.name()).collect();
+    assert_eq!(names, ["quote", "leg", "credit", "describe", "pay", "rate", "ship"]);
+    assert_eq!(before.records().last().unwrap().status(), RecordStatus::Failed);
+
+    let (customer, items) = input();
+    let done = order(customer, items).id("job-42").on(kitaru).await.unwrap();
+    let by_item = |items: &[u32]| items.iter().map(|item| (*item, *item as f32 / 2.0)).collect();
+    let expected = Done {
+        quotes: (
+            Quote { cents: 200, valid: Validity::Always, by_item: by_item(&[3, 500]) },
+            Quote { cents: 100, valid: Validity::Days(3), by_item: by_item(&[3]) },
+        ),
+        refusal: "no credit for Ada".to_owned(),
+        notes: r#"{"notes":[null,1.5,"fragile"],"order":42}"#.to_owned(),
+        paid: "paid 200".to_owned(),
+        rate: 1.0,
+        at: written_at(),
+        // Of the secret in the store: another one when that is written anew.
+        shipped: "shipped f880947b-d1f8-4e94-85e8-234cd9857220".to_owned(),
+    };
+    assert_eq!(done, expected);
+}
+
+async fn what_ended_stays_so_and_what_was_cut_off_goes_on(kitaru: &Kitaru) {
+    let cut = kitaru.execution("cut_off", "job-43").await.unwrap().unwrap();
+    assert_eq!((cut.status(), cut.records()[0].is_from_memo()), (Status::Interrupted, true));
+    assert_eq!(cut_off("Ada".to_owned()).id("job-43").on(kitaru).await.unwrap(), 4);
+
+    assert_eq!(status(kitaru, "cut_off", "job-44").await.unwrap(), Some(Status::Cancelled));
+    assert_eq!(later(1).id("job-45").on(kitaru).await.unwrap(), 2);
+    assert_eq!(status(kitaru, "later", "job-46").await.unwrap(), Some(Status::Queued));
+
+    assert_eq!(status(kitaru, "spoiled", "job-47").await.unwrap(), Some(Status::Failed));
+    let error = spoiled("milk".to_owned()).id("job-47").on(kitaru).await.unwrap_err();
+    assert_eq!(error.to_string(), "it is spoiled", "and what it has done is undone now");
+
+    assert_eq!(risky(7).id("job-48").on(kitaru).await.unwrap(), "who knows");
+
+    let stuck = outgrown(7).id("job-49").on(kitaru).await.unwrap_err();
+    assert!(stuck.is_stuck() && stuck.to_string().contains("outgrown"), "{stuck:#}");
+}
+
+async fn what_waits_is_answered(kitaru: &Kitaru) {
+    let execution = kitaru.execution("trip", "job-50").await.unwrap().unwrap();
+    assert_eq!(execution.status(), Status::Waiting);
+    let wait = &execution.waits()[0];
+    assert_eq!((wait.name(), wait.question()), ("breakfast", "With breakfast?"));
+    assert_eq!(wait.metadata(), serde_json::json!({"room": "room 3 for 2"}));
+    // The event has been sent before.
+    kitaru.send(&("trip", "job-50"), "paid", &999u32).key("once").await.unwrap();
+    kitaru.answer(&("trip", "job-50"), "breakfast", &true).await.unwrap();
+    let told = trip("Ada".to_owned()).id("job-50").on(kitaru).await.unwrap();
+    assert_eq!(told, "welcome Ada, room 3 for 2, 300 paid, breakfast: true");
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_which_lacks_a_table_and_counts_no_commits_goes_on() {
+    let text = fs::read_to_string(file("store-1.txt")).unwrap();
+    let later = format!("meta {}", hex(b"commit"));
+    let first: String = text
+        .lines()
+        .filter(|line| !line.starts_with("aside ") && !line.starts_with(&later))
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    let dir = restore(&first).unwrap();
+    let kitaru = Kitaru::builder().dir(dir.path()).recover(false).open().await.unwrap();
+    the_order_goes_on(&kitaru).await;
+    kitaru.close().await.unwrap();
+}
