@@ -1,0 +1,163 @@
+//! Runs flows for as long as it is told, and shows what becomes of memory, the file and latencies:
+//! `cargo run --release --example soak -- 10m`. Ends with an error if memory grows.
+//!
+//! A second argument is the size in MiB at which the store is closed and an empty one is opened in its place; 64 unless set.
+//! Nothing removes what is finished from a store yet, and redb's cache grows with its file, up to 64 MiB.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use kitaru::{Error, Kitaru, checkpoint, flow};
+
+/// How many executions are at work at a time.
+const AT_ONCE: u64 = 16;
+/// How many lines the table has.
+const LINES: u32 = 24;
+/// By how much memory may differ from one part of the run to a later one, in KiB, beside a tenth of it.
+const SLACK_KIB: u64 = 4 << 10;
+
+#[checkpoint]
+async fn step(n: u64) -> u64 {
+    n + 1
+}
+
+#[checkpoint(retries = 20, backoff = "1ms")]
+async fn wobbly(n: u64) -> Result<String, Error> {
+    static TRIES: AtomicU64 = AtomicU64::new(0);
+    match TRIES.fetch_add(1, Ordering::Relaxed) % 3 {
+        0 => Err(Error::msg("no luck")),
+        _ => Ok("x".repeat(n as usize % 2_000)),
+    }
+}
+
+#[flow]
+async fn part(n: u64) -> Result<u64, Error> {
+    Ok(step(n).await)
+}
+
+/// Something of everything: a sequence, a join, retries, a child, a wait out of memory, an event.
+#[flow]
+async fn job(n: u64) -> Result<u64, Error> {
+    let mut sum = step(step(n).await).await;
+    sum += join_all((0..4).map(|branch| step(n * branch))).await.into_iter().sum::<u64>();
+    sum += wobbly(n).await?.len() as u64;
+    kitaru::sleep(Duration::from_millis(1)).await;
+    sum += part(n).await?;
+    let more: u64 = kitaru::event("more").await?;
+    Ok(sum + more)
+}
+
+/// One execution after another, until the store is to be replaced or the time is over.
+async fn work(kitaru: Kitaru, numbers: Arc<AtomicU64>, times: Arc<Mutex<Vec<Duration>>>, until: Instant, full: u64) {
+    let begun = numbers.load(Ordering::Relaxed);
+    while Instant::now() < until && numbers.load(Ordering::Relaxed) - begun < full {
+        let n = numbers.fetch_add(1, Ordering::Relaxed);
+        let start = Instant::now();
+        let came = async {
+            let handle = job(n).id(n.to_string()).on(&kitaru).start().await?;
+            kitaru.send(&handle, "more", &1u64).await?;
+            handle.await
+        };
+        came.await.expect("the job is done");
+        times.lock().unwrap_or_else(PoisonError::into_inner).push(start.elapsed());
+    }
+}
+
+/// The memory of this process, where the system tells it.
+fn memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+fn file_bytes(dir: &Path) -> u64 {
+    std::fs::metadata(dir.join("store.redb")).map_or(0, |file| file.len())
+}
+
+/// `90s`, `10m`, `2h`.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.parse::<u64>().ok()? * seconds))
+}
+
+fn nth(times: &[Duration], percent: usize) -> f64 {
+    times.get(times.len() * percent / 100).or(times.last()).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+}
+
+fn median(mut numbers: Vec<u64>) -> u64 {
+    numbers.sort_unstable();
+    numbers.get(numbers.len() / 2).copied().unwrap_or(0)
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let (length, mib) = (args.next(), args.next());
+    let length = length.map_or(Some(Duration::from_secs(60)), |length| duration(&length));
+    let mib = mib.map_or(Some(64), |mib| mib.parse::<u64>().ok());
+    let (Some(length), Some(mib)) = (length, mib) else {
+        eprintln!("how long, as 90s, 10m or 2h, and at how many MiB the store is replaced");
+        return ExitCode::from(2);
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let (begun, until) = (Instant::now(), Instant::now() + length);
+    let (numbers, times) = (Arc::new(AtomicU64::new(1)), Arc::new(Mutex::new(Vec::new())));
+    let mut memory = Vec::new();
+    println!(
+        "{:>8} {:>9} {:>9} {:>6} {:>8} {:>8} {:>8} {:>8}",
+        "s", "memory", "file", "stores", "jobs/s", "p50", "p99", "max"
+    );
+    let mut stores = 0;
+    let mut next_line = begun + length / LINES;
+    while Instant::now() < until {
+        stores += 1;
+        let place = dir.path().join(stores.to_string());
+        let kitaru =
+            Kitaru::builder().dir(&place).park_after(Duration::ZERO).open().await.expect("an empty store opens");
+        while Instant::now() < until && file_bytes(&place) < mib << 20 {
+            // A stretch of work, then a look at the file.
+            let workers = (0..AT_ONCE).map(|_| work(kitaru.clone(), numbers.clone(), times.clone(), until, 200));
+            join_all(workers.map(tokio::spawn)).await.into_iter().for_each(|worked| worked.expect("the work goes on"));
+            if Instant::now() < next_line {
+                continue;
+            }
+            let mut times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
+            times.sort_unstable();
+            let kib = memory_kib().unwrap_or(0);
+            memory.push(kib);
+            let since = (Instant::now() - (next_line - length / LINES)).as_secs_f64();
+            println!(
+                "{:8.1} {:6.1}MiB {:6.1}MiB {stores:6} {:8.0} {:6.2}ms {:6.2}ms {:6.2}ms",
+                begun.elapsed().as_secs_f64(),
+                kib as f64 / 1024.0,
+                file_bytes(&place) as f64 / 1048576.0,
+                times.len() as f64 / since,
+                nth(&times, 50),
+                nth(&times, 99),
+                nth(&times, 100),
+            );
+            next_line = Instant::now() + length / LINES;
+        }
+        kitaru.close().await.expect("it closes");
+        std::fs::remove_dir_all(&place).expect("it can be removed");
+    }
+    // The first third fills caches and pools.
+    let third = memory.len() / 3;
+    let (middle, end) = (median(memory[third..2 * third].to_vec()), median(memory[2 * third..].to_vec()));
+    if end > middle + middle / 10 + SLACK_KIB {
+        println!("memory grows: {middle} KiB in the second third of the time, {end} KiB in the last");
+        return ExitCode::FAILURE;
+    }
+    println!("memory stays: {middle} KiB in the second third of the time, {end} KiB in the last");
+    ExitCode::SUCCESS
+}
