@@ -12,14 +12,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::call::Received;
+use crate::error::Error;
 use crate::journal::{
     Arg, Frame, Header, Heading, MailRow, Malformed, MemoRow, ParentRow, Payload, UnfinishedRow, WaitRow, aside_name,
 };
 use crate::value::{Codec, DecodeError, Wish, decode, encode};
 
+/// What is given any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target, by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 4] =
-    [("frames", frames), ("rows", rows), ("values", values), ("answers", answers)];
+pub const TARGETS: [(&str, Target); 4] = [("frames", frames), ("rows", rows), ("values", values), ("answers", answers)];
 
 /// The records of a journal.
 pub fn frames(bytes: &[u8]) {
@@ -83,7 +86,7 @@ pub fn values(bytes: &[u8]) {
         2 => value::<BTreeMap<String, Option<(i64, f32, char)>>>(codec, bytes),
         3 => value::<(u128, i16, bool, Box<[u8; 3]>, ())>(codec, bytes),
         4 => value::<Vec<serde_json::Value>>(codec, bytes),
-        _ => value::<Result<std::time::Duration, crate::Error>>(codec, bytes),
+        _ => value::<Result<std::time::Duration, Error>>(codec, bytes),
     }
 }
 

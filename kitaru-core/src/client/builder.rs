@@ -168,8 +168,8 @@ impl Builder {
     /// # Errors
     ///
     /// When no place was given; the folder cannot be made or written; another process holds the store after the lock
-    /// timeout; what is there is no store, is damaged, or of a newer format; or the program has two flows of one name.
-    /// Nothing is overwritten.
+    /// timeout; what is there is no store, is damaged, of a newer format, or lacks commits that were acknowledged; or the
+    /// program has two flows of one name. Nothing is overwritten.
     ///
     /// # Cancel safety
     ///

@@ -156,7 +156,7 @@ impl World {
     fn rest(&self) {
         loop {
             let Some(thread) = lock(&self.threads).pop() else { return };
-            thread.join().unwrap();
+            thread.join().expect("it goes well");
         }
     }
 }
