@@ -9,7 +9,7 @@ use crate::store::{
     Activity, Durability, Order, Owner, Range, Row, Store, Submission, Table, Visit, Writer, WriterOptions,
 };
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{Mutex, lock, thread};
+use crate::sync::{Condvar, Mutex, PoisonError, lock, thread};
 
 /// A disk that takes its time, and refuses one of the commits.
 struct Disk {
@@ -76,6 +76,7 @@ struct Execution {
     next: AtomicUsize,
     cut: AtomicBool,
     landed: Mutex<Vec<(u64, bool)>>,
+    told: Condvar,
 }
 
 impl Execution {
@@ -86,6 +87,7 @@ impl Execution {
             next: AtomicUsize::new(1),
             cut: AtomicBool::new(false),
             landed: Mutex::new(Vec::new()),
+            told: Condvar::new(),
         })
     }
 
@@ -103,6 +105,14 @@ impl Execution {
             }
         }
         records
+    }
+
+    /// Waits until so many were told.
+    fn wait(&self, count: usize) {
+        let mut landed = lock(&self.landed);
+        while landed.len() < count {
+            landed = self.told.wait(landed).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// All that was taken was told, once, in order, and truly.
@@ -140,6 +150,7 @@ impl Owner for Execution {
             self.cut.store(true, Ordering::SeqCst);
         }
         lock(&self.landed).push((token, result.is_ok()));
+        self.told.notify_one();
     }
 }
 
@@ -168,6 +179,8 @@ fn what_is_submitted_is_told_once_in_order_and_when_it_is_durable() {
         for thread in threads {
             assert_eq!(thread.join().unwrap(), 3);
         }
+        // Nobody has to close it for that.
+        executions.iter().for_each(|execution| execution.wait(3));
         writer.close().unwrap();
         executions.iter().for_each(|execution| execution.check(3));
         assert!(disk.closed.load(Ordering::SeqCst));

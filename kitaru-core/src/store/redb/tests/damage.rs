@@ -35,10 +35,15 @@ type Rows = Vec<(Table, Vec<u8>, Vec<u8>)>;
 enum Left {
     Closed,
     Killed,
+    /// Closed, and too large to be verified when it is opened.
+    Large,
 }
+
+const LEFT: [Left; 3] = [Left::Closed, Left::Killed, Left::Large];
 
 /// A store's file, the one beside it, and the rows that are in it.
 struct Sound {
+    left: Left,
     file: Vec<u8>,
     beside: Vec<u8>,
     rows: Rows,
@@ -66,21 +71,25 @@ impl Sound {
             store.commit(&rows, durability).expect("a commit");
         }
         let rows = all_rows(&store).expect("its rows");
-        if left == Left::Closed {
+        if left != Left::Killed {
             store.close().expect("it closes");
         }
         let (file, beside) = disk.files();
-        Sound { file, beside, rows }
+        Sound { left, file, beside, rows }
     }
 
-    /// Opens a damaged copy, reads and writes; whether it was whole, rather than refused.
-    fn is_whole(&self, disk: &Disk) -> Result<bool, String> {
+    /// Opens a damaged copy, reads and writes. A large file may hide rows.
+    fn look(&self, disk: &Disk) -> Result<Found, String> {
         let refused = |error: Error| {
             let message = format!("{error:#}");
             let says =
                 ["damaged", "restore it", "is missing", "is no store", "version", "redb file of another program"];
             let is_clear = error.is_store() && says.iter().any(|part| message.contains(part));
-            if is_clear { Ok(false) } else { Err(format!("an error that does not say what is wrong: {message}")) }
+            if is_clear {
+                Ok(Found::Refused)
+            } else {
+                Err(format!("an error that does not say what is wrong: {message}"))
+            }
         };
         let store = match disk.store() {
             Ok(store) => Arc::new(store),
@@ -88,11 +97,14 @@ impl Sound {
         };
         let compare = |store: &Arc<Redb>, when: &str| match all_rows(store) {
             Ok(rows) if rows == self.rows => Ok(None),
+            Ok(rows) if self.left == Left::Large && rows.iter().all(|row| self.rows.contains(row)) => {
+                Ok(Some(Found::Less))
+            }
             Ok(rows) => Err(format!("{when} {} rows of {} are there, or others", rows.len(), self.rows.len())),
             Err(error) => refused(error).map(Some),
         };
-        if let Some(whole) = compare(&store, "opened, ")? {
-            return Ok(whole);
+        if let Some(found) = compare(&store, "opened, ")? {
+            return Ok(found);
         }
         // Damage that writing brings to light, as to the lists of free pages, is no less damage.
         let long = |value: Option<Vec<u8>>| Row { table: Table::Memo, key: b"more".into(), value };
@@ -104,15 +116,24 @@ impl Sound {
         if let Err(error) = more.and_then(|()| store.commit(&[long(None)], Durability::QuickRepair)) {
             return refused(error);
         }
-        if let Some(whole) = compare(&store, "written to, ")? {
-            return Ok(whole);
+        if let Some(found) = compare(&store, "written to, ")? {
+            return Ok(found);
         }
         store.close().map_err(|error| format!("it does not close: {error:#}"))?;
         match disk.store() {
-            Ok(store) => Ok(compare(&Arc::new(store), "opened again, ")?.unwrap_or(true)),
+            Ok(store) => Ok(compare(&Arc::new(store), "opened again, ")?.unwrap_or(Found::Whole)),
             Err(error) => refused(error),
         }
     }
+}
+
+/// What was found of a damaged store.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    Whole,
+    Refused,
+    /// Rows that are right, and not all.
+    Less,
 }
 
 /// Every row, but for the number of the last commit.
@@ -166,7 +187,8 @@ impl Damage {
             Damage::Flip => file[place] ^= 1 << bit(place),
             Damage::Cut => file.truncate(place),
         }
-        Disk::of(file, sound.beside.clone())
+        let disk = Disk::of(file, sound.beside.clone());
+        if sound.left == Left::Large { disk.as_large() } else { disk }
     }
 }
 
@@ -181,7 +203,7 @@ fn damager() {
     let Ok(order) = std::env::var(DAMAGE) else { return };
     let order: Vec<usize> = order.split(' ').map(|n| n.parse().unwrap()).collect();
     let [left, damage, from] = order[..] else { panic!("a store, a damage and a case") };
-    let sound = Sound::new([Left::Closed, Left::Killed][left]);
+    let sound = Sound::new(LEFT[left]);
     let damage = [Damage::Flip, Damage::Cut][damage];
     // redb's panics are caught, and too many to be told of.
     std::panic::set_hook(Box::new(|_| {}));
@@ -204,9 +226,8 @@ fn damager() {
         begun.store(nth as u64, Ordering::SeqCst);
         println!("case {nth} {place}");
         let disk = damage.done(&sound, place);
-        match catch_unwind(AssertUnwindSafe(|| sound.is_whole(&disk))) {
-            Ok(Ok(true)) => println!("whole"),
-            Ok(Ok(false)) => println!("refused"),
+        match catch_unwind(AssertUnwindSafe(|| sound.look(&disk))) {
+            Ok(Ok(found)) => println!("{found:?}"),
             Ok(Err(why)) => println!("broken {why}"),
             Err(panic) => println!("broken {}", Error::panicked("the store", panic.as_ref())),
         }
@@ -219,6 +240,7 @@ fn damager() {
 struct Tally {
     whole: usize,
     refused: usize,
+    less: usize,
     /// Where redb has ended the process.
     aborts: BTreeSet<usize>,
 }
@@ -246,8 +268,9 @@ fn try_all(left: Left, damage: Damage) -> Tally {
                     from = nth.parse::<usize>().expect("a number") + 1;
                     place = at.parse().expect("a number");
                 }
-                ("whole", _) => tally.whole += 1,
-                ("refused", _) => tally.refused += 1,
+                ("Whole", _) => tally.whole += 1,
+                ("Refused", _) => tally.refused += 1,
+                ("Less", _) => tally.less += 1,
                 ("broken", why) => broken.push(format!("{damage:?} at {place} of a store that was {left:?}: {why}")),
                 ("done", _) => done = true,
                 _ => {}
@@ -264,11 +287,11 @@ fn try_all(left: Left, damage: Damage) -> Tally {
     }
     let few: Vec<_> = broken.iter().take(20).collect();
     assert!(broken.is_empty(), "{} of {} cases: {few:#?}", broken.len(), from);
-    println!("{damage:?}, {left:?}: whole {}, refused {}, ended {:?}", tally.whole, tally.refused, tally.aborts);
+    println!("{damage:?}, {left:?}: {tally:?}");
     tally
 }
 
-fn flips(left: Left) {
+fn flips(left: Left) -> Tally {
     let tally = try_all(left, Damage::Flip);
     let known: BTreeSet<usize> = ABORTS
         .lines()
@@ -278,16 +301,24 @@ fn flips(left: Left) {
     let new: Vec<_> = tally.aborts.difference(&known).collect();
     assert!(new.is_empty(), "redb ends the process at bits that are not listed: {left:?} {new:?}");
     assert!(tally.refused > 200, "only {tally:?} were noticed");
+    tally
 }
 
 #[test]
 fn a_bit_flipped_at_any_byte_of_a_closed_store_is_an_error_or_harmless() {
-    flips(Left::Closed);
+    drop(flips(Left::Closed));
 }
 
 #[test]
 fn a_bit_flipped_at_any_byte_of_a_store_whose_process_was_killed_is_an_error_or_harmless() {
-    flips(Left::Killed);
+    drop(flips(Left::Killed));
+}
+
+#[test]
+fn a_bit_flipped_in_a_file_too_large_to_be_verified_gives_no_wrong_row_and_seldom_hides_one() {
+    let tally = flips(Left::Large);
+    // Five of 135,168, all of which the sample has.
+    assert!(tally.less <= 5, "{tally:?}");
 }
 
 #[test]

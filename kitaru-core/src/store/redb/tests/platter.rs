@@ -57,6 +57,8 @@ struct State {
     beside: Vec<u8>,
     log: Vec<Event>,
     fails: Option<Fails>,
+    /// The file stands for one that is too large to be verified.
+    is_large: bool,
 }
 
 struct Fails {
@@ -73,6 +75,12 @@ impl Disk {
     /// One that holds a store, and what is beside it.
     pub(super) fn of(store: Vec<u8>, beside: Vec<u8>) -> Self {
         Disk(Arc::new(Mutex::new(State { now: store, beside, ..State::default() })))
+    }
+
+    /// As if the file were too large to be verified when it is opened.
+    pub(super) fn as_large(self) -> Self {
+        self.state().is_large = true;
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,8 +117,11 @@ impl Disk {
         let acknowledged = Arc::new(Acknowledged::on(Box::new(self.clone()), "acknowledged".to_owned()));
         let checked = acknowledged.clone();
         let open = move || {
-            let bytes = disk.state().now.len();
-            let builder = builder(bytes as u64);
+            let (bytes, is_large) = {
+                let state = disk.state();
+                (state.now.len(), state.is_large)
+            };
+            let builder = builder(if is_large { u64::MAX } else { bytes as u64 });
             let database = guarded(|| builder.create_with_backend(disk.clone()).map_err(Into::into))?;
             if bytes == 0 {
                 initialise(&database)?;
