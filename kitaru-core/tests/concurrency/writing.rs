@@ -91,20 +91,33 @@ impl Execution {
         })
     }
 
-    /// Submits so many records; how many were taken.
+    fn send(self: &Arc<Self>, writer: &Writer, token: u64, activity: Activity) -> Result<(), Error> {
+        let (rows, frame) = (Vec::new(), Some(vec![token as u8]));
+        writer.submit(Submission { owner: self.clone(), token, rows, frame, activity })
+    }
+
+    /// Submits so many records at once; how many were taken.
     fn submit(self: &Arc<Self>, writer: &Writer, records: u64) -> u64 {
         writer.enter();
         for token in 0..records {
             let activity = if token + 1 == records { Activity::Ends } else { Activity::GoesOn };
-            let (rows, frame) = (Vec::new(), Some(vec![token as u8]));
-            let submission = Submission { owner: self.clone(), token, rows, frame, activity };
-            if let Err(error) = writer.submit(submission) {
+            if let Err(error) = self.send(writer, token, activity) {
                 assert!(error.is_closed(), "{error:#}");
                 writer.leave();
                 return token;
             }
         }
         records
+    }
+
+    /// Submits a record when the one before was told.
+    fn submit_one_by_one(self: &Arc<Self>, writer: &Writer, records: u64) {
+        writer.enter();
+        for token in 0..records {
+            self.send(writer, token, Activity::GoesOn).expect("it is open");
+            self.wait(token as usize + 1);
+        }
+        writer.leave();
     }
 
     /// Waits until so many were told.
@@ -168,21 +181,20 @@ fn what_is_submitted_is_told_once_in_order_and_when_it_is_durable() {
     try_orders(|| {
         let disk = Disk::new(nobody_refuses());
         let writer = Arc::new(Writer::start(disk.clone(), options()));
-        let executions: Vec<_> = (1..=2).map(|journal| Execution::new(journal, &disk)).collect();
-        let threads: Vec<_> = executions
-            .iter()
-            .map(|execution| {
-                let (execution, writer) = (execution.clone(), writer.clone());
-                thread::spawn(move || execution.submit(&writer, 3))
-            })
-            .collect();
-        for thread in threads {
-            assert_eq!(thread.join().unwrap(), 3);
-        }
+        let [at_once, one_by_one] = [1, 2].map(|journal| Execution::new(journal, &disk));
+        let threads = {
+            let (at_once, one_by_one) = (at_once.clone(), one_by_one.clone());
+            let (first, second) = (writer.clone(), writer.clone());
+            [
+                thread::spawn(move || assert_eq!(at_once.submit(&first, 3), 3)),
+                thread::spawn(move || one_by_one.submit_one_by_one(&second, 3)),
+            ]
+        };
         // Nobody has to close it for that.
-        executions.iter().for_each(|execution| execution.wait(3));
+        at_once.wait(3);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         writer.close().unwrap();
-        executions.iter().for_each(|execution| execution.check(3));
+        [at_once, one_by_one].iter().for_each(|execution| execution.check(3));
         assert!(disk.closed.load(Ordering::SeqCst));
         assert_eq!(*lock(&disk.last), Some(Durability::QuickRepair), "it is left so that it opens quickly");
     });
