@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::call::Received;
 use crate::error::Error;
 use crate::journal::{
-    Arg, Frame, Header, Heading, MailRow, Malformed, MemoRow, ParentRow, Payload, UnfinishedRow, WaitRow, aside_name,
+    Arg, FailedTry, Frame, Header, Heading, MailRow, Malformed, MemoRow, Opening, ParentRow, Payload, UnfinishedRow,
+    WaitRow, aside_name,
 };
 use crate::value::{Codec, DecodeError, Wish, decode, encode};
 
@@ -38,9 +39,15 @@ pub fn frames(bytes: &[u8]) {
             assert_eq!(payload, Ok(outcome.payload));
             let _ = (outcome.call.name(), outcome.payload.kitaru_error());
             args(outcome.call.args);
+            tries(outcome.failed);
         }
         Frame::Intent(call) => args(call.args),
-        Frame::Open(open) => args(open.call.args),
+        Frame::Open(open) => {
+            args(open.call.args);
+            if let Opening::Pause { failed, .. } = &open.opening {
+                tries(failed);
+            }
+        }
         Frame::End(end) | Frame::Unwind(end) => drop(end.payload.kitaru_error()),
         Frame::Settled(_) | Frame::Now(_) | Frame::Patched(_) => {}
     }
@@ -49,6 +56,12 @@ pub fn frames(bytes: &[u8]) {
 fn args(bytes: &[u8]) {
     if let Ok(args) = Arg::read_all(bytes) {
         assert_eq!(Arg::read_all(&Arg::write_all(&args)), Ok(args));
+    }
+}
+
+fn tries(bytes: &[u8]) {
+    if let Ok(tries) = FailedTry::read_all(bytes) {
+        assert_eq!(FailedTry::read_all(&FailedTry::write_all(&tries)), Ok(tries));
     }
 }
 

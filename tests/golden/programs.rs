@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use kitaru::{Error, checkpoint, flow};
@@ -156,6 +157,23 @@ pub(crate) async fn risky(rocket: u32) -> Result<String, Error> {
         Err(error) if error.is_interrupted() => Ok("who knows".to_owned()),
         other => Err(Error::msg(format!("{other:?}"))),
     }
+}
+
+#[checkpoint(retries = 3, backoff = "30m")]
+async fn knock(door: u32) -> Result<u32, Error> {
+    static KNOCKED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    let mut knocked = KNOCKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if WRITES.load(Ordering::SeqCst) && !knocked.contains(&door) {
+        knocked.push(door);
+        return Err(Error::msg("nobody is in"));
+    }
+    Ok(door)
+}
+
+/// It is tried again half an hour later, or so.
+#[flow]
+pub(crate) async fn patient(door: u32) -> Result<u32, Error> {
+    knock(door).await
 }
 
 #[flow]

@@ -109,6 +109,9 @@ pub(crate) fn kinds(text: &str) -> BTreeSet<String> {
                     if flags & 8 != 0 {
                         front.varint();
                     }
+                    if flags & 16 != 0 {
+                        front.text();
+                    }
                     for _ in 0..3 {
                         front.varint();
                     }

@@ -45,6 +45,7 @@ fn tree(depth: u8) -> Tree {
 /// One of each kind of frame and opening.
 fn frame_seeds() -> Vec<Vec<u8>> {
     let args = Arg::write_all(&[Arg { name: "topic".into(), digest: 9, preview: "\"tides\"".into() }]);
+    let failed = FailedTry::write_all(&[FailedTry { took_us: 300, pause_ms: 200, error: "no luck".into() }]);
     let call = || CallFrame {
         key: Key(*b"0123456789abcdef"),
         occurrence: 3,
@@ -73,6 +74,7 @@ fn frame_seeds() -> Vec<Vec<u8>> {
             from_memo: !settled,
             message,
             tries: 4,
+            failed: if settled { &failed } else { &[] },
             started_ms: 1_767_225_600_000,
             duration_us: 15,
             preview: "\"x\"",
@@ -88,6 +90,7 @@ fn frame_seeds() -> Vec<Vec<u8>> {
         open(Opening::Timer { due_ms: 1_767_225_600_000 }),
         open(Opening::Answer { due_ms: 17 }),
         open(Opening::Event),
+        open(Opening::Pause { due_ms: 17, begun_ms: 3, failures: 2, failed: failed.clone() }),
         open(Opening::Execution(ExecutionId::new("report", "job-42").unwrap())),
         Frame::Patched("greeting"),
         Frame::Settled(SettledFrame { errors: vec![Seq(1), Seq(900)] }),
