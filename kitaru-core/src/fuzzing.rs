@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::call::Received;
 use crate::error::Error;
 use crate::journal::{
-    Arg, FailedTry, Frame, Header, Heading, MailRow, Malformed, MemoRow, Opening, ParentRow, Payload, UnfinishedRow,
-    WaitRow, aside_name,
+    Arg, FailedTry, Frame, Header, Heading, MailRow, Malformed, MemoRow, NoteRow, Opening, ParentRow, Payload,
+    UnfinishedRow, WaitRow, aside_name,
 };
 use crate::value::{Codec, DecodeError, Wish, decode, encode};
 
@@ -49,7 +49,7 @@ pub fn frames(bytes: &[u8]) {
             }
         }
         Frame::End(end) | Frame::Unwind(end) => drop(end.payload.kitaru_error()),
-        Frame::Settled(_) | Frame::Now(_) | Frame::Patched(_) => {}
+        Frame::Settled(_) | Frame::Now(_) | Frame::Patched(_) | Frame::Forgot(_) => {}
     }
 }
 
@@ -68,7 +68,7 @@ fn tries(bytes: &[u8]) {
 /// The rows about an execution and beside its journal. The first byte says which.
 pub fn rows(bytes: &[u8]) {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 6 {
+    match which % 7 {
         0 => row(bytes, Header::read, Header::write),
         1 => row(bytes, UnfinishedRow::read, UnfinishedRow::write),
         2 => {
@@ -78,7 +78,8 @@ pub fn rows(bytes: &[u8]) {
         }
         3 => row(bytes, MailRow::read, MailRow::write),
         4 => row(bytes, WaitRow::read, WaitRow::write),
-        _ => row(bytes, ParentRow::read, ParentRow::write),
+        5 => row(bytes, ParentRow::read, ParentRow::write),
+        _ => row(bytes, NoteRow::read, NoteRow::write),
     }
     let _ = aside_name(bytes);
 }

@@ -15,7 +15,8 @@ use anyhow::Context as _;
 use kitaru::{Clock, Error, Kitaru, RecordStatus, Status};
 
 use programs::{
-    CHANGED, Done, HOUR, Quote, Validity, WRITES, cut_off, later, order, outgrown, patient, risky, spoiled, trip,
+    CHANGED, Done, HOUR, Quote, Validity, WRITES, cut_off, later, mishap, order, outgrown, pages, patient, risky,
+    spoiled, trip,
 };
 use rows::{dump, file, hex, kinds, restore};
 
@@ -71,6 +72,17 @@ async fn bless() -> anyhow::Result<()> {
 
     drop(patient(1).id("job-51").on(&kitaru).start().await?);
     until(async || Ok(status(&kitaru, "patient", "job-51").await? == Some(Status::Waiting))).await?;
+    anyhow::ensure!(pages(1).id("job-53").on(&kitaru).await? == 2, "there are two");
+    for n in 1..=2 {
+        let failed = async || Ok(status(&kitaru, "mishap", "job-54").await? == Some(Status::Failed));
+        match n {
+            1 => drop(mishap(1).id("job-54").on(&kitaru).await.expect_err("it stumbles")),
+            _ => kitaru.retry(&("mishap", "job-54")).after("stumble").await?,
+        }
+        until(failed).await?;
+        kitaru.retry(&("mishap", "job-54")).forget("stumble").await?;
+        until(failed).await?;
+    }
     let call = trip("Ada".to_owned()).id("job-50").deadline(1_000 * HOUR);
     drop(call.on(&kitaru).start().await?);
     let waits = async || Ok(status(&kitaru, "trip", "job-50").await? == Some(Status::Waiting));
@@ -116,17 +128,19 @@ const KINDS: &[&str] = &[
     "outcome, flags 2, class 0, codec 0",
     "outcome, flags 8, class 0, codec 1",
     "outcome, flags 16, class 0, codec 0",
+    "outcome, flags 32, class 0, codec 0",
     "outcome, flags 4, class 1, codec 0",
     "outcome, flags 4, class 2, codec 1",
     // An intent, what was settled, a time.
     "frame 2",
     "frame 3",
     "frame 4",
-    // Completed, failed, cancelled, stuck.
+    // Completed, failed, cancelled, stuck, restarted.
     "frame 5, status 4",
     "frame 5, status 5",
     "frame 5, status 6",
     "frame 5, status 7",
+    "frame 5, status 8",
     // A time, an answer, an event, another execution, another try.
     "opening 0",
     "opening 1",
@@ -137,10 +151,15 @@ const KINDS: &[&str] = &[
     "frame 7, status 5",
     "frame 7, status 6",
     "frame 8",
+    "frame 9, way 0",
+    "frame 9, way 1",
     "aside a",
     "aside d",
     "aside e",
+    "aside f",
     "aside k",
+    "aside l",
+    "aside p",
     "aside u",
     "aside w",
 ];
@@ -190,7 +209,7 @@ async fn the_order_goes_on(kitaru: &Kitaru) -> anyhow::Result<()> {
         rate: 1.0,
         at: written_at(),
         // Of the secret in the store: another one when that is written anew.
-        shipped: "shipped 25e13037-56b7-414c-a5d7-d9bb96edd3c9".to_owned(),
+        shipped: "shipped 889918a6-0d1f-426b-a822-e2167f23376a".to_owned(),
     };
     assert_eq!(done, expected);
     Ok(())
@@ -208,6 +227,9 @@ async fn what_ended_stays_so_and_what_was_cut_off_goes_on(kitaru: &Kitaru) -> an
     assert_eq!(status(kitaru, "spoiled", "job-47").await?, Some(Status::Failed));
     let error = spoiled("milk".to_owned()).id("job-47").on(kitaru).await.expect_err("it fails");
     assert_eq!(error.to_string(), "it is spoiled", "and what it has done is undone now");
+
+    assert_eq!(pages(1).id("job-53").on(kitaru).await?, 2);
+    assert_eq!(mishap(1).id("job-54").on(kitaru).await?, 1);
 
     assert_eq!(risky(7).id("job-48").on(kitaru).await?, "who knows");
 

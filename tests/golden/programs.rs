@@ -176,6 +176,34 @@ pub(crate) async fn patient(door: u32) -> Result<u32, Error> {
     knock(door).await
 }
 
+#[checkpoint]
+async fn look(page: u32) -> Result<u32, Error> {
+    kitaru::log("seen", &page)?;
+    Ok(page)
+}
+
+/// It goes on in a new generation, and shows where it is.
+#[flow]
+pub(crate) async fn pages(page: u32) -> Result<u32, Error> {
+    kitaru::log("pages", &page)?;
+    kitaru::publish("page", &page)?;
+    look(page).await?;
+    if page < 2 { pages(page + 1).restart().await } else { Ok(page) }
+}
+
+#[checkpoint]
+async fn stumble(n: u32) -> Result<u32, Error> {
+    if WRITES.load(Ordering::SeqCst) { Err(Error::msg("a stone")) } else { Ok(n) }
+}
+
+/// What it stumbled over is forgotten.
+#[flow]
+pub(crate) async fn mishap(n: u32) -> Result<u32, Error> {
+    let stumbled = stumble(n).await;
+    look(n).await?;
+    stumbled
+}
+
 #[flow]
 pub(crate) async fn later(n: u32) -> Result<u32, Error> {
     Ok(n + 1)

@@ -109,8 +109,10 @@ pub(crate) fn kinds(text: &str) -> BTreeSet<String> {
                     if flags & 8 != 0 {
                         front.varint();
                     }
-                    if flags & 16 != 0 {
-                        front.text();
+                    for flag in [16, 32] {
+                        if flags & flag != 0 {
+                            front.text();
+                        }
                     }
                     for _ in 0..3 {
                         front.varint();
@@ -123,6 +125,7 @@ pub(crate) fn kinds(text: &str) -> BTreeSet<String> {
                     format!("opening {}", front.byte())
                 }
                 kind @ (5 | 7) => format!("frame {kind}, status {}", front.byte()),
+                9 => format!("frame 9, way {}", front.byte()),
                 kind => format!("frame {kind}"),
             },
             table => table.to_owned(),

@@ -77,7 +77,7 @@ impl Inner {
             return Ok(Reserved::Mine(mine));
         }
         if request.ask == Ask::Retry {
-            let status = if running.is_parked() { Status::Waiting } else { Status::Running };
+            let status = if running.steering.is_parked() { Status::Waiting } else { Status::Running };
             return Err(cannot_retry(execution, Some(status)));
         }
         if request.ask == Ask::Fresh {

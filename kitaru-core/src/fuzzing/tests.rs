@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::id::{ExecutionId, JournalId, Seq};
-use crate::journal::{CallFrame, Class, EndFrame, NowFrame, OpenFrame, Opening, OutcomeFrame, SettledFrame, Status};
+use crate::journal::{
+    CallFrame, Class, EndFrame, Forgotten, NowFrame, OpenFrame, Opening, OutcomeFrame, SettledFrame, Status,
+};
 use crate::value::Key;
 
 fn corpus(target: &str) -> PathBuf {
@@ -75,6 +77,7 @@ fn frame_seeds() -> Vec<Vec<u8>> {
             message,
             tries: 4,
             failed: if settled { &failed } else { &[] },
+            metadata: if settled { "{\"seen\":1}" } else { "" },
             started_ms: 1_767_225_600_000,
             duration_us: 15,
             preview: "\"x\"",
@@ -93,6 +96,8 @@ fn frame_seeds() -> Vec<Vec<u8>> {
         open(Opening::Pause { due_ms: 17, begun_ms: 3, failures: 2, failed: failed.clone() }),
         open(Opening::Execution(ExecutionId::new("report", "job-42").unwrap())),
         Frame::Patched("greeting"),
+        Frame::Forgot(Forgotten::This(Seq(300))),
+        Frame::Forgot(Forgotten::After(Seq(0))),
         Frame::Settled(SettledFrame { errors: vec![Seq(1), Seq(900)] }),
         Frame::Now(NowFrame { occurrence: 0, unix_ms: 5 }),
         Frame::End(end()),
@@ -123,7 +128,9 @@ fn row_seeds() -> Vec<Vec<u8>> {
     let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into() };
     let wait = WaitRow { due_ms: 2, question: "Pay?".into(), refused: "no".into(), ..WaitRow::default() };
     let parent = ParentRow { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
-    let rows = [header.write(), unfinished.write(), memo.write(), mail.write(), wait.write(), parent.write()];
+    let note = NoteRow { nth: 300, updated_ms: 7, json: "[1]".into() };
+    let rows =
+        [header.write(), unfinished.write(), memo.write(), mail.write(), wait.write(), parent.write(), note.write()];
     rows.into_iter().enumerate().map(|(which, row)| [vec![which as u8], row].concat()).collect()
 }
 

@@ -188,7 +188,7 @@ impl Damage {
             Damage::Cut => file.truncate(place),
         }
         let disk = Disk::of(file, sound.beside.clone());
-        if sound.left == Left::Large { disk.as_large() } else { disk }
+        if sound.left == Left::Large { disk.made_large() } else { disk }
     }
 }
 

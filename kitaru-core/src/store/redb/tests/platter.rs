@@ -78,7 +78,7 @@ impl Disk {
     }
 
     /// As if the file were too large to be verified when it is opened.
-    pub(super) fn as_large(self) -> Self {
+    pub(super) fn made_large(self) -> Self {
         self.state().is_large = true;
         self
     }
