@@ -89,6 +89,10 @@ pub(crate) fn flow_restarted(attempt: &Attempt, starts_in: Option<Duration>) {
     }
 }
 
+pub(crate) fn retention_failed(error: &Error) {
+    error!(target: TARGET, "finished executions could not be taken away, which is tried again later: {error:#}");
+}
+
 pub(crate) fn recovery_failed(error: &Error) {
     if error.is_closed() {
         // It goes on when the store is opened again.

@@ -22,6 +22,7 @@ mod odd;
 mod order;
 mod publishing;
 mod records;
+mod retention;
 mod retrying;
 mod support;
 mod time;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::recovery::recover;
+use crate::client::retention::{RETIRED, retire};
 use crate::client::{FlowCall, Inner, Kitaru, blocking};
 use crate::clock::{Clock, millis};
 use crate::error::{Error, Kind};
@@ -24,6 +25,7 @@ pub struct Builder {
     max_outcome_bytes: usize,
     park_after: Option<Duration>,
     recovery: Option<usize>,
+    keep_finished: Option<Duration>,
     clock: Clock,
     /// The paths of functions that were named.
     registered: Vec<&'static str>,
@@ -56,6 +58,7 @@ impl Default for Builder {
             max_outcome_bytes: DEFAULT_MAX_OUTCOME_BYTES,
             park_after: None,
             recovery: Some(DEFAULT_RECOVERY),
+            keep_finished: None,
             clock: Clock::system(),
             registered: Vec::new(),
         }
@@ -135,6 +138,17 @@ impl Builder {
         self
     }
 
+    /// For how long executions are kept that are completed or were cancelled, and older generations of a flow that
+    /// [restarts](crate::FlowCall::restart); then they are taken away with all their records, so that the store does not grow
+    /// for ever. For ever, unless set. It is looked when the store is opened, and every hour.
+    ///
+    /// A job that was taken away is unknown: its flow called again begins it anew, in a generation of its own, so that its
+    /// idempotency keys are other ones. Failed and stuck executions stay, and children that their parent may still ask.
+    pub fn keep_finished(mut self, keep: Duration) -> Self {
+        self.keep_finished = Some(keep);
+        self
+    }
+
     /// Names a flow that is to go on by itself. `#[flow]` puts every flow of the program on the list, but of a library that
     /// a program does not mention anywhere the linker takes nothing: to name one of its flows here is to mention it.
     ///
@@ -176,7 +190,8 @@ impl Builder {
     /// Dropped while it waits, it opens nothing for long: what was opened in the background is closed.
     pub async fn open(self) -> Result<Kitaru, Error> {
         flow::check_names()?;
-        let Builder { place, lock_timeout, max_outcome_bytes, park_after, recovery, clock, registered } = self;
+        let Builder { place, lock_timeout, max_outcome_bytes, park_after, recovery, keep_finished, clock, registered } =
+            self;
         registered.iter().filter(|path| !flow::has_function(path)).for_each(|path| log::not_registered(path));
         let kitaru = blocking(move || {
             let store: Arc<dyn Store> = match place {
@@ -204,6 +219,9 @@ impl Builder {
             let own = kitaru.inner.next_journal();
             tokio::spawn(recover(Arc::downgrade(&kitaru.inner), own));
         }
+        if let Some(keep) = keep_finished {
+            tokio::spawn(retire(Arc::downgrade(&kitaru.inner), keep));
+        }
         Ok(kitaru)
     }
 }
@@ -223,9 +241,10 @@ fn open(
         newest = key.first_chunk().map_or(0, |key| u64::from_be_bytes(*key));
         ControlFlow::Break(())
     })?;
+    let retired = reader.get(Table::Meta, RETIRED)?.and_then(|row| row.try_into().ok()).map_or(0, u32::from_le_bytes);
     let writer = Writer::start(store, store::WriterOptions::default());
     let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes, park_after_ms));
-    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, newest + 1, driving)) })
+    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, newest + 1, retired, driving)) })
 }
 
 /// The store's secret, made when it is opened for the first time.

@@ -2,6 +2,7 @@
 //! an execution in this process; must not know how an attempt is driven.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -302,6 +303,11 @@ impl Place {
             let ask = if is_own { Ask::Reuse(Reuse::Always) } else { look.ask };
             look.parent.or(parent).into_iter().for_each(|parent| active.set_parent(parent));
             match (decide(found.as_ref(), ask, now_ms), stored) {
+                (Begin::New { generation, .. }, None) => {
+                    // Above what was taken away, which may have been of this very job.
+                    let retired = inner.retired.load(Ordering::SeqCst);
+                    Plan::begin(reader, generation.saturating_add(retired), None, look.ask)
+                }
                 (Begin::New { generation, cancels }, stored) => {
                     Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
                 }

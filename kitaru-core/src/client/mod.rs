@@ -18,6 +18,7 @@ mod mail;
 mod recovery;
 mod request;
 mod restart;
+mod retention;
 mod retry;
 mod rows;
 mod sleepers;
@@ -25,7 +26,7 @@ mod steering;
 mod watch;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
@@ -76,6 +77,8 @@ pub(crate) struct Inner {
     /// What the seeds of executions derive from.
     secret: [u8; 32],
     next_journal: AtomicU64,
+    /// The highest generation that was taken away.
+    retired: AtomicU32,
     active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
     /// Executions of which an attempt of this process left writes on their way.
     left: Mutex<HashSet<ExecutionId>>,
@@ -100,11 +103,12 @@ impl Kitaru {
 }
 
 impl Inner {
-    fn new(runtime: Arc<Runtime>, secret: [u8; 32], next_journal: u64, driving: usize) -> Self {
+    fn new(runtime: Arc<Runtime>, secret: [u8; 32], next_journal: u64, retired: u32, driving: usize) -> Self {
         Inner {
             runtime,
             secret,
             next_journal: AtomicU64::new(next_journal),
+            retired: AtomicU32::new(retired),
             active: Mutex::default(),
             left: Mutex::default(),
             sleepers: Arc::default(),

@@ -46,26 +46,45 @@ pub(crate) fn newest(reader: &Reader, execution: &ExecutionId) -> Result<Option<
             ControlFlow::Break(())
         },
     )?;
-    newest.map(|journal| named(reader, execution, &journal)).transpose()
+    newest.map(|journal| named(reader, execution, &journal)).transpose().map(Option::flatten)
 }
 
 /// One generation of an execution.
 pub(crate) fn generation(reader: &Reader, execution: &ExecutionId, generation: u32) -> Result<Option<Stored>, Error> {
     let journal = reader.get(Table::Name, &name_key(execution, generation))?;
-    journal.map(|journal| named(reader, execution, &journal)).transpose()
+    journal.map(|journal| named(reader, execution, &journal)).transpose().map(Option::flatten)
 }
 
-fn named(reader: &Reader, execution: &ExecutionId, journal: &[u8]) -> Result<Stored, Error> {
+/// The generation that a name leads to, unless it was taken away meanwhile.
+fn named(reader: &Reader, execution: &ExecutionId, journal: &[u8]) -> Result<Option<Stored>, Error> {
     let journal = journal.try_into().map_err(|_| malformed(execution, "name", Malformed("not a journal's number")))?;
     let journal = JournalId(u64::from_be_bytes(journal));
-    stored(reader, journal)?.ok_or_else(|| malformed(execution, "header", Malformed("it is missing")))
+    let found = stored(reader, journal)?;
+    let (first, last) = name_range(execution);
+    let mut is_named = false;
+    if found.is_none() {
+        reader.scan(
+            Table::Name,
+            (Bound::Included(&first), Bound::Included(&last)),
+            Order::Ascending,
+            &mut |_, value| {
+                is_named |= value == journal.0.to_be_bytes();
+                ControlFlow::Continue(())
+            },
+        )?;
+    }
+    if is_named { Err(malformed(execution, "header", Malformed("it is missing"))) } else { Ok(found) }
 }
 
 pub(crate) fn stored(reader: &Reader, journal: JournalId) -> Result<Option<Stored>, Error> {
     let Some(header) = reader.get(Table::Execution, &generation_key(journal))? else { return Ok(None) };
     let header = Header::read(&header).map_err(|why| malformed_journal(journal, "header", why))?;
-    let state = state(reader, &header.execution, journal)?;
-    Ok(Some(Stored { journal, header, state }))
+    match state(reader, &header.execution, journal) {
+        Ok(state) => Ok(Some(Stored { journal, header, state })),
+        // It was taken away between the two.
+        Err(_) if reader.get(Table::Execution, &generation_key(journal))?.is_none() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Where a generation stands. A further attempt may begin between the two reads: then the second look finds it.

@@ -1,0 +1,207 @@
+//! Finished executions that are kept for a time only.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::{Clock, Error, Kitaru, Status, checkpoint, event, flow};
+
+use crate::support::log;
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A store that outlives the one who opened it, to be looked into.
+#[derive(Clone, Default)]
+struct Shared(Arc<Memory>);
+
+impl Store for Shared {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        self.0.commit(rows, durability)
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.0.get(table, key)
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.0.scan(table, range, order, visit)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn rows(&self) -> usize {
+        let mut rows = 0;
+        for table in [Table::Execution, Table::Name, Table::Unfinished, Table::Journal, Table::Aside] {
+            let all = (Bound::Unbounded, Bound::Unbounded);
+            self.0
+                .scan(table, all, Order::Ascending, &mut |_, _| {
+                    rows += 1;
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+        }
+        rows
+    }
+
+    async fn open(&self, clock: &Clock) -> Kitaru {
+        let builder = Kitaru::builder().store(self.clone()).clock(clock.clone()).keep_finished(DAY * 7);
+        builder.open().await.unwrap()
+    }
+}
+
+#[checkpoint]
+async fn pay(path: String, n: u32) -> Result<u32, Error> {
+    log(&path).say(kitaru::idempotency_key());
+    if path.contains("fails") { Err(Error::msg("no luck")) } else { Ok(n) }
+}
+
+#[flow]
+async fn pays_in_parts(path: String, payments: u32) -> Result<u32, Error> {
+    kitaru::publish("progress", &payments)?;
+    kitaru::log("customer", "ACME")?;
+    for n in 0..payments {
+        pay(path.clone(), n).await?;
+    }
+    if path.contains("waits") {
+        event::<u32>("end").await?;
+    }
+    Ok(payments)
+}
+
+async fn is_gone(kitaru: &Kitaru, flow: &str, id: &str) -> bool {
+    for _ in 0..10_000 {
+        if kitaru.execution(flow, id).await.unwrap().is_none() {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn what_has_been_finished_for_so_long_is_taken_away_and_begins_anew_when_it_is_called() {
+    let (shared, clock) = (Shared::default(), Clock::manual());
+    let kitaru = shared.open(&clock).await;
+    let path = "retention: old";
+    // More rows than one commit takes.
+    assert_eq!(pays_in_parts(path.into(), 2_500).id("old").on(&kitaru).await.unwrap(), 2_500);
+    let before = log(path).take();
+    pays_in_parts("retention: fails".into(), 1).id("failed").on(&kitaru).await.unwrap_err();
+    let waits = pays_in_parts("retention: waits".into(), 1).id("waits").on(&kitaru).start().await.unwrap();
+    clock.advance(DAY * 3);
+    pays_in_parts("retention: young".into(), 1).id("young").on(&kitaru).await.unwrap();
+    pays_in_parts("retention: newest".into(), 1).id("newest").on(&kitaru).await.unwrap();
+    let rows = shared.rows();
+    clock.advance(DAY * 4);
+
+    assert!(is_gone(&kitaru, "pays_in_parts", "old").await);
+    assert!(shared.rows() < rows - 2_500, "{} of {rows} rows", shared.rows());
+    for (id, status) in [("failed", Status::Failed), ("waits", Status::Waiting), ("young", Status::Completed)] {
+        assert_eq!(kitaru.execution("pays_in_parts", id).await.unwrap().unwrap().status(), status, "{id}");
+    }
+    assert_eq!(pays_in_parts("retention: young".into(), 1).id("young").on(&kitaru).await.unwrap(), 1);
+    assert_eq!(log("retention: young").take().len(), 1, "what is kept is not paid for again");
+
+    // Another process: what was taken away is no longer known, and its keys come no second time.
+    kitaru.close().await.unwrap();
+    drop(waits);
+    let kitaru = shared.open(&clock).await;
+    assert_eq!(pays_in_parts(path.into(), 2).id("old").on(&kitaru).await.unwrap(), 2);
+    let again = log(path).take();
+    assert_eq!(again.len(), 2);
+    assert!(!before.contains(&again[0]), "a service that knows the old key is to see another payment");
+    assert_eq!(kitaru.execution("pays_in_parts", "old").await.unwrap().unwrap().generation(), 2);
+
+    // All that was there of it was taken away.
+    clock.advance(DAY * 8);
+    assert!(is_gone(&kitaru, "pays_in_parts", "young").await);
+    kitaru.close().await.unwrap();
+}
+
+#[flow]
+async fn kept_part(n: u32) -> Result<u32, Error> {
+    Ok(n)
+}
+
+/// Hangs with its child's outcome, which it may ask for again after a crash.
+#[flow]
+async fn has_a_kept_part(path: String) -> Result<u32, Error> {
+    let n = kept_part(1).await?;
+    event::<u32>("end").await?;
+    log(&path).say("went on");
+    Ok(n)
+}
+
+#[tokio::test]
+async fn a_child_stays_as_long_as_its_parent_may_ask_for_it() {
+    let (shared, clock) = (Shared::default(), Clock::manual());
+    let kitaru = shared.open(&clock).await;
+    let handle = has_a_kept_part("retention: parent".into()).id("job").on(&kitaru).start().await.unwrap();
+    while kitaru.execution("has_a_kept_part", "job").await.unwrap().unwrap().status() != Status::Waiting {
+        tokio::task::yield_now().await;
+    }
+    let child = kitaru.execution("has_a_kept_part", "job").await.unwrap().unwrap().children()[0].clone();
+    pays_in_parts("retention: other".into(), 1).id("other").on(&kitaru).await.unwrap();
+    pays_in_parts("retention: newest".into(), 1).id("newest").on(&kitaru).await.unwrap();
+    clock.advance(DAY * 8);
+    assert!(is_gone(&kitaru, "pays_in_parts", "other").await);
+    assert!(kitaru.execution(child.flow(), child.id()).await.unwrap().is_some());
+    kitaru.send(&handle, "end", &1).await.unwrap();
+    assert_eq!(handle.await.unwrap(), 1);
+    clock.advance(DAY * 8);
+    assert!(is_gone(&kitaru, child.flow(), child.id()).await);
+}
+
+/// One generation for each event, for ever.
+#[flow]
+async fn endless(round: u32) -> Result<u32, Error> {
+    match event::<u32>("next").await? {
+        0 => Ok(round),
+        _ => endless(round + 1).restart().await,
+    }
+}
+
+#[tokio::test]
+async fn the_older_generations_of_a_flow_without_end_go_and_its_idempotency_keys_still_count() {
+    let (shared, clock) = (Shared::default(), Clock::manual());
+    let kitaru = shared.open(&clock).await;
+    let handle = endless(0).id("job").on(&kitaru).start().await.unwrap();
+    for n in 1..=20u32 {
+        kitaru.send(&handle, "next", &n).key(format!("event {n}")).await.unwrap();
+        let generation = n + 1;
+        while kitaru.execution("endless", "job").await.unwrap().unwrap().generation() < generation {
+            tokio::task::yield_now().await;
+        }
+        while kitaru.execution("endless", "job").await.unwrap().unwrap().status() != Status::Waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+    let rows = shared.rows();
+    clock.advance(DAY * 8);
+    for _ in 0..10_000 {
+        if kitaru.execution("endless", "job").generation(20).await.unwrap().is_none() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(shared.rows() + 60 < rows, "{} of {rows} rows", shared.rows());
+    kitaru.send(&handle, "next", &7).key("event 7").await.unwrap();
+    kitaru.send(&handle, "next", &0).await.unwrap();
+    assert_eq!(
+        handle.await.unwrap(),
+        20,
+        "an event that was sent before the first generations went is not taken again"
+    );
+    pays_in_parts("retention: newest".into(), 1).id("newest").on(&kitaru).await.unwrap();
+    clock.advance(DAY * 8);
+    assert!(is_gone(&kitaru, "endless", "job").await);
+    pays_in_parts("retention: newer".into(), 0).id("newer").on(&kitaru).await.unwrap();
+    clock.advance(DAY * 8);
+    assert!(is_gone(&kitaru, "pays_in_parts", "newest").await);
+    assert!(shared.rows() <= 8, "nothing is left behind: {} rows", shared.rows());
+}
