@@ -53,9 +53,15 @@ pub use kitaru_agent as agent;
 pub use kitaru_core::__private;
 pub use kitaru_core::{
     Backoff, BranchHandle, Builder, Call, Cancellation, Clock, Closing, Cursor, Error, Event, Execution,
-    ExecutionQuery, Executions, FlowCall, FlowFunction, Handle, Kitaru, MAX_ID_BYTES, MAX_NAME_BYTES, OpenWait, Page,
-    Race, Racers, Record, RecordStatus, Relative, Resolution, Restart, Retrying, Reuse, Sending, Sleep, Status,
-    Summary, Target, Timeout, Try, Wait, Watch, cancellation, dynamic, event, idempotency_key, log, map, now, patched,
-    publish, race, random, sleep, sleep_until, spawn, store, testkit, timeout, undo, uuid, wait,
+    ExecutionQuery, Executions, FlowCall, FlowFunction, Handle, History, Kitaru, MAX_ID_BYTES, MAX_NAME_BYTES,
+    OpenWait, Page, Race, Racers, Record, RecordStatus, Relative, Resolution, Restart, Retrying, Reuse, Sending, Sleep,
+    Status, Summary, Target, Timeout, Try, Wait, Watch, cancellation, dynamic, event, idempotency_key, log, map, now,
+    patched, publish, race, random, sleep, sleep_until, spawn, store, timeout, undo, uuid, wait,
 };
 pub use kitaru_macros::{checkpoint, flow};
+
+/// Tools for testing flows and checkpoints; `docs/testing.md` teaches them.
+pub mod testkit {
+    pub use kitaru_core::testkit::*;
+    pub use kitaru_macros::histories;
+}

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 /// The floors of `kitaru-core/src`, the lowest first. A module knows those below it; those of one floor do not know
 /// each other.
-const FLOORS: [&[&str]; 16] = [
-    &["error", "clock", "race", "sync"],
+const FLOORS: [&[&str]; 17] = [
+    &["error", "clock", "pool", "race", "sync"],
     &["id", "map", "value"],
     &["journal"],
+    &["director"],
     &["machine"],
     &["store"],
     &["runtime"],

@@ -84,6 +84,12 @@ impl Clock {
         due.into_iter().for_each(Waker::wake);
     }
 
+    /// When the first of those who wait is to be woken, on a manual clock.
+    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+        let Inner::Manual(manual) = &self.0 else { return None };
+        lock(manual).sleepers.peek().map(|Reverse(next)| next.due_ms)
+    }
+
     pub(crate) fn now_ms(&self) -> u64 {
         match &self.0 {
             Inner::System => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),

@@ -8,6 +8,7 @@ mod chance;
 mod client;
 mod clock;
 mod context;
+mod director;
 #[doc(hidden)]
 pub mod doc_support;
 mod driver;
@@ -22,6 +23,7 @@ mod journal;
 mod log;
 mod machine;
 pub mod map;
+mod pool;
 mod publish;
 mod race;
 mod runtime;
@@ -36,8 +38,8 @@ pub use call::{
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    Builder, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, Kitaru, OpenWait, Page, Record,
-    RecordStatus, Relative, Restart, Retrying, Sending, Summary, Target, Try, Watch,
+    Builder, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru, OpenWait, Page,
+    Record, RecordStatus, Relative, Restart, Retrying, Sending, Summary, Target, Try, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
+use crate::director::Director;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::store::{Activity, Key as RowKey, Owner, Reader, Row, Submission, Table, Writer};
@@ -29,6 +30,8 @@ pub(crate) struct Runtime {
     pub(crate) park_after_ms: u64,
     /// Who watches what executions publish.
     pub(crate) watchers: Watchers,
+    /// Who has a hand in all this, in a test.
+    pub(crate) director: Option<Arc<dyn Director>>,
     /// Shapes whose text this process has sent to the store.
     shapes: Mutex<HashSet<u64>>,
 }
@@ -40,9 +43,10 @@ impl Runtime {
         clock: Clock,
         max_outcome_bytes: usize,
         park_after_ms: u64,
+        director: Option<Arc<dyn Director>>,
     ) -> Self {
         let (watchers, shapes) = (Watchers::default(), Mutex::default());
-        Runtime { writer, reader, clock, max_outcome_bytes, park_after_ms, watchers, shapes }
+        Runtime { writer, reader, clock, max_outcome_bytes, park_after_ms, watchers, director, shapes }
     }
 
     /// The row that keeps a shape's text, the first time that it is met.

@@ -7,6 +7,7 @@ mod attributes;
 mod errors;
 mod expand;
 mod fingerprint;
+mod histories;
 mod model;
 mod parse;
 mod signature;
@@ -213,6 +214,20 @@ pub fn flow(options: TokenStream, item: TokenStream) -> TokenStream {
         return expand::flow(&options, &function).into();
     }
     beside(errors, expand::refused_flow(&options, &function).into())
+}
+
+/// Makes a test of each history in a folder: `kitaru::testkit::histories!("tests/histories/*.json")`.
+///
+/// Each file holds what `Kitaru::export` gives, and is replayed against the code of today, as
+/// `kitaru::testkit::replay_file` does. The folder is looked for from the package's own.
+///
+/// Another crate's flows are found only if the test names that crate: `use my_crate as _;`.
+#[proc_macro]
+pub fn histories(pattern: TokenStream) -> TokenStream {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let tests = syn::parse::<syn::LitStr>(pattern)
+        .and_then(|pattern| histories::histories(&pattern, std::path::Path::new(&package)));
+    tests.unwrap_or_else(|why| why.into_compile_error()).into()
 }
 
 fn function(attr: Attr, item: &TokenStream, errors: &mut Errors) -> Option<Function> {

@@ -15,6 +15,7 @@ use crate::context::{Ambient, Context};
 use crate::error::Error;
 use crate::journal::{Opening, Payload};
 use crate::machine::{Due, SlotId};
+use crate::pool::{self, Gone};
 use crate::store::Row;
 use crate::value::ArgSink;
 
@@ -136,11 +137,11 @@ impl<A: Send + 'static, R: Send + 'static> Pool<A, R> for OnThePool {
             let _entered = ambient.enter();
             body(args)
         };
-        match tokio::task::spawn_blocking(run).await {
+        match pool::blocking(run).await {
             Ok(result) => result,
-            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            Err(Gone::Panicked(panic)) => std::panic::resume_unwind(panic),
             // The runtime shuts down, and drops this task with it.
-            Err(_) => std::future::pending().await,
+            Err(Gone::ShutDown) => std::future::pending().await,
         }
     }
 }

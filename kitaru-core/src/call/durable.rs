@@ -2,10 +2,12 @@
 //! happens between the call's polls; must not know in which order the driver lets calls go on.
 
 mod asking;
+mod directed;
 mod diverging;
 mod pausing;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -233,12 +235,17 @@ impl<B: Checkpoint> Durable<B> {
     /// The call may run.
     fn begin(&mut self, body: &mut B, spec: &Spec, options: &Options<B::Output>, slot: SlotId) {
         let intended = matches!(self.stage, Stage::Intending(_));
+        if self.is_stopped(spec, intended) {
+            self.stage = Stage::Over;
+            return;
+        }
         self.stage = Stage::Entered(slot);
         if let Standing::Interrupted(_) = self.claim.standing {
             if spec.meta().on_interrupt == OnInterrupt::Ask {
                 return self.ask(spec, slot);
             }
             let error = interrupted(&self.claim.name(spec.shown()), &self.context);
+            self.context.runtime.director.iter().for_each(|director| director.interrupted(spec.name()));
             let running = self.running(spec, slot);
             let mut landing = B::pack_error(error);
             landing.packed.settled = true;
@@ -343,8 +350,19 @@ impl<B: Checkpoint> Durable<B> {
         let took = running.started.elapsed();
         let landing = match tried {
             Ok(value) => {
-                let packing = Packing { wish: spec.meta().wish, limit: self.context.runtime.max_outcome_bytes };
-                B::pack(value, &packing)
+                let director = self.context.runtime.director.as_deref();
+                let unsteady = AtomicBool::new(false);
+                let packing = Packing {
+                    wish: spec.meta().wish,
+                    limit: self.context.runtime.max_outcome_bytes,
+                    unsteady: director.map(|_| &unsteady),
+                };
+                let landing = B::pack(value, &packing);
+                director
+                    .filter(|_| unsteady.load(Ordering::Relaxed))
+                    .into_iter()
+                    .for_each(|director| director.unsteady(spec.name()));
+                landing
             }
             Err(Failure::Outcome(error)) => B::pack_error(error),
             Err(Failure::Misuse(error)) => return self.leave_quietly(Exit::Fail(error)),
@@ -424,6 +442,7 @@ impl<B: Checkpoint> Durable<B> {
         self.stage = Stage::Over;
         self.release_message();
         let Standing::Recorded(at) = self.claim.standing else { unreachable!("only a record is released unrun") };
+        self.context.runtime.director.iter().for_each(|director| director.replayed(spec.name(), self.identity()));
         let payload = self.context.journal.payload(at).expect("the index holds outcomes that were read");
         if payload.is_error() {
             self.context.replay().gave(at);

@@ -13,6 +13,7 @@ use crate::clock::millis;
 use crate::context::Context;
 use crate::journal::MemoRow;
 use crate::machine::Claim;
+use crate::pool;
 use crate::store::{Key as RowKey, Table};
 use crate::value::digest_parts;
 
@@ -26,7 +27,7 @@ pub(super) fn memo_key(spec: &Spec, claim: &Claim) -> RowKey {
 pub(super) fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age: Option<Duration>) -> Recall {
     let key = memo_key(spec, claim);
     let runtime = context.runtime.clone();
-    let looked = tokio::task::spawn_blocking(move || {
+    let looked = pool::blocking(move || {
         let row = runtime.reader.get(Table::Memo, key.as_bytes()).ok()??;
         let age_ms = runtime.clock.now_ms().saturating_sub(MemoRow::read(&row).ok()?.recorded_ms);
         max_age.is_none_or(|bound| age_ms <= millis(bound)).then_some(row)

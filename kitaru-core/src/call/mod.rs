@@ -4,6 +4,7 @@
 mod body;
 pub(crate) mod bounds;
 mod cancellation;
+mod directed;
 mod durable;
 mod event;
 mod limit;

@@ -1,6 +1,8 @@
 //! What a body's result is to a record: a value, an error of the user's, an error of ours. Owns the ways in which a
 //! result is packed and given back; must not know which of them a type gets (that is the probe's) or when.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -33,10 +35,15 @@ pub trait Outcome<R>: Send + Sync + 'static {
 }
 
 /// How to pack.
-pub(crate) struct Packing {
+pub(crate) struct Packing<'a> {
     pub(crate) wish: Wish,
     pub(crate) limit: usize,
+    /// Set, where somebody asks, if the value is not digested alike whenever it is read back.
+    pub(crate) unsteady: Option<&'a AtomicBool>,
 }
+
+/// How often a value is read back to see whether it is steady: an order of two entries is another one half of the time.
+const READINGS: usize = 16;
 
 /// An outcome in bytes.
 #[derive(Debug)]
@@ -111,6 +118,10 @@ pub(crate) fn pack_serde<T: Serialize + DeserializeOwned>(
             let preview = preview(value, PREVIEW_BYTES);
             let value::Encoded { codec, shape, bytes } = encoded;
             let (fingerprint, text) = shape.map_or((0, None), |shape| (shape.fingerprint, Some(shape.text)));
+            if let Some(unsteady) = packing.unsteady {
+                let mut again = (0..READINGS).filter_map(|_| value::decode::<T>(codec, fingerprint, &bytes).ok());
+                unsteady.store(again.any(|again| !value::same(&back, &again)), Ordering::Relaxed);
+            }
             Ok((Packed { class, codec, fingerprint, text, bytes, preview, settled: false }, back))
         }
         Err(error) => {

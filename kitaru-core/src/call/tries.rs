@@ -9,12 +9,14 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::call::body::MoreTries;
+use crate::call::directed::{self, Cast, is_over};
 use crate::call::meta::Spec;
 use crate::call::outcome::preview_error;
 use crate::call::{Checkpoint, Options};
 use crate::chance;
 use crate::clock::{Clock, Sleep, Until, millis};
 use crate::context::{Ambient, BodyScope};
+use crate::director::Moment;
 use crate::error::{Error, Kind};
 use crate::journal::{FailedTry, Opening};
 use crate::log;
@@ -34,8 +36,17 @@ pub(crate) struct Tries {
 
 enum Stage {
     Ready,
-    Running { timeout: Option<Sleep>, since: Instant },
-    Pausing { due_ms: u64, until: Until },
+    Running {
+        timeout: Option<Sleep>,
+        since: Instant,
+        cast: Cast,
+    },
+    Pausing {
+        due_ms: u64,
+        until: Until,
+    },
+    /// Its process is dead.
+    NoFurther,
 }
 
 /// What ended the tries without a result of the body's own.
@@ -89,7 +100,7 @@ impl Tries {
     pub(crate) fn paused_until(&self) -> Option<u64> {
         match &self.stage {
             Stage::Pausing { due_ms, .. } => Some(*due_ms),
-            Stage::Ready | Stage::Running { .. } => None,
+            Stage::Ready | Stage::Running { .. } | Stage::NoFurther => None,
         }
     }
 
@@ -144,8 +155,9 @@ impl Tries {
         scope: &Arc<BodyScope>,
     ) -> Result<(), Failure> {
         let more = if self.failures < options.retries { MoreTries::Possible } else { MoreTries::None };
+        let cast = directed::cast(body, spec, scope);
         // The function that makes the future is the user's too: it is `|args| body(args)`.
-        if !body.begin(more) {
+        if cast.part.is_none() && !body.begin(more) {
             return Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries)));
         }
         if self.begun_ms == 0 {
@@ -155,7 +167,10 @@ impl Tries {
             self.total = options.total_ms(self.begun_ms).map(|end_ms| scope.clock.until(end_ms));
         }
         let timeout = options.timeout.map(|timeout| scope.clock.sleep(timeout));
-        self.stage = Stage::Running { timeout, since: Instant::now() };
+        self.stage = match is_over(spec, scope, Moment::Begins) {
+            false => Stage::Running { timeout, since: Instant::now(), cast },
+            true => Stage::NoFurther,
+        };
         Ok(())
     }
 
@@ -167,9 +182,15 @@ impl Tries {
         scope: &Arc<BodyScope>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Tried<B::Output>> {
-        let Stage::Running { timeout, .. } = &mut self.stage else { unreachable!("a try is polled while it runs") };
+        let Stage::Running { timeout, cast, .. } = &mut self.stage else { return Poll::Pending };
+        if is_over(spec, scope, Moment::GoesOn) {
+            return Poll::Pending;
+        }
         let _entered = Ambient::Body(scope.clone()).enter();
-        let polled = catch_unwind(AssertUnwindSafe(|| body.poll(cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| match &cast.part {
+            None => body.poll(cx),
+            Some(part) => directed::play::<B>(part, spec),
+        }));
         let tried = match polled {
             Ok(Poll::Ready(value)) => Tried::Over(Ok(value)),
             Err(panic) => Tried::Over(Err(Error::panicked(&format!("checkpoint `{}`", spec.name()), panic.as_ref()))),
@@ -182,6 +203,9 @@ impl Tries {
                 } else if is_over(timeout.as_mut().map(|timeout| Pin::new(timeout) as _), cx) {
                     Tried::Over(Err(timed_out(spec.name(), "it took longer than", options.timeout)))
                 } else {
+                    if directed::is_over(spec, scope, Moment::Suspends) {
+                        self.stage = Stage::NoFurther;
+                    }
                     return Poll::Pending;
                 };
                 scope.cancel();
@@ -190,6 +214,10 @@ impl Tries {
         };
         // Dropped where it was polled: what it drops may call what a body may call.
         body.end();
+        if is_over(spec, scope, Moment::Ends) {
+            self.stage = Stage::NoFurther;
+            return Poll::Pending;
+        }
         Poll::Ready(tried)
     }
 
@@ -199,8 +227,9 @@ impl Tries {
             return None;
         }
         let backoff = options.backoff.unwrap_or(spec.meta().backoff);
-        let pause =
-            failure.retry_delay().unwrap_or_else(|| backoff.pause(self.failures.saturating_add(1), chance_of_jitter()));
+        let pause = failure
+            .retry_delay()
+            .unwrap_or_else(|| backoff.pause(self.failures.saturating_add(1), chance_of_jitter(scope)));
         let next_ms = scope.clock.now_ms().saturating_add(millis(pause));
         // What could not begin in time is not waited for.
         options.total_ms(self.begun_ms).is_none_or(|end_ms| next_ms < end_ms).then_some(pause)
@@ -245,7 +274,10 @@ impl<R> Options<R> {
     }
 }
 
-fn chance_of_jitter() -> u64 {
+fn chance_of_jitter(scope: &BodyScope) -> u64 {
+    if let Some(director) = &scope.director {
+        return director.chance();
+    }
     let bytes = chance::unrecorded();
     u64::from_le_bytes(bytes[..8].try_into().expect("eight of 32 bytes"))
 }

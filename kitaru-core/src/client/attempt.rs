@@ -2,7 +2,7 @@
 //! records; must not know how the flow is polled.
 
 use std::any::Any;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
 use crate::context::Ambient;
 use crate::context::{Attempt, Context, Ground, Listing, Mail, Notes, Parking};
+use crate::director::{Goes, Turn};
 use crate::driver::{Driven, Driver};
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
@@ -174,6 +175,9 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended 
     };
     let (context, input) = prepared;
     place.active.steering.driven_by(&context);
+    if is_stopped(&context, Turn::Begins) {
+        return pending().await;
+    }
     log::flow_started(&context.attempt);
     let driven = match flow_future(&context, request.body, input.borrow()) {
         Ok(flow) => {
@@ -446,8 +450,17 @@ fn not_undone(execution: &ExecutionId, error: &Error) -> Error {
     ))
 }
 
+/// Whether whoever directs the execution lets it go no further.
+fn is_stopped(context: &Context, turn: Turn) -> bool {
+    let director = context.runtime.director.as_ref();
+    director.is_some_and(|director| director.turn(&context.attempt.execution, turn) == Goes::NoFurther)
+}
+
 /// Writes that the flow waits, and until when.
 async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: Duration) -> Ended {
+    if is_stopped(context, Turn::Parks) {
+        return pending().await;
+    }
     let parked = context.runtime.write(&context.numbers, vec![context.parked_row(due)], None, Activity::Ends);
     entered.ended = true;
     if let Err(fault) = parked.await {

@@ -10,11 +10,12 @@ use crate::client::recovery::recover;
 use crate::client::retention::{RETIRED, retire};
 use crate::client::{FlowCall, Inner, Kitaru, blocking};
 use crate::clock::{Clock, millis};
+use crate::director::Director;
 use crate::error::{Error, Kind};
 use crate::flow::{self, FlowFunction};
 use crate::log;
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime};
-use crate::store::{self, Durability, Key as RowKey, Memory, Order, Reader, Redb, Row, Store, Table, Writer};
+use crate::store::{self, Durability, Key as RowKey, Memory, Order, Pace, Reader, Redb, Row, Store, Table, Writer};
 
 /// Options for opening a store. Made by [`Kitaru::builder`].
 #[derive(Clone, Debug)]
@@ -29,6 +30,21 @@ pub struct Builder {
     clock: Clock,
     /// The paths of functions that were named.
     registered: Vec<&'static str>,
+    stage: Option<Stage>,
+}
+
+/// Where a test has everything on one thread, and a hand in it.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub(crate) director: Arc<dyn Director>,
+    pub(crate) pace: Arc<dyn Pace>,
+    pub(crate) writer: store::WriterOptions,
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stage")
+    }
 }
 
 #[derive(Clone)]
@@ -61,6 +77,7 @@ impl Default for Builder {
             keep_finished: None,
             clock: Clock::system(),
             registered: Vec::new(),
+            stage: None,
         }
     }
 }
@@ -76,7 +93,8 @@ fn default_park_after() -> Duration {
     }
 }
 
-const SECRET: &[u8] = b"secret";
+/// The row from which the seeds of executions derive.
+pub(crate) const SECRET: &[u8] = b"secret";
 
 impl Builder {
     /// Keeps executions in this folder, which is created if it is missing.
@@ -177,6 +195,12 @@ impl Builder {
         self
     }
 
+    /// Has everything done on the thread of the runtime that opens the store, and directed.
+    pub(crate) fn staged(mut self, stage: Stage) -> Self {
+        self.stage = Some(stage);
+        self
+    }
+
     /// Opens the store, creating it if there is none.
     ///
     /// # Errors
@@ -190,8 +214,17 @@ impl Builder {
     /// Dropped while it waits, it opens nothing for long: what was opened in the background is closed.
     pub async fn open(self) -> Result<Kitaru, Error> {
         flow::check_names()?;
-        let Builder { place, lock_timeout, max_outcome_bytes, park_after, recovery, keep_finished, clock, registered } =
-            self;
+        let Builder {
+            place,
+            lock_timeout,
+            max_outcome_bytes,
+            park_after,
+            recovery,
+            keep_finished,
+            clock,
+            registered,
+            stage,
+        } = self;
         registered.iter().filter(|path| !flow::has_function(path)).for_each(|path| log::not_registered(path));
         let kitaru = blocking(move || {
             let store: Arc<dyn Store> = match place {
@@ -205,13 +238,9 @@ impl Builder {
                     ));
                 }
             };
-            open(
-                store,
-                clock,
-                max_outcome_bytes,
-                millis(park_after.unwrap_or_else(default_park_after)),
-                recovery.unwrap_or(DEFAULT_RECOVERY),
-            )
+            let park_after_ms = millis(park_after.unwrap_or_else(default_park_after));
+            let driving = recovery.unwrap_or(DEFAULT_RECOVERY);
+            open(store, clock, max_outcome_bytes, park_after_ms, driving, stage)
         })
         .await??;
         if recovery.is_some() {
@@ -232,6 +261,7 @@ fn open(
     max_outcome_bytes: usize,
     park_after_ms: u64,
     driving: usize,
+    stage: Option<Stage>,
 ) -> Result<Kitaru, Error> {
     let reader = Reader::new(store.clone());
     let secret = secret(&store, &reader)?;
@@ -242,8 +272,11 @@ fn open(
         ControlFlow::Break(())
     })?;
     let retired = reader.get(Table::Meta, RETIRED)?.and_then(|row| row.try_into().ok()).map_or(0, u32::from_le_bytes);
-    let writer = Writer::start(store, store::WriterOptions::default());
-    let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes, park_after_ms));
+    let (writer, director) = match stage {
+        None => (Writer::start(store, store::WriterOptions::default()), None),
+        Some(Stage { director, pace, writer }) => (Writer::in_a_task(store, writer, pace), Some(director)),
+    };
+    let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes, park_after_ms, director));
     Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, newest + 1, retired, driving)) })
 }
 

@@ -396,7 +396,7 @@ impl<'a> Try<'a> {
 }
 
 /// What has been recorded, and which executions were called.
-fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed> {
+pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed> {
     let mut records: Vec<Record> = Vec::new();
     let mut children = Vec::new();
     let mut intents: Vec<((crate::value::Key, u32), usize)> = Vec::new();

@@ -9,9 +9,11 @@ mod child;
 mod closing;
 mod execution;
 mod executions;
+mod export;
 mod flow_call;
 mod handle;
 mod head;
+mod history;
 mod implicit;
 mod launch;
 mod mail;
@@ -36,15 +38,19 @@ use crate::client::mail::Doors;
 use crate::client::sleepers::Sleepers;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
+use crate::pool::{self, Gone};
 use crate::runtime::Runtime;
 
 pub use builder::Builder;
+pub(crate) use builder::{SECRET, Stage};
 pub use cancel::Target;
 pub use closing::Closing;
 pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus, Relative, Try};
 pub use executions::{Cursor, Executions, Page, Summary};
+pub(crate) use export::{Generation, generations};
 pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
+pub use history::History;
 pub use mail::Sending;
 pub(crate) use request::{FlowBody, FlowSpec, Input};
 pub use restart::Restart;
@@ -154,11 +160,10 @@ impl Drop for Inner {
 
 /// Runs what blocks off the runtime's threads.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(failed) if failed.is_panic() => Err(Error::panicked("the store", failed.into_panic().as_ref())),
-        Err(_) => Err(Error::new(Kind::Closed, "the runtime is shutting down")),
-    }
+    pool::blocking(work).await.map_err(|gone| match gone {
+        Gone::Panicked(panic) => Error::panicked("the store", panic.as_ref()),
+        Gone::ShutDown => Error::new(Kind::Closed, "the runtime is shutting down"),
+    })
 }
 
 fn closed() -> Error {

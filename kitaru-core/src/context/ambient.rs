@@ -12,6 +12,7 @@ use tokio::sync::SetOnce;
 
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::director::Director;
 use crate::error::{Error, Kind};
 use crate::runtime::lock;
 use crate::value::{Key, digest_parts};
@@ -35,6 +36,7 @@ pub(crate) enum Ambient {
 /// What a body knows of itself.
 pub(crate) struct BodyScope {
     pub(crate) clock: Clock,
+    pub(crate) director: Option<Arc<dyn Director>>,
     /// Identifies the call: the same on every attempt and try.
     identity: Key,
     /// How many calls of each key were made within this body.
@@ -97,16 +99,23 @@ impl Drop for Entered {
 impl BodyScope {
     /// Where checkpoints are plain functions.
     pub(crate) fn plain(clock: Clock, identity: Key) -> Arc<Self> {
-        Self::within(clock, identity, None, Weak::new())
+        Self::within(clock, None, identity, None, Weak::new())
     }
 
     pub(crate) fn of_call(context: &Arc<Context>, identity: Key) -> Arc<Self> {
-        Self::within(context.runtime.clock.clone(), identity, None, Arc::downgrade(context))
+        let runtime = &context.runtime;
+        Self::within(runtime.clock.clone(), runtime.director.clone(), identity, None, Arc::downgrade(context))
     }
 
-    fn within(clock: Clock, identity: Key, outer: Option<Arc<BodyScope>>, context: Weak<Context>) -> Arc<Self> {
+    fn within(
+        clock: Clock,
+        director: Option<Arc<dyn Director>>,
+        identity: Key,
+        outer: Option<Arc<BodyScope>>,
+        context: Weak<Context>,
+    ) -> Arc<Self> {
         let (made, cancelled, notes) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(BodyScope { clock, identity, made, cancelled, outer, context, notes })
+        Arc::new(BodyScope { clock, director, identity, made, cancelled, outer, context, notes })
     }
 
     /// The attempt that the body is a part of, if there is one.
@@ -169,7 +178,8 @@ impl BodyScope {
             *made
         };
         let identity = digest_parts(&[&self.identity.0, &key.0, &occurrence.to_le_bytes()]);
-        Self::within(self.clock.clone(), identity, Some(self.clone()), self.context.clone())
+        let director = self.director.clone();
+        Self::within(self.clock.clone(), director, identity, Some(self.clone()), self.context.clone())
     }
 
     pub(crate) fn idempotency_key(&self) -> String {

@@ -50,6 +50,19 @@ pub(crate) struct Attempt {
     pub(crate) deadline_ms: Option<u64>,
 }
 
+impl Attempt {
+    /// What identifies a call of a generation, the same on every attempt.
+    pub(crate) fn identity(execution: &ExecutionId, generation: u32, key: Key, occurrence: u32) -> Key {
+        digest_parts(&[
+            execution.flow.as_bytes(),
+            execution.id.as_bytes(),
+            &generation.to_le_bytes(),
+            &key.0,
+            &occurrence.to_le_bytes(),
+        ])
+    }
+}
+
 /// Whether the flow may be dropped from memory while it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parking {
@@ -238,13 +251,7 @@ impl Context {
     /// What identifies a call of this execution's, the same on every attempt.
     pub(crate) fn call_identity(&self, key: Key, occurrence: u32) -> Key {
         let Attempt { execution, generation, .. } = &self.attempt;
-        digest_parts(&[
-            execution.flow.as_bytes(),
-            execution.id.as_bytes(),
-            &generation.to_le_bytes(),
-            &key.0,
-            &occurrence.to_le_bytes(),
-        ])
+        Attempt::identity(execution, *generation, key, occurrence)
     }
 
     /// The next 32 bytes of this execution's own randomness.
@@ -439,6 +446,9 @@ impl Context {
     /// The flow is quiescent: lets the next thing happen.
     pub(crate) fn advance(self: &Arc<Self>, wake: &mut Vec<Waker>) -> Advance {
         let quiet = self.replay().quiet(wake);
+        if let Some(director) = &self.runtime.director {
+            director.order(wake);
+        }
         wake.drain(..).for_each(Waker::wake);
         match quiet {
             Quiet::Go => Advance::GoesOn,

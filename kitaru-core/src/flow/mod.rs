@@ -67,7 +67,7 @@ where
 
 /// Runs a flow's future and packs what it returns.
 pub(crate) async fn pack_flow<R, C: Outcome<R>>(flow: impl Future<Output = R>, limit: usize) -> Packed {
-    let packing = Packing { wish: Wish::Bincode, limit };
+    let packing = Packing { wish: Wish::Bincode, limit, unsteady: None };
     C::pack(flow.await, &packing).packed
 }
 

@@ -17,4 +17,4 @@ pub use key::Key;
 pub use memory::Memory;
 pub use redb::{OpenOptions, Redb};
 pub(crate) use seal::{Reader, seal};
-pub(crate) use writer::{Activity, Owner, Submission, Writer, WriterOptions};
+pub(crate) use writer::{Activity, Before, Owner, Pace, Submission, Writer, WriterOptions};

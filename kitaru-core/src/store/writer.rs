@@ -2,9 +2,13 @@
 //! arrives meanwhile is the next one; no timer is needed. Must not know what is written.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::error::{Error, Kind};
 use crate::store::{Durability, Key, Row, Store, Table, seal};
@@ -72,13 +76,36 @@ impl Default for WriterOptions {
 /// A handle on the writer's thread. Dropped, it lets the thread finish what is queued and close the store.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<Result<(), Error>>>>,
+    hand: Mutex<Hand>,
+}
+
+/// Who does a writer's work.
+enum Hand {
+    Thread(JoinHandle<Result<(), Error>>),
+    /// A task, which gives way to whoever closes it.
+    Task(Arc<Mutex<Thread>>),
+    Gone,
+}
+
+/// How fast a writer in a task is. Must not be told what is written.
+pub(crate) trait Pace: Send + Sync + 'static {
+    /// Waits before a commit, or between it and its acknowledgement.
+    fn wait(&self, before: Before) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// What a [`Pace`] puts off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Before {
+    Commit,
+    Acknowledgement,
 }
 
 struct Shared {
     options: WriterOptions,
     queue: Mutex<Queue>,
     arrived: Condvar,
+    /// Rings in its place where a task does the work.
+    bell: Option<Notify>,
     /// How many executions are at work.
     running: AtomicUsize,
 }
@@ -92,17 +119,31 @@ struct Queue {
 
 impl Writer {
     pub(crate) fn start(store: Arc<dyn Store>, options: WriterOptions) -> Self {
+        let (shared, thread) = Self::prepare(store, options, None);
+        let thread = thread::Builder::new().name("kitaru-writer".to_owned()).spawn(move || thread.run());
+        // Where no thread can be had nothing else goes on either.
+        let thread = thread.expect("the system gives a thread for the writer");
+        Writer { shared, hand: Mutex::new(Hand::Thread(thread)) }
+    }
+
+    /// A writer whose work is done by a task of this runtime, so that the order of everything is the runtime's.
+    pub(crate) fn in_a_task(store: Arc<dyn Store>, options: WriterOptions, pace: Arc<dyn Pace>) -> Self {
+        let (shared, thread) = Self::prepare(store, options, Some(Notify::new()));
+        let thread = Arc::new(Mutex::new(thread));
+        tokio::spawn(run_in_a_task(shared.clone(), thread.clone(), pace));
+        Writer { shared, hand: Mutex::new(Hand::Task(thread)) }
+    }
+
+    fn prepare(store: Arc<dyn Store>, options: WriterOptions, bell: Option<Notify>) -> (Arc<Shared>, Thread) {
         let shared = Arc::new(Shared {
             options,
             queue: Mutex::default(),
             arrived: Condvar::new(),
+            bell,
             running: AtomicUsize::new(0),
         });
         let thread = Thread { shared: shared.clone(), store, last: Durability::QuickRepair };
-        let thread = thread::Builder::new().name("kitaru-writer".to_owned()).spawn(move || thread.run());
-        // Where no thread can be had nothing else goes on either.
-        let thread = thread.expect("the system gives a thread for the writer");
-        Writer { shared, thread: Mutex::new(Some(thread)) }
+        (shared, thread)
     }
 
     /// Queues a submission. Those of one owner land in the order in which they were submitted.
@@ -134,7 +175,7 @@ impl Writer {
         };
         // The thread sleeps only on an empty queue.
         if first {
-            self.shared.arrived.notify_one();
+            self.shared.ring();
         }
         Ok(())
     }
@@ -153,11 +194,13 @@ impl Writer {
     /// error.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.shared.close();
-        let thread = lock(&self.thread).take();
-        match thread.map(JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok(closed)) => closed,
-            Some(Err(panic)) => Err(Error::panicked("the writer", panic.as_ref())),
+        let mut hand = lock(&self.hand);
+        match std::mem::replace(&mut *hand, Hand::Gone) {
+            Hand::Gone => Ok(()),
+            Hand::Thread(thread) => {
+                thread.join().unwrap_or_else(|panic| Err(Error::panicked("the writer", panic.as_ref())))
+            }
+            Hand::Task(thread) => lock(&thread).end(),
         }
     }
 }
@@ -174,9 +217,23 @@ impl Shared {
         lock(&self.queue)
     }
 
+    /// All that is queued.
+    fn take(&self) -> VecDeque<Submission> {
+        let mut queue = self.queue();
+        queue.bytes = 0;
+        std::mem::take(&mut queue.submissions)
+    }
+
     fn close(&self) {
         self.queue().closed = true;
-        self.arrived.notify_one();
+        self.ring();
+    }
+
+    fn ring(&self) {
+        match &self.bell {
+            Some(bell) => bell.notify_one(),
+            None => self.arrived.notify_one(),
+        }
     }
 }
 
@@ -194,6 +251,45 @@ fn cut() -> Error {
         "what came before could not be written to the store; nothing that was acknowledged is lost. Call the flow again, \
          it goes on where it stopped",
     )
+}
+
+/// What one commit takes, and who is told of it, with which number.
+struct Batch {
+    rows: Vec<Row>,
+    waiting: Vec<(Arc<dyn Owner>, u64, u64)>,
+}
+
+impl Batch {
+    fn acknowledge(self, landed: &Result<(), Error>) {
+        for (owner, token, number) in self.waiting {
+            owner.landed(token, landed.clone().map(|()| number));
+        }
+    }
+}
+
+/// The work of a writer, one batch after another.
+async fn run_in_a_task(shared: Arc<Shared>, thread: Arc<Mutex<Thread>>, pace: Arc<dyn Pace>) {
+    let locked = || lock(&thread);
+    while let Some(bell) = &shared.bell {
+        let mut submissions = shared.take();
+        while !submissions.is_empty() {
+            pace.wait(Before::Commit).await;
+            let (batch, landed) = {
+                let mut thread = locked();
+                let batch = thread.batch(&mut submissions);
+                let landed = thread.commit(&batch.rows);
+                (batch, landed)
+            };
+            pace.wait(Before::Acknowledgement).await;
+            batch.acknowledge(&landed);
+        }
+        if shared.queue().closed {
+            // Whoever has closed it has asked for nothing, or ends it itself.
+            drop(locked().end());
+            return;
+        }
+        bell.notified().await;
+    }
 }
 
 struct Thread {
@@ -251,21 +347,37 @@ impl Thread {
         }
     }
 
+    /// Lands what is queued, and closes the store.
+    fn end(&mut self) -> Result<(), Error> {
+        let submissions = self.shared.take();
+        self.land_all(submissions);
+        self.rest();
+        self.store.close()
+    }
+
     fn land_all(&mut self, mut submissions: VecDeque<Submission>) {
-        let WriterOptions { batch_count, batch_bytes, .. } = self.shared.options;
         while !submissions.is_empty() {
-            let mut bytes = 0;
-            let fits = |submission: &&Submission| {
-                bytes += submission.bytes();
-                bytes <= batch_bytes
-            };
-            let count = submissions.iter().take(batch_count).take_while(fits).count().max(1);
-            self.land(submissions.drain(..count));
+            self.land(&mut submissions);
         }
     }
 
     /// One commit, and everybody is told.
-    fn land(&mut self, submissions: impl Iterator<Item = Submission>) {
+    fn land(&mut self, submissions: &mut VecDeque<Submission>) {
+        let batch = self.batch(submissions);
+        let landed = self.commit(&batch.rows);
+        batch.acknowledge(&landed);
+    }
+
+    /// What the next commit takes.
+    fn batch(&mut self, submissions: &mut VecDeque<Submission>) -> Batch {
+        let WriterOptions { batch_count, batch_bytes, .. } = self.shared.options;
+        let mut bytes = 0;
+        let fits = |submission: &&Submission| {
+            bytes += submission.bytes();
+            bytes <= batch_bytes
+        };
+        let count = submissions.iter().take(batch_count).take_while(fits).count().max(1);
+        let submissions = submissions.drain(..count.min(submissions.len()));
         let mut rows = Vec::new();
         let mut waiting = Vec::new();
         for Submission { owner, token, rows: own, frame, activity } in submissions {
@@ -294,14 +406,14 @@ impl Thread {
             });
             waiting.push((owner, token, number));
         }
-        // A submission without rows only asks to be told when those before it have landed.
-        let landed = if rows.is_empty() { Ok(()) } else { self.commit(&rows) };
-        for (owner, token, number) in waiting {
-            owner.landed(token, landed.clone().map(|()| number));
-        }
+        Batch { rows, waiting }
     }
 
     fn commit(&mut self, rows: &[Row]) -> Result<(), Error> {
+        // A submission without rows only asks to be told when those before it have landed.
+        if rows.is_empty() {
+            return Ok(());
+        }
         let durability = match self.shared.running.load(Ordering::SeqCst) {
             0 => Durability::QuickRepair,
             _ => Durability::Fast,

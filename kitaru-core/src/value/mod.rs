@@ -13,10 +13,10 @@ use std::fmt;
 use serde::Serialize;
 
 pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encode};
-pub(crate) use digest::{Canon, Key, digest_parts};
+pub(crate) use digest::{Canon, Key, digest_parts, same};
 pub(crate) use preview::{ArgPreview, HIDDEN, Sensitivity, clip, preview};
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// Takes the arguments of a call, one after another, for whatever is made of them. Called by what the macros expand to.
 #[doc(hidden)]
@@ -28,6 +28,7 @@ pub struct ArgSink<'a> {
 enum Into<'a> {
     Canon(&'a mut Canon),
     Preview(&'a mut ArgPreview),
+    Json(&'a mut serde_json::Map<String, serde_json::Value>),
 }
 
 impl<'a> ArgSink<'a> {
@@ -41,6 +42,11 @@ impl<'a> ArgSink<'a> {
         ArgSink { into: Into::Preview(preview), refused: None }
     }
 
+    /// Into JSON, by name.
+    pub(crate) fn json(args: &'a mut serde_json::Map<String, serde_json::Value>) -> Self {
+        ArgSink { into: Into::Json(args), refused: None }
+    }
+
     /// Takes the next argument.
     pub fn arg<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
         let took = match &mut self.into {
@@ -49,6 +55,9 @@ impl<'a> ArgSink<'a> {
                 preview.arg(name, value);
                 Ok(())
             }
+            Into::Json(args) => serde_json::to_value(value)
+                .map(|value| drop(args.insert(name.to_owned(), value)))
+                .map_err(|why| Error::new(Kind::Unreadable, why)),
         };
         if let Err(why) = took {
             self.refused.get_or_insert_with(|| why.context(format!("argument `{name}` cannot be serialized")));
@@ -58,7 +67,7 @@ impl<'a> ArgSink<'a> {
     /// Takes the next argument, for which people are shown something else.
     pub(crate) fn shown<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T, shown: &str) {
         match &mut self.into {
-            Into::Canon(_) => self.arg(name, value),
+            Into::Canon(_) | Into::Json(_) => self.arg(name, value),
             Into::Preview(preview) => preview.text(name, shown),
         }
     }

@@ -46,7 +46,8 @@ impl<B: Checkpoint> Durable<B> {
         };
         let landing = match resolved {
             Resolved::Happened(value) => {
-                let packing = Packing { wish: spec.meta().wish, limit: self.context.runtime.max_outcome_bytes };
+                let packing =
+                    Packing { wish: spec.meta().wish, limit: self.context.runtime.max_outcome_bytes, unsteady: None };
                 B::pack(value, &packing)
             }
             Resolved::Fail(error) => B::pack_error(error),

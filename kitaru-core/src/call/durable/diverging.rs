@@ -5,6 +5,7 @@ use crate::call::Checkpoint;
 use crate::call::meta::{Effect, Spec};
 use crate::call::refusals::differences;
 use crate::context::OnDivergence;
+use crate::director::Divergence;
 use crate::error::{Error, Kind};
 use crate::journal::Arg;
 use crate::log;
@@ -25,10 +26,16 @@ impl<B: Checkpoint> Durable<B> {
             // Another version of the checkpoint, which is meant to run again.
             return None;
         }
+        let director = &self.context.runtime.director;
+        if let Some(director) = director {
+            let (location, record) = (spec.location(), recorded.name());
+            director.diverged(&Divergence { location, record, differing: &differing });
+        }
         let default = match spec.meta().effect {
             Effect::AtMostOnce => OnDivergence::Fail,
             Effect::AtLeastOnce | Effect::Wait | Effect::Child => {
-                self.context.attempt.on_divergence.unwrap_or(OnDivergence::Rerun)
+                let default = if director.is_some() { OnDivergence::Fail } else { OnDivergence::Rerun };
+                self.context.attempt.on_divergence.unwrap_or(default)
             }
         };
         let rule = spec.meta().on_divergence.unwrap_or(default);

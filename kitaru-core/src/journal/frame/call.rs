@@ -4,7 +4,7 @@ use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::Key;
 
 /// Which call a record belongs to.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct CallFrame<'a> {
     pub(crate) key: Key,
     /// How many calls with this key were made before, in this attempt.

@@ -1,10 +1,26 @@
-//! Tools for testing flows and checkpoints. Uses the public interface only.
+//! Tools for testing flows and checkpoints.
+
+mod chance;
+mod crash;
+mod house;
+mod kit;
+mod ledger;
+mod process;
+mod replay;
+mod report;
+mod shelf;
 
 use std::future::Future;
 
 use crate::clock::Clock;
 use crate::context::{Ambient, BodyScope, Within};
 use crate::value::digest_parts;
+
+pub use crash::{crash_everywhere, crash_report};
+pub use kit::{Stubbed, Testkit};
+pub use ledger::Ledger;
+pub use replay::{Mismatch, replay, replay_file, replay_report};
+pub use report::Report;
 
 /// Runs a future in which checkpoints are plain functions: with their retries and timeouts, without a flow, a store or
 /// a record. For unit tests of checkpoints.

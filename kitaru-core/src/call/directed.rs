@@ -1,0 +1,71 @@
+//! Bodies under a director's hand: whether they go on, and who plays them. Must not know what a try comes to.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::call::Checkpoint;
+use crate::call::meta::{Effect, Spec};
+use crate::call::outcome::Unpack;
+use crate::context::BodyScope;
+use crate::director::{Director, Goes, Moment, Part};
+use crate::journal::{Class, Payload};
+use crate::value::{ArgSink, Codec};
+
+/// Who plays one try.
+#[derive(Default)]
+pub(super) struct Cast {
+    /// Nothing, where it is the checkpoint's own function.
+    pub(super) part: Option<Part>,
+    /// Held where the body may wait for something outside.
+    _presence: Option<Arc<()>>,
+}
+
+/// Who directs a body, if anybody does. Waits have none: they do nothing of their own.
+fn director<'a>(spec: &Spec, scope: &'a BodyScope) -> Option<&'a dyn Director> {
+    let director = scope.director.as_deref()?;
+    matches!(spec.meta().effect, Effect::AtLeastOnce | Effect::AtMostOnce).then_some(director)
+}
+
+/// Whether the body goes no further than to this moment.
+pub(super) fn is_over(spec: &Spec, scope: &BodyScope, moment: Moment) -> bool {
+    director(spec, scope).is_some_and(|director| director.moment(spec.name(), moment) == Goes::NoFurther)
+}
+
+/// Who plays the next try.
+pub(super) fn cast<B: Checkpoint>(body: &B, spec: &Spec, scope: &BodyScope) -> Cast {
+    let Some(director) = director(spec, scope) else { return Cast::default() };
+    let mut args = || {
+        let mut args = serde_json::Map::new();
+        let mut sink = ArgSink::json(&mut args);
+        body.describe(&mut sink);
+        // What JSON cannot hold is left out.
+        drop(sink.finish());
+        args.into()
+    };
+    match director.cast(spec.name(), &mut args) {
+        Part::Itself => Cast { part: None, _presence: Some(director.presence()) },
+        part => Cast { part: Some(part), _presence: None },
+    }
+}
+
+/// What a try comes to that somebody else plays.
+pub(super) fn play<B: Checkpoint>(part: &Part, spec: &Spec) -> Poll<B::Output> {
+    let name = spec.name();
+    match part {
+        Part::Itself => unreachable!("the checkpoint's own function is polled"),
+        Part::Hangs => Poll::Pending,
+        Part::Panics(message) => panic!("{message}"),
+        Part::Gives(Err(error)) => Poll::Ready(B::fail(error.clone()).unwrap_or_else(|error| panic!("{error:#}"))),
+        Part::Gives(Ok(value)) => {
+            let bytes = value.to_string().into_bytes();
+            let payload = Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &bytes };
+            match B::unpack(&payload) {
+                Ok(output) => Poll::Ready(output),
+                Err(Unpack::CannotHold(error)) => panic!("{error:#}"),
+                Err(Unpack::Unreadable(why)) => {
+                    panic!("what the stub of checkpoint `{name}` gives is not what it returns: {why}; it gave {value}")
+                }
+            }
+        }
+    }
+}

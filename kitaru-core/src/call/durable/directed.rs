@@ -1,0 +1,31 @@
+//! A call under a director's hand. Owns what the director is told of it.
+
+use super::Durable;
+use crate::call::Checkpoint;
+use crate::call::meta::{Effect, Spec};
+use crate::director::{Cue, CueStage, Goes};
+use crate::journal::Arg;
+
+impl<B: Checkpoint> Durable<B> {
+    /// Whether whoever directs the execution lets the call, which is about to start, go no further.
+    pub(super) fn is_stopped(&self, spec: &Spec, intended: bool) -> bool {
+        let Some(director) = &self.context.runtime.director else { return false };
+        let stage = match spec.meta().effect {
+            Effect::AtLeastOnce => CueStage::Body,
+            Effect::AtMostOnce if intended => CueStage::Once,
+            Effect::AtMostOnce => CueStage::Intent,
+            Effect::Wait | Effect::Child => CueStage::Wait,
+        };
+        let cue = Cue {
+            execution: &self.context.attempt.execution,
+            checkpoint: spec.name(),
+            name: self.claim.name(spec.shown()),
+            location: spec.location(),
+            place: self.claim.place,
+            identity: self.identity(),
+            args: Arg::read_all(&self.args).unwrap_or_default(),
+            stage,
+        };
+        director.starts(&cue) == Goes::NoFurther
+    }
+}

@@ -1,0 +1,128 @@
+//! The seam through which a test has a hand in executions: it hears of what happens, may play a body's part, and may let
+//! nothing go further, as a dead process would. Owns the words for that; must not know who directs, nor why.
+//!
+//! Nearly every program has no director: then each place costs one look at an `Option`.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::error::Error;
+use crate::id::ExecutionId;
+use crate::journal::Arg;
+use crate::value::Key;
+
+/// Who directs the executions of one store.
+pub(crate) trait Director: Send + Sync + 'static {
+    /// A call that no record answers is about to start.
+    fn starts(&self, cue: &Cue<'_>) -> Goes;
+
+    /// A body comes to this moment.
+    fn moment(&self, checkpoint: &str, moment: Moment) -> Goes;
+
+    /// An attempt comes to this moment.
+    fn turn(&self, execution: &ExecutionId, turn: Turn) -> Goes;
+
+    /// Who plays the next try of a body. The arguments are there for the asking.
+    fn cast(&self, checkpoint: &str, args: &mut dyn FnMut() -> serde_json::Value) -> Part;
+
+    /// A record has answered a call of this checkpoint.
+    fn replayed(&self, checkpoint: &str, identity: Key);
+
+    /// An `at_most_once` body that an earlier attempt had begun was not run again.
+    fn interrupted(&self, checkpoint: &str);
+
+    /// A call contradicts a record.
+    fn diverged(&self, divergence: &Divergence<'_>);
+
+    /// The value that was recorded for this checkpoint is not digested alike when it is read back.
+    fn unsteady(&self, checkpoint: &str);
+
+    /// Puts those who may go on at once in an order.
+    fn order(&self, wake: &mut [Waker]);
+
+    /// What stands for chance that is not recorded.
+    fn chance(&self) -> u64;
+
+    /// Held while a body may wait for something outside.
+    fn presence(&self) -> Arc<()>;
+}
+
+/// Whether something goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "what goes no further has to stop"]
+pub(crate) enum Goes {
+    On,
+    /// Its process is dead.
+    NoFurther,
+}
+
+/// A moment of a body's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// A try is about to be polled for the first time.
+    Begins,
+    /// It is about to be polled again.
+    GoesOn,
+    /// A poll of it has ended, and it has not.
+    Suspends,
+    /// It has come to its end, and nothing is recorded yet.
+    Ends,
+}
+
+/// A moment of an attempt's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Its flow is about to be begun, from what is recorded.
+    Begins,
+    /// Its flow is out of memory, and that is about to be recorded.
+    Parks,
+}
+
+/// A call that is about to start.
+pub(crate) struct Cue<'a> {
+    pub(crate) execution: &'a ExecutionId,
+    pub(crate) checkpoint: &'a str,
+    /// The visible name.
+    pub(crate) name: String,
+    /// Where its checkpoint stands in the code.
+    pub(crate) location: String,
+    /// How many calls of the checkpoint were made before, in this attempt.
+    pub(crate) place: u32,
+    /// The same on every attempt.
+    pub(crate) identity: Key,
+    pub(crate) args: Vec<Arg>,
+    pub(crate) stage: CueStage,
+}
+
+/// How far a call that starts is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CueStage {
+    /// Its body runs at once.
+    Body,
+    /// Its body may run once, and its intent is recorded first.
+    Intent,
+    /// Its body may run once, and its intent is recorded.
+    Once,
+    /// It waits.
+    Wait,
+}
+
+/// Who plays a try of a body.
+pub(crate) enum Part {
+    /// The checkpoint's own function.
+    Itself,
+    /// Nobody: this is what it comes to, the value as JSON.
+    Gives(Result<serde_json::Value, Error>),
+    Panics(String),
+    Hangs,
+}
+
+/// A call that contradicts a record.
+pub(crate) struct Divergence<'a> {
+    /// Where its checkpoint stands in the code.
+    pub(crate) location: String,
+    /// The visible name of the record.
+    pub(crate) record: String,
+    /// Each argument that differs, in words.
+    pub(crate) differing: &'a [String],
+}

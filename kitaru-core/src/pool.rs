@@ -1,0 +1,49 @@
+//! Where blocking work is done: on the runtime's blocking pool or, where a test has everything on one thread, at once.
+//! Must not know what the work is.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::task::JoinHandle;
+
+thread_local! {
+    static AT_ONCE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Why blocking work gave nothing.
+pub(crate) enum Gone {
+    Panicked(Box<dyn Any + Send>),
+    /// The runtime shuts down.
+    ShutDown,
+}
+
+/// Has blocking work on this thread done at once from now on.
+pub(crate) fn work_at_once() {
+    AT_ONCE.set(true);
+}
+
+/// Does what blocks off the runtime's threads. It is on its way before this is polled.
+pub(crate) fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> impl Future<Output = Result<T, Gone>> + Send {
+    let begun = match AT_ONCE.get() {
+        true => Begun::Done(catch_unwind(AssertUnwindSafe(work)).map_err(Gone::Panicked)),
+        false => Begun::OnThePool(tokio::task::spawn_blocking(work)),
+    };
+    async move {
+        match begun {
+            Begun::Done(done) => done,
+            Begun::OnThePool(working) => working.await.map_err(|failed| match failed.is_panic() {
+                true => Gone::Panicked(failed.into_panic()),
+                false => Gone::ShutDown,
+            }),
+        }
+    }
+}
+
+enum Begun<T> {
+    Done(Result<T, Gone>),
+    OnThePool(JoinHandle<T>),
+}

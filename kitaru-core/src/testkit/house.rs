@@ -1,0 +1,360 @@
+//! What outlives the processes of a test: the rows, the clock, who plays which part, what was counted, and where the
+//! process is to die. Owns the direction of executions; must not know what a test makes of it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::client::SECRET;
+use crate::clock::Clock;
+use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Part, Turn};
+use crate::error::Error;
+use crate::id::ExecutionId;
+use crate::runtime::lock;
+use crate::store::{Before, Durability, Key as RowKey, Memory, Pace, Row, Store, Table, seal};
+use crate::testkit::chance::Chance;
+use crate::testkit::replay::Script;
+use crate::value::Key;
+
+/// What a test's stub of a checkpoint gives.
+pub(super) type Stub = Arc<dyn Fn(Value) -> Result<Value, Error> + Send + Sync>;
+
+pub(super) struct House {
+    pub(super) clock: Clock,
+    pub(super) rows: Memory,
+    pub(super) seed: u64,
+    pub(super) parking: Parking,
+    start_ms: u64,
+    /// Rings when the process dies.
+    pub(super) died: Notify,
+    presence: Arc<()>,
+    state: Mutex<State>,
+}
+
+/// When flows are dropped from memory while they wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parking {
+    /// As in any program.
+    Plain,
+    /// Wherever they can be.
+    Always,
+}
+
+#[derive(Default)]
+struct State {
+    executed: BTreeMap<String, u64>,
+    replayed: BTreeMap<String, u64>,
+    stubs: HashMap<String, Stub>,
+    /// What the next tries of a body come to instead.
+    faults: HashMap<String, VecDeque<Fault>>,
+    store: StoreFaults,
+    chance: Chance,
+    dead: bool,
+    plan: Plan,
+    findings: Findings,
+    script: Option<Script>,
+}
+
+/// What becomes of a try on order.
+#[derive(Clone)]
+pub(super) enum Fault {
+    Fails(Error),
+    Panics(String),
+    Hangs,
+}
+
+/// What becomes of the store's work on order.
+#[derive(Default)]
+pub(super) struct StoreFaults {
+    /// What the next commits fail with.
+    pub(super) refusals: VecDeque<Error>,
+    pub(super) commit_delay: Duration,
+    pub(super) acknowledgement_delay: Duration,
+}
+
+/// What is done with the points at which a process could die.
+#[derive(Default)]
+enum Plan {
+    #[default]
+    Nothing,
+    Learn(Vec<String>),
+    DieAt {
+        nth: usize,
+        seen: usize,
+    },
+}
+
+/// What was seen of executions that nobody may see of correct ones.
+#[derive(Clone, Default)]
+pub(super) struct Findings {
+    /// Where the process died.
+    pub(super) died: Option<String>,
+    /// Calls of which the store has an outcome that stands.
+    pub(super) recorded: HashMap<Key, String>,
+    /// Bodies that ran although their outcome is recorded.
+    pub(super) ran_again: Vec<String>,
+    /// Where each `at_most_once` body that has begun was called.
+    once: HashMap<(ExecutionId, String, u32), u32>,
+    /// Those that began a second time.
+    pub(super) ran_twice: Vec<String>,
+    pub(super) diverged: Vec<String>,
+    /// Checkpoints whose values are not digested alike whenever they are read back.
+    pub(super) unsteady: Vec<String>,
+    /// Checkpoints of which a call was told that it may have happened.
+    pub(super) interrupted: Vec<String>,
+}
+
+impl House {
+    pub(super) fn new(seed: u64, parking: Parking) -> Arc<Self> {
+        let state = State { chance: Chance::new(seed), ..State::default() };
+        let rows = Memory::new();
+        let laid = rows.commit(&[secret(seed)], Durability::Fast);
+        laid.expect("a store in memory takes a row");
+        let clock = Clock::manual();
+        let house = House {
+            start_ms: clock.now_ms(),
+            clock,
+            rows,
+            seed,
+            parking,
+            died: Notify::new(),
+            presence: Arc::default(),
+            state: Mutex::new(state),
+        };
+        Arc::new(house)
+    }
+
+    /// The time at which the test began.
+    pub(super) fn start_ms(&self) -> u64 {
+        self.start_ms
+    }
+
+    // ---- what a test orders and asks ----
+
+    pub(super) fn stub(&self, checkpoint: &str, stub: Stub) {
+        lock(&self.state).stubs.insert(checkpoint.to_owned(), stub);
+    }
+
+    pub(super) fn fault(&self, checkpoint: &str, times: u32, fault: &Fault) {
+        let mut state = lock(&self.state);
+        let faults = state.faults.entry(checkpoint.to_owned()).or_default();
+        faults.extend((0..times).map(|_| fault.clone()));
+    }
+
+    pub(super) fn store_faults<R>(&self, order: impl FnOnce(&mut StoreFaults) -> R) -> R {
+        order(&mut lock(&self.state).store)
+    }
+
+    pub(super) fn executed(&self, checkpoint: &str) -> u64 {
+        lock(&self.state).executed.get(checkpoint).copied().unwrap_or_default()
+    }
+
+    pub(super) fn replayed(&self, checkpoint: &str) -> u64 {
+        lock(&self.state).replayed.get(checkpoint).copied().unwrap_or_default()
+    }
+
+    /// Whether a body is at work that may wait for something outside.
+    pub(super) fn has_presence(&self) -> bool {
+        Arc::strong_count(&self.presence) > 1
+    }
+
+    // ---- the death of a process ----
+
+    pub(super) fn learn(&self) {
+        lock(&self.state).plan = Plan::Learn(Vec::new());
+    }
+
+    /// The points at which the process could have died.
+    pub(super) fn learned(&self) -> Vec<String> {
+        match std::mem::take(&mut lock(&self.state).plan) {
+            Plan::Learn(points) => points,
+            Plan::Nothing | Plan::DieAt { .. } => Vec::new(),
+        }
+    }
+
+    pub(super) fn die_at(&self, nth: usize) {
+        lock(&self.state).plan = Plan::DieAt { nth, seen: 0 };
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        lock(&self.state).dead
+    }
+
+    /// Another process may begin. `recorded` are the calls of which the store has an outcome that stands.
+    pub(super) fn revive(&self, recorded: HashMap<Key, String>) {
+        let mut state = lock(&self.state);
+        state.dead = false;
+        state.plan = Plan::Nothing;
+        state.findings.recorded = recorded;
+    }
+
+    pub(super) fn findings(&self) -> Findings {
+        lock(&self.state).findings.clone()
+    }
+
+    /// The process could die here.
+    pub(super) fn point(&self, place: impl FnOnce() -> String) -> Goes {
+        let mut state = lock(&self.state);
+        if state.dead {
+            return Goes::NoFurther;
+        }
+        match &mut state.plan {
+            Plan::Nothing => Goes::On,
+            Plan::Learn(points) => {
+                points.push(place());
+                Goes::On
+            }
+            Plan::DieAt { nth, seen } => {
+                *seen += 1;
+                if *seen <= *nth {
+                    return Goes::On;
+                }
+                state.dead = true;
+                state.findings.died = Some(place());
+                self.died.notify_one();
+                Goes::NoFurther
+            }
+        }
+    }
+
+    // ---- the replay of a history ----
+
+    pub(super) fn follow(&self, script: Script) {
+        lock(&self.state).script = Some(script);
+    }
+
+    /// What became of the script.
+    pub(super) fn script(&self) -> Option<Script> {
+        lock(&self.state).script.take()
+    }
+}
+
+/// What the executions' own chance derives from, the same for the same seed.
+fn secret(seed: u64) -> Row {
+    let mut value = [0; 32].to_vec();
+    value[..8].copy_from_slice(&seed.to_le_bytes());
+    seal(Table::Meta, SECRET, &mut value);
+    Row { table: Table::Meta, key: RowKey::from(SECRET), value: Some(value) }
+}
+
+impl Director for House {
+    fn starts(&self, cue: &Cue<'_>) -> Goes {
+        let mut state = lock(&self.state);
+        if state.dead {
+            return Goes::NoFurther;
+        }
+        let State { findings, script, .. } = &mut *state;
+        if let Some(script) = script {
+            return script.starts(cue);
+        }
+        if cue.stage != CueStage::Intent && findings.recorded.contains_key(&cue.identity) {
+            findings.ran_again.push(cue.name.clone());
+        }
+        if cue.stage == CueStage::Once {
+            let place = (cue.execution.clone(), cue.checkpoint.to_owned(), cue.place);
+            let times = findings.once.entry(place).or_default();
+            *times += 1;
+            if *times > 1 {
+                findings.ran_twice.push(cue.checkpoint.to_owned());
+            }
+        }
+        Goes::On
+    }
+
+    fn moment(&self, checkpoint: &str, moment: Moment) -> Goes {
+        match moment {
+            Moment::GoesOn if self.is_dead() => Goes::NoFurther,
+            Moment::GoesOn => Goes::On,
+            Moment::Begins => {
+                let goes = self.point(|| format!("in `{checkpoint}`, at its start"));
+                if goes == Goes::On {
+                    *lock(&self.state).executed.entry(checkpoint.to_owned()).or_default() += 1;
+                }
+                goes
+            }
+            Moment::Suspends => self.point(|| format!("in `{checkpoint}`, where it is suspended")),
+            Moment::Ends => self.point(|| format!("in `{checkpoint}`, at its end")),
+        }
+    }
+
+    fn turn(&self, execution: &ExecutionId, turn: Turn) -> Goes {
+        if lock(&self.state).script.as_ref().is_some_and(|script| !script.is_of(execution)) {
+            return Goes::NoFurther;
+        }
+        let flow = &execution.flow;
+        match turn {
+            Turn::Begins => self.point(|| format!("where an attempt of `{flow}` begins")),
+            Turn::Parks => self.point(|| format!("where `{flow}` is parked")),
+        }
+    }
+
+    fn cast(&self, checkpoint: &str, args: &mut dyn FnMut() -> Value) -> Part {
+        let stub = {
+            let mut state = lock(&self.state);
+            match state.faults.get_mut(checkpoint).and_then(VecDeque::pop_front) {
+                Some(Fault::Fails(error)) => return Part::Gives(Err(error)),
+                Some(Fault::Panics(message)) => return Part::Panics(message),
+                Some(Fault::Hangs) => return Part::Hangs,
+                None => state.stubs.get(checkpoint).cloned(),
+            }
+        };
+        // Off the lock: it is the test's own code.
+        stub.map_or(Part::Itself, |stub| Part::Gives(stub(args())))
+    }
+
+    fn replayed(&self, checkpoint: &str, identity: Key) {
+        let mut state = lock(&self.state);
+        *state.replayed.entry(checkpoint.to_owned()).or_default() += 1;
+        state.script.iter_mut().for_each(|script| script.replayed(identity));
+    }
+
+    fn interrupted(&self, checkpoint: &str) {
+        lock(&self.state).findings.interrupted.push(checkpoint.to_owned());
+    }
+
+    fn diverged(&self, divergence: &Divergence<'_>) {
+        let Divergence { record, differing, location } = divergence;
+        let differing = differing.join(", ");
+        lock(&self.state).findings.diverged.push(format!("record `{record}`, at {location}: {differing}"));
+    }
+
+    fn unsteady(&self, checkpoint: &str) {
+        let mut state = lock(&self.state);
+        if !state.findings.unsteady.iter().any(|known| known == checkpoint) {
+            state.findings.unsteady.push(checkpoint.to_owned());
+        }
+    }
+
+    fn order(&self, wake: &mut [Waker]) {
+        if wake.len() > 1 {
+            lock(&self.state).chance.shuffle(wake);
+        }
+    }
+
+    fn chance(&self) -> u64 {
+        lock(&self.state).chance.next()
+    }
+
+    fn presence(&self) -> Arc<()> {
+        self.presence.clone()
+    }
+}
+
+impl Pace for House {
+    fn wait(&self, before: Before) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let delay = self.store_faults(|faults| match before {
+            Before::Commit => faults.commit_delay,
+            Before::Acknowledgement => faults.acknowledgement_delay,
+        });
+        if delay.is_zero() {
+            return Box::pin(std::future::ready(()));
+        }
+        Box::pin(self.clock.sleep(delay))
+    }
+}

@@ -1,0 +1,490 @@
+//! What a test holds: flows are run, time is turned, answers and events are given, parts are played by others.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, yield_now};
+
+use crate::client::{FlowCall, Handle, Kitaru, Target};
+use crate::clock::millis;
+use crate::error::{Error, Kind};
+use crate::runtime::lock;
+use crate::testkit::chance;
+use crate::testkit::house::{Fault, House, Parking};
+use crate::testkit::ledger::Ledger;
+use crate::testkit::process::{Idle, Process};
+
+/// A store in memory, a clock that stands still until it is turned, and a hand in what runs. Everything of it happens on
+/// one thread of its own, in an order that repeats: no real time passes anywhere, but in bodies that ask for it.
+///
+/// Each method that sets something going comes back when nothing moves any more. A body that waits for something outside (a
+/// socket, another thread) does not move.
+///
+/// A test of a flow that waits a month takes milliseconds:
+///
+/// ```
+/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+/// use std::time::Duration;
+/// use kitaru_core::testkit::Testkit;
+/// # use kitaru_core::{Error, dynamic::{checkpoint, flow}};
+/// # let remind = || flow("remind").run(|| async {
+/// #     kitaru_core::sleep(Duration::from_secs(30 * 86_400)).await;
+/// #     checkpoint("mail").run(|| async { Ok::<_, Error>("sent".to_owned()) }).await
+/// # });
+///
+/// let kit = Testkit::new();
+/// let reminder = kit.start(remind()).await?;
+/// kit.advance(Duration::from_secs(29 * 86_400)).await;
+/// assert_eq!(kit.executed("mail"), 0);
+/// kit.advance(Duration::from_secs(86_400)).await;
+/// assert_eq!(kit.executed("mail"), 1);
+/// assert_eq!(reminder.await?, "sent");
+/// # Ok(()) }
+/// ```
+pub struct Testkit {
+    house: Arc<House>,
+    process: Process,
+    posted: Arc<Posted>,
+    /// How much time this process's test has let pass.
+    elapsed_ms: AtomicU64,
+    /// How many things it has asked for.
+    asked: AtomicU64,
+    /// How many of them are answers and events.
+    posts: AtomicU64,
+    /// Dropped, it ends the process's thread.
+    _end: Option<oneshot::Sender<()>>,
+}
+
+/// What a test has sent, over all processes of it: each is sent once.
+#[derive(Default)]
+pub(super) struct Posted(Mutex<Post>);
+
+#[derive(Default)]
+struct Post {
+    begun: HashSet<u64>,
+    done: HashSet<u64>,
+}
+
+impl Testkit {
+    /// A kit of its own.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self::alone(House::new(chance::seed(), Parking::Plain))
+    }
+
+    /// A kit in which a flow is dropped from memory wherever it waits, and comes back by replay: whatever holds in one of
+    /// [`new`](Self::new) holds here too.
+    pub fn always_parking() -> Self {
+        Self::alone(House::new(chance::seed(), Parking::Always))
+    }
+
+    pub(super) fn alone(house: Arc<House>) -> Self {
+        let (process, end) = Process::on_a_thread(&house);
+        Testkit { _end: Some(end), ..Self::in_process(house, process, Arc::default()) }
+    }
+
+    pub(super) fn in_process(house: Arc<House>, process: Process, posted: Arc<Posted>) -> Self {
+        let [elapsed_ms, asked, posts] = [0; 3].map(AtomicU64::new);
+        Testkit { house, process, posted, elapsed_ms, asked, posts, _end: None }
+    }
+
+    /// The kit's store. Look at executions with it; run flows with [`run`](Self::run) and [`start`](Self::start).
+    pub fn kitaru(&self) -> &Kitaru {
+        &self.process.kitaru
+    }
+
+    // ---- running flows ----
+
+    /// Runs a flow to its end, and gives what it came to. No time passes.
+    ///
+    /// # Panics
+    ///
+    /// When nothing moves any more before it has come to its end, because it waits for a time, an answer or an event: then
+    /// [`start`](Self::start) it, and give it that, or [`fast_forward`](Self::fast_forward). The message shows where
+    /// everything stands.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it detaches; the flow goes on.
+    pub async fn run<R: Send + 'static>(&self, call: FlowCall<R>) -> R {
+        self.to_its_end(call, || false).await
+    }
+
+    /// Runs a flow to its end; whenever nothing moves the clock is turned to the next time that something waits for.
+    ///
+    /// # Panics
+    ///
+    /// When it waits for something that no time brings: an answer, an event.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it detaches; the flow goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() {
+    /// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
+    /// # use std::time::Duration;
+    /// # let patient = || flow("patient").run(|| async {
+    /// #     let before = kitaru_core::now();
+    /// #     kitaru_core::sleep(Duration::from_secs(86_400)).await;
+    /// #     Ok::<_, Error>(kitaru_core::now().duration_since(before).unwrap().as_secs())
+    /// # });
+    /// let kit = Testkit::new();
+    /// assert_eq!(kit.fast_forward(patient()).await.unwrap(), 86_400);
+    /// # }
+    /// ```
+    pub async fn fast_forward<R: Send + 'static>(&self, call: FlowCall<R>) -> R {
+        let clock = &self.house.clock;
+        let came = self.to_its_end(call, || match clock.next_due_ms() {
+            Some(due_ms) => {
+                clock.advance(Duration::from_millis(due_ms.saturating_sub(clock.now_ms())));
+                true
+            }
+            None => false,
+        });
+        let came = came.await;
+        self.elapsed_ms.fetch_max(self.since_start_ms(), Ordering::SeqCst);
+        came
+    }
+
+    /// Starts a flow, and lets it go on until nothing moves.
+    ///
+    /// # Errors
+    ///
+    /// As [`FlowCall::start`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The flow may be started, whether or not this is polled to its end.
+    pub async fn start<R: Send + 'static>(&self, call: FlowCall<R>) -> Result<Handle<R>, Error> {
+        self.ask();
+        let started = self.process.tasks.spawn(call.on(&self.process.kitaru).start());
+        let started = joined(started).await;
+        self.settle().await;
+        started
+    }
+
+    async fn to_its_end<R: Send + 'static>(&self, call: FlowCall<R>, mut moves_on: impl FnMut() -> bool) -> R {
+        self.ask();
+        let mut flow = self.process.tasks.spawn(call.on(&self.process.kitaru));
+        let mut still = 0;
+        loop {
+            let asked = self.asked.load(Ordering::SeqCst);
+            let idle = self.process.idle.clone();
+            let mut stuck = self.process.tasks.spawn(async move { idle.stuck().await });
+            let came = poll_fn(|cx| match Pin::new(&mut flow).poll(cx) {
+                Poll::Ready(came) => Poll::Ready(Some(came)),
+                Poll::Pending => Pin::new(&mut stuck).poll(cx).map(|_| None),
+            });
+            match came.await {
+                Some(came) => {
+                    stuck.abort();
+                    return unwound(came);
+                }
+                None if moves_on() => still = 0,
+                // Another branch of the test may be about to move it.
+                None if self.asked.load(Ordering::SeqCst) != asked => still = 0,
+                None if still < 3 => {
+                    still += 1;
+                    yield_now().await;
+                }
+                None => panic!("{}", self.stuck()),
+            }
+        }
+    }
+
+    fn stuck(&self) -> String {
+        format!(
+            "nothing moves any more, and the flow has not come to its end. What waits for a time goes on with \
+             kit.advance(…) or kit.fast_forward(…), what waits for an answer or an event with kit.answer(…) or kit.send(…), \
+             after kit.start(…). This is where everything stands:\n\n{}",
+            self.journal()
+        )
+    }
+
+    /// Waits until nothing moves, but for bodies that wait for something outside.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it does nothing.
+    pub async fn settle(&self) {
+        self.ask();
+        let idle = self.process.idle.clone();
+        joined(self.process.tasks.spawn(async move { idle.settled().await })).await;
+    }
+
+    // ---- what comes from outside ----
+
+    /// Lets time pass: the clock is turned to each time that something waits for, one after another, and nothing moves any
+    /// more before it is turned on.
+    ///
+    /// # Cancel safety
+    ///
+    /// The time passes, whether or not this is polled to its end.
+    pub async fn advance(&self, by: Duration) {
+        self.ask();
+        let elapsed_ms = self.elapsed_ms.fetch_add(millis(by), Ordering::SeqCst).saturating_add(millis(by));
+        // After a crash the test begins anew, and time does not.
+        let target_ms = self.house.start_ms().saturating_add(elapsed_ms);
+        let (house, idle) = (self.house.clone(), self.process.idle.clone());
+        joined(self.process.tasks.spawn(async move { turn(&house, &idle, target_ms).await })).await;
+    }
+
+    /// Answers a wait of an execution. As [`Kitaru::answer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Kitaru::answer`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The answer may be given, whether or not this is polled to its end.
+    pub async fn answer<T: Serialize + ?Sized>(
+        &self,
+        execution: &(impl Target + ?Sized),
+        wait: &str,
+        answer: &T,
+    ) -> Result<(), Error> {
+        self.ask();
+        let nth = self.posts.fetch_add(1, Ordering::SeqCst);
+        let answer = json(answer)?;
+        let (target, wait) = (own(execution), wait.to_owned());
+        let kitaru = self.process.kitaru.clone();
+        self.post(nth, async move { kitaru.answer(&(&*target.0, &*target.1), &wait, &answer).await }).await
+    }
+
+    /// Sends an event to an execution. As [`Kitaru::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Kitaru::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The event may be sent, whether or not this is polled to its end.
+    pub async fn send<T: Serialize + ?Sized>(
+        &self,
+        execution: &(impl Target + ?Sized),
+        event: &str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.ask();
+        let nth = self.posts.fetch_add(1, Ordering::SeqCst);
+        let value = json(value)?;
+        let (target, event) = (own(execution), event.to_owned());
+        let kitaru = self.process.kitaru.clone();
+        let send =
+            async move { kitaru.send(&(&*target.0, &*target.1), &event, &value).key(format!("testkit-{nth}")).await };
+        self.post(nth, send).await
+    }
+
+    /// Sends something once, however often the test is begun anew after a crash.
+    async fn post(
+        &self,
+        nth: u64,
+        send: impl Future<Output = Result<(), Error>> + Send + 'static,
+    ) -> Result<(), Error> {
+        let was_begun = {
+            let mut post = lock(&self.posted.0);
+            if post.done.contains(&nth) {
+                return Ok(());
+            }
+            !post.begun.insert(nth)
+        };
+        let posted = self.posted.clone();
+        // Where it was durable when the process died, the flow may have gone past it.
+        let is_there = move |error: &Error| was_begun && !error.is_store() && !error.is_closed();
+        let send = async move {
+            let sent = send.await.or_else(|error| if is_there(&error) { Ok(()) } else { Err(error) });
+            if sent.is_ok() {
+                lock(&posted.0).done.insert(nth);
+            }
+            sent
+        };
+        let sent = joined(self.process.tasks.spawn(send)).await;
+        self.settle().await;
+        sent
+    }
+
+    // ---- whose part is played by others ----
+
+    /// Plays a checkpoint's part from now on: it is given the arguments that count, by name, and what it gives is read as
+    /// what the checkpoint returns. Give an `Err` for an error of the body's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() {
+    /// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
+    /// # let order = || flow("order").run(|| async {
+    /// #     let body = || async { Err::<String, _>(Error::msg("there is no till here")) };
+    /// #     checkpoint("charge").arg("amount", &12).run(body).await
+    /// # });
+    /// let kit = Testkit::new();
+    /// kit.stub("charge", |args| serde_json::json!(format!("charged {}", args["amount"])));
+    /// assert_eq!(kit.run(order()).await.unwrap(), "charged 12");
+    /// # }
+    /// ```
+    pub fn stub<R: Stubbed>(&self, checkpoint: &str, stub: impl Fn(Value) -> R + Send + Sync + 'static) {
+        self.house.stub(checkpoint, Arc::new(move |args| stub(args).into_outcome()));
+    }
+
+    /// Has the next `times` tries of a checkpoint's body end in this error.
+    pub fn fail(&self, checkpoint: &str, times: u32, error: impl fmt::Display) {
+        self.house.fault(checkpoint, times, &Fault::Fails(Error::msg(error)));
+    }
+
+    /// Has the next try of a checkpoint's body panic.
+    pub fn panic(&self, checkpoint: &str, message: impl fmt::Display) {
+        self.house.fault(checkpoint, 1, &Fault::Panics(message.to_string()));
+    }
+
+    /// Has the next try of a checkpoint's body come to no end. Its timeout ends it.
+    pub fn hang(&self, checkpoint: &str) {
+        self.house.fault(checkpoint, 1, &Fault::Hangs);
+    }
+
+    /// Has the next `times` commits of the store fail, as those of a broken disk would.
+    pub fn refuse_writes(&self, times: usize) {
+        self.refuse(times, || Error::new(Kind::Store, "the testkit's store refuses to write, as it was told"));
+    }
+
+    /// Has the next `times` commits of the store fail because its disk is full.
+    pub fn fill_disk(&self, times: usize) {
+        self.refuse(times, || Error::new(Kind::StorageFull, "the testkit's disk is full, as it was told"));
+    }
+
+    fn refuse(&self, times: usize, refusal: impl Fn() -> Error) {
+        self.house.store_faults(|faults| faults.refusals.extend((0..times).map(|_| refusal())));
+    }
+
+    /// Has each commit of the store take this long from now on.
+    pub fn slow_writes(&self, by: Duration) {
+        self.house.store_faults(|faults| faults.commit_delay = by);
+    }
+
+    /// Has each commit of the store be acknowledged this long after it is durable from now on.
+    pub fn late_acknowledgements(&self, by: Duration) {
+        self.house.store_faults(|faults| faults.acknowledgement_delay = by);
+    }
+
+    // ---- looking ----
+
+    /// How often a body of this checkpoint ran, each try for itself, stubs included.
+    pub fn executed(&self, checkpoint: &str) -> u64 {
+        self.house.executed(checkpoint)
+    }
+
+    /// How often a record answered a call of this checkpoint.
+    pub fn replayed(&self, checkpoint: &str) -> u64 {
+        self.house.replayed(checkpoint)
+    }
+
+    /// Everything that is recorded, as a table for people. It holds no time and no id, so that it is the same again for the
+    /// same test: good for a snapshot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() {
+    /// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
+    /// # let report = || flow("report").input("topic", "tides").run(|| async {
+    /// #     let notes = checkpoint("research").arg("topic", "tides")
+    /// #         .run(|| async { Ok::<_, Error>("notes on tides".to_owned()) }).await?;
+    /// #     checkpoint("draft").arg("notes", &notes).run(|| async { Ok::<_, Error>("NOTES".to_owned()) }).await
+    /// # });
+    /// let kit = Testkit::new();
+    /// kit.run(report()).await.unwrap();
+    /// assert_eq!(kit.journal().to_string(), r#"
+    /// report(topic="tides") is completed: "NOTES"
+    ///   research  completed  topic="tides"           "notes on tides"
+    ///   draft     completed  notes="notes on tides"  "NOTES"
+    /// "#.trim_start());
+    /// # }
+    /// ```
+    pub fn journal(&self) -> Ledger {
+        Ledger::of(&self.house)
+    }
+
+    /// Counts what the test asks for.
+    fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn since_start_ms(&self) -> u64 {
+        self.house.clock.now_ms().saturating_sub(self.house.start_ms())
+    }
+}
+
+impl fmt::Debug for Testkit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Testkit").field("seed", &self.house.seed).finish_non_exhaustive()
+    }
+}
+
+/// What a [stub](Testkit::stub) may give: a JSON value, or that or an error.
+pub trait Stubbed {
+    /// What the body comes to.
+    ///
+    /// # Errors
+    ///
+    /// What the body fails with.
+    fn into_outcome(self) -> Result<Value, Error>;
+}
+
+impl Stubbed for Value {
+    fn into_outcome(self) -> Result<Value, Error> {
+        Ok(self)
+    }
+}
+
+impl Stubbed for Result<Value, Error> {
+    fn into_outcome(self) -> Result<Value, Error> {
+        self
+    }
+}
+
+/// Turns the clock to a time, stopping wherever something waits for.
+async fn turn(house: &House, idle: &Idle, target_ms: u64) {
+    let clock = &house.clock;
+    let to = |unix_ms: u64| clock.advance(Duration::from_millis(unix_ms.saturating_sub(clock.now_ms())));
+    idle.settled().await;
+    while let Some(due_ms) = clock.next_due_ms().filter(|due_ms| *due_ms <= target_ms) {
+        to(due_ms);
+        idle.settled().await;
+    }
+    to(target_ms);
+    idle.settled().await;
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
+    serde_json::to_value(value)
+        .map_err(|why| Error::new(Kind::Unreadable, format!("what is sent cannot be serialized: {why}")))
+}
+
+fn own(execution: &(impl Target + ?Sized)) -> (String, String) {
+    let (flow, id) = execution.target();
+    (flow.to_owned(), id.to_owned())
+}
+
+async fn joined<T>(task: JoinHandle<T>) -> T {
+    unwound(task.await)
+}
+
+fn unwound<T>(came: Result<T, tokio::task::JoinError>) -> T {
+    came.unwrap_or_else(|failed| match failed.is_panic() {
+        true => std::panic::resume_unwind(failed.into_panic()),
+        false => panic!("the testkit was dropped while a test waited for it"),
+    })
+}

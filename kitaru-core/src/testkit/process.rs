@@ -1,0 +1,170 @@
+//! One process of a test: a runtime on one thread, and a store opened on it. Owns the signal that nothing moves any more;
+//! must not know what is run.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
+
+use crate::client::{Kitaru, Stage};
+use crate::pool;
+use crate::runtime::lock;
+use crate::store::WriterOptions;
+use crate::testkit::house::{House, Parking};
+use crate::testkit::shelf::Shelf;
+
+/// A process's store, and where its tasks run.
+#[derive(Clone)]
+pub(super) struct Process {
+    pub(super) kitaru: Kitaru,
+    pub(super) tasks: Handle,
+    pub(super) idle: Arc<Idle>,
+}
+
+impl Process {
+    /// Opens the store on the runtime that this is called on.
+    pub(super) async fn open(house: &Arc<House>, idle: Arc<Idle>) -> Self {
+        let park_after = match house.parking {
+            Parking::Plain => Duration::from_secs(10),
+            Parking::Always => Duration::ZERO,
+        };
+        // In one mode what is queued lands at once, in the other one after another.
+        let batch_count = match house.parking {
+            Parking::Plain => WriterOptions::default().batch_count,
+            Parking::Always => 1,
+        };
+        let writer = WriterOptions { batch_count, ..WriterOptions::default() };
+        let opened = Kitaru::builder()
+            .store(Shelf(house.clone()))
+            .clock(house.clock.clone())
+            .park_after(park_after)
+            .staged(Stage { director: house.clone(), pace: house.clone(), writer })
+            .open()
+            .await;
+        let kitaru = opened.unwrap_or_else(|error| panic!("the testkit's store cannot be opened: {error:#}"));
+        Process { kitaru, tasks: Handle::current(), idle }
+    }
+
+    /// A process on a thread of its own, that ends when the sender is dropped.
+    pub(super) fn on_a_thread(house: &Arc<House>) -> (Self, oneshot::Sender<()>) {
+        let house = house.clone();
+        let (opened, open) = std::sync::mpsc::channel();
+        let (end, ended) = oneshot::channel::<()>();
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let live = move || {
+            let _logs = tracing::dispatcher::set_default(&dispatch);
+            pool::work_at_once();
+            let (runtime, idle) = runtime(&house);
+            runtime.block_on(async {
+                let process = Process::open(&house, idle).await;
+                if opened.send(process).is_ok() {
+                    drop(ended.await);
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("kitaru-testkit".to_owned()).spawn(live);
+        drop(thread.expect("the system gives a thread for the testkit"));
+        (open.recv().expect("the testkit's store opens"), end)
+    }
+}
+
+/// A runtime on this thread, and its signal.
+pub(super) fn runtime(house: &Arc<House>) -> (Runtime, Arc<Idle>) {
+    let idle = Arc::new(Idle::default());
+    let (resting, house) = (idle.clone(), house.clone());
+    let built = Builder::new_current_thread().enable_all().on_thread_park(move || resting.rest(&house)).build();
+    (built.expect("the system gives a runtime"), idle)
+}
+
+/// Tells when nothing moves any more. The runtime's one thread is about to sleep then: no task can run, and whatever
+/// wakes one comes from outside.
+#[derive(Default)]
+pub(super) struct Idle {
+    /// What the thread polls beside its tasks was woken.
+    woken: AtomicBool,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    settled: Vec<oneshot::Sender<()>>,
+    stuck: Vec<oneshot::Sender<()>>,
+}
+
+impl Idle {
+    /// Waits until nothing moves, but for bodies that wait for something outside. To be awaited on the process's runtime.
+    pub(super) async fn settled(&self) {
+        let (send, receive) = oneshot::channel();
+        lock(&self.waiting).settled.push(send);
+        drop(receive.await);
+    }
+
+    /// Waits until nothing moves, nobody waits for that, and no body could wait for anything outside.
+    pub(super) async fn stuck(&self) {
+        let (send, receive) = oneshot::channel();
+        lock(&self.waiting).stuck.push(send);
+        drop(receive.await);
+    }
+
+    fn rest(&self, house: &House) {
+        if self.woken.load(Ordering::SeqCst) {
+            return;
+        }
+        let tell = {
+            let mut waiting = lock(&self.waiting);
+            waiting.settled.retain(|waiter| !waiter.is_closed());
+            waiting.stuck.retain(|waiter| !waiter.is_closed());
+            match waiting.settled.is_empty() {
+                false => std::mem::take(&mut waiting.settled),
+                true if house.has_presence() => Vec::new(),
+                true => std::mem::take(&mut waiting.stuck),
+            }
+        };
+        for waiter in tell {
+            // It may wait no longer.
+            let _ = waiter.send(());
+        }
+    }
+
+    /// The future as what the thread polls beside its tasks: a wake of it counts as a move.
+    pub(super) fn foreground<F: Future>(self: &Arc<Self>, future: F) -> Foreground<F> {
+        Foreground { idle: self.clone(), future: Box::pin(future) }
+    }
+}
+
+/// Made by [`Idle::foreground`].
+pub(super) struct Foreground<F> {
+    idle: Arc<Idle>,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Foreground<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.idle.woken.store(false, Ordering::SeqCst);
+        let waker = Waker::from(Arc::new(ForegroundWaker { idle: self.idle.clone(), outer: cx.waker().clone() }));
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+}
+
+struct ForegroundWaker {
+    idle: Arc<Idle>,
+    outer: Waker,
+}
+
+impl Wake for ForegroundWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.idle.woken.store(true, Ordering::SeqCst);
+        self.outer.wake_by_ref();
+    }
+}

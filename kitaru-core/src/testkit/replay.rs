@@ -1,0 +1,160 @@
+//! Histories against today's code: what was recorded answers, nothing runs. Owns the comparison; must not know how a history
+//! is kept.
+
+mod mismatch;
+mod script;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::client::{FlowCall, History};
+use crate::error::{Error, Kind};
+use crate::flow;
+use crate::id::{JournalId, Seq};
+use crate::journal::{Frame, Header, OutcomeFrame, Status, UnfinishedRow, generation_key, journal_key, name_key};
+use crate::pool;
+use crate::store::{Durability, Key as RowKey, Reader, Row, Store, Table, seal};
+use crate::testkit::chance;
+use crate::testkit::house::{House, Parking};
+use crate::testkit::process::{Process, runtime};
+use crate::testkit::shelf::Shelf;
+
+pub use mismatch::Mismatch;
+pub(super) use script::Script;
+
+/// The generation that is replayed is the store's only one.
+const JOURNAL: JournalId = JournalId(1);
+
+/// Replays a history against today's code, and panics where the code asks for something else than what was recorded.
+///
+/// What was recorded answers, and no body runs. The message shows each call that differs like a compiler's error: the
+/// checkpoint, where it stands in the code, what was recorded, what was asked, and the arguments that differ.
+///
+/// # Panics
+///
+/// With that message; when the call is not of the history's flow, or has another input; and when the history holds the value
+/// of a `sensitive` checkpoint, which was left out: give one with [`History::with_value`].
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+/// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit::{self, Testkit}};
+/// # let report = || flow("report").run(|| async {
+/// #     checkpoint("research").run(|| async { Ok::<_, Error>("notes".to_owned()) }).await
+/// # });
+/// let kit = Testkit::new();
+/// kit.run(report().id("job")).await?;
+/// let history = kit.kitaru().export(&("report", "job")).await?;
+/// // Kept, and read again:
+/// testkit::replay(&history.to_string().parse()?, report());
+/// # Ok(()) }
+/// ```
+#[track_caller]
+pub fn replay<R: Send + 'static>(history: &History, call: FlowCall<R>) {
+    if let Err(mismatch) = replay_report(history, call) {
+        panic!("{mismatch}");
+    }
+}
+
+/// As [`replay`], for those who want to look at what differs.
+///
+/// # Errors
+///
+/// What differs.
+pub fn replay_report<R: Send + 'static>(history: &History, call: FlowCall<R>) -> Result<(), Mismatch> {
+    check(history, Some(call))
+}
+
+/// Replays a history of a `#[flow]` of this program, read from a file: what `testkit::histories!` makes a test of.
+///
+/// # Panics
+///
+/// As [`replay`], and when the file cannot be read.
+#[track_caller]
+pub fn replay_file(path: impl AsRef<Path>) {
+    let path = path.as_ref();
+    let read = std::fs::read_to_string(path).map_err(Error::msg).and_then(|text| text.parse::<History>());
+    let history = read.unwrap_or_else(|why| panic!("{}: {why:#}", path.display()));
+    if let Err(mismatch) = check(&history, None::<FlowCall<()>>) {
+        panic!("{}\n{mismatch}", path.display());
+    }
+}
+
+fn check<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Result<(), Mismatch> {
+    let explore = || {
+        pool::work_at_once();
+        play(history, call)
+    };
+    // A thread of its own: this one may be a runtime's, which cannot run another one.
+    let played = std::thread::scope(|scope| scope.spawn(explore).join());
+    played.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn play<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Result<(), Mismatch> {
+    let header = history.header().map_err(Mismatch::no_replay)?;
+    refuse(history, call.is_none()).map_err(Mismatch::no_replay)?;
+    let house = House::new(chance::seed(), Parking::Plain);
+    let script = Script::new(&header, history.frames()).map_err(Mismatch::no_replay)?;
+    let laid = house.rows.commit(&rows(&header, history, call.is_none()), Durability::Fast);
+    laid.map_err(Mismatch::no_replay)?;
+    house.follow(script);
+    let (runtime, idle) = runtime(&house);
+    let (id, flow) = (header.execution.id.to_string(), history.flow());
+    let refused = runtime.block_on(idle.foreground(async {
+        let process = Process::open(&house, idle.clone()).await;
+        let started = match call {
+            Some(call) => call.id(id).on(&process.kitaru).start().await.map(drop),
+            // It goes on by itself.
+            None => Ok(()),
+        };
+        process.tasks.spawn(async move { process.idle.settled().await }).await.unwrap_or_default();
+        started.err()
+    }));
+    drop(runtime);
+    let script = house.script().expect("the script is taken once");
+    let ends = crate::client::generations(&Reader::new(Arc::new(Shelf(house.clone())))).map_err(Mismatch::no_replay)?;
+    script.compare(flow, ends.first(), refused)
+}
+
+/// Refuses what cannot be replayed.
+fn refuse(history: &History, by_name: bool) -> Result<(), Error> {
+    let flow = history.flow();
+    if by_name && flow::find(flow).is_none() {
+        let message = format!(
+            "there is no flow `{flow}` in this program; name the crate that has it in the test, as in `use my_crate as _;`"
+        );
+        return Err(Error::new(Kind::Misuse, message));
+    }
+    match history.left_out() {
+        Some(record) => Err(Error::new(
+            Kind::Misuse,
+            format!("the value of `{record}` is sensitive and was left out; give one with History::with_value(…)"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The rows of a store in which the generation has stopped where the history ends.
+fn rows(header: &Header, history: &History, goes_on: bool) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut lay = |table: Table, key: &[u8], mut value: Vec<u8>| {
+        seal(table, key, &mut value);
+        rows.push(Row { table, key: RowKey::from(key), value: Some(value) });
+    };
+    lay(Table::Execution, &generation_key(JOURNAL), header.write());
+    lay(Table::Name, &name_key(&header.execution, header.generation), JOURNAL.0.to_be_bytes().to_vec());
+    let status = if goes_on { Status::Running } else { Status::Interrupted };
+    let unfinished = UnfinishedRow { status, attempts: 1, updated_ms: header.created_ms, wake_ms: 0 };
+    lay(Table::Unfinished, &generation_key(JOURNAL), unfinished.write());
+    for (seq, frame) in (1..).map(Seq).zip(history.frames()) {
+        let frame = match Frame::read(frame) {
+            Ok(Frame::End(_)) => continue,
+            // An error is what it was, whether or not another attempt would try again.
+            Ok(Frame::Outcome(outcome)) => Frame::Outcome(OutcomeFrame { settled: true, ..outcome }).write(),
+            Ok(_) | Err(_) => frame.to_vec(),
+        };
+        lay(Table::Journal, &journal_key(JOURNAL, seq), frame);
+    }
+    rows
+}

@@ -1,0 +1,151 @@
+//! How today's code differs from a history, shown like a compiler's error. Owns the words.
+
+use std::fmt;
+
+use crate::error::Error;
+use crate::journal::Arg;
+use crate::testkit::replay::script::Recorded;
+
+/// How today's code differs from a history. Its `Display` is for people.
+#[derive(Clone)]
+pub struct Mismatch {
+    flow: String,
+    found: Found,
+}
+
+#[derive(Clone)]
+enum Found {
+    /// It could not be replayed.
+    Nothing(Error),
+    Differences(Vec<Difference>),
+}
+
+#[derive(Clone)]
+pub(super) enum Difference {
+    Otherwise { recorded: String, record: String, asked: Asked, differing: Vec<String> },
+    New(Asked),
+    Gone { record: String, recorded: String },
+    End { recorded: String, came: String },
+}
+
+/// A call that today's code has made.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) name: String,
+    pub(super) checkpoint: String,
+    pub(super) location: String,
+    pub(super) place: u32,
+    pub(super) args: Vec<Arg>,
+}
+
+impl Difference {
+    pub(super) fn otherwise(record: &Recorded, asked: Asked) -> Self {
+        let was = |arg: &Arg| record.args.iter().find(|known| known.name == arg.name).cloned();
+        let mut differing: Vec<String> = asked
+            .args
+            .iter()
+            .filter_map(|arg| match was(arg) {
+                Some(before) if before.digest == arg.digest => None,
+                Some(before) => Some(format!("argument `{}` was {} and is {}", arg.name, before.preview, arg.preview)),
+                None => Some(format!("argument `{}` is new: {}", arg.name, arg.preview)),
+            })
+            .collect();
+        let is_gone = |known: &&Arg| asked.args.iter().all(|arg| arg.name != known.name);
+        let gone = record.args.iter().filter(is_gone);
+        differing.extend(gone.map(|arg| format!("argument `{}` is gone: it was {}", arg.name, arg.preview)));
+        if differing.is_empty() {
+            differing.push("the checkpoint has another `version`, or was called more often before".to_owned());
+        }
+        let recorded = called(&record.checkpoint, &record.args);
+        Difference::Otherwise { recorded, record: record.name.clone(), asked, differing }
+    }
+
+    pub(super) fn gone(record: &Recorded) -> Self {
+        Difference::Gone { record: record.name.clone(), recorded: called(&record.checkpoint, &record.args) }
+    }
+}
+
+impl Mismatch {
+    pub(super) fn new(flow: &str, differences: Vec<Difference>) -> Self {
+        Mismatch { flow: flow.to_owned(), found: Found::Differences(differences) }
+    }
+
+    pub(super) fn no_replay(error: Error) -> Self {
+        Mismatch { flow: String::new(), found: Found::Nothing(error) }
+    }
+}
+
+fn called(checkpoint: &str, args: &[Arg]) -> String {
+    let args: Vec<String> = args.iter().map(|arg| format!("{} = {}", arg.name, arg.preview)).collect();
+    format!("{checkpoint}({})", args.join(", "))
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.found {
+            Found::Nothing(error) => write!(f, "error: the history cannot be replayed: {error:#}"),
+            Found::Differences(differences) => {
+                differences.iter().try_for_each(|difference| writeln!(f, "{difference}"))?;
+                let count = differences.len();
+                let what = if count == 1 { "difference" } else { "differences" };
+                write!(f, "error: flow `{}` does not go as its history does: {count} {what}", self.flow)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::Otherwise { recorded, record, asked, differing } => {
+                writeln!(f, "error: checkpoint `{}` is not called as it was recorded", asked.checkpoint)?;
+                writeln!(f, "  --> {}", asked.location)?;
+                writeln!(f, "   |")?;
+                writeln!(f, "   | recorded: {recorded}  (record `{record}`)")?;
+                writeln!(f, "   |    asked: {}", called(&asked.checkpoint, &asked.args))?;
+                writeln!(f, "   |")?;
+                differing.iter().try_for_each(|what| writeln!(f, "   = {what}"))?;
+                writeln!(
+                    f,
+                    "   = help: executions that are under way run it again; keep them on the old path with \
+                     `if kitaru::patched(\"…\")`"
+                )
+            }
+            Difference::New(asked) => {
+                writeln!(f, "error: checkpoint `{}` has no record as `{}`", asked.checkpoint, asked.name)?;
+                writeln!(f, "  --> {}", asked.location)?;
+                writeln!(f, "   |")?;
+                writeln!(f, "   |    asked: {}", called(&asked.checkpoint, &asked.args))?;
+                writeln!(f, "   |")?;
+                writeln!(
+                    f,
+                    "   = help: executions that are under way run it when they come there; if they are not to, call it \
+                     under `if kitaru::patched(\"…\")`"
+                )
+            }
+            Difference::Gone { record, recorded } => {
+                writeln!(f, "error: nothing asks for the record `{record}` any more")?;
+                writeln!(f, "   |")?;
+                writeln!(f, "   | recorded: {recorded}")?;
+                writeln!(f, "   |")?;
+                writeln!(f, "   = help: if its call was taken away on purpose, export the history anew")
+            }
+            Difference::End { recorded, came } => {
+                writeln!(f, "error: the flow comes to something else")?;
+                writeln!(f, "   |")?;
+                writeln!(f, "   | recorded: {recorded}")?;
+                writeln!(f, "   |      now: {came}")?;
+                writeln!(f, "   |")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f)?;
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Mismatch {}

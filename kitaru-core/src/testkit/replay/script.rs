@@ -1,0 +1,151 @@
+//! What a replay is to ask for, and what it has asked for. Must not know how that is shown.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::client::Generation;
+use crate::context::Attempt;
+use crate::director::{Cue, Goes};
+use crate::error::{Error, Kind};
+use crate::id::{ExecutionId, Seq};
+use crate::journal::{Arg, CallFrame, Forgotten, Frame, Header, Status};
+use crate::testkit::replay::mismatch::{Asked, Difference, Mismatch};
+use crate::value::Key;
+
+/// The records of a history, as its replay goes through them.
+pub(crate) struct Script {
+    execution: ExecutionId,
+    /// The calls that have a record, in their order.
+    records: Vec<Recorded>,
+    /// Calls that have begun, and have come to nothing yet.
+    open: HashSet<Key>,
+    answered: HashSet<Key>,
+    /// Calls that have no record.
+    news: Vec<Asked>,
+    /// What the generation came to, if it came to an end.
+    end: Option<(Status, String)>,
+}
+
+/// A call that has a record.
+pub(super) struct Recorded {
+    seq: Seq,
+    pub(super) name: String,
+    pub(super) checkpoint: String,
+    pub(super) place: u32,
+    pub(super) identity: Key,
+    pub(super) args: Vec<Arg>,
+}
+
+impl Script {
+    pub(super) fn new<'a>(header: &Header, frames: impl Iterator<Item = &'a [u8]>) -> Result<Self, Error> {
+        let identity =
+            |call: &CallFrame<'_>| Attempt::identity(&header.execution, header.generation, call.key, call.occurrence);
+        let mut script = Script {
+            execution: header.execution.clone(),
+            records: Vec::new(),
+            open: HashSet::new(),
+            answered: HashSet::new(),
+            news: Vec::new(),
+            end: None,
+        };
+        let mut known = HashMap::new();
+        for (seq, frame) in (1..).map(Seq).zip(frames) {
+            let frame = Frame::read(frame).map_err(|why| Error::new(Kind::Unreadable, why.0))?;
+            script.end = None;
+            match frame {
+                Frame::Outcome(outcome) => {
+                    let call = &outcome.call;
+                    let identity = identity(call);
+                    script.open.remove(&identity);
+                    let recorded = Recorded {
+                        seq,
+                        name: call.name(),
+                        checkpoint: call.checkpoint.to_owned(),
+                        place: call.place,
+                        identity,
+                        args: Arg::read_all(call.args).unwrap_or_default(),
+                    };
+                    // A later record of the same call stands for the earlier.
+                    let nth = *known.entry(identity).or_insert(script.records.len());
+                    match script.records.get_mut(nth) {
+                        Some(earlier) => *earlier = recorded,
+                        None => script.records.push(recorded),
+                    }
+                }
+                Frame::Intent(call) => drop(script.open.insert(identity(&call))),
+                Frame::Open(open) => drop(script.open.insert(identity(&open.call))),
+                Frame::End(end) => script.end = Some((end.status, end.preview.to_owned())),
+                Frame::Forgot(forgotten) => {
+                    let counts = |record: &Recorded| match forgotten {
+                        Forgotten::This(this) => record.seq != this,
+                        Forgotten::After(last) => record.seq <= last,
+                    };
+                    script.records.retain(counts);
+                    known = script.records.iter().enumerate().map(|(nth, record)| (record.identity, nth)).collect();
+                }
+                Frame::Settled(_) | Frame::Now(_) | Frame::Unwind(_) | Frame::Patched(_) => {}
+            }
+        }
+        Ok(script)
+    }
+
+    /// Whether an attempt is at what is replayed, and not at a child of it.
+    pub(crate) fn is_of(&self, execution: &ExecutionId) -> bool {
+        self.execution == *execution
+    }
+
+    /// A call is about to start, for which no record answers. It never does.
+    pub(crate) fn starts(&mut self, cue: &Cue<'_>) -> Goes {
+        if !self.open.contains(&cue.identity) {
+            self.news.push(Asked {
+                name: cue.name.clone(),
+                checkpoint: cue.checkpoint.to_owned(),
+                location: cue.location.clone(),
+                place: cue.place,
+                args: cue.args.clone(),
+            });
+        }
+        Goes::NoFurther
+    }
+
+    pub(crate) fn replayed(&mut self, identity: Key) {
+        self.answered.insert(identity);
+    }
+
+    /// What differs between what was recorded and what was asked.
+    pub(super) fn compare(self, flow: &str, came: Option<&Generation>, refused: Option<Error>) -> Result<(), Mismatch> {
+        let mut left: Vec<&Recorded> =
+            self.records.iter().filter(|record| !self.answered.contains(&record.identity)).collect();
+        let has_news = !self.news.is_empty();
+        let mut differences = Vec::new();
+        for asked in self.news {
+            let of_its_own = |record: &&Recorded| record.checkpoint == asked.checkpoint;
+            let at_its_place = |record: &&Recorded| of_its_own(record) && record.place == asked.place;
+            let found = left.iter().position(at_its_place).or_else(|| left.iter().position(of_its_own));
+            match found {
+                Some(nth) => differences.push(Difference::otherwise(left.remove(nth), asked)),
+                // A history that has not come to its end has stopped somewhere.
+                None if self.end.is_none() && left.is_empty() => {}
+                None => differences.push(Difference::New(asked)),
+            }
+        }
+        let ended = came.filter(|came| came.status.is_final());
+        if !has_news && (ended.is_some() || self.end.is_none()) {
+            differences.extend(left.iter().map(|record| Difference::gone(record)));
+        }
+        if let (Some((status, outcome)), true) = (&self.end, differences.is_empty()) {
+            let now = ended.map(|came| (came.status, came.outcome()));
+            match now {
+                Some((now, came)) if now == *status && came == *outcome => {}
+                now => differences.push(Difference::End {
+                    recorded: format!("{status}: {outcome}"),
+                    came: now.map_or_else(|| "no end".to_owned(), |(status, came)| format!("{status}: {came}")),
+                }),
+            }
+        }
+        match refused {
+            Some(error) => Err(Mismatch::no_replay(error)),
+            None if differences.is_empty() => Ok(()),
+            None => Err(Mismatch::new(flow, differences)),
+        }
+    }
+}

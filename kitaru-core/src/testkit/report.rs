@@ -1,0 +1,147 @@
+//! What deaths everywhere came to, for people. Owns the words; must not know how it was found out.
+
+use std::fmt;
+
+use crate::testkit::chance::VARIABLE;
+use crate::testkit::house::Findings;
+use crate::testkit::ledger::Ledger;
+
+/// How many failures are told at length.
+const TOLD: usize = 3;
+
+/// What [`crash_report`](crate::testkit::crash_report) has found. Its `Display` is for people.
+#[derive(Clone)]
+pub struct Report {
+    seed: u64,
+    pub(super) trials: Vec<Trial>,
+}
+
+/// One run of the scenario.
+#[derive(Clone)]
+pub(super) struct Trial {
+    pub(super) mode: Mode,
+    /// Where the process died, if it did.
+    pub(super) point: Option<String>,
+    pub(super) verdict: Verdict,
+    pub(super) findings: Findings,
+    pub(super) journal: Ledger,
+}
+
+/// When flows are dropped from memory while they wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Plain,
+    AlwaysParking,
+}
+
+#[derive(Clone)]
+pub(super) enum Verdict {
+    Same,
+    /// It came to something else, having been told that an `at_most_once` body may have happened.
+    Interrupted(String),
+    Differs {
+        expected: String,
+        came: String,
+    },
+    /// The undisturbed run is no good already.
+    NoGood(String),
+}
+
+impl Report {
+    pub(super) fn new(seed: u64) -> Self {
+        Report { seed, trials: Vec::new() }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.trials.iter().all(|trial| trial.faults().is_empty())
+    }
+
+    /// How many deaths were tried.
+    pub fn deaths(&self) -> usize {
+        self.trials.iter().filter(|trial| trial.point.is_some()).count()
+    }
+}
+
+impl Trial {
+    /// What is wrong with it, in words.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let Findings { ran_again, ran_twice, diverged, unsteady, .. } = &self.findings;
+        let mut say = |fault: String| {
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        };
+        match &self.verdict {
+            Verdict::Same | Verdict::Interrupted(_) => {}
+            Verdict::NoGood(came) => say(format!("without any death it comes to {}", indented(came))),
+            Verdict::Differs { expected, came } => say(format!(
+                "it comes to another end\n       undisturbed: {}\n       now:         {}",
+                indented(expected),
+                indented(came)
+            )),
+        }
+        ran_again
+            .iter()
+            .for_each(|name| say(format!("the body of `{name}` ran again, although its outcome is recorded")));
+        ran_twice.iter().for_each(|name| say(format!("`{name}` is at_most_once, and its body began twice")));
+        diverged.iter().for_each(|what| say(format!("a call contradicts its {what}")));
+        unsteady.iter().for_each(|checkpoint| {
+            say(format!(
+                "what `{checkpoint}` returns is in another order whenever it is read back, so that a call that is given it \
+                 finds no record; return something with an order, such as a `Vec` or a `BTreeSet`"
+            ));
+        });
+        faults
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n                    ")
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failed: Vec<&Trial> = self.trials.iter().filter(|trial| !trial.faults().is_empty()).collect();
+        writeln!(f, "{} deaths were tried, and {} runs are not as they should be", self.deaths(), failed.len())?;
+        for trial in failed.iter().take(TOLD) {
+            let place = trial.point.as_deref().unwrap_or("without any death");
+            let mode = match trial.mode {
+                Mode::Plain => "",
+                Mode::AlwaysParking => " (with flows parked wherever they wait)",
+            };
+            writeln!(f, "\n  {place}{mode}")?;
+            for fault in trial.faults() {
+                writeln!(f, "     - {fault}")?;
+            }
+            writeln!(f, "     where everything stands after it:")?;
+            trial.journal.to_string().lines().try_for_each(|line| writeln!(f, "       {line}"))?;
+        }
+        if failed.len() > TOLD {
+            writeln!(f, "\n  and {} more:", failed.len() - TOLD)?;
+            let more = failed.iter().skip(TOLD).filter_map(|trial| trial.point.as_deref());
+            more.take(20).try_for_each(|place| writeln!(f, "     {place}"))?;
+        }
+        let mut interrupted = self.trials.iter().filter_map(|trial| match &trial.verdict {
+            Verdict::Interrupted(came) => Some((trial.point.as_deref().unwrap_or_default(), came)),
+            _ => None,
+        });
+        if let Some((place, came)) = interrupted.next() {
+            let names = interrupted.count() + 1;
+            writeln!(
+                f,
+                "\n  {names} deaths left it open whether an at_most_once body had happened, which is no mistake; one {place}, \
+                 and it came to {}",
+                indented(came)
+            )?;
+        }
+        write!(f, "\n  run again with: {VARIABLE}={} cargo test", self.seed)
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,84 @@
+//! The store of a test: rows in memory that outlive the process that wrote them. Owns that a dead process writes nothing
+//! more, and the faults that a test has ordered.
+
+use std::sync::Arc;
+
+use crate::director::Goes;
+use crate::error::{Error, Kind};
+use crate::journal::Frame;
+use crate::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use crate::testkit::house::House;
+
+/// A process's way to the rows.
+pub(super) struct Shelf(pub(super) Arc<House>);
+
+impl Shelf {
+    fn rows(&self) -> Result<&Memory, Error> {
+        if self.0.is_dead() { Err(dead()) } else { Ok(&self.0.rows) }
+    }
+}
+
+impl Store for Shelf {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        let kept = self.rows()?;
+        if self.0.point(|| format!("before {} is durable", what(rows))) == Goes::NoFurther {
+            return Err(dead());
+        }
+        if let Some(refusal) = self.0.store_faults(|faults| faults.refusals.pop_front()) {
+            return Err(refusal);
+        }
+        kept.commit(rows, durability)?;
+        if self.0.point(|| format!("after {} is durable", what(rows))) == Goes::NoFurther {
+            return Err(dead());
+        }
+        Ok(())
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.rows()?.get(table, key)
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.rows()?.scan(table, range, order, visit)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        // The rows outlive it.
+        Ok(())
+    }
+}
+
+fn dead() -> Error {
+    Error::new(Kind::Closed, "the process is dead")
+}
+
+/// What a commit makes durable, in words.
+fn what(rows: &[Row]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for row in rows {
+        let word = match (row.table, &row.value) {
+            (Table::Journal, Some(frame)) => record(frame),
+            (Table::Execution, _) => "a new generation".to_owned(),
+            _ => continue,
+        };
+        words.push(word);
+    }
+    if words.is_empty() {
+        words.push(
+            if rows.iter().any(|row| row.table == Table::Unfinished) { "where a flow stands" } else { "a row" }.into(),
+        );
+    }
+    words.join(", ")
+}
+
+fn record(sealed: &[u8]) -> String {
+    // The checksum is behind it.
+    let frame = &sealed[..sealed.len().saturating_sub(4)];
+    match Frame::read(frame) {
+        Ok(Frame::Outcome(outcome)) => format!("the outcome of `{}`", outcome.call.name()),
+        Ok(Frame::Intent(call)) => format!("the intent of `{}`", call.name()),
+        Ok(Frame::Open(open)) => format!("that `{}` waits", open.call.name()),
+        Ok(Frame::End(end)) => format!("that the flow is {}", end.status),
+        Ok(_) | Err(_) => "a record".to_owned(),
+    }
+}

@@ -1,0 +1,278 @@
+//! Deaths everywhere: they find what is wrong, and nothing else.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kitaru::testkit::{self, Report, Testkit};
+use kitaru::{Error, checkpoint, flow};
+use serde::{Deserialize, Serialize};
+
+#[checkpoint]
+async fn work(n: u32) -> u64 {
+    for _ in 0..n % 3 {
+        tokio::task::yield_now().await;
+    }
+    u64::from(n) * 10
+}
+
+#[checkpoint]
+async fn tell(text: String) -> String {
+    text
+}
+
+#[checkpoint(at_most_once)]
+async fn charge(amount: u64) -> Result<u64, Error> {
+    Ok(amount)
+}
+
+fn found(report: &Report, what: &str) {
+    let text = report.to_string();
+    assert!(!report.is_clean() && text.contains(what), "{text}");
+    assert!(text.contains("run again with: KITARU_SEED="), "{text}");
+}
+
+// ---- correct flows ----
+
+#[flow]
+async fn thirty(name: String) -> Result<u64, Error> {
+    let mut sum = 0;
+    for n in 0..30 {
+        sum += work(n).await;
+    }
+    tell(name).await;
+    Ok(sum)
+}
+
+#[test]
+fn a_flow_with_thirty_checkpoints_survives_a_death_everywhere() {
+    let report = testkit::crash_report(|kit| async move { kit.run(thirty("x".into())).await.unwrap() });
+    assert!(report.is_clean(), "{report}");
+    assert!(report.deaths() > 200, "{} deaths", report.deaths());
+}
+
+#[flow]
+async fn branches(width: u32) -> Result<u64, Error> {
+    let branches: Vec<_> =
+        (0..width).map(|n| kitaru::spawn(async move { work(n).await + work(n + 10).await })).collect();
+    let (left, right) = tokio::join!(work(100), async { work(101).await + work(102).await });
+    let mut sum = left + right;
+    for branch in branches {
+        sum += branch.await;
+    }
+    Ok(sum + futures::future::join_all((0..4).map(|n| work(200 + n))).await.into_iter().sum::<u64>())
+}
+
+#[tokio::test]
+async fn branches_and_joins_survive_a_death_everywhere() {
+    testkit::crash_everywhere(|kit| async move { kit.run(branches(3)).await });
+}
+
+#[flow]
+async fn child(n: u32) -> Result<u64, Error> {
+    kitaru::sleep(Duration::from_secs(60)).await;
+    Ok(work(n).await)
+}
+
+#[flow]
+async fn waits(name: String) -> Result<String, Error> {
+    let id = kitaru::uuid();
+    let begun = kitaru::now();
+    let approved: bool = kitaru::wait("approval").await?;
+    kitaru::sleep(Duration::from_secs(3_600)).await;
+    let event: u32 = kitaru::event("news").await?;
+    let children = tokio::join!(child(1), child(2));
+    let spent = kitaru::now().duration_since(begun).unwrap_or_default().as_secs() / 3_600;
+    Ok(format!("{name} {id} {approved} {event} {} {} {spent}", children.0?, children.1?))
+}
+
+async fn wait_for_all(kit: Testkit) -> String {
+    let waiting = kit.start(waits("x".into())).await.unwrap();
+    kit.answer(&waiting, "approval", &true).await.unwrap();
+    kit.advance(Duration::from_secs(3_600)).await;
+    kit.send(&waiting, "news", &7).await.unwrap();
+    kit.advance(Duration::from_secs(60)).await;
+    waiting.await.unwrap()
+}
+
+#[test]
+fn waits_events_times_and_children_survive_a_death_everywhere() {
+    let report = testkit::crash_report(wait_for_all);
+    assert!(report.is_clean(), "{report}");
+    assert!(report.deaths() > 50, "{} deaths", report.deaths());
+}
+
+#[flow]
+async fn reserves(name: String) -> Result<(), Error> {
+    for n in 0..3 {
+        kitaru::undo(move || async move { Ok::<_, Error>(tell(format!("release {n}")).await) });
+        work(n).await;
+    }
+    Err(Error::msg(format!("{name} is sold out")))
+}
+
+#[test]
+fn what_undoes_survives_a_death_everywhere() {
+    testkit::crash_everywhere(|kit| async move { kit.run(reserves("x".into())).await });
+}
+
+#[flow]
+async fn pays(amount: u64) -> Result<u64, Error> {
+    work(1).await;
+    let paid = charge(amount).await?;
+    Ok(paid + work(2).await)
+}
+
+#[test]
+fn an_at_most_once_body_is_not_run_again_and_what_that_comes_to_is_no_mistake() {
+    let report = testkit::crash_report(|kit| async move { kit.run(pays(12)).await });
+    assert!(report.is_clean(), "{report}");
+    assert!(report.to_string().contains("left it open whether an at_most_once body had happened"), "{report}");
+}
+
+// ---- flows with mistakes ----
+
+#[flow]
+async fn in_the_order_of_a_map(name: String) -> Result<String, Error> {
+    let words: HashMap<u32, u32> = (0..8).map(|n| (n, n)).collect();
+    let first = words.into_keys().next().unwrap_or_default();
+    work(first).await;
+    Ok(name)
+}
+
+#[test]
+fn a_flow_that_goes_by_the_order_of_a_map_is_found() {
+    let report = testkit::crash_report(|kit| async move { kit.run(in_the_order_of_a_map("x".into())).await });
+    found(&report, "a call contradicts its record `work`, at tests/testkit/crashes.rs:");
+    found(&report, "`n` was ");
+}
+
+#[flow]
+async fn by_raw_chance(name: String) -> Result<u64, Error> {
+    use std::hash::{BuildHasher, RandomState};
+    Ok(work(3).await + RandomState::new().hash_one(name) % 1_000)
+}
+
+#[test]
+fn a_flow_that_goes_by_raw_chance_is_found_without_any_death() {
+    found(
+        &testkit::crash_report(|kit| async move { kit.run(by_raw_chance("x".into())).await }),
+        "it comes to another end",
+    );
+}
+
+/// Whether it was paid, as a program keeps it that does not know `at_most_once`.
+static PAID: AtomicBool = AtomicBool::new(false);
+
+#[checkpoint]
+async fn pay_and_note(amount: u64) -> u64 {
+    PAID.store(true, Ordering::SeqCst);
+    amount
+}
+
+#[flow]
+async fn pays_once_by_hand(amount: u64) -> Result<Option<u64>, Error> {
+    if PAID.load(Ordering::SeqCst) { Ok(None) } else { Ok(Some(pay_and_note(amount).await)) }
+}
+
+#[test]
+fn an_effect_that_is_kept_to_once_by_hand_is_found() {
+    let scenario = |kit: Testkit| async move {
+        // It is the world's: a death leaves it as it is.
+        if kit.kitaru().execution("pays_once_by_hand", "job").await.unwrap().is_none()
+            && kit.executed("pay_and_note") == 0
+        {
+            PAID.store(false, Ordering::SeqCst);
+        }
+        kit.run(pays_once_by_hand(12).id("job")).await
+    };
+    found(&testkit::crash_report(scenario), "in `pay_and_note`, at its end");
+}
+
+#[flow]
+async fn selects(name: String) -> Result<String, Error> {
+    let mut path = name;
+    for n in 0..6 {
+        // Equal calls in the arms of an unbiased select!, which begins with a random one.
+        path += tokio::select! {
+            _ = async { work(n).await } => "a",
+            _ = async { work(n).await } => "b",
+        };
+    }
+    Ok(path)
+}
+
+#[test]
+fn an_unbiased_select_over_equal_calls_is_found() {
+    found(
+        &testkit::crash_report(|kit| async move { kit.run(selects(String::new())).await }),
+        "it comes to another end",
+    );
+}
+
+/// A set whose `Serialize` is hand-written: its order counts.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Vec<u32>")]
+struct Bag(std::collections::HashSet<u32>);
+
+impl From<Vec<u32>> for Bag {
+    fn from(list: Vec<u32>) -> Self {
+        Bag(list.into_iter().collect())
+    }
+}
+
+impl Serialize for Bag {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+}
+
+#[checkpoint]
+async fn gather(count: u32) -> Bag {
+    Bag((0..count).collect())
+}
+
+#[checkpoint]
+async fn weigh(bag: Bag) -> usize {
+    bag.0.len()
+}
+
+#[flow]
+async fn carries_a_bag(count: u32) -> Result<usize, Error> {
+    Ok(weigh(gather(count).await).await)
+}
+
+#[test]
+fn a_set_with_an_order_of_its_own_is_found() {
+    let report = testkit::crash_report(|kit| async move { kit.run(carries_a_bag(2)).await });
+    found(&report, "what `gather` returns is in another order whenever it is read back");
+}
+
+#[checkpoint(at_most_once, on_divergence = "rerun")]
+async fn charge_some(amount: u64) -> Result<u64, Error> {
+    Ok(amount)
+}
+
+#[flow]
+async fn pays_by_chance(name: String) -> Result<String, Error> {
+    use std::hash::{BuildHasher, RandomState};
+    charge_some(RandomState::new().hash_one(&name)).await?;
+    Ok(name)
+}
+
+#[test]
+fn a_payment_that_is_another_one_on_every_attempt_is_found() {
+    let report = testkit::crash_report(|kit| async move { kit.run(pays_by_chance("x".into())).await });
+    found(&report, "`charge_some` is at_most_once, and its body began twice");
+}
+
+#[test]
+fn a_scenario_that_comes_to_a_standstill_or_panics_is_found() {
+    let waits = |kit: Testkit| async move { kit.start(waits("x".into())).await.unwrap().await.unwrap() };
+    found(&testkit::crash_report(waits), "a standstill, in which nothing moved any more");
+    let panics = |kit: Testkit| async move {
+        let done = kit.run(thirty("x".into())).await.unwrap();
+        assert_eq!(done, 1, "it is not that");
+    };
+    found(&testkit::crash_report(panics), "it is not that");
+}
