@@ -60,6 +60,11 @@ pub use kitaru_core::{
 };
 pub use kitaru_macros::{checkpoint, flow};
 
+/// The guide, whose examples are run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/testing.md")]
+pub struct Testing;
+
 /// Tools for testing flows and checkpoints; `docs/testing.md` teaches them.
 pub mod testkit {
     pub use kitaru_core::testkit::*;

@@ -293,3 +293,32 @@ async fn executions_that_went_past_a_change_take_the_old_path_and_the_others_the
     assert!(execution.records().iter().all(|record| record.status() == RecordStatus::Completed));
     kitaru.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_answer_to_a_wait_that_lost_a_race_is_kept_and_its_sender_is_not_held_up() {
+    let (kitaru, _) = memory().await;
+    let flow = dynamic::flow("races").run(|| async {
+        let lost = async { kitaru::wait::<bool>("approval").await.unwrap() };
+        let won = kitaru::race((lost, async { kitaru::event::<bool>("news").await.unwrap() })).await;
+        kitaru::event::<()>("end").await?;
+        Ok::<_, Error>(won)
+    });
+    let handle = flow.id("job").on(&kitaru).start().await.unwrap();
+    kitaru.send(&handle, "news", &true).await.unwrap();
+    until_record(&kitaru, "news").await;
+    let answered = kitaru.answer(&handle, "approval", &false);
+    tokio::time::timeout(std::time::Duration::from_secs(20), answered).await.expect("it hangs").unwrap();
+    kitaru.send(&handle, "end", &()).await.unwrap();
+    assert!(handle.await.unwrap());
+}
+
+/// Waits until the record of `races` is there.
+async fn until_record(kitaru: &Kitaru, name: &str) {
+    let is_there = async || {
+        let execution = kitaru.execution("races", "job").await.unwrap().unwrap();
+        execution.records().iter().any(|record| record.name() == name && record.status() == RecordStatus::Completed)
+    };
+    while !is_there().await {
+        tokio::task::yield_now().await;
+    }
+}

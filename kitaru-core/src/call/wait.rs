@@ -151,6 +151,12 @@ struct Open {
     deadline: Option<clock::Until>,
 }
 
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.context.mailbox.leave(&self.name);
+    }
+}
+
 impl<T: JsonSchema> Asked<T> {
     fn question(&self) -> Question {
         Question {
@@ -238,6 +244,7 @@ impl<T: DeserializeOwned + JsonSchema> Checkpoint for Asked<T> {
         let clock = &site.context.runtime.clock;
         let deadline = (self.due_ms > 0).then(|| clock.until(self.due_ms));
         crate::log::asks(&site.context.attempt, site.name, &self.question);
+        site.context.mailbox.listen(site.name);
         self.open = Some(Open { context: site.context.clone(), name: site.name.to_owned(), deadline });
         if self.due_ms > 0 { Due::At(self.due_ms) } else { Due::Never }
     }

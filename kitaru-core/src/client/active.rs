@@ -59,7 +59,7 @@ impl Steered for Context {
     }
 
     fn post(&self, mail: Mail) -> Result<(), Mail> {
-        self.mailbox.post(mail)
+        Context::post(self, mail)
     }
 
     fn cancel(self: &Arc<Self>) {

@@ -45,6 +45,8 @@ struct State {
     /// Those of them that no call holds, by their name. The lowest is taken first.
     free: HashMap<String, BTreeSet<u64>>,
     answers: HashMap<String, Answer>,
+    /// The waits that look for an answer now.
+    listening: HashSet<String>,
     waiting: HashMap<String, Vec<Waker>>,
 }
 
@@ -151,6 +153,22 @@ impl Mailbox {
             state.wait(name, waker);
         }
         json
+    }
+
+    /// A wait looks for its answer from now on.
+    pub(crate) fn listen(&self, name: &str) {
+        lock(&self.0).listening.insert(name.to_owned());
+    }
+
+    /// A wait looks for an answer no longer.
+    pub(crate) fn leave(&self, name: &str) {
+        lock(&self.0).listening.remove(name);
+    }
+
+    /// The flow is where it is: whoever has sent an answer that no wait looks for is not told whether it fits. It is kept.
+    pub(crate) fn dismiss(&self) {
+        let State { answers, listening, .. } = &mut *lock(&self.0);
+        answers.iter_mut().filter(|(name, _)| !listening.contains(*name)).for_each(|(_, answer)| answer.verdict = None);
     }
 
     /// The answer fits, or does not: whoever has sent it is told.

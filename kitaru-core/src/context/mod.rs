@@ -396,6 +396,14 @@ impl Context {
         }
     }
 
+    /// Takes in what was sent; gives it back if the flow is on its way out of memory.
+    pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
+        self.mailbox.post(mail)?;
+        // Where nobody waits for it, whoever has sent it is to be told so.
+        self.kick();
+        Ok(())
+    }
+
     // ---- the driver's side ----
 
     pub(crate) fn flow_waker(self: &Arc<Self>) -> Arc<FlowWaker> {
@@ -450,6 +458,9 @@ impl Context {
             director.order(wake);
         }
         wake.drain(..).for_each(Waker::wake);
+        if let Quiet::Asleep | Quiet::Idle = quiet {
+            self.mailbox.dismiss();
+        }
         match quiet {
             Quiet::Go => Advance::GoesOn,
             Quiet::Unwind => Advance::Unwinds,

@@ -1,7 +1,6 @@
 //! A process that dies everywhere: a scenario is run once undisturbed, and once more for each point at which its process
 //! could die, with a death there and a new process after it. Owns what is compared; must not know how a process dies.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,19 +8,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::client::{Generation, generations};
-use crate::context::Attempt;
-use crate::journal::{Class, Frame};
 use crate::pool;
-use crate::store::Reader;
+use crate::testkit::audit::examine;
 use crate::testkit::chance;
-use crate::testkit::house::{Findings, House, Parking};
+use crate::testkit::house::{Findings, House};
 use crate::testkit::kit::{Posted, Testkit};
 use crate::testkit::ledger::Ledger;
 use crate::testkit::process::{Process, runtime};
 use crate::testkit::report::{Mode, Report, Trial, Verdict};
-use crate::testkit::shelf::Shelf;
-use crate::value::Key;
 
 /// Runs a scenario once for each point at which its process could die, with a death there and a new process after it, and
 /// panics with a report where what it comes to is not what an undisturbed run comes to.
@@ -88,16 +82,21 @@ where
     Fut: Future,
     Fut::Output: Debug,
 {
+    alone(move |seed| {
+        let modes = [Mode::Plain, Mode::AlwaysParking];
+        modes.into_iter().flat_map(|mode| explore(&scenario, mode, seed)).collect()
+    })
+}
+
+/// Makes the trials on a thread of its own: the caller's may be a runtime's, which cannot run another one.
+pub(super) fn alone(trials: impl FnOnce(u64) -> Vec<Trial> + Send) -> Report {
     let seed = chance::seed();
     let explore = move || {
         pool::work_at_once();
         let mut report = Report::new(seed);
-        for mode in [Mode::Plain, Mode::AlwaysParking] {
-            report.trials.extend(explore(&scenario, mode, seed));
-        }
+        report.trials = trials(seed);
         report
     };
-    // A thread of its own: this one may be a runtime's, which cannot run another one.
     let explored = std::thread::scope(|scope| scope.spawn(explore).join());
     explored.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -109,10 +108,7 @@ where
     Fut: Future,
     Fut::Output: Debug,
 {
-    let parking = match mode {
-        Mode::Plain => Parking::Plain,
-        Mode::AlwaysParking => Parking::Always,
-    };
+    let parking = mode.parking();
     let house = House::new(seed, parking);
     house.learn();
     let expected = live(&house, scenario, &Arc::default());
@@ -129,7 +125,7 @@ where
         let mut came = live(&house, scenario, &posted);
         let mut gave_up = false;
         if let Life::Died = came {
-            house.revive(recorded(&house));
+            examine(&house);
             came = live(&house, scenario, &posted);
             gave_up = !house.findings().interrupted.is_empty();
         }
@@ -138,7 +134,7 @@ where
     trials
 }
 
-fn trial(
+pub(super) fn trial(
     house: &Arc<House>,
     mode: Mode,
     point: Option<&String>,
@@ -165,7 +161,7 @@ fn trial(
 
 /// What the life of a process came to.
 #[derive(Clone, PartialEq, Debug)]
-enum Life {
+pub(super) enum Life {
     /// The scenario's output.
     Came(String),
     Panicked(String),
@@ -186,7 +182,7 @@ impl Life {
 }
 
 /// One process, from its begin to its death, or to the end of the scenario.
-fn live<F, Fut>(house: &Arc<House>, scenario: &F, posted: &Arc<Posted>) -> Life
+pub(super) fn live<F, Fut>(house: &Arc<House>, scenario: &F, posted: &Arc<Posted>) -> Life
 where
     F: Fn(Testkit) -> Fut,
     Fut: Future,
@@ -202,7 +198,7 @@ where
             Err(panic) => return Life::Panicked(message(panic.as_ref())),
         };
         let mut death = pin!(house.died.notified());
-        let mut still = pin!(idle.stuck());
+        let mut still = pin!(idle.abandoned());
         poll_fn(|cx| {
             // It may ring for a death before this process's life.
             while !house.is_dead() && death.as_mut().poll(cx).is_ready() {
@@ -232,30 +228,4 @@ fn without_backtrace(output: &impl Debug) -> String {
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     crate::error::Error::panicked("the scenario", panic).to_string()
-}
-
-/// The calls whose outcome stands in the store: a value, or an error that was settled.
-fn recorded(house: &Arc<House>) -> HashMap<Key, String> {
-    // The dead read nothing.
-    house.revive(HashMap::new());
-    let read = generations(&Reader::new(Arc::new(Shelf(house.clone()))));
-    let generations = read.unwrap_or_else(|error| panic!("the testkit's rows cannot be read: {error:#}"));
-    generations.iter().flat_map(of_generation).collect()
-}
-
-fn of_generation(generation: &Generation) -> Vec<(Key, String)> {
-    let journal = &generation.journal;
-    let mut standing = Vec::new();
-    for at in journal.indices() {
-        match journal.frame(at) {
-            Ok(Frame::Outcome(outcome)) if outcome.payload.class == Class::Value || outcome.settled => {
-                let call = &outcome.call;
-                let header = &generation.header;
-                let identity = Attempt::identity(&header.execution, header.generation, call.key, call.occurrence);
-                standing.push((identity, call.name()));
-            }
-            _ => {}
-        }
-    }
-    standing
 }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::client::SECRET;
 use crate::clock::Clock;
 use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Part, Turn};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::runtime::lock;
 use crate::store::{Before, Durability, Key as RowKey, Memory, Pace, Row, Store, Table, seal};
@@ -74,6 +74,8 @@ pub(super) enum Fault {
 pub(super) struct StoreFaults {
     /// What the next commits fail with.
     pub(super) refusals: VecDeque<Error>,
+    /// One of so many commits is refused, whichever; none, where this is nothing.
+    odds: Option<u64>,
     pub(super) commit_delay: Duration,
     pub(super) acknowledgement_delay: Duration,
 }
@@ -106,6 +108,8 @@ pub(super) struct Findings {
     pub(super) diverged: Vec<String>,
     /// Checkpoints whose values are not digested alike whenever they are read back.
     pub(super) unsteady: Vec<String>,
+    /// What is wrong with the rows.
+    pub(super) broken: Vec<String>,
     /// Checkpoints of which a call was told that it may have happened.
     pub(super) interrupted: Vec<String>,
 }
@@ -151,6 +155,21 @@ impl House {
         order(&mut lock(&self.state).store)
     }
 
+    /// Has one of so many commits refused, whichever; none, if this is 0.
+    pub(super) fn refuse_some(&self, of: u64) {
+        lock(&self.state).store.odds = (of > 0).then_some(of);
+    }
+
+    /// Why the next commit fails, if it is to.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        let State { store, chance, .. } = &mut *lock(&self.state);
+        if let Some(refusal) = store.refusals.pop_front() {
+            return Some(refusal);
+        }
+        let refused = store.odds.is_some_and(|of| chance.next() % of == 0);
+        refused.then(|| Error::new(Kind::Store, "the testkit's store refuses to write, at random"))
+    }
+
     pub(super) fn executed(&self, checkpoint: &str) -> u64 {
         lock(&self.state).executed.get(checkpoint).copied().unwrap_or_default()
     }
@@ -186,12 +205,21 @@ impl House {
         lock(&self.state).dead
     }
 
-    /// Another process may begin. `recorded` are the calls of which the store has an outcome that stands.
-    pub(super) fn revive(&self, recorded: HashMap<Key, String>) {
+    /// The rows may be looked at again, and another process may begin.
+    pub(super) fn revive(&self) {
         let mut state = lock(&self.state);
         state.dead = false;
         state.plan = Plan::Nothing;
-        state.findings.recorded = recorded;
+    }
+
+    /// These are the calls of which the store has an outcome that stands.
+    pub(super) fn stand(&self, recorded: HashMap<Key, String>) {
+        lock(&self.state).findings.recorded = recorded;
+    }
+
+    /// Something is wrong with the rows.
+    pub(super) fn is_broken(&self, what: String) {
+        lock(&self.state).findings.broken.push(what);
     }
 
     pub(super) fn findings(&self) -> Findings {

@@ -1,5 +1,6 @@
 //! Tools for testing flows and checkpoints.
 
+mod audit;
 mod chance;
 mod crash;
 mod house;
@@ -9,6 +10,7 @@ mod process;
 mod replay;
 mod report;
 mod shelf;
+mod storm;
 
 use std::future::Future;
 
@@ -21,6 +23,7 @@ pub use kit::{Stubbed, Testkit};
 pub use ledger::Ledger;
 pub use replay::{Mismatch, replay, replay_file, replay_report};
 pub use report::Report;
+pub use storm::crash_randomly;
 
 /// Runs a future in which checkpoints are plain functions: with their retries and timeouts, without a flow, a store or
 /// a record. For unit tests of checkpoints.

@@ -94,6 +94,7 @@ pub(super) struct Idle {
 struct Waiting {
     settled: Vec<oneshot::Sender<()>>,
     stuck: Vec<oneshot::Sender<()>>,
+    abandoned: Vec<oneshot::Sender<()>>,
 }
 
 impl Idle {
@@ -111,19 +112,30 @@ impl Idle {
         drop(receive.await);
     }
 
+    /// Waits until nothing moves, and nobody waits for that who could move it.
+    pub(super) async fn abandoned(&self) {
+        let (send, receive) = oneshot::channel();
+        lock(&self.waiting).abandoned.push(send);
+        drop(receive.await);
+    }
+
     fn rest(&self, house: &House) {
         if self.woken.load(Ordering::SeqCst) {
             return;
         }
         let tell = {
             let mut waiting = lock(&self.waiting);
-            waiting.settled.retain(|waiter| !waiter.is_closed());
-            waiting.stuck.retain(|waiter| !waiter.is_closed());
-            match waiting.settled.is_empty() {
-                false => std::mem::take(&mut waiting.settled),
-                true if house.has_presence() => Vec::new(),
-                true => std::mem::take(&mut waiting.stuck),
-            }
+            let Waiting { settled, stuck, abandoned } = &mut *waiting;
+            [&mut *settled, stuck, abandoned]
+                .into_iter()
+                .for_each(|waiters| waiters.retain(|waiter| !waiter.is_closed()));
+            let next = match () {
+                () if !settled.is_empty() => settled,
+                () if house.has_presence() => return,
+                () if !stuck.is_empty() => stuck,
+                () => abandoned,
+            };
+            std::mem::take(next)
         };
         for waiter in tell {
             // It may wait no longer.

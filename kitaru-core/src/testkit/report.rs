@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::testkit::chance::VARIABLE;
-use crate::testkit::house::Findings;
+use crate::testkit::house::{Findings, Parking};
 use crate::testkit::ledger::Ledger;
 
 /// How many failures are told at length.
@@ -32,6 +32,15 @@ pub(super) struct Trial {
 pub(super) enum Mode {
     Plain,
     AlwaysParking,
+}
+
+impl Mode {
+    pub(super) fn parking(self) -> Parking {
+        match self {
+            Mode::Plain => Parking::Plain,
+            Mode::AlwaysParking => Parking::Always,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -67,7 +76,7 @@ impl Trial {
     /// What is wrong with it, in words.
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let Findings { ran_again, ran_twice, diverged, unsteady, .. } = &self.findings;
+        let Findings { ran_again, ran_twice, diverged, unsteady, broken, .. } = &self.findings;
         let mut say = |fault: String| {
             if !faults.contains(&fault) {
                 faults.push(fault);
@@ -82,6 +91,7 @@ impl Trial {
                 indented(came)
             )),
         }
+        broken.iter().for_each(|what| say(what.clone()));
         ran_again
             .iter()
             .for_each(|name| say(format!("the body of `{name}` ran again, although its outcome is recorded")));

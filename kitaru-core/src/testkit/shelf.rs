@@ -24,7 +24,7 @@ impl Store for Shelf {
         if self.0.point(|| format!("before {} is durable", what(rows))) == Goes::NoFurther {
             return Err(dead());
         }
-        if let Some(refusal) = self.0.store_faults(|faults| faults.refusals.pop_front()) {
+        if let Some(refusal) = self.0.refusal() {
             return Err(refusal);
         }
         kept.commit(rows, durability)?;

@@ -1,0 +1,74 @@
+//! What holds of a store whenever its process dies. Must not know how it died.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::client::{Generation, generations};
+use crate::context::Attempt;
+use crate::journal::{Class, Frame};
+use crate::store::Reader;
+use crate::testkit::house::House;
+use crate::testkit::shelf::Shelf;
+use crate::value::Key;
+
+/// Looks at the rows that a process has left: they are as they should be, and what stands in them is not to run again.
+pub(super) fn examine(house: &Arc<House>) {
+    // The dead read nothing.
+    house.revive();
+    let read = generations(&Reader::new(Arc::new(Shelf(house.clone()))));
+    let generations = match read {
+        Ok(generations) => generations,
+        Err(error) => {
+            return house.is_broken(format!("the store cannot be read: {error:#}"));
+        }
+    };
+    let recorded: HashMap<Key, String> = generations.iter().flat_map(of_generation).collect();
+    audit(house, &generations, &recorded);
+    house.stand(recorded);
+}
+
+/// What holds of a store's rows whenever its process dies.
+fn audit(house: &House, generations: &[Generation], recorded: &HashMap<Key, String>) {
+    for (call, name) in house.findings().recorded {
+        if !recorded.contains_key(&call) {
+            house.is_broken(format!("the outcome of `{name}`, which was durable, is gone"));
+        }
+    }
+    for generation in generations {
+        let (journal, execution) = (&generation.journal, &generation.header.execution);
+        let mut values = HashSet::new();
+        for (nth, at) in (1..).zip(journal.indices()) {
+            if journal.seq(at).0 != nth {
+                house.is_broken(format!("the journal of {execution} has a hole before record {}", journal.seq(at).0));
+                break;
+            }
+            match journal.frame(at) {
+                Ok(Frame::Outcome(outcome)) if outcome.payload.class == Class::Value => {
+                    if !values.insert((outcome.call.key, outcome.call.occurrence)) {
+                        house.is_broken(format!("`{}` of {execution} has two values", outcome.call.name()));
+                    }
+                }
+                Ok(_) => {}
+                Err(why) => house.is_broken(format!("record {nth} of {execution} cannot be read: {}", why.0)),
+            }
+        }
+    }
+}
+
+/// The calls whose outcome stands in the store: a value, or an error that was settled.
+fn of_generation(generation: &Generation) -> Vec<(Key, String)> {
+    let journal = &generation.journal;
+    let mut standing = Vec::new();
+    for at in journal.indices() {
+        match journal.frame(at) {
+            Ok(Frame::Outcome(outcome)) if outcome.payload.class == Class::Value || outcome.settled => {
+                let call = &outcome.call;
+                let header = &generation.header;
+                let identity = Attempt::identity(&header.execution, header.generation, call.key, call.occurrence);
+                standing.push((identity, call.name()));
+            }
+            _ => {}
+        }
+    }
+    standing
+}

@@ -1,0 +1,93 @@
+//! A process that dies at random, again and again, and whose store refuses to write. Owns the chance of it; must not know how a
+//! process dies.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::testkit::audit::examine;
+use crate::testkit::chance::Chance;
+use crate::testkit::crash::{Life, alone, live, trial};
+use crate::testkit::house::House;
+use crate::testkit::kit::Testkit;
+use crate::testkit::report::{Mode, Report, Trial};
+
+/// Runs a scenario many times, each with several deaths and refused commits at random, in both of the modes of
+/// [`crash_everywhere`], and gives the report: for programs that are too large, or too many, to die everywhere.
+///
+/// Here a call of a flow may fail because the store refuses to write, which the scenario has to allow for by calling it
+/// again. From one run to the next bodies overtake each other in another order.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit};
+/// # let report = || flow("report").run(|| async {
+/// #     checkpoint("research").run(|| async { Ok::<_, Error>("notes".to_owned()) }).await
+/// # });
+/// let report = testkit::crash_randomly(20, |kit| async move {
+///     loop {
+///         match kit.run(report()).await {
+///             Err(error) if error.is_store() => {}
+///             done => break done,
+///         }
+///     }
+/// });
+/// assert!(report.is_clean(), "{report}");
+/// ```
+pub fn crash_randomly<F, Fut>(runs: u32, scenario: F) -> Report
+where
+    F: Fn(Testkit) -> Fut + Send,
+    Fut: Future,
+    Fut::Output: Debug,
+{
+    alone(move |seed| {
+        let mut trials = Vec::new();
+        for mode in [Mode::Plain, Mode::AlwaysParking] {
+            trials.extend(storm(&scenario, mode, seed, runs));
+        }
+        trials
+    })
+}
+
+/// The most deaths of one run.
+const DEATHS: usize = 4;
+
+/// One scenario in one mode, with deaths and refusals at random.
+fn storm<F, Fut>(scenario: &F, mode: Mode, seed: u64, runs: u32) -> Vec<Trial>
+where
+    F: Fn(Testkit) -> Fut,
+    Fut: Future,
+    Fut::Output: Debug,
+{
+    let mut chance = Chance::new(seed);
+    let house = House::new(seed, mode.parking());
+    house.learn();
+    let expected = live(&house, scenario, &Arc::default());
+    let points = house.learned().len();
+    let mut trials = vec![trial(&house, mode, None, expected.clone(), expected.clone(), false)];
+    for _ in 0..runs {
+        let house = House::new(chance.next(), mode.parking());
+        if chance.below(2) == 0 {
+            house.refuse_some(4 + chance.below(12) as u64);
+        }
+        let posted = Arc::default();
+        let mut deaths = 1 + chance.below(DEATHS);
+        let came = loop {
+            match deaths.checked_sub(1) {
+                Some(left) => {
+                    deaths = left;
+                    house.die_at(chance.below(points));
+                }
+                None => house.refuse_some(0),
+            }
+            match live(&house, scenario, &posted) {
+                Life::Died => examine(&house),
+                came => break came,
+            }
+        };
+        examine(&house);
+        let gave_up = !house.findings().interrupted.is_empty();
+        trials.push(trial(&house, mode, None, expected.clone(), came, gave_up));
+    }
+    trials
+}
