@@ -130,6 +130,48 @@ fn an_at_most_once_body_is_not_run_again_and_what_that_comes_to_is_no_mistake() 
     assert!(report.to_string().contains("left it open whether an at_most_once body had happened"), "{report}");
 }
 
+#[flow]
+async fn quick(n: u32) -> Result<u64, Error> {
+    Ok(work(n).await)
+}
+
+#[flow]
+async fn looks_at_a_child(n: u32) -> Result<u64, Error> {
+    let child = async { quick(n).await.unwrap_or_default() };
+    // The child is begun, and nobody waits for it.
+    let first = kitaru::race((child, async { 7 })).await;
+    kitaru::sleep(Duration::from_secs(3_600)).await;
+    Ok(first)
+}
+
+#[tokio::test]
+async fn a_parked_flow_is_not_woken_for_a_child_that_it_does_not_wait_for() {
+    for kit in [Testkit::new(), Testkit::always_parking()] {
+        assert_eq!(kit.fast_forward(looks_at_a_child(1).id("job")).await.unwrap(), 7);
+        let attempts = kit.kitaru().execution("looks_at_a_child", "job").await.unwrap().unwrap().attempts();
+        assert!(attempts <= 3, "{attempts} attempts");
+    }
+}
+
+#[flow]
+async fn waits_for_a_child(n: u32) -> Result<u64, Error> {
+    Ok(child(n).await? + child(n + 1).await?)
+}
+
+/// What a person does who starts a job once, and looks a day later.
+async fn starts_and_looks(kit: Testkit) -> String {
+    if kit.kitaru().execution("waits_for_a_child", "job").await.unwrap().is_none() {
+        drop(kit.start(waits_for_a_child(1).id("job")).await.unwrap());
+    }
+    kit.advance(Duration::from_secs(86_400)).await;
+    kit.kitaru().execution("waits_for_a_child", "job").await.unwrap().unwrap().status().to_string()
+}
+
+#[test]
+fn a_parent_goes_on_by_itself_wherever_its_process_and_its_childs_died() {
+    testkit::crash_everywhere(starts_and_looks);
+}
+
 // ---- flows with mistakes ----
 
 #[flow]
@@ -190,6 +232,7 @@ fn an_effect_that_is_kept_to_once_by_hand_is_found() {
 }
 
 #[flow]
+#[allow(deprecated, reason = "the warning is right")]
 async fn selects(name: String) -> Result<String, Error> {
     let mut path = name;
     for n in 0..6 {

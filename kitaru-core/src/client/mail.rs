@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, oneshot};
 
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, Target, blocking};
-use crate::context::Mail;
+use crate::context::{AT_ONCE_MS, Mail};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq, check_name};
 use crate::journal::{Aside, MailRow, ParentRow, Status, WaitRow, aside_key, aside_name, aside_range, sent_name};
@@ -275,7 +275,12 @@ impl Inner {
         tokio::spawn(async move {
             let reading = inner.clone();
             match blocking(move || rows::stored(&reading.runtime.reader, journal)).await {
-                Ok(Ok(Some(stored))) if stored.state.status == Status::Waiting => inner.hand_on(&stored, Mail::Ended),
+                // One that waits for something else is not woken.
+                Ok(Ok(Some(stored)))
+                    if stored.state.status == Status::Waiting && stored.state.wake_ms == AT_ONCE_MS =>
+                {
+                    inner.hand_on(&stored, Mail::Ended);
+                }
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) | Err(error) => log::recovery_failed(&error),
             }

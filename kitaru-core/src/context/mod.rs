@@ -95,6 +95,8 @@ pub(crate) struct Context {
     woken: AtomicBool,
     /// The attempt is to end. Looked at for each release, so off the lock.
     left: AtomicBool,
+    /// One of the waits with which the flow goes out of memory is for another execution.
+    awaits_execution: AtomicBool,
     /// The driver is polling: it looks for itself, and needs no waking.
     polling: AtomicBool,
     driver: Mutex<Option<Waker>>,
@@ -152,6 +154,9 @@ pub(crate) enum Listing {
     Current,
 }
 
+/// When a flow goes on that is parked until another execution ends, should its process die meanwhile.
+pub(crate) const AT_ONCE_MS: u64 = 1;
+
 /// What the writer's acknowledgement is about: a call's outcome, its intent, or what the driver flushed.
 const INTENT: u64 = 1 << 32;
 const FLUSH: u64 = 1 << 33;
@@ -182,6 +187,7 @@ impl Context {
             replay: Mutex::new(replay),
             woken: AtomicBool::new(true),
             left: AtomicBool::new(false),
+            awaits_execution: AtomicBool::new(false),
             polling: AtomicBool::new(false),
             driver: Mutex::new(None),
             announced: AtomicBool::new(listing == Listing::Current),
@@ -374,7 +380,7 @@ impl Context {
             updated_ms: self.runtime.clock.now_ms(),
             // One that waits for another execution looks for itself when the store is opened again: what that comes to
             // may land without anybody being left to tell.
-            wake_ms: if self.replay().awaits_execution() { Due::At(0).unix_ms() } else { due.unix_ms() },
+            wake_ms: if self.awaits_execution.load(Ordering::SeqCst) { AT_ONCE_MS } else { due.unix_ms() },
         })
     }
 
@@ -398,7 +404,11 @@ impl Context {
 
     /// Takes in what was sent; gives it back if the flow is on its way out of memory.
     pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
-        self.mailbox.post(mail)?;
+        if let Err(mail) = self.mailbox.post(mail) {
+            // That a child has ended is of interest only to who waits for it.
+            let is_moot = matches!(mail, Mail::Ended) && !self.awaits_execution.load(Ordering::SeqCst);
+            return if is_moot { Ok(()) } else { Err(mail) };
+        }
         // Where nobody waits for it, whoever has sent it is to be told so.
         self.kick();
         Ok(())
@@ -500,6 +510,8 @@ impl Context {
         if let Some(unflushed) = unflushed {
             return self.send_unflushed(unflushed);
         }
+        // Looked at while the waits are there: the flow is dropped before it is recorded that it is parked.
+        self.awaits_execution.store(self.replay().awaits_execution(), Ordering::SeqCst);
         // What is sent from now on is for the attempt that goes on.
         self.mailbox.close();
         if self.replay().has_woken() {
