@@ -11,9 +11,6 @@ use kitaru::{Error, checkpoint, flow};
 use crate::program::{End, Program, Step};
 use crate::trace;
 
-/// What a program that panics says.
-pub const PANIC: &str = "it panics with ";
-
 pub fn ask(nth: u64) -> Program {
     Program::of(nth, false)
 }
@@ -40,7 +37,7 @@ async fn same(turns: u32) -> u64 {
 async fn flaky(id: u32) -> Result<u64, Error> {
     thread_local!(static TRIES: Cell<u32> = const { Cell::new(0) });
     let nth = TRIES.replace(TRIES.get() + 1);
-    if nth % 2 == 0 { Err(Error::msg("not yet")) } else { Ok(u64::from(id) * 5) }
+    if nth.is_multiple_of(2) { Err(Error::msg("not yet")) } else { Ok(u64::from(id) * 5) }
 }
 
 #[checkpoint]
@@ -87,7 +84,7 @@ async fn go(execution: &str, program: Program) -> Result<u64, Error> {
     match program.end {
         End::Returns => Ok(sum),
         End::Fails => Err(Error::msg(format!("it fails with {sum}"))),
-        End::Panics => panic!("{PANIC}{sum}"),
+        End::Panics => panic!("it panics with {sum}"),
     }
 }
 

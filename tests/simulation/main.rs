@@ -36,23 +36,8 @@ fn simulate(nth: u64) {
     assert!(report.is_clean(), "program {nth}: {:?}\n{report}\n  with: KITARU_FIRST={nth} KITARU_PROGRAMS=1", ask(nth));
 }
 
-/// Programs panic by the thousand, and mean it: only what is said by others is shown.
-fn hush() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let shown = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let message = panic.payload().downcast_ref::<String>();
-            if message.is_none_or(|message| !message.starts_with(interpret::PANIC)) {
-                shown(panic);
-            }
-        }));
-    });
-}
-
 /// The programs of one of two halves, which run side by side.
 fn half(rest: u64) {
-    hush();
     let first = std::env::var("KITARU_FIRST").map_or(0, |first| first.parse().expect("KITARU_FIRST is a whole number"));
     let first = first + seed().wrapping_mul(1 << 32);
     (first..first + programs()).filter(|nth| nth % 2 == rest).for_each(simulate);

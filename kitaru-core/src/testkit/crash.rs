@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::error::Error;
 use crate::pool;
 use crate::testkit::audit::examine;
 use crate::testkit::chance;
@@ -15,6 +16,7 @@ use crate::testkit::house::{Findings, House};
 use crate::testkit::kit::{Posted, Testkit};
 use crate::testkit::ledger::Ledger;
 use crate::testkit::process::{Process, runtime};
+use crate::testkit::quiet::be_quiet;
 use crate::testkit::report::{Mode, Report, Trial, Verdict};
 
 /// Runs a scenario once for each point at which its process could die, with a death there and a new process after it, and
@@ -93,12 +95,13 @@ pub(super) fn alone(trials: impl FnOnce(u64) -> Vec<Trial> + Send) -> Report {
     let seed = chance::seed();
     let explore = move || {
         pool::work_at_once();
+        be_quiet();
         let mut report = Report::new(seed);
         report.trials = trials(seed);
         report
     };
     let explored = std::thread::scope(|scope| scope.spawn(explore).join());
-    explored.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    explored.unwrap_or_else(|panic| panic!("{}", message(panic.as_ref())))
 }
 
 /// One scenario in one mode.
@@ -227,5 +230,5 @@ fn without_backtrace(output: &impl Debug) -> String {
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    crate::error::Error::panicked("the scenario", panic).to_string()
+    Error::panicked("the scenario", panic).to_string()
 }

@@ -7,6 +7,7 @@ mod house;
 mod kit;
 mod ledger;
 mod process;
+mod quiet;
 mod replay;
 mod report;
 mod shelf;
