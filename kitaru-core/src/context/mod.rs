@@ -2,6 +2,7 @@
 //! between the flow, the bodies and the driver. Must not know how a call runs.
 
 mod ambient;
+mod attempt;
 mod branch;
 mod mailbox;
 mod notes;
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::{Wake, Waker};
 
 use crate::error::Error;
-use crate::id::{ExecutionId, Seq};
+use crate::id::Seq;
 use crate::journal::{
     Aside, EndFrame, Frame, NoteRow, OwnedPayload, Payload, SettledFrame, Status, UnfinishedRow, aside_key,
     generation_key,
@@ -25,61 +26,16 @@ use crate::journal::{
 use crate::machine::{Due, Exit, Journal, Quiet, Replay, SlotId, Unflushed};
 use crate::runtime::{Numbers, Runtime, lock};
 use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
-use crate::value::{Encoded, Key, digest_parts};
+use crate::value::{Encoded, Key};
 
 pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
+pub(crate) use attempt::{Attempt, OnDivergence, Parking};
 pub(crate) use branch::Branch;
 pub use branch::{BranchHandle, spawn};
 pub(crate) use mailbox::{Mail, Mailbox};
 pub(crate) use notes::Notes;
 pub(crate) use undo::UndoStep;
 pub use undo::undo;
-
-/// What an attempt is an attempt at.
-pub(crate) struct Attempt {
-    pub(crate) execution: ExecutionId,
-    pub(crate) generation: u32,
-    pub(crate) number: u32,
-    pub(crate) seed: [u8; 32],
-    /// Whether `.fresh()` asked for this generation, so that no memo is read.
-    pub(crate) fresh: bool,
-    /// What a call does that contradicts a record, where its checkpoint does not say.
-    pub(crate) on_divergence: Option<OnDivergence>,
-    pub(crate) parking: Parking,
-    /// When it has to be finished.
-    pub(crate) deadline_ms: Option<u64>,
-}
-
-impl Attempt {
-    /// What identifies a call of a generation, the same on every attempt.
-    pub(crate) fn identity(execution: &ExecutionId, generation: u32, key: Key, occurrence: u32) -> Key {
-        digest_parts(&[
-            execution.flow.as_bytes(),
-            execution.id.as_bytes(),
-            &generation.to_le_bytes(),
-            &key.0,
-            &occurrence.to_le_bytes(),
-        ])
-    }
-}
-
-/// Whether the flow may be dropped from memory while it waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parking {
-    /// It is registered, and goes on by replay.
-    Possible,
-    /// Only its caller can begin it again.
-    Never,
-}
-
-/// What a call does that contradicts a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnDivergence {
-    /// Warn, run, record anew.
-    Rerun,
-    /// End the attempt.
-    Fail,
-}
 
 pub(crate) struct Context {
     pub(crate) attempt: Attempt,

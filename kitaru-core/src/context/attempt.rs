@@ -1,0 +1,50 @@
+//! What an attempt is an attempt at, and how. Owns the words for that; must not know how it goes.
+
+use crate::id::ExecutionId;
+use crate::value::{Key, digest_parts};
+
+/// What an attempt is an attempt at.
+pub(crate) struct Attempt {
+    pub(crate) execution: ExecutionId,
+    pub(crate) generation: u32,
+    pub(crate) number: u32,
+    pub(crate) seed: [u8; 32],
+    /// Whether `.fresh()` asked for this generation, so that no memo is read.
+    pub(crate) fresh: bool,
+    /// What a call does that contradicts a record, where its checkpoint does not say.
+    pub(crate) on_divergence: Option<OnDivergence>,
+    pub(crate) parking: Parking,
+    /// When it has to be finished.
+    pub(crate) deadline_ms: Option<u64>,
+}
+
+impl Attempt {
+    /// What identifies a call of a generation, the same on every attempt.
+    pub(crate) fn identity(execution: &ExecutionId, generation: u32, key: Key, occurrence: u32) -> Key {
+        digest_parts(&[
+            execution.flow.as_bytes(),
+            execution.id.as_bytes(),
+            &generation.to_le_bytes(),
+            &key.0,
+            &occurrence.to_le_bytes(),
+        ])
+    }
+}
+
+/// Whether the flow may be dropped from memory while it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parking {
+    /// It is registered, and goes on by replay.
+    Possible,
+    /// Only its caller can begin it again.
+    Never,
+}
+
+/// What a call does that contradicts a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDivergence {
+    /// Warn, run, record anew.
+    Rerun,
+    /// End the attempt.
+    Fail,
+}
