@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use kitaru::agent::{
-    Agent, Invocation, Model, ModelError, ModelRequest, ModelResponse, Tool, ToolDefinition, ToolError, ToolOutput,
-    Usage,
+    Agent, Deltas, Invocation, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Tool, ToolDefinition,
+    ToolError, ToolOutput, Usage,
 };
 
 /// The calls of this process.
@@ -81,6 +81,15 @@ impl Model for Metered<dyn Model> {
     async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
         self.meter.models.fetch_add(1, Ordering::Relaxed);
         self.inner.request(request).await
+    }
+
+    async fn request_streaming(&self, request: &ModelRequest, deltas: &Deltas) -> Result<ModelResponse, ModelError> {
+        self.meter.models.fetch_add(1, Ordering::Relaxed);
+        self.inner.request_streaming(request, deltas).await
+    }
+
+    fn profile(&self) -> ModelProfile {
+        self.inner.profile()
     }
 }
 

@@ -3,13 +3,24 @@
 //! Owns the parts of an agent, its identity and how its seams are replaced. Must not know how a run goes: that is
 //! `turn`.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+mod builder;
+
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{AgentError, Limits, Model, ModelSettings, Run, Tool, ToolDefinition};
+pub use builder::AgentBuilder;
+
+use crate::{
+    AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, Run, RunResult, RunStream, Tool,
+    ToolDefinition, instructions, output::Output, schema::Schema, tool,
+};
 
 /// A model with instructions and tools. Cheap to clone; every run stands alone.
+///
+/// `D` is what tools, computed instructions and validators are handed, the *dependencies*; `T` is what the agent
+/// answers. An agent without dependencies runs; one with dependencies is given them by [`with_deps`](Self::with_deps).
 ///
 /// # Examples
 ///
@@ -28,31 +39,80 @@ use crate::{AgentError, Limits, Model, ModelSettings, Run, Tool, ToolDefinition}
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct Agent {
-    pub(crate) parts: Arc<Parts>,
+pub struct Agent<D = (), T = String> {
+    pub(crate) parts: Arc<Parts<D, T>>,
 }
 
-#[derive(Clone)]
-pub(crate) struct Parts {
+impl<D, T> Clone for Agent<D, T> {
+    fn clone(&self) -> Self {
+        Self { parts: self.parts.clone() }
+    }
+}
+
+pub(crate) struct Parts<D, T> {
     pub(crate) name: String,
-    pub(crate) instructions: Option<String>,
+    pub(crate) instructions: Vec<Arc<dyn Instructions<D>>>,
     pub(crate) model: Arc<dyn Model>,
-    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) tools: Vec<Arc<dyn Tool<D>>>,
+    /// What checks the arguments of each tool, in the order of the tools.
+    pub(crate) schemas: Arc<[Schema]>,
     pub(crate) settings: ModelSettings,
     pub(crate) limits: Limits,
+    pub(crate) price: Price,
+    pub(crate) output: Output<D, T>,
+}
+
+impl<D, T> Clone for Parts<D, T> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            instructions: self.instructions.clone(),
+            model: self.model.clone(),
+            tools: self.tools.clone(),
+            schemas: self.schemas.clone(),
+            settings: self.settings.clone(),
+            limits: self.limits,
+            price: self.price,
+            output: self.output.clone(),
+        }
+    }
+}
+
+impl<D: Send + Sync + 'static, T: 'static> Parts<D, T> {
+    /// The same parts, which are handed `deps`, whatever the context of the run holds.
+    fn bound<Outer: Send + Sync + 'static>(self, deps: &Arc<D>) -> Parts<Outer, T> {
+        let instructions = self.instructions.into_iter().map(|inner| -> Arc<dyn Instructions<Outer>> {
+            Arc::new(instructions::Bound { inner, deps: deps.clone() })
+        });
+        let tools = self
+            .tools
+            .into_iter()
+            .map(|inner| -> Arc<dyn Tool<Outer>> { Arc::new(tool::Bound { inner, deps: deps.clone() }) });
+        Parts {
+            name: self.name,
+            instructions: instructions.collect(),
+            model: self.model,
+            tools: tools.collect(),
+            schemas: self.schemas,
+            settings: self.settings,
+            limits: self.limits,
+            price: self.price,
+            output: self.output.bound(deps),
+        }
+    }
 }
 
 /// Everything that decides what an agent does with a prompt and a history: two agents of one identity are the same
 /// agent.
 ///
-/// Limits are not in it: they decide how far a run may go, not where to.
+/// Limits and prices are not in it: they decide how far a run may go, not where to. Nor is what cannot be looked into:
+/// the code of tools, computed instructions and validators, and the dependencies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Identity {
     /// The agent's name.
     pub name: String,
-    /// Its instructions.
+    /// Its fixed instructions.
     pub instructions: Option<String>,
     /// The model's name.
     pub model: String,
@@ -60,23 +120,40 @@ pub struct Identity {
     pub settings: ModelSettings,
     /// What the model is told of the tools, in order.
     pub tools: Vec<ToolDefinition>,
+    /// The schema of the answer, and how it is asked for; nothing for an answer in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<(OutputMode, Value)>,
 }
 
 impl Agent {
-    /// Begins an agent on `model`, with the name `default`, no instructions and no tools.
+    /// Begins an agent on `model`, with the name `default`, no instructions and no tools, that answers in words.
     pub fn builder(model: impl Model + 'static) -> AgentBuilder {
-        AgentBuilder {
-            parts: Parts {
-                name: "default".to_owned(),
-                instructions: None,
-                model: Arc::new(model),
-                tools: Vec::new(),
-                settings: ModelSettings::default(),
-                limits: Limits::default(),
-            },
-        }
+        AgentBuilder::new(Arc::new(model))
+    }
+}
+
+impl<T: Send + 'static> Agent<(), T> {
+    /// Asks the agent. Nothing happens before the [`Run`] is polled.
+    pub fn run(&self, prompt: impl Into<String>) -> Run<T> {
+        Run::new(self.clone(), prompt.into())
     }
 
+    /// Asks the agent, and gives what happens as it happens. Short for `run(prompt).stream()`.
+    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T> {
+        self.run(prompt).stream()
+    }
+
+    /// Asks the agent from code that is not async. Short for `run(prompt).sync()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::sync`].
+    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, AgentError> {
+        self.run(prompt).sync()
+    }
+}
+
+impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {
     /// The agent's name.
     pub fn name(&self) -> &str {
         &self.parts.name
@@ -88,24 +165,28 @@ impl Agent {
     }
 
     /// The tools, in the order in which the model is told of them.
-    pub fn tools(&self) -> &[Arc<dyn Tool>] {
+    pub fn tools(&self) -> &[Arc<dyn Tool<D>>] {
         &self.parts.tools
     }
 
     /// Everything that decides what the agent does, for a key.
     pub fn identity(&self) -> Identity {
+        let fixed: Vec<_> = self.parts.instructions.iter().filter_map(|part| part.fixed()).collect();
+        let output = &self.parts.output;
         Identity {
             name: self.parts.name.clone(),
-            instructions: self.parts.instructions.clone(),
+            instructions: (!fixed.is_empty()).then(|| fixed.join(PARAGRAPH)),
             model: self.parts.model.name().to_owned(),
             settings: self.parts.settings.clone(),
             tools: self.parts.tools.iter().map(|tool| tool.definition().clone()).collect(),
+            output: output.schema().map(|schema| (output.mode, schema.clone())),
         }
     }
 
-    /// Asks the agent. Nothing happens before the [`Run`] is polled.
-    pub fn run(&self, prompt: impl Into<String>) -> Run {
-        Run::new(self.clone(), prompt.into())
+    /// A copy of this agent that runs: its tools, instructions and validators are handed these dependencies.
+    #[must_use]
+    pub fn with_deps(&self, deps: impl Into<Arc<D>>) -> Agent<(), T> {
+        Agent { parts: Arc::new((*self.parts).clone().bound(&deps.into())) }
     }
 
     /// A copy of this agent whose model is what `wrap` makes of the present one. The agent itself stays as it is.
@@ -131,14 +212,25 @@ impl Agent {
     /// A copy of this agent, each of whose tools is what `wrap` makes of the present one. What wraps a tool gives that
     /// tool's definition as its own.
     #[must_use]
-    pub fn map_tools(&self, wrap: impl FnMut(Arc<dyn Tool>) -> Arc<dyn Tool>) -> Self {
+    pub fn map_tools(&self, wrap: impl FnMut(Arc<dyn Tool<D>>) -> Arc<dyn Tool<D>>) -> Self {
         let mut parts = (*self.parts).clone();
         parts.tools = parts.tools.into_iter().map(wrap).collect();
         Self { parts: Arc::new(parts) }
     }
+
+    /// A copy of this agent, each part of whose instructions is what `wrap` makes of the present one.
+    #[must_use]
+    pub fn map_instructions(&self, wrap: impl FnMut(Arc<dyn Instructions<D>>) -> Arc<dyn Instructions<D>>) -> Self {
+        let mut parts = (*self.parts).clone();
+        parts.instructions = parts.instructions.into_iter().map(wrap).collect();
+        Self { parts: Arc::new(parts) }
+    }
 }
 
-impl fmt::Debug for Agent {
+/// What stands between the parts of the instructions.
+pub(crate) const PARAGRAPH: &str = "\n\n";
+
+impl<D: Send + Sync + 'static, T> fmt::Debug for Agent<D, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tools: Vec<_> = self.parts.tools.iter().map(|tool| &tool.definition().name).collect();
         f.debug_struct("Agent")
@@ -147,84 +239,4 @@ impl fmt::Debug for Agent {
             .field("tools", &tools)
             .finish_non_exhaustive()
     }
-}
-
-/// An [`Agent`] in the making.
-#[must_use = "call `.build()` to get the agent"]
-pub struct AgentBuilder {
-    parts: Parts,
-}
-
-impl AgentBuilder {
-    /// Names the agent.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.parts.name = name.into();
-        self
-    }
-
-    /// Tells the model who it is and what to do, in front of every conversation.
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.parts.instructions = Some(instructions.into());
-        self
-    }
-
-    /// Adds a tool.
-    pub fn tool(self, tool: impl Tool + 'static) -> Self {
-        self.tools([Arc::new(tool) as Arc<dyn Tool>])
-    }
-
-    /// Adds tools.
-    pub fn tools(mut self, tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
-        self.parts.tools.extend(tools);
-        self
-    }
-
-    /// Sets how the model is to answer.
-    pub fn settings(mut self, settings: ModelSettings) -> Self {
-        self.parts.settings = settings;
-        self
-    }
-
-    /// Sets what one run may cost.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.parts.limits = limits;
-        self
-    }
-
-    /// The agent.
-    ///
-    /// # Errors
-    ///
-    /// [`AgentError::Invalid`] for an empty agent name, a tool name that providers do not take, and two tools of one
-    /// name.
-    pub fn build(self) -> Result<Agent, AgentError> {
-        match complaint(&self.parts) {
-            Some(reason) => Err(AgentError::Invalid { agent: self.parts.name, reason }),
-            None => Ok(Agent { parts: Arc::new(self.parts) }),
-        }
-    }
-}
-
-impl fmt::Debug for AgentBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AgentBuilder").field("name", &self.parts.name).finish_non_exhaustive()
-    }
-}
-
-fn complaint(parts: &Parts) -> Option<String> {
-    if parts.name.is_empty() {
-        return Some("its name is empty".to_owned());
-    }
-    let mut names = BTreeSet::new();
-    for tool in &parts.tools {
-        let name = &tool.definition().name;
-        let taken_by_providers = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(taken_by_providers) {
-            return Some(format!("a tool is named `{name}`; providers take 1 to 64 letters, digits, `_` and `-`"));
-        }
-        if !names.insert(name) {
-            return Some(format!("two tools are named `{name}`; rename one of them"));
-        }
-    }
-    None
 }

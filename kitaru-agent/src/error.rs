@@ -7,6 +7,8 @@ use std::{error::Error, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Cost;
+
 /// Why a model gave no answer.
 ///
 /// # Examples
@@ -116,10 +118,41 @@ impl ToolError {
         Self::Retry(message.into())
     }
 
+    /// What an error of a function comes to: a retry if there is a [`Retry`] anywhere in its chain, and else a failure.
+    pub fn of(error: impl Into<anyhow::Error>) -> Self {
+        let error = error.into();
+        match error.chain().find_map(|error| error.downcast_ref::<Self>()) {
+            Some(retry @ Self::Retry(_)) => retry.clone(),
+            _ => Self::Failed(Cause::of(&*error)),
+        }
+    }
+
     /// Ends the run. Takes any error (of `anyhow` too) or a text, and keeps its chain of messages.
     pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(Cause::of(&*error.into()))
     }
+}
+
+/// An error that tells the model what was wrong with its call, so that it can make another one.
+///
+/// It goes through `?` into a [`ToolError`] and into `anyhow::Error`.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::{Retry, ToolError};
+///
+/// fn check(city: &str) -> Result<(), ToolError> {
+///     if city.is_empty() { Err(Retry("say which city")) } else { Ok(()) }
+/// }
+/// fn look_up(city: &str) -> anyhow::Result<()> {
+///     Ok(check(city)?)
+/// }
+/// assert_eq!(ToolError::of(look_up("").unwrap_err()), ToolError::retry("say which city"));
+/// ```
+#[allow(non_snake_case, reason = "it reads as the variant that it makes, as `Ok` and `Err` do")]
+pub fn Retry(message: impl Into<String>) -> ToolError {
+    ToolError::retry(message)
 }
 
 impl From<Box<dyn Error + Send + Sync>> for ToolError {
@@ -197,14 +230,23 @@ pub enum AgentError {
         /// What it was told last, or would have been.
         last: String,
     },
+    /// An instruction could not be computed.
+    #[error("the instructions of the agent could not be computed")]
+    Instructions(#[source] ToolError),
+    /// A validator of the answer failed.
+    #[error("a validator of the answer failed")]
+    Validator(#[source] ToolError),
     /// The run came to a bound.
-    #[error("the run came to its limit of {bound} {limit}; raise it with `Limits`, or ask for less")]
+    #[error("the run came to its limit of {}; raise it with `Limits`, or ask for less", limit.at(*bound))]
     Limit {
         /// Which bound.
         limit: Limit,
-        /// Where it is.
+        /// Where it is; for [`Limit::Cost`] in billionths.
         bound: u64,
     },
+    /// A run was asked for where there can be none.
+    #[error("{0}")]
+    Misuse(String),
     /// The agent cannot be built as it is described.
     #[error("agent `{agent}` cannot be built: {reason}")]
     Invalid {
@@ -226,6 +268,17 @@ pub enum Limit {
     ToolCalls,
     /// On tokens.
     TotalTokens,
+    /// On the cost.
+    Cost,
+}
+
+impl Limit {
+    fn at(self, bound: u64) -> String {
+        match self {
+            Self::Cost => format!("a cost of {}", Cost::from_nanos(bound)),
+            _ => format!("{bound} {self}"),
+        }
+    }
 }
 
 impl fmt::Display for Limit {
@@ -234,6 +287,7 @@ impl fmt::Display for Limit {
             Self::Requests => "requests",
             Self::ToolCalls => "tool calls",
             Self::TotalTokens => "tokens",
+            Self::Cost => "cost",
         })
     }
 }

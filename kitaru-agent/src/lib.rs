@@ -42,14 +42,24 @@
 //! ```
 
 mod agent;
+mod blocking;
+mod context;
+mod delta;
 mod durable;
 mod error;
 mod function_model;
+mod instructions;
 mod message;
 mod model;
 #[cfg(feature = "openai")]
 mod openai;
+mod output;
+mod price;
 mod run;
+mod schema;
+mod steps;
+mod stream;
+mod test_model;
 mod tool;
 mod turn;
 mod usage;
@@ -59,16 +69,24 @@ mod usage;
 pub use async_trait::async_trait;
 
 pub use agent::{Agent, AgentBuilder, Identity};
+pub use context::RunContext;
+pub use delta::{Delta, Deltas};
 pub use durable::{KitaruAgent, KitaruRun, RunError};
-pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, ToolError};
+pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, Retry, ToolError};
 pub use function_model::FunctionModel;
+pub use instructions::Instructions;
 pub use message::{
     CallRef, Format, History, Message, ModelResponse, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop,
     SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,
 };
-pub use model::{Model, ModelRequest, ModelSettings};
+pub use model::{Model, ModelProfile, ModelRequest, ModelSettings};
 #[cfg(feature = "openai")]
 pub use openai::{OpenAi, OpenAiBuilder};
+pub use output::{AnswerForm, OutputMode};
+pub use price::{Cost, Price};
 pub use run::{Run, RunOptions, RunResult};
+pub use steps::{Step, Steps};
+pub use stream::{RunEvent, RunStream};
+pub use test_model::TestModel;
 pub use tool::{Arguments, FunctionTool, Invocation, Tool, ToolDefinition, ToolOutput};
 pub use usage::{Limits, Tokens, Usage};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Message, ModelError, ModelResponse, RequestPart, ToolDefinition, ToolReturn};
+use crate::{AnswerForm, Deltas, Message, ModelError, ModelResponse, RequestPart, ToolDefinition, ToolReturn};
 
 /// Something that answers requests: a provider over HTTP, a function, or a decorator in front of another model.
 ///
@@ -54,6 +54,44 @@ pub trait Model: Send + Sync {
     ///
     /// Dropping the future gives up on the answer. The provider may have been paid for it all the same.
     async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError>;
+
+    /// Asks once, and sends the pieces of the answer on while they come in. What it gives is the same as that of
+    /// [`request`](Self::request), and when it gives it, the pieces since the last [`Delta::Void`](crate::Delta::Void)
+    /// add up to it. A model that cannot do so sends the answer in one piece.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request); an answer that broke off is an error, however much of it there was.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`request`](Self::request).
+    async fn request_streaming(&self, request: &ModelRequest, deltas: &Deltas) -> Result<ModelResponse, ModelError> {
+        let response = self.request(request).await?;
+        deltas.send_whole(&response).await;
+        Ok(response)
+    }
+
+    /// What the model can do beside answering in words.
+    fn profile(&self) -> ModelProfile {
+        ModelProfile::default()
+    }
+}
+
+/// What a model can do beside answering in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelProfile {
+    /// It calls tools; so it does unless said otherwise.
+    pub tools: bool,
+    /// Its provider holds its answer to a JSON schema; so it does only where that is said.
+    pub json_schema: bool,
+}
+
+impl Default for ModelProfile {
+    fn default() -> Self {
+        Self { tools: true, json_schema: false }
+    }
 }
 
 #[async_trait]
@@ -64,6 +102,14 @@ impl<M: Model + ?Sized> Model for Arc<M> {
 
     async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
         (**self).request(request).await
+    }
+
+    async fn request_streaming(&self, request: &ModelRequest, deltas: &Deltas) -> Result<ModelResponse, ModelError> {
+        (**self).request_streaming(request, deltas).await
+    }
+
+    fn profile(&self) -> ModelProfile {
+        (**self).profile()
     }
 }
 
@@ -80,6 +126,9 @@ pub struct ModelRequest {
     pub tools: Vec<ToolDefinition>,
     /// How to answer.
     pub settings: ModelSettings,
+    /// What the answer is to be. Left out where it is words, so that such requests keep the keys that they had.
+    #[serde(skip_serializing_if = "AnswerForm::is_text")]
+    pub answer: AnswerForm,
 }
 
 impl ModelRequest {

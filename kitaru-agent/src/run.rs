@@ -1,6 +1,6 @@
 //! One run of an agent: what it is given, the future, and what it comes to.
 //!
-//! Owns the shape of a run. Must not know how it goes: that is `turn`.
+//! Owns the shape of a run and the ways to go through it. Must not know how it goes: that is `turn`.
 
 use std::{
     fmt,
@@ -12,7 +12,9 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 
-use crate::{Agent, AgentError, History, Limits, ModelSettings, Usage, turn};
+use crate::{
+    Agent, AgentError, History, Limits, ModelSettings, RunStream, Steps, Usage, blocking, stream::Events, turn::Turn,
+};
 
 /// What may differ from one run of an agent to the next, the prompt aside.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,22 +48,36 @@ impl RunOptions {
 
 /// A run of an agent, which is the future of its result. It borrows nothing, and nothing happens before it is polled.
 ///
+/// There are other ways to go through it: [`stream`](Self::stream) gives what happens as it happens,
+/// [`steps`](Self::steps) waits before each step, [`sync`](Self::sync) is for code that is not async.
+///
+/// # Panics
+///
+/// When it is polled after it has given its result.
+///
 /// # Cancel safety
 ///
 /// Dropping it drops the request or the tool calls that are under way.
 #[must_use = "nothing happens until a run is awaited"]
-pub struct Run {
-    state: State,
+pub struct Run<T = String> {
+    state: State<T>,
 }
 
-enum State {
-    Ready(Option<Box<(Agent, String, RunOptions)>>),
-    Running(BoxFuture<'static, Result<RunResult, AgentError>>),
+struct Question<T> {
+    agent: Agent<(), T>,
+    prompt: String,
+    options: RunOptions,
 }
 
-impl Run {
-    pub(crate) fn new(agent: Agent, prompt: String) -> Self {
-        Self { state: State::Ready(Some(Box::new((agent, prompt, RunOptions::default())))) }
+enum State<T> {
+    Ready(Box<Question<T>>),
+    Running(BoxFuture<'static, Result<RunResult<T>, AgentError>>),
+    Over,
+}
+
+impl<T: Send + 'static> Run<T> {
+    pub(crate) fn new(agent: Agent<(), T>, prompt: String) -> Self {
+        Self { state: State::Ready(Box::new(Question { agent, prompt, options: RunOptions::default() })) }
     }
 
     /// Goes on from `history`.
@@ -86,36 +102,76 @@ impl Run {
 
     /// A run that was polled keeps the options that it began with.
     fn map(mut self, change: impl FnOnce(RunOptions) -> RunOptions) -> Self {
-        if let State::Ready(Some(question)) = &mut self.state {
-            question.2 = change(std::mem::take(&mut question.2));
+        if let State::Ready(question) = &mut self.state {
+            question.options = change(std::mem::take(&mut question.options));
         }
         self
     }
+
+    /// Goes through the run one step at a time. Nothing happens before the first is asked for.
+    ///
+    /// # Panics
+    ///
+    /// When the run was polled before.
+    pub fn steps(self) -> Steps<T> {
+        Steps::new(self.into_turn())
+    }
+
+    /// Gives what happens in the run as it happens. Nothing happens before the stream is polled.
+    ///
+    /// # Panics
+    ///
+    /// When the run was polled before.
+    pub fn stream(self) -> RunStream<T> {
+        RunStream::new(self.into_turn())
+    }
+
+    /// Goes through the run and blocks until it is over, for code that is not async. All such runs of a process share
+    /// one runtime, which lives as long as the process.
+    ///
+    /// # Errors
+    ///
+    /// As the run itself, and [`AgentError::Misuse`] in async code, whose thread it would block.
+    pub fn sync(self) -> Result<RunResult<T>, AgentError> {
+        blocking::block_on(self)?
+    }
+
+    fn into_turn(self) -> Turn<T> {
+        match self.state {
+            State::Ready(question) => Turn::new(question.agent, question.prompt, question.options),
+            State::Running(_) | State::Over => panic!("a run is gone through in another way after it was polled"),
+        }
+    }
 }
 
-impl Future for Run {
-    type Output = Result<RunResult, AgentError>;
+impl<T: Send + 'static> Future for Run<T> {
+    type Output = Result<RunResult<T>, AgentError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match &mut self.state {
-                State::Running(run) => return run.poll_unpin(cx),
+            match std::mem::replace(&mut self.state, State::Over) {
                 State::Ready(question) => {
-                    let Some((agent, prompt, options)) = question.take().map(|question| *question) else {
-                        return Poll::Pending;
-                    };
-                    self.state = State::Running(turn::run(agent, prompt, options).boxed());
+                    let turn = Turn::new(question.agent, question.prompt, question.options);
+                    self.state = State::Running(async { turn.run(&Events::unheard()).await }.boxed());
                 }
+                State::Running(mut run) => {
+                    let polled = run.poll_unpin(cx);
+                    if polled.is_pending() {
+                        self.state = State::Running(run);
+                    }
+                    return polled;
+                }
+                State::Over => panic!("a run is polled after it has given its result"),
             }
         }
     }
 }
 
-impl fmt::Debug for Run {
+impl<T> fmt::Debug for Run<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
             State::Ready(_) => "Run(not begun)",
-            State::Running(_) => "Run(begun)",
+            State::Running(_) | State::Over => "Run(begun)",
         })
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::{FutureExt as _, future::BoxFuture};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{CallRef, ToolCall, ToolError};
+use crate::{CallRef, RunContext, ToolCall, ToolError};
 
 /// Something that a model may ask for.
 ///
@@ -39,12 +39,15 @@ use crate::{CallRef, ToolCall, ToolError};
 /// }
 /// ```
 #[async_trait]
-pub trait Tool: Send + Sync {
+pub trait Tool<D = ()>: Send + Sync
+where
+    D: Send + Sync + 'static,
+{
     /// What the model is told of the tool. It stays the same for as long as the tool lives.
     fn definition(&self) -> &ToolDefinition;
 
-    /// Does the work. The agent makes the futures of all calls of one response in their order before it polls the
-    /// first, then polls them all.
+    /// Does the work. The arguments fit the schema of the definition. The agent makes the futures of all calls of one
+    /// response in their order before it polls the first, then polls them all.
     ///
     /// # Errors
     ///
@@ -53,7 +56,7 @@ pub trait Tool: Send + Sync {
     /// # Cancel safety
     ///
     /// The future is dropped with the run. A tool that must not leave work behind cleans up on drop.
-    async fn call(&self, call: Invocation) -> Result<ToolOutput, ToolError>;
+    async fn call(&self, call: Invocation<D>) -> Result<ToolOutput, ToolError>;
 }
 
 /// What the model is told of a tool.
@@ -82,21 +85,28 @@ impl ToolDefinition {
 }
 
 /// One call of a tool.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug)]
 #[non_exhaustive]
-pub struct Invocation {
+pub struct Invocation<D = ()> {
     /// The call in the conversation. Its id is the model's, so it says nothing of what is asked.
     pub call: CallRef,
     /// What the tool is asked, a JSON object.
     pub arguments: Arguments,
-    /// How many times in a row the model was told that its call of this tool was wrong.
-    pub retry: u32,
+    /// The run that asks.
+    pub context: RunContext<D>,
 }
 
-impl Invocation {
+impl<D> Invocation<D> {
     /// The call `call` with these arguments.
-    pub fn new(call: CallRef, arguments: Arguments) -> Self {
-        Self { call, arguments, retry: 0 }
+    pub fn new(call: CallRef, arguments: Arguments, context: RunContext<D>) -> Self {
+        Self { call, arguments, context }
+    }
+}
+
+// Not derived: dependencies need not be `Clone` to be shared.
+impl<D> Clone for Invocation<D> {
+    fn clone(&self) -> Self {
+        Self::new(self.call.clone(), self.arguments.clone(), self.context.clone())
     }
 }
 
@@ -151,23 +161,26 @@ impl ToolOutput {
         Self { content: content.into() }
     }
 
-    /// A value, as JSON.
+    /// A value, as JSON; a value that is a string, as it is.
     ///
     /// # Errors
     ///
     /// [`ToolError::Failed`] when the value cannot be written as JSON.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
-        serde_json::to_string(value).map(Self::text).map_err(ToolError::failed)
+        match serde_json::to_value(value).map_err(ToolError::failed)? {
+            serde_json::Value::String(text) => Ok(Self::text(text)),
+            // Written anew, not from the `Value`: that one has its keys in an order of its own.
+            _ => serde_json::to_string(value).map(Self::text).map_err(ToolError::failed),
+        }
     }
 }
 
-type Function = dyn Fn(Invocation) -> BoxFuture<'static, Result<ToolOutput, ToolError>> + Send + Sync;
+type Function<D> = dyn Fn(Invocation<D>) -> BoxFuture<'static, Result<ToolOutput, ToolError>> + Send + Sync;
 
-/// A tool made of an async function.
-#[derive(Clone)]
-pub struct FunctionTool {
+/// A tool made of an async function, for those who learn what it does at run time; `#[tool]` is for the others.
+pub struct FunctionTool<D = ()> {
     definition: Arc<ToolDefinition>,
-    function: Arc<Function>,
+    function: Arc<Function<D>>,
 }
 
 impl FunctionTool {
@@ -177,41 +190,83 @@ impl FunctionTool {
         F: Fn(Invocation) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<ToolOutput, ToolError>> + Send + 'static,
     {
+        Self::with_deps(definition, function)
+    }
+}
+
+impl<D> FunctionTool<D> {
+    /// As [`new`](FunctionTool::new), for a tool that is handed dependencies.
+    pub fn with_deps<F, Fut>(definition: ToolDefinition, function: F) -> Self
+    where
+        F: Fn(Invocation<D>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ToolOutput, ToolError>> + Send + 'static,
+    {
         Self { definition: Arc::new(definition), function: Arc::new(move |call| function(call).boxed()) }
     }
 }
 
-impl std::fmt::Debug for FunctionTool {
+impl<D> Clone for FunctionTool<D> {
+    fn clone(&self) -> Self {
+        Self { definition: self.definition.clone(), function: self.function.clone() }
+    }
+}
+
+impl<D> std::fmt::Debug for FunctionTool<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("FunctionTool").field(&self.definition.name).finish()
     }
 }
 
 #[async_trait]
-impl Tool for FunctionTool {
+impl<D: Send + Sync + 'static> Tool<D> for FunctionTool<D> {
     fn definition(&self) -> &ToolDefinition {
         &self.definition
     }
 
-    async fn call(&self, call: Invocation) -> Result<ToolOutput, ToolError> {
+    async fn call(&self, call: Invocation<D>) -> Result<ToolOutput, ToolError> {
         (self.function)(call).await
     }
 }
 
-impl<T: Tool + ?Sized> Tool for Arc<T> {
+/// What a future of [`Tool::call`] is, for implementations that are not `async`.
+pub(crate) type Calling<'a> = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>> + Send + 'a>>;
+
+impl<D: Send + Sync + 'static, T: Tool<D> + ?Sized> Tool<D> for Arc<T> {
     fn definition(&self) -> &ToolDefinition {
         (**self).definition()
     }
 
     // Written out, not `async`: what the inner tool does when its future is made must not wait for the first poll.
-    fn call<'life0, 'async_trait>(
-        &'life0 self,
-        call: Invocation,
-    ) -> Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>> + Send + 'async_trait>>
+    fn call<'life0, 'async_trait>(&'life0 self, call: Invocation<D>) -> Calling<'async_trait>
     where
         'life0: 'async_trait,
         Self: 'async_trait,
     {
         (**self).call(call)
+    }
+}
+
+/// A tool with the dependencies that it is given, whatever the context of the run holds.
+pub(crate) struct Bound<D> {
+    pub(crate) inner: Arc<dyn Tool<D>>,
+    pub(crate) deps: Arc<D>,
+}
+
+impl<D, Outer> Tool<Outer> for Bound<D>
+where
+    D: Send + Sync + 'static,
+    Outer: Send + Sync + 'static,
+{
+    fn definition(&self) -> &ToolDefinition {
+        self.inner.definition()
+    }
+
+    // Not `async`, as above.
+    fn call<'life0, 'async_trait>(&'life0 self, call: Invocation<Outer>) -> Calling<'async_trait>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        self.inner.call(Invocation::new(call.call, call.arguments, call.context.with_deps(self.deps.clone())))
     }
 }

@@ -3,174 +3,214 @@
 //! Owns the loop and its bounds. Must not know of durability: it holds no clock, no randomness and no I/O of its own,
 //! so that the same answers of model and tools make the same run.
 
+mod calls;
 #[cfg(test)]
 mod tests;
+mod wrong;
 
 use std::collections::BTreeMap;
 
-use futures::future::join_all;
-
+use self::wrong::{What, Wrong};
 use crate::{
-    Agent, AgentError, Arguments, Invocation, Limit, Limits, Message, ModelRequest, ModelResponse, RequestMessage,
-    RequestPart, RetryPrompt, RunOptions, RunResult, ToolCall, ToolError, ToolReturn, Usage,
+    Agent, AgentError, AnswerForm, Limit, Limits, Message, ModelRequest, ModelResponse, RequestMessage, RequestPart,
+    RetryPrompt, RunContext, RunEvent, RunOptions, RunResult, Step, ToolCall, ToolError, ToolReturn, agent::PARAGRAPH,
+    output::ANSWER_TOOL, stream::Events,
 };
 
-/// What a model can get wrong, counted apart.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Wrong {
-    Answer,
-    UnknownTool,
-    Tool(String),
-}
-
-impl Wrong {
-    fn describe(&self) -> String {
-        match self {
-            Self::Answer => "its answer".to_owned(),
-            Self::UnknownTool => "the name of a tool".to_owned(),
-            Self::Tool(name) => format!("the call of tool `{name}`"),
-        }
-    }
-}
-
-/// One tool call of a response, looked at.
-enum Checked<'a> {
-    Fits { call: &'a ToolCall, tool: usize, arguments: Arguments },
-    Wrong { call: &'a ToolCall, what: Wrong, message: String },
-}
-
-struct Turn {
-    agent: Agent,
+/// A run that is under way, one step at a time.
+pub(crate) struct Turn<T> {
+    agent: Agent<(), T>,
+    request: ModelRequest,
+    /// How many messages of the request were there before the run.
+    earlier: usize,
     limits: Limits,
-    usage: Usage,
-    /// How many times in a row, up to the last response.
-    wrong: BTreeMap<Wrong, u32>,
+    context: RunContext,
+    wrong: Wrong,
+    next: Next,
 }
 
-pub(crate) async fn run(agent: Agent, prompt: String, options: RunOptions) -> Result<RunResult, AgentError> {
-    let identity = agent.identity();
-    let mut messages = options.history.into_messages();
-    let earlier = messages.len();
-    messages.push(Message::Request(RequestMessage::user(prompt)));
-    let mut request = ModelRequest::new(messages);
-    request.instructions = identity.instructions;
-    request.tools = identity.tools;
-    request.settings = identity.settings.overridden_by(&options.settings);
+enum Next {
+    Begin,
+    Ask,
+    Act(ModelResponse),
+    Over,
+}
 
-    let limits = options.limits.unwrap_or(agent.parts.limits);
-    let mut turn = Turn { agent, limits, usage: Usage::default(), wrong: BTreeMap::new() };
-    loop {
-        turn.check_limits()?;
-        let response = turn.agent.parts.model.request(&request).await?;
-        turn.usage.requests += 1;
-        turn.usage.tokens += response.tokens;
-        let answer = turn.answer(&response).await?;
-        let output = response.output();
-        request.messages.push(Message::Response(response));
-        match answer {
-            Some(parts) => request.messages.push(Message::Request(RequestMessage::new(parts))),
-            None => {
-                let new_messages = request.messages.split_off(earlier);
-                return Ok(RunResult::new(output, new_messages, turn.usage).with_history(request.messages));
+/// What comes of a response.
+enum Acted<T> {
+    /// The model is told this.
+    Told(RequestMessage),
+    /// It has answered, and is told this when somebody goes on with the conversation.
+    Answered(T, Option<RequestMessage>),
+}
+
+impl<T: Send + 'static> Turn<T> {
+    pub(crate) fn new(agent: Agent<(), T>, prompt: String, options: RunOptions) -> Self {
+        let context = RunContext::new(prompt.as_str());
+        let mut messages = options.history.into_messages();
+        let earlier = messages.len();
+        messages.push(Message::Request(RequestMessage::user(prompt)));
+        let mut request = ModelRequest::new(messages);
+        request.settings = agent.parts.settings.clone().overridden_by(&options.settings);
+        let limits = options.limits.unwrap_or(agent.parts.limits);
+        Self { agent, request, earlier, limits, context, wrong: Wrong::default(), next: Next::Begin }
+    }
+
+    /// Goes on to the end.
+    pub(crate) async fn run(mut self, events: &Events<T>) -> Result<RunResult<T>, AgentError> {
+        loop {
+            if let Some(Step::Finished(result)) = self.step(events).await? {
+                return Ok(result);
             }
         }
     }
-}
 
-impl Turn {
-    fn check_limits(&self) -> Result<(), AgentError> {
-        if self.usage.requests >= self.limits.requests {
-            return Err(AgentError::Limit { limit: Limit::Requests, bound: self.limits.requests });
-        }
-        let used = self.usage.tokens.input.saturating_add(self.usage.tokens.output);
-        match self.limits.total_tokens {
-            Some(bound) if used >= bound => Err(AgentError::Limit { limit: Limit::TotalTokens, bound }),
-            _ => Ok(()),
-        }
-    }
-
-    /// What to say to the model next; nothing if it has answered.
-    async fn answer(&mut self, response: &ModelResponse) -> Result<Option<Vec<RequestPart>>, AgentError> {
-        let calls: Vec<_> = response.tool_calls().map(|call| self.check(call)).collect();
-        if !calls.is_empty() {
-            return self.call_tools(calls).await.map(Some);
-        }
-        if !response.output().trim().is_empty() {
-            return Ok(None);
-        }
-        let message = "the answer was empty; answer in text, or call a tool".to_owned();
-        self.count([(Wrong::Answer, message.clone())])?;
-        Ok(Some(vec![RequestPart::RetryPrompt(RetryPrompt::answer(message))]))
-    }
-
-    fn check<'a>(&self, call: &'a ToolCall) -> Checked<'a> {
-        let tools = &self.agent.parts.tools;
-        let Some(tool) = tools.iter().position(|tool| tool.definition().name == call.tool) else {
-            let known: Vec<_> = tools.iter().map(|tool| format!("`{}`", tool.definition().name)).collect();
-            let known =
-                if known.is_empty() { "there are none".into() } else { format!("there are {}", known.join(", ")) };
-            let message = format!("there is no tool `{}`; {known}", call.tool);
-            return Checked::Wrong { call, what: Wrong::UnknownTool, message };
+    /// One step: a request and its response, or what comes of a response. Nothing once the run is over.
+    ///
+    /// A step that is dropped is as good as not begun; one that fails is the last.
+    pub(crate) async fn step(&mut self, events: &Events<T>) -> Result<Option<Step<T>>, AgentError> {
+        let step = match self.next {
+            Next::Over => return Ok(None),
+            Next::Begin => match self.begin().await {
+                Ok(()) => self.ask(events).await,
+                Err(error) => Err(error),
+            },
+            Next::Ask => self.ask(events).await,
+            Next::Act(_) => self.act(events).await,
         };
-        match Arguments::of(call) {
-            Ok(arguments) => Checked::Fits { call, tool, arguments },
-            Err(error) => Checked::Wrong { call, what: Wrong::Tool(call.tool.clone()), message: error.to_string() },
+        if step.is_err() {
+            self.next = Next::Over;
         }
+        step.map(Some)
     }
 
-    /// Runs the calls of one response at once; the answers are in the order of the calls.
-    async fn call_tools(&mut self, calls: Vec<Checked<'_>>) -> Result<Vec<RequestPart>, AgentError> {
-        let fitting = calls.iter().filter(|call| matches!(call, Checked::Fits { .. })).count() as u64;
-        if self.usage.tool_calls + fitting > self.limits.tool_calls {
-            return Err(AgentError::Limit { limit: Limit::ToolCalls, bound: self.limits.tool_calls });
+    async fn begin(&mut self) -> Result<(), AgentError> {
+        let parts = &self.agent.parts;
+        let (form, tool) = parts
+            .output
+            .form(parts.model.profile())
+            .map_err(|reason| AgentError::Invalid { agent: parts.name.clone(), reason })?;
+        let mut instructions = Vec::new();
+        for part in &parts.instructions {
+            instructions.push(part.text(self.context.clone()).await.map_err(AgentError::Instructions)?);
         }
-        self.usage.tool_calls += fitting;
-
-        // All futures are made before the first is polled: whoever numbers calls when they are made numbers them in
-        // order.
-        let mut futures = Vec::new();
-        for checked in &calls {
-            if let Checked::Fits { call, tool, arguments } = checked {
-                let mut invocation = Invocation::new(call.call_ref(), arguments.clone());
-                invocation.retry = self.wrong.get(&Wrong::Tool(call.tool.clone())).copied().unwrap_or(0);
-                futures.push((*self.agent.parts.tools[*tool]).call(invocation));
-            }
-        }
-        // All are waited for, even when one fails: what the others did has happened.
-        let mut outcomes = join_all(futures).await.into_iter();
-
-        let mut parts = Vec::with_capacity(calls.len());
-        let mut wrong = Vec::new();
-        for checked in calls {
-            let (call, what, message) = match checked {
-                Checked::Wrong { call, what, message } => (call, what, message),
-                Checked::Fits { call, .. } => match outcomes.next() {
-                    Some(Ok(output)) => {
-                        parts.push(RequestPart::ToolReturn(ToolReturn::new(call.call_ref(), output.content)));
-                        continue;
-                    }
-                    Some(Err(ToolError::Retry(message))) => (call, Wrong::Tool(call.tool.clone()), message),
-                    Some(Err(error)) => return Err(AgentError::Tool { tool: call.tool.clone(), error }),
-                    None => continue,
-                },
-            };
-            parts.push(RequestPart::RetryPrompt(RetryPrompt::call(call.call_ref(), &message)));
-            wrong.push((what, message));
-        }
-        self.count(wrong)?;
-        Ok(parts)
+        instructions.retain(|text| !text.is_empty());
+        self.request.instructions = (!instructions.is_empty()).then(|| instructions.join(PARAGRAPH));
+        self.request.tools = parts.tools.iter().map(|tool| tool.definition().clone()).chain(tool).collect();
+        self.request.answer = form;
+        self.next = Next::Ask;
+        Ok(())
     }
 
-    /// Counts what this response got wrong; what it did not get wrong begins anew.
-    fn count(&mut self, wrong: impl IntoIterator<Item = (Wrong, String)>) -> Result<(), AgentError> {
-        let before = std::mem::take(&mut self.wrong);
-        for (what, last) in wrong {
-            let times = before.get(&what).copied().unwrap_or(0) + 1;
-            if times > self.limits.tool_retries {
-                return Err(AgentError::TooManyRetries { what: what.describe(), times, last });
+    async fn ask(&mut self, events: &Events<T>) -> Result<Step<T>, AgentError> {
+        self.check_limits()?;
+        let model = &self.agent.parts.model;
+        let response = match events.deltas() {
+            Some(deltas) => model.request_streaming(&self.request, &deltas).await?,
+            None => model.request(&self.request).await?,
+        };
+        let usage = &mut self.context.usage;
+        usage.requests += 1;
+        usage.tokens += response.tokens;
+        usage.cost += self.agent.parts.price.of(response.tokens);
+        self.next = Next::Act(response.clone());
+        events.send(RunEvent::Usage(self.context.usage)).await;
+        Ok(Step::Response(response))
+    }
+
+    fn check_limits(&self) -> Result<(), AgentError> {
+        let (limits, usage) = (&self.limits, &self.context.usage);
+        let tokens = usage.tokens.input.saturating_add(usage.tokens.output);
+        let cost = limits.cost.map(|cost| cost.nanos());
+        for (limit, used, bound) in [
+            (Limit::Requests, usage.requests, Some(limits.requests)),
+            (Limit::TotalTokens, tokens, limits.total_tokens),
+            (Limit::Cost, usage.cost.nanos(), cost),
+        ] {
+            match bound {
+                Some(bound) if used >= bound => return Err(AgentError::Limit { limit, bound }),
+                _ => {}
             }
-            self.wrong.insert(what, times);
         }
         Ok(())
     }
+
+    async fn act(&mut self, events: &Events<T>) -> Result<Step<T>, AgentError> {
+        let Next::Act(response) = &self.next else { unreachable!("only a response is acted on") };
+        let response = response.clone();
+        let acted = self.acted(&response).await?;
+        self.request.messages.push(Message::Response(response));
+        match acted {
+            Acted::Told(message) => {
+                for part in &message.parts {
+                    events.send(RunEvent::Told(part.clone())).await;
+                }
+                self.request.messages.push(Message::Request(message.clone()));
+                self.next = Next::Ask;
+                Ok(Step::Told(message))
+            }
+            Acted::Answered(answer, message) => {
+                self.request.messages.extend(message.map(Message::Request));
+                let mut messages = std::mem::take(&mut self.request.messages);
+                let new_messages = messages.split_off(self.earlier);
+                self.next = Next::Over;
+                let result = RunResult::new(answer, new_messages, self.context.usage);
+                Ok(Step::Finished(result.with_history(messages)))
+            }
+        }
+    }
+
+    async fn acted(&mut self, response: &ModelResponse) -> Result<Acted<T>, AgentError> {
+        let calls: Vec<_> = response.tool_calls().collect();
+        let by_tool = self.request.answer == AnswerForm::Tool;
+        // The first call that gives an answer ends the run; what else was asked for is left undone.
+        let mut no_answers = BTreeMap::new();
+        for (nth, call) in calls.iter().enumerate().filter(|(_, call)| by_tool && call.tool == ANSWER_TOOL) {
+            match self.read(call.arguments.clone()).await? {
+                Ok(answer) => return Ok(Acted::Answered(answer, Some(closing(&calls, nth)))),
+                Err(message) => drop(no_answers.insert(nth, message)),
+            }
+        }
+        if !calls.is_empty() {
+            return self.call_tools(&calls, no_answers).await.map(Acted::Told);
+        }
+        let read = if by_tool {
+            Err(format!("answer by a call of `{ANSWER_TOOL}`, not in words"))
+        } else {
+            self.read(response.output()).await?
+        };
+        match read {
+            Ok(answer) => Ok(Acted::Answered(answer, None)),
+            Err(message) => {
+                self.wrong.count([(What::Answer, message.clone())], self.limits.tool_retries)?;
+                let part = RequestPart::RetryPrompt(RetryPrompt::answer(message));
+                Ok(Acted::Told(RequestMessage::new(vec![part])))
+            }
+        }
+    }
+
+    /// An answer that is read and validated, or what to tell the model.
+    async fn read(&self, text: String) -> Result<Result<T, String>, AgentError> {
+        let output = &self.agent.parts.output;
+        let mut context = self.context.clone();
+        context.retry = self.wrong.times(&What::Answer);
+        let validated = match output.read(text) {
+            Ok(answer) => output.validated(&context, answer).await,
+            Err(error) => Err(error),
+        };
+        match validated {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(ToolError::Retry(message)) => Ok(Err(message)),
+            Err(failed) => Err(AgentError::Validator(failed)),
+        }
+    }
+}
+
+/// What each call is told when one of them has ended the run: a conversation in which a call is left open cannot go on.
+fn closing(calls: &[&ToolCall], answer: usize) -> RequestMessage {
+    let part = |(nth, call): (usize, &&ToolCall)| {
+        let content = if nth == answer { "the answer was taken" } else { "not called, for the answer was given" };
+        RequestPart::ToolReturn(ToolReturn::new(call.call_ref(), content))
+    };
+    RequestMessage::new(calls.iter().enumerate().map(part).collect())
 }

@@ -1,10 +1,12 @@
 //! What a run costs, and what it may cost.
 //!
-//! Owns counting. Must not know a price, a clock or a provider.
+//! Owns counting. Must not know a clock or a provider.
 
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
+
+use crate::Cost;
 
 /// Tokens, as the provider counted them; zero where it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,8 @@ pub struct Usage {
     pub tool_calls: u64,
     /// The tokens of all answers.
     pub tokens: Tokens,
+    /// What they cost, by the agent's [`Price`](crate::Price); nothing where it has none.
+    pub cost: Cost,
 }
 
 impl AddAssign for Usage {
@@ -52,6 +56,7 @@ impl AddAssign for Usage {
         self.requests = self.requests.saturating_add(other.requests);
         self.tool_calls = self.tool_calls.saturating_add(other.tool_calls);
         self.tokens += other.tokens;
+        self.cost += other.cost;
     }
 }
 
@@ -78,11 +83,14 @@ pub struct Limits {
     /// Tokens in one run, sent and received; no bound unless set. An answer may overshoot it, the request after it is
     /// not sent.
     pub total_tokens: Option<u64>,
+    /// The cost of one run by the agent's [`Price`](crate::Price); no bound unless set. An answer may overshoot it, the
+    /// request after it is not sent.
+    pub cost: Option<Cost>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests: 50, tool_calls: 500, tool_retries: 2, total_tokens: None }
+        Self { requests: 50, tool_calls: 500, tool_retries: 2, total_tokens: None, cost: None }
     }
 }
 
@@ -105,5 +113,10 @@ impl Limits {
     /// No request once `n` tokens are used up.
     pub fn total_tokens(self, n: u64) -> Self {
         Self { total_tokens: Some(n), ..self }
+    }
+
+    /// No request once the run has cost `cost`.
+    pub fn cost(self, cost: Cost) -> Self {
+        Self { cost: Some(cost), ..self }
     }
 }

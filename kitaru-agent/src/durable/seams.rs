@@ -7,7 +7,10 @@ use futures::future::BoxFuture;
 use kitaru_core::dynamic;
 use serde::{Deserialize, Serialize};
 
-use crate::{Invocation, Model, ModelError, ModelRequest, ModelResponse, Tool, ToolDefinition, ToolError, ToolOutput};
+use crate::{
+    Invocation, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Tool, ToolDefinition, ToolError,
+    ToolOutput,
+};
 
 /// A model each of whose requests is a checkpoint.
 pub(super) struct DurableModel {
@@ -34,6 +37,10 @@ impl Model for DurableModel {
             .arg("request", request)
             .run(|| self.inner.request(request))
             .await
+    }
+
+    fn profile(&self) -> ModelProfile {
+        self.inner.profile()
     }
 }
 

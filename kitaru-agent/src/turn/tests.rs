@@ -11,8 +11,8 @@ use tokio::sync::{Barrier, Mutex};
 
 use super::*;
 use crate::{
-    FunctionModel, FunctionTool, Model, ModelError, ModelErrorKind, ModelSettings, ResponsePart, Run, Tokens, Tool,
-    ToolDefinition, ToolOutput,
+    FunctionModel, FunctionTool, Invocation, Model, ModelError, ModelErrorKind, ModelSettings, ResponsePart, Run,
+    Tokens, Tool, ToolDefinition, ToolOutput, Usage,
 };
 
 fn tool_calls(calls: &[(&str, &str)]) -> ModelResponse {
@@ -74,7 +74,7 @@ async fn a_run_ends_with_the_first_answer_without_tool_calls_and_counts_what_it_
     let agent = Agent::builder(model.clone()).instructions("Be brief.").tool(echo()).build().unwrap();
     let result = agent.run("go").await.unwrap();
     assert_eq!(result.output, "done");
-    assert_eq!(result.usage, Usage { requests: 2, tool_calls: 2, tokens: Tokens::new(10, 1) });
+    assert_eq!(result.usage, Usage { requests: 2, tool_calls: 2, tokens: Tokens::new(10, 1), ..Usage::default() });
     assert_eq!(result.new_messages.len(), 4);
     let first = &model.seen()[0];
     assert_eq!((first.instructions.as_deref(), first.prompt()), (Some("Be brief."), Some("go")));
@@ -163,8 +163,8 @@ async fn arguments_that_are_no_json_object_and_unknown_tools_go_back_to_the_mode
 #[tokio::test]
 async fn a_retry_of_a_tool_goes_back_to_the_model_and_the_tool_knows_how_often() {
     let tool = FunctionTool::new(ToolDefinition::new("shy", ""), |call| async move {
-        if call.retry < 2 {
-            Err(ToolError::retry(format!("not yet ({})", call.retry)))
+        if call.context.retry < 2 {
+            Err(ToolError::retry(format!("not yet ({})", call.context.retry)))
         } else {
             Ok(ToolOutput::text("ok"))
         }

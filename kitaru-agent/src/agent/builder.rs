@@ -1,0 +1,240 @@
+//! How an agent is put together.
+//!
+//! Owns the builder and what it refuses. Must not know what the parts are for.
+
+use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::{Agent, Parts};
+use crate::{
+    AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, RunContext, Tool, ToolError,
+    instructions::{Computed, Fixed},
+    output::{ANSWER_TOOL, Output},
+    schema::Schema,
+};
+
+/// An [`Agent`] in the making.
+#[must_use = "call `.build()` to get the agent"]
+pub struct AgentBuilder<D = (), T = String> {
+    parts: Parts<D, T>,
+    /// The first mistake, which `build` reports.
+    complaint: Option<String>,
+}
+
+impl AgentBuilder {
+    pub(super) fn new(model: Arc<dyn Model>) -> Self {
+        let parts = Parts {
+            name: "default".to_owned(),
+            instructions: Vec::new(),
+            model,
+            tools: Vec::new(),
+            schemas: Arc::from([]),
+            settings: ModelSettings::default(),
+            limits: Limits::default(),
+            price: Price::default(),
+            output: Output::text(),
+        };
+        Self { parts, complaint: None }
+    }
+}
+
+impl<T: 'static> AgentBuilder<(), T> {
+    /// Says what tools, computed instructions and validators are handed. What was added before stays.
+    pub fn deps<D: Send + Sync + 'static>(self) -> AgentBuilder<D, T> {
+        AgentBuilder { parts: self.parts.bound(&Arc::new(())), complaint: self.complaint }
+    }
+}
+
+impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
+    /// Names the agent.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.parts.name = name.into();
+        self
+    }
+
+    /// Tells the model who it is and what to do, in front of every conversation. Called again, it adds a paragraph.
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.parts.instructions.push(Arc::new(Fixed(instructions.into())));
+        self
+    }
+
+    /// Adds a paragraph to the instructions that `compute` makes at the beginning of each run.
+    pub fn instructions_from<F, Fut>(mut self, compute: F) -> Self
+    where
+        F: Fn(RunContext<D>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, ToolError>> + Send + 'static,
+    {
+        let computed: Arc<dyn Instructions<D>> = Arc::new(Computed::new(compute));
+        self.parts.instructions.push(computed);
+        self
+    }
+
+    /// Adds a tool.
+    pub fn tool(self, tool: impl Tool<D> + 'static) -> Self {
+        self.tools([Arc::new(tool) as Arc<dyn Tool<D>>])
+    }
+
+    /// Adds tools.
+    pub fn tools(mut self, tools: impl IntoIterator<Item = Arc<dyn Tool<D>>>) -> Self {
+        self.parts.tools.extend(tools);
+        self
+    }
+
+    /// Sets how the model is to answer.
+    pub fn settings(mut self, settings: ModelSettings) -> Self {
+        self.parts.settings = settings;
+        self
+    }
+
+    /// Sets what one run may cost.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.parts.limits = limits;
+        self
+    }
+
+    /// Sets what the model's tokens cost, so that a run knows its [cost](crate::Usage::cost).
+    pub fn price(mut self, price: Price) -> Self {
+        self.parts.price = price;
+        self
+    }
+
+    /// Sets what the agent answers: a value of this type, in place of words. What the model says of it is checked
+    /// against the type's schema and read; what does not fit goes back to the model, within
+    /// [`Limits::tool_retries`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kitaru_agent::{Agent, TestModel};
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Forecast {
+    ///     /// In degrees Celsius.
+    ///     temperature: i32,
+    ///     wet: bool,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let agent = Agent::builder(TestModel::new()).output::<Forecast>().build()?;
+    /// let forecast: Forecast = agent.run("How will it be in Bergen?").await?.output;
+    /// # assert!(!forecast.wet && forecast.temperature == 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn output<T2: DeserializeOwned + JsonSchema + 'static>(self) -> AgentBuilder<D, T2> {
+        let Parts { name, instructions, model, tools, schemas, settings, limits, price, output: before } = self.parts;
+        let mut complaint = self.complaint;
+        if before.is_validated() {
+            complaint
+                .get_or_insert("a validator was given before the type of the answer; call `.output()` first".into());
+        }
+        let mut output = Output::of().unwrap_or_else(|why| {
+            complaint.get_or_insert(format!("the schema of its answer is none: {why}"));
+            Output::unreadable()
+        });
+        output.mode = before.mode;
+        let parts = Parts { name, instructions, model, tools, schemas, settings, limits, price, output };
+        AgentBuilder { parts, complaint }
+    }
+
+    /// Sets how a typed answer is asked for; [`OutputMode::Auto`] unless set.
+    pub fn output_mode(mut self, mode: OutputMode) -> Self {
+        self.parts.output.mode = mode;
+        self
+    }
+
+    /// Looks at each answer before it counts. A validator gives the answer, or another one, or
+    /// [`Retry`](crate::Retry) with what the model is to be told; any other error ends the run. Several are asked in
+    /// turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kitaru_agent::{Agent, FunctionModel, ModelResponse, Retry};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let model = FunctionModel::new("mock", |request| {
+    ///     Ok(ModelResponse::text(if request.messages.len() == 1 { "the tide, obviously" } else { "the tide" }))
+    /// });
+    /// let agent = Agent::builder(model)
+    ///     .validate(|_, answer: String| async move {
+    ///         if answer.contains("obviously") { Err(Retry("leave out `obviously`")) } else { Ok(answer) }
+    ///     })
+    ///     .build()?;
+    /// assert_eq!(agent.run("What moves the sea?").await?.output, "the tide");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn validate<F, Fut>(mut self, validator: F) -> Self
+    where
+        F: Fn(RunContext<D>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, ToolError>> + Send + 'static,
+    {
+        self.parts.output.validate(validator);
+        self
+    }
+
+    /// The agent.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Invalid`] for an empty agent name, a tool name that providers do not take, two tools of one
+    /// name, a schema that is none, a typed answer that the model cannot give, and a validator that was given before
+    /// the type of the answer.
+    pub fn build(mut self) -> Result<Agent<D, T>, AgentError> {
+        let invalid = |agent: &str, reason| AgentError::Invalid { agent: agent.to_owned(), reason };
+        if let Some(reason) = self.complaint.or_else(|| complaint(&self.parts)) {
+            return Err(invalid(&self.parts.name, reason));
+        }
+        let schemas: Result<Vec<_>, _> = self
+            .parts
+            .tools
+            .iter()
+            .map(|tool| {
+                let definition = tool.definition();
+                Schema::compile(&definition.parameters)
+                    .map_err(|why| format!("the parameters of tool `{}` are no JSON schema: {why}", definition.name))
+            })
+            .collect();
+        match schemas {
+            Ok(schemas) => self.parts.schemas = schemas.into(),
+            Err(reason) => return Err(invalid(&self.parts.name, reason)),
+        }
+        Ok(Agent { parts: Arc::new(self.parts) })
+    }
+}
+
+impl<D, T> fmt::Debug for AgentBuilder<D, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentBuilder").field("name", &self.parts.name).finish_non_exhaustive()
+    }
+}
+
+fn complaint<D: Send + Sync + 'static, T>(parts: &Parts<D, T>) -> Option<String> {
+    if parts.name.is_empty() {
+        return Some("its name is empty".to_owned());
+    }
+    if let Err(reason) = parts.output.form(parts.model.profile()) {
+        return Some(reason);
+    }
+    let mut names = BTreeSet::new();
+    names.extend(parts.output.schema().map(|_| ANSWER_TOOL));
+    for tool in &parts.tools {
+        let name = tool.definition().name.as_str();
+        let taken_by_providers = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(taken_by_providers) {
+            return Some(format!("a tool is named `{name}`; providers take 1 to 64 letters, digits, `_` and `-`"));
+        }
+        if !names.insert(name) {
+            return Some(match name {
+                ANSWER_TOOL => format!("a tool is named `{name}`, by which a typed answer is given; rename it"),
+                _ => format!("two tools are named `{name}`; rename one of them"),
+            });
+        }
+    }
+    None
+}

@@ -1,0 +1,71 @@
+//! What a model says while it is still speaking.
+//!
+//! Owns the pieces of a response and the way that they take. Must not know who listens.
+
+use std::{fmt, sync::Arc};
+
+use futures::{FutureExt as _, future::BoxFuture};
+
+use crate::{ModelResponse, ResponsePart, ToolCall};
+
+/// A piece of a response that is still on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delta {
+    /// More of a text.
+    Text(String),
+    /// A tool call, once it is whole.
+    ToolCall(ToolCall),
+    /// The response broke off and is asked for again: all pieces so far are void.
+    Void,
+}
+
+type Send = dyn Fn(Delta) -> BoxFuture<'static, ()> + std::marker::Send + Sync;
+
+/// Where a model sends the pieces of a response. Clones send to the same place.
+#[derive(Clone)]
+pub struct Deltas(Option<Arc<Send>>);
+
+impl Deltas {
+    /// Calls `send` for each piece; a piece is taken when its future is over.
+    pub fn new<F>(send: F) -> Self
+    where
+        F: Fn(Delta) -> BoxFuture<'static, ()> + std::marker::Send + Sync + 'static,
+    {
+        Self(Some(Arc::new(send)))
+    }
+
+    /// For requests that nobody listens to.
+    pub fn unheard() -> Self {
+        Self(None)
+    }
+
+    /// Sends one piece.
+    ///
+    /// # Cancel safety
+    ///
+    /// A piece whose future is dropped may not have been taken.
+    pub fn send(&self, delta: Delta) -> BoxFuture<'static, ()> {
+        match &self.0 {
+            Some(send) => send(delta),
+            None => futures::future::ready(()).boxed(),
+        }
+    }
+
+    /// Sends a whole response, each part as one piece.
+    pub async fn send_whole(&self, response: &ModelResponse) {
+        for part in &response.parts {
+            self.send(match part {
+                ResponsePart::Text(text) => Delta::Text(text.content.clone()),
+                ResponsePart::ToolCall(call) => Delta::ToolCall(call.clone()),
+            })
+            .await;
+        }
+    }
+}
+
+impl fmt::Debug for Deltas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Deltas(heard)" } else { "Deltas(unheard)" })
+    }
+}

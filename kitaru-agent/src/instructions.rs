@@ -1,0 +1,85 @@
+//! What an agent tells its model in front of every conversation.
+//!
+//! Owns instructions that are fixed and those that are computed for a run. Must not know when they are asked for, nor
+//! who stands in front of them: a decorator is an [`Instructions`] too.
+
+use std::{future::Future, sync::Arc};
+
+use async_trait::async_trait;
+use futures::{FutureExt as _, future::BoxFuture};
+
+use crate::{RunContext, ToolError};
+
+/// One paragraph of an agent's instructions, made once at the beginning of each run.
+#[async_trait]
+pub trait Instructions<D = ()>: Send + Sync
+where
+    D: Send + Sync + 'static,
+{
+    /// The text, if it is the same for every run. It is then part of the agent's identity.
+    fn fixed(&self) -> Option<&str> {
+        None
+    }
+
+    /// The text for this run.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends the run before the model is asked.
+    async fn text(&self, context: RunContext<D>) -> Result<String, ToolError>;
+}
+
+pub(crate) struct Fixed(pub(crate) String);
+
+#[async_trait]
+impl<D: Send + Sync + 'static> Instructions<D> for Fixed {
+    fn fixed(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+
+    async fn text(&self, _: RunContext<D>) -> Result<String, ToolError> {
+        Ok(self.0.clone())
+    }
+}
+
+type Function<D> = dyn Fn(RunContext<D>) -> BoxFuture<'static, Result<String, ToolError>> + Send + Sync;
+
+pub(crate) struct Computed<D>(Box<Function<D>>);
+
+impl<D> Computed<D> {
+    pub(crate) fn new<F, Fut>(function: F) -> Self
+    where
+        F: Fn(RunContext<D>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, ToolError>> + Send + 'static,
+    {
+        Self(Box::new(move |context| function(context).boxed()))
+    }
+}
+
+#[async_trait]
+impl<D: Send + Sync + 'static> Instructions<D> for Computed<D> {
+    async fn text(&self, context: RunContext<D>) -> Result<String, ToolError> {
+        (self.0)(context).await
+    }
+}
+
+/// Instructions with the dependencies that they are given, whatever the context of the run holds.
+pub(crate) struct Bound<D> {
+    pub(crate) inner: Arc<dyn Instructions<D>>,
+    pub(crate) deps: Arc<D>,
+}
+
+#[async_trait]
+impl<D, Outer> Instructions<Outer> for Bound<D>
+where
+    D: Send + Sync + 'static,
+    Outer: Send + Sync + 'static,
+{
+    fn fixed(&self) -> Option<&str> {
+        self.inner.fixed()
+    }
+
+    async fn text(&self, context: RunContext<Outer>) -> Result<String, ToolError> {
+        self.inner.text(context.with_deps(self.deps.clone())).await
+    }
+}

@@ -1,0 +1,203 @@
+//! What an answer is to be.
+//!
+//! Owns the type of an agent's answers: its schema, how it is asked for, how it is read and what validates it. Must not
+//! know a provider, nor how often a model may get it wrong.
+
+use std::{future::Future, sync::Arc};
+
+use futures::{FutureExt as _, future::BoxFuture};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    ModelProfile, RunContext, ToolDefinition, ToolError,
+    schema::{self, Schema, WRAPPED, Wrapped},
+};
+
+/// The tool by which a model gives a typed answer.
+pub(crate) const ANSWER_TOOL: &str = "final_result";
+const ANSWER_DESCRIPTION: &str = "Gives the final answer and ends the conversation.";
+
+/// How a typed answer is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OutputMode {
+    /// By a tool if the model can call tools, else by a schema.
+    #[default]
+    Auto,
+    /// The model calls a tool `final_result` whose arguments are the answer.
+    Tool,
+    /// The model answers in JSON of a schema that the provider holds it to.
+    Schema,
+}
+
+/// What a model is told of its answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AnswerForm {
+    /// In words.
+    #[default]
+    Text,
+    /// By a call of one of the tools, never in words.
+    Tool,
+    /// JSON of this schema, which is that of an object.
+    Schema {
+        /// What the schema is called.
+        name: String,
+        /// The schema.
+        schema: Value,
+    },
+}
+
+impl AnswerForm {
+    /// Whether the answer is given in words.
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::Text)
+    }
+}
+
+/// Everything about the answers of an agent whose type is `T`.
+pub(crate) struct Output<D, T> {
+    structure: Option<Structure<T>>,
+    pub(crate) mode: OutputMode,
+    /// What makes an answer of a text. Only `String` has it.
+    from_text: Option<fn(String) -> T>,
+    validators: Vec<Validator<D, T>>,
+}
+
+type Validator<D, T> = Arc<dyn Fn(RunContext<D>, T) -> BoxFuture<'static, Result<T, ToolError>> + Send + Sync>;
+
+/// What an answer that is no text is made of.
+struct Structure<T> {
+    definition: Arc<ToolDefinition>,
+    check: Arc<Schema>,
+    read: fn(Value) -> Result<T, serde_json::Error>,
+}
+
+// Not derived: neither the dependencies nor the answer need be `Clone`.
+impl<D, T> Clone for Output<D, T> {
+    fn clone(&self) -> Self {
+        let structure = self.structure.as_ref().map(|structure| Structure {
+            definition: structure.definition.clone(),
+            check: structure.check.clone(),
+            read: structure.read,
+        });
+        Self { structure, mode: self.mode, from_text: self.from_text, validators: self.validators.clone() }
+    }
+}
+
+impl<D> Output<D, String> {
+    pub(crate) fn text() -> Self {
+        Self { structure: None, mode: OutputMode::Auto, from_text: Some(|text| text), validators: Vec::new() }
+    }
+}
+
+impl<D, T> Output<D, T> {
+    /// Gives back what is wrong with a type whose schema is none.
+    pub(crate) fn of() -> Result<Self, String>
+    where
+        T: DeserializeOwned + JsonSchema,
+    {
+        let (schema, wrapped) = schema::as_object(schema::of::<T>());
+        let check = Arc::new(Schema::compile(&schema)?);
+        let description = schema["description"].as_str().map(|of_type| format!("{ANSWER_DESCRIPTION} {of_type}"));
+        let description = description.unwrap_or_else(|| ANSWER_DESCRIPTION.to_owned());
+        let definition = Arc::new(ToolDefinition::new(ANSWER_TOOL, description).parameters(schema));
+        let read = match wrapped {
+            Wrapped::No => |value| serde_json::from_value(value),
+            Wrapped::Yes => |mut value: Value| serde_json::from_value(value[WRAPPED].take()),
+        };
+        let structure = Some(Structure { definition, check, read });
+        Ok(Self { structure, mode: OutputMode::Auto, from_text: None, validators: Vec::new() })
+    }
+
+    /// In place of a type that cannot be asked for. Nothing is ever read by it.
+    pub(crate) fn unreadable() -> Self {
+        Self { structure: None, mode: OutputMode::Auto, from_text: None, validators: Vec::new() }
+    }
+
+    /// What stands for the type of the answer in an agent's identity.
+    pub(crate) fn schema(&self) -> Option<&Value> {
+        self.structure.as_ref().map(|structure| &structure.definition.parameters)
+    }
+
+    pub(crate) fn is_validated(&self) -> bool {
+        !self.validators.is_empty()
+    }
+
+    pub(crate) fn validate<F, Fut>(&mut self, validator: F)
+    where
+        F: Fn(RunContext<D>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, ToolError>> + Send + 'static,
+    {
+        self.validators.push(Arc::new(move |context, answer| validator(context, answer).boxed()));
+    }
+
+    /// How an answer is to be asked of a model of this profile; the tool for it, if it is given by one. Gives back why
+    /// the model cannot give such an answer.
+    pub(crate) fn form(&self, profile: ModelProfile) -> Result<(AnswerForm, Option<ToolDefinition>), String> {
+        let Some(structure) = &self.structure else { return Ok((AnswerForm::Text, None)) };
+        let by_tool = match self.mode {
+            OutputMode::Auto if profile.tools || profile.json_schema => profile.tools,
+            OutputMode::Tool if profile.tools => true,
+            OutputMode::Schema if profile.json_schema => false,
+            mode => {
+                return Err(format!(
+                    "its model cannot give a typed answer in the mode {mode:?}; choose another with `.output_mode()`"
+                ));
+            }
+        };
+        if by_tool {
+            return Ok((AnswerForm::Tool, Some((*structure.definition).clone())));
+        }
+        let schema = structure.definition.parameters.clone();
+        Ok((AnswerForm::Schema { name: ANSWER_TOOL.to_owned(), schema }, None))
+    }
+
+    /// Reads an answer.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::Retry`], addressed to the model, for what is no such answer.
+    pub(crate) fn read(&self, text: String) -> Result<T, ToolError> {
+        let Some(structure) = &self.structure else {
+            return match self.from_text {
+                Some(from_text) if !text.trim().is_empty() => Ok(from_text(text)),
+                _ => Err(ToolError::retry("the answer was empty; answer in text, or call a tool")),
+            };
+        };
+        let wrong = |what: String| ToolError::retry(format!("the answer does not fit its schema: {what}"));
+        let value: Value = serde_json::from_str(&text)
+            .map_err(|error| ToolError::retry(format!("the answer is not JSON ({error}); answer in JSON")))?;
+        match structure.check.complaint(&value) {
+            Some(complaint) => Err(wrong(complaint)),
+            None => (structure.read)(value).map_err(|error| wrong(error.to_string())),
+        }
+    }
+
+    /// Hands an answer from validator to validator.
+    pub(crate) async fn validated(&self, context: &RunContext<D>, mut answer: T) -> Result<T, ToolError> {
+        for validator in &self.validators {
+            answer = validator(context.clone(), answer).await?;
+        }
+        Ok(answer)
+    }
+
+    /// The same answers, whose validators are given `deps`, whatever the context of the run holds.
+    pub(crate) fn bound<Outer>(self, deps: &Arc<D>) -> Output<Outer, T>
+    where
+        D: Send + Sync + 'static,
+        T: 'static,
+        Outer: 'static,
+    {
+        let bind = |validator: Validator<D, T>| -> Validator<Outer, T> {
+            let deps = deps.clone();
+            Arc::new(move |context, answer| validator(context.with_deps(deps.clone()), answer))
+        };
+        let validators = self.validators.into_iter().map(bind).collect();
+        Output { structure: self.structure, mode: self.mode, from_text: self.from_text, validators }
+    }
+}

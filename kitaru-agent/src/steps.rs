@@ -1,0 +1,71 @@
+//! A run, one step at a time.
+//!
+//! Owns the shape of a step. Must not know what happens in one: that is `turn`.
+
+use std::fmt;
+
+use crate::{AgentError, ModelResponse, RequestMessage, RunResult, stream::Events, turn::Turn};
+
+/// What one step of a run came to.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Step<T = String> {
+    /// The model was asked, and said this. Its tool calls have not been made yet.
+    Response(ModelResponse),
+    /// What it asked for was done, and it will be told this.
+    Told(RequestMessage),
+    /// It has answered.
+    Finished(RunResult<T>),
+}
+
+/// A run that goes on only when the next step is asked for. Made by [`Run::steps`](crate::Run::steps).
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::{Agent, FunctionModel, ModelResponse, Step};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let model = FunctionModel::new("mock", |_| Ok(ModelResponse::text("42")));
+/// let mut steps = Agent::builder(model).build()?.run("What is the answer?").steps();
+/// while let Some(step) = steps.next().await? {
+///     match step {
+///         Step::Response(response) => println!("it said {}", response.output()),
+///         Step::Told(message) => println!("it is told {} things", message.parts.len()),
+///         Step::Finished(result) => assert_eq!(result.output, "42"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing happens until a step is asked for"]
+pub struct Steps<T = String> {
+    turn: Turn<T>,
+}
+
+impl<T: Send + 'static> Steps<T> {
+    pub(crate) fn new(turn: Turn<T>) -> Self {
+        Self { turn }
+    }
+
+    /// Goes one step further; nothing once the run is over.
+    ///
+    /// # Errors
+    ///
+    /// What ends the run. There is no step after it.
+    ///
+    /// # Cancel safety
+    ///
+    /// A step that was dropped is begun anew by the next call: its request is sent again, its tools are called again.
+    pub async fn next(&mut self) -> Result<Option<Step<T>>, AgentError> {
+        self.turn.step(&Events::unheard()).await
+    }
+}
+
+impl<T> fmt::Debug for Steps<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Steps").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,113 @@
+//! The tool calls of one response.
+//!
+//! Owns which of them reach a tool, that they run at once, and the order of what they give. Must not know what is done
+//! with it.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use super::{Turn, wrong::What};
+use crate::{
+    AgentError, Arguments, Invocation, Limit, RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolError,
+    ToolOutput, ToolReturn,
+};
+
+/// One tool call, looked at.
+enum Checked<'a> {
+    Fits { call: &'a ToolCall, tool: usize, arguments: Arguments },
+    Wrong { call: &'a ToolCall, what: What, message: String },
+}
+
+impl<T: Send + 'static> Turn<T> {
+    /// Runs the calls of one response at once; the answers are in the order of the calls.
+    /// `no_answers` are those that were to be an answer and were none, with what to say of each.
+    pub(super) async fn call_tools(
+        &mut self,
+        calls: &[&ToolCall],
+        mut no_answers: BTreeMap<usize, String>,
+    ) -> Result<RequestMessage, AgentError> {
+        let mut checked = Vec::with_capacity(calls.len());
+        for (nth, call) in calls.iter().enumerate() {
+            checked.push(match no_answers.remove(&nth) {
+                Some(message) => Checked::Wrong { call, what: What::Answer, message },
+                None => self.check(call),
+            });
+        }
+        let fitting = checked.iter().filter(|call| matches!(call, Checked::Fits { .. })).count() as u64;
+        if self.context.usage.tool_calls + fitting > self.limits.tool_calls {
+            return Err(AgentError::Limit { limit: Limit::ToolCalls, bound: self.limits.tool_calls });
+        }
+
+        // All futures are made before the first is polled: whoever numbers calls when they are made numbers them in
+        // order.
+        let mut futures = Vec::new();
+        for checked in &checked {
+            if let Checked::Fits { call, tool, arguments } = checked {
+                let mut context = self.context.clone();
+                context.retry = self.wrong.times(&What::Tool(call.tool.clone()));
+                let invocation = Invocation::new(call.call_ref(), arguments.clone(), context);
+                futures.push((*self.agent.parts.tools[*tool]).call(invocation));
+            }
+        }
+        // All are waited for, even when one fails: what the others did has happened.
+        let outcomes = join_all(futures).await;
+        self.context.usage.tool_calls += fitting;
+        let (parts, wrong) = told(checked, outcomes)?;
+        self.wrong.count(wrong, self.limits.tool_retries)?;
+        Ok(RequestMessage::new(parts))
+    }
+
+    fn check<'a>(&self, call: &'a ToolCall) -> Checked<'a> {
+        let parts = &self.agent.parts;
+        let Some(tool) = parts.tools.iter().position(|tool| tool.definition().name == call.tool) else {
+            let known: Vec<_> = self.request.tools.iter().map(|tool| format!("`{}`", tool.name)).collect();
+            let known =
+                if known.is_empty() { "there are none".into() } else { format!("there are {}", known.join(", ")) };
+            let message = format!("there is no tool `{}`; {known}", call.tool);
+            return Checked::Wrong { call, what: What::UnknownTool, message };
+        };
+        let fits = Arguments::of(call).and_then(|arguments| {
+            let value: Value = arguments.parse()?;
+            match parts.schemas[tool].complaint(&value) {
+                Some(complaint) => Err(ToolError::retry(format!("wrong arguments: {complaint}"))),
+                None => Ok(arguments),
+            }
+        });
+        match fits {
+            Ok(arguments) => Checked::Fits { call, tool, arguments },
+            Err(error) => Checked::Wrong { call, what: What::Tool(call.tool.clone()), message: error.to_string() },
+        }
+    }
+}
+
+/// What the model got wrong, and what it is told of it.
+type Complaints = Vec<(What, String)>;
+
+/// What the model is told of its calls, in their order; `outcomes` are those of the calls that fit.
+fn told(
+    checked: Vec<Checked<'_>>,
+    outcomes: Vec<Result<ToolOutput, ToolError>>,
+) -> Result<(Vec<RequestPart>, Complaints), AgentError> {
+    let mut outcomes = outcomes.into_iter();
+    let mut parts = Vec::with_capacity(checked.len());
+    let mut wrong = Vec::new();
+    for checked in checked {
+        let (call, what, message) = match checked {
+            Checked::Wrong { call, what, message } => (call, what, message),
+            Checked::Fits { call, .. } => match outcomes.next() {
+                Some(Ok(output)) => {
+                    parts.push(RequestPart::ToolReturn(ToolReturn::new(call.call_ref(), output.content)));
+                    continue;
+                }
+                Some(Err(ToolError::Retry(message))) => (call, What::Tool(call.tool.clone()), message),
+                Some(Err(error)) => return Err(AgentError::Tool { tool: call.tool.clone(), error }),
+                None => continue,
+            },
+        };
+        parts.push(RequestPart::RetryPrompt(RetryPrompt::call(call.call_ref(), &message)));
+        wrong.push((what, message));
+    }
+    Ok((parts, wrong))
+}

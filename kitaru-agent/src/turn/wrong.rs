@@ -1,0 +1,53 @@
+//! What the model got wrong, and how often in a row.
+//!
+//! Owns the count and its bound. Must not know what is right.
+
+use std::collections::BTreeMap;
+
+use crate::AgentError;
+
+/// What a model can get wrong, counted apart.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    Answer,
+    UnknownTool,
+    Tool(String),
+}
+
+impl What {
+    fn describe(&self) -> String {
+        match self {
+            Self::Answer => "its answer".to_owned(),
+            Self::UnknownTool => "the name of a tool".to_owned(),
+            Self::Tool(name) => format!("the call of tool `{name}`"),
+        }
+    }
+}
+
+/// How many times in a row, up to the last response.
+#[derive(Default)]
+pub(super) struct Wrong(BTreeMap<What, u32>);
+
+impl Wrong {
+    pub(super) fn times(&self, what: &What) -> u32 {
+        self.0.get(what).copied().unwrap_or(0)
+    }
+
+    /// Counts what one response got wrong; what it did not get wrong begins anew. Several wrong calls of one tool in
+    /// one response count once: the model was told once.
+    pub(super) fn count(
+        &mut self,
+        wrong: impl IntoIterator<Item = (What, String)>,
+        bound: u32,
+    ) -> Result<(), AgentError> {
+        let before = std::mem::take(&mut self.0);
+        for (what, last) in wrong {
+            let times = before.get(&what).copied().unwrap_or(0) + 1;
+            if times > bound {
+                return Err(AgentError::TooManyRetries { what: what.describe(), times, last });
+            }
+            self.0.insert(what, times);
+        }
+        Ok(())
+    }
+}
