@@ -58,6 +58,8 @@ pub use kitaru_core::{
     Status, Summary, Target, Timeout, Try, Wait, Watch, cancellation, dynamic, event, idempotency_key, log, map, now,
     patched, publish, race, random, sleep, sleep_until, spawn, store, timeout, undo, uuid, wait,
 };
+#[cfg(feature = "agent")]
+pub use kitaru_macros::tool;
 pub use kitaru_macros::{checkpoint, flow};
 
 /// The guide, whose examples are run.

@@ -41,6 +41,8 @@
 //! # }
 //! ```
 
+#[doc(hidden)]
+pub mod __private;
 mod agent;
 mod blocking;
 mod context;
@@ -88,5 +90,5 @@ pub use run::{Run, RunOptions, RunResult};
 pub use steps::{Step, Steps};
 pub use stream::{RunEvent, RunStream};
 pub use test_model::TestModel;
-pub use tool::{Arguments, FunctionTool, Invocation, Tool, ToolDefinition, ToolOutput};
+pub use tool::{Arguments, Calling, FunctionTool, Invocation, Tool, ToolDefinition, ToolOutput};
 pub use usage::{Limits, Tokens, Usage};

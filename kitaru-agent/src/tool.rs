@@ -228,8 +228,8 @@ impl<D: Send + Sync + 'static> Tool<D> for FunctionTool<D> {
     }
 }
 
-/// What a future of [`Tool::call`] is, for implementations that are not `async`.
-pub(crate) type Calling<'a> = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>> + Send + 'a>>;
+/// What a future of [`Tool::call`] is, for implementations that are not `async`: those that do something when it is made.
+pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>> + Send + 'a>>;
 
 impl<D: Send + Sync + 'static, T: Tool<D> + ?Sized> Tool<D> for Arc<T> {
     fn definition(&self) -> &ToolDefinition {

@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod flow;
+mod tool;
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -14,6 +15,7 @@ use syn::{Path, Type};
 
 pub(crate) use checkpoint::{checkpoint, refused_checkpoint};
 pub(crate) use flow::{flow, refused_flow};
+pub(crate) use tool::{refused_tool, tool};
 
 use crate::attributes::Attributes;
 use crate::fingerprint;

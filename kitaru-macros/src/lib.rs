@@ -1,4 +1,4 @@
-//! The `#[flow]` and `#[checkpoint]` attributes of kitaru.
+//! The `#[flow]`, `#[checkpoint]` and `#[tool]` attributes of kitaru.
 //!
 //! Use them from the `kitaru` crate, which re-exports them. This module is the only one that knows the compiler's
 //! own tokens; the work goes `parse` → `model` → `validate` → `expand`.
@@ -228,6 +228,77 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
     let tests = syn::parse::<syn::LitStr>(pattern)
         .and_then(|pattern| histories::histories(&pattern, std::path::Path::new(&package)));
     tests.unwrap_or_else(|why| why.into_compile_error()).into()
+}
+
+/// Makes an `async fn` a tool of an agent: something that a model may ask for.
+///
+/// Called without arguments, the function gives what goes to `AgentBuilder::tool`. Its doc comment is what the model reads
+/// to know when and how to use it; its arguments are the schema of what the model has to give, their doc comments
+/// included. Arguments that do not fit go back to the model and never reach the function.
+///
+/// ```
+/// use kitaru::agent::{Agent, Retry, RunContext, TestModel, ToolError};
+/// use kitaru::tool;
+///
+/// struct Tides {
+///     brest: f64,
+/// }
+///
+/// /// How high the water stands at a port.
+/// #[tool]
+/// async fn tide(
+///     context: &RunContext<Tides>,
+///     /// The name of the port.
+///     port: String,
+///     /// In feet instead of metres.
+///     #[serde(default)]
+///     feet: bool,
+/// ) -> Result<f64, ToolError> {
+///     if port != "Brest" {
+///         return Err(Retry("only Brest is known"));
+///     }
+///     Ok(if feet { context.deps.brest * 3.28 } else { context.deps.brest })
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let agent = Agent::builder(TestModel::new()).deps::<Tides>().tool(tide()).build()?;
+/// # drop(agent);
+/// // In a test the function itself is `tide::run`.
+/// let context = RunContext::new("How high?").with_deps(Tides { brest: 3.0 });
+/// assert_eq!(tide::run(&context, "Brest".to_owned(), false).await?, 3.0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it takes
+///
+/// - First, if it likes, a `RunContext<D>` or a reference to one, whose `deps` are what the agent's runs are given. A
+///   tool without one goes with every agent.
+/// - Arguments that go through `serde::Deserialize` and `schemars::JsonSchema`, owned. What stands in front of them,
+///   `#[serde(…)]` and `#[schemars(…)]` included, is that of a struct's field: `#[serde(default)]` makes one optional,
+///   `#[schemars(range(min = 1))]` bounds it.
+/// - A result that goes through `serde::Serialize`, which the model reads as JSON, or as it is if it is a text; or a
+///   `Result` of such a value, written as `…Result<…>`. Its error implements `std::error::Error`, or is that of
+///   `anyhow`. `kitaru::agent::Retry` anywhere in its chain goes back to the model, within a bound; any other ends the
+///   run.
+///
+/// # Options
+///
+/// | option | |
+/// |---|---|
+/// | `name = "…"` | what the model calls it; by default the name of the function |
+/// | `crate = path` | where the `kitaru` crate is, if it has another name |
+#[proc_macro_attribute]
+pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = parse::tool(options.into(), &mut errors);
+    let Some(function) = function(Attr::Tool, &item, &mut errors) else { return beside(errors, item) };
+    validate::tool(&options, &function, &mut errors);
+    if errors.is_empty() {
+        return expand::tool(&options, &function).into();
+    }
+    beside(errors, expand::refused_tool(&options, &function).into())
 }
 
 fn function(attr: Attr, item: &TokenStream, errors: &mut Errors) -> Option<Function> {

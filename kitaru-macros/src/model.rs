@@ -4,11 +4,12 @@ use proc_macro2::{Group, Ident};
 use syn::parse::ParseStream;
 use syn::{Abi, Attribute, Path, Signature, Token, Visibility};
 
-/// Which of the two attributes is being expanded.
+/// Which of the attributes is being expanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attr {
     Checkpoint,
     Flow,
+    Tool,
 }
 
 impl Attr {
@@ -17,6 +18,7 @@ impl Attr {
         match self {
             Attr::Checkpoint => "#[checkpoint]",
             Attr::Flow => "#[flow]",
+            Attr::Tool => "#[tool]",
         }
     }
 }
@@ -97,6 +99,13 @@ pub(crate) struct FlowOptions {
     pub(crate) version: Option<Given<String>>,
     pub(crate) reuse: Option<Given<Reuse>>,
     pub(crate) on_divergence: Option<Given<OnDivergence>>,
+    pub(crate) krate: Option<Given<Path>>,
+}
+
+/// The options of `#[tool]`, each as far as it was given.
+#[derive(Default)]
+pub(crate) struct ToolOptions {
+    pub(crate) name: Option<Given<String>>,
     pub(crate) krate: Option<Given<Path>>,
 }
 

@@ -10,6 +10,7 @@ use syn::{Expr, ExprLit, ExprPath, Lit, Meta, Path, Token};
 use crate::errors::Errors;
 use crate::model::{
     Attr, CheckpointOptions, Codec, FlowOptions, Given, Memo, OnCodeChange, OnDivergence, OnInterrupt, Reuse,
+    ToolOptions,
 };
 use crate::suggest;
 
@@ -42,6 +43,7 @@ const FLOW: [(&str, &str); 5] = [
     ("on_divergence", "on_divergence = \"fail\""),
     ("crate", "crate = my::kitaru"),
 ];
+const TOOL: [(&str, &str); 2] = [("name", "name = \"get_weather\""), ("crate", "crate = my::kitaru")];
 
 /// The longest name that a record can keep.
 pub(crate) const MAX_NAME_BYTES: usize = 128;
@@ -101,6 +103,25 @@ pub(crate) fn flow(tokens: TokenStream, errors: &mut Errors) -> FlowOptions {
     options
 }
 
+/// The options of `#[tool(…)]`.
+pub(crate) fn tool(tokens: TokenStream, errors: &mut Errors) -> ToolOptions {
+    let mut options = ToolOptions::default();
+    for option in read(Attr::Tool, tokens, errors) {
+        match option.name.as_str() {
+            "name" => options.name = option.given(Written::tool_name, errors),
+            _ => options.krate = option.given(Written::path, errors),
+        }
+    }
+    options
+}
+
+/// What is wrong with `name` as the name of a tool.
+pub(crate) fn tool_name_fault(name: &str) -> Option<String> {
+    let fits = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
+    let fault = name.is_empty() || name.len() > 64 || !name.chars().all(fits);
+    fault.then(|| "providers take names of tools of 1 to 64 letters, digits, `_` and `-`".to_owned())
+}
+
 /// What is wrong with `name` as the name of a flow or a checkpoint.
 pub(crate) fn name_fault(name: &str) -> Option<String> {
     if name.is_empty() {
@@ -129,6 +150,7 @@ fn read(attr: Attr, tokens: TokenStream, errors: &mut Errors) -> Vec<Written> {
     let (own, other, other_attr): (&[_], &[(&str, &str)], _) = match attr {
         Attr::Checkpoint => (&CHECKPOINT, &FLOW, Attr::Flow),
         Attr::Flow => (&FLOW, &CHECKPOINT, Attr::Checkpoint),
+        Attr::Tool => (&TOOL, &[], Attr::Tool),
     };
     let names: Vec<&str> = own.iter().map(|(name, _)| *name).collect();
     let metas = match Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens) {
@@ -211,6 +233,14 @@ impl Written {
     fn name(&self) -> syn::Result<String> {
         let text = self.text("a text in quotes")?;
         match name_fault(&text.value()) {
+            Some(fault) => Err(syn::Error::new_spanned(text, fault)),
+            None => Ok(text.value()),
+        }
+    }
+
+    fn tool_name(&self) -> syn::Result<String> {
+        let text = self.text("a text in quotes")?;
+        match tool_name_fault(&text.value()) {
             Some(fault) => Err(syn::Error::new_spanned(text, fault)),
             None => Ok(text.value()),
         }

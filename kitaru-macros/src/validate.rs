@@ -1,6 +1,8 @@
 //! What a function and its options must be, beyond their spelling. Owns every refusal that needs no types, each with
 //! its reason and the way out; what needs types is refused by the traits that the expansion asks for.
 
+mod tool;
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
@@ -10,9 +12,11 @@ use syn::{
     TypeImplTrait, TypeReference,
 };
 
+pub(crate) use tool::{context_of, tool};
+
 use crate::errors::Errors;
 use crate::model::{Attr, CheckpointOptions, Function, Given};
-use crate::parse::name_fault;
+use crate::parse::{name_fault, tool_name_fault};
 use crate::signature::{self, Argument};
 use crate::suggest;
 
@@ -129,12 +133,13 @@ pub(crate) fn flow(named: bool, function: &Function, errors: &mut Errors) {
 const GENERIC_FLOW: &str = "a flow cannot be generic: it is started by its name in another process, which does not \
                             know the types; write them out, or call a generic function from it";
 
-/// What holds for both attributes.
+/// What holds for all attributes.
 fn every_function(attr: Attr, named: bool, function: &Function, errors: &mut Errors) {
     let Function { attrs, sig, .. } = function;
     let what = match attr {
         Attr::Checkpoint => "checkpoint",
         Attr::Flow => "flow",
+        Attr::Tool => "tool",
     };
     if let Some(token) = &sig.constness {
         errors.at(token, format!("a {what} cannot be `const`: it runs when it is awaited"));
@@ -161,17 +166,19 @@ fn every_function(attr: Attr, named: bool, function: &Function, errors: &mut Err
         }
     }
     for attr in attrs.iter().filter(|attr| is_ours(attr)) {
-        errors.at(attr, "a function is one flow or one checkpoint: call one from the other");
+        errors.at(attr, "a function is one flow, one checkpoint or one tool: call one from the other");
     }
+    let name = sig.ident.unraw().to_string();
+    let fault = if attr == Attr::Tool { tool_name_fault(&name) } else { name_fault(&name) };
     // The fault of a name that was given is reported where it was parsed.
-    if let (false, Some(fault)) = (named, name_fault(&sig.ident.unraw().to_string())) {
+    if let (false, Some(fault)) = (named, fault) {
         errors.at(&sig.ident, format!("{fault}: give it another with `name = \"…\"`"));
     }
 }
 
-/// Whether an attribute is `#[checkpoint]` or `#[flow]`, under any path.
+/// Whether an attribute is one of ours, under any path.
 pub(crate) fn is_ours(attr: &syn::Attribute) -> bool {
-    attr.path().segments.last().is_some_and(|last| last.ident == "checkpoint" || last.ident == "flow")
+    attr.path().segments.last().is_some_and(|last| ["checkpoint", "flow", "tool"].iter().any(|ours| last.ident == ours))
 }
 
 /// An outcome is written down and read back, so it has a type with a name that owns all it has.

@@ -1,0 +1,82 @@
+//! What `#[tool]` expands onto. Not part of the public interface: it may change in any release.
+
+use std::{future::Future, sync::OnceLock};
+
+use futures::FutureExt as _;
+pub use schemars;
+use schemars::JsonSchema;
+pub use serde;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use crate::{Invocation, Tool, ToolDefinition, tool::Calling};
+use crate::{RunContext, ToolError, ToolOutput, schema};
+
+/// The definition of a tool, made when it is first asked for.
+pub struct Definition(OnceLock<ToolDefinition>);
+
+impl Definition {
+    #[allow(clippy::new_without_default, reason = "a static is made by it")]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    pub fn of<A: JsonSchema>(&self, name: &str, description: &str) -> &ToolDefinition {
+        self.0.get_or_init(|| ToolDefinition::new(name, description.trim()).parameters(schema::of::<A>()))
+    }
+}
+
+/// Reads the arguments and runs the function.
+pub fn call<'a, D, A, F, Fut>(call: Invocation<D>, run: F) -> Calling<'a>
+where
+    D: Send + Sync + 'static,
+    A: DeserializeOwned + Send + 'a,
+    F: FnOnce(RunContext<D>, A) -> Fut + Send + 'a,
+    Fut: Future<Output = Result<ToolOutput, ToolError>> + Send + 'a,
+{
+    async move {
+        let arguments = call.arguments.parse()?;
+        run(call.context, arguments).await
+    }
+    .boxed()
+}
+
+/// What a function that cannot fail gave.
+pub fn infallible<T: Tellable>(given: T) -> Result<ToolOutput, ToolError> {
+    ToolOutput::json(&given)
+}
+
+/// What a function that can fail gave.
+pub fn fallible<T: Tellable, E: Failure>(given: Result<T, E>) -> Result<ToolOutput, ToolError> {
+    match given {
+        Ok(given) => ToolOutput::json(&given),
+        Err(error) => Err(error.into_tool_error()),
+    }
+}
+
+/// What a model can be told.
+#[diagnostic::on_unimplemented(
+    message = "a tool cannot give a `{Self}`",
+    label = "a model reads what a tool gives as JSON",
+    note = "derive or implement `serde::Serialize` for it"
+)]
+pub trait Tellable: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Tellable for T {}
+
+/// What a tool can end in.
+#[diagnostic::on_unimplemented(
+    message = "a tool cannot end in a `{Self}`",
+    label = "this is no error",
+    note = "its error is `kitaru::agent::ToolError`, `anyhow::Error`, or any type that implements `std::error::Error`, `Send` and `Sync`"
+)]
+pub trait Failure {
+    fn into_tool_error(self) -> ToolError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<anyhow::Error>> Failure for E {
+    fn into_tool_error(self) -> ToolError {
+        ToolError::of(self)
+    }
+}

@@ -1,0 +1,27 @@
+//! What a tool asks of its types, each said at the type.
+
+use kitaru::tool;
+
+struct Opaque;
+
+/// Gives what no model can read.
+#[tool]
+async fn value(city: String) -> Opaque {
+    drop(city);
+    Opaque
+}
+
+/// Gives it in a result.
+#[tool]
+async fn value_in_result(city: String) -> std::io::Result<Opaque> {
+    drop(city);
+    Ok(Opaque)
+}
+
+/// Ends in what is no error.
+#[tool]
+async fn error_in_result(city: String) -> Result<String, String> {
+    Err(city)
+}
+
+fn main() {}
