@@ -125,7 +125,7 @@ fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
     let homes: [(&str, &[&str]); 4] = [
         ("bincode::", &["kitaru-core/src/value/codec.rs", "kitaru-core/src/value/shape/"]),
         ("::redb::", &["kitaru-core/src/store/redb"]),
-        ("reqwest::", &["kitaru-agent/src/openai"]),
+        ("reqwest::", &["kitaru-agent/src/http", "kitaru-agent/src/openai", "kitaru-agent/src/anthropic"]),
         ("inventory::", &["kitaru-core/src/flow/registry.rs", "kitaru-macros/"]),
     ];
     let mut mistakes = Vec::new();

@@ -79,6 +79,8 @@ pub enum ModelErrorKind {
     Unavailable,
     /// The provider withheld the answer.
     Refused,
+    /// The provider's answer broke off or stalled.
+    Interrupted,
     /// The provider's answer could not be read.
     InvalidResponse,
     /// Anything else.

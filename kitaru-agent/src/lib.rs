@@ -50,6 +50,8 @@ mod delta;
 mod durable;
 mod error;
 mod function_model;
+#[cfg(feature = "http")]
+mod http;
 mod instructions;
 mod message;
 mod model;

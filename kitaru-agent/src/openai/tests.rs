@@ -10,9 +10,10 @@ use std::{
 use serde_json::{Value, json};
 
 use super::*;
+use crate::http::{TestedPatience as Patience, retry_after as read_retry_after};
 use crate::{
-    CallRef, Message, ModelSettings, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop, Text, Tokens,
-    ToolCall, ToolDefinition, ToolReturn,
+    CallRef, Message, ModelErrorKind, ModelSettings, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop,
+    Text, Tokens, ToolCall, ToolDefinition, ToolReturn,
 };
 
 const KEY: &str = "sk-very-secret-0123456789";
@@ -274,11 +275,11 @@ fn an_address_that_is_none_is_refused_before_anything_is_sent() {
 #[test]
 fn retry_after_is_read_as_seconds_a_fraction_or_a_date() {
     let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
-    let read = |text| retry::retry_after(text, now);
+    let read = |text| read_retry_after(text, now);
     assert_eq!(read("7"), Some(Duration::from_secs(7)));
     assert_eq!(read(" 0.25 "), Some(Duration::from_millis(250)));
     assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
-    assert_eq!(retry::retry_after("Sun, 06 Nov 1994 08:49:47 GMT", SystemTime::now()), Some(Duration::ZERO));
+    assert_eq!(read_retry_after("Sun, 06 Nov 1994 08:49:47 GMT", SystemTime::now()), Some(Duration::ZERO));
     assert_eq!((read("-1"), read("soon"), read("NaN")), (None, None, None));
 }
 
@@ -298,6 +299,7 @@ fn without_a_wish_of_the_server_the_pauses_double_up_to_a_bound() {
 fn openai_itself_is_told_the_bound_on_tokens_by_its_new_name() {
     let mut request = hello();
     request.settings = ModelSettings::default().max_tokens(7);
-    let body: Value = serde_json::from_slice(&wire::body("m", &request, true).unwrap()).unwrap();
+    let question = Question { model: "m", host: "api.openai.com", request: &request };
+    let body = wire::body(&question, Reading::Whole);
     assert_eq!((&body["max_completion_tokens"], body.get("max_tokens")), (&json!(7), None));
 }

@@ -6,11 +6,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    CallRef, Message, ModelError, ModelErrorKind, ModelRequest, ModelResponse, RequestPart, ResponsePart, Stop, Text,
+    AnswerForm, CallRef, Message, ModelError, ModelErrorKind, ModelResponse, RequestPart, ResponsePart, Stop, Text,
     Tokens, ToolCall,
+    http::{Question, Reading, error_of},
 };
 
-pub(super) fn body(model: &str, request: &ModelRequest, is_openai_itself: bool) -> Result<Vec<u8>, ModelError> {
+pub(super) fn body(question: &Question<'_>, reading: Reading) -> Value {
+    let request = question.request;
     let mut messages = Vec::new();
     messages.extend(request.instructions.as_ref().map(|text| json!({ "role": "system", "content": text })));
     for message in &request.messages {
@@ -20,7 +22,7 @@ pub(super) fn body(model: &str, request: &ModelRequest, is_openai_itself: bool) 
         }
     }
     let mut body = Map::new();
-    body.insert("model".into(), model.into());
+    body.insert("model".into(), question.model.into());
     body.insert("messages".into(), messages.into());
     if !request.tools.is_empty() {
         let tools = request.tools.iter().map(|tool| {
@@ -29,8 +31,20 @@ pub(super) fn body(model: &str, request: &ModelRequest, is_openai_itself: bool) 
         });
         body.insert("tools".into(), tools.collect());
     }
+    match &request.answer {
+        AnswerForm::Text => {}
+        AnswerForm::Tool => drop(body.insert("tool_choice".into(), "required".into())),
+        AnswerForm::Schema { name, schema } => {
+            let format = json!({ "type": "json_schema", "json_schema": { "name": name, "schema": schema } });
+            body.insert("response_format".into(), format);
+        }
+    }
+    if reading == Reading::Streaming {
+        body.insert("stream".into(), true.into());
+        body.insert("stream_options".into(), json!({ "include_usage": true }));
+    }
     // OpenAI's newer models take only the new name, most other servers only the old one.
-    let max_tokens = if is_openai_itself { "max_completion_tokens" } else { "max_tokens" };
+    let max_tokens = if question.host == "api.openai.com" { "max_completion_tokens" } else { "max_tokens" };
     let settings = &request.settings;
     let parallel = settings.parallel_tool_calls.filter(|_| !request.tools.is_empty());
     for (name, value) in [
@@ -42,7 +56,7 @@ pub(super) fn body(model: &str, request: &ModelRequest, is_openai_itself: bool) 
     ] {
         body.extend(value.map(|value| (name.to_owned(), value)));
     }
-    serde_json::to_vec(&body).map_err(|error| ModelError::new(ModelErrorKind::Other, format!("no JSON: {error}")))
+    body.into()
 }
 
 fn request_part(part: &RequestPart) -> Value {
@@ -110,7 +124,7 @@ struct AnsweredFunction {
 }
 
 #[derive(Deserialize)]
-struct CompletionUsage {
+pub(super) struct CompletionUsage {
     #[serde(default)]
     prompt_tokens: u64,
     #[serde(default)]
@@ -123,27 +137,22 @@ struct PromptDetails {
     cached_tokens: Option<u64>,
 }
 
-/// Reads a completion. `so_far` is the number of messages before it: with it a call without an id gets one of its own.
-pub(super) fn response(json: Value, model: &str, so_far: usize) -> Result<ModelResponse, ModelError> {
-    let invalid = |what: String| ModelError::new(ModelErrorKind::InvalidResponse, format!("`{model}` {what}"));
-    if let Some(message) = json.get("error").and_then(|error| error.get("message")).and_then(Value::as_str) {
-        return Err(invalid(format!("answered with an error: {}", message.trim())));
+/// Reads a completion.
+pub(super) fn response(json: Value, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
+    let invalid = |what: String| question.error(ModelErrorKind::InvalidResponse, what);
+    if let Some(message) = error_in(&json) {
+        return Err(invalid(format!("answered with an error: {message}")));
     }
     let completion: Completion =
         serde_json::from_value(json).map_err(|error| invalid(format!("answered with no completion: {error}")))?;
     let Some(choice) = completion.choices.into_iter().next() else {
         return Err(invalid("answered with a completion that holds no choice".to_owned()));
     };
-    let stop = choice.finish_reason.as_deref().map(stop);
     let answer = choice.message;
-    if let Some(refusal) = answer.refusal.filter(|text| !text.is_empty()) {
-        let message = format!("`{model}` refuses to answer: {}", refusal.trim());
-        return Err(ModelError::new(ModelErrorKind::Refused, message));
-    }
     let mut parts = Vec::new();
     parts.extend(answer.content.filter(|text| !text.is_empty()).map(|text| ResponsePart::Text(Text::new(text))));
     for (n, call) in answer.tool_calls.unwrap_or_default().into_iter().enumerate() {
-        let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call_{so_far}_{n}"));
+        let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| call_id(question.request.messages.len(), n));
         let arguments = match call.function.arguments {
             Value::String(text) => text,
             Value::Null => String::new(),
@@ -151,40 +160,53 @@ pub(super) fn response(json: Value, model: &str, so_far: usize) -> Result<ModelR
         };
         parts.push(ResponsePart::ToolCall(ToolCall::new(id, call.function.name, arguments)));
     }
-    if parts.is_empty() && stop == Some(Stop::Refused) {
-        return Err(ModelError::new(
-            ModelErrorKind::Refused,
-            format!("the answer of `{model}` was withheld by its filter"),
-        ));
-    }
     let mut response = ModelResponse::new(parts);
     response.model = completion.model;
-    response.stop = stop;
-    if let Some(usage) = completion.usage {
-        response.tokens = Tokens::new(usage.prompt_tokens, usage.completion_tokens);
-        response.tokens.cached_input = usage.prompt_tokens_details.and_then(|d| d.cached_tokens).unwrap_or(0);
+    response.stop = choice.finish_reason.as_deref().map(stop);
+    response.tokens = completion.usage.map(Tokens::from).unwrap_or_default();
+    unless_refused(response, answer.refusal, question.model)
+}
+
+/// The response, unless the model or its provider refuses to give one.
+pub(super) fn unless_refused(
+    response: ModelResponse,
+    refusal: Option<String>,
+    model: &str,
+) -> Result<ModelResponse, ModelError> {
+    if let Some(refusal) = refusal.filter(|text| !text.is_empty()) {
+        return Err(error_of(model, ModelErrorKind::Refused, format_args!("refuses to answer: {}", refusal.trim())));
+    }
+    if response.parts.is_empty() && response.stop == Some(Stop::Refused) {
+        let message = format!("the answer of `{model}` was withheld by its filter");
+        return Err(ModelError::new(ModelErrorKind::Refused, message));
     }
     Ok(response)
 }
 
-fn stop(reason: &str) -> Stop {
+/// What a server says of an error that it answers with, whatever the status.
+pub(super) fn error_in(json: &Value) -> Option<&str> {
+    json.get("error")?.get("message")?.as_str().map(str::trim)
+}
+
+/// An id for a call that came without one: its place in the conversation, behind `so_far` messages.
+pub(super) fn call_id(so_far: usize, nth: usize) -> String {
+    format!("call_{so_far}_{nth}")
+}
+
+impl From<CompletionUsage> for Tokens {
+    fn from(usage: CompletionUsage) -> Self {
+        let mut tokens = Tokens::new(usage.prompt_tokens, usage.completion_tokens);
+        tokens.cached_input = usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
+        tokens
+    }
+}
+
+pub(super) fn stop(reason: &str) -> Stop {
     match reason {
         "stop" => Stop::End,
         "tool_calls" | "function_call" => Stop::ToolCalls,
         "length" => Stop::Length,
         "content_filter" => Stop::Refused,
         _ => Stop::Other,
-    }
-}
-
-/// What a server says about an error, and its code for it.
-pub(super) fn complaint(body: &[u8]) -> (String, Option<String>) {
-    let json: Value = serde_json::from_slice(body).unwrap_or_default();
-    let error = &json["error"];
-    let code = error["code"].as_str().map(str::to_owned);
-    match error["message"].as_str().or_else(|| error.as_str()) {
-        Some(message) => (message.trim().to_owned(), code),
-        None if body.is_empty() => ("no reason given".to_owned(), code),
-        None => (String::from_utf8_lossy(body).trim().to_owned(), code),
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! Owns TLS, timeouts, and the bound on what is read. Must not know what is said over it.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
+use futures::{Stream, stream};
 use reqwest::{
-    Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    Response, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect,
 };
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use super::{configuration, retry, secret::Secret};
+use super::{configuration, retry};
 use crate::{ModelError, ModelErrorKind};
 
 /// An answer larger than this is an error: no completion is.
@@ -31,19 +35,23 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
 }
 
+/// An answer that has begun.
+pub(super) enum Opened<'a> {
+    Stream(Pin<Box<dyn Stream<Item = Result<bytes::Bytes, ModelError>> + Send + 'a>>),
+    Refused(Reply),
+}
+
 impl Client {
     pub(super) fn new(base_url: &str, timeout: Duration) -> Result<Self, ModelError> {
         // The address itself is not quoted: it may hold a password.
-        let base = Url::parse(base_url.trim_end_matches('/')).map_err(|error| {
-            configuration(format!("the base URL is not an address ({error}); check OPENAI_BASE_URL"))
-        })?;
+        let base = Url::parse(base_url.trim_end_matches('/'))
+            .map_err(|error| configuration(format!("the base URL is not an address ({error}); check it")))?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(configuration("the base URL is not an http or https address; check OPENAI_BASE_URL"));
+            return Err(configuration("the base URL is not an http or https address; check it"));
         }
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(base.scheme() == "https")?)
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(timeout)
             // A redirected POST becomes a GET, which no API answers; the status says more.
             .redirect(redirect::Policy::none())
             .user_agent(concat!("kitaru-agent/", env!("CARGO_PKG_VERSION")));
@@ -58,39 +66,74 @@ impl Client {
         self.base.host_str().unwrap_or_default()
     }
 
-    pub(super) fn is_openai_itself(&self) -> bool {
-        self.host() == "api.openai.com"
+    /// Posts JSON and reads the whole answer.
+    pub(super) async fn post(&self, path: &str, headers: HeaderMap, body: &[u8]) -> Result<Reply, ModelError> {
+        let request = self.prepared(path, headers, body).timeout(self.timeout);
+        self.whole(request.send().await.map_err(|error| self.broken(error))?).await
     }
 
-    /// Posts JSON and reads the whole answer.
-    pub(super) async fn post(&self, path: &str, key: &Secret, body: &[u8]) -> Result<Reply, ModelError> {
+    /// Posts JSON, and reads the answer as it comes if it is one.
+    pub(super) async fn open(&self, path: &str, headers: HeaderMap, body: &[u8]) -> Result<Opened<'_>, ModelError> {
+        let sent = self.prepared(path, headers, body).send();
+        let Ok(sent) = tokio::time::timeout(self.timeout, sent).await else { return Err(self.late()) };
+        let response = sent.map_err(|error| self.broken(error))?;
+        if response.status() == 200 {
+            return Ok(Opened::Stream(Box::pin(self.chunks(response))));
+        }
+        match tokio::time::timeout(self.timeout, self.whole(response)).await {
+            Ok(reply) => reply.map(Opened::Refused),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    fn prepared(&self, path: &str, mut headers: HeaderMap, body: &[u8]) -> reqwest::RequestBuilder {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        let mut headers = HeaderMap::new();
-        headers.extend(key.header().map(|value| (AUTHORIZATION, value)));
-        headers.insert(CONTENT_TYPE, reqwest::header::HeaderValue::from_static("application/json"));
-        let sent = self.http.post(url).headers(headers).body(body.to_vec()).send().await;
-        let mut response = sent.map_err(|error| self.broken(error))?;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.http.post(url).headers(headers).body(body.to_vec())
+    }
 
+    async fn whole(&self, mut response: Response) -> Result<Reply, ModelError> {
         let status = response.status().as_u16();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|value| retry::retry_after(value, SystemTime::now()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(error))? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
-                let message = format!("the answer of {} is larger than {MAX_BODY_BYTES} bytes", self.host());
-                return Err(ModelError::new(ModelErrorKind::InvalidResponse, message));
+                return Err(self.too_large());
             }
             body.extend_from_slice(&chunk);
         }
         Ok(Reply { status, retry_after, body })
     }
 
+    fn chunks(&self, response: Response) -> impl Stream<Item = Result<bytes::Bytes, ModelError>> + use<'_> {
+        stream::unfold((response, 0), move |(mut response, read)| async move {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) if read + chunk.len() > MAX_BODY_BYTES => Err(self.too_large()),
+                Ok(Some(chunk)) => Ok(chunk),
+                Ok(None) => return None,
+                Err(error) => Err(self.broken(error)),
+            };
+            let read = read + chunk.as_ref().map_or(0, bytes::Bytes::len);
+            Some((chunk, (response, read)))
+        })
+    }
+
+    fn too_large(&self) -> ModelError {
+        let message = format!("the answer of {} is larger than {MAX_BODY_BYTES} bytes", self.host());
+        ModelError::new(ModelErrorKind::InvalidResponse, message)
+    }
+
+    fn late(&self) -> ModelError {
+        let message = format!("no answer from {} within {:?}; allow more with `.timeout()`", self.host(), self.timeout);
+        ModelError::new(ModelErrorKind::TimedOut, message)
+    }
+
     fn broken(&self, error: reqwest::Error) -> ModelError {
         let host = self.host();
         if error.is_timeout() && !error.is_connect() {
-            let message = format!("no answer from {host} within {:?}; allow more with `.timeout()`", self.timeout);
-            return ModelError::new(ModelErrorKind::TimedOut, message);
+            return self.late();
         }
         // The address is left out: it may hold a password.
         let error = error.without_url();

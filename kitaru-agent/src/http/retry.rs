@@ -10,7 +10,7 @@ use std::{
 use crate::{ModelError, ModelResponse};
 
 /// What one try came to.
-pub(super) enum Attempt {
+pub(crate) enum Attempt {
     Answered(ModelResponse),
     /// Asking again would give the same.
     Settled(ModelError),
@@ -21,9 +21,9 @@ pub(super) enum Attempt {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    pub(super) retries: u32,
-    pub(super) max_wait: Duration,
+pub(crate) struct Patience {
+    pub(crate) retries: u32,
+    pub(crate) max_wait: Duration,
 }
 
 impl Default for Patience {
@@ -34,7 +34,7 @@ impl Default for Patience {
 
 impl Patience {
     /// How long to wait before the next try; nothing when there is to be none. `asked` is what the server asked for.
-    pub(super) fn pause(&self, tries: u32, asked: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn pause(&self, tries: u32, asked: Option<Duration>) -> Option<Duration> {
         if tries >= self.retries || asked.is_some_and(|asked| asked > self.max_wait) {
             return None;
         }
@@ -46,7 +46,7 @@ impl Patience {
 }
 
 /// Reads `Retry-After`: seconds, a fraction of them, or a date.
-pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();

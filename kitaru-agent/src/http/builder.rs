@@ -1,0 +1,100 @@
+//! How a model over HTTP is set up.
+//!
+//! Owns what all such models let their users set, and the environment. Must not know what is asked of a model.
+
+use std::{env, fmt, time::Duration};
+
+use super::{Dialect, HttpModel, client::Client, configuration, retry::Patience, secret::Secret};
+use crate::ModelError;
+
+/// What can be set of any model over HTTP.
+pub(crate) struct Settings {
+    pub(crate) key: Secret,
+    pub(crate) base_url: String,
+    pub(crate) model: String,
+    pub(crate) timeout: Duration,
+    pub(crate) stall: Duration,
+    pub(crate) patience: Patience,
+}
+
+impl Settings {
+    pub(crate) fn new(key: String, base_url: &str, model: &str) -> Self {
+        Self {
+            key: Secret::new(key),
+            base_url: base_url.to_owned(),
+            model: model.to_owned(),
+            timeout: Duration::from_secs(300),
+            stall: Duration::from_secs(60),
+            patience: Patience::default(),
+        }
+    }
+
+    pub(crate) fn build<D: Dialect>(self, dialect: D) -> Result<HttpModel<D>, ModelError> {
+        if !self.key.fits_a_header() {
+            let variable = D::KEY_VARIABLE;
+            return Err(configuration(format!("the API key holds characters that no key has; check {variable}")));
+        }
+        let client = Client::new(&self.base_url, self.timeout)?;
+        let Self { key, model, patience, stall, .. } = self;
+        Ok(HttpModel { model, dialect, key, client, patience, stall })
+    }
+}
+
+impl fmt::Debug for Settings {
+    // The address is left out: it may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("key", &self.key).field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+/// The methods that all builders of models over HTTP have.
+macro_rules! builder {
+    ($builder:ident) => {
+        impl $builder {
+            /// Where the server is, `/v1` included.
+            pub fn base_url(mut self, url: impl Into<String>) -> Self {
+                self.settings.base_url = url.into();
+                self
+            }
+
+            /// Which model to ask for.
+            pub fn model(mut self, model: impl Into<String>) -> Self {
+                self.settings.model = model.into();
+                self
+            }
+
+            /// How long one try may take, the answer included; 5 minutes unless set. A streamed answer has this long
+            /// to begin.
+            pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
+                self.settings.timeout = timeout;
+                self
+            }
+
+            /// How long a streamed answer may pause; a minute unless set.
+            pub fn stall_timeout(mut self, timeout: std::time::Duration) -> Self {
+                self.settings.stall = timeout;
+                self
+            }
+
+            /// How many times a request is tried again; 3 unless set.
+            pub fn retries(mut self, retries: u32) -> Self {
+                self.settings.patience.retries = retries;
+                self
+            }
+
+            /// The longest wait before a request is tried again; a minute unless set. A server that asks for more gets
+            /// no further try, and the error says how long it asked for.
+            pub fn max_retry_wait(mut self, wait: std::time::Duration) -> Self {
+                self.settings.patience.max_wait = wait;
+                self
+            }
+        }
+    };
+}
+
+pub(crate) use builder;
+
+/// A variable of the environment; one that is empty counts as not set.
+pub(crate) fn set(name: &str) -> Option<String> {
+    env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
