@@ -9,6 +9,8 @@
 //! `sse-stream`, which the MCP client uses too.
 
 mod builder;
+#[cfg(test)]
+pub(crate) mod canned;
 mod client;
 mod retry;
 mod secret;

@@ -44,6 +44,8 @@
 #[doc(hidden)]
 pub mod __private;
 mod agent;
+#[cfg(feature = "anthropic")]
+mod anthropic;
 mod blocking;
 mod context;
 mod delta;
@@ -73,6 +75,8 @@ mod usage;
 pub use async_trait::async_trait;
 
 pub use agent::{Agent, AgentBuilder, Identity};
+#[cfg(feature = "anthropic")]
+pub use anthropic::{Anthropic, AnthropicBuilder};
 pub use context::RunContext;
 pub use delta::{Delta, Deltas};
 pub use durable::{KitaruAgent, KitaruRun, RunError};

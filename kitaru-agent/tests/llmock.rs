@@ -2,6 +2,7 @@
 #![cfg(feature = "openai")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[allow(dead_code, reason = "other tests use the rest of the server")]
 mod support;
 
 use std::sync::{Arc, Mutex};

@@ -1,76 +1,22 @@
-//! The model against a canned server: a thread that answers each connection with the next of some bytes.
+//! The model against a canned server.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
-    sync::mpsc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http::{TestedPatience as Patience, retry_after as read_retry_after};
-use crate::{
-    CallRef, Message, ModelErrorKind, ModelSettings, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop,
-    Text, Tokens, ToolCall, ToolDefinition, ToolReturn,
+use crate::http::{
+    TestedPatience as Patience,
+    canned::{KEY, SILENCE, Server, http, serve},
+    retry_after as read_retry_after,
 };
-
-const KEY: &str = "sk-very-secret-0123456789";
-
-struct Server {
-    url: String,
-    seen: mpsc::Receiver<(String, Value)>,
-}
-
-impl Server {
-    /// What was posted, in order: the head, and the body as JSON.
-    fn seen(&self) -> Vec<(String, Value)> {
-        self.seen.try_iter().collect()
-    }
-}
-
-fn serve(answers: Vec<String>) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1/", listener.local_addr().unwrap());
-    let (sender, seen) = mpsc::channel();
-    std::thread::spawn(move || {
-        for answer in answers {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut head, mut length) = (String::new(), 0);
-            loop {
-                let start = head.len();
-                reader.read_line(&mut head).unwrap();
-                match head[start..].trim() {
-                    "" => break,
-                    line => {
-                        if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                            length = n.trim().parse().unwrap();
-                        }
-                    }
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            sender.send((head, serde_json::from_slice(&body).unwrap())).unwrap();
-            if answer == SILENCE {
-                // Holds the line until the client hangs up.
-                let _ = reader.read(&mut [0]);
-                continue;
-            }
-            stream.write_all(answer.as_bytes()).unwrap();
-        }
-    });
-    Server { url, seen }
-}
-
-const SILENCE: &str = "silence";
-
-fn http(status: u16, headers: &str, body: &str) -> String {
-    let length = body.len();
-    format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
-}
+use crate::{
+    AnswerForm, CallRef, Delta, Message, ModelErrorKind, ModelSettings, RequestMessage, RequestPart, ResponsePart,
+    RetryPrompt, Stop, Text, Tokens, ToolCall, ToolDefinition, ToolReturn,
+};
 
 fn completion(text: &str) -> String {
     http(200, "", &json!({ "choices": [{ "message": { "role": "assistant", "content": text } }] }).to_string())
@@ -302,4 +248,139 @@ fn openai_itself_is_told_the_bound_on_tokens_by_its_new_name() {
     let question = Question { model: "m", host: "api.openai.com", request: &request };
     let body = wire::body(&question, Reading::Whole);
     assert_eq!((&body["max_completion_tokens"], body.get("max_tokens")), (&json!(7), None));
+}
+
+fn streamed(events: &[Value], end: &str) -> String {
+    let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    http(200, "Content-Type: text/event-stream\r\n", &format!(": hello\n\n{events}{end}"))
+}
+
+fn piece(delta: Value) -> Value {
+    json!({ "choices": [{ "index": 0, "delta": delta, "finish_reason": null }] })
+}
+
+fn finish(reason: &str) -> Value {
+    json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": reason }], "model": "gpt-x-2026" })
+}
+
+const DONE: &str = "data: [DONE]\n\n";
+
+/// What came of a streamed request, and what was heard meanwhile.
+async fn listen(model: &OpenAi) -> (Result<ModelResponse, ModelError>, Vec<Delta>) {
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let deltas = {
+        let heard = heard.clone();
+        Deltas::new(move |delta| {
+            heard.lock().unwrap().push(delta);
+            Box::pin(std::future::ready(()))
+        })
+    };
+    let response = model.request_streaming(&hello(), &deltas).await;
+    let heard = heard.lock().unwrap().clone();
+    (response, heard)
+}
+
+#[tokio::test]
+async fn a_stream_adds_up_to_what_a_plain_answer_is() {
+    let call = |index: usize, function: Value| json!({ "index": index, "function": function });
+    let server = serve(vec![streamed(
+        &[
+            piece(json!({ "role": "assistant", "content": "" })),
+            piece(json!({ "content": "let " })),
+            piece(json!({ "content": "me see" })),
+            piece(
+                json!({ "tool_calls": [{ "index": 0, "id": "c1", "function": { "name": "exec", "arguments": "" } }] }),
+            ),
+            piece(json!({ "tool_calls": [call(0, json!({ "arguments": "{\"a\"" }))] })),
+            piece(json!({ "tool_calls": [call(1, json!({ "name": "now" })), call(0, json!({ "arguments": ":1}" }))] })),
+            finish("tool_calls"),
+            json!({ "choices": [], "usage": { "prompt_tokens": 9, "completion_tokens": 4 } }),
+        ],
+        DONE,
+    )]);
+    let (response, heard) = listen(&model(&server)).await;
+    let calls = [ToolCall::new("c1", "exec", r#"{"a":1}"#), ToolCall::new("call_1_1", "now", "")];
+    let mut expected = ModelResponse::new(vec![
+        ResponsePart::Text(Text::new("let me see")),
+        ResponsePart::ToolCall(calls[0].clone()),
+        ResponsePart::ToolCall(calls[1].clone()),
+    ]);
+    (expected.stop, expected.tokens) = (Some(Stop::ToolCalls), Tokens::new(9, 4));
+    expected.model = Some("gpt-x-2026".to_owned());
+    assert_eq!(response.unwrap(), expected);
+    let [one, other] = calls.map(Delta::ToolCall);
+    assert_eq!(heard, [Delta::Text("let ".into()), Delta::Text("me see".into()), one, other]);
+    let (_, body) = server.seen().remove(0);
+    assert_eq!((&body["stream"], &body["stream_options"]["include_usage"]), (&json!(true), &json!(true)));
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_stream_it_is_an_error_and_never_an_answer() {
+    let text = piece(json!({ "content": "half" }));
+    let sick = json!({ "error": { "message": "overloaded" } });
+    for (answer, kind) in [
+        (streamed(std::slice::from_ref(&text), ""), ModelErrorKind::Interrupted),
+        (streamed(std::slice::from_ref(&text), DONE), ModelErrorKind::Interrupted),
+        (streamed(&[text.clone(), finish("stop")], ""), ModelErrorKind::Interrupted),
+        (streamed(&[text.clone(), finish("stop")], "data: [DON"), ModelErrorKind::Interrupted),
+        (streamed(&[text.clone(), finish("stop")], DONE).replace("Length: ", "Length: 9"), ModelErrorKind::Unreachable),
+        (streamed(std::slice::from_ref(&text), "data: {\"choices\n\n"), ModelErrorKind::InvalidResponse),
+        (streamed(&[text.clone(), sick], DONE), ModelErrorKind::Unavailable),
+        (http(200, "", "<html>"), ModelErrorKind::Interrupted),
+    ] {
+        // A whole body of a wrong length ends well only if its end was seen before.
+        let whole = answer.contains("Length: 9") && answer.ends_with(DONE);
+        let server = serve(vec![answer.clone()]);
+        let model = OpenAi::builder(KEY).base_url(&server.url).retries(0).build().unwrap();
+        match listen(&model).await.0 {
+            Ok(response) => assert!(whole && response.output() == "half", "{answer}"),
+            Err(error) => assert_eq!(error.kind(), kind, "{error}: {answer}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_broke_off_is_asked_for_again_and_what_was_heard_is_void() {
+    let (half, whole) = (piece(json!({ "content": "half" })), piece(json!({ "content": "whole" })));
+    let server = serve(vec![
+        http(503, "Retry-After: 0\r\n", ""),
+        streamed(&[half], ""),
+        streamed(&[whole, finish("stop")], DONE),
+    ]);
+    let (response, heard) = listen(&model(&server)).await;
+    assert_eq!((response.unwrap().output().as_str(), server.seen().len()), ("whole", 3));
+    assert_eq!(heard, [Delta::Text("half".into()), Delta::Void, Delta::Text("whole".into())]);
+}
+
+#[tokio::test]
+async fn a_stream_that_stalls_is_an_error_even_if_its_line_is_kept_open() {
+    let begun =
+        format!("{SILENCE}{}", streamed(&[piece(json!({ "content": "half" }))], "").replace("Length: ", "Length: 9"));
+    let server = serve(vec![begun]);
+    let model = OpenAi::builder(KEY).base_url(&server.url).stall_timeout(Duration::from_millis(50)).retries(0);
+    let error = listen(&model.build().unwrap()).await.0.unwrap_err();
+    assert_eq!(error.kind(), ModelErrorKind::Interrupted, "{error}");
+    assert!(error.to_string().contains("said nothing for 50ms"), "{error}");
+}
+
+#[tokio::test]
+async fn the_key_is_in_no_error_of_a_stream_even_if_the_server_quotes_it() {
+    let quoted = json!({ "error": { "message": format!("bad key {KEY}") } });
+    let server = serve(vec![streamed(&[quoted], DONE)]);
+    let model = OpenAi::builder(KEY).base_url(&server.url).retries(0).build().unwrap();
+    let error = listen(&model).await.0.unwrap_err();
+    assert!(error.to_string().contains("bad key [key]") && !format!("{error:?}").contains(KEY), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_typed_answer_is_asked_for_in_the_words_of_the_api() {
+    let schema = json!({ "type": "object" });
+    let mut request = hello();
+    let body =
+        |request: &ModelRequest| wire::body(&Question { model: "m", host: "localhost", request }, Reading::Whole);
+    request.answer = AnswerForm::Tool;
+    assert_eq!(body(&request)["tool_choice"], "required");
+    request.answer = AnswerForm::Schema { name: "answer".to_owned(), schema: schema.clone() };
+    let format = json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema } });
+    assert_eq!(body(&request)["response_format"], format);
 }

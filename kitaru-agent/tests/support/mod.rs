@@ -58,6 +58,11 @@ impl LlMock {
         format!("http://127.0.0.1:{}/v1", self.port)
     }
 
+    /// Where an Anthropic client finds it.
+    pub(crate) fn anthropic_url(&self) -> String {
+        format!("http://127.0.0.1:{}/anthropic/v1", self.port)
+    }
+
     /// Queues what the next requests get.
     pub(crate) fn script(&self, behaviors: Value) {
         let body = serde_json::json!({ "behaviors": behaviors }).to_string();

@@ -1,0 +1,147 @@
+//! Anthropic's messages.
+//!
+//! Owns the words of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent
+//! loop.
+
+mod stream;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use self::stream::MessageReader;
+use crate::{
+    Deltas, Model, ModelError, ModelRequest, ModelResponse,
+    http::{Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, set},
+};
+
+const DEFAULT_BASE_URL: &str = "https://api.anthropic.com/v1";
+const DEFAULT_MODEL: &str = "claude-sonnet-4-5";
+/// The API wants a bound on each answer.
+const DEFAULT_MAX_TOKENS: u32 = 4096;
+const VERSION: &str = "2023-06-01";
+
+/// A model behind Anthropic's messages API, or a server that speaks the same.
+///
+/// It tries again, and does not, as [`OpenAi`](crate::OpenAi) does. A typed answer is given by a tool. The API wants a
+/// bound on each answer, which is 4096 tokens unless [`ModelSettings::max_tokens`](crate::ModelSettings) says
+/// otherwise; it knows no seed.
+///
+/// # Examples
+///
+/// ```no_run
+/// use kitaru_agent::{Agent, Anthropic};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let agent = Agent::builder(Anthropic::from_env()?).instructions("Be brief.").build()?;
+/// println!("{}", agent.run("What is a tide?").await?.output);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Anthropic {
+    http: HttpModel<Messages>,
+}
+
+impl Anthropic {
+    /// The model that the environment names: `ANTHROPIC_API_KEY`, `ANTHROPIC_MODEL` (unless set, `claude-sonnet-4-5`)
+    /// and `ANTHROPIC_BASE_URL` (unless set, Anthropic's own).
+    ///
+    /// # Errors
+    ///
+    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when there is no key, or the
+    /// address is none.
+    pub fn from_env() -> Result<Self, ModelError> {
+        let Some(key) = set("ANTHROPIC_API_KEY") else {
+            return Err(configuration("no API key; set ANTHROPIC_API_KEY"));
+        };
+        let mut builder = Self::builder(key);
+        if let Some(url) = set("ANTHROPIC_BASE_URL") {
+            builder = builder.base_url(url);
+        }
+        if let Some(model) = set("ANTHROPIC_MODEL") {
+            builder = builder.model(model);
+        }
+        builder.build()
+    }
+
+    /// Begins a model with this key.
+    pub fn builder(key: impl Into<String>) -> AnthropicBuilder {
+        AnthropicBuilder { settings: Settings::new(key.into(), DEFAULT_BASE_URL, DEFAULT_MODEL) }
+    }
+}
+
+impl fmt::Debug for Anthropic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Anthropic")
+            .field("model", &self.http.model)
+            .field("server", &self.http.host())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Model for Anthropic {
+    fn name(&self) -> &str {
+        &self.http.model
+    }
+
+    async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
+        self.http.request(request).await
+    }
+
+    async fn request_streaming(&self, request: &ModelRequest, deltas: &Deltas) -> Result<ModelResponse, ModelError> {
+        self.http.request_streaming(request, deltas).await
+    }
+}
+
+/// An [`Anthropic`] in the making.
+#[must_use = "call `.build()` to get the model"]
+#[derive(Debug)]
+pub struct AnthropicBuilder {
+    settings: Settings,
+}
+
+builder!(AnthropicBuilder);
+
+impl AnthropicBuilder {
+    /// The model.
+    ///
+    /// # Errors
+    ///
+    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the address is no HTTP
+    /// address, the key cannot stand in a header, or TLS has no certificates to trust.
+    pub fn build(self) -> Result<Anthropic, ModelError> {
+        Ok(Anthropic { http: self.settings.build(Messages)? })
+    }
+}
+
+/// The words of messages.
+struct Messages;
+
+impl Dialect for Messages {
+    const KEY_VARIABLE: &'static str = "ANTHROPIC_API_KEY";
+    const PATH: &'static str = "/messages";
+
+    fn headers(&self, key: &Secret) -> HeaderMap {
+        let version = (HeaderName::from_static("anthropic-version"), HeaderValue::from_static(VERSION));
+        let key = key.header("").map(|value| (HeaderName::from_static("x-api-key"), value));
+        key.into_iter().chain([version]).collect()
+    }
+
+    fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Value, ModelError> {
+        wire::body(question, reading)
+    }
+
+    fn response(&self, json: Value, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
+        wire::response(json, question)
+    }
+
+    fn reader(&self, question: &Question<'_>) -> Box<dyn Reader> {
+        Box::new(MessageReader::new(question))
+    }
+}
