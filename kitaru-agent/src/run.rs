@@ -191,18 +191,37 @@ pub struct RunResult<T = String> {
     pub output: T,
     #[serde(skip)]
     history: History,
+    #[serde(skip)]
+    paid: Usage,
 }
 
 impl<T> RunResult<T> {
     /// The result `output` of a run that added `new_messages`.
     pub fn new(output: T, new_messages: impl Into<History>, usage: Usage) -> Self {
-        Self { new_messages: new_messages.into(), usage, output, history: History::default() }
+        Self { new_messages: new_messages.into(), usage, output, history: History::default(), paid: usage }
     }
 
     /// The same result, of a run that began with `history`.
     #[must_use]
     pub fn with_history(self, history: impl Into<History>) -> Self {
         Self { history: history.into(), ..self }
+    }
+
+    /// What of its [`usage`](Self::usage) this run has paid for itself. The rest was paid for by an earlier attempt, and
+    /// comes from its record. A run without durability pays for all; what was stored and read back, for nothing.
+    pub fn paid(&self) -> Usage {
+        self.paid
+    }
+
+    /// What of its [`usage`](Self::usage) comes from records.
+    pub fn replayed(&self) -> Usage {
+        self.usage.less(self.paid)
+    }
+
+    /// The same result, of which this much was paid for.
+    #[must_use]
+    pub(crate) fn with_paid(self, paid: Usage) -> Self {
+        Self { paid, ..self }
     }
 
     /// The whole conversation, for the next run.

@@ -51,6 +51,23 @@ pub struct Usage {
     pub cost: Cost,
 }
 
+impl Usage {
+    /// This usage without `part` of it.
+    pub(crate) fn less(self, part: Self) -> Self {
+        let tokens = Tokens {
+            input: self.tokens.input.saturating_sub(part.tokens.input),
+            output: self.tokens.output.saturating_sub(part.tokens.output),
+            cached_input: self.tokens.cached_input.saturating_sub(part.tokens.cached_input),
+        };
+        Self {
+            requests: self.requests.saturating_sub(part.requests),
+            tool_calls: self.tool_calls.saturating_sub(part.tool_calls),
+            tokens,
+            cost: Cost::from_nanos(self.cost.nanos().saturating_sub(part.cost.nanos())),
+        }
+    }
+}
+
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.requests = self.requests.saturating_add(other.requests);

@@ -1,26 +1,63 @@
-//! Decorators that make a checkpoint of every call of a model and of a tool.
+//! Decorators that make a checkpoint of every call of a model and of a tool, and of what computes instructions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use kitaru_core::dynamic;
+use kitaru_core::dynamic::{self, DynamicCheckpoint};
 use serde::{Deserialize, Serialize};
 
+use super::options::{Record, ToolOptions};
+use super::paid::Paid;
 use crate::{
-    Invocation, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Tool, ToolDefinition, ToolError,
-    ToolOutput,
+    Delta, Deltas, Instructions, Invocation, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price,
+    RunContext, Tool, ToolDefinition, ToolError, ToolOutput, Usage,
 };
+
+/// A checkpoint of an agent. Its values are read by name, so that a later version of the types still reads them.
+fn checkpoint(name: &str, version: &str) -> DynamicCheckpoint {
+    dynamic::checkpoint(name.to_owned()).version(version.to_owned()).json()
+}
 
 /// A model each of whose requests is a checkpoint.
 pub(super) struct DurableModel {
     checkpoint: String,
+    version: String,
     inner: Arc<dyn Model>,
+    paid: Paid,
+    price: Price,
 }
 
 impl DurableModel {
-    pub(super) fn new(agent: &str, inner: Arc<dyn Model>) -> Self {
-        DurableModel { checkpoint: format!("{agent}_model_request"), inner }
+    pub(super) fn new(agent: &str, version: &str, inner: Arc<dyn Model>, paid: Paid, price: Price) -> Self {
+        DurableModel { checkpoint: format!("{agent}_model_request"), version: version.to_owned(), inner, paid, price }
+    }
+
+    /// Whether somebody listens is no part of the question: streamed and plain requests answer each other.
+    async fn ask(&self, request: &ModelRequest, deltas: Option<&Deltas>) -> Result<ModelResponse, ModelError> {
+        let tries = AtomicU32::new(0);
+        let asked = checkpoint(&self.checkpoint, &self.version)
+            .arg("model", self.inner.name())
+            .arg("request", request)
+            .run(|| {
+                let earlier = tries.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    let Some(deltas) = deltas else { return self.inner.request(request).await };
+                    if earlier > 0 {
+                        deltas.send(Delta::Void).await;
+                    }
+                    self.inner.request_streaming(request, deltas).await
+                }
+            });
+        let response = asked.await?;
+        if tries.into_inner() > 0 {
+            let (tokens, cost) = (response.tokens, self.price.of(response.tokens));
+            self.paid.add(Usage { requests: 1, tool_calls: 0, tokens, cost });
+        } else if let Some(deltas) = deltas {
+            deltas.send_whole(&response).await;
+        }
+        Ok(response)
     }
 }
 
@@ -31,12 +68,11 @@ impl Model for DurableModel {
     }
 
     async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
-        dynamic::checkpoint(self.checkpoint.clone())
-            .json()
-            .arg("model", self.inner.name())
-            .arg("request", request)
-            .run(|| self.inner.request(request))
-            .await
+        self.ask(request, None).await
+    }
+
+    async fn request_streaming(&self, request: &ModelRequest, deltas: &Deltas) -> Result<ModelResponse, ModelError> {
+        self.ask(request, Some(deltas)).await
     }
 
     fn profile(&self) -> ModelProfile {
@@ -47,12 +83,16 @@ impl Model for DurableModel {
 /// A tool each of whose calls is a checkpoint.
 pub(super) struct DurableTool {
     checkpoint: String,
+    version: String,
     inner: Arc<dyn Tool>,
+    options: ToolOptions,
+    paid: Paid,
 }
 
 impl DurableTool {
-    pub(super) fn new(inner: Arc<dyn Tool>) -> Self {
-        DurableTool { checkpoint: format!("{}_tool", inner.definition().name), inner }
+    pub(super) fn new(version: &str, inner: Arc<dyn Tool>, options: ToolOptions, paid: Paid) -> Self {
+        let checkpoint = format!("{}_tool", inner.definition().name);
+        DurableTool { checkpoint, version: version.to_owned(), inner, options, paid }
     }
 }
 
@@ -79,9 +119,16 @@ impl Tool for DurableTool {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
+        if self.options.record == Record::No {
+            return self.inner.call(call);
+        }
         let arguments = call.arguments.clone();
-        let told =
-            dynamic::checkpoint(self.checkpoint.clone()).json().arg("arguments", arguments.as_str()).run(move || {
+        let tries = Arc::new(AtomicU32::new(0));
+        let counted = tries.clone();
+        let mut told = checkpoint(&self.checkpoint, &self.version)
+            .arg("arguments", arguments.as_str())
+            .run(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
                 let call = call.clone();
                 async {
                     match self.inner.call(call).await {
@@ -90,12 +137,45 @@ impl Tool for DurableTool {
                         Err(failed) => Err(failed),
                     }
                 }
-            });
-        Box::pin(async {
-            match told.await? {
+            })
+            .retries(self.options.retries);
+        if let Some(timeout) = self.options.timeout {
+            told = told.timeout(timeout);
+        }
+        Box::pin(async move {
+            let told = told.await?;
+            if tries.load(Ordering::Relaxed) > 0 {
+                self.paid.add(Usage { tool_calls: 1, ..Usage::default() });
+            }
+            match told {
                 Told::Output(output) => Ok(output),
                 Told::Retry(message) => Err(ToolError::Retry(message)),
             }
         })
+    }
+}
+
+/// Instructions that are computed once, and recorded: what they look at may have changed when they are needed again.
+pub(super) struct DurableInstructions {
+    checkpoint: String,
+    version: String,
+    prompt: String,
+    inner: Arc<dyn Instructions>,
+}
+
+impl DurableInstructions {
+    pub(super) fn new(agent: &str, version: &str, prompt: &str, inner: Arc<dyn Instructions>) -> Self {
+        let checkpoint = format!("{agent}_instructions");
+        DurableInstructions { checkpoint, version: version.to_owned(), prompt: prompt.to_owned(), inner }
+    }
+}
+
+#[async_trait]
+impl Instructions for DurableInstructions {
+    async fn text(&self, context: RunContext) -> Result<String, ToolError> {
+        checkpoint(&self.checkpoint, &self.version)
+            .arg("prompt", &self.prompt)
+            .run(|| self.inner.text(context.clone()))
+            .await
     }
 }

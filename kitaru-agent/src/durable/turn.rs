@@ -1,0 +1,178 @@
+//! What is a checkpoint of a turn, and what its key holds.
+//!
+//! Owns both ways of recording a turn. Must not know how a run goes, nor where its flow came from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures::FutureExt as _;
+use kitaru_core::dynamic::{self, Occasion};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::paid::Paid;
+use super::seams::{DurableInstructions, DurableModel, DurableTool};
+use super::{Grain, KitaruAgent, Listener, RunError};
+use crate::stream::Events;
+use crate::{
+    Agent, AgentError, History, Identity, Instructions, Message, Model, ModelSettings, Price, RequestPart,
+    ResponsePart, RunEvent, RunOptions, RunResult, Tool, Usage, turn,
+};
+
+/// One turn, before it is gone through.
+pub(super) struct Turn<T> {
+    pub(super) agent: KitaruAgent<T>,
+    pub(super) prompt: String,
+    pub(super) options: RunOptions,
+    pub(super) listener: Option<Listener<T>>,
+    pub(super) paid: Paid,
+}
+
+/// What decides what a turn comes to.
+#[derive(Serialize)]
+pub(super) struct Key {
+    pub(super) agent: Identity,
+    pub(super) prompt: String,
+    pub(super) history: History,
+    pub(super) settings: ModelSettings,
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
+    pub(super) fn key(&self) -> Key {
+        Key {
+            agent: self.agent.agent.identity(),
+            prompt: self.prompt.clone(),
+            history: self.options.history.clone(),
+            settings: self.options.settings.clone(),
+        }
+    }
+
+    pub(super) async fn run(self) -> Result<RunResult<T>, RunError> {
+        self.check_options()?;
+        match self.agent.grain {
+            Grain::Call => self.run_in_calls().await,
+            Grain::Turn => self.run_as_checkpoint().await,
+        }
+    }
+
+    fn check_options(&self) -> Result<(), AgentError> {
+        let agent = &self.agent.agent;
+        let known = |name: &String| agent.tools().iter().any(|tool| tool.definition().name == *name);
+        match self.agent.tools.keys().find(|name| !known(name)) {
+            None => Ok(()),
+            Some(name) => Err(AgentError::Invalid {
+                agent: agent.name().to_owned(),
+                reason: format!("there are options for a tool `{name}`, which it does not have"),
+            }),
+        }
+    }
+
+    async fn run_in_calls(self) -> Result<RunResult<T>, RunError> {
+        let Turn { agent, prompt, options, listener, paid } = self;
+        let turn = turn::Turn::new(granular(&agent, &prompt, &paid), prompt, options);
+        let result = turn.run(&events(listener.as_ref())).await?;
+        Ok(result.with_paid(paid.usage()))
+    }
+
+    async fn run_as_checkpoint(self) -> Result<RunResult<T>, RunError> {
+        let key = self.key();
+        let Turn { agent, prompt, options, listener, paid } = self;
+        let history = options.history.clone();
+        let tries = AtomicU32::new(0);
+        let turn = dynamic::checkpoint(agent.agent.name().to_owned())
+            // Read by name, so that a later version of the messages still reads it.
+            .json()
+            .version(agent.version.clone())
+            .arg("agent", &key.agent)
+            .arg("prompt", &key.prompt)
+            .arg("history", &key.history)
+            .arg("settings", &key.settings)
+            .run_with_summary(
+                || {
+                    tries.fetch_add(1, Ordering::Relaxed);
+                    let turn = turn::Turn::new(agent.agent.clone(), prompt.clone(), options.clone());
+                    let events = events(listener.as_ref());
+                    async move { Ok::<_, RunError>(turn.run(&events).await?) }
+                },
+                summary,
+            );
+        let result = turn.await?;
+        if tries.into_inner() > 0 {
+            paid.add(result.usage);
+        } else if let Some(listener) = &listener {
+            retell(&result, agent.agent.parts.price, listener);
+        }
+        // A record holds what the turn added; what was there before is at hand.
+        Ok(result.with_history(history).with_paid(paid.usage()))
+    }
+}
+
+/// The agent with a checkpoint in front of its model, of each tool and of what computes instructions.
+fn granular<T: 'static>(durable: &KitaruAgent<T>, prompt: &str, paid: &Paid) -> Agent<(), T> {
+    let (agent, version) = (&durable.agent, durable.version.as_str());
+    let price = agent.parts.price;
+    agent
+        .map_model(|model| -> Arc<dyn Model> {
+            Arc::new(DurableModel::new(agent.name(), version, model, paid.clone(), price))
+        })
+        .map_tools(|tool| -> Arc<dyn Tool> {
+            let options = durable.tools.get(&tool.definition().name).copied().unwrap_or_default();
+            Arc::new(DurableTool::new(version, tool, options, paid.clone()))
+        })
+        .map_instructions(|part| -> Arc<dyn Instructions> {
+            if part.fixed().is_some() {
+                part
+            } else {
+                Arc::new(DurableInstructions::new(agent.name(), version, prompt, part))
+            }
+        })
+}
+
+fn events<T: Send + 'static>(listener: Option<&Listener<T>>) -> Events<T> {
+    let Some(listener) = listener.cloned() else { return Events::unheard() };
+    Events::new(move |event| {
+        listener(event);
+        futures::future::ready(()).boxed()
+    })
+}
+
+/// Tells what happened in a turn that comes from its record.
+fn retell<T>(result: &RunResult<T>, price: Price, listener: &Listener<T>) {
+    let messages = result.new_messages.messages();
+    let responses = messages.iter().filter(|message| matches!(message, Message::Response(_))).count() as u64;
+    let mut usage = Usage::default();
+    // The first message is the prompt.
+    for message in messages.iter().skip(1) {
+        match message {
+            Message::Request(told) => {
+                let returns = told.parts.iter().filter(|part| matches!(part, RequestPart::ToolReturn(_)));
+                usage.tool_calls += returns.count() as u64;
+                told.parts.iter().for_each(|part| listener(RunEvent::Told(part.clone())));
+            }
+            Message::Response(response) => {
+                for part in &response.parts {
+                    listener(match part {
+                        ResponsePart::Text(text) => RunEvent::Text(text.content.clone()),
+                        ResponsePart::ToolCall(call) => RunEvent::ToolCall(call.clone()),
+                    });
+                }
+                usage.requests += 1;
+                usage.tokens += response.tokens;
+                usage.cost += price.of(response.tokens);
+                // Messages do not say which calls reached a tool and were sent back by it; the sum is known.
+                listener(RunEvent::Usage(if usage.requests == responses { result.usage } else { usage }));
+            }
+        }
+    }
+}
+
+/// How many calls a turn made, for its log line.
+fn summary<T>(result: &Result<RunResult<T>, RunError>, occasion: Occasion) -> String {
+    let Ok(result) = result else { return "failed".to_owned() };
+    let count = |count: u64, what: &str| format!("{count} {what} call{}", if count == 1 { "" } else { "s" });
+    let calls = [count(result.usage.requests, "model"), count(result.usage.tool_calls, "tool")].join(", ");
+    match occasion {
+        Occasion::Cached => format!("0 model calls; {calls} replayed"),
+        _ => calls,
+    }
+}
