@@ -3,6 +3,7 @@
 //! Owns the decorators in front of a plain agent's seams and the keys of their checkpoints. Must not know how a run goes,
 //! nor how a checkpoint is recorded.
 
+mod approval;
 mod error;
 mod options;
 mod paid;
@@ -16,6 +17,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use approval::Approval;
 pub use error::RunError;
 pub use options::ToolOptions;
 pub use run::KitaruRun;

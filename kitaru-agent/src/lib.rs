@@ -79,7 +79,7 @@ pub use agent::{Agent, AgentBuilder, Identity};
 pub use anthropic::{Anthropic, AnthropicBuilder};
 pub use context::RunContext;
 pub use delta::{Delta, Deltas};
-pub use durable::{KitaruAgent, KitaruRun, RunError, ToolOptions};
+pub use durable::{Approval, KitaruAgent, KitaruRun, RunError, ToolOptions};
 pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, Retry, ToolError};
 pub use function_model::FunctionModel;
 pub use instructions::Instructions;

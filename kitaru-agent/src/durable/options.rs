@@ -21,6 +21,14 @@ pub struct ToolOptions {
     pub(super) retries: u32,
     pub(super) timeout: Option<Duration>,
     pub(super) record: Record,
+    pub(super) approval: NeedsApproval,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum NeedsApproval {
+    Yes,
+    #[default]
+    No,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,5 +57,13 @@ impl ToolOptions {
     #[must_use]
     pub fn not_durable(self) -> Self {
         Self { record: Record::No, ..self }
+    }
+
+    /// Asks somebody before each call, by a wait `<tool>_approval` that shows the arguments and is answered with an
+    /// [`Approval`](crate::Approval). The flow is out of memory meanwhile. Needs an agent each of whose calls is a
+    /// checkpoint.
+    #[must_use]
+    pub fn requires_approval(self) -> Self {
+        Self { approval: NeedsApproval::Yes, ..self }
     }
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt as _;
-use kitaru_core::dynamic::{self, Occasion};
+use kitaru_core::dynamic::{self, Occasion, Scope};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::approval::ApprovedTool;
+use super::options::{NeedsApproval, ToolOptions};
 use super::paid::Paid;
 use super::seams::{DurableInstructions, DurableModel, DurableTool};
 use super::{Grain, KitaruAgent, Listener, RunError};
@@ -56,15 +58,21 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
     }
 
     fn check_options(&self) -> Result<(), AgentError> {
-        let agent = &self.agent.agent;
+        let KitaruAgent { agent, grain, tools, .. } = &self.agent;
         let known = |name: &String| agent.tools().iter().any(|tool| tool.definition().name == *name);
-        match self.agent.tools.keys().find(|name| !known(name)) {
-            None => Ok(()),
-            Some(name) => Err(AgentError::Invalid {
-                agent: agent.name().to_owned(),
-                reason: format!("there are options for a tool `{name}`, which it does not have"),
-            }),
-        }
+        let asks = |options: &ToolOptions| options.approval == NeedsApproval::Yes;
+        let waits = *grain == Grain::Call && dynamic::scope() == Scope::Flow;
+        let reason = if let Some(name) = tools.keys().find(|name| !known(name)) {
+            format!("there are options for a tool `{name}`, which it does not have")
+        } else if let Some((name, _)) = tools.iter().find(|(_, options)| asks(options) && !waits) {
+            format!(
+                "tool `{name}` requires approval, for which the flow has to wait, and a checkpoint cannot: leave \
+                 `granular_checkpoints` on, and run the agent in the flow's own code"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(AgentError::Invalid { agent: agent.name().to_owned(), reason })
     }
 
     async fn run_in_calls(self) -> Result<RunResult<T>, RunError> {
@@ -117,7 +125,8 @@ fn granular<T: 'static>(durable: &KitaruAgent<T>, prompt: &str, paid: &Paid) -> 
         })
         .map_tools(|tool| -> Arc<dyn Tool> {
             let options = durable.tools.get(&tool.definition().name).copied().unwrap_or_default();
-            Arc::new(DurableTool::new(version, tool, options, paid.clone()))
+            let tool: Arc<dyn Tool> = Arc::new(DurableTool::new(version, tool, options, paid.clone()));
+            if options.approval == NeedsApproval::Yes { Arc::new(ApprovedTool::new(tool)) } else { tool }
         })
         .map_instructions(|part| -> Arc<dyn Instructions> {
             if part.fixed().is_some() {
