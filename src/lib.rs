@@ -72,3 +72,8 @@ pub mod testkit {
     pub use kitaru_core::testkit::*;
     pub use kitaru_macros::histories;
 }
+
+// So that the code of that page compiles.
+#[cfg(all(doctest, feature = "openai"))]
+#[doc = include_str!("../docs/agents.md")]
+mod agents {}
