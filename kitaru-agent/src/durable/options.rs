@@ -22,6 +22,14 @@ pub struct ToolOptions {
     pub(super) timeout: Option<Duration>,
     pub(super) record: Record,
     pub(super) approval: NeedsApproval,
+    pub(super) effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Effect {
+    #[default]
+    AtLeastOnce,
+    Once,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,5 +73,14 @@ impl ToolOptions {
     #[must_use]
     pub fn requires_approval(self) -> Self {
         Self { approval: NeedsApproval::Yes, ..self }
+    }
+
+    /// Never runs a call a second time by itself. Its intent is recorded first; after a crash that leaves it without an
+    /// outcome the execution waits for a person, by the name of the call's record (`pay_tool`), who answers with a
+    /// `kitaru::Resolution`: it happened, and gave [this](crate::ToolOutput::happened), run it again, or fail. Takes no
+    /// retries, and needs an agent each of whose calls is a checkpoint.
+    #[must_use]
+    pub fn once(self) -> Self {
+        Self { effect: Effect::Once, ..self }
     }
 }

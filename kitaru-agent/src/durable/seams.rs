@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use kitaru_core::dynamic::{self, DynamicCheckpoint};
+use kitaru_core::{Error, Resolution};
 use serde::{Deserialize, Serialize};
 
-use super::options::{Record, ToolOptions};
+use super::options::{Effect, Record, ToolOptions};
 use super::paid::Paid;
 use crate::{
     Delta, Deltas, Instructions, Invocation, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price,
@@ -104,6 +105,18 @@ enum Told {
     Retry(String),
 }
 
+impl ToolOutput {
+    /// What somebody answers when a call that may run [once](crate::ToolOptions::once) was cut off, and has done its work
+    /// all the same: it gave this.
+    ///
+    /// # Errors
+    ///
+    /// None that is known; what is recorded as JSON is written as JSON.
+    pub fn happened(&self) -> Result<Resolution, Error> {
+        Resolution::happened(&Told::Output(self.clone()))
+    }
+}
+
 #[async_trait]
 impl Tool for DurableTool {
     fn definition(&self) -> &ToolDefinition {
@@ -125,7 +138,11 @@ impl Tool for DurableTool {
         let arguments = call.arguments.clone();
         let tries = Arc::new(AtomicU32::new(0));
         let counted = tries.clone();
-        let mut told = checkpoint(&self.checkpoint, &self.version)
+        let mut made = checkpoint(&self.checkpoint, &self.version);
+        if self.options.effect == Effect::Once {
+            made = made.at_most_once().ask_on_interrupt();
+        }
+        let mut told = made
             .arg("arguments", arguments.as_str())
             .run(move || {
                 counted.fetch_add(1, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::approval::ApprovedTool;
-use super::options::{NeedsApproval, ToolOptions};
+use super::options::{Effect, NeedsApproval, Record, ToolOptions};
 use super::paid::Paid;
 use super::seams::{DurableInstructions, DurableModel, DurableTool};
 use super::{Grain, KitaruAgent, Listener, RunError};
@@ -61,14 +61,24 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         let KitaruAgent { agent, grain, tools, .. } = &self.agent;
         let known = |name: &String| agent.tools().iter().any(|tool| tool.definition().name == *name);
         let asks = |options: &ToolOptions| options.approval == NeedsApproval::Yes;
+        let once = |options: &ToolOptions| options.effect == Effect::Once;
+        let find = |what: &dyn Fn(&ToolOptions) -> bool| tools.iter().find(|(_, options)| what(options));
         let waits = *grain == Grain::Call && dynamic::scope() == Scope::Flow;
+        let granular = "leave `granular_checkpoints` on, and run the agent in the flow's own code";
         let reason = if let Some(name) = tools.keys().find(|name| !known(name)) {
             format!("there are options for a tool `{name}`, which it does not have")
-        } else if let Some((name, _)) = tools.iter().find(|(_, options)| asks(options) && !waits) {
+        } else if let Some((name, _)) = find(&|options| once(options) && options.retries > 0) {
+            format!("tool `{name}` may run once, and has retries; choose one")
+        } else if let Some((name, _)) =
+            find(&|options| options.record == Record::No && (asks(options) || once(options)))
+        {
+            format!("tool `{name}` leaves no record, so nobody could be asked about it; leave out `not_durable`")
+        } else if let Some((name, _)) = find(&asks).filter(|_| !waits) {
             format!(
-                "tool `{name}` requires approval, for which the flow has to wait, and a checkpoint cannot: leave \
-                 `granular_checkpoints` on, and run the agent in the flow's own code"
+                "tool `{name}` requires approval, for which the flow has to wait, and a checkpoint cannot: {granular}"
             )
+        } else if let Some((name, _)) = find(&once).filter(|_| !waits) {
+            format!("tool `{name}` may run once, and a checkpoint around the turn runs again after a crash: {granular}")
         } else {
             return Ok(());
         };

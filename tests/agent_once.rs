@@ -1,0 +1,91 @@
+//! Tools whose calls are never run a second time by themselves.
+#![cfg(feature = "agent")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use kitaru::agent::{Agent, FunctionModel, KitaruAgent, ModelResponse, RunError, ToolOptions, ToolOutput};
+use kitaru::{Kitaru, Status, flow, tool};
+
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+static HANGS: AtomicBool = AtomicBool::new(true);
+
+/// Fires the one rocket there is.
+#[tool]
+async fn fire() -> String {
+    BEGUN.fetch_add(1, Ordering::Relaxed);
+    if HANGS.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+    "it flies".to_owned()
+}
+
+fn agent(options: ToolOptions) -> KitaruAgent {
+    let model = FunctionModel::new("officer", |request| match request.tool_returns().last() {
+        None => Ok(ModelResponse::tool_call("call_1", "fire", "{}")),
+        Some(given) => Ok(ModelResponse::text(given.content.as_str())),
+    });
+    let agent = Agent::builder(model).name("officer").tool(fire()).build().unwrap();
+    KitaruAgent::new(agent).tool_options("fire", options)
+}
+
+#[flow]
+async fn launch() -> Result<String, RunError> {
+    Ok(agent(ToolOptions::default().once()).run("Fire!").await?.output)
+}
+
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what).await.expect("it hangs")
+}
+
+#[tokio::test]
+async fn a_call_that_was_cut_off_waits_for_a_person_and_is_never_made_a_second_time_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = async || Kitaru::builder().dir(dir.path()).open().await.unwrap();
+    let kitaru = open().await;
+    let handle = launch().id("job").on(&kitaru).start().await.unwrap();
+    in_time(async {
+        while BEGUN.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Its process ends in the middle of it.
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+    drop(handle);
+
+    HANGS.store(false, Ordering::Relaxed);
+    for answer in [None, Some(ToolOutput::text("it has flown").happened().unwrap())] {
+        let kitaru = open().await;
+        let handle = launch().id("job").on(&kitaru).start().await.unwrap();
+        in_time(async {
+            while kitaru.execution("launch", "job").await.unwrap().unwrap().status() != Status::Waiting {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let job = kitaru.execution("launch", "job").await.unwrap().unwrap();
+        assert_eq!(job.waits()[0].name(), "fire_tool");
+        if let Some(answer) = answer {
+            kitaru.answer(&job, "fire_tool", &answer).await.unwrap();
+            assert_eq!(in_time(async { handle.await }).await.unwrap(), "it has flown");
+        }
+        kitaru.close().grace(Duration::ZERO).await.unwrap();
+    }
+    assert_eq!(BEGUN.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_refused_before_anything_is_asked() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let once = ToolOptions::default().once();
+    for (agent, says) in [
+        (agent(once).granular_checkpoints(false), "leave `granular_checkpoints` on"),
+        (agent(once.retries(1)), "has retries; choose one"),
+        (agent(once.not_durable()), "leave out `not_durable`"),
+    ] {
+        let error = agent.run("Fire!").on(&kitaru).await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
