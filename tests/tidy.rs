@@ -122,10 +122,19 @@ fn the_replay_logic_has_no_runtime_clock_disk_or_chance_in_it() {
 
 #[test]
 fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
-    let homes: [(&str, &[&str]); 4] = [
+    let homes: [(&str, &[&str]); 5] = [
         ("bincode::", &["kitaru-core/src/value/codec.rs", "kitaru-core/src/value/shape/"]),
         ("::redb::", &["kitaru-core/src/store/redb"]),
-        ("reqwest::", &["kitaru-agent/src/http", "kitaru-agent/src/openai", "kitaru-agent/src/anthropic"]),
+        (
+            "reqwest::",
+            &[
+                "kitaru-agent/src/http",
+                "kitaru-agent/src/openai",
+                "kitaru-agent/src/anthropic",
+                "kitaru-agent/src/mcp.rs",
+            ],
+        ),
+        ("rmcp::", &["kitaru-agent/src/mcp.rs"]),
         ("inventory::", &["kitaru-core/src/flow/registry.rs", "kitaru-macros/"]),
     ];
     let mut mistakes = Vec::new();

@@ -22,6 +22,8 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 pub(crate) use builder::{Settings, builder, set};
+#[cfg(feature = "mcp")]
+pub(crate) use client::plain;
 pub(crate) use secret::Secret;
 
 use self::{

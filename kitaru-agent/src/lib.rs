@@ -55,6 +55,8 @@ mod function_model;
 #[cfg(feature = "http")]
 mod http;
 mod instructions;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod message;
 mod model;
 #[cfg(feature = "openai")]
@@ -83,6 +85,8 @@ pub use durable::{Approval, KitaruAgent, KitaruRun, RunError, ToolOptions};
 pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, Retry, ToolError};
 pub use function_model::FunctionModel;
 pub use instructions::Instructions;
+#[cfg(feature = "mcp")]
+pub use mcp::McpServer;
 pub use message::{
     CallRef, Format, History, Message, ModelResponse, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop,
     SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,

@@ -49,16 +49,7 @@ impl Client {
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(configuration("the base URL is not an http or https address; check it"));
         }
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(base.scheme() == "https")?)
-            .connect_timeout(CONNECT_TIMEOUT)
-            // A redirected POST becomes a GET, which no API answers; the status says more.
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("kitaru-agent/", env!("CARGO_PKG_VERSION")));
-        if matches!(base.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|error| configuration(format!("no HTTP client: {}", chain(&error))))?;
+        let http = plain(&base)?;
         Ok(Self { http, base, timeout })
     }
 
@@ -140,6 +131,20 @@ impl Client {
         let what = if error.is_connect() { "cannot reach" } else { "the connection broke while talking to" };
         ModelError::new(ModelErrorKind::Unreachable, format!("{what} {host}: {}", chain(&error)))
     }
+}
+
+/// A client of our TLS for the server at `base`.
+pub(crate) fn plain(base: &Url) -> Result<reqwest::Client, ModelError> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(base.scheme() == "https")?)
+        .connect_timeout(CONNECT_TIMEOUT)
+        // A redirected POST becomes a GET, which no API answers; the status says more.
+        .redirect(redirect::Policy::none())
+        .user_agent(concat!("kitaru-agent/", env!("CARGO_PKG_VERSION")));
+    if matches!(base.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| configuration(format!("no HTTP client: {}", chain(&error))))
 }
 
 /// TLS that trusts what this machine trusts. It is given to the client, not installed in the process: which crypto a

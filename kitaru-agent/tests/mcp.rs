@@ -1,0 +1,120 @@
+//! Tools of MCP servers that the official Python SDK runs. Skipped, with a line that says so, where that is not installed.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::{
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use kitaru_agent::{Agent, AgentError, FunctionModel, McpServer, Message, ModelResponse, RequestPart, TestModel};
+
+const SERVER: &str = r#"
+import sys
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+
+server = MCPServer("tides", log_level="ERROR")
+
+@server.tool()
+def tide(port: str, feet: bool = False) -> str:
+    """How high the water stands."""
+    if port == "Atlantis":
+        raise ToolError("it has sunk")
+    return f"{'10 feet' if feet else '3 metres'} at {port}"
+
+if sys.argv[1] == "stdio":
+    server.run(transport="stdio")
+else:
+    server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+"#;
+
+fn command(transport: &str, port: u16) -> Option<Command> {
+    let has_sdk = Command::new("python3").args(["-c", "import mcp.server.mcpserver"]).stderr(Stdio::null()).status();
+    if !has_sdk.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: the MCP SDK for Python is not installed; `pip install mcp==2.3.0` to run this test");
+        return None;
+    }
+    let mut command = Command::new("python3");
+    command.args(["-c", SERVER, transport, &port.to_string()]);
+    Some(command)
+}
+
+/// A server over HTTP; dropping it ends it.
+struct Http(Child, u16);
+
+impl Http {
+    fn start() -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = command("streamable-http", port)?.stdout(Stdio::null()).spawn().unwrap();
+        let server = Self(child, port);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "the server does not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(server)
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn looks_at_the_tide(server: McpServer) {
+    let tools = server.tools().await.unwrap();
+    let definition = tools[0].definition();
+    assert_eq!((definition.name.as_str(), definition.description.as_str()), ("tide", "How high the water stands."));
+    assert_eq!(definition.parameters["required"], serde_json::json!(["port"]));
+    let agent = Agent::builder(TestModel::new()).tools(tools).build().unwrap();
+    // The tools keep the connection.
+    drop(server);
+    assert_eq!(agent.run("How high?").await.unwrap().output, r#"{"tide":"3 metres at a"}"#);
+}
+
+#[tokio::test]
+async fn tools_of_a_server_that_is_a_process_are_listed_and_called() {
+    let Some(command) = command("stdio", 0) else { return };
+    looks_at_the_tide(McpServer::start(command).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn tools_of_a_server_over_http_are_listed_and_called() {
+    let Some(server) = Http::start() else { return };
+    looks_at_the_tide(McpServer::connect(&format!("http://127.0.0.1:{}/mcp", server.1)).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_error_of_a_servers_tool_goes_back_to_the_model() {
+    let Some(command) = command("stdio", 0) else { return };
+    let model = FunctionModel::new("diver", |request| match request.messages.len() {
+        1 => Ok(ModelResponse::tool_call("call_1", "tide", r#"{"port":"Atlantis"}"#)),
+        _ => Ok(ModelResponse::text("never mind")),
+    });
+    let tools = McpServer::start(command).await.unwrap().tools().await.unwrap();
+    let result = Agent::builder(model).tools(tools).build().unwrap().run("How high?").await.unwrap();
+    let Message::Request(told) = &result.new_messages.messages()[2] else { panic!("{result:?}") };
+    let [RequestPart::RetryPrompt(retry)] = &told.parts[..] else { panic!("{told:?}") };
+    assert!(retry.content.contains("it has sunk"), "{}", retry.content);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_ends_the_run_in_an_error_that_names_it() {
+    let Some(server) = Http::start() else { return };
+    let tools = McpServer::connect(&format!("http://127.0.0.1:{}/mcp", server.1)).await.unwrap().tools().await.unwrap();
+    drop(server);
+    let error = Agent::builder(TestModel::new()).tools(tools).build().unwrap().run("How high?").await.unwrap_err();
+    let AgentError::Tool { error, .. } = &error else { panic!("{error:?}") };
+    assert!(error.to_string().contains("the MCP server `127.0.0.1` failed"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_server_is_an_error_that_says_so() {
+    let error = McpServer::start(Command::new("no-such-server")).await.unwrap_err();
+    assert!(error.to_string().contains("`no-such-server` cannot be started"), "{error}");
+    let error = McpServer::connect("nowhere").await.unwrap_err();
+    assert!(error.to_string().contains("address"), "{error}");
+}
