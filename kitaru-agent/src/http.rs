@@ -33,9 +33,6 @@ use self::{
 };
 use crate::{Delta, Deltas, ModelError, ModelErrorKind, ModelRequest, ModelResponse};
 
-#[cfg(test)]
-pub(crate) use retry::{Patience as TestedPatience, retry_after};
-
 /// How much of what a server said about an error is kept.
 const MAX_MESSAGE_CHARS: usize = 600;
 
@@ -58,10 +55,9 @@ pub(crate) trait Dialect: Send + Sync {
     fn reader(&self, question: &Question<'_>) -> Box<dyn Reader>;
 }
 
-/// What is asked, and of whom.
+/// What is asked, and of which model.
 pub(crate) struct Question<'a> {
     pub(crate) model: &'a str,
-    pub(crate) host: &'a str,
     pub(crate) request: &'a ModelRequest,
 }
 
@@ -116,7 +112,7 @@ impl<D: Dialect> HttpModel<D> {
     }
 
     pub(crate) async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
-        let question = Question { model: &self.model, host: self.host(), request };
+        let question = Question { model: &self.model, request };
         let body = self.body(&question, Reading::Whole)?;
         let mut tries = 0;
         loop {
@@ -132,7 +128,7 @@ impl<D: Dialect> HttpModel<D> {
         request: &ModelRequest,
         deltas: &Deltas,
     ) -> Result<ModelResponse, ModelError> {
-        let question = Question { model: &self.model, host: self.host(), request };
+        let question = Question { model: &self.model, request };
         let body = self.body(&question, Reading::Streaming)?;
         let mut tries = 0;
         loop {

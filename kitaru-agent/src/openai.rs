@@ -139,13 +139,20 @@ impl OpenAiBuilder {
     /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the address is no HTTP
     /// address, the key cannot stand in a header, or TLS has no certificates to trust.
     pub fn build(self) -> Result<OpenAi, ModelError> {
-        Ok(OpenAi { http: self.settings.build(Chat { profile: self.profile })? })
+        let mut http = self.settings.build(Chat { profile: self.profile, max_tokens: "max_tokens" })?;
+        if http.host() == "api.openai.com" {
+            // Its newer models take only the new name, most other servers only the old one.
+            http.dialect.max_tokens = "max_completion_tokens";
+        }
+        Ok(OpenAi { http })
     }
 }
 
 /// The words of chat completions.
 struct Chat {
     profile: ModelProfile,
+    /// What the bound on an answer is called.
+    max_tokens: &'static str,
 }
 
 impl Dialect for Chat {
@@ -157,7 +164,7 @@ impl Dialect for Chat {
     }
 
     fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Value, ModelError> {
-        Ok(wire::body(question, reading))
+        Ok(wire::body(question, self.max_tokens, reading))
     }
 
     fn response(&self, json: Value, question: &Question<'_>) -> Result<ModelResponse, ModelError> {

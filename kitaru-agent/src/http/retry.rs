@@ -54,3 +54,33 @@ pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_a_fraction_or_a_date() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let read = |text| retry_after(text, now);
+        assert_eq!(read("7"), Some(Duration::from_secs(7)));
+        assert_eq!(read(" 0.25 "), Some(Duration::from_millis(250)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", SystemTime::now()), Some(Duration::ZERO));
+        assert_eq!((read("-1"), read("soon"), read("NaN")), (None, None, None));
+    }
+
+    #[test]
+    fn without_a_wish_of_the_server_the_pauses_double_up_to_a_bound() {
+        let patience = Patience { retries: 9, max_wait: Duration::from_secs(60) };
+        let pauses: Vec<_> = (0..9).filter_map(|tries| patience.pause(tries, None)).collect();
+        for (pause, seconds) in pauses.iter().zip([0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0]) {
+            assert!((seconds..=seconds * 1.25).contains(&pause.as_secs_f64()), "{pauses:?}");
+        }
+        assert_eq!(patience.pause(9, None), None);
+        assert_eq!(patience.pause(0, Some(Duration::from_secs(59))), Some(Duration::from_secs(59)));
+        assert_eq!(patience.pause(0, Some(Duration::from_secs(61))), None);
+    }
+}

@@ -1,18 +1,11 @@
 //! The model against a canned server.
 
-use std::{
-    net::TcpListener,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{net::TcpListener, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http::{
-    TestedPatience as Patience,
-    canned::{KEY, SILENCE, Server, http, serve},
-    retry_after as read_retry_after,
-};
+use crate::http::canned::{KEY, SILENCE, Server, http, serve};
 use crate::{
     AnswerForm, CallRef, Delta, Message, ModelErrorKind, ModelSettings, RequestMessage, RequestPart, ResponsePart,
     RetryPrompt, Stop, Text, Tokens, ToolCall, ToolDefinition, ToolReturn,
@@ -219,34 +212,13 @@ fn an_address_that_is_none_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn retry_after_is_read_as_seconds_a_fraction_or_a_date() {
-    let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
-    let read = |text| read_retry_after(text, now);
-    assert_eq!(read("7"), Some(Duration::from_secs(7)));
-    assert_eq!(read(" 0.25 "), Some(Duration::from_millis(250)));
-    assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
-    assert_eq!(read_retry_after("Sun, 06 Nov 1994 08:49:47 GMT", SystemTime::now()), Some(Duration::ZERO));
-    assert_eq!((read("-1"), read("soon"), read("NaN")), (None, None, None));
-}
-
-#[test]
-fn without_a_wish_of_the_server_the_pauses_double_up_to_a_bound() {
-    let patience = Patience { retries: 9, max_wait: Duration::from_secs(60) };
-    let pauses: Vec<_> = (0..9).filter_map(|tries| patience.pause(tries, None)).collect();
-    for (pause, seconds) in pauses.iter().zip([0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0]) {
-        assert!((seconds..=seconds * 1.25).contains(&pause.as_secs_f64()), "{pauses:?}");
-    }
-    assert_eq!(patience.pause(9, None), None);
-    assert_eq!(patience.pause(0, Some(Duration::from_secs(59))), Some(Duration::from_secs(59)));
-    assert_eq!(patience.pause(0, Some(Duration::from_secs(61))), None);
-}
-
-#[test]
 fn openai_itself_is_told_the_bound_on_tokens_by_its_new_name() {
     let mut request = hello();
     request.settings = ModelSettings::default().max_tokens(7);
-    let question = Question { model: "m", host: "api.openai.com", request: &request };
-    let body = wire::body(&question, Reading::Whole);
+    let question = Question { model: "m", request: &request };
+    let bound = |url: &str| OpenAi::builder(KEY).base_url(url).build().unwrap().http.dialect.max_tokens;
+    let body = wire::body(&question, bound(DEFAULT_BASE_URL), Reading::Whole);
+    assert_eq!(bound("http://localhost/v1"), "max_tokens");
     assert_eq!((&body["max_completion_tokens"], body.get("max_tokens")), (&json!(7), None));
 }
 
@@ -376,8 +348,7 @@ async fn the_key_is_in_no_error_of_a_stream_even_if_the_server_quotes_it() {
 async fn a_typed_answer_is_asked_for_in_the_words_of_the_api() {
     let schema = json!({ "type": "object" });
     let mut request = hello();
-    let body =
-        |request: &ModelRequest| wire::body(&Question { model: "m", host: "localhost", request }, Reading::Whole);
+    let body = |request: &ModelRequest| wire::body(&Question { model: "m", request }, "max_tokens", Reading::Whole);
     request.answer = AnswerForm::Tool;
     assert_eq!(body(&request)["tool_choice"], "required");
     request.answer = AnswerForm::Schema { name: "answer".to_owned(), schema: schema.clone() };

@@ -11,7 +11,8 @@ use crate::{
     http::{Question, Reading, error_of},
 };
 
-pub(super) fn body(question: &Question<'_>, reading: Reading) -> Value {
+/// The body of a request; `max_tokens` is what the server calls the bound on its answer.
+pub(super) fn body(question: &Question<'_>, max_tokens: &str, reading: Reading) -> Value {
     let request = question.request;
     let mut messages = Vec::new();
     messages.extend(request.instructions.as_ref().map(|text| json!({ "role": "system", "content": text })));
@@ -43,8 +44,6 @@ pub(super) fn body(question: &Question<'_>, reading: Reading) -> Value {
         body.insert("stream".into(), true.into());
         body.insert("stream_options".into(), json!({ "include_usage": true }));
     }
-    // OpenAI's newer models take only the new name, most other servers only the old one.
-    let max_tokens = if question.host == "api.openai.com" { "max_completion_tokens" } else { "max_tokens" };
     let settings = &request.settings;
     let parallel = settings.parallel_tool_calls.filter(|_| !request.tools.is_empty());
     for (name, value) in [
