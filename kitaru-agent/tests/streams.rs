@@ -18,15 +18,17 @@ use kitaru_agent::{
 use serde_json::json;
 use support::LlMock;
 
-/// How long a stream may pause here; the server pauses for longer than anybody would wait.
-const STALL: Duration = Duration::from_millis(100);
+/// How long a stream may pause where the server pauses for longer than anybody would wait.
+const SOON: Duration = Duration::from_millis(200);
+/// And where it does not, on a machine that is busy.
+const LATE: Duration = Duration::from_secs(20);
 
-fn models(server: &LlMock, retries: u32) -> Vec<Arc<dyn Model>> {
+fn models(server: &LlMock, retries: u32, stall: Duration) -> Vec<Arc<dyn Model>> {
     let openai = OpenAi::builder("sk-anything-at-all").base_url(server.base_url());
     let anthropic = Anthropic::builder("sk-anything-at-all").base_url(server.anthropic_url());
     vec![
-        Arc::new(openai.retries(retries).stall_timeout(STALL).build().unwrap()),
-        Arc::new(anthropic.retries(retries).stall_timeout(STALL).build().unwrap()),
+        Arc::new(openai.retries(retries).stall_timeout(stall).build().unwrap()),
+        Arc::new(anthropic.retries(retries).stall_timeout(stall).build().unwrap()),
     ]
 }
 
@@ -59,7 +61,7 @@ fn ear() -> (Deltas, Arc<Mutex<Vec<Delta>>>) {
 async fn a_stream_says_what_a_plain_answer_says() {
     let Some(server) = LlMock::start() else { return };
     server.script(json!([reply()]));
-    for model in models(&server, 0) {
+    for model in models(&server, 0, LATE) {
         let (deltas, heard) = ear();
         let streamed = model.request_streaming(&request(), &deltas).await.unwrap();
         let plain = model.request(&request()).await.unwrap();
@@ -86,9 +88,9 @@ async fn a_stream_says_what_a_plain_answer_says() {
 /// Breaks the streams of the model `nth` at each of their chunks, in one way.
 async fn break_streams(nth: usize, kind: &str) {
     let Some(server) = LlMock::start() else { return };
-    let model = &models(&server, 0)[nth];
+    let model = &models(&server, 0, if kind == "stall" { SOON } else { LATE })[nth];
     server.script(json!([reply()]));
-    let whole = model.request_streaming(&request(), &Deltas::unheard()).await.unwrap();
+    let whole = models(&server, 0, LATE)[nth].request_streaming(&request(), &Deltas::unheard()).await.unwrap();
     // Up to where the fault lies behind the end, so that nothing is broken.
     for chunk in 0.. {
         server.script(json!([{ "type": "stream_fault", "kind": kind, "after_chunks": chunk, "stall_seconds": 60 }]));
@@ -132,7 +134,7 @@ broken_at_any_chunk! {
 #[tokio::test]
 async fn a_run_over_broken_streams_ends_well_and_the_server_finds_our_manners_good() {
     let Some(server) = LlMock::start() else { return };
-    for model in models(&server, 3) {
+    for model in models(&server, 3, LATE) {
         let call = json!({ "name": "get_weather", "arguments": { "city": "Paris" } });
         server.script(json!([
             { "type": "reply", "text": "Let me see.", "tool_calls": [call], "times": 3 },
