@@ -35,8 +35,8 @@ async fn launch() -> Result<String, RunError> {
     Ok(agent(ToolOptions::default().once()).run("Fire!").await?.output)
 }
 
-async fn in_time<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), what).await.expect("it hangs")
+async fn in_time<T>(what: impl IntoFuture<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what.into_future()).await.expect("it hangs")
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_call_that_was_cut_off_waits_for_a_person_and_is_never_made_a_second_t
         assert_eq!(job.waits()[0].name(), "fire_tool");
         if let Some(answer) = answer {
             kitaru.answer(&job, "fire_tool", &answer).await.unwrap();
-            assert_eq!(in_time(async { handle.await }).await.unwrap(), "it has flown");
+            assert_eq!(in_time(handle).await.unwrap(), "it has flown");
         }
         kitaru.close().grace(Duration::ZERO).await.unwrap();
     }
