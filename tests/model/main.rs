@@ -10,6 +10,7 @@ mod cancelling;
 mod chance;
 mod children;
 mod closing;
+mod corners;
 mod divergence;
 mod durability;
 mod encoding;

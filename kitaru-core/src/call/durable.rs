@@ -52,7 +52,7 @@ enum Stage<R> {
     Recalling(Box<Running>, Recall),
     Running(Box<Running>, Tries),
     /// Nobody knows whether its body ran: it waits for a person to say.
-    Asking(Box<Running>),
+    Asking(Box<Running>, String),
     /// Its outcome is on its way to the store.
     Landing(Box<Running>, Result<R, Error>, How),
     /// It is not polled to an end: the driver drops the flow.
@@ -170,8 +170,9 @@ impl<B: Checkpoint> Durable<B> {
                     match found.as_deref().and_then(|row| memoized::<B>(row)) {
                         Some((packed, value)) => self.land(spec, running, None, packed, Ok(value), How::Recalled),
                         None => {
-                            self.context.replay().begin_next(running.slot);
+                            let slot = running.slot;
                             self.run(running);
+                            self.context.replay().begin_next(slot);
                         }
                     }
                 }
@@ -186,7 +187,10 @@ impl<B: Checkpoint> Durable<B> {
                             return Poll::Pending;
                         }
                         self.context.announce();
-                        self.context.replay().unpause(running.slot);
+                        let slot = running.slot;
+                        if !self.context.replay().unpause(slot) {
+                            return Poll::Pending;
+                        }
                     }
                     let Poll::Ready(tried) = tries.poll(body, spec, options, &running.scope, &mut body_cx) else {
                         drop(entered);
@@ -197,11 +201,11 @@ impl<B: Checkpoint> Durable<B> {
                     self.message = body.message();
                     self.finish(spec, tried);
                 }
-                Stage::Asking(running) => {
+                Stage::Asking(running, _) => {
                     if self.context.replay().poll(running.slot, cx.waker()) != Step::Poll {
                         return Poll::Pending;
                     }
-                    match self.resolved(spec) {
+                    match self.resolved() {
                         Some(resolved) => self.resolve(spec, resolved),
                         None => return Poll::Pending,
                     }
@@ -280,7 +284,8 @@ impl<B: Checkpoint> Durable<B> {
             if !intended {
                 self.stage = Stage::Intending(slot);
                 self.context.replay().intend(slot);
-                self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write(), Vec::new());
+                let rows = self.forget_answer(spec);
+                self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write(), rows);
                 return;
             }
         }
@@ -333,7 +338,7 @@ impl<B: Checkpoint> Durable<B> {
         let clock = &self.context.runtime.clock;
         Box::new(Running {
             slot,
-            waker: Waker::from(Arc::new(BodyWaker { context: self.context.clone(), slot })),
+            waker: Waker::from(Arc::new(BodyWaker { context: Arc::downgrade(&self.context), slot })),
             scope: BodyScope::of_call(&self.context, self.identity()),
             started_ms: clock.now_ms(),
             started: Instant::now(),
@@ -510,9 +515,15 @@ impl<B: Checkpoint> Drop for Durable<B> {
             Stage::Entered(slot) | Stage::Intending(slot) => *slot,
             Stage::Running(running, _) => {
                 running.scope.cancel();
+                self.context.mailbox.forget(&running.waker);
                 running.slot
             }
-            Stage::Recalling(running, _) | Stage::Asking(running) | Stage::Landing(running, ..) => running.slot,
+            Stage::Asking(running, name) => {
+                self.context.mailbox.leave(name);
+                self.context.mailbox.forget(&running.waker);
+                running.slot
+            }
+            Stage::Recalling(running, _) | Stage::Landing(running, ..) => running.slot,
         };
         let waker = self.context.replay().leave(slot);
         drop(waker);

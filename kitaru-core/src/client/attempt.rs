@@ -419,7 +419,10 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         payload: packed.payload(),
     })
     .write();
-    let mut rows = context.note_rows();
+    let mut rows = match status {
+        Status::Failed => context.last_note_rows(),
+        _ => context.note_rows(),
+    };
     if context.is_listed() {
         rows.push(rows::finished_row(context.numbers.journal()));
     }

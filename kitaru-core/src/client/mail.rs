@@ -166,7 +166,9 @@ impl Inner {
             let was_active = self.active(&execution).is_some();
             let inner = self.clone();
             let (wanted, name) = (execution.clone(), wait.clone());
-            let (stored, door) = blocking(move || answerable(&inner.runtime.reader, &wanted, &name)).await??;
+            let (stored, door) =
+                blocking(move || answerable(&inner.runtime.reader, &wanted, &name, inner.runtime.clock.now_ms()))
+                    .await??;
             self.store_mail(stored.journal, Aside::Answer, wait.as_bytes(), &wait, &json, Vec::new()).await?;
             // Who comes early, or to an execution that nobody drives, is not told whether it fits.
             let is_driven = was_active || stored.state.status == Status::Waiting || self.active(&execution).is_some();
@@ -307,7 +309,12 @@ fn addressee(reader: &Reader, execution: &ExecutionId) -> Result<Stored, Error> 
     Ok(stored)
 }
 
-fn answerable(reader: &Reader, execution: &ExecutionId, wait: &str) -> Result<(Stored, Answerable), Error> {
+fn answerable(
+    reader: &Reader,
+    execution: &ExecutionId,
+    wait: &str,
+    now_ms: u64,
+) -> Result<(Stored, Answerable), Error> {
     let stored = addressee(reader, execution)?;
     let journal = stored.journal;
     let refuse = |why: &str| Error::new(Kind::Misuse, format!("the wait `{wait}` of execution {execution} {why}"));
@@ -318,7 +325,8 @@ fn answerable(reader: &Reader, execution: &ExecutionId, wait: &str) -> Result<(S
         return Ok((stored, Answerable::Early));
     };
     let row = WaitRow::read(&row).map_err(|why| rows::malformed(execution, "wait", why))?;
-    if row.over { Err(refuse("is over: its deadline has passed")) } else { Ok((stored, Answerable::Open)) }
+    let is_late = (1..=now_ms).contains(&row.due_ms);
+    if row.over || is_late { Err(refuse("is over: its deadline has passed")) } else { Ok((stored, Answerable::Open)) }
 }
 
 fn next_event(reader: &Reader, journal: JournalId) -> Result<u64, Error> {

@@ -51,7 +51,7 @@ impl Request {
 
     /// What stands for the input where that counts.
     pub(crate) fn input_digest(&self) -> Option<Key> {
-        (!matches!(self.ask, Ask::Cancel | Ask::Retry)).then_some(self.input.digest)
+        (self.ask != Ask::Cancel).then_some(self.input.digest)
     }
 
     /// What asks something of an execution whatever its input.

@@ -94,21 +94,22 @@ impl fmt::Debug for Retrying {
 impl Inner {
     async fn retry(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
         self.check_open()?;
-        if flow::find(&execution.flow).is_none() {
+        let Some(meta) = flow::find(&execution.flow) else {
             return Err(Error::new(
                 Kind::Misuse,
                 format!("execution {execution} is of no #[flow] of this program, so that it cannot go on by itself"),
             ));
-        }
+        };
         let (inner, wanted) = (self.clone(), execution.clone());
         // Before it is reserved: whoever waits for one that cannot be retried is not to hear of this.
         let found = blocking(move || rows::newest(&inner.runtime.reader, &wanted)).await??;
         let status = found.as_ref().map(|stored| self.status(stored));
-        match status {
-            Some(Status::Failed | Status::Stuck | Status::Interrupted) => {}
-            status => return Err(cannot_retry(&execution, status)),
-        }
-        let (_, active) = self.launch(Request { forget, ..Request::steering(&execution, Ask::Retry) }, None)?;
+        let stored = match (status, found) {
+            (Some(Status::Failed | Status::Stuck | Status::Interrupted), Some(stored)) => stored,
+            (status, _) => return Err(cannot_retry(&execution, status)),
+        };
+        let request = Request { ask: Ask::Retry, forget, ..Request::resuming(meta, &stored) };
+        let (_, active) = self.launch(request, None)?;
         active.recorded().await
     }
 }

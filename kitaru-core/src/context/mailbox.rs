@@ -89,13 +89,25 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Nothing is taken in any more.
-    pub(crate) fn close(&self) {
-        lock(&self.0).closed = true;
+    /// Whoever waits with this waker waits no longer.
+    pub(crate) fn forget(&self, waker: &Waker) {
+        lock(&self.0).waiting.retain(|_, wakers| {
+            wakers.retain(|known| !known.will_wake(waker));
+            !wakers.is_empty()
+        });
     }
 
-    pub(crate) fn reopen(&self) {
-        lock(&self.0).closed = false;
+    /// Nothing is taken in any more, unless something came that is a reason to stay; that is asked where nothing can come
+    /// meanwhile. Whether it is closed.
+    pub(crate) fn close_unless(&self, stays: impl FnOnce() -> bool) -> bool {
+        let mut state = lock(&self.0);
+        state.closed = !stays();
+        state.closed
+    }
+
+    /// Nothing is taken in any more.
+    pub(crate) fn close(&self) {
+        self.close_unless(|| false);
     }
 
     // ---- events ----

@@ -55,6 +55,8 @@ pub(crate) struct Context {
     awaits_execution: AtomicBool,
     /// The driver is polling: it looks for itself, and needs no waking.
     polling: AtomicBool,
+    /// Something has landed since it began to.
+    stirred: AtomicBool,
     driver: Mutex<Option<Waker>>,
     /// Whether the store has been told that this attempt runs.
     announced: AtomicBool,
@@ -145,6 +147,7 @@ impl Context {
             left: AtomicBool::new(false),
             awaits_execution: AtomicBool::new(false),
             polling: AtomicBool::new(false),
+            stirred: AtomicBool::new(false),
             driver: Mutex::new(None),
             announced: AtomicBool::new(listing == Listing::Current),
             listed: AtomicBool::new(listing != Listing::Off),
@@ -171,8 +174,8 @@ impl Context {
 
     /// The flow is not to be dropped for this reason after all.
     pub(crate) fn stay(&self) {
-        self.left.store(false, Ordering::SeqCst);
-        self.replay().stay();
+        let stays = self.replay().stay();
+        self.left.store(!stays, Ordering::SeqCst);
     }
 
     /// Has nothing start any more: bodies that run come to their end, and then the flow is parked, or dropped for this
@@ -293,6 +296,11 @@ impl Context {
         self.notes.take().map(|(aside, name, row)| self.note_row(aside, &name, &row)).collect()
     }
 
+    /// The same for a flow that failed: the next attempt may come to something else, and say that.
+    pub(crate) fn last_note_rows(&self) -> Vec<Row> {
+        self.notes.take_back().map(|(aside, name, row)| self.note_row(aside, &name, &row)).collect()
+    }
+
     fn note_row(&self, aside: Aside, name: &str, row: &NoteRow) -> Row {
         let key = RowKey::from(aside_key(self.numbers.journal(), aside, name.as_bytes()));
         Row { table: Table::Aside, key, value: Some(row.write()) }
@@ -385,13 +393,15 @@ impl Context {
                 none => *none = Some(waker.clone()),
             }
         }
+        self.stirred.store(false, Ordering::SeqCst);
         self.polling.store(true, Ordering::SeqCst);
     }
 
     /// Ends a poll of the driver's. Whether something came up meanwhile, so that it has to poll on.
     pub(crate) fn rest(&self) -> bool {
         self.polling.store(false, Ordering::SeqCst);
-        self.woken.load(Ordering::SeqCst) || self.replay().has_work()
+        // What has landed meanwhile may be what the flow waited for to go out of memory.
+        self.stirred.swap(false, Ordering::SeqCst) || self.woken.load(Ordering::SeqCst) || self.replay().has_work()
     }
 
     /// Why the attempt is to end, if it is.
@@ -469,9 +479,8 @@ impl Context {
         // Looked at while the waits are there: the flow is dropped before it is recorded that it is parked.
         self.awaits_execution.store(self.replay().awaits_execution(), Ordering::SeqCst);
         // What is sent from now on is for the attempt that goes on.
-        self.mailbox.close();
-        if self.replay().has_woken() {
-            return self.mailbox.reopen();
+        if !self.mailbox.close_unless(|| self.replay().has_woken()) {
+            return;
         }
         self.leave_with(Exit::Park(due));
     }
@@ -538,6 +547,7 @@ impl Owner for Context {
             }
             (Ok(seq), _) => self.replay().landed(slot, Seq(seq)),
         }
+        self.stirred.store(true, Ordering::SeqCst);
         self.kick();
     }
 }
@@ -559,7 +569,8 @@ impl Wake for FlowWaker {
 /// Wakes one body. It does not wake the flow: the driver fires the call's own waker just before its next poll, so that
 /// a body that streams does not look like the flow's own code being busy.
 pub(crate) struct BodyWaker {
-    pub(crate) context: Arc<Context>,
+    /// Not held: what a body waits for may be a part of the context, or outlive it.
+    pub(crate) context: Weak<Context>,
     pub(crate) slot: SlotId,
 }
 
@@ -569,9 +580,10 @@ impl Wake for BodyWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let woken = self.context.replay().wake_body(self.slot);
+        let Some(context) = self.context.upgrade() else { return };
+        let woken = context.replay().wake_body(self.slot);
         if woken {
-            self.context.kick();
+            context.kick();
         }
     }
 }

@@ -28,6 +28,7 @@ type Name = (Aside, String);
 #[derive(Clone, Copy, Default)]
 struct Said {
     now: u64,
+    /// What is in the store, or on its way there.
     before: u64,
 }
 
@@ -69,8 +70,27 @@ impl Notes {
 
     /// What is to go to the store.
     pub(crate) fn take(&self) -> impl Iterator<Item = (Aside, String, NoteRow)> {
-        let pending = std::mem::take(&mut lock(&self.0).pending);
+        let mut state = lock(&self.0);
+        let pending = std::mem::take(&mut state.pending);
+        for (name, row) in &pending {
+            state.said.entry(name.clone()).or_default().before = row.nth;
+        }
         pending.into_iter().map(|((aside, name), row)| (aside, name, row))
+    }
+
+    /// The same, for the next attempt to say again.
+    pub(crate) fn take_back(&self) -> impl Iterator<Item = (Aside, String, NoteRow)> {
+        let mut state = lock(&self.0);
+        let pending = std::mem::take(&mut state.pending);
+        let State { said, .. } = &*state;
+        let rows: Vec<_> = pending
+            .into_iter()
+            .map(|(name, row)| {
+                let nth = said.get(&name).map_or(0, |said| said.before);
+                (name.0, name.1, NoteRow { nth, ..row })
+            })
+            .collect();
+        rows.into_iter()
     }
 }
 

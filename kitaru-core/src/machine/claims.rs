@@ -170,8 +170,8 @@ impl Claims {
                     *time = None;
                 }
             }
-            Heading::Patched(name) => drop(self.patches.remove(name)),
-            Heading::Settled(_) | Heading::End | Heading::Unwind | Heading::Forgot(_) => {}
+            // Which code the execution passes a change with is decided once.
+            Heading::Patched(_) | Heading::Settled(_) | Heading::End | Heading::Unwind | Heading::Forgot(_) => {}
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 mod backoff;
 mod claims;
+mod exit;
 mod journal;
 mod keys;
 mod names;
@@ -13,6 +14,7 @@ mod slot;
 
 pub use backoff::Backoff;
 pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, Refused, Standing};
+pub(crate) use exit::{Exit, Unflushed};
 pub(crate) use journal::{Journal, RecordIx};
-pub(crate) use replay::{Exit, Quiet, Replay, Unflushed};
+pub(crate) use replay::{Quiet, Replay};
 pub(crate) use slot::{Due, SlotId, Step};

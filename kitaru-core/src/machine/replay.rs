@@ -1,6 +1,8 @@
 //! What is released, and what may start. Owns the calls that have been polled and the rule of the model's section 4:
 //! outcomes reach the flow one at a time, in the order of their records. Must not know what a call does when it runs.
 
+mod gating;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::mem;
@@ -10,8 +12,9 @@ use crate::error::Error;
 use crate::id::Seq;
 use crate::journal::{Malformed, NowFrame};
 use crate::machine::claims::{Asked, Claim, Claims, Refused, Standing};
+use crate::machine::exit::{Exit, Unflushed};
 use crate::machine::journal::{Journal, RecordIx};
-use crate::machine::slot::{Due, Phase, Slot, SlotId, Step};
+use crate::machine::slot::{Behind, Due, Phase, Slot, SlotId, Step};
 
 /// One attempt at an execution: the journal it replays, and the calls it has made.
 pub(crate) struct Replay {
@@ -31,6 +34,10 @@ pub(crate) struct Replay {
     flushing: bool,
     /// How many bodies run or have outcomes on the way to the store.
     busy: usize,
+    /// How many of those wait for another try.
+    napping: usize,
+    /// Bodies that are to begin, once what the flow has seen is durable.
+    gated: Vec<SlotId>,
     /// How many waits are open.
     open: usize,
     exit: Option<Exit>,
@@ -73,30 +80,6 @@ pub(crate) enum Quiet {
     Unwind,
 }
 
-#[derive(Default, Debug)]
-pub(crate) struct Unflushed {
-    pub(crate) errors: Vec<Seq>,
-    pub(crate) nows: Vec<NowFrame>,
-    pub(crate) patches: Vec<String>,
-    /// Whether it has shown something, which waits for the rest of this.
-    pub(crate) notes: bool,
-}
-
-/// Why the driver drops the flow before it has returned. None of it ever reaches the flow's own code.
-#[derive(Clone, Debug)]
-pub(crate) enum Exit {
-    /// The attempt ends in an error that no type of the flow's could hold.
-    Fail(Error),
-    /// A record cannot be read back; the fingerprint is of the shape that it was recorded with.
-    Stuck { error: Error, shape: u64 },
-    /// The store failed.
-    Fault(Error),
-    /// The flow goes on in a new generation.
-    Restart,
-    /// Every call that is awaited is a wait: the flow costs only its rows until then, or until something else ends one.
-    Park(Due),
-}
-
 impl Replay {
     /// # Errors
     ///
@@ -116,6 +99,8 @@ impl Replay {
             unflushed: Unflushed::default(),
             flushing: false,
             busy: 0,
+            napping: 0,
+            gated: Vec::new(),
             open: 0,
             exit: None,
             draining: false,
@@ -141,7 +126,14 @@ impl Replay {
     /// A call is polled for the first time.
     pub(crate) fn enter(&mut self, standing: Standing, waker: &Waker) -> (SlotId, Step) {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { phase: Phase::Free, waker: None, seq: Seq(0), unsettled: false, due: None });
+            self.slots.push(Slot {
+                phase: Phase::Free,
+                waker: None,
+                seq: Seq(0),
+                unsettled: false,
+                due: None,
+                napping: false,
+            });
             SlotId(self.slots.len() as u32 - 1)
         });
         let step = match standing {
@@ -176,7 +168,9 @@ impl Replay {
             Phase::Released => Step::Answer,
             Phase::Begin => Step::Begin,
             Phase::Woken => Step::Poll,
-            Phase::Ready | Phase::Waiting | Phase::Running | Phase::Intending | Phase::Landing => Step::Pending,
+            Phase::Ready | Phase::Waiting | Phase::Running | Phase::Gated(_) | Phase::Intending | Phase::Landing => {
+                Step::Pending
+            }
             Phase::Free | Phase::Orphan => unreachable!("a call that was dropped is polled"),
         };
         if step == Step::Answer {
@@ -208,27 +202,6 @@ impl Replay {
         self.open += 1;
     }
 
-    /// The body of a call has failed, and is tried again at a time that is far away: until then it only waits.
-    pub(crate) fn pause(&mut self, id: SlotId, due: Due) {
-        self.slot(id).due = Some(due);
-        self.busy -= 1;
-        self.open += 1;
-    }
-
-    /// The body of a call that waited is tried again.
-    pub(crate) fn unpause(&mut self, id: SlotId) {
-        if self.slot(id).due.take().is_some() {
-            self.open -= 1;
-            self.busy += 1;
-            self.started += 1;
-        }
-    }
-
-    /// A body gives way to another one of the same call: the next poll polls that.
-    pub(crate) fn begin_next(&mut self, id: SlotId) {
-        self.slot(id).phase = Phase::Woken;
-    }
-
     /// A call that may begin first has its intent made durable.
     pub(crate) fn intend(&mut self, id: SlotId) {
         let slot = self.slot(id);
@@ -242,8 +215,14 @@ impl Replay {
     /// The intent is durable: the call may begin.
     pub(crate) fn intended(&mut self, id: SlotId) -> Option<Waker> {
         self.busy -= 1;
+        let holds = self.flushing || !self.unflushed.is_empty();
         let slot = self.slot(id);
         match slot.phase {
+            Phase::Intending if holds => {
+                slot.phase = Phase::Gated(Behind::Intent);
+                self.gated.push(id);
+                None
+            }
             Phase::Intending => {
                 slot.phase = Phase::Begin;
                 slot.waker.take()
@@ -310,7 +289,13 @@ impl Replay {
                 }
                 self.vacate(id);
             }
-            Phase::Ready | Phase::Released | Phase::Waiting | Phase::Begin => self.vacate(id),
+            Phase::Gated(Behind::Try) => {
+                self.busy -= 1;
+                self.vacate(id);
+            }
+            Phase::Ready | Phase::Released | Phase::Waiting | Phase::Begin | Phase::Gated(Behind::Intent) => {
+                self.vacate(id);
+            }
             Phase::Free | Phase::Orphan => {}
         }
         // The caller drops it off the lock: it may hold more than a number.
@@ -356,6 +341,12 @@ impl Replay {
         {
             return Quiet::Flush(unflushed);
         }
+        if !self.gated.is_empty() && !self.flushing && matches!(self.unwinding, Unwinding::No | Unwinding::Done) {
+            if let Some(unflushed) = self.flush() {
+                return Quiet::Flush(unflushed);
+            }
+            self.open_gate(wake);
+        }
         if !self.waiting.is_empty() && self.may_start() {
             if let Some(unflushed) = self.flush() {
                 return Quiet::Flush(unflushed);
@@ -371,10 +362,12 @@ impl Replay {
         if !wake.is_empty() {
             return Quiet::Go;
         }
-        if self.busy > 0 || self.flushing || self.unwinding == Unwinding::Asked {
+        // What is tried again later is not waited for by who lets nothing begin.
+        let busy = if self.draining { self.busy - self.napping } else { self.busy };
+        if busy > 0 || self.flushing || self.unwinding == Unwinding::Asked {
             return Quiet::Idle;
         }
-        match (self.open, self.waiting.is_empty()) {
+        match (self.open, self.waiting.is_empty() && self.napping == 0) {
             (1.., true) => Quiet::Asleep,
             _ if self.draining => Quiet::Drained,
             _ => Quiet::Idle,
@@ -487,8 +480,12 @@ impl Replay {
     }
 
     /// Takes back the reason to drop the flow.
-    pub(crate) fn stay(&mut self) {
-        self.exit = None;
+    /// Whether that is done: a fault of the store is none that one can stay with.
+    pub(crate) fn stay(&mut self) -> bool {
+        if !matches!(self.exit, Some(Exit::Fault(_))) {
+            self.exit = None;
+        }
+        self.exit.is_none()
     }
 
     /// Whether a body was woken that the driver has not seen to yet.
@@ -556,6 +553,7 @@ impl Replay {
     }
 
     fn vacate(&mut self, id: SlotId) {
+        self.rise(id);
         self.set(id, Phase::Free, Seq(0), false);
         self.free.push(id);
     }
@@ -580,11 +578,5 @@ impl Unwinding {
             Unwinding::At(end) => seq < end,
             Unwinding::No | Unwinding::Asked | Unwinding::Done => true,
         }
-    }
-}
-
-impl Unflushed {
-    fn is_empty(&self) -> bool {
-        self.errors.is_empty() && self.nows.is_empty() && self.patches.is_empty() && !self.notes
     }
 }

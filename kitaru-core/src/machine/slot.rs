@@ -18,6 +18,8 @@ pub(super) struct Slot {
     pub(super) unsettled: bool,
     /// When an open wait is over by itself, if ever; `None` for what is not one.
     pub(super) due: Option<Due>,
+    /// Its body has failed and is tried again soon.
+    pub(super) napping: bool,
 }
 
 /// When a wait is over by itself.
@@ -53,12 +55,23 @@ pub(super) enum Phase {
     Running,
     /// Its body was woken.
     Woken,
+    /// A body of it is to begin, once what the flow has seen is durable.
+    Gated(Behind),
     /// The intent of its body is on its way to the store.
     Intending,
     /// Its outcome is on its way to the store.
     Landing,
     /// As `Intending` or `Landing`, and the call was dropped meanwhile.
     Orphan,
+}
+
+/// How far a call is whose body is to begin.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Behind {
+    /// Its intent is durable.
+    Intent,
+    /// An earlier try, or a search for what another execution had, has ended.
+    Try,
 }
 
 /// What a polled call does next.

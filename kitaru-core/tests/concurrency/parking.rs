@@ -2,7 +2,7 @@
 //! played here, in the same steps: reserving an execution, driving it, parking it.
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Wake, Waker};
 
 use crate::client::{Missed, Steered, Steering};
 use crate::context::{Mail, Mailbox};
@@ -37,6 +37,16 @@ impl Steered for Attempt {
 enum Ended {
     Completed,
     Cancelled,
+}
+
+/// Whether the flow was woken.
+#[derive(Default)]
+struct Woken(std::sync::atomic::AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
 }
 
 /// An execution that waits for so many events, the store that it is in, and the client that drives it.
@@ -92,24 +102,24 @@ impl World {
         let mailbox = Mailbox::new((1..=stored).map(event).collect(), &[]);
         let attempt = Arc::new(Attempt { mailbox, cancelled: AtomicBool::new(false) });
         self.steering.driven_by(&attempt);
+        let woken = std::sync::Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
         let mut taken = 0;
         let ended = loop {
             if attempt.cancelled.load(Ordering::SeqCst) {
                 break Some(Ended::Cancelled);
             }
-            if attempt.mailbox.take_event("paid", Waker::noop()).is_some() {
+            if attempt.mailbox.take_event("paid", &waker).is_some() {
                 taken += 1;
                 if taken == self.wants {
                     break Some(Ended::Completed);
                 }
                 continue;
             }
-            attempt.mailbox.close();
-            if attempt.mailbox.has_event("paid") {
-                attempt.mailbox.reopen();
-                continue;
+            // An event that came meanwhile has woken the flow.
+            if attempt.mailbox.close_unless(|| woken.0.swap(false, Ordering::SeqCst)) {
+                break None;
             }
-            break None;
         };
         drop(attempt);
         self.driven.fetch_sub(1, Ordering::SeqCst);

@@ -19,9 +19,11 @@ impl<B: Checkpoint> Durable<B> {
         let Stage::Running(running, tries) = &self.stage else { return };
         let runtime = &self.context.runtime;
         let soon_ms = runtime.clock.now_ms().saturating_add(runtime.park_after_ms);
-        let Some(due_ms) = tries.paused_until().filter(|due_ms| *due_ms > soon_ms) else { return };
-        let Some(opening) = tries.opening() else { return };
         let slot = running.slot;
+        let (Some(due_ms), Some(opening)) = (tries.paused_until(), tries.opening()) else { return };
+        if due_ms <= soon_ms {
+            return self.context.replay().nap(slot);
+        }
         // Whatever says that the flow is out of memory lands behind it.
         self.context.send_ahead(Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write());
         self.context.replay().pause(slot, Due::At(due_ms));

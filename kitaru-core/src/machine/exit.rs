@@ -1,0 +1,37 @@
+//! What leaves an attempt: what the flow has seen on its way to the store, and why the flow is dropped.
+
+use crate::error::Error;
+use crate::id::Seq;
+use crate::journal::NowFrame;
+use crate::machine::slot::Due;
+
+/// What the flow has seen and what is not durable yet.
+#[derive(Default, Debug)]
+pub(crate) struct Unflushed {
+    pub(crate) errors: Vec<Seq>,
+    pub(crate) nows: Vec<NowFrame>,
+    pub(crate) patches: Vec<String>,
+    /// Whether it has shown something, which waits for the rest of this.
+    pub(crate) notes: bool,
+}
+
+/// Why the driver drops the flow before it has returned. None of it ever reaches the flow's own code.
+#[derive(Clone, Debug)]
+pub(crate) enum Exit {
+    /// The attempt ends in an error that no type of the flow's could hold.
+    Fail(Error),
+    /// A record cannot be read back; the fingerprint is of the shape that it was recorded with.
+    Stuck { error: Error, shape: u64 },
+    /// The store failed.
+    Fault(Error),
+    /// The flow goes on in a new generation.
+    Restart,
+    /// Every call that is awaited is a wait: the flow costs only its rows until then, or until something else ends one.
+    Park(Due),
+}
+
+impl Unflushed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.errors.is_empty() && self.nows.is_empty() && self.patches.is_empty() && !self.notes
+    }
+}
