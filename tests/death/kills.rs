@@ -9,7 +9,7 @@ use crate::process::run;
 use crate::programs::{FILLED, NAP};
 use crate::{count, noted, refuse_second_runs};
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
@@ -21,7 +21,7 @@ fn killed(program: &str, dir: &Path, stop: &str) -> String {
     result(program, dir)
 }
 
-fn result(program: &str, dir: &Path) -> String {
+pub(crate) fn result(program: &str, dir: &Path) -> String {
     let (said, code) = run(program, dir, "").end();
     assert_eq!(code, Some(0), "{said:?}");
     said.into_iter().find_map(|line| line.strip_prefix("result ").map(str::to_owned)).expect("it says its result")

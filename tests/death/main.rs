@@ -8,6 +8,8 @@ mod kills;
 mod process;
 mod programs;
 mod readme;
+mod waits;
+mod waits_killed;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures::future::join_all;
-use kitaru::{Error, Kitaru, checkpoint, flow};
+use kitaru::{Error, Kitaru, Status, checkpoint, flow};
 
 use crate::process::{PROGRAM, STOP, say};
+use crate::waits;
 
 /// The entry of the other process; in the tests' own it does nothing.
 #[test]
@@ -30,11 +31,12 @@ fn program() {
                 let error = undoes(3).await.expect_err("it fails");
                 say(format!("result {error}"));
             }
-            "recovers" => recovers().await?,
+            "recovers" => recovers(Kitaru::builder().dir("store").open().await?).await?,
+            "wakes" => recovers(waits::open().await?).await?,
             "holds" => holds().await?,
             "fills" => fills().await?,
             "overflows" => overflows().await?,
-            other => panic!("there is no program `{other}`"),
+            other => assert!(waits::program(other).await?, "there is no program `{other}`"),
         }
         Ok::<(), Error>(())
     });
@@ -45,14 +47,14 @@ fn program() {
     std::process::exit(0);
 }
 
-fn note(line: &str) {
+pub(crate) fn note(line: &str) {
     let file = OpenOptions::new().append(true).create(true).open("notes");
     // One write, so that lines of several threads do not mix.
     file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes())).expect("notes can be taken");
 }
 
 /// Waits for the end, if this is where the process is to stop.
-async fn here(place: &str) {
+pub(crate) async fn here(place: &str) {
     if std::env::var(STOP).is_ok_and(|stop| stop == place) {
         say("stopped");
         std::future::pending::<()>().await;
@@ -60,7 +62,7 @@ async fn here(place: &str) {
 }
 
 #[checkpoint]
-async fn step(n: u32) -> u64 {
+pub(crate) async fn step(n: u32) -> u64 {
     note(&format!("ran {n}"));
     here(&format!("in {n}")).await;
     u64::from(n) * 10
@@ -231,11 +233,11 @@ async fn answers() -> Result<(), Error> {
 }
 
 /// Calls nothing: what is unfinished goes on by itself.
-async fn recovers() -> Result<(), Error> {
-    let kitaru = Kitaru::builder().dir("store").open().await?;
+async fn recovers(kitaru: Kitaru) -> Result<(), Error> {
     loop {
         let page = kitaru.executions().await?;
-        if page.iter().all(|execution| execution.status() == kitaru::Status::Completed) {
+        // The generations of one that has restarted are on the list, too.
+        if page.iter().all(|execution| matches!(execution.status(), Status::Completed | Status::Restarted)) {
             return kitaru.close().await;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;

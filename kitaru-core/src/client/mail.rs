@@ -368,6 +368,20 @@ pub(crate) fn mail(reader: &Reader, stored: &Stored) -> Result<Vec<Mail>, Error>
     }
 }
 
+/// Whether anything was ever sent to a generation.
+pub(crate) fn any(reader: &Reader, journal: JournalId) -> Result<bool, Error> {
+    let mut any = false;
+    for aside in [Aside::Answer, Aside::Event] {
+        let (first, end) = aside_range(journal, aside);
+        let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+        reader.scan(Table::Aside, range, Order::Ascending, &mut |_, _| {
+            any = true;
+            ControlFlow::Break(())
+        })?;
+    }
+    Ok(any)
+}
+
 /// The waits of a generation, by their names.
 pub(crate) fn waits(reader: &Reader, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
     let (first, end) = aside_range(stored.journal, Aside::Wait);

@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::call::Packed;
 use crate::client::launch::Uncalled;
+use crate::client::mail;
 use crate::client::request::Request;
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
@@ -63,6 +64,8 @@ struct Found {
     stored: Stored,
     /// How many attempts have died since the last record.
     deaths: u32,
+    /// Whether it waits, and something was sent to it, now or long ago.
+    has_mail: bool,
 }
 
 fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Vec<Found>, Error> {
@@ -82,7 +85,8 @@ fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Vec<Fou
             Status::Running => stored.state.attempts.saturating_sub(rows::last_attempt(reader, journal)?),
             _ => 0,
         };
-        found.push(Found { stored, deaths });
+        let has_mail = stored.state.status == Status::Waiting && mail::any(reader, journal)?;
+        found.push(Found { stored, deaths, has_mail });
     }
     Ok(found)
 }
@@ -90,9 +94,12 @@ fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Vec<Fou
 impl Inner {
     /// Goes on with what was found when the store was opened.
     async fn go_on(self: &Arc<Self>, found: Found) {
-        let Found { stored, deaths } = found;
+        let Found { stored, deaths, has_mail } = found;
         let journal = stored.journal;
         match stored.state.status {
+            // Its process may have died when that was durable and before it went on with it. Whether it did, it knows
+            // itself, by a replay: one that has taken all of it is parked again.
+            Status::Waiting if has_mail => self.wake(journal, true).await,
             Status::Waiting if stored.state.wake_ms == 0 => {}
             Status::Waiting | Status::Queued => self.sleepers.push(self, stored.state.wake_ms, journal),
             Status::Running | Status::Interrupted => {
