@@ -28,11 +28,11 @@ async fn main() -> anyhow::Result<()> {
     if let (Some(seconds), Some(of)) = (args.next(), args.next()) {
         drop(reminder(of, seconds.parse()?).on(&kitaru).start().await?);
     }
-    // What was begun here or before goes on by itself; this only looks.
+    // What was begun here or before goes on by itself; this only looks. Other examples may wait in the same store.
     loop {
         let page = kitaru.executions().await?;
         let open = |status| matches!(status, Status::Running | Status::Waiting | Status::Interrupted);
-        if !page.iter().any(|execution| open(execution.status())) {
+        if !page.iter().any(|execution| execution.flow() == "reminder" && open(execution.status())) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
