@@ -1,6 +1,6 @@
 //! Programs that wait for something, and stop in their wait, to be killed there by `waits_killed`.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use kitaru::{Error, Execution, Kitaru, RecordStatus, Resolution, Status, checkpoint, flow};
 
@@ -107,7 +107,7 @@ async fn restarts(round: u32) -> Result<String, Error> {
         return Ok(format!("{value}"));
     }
     here(&format!("restarting {round}")).await;
-    restarts(round + 1).start_at(SystemTime::now() + PAUSE).restart().await
+    restarts(round + 1).start_at(kitaru::now() + PAUSE).restart().await
 }
 
 /// How many generations `rounds` has.

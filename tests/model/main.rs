@@ -3,6 +3,7 @@
 // Every line of these modules is a test, helpers and flows included.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod adversary;
 mod asking;
 mod bounds;
 mod calls;

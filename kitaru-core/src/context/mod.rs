@@ -541,10 +541,7 @@ impl Owner for Context {
                 self.runtime.watchers.notify(&self.attempt.execution);
             }
             (Ok(seq), UNWIND) => self.replay().unwind_at(Seq(seq)),
-            (Ok(_), INTENT) => {
-                let waker = self.replay().intended(slot);
-                waker.into_iter().for_each(Waker::wake);
-            }
+            (Ok(_), INTENT) => self.replay().intended(slot),
             (Ok(seq), _) => self.replay().landed(slot, Seq(seq)),
         }
         self.stirred.store(true, Ordering::SeqCst);

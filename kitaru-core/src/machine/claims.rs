@@ -21,8 +21,8 @@ pub(crate) struct Claims {
     /// What `now` gave, by occurrence, and how often it was asked in this attempt.
     nows: Vec<Option<u64>>,
     nows_asked: u32,
-    /// Records that answer and that no call has claimed yet.
-    unclaimed: usize,
+    /// Records that answer and whose call was not polled yet, or not even made.
+    unawaited: usize,
     /// Calls that have a record of any kind and have not been made yet.
     unmet: usize,
     /// Changes of the flow's code, and whether the execution passes them with the new code.
@@ -121,7 +121,7 @@ impl Claims {
                             claims.known(*key, *occurrence).filter(|known| journal.seq(known.at) == seq)
                         {
                             known.kind = CallKind::Answer;
-                            claims.unclaimed += 1;
+                            claims.unawaited += 1;
                         }
                     }
                 }
@@ -162,7 +162,7 @@ impl Claims {
                     return Ok(());
                 };
                 if std::mem::replace(&mut known.kind, CallKind::Unsettled) == CallKind::Answer {
-                    self.unclaimed -= 1;
+                    self.unawaited -= 1;
                 }
             }
             Heading::Now(now) => {
@@ -190,11 +190,11 @@ impl Claims {
         let replaced = self.keys.of(call.key).set(call.occurrence, known);
         match replaced {
             None => self.unmet += 1,
-            Some(known) if known.kind == CallKind::Answer => self.unclaimed -= 1,
+            Some(known) if known.kind == CallKind::Answer => self.unawaited -= 1,
             Some(_) => {}
         }
         if call.kind == CallKind::Answer {
-            self.unclaimed += 1;
+            self.unawaited += 1;
         }
         Ok(())
     }
@@ -225,9 +225,13 @@ impl Claims {
         let (at, number) = (known.at, known.number);
         let standing = match known.kind {
             CallKind::Answer => {
-                self.unclaimed -= 1;
                 let other_source = |source| journal.call(at).is_some_and(|call| call.source != source);
-                if asked.only_source.is_some_and(other_source) { Standing::Again(at) } else { Standing::Recorded(at) }
+                if asked.only_source.is_some_and(other_source) {
+                    self.unawaited -= 1;
+                    Standing::Again(at)
+                } else {
+                    Standing::Recorded(at)
+                }
             }
             CallKind::Unsettled => Standing::Again(at),
             CallKind::Intent => Standing::Interrupted(at),
@@ -262,9 +266,15 @@ impl Claims {
         (nth, self.nows.get(nth as usize).copied().flatten())
     }
 
-    /// Whether every record that answers has been claimed: the journal's end.
-    pub(crate) fn all_claimed(&self) -> bool {
-        self.unclaimed == 0
+    /// A call that has a record is awaited now.
+    pub(crate) fn awaited(&mut self) {
+        self.unawaited -= 1;
+    }
+
+    /// Whether the call of every record that answers has been awaited: the journal's end. That it was made is not enough:
+    /// it may be polled in the same breath as one without a record that was first, and wins.
+    pub(crate) fn all_awaited(&self) -> bool {
+        self.unawaited == 0
     }
 
     /// Whether the execution passes a change of the flow's code with the new code, and whether that is new.

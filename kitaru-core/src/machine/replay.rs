@@ -27,7 +27,7 @@ pub(crate) struct Replay {
     ready: BinaryHeap<Reverse<(Seq, SlotId)>>,
     /// Calls that have to run, and wait until nothing is left to release.
     waiting: Vec<SlotId>,
-    /// Bodies that were woken.
+    /// Bodies that were woken, and calls whose intent has landed.
     woken: Vec<SlotId>,
     /// What the flow has seen and what is not yet durable: errors that a replay would try again, and times.
     unflushed: Unflushed,
@@ -141,6 +141,7 @@ impl Replay {
             // last.
             Standing::Recorded(at) => {
                 let seq = self.journal.seq(at);
+                self.claims.awaited();
                 self.set(slot, Phase::Ready, seq, false);
                 self.ready.push(Reverse((seq, slot)));
                 Step::Pending
@@ -212,8 +213,9 @@ impl Replay {
         self.busy += 1;
     }
 
-    /// The intent is durable: the call may begin.
-    pub(crate) fn intended(&mut self, id: SlotId) -> Option<Waker> {
+    /// The intent is durable: the call may begin, when the flow is quiescent. Woken while that is polled it could make the
+    /// flow take another path than a replay, which has no intent to wait for.
+    pub(crate) fn intended(&mut self, id: SlotId) {
         self.busy -= 1;
         let holds = self.flushing || !self.unflushed.is_empty();
         let slot = self.slot(id);
@@ -221,16 +223,12 @@ impl Replay {
             Phase::Intending if holds => {
                 slot.phase = Phase::Gated(Behind::Intent);
                 self.gated.push(id);
-                None
             }
             Phase::Intending => {
                 slot.phase = Phase::Begin;
-                slot.waker.take()
+                self.woken.push(id);
             }
-            Phase::Orphan => {
-                self.vacate(id);
-                None
-            }
+            Phase::Orphan => self.vacate(id),
             phase => unreachable!("an intent landed for a call that is {phase:?}"),
         }
     }
@@ -306,7 +304,7 @@ impl Replay {
     pub(crate) fn quiet(&mut self, wake: &mut Vec<Waker>) -> Quiet {
         for id in mem::take(&mut self.woken) {
             let slot = self.slot(id);
-            if slot.phase == Phase::Woken {
+            if matches!(slot.phase, Phase::Woken | Phase::Begin) {
                 wake.extend(slot.waker.take());
             }
         }
@@ -536,7 +534,7 @@ impl Replay {
     /// in this attempt and waits to be released holds nothing up: the flow has not seen it.
     fn may_start_at_once(&mut self) -> bool {
         let first_of_own = self.journal.next();
-        let used_up = self.claims.all_claimed() && self.next_ready().is_none_or(|(seq, _)| seq >= first_of_own);
+        let used_up = self.claims.all_awaited() && self.next_ready().is_none_or(|(seq, _)| seq >= first_of_own);
         used_up && self.unflushed.is_empty() && self.may_start()
     }
 

@@ -160,6 +160,36 @@ fn behind_the_journal_a_call_starts_at_its_first_poll_whatever_has_landed_unseen
 }
 
 #[test]
+fn a_call_without_a_record_that_is_polled_before_one_with_a_record_does_not_start() {
+    let mut replay = replay(&["winner"]);
+    // As the arms of a biased select!: both are made, and then polled in turn.
+    let (loser, winner) = (make(&mut replay, "loser"), make(&mut replay, "winner"));
+    let (loser, step) = replay.enter(loser.standing, Waker::noop());
+    assert_eq!(step, Step::Pending, "`winner` has a record, and is about to be polled");
+    let (winner, _) = replay.enter(winner.standing, Waker::noop());
+    assert!(matches!(quiet(&mut replay), Quiet::Go));
+    assert_eq!(answers(&mut replay, [winner]), [true]);
+    // One that is made and not polled holds nobody up when the flow is quiescent.
+    assert!(matches!(quiet(&mut replay), Quiet::Go));
+    assert_eq!(replay.poll(loser, Waker::noop()), Step::Begin);
+}
+
+#[test]
+fn a_call_whose_intent_has_landed_is_woken_when_the_flow_is_quiescent_and_not_before() {
+    let mut replay = replay(&[]);
+    let (wait, step) = enter(&mut replay, "wait");
+    assert_eq!(step, Step::Begin);
+    replay.intend(wait);
+    assert!(!replay.has_work());
+    replay.intended(wait);
+    assert!(replay.has_work(), "the driver hears of it");
+    let mut wake = Vec::new();
+    assert!(matches!(replay.quiet(&mut wake), Quiet::Go));
+    assert_eq!(wake.len(), 1);
+    assert_eq!(replay.poll(wait, Waker::noop()), Step::Begin);
+}
+
+#[test]
 fn an_error_that_was_seen_is_flushed_before_anything_starts_and_a_value_is_not() {
     let mut replay = replay(&[]);
     let (value, _) = enter(&mut replay, "value");
