@@ -36,6 +36,9 @@
 //! Run with `BREAK=1` it fails in `draft`. Run again without, it drafts and does not research a second time. Run a third
 //! time, it only prints the report.
 //!
+//! What a flow may wait for, and how it comes back, is undone, cancelled and retried, is in the
+//! [guide to flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/flows.md).
+//!
 //! # What to know
 //!
 //! - A flow's own code is replayed: keep time, randomness and I/O in checkpoints, or use [`now`], [`random`] and
@@ -46,6 +49,11 @@
 //!   `#[checkpoint(at_most_once)]`.
 //! - The store opens by itself in `.kitaru/` below the current folder; [`Kitaru::builder`] opens another one.
 //! - [`agent`] makes every turn, or every model request and tool call, of an LLM agent a checkpoint.
+
+/// The examples of the guide run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/flows.md")]
+struct Guide;
 
 #[cfg(feature = "agent")]
 pub use kitaru_agent as agent;
