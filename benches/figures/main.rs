@@ -2,7 +2,9 @@
 //! machines are noisy, and only the ratio can be trusted.
 //!
 //! `cargo bench --bench figures`, or with the name of one figure behind `--`: `sequential`, `replay`, `concurrent`,
-//! `disk`, `reopen`, `parked`.
+//! `disk`, `reopen`, `parked`, `woken`, `children`, `waiting`.
+
+mod waits;
 
 use std::hint::black_box;
 use std::io::{BufRead, BufReader};
@@ -289,58 +291,11 @@ async fn reopen() {
     );
 }
 
-/// Waits for longer than anybody measures.
-#[flow]
-async fn waits(n: u64) -> Result<u64, Error> {
-    kitaru::sleep(Duration::from_secs(86_400 + n)).await;
-    Ok(n)
-}
-
-/// What of this process is in memory, in bytes.
-fn resident() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * 4_096
-}
-
-async fn parked() {
-    const COUNT: u64 = 100_000;
-    let dir = folder();
-    let kitaru = open(dir.path()).await;
-    // What the store itself keeps in memory is there before.
-    filled(&kitaru, 1, 200_000).await;
-    let before = resident();
-    let start = Instant::now();
-    for chunk in 0..COUNT / 1_000 {
-        let flows = (0..1_000).map(|n| waits(chunk * 1_000 + n).on(&kitaru).start());
-        for started in futures::future::join_all(flows).await {
-            drop(started.expect("it starts"));
-        }
-    }
-    // The last of them is parked when all before it are.
-    while kitaru.executions().limit(1).await.expect("it reads")[0].status() != kitaru::Status::Waiting {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let took = start.elapsed().as_secs_f64();
-    let each = resident().saturating_sub(before) / COUNT;
-    let (cpu, idle) = (cpu_ticks(), Duration::from_secs(1));
-    tokio::time::sleep(idle).await;
-    println!(
-        "(g) {COUNT} executions parked: {each} bytes of memory each (at most 1,024), {} ms of CPU in a second (at most 10); \
-         begun and parked in {took:.1} s",
-        (cpu_ticks() - cpu) * 10
-    );
-    kitaru.close().await.expect("it closes");
-}
-
-/// What this process has worked, in hundredths of a second.
-fn cpu_ticks() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    [11, 12].iter().filter_map(|nth| fields.get(*nth)?.parse::<u64>().ok()).sum()
-}
-
 /// Names the folder that `load` fills.
 const LOAD: &str = "KITARU_BENCH_LOAD";
+
+const FIGURES: [&str; 9] =
+    ["sequential", "replay", "concurrent", "disk", "reopen", "parked", "woken", "children", "waiting"];
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
@@ -351,19 +306,17 @@ fn main() {
         if let Some(dir) = std::env::var_os(LOAD) {
             return tokio::spawn(async move { load(Path::new(&dir)).await }).await.expect("it is loaded");
         }
-        for (name, figure) in
-            [("sequential", 0), ("replay", 1), ("concurrent", 2), ("disk", 3), ("reopen", 4), ("parked", 5)]
-        {
-            if !is_wanted(name) {
-                continue;
-            }
-            let figure = match figure {
-                0 => tokio::spawn(sequential()),
-                1 => tokio::spawn(replay()),
-                2 => tokio::spawn(concurrent()),
-                3 => tokio::spawn(disk()),
-                4 => tokio::spawn(reopen()),
-                _ => tokio::spawn(parked()),
+        for name in FIGURES.into_iter().filter(|name| is_wanted(name)) {
+            let figure = match name {
+                "sequential" => tokio::spawn(sequential()),
+                "replay" => tokio::spawn(replay()),
+                "concurrent" => tokio::spawn(concurrent()),
+                "disk" => tokio::spawn(disk()),
+                "reopen" => tokio::spawn(reopen()),
+                "parked" => tokio::spawn(waits::parked()),
+                "woken" => tokio::spawn(waits::woken()),
+                "children" => tokio::spawn(waits::children()),
+                _ => tokio::spawn(waits::waiting()),
             };
             figure.await.expect("the figure is measured");
         }
