@@ -95,8 +95,7 @@ pub(crate) async fn woken() {
     const WAKES: u64 = 300;
     let dir = folder();
     let (kitaru, database) = (open(dir.path()).await, bare(dir.path()));
-    // Another execution is at work, so that no commit has to leave the store quick to open: that takes the longer the
-    // larger the store is.
+    // Another execution is at work, so that no commit has to leave the store quick to open.
     let busy = goes_on_for_ever(0).on(&kitaru).start().await.expect("it starts");
     let floor = |from: u64| median((from..from + 500).map(|n| bare_commit(&database, n, 1, 1)).collect());
     park_many(&kitaru, 0, FEW + WAKES).await;
