@@ -44,3 +44,23 @@ async fn a_preview_is_bounded() {
     let execution = kitaru.execution("keeps", "job").await.unwrap().unwrap();
     assert!(execution.records()[0].preview().len() <= 256);
 }
+
+#[flow]
+async fn asks_late(path: String) -> Result<bool, Error> {
+    kitaru::event::<u32>("go").await?;
+    log(&path).say("asks");
+    kitaru::wait::<bool>("answer 7").await
+}
+
+#[tokio::test]
+async fn answers_before_anybody_has_asked_are_bounded_in_count() {
+    let (kitaru, _) = memory().await;
+    let handle = asks_late("bounds: early".into()).id("job").on(&kitaru).start().await.unwrap();
+    for n in 0..1_000 {
+        kitaru.answer(&handle, &format!("answer {n}"), &true).await.unwrap();
+    }
+    let error = kitaru.answer(&handle, "one more", &true).await.unwrap_err();
+    assert!(error.is_too_large() && error.to_string().contains("1000 answers"), "{error}");
+    kitaru.send(&handle, "go", &1).await.unwrap();
+    assert!(handle.await.unwrap(), "those that came count");
+}

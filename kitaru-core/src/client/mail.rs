@@ -214,6 +214,9 @@ impl Inner {
                 return Ok(None);
             }
             let number = next_event(reader, stored.journal)?;
+            if number > MOST_EVENTS {
+                return Err(too_many(&wanted, MOST_EVENTS, "events"));
+            }
             Ok::<_, Error>(Some((stored, sent, number)))
         });
         let Some((stored, sent, number)) = known.await?? else { return Ok(()) };
@@ -322,11 +325,45 @@ fn answerable(
         return Err(refuse("has been answered already; the first answer counts"));
     }
     let Some(row) = reader.get(Table::Aside, &aside_key(journal, Aside::Wait, wait.as_bytes()))? else {
+        if early_answers(reader, journal)? >= MOST_EARLY_ANSWERS {
+            return Err(too_many(execution, MOST_EARLY_ANSWERS, "answers to waits that have not begun"));
+        }
         return Ok((stored, Answerable::Early));
     };
     let row = WaitRow::read(&row).map_err(|why| rows::malformed(execution, "wait", why))?;
     let is_late = (1..=now_ms).contains(&row.due_ms);
     if row.over || is_late { Err(refuse("is over: its deadline has passed")) } else { Ok((stored, Answerable::Open)) }
+}
+
+/// So many events may be sent to one generation: an attempt has all of them in memory.
+const MOST_EVENTS: u64 = 1 << 20;
+/// So many answers may come before anybody has asked.
+const MOST_EARLY_ANSWERS: u64 = 1_000;
+
+fn too_many(execution: &ExecutionId, bound: u64, what: &str) -> Error {
+    Error::new(
+        Kind::TooLarge,
+        format!(
+            "execution {execution} has been sent {bound} {what}, which is the bound; have its flow go on in a new generation \
+             from time to time, with .restart(). Nothing was sent"
+        ),
+    )
+}
+
+/// How many answers came before anybody had asked.
+fn early_answers(reader: &Reader, journal: JournalId) -> Result<u64, Error> {
+    let mut names = Vec::new();
+    let (first, end) = aside_range(journal, Aside::Answer);
+    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+    reader.scan(Table::Aside, range, Order::Ascending, &mut |key, _| {
+        names.push(aside_name(key).to_vec());
+        ControlFlow::Continue(())
+    })?;
+    let mut early = 0;
+    for name in names {
+        early += u64::from(reader.get(Table::Aside, &aside_key(journal, Aside::Wait, &name))?.is_none());
+    }
+    Ok(early)
 }
 
 fn next_event(reader: &Reader, journal: JournalId) -> Result<u64, Error> {
