@@ -1,14 +1,17 @@
 //! Stores that fail, and what flows, callers and records see of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
-use kitaru::{Error, Kitaru, Status, checkpoint, flow};
+use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::support::log;
 
-/// A store in memory, one commit of which fails.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A store in memory, one commit or read of which fails.
 #[derive(Clone)]
 struct Faulty {
     memory: Arc<Memory>,
@@ -17,11 +20,27 @@ struct Faulty {
     /// Whether the failing commit lands all the same, as one may whose acknowledgement was lost.
     lands: bool,
     commits: Arc<AtomicUsize>,
+    /// How many reads succeed before one fails; negative when none does any more.
+    reads_until: Arc<AtomicI64>,
+    /// The journal whose header cannot be read.
+    damaged: Arc<AtomicU64>,
 }
 
 impl Faulty {
     fn new(until: i64, lands: bool) -> Self {
-        Faulty { memory: Arc::default(), until: Arc::new(AtomicI64::new(until)), lands, commits: Arc::default() }
+        Faulty {
+            memory: Arc::default(),
+            until: Arc::new(AtomicI64::new(until)),
+            lands,
+            commits: Arc::default(),
+            reads_until: Arc::new(AtomicI64::new(-1)),
+            damaged: Arc::default(),
+        }
+    }
+
+    fn read(&self) -> Result<(), Error> {
+        let fails = self.reads_until.fetch_sub(1, Ordering::SeqCst) == 0;
+        if fails { Err(Error::store("the disk is gone for a moment")) } else { Ok(()) }
     }
 }
 
@@ -36,10 +55,15 @@ impl Store for Faulty {
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.read()?;
+        if table == Table::Execution && key == self.damaged.load(Ordering::SeqCst).to_be_bytes() {
+            return Err(Error::store("the header is damaged"));
+        }
         self.memory.get(table, key)
     }
 
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.read()?;
         self.memory.scan(table, range, order, visit)
     }
 
@@ -216,7 +240,7 @@ async fn a_commit_that_fails_leaves_no_hole_in_a_journal_and_no_journal_without_
 
 #[flow]
 async fn sleeps(path: String) -> Result<u32, Error> {
-    kitaru::sleep(std::time::Duration::from_secs(3_600)).await;
+    kitaru::sleep(HOUR).await;
     noted(&path, 0).await?;
     noted(&path, 1).await
 }
@@ -224,7 +248,7 @@ async fn sleeps(path: String) -> Result<u32, Error> {
 #[tokio::test]
 async fn what_goes_on_by_itself_is_tried_again_after_a_fault_of_the_store() {
     let store = Faulty::new(i64::MAX, false);
-    let clock = kitaru::Clock::manual();
+    let clock = Clock::manual();
     let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
     drop(sleeps("sleeps".into()).id("job").on(&kitaru).start().await.unwrap());
     let status = async || kitaru.execution("sleeps", "job").await.unwrap().unwrap().status();
@@ -232,13 +256,157 @@ async fn what_goes_on_by_itself_is_tried_again_after_a_fault_of_the_store() {
         tokio::task::yield_now().await;
     }
     store.until.store(1, Ordering::SeqCst);
-    clock.advance(std::time::Duration::from_secs(3_600));
+    clock.advance(HOUR);
     while log("sleeps").count("ran 0") == 0 || status().await == Status::Running {
         tokio::task::yield_now().await;
     }
     assert_eq!(status().await, Status::Interrupted);
-    clock.advance(std::time::Duration::from_secs(10));
+    clock.advance(Duration::from_secs(10));
     while status().await != Status::Completed {
         tokio::task::yield_now().await;
     }
+}
+
+/// Turns the clock until an execution is completed.
+async fn completes(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) {
+    let completed = async {
+        // A read that fails is what the tests are about.
+        while !kitaru.execution(flow, id).await.is_ok_and(|found| found.unwrap().status() == Status::Completed) {
+            clock.advance(Duration::from_secs(10));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), completed).await.unwrap_or_else(|_| panic!("{id} does not go on"));
+}
+
+async fn waits(kitaru: &Kitaru, flow: &str, id: &str) {
+    while kitaru.execution(flow, id).await.unwrap().unwrap().status() != Status::Waiting {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_execution_that_cannot_be_read_keeps_no_other_from_going_on() {
+    let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
+    let open = || Kitaru::builder().store(store.clone()).clock(clock.clone()).open();
+    let kitaru = open().await.unwrap();
+    for id in ["one", "two"] {
+        drop(sleeps(format!("damaged: {id}")).id(id).on(&kitaru).start().await.unwrap());
+        waits(&kitaru, "sleeps", id).await;
+    }
+    kitaru.close().await.unwrap();
+    store.damaged.store(1, Ordering::SeqCst);
+    let kitaru = open().await.unwrap();
+    assert!(kitaru.execution("sleeps", "one").await.is_err());
+    completes(&kitaru, &clock, "sleeps", "two").await;
+}
+
+#[flow]
+async fn sleeps_in_a_child(path: String) -> Result<u32, Error> {
+    let id = path.clone();
+    sleeps(path).id(id).await
+}
+
+#[tokio::test]
+async fn a_read_that_fails_at_any_moment_keeps_nothing_from_going_on_by_itself() {
+    for n in 0..40 {
+        let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
+        let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+        let path = format!("read {n}");
+        drop(sleeps_in_a_child(path.clone()).id(&path).on(&kitaru).start().await.unwrap());
+        waits(&kitaru, "sleeps_in_a_child", &path).await;
+        store.reads_until.store(n, Ordering::SeqCst);
+        clock.advance(HOUR);
+        completes(&kitaru, &clock, "sleeps_in_a_child", &path).await;
+        assert!(store.reads_until.load(Ordering::SeqCst) < 0, "{path}: no read failed");
+    }
+}
+
+#[flow]
+async fn takes_one(path: String) -> Result<u32, Error> {
+    let n = kitaru::timeout(1_000 * HOUR, kitaru::event::<u32>("go")).await??;
+    log(&path).say(format!("took {n}"));
+    Ok(n)
+}
+
+#[tokio::test]
+async fn a_read_that_fails_when_an_event_has_come_keeps_the_event_from_nobody() {
+    for n in 0..12 {
+        let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
+        let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+        let path = format!("event {n}");
+        drop(takes_one(path.clone()).id(&path).on(&kitaru).start().await.unwrap());
+        waits(&kitaru, "takes_one", &path).await;
+        store.reads_until.store(n, Ordering::SeqCst);
+        if kitaru.send(&("takes_one", &*path), "go", &7).await.is_err() {
+            kitaru.send(&("takes_one", &*path), "go", &7).await.unwrap();
+        }
+        completes(&kitaru, &clock, "takes_one", &path).await;
+        assert_eq!(log(&path).take(), ["took 7"]);
+    }
+}
+
+#[flow]
+async fn goes_when_told(path: String) -> Result<u32, Error> {
+    is_told(&path).await?;
+    noted(&path, 1).await
+}
+
+#[checkpoint]
+async fn is_told(path: &str) -> Result<u32, Error> {
+    log(path).say("asks");
+    while log(path).count("go") == 0 {
+        tokio::task::yield_now().await;
+    }
+    Ok(1)
+}
+
+#[tokio::test]
+async fn a_started_execution_goes_on_after_a_fault_of_the_store_though_nobody_waits_for_it() {
+    let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
+    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    drop(goes_when_told("told".into()).id("job").on(&kitaru).start().await.unwrap());
+    while log("told").count("asks") == 0 {
+        tokio::task::yield_now().await;
+    }
+    store.until.store(0, Ordering::SeqCst);
+    log("told").say("go");
+    completes(&kitaru, &clock, "goes_when_told", "job").await;
+    assert!(log("told").count("asks") > 1, "no commit failed");
+}
+
+#[flow]
+async fn takes_many(path: String) -> Result<u32, Error> {
+    let mut taken = 0;
+    while kitaru::timeout(HOUR, kitaru::event::<u32>("go")).await.is_ok() {
+        taken += 1;
+        log(&path).say("took");
+    }
+    Ok(taken)
+}
+
+#[tokio::test]
+async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its_last_time_alone() {
+    let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
+    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let mut handle = takes_many("many".into()).id("job").on(&kitaru).start().await.unwrap();
+    for n in 0..100 {
+        waits(&kitaru, "takes_many", "job").await;
+        clock.advance(Duration::from_millis(1));
+        kitaru.send(&("takes_many", "job"), "go", &n).await.unwrap();
+        while log("many").count("took") <= n {
+            tokio::task::yield_now().await;
+        }
+    }
+    waits(&kitaru, "takes_many", "job").await;
+    store.reads_until.store(i64::MAX, Ordering::SeqCst);
+    // Whoever is woken is looked at in the store.
+    clock.advance(HOUR - Duration::from_millis(1));
+    if let Ok(early) = tokio::time::timeout(Duration::from_millis(20), &mut handle).await {
+        panic!("it has not waited: {early:?}");
+    }
+    let reads = i64::MAX - store.reads_until.load(Ordering::SeqCst);
+    assert!(reads < 100, "{reads} reads");
+    clock.advance(HOUR);
+    assert_eq!(handle.await.unwrap(), 100);
 }

@@ -175,6 +175,7 @@ pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended 
     };
     let (context, input) = prepared;
     place.active.steering.driven_by(&context);
+    place.drives(context.numbers.journal());
     if is_stopped(&context, Turn::Begins) {
         return pending().await;
     }

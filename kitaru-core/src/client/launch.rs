@@ -1,8 +1,8 @@
 //! What a call of a flow does: attach, continue, begin anew, give the recorded result, refuse. Owns the reservation of
 //! an execution in this process; must not know how an attempt is driven.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -12,9 +12,9 @@ use crate::client::attempt::{self, Plan};
 use crate::client::request::{FlowBody, Request};
 use crate::client::retry::{Forget, cannot_retry};
 use crate::client::rows::{self, Stored};
+use crate::client::sleepers::Cause;
 use crate::client::steering::Missed;
 use crate::client::{Inner, blocking};
-use crate::clock::millis;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Ask, Begin, Found, Header, ParentRow, Reuse, Status, decide};
@@ -44,7 +44,10 @@ impl Inner {
             execution: execution.clone(),
             active: active.clone(),
             parked: false,
-            uncalled,
+            // Whoever wants it cancelled does not want it to go on.
+            goes_on: matches!(request.body, FlowBody::Registered(_)) && request.ask != Ask::Cancel,
+            journal: Mutex::new(uncalled.as_ref().map(|uncalled| uncalled.journal)),
+            _uncalled: uncalled,
         };
         // A task of its own: whoever called may go away.
         let task = tokio::spawn(place.run(request));
@@ -52,9 +55,6 @@ impl Inner {
         Ok((execution, active))
     }
 }
-
-/// How long an execution that goes on by itself waits after a fault of the store.
-const AFTER_FAULT: Duration = Duration::from_secs(10);
 
 /// What a call finds in this process.
 enum Reserved {
@@ -177,7 +177,11 @@ pub(crate) struct Place {
     pub(crate) execution: ExecutionId,
     pub(crate) active: Arc<Active>,
     parked: bool,
-    uncalled: Option<Uncalled>,
+    /// Whether it goes on by itself after a fault of the store.
+    goes_on: bool,
+    /// The generation that it drives, once that is known.
+    journal: Mutex<Option<JournalId>>,
+    _uncalled: Option<Uncalled>,
 }
 
 /// An execution that goes on by itself.
@@ -196,7 +200,7 @@ impl Place {
             };
             match (self.attempt(request).await, meta) {
                 (Ended::Restarted { journal, start_at_ms: None }, Some(meta)) => {
-                    self.uncalled.iter_mut().for_each(|uncalled| uncalled.journal = journal);
+                    self.drives(journal);
                     request = Request::steering(&self.execution, Ask::Resume);
                     request.body = FlowBody::Registered(meta);
                 }
@@ -244,6 +248,9 @@ impl Place {
                 self.active.end(Ended::Fault(interrupted()));
                 return;
             }
+            if let Due::At(due_ms) = due {
+                self.inner.wake_at(due_ms, journal);
+            }
             match self.active.steering.missed() {
                 // Whoever waits for that is told by the active.
                 Missed::Cancel => {
@@ -251,22 +258,17 @@ impl Place {
                     tokio::spawn(async move { inner.cancel(execution).await });
                 }
                 Missed::Mail => self.inner.wake_soon(journal),
-                Missed::Nothing => {
-                    if let Due::At(due_ms) = due {
-                        self.inner.sleepers.push(&self.inner, due_ms, journal);
-                    }
-                }
+                Missed::Nothing => {}
             }
             return;
         }
         self.leave();
-        if let (Ended::Fault(error), Some(Uncalled { journal, .. })) = (&ended, &self.uncalled)
+        let journal = *lock(&self.journal);
+        if let (Ended::Fault(error), Some(journal)) = (&ended, journal)
             && error.is_store()
-            && !self.inner.is_closed()
+            && self.goes_on
         {
-            // Nobody is there who could call it again when the store has recovered.
-            let again_ms = self.inner.runtime.clock.now_ms().saturating_add(millis(AFTER_FAULT));
-            self.inner.sleepers.push(&self.inner, again_ms, *journal);
+            self.inner.wake_after_fault(journal, Cause::Fault);
         }
         self.active.end(ended);
         self.active.parent().into_iter().for_each(|parent| self.inner.tell_parent(parent));
@@ -363,6 +365,11 @@ impl Place {
         if active.get(&self.execution).is_some_and(|mine| Arc::ptr_eq(mine, &self.active)) {
             active.remove(&self.execution);
         }
+    }
+
+    /// Says which generation it drives.
+    pub(crate) fn drives(&self, journal: JournalId) {
+        *lock(&self.journal) = Some(journal);
     }
 
     /// What was on its way to the store has not been waited for.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex, oneshot};
 
 use crate::client::rows::{self, Stored};
+use crate::client::sleepers::Cause;
 use crate::client::{Inner, Kitaru, Target, blocking};
 use crate::context::{AT_ONCE_MS, Mail};
 use crate::error::{Error, Kind};
@@ -255,7 +256,7 @@ impl Inner {
         let Err(posted) = active.steering.post(stored.journal, mail) else { return };
         let (inner, execution, journal) = (self.clone(), stored.header.execution.clone(), stored.journal);
         tokio::spawn(async move {
-            inner.wake(journal, true).await;
+            inner.wake(journal, Cause::Mail).await;
             if active.steering.is_parked() {
                 active.steering.take_back(posted);
             }
@@ -287,7 +288,10 @@ impl Inner {
                     inner.hand_on(&stored, Mail::Ended);
                 }
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) | Err(error) => log::recovery_failed(&error),
+                Ok(Err(error)) | Err(error) => {
+                    log::recovery_failed(&error);
+                    inner.wake_after_fault(journal, Cause::Time);
+                }
             }
         });
     }
@@ -295,7 +299,7 @@ impl Inner {
     /// Has a waiting execution go on, whatever time it waits for.
     pub(crate) fn wake_soon(self: &Arc<Self>, journal: JournalId) {
         let inner = self.clone();
-        tokio::spawn(async move { inner.wake(journal, true).await });
+        tokio::spawn(async move { inner.wake(journal, Cause::Mail).await });
     }
 }
 

@@ -13,14 +13,16 @@ use crate::client::launch::Uncalled;
 use crate::client::mail;
 use crate::client::request::Request;
 use crate::client::rows::{self, Stored};
+use crate::client::sleepers::{Cause, Sleeper};
 use crate::client::{Inner, blocking};
+use crate::clock::millis;
 use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::JournalId;
 use crate::journal::{EndFrame, Frame, Status, generation_key};
 use crate::log;
 use crate::runtime::Numbers;
-use crate::store::{Activity, Order, Table};
+use crate::store::{Activity, Order, Reader, Table};
 
 /// How many rows are read at a time.
 const PAGE: usize = 256;
@@ -29,6 +31,8 @@ const PAGE: usize = 256;
 const MAX_DEATHS: u32 = 8;
 /// How long the second attempt after a death waits; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How long an execution that goes on by itself waits after a fault of the store.
+const AFTER_FAULT: Duration = Duration::from_secs(10);
 
 /// Drives what a dead process left, and sees to it that what is parked is woken in time. What this process has begun, from
 /// `own` on, is not looked at.
@@ -45,9 +49,9 @@ pub(crate) async fn recover(inner: Weak<Inner>, own: JournalId) {
             Ok(Ok(page)) => page,
             Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
         };
-        let Some(last) = page.last() else { return };
-        after = last.stored.journal;
-        for found in page {
+        let Some(last) = page.last else { return };
+        after = last;
+        for found in page.found {
             let execution = &found.stored.header.execution;
             if flow::find(&execution.flow).is_some() {
                 strong.go_on(found).await;
@@ -59,6 +63,13 @@ pub(crate) async fn recover(inner: Weak<Inner>, own: JournalId) {
     }
 }
 
+/// What the list of unfinished generations holds, from one journal to another.
+struct Listed {
+    found: Vec<Found>,
+    /// The last one that was looked at; none if there was no more.
+    last: Option<JournalId>,
+}
+
 /// A generation that is not finished.
 struct Found {
     stored: Stored,
@@ -68,7 +79,7 @@ struct Found {
     has_mail: bool,
 }
 
-fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Vec<Found>, Error> {
+fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Listed, Error> {
     let mut journals = Vec::new();
     let (after, own) = (generation_key(after), generation_key(own));
     let reader = &inner.runtime.reader;
@@ -78,17 +89,25 @@ fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Vec<Fou
         if journals.len() < PAGE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     let mut found = Vec::new();
-    for journal in journals {
-        // It may have come to its end meanwhile.
-        let Some(stored) = rows::stored(reader, journal)? else { continue };
-        let deaths = match stored.state.status {
-            Status::Running => stored.state.attempts.saturating_sub(rows::last_attempt(reader, journal)?),
-            _ => 0,
-        };
-        let has_mail = stored.state.status == Status::Waiting && mail::any(reader, journal)?;
-        found.push(Found { stored, deaths, has_mail });
+    for journal in &journals {
+        match look_at(reader, *journal) {
+            Ok(one) => found.extend(one),
+            // The others go on all the same.
+            Err(error) => log::recovery_failed(&error),
+        }
     }
-    Ok(found)
+    Ok(Listed { found, last: journals.last().copied() })
+}
+
+/// Nothing if it has been taken away meanwhile.
+fn look_at(reader: &Reader, journal: JournalId) -> Result<Option<Found>, Error> {
+    let Some(stored) = rows::stored(reader, journal)? else { return Ok(None) };
+    let deaths = match stored.state.status {
+        Status::Running => stored.state.attempts.saturating_sub(rows::last_attempt(reader, journal)?),
+        _ => 0,
+    };
+    let has_mail = stored.state.status == Status::Waiting && mail::any(reader, journal)?;
+    Ok(Some(Found { stored, deaths, has_mail }))
 }
 
 impl Inner {
@@ -99,9 +118,9 @@ impl Inner {
         match stored.state.status {
             // Its process may have died when that was durable and before it went on with it. Whether it did, it knows
             // itself, by a replay: one that has taken all of it is parked again.
-            Status::Waiting if has_mail => self.wake(journal, true).await,
+            Status::Waiting if has_mail => self.wake(journal, Cause::Mail).await,
             Status::Waiting if stored.state.wake_ms == 0 => {}
-            Status::Waiting | Status::Queued => self.sleepers.push(self, stored.state.wake_ms, journal),
+            Status::Waiting | Status::Queued => self.wake_at(stored.state.wake_ms, journal),
             Status::Running | Status::Interrupted => {
                 if self.active(&stored.header.execution).is_some() {
                     return;
@@ -110,12 +129,12 @@ impl Inner {
                     return self.give_up(stored, deaths).await;
                 }
                 match deaths.checked_sub(2) {
-                    None => self.wake(journal, false).await,
+                    None => self.wake(journal, Cause::Time).await,
                     Some(doublings) => {
                         let pause = FIRST_PAUSE * (1 << doublings.min(16));
                         log::crash_loop(&stored.header.execution, deaths, pause);
-                        let due_ms = self.runtime.clock.now_ms().saturating_add(crate::clock::millis(pause));
-                        self.sleepers.push(self, due_ms, journal);
+                        let due_ms = self.runtime.clock.now_ms().saturating_add(millis(pause));
+                        self.wake_at(due_ms, journal);
                     }
                 }
             }
@@ -123,27 +142,44 @@ impl Inner {
         }
     }
 
-    /// Has an execution go on, if it is not finished and nobody drives it; `early` if something else than its time has
-    /// come. Waits while as many are driven as may be.
-    pub(crate) async fn wake(self: &Arc<Self>, journal: JournalId, early: bool) {
+    /// Has an execution woken at that time.
+    pub(crate) fn wake_at(self: &Arc<Self>, due_ms: u64, journal: JournalId) {
+        self.sleepers.push(self, Sleeper { due_ms, journal, cause: Cause::Time });
+    }
+
+    /// Has an execution woken when the store may have recovered: nobody else may be there to do it.
+    pub(crate) fn wake_after_fault(self: &Arc<Self>, journal: JournalId, cause: Cause) {
+        if !self.is_closed() {
+            let due_ms = self.runtime.clock.now_ms().saturating_add(millis(AFTER_FAULT));
+            self.sleepers.push(self, Sleeper { due_ms, journal, cause });
+        }
+    }
+
+    /// Has an execution go on, if it is not finished and nobody drives it. Waits while as many are driven as may be.
+    pub(crate) async fn wake(self: &Arc<Self>, journal: JournalId, cause: Cause) {
         // It is never closed.
         let Ok(permit) = self.driving.clone().acquire_owned().await else { return };
         let inner = self.clone();
         let stored = match blocking(move || rows::stored(&inner.runtime.reader, journal)).await {
             Ok(Ok(Some(stored))) => stored,
             Ok(Ok(None)) => return,
-            Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
+            Ok(Err(error)) | Err(error) => {
+                log::recovery_failed(&error);
+                return self.wake_after_fault(journal, cause);
+            }
         };
         let is_over = match stored.state.status {
             Status::Waiting => false,
             // One that was interrupted is not begun again because something was sent to it.
-            Status::Running | Status::Queued => early,
+            Status::Running | Status::Queued => cause == Cause::Mail,
             _ => true,
         };
-        let is_early = !early && stored.state.wake_ms > self.runtime.clock.now_ms();
+        let is_early = cause == Cause::Time && stored.state.wake_ms > self.runtime.clock.now_ms();
         if is_over || is_early || self.active(&stored.header.execution).is_some() {
             return;
         }
+        // Before it goes on: then it may be parked until the same time once more.
+        self.sleepers.forget(Sleeper { due_ms: stored.state.wake_ms, journal, cause: Cause::Time });
         self.resume(&stored, permit);
     }
 
