@@ -281,3 +281,51 @@ async fn children_of_children_come_to_the_same_in_memory_and_parked_at_every_tur
         assert_eq!(sum, 160);
     }
 }
+
+#[checkpoint]
+async fn dies(path: &str) -> u32 {
+    log(path).say("dies");
+    std::future::pending().await
+}
+
+#[flow]
+async fn dying(path: String) -> Result<u32, Error> {
+    Ok(dies(&path).await)
+}
+
+#[flow]
+async fn of_dying(path: String) -> Result<u32, Error> {
+    dying(path).id("child").await
+}
+
+#[tokio::test]
+async fn a_child_whose_attempts_die_again_and_again_is_held_back_from_its_parent_too_and_then_left_to_a_person() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual());
+    let open = || Kitaru::builder().dir(dir.path()).clock(clock.clone()).open();
+    let path = "children: dying";
+    let mut kitaru = open().await.unwrap();
+    drop(of_dying(path.into()).id("parent").on(&kitaru).start().await.unwrap());
+    let mut pause = Duration::ZERO;
+    for deaths in 1..=8 {
+        pause = Duration::ZERO;
+        while log(path).count("dies") < deaths {
+            clock.advance(Duration::from_millis(500));
+            pause += Duration::from_millis(500);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        kitaru.close().grace(Duration::ZERO).await.unwrap();
+        kitaru = open().await.unwrap();
+    }
+    assert!(pause > Duration::from_secs(30), "{pause:?}");
+    let ended = async |flow, id, status| {
+        while kitaru.execution(flow, id).await.unwrap().unwrap().status() != status {
+            tokio::task::yield_now().await;
+        }
+    };
+    let ended =
+        async { tokio::join!(ended("dying", "child", Status::Stuck), ended("of_dying", "parent", Status::Failed)) };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("both have come to an end");
+    let parent = kitaru.execution("of_dying", "parent").await.unwrap().unwrap();
+    assert!(parent.error().unwrap().contains("8 attempts have died"), "{:?}", parent.error());
+    assert_eq!(log(path).count("dies"), 8);
+}

@@ -349,6 +349,32 @@ async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and
 }
 
 #[tokio::test]
+async fn whoever_watches_an_execution_that_is_given_up_is_told() {
+    let place = Place::new();
+    for deaths in 1..=8 {
+        let kitaru = place.builder().recover(false).open().await.unwrap();
+        if deaths == 1 {
+            drop(one_of_many(0, "first".into()).id("first").on(&kitaru).start().await.unwrap());
+            until("first", "hangs", 1).await;
+        }
+        drop(one_of_many(1, "given up".into()).id("job").on(&kitaru).start().await.unwrap());
+        until("given up", "hangs", deaths).await;
+        kitaru.close().grace(Duration::ZERO).await.unwrap();
+    }
+    // One goes on at a time, so that it is given up behind the other one.
+    let kitaru = place.builder().recover_at_once(1).open().await.unwrap();
+    until("first", "hangs", 2).await;
+    let mut watch = kitaru.watch::<u32>(&("one_of_many", "job"), "progress");
+    let mut next = Box::pin(watch.next());
+    let early = tokio::time::timeout(Duration::from_millis(20), &mut next).await;
+    assert!(early.is_err(), "it is not given up yet: {early:?}");
+    kitaru.cancel(&("one_of_many", "first")).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(20), next).await.expect("it is told");
+    assert_eq!(told.unwrap(), None);
+    until_status(&kitaru, "one_of_many", Status::Stuck).await;
+}
+
+#[tokio::test]
 async fn a_job_that_is_to_start_at_a_time_is_recorded_and_begins_then_by_itself() {
     let place = Place::new();
     let kitaru = place.open().await;

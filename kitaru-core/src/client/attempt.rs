@@ -14,6 +14,7 @@ use crate::client::active::Ended;
 use crate::client::head::Head;
 use crate::client::launch::Place;
 use crate::client::mail;
+use crate::client::recovery::Held;
 use crate::client::request::{FlowBody, Request};
 use crate::client::restart;
 use crate::client::retry::{self, Forget};
@@ -37,7 +38,8 @@ use crate::value::Codec;
 
 /// What a call of a flow does.
 pub(crate) enum Plan {
-    Nothing,
+    Ended(Ended),
+    HeldBack(Held),
     /// It becomes `Cancelled`, without an attempt.
     Cancel {
         stored: Box<Stored>,

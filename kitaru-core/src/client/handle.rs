@@ -15,6 +15,7 @@ use crate::client::{Inner, Kitaru, blocking};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::{Class, OwnedPayload, Status};
+use crate::store::Reader;
 use crate::value::decode;
 
 impl Kitaru {
@@ -42,9 +43,7 @@ impl Kitaru {
         let found = blocking(move || {
             let find = || {
                 let found = rows::newest(&inner.runtime.reader, &wanted)?;
-                found.ok_or_else(|| {
-                    Error::new(Kind::Misuse, format!("there is no execution {wanted}; call the flow to begin it"))
-                })
+                found.ok_or_else(|| unknown(&wanted))
             };
             let is_parked = |stored: &Stored| matches!(stored.state.status, Status::Waiting | Status::Queued);
             let mut stored = find()?;
@@ -58,18 +57,12 @@ impl Kitaru {
                 drop(active);
                 inner.forget_parked(&wanted);
             }
-            match stored.state.status {
-                Status::Completed | Status::Failed => rows::outcome(&inner.runtime.reader, &stored)
-                    .map(|payload| Found::Ended(Ended::Outcome(Arc::new(payload)))),
-                Status::Stuck => Ok(Found::Ended(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason)))),
-                Status::Cancelled => Ok(Found::Ended(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason)))),
-                Status::Waiting | Status::Queued | Status::Running | Status::Interrupted | Status::Restarted => {
-                    Err(Error::new(
-                        Kind::Misuse,
-                        format!("execution {wanted} was interrupted and nobody drives it; call its flow to go on"),
-                    ))
-                }
-            }
+            came_to(&inner.runtime.reader, &stored)?.map(Found::Ended).ok_or_else(|| {
+                Error::new(
+                    Kind::Misuse,
+                    format!("execution {wanted} was interrupted and nobody drives it; call its flow to go on"),
+                )
+            })
         })
         .await??;
         Ok(match found {
@@ -83,6 +76,20 @@ impl Kitaru {
 enum Found {
     Ended(Ended),
     Parked(Arc<Active>),
+}
+
+/// What an execution came to, as its callers are told; nothing if that is still open.
+pub(crate) fn came_to(reader: &Reader, stored: &Stored) -> Result<Option<Ended>, Error> {
+    Ok(match stored.state.status {
+        Status::Completed | Status::Failed => Some(Ended::Outcome(Arc::new(rows::outcome(reader, stored)?))),
+        Status::Stuck => Some(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason))),
+        Status::Cancelled => Some(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason))),
+        Status::Waiting | Status::Queued | Status::Running | Status::Interrupted | Status::Restarted => None,
+    })
+}
+
+pub(crate) fn unknown(execution: &ExecutionId) -> Error {
+    Error::new(Kind::Misuse, format!("there is no execution {execution}; call the flow to begin it"))
 }
 
 fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result<T, E> {

@@ -9,6 +9,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::active::{Active, Ended, interrupted};
 use crate::client::attempt::{self, Plan};
+use crate::client::handle::{came_to, unknown};
+use crate::client::recovery;
 use crate::client::request::{FlowBody, Request};
 use crate::client::retry::{Forget, cannot_retry};
 use crate::client::rows::{self, Stored};
@@ -47,7 +49,7 @@ impl Inner {
             // Whoever wants it cancelled does not want it to go on.
             goes_on: matches!(request.body, FlowBody::Registered(_)) && request.ask != Ask::Cancel,
             journal: Mutex::new(uncalled.as_ref().map(|uncalled| uncalled.journal)),
-            _uncalled: uncalled,
+            uncalled,
         };
         // A task of its own: whoever called may go away.
         let task = tokio::spawn(place.run(request));
@@ -181,7 +183,7 @@ pub(crate) struct Place {
     goes_on: bool,
     /// The generation that it drives, once that is known.
     journal: Mutex<Option<JournalId>>,
-    _uncalled: Option<Uncalled>,
+    uncalled: Option<Uncalled>,
 }
 
 /// An execution that goes on by itself.
@@ -226,7 +228,14 @@ impl Place {
                 log::flow_cached(&self.execution.flow, age, ambiguous);
                 Ended::Outcome(payload)
             }
-            Ok(Plan::Nothing) => Ended::Fault(interrupted()),
+            Ok(Plan::Ended(ended)) => {
+                self.active.record(Ok(()));
+                ended
+            }
+            Ok(Plan::HeldBack(held)) => {
+                self.active.record(Ok(()));
+                recovery::hold_back(self, held).await
+            }
             Ok(Plan::Cancel { stored, next }) => {
                 self.active.record(Ok(()));
                 attempt::cancel_parked(self, *stored, next).await
@@ -281,6 +290,8 @@ impl Place {
         let inner = self.inner.clone();
         let execution = self.execution.clone();
         let active = self.active.clone();
+        // By a person's program, as opposed to a flow or nobody.
+        let is_called = self.uncalled.is_none() && look.parent.is_none();
         if lock(&inner.left).remove(&execution) {
             // What an attempt of this process left on its way to the store is to be there before it is read.
             inner.runtime.settle().await?;
@@ -313,12 +324,16 @@ impl Place {
                 (Begin::New { generation, cancels }, stored) => {
                     Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
                 }
+                (Begin::Continue, Some(stored)) if !is_called => recovery::plan(reader, stored, now_ms),
                 (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, &look.forget),
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
                     Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
                 }
                 (Begin::Nothing, stored) if look.ask == Ask::Cancel => Err(cannot_cancel(&execution, stored.as_ref())),
-                (Begin::Nothing, _) => Ok(Plan::Nothing),
+                (Begin::Nothing, stored) => {
+                    let ended = stored.map(|stored| came_to(reader, &stored)).transpose()?.flatten();
+                    ended.map(Plan::Ended).ok_or_else(|| unknown(&execution))
+                }
                 // It is replayed for what is to be undone.
                 (Begin::Cancel, Some(stored)) if look.registered && stored.state.status.has_flow() => {
                     Plan::resume(reader, stored, &[])

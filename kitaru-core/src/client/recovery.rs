@@ -1,5 +1,6 @@
 //! Executions that go on without being called: those that a dead process left, and those whose time has come. Owns the
-//! search for them and the bound on how many are driven at once; must not know how one is driven.
+//! search for them, the bound on how many are driven at once, and what becomes of those whose attempts die again and again;
+//! must not know how one is driven.
 
 use std::collections::HashSet;
 use std::ops::{Bound, ControlFlow};
@@ -9,7 +10,9 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::call::Packed;
-use crate::client::launch::Uncalled;
+use crate::client::active::Ended;
+use crate::client::attempt::Plan;
+use crate::client::launch::{Place, Uncalled};
 use crate::client::mail;
 use crate::client::request::Request;
 use crate::client::rows::{self, Stored};
@@ -18,9 +21,10 @@ use crate::client::{Inner, blocking};
 use crate::clock::millis;
 use crate::error::{Error, Kind};
 use crate::flow;
-use crate::id::JournalId;
+use crate::id::{JournalId, Seq};
 use crate::journal::{EndFrame, Frame, Status, generation_key};
 use crate::log;
+use crate::machine::Due;
 use crate::runtime::Numbers;
 use crate::store::{Activity, Order, Reader, Table};
 
@@ -29,7 +33,7 @@ const PAGE: usize = 256;
 
 /// So many attempts may die one after another without a record of their own before a person has to look.
 const MAX_DEATHS: u32 = 8;
-/// How long the second attempt after a death waits; it doubles with each.
+/// How long after the beginning of the second attempt that died the next one begins; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long an execution that goes on by itself waits after a fault of the store.
 const AFTER_FAULT: Duration = Duration::from_secs(10);
@@ -73,8 +77,6 @@ struct Listed {
 /// A generation that is not finished.
 struct Found {
     stored: Stored,
-    /// How many attempts have died since the last record.
-    deaths: u32,
     /// Whether it waits, and something was sent to it, now or long ago.
     has_mail: bool,
 }
@@ -102,18 +104,14 @@ fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Listed,
 /// Nothing if it has been taken away meanwhile.
 fn look_at(reader: &Reader, journal: JournalId) -> Result<Option<Found>, Error> {
     let Some(stored) = rows::stored(reader, journal)? else { return Ok(None) };
-    let deaths = match stored.state.status {
-        Status::Running => stored.state.attempts.saturating_sub(rows::last_attempt(reader, journal)?),
-        _ => 0,
-    };
     let has_mail = stored.state.status == Status::Waiting && mail::any(reader, journal)?;
-    Ok(Some(Found { stored, deaths, has_mail }))
+    Ok(Some(Found { stored, has_mail }))
 }
 
 impl Inner {
     /// Goes on with what was found when the store was opened.
     async fn go_on(self: &Arc<Self>, found: Found) {
-        let Found { stored, deaths, has_mail } = found;
+        let Found { stored, has_mail } = found;
         let journal = stored.journal;
         match stored.state.status {
             // Its process may have died when that was durable and before it went on with it. Whether it did, it knows
@@ -121,23 +119,7 @@ impl Inner {
             Status::Waiting if has_mail => self.wake(journal, Cause::Mail).await,
             Status::Waiting if stored.state.wake_ms == 0 => {}
             Status::Waiting | Status::Queued => self.wake_at(stored.state.wake_ms, journal),
-            Status::Running | Status::Interrupted => {
-                if self.active(&stored.header.execution).is_some() {
-                    return;
-                }
-                if deaths >= MAX_DEATHS {
-                    return self.give_up(stored, deaths).await;
-                }
-                match deaths.checked_sub(2) {
-                    None => self.wake(journal, Cause::Time).await,
-                    Some(doublings) => {
-                        let pause = FIRST_PAUSE * (1 << doublings.min(16));
-                        log::crash_loop(&stored.header.execution, deaths, pause);
-                        let due_ms = self.runtime.clock.now_ms().saturating_add(millis(pause));
-                        self.wake_at(due_ms, journal);
-                    }
-                }
-            }
+            Status::Running | Status::Interrupted => self.wake(journal, Cause::Time).await,
             Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::Restarted => {}
         }
     }
@@ -191,40 +173,67 @@ impl Inner {
             log::recovery_failed(&error);
         }
     }
+}
 
-    /// Its attempts die again and again: it is left to a person.
-    async fn give_up(self: &Arc<Self>, stored: Stored, deaths: u32) {
-        let execution = &stored.header.execution;
-        let error = Error::new(
-            Kind::Stuck,
-            format!(
-                "execution {execution} is stuck: {deaths} attempts have died one after another without a record of \
-                 their own, the last in a body that it began. Mend that, and have it go on with Kitaru::retry, or begin it anew with \
-                 .fresh()"
-            ),
-        );
-        log::gave_up(&error);
-        let packed = Packed::error(&error);
-        let now_ms = self.runtime.clock.now_ms();
-        let frame = Frame::End(EndFrame {
-            status: Status::Stuck,
-            attempt: stored.state.attempts,
-            ended_ms: now_ms,
-            duration_us: 0,
-            preview: &packed.preview,
-            payload: packed.payload(),
-        })
-        .write();
-        let journal = stored.journal;
-        let inner = self.clone();
-        let next = match blocking(move || rows::next_seq(&inner.runtime.reader, journal)).await {
-            Ok(Ok(next)) => next,
-            Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
-        };
-        let numbers = Arc::new(Numbers::new(journal, next));
-        let rows = vec![rows::finished_row(journal)];
-        if let Err(error) = self.runtime.write(&numbers, rows, Some(frame), Activity::GoesOn).await {
-            log::recovery_failed(&error);
+/// What becomes of an execution whose attempts die one after another without a record of their own.
+pub(crate) enum Held {
+    Until { due_ms: u64, journal: JournalId },
+    GivenUp { stored: Box<Stored>, next: Seq, deaths: u32 },
+}
+
+/// How an execution goes on that no person has called: by itself, or as somebody's child.
+pub(crate) fn plan(reader: &Reader, stored: Stored, now_ms: u64) -> Result<Plan, Error> {
+    let Stored { journal, state, .. } = &stored;
+    let deaths = match state.status {
+        Status::Running => state.attempts.saturating_sub(rows::last_attempt(reader, *journal)?),
+        _ => 0,
+    };
+    if deaths >= MAX_DEATHS {
+        let next = rows::next_seq(reader, *journal)?;
+        return Ok(Plan::HeldBack(Held::GivenUp { stored: Box::new(stored), next, deaths }));
+    }
+    if let Some(doublings) = deaths.checked_sub(2) {
+        // Since the last of them began: whoever looks once more comes to the same.
+        let due_ms = state.updated_ms.saturating_add(millis(FIRST_PAUSE * (1 << doublings)));
+        if due_ms > now_ms {
+            log::crash_loop(&stored.header.execution, deaths, Duration::from_millis(due_ms - now_ms));
+            return Ok(Plan::HeldBack(Held::Until { due_ms, journal: *journal }));
         }
     }
+    Plan::resume(reader, stored, &[])
+}
+
+/// Has an execution wait before its next attempt, or leaves it to a person.
+pub(crate) async fn hold_back(place: &Place, held: Held) -> Ended {
+    let (stored, next, deaths) = match held {
+        Held::Until { due_ms, journal } => return Ended::Parked { due: Due::At(due_ms), journal },
+        Held::GivenUp { stored, next, deaths } => (stored, next, deaths),
+    };
+    let execution = &place.execution;
+    let error = Error::new(
+        Kind::Stuck,
+        format!(
+            "execution {execution} is stuck: {deaths} attempts have died one after another without a record of \
+             their own, the last in a body that it began. Mend that, and have it go on with Kitaru::retry, or begin it anew with \
+             .fresh()"
+        ),
+    );
+    let runtime = &place.inner.runtime;
+    let packed = Packed::error(&error);
+    let frame = Frame::End(EndFrame {
+        status: Status::Stuck,
+        attempt: stored.state.attempts,
+        ended_ms: runtime.clock.now_ms(),
+        duration_us: 0,
+        preview: &packed.preview,
+        payload: packed.payload(),
+    })
+    .write();
+    let numbers = Arc::new(Numbers::new(stored.journal, next));
+    let rows = vec![rows::finished_row(stored.journal)];
+    if let Err(fault) = runtime.write(&numbers, rows, Some(frame), Activity::GoesOn).await {
+        return Ended::Fault(fault);
+    }
+    log::gave_up(&error);
+    Ended::Fault(error)
 }
