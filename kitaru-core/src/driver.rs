@@ -168,13 +168,19 @@ impl Driver {
 
     /// The flow is at its end, but the attempt is not.
     fn stop(&mut self) {
-        self.drop_flow();
+        self.abandon();
         self.context.stay();
+    }
+
+    /// Drops the flow because it goes no further.
+    fn abandon(&mut self) {
+        let context = self.context.clone();
+        context.abandon(|| self.drop_flow());
     }
 
     /// The flow goes no further: it is dropped, and what it has done is undone.
     fn undo(&mut self) {
-        self.drop_flow();
+        self.abandon();
         self.code = Code::Undo(Box::pin(undo(self.context.take_undo())));
         self.context.wake_flow();
     }

@@ -26,6 +26,7 @@ mod publishing;
 mod records;
 mod retention;
 mod retrying;
+mod shared_children;
 mod support;
 mod time;
 mod undoing;

@@ -7,10 +7,11 @@ use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll};
 
 use crate::call::{Call, Checkpoint, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, sealed};
-use crate::client::Inner;
 use crate::client::active::{Active, Ended};
 use crate::client::launch::hex;
 use crate::client::request::{Input, Request};
+use crate::client::rows;
+use crate::client::{Inner, blocking};
 use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -18,7 +19,7 @@ use crate::journal::{Class, Opening, OwnedPayload, ParentRow, Payload};
 use crate::machine::{Due, Exit, SlotId};
 use crate::race::race;
 use crate::store::Row;
-use crate::value::{ArgSink, Codec};
+use crate::value::{ArgSink, Codec, Key};
 
 /// What a child came to, as it was recorded there; or why it has come to nothing.
 pub(crate) type Came = Result<Arc<OwnedPayload>, Error>;
@@ -61,7 +62,7 @@ impl Claimed {
         child.wish = wish;
         child.execution = Some(execution.clone());
         child.request = Some(request);
-        Ok(ChildCall { call, context, execution, detached })
+        Ok(ChildCall { call, context, execution, identity, detached })
     }
 }
 
@@ -88,6 +89,7 @@ pub(crate) struct ChildCall {
     call: Call<Child>,
     context: Arc<Context>,
     pub(crate) execution: ExecutionId,
+    identity: Key,
     detached: bool,
 }
 
@@ -116,20 +118,41 @@ impl Future for ChildCall {
 
 impl Drop for ChildCall {
     fn drop(&mut self) {
-        if self.detached || !self.call.is_open() || !self.context.replay().is_unwinding() {
+        if self.detached || !self.call.is_open() || !self.context.is_abandoning() {
             return;
         }
         // Its parent goes no further: the child is cancelled before anything that the parent did is undone.
         let Some(inner) = inner(&self.context) else { return };
-        let execution = self.execution.clone();
+        let (execution, identity) = (self.execution.clone(), self.identity);
         let cancel = async move {
+            if !inner.has_begun(identity, &execution).await? {
+                return Ok(());
+            }
             match inner.cancel(execution).await {
-                // It was not there yet, or has ended meanwhile.
+                // It has ended meanwhile.
                 Err(error) if error.is_misuse() => Ok(()),
                 cancelled => cancelled,
             }
         };
         self.context.push_undo(Box::new(move || Box::pin(cancel)));
+    }
+}
+
+impl Inner {
+    /// Whether the newest generation of an execution was begun by this call, which may else have attached to it only.
+    async fn has_begun(self: &Arc<Self>, call: Key, execution: &ExecutionId) -> Result<bool, Error> {
+        if let Some(active) = self.active(execution) {
+            // What it begins with is on its way.
+            let _ = active.recorded().await;
+        }
+        let (inner, execution) = (self.clone(), execution.clone());
+        blocking(move || {
+            let reader = &inner.runtime.reader;
+            let newest = rows::newest(reader, &execution)?;
+            let parent = newest.map(|newest| rows::parent(reader, &newest)).transpose()?.flatten();
+            Ok(parent.is_some_and(|parent| parent.call == call))
+        })
+        .await?
     }
 }
 

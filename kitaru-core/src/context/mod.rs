@@ -70,6 +70,8 @@ pub(crate) struct Context {
     undo: Mutex<Vec<UndoStep>>,
     /// What the generation comes to, once it is known that the flow goes no further.
     ending: OnceLock<Ending>,
+    /// The flow is being dropped because it goes no further, not by its own code or to go on later.
+    abandoning: AtomicBool,
     /// Why nothing starts any more, once that is so.
     draining: OnceLock<Error>,
     /// What the flow has asked to go on with in a new generation.
@@ -155,6 +157,7 @@ impl Context {
             drawn: Mutex::new(0),
             undo: Mutex::default(),
             ending,
+            abandoning: AtomicBool::new(false),
             draining: OnceLock::new(),
             next: Mutex::default(),
         })
@@ -203,6 +206,19 @@ impl Context {
     /// What the generation comes to, where its flow goes no further.
     pub(crate) fn ending(&self) -> Option<&Ending> {
         self.ending.get()
+    }
+
+    /// Drops the flow, which goes no further: what is dropped meanwhile is left by it for good.
+    pub(crate) fn abandon(&self, drop_flow: impl FnOnce()) {
+        self.abandoning.store(true, Ordering::SeqCst);
+        drop_flow();
+        self.abandoning.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether the flow is being dropped because it goes no further. That is the same on every attempt, whereas whether it
+    /// is known already that it will be is not.
+    pub(crate) fn is_abandoning(&self) -> bool {
+        self.abandoning.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set_next(&self, next: NextInput) {

@@ -1,0 +1,139 @@
+//! Children that more than one parent calls, and children whose parents go no further.
+
+use std::time::Duration;
+
+use futures::future::try_join;
+use kitaru::{Error, Kitaru, Status, checkpoint, event, flow, undo};
+
+use crate::support::{disk, log, memory, reopen};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A child, which goes on when it is told to.
+#[flow]
+async fn asks(_path: String) -> Result<u32, Error> {
+    kitaru::wait::<u32>("go on").await
+}
+
+#[checkpoint]
+async fn hangs(path: String) -> Result<u32, Error> {
+    log(&path).say("hangs");
+    std::future::pending().await
+}
+
+#[flow]
+async fn shares(path: String) -> Result<u32, Error> {
+    asks(path.clone()).id(path).await
+}
+
+async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Option<Status> {
+    kitaru.execution(flow, id).await.unwrap().map(|execution| execution.status())
+}
+
+async fn until(kitaru: &Kitaru, flow: &str, id: &str, wanted: Status) {
+    while status(kitaru, flow, id).await != Some(wanted) {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn until_said(path: &str, line: &str) {
+    while log(path).count(line) == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_parent_that_is_cancelled_leaves_a_child_alone_that_it_has_not_begun() {
+    let (kitaru, _) = memory().await;
+    let path = "shared: cancelled";
+    let child = asks(path.into()).id(path).on(&kitaru).start().await.unwrap();
+    until(&kitaru, "asks", path, Status::Waiting).await;
+    let parent = shares(path.into()).id("job").on(&kitaru).start().await.unwrap();
+    until(&kitaru, "shares", "job", Status::Waiting).await;
+    parent.cancel().await.unwrap();
+    assert_eq!(status(&kitaru, "asks", path).await, Some(Status::Waiting));
+    kitaru.answer(&child, "go on", &7).await.unwrap();
+    assert_eq!(child.await.unwrap(), 7);
+}
+
+/// Its child loses against a second.
+#[flow]
+async fn impatient(path: String, parks: bool) -> Result<u32, Error> {
+    let child = async { asks(path.clone()).id(path.clone()).await.map(drop) };
+    let time = async {
+        kitaru::sleep(SECOND).await;
+        Ok(())
+    };
+    kitaru::race((child, time)).await?;
+    log(&path).say("lost");
+    if parks { event("never").await } else { hangs(path).await }
+}
+
+#[tokio::test]
+async fn a_child_that_lost_a_race_goes_on_whether_its_parent_is_cancelled_in_memory_or_parked() {
+    for (path, parks) in [("shared: loser", false), ("shared: loser parks", true)] {
+        let (kitaru, clock) = memory().await;
+        let parent = impatient(path.into(), parks).id("job").on(&kitaru).start().await.unwrap();
+        until(&kitaru, "asks", path, Status::Waiting).await;
+        clock.advance(SECOND);
+        until_said(path, "lost").await;
+        if parks {
+            until(&kitaru, "impatient", "job", Status::Waiting).await;
+        } else {
+            until_said(path, "hangs").await;
+        }
+        parent.cancel().await.unwrap();
+        assert_eq!(status(&kitaru, "asks", path).await, Some(Status::Waiting), "{path}");
+    }
+}
+
+/// It dies the first time, where it is to.
+#[checkpoint]
+async fn take_back(path: String) -> Result<u32, Error> {
+    log(&path).say("takes back");
+    if path.contains("dies") && log(&path).count("takes back") == 1 {
+        std::future::pending::<()>().await;
+    }
+    Ok(1)
+}
+
+/// It fails beside a child, whose call it drops by that itself or leaves in a branch.
+#[flow]
+async fn sold_out(path: String) -> Result<u32, Error> {
+    let at = path.clone();
+    undo(move || take_back(at));
+    let child = asks(path.clone()).id(path.clone());
+    let fails = async {
+        event::<u32>("fail").await?;
+        Err(Error::msg("sold out"))
+    };
+    if path.contains("branch") {
+        let _branch = kitaru::spawn(async move { child.await });
+        return fails.await;
+    }
+    try_join(child, fails).await.map(|(came, _): (u32, u32)| came)
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_child_of_a_flow_that_fails_is_the_same_wherever_its_undoing_died() {
+    let dropped_by = [("itself", Status::Waiting), ("the end, in a branch", Status::Cancelled)];
+    for (dropped, child) in dropped_by {
+        for dies in ["lives", "dies"] {
+            let path = format!("shared: dropped by {dropped}, {dies}");
+            let (mut kitaru, dir) = disk().await;
+            let parent = sold_out(path.clone()).id("job").on(&kitaru).start().await.unwrap();
+            until(&kitaru, "asks", &path, Status::Waiting).await;
+            kitaru.send(&parent, "fail", &1).await.unwrap();
+            if dies == "dies" {
+                until_said(&path, "takes back").await;
+                kitaru.close().grace(Duration::ZERO).await.unwrap();
+                drop((parent, kitaru));
+                kitaru = reopen(&dir).await;
+            }
+            let error = sold_out(path.clone()).id("job").on(&kitaru).await.unwrap_err();
+            assert_eq!(error.to_string(), "sold out");
+            assert_eq!(status(&kitaru, "asks", &path).await, Some(child), "{path}");
+            kitaru.close().await.unwrap();
+        }
+    }
+}
