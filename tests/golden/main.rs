@@ -15,8 +15,8 @@ use anyhow::Context as _;
 use kitaru::{Clock, Error, Kitaru, RecordStatus, Status};
 
 use programs::{
-    CHANGED, Done, HOUR, Quote, Validity, WRITES, cut_off, later, mishap, order, outgrown, pages, patient, risky,
-    spoiled, trip,
+    CHANGED, Done, HOUR, Quote, Validity, WRITES, companion, cut_off, later, mishap, order, outgrown, pages, patient,
+    risky, spoiled, trip,
 };
 use rows::{dump, file, hex, kinds, restore};
 
@@ -101,6 +101,8 @@ async fn bless() -> anyhow::Result<()> {
     kitaru.answer(&job, "nights", &2u32).await?;
     until(|| asks("breakfast")).await?;
     until(waits).await?;
+    drop(companion("Ada".to_owned()).id("job-55").on(&kitaru).start().await?);
+    until(async || Ok(status(&kitaru, "companion", "job-55").await? == Some(Status::Waiting))).await?;
 
     // What hangs is cut off.
     kitaru.close().grace(Duration::ZERO).await?;
@@ -160,6 +162,7 @@ const KINDS: &[&str] = &[
     "aside k",
     "aside l",
     "aside p",
+    "aside q",
     "aside u",
     "aside w",
 ];
@@ -209,7 +212,7 @@ async fn the_order_goes_on(kitaru: &Kitaru) -> anyhow::Result<()> {
         rate: 1.0,
         at: written_at(),
         // Of the secret in the store: another one when that is written anew.
-        shipped: "shipped 889918a6-0d1f-426b-a822-e2167f23376a".to_owned(),
+        shipped: "shipped 645f1365-fd58-4664-948d-019a20d25b09".to_owned(),
     };
     assert_eq!(done, expected);
     Ok(())
@@ -244,11 +247,13 @@ async fn what_waits_is_answered(kitaru: &Kitaru) -> anyhow::Result<()> {
     let wait = &execution.waits()[0];
     assert_eq!((wait.name(), wait.question()), ("breakfast", "With breakfast?"));
     assert_eq!(wait.metadata(), serde_json::json!({"room": "room 3 for 2"}));
+    let companion = kitaru.handle::<String, Error>("companion", "job-55").await?;
     // The event has been sent before.
     kitaru.send(&("trip", "job-50"), "paid", &999u32).key("once").await?;
     kitaru.answer(&("trip", "job-50"), "breakfast", &true).await?;
     let told = trip("Ada".to_owned()).id("job-50").on(kitaru).await?;
     assert_eq!(told, "welcome Ada, room 3 for 2, 300 paid, breakfast: true");
+    assert_eq!(companion.await?, told, "it hears of it");
     Ok(())
 }
 

@@ -120,6 +120,12 @@ pub(crate) async fn trip(guest: String) -> Result<String, Error> {
     Ok(format!("{greeting} {guest}, {room}, {paid} paid, breakfast: {breakfast}"))
 }
 
+/// It waits for a trip that another has begun.
+#[flow]
+pub(crate) async fn companion(guest: String) -> Result<String, Error> {
+    trip(guest).id("job-50").await
+}
+
 #[flow]
 pub(crate) async fn room(guest: String, nights: u32) -> Result<String, Error> {
     only_the_writer("room");

@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use futures::future::try_join;
-use kitaru::{Error, Kitaru, Status, checkpoint, event, flow, undo};
+use kitaru::{Clock, Error, Kitaru, Status, checkpoint, event, flow, undo};
 
 use crate::support::{disk, log, memory, reopen};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Whoever is not told waits for ever.
+const LONG: Duration = Duration::from_secs(20);
 
-/// A child, which goes on when it is told to.
+/// A child, which goes on when it is told to, and begins anew if that is all it is told.
 #[flow]
-async fn asks(_path: String) -> Result<u32, Error> {
-    kitaru::wait::<u32>("go on").await
+async fn asks(path: String) -> Result<u32, Error> {
+    match kitaru::wait::<u32>("go on").await? {
+        0 => asks(path).restart().await,
+        n => Ok(n),
+    }
 }
 
 #[checkpoint]
@@ -135,5 +140,114 @@ async fn what_becomes_of_a_child_of_a_flow_that_fails_is_the_same_wherever_its_u
             assert_eq!(status(&kitaru, "asks", &path).await, Some(child), "{path}");
             kitaru.close().await.unwrap();
         }
+    }
+}
+
+/// Until a generation of the child waits that nobody here has in mind.
+async fn until_asked(kitaru: &Kitaru, path: &str, generation: u32) {
+    let is_asked = async || {
+        let child = kitaru.execution("asks", path).await.unwrap().unwrap();
+        child.generation() == generation && child.status() == Status::Waiting
+    };
+    while !is_asked().await {
+        tokio::task::yield_now().await;
+    }
+    drop(kitaru.handle::<u32, Error>("asks", path).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_parked_parent_hears_of_a_child_that_it_has_not_begun_whatever_has_become_of_that() {
+    for becomes in ["looked at", "restarted", "begun over"] {
+        let (kitaru, _) = memory().await;
+        let path = &*format!("shared: {becomes}");
+        drop(asks(path.into()).id(path).on(&kitaru).start().await.unwrap());
+        until(&kitaru, "asks", path, Status::Waiting).await;
+        let parent = shares(path.into()).id("job").on(&kitaru).start().await.unwrap();
+        until(&kitaru, "shares", "job", Status::Waiting).await;
+        until_asked(&kitaru, path, 1).await;
+        match becomes {
+            "restarted" => kitaru.answer(&("asks", path), "go on", &0).await.unwrap(),
+            "begun over" => drop(asks(path.into()).id(path).fresh().on(&kitaru).start().await.unwrap()),
+            _ => {}
+        }
+        if becomes != "looked at" {
+            until_asked(&kitaru, path, 2).await;
+        }
+        kitaru.answer(&("asks", path), "go on", &7).await.unwrap();
+        let came = tokio::time::timeout(LONG, parent).await;
+        assert_eq!(came.expect(becomes).unwrap(), 7);
+    }
+}
+
+/// It goes on by itself to where it awaits the child.
+#[flow]
+async fn shares_later(path: String) -> Result<u32, Error> {
+    kitaru::sleep(SECOND * 3_600).await;
+    asks(path.clone()).id(path).await
+}
+
+#[tokio::test]
+async fn every_parent_of_a_parked_child_goes_out_of_memory_and_lets_others_go_on() {
+    let clock = Clock::manual();
+    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).recover_at_once(1).open().await.unwrap();
+    let path = "shared: one at a time";
+    drop(asks(path.into()).id(path).on(&kitaru).start().await.unwrap());
+    until(&kitaru, "asks", path, Status::Waiting).await;
+    let mut parents = Vec::new();
+    for id in ["one", "two", "three"] {
+        parents.push(shares_later(path.into()).id(id).on(&kitaru).start().await.unwrap());
+        until(&kitaru, "shares_later", id, Status::Waiting).await;
+    }
+    clock.advance(SECOND * 3_600);
+    let come = async {
+        for parent in &parents {
+            while kitaru.execution("shares_later", parent.id()).await.unwrap().unwrap().children().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            until(&kitaru, "shares_later", parent.id(), Status::Waiting).await;
+        }
+        kitaru.answer(&("asks", path), "go on", &7).await.unwrap();
+        for parent in parents {
+            assert_eq!(parent.await.unwrap(), 7);
+        }
+    };
+    tokio::time::timeout(LONG, come).await.expect("each has its turn");
+}
+
+/// It has what its child came to, and may ask for it again after a crash.
+#[flow]
+async fn has_asked(path: String) -> Result<u32, Error> {
+    let n = asks(path.clone()).id(path.clone()).await?;
+    log(&path).say("has it");
+    event::<u32>("end").await?;
+    Ok(n)
+}
+
+#[tokio::test]
+async fn a_child_stays_as_long_as_a_parent_that_has_not_begun_it_may_ask_for_it() {
+    let clock = Clock::manual();
+    let builder = Kitaru::builder().in_memory().clock(clock.clone()).keep_finished(SECOND);
+    let kitaru = builder.open().await.unwrap();
+    let path = "shared: kept";
+    for id in [path, "other", "newest"] {
+        drop(asks(path.into()).id(id).on(&kitaru).start().await.unwrap());
+        until(&kitaru, "asks", id, Status::Waiting).await;
+    }
+    let parent = has_asked(path.into()).id("job").on(&kitaru).start().await.unwrap();
+    until(&kitaru, "has_asked", "job", Status::Waiting).await;
+    for id in [path, "other"] {
+        kitaru.answer(&("asks", id), "go on", &7).await.unwrap();
+    }
+    until_said(path, "has it").await;
+    while status(&kitaru, "asks", "other").await.is_some() {
+        clock.advance(SECOND);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(status(&kitaru, "asks", path).await, Some(Status::Completed), "it is looked at before the other one");
+    kitaru.send(&parent, "end", &1).await.unwrap();
+    assert_eq!(parent.await.unwrap(), 7);
+    while status(&kitaru, "asks", path).await.is_some() {
+        clock.advance(SECOND);
+        tokio::task::yield_now().await;
     }
 }

@@ -1,7 +1,7 @@
 //! An execution that this process drives. Owns its result on the way to everybody who waits for it; must not know how
 //! it comes about.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
@@ -49,8 +49,8 @@ pub(crate) struct Active {
     task: Mutex<Option<AbortHandle>>,
     /// How its attempts are reached. While it is parked it is here for those who wait for it.
     pub(crate) steering: Steering<Context>,
-    /// Whose child it is, if it is one.
-    parent: OnceLock<ParentRow>,
+    /// The parents that are told when it ends: that each of them is to be is in the store.
+    waiters: Mutex<Vec<ParentRow>>,
 }
 
 impl Steered for Context {
@@ -80,7 +80,7 @@ impl Active {
             ended: SetOnce::new(),
             task: Mutex::new(None),
             steering: Steering::new(),
-            parent: OnceLock::new(),
+            waiters: Mutex::default(),
         })
     }
 
@@ -95,13 +95,22 @@ impl Active {
         }
     }
 
-    /// Says whose child it is. What is said first stays.
-    pub(crate) fn set_parent(&self, parent: ParentRow) {
-        let _ = self.parent.set(parent);
+    /// Has this parent told when it ends, once.
+    pub(crate) fn add_waiter(&self, parent: ParentRow) {
+        let mut waiters = lock(&self.waiters);
+        if waiters.iter().all(|known| known.journal != parent.journal) {
+            waiters.push(parent);
+        }
     }
 
-    pub(crate) fn parent(&self) -> Option<&ParentRow> {
-        self.parent.get()
+    /// Whether a parent is told when it ends.
+    pub(crate) fn tells(&self, parent: JournalId) -> bool {
+        lock(&self.waiters).iter().any(|known| known.journal == parent)
+    }
+
+    /// The parents that are told when it ends.
+    pub(crate) fn waiters(&self) -> Vec<ParentRow> {
+        lock(&self.waiters).clone()
     }
 
     /// Says that it is in the store, or why it cannot be. What is said first stays.

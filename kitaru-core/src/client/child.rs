@@ -182,18 +182,23 @@ impl Child {
         Call::new(spec, child)
     }
 
-    /// What it comes to, or that it is there; and whether the parent may go out of memory meanwhile.
-    async fn came(active: Arc<Active>, context: Arc<Context>, slot: SlotId, wish: Wish) -> Came {
-        if wish == Wish::Start {
-            return active.recorded().await.map(|()| Arc::new(started()));
-        }
+    /// What it comes to; and whether the parent may go out of memory meanwhile.
+    async fn came(
+        active: Arc<Active>,
+        inner: Arc<Inner>,
+        context: Arc<Context>,
+        slot: SlotId,
+        (execution, parent): (ExecutionId, ParentRow),
+    ) -> Came {
         let mut parks = active.steering.parks();
-        let ended_of = active.clone();
-        let mut ended = pin!(active.ended());
+        let mut ended = pin!(active.clone().ended());
         loop {
-            // One that another has begun tells that one when it ends.
-            let tells = ended_of.parent().is_some_and(|parent| parent.journal == context.numbers.journal());
-            let due = if *parks.borrow_and_update() && tells { Due::Execution } else { Due::At(0) };
+            let is_parked = *parks.borrow_and_update();
+            if is_parked && !active.tells(parent.journal) {
+                // Another has begun it. This one goes out of memory only when it is sure to be told, too.
+                inner.tell_when_ended(&active, &execution, parent.clone()).await;
+            }
+            let due = if is_parked && active.tells(parent.journal) { Due::Execution } else { Due::At(0) };
             context.replay().set_due(slot, due);
             let parked: Pin<Box<dyn Future<Output = Option<Ended>> + Send>> = Box::pin(async {
                 // Its active, which is held, tells.
@@ -231,12 +236,20 @@ impl Checkpoint for Child {
     fn open(&mut self, site: &Site<'_>, _: Option<Opening>) -> Due {
         let context = site.context;
         let request = self.request.take().expect("a child is launched once");
+        let parent = request.parent.clone();
         let Some(inner) = inner(context) else {
             context.leave_with(Exit::Fault(closed()));
             return Due::At(0);
         };
         let came: Pin<Box<dyn Future<Output = Came> + Send>> = match inner.launch(request, None) {
-            Ok((_, active)) => Box::pin(Self::came(active, context.clone(), site.slot, self.wish)),
+            Ok((_, active)) if self.wish == Wish::Start => {
+                Box::pin(async move { active.recorded().await.map(|()| Arc::new(started())) })
+            }
+            Ok((execution, active)) => {
+                let parent = parent.expect("what is launched here has a parent");
+                let inner = inner.clone();
+                Box::pin(Self::came(active, inner, context.clone(), site.slot, (execution, parent)))
+            }
             Err(error) => Box::pin(std::future::ready(Err(error))),
         };
         self.running = Some(Running { inner, context: context.clone(), came });
@@ -261,10 +274,12 @@ impl Checkpoint for Child {
     }
 
     fn end(&mut self) {
-        if let (Some(Running { inner, .. }), Some(execution)) = (self.running.take(), &self.execution) {
-            // It held on to what is awaited.
-            inner.forget_parked(execution);
-        }
+        let (Some(Running { inner, came, .. }), Some(execution)) = (self.running.take(), &self.execution) else {
+            return;
+        };
+        // It holds on to what is awaited.
+        drop(came);
+        inner.forget_parked(execution);
     }
 
     fn pack(value: Came, _: &Packing) -> Landing<Came> {

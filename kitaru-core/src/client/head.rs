@@ -61,6 +61,10 @@ impl Head {
         let runtime = &place.inner.runtime;
         let mut rows = self.own_rows(unfinished);
         rows.extend(request.parent.as_ref().map(|parent| rows::parent_row(self.journal, parent)));
+        if cancelled.is_some() {
+            // Whoever waits for the generation that this one is begun over waits for this one.
+            rows.extend(place.active.waiters().iter().map(|parent| rows::waiter_row(self.journal, parent)));
+        }
         rows.extend(cancelled.into_iter().flat_map(|over| cancel(runtime, &over.0, over.1, &begun_over())));
         let shape = request.input.encoded.shape.as_ref();
         rows.extend(shape.and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))));

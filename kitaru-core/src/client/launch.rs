@@ -280,7 +280,7 @@ impl Place {
             self.inner.wake_after_fault(journal, Cause::Fault);
         }
         self.active.end(ended);
-        self.active.parent().into_iter().for_each(|parent| self.inner.tell_parent(parent));
+        self.active.waiters().iter().for_each(|parent| self.inner.tell_parent(parent));
     }
 
     /// Looks for the execution and decides what the call does about it.
@@ -314,8 +314,15 @@ impl Place {
             let is_own = look.parent.as_ref().zip(parent.as_ref()).is_some_and(|(own, parent)| own.call == parent.call);
             // Begun by this very call, in an earlier attempt of its parent's.
             let ask = if is_own { Ask::Reuse(Reuse::Always) } else { look.ask };
-            look.parent.or(parent).into_iter().for_each(|parent| active.set_parent(parent));
-            match (decide(found.as_ref(), ask, now_ms), stored) {
+            let begin = decide(found.as_ref(), ask, now_ms);
+            if let Begin::New { .. } = begin {
+                look.parent.into_iter().for_each(|parent| active.add_waiter(parent));
+            }
+            // Whoever waited for a generation that has ended has been told.
+            if let Some(stored) = stored.as_ref().filter(|_| !matches!(begin, Begin::New { cancels: false, .. })) {
+                rows::waiters(reader, stored)?.into_iter().for_each(|parent| active.add_waiter(parent));
+            }
+            match (begin, stored) {
                 (Begin::New { generation, .. }, None) => {
                     // Above what was taken away, which may have been of this very job.
                     let retired = inner.retired.load(Ordering::SeqCst);

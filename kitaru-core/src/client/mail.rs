@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::{Mutex, oneshot};
 
+use crate::client::active::Active;
 use crate::client::rows::{self, Stored};
 use crate::client::sleepers::Cause;
 use crate::client::{Inner, Kitaru, Target, blocking};
@@ -263,6 +264,20 @@ impl Inner {
             drop(active);
             inner.forget_parked(&execution);
         });
+    }
+
+    /// Has a parent told when a child ends, whoever drives it then. Not where it has ended, or that cannot be recorded.
+    pub(crate) async fn tell_when_ended(self: &Arc<Self>, child: &Active, execution: &ExecutionId, parent: ParentRow) {
+        // As what is sent: the next generation takes it along, or it is written to that one.
+        let _turn = self.doors.of(execution).lock().await;
+        let (inner, wanted) = (self.clone(), execution.clone());
+        let newest = blocking(move || addressee(&inner.runtime.reader, &wanted));
+        let Ok(Ok(newest)) = newest.await else { return };
+        let numbers = Arc::new(Numbers::new(newest.journal, Seq(0)));
+        let rows = vec![rows::waiter_row(newest.journal, &parent)];
+        if self.runtime.write(&numbers, rows, None, Activity::GoesOn).await.is_ok() {
+            child.add_waiter(parent);
+        }
     }
 
     /// A child has come to its end: its parent goes on, if it waits for that out of memory.

@@ -84,8 +84,8 @@ fn next(context: &Arc<Context>, request: Request) -> Result<NextInput, Error> {
     })
 }
 
-/// What of the older generation goes along: its deadline, unless there is a new one, whose child it is, and what was sent to
-/// it and was not taken.
+/// What of the older generation goes along: its deadline, unless there is a new one, whose child it is, who
+/// else waits for it, and what was sent to it and was not taken.
 struct Luggage {
     deadline_ms: Option<u64>,
     rows: Vec<(Vec<u8>, Vec<u8>)>,
@@ -118,6 +118,7 @@ impl Luggage {
         if let Some(parent) = rows::parent(reader, stored)? {
             kept.push((aside_row(Aside::Parent, &[]), parent.write()));
         }
+        scan(reader, journal, Aside::Waiter, |name, row| kept.push((aside_row(Aside::Waiter, name), row.to_vec())))?;
         let first = rows::first_of_chain(reader, journal)?;
         kept.push((aside_row(Aside::First, &[]), first.0.to_be_bytes().to_vec()));
         Ok(Luggage { deadline_ms: rows::deadline(reader, stored)?, rows: kept })

@@ -116,11 +116,15 @@ fn page(inner: &Inner, after: JournalId, until_ms: u64) -> Result<(Option<Journa
     Ok((journals.last().copied(), leaving))
 }
 
-/// Whether its parent may still ask what it came to.
+/// Whether a parent of its may still ask what it came to.
 fn is_awaited(reader: &Reader, stored: &Stored) -> Result<bool, Error> {
-    let Some(parent) = rows::parent(reader, stored)? else { return Ok(false) };
-    let parent = rows::stored(reader, parent.journal)?;
-    Ok(parent.is_some_and(|parent| !matches!(parent.state.status, Status::Completed | Status::Cancelled)))
+    for parent in rows::waiters(reader, stored)? {
+        let parent = rows::stored(reader, parent.journal)?;
+        if parent.is_some_and(|parent| !matches!(parent.state.status, Status::Completed | Status::Cancelled)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl Leaving {
@@ -134,6 +138,7 @@ impl Leaving {
             Aside::Wait,
             Aside::Deadline,
             Aside::Parent,
+            Aside::Waiter,
             Aside::Published,
             Aside::Logged,
             Aside::First,

@@ -193,6 +193,25 @@ pub(crate) fn parent(reader: &Reader, stored: &Stored) -> Result<Option<ParentRo
     row.map(read).transpose()
 }
 
+/// The parents that are to hear of a generation's end: whose child it is, and who else waits for it out of memory.
+pub(crate) fn waiters(reader: &Reader, stored: &Stored) -> Result<Vec<ParentRow>, Error> {
+    let mut waiters: Vec<_> = parent(reader, stored)?.into_iter().collect();
+    let (first, end) = aside_range(stored.journal, Aside::Waiter);
+    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+    let mut malformed_row = None;
+    reader.scan(Table::Aside, range, Order::Ascending, &mut |_, row| {
+        match ParentRow::read(row) {
+            Ok(row) => waiters.push(row),
+            Err(why) => malformed_row = Some(why),
+        }
+        ControlFlow::Continue(())
+    })?;
+    match malformed_row {
+        Some(why) => Err(malformed(&stored.header.execution, "waiting parent", why)),
+        None => Ok(waiters),
+    }
+}
+
 /// What a generation shows under names.
 pub(crate) fn notes(reader: &Reader, stored: &Stored) -> Result<Vec<(Aside, String, NoteRow)>, Error> {
     let mut notes = Vec::new();
@@ -223,6 +242,11 @@ pub(crate) fn first_of_chain(reader: &Reader, journal: JournalId) -> Result<Jour
 
 pub(crate) fn parent_row(journal: JournalId, parent: &ParentRow) -> Row {
     let key = RowKey::from(aside_key(journal, Aside::Parent, &[]));
+    Row { table: Table::Aside, key, value: Some(parent.write()) }
+}
+
+pub(crate) fn waiter_row(journal: JournalId, parent: &ParentRow) -> Row {
+    let key = RowKey::from(aside_key(journal, Aside::Waiter, &generation_key(parent.journal)));
     Row { table: Table::Aside, key, value: Some(parent.write()) }
 }
 

@@ -208,19 +208,6 @@ impl Context {
         self.ending.get()
     }
 
-    /// Drops the flow, which goes no further: what is dropped meanwhile is left by it for good.
-    pub(crate) fn abandon(&self, drop_flow: impl FnOnce()) {
-        self.abandoning.store(true, Ordering::SeqCst);
-        drop_flow();
-        self.abandoning.store(false, Ordering::SeqCst);
-    }
-
-    /// Whether the flow is being dropped because it goes no further. That is the same on every attempt, whereas whether it
-    /// is known already that it will be is not.
-    pub(crate) fn is_abandoning(&self) -> bool {
-        self.abandoning.load(Ordering::SeqCst)
-    }
-
     pub(crate) fn set_next(&self, next: NextInput) {
         *lock(&self.next) = Some(next);
     }

@@ -1,8 +1,10 @@
-//! What undoes what a flow has done. Owns the steps that are registered; must not know when they run.
+//! What undoes what a flow has done. Owns the steps that are registered, and whether the flow is being dropped for them to
+//! run; must not know when they run.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 
 use crate::context::{Ambient, Context};
 use crate::error::Error;
@@ -63,6 +65,19 @@ where
 }
 
 impl Context {
+    /// Drops the flow, which goes no further: what is dropped meanwhile is left by it for good.
+    pub(crate) fn abandon(&self, drop_flow: impl FnOnce()) {
+        self.abandoning.store(true, Ordering::SeqCst);
+        drop_flow();
+        self.abandoning.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether the flow is being dropped because it goes no further. That is the same on every attempt, whereas whether it
+    /// is known already that it will be is not.
+    pub(crate) fn is_abandoning(&self) -> bool {
+        self.abandoning.load(Ordering::SeqCst)
+    }
+
     fn add_undo(&self, step: UndoStep) {
         assert!(
             !self.replay().is_undoing(),

@@ -32,7 +32,7 @@ pub(crate) struct WaitRow {
     pub(crate) refused: String,
 }
 
-/// Whose child an execution is.
+/// Whose child an execution is, or who else calls it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ParentRow {
     pub(crate) journal: JournalId,
@@ -67,6 +67,8 @@ pub(crate) enum Aside {
     Deadline = b'd',
     /// Whose child the generation is.
     Parent = b'u',
+    /// Another parent that waits for it out of memory, under the number of that one's journal.
+    Waiter = b'q',
     /// What is published, by its name.
     Published = b'p',
     /// What is noted beside the execution, by its key.
