@@ -1,7 +1,7 @@
 //! Stores that fail, and what flows, callers and records see of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
@@ -24,6 +24,41 @@ struct Faulty {
     reads_until: Arc<AtomicI64>,
     /// The journal whose header cannot be read.
     damaged: Arc<AtomicU64>,
+    gate: Arc<Gate>,
+}
+
+/// Where a read waits, with what it has found, until the test goes on.
+#[derive(Default)]
+struct Gate {
+    shut: Mutex<Option<Table>>,
+    arrived: AtomicUsize,
+    passed: AtomicUsize,
+}
+
+impl Gate {
+    /// For the next read of this table.
+    fn shut(&self, table: Table) {
+        *self.shut.lock().unwrap() = Some(table);
+    }
+
+    fn open(&self) {
+        self.passed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn until_arrived(&self, nth: usize) {
+        while self.arrived.load(Ordering::SeqCst) < nth {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn pass(&self, table: Table) {
+        if self.shut.lock().unwrap().take_if(|shut| *shut == table).is_some() {
+            let nth = self.arrived.fetch_add(1, Ordering::SeqCst);
+            while self.passed.load(Ordering::SeqCst) <= nth {
+                std::thread::yield_now();
+            }
+        }
+    }
 }
 
 impl Faulty {
@@ -35,6 +70,7 @@ impl Faulty {
             commits: Arc::default(),
             reads_until: Arc::new(AtomicI64::new(-1)),
             damaged: Arc::default(),
+            gate: Arc::default(),
         }
     }
 
@@ -59,12 +95,16 @@ impl Store for Faulty {
         if table == Table::Execution && key == self.damaged.load(Ordering::SeqCst).to_be_bytes() {
             return Err(Error::store("the header is damaged"));
         }
-        self.memory.get(table, key)
+        let found = self.memory.get(table, key);
+        self.gate.pass(table);
+        found
     }
 
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
         self.read()?;
-        self.memory.scan(table, range, order, visit)
+        let scanned = self.memory.scan(table, range, order, visit);
+        self.gate.pass(table);
+        scanned
     }
 
     fn close(&self) -> Result<(), Error> {
@@ -409,4 +449,29 @@ async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its
     assert!(reads < 100, "{reads} reads");
     clock.advance(HOUR);
     assert_eq!(handle.await.unwrap(), 100);
+}
+
+#[tokio::test]
+async fn a_call_that_attaches_to_what_has_just_ended_is_told_what_it_came_to() {
+    let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
+    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let path = "ended meanwhile";
+    drop(sleeps(path.into()).id("job").on(&kitaru).start().await.unwrap());
+    waits(&kitaru, "sleeps", "job").await;
+    // Its time has come, and it still waits when it is looked at.
+    store.gate.shut(Table::Unfinished);
+    clock.advance(HOUR);
+    store.gate.until_arrived(1).await;
+    kitaru.cancel(&("sleeps", "job")).await.unwrap();
+    // So it is to go on, and is looked at once more.
+    store.gate.shut(Table::Name);
+    store.gate.open();
+    store.gate.until_arrived(2).await;
+    let call = tokio::spawn(sleeps(path.into()).id("job").on(&kitaru));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    store.gate.open();
+    let error = call.await.unwrap().unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
 }
