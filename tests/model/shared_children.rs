@@ -113,7 +113,7 @@ async fn sold_out(path: String) -> Result<u32, Error> {
         Err(Error::msg("sold out"))
     };
     if path.contains("branch") {
-        let _branch = kitaru::spawn(async move { child.await });
+        let _branch = kitaru::spawn(child);
         return fails.await;
     }
     try_join(child, fails).await.map(|(came, _): (u32, u32)| came)

@@ -267,7 +267,7 @@ impl<R> FlowCall<R> {
     }
 
     /// Has the flow, called in another flow's own code, go on when that one is cancelled. Without it, it is cancelled
-    /// first.
+    /// first, if this call has begun it and still awaits it.
     ///
     /// # Examples
     ///
