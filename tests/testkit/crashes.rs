@@ -176,7 +176,7 @@ fn a_parent_goes_on_by_itself_wherever_its_process_and_its_childs_died() {
 
 #[flow]
 async fn in_the_order_of_a_map(name: String) -> Result<String, Error> {
-    let words: HashMap<u32, u32> = (0..8).map(|n| (n, n)).collect();
+    let words: HashMap<u32, u32> = (0..10_000).map(|n| (n, n)).collect();
     let first = words.into_keys().next().unwrap_or_default();
     work(first).await;
     Ok(name)
