@@ -64,9 +64,9 @@ impl Process {
         self.said.next().expect("it goes on").expect("a line")
     }
 
-    /// Reads on for so many lines; whether there were as many.
-    pub(crate) fn read(&mut self, lines: usize) -> bool {
-        self.said.by_ref().take(lines).count() == lines
+    /// Its next lines, so many of them, or fewer if it ends before.
+    pub(crate) fn read(&mut self, lines: usize) -> Vec<String> {
+        self.said.by_ref().take(lines).map(|line| line.expect("a line")).collect()
     }
 
     /// SIGKILL, and no moment to prepare for it.

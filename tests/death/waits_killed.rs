@@ -66,7 +66,7 @@ fn a_flow_that_restarts_all_the_time_comes_to_its_end_however_often_its_process_
     for lines in [1, 2, 3, 5, 8, 4, 2, 1] {
         let mut process = run("rounds", dir.path(), "");
         process.wait_for("");
-        if process.read(lines) {
+        if process.read(lines).len() == lines {
             process.kill();
             kills += 1;
         }
