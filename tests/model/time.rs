@@ -462,3 +462,37 @@ async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_acro
     assert_eq!(records[0], ("timeout", RecordStatus::Completed), "{records:?}");
     assert!(!records.iter().any(|(name, _)| *name == "takes"), "a loser leaves no outcome: {records:?}");
 }
+
+/// Waits for a second event, and dies in a body behind that.
+#[flow]
+async fn waits_twice(path: String) -> Result<u32, Error> {
+    let first = kitaru::event::<u32>("amount").await?;
+    log(&path).say("took");
+    let second = kitaru::event::<u32>("amount").await?;
+    Ok(first + second)
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_only_replayed_and_waits_on_counts_for_nothing() {
+    let place = Place::new();
+    let kitaru = place.open().await;
+    let handle = waits_twice("counts".into()).id("job").on(&kitaru).start().await.unwrap();
+    kitaru.send(&handle, "amount", &1).await.unwrap();
+    until("counts", "took", 1).await;
+    while kitaru.execution("waits_twice", "job").await.unwrap().unwrap().status() != Status::Waiting {
+        tokio::task::yield_now().await;
+    }
+    let before = kitaru.execution("waits_twice", "job").await.unwrap().unwrap().attempts();
+    kitaru.close().await.unwrap();
+    drop(handle);
+    // Something was sent to it once, so each opening looks whether it has taken that.
+    for round in 2..12 {
+        let kitaru = place.open().await;
+        until("counts", "took", round).await;
+        while kitaru.execution("waits_twice", "job").await.unwrap().unwrap().status() != Status::Waiting {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(kitaru.execution("waits_twice", "job").await.unwrap().unwrap().attempts(), before);
+        kitaru.close().await.unwrap();
+    }
+}

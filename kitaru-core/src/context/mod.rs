@@ -343,7 +343,8 @@ impl Context {
     pub(crate) fn parked_row(&self, due: Due) -> Row {
         self.unfinished(&UnfinishedRow {
             status: Status::Waiting,
-            attempts: self.attempt.number,
+            // One that has only been replayed is none: it neither came to something nor died.
+            attempts: self.attempt.number - u32::from(!self.announced.load(Ordering::Relaxed)),
             updated_ms: self.runtime.clock.now_ms(),
             // One that waits for another execution looks for itself when the store is opened again: what that comes to
             // may land without anybody being left to tell.
