@@ -7,23 +7,29 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::call::Received;
+use crate::call::{self, Received};
+use crate::chance;
+use crate::client::{FlowCall, History};
+use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
 use crate::journal::{
     Arg, FailedTry, Frame, Header, Heading, MailRow, Malformed, MemoRow, NoteRow, Opening, ParentRow, Payload,
     UnfinishedRow, WaitRow, aside_name,
 };
+use crate::testkit;
 use crate::value::{Codec, DecodeError, Wish, decode, encode};
 
 /// What is given any bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target, by its name.
-pub const TARGETS: [(&str, Target); 4] = [("frames", frames), ("rows", rows), ("values", values), ("answers", answers)];
+pub const TARGETS: [(&str, Target); 5] =
+    [("frames", frames), ("rows", rows), ("values", values), ("answers", answers), ("histories", histories)];
 
 /// The records of a journal.
 pub fn frames(bytes: &[u8]) {
@@ -153,6 +159,41 @@ fn answer<T: DeserializeOwned>(json: String) {
             assert!(crate::value::clip(&kept).len() <= 200, "what is shown of it is bounded");
         }
     }
+}
+
+/// Exported histories, as they are read and replayed.
+pub fn histories(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let history = match text.parse::<History>() {
+        Ok(history) => history,
+        Err(why) => {
+            assert!(why.is_unreadable() && why.to_string().contains("no history that can be read"), "{why:#}");
+            return;
+        }
+    };
+    let again = history.to_string().parse::<History>();
+    assert_eq!(again.expect("what was written can be read"), history);
+    let filled = history.with_value("research", &[7u32]).expect("a list can be serialized");
+    if let Err(mismatch) = testkit::replay_report(&filled, report()) {
+        assert!(mismatch.to_string().starts_with("error: "), "{mismatch}");
+    }
+}
+
+/// The flow that histories are replayed with: something of everything that leaves a record.
+fn report() -> FlowCall<Result<String, Error>> {
+    flow("report").input("topic", "tides").run(|| async {
+        let research = checkpoint("research").arg("topic", "tides").sensitive();
+        let facts: Vec<u32> = research.run(|| async { Ok::<_, Error>(vec![7]) }).await?;
+        let pay = checkpoint("pay").at_most_once().run(|| async { Err::<u32, _>(Error::msg("no credit")) });
+        let refusal = pay.await.expect_err("it fails");
+        let greeting = if chance::patched("greeting") { "welcome" } else { "hello" };
+        let at = chance::now();
+        call::sleep(Duration::from_secs(60)).await;
+        let paid: u32 = call::event("paid").await?;
+        let approved: bool = call::wait("approve").await?;
+        let child = flow("part").input("n", &paid).run(move || async move { Ok::<_, Error>(paid + 1) });
+        Ok(format!("{greeting}, {facts:?}, {refusal}, {at:?}, {approved}, {}", child.await?))
+    })
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]

@@ -12,6 +12,7 @@ use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
     CallFrame, Class, EndFrame, Forgotten, NowFrame, OpenFrame, Opening, OutcomeFrame, SettledFrame, Status,
 };
+use crate::testkit::Testkit;
 use crate::value::Key;
 
 fn corpus(target: &str) -> PathBuf {
@@ -181,12 +182,7 @@ fn the_corpora_hold_every_frame_row_value_and_answer_of_this_version() {
     let seeds = [frame_seeds(), row_seeds(), value_seeds(), answer_seeds()];
     for ((target, _), seeds) in TARGETS.iter().zip(seeds) {
         if std::env::var_os("KITARU_BLESS").is_some() {
-            let dir = corpus(target);
-            fs::create_dir_all(&dir).unwrap();
-            for (name, _) in files(target).iter().filter(|(name, _)| name.starts_with("made-")) {
-                fs::remove_file(dir.join(name)).unwrap();
-            }
-            seeds.iter().for_each(|seed| fs::write(dir.join(file(seed)), seed).unwrap());
+            bless(target, &seeds);
         }
         let files = files(target);
         for seed in &seeds {
@@ -194,6 +190,47 @@ fn the_corpora_hold_every_frame_row_value_and_answer_of_this_version() {
             assert!(known, "fuzz/corpus/{target} lacks {}; write it with KITARU_BLESS=1", file(seed));
         }
     }
+}
+
+/// Histories of the flow that they are replayed with: one that has come to its end, and one that waits.
+fn history_seeds() -> Vec<Vec<u8>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let histories = runtime.block_on(async {
+        let kit = Testkit::new();
+        let (job, export) = (("report", "job"), async || kit.kitaru().export(&("report", "job")).await.unwrap());
+        let handle = kit.start(report().id("job")).await.unwrap();
+        kit.advance(Duration::from_secs(60)).await;
+        kit.send(&job, "paid", &3u32).await.unwrap();
+        kit.settle().await;
+        let waits = export().await;
+        kit.answer(&job, "approve", &true).await.unwrap();
+        handle.await.unwrap();
+        [waits, export().await]
+    });
+    histories.map(|history| history.to_string().into_bytes()).into()
+}
+
+#[test]
+fn the_corpus_of_histories_is_of_the_flow_that_replays_it() {
+    if std::env::var_os("KITARU_BLESS").is_some() {
+        bless("histories", &history_seeds());
+    }
+    let made = files("histories").into_iter().filter(|(name, _)| name.starts_with("made-"));
+    let histories: Vec<History> = made.map(|(_, bytes)| String::from_utf8(bytes).unwrap().parse().unwrap()).collect();
+    assert_eq!(histories.len(), 2);
+    for history in histories {
+        testkit::replay(&history.with_value("research", &[7u32]).unwrap(), report());
+    }
+}
+
+/// Writes the seeds that are made here into a corpus, in place of those that were.
+fn bless(target: &str, seeds: &[Vec<u8>]) {
+    let dir = corpus(target);
+    fs::create_dir_all(&dir).unwrap();
+    for (name, _) in files(target).iter().filter(|(name, _)| name.starts_with("made-")) {
+        fs::remove_file(dir.join(name)).unwrap();
+    }
+    seeds.iter().for_each(|seed| fs::write(dir.join(file(seed)), seed).unwrap());
 }
 
 /// What a fuzzer does to bytes, without its eye on the code.
@@ -232,6 +269,8 @@ fn no_bytes_of_the_corpora_nor_mutations_of_them_panic_or_come_back_as_others() 
     for (target, run) in TARGETS {
         let files = files(target);
         files.iter().for_each(|(_, bytes)| run(bytes));
+        // Each history is replayed on a runtime of its own.
+        let mutations = if target == "histories" { u64::div_ceil(mutations, 10) } else { mutations };
         for number in first..first + mutations {
             let (name, bytes) = &files[number as usize % files.len()];
             let mut seed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
