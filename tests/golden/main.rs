@@ -2,8 +2,10 @@
 //! `docs/format.md` describes it: table, key and value in hexadecimal. A store is made of them, and a program like the
 //! one that wrote them goes on where it stopped.
 //!
-//! `KITARU_BLESS=1 cargo test --test golden of_format_1` writes the store anew, for a new format.
+//! `KITARU_BLESS=1 cargo test --test golden of_format_1` writes the store anew, for a new format;
+//! `KITARU_BLESS=histories cargo test --test golden are_those_of` writes the histories of its executions.
 
+mod histories;
 mod programs;
 mod rows;
 
@@ -169,7 +171,7 @@ const KINDS: &[&str] = &[
 
 #[tokio::test]
 async fn a_store_of_format_1_goes_on_where_it_stopped() {
-    if std::env::var_os("KITARU_BLESS").is_some() {
+    if std::env::var("KITARU_BLESS").is_ok_and(|what| what == "1") {
         bless().await.unwrap();
     }
     let text = fs::read_to_string(file("store-1.txt")).unwrap();
@@ -181,14 +183,20 @@ async fn a_store_of_format_1_goes_on_where_it_stopped() {
     let dir = restore(&text).unwrap();
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().dir(dir.path()).clock(clock.clone()).recover(false).open().await.unwrap();
-    the_order_goes_on(&kitaru).await.unwrap();
-    what_ended_stays_so_and_what_was_cut_off_goes_on(&kitaru).await.unwrap();
-    what_waits_is_answered(&kitaru).await.unwrap();
-    clock.advance(24 * HOUR);
-    assert_eq!(patient(1).id("job-51").on(&kitaru).await.unwrap(), 1);
-    assert_eq!(patient(2).id("job-52").on(&kitaru).await.unwrap(), 2, "an hour is over");
-    assert_eq!(later(2).id("job-46").on(&kitaru).await.unwrap(), 3);
+    all_goes_on(&kitaru, &clock).await.unwrap();
     kitaru.close().await.unwrap();
+}
+
+/// Every execution of the store comes to its end.
+async fn all_goes_on(kitaru: &Kitaru, clock: &Clock) -> anyhow::Result<()> {
+    the_order_goes_on(kitaru).await?;
+    what_ended_stays_so_and_what_was_cut_off_goes_on(kitaru).await?;
+    what_waits_is_answered(kitaru).await?;
+    clock.advance(24 * HOUR);
+    assert_eq!(patient(1).id("job-51").on(kitaru).await?, 1);
+    assert_eq!(patient(2).id("job-52").on(kitaru).await?, 2, "an hour is over");
+    assert_eq!(later(2).id("job-46").on(kitaru).await?, 3);
+    Ok(())
 }
 
 async fn the_order_goes_on(kitaru: &Kitaru) -> anyhow::Result<()> {
