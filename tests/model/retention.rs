@@ -2,6 +2,7 @@
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
@@ -13,10 +14,11 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// A store that outlives the one who opened it, to be looked into.
 #[derive(Clone, Default)]
-struct Shared(Arc<Memory>);
+struct Shared(Arc<Memory>, Arc<AtomicUsize>);
 
 impl Store for Shared {
     fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        self.1.fetch_add(1, Ordering::SeqCst);
         self.0.commit(rows, durability)
     }
 
@@ -159,6 +161,20 @@ async fn a_child_stays_as_long_as_its_parent_may_ask_for_it() {
     assert_eq!(handle.await.unwrap(), 1);
     clock.advance(DAY * 8);
     assert!(is_gone(&kitaru, &clock, child.flow(), child.id()).await);
+}
+
+#[tokio::test]
+async fn many_go_in_few_commits_so_that_they_go_as_fast_as_they_come() {
+    let (shared, clock) = (Shared::default(), Clock::manual());
+    let kitaru = shared.open(&clock).await;
+    for n in 0..100 {
+        pays_in_parts(format!("retention: many {n}"), 1).id(format!("{n:02}")).on(&kitaru).await.unwrap();
+    }
+    clock.advance(DAY * 8);
+    let commits = shared.1.load(Ordering::SeqCst);
+    assert!(is_gone(&kitaru, &clock, "pays_in_parts", "98").await);
+    let commits = shared.1.load(Ordering::SeqCst) - commits;
+    assert!(commits <= 5, "98 executions went in {commits} commits");
 }
 
 /// One generation for each event, for ever.

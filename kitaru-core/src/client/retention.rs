@@ -59,28 +59,39 @@ impl Inner {
             self.check_open()?;
             let inner = self.clone();
             let (last, leaving) = blocking(move || page(&inner, after, until_ms)).await??;
-            for leaving in leaving {
-                self.take_away(leaving).await?;
-            }
+            self.take_away(leaving).await?;
             let Some(last) = last else { return Ok(()) };
             after = last;
         }
     }
 
-    async fn take_away(&self, leaving: Leaving) -> Result<(), Error> {
-        let Leaving { stored, keys, head } = leaving;
-        let numbers = Arc::new(Numbers::new(stored.journal, Seq(0)));
-        let gone = |(table, key): &(Table, Vec<u8>)| Row { table: *table, key: RowKey::from(&key[..]), value: None };
-        let (early, last) = keys.split_at(keys.len() - keys.len() % ROWS_AT_ONCE);
-        for chunk in early.chunks(ROWS_AT_ONCE) {
-            self.runtime.write(&numbers, chunk.iter().map(gone).collect(), None, Activity::GoesOn).await?;
+    /// Takes these away in their order, many in a commit: they are no fewer than those that begin.
+    async fn take_away(&self, leaving: Vec<Leaving>) -> Result<(), Error> {
+        let mut gone = Vec::new();
+        for Leaving { stored, keys, head } in leaving {
+            // One that fits into a commit goes whole.
+            if !gone.is_empty() && gone.len() + keys.len() > ROWS_AT_ONCE {
+                self.erase(std::mem::take(&mut gone)).await?;
+            }
+            for key in keys {
+                gone.push(key);
+                if gone.len() >= ROWS_AT_ONCE {
+                    self.erase(std::mem::take(&mut gone)).await?;
+                }
+            }
+            self.retired.fetch_max(stored.header.generation, Ordering::SeqCst);
+            gone.extend(head);
         }
-        let generation = stored.header.generation;
-        let retired = self.retired.fetch_max(generation, Ordering::SeqCst).max(generation);
-        let (table, key) = (Table::Meta, RowKey::from(RETIRED));
-        let retired = Row { table, key, value: Some(retired.to_le_bytes().to_vec()) };
-        let rows = last.iter().chain(&head).map(gone).chain([retired]).collect();
-        self.runtime.write(&numbers, rows, None, Activity::GoesOn).await
+        if gone.is_empty() { Ok(()) } else { self.erase(gone).await }
+    }
+
+    async fn erase(&self, keys: Vec<(Table, Vec<u8>)>) -> Result<(), Error> {
+        let gone = keys.into_iter().map(|(table, key)| Row { table, key: RowKey::from(key), value: None });
+        let retired = self.retired.load(Ordering::SeqCst).to_le_bytes().to_vec();
+        let retired = Row { table: Table::Meta, key: RowKey::from(RETIRED), value: Some(retired) };
+        // No record comes with it.
+        let numbers = Arc::new(Numbers::new(JournalId(0), Seq(0)));
+        self.runtime.write(&numbers, gone.chain([retired]).collect(), None, Activity::GoesOn).await
     }
 }
 
