@@ -1,8 +1,7 @@
 //! Runs flows for as long as it is told, and shows what becomes of memory, the file and latencies:
-//! `cargo run --release --example soak -- 10m`. Ends with an error if memory grows.
+//! `cargo run --release --example soak -- 10m`. Ends with an error if memory or the file grows.
 //!
-//! A second argument is the size in MiB at which the store is closed and an empty one is opened in its place; 64 unless set.
-//! Nothing removes what is finished from a store yet, and redb's cache grows with its file, up to 64 MiB.
+//! What is finished is kept for a second argument, one second unless set, so that the file stays within bounds.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,6 +18,11 @@ const AT_ONCE: u64 = 16;
 const LINES: u32 = 24;
 /// By how much memory may differ from one part of the run to a later one, in KiB, beside a tenth of it.
 const SLACK_KIB: u64 = 4 << 10;
+/// How many times as large the file may become as it was after its first lines. It grows by doubling: once, if what it holds
+/// is near a bound. What grows for ever has grown as many times as there are parts to the run.
+const FILE_GROWTH: u64 = 2;
+/// After one part of so many the file has its size.
+const PARTS: usize = 6;
 
 #[checkpoint]
 async fn step(n: u64) -> u64 {
@@ -51,10 +55,9 @@ async fn job(n: u64) -> Result<u64, Error> {
     Ok(sum + more)
 }
 
-/// One execution after another, until the store is to be replaced or the time is over.
-async fn work(kitaru: Kitaru, numbers: Arc<AtomicU64>, times: Arc<Mutex<Vec<Duration>>>, until: Instant, full: u64) {
-    let begun = numbers.load(Ordering::Relaxed);
-    while Instant::now() < until && numbers.load(Ordering::Relaxed) - begun < full {
+/// One execution after another, until the time is over.
+async fn work(kitaru: Kitaru, numbers: Arc<AtomicU64>, times: Arc<Mutex<Vec<Duration>>>, until: Instant) {
+    while Instant::now() < until {
         let n = numbers.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
         let came = async {
@@ -102,62 +105,57 @@ fn median(mut numbers: Vec<u64>) -> u64 {
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let (length, mib) = (args.next(), args.next());
-    let length = length.map_or(Some(Duration::from_secs(60)), |length| duration(&length));
-    let mib = mib.map_or(Some(64), |mib| mib.parse::<u64>().ok());
-    let (Some(length), Some(mib)) = (length, mib) else {
-        eprintln!("how long, as 90s, 10m or 2h, and at how many MiB the store is replaced");
+    let [length, keep] = [60, 1].map(|usual| match args.next() {
+        Some(text) => duration(&text),
+        None => Some(Duration::from_secs(usual)),
+    });
+    let (Some(length), Some(keep)) = (length, keep) else {
+        eprintln!("how long, as 90s, 10m or 2h, and for how long what is finished is kept");
         return ExitCode::from(2);
     };
     let dir = tempfile::tempdir().expect("a folder");
+    let builder = Kitaru::builder().dir(dir.path()).park_after(Duration::ZERO).keep_finished(keep);
+    let kitaru = builder.open().await.expect("an empty store opens");
     let (begun, until) = (Instant::now(), Instant::now() + length);
     let (numbers, times) = (Arc::new(AtomicU64::new(1)), Arc::new(Mutex::new(Vec::new())));
-    let mut memory = Vec::new();
-    println!(
-        "{:>8} {:>9} {:>9} {:>6} {:>8} {:>8} {:>8} {:>8}",
-        "s", "memory", "file", "stores", "jobs/s", "p50", "p99", "max"
-    );
-    let mut stores = 0;
-    let mut next_line = begun + length / LINES;
-    while Instant::now() < until {
-        stores += 1;
-        let place = dir.path().join(stores.to_string());
-        let kitaru =
-            Kitaru::builder().dir(&place).park_after(Duration::ZERO).open().await.expect("an empty store opens");
-        while Instant::now() < until && file_bytes(&place) < mib << 20 {
-            // A stretch of work, then a look at the file.
-            let workers = (0..AT_ONCE).map(|_| work(kitaru.clone(), numbers.clone(), times.clone(), until, 200));
-            join_all(workers.map(tokio::spawn)).await.into_iter().for_each(|worked| worked.expect("the work goes on"));
-            if Instant::now() < next_line {
-                continue;
-            }
-            let mut times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
-            times.sort_unstable();
-            let kib = memory_kib().unwrap_or(0);
-            memory.push(kib);
-            let since = (Instant::now() - (next_line - length / LINES)).as_secs_f64();
-            println!(
-                "{:8.1} {:6.1}MiB {:6.1}MiB {stores:6} {:8.0} {:6.2}ms {:6.2}ms {:6.2}ms",
-                begun.elapsed().as_secs_f64(),
-                kib as f64 / 1024.0,
-                file_bytes(&place) as f64 / 1048576.0,
-                times.len() as f64 / since,
-                nth(&times, 50),
-                nth(&times, 99),
-                nth(&times, 100),
-            );
-            next_line = Instant::now() + length / LINES;
-        }
-        kitaru.close().await.expect("it closes");
-        std::fs::remove_dir_all(&place).expect("it can be removed");
+    let workers = (0..AT_ONCE).map(|_| tokio::spawn(work(kitaru.clone(), numbers.clone(), times.clone(), until)));
+    let workers: Vec<_> = workers.collect();
+    let (mut memory, mut file) = (Vec::new(), Vec::new());
+    println!("{:>8} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8}", "s", "memory", "file", "jobs/s", "p50", "p99", "max");
+    for line in 1..=LINES {
+        let last = Instant::now();
+        tokio::time::sleep_until((begun + length * line / LINES).into()).await;
+        let mut times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
+        times.sort_unstable();
+        memory.push(memory_kib().unwrap_or(0));
+        file.push(file_bytes(dir.path()));
+        println!(
+            "{:8.1} {:6.1}MiB {:6.1}MiB {:8.0} {:6.2}ms {:6.2}ms {:6.2}ms",
+            begun.elapsed().as_secs_f64(),
+            memory.last().map_or(0.0, |kib| *kib as f64 / 1024.0),
+            file.last().map_or(0.0, |bytes| *bytes as f64 / 1048576.0),
+            times.len() as f64 / last.elapsed().as_secs_f64(),
+            nth(&times, 50),
+            nth(&times, 99),
+            nth(&times, 100),
+        );
     }
+    join_all(workers).await.into_iter().for_each(|worked| worked.expect("the work goes on"));
+    kitaru.close().await.expect("it closes");
+    verdict(&memory, &file)
+}
+
+/// Whether memory, or the file, has grown.
+fn verdict(memory: &[u64], file: &[u64]) -> ExitCode {
     // The first third fills caches and pools.
     let third = memory.len() / 3;
     let (middle, end) = (median(memory[third..2 * third].to_vec()), median(memory[2 * third..].to_vec()));
-    if end > middle + middle / 10 + SLACK_KIB {
-        println!("memory grows: {middle} KiB in the second third of the time, {end} KiB in the last");
-        return ExitCode::FAILURE;
-    }
-    println!("memory stays: {middle} KiB in the second third of the time, {end} KiB in the last");
-    ExitCode::SUCCESS
+    let memory_grows = end > middle + middle / 10 + SLACK_KIB;
+    let is = if memory_grows { "grows" } else { "stays" };
+    println!("memory {is}: {middle} KiB in the second third of the time, {end} KiB in the last");
+    let (early, end) = (file[file.len() / PARTS] >> 10, file[file.len() - 1] >> 10);
+    let file_grows = end > early * FILE_GROWTH;
+    let is = if file_grows { "grows" } else { "stays" };
+    println!("the file {is}: {early} KiB after a sixth of the time, {end} KiB at its end");
+    if memory_grows || file_grows { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
