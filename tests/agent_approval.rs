@@ -159,7 +159,9 @@ async fn until_asked_again(kitaru: &Kitaru) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("it hangs");
+    if tokio::time::timeout(Duration::from_secs(20), arrived).await.is_err() {
+        panic!("it hangs: {:#?}", kitaru.execution("changing", "Eve").await);
+    }
 }
 
 #[tokio::test]
