@@ -12,7 +12,7 @@ use crate::testkit::kit::Testkit;
 use crate::testkit::report::{Mode, Report, Trial};
 
 /// Runs a scenario many times, each with several deaths and refused commits at random, in both of the modes of
-/// [`crash_everywhere`], and gives the report: for programs that are too large, or too many, to die everywhere.
+/// [`crash_everywhere`](crate::testkit::crash_everywhere), and gives the report: for programs that are too large, or too many, to die everywhere.
 ///
 /// Here a call of a flow may fail because the store refuses to write, which the scenario has to allow for by calling it
 /// again. From one run to the next bodies overtake each other in another order.
