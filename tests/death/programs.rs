@@ -25,7 +25,10 @@ fn program() {
             "errors" => say(format!("result {}", errors(0).await?)),
             "pays" => say(format!("result {}", pays(5).await?)),
             "chances" => say(format!("result {}", chances(0).await?)),
-            "naps" => say(format!("result {}", naps(0).await?)),
+            "naps" => {
+                tokio::spawn(killed_in_the_nap());
+                say(format!("result {}", naps(0).await?));
+            }
             "answers" => answers().await?,
             "undoes" => {
                 let error = undoes(3).await.expect_err("it fails");
@@ -167,16 +170,20 @@ async fn chances(n: u32) -> Result<u64, Error> {
 /// How long `naps` sleeps.
 pub(crate) const NAP: Duration = Duration::from_millis(400);
 
+/// Beside the flow, which may be out of memory by then.
+async fn killed_in_the_nap() {
+    while !std::fs::read_to_string("notes").unwrap_or_default().contains("lies down") {
+        tokio::time::sleep(NAP / 100).await;
+    }
+    // Long enough for the wait to be recorded, and a part of it only.
+    tokio::time::sleep(NAP / 4).await;
+    here("asleep").await;
+}
+
 #[flow]
 async fn naps(n: u32) -> Result<u64, Error> {
     let before = kitaru::now();
     note("lies down");
-    let _killed_here = kitaru::spawn(async {
-        // Long enough for the wait to be recorded, and a part of it only. It is not to be a wait itself.
-        #[allow(deprecated)]
-        tokio::time::sleep(NAP / 4).await;
-        here("asleep").await;
-    });
     kitaru::sleep(NAP).await;
     note("gets up");
     step(300 + n).await;
