@@ -174,6 +174,15 @@ pub(crate) fn failed_again(attempt: &Attempt) {
     );
 }
 
+/// What an earlier attempt had undone stays undone.
+pub(crate) fn undone_before(attempt: &Attempt) {
+    warn!(
+        target: TARGET,
+        "Flow `{}` stays what it came to: what it had done was undone by an earlier attempt. .fresh() begins anew.",
+        attempt.execution.flow
+    );
+}
+
 pub(crate) fn flow_cached(flow: &str, age: Duration, ambiguous: bool) {
     let line = format!("Flow `{flow}` cached (finished {}; .fresh() runs it again)", Ago(age));
     if ambiguous {

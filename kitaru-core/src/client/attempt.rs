@@ -442,8 +442,10 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         Some(error) if !is_undone || matches!(status, Status::Stuck | Status::Cancelled) => Ended::Fault(error),
         failure => {
             let replay = context.replay();
-            if failure.is_some_and(|error| replay.unwound_by().is_some() || replay.gave_again(&error)) {
-                log::failed_again(&context.attempt);
+            match failure {
+                Some(_) if replay.unwound_by().is_some() => log::undone_before(&context.attempt),
+                Some(error) if replay.gave_again(&error) => log::failed_again(&context.attempt),
+                _ => {}
             }
             Ended::Outcome(Arc::new(OwnedPayload::new(&packed.payload(), &packed.preview)))
         }
