@@ -1,10 +1,10 @@
-//! An agent with a budget that holds across crashes: what an attempt has paid for counts for the next one too.
+//! Two agents with one budget that holds across crashes: what an attempt has paid for counts for the next one too.
 //!
-//! `cargo run --example agent_budget` lets a model that never comes to an end run into its limit, twice; the second
-//! attempt pays for nothing, because the journal says what the first one has spent.
+//! `cargo run --example agent_budget` plans a dig, and lets a model that never comes to an end dig until the budget is used
+//! up, twice. The second attempt pays for nothing, because the journal says what the first one has spent.
 
 use kitaru::agent::{
-    Agent, Cost, FunctionModel, KitaruAgent, Limits, ModelResponse, Price, RunError, RunEvent, Tokens,
+    Agent, AgentError, Bill, Budget, Cost, FunctionModel, KitaruAgent, ModelResponse, Price, RunError, Tokens,
 };
 use kitaru::{Kitaru, flow, tool};
 
@@ -14,24 +14,23 @@ async fn dig() -> &'static str {
     "nothing but sand"
 }
 
+fn agent(name: &str, answer: fn() -> ModelResponse) -> Result<KitaruAgent, AgentError> {
+    let model = FunctionModel::new("mock", move |_| {
+        eprintln!("(the model is asked)");
+        Ok(answer().with_tokens(Tokens::new(2_000, 50)))
+    });
+    let agent = Agent::builder(model).name(name).tool(dig()).price(Price::per_million(3.00, 15.00)).build()?;
+    Ok(KitaruAgent::new(agent))
+}
+
 #[flow]
 async fn treasure() -> Result<String, RunError> {
-    let model = FunctionModel::new("digger", |_| {
-        eprintln!("(the model is asked)");
-        Ok(ModelResponse::tool_call("call", "dig", "{}").with_tokens(Tokens::new(2_000, 50)))
-    });
-    let agent = Agent::builder(model)
-        .name("digger")
-        .tool(dig())
-        .price(Price::per_million(3.00, 15.00))
-        .limits(Limits::default().cost(Cost::of(0.02)).tool_calls(100))
-        .build()?;
-    let run = KitaruAgent::new(agent).run("Find the treasure.").on_event(|event| {
-        if let RunEvent::Usage(usage) = event {
-            println!("{} requests, {} tokens in, {} $ so far", usage.requests, usage.tokens.input, usage.cost);
-        }
-    });
-    Ok(run.await?.output)
+    let planner = agent("planner", || ModelResponse::text("Dig below the palm."))?;
+    let digger = agent("digger", || ModelResponse::tool_call("call", "dig", "{}"))?;
+    let budget = Budget::new().cost(Cost::of(0.02));
+    let plan = planner.run("Where may it be?").budget(&budget).await?.output;
+    println!("{plan} ({} $ so far, {} $ of it now)", budget.usage().cost, budget.bill().paid.cost);
+    Ok(digger.run(plan).budget(&budget).await?.output)
 }
 
 #[tokio::main]
@@ -40,7 +39,11 @@ async fn main() -> Result<(), kitaru::Error> {
     for attempt in 1..=2 {
         println!("Attempt {attempt}");
         if let Err(error) = treasure().id("island").on(&kitaru).await {
-            println!("It ended: {error}\n");
+            println!("It ended: {error}");
+        }
+        if let Some(execution) = kitaru.execution("treasure", "island").await? {
+            let Bill { paid, replayed, .. } = Bill::of(&execution);
+            println!("{} requests paid now, {} before\n", paid.requests, replayed.requests);
         }
     }
     kitaru.close().await

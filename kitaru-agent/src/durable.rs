@@ -4,9 +4,11 @@
 //! nor how a checkpoint is recorded.
 
 mod approval;
+mod bill;
 mod error;
 mod options;
-mod paid;
+mod record;
+mod replayed;
 mod run;
 mod seams;
 mod turn;
@@ -22,7 +24,7 @@ pub use error::RunError;
 pub use options::ToolOptions;
 pub use run::KitaruRun;
 
-use crate::{Agent, RunEvent};
+use crate::{Agent, RunEvent, RunResult, RunStream};
 
 /// A plain [`Agent`] that survives its process, in one line.
 ///
@@ -119,6 +121,22 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
     pub fn run(&self, prompt: impl Into<String>) -> KitaruRun<T> {
         KitaruRun::new(self.clone(), prompt.into())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruAgent<T> {
+    /// Asks the agent outside a flow, and gives what happens as it happens. Short for `run(prompt).stream()`.
+    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T, RunError> {
+        self.run(prompt).stream()
+    }
+
+    /// Asks the agent from code that is not async. Short for `run(prompt).sync()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`KitaruRun::sync`].
+    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, RunError> {
+        self.run(prompt).sync()
     }
 }
 

@@ -246,6 +246,14 @@ pub enum AgentError {
         /// Where it is; for [`Limit::Cost`] in billionths.
         bound: u64,
     },
+    /// The runs that share a [`Budget`](crate::Budget) came to its bound.
+    #[error("the budget of {} is used up; give the runs a larger one, or ask for less", limit.at(*bound))]
+    Budget {
+        /// Which bound.
+        limit: Limit,
+        /// Where it is; for [`Limit::Cost`] in billionths.
+        bound: u64,
+    },
     /// A run was asked for where there can be none.
     #[error("{0}")]
     Misuse(String),
@@ -259,7 +267,7 @@ pub enum AgentError {
     },
 }
 
-/// A bound of [`Limits`](crate::Limits).
+/// A bound of [`Limits`](crate::Limits) or of a [`Budget`](crate::Budget).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

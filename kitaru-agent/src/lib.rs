@@ -47,6 +47,7 @@ mod agent;
 #[cfg(feature = "anthropic")]
 mod anthropic;
 mod blocking;
+mod budget;
 mod context;
 mod delta;
 mod durable;
@@ -55,6 +56,7 @@ mod function_model;
 #[cfg(feature = "http")]
 mod http;
 mod instructions;
+mod lazy;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod message;
@@ -79,6 +81,7 @@ pub use async_trait::async_trait;
 pub use agent::{Agent, AgentBuilder, Identity};
 #[cfg(feature = "anthropic")]
 pub use anthropic::{Anthropic, AnthropicBuilder};
+pub use budget::Budget;
 pub use context::RunContext;
 pub use delta::{Delta, Deltas};
 pub use durable::{Approval, KitaruAgent, KitaruRun, RunError, ToolOptions};
@@ -101,4 +104,4 @@ pub use steps::{Step, Steps};
 pub use stream::{RunEvent, RunStream};
 pub use test_model::TestModel;
 pub use tool::{Arguments, Calling, FunctionTool, Invocation, Tool, ToolDefinition, ToolOutput};
-pub use usage::{Limits, Tokens, Usage};
+pub use usage::{Bill, Limits, Tokens, Usage};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    ModelProfile, RunContext, ToolDefinition, ToolError,
+    ModelProfile, ModelResponse, RunContext, ToolDefinition, ToolError,
     schema::{self, Schema, WRAPPED, Wrapped},
 };
 
@@ -176,6 +176,13 @@ impl<D, T> Output<D, T> {
             Some(complaint) => Err(wrong(complaint)),
             None => (structure.read)(value).map_err(|error| wrong(error.to_string())),
         }
+    }
+
+    /// The answer that a response gives, before any validator.
+    pub(crate) fn said(&self, response: &ModelResponse) -> Option<T> {
+        let mut given = response.tool_calls().filter(|call| call.tool == ANSWER_TOOL);
+        let by_tool = given.find_map(|call| self.read(call.arguments.clone()).ok());
+        by_tool.or_else(|| self.read(response.output()).ok())
     }
 
     /// Hands an answer from validator to validator.

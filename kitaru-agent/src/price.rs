@@ -81,6 +81,11 @@ impl Price {
         Self { cached_input, ..self }
     }
 
+    /// Whether anything costs.
+    pub(crate) fn asks(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// What these tokens cost.
     pub fn of(&self, tokens: Tokens) -> Cost {
         let cached = tokens.cached_input.min(tokens.input);

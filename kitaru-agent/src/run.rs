@@ -9,11 +9,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agent, AgentError, History, Limits, ModelSettings, RunStream, Steps, Usage, blocking, stream::Events, turn::Turn,
+    Agent, AgentError, Bill, Budget, History, Limits, ModelSettings, RunStream, Steps, Usage, blocking, lazy::Lazy,
+    stream::Events, turn::Turn,
 };
 
 /// What may differ from one run of an agent to the next, the prompt aside.
@@ -60,24 +61,25 @@ impl RunOptions {
 /// Dropping it drops the request or the tool calls that are under way.
 #[must_use = "nothing happens until a run is awaited"]
 pub struct Run<T = String> {
-    state: State<T>,
+    state: Lazy<Question<T>, Result<RunResult<T>, AgentError>>,
 }
 
 struct Question<T> {
     agent: Agent<(), T>,
     prompt: String,
     options: RunOptions,
+    budget: Option<Budget>,
 }
 
-enum State<T> {
-    Ready(Box<Question<T>>),
-    Running(BoxFuture<'static, Result<RunResult<T>, AgentError>>),
-    Over,
+impl<T: Send + 'static> Question<T> {
+    fn into_turn(self) -> Turn<T> {
+        Turn::new(self.agent, self.prompt, self.options, self.budget)
+    }
 }
 
 impl<T: Send + 'static> Run<T> {
     pub(crate) fn new(agent: Agent<(), T>, prompt: String) -> Self {
-        Self { state: State::Ready(Box::new(Question { agent, prompt, options: RunOptions::default() })) }
+        Self { state: Lazy::new(Question { agent, prompt, options: RunOptions::default(), budget: None }) }
     }
 
     /// Goes on from `history`.
@@ -100,11 +102,14 @@ impl<T: Send + 'static> Run<T> {
         self.map(|_| options)
     }
 
-    /// A run that was polled keeps the options that it began with.
+    /// Counts this run in `budget`, and ends it in [`AgentError::Budget`] where that is used up.
+    pub fn budget(mut self, budget: &Budget) -> Self {
+        self.state.change(|question| question.budget = Some(budget.clone()));
+        self
+    }
+
     fn map(mut self, change: impl FnOnce(RunOptions) -> RunOptions) -> Self {
-        if let State::Ready(question) = &mut self.state {
-            question.options = change(std::mem::take(&mut question.options));
-        }
+        self.state.change(|question| question.options = change(std::mem::take(&mut question.options)));
         self
     }
 
@@ -114,7 +119,7 @@ impl<T: Send + 'static> Run<T> {
     ///
     /// When the run was polled before.
     pub fn steps(self) -> Steps<T> {
-        Steps::new(self.into_turn())
+        Steps::new(self.state.into_question().into_turn())
     }
 
     /// Gives what happens in the run as it happens. Nothing happens before the stream is polled.
@@ -123,7 +128,7 @@ impl<T: Send + 'static> Run<T> {
     ///
     /// When the run was polled before.
     pub fn stream(self) -> RunStream<T> {
-        RunStream::new(self.into_turn())
+        RunStream::of(self.state.into_question().into_turn())
     }
 
     /// Goes through the run and blocks until it is over, for code that is not async. All such runs of a process share
@@ -135,44 +140,22 @@ impl<T: Send + 'static> Run<T> {
     pub fn sync(self) -> Result<RunResult<T>, AgentError> {
         blocking::block_on(self)?
     }
-
-    fn into_turn(self) -> Turn<T> {
-        match self.state {
-            State::Ready(question) => Turn::new(question.agent, question.prompt, question.options),
-            State::Running(_) | State::Over => panic!("a run is gone through in another way after it was polled"),
-        }
-    }
 }
 
 impl<T: Send + 'static> Future for Run<T> {
     type Output = Result<RunResult<T>, AgentError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            match std::mem::replace(&mut self.state, State::Over) {
-                State::Ready(question) => {
-                    let turn = Turn::new(question.agent, question.prompt, question.options);
-                    self.state = State::Running(async { turn.run(&Events::unheard()).await }.boxed());
-                }
-                State::Running(mut run) => {
-                    let polled = run.poll_unpin(cx);
-                    if polled.is_pending() {
-                        self.state = State::Running(run);
-                    }
-                    return polled;
-                }
-                State::Over => panic!("a run is polled after it has given its result"),
-            }
-        }
+        self.state.poll(cx, |question| {
+            let mut turn = question.into_turn();
+            async move { turn.run(&Events::unheard()).await }.boxed()
+        })
     }
 }
 
 impl<T> fmt::Debug for Run<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state {
-            State::Ready(_) => "Run(not begun)",
-            State::Running(_) | State::Over => "Run(begun)",
-        })
+        f.debug_tuple("Run").field(&self.state).finish()
     }
 }
 
@@ -218,10 +201,15 @@ impl<T> RunResult<T> {
         self.usage.less(self.paid)
     }
 
-    /// The same result, of which this much was paid for.
+    /// Both, as a bill.
+    pub fn bill(&self) -> Bill {
+        Bill { paid: self.paid(), replayed: self.replayed() }
+    }
+
+    /// The same result, of which this much comes from records.
     #[must_use]
-    pub(crate) fn with_paid(self, paid: Usage) -> Self {
-        Self { paid, ..self }
+    pub(crate) fn with_replayed(self, replayed: Usage) -> Self {
+        Self { paid: self.usage.less(replayed), ..self }
     }
 
     /// The whole conversation, for the next run.

@@ -4,12 +4,17 @@
 
 use std::{
     fmt,
+    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use futures::{FutureExt as _, Stream, StreamExt, future::BoxFuture};
+use futures::{
+    FutureExt as _, Stream, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use tokio::sync::mpsc;
 
 use crate::{AgentError, Delta, Deltas, RequestPart, RunResult, ToolCall, Usage, turn::Turn};
@@ -97,14 +102,15 @@ impl<T: 'static> Events<T> {
 /// # }
 /// ```
 #[must_use = "nothing happens until a stream is polled"]
-pub struct RunStream<T = String> {
-    events: mpsc::Receiver<RunEvent<T>>,
-    run: Option<BoxFuture<'static, Result<RunResult<T>, AgentError>>>,
+pub struct RunStream<T = String, E = AgentError> {
+    events: BoxStream<'static, RunEvent<T>>,
+    run: Option<BoxFuture<'static, Result<RunResult<T>, E>>>,
 }
 
 impl<T: Send + 'static> RunStream<T> {
-    pub(crate) fn new(turn: Turn<T>) -> Self {
-        let (sender, events) = mpsc::channel(1);
+    /// The stream of a run that waits for whoever polls it too slowly.
+    pub(crate) fn of(mut turn: Turn<T>) -> Self {
+        let (sender, mut events) = mpsc::channel(1);
         let listener = Events::new(move |event| {
             let sender = sender.clone();
             async move {
@@ -113,7 +119,17 @@ impl<T: Send + 'static> RunStream<T> {
             }
             .boxed()
         });
-        Self { events, run: Some(async move { turn.run(&listener).await }.boxed()) }
+        Self::new(stream::poll_fn(move |cx| events.poll_recv(cx)), async move { turn.run(&listener).await })
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> RunStream<T, E> {
+    /// The stream of what `run` comes to, and of the events that polling it makes.
+    pub(crate) fn new(
+        events: impl Stream<Item = RunEvent<T>> + Send + 'static,
+        run: impl Future<Output = Result<RunResult<T>, E>> + Send + 'static,
+    ) -> Self {
+        Self { events: events.boxed(), run: Some(run.boxed()) }
     }
 
     /// The next event; nothing once the run is over.
@@ -121,22 +137,22 @@ impl<T: Send + 'static> RunStream<T> {
     /// # Errors
     ///
     /// What ends the run. There is no event after it.
-    pub async fn next(&mut self) -> Option<Result<RunEvent<T>, AgentError>> {
+    pub async fn next(&mut self) -> Option<Result<RunEvent<T>, E>> {
         StreamExt::next(self).await
     }
 }
 
-impl<T: Send + 'static> Stream for RunStream<T> {
-    type Item = Result<RunEvent<T>, AgentError>;
+impl<T: Send + 'static, E: Send + 'static> Stream for RunStream<T, E> {
+    type Item = Result<RunEvent<T>, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         // The run is polled after the events, and then they again: polling it is what makes them.
-        if let Poll::Ready(Some(event)) = self.events.poll_recv(cx) {
+        if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
             return Poll::Ready(Some(Ok(event)));
         }
         let Some(run) = &mut self.run else { return Poll::Ready(None) };
         let polled = run.poll_unpin(cx);
-        if let Poll::Ready(Some(event)) = self.events.poll_recv(cx) {
+        if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
             if let Poll::Ready(result) = polled {
                 // What came last comes last.
                 self.run = Some(futures::future::ready(result).boxed());
@@ -150,7 +166,7 @@ impl<T: Send + 'static> Stream for RunStream<T> {
     }
 }
 
-impl<T> fmt::Debug for RunStream<T> {
+impl<T, E> fmt::Debug for RunStream<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.run.is_some() { "RunStream(not over)" } else { "RunStream(over)" })
     }

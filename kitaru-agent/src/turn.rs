@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use self::wrong::{What, Wrong};
 use crate::{
-    Agent, AgentError, AnswerForm, Limit, Limits, Message, ModelRequest, ModelResponse, RequestMessage, RequestPart,
-    RetryPrompt, RunContext, RunEvent, RunOptions, RunResult, Step, ToolCall, ToolError, ToolReturn, agent::PARAGRAPH,
-    output::ANSWER_TOOL, stream::Events,
+    Agent, AgentError, AnswerForm, Budget, Limits, Message, ModelRequest, ModelResponse, RequestMessage, RequestPart,
+    RetryPrompt, RunContext, RunEvent, RunOptions, RunResult, Step, ToolCall, ToolError, ToolReturn, Usage,
+    agent::PARAGRAPH, output::ANSWER_TOOL, stream::Events, usage::Bounds,
 };
 
 /// A run that is under way, one step at a time.
@@ -24,6 +24,8 @@ pub(crate) struct Turn<T> {
     /// How many messages of the request were there before the run.
     earlier: usize,
     limits: Limits,
+    /// What it shares with other runs.
+    budget: Option<Budget>,
     context: RunContext,
     wrong: Wrong,
     next: Next,
@@ -45,7 +47,7 @@ enum Acted<T> {
 }
 
 impl<T: Send + 'static> Turn<T> {
-    pub(crate) fn new(agent: Agent<(), T>, prompt: String, options: RunOptions) -> Self {
+    pub(crate) fn new(agent: Agent<(), T>, prompt: String, options: RunOptions, budget: Option<Budget>) -> Self {
         let context = RunContext::new(prompt.as_str());
         let mut messages = options.history.into_messages();
         let earlier = messages.len();
@@ -53,15 +55,27 @@ impl<T: Send + 'static> Turn<T> {
         let mut request = ModelRequest::new(messages);
         request.settings = agent.parts.settings.clone().overridden_by(&options.settings);
         let limits = options.limits.unwrap_or(agent.parts.limits);
-        Self { agent, request, earlier, limits, context, wrong: Wrong::default(), next: Next::Begin }
+        Self { agent, request, earlier, limits, budget, context, wrong: Wrong::default(), next: Next::Begin }
     }
 
     /// Goes on to the end.
-    pub(crate) async fn run(mut self, events: &Events<T>) -> Result<RunResult<T>, AgentError> {
+    pub(crate) async fn run(&mut self, events: &Events<T>) -> Result<RunResult<T>, AgentError> {
         loop {
             if let Some(Step::Finished(result)) = self.step(events).await? {
                 return Ok(result);
             }
+        }
+    }
+
+    /// What it has cost so far.
+    pub(crate) fn usage(&self) -> Usage {
+        self.context.usage
+    }
+
+    fn count(&mut self, usage: Usage) {
+        self.context.usage += usage;
+        if let Some(budget) = &self.budget {
+            budget.add(usage);
         }
     }
 
@@ -103,36 +117,29 @@ impl<T: Send + 'static> Turn<T> {
     }
 
     async fn ask(&mut self, events: &Events<T>) -> Result<Step<T>, AgentError> {
-        self.check_limits()?;
+        self.check_request()?;
         let model = &self.agent.parts.model;
         let response = match events.deltas() {
             Some(deltas) => model.request_streaming(&self.request, &deltas).await?,
             None => model.request(&self.request).await?,
         };
-        let usage = &mut self.context.usage;
-        usage.requests += 1;
-        usage.tokens += response.tokens;
-        usage.cost += self.agent.parts.price.of(response.tokens);
+        let response = response.priced(&self.agent.parts.price);
+        self.count(response.usage());
         self.next = Next::Act(response.clone());
         events.send(RunEvent::Usage(self.context.usage)).await;
         Ok(Step::Response(response))
     }
 
-    fn check_limits(&self) -> Result<(), AgentError> {
-        let (limits, usage) = (&self.limits, &self.context.usage);
-        let tokens = usage.tokens.input.saturating_add(usage.tokens.output);
-        let cost = limits.cost.map(|cost| cost.nanos());
-        for (limit, used, bound) in [
-            (Limit::Requests, usage.requests, Some(limits.requests)),
-            (Limit::TotalTokens, tokens, limits.total_tokens),
-            (Limit::Cost, usage.cost.nanos(), cost),
-        ] {
-            match bound {
-                Some(bound) if used >= bound => return Err(AgentError::Limit { limit, bound }),
-                _ => {}
-            }
-        }
-        Ok(())
+    fn check_request(&self) -> Result<(), AgentError> {
+        let limits = Bounds::from(self.limits).check_request(&self.context.usage);
+        limits.map_err(|(limit, bound)| AgentError::Limit { limit, bound })?;
+        self.budget.as_ref().map_or(Ok(()), Budget::check_request)
+    }
+
+    fn check_tool_calls(&self, more: u64) -> Result<(), AgentError> {
+        let limits = Bounds::from(self.limits).check_tool_calls(&self.context.usage, more);
+        limits.map_err(|(limit, bound)| AgentError::Limit { limit, bound })?;
+        self.budget.as_ref().map_or(Ok(()), |budget| budget.check_tool_calls(more))
     }
 
     async fn act(&mut self, events: &Events<T>) -> Result<Step<T>, AgentError> {

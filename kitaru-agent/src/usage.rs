@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Cost;
+use crate::{Cost, Limit};
 
 /// Tokens, as the provider counted them; zero where it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,26 @@ impl Usage {
             tokens,
             cost: Cost::from_nanos(self.cost.nanos().saturating_sub(part.cost.nanos())),
         }
+    }
+}
+
+/// What was used, and who paid: in durable runs a part comes from records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Bill {
+    /// What was paid for now.
+    pub paid: Usage,
+    /// What was paid for by an earlier attempt, and comes from its record.
+    pub replayed: Usage,
+}
+
+impl Bill {
+    /// Both together.
+    pub fn total(&self) -> Usage {
+        let mut total = self.paid;
+        total += self.replayed;
+        total
     }
 }
 
@@ -135,5 +155,47 @@ impl Limits {
     /// No request once the run has cost `cost`.
     pub fn cost(self, cost: Cost) -> Self {
         Self { cost: Some(cost), ..self }
+    }
+}
+
+/// The bounds that are looked at before something is paid for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) requests: Option<u64>,
+    pub(crate) tool_calls: Option<u64>,
+    pub(crate) total_tokens: Option<u64>,
+    pub(crate) cost: Option<Cost>,
+}
+
+impl From<Limits> for Bounds {
+    fn from(limits: Limits) -> Self {
+        let Limits { requests, tool_calls, total_tokens, cost, tool_retries: _ } = limits;
+        Self { requests: Some(requests), tool_calls: Some(tool_calls), total_tokens, cost }
+    }
+}
+
+impl Bounds {
+    /// The bound that one more request would break.
+    pub(crate) fn check_request(&self, usage: &Usage) -> Result<(), (Limit, u64)> {
+        let tokens = usage.tokens.input.saturating_add(usage.tokens.output);
+        for (limit, used, bound) in [
+            (Limit::Requests, usage.requests, self.requests),
+            (Limit::TotalTokens, tokens, self.total_tokens),
+            (Limit::Cost, usage.cost.nanos(), self.cost.map(Cost::nanos)),
+        ] {
+            match bound {
+                Some(bound) if used >= bound => return Err((limit, bound)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The bound that so many more tool calls would break.
+    pub(crate) fn check_tool_calls(&self, usage: &Usage, more: u64) -> Result<(), (Limit, u64)> {
+        match self.tool_calls {
+            Some(bound) if usage.tool_calls.saturating_add(more) > bound => Err((Limit::ToolCalls, bound)),
+            _ => Ok(()),
+        }
     }
 }

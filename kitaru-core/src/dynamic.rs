@@ -191,8 +191,21 @@ pub struct DynamicFlow {
     name: Cow<'static, str>,
     version: Cow<'static, str>,
     reuse: Reuse,
-    input: Vec<(&'static str, serde_json::Value)>,
+    input: Vec<Given>,
     refused: Option<Error>,
+}
+
+/// A value that decides which execution a call stands for.
+struct Given {
+    name: &'static str,
+    value: serde_json::Value,
+    kept: Kept,
+}
+
+#[derive(PartialEq)]
+enum Kept {
+    Whole,
+    AsDigest,
 }
 
 impl DynamicFlow {
@@ -203,9 +216,19 @@ impl DynamicFlow {
     }
 
     /// Adds a value to its input, which decides which execution a call without an id stands for.
-    pub fn input<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
+    pub fn input<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Self {
+        self.given(name, value, Kept::Whole)
+    }
+
+    /// As [`input`](Self::input), for a value that the body has anyhow and that is not worth its bytes: it decides which
+    /// execution a call stands for, and only its digest and a preview are kept.
+    pub fn key<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Self {
+        self.given(name, value, Kept::AsDigest)
+    }
+
+    fn given<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T, kept: Kept) -> Self {
         match serde_json::to_value(value) {
-            Ok(value) => self.input.push((name, value)),
+            Ok(value) => self.input.push(Given { name, value, kept }),
             Err(why) => {
                 let message = format!("input `{name}` of flow `{}` cannot be serialized: {why}", self.name);
                 self.refused.get_or_insert(Error::new(Kind::Misuse, message));
@@ -232,7 +255,7 @@ impl DynamicFlow {
             None => {
                 let encoded = encode(&self.input_map(), Wish::Json, crate::runtime::DEFAULT_MAX_OUTCOME_BYTES);
                 Input::new(&self.name, encoded.map(|(encoded, _)| encoded), |sink| {
-                    self.input.iter().for_each(|(name, value)| sink.arg(name, value));
+                    self.input.iter().for_each(|Given { name, value, .. }| sink.arg(name, value));
                 })
             }
         };
@@ -245,6 +268,7 @@ impl DynamicFlow {
     }
 
     fn input_map(&self) -> serde_json::Map<String, serde_json::Value> {
-        self.input.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        let whole = self.input.iter().filter(|given| given.kept == Kept::Whole);
+        whole.map(|given| (given.name.to_owned(), given.value.clone())).collect()
     }
 }

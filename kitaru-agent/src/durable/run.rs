@@ -6,20 +6,21 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::{FutureExt as _, stream};
 use kitaru_core::dynamic::{self, Scope};
 use kitaru_core::{Kitaru, Reuse};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::paid::Paid;
+use super::record::TurnRecord;
 use super::turn::Turn;
 use super::{KitaruAgent, RunError};
-use crate::{History, Limits, ModelSettings, RunEvent, RunOptions, RunResult};
+use crate::lazy::Lazy;
+use crate::{AgentError, Budget, History, Limits, ModelSettings, RunEvent, RunOptions, RunResult, RunStream, blocking};
+use tokio::sync::mpsc;
 
 /// One turn of a [`KitaruAgent`], which is the future of its result.
 ///
@@ -29,16 +30,10 @@ use crate::{History, Limits, ModelSettings, RunEvent, RunOptions, RunResult};
 /// itself once it has been polled.
 #[must_use = "nothing happens until a run is awaited"]
 pub struct KitaruRun<T = String> {
-    state: State<T>,
+    state: Lazy<Question<T>, Result<RunResult<T>, RunError>>,
 }
 
-enum State<T> {
-    Ready(Box<Ready<T>>),
-    Running(BoxFuture<'static, Result<RunResult<T>, RunError>>),
-    Over,
-}
-
-struct Ready<T> {
+struct Question<T> {
     turn: Turn<T>,
     on: Option<Kitaru>,
     id: Option<String>,
@@ -53,8 +48,8 @@ enum Fresh {
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
     pub(super) fn new(agent: KitaruAgent<T>, prompt: String) -> Self {
-        let turn = Turn { agent, prompt, options: RunOptions::default(), listener: None, paid: Paid::default() };
-        KitaruRun { state: State::Ready(Box::new(Ready { turn, on: None, id: None, fresh: Fresh::No })) }
+        let turn = Turn { agent, prompt, options: RunOptions::default(), listener: None, budget: None };
+        KitaruRun { state: Lazy::new(Question { turn, on: None, id: None, fresh: Fresh::No }) }
     }
 
     /// Goes on from `history`.
@@ -70,6 +65,39 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
     /// Sets what this run may cost.
     pub fn limits(self, limits: Limits) -> Self {
         self.with_options(|options| options.limits(limits))
+    }
+
+    /// Counts this run in `budget`, and ends it in [`AgentError::Budget`] where that is used up.
+    ///
+    /// # Examples
+    ///
+    /// The budget of a flow, which holds across crashes:
+    ///
+    /// ```
+    /// use kitaru_agent::{Agent, Budget, Cost, FunctionModel, KitaruAgent, ModelResponse, Price, RunError, Tokens};
+    /// # use kitaru_core::{Kitaru, dynamic};
+    ///
+    /// async fn story(agent: KitaruAgent) -> Result<String, RunError> {
+    ///     let budget = Budget::new().cost(Cost::of(0.50));
+    ///     let plot = agent.run("Think of a plot.").budget(&budget).await?.output;
+    ///     let story = agent.run(format!("Write it down: {plot}")).budget(&budget).await?.output;
+    ///     println!("{} paid now, {} before", budget.bill().paid.cost, budget.bill().replayed.cost);
+    ///     Ok(story)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let kitaru = Kitaru::builder().in_memory().open().await?;
+    /// # let model = FunctionModel::new("mock", |_| Ok(ModelResponse::text("42").with_tokens(Tokens::new(1_000, 10))));
+    /// # let agent = Agent::builder(model).name("teller").price(Price::per_million(3.0, 15.0)).build()?;
+    /// # let agent = KitaruAgent::new(agent);
+    /// # let story = dynamic::flow("story").run(move || story(agent)).id("job").on(&kitaru).await?;
+    /// # assert_eq!(story, "42");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn budget(self, budget: &Budget) -> Self {
+        let budget = budget.clone();
+        self.with(|question| question.turn.budget = Some(budget))
     }
 
     /// Tells `listener` what happens in the run, as it happens: text while the model still says it, tool calls, usage
@@ -125,12 +153,68 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
         self.with(|ready| ready.turn.options = change(std::mem::take(&mut ready.turn.options)))
     }
 
-    /// A run that was polled keeps the options that it began with.
-    fn with(mut self, change: impl FnOnce(&mut Ready<T>)) -> Self {
-        if let State::Ready(ready) = &mut self.state {
-            change(ready);
-        }
+    fn with(mut self, change: impl FnOnce(&mut Question<T>)) -> Self {
+        self.state.change(change);
         self
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruRun<T> {
+    /// Outside a flow: gives what happens in the run as it happens, as [`on_event`](Self::on_event) tells it, and in its
+    /// place. Nothing happens before the stream is polled; then the run goes on by itself, however slowly it is listened to.
+    ///
+    /// In a flow's own code the stream ends at once in [`AgentError::Misuse`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kitaru_agent::{Agent, FunctionModel, KitaruAgent, ModelResponse, RunEvent};
+    /// use kitaru_core::Kitaru;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let kitaru = Kitaru::builder().in_memory().open().await?;
+    /// let model = FunctionModel::new("mock", |_| Ok(ModelResponse::text("The sea.")));
+    /// let agent = KitaruAgent::new(Agent::builder(model).name("oracle").build()?);
+    /// let mut events = agent.run("What is wet?").on(&kitaru).stream();
+    /// while let Some(event) = events.next().await {
+    ///     match event? {
+    ///         RunEvent::Text(text) => print!("{text}"),
+    ///         RunEvent::Void => println!(" … no, once more:"),
+    ///         RunEvent::Finished(result) => assert_eq!(result.output, "The sea."),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the run was polled before.
+    pub fn stream(self) -> RunStream<T, RunError> {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        // The stream may be gone before its run is over.
+        let run = self.on_event(move |event| drop(sender.send(event)));
+        RunStream::new(stream::poll_fn(move |cx| events.poll_recv(cx)), async {
+            if dynamic::scope() == Scope::Flow {
+                let message = "a flow's own code would go by the pieces of an answer, which no record repeats; hear them with \
+                               `on_event`, and await the run";
+                return Err(AgentError::Misuse(message.to_owned()).into());
+            }
+            run.await
+        })
+    }
+
+    /// Goes through the run and blocks until it is over, for code that is not async. All such runs of a process share one
+    /// runtime, which lives as long as the process, and the implicit store unless one is given.
+    ///
+    /// # Errors
+    ///
+    /// As the run itself, and [`AgentError::Misuse`] in async code, whose thread it would
+    /// block.
+    pub fn sync(self) -> Result<RunResult<T>, RunError> {
+        blocking::block_on(self)?
     }
 }
 
@@ -138,53 +222,45 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Future for KitaruR
     type Output = Result<RunResult<T>, RunError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            match std::mem::replace(&mut self.state, State::Over) {
-                State::Ready(ready) => {
-                    let run = match dynamic::scope() {
-                        Scope::Outside => ready.open_flow().boxed(),
-                        _ => ready.turn.run().boxed(),
-                    };
-                    self.state = State::Running(run);
-                }
-                State::Running(mut run) => {
-                    let polled = run.poll_unpin(cx);
-                    if polled.is_pending() {
-                        self.state = State::Running(run);
-                    }
-                    return polled;
-                }
-                State::Over => panic!("a run is polled after it has given its result"),
-            }
-        }
+        self.state.poll(cx, |question| match dynamic::scope() {
+            Scope::Outside => question.open_flow().boxed(),
+            _ => question.turn.run().boxed(),
+        })
     }
 }
 
 impl<T> fmt::Debug for KitaruRun<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state {
-            State::Ready(_) => "KitaruRun(not begun)",
-            State::Running(_) | State::Over => "KitaruRun(begun)",
-        })
+        f.debug_tuple("KitaruRun").field(&self.state).finish()
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Ready<T> {
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Question<T> {
     /// A flow of its own, for a run outside flows.
     async fn open_flow(self) -> Result<RunResult<T>, RunError> {
-        let Ready { turn, on, id, fresh } = self;
+        let Question { turn, on, id, fresh } = self;
         let history = turn.options.history.clone();
+        let budget = turn.budget.clone();
         let key = turn.key();
         // The flow's result comes from its record, which says nothing of who paid.
-        let paid = turn.paid.clone();
-        let mut call = dynamic::flow(turn.agent.agent.name().to_owned())
+        let agent = turn.agent.agent.clone();
+        let reader = agent.clone();
+        let own = Arc::new(OnceLock::new());
+        let replayed = own.clone();
+        let mut call = dynamic::flow(agent.name().to_owned())
             .version(turn.agent.version.clone())
             .reuse(Reuse::Unfinished)
             .input("agent", &key.agent)
             .input("prompt", &key.prompt)
-            .input("history", &key.history)
+            // Each turn of a conversation has all turns before it in its history: kept whole, a conversation would cost the
+            // square of its length.
+            .key("history", &key.history)
             .input("settings", &key.settings)
-            .run(move || turn.run());
+            .run(move || async move {
+                let result = turn.run().await?;
+                let _ = replayed.set(result.replayed());
+                Ok::<_, RunError>(TurnRecord::of(&agent, result))
+            });
         if let Some(kitaru) = &on {
             call = call.on(kitaru);
         }
@@ -194,6 +270,15 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Ready<T> {
         if fresh == Fresh::Yes {
             call = call.fresh();
         }
-        Ok(call.await?.with_history(history).with_paid(paid.usage()))
+        let result = call.await?.into_result(&reader)?;
+        let replayed = own.get().copied().unwrap_or_else(|| {
+            // Somebody else's call has run it, and paid.
+            if let Some(budget) = budget {
+                budget.add(result.usage);
+                budget.add_replayed(result.usage);
+            }
+            result.usage
+        });
+        Ok(result.with_history(history).with_replayed(replayed))
     }
 }

@@ -9,11 +9,12 @@ use kitaru_core::dynamic::{self, DynamicCheckpoint};
 use kitaru_core::{Error, Resolution};
 use serde::{Deserialize, Serialize};
 
+use super::bill;
 use super::options::{Effect, Record, ToolOptions};
-use super::paid::Paid;
+use super::replayed::Replayed;
 use crate::{
-    Delta, Deltas, Instructions, Invocation, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price,
-    RunContext, Tool, ToolDefinition, ToolError, ToolOutput, Usage,
+    Cost, Delta, Deltas, Instructions, Invocation, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price,
+    RunContext, Tokens, Tool, ToolDefinition, ToolError, ToolOutput, Usage,
 };
 
 /// A checkpoint of an agent. Its values are read by name, so that a later version of the types still reads them.
@@ -26,13 +27,14 @@ pub(super) struct DurableModel {
     checkpoint: String,
     version: String,
     inner: Arc<dyn Model>,
-    paid: Paid,
+    replayed: Replayed,
     price: Price,
 }
 
 impl DurableModel {
-    pub(super) fn new(agent: &str, version: &str, inner: Arc<dyn Model>, paid: Paid, price: Price) -> Self {
-        DurableModel { checkpoint: format!("{agent}_model_request"), version: version.to_owned(), inner, paid, price }
+    pub(super) fn new(agent: &str, version: &str, inner: Arc<dyn Model>, replayed: Replayed, price: Price) -> Self {
+        let checkpoint = format!("{agent}_model_request");
+        DurableModel { checkpoint, version: version.to_owned(), inner, replayed, price }
     }
 
     /// Whether somebody listens is no part of the question: streamed and plain requests answer each other.
@@ -44,19 +46,26 @@ impl DurableModel {
             .run(|| {
                 let earlier = tries.fetch_add(1, Ordering::Relaxed);
                 async move {
-                    let Some(deltas) = deltas else { return self.inner.request(request).await };
-                    if earlier > 0 {
-                        deltas.send(Delta::Void).await;
-                    }
-                    self.inner.request_streaming(request, deltas).await
+                    let response = match deltas {
+                        None => self.inner.request(request).await?,
+                        Some(deltas) => {
+                            if earlier > 0 {
+                                deltas.send(Delta::Void).await;
+                            }
+                            self.inner.request_streaming(request, deltas).await?
+                        }
+                    };
+                    let response = response.priced(&self.price);
+                    bill::note(&response.usage());
+                    Ok::<_, ModelError>(response)
                 }
             });
         let response = asked.await?;
-        if tries.into_inner() > 0 {
-            let (tokens, cost) = (response.tokens, self.price.of(response.tokens));
-            self.paid.add(Usage { requests: 1, tool_calls: 0, tokens, cost });
-        } else if let Some(deltas) = deltas {
-            deltas.send_whole(&response).await;
+        if tries.into_inner() == 0 {
+            self.replayed.add(response.usage());
+            if let Some(deltas) = deltas {
+                deltas.send_whole(&response).await;
+            }
         }
         Ok(response)
     }
@@ -81,19 +90,27 @@ impl Model for DurableModel {
     }
 }
 
+/// What a tool call adds to the usage of a run.
+const ONE_CALL: Usage = Usage {
+    requests: 0,
+    tool_calls: 1,
+    tokens: Tokens { input: 0, output: 0, cached_input: 0 },
+    cost: Cost::from_nanos(0),
+};
+
 /// A tool each of whose calls is a checkpoint.
 pub(super) struct DurableTool {
     checkpoint: String,
     version: String,
     inner: Arc<dyn Tool>,
     options: ToolOptions,
-    paid: Paid,
+    replayed: Replayed,
 }
 
 impl DurableTool {
-    pub(super) fn new(version: &str, inner: Arc<dyn Tool>, options: ToolOptions, paid: Paid) -> Self {
+    pub(super) fn new(version: &str, inner: Arc<dyn Tool>, options: ToolOptions, replayed: Replayed) -> Self {
         let checkpoint = format!("{}_tool", inner.definition().name);
-        DurableTool { checkpoint, version: version.to_owned(), inner, options, paid }
+        DurableTool { checkpoint, version: version.to_owned(), inner, options, replayed }
     }
 }
 
@@ -148,11 +165,13 @@ impl Tool for DurableTool {
                 counted.fetch_add(1, Ordering::Relaxed);
                 let call = call.clone();
                 async {
-                    match self.inner.call(call).await {
-                        Ok(output) => Ok(Told::Output(output)),
-                        Err(ToolError::Retry(message)) => Ok(Told::Retry(message)),
-                        Err(failed) => Err(failed),
-                    }
+                    let told = match self.inner.call(call).await {
+                        Ok(output) => Told::Output(output),
+                        Err(ToolError::Retry(message)) => Told::Retry(message),
+                        Err(failed) => return Err(failed),
+                    };
+                    bill::note(&ONE_CALL);
+                    Ok(told)
                 }
             })
             .retries(self.options.retries);
@@ -161,8 +180,8 @@ impl Tool for DurableTool {
         }
         Box::pin(async move {
             let told = told.await?;
-            if tries.load(Ordering::Relaxed) > 0 {
-                self.paid.add(Usage { tool_calls: 1, ..Usage::default() });
+            if tries.load(Ordering::Relaxed) == 0 {
+                self.replayed.add(ONE_CALL);
             }
             match told {
                 Told::Output(output) => Ok(output),

@@ -12,12 +12,13 @@ use serde::de::DeserializeOwned;
 
 use super::approval::ApprovedTool;
 use super::options::{Effect, NeedsApproval, Record, ToolOptions};
-use super::paid::Paid;
+use super::record::{TurnFailure, TurnRecord};
+use super::replayed::Replayed;
 use super::seams::{DurableInstructions, DurableModel, DurableTool};
-use super::{Grain, KitaruAgent, Listener, RunError};
+use super::{Grain, KitaruAgent, Listener, RunError, bill};
 use crate::stream::Events;
 use crate::{
-    Agent, AgentError, History, Identity, Instructions, Message, Model, ModelSettings, Price, RequestPart,
+    Agent, AgentError, Budget, History, Identity, Instructions, Message, Model, ModelSettings, RequestPart,
     ResponsePart, RunEvent, RunOptions, RunResult, Tool, Usage, turn,
 };
 
@@ -27,7 +28,7 @@ pub(super) struct Turn<T> {
     pub(super) prompt: String,
     pub(super) options: RunOptions,
     pub(super) listener: Option<Listener<T>>,
-    pub(super) paid: Paid,
+    pub(super) budget: Option<Budget>,
 }
 
 /// What decides what a turn comes to.
@@ -86,21 +87,21 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
     }
 
     async fn run_in_calls(self) -> Result<RunResult<T>, RunError> {
-        let Turn { agent, prompt, options, listener, paid } = self;
-        let turn = turn::Turn::new(granular(&agent, &prompt, &paid), prompt, options);
+        let Turn { agent, prompt, options, listener, budget } = self;
+        let replayed = Replayed::of(budget.as_ref());
+        let mut turn = turn::Turn::new(granular(&agent, &prompt, &replayed), prompt, options, budget);
         let result = turn.run(&events(listener.as_ref())).await?;
-        Ok(result.with_paid(paid.usage()))
+        Ok(result.with_replayed(replayed.usage()))
     }
 
     async fn run_as_checkpoint(self) -> Result<RunResult<T>, RunError> {
         let key = self.key();
-        let Turn { agent, prompt, options, listener, paid } = self;
-        let history = options.history.clone();
+        let Turn { agent: KitaruAgent { agent, version, .. }, prompt, options, listener, budget } = self;
         let tries = AtomicU32::new(0);
-        let turn = dynamic::checkpoint(agent.agent.name().to_owned())
+        let turn = dynamic::checkpoint(agent.name().to_owned())
             // Read by name, so that a later version of the messages still reads it.
             .json()
-            .version(agent.version.clone())
+            .version(version)
             .arg("agent", &key.agent)
             .arg("prompt", &key.prompt)
             .arg("history", &key.history)
@@ -108,34 +109,51 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             .run_with_summary(
                 || {
                     tries.fetch_add(1, Ordering::Relaxed);
-                    let turn = turn::Turn::new(agent.agent.clone(), prompt.clone(), options.clone());
-                    let events = events(listener.as_ref());
-                    async move { Ok::<_, RunError>(turn.run(&events).await?) }
+                    // What it spends is counted when it is released, so that every attempt counts the same.
+                    let budget = budget.as_ref().map(Budget::apart);
+                    let mut turn = turn::Turn::new(agent.clone(), prompt.clone(), options.clone(), budget);
+                    let (agent, events) = (&agent, events(listener.as_ref()));
+                    async move {
+                        let ended = turn.run(&events).await;
+                        bill::note(&turn.usage());
+                        match ended {
+                            Ok(result) => Ok(TurnRecord::of(agent, result)),
+                            Err(error) => Err(TurnFailure { error: error.into(), usage: turn.usage().into() }),
+                        }
+                    }
                 },
                 summary,
             );
-        let result = turn.await?;
-        if tries.into_inner() > 0 {
-            paid.add(result.usage);
-        } else if let Some(listener) = &listener {
-            retell(&result, agent.agent.parts.price, listener);
+        let turn = turn.await;
+        let usage = turn.as_ref().map_or_else(|failure| failure.usage, |turn| turn.usage).into();
+        let replayed = Replayed::of(budget.as_ref());
+        if let Some(budget) = &budget {
+            budget.add(usage);
+        }
+        let ran = tries.into_inner() > 0;
+        if !ran {
+            replayed.add(usage);
+        }
+        let result = turn.map_err(|failure| failure.error)?.into_result(&agent)?;
+        if let (false, Some(listener)) = (ran, &listener) {
+            retell(&result, listener);
         }
         // A record holds what the turn added; what was there before is at hand.
-        Ok(result.with_history(history).with_paid(paid.usage()))
+        Ok(result.with_history(options.history).with_replayed(replayed.usage()))
     }
 }
 
 /// The agent with a checkpoint in front of its model, of each tool and of what computes instructions.
-fn granular<T: 'static>(durable: &KitaruAgent<T>, prompt: &str, paid: &Paid) -> Agent<(), T> {
+fn granular<T: 'static>(durable: &KitaruAgent<T>, prompt: &str, replayed: &Replayed) -> Agent<(), T> {
     let (agent, version) = (&durable.agent, durable.version.as_str());
     let price = agent.parts.price;
     agent
         .map_model(|model| -> Arc<dyn Model> {
-            Arc::new(DurableModel::new(agent.name(), version, model, paid.clone(), price))
+            Arc::new(DurableModel::new(agent.name(), version, model, replayed.clone(), price))
         })
         .map_tools(|tool| -> Arc<dyn Tool> {
             let options = durable.tools.get(&tool.definition().name).copied().unwrap_or_default();
-            let tool: Arc<dyn Tool> = Arc::new(DurableTool::new(version, tool, options, paid.clone()));
+            let tool: Arc<dyn Tool> = Arc::new(DurableTool::new(version, tool, options, replayed.clone()));
             if options.approval == NeedsApproval::Yes { Arc::new(ApprovedTool::new(tool)) } else { tool }
         })
         .map_instructions(|part| -> Arc<dyn Instructions> {
@@ -156,7 +174,7 @@ fn events<T: Send + 'static>(listener: Option<&Listener<T>>) -> Events<T> {
 }
 
 /// Tells what happened in a turn that comes from its record.
-fn retell<T>(result: &RunResult<T>, price: Price, listener: &Listener<T>) {
+fn retell<T>(result: &RunResult<T>, listener: &Listener<T>) {
     let messages = result.new_messages.messages();
     let responses = messages.iter().filter(|message| matches!(message, Message::Response(_))).count() as u64;
     let mut usage = Usage::default();
@@ -175,9 +193,7 @@ fn retell<T>(result: &RunResult<T>, price: Price, listener: &Listener<T>) {
                         ResponsePart::ToolCall(call) => RunEvent::ToolCall(call.clone()),
                     });
                 }
-                usage.requests += 1;
-                usage.tokens += response.tokens;
-                usage.cost += price.of(response.tokens);
+                usage += response.usage();
                 // Messages do not say which calls reached a tool and were sent back by it; the sum is known.
                 listener(RunEvent::Usage(if usage.requests == responses { result.usage } else { usage }));
             }
@@ -186,10 +202,11 @@ fn retell<T>(result: &RunResult<T>, price: Price, listener: &Listener<T>) {
 }
 
 /// How many calls a turn made, for its log line.
-fn summary<T>(result: &Result<RunResult<T>, RunError>, occasion: Occasion) -> String {
-    let Ok(result) = result else { return "failed".to_owned() };
+fn summary<T>(turn: &Result<TurnRecord<T>, TurnFailure>, occasion: Occasion) -> String {
+    let Ok(turn) = turn else { return "failed".to_owned() };
+    let Usage { requests, tool_calls, .. } = turn.usage.into();
     let count = |count: u64, what: &str| format!("{count} {what} call{}", if count == 1 { "" } else { "s" });
-    let calls = [count(result.usage.requests, "model"), count(result.usage.tool_calls, "tool")].join(", ");
+    let calls = [count(requests, "model"), count(tool_calls, "tool")].join(", ");
     match occasion {
         Occasion::Cached => format!("0 model calls; {calls} replayed"),
         _ => calls,

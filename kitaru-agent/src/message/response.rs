@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CallRef, Format};
-use crate::Tokens;
+use crate::{Cost, Price, Tokens, Usage};
 
 /// What a model answered to one request: text, tool calls or both.
 ///
@@ -34,9 +34,13 @@ pub struct ModelResponse {
     /// Why the model stopped, if the provider says so.
     #[serde(default)]
     pub stop: Option<Stop>,
-    /// What the request cost.
+    /// The tokens of the request and of its answer.
     #[serde(default)]
     pub tokens: Tokens,
+    /// What it cost when it was paid for: what a provider says, or else by the agent's [`Price`](crate::Price) of then. A
+    /// later price does not change it.
+    #[serde(default)]
+    pub cost: Option<Cost>,
 }
 
 impl ModelResponse {
@@ -55,10 +59,21 @@ impl ModelResponse {
         Self::new(vec![ResponsePart::ToolCall(ToolCall::new(id, tool, arguments))])
     }
 
-    /// The same response, with what it cost.
+    /// The same response, with its tokens.
     pub fn with_tokens(mut self, tokens: Tokens) -> Self {
         self.tokens = tokens;
         self
+    }
+
+    /// The same response, with what it cost by `price` if nobody has said it.
+    pub(crate) fn priced(mut self, price: &Price) -> Self {
+        self.cost = self.cost.or_else(|| price.asks().then(|| price.of(self.tokens)));
+        self
+    }
+
+    /// What it adds to the usage of a run.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage { requests: 1, tool_calls: 0, tokens: self.tokens, cost: self.cost.unwrap_or_default() }
     }
 
     /// The tool calls, in order.

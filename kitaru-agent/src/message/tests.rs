@@ -1,13 +1,14 @@
 //! The stored form, byte for byte.
 
 use super::*;
-use crate::Tokens;
+use crate::{Cost, Tokens};
 
 fn conversation() -> History {
     let call = CallRef::new("call_1", "exec");
     let mut answer = ModelResponse::text("It is Debian.").with_tokens(Tokens::new(12, 5));
     answer.model = Some("gpt-x-2026".into());
     answer.stop = Some(Stop::End);
+    answer.cost = Some(Cost::from_nanos(5_000));
     History::from(vec![
         Message::Request(RequestMessage::new(vec![
             RequestPart::SystemPrompt(SystemPrompt::new("Be brief.")),
@@ -28,12 +29,12 @@ const GOLDEN: &str = concat!(
     r#"{"request":{"parts":[{"system_prompt":{"content":"Be brief."}},{"user_prompt":{"content":"Which OS?"}}]}},"#,
     r#"{"response":{"format":1,"parts":["#,
     r#"{"tool_call":{"id":"call_1","tool":"exec","arguments":"{\"command\":\"uname\"}"}}],"#,
-    r#""model":null,"stop":null,"tokens":{"input":0,"output":0,"cached_input":0}}},"#,
+    r#""model":null,"stop":null,"tokens":{"input":0,"output":0,"cached_input":0},"cost":null}},"#,
     r#"{"request":{"parts":[{"tool_return":{"call":{"id":"call_1","tool":"exec"},"content":"Linux"}},"#,
     r#"{"retry_prompt":{"call":{"id":"call_1","tool":"exec"},"content":"no such tool"}},"#,
     r#"{"retry_prompt":{"call":null,"content":"say something"}}]}},"#,
     r#"{"response":{"format":1,"parts":[{"text":{"content":"It is Debian."}}],"#,
-    r#""model":"gpt-x-2026","stop":"end","tokens":{"input":12,"output":5,"cached_input":0}}}]}"#,
+    r#""model":"gpt-x-2026","stop":"end","tokens":{"input":12,"output":5,"cached_input":0},"cost":5000}}]}"#,
 );
 
 #[test]

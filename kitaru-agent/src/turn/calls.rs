@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{Turn, wrong::What};
 use crate::{
-    AgentError, Arguments, Invocation, Limit, RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolError,
-    ToolOutput, ToolReturn,
+    AgentError, Arguments, Invocation, RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolError, ToolOutput,
+    ToolReturn, Usage,
 };
 
 /// One tool call, looked at.
@@ -36,9 +36,7 @@ impl<T: Send + 'static> Turn<T> {
             });
         }
         let fitting = checked.iter().filter(|call| matches!(call, Checked::Fits { .. })).count() as u64;
-        if self.context.usage.tool_calls + fitting > self.limits.tool_calls {
-            return Err(AgentError::Limit { limit: Limit::ToolCalls, bound: self.limits.tool_calls });
-        }
+        self.check_tool_calls(fitting)?;
 
         // All futures are made before the first is polled: whoever numbers calls when they are made numbers them in
         // order.
@@ -53,7 +51,7 @@ impl<T: Send + 'static> Turn<T> {
         }
         // All are waited for, even when one fails: what the others did has happened.
         let outcomes = join_all(futures).await;
-        self.context.usage.tool_calls += fitting;
+        self.count(Usage { tool_calls: fitting, ..Usage::default() });
         let (parts, wrong) = told(checked, outcomes)?;
         self.wrong.count(wrong, self.limits.tool_retries)?;
         Ok(RequestMessage::new(parts))

@@ -11,8 +11,8 @@ use tokio::sync::{Barrier, Mutex};
 
 use super::*;
 use crate::{
-    FunctionModel, FunctionTool, Invocation, Model, ModelError, ModelErrorKind, ModelSettings, ResponsePart, Run,
-    Tokens, Tool, ToolDefinition, ToolOutput, Usage,
+    FunctionModel, FunctionTool, Invocation, Limit, Model, ModelError, ModelErrorKind, ModelSettings, ResponsePart,
+    Run, Tokens, Tool, ToolDefinition, ToolOutput, Usage,
 };
 
 fn tool_calls(calls: &[(&str, &str)]) -> ModelResponse {
@@ -276,13 +276,12 @@ async fn a_stored_result_holds_only_what_the_run_added_and_takes_its_history_bac
     assert!(!stored.contains("earlier"), "{stored}");
     let read: RunResult = serde_json::from_str(&stored).unwrap();
     assert_eq!((read.paid(), read.replayed()), (Usage::default(), second.usage), "what is read back is not paid for");
-    let paid = second.usage;
-    assert_eq!(read.with_history(first.all_messages()).with_paid(paid), second);
+    assert_eq!(read.with_history(first.all_messages()).with_replayed(second.replayed()), second);
 
     let config = bincode::config::standard();
     let bytes = bincode::serde::encode_to_vec(&second, config).unwrap();
     let (read, _): (RunResult, _) = bincode::serde::decode_from_slice(&bytes, config).unwrap();
-    assert_eq!(read.with_history(first.all_messages()).with_paid(paid), second);
+    assert_eq!(read.with_history(first.all_messages()).with_replayed(second.replayed()), second);
 }
 
 #[tokio::test]

@@ -1,0 +1,103 @@
+//! The bill of an execution.
+//!
+//! Owns the note that says what a record has cost, and its stored form. Must not know how a run counts.
+
+use kitaru_core::{Execution, log};
+use serde::{Deserialize, Serialize};
+
+use crate::{Bill, Cost, Tokens, Usage};
+
+/// The note beside a record.
+const NOTE: &str = "usage";
+
+/// Notes beside the record of the body that runs what it has cost. Where the body's own notes have left no room, nothing is
+/// noted: what was paid for is not thrown away for that.
+pub(super) fn note(usage: &Usage) {
+    let _ = log(NOTE, &Noted::from(*usage));
+}
+
+/// A usage, as it is stored beside records and in them: what is zero is left out.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Noted {
+    #[serde(skip_serializing_if = "is_zero")]
+    requests: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    tool_calls: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    input_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    output_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cached_input_tokens: u64,
+    #[serde(skip_serializing_if = "Cost::is_zero")]
+    cost: Cost,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl From<Usage> for Noted {
+    fn from(usage: Usage) -> Self {
+        let Usage { requests, tool_calls, tokens: Tokens { input, output, cached_input }, cost } = usage;
+        Noted {
+            requests,
+            tool_calls,
+            input_tokens: input,
+            output_tokens: output,
+            cached_input_tokens: cached_input,
+            cost,
+        }
+    }
+}
+
+impl From<Noted> for Usage {
+    fn from(noted: Noted) -> Self {
+        let Noted { requests, tool_calls, input_tokens, output_tokens, cached_input_tokens, cost } = noted;
+        let tokens = Tokens { input: input_tokens, output: output_tokens, cached_input: cached_input_tokens };
+        Usage { requests, tool_calls, tokens, cost }
+    }
+}
+
+impl Bill {
+    /// What the agents in an execution have cost, counted from its journal: each record once, however often it was
+    /// replayed. `paid` is what its latest attempt has paid for, `replayed` what attempts before that have; executions
+    /// that it began as children have bills of their own.
+    ///
+    /// What was asked and never answered in full is in no record, and in no bill.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kitaru_agent::{Agent, Bill, FunctionModel, KitaruAgent, ModelResponse, Tokens};
+    /// use kitaru_core::Kitaru;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let kitaru = Kitaru::builder().in_memory().open().await?;
+    /// let model = FunctionModel::new("mock", |_| Ok(ModelResponse::text("42").with_tokens(Tokens::new(90, 10))));
+    /// let agent = KitaruAgent::new(Agent::builder(model).name("oracle").build()?);
+    /// agent.run("What is the answer?").id("first").on(&kitaru).await?;
+    ///
+    /// let execution = kitaru.execution("oracle", "first").await?.expect("it was just run");
+    /// assert_eq!(Bill::of(&execution).paid.tokens, Tokens::new(90, 10));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn of(execution: &Execution) -> Self {
+        let mut bill = Bill::default();
+        for record in execution.records() {
+            let mut notes = record.metadata();
+            // Somebody else may note something under the same name.
+            let Ok(noted) = serde_json::from_value::<Noted>(notes[NOTE].take()) else { continue };
+            let usage = Usage::from(noted);
+            if record.attempt() == execution.attempts() {
+                bill.paid += usage;
+            } else {
+                bill.replayed += usage;
+            }
+        }
+        bill
+    }
+}

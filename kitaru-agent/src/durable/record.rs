@@ -1,0 +1,77 @@
+//! What is recorded of a turn as a whole.
+//!
+//! Owns its stored form, which holds each message, and the answer, once. Must not know when it is written.
+
+use std::{error, fmt};
+
+use kitaru_core::Error;
+use serde::{Deserialize, Serialize};
+
+use super::RunError;
+use super::bill::Noted;
+use crate::{Agent, History, Message, RunResult};
+
+/// A turn that came to an answer: what it added to the conversation.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TurnRecord<T> {
+    /// Left out where the last response says it.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    output: Option<T>,
+    pub(super) new_messages: History,
+    pub(super) usage: Noted,
+}
+
+impl<T: Serialize + 'static> TurnRecord<T> {
+    pub(super) fn of(agent: &Agent<(), T>, result: RunResult<T>) -> Self {
+        let RunResult { new_messages, usage, output, .. } = result;
+        let said = said(agent, &new_messages).and_then(|said| serde_json::to_value(said).ok());
+        let is_said = said.is_some() && said == serde_json::to_value(&output).ok();
+        TurnRecord { new_messages, usage: usage.into(), output: (!is_said).then_some(output) }
+    }
+
+    pub(super) fn into_result(self, agent: &Agent<(), T>) -> Result<RunResult<T>, RunError> {
+        let TurnRecord { new_messages, usage, output } = self;
+        let unreadable = || Error::msg("the answer that was recorded cannot be read any more by the type of today");
+        let output = output.or_else(|| said(agent, &new_messages)).ok_or_else(unreadable)?;
+        Ok(RunResult::new(output, new_messages, usage.into()))
+    }
+}
+
+// Not `Default`, which the derive would ask of the answer's type.
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// The answer as the last response has it, before any validator.
+fn said<T: 'static>(agent: &Agent<(), T>, messages: &History) -> Option<T> {
+    let response = messages.messages().iter().rev().find_map(|message| match message {
+        Message::Response(response) => Some(response),
+        Message::Request(_) => None,
+    });
+    agent.parts.output.said(response?)
+}
+
+/// A turn that came to none. What it has spent is spent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct TurnFailure {
+    pub(super) error: RunError,
+    pub(super) usage: Noted,
+}
+
+impl From<Error> for TurnFailure {
+    fn from(error: Error) -> Self {
+        TurnFailure { error: error.into(), usage: Noted::default() }
+    }
+}
+
+impl fmt::Display for TurnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl error::Error for TurnFailure {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.error.source()
+    }
+}
