@@ -155,8 +155,6 @@ impl<D: Dialect> HttpModel<D> {
         let (error, asked) = match failed {
             Attempt::Answered(_) => return Ok(()),
             Attempt::Settled(error) => return Err(error),
-            // The provider may be at work on it, and paid.
-            Attempt::Failed(error) if error.kind() == ModelErrorKind::TimedOut => return Err(error),
             Attempt::Failed(error) => (error, None),
             Attempt::Asked(error, asked) => (error, asked),
         };

@@ -76,7 +76,8 @@ macro_rules! builder {
                 self
             }
 
-            /// How many times a request is tried again; 3 unless set.
+            /// How many times a request is tried again that the server refused for now, or that broke off, or that took
+            /// too long; 3 unless set. A server that was still at work may be paid for each try.
             pub fn retries(mut self, retries: u32) -> Self {
                 self.settings.patience.retries = retries;
                 self

@@ -167,10 +167,16 @@ async fn json_that_is_no_completion_is_an_error_that_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_request_that_times_out_is_not_sent_again() {
+async fn a_request_that_takes_too_long_is_sent_again_within_the_bound() {
+    let patient = |server: &Server, retries| {
+        let timeout = Duration::from_millis(50);
+        OpenAi::builder(KEY).base_url(&server.url).timeout(timeout).max_retry_wait(timeout).retries(retries).build()
+    };
     let server = serve(vec![SILENCE.into(), completion("late")]);
-    let model = OpenAi::builder(KEY).base_url(&server.url).timeout(Duration::from_millis(50)).build().unwrap();
-    let error = model.request(&hello()).await.unwrap_err();
+    assert_eq!(patient(&server, 1).unwrap().request(&hello()).await.unwrap().output(), "late");
+    assert_eq!(server.seen().len(), 2);
+    let server = serve(vec![SILENCE.into(), completion("late")]);
+    let error = patient(&server, 0).unwrap().request(&hello()).await.unwrap_err();
     assert_eq!((error.kind(), server.seen().len()), (ModelErrorKind::TimedOut, 1), "{error}");
 }
 
