@@ -52,6 +52,7 @@ mod context;
 mod delta;
 mod durable;
 mod error;
+mod event;
 mod function_model;
 #[cfg(feature = "http")]
 mod http;
@@ -86,6 +87,7 @@ pub use context::RunContext;
 pub use delta::{Delta, Deltas};
 pub use durable::{Approval, KitaruAgent, KitaruRun, RunError, ToolOptions};
 pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, Retry, ToolError};
+pub use event::RunEvent;
 pub use function_model::FunctionModel;
 pub use instructions::Instructions;
 #[cfg(feature = "mcp")]
@@ -101,7 +103,7 @@ pub use output::{AnswerForm, OutputMode};
 pub use price::{Cost, Price};
 pub use run::{Run, RunOptions, RunResult};
 pub use steps::{Step, Steps};
-pub use stream::{RunEvent, RunStream};
+pub use stream::RunStream;
 pub use test_model::TestModel;
 pub use tool::{Arguments, Calling, FunctionTool, Invocation, Tool, ToolDefinition, ToolOutput};
 pub use usage::{Bill, Limits, Tokens, Usage};

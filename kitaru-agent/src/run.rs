@@ -13,8 +13,8 @@ use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agent, AgentError, Bill, Budget, History, Limits, ModelSettings, RunStream, Steps, Usage, blocking, lazy::Lazy,
-    stream::Events, turn::Turn,
+    Agent, AgentError, Bill, Budget, History, Limits, ModelSettings, RunStream, Steps, Usage, blocking, event::Events,
+    lazy::Lazy, turn::Turn,
 };
 
 /// What may differ from one run of an agent to the next, the prompt aside.

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::{AgentError, ModelResponse, RequestMessage, RunResult, stream::Events, turn::Turn};
+use crate::{AgentError, ModelResponse, RequestMessage, RunResult, event::Events, turn::Turn};
 
 /// What one step of a run came to.
 #[derive(Clone, Debug, PartialEq)]

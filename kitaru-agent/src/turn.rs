@@ -14,7 +14,7 @@ use self::wrong::{What, Wrong};
 use crate::{
     Agent, AgentError, AnswerForm, Budget, Limits, Message, ModelRequest, ModelResponse, RequestMessage, RequestPart,
     RetryPrompt, RunContext, RunEvent, RunOptions, RunResult, Step, ToolCall, ToolError, ToolReturn, Usage,
-    agent::PARAGRAPH, output::ANSWER_TOOL, stream::Events, usage::Bounds,
+    agent::PARAGRAPH, event::Events, output::ANSWER_TOOL, usage::Bounds,
 };
 
 /// A run that is under way, one step at a time.

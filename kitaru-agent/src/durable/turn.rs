@@ -16,7 +16,7 @@ use super::record::{TurnFailure, TurnRecord};
 use super::replayed::Replayed;
 use super::seams::{DurableInstructions, DurableModel, DurableTool};
 use super::{Grain, KitaruAgent, Listener, RunError, bill};
-use crate::stream::Events;
+use crate::event::Events;
 use crate::{
     Agent, AgentError, Budget, History, Identity, Instructions, Message, Model, ModelSettings, RequestPart,
     ResponsePart, RunEvent, RunOptions, RunResult, Tool, Usage, turn,
