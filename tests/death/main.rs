@@ -2,6 +2,8 @@
 //! process of its own, which is this one again, and stops where it is told to, to be killed there.
 #![cfg(unix)]
 
+#[cfg(feature = "openai")]
+mod agents;
 mod disk;
 mod fan_out;
 mod kills;

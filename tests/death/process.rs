@@ -18,9 +18,14 @@ pub(crate) struct Process {
 
 /// Runs a program below a folder; `stop` says where it is to wait for its end.
 pub(crate) fn run(program: &str, dir: &Path, stop: &str) -> Process {
+    start(command(program, stop), dir)
+}
+
+/// What runs a program.
+pub(crate) fn command(program: &str, stop: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.args(["--exact", "programs::program", "--nocapture"]).env(PROGRAM, program).env(STOP, stop);
-    start(command, dir)
+    command
 }
 
 /// The program of an example of this package.

@@ -7,6 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use futures::future::join_all;
 use kitaru::{Error, Kitaru, Status, checkpoint, flow};
 
+#[cfg(feature = "openai")]
+use crate::agents;
 use crate::process::{PROGRAM, STOP, say};
 use crate::waits;
 
@@ -39,6 +41,8 @@ fn program() {
             "holds" => holds().await?,
             "fills" => fills().await?,
             "overflows" => overflows().await?,
+            #[cfg(feature = "openai")]
+            other if agents::program::run(other).await? => {}
             other => assert!(waits::program(other).await?, "there is no program `{other}`"),
         }
         Ok::<(), Error>(())

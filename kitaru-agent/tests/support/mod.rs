@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -53,6 +53,11 @@ impl LlMock {
         false
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
     /// Where an OpenAI client finds it.
     pub(crate) fn base_url(&self) -> String {
         format!("http://127.0.0.1:{}/v1", self.port)
@@ -73,6 +78,11 @@ impl LlMock {
     pub(crate) fn requests(&self) -> Vec<Value> {
         let mut log = self.call("GET", "/_llmock/requests", "").expect("llmock gives its log");
         serde_json::from_value(log["requests"].take()).unwrap()
+    }
+
+    /// Forgets the requests and what is queued.
+    pub(crate) fn reset(&self) {
+        self.call("POST", "/_llmock/reset", "").expect("llmock forgets");
     }
 
     /// What it thinks of the client's manners: the codes of its findings.

@@ -1,0 +1,11 @@
+//! Agents over HTTP whose processes die, against servers that nobody here wrote. Skipped, with a line that says so, where
+//! those are not installed.
+
+mod faults;
+mod house;
+mod killed;
+#[path = "../../kitaru-agent/tests/support/mod.rs"]
+#[allow(dead_code, reason = "the tests of the agent use all of it")]
+mod llmock;
+pub(crate) mod program;
+mod wire;

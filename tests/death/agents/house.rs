@@ -1,0 +1,299 @@
+//! What the tests of killed agents share: a server, the wire to it, and what is there to be seen of a program. `llmock`
+//! keeps a log of what it was asked, the tools note their effects, and the store knows what is recorded.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kitaru::{Execution, Kitaru};
+use serde_json::{Value, json};
+
+use super::llmock::LlMock;
+use super::program::DEATH_US;
+use super::wire::{Hold, Wire};
+use crate::kills::folder;
+use crate::noted;
+use crate::process::{Process, command, start};
+
+/// The tool calls of each answer that calls tools: equal ones at once, and again in another answer of the same turn.
+pub(crate) const CALLS: [&[(&str, &str)]; 3] = [
+    &[("weather", "Brest"), ("weather", "Kyoto"), ("weather", "Brest")],
+    &[("weather", "Kyoto"), ("tide", "Brest")],
+    &[("tide", "Kobe"), ("tide", "Brest")],
+];
+/// How many questions each turn asks.
+const TURNS: [usize; 2] = [3, 2];
+/// How many questions there are.
+pub(crate) const QUESTIONS: usize = TURNS[0] + TURNS[1];
+/// How many tool calls each turn makes.
+const EFFECTS: [usize; 2] = [5, 2];
+
+/// What the model answers, which depends on nothing but the question.
+fn answer(question: &Value) -> Value {
+    let messages = question["messages"].as_array().expect("messages");
+    let is = |message: &Value, role: &str| message["role"] == role;
+    let turn = messages.iter().filter(|message| is(message, "user")).count();
+    let given = messages.iter().rev().take_while(|message| !is(message, "user")).filter(|message| is(message, "tool"));
+    let calls = match (turn, given.count()) {
+        (1, 0) => CALLS[0],
+        (1, 3) => CALLS[1],
+        (2, 0) => CALLS[2],
+        (1, 5) => return json!({ "type": "reply", "text": "Go to Brest." }),
+        (2, 2) => return json!({ "type": "reply", "text": "Kobe is calm." }),
+        other => panic!("a question that nobody asks: {other:?} {question}"),
+    };
+    let calls = calls.iter().map(|(tool, place)| {
+        let arguments = if *tool == "tide" { json!({ "port": place }) } else { json!({ "city": place }) };
+        json!({ "name": tool, "arguments": arguments })
+    });
+    json!({ "type": "reply", "text": "I look.", "tool_calls": calls.collect::<Value>() })
+}
+
+/// A question without what is another one whenever it is asked: the ids of calls. In their place stands what was called,
+/// so that arguments that were given to another call show.
+fn plain(mut question: Value) -> Value {
+    let mut calls = Vec::new();
+    for message in question["messages"].as_array_mut().expect("messages") {
+        for call in message["tool_calls"].as_array_mut().into_iter().flatten() {
+            calls.push((call["id"].take(), call["function"].clone()));
+        }
+        if let Some(id) = message.get_mut("tool_call_id") {
+            let call = calls.iter().find(|(known, _)| known == id).expect("a call that was made");
+            *id = call.1.clone();
+        }
+    }
+    question
+}
+
+/// What befalls the nth question of a process, counted from 1, in the words of `llmock`.
+pub(crate) type Trouble = Option<(usize, Value)>;
+
+/// The server, the wire to it, and what a program comes to that nothing happens to.
+pub(crate) struct House {
+    server: Arc<LlMock>,
+    pub(crate) wire: Wire,
+    trouble: Arc<Mutex<Trouble>>,
+    /// One of the programs, in words.
+    pub(crate) program: String,
+    expected: Told,
+    /// How many events it has heard.
+    pub(crate) heard: u32,
+    /// How many events each answer has on the wire.
+    pub(crate) events: Vec<usize>,
+}
+
+/// What is there to be seen of a program.
+#[derive(Debug, Default)]
+struct Told {
+    result: String,
+    questions: Vec<Value>,
+    recorded: Recorded,
+}
+
+/// What a store knows.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Recorded {
+    /// How many questions need not be asked again.
+    pub(crate) questions: usize,
+    /// The effects that need not be had again. All lists are sorted: tool calls run at once.
+    effects: Vec<String>,
+    records: Vec<String>,
+}
+
+impl House {
+    /// Starts the server, if it is installed, and lets the program run undisturbed.
+    pub(crate) async fn open(program: &str) -> Option<House> {
+        let server = Arc::new(LlMock::start()?);
+        let trouble = Arc::new(Mutex::new(Trouble::default()));
+        let (scripted, befalls) = (server.clone(), trouble.clone());
+        let wire = Wire::to(server.address(), move |question| {
+            let mut trouble = befalls.lock().unwrap();
+            let due = match &mut *trouble {
+                Some((1, _)) => trouble.take(),
+                Some((questions, _)) => {
+                    *questions -= 1;
+                    None
+                }
+                None => None,
+            };
+            let due = due.map(|(_, trouble)| trouble);
+            // What fails takes no answer.
+            let fails = due.as_ref().is_some_and(|trouble| trouble["type"] == "fail");
+            scripted.script(due.into_iter().chain((!fails).then(|| answer(question))).collect());
+        });
+        let (expected, program) = (Told::default(), program.to_owned());
+        let mut house = House { server, wire, trouble, program, expected, heard: 0, events: Vec::new() };
+        let dir = folder();
+        let process = house.begin(dir.path(), "", None, None);
+        let (result, heard) = finished(process);
+        house.heard = heard;
+        house.events = house.wire.exchanges().iter().map(|exchange| exchange.events).collect();
+        house.expected = Told { result, questions: house.answered(), recorded: house.recorded(dir.path()).await };
+        let Told { questions, recorded, .. } = &house.expected;
+        assert_eq!((recorded.questions, questions.len()), (QUESTIONS, QUESTIONS));
+        assert_eq!(recorded.effects, effects(&noted(dir.path())));
+        questions.iter().for_each(refuse_mixed_up_arguments);
+        Some(house)
+    }
+
+    /// Whether each request and each tool call is a checkpoint.
+    pub(crate) fn is_granular(&self) -> bool {
+        self.program.contains("granular")
+    }
+
+    /// Starts the program, with a server that knows nothing of what was before.
+    pub(crate) fn begin(&self, dir: &Path, stop: &str, hold: Option<Hold>, trouble: Trouble) -> Process {
+        self.begin_so(&self.program, dir, stop, hold, trouble, None)
+    }
+
+    /// Starts the program, which dies by itself.
+    pub(crate) fn begin_dying(&self, dir: &Path, delay: Duration) -> Process {
+        self.begin_so(&self.program, dir, "", None, None, Some(delay))
+    }
+
+    /// Starts the program with another word, which decides how patient it is.
+    pub(crate) fn begin_hasty(&self, dir: &Path, trouble: Trouble) -> Process {
+        self.begin_so(&format!("{} hasty", self.program), dir, "", None, trouble, None)
+    }
+
+    fn begin_so(
+        &self,
+        program: &str,
+        dir: &Path,
+        stop: &str,
+        hold: Option<Hold>,
+        trouble: Trouble,
+        death: Option<Duration>,
+    ) -> Process {
+        self.wire.begin(hold);
+        self.server.reset();
+        *self.trouble.lock().unwrap() = trouble;
+        let mut command = command(program, stop);
+        command.env("OPENAI_BASE_URL", self.wire.base_url()).env("OPENAI_API_KEY", "sk-anything-at-all");
+        command.env_remove("OPENAI_MODEL");
+        command.envs(death.map(|delay| (DEATH_US, delay.as_micros().to_string())));
+        start(command, dir)
+    }
+
+    /// The questions that were answered in full since a process began, as the server saw them.
+    fn answered(&self) -> Vec<Value> {
+        self.wire.exchanges();
+        let requests = self.server.requests().into_iter().filter(|request| {
+            request["status"] == 200 && request["completed"] == true && request["fault"] == Value::Null
+        });
+        requests.map(|mut request| plain(request["body"].take())).collect()
+    }
+
+    /// What a store knows, of which a copy is opened: the next process finds it as the dead one has left it.
+    async fn recorded(&self, dir: &Path) -> Recorded {
+        let copy = folder();
+        let Ok(files) = dir.join("store").read_dir() else { return Recorded::default() };
+        for file in files.map(|file| file.unwrap()).filter(|file| file.file_type().unwrap().is_file()) {
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+        let kitaru = Kitaru::builder().dir(copy.path()).recover(false).open().await.unwrap();
+        let job = kitaru.execution("compares", "job").await.unwrap();
+        kitaru.close().await.unwrap();
+        let Some(job) = job else { return Recorded::default() };
+        let mut records: Vec<_> = job.records().iter().map(|record| record.name().to_owned()).collect();
+        records.sort();
+        let (questions, mut effects) = if self.is_granular() {
+            (records.iter().filter(|name| name.starts_with("guide_model_request")).count(), tools(&job))
+        } else {
+            let turns = records.len();
+            let calls = &CALLS.concat()[..EFFECTS[..turns].iter().sum()];
+            let effects = calls.iter().map(|(tool, place)| format!("{tool} {place}"));
+            (TURNS[..turns].iter().sum(), effects.collect())
+        };
+        effects.sort();
+        Recorded { questions, effects, records }
+    }
+
+    /// What a process has left that is dead and that found `before`: it has asked and done nothing that was recorded, and lost
+    /// no more than what was under way. `notes` are its own.
+    pub(crate) async fn left(&self, dir: &Path, before: &Recorded, notes: &[String], what: &str) -> Recorded {
+        let (left, asked) = (self.recorded(dir).await, self.answered());
+        assert!(left.questions >= before.questions, "{what}: it had {before:?} and left {left:?}");
+        let expected = self.expected.questions[before.questions..].iter();
+        assert!(asked.iter().eq(expected.take(asked.len())), "{what}: it found {before:?} and asked {asked:#?}");
+        let lost = (before.questions + asked.len()).saturating_sub(left.questions);
+        let most = if self.is_granular() { 1 } else { TURNS[0] };
+        assert!(lost <= most, "{what}: of {} questions it left {left:?}", asked.len());
+        if self.is_granular() {
+            let seen = asked.last().map_or(0, results);
+            assert!(left.effects.len() >= seen, "{what}: the model was told of {seen} calls, and it left {left:?}");
+        }
+        // Panics if it has had one that was recorded.
+        let open = without(&self.expected.recorded.effects, &before.effects, what);
+        without(&open, &effects(notes), what);
+        left
+    }
+
+    /// Runs the program to its end in what a dead process has left: what is not recorded is asked and done, once.
+    pub(crate) async fn goes_on(&self, dir: &Path, left: &Recorded, what: &str) {
+        let before = noted(dir).len();
+        let (result, _) = finished(self.begin(dir, "", None, None));
+        assert_eq!(result, self.expected.result, "{what}");
+        let notes = &noted(dir)[before..];
+        assert_eq!(self.left(dir, left, notes, what).await, self.expected.recorded, "{what}");
+        assert_eq!(self.answered().len(), QUESTIONS - left.questions, "{what}");
+        let open = without(&self.expected.recorded.effects, &left.effects, what);
+        assert_eq!(effects(notes), open, "{what}");
+    }
+}
+
+/// What a process said that has come to its end, and how many events it had heard.
+fn finished(process: Process) -> (String, u32) {
+    let (said, code) = process.end();
+    assert_eq!(code, Some(0), "{said:?}");
+    let find = |what: &str| said.iter().find_map(|line| line.strip_prefix(what)).expect("it says so");
+    (find("result ").to_owned(), find("heard ").parse().expect("a number"))
+}
+
+/// Of how many tool calls a question tells.
+fn results(question: &Value) -> usize {
+    let messages = question["messages"].as_array().expect("messages");
+    messages.iter().filter(|message| message["role"] == "tool").count()
+}
+
+/// What a tool gave has to stand with the call that it was given.
+fn refuse_mixed_up_arguments(question: &Value) {
+    for told in question["messages"].as_array().unwrap() {
+        let Some(call) = told.get("tool_call_id") else { continue };
+        let (tool, arguments) = (call["name"].as_str().unwrap(), call["arguments"].as_str().unwrap());
+        assert_eq!(told["content"], format!("the {tool} of {}", only_value(arguments)), "{call}");
+    }
+}
+
+/// The value of an object of one.
+fn only_value(arguments: &str) -> String {
+    let arguments: Value = serde_json::from_str(arguments).expect("JSON");
+    arguments.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+}
+
+/// The calls of tools that are recorded, by what they were called with.
+fn tools(job: &Execution) -> Vec<String> {
+    let calls = job.records().iter().filter_map(|record| {
+        let tool = record.checkpoint().strip_suffix("_tool")?;
+        let (_, arguments) = record.arguments().find(|(name, _)| *name == "arguments")?;
+        Some(format!("{tool} {}", only_value(&serde_json::from_str::<String>(arguments).expect("a text"))))
+    });
+    calls.collect()
+}
+
+/// The effects of tools, of which the notes tell.
+fn effects(notes: &[String]) -> Vec<String> {
+    let mut effects: Vec<_> = notes.iter().filter_map(|note| note.strip_prefix("ran ").map(str::to_owned)).collect();
+    effects.sort();
+    effects
+}
+
+/// What is left of `all` without `some` of it.
+fn without(all: &[String], some: &[String], what: &str) -> Vec<String> {
+    let mut left = all.to_vec();
+    for gone in some {
+        let at = left.iter().position(|one| one == gone);
+        left.remove(at.unwrap_or_else(|| panic!("{what}: `{gone}` once more, {some:?} of {all:?}")));
+    }
+    left
+}

@@ -1,0 +1,163 @@
+//! SIGKILL at every question, at every tool call, at every event of a stream, and at any moment.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::house::{CALLS, House, QUESTIONS, Recorded};
+use super::wire::Hold;
+use crate::kills::folder;
+use crate::noted;
+
+/// Where a program is killed.
+#[derive(Debug)]
+enum Place {
+    /// Where it stops by itself.
+    Own(String),
+    /// While it waits for what is on the wire.
+    Wire(Hold),
+}
+
+impl Place {
+    fn own(place: impl Into<String>) -> Place {
+        Place::Own(place.into())
+    }
+}
+
+/// Kills a process that found `found` at a place, and looks at what it leaves.
+async fn killed_at(house: &House, dir: &Path, place: Place, found: &Recorded, what: &str) -> Recorded {
+    let notes = noted(dir).len();
+    let process = match place {
+        Place::Own(stop) => {
+            let mut process = house.begin(dir, &stop, None, None);
+            process.wait_for("stopped");
+            process
+        }
+        Place::Wire(hold) => {
+            let process = house.begin(dir, "", Some(hold), None);
+            assert!(house.wire.is_held(), "{what}: it does not come there");
+            process
+        }
+    };
+    process.kill();
+    house.left(dir, found, &noted(dir)[notes..], what).await
+}
+
+/// For each of these places: kills the program there, and lets it go on.
+async fn killed_at_each(house: &House, places: Vec<Place>) {
+    for place in places {
+        let what = format!("{} killed at {place:?}", house.program);
+        let dir = folder();
+        let left = killed_at(house, dir.path(), place, &Recorded::default(), &what).await;
+        house.goes_on(dir.path(), &left, &what).await;
+    }
+}
+
+/// The places around each question and each tool call.
+fn places(house: &House) -> Vec<Place> {
+    let mut places = vec![Place::own("between"), Place::own("after")];
+    for nth in 1..=QUESTIONS {
+        places.push(Place::own(format!("ask {nth}")));
+        places.push(Place::Wire(Hold::Question(nth)));
+        places.push(Place::Wire(Hold::Answer(nth, 0)));
+        places.push(Place::own(format!("answered {nth}")));
+    }
+    let (mut nth, mut records) = (0, 0);
+    for (answer, calls) in CALLS.iter().enumerate() {
+        // The answer that calls, and the words at the end of the turn before.
+        records += if answer == 2 { 2 } else { 1 };
+        for _ in *calls {
+            nth += 1;
+            places.push(Place::own(format!("begin {nth}")));
+            places.push(Place::own(format!("end {nth}")));
+            if house.is_granular() {
+                places.push(Place::own(format!("alone {nth} {}", records + calls.len() - 1)));
+            }
+        }
+        records += calls.len();
+    }
+    places
+}
+
+/// One job whose process is killed after each event of each answer: as many processes, and one that comes to its end.
+async fn killed_after_each_event(house: &House) {
+    let dir = folder();
+    let mut left = Recorded::default();
+    for (nth, events) in house.events.iter().enumerate() {
+        for event in 1..=*events {
+            // The last one may have been enough.
+            if left.questions <= nth {
+                let place = Place::Wire(Hold::Answer(nth + 1 - left.questions, event));
+                let what = format!("{} killed at event {event} of answer {}", house.program, nth + 1);
+                left = killed_at(house, dir.path(), place, &left, &what).await;
+            }
+        }
+    }
+    house.goes_on(dir.path(), &left, &house.program).await;
+}
+
+#[tokio::test]
+async fn a_process_killed_at_any_request_or_tool_call_asks_and_does_nothing_again_that_is_recorded() {
+    let Some(house) = House::open("compares granular").await else { return };
+    killed_at_each(&house, places(&house)).await;
+}
+
+#[tokio::test]
+async fn a_process_killed_anywhere_in_a_turn_that_is_one_checkpoint_asks_that_turn_again_and_no_other() {
+    let Some(house) = House::open("compares coarse").await else { return };
+    killed_at_each(&house, places(&house)).await;
+}
+
+#[tokio::test]
+async fn a_process_killed_after_any_event_of_a_stream_asks_for_that_answer_again_and_for_no_other() {
+    let Some(house) = House::open("compares granular streamed").await else { return };
+    killed_after_each_event(&house).await;
+}
+
+#[tokio::test]
+async fn a_process_killed_after_any_event_of_a_streamed_turn_asks_that_turn_again_and_no_other() {
+    let Some(house) = House::open("compares coarse streamed").await else { return };
+    killed_after_each_event(&house).await;
+}
+
+#[tokio::test]
+async fn a_process_killed_while_something_of_a_run_is_heard_asks_and_does_nothing_again_that_is_recorded() {
+    let Some(house) = House::open("compares granular streamed").await else { return };
+    killed_at_each(&house, (1..=house.heard).map(|nth| Place::own(format!("heard {nth}"))).collect()).await;
+}
+
+/// Lets processes die at random moments, one after another, and the last one come to its end.
+async fn killed_at_random(program: &str) {
+    let Some(house) = House::open(program).await else { return };
+    let seeds = match std::env::var("KITARU_SEED") {
+        Ok(seed) => vec![seed.parse().expect("a number")],
+        Err(_) => (1..=10).collect::<Vec<u64>>(),
+    };
+    let undisturbed = folder();
+    let begun = Instant::now();
+    house.begin(undisturbed.path(), "", None, None).end();
+    let whole = begun.elapsed();
+
+    let mut kills = 0;
+    for seed in seeds {
+        let dir = folder();
+        let mut left = Recorded::default();
+        for nth in 0..4 {
+            let what = format!("KITARU_SEED={seed}: {program}, process {nth}");
+            let random = blake3::hash(format!("{seed} {nth}").as_bytes()).as_bytes()[0];
+            let delay = whole * u32::from(random) / 256;
+            let notes = noted(dir.path()).len();
+            let (_, code) = house.begin_dying(dir.path(), delay).end();
+            kills += usize::from(code.is_none());
+            left = house.left(dir.path(), &left, &noted(dir.path())[notes..], &what).await;
+        }
+        house.goes_on(dir.path(), &left, &format!("KITARU_SEED={seed}: {program}")).await;
+    }
+    assert!(kills > 5, "only {kills} were killed");
+}
+
+#[tokio::test]
+async fn an_agent_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_one_comes_to() {
+    for program in ["compares granular", "compares granular streamed", "compares coarse"] {
+        killed_at_random(program).await;
+    }
+}
