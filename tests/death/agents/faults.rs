@@ -1,1 +1,82 @@
-//! x
+//! What the server does wrong, at every event of a stream, and a process that ends in it or is killed there.
+
+use serde_json::{Value, json};
+
+use super::house::{House, QUESTIONS, Recorded};
+use super::wire::Hold;
+use crate::kills::folder;
+use crate::noted;
+
+/// What can be wrong with a stream.
+const FAULTS: [&str; 4] = ["disconnect", "truncate", "malformed", "stall"];
+
+/// The answer that is broken: in the midst of a turn, with words and with tool calls.
+const BROKEN: usize = 2;
+
+/// A stream that breaks behind so many events. A stall is longer than whoever is hasty waits.
+fn fault(kind: &str, events: usize) -> Value {
+    json!({ "type": "stream_fault", "kind": kind, "after_chunks": events, "stall_seconds": 1 })
+}
+
+/// A process that is killed as soon as something has befallen an answer.
+async fn is_killed(house: &House, trouble: (usize, Value)) {
+    let what = format!("{} killed after {trouble:?}", house.program);
+    let dir = folder();
+    let process = house.begin(dir.path(), "", Some(Hold::Over(trouble.0)), Some(trouble));
+    assert!(house.wire.is_held(), "{what}: it does not come there");
+    process.kill();
+    let left = house.left(dir.path(), &Recorded::default(), &noted(dir.path()), &what).await;
+    house.goes_on(dir.path(), &left, &what).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_at_any_event_is_asked_for_again_and_nothing_else_is() {
+    let Some(house) = House::open("compares granular streamed").await else { return };
+    for kind in FAULTS {
+        // One job whose processes give up, each at another event; the last one is not disturbed.
+        let (dir, mut left) = (folder(), Recorded::default());
+        for event in 0..house.events[BROKEN - 1] {
+            let what = format!("{} after a {kind} behind event {event}", house.program);
+            let notes = noted(dir.path()).len();
+            let trouble = (BROKEN - left.questions, fault(kind, event));
+            let (said, code) = house.begin_hasty(dir.path(), Some(trouble)).end();
+            assert_eq!(code, Some(1), "{what}: {said:?}");
+            left = house.left(dir.path(), &left, &noted(dir.path())[notes..], &what).await;
+            assert!(left.questions < BROKEN, "{what}: a part of it was taken for the answer");
+        }
+        house.goes_on(dir.path(), &left, kind).await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_asks_again_by_itself_pays_for_one_answer() {
+    for program in ["compares granular streamed", "compares coarse streamed"] {
+        let Some(house) = House::open(program).await else { return };
+        // It would wait out a stall.
+        for trouble in FAULTS[..3].iter().map(|kind| fault(kind, 4)) {
+            let what = format!("{program} through {trouble}");
+            house.goes_on_through(folder().path(), &Recorded::default(), Some((BROKEN, trouble)), &what).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_killed_at_a_stream_that_broke_at_any_event_leaves_no_part_of_it() {
+    for program in ["compares granular streamed", "compares coarse streamed"] {
+        let Some(house) = House::open(program).await else { return };
+        for event in 0..house.events[BROKEN - 1] {
+            // A stall is no end.
+            is_killed(&house, (BROKEN, fault(FAULTS[event % 3], event))).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_killed_while_it_is_told_to_wait_asks_for_that_answer_again_and_for_no_other() {
+    for program in ["compares granular", "compares coarse streamed"] {
+        let Some(house) = House::open(program).await else { return };
+        for nth in 1..=QUESTIONS {
+            is_killed(&house, (nth, json!({ "type": "fail", "status": 429, "retry_after": 30 }))).await;
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kitaru::{Execution, Kitaru};
+use kitaru::{Execution, Kitaru, Record, RecordStatus};
 use serde_json::{Value, json};
 
 use super::llmock::LlMock;
@@ -54,7 +54,7 @@ fn answer(question: &Value) -> Value {
 fn plain(mut question: Value) -> Value {
     let mut calls = Vec::new();
     for message in question["messages"].as_array_mut().expect("messages") {
-        for call in message["tool_calls"].as_array_mut().into_iter().flatten() {
+        for call in message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten() {
             calls.push((call["id"].take(), call["function"].clone()));
         }
         if let Some(id) = message.get_mut("tool_call_id") {
@@ -195,7 +195,7 @@ impl House {
         let job = kitaru.execution("compares", "job").await.unwrap();
         kitaru.close().await.unwrap();
         let Some(job) = job else { return Recorded::default() };
-        let mut records: Vec<_> = job.records().iter().map(|record| record.name().to_owned()).collect();
+        let mut records: Vec<_> = completed(&job).map(|record| record.name().to_owned()).collect();
         records.sort();
         let (questions, mut effects) = if self.is_granular() {
             (records.iter().filter(|name| name.starts_with("guide_model_request")).count(), tools(&job))
@@ -215,7 +215,9 @@ impl House {
         let (left, asked) = (self.recorded(dir).await, self.answered());
         assert!(left.questions >= before.questions, "{what}: it had {before:?} and left {left:?}");
         let expected = self.expected.questions[before.questions..].iter();
-        assert!(asked.iter().eq(expected.take(asked.len())), "{what}: it found {before:?} and asked {asked:#?}");
+        let told: Vec<_> = asked.iter().map(results).collect();
+        let what_it_asked = format!("{what}: it found {before:?} and asked with {told:?} results of tools");
+        assert!(asked.iter().eq(expected.take(asked.len())), "{what_it_asked}");
         let lost = (before.questions + asked.len()).saturating_sub(left.questions);
         let most = if self.is_granular() { 1 } else { TURNS[0] };
         assert!(lost <= most, "{what}: of {} questions it left {left:?}", asked.len());
@@ -231,8 +233,13 @@ impl House {
 
     /// Runs the program to its end in what a dead process has left: what is not recorded is asked and done, once.
     pub(crate) async fn goes_on(&self, dir: &Path, left: &Recorded, what: &str) {
+        self.goes_on_through(dir, left, None, what).await;
+    }
+
+    /// The same, through something that befalls it.
+    pub(crate) async fn goes_on_through(&self, dir: &Path, left: &Recorded, trouble: Trouble, what: &str) {
         let before = noted(dir).len();
-        let (result, _) = finished(self.begin(dir, "", None, None));
+        let (result, _) = finished(self.begin(dir, "", None, trouble));
         assert_eq!(result, self.expected.result, "{what}");
         let notes = &noted(dir)[before..];
         assert_eq!(self.left(dir, left, notes, what).await, self.expected.recorded, "{what}");
@@ -271,9 +278,14 @@ fn only_value(arguments: &str) -> String {
     arguments.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
 }
 
+/// The records that answer a call. An error that nobody went past does not.
+fn completed(job: &Execution) -> impl Iterator<Item = &Record> {
+    job.records().iter().filter(|record| record.status() == RecordStatus::Completed)
+}
+
 /// The calls of tools that are recorded, by what they were called with.
 fn tools(job: &Execution) -> Vec<String> {
-    let calls = job.records().iter().filter_map(|record| {
+    let calls = completed(job).filter_map(|record| {
         let tool = record.checkpoint().strip_suffix("_tool")?;
         let (_, arguments) = record.arguments().find(|(name, _)| *name == "arguments")?;
         Some(format!("{tool} {}", only_value(&serde_json::from_str::<String>(arguments).expect("a text"))))

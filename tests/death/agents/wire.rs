@@ -135,10 +135,10 @@ impl Ends {
         let (mut answer, mut events) = (BufReader::new(server), 0);
         loop {
             let mut line = Vec::new();
-            if matches!(answer.read_until(b'\n', &mut line), Ok(0) | Err(_)) {
+            // Either of them may have had enough.
+            if matches!(answer.read_until(b'\n', &mut line), Ok(0) | Err(_)) || client.write_all(&line).is_err() {
                 break;
             }
-            client.write_all(&line)?;
             if line.starts_with(b"data:") {
                 events += 1;
                 self.state.lock().unwrap().exchanges[nth - 1].events = events;
@@ -148,7 +148,7 @@ impl Ends {
                 return self.hold(client);
             }
         }
-        client.shutdown(Shutdown::Write)?;
+        let _ = client.shutdown(Shutdown::Write);
         if hold == Some(Hold::Over(nth)) { self.hold(client) } else { Ok(()) }
     }
 
