@@ -7,5 +7,11 @@ mod killed;
 #[path = "../../kitaru-agent/tests/support/mod.rs"]
 #[allow(dead_code, reason = "the tests of the agent use all of it")]
 mod llmock;
-pub(crate) mod program;
+mod program;
+mod small_model;
 mod wire;
+
+/// Runs one of the programs, if it is one.
+pub(crate) async fn program(name: &str) -> Result<bool, kitaru::Error> {
+    Ok(program::run(name).await? || small_model::run(name).await?)
+}

@@ -56,12 +56,18 @@ impl Process {
 
     /// Reads on until it says this.
     pub(crate) fn wait_for(&mut self, line: &str) {
-        for said in self.said.by_ref() {
-            if said.expect("a line") == line {
-                return;
-            }
+        let said = self.read_until(line);
+        assert!(said.last().is_some_and(|last| last == line), "the process has ended without saying `{line}`: {said:?}");
+    }
+
+    /// What it says up to this line, or to its end.
+    pub(crate) fn read_until(&mut self, line: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while lines.last().is_none_or(|last| last != line) {
+            let Some(said) = self.said.next() else { break };
+            lines.push(said.expect("a line"));
         }
-        panic!("the process has ended without saying `{line}`");
+        lines
     }
 
     /// Its next line.

@@ -42,7 +42,7 @@ fn program() {
             "fills" => fills().await?,
             "overflows" => overflows().await?,
             #[cfg(feature = "openai")]
-            other if agents::program::run(other).await? => {}
+            other if agents::program(other).await? => {}
             other => assert!(waits::program(other).await?, "there is no program `{other}`"),
         }
         Ok::<(), Error>(())

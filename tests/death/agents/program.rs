@@ -24,7 +24,7 @@ pub(crate) const DEATH_US: &str = "KITARU_TEST_DEATH_US";
 static STORE: OnceLock<Kitaru> = OnceLock::new();
 
 /// Runs the program, if it is this one: `compares`, and how, in words.
-pub(crate) async fn run(name: &str) -> Result<bool, Error> {
+pub(super) async fn run(name: &str) -> Result<bool, Error> {
     if !name.starts_with("compares ") {
         return Ok(false);
     }
