@@ -1,6 +1,9 @@
 //! Tools of MCP servers that the official Python SDK runs. Skipped, with a line that says so, where that is not installed.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[allow(dead_code, reason = "other tests use the server")]
+mod support;
+
 use std::{
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -9,34 +12,17 @@ use std::{
 
 use kitaru_agent::{Agent, AgentError, FunctionModel, McpServer, Message, ModelResponse, RequestPart, TestModel};
 
-const SERVER: &str = r#"
-import sys
-from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+const SERVER: &str = include_str!("../../examples/agent_mcp_server.py");
 
-server = MCPServer("tides", log_level="ERROR")
-
-@server.tool()
-def tide(port: str, feet: bool = False) -> str:
-    """How high the water stands."""
-    if port == "Atlantis":
-        raise ToolError("it has sunk")
-    return f"{'10 feet' if feet else '3 metres'} at {port}"
-
-if sys.argv[1] == "stdio":
-    server.run(transport="stdio")
-else:
-    server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
-"#;
-
-fn command(transport: &str, port: u16) -> Option<Command> {
+/// What starts the server, over stdio, or over HTTP if its port is among the `args`.
+fn command(args: &[&str]) -> Option<Command> {
     let has_sdk = Command::new("python3").args(["-c", "import mcp.server.mcpserver"]).stderr(Stdio::null()).status();
     if !has_sdk.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: the MCP SDK for Python is not installed; `pip install mcp==2.3.0` to run this test");
+        support::skip("the MCP SDK for Python is not installed; `pip install mcp==2.3.0` to run this test");
         return None;
     }
     let mut command = Command::new("python3");
-    command.args(["-c", SERVER, transport, &port.to_string()]);
+    command.args(["-c", SERVER]).args(args);
     Some(command)
 }
 
@@ -46,7 +32,7 @@ struct Http(Child, u16);
 impl Http {
     fn start() -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = command("streamable-http", port)?.stdout(Stdio::null()).spawn().unwrap();
+        let child = command(&[&port.to_string()])?.stdout(Stdio::null()).spawn().unwrap();
         let server = Self(child, port);
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -77,7 +63,7 @@ async fn looks_at_the_tide(server: McpServer) {
 
 #[tokio::test]
 async fn tools_of_a_server_that_is_a_process_are_listed_and_called() {
-    let Some(command) = command("stdio", 0) else { return };
+    let Some(command) = command(&[]) else { return };
     looks_at_the_tide(McpServer::start(command).await.unwrap()).await;
 }
 
@@ -89,7 +75,7 @@ async fn tools_of_a_server_over_http_are_listed_and_called() {
 
 #[tokio::test]
 async fn an_error_of_a_servers_tool_goes_back_to_the_model() {
-    let Some(command) = command("stdio", 0) else { return };
+    let Some(command) = command(&[]) else { return };
     let model = FunctionModel::new("diver", |request| match request.messages.len() {
         1 => Ok(ModelResponse::tool_call("call_1", "tide", r#"{"port":"Atlantis"}"#)),
         _ => Ok(ModelResponse::text("never mind")),

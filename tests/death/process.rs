@@ -57,7 +57,10 @@ impl Process {
     /// Reads on until it says this.
     pub(crate) fn wait_for(&mut self, line: &str) {
         let said = self.read_until(line);
-        assert!(said.last().is_some_and(|last| last == line), "the process has ended without saying `{line}`: {said:?}");
+        assert!(
+            said.last().is_some_and(|last| last == line),
+            "the process has ended without saying `{line}`: {said:?}"
+        );
     }
 
     /// What it says up to this line, or to its end.

@@ -15,7 +15,7 @@ const BROKEN: usize = 2;
 
 /// A stream that breaks behind so many events. A stall is longer than whoever is hasty waits.
 fn fault(kind: &str, events: usize) -> Value {
-    json!({ "type": "stream_fault", "kind": kind, "after_chunks": events, "stall_seconds": 1 })
+    json!({ "type": "stream_fault", "kind": kind, "after_chunks": events, "stall_seconds": 0.5 })
 }
 
 /// A process that is killed as soon as something has befallen an answer.

@@ -157,7 +157,16 @@ async fn killed_at_random(program: &str) {
 
 #[tokio::test]
 async fn an_agent_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_one_comes_to() {
-    for program in ["compares granular", "compares granular streamed", "compares coarse"] {
-        killed_at_random(program).await;
-    }
+    killed_at_random("compares granular").await;
+}
+
+#[tokio::test]
+async fn an_agent_that_streams_and_is_killed_again_and_again_comes_to_what_an_undisturbed_one_comes_to() {
+    killed_at_random("compares granular streamed").await;
+}
+
+#[tokio::test]
+async fn an_agent_whose_turns_are_checkpoints_and_is_killed_again_and_again_comes_to_what_an_undisturbed_one_comes_to()
+{
+    killed_at_random("compares coarse").await;
 }

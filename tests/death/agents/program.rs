@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kitaru::agent::{
-    Agent, AgentError, Deltas, KitaruAgent, KitaruRun, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, OpenAi,
-    RunError, async_trait,
+    Agent, AgentError, Deltas, KitaruAgent, KitaruRun, Model, ModelError, ModelProfile, ModelRequest, ModelResponse,
+    OpenAi, RunError, async_trait,
 };
 use kitaru::{Error, Kitaru, flow, tool};
 

