@@ -7,7 +7,7 @@ use kitaru::Kitaru;
 
 use crate::process::run;
 use crate::programs::{FILLED, NAP};
-use crate::{count, noted, refuse_second_runs};
+use crate::{copied, count, noted, refuse_second_runs};
 
 pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
@@ -197,23 +197,50 @@ fn a_process_that_is_being_replaced_hands_its_store_over_when_it_ends() {
     second.kill();
 }
 
+/// The shortest of several times that something takes: on a busy machine all but the shortest say how busy it is.
+async fn shortest(mut take: impl AsyncFnMut() -> Duration) -> Duration {
+    let mut shortest = Duration::MAX;
+    for _ in 0..9 {
+        shortest = shortest.min(take().await);
+    }
+    shortest
+}
+
+/// How long opening a store takes, which is closed again.
+async fn opening(dir: &Path) -> Duration {
+    let start = Instant::now();
+    let kitaru = Kitaru::builder().dir(dir).recover(false).open().await.unwrap();
+    let took = start.elapsed();
+    kitaru.close().await.unwrap();
+    took
+}
+
 #[tokio::test]
 async fn a_store_killed_under_load_opens_within_a_second_for_each_million_records_and_at_once_after_that() {
     let dir = folder();
     let mut process = run("fills", dir.path(), "");
     process.wait_for("filled");
     process.kill();
-    let open = async || {
+    let store = dir.path().join("store");
+
+    // What the promise comes down to: one walk of redb through the file, and nothing of our own for each record.
+    let repair = shortest(async || {
+        let copy = copied(&store);
         let start = Instant::now();
-        let kitaru = Kitaru::builder().dir(dir.path().join("store")).open().await.unwrap();
-        (start.elapsed(), kitaru)
-    };
-    let (after_kill, kitaru) = open().await;
-    kitaru.close().await.unwrap();
-    let (after_close, kitaru) = open().await;
-    kitaru.close().await.unwrap();
-    println!("{FILLED} records: {after_kill:?} after a kill under load, {after_close:?} after a close");
-    // Not optimized, and beside other tests: ten times what is promised.
-    assert!(after_kill < Duration::from_secs(10) * FILLED / 1_000_000, "{after_kill:?}");
-    assert!(after_close < Duration::from_millis(150), "{after_close:?}");
+        drop(redb::Database::open(copy.path().join("store.redb")).unwrap());
+        start.elapsed()
+    })
+    .await;
+    let empty = shortest(async || opening(folder().path()).await).await;
+    let after_kill = shortest(async || opening(copied(&store).path()).await).await;
+    opening(&store).await;
+    let after_close = shortest(async || opening(&store).await).await;
+    println!(
+        "{FILLED} records: {after_kill:?} after a kill under load, {after_close:?} after a close; a repair by redb alone \
+         {repair:?}, an empty store {empty:?}"
+    );
+    let most = 5 * (repair + empty);
+    assert!(after_kill < most, "{after_kill:?}, where redb alone takes {repair:?}");
+    // A file of this size is verified whenever it is opened.
+    assert!(after_close < most, "{after_close:?}, where redb alone takes {repair:?}");
 }

@@ -16,6 +16,17 @@ mod waits_killed;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// A copy of a store's folder, as a dead process has left it; an empty one if it has left none.
+fn copied(store: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in store.read_dir().into_iter().flatten().map(|file| file.unwrap()) {
+        if file.file_type().unwrap().is_file() {
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+    }
+    copy
+}
+
 /// What bodies and flows have noted, line by line, in the order in which it happened.
 fn noted(dir: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(dir.join("notes")).unwrap_or_default();

@@ -12,8 +12,8 @@ use super::llmock::LlMock;
 use super::program::DEATH_US;
 use super::wire::{Hold, Wire};
 use crate::kills::folder;
-use crate::noted;
 use crate::process::{Process, command, start};
+use crate::{copied, noted};
 
 /// The tool calls of each answer that calls tools: equal ones at once, and again in another answer of the same turn.
 pub(crate) const CALLS: [&[(&str, &str)]; 3] = [
@@ -186,11 +186,7 @@ impl House {
 
     /// What a store knows, of which a copy is opened: the next process finds it as the dead one has left it.
     async fn recorded(&self, dir: &Path) -> Recorded {
-        let copy = folder();
-        let Ok(files) = dir.join("store").read_dir() else { return Recorded::default() };
-        for file in files.map(|file| file.unwrap()).filter(|file| file.file_type().unwrap().is_file()) {
-            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-        }
+        let copy = copied(&dir.join("store"));
         let kitaru = Kitaru::builder().dir(copy.path()).recover(false).open().await.unwrap();
         let job = kitaru.execution("compares", "job").await.unwrap();
         kitaru.close().await.unwrap();
