@@ -1,6 +1,7 @@
 //! Processes that die, and what the next one makes of what they left. The programs are in `programs`; each runs in a
 //! process of its own, which is this one again, and stops where it is told to, to be killed there.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[cfg(feature = "openai")]
 mod agents;

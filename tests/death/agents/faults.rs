@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::house::{House, QUESTIONS, Recorded};
+use super::house::{House, How, QUESTIONS, Recorded};
 use super::wire::Hold;
 use crate::kills::folder;
 use crate::noted;
@@ -22,11 +22,12 @@ fn fault(kind: &str, events: usize) -> Value {
 async fn is_killed(house: &House, trouble: (usize, Value)) {
     let what = format!("{} killed after {trouble:?}", house.program);
     let dir = folder();
-    let process = house.begin(dir.path(), "", Some(Hold::Over(trouble.0)), Some(trouble));
+    let process =
+        house.begin(dir.path(), How { hold: Some(Hold::Over(trouble.0)), trouble: Some(trouble), ..How::default() });
     assert!(house.wire.is_held(), "{what}: it does not come there");
     process.kill();
     let left = house.left(dir.path(), &Recorded::default(), &noted(dir.path()), &what).await;
-    house.goes_on(dir.path(), &left, &what).await;
+    house.goes_on(dir.path(), &left, How::default(), &what).await;
 }
 
 #[tokio::test]
@@ -39,12 +40,13 @@ async fn a_stream_that_breaks_at_any_event_is_asked_for_again_and_nothing_else_i
             let what = format!("{} after a {kind} behind event {event}", house.program);
             let notes = noted(dir.path()).len();
             let trouble = (BROKEN - left.questions, fault(kind, event));
-            let (said, code) = house.begin_hasty(dir.path(), Some(trouble)).end();
+            let (said, code) =
+                house.begin(dir.path(), How { word: "hasty", trouble: Some(trouble), ..How::default() }).end();
             assert_eq!(code, Some(1), "{what}: {said:?}");
             left = house.left(dir.path(), &left, &noted(dir.path())[notes..], &what).await;
             assert!(left.questions < BROKEN, "{what}: a part of it was taken for the answer");
         }
-        house.goes_on(dir.path(), &left, kind).await;
+        house.goes_on(dir.path(), &left, How::default(), kind).await;
     }
 }
 
@@ -55,7 +57,8 @@ async fn a_process_that_asks_again_by_itself_pays_for_one_answer() {
         // It would wait out a stall.
         for trouble in FAULTS[..3].iter().map(|kind| fault(kind, 4)) {
             let what = format!("{program} through {trouble}");
-            house.goes_on_through(folder().path(), &Recorded::default(), Some((BROKEN, trouble)), &what).await;
+            let how = How { trouble: Some((BROKEN, trouble)), ..How::default() };
+            house.goes_on(folder().path(), &Recorded::default(), how, &what).await;
         }
     }
 }

@@ -68,6 +68,19 @@ fn plain(mut question: Value) -> Value {
 /// What befalls the nth question of a process, counted from 1, in the words of `llmock`.
 pub(crate) type Trouble = Option<(usize, Value)>;
 
+/// How a program is run. Nothing befalls it unless said otherwise.
+#[derive(Default)]
+pub(crate) struct How<'a> {
+    /// Another word of the program.
+    pub(crate) word: &'a str,
+    /// Where it stops by itself.
+    pub(crate) stop: &'a str,
+    pub(crate) hold: Option<Hold>,
+    pub(crate) trouble: Trouble,
+    /// When it dies by itself.
+    pub(crate) dies_in: Option<Duration>,
+}
+
 /// The server, the wire to it, and what a program comes to that nothing happens to.
 pub(crate) struct House {
     server: Arc<LlMock>,
@@ -124,7 +137,7 @@ impl House {
         let (expected, program) = (Told::default(), program.to_owned());
         let mut house = House { server, wire, trouble, program, expected, heard: 0, events: Vec::new() };
         let dir = folder();
-        let process = house.begin(dir.path(), "", None, None);
+        let process = house.begin(dir.path(), How::default());
         let (result, heard) = finished(process);
         house.heard = heard;
         house.events = house.wire.exchanges().iter().map(|exchange| exchange.events).collect();
@@ -142,36 +155,14 @@ impl House {
     }
 
     /// Starts the program, with a server that knows nothing of what was before.
-    pub(crate) fn begin(&self, dir: &Path, stop: &str, hold: Option<Hold>, trouble: Trouble) -> Process {
-        self.begin_so(&self.program, dir, stop, hold, trouble, None)
-    }
-
-    /// Starts the program, which dies by itself.
-    pub(crate) fn begin_dying(&self, dir: &Path, delay: Duration) -> Process {
-        self.begin_so(&self.program, dir, "", None, None, Some(delay))
-    }
-
-    /// Starts the program with another word, which decides how patient it is.
-    pub(crate) fn begin_hasty(&self, dir: &Path, trouble: Trouble) -> Process {
-        self.begin_so(&format!("{} hasty", self.program), dir, "", None, trouble, None)
-    }
-
-    fn begin_so(
-        &self,
-        program: &str,
-        dir: &Path,
-        stop: &str,
-        hold: Option<Hold>,
-        trouble: Trouble,
-        death: Option<Duration>,
-    ) -> Process {
-        self.wire.begin(hold);
+    pub(crate) fn begin(&self, dir: &Path, how: How<'_>) -> Process {
+        self.wire.begin(how.hold);
         self.server.reset();
-        *self.trouble.lock().unwrap() = trouble;
-        let mut command = command(program, stop);
+        *self.trouble.lock().unwrap() = how.trouble;
+        let mut command = command(&format!("{} {}", self.program, how.word), how.stop);
         command.env("OPENAI_BASE_URL", self.wire.base_url()).env("OPENAI_API_KEY", "sk-anything-at-all");
         command.env_remove("OPENAI_MODEL");
-        command.envs(death.map(|delay| (DEATH_US, delay.as_micros().to_string())));
+        command.envs(how.dies_in.map(|delay| (DEATH_US, delay.as_micros().to_string())));
         start(command, dir)
     }
 
@@ -228,14 +219,9 @@ impl House {
     }
 
     /// Runs the program to its end in what a dead process has left: what is not recorded is asked and done, once.
-    pub(crate) async fn goes_on(&self, dir: &Path, left: &Recorded, what: &str) {
-        self.goes_on_through(dir, left, None, what).await;
-    }
-
-    /// The same, through something that befalls it.
-    pub(crate) async fn goes_on_through(&self, dir: &Path, left: &Recorded, trouble: Trouble, what: &str) {
+    pub(crate) async fn goes_on(&self, dir: &Path, left: &Recorded, how: How<'_>, what: &str) {
         let before = noted(dir).len();
-        let (result, _) = finished(self.begin(dir, "", None, trouble));
+        let (result, _) = finished(self.begin(dir, how));
         assert_eq!(result, self.expected.result, "{what}");
         let notes = &noted(dir)[before..];
         assert_eq!(self.left(dir, left, notes, what).await, self.expected.recorded, "{what}");

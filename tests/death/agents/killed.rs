@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::house::{CALLS, House, QUESTIONS, Recorded};
+use super::house::{CALLS, House, How, QUESTIONS, Recorded};
 use super::wire::Hold;
 use crate::kills::folder;
 use crate::noted;
@@ -28,12 +28,12 @@ async fn killed_at(house: &House, dir: &Path, place: Place, found: &Recorded, wh
     let notes = noted(dir).len();
     let process = match place {
         Place::Own(stop) => {
-            let mut process = house.begin(dir, &stop, None, None);
+            let mut process = house.begin(dir, How { stop: &stop, ..How::default() });
             process.wait_for("stopped");
             process
         }
         Place::Wire(hold) => {
-            let process = house.begin(dir, "", Some(hold), None);
+            let process = house.begin(dir, How { hold: Some(hold), ..How::default() });
             assert!(house.wire.is_held(), "{what}: it does not come there");
             process
         }
@@ -48,7 +48,7 @@ async fn killed_at_each(house: &House, places: Vec<Place>) {
         let what = format!("{} killed at {place:?}", house.program);
         let dir = folder();
         let left = killed_at(house, dir.path(), place, &Recorded::default(), &what).await;
-        house.goes_on(dir.path(), &left, &what).await;
+        house.goes_on(dir.path(), &left, How::default(), &what).await;
     }
 }
 
@@ -92,7 +92,7 @@ async fn killed_after_each_event(house: &House) {
             }
         }
     }
-    house.goes_on(dir.path(), &left, &house.program).await;
+    house.goes_on(dir.path(), &left, How::default(), &house.program).await;
 }
 
 #[tokio::test]
@@ -125,6 +125,19 @@ async fn a_process_killed_while_something_of_a_run_is_heard_asks_and_does_nothin
     killed_at_each(&house, (1..=house.heard).map(|nth| Place::own(format!("heard {nth}"))).collect()).await;
 }
 
+#[tokio::test]
+async fn what_a_killed_agent_left_goes_on_in_a_process_that_only_opens_the_store() {
+    for program in ["compares granular", "compares coarse"] {
+        let Some(house) = House::open(program).await else { return };
+        for stop in ["ask 1", "end 2", "answered 3", "between", "begin 6"] {
+            let what = format!("{program} killed at `{stop}`");
+            let dir = folder();
+            let left = killed_at(&house, dir.path(), Place::own(stop), &Recorded::default(), &what).await;
+            house.goes_on(dir.path(), &left, How { word: "waits", ..How::default() }, &what).await;
+        }
+    }
+}
+
 /// Lets processes die at random moments, one after another, and the last one come to its end.
 async fn killed_at_random(program: &str) {
     let Some(house) = House::open(program).await else { return };
@@ -134,7 +147,7 @@ async fn killed_at_random(program: &str) {
     };
     let undisturbed = folder();
     let begun = Instant::now();
-    house.begin(undisturbed.path(), "", None, None).end();
+    house.begin(undisturbed.path(), How::default()).end();
     let whole = begun.elapsed();
 
     let mut kills = 0;
@@ -146,11 +159,11 @@ async fn killed_at_random(program: &str) {
             let random = blake3::hash(format!("{seed} {nth}").as_bytes()).as_bytes()[0];
             let delay = whole * u32::from(random) / 256;
             let notes = noted(dir.path()).len();
-            let (_, code) = house.begin_dying(dir.path(), delay).end();
+            let (_, code) = house.begin(dir.path(), How { dies_in: Some(delay), ..How::default() }).end();
             kills += usize::from(code.is_none());
             left = house.left(dir.path(), &left, &noted(dir.path())[notes..], &what).await;
         }
-        house.goes_on(dir.path(), &left, &format!("KITARU_SEED={seed}: {program}")).await;
+        house.goes_on(dir.path(), &left, How::default(), &format!("KITARU_SEED={seed}: {program}")).await;
     }
     assert!(kills > 5, "only {kills} were killed");
 }

@@ -9,7 +9,7 @@ use kitaru::agent::{
     Agent, AgentError, Deltas, KitaruAgent, KitaruRun, Model, ModelError, ModelProfile, ModelRequest, ModelResponse,
     OpenAi, RunError, async_trait,
 };
-use kitaru::{Error, Kitaru, flow, tool};
+use kitaru::{Error, Kitaru, Status, flow, tool};
 
 use crate::process::{PROGRAM, STOP, say};
 use crate::programs::{here, note};
@@ -29,10 +29,15 @@ pub(super) async fn run(name: &str) -> Result<bool, Error> {
         return Ok(false);
     }
     // What goes on by itself may not die as often, one time after another, as this job does.
-    let kitaru = Kitaru::builder().dir("store").recover(false).open().await?;
+    let kitaru = Kitaru::builder().dir("store").recover(is("waits")).open().await?;
     let kitaru = STORE.get_or_init(|| kitaru);
     if let Ok(delay) = std::env::var(DEATH_US) {
         die_in(Duration::from_micros(delay.parse().expect("a number")));
+    }
+    if is("waits") {
+        while kitaru.execution("compares", "job").await?.is_some_and(|job| job.status() != Status::Completed) {
+            tokio::task::yield_now().await;
+        }
     }
     let compared = compares(0).id("job").on(kitaru).await;
     say(format!("heard {}", HEARD.load(Ordering::Relaxed)));
