@@ -40,7 +40,10 @@ fn answer(question: &Value) -> Value {
         (2, 0) => CALLS[2],
         (1, 5) => return json!({ "type": "reply", "text": "Go to Brest." }),
         (2, 2) => return json!({ "type": "reply", "text": "Kobe is calm." }),
-        other => panic!("a question that nobody asks: {other:?} {question}"),
+        (turn, given) => {
+            let message = format!("nobody asks with {given} results in turn {turn}");
+            return json!({ "type": "fail", "status": 400, "message": message });
+        }
     };
     let calls = calls.iter().map(|(tool, place)| {
         let arguments = if *tool == "tide" { json!({ "port": place }) } else { json!({ "city": place }) };

@@ -151,13 +151,14 @@ async fn killed_at_random(program: &str) {
     let whole = begun.elapsed();
 
     let mut kills = 0;
-    for seed in seeds {
+    for seed in &seeds {
         let dir = folder();
         let mut left = Recorded::default();
         for nth in 0..4 {
             let what = format!("KITARU_SEED={seed}: {program}, process {nth}");
             let random = blake3::hash(format!("{seed} {nth}").as_bytes()).as_bytes()[0];
-            let delay = whole * u32::from(random) / 256;
+            // Most of them before their end; the next one goes on from there.
+            let delay = whole * u32::from(random) / 512;
             let notes = noted(dir.path()).len();
             let (_, code) = house.begin(dir.path(), How { dies_in: Some(delay), ..How::default() }).end();
             kills += usize::from(code.is_none());
@@ -165,7 +166,8 @@ async fn killed_at_random(program: &str) {
         }
         house.goes_on(dir.path(), &left, How::default(), &format!("KITARU_SEED={seed}: {program}")).await;
     }
-    assert!(kills > 5, "only {kills} were killed");
+    println!("{kills} were killed");
+    assert!(kills >= seeds.len() / 2, "only {kills} were killed");
 }
 
 #[tokio::test]
