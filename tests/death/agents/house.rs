@@ -121,8 +121,10 @@ impl House {
     pub(crate) async fn open(program: &str) -> Option<House> {
         let server = Arc::new(LlMock::start()?);
         let trouble = Arc::new(Mutex::new(Trouble::default()));
-        let (scripted, befalls) = (server.clone(), trouble.clone());
+        // The wire outlives the house, which ends its server.
+        let (scripted, befalls) = (Arc::downgrade(&server), trouble.clone());
         let wire = Wire::to(server.address(), move |question| {
+            let Some(scripted) = scripted.upgrade() else { return };
             let mut trouble = befalls.lock().unwrap();
             let due = match &mut *trouble {
                 Some((1, _)) => trouble.take(),
