@@ -33,8 +33,8 @@ pub mod testkit;
 mod value;
 
 pub use call::{
-    Call, Cancellation, Event, Resolution, Sleep, Timeout, Wait, cancellation, event, idempotency_key, sleep,
-    sleep_until, timeout, wait,
+    Call, Cancellation, Event, Resolution, Sleep, Timeout, Wait, cancellation, event, idempotency_key, may_have_run,
+    sleep, sleep_until, timeout, wait,
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{

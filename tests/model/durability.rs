@@ -106,8 +106,89 @@ async fn an_idempotency_key_is_the_same_on_every_attempt_and_try_and_differs_oth
     assert!(fresh.iter().all(|key| !second.contains(key)), "another generation");
 }
 
+#[checkpoint(skip(path))]
+async fn ships(path: String, parcel: &str) -> Result<u32, Error> {
+    let path = log(&path);
+    path.say(format!("{parcel} {}", if kitaru::may_have_run() { "again?" } else { "first" }));
+    if path.count(&format!("hang at {parcel}")) > 0 {
+        std::future::pending::<()>().await;
+    }
+    if path.count(&format!("fail at {parcel}")) > 0 { Err(Error::msg("lost")) } else { Ok(1) }
+}
+
+#[flow]
+async fn delivers(path: String) -> Result<u32, Error> {
+    let first = ships(path.clone(), "a").await?;
+    let (b, rest) = tokio::join!(ships(path.clone(), "b"), async {
+        let shipped = ships(path.clone(), "c").await?;
+        Ok::<_, Error>(shipped + ships(path.clone(), "d").await?)
+    });
+    let both = b? + rest?;
+    Ok(first + both + ships(path, "f").await?)
+}
+
+#[tokio::test]
+async fn a_body_is_told_that_it_may_have_run_before_where_the_journal_of_a_killed_process_ends_and_nowhere_else() {
+    let (kitaru, dir) = disk().await;
+    let path = log("parcels");
+    ["hang at b", "hang at d"].map(|order| path.say(order));
+    let handle = delivers("parcels".into()).id("job").on(&kitaru).start().await.unwrap();
+    while path.count("b first") + path.count("d first") < 2 {
+        tokio::task::yield_now().await;
+    }
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+    drop(handle);
+    assert_eq!(path.take()[2..], ["a first", "b first", "c first", "d first"]);
+
+    // Both that were cut off may have run, and what comes behind them has not.
+    let kitaru = reopen(&dir).await;
+    path.say("fail at f");
+    delivers("parcels".into()).id("job").on(&kitaru).await.unwrap_err();
+    let mut again = path.take().split_off(1);
+    again.sort();
+    assert_eq!(again, ["b again?", "d again?", "f first"]);
+    assert_eq!(delivers("parcels".into()).id("job").on(&kitaru).await.unwrap(), 5);
+    assert_eq!(path.take(), ["f first"], "a failure is known, and no crash");
+}
+
+#[checkpoint(skip(path))]
+async fn signs(path: String) -> Result<u32, Error> {
+    log(&path).say("signed");
+    std::future::pending::<()>().await;
+    Ok(1)
+}
+
+#[flow]
+async fn delivers_behind_a_signature(path: String) -> Result<u32, Error> {
+    // Unsigned in the first attempt.
+    if log(&path).count("no signature") == 0 {
+        signs(path.clone()).await?;
+    }
+    kitaru::now();
+    ships(path, "e").await
+}
+
+#[tokio::test]
+async fn what_begins_behind_something_that_the_flow_was_first_given_now_has_not_run_before() {
+    let (kitaru, dir) = disk().await;
+    let path = log("signature");
+    let handle = delivers_behind_a_signature("signature".into()).id("job").on(&kitaru).start().await.unwrap();
+    while path.count("signed") == 0 {
+        tokio::task::yield_now().await;
+    }
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+    drop(handle);
+    let kitaru = reopen(&dir).await;
+    path.say("no signature");
+    delivers_behind_a_signature("signature".into()).id("job").on(&kitaru).await.unwrap();
+    assert_eq!(path.take()[2..], ["e first"], "the time in front of it is new");
+}
+
 #[checkpoint(at_most_once, on_interrupt = "ask")]
 async fn transfers(path: String) -> Result<u32, Error> {
+    if kitaru::may_have_run() {
+        log(&path).say("perhaps for a second time");
+    }
     log(&path).say("transferred");
     if log(&path).count("hang") > 0 {
         std::future::pending::<()>().await;
@@ -183,7 +264,7 @@ async fn a_body_that_was_cut_off_runs_again_or_fails_as_a_person_says() {
     assert!(log(path).take().is_empty(), "the earlier answer was for the earlier time");
     kitaru.answer(&handle, "transfers", &Resolution::run_again()).await.unwrap();
     assert_eq!(handle.await.unwrap(), 1);
-    assert_eq!(log(path).take(), ["transferred"]);
+    assert_eq!(log(path).take(), ["perhaps for a second time", "transferred"]);
     kitaru.close().await.unwrap();
 
     let path = "asked: fails";

@@ -291,6 +291,9 @@ impl<B: Checkpoint> Durable<B> {
         }
         self.context.replay().begin(slot);
         let running = self.running(spec, slot);
+        if self.may_have_run(spec) {
+            running.scope.set_may_have_run();
+        }
         if let Some(tries) = paused {
             self.stage = Stage::Running(running, tries);
             return;
@@ -301,6 +304,15 @@ impl<B: Checkpoint> Durable<B> {
             return;
         }
         self.run(running);
+    }
+
+    /// Whether an earlier attempt may have begun the body that begins now, and left no record of what it came to.
+    fn may_have_run(&self, spec: &Spec) -> bool {
+        match spec.meta().effect {
+            // Its intent says so.
+            Effect::AtMostOnce => matches!(self.claim.standing, Standing::Again(_)),
+            _ => self.context.attempt.after_crash && self.context.replay().is_catching_up(),
+        }
     }
 
     /// The wait begins, or goes on where an earlier attempt began it.

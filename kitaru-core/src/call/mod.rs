@@ -331,3 +331,41 @@ pub fn idempotency_key() -> String {
         ),
     })
 }
+
+/// Whether the body that asks may have run before: the attempt before this one was cut off, by a crash or a kill, and may
+/// have begun this body without a record of what it came to.
+///
+/// `true` is said of the bodies at which the journal ends, one for each branch of the flow: they were about to run, or did,
+/// and how far nobody knows. `false` is said of all others. Only a crash within the very commit that notes that a failed
+/// execution goes on is not noticed. Earlier tries of the same attempt do not count.
+///
+/// # Panics
+///
+/// Outside a checkpoint's body.
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// # let find = |_: &str| None::<u32>;
+/// # let charge = |_: &str| 7;
+/// # let body = || async move {
+/// let key = kitaru_core::idempotency_key();
+/// // To look costs a request, and is of use only after a crash.
+/// let charged = if kitaru_core::may_have_run() { find(&key) } else { None };
+/// let receipt = charged.unwrap_or_else(|| charge(&key));
+/// # assert_eq!(receipt, 7);
+/// # Ok::<(), kitaru_core::Error>(()) };
+/// # kitaru_core::dynamic::checkpoint("charge").run(body).await.unwrap();
+/// # });
+/// ```
+pub fn may_have_run() -> bool {
+    Ambient::with(|ambient| match ambient {
+        Ambient::Body(scope) => scope.may_have_run(),
+        Ambient::Flow(_) | Ambient::Outside => panic!(
+            "kitaru::may_have_run() was called outside a checkpoint's body; it is said of one call of a checkpoint: ask \
+             for it in the body, before anything is spawned"
+        ),
+    })
+}

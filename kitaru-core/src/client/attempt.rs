@@ -273,7 +273,11 @@ fn resume(place: &Place, request: &Request, work: Resume, unwritten: usize) -> (
     let Resume { stored: Stored { journal: id, header, state }, journal, replay, mail, notes, deadline_ms, .. } = work;
     let numbers = Arc::new(Numbers::new(id, Seq(journal.next().0 - unwritten as u64)));
     let number = state.attempts.saturating_add(1);
-    let attempt = Attempt { deadline_ms, ..attempt(place, request, header.generation, number, header.seed) };
+    let attempt = Attempt {
+        deadline_ms,
+        after_crash: state.status == Status::Running,
+        ..attempt(place, request, header.generation, number, header.seed)
+    };
     let ground = Ground { numbers, journal, replay, listing: state.listing, mail, notes };
     let context = Context::new(attempt, client(place), place.inner.runtime.clone(), ground);
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
@@ -300,6 +304,7 @@ fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed:
         execution: place.execution.clone(),
         generation,
         number,
+        after_crash: false,
         seed,
         fresh: false,
         deadline_ms: None,

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context as TaskContext, Poll};
 
@@ -39,6 +40,8 @@ pub(crate) struct BodyScope {
     pub(crate) director: Option<Arc<dyn Director>>,
     /// Identifies the call: the same on every attempt and try.
     identity: Key,
+    /// An earlier attempt may have begun it, and left no record of what it came to.
+    may_have_run: AtomicBool,
     /// How many calls of each key were made within this body.
     made: Mutex<HashMap<Key, u32>>,
     /// Set when the try that runs is cancelled; there only if somebody has asked for it.
@@ -115,7 +118,8 @@ impl BodyScope {
         context: Weak<Context>,
     ) -> Arc<Self> {
         let (made, cancelled, notes) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(BodyScope { clock, director, identity, made, cancelled, outer, context, notes })
+        let may_have_run = AtomicBool::new(outer.as_ref().is_some_and(|outer| outer.may_have_run()));
+        Arc::new(BodyScope { clock, director, identity, may_have_run, made, cancelled, outer, context, notes })
     }
 
     /// The attempt that the body is a part of, if there is one.
@@ -180,6 +184,14 @@ impl BodyScope {
         let identity = digest_parts(&[&self.identity.0, &key.0, &occurrence.to_le_bytes()]);
         let director = self.director.clone();
         Self::within(self.clock.clone(), director, identity, Some(self.clone()), self.context.clone())
+    }
+
+    pub(crate) fn set_may_have_run(&self) {
+        self.may_have_run.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn may_have_run(&self) -> bool {
+        self.may_have_run.load(Ordering::Relaxed)
     }
 
     pub(crate) fn idempotency_key(&self) -> String {

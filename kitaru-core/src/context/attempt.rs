@@ -8,6 +8,8 @@ pub(crate) struct Attempt {
     pub(crate) execution: ExecutionId,
     pub(crate) generation: u32,
     pub(crate) number: u32,
+    /// Whether the one before it was cut off: bodies may have run of which there is no record.
+    pub(crate) after_crash: bool,
     pub(crate) seed: [u8; 32],
     /// Whether `.fresh()` asked for this generation, so that no memo is read.
     pub(crate) fresh: bool,

@@ -48,6 +48,8 @@ pub(crate) struct Replay {
     given: Vec<RecordIx>,
     /// How many bodies this attempt has started.
     started: u64,
+    /// The flow has been given something that no earlier attempt can have given it.
+    has_news: bool,
 }
 
 /// Whether the flow goes on.
@@ -106,6 +108,7 @@ impl Replay {
             draining: false,
             given: Vec::new(),
             started: 0,
+            has_news: false,
         })
     }
 
@@ -316,6 +319,7 @@ impl Replay {
             if slot.unsettled {
                 self.unflushed.errors.push(seq);
             }
+            self.has_news |= seq >= self.journal.next();
             return Quiet::Go;
         }
         if let Unwinding::At(_) = self.unwinding {
@@ -409,6 +413,7 @@ impl Replay {
         let (occurrence, before) = self.claims.now();
         before.unwrap_or_else(|| {
             let unix_ms = unix_ms();
+            self.has_news = true;
             self.unflushed.nows.push(NowFrame { occurrence, unix_ms });
             unix_ms
         })
@@ -450,6 +455,7 @@ impl Replay {
     /// That the flow goes no further is durable, under this number.
     pub(crate) fn unwind_at(&mut self, seq: Seq) {
         self.unwinding = Unwinding::At(seq);
+        self.has_news = true;
     }
 
     /// Whether the flow goes no further, or is not there any more.
@@ -513,6 +519,12 @@ impl Replay {
         const FEW: usize = 8;
         let held = |slot: &&Slot| slot.waker.as_ref().is_some_and(|held| held.will_wake(waker));
         (self.slots.len() <= FEW).then(|| self.slots.iter().filter(held).count())
+    }
+
+    /// Whether an earlier attempt may have begun a body that begins now: outcomes and times are durable before any body
+    /// starts behind them, so what begins behind one of this attempt's own has never begun before.
+    pub(crate) fn is_catching_up(&self) -> bool {
+        !self.has_news
     }
 
     /// A record has given the flow an error.
