@@ -131,7 +131,8 @@ async fn delivers(path: String) -> Result<u32, Error> {
 async fn a_body_is_told_that_it_may_have_run_before_where_the_journal_of_a_killed_process_ends_and_nowhere_else() {
     let (kitaru, dir) = disk().await;
     let path = log("parcels");
-    ["hang at b", "hang at d"].map(|order| path.say(order));
+    path.say("hang at b");
+    path.say("hang at d");
     let handle = delivers("parcels".into()).id("job").on(&kitaru).start().await.unwrap();
     while path.count("b first") + path.count("d first") < 2 {
         tokio::task::yield_now().await;

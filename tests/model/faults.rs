@@ -475,3 +475,46 @@ async fn a_call_that_attaches_to_what_has_just_ended_is_told_what_it_came_to() {
     let error = call.await.unwrap().unwrap_err();
     assert!(error.is_cancelled(), "{error}");
 }
+
+#[flow]
+async fn sleeps_and_breaks(path: String) -> Result<u32, Error> {
+    kitaru::sleep(HOUR).await;
+    if log(&path).count("mended") == 0 { Err(Error::msg("broken")) } else { Ok(1) }
+}
+
+#[tokio::test]
+async fn what_is_asked_of_a_failed_execution_is_done_although_a_late_wake_up_is_looking_at_it() {
+    for ask in ["call", "fresh", "cancel"] {
+        let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
+        let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+        let path = format!("late: {ask}");
+        let job = ("sleeps_and_breaks", "job");
+        let call = || sleeps_and_breaks(path.clone()).id("job").on(&kitaru);
+        drop(call().start().await.unwrap());
+        waits(&kitaru, "sleeps_and_breaks", "job").await;
+        // Its time has come, and it still waits when it is looked at. A call is first.
+        store.gate.shut(Table::Unfinished);
+        clock.advance(HOUR);
+        store.gate.until_arrived(1).await;
+        call().await.unwrap_err();
+        log(&path).say("mended");
+        // So it is looked at once more, for nothing.
+        store.gate.shut(Table::Name);
+        store.gate.open();
+        store.gate.until_arrived(2).await;
+        match ask {
+            "call" => assert_eq!(call().await.unwrap(), 1),
+            "fresh" => drop(call().fresh().start().await.unwrap()),
+            _ => kitaru.cancel(&job).await.unwrap(),
+        }
+        store.gate.open();
+        let wanted = match ask {
+            "fresh" => Status::Waiting,
+            "cancel" => Status::Cancelled,
+            _ => Status::Completed,
+        };
+        while kitaru.execution(job.0, job.1).await.unwrap().unwrap().status() != wanted {
+            tokio::task::yield_now().await;
+        }
+    }
+}

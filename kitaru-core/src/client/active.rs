@@ -47,10 +47,33 @@ pub(crate) struct Active {
     recorded: SetOnce<Result<(), Error>>,
     ended: SetOnce<Ended>,
     task: Mutex<Option<AbortHandle>>,
+    holder: Mutex<Holder>,
     /// How its attempts are reached. While it is parked it is here for those who wait for it.
     pub(crate) steering: Steering<Context>,
     /// The parents that are told when it ends: that each of them is to be is in the store.
     waiters: Mutex<Vec<ParentRow>>,
+}
+
+/// Who drives an execution, of all those who have reserved it one after another.
+#[derive(Default)]
+struct Holder {
+    latest: Reservation,
+    /// It was woken and only looks, so far, whether it is to go on: whoever asks something of it is not to wait for that,
+    /// which may come to nothing.
+    looks: bool,
+}
+
+/// One of those who have reserved an execution.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Reservation(u64);
+
+/// What an execution is reserved for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// Somebody asks something of it.
+    Asked,
+    /// It was woken, and is to go on if it is not finished.
+    Woken,
 }
 
 impl Steered for Context {
@@ -79,13 +102,37 @@ impl Active {
             recorded: SetOnce::new(),
             ended: SetOnce::new(),
             task: Mutex::new(None),
+            holder: Mutex::default(),
             steering: Steering::new(),
             waiters: Mutex::default(),
         })
     }
 
-    pub(crate) fn driven_by(&self, task: AbortHandle) {
-        *lock(&self.task) = Some(task);
+    /// Reserves it, whoever held it before.
+    pub(crate) fn reserve(&self, purpose: Purpose) -> Reservation {
+        lock(&self.holder).reserve(purpose)
+    }
+
+    /// Reserves it in the place of one who only looks; nothing if there is none.
+    pub(crate) fn take_over(&self) -> Option<Reservation> {
+        let mut holder = lock(&self.holder);
+        holder.looks.then(|| holder.reserve(Purpose::Asked))
+    }
+
+    /// Whether this reservation still counts. If so, nobody takes it over from now on.
+    pub(crate) fn settle(&self, reservation: Reservation) -> bool {
+        let mut holder = lock(&self.holder);
+        let holds = holder.latest == reservation;
+        holder.looks &= !holds;
+        holds
+    }
+
+    /// Which task drives it, unless another reservation counts by now.
+    pub(crate) fn driven_by(&self, reservation: Reservation, task: AbortHandle) {
+        let holder = lock(&self.holder);
+        if holder.latest == reservation {
+            *lock(&self.task) = Some(task);
+        }
     }
 
     /// Drops its flow where it is. What it has recorded stays.
@@ -136,6 +183,14 @@ impl Active {
     /// What it comes to.
     pub(crate) async fn ended(self: Arc<Self>) -> Ended {
         self.ended.wait().await.clone()
+    }
+}
+
+impl Holder {
+    fn reserve(&mut self, purpose: Purpose) -> Reservation {
+        self.latest.0 += 1;
+        self.looks = purpose == Purpose::Woken;
+        self.latest
     }
 }
 

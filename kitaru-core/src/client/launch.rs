@@ -1,13 +1,14 @@
 //! What a call of a flow does: attach, continue, begin anew, give the recorded result, refuse. Owns the reservation of
 //! an execution in this process; must not know how an attempt is driven.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::client::active::{Active, Ended, interrupted};
+use crate::client::active::{Active, Ended, Purpose, Reservation, interrupted};
 use crate::client::attempt::{self, Plan};
 use crate::client::handle::{came_to, unknown};
 use crate::client::recovery;
@@ -37,15 +38,16 @@ impl Inner {
         self.check_open()?;
         let id = request.id.clone().unwrap_or_else(|| hex(&request.input.digest));
         let execution = ExecutionId::new(&request.spec.name, &id)?;
-        let active = match self.reserve(&execution, &request)? {
-            Reserved::Mine(active) => active,
+        let (active, reservation) = match self.reserve(&execution, &request)? {
+            Reserved::Mine(active, reservation) => (active, reservation),
             Reserved::Running(running) => return Ok((execution, running)),
         };
         let place = Place {
             inner: self.clone(),
             execution: execution.clone(),
             active: active.clone(),
-            parked: false,
+            reservation,
+            gone: false,
             // Whoever wants it cancelled does not want it to go on.
             goes_on: matches!(request.body, FlowBody::Registered(_)) && request.ask != Ask::Cancel,
             journal: Mutex::new(uncalled.as_ref().map(|uncalled| uncalled.journal)),
@@ -53,51 +55,58 @@ impl Inner {
         };
         // A task of its own: whoever called may go away.
         let task = tokio::spawn(place.run(request));
-        active.driven_by(task.abort_handle());
+        active.driven_by(reservation, task.abort_handle());
         Ok((execution, active))
     }
 }
 
 /// What a call finds in this process.
 enum Reserved {
-    Mine(Arc<Active>),
+    Mine(Arc<Active>, Reservation),
     Running(Arc<Active>),
 }
 
 impl Inner {
     /// Makes sure that an execution is driven once at a time.
     fn reserve(&self, execution: &ExecutionId, request: &Request) -> Result<Reserved, Error> {
+        let purpose = if request.ask == Ask::Resume { Purpose::Woken } else { Purpose::Asked };
         let mut active = lock(&self.active);
-        let Some(running) = active.get(execution) else {
+        let begin = |active: &mut HashMap<ExecutionId, Arc<Active>>| {
             let mine = Active::new(request.input_digest(), request.input.preview.clone());
+            let reservation = mine.reserve(purpose);
             active.insert(execution.clone(), mine.clone());
-            return Ok(Reserved::Mine(mine));
+            Ok(Reserved::Mine(mine, reservation))
         };
-        if request.ask == Ask::Fresh && running.steering.is_parked() {
-            running.end(Ended::Fault(begun_over()));
-            let mine = Active::new(request.input_digest(), request.input.preview.clone());
-            active.insert(execution.clone(), mine.clone());
-            return Ok(Reserved::Mine(mine));
-        }
+        let Some(running) = active.get(execution).cloned() else { return begin(&mut active) };
+        let is_parked = running.steering.is_parked();
         if request.ask == Ask::Retry {
-            let status = if running.steering.is_parked() { Status::Waiting } else { Status::Running };
+            let status = if is_parked { Status::Waiting } else { Status::Running };
             return Err(cannot_retry(execution, Some(status)));
         }
-        if request.ask == Ask::Fresh {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("execution {execution} is running, so it cannot begin afresh; wait for it, or use another id"),
-            ));
-        }
         let (known, asked) = (running.input, request.input_digest());
-        if known.is_some() && asked.is_some() && known != asked {
+        if request.ask != Ask::Fresh && known.is_some() && asked.is_some() && known != asked {
             return Err(other_input(execution, &running.input_preview, &request.input.preview));
         }
-        if running.steering.is_parked() {
-            running.steering.set_parked(false);
-            return Ok(Reserved::Mine(running.clone()));
+        let reserved = match (is_parked, purpose) {
+            (true, _) => Some(running.reserve(purpose)),
+            (false, Purpose::Asked) => running.take_over(),
+            (false, Purpose::Woken) => None,
+        };
+        match (reserved, request.ask) {
+            (Some(_), Ask::Fresh) => {
+                running.end(Ended::Fault(begun_over()));
+                begin(&mut active)
+            }
+            (Some(reservation), _) => {
+                running.steering.set_parked(false);
+                Ok(Reserved::Mine(running, reservation))
+            }
+            (None, Ask::Fresh) => Err(Error::new(
+                Kind::Conflict,
+                format!("execution {execution} is running, so it cannot begin afresh; wait for it, or use another id"),
+            )),
+            (None, _) => Ok(Reserved::Running(running)),
         }
-        Ok(Reserved::Running(running.clone()))
     }
 
     /// The active execution, if this process drives it.
@@ -178,7 +187,9 @@ pub(crate) struct Place {
     pub(crate) inner: Arc<Inner>,
     pub(crate) execution: ExecutionId,
     pub(crate) active: Arc<Active>,
-    parked: bool,
+    reservation: Reservation,
+    /// The execution is nothing to it any more: it waits out of memory, or another one drives it.
+    gone: bool,
     /// Whether it goes on by itself after a fault of the store.
     goes_on: bool,
     /// The generation that it drives, once that is known.
@@ -200,7 +211,14 @@ impl Place {
                 FlowBody::Registered(meta) => Some(*meta),
                 FlowBody::Own(_) => None,
             };
-            match (self.attempt(request).await, meta) {
+            let Some(ended) = self.attempt(request).await else {
+                self.gone = true;
+                let (inner, execution) = (self.inner.clone(), self.execution.clone());
+                drop(self);
+                // It may have been kept in memory for this one alone.
+                return inner.forget_parked(&execution);
+            };
+            match (ended, meta) {
                 (Ended::Restarted { journal, start_at_ms: None }, Some(meta)) => {
                     self.drives(journal);
                     request = Request::steering(&self.execution, Ask::Resume);
@@ -215,10 +233,18 @@ impl Place {
         self.end(ended);
     }
 
-    /// One try at the newest generation, if there is to be one.
-    async fn attempt(&self, request: Request) -> Ended {
+    /// One try at the newest generation, if there is to be one. Nothing if another one has taken over meanwhile.
+    async fn attempt(&self, request: Request) -> Option<Ended> {
+        let plan = self.plan(Look::of(&request)).await;
+        if !self.active.settle(self.reservation) {
+            return None;
+        }
+        Some(self.carry_out(plan, request).await)
+    }
+
+    async fn carry_out(&self, plan: Result<Plan, Error>, request: Request) -> Ended {
         let ambiguous = request.spec.ambiguous;
-        match self.plan(Look::of(&request)).await {
+        match plan {
             Err(error) => {
                 self.active.record(Err(error.clone()));
                 Ended::Fault(error)
@@ -371,7 +397,7 @@ impl Place {
 
     /// The flow is out of memory. Whoever waits for it goes on waiting.
     fn park(&mut self) {
-        self.parked = true;
+        self.gone = true;
         let mut active = lock(&self.inner.active);
         // The map's and this one.
         if Arc::strong_count(&self.active) > 2 {
@@ -402,7 +428,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.parked {
+        if self.gone || !self.active.settle(self.reservation) {
             return;
         }
         // The task was aborted, or its runtime is going down.
