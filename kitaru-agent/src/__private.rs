@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 pub use serde;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use crate::{Invocation, Tool, ToolDefinition, tool::Calling};
+pub use crate::{Invocation, Tool, ToolDefinition, ToolOptions, tool::Calling};
 use crate::{RunContext, ToolError, ToolOutput, schema};
 
 /// The definition of a tool, made when it is first asked for.
@@ -20,8 +20,10 @@ impl Definition {
         Self(OnceLock::new())
     }
 
-    pub fn of<A: JsonSchema>(&self, name: &str, description: &str) -> &ToolDefinition {
-        self.0.get_or_init(|| ToolDefinition::new(name, description.trim()).parameters(schema::of::<A>()))
+    pub fn of<A: JsonSchema>(&self, name: &str, description: &str, options: ToolOptions) -> &ToolDefinition {
+        self.0.get_or_init(|| {
+            ToolDefinition::new(name, description.trim()).parameters(schema::of::<A>()).options(options)
+        })
     }
 }
 

@@ -178,7 +178,7 @@ impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {
             instructions: (!fixed.is_empty()).then(|| fixed.join(PARAGRAPH)),
             model: self.parts.model.name().to_owned(),
             settings: self.parts.settings.clone(),
-            tools: self.parts.tools.iter().map(|tool| tool.definition().clone()).collect(),
+            tools: self.parts.tools.iter().map(|tool| tool.definition().told()).collect(),
             output: output.schema().map(|schema| (output.mode, schema.clone())),
         }
     }

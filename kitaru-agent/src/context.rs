@@ -44,26 +44,67 @@ pub struct RunContext<D = ()> {
     /// For a tool: how many times in a row the model was told that its call of this tool was wrong. For a validator:
     /// how many times in a row it was told that its answer was.
     pub retry: u32,
+    approved: bool,
+    idempotency_key: Option<Arc<str>>,
 }
 
 impl RunContext {
     /// The context of a run on `prompt` that has cost nothing yet. For tests of tools.
     pub fn new(prompt: impl Into<Arc<str>>) -> Self {
-        Self { deps: Arc::new(()), prompt: prompt.into(), usage: Usage::default(), retry: 0 }
+        Self {
+            deps: Arc::new(()),
+            prompt: prompt.into(),
+            usage: Usage::default(),
+            retry: 0,
+            approved: false,
+            idempotency_key: None,
+        }
     }
 }
 
 impl<D> RunContext<D> {
     /// The same context with other dependencies.
     pub fn with_deps<D2>(self, deps: impl Into<Arc<D2>>) -> RunContext<D2> {
-        RunContext { deps: deps.into(), prompt: self.prompt, usage: self.usage, retry: self.retry }
+        let RunContext { deps: _, prompt, usage, retry, approved, idempotency_key } = self;
+        RunContext { deps: deps.into(), prompt, usage, retry, approved, idempotency_key }
+    }
+
+    /// For a tool: whether somebody has agreed to this call. See [`ApprovalRequired`](crate::ApprovalRequired()).
+    pub fn is_approved(&self) -> bool {
+        self.approved
+    }
+
+    /// The same context, of a call that somebody has agreed to. For tests of tools, and for whoever asks.
+    #[must_use]
+    pub fn approved(self) -> Self {
+        Self { approved: true, ..self }
+    }
+
+    /// For a tool in a durable run: what identifies this call, the same on every attempt and every try of it. A service that
+    /// is given it, and recognises what it has done, does it once. In a run without durability there is none.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    /// The same context, of a call with this key. For tests of tools, and for whoever repeats calls.
+    #[must_use]
+    pub fn with_idempotency_key(self, key: impl Into<Arc<str>>) -> Self {
+        Self { idempotency_key: Some(key.into()), ..self }
     }
 }
 
 // Not derived: dependencies need not be `Clone` to be shared.
 impl<D> Clone for RunContext<D> {
     fn clone(&self) -> Self {
-        Self { deps: self.deps.clone(), prompt: self.prompt.clone(), usage: self.usage, retry: self.retry }
+        let Self { deps, prompt, usage, retry, approved, idempotency_key } = self;
+        Self {
+            deps: deps.clone(),
+            prompt: prompt.clone(),
+            usage: *usage,
+            retry: *retry,
+            approved: *approved,
+            idempotency_key: idempotency_key.clone(),
+        }
     }
 }
 
@@ -74,6 +115,8 @@ impl<D> fmt::Debug for RunContext<D> {
             .field("prompt", &self.prompt)
             .field("usage", &self.usage)
             .field("retry", &self.retry)
+            .field("approved", &self.approved)
+            .field("idempotency_key", &self.idempotency_key)
             .finish_non_exhaustive()
     }
 }

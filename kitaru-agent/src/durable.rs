@@ -6,11 +6,11 @@
 mod approval;
 mod bill;
 mod error;
-mod options;
 mod record;
 mod replayed;
 mod run;
 mod seams;
+mod tool;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -21,10 +21,9 @@ use serde::de::DeserializeOwned;
 
 pub use approval::Approval;
 pub use error::RunError;
-pub use options::ToolOptions;
 pub use run::KitaruRun;
 
-use crate::{Agent, RunEvent, RunResult, RunStream};
+use crate::{Agent, RunEvent, RunResult, RunStream, ToolDefinition, ToolOptions};
 
 /// A plain [`Agent`] that survives its process, in one line.
 ///
@@ -105,8 +104,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
         self
     }
 
-    /// How the calls of the tool `name` are made, where each is a checkpoint. A run of an agent that has no such tool
-    /// ends in [`AgentError::Invalid`](crate::AgentError::Invalid) before anything is asked.
+    /// How the calls of the tool `name` are made: what is set here counts over what the tool declares itself. A run of an
+    /// agent that has no such tool ends in [`AgentError::Invalid`](crate::AgentError::Invalid) before anything is asked.
     #[must_use]
     pub fn tool_options(mut self, name: impl Into<String>, options: ToolOptions) -> Self {
         self.tools.insert(name.into(), options);
@@ -116,6 +115,12 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     /// The agent that was wrapped.
     pub fn agent(&self) -> &Agent<(), T> {
         &self.agent
+    }
+
+    /// How the calls of a tool are made.
+    fn options_of(&self, tool: &ToolDefinition) -> ToolOptions {
+        let given = self.tools.get(&tool.name).copied().unwrap_or_default();
+        tool.options.overridden_by(given)
     }
 
     /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.

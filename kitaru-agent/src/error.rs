@@ -109,6 +109,13 @@ pub enum ToolError {
     /// The model asked wrongly. It is told this, and may ask again within [`Limits::tool_retries`](crate::Limits).
     #[error("{0}")]
     Retry(String),
+    /// Somebody has to agree to the call first, for this reason. A durable run waits until somebody has, and calls the tool
+    /// again; any other run ends.
+    #[error(
+        "the call needs approval ({0}), for which a run has to wait: run the agent by `KitaruAgent`, in a flow's own code, \
+         with `granular_checkpoints` on and the tool durable"
+    )]
+    Approval(String),
     /// The tool failed. The run ends.
     #[error(transparent)]
     Failed(Cause),
@@ -120,11 +127,17 @@ impl ToolError {
         Self::Retry(message.into())
     }
 
-    /// What an error of a function comes to: a retry if there is a [`Retry`] anywhere in its chain, and else a failure.
+    /// Asks somebody to agree to the call, for this reason.
+    pub fn approval(reason: impl Into<String>) -> Self {
+        Self::Approval(reason.into())
+    }
+
+    /// What an error of a function comes to: a retry if there is a [`Retry`] anywhere in its chain, a request for approval if
+    /// there is an [`ApprovalRequired`], and else a failure.
     pub fn of(error: impl Into<anyhow::Error>) -> Self {
         let error = error.into();
         match error.chain().find_map(|error| error.downcast_ref::<Self>()) {
-            Some(retry @ Self::Retry(_)) => retry.clone(),
+            Some(said @ (Self::Retry(_) | Self::Approval(_))) => said.clone(),
             _ => Self::Failed(Cause::of(&*error)),
         }
     }
@@ -155,6 +168,33 @@ impl ToolError {
 #[allow(non_snake_case, reason = "it reads as the variant that it makes, as `Ok` and `Err` do")]
 pub fn Retry(message: impl Into<String>) -> ToolError {
     ToolError::retry(message)
+}
+
+/// An error that asks somebody to agree to the call that ends in it, for a reason.
+///
+/// A durable run waits by `<tool>_approval`, with the arguments and the reason in view, until somebody answers with an
+/// [`Approval`](crate::Approval). If they agree, the tool is called again and its context says
+/// [`is_approved`](crate::RunContext::is_approved); what the tool did before it asked has been done. It goes through `?` as
+/// [`Retry`] does.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_agent::{ApprovalRequired, RunContext, ToolError};
+///
+/// fn delete(context: &RunContext, path: &str) -> Result<String, ToolError> {
+///     if path.starts_with("/etc") && !context.is_approved() {
+///         return Err(ApprovalRequired("it is outside the project"));
+///     }
+///     Ok(format!("{path} is gone"))
+/// }
+/// let context = RunContext::new("Tidy up.");
+/// assert_eq!(delete(&context, "/etc/x"), Err(ToolError::approval("it is outside the project")));
+/// assert!(delete(&context.approved(), "/etc/x").is_ok());
+/// ```
+#[allow(non_snake_case, reason = "it reads as an error, as `Retry` does")]
+pub fn ApprovalRequired(reason: impl Into<String>) -> ToolError {
+    ToolError::approval(reason)
 }
 
 impl From<Box<dyn Error + Send + Sync>> for ToolError {

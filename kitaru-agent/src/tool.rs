@@ -3,11 +3,16 @@
 //! Owns what a tool is told, what it gives, and tools made of functions. Must not know the loop that calls it, nor who
 //! stands in front of the tool: a decorator is a [`Tool`] too.
 
+mod options;
+
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{FutureExt as _, future::BoxFuture};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+pub use options::ToolOptions;
+pub(crate) use options::{Effect, NeedsApproval, Recording};
 
 use crate::{CallRef, RunContext, ToolCall, ToolError};
 
@@ -43,7 +48,7 @@ pub trait Tool<D = ()>: Send + Sync
 where
     D: Send + Sync + 'static,
 {
-    /// What the model is told of the tool. It stays the same for as long as the tool lives.
+    /// What the tool is. It stays the same for as long as the tool lives.
     fn definition(&self) -> &ToolDefinition;
 
     /// Does the work. The arguments fit the schema of the definition. The agent makes the futures of all calls of one
@@ -51,7 +56,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`ToolError::Retry`] goes back to the model, within a bound; anything else ends the run.
+    /// [`ToolError::Retry`] goes back to the model, within a bound; [`ToolError::Approval`] has a durable run ask somebody;
+    /// anything else ends the run.
     ///
     /// # Cancel safety
     ///
@@ -59,7 +65,7 @@ where
     async fn call(&self, call: Invocation<D>) -> Result<ToolOutput, ToolError>;
 }
 
-/// What the model is told of a tool.
+/// What the model is told of a tool, and what the tool declares of its calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolDefinition {
@@ -69,18 +75,32 @@ pub struct ToolDefinition {
     pub description: String,
     /// The JSON schema of the arguments, which are an object.
     pub parameters: serde_json::Value,
+    /// How its calls are to be made where they are durable. The model is not told, and no key holds it: what is declared
+    /// later counts for executions that are under way.
+    #[serde(skip)]
+    pub options: ToolOptions,
 }
 
 impl ToolDefinition {
     /// A tool without arguments.
     pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
         let none = serde_json::json!({ "type": "object", "properties": {} });
-        Self { name: name.into(), description: description.into(), parameters: none }
+        Self { name: name.into(), description: description.into(), parameters: none, options: ToolOptions::default() }
     }
 
     /// Sets the JSON schema of the arguments.
     pub fn parameters(self, schema: serde_json::Value) -> Self {
         Self { parameters: schema, ..self }
+    }
+
+    /// Sets what the tool declares of its calls.
+    pub fn options(self, options: ToolOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// What the model is told.
+    pub(crate) fn told(&self) -> Self {
+        self.clone().options(ToolOptions::default())
     }
 }
 

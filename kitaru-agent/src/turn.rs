@@ -110,7 +110,7 @@ impl<T: Send + 'static> Turn<T> {
         }
         instructions.retain(|text| !text.is_empty());
         self.request.instructions = (!instructions.is_empty()).then(|| instructions.join(PARAGRAPH));
-        self.request.tools = parts.tools.iter().map(|tool| tool.definition().clone()).chain(tool).collect();
+        self.request.tools = parts.tools.iter().map(|tool| tool.definition().told()).chain(tool).collect();
         self.request.answer = form;
         self.next = Next::Ask;
         Ok(())

@@ -288,7 +288,38 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 /// | option | |
 /// |---|---|
 /// | `name = "…"` | what the model calls it; by default the name of the function |
+/// | `read_only` | a call changes nothing, so that it may run again after a crash |
+/// | `idempotent` | a call that runs twice does no more than one that ran once |
+/// | `once` | a call never runs a second time by itself: after a crash in it a person says what became of it |
+/// | `requires_approval` | somebody agrees before each call |
+/// | `retries = 3` | tries a call that fails so many more times before its error ends the run |
+/// | `timeout = "30s"` | ends a try in an error |
+/// | `not_durable` | is run as plain code of the flow, on every attempt, without a record |
 /// | `crate = path` | where the `kitaru` crate is, if it has another name |
+///
+/// All but the names are heeded by a `KitaruAgent`, whose `tool_options` override them one by one. A tool that declares no
+/// effect runs at least once, and a warning says so where it may have run before a crash.
+///
+/// ```
+/// use kitaru::agent::{ApprovalRequired, RunContext, ToolError};
+/// use kitaru::tool;
+///
+/// /// Looks up the weather.
+/// #[tool(read_only, retries = 2, timeout = "10s")]
+/// async fn weather(city: String) -> String {
+///     format!("rain in {city}")
+/// }
+///
+/// /// Pays somebody. Large sums want somebody's approval.
+/// #[tool(once)]
+/// async fn pay(context: RunContext, to: String, euros: u32) -> Result<String, ToolError> {
+///     if euros > 100 && !context.is_approved() {
+///         return Err(ApprovalRequired(format!("{euros} € is much")));
+///     }
+///     Ok(format!("{to} has {euros} €"))
+/// }
+/// # let _ = (weather(), pay());
+/// ```
 #[proc_macro_attribute]
 pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();

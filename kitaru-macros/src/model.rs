@@ -106,7 +106,21 @@ pub(crate) struct FlowOptions {
 #[derive(Default)]
 pub(crate) struct ToolOptions {
     pub(crate) name: Option<Given<String>>,
+    /// Each that was given, where there is to be one at most.
+    pub(crate) effects: Vec<Given<Effect>>,
+    pub(crate) requires_approval: Option<Given<()>>,
+    pub(crate) retries: Option<Given<u32>>,
+    pub(crate) timeout_ms: Option<Given<u64>>,
+    pub(crate) not_durable: Option<Given<()>>,
     pub(crate) krate: Option<Given<Path>>,
+}
+
+/// What a call of a tool does to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    ReadOnly,
+    Idempotent,
+    Once,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

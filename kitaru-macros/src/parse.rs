@@ -9,7 +9,7 @@ use syn::{Expr, ExprLit, ExprPath, Lit, Meta, Path, Token};
 
 use crate::errors::Errors;
 use crate::model::{
-    Attr, CheckpointOptions, Codec, FlowOptions, Given, Memo, OnCodeChange, OnDivergence, OnInterrupt, Reuse,
+    Attr, CheckpointOptions, Codec, Effect, FlowOptions, Given, Memo, OnCodeChange, OnDivergence, OnInterrupt, Reuse,
     ToolOptions,
 };
 use crate::suggest;
@@ -43,7 +43,17 @@ const FLOW: [(&str, &str); 5] = [
     ("on_divergence", "on_divergence = \"fail\""),
     ("crate", "crate = my::kitaru"),
 ];
-const TOOL: [(&str, &str); 2] = [("name", "name = \"get_weather\""), ("crate", "crate = my::kitaru")];
+const TOOL: [(&str, &str); 9] = [
+    ("name", "name = \"get_weather\""),
+    ("read_only", "read_only"),
+    ("idempotent", "idempotent"),
+    ("once", "once"),
+    ("requires_approval", "requires_approval"),
+    ("retries", "retries = 3"),
+    ("timeout", "timeout = \"30s\""),
+    ("not_durable", "not_durable"),
+    ("crate", "crate = my::kitaru"),
+];
 
 /// The longest name that a record can keep.
 pub(crate) const MAX_NAME_BYTES: usize = 128;
@@ -109,6 +119,13 @@ pub(crate) fn tool(tokens: TokenStream, errors: &mut Errors) -> ToolOptions {
     for option in read(Attr::Tool, tokens, errors) {
         match option.name.as_str() {
             "name" => options.name = option.given(Written::tool_name, errors),
+            "read_only" => options.effects.extend(option.effect(Effect::ReadOnly, errors)),
+            "idempotent" => options.effects.extend(option.effect(Effect::Idempotent, errors)),
+            "once" => options.effects.extend(option.effect(Effect::Once, errors)),
+            "requires_approval" => options.requires_approval = option.flag(errors),
+            "retries" => options.retries = option.given(Written::number, errors),
+            "timeout" => options.timeout_ms = option.given(|option| option.duration_ms(1), errors),
+            "not_durable" => options.not_durable = option.flag(errors),
             _ => options.krate = option.given(Written::path, errors),
         }
     }
@@ -150,7 +167,7 @@ fn read(attr: Attr, tokens: TokenStream, errors: &mut Errors) -> Vec<Written> {
     let (own, other, other_attr): (&[_], &[(&str, &str)], _) = match attr {
         Attr::Checkpoint => (&CHECKPOINT, &FLOW, Attr::Flow),
         Attr::Flow => (&FLOW, &CHECKPOINT, Attr::Checkpoint),
-        Attr::Tool => (&TOOL, &[], Attr::Tool),
+        Attr::Tool => (&TOOL, &CHECKPOINT, Attr::Checkpoint),
     };
     let names: Vec<&str> = own.iter().map(|(name, _)| *name).collect();
     let metas = match Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens) {
@@ -170,6 +187,7 @@ fn read(attr: Attr, tokens: TokenStream, errors: &mut Errors) -> Vec<Written> {
         let name = ident.unraw().to_string();
         let Some((_, example)) = own.iter().find(|(known, _)| *known == name) else {
             let hint = match other.iter().any(|(known, _)| *known == name) {
+                true if (attr, &*name) == (Attr::Tool, "at_most_once") => "a tool is `once`".to_owned(),
                 true => format!("it is an option of `{}`", other_attr.shown()),
                 false => suggest::hint(&name, &names, "the options are"),
             };
@@ -221,6 +239,11 @@ impl Written {
             errors.keep(self.misspelt::<()>("no value"));
         }
         Some(Given { option: self.ident.clone(), value: () })
+    }
+
+    /// A flag that stands for an effect.
+    fn effect(&self, effect: Effect, errors: &mut Errors) -> Option<Given<Effect>> {
+        self.flag(errors).map(|Given { option, .. }| Given { option, value: effect })
     }
 
     fn text(&self, what: &str) -> syn::Result<&syn::LitStr> {
@@ -415,6 +438,23 @@ mod tests {
         assert!(all.krate.is_some());
         assert_eq!(value(flow_options(r#"reuse = "always""#).reuse), Some(Reuse::Always));
         assert_eq!(value(flow_options(r#"reuse = "unfinished""#).reuse), Some(Reuse::Unfinished));
+    }
+
+    #[test]
+    fn every_option_of_a_tool_reaches_the_model() {
+        let mut errors = Errors::default();
+        let source =
+            r#"name = "pay", once, requires_approval, retries = 2, timeout = "10s", not_durable, crate = kitaru"#;
+        let all = tool(source.parse().expect("tokens"), &mut errors);
+        assert_eq!(errors.messages(), Vec::<String>::new());
+        assert_eq!(value(all.name).as_deref(), Some("pay"));
+        assert_eq!(all.effects.iter().map(|given| given.value).collect::<Vec<_>>(), [Effect::Once]);
+        assert_eq!((value(all.retries), value(all.timeout_ms)), (Some(2), Some(10_000)));
+        assert!(all.requires_approval.is_some() && all.not_durable.is_some() && all.krate.is_some());
+        for (source, effect) in [("read_only", Effect::ReadOnly), ("idempotent", Effect::Idempotent)] {
+            let options = tool(source.parse().expect("tokens"), &mut Errors::default());
+            assert_eq!(options.effects[0].value, effect);
+        }
     }
 
     #[test]

@@ -3,20 +3,22 @@
 //! Owns the question and what comes of its answer. Must not know how the flow waits, nor what the tool does.
 
 use std::future::ready;
-use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use kitaru_core::{Wait, dynamic, wait};
+use kitaru_core::dynamic::{self, Scope};
+use kitaru_core::{Wait, wait};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::tool::{Asked, DurableTool};
 use crate::schema::Schema;
+use crate::tool::NeedsApproval;
 use crate::{Arguments, Calling, Invocation, Tool, ToolCall, ToolDefinition, ToolError, ToolOutput};
 
-/// What somebody says to a tool call that [requires approval](crate::ToolOptions::requires_approval), by
-/// `Kitaru::answer`.
+/// What somebody says to a tool call that [requires approval](crate::ToolOptions::requires_approval), or [asks for
+/// it](crate::ApprovalRequired()), by `Kitaru::answer`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -30,43 +32,65 @@ pub enum Approval {
     Deny(String),
 }
 
-/// A tool in front of which a person stands.
+/// A tool in front of which a person stands, where it or its options want one.
 pub(super) struct ApprovedTool {
-    inner: Arc<dyn Tool>,
+    inner: DurableTool,
+    needs: NeedsApproval,
+}
+
+/// What somebody is told beside the arguments.
+#[derive(Clone, Copy)]
+enum Because<'a> {
+    /// Every call of the tool is asked about.
+    Always,
+    /// The tool gave this reason.
+    Reason(&'a str),
 }
 
 impl ApprovedTool {
-    pub(super) fn new(inner: Arc<dyn Tool>) -> Self {
-        ApprovedTool { inner }
+    pub(super) fn new(inner: DurableTool, needs: NeedsApproval) -> Self {
+        ApprovedTool { inner, needs }
     }
 
     /// The question and the wait for its answer, which claim their names now.
-    fn ask(&self, arguments: &Arguments, wrong: Option<&str>) -> Asking {
-        let tool = &self.inner.definition().name;
-        let wrong = wrong.map(|wrong| format!(" The arguments that were given last do not fit: {wrong}."));
+    fn ask(&self, arguments: &Arguments, because: Because<'_>, wrong: Option<&str>) -> Asking {
+        let tool = &self.definition().name;
+        let mut question = format!("May the tool `{tool}` be called?");
         let asked = arguments.as_str().to_owned();
         let asked = dynamic::checkpoint(format!("{tool}_question"))
             .json()
             .run(move || ready(Ok::<_, ToolError>(asked.clone())));
-        let answer = wait(format!("{tool}_approval"))
-            .question(format!("May the tool `{tool}` be called?{}", wrong.unwrap_or_default()))
+        let mut answer = wait(format!("{tool}_approval"))
             .metadata("tool", tool)
             .metadata("arguments", &arguments.parse::<Value>().unwrap_or_default());
-        Asking { asked: Box::pin(asked), answer }
+        if let Because::Reason(reason) = because {
+            question += &format!(" It asks because: {reason}.");
+            answer = answer.metadata("reason", reason);
+        }
+        if let Some(wrong) = wrong {
+            question += &format!(" The arguments that were given last do not fit: {wrong}.");
+        }
+        Asking { asked: Box::pin(asked), answer: answer.question(question) }
     }
 
-    async fn asked(&self, mut asking: Asking, mut call: Invocation) -> Result<ToolOutput, ToolError> {
+    /// The call that somebody agreed to, or what the model is told of one that was denied.
+    async fn agreed(
+        &self,
+        mut asking: Asking,
+        mut call: Invocation,
+        because: Because<'_>,
+    ) -> Result<Result<Invocation, ToolOutput>, ToolError> {
         loop {
             let asked = asking.asked.await?;
             let answer = asking.answer.await?;
             let arguments = match answer {
                 // What was agreed to is a call with other arguments, which the model asked for before something changed.
                 _ if asked != call.arguments.as_str() => {
-                    asking = self.ask(&call.arguments, None);
+                    asking = self.ask(&call.arguments, because, None);
                     continue;
                 }
                 Approval::Approve => break,
-                Approval::Deny(reason) => return Ok(ToolOutput::text(format!("the call was denied: {reason}"))),
+                Approval::Deny(reason) => return Ok(Err(ToolOutput::text(format!("the call was denied: {reason}")))),
                 Approval::ApproveWith(arguments) => arguments,
             };
             match self.check(&call, &arguments) {
@@ -74,15 +98,40 @@ impl ApprovedTool {
                     call.arguments = arguments;
                     break;
                 }
-                Err(wrong) => asking = self.ask(&call.arguments, Some(&wrong)),
+                Err(wrong) => asking = self.ask(&call.arguments, because, Some(&wrong)),
             }
         }
-        self.inner.call(call).await
+        call.context = call.context.approved();
+        Ok(Ok(call))
+    }
+
+    /// Makes a call whose tool may ask for somebody's agreement: `made` is what it comes to.
+    async fn or_ask(&self, made: Calling<'_>, mut call: Invocation) -> Result<ToolOutput, ToolError> {
+        let reason = match made.await {
+            Err(ToolError::Approval(reason)) if dynamic::scope() == Scope::Flow => reason,
+            given => return given,
+        };
+        if !call.context.is_approved() {
+            let because = Because::Reason(&reason);
+            let asking = self.ask(&call.arguments, because, None);
+            call = match self.agreed(asking, call, because).await? {
+                Ok(call) => call,
+                Err(denied) => return Ok(denied),
+            };
+        }
+        match self.inner.make(call, Asked::OnApproval).await {
+            Err(ToolError::Approval(reason)) => Err(ToolError::failed(format!(
+                "tool `{}` asks for approval of a call that was approved ({reason}); it has to let a call pass whose context \
+                 says `is_approved()`",
+                self.definition().name
+            ))),
+            given => given,
+        }
     }
 
     /// The arguments of a person, or what is wrong with them.
     fn check(&self, call: &Invocation, arguments: &Value) -> Result<Arguments, String> {
-        let definition = self.inner.definition();
+        let definition = self.definition();
         let schema = Schema::compile(&definition.parameters)?;
         if let Some(complaint) = schema.complaint(arguments) {
             return Err(complaint);
@@ -103,13 +152,23 @@ impl Tool for ApprovedTool {
         self.inner.definition()
     }
 
-    // Not `async`: the wait claims its name when the call is made, in the order of the model's calls.
+    // Not `async`: the wait, or the call, claims its name when it is made, in the order of the model's calls.
     fn call<'life0, 'async_trait>(&'life0 self, call: Invocation) -> Calling<'async_trait>
     where
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        let asking = self.ask(&call.arguments, None);
-        self.asked(asking, call).boxed()
+        if self.needs == NeedsApproval::No {
+            let made = self.inner.make(call.clone(), Asked::ByTheModel);
+            return self.or_ask(made, call).boxed();
+        }
+        let asking = self.ask(&call.arguments, Because::Always, None);
+        async move {
+            match self.agreed(asking, call, Because::Always).await? {
+                Ok(call) => self.or_ask(self.inner.make(call.clone(), Asked::ByTheModel), call).await,
+                Err(denied) => Ok(denied),
+            }
+        }
+        .boxed()
     }
 }

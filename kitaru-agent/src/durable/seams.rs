@@ -1,24 +1,20 @@
-//! Decorators that make a checkpoint of every call of a model and of a tool, and of what computes instructions.
+//! Decorators that make a checkpoint of every request to a model, and of what computes instructions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
 use kitaru_core::dynamic::{self, DynamicCheckpoint};
-use kitaru_core::{Error, Resolution};
-use serde::{Deserialize, Serialize};
 
 use super::bill;
-use super::options::{Effect, Record, ToolOptions};
 use super::replayed::Replayed;
 use crate::{
-    Cost, Delta, Deltas, Instructions, Invocation, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price,
-    RunContext, Tokens, Tool, ToolDefinition, ToolError, ToolOutput, Usage,
+    Delta, Deltas, Instructions, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price, RunContext,
+    ToolError,
 };
 
 /// A checkpoint of an agent. Its values are read by name, so that a later version of the types still reads them.
-fn checkpoint(name: &str, version: &str) -> DynamicCheckpoint {
+pub(super) fn checkpoint(name: &str, version: &str) -> DynamicCheckpoint {
     dynamic::checkpoint(name.to_owned()).version(version.to_owned()).json()
 }
 
@@ -87,107 +83,6 @@ impl Model for DurableModel {
 
     fn profile(&self) -> ModelProfile {
         self.inner.profile()
-    }
-}
-
-/// What a tool call adds to the usage of a run.
-const ONE_CALL: Usage = Usage {
-    requests: 0,
-    tool_calls: 1,
-    tokens: Tokens { input: 0, output: 0, cached_input: 0 },
-    cost: Cost::from_nanos(0),
-};
-
-/// A tool each of whose calls is a checkpoint.
-pub(super) struct DurableTool {
-    checkpoint: String,
-    version: String,
-    inner: Arc<dyn Tool>,
-    options: ToolOptions,
-    replayed: Replayed,
-}
-
-impl DurableTool {
-    pub(super) fn new(version: &str, inner: Arc<dyn Tool>, options: ToolOptions, replayed: Replayed) -> Self {
-        let checkpoint = format!("{}_tool", inner.definition().name);
-        DurableTool { checkpoint, version: version.to_owned(), inner, options, replayed }
-    }
-}
-
-/// What a tool came to that the model is told. A retry is an outcome like any other, not a failure.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Told {
-    Output(ToolOutput),
-    Retry(String),
-}
-
-impl ToolOutput {
-    /// What somebody answers when a call that may run [once](crate::ToolOptions::once) was cut off, and has done its work
-    /// all the same: it gave this.
-    ///
-    /// # Errors
-    ///
-    /// None that is known; what is recorded as JSON is written as JSON.
-    pub fn happened(&self) -> Result<Resolution, Error> {
-        Resolution::happened(&Told::Output(self.clone()))
-    }
-}
-
-#[async_trait]
-impl Tool for DurableTool {
-    fn definition(&self) -> &ToolDefinition {
-        self.inner.definition()
-    }
-
-    // Not an `async fn`: the checkpoint claims its name when the call is made, in the order of the model's calls.
-    fn call<'life0, 'async_trait>(
-        &'life0 self,
-        call: Invocation,
-    ) -> BoxFuture<'async_trait, Result<ToolOutput, ToolError>>
-    where
-        'life0: 'async_trait,
-        Self: 'async_trait,
-    {
-        if self.options.record == Record::No {
-            return self.inner.call(call);
-        }
-        let arguments = call.arguments.clone();
-        let tries = Arc::new(AtomicU32::new(0));
-        let counted = tries.clone();
-        let mut made = checkpoint(&self.checkpoint, &self.version);
-        if self.options.effect == Effect::Once {
-            made = made.at_most_once().ask_on_interrupt();
-        }
-        let mut told = made
-            .arg("arguments", arguments.as_str())
-            .run(move || {
-                counted.fetch_add(1, Ordering::Relaxed);
-                let call = call.clone();
-                async {
-                    let told = match self.inner.call(call).await {
-                        Ok(output) => Told::Output(output),
-                        Err(ToolError::Retry(message)) => Told::Retry(message),
-                        Err(failed) => return Err(failed),
-                    };
-                    bill::note(&ONE_CALL);
-                    Ok(told)
-                }
-            })
-            .retries(self.options.retries);
-        if let Some(timeout) = self.options.timeout {
-            told = told.timeout(timeout);
-        }
-        Box::pin(async move {
-            let told = told.await?;
-            if tries.load(Ordering::Relaxed) == 0 {
-                self.replayed.add(ONE_CALL);
-            }
-            match told {
-                Told::Output(output) => Ok(output),
-                Told::Retry(message) => Err(ToolError::Retry(message)),
-            }
-        })
     }
 }
 

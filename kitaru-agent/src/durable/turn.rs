@@ -11,15 +11,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::approval::ApprovedTool;
-use super::options::{Effect, NeedsApproval, Record, ToolOptions};
 use super::record::{TurnFailure, TurnRecord};
 use super::replayed::Replayed;
-use super::seams::{DurableInstructions, DurableModel, DurableTool};
+use super::seams::{DurableInstructions, DurableModel};
+use super::tool::DurableTool;
 use super::{Grain, KitaruAgent, Listener, RunError, bill};
 use crate::event::Events;
+use crate::tool::{Effect, NeedsApproval, Recording};
 use crate::{
     Agent, AgentError, Budget, History, Identity, Instructions, Message, Model, ModelSettings, RequestPart,
-    ResponsePart, RunEvent, RunOptions, RunResult, Tool, Usage, turn,
+    ResponsePart, RunEvent, RunOptions, RunResult, Tool, ToolOptions, Usage, turn,
 };
 
 /// One turn, before it is gone through.
@@ -61,17 +62,21 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
     fn check_options(&self) -> Result<(), AgentError> {
         let KitaruAgent { agent, grain, tools, .. } = &self.agent;
         let known = |name: &String| agent.tools().iter().any(|tool| tool.definition().name == *name);
-        let asks = |options: &ToolOptions| options.approval == NeedsApproval::Yes;
-        let once = |options: &ToolOptions| options.effect == Effect::Once;
-        let find = |what: &dyn Fn(&ToolOptions) -> bool| tools.iter().find(|(_, options)| what(options));
+        let made = || {
+            let definitions = agent.tools().iter().map(|tool| tool.definition());
+            definitions.map(|tool| (&tool.name, self.agent.options_of(tool)))
+        };
+        let asks = |options: &ToolOptions| options.approval() == NeedsApproval::Yes;
+        let once = |options: &ToolOptions| options.effect() == Effect::Once;
+        let find = |what: &dyn Fn(&ToolOptions) -> bool| made().find(|(_, options)| what(options));
         let waits = *grain == Grain::Call && dynamic::scope() == Scope::Flow;
         let granular = "leave `granular_checkpoints` on, and run the agent in the flow's own code";
         let reason = if let Some(name) = tools.keys().find(|name| !known(name)) {
             format!("there are options for a tool `{name}`, which it does not have")
-        } else if let Some((name, _)) = find(&|options| once(options) && options.retries > 0) {
+        } else if let Some((name, _)) = find(&|options| once(options) && options.tries_again() > 0) {
             format!("tool `{name}` may run once, and has retries; choose one")
         } else if let Some((name, _)) =
-            find(&|options| options.record == Record::No && (asks(options) || once(options)))
+            find(&|options| options.recording() == Recording::Off && (asks(options) || once(options)))
         {
             format!("tool `{name}` leaves no record, so nobody could be asked about it; leave out `not_durable`")
         } else if let Some((name, _)) = find(&asks).filter(|_| !waits) {
@@ -95,7 +100,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
     }
 
     async fn run_as_checkpoint(self) -> Result<RunResult<T>, RunError> {
-        let key = self.key();
+        let (key, within) = (self.key(), in_a_body(&self.agent));
         let Turn { agent: KitaruAgent { agent, version, .. }, prompt, options, listener, budget } = self;
         let tries = AtomicU32::new(0);
         let turn = dynamic::checkpoint(agent.name().to_owned())
@@ -111,7 +116,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
                     tries.fetch_add(1, Ordering::Relaxed);
                     // What it spends is counted when it is released, so that every attempt counts the same.
                     let budget = budget.as_ref().map(Budget::apart);
-                    let mut turn = turn::Turn::new(agent.clone(), prompt.clone(), options.clone(), budget);
+                    let mut turn = turn::Turn::new(within.clone(), prompt.clone(), options.clone(), budget);
                     let (agent, events) = (&agent, events(listener.as_ref()));
                     async move {
                         let ended = turn.run(&events).await;
@@ -144,7 +149,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
 }
 
 /// The agent with a checkpoint in front of its model, of each tool and of what computes instructions.
-fn granular<T: 'static>(durable: &KitaruAgent<T>, prompt: &str, replayed: &Replayed) -> Agent<(), T> {
+fn granular<T: Serialize + DeserializeOwned + Send + 'static>(
+    durable: &KitaruAgent<T>,
+    prompt: &str,
+    replayed: &Replayed,
+) -> Agent<(), T> {
     let (agent, version) = (&durable.agent, durable.version.as_str());
     let price = agent.parts.price;
     agent
@@ -152,9 +161,12 @@ fn granular<T: 'static>(durable: &KitaruAgent<T>, prompt: &str, replayed: &Repla
             Arc::new(DurableModel::new(agent.name(), version, model, replayed.clone(), price))
         })
         .map_tools(|tool| -> Arc<dyn Tool> {
-            let options = durable.tools.get(&tool.definition().name).copied().unwrap_or_default();
-            let tool: Arc<dyn Tool> = Arc::new(DurableTool::new(version, tool, options, replayed.clone()));
-            if options.approval == NeedsApproval::Yes { Arc::new(ApprovedTool::new(tool)) } else { tool }
+            let options = durable.options_of(tool.definition());
+            let tool = DurableTool::new(version, tool, options, replayed.clone());
+            match options.recording() {
+                Recording::On => Arc::new(ApprovedTool::new(tool, options.approval())),
+                Recording::Off => Arc::new(tool),
+            }
         })
         .map_instructions(|part| -> Arc<dyn Instructions> {
             if part.fixed().is_some() {
@@ -163,6 +175,15 @@ fn granular<T: 'static>(durable: &KitaruAgent<T>, prompt: &str, replayed: &Repla
                 Arc::new(DurableInstructions::new(agent.name(), version, prompt, part))
             }
         })
+}
+
+/// The agent for a turn that is one checkpoint: the calls of its tools are parts of that, with options and keys of their own.
+fn in_a_body<T: Serialize + DeserializeOwned + Send + 'static>(durable: &KitaruAgent<T>) -> Agent<(), T> {
+    durable.agent.map_tools(|tool| {
+        let options = durable.options_of(tool.definition());
+        // The turn counts what it costs.
+        Arc::new(DurableTool::new(&durable.version, tool, options, Replayed::of(None)))
+    })
 }
 
 fn events<T: Send + 'static>(listener: Option<&Listener<T>>) -> Events<T> {

@@ -7,7 +7,7 @@ use syn::ext::IdentExt as _;
 use syn::{Attribute, Expr, FnArg, Meta, Pat, ReturnType, Type};
 
 use super::{krate, lenient};
-use crate::model::{Function, ToolOptions};
+use crate::model::{Effect, Function, ToolOptions};
 use crate::{signature, validate};
 
 pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
@@ -20,6 +20,7 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
     let (value_item, ident) = (value.item, value.ident);
     let run = run(function);
     let description = description(&function.attrs);
+    let declared = declared(options, &private);
 
     let context = function.sig.inputs.first().and_then(validate::context_of);
     let asked: Vec<&FnArg> = function.sig.inputs.iter().skip(usize::from(context.is_some())).collect();
@@ -62,7 +63,7 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
             impl #generics #private::Tool<#deps> for #ident {
                 fn definition(&self) -> &#private::ToolDefinition {
                     static __KITARU: #private::Definition = #private::Definition::new();
-                    __KITARU.of::<__KitaruArguments>(#name, #description)
+                    __KITARU.of::<__KitaruArguments>(#name, #description, #declared)
                 }
 
                 fn call<'life0, 'async_trait>(
@@ -81,6 +82,33 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
             }
         };
     }
+}
+
+/// What the tool declares of its calls.
+fn declared(options: &ToolOptions, private: &TokenStream) -> TokenStream {
+    let mut declared = quote!(<#private::ToolOptions as ::core::default::Default>::default());
+    for effect in &options.effects {
+        declared.extend(match effect.value {
+            Effect::ReadOnly => quote!(.read_only()),
+            Effect::Idempotent => quote!(.idempotent()),
+            Effect::Once => quote!(.once()),
+        });
+    }
+    if options.requires_approval.is_some() {
+        declared.extend(quote!(.requires_approval()));
+    }
+    if let Some(retries) = &options.retries {
+        let retries = retries.value;
+        declared.extend(quote!(.retries(#retries)));
+    }
+    if let Some(timeout) = &options.timeout_ms {
+        let timeout_ms = timeout.value;
+        declared.extend(quote!(.timeout(::core::time::Duration::from_millis(#timeout_ms))));
+    }
+    if options.not_durable.is_some() {
+        declared.extend(quote!(.not_durable()));
+    }
+    declared
 }
 
 /// What stands in for a tool that was refused: it still goes to an agent, so that nothing is to be added to the error.

@@ -5,13 +5,14 @@ use syn::{FnArg, GenericArgument, Pat, PatIdent, PathArguments, Type, TypePath};
 use super::{Borrows, ImplTrait, every_function};
 use crate::{
     errors::Errors,
-    model::{Attr, Function, ToolOptions},
+    model::{Attr, Effect, Function, Given, ToolOptions},
     signature,
 };
 
 pub(crate) fn tool(options: &ToolOptions, function: &Function, errors: &mut Errors) {
     let Function { attrs, sig, .. } = function;
     every_function(Attr::Tool, options.name.is_some(), function, errors);
+    conflicts(options, errors);
     if sig.asyncness.is_none() {
         errors.at(sig.fn_token, "a tool is an `async fn`: add `async`");
     }
@@ -54,6 +55,35 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function, errors: &mut Erro
     }
     if let Some(unnamed) = ImplTrait::of_output(&sig.output) {
         errors.at(unnamed, "what a tool gives is written for the model, so its type needs a name: write it out");
+    }
+}
+
+/// What a tool cannot be at once.
+fn conflicts(options: &ToolOptions, errors: &mut Errors) {
+    let mut effects = options.effects.iter();
+    if let Some(first) = effects.next() {
+        for Given { option, .. } in effects {
+            let first = &first.option;
+            errors
+                .at(option, format!("a tool is `{first}` or `{option}`, not both: choose the one that promises less"));
+        }
+    }
+    let once = options.effects.iter().find(|given| given.value == Effect::Once);
+    if let (Some(_), Some(retries)) = (once, &options.retries) {
+        errors.at(&retries.option, "`once` never runs a call a second time, so it takes no `retries`");
+    }
+    if options.not_durable.is_none() {
+        return;
+    }
+    for (option, why) in [
+        (once.map(|given| &given.option), "nobody could know whether it ran"),
+        (options.requires_approval.as_ref().map(|given| &given.option), "nobody could be asked about it"),
+        (options.retries.as_ref().map(|given| &given.option), "nothing counts its tries"),
+        (options.timeout_ms.as_ref().map(|given| &given.option), "nothing keeps its time"),
+    ] {
+        if let Some(option) = option {
+            errors.at(option, format!("a call of a `not_durable` tool leaves no record, so {why}: choose one"));
+        }
     }
 }
 

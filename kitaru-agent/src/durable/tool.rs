@@ -1,0 +1,167 @@
+//! A tool each of whose calls is a checkpoint.
+//!
+//! Owns what is recorded of a call, and what its effect means for it. Must not know who agrees to a call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures::FutureExt as _;
+use kitaru_core::{Error, Resolution, idempotency_key, may_have_run};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::bill;
+use super::replayed::Replayed;
+use super::seams::checkpoint;
+use crate::tool::{Effect, Recording};
+use crate::{Calling, Cost, Invocation, Tokens, Tool, ToolDefinition, ToolError, ToolOptions, ToolOutput, Usage};
+
+/// What a tool call adds to the usage of a run.
+const ONE_CALL: Usage = Usage {
+    requests: 0,
+    tool_calls: 1,
+    tokens: Tokens { input: 0, output: 0, cached_input: 0 },
+    cost: Cost::from_nanos(0),
+};
+
+/// A tool each of whose calls is a checkpoint, or, in the body of one, a part of that.
+pub(super) struct DurableTool {
+    checkpoint: String,
+    version: String,
+    inner: Arc<dyn Tool>,
+    options: ToolOptions,
+    replayed: Replayed,
+}
+
+/// Which of two questions a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The one that the model put.
+    ByTheModel,
+    /// The same once more, because the tool wanted somebody to agree, and somebody did. No record of the first answers it.
+    OnApproval,
+}
+
+/// What a tool came to that is no failure: what the model is told, or that somebody has to agree first.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Told {
+    Output(ToolOutput),
+    Retry(String),
+    Approval(String),
+}
+
+impl Told {
+    fn of(given: Result<ToolOutput, ToolError>) -> Result<Self, ToolError> {
+        match given {
+            Ok(output) => Ok(Told::Output(output)),
+            Err(ToolError::Retry(message)) => Ok(Told::Retry(message)),
+            Err(ToolError::Approval(reason)) => Ok(Told::Approval(reason)),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// Whether the call is made. One that is only asked about counts when somebody has agreed to it.
+    fn is_made(&self) -> bool {
+        !matches!(self, Told::Approval(_))
+    }
+
+    fn give(self) -> Result<ToolOutput, ToolError> {
+        match self {
+            Told::Output(output) => Ok(output),
+            Told::Retry(message) => Err(ToolError::Retry(message)),
+            Told::Approval(reason) => Err(ToolError::Approval(reason)),
+        }
+    }
+}
+
+impl ToolOutput {
+    /// What somebody answers when a call that may run [once](crate::ToolOptions::once) was cut off, and has done its work
+    /// all the same: it gave this.
+    ///
+    /// # Errors
+    ///
+    /// None that is known; what is recorded as JSON is written as JSON.
+    pub fn happened(&self) -> Result<Resolution, Error> {
+        Resolution::happened(&Told::Output(self.clone()))
+    }
+}
+
+impl DurableTool {
+    pub(super) fn new(version: &str, inner: Arc<dyn Tool>, options: ToolOptions, replayed: Replayed) -> Self {
+        let checkpoint = format!("{}_tool", inner.definition().name);
+        DurableTool { checkpoint, version: version.to_owned(), inner, options, replayed }
+    }
+
+    /// Makes the call, which claims its name now.
+    pub(super) fn make(&self, call: Invocation, asked: Asked) -> Calling<'_> {
+        if self.options.recording() == Recording::Off {
+            return self.inner.call(call);
+        }
+        let tries = Arc::new(AtomicU32::new(0));
+        let counted = tries.clone();
+        let mut made = checkpoint(&self.checkpoint, &self.version).arg("arguments", call.arguments.as_str());
+        if asked == Asked::OnApproval {
+            made = made.arg("approved", &true);
+        }
+        if self.options.effect() == Effect::Once {
+            made = made.at_most_once().ask_on_interrupt();
+        }
+        let mut told = made
+            .run(move || {
+                let earlier = counted.fetch_add(1, Ordering::Relaxed);
+                let mut call = call.clone();
+                async move {
+                    if earlier == 0 {
+                        self.look_back();
+                    }
+                    call.context = call.context.with_idempotency_key(idempotency_key());
+                    let told = Told::of(self.inner.call(call).await)?;
+                    if told.is_made() {
+                        bill::note(&ONE_CALL);
+                    }
+                    Ok::<_, ToolError>(told)
+                }
+            })
+            .retries(self.options.tries_again());
+        if let Some(timeout) = self.options.longest() {
+            told = told.timeout(timeout);
+        }
+        async move {
+            let told = told.await?;
+            if tries.load(Ordering::Relaxed) == 0 && told.is_made() {
+                self.replayed.add(ONE_CALL);
+            }
+            told.give()
+        }
+        .boxed()
+    }
+
+    /// Says so where a body of which nothing is known may run for a second time.
+    fn look_back(&self) {
+        if self.options.effect() == Effect::AtLeastOnce && may_have_run() {
+            warn!(
+                target: "kitaru",
+                "Tool `{}` may have run before the process died, and runs again with the same arguments (idempotency key \
+                 {}). Declare it `read_only` or `idempotent` if that does no harm, or `once` to be asked first.",
+                self.definition().name,
+                idempotency_key()
+            );
+        }
+    }
+}
+
+impl Tool for DurableTool {
+    fn definition(&self) -> &ToolDefinition {
+        self.inner.definition()
+    }
+
+    // Not an `async fn`: the checkpoint claims its name when the call is made, in the order of the model's calls.
+    fn call<'life0, 'async_trait>(&'life0 self, call: Invocation) -> Calling<'async_trait>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        self.make(call, Asked::ByTheModel)
+    }
+}
