@@ -8,14 +8,14 @@ use async_trait::async_trait;
 use reqwest::Url;
 use rmcp::{
     RoleClient, ServiceExt as _,
-    model::{CallToolRequestParams, CallToolResult, ContentBlock},
+    model::{CallToolRequestParams, CallToolResult, ContentBlock, ToolAnnotations},
     service::{RunningService, ServiceError},
     transport::{
         StreamableHttpClientTransport, TokioChildProcess, streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
 
-use crate::{Invocation, Tool, ToolDefinition, ToolError, ToolOutput, http};
+use crate::{Invocation, Tool, ToolDefinition, ToolError, ToolOptions, ToolOutput, http};
 
 /// How long a server may take for one call.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -82,7 +82,10 @@ impl McpServer {
         }
     }
 
-    /// The tools that the server has now.
+    /// The tools that the server has now. What it says of their effects is taken at its word: `readOnlyHint` and
+    /// `idempotentHint` as [`read_only`](ToolOptions::read_only) and [`idempotent`](ToolOptions::idempotent), and a tool that
+    /// says that it destroys something, and not that it may do so twice, is called [`once`](ToolOptions::once).
+    /// [`KitaruAgent::tool_options`](crate::KitaruAgent::tool_options) overrides it.
     ///
     /// # Errors
     ///
@@ -94,7 +97,8 @@ impl McpServer {
             let description = tool.description.unwrap_or_default();
             let definition =
                 ToolDefinition::new(tool.name, description).parameters((*tool.input_schema).clone().into());
-            Arc::new(McpTool { server: self.clone(), definition })
+            let options = tool.annotations.as_ref().map(declared).unwrap_or_default();
+            Arc::new(McpTool { server: self.clone(), definition: definition.options(options) })
         };
         Ok(tools.into_iter().map(tool).collect())
     }
@@ -136,6 +140,21 @@ impl Tool for McpTool {
             }
             Err(error) => Err(self.server.failed(&error)),
         }
+    }
+}
+
+/// What a server says of a tool's effect. The protocol presumes that a tool destroys something; what is presumed of all is
+/// said of none.
+fn declared(said: &ToolAnnotations) -> ToolOptions {
+    let options = ToolOptions::default();
+    if said.read_only_hint == Some(true) {
+        options.read_only()
+    } else if said.idempotent_hint == Some(true) {
+        options.idempotent()
+    } else if said.destructive_hint == Some(true) {
+        options.once()
+    } else {
+        options
     }
 }
 

@@ -10,19 +10,46 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kitaru_agent::{Agent, AgentError, FunctionModel, McpServer, Message, ModelResponse, RequestPart, TestModel};
+use kitaru_agent::{
+    Agent, AgentError, FunctionModel, McpServer, Message, ModelResponse, RequestPart, TestModel, ToolOptions,
+};
 
 const SERVER: &str = include_str!("../../examples/agent_mcp_server.py");
 
+/// A server that says what its tools do to the world.
+const ANNOTATED: &str = r#"
+from mcp.server.mcpserver import MCPServer
+from mcp.types import ToolAnnotations
+
+server = MCPServer("effects", log_level="ERROR")
+
+def does(): pass
+
+for name, hints in {
+    "silent": None,
+    "looks": dict(readOnlyHint=True, destructiveHint=True),
+    "sets": dict(idempotentHint=True, destructiveHint=True),
+    "drops": dict(destructiveHint=True),
+    "adds": dict(readOnlyHint=False, destructiveHint=False),
+}.items():
+    server.add_tool(does, name=name, annotations=hints and ToolAnnotations(**hints))
+
+server.run(transport="stdio")
+"#;
+
 /// What starts the server, over stdio, or over HTTP if its port is among the `args`.
 fn command(args: &[&str]) -> Option<Command> {
+    python(SERVER, args)
+}
+
+fn python(server: &str, args: &[&str]) -> Option<Command> {
     let has_sdk = Command::new("python3").args(["-c", "import mcp.server.mcpserver"]).stderr(Stdio::null()).status();
     if !has_sdk.is_ok_and(|status| status.success()) {
         support::skip("the MCP SDK for Python is not installed; `pip install mcp==2.3.0` to run this test");
         return None;
     }
     let mut command = Command::new("python3");
-    command.args(["-c", SERVER]).args(args);
+    command.args(["-c", server]).args(args);
     Some(command)
 }
 
@@ -71,6 +98,22 @@ async fn tools_of_a_server_that_is_a_process_are_listed_and_called() {
 async fn tools_of_a_server_over_http_are_listed_and_called() {
     let Some(server) = Http::start() else { return };
     looks_at_the_tide(McpServer::connect(&format!("http://127.0.0.1:{}/mcp", server.1)).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_its_tools_effects_is_what_they_declare() {
+    let Some(command) = python(ANNOTATED, &[]) else { return };
+    let tools = McpServer::start(command).await.unwrap().tools().await.unwrap();
+    let declared: Vec<_> = tools.iter().map(|tool| (&*tool.definition().name, tool.definition().options)).collect();
+    let none = ToolOptions::default();
+    let wanted = [
+        ("silent", none),
+        ("looks", none.read_only()),
+        ("sets", none.idempotent()),
+        ("drops", none.once()),
+        ("adds", none),
+    ];
+    assert_eq!(declared, wanted);
 }
 
 #[tokio::test]
