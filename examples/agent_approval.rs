@@ -4,12 +4,12 @@
 //! is asked. `… -- yes invoice-7` pays, `… -- less invoice-7 100` pays 100 €, `… -- no invoice-7 'not ours'` lets the
 //! model know.
 
-use kitaru::agent::{Agent, Approval, FunctionModel, KitaruAgent, ModelResponse, RunError, ToolOptions};
+use kitaru::agent::{Agent, Approval, FunctionModel, KitaruAgent, ModelResponse, RunError};
 use kitaru::{Kitaru, Status, flow, tool};
 use serde_json::json;
 
 /// Pays an invoice.
-#[tool]
+#[tool(requires_approval)]
 async fn pay(
     invoice: String,
     /// In whole euros.
@@ -31,8 +31,7 @@ async fn invoices(invoice: String) -> Result<String, RunError> {
         Some(given) => Ok(ModelResponse::text(format!("Done: {}.", given.content))),
     });
     let agent = Agent::builder(model).name("clerk").instructions("Pay what is due.").tool(pay()).build()?;
-    let agent = KitaruAgent::new(agent).tool_options("pay", ToolOptions::default().requires_approval());
-    Ok(agent.run(invoice).await?.output)
+    Ok(KitaruAgent::new(agent).run(invoice).await?.output)
 }
 
 #[tokio::main]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kitaru::agent::{
-    Agent, Approval, ApprovalRequired, FunctionModel, KitaruAgent, ModelRequest, ModelResponse, ResponsePart,
+    Agent, Approval, ApprovalRequired, Bill, FunctionModel, KitaruAgent, ModelRequest, ModelResponse, ResponsePart,
     RunContext, RunError, ToolCall, ToolError, ToolOptions,
 };
 use kitaru::testkit;
@@ -105,6 +105,8 @@ async fn a_tool_asks_with_its_reason_and_is_called_again_as_somebody_says() {
     kitaru.answer(&target, &waits[1].1, &Approval::Deny("no".into())).await.unwrap();
     assert_eq!(handle.await.unwrap(), ("the call was denied: no, 10 paid, 150 paid".to_owned(), 3));
     assert_eq!(paid("Ada"), [10, 150]);
+    let job = kitaru.execution("payments", "Ada").await.unwrap().unwrap();
+    assert_eq!(Bill::of(&job).total().tool_calls, 2, "a call that only asked is none");
 }
 
 #[tokio::test]

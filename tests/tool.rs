@@ -93,6 +93,26 @@ fn a_model_is_told_the_doc_comments_the_types_and_the_bounds() {
     assert_eq!(definition::<()>(odd()).2["required"], json!(["type", "context", "call"]));
 }
 
+#[test]
+fn what_a_tool_declares_is_neither_told_to_a_model_nor_in_any_key() {
+    /// Says it again.
+    #[tool(name = "say-again", idempotent, retries = 2)]
+    async fn declared(mut text: String) -> String {
+        text.push('!');
+        text
+    }
+    let agent = |tool: std::sync::Arc<dyn Tool>| {
+        let model =
+            FunctionModel::new("mirror", |request| Ok(ModelResponse::text(serde_json::to_string(request).unwrap())));
+        Agent::builder(model).tools([tool]).build().unwrap()
+    };
+    let (declares, declares_nothing) = (agent(std::sync::Arc::new(declared())), agent(std::sync::Arc::new(say())));
+    assert_ne!(declares.tools()[0].definition(), declares_nothing.tools()[0].definition());
+    assert_eq!(declares.identity(), declares_nothing.identity());
+    let run = |agent: Agent| agent.run_sync("What are you told?").unwrap().output;
+    assert_eq!(run(declares), run(declares_nothing));
+}
+
 /// Asks for `weather` with each of these arguments in turn, then ends.
 async fn asked(prompt: &str, arguments: &[serde_json::Value]) -> Result<Vec<String>, AgentError> {
     let calls: Vec<_> = arguments.iter().map(ToString::to_string).collect();
