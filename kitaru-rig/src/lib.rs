@@ -1,0 +1,22 @@
+//! A [rig](https://docs.rs/rig/0.44) agent that survives its process, in one line.
+//!
+//! [`KitaruRig`] wraps somebody's existing, built agent of rig 0.44. Its model requests and tool calls, or its turns, are
+//! checkpoints of kitaru: a run that is repeated after a crash goes on where it stopped, and pays for nothing twice.
+
+mod agent;
+mod answers;
+mod bus;
+mod error;
+mod event;
+mod hook;
+mod result;
+mod rig;
+mod run;
+mod usage;
+
+pub use error::RigError;
+pub use event::RigEvent;
+pub use result::RigResult;
+pub use rig::KitaruRig;
+pub use run::RigRun;
+pub use usage::RigUsage;

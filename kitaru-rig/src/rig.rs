@@ -1,0 +1,131 @@
+//! The durable agent: somebody's rig agent, each of whose turns, or requests and tool calls, is a checkpoint.
+//!
+//! Owns its options. Must not know how a run goes, nor how a checkpoint is recorded.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rig_agent::Agent;
+use rig_core::completion::Message;
+
+use crate::agent::Taken;
+use crate::{RigError, RigRun};
+
+/// A built rig [`Agent`] that survives its process, in one line.
+///
+/// In a flow, each model request and each tool call is a checkpoint: `<agent>_model_request`, `<agent>_model_request_2`,
+/// …, `<tool>_tool`, … With [`granular_checkpoints(false)`](Self::granular_checkpoints) each turn is one, by the agent's
+/// name. Outside a flow a run opens a flow of its own, by the agent's name, which goes on where it stopped if the same
+/// question is asked again, and asks the model anew once it has been answered.
+///
+/// A model request is keyed on the full request and the label of the model; a tool call on the tool's name and its
+/// arguments; a turn on the agent's settings, the definitions of its tools, the prompt and the history; and all of them on
+/// the [`version`](Self::version). So what has changed runs again, and what has not is never paid for twice. What cannot
+/// be looked into is in no key: which model rig's default label stands for, the code of tools and hooks; change the
+/// version with them, or give the model a label that names it (`AgentBuilder::named_model`).
+///
+/// What the agent remembers (`<agent>_memory`) and looks up (`<agent>_retrieval`) is recorded too, so that a replay asks
+/// what the first run asked. Its hooks are code of the flow: they run on every attempt, and see what was recorded. All
+/// requests are plain ones to them, also where [somebody listens](RigRun::on_event).
+///
+/// What a tool fails with is told to the model, as rig does it, and is recorded like any other result. A panic of a tool
+/// is a fault, which ends the run; the model is not told.
+///
+/// # Examples
+///
+/// ```
+/// use kitaru_core::Kitaru;
+/// use kitaru_rig::KitaruRig;
+/// use rig_agent::AgentBuilder;
+/// # use rig_core::test_utils::MockCompletionModel;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let kitaru = Kitaru::builder().in_memory().open().await?;
+/// # let model = MockCompletionModel::text("42");
+/// let agent = AgentBuilder::new(model).name("oracle").preamble("Be brief.").build();
+///
+/// let agent = KitaruRig::new(agent);
+/// let result = agent.run("What is the answer?").on(&kitaru).await?;
+/// assert_eq!(result.output, "42");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct KitaruRig {
+    taken: Result<Arc<Taken>, String>,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) grain: Grain,
+    pub(crate) model_retries: u32,
+}
+
+/// What is one checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grain {
+    /// A model request, a tool call.
+    Call,
+    /// A turn.
+    Turn,
+}
+
+impl KitaruRig {
+    /// Makes each model request and each tool call of this agent a checkpoint.
+    ///
+    /// The agent must be the only one on its bus. One of which there are clones, or that was built over a host's bus, is
+    /// refused at its first run, before anything is asked.
+    pub fn new(agent: Agent) -> Self {
+        KitaruRig {
+            name: agent.name().unwrap_or("agent").to_owned(),
+            taken: Taken::new(agent).map(Arc::new),
+            version: String::new(),
+            grain: Grain::Call,
+            model_retries: 2,
+        }
+    }
+
+    /// Whether each model request and each tool call is a checkpoint, which is the default, or each turn.
+    #[must_use]
+    pub fn granular_checkpoints(mut self, granular: bool) -> Self {
+        self.grain = if granular { Grain::Call } else { Grain::Turn };
+        self
+    }
+
+    /// The name that checkpoints and flows of this agent have; rig's name for it, or `agent`, unless set. Several agents
+    /// in one flow need names of their own.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// A version of what no key can look into. Another one runs everything again.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Asks a model so many times more when rig says that it may help: after a busy server, or a stream that broke off;
+    /// 2 unless set.
+    #[must_use]
+    pub fn model_retries(mut self, retries: u32) -> Self {
+        self.model_retries = retries;
+        self
+    }
+
+    /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
+    pub fn run(&self, prompt: impl Into<Message>) -> RigRun {
+        RigRun::new(self.clone(), prompt.into())
+    }
+
+    pub(crate) fn taken(&self) -> Result<Arc<Taken>, RigError> {
+        self.taken.clone().map_err(|reason| RigError::Invalid { agent: self.name.clone(), reason })
+    }
+}
+
+impl fmt::Debug for KitaruRig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KitaruRig").field("name", &self.name).field("grain", &self.grain).finish_non_exhaustive()
+    }
+}

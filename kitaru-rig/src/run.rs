@@ -1,0 +1,297 @@
+//! One turn of a durable rig agent, as its caller sees it.
+//!
+//! Owns the run's options, where it goes (into the flow around it, or into a flow of its own) and what a turn's key holds.
+//! Must not know what is a checkpoint within it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use kitaru_core::dynamic::{self, Occasion, Scope};
+use kitaru_core::{Kitaru, Reuse};
+use rig_agent::AgentRunner;
+use rig_core::completion::{CompletionResponse, Message};
+use rig_core::message::{Api, Origin};
+use serde::Serialize;
+
+use crate::agent::Taken;
+use crate::event::{Listener, RigEvent, tell_whole};
+use crate::hook::{Durable, Ongoing, Recording};
+use crate::rig::{Grain, KitaruRig};
+use crate::usage::Counter;
+use crate::{RigError, RigResult};
+
+/// One turn of a [`KitaruRig`], which is the future of its result.
+///
+/// # Cancel safety
+///
+/// In a flow, dropping it cancels the checkpoint that runs; what was recorded stays. Outside a flow the run goes on by
+/// itself once it has been polled.
+#[must_use = "nothing happens until a run is awaited"]
+pub struct RigRun {
+    state: State,
+}
+
+enum State {
+    Ready(Box<Ready>),
+    Running(BoxFuture<'static, Result<RigResult, RigError>>),
+    Over,
+}
+
+struct Ready {
+    turn: Turn,
+    on: Option<Kitaru>,
+    id: Option<String>,
+    fresh: Fresh,
+}
+
+#[derive(PartialEq)]
+enum Fresh {
+    Yes,
+    No,
+}
+
+/// One turn, before it is gone through.
+struct Turn {
+    rig: KitaruRig,
+    prompt: Message,
+    history: Option<Vec<Message>>,
+    configure: Option<Configure>,
+    listener: Option<Listener>,
+    paid: Counter,
+}
+
+type Configure = Arc<dyn Fn(AgentRunner) -> AgentRunner + Send + Sync>;
+
+impl RigRun {
+    pub(crate) fn new(rig: KitaruRig, prompt: Message) -> Self {
+        let turn = Turn { rig, prompt, history: None, configure: None, listener: None, paid: Counter::default() };
+        RigRun { state: State::Ready(Box::new(Ready { turn, on: None, id: None, fresh: Fresh::No })) }
+    }
+
+    /// Goes on from `history`, in place of what the agent remembers.
+    pub fn history<M: Into<Message>>(self, history: impl IntoIterator<Item = M>) -> Self {
+        let history = history.into_iter().map(Into::into).collect();
+        self.with(|ready| ready.turn.history = Some(history))
+    }
+
+    /// Sets what rig's own runner can be told for one run: how many turns, how many tools at once, hooks, parameters.
+    ///
+    /// What this changes of a request is in the request's key. It is in no key of a turn or of a flow that the run opens
+    /// by itself; change the [version](KitaruRig::version) with it there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn example(agent: &kitaru_rig::KitaruRig) -> kitaru_rig::RigRun {
+    /// agent.run("Compare three cities.").configure(|runner| runner.max_turns(5).tool_concurrency(3))
+    /// # }
+    /// ```
+    pub fn configure(self, change: impl Fn(AgentRunner) -> AgentRunner + Send + Sync + 'static) -> Self {
+        self.with(|ready| ready.turn.configure = Some(Arc::new(change)))
+    }
+
+    /// Tells `listener` what happens in the run, as it happens: what the model says while it says it, tool calls and
+    /// usage. It is called in the run, and holds it up for as long as it takes.
+    ///
+    /// What comes from a record is told as well, a response at a time. What is told of a response before its
+    /// [`Usage`](RigEvent::Usage) is not recorded yet: when it breaks off, [`Void`](RigEvent::Void) takes it back, and
+    /// after a crash the next process tells its listener all from the beginning. So a listener shows, and decides
+    /// nothing.
+    pub fn on_event(self, listener: impl Fn(RigEvent) + Send + Sync + 'static) -> Self {
+        self.with(|ready| ready.turn.listener = Some(Arc::new(listener)))
+    }
+
+    /// Outside a flow: the store on which the run opens its flow, in place of the implicit one.
+    pub fn on(self, kitaru: &Kitaru) -> Self {
+        let kitaru = kitaru.clone();
+        self.with(|ready| ready.on = Some(kitaru))
+    }
+
+    /// Outside a flow: the id of the execution, in place of a digest of the question.
+    pub fn id(self, id: impl Into<String>) -> Self {
+        let id = id.into();
+        self.with(|ready| ready.id = Some(id))
+    }
+
+    /// Outside a flow: begins anew, and reads nothing of an unfinished run of the same question.
+    pub fn fresh(self) -> Self {
+        self.with(|ready| ready.fresh = Fresh::Yes)
+    }
+
+    /// A run that was polled keeps the options that it began with.
+    fn with(mut self, change: impl FnOnce(&mut Ready)) -> Self {
+        if let State::Ready(ready) = &mut self.state {
+            change(ready);
+        }
+        self
+    }
+}
+
+impl Future for RigRun {
+    type Output = Result<RigResult, RigError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Over) {
+                State::Ready(ready) => {
+                    let run = match dynamic::scope() {
+                        Scope::Outside => ready.open_flow().boxed(),
+                        _ => ready.turn.run().boxed(),
+                    };
+                    self.state = State::Running(run);
+                }
+                State::Running(mut run) => {
+                    let polled = run.poll_unpin(cx);
+                    if polled.is_pending() {
+                        self.state = State::Running(run);
+                    }
+                    return polled;
+                }
+                State::Over => panic!("a run is polled after it has given its result"),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RigRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Ready(_) => "RigRun(not begun)",
+            State::Running(_) | State::Over => "RigRun(begun)",
+        })
+    }
+}
+
+/// What decides what a turn comes to.
+#[derive(Serialize)]
+struct Key {
+    agent: serde_json::Value,
+    prompt: Message,
+    history: Option<Vec<Message>>,
+}
+
+impl Ready {
+    /// A flow of its own, for a run outside flows.
+    async fn open_flow(self) -> Result<RigResult, RigError> {
+        let Ready { turn, on, id, fresh } = self;
+        let (_, key) = turn.key()?;
+        // The flow's result comes from its record, which says nothing of who paid.
+        let paid = turn.paid.clone();
+        let mut call = dynamic::flow(turn.rig.name.clone())
+            .version(turn.rig.version.clone())
+            .reuse(Reuse::Unfinished)
+            .input("agent", &key.agent)
+            .input("prompt", &key.prompt)
+            .input("history", &key.history)
+            .run(move || turn.run());
+        if let Some(kitaru) = &on {
+            call = call.on(kitaru);
+        }
+        if let Some(id) = id {
+            call = call.id(id);
+        }
+        if fresh == Fresh::Yes {
+            call = call.fresh();
+        }
+        Ok(call.await?.with_paid(paid.usage()))
+    }
+}
+
+impl Turn {
+    /// # Errors
+    ///
+    /// When the agent cannot be run at all.
+    fn key(&self) -> Result<(Arc<Taken>, Key), RigError> {
+        let taken = self.rig.taken()?;
+        let spec = taken.agent.run_spec();
+        let tools = taken.agent.tool_server_handle().toolset().tool_definitions();
+        let agent = serde_json::json!({ "model": taken.default_model.label, "settings": spec, "tools": tools });
+        Ok((taken, Key { agent, prompt: self.prompt.clone(), history: self.history.clone() }))
+    }
+
+    async fn run(self) -> Result<RigResult, RigError> {
+        let (taken, key) = self.key()?;
+        match self.rig.grain {
+            Grain::Call => self.gone_through(taken).await.map(|result| result.with_paid(self.paid.usage())),
+            Grain::Turn => self.run_as_checkpoint(&taken, &key).await,
+        }
+    }
+
+    async fn run_as_checkpoint(&self, taken: &Arc<Taken>, key: &Key) -> Result<RigResult, RigError> {
+        let ran = std::sync::atomic::AtomicBool::new(false);
+        let result = dynamic::checkpoint(self.rig.name.clone())
+            .json()
+            .version(self.rig.version.clone())
+            .arg("agent", &key.agent)
+            .arg("prompt", &key.prompt)
+            .arg("history", &key.history)
+            .run_with_summary(
+                || {
+                    ran.store(true, std::sync::atomic::Ordering::Relaxed);
+                    // What is a checkpoint in a flow is a plain call here.
+                    self.gone_through(taken.clone())
+                },
+                summary,
+            )
+            .await?;
+        if !ran.into_inner()
+            && let Some(listener) = &self.listener
+        {
+            retell(&result, listener).await;
+        }
+        Ok(result.with_paid(self.paid.usage()))
+    }
+
+    async fn gone_through(&self, taken: Arc<Taken>) -> Result<RigResult, RigError> {
+        let mut runner = taken.agent.prompt(self.prompt.clone());
+        if let Some(history) = &self.history {
+            runner = runner.history(history.clone());
+        }
+        if let Some(configure) = &self.configure {
+            runner = configure(runner);
+        }
+        let ongoing = Ongoing::new(Recording {
+            taken: taken.clone(),
+            name: self.rig.name.clone(),
+            version: self.rig.version.clone(),
+            model_retries: self.rig.model_retries,
+            listener: self.listener.clone(),
+            paid: self.paid.clone(),
+        });
+        let run = runner.add_hook(Durable(ongoing.clone())).run();
+        let response = taken.bus.drive(run).await;
+        if let Some(fault) = ongoing.fault() {
+            return Err(RigError::Kitaru(fault));
+        }
+        Ok(RigResult::new(response?, ongoing.usage()))
+    }
+}
+
+/// Tells what happened in a turn that comes from its record.
+async fn retell(result: &RigResult, listener: &Listener) {
+    for message in &result.response.messages {
+        if let Message::Assistant(said) = message {
+            let origin = said.origin.clone().unwrap_or_else(|| Origin::new(Api::from_static("unknown"), "", ""));
+            let response =
+                CompletionResponse::new(said.content.clone(), Default::default(), origin, Default::default());
+            tell_whole(response, listener).await;
+        }
+    }
+    listener(RigEvent::Usage(result.usage));
+}
+
+/// How many calls a turn made, for its log line.
+fn summary(result: &Result<RigResult, RigError>, occasion: Occasion) -> String {
+    let Ok(result) = result else { return "failed".to_owned() };
+    let count = |count: u64, what: &str| format!("{count} {what} call{}", if count == 1 { "" } else { "s" });
+    let calls = [count(result.usage.requests, "model"), count(result.usage.tool_calls, "tool")].join(", ");
+    match occasion {
+        Occasion::Cached => format!("0 model calls; {calls} replayed"),
+        _ => calls,
+    }
+}
