@@ -9,6 +9,8 @@ mod bus;
 mod error;
 mod event;
 mod hook;
+mod ongoing;
+mod options;
 mod result;
 mod rig;
 mod run;
@@ -16,6 +18,7 @@ mod usage;
 
 pub use error::RigError;
 pub use event::RigEvent;
+pub use options::{ToolOptions, happened};
 pub use result::RigResult;
 pub use rig::KitaruRig;
 pub use run::RigRun;

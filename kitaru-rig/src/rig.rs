@@ -2,6 +2,7 @@
 //!
 //! Owns its options. Must not know how a run goes, nor how a checkpoint is recorded.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use rig_agent::Agent;
 use rig_core::completion::Message;
 
 use crate::agent::Taken;
-use crate::{RigError, RigRun};
+use crate::{RigError, RigRun, ToolOptions};
 
 /// A built rig [`Agent`] that survives its process, in one line.
 ///
@@ -58,6 +59,7 @@ pub struct KitaruRig {
     pub(crate) version: String,
     pub(crate) grain: Grain,
     pub(crate) model_retries: u32,
+    pub(crate) tools: BTreeMap<String, ToolOptions>,
 }
 
 /// What is one checkpoint.
@@ -81,6 +83,7 @@ impl KitaruRig {
             version: String::new(),
             grain: Grain::Call,
             model_retries: 2,
+            tools: BTreeMap::new(),
         }
     }
 
@@ -111,6 +114,14 @@ impl KitaruRig {
     #[must_use]
     pub fn model_retries(mut self, retries: u32) -> Self {
         self.model_retries = retries;
+        self
+    }
+
+    /// How the calls of the tool `name` are made, where each is a checkpoint. A run of an agent that has no such tool
+    /// ends in [`RigError::Invalid`] before anything is asked.
+    #[must_use]
+    pub fn tool_options(mut self, name: impl Into<String>, options: ToolOptions) -> Self {
+        self.tools.insert(name.into(), options);
         self
     }
 

@@ -20,7 +20,9 @@ use serde::Serialize;
 
 use crate::agent::Taken;
 use crate::event::{Listener, RigEvent, tell_whole};
-use crate::hook::{Durable, Ongoing, Recording};
+use crate::hook::Durable;
+use crate::ongoing::{Ongoing, Recording};
+use crate::options::refusal;
 use crate::rig::{Grain, KitaruRig};
 use crate::usage::Counter;
 use crate::{RigError, RigResult};
@@ -216,6 +218,10 @@ impl Turn {
 
     async fn run(self) -> Result<RigResult, RigError> {
         let (taken, key) = self.key()?;
+        let tools = taken.agent.tool_server_handle().toolset();
+        if let Some(reason) = refusal(&self.rig.tools, self.rig.grain, |name| tools.contains(name)) {
+            return Err(RigError::Invalid { agent: self.rig.name, reason });
+        }
         match self.rig.grain {
             Grain::Call => self.gone_through(taken).await.map(|result| result.with_paid(self.paid.usage())),
             Grain::Turn => self.run_as_checkpoint(&taken, &key).await,
@@ -260,6 +266,7 @@ impl Turn {
             name: self.rig.name.clone(),
             version: self.rig.version.clone(),
             model_retries: self.rig.model_retries,
+            tools: self.rig.tools.clone(),
             listener: self.listener.clone(),
             paid: self.paid.clone(),
         });

@@ -49,6 +49,10 @@ impl Mind {
         Model::new(MockScript::default(), self.clone())
     }
 
+    pub(crate) fn think(&self, request: &CompletionRequest) -> Vec<AssistantContent> {
+        (self.think)(request)
+    }
+
     pub(crate) fn requests(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
@@ -61,7 +65,7 @@ impl Mind {
 
 impl Transport<MockScript> for Mind {
     fn send(&self, request: CompletionRequest, exchange: Exchange) -> Opening<MockFrame> {
-        let content = (self.think)(&request);
+        let content = self.think(&request);
         self.requests.lock().unwrap().push(request);
         let usage = Usage::new().input_tokens(10).output_tokens(2).total_tokens(12);
         if exchange.mode == Mode::Unary {
@@ -74,7 +78,7 @@ impl Transport<MockScript> for Mind {
         if let Some(after) = self.cuts.lock().unwrap().pop_front() {
             events.truncate(after);
         }
-        Opening::ready(Opened::new(one_by_one(events.into_iter().map(|event| Ok(MockFrame::Event(event))))))
+        Opening::ready(Opened::new(one_by_one(events.into_iter().map(MockFrame::Event).map(Ok))))
     }
 }
 

@@ -1,0 +1,107 @@
+//! How the calls of one tool are made.
+//!
+//! Owns the options and what they do to a checkpoint. Must not know the tool.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kitaru_core::dynamic::{self, DynamicCheckpoint, Scope};
+use kitaru_core::{Error, Resolution};
+use rig_core::tool::ToolResult;
+
+use crate::ongoing::Told;
+use crate::rig::Grain;
+
+/// How the calls of one tool are made by a [`KitaruRig`](crate::KitaruRig), where each is a checkpoint.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use kitaru_rig::{KitaruRig, ToolOptions};
+///
+/// # fn example(agent: KitaruRig) -> KitaruRig {
+/// agent
+///     .tool_options("search", ToolOptions::default().timeout(Duration::from_secs(10)))
+///     .tool_options("pay", ToolOptions::default().once())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToolOptions {
+    timeout: Option<Duration>,
+    effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Effect {
+    #[default]
+    AtLeastOnce,
+    Once,
+}
+
+impl ToolOptions {
+    /// Ends the run if a call takes longer than this; there is no bound unless set.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// Never runs a call a second time by itself. Its intent is recorded first; after a crash that leaves it without an
+    /// outcome the execution waits for a person, by the name of the call's record (`pay_tool`), who answers with a
+    /// `kitaru::Resolution`: it happened, and gave [this](happened), run it again, or fail. Needs an agent each of whose
+    /// calls is a checkpoint.
+    #[must_use]
+    pub fn once(self) -> Self {
+        Self { effect: Effect::Once, ..self }
+    }
+
+    pub(crate) fn on(self, checkpoint: DynamicCheckpoint) -> DynamicCheckpoint {
+        match self.effect {
+            Effect::AtLeastOnce => checkpoint,
+            Effect::Once => checkpoint.at_most_once().ask_on_interrupt(),
+        }
+    }
+
+    pub(crate) fn bound(self) -> Option<Duration> {
+        self.timeout
+    }
+}
+
+/// What somebody answers when a call that may run [once](ToolOptions::once) was cut off, and has done its work all the
+/// same: it gave this.
+///
+/// # Errors
+///
+/// When the result cannot be written as JSON.
+///
+/// # Examples
+///
+/// ```
+/// use rig_core::tool::{ToolOutput, ToolResult};
+///
+/// let resolution = kitaru_rig::happened(&ToolResult::success(ToolOutput::text("paid")))?;
+/// # drop(resolution);
+/// # Ok::<(), kitaru_core::Error>(())
+/// ```
+pub fn happened(result: &ToolResult) -> Result<Resolution, Error> {
+    Resolution::happened(&Told::of(result.clone()))
+}
+
+/// Why an agent with these options cannot be run here.
+pub(crate) fn refusal(
+    options: &BTreeMap<String, ToolOptions>,
+    grain: Grain,
+    is_known: impl Fn(&str) -> bool,
+) -> Option<String> {
+    if let Some(name) = options.keys().find(|name| !is_known(name)) {
+        return Some(format!("there are options for a tool `{name}`, which it does not have"));
+    }
+    let (name, _) = options.iter().find(|(_, options)| options.effect == Effect::Once)?;
+    let records = grain == Grain::Call && dynamic::scope() == Scope::Flow;
+    (!records).then(|| {
+        format!(
+            "tool `{name}` may run once, and a checkpoint around the turn runs again after a crash: leave \
+             `granular_checkpoints` on, and run the agent in the flow's own code"
+        )
+    })
+}
