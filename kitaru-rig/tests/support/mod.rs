@@ -1,6 +1,6 @@
 //! A model that a function stands for, over rig's own scripted wire, and tools that note their calls.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use kitaru_core::Kitaru;
@@ -19,8 +19,18 @@ use serde_json::{Value, json};
 pub(crate) struct Calls(Arc<Mutex<Vec<String>>>);
 
 impl Calls {
+    /// Those of a flow that is called by name, and so is given nothing but its input.
+    pub(crate) fn of(flow: &str, nth: u32) -> Self {
+        static KNOWN: Mutex<BTreeMap<String, Calls>> = Mutex::new(BTreeMap::new());
+        KNOWN.lock().unwrap().entry(format!("{flow} {nth}")).or_default().clone()
+    }
+
     pub(crate) fn note(&self, call: impl Into<String>) {
         self.0.lock().unwrap().push(call.into());
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
     }
 
     pub(crate) fn take(&self) -> Vec<String> {
@@ -113,9 +123,11 @@ pub(crate) fn last_told(request: &CompletionRequest) -> String {
     let texts = content.iter().map(|part| match part {
         UserContent::Text(text) => text.text.clone(),
         UserContent::ToolResult(result) => result.content.iter().map(told).collect(),
+        // What was looked up.
+        UserContent::Document(_) => String::new(),
         other => panic!("no test tells {other:?}"),
     });
-    texts.collect::<Vec<_>>().join(", ")
+    texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 fn told(content: &ToolResultContent) -> String {
