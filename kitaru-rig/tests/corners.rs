@@ -273,43 +273,35 @@ async fn the_tools_that_were_looked_up_for_a_request_are_those_of_every_attempt(
 }
 
 #[tokio::test]
-async fn a_run_that_is_cancelled_withdraws_its_request_and_others_of_its_agent_go_on() {
-    let (kitaru, calls) = (store().await, Calls::default());
-    let hangs = tool("hang", {
-        let calls = calls.clone();
-        move |_| {
-            calls.note("begun");
-            let ended = Ended(calls.clone());
+async fn a_run_that_is_cancelled_withdraws_what_it_asked_for_and_others_of_its_agent_go_on() {
+    for hangs_in_the_model in [true, false] {
+        let (kitaru, calls, mind) = (store().await, Calls::default(), asks_for("hang"));
+        if hangs_in_the_model {
+            mind.hang(&calls);
+        }
+        let noted = calls.clone();
+        let hang = tool("hang", move |_| {
+            let during = noted.during();
             async move {
-                let _ended = ended;
+                let _during = during;
                 std::future::pending().await
             }
-        }
-    });
-    let agent = KitaruRig::new(agent(&asks_for("hang")).dynamic_tool(hangs).build());
-    let start = async |id: &str| {
-        let agent = agent.clone();
-        let flow = dynamic::flow("story")
-            .run(move || async move { Ok::<_, RigError>(agent.run("How is the weather?").await?.output) });
-        flow.id(id).on(&kitaru).start().await.unwrap()
-    };
-    let first = start("first").await;
-    until(async || calls.len() == 1).await;
-    let second = start("second").await;
-    until(async || calls.len() == 2).await;
-    kitaru.cancel(&first).await.unwrap();
-    until(async || calls.len() == 3).await;
-    assert_eq!(calls.take(), ["begun", "begun", "ended"]);
-    assert!(first.await.unwrap_err().to_string().contains("cancelled"));
-    drop(second);
-}
-
-/// Notes when it is dropped.
-struct Ended(Calls);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.0.note("ended");
+        });
+        let agent = KitaruRig::new(agent(&mind).dynamic_tool(hang).build());
+        let start = async |id: &str| {
+            let agent = agent.clone();
+            let flow = dynamic::flow("story")
+                .run(move || async move { Ok::<_, RigError>(agent.run("How is the weather?").await?.output) });
+            flow.id(id).on(&kitaru).start().await.unwrap()
+        };
+        let first = start("first").await;
+        until(async || calls.len() == 1).await;
+        let _second = start("second").await;
+        until(async || calls.len() == 2).await;
+        kitaru.cancel(&first).await.unwrap();
+        until(async || calls.len() == 3).await;
+        assert_eq!(calls.take(), ["begun", "begun", "ended"]);
+        assert!(first.await.unwrap_err().to_string().contains("cancelled"));
     }
 }
 

@@ -57,7 +57,8 @@ fn a_death_anywhere_in_two_turns_with_tools_that_run_at_once_repeats_no_recorded
         let agent = KitaruRig::new(herald(&mind, &calls));
         kit.run(dynamic::flow("story").run(move || async move {
             let told = agent.run("How is the weather?").configure(|runner| runner.tool_concurrency(3)).await?;
-            let past = agent.run("And how was it?").history(told.new_messages().to_vec()).await?;
+            // This one is streamed.
+            let past = agent.run("And how was it?").history(told.new_messages().to_vec()).on_event(|_| {}).await?;
             Ok::<_, RigError>(format!("{}; {}", told.output, past.output))
         }))
         .await
@@ -65,4 +66,19 @@ fn a_death_anywhere_in_two_turns_with_tools_that_run_at_once_repeats_no_recorded
     });
     assert!(report.is_clean(), "{report}");
     assert!(report.deaths() > 10, "{} deaths", report.deaths());
+}
+
+#[test]
+fn a_death_anywhere_in_two_runs_of_one_agent_at_once_repeats_no_recorded_call() {
+    testkit::crash_everywhere(|kit| async move {
+        let agent = KitaruRig::new(herald(&forecaster(), &Calls::default()));
+        kit.run(dynamic::flow("story").run(move || async move {
+            // Both call the same tools with the same arguments.
+            let ask = |prompt: &str| agent.run(prompt).configure(|runner| runner.tool_concurrency(2));
+            let (one, other) = tokio::join!(ask("How is the weather?"), ask("And how is the weather?"));
+            Ok::<_, RigError>(format!("{}; {}", one?.output, other?.output))
+        }))
+        .await
+        .map_err(|error| error.to_string())
+    });
 }

@@ -29,12 +29,27 @@ impl Calls {
         self.0.lock().unwrap().push(call.into());
     }
 
+    /// Notes that something begins, and when it ends.
+    pub(crate) fn during(&self) -> During {
+        self.note("begun");
+        During(self.clone())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap().len()
     }
 
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// Notes its end.
+pub(crate) struct During(Calls);
+
+impl Drop for During {
+    fn drop(&mut self) {
+        self.0.note("ended");
     }
 }
 
@@ -48,11 +63,13 @@ pub(crate) struct Mind {
     requests: Arc<Mutex<Vec<CompletionRequest>>>,
     /// After how many pieces the next streams break off.
     cuts: Arc<Mutex<VecDeque<usize>>>,
+    /// Where it notes which requests, that it never answers, begin and end.
+    hangs: Arc<Mutex<Option<Calls>>>,
 }
 
 impl Mind {
     pub(crate) fn new(think: impl Fn(&CompletionRequest) -> Vec<AssistantContent> + Send + Sync + 'static) -> Self {
-        Mind { think: Arc::new(think), requests: Arc::default(), cuts: Arc::default() }
+        Mind { think: Arc::new(think), requests: Arc::default(), cuts: Arc::default(), hangs: Arc::default() }
     }
 
     pub(crate) fn model(&self) -> Model<MockScript, Mind> {
@@ -67,6 +84,11 @@ impl Mind {
         self.requests.lock().unwrap().len()
     }
 
+    /// Answers nothing any more.
+    pub(crate) fn hang(&self, calls: &Calls) {
+        *self.hangs.lock().unwrap() = Some(calls.clone());
+    }
+
     /// Breaks the next stream off after so many pieces.
     pub(crate) fn cut(&self, after: usize) {
         self.cuts.lock().unwrap().push_back(after);
@@ -75,6 +97,13 @@ impl Mind {
 
 impl Transport<MockScript> for Mind {
     fn send(&self, request: CompletionRequest, exchange: Exchange) -> Opening<MockFrame> {
+        if let Some(calls) = self.hangs.lock().unwrap().clone() {
+            let noted = calls.during();
+            return Opening::new(async move {
+                let _noted = noted;
+                std::future::pending().await
+            });
+        }
         let content = self.think(&request);
         self.requests.lock().unwrap().push(request);
         let usage = Usage::new().input_tokens(10).output_tokens(2).total_tokens(12);
