@@ -120,3 +120,7 @@ impl Wake for Wakers {
         wakers.into_iter().for_each(Waker::wake);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests;

@@ -296,12 +296,14 @@ async fn a_run_that_is_cancelled_withdraws_what_it_asked_for_and_others_of_its_a
         };
         let first = start("first").await;
         until(async || calls.len() == 1).await;
-        let _second = start("second").await;
+        let second = start("second").await;
         until(async || calls.len() == 2).await;
-        kitaru.cancel(&first).await.unwrap();
-        until(async || calls.len() == 3).await;
-        assert_eq!(calls.take(), ["begun", "begun", "ended"]);
-        assert!(first.await.unwrap_err().to_string().contains("cancelled"));
+        for (nth, run) in [first, second].into_iter().enumerate() {
+            kitaru.cancel(&run).await.unwrap();
+            until(async || calls.len() == 3 + nth).await;
+            assert!(run.await.unwrap_err().to_string().contains("cancelled"));
+        }
+        assert_eq!(calls.take(), ["begun", "begun", "ended", "ended"]);
     }
 }
 
