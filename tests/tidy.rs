@@ -58,7 +58,8 @@ fn sources(dir: &str, extension: &str) -> Vec<Source> {
 }
 
 fn all_code() -> Vec<Source> {
-    let dirs = ["src", "kitaru-core", "kitaru-macros", "kitaru-agent", "examples", "tests", "benches", "fuzz"];
+    let dirs =
+        ["src", "kitaru-core", "kitaru-macros", "kitaru-agent", "kitaru-rig", "examples", "tests", "benches", "fuzz"];
     dirs.iter().flat_map(|dir| sources(dir, "rs")).collect()
 }
 
@@ -122,7 +123,7 @@ fn the_replay_logic_has_no_runtime_clock_disk_or_chance_in_it() {
 
 #[test]
 fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
-    let homes: [(&str, &[&str]); 5] = [
+    let homes: [(&str, &[&str]); 7] = [
         ("bincode::", &["kitaru-core/src/value/codec.rs", "kitaru-core/src/value/shape/"]),
         ("::redb::", &["kitaru-core/src/store/redb"]),
         (
@@ -135,6 +136,8 @@ fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
             ],
         ),
         ("rmcp::", &["kitaru-agent/src/mcp.rs"]),
+        ("rig_agent::", &["kitaru-rig/"]),
+        ("rig_core::", &["kitaru-rig/"]),
         ("inventory::", &["kitaru-core/src/flow/registry.rs", "kitaru-macros/"]),
     ];
     let mut mistakes = Vec::new();
