@@ -169,7 +169,9 @@ async fn an_ordinary_error_ends_the_run() {
 async fn a_tool_without_a_context_goes_with_every_agent_and_a_text_is_told_as_it_is() {
     let agent = Agent::builder(TestModel::new()).tool(say()).tool(idle()).tool(odd()).build().unwrap();
     let result = agent.run("go").await.unwrap();
-    assert_eq!(result.output, r#"{"idle":"null","odd":"1","say-again":"a!"}"#);
+    // Whether the order is that of the tools is up to a feature of serde_json, which another crate may have asked for.
+    let output: serde_json::Value = serde_json::from_str(&result.output).unwrap();
+    assert_eq!(output, serde_json::json!({ "idle": "null", "odd": "1", "say-again": "a!" }));
 }
 
 #[tokio::test]

@@ -22,8 +22,8 @@ use crate::{RigError, RigRun, ToolOptions};
 /// A model request is keyed on the full request and the label of the model; a tool call on the tool's name and its
 /// arguments; a turn on the agent's settings, the definitions of its tools, the prompt and the history; and all of them on
 /// the [`version`](Self::version). So what has changed runs again, and what has not is never paid for twice. What cannot
-/// be looked into is in no key: which model rig's default label stands for, the code of tools and hooks; change the
-/// version with them, or give the model a label that names it (`AgentBuilder::named_model`).
+/// be looked into is in no key: which model rig's default label stands for, the code of tools and hooks, what a tool's
+/// context holds; change the version with them, or give the model a label that names it (`AgentBuilder::named_model`).
 ///
 /// What the agent remembers (`<agent>_memory`) and looks up (`<agent>_retrieval`) is recorded too, so that a replay asks
 /// what the first run asked. Its hooks are code of the flow: they run on every attempt, and see what was recorded. All

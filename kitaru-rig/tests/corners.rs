@@ -288,15 +288,15 @@ async fn a_run_that_is_cancelled_withdraws_what_it_asked_for_and_others_of_its_a
             }
         });
         let agent = KitaruRig::new(agent(&mind).dynamic_tool(hang).build());
-        let start = async |id: &str| {
+        let start = |id: &str| {
             let agent = agent.clone();
             let flow = dynamic::flow("story")
                 .run(move || async move { Ok::<_, RigError>(agent.run("How is the weather?").await?.output) });
-            flow.id(id).on(&kitaru).start().await.unwrap()
+            flow.id(id).on(&kitaru).start()
         };
-        let first = start("first").await;
+        let first = start("first").await.unwrap();
         until(async || calls.len() == 1).await;
-        let second = start("second").await;
+        let second = start("second").await.unwrap();
         until(async || calls.len() == 2).await;
         for (nth, run) in [first, second].into_iter().enumerate() {
             kitaru.cancel(&run).await.unwrap();
