@@ -21,6 +21,8 @@ use server::LlMock;
 use support::{Calls, store, weather};
 
 fn agent(server: &LlMock, calls: &Calls) -> Agent {
+    // Beside kitaru's own client rig's is built without a provider of TLS, and wants one, though there is no TLS here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let openai = OpenAIConfig::new("sk-anything-at-all").with_base_url(server.base_url()).client();
     let agent = AgentBuilder::named_model("gpt-4.1-mini", openai.chat("gpt-4.1-mini")).name("herald");
     agent.preamble("Help with the weather.").default_max_turns(5).dynamic_tool(weather(calls)).build()

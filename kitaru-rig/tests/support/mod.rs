@@ -195,7 +195,7 @@ pub(crate) fn weather(calls: &Calls) -> DynamicTool {
             let city = arguments["city"].as_str().unwrap_or_default().to_owned();
             calls.note(&city);
             let place = CITIES.iter().position(|known| *known == city).unwrap_or_default();
-            for _ in 0..10 * (CITIES.len() - place) {
+            for _ in 0..3 * (CITIES.len() - place) {
                 tokio::task::yield_now().await;
             }
             format!("rain in {city}")
