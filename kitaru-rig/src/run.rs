@@ -189,7 +189,8 @@ impl Ready {
             .reuse(Reuse::Unfinished)
             .input("agent", &key.agent)
             .input("prompt", &key.prompt)
-            .input("history", &key.history)
+            // Kept whole, a conversation would cost the square of its length.
+            .key("history", &key.history)
             .run(move || turn.run());
         if let Some(kitaru) = &on {
             call = call.on(kitaru);
