@@ -1,6 +1,6 @@
 //! Section 3: a call that contradicts a record is reported.
 
-use kitaru::{Error, checkpoint, flow};
+use kitaru::{Error, FlowCall, checkpoint, flow};
 
 use crate::support::{log, memory, names};
 
@@ -39,6 +39,66 @@ async fn posts(path: String) -> Result<u32, Error> {
     let copies = page(&path);
     sends(path, "all".into(), copies).await?;
     Err(Error::msg("the end"))
+}
+
+#[checkpoint(at_most_once)]
+async fn pays(path: String, amount: u32) -> Result<u32, Error> {
+    log(&path).say(format!("paid {amount}"));
+    std::future::pending::<()>().await;
+    Ok(amount)
+}
+
+#[checkpoint(at_most_once, on_divergence = "rerun")]
+async fn pays_anew(path: String, amount: u32) -> Result<u32, Error> {
+    log(&path).say(format!("paid {amount}"));
+    if amount == 1 {
+        std::future::pending::<()>().await;
+    }
+    Ok(amount)
+}
+
+#[flow]
+async fn pays_a_page(path: String) -> Result<u32, Error> {
+    let amount = page(&path);
+    pays(path, amount).await
+}
+
+#[flow]
+async fn pays_a_page_anew(path: String) -> Result<u32, Error> {
+    let amount = page(&path);
+    pays_anew(path, amount).await
+}
+
+/// Runs a flow until its body has begun, and ends its process's runtime there.
+async fn cut_off(path: &'static str, call: FlowCall<Result<u32, Error>>) {
+    let process = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let running = tokio::spawn(call);
+            while log(path).count("paid 1") == 0 {
+                tokio::task::yield_now().await;
+            }
+            drop(running);
+        });
+    });
+    process.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_at_most_once_call_that_diverges_from_what_was_cut_off_does_not_run_unless_told_otherwise() {
+    let (kitaru, _) = memory().await;
+    log("settles-page").say("1");
+    cut_off("settles", pays_a_page("settles".into()).id("job").on(&kitaru)).await;
+    log("settles-page").say("2");
+    let error = pays_a_page("settles".into()).id("job").on(&kitaru).await.unwrap_err();
+    assert!(error.is_divergence() && error.to_string().contains("`amount` was 1 and is 2"), "{error}");
+    assert_eq!(log("settles").take(), ["paid 1"], "nothing else was paid");
+
+    log("settles_anew-page").say("1");
+    cut_off("settles_anew", pays_a_page_anew("settles_anew".into()).id("job").on(&kitaru)).await;
+    log("settles_anew-page").say("2");
+    assert_eq!(pays_a_page_anew("settles_anew".into()).id("job").on(&kitaru).await.unwrap(), 2);
+    assert_eq!(log("settles_anew").take(), ["paid 1", "paid 2"]);
 }
 
 #[tokio::test]

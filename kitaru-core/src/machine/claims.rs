@@ -249,13 +249,15 @@ impl Claims {
         }
     }
 
-    /// The record of the same checkpoint at the same place, if it answers another question and nobody claimed it.
+    /// The record of the same checkpoint at the same place, if it answers another question and nobody claimed it. An intent
+    /// is one, too: the body that it announced may have run. An error that nobody went past, and a wait that has
+    /// given nothing yet, are none: nothing was built on them.
     pub(crate) fn divergent(&mut self, checkpoint: &str, claim: &Claim, journal: &Journal) -> Option<RecordIx> {
         let checkpoint = self.checkpoint(checkpoint);
         let at = (*self.checkpoints[checkpoint.index()].places.get(claim.place as usize)?)?;
         let call = journal.call(at)?;
         let known = self.known(call.key, call.occurrence)?;
-        let answers = known.at == at && known.kind == CallKind::Answer && !known.claimed;
+        let answers = known.at == at && matches!(known.kind, CallKind::Answer | CallKind::Intent) && !known.claimed;
         (answers && call.key != claim.key).then_some(at)
     }
 
