@@ -1,7 +1,9 @@
 //! What is released, and what may start. Owns the calls that have been polled and the rule of the model's section 4:
 //! outcomes reach the flow one at a time, in the order of their records. Must not know what a call does when it runs.
 
+mod flushing;
 mod gating;
+mod unwinding;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,11 +12,12 @@ use std::task::Waker;
 
 use crate::error::Error;
 use crate::id::Seq;
-use crate::journal::{Malformed, NowFrame};
+use crate::journal::Malformed;
 use crate::machine::claims::{Asked, Claim, Claims, Refused, Standing};
 use crate::machine::exit::{Exit, Unflushed};
 use crate::machine::journal::{Journal, RecordIx};
 use crate::machine::slot::{Behind, Due, Phase, Slot, SlotId, Step};
+use unwinding::Unwinding;
 
 /// One attempt at an execution: the journal it replays, and the calls it has made.
 pub(crate) struct Replay {
@@ -50,19 +53,6 @@ pub(crate) struct Replay {
     started: u64,
     /// The flow has been given something that no earlier attempt can have given it.
     has_news: bool,
-}
-
-/// Whether the flow goes on.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Unwinding {
-    /// It does.
-    No,
-    /// That it does not is on its way to the store.
-    Asked,
-    /// It goes no further than to what was recorded before this number.
-    At(Seq),
-    /// It has been dropped: what is called now undoes what it did.
-    Done,
 }
 
 /// What the driver does when the flow is quiescent.
@@ -167,6 +157,7 @@ impl Replay {
 
     /// A call is polled again.
     pub(crate) fn poll(&mut self, id: SlotId, waker: &Waker) -> Step {
+        self.hold_back(id);
         let slot = self.slot(id);
         let step = match slot.phase {
             Phase::Released => Step::Answer,
@@ -394,83 +385,9 @@ impl Replay {
         self.slots.iter().filter_map(|slot| slot.due).min().unwrap_or(Due::Never)
     }
 
-    /// What the flow has seen and what is not durable yet.
-    pub(crate) fn flush(&mut self) -> Option<Unflushed> {
-        if self.unflushed.is_empty() {
-            return None;
-        }
-        self.flushing = true;
-        Some(mem::take(&mut self.unflushed))
-    }
-
-    /// What was to be flushed is durable.
-    pub(crate) fn flushed(&mut self) {
-        self.flushing = false;
-    }
-
-    /// The time for the flow's next `now`: what it was before, or `unix_ms`.
-    pub(crate) fn now(&mut self, unix_ms: impl FnOnce() -> u64) -> u64 {
-        let (occurrence, before) = self.claims.now();
-        before.unwrap_or_else(|| {
-            let unix_ms = unix_ms();
-            self.has_news = true;
-            self.unflushed.nows.push(NowFrame { occurrence, unix_ms });
-            unix_ms
-        })
-    }
-
-    /// Whether the execution passes a change of the flow's code with the new code.
-    pub(crate) fn patched(&mut self, name: &str) -> bool {
-        let (patched, new) = self.claims.patched(name);
-        if new {
-            self.unflushed.patches.push(name.to_owned());
-        }
-        patched
-    }
-
-    /// The flow has shown something.
-    pub(crate) fn noted(&mut self) {
-        self.unflushed.notes = true;
-    }
-
     /// The events that records of earlier attempts have taken.
     pub(crate) fn messages(&self) -> &[u64] {
         self.claims.messages()
-    }
-
-    /// The flow is to go no further. Whether that is news.
-    pub(crate) fn ask_unwind(&mut self) -> bool {
-        let news = self.unwinding == Unwinding::No;
-        if news {
-            self.unwinding = Unwinding::Asked;
-        }
-        news
-    }
-
-    /// The attempt is at its end: that the flow is to go no further comes too late.
-    pub(crate) fn seal(&mut self) {
-        self.ask_unwind();
-    }
-
-    /// That the flow goes no further is durable, under this number.
-    pub(crate) fn unwind_at(&mut self, seq: Seq) {
-        self.unwinding = Unwinding::At(seq);
-        self.has_news = true;
-    }
-
-    /// Whether the flow goes no further, or is not there any more.
-    pub(crate) fn is_unwinding(&self) -> bool {
-        self.unwinding != Unwinding::No
-    }
-
-    /// Whether the flow has been dropped, so that what is called now undoes.
-    pub(crate) fn is_undoing(&self) -> bool {
-        self.unwinding == Unwinding::Done
-    }
-
-    /// The record by which an earlier attempt ended the flow.
-    pub(crate) fn unwound_by(&self) -> Option<RecordIx> {
-        self.claims.unwind()
     }
 
     /// Nothing is to start any more.
@@ -483,27 +400,9 @@ impl Replay {
         !self.flushing && !self.draining && matches!(self.unwinding, Unwinding::No | Unwinding::Done)
     }
 
-    /// Takes back the reason to drop the flow.
-    /// Whether that is done: a fault of the store is none that one can stay with.
-    pub(crate) fn stay(&mut self) -> bool {
-        if !matches!(self.exit, Some(Exit::Fault(_))) {
-            self.exit = None;
-        }
-        self.exit.is_none()
-    }
-
     /// Whether a body was woken that the driver has not seen to yet.
     pub(crate) fn has_woken(&self) -> bool {
         !self.woken.is_empty()
-    }
-
-    /// The flow is to be dropped. The first reason stays.
-    pub(crate) fn leave_with(&mut self, exit: Exit) {
-        self.exit.get_or_insert(exit);
-    }
-
-    pub(crate) fn exit(&mut self) -> Option<Exit> {
-        self.exit.clone()
     }
 
     /// Whether something can be done without the flow's code moving first.
@@ -578,15 +477,5 @@ impl Replay {
 
     fn slot(&mut self, id: SlotId) -> &mut Slot {
         &mut self.slots[id.0 as usize]
-    }
-}
-
-impl Unwinding {
-    /// Whether the flow still sees what was recorded under this number.
-    fn lets_pass(self, seq: Seq) -> bool {
-        match self {
-            Unwinding::At(end) => seq < end,
-            Unwinding::No | Unwinding::Asked | Unwinding::Done => true,
-        }
     }
 }

@@ -190,6 +190,24 @@ fn a_call_whose_intent_has_landed_is_woken_when_the_flow_is_quiescent_and_not_be
 }
 
 #[test]
+fn a_call_whose_intent_has_landed_does_not_begin_beside_the_error_that_the_flow_is_given() {
+    let mut replay = replay(&[]);
+    let (failing, _) = enter(&mut replay, "a");
+    let (once, _) = enter(&mut replay, "b");
+    replay.intend(once);
+    replay.intended(once);
+    run(&mut replay, failing, 2, true);
+    // Both are woken at once.
+    assert!(matches!(quiet(&mut replay), Quiet::Go));
+    assert_eq!(replay.poll(failing, Waker::noop()), Step::Answer);
+    assert_eq!(replay.poll(once, Waker::noop()), Step::Pending);
+    assert!(matches!(quiet(&mut replay), Quiet::Flush(unflushed) if unflushed.errors == [Seq(2)]));
+    replay.flushed();
+    assert!(matches!(quiet(&mut replay), Quiet::Go));
+    assert_eq!(replay.poll(once, Waker::noop()), Step::Begin);
+}
+
+#[test]
 fn an_error_that_was_seen_is_flushed_before_anything_starts_and_a_value_is_not() {
     let mut replay = replay(&[]);
     let (value, _) = enter(&mut replay, "value");

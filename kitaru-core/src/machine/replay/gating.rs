@@ -34,6 +34,15 @@ impl Replay {
         }
     }
 
+    /// Holds a call back that was woken to begin, because its intent has landed, together with another one that was given
+    /// something: what the flow has made of that comes first.
+    pub(super) fn hold_back(&mut self, id: SlotId) {
+        if self.slot(id).phase == Phase::Begin && (self.flushing || !self.unflushed.is_empty()) {
+            self.slot(id).phase = Phase::Gated(Behind::Intent);
+            self.gated.push(id);
+        }
+    }
+
     /// Holds a body back that is to begin while the flow has seen something that is not durable, or nothing is to begin.
     fn gate(&mut self, id: SlotId) -> bool {
         let holds = self.draining || self.flushing || !self.unflushed.is_empty();
