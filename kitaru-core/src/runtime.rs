@@ -80,7 +80,25 @@ impl Runtime {
         activity: Activity,
         landed: impl FnOnce(Result<(), Error>) + Send + 'static,
     ) {
-        let ticket = Arc::new(Ticket { numbers: numbers.clone(), landed: Mutex::new(Some(Box::new(landed))) });
+        let landed: Mutex<Option<Landed>> = Mutex::new(Some(Box::new(landed)));
+        self.submit(Ticket { numbers: numbers.clone(), behind: None, landed }, rows, frame, activity);
+    }
+
+    /// Makes the rows durable with which a journal begins, and says so; unless what came before them is lost of the one that
+    /// they come `behind`, which says there why they are.
+    pub(crate) fn begin_then(
+        &self,
+        numbers: &Arc<Numbers>,
+        behind: Option<Arc<Numbers>>,
+        rows: Vec<Row>,
+        landed: impl FnOnce(Result<(), Error>) + Send + 'static,
+    ) {
+        let landed: Mutex<Option<Landed>> = Mutex::new(Some(Box::new(landed)));
+        self.submit(Ticket { numbers: numbers.clone(), behind, landed }, rows, None, Activity::GoesOn);
+    }
+
+    fn submit(&self, ticket: Ticket, rows: Vec<Row>, frame: Option<Vec<u8>>, activity: Activity) {
+        let ticket = Arc::new(ticket);
         let submission = Submission { owner: ticket.clone(), token: 0, rows, frame, activity };
         if let Err(error) = self.writer.submit(submission) {
             ticket.landed(0, Err(error));
@@ -101,11 +119,48 @@ impl Runtime {
         frame: Option<Vec<u8>>,
         activity: Activity,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
-        let (send, receive) = oneshot::channel();
-        // Where nobody waits any more the rows are durable all the same.
-        self.write_then(numbers, rows, frame, activity, |landed| drop(send.send(landed)));
-        async move { receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed"))) }
+        let (landed, wait) = awaited();
+        self.write_then(numbers, rows, frame, activity, landed);
+        wait
     }
+
+    /// As [`write`](Self::write), of the last that an attempt has to say. What it sends behind that, because it is cancelled
+    /// at that very moment, is not written: the next attempt may have read the journal by then.
+    pub(crate) fn write_last(
+        &self,
+        numbers: &Arc<Numbers>,
+        rows: Vec<Row>,
+        frame: Option<Vec<u8>>,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (landed, wait) = awaited();
+        let last = numbers.clone();
+        self.write_then(numbers, rows, frame, Activity::Ends, move |result| {
+            last.over.store(true, Ordering::SeqCst);
+            landed(result);
+        });
+        wait
+    }
+
+    /// As [`begin_then`](Self::begin_then), to be awaited.
+    pub(crate) fn begin(
+        &self,
+        numbers: &Arc<Numbers>,
+        behind: Option<Arc<Numbers>>,
+        rows: Vec<Row>,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (landed, wait) = awaited();
+        self.begin_then(numbers, behind, rows, landed);
+        wait
+    }
+}
+
+/// Who is told that something has landed, and who waits for that.
+fn awaited() -> (impl FnOnce(Result<(), Error>) + Send + 'static, impl Future<Output = Result<(), Error>> + Send) {
+    let (send, receive) = oneshot::channel();
+    // Where nobody waits any more the rows are durable all the same.
+    let landed = |landed| drop(send.send(landed));
+    let wait = async move { receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed"))) };
+    (landed, wait)
 }
 
 /// Who waits for executions to publish something, or to end.
@@ -152,11 +207,13 @@ pub(crate) struct Numbers {
     next: AtomicU64,
     /// Something that was to be written to it is lost.
     cut: AtomicBool,
+    /// The last that its attempt had to say is written.
+    over: AtomicBool,
 }
 
 impl Numbers {
     pub(crate) fn new(journal: JournalId, next: Seq) -> Self {
-        Numbers { journal, next: AtomicU64::new(next.0), cut: AtomicBool::new(false) }
+        Numbers { journal, next: AtomicU64::new(next.0), cut: AtomicBool::new(false), over: AtomicBool::new(false) }
     }
 
     pub(crate) fn journal(&self) -> JournalId {
@@ -168,7 +225,12 @@ impl Numbers {
         self.cut.store(true, Ordering::SeqCst);
     }
 
+    /// Whether nothing more is to be written to the journal.
     pub(crate) fn is_cut(&self) -> bool {
+        self.has_lost() || self.over.load(Ordering::SeqCst)
+    }
+
+    fn has_lost(&self) -> bool {
         self.cut.load(Ordering::SeqCst)
     }
 
@@ -181,6 +243,8 @@ impl Numbers {
 /// A write that is not a call's.
 struct Ticket {
     numbers: Arc<Numbers>,
+    /// The journal that says why this is written, before it.
+    behind: Option<Arc<Numbers>>,
     landed: Mutex<Option<Landed>>,
 }
 
@@ -196,7 +260,7 @@ impl Owner for Ticket {
     }
 
     fn is_cut(&self) -> bool {
-        self.numbers.is_cut()
+        self.numbers.is_cut() || self.behind.as_ref().is_some_and(|behind| behind.has_lost())
     }
 
     fn landed(&self, _: u64, result: Result<u64, Error>) {
@@ -207,5 +271,40 @@ impl Owner for Ticket {
         if let Some(landed) = landed {
             landed(result.map(drop));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Memory, Store, WriterOptions};
+
+    #[tokio::test]
+    async fn a_journal_does_not_begin_behind_one_that_has_lost_what_said_so() {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let writer = Writer::start(store.clone(), WriterOptions::default());
+        let runtime = Runtime::new(writer, Reader::new(store.clone()), Clock::manual(), 1, 1, None);
+        let row = |key: u8| Row { table: Table::Memo, key: RowKey::from(vec![key]), value: Some(vec![key]) };
+        let [parent, child] = [1, 2].map(|journal| Arc::new(Numbers::new(JournalId(journal), Seq(1))));
+        // Its attempt is over, and has lost nothing.
+        runtime.write_last(&parent, Vec::new(), Some(vec![0])).await.unwrap();
+        runtime.begin(&child, Some(parent.clone()), vec![row(1)]).await.unwrap();
+        parent.cut();
+        let other = Arc::new(Numbers::new(JournalId(3), Seq(1)));
+        assert!(runtime.begin(&other, Some(parent), vec![row(2)]).await.unwrap_err().is_store());
+        assert!(store.get(Table::Memo, &[1]).unwrap().is_some() && store.get(Table::Memo, &[2]).unwrap().is_none());
+        // It has begun, and goes on by itself.
+        runtime.write(&child, vec![row(3)], None, Activity::GoesOn).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_to_a_journal_behind_the_last_word_of_its_attempt() {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let writer = Writer::start(store.clone(), WriterOptions::default());
+        let runtime = Runtime::new(writer, Reader::new(store), Clock::manual(), 1, 1, None);
+        let attempt = Arc::new(Numbers::new(JournalId(1), Seq(1)));
+        runtime.write_last(&attempt, Vec::new(), Some(vec![0])).await.unwrap();
+        let late = runtime.write(&attempt, Vec::new(), Some(vec![0]), Activity::GoesOn).await;
+        assert!(late.unwrap_err().is_store());
     }
 }

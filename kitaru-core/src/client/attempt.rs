@@ -232,7 +232,7 @@ fn begin(
     let rows = head.rows(place, request, context.unfinished_row(), cancelled);
     let header = head.header;
     let (owner, active) = (context.clone(), place.active.clone());
-    runtime.write_then(&numbers, rows, None, Activity::GoesOn, move |landed| {
+    runtime.begin_then(&numbers, request.behind.clone(), rows, move |landed| {
         if let Err(fault) = &landed {
             owner.leave_with(Exit::Fault(fault.clone()));
         }
@@ -260,7 +260,7 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
         Work::Resume(resume) => (resume.stored.journal, Vec::new()),
     };
     let numbers = Arc::new(Numbers::new(journal, Seq(1)));
-    let recorded = place.inner.runtime.write(&numbers, rows, None, Activity::GoesOn).await;
+    let recorded = place.inner.runtime.begin(&numbers, request.behind, rows).await;
     place.active.record(recorded.clone());
     match recorded {
         Ok(()) => Ended::Parked { due: Due::At(start_ms), journal },
@@ -435,7 +435,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         rows.push(rows::finished_row(context.numbers.journal()));
     }
     rows.extend(context.runtime.shape_row(packed.fingerprint, packed.text.clone()));
-    let landed = context.runtime.write(&context.numbers, rows, Some(frame), Activity::Ends);
+    let landed = context.runtime.write_last(&context.numbers, rows, Some(frame));
     entered.ended = true;
     if let Err(fault) = landed.await {
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
@@ -474,7 +474,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
     if is_stopped(context, Turn::Parks) {
         return pending().await;
     }
-    let parked = context.runtime.write(&context.numbers, vec![context.parked_row(due)], None, Activity::Ends);
+    let parked = context.runtime.write_last(&context.numbers, vec![context.parked_row(due)], None);
     entered.ended = true;
     if let Err(fault) = parked.await {
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));

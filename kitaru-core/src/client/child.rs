@@ -58,6 +58,7 @@ impl Claimed {
             execution: context.attempt.execution.clone(),
             call: identity,
         });
+        request.behind = Some(context.numbers.clone());
         let child = call.body_mut();
         child.wish = wish;
         child.execution = Some(execution.clone());

@@ -2,6 +2,7 @@
 //! execution is meant and what is done about it; must not know how that is carried out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::retry::Forget;
@@ -11,7 +12,7 @@ use crate::error::{Error, Kind};
 use crate::flow::{self, FlowFuture, FlowMeta};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Header, ParentRow, Reuse};
-use crate::runtime::PREVIEW_BYTES;
+use crate::runtime::{Numbers, PREVIEW_BYTES};
 use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key};
 
 /// Everything that decides which execution a call stands for and what is done about it.
@@ -27,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) deadline: Option<Duration>,
     /// Which call of another flow's it is.
     pub(crate) parent: Option<ParentRow>,
+    /// The records of that one, of which one says that this is called.
+    pub(crate) behind: Option<Arc<Numbers>>,
     /// What a retry is to forget.
     pub(crate) forget: Vec<Forget>,
 }
@@ -45,6 +48,7 @@ impl Request {
             start_at_ms: self.start_at_ms,
             deadline: self.deadline,
             parent: None,
+            behind: None,
             forget: Vec::new(),
         })
     }
@@ -84,7 +88,8 @@ impl Request {
     }
 
     pub(super) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: Input) -> Self {
-        Request { spec, body, id, ask, input, start_at_ms: None, deadline: None, parent: None, forget: Vec::new() }
+        let (start_at_ms, deadline, parent, behind, forget) = (None, None, None, None, Vec::new());
+        Request { spec, body, id, ask, input, start_at_ms, deadline, parent, behind, forget }
     }
 }
 

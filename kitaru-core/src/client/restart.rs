@@ -23,7 +23,7 @@ use crate::journal::{
 };
 use crate::log;
 use crate::machine::Exit;
-use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
+use crate::store::{Key as RowKey, Order, Reader, Row, Table};
 
 /// A flow that goes on in a new generation. Made by [`FlowCall::restart`](crate::FlowCall::restart); it never gives a result.
 #[must_use = "a flow goes on in a new generation only if this is awaited"]
@@ -236,7 +236,7 @@ async fn write_next(
         payload: packed.payload(),
     })
     .write();
-    let landed = runtime.write(&context.numbers, rows, Some(frame), Activity::Ends);
+    let landed = runtime.write_last(&context.numbers, rows, Some(frame));
     entered.ended = true;
     landed.await.map(|()| head.journal)
 }
