@@ -305,6 +305,7 @@ impl Place {
         {
             self.inner.wake_after_fault(journal, Cause::Fault);
         }
+        self.active.steering.end();
         self.active.end(ended);
         self.active.waiters().iter().for_each(|parent| self.inner.tell_parent(parent));
     }
@@ -434,6 +435,7 @@ impl Drop for Place {
         // The task was aborted, or its runtime is going down.
         self.leave();
         self.active.record(Err(interrupted()));
+        self.active.steering.end();
         self.active.end(Ended::Fault(interrupted()));
     }
 }

@@ -27,6 +27,9 @@ mod sleepers;
 mod steering;
 mod watch;
 
+#[cfg(test)]
+mod steering_tests;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

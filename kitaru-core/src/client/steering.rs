@@ -39,6 +39,8 @@ struct Driven<A> {
     attempt: Weak<A>,
     cancelled: bool,
     draining: bool,
+    /// No attempt comes any more.
+    over: bool,
     /// What was sent while no attempt could take it in.
     mail: Vec<(Posted, JournalId, Mail)>,
     posted: u64,
@@ -58,7 +60,8 @@ pub(crate) enum Missed {
 
 impl<A: Steered> Steering<A> {
     pub(crate) fn new() -> Self {
-        let driven = Driven { attempt: Weak::new(), cancelled: false, draining: false, mail: Vec::new(), posted: 0 };
+        let (cancelled, draining, over) = (false, false, false);
+        let driven = Driven { attempt: Weak::new(), cancelled, draining, over, mail: Vec::new(), posted: 0 };
         Steering { attempt: Mutex::new(driven), parked: watch::Sender::new(false) }
     }
 
@@ -111,6 +114,9 @@ impl<A: Steered> Steering<A> {
             Some(_) | None => Some(mail),
         };
         let Some(mail) = left else { return Ok(()) };
+        if driven.over {
+            return Ok(());
+        }
         driven.posted += 1;
         let posted = Posted(driven.posted);
         driven.mail.push((posted, journal, mail));
@@ -120,6 +126,17 @@ impl<A: Steered> Steering<A> {
     /// Nobody drives it: this mail, and none that came since, is left to the store for whoever does.
     pub(crate) fn take_back(&self, posted: Posted) {
         lock(&self.attempt).mail.retain(|(known, ..)| *known != posted);
+    }
+
+    /// No attempt comes any more: what was sent is left to the store, and whoever waits to hear of it is told so, whoever may
+    /// still hold this.
+    pub(crate) fn end(&self) {
+        let left = {
+            let mut driven = lock(&self.attempt);
+            driven.over = true;
+            mem::take(&mut driven.mail)
+        };
+        drop(left);
     }
 
     /// Has nothing of it start any more, in this attempt or the next. What runs comes to its end.
