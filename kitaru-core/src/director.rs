@@ -25,6 +25,9 @@ pub(crate) trait Director: Send + Sync + 'static {
     /// Who plays the next try of a body. The arguments are there for the asking.
     fn cast(&self, checkpoint: &str, args: &mut dyn FnMut() -> serde_json::Value) -> Part;
 
+    /// The flow is given the outcome of a call that had none recorded when it was made.
+    fn given(&self, execution: &ExecutionId, checkpoint: &str, identity: Key);
+
     /// A record has answered a call of this checkpoint.
     fn replayed(&self, checkpoint: &str, identity: Key);
 
@@ -81,6 +84,7 @@ pub(crate) enum Turn {
 /// A call that is about to start.
 pub(crate) struct Cue<'a> {
     pub(crate) execution: &'a ExecutionId,
+    pub(crate) generation: u32,
     pub(crate) checkpoint: &'a str,
     /// The visible name.
     pub(crate) name: String,
@@ -103,6 +107,8 @@ pub(crate) enum CueStage {
     Intent,
     /// Its body may run once, and its intent is recorded.
     Once,
+    /// As `Once`, and a person has said that it runs, whether or not it has run before.
+    OnceMore,
     /// It waits.
     Wait,
 }

@@ -172,6 +172,74 @@ fn a_parent_goes_on_by_itself_wherever_its_process_and_its_childs_died() {
     testkit::crash_everywhere(starts_and_looks);
 }
 
+#[flow]
+async fn is_answered_twice(name: String) -> Result<String, Error> {
+    let first: u32 = kitaru::wait("first").await?;
+    let second: u32 = kitaru::wait("second").await?;
+    Ok(format!("{name} {first} {second}"))
+}
+
+/// The first answer of all is refused by the store, and given again.
+async fn answers_again(kit: Testkit) -> Result<String, Error> {
+    let (target, refused) = (("is_answered_twice", "job"), |error: &Error| error.is_store());
+    let job = || is_answered_twice("x".into()).id("job");
+    let is_first = kit.kitaru().execution(target.0, target.1).await?.is_none();
+    while kit.start(job()).await.is_err_and(|error| refused(&error)) {}
+    kit.refuse_writes(usize::from(is_first));
+    while kit.answer(&target, "first", &1).await.is_err_and(|error| refused(&error)) {}
+    while kit.answer(&target, "second", &2).await.is_err_and(|error| refused(&error)) {}
+    loop {
+        match kit.run(job()).await {
+            // The refusal was still to come where the process had died before it did.
+            Err(error) if refused(&error) => {}
+            came => break came,
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_given_again_is_not_taken_for_the_next_one_after_a_death() {
+    testkit::crash_everywhere(answers_again);
+}
+
+#[flow]
+async fn pays_in_each_generation(round: u64) -> Result<u64, Error> {
+    // The same place in each of them.
+    charge(round).await?;
+    if round < 2 { pays_in_each_generation(round + 1).restart().await } else { Ok(round) }
+}
+
+#[test]
+fn an_at_most_once_body_may_begin_in_each_generation() {
+    let report = testkit::crash_report(|kit| async move { kit.run(pays_in_each_generation(0).id("job")).await });
+    assert!(report.is_clean(), "{report}");
+}
+
+#[checkpoint(at_most_once, on_interrupt = "ask")]
+async fn charge_or_ask(amount: u64) -> Result<u64, Error> {
+    Ok(amount)
+}
+
+#[flow]
+async fn pays_and_asks(amount: u64) -> Result<u64, Error> {
+    Ok(charge_or_ask(amount).await? + 1)
+}
+
+/// A person has whatever was cut off run again.
+async fn has_it_run_again(kit: Testkit) -> u64 {
+    let paying = kit.start(pays_and_asks(12).id("job")).await.unwrap();
+    loop {
+        let execution = kit.kitaru().execution("pays_and_asks", "job").await.unwrap().unwrap();
+        let Some(wait) = execution.waits().first() else { break paying.await.unwrap() };
+        kit.answer(&paying, wait.name(), &kitaru::Resolution::run_again()).await.unwrap();
+    }
+}
+
+#[test]
+fn an_at_most_once_body_that_a_person_has_run_again_may_begin_again() {
+    testkit::crash_everywhere(has_it_run_again);
+}
+
 // ---- flows with mistakes ----
 
 #[flow]

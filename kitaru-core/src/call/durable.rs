@@ -4,30 +4,29 @@
 mod asking;
 mod directed;
 mod diverging;
+mod landing;
 mod pausing;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tracing::Span;
 
 use crate::call::body::Site;
-use crate::call::memo::{Recall, memo_key, memoized, recall};
+use crate::call::memo::{Recall, memoized, recall};
 use crate::call::meta::{Effect, OnCodeChange, OnInterrupt, Spec};
-use crate::call::outcome::{Packed, Packing, Unpack};
+use crate::call::outcome::Unpack;
 use crate::call::refusals::{astray, interrupted, refuse, retried_at_most_once, unreadable};
-use crate::call::tries::{Failure, Tries};
+use crate::call::tries::Tries;
 use crate::call::{Checkpoint, Occasion, Options, Summarize};
 use crate::context::{Ambient, BodyScope};
 use crate::context::{BodyWaker, Context};
 use crate::error::Error;
-use crate::journal::{CallFrame, Class, Frame, MemoRow, OpenFrame, OutcomeFrame};
+use crate::journal::{CallFrame, Frame, OpenFrame};
 use crate::log;
 use crate::machine::{Asked, Claim, Due, Exit, RecordIx, SlotId, Standing, Step};
-use crate::store::{Row, Table};
-use crate::value::{Key, Sensitivity};
+use crate::value::Key;
 
 pub(crate) struct Durable<B: Checkpoint> {
     context: Arc<Context>,
@@ -218,6 +217,7 @@ impl<B: Checkpoint> Durable<B> {
                         unreachable!("the stage was matched above")
                     };
                     self.release_message();
+                    self.is_given(spec);
                     if let Some(name) = &running.name {
                         self.tell(name, spec, &value, how);
                     }
@@ -357,101 +357,6 @@ impl<B: Checkpoint> Durable<B> {
             name: log::warns().then(|| self.claim.name(spec.shown())),
             span: log::checkpoint_span(|| self.claim.name(spec.shown())),
         })
-    }
-
-    /// The body's tries have come to an end.
-    fn finish(&mut self, spec: &Spec, tried: Result<B::Output, Failure>) {
-        let Stage::Running(running, tries) = std::mem::replace(&mut self.stage, Stage::Over) else {
-            unreachable!("tries end while the call runs")
-        };
-        let took = running.started.elapsed();
-        let landing = match tried {
-            Ok(value) => {
-                let director = self.context.runtime.director.as_deref();
-                let unsteady = AtomicBool::new(false);
-                let packing = Packing {
-                    wish: spec.meta().wish,
-                    limit: self.context.runtime.max_outcome_bytes,
-                    unsteady: director.map(|_| &unsteady),
-                };
-                let landing = B::pack(value, &packing);
-                director
-                    .filter(|_| unsteady.load(Ordering::Relaxed))
-                    .into_iter()
-                    .for_each(|director| director.unsteady(spec.name()));
-                landing
-            }
-            Err(Failure::Outcome(error)) => B::pack_error(error),
-            Err(Failure::Misuse(error)) => return self.leave_quietly(Exit::Fail(error)),
-        };
-        self.land(spec, running, Some(&tries), landing.packed, landing.value, How::Ran(took));
-    }
-
-    /// Says what the call came to, now that it is durable and the flow goes on with it.
-    fn tell(&self, name: &str, spec: &Spec, value: &Result<B::Output, Error>, how: How) {
-        let sensitivity = spec.meta().sensitivity;
-        match (how, value) {
-            (How::Interrupted, _) => {}
-            (How::Resolved, _) => log::wait_over(name),
-            _ if spec.meta().effect == Effect::Wait => log::wait_over(name),
-            // It tells itself.
-            _ if spec.meta().effect == Effect::Child => {}
-            (How::Recalled, _) => log::checkpoint_cached(name, Some("from a memo"), false),
-            (How::Ran(took), Err(error)) => log::checkpoint_failed(name, took, sensitivity, error),
-            (How::Ran(took), Ok(value)) => match B::failure(value) {
-                Some(error) => log::checkpoint_failed(name, took, sensitivity, &error),
-                None => log::checkpoint_finished(name, took, self.summary(value, Occasion::Finished).as_deref()),
-            },
-        }
-    }
-
-    fn summary(&self, value: &B::Output, occasion: Occasion) -> Option<String> {
-        self.summarize.map(|summarize| summarize(value, occasion))
-    }
-
-    /// Sends the outcome to the store.
-    fn land(
-        &mut self,
-        spec: &Spec,
-        running: Box<Running>,
-        tries: Option<&Tries>,
-        mut packed: Packed,
-        value: Result<B::Output, Error>,
-        how: How,
-    ) {
-        let is_error = packed.class != Class::Value;
-        if spec.meta().sensitivity == Sensitivity::Hidden {
-            packed.hide();
-        }
-        let settled = is_error && (packed.settled || matches!(spec.meta().effect, Effect::AtMostOnce | Effect::Wait));
-        let frame = Frame::Outcome(OutcomeFrame {
-            call: self.call_frame(spec),
-            settled,
-            from_memo: how == How::Recalled,
-            message: self.message,
-            failed: &tries.map(Tries::failed).unwrap_or_default(),
-            metadata: &running.scope.metadata(),
-            tries: tries.map_or(0, Tries::count),
-            started_ms: running.started_ms,
-            duration_us: match how {
-                How::Ran(took) => u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                How::Recalled | How::Interrupted | How::Resolved => 0,
-            },
-            preview: &packed.preview,
-            payload: packed.payload(),
-        })
-        .write();
-        let memo = (spec.meta().memo.is_some() && !is_error && how != How::Recalled).then(|| {
-            let recorded_ms = self.context.runtime.clock.now_ms();
-            let row = MemoRow { recorded_ms, preview: &packed.preview, payload: packed.payload() };
-            Row { table: Table::Memo, key: memo_key(spec, &self.claim), value: Some(row.write()) }
-        });
-        let rows =
-            self.context.runtime.shape_row(packed.fingerprint, packed.text.take()).into_iter().chain(memo).collect();
-        let slot = running.slot;
-        self.context.replay().land(slot, is_error && !settled);
-        self.stage = Stage::Landing(running, value, how);
-        self.context.send_outcome(slot, frame, rows);
     }
 
     /// The record was released: it answers.

@@ -1,4 +1,5 @@
-//! What holds of a store whenever its process dies. Must not know how it died.
+//! What is read of a store whenever its process has died: all that was durable, by the ways by which the next process reads
+//! it. Must not know how it died.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use crate::context::Attempt;
 use crate::journal::{Class, Frame};
 use crate::store::Reader;
 use crate::testkit::house::House;
+use crate::testkit::invariants::Invariants;
 use crate::testkit::shelf::Shelf;
 use crate::value::Key;
 
@@ -22,18 +24,17 @@ pub(super) fn examine(house: &Arc<House>) {
             return house.is_broken(format!("the store cannot be read: {error:#}"));
         }
     };
-    let recorded: HashMap<Key, String> = generations.iter().flat_map(of_generation).collect();
+    let recorded: HashSet<Key> = generations.iter().flat_map(of_generation).collect();
     audit(house, &generations, &recorded);
-    house.stand(recorded);
 }
 
 /// What holds of a store's rows whenever its process dies.
-fn audit(house: &House, generations: &[Generation], recorded: &HashMap<Key, String>) {
-    for (call, name) in house.findings().recorded {
-        if !recorded.contains_key(&call) {
-            house.is_broken(format!("the outcome of `{name}`, which was durable, is gone"));
-        }
-    }
+fn audit(house: &House, generations: &[Generation], recorded: &HashSet<Key>) {
+    let gone = |seen: &mut Invariants| {
+        let gone = seen.standing().filter(|(call, _)| !recorded.contains(call));
+        gone.map(|(_, name)| format!("the outcome of `{name}`, which was durable, is gone")).collect::<Vec<_>>()
+    };
+    house.invariants(gone).into_iter().for_each(|what| house.is_broken(what));
     for generation in generations {
         let (journal, execution) = (&generation.journal, &generation.header.execution);
         let mut values = HashSet::new();
@@ -56,17 +57,22 @@ fn audit(house: &House, generations: &[Generation], recorded: &HashMap<Key, Stri
 }
 
 /// The calls whose outcome stands in the store: a value, or an error that was settled.
-fn of_generation(generation: &Generation) -> Vec<(Key, String)> {
-    let journal = &generation.journal;
+fn of_generation(generation: &Generation) -> Vec<Key> {
+    let (journal, header) = (&generation.journal, &generation.header);
     let mut standing = Vec::new();
+    let mut errors = HashMap::new();
     for at in journal.indices() {
         match journal.frame(at) {
-            Ok(Frame::Outcome(outcome)) if outcome.payload.class == Class::Value || outcome.settled => {
+            Ok(Frame::Outcome(outcome)) => {
                 let call = &outcome.call;
-                let header = &generation.header;
                 let identity = Attempt::identity(&header.execution, header.generation, call.key, call.occurrence);
-                standing.push((identity, call.name()));
+                if outcome.payload.class == Class::Value || outcome.settled {
+                    standing.push(identity);
+                } else {
+                    errors.insert(journal.seq(at), identity);
+                }
             }
+            Ok(Frame::Settled(settled)) => standing.extend(settled.errors.iter().filter_map(|seq| errors.get(seq))),
             _ => {}
         }
     }

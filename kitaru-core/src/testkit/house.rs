@@ -1,7 +1,7 @@
 //! What outlives the processes of a test: the rows, the clock, who plays which part, what was counted, and where the
 //! process is to die. Owns the direction of executions; must not know what a test makes of it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 
 use crate::client::SECRET;
 use crate::clock::Clock;
@@ -19,6 +20,7 @@ use crate::id::ExecutionId;
 use crate::runtime::lock;
 use crate::store::{Before, Durability, Key as RowKey, Memory, Pace, Row, Store, Table, seal};
 use crate::testkit::chance::Chance;
+use crate::testkit::invariants::Invariants;
 use crate::testkit::replay::Script;
 use crate::value::Key;
 
@@ -35,6 +37,8 @@ pub(super) struct House {
     pub(super) died: Notify,
     presence: Arc<()>,
     state: Mutex<State>,
+    /// A lock of its own: it is looked at while the other is held, and never the other way round.
+    invariants: Mutex<Invariants>,
 }
 
 /// When flows are dropped from memory while they wait.
@@ -78,6 +82,9 @@ pub(super) struct StoreFaults {
     odds: Option<u64>,
     pub(super) commit_delay: Duration,
     pub(super) acknowledgement_delay: Duration,
+    /// Whatever the store does takes up to so many turns of everything else, and of those who wait for one commit any may
+    /// hear of it first.
+    most_turns: Option<usize>,
 }
 
 /// What is done with the points at which a process could die.
@@ -97,12 +104,10 @@ enum Plan {
 pub(super) struct Findings {
     /// Where the process died.
     pub(super) died: Option<String>,
-    /// Calls of which the store has an outcome that stands.
-    pub(super) recorded: HashMap<Key, String>,
     /// Bodies that ran although their outcome is recorded.
     pub(super) ran_again: Vec<String>,
-    /// Where each `at_most_once` body that has begun was called.
-    once: HashMap<(ExecutionId, String, u32), u32>,
+    /// Where each `at_most_once` body that has begun was called: in which generation, of which checkpoint, as the how manieth.
+    once: HashSet<(ExecutionId, u32, String, u32)>,
     /// Those that began a second time.
     pub(super) ran_twice: Vec<String>,
     pub(super) diverged: Vec<String>,
@@ -130,6 +135,7 @@ impl House {
             died: Notify::new(),
             presence: Arc::default(),
             state: Mutex::new(state),
+            invariants: Mutex::default(),
         };
         Arc::new(house)
     }
@@ -158,6 +164,11 @@ impl House {
     /// Has one of so many commits refused, whichever; none, if this is 0.
     pub(super) fn refuse_some(&self, of: u64) {
         lock(&self.state).store.odds = (of > 0).then_some(of);
+    }
+
+    /// Has the store take its time, whichever, up to so many turns of everything else, and its owners hear of it in any order.
+    pub(super) fn dawdle(&self, most_turns: usize) {
+        lock(&self.state).store.most_turns = (most_turns > 0).then_some(most_turns);
     }
 
     /// Why the next commit fails, if it is to.
@@ -212,18 +223,20 @@ impl House {
         state.plan = Plan::Nothing;
     }
 
-    /// These are the calls of which the store has an outcome that stands.
-    pub(super) fn stand(&self, recorded: HashMap<Key, String>) {
-        lock(&self.state).findings.recorded = recorded;
-    }
-
     /// Something is wrong with the rows.
     pub(super) fn is_broken(&self, what: String) {
         lock(&self.state).findings.broken.push(what);
     }
 
     pub(super) fn findings(&self) -> Findings {
-        lock(&self.state).findings.clone()
+        let mut findings = lock(&self.state).findings.clone();
+        findings.broken.extend(self.invariants(|seen| seen.breaches().to_vec()));
+        findings
+    }
+
+    /// What holds after every commit, and whenever a flow is given something or begins something.
+    pub(super) fn invariants<R>(&self, look: impl FnOnce(&mut Invariants) -> R) -> R {
+        look(&mut lock(&self.invariants))
     }
 
     /// The process could die here.
@@ -281,14 +294,17 @@ impl Director for House {
         if let Some(script) = script {
             return script.starts(cue);
         }
-        if cue.stage != CueStage::Intent && findings.recorded.contains_key(&cue.identity) {
+        let stands = self.invariants(|seen| {
+            seen.starts(cue.execution, &cue.name);
+            seen.stands(cue.identity)
+        });
+        if cue.stage != CueStage::Intent && stands {
             findings.ran_again.push(cue.name.clone());
         }
-        if cue.stage == CueStage::Once {
-            let place = (cue.execution.clone(), cue.checkpoint.to_owned(), cue.place);
-            let times = findings.once.entry(place).or_default();
-            *times += 1;
-            if *times > 1 {
+        if matches!(cue.stage, CueStage::Once | CueStage::OnceMore) {
+            let place = (cue.execution.clone(), cue.generation, cue.checkpoint.to_owned(), cue.place);
+            let is_first = findings.once.insert(place);
+            if !is_first && cue.stage == CueStage::Once {
                 findings.ran_twice.push(cue.checkpoint.to_owned());
             }
         }
@@ -317,7 +333,10 @@ impl Director for House {
         }
         let flow = &execution.flow;
         match turn {
-            Turn::Begins => self.point(|| format!("where an attempt of `{flow}` begins")),
+            Turn::Begins => {
+                self.invariants(|seen| seen.begins(execution));
+                self.point(|| format!("where an attempt of `{flow}` begins"))
+            }
             Turn::Parks => self.point(|| format!("where `{flow}` is parked")),
         }
     }
@@ -334,6 +353,10 @@ impl Director for House {
         };
         // Off the lock: it is the test's own code.
         stub.map_or(Part::Itself, |stub| Part::Gives(stub(args())))
+    }
+
+    fn given(&self, execution: &ExecutionId, checkpoint: &str, identity: Key) {
+        self.invariants(|seen| seen.given(execution, checkpoint, identity));
     }
 
     fn replayed(&self, checkpoint: &str, identity: Key) {
@@ -376,13 +399,31 @@ impl Director for House {
 
 impl Pace for House {
     fn wait(&self, before: Before) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let delay = self.store_faults(|faults| match before {
-            Before::Commit => faults.commit_delay,
-            Before::Acknowledgement => faults.acknowledgement_delay,
-        });
-        if delay.is_zero() {
+        let (delay, turns) = {
+            let State { store, chance, .. } = &mut *lock(&self.state);
+            let delay = match before {
+                Before::Commit => store.commit_delay,
+                Before::Acknowledgement => store.acknowledgement_delay,
+                Before::NextAcknowledgement => Duration::ZERO,
+            };
+            (delay, store.most_turns.map_or(0, |most| chance.below(most)))
+        };
+        if delay.is_zero() && turns == 0 {
             return Box::pin(std::future::ready(()));
         }
-        Box::pin(self.clock.sleep(delay))
+        let sleep = (!delay.is_zero()).then(|| self.clock.sleep(delay));
+        Box::pin(async move {
+            for _ in 0..turns {
+                yield_now().await;
+            }
+            if let Some(sleep) = sleep {
+                sleep.await;
+            }
+        })
+    }
+
+    fn first_of(&self, journals: usize) -> usize {
+        let State { store, chance, .. } = &mut *lock(&self.state);
+        if store.most_turns.is_some() { chance.below(journals) } else { 0 }
     }
 }

@@ -1,11 +1,10 @@
 //! What a test holds: flows are run, time is turned, answers and events are given, parts are played by others.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,10 +16,10 @@ use tokio::task::{JoinHandle, yield_now};
 use crate::client::{FlowCall, Handle, Kitaru, Target};
 use crate::clock::millis;
 use crate::error::{Error, Kind};
-use crate::runtime::lock;
 use crate::testkit::chance;
 use crate::testkit::house::{Fault, House, Parking};
 use crate::testkit::ledger::Ledger;
+use crate::testkit::post::{Letter, Outbox, Posted, Stands, What};
 use crate::testkit::process::{Idle, Process};
 
 /// A store in memory, a clock that stands still until it is turned, and a hand in what runs. Everything of it happens on
@@ -54,24 +53,13 @@ pub struct Testkit {
     house: Arc<House>,
     process: Process,
     posted: Arc<Posted>,
+    outbox: Arc<Outbox>,
     /// How much time this process's test has let pass.
     elapsed_ms: AtomicU64,
     /// How many things it has asked for.
     asked: AtomicU64,
-    /// How many of them are answers and events.
-    posts: AtomicU64,
     /// Dropped, it ends the process's thread.
     _end: Option<oneshot::Sender<()>>,
-}
-
-/// What a test has sent, over all processes of it: each is sent once.
-#[derive(Default)]
-pub(super) struct Posted(Mutex<Post>);
-
-#[derive(Default)]
-struct Post {
-    begun: HashSet<u64>,
-    done: HashSet<u64>,
 }
 
 impl Testkit {
@@ -93,8 +81,8 @@ impl Testkit {
     }
 
     pub(super) fn in_process(house: Arc<House>, process: Process, posted: Arc<Posted>) -> Self {
-        let [elapsed_ms, asked, posts] = [0; 3].map(AtomicU64::new);
-        Testkit { house, process, posted, elapsed_ms, asked, posts, _end: None }
+        let [elapsed_ms, asked] = [0; 2].map(AtomicU64::new);
+        Testkit { house, process, posted, outbox: Arc::default(), elapsed_ms, asked, _end: None }
     }
 
     /// The kit's store. Look at executions with it; run flows with [`run`](Self::run) and [`start`](Self::start).
@@ -257,11 +245,11 @@ impl Testkit {
         answer: &T,
     ) -> Result<(), Error> {
         self.ask();
-        let nth = self.posts.fetch_add(1, Ordering::SeqCst);
         let answer = json(answer)?;
         let (target, wait) = (own(execution), wait.to_owned());
+        let letter = self.outbox.next(&target, What::Answer, &wait);
         let kitaru = self.process.kitaru.clone();
-        self.post(nth, async move { kitaru.answer(&(&*target.0, &*target.1), &wait, &answer).await }).await
+        self.post(letter, async move { kitaru.answer(&(&*target.0, &*target.1), &wait, &answer).await }).await
     }
 
     /// Sends an event to an execution. As [`Kitaru::send`].
@@ -280,36 +268,31 @@ impl Testkit {
         value: &T,
     ) -> Result<(), Error> {
         self.ask();
-        let nth = self.posts.fetch_add(1, Ordering::SeqCst);
         let value = json(value)?;
         let (target, event) = (own(execution), event.to_owned());
+        let letter = self.outbox.next(&target, What::Event, &event);
+        let key = format!("testkit-{}", letter.nth);
         let kitaru = self.process.kitaru.clone();
-        let send =
-            async move { kitaru.send(&(&*target.0, &*target.1), &event, &value).key(format!("testkit-{nth}")).await };
-        self.post(nth, send).await
+        self.post(letter, async move { kitaru.send(&(&*target.0, &*target.1), &event, &value).key(key).await }).await
     }
 
     /// Sends something once, however often the test is begun anew after a crash.
-    async fn post(
-        &self,
-        nth: u64,
-        send: impl Future<Output = Result<(), Error>> + Send + 'static,
-    ) -> Result<(), Error> {
-        let was_begun = {
-            let mut post = lock(&self.posted.0);
-            if post.done.contains(&nth) {
-                return Ok(());
-            }
-            !post.begun.insert(nth)
+    async fn post<S>(&self, letter: Letter, send: S) -> Result<(), Error>
+    where
+        S: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let was_begun = match self.posted.begin(&letter) {
+            Stands::Sent => return Ok(()),
+            stands => matches!(stands, Stands::Perhaps),
         };
-        let posted = self.posted.clone();
-        // Where it was durable when the process died, the flow may have gone past it.
-        let is_there = move |error: &Error| was_begun && !error.is_store() && !error.is_closed();
+        let (posted, outbox) = (self.posted.clone(), self.outbox.clone());
         let send = async move {
-            let sent = send.await.or_else(|error| if is_there(&error) { Ok(()) } else { Err(error) });
-            if sent.is_ok() {
-                lock(&posted.0).done.insert(nth);
-            }
+            let sent = match send.await {
+                // It was durable when the process died, or when its store failed, and the flow may have gone past it.
+                Err(error) if was_begun && error.is_misuse() => Ok(()),
+                sent => sent,
+            };
+            posted.end(&outbox, letter, &sent);
             sent
         };
         let sent = joined(self.process.tasks.spawn(send)).await;

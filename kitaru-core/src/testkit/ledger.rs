@@ -16,10 +16,14 @@ pub struct Ledger(String);
 impl Ledger {
     pub(super) fn of(house: &Arc<House>) -> Self {
         let read = generations(&Reader::new(Arc::new(Shelf(house.clone()))));
-        Ledger(match read {
+        let mut ledger = match read {
             Ok(generations) => generations.iter().map(text).collect(),
             Err(error) => format!("{error:#}\n"),
-        })
+        };
+        for breach in house.invariants(|seen| seen.breaches().to_vec()) {
+            ledger += &format!("wrong: {breach}\n");
+        }
+        Ledger(ledger)
     }
 }
 

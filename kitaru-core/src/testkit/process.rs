@@ -76,8 +76,14 @@ impl Process {
 /// A runtime on this thread, and its signal.
 pub(super) fn runtime(house: &Arc<House>) -> (Runtime, Arc<Idle>) {
     let idle = Arc::new(Idle::default());
-    let (resting, house) = (idle.clone(), house.clone());
-    let built = Builder::new_current_thread().enable_all().on_thread_park(move || resting.rest(&house)).build();
+    // The runtime holds neither of them: both hold wakers of its tasks.
+    let (resting, house) = (Arc::downgrade(&idle), Arc::downgrade(house));
+    let rest = move || {
+        if let (Some(idle), Some(house)) = (resting.upgrade(), house.upgrade()) {
+            idle.rest(&house);
+        }
+    };
+    let built = Builder::new_current_thread().enable_all().on_thread_park(rest).build();
     (built.expect("the system gives a runtime"), idle)
 }
 

@@ -28,6 +28,7 @@ impl Store for Shelf {
             return Err(refusal);
         }
         kept.commit(rows, durability)?;
+        self.0.invariants(|seen| seen.committed(rows));
         if self.0.point(|| format!("after {} is durable", what(rows))) == Goes::NoFurther {
             return Err(dead());
         }

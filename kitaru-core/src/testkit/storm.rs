@@ -1,5 +1,5 @@
-//! A process that dies at random, again and again, and whose store refuses to write. Owns the chance of it; must not know how a
-//! process dies.
+//! A process that dies at random, again and again, and whose store refuses to write, and is late. Owns the chance of it; must
+//! not know how a process dies.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::testkit::report::{Mode, Report, Trial};
 /// [`crash_everywhere`](crate::testkit::crash_everywhere), and gives the report: for programs that are too large, or too many, to die everywhere.
 ///
 /// Here a call of a flow may fail because the store refuses to write, which the scenario has to allow for by calling it
-/// again. From one run to the next bodies overtake each other in another order.
+/// again. From one run to the next bodies overtake each other in another order, commits and their acknowledgements take
+/// their time, and whoever waits for a commit may hear of it before others do.
 ///
 /// # Examples
 ///
@@ -51,6 +52,8 @@ where
 
 /// The most deaths of one run.
 const DEATHS: usize = 4;
+/// The most turns that a commit, or one acknowledgement of it, may take.
+const TURNS: usize = 12;
 
 /// One scenario in one mode, with deaths and refusals at random.
 fn storm<F, Fut>(scenario: &F, mode: Mode, seed: u64, runs: u32) -> Vec<Trial>
@@ -68,7 +71,10 @@ where
     for _ in 0..runs {
         let house = House::new(chance.next(), mode.parking());
         if chance.below(2) == 0 {
-            house.refuse_some(4 + chance.below(12) as u64);
+            house.refuse_some(6 + chance.below(18) as u64);
+        }
+        if chance.below(3) > 0 {
+            house.dawdle(1 + chance.below(TURNS));
         }
         let posted = Arc::default();
         let mut deaths = 1 + chance.below(DEATHS);

@@ -5,6 +5,7 @@ use crate::call::Checkpoint;
 use crate::call::meta::{Effect, Spec};
 use crate::director::{Cue, CueStage, Goes};
 use crate::journal::Arg;
+use crate::machine::Standing;
 
 impl<B: Checkpoint> Durable<B> {
     /// Whether whoever directs the execution lets the call, which is about to start, go no further.
@@ -12,12 +13,17 @@ impl<B: Checkpoint> Durable<B> {
         let Some(director) = &self.context.runtime.director else { return false };
         let stage = match spec.meta().effect {
             Effect::AtLeastOnce => CueStage::Body,
-            Effect::AtMostOnce if intended => CueStage::Once,
+            Effect::AtMostOnce if intended => match self.claim.standing {
+                // Its record is void, which only a person brings about.
+                Standing::Again(_) => CueStage::OnceMore,
+                _ => CueStage::Once,
+            },
             Effect::AtMostOnce => CueStage::Intent,
             Effect::Wait | Effect::Child => CueStage::Wait,
         };
         let cue = Cue {
             execution: &self.context.attempt.execution,
+            generation: self.context.attempt.generation,
             checkpoint: spec.name(),
             name: self.claim.name(spec.shown()),
             location: spec.location(),
@@ -27,5 +33,11 @@ impl<B: Checkpoint> Durable<B> {
             stage,
         };
         director.starts(&cue) == Goes::NoFurther
+    }
+
+    /// The flow is given what it came to.
+    pub(super) fn is_given(&self, spec: &Spec) {
+        let Some(director) = &self.context.runtime.director else { return };
+        director.given(&self.context.attempt.execution, spec.name(), self.identity());
     }
 }

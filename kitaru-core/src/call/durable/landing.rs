@@ -1,0 +1,114 @@
+//! What a body came to, on its way to the store. Owns what is recorded and said of it; must not know when the flow is given
+//! it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Durable, How, Running, Stage};
+use crate::call::memo::memo_key;
+use crate::call::meta::{Effect, Spec};
+use crate::call::outcome::{Packed, Packing};
+use crate::call::tries::{Failure, Tries};
+use crate::call::{Checkpoint, Occasion};
+use crate::error::Error;
+use crate::journal::{Class, Frame, MemoRow, OutcomeFrame};
+use crate::log;
+use crate::machine::Exit;
+use crate::store::{Row, Table};
+use crate::value::Sensitivity;
+
+impl<B: Checkpoint> Durable<B> {
+    /// The body's tries have come to an end.
+    pub(super) fn finish(&mut self, spec: &Spec, tried: Result<B::Output, Failure>) {
+        let Stage::Running(running, tries) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            unreachable!("tries end while the call runs")
+        };
+        let took = running.started.elapsed();
+        let landing = match tried {
+            Ok(value) => {
+                let director = self.context.runtime.director.as_deref();
+                let unsteady = AtomicBool::new(false);
+                let packing = Packing {
+                    wish: spec.meta().wish,
+                    limit: self.context.runtime.max_outcome_bytes,
+                    unsteady: director.map(|_| &unsteady),
+                };
+                let landing = B::pack(value, &packing);
+                director
+                    .filter(|_| unsteady.load(Ordering::Relaxed))
+                    .into_iter()
+                    .for_each(|director| director.unsteady(spec.name()));
+                landing
+            }
+            Err(Failure::Outcome(error)) => B::pack_error(error),
+            Err(Failure::Misuse(error)) => return self.leave_quietly(Exit::Fail(error)),
+        };
+        self.land(spec, running, Some(&tries), landing.packed, landing.value, How::Ran(took));
+    }
+
+    /// Says what the call came to, now that it is durable and the flow goes on with it.
+    pub(super) fn tell(&self, name: &str, spec: &Spec, value: &Result<B::Output, Error>, how: How) {
+        let sensitivity = spec.meta().sensitivity;
+        match (how, value) {
+            (How::Interrupted, _) => {}
+            (How::Resolved, _) => log::wait_over(name),
+            _ if spec.meta().effect == Effect::Wait => log::wait_over(name),
+            // It tells itself.
+            _ if spec.meta().effect == Effect::Child => {}
+            (How::Recalled, _) => log::checkpoint_cached(name, Some("from a memo"), false),
+            (How::Ran(took), Err(error)) => log::checkpoint_failed(name, took, sensitivity, error),
+            (How::Ran(took), Ok(value)) => match B::failure(value) {
+                Some(error) => log::checkpoint_failed(name, took, sensitivity, &error),
+                None => log::checkpoint_finished(name, took, self.summary(value, Occasion::Finished).as_deref()),
+            },
+        }
+    }
+
+    pub(super) fn summary(&self, value: &B::Output, occasion: Occasion) -> Option<String> {
+        self.summarize.map(|summarize| summarize(value, occasion))
+    }
+
+    /// Sends the outcome to the store.
+    pub(super) fn land(
+        &mut self,
+        spec: &Spec,
+        running: Box<Running>,
+        tries: Option<&Tries>,
+        mut packed: Packed,
+        value: Result<B::Output, Error>,
+        how: How,
+    ) {
+        let is_error = packed.class != Class::Value;
+        if spec.meta().sensitivity == Sensitivity::Hidden {
+            packed.hide();
+        }
+        let settled = is_error && (packed.settled || matches!(spec.meta().effect, Effect::AtMostOnce | Effect::Wait));
+        let frame = Frame::Outcome(OutcomeFrame {
+            call: self.call_frame(spec),
+            settled,
+            from_memo: how == How::Recalled,
+            message: self.message,
+            failed: &tries.map(Tries::failed).unwrap_or_default(),
+            metadata: &running.scope.metadata(),
+            tries: tries.map_or(0, Tries::count),
+            started_ms: running.started_ms,
+            duration_us: match how {
+                How::Ran(took) => u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                How::Recalled | How::Interrupted | How::Resolved => 0,
+            },
+            preview: &packed.preview,
+            payload: packed.payload(),
+        })
+        .write();
+        let memo = (spec.meta().memo.is_some() && !is_error && how != How::Recalled).then(|| {
+            let recorded_ms = self.context.runtime.clock.now_ms();
+            let row = MemoRow { recorded_ms, preview: &packed.preview, payload: packed.payload() };
+            Row { table: Table::Memo, key: memo_key(spec, &self.claim), value: Some(row.write()) }
+        });
+        let rows =
+            self.context.runtime.shape_row(packed.fingerprint, packed.text.take()).into_iter().chain(memo).collect();
+        let slot = running.slot;
+        self.context.replay().land(slot, is_error && !settled);
+        self.stage = Stage::Landing(running, value, how);
+        self.context.send_outcome(slot, frame, rows);
+    }
+}

@@ -1,0 +1,282 @@
+//! What holds of a store's rows after every commit, and of a flow whenever it is given something or begins something. Sees
+//! each commit once, so that it stays as fast as the store; must not know who dies, or why.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::context::Attempt;
+use crate::id::{ExecutionId, JournalId, Seq};
+use crate::journal::{
+    Aside, CallFrame, Class, Forgotten, Frame, Header, NoteRow, Opening, ParentRow, Status, aside_name, aside_range,
+};
+use crate::store::{Row, Table};
+use crate::value::Key;
+
+/// How many bytes of a row are its checksum, behind everything else.
+const CHECKSUM: usize = 4;
+
+/// What has been seen of a store, and what of it was wrong.
+#[derive(Default)]
+pub(super) struct Invariants {
+    journals: HashMap<JournalId, Known>,
+    /// The outcomes of all journals, by what identifies their calls.
+    fates: HashMap<Key, Outcome>,
+    /// How often something had been said under a name that is shown, by the key of its row.
+    said: HashMap<Vec<u8>, u64>,
+    /// Errors that a flow has been given in its present attempt.
+    errors_seen: HashMap<ExecutionId, HashSet<Key>>,
+    broken: Vec<String>,
+}
+
+/// One journal.
+#[derive(Default)]
+struct Known {
+    header: Option<(ExecutionId, u32)>,
+    last: u64,
+    is_listed: bool,
+    /// What its last record says that an attempt came to, if it says that.
+    ended: Option<Status>,
+    /// The highest number of an attempt that has left a record of a call.
+    attempt: u32,
+    /// The calls whose errors stand under these numbers.
+    errors: HashMap<Seq, Key>,
+    /// The outcomes that stand, by the numbers of their records.
+    outcomes: HashMap<Seq, Key>,
+    opened: HashSet<ExecutionId>,
+    /// A person has had something forgotten, so that it may come again.
+    forgot: bool,
+}
+
+#[derive(Clone)]
+struct Outcome {
+    name: String,
+    fate: Fate,
+}
+
+/// What is known of a call that has an outcome.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Value,
+    SettledError,
+    /// The next attempt tries it again.
+    UnsettledError,
+}
+
+impl Fate {
+    fn stands(self) -> bool {
+        self != Fate::UnsettledError
+    }
+}
+
+impl Invariants {
+    /// What was wrong.
+    pub(super) fn breaches(&self) -> &[String] {
+        &self.broken
+    }
+
+    /// The calls whose outcome stands: a value, or an error that was settled.
+    pub(super) fn standing(&self) -> impl Iterator<Item = (Key, &str)> {
+        let standing = self.fates.iter().filter(|(_, outcome)| outcome.fate.stands());
+        standing.map(|(call, outcome)| (*call, &*outcome.name))
+    }
+
+    pub(super) fn stands(&self, call: Key) -> bool {
+        self.fates.get(&call).is_some_and(|outcome| outcome.fate.stands())
+    }
+
+    // ---- what a flow does ----
+
+    /// An attempt begins: its flow has seen nothing yet.
+    pub(super) fn begins(&mut self, execution: &ExecutionId) {
+        self.errors_seen.remove(execution);
+    }
+
+    /// A flow is given an outcome of this attempt's own.
+    pub(super) fn given(&mut self, execution: &ExecutionId, checkpoint: &str, call: Key) {
+        match self.fates.get(&call).map(|outcome| outcome.fate) {
+            None => self.breaks(format!("{execution} was given the outcome of `{checkpoint}` before it was durable")),
+            Some(Fate::UnsettledError) => {
+                self.errors_seen.entry(execution.clone()).or_default().insert(call);
+            }
+            Some(Fate::Value | Fate::SettledError) => {}
+        }
+    }
+
+    /// A call without an outcome starts, whatever it is.
+    pub(super) fn starts(&mut self, execution: &ExecutionId, name: &str) {
+        let Some(seen) = self.errors_seen.get_mut(execution) else { return };
+        seen.retain(|call| self.fates.get(call).is_some_and(|outcome| !outcome.fate.stands()));
+        if let Some(outcome) = seen.iter().next().and_then(|call| self.fates.get(call)) {
+            let error = outcome.name.clone();
+            self.breaks(format!(
+                "`{name}` of {execution} started before the error of `{error}` was settled, which the flow has seen"
+            ));
+        }
+    }
+
+    // ---- what is written ----
+
+    /// A commit is durable.
+    pub(super) fn committed(&mut self, rows: &[Row]) {
+        let mut touched = Vec::new();
+        for row in rows {
+            let key = row.key.as_bytes();
+            let value = row.value.as_ref().map(|sealed| &sealed[..sealed.len().saturating_sub(CHECKSUM)]);
+            let Some(journal) = key.first_chunk().map(|number| JournalId(u64::from_be_bytes(*number))) else {
+                continue;
+            };
+            match (row.table, value) {
+                (Table::Execution, Some(value)) => self.begun(journal, value),
+                // It is taken away, and all of it with it.
+                (Table::Execution, None) => drop(self.journals.remove(&journal)),
+                (Table::Unfinished, value) => self.known(journal).is_listed = value.is_some(),
+                (Table::Journal, Some(frame)) => {
+                    let seq = key.last_chunk().map_or(0, |seq| u64::from_be_bytes(*seq));
+                    self.recorded(journal, seq, frame);
+                    touched.push(journal);
+                }
+                (Table::Aside, Some(value)) => self.noted(journal, key, value),
+                _ => {}
+            }
+        }
+        touched.dedup();
+        touched.into_iter().for_each(|journal| self.is_found(journal));
+    }
+
+    fn begun(&mut self, journal: JournalId, header: &[u8]) {
+        match Header::read(header) {
+            Ok(header) => self.known(journal).header = Some((header.execution, header.generation)),
+            Err(why) => self.breaks(format!("the header of journal {} cannot be read: {}", journal.0, why.0)),
+        }
+    }
+
+    /// A journal that does not end in what an attempt came to has its generation on the list of unfinished ones, and a header.
+    fn is_found(&mut self, journal: JournalId) {
+        let Some(Known { header, is_listed, ended, .. }) = self.journals.get(&journal) else { return };
+        let found = match header {
+            None => Some(format!("journal {} has records and no header", journal.0)),
+            Some((execution, _)) => match (ended, is_listed) {
+                (None, false) => Some(format!("{execution} has records, is not at its end, and nobody would find it")),
+                (Some(status), true) => {
+                    Some(format!("{execution} is {status}, and still on the list of unfinished ones"))
+                }
+                _ => None,
+            },
+        };
+        found.into_iter().for_each(|what| self.breaks(what));
+    }
+
+    fn recorded(&mut self, journal: JournalId, seq: u64, frame: &[u8]) {
+        let known = self.known(journal);
+        let (last, ended) = (std::mem::replace(&mut known.last, seq), known.ended.take());
+        let Some((execution, generation)) = known.header.clone() else { return };
+        if seq != last + 1 {
+            self.breaks(format!("record {seq} of {execution} was written behind record {last}"));
+        }
+        if let Some(status @ (Status::Completed | Status::Cancelled | Status::Restarted)) = ended {
+            self.breaks(format!("record {seq} of {execution} was written although it is {status}"));
+        }
+        let frame = match Frame::read(frame) {
+            Ok(frame) => frame,
+            Err(why) => return self.breaks(format!("record {seq} of {execution} cannot be read: {}", why.0)),
+        };
+        let seq = Seq(seq);
+        match frame {
+            Frame::Outcome(outcome) => {
+                let call = outcome.call;
+                self.is_of_newest_attempt(journal, &execution, &call);
+                let identity = Attempt::identity(&execution, generation, call.key, call.occurrence);
+                let fate = match (outcome.payload.class, outcome.settled) {
+                    (Class::Value, _) => Fate::Value,
+                    (_, true) => Fate::SettledError,
+                    (_, false) => Fate::UnsettledError,
+                };
+                if self.stands(identity) {
+                    self.breaks(format!("`{}` of {execution} has two outcomes that stand", call.name()));
+                }
+                self.fates.insert(identity, Outcome { name: call.name(), fate });
+                let known = self.known(journal);
+                known.outcomes.insert(seq, identity);
+                if fate == Fate::UnsettledError {
+                    known.errors.insert(seq, identity);
+                }
+            }
+            Frame::Intent(call) => self.is_of_newest_attempt(journal, &execution, &call),
+            Frame::Open(open) => {
+                self.is_of_newest_attempt(journal, &execution, &open.call);
+                if let Opening::Execution(child) = open.opening {
+                    self.known(journal).opened.insert(child);
+                }
+            }
+            Frame::Settled(settled) => {
+                for error in settled.errors {
+                    match self.known(journal).errors.remove(&error).and_then(|call| self.fates.get_mut(&call)) {
+                        Some(outcome) => outcome.fate = Fate::SettledError,
+                        None => self.breaks(format!("record {} of {execution} is settled and is no error", error.0)),
+                    }
+                }
+            }
+            Frame::Forgot(forgotten) => self.forget(journal, forgotten),
+            Frame::End(end) => self.known(journal).ended = Some(end.status),
+            Frame::Now(_) | Frame::Unwind(_) | Frame::Patched(_) => {}
+        }
+    }
+
+    /// One attempt at a time: what an older one had on its way does not land behind a newer one's records.
+    fn is_of_newest_attempt(&mut self, journal: JournalId, execution: &ExecutionId, call: &CallFrame<'_>) {
+        let newest = &mut self.known(journal).attempt;
+        let (before, now) = (*newest, call.attempt);
+        *newest = before.max(now);
+        if now < before {
+            self.breaks(format!(
+                "`{}` of {execution} was recorded by attempt {now}, behind attempt {before}",
+                call.name()
+            ));
+        }
+    }
+
+    fn forget(&mut self, journal: JournalId, forgotten: Forgotten) {
+        let known = self.known(journal);
+        known.forgot = true;
+        let counts = |seq: &Seq| match forgotten {
+            Forgotten::This(this) => *seq == this,
+            Forgotten::After(after) => *seq > after,
+        };
+        let calls: Vec<Key> = known.outcomes.iter().filter(|(seq, _)| counts(seq)).map(|(_, call)| *call).collect();
+        known.outcomes.retain(|seq, _| !counts(seq));
+        known.errors.retain(|seq, _| !counts(seq));
+        calls.iter().for_each(|call| drop(self.fates.remove(call)));
+    }
+
+    fn noted(&mut self, journal: JournalId, key: &[u8], value: &[u8]) {
+        let is = |aside| {
+            let (first, end) = aside_range(journal, aside);
+            (first.as_slice()..end.as_slice()).contains(&key)
+        };
+        if is(Aside::Parent)
+            && let Ok(parent) = ParentRow::read(value)
+            && let Some((child, _)) = self.known(journal).header.clone()
+        {
+            if !self.known(parent.journal).opened.contains(&child) {
+                self.breaks(format!("{child} is in the store before {} says that it has called it", parent.execution));
+            }
+        } else if (is(Aside::Published) || is(Aside::Logged))
+            && let Ok(note) = NoteRow::read(value)
+        {
+            let before = self.said.insert(key.to_owned(), note.nth).unwrap_or_default();
+            if note.nth < before && !self.known(journal).forgot {
+                let name = String::from_utf8_lossy(aside_name(key));
+                self.breaks(format!("what is shown under `{name}` went back from saying {before} to {}", note.nth));
+            }
+        }
+    }
+
+    fn known(&mut self, journal: JournalId) -> &mut Known {
+        self.journals.entry(journal).or_default()
+    }
+
+    fn breaks(&mut self, what: String) {
+        if !self.broken.contains(&what) {
+            self.broken.push(what);
+        }
+    }
+}
