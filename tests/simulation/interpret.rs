@@ -1,20 +1,16 @@
-//! Programs run: the flow that does what a program says, and the test that gives it what it waits for.
+//! Programs run: the flow that does what a program says.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::pending;
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures::future::join_all;
-use kitaru::testkit::Testkit;
-use kitaru::{Error, checkpoint, flow};
+use kitaru::{Error, FlowCall, checkpoint, flow};
 
-use crate::program::{End, Program, Step};
+use crate::program::{End, Map, Part, Policy, Program, Role, Step, Thrown, child};
 use crate::trace;
-
-pub fn ask(nth: u64) -> Program {
-    Program::of(nth, false)
-}
 
 async fn suspend(turns: u32) {
     for _ in 0..turns {
@@ -34,16 +30,25 @@ async fn same(turns: u32) -> u64 {
     1
 }
 
+thread_local! {
+    /// How often each call was tried, over all processes of a run.
+    static TRIES: RefCell<HashMap<String, u32>> = RefCell::default();
+}
+
+/// Another run begins.
+pub fn forget_tries() {
+    TRIES.with_borrow_mut(HashMap::clear);
+}
+
 #[checkpoint(retries = 3, backoff = "100ms")]
 async fn flaky(id: u32) -> Result<u64, Error> {
-    thread_local!(static TRIES: RefCell<HashMap<u32, u32>> = RefCell::default());
     let nth = TRIES.with_borrow_mut(|tries| {
-        let tries = tries.entry(id).or_default();
+        let tries = tries.entry(kitaru::idempotency_key()).or_default();
         *tries += 1;
         *tries
     });
-    // Never twice in a row.
-    if nth % 2 == 1 { Err(Error::msg("not yet")) } else { Ok(u64::from(id) * 5) }
+    // Never more often than it is tried, in how many attempts it may be.
+    if nth <= 1 + id % 2 { Err(Error::msg("not yet")) } else { Ok(u64::from(id) * 5) }
 }
 
 #[checkpoint]
@@ -51,8 +56,15 @@ async fn fails(id: u32) -> Result<u64, Error> {
     Err(Error::msg(format!("{id} fails")))
 }
 
+#[checkpoint(timeout = "1h")]
+async fn slow(id: u32) -> Result<u64, Error> {
+    pending::<()>().await;
+    Ok(u64::from(id))
+}
+
 #[checkpoint]
 async fn nested(id: u32) -> u64 {
+    kitaru::publish(&shown(id), &id).unwrap();
     work(id, 1).await + work(id, 2).await
 }
 
@@ -60,6 +72,20 @@ async fn nested(id: u32) -> u64 {
 async fn once(id: u32) -> Result<u64, Error> {
     suspend(id % 2).await;
     Ok(u64::from(id))
+}
+
+#[checkpoint(at_most_once, on_interrupt = "ask")]
+async fn asked(id: u32) -> Result<u64, Error> {
+    suspend(id % 3).await;
+    Ok(u64::from(id) * 7)
+}
+
+/// What a person says of one that was cut off: either way it comes to the same.
+pub fn said_of(id: u32) -> kitaru::Resolution {
+    match id % 2 {
+        0 => kitaru::Resolution::run_again(),
+        _ => kitaru::Resolution::happened(&(u64::from(id) * 7)).unwrap(),
+    }
 }
 
 #[checkpoint]
@@ -72,39 +98,68 @@ async fn undone(id: u32) -> u64 {
     u64::from(id)
 }
 
-#[flow]
-async fn program(nth: u64) -> Result<u64, Error> {
-    go("program", Program::of(nth, false)).await
+/// Under which name a step shows something.
+pub fn shown(id: u32) -> String {
+    format!("shown {id}")
 }
 
 #[flow]
-async fn child(nth: u64) -> Result<u64, Error> {
-    go(&format!("child {nth}"), Program::of(nth, true)).await
+async fn program(nth: u64, round: u32) -> Result<u64, Error> {
+    go(Part { nth, round, role: Role::Root }).await
 }
 
-async fn go(execution: &str, program: Program) -> Result<u64, Error> {
-    if program.meets_no_error() {
-        trace::begin(execution);
+#[flow]
+async fn sub_program(nth: u64, round: u32) -> Result<u64, Error> {
+    go(Part { nth, round, role: Role::Child }).await
+}
+
+/// The call of the flow that runs a part, or of the child that does.
+pub fn call(part: Part) -> FlowCall<Result<u64, Error>> {
+    let call = match part.role {
+        Role::Root => program(part.nth, part.round),
+        Role::Child => sub_program(part.nth, part.round),
+    };
+    match part.program().end {
+        End::Late(deadline) => call.deadline(deadline),
+        _ => call,
     }
-    let sum = steps(execution.to_owned(), program.steps).await?;
-    match program.end {
+}
+
+async fn go(part: Part) -> Result<u64, Error> {
+    let scribe: Scribe = Arc::from(format!("{part:?}"));
+    let Program { steps: first, end } = part.program();
+    if part.meets_no_error() {
+        trace::begin(&scribe);
+    }
+    let sum = steps(scribe, first).await?;
+    match end {
         End::Returns => Ok(sum),
         End::Fails => Err(Error::msg(format!("it fails with {sum}"))),
         End::Panics => panic!("it panics with {sum}"),
+        End::Restarts(after) => {
+            let next = call(part.next());
+            match after {
+                Some(after) => next.start_at(kitaru::now() + after).restart().await,
+                None => next.restart().await,
+            }
+        }
+        End::Cancelled(_) | End::Late(_) => kitaru::event("never").await,
     }
 }
 
+/// Who writes down what a generation is given.
+type Scribe = Arc<str>;
 type Sum = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send>>;
 
-fn steps(execution: String, steps: Vec<Step>) -> Sum {
+fn steps(scribe: Scribe, steps: Vec<Step>) -> Sum {
     Box::pin(async move {
         let mut sum = 0u64;
         let mut branches = Vec::new();
         for step in steps {
             if let Step::Spawn(arm) = step {
-                branches.push(kitaru::spawn(self::steps(execution.clone(), arm)));
+                branches.push(kitaru::spawn(self::steps(scribe.clone(), arm)));
             } else {
-                sum = sum.wrapping_mul(31).wrapping_add(self::step(&execution, step).await?);
+                sum = sum.wrapping_mul(31).wrapping_add(self::step(&scribe, step).await?);
             }
         }
         for branch in branches {
@@ -114,25 +169,31 @@ fn steps(execution: String, steps: Vec<Step>) -> Sum {
     })
 }
 
-async fn step(execution: &str, step: Step) -> Result<u64, Error> {
+async fn step(scribe: &Scribe, step: Step) -> Result<u64, Error> {
     let given = |id: u32, what: u64| {
-        trace::given(execution, format!("{id}: {what}"));
+        trace::given(scribe, format!("{id}: {what}"));
         what
     };
+    let all = |arms: Vec<Vec<Step>>| arms.into_iter().map(|arm| steps(scribe.clone(), arm));
     Ok(match step {
         Step::Work { id, turns } => given(id, work(id, turns).await),
         Step::Same { id, turns } => given(id, same(turns).await),
         Step::Flaky { id } => given(id, flaky(id).await?),
         // An error that was not settled may be given later the next time.
         Step::Fails { id } => fails(id).await.unwrap_or(7),
+        Step::Slow { id, time } => slow(id).timeout(time).await.unwrap_or(23),
         Step::Nested { id } => given(id, nested(id).await),
         Step::Once { id } => once(id).await?,
+        Step::Asked { id } => given(id, asked(id).named(format!("asked {id}")).await?),
         Step::Sleep { id, time } => {
             kitaru::sleep(time).named(format!("sleep {id}")).await;
             given(id, 0)
         }
         Step::Event { id } => given(id, kitaru::event::<u64>(format!("event {id}")).await?),
         Step::Answer { id } => given(id, kitaru::wait::<u64>(format!("answer {id}")).await?),
+        Step::Unanswered { id, time } => {
+            given(id, kitaru::wait::<u64>(format!("unanswered {id}")).deadline(time).await.unwrap_or(29))
+        }
         // What depends on them stands in a record: another value on another attempt contradicts that.
         Step::Chance { id } => {
             keep(id, kitaru::random()).await;
@@ -143,57 +204,62 @@ async fn step(execution: &str, step: Step) -> Result<u64, Error> {
             keep(id, now.as_millis() as u64).await;
             0
         }
-        Step::Child { id, nth } => match child(nth).await {
+        Step::Child { id, nth } => match call(child(nth)).await {
             Ok(sum) => given(id, sum),
             Err(_) => 11,
         },
+        Step::Start { id, nth, awaits } => {
+            let handle = call(child(nth)).start().await?;
+            match awaits {
+                true => handle.await.map_or(11, |sum| given(id, sum)),
+                false => 0,
+            }
+        }
+        Step::Publish { id } => {
+            kitaru::publish(&shown(id), &id)?;
+            0
+        }
         Step::Join(arms) => {
-            let sums = join_all(arms.into_iter().map(|arm| steps(execution.to_owned(), arm))).await;
+            let sums = join_all(all(arms)).await;
             sums.into_iter().try_fold(0u64, |all, sum| sum.map(|sum| all.wrapping_mul(17).wrapping_add(sum)))?
         }
+        Step::Map(map) => self::map(scribe, map).await,
+        // Who wins is the world's business, here and below.
         Step::Race(arms) => {
-            // Who wins is the world's business.
-            kitaru::race(arms.into_iter().map(|arm| steps(execution.to_owned(), arm)).collect::<Vec<_>>()).await?;
+            kitaru::race(all(arms).collect::<Vec<_>>()).await?;
+            0
+        }
+        Step::RaceSpawned(arms) => {
+            kitaru::race(all(arms).map(kitaru::spawn).collect::<Vec<_>>()).await?;
+            0
+        }
+        Step::Within { time, arm } => {
+            drop(kitaru::timeout(time, steps(scribe.clone(), arm)).await);
             0
         }
         Step::Leave(arm) => {
-            drop(kitaru::spawn(steps(execution.to_owned(), arm)));
+            drop(kitaru::spawn(steps(scribe.clone(), arm)));
             0
         }
         Step::Undo { id } => {
             kitaru::undo(move || async move { Ok::<_, Error>(undone(id).await) });
             0
         }
+        Step::Throw { id, by: Thrown::Checkpoint } => fails(id).await?,
+        Step::Throw { id, by: Thrown::Flow } => return Err(Error::msg(format!("{id} is thrown"))),
         Step::Spawn(_) => unreachable!("a branch that is awaited is split off by whoever awaits it"),
     })
 }
 
-/// Runs a program to its end, and gives it what it waits for, however often the store refuses.
-pub async fn run(kit: &Testkit, nth: u64) -> String {
-    if kit.journal().to_string().is_empty() {
-        trace::clear();
-    }
-    let target = ("program", "job");
-    while kit.start(program(nth).id("job")).await.is_err_and(|error| again(&error)) {}
-    let program = ask(nth);
-    for id in program.ids(|step| if let Step::Event { id } = step { Some(*id) } else { None }) {
-        while kit.send(&target, &format!("event {id}"), &id).await.is_err_and(|error| again(&error)) {}
-    }
-    for id in program.ids(|step| if let Step::Answer { id } = step { Some(*id) } else { None }) {
-        while kit.answer(&target, &format!("answer {id}"), &id).await.is_err_and(|error| again(&error)) {}
-    }
-    let came = loop {
-        match kit.fast_forward(self::program(nth).id("job")).await {
-            Err(error) if again(&error) => kit.advance(Duration::from_secs(60)).await,
-            came => break came,
-        }
+/// What a map comes to, the same whichever of its items fails first.
+async fn map(scribe: &Scribe, Map { items, limit, policy }: Map) -> u64 {
+    let map = kitaru::map(items).limit(limit);
+    let run = |item| steps(scribe.clone(), item);
+    let outcomes = match policy {
+        Policy::FirstError => map.run(run).await.map(|sums| sums.into_iter().map(Ok).collect()),
+        Policy::All => Ok(map.all().run(run).await),
+        Policy::AtLeast(least) => map.at_least(least).run(run).await,
     };
-    if let Some(breach) = trace::breach() {
-        panic!("{breach}");
-    }
-    format!("{came:?}")
-}
-
-fn again(error: &Error) -> bool {
-    error.is_store()
+    let Ok(outcomes) = outcomes else { return 19 };
+    outcomes.into_iter().fold(0u64, |all, sum| all.wrapping_mul(17).wrapping_add(sum.unwrap_or(13)))
 }

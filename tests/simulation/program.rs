@@ -2,11 +2,27 @@
 
 use std::time::Duration;
 
-/// What a flow does.
+use crate::maker::Maker;
+
+/// What a flow does in one generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
     pub steps: Vec<Step>,
     pub end: End,
+}
+
+/// Which program: the generations of an execution run one after another, of which each has a program of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    pub nth: u64,
+    pub round: u32,
+    pub role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Role {
+    Root,
+    Child,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -29,12 +45,21 @@ pub enum Step {
     Fails {
         id: u32,
     },
-    /// A checkpoint that calls another one in its body.
+    /// A checkpoint whose body never ends, but for its timeout.
+    Slow {
+        id: u32,
+        time: Duration,
+    },
+    /// A checkpoint that calls another one in its body, and shows something there.
     Nested {
         id: u32,
     },
-    /// An `at_most_once` checkpoint.
+    /// An `at_most_once` checkpoint, which fails if nobody knows whether it ran.
     Once {
+        id: u32,
+    },
+    /// One of which a person is asked then.
+    Asked {
         id: u32,
     },
     Sleep {
@@ -47,6 +72,11 @@ pub enum Step {
     Answer {
         id: u32,
     },
+    /// A wait that nobody answers.
+    Unanswered {
+        id: u32,
+        time: Duration,
+    },
     Chance {
         id: u32,
     },
@@ -57,9 +87,26 @@ pub enum Step {
         id: u32,
         nth: u64,
     },
+    /// A child that is begun, and perhaps awaited later.
+    Start {
+        id: u32,
+        nth: u64,
+        awaits: bool,
+    },
+    Publish {
+        id: u32,
+    },
     Join(Vec<Vec<Step>>),
+    Map(Map),
     /// Its losers are dropped, whoever they are.
     Race(Vec<Vec<Step>>),
+    /// Its losers are branches, which go on.
+    RaceSpawned(Vec<Vec<Step>>),
+    /// Dropped when the time is over.
+    Within {
+        time: Duration,
+        arm: Vec<Step>,
+    },
     /// A branch that is awaited.
     Spawn(Vec<Step>),
     /// A branch that goes on for as long as the flow does.
@@ -67,6 +114,31 @@ pub enum Step {
     Undo {
         id: u32,
     },
+    /// The end of an item of a map, which has failed.
+    Throw {
+        id: u32,
+        by: Thrown,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Map {
+    pub items: Vec<Vec<Step>>,
+    pub limit: usize,
+    pub policy: Policy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Policy {
+    FirstError,
+    All,
+    AtLeast(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Thrown {
+    Flow,
+    Checkpoint,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +146,12 @@ pub enum End {
     Returns,
     Fails,
     Panics,
+    /// The next generation begins, perhaps after so long.
+    Restarts(Option<Duration>),
+    /// It comes to no end by itself: it is cancelled after so long.
+    Cancelled(Duration),
+    /// It comes to no end by itself, but for its deadline.
+    Late(Duration),
 }
 
 /// SplitMix64.
@@ -93,39 +171,52 @@ impl Chance {
     }
 }
 
-/// Makes one program.
-struct Maker {
-    chance: Chance,
-    ids: u32,
-    /// How many more steps it takes.
-    budget: u32,
-    is_child: bool,
-}
+impl Part {
+    pub fn next(self) -> Self {
+        Part { round: self.round + 1, ..self }
+    }
 
-impl Program {
-    pub fn of(nth: u64, is_child: bool) -> Self {
-        let mut chance = Chance(nth);
-        let budget = if is_child { 1 + chance.below(4) } else { 2 + chance.below(14) } as u32;
-        let mut maker = Maker { chance, ids: 0, budget, is_child };
-        let mut steps = Vec::new();
-        while maker.budget > 0 {
-            steps.push(maker.step(0));
+    pub fn program(self) -> Program {
+        Maker::program(self)
+    }
+
+    /// All generations, to the last one.
+    pub fn programs(self) -> Vec<Program> {
+        let (mut part, mut programs) = (self, Vec::new());
+        loop {
+            let program = part.program();
+            let goes_on = matches!(program.end, End::Restarts(_));
+            programs.push(program);
+            if !goes_on {
+                return programs;
+            }
+            part = part.next();
         }
-        let end = match maker.chance.below(12) {
-            0 => End::Fails,
-            1 => End::Panics,
-            _ => End::Returns,
-        };
-        Program { steps, end }
+    }
+
+    /// How it ends at last.
+    pub fn end(self) -> End {
+        self.programs().last().map_or(End::Returns, |program| program.end)
     }
 
     /// Whether it meets no error: one that was not settled is tried again by the next attempt, which may then take another path.
-    pub fn meets_no_error(&self) -> bool {
+    pub fn meets_no_error(self) -> bool {
+        self.programs().iter().all(Program::meets_no_error)
+    }
+}
+
+pub fn child(nth: u64) -> Part {
+    Part { nth, round: 0, role: Role::Child }
+}
+
+impl Program {
+    fn meets_no_error(&self) -> bool {
         let may_fail = |step: &Step| match step {
-            Step::Fails { id } | Step::Once { id } => Some(*id),
-            Step::Child { id, nth } => {
-                let child = Program::of(*nth, true);
-                (child.end != End::Returns || !child.meets_no_error()).then_some(*id)
+            Step::Fails { id } | Step::Once { id } | Step::Slow { id, .. } => Some(*id),
+            Step::Throw { id, by: Thrown::Checkpoint } => Some(*id),
+            Step::Child { id, nth } | Step::Start { id, nth, awaits: true } => {
+                let child = child(*nth);
+                (child.end() != End::Returns || !child.meets_no_error()).then_some(*id)
             }
             _ => None,
         };
@@ -134,55 +225,47 @@ impl Program {
 
     /// The steps of this kind, however deep.
     pub fn ids(&self, wanted: impl Fn(&Step) -> Option<u32> + Copy) -> Vec<u32> {
-        fn look(steps: &[Step], wanted: impl Fn(&Step) -> Option<u32> + Copy, found: &mut Vec<u32>) {
-            for step in steps {
-                found.extend(wanted(step));
-                match step {
-                    Step::Join(arms) | Step::Race(arms) => arms.iter().for_each(|arm| look(arm, wanted, found)),
-                    Step::Spawn(arm) | Step::Leave(arm) => look(arm, wanted, found),
-                    _ => {}
-                }
-            }
-        }
         let mut found = Vec::new();
-        look(&self.steps, wanted, &mut found);
+        look(&self.steps, Sure::No, wanted, &mut found);
+        found
+    }
+
+    /// The steps of this kind that are done whoever wins, and whoever fails.
+    pub fn sure_ids(&self, wanted: impl Fn(&Step) -> Option<u32> + Copy) -> Vec<u32> {
+        let mut found = Vec::new();
+        if !matches!(self.end, End::Cancelled(_) | End::Late(_)) {
+            look(&self.steps, Sure::Yes, wanted, &mut found);
+        }
         found
     }
 }
 
-impl Maker {
-    fn arm(&mut self, depth: u32) -> Vec<Step> {
-        (0..=self.chance.below(2)).map(|_| self.step(depth + 1)).collect()
-    }
+/// Whether only steps are looked at that are done for sure.
+#[derive(Clone, Copy, PartialEq)]
+enum Sure {
+    Yes,
+    No,
+}
 
-    fn arms(&mut self, depth: u32) -> Vec<Vec<Step>> {
-        (0..2 + self.chance.below(2)).map(|_| self.arm(depth)).collect()
-    }
-
-    fn step(&mut self, depth: u32) -> Step {
-        self.budget = self.budget.saturating_sub(1);
-        self.ids += 1;
-        let id = self.ids;
-        let turns = self.chance.below(4) as u32;
-        match self.chance.below(if depth < 3 { 26 } else { 18 }) {
-            0..=3 => Step::Work { id, turns },
-            4 | 5 => Step::Same { id, turns },
-            6 => Step::Flaky { id },
-            7 => Step::Fails { id },
-            8 => Step::Nested { id },
-            9 if depth == 0 => Step::Once { id },
-            10 | 11 => Step::Sleep { id, time: Duration::from_secs(self.chance.below(40)) },
-            12 if !self.is_child => Step::Event { id },
-            13 if !self.is_child => Step::Answer { id },
-            14 => Step::Chance { id },
-            15 => Step::Now { id },
-            16 if !self.is_child => Step::Child { id, nth: self.chance.next() },
-            17 => Step::Undo { id },
-            18..=20 => Step::Join(self.arms(depth)),
-            21 | 22 => Step::Race(self.arms(depth)),
-            23 | 24 => Step::Spawn(self.arm(depth)),
-            25 => Step::Leave(self.arm(depth)),
-            _ => Step::Work { id, turns },
+fn look(steps: &[Step], sure: Sure, wanted: impl Fn(&Step) -> Option<u32> + Copy, found: &mut Vec<u32>) {
+    for step in steps {
+        found.extend(wanted(step));
+        let mut all = |arms: &[Vec<Step>]| arms.iter().for_each(|arm| look(arm, sure, wanted, found));
+        match step {
+            Step::Join(arms) => all(arms),
+            Step::Map(map) if sure == Sure::No => all(&map.items),
+            Step::Map(map) if map.policy == Policy::All => {
+                // A branch is not awaited by who has failed.
+                let throws = |step: &Step| matches!(step, Step::Throw { .. });
+                map.items
+                    .iter()
+                    .filter(|item| !item.iter().any(throws))
+                    .for_each(|item| look(item, sure, wanted, found));
+            }
+            Step::Race(arms) | Step::RaceSpawned(arms) if sure == Sure::No => all(arms),
+            Step::Spawn(arm) => look(arm, sure, wanted, found),
+            Step::Leave(arm) | Step::Within { arm, .. } if sure == Sure::No => look(arm, sure, wanted, found),
+            _ => {}
         }
     }
 }

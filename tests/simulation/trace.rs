@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 thread_local! {
-    /// For each execution, what each of its attempts was given. All processes of a run live on one thread.
+    /// For each generation, what each of its attempts was given. All processes of a run live on one thread.
     static TRACES: RefCell<HashMap<String, Vec<Vec<String>>>> = RefCell::default();
 }
 
@@ -14,15 +14,15 @@ pub fn clear() {
     TRACES.with_borrow_mut(HashMap::clear);
 }
 
-/// An attempt at an execution begins.
-pub fn begin(execution: &str) {
-    TRACES.with_borrow_mut(|traces| traces.entry(execution.to_owned()).or_default().push(Vec::new()));
+/// An attempt at a generation begins.
+pub fn begin(generation: &str) {
+    TRACES.with_borrow_mut(|traces| traces.entry(generation.to_owned()).or_default().push(Vec::new()));
 }
 
 /// The flow is given something.
-pub fn given(execution: &str, what: String) {
+pub fn given(generation: &str, what: String) {
     TRACES.with_borrow_mut(|traces| {
-        if let Some(trace) = traces.get_mut(execution).and_then(|attempts| attempts.last_mut()) {
+        if let Some(trace) = traces.get_mut(generation).and_then(|attempts| attempts.last_mut()) {
             trace.push(what);
         }
     });
@@ -31,10 +31,10 @@ pub fn given(execution: &str, what: String) {
 /// Where an attempt was given something else than the one before it.
 pub fn breach() -> Option<String> {
     TRACES.with_borrow(|traces| {
-        traces.iter().find_map(|(execution, attempts)| {
+        traces.iter().find_map(|(generation, attempts)| {
             attempts.windows(2).find_map(|pair| {
                 let differs = pair[0].iter().zip(&pair[1]).position(|(before, after)| before != after)?;
-                Some(format!("{execution} was given {:?}, and then {:?}: they differ at {differs}", pair[0], pair[1]))
+                Some(format!("{generation} was given {:?}, and then {:?}: they differ at {differs}", pair[0], pair[1]))
             })
         })
     })
