@@ -20,6 +20,8 @@ struct Faulty {
     /// Whether the failing commit lands all the same, as one may whose acknowledgement was lost.
     lands: bool,
     commits: Arc<AtomicUsize>,
+    /// How many more commits fail in which there is a record.
+    full_for: Arc<AtomicI64>,
     /// How many reads succeed before one fails; negative when none does any more.
     reads_until: Arc<AtomicI64>,
     /// The journal whose header cannot be read.
@@ -68,6 +70,7 @@ impl Faulty {
             until: Arc::new(AtomicI64::new(until)),
             lands,
             commits: Arc::default(),
+            full_for: Arc::default(),
             reads_until: Arc::new(AtomicI64::new(-1)),
             damaged: Arc::default(),
             gate: Arc::default(),
@@ -83,7 +86,9 @@ impl Faulty {
 impl Store for Faulty {
     fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
         self.commits.fetch_add(1, Ordering::SeqCst);
-        let fails = self.until.fetch_sub(1, Ordering::SeqCst) == 0;
+        let is_full = rows.iter().any(|row| row.table == Table::Journal)
+            && self.full_for.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n > 0).then(|| n - 1)).is_ok();
+        let fails = self.until.fetch_sub(1, Ordering::SeqCst) == 0 || is_full;
         if !fails || self.lands {
             self.memory.commit(rows, durability)?;
         }
@@ -305,6 +310,35 @@ async fn what_goes_on_by_itself_is_tried_again_after_a_fault_of_the_store() {
     while status().await != Status::Completed {
         tokio::task::yield_now().await;
     }
+}
+
+/// Long enough that it is listed as unfinished before it comes to something.
+#[checkpoint]
+async fn slow(path: &str) -> Result<u32, Error> {
+    log(path).say("slow");
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    Ok(1)
+}
+
+#[flow]
+async fn sleeps_and_is_slow(path: String) -> Result<u32, Error> {
+    kitaru::sleep(HOUR).await;
+    slow(&path).await
+}
+
+#[tokio::test]
+async fn a_store_that_takes_no_records_for_long_is_no_reason_to_give_an_execution_up() {
+    let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
+    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    drop(sleeps_and_is_slow("full".into()).id("full").on(&kitaru).start().await.unwrap());
+    waits(&kitaru, "sleeps_and_is_slow", "full").await;
+    store.full_for.store(20, Ordering::SeqCst);
+    clock.advance(HOUR);
+    completes(&kitaru, &clock, "sleeps_and_is_slow", "full").await;
+    assert_eq!(store.full_for.load(Ordering::SeqCst), 0);
+    assert!(log("full").count("slow") > 8, "{} attempts", log("full").count("slow"));
 }
 
 /// Turns the clock until an execution is completed.
