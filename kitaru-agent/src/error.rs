@@ -7,7 +7,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Cost;
+use crate::{Cost, RunError};
 
 /// Why a model gave no answer.
 ///
@@ -136,7 +136,9 @@ impl ToolError {
     /// there is an [`ApprovalRequired`], and else a failure.
     pub fn of(error: impl Into<anyhow::Error>) -> Self {
         let error = error.into();
-        match error.chain().find_map(|error| error.downcast_ref::<Self>()) {
+        // What a run inside the function ended in is that run's own affair: nobody can agree to its calls by agreeing to this.
+        let own = error.chain().take_while(|error| !error.is::<AgentError>() && !error.is::<RunError>());
+        match own.filter_map(|error| error.downcast_ref::<Self>()).next() {
             Some(said @ (Self::Retry(_) | Self::Approval(_))) => said.clone(),
             _ => Self::Failed(Cause::of(&*error)),
         }

@@ -41,6 +41,24 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 pub struct McpServer {
     service: Arc<RunningService<RoleClient, ()>>,
     name: Arc<str>,
+    address: Address,
+}
+
+/// The address of a server, as the texts of others' errors quote it: it may hold a token, and errors are recorded.
+#[derive(Clone, Default)]
+struct Address(Arc<[String]>);
+
+impl Address {
+    fn of(mut url: Url) -> Self {
+        let given = url.to_string();
+        // The client takes name and password out before it sends, and quotes what is left.
+        let _ = (url.set_username(""), url.set_password(None));
+        Address(Arc::new([given, url.to_string()]))
+    }
+
+    fn hide(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, address| text.replace(address, "[address]"))
+    }
 }
 
 impl McpServer {
@@ -54,7 +72,7 @@ impl McpServer {
         let name = command.get_program().to_string_lossy().into_owned();
         let child = TokioChildProcess::new(tokio::process::Command::from(command))
             .map_err(|error| ToolError::failed(format!("the MCP server `{name}` cannot be started: {error}")))?;
-        Self::greet(name, ().serve(child).await)
+        Self::greet(name, Address::default(), ().serve(child).await)
     }
 
     /// Speaks to a server over streamable HTTP.
@@ -69,16 +87,21 @@ impl McpServer {
         let name = base.host_str().unwrap_or_default().to_owned();
         let client = http::plain(&base).map_err(ToolError::failed)?;
         let config = StreamableHttpClientTransportConfig::with_uri(url);
-        Self::greet(name, ().serve(StreamableHttpClientTransport::with_client(client, config)).await)
+        let address = Address::of(base);
+        Self::greet(name, address, ().serve(StreamableHttpClientTransport::with_client(client, config)).await)
     }
 
     fn greet<E: fmt::Display>(
         name: String,
+        address: Address,
         greeted: Result<RunningService<RoleClient, ()>, E>,
     ) -> Result<Self, ToolError> {
         match greeted {
-            Ok(service) => Ok(Self { service: Arc::new(service), name: name.into() }),
-            Err(error) => Err(ToolError::failed(format!("the MCP server `{name}` does not greet back: {error}"))),
+            Ok(service) => Ok(Self { service: Arc::new(service), name: name.into(), address }),
+            Err(error) => {
+                let error = address.hide(&error.to_string());
+                Err(ToolError::failed(format!("the MCP server `{name}` does not greet back: {error}")))
+            }
         }
     }
 
@@ -104,6 +127,7 @@ impl McpServer {
     }
 
     fn failed(&self, error: &ServiceError) -> ToolError {
+        let error = self.address.hide(&error.to_string());
         ToolError::failed(format!("the MCP server `{}` failed: {error}", self.name))
     }
 

@@ -59,6 +59,7 @@ impl ApprovedTool {
         let asked = arguments.as_str().to_owned();
         let asked = dynamic::checkpoint(format!("{tool}_question"))
             .json()
+            .arg("agent", self.inner.agent())
             .run(move || ready(Ok::<_, ToolError>(asked.clone())));
         let mut answer = wait(format!("{tool}_approval"))
             .metadata("tool", tool)

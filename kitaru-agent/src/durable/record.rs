@@ -5,7 +5,7 @@
 use std::{error, fmt};
 
 use kitaru_core::Error;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::RunError;
 use super::bill::Noted;
@@ -13,9 +13,10 @@ use crate::{Agent, History, Message, RunResult};
 
 /// A turn that came to an answer: what it added to the conversation.
 #[derive(Serialize, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub(super) struct TurnRecord<T> {
     /// Left out where the last response says it.
-    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    #[serde(default = "none", deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     output: Option<T>,
     pub(super) new_messages: History,
     pub(super) usage: Noted,
@@ -40,6 +41,11 @@ impl<T: Serialize + 'static> TurnRecord<T> {
 // Not `Default`, which the derive would ask of the answer's type.
 fn none<T>() -> Option<T> {
     None
+}
+
+/// What is there is the answer, `null` too: an answer may be an `Option` itself.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// The answer as the last response has it, before any validator.

@@ -27,6 +27,8 @@ const ONE_CALL: Usage = Usage {
 /// A tool each of whose calls is a checkpoint, or, in the body of one, a part of that.
 pub(super) struct DurableTool {
     checkpoint: String,
+    /// Whose tool it is: another agent's tool of the same name is another tool.
+    agent: String,
     version: String,
     inner: Arc<dyn Tool>,
     options: ToolOptions,
@@ -88,9 +90,19 @@ impl ToolOutput {
 }
 
 impl DurableTool {
-    pub(super) fn new(version: &str, inner: Arc<dyn Tool>, options: ToolOptions, replayed: Replayed) -> Self {
+    pub(super) fn new(
+        agent: &str,
+        version: &str,
+        inner: Arc<dyn Tool>,
+        options: ToolOptions,
+        replayed: Replayed,
+    ) -> Self {
         let checkpoint = format!("{}_tool", inner.definition().name);
-        DurableTool { checkpoint, version: version.to_owned(), inner, options, replayed }
+        DurableTool { checkpoint, agent: agent.to_owned(), version: version.to_owned(), inner, options, replayed }
+    }
+
+    pub(super) fn agent(&self) -> &str {
+        &self.agent
     }
 
     /// Makes the call, which claims its name now.
@@ -100,7 +112,9 @@ impl DurableTool {
         }
         let tries = Arc::new(AtomicU32::new(0));
         let counted = tries.clone();
-        let mut made = checkpoint(&self.checkpoint, &self.version).arg("arguments", call.arguments.as_str());
+        let mut made = checkpoint(&self.checkpoint, &self.version)
+            .arg("arguments", call.arguments.as_str())
+            .arg("agent", self.agent.as_str());
         if asked == Asked::OnApproval {
             made = made.arg("approved", &true);
         }

@@ -162,7 +162,7 @@ fn granular<T: Serialize + DeserializeOwned + Send + 'static>(
         })
         .map_tools(|tool| -> Arc<dyn Tool> {
             let options = durable.options_of(tool.definition());
-            let tool = DurableTool::new(version, tool, options, replayed.clone());
+            let tool = DurableTool::new(agent.name(), version, tool, options, replayed.clone());
             match options.recording() {
                 Recording::On => Arc::new(ApprovedTool::new(tool, options.approval())),
                 Recording::Off => Arc::new(tool),
@@ -182,7 +182,8 @@ fn in_a_body<T: Serialize + DeserializeOwned + Send + 'static>(durable: &KitaruA
     durable.agent.map_tools(|tool| {
         let options = durable.options_of(tool.definition());
         // The turn counts what it costs.
-        Arc::new(DurableTool::new(&durable.version, tool, options, Replayed::of(None)))
+        let agent = durable.agent.name();
+        Arc::new(DurableTool::new(agent, &durable.version, tool, options, Replayed::of(None)))
     })
 }
 
@@ -196,7 +197,10 @@ fn events<T: Send + 'static>(listener: Option<&Listener<T>>) -> Events<T> {
 
 /// Tells what happened in a turn that comes from its record.
 fn retell<T>(result: &RunResult<T>, listener: &Listener<T>) {
+    // What stands behind the last response closes the conversation: nobody was told of it in the run.
     let messages = result.new_messages.messages();
+    let last = messages.iter().rposition(|message| matches!(message, Message::Response(_)));
+    let messages = &messages[..last.map_or(0, |last| last + 1)];
     let responses = messages.iter().filter(|message| matches!(message, Message::Response(_))).count() as u64;
     let mut usage = Usage::default();
     // The first message is the prompt.
