@@ -3,19 +3,28 @@
 //! Owns the count that runs share, and its bounds. Must not know where a count is kept beyond the process: whoever counts
 //! again on every attempt comes to the same.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use crate::{AgentError, Bill, Cost, Usage, usage::Bounds};
 
 /// What several runs together may cost, of one agent or of many. Clones share the count.
 ///
 /// Each bound is looked at before the next thing is paid for, so an answer may overshoot it and the request after it is
-/// not sent; runs that go on at the same time may each overshoot it by one answer. A turn that is one checkpoint counts
-/// once it is over.
+/// not sent; runs that go on at the same time may each overshoot it by one answer.
 ///
 /// In a flow, make the budget in the flow's own code: every attempt counts from zero, and what it takes from records
-/// counts as what was paid for it. So the budget holds across crashes.
+/// counts as what was paid for it. So the budget holds across crashes. What a turn has spent that is one checkpoint, or
+/// a run in the body of a tool, is in the record of that; until it is recorded, only what runs in such bodies sees it. It
+/// is not known of a tool that fails, nor, on a later attempt, of a turn that failed and is gone through again; and in the
+/// body of a checkpoint of your own, give runs a budget of their own.
+///
+/// Outside flows it counts what each call takes from records, too: a question that is asked again because it came to no
+/// answer counts again from its beginning.
 ///
 /// # Examples
 ///
@@ -47,6 +56,13 @@ pub struct Budget {
 struct Count {
     total: Usage,
     replayed: Usage,
+    /// Spent in the bodies of calls that are not over.
+    under_way: Usage,
+}
+
+thread_local! {
+    /// The bodies within which this thread runs, the innermost last: whose budget, and what they have spent of it.
+    static BODIES: RefCell<Vec<(Budget, Arc<Mutex<Usage>>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Budget {
@@ -81,18 +97,28 @@ impl Budget {
 
     /// What its runs have cost so far, whoever paid. In a flow it is the same on every attempt.
     pub fn usage(&self) -> Usage {
-        self.count().total
+        let Count { mut total, under_way, .. } = *self.count();
+        if self.spent_in_body().is_some() {
+            total += under_way;
+        }
+        total
     }
 
     /// What its runs have cost so far, and who paid. In a flow it tells of this attempt, and differs on the next.
     pub fn bill(&self) -> Bill {
-        let Count { total, replayed } = *self.count();
+        let Count { total, replayed, .. } = *self.count();
         Bill { paid: total.less(replayed), replayed }
     }
 
     /// Counts what an answer or a tool call has cost, whoever paid.
     pub(crate) fn add(&self, usage: Usage) {
-        self.count().total += usage;
+        match self.spent_in_body() {
+            Some(spent) => {
+                *lock(&spent) += usage;
+                self.count().under_way += usage;
+            }
+            None => self.count().total += usage,
+        }
     }
 
     /// Of what is counted, or about to be, so much was paid for before.
@@ -111,14 +137,75 @@ impl Budget {
         checked.map_err(|(limit, bound)| AgentError::Budget { limit, bound })
     }
 
-    /// A budget with as much left, for a run that counts apart.
-    pub(crate) fn apart(&self) -> Self {
-        Self { bounds: self.bounds, count: Arc::new(Mutex::new(*self.count())) }
+    /// Begins the call of a checkpoint. What its bodies spend is counted by whoever releases its record, and until the call
+    /// is over nobody sees it but other bodies.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold { budget: self.clone(), spent: Arc::default() }
+    }
+
+    /// Where the body counts that this thread runs in, if it is one of this budget.
+    fn spent_in_body(&self) -> Option<Arc<Mutex<Usage>>> {
+        BODIES.with_borrow(|bodies| {
+            let mut own = bodies.iter().rev().filter(|(budget, _)| Arc::ptr_eq(&budget.count, &self.count));
+            own.next().map(|(_, spent)| spent.clone())
+        })
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.count)
     }
+}
+
+/// What the bodies of one call have spent of a budget.
+pub(crate) struct Hold {
+    budget: Budget,
+    spent: Arc<Mutex<Usage>>,
+}
+
+impl Hold {
+    /// Runs a body, and says what it and those before it have spent.
+    pub(crate) fn around<F: Future>(&self, body: F) -> Around<F> {
+        Around { budget: self.budget.clone(), spent: self.spent.clone(), body: Box::pin(body) }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let spent = *lock(&self.spent);
+        let mut count = self.budget.count();
+        count.under_way = count.under_way.less(spent);
+    }
+}
+
+/// A body, and what is spent while it is polled.
+pub(crate) struct Around<F> {
+    budget: Budget,
+    spent: Arc<Mutex<Usage>>,
+    body: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Around<F> {
+    type Output = (F::Output, Usage);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        BODIES.with_borrow_mut(|bodies| bodies.push((self.budget.clone(), self.spent.clone())));
+        let _left = Left;
+        self.body.as_mut().poll(cx).map(|output| (output, *lock(&self.spent)))
+    }
+}
+
+/// Takes the body off again, even if it panics.
+struct Left;
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        // Dropped outside the borrow.
+        let _body = BODIES.with_borrow_mut(Vec::pop);
+    }
+}
+
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Budget {

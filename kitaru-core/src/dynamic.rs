@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::future::Future;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::call::bounds::Recordable;
 use crate::call::probe::{ByJson, SerdeFallible};
@@ -38,6 +39,32 @@ pub fn scope() -> Scope {
         Ambient::Flow(_) => Scope::Flow,
         Ambient::Body(_) => Scope::Body,
     })
+}
+
+/// Notes something beside the record of the checkpoint's body that runs, as [`log`](crate::log) does, made of what was noted
+/// under that key before, by this try or an earlier one. In a flow's own code, and outside flows, nothing is noted.
+///
+/// # Errors
+///
+/// As [`log`](crate::log).
+///
+/// # Examples
+///
+/// ```
+/// # use kitaru_core::doc_support::*;
+/// # run_flow(async {
+/// use kitaru_core::dynamic::{amend_log, checkpoint};
+///
+/// checkpoint("count").run(|| async {
+///     amend_log("pages", |pages: Option<u32>| pages.unwrap_or_default() + 2)?;
+///     amend_log("pages", |pages: Option<u32>| pages.unwrap_or_default() + 1)
+/// }).await.unwrap();
+/// # });
+/// ```
+pub fn amend_log<T: Serialize + DeserializeOwned>(key: &str, amend: impl FnOnce(Option<T>) -> T) -> Result<(), Error> {
+    let Ambient::Body(body) = Ambient::current() else { return Ok(()) };
+    let earlier = body.logged(key).and_then(|json| serde_json::from_str(&json).ok());
+    crate::log(key, &amend(earlier))
 }
 
 /// A checkpoint by this name, whose arguments and body are still to be given.

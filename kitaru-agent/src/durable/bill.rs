@@ -2,22 +2,26 @@
 //!
 //! Owns the note that says what a record has cost, and its stored form. Must not know how a run counts.
 
-use kitaru_core::{Execution, log};
+use kitaru_core::{Execution, dynamic};
 use serde::{Deserialize, Serialize};
 
 use crate::{Bill, Cost, Tokens, Usage};
 
 /// The note beside a record.
-const NOTE: &str = "usage";
+const NOTE: &str = "kitaru.usage";
 
-/// Notes beside the record of the body that runs what it has cost. Where the body's own notes have left no room, nothing is
-/// noted: what was paid for is not thrown away for that.
-pub(super) fn note(usage: &Usage) {
-    let _ = log(NOTE, &Noted::from(*usage));
+/// Adds to the note beside the record of the body that runs: several runs may be part of one body. Where the body's own notes
+/// have left no room, nothing is noted: what was paid for is not thrown away for that.
+pub(super) fn note(usage: Usage) {
+    let _ = dynamic::amend_log(NOTE, |earlier: Option<Noted>| {
+        let mut sum = Usage::from(earlier.unwrap_or_default());
+        sum += usage;
+        Noted::from(sum)
+    });
 }
 
 /// A usage, as it is stored beside records and in them: what is zero is left out.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Noted {
     #[serde(skip_serializing_if = "is_zero")]
@@ -32,6 +36,12 @@ pub(super) struct Noted {
     cached_input_tokens: u64,
     #[serde(skip_serializing_if = "Cost::is_zero")]
     cost: Cost,
+}
+
+impl Noted {
+    pub(super) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -89,7 +99,6 @@ impl Bill {
         let mut bill = Bill::default();
         for record in execution.records() {
             let mut notes = record.metadata();
-            // Somebody else may note something under the same name.
             let Ok(noted) = serde_json::from_value::<Noted>(notes[NOTE].take()) else { continue };
             let usage = Usage::from(noted);
             if record.attempt() == execution.attempts() {

@@ -20,18 +20,21 @@ pub(super) struct TurnRecord<T> {
     output: Option<T>,
     pub(super) new_messages: History,
     pub(super) usage: Noted,
+    /// What runs in the bodies of its tools have spent of its budget.
+    #[serde(default, skip_serializing_if = "Noted::is_nothing")]
+    pub(super) beside: Noted,
 }
 
 impl<T: Serialize + 'static> TurnRecord<T> {
-    pub(super) fn of(agent: &Agent<(), T>, result: RunResult<T>) -> Self {
+    pub(super) fn of(agent: &Agent<(), T>, result: RunResult<T>, beside: Noted) -> Self {
         let RunResult { new_messages, usage, output, .. } = result;
         let said = said(agent, &new_messages).and_then(|said| serde_json::to_value(said).ok());
         let is_said = said.is_some() && said == serde_json::to_value(&output).ok();
-        TurnRecord { new_messages, usage: usage.into(), output: (!is_said).then_some(output) }
+        TurnRecord { new_messages, usage: usage.into(), output: (!is_said).then_some(output), beside }
     }
 
     pub(super) fn into_result(self, agent: &Agent<(), T>) -> Result<RunResult<T>, RunError> {
-        let TurnRecord { new_messages, usage, output } = self;
+        let TurnRecord { new_messages, usage, output, .. } = self;
         let unreadable = || Error::msg("the answer that was recorded cannot be read any more by the type of today");
         let output = output.or_else(|| said(agent, &new_messages)).ok_or_else(unreadable)?;
         Ok(RunResult::new(output, new_messages, usage.into()))
@@ -62,11 +65,12 @@ fn said<T: 'static>(agent: &Agent<(), T>, messages: &History) -> Option<T> {
 pub(super) struct TurnFailure {
     pub(super) error: RunError,
     pub(super) usage: Noted,
+    pub(super) beside: Noted,
 }
 
 impl From<Error> for TurnFailure {
     fn from(error: Error) -> Self {
-        TurnFailure { error: error.into(), usage: Noted::default() }
+        TurnFailure { error: error.into(), usage: Noted::default(), beside: Noted::default() }
     }
 }
 

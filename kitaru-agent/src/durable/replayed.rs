@@ -2,9 +2,11 @@
 //!
 //! Owns the count, which the checkpoints of a run share. Must not know what was paid for: that is what nobody adds here.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Budget, Usage};
+use crate::Usage;
+use crate::budget::{Budget, Hold};
 
 /// The usage that was paid for before, counted for a run and for the budget that it shares. Clones share the count.
 #[derive(Clone, Default)]
@@ -25,7 +27,35 @@ impl Replayed {
         }
     }
 
+    /// Begins a call whose bodies may spend of the budget.
+    pub(super) fn hold(&self) -> Held {
+        Held(self.budget.as_ref().map(Budget::hold))
+    }
+
+    /// Counts what a body has spent of the budget, now that its record is released, beside what its own run counts.
+    pub(super) fn settle(&self, spent: Usage, is_replayed: bool) {
+        let Some(budget) = &self.budget else { return };
+        budget.add(spent);
+        if is_replayed {
+            budget.add_replayed(spent);
+        }
+    }
+
     pub(super) fn usage(&self) -> Usage {
         *self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the bodies of a call have spent of the budget, if there is one.
+#[derive(Default)]
+pub(super) struct Held(Option<Hold>);
+
+impl Held {
+    /// Runs a body, and says what it and those before it have spent.
+    pub(super) async fn around<F: Future>(&self, body: F) -> (F::Output, Usage) {
+        match &self.0 {
+            Some(hold) => hold.around(body).await,
+            None => (body.await, Usage::default()),
+        }
     }
 }

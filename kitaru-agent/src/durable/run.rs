@@ -15,6 +15,7 @@ use kitaru_core::{Kitaru, Reuse};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::bill::Noted;
 use super::record::TurnRecord;
 use super::turn::Turn;
 use super::{KitaruAgent, RunError};
@@ -259,7 +260,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Question<T> {
             .run(move || async move {
                 let result = turn.run().await?;
                 let _ = replayed.set(result.replayed());
-                Ok::<_, RunError>(TurnRecord::of(&agent, result))
+                Ok::<_, RunError>(TurnRecord::of(&agent, result, Noted::default()))
             });
         if let Some(kitaru) = &on {
             call = call.on(kitaru);

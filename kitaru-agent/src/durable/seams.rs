@@ -52,7 +52,7 @@ impl DurableModel {
                         }
                     };
                     let response = response.priced(&self.price);
-                    bill::note(&response.usage());
+                    bill::note(response.usage());
                     Ok::<_, ModelError>(response)
                 }
             });

@@ -10,7 +10,7 @@ use kitaru_core::{Error, Resolution, idempotency_key, may_have_run};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::bill;
+use super::bill::{self, Noted};
 use super::replayed::Replayed;
 use super::seams::checkpoint;
 use crate::tool::{Effect, Recording};
@@ -32,7 +32,8 @@ pub(super) struct DurableTool {
     version: String,
     inner: Arc<dyn Tool>,
     options: ToolOptions,
-    replayed: Replayed,
+    /// Nothing where the turn around it counts what it costs.
+    replayed: Option<Replayed>,
 }
 
 /// Which of two questions a call is.
@@ -51,6 +52,16 @@ enum Told {
     Output(ToolOutput),
     Retry(String),
     Approval(String),
+}
+
+/// What is recorded of a call.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    #[serde(flatten)]
+    told: Told,
+    /// What runs in its body have spent of the budget of the run that called it.
+    #[serde(default, skip_serializing_if = "Noted::is_nothing")]
+    spent: Noted,
 }
 
 impl Told {
@@ -85,7 +96,7 @@ impl ToolOutput {
     ///
     /// None that is known; what is recorded as JSON is written as JSON.
     pub fn happened(&self) -> Result<Resolution, Error> {
-        Resolution::happened(&Told::Output(self.clone()))
+        Resolution::happened(&Made { told: Told::Output(self.clone()), spent: Noted::default() })
     }
 }
 
@@ -95,7 +106,7 @@ impl DurableTool {
         version: &str,
         inner: Arc<dyn Tool>,
         options: ToolOptions,
-        replayed: Replayed,
+        replayed: Option<Replayed>,
     ) -> Self {
         let checkpoint = format!("{}_tool", inner.definition().name);
         DurableTool { checkpoint, agent: agent.to_owned(), version: version.to_owned(), inner, options, replayed }
@@ -112,6 +123,7 @@ impl DurableTool {
         }
         let tries = Arc::new(AtomicU32::new(0));
         let counted = tries.clone();
+        let held = Arc::new(self.replayed.as_ref().map(Replayed::hold).unwrap_or_default());
         let mut made = checkpoint(&self.checkpoint, &self.version)
             .arg("arguments", call.arguments.as_str())
             .arg("agent", self.agent.as_str());
@@ -124,17 +136,18 @@ impl DurableTool {
         let mut told = made
             .run(move || {
                 let earlier = counted.fetch_add(1, Ordering::Relaxed);
-                let mut call = call.clone();
+                let (mut call, held) = (call.clone(), held.clone());
                 async move {
                     if earlier == 0 {
                         self.look_back();
                     }
                     call.context = call.context.with_idempotency_key(idempotency_key());
-                    let told = Told::of(self.inner.call(call).await)?;
-                    if told.is_made() {
-                        bill::note(&ONE_CALL);
+                    let (given, spent) = held.around(self.inner.call(call)).await;
+                    let told = Told::of(given)?;
+                    if told.is_made() && self.replayed.is_some() {
+                        bill::note(ONE_CALL);
                     }
-                    Ok::<_, ToolError>(told)
+                    Ok::<_, ToolError>(Made { told, spent: spent.into() })
                 }
             })
             .retries(self.options.tries_again());
@@ -142,9 +155,13 @@ impl DurableTool {
             told = told.timeout(timeout);
         }
         async move {
-            let told = told.await?;
-            if tries.load(Ordering::Relaxed) == 0 && told.is_made() {
-                self.replayed.add(ONE_CALL);
+            let Made { told, spent } = told.await?;
+            if let Some(replayed) = &self.replayed {
+                let is_replayed = tries.load(Ordering::Relaxed) == 0;
+                replayed.settle(spent.into(), is_replayed);
+                if is_replayed && told.is_made() {
+                    replayed.add(ONE_CALL);
+                }
             }
             told.give()
         }

@@ -102,7 +102,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
     async fn run_as_checkpoint(self) -> Result<RunResult<T>, RunError> {
         let (key, within) = (self.key(), in_a_body(&self.agent));
         let Turn { agent: KitaruAgent { agent, version, .. }, prompt, options, listener, budget } = self;
-        let tries = AtomicU32::new(0);
+        let replayed = Replayed::of(budget.as_ref());
+        let (tries, held) = (AtomicU32::new(0), replayed.hold());
         let turn = dynamic::checkpoint(agent.name().to_owned())
             // Read by name, so that a later version of the messages still reads it.
             .json()
@@ -114,30 +115,34 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             .run_with_summary(
                 || {
                     tries.fetch_add(1, Ordering::Relaxed);
-                    // What it spends is counted when it is released, so that every attempt counts the same.
-                    let budget = budget.as_ref().map(Budget::apart);
-                    let mut turn = turn::Turn::new(within.clone(), prompt.clone(), options.clone(), budget);
-                    let (agent, events) = (&agent, events(listener.as_ref()));
+                    let mut turn = turn::Turn::new(within.clone(), prompt.clone(), options.clone(), budget.clone());
+                    let (agent, held, events) = (&agent, &held, events(listener.as_ref()));
                     async move {
-                        let ended = turn.run(&events).await;
-                        bill::note(&turn.usage());
+                        let (ended, spent) = held.around(turn.run(&events)).await;
+                        let usage = turn.usage();
+                        bill::note(usage);
+                        let beside = spent.less(usage).into();
                         match ended {
-                            Ok(result) => Ok(TurnRecord::of(agent, result)),
-                            Err(error) => Err(TurnFailure { error: error.into(), usage: turn.usage().into() }),
+                            Ok(result) => Ok(TurnRecord::of(agent, result, beside)),
+                            Err(error) => Err(TurnFailure { error: error.into(), usage: usage.into(), beside }),
                         }
                     }
                 },
                 summary,
             );
         let turn = turn.await;
-        let usage = turn.as_ref().map_or_else(|failure| failure.usage, |turn| turn.usage).into();
-        let replayed = Replayed::of(budget.as_ref());
-        if let Some(budget) = &budget {
-            budget.add(usage);
-        }
+        drop(held);
         let ran = tries.into_inner() > 0;
+        let (usage, beside) = match &turn {
+            Ok(turn) => (turn.usage, turn.beside),
+            Err(failure) => (failure.usage, failure.beside),
+        };
+        if let Some(budget) = &budget {
+            budget.add(usage.into());
+        }
+        replayed.settle(beside.into(), !ran);
         if !ran {
-            replayed.add(usage);
+            replayed.add(usage.into());
         }
         let result = turn.map_err(|failure| failure.error)?.into_result(&agent)?;
         if let (false, Some(listener)) = (ran, &listener) {
@@ -162,7 +167,7 @@ fn granular<T: Serialize + DeserializeOwned + Send + 'static>(
         })
         .map_tools(|tool| -> Arc<dyn Tool> {
             let options = durable.options_of(tool.definition());
-            let tool = DurableTool::new(agent.name(), version, tool, options, replayed.clone());
+            let tool = DurableTool::new(agent.name(), version, tool, options, Some(replayed.clone()));
             match options.recording() {
                 Recording::On => Arc::new(ApprovedTool::new(tool, options.approval())),
                 Recording::Off => Arc::new(tool),
@@ -183,7 +188,7 @@ fn in_a_body<T: Serialize + DeserializeOwned + Send + 'static>(durable: &KitaruA
         let options = durable.options_of(tool.definition());
         // The turn counts what it costs.
         let agent = durable.agent.name();
-        Arc::new(DurableTool::new(agent, &durable.version, tool, options, Replayed::of(None)))
+        Arc::new(DurableTool::new(agent, &durable.version, tool, options, None))
     })
 }
 

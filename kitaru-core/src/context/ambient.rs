@@ -148,6 +148,14 @@ impl BodyScope {
         Ok(())
     }
 
+    /// What was noted under a key beside the record, as JSON.
+    pub(crate) fn logged(&self, key: &str) -> Option<String> {
+        match &self.outer {
+            Some(outer) => outer.logged(key),
+            None => lock(&self.notes).get(key).cloned(),
+        }
+    }
+
     /// What was noted, as a JSON object; nothing for nothing.
     pub(crate) fn metadata(&self) -> String {
         let notes = lock(&self.notes);
