@@ -90,7 +90,7 @@ async fn closing_lets_a_flow_return_and_parks_one_that_waits_however_short() {
 
     let path = "closing: sleeps";
     let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual());
-    let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
+    let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).park_after(HOUR).open();
     let kitaru = open().await.unwrap();
     let handle = in_turn(path.into()).id("job").on(&kitaru).start().await.unwrap();
     while kitaru.execution("in_turn", "job").await.unwrap().unwrap().records().is_empty() {

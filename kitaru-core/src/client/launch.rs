@@ -299,6 +299,13 @@ impl Place {
         }
         self.leave();
         let journal = *lock(&self.journal);
+        if let Some(journal) = journal {
+            let mut faults = lock(&self.inner.faults);
+            match &ended {
+                Ended::Fault(error) if error.is_store() => *faults.entry(journal).or_default() += 1,
+                _ => drop(faults.remove(&journal)),
+            }
+        }
         if let (Ended::Fault(error), Some(journal)) = (&ended, journal)
             && error.is_store()
             && self.goes_on
@@ -358,7 +365,10 @@ impl Place {
                 (Begin::New { generation, cancels }, stored) => {
                     Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
                 }
-                (Begin::Continue, Some(stored)) if !is_called => recovery::plan(reader, stored, now_ms),
+                (Begin::Continue, Some(stored)) if !is_called => {
+                    let faults = lock(&inner.faults).get(&stored.journal).copied().unwrap_or_default();
+                    recovery::plan(reader, stored, faults, now_ms)
+                }
                 (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, &look.forget),
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
                     Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))

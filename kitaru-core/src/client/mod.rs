@@ -91,6 +91,8 @@ pub(crate) struct Inner {
     active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
     /// Executions of which an attempt of this process left writes on their way.
     left: Mutex<HashSet<ExecutionId>>,
+    /// How many attempts of this process a fault of the store has ended: those are no deaths.
+    faults: Mutex<HashMap<JournalId, u32>>,
     /// What is parked until a time.
     sleepers: Arc<Sleepers>,
     /// How many executions may go on by themselves at once.
@@ -120,6 +122,7 @@ impl Inner {
             retired: AtomicU32::new(retired),
             active: Mutex::default(),
             left: Mutex::default(),
+            faults: Mutex::default(),
             sleepers: Arc::default(),
             driving: Arc::new(Semaphore::new(driving)),
             doors: Doors::default(),

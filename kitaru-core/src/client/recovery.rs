@@ -181,11 +181,12 @@ pub(crate) enum Held {
     GivenUp { stored: Box<Stored>, next: Seq, deaths: u32 },
 }
 
-/// How an execution goes on that no person has called: by itself, or as somebody's child.
-pub(crate) fn plan(reader: &Reader, stored: Stored, now_ms: u64) -> Result<Plan, Error> {
+/// How an execution goes on that no person has called: by itself, or as somebody's child. `faults` of its attempts were
+/// ended by the store, and did not die.
+pub(crate) fn plan(reader: &Reader, stored: Stored, faults: u32, now_ms: u64) -> Result<Plan, Error> {
     let Stored { journal, state, .. } = &stored;
     let deaths = match state.status {
-        Status::Running => state.attempts.saturating_sub(rows::last_attempt(reader, *journal)?),
+        Status::Running => state.attempts.saturating_sub(rows::last_attempt(reader, *journal)?).saturating_sub(faults),
         _ => 0,
     };
     if deaths >= MAX_DEATHS {
