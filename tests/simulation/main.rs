@@ -3,9 +3,9 @@
 //! after every commit.
 //!
 //! `KITARU_PROGRAMS` says how many programs are run, `KITARU_FIRST` with which one it begins, and `KITARU_SEED` names another
-//! seed for all of them:
+//! seed for all of them. For very many there is a command:
 //!
-//!     KITARU_SEED=1 KITARU_PROGRAMS=1000000 cargo test --release --test simulation
+//!     tests/simulation/run 1000000
 
 // Every line of these modules is a test, helpers and flows included.
 #![allow(clippy::unwrap_used, unreachable_pub)]
