@@ -2,6 +2,7 @@
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -258,4 +259,31 @@ async fn where_nobody_can_wait_a_request_for_approval_is_an_error_that_names_the
         }
     }
     assert!(paid("Sue").is_empty());
+}
+
+/// Has an assistant pay.
+#[tool]
+async fn delegate(to: String) -> Result<String, RunError> {
+    Ok(KitaruAgent::new(cashier(vec![200])).run(to).await?.output)
+}
+
+#[flow]
+async fn delegates(to: String) -> Result<String, RunError> {
+    let model = FunctionModel::new("boss", |request| {
+        Ok(match request.tool_returns().last() {
+            None => ModelResponse::tool_call("id", "delegate", json!({ "to": request.prompt() }).to_string()),
+            Some(given) => ModelResponse::text(given.content.as_str()),
+        })
+    });
+    Ok(KitaruAgent::new(Agent::builder(model).name("boss").tool(delegate()).build()?).run(to).await?.output)
+}
+
+#[tokio::test]
+async fn what_an_agent_in_a_tool_would_ask_is_no_question_about_that_tool() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let ended = delegates("Tom".into()).id("Tom").on(&kitaru).into_future();
+    let error = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it asks").unwrap_err();
+    let said = format!("{:#}", anyhow::Error::from(error));
+    assert!(said.contains("tool `pay` failed") && said.contains("200 € is much"), "{said}");
+    assert!(paid("Tom").is_empty());
 }

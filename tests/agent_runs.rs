@@ -2,6 +2,7 @@
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::future::IntoFuture;
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicU32, Ordering},
@@ -16,6 +17,7 @@ use kitaru::agent::{
 use kitaru::{Clock, Error, Kitaru, dynamic};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 async fn store() -> Kitaru {
     Kitaru::builder().in_memory().open().await.unwrap()
@@ -324,4 +326,90 @@ async fn options_for_a_tool_that_is_not_there_end_the_run_before_anything_is_ask
         "{error}"
     );
     assert_eq!(model.0.load(Ordering::Relaxed), 0);
+}
+
+/// An agent whose `balance` is `amount`.
+fn accountant(name: &str, amount: &'static str) -> KitaruAgent {
+    let tool =
+        FunctionTool::new(ToolDefinition::new("balance", ""), move |_| async move { Ok(ToolOutput::text(amount)) });
+    let model = FunctionModel::new("mock", |request| {
+        Ok(match request.tool_returns().last() {
+            None => ModelResponse::tool_call("c", "balance", "{}"),
+            Some(given) => ModelResponse::text(given.content.as_str()),
+        })
+    });
+    KitaruAgent::new(Agent::builder(model).name(name).tool(tool).build().unwrap())
+}
+
+#[tokio::test]
+async fn what_a_tool_of_one_agent_gave_answers_no_tool_of_another_agent() {
+    let kitaru = store().await;
+    let flow = |ends: Ends| {
+        let flow = dynamic::flow("story").run(move || async move {
+            match ends {
+                Ends::InAnError => {
+                    accountant("ada", "5").run("go").await?;
+                    Err(RunError::from(Error::msg("the process is to end here")))
+                }
+                // As after a deploy.
+                Ends::Well => Ok(accountant("bob", "9000").run("go").await?.output),
+            }
+        });
+        flow.id("job").on(&kitaru).into_future()
+    };
+    flow(Ends::InAnError).await.unwrap_err();
+    assert_eq!(flow(Ends::Well).await.unwrap(), "9000");
+}
+
+/// What answers by a tool, and, if it is asked to, a validator that makes nothing of it.
+fn seven(validated: bool) -> Agent<(), Option<u32>> {
+    let model = FunctionModel::new("seven", |request| {
+        Ok(ModelResponse::tool_call("c", request.tools[0].name.as_str(), json!({ "result": 7 }).to_string()))
+    });
+    let agent = Agent::builder(model).name("seven").output::<Option<u32>>();
+    match validated {
+        true => agent.validate(|_, _| async { Ok(None) }).build().unwrap(),
+        false => agent.build().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_be_nothing() {
+    for granular in [true, false] {
+        let kitaru = store().await;
+        let agent = KitaruAgent::new(seven(true)).granular_checkpoints(granular);
+        assert_eq!(agent.run("q").on(&kitaru).await.unwrap().output, None, "granular: {granular}");
+        for ends in [Ends::InAnError, Ends::Well] {
+            let agent = agent.clone();
+            let flow = dynamic::flow("story").run(move || async move {
+                let output = agent.run("q").await?.output;
+                if ends == Ends::Well { Ok(output) } else { Err(RunError::from(Error::msg(format!("{output:?}")))) }
+            });
+            match flow.id("job").on(&kitaru).await {
+                Ok(output) => assert_eq!(output, None, "granular: {granular}"),
+                Err(error) => assert_eq!((error.to_string().as_str(), ends == Ends::InAnError), ("None", true)),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_by_a_tool_is_heard_from_its_record_as_it_was_heard_in_the_run() {
+    for granular in [true, false] {
+        let kitaru = store().await;
+        let mut attempts = Vec::new();
+        for _ in 0..2 {
+            let (agent, heard) = (KitaruAgent::new(seven(false)).granular_checkpoints(granular), Heard::default());
+            let listener = heard.clone();
+            let flow = dynamic::flow("story").run(move || async move {
+                let run = agent.run("q").on_event(move |event| listener.lock().unwrap().push(format!("{event:?}")));
+                run.await?;
+                Err::<(), _>(RunError::from(Error::msg("the process is to end here")))
+            });
+            flow.id("job").on(&kitaru).await.unwrap_err();
+            attempts.push(heard.lock().unwrap().clone());
+        }
+        assert!(!attempts[0].is_empty());
+        assert_eq!(attempts[0], attempts[1], "granular: {granular}");
+    }
 }

@@ -147,3 +147,14 @@ async fn what_is_no_server_is_an_error_that_says_so() {
     let error = McpServer::connect("nowhere").await.unwrap_err();
     assert!(error.to_string().contains("address"), "{error}");
 }
+
+#[tokio::test]
+async fn an_address_that_holds_a_secret_is_in_no_error() {
+    // Nobody listens there any more.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://ada:hunter2@127.0.0.1:{port}/mcp?token=tok-123");
+    let error = McpServer::connect(&url).await.unwrap_err();
+    let said = format!("{error} {error:?}");
+    assert!(said.contains("the MCP server `127.0.0.1` does not greet back"), "{said}");
+    assert!(!said.contains("hunter2") && !said.contains("tok-123"), "{said}");
+}
