@@ -2,15 +2,16 @@
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::future::IntoFuture;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kitaru::agent::{
     Agent, AgentError, Approval, FunctionModel, KitaruAgent, ModelResponse, ResponsePart, RunError, ToolCall,
-    ToolOptions,
+    ToolError, ToolOptions,
 };
 use kitaru::{Error, Kitaru, Status, flow, tool};
-use serde_json::json;
+use serde_json::{Value, json};
 
 static PAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -172,4 +173,97 @@ async fn an_agent_that_has_to_ask_where_nobody_can_wait_is_refused_before_any_re
     let error = agent.run("Joe").on(&kitaru).await.unwrap_err();
     assert!(matches!(&error, RunError::Agent(AgentError::Invalid { .. })), "{error}");
     assert!(error.to_string().contains("leave `granular_checkpoints` on"), "{error}");
+}
+
+/// Moves money.
+#[tool(requires_approval)]
+async fn transfer(account: u128) -> String {
+    format!("sent to {account}")
+}
+
+#[flow]
+async fn transfers(arguments: String) -> Result<String, RunError> {
+    let model = FunctionModel::new("banker", |request| {
+        Ok(match request.tool_returns().last() {
+            None => ModelResponse::tool_call("id", "transfer", request.prompt().unwrap_or_default()),
+            Some(given) => ModelResponse::text(given.content.as_str()),
+        })
+    });
+    Ok(KitaruAgent::new(Agent::builder(model).name("banker").tool(transfer()).build()?).run(arguments).await?.output)
+}
+
+/// What somebody is shown who is asked about a call, and what comes of it.
+async fn transferred(kitaru: &Kitaru, arguments: &str) -> (Value, String) {
+    let handle = transfers(arguments.into()).id(arguments.len().to_string()).on(kitaru).start().await.unwrap();
+    let target = ("transfers", arguments.len().to_string());
+    let arrived = async {
+        loop {
+            let job = kitaru.execution(target.0, &target.1).await.unwrap();
+            match job.as_ref().and_then(|job| job.waits().first().map(|wait| wait.metadata())) {
+                Some(shown) => return shown,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let shown = tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("it hangs");
+    kitaru.answer(&(target.0, target.1.as_str()), "transfer_approval", &Approval::Approve).await.unwrap();
+    (shown, handle.await.unwrap())
+}
+
+#[tokio::test]
+async fn arguments_that_a_json_value_would_round_are_shown_as_the_model_wrote_them_too() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let (shown, came) = transferred(&kitaru, r#"{ "account": 123 }"#).await;
+    assert_eq!(shown, json!({ "tool": "transfer", "arguments": { "account": 123 } }));
+    assert_eq!(came, "sent to 123");
+    let text = r#"{ "account": 123456789012345678901234567 }"#;
+    let (shown, came) = transferred(&kitaru, text).await;
+    assert_eq!(shown["text"], text);
+    assert_eq!(came, "sent to 123456789012345678901234567");
+}
+
+static NET: Mutex<bool> = Mutex::new(false);
+
+/// Looks into the net, which may be down.
+#[tool]
+async fn fetch() -> Result<String, ToolError> {
+    if *NET.lock().unwrap() { Ok("fetched".to_owned()) } else { Err(ToolError::failed("the net is down")) }
+}
+
+#[flow]
+async fn fetches_and_pays(to: String) -> Result<String, RunError> {
+    let model = FunctionModel::new("clerk", |request| {
+        let given = request.tool_returns();
+        if !given.is_empty() {
+            return Ok(ModelResponse::text(given.iter().map(|given| &*given.content).collect::<Vec<_>>().join(", ")));
+        }
+        let pay = json!({ "to": request.prompt(), "euros": 3 }).to_string();
+        let calls = [ToolCall::new("1", "fetch", "{}"), ToolCall::new("2", "pay", pay)];
+        Ok(ModelResponse::new(calls.map(ResponsePart::ToolCall).into()))
+    });
+    let agent = Agent::builder(model).name("clerk").tool(fetch()).tool(pay()).build()?;
+    let agent = KitaruAgent::new(agent).tool_options("pay", ToolOptions::default().requires_approval());
+    Ok(agent.run(to).await?.output)
+}
+
+#[tokio::test]
+async fn a_call_that_waits_beside_one_that_failed_is_asked_about_when_that_is_tried_again() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let call = || fetches_and_pays("Max".into()).id("Max").on(&kitaru);
+    for _ in 0..2 {
+        let ended = tokio::time::timeout(Duration::from_secs(20), call().into_future());
+        let error = format!("{:#}", anyhow::Error::from(ended.await.expect("it waits").unwrap_err()));
+        assert!(error.contains("the net is down"), "{error}");
+    }
+    *NET.lock().unwrap() = true;
+    let handle = call().start().await.unwrap();
+    let answered = async {
+        while kitaru.answer(&("fetches_and_pays", "Max"), "pay_approval", &Approval::Approve).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        handle.await
+    };
+    let came = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("it hangs");
+    assert_eq!(came.unwrap(), "fetched, paid");
+    assert_eq!(paid("Max"), ["Max: 3"]);
 }

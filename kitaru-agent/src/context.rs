@@ -4,7 +4,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::Usage;
+use crate::{Usage, siblings::Sibling};
 
 /// What a tool, an instruction or a validator may know of the run that it is part of. Cheap to clone.
 ///
@@ -46,6 +46,8 @@ pub struct RunContext<D = ()> {
     pub retry: u32,
     approved: bool,
     idempotency_key: Option<Arc<str>>,
+    /// For a tool: the call among those of its response.
+    pub(crate) sibling: Sibling,
 }
 
 impl RunContext {
@@ -58,6 +60,7 @@ impl RunContext {
             retry: 0,
             approved: false,
             idempotency_key: None,
+            sibling: Sibling::default(),
         }
     }
 }
@@ -65,8 +68,8 @@ impl RunContext {
 impl<D> RunContext<D> {
     /// The same context with other dependencies.
     pub fn with_deps<D2>(self, deps: impl Into<Arc<D2>>) -> RunContext<D2> {
-        let RunContext { deps: _, prompt, usage, retry, approved, idempotency_key } = self;
-        RunContext { deps: deps.into(), prompt, usage, retry, approved, idempotency_key }
+        let RunContext { deps: _, prompt, usage, retry, approved, idempotency_key, sibling } = self;
+        RunContext { deps: deps.into(), prompt, usage, retry, approved, idempotency_key, sibling }
     }
 
     /// For a tool: whether somebody has agreed to this call. See [`ApprovalRequired`](crate::ApprovalRequired()).
@@ -96,7 +99,7 @@ impl<D> RunContext<D> {
 // Not derived: dependencies need not be `Clone` to be shared.
 impl<D> Clone for RunContext<D> {
     fn clone(&self) -> Self {
-        let Self { deps, prompt, usage, retry, approved, idempotency_key } = self;
+        let Self { deps, prompt, usage, retry, approved, idempotency_key, sibling } = self;
         Self {
             deps: deps.clone(),
             prompt: prompt.clone(),
@@ -104,6 +107,7 @@ impl<D> Clone for RunContext<D> {
             retry: *retry,
             approved: *approved,
             idempotency_key: idempotency_key.clone(),
+            sibling: sibling.clone(),
         }
     }
 }

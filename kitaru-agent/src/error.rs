@@ -299,8 +299,8 @@ pub enum AgentError {
     /// A run was asked for where there can be none.
     #[error("{0}")]
     Misuse(String),
-    /// The agent cannot be built as it is described.
-    #[error("agent `{agent}` cannot be built: {reason}")]
+    /// The agent cannot be as it is described, or cannot run so where it is to run.
+    #[error("agent `{agent}` cannot be used as it is described: {reason}")]
     Invalid {
         /// The agent.
         agent: String,

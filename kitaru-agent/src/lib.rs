@@ -68,6 +68,7 @@ mod output;
 mod price;
 mod run;
 mod schema;
+mod siblings;
 mod steps;
 mod stream;
 mod test_model;

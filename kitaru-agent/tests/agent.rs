@@ -123,7 +123,12 @@ fn a_tool_whose_schema_is_none_is_refused_when_the_agent_is_built() {
     let definition = ToolDefinition::new("odd", "").parameters(json!({ "type": "thing" }));
     let odd = FunctionTool::new(definition, |_| async { Ok(ToolOutput::text("")) });
     let error = Agent::builder(script([])).tool(odd).build().unwrap_err();
-    assert!(error.to_string().starts_with("agent `default` cannot be built: the parameters of tool `odd`"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("agent `default` cannot be used as it is described: the parameters of tool `odd`"),
+        "{error}"
+    );
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

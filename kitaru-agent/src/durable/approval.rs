@@ -56,14 +56,16 @@ impl ApprovedTool {
     fn ask(&self, arguments: &Arguments, because: Because<'_>, wrong: Option<&str>) -> Asking {
         let tool = &self.definition().name;
         let mut question = format!("May the tool `{tool}` be called?");
+        let shown = arguments.parse::<Value>().unwrap_or_default();
         let asked = arguments.as_str().to_owned();
         let asked = dynamic::checkpoint(format!("{tool}_question"))
             .json()
             .arg("agent", self.inner.agent())
             .run(move || ready(Ok::<_, ToolError>(asked.clone())));
-        let mut answer = wait(format!("{tool}_approval"))
-            .metadata("tool", tool)
-            .metadata("arguments", &arguments.parse::<Value>().unwrap_or_default());
+        let mut answer = wait(format!("{tool}_approval")).metadata("tool", tool).metadata("arguments", &shown);
+        if !says_all(&shown, arguments) {
+            answer = answer.metadata("text", arguments.as_str());
+        }
         if let Because::Reason(reason) = because {
             question += &format!(" It asks because: {reason}.");
             answer = answer.metadata("reason", reason);
@@ -81,9 +83,12 @@ impl ApprovedTool {
         mut call: Invocation,
         because: Because<'_>,
     ) -> Result<Result<Invocation, ToolOutput>, ToolError> {
+        // The call begins when somebody has agreed, and not at all beside one that has failed meanwhile: that ends the run, so
+        // that it can be tried again before anything is done.
+        let sibling = call.context.sibling.clone();
         loop {
-            let asked = asking.asked.await?;
-            let answer = asking.answer.await?;
+            let asked = sibling.wait(asking.asked).await?;
+            let answer = sibling.wait(asking.answer).await?;
             let arguments = match answer {
                 // What was agreed to is a call with other arguments, which the model asked for before something changed.
                 _ if asked != call.arguments.as_str() => {
@@ -140,6 +145,17 @@ impl ApprovedTool {
         let given = ToolCall::new(&call.call.id, &definition.name, arguments.to_string());
         Arguments::of(&given).map_err(|error| error.to_string())
     }
+}
+
+/// Whether a value, written again, says what the model wrote, but for the order of members. A number may be longer than a value
+/// holds, and a member may be there twice.
+fn says_all(value: &Value, arguments: &Arguments) -> bool {
+    let sorted = |text: &str| {
+        let mut chars: Vec<_> = text.chars().filter(|char| !char.is_whitespace()).collect();
+        chars.sort_unstable();
+        chars
+    };
+    sorted(&value.to_string()) == sorted(arguments.as_str())
 }
 
 struct Asking {

@@ -9,8 +9,7 @@ use kitaru_core::dynamic::{self, DynamicCheckpoint};
 use super::bill;
 use super::replayed::Replayed;
 use crate::{
-    Delta, Deltas, Instructions, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price, RunContext,
-    ToolError,
+    Deltas, Instructions, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price, RunContext, ToolError,
 };
 
 /// A checkpoint of an agent. Its values are read by name, so that a later version of the types still reads them.
@@ -40,16 +39,11 @@ impl DurableModel {
             .arg("model", self.inner.name())
             .arg("request", request)
             .run(|| {
-                let earlier = tries.fetch_add(1, Ordering::Relaxed);
+                tries.fetch_add(1, Ordering::Relaxed);
                 async move {
                     let response = match deltas {
                         None => self.inner.request(request).await?,
-                        Some(deltas) => {
-                            if earlier > 0 {
-                                deltas.send(Delta::Void).await;
-                            }
-                            self.inner.request_streaming(request, deltas).await?
-                        }
+                        Some(deltas) => self.inner.request_streaming(request, deltas).await?,
                     };
                     let response = response.priced(&self.price);
                     bill::note(response.usage());

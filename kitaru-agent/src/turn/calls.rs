@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::join_all;
 use serde_json::Value;
 
 use super::{Turn, wrong::What};
+use crate::siblings::Siblings;
 use crate::{
     AgentError, Arguments, Invocation, RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolError, ToolOutput,
     ToolReturn, Usage,
@@ -40,17 +40,18 @@ impl<T: Send + 'static> Turn<T> {
 
         // All futures are made before the first is polled: whoever numbers calls when they are made numbers them in
         // order.
-        let mut futures = Vec::new();
+        let (siblings, mut made) = (Siblings::default(), Vec::new());
         for checked in &checked {
             if let Checked::Fits { call, tool, arguments } = checked {
                 let mut context = self.context.clone();
                 context.retry = self.wrong.times(&What::Tool(call.tool.clone()));
+                context.sibling = siblings.another();
+                let sibling = context.sibling.clone();
                 let invocation = Invocation::new(call.call_ref(), arguments.clone(), context);
-                futures.push((*self.agent.parts.tools[*tool]).call(invocation));
+                made.push((sibling, (*self.agent.parts.tools[*tool]).call(invocation)));
             }
         }
-        // All are waited for, even when one fails: what the others did has happened.
-        let outcomes = join_all(futures).await;
+        let outcomes = siblings.run(made).await;
         self.count(Usage { tool_calls: fitting, ..Usage::default() });
         let (parts, wrong) = told(checked, outcomes)?;
         self.wrong.count(wrong, self.limits.tool_retries)?;
@@ -83,10 +84,11 @@ impl<T: Send + 'static> Turn<T> {
 /// What the model got wrong, and what it is told of it.
 type Complaints = Vec<(What, String)>;
 
-/// What the model is told of its calls, in their order; `outcomes` are those of the calls that fit.
+/// What the model is told of its calls, in their order; `outcomes` are those of the calls that fit. One that came to nothing
+/// stands beside one that failed.
 fn told(
     checked: Vec<Checked<'_>>,
-    outcomes: Vec<Result<ToolOutput, ToolError>>,
+    outcomes: Vec<Option<Result<ToolOutput, ToolError>>>,
 ) -> Result<(Vec<RequestPart>, Complaints), AgentError> {
     let mut outcomes = outcomes.into_iter();
     let mut parts = Vec::with_capacity(checked.len());
@@ -94,7 +96,7 @@ fn told(
     for checked in checked {
         let (call, what, message) = match checked {
             Checked::Wrong { call, what, message } => (call, what, message),
-            Checked::Fits { call, .. } => match outcomes.next() {
+            Checked::Fits { call, .. } => match outcomes.next().flatten() {
                 Some(Ok(output)) => {
                     parts.push(RequestPart::ToolReturn(ToolReturn::new(call.call_ref(), output.content)));
                     continue;

@@ -356,7 +356,10 @@ fn an_identity_changes_with_everything_that_decides_what_the_agent_does() {
 #[test]
 fn an_agent_with_two_tools_of_one_name_or_a_name_that_providers_refuse_is_not_built() {
     let error = Agent::builder(script(vec![])).tool(echo()).tool(echo()).build().unwrap_err();
-    assert_eq!(error.to_string(), "agent `default` cannot be built: two tools are named `echo`; rename one of them");
+    assert_eq!(
+        error.to_string(),
+        "agent `default` cannot be used as it is described: two tools are named `echo`; rename one of them"
+    );
     let odd = failing("say it", ToolError::retry(""));
     let error = Agent::builder(script(vec![])).tool(odd).build().unwrap_err();
     assert!(error.to_string().contains("`say it`"), "{error}");

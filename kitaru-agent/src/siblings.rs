@@ -1,0 +1,73 @@
+//! What the calls of one response know of each other.
+//!
+//! Owns that no call begins beside one that has failed, if it has yet to wait for leave. Must not know what it waits for.
+
+use std::future::{IntoFuture, pending, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use crate::{Calling, ToolError, ToolOutput};
+
+/// The calls of one response: whether one has failed.
+#[derive(Clone, Default)]
+pub(crate) struct Siblings(Arc<AtomicBool>);
+
+/// One of them: whether it waits for leave to begin. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Sibling {
+    waits: Arc<AtomicBool>,
+    all: Siblings,
+}
+
+impl Siblings {
+    pub(crate) fn another(&self) -> Sibling {
+        Sibling { waits: Arc::default(), all: self.clone() }
+    }
+
+    /// Waits for all calls, even when one fails: what the others did has happened. Then only those that wait for leave are
+    /// dropped; they come to nothing.
+    pub(crate) async fn run(
+        &self,
+        mut calls: Vec<(Sibling, Calling<'_>)>,
+    ) -> Vec<Option<Result<ToolOutput, ToolError>>> {
+        let mut outcomes: Vec<_> = calls.iter().map(|_| None).collect();
+        poll_fn(|cx| {
+            for ((_, call), outcome) in calls.iter_mut().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
+                if let Poll::Ready(given) = call.as_mut().poll(cx) {
+                    // What goes back to the model is no failure.
+                    if !matches!(given, Ok(_) | Err(ToolError::Retry(_))) {
+                        self.0.store(true, Ordering::Relaxed);
+                    }
+                    *outcome = Some(given);
+                }
+            }
+            let failed = self.0.load(Ordering::Relaxed);
+            let is_over = |sibling: &Sibling| failed && sibling.waits.load(Ordering::Relaxed);
+            match calls.iter().zip(&outcomes).all(|((sibling, _), outcome)| outcome.is_some() || is_over(sibling)) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+        outcomes
+    }
+}
+
+impl Sibling {
+    /// Waits for something before which the call does nothing. It never ends once a sibling has failed.
+    pub(crate) async fn wait<F: IntoFuture>(&self, leave: F) -> F::Output {
+        self.waits.store(true, Ordering::Relaxed);
+        self.stay_if_one_failed().await;
+        let leave = leave.await;
+        self.stay_if_one_failed().await;
+        self.waits.store(false, Ordering::Relaxed);
+        leave
+    }
+
+    async fn stay_if_one_failed(&self) {
+        if self.all.0.load(Ordering::Relaxed) {
+            pending().await
+        }
+    }
+}
