@@ -267,3 +267,51 @@ async fn a_call_that_waits_beside_one_that_failed_is_asked_about_when_that_is_tr
     assert_eq!(came.unwrap(), "fetched, paid");
     assert_eq!(paid("Max"), ["Max: 3"]);
 }
+
+static CLERK: Mutex<&str> = Mutex::new("first");
+
+#[flow]
+async fn changes_hands(to: String) -> Result<String, RunError> {
+    // As after a deploy: another agent asks for the same call of a tool of the same name.
+    let name = *CLERK.lock().unwrap();
+    let model = FunctionModel::new("cashier", |request| {
+        Ok(match request.tool_returns().last() {
+            None => ModelResponse::tool_call("1", "pay", json!({ "to": request.prompt(), "euros": 4 }).to_string()),
+            Some(given) => ModelResponse::text(given.content.as_str()),
+        })
+    });
+    let agent = KitaruAgent::new(Agent::builder(model).name(name).tool(pay()).build()?);
+    let output = agent.tool_options("pay", ToolOptions::default().requires_approval()).run(to).await?.output;
+    if name == "first" { Err(Error::msg("the process is to end here").into()) } else { Ok(output) }
+}
+
+#[tokio::test]
+async fn what_was_agreed_to_for_one_agent_is_no_agreement_to_another_agents_call() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let target = ("changes_hands", "Ann");
+    let call = || changes_hands("Ann".into()).id("Ann").on(&kitaru).start();
+    let waiting = async || {
+        let arrived = async {
+            loop {
+                let job = kitaru.execution(target.0, target.1).await.unwrap();
+                match job.as_ref().and_then(|job| job.waits().first().map(|wait| wait.name().to_owned())) {
+                    Some(name) => return name,
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("nobody is asked")
+    };
+    let first = call().await.unwrap();
+    let wait = waiting().await;
+    kitaru.answer(&target, &wait, &Approval::Approve).await.unwrap();
+    first.await.unwrap_err();
+    assert_eq!(paid("Ann"), ["Ann: 4"]);
+
+    *CLERK.lock().unwrap() = "second";
+    let second = call().await.unwrap();
+    let wait = waiting().await;
+    assert_eq!(paid("Ann").len(), 1, "nobody agreed to that");
+    kitaru.answer(&target, &wait, &Approval::Approve).await.unwrap();
+    assert_eq!(second.await.unwrap(), "paid");
+}

@@ -57,10 +57,9 @@ impl ApprovedTool {
         let tool = &self.definition().name;
         let mut question = format!("May the tool `{tool}` be called?");
         let shown = arguments.parse::<Value>().unwrap_or_default();
-        let asked = arguments.as_str().to_owned();
+        let asked = self.subject(arguments);
         let asked = dynamic::checkpoint(format!("{tool}_question"))
             .json()
-            .arg("agent", self.inner.agent())
             .run(move || ready(Ok::<_, ToolError>(asked.clone())));
         let mut answer = wait(format!("{tool}_approval")).metadata("tool", tool).metadata("arguments", &shown);
         if !says_all(&shown, arguments) {
@@ -74,6 +73,10 @@ impl ApprovedTool {
             question += &format!(" The arguments that were given last do not fit: {wrong}.");
         }
         Asking { asked: Box::pin(asked), answer: answer.question(question) }
+    }
+
+    fn subject(&self, arguments: &Arguments) -> Subject {
+        Subject { agent: self.inner.agent().to_owned(), arguments: arguments.as_str().to_owned() }
     }
 
     /// The call that somebody agreed to, or what the model is told of one that was denied.
@@ -90,8 +93,8 @@ impl ApprovedTool {
             let asked = sibling.wait(asking.asked).await?;
             let answer = sibling.wait(asking.answer).await?;
             let arguments = match answer {
-                // What was agreed to is a call with other arguments, which the model asked for before something changed.
-                _ if asked != call.arguments.as_str() => {
+                // What was agreed to is another call, which a model asked for before something changed.
+                _ if asked != self.subject(&call.arguments) => {
                     asking = self.ask(&call.arguments, because, None);
                     continue;
                 }
@@ -158,9 +161,16 @@ fn says_all(value: &Value, arguments: &Arguments) -> bool {
     sorted(&value.to_string()) == sorted(arguments.as_str())
 }
 
+/// What a question is about, as it is recorded: in no key, since what is asked now has to find what was asked before.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct Subject {
+    agent: String,
+    arguments: String,
+}
+
 struct Asking {
-    /// The arguments that the question was about when it was put: a wait is known by its name alone.
-    asked: BoxFuture<'static, Result<String, ToolError>>,
+    /// What the question was about when it was put: a wait is known by its name alone.
+    asked: BoxFuture<'static, Result<Subject, ToolError>>,
     answer: Wait<Approval>,
 }
 
