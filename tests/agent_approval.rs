@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kitaru::agent::{
-    Agent, AgentError, Approval, FunctionModel, KitaruAgent, ModelResponse, ResponsePart, RunError, ToolCall,
-    ToolError, ToolOptions,
+    Agent, AgentError, Approval, ApprovalRequired, FunctionModel, KitaruAgent, ModelResponse, ResponsePart, RunContext,
+    RunError, ToolCall, ToolError, ToolOptions,
 };
 use kitaru::{Error, Kitaru, Status, flow, tool};
 use serde_json::{Value, json};
@@ -230,18 +230,28 @@ async fn fetch() -> Result<String, ToolError> {
     if *NET.lock().unwrap() { Ok("fetched".to_owned()) } else { Err(ToolError::failed("the net is down")) }
 }
 
+/// Pays somebody, and asks first by itself.
+#[tool]
+async fn pay_if_agreed(context: &RunContext, to: String, euros: u32) -> Result<String, ToolError> {
+    if !context.is_approved() {
+        return Err(ApprovalRequired("it is money"));
+    }
+    PAID.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{to}: {euros}"));
+    Ok("paid".to_owned())
+}
+
 #[flow]
-async fn fetches_and_pays(to: String) -> Result<String, RunError> {
-    let model = FunctionModel::new("clerk", |request| {
+async fn fetches_and_pays(to: String, by: String) -> Result<String, RunError> {
+    let model = FunctionModel::new("clerk", move |request| {
         let given = request.tool_returns();
         if !given.is_empty() {
             return Ok(ModelResponse::text(given.iter().map(|given| &*given.content).collect::<Vec<_>>().join(", ")));
         }
         let pay = json!({ "to": request.prompt(), "euros": 3 }).to_string();
-        let calls = [ToolCall::new("1", "fetch", "{}"), ToolCall::new("2", "pay", pay)];
+        let calls = [ToolCall::new("1", "fetch", "{}"), ToolCall::new("2", by.as_str(), pay)];
         Ok(ModelResponse::new(calls.map(ResponsePart::ToolCall).into()))
     });
-    let agent = Agent::builder(model).name("clerk").tool(fetch()).tool(pay()).build()?;
+    let agent = Agent::builder(model).name("clerk").tool(fetch()).tool(pay()).tool(pay_if_agreed()).build()?;
     let agent = KitaruAgent::new(agent).tool_options("pay", ToolOptions::default().requires_approval());
     Ok(agent.run(to).await?.output)
 }
@@ -249,23 +259,27 @@ async fn fetches_and_pays(to: String) -> Result<String, RunError> {
 #[tokio::test]
 async fn a_call_that_waits_beside_one_that_failed_is_asked_about_when_that_is_tried_again() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
-    let call = || fetches_and_pays("Max".into()).id("Max").on(&kitaru);
-    for _ in 0..2 {
-        let ended = tokio::time::timeout(Duration::from_secs(20), call().into_future());
-        let error = format!("{:#}", anyhow::Error::from(ended.await.expect("it waits").unwrap_err()));
-        assert!(error.contains("the net is down"), "{error}");
-    }
-    *NET.lock().unwrap() = true;
-    let handle = call().start().await.unwrap();
-    let answered = async {
-        while kitaru.answer(&("fetches_and_pays", "Max"), "pay_approval", &Approval::Approve).await.is_err() {
-            tokio::task::yield_now().await;
+    for (to, by) in [("Max", "pay"), ("Moritz", "pay_if_agreed")] {
+        *NET.lock().unwrap() = false;
+        let call = || fetches_and_pays(to.into(), by.into()).id(to).on(&kitaru);
+        for _ in 0..2 {
+            let ended = tokio::time::timeout(Duration::from_secs(20), call().into_future());
+            let error = format!("{:#}", anyhow::Error::from(ended.await.expect("it waits").unwrap_err()));
+            assert!(error.contains("the net is down"), "{error}");
         }
-        handle.await
-    };
-    let came = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("it hangs");
-    assert_eq!(came.unwrap(), "fetched, paid");
-    assert_eq!(paid("Max"), ["Max: 3"]);
+        *NET.lock().unwrap() = true;
+        let handle = call().start().await.unwrap();
+        let (target, wait) = (("fetches_and_pays", to), format!("{by}_approval"));
+        let answered = async {
+            while kitaru.answer(&target, &wait, &Approval::Approve).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+            handle.await
+        };
+        let came = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("it hangs");
+        assert_eq!(came.unwrap(), "fetched, paid");
+        assert_eq!(paid(to), [format!("{to}: 3")]);
+    }
 }
 
 static CLERK: Mutex<&str> = Mutex::new("first");

@@ -25,6 +25,9 @@ use tokio::sync::mpsc;
 
 /// One turn of a [`KitaruAgent`], which is the future of its result.
 ///
+/// In a flow it is a part of that. Outside one it is a flow of its own, which stays in memory where a tool waits for a person,
+/// and after a restart goes on when the same question is asked again.
+///
 /// # Cancel safety
 ///
 /// In a flow, dropping it cancels the checkpoint that runs; what was recorded stays. Outside a flow the run goes on by
@@ -106,8 +109,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
     ///
     /// What comes from a record is told as well, a response at a time. What is told of a response before its
     /// [`Usage`](RunEvent::Usage) is not recorded yet: when it breaks off, [`Void`](RunEvent::Void) takes it back, and
-    /// after a crash the next process tells its listener all from the beginning. So a listener shows, and decides
-    /// nothing.
+    /// after a crash, or a wait that took the flow out of memory, its listener is told all from the beginning. So a listener
+    /// shows, and decides nothing.
+    ///
+    /// Outside a flow, whoever asks a question that is under way is given its result, and hears nothing.
     ///
     /// # Examples
     ///
@@ -133,19 +138,19 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
         self.with(|ready| ready.turn.listener = Some(Arc::new(listener)))
     }
 
-    /// Outside a flow: the store on which the run opens its flow, in place of the implicit one.
+    /// Outside a flow: the store on which the run opens its flow, in place of the implicit one. In a flow it does not count.
     pub fn on(self, kitaru: &Kitaru) -> Self {
         let kitaru = kitaru.clone();
         self.with(|ready| ready.on = Some(kitaru))
     }
 
-    /// Outside a flow: the id of the execution, in place of a digest of the question.
+    /// Outside a flow: the id of the execution, in place of a digest of the question. In a flow it does not count.
     pub fn id(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.with(|ready| ready.id = Some(id))
     }
 
-    /// Outside a flow: begins anew, and reads nothing of an unfinished run of the same question.
+    /// Outside a flow: begins anew, and reads nothing of an unfinished run of the same question. In a flow it does not count.
     pub fn fresh(self) -> Self {
         self.with(|ready| ready.fresh = Fresh::Yes)
     }

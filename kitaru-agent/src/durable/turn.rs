@@ -84,7 +84,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
                 "tool `{name}` requires approval, for which the flow has to wait, and a checkpoint cannot: {granular}"
             )
         } else if let Some((name, _)) = find(&once).filter(|_| !waits) {
-            format!("tool `{name}` may run once, and a checkpoint around the turn runs again after a crash: {granular}")
+            format!(
+                "tool `{name}` may run once, and a checkpoint around the turn runs again after a crash: {granular}; or say, by \
+                 `.tool_options(\"{name}\", ToolOptions::default().at_least_once())`, that it may run again"
+            )
         } else {
             return Ok(());
         };

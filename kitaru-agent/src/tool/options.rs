@@ -117,8 +117,12 @@ impl ToolOptions {
     }
 
     /// Asks somebody before each call, by a wait `<tool>_approval` that shows the arguments and is answered with an
-    /// [`Approval`](crate::Approval). The flow is out of memory meanwhile. Needs an agent each of whose calls is a
-    /// checkpoint.
+    /// [`Approval`](crate::Approval). If a JSON value cannot say what the model wrote, it shows the model's own `text` too.
+    /// Needs an agent each of whose calls is a checkpoint.
+    ///
+    /// The flow is out of memory meanwhile. Outside a flow, the run's own flow stays in memory while it waits, and after a
+    /// restart goes on when the same question is asked again. Beside a call of the same response that has failed nobody is
+    /// asked: the run ends, and the question is put when that call is tried again.
     ///
     /// A tool that wants approval of some calls only ends those in [`ApprovalRequired`](crate::ApprovalRequired()) instead.
     #[must_use]
