@@ -71,3 +71,51 @@ impl Sibling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn beside_a_call_that_failed_none_begins_that_waited_and_all_end_that_had_begun() {
+        let (siblings, begun) = (Siblings::default(), AtomicBool::new(false));
+        let [fails, waits, asked, works] = [(); 4].map(|()| siblings.another());
+        let failing = async { Err(ToolError::failed("down")) }.boxed();
+        let (about_to_begin, still_asked) = (waits.clone(), asked.clone());
+        // Its leave is there in the same moment as the failure, which comes first.
+        let waiting = async {
+            about_to_begin.wait(async {}).await;
+            begun.store(true, Ordering::Relaxed);
+            Ok(ToolOutput::text("paid"))
+        };
+        let asking = async {
+            still_asked.wait(pending::<()>()).await;
+            Ok(ToolOutput::text("paid"))
+        };
+        let working = async {
+            tokio::task::yield_now().await;
+            Ok(ToolOutput::text("worked"))
+        };
+        let calls = vec![(fails, failing), (waits, waiting.boxed()), (asked, asking.boxed()), (works, working.boxed())];
+        let outcomes = siblings.run(calls).await;
+        let contents =
+            outcomes.iter().map(|outcome| outcome.as_ref().map(|given| given.as_ref().ok().map(|out| &*out.content)));
+        assert_eq!(contents.collect::<Vec<_>>(), [Some(None), None, None, Some(Some("worked"))]);
+        assert!(!begun.into_inner());
+    }
+
+    #[tokio::test]
+    async fn what_goes_back_to_the_model_keeps_nobody_from_waiting() {
+        let siblings = Siblings::default();
+        let [wrong, waits] = [(); 2].map(|()| siblings.another());
+        let waiting = waits.clone();
+        let agreed = async move {
+            waiting.wait(tokio::task::yield_now()).await;
+            Ok(ToolOutput::text("paid"))
+        };
+        let calls = vec![(wrong, async { Err(ToolError::retry("no")) }.boxed()), (waits, agreed.boxed())];
+        assert!(matches!(siblings.run(calls).await[..], [Some(Err(ToolError::Retry(_))), Some(Ok(_))]));
+    }
+}
