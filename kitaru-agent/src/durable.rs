@@ -33,8 +33,8 @@ use crate::{Agent, RunEvent, RunResult, RunStream, ToolDefinition, ToolOptions};
 /// question is asked again, and asks the model anew once it has been answered.
 ///
 /// A turn is keyed on the agent's whole identity, the prompt, the history and the settings; a model request on the full
-/// request, the model's name included; a tool call on the tool's name and its arguments; and all of them on the
-/// [`version`](Self::version). So what has changed runs again, and what has not is never paid for twice. What cannot be
+/// request, the model's name included; a tool call on the names of tool and agent and the arguments; and all of
+/// them on the [`version`](Self::version). So what has changed runs again, and what has not is never paid for twice. What cannot be
 /// looked into is in no key: the code of tools, computed instructions and validators, and the dependencies; change the
 /// version with them.
 ///

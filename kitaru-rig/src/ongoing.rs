@@ -208,7 +208,9 @@ impl Ongoing {
         let context = context.map(ToolContext::for_dispatch).unwrap_or_default();
         let options = self.recording.tools.get(name).copied().unwrap_or_default();
         let tries = AtomicU32::new(0);
-        let mut told = options.on(self.checkpoint(format!("{name}_tool"))).arg("arguments", args).run(|| {
+        let made = options.on(self.checkpoint(format!("{name}_tool"))).arg("arguments", args);
+        // Another agent's tool of the same name is another tool.
+        let mut told = made.arg("agent", &self.recording.name).run(|| {
             tries.fetch_add(1, Ordering::Relaxed);
             let kind = EffectKind::ToolCall { name: name.to_owned(), args: args.to_owned() };
             let (handler, context) = (tool.handler(), context.clone());

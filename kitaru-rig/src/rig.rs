@@ -19,8 +19,8 @@ use crate::{RigError, RigRun, ToolOptions};
 /// name. Outside a flow a run opens a flow of its own, by the agent's name, which goes on where it stopped if the same
 /// question is asked again, and asks the model anew once it has been answered.
 ///
-/// A model request is keyed on the full request and the label of the model; a tool call on the tool's name and its
-/// arguments; a turn on the agent's settings, the definitions of its tools, the prompt and the history; and all of them on
+/// A model request is keyed on the full request and the label of the model; a tool call on the names of tool and
+/// agent and the arguments; a turn on the agent's settings, the definitions of its tools, the prompt and the history; and all of them on
 /// the [`version`](Self::version). So what has changed runs again, and what has not is never paid for twice. What cannot
 /// be looked into is in no key: which model rig's default label stands for, the code of tools and hooks, what a tool's
 /// context holds; change the version with them, or give the model a label that names it (`AgentBuilder::named_model`).

@@ -147,6 +147,20 @@ async fn whatever_changes_the_question_is_asked_anew_and_nothing_else_is() {
 }
 
 #[tokio::test]
+async fn what_a_tool_of_one_agent_gave_answers_no_tool_of_another_agent() {
+    let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
+    for name in ["ada", "bob"] {
+        let agent = KitaruRig::new(herald(&mind, &calls)).name(name);
+        let flow = dynamic::flow("story").run(move || async move {
+            agent.run("How is the weather?").await?;
+            Err::<(), RigError>(Error::msg("the process is to end here").into())
+        });
+        flow.id("job").on(&kitaru).await.unwrap_err();
+        assert_eq!(calls.take().len(), 3, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn in_a_checkpoints_body_an_agent_is_part_of_that_body() {
     let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
     let agent = KitaruRig::new(herald(&mind, &calls));
