@@ -249,6 +249,20 @@ impl DynamicFlow {
 
     /// As [`input`](Self::input), for a value that the body has anyhow and that is not worth its bytes: it decides which
     /// execution a call stands for, and only its digest and a preview are kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// use kitaru_core::dynamic::flow;
+    ///
+    /// let book = "a long text ".repeat(10_000);
+    /// let words = book.split_whitespace().count();
+    /// let counted = flow("count").key("book", &book).run(move || async move { Ok::<_, kitaru_core::Error>(words) });
+    /// assert_eq!(counted.on(&kitaru).await?, 30_000);
+    /// # Ok(()) }
+    /// ```
     pub fn key<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Self {
         self.given(name, value, Kept::AsDigest)
     }
