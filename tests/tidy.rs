@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "mistakes/list.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod mistakes;
+
 /// The floors of `kitaru-core/src`, the lowest first. A module knows those below it; those of one floor do not know
 /// each other.
 const FLOORS: [&[&str]; 17] = [
@@ -214,6 +218,24 @@ fn every_promise_of_the_model_names_a_test_that_exists() {
     }
     assert!(named > 40, "only {named} tests are named");
     refuse(mistakes);
+}
+
+#[test]
+fn every_planted_mistake_fits_the_sources_and_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = mistakes::read(root).unwrap();
+    let (of_macros, others): (Vec<_>, Vec<_>) = list.iter().partition(|mistake| mistake.is_of_macros());
+    mistakes::plant(root, others, |_| String::new()).unwrap();
+    of_macros.into_iter().for_each(|mistake| drop(mistakes::plant(root, [mistake], |_| String::new()).unwrap()));
+    let code: String = all_code().into_iter().map(|source| source.text).collect();
+    let named = list.iter().flat_map(|mistake| mistake.tests.iter().map(move |test| (mistake, test)));
+    let missing = named.filter(|(_, test)| {
+        let function = test.path.rsplit("::").next().unwrap();
+        !code.contains(&format!("fn {function}()"))
+    });
+    refuse(
+        missing.map(|(mistake, test)| format!("mistake {} names {test}, which does not exist", mistake.name)).collect(),
+    );
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn other_random_programs_come_to_what_they_come_to_undisturbed() {
 }
 
 /// Programs in which mistakes of Kitaru's came to light, each with what was wrong. A change of how programs are made has them
-/// do something else: `tests/mutations`, which makes some of the mistakes again, finds others.
+/// do something else: `tests/mistakes`, which plants some of the mistakes again, finds others.
 const FOUND: [(u64, &str); 3] = [
     (1, "a wait that had been recorded began in the very poll in which the flow was given an error"),
     (16, "the same, of a child"),
