@@ -111,40 +111,42 @@ pub(crate) fn plant<'a>(
     for mistake in mistakes {
         mistake.edit.iter().for_each(|edit| edits.entry(&edit.file).or_default().push((mistake, edit)));
     }
-    edits
-        .into_iter()
-        .map(|(file, edits)| {
-            let text = fs::read_to_string(root.join(file)).map_err(|why| format!("cannot read {file}: {why}"))?;
-            Ok((file.to_owned(), apply(file, &text, &edits, &switch)?))
-        })
-        .collect()
+    let (mut planted, mut misfits) = (BTreeMap::new(), Vec::new());
+    for (file, edits) in edits {
+        let text = fs::read_to_string(root.join(file)).map_err(|why| format!("cannot read {file}: {why}"))?;
+        planted.insert(file.to_owned(), apply(file, &text, &edits, &switch, &mut misfits));
+    }
+    if misfits.is_empty() { Ok(planted) } else { Err(misfits.join("\n")) }
 }
 
+/// A source with its edits; those that do not fit it are left out, and told.
 fn apply(
     file: &str,
     text: &str,
     edits: &[(&Mistake, &Edit)],
     switch: impl Fn(&Mistake) -> String,
-) -> Result<String, String> {
+    misfits: &mut Vec<String>,
+) -> String {
     let mut spots = Vec::new();
     for (mistake, edit) in edits {
         let mut found = text.match_indices(edit.find.as_str());
         match (found.next(), found.next()) {
             (Some((at, _)), None) => spots.push((at, *mistake, *edit)),
-            (Some(_), Some(_)) => return Err(format!("{}: its text occurs more than once in {file}", mistake.name)),
-            (None, _) => return Err(format!("{}: its text does not occur in {file}", mistake.name)),
+            (Some(_), Some(_)) => misfits.push(format!("{}: its text occurs more than once in {file}", mistake.name)),
+            (None, _) => misfits.push(format!("{}: its text does not occur in {file}", mistake.name)),
         }
     }
     spots.sort_by_key(|(at, ..)| *at);
     let (mut planted, mut end) = (String::with_capacity(text.len() * 2), 0);
     for (at, mistake, edit) in spots {
         if at < end {
-            return Err(format!("{}: its text in {file} overlaps with another mistake's", mistake.name));
+            misfits.push(format!("{}: its text in {file} overlaps with another mistake's", mistake.name));
+            continue;
         }
         planted.push_str(&text[end..at]);
         planted.push_str(&edit.with.replace(SWITCH, &switch(mistake)));
         end = at + edit.find.len();
     }
     planted.push_str(&text[end..]);
-    Ok(planted)
+    planted
 }

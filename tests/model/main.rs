@@ -10,6 +10,7 @@ mod calls;
 mod cancelling;
 mod chance;
 mod children;
+mod clauses;
 mod closing;
 mod corners;
 mod divergence;

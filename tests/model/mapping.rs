@@ -9,7 +9,7 @@ use kitaru::{Clock, Error, Kitaru, checkpoint, dynamic, flow};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::support::{chance, disk, log, memory, names, reopen};
+use crate::support::{chance, disk, ends, log, memory, names, reopen};
 
 /// Lets a body through; what it is given is dropped when the body has ended.
 type Pass = oneshot::Sender<oneshot::Sender<()>>;
@@ -325,7 +325,7 @@ async fn a_map_of_at_least_so_many_runs_all_items_and_fails_when_so_many_cannot_
 
     // 2, 3, 4, 5 are let through; the third failure would be the one too many, and the second is of four.
     guard("at least 5", Order::Newest, 3, 6, 4);
-    let path = replays_alike("at least 5", || call("at least 5", 5)).await;
+    let path = ends(replays_alike("at least 5", || call("at least 5", 5))).await;
     assert_eq!(path, ["cut 0", "cut 1", "Err(5 of 6 items had to succeed, but 2 failed: 5 is odd)"]);
 
     let path = replays_alike("at least 7", || call("at least 7", 7)).await;

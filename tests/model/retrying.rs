@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use kitaru::{Backoff, Clock, Error, Kitaru, RecordStatus, Status, checkpoint, flow};
 
-use crate::support::{log, memory};
+use crate::support::{ends, log, memory};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -30,9 +30,12 @@ async fn persists(path: String) -> Result<u32, Error> {
 }
 
 async fn until_tried(path: &str, times: usize) {
-    while log(path).count("tried") < times {
-        tokio::task::yield_now().await;
-    }
+    let tried = async {
+        while log(path).count("tried") < times {
+            tokio::task::yield_now().await;
+        }
+    };
+    ends(tried).await;
 }
 
 async fn until_waiting(kitaru: &Kitaru, flow: &str) {
@@ -102,7 +105,7 @@ async fn a_long_pause_beside_other_work_is_recorded_all_the_same() {
 async fn an_error_says_whether_and_when_it_is_tried_again() {
     let (kitaru, clock) = memory().await;
     let path = "retrying: fatal";
-    assert_eq!(persists(path.into()).on(&kitaru).await.unwrap_err().to_string(), "no such card");
+    assert_eq!(ends(persists(path.into()).on(&kitaru)).await.unwrap_err().to_string(), "no such card");
     assert_eq!(log(path).count("tried"), 1);
 
     let path = "retrying: 429";
@@ -172,7 +175,7 @@ async fn all_tries_together_are_bounded_in_time_across_restarts() {
     let kitaru = open().await.unwrap();
     until_tried(path, 2).await;
     let handle = kitaru.handle::<u32, Error>("hurried", "job").await.unwrap();
-    let error = handle.await.unwrap_err();
+    let error = ends(handle).await.unwrap_err();
     assert_eq!((error.to_string().as_str(), log(path).count("tried")), ("busy", 2));
     kitaru.close().await.unwrap();
 

@@ -1,6 +1,7 @@
 //! What the tests share: stores, a log that flows write to, and a seeded scatter of delays.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use kitaru::{Clock, Kitaru};
 
@@ -63,4 +64,10 @@ pub fn chance() -> u64 {
 pub async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
     let execution = kitaru.execution(flow, id).await.expect("the store reads").expect("the execution is there");
     execution.records().iter().map(|record| record.name().to_owned()).collect()
+}
+
+/// Awaits what has to end, and fails where it does not: a test that hangs does not say what is wrong. The bound is far longer
+/// than anything takes here.
+pub async fn ends<F: IntoFuture>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), future.into_future()).await.expect("it ends")
 }

@@ -5,6 +5,8 @@ mod chance;
 mod crash;
 mod house;
 mod invariants;
+#[cfg(test)]
+mod invariants_tests;
 mod kit;
 mod ledger;
 mod post;

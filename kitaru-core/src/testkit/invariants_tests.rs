@@ -1,0 +1,269 @@
+//! Each check of the invariants, against rows that break it and rows that do not.
+
+use crate::context::Attempt;
+use crate::id::{ExecutionId, JournalId, Seq};
+use crate::journal::{
+    Aside, CallFrame, Class, EndFrame, Forgotten, Frame, Header, NoteRow, OpenFrame, Opening, OutcomeFrame, ParentRow,
+    Payload, SettledFrame, Status, aside_key, generation_key, journal_key,
+};
+use crate::store::{Key as RowKey, Row, Table};
+use crate::testkit::invariants::Invariants;
+use crate::value::{Codec, Key};
+
+const JOURNAL: JournalId = JournalId(7);
+const CHILD: JournalId = JournalId(8);
+
+fn execution(id: &str) -> ExecutionId {
+    ExecutionId::new("report", id).unwrap()
+}
+
+/// As the store has it: with a checksum behind it.
+fn row(table: Table, key: impl AsRef<[u8]>, value: Option<Vec<u8>>) -> Row {
+    let sealed = value.map(|value| [value, vec![0; 4]].concat());
+    Row { table, key: RowKey::from(key), value: sealed }
+}
+
+fn header(journal: JournalId, id: &str) -> Row {
+    let header = Header {
+        execution: execution(id),
+        generation: 1,
+        created_ms: 1,
+        seed: [0; 32],
+        version: String::new(),
+        source: 0,
+        input_digest: Key([0; 16]),
+        input_preview: String::new(),
+        input_codec: Codec::Json,
+        input_shape: 0,
+        input: Vec::new(),
+    };
+    row(Table::Execution, generation_key(journal), Some(header.write()))
+}
+
+fn listed(journal: JournalId) -> Row {
+    row(Table::Unfinished, generation_key(journal), Some(vec![1]))
+}
+
+fn unlisted(journal: JournalId) -> Row {
+    row(Table::Unfinished, generation_key(journal), None)
+}
+
+fn record(seq: u64, frame: Frame<'_>) -> Row {
+    row(Table::Journal, journal_key(JOURNAL, Seq(seq)), Some(frame.write()))
+}
+
+fn call(key: u8, attempt: u32) -> CallFrame<'static> {
+    CallFrame {
+        key: Key([key; 16]),
+        occurrence: 0,
+        place: 0,
+        number: 1,
+        attempt,
+        source: 0,
+        checkpoint: "draft",
+        label: "",
+        args: &[],
+    }
+}
+
+fn payload(class: Class) -> Payload<'static> {
+    Payload { class, codec: Codec::Json, shape: 0, bytes: b"1" }
+}
+
+fn outcome(seq: u64, call: CallFrame<'static>, class: Class) -> Row {
+    let outcome = OutcomeFrame {
+        call,
+        settled: false,
+        from_memo: false,
+        message: None,
+        tries: 1,
+        failed: &[],
+        metadata: "",
+        started_ms: 0,
+        duration_us: 0,
+        preview: "",
+        payload: payload(class),
+    };
+    record(seq, Frame::Outcome(outcome))
+}
+
+fn end(seq: u64, status: Status) -> Row {
+    let payload = payload(Class::Value);
+    record(seq, Frame::End(EndFrame { status, attempt: 1, ended_ms: 0, duration_us: 0, preview: "", payload }))
+}
+
+/// An execution that is in the store and on the list of unfinished ones.
+fn begun() -> Invariants {
+    let mut invariants = Invariants::default();
+    invariants.committed(&[header(JOURNAL, "job"), listed(JOURNAL)]);
+    invariants
+}
+
+fn identity(key: u8) -> Key {
+    Attempt::identity(&execution("job"), 1, Key([key; 16]), 0)
+}
+
+#[track_caller]
+fn holds(invariants: &Invariants) {
+    assert_eq!(invariants.breaches(), [""; 0]);
+}
+
+#[track_caller]
+fn breaks(invariants: &Invariants, what: &str) {
+    assert!(invariants.breaches().iter().any(|breach| breach.contains(what)), "{:?}", invariants.breaches());
+}
+
+#[test]
+fn invariants_hold_of_an_execution_from_its_begin_to_its_end() {
+    let mut invariants = begun();
+    invariants.committed(&[outcome(1, call(1, 1), Class::Value)]);
+    invariants.given(&execution("job"), "draft", identity(1));
+    invariants.committed(&[outcome(2, call(2, 1), Class::Error)]);
+    invariants.given(&execution("job"), "draft", identity(2));
+    invariants.committed(&[record(3, Frame::Settled(SettledFrame { errors: vec![Seq(2)] }))]);
+    invariants.starts(&execution("job"), "review");
+    invariants.committed(&[end(4, Status::Completed), unlisted(JOURNAL)]);
+    holds(&invariants);
+    assert!(invariants.stands(identity(1)) && invariants.stands(identity(2)));
+}
+
+#[test]
+fn invariants_find_an_outcome_that_a_flow_is_given_before_it_is_durable() {
+    let mut invariants = begun();
+    invariants.given(&execution("job"), "draft", identity(1));
+    breaks(&invariants, "before it was durable");
+}
+
+#[test]
+fn invariants_find_a_start_behind_an_error_that_is_not_settled() {
+    let mut invariants = begun();
+    invariants.committed(&[outcome(1, call(1, 1), Class::Error)]);
+    invariants.given(&execution("job"), "draft", identity(1));
+    invariants.starts(&execution("job"), "review");
+    breaks(&invariants, "before the error of `draft` was settled");
+    // A new attempt has seen nothing yet.
+    let mut invariants = begun();
+    invariants.committed(&[outcome(1, call(1, 1), Class::Error)]);
+    invariants.given(&execution("job"), "draft", identity(1));
+    invariants.begins(&execution("job"));
+    invariants.starts(&execution("job"), "draft");
+    holds(&invariants);
+}
+
+#[test]
+fn invariants_find_a_journal_that_nobody_would_find() {
+    let mut invariants = Invariants::default();
+    invariants.committed(&[header(JOURNAL, "job"), outcome(1, call(1, 1), Class::Value)]);
+    breaks(&invariants, "nobody would find it");
+    let mut invariants = Invariants::default();
+    invariants.committed(&[listed(JOURNAL), outcome(1, call(1, 1), Class::Value)]);
+    breaks(&invariants, "no header");
+    let mut invariants = begun();
+    invariants.committed(&[end(1, Status::Completed)]);
+    breaks(&invariants, "still on the list");
+}
+
+#[test]
+fn invariants_find_a_hole_in_a_journal() {
+    let mut invariants = begun();
+    invariants.committed(&[outcome(2, call(1, 1), Class::Value)]);
+    breaks(&invariants, "behind record 0");
+}
+
+#[test]
+fn invariants_find_a_record_behind_the_end() {
+    for status in [Status::Completed, Status::Cancelled, Status::Restarted] {
+        let mut invariants = begun();
+        invariants.committed(&[end(1, status), unlisted(JOURNAL)]);
+        invariants.committed(&[listed(JOURNAL), outcome(2, call(1, 2), Class::Value)]);
+        breaks(&invariants, "was written although it is");
+    }
+    let mut invariants = begun();
+    invariants.committed(&[end(1, Status::Failed), unlisted(JOURNAL)]);
+    invariants.committed(&[listed(JOURNAL), outcome(2, call(1, 2), Class::Value)]);
+    holds(&invariants);
+}
+
+#[test]
+fn invariants_find_two_outcomes_of_one_call() {
+    let mut invariants = begun();
+    invariants.committed(&[outcome(1, call(1, 1), Class::Error), outcome(2, call(1, 1), Class::Value)]);
+    holds(&invariants);
+    invariants.committed(&[outcome(3, call(1, 1), Class::Value)]);
+    breaks(&invariants, "two outcomes that stand");
+}
+
+#[test]
+fn invariants_find_a_record_of_an_older_attempt() {
+    let mut invariants = begun();
+    invariants.committed(&[outcome(1, call(1, 2), Class::Value), outcome(2, call(2, 1), Class::Value)]);
+    breaks(&invariants, "was recorded by attempt 1, behind attempt 2");
+    let mut invariants = begun();
+    invariants.committed(&[record(1, Frame::Intent(call(1, 2))), record(2, Frame::Intent(call(2, 1)))]);
+    breaks(&invariants, "was recorded by attempt 1, behind attempt 2");
+}
+
+#[test]
+fn invariants_find_a_settled_record_that_is_no_error() {
+    let mut invariants = begun();
+    let settled = record(2, Frame::Settled(SettledFrame { errors: vec![Seq(1)] }));
+    invariants.committed(&[outcome(1, call(1, 1), Class::Value), settled]);
+    breaks(&invariants, "is settled and is no error");
+}
+
+#[test]
+fn invariants_let_what_was_forgotten_run_again() {
+    for forgotten in [Forgotten::This(Seq(1)), Forgotten::After(Seq(0))] {
+        let mut invariants = begun();
+        invariants.committed(&[outcome(1, call(1, 1), Class::Value), record(2, Frame::Forgot(forgotten))]);
+        assert!(!invariants.stands(identity(1)));
+        invariants.committed(&[outcome(3, call(1, 1), Class::Value)]);
+        holds(&invariants);
+    }
+    // What came before stays.
+    let mut invariants = begun();
+    let forgot = record(2, Frame::Forgot(Forgotten::After(Seq(1))));
+    invariants.committed(&[outcome(1, call(1, 1), Class::Value), forgot, outcome(3, call(1, 1), Class::Value)]);
+    breaks(&invariants, "two outcomes that stand");
+}
+
+#[test]
+fn invariants_find_a_child_that_its_parent_has_not_called() {
+    let parent = ParentRow { journal: JOURNAL, generation: 1, execution: execution("job"), call: Key([1; 16]) };
+    let link = row(Table::Aside, aside_key(CHILD, Aside::Parent, &[]), Some(parent.write()));
+    let child = [header(CHILD, "child"), listed(CHILD), link];
+    let mut invariants = begun();
+    invariants.committed(&child);
+    breaks(&invariants, "has called it");
+    let mut invariants = begun();
+    let open = OpenFrame { call: call(1, 1), opening: Opening::Execution(execution("child")) };
+    invariants.committed(&[record(1, Frame::Open(open))]);
+    invariants.committed(&child);
+    holds(&invariants);
+}
+
+#[test]
+fn invariants_find_a_published_value_that_goes_back() {
+    for aside in [Aside::Published, Aside::Logged] {
+        let says = |nth| {
+            let note = NoteRow { nth, updated_ms: 0, json: "1".into() };
+            [row(Table::Aside, aside_key(JOURNAL, aside, b"progress"), Some(note.write()))]
+        };
+        let mut invariants = begun();
+        invariants.committed(&says(2));
+        invariants.committed(&says(2));
+        holds(&invariants);
+        invariants.committed(&says(1));
+        breaks(&invariants, "went back from saying 2 to 1");
+    }
+}
+
+#[test]
+fn invariants_find_rows_that_cannot_be_read() {
+    let mut invariants = Invariants::default();
+    invariants.committed(&[row(Table::Execution, generation_key(JOURNAL), Some(vec![1, 255]))]);
+    breaks(&invariants, "cannot be read");
+    let mut invariants = begun();
+    invariants.committed(&[row(Table::Journal, journal_key(JOURNAL, Seq(1)), Some(vec![1, 200]))]);
+    breaks(&invariants, "cannot be read");
+}
