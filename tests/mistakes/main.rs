@@ -48,7 +48,7 @@ fn examine(filter: &str) -> Result<usize, String> {
         return Err(format!("no mistake has a name with `{filter}` in it"));
     }
     let workshop = Workshop::new(root, &all)?;
-    let programs = workshop.build(&[])?;
+    let programs = workshop.build()?;
     println!("built in {:.0} s", begun.elapsed().as_secs_f64());
 
     let sound = without_mistakes(&workshop, &programs, &chosen);

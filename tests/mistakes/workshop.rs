@@ -5,11 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::list::{self, Mistake};
+use crate::list::{self, Mistake, TestName};
 use crate::trial::Verdict;
 
 /// The variable that names the mistake that is switched on.
 pub(crate) const VARIABLE: &str = "KITARU_MISTAKE";
+
+/// What cargo builds unless single programs are asked for: one set of features, so that nothing is built twice.
+const WORKSPACE: [&str; 3] = ["--workspace", "--features", "kitaru-agent/mcp"];
 
 /// The roots of all crates that mistakes may be in.
 const ROOTS: [&str; 5] = [
@@ -72,11 +75,27 @@ impl Workshop {
         Ok(workshop)
     }
 
-    /// Builds the test programs of the workspace, or of these targets alone.
-    pub(crate) fn build(&self, targets: &[&str]) -> Result<Programs, String> {
+    /// Builds all test programs of the workspace.
+    pub(crate) fn build(&self) -> Result<Programs, String> {
+        self.cargo_test(&WORKSPACE)
+    }
+
+    /// Builds these test programs alone.
+    fn build_some(&self, tests: &[TestName]) -> Result<Programs, String> {
+        let mut programs = Programs::new();
+        for test in tests {
+            let built = match test.program.split_once("::") {
+                Some((_, target)) => self.cargo_test(&[&WORKSPACE[..], &["--test", target]].concat()),
+                None => self.cargo_test(&["--package", &test.program, "--lib"]),
+            };
+            programs.extend(built?);
+        }
+        Ok(programs)
+    }
+
+    fn cargo_test(&self, chosen: &[&str]) -> Result<Programs, String> {
         let mut command = Command::new(env!("CARGO"));
-        command.args(["test", "--workspace", "--features", "kitaru-agent/mcp", "--no-run", "--message-format", "json"]);
-        command.args(targets.iter().flat_map(|target| ["--test", target]));
+        command.arg("test").args(chosen).args(["--no-run", "--message-format", "json"]);
         command
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.target)
@@ -105,13 +124,7 @@ impl Workshop {
         };
         let tried = (|| {
             planted.iter().try_for_each(|(file, text)| self.put(file, text.as_bytes()))?;
-            let targets: Vec<&str> = mistake
-                .tests
-                .iter()
-                .filter_map(|test| test.program.split_once("::"))
-                .map(|(_, target)| target)
-                .collect();
-            Ok(attempt(&self.build(&targets)?))
+            Ok(attempt(&self.build_some(&mistake.tests)?))
         })();
         let restored = planted.keys().try_for_each(|file| self.copy(file));
         match (tried, restored) {
