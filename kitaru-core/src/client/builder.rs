@@ -84,7 +84,7 @@ impl Default for Builder {
 }
 
 /// How many executions may go on by themselves at once, unless set.
-const DEFAULT_RECOVERY: usize = 256;
+pub(super) const DEFAULT_RECOVERY: usize = 256;
 
 /// How far away a wait is that a flow is parked for, unless set.
 fn default_park_after() -> Duration {
@@ -303,7 +303,7 @@ fn next_journal(reader: &Reader) -> Result<u64, Error> {
 }
 
 /// More journals than a store sees in any time.
-const MOST_JOURNALS: u64 = 1 << 62;
+pub(super) const MOST_JOURNALS: u64 = 1 << 62;
 
 /// The store's secret, made when it is opened for the first time.
 fn secret(store: &Arc<dyn Store>, reader: &Reader) -> Result<[u8; 32], Error> {

@@ -19,7 +19,7 @@ use crate::store::{Order, Reader, Table};
 /// How many summaries a page has, unless asked for.
 const DEFAULT_LIMIT: usize = 100;
 /// The most summaries that a page may have.
-const MAX_LIMIT: usize = 1_000;
+pub(super) const MAX_LIMIT: usize = 1_000;
 
 impl Kitaru {
     /// Lists the executions, the newest first, every generation on its own, in pages of 100. One whose rows are damaged, or

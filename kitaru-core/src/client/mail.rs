@@ -423,7 +423,7 @@ fn answerable(
 }
 
 /// So many answers may come before anybody has asked.
-const MOST_EARLY_ANSWERS: u64 = 1_000;
+pub(super) const MOST_EARLY_ANSWERS: u64 = 1_000;
 
 /// How many answers came before anybody had asked.
 fn early_answers(reader: &Reader, journal: JournalId) -> Result<u64, Error> {
@@ -447,7 +447,7 @@ fn mail_bytes(name: &str, json: &str) -> u64 {
 }
 
 /// What the store has of what was sent to a generation.
-fn sent_so_far(reader: &Reader, journal: JournalId) -> Result<Tally, Error> {
+pub(super) fn sent_so_far(reader: &Reader, journal: JournalId) -> Result<Tally, Error> {
     let (mut last_event, mut bytes) = (0, 0);
     for aside in [Aside::Answer, Aside::Event] {
         let (first, end) = aside_range(journal, aside);

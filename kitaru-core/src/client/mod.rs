@@ -29,6 +29,8 @@ mod tally;
 mod watch;
 
 #[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
 mod outside_tests;
 #[cfg(test)]
 mod steering_tests;

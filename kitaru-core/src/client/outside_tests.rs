@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use crate::client::tally::{MOST_MAIL_BYTES, Tally};
 use crate::clock::Clock;
 use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
@@ -277,6 +278,32 @@ async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_ord
         })
         .unwrap();
     assert_eq!(events, 51, "a key counts for what is on its way, too");
+}
+
+#[tokio::test]
+async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
+    let store = Kept::default();
+    let kitaru = store.open().await;
+    let handle = waits().id("job").on(&kitaru).start().await.unwrap();
+    // As if that had been sent already.
+    kitaru.inner.tallies.counted(JournalId(1), Tally::new(0, MOST_MAIL_BYTES - 1_000));
+    let part = "x".repeat(400);
+    kitaru.send(&handle, "other", &part).await.unwrap();
+    kitaru.answer(&handle, "early", &part).await.unwrap();
+    for error in [
+        kitaru.send(&handle, "other", &part).await.unwrap_err(),
+        kitaru.answer(&handle, "early too", &part).await.unwrap_err(),
+    ] {
+        let message = error.to_string();
+        assert!(error.is_too_large() && message.contains("over 268435456"), "{message}");
+        assert!(message.contains("waits"), "{message}");
+        assert!(message.contains(".restart()"), "{message}");
+    }
+    // There is room for what is small, and what is counted in the store comes to the same.
+    kitaru.send(&handle, "other", &1).await.unwrap();
+    let counted = super::mail::sent_so_far(&kitaru.inner.runtime.reader, JournalId(1)).unwrap();
+    assert!(counted.last_event == 2 && (800..900).contains(&counted.bytes), "{counted:?}");
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ use crate::store::{Activity, Order, Reader, Table};
 const PAGE: usize = 256;
 
 /// So many attempts may die one after another without a record of their own before a person has to look.
-const MAX_DEATHS: u32 = 8;
+pub(super) const MAX_DEATHS: u32 = 8;
 /// How long after the beginning of the second attempt that died the next one begins; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long an execution that goes on by itself waits after a fault of the store.

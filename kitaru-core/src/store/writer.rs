@@ -148,7 +148,7 @@ impl Writer {
             bell,
             running: AtomicUsize::new(0),
         });
-        let thread = Thread { shared: shared.clone(), store, last: Durability::QuickRepair };
+        let thread = Thread { shared: shared.clone(), store, last: Durability::QuickRepair, failure: None };
         (shared, thread)
     }
 
@@ -256,12 +256,17 @@ impl Submission {
     }
 }
 
-fn cut() -> Error {
-    Error::new(
+/// Why something is not written; `failure` is that of the last commit.
+fn cut(failure: Option<&Error>) -> Error {
+    let error = Error::new(
         Kind::Store,
         "what came before could not be written to the store; nothing that was acknowledged is lost. Call the flow again, \
          it goes on where it stopped",
-    )
+    );
+    match failure {
+        Some(failure) => error.because(format!("{failure:#}")),
+        None => error,
+    }
 }
 
 /// What one commit takes, and who is told of it, with which number.
@@ -349,6 +354,8 @@ struct Thread {
     store: Arc<dyn Store>,
     /// How the last commit left the store.
     last: Durability,
+    /// Why the last commit has failed, if it has.
+    failure: Option<Error>,
 }
 
 /// What the thread does next.
@@ -446,7 +453,7 @@ impl Thread {
                 self.shared.running.fetch_sub(1, Ordering::SeqCst);
             }
             if owner.is_cut() {
-                owner.landed(token, Err(cut()));
+                owner.landed(token, Err(cut(self.failure.as_ref())));
                 continue;
             }
             for Row { table, key, value } in own {
@@ -482,6 +489,7 @@ impl Thread {
         let committed = catch_unwind(AssertUnwindSafe(|| self.store.commit(rows, durability)))
             .unwrap_or_else(|panic| Err(Error::panicked("the store", panic.as_ref())));
         self.last = durability;
+        self.failure = committed.as_ref().err().cloned();
         committed
     }
 
