@@ -228,11 +228,12 @@ impl Builder {
             stage,
         } = self;
         registered.iter().filter(|path| !flow::has_function(path)).for_each(|path| log::not_registered(path));
-        let kitaru = blocking(move || {
+        let (kitaru, open_to_others) = blocking(move || {
+            let mut open_to_others = Vec::new();
             let store: Arc<dyn Store> = match place {
                 Place::Dir(dir) => {
                     let store = Redb::open(&dir, store::OpenOptions { lock_timeout })?;
-                    log::open_to_others(&store.open_to_others());
+                    open_to_others = store.open_to_others();
                     Arc::new(store)
                 }
                 Place::Memory => Arc::new(Memory::new()),
@@ -246,9 +247,12 @@ impl Builder {
             };
             let park_after_ms = millis(park_after.unwrap_or_else(default_park_after));
             let driving = recovery.unwrap_or(DEFAULT_RECOVERY);
-            open(store, clock, max_outcome_bytes, park_after_ms, driving, stage)
+            let kitaru = open(store, clock, max_outcome_bytes, park_after_ms, driving, stage)?;
+            Ok::<_, Error>((kitaru, open_to_others))
         })
         .await??;
+        // Here, where the caller's own subscriber hears it.
+        log::open_to_others(&open_to_others);
         if recovery.is_some() {
             // Before anything is begun here.
             let own = kitaru.inner.next_journal();
