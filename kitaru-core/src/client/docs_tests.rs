@@ -19,8 +19,8 @@ fn grouped(number: u64) -> String {
 }
 
 fn mebibytes(bytes: u64) -> String {
-    assert_eq!(bytes % (1 << 20), 0);
-    if bytes % (1 << 30) == 0 { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
+    assert!(bytes.is_multiple_of(1 << 20));
+    if bytes.is_multiple_of(1 << 30) { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
 }
 
 /// The row of a table that begins so, which has to hold all of these.

@@ -1,13 +1,13 @@
 //! Lists by number, most of whose numbers are there. Owns that a list takes memory for what is in it, not for the highest
 //! number: that comes from a store or a history, which anybody may have written. Must not know what is listed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Values by number.
 pub(super) struct Sparse<T> {
     dense: Vec<Option<T>>,
     /// Those whose number was far above the others when they came.
-    far: HashMap<u32, T>,
+    far: BTreeMap<u32, T>,
 }
 
 /// So far above what is there a number may be without being far.
@@ -15,7 +15,7 @@ const SLACK: usize = 16;
 
 impl<T> Default for Sparse<T> {
     fn default() -> Self {
-        Sparse { dense: Vec::new(), far: HashMap::new() }
+        Sparse { dense: Vec::new(), far: BTreeMap::new() }
     }
 }
 
@@ -23,7 +23,6 @@ impl<T> Sparse<T> {
     pub(super) fn get(&self, number: u32) -> Option<&T> {
         match self.dense.get(number as usize) {
             Some(Some(value)) => Some(value),
-            _ if self.far.is_empty() => None,
             _ => self.far.get(&number),
         }
     }
@@ -31,7 +30,6 @@ impl<T> Sparse<T> {
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         match self.dense.get_mut(number as usize) {
             Some(Some(value)) => Some(value),
-            _ if self.far.is_empty() => None,
             _ => self.far.get_mut(&number),
         }
     }
@@ -64,8 +62,6 @@ impl<T> Sparse<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]

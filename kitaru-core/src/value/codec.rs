@@ -127,7 +127,7 @@ pub(crate) fn encode<T: Serialize + DeserializeOwned>(
 /// it on.
 pub(crate) fn bincode_size<T: Serialize + ?Sized>(value: &T) -> usize {
     let mut counted = Bounded::new(0);
-    bincode::serde::encode_into_writer(&value, &mut counted, BINCODE).map_or(0, |()| counted.size)
+    bincode::serde::encode_into_writer(value, &mut counted, BINCODE).map_or(0, |()| counted.size)
 }
 
 /// Decodes what [`encode`] gave. The fingerprint counts for bincode only.

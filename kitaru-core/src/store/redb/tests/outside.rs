@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 fn fifo(path: &Path) {
-    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
 #[test]
@@ -224,6 +225,27 @@ fn a_second_process_is_refused_although_the_lock_file_was_removed() {
     fs::remove_file(dir.join("lock")).unwrap();
     let error = open(&dir).unwrap_err();
     assert!(error.is_locked() && format!("{error:#}").contains("whose lock file was removed"), "{error:#}");
+}
+
+#[test]
+fn a_lock_that_a_child_keeps_of_a_process_that_has_ended_is_said_to_be_so() {
+    let (_home, dir) = filled();
+    let script = "exec 9<>\"$1\"; flock -x 9; sleep 600 >&- 2>&- & echo $$ $!";
+    let ended = Command::new("sh").args(["-c", script, "sh"]).arg(dir.join("lock")).output().unwrap();
+    if String::from_utf8_lossy(&ended.stderr).contains("flock") {
+        println!("skipped: there is no flock(1) here");
+        return;
+    }
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let (parent, child) = said.trim().split_once(' ').unwrap();
+    fs::write(dir.join("lock"), format!("{parent} 00000000000000ff")).unwrap();
+    let error = open(&dir).unwrap_err();
+    assert!(Command::new("kill").arg(child).status().unwrap().success());
+    let message = error.to_string();
+    assert!(error.is_locked(), "{message}");
+    for part in [parent, "not seen here any more", "by a process that it has forked", "fuser"] {
+        assert!(message.contains(part), "{message} lacks {part}");
+    }
 }
 
 #[test]
