@@ -193,6 +193,30 @@ async fn a_flow_without_arguments_warns_when_its_result_is_a_recorded_one() {
     assert_eq!(lines.take(), ["WARN Flow `without_arguments` cached (finished just now; .fresh() runs it again)"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_that_others_may_use_is_warned_of_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("store");
+    let lines = Lines::read();
+    let open = || Kitaru::builder().dir(&dir).open();
+    open().await.unwrap().close().await.unwrap();
+    assert!(lines.take().is_empty(), "what is made here is for this user only");
+    for (name, mode) in [("", 0o755), ("store.redb", 0o644)] {
+        std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let kitaru = open().await.unwrap();
+    let said = lines.take();
+    assert_eq!(said.len(), 1, "{said:?}");
+    for part in ["WARN", "can be used by others", "store (0755)", "store.redb (0644)", "chmod"] {
+        assert!(said[0].contains(part), "{said:?} lacks {part}");
+    }
+    without_arguments().on(&kitaru).await.unwrap();
+    assert!(!lines.take().join("\n").contains("by others"));
+    kitaru.close().await.unwrap();
+}
+
 #[checkpoint(sensitive, retries = 1, backoff = "1ms")]
 async fn sign(secret: &str) -> Result<u64, Error> {
     Err(Error::msg(format!("{secret} is refused")))

@@ -105,6 +105,17 @@ pub(crate) fn not_registered(function: &str) {
     warn!(target: TARGET, "`{function}` was registered and is no #[flow]: executions of it do not go on by themselves.");
 }
 
+pub(crate) fn open_to_others(names: &[String]) {
+    if !names.is_empty() {
+        let names = names.join(", ");
+        warn!(
+            target: TARGET,
+            "The store can be used by others than this user: {names}. They may read what flows record, and keep it from being \
+             opened; take that from them with `chmod -R go= …`."
+        );
+    }
+}
+
 pub(crate) fn unknown_flow(flow: &str) {
     warn!(
         target: TARGET,

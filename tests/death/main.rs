@@ -7,6 +7,7 @@
 mod agents;
 mod disk;
 mod fan_out;
+mod folder;
 mod kills;
 mod process;
 mod programs;

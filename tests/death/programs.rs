@@ -10,7 +10,7 @@ use kitaru::{Error, Kitaru, Status, checkpoint, flow};
 #[cfg(feature = "openai")]
 use crate::agents;
 use crate::process::{PROGRAM, STOP, say};
-use crate::waits;
+use crate::{folder, waits};
 
 /// The entry of the other process; in the tests' own it does nothing.
 #[test]
@@ -43,6 +43,7 @@ fn program() {
             "overflows" => overflows().await?,
             #[cfg(feature = "openai")]
             other if agents::program(other).await? => {}
+            other if folder::program(other).await? => {}
             other => assert!(waits::program(other).await?, "there is no program `{other}`"),
         }
         Ok::<(), Error>(())

@@ -20,6 +20,7 @@ mod errors;
 mod executions;
 mod faults;
 mod going_on;
+mod limits;
 mod mapping;
 mod odd;
 mod order;

@@ -85,15 +85,20 @@ impl Work {
 impl Plan {
     /// `cancelled` is the unfinished generation that the new one is begun over.
     pub(crate) fn begin(reader: &Reader, generation: u32, cancelled: Option<Stored>, ask: Ask) -> Result<Self, Error> {
-        let next = cancelled.as_ref().map(|stored| rows::next_seq(reader, stored.journal)).transpose()?;
+        let next = cancelled.as_ref().map(|stored| rows::next_seq(reader, stored)).transpose()?;
         let cancelled = cancelled.zip(next);
         let cancelled = cancelled.map(Box::new);
         Ok(Plan::Drive(Work::New { generation, cancelled, fresh: ask == Ask::Fresh }))
     }
 
     /// `forget` says which records are to count no more.
-    pub(crate) fn resume(reader: &Reader, stored: Stored, forget: &[Forget]) -> Result<Self, Error> {
-        let mut journal = rows::journal(reader, stored.journal)?;
+    pub(crate) fn resume(
+        reader: &Reader,
+        stored: Stored,
+        forget: &[Forget],
+        max_outcome_bytes: usize,
+    ) -> Result<Self, Error> {
+        let mut journal = rows::journal(reader, &stored)?;
         let forgot = retry::find(&journal, forget, &stored.header.execution)?;
         for forgotten in &forgot {
             journal.push(journal.next(), &Frame::Forgot(*forgotten).write());
@@ -112,7 +117,7 @@ impl Plan {
             ));
         }
         // Behind the journal: what a record has taken is there.
-        let mail = mail::mail(reader, &stored)?;
+        let mail = mail::mail(reader, &stored, mail::most_loaded_bytes(max_outcome_bytes))?;
         let notes = match forgot.is_empty() {
             true => {
                 rows::notes(reader, &stored)?.into_iter().map(|(aside, name, row)| (aside, name, row.nth)).collect()

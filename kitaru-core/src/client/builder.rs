@@ -13,6 +13,7 @@ use crate::clock::{Clock, millis};
 use crate::director::Director;
 use crate::error::{Error, Kind};
 use crate::flow::{self, FlowFunction};
+use crate::id::JournalId;
 use crate::log;
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime};
 use crate::store::{self, Durability, Key as RowKey, Memory, Order, Pace, Reader, Redb, Row, Store, Table, Writer};
@@ -83,7 +84,7 @@ impl Default for Builder {
 }
 
 /// How many executions may go on by themselves at once, unless set.
-const DEFAULT_RECOVERY: usize = 256;
+pub(super) const DEFAULT_RECOVERY: usize = 256;
 
 /// How far away a wait is that a flow is parked for, unless set.
 fn default_park_after() -> Duration {
@@ -97,7 +98,8 @@ fn default_park_after() -> Duration {
 pub(crate) const SECRET: &[u8] = b"secret";
 
 impl Builder {
-    /// Keeps executions in this folder, which is created if it is missing.
+    /// Keeps executions in this folder, which is created if it is missing, for this user only. It is found once, when the
+    /// store is opened: that the program changes its current folder later does not matter. An empty path is an error.
     pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.place = Place::Dir(dir.as_ref().to_owned());
         self
@@ -205,9 +207,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When no place was given; the folder cannot be made or written; another process holds the store after the lock
-    /// timeout; what is there is no store, is damaged, of a newer format, or lacks commits that were acknowledged; or the
-    /// program has two flows of one name. Nothing is overwritten.
+    /// When no place was given, or an empty path; the folder cannot be made or written; another process holds the store
+    /// after the lock timeout; what is there is no store, is missing where there was one, is a link, is damaged, of a newer
+    /// format, or lacks commits that were acknowledged; or the program has two flows of one name. Nothing is overwritten.
     ///
     /// # Cancel safety
     ///
@@ -226,9 +228,14 @@ impl Builder {
             stage,
         } = self;
         registered.iter().filter(|path| !flow::has_function(path)).for_each(|path| log::not_registered(path));
-        let kitaru = blocking(move || {
+        let (kitaru, open_to_others) = blocking(move || {
+            let mut open_to_others = Vec::new();
             let store: Arc<dyn Store> = match place {
-                Place::Dir(dir) => Arc::new(Redb::open(&dir, store::OpenOptions { lock_timeout })?),
+                Place::Dir(dir) => {
+                    let store = Redb::open(&dir, store::OpenOptions { lock_timeout })?;
+                    open_to_others = store.open_to_others();
+                    Arc::new(store)
+                }
                 Place::Memory => Arc::new(Memory::new()),
                 Place::Own(store) => store,
                 Place::Unset => {
@@ -240,9 +247,12 @@ impl Builder {
             };
             let park_after_ms = millis(park_after.unwrap_or_else(default_park_after));
             let driving = recovery.unwrap_or(DEFAULT_RECOVERY);
-            open(store, clock, max_outcome_bytes, park_after_ms, driving, stage)
+            let kitaru = open(store, clock, max_outcome_bytes, park_after_ms, driving, stage)?;
+            Ok::<_, Error>((kitaru, open_to_others))
         })
         .await??;
+        // Here, where the caller's own subscriber hears it.
+        log::open_to_others(&open_to_others);
         if recovery.is_some() {
             // Before anything is begun here.
             let own = kitaru.inner.next_journal();
@@ -265,20 +275,39 @@ fn open(
 ) -> Result<Kitaru, Error> {
     let reader = Reader::new(store.clone());
     let secret = secret(&store, &reader)?;
-    let mut newest = 0;
-    let all = (Bound::Unbounded, Bound::Unbounded);
-    reader.scan(Table::Execution, all, Order::Descending, &mut |key, _| {
-        newest = key.first_chunk().map_or(0, |key| u64::from_be_bytes(*key));
-        ControlFlow::Break(())
-    })?;
+    let next_journal = next_journal(&reader)?;
     let retired = reader.get(Table::Meta, RETIRED)?.and_then(|row| row.try_into().ok()).map_or(0, u32::from_le_bytes);
     let (writer, director) = match stage {
         None => (Writer::start(store, store::WriterOptions::default()), None),
         Some(Stage { director, pace, writer }) => (Writer::in_a_task(store, writer, pace), Some(director)),
     };
     let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes, park_after_ms, director));
-    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, newest + 1, retired, driving)) })
+    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, next_journal, retired, driving)) })
 }
+
+/// The number of the next journal. That the header of the newest one can be read is not asked.
+fn next_journal(reader: &Reader) -> Result<u64, Error> {
+    let mut newest = JournalId(0);
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    reader.keys(Table::Execution, all, Order::Descending, &mut |key| {
+        newest = key.first_chunk().map_or(newest, |key| JournalId(u64::from_be_bytes(*key)));
+        ControlFlow::Break(())
+    })?;
+    match newest.0 < MOST_JOURNALS {
+        true => Ok(newest.0 + 1),
+        false => Err(Error::new(
+            Kind::Store,
+            format!(
+                "the newest journal of the store has number {}, which no journal has; the store is damaged. Restore it from \
+                 a backup",
+                newest.0
+            ),
+        )),
+    }
+}
+
+/// More journals than a store sees in any time.
+pub(super) const MOST_JOURNALS: u64 = 1 << 62;
 
 /// The store's secret, made when it is opened for the first time.
 fn secret(store: &Arc<dyn Store>, reader: &Reader) -> Result<[u8; 32], Error> {

@@ -1,6 +1,8 @@
 //! One execution, to be looked at.
 
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::{Future, IntoFuture};
+use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,6 +18,7 @@ use crate::journal::{
 };
 use crate::machine::Journal;
 use crate::store::{Reader, Table};
+use crate::value::Key;
 
 impl Kitaru {
     /// Looks for an execution: its newest generation, or the one that [`generation`](ExecutionQuery::generation) asks
@@ -73,7 +76,7 @@ impl IntoFuture for ExecutionQuery {
                     None => rows::newest(reader, &execution)?,
                 };
                 let Some(stored) = stored else { return Ok(None) };
-                let journal = rows::journal(reader, stored.journal)?;
+                let journal = rows::journal(reader, &stored)?;
                 let status = inner.status(&stored);
                 let read = records(&journal);
                 let (records, children) =
@@ -397,9 +400,8 @@ impl<'a> Try<'a> {
 
 /// What has been recorded, and which executions were called.
 pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed> {
-    let mut records: Vec<Record> = Vec::new();
-    let mut children = Vec::new();
-    let mut intents: Vec<((crate::value::Key, u32), usize)> = Vec::new();
+    let mut shown = Shown::default();
+    let (mut children, mut known_children) = (Vec::new(), HashSet::new());
     for at in journal.indices() {
         let seq = journal.seq(at);
         match journal.frame(at)? {
@@ -420,21 +422,13 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>),
                     preview: outcome.preview.to_owned(),
                     ..Record::begun(seq, &outcome.call)?
                 };
-                let call = (outcome.call.key, outcome.call.occurrence);
-                match intents.iter().position(|(intent, _)| *intent == call) {
-                    // An outcome takes the place of its intent.
-                    Some(nth) => records[intents.swap_remove(nth).1] = record,
-                    None => records.push(record),
-                }
+                shown.outcome((outcome.call.key, outcome.call.occurrence), record);
             }
-            Frame::Intent(call) => {
-                intents.push(((call.key, call.occurrence), records.len()));
-                records.push(Record::begun(seq, &call)?);
-            }
+            Frame::Intent(call) => shown.begins((call.key, call.occurrence), Record::begun(seq, &call)?),
             Frame::Open(open) => {
                 if let Opening::Execution(execution) = &open.opening {
                     let child = Relative(execution.clone());
-                    if !children.contains(&child) {
+                    if known_children.insert(child.clone()) {
                         children.push(child);
                     }
                 }
@@ -443,33 +437,88 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>),
                     record.tries = *failures;
                     record.failed = FailedTry::read_all(failed)?;
                 }
-                let call = (open.call.key, open.call.occurrence);
-                match intents.iter().find(|(known, _)| *known == call) {
-                    // One pause after another.
-                    Some((_, nth)) => records[*nth] = record,
-                    None => {
-                        intents.push((call, records.len()));
-                        records.push(record);
-                    }
-                }
+                shown.waits((open.call.key, open.call.occurrence), record);
             }
-            Frame::Settled(settled) => {
-                for record in records.iter_mut().filter(|record| settled.errors.contains(&record.seq)) {
-                    record.settled = true;
-                }
-            }
-            Frame::Forgot(forgotten) => {
-                for record in &mut records {
-                    record.forgotten |= match forgotten {
-                        Forgotten::This(seq) => record.seq == seq,
-                        Forgotten::After(seq) => record.seq > seq,
-                    };
-                }
-            }
+            Frame::Settled(settled) => settled.errors.iter().for_each(|seq| shown.settle(*seq)),
+            Frame::Forgot(forgotten) => shown.forget(forgotten),
             Frame::Now(_) | Frame::End(_) | Frame::Unwind(_) | Frame::Patched(_) => {}
         }
     }
-    Ok((records, children))
+    Ok((shown.records, children))
+}
+
+/// The records so far, and where each is: a journal from outside has as many of anything as it likes.
+#[derive(Default)]
+struct Shown {
+    records: Vec<Record>,
+    by_seq: HashMap<Seq, usize>,
+    /// Those that nobody has had forgotten.
+    counting: BTreeMap<Seq, usize>,
+    /// Calls that have begun and have no outcome.
+    begun: HashMap<(Key, u32), VecDeque<usize>>,
+}
+
+impl Shown {
+    fn push(&mut self, record: Record) -> usize {
+        let nth = self.records.len();
+        self.place(nth, &record);
+        self.records.push(record);
+        nth
+    }
+
+    fn replace(&mut self, nth: usize, record: Record) {
+        self.by_seq.remove(&self.records[nth].seq);
+        self.counting.remove(&self.records[nth].seq);
+        self.place(nth, &record);
+        self.records[nth] = record;
+    }
+
+    fn place(&mut self, nth: usize, record: &Record) {
+        self.by_seq.insert(record.seq, nth);
+        self.counting.insert(record.seq, nth);
+    }
+
+    fn begins(&mut self, call: (Key, u32), record: Record) {
+        let nth = self.push(record);
+        self.begun.entry(call).or_default().push_back(nth);
+    }
+
+    fn waits(&mut self, call: (Key, u32), record: Record) {
+        match self.begun.get(&call).and_then(|begun| begun.front().copied()) {
+            // One pause after another.
+            Some(nth) => self.replace(nth, record),
+            None => self.begins(call, record),
+        }
+    }
+
+    fn outcome(&mut self, call: (Key, u32), record: Record) {
+        match self.begun.get_mut(&call).and_then(VecDeque::pop_front) {
+            // An outcome takes the place of its intent.
+            Some(nth) => self.replace(nth, record),
+            None => drop(self.push(record)),
+        }
+    }
+
+    fn settle(&mut self, seq: Seq) {
+        if let Some(nth) = self.by_seq.get(&seq) {
+            self.records[*nth].settled = true;
+        }
+    }
+
+    fn forget(&mut self, forgotten: Forgotten) {
+        match forgotten {
+            Forgotten::This(seq) => {
+                if let Some(nth) = self.counting.remove(&seq) {
+                    self.records[nth].forgotten = true;
+                }
+            }
+            Forgotten::After(seq) => {
+                for (_, nth) in self.counting.extract_if((Bound::Excluded(seq), Bound::Unbounded), |_, _| true) {
+                    self.records[nth].forgotten = true;
+                }
+            }
+        }
+    }
 }
 
 impl Record {
@@ -495,5 +544,6 @@ impl Record {
 }
 
 pub(crate) fn time(unix_ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(unix_ms)
+    // One that this system cannot tell was written by a clock that was wrong.
+    UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)).unwrap_or(UNIX_EPOCH)
 }

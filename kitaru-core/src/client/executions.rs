@@ -1,5 +1,6 @@
 //! The list of executions, in pages.
 
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, IntoFuture};
 use std::ops::{Bound, ControlFlow, Deref};
 use std::pin::Pin;
@@ -11,17 +12,18 @@ use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::flow;
-use crate::id::JournalId;
-use crate::journal::Status;
-use crate::store::{Order, Table};
+use crate::id::{ExecutionId, JournalId};
+use crate::journal::{Status, read_name_key};
+use crate::store::{Order, Reader, Table};
 
 /// How many summaries a page has, unless asked for.
 const DEFAULT_LIMIT: usize = 100;
 /// The most summaries that a page may have.
-const MAX_LIMIT: usize = 1_000;
+pub(super) const MAX_LIMIT: usize = 1_000;
 
 impl Kitaru {
-    /// Lists the executions, the newest first, every generation on its own, in pages of 100.
+    /// Lists the executions, the newest first, every generation on its own, in pages of 100. One whose rows are damaged, or
+    /// were written by a newer version, is in [`Page::unreadable`] and hides no other.
     ///
     /// # Errors
     ///
@@ -89,25 +91,51 @@ fn page(inner: &Inner, after: Option<Cursor>, limit: usize) -> Result<Page, Erro
     let before = after.map(|Cursor(journal)| journal.0.to_be_bytes());
     let end = before.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
     let mut journals = Vec::with_capacity(limit + 1);
-    inner.runtime.reader.scan(Table::Execution, (Bound::Unbounded, end), Order::Descending, &mut |key, _| {
+    let reader = &inner.runtime.reader;
+    reader.keys(Table::Execution, (Bound::Unbounded, end), Order::Descending, &mut |key| {
         journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
         if journals.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let more = journals.len() > limit;
     journals.truncate(limit);
     let next = journals.last().filter(|_| more).map(|journal| Cursor(*journal));
-    let summaries = journals
-        .into_iter()
-        .filter_map(|journal| rows::stored(&inner.runtime.reader, journal).transpose())
-        .map(|stored| stored.map(|stored| Summary { status: inner.status(&stored), stored }))
-        .collect::<Result<_, _>>()?;
-    Ok(Page { summaries, next })
+    let (mut summaries, mut unreadable) = (Vec::new(), Vec::new());
+    for journal in journals {
+        match rows::stored(reader, journal) {
+            Ok(Some(stored)) => summaries.push(Summary { status: inner.status(&stored), stored }),
+            // It was taken away meanwhile.
+            Ok(None) => {}
+            Err(error) if error.is_closed() => return Err(error),
+            Err(error) => unreadable.push((journal, error)),
+        }
+    }
+    let unreadable = named(reader, unreadable)?;
+    Ok(Page { summaries, unreadable, next })
+}
+
+/// Finds whose rows those are that cannot be read, by the table of names. That is gone through: there is no other way back.
+fn named(reader: &Reader, unreadable: Vec<(JournalId, Error)>) -> Result<Vec<Unreadable>, Error> {
+    let mut found = HashMap::new();
+    if !unreadable.is_empty() {
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        let wanted: HashSet<_> = unreadable.iter().map(|(journal, _)| journal.0.to_be_bytes()).collect();
+        reader.intact(Table::Name, all, Order::Ascending, &mut |key, value| {
+            if let Some(journal) = value.first_chunk().filter(|journal| wanted.contains(*journal))
+                && let Some((execution, _)) = read_name_key(key)
+            {
+                found.insert(JournalId(u64::from_be_bytes(*journal)), execution);
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(unreadable.into_iter().map(|(journal, error)| Unreadable { execution: found.remove(&journal), error }).collect())
 }
 
 /// A page of the list: a slice of summaries, and where the next page begins.
 #[derive(Debug)]
 pub struct Page {
     summaries: Vec<Summary>,
+    unreadable: Vec<Unreadable>,
     next: Option<Cursor>,
 }
 
@@ -115,6 +143,36 @@ impl Page {
     /// Where the next page begins, if there is one.
     pub fn next(&self) -> Option<Cursor> {
         self.next
+    }
+
+    /// The executions of this page of which not even a summary can be read: their rows are damaged, or were written by a newer
+    /// version. They count for the page's limit, and the next page begins behind them.
+    pub fn unreadable(&self) -> &[Unreadable] {
+        &self.unreadable
+    }
+}
+
+/// An execution whose rows cannot be read. See [`Page::unreadable`].
+#[derive(Debug)]
+pub struct Unreadable {
+    execution: Option<ExecutionId>,
+    error: Error,
+}
+
+impl Unreadable {
+    /// The flow's name, if that can be found out.
+    pub fn flow(&self) -> Option<&str> {
+        self.execution.as_ref().map(|execution| &*execution.flow)
+    }
+
+    /// The execution's id, if that can be found out.
+    pub fn id(&self) -> Option<&str> {
+        self.execution.as_ref().map(|execution| &*execution.id)
+    }
+
+    /// What is wrong with it, and what to do.
+    pub fn error(&self) -> &Error {
+        &self.error
     }
 }
 

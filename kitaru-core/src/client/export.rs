@@ -88,7 +88,7 @@ pub(crate) fn generations(reader: &Reader) -> Result<Vec<Generation>, Error> {
 }
 
 fn whole(reader: &Reader, stored: Stored) -> Result<Generation, Error> {
-    let Stored { journal, header, state } = stored;
-    let journal = rows::journal(reader, journal)?;
+    let journal = rows::journal(reader, &stored)?;
+    let Stored { header, state, .. } = stored;
     Ok(Generation { header, status: state.status, reason: state.reason, journal })
 }

@@ -13,6 +13,9 @@ use crate::value::{Codec, HIDDEN};
 /// The version of the format.
 const VERSION: u32 = 1;
 
+/// A longer text is not looked into.
+pub(super) const MOST_BYTES: usize = 1 << 30;
+
 /// Everything that one generation of an execution was asked and has recorded. Made by [`Kitaru::export`](crate::Kitaru::export);
 /// its `Display` is JSON, which [`FromStr`] reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,6 +137,9 @@ impl FromStr for History {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        if text.len() > MOST_BYTES {
+            return Err(unreadable(format!("it has {} bytes, and the bound is {MOST_BYTES}", text.len())));
+        }
         let history: History = serde_json::from_str(text).map_err(unreadable)?;
         if history.kitaru_history > VERSION {
             return Err(unreadable(format!("it is of version {}, and this is {VERSION}", history.kitaru_history)));

@@ -8,7 +8,8 @@ use tokio::sync::OnceCell;
 use crate::client::Kitaru;
 use crate::error::Error;
 
-/// The folder of the implicit store, unless `KITARU_DIR` names another one.
+/// The folder of the implicit store, unless `KITARU_DIR` names another one. Empty it counts as not set, as a file of settings
+/// leaves it.
 pub(crate) const DEFAULT_DIR: &str = ".kitaru";
 
 static KITARU: OnceCell<Kitaru> = OnceCell::const_new();
@@ -17,7 +18,8 @@ static KITARU: OnceCell<Kitaru> = OnceCell::const_new();
 pub(crate) async fn kitaru() -> Result<Kitaru, Error> {
     KITARU
         .get_or_try_init(|| {
-            let dir = std::env::var_os("KITARU_DIR").map_or_else(|| PathBuf::from(DEFAULT_DIR), PathBuf::from);
+            let named = std::env::var_os("KITARU_DIR").filter(|dir| !dir.is_empty());
+            let dir = named.map_or_else(|| PathBuf::from(DEFAULT_DIR), PathBuf::from);
             Kitaru::builder().dir(dir).recover(false).open()
         })
         .await

@@ -332,7 +332,7 @@ impl Place {
         }
         blocking(move || {
             let reader = &inner.runtime.reader;
-            let now_ms = inner.runtime.clock.now_ms();
+            let (now_ms, bound) = (inner.runtime.clock.now_ms(), inner.runtime.max_outcome_bytes);
             let stored = rows::newest(reader, &execution)?;
             let found = stored.as_ref().map(|stored| Found {
                 generation: stored.header.generation,
@@ -367,9 +367,9 @@ impl Place {
                 }
                 (Begin::Continue, Some(stored)) if !is_called => {
                     let faults = lock(&inner.faults).get(&stored.journal).copied().unwrap_or_default();
-                    recovery::plan(reader, stored, faults, now_ms)
+                    recovery::plan(reader, stored, faults, now_ms, bound)
                 }
-                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, &look.forget),
+                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, &look.forget, bound),
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
                     Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
                 }
@@ -380,10 +380,10 @@ impl Place {
                 }
                 // It is replayed for what is to be undone.
                 (Begin::Cancel, Some(stored)) if look.registered && stored.state.status.has_flow() => {
-                    Plan::resume(reader, stored, &[])
+                    Plan::resume(reader, stored, &[], bound)
                 }
                 (Begin::Cancel, Some(stored)) => {
-                    let next = rows::next_seq(reader, stored.journal)?;
+                    let next = rows::next_seq(reader, &stored)?;
                     Ok(Plan::Cancel { stored: Box::new(stored), next })
                 }
                 (Begin::Cached { age_ms }, Some(stored)) => {

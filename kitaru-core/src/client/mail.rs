@@ -9,19 +9,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::client::active::Active;
 use crate::client::rows::{self, Stored};
 use crate::client::sleepers::Cause;
+use crate::client::tally::{Tally, most_bytes, too_many};
 use crate::client::{Inner, Kitaru, Target, blocking};
 use crate::context::{AT_ONCE_MS, Mail};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq, check_name};
-use crate::journal::{Aside, MailRow, ParentRow, Status, WaitRow, aside_key, aside_name, aside_range, sent_name};
+use crate::journal::{
+    Aside, MailRow, Malformed, ParentRow, Status, WaitRow, aside_key, aside_name, aside_range, sent_name,
+};
 use crate::log;
 use crate::runtime::Numbers;
 use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
+use crate::value::bincode_size;
 
 impl Kitaru {
     /// Answers a wait of an execution, by its visible name: `approval`, `approval_2`. It is durable when this returns, and
@@ -139,6 +143,16 @@ impl Doors {
     }
 }
 
+/// Whether an event is to be sent.
+enum Admitted {
+    /// One with its key was sent before.
+    Known,
+    /// One with its key is on its way. This changes when it has landed or is lost.
+    OnItsWay(watch::Receiver<()>),
+    /// It is, and under this key for its idempotency key.
+    New { stored: Box<Stored>, sent: Option<Vec<u8>> },
+}
+
 /// Whether the wait that an answer is for has begun.
 #[derive(Clone, Copy, PartialEq)]
 enum Answerable {
@@ -152,8 +166,9 @@ impl Inner {
             Error::new(Kind::Misuse, format!("the {what} cannot be serialized: {why}; nothing was sent"))
         })?;
         let bound = self.runtime.max_outcome_bytes;
-        if json.len() > bound {
-            let size = json.len();
+        // As an outcome is counted, too: a flow that gives on what it was given comes to no error for its size.
+        let size = json.len().max(bincode_size(value));
+        if size > bound {
             let message = format!("the {what} has {size} bytes, the bound is {bound}; send where the data is");
             return Err(Error::new(Kind::TooLarge, message));
         }
@@ -168,10 +183,20 @@ impl Inner {
             let was_active = self.active(&execution).is_some();
             let inner = self.clone();
             let (wanted, name) = (execution.clone(), wait.clone());
-            let (stored, door) =
-                blocking(move || answerable(&inner.runtime.reader, &wanted, &name, inner.runtime.clock.now_ms()))
-                    .await??;
-            self.store_mail(stored.journal, Aside::Answer, wait.as_bytes(), &wait, &json, Vec::new()).await?;
+            let look = move || {
+                let found = answerable(&inner.runtime.reader, &wanted, &name, inner.runtime.clock.now_ms())?;
+                inner.count_mail(found.0.journal)?;
+                Ok::<_, Error>(found)
+            };
+            let (stored, door) = blocking(look).await??;
+            let (journal, bytes) = (stored.journal, mail_bytes(&wait, &json));
+            let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
+            self.tallies.add(&execution, journal, false, bytes, most_bytes)?;
+            let rows = vec![self.mail_row(journal, Aside::Answer, wait.as_bytes(), &wait, &json)];
+            let numbers = Arc::new(Numbers::new(journal, Seq(0)));
+            let landed = self.runtime.write(&numbers, rows, None, Activity::GoesOn).await;
+            self.tallies.arrived(journal, bytes, landed.is_ok());
+            landed?;
             // Who comes early, or to an execution that nobody drives, is not told whether it fits.
             let is_driven = was_active || stored.state.status == Status::Waiting || self.active(&execution).is_some();
             let (verdict, told) = if door == Answerable::Open && is_driven {
@@ -181,14 +206,15 @@ impl Inner {
                 (None, None)
             };
             self.hand_on(&stored, Mail::Answer { name: wait, json, verdict });
-            told
+            told.map(|told| (told, journal, bytes))
         };
-        let Some(told) = told else { return Ok(()) };
+        let Some((told, journal, bytes)) = told else { return Ok(()) };
         // Where the attempt ends before it has looked, the answer is kept for the next.
         let verdict = told.await.unwrap_or(Ok(()));
         if verdict.is_err() {
             // That it was taken back is on its way: another one is not to find it.
             self.runtime.settle().await?;
+            self.tallies.taken_back(journal, bytes);
         }
         verdict
     }
@@ -201,53 +227,94 @@ impl Inner {
         key: Option<String>,
     ) -> Result<(), Error> {
         self.check_open()?;
-        let _turn = self.doors.of(&execution).lock().await;
-        let inner = self.clone();
-        let (wanted, name) = (execution.clone(), event.clone());
-        let known = blocking(move || {
-            let reader = &inner.runtime.reader;
-            let stored = addressee(reader, &wanted)?;
-            // A key counts for all the generations that follow one another by restarts.
-            let first = rows::first_of_chain(reader, stored.journal)?;
-            let sent = key.map(|key| aside_key(first, Aside::Sent, &sent_name(&name, &key).0));
-            if let Some(sent) = &sent
-                && reader.get(Table::Aside, sent)?.is_some()
-            {
-                return Ok(None);
+        let landed = loop {
+            let _turn = self.doors.of(&execution).lock().await;
+            let inner = self.clone();
+            let (wanted, name, key) = (execution.clone(), event.clone(), key.clone());
+            match blocking(move || inner.admit(&wanted, &name, key.as_deref())).await?? {
+                Admitted::Known => return Ok(()),
+                Admitted::OnItsWay(mut arrives) => {
+                    drop(_turn);
+                    // It is looked for again, whether it has landed or is lost.
+                    let _ = arrives.changed().await;
+                }
+                Admitted::New { stored, sent } => break self.send_event(stored, sent, event, json)?,
             }
-            let number = next_event(reader, stored.journal)?;
-            if number > MOST_EVENTS {
-                return Err(too_many(&wanted, MOST_EVENTS, "events"));
+        };
+        // Whoever else sends to this execution meanwhile shares the commit.
+        landed.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed; nothing was sent")))
+    }
+
+    /// Looks whether an event may be sent. Blocks.
+    fn admit(&self, execution: &ExecutionId, event: &str, key: Option<&str>) -> Result<Admitted, Error> {
+        let reader = &self.runtime.reader;
+        let stored = addressee(reader, execution)?;
+        // A key counts for all the generations that follow one another by restarts.
+        let first = rows::first_of_chain(reader, stored.journal)?;
+        let sent = key.map(|key| aside_key(first, Aside::Sent, &sent_name(event, key).0));
+        if let Some(sent) = &sent {
+            // In this order: what lands in between is found behind it.
+            if let Some(arrives) = self.tallies.key_arrives(sent) {
+                return Ok(Admitted::OnItsWay(arrives));
             }
-            Ok::<_, Error>(Some((stored, sent, number)))
-        });
-        let Some((stored, sent, number)) = known.await?? else { return Ok(()) };
-        let sent = sent.map(|key| Row {
-            table: Table::Aside,
-            key: RowKey::from(key),
-            value: Some(number.to_be_bytes().to_vec()),
-        });
-        let rows = sent.into_iter().collect();
-        self.store_mail(stored.journal, Aside::Event, &number.to_be_bytes(), &event, &json, rows).await?;
-        self.hand_on(&stored, Mail::Event { number, name: event, json });
+            if reader.get(Table::Aside, sent)?.is_some() {
+                return Ok(Admitted::Known);
+            }
+        }
+        self.count_mail(stored.journal)?;
+        Ok(Admitted::New { stored: Box::new(stored), sent })
+    }
+
+    /// Counts what has been sent to a generation, the first time that something is sent to it.
+    fn count_mail(&self, journal: JournalId) -> Result<(), Error> {
+        if !self.tallies.is_known(journal) {
+            self.tallies.counted(journal, sent_so_far(&self.runtime.reader, journal)?);
+        }
         Ok(())
     }
 
-    async fn store_mail(
-        &self,
-        journal: JournalId,
-        aside: Aside,
-        key: &[u8],
-        name: &str,
-        json: &str,
-        mut rows: Vec<Row>,
-    ) -> Result<(), Error> {
-        let row = MailRow { sent_ms: self.runtime.clock.now_ms(), name: name.to_owned(), json: json.to_owned() };
-        let key = RowKey::from(aside_key(journal, aside, key));
-        rows.push(Row { table: Table::Aside, key, value: Some(row.write()) });
+    /// Has an event on its way. It is handed on when it has landed, whether or not its sender still waits for that: the writer
+    /// keeps the order of what is sent to one generation, so that the numbers ascend.
+    fn send_event(
+        self: &Arc<Self>,
+        stored: Box<Stored>,
+        sent: Option<Vec<u8>>,
+        event: String,
+        json: String,
+    ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+        let (journal, bytes) = (stored.journal, mail_bytes(&event, &json));
+        let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
+        let number = self.tallies.add(&stored.header.execution, journal, true, bytes, most_bytes)?;
+        let mut rows = vec![self.mail_row(journal, Aside::Event, &number.to_be_bytes(), &event, &json)];
+        if let Some(key) = &sent {
+            self.tallies.key_leaves(key.clone());
+            let value = Some(number.to_be_bytes().to_vec());
+            rows.push(Row { table: Table::Aside, key: RowKey::from(key.clone()), value });
+        }
+        let (tell, landed) = oneshot::channel();
+        let (inner, runtime) = (Arc::downgrade(self), tokio::runtime::Handle::current());
         // Numbers of its own: what the execution's own attempt has lost does not concern it.
         let numbers = Arc::new(Numbers::new(journal, Seq(0)));
-        self.runtime.write(&numbers, rows, None, Activity::GoesOn).await
+        self.runtime.write_then(&numbers, rows, None, Activity::GoesOn, move |result| {
+            if let Some(inner) = inner.upgrade() {
+                let _runtime = runtime.enter();
+                inner.tallies.arrived(journal, bytes, result.is_ok());
+                if let Some(key) = &sent {
+                    inner.tallies.key_arrived(key);
+                }
+                if result.is_ok() {
+                    inner.hand_on(&stored, Mail::Event { number, name: event, json });
+                }
+            }
+            // The sender may have gone away.
+            let _ = tell.send(result);
+        });
+        Ok(landed)
+    }
+
+    fn mail_row(&self, journal: JournalId, aside: Aside, key: &[u8], name: &str, json: &str) -> Row {
+        let row = MailRow { sent_ms: self.runtime.clock.now_ms(), name: name.to_owned(), json: json.to_owned() };
+        Row { table: Table::Aside, key: RowKey::from(aside_key(journal, aside, key)), value: Some(row.write()) }
     }
 
     /// What is durable now is handed to the attempt that runs, or has the execution go on.
@@ -345,7 +412,8 @@ fn answerable(
     }
     let Some(row) = reader.get(Table::Aside, &aside_key(journal, Aside::Wait, wait.as_bytes()))? else {
         if early_answers(reader, journal)? >= MOST_EARLY_ANSWERS {
-            return Err(too_many(execution, MOST_EARLY_ANSWERS, "answers to waits that have not begun"));
+            let what = format!("{MOST_EARLY_ANSWERS} answers to waits that have not begun");
+            return Err(too_many(execution, &what));
         }
         return Ok((stored, Answerable::Early));
     };
@@ -354,20 +422,8 @@ fn answerable(
     if row.over || is_late { Err(refuse("is over: its deadline has passed")) } else { Ok((stored, Answerable::Open)) }
 }
 
-/// So many events may be sent to one generation: an attempt has all of them in memory.
-const MOST_EVENTS: u64 = 1 << 20;
 /// So many answers may come before anybody has asked.
-const MOST_EARLY_ANSWERS: u64 = 1_000;
-
-fn too_many(execution: &ExecutionId, bound: u64, what: &str) -> Error {
-    Error::new(
-        Kind::TooLarge,
-        format!(
-            "execution {execution} has been sent {bound} {what}, which is the bound; have its flow go on in a new generation \
-             from time to time, with .restart(). Nothing was sent"
-        ),
-    )
-}
+pub(super) const MOST_EARLY_ANSWERS: u64 = 1_000;
 
 /// How many answers came before anybody had asked.
 fn early_answers(reader: &Reader, journal: JournalId) -> Result<u64, Error> {
@@ -385,15 +441,26 @@ fn early_answers(reader: &Reader, journal: JournalId) -> Result<u64, Error> {
     Ok(early)
 }
 
-fn next_event(reader: &Reader, journal: JournalId) -> Result<u64, Error> {
-    let (first, end) = aside_range(journal, Aside::Event);
-    let mut next = 1;
-    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
-    reader.scan(Table::Aside, range, Order::Descending, &mut |key, _| {
-        next = event_number(key) + 1;
-        ControlFlow::Break(())
-    })?;
-    Ok(next)
+/// What an event or an answer counts for, in the store and in memory.
+fn mail_bytes(name: &str, json: &str) -> u64 {
+    (name.len() + json.len()) as u64
+}
+
+/// What the store has of what was sent to a generation.
+pub(super) fn sent_so_far(reader: &Reader, journal: JournalId) -> Result<Tally, Error> {
+    let (mut last_event, mut bytes) = (0, 0);
+    for aside in [Aside::Answer, Aside::Event] {
+        let (first, end) = aside_range(journal, aside);
+        let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+        reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| {
+            if aside == Aside::Event {
+                last_event = event_number(key);
+            }
+            bytes += row.len() as u64;
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(Tally::new(last_event, bytes))
 }
 
 fn event_number(key: &[u8]) -> u64 {
@@ -401,27 +468,40 @@ fn event_number(key: &[u8]) -> u64 {
 }
 
 /// What has been sent to a generation.
-pub(crate) fn mail(reader: &Reader, stored: &Stored) -> Result<Vec<Mail>, Error> {
-    let mut mail = Vec::new();
-    let mut malformed = None;
+///
+/// # Errors
+///
+/// When it is far more than may be sent: somebody else has written it, and it is not taken into memory.
+pub(crate) fn mail(reader: &Reader, stored: &Stored, most_bytes: u64) -> Result<Vec<Mail>, Error> {
+    let (mut mail, mut bytes) = (Vec::new(), 0);
+    let mut refused = None;
     for aside in [Aside::Answer, Aside::Event] {
         let (first, end) = aside_range(stored.journal, aside);
         let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
         reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| {
+            bytes += row.len() as u64;
             match MailRow::read(row) {
+                Ok(_) if bytes > most_bytes => {
+                    refused = Some(Malformed("it is more than an attempt may have in memory"))
+                }
                 Ok(MailRow { name, json, .. }) => mail.push(match aside {
                     Aside::Event => Mail::Event { number: event_number(key), name, json },
                     _ => Mail::Answer { name, json, verdict: None },
                 }),
-                Err(why) => malformed = Some(why),
+                Err(why) => refused = Some(why),
             }
-            ControlFlow::Continue(())
+            if refused.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
     }
-    match malformed {
+    match refused {
         Some(why) => Err(rows::malformed(&stored.header.execution, "mail", why)),
         None => Ok(mail),
     }
+}
+
+/// So many bytes of mail an attempt takes into memory: more than may be sent, because the bound may have been another one then.
+pub(crate) fn most_loaded_bytes(max_outcome_bytes: usize) -> u64 {
+    most_bytes(max_outcome_bytes).saturating_mul(4)
 }
 
 /// Whether anything was ever sent to a generation.

@@ -25,8 +25,13 @@ mod retry;
 mod rows;
 mod sleepers;
 mod steering;
+mod tally;
 mod watch;
 
+#[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
+mod outside_tests;
 #[cfg(test)]
 mod steering_tests;
 
@@ -39,6 +44,7 @@ use tokio::sync::Semaphore;
 use crate::client::active::Active;
 use crate::client::mail::Doors;
 use crate::client::sleepers::Sleepers;
+use crate::client::tally::Tallies;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
 use crate::pool::{self, Gone};
@@ -49,7 +55,7 @@ pub(crate) use builder::{SECRET, Stage};
 pub use cancel::Target;
 pub use closing::Closing;
 pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus, Relative, Try};
-pub use executions::{Cursor, Executions, Page, Summary};
+pub use executions::{Cursor, Executions, Page, Summary, Unreadable};
 pub(crate) use export::{Generation, generations};
 pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
@@ -99,6 +105,8 @@ pub(crate) struct Inner {
     driving: Arc<Semaphore>,
     /// Who may send to which execution.
     doors: Doors,
+    /// What was sent to which generation.
+    tallies: Tallies,
     closed: AtomicBool,
 }
 
@@ -126,6 +134,7 @@ impl Inner {
             sleepers: Arc::default(),
             driving: Arc::new(Semaphore::new(driving)),
             doors: Doors::default(),
+            tallies: Tallies::default(),
             closed: AtomicBool::new(false),
         }
     }

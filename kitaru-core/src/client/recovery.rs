@@ -32,7 +32,7 @@ use crate::store::{Activity, Order, Reader, Table};
 const PAGE: usize = 256;
 
 /// So many attempts may die one after another without a record of their own before a person has to look.
-const MAX_DEATHS: u32 = 8;
+pub(super) const MAX_DEATHS: u32 = 8;
 /// How long after the beginning of the second attempt that died the next one begins; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long an execution that goes on by itself waits after a fault of the store.
@@ -86,7 +86,7 @@ fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Listed,
     let (after, own) = (generation_key(after), generation_key(own));
     let reader = &inner.runtime.reader;
     let range = (Bound::Excluded(after.as_slice()), Bound::Excluded(own.as_slice()));
-    reader.scan(Table::Unfinished, range, Order::Ascending, &mut |key, _| {
+    reader.keys(Table::Unfinished, range, Order::Ascending, &mut |key| {
         journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
         if journals.len() < PAGE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
@@ -183,14 +183,20 @@ pub(crate) enum Held {
 
 /// How an execution goes on that no person has called: by itself, or as somebody's child. `faults` of its attempts were
 /// ended by the store, and did not die.
-pub(crate) fn plan(reader: &Reader, stored: Stored, faults: u32, now_ms: u64) -> Result<Plan, Error> {
+pub(crate) fn plan(
+    reader: &Reader,
+    stored: Stored,
+    faults: u32,
+    now_ms: u64,
+    max_outcome_bytes: usize,
+) -> Result<Plan, Error> {
     let Stored { journal, state, .. } = &stored;
     let deaths = match state.status {
         Status::Running => state.attempts.saturating_sub(rows::last_attempt(reader, *journal)?).saturating_sub(faults),
         _ => 0,
     };
     if deaths >= MAX_DEATHS {
-        let next = rows::next_seq(reader, *journal)?;
+        let next = rows::next_seq(reader, &stored)?;
         return Ok(Plan::HeldBack(Held::GivenUp { stored: Box::new(stored), next, deaths }));
     }
     if let Some(doublings) = deaths.checked_sub(2) {
@@ -201,7 +207,7 @@ pub(crate) fn plan(reader: &Reader, stored: Stored, faults: u32, now_ms: u64) ->
             return Ok(Plan::HeldBack(Held::Until { due_ms, journal: *journal }));
         }
     }
-    Plan::resume(reader, stored, &[])
+    Plan::resume(reader, stored, &[], max_outcome_bytes)
 }
 
 /// Has an execution wait before its next attempt, or leaves it to a person.

@@ -103,28 +103,36 @@ fn page(inner: &Inner, after: JournalId, until_ms: u64) -> Result<(Option<Journa
     let newest = generation_key(JournalId(inner.next_journal().0.saturating_sub(1)));
     let mut journals = Vec::new();
     let range = (Bound::Excluded(after.as_slice()), Bound::Excluded(newest.as_slice()));
-    reader.scan(Table::Execution, range, Order::Ascending, &mut |key, _| {
+    reader.keys(Table::Execution, range, Order::Ascending, &mut |key| {
         journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
         if journals.len() < PAGE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     let mut leaving = Vec::new();
     for journal in &journals {
-        let Some(stored) = rows::stored(reader, *journal)? else { continue };
-        let has_ended = match stored.state.status {
-            Status::Restarted => true,
-            // Somebody may be about to give it as a result.
-            Status::Completed | Status::Cancelled => inner.awaited(&stored.header.execution).is_none(),
-            _ => false,
-        };
-        if !has_ended || stored.state.updated_ms > until_ms {
-            continue;
+        match look_at(inner, *journal, until_ms) {
+            Ok(one) => leaving.extend(one),
+            Err(error) if error.is_closed() => return Err(error),
+            // It stays, and the others go all the same.
+            Err(error) => log::retention_failed(&error),
         }
-        if is_awaited(reader, &stored)? {
-            continue;
-        }
-        leaving.push(Leaving::new(reader, stored)?);
     }
     Ok((journals.last().copied(), leaving))
+}
+
+/// What is to go of a generation, if it is to.
+fn look_at(inner: &Inner, journal: JournalId, until_ms: u64) -> Result<Option<Leaving>, Error> {
+    let reader = &inner.runtime.reader;
+    let Some(stored) = rows::stored(reader, journal)? else { return Ok(None) };
+    let has_ended = match stored.state.status {
+        Status::Restarted => true,
+        // Somebody may be about to give it as a result.
+        Status::Completed | Status::Cancelled => inner.awaited(&stored.header.execution).is_none(),
+        _ => false,
+    };
+    if !has_ended || stored.state.updated_ms > until_ms || is_awaited(reader, &stored)? {
+        return Ok(None);
+    }
+    Leaving::new(reader, stored).map(Some)
 }
 
 /// Whether a parent of its may still ask what it came to.

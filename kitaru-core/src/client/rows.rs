@@ -261,28 +261,49 @@ pub(crate) fn finished_row(journal: JournalId) -> Row {
 }
 
 /// The number that the next record of a journal gets.
-pub(crate) fn next_seq(reader: &Reader, journal: JournalId) -> Result<Seq, Error> {
-    let mut next = Seq(1);
-    last_record(reader, journal, &mut |last, _| next = Seq(last.0 + 1))?;
-    Ok(next)
+pub(crate) fn next_seq(reader: &Reader, stored: &Stored) -> Result<Seq, Error> {
+    let mut last = Seq(0);
+    last_record(reader, stored.journal, &mut |seq, _| last = seq)?;
+    match last.0 < MOST_RECORDS {
+        true => Ok(Seq(last.0 + 1)),
+        false => {
+            Err(malformed(&stored.header.execution, "journal", Malformed("the number of its last record is none")))
+        }
+    }
 }
 
-/// The records of a journal.
-pub(crate) fn journal(reader: &Reader, journal: JournalId) -> Result<Journal, Error> {
-    let (first, last) = journal_range(journal);
+/// More records than a journal has in any time: a number that is not below is none.
+const MOST_RECORDS: u64 = 1 << 62;
+
+/// The records of a journal, which has no holes: what is missing would be done again.
+pub(crate) fn journal(reader: &Reader, stored: &Stored) -> Result<Journal, Error> {
+    let (first, last) = journal_range(stored.journal);
     let mut loaded = Journal::default();
+    let mut missing = None;
     reader.scan(
         Table::Journal,
         (Bound::Included(&first), Bound::Included(&last)),
         Order::Ascending,
         &mut |key, frame| {
-            if let Some(seq) = key.last_chunk() {
-                loaded.push(Seq(u64::from_be_bytes(*seq)), frame);
+            let next = loaded.next();
+            match key.last_chunk().map(|seq| Seq(u64::from_be_bytes(*seq))) {
+                Some(seq) if seq == next => loaded.push(seq, frame),
+                _ => missing = Some(next),
             }
-            ControlFlow::Continue(())
+            if missing.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         },
     )?;
-    Ok(loaded)
+    match missing {
+        None => Ok(loaded),
+        Some(Seq(missing)) => Err(Error::new(
+            Kind::Store,
+            format!(
+                "the journal of execution {} cannot be read: record {missing} is missing and later ones are there; the store \
+                 is damaged. Restore it from a backup, or begin the execution anew with .fresh()",
+                stored.header.execution
+            ),
+        )),
+    }
 }
 
 /// What a finished execution came to.

@@ -62,10 +62,9 @@ struct Answer {
 
 impl Mailbox {
     /// The mail that was there when the attempt began. `taken` are the events that a record of an earlier attempt holds.
-    pub(crate) fn new(mail: Vec<Mail>, taken: &[u64]) -> Self {
+    pub(crate) fn new(mail: Vec<Mail>, taken: &HashSet<u64>) -> Self {
         let mut state = State::default();
-        let taken: HashSet<u64> = taken.iter().copied().collect();
-        mail.into_iter().for_each(|mail| state.add(mail, &taken));
+        mail.into_iter().for_each(|mail| state.add(mail, taken));
         Mailbox(Mutex::new(state))
     }
 

@@ -15,7 +15,7 @@ pub(crate) use frame::{
     Opening, OutcomeFrame, OwnedPayload, Payload, SettledFrame, visible_name,
 };
 pub(crate) use rows::{
-    Header, MemoRow, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range,
+    Header, MemoRow, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range, read_name_key,
 };
 pub use status::Reuse;
 pub use status::Status;

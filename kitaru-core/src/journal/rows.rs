@@ -160,6 +160,18 @@ pub(crate) fn name_key(execution: &ExecutionId, generation: u32) -> Vec<u8> {
     key
 }
 
+/// The execution and the generation of such a key.
+pub(crate) fn read_name_key(key: &[u8]) -> Option<(ExecutionId, u32)> {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let nul = key.iter().position(|byte| *byte == 0)?;
+    let mut take = Take(&key[nul + 1..]);
+    let length = u16::from_be_bytes(take.array().ok()?);
+    let id = take.raw(length.into()).ok()?;
+    let generation = u32::from_be_bytes(take.array().ok()?);
+    take.end().ok()?;
+    Some((ExecutionId { flow: text(&key[..nul])?.into(), id: text(id)?.into() }, generation))
+}
+
 /// The keys of all generations of an execution.
 pub(crate) fn name_range(execution: &ExecutionId) -> (Vec<u8>, Vec<u8>) {
     (name_key(execution, 0), name_key(execution, u32::MAX))

@@ -1,7 +1,7 @@
 //! Which record answers which call. Owns the index of the journal and the rule of the model's section 3: the same
 //! checkpoint, the same arguments, the same occurrence. Must not know when an answer is given.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::str;
 
 use crate::id::Seq;
@@ -9,6 +9,7 @@ use crate::journal::{CallHeading, CallKind, Forgotten, Heading, Malformed, visib
 use crate::machine::journal::{Journal, RecordIx};
 use crate::machine::keys::{Keys, Known};
 use crate::machine::names::{NameIx, Names};
+use crate::machine::sparse::Sparse;
 use crate::value::Key;
 
 /// The index of a journal, and what this attempt has asked of it so far.
@@ -19,7 +20,7 @@ pub(crate) struct Claims {
     /// By the place of their names; a label that is no checkpoint's name has one that is empty.
     checkpoints: Vec<Checkpoint>,
     /// What `now` gave, by occurrence, and how often it was asked in this attempt.
-    nows: Vec<Option<u64>>,
+    nows: Sparse<u64>,
     nows_asked: u32,
     /// Records that answer and whose call was not polled yet, or not even made.
     unawaited: usize,
@@ -28,7 +29,9 @@ pub(crate) struct Claims {
     /// Changes of the flow's code, and whether the execution passes them with the new code.
     patches: HashMap<String, bool>,
     /// The events that records have taken.
-    messages: Vec<u64>,
+    messages: HashSet<u64>,
+    /// The records that count still, once some were forgotten: each is forgotten once, however often that is recorded.
+    counting: Option<BTreeSet<RecordIx>>,
     /// Where the flow goes no further.
     unwind: Option<RecordIx>,
 }
@@ -39,7 +42,7 @@ struct Checkpoint {
     item: Option<Item>,
     made: u32,
     /// The record at each place.
-    places: Vec<Option<RecordIx>>,
+    places: Sparse<RecordIx>,
 }
 
 /// An item of the program: where its attribute stands. Two items of one name would answer each other's calls.
@@ -120,8 +123,12 @@ impl Claims {
                         if let Some(known) =
                             claims.known(*key, *occurrence).filter(|known| journal.seq(known.at) == seq)
                         {
+                            let at = known.at;
                             known.kind = CallKind::Answer;
                             claims.unawaited += 1;
+                            if let Some(counting) = &mut claims.counting {
+                                counting.insert(at);
+                            }
                         }
                     }
                 }
@@ -129,11 +136,7 @@ impl Claims {
                     if now.occurrence > MAX_CALLS {
                         return Err(Malformed("a time over the bound of an execution's calls"));
                     }
-                    let nth = now.occurrence as usize;
-                    if nth >= claims.nows.len() {
-                        claims.nows.resize(nth + 1, None);
-                    }
-                    claims.nows[nth] = Some(now.unix_ms);
+                    claims.nows.set(now.occurrence, now.unix_ms);
                 }
                 Heading::Forgot(Forgotten::This(seq)) => {
                     if let Some(at) = journal.find(seq) {
@@ -141,7 +144,13 @@ impl Claims {
                     }
                 }
                 Heading::Forgot(Forgotten::After(seq)) => {
-                    for forgotten in journal.indices().filter(|known| journal.seq(*known) > seq && *known < at) {
+                    let counting = claims.counting.get_or_insert_with(|| journal.indices().collect());
+                    let all_behind = journal.behind(seq);
+                    let forgotten: Vec<RecordIx> = match all_behind < at {
+                        true => counting.range(all_behind..at).copied().collect(),
+                        false => Vec::new(),
+                    };
+                    for forgotten in forgotten {
                         claims.forget(forgotten, journal)?;
                     }
                 }
@@ -155,9 +164,14 @@ impl Claims {
 
     /// A record counts no more: what it was about runs again, under the name that it had.
     fn forget(&mut self, at: RecordIx, journal: &Journal) -> Result<(), Malformed> {
+        if let Some(counting) = &mut self.counting {
+            counting.remove(&at);
+        }
         match journal.heading(at)? {
             Heading::Call(call) => {
-                self.messages.retain(|message| Some(*message) != call.message);
+                if let Some(message) = call.message {
+                    self.messages.remove(&message);
+                }
                 let Some(known) = self.known(call.key, call.occurrence).filter(|known| known.at == at) else {
                     return Ok(());
                 };
@@ -166,9 +180,7 @@ impl Claims {
                 }
             }
             Heading::Now(now) => {
-                if let Some(time) = self.nows.get_mut(now.occurrence as usize) {
-                    *time = None;
-                }
+                self.nows.remove(now.occurrence);
             }
             // Which code the execution passes a change with is decided once.
             Heading::Patched(_) | Heading::Settled(_) | Heading::End | Heading::Unwind | Heading::Forgot(_) => {}
@@ -182,7 +194,7 @@ impl Claims {
         }
         let text = |bytes| str::from_utf8(bytes).map_err(|_| Malformed("a name that is not UTF-8"));
         let checkpoint = self.checkpoint(text(call.checkpoint)?);
-        self.checkpoints[checkpoint.index()].set_place(call.place, at);
+        self.checkpoints[checkpoint.index()].places.set(call.place, at);
         let shown = if call.label.is_empty() { checkpoint } else { self.checkpoint(text(call.label)?) };
         self.names.take(shown, call.number);
         let known = Known { at, number: call.number, kind: call.kind, claimed: false };
@@ -254,7 +266,7 @@ impl Claims {
     /// given nothing yet, are none: nothing was built on them.
     pub(crate) fn divergent(&mut self, checkpoint: &str, claim: &Claim, journal: &Journal) -> Option<RecordIx> {
         let checkpoint = self.checkpoint(checkpoint);
-        let at = (*self.checkpoints[checkpoint.index()].places.get(claim.place as usize)?)?;
+        let at = *self.checkpoints[checkpoint.index()].places.get(claim.place)?;
         let call = journal.call(at)?;
         let known = self.known(call.key, call.occurrence)?;
         let answers = known.at == at && matches!(known.kind, CallKind::Answer | CallKind::Intent) && !known.claimed;
@@ -265,7 +277,7 @@ impl Claims {
     pub(crate) fn now(&mut self) -> (u32, Option<u64>) {
         let nth = self.nows_asked;
         self.nows_asked += 1;
-        (nth, self.nows.get(nth as usize).copied().flatten())
+        (nth, self.nows.get(nth).copied())
     }
 
     /// A call that has a record is awaited now.
@@ -291,7 +303,7 @@ impl Claims {
     }
 
     /// The events that records have taken.
-    pub(crate) fn messages(&self) -> &[u64] {
+    pub(crate) fn messages(&self) -> &HashSet<u64> {
         &self.messages
     }
 
@@ -321,19 +333,10 @@ impl Claim {
     }
 }
 
-impl Checkpoint {
-    fn set_place(&mut self, place: u32, record: RecordIx) {
-        let place = place as usize;
-        if place >= self.places.len() {
-            self.places.resize(place + 1, None);
-        }
-        self.places[place] = Some(record);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{CallFrame, Frame, NowFrame};
 
     #[test]
     fn an_attempt_makes_so_many_calls_and_no_more() {
@@ -342,5 +345,59 @@ mod tests {
         assert!(claims.claim(&asked, &journal).is_ok());
         claims.checkpoints[0].made = MAX_CALLS;
         assert_eq!(claims.claim(&asked, &journal), Err(Refused::TooMany));
+    }
+
+    fn call(number: u32, at: u32) -> Frame<'static> {
+        let mut key = [0; 16];
+        key[..4].copy_from_slice(&number.to_le_bytes());
+        Frame::Intent(CallFrame {
+            key: Key(key),
+            occurrence: at,
+            place: at,
+            number: at,
+            attempt: 1,
+            source: 0,
+            checkpoint: Box::leak(format!("draft {number}").into_boxed_str()),
+            label: "",
+            args: &[],
+        })
+    }
+
+    fn journal(frames: impl IntoIterator<Item = Frame<'static>>) -> Journal {
+        let mut journal = Journal::default();
+        frames.into_iter().for_each(|frame| journal.push(journal.next(), &frame.write()));
+        journal
+    }
+
+    #[test]
+    fn what_an_index_takes_grows_with_its_records_and_not_with_the_numbers_in_them() {
+        // Of each of these one alone would take a list of 16 million places.
+        let calls = (0..2_000).map(|number| call(number, MAX_CALLS - number % 7));
+        let nows = (0..2_000).map(|nth| Frame::Now(NowFrame { occurrence: MAX_CALLS - nth, unix_ms: 7 }));
+        let journal = journal(calls.chain(nows));
+        let mut claims = Claims::index(&journal).unwrap();
+        let room: usize = claims.checkpoints.iter().map(|checkpoint| checkpoint.places.room()).sum();
+        let more = claims.keys.room() + claims.names.room() + claims.nows.room();
+        assert!(room + more < 40_000, "{room}, {more}");
+        // They are found all the same.
+        let Frame::Intent(first) = call(0, 0) else { panic!("an intent") };
+        assert!(claims.known(first.key, MAX_CALLS).is_some() && claims.known(first.key, MAX_CALLS - 1).is_none());
+        assert_eq!(claims.nows.get(MAX_CALLS - 1_999), Some(&7));
+        assert!(claims.checkpoints[0].places.get(MAX_CALLS).is_some());
+        assert!(Claims::index(&self::journal([call(0, MAX_CALLS + 1)])).is_err());
+    }
+
+    #[test]
+    fn records_are_forgotten_once_however_often_that_is_recorded() {
+        let frames = 20_000;
+        let calls = (0..frames).map(|number| call(number, 0));
+        let forgotten = (0..frames).map(|nth| Frame::Forgot(Forgotten::After(Seq(u64::from(nth % 7)))));
+        let journal = journal(calls.chain(forgotten));
+        let begun = std::time::Instant::now();
+        let mut claims = Claims::index(&journal).unwrap();
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+        assert_eq!(claims.counting.as_ref().map(BTreeSet::len), Some(1), "the last one");
+        let Frame::Intent(last) = call(frames - 1, 0) else { panic!("an intent") };
+        assert_eq!(claims.known(last.key, 0).map(|known| known.kind), Some(CallKind::Unsettled));
     }
 }

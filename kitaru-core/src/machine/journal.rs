@@ -45,6 +45,11 @@ impl Journal {
         self.records.binary_search_by_key(&seq, |stored| stored.seq).ok().map(|nth| RecordIx(nth as u32))
     }
 
+    /// The place of the first record behind this number; that behind the last one, if there is none.
+    pub(crate) fn behind(&self, seq: Seq) -> RecordIx {
+        RecordIx(self.records.partition_point(|stored| stored.seq <= seq) as u32)
+    }
+
     pub(crate) fn seq(&self, at: RecordIx) -> Seq {
         self.records[at.0 as usize].seq
     }

@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::journal::CallKind;
 use crate::machine::journal::RecordIx;
+use crate::machine::sparse::Sparse;
 use crate::value::Key;
 
 /// The keys of a journal and of this attempt's calls, in the order in which they were first met.
@@ -27,7 +28,7 @@ struct Entry {
 pub(super) struct Occurrences {
     made: u32,
     first: Option<Known>,
-    more: Vec<Option<Known>>,
+    more: Sparse<Known>,
 }
 
 /// A record that a call may ask for.
@@ -69,6 +70,11 @@ impl Keys {
         Some(&mut self.entries[place as usize].occurrences)
     }
 
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.entries.iter().map(|entry| 1 + entry.occurrences.more.room()).sum()
+    }
+
     /// The calls of this attempt begin: the first one probably asks for the first record.
     pub(super) fn rewind(&mut self) {
         self.next = 0;
@@ -85,18 +91,16 @@ impl Occurrences {
     pub(super) fn get(&mut self, occurrence: u32) -> Option<&mut Known> {
         match occurrence.checked_sub(1) {
             None => self.first.as_mut(),
-            Some(nth) => self.more.get_mut(nth as usize)?.as_mut(),
+            Some(nth) => self.more.get_mut(nth),
         }
     }
 
     /// Gives what stood there before.
     pub(super) fn set(&mut self, occurrence: u32, known: Known) -> Option<Known> {
-        let Some(nth) = occurrence.checked_sub(1) else { return self.first.replace(known) };
-        let nth = nth as usize;
-        if nth >= self.more.len() {
-            self.more.resize(nth + 1, None);
+        match occurrence.checked_sub(1) {
+            None => self.first.replace(known),
+            Some(nth) => self.more.set(nth, known),
         }
-        self.more[nth].replace(known)
     }
 }
 

@@ -11,6 +11,7 @@ mod replay;
 #[cfg(test)]
 mod replay_tests;
 mod slot;
+mod sparse;
 
 pub use backoff::Backoff;
 pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, Refused, Standing};

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::machine::sparse::Sparse;
+
 /// The names of an execution's checkpoints and labels, and the numbers taken under each, by records and by the calls of
 /// this attempt.
 #[derive(Default)]
@@ -19,8 +21,8 @@ pub(crate) struct NameIx(u32);
 
 struct Numbers {
     name: Box<str>,
-    /// A bit for each number; bit 0 stands for number 1.
-    taken: Vec<u64>,
+    /// A bit for each number, in words; bit 0 of the first one stands for number 1.
+    taken: Sparse<u64>,
     /// No number below this is free.
     floor: u32,
 }
@@ -41,7 +43,7 @@ impl Names {
             Some(ix) => *ix,
             None => {
                 let ix = NameIx(self.numbers.len() as u32);
-                self.numbers.push(Numbers { name: name.into(), taken: Vec::new(), floor: 0 });
+                self.numbers.push(Numbers { name: name.into(), taken: Sparse::default(), floor: 0 });
                 self.known.insert(name.into(), ix);
                 ix
             }
@@ -66,26 +68,33 @@ impl Names {
         numbers.floor + 1
     }
 
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.numbers.iter().map(|numbers| 1 + numbers.taken.room()).sum()
+    }
+
     /// Gives a number back that no record has, because its call goes by another name.
     pub(crate) fn give_back(&mut self, name: NameIx, number: u32) {
         let numbers = &mut self.numbers[name.index()];
         let Some(bit) = number.checked_sub(1) else { return };
-        numbers.taken[bit as usize / 64] &= !(1 << (bit % 64));
+        if let Some(word) = numbers.taken.get_mut(bit / 64) {
+            *word &= !(1 << (bit % 64));
+        }
         numbers.floor = numbers.floor.min(bit);
     }
 }
 
 impl Numbers {
     fn is_set(&self, bit: u32) -> bool {
-        self.taken.get(bit as usize / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
+        self.taken.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
     }
 
     fn set(&mut self, bit: u32) {
-        let word = bit as usize / 64;
-        if word >= self.taken.len() {
-            self.taken.resize(word + 1, 0);
+        let mask = 1 << (bit % 64);
+        match self.taken.get_mut(bit / 64) {
+            Some(word) => *word |= mask,
+            None => drop(self.taken.set(bit / 64, mask)),
         }
-        self.taken[word] |= 1 << (bit % 64);
     }
 }
 

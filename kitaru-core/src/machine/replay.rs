@@ -6,7 +6,7 @@ mod gating;
 mod unwinding;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::mem;
 use std::task::Waker;
 
@@ -386,7 +386,7 @@ impl Replay {
     }
 
     /// The events that records of earlier attempts have taken.
-    pub(crate) fn messages(&self) -> &[u64] {
+    pub(crate) fn messages(&self) -> &HashSet<u64> {
         self.claims.messages()
     }
 

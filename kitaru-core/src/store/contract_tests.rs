@@ -276,6 +276,29 @@ fn a_full_queue_says_so() {
 }
 
 #[test]
+fn what_a_commit_has_taken_counts_as_waiting_until_it_has_landed() {
+    let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
+    spy.hold(true);
+    let options = WriterOptions { queue_bytes: 1_000, ..WriterOptions::default() };
+    let writer = Writer::start(spy.clone(), options);
+    let large = |token| Submission { frame: Some(vec![0; 600]), ..frame(&acks, token, Activity::GoesOn) };
+    writer.submit(large(0)).unwrap();
+    // Whether the writer has taken the first one is not waited for: it makes no difference.
+    for _ in 0..100 {
+        let refused = writer.submit(large(1)).unwrap_err();
+        assert!(refused.is_too_large() && refused.to_string().contains("600 bytes wait"), "{refused}");
+        std::thread::yield_now();
+    }
+    spy.hold(false);
+    acks.wait(1);
+    writer.submit(large(1)).unwrap();
+    acks.wait(2);
+    // One alone may be larger.
+    writer.submit(Submission { frame: Some(vec![0; 5_000]), ..frame(&acks, 2, Activity::GoesOn) }).unwrap();
+    acks.wait(3);
+}
+
+#[test]
 fn a_batch_is_bounded_in_count_and_in_bytes() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     spy.hold(true);

@@ -1,15 +1,21 @@
 //! The lock on a store's folder. Owns that one process at a time uses it, and who that is; must not know the store.
+//!
+//! The file holds the number of the process and a random mark of it: numbers are given out again, and in each container anew.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind};
+use crate::store::folder::{Folder, Presence};
+use crate::store::platform::is_running;
 
-const FILE: &str = "lock";
+pub(super) const FILE: &str = "lock";
 /// How often to look whether the holder is gone.
 const PAUSE: Duration = Duration::from_millis(20);
+/// More than any process writes there is not read.
+const MOST_BYTES: u64 = 64;
 
 /// The lock, held until it is dropped or the process ends.
 #[derive(Debug)]
@@ -17,48 +23,154 @@ pub(super) struct FolderLock {
     _file: File,
 }
 
+/// A process, as the file names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Holder {
+    pid: u32,
+    /// None where a version of Kitaru has written it that had none.
+    mark: Option<u64>,
+}
+
+impl Holder {
+    fn this_process() -> Self {
+        // A forked child has it from its parent.
+        static MARK: OnceLock<u64> = OnceLock::new();
+        // Without chance two processes are told apart by their numbers only.
+        let mark = *MARK.get_or_init(|| getrandom::u64().unwrap_or_default());
+        Holder { pid: std::process::id(), mark: Some(mark) }
+    }
+
+    fn write(self, file: &mut File) -> io::Result<()> {
+        let text = format!("{} {:016x}", self.pid, self.mark.unwrap_or_default());
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(text.as_bytes())
+    }
+
+    fn read(file: &mut File) -> Option<Self> {
+        file.rewind().ok()?;
+        let mut text = String::new();
+        file.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+        let mut words = text.split_whitespace();
+        let pid = words.next()?.parse().ok()?;
+        Some(Holder { pid, mark: words.next().and_then(|mark| u64::from_str_radix(mark, 16).ok()) })
+    }
+}
+
 impl FolderLock {
     /// Takes the lock, waiting for it up to `timeout`.
-    pub(super) fn take(dir: &Path, timeout: Duration) -> Result<Self, Error> {
-        let path = dir.join(FILE);
-        let unusable = |why: std::io::Error| {
-            Error::new(Kind::Store, format!("the lock {} of the store cannot be used", path.display())).because(why)
+    pub(super) fn take(folder: &Folder, timeout: Duration) -> Result<Self, Error> {
+        let unusable = |why: io::Error| {
+            let path = folder.path().join(FILE);
+            Error::new(
+                Kind::Store,
+                format!("the lock {} of the store cannot be used; remove it, or name another folder", path.display()),
+            )
+            .because(why)
         };
-        let mut file =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(unusable)?;
-        let deadline = Instant::now() + timeout;
+        let mut file = folder.file(FILE, Presence::Optional).map_err(unusable)?;
+        // None where the clock ends before that.
+        let deadline = Instant::now().checked_add(timeout);
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(PAUSE),
-                Err(TryLockError::WouldBlock) => return Err(held(dir, &mut file, timeout)),
+                Err(TryLockError::WouldBlock) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => return Err(held(folder, Holder::read(&mut file), timeout)),
                 Err(TryLockError::Error(why)) => return Err(unusable(why)),
             }
         }
         // For the message of whoever waits. The lock is the file's, not its content's.
-        let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        written.and_then(|()| file.flush()).map_err(unusable)?;
+        Holder::this_process().write(&mut file).map_err(unusable)?;
         Ok(FolderLock { _file: file })
     }
 }
 
-fn held(dir: &Path, file: &mut File, timeout: Duration) -> Error {
-    let mut pid = String::new();
-    let read = file.rewind().and_then(|()| file.read_to_string(&mut pid));
-    let pid = read.ok().and_then(|_| pid.trim().parse::<u32>().ok());
-    let dir = dir.display();
-    let message = match pid {
-        Some(pid) if pid == std::process::id() => {
+fn held(folder: &Folder, holder: Option<Holder>, timeout: Duration) -> Error {
+    let own = Holder::this_process();
+    let dir = folder.path().display();
+    let advice = "wait longer with .lock_timeout(…), or use another folder";
+    let message = match holder {
+        Some(holder) if holder == own => {
             format!("the store in {dir} is already open in this process; clone its Kitaru handle instead of opening it")
         }
-        Some(pid) => format!(
-            "the store in {dir} is held by process {pid}, and still was after {timeout:?}; end that process, wait longer \
-             with .lock_timeout(…), or use another folder"
+        Some(Holder { pid, mark }) if mark == own.mark => format!(
+            "the store in {dir} was opened by process {pid}, and this process and that one are forks of each other, which \
+             share its lock until both have closed it or ended; open a store behind the fork, in one of them"
         ),
+        Some(Holder { pid, .. }) if pid == own.pid => format!(
+            "the store in {dir} is held by a process whose number is {pid} as that of this one is, in another container, and \
+             still was after {timeout:?}; end that process, {advice}"
+        ),
+        Some(Holder { pid, .. }) if !is_running(pid) => format!(
+            "the store in {dir} was opened by process {pid}, which is not seen here any more, and is still held after \
+             {timeout:?}: by a process that it has forked, or in another container; end that process (`fuser {}` names \
+             it), {advice}",
+            folder.path().join(FILE).display()
+        ),
+        Some(Holder { pid, .. }) => {
+            format!(
+                "the store in {dir} is held by process {pid}, and still was after {timeout:?}; end that process, {advice}"
+            )
+        }
         None => format!(
-            "the store in {dir} is held by another process, and still was after {timeout:?}; end that process, wait \
-             longer with .lock_timeout(…), or use another folder"
+            "the store in {dir} is held by another process, and still was after {timeout:?}; end that process, {advice}"
         ),
     };
     Error::new(Kind::Locked, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(folder: &Folder, holder: Option<Holder>) -> String {
+        held(folder, holder, Duration::ZERO).to_string()
+    }
+
+    #[test]
+    fn a_holder_is_told_apart_by_its_mark_and_not_by_its_number_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let own = Holder::this_process();
+        let other = own.mark.map(|mark| mark ^ 1);
+        assert!(message(&folder, Some(own)).contains("already open in this process"));
+        for mark in [other, None] {
+            let message = message(&folder, Some(Holder { mark, ..own }));
+            assert!(message.contains("in another container") && !message.contains("in this process"), "{message}");
+        }
+        let fork = message(&folder, Some(Holder { pid: own.pid + 1, ..own }));
+        assert!(fork.contains("forks of each other"), "{fork}");
+        // No process has the highest number.
+        let gone = message(&folder, Some(Holder { pid: i32::MAX as u32, mark: other }));
+        assert!(!cfg!(unix) || gone.contains("not seen here any more"), "{gone}");
+        let parent = message(&folder, Some(Holder { pid: 1, mark: other }));
+        assert!(parent.contains("is held by process 1,"), "{parent}");
+    }
+
+    #[test]
+    fn a_lock_file_of_any_content_names_nobody_and_is_read_within_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        for (content, holder) in [
+            ("", None),
+            ("no number", None),
+            ("12", Some(Holder { pid: 12, mark: None })),
+            ("12 00000000000000ff", Some(Holder { pid: 12, mark: Some(255) })),
+            ("12 what", Some(Holder { pid: 12, mark: None })),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let mut file = File::open(&path).unwrap();
+            assert_eq!(Holder::read(&mut file), holder, "{content}");
+        }
+        // A hole of a terabyte.
+        let mut file = File::create(&path).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        assert_eq!(Holder::read(&mut folder.file(FILE, Presence::Required).unwrap()), None);
+        let _held = FolderLock::take(&folder, Duration::MAX).unwrap();
+        file = File::open(&path).unwrap();
+        assert_eq!(Holder::read(&mut file), Some(Holder::this_process()));
+    }
 }

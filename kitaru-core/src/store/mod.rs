@@ -2,9 +2,11 @@
 //! not know what the rows mean: all meaning lives above.
 
 mod contract;
+mod folder;
 mod key;
 mod lock;
 mod memory;
+mod platform;
 mod redb;
 mod seal;
 mod writer;

@@ -16,8 +16,10 @@ use std::time::Duration;
 use ::redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
 use crate::error::{Error, Kind};
-use crate::store::lock::FolderLock;
+use crate::store::folder::Folder;
+use crate::store::lock::{self, FolderLock};
 use crate::store::redb::acknowledged::{Acknowledged, CommitNumber};
+use crate::store::redb::open::StoreFile;
 use crate::store::{Durability, Order, Range, Row, Store, Table, Visit};
 
 /// How to open a store on disk.
@@ -39,6 +41,8 @@ pub struct Redb {
     open: Opener,
     database: RwLock<State>,
     acknowledged: Arc<Acknowledged>,
+    /// None where there is no folder.
+    file: Option<Arc<StoreFile>>,
     /// Held for as long as the store is not closed, also while the file is opened again.
     lock: Mutex<Option<FolderLock>>,
 }
@@ -72,19 +76,32 @@ impl Redb {
     /// # Errors
     ///
     /// When the folder cannot be made or written; when another process holds it after the lock timeout; when the file
-    /// there is no store, is damaged, of a newer format, or lacks commits that were acknowledged. Nothing is overwritten.
+    /// there is no store, is missing where there was one, is a link, is damaged, of a newer format, or lacks commits that
+    /// were acknowledged. Nothing is overwritten.
     pub fn open(dir: &Path, options: OpenOptions) -> Result<Self, Error> {
-        let lock = open::prepare(dir, options.lock_timeout)?;
-        let file = dir.join(open::FILE);
-        open::create_if_missing(dir, &file)?;
-        let acknowledged = Arc::new(Acknowledged::beside(dir)?);
-        let checked = acknowledged.clone();
-        Self::with(Box::new(move || open::existing(&file, &checked)), acknowledged, Some(lock))
+        let folder = Folder::open(dir)?;
+        let lock = FolderLock::take(&folder, options.lock_timeout)?;
+        let file = Arc::new(StoreFile::find_or_make(folder)?);
+        let acknowledged = Arc::new(Acknowledged::beside(file.folder())?);
+        let (opened, checked) = (file.clone(), acknowledged.clone());
+        Self::with(Box::new(move || opened.open(&checked)), acknowledged, Some((file, lock)))
     }
 
-    fn with(open: Opener, acknowledged: Arc<Acknowledged>, lock: Option<FolderLock>) -> Result<Self, Error> {
-        let database = open()?;
-        Ok(Redb { open, database: RwLock::new(State::Open(database)), acknowledged, lock: Mutex::new(lock) })
+    fn with(
+        open: Opener,
+        acknowledged: Arc<Acknowledged>,
+        place: Option<(Arc<StoreFile>, FolderLock)>,
+    ) -> Result<Self, Error> {
+        let database = RwLock::new(State::Open(open()?));
+        let (file, lock) = place.unzip();
+        Ok(Redb { open, database, acknowledged, file, lock: Mutex::new(lock) })
+    }
+
+    /// Which of the store's folder and files others than this user may use, with their modes: what was there before and is
+    /// left as it is. What is made here is for this user only.
+    pub(crate) fn open_to_others(&self) -> Vec<String> {
+        let names = [open::FILE, acknowledged::FILE, lock::FILE];
+        self.file.as_ref().map_or_else(Vec::new, |file| file.folder().open_to_others(&names))
     }
 
     /// Works on the open database. Where redb fails for good, the next call opens it again.
@@ -186,6 +203,11 @@ impl Store for Redb {
             transaction.commit()?;
             Ok(number)
         })?;
+        // Behind the commit: what was written where nobody finds it is not acknowledged.
+        if let Some(Err(gone)) = self.file.as_ref().map(|file| file.check_is_in_place()) {
+            self.fail();
+            return Err(gone);
+        }
         // Behind the commit: a number that is there says that its commit was durable.
         committed.into_iter().for_each(|number| self.acknowledged.keep(number));
         Ok(())

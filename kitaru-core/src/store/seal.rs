@@ -58,6 +58,25 @@ impl Reader {
         Ok(Some(value))
     }
 
+    /// The keys of a range. Whether their rows can be read is not asked.
+    pub(crate) fn keys(
+        &self,
+        table: Table,
+        range: Range<'_>,
+        order: Order,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.0.scan(table, range, order, &mut |key, _| visit(key))
+    }
+
+    /// The rows of a range that are as they were written. The others are left out.
+    pub(crate) fn intact(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.0.scan(table, range, order, &mut |key, sealed| match open(table, key, sealed) {
+            Ok(value) => visit(key, value),
+            Err(_) => ControlFlow::Continue(()),
+        })
+    }
+
     pub(crate) fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
         let mut damaged = None;
         self.0.scan(table, range, order, &mut |key, sealed| match open(table, key, sealed) {

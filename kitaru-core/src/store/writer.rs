@@ -118,6 +118,7 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     submissions: VecDeque<Submission>,
+    /// Of these and of those that a commit has taken and that have not landed.
     bytes: usize,
     closed: bool,
 }
@@ -147,7 +148,7 @@ impl Writer {
             bell,
             running: AtomicUsize::new(0),
         });
-        let thread = Thread { shared: shared.clone(), store, last: Durability::QuickRepair };
+        let thread = Thread { shared: shared.clone(), store, last: Durability::QuickRepair, failure: None };
         (shared, thread)
     }
 
@@ -164,7 +165,7 @@ impl Writer {
                 return Err(Error::new(Kind::Closed, "the store was closed; open it again to go on"));
             }
             let bound = self.shared.options.queue_bytes;
-            if queue.bytes + bytes > bound && !queue.submissions.is_empty() {
+            if queue.bytes + bytes > bound && queue.bytes > 0 {
                 return Err(Error::new(
                     Kind::TooLarge,
                     format!(
@@ -224,9 +225,14 @@ impl Shared {
 
     /// All that is queued.
     fn take(&self) -> VecDeque<Submission> {
+        std::mem::take(&mut self.queue().submissions)
+    }
+
+    /// So many bytes are in memory no longer.
+    fn landed(&self, bytes: usize) {
         let mut queue = self.queue();
-        queue.bytes = 0;
-        std::mem::take(&mut queue.submissions)
+        debug_assert!(queue.bytes >= bytes, "what has landed was counted when it came");
+        queue.bytes -= bytes;
     }
 
     fn close(&self) {
@@ -250,17 +256,24 @@ impl Submission {
     }
 }
 
-fn cut() -> Error {
-    Error::new(
+/// Why something is not written; `failure` is that of the last commit.
+fn cut(failure: Option<&Error>) -> Error {
+    let error = Error::new(
         Kind::Store,
         "what came before could not be written to the store; nothing that was acknowledged is lost. Call the flow again, \
          it goes on where it stopped",
-    )
+    );
+    match failure {
+        Some(failure) => error.because(format!("{failure:#}")),
+        None => error,
+    }
 }
 
 /// What one commit takes, and who is told of it, with which number.
 struct Batch {
     rows: Vec<Row>,
+    /// As the queue counts them.
+    bytes: usize,
     waiting: Vec<(Arc<dyn Owner>, u64, u64)>,
 }
 
@@ -320,8 +333,8 @@ async fn run_in_a_task(shared: Arc<Shared>, thread: Arc<Mutex<Thread>>, pace: Ar
             pace.wait(Before::Commit).await;
             let (batch, landed) = {
                 let mut thread = locked();
-                let batch = thread.batch(&mut submissions);
-                let landed = thread.commit(&batch.rows);
+                let mut batch = thread.batch(&mut submissions);
+                let landed = thread.land_rows(&mut batch);
                 (batch, landed)
             };
             pace.wait(Before::Acknowledgement).await;
@@ -341,6 +354,8 @@ struct Thread {
     store: Arc<dyn Store>,
     /// How the last commit left the store.
     last: Durability,
+    /// Why the last commit has failed, if it has.
+    failure: Option<Error>,
 }
 
 /// What the thread does next.
@@ -369,7 +384,6 @@ impl Thread {
         let mut queue = self.shared.queue();
         loop {
             if !queue.submissions.is_empty() {
-                queue.bytes = 0;
                 return Next::Commit(std::mem::take(&mut queue.submissions));
             }
             if queue.closed {
@@ -407,21 +421,31 @@ impl Thread {
 
     /// One commit, and everybody is told.
     fn land(&mut self, submissions: &mut VecDeque<Submission>) {
-        let batch = self.batch(submissions);
-        let landed = self.commit(&batch.rows);
+        let mut batch = self.batch(submissions);
+        let landed = self.land_rows(&mut batch);
         batch.acknowledge(&landed);
+    }
+
+    /// Commits the rows of a batch, and lets them go.
+    fn land_rows(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        let landed = self.commit(&batch.rows);
+        drop(std::mem::take(&mut batch.rows));
+        self.shared.landed(batch.bytes);
+        landed
     }
 
     /// What the next commit takes.
     fn batch(&mut self, submissions: &mut VecDeque<Submission>) -> Batch {
         let WriterOptions { batch_count, batch_bytes, .. } = self.shared.options;
-        let mut bytes = 0;
-        let fits = |submission: &&Submission| {
-            bytes += submission.bytes();
-            bytes <= batch_bytes
-        };
-        let count = submissions.iter().take(batch_count).take_while(fits).count().max(1);
-        let submissions = submissions.drain(..count.min(submissions.len()));
+        let (mut count, mut bytes) = (0, 0);
+        for submission in submissions.iter().take(batch_count) {
+            let more = submission.bytes();
+            if count > 0 && bytes + more > batch_bytes {
+                break;
+            }
+            (count, bytes) = (count + 1, bytes + more);
+        }
+        let submissions = submissions.drain(..count);
         let mut rows = Vec::new();
         let mut waiting = Vec::new();
         for Submission { owner, token, rows: own, frame, activity } in submissions {
@@ -429,7 +453,7 @@ impl Thread {
                 self.shared.running.fetch_sub(1, Ordering::SeqCst);
             }
             if owner.is_cut() {
-                owner.landed(token, Err(cut()));
+                owner.landed(token, Err(cut(self.failure.as_ref())));
                 continue;
             }
             for Row { table, key, value } in own {
@@ -450,7 +474,7 @@ impl Thread {
             });
             waiting.push((owner, token, number));
         }
-        Batch { rows, waiting }
+        Batch { rows, bytes, waiting }
     }
 
     fn commit(&mut self, rows: &[Row]) -> Result<(), Error> {
@@ -465,6 +489,7 @@ impl Thread {
         let committed = catch_unwind(AssertUnwindSafe(|| self.store.commit(rows, durability)))
             .unwrap_or_else(|panic| Err(Error::panicked("the store", panic.as_ref())));
         self.last = durability;
+        self.failure = committed.as_ref().err().cloned();
         committed
     }
 

@@ -11,7 +11,9 @@ use crate::client::{FlowCall, History};
 use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::{JournalId, Seq};
-use crate::journal::{Frame, Header, OutcomeFrame, Status, UnfinishedRow, generation_key, journal_key, name_key};
+use crate::journal::{
+    Frame, Header, OutcomeFrame, SettledFrame, Status, UnfinishedRow, generation_key, journal_key, name_key,
+};
 use crate::pool;
 use crate::store::{Durability, Key as RowKey, Reader, Row, Store, Table, seal};
 use crate::testkit::chance;
@@ -149,7 +151,8 @@ fn rows(header: &Header, history: &History, goes_on: bool) -> Vec<Row> {
     lay(Table::Unfinished, &generation_key(JOURNAL), unfinished.write());
     for (seq, frame) in (1..).map(Seq).zip(history.frames()) {
         let frame = match Frame::read(frame) {
-            Ok(Frame::End(_)) => continue,
+            // In its place, because a journal has no holes: nothing.
+            Ok(Frame::End(_)) => Frame::Settled(SettledFrame { errors: Vec::new() }).write(),
             // An error is what it was, whether or not another attempt would try again.
             Ok(Frame::Outcome(outcome)) => Frame::Outcome(OutcomeFrame { settled: true, ..outcome }).write(),
             Ok(_) | Err(_) => frame.to_vec(),

@@ -123,6 +123,13 @@ pub(crate) fn encode<T: Serialize + DeserializeOwned>(
     }
 }
 
+/// How many bytes a value takes as bincode writes it; 0 where it does not. One that came as JSON takes so many where a flow gives
+/// it on.
+pub(crate) fn bincode_size<T: Serialize + ?Sized>(value: &T) -> usize {
+    let mut counted = Bounded::new(0);
+    bincode::serde::encode_into_writer(value, &mut counted, BINCODE).map_or(0, |()| counted.size)
+}
+
 /// Decodes what [`encode`] gave. The fingerprint counts for bincode only.
 ///
 /// However damaged, the bytes make it neither panic, nor allocate much more than they are many, nor recurse deeper

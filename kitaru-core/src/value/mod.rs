@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encode};
+pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Wish, bincode_size, decode, encode};
 pub(crate) use digest::{Canon, Key, digest_parts, same};
 pub(crate) use preview::{ArgPreview, HIDDEN, Sensitivity, clip, preview};
 

@@ -1,6 +1,7 @@
 //! A flow that goes out of memory while it is being cancelled or sent something. What the client does around `Steering` is
 //! played here, in the same steps: reserving an execution, driving it, parking it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
@@ -99,7 +100,7 @@ impl World {
         assert_eq!(self.driven.fetch_add(1, Ordering::SeqCst), 0, "it is driven twice at a time");
         let event = |number| Mail::Event { number, name: "paid".into(), json: String::new() };
         let stored = *lock(&self.stored);
-        let mailbox = Mailbox::new((1..=stored).map(event).collect(), &[]);
+        let mailbox = Mailbox::new((1..=stored).map(event).collect(), &HashSet::new());
         let attempt = Arc::new(Attempt { mailbox, cancelled: AtomicBool::new(false) });
         self.steering.driven_by(&attempt);
         let woken = std::sync::Arc::new(Woken::default());

@@ -6,18 +6,24 @@
 //! that was durable before it was written, or nothing that its checksum would fit.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use ::redb::{ReadableTable, StorageError};
 
 use crate::error::{Error, Kind};
+use crate::store::folder::{Folder, Presence};
 use crate::store::{Table, seal};
 
 /// The file beside the store's.
 pub(super) const FILE: &str = "acknowledged";
+
+/// What is kept there, and no more of it is read.
+const BYTES: u64 = 12;
+
+/// More commits than a store sees in any time: a number that is not below is none.
+const MOST_COMMITS: u64 = 1 << 62;
 
 /// Which commit of a store's one is, from 1 in the order of commits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -33,6 +39,7 @@ impl CommitNumber {
             return Ok(CommitNumber(0));
         };
         Self::unsealed(row.value())
+            .filter(|CommitNumber(number)| *number < MOST_COMMITS)
             .ok_or_else(|| StorageError::Corrupted("the number of the last commit is damaged".to_owned()))
     }
 
@@ -69,8 +76,8 @@ impl Medium for Beside {
     fn read(&self) -> io::Result<Vec<u8>> {
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         file.rewind()?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        let mut bytes = Vec::with_capacity(BYTES as usize);
+        (&mut *file).take(BYTES).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -90,25 +97,17 @@ pub(super) struct Acknowledged {
 
 impl Acknowledged {
     /// In a folder, in a file of its own.
-    pub(super) fn beside(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join(FILE);
-        let file =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(|why| {
-                Error::new(Kind::Store, format!("the file {} cannot be written", path.display())).because(why)
-            })?;
+    pub(super) fn beside(folder: &Folder) -> Result<Self, Error> {
+        let path = folder.path().join(FILE);
+        let file = folder.file(FILE, Presence::Optional).map_err(|why| {
+            let message = format!("the file {} of the store cannot be used; see to its folder", path.display());
+            Error::new(Kind::Store, message).because(why)
+        })?;
         Ok(Self::on(Box::new(Beside(Mutex::new(file))), path.display().to_string()))
     }
 
     pub(super) fn on(medium: Box<dyn Medium>, name: String) -> Self {
         Acknowledged { medium, name }
-    }
-
-    /// Forgets what was kept in a folder: a store is being made there.
-    pub(super) fn forget(dir: &Path) -> io::Result<()> {
-        match fs::remove_file(dir.join(FILE)) {
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        }
     }
 
     /// A commit is durable.

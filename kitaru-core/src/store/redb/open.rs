@@ -1,19 +1,20 @@
 //! Opening and making the file of a store, and saying what is wrong with one that cannot be opened. Must not know what
 //! is in its tables, but for the version of the format.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::time::Duration;
+use std::path::PathBuf;
 
+use ::redb::backends::FileBackend;
 use ::redb::{Builder, Database, ReadableDatabase};
 
 use crate::error::{Error, Kind};
-use crate::store::Table;
-use crate::store::lock::FolderLock;
-use crate::store::redb::acknowledged::{Acknowledged, CommitNumber};
+use crate::store::folder::{Folder, Presence, kind_of};
+use crate::store::platform::FileId;
+use crate::store::redb::acknowledged::{self, Acknowledged, CommitNumber};
 use crate::store::redb::{DEFINITIONS, release};
+use crate::store::{Table, seal};
 
 pub(super) const FILE: &str = "store.redb";
 /// Made under another name, so that a crash while it is made leaves no file that looks like a damaged store.
@@ -34,48 +35,102 @@ const CACHE_BYTES: usize = 64 << 20;
 /// grow with it.
 const VERIFIED_BYTES: u64 = 16 << 20;
 
-/// Makes the folder and takes its lock.
-pub(super) fn prepare(dir: &Path, lock_timeout: Duration) -> Result<FolderLock, Error> {
-    let unusable = |what: &str, why: io::Error| {
-        let hint = match why.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "; let this user write it, or name another"
-            }
-            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-                "; a file is in the way, name another folder"
-            }
-            _ => "; name another folder with .dir(…) or KITARU_DIR",
-        };
-        Error::new(kind_of(&why), format!("the folder {} of the store cannot be {what}{hint}", dir.display()))
-            .because(why)
-    };
-    fs::create_dir_all(dir).map_err(|why| unusable("made", why))?;
-    let ignore = dir.join(".gitignore");
-    if !ignore.exists() {
-        fs::write(&ignore, "*\n").map_err(|why| unusable("written", why))?;
-    }
-    FolderLock::take(dir, lock_timeout)
+/// The file of a store in its folder.
+pub(super) struct StoreFile {
+    folder: Folder,
+    path: PathBuf,
+    /// Which file it is: one that has taken its place is another store.
+    id: FileId,
 }
 
-pub(super) fn create_if_missing(dir: &Path, file: &Path) -> Result<(), Error> {
-    if file.exists() {
-        return Ok(());
+impl StoreFile {
+    /// Finds the file, or makes it where there is no store yet.
+    pub(super) fn find_or_make(folder: Folder) -> Result<Self, Error> {
+        let found = folder.has(FILE).and_then(|is_there| Ok((is_there, folder.has(acknowledged::FILE)?)));
+        match found.map_err(|why| unusable(&folder, why))? {
+            (true, _) => {}
+            (false, false) => make(&folder)?,
+            (false, true) => return Err(missing(&folder)),
+        }
+        let file = folder.file(FILE, Presence::Required);
+        let id = file.and_then(|file| FileId::of(&file)).map_err(|why| unusable(&folder, why))?;
+        Ok(StoreFile { path: folder.path().join(FILE), folder, id })
     }
-    let unfinished = dir.join(UNFINISHED);
-    let made =
-        |why: io::Error| Error::new(kind_of(&why), format!("the store {} cannot be made", file.display())).because(why);
-    match fs::remove_file(&unfinished) {
+
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Opens the file, now and again.
+    pub(super) fn open(&self, acknowledged: &Acknowledged) -> Result<Database, Error> {
+        self.check_is_in_place()?;
+        let name = self.path.display().to_string();
+        let mut file = self.folder.file(FILE, Presence::Required).map_err(|why| unusable(&self.folder, why))?;
+        check_magic(&mut file, &name)?;
+        let bytes = file.metadata().map_or(u64::MAX, |file| file.len());
+        let opened = guarded(|| Ok(builder(bytes).create_with_backend(FileBackend::new(file)?)?));
+        let database = opened.map_err(|error| error.context(format!("the store {name} cannot be opened")))?;
+        admit(database, &name, acknowledged)
+    }
+
+    /// Refuses to go on where the path does not lead to this file any more: nobody would find what is written.
+    pub(super) fn check_is_in_place(&self) -> Result<(), Error> {
+        if FileId::at(&self.path) == Some(self.id) {
+            return Ok(());
+        }
+        let dir = self.folder.path().display();
+        Err(Error::new(
+            Kind::Store,
+            format!(
+                "the store in {dir} cannot be written: its folder or its file {FILE} was removed, moved or replaced while \
+                 it was open. Put it back and call the flow again, or end this process; what another process records \
+                 there meanwhile is a store of its own"
+            ),
+        ))
+    }
+}
+
+fn unusable(folder: &Folder, why: io::Error) -> Error {
+    let file = folder.path().join(FILE);
+    let hint = match why.kind() {
+        io::ErrorKind::InvalidInput => "put a file of a store in its place, or name another folder",
+        _ => "see to the file and its folder, or name another folder",
+    };
+    let message = format!("the store {} cannot be opened; {hint}. Nothing was changed", file.display());
+    Error::new(kind_of(&why), message).because(why)
+}
+
+/// Commits were acknowledged here, and the file that held them is gone.
+fn missing(folder: &Folder) -> Error {
+    let (file, number) = (folder.path().join(FILE), folder.path().join(acknowledged::FILE));
+    Error::new(
+        Kind::Store,
+        format!(
+            "the store {} cannot be opened: the file is missing, and {} beside it says that there was one. Put it back, or \
+             restore a backup; to begin with an empty store, remove {1} too. Nothing was changed",
+            file.display(),
+            number.display()
+        ),
+    )
+}
+
+fn make(folder: &Folder) -> Result<(), Error> {
+    let made = |why: io::Error| {
+        let file = folder.path().join(FILE);
+        Error::new(kind_of(&why), format!("the store {} cannot be made; see to its folder", file.display()))
+            .because(why)
+    };
+    match folder.remove(UNFINISHED) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(made(why)),
         _ => {}
     }
-    let database = guarded(|| builder(0).create(&unfinished).map_err(::redb::Error::from))?;
+    let file = folder.file(UNFINISHED, Presence::New).map_err(made)?;
+    let database = guarded(|| Ok(builder(0).create_with_backend(FileBackend::new(file)?)?))?;
     initialise(&database)?;
     drop(database);
-    // Of a store that was moved away.
-    Acknowledged::forget(dir).map_err(made)?;
-    fs::rename(&unfinished, file).map_err(made)?;
+    folder.rename(UNFINISHED, FILE).map_err(made)?;
     // The name is durable only with its folder.
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(made)
+    folder.sync().map_err(made)
 }
 
 /// Makes the tables of a new store.
@@ -87,21 +142,12 @@ pub(super) fn initialise(database: &Database) -> Result<(), Error> {
             transaction.open_table(definition)?;
         }
         let mut format = FORMAT.to_le_bytes().to_vec();
-        crate::store::seal(Table::Meta, FORMAT_KEY, &mut format);
+        seal::seal(Table::Meta, FORMAT_KEY, &mut format);
         transaction.open_table(DEFINITIONS[Table::Meta as usize])?.insert(FORMAT_KEY, format.as_slice())?;
         transaction.commit()?;
         Ok(())
     };
     guarded(initialise)
-}
-
-/// Opens a file that is there.
-pub(super) fn existing(file: &Path, acknowledged: &Acknowledged) -> Result<Database, Error> {
-    check_magic(file)?;
-    let bytes = fs::metadata(file).map_or(u64::MAX, |file| file.len());
-    let database = guarded(|| builder(bytes).open(file).map_err(::redb::Error::from))
-        .map_err(|error| error.context(format!("the store {} cannot be opened", file.display())))?;
-    admit(database, &file.display().to_string(), acknowledged)
 }
 
 /// An open file, if it is a store that lacks nothing.
@@ -147,19 +193,19 @@ pub(super) fn builder(bytes: u64) -> Builder {
 }
 
 /// Tells a file that is no store from one that is damaged.
-fn check_magic(file: &Path) -> Result<(), Error> {
+fn check_magic(file: &mut File, name: &str) -> Result<(), Error> {
     let mut magic = [0; MAGIC.len()];
-    let read = File::open(file).and_then(|mut file| file.read_exact(&mut magic));
-    let problem = match read {
+    let problem = match file.read_exact(&mut magic) {
         Ok(()) if magic == MAGIC => return Ok(()),
         Ok(()) => "is no store of Kitaru's; move it away, or name another folder".to_owned(),
-        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => {
-            "is cut short, shorter than any store; restore it from a backup, or move it away to begin with an empty one"
-                .to_owned()
-        }
+        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => format!(
+            "is cut short, shorter than any store; restore it from a backup, or move it and the file {} beside it away to \
+             begin with an empty one",
+            acknowledged::FILE
+        ),
         Err(why) => format!("cannot be read: {why}"),
     };
-    Err(Error::new(Kind::Store, format!("the file {} {problem}. Nothing was changed", file.display())))
+    Err(Error::new(Kind::Store, format!("the file {name} {problem}. Nothing was changed")))
 }
 
 fn check_format(database: &Database, file: &str) -> Result<(), Error> {
@@ -167,10 +213,10 @@ fn check_format(database: &Database, file: &str) -> Result<(), Error> {
         let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
         Ok(meta.get(FORMAT_KEY)?.map(|format| format.value().to_vec()))
     };
-    let known = guarded(read)
-        .map_err(|error| error.context(format!("the file {file} is no store of Kitaru's, or is damaged")))?
-        .and_then(|format| format.first_chunk().map(|format| u32::from_le_bytes(*format)));
-    match known {
+    let no_store = |error: Error| error.context(format!("the file {file} is no store of Kitaru's, or is damaged"));
+    let row = guarded(read).map_err(no_store)?;
+    let known = row.map(|row| seal::open(Table::Meta, FORMAT_KEY, &row).map(|format| format.try_into().ok()));
+    match known.transpose().map_err(no_store)?.flatten().map(u32::from_le_bytes) {
         Some(format) if format <= FORMAT => Ok(()),
         Some(format) => Err(Error::new(
             Kind::Store,
@@ -197,7 +243,7 @@ pub(super) fn guarded<R>(work: impl FnOnce() -> Result<R, ::redb::Error>) -> Res
 pub(super) fn damaged(why: Error) -> Error {
     Error::new(
         Kind::Store,
-        "the store's file is damaged; restore it from a backup, or move it away to begin with an empty one",
+        "the store's file is damaged; restore it from a backup, or move its folder away to begin with an empty one",
     )
     .because(why)
 }
@@ -225,7 +271,8 @@ pub(super) fn explain(error: ::redb::Error) -> Error {
         ),
         ::redb::Error::DatabaseAlreadyOpen => Error::new(
             Kind::Locked,
-            "the store's file is held by a program that does not take the folder's lock; end that program",
+            "the store's file is held by a program that does not take the folder's lock, or whose lock file was removed; end \
+             that program",
         ),
         ::redb::Error::UpgradeRequired(version) => Error::new(
             Kind::Store,
@@ -235,12 +282,5 @@ pub(super) fn explain(error: ::redb::Error) -> Error {
             Error::new(Kind::TooLarge, format!("a row has {bytes} bytes, more than redb takes; lower the bound of outcomes"))
         }
         other => damaged(Error::msg(other)),
-    }
-}
-
-fn kind_of(why: &io::Error) -> Kind {
-    match why.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::StorageFull,
-        _ => Kind::Store,
     }
 }

@@ -4,6 +4,8 @@ mod acknowledged;
 mod damage;
 mod disk;
 mod folder;
+#[cfg(unix)]
+mod outside;
 mod platter;
 mod power;
 

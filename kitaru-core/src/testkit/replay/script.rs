@@ -1,6 +1,7 @@
 //! What a replay is to ask for, and what it has asked for. Must not know how that is shown.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 
 use crate::client::Generation;
 use crate::context::Attempt;
@@ -47,7 +48,9 @@ impl Script {
             news: Vec::new(),
             end: None,
         };
-        let mut known = HashMap::new();
+        // The places of those that count, and where each is; one that is forgotten leaves its place empty.
+        let (mut known, mut counting) = (HashMap::new(), BTreeMap::new());
+        let mut records: Vec<Option<Recorded>> = Vec::new();
         for (seq, frame) in (1..).map(Seq).zip(frames) {
             let frame = Frame::read(frame).map_err(|why| Error::new(Kind::Unreadable, why.0))?;
             script.end = None;
@@ -65,26 +68,35 @@ impl Script {
                         args: Arg::read_all(call.args).unwrap_or_default(),
                     };
                     // A later record of the same call stands for the earlier.
-                    let nth = *known.entry(identity).or_insert(script.records.len());
-                    match script.records.get_mut(nth) {
-                        Some(earlier) => *earlier = recorded,
-                        None => script.records.push(recorded),
+                    let nth = *known.entry(identity).or_insert(records.len());
+                    counting.insert(seq, nth);
+                    match records.get_mut(nth) {
+                        Some(earlier) => {
+                            let replaced = earlier.replace(recorded);
+                            replaced.and_then(|replaced| counting.remove(&replaced.seq));
+                        }
+                        None => records.push(Some(recorded)),
                     }
                 }
                 Frame::Intent(call) => drop(script.open.insert(identity(&call))),
                 Frame::Open(open) => drop(script.open.insert(identity(&open.call))),
                 Frame::End(end) => script.end = Some((end.status, end.preview.to_owned())),
                 Frame::Forgot(forgotten) => {
-                    let counts = |record: &Recorded| match forgotten {
-                        Forgotten::This(this) => record.seq != this,
-                        Forgotten::After(last) => record.seq <= last,
+                    let gone: Vec<usize> = match forgotten {
+                        Forgotten::This(this) => counting.remove(&this).into_iter().collect(),
+                        Forgotten::After(last) => {
+                            let behind = counting.extract_if((Bound::Excluded(last), Bound::Unbounded), |_, _| true);
+                            behind.map(|(_, nth)| nth).collect()
+                        }
                     };
-                    script.records.retain(counts);
-                    known = script.records.iter().enumerate().map(|(nth, record)| (record.identity, nth)).collect();
+                    for record in gone.into_iter().filter_map(|nth| records[nth].take()) {
+                        known.remove(&record.identity);
+                    }
                 }
                 Frame::Settled(_) | Frame::Now(_) | Frame::Unwind(_) | Frame::Patched(_) => {}
             }
         }
+        script.records = records.into_iter().flatten().collect();
         Ok(script)
     }
 

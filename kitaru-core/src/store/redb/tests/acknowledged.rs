@@ -61,6 +61,7 @@ fn a_new_store_in_the_place_of_one_that_was_moved_away_is_not_measured_by_it() {
     fill(&*store, 0..9, Durability::Fast).unwrap();
     store.close().unwrap();
     fs::rename(dir.path().join(FILE), dir.path().join("moved")).unwrap();
+    fs::remove_file(dir.path().join(NUMBER)).unwrap();
     let store = open(dir.path()).unwrap();
     fill(&*store, 0..1, Durability::Fast).unwrap();
     store.close().unwrap();

@@ -179,10 +179,14 @@ fn what_a_crash_left_of_a_store_being_made_is_no_obstacle() {
 
 #[test]
 fn the_folder_is_kept_out_of_version_control_and_a_file_of_the_users_own_is_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    open(dir.path(), Duration::ZERO).unwrap();
-    assert_eq!(fs::read_to_string(dir.path().join(".gitignore")).unwrap(), "*\n");
-    fs::write(dir.path().join(".gitignore"), "lock\n").unwrap();
-    open(dir.path(), Duration::ZERO).unwrap();
-    assert_eq!(fs::read_to_string(dir.path().join(".gitignore")).unwrap(), "lock\n");
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("made/here");
+    open(&dir, Duration::ZERO).unwrap();
+    assert_eq!(fs::read_to_string(dir.join(".gitignore")).unwrap(), "*\n");
+    fs::write(dir.join(".gitignore"), "lock\n").unwrap();
+    open(&dir, Duration::ZERO).unwrap();
+    assert_eq!(fs::read_to_string(dir.join(".gitignore")).unwrap(), "lock\n");
+    // One that was there before may be a place of work.
+    open(home.path(), Duration::ZERO).unwrap();
+    assert!(!home.path().join(".gitignore").exists());
 }

@@ -1,0 +1,74 @@
+//! The numbers that the docs give, by those of the code.
+
+use std::fs;
+use std::path::Path;
+
+use crate::client::{builder, executions, history, mail, recovery, tally};
+use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
+use crate::journal::FailedTry;
+use crate::machine::MAX_CALLS;
+use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, PREVIEW_BYTES};
+use crate::store::WriterOptions;
+
+/// With a comma between thousands.
+fn grouped(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1_000), number % 1_000),
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    assert!(bytes.is_multiple_of(1 << 20));
+    if bytes.is_multiple_of(1 << 30) { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
+}
+
+/// The row of a table that begins so, which has to hold all of these.
+fn check(file: &str, what: &str, numbers: &[String]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
+    let text = fs::read_to_string(path).expect("a page of the docs");
+    let row = text.lines().find(|line| line.starts_with(&format!("| {what} |")));
+    let row = row.unwrap_or_else(|| panic!("{file} has no row `{what}`"));
+    for number in numbers {
+        assert!(row.contains(number), "{file}: `{row}` lacks {number}");
+    }
+}
+
+#[test]
+fn the_numbers_in_the_docs_are_those_of_the_code() {
+    let writer = WriterOptions::default();
+    let id_and_name = [format!("{MAX_ID_BYTES} bytes"), format!("{MAX_NAME_BYTES} bytes")];
+    let outcome = mebibytes(DEFAULT_MAX_OUTCOME_BYTES as u64);
+    let (mail, early) = (mebibytes(tally::MOST_MAIL_BYTES), grouped(mail::MOST_EARLY_ANSWERS));
+    let waiting = mebibytes(writer.queue_bytes as u64);
+
+    let model = |what: &str, numbers: &[String]| check("model.md", what, numbers);
+    model("an id; a name", &id_and_name);
+    model("an encoded outcome or input", std::slice::from_ref(&outcome));
+    model("a preview", &[format!("{PREVIEW_BYTES} bytes")]);
+    assert_eq!((tally::MOST_EVENTS, MAX_CALLS), (1 << 20, 1 << 24));
+    model("events sent to a generation; answers before anybody has asked", &["2²⁰".to_owned(), early.clone()]);
+    model("events and answers sent to a generation, in bytes", std::slice::from_ref(&mail));
+    model("calls of one attempt", &["2²⁴".to_owned()]);
+    model("failed tries that a record shows", &[format!("the last {}", FailedTry::MOST)]);
+    let commit = [grouped(writer.batch_count as u64), mebibytes(writer.batch_bytes as u64)];
+    model("a commit", &commit);
+    model("what waits for a commit, what the commit has taken included", std::slice::from_ref(&waiting));
+    model("a page of executions", &[grouped(executions::MAX_LIMIT as u64)]);
+    model("executions that go on by themselves at once", &[builder::DEFAULT_RECOVERY.to_string()]);
+    model("attempts that die one after another without a record", &[recovery::MAX_DEATHS.to_string()]);
+
+    let security = |what: &str, numbers: &[String]| check("security.md", what, numbers);
+    security("a value: an outcome, an event, an answer", &[outcome]);
+    security("an id; a name", &id_and_name);
+    security("events to a generation", &[grouped(tally::MOST_EVENTS)]);
+    security("events and answers to a generation, in bytes", &[mail]);
+    security("answers before anybody has asked", &[early]);
+    let loaded = mebibytes(mail::most_loaded_bytes(DEFAULT_MAX_OUTCOME_BYTES));
+    security("events and answers that an attempt loads from its store", &[loaded]);
+    security("calls, places and occurrences in a journal", &[grouped(MAX_CALLS.into())]);
+    assert_eq!(builder::MOST_JOURNALS, 1 << 62);
+    security("the number of a journal, a record, a commit", &["2⁶²".to_owned()]);
+    security("a history", &[mebibytes(history::MOST_BYTES as u64)]);
+    security("what waits for a commit, and what a commit has taken", &[waiting]);
+}

@@ -1,0 +1,348 @@
+//! Rows that this program has not written, or that are there no more: what is read of the others, and what is said.
+
+use std::ops::Bound;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::client::tally::{MOST_MAIL_BYTES, Tally};
+use crate::clock::Clock;
+use crate::dynamic::{checkpoint, flow};
+use crate::error::Error;
+use crate::id::{ExecutionId, JournalId, Seq};
+use crate::journal::{Aside, MailRow, Status, UnfinishedRow, aside_key, generation_key, journal_key};
+use crate::store::{Durability, Key, Memory, Order, Range, Reader, Row, Store, Table, Visit, seal};
+use crate::{FlowCall, Kitaru};
+
+/// A store that outlives the handles on it, counts its commits, and holds them up where it is told to.
+#[derive(Clone, Default)]
+struct Kept(Arc<Inside>);
+
+#[derive(Default)]
+struct Inside {
+    memory: Memory,
+    commits: AtomicUsize,
+    held_up: Mutex<bool>,
+    goes_on: Condvar,
+}
+
+impl Kept {
+    async fn open(&self) -> Kitaru {
+        self.open_at(Clock::system()).await
+    }
+
+    async fn open_at(&self, clock: Clock) -> Kitaru {
+        let options = Kitaru::builder().store(self.clone()).clock(clock).recover(false);
+        options.open().await.expect("the store opens")
+    }
+
+    /// Writes a value under a key, with a checksum that fits.
+    fn put(&self, table: Table, key: impl AsRef<[u8]>, mut value: Vec<u8>) {
+        seal(table, key.as_ref(), &mut value);
+        self.put_as_it_is(table, key, Some(value));
+    }
+
+    fn put_as_it_is(&self, table: Table, key: impl AsRef<[u8]>, value: Option<Vec<u8>>) {
+        let row = Row { table, key: Key::from(key.as_ref()), value };
+        self.0.memory.commit(&[row], Durability::Fast).unwrap();
+    }
+
+    fn flip(&self, table: Table, key: impl AsRef<[u8]>) {
+        let mut value = self.get(table, key.as_ref()).unwrap().expect("a row");
+        value[0] ^= 1;
+        self.put_as_it_is(table, key, Some(value));
+    }
+
+    fn hold_up(&self, held_up: bool) {
+        *self.0.held_up.lock().unwrap() = held_up;
+        self.0.goes_on.notify_all();
+    }
+}
+
+impl Store for Kept {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        let held_up = self.0.held_up.lock().unwrap();
+        drop(self.0.goes_on.wait_while(held_up, |held_up| *held_up).unwrap());
+        self.0.commits.fetch_add(1, Ordering::SeqCst);
+        self.0.memory.commit(rows, durability)
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.0.memory.get(table, key)
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.0.memory.scan(table, range, order, visit)
+    }
+
+    /// Others open it again.
+    fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// How often a body of the flow below has run.
+static RAN: AtomicU64 = AtomicU64::new(0);
+
+fn add(n: u64) -> FlowCall<Result<u64, Error>> {
+    flow("add").input("n", &n).run(move || async move {
+        let mut sum = 0;
+        for nth in 0..3 {
+            let body = move || async move {
+                RAN.fetch_add(1, Ordering::SeqCst);
+                Ok::<_, Error>(n + nth)
+            };
+            sum += checkpoint("part").arg("nth", &nth).run(body).await?;
+        }
+        if n == 1_000 { Err(Error::msg("too many")) } else { Ok(sum) }
+    })
+}
+
+#[tokio::test]
+async fn an_execution_that_cannot_be_read_is_listed_as_such_and_hides_no_other() {
+    let store = Kept::default();
+    let kitaru = store.open().await;
+    for n in 1..=6 {
+        add(n).id(format!("job {n}")).on(&kitaru).await.unwrap();
+    }
+    kitaru.close().await.unwrap();
+    store.flip(Table::Execution, generation_key(JournalId(2)));
+    // Whole, and not to be understood.
+    store.put(Table::Execution, generation_key(JournalId(4)), vec![200]);
+    // Finished, and its end is gone.
+    store.put_as_it_is(Table::Journal, journal_key(JournalId(5), Seq(4)), None);
+    // The newest one does not keep the store from being opened.
+    store.flip(Table::Execution, generation_key(JournalId(6)));
+    for limit in [1, 2, 100] {
+        let kitaru = store.open().await;
+        let (mut ids, mut unreadable) = (Vec::new(), Vec::new());
+        let mut page = kitaru.executions().limit(limit).await.unwrap();
+        loop {
+            ids.extend(page.iter().map(|summary| summary.id().to_owned()));
+            for one in page.unreadable() {
+                assert!(one.error().is_store() && one.flow() == Some("add"), "{one:?}");
+                unreadable.push(one.id().unwrap().to_owned());
+            }
+            assert!(page.len() + page.unreadable().len() <= limit);
+            let Some(next) = page.next() else { break };
+            page = kitaru.executions().limit(limit).after(next).await.unwrap();
+        }
+        assert_eq!(ids, ["job 3", "job 1"]);
+        assert_eq!(unreadable, ["job 6", "job 5", "job 4", "job 2"]);
+    }
+    let kitaru = store.open().await;
+    add(7).id("job 7").on(&kitaru).await.unwrap();
+    assert_eq!(kitaru.executions().await.unwrap().first().unwrap().id(), "job 7", "it has a number of its own");
+}
+
+#[tokio::test]
+async fn an_execution_that_cannot_be_read_keeps_no_other_from_being_taken_away() {
+    let (store, clock) = (Kept::default(), Clock::manual());
+    let kitaru = store.open_at(clock.clone()).await;
+    for n in 1..=4 {
+        add(n).id(format!("job {n}")).on(&kitaru).await.unwrap();
+    }
+    kitaru.close().await.unwrap();
+    store.flip(Table::Execution, generation_key(JournalId(2)));
+    clock.advance(Duration::from_secs(7_200));
+    let options = Kitaru::builder().store(store.clone()).clock(clock).keep_finished(Duration::from_secs(3_600));
+    let kitaru = options.open().await.unwrap();
+    for _ in 0..1_000 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if kitaru.executions().await.unwrap().len() == 1 {
+            break;
+        }
+    }
+    let page = kitaru.executions().await.unwrap();
+    let ids: Vec<_> = page.iter().map(|summary| summary.id()).collect();
+    assert_eq!((ids, page.unreadable().len()), (vec!["job 4"], 1), "the newest one stays");
+}
+
+#[tokio::test]
+async fn a_journal_that_lacks_a_record_is_not_gone_on_with() {
+    let of_this_test = 1_000;
+    for missing in 1..=3 {
+        let store = Kept::default();
+        let kitaru = store.open().await;
+        add(of_this_test).id("job").on(&kitaru).await.unwrap_err();
+        kitaru.close().await.unwrap();
+        store.put_as_it_is(Table::Journal, journal_key(JournalId(1), Seq(missing)), None);
+        let kitaru = store.open().await;
+        let ran = RAN.load(Ordering::SeqCst);
+        for error in [
+            add(of_this_test).id("job").on(&kitaru).await.unwrap_err(),
+            kitaru.execution("add", "job").await.unwrap_err(),
+            kitaru.export(&("add", "job")).await.map(drop).unwrap_err(),
+        ] {
+            let message = format!("{error:#}");
+            assert!(error.is_store() && message.contains(&format!("record {missing} is missing")), "{message}");
+            for part in ["add", "job", "backup", ".fresh()"] {
+                assert!(message.contains(part), "{message} lacks {part}");
+            }
+        }
+        // Other tests of this process run bodies, too, and none of them of this input.
+        assert!(RAN.load(Ordering::SeqCst) - ran < 100);
+        assert!(add(7).fresh().id("job").on(&kitaru).await.is_ok());
+    }
+}
+
+/// Beyond what any store comes to.
+const FAR: u64 = u64::MAX;
+
+#[tokio::test]
+async fn numbers_that_no_store_comes_to_are_refused_without_a_panic() {
+    let store = Kept::default();
+    store.put(Table::Execution, generation_key(JournalId(FAR)), vec![1]);
+    let error = Kitaru::builder().store(store.clone()).open().await.map(drop).unwrap_err();
+    assert!(error.is_store() && error.to_string().contains("no journal has"), "{error:#}");
+    store.put_as_it_is(Table::Execution, generation_key(JournalId(FAR)), None);
+
+    let kitaru = store.open().await;
+    let handle = waits().id("job").on(&kitaru).start().await.unwrap();
+    let key = aside_key(JournalId(1), Aside::Event, &FAR.to_be_bytes());
+    store.put(Table::Aside, key, MailRow { sent_ms: FAR, name: "other".into(), json: "1".into() }.write());
+    let error = kitaru.send(&handle, "go", &1).await.unwrap_err();
+    assert!(error.is_too_large(), "{error:#}");
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+
+    // The row of an attempt that is still running, as long ago or far ahead as can be.
+    for (attempts, ms) in [(u32::MAX, FAR), (u32::MAX, 0), (1, FAR)] {
+        let store = Kept::default();
+        let kitaru = store.open().await;
+        add(1_000).id("job").on(&kitaru).await.unwrap_err();
+        kitaru.close().await.unwrap();
+        let row = UnfinishedRow { status: Status::Running, attempts, updated_ms: ms, wake_ms: ms };
+        store.put(Table::Unfinished, generation_key(JournalId(1)), row.write());
+        let kitaru = store.open().await;
+        let page = kitaru.executions().await.unwrap();
+        assert_eq!((page[0].attempts(), page[0].id()), (attempts, "job"));
+        let _ = (page[0].updated(), page[0].created());
+        let error = add(1_000).id("job").on(&kitaru).await.unwrap_err();
+        assert!(error.to_string().contains("too many"), "it is tried again: {error:#}");
+        // A last record of that number, of an execution over which another one begins.
+        store.put(Table::Journal, journal_key(JournalId(1), Seq(FAR)), vec![1, 3, 0]);
+        store.put(Table::Unfinished, generation_key(JournalId(1)), row.write());
+        let error = add(7).id("job").fresh().on(&kitaru).await.unwrap_err();
+        assert!(error.is_store() && !format!("{error:#}").contains("panicked"), "{error:#}");
+    }
+}
+
+fn waits() -> FlowCall<Result<Vec<u64>, Error>> {
+    flow("waits").run(|| async {
+        crate::event::<()>("begin").await?;
+        let mut taken = Vec::new();
+        while taken.len() < 50 {
+            taken.push(crate::event::<u64>("go").await?);
+        }
+        Ok(taken)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_order() {
+    let store = Kept::default();
+    let kitaru = store.open().await;
+    let handle = waits().id("job").on(&kitaru).start().await.unwrap();
+    kitaru.inner.runtime.settle().await.unwrap();
+    let before = store.0.commits.load(Ordering::SeqCst);
+    store.hold_up(true);
+    let mut sending = Vec::new();
+    for n in 0..50u64 {
+        // Each is on its way before the next one is sent; every one of them is sent twice with one key.
+        for _ in 0..2 {
+            let sent = kitaru.send(&handle, "go", &n).key(format!("key {n}"));
+            sending.push(tokio::spawn(async move { sent.await }));
+        }
+        let journal = JournalId(1);
+        while !kitaru.inner.tallies.has_sent(journal, n + 1) {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(sending.iter().all(|sent| !sent.is_finished()), "none is told of before it is durable");
+    store.hold_up(false);
+    for sent in sending {
+        sent.await.unwrap().unwrap();
+    }
+    let commits = store.0.commits.load(Ordering::SeqCst) - before;
+    assert!(commits < 10, "{commits} commits");
+    kitaru.send(&handle, "begin", &()).await.unwrap();
+    assert_eq!(handle.await.unwrap(), (0..50).collect::<Vec<_>>());
+    let mut events = 0;
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    let reader = Reader::new(Arc::new(store));
+    reader
+        .scan(Table::Aside, all, Order::Ascending, &mut |key, _| {
+            events += u64::from(key[8] == Aside::Event as u8);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(events, 51, "a key counts for what is on its way, too");
+}
+
+#[tokio::test]
+async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
+    let store = Kept::default();
+    let kitaru = store.open().await;
+    let handle = waits().id("job").on(&kitaru).start().await.unwrap();
+    // As if that had been sent already.
+    kitaru.inner.tallies.counted(JournalId(1), Tally::new(0, MOST_MAIL_BYTES - 1_000));
+    let part = "x".repeat(400);
+    kitaru.send(&handle, "other", &part).await.unwrap();
+    kitaru.answer(&handle, "early", &part).await.unwrap();
+    for error in [
+        kitaru.send(&handle, "other", &part).await.unwrap_err(),
+        kitaru.answer(&handle, "early too", &part).await.unwrap_err(),
+    ] {
+        let message = error.to_string();
+        assert!(error.is_too_large() && message.contains("over 268435456"), "{message}");
+        assert!(message.contains("waits"), "{message}");
+        assert!(message.contains(".restart()"), "{message}");
+    }
+    // There is room for what is small, and what is counted in the store comes to the same.
+    kitaru.send(&handle, "other", &1).await.unwrap();
+    let counted = super::mail::sent_so_far(&kitaru.inner.runtime.reader, JournalId(1)).unwrap();
+    assert!(counted.last_event == 2 && (800..900).contains(&counted.bytes), "{counted:?}");
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn more_mail_than_an_attempt_may_have_in_memory_is_not_loaded() {
+    let store = Kept::default();
+    let kitaru = store.open().await;
+    let handle = waits().id("job").on(&kitaru).start().await.unwrap();
+    for n in 0..10u64 {
+        kitaru.send(&handle, "other", &"x".repeat(90)).await.unwrap();
+        kitaru.answer(&handle, &format!("early {n}"), &n).await.unwrap();
+    }
+    let reader = &kitaru.inner.runtime.reader;
+    let execution = ExecutionId::new("waits", "job").unwrap();
+    let stored = super::rows::newest(reader, &execution).unwrap().unwrap();
+    assert_eq!(super::mail::mail(reader, &stored, 2_000).unwrap().len(), 20);
+    let error = super::mail::mail(reader, &stored, 1_000).unwrap_err();
+    assert!(error.is_store() && error.to_string().contains("more than an attempt may have in memory"), "{error:#}");
+    assert_eq!(super::mail::most_loaded_bytes(1_000), 1 << 30);
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_taken_can_be_what_the_flow_comes_to() {
+    let kitaru = Kitaru::builder().in_memory().max_outcome_bytes(1_000).open().await.unwrap();
+    let ask = || flow("ask").run(|| async { crate::wait::<String>("text").await });
+    let mut taken = 0;
+    for length in 980..1_010 {
+        let handle = ask().id(format!("job {length}")).on(&kitaru).start().await.unwrap();
+        match kitaru.answer(&handle, "text", &"x".repeat(length)).await {
+            Ok(()) => {
+                assert_eq!(handle.await.unwrap().len(), length);
+                taken += 1;
+            }
+            Err(error) => {
+                assert!(error.is_too_large() && error.to_string().contains("the bound is 1000"), "{error:#}");
+                kitaru.cancel(&handle).await.unwrap();
+            }
+        }
+    }
+    // 1,000 bytes less the three that its length takes.
+    assert_eq!(taken, 998 - 980);
+}

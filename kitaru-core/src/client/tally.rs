@@ -1,0 +1,193 @@
+//! What has been sent to each generation and what of it is on its way to the store. Owns the numbers of events, how much one
+//! generation may be sent, and that an idempotency key is looked for among what is on its way, too: those that send to one
+//! execution share commits. Must not know how anything is sent.
+
+use std::collections::HashMap;
+
+use tokio::sync::watch;
+
+use crate::error::{Error, Kind};
+use crate::id::{ExecutionId, JournalId};
+use crate::sync::{Mutex, lock};
+
+/// So many events may be sent to one generation.
+pub(super) const MOST_EVENTS: u64 = 1 << 20;
+/// So many bytes of events and answers may be sent to one generation, or four values of the largest size where that is more:
+/// an attempt has all of them in memory.
+pub(super) const MOST_MAIL_BYTES: u64 = 256 << 20;
+/// Of so many generations nothing need be counted again.
+const MOST_KNOWN: usize = 1_024;
+
+/// Counts what is sent to the generations of a store. This process is the only one that sends.
+#[derive(Default)]
+pub(crate) struct Tallies(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    generations: HashMap<JournalId, Tally>,
+    /// Idempotency keys of events that are on their way. Dropped, a sender wakes whoever waits for that.
+    keys: HashMap<Vec<u8>, watch::Sender<()>>,
+}
+
+/// What has been sent to a generation.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) struct Tally {
+    /// The number of the last event.
+    pub(super) last_event: u64,
+    /// The bytes of all events and answers.
+    pub(super) bytes: u64,
+    /// How much of that is on its way.
+    on_its_way: u32,
+}
+
+impl Tally {
+    pub(super) fn new(last_event: u64, bytes: u64) -> Self {
+        Tally { last_event, bytes, on_its_way: 0 }
+    }
+}
+
+/// How many bytes a generation may be sent.
+pub(super) fn most_bytes(max_outcome_bytes: usize) -> u64 {
+    MOST_MAIL_BYTES.max((max_outcome_bytes as u64).saturating_mul(4))
+}
+
+impl Tallies {
+    /// What is known of a generation, without counting.
+    pub(super) fn is_known(&self, journal: JournalId) -> bool {
+        lock(&self.0).generations.contains_key(&journal)
+    }
+
+    /// What was counted, unless somebody knows more.
+    pub(super) fn counted(&self, journal: JournalId, tally: Tally) {
+        let mut state = lock(&self.0);
+        if state.generations.len() >= MOST_KNOWN {
+            state.generations.retain(|_, tally| tally.on_its_way > 0);
+        }
+        state.generations.entry(journal).or_insert(tally);
+    }
+
+    /// Counts an event or an answer of so many bytes that is about to be on its way. The number of the event.
+    ///
+    /// # Errors
+    ///
+    /// When that is over a bound; nothing is counted then.
+    pub(super) fn add(
+        &self,
+        execution: &ExecutionId,
+        journal: JournalId,
+        is_event: bool,
+        bytes: u64,
+        most_bytes: u64,
+    ) -> Result<u64, Error> {
+        let mut state = lock(&self.0);
+        let tally = state.generations.entry(journal).or_default();
+        let number = tally.last_event.saturating_add(u64::from(is_event));
+        if number > MOST_EVENTS {
+            return Err(too_many(execution, &format!("{MOST_EVENTS} events")));
+        }
+        let all = tally.bytes.saturating_add(bytes);
+        if all > most_bytes {
+            let what = format!("events and answers of {} bytes, and {bytes} more are over {most_bytes}", tally.bytes);
+            return Err(too_many(execution, &what));
+        }
+        *tally = Tally { last_event: number, bytes: all, on_its_way: tally.on_its_way + 1 };
+        Ok(number)
+    }
+
+    /// What was on its way has landed, or is lost. The number of a lost event is not given again: it may be there.
+    pub(super) fn arrived(&self, journal: JournalId, bytes: u64, landed: bool) {
+        if let Some(tally) = lock(&self.0).generations.get_mut(&journal) {
+            tally.on_its_way = tally.on_its_way.saturating_sub(1);
+            if !landed {
+                tally.bytes = tally.bytes.saturating_sub(bytes);
+            }
+        }
+    }
+
+    /// Whether an event of this number is on its way, or was.
+    #[cfg(test)]
+    pub(super) fn has_sent(&self, journal: JournalId, number: u64) -> bool {
+        lock(&self.0).generations.get(&journal).is_some_and(|tally| tally.last_event >= number)
+    }
+
+    /// Something that was sent is taken back.
+    pub(super) fn taken_back(&self, journal: JournalId, bytes: u64) {
+        if let Some(tally) = lock(&self.0).generations.get_mut(&journal) {
+            tally.bytes = tally.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// An event with this key is on its way from now on.
+    pub(super) fn key_leaves(&self, key: Vec<u8>) {
+        lock(&self.0).keys.insert(key, watch::Sender::new(()));
+    }
+
+    /// What tells when an event with this key is on its way no longer, if one is.
+    pub(super) fn key_arrives(&self, key: &[u8]) -> Option<watch::Receiver<()>> {
+        lock(&self.0).keys.get(key).map(watch::Sender::subscribe)
+    }
+
+    pub(super) fn key_arrived(&self, key: &[u8]) {
+        let sender = lock(&self.0).keys.remove(key);
+        drop(sender);
+    }
+}
+
+pub(super) fn too_many(execution: &ExecutionId, what: &str) -> Error {
+    Error::new(
+        Kind::TooLarge,
+        format!(
+            "execution {execution} has been sent {what}, which is the bound; have its flow go on in a new generation from time \
+             to time, with .restart(). Nothing was sent"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOURNAL: JournalId = JournalId(7);
+
+    fn add(tallies: &Tallies, is_event: bool, bytes: u64) -> Result<u64, Error> {
+        tallies.add(&ExecutionId::new("order", "job").unwrap(), JOURNAL, is_event, bytes, 100)
+    }
+
+    #[test]
+    fn mail_is_bounded_in_count_and_in_bytes_and_what_is_lost_counts_for_nothing() {
+        let tallies = Tallies::default();
+        tallies.counted(JOURNAL, Tally::new(MOST_EVENTS - 3, 40));
+        assert_eq!(add(&tallies, true, 30).unwrap(), MOST_EVENTS - 2);
+        tallies.counted(JOURNAL, Tally::default());
+        let error = add(&tallies, false, 31).unwrap_err();
+        assert!(error.is_too_large() && error.to_string().contains("70 bytes, and 31 more are over 100"), "{error}");
+        assert_eq!(add(&tallies, false, 30).unwrap(), MOST_EVENTS - 2, "an answer has no number");
+        tallies.arrived(JOURNAL, 30, false);
+        assert_eq!(add(&tallies, true, 10).unwrap(), MOST_EVENTS - 1);
+        tallies.taken_back(JOURNAL, 10);
+        assert_eq!(add(&tallies, true, 0).unwrap(), MOST_EVENTS);
+        let error = add(&tallies, true, 0).unwrap_err();
+        assert!(error.is_too_large() && error.to_string().contains("1048576 events"), "{error}");
+    }
+
+    #[test]
+    fn the_numbers_of_what_is_on_its_way_are_known_however_many_generations_there_are() {
+        let tallies = Tallies::default();
+        assert_eq!(add(&tallies, true, 1).unwrap(), 1);
+        for journal in 100..100 + 2 * MOST_KNOWN as u64 {
+            tallies.counted(JournalId(journal), Tally::default());
+        }
+        assert!(tallies.is_known(JOURNAL));
+        assert!(lock(&tallies.0).generations.len() <= MOST_KNOWN);
+        tallies.arrived(JOURNAL, 1, true);
+        (0..=MOST_KNOWN as u64).for_each(|journal| tallies.counted(JournalId(5_000 + journal), Tally::default()));
+        assert!(!tallies.is_known(JOURNAL), "it is counted again");
+    }
+
+    #[test]
+    fn most_bytes_are_four_values_of_the_largest_size_or_a_quarter_of_a_gigabyte() {
+        assert_eq!(most_bytes(1_000), 256 << 20);
+        assert_eq!(most_bytes(64 << 20), 256 << 20);
+        assert_eq!(most_bytes(1 << 30), 4 << 30);
+    }
+}

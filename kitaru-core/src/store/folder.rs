@@ -1,0 +1,147 @@
+//! A store's folder and the files in it. Owns which folder that is, however the current folder of the program or the names
+//! on the way change, and that nothing but a regular file of the folder itself is opened; must not know what the files hold.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind};
+use crate::store::platform::{self, Handle};
+
+/// Keeps the folder out of version control.
+const IGNORE: &str = ".gitignore";
+
+/// A folder, by a handle that stays on it.
+pub(super) struct Folder {
+    handle: Handle,
+    /// Absolute and without links, as it was when the folder was opened.
+    path: PathBuf,
+}
+
+/// Whether a file has to be there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Presence {
+    Required,
+    /// Made if it is missing, for this user only.
+    Optional,
+    /// Made, for this user only; one that is there is in the way.
+    New,
+}
+
+impl Folder {
+    /// Opens a folder, which is made if it is missing, for this user only.
+    pub(super) fn open(dir: &Path) -> Result<Self, Error> {
+        if dir.as_os_str().is_empty() {
+            return Err(Error::new(
+                Kind::Misuse,
+                "the folder of the store cannot be opened: its name is empty; name a folder with .dir(…), as \".kitaru\", \
+                 or \".\" for the current one",
+            ));
+        }
+        let unusable = |what: &str, why: io::Error| {
+            let hint = match why.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    "; let this user write it, or name another"
+                }
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                    "; a file is in the way, name another folder"
+                }
+                _ => "; name another folder with .dir(…) or KITARU_DIR",
+            };
+            Error::new(kind_of(&why), format!("the folder {} of the store cannot be {what}{hint}", dir.display()))
+                .because(why)
+        };
+        let is_made = make(dir).map_err(|why| unusable("made", why))?;
+        let path = dir.canonicalize().map_err(|why| unusable("found", why))?;
+        let handle = Handle::open(&path).map_err(|why| unusable("opened", why))?;
+        let folder = Folder { handle, path };
+        // A folder that was there may be a place of work, whose files are under version control.
+        if is_made {
+            let written = folder.file(IGNORE, Presence::New).and_then(|mut file| file.write_all(b"*\n"));
+            written.map_err(|why| unusable("written", why))?;
+        }
+        Ok(folder)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a file of the folder, to be read and written.
+    ///
+    /// # Errors
+    ///
+    /// When it is a link or anything else that is no regular file, besides what the system says. Opening waits for nobody.
+    pub(super) fn file(&self, name: &str, presence: Presence) -> io::Result<File> {
+        self.check_is_regular(name)?;
+        let file = self.handle.open_file(name, presence)?;
+        // It may have been replaced in between.
+        if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular("it is no regular file")) }
+    }
+
+    /// Refuses what is no regular file; nothing at all is none.
+    fn check_is_regular(&self, name: &str) -> io::Result<()> {
+        match self.handle.kind(name)? {
+            Some(kind) if kind.is_link => Err(not_regular(
+                "it is a link, and the files of a store are opened without \
+                                                           following links",
+            )),
+            Some(kind) if !kind.is_file => Err(not_regular("it is no regular file")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether there is anything of this name, a link that leads nowhere included.
+    pub(super) fn has(&self, name: &str) -> io::Result<bool> {
+        self.handle.kind(name).map(|kind| kind.is_some())
+    }
+
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        self.handle.remove(name)
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.handle.rename(from, to)
+    }
+
+    /// Makes the names in the folder durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.handle.sync()
+    }
+
+    /// Which of the folder and these files others than this user may use, with their modes.
+    pub(super) fn open_to_others(&self, names: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut see = |name: &str, mode: Option<u32>| {
+            if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
+                found.push(format!("{name} ({:04o})", mode & 0o7777));
+            }
+        };
+        see(&self.path.display().to_string(), platform::mode(&self.path));
+        names.iter().for_each(|name| see(name, platform::mode(&self.path.join(name))));
+        found
+    }
+}
+
+/// Makes a folder and those on the way to it; whether it was missing.
+fn make(dir: &Path) -> io::Result<bool> {
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent)?;
+    }
+    match platform::make_own_folder(dir) {
+        Ok(()) => Ok(true),
+        Err(_) if dir.is_dir() => Ok(false),
+        Err(why) => Err(why),
+    }
+}
+
+fn not_regular(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+pub(super) fn kind_of(why: &io::Error) -> Kind {
+    match why.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::StorageFull,
+        _ => Kind::Store,
+    }
+}

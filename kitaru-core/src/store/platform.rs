@@ -1,0 +1,19 @@
+//! What a store's folder asks of the operating system. Owns the calls that differ from one to another: by handle and without
+//! following links where there is Unix, by path elsewhere.
+
+#[cfg(not(unix))]
+mod elsewhere;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(not(unix))]
+pub(super) use elsewhere::*;
+#[cfg(unix)]
+pub(super) use unix::*;
+
+/// What a name in a folder stands for, links not followed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NameKind {
+    pub(super) is_link: bool,
+    pub(super) is_file: bool,
+}

@@ -1,0 +1,94 @@
+//! Where a process finds its store, whatever it does with its current folder and its environment.
+
+use std::path::Path;
+use std::process::Command;
+
+use kitaru::{Error, Kitaru, checkpoint, dynamic, flow};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::process::{self, PROGRAM, STOP, say};
+
+/// Runs one of the programs, if it is one.
+pub(crate) async fn program(name: &str) -> Result<bool, Error> {
+    match name {
+        "moves" => moves().await?,
+        "is lost" => say(format!("result {}", doubles(21).await?)),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+#[flow]
+async fn doubles(n: u32) -> Result<u32, Error> {
+    Ok(2 * n)
+}
+
+#[checkpoint]
+async fn large(bytes: usize) -> String {
+    (0..bytes).map(|n| char::from(b'a' + (n * 7_919 % 26) as u8)).collect()
+}
+
+/// Opens a store by a relative path, goes elsewhere, and meets a disk that takes no more for a moment.
+async fn moves() -> Result<(), Error> {
+    let kitaru = Kitaru::builder().dir("home").recover(false).open().await?;
+    doubles(1).id("before").on(&kitaru).await?;
+    let file = std::fs::metadata("home/store.redb").expect("the store").len();
+    std::env::set_current_dir("elsewhere").expect("it is there");
+    let all = getrlimit(Resource::Fsize);
+    let limit =
+        |current| setrlimit(Resource::Fsize, Rlimit { current, ..all.clone() }).expect("a limit below the highest");
+    limit(Some(file));
+    let fills = dynamic::flow("fills").run(|| async { Ok::<_, Error>(large(4_000_000).await.len()) });
+    say(format!("full {}", fills.on(&kitaru).await.is_err()));
+    limit(all.current);
+    say(format!("result {}", doubles(2).id("after").on(&kitaru).await?));
+    say(format!("known {}", kitaru.execution("doubles", "before").await?.is_some()));
+    kitaru.close().await
+}
+
+async fn ids(dir: &Path) -> Vec<String> {
+    let kitaru = Kitaru::builder().dir(dir).recover(false).open().await.unwrap();
+    let ids = kitaru.executions().await.unwrap().iter().map(|summary| summary.id().to_owned()).collect();
+    kitaru.close().await.unwrap();
+    ids
+}
+
+#[tokio::test]
+async fn a_store_opened_by_a_relative_path_stays_in_its_folder_through_a_fault_of_the_disk() {
+    for is_another_there in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let other = dir.path().join("elsewhere/home");
+        std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
+        if is_another_there {
+            let kitaru = Kitaru::builder().dir(&other).open().await.unwrap();
+            doubles(3).id("theirs").on(&kitaru).await.unwrap();
+            kitaru.close().await.unwrap();
+        }
+        // What the limit does is an error then, and no signal.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());
+        command.args(["--exact", "programs::program", "--nocapture"]).env(PROGRAM, "moves").env(STOP, "");
+        let (said, code) = process::start(command, dir.path()).end();
+        assert_eq!(code, Some(0), "{said:?}");
+        for line in ["full true", "result 4", "known true"] {
+            assert!(said.iter().any(|said| said == line), "{said:?} lacks {line}");
+        }
+        let found = ids(&dir.path().join("home")).await;
+        assert!(found.contains(&"before".to_owned()) && found.contains(&"after".to_owned()), "{found:?}");
+        assert!(if is_another_there { ids(&other).await == ["theirs"] } else { !other.exists() });
+    }
+}
+
+#[test]
+fn an_empty_name_in_the_environment_counts_as_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = process::command("is lost", "");
+    // Behind what every program here is given.
+    command.current_dir(dir.path()).env("KITARU_DIR", "");
+    let ended = command.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success() && said.contains("result 42"), "{said}");
+    let mut left: Vec<_> = dir.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [".kitaru", "notes"]);
+}
