@@ -150,7 +150,7 @@ enum Admitted {
     /// One with its key is on its way. This changes when it has landed or is lost.
     OnItsWay(watch::Receiver<()>),
     /// It is, and under this key for its idempotency key.
-    New { stored: Box<Stored>, sent: Option<Vec<u8>> },
+    New { stored: Box<Stored>, so_far: Tally, sent: Option<Vec<u8>> },
 }
 
 /// Whether the wait that an answer is for has begun.
@@ -184,14 +184,14 @@ impl Inner {
             let inner = self.clone();
             let (wanted, name) = (execution.clone(), wait.clone());
             let look = move || {
-                let found = answerable(&inner.runtime.reader, &wanted, &name, inner.runtime.clock.now_ms())?;
-                inner.count_mail(found.0.journal)?;
-                Ok::<_, Error>(found)
+                let (stored, door) = answerable(&inner.runtime.reader, &wanted, &name, inner.runtime.clock.now_ms())?;
+                let so_far = inner.sent_so_far(stored.journal)?;
+                Ok::<_, Error>((stored, door, so_far))
             };
-            let (stored, door) = blocking(look).await??;
+            let (stored, door, so_far) = blocking(look).await??;
             let (journal, bytes) = (stored.journal, mail_bytes(&wait, &json));
             let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
-            self.tallies.add(&execution, journal, false, bytes, most_bytes)?;
+            self.tallies.add(&execution, journal, so_far, Aside::Answer, bytes, most_bytes)?;
             let rows = vec![self.mail_row(journal, Aside::Answer, wait.as_bytes(), &wait, &json)];
             let numbers = Arc::new(Numbers::new(journal, Seq(0)));
             let landed = self.runtime.write(&numbers, rows, None, Activity::GoesOn).await;
@@ -238,7 +238,7 @@ impl Inner {
                     // It is looked for again, whether it has landed or is lost.
                     let _ = arrives.changed().await;
                 }
-                Admitted::New { stored, sent } => break self.send_event(stored, sent, event, json)?,
+                Admitted::New { stored, so_far, sent } => break self.send_event(stored, so_far, sent, event, json)?,
             }
         };
         // Whoever else sends to this execution meanwhile shares the commit.
@@ -261,16 +261,17 @@ impl Inner {
                 return Ok(Admitted::Known);
             }
         }
-        self.count_mail(stored.journal)?;
-        Ok(Admitted::New { stored: Box::new(stored), sent })
+        let so_far = self.sent_so_far(stored.journal)?;
+        Ok(Admitted::New { stored: Box::new(stored), so_far, sent })
     }
 
-    /// Counts what has been sent to a generation, the first time that something is sent to it.
-    fn count_mail(&self, journal: JournalId) -> Result<(), Error> {
-        if !self.tallies.is_known(journal) {
-            self.tallies.counted(journal, sent_so_far(&self.runtime.reader, journal)?);
+    /// What has been sent to a generation, counted in the store the first time that something is sent to it. Asked while nobody
+    /// else can send to it.
+    fn sent_so_far(&self, journal: JournalId) -> Result<Tally, Error> {
+        match self.tallies.known(journal) {
+            Some(tally) => Ok(tally),
+            None => sent_so_far(&self.runtime.reader, journal),
         }
-        Ok(())
     }
 
     /// Has an event on its way. It is handed on when it has landed, whether or not its sender still waits for that: the writer
@@ -278,13 +279,15 @@ impl Inner {
     fn send_event(
         self: &Arc<Self>,
         stored: Box<Stored>,
+        so_far: Tally,
         sent: Option<Vec<u8>>,
         event: String,
         json: String,
     ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
         let (journal, bytes) = (stored.journal, mail_bytes(&event, &json));
         let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
-        let number = self.tallies.add(&stored.header.execution, journal, true, bytes, most_bytes)?;
+        let execution = &stored.header.execution;
+        let number = self.tallies.add(execution, journal, so_far, Aside::Event, bytes, most_bytes)?;
         let mut rows = vec![self.mail_row(journal, Aside::Event, &number.to_be_bytes(), &event, &json)];
         if let Some(key) = &sent {
             self.tallies.key_leaves(key.clone());

@@ -286,7 +286,8 @@ async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
     // As if that had been sent already.
-    kitaru.inner.tallies.counted(JournalId(1), Tally::new(0, MOST_MAIL_BYTES - 1_000));
+    let (execution, so_far) = (ExecutionId::new("waits", "job").unwrap(), Tally::new(0, MOST_MAIL_BYTES - 1_000));
+    kitaru.inner.tallies.add(&execution, JournalId(1), so_far, Aside::Answer, 0, u64::MAX).unwrap();
     let part = "x".repeat(400);
     kitaru.send(&handle, "other", &part).await.unwrap();
     kitaru.answer(&handle, "early", &part).await.unwrap();

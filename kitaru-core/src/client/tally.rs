@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
+use crate::journal::Aside;
 use crate::sync::{Mutex, lock};
 
 /// So many events may be sent to one generation.
@@ -53,20 +54,12 @@ pub(super) fn most_bytes(max_outcome_bytes: usize) -> u64 {
 
 impl Tallies {
     /// What is known of a generation, without counting.
-    pub(super) fn is_known(&self, journal: JournalId) -> bool {
-        lock(&self.0).generations.contains_key(&journal)
+    pub(super) fn known(&self, journal: JournalId) -> Option<Tally> {
+        lock(&self.0).generations.get(&journal).copied()
     }
 
-    /// What was counted, unless somebody knows more.
-    pub(super) fn counted(&self, journal: JournalId, tally: Tally) {
-        let mut state = lock(&self.0);
-        if state.generations.len() >= MOST_KNOWN {
-            state.generations.retain(|_, tally| tally.on_its_way > 0);
-        }
-        state.generations.entry(journal).or_insert(tally);
-    }
-
-    /// Counts an event or an answer of so many bytes that is about to be on its way. The number of the event.
+    /// Counts an event or an answer of so many bytes that is about to be on its way. The number of the event. `so_far` is what
+    /// was [known](Self::known) or counted of the generation since nobody else could send to it.
     ///
     /// # Errors
     ///
@@ -75,13 +68,18 @@ impl Tallies {
         &self,
         execution: &ExecutionId,
         journal: JournalId,
-        is_event: bool,
+        so_far: Tally,
+        kind: Aside,
         bytes: u64,
         most_bytes: u64,
     ) -> Result<u64, Error> {
         let mut state = lock(&self.0);
-        let tally = state.generations.entry(journal).or_default();
-        let number = tally.last_event.saturating_add(u64::from(is_event));
+        if state.generations.len() >= MOST_KNOWN {
+            state.generations.retain(|_, tally| tally.on_its_way > 0);
+        }
+        // One that was forgotten meanwhile had nothing on its way.
+        let tally = state.generations.entry(journal).or_insert(Tally { on_its_way: 0, ..so_far });
+        let number = tally.last_event.saturating_add(u64::from(kind == Aside::Event));
         if number > MOST_EVENTS {
             return Err(too_many(execution, &format!("{MOST_EVENTS} events")));
         }
@@ -149,39 +147,45 @@ mod tests {
 
     const JOURNAL: JournalId = JournalId(7);
 
-    fn add(tallies: &Tallies, is_event: bool, bytes: u64) -> Result<u64, Error> {
-        tallies.add(&ExecutionId::new("order", "job").unwrap(), JOURNAL, is_event, bytes, 100)
+    fn add(tallies: &Tallies, so_far: Tally, kind: Aside, bytes: u64) -> Result<u64, Error> {
+        tallies.add(&ExecutionId::new("order", "job").unwrap(), JOURNAL, so_far, kind, bytes, 100)
     }
 
     #[test]
     fn mail_is_bounded_in_count_and_in_bytes_and_what_is_lost_counts_for_nothing() {
         let tallies = Tallies::default();
-        tallies.counted(JOURNAL, Tally::new(MOST_EVENTS - 3, 40));
-        assert_eq!(add(&tallies, true, 30).unwrap(), MOST_EVENTS - 2);
-        tallies.counted(JOURNAL, Tally::default());
-        let error = add(&tallies, false, 31).unwrap_err();
+        let (event, answer) = (Aside::Event, Aside::Answer);
+        assert_eq!(add(&tallies, Tally::new(MOST_EVENTS - 3, 40), event, 30).unwrap(), MOST_EVENTS - 2);
+        // What is known counts, and not what somebody has counted in the store.
+        let so_far = Tally::default();
+        let error = add(&tallies, so_far, answer, 31).unwrap_err();
         assert!(error.is_too_large() && error.to_string().contains("70 bytes, and 31 more are over 100"), "{error}");
-        assert_eq!(add(&tallies, false, 30).unwrap(), MOST_EVENTS - 2, "an answer has no number");
+        assert_eq!(add(&tallies, so_far, answer, 30).unwrap(), MOST_EVENTS - 2, "an answer has no number");
         tallies.arrived(JOURNAL, 30, false);
-        assert_eq!(add(&tallies, true, 10).unwrap(), MOST_EVENTS - 1);
+        assert_eq!(add(&tallies, so_far, event, 10).unwrap(), MOST_EVENTS - 1);
         tallies.taken_back(JOURNAL, 10);
-        assert_eq!(add(&tallies, true, 0).unwrap(), MOST_EVENTS);
-        let error = add(&tallies, true, 0).unwrap_err();
+        assert_eq!(add(&tallies, so_far, event, 0).unwrap(), MOST_EVENTS);
+        let error = add(&tallies, so_far, event, 0).unwrap_err();
         assert!(error.is_too_large() && error.to_string().contains("1048576 events"), "{error}");
     }
 
     #[test]
-    fn the_numbers_of_what_is_on_its_way_are_known_however_many_generations_there_are() {
+    fn a_number_is_given_once_however_many_generations_there_are_and_whatever_was_forgotten() {
         let tallies = Tallies::default();
-        assert_eq!(add(&tallies, true, 1).unwrap(), 1);
-        for journal in 100..100 + 2 * MOST_KNOWN as u64 {
-            tallies.counted(JournalId(journal), Tally::default());
-        }
-        assert!(tallies.is_known(JOURNAL));
+        assert_eq!(add(&tallies, Tally::default(), Aside::Event, 1).unwrap(), 1);
+        let other = |journal: u64| {
+            let (journal, execution) = (JournalId(journal), ExecutionId::new("order", "other").unwrap());
+            tallies.add(&execution, journal, Tally::default(), Aside::Event, 1, 100).unwrap();
+            tallies.arrived(journal, 1, true);
+        };
+        (100..100 + 2 * MOST_KNOWN as u64).for_each(other);
+        assert!(tallies.known(JOURNAL).is_some_and(|tally| tally.last_event == 1), "it is on its way");
         assert!(lock(&tallies.0).generations.len() <= MOST_KNOWN);
         tallies.arrived(JOURNAL, 1, true);
-        (0..=MOST_KNOWN as u64).for_each(|journal| tallies.counted(JournalId(5_000 + journal), Tally::default()));
-        assert!(!tallies.is_known(JOURNAL), "it is counted again");
+        let so_far = tallies.known(JOURNAL).unwrap();
+        (5_000..5_000 + 2 * MOST_KNOWN as u64).for_each(other);
+        assert_eq!(tallies.known(JOURNAL), None, "it is counted again");
+        assert_eq!(add(&tallies, so_far, Aside::Event, 1).unwrap(), 2);
     }
 
     #[test]
