@@ -27,7 +27,8 @@ struct Block {
     /// What the server calls its place.
     label: Option<String>,
     is_over: bool,
-    /// What it begins with.
+    /// What it begins with, as it came.
+    json: Box<RawValue>,
     fields: Object,
     /// What its fields grew by.
     grown: Vec<(String, Pieces)>,
@@ -70,6 +71,9 @@ impl Block {
 
     /// The block as it is at its end, byte for byte where nothing was added to it.
     fn into_json(self) -> Option<Box<RawValue>> {
+        if self.grown.is_empty() && self.input.is_empty() {
+            return Some(self.json);
+        }
         let mut fields = self.fields.clone();
         for (name, _) in &self.grown {
             fields.put(name, &self.text(name));
@@ -94,8 +98,10 @@ impl Said {
     }
 
     /// A block begins; what it says in words.
-    pub(super) fn begin(&mut self, label: Option<String>, fields: Object) -> Option<Delta> {
-        let block = Block { label, is_over: false, fields, grown: Vec::new(), input: Pieces::default() };
+    pub(super) fn begin(&mut self, label: Option<String>, json: &RawValue) -> Option<Delta> {
+        let fields = Object::read(json).unwrap_or_default();
+        let block =
+            Block { label, is_over: false, json: json.to_owned(), fields, grown: Vec::new(), input: Pieces::default() };
         let said = if block.kind() == "text" { block.text("text") } else { String::new() };
         self.blocks.push(block);
         (!said.is_empty()).then_some(Delta::Text(said))

@@ -3,7 +3,7 @@
 //! Owns what is around its blocks: events, usage, the reason of its end. Must not know how blocks add up, nor how events
 //! come.
 
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::said::Said;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     http::{
         Question, Read, Reader,
         draft::{Draft, error_in},
-        json::{Object, text},
+        json::{Object, raw, text},
     },
 };
 
@@ -71,13 +71,9 @@ pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<Model
         return Err(invalid("answered with no message: missing field `content`"));
     }
     for block in message.list("content") {
-        let fields = Object::read(&block).unwrap_or_else(|| {
-            let mut fields = Object::default();
-            fields.put("type", &"text");
-            fields.put("text", &text(&block).unwrap_or_default());
-            fields
-        });
-        reader.said.begin(None, fields);
+        // A text in place of a block is one.
+        let of_text = text(&block).and_then(|text| raw(&json!({ "type": "text", "text": text })));
+        reader.said.begin(None, &of_text.unwrap_or(block));
     }
     reader.finish()
 }
@@ -149,7 +145,7 @@ impl Reader for MessageReader<'_> {
                 self.note(&fields.object("message").unwrap_or_default());
                 None
             }
-            "content_block_start" => self.said.begin(label, fields.object("content_block").unwrap_or_default()),
+            "content_block_start" => fields.get("content_block").and_then(|block| self.said.begin(label, block)),
             "content_block_delta" => {
                 self.said.grow(&label, &fields.object("delta").unwrap_or_default()).map_err(no_block)?
             }

@@ -142,8 +142,11 @@ fn blocks(response: &ModelResponse) -> Vec<Box<RawValue>> {
                 block.put("id", &call.id);
                 block.put("name", &call.tool);
                 // The API takes nothing but an object; what was wrong with the arguments is told behind it.
-                let input = serde_json::from_str::<Object>(&call.arguments).unwrap_or_default();
-                block.put("input", &input);
+                let given = serde_json::from_str::<&RawValue>(&call.arguments).ok();
+                match given.filter(|input| Object::read(input).is_some()) {
+                    Some(input) => block.put_raw("input", input.to_owned()),
+                    None => block.put("input", &Object::default()),
+                }
                 while let Some((Place::Call(name), json)) = parts.peek().and_then(|part| given_back(DIALECT, part)) {
                     block.put_raw(name, json);
                     parts.next();

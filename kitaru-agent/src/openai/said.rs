@@ -40,18 +40,37 @@ pub(super) struct Said {
 
 /// A field of which there may be several pieces.
 enum Field {
+    /// As it came.
+    One(Box<RawValue>),
     Text(Pieces),
     List(Vec<Box<RawValue>>),
-    Other(Box<RawValue>),
 }
 
 impl Field {
-    fn of(value: &RawValue) -> Self {
-        let mut pieces = Pieces::default();
-        if pieces.push(value).is_some() {
-            return Self::Text(pieces);
+    /// Texts and lists add up; of anything else the newest counts.
+    fn add(&mut self, value: &RawValue) {
+        let elements = |json: &RawValue| serde_json::from_str::<Vec<Box<RawValue>>>(json.get()).ok();
+        if let Self::One(first) = self {
+            let mut pieces = Pieces::default();
+            if pieces.push(first).is_some() {
+                *self = Self::Text(pieces);
+            } else if let Some(list) = elements(first) {
+                *self = Self::List(list);
+            }
         }
-        serde_json::from_str(value.get()).map_or_else(|_| Self::Other(value.to_owned()), Self::List)
+        match self {
+            Self::Text(pieces) if text(value).is_some() => drop(pieces.push(value)),
+            Self::List(list) if elements(value).is_some() => list.extend(elements(value).unwrap_or_default()),
+            _ => *self = Self::One(value.to_owned()),
+        }
+    }
+
+    fn into_json(self) -> Option<Box<RawValue>> {
+        match self {
+            Self::One(json) => Some(json),
+            Self::Text(pieces) => raw(&pieces.into_text()),
+            Self::List(list) => raw(&list),
+        }
     }
 }
 
@@ -159,13 +178,9 @@ impl Said {
     }
 
     fn add_field(&mut self, name: &str, value: &RawValue) {
-        let known = self.fields.iter_mut().find(|(known, _)| known == name).map(|(_, field)| field);
-        let list = || serde_json::from_str::<Vec<Box<RawValue>>>(value.get()).ok();
-        match known {
-            Some(Field::Text(pieces)) if text(value).is_some() => drop(pieces.push(value)),
-            Some(Field::List(elements)) if list().is_some() => elements.extend(list().unwrap_or_default()),
-            Some(field) => *field = Field::of(value),
-            None => self.fields.push((name.to_owned(), Field::of(value))),
+        match self.fields.iter_mut().find(|(known, _)| known == name) {
+            Some((_, field)) => field.add(value),
+            None => self.fields.push((name.to_owned(), Field::One(value.to_owned()))),
         }
     }
 
@@ -236,13 +251,8 @@ impl Said {
     pub(super) fn into_parts(self) -> (Vec<ResponsePart>, String) {
         let mut parts = Vec::new();
         for (name, field) in self.fields {
-            let (json, is_text) = match field {
-                Field::Text(pieces) => (raw(&pieces.into_text()), true),
-                Field::List(elements) => (raw(&elements), false),
-                Field::Other(json) => (Some(json), false),
-            };
-            let Some(json) = json else { continue };
-            let thinks = is_text && THOUGHTS.iter().any(|word| name.contains(word));
+            let Some(json) = field.into_json() else { continue };
+            let thinks = text(&json).is_some() && THOUGHTS.iter().any(|word| name.contains(word));
             let opaque = Opaque::new(DIALECT, Place::Message(name), json.get());
             parts.push(if thinks { ResponsePart::Reasoning(opaque) } else { ResponsePart::Opaque(opaque) });
         }
