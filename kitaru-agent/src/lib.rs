@@ -93,7 +93,7 @@ pub use event::RunEvent;
 pub use function_model::FunctionModel;
 pub use instructions::Instructions;
 #[cfg(feature = "mcp")]
-pub use mcp::McpServer;
+pub use mcp::{McpBuilder, McpServer};
 pub use message::{
     CallRef, Format, History, Message, ModelResponse, Opaque, Place, RequestMessage, RequestPart, ResponsePart,
     RetryPrompt, Stop, SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,
