@@ -123,3 +123,13 @@ fn reasoning_is_text_for_people_and_no_part_of_the_answer() {
     let Message::Response(response) = &history.messages()[0] else { panic!("{history:?}") };
     assert_eq!((response.reasoning().as_str(), response.output().as_str()), ("hm", ""));
 }
+
+#[test]
+fn a_request_that_sets_nothing_new_is_written_as_it_was_before() {
+    let request = crate::ModelRequest::new(vec![Message::Request(RequestMessage::user("Which OS?"))]);
+    let json = concat!(
+        r#"{"instructions":null,"messages":[{"request":{"parts":[{"user_prompt":{"content":"Which OS?"}}]}}],"tools":[],"#,
+        r#""settings":{"temperature":null,"top_p":null,"max_tokens":null,"seed":null,"parallel_tool_calls":null}}"#,
+    );
+    assert_eq!(serde_json::to_string(&request).unwrap(), json);
+}
