@@ -78,6 +78,7 @@ async fn an_event_that_is_taken_out_of_the_middle_of_a_message_makes_it_no_answe
     }
 }
 
+/// How a model is asked whose timeouts are these.
 async fn patiently(answer: Answer, timeout: Duration, stall: Duration) -> Result<ModelResponse, ModelError> {
     let server = Server::start(vec![answer]);
     let model = OpenAi::builder("k").base_url(&server.url).retries(0).timeout(timeout).stall_timeout(stall);

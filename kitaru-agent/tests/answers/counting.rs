@@ -136,12 +136,6 @@ async fn an_answer_counts_whatever_stands_beside_it() {
     }
 }
 
-/// What a second request sends of the first answer, as it was sent.
-
-/// JSON that nobody who reads and writes it anew gives back: keys that are not sorted, spaces, a number of its own.
-
-/// How a model is asked whose timeouts are these.
-
 #[tokio::test]
 async fn the_default_bound_of_a_message_is_what_its_model_takes() {
     for (model, bound) in [
@@ -168,4 +162,26 @@ async fn a_part_of_a_key_that_a_server_quotes_is_hidden_too() {
     let model = OpenAi::builder(key).base_url(&server.url).build().unwrap();
     let error = model.request(&go()).await.unwrap_err().to_string();
     assert!(error.ends_with("no [key] and no [key] of sk-proj"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_of_a_type_that_holds_itself_is_taken_in_both_modes() {
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    enum Sum {
+        Number(f64),
+        Of(Vec<Sum>),
+    }
+    let said = json!({ "result": { "Of": [{ "Number": 1.0 }, { "Of": [] }] } }).to_string();
+    let wrong = json!({ "result": { "Of": [{ "Number": "one" }] } }).to_string();
+    for mode in [OutputMode::Tool, OutputMode::Schema] {
+        let answer = |said: &str| match mode {
+            OutputMode::Tool => Way::OpenAiWhole.answer("", &[("final_result", said)], "tool_calls"),
+            _ => Way::OpenAiWhole.answer(said, &[], "stop"),
+        };
+        let server = Server::start(vec![answer(&wrong), answer(&said)]);
+        let agent = Agent::builder(Way::OpenAiWhole.model(&server)).output::<Sum>().output_mode(mode).build().unwrap();
+        let output = agent.run("x").await.unwrap().output;
+        assert_eq!(output, Sum::Of(vec![Sum::Number(1.0), Sum::Of(vec![])]), "{mode:?}");
+        assert_eq!(server.seen().len(), 2, "{mode:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// What a second request sends of the first answer, as it was sent.
 async fn given_back(way: Way, first: Answer) -> String {
     let server = Server::start(vec![first, way.answer("done", &[], "stop")]);
     let (ended, made) = run(way, &server).await;
@@ -9,6 +10,7 @@ async fn given_back(way: Way, first: Answer) -> String {
     server.seen().remove(1)
 }
 
+/// JSON that nobody who reads and writes it anew gives back: keys that are not sorted, spaces, numbers of its own.
 const SIGNED: &str = r#"{"google": {"thought_signature":"a/b+c=\u00e9", "n":1.0e2,"a":12345678901234567890123}}"#;
 
 #[tokio::test]
