@@ -3,7 +3,7 @@
 //! Owns the bounds on a command: its time, its children and what is kept of its output. Must not know who asks for it.
 
 use std::{
-    convert::Infallible, future::pending, io, os::unix::process::ExitStatusExt as _, pin::pin, process::Stdio,
+    convert::Infallible, env, future::pending, io, os::unix::process::ExitStatusExt as _, pin::pin, process::Stdio,
     time::Duration,
 };
 
@@ -16,6 +16,9 @@ use tokio::{
     process::{Child, Command},
     time::timeout,
 };
+
+/// The variables of the environment that a command sees. None of them holds a key.
+const SEEN: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 
 /// How long to wait, once all is killed, for a pipe that somebody outside the process group holds open.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -58,8 +61,11 @@ impl Exec {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            // What a model makes a command print is recorded; the key is none of its business.
-            .env_remove("OPENAI_API_KEY")
+            // What a model makes a command print is recorded, and keys are none of its business: it sees what is listed and
+            // nothing else. A command of the same user can still read this process's own environment in `/proc`: to keep
+            // it from there takes another user or a container.
+            .env_clear()
+            .envs(env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| SEEN.contains(&name))))
             .spawn()?;
         let mut group = Group::of(&child);
         let (mut stdout, mut stderr) = (Kept::new(self.bytes), Kept::new(self.bytes));

@@ -14,7 +14,7 @@ pub use builder::AgentBuilder;
 
 use crate::{
     AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, Run, RunResult, RunStream, Tool,
-    ToolDefinition, instructions, output::Output, schema::Schema, tool,
+    ToolDefinition, answer::Counted, instructions, output::Output, schema::Schema, tool,
 };
 
 /// A model with instructions and tools. Cheap to clone; every run stands alone.
@@ -128,7 +128,7 @@ pub struct Identity {
 impl Agent {
     /// Begins an agent on `model`, with the name `default`, no instructions and no tools, that answers in words.
     pub fn builder(model: impl Model + 'static) -> AgentBuilder {
-        AgentBuilder::new(Arc::new(model))
+        AgentBuilder::new(Arc::new(Counted::new(Arc::new(model))))
     }
 }
 

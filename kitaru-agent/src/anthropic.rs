@@ -3,6 +3,7 @@
 //! Owns the words of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent
 //! loop.
 
+mod said;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -12,25 +13,31 @@ use std::fmt;
 
 use async_trait::async_trait;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use self::stream::MessageReader;
 use crate::{
     Deltas, Model, ModelError, ModelRequest, ModelResponse,
-    http::{Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, set},
+    http::{
+        Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, json::Object, set,
+    },
 };
 
 const DEFAULT_BASE_URL: &str = "https://api.anthropic.com/v1";
 const DEFAULT_MODEL: &str = "claude-sonnet-4-5";
-/// The API wants a bound on each answer.
-const DEFAULT_MAX_TOKENS: u32 = 4096;
 const VERSION: &str = "2023-06-01";
 
 /// A model behind Anthropic's messages API, or a server that speaks the same.
 ///
-/// It tries again, and does not, as [`OpenAi`](crate::OpenAi) does. A typed answer is given by a tool. The API wants a
-/// bound on each answer, which is 4096 tokens unless [`ModelSettings::max_tokens`](crate::ModelSettings) says
-/// otherwise; it knows no seed.
+/// It tries again, and does not, as [`OpenAi`](crate::OpenAi) does. A typed answer is given by a tool. The API knows no
+/// seed.
+///
+/// The API wants a bound on each answer, what the model thinks included. Unless
+/// [`ModelSettings::max_tokens`](crate::ModelSettings) sets it, it is 16,384 tokens, 8,192 for Claude 3.5 and for models
+/// that are no Claude, and 4,096 for older ones, which take no more. An answer that comes to it is an error that says so.
+///
+/// Blocks of kinds other than text and tool calls (`thinking` with its signature, `redacted_thinking`, those of the
+/// provider's own tools) are kept, and given back with the conversation as they came.
 ///
 /// # Examples
 ///
@@ -56,17 +63,28 @@ impl Anthropic {
     /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when there is no key, or the
     /// address is none.
     pub fn from_env() -> Result<Self, ModelError> {
-        let Some(key) = set("ANTHROPIC_API_KEY") else {
-            return Err(configuration("no API key; set ANTHROPIC_API_KEY"));
-        };
-        let mut builder = Self::builder(key);
-        if let Some(url) = set("ANTHROPIC_BASE_URL") {
-            builder = builder.base_url(url);
-        }
+        let mut builder = Self::builder_from_env()?;
         if let Some(model) = set("ANTHROPIC_MODEL") {
             builder = builder.model(model);
         }
         builder.build()
+    }
+
+    /// Begins a model with the key and the address of the environment, `ANTHROPIC_API_KEY` and `ANTHROPIC_BASE_URL`, for
+    /// those who choose the model themselves.
+    ///
+    /// # Errors
+    ///
+    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when there is no key.
+    pub fn builder_from_env() -> Result<AnthropicBuilder, ModelError> {
+        let Some(key) = set("ANTHROPIC_API_KEY") else {
+            return Err(configuration("no API key; set ANTHROPIC_API_KEY"));
+        };
+        let builder = Self::builder(key);
+        Ok(match set("ANTHROPIC_BASE_URL") {
+            Some(url) => builder.base_url(url),
+            None => builder,
+        })
     }
 
     /// Begins a model with this key.
@@ -133,15 +151,15 @@ impl Dialect for Messages {
         key.into_iter().chain([version]).collect()
     }
 
-    fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Value, ModelError> {
+    fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Object, ModelError> {
         wire::body(question, reading)
     }
 
-    fn response(&self, json: Value, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
-        wire::response(json, question)
+    fn response(&self, json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
+        stream::response(json, question)
     }
 
-    fn reader(&self, question: &Question<'_>) -> Box<dyn Reader> {
+    fn reader<'a>(&self, question: &'a Question<'a>) -> Box<dyn Reader + 'a> {
         Box::new(MessageReader::new(question))
     }
 }

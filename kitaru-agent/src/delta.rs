@@ -52,14 +52,15 @@ impl Deltas {
         }
     }
 
-    /// Sends a whole response, each part as one piece.
+    /// Sends a whole response, each text and each tool call as one piece.
     pub async fn send_whole(&self, response: &ModelResponse) {
         for part in &response.parts {
-            self.send(match part {
-                ResponsePart::Text(text) => Delta::Text(text.content.clone()),
-                ResponsePart::ToolCall(call) => Delta::ToolCall(call.clone()),
-            })
-            .await;
+            match part {
+                ResponsePart::Text(text) => self.send(Delta::Text(text.content.clone())).await,
+                ResponsePart::ToolCall(call) => self.send(Delta::ToolCall(call.clone())).await,
+                // They are for the provider.
+                ResponsePart::Reasoning(_) | ResponsePart::Opaque(_) => {}
+            }
         }
     }
 }

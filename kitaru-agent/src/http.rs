@@ -3,15 +3,17 @@
 //! Owns what providers have in common. Must not know the words of any of them, which is a [`Dialect`]'s, nor the agent
 //! loop. The key is in one header and nowhere else: no log line, error or `Debug` form holds it.
 //!
-//! The words are small serde types of our own over `reqwest`, not those of a provider's client library: servers that
-//! call themselves compatible leave fields out and send arguments as JSON in place of text, which such a library takes
-//! for an error, and what is wrong with a stream has to be told apart from its end. Streams of events are taken apart by
+//! The words are read from JSON field by field, not by the types of a provider's client library: servers that call
+//! themselves compatible leave fields out and send arguments as JSON in place of text, which such a library takes for an
+//! error, and what is wrong with a stream has to be told apart from its end. Streams of events are taken apart by
 //! `sse-stream`, which the MCP client uses too.
 
 mod builder;
 #[cfg(test)]
 pub(crate) mod canned;
 mod client;
+pub(crate) mod draft;
+pub(crate) mod json;
 mod retry;
 mod secret;
 mod stream;
@@ -19,7 +21,7 @@ mod stream;
 use std::fmt;
 
 use reqwest::header::HeaderMap;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub(crate) use builder::{Settings, builder, set};
 #[cfg(feature = "mcp")]
@@ -28,6 +30,7 @@ pub(crate) use secret::Secret;
 
 use self::{
     client::{Client, Reply},
+    json::{Object, text},
     retry::{Attempt, Patience},
     stream::Streamed,
 };
@@ -46,13 +49,13 @@ pub(crate) trait Dialect: Send + Sync {
     fn headers(&self, key: &Secret) -> HeaderMap;
 
     /// The body of a request.
-    fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Value, ModelError>;
+    fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Object, ModelError>;
 
     /// Reads a whole answer.
-    fn response(&self, json: Value, question: &Question<'_>) -> Result<ModelResponse, ModelError>;
+    fn response(&self, json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError>;
 
     /// What reads an answer in pieces.
-    fn reader(&self, question: &Question<'_>) -> Box<dyn Reader>;
+    fn reader<'a>(&self, question: &'a Question<'a>) -> Box<dyn Reader + 'a>;
 }
 
 /// What is asked, and of which model.
@@ -87,6 +90,16 @@ pub(crate) trait Reader: Send {
     ///
     /// What is no such event, and an error that the server sends as one.
     fn event(&mut self, event: &str, data: &str) -> Result<Read, ModelError>;
+
+    /// Whether a part of the answer has come.
+    fn has_begun(&self) -> bool;
+
+    /// Takes the clean end of a stream whose server has not said that the answer is over.
+    ///
+    /// # Errors
+    ///
+    /// That the answer is not complete, unless what has come says that it is.
+    fn end(&mut self) -> Result<Read, ModelError>;
 }
 
 /// What came of an event.
@@ -177,12 +190,18 @@ impl<D: Dialect> HttpModel<D> {
             Ok(reply) => reply,
             Err(error) => return Attempt::Failed(self.presentable(error)),
         };
-        if reply.status != 200 {
+        if !reply.is_answer() {
             return self.refusal(&reply);
         }
-        match serde_json::from_slice(&reply.body) {
-            Ok(json) => match self.dialect.response(json, question) {
+        self.answered(question, &reply.body)
+    }
+
+    /// What a whole answer comes to.
+    fn answered(&self, question: &Question<'_>, body: &[u8]) -> Attempt {
+        match serde_json::from_str::<Box<RawValue>>(&String::from_utf8_lossy(body)) {
+            Ok(json) => match self.dialect.response(&json, question) {
                 Ok(response) => Attempt::Answered(response),
+                Err(error) if error.kind() == ModelErrorKind::Unavailable => Attempt::Failed(self.presentable(error)),
                 Err(error) => Attempt::Settled(self.presentable(error)),
             },
             Err(error) => {
@@ -203,7 +222,7 @@ impl<D: Dialect> HttpModel<D> {
                 format!("the server refuses the API key for `{model}` (status {status}); check {}", D::KEY_VARIABLE),
             )),
             429 if code.as_deref() == Some("insufficient_quota") => Attempt::Settled(error(
-                ModelErrorKind::RateLimited,
+                ModelErrorKind::OutOfQuota,
                 format!("the quota for `{model}` is used up (status 429): {said}"),
             )),
             429 => Attempt::Asked(
@@ -213,7 +232,8 @@ impl<D: Dialect> HttpModel<D> {
                 ),
                 reply.retry_after,
             ),
-            408 | 500.. => Attempt::Asked(
+            // A conflict is that of the provider with itself: it has no state that a request of ours could contradict.
+            408 | 409 | 425 | 500.. => Attempt::Asked(
                 error(ModelErrorKind::Unavailable, format!("the server of `{model}` failed (status {status}): {said}")),
                 reply.retry_after,
             ),
@@ -237,10 +257,10 @@ impl<D: Dialect> HttpModel<D> {
 
 /// What a server says about an error, and its code for it.
 fn complaint(body: &[u8]) -> (String, Option<String>) {
-    let json: Value = serde_json::from_slice(body).unwrap_or_default();
-    let error = &json["error"];
-    let code = error["code"].as_str().map(str::to_owned);
-    match error["message"].as_str().or_else(|| error.as_str()) {
+    let json: Object = serde_json::from_slice(body).unwrap_or_default();
+    let error = json.object("error").unwrap_or_default();
+    let code = error.text("code");
+    match error.text("message").or_else(|| json.get("error").and_then(text)) {
         Some(message) => (message.trim().to_owned(), code),
         None if body.is_empty() => ("no reason given".to_owned(), code),
         None => (String::from_utf8_lossy(body).trim().to_owned(), code),

@@ -44,6 +44,7 @@
 #[doc(hidden)]
 pub mod __private;
 mod agent;
+mod answer;
 #[cfg(feature = "anthropic")]
 mod anthropic;
 mod blocking;
@@ -92,14 +93,14 @@ pub use event::RunEvent;
 pub use function_model::FunctionModel;
 pub use instructions::Instructions;
 #[cfg(feature = "mcp")]
-pub use mcp::McpServer;
+pub use mcp::{McpBuilder, McpServer};
 pub use message::{
-    CallRef, Format, History, Message, ModelResponse, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop,
-    SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,
+    CallRef, Format, History, Message, ModelResponse, Opaque, Place, RequestMessage, RequestPart, ResponsePart,
+    RetryPrompt, Stop, SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,
 };
-pub use model::{Model, ModelProfile, ModelRequest, ModelSettings};
+pub use model::{Model, ModelProfile, ModelRequest, ModelSettings, OnLength};
 #[cfg(feature = "openai")]
-pub use openai::{OpenAi, OpenAiBuilder};
+pub use openai::{GiveBack, OpenAi, OpenAiBuilder};
 pub use output::{AnswerForm, OutputMode};
 pub use price::{Cost, Price};
 pub use run::{Run, RunOptions, RunResult};

@@ -9,17 +9,23 @@
 //! Messages are written as externally tagged enums and plain structs, which JSON and bincode both give back. Every
 //! [`History`] and every [`ModelResponse`] opens with the number of its [`Format`]. Within one format the JSON form
 //! grows by addition only: a new field is optional, so old JSON stays readable. A new kind of part is a new format, and
-//! a build that is too old for it says so instead of guessing. Bincode has no names, so store it only where both sides
-//! are one build.
+//! a build that is too old for it says so instead of guessing. Messages without such a part are written as they were
+//! before there was one, so the keys of recorded requests stay what they are. Bincode has no names, so store it only
+//! where both sides are one build.
+//!
+//! Images, audio and documents will be kinds of [`RequestPart`] beside the texts that there are, in a format of their
+//! own; nothing that is stored today changes for them.
 
 mod format;
+mod opaque;
 mod response;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use format::Format;
+pub use opaque::{Opaque, Place};
 pub use response::{ModelResponse, ResponsePart, Stop, Text, ToolCall};
 
 /// One message of a conversation.
@@ -168,11 +174,30 @@ impl RetryPrompt {
 /// assert!(json.starts_with(r#"{"format":1,"messages":[{"request":"#));
 /// assert_eq!(serde_json::from_str::<History>(&json).unwrap(), history);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct History {
     // Sorts before `messages`, so that it is also read first from JSON whose keys somebody sorted.
+    #[allow(dead_code, reason = "its reading is what checks the number")]
     format: Format,
     messages: Vec<Message>,
+}
+
+/// The number in front is that of the oldest format that has a word for each part.
+impl Serialize for History {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename = "History")]
+        struct Stored<'a> {
+            format: u32,
+            messages: &'a [Message],
+        }
+        let formats = self.messages.iter().map(|message| match message {
+            Message::Request(_) => Format::FIRST,
+            Message::Response(response) => response.oldest_format(),
+        });
+        let format = formats.max().unwrap_or(Format::FIRST);
+        Stored { format, messages: &self.messages }.serialize(serializer)
+    }
 }
 
 impl History {

@@ -48,7 +48,7 @@ pub trait Model: Send + Sync {
     /// # Errors
     ///
     /// A [`ModelError`] when there is no answer in full. It ends the run; a model that wants to try again does so
-    /// itself.
+    /// itself. An agent takes a response whose [`stop`](ModelResponse::stop) does not mean "complete" for such an error.
     ///
     /// # Cancel safety
     ///
@@ -57,7 +57,7 @@ pub trait Model: Send + Sync {
 
     /// Asks once, and sends the pieces of the answer on while they come in. What it gives is the same as that of
     /// [`request`](Self::request), and when it gives it, the pieces since the last [`Delta::Void`](crate::Delta::Void)
-    /// add up to it. A model that cannot do so sends the answer in one piece.
+    /// add up to its texts and tool calls. A model that cannot do so sends the answer in one piece.
     ///
     /// # Errors
     ///
@@ -187,12 +187,30 @@ pub struct ModelSettings {
     pub temperature: Option<f64>,
     /// Which share of the likeliest words is considered.
     pub top_p: Option<f64>,
-    /// The most tokens to answer with.
+    /// The most tokens to answer with, reasoning included. An answer that comes to it is an error: see
+    /// [`on_length`](Self::on_length).
     pub max_tokens: Option<u32>,
     /// Asks a provider that can for the same answer each time.
     pub seed: Option<u64>,
     /// Whether the model may ask for several tools at once.
     pub parallel_tool_calls: Option<bool>,
+    /// What a text that came to the bound on its tokens is. Left out of the stored form where it is not set, so that
+    /// such requests keep the keys that they had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_length: Option<OnLength>,
+}
+
+/// What an answer in words is that stopped because it came to the bound on its tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnLength {
+    /// An error that says to raise the bound.
+    #[default]
+    Fail,
+    /// The answer, as far as it goes. Its response says [`Stop::Length`](crate::Stop). A typed answer and an answer with
+    /// tool calls are an error all the same.
+    Accept,
 }
 
 impl ModelSettings {
@@ -221,6 +239,11 @@ impl ModelSettings {
         Self { parallel_tool_calls: Some(value), ..self }
     }
 
+    /// Sets what a text that came to the bound on its tokens is; an error unless set.
+    pub fn on_length(self, value: OnLength) -> Self {
+        Self { on_length: Some(value), ..self }
+    }
+
     /// These settings, with those that `other` sets in their place.
     pub fn overridden_by(self, other: &Self) -> Self {
         Self {
@@ -229,6 +252,7 @@ impl ModelSettings {
             max_tokens: other.max_tokens.or(self.max_tokens),
             seed: other.seed.or(self.seed),
             parallel_tool_calls: other.parallel_tool_calls.or(self.parallel_tool_calls),
+            on_length: other.on_length.or(self.on_length),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the words of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent
 //! loop.
 
+mod said;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -12,12 +13,14 @@ use std::fmt;
 
 use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use self::stream::ChatReader;
 use crate::{
     Deltas, Model, ModelError, ModelProfile, ModelRequest, ModelResponse,
-    http::{Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, set},
+    http::{
+        Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, json::Object, set,
+    },
 };
 
 const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
@@ -26,9 +29,14 @@ const DEFAULT_MODEL: &str = "gpt-4.1-mini";
 /// A model behind an OpenAI-compatible server: OpenAI's own, or one of the many that speak the same (llama.cpp, vLLM,
 /// Ollama, gateways).
 ///
-/// 429, 408 and 5xx, broken connections, bodies that are no JSON and streams that stall or break off are tried again,
-/// as many times as [`retries`](OpenAiBuilder::retries) says, after the time that `Retry-After` asks for. A request that
-/// timed out before its answer began is not: the provider may be at work on it, and paid.
+/// 408, 409, 425, 429 and 5xx, broken connections, bodies that are no JSON, streams that stall or break off and requests
+/// that time out are tried again, as many times as [`retries`](OpenAiBuilder::retries) says, after the time that
+/// `Retry-After` asks for. The provider may still be at work on a request that has timed out, and is then paid for each
+/// try. An answer that is cut by its bound on tokens is not asked for again: it would be cut again.
+///
+/// What else the server says of an answer is kept and given back with the conversation where it may want it back: what
+/// the model thought (`reasoning_content`, `reasoning`, `reasoning_details`, parts of the content that are no text), and
+/// every field of a tool call (Gemini's `extra_content`). [`give_back`](OpenAiBuilder::give_back) turns that off.
 ///
 /// The environment's proxies (`HTTPS_PROXY`, `NO_PROXY`) are used, except for a server on this machine.
 ///
@@ -83,7 +91,8 @@ impl OpenAi {
     /// Begins a model with this key.
     pub fn builder(key: impl Into<String>) -> OpenAiBuilder {
         let settings = Settings::new(key.into(), DEFAULT_BASE_URL, DEFAULT_MODEL);
-        OpenAiBuilder { settings, profile: ModelProfile { tools: true, json_schema: true } }
+        let profile = ModelProfile { tools: true, json_schema: true };
+        OpenAiBuilder { settings, profile, give_back: GiveBack::default() }
     }
 }
 
@@ -121,6 +130,18 @@ impl Model for OpenAi {
 pub struct OpenAiBuilder {
     settings: Settings,
     profile: ModelProfile,
+    give_back: GiveBack,
+}
+
+/// What goes back to a server of that which it says beside text and tool calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GiveBack {
+    /// All that it may want back, byte for byte.
+    #[default]
+    Everything,
+    /// Texts and tool calls alone, for servers that refuse what they have said themselves.
+    Nothing,
 }
 
 builder!(OpenAiBuilder);
@@ -132,6 +153,11 @@ impl OpenAiBuilder {
         Self { profile, ..self }
     }
 
+    /// What goes back to the server of that which it says beside text and tool calls; everything unless set.
+    pub fn give_back(self, give_back: GiveBack) -> Self {
+        Self { give_back, ..self }
+    }
+
     /// The model.
     ///
     /// # Errors
@@ -139,7 +165,8 @@ impl OpenAiBuilder {
     /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the address is no HTTP
     /// address, the key cannot stand in a header, or TLS has no certificates to trust.
     pub fn build(self) -> Result<OpenAi, ModelError> {
-        let mut http = self.settings.build(Chat { profile: self.profile, max_tokens: "max_tokens" })?;
+        let chat = Chat { profile: self.profile, max_tokens: "max_tokens", give_back: self.give_back };
+        let mut http = self.settings.build(chat)?;
         if http.host() == "api.openai.com" {
             // Its newer models take only the new name, most other servers only the old one.
             http.dialect.max_tokens = "max_completion_tokens";
@@ -153,6 +180,7 @@ struct Chat {
     profile: ModelProfile,
     /// What the bound on an answer is called.
     max_tokens: &'static str,
+    give_back: GiveBack,
 }
 
 impl Dialect for Chat {
@@ -163,15 +191,15 @@ impl Dialect for Chat {
         key.header("Bearer ").map(|value| (AUTHORIZATION, value)).into_iter().collect()
     }
 
-    fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Value, ModelError> {
-        Ok(wire::body(question, self.max_tokens, reading))
+    fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Object, ModelError> {
+        Ok(wire::body(question, self, reading))
     }
 
-    fn response(&self, json: Value, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
-        wire::response(json, question)
+    fn response(&self, json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
+        stream::response(json, question)
     }
 
-    fn reader(&self, question: &Question<'_>) -> Box<dyn Reader> {
+    fn reader<'a>(&self, question: &'a Question<'a>) -> Box<dyn Reader + 'a> {
         Box::new(ChatReader::new(question))
     }
 }

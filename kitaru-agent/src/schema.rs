@@ -2,6 +2,12 @@
 //!
 //! Owns the check. Must not know what a value is for.
 
+mod effort;
+mod references;
+#[cfg(test)]
+mod tests;
+
+use effort::Effort;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -11,17 +17,28 @@ const MAX_COMPLAINTS: usize = 5;
 const MAX_COMPLAINT_CHARS: usize = 300;
 
 /// A JSON schema, ready to check values.
-pub(crate) struct Schema(jsonschema::Validator);
+pub(crate) struct Schema {
+    validator: jsonschema::Validator,
+    effort: Effort,
+}
 
 impl Schema {
-    /// Gives back what is wrong with a schema that is none.
+    /// Gives back what is wrong with a schema that is none, or that takes too much effort whatever it checks.
     pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
-        jsonschema::validator_for(schema).map(Self).map_err(|error| error.to_string())
+        let effort = Effort::of(schema)?;
+        // A value that is in nothing is what every check begins with.
+        effort.check(&Value::Null)?;
+        let validator = jsonschema::validator_for(schema).map_err(|error| error.to_string())?;
+        Ok(Self { validator, effort })
     }
 
     /// What is wrong with a value that does not fit, for the model to read.
     pub(crate) fn complaint(&self, value: &Value) -> Option<String> {
-        let complaints: Vec<_> = self.0.iter_errors(value).take(MAX_COMPLAINTS).map(|error| shown(&error)).collect();
+        if let Err(too_much) = self.effort.check(value) {
+            return Some(too_much);
+        }
+        let complaints: Vec<_> =
+            self.validator.iter_errors(value).take(MAX_COMPLAINTS).map(|error| shown(&error)).collect();
         (!complaints.is_empty()).then(|| complaints.join("; "))
     }
 }
@@ -54,18 +71,51 @@ pub(crate) fn as_object(schema: Value) -> (Value, Wrapped) {
     if schema["type"] == "object" {
         return (schema, Wrapped::No);
     }
-    let (definitions, schema) = match schema {
-        Value::Object(mut schema) => (schema.remove("$defs"), Value::Object(schema)),
-        other => (None, other),
-    };
+    let mut definitions = Map::new();
+    let mut schema = schema;
+    if let Some(Value::Object(known)) = schema.as_object_mut().and_then(|schema| schema.remove("$defs")) {
+        definitions = known;
+    }
+    // References count from the root, which is another one now: what refers to the root, or to a place in it, needs the
+    // root to have a name.
+    let mut name = WRAPPED.to_owned();
+    while definitions.contains_key(&name) {
+        name.push('_');
+    }
+    let place = format!("#/$defs/{name}");
+    let moved = std::iter::once(&mut schema).chain(definitions.values_mut()).map(|schema| move_root(schema, &place));
+    if moved.fold(false, std::ops::BitOr::bitor) {
+        definitions.insert(name, schema);
+        schema = json!({ "$ref": place });
+    }
     let mut object = Map::new();
     object.insert("type".into(), "object".into());
     object.insert("properties".into(), json!({ WRAPPED: schema }));
     object.insert("required".into(), json!([WRAPPED]));
     object.insert("additionalProperties".into(), false.into());
-    // References count from the root.
-    object.extend(definitions.map(|definitions| ("$defs".to_owned(), definitions)));
+    if !definitions.is_empty() {
+        object.insert("$defs".into(), definitions.into());
+    }
     (Value::Object(object), Wrapped::Yes)
+}
+
+/// Has references to the root, and to places in it that are no definitions, say that it is at `place`. Whether there are
+/// any.
+fn move_root(schema: &mut Value, place: &str) -> bool {
+    let mut found = false;
+    let visit: &mut references::Visit<'_> = &mut |words, _, _| {
+        for word in references::REFERENCES {
+            let Some(Value::String(reference)) = words.get_mut(word) else { continue };
+            if reference == "#" || reference.starts_with("#/") && !reference.starts_with("#/$defs/") {
+                *reference = format!("{place}{}", &reference[1..]);
+                found = true;
+            }
+        }
+        Ok(())
+    };
+    // The visit ends in no error.
+    let _ = references::walk(schema, "", "", visit);
+    found
 }
 
 /// Whether [`as_object`] had to put an object around a value.
@@ -73,50 +123,4 @@ pub(crate) fn as_object(schema: Value) -> (Value, Wrapped) {
 pub(crate) enum Wrapped {
     Yes,
     No,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(schemars::JsonSchema)]
-    #[allow(dead_code, reason = "only its schema is of interest")]
-    struct Place {
-        /// Where it is.
-        city: String,
-        size: Size,
-    }
-
-    #[derive(schemars::JsonSchema)]
-    #[allow(dead_code, reason = "only its schema is of interest")]
-    enum Size {
-        Small,
-        Large(u32),
-    }
-
-    #[test]
-    fn a_schema_holds_what_a_model_needs_and_neither_title_nor_draft() {
-        let schema = of::<Place>();
-        assert_eq!(schema["properties"]["city"]["description"], "Where it is.");
-        assert_eq!((schema.get("title"), schema.get("$schema")), (None, None));
-    }
-
-    #[test]
-    fn what_is_no_object_is_put_into_one_and_its_references_still_hold() {
-        assert_eq!(as_object(of::<Place>()).1, Wrapped::No);
-        let (schema, wrapped) = as_object(of::<Vec<Place>>());
-        assert_eq!(wrapped, Wrapped::Yes);
-        let check = Schema::compile(&schema).unwrap();
-        assert_eq!(check.complaint(&json!({ "result": [{ "city": "Brest", "size": { "Large": 3 } }] })), None);
-        let complaint = check.complaint(&json!({ "result": [{ "city": 3, "size": "Small" }] })).unwrap();
-        assert_eq!(complaint, r#"at /result/0/city: 3 is not of type "string""#);
-    }
-
-    #[test]
-    fn complaints_are_bounded_in_number_and_length() {
-        let check = Schema::compile(&json!({ "items": { "type": "integer" } })).unwrap();
-        let complaint = check.complaint(&json!(vec!["x".repeat(10_000); 100])).unwrap();
-        assert_eq!(complaint.split("; ").count(), MAX_COMPLAINTS);
-        assert!(complaint.len() < 2 * MAX_COMPLAINTS * MAX_COMPLAINT_CHARS, "{}", complaint.len());
-    }
 }

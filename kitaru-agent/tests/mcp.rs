@@ -158,3 +158,95 @@ async fn an_address_that_holds_a_secret_is_in_no_error() {
     assert!(said.contains("the MCP server `127.0.0.1` does not greet back"), "{said}");
     assert!(!said.contains("hunter2") && !said.contains("tok-123"), "{said}");
 }
+
+/// A process that answers each line of its input by what `answer`, an expression of Python, makes of the request. It
+/// needs no SDK.
+fn scripted(answer: &str) -> Command {
+    const SERVER: &str = r#"
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    id, params = request.get("id"), request.get("params", {})
+    if id is None:
+        continue
+    if request["method"] == "initialize":
+        result = {"protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "scripted", "version": "1"}}
+    else:
+        result = ANSWER
+    print(json.dumps({"jsonrpc": "2.0", "id": id, "result": result}), flush=True)
+"#;
+    let mut command = Command::new("python3");
+    command.args(["-c", &SERVER.replace("ANSWER", answer)]);
+    command
+}
+
+/// Whether the process `id` is still there.
+fn lives(id: &str) -> bool {
+    Command::new("kill").args(["-0", id]).stderr(Stdio::null()).status().unwrap().success()
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_greet_is_given_up_after_its_time_and_its_process_ends() {
+    let soon = Duration::from_millis(500);
+    for says in ["", "echo garbage;", "printf {;"] {
+        let file = std::env::temp_dir().join(format!("kitaru-mcp-{}-{}", std::process::id(), says.len()));
+        let script = format!("echo $$ > {}; {says} exec sleep 1000", file.display());
+        let mut silent = Command::new("sh");
+        silent.args(["-c", &script]);
+        let error = McpServer::builder().greeting_timeout(soon).start(silent).await.unwrap_err();
+        assert!(error.to_string().contains("the MCP server `sh` does not greet back"), "{error}");
+        let id = std::fs::read_to_string(&file).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while lives(id.trim()) {
+            assert!(Instant::now() < deadline, "the process {id} lives on");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        std::fs::remove_file(file).unwrap();
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", silent.local_addr().unwrap());
+    let error = McpServer::builder().greeting_timeout(soon).connect(&url).await.unwrap_err();
+    assert!(error.to_string().contains("does not greet back within 500ms"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_that_a_server_does_not_answer_is_given_up_after_its_time() {
+    let silent = scripted("__import__('time').sleep(1000)");
+    let server = McpServer::builder().call_timeout(Duration::from_millis(100)).start(silent).await.unwrap();
+    let error = server.tools().await.err().unwrap();
+    assert!(error.to_string().contains("did not give its list of tools within 100ms"), "{error}");
+}
+
+#[tokio::test]
+async fn a_list_of_tools_is_bounded_in_pages_in_tools_and_in_bytes() {
+    let tool = |name: &str, description: &str| {
+        format!("{{'name': {name}, 'description': {description}, 'inputSchema': {{'type': 'object'}}}}")
+    };
+    let (few, many, large) = (tool("'t'", "''"), tool("'t%d' % n", "''"), tool("'t'", "'x' * 5000000"));
+    for (answer, bound) in [
+        (format!("{{'tools': [{few}], 'nextCursor': str(id)}}"), "more than 100 pages"),
+        (format!("{{'tools': [{many} for n in range(1001)]}}"), "more than 1000 tools"),
+        (format!("{{'tools': [{large}]}}"), "more than 4194304 bytes"),
+    ] {
+        let server = McpServer::start(scripted(&answer)).await.unwrap();
+        let error = server.tools().await.err().unwrap();
+        assert!(error.to_string().contains(bound), "{error}");
+    }
+    let two = format!(
+        "{{'tools': [{}], **({{'nextCursor': 'n'}} if not params.get('cursor') else {{}})}}",
+        tool("'t%d' % id", "''")
+    );
+    let server = McpServer::start(scripted(&two)).await.unwrap();
+    assert_eq!(server.tools().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_tool_whose_schema_cannot_be_checked_in_bounds_is_refused_by_its_name() {
+    let bomb = "{'tools': [{'name': 'bomb', 'inputSchema': {'type': 'object', '$ref': '#/$defs/d0', '$defs': {**{'d%d' % n: \
+                {'allOf': [{'$ref': '#/$defs/d%d' % (n + 1)}] * 2} for n in range(31)}, 'd31': {}}}}]}";
+    let server = McpServer::start(scripted(bomb)).await.unwrap();
+    let built = Agent::builder(TestModel::new()).tools(server.tools().await.unwrap()).build();
+    let error = built.unwrap_err().to_string();
+    assert!(error.contains("tool `bomb`") && error.contains("more than 200000 steps"), "{error}");
+}

@@ -1,185 +1,173 @@
-//! A message in pieces.
+//! A message, as it comes.
 //!
-//! Owns how events add up. Must not know how they come.
+//! Owns what is around its blocks: events, usage, the reason of its end. Must not know how blocks add up, nor how events
+//! come.
 
-use std::{collections::BTreeMap, fmt::Display};
+use serde_json::{json, value::RawValue};
 
-use serde::Deserialize;
-use serde_json::Value;
-
-use super::wire::{self, AnswerUsage, Block};
+use super::said::Said;
 use crate::{
-    Delta, ModelError, ModelErrorKind, ModelResponse, ResponsePart, Stop, Text, Tokens, ToolCall,
-    http::{Question, Read, Reader, error_of},
+    Delta, ModelError, ModelErrorKind, ModelResponse, Stop, Tokens,
+    http::{
+        Question, Read, Reader,
+        draft::{Draft, error_in},
+        json::{Object, raw, text},
+    },
 };
 
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Event {
-    MessageStart {
-        message: Start,
-    },
-    ContentBlockStart {
-        index: usize,
-        content_block: Block,
-    },
-    ContentBlockDelta {
-        index: usize,
-        delta: BlockDelta,
-    },
-    ContentBlockStop {
-        index: usize,
-    },
-    MessageDelta {
-        delta: End,
-        #[serde(default)]
-        usage: AnswerUsage,
-    },
-    MessageStop,
-    /// Pings, and what else there may be.
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct Start {
-    model: Option<String>,
-    #[serde(default)]
-    usage: AnswerUsage,
-}
-
-#[derive(Deserialize)]
-struct End {
-    stop_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum BlockDelta {
-    TextDelta {
-        text: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
-    #[serde(other)]
-    Other,
-}
-
-/// A block that is being sent.
-struct Open {
-    part: Option<ResponsePart>,
-    over: Over,
-}
-
-#[derive(PartialEq)]
-enum Over {
-    Yes,
-    No,
-}
-
 /// Puts a message together.
-pub(super) struct MessageReader {
-    model: String,
-    blocks: BTreeMap<usize, Open>,
-    answered_by: Option<String>,
-    stop: Option<Stop>,
-    usage: AnswerUsage,
+pub(super) struct MessageReader<'a> {
+    question: &'a Question<'a>,
+    said: Said,
+    draft: Draft,
+    usage: Usage,
 }
 
-impl MessageReader {
-    pub(super) fn new(question: &Question<'_>) -> Self {
-        let model = question.model.to_owned();
-        Self { model, blocks: BTreeMap::new(), answered_by: None, stop: None, usage: AnswerUsage::default() }
+/// What is counted, as far as it is said.
+#[derive(Clone, Copy, Default)]
+struct Usage {
+    input: Option<u64>,
+    output: Option<u64>,
+    cache_read: Option<u64>,
+    cache_creation: Option<u64>,
+}
+
+impl Usage {
+    /// Takes the counts that `usage` says in place of those that are known.
+    fn update(&mut self, usage: &Object) {
+        for (count, name) in [
+            (&mut self.input, "input_tokens"),
+            (&mut self.output, "output_tokens"),
+            (&mut self.cache_read, "cache_read_input_tokens"),
+            (&mut self.cache_creation, "cache_creation_input_tokens"),
+        ] {
+            *count = usage.count(name).or(*count);
+        }
+    }
+}
+
+impl From<Usage> for Tokens {
+    /// The API does not count what goes through its cache as input.
+    fn from(usage: Usage) -> Self {
+        let cached = usage.cache_read.unwrap_or(0);
+        let through_cache = cached.saturating_add(usage.cache_creation.unwrap_or(0));
+        let mut tokens = Tokens::new(usage.input.unwrap_or(0).saturating_add(through_cache), usage.output.unwrap_or(0));
+        tokens.cached_input = cached;
+        tokens
+    }
+}
+
+/// Reads a message that came whole.
+pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
+    let invalid = |what: &str| question.error(ModelErrorKind::InvalidResponse, what);
+    let Some(message) = Object::read(json) else { return Err(invalid("answered with no message: it is no object")) };
+    if let Some(message) = error_in(&message) {
+        return Err(invalid(&format!("answered with an error: {message}")));
+    }
+    let mut reader = MessageReader::new(question);
+    reader.note(&message);
+    // A content that is not there is one that says nothing, where the message says why it stopped.
+    if message.get("content").is_none() && reader.draft.reason.is_none() {
+        return Err(invalid("answered with no message: missing field `content`"));
+    }
+    for block in message.list("content") {
+        // A text in place of a block is one.
+        let of_text = text(&block).and_then(|text| raw(&json!({ "type": "text", "text": text })));
+        reader.said.begin(None, &of_text.unwrap_or(block));
+    }
+    reader.finish()
+}
+
+impl<'a> MessageReader<'a> {
+    pub(super) fn new(question: &'a Question<'a>) -> Self {
+        Self { question, said: Said::default(), draft: Draft::default(), usage: Usage::default() }
     }
 
-    fn invalid(&self, what: impl Display) -> ModelError {
-        error_of(&self.model, ModelErrorKind::InvalidResponse, what)
+    fn so_far(&self) -> usize {
+        self.question.request.messages.len()
     }
 
-    /// The block that an event is a piece of.
-    fn block(&mut self, index: usize) -> Result<&mut Open, ModelError> {
-        let error = self.invalid(format_args!("sent a piece of a block {index} that is not open"));
-        self.blocks.get_mut(&index).filter(|block| block.over == Over::No).ok_or(error)
+    /// Takes what stands beside the blocks. What is not as expected is no part of the answer, and costs nothing.
+    fn note(&mut self, around: &Object) {
+        self.draft.model = self.draft.model.take().or_else(|| around.text("model"));
+        if let Some(usage) = around.object("usage") {
+            self.usage.update(&usage);
+        }
+        if let Some(reason) = around.text("stop_reason").filter(|reason| !reason.is_empty()) {
+            self.draft.reason = Some(reason);
+        }
     }
 
-    fn piece(&mut self, index: usize, delta: BlockDelta) -> Result<Option<Delta>, ModelError> {
-        let part = self.block(index)?.part.as_mut();
-        Ok(match (part, delta) {
-            (Some(ResponsePart::Text(known)), BlockDelta::TextDelta { text }) if !text.is_empty() => {
-                known.content.push_str(&text);
-                Some(Delta::Text(text))
-            }
-            (Some(ResponsePart::ToolCall(call)), BlockDelta::InputJsonDelta { partial_json }) => {
-                call.arguments.push_str(&partial_json);
-                None
-            }
-            _ => None,
-        })
+    fn interrupted(&self) -> ModelError {
+        self.question.error(ModelErrorKind::Interrupted, "ended its answer before it was complete")
     }
 
+    fn finish(&mut self) -> Result<ModelResponse, ModelError> {
+        let parts = std::mem::take(&mut self.said).into_parts(self.so_far());
+        Draft { parts, tokens: self.usage.into(), ..std::mem::take(&mut self.draft) }.finish(self.question)
+    }
+
+    /// The message, which its server says is over.
     fn over(&mut self) -> Result<Read, ModelError> {
-        if self.stop.is_none() || self.blocks.values().any(|block| block.over == Over::No) {
-            return Err(error_of(&self.model, ModelErrorKind::Interrupted, "ended its answer before it was complete"));
+        let Some(reason) = &self.draft.reason else { return Err(self.interrupted()) };
+        let is_complete = matches!(Stop::of(reason), Stop::End | Stop::ToolCalls);
+        // Of an answer that was cut it is the cut that is told.
+        if is_complete && (self.said.is_open() || self.said.has_lost_input()) {
+            return Err(self.interrupted());
         }
-        let parts = std::mem::take(&mut self.blocks).into_values().filter_map(|block| block.part);
-        let parts = parts.filter(|part| !matches!(part, ResponsePart::Text(text) if text.content.is_empty()));
-        let mut response = ModelResponse::new(parts.collect());
-        response.model = self.answered_by.take();
-        response.stop = self.stop;
-        response.tokens = Tokens::from(self.usage);
-        Ok(Read::Over(Vec::new(), wire::unless_refused(response, &self.model)?))
+        Ok(Read::Over(Vec::new(), self.finish()?))
     }
 }
 
-impl Reader for MessageReader {
-    fn event(&mut self, _: &str, data: &str) -> Result<Read, ModelError> {
-        let json: Value = serde_json::from_str(data)
-            .map_err(|error| self.invalid(format_args!("sent an event that is no JSON ({error})")))?;
-        if let Some(message) = wire::error_in(&json) {
-            let what = format_args!("broke off its answer with an error: {message}");
-            return Err(error_of(&self.model, ModelErrorKind::Unavailable, what));
+impl Reader for MessageReader<'_> {
+    fn event(&mut self, event: &str, data: &str) -> Result<Read, ModelError> {
+        let invalid = |what: String| self.question.error(ModelErrorKind::InvalidResponse, what);
+        if data.trim().is_empty() {
+            return Ok(Read::More(Vec::new()));
         }
-        let event = serde_json::from_value(json)
-            .map_err(|error| self.invalid(format_args!("sent an event that is none of a message: {error}")))?;
-        let piece = match event {
-            Event::MessageStart { message } => {
-                self.answered_by = message.model;
-                self.usage = message.usage;
+        let json: Box<RawValue> =
+            serde_json::from_str(data).map_err(|error| invalid(format!("sent an event that is no JSON ({error})")))?;
+        let Some(fields) = Object::read(&json) else {
+            return Err(invalid("sent an event that is no object".to_owned()));
+        };
+        if let Some(message) = error_in(&fields) {
+            let what = format!("broke off its answer with an error: {message}");
+            return Err(self.question.error(ModelErrorKind::Unavailable, what));
+        }
+        let label = fields.get("index").map(|index| index.get().to_owned());
+        let no_block = |_| {
+            let label = label.as_deref().unwrap_or("without a number");
+            invalid(format!("sent a piece of a block {label} that is not open"))
+        };
+        let kind = fields.text("type").unwrap_or_else(|| event.to_owned());
+        let piece: Option<Delta> = match &*kind {
+            "message_start" => {
+                self.note(&fields.object("message").unwrap_or_default());
                 None
             }
-            Event::ContentBlockStart { index, content_block } => {
-                let (part, piece) = match content_block {
-                    Block::Text { text } => {
-                        let piece = (!text.is_empty()).then(|| Delta::Text(text.clone()));
-                        (Some(ResponsePart::Text(Text::new(text))), piece)
-                    }
-                    // Its arguments come in pieces of text, and what it begins with is an empty object in their place.
-                    Block::ToolUse { id, name, .. } => {
-                        (Some(ResponsePart::ToolCall(ToolCall::new(id, name, ""))), None)
-                    }
-                    Block::Other => (None, None),
-                };
-                self.blocks.insert(index, Open { part, over: Over::No });
-                piece
+            "content_block_start" => fields.get("content_block").and_then(|block| self.said.begin(label, block)),
+            "content_block_delta" => {
+                self.said.grow(&label, &fields.object("delta").unwrap_or_default()).map_err(no_block)?
             }
-            Event::ContentBlockDelta { index, delta } => self.piece(index, delta)?,
-            Event::ContentBlockStop { index } => {
-                let block = self.block(index)?;
-                block.over = Over::Yes;
-                match &block.part {
-                    Some(ResponsePart::ToolCall(call)) => Some(Delta::ToolCall(call.clone())),
-                    _ => None,
-                }
-            }
-            Event::MessageDelta { delta, usage } => {
-                self.stop = delta.stop_reason.as_deref().map(wire::stop).or(self.stop);
-                self.usage = self.usage.updated(usage);
+            "content_block_stop" => self.said.end(&label, self.question.request.messages.len()).map_err(no_block)?,
+            "message_delta" => {
+                self.note(&fields.object("delta").unwrap_or_default());
+                self.note(&fields);
                 None
             }
-            Event::MessageStop => return self.over(),
-            Event::Other => None,
+            "message_stop" => return self.over(),
+            // Pings, and what else there may be.
+            _ => None,
         };
         Ok(Read::More(piece.into_iter().collect()))
+    }
+
+    fn has_begun(&self) -> bool {
+        !self.said.is_nothing()
+    }
+
+    /// The last event of a message says that it is complete, and nothing else does.
+    fn end(&mut self) -> Result<Read, ModelError> {
+        Err(self.question.error(ModelErrorKind::Interrupted, "broke off in the middle of its answer"))
     }
 }

@@ -1,11 +1,11 @@
 //! The model against a canned server.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    AnswerForm, CallRef, Delta, Message, ModelErrorKind, ModelSettings, RequestMessage, RequestPart, ResponsePart,
-    RetryPrompt, Stop, SystemPrompt, Text, Tokens, ToolCall, ToolDefinition, ToolReturn, UserPrompt,
+    AnswerForm, CallRef, Delta, Message, ModelErrorKind, ModelSettings, Opaque, Place, RequestMessage, RequestPart,
+    ResponsePart, RetryPrompt, Stop, SystemPrompt, Text, Tokens, ToolCall, ToolDefinition, ToolReturn, UserPrompt,
     http::canned::{KEY, Server, http, serve},
 };
 
@@ -31,7 +31,9 @@ fn answer() -> Value {
 }
 
 fn expected() -> ModelResponse {
+    let thought = r#"{"signature":"s","thinking":"hm","type":"thinking"}"#;
     let mut expected = ModelResponse::new(vec![
+        ResponsePart::Reasoning(Opaque::new("anthropic", Place::Part, thought)),
         ResponsePart::Text(Text::new("let me see")),
         ResponsePart::ToolCall(ToolCall::new("c1", "exec", r#"{"a":1}"#)),
     ]);
@@ -104,8 +106,9 @@ fn events() -> Vec<Value> {
     let stop = |index: usize| json!({ "type": "content_block_stop", "index": index });
     vec![
         json!({ "type": "message_start", "message": message }),
-        start(0, json!({ "type": "thinking", "thinking": "" })),
+        start(0, json!({ "type": "thinking", "thinking": "", "signature": "" })),
         delta(0, json!({ "type": "thinking_delta", "thinking": "hm" })),
+        delta(0, json!({ "type": "signature_delta", "signature": "s" })),
         stop(0),
         json!({ "type": "ping" }),
         start(1, json!({ "type": "text", "text": "" })),
@@ -171,7 +174,7 @@ async fn an_error_in_a_stream_and_a_refusal_are_errors() {
     assert_eq!(error.kind(), ModelErrorKind::Unavailable);
     assert!(!format!("{error:?}").contains(KEY), "{error:?}");
     let mut refused = events();
-    refused[13]["delta"]["stop_reason"] = json!("refusal");
+    refused[14]["delta"]["stop_reason"] = json!("refusal");
     assert_eq!(listen(streamed(&refused)).await.0.unwrap_err().kind(), ModelErrorKind::Refused);
 }
 

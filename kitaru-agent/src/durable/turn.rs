@@ -221,10 +221,11 @@ fn retell<T>(result: &RunResult<T>, listener: &Listener<T>) {
             }
             Message::Response(response) => {
                 for part in &response.parts {
-                    listener(match part {
-                        ResponsePart::Text(text) => RunEvent::Text(text.content.clone()),
-                        ResponsePart::ToolCall(call) => RunEvent::ToolCall(call.clone()),
-                    });
+                    match part {
+                        ResponsePart::Text(text) => listener(RunEvent::Text(text.content.clone())),
+                        ResponsePart::ToolCall(call) => listener(RunEvent::ToolCall(call.clone())),
+                        ResponsePart::Reasoning(_) | ResponsePart::Opaque(_) => {}
+                    }
                 }
                 usage += response.usage();
                 // Messages do not say which calls reached a tool and were sent back by it; the sum is known.

@@ -64,20 +64,22 @@ macro_rules! builder {
             }
 
             /// How long one try may take, the answer included; 5 minutes unless set. A streamed answer has this long
-            /// to begin.
+            /// to say its first word or thought, and for each event after that.
             pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
                 self.settings.timeout = timeout;
                 self
             }
 
-            /// How long a streamed answer may pause; a minute unless set.
+            /// How long a streamed answer that has begun may pause; a minute unless set. A comment, which keeps the
+            /// line open, ends a pause.
             pub fn stall_timeout(mut self, timeout: std::time::Duration) -> Self {
                 self.settings.stall = timeout;
                 self
             }
 
             /// How many times a request is tried again that the server refused for now, or that broke off, or that took
-            /// too long; 3 unless set. A server that was still at work may be paid for each try.
+            /// too long; 3 unless set. A server that was still at work may be paid for each try. An answer that was
+            /// cut by its bound on tokens is not asked for again.
             pub fn retries(mut self, retries: u32) -> Self {
                 self.settings.patience.retries = retries;
                 self

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt as _, stream};
 use reqwest::{
     Response, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
@@ -35,9 +35,19 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
 }
 
+impl Reply {
+    /// Whether it is an answer, not a refusal.
+    pub(super) fn is_answer(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// The bytes of an answer, as they come.
+pub(super) type Chunks<'a> = Pin<Box<dyn Stream<Item = Result<bytes::Bytes, ModelError>> + Send + 'a>>;
+
 /// An answer that has begun.
 pub(super) enum Opened<'a> {
-    Stream(Pin<Box<dyn Stream<Item = Result<bytes::Bytes, ModelError>> + Send + 'a>>),
+    Stream(Chunks<'a>),
     Refused(Reply),
 }
 
@@ -68,8 +78,8 @@ impl Client {
         let sent = self.prepared(path, headers, body).send();
         let Ok(sent) = tokio::time::timeout(self.timeout, sent).await else { return Err(self.late()) };
         let response = sent.map_err(|error| self.broken(error))?;
-        if response.status() == 200 {
-            return Ok(Opened::Stream(Box::pin(self.chunks(response))));
+        if response.status().is_success() {
+            return Ok(Opened::Stream(Box::pin(self.chunks(response).fuse())));
         }
         match tokio::time::timeout(self.timeout, self.whole(response)).await {
             Ok(reply) => reply.map(Opened::Refused),
@@ -116,7 +126,12 @@ impl Client {
         ModelError::new(ModelErrorKind::InvalidResponse, message)
     }
 
-    fn late(&self) -> ModelError {
+    /// How long one try may take; of one that is streamed, its beginning.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) fn late(&self) -> ModelError {
         let message = format!("no answer from {} within {:?}; allow more with `.timeout()`", self.host(), self.timeout);
         ModelError::new(ModelErrorKind::TimedOut, message)
     }

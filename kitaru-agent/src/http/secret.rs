@@ -2,11 +2,15 @@
 //!
 //! Owns that it is never shown. Must not know what it opens.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use reqwest::header::HeaderValue;
 
 const MIN_SECRET_BYTES: usize = 8;
+/// A part of a key that is shorter may be what all keys of a provider begin with.
+const MIN_PART_BYTES: usize = 12;
+/// What is in place of a key, or of a part of one.
+const HIDDEN: &str = "[key]";
 
 /// A key whose only way out is a header that is marked as sensitive.
 pub(crate) struct Secret(String);
@@ -27,10 +31,29 @@ impl Secret {
         Some(value)
     }
 
-    /// `text`, with the key blotted out where a server quoted it. A shorter word is the placeholder that a local server
-    /// takes for a key, and blotting it out would spoil every text.
+    /// `text`, with the key blotted out where a server quoted it, and each part of it that tells it apart. A shorter word
+    /// is the placeholder that a local server takes for a key, and blotting it out would spoil every text. What the server
+    /// has encoded is not found.
     pub(crate) fn hide(&self, text: &str) -> String {
-        if self.0.len() < MIN_SECRET_BYTES { text.to_owned() } else { text.replace(&self.0, "[key]") }
+        if self.0.len() < MIN_SECRET_BYTES {
+            return text.to_owned();
+        }
+        let text = text.replace(&self.0, HIDDEN);
+        // A key that fits a header is ASCII.
+        let parts: HashSet<&[u8]> = self.0.as_bytes().windows(MIN_PART_BYTES).collect();
+        let mut shown = String::with_capacity(text.len());
+        let mut from = 0;
+        while from < text.len() {
+            let quoted =
+                |at: &usize| text.as_bytes().get(*at..*at + MIN_PART_BYTES).is_some_and(|part| parts.contains(part));
+            let Some(start) = (from..text.len()).find(quoted) else { break };
+            let end = (start..).take_while(quoted).last().unwrap_or(start) + MIN_PART_BYTES;
+            shown.push_str(&text[from..start]);
+            shown.push_str(HIDDEN);
+            from = end;
+        }
+        shown.push_str(&text[from..]);
+        shown
     }
 }
 

@@ -2,13 +2,26 @@
 //!
 //! Owns that one which stalls, breaks off or is not what it says is an error, never an answer: only the server's own
 //! word that it is over ends it well. Must not know what is said in it.
+//!
+//! Three times bound it. The answer begins within the timeout of the request, whatever the server says before that. From
+//! then on each piece of an event or of a comment, which keeps the line open, comes within the stall timeout; and each
+//! event within the timeout of the request, for comments alone are no answer.
 
-use std::pin::pin;
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
-use futures::StreamExt as _;
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
 use sse_stream::{Error as SseError, SseByteStream};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Dialect, HttpModel, Question, Read, client::Opened, retry::Attempt};
+use super::{
+    Dialect, HttpModel, Question, Read,
+    client::{Chunks, Opened},
+    retry::Attempt,
+};
 use crate::{Deltas, ModelError, ModelErrorKind};
 
 /// What one try came to.
@@ -16,6 +29,15 @@ pub(super) struct Streamed {
     pub(super) attempt: Attempt,
     /// Whether somebody heard pieces of it.
     pub(super) heard: bool,
+}
+
+/// What is known of a line while it is open.
+#[derive(Default)]
+struct Line {
+    /// Whether a part of the answer has come.
+    begun: AtomicBool,
+    /// Whether the last byte was one in the middle of a line of text.
+    torn: AtomicBool,
 }
 
 impl<D: Dialect> HttpModel<D> {
@@ -27,19 +49,43 @@ impl<D: Dialect> HttpModel<D> {
     }
 
     async fn read(&self, question: &Question<'_>, body: &[u8], deltas: &Deltas, heard: &mut bool) -> Attempt {
-        let chunks = match self.client.open(D::PATH, self.dialect.headers(&self.key), body).await {
+        let mut deadline = Instant::now() + self.client.timeout();
+        let mut chunks = match self.client.open(D::PATH, self.dialect.headers(&self.key), body).await {
             Ok(Opened::Stream(chunks)) => chunks,
             Ok(Opened::Refused(reply)) => return self.refusal(&reply),
             Err(error) => return Attempt::Failed(self.presentable(error)),
         };
+        let begin = timeout_at(deadline, beginning(&mut chunks)).await.unwrap_or_else(|_| Err(self.client.late()));
+        let begin = match begin {
+            Ok(begin) => begin,
+            Err(error) => return Attempt::Failed(self.presentable(error)),
+        };
+        // No line of an event stream begins so: it is the answer as a whole.
+        if begin.trim_ascii_start().starts_with(b"{") {
+            let body = timeout_at(deadline, rest(begin, chunks)).await.unwrap_or_else(|_| Err(self.client.late()));
+            let attempt = match body {
+                Ok(body) => self.answered(question, &body),
+                Err(error) => Attempt::Failed(self.presentable(error)),
+            };
+            if let Attempt::Answered(response) = &attempt {
+                deltas.send_whole(response).await;
+                *heard = true;
+            }
+            return attempt;
+        }
+
         let broken =
             |what: String| Attempt::Failed(self.presentable(question.error(ModelErrorKind::Interrupted, what)));
-        let mut events = pin!(SseByteStream::new(chunks));
+        let line = Line::default();
+        let chunks = stream::iter([Ok(Bytes::from(begin))]).chain(chunks);
+        let mut events = pin!(SseByteStream::new(self.lively(question, &line, chunks)));
         let mut reader = self.dialect.reader(question);
         loop {
-            // Comments, which keep a line open, are no events: a server that sends nothing else has stalled.
-            let event = match tokio::time::timeout(self.stall, events.next()).await {
-                Ok(Some(Ok(event))) => event,
+            let read = match timeout_at(deadline, events.next()).await {
+                Ok(Some(Ok(event))) => match event.data {
+                    Some(data) => reader.event(event.event.as_deref().unwrap_or_default(), &data),
+                    None => continue,
+                },
                 Ok(Some(Err(SseError::Body(why)))) => {
                     return match why.downcast::<ModelError>() {
                         Ok(error) => Attempt::Failed(self.presentable(*error)),
@@ -47,15 +93,21 @@ impl<D: Dialect> HttpModel<D> {
                     };
                 }
                 Ok(Some(Err(error))) => return broken(format!("sent what is no stream of events: {error}")),
-                Ok(None) => return broken("broke off in the middle of its answer".to_owned()),
-                Err(_) => return broken(format!("said nothing for {:?} in the middle of its answer", self.stall)),
+                Ok(None) if line.torn.load(Ordering::Relaxed) => {
+                    return broken("broke off in the middle of its answer".to_owned());
+                }
+                Ok(None) => reader.end(),
+                Err(_) if line.begun.load(Ordering::Relaxed) => {
+                    let patience = self.client.timeout();
+                    return broken(format!("said nothing of its answer for {patience:?} in the middle of it"));
+                }
+                Err(_) => return Attempt::Failed(self.presentable(self.client.late())),
             };
-            let Some(data) = event.data else { continue };
-            let (pieces, answer) = match reader.event(event.event.as_deref().unwrap_or_default(), &data) {
+            let (pieces, answer) = match read {
                 Ok(Read::More(pieces)) => (pieces, None),
                 Ok(Read::Over(pieces, answer)) => (pieces, Some(answer)),
-                // A refusal is an answer of its kind; anything else may go well when it is asked for again.
-                Err(error) if error.kind() == ModelErrorKind::Refused => {
+                // These are answers of their kind; anything else may go well when it is asked for again.
+                Err(error) if matches!(error.kind(), ModelErrorKind::Refused | ModelErrorKind::Incomplete) => {
                     return Attempt::Settled(self.presentable(error));
                 }
                 Err(error) => return Attempt::Failed(self.presentable(error)),
@@ -67,6 +119,53 @@ impl<D: Dialect> HttpModel<D> {
             if let Some(answer) = answer {
                 return Attempt::Answered(answer);
             }
+            if reader.has_begun() {
+                line.begun.store(true, Ordering::Relaxed);
+                deadline = Instant::now() + self.client.timeout();
+            }
         }
     }
+
+    /// The bytes of an answer, which must not stall once it has begun.
+    fn lively<'a>(
+        &'a self,
+        question: &'a Question<'_>,
+        line: &'a Line,
+        chunks: impl Stream<Item = Result<Bytes, ModelError>> + Send + Unpin + 'a,
+    ) -> impl Stream<Item = Result<Bytes, ModelError>> + Send + 'a {
+        stream::unfold(chunks, move |mut chunks| async move {
+            let next = if line.begun.load(Ordering::Relaxed) {
+                timeout(self.stall, chunks.next()).await.unwrap_or_else(|_| {
+                    let what = format_args!("said nothing for {:?} in the middle of its answer", self.stall);
+                    Some(Err(question.error(ModelErrorKind::Interrupted, what)))
+                })
+            } else {
+                chunks.next().await
+            }?;
+            if let Some(last) = next.as_ref().ok().and_then(|bytes| bytes.last()) {
+                line.torn.store(!matches!(last, b'\n' | b'\r'), Ordering::Relaxed);
+            }
+            Some((next, chunks))
+        })
+    }
+}
+
+/// The bytes of an answer up to the first that is no white space, and those that came with it.
+async fn beginning(chunks: &mut Chunks<'_>) -> Result<Vec<u8>, ModelError> {
+    let mut begin = Vec::new();
+    while begin.trim_ascii_start().is_empty() {
+        match chunks.next().await {
+            Some(chunk) => begin.extend_from_slice(&chunk?),
+            None => break,
+        }
+    }
+    Ok(begin)
+}
+
+/// All bytes of an answer that began with `begin`.
+async fn rest(mut begin: Vec<u8>, mut chunks: Chunks<'_>) -> Result<Vec<u8>, ModelError> {
+    while let Some(chunk) = chunks.next().await {
+        begin.extend_from_slice(&chunk?);
+    }
+    Ok(begin)
 }

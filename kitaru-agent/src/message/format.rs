@@ -8,15 +8,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// The format of stored messages: a number that is checked whenever messages are read.
 ///
-/// Its value holds nothing. It is written as the newest format, and reading a number that this build does not know is
+/// Its value holds nothing. Messages are written with the oldest number that has a word for each of their parts, so that
+/// what could be said in an older format keeps its text and its keys. Reading a number that this build does not know is
 /// an error that names both.
+///
+/// | format | adds |
+/// |---|---|
+/// | 1 | |
+/// | 2 | [`ResponsePart::Reasoning`](crate::ResponsePart), [`ResponsePart::Opaque`](crate::ResponsePart) |
 ///
 /// # Examples
 ///
 /// ```
 /// use kitaru_agent::Format;
 ///
-/// assert_eq!(serde_json::to_string(&Format).unwrap(), "1");
+/// assert_eq!(serde_json::to_string(&Format).unwrap(), "2");
 /// let error = serde_json::from_str::<Format>("7").unwrap_err();
 /// assert!(error.to_string().contains("message format 7"));
 /// ```
@@ -24,8 +30,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 pub struct Format;
 
 impl Format {
-    /// The newest format, which is the one that is written.
-    pub const NEWEST: u32 = 1;
+    /// The newest format that this build reads and writes.
+    pub const NEWEST: u32 = 2;
+    /// The oldest one.
+    pub(super) const FIRST: u32 = 1;
 }
 
 impl fmt::Debug for Format {
@@ -43,7 +51,7 @@ impl Serialize for Format {
 impl<'de> Deserialize<'de> for Format {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u32::deserialize(deserializer)? {
-            1..=Self::NEWEST => Ok(Self),
+            Self::FIRST..=Self::NEWEST => Ok(Self),
             found => Err(D::Error::custom(format_args!(
                 "these messages are of message format {found}, and this build reads formats 1 to {}; read them with a \
                  newer kitaru-agent",

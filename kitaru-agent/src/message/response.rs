@@ -2,9 +2,9 @@
 //!
 //! Owns the response half of the message types. Must not know how a provider spells it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::{CallRef, Format};
+use super::{CallRef, Format, Opaque};
 use crate::{Cost, Price, Tokens, Usage};
 
 /// What a model answered to one request: text, tool calls or both.
@@ -21,7 +21,7 @@ use crate::{Cost, Price, Tokens, Usage};
 /// assert_eq!(response.tool_calls().count(), 2);
 /// assert_eq!(response.output(), "");
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct ModelResponse {
     /// The format of the stored form.
@@ -41,6 +41,25 @@ pub struct ModelResponse {
     /// later price does not change it.
     #[serde(default)]
     pub cost: Option<Cost>,
+}
+
+/// The number in front is that of the oldest format that has a word for each part.
+impl Serialize for ModelResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename = "ModelResponse")]
+        struct Stored<'a> {
+            format: u32,
+            parts: &'a [ResponsePart],
+            model: &'a Option<String>,
+            stop: Option<Stop>,
+            tokens: Tokens,
+            cost: Option<Cost>,
+        }
+        let Self { format: _, parts, model, stop, tokens, cost } = self;
+        let (stop, tokens, cost) = (*stop, *tokens, *cost);
+        Stored { format: self.oldest_format(), parts, model, stop, tokens, cost }.serialize(serializer)
+    }
 }
 
 impl ModelResponse {
@@ -84,6 +103,20 @@ impl ModelResponse {
         })
     }
 
+    /// The oldest format that has a word for each of its parts.
+    pub(super) fn oldest_format(&self) -> u32 {
+        self.parts.iter().map(ResponsePart::oldest_format).max().unwrap_or(Format::FIRST)
+    }
+
+    /// What the model thought before it answered, as far as its provider shows it.
+    pub fn reasoning(&self) -> String {
+        let texts = self.parts.iter().filter_map(|part| match part {
+            ResponsePart::Reasoning(thought) => thought.text(),
+            _ => None,
+        });
+        texts.collect()
+    }
+
     /// All text, joined.
     pub fn output(&self) -> String {
         self.parts
@@ -105,6 +138,20 @@ pub enum ResponsePart {
     Text(Text),
     /// A tool to be run.
     ToolCall(ToolCall),
+    /// What the model thought, which its provider wants back. From format 2 on.
+    Reasoning(Opaque),
+    /// Something else that the provider wants back. From format 2 on.
+    Opaque(Opaque),
+}
+
+impl ResponsePart {
+    /// The oldest format that has a word for it.
+    fn oldest_format(&self) -> u32 {
+        match self {
+            Self::Text(_) | Self::ToolCall(_) => Format::FIRST,
+            Self::Reasoning(_) | Self::Opaque(_) => 2,
+        }
+    }
 }
 
 /// Something that the model says.
@@ -146,7 +193,8 @@ impl ToolCall {
     }
 }
 
-/// Why a model stopped.
+/// Why a model stopped. Only [`End`](Self::End) and [`ToolCalls`](Self::ToolCalls) mean that its answer is complete; an
+/// answer that stopped for another reason is an error of the run, and no call in it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -161,4 +209,48 @@ pub enum Stop {
     Refused,
     /// Something that this build has no word for.
     Other,
+    /// The conversation and the answer fill the model's context window.
+    ContextFull,
+    /// The provider failed in the middle of it.
+    Failed,
+    /// The provider paused its turn, and wants to be asked to continue.
+    Paused,
+}
+
+impl Stop {
+    /// What the word of a provider means, of whichever dialect: gateways mix them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kitaru_agent::Stop;
+    ///
+    /// assert_eq!((Stop::of("end_turn"), Stop::of("stop")), (Stop::End, Stop::End));
+    /// assert_eq!((Stop::of("max_tokens"), Stop::of("bored")), (Stop::Length, Stop::Other));
+    /// ```
+    pub fn of(reason: &str) -> Self {
+        match reason.trim().to_ascii_lowercase().as_str() {
+            "stop" | "end_turn" | "stop_sequence" | "stop_token" | "end" | "eos" | "eos_token" | "complete"
+            | "completed" => Self::End,
+            "tool_calls" | "tool_call" | "tool_use" | "function_call" => Self::ToolCalls,
+            "length" | "max_tokens" | "max_output_tokens" | "max_completion_tokens" | "model_length" => Self::Length,
+            "model_context_window_exceeded" | "context_length_exceeded" => Self::ContextFull,
+            "content_filter"
+            | "refusal"
+            | "safety"
+            | "sensitive"
+            | "recitation"
+            | "blocklist"
+            | "prohibited_content"
+            | "guardrail_intervened" => Self::Refused,
+            "error"
+            | "network_error"
+            | "insufficient_system_resource"
+            | "abort"
+            | "cancelled"
+            | "malformed_function_call" => Self::Failed,
+            "pause_turn" => Self::Paused,
+            _ => Self::Other,
+        }
+    }
 }

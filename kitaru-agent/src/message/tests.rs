@@ -65,15 +65,71 @@ fn json_with_fields_that_a_later_build_added_is_still_read() {
 
 #[test]
 fn a_newer_format_is_refused_by_its_number_before_its_parts_are_looked_at() {
-    let json = r#"{"format":2,"messages":[{"hologram":{}}]}"#;
+    let json = r#"{"format":3,"messages":[{"hologram":{}}]}"#;
     let error = serde_json::from_str::<History>(json).unwrap_err().to_string();
-    assert!(error.contains("message format 2") && error.contains("formats 1 to 1"), "{error}");
+    assert!(error.contains("message format 3") && error.contains("formats 1 to 2"), "{error}");
 }
 
 #[test]
 fn a_newer_format_is_refused_by_its_number_after_the_keys_were_sorted() {
-    let json = r#"{"format":2,"model":"m","parts":[{"hologram":{}}],"stop":"bored"}"#;
+    let json = r#"{"format":3,"model":"m","parts":[{"hologram":{}}],"stop":"bored"}"#;
     let sorted: serde_json::Value = serde_json::from_str(json).unwrap();
     let error = serde_json::from_value::<ModelResponse>(sorted).unwrap_err().to_string();
-    assert!(error.contains("message format 2"), "{error}");
+    assert!(error.contains("message format 3"), "{error}");
+}
+
+/// What has parts of format 2 in it, and the JSON of it.
+fn thoughtful() -> (History, &'static str) {
+    let thought = Opaque::new("anthropic", Place::Part, r#"{"type":"thinking", "thinking":"hm"}"#);
+    let signature = Opaque::new("openai", Place::Call("extra_content".to_owned()), "{}");
+    let response = ModelResponse::new(vec![ResponsePart::Reasoning(thought), ResponsePart::Opaque(signature)]);
+    let json = concat!(
+        r#"{"format":2,"messages":[{"response":{"format":2,"parts":["#,
+        r#"{"reasoning":{"dialect":"anthropic","place":"part","json":"{\"type\":\"thinking\", \"thinking\":\"hm\"}"}},"#,
+        r#"{"opaque":{"dialect":"openai","place":{"call":"extra_content"},"json":"{}"}}],"#,
+        r#""model":null,"stop":null,"tokens":{"input":0,"output":0,"cached_input":0},"cost":null}}]}"#,
+    );
+    (History::from(vec![Message::Response(response)]), json)
+}
+
+#[test]
+fn the_stored_form_of_format_2_is_this_json_and_reads_back() {
+    let (history, json) = thoughtful();
+    assert_eq!(serde_json::to_string(&history).unwrap(), json);
+    assert_eq!(serde_json::from_str::<History>(json).unwrap(), history);
+    let config = bincode::config::standard();
+    let bytes = bincode::serde::encode_to_vec(&history, config).unwrap();
+    let (back, _): (History, usize) = bincode::serde::decode_from_slice(&bytes, config).unwrap();
+    assert_eq!(back, history);
+}
+
+#[test]
+fn messages_that_format_1_has_words_for_are_still_written_in_format_1() {
+    assert!(serde_json::to_string(&conversation()).unwrap().starts_with(r#"{"format":1,"#));
+    assert_eq!(serde_json::to_string(&History::default()).unwrap(), r#"{"format":1,"messages":[]}"#);
+    // A part of format 2 in one response does not change the form of another.
+    let mut both = conversation();
+    both.extend(thoughtful().0.into_messages());
+    let written = serde_json::to_value(&both).unwrap();
+    let formats: Vec<_> =
+        both.messages().iter().enumerate().map(|(n, _)| written["messages"][n]["response"]["format"].clone()).collect();
+    assert_eq!(written["format"], 2);
+    assert_eq!((&formats[1], &formats[4]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn reasoning_is_text_for_people_and_no_part_of_the_answer() {
+    let (history, _) = thoughtful();
+    let Message::Response(response) = &history.messages()[0] else { panic!("{history:?}") };
+    assert_eq!((response.reasoning().as_str(), response.output().as_str()), ("hm", ""));
+}
+
+#[test]
+fn a_request_that_sets_nothing_new_is_written_as_it_was_before() {
+    let request = crate::ModelRequest::new(vec![Message::Request(RequestMessage::user("Which OS?"))]);
+    let json = concat!(
+        r#"{"instructions":null,"messages":[{"request":{"parts":[{"user_prompt":{"content":"Which OS?"}}]}}],"tools":[],"#,
+        r#""settings":{"temperature":null,"top_p":null,"max_tokens":null,"seed":null,"parallel_tool_calls":null}}"#,
+    );
+    assert_eq!(serde_json::to_string(&request).unwrap(), json);
 }

@@ -1,159 +1,132 @@
-//! A completion in pieces.
+//! A completion, as it comes.
 //!
-//! Owns how chunks add up. Must not know how they come.
+//! Owns what is around its message: choices, usage, the reason of its end. Must not know how a message adds up, nor how
+//! events come.
 
-use std::fmt::Display;
+use serde_json::value::RawValue;
 
-use serde::Deserialize;
-use serde_json::Value;
-
-use super::wire::{self, CompletionUsage};
+use super::said::{Comes, Said};
 use crate::{
-    Delta, ModelError, ModelErrorKind, ModelResponse, ResponsePart, Stop, Text, Tokens, ToolCall,
-    http::{Question, Read, Reader, error_of},
+    Delta, ModelError, ModelErrorKind, ModelResponse, Tokens,
+    http::{
+        Question, Read, Reader,
+        draft::{Draft, error_in},
+        json::Object,
+    },
 };
 
-/// What comes after the last chunk.
+/// What comes after the last chunk; some servers leave it out.
 const DONE: &str = "[DONE]";
 
-#[derive(Deserialize)]
-struct Chunk {
-    #[serde(default)]
-    choices: Vec<ChunkChoice>,
-    model: Option<String>,
-    usage: Option<CompletionUsage>,
-}
-
-#[derive(Deserialize)]
-struct ChunkChoice {
-    #[serde(default)]
-    index: u32,
-    #[serde(default)]
-    delta: ChunkDelta,
-    finish_reason: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct ChunkDelta {
-    content: Option<String>,
-    refusal: Option<String>,
-    tool_calls: Option<Vec<ChunkCall>>,
-}
-
-#[derive(Deserialize)]
-struct ChunkCall {
-    /// Which call it is a piece of; a server that leaves it out sends each call in one piece.
-    index: Option<usize>,
-    id: Option<String>,
-    #[serde(default)]
-    function: ChunkFunction,
-}
-
-#[derive(Default, Deserialize)]
-struct ChunkFunction {
-    name: Option<String>,
-    arguments: Option<String>,
-}
-
 /// Puts a completion together.
-pub(super) struct ChatReader {
-    model: String,
-    /// How many messages there are before the answer.
-    so_far: usize,
-    text: String,
-    refusal: String,
-    calls: Vec<ToolCall>,
-    answered_by: Option<String>,
-    stop: Option<Stop>,
-    tokens: Tokens,
+pub(super) struct ChatReader<'a> {
+    question: &'a Question<'a>,
+    said: Said,
+    draft: Draft,
 }
 
-impl ChatReader {
-    pub(super) fn new(question: &Question<'_>) -> Self {
-        Self {
-            model: question.model.to_owned(),
-            so_far: question.request.messages.len(),
-            text: String::new(),
-            refusal: String::new(),
-            calls: Vec::new(),
-            answered_by: None,
-            stop: None,
-            tokens: Tokens::default(),
-        }
+/// Reads a completion that came whole.
+pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
+    let invalid = |what: &str| question.error(ModelErrorKind::InvalidResponse, what);
+    let Some(completion) = Object::read(json) else {
+        return Err(invalid("answered with no completion: it is no object"));
+    };
+    if let Some(message) = error_in(&completion) {
+        return Err(invalid(&format!("answered with an error: {message}")));
+    }
+    if completion.get("choices").is_none() {
+        return Err(invalid("answered with no completion: missing field `choices`"));
+    }
+    let Some(choice) = completion.list("choices").first().and_then(|choice| Object::read(choice)) else {
+        return Err(invalid("answered with a completion that holds no choice"));
+    };
+    let Some(message) = choice.object("message") else {
+        return Err(invalid("answered with a choice that holds no message"));
+    };
+    let mut reader = ChatReader::new(question);
+    reader.note(&completion);
+    reader.note_end(&choice);
+    reader.said.add(&message, Comes::Whole);
+    reader.finish()
+}
+
+impl<'a> ChatReader<'a> {
+    pub(super) fn new(question: &'a Question<'a>) -> Self {
+        Self { question, said: Said::new(question), draft: Draft::default() }
     }
 
-    fn error(&self, kind: ModelErrorKind, what: impl Display) -> ModelError {
-        error_of(&self.model, kind, what)
+    fn invalid(&self, what: &str) -> ModelError {
+        self.question.error(ModelErrorKind::InvalidResponse, what)
     }
 
-    fn invalid(&self, what: impl Display) -> ModelError {
-        self.error(ModelErrorKind::InvalidResponse, what)
-    }
-
-    fn add(&mut self, call: ChunkCall) -> Result<(), ModelError> {
-        let nth = call.index.unwrap_or(self.calls.len());
-        if nth == self.calls.len() {
-            let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| wire::call_id(self.so_far, nth));
-            self.calls.push(ToolCall::new(id, "", ""));
-        }
-        let Some(known) = self.calls.get_mut(nth) else {
-            return Err(self.invalid(format_args!("sent a piece of a tool call {nth} that it had not begun")));
+    /// Takes what stands beside the choices. What is not as expected is no part of the answer, and costs nothing.
+    fn note(&mut self, around: &Object) {
+        self.draft.model = self.draft.model.take().or_else(|| around.text("model"));
+        let Some(usage) = around.object("usage") else { return };
+        let tokens = &mut self.draft.tokens;
+        let details = usage.object("prompt_tokens_details").unwrap_or_default();
+        *tokens = Tokens {
+            input: usage.count("prompt_tokens").unwrap_or(tokens.input),
+            output: usage.count("completion_tokens").unwrap_or(tokens.output),
+            cached_input: details.count("cached_tokens").unwrap_or(tokens.cached_input),
         };
-        known.tool.push_str(&call.function.name.unwrap_or_default());
-        known.arguments.push_str(&call.function.arguments.unwrap_or_default());
-        Ok(())
     }
 
-    fn over(&mut self) -> Result<Read, ModelError> {
-        if self.stop.is_none() {
-            return Err(self.error(ModelErrorKind::Interrupted, "ended its answer without saying why"));
+    fn note_end(&mut self, choice: &Object) {
+        if let Some(reason) = choice.text("finish_reason").filter(|reason| !reason.is_empty()) {
+            self.draft.reason = Some(reason);
         }
-        let text = std::mem::take(&mut self.text);
-        let text = (!text.is_empty()).then(|| ResponsePart::Text(Text::new(text)));
-        let calls = std::mem::take(&mut self.calls);
-        let deltas = calls.iter().cloned().map(Delta::ToolCall).collect();
-        let mut response =
-            ModelResponse::new(text.into_iter().chain(calls.into_iter().map(ResponsePart::ToolCall)).collect());
-        response.model = self.answered_by.take();
-        response.stop = self.stop;
-        response.tokens = self.tokens;
-        let refusal = Some(std::mem::take(&mut self.refusal));
-        Ok(Read::Over(deltas, wire::unless_refused(response, refusal, &self.model)?))
+    }
+
+    fn finish(&mut self) -> Result<ModelResponse, ModelError> {
+        let said = std::mem::replace(&mut self.said, Said::new(self.question));
+        let (parts, refusal) = said.into_parts();
+        Draft { parts, refusal, ..std::mem::take(&mut self.draft) }.finish(self.question)
     }
 }
 
-impl Reader for ChatReader {
+impl Reader for ChatReader<'_> {
     fn event(&mut self, _: &str, data: &str) -> Result<Read, ModelError> {
-        if data.trim() == DONE {
-            return self.over();
+        match data.trim() {
+            DONE => return self.end(),
+            // Nothing was said, and some servers say so to keep the line open.
+            "" => return Ok(Read::More(Vec::new())),
+            _ => {}
         }
-        let json: Value = serde_json::from_str(data)
-            .map_err(|error| self.invalid(format_args!("sent a chunk that is no JSON ({error})")))?;
-        if let Some(message) = wire::error_in(&json) {
-            return Err(
-                self.error(ModelErrorKind::Unavailable, format_args!("broke off its answer with an error: {message}"))
-            );
+        let json: Box<RawValue> = serde_json::from_str(data)
+            .map_err(|error| self.invalid(&format!("sent a chunk that is no JSON ({error})")))?;
+        let Some(chunk) = Object::read(&json) else { return Err(self.invalid("sent a chunk that is no object")) };
+        if let Some(message) = error_in(&chunk) {
+            let what = format!("broke off its answer with an error: {message}");
+            return Err(self.question.error(ModelErrorKind::Unavailable, what));
         }
-        let chunk: Chunk = serde_json::from_value(json)
-            .map_err(|error| self.invalid(format_args!("sent a chunk that is none of a completion: {error}")))?;
-        self.answered_by = self.answered_by.take().or(chunk.model);
-        if let Some(usage) = chunk.usage {
-            self.tokens = usage.into();
-        }
+        self.note(&chunk);
         let mut deltas = Vec::new();
-        for choice in chunk.choices.into_iter().filter(|choice| choice.index == 0) {
-            if let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) {
-                self.text.push_str(&text);
-                deltas.push(Delta::Text(text));
+        for choice in chunk.list("choices").iter().filter_map(|choice| Object::read(choice)) {
+            if choice.count("index").is_some_and(|index| index != 0) {
+                continue;
             }
-            self.refusal.push_str(&choice.delta.refusal.unwrap_or_default());
-            for call in choice.delta.tool_calls.unwrap_or_default() {
-                self.add(call)?;
+            // Some servers say the whole message where a piece of it is to be.
+            let whole = || choice.object("message").filter(|_| self.said.is_nothing());
+            if let Some(piece) = choice.object("delta").or_else(whole) {
+                deltas.extend(self.said.add(&piece, Comes::InPieces));
             }
-            if let Some(reason) = choice.finish_reason {
-                self.stop = Some(wire::stop(&reason));
-            }
+            self.note_end(&choice);
         }
         Ok(Read::More(deltas))
+    }
+
+    fn has_begun(&self) -> bool {
+        !self.said.is_nothing()
+    }
+
+    /// An answer that has said why it stopped is complete; what comes behind that is about it.
+    fn end(&mut self) -> Result<Read, ModelError> {
+        if self.draft.reason.is_none() {
+            return Err(self.question.error(ModelErrorKind::Interrupted, "ended its answer without saying why"));
+        }
+        let response = self.finish()?;
+        let deltas = response.tool_calls().cloned().map(Delta::ToolCall).collect();
+        Ok(Read::Over(deltas, response))
     }
 }

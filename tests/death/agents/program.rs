@@ -14,7 +14,7 @@ use kitaru::{Error, Kitaru, Status, flow, tool};
 use crate::process::{PROGRAM, STOP, say};
 use crate::programs::{here, note};
 
-/// How long a stream may pause for a program that is hasty.
+/// How long a stream may take to begin, and pause, for a program that is hasty.
 const SOON: Duration = Duration::from_millis(250);
 
 /// After how many microseconds the program dies by itself.
@@ -133,7 +133,7 @@ async fn tide(port: String) -> String {
 
 fn model() -> Result<OpenAi, ModelError> {
     let model = OpenAi::builder_from_env()?;
-    if is("hasty") { model.retries(0).stall_timeout(SOON).build() } else { model.build() }
+    if is("hasty") { model.retries(0).timeout(SOON).stall_timeout(SOON).build() } else { model.build() }
 }
 
 fn agent() -> Result<KitaruAgent, AgentError> {

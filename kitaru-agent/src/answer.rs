@@ -1,0 +1,105 @@
+//! What counts as an answer, for every model alike: of each provider, streamed and whole, and of those that users write.
+//!
+//! - An answer counts only if it stopped for a reason that means "complete".
+//! - A tool call counts only if its arguments arrived whole.
+//! - What stands beside the answer and cannot be understood never costs the answer.
+//! - What a provider wants back goes back byte for byte.
+//!
+//! Owns the first rule, which also keeps a call that was cut off from being made. Must not know how a provider sends an
+//! answer: those who read it own the other rules.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    AnswerForm, Deltas, Model, ModelError, ModelErrorKind, ModelProfile, ModelRequest, ModelResponse, OnLength, Stop,
+};
+
+/// Gives `response` back if it counts as an answer of `model` to `request`. `reason` is why it stopped in the provider's
+/// own word.
+///
+/// # Errors
+///
+/// A [`ModelError`] that says why it does not count and what to do.
+pub(crate) fn counted(
+    response: ModelResponse,
+    reason: Option<&str>,
+    model: &str,
+    request: &ModelRequest,
+) -> Result<ModelResponse, ModelError> {
+    let is_cut = match response.stop {
+        // A model that gives no reason gives whole answers.
+        None | Some(Stop::End | Stop::ToolCalls) => return Ok(response),
+        Some(Stop::Length | Stop::ContextFull) => true,
+        Some(_) => false,
+    };
+    let called = response.tool_calls().next().is_some();
+    let is_text = request.answer == AnswerForm::Text && !called && !response.output().trim().is_empty();
+    if is_cut && is_text && request.settings.on_length == Some(OnLength::Accept) {
+        return Ok(response);
+    }
+    let cut = if called { "in the middle of a tool call, which is not made" } else { "before it was complete" };
+    let said = reason.map(|reason| format!(" (`{reason}`)")).unwrap_or_default();
+    let (kind, why) = match response.stop {
+        Some(Stop::Length) => {
+            let bound = request.settings.max_tokens.map(|bound| format!(" of {bound}")).unwrap_or_default();
+            let why = format!(
+                "it came to its bound{bound} on tokens{said} {cut}; raise `max_tokens` in the `ModelSettings`, or ask for less"
+            );
+            (ModelErrorKind::Incomplete, why)
+        }
+        Some(Stop::ContextFull) => {
+            let why = format!("the context window was full{said} {cut}; shorten the conversation, or ask for less");
+            (ModelErrorKind::Incomplete, why)
+        }
+        Some(Stop::Refused) => {
+            let why = format!("the provider withheld it, or a part of it{said}; ask for something else");
+            (ModelErrorKind::Refused, why)
+        }
+        Some(Stop::Failed) => {
+            let why = format!("the provider failed{said} {cut}; ask again");
+            (ModelErrorKind::Unavailable, why)
+        }
+        Some(Stop::Paused) => {
+            let why = format!(
+                "the provider paused its turn{said}, and this client does not continue one; ask for less in one turn, or \
+                 leave out the provider's own tools"
+            );
+            (ModelErrorKind::Incomplete, why)
+        }
+        _ => {
+            let why = format!("it stopped for a reason that does not mean that it is complete{said}; ask the provider");
+            (ModelErrorKind::Incomplete, why)
+        }
+    };
+    Err(ModelError::new(kind, format!("cannot use the answer of `{model}`: {why}")))
+}
+
+/// A model of which only answers that count are let through.
+pub(crate) struct Counted(Arc<dyn Model>);
+
+impl Counted {
+    pub(crate) fn new(model: Arc<dyn Model>) -> Self {
+        Self(model)
+    }
+}
+
+#[async_trait]
+impl Model for Counted {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
+        counted(self.0.request(request).await?, None, self.name(), request)
+    }
+
+    async fn request_streaming(&self, request: &ModelRequest, deltas: &Deltas) -> Result<ModelResponse, ModelError> {
+        counted(self.0.request_streaming(request, deltas).await?, None, self.name(), request)
+    }
+
+    fn profile(&self) -> ModelProfile {
+        self.0.profile()
+    }
+}

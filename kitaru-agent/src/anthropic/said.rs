@@ -1,0 +1,180 @@
+//! What a message says, in whole or in pieces.
+//!
+//! Owns how its blocks add up: a whole block is read as one that begins with all that it says, so that both are read with
+//! the same lenience. Must not know what is around the blocks.
+
+use serde_json::value::RawValue;
+
+use super::wire::DIALECT;
+use crate::{
+    Delta, Opaque, Place, ResponsePart, Text, ToolCall,
+    http::{
+        draft::{call_id, fields_of_a_call},
+        json::{Object, Pieces, raw, text},
+    },
+};
+
+/// The blocks that there are so far.
+#[derive(Default)]
+pub(super) struct Said {
+    blocks: Vec<Block>,
+}
+
+/// There is no open block that an event speaks of.
+pub(super) struct NoBlock;
+
+struct Block {
+    /// What the server calls its place.
+    label: Option<String>,
+    is_over: bool,
+    /// What it begins with, as it came.
+    json: Box<RawValue>,
+    fields: Object,
+    /// What its fields grew by.
+    grown: Vec<(String, Pieces)>,
+    /// The JSON of its input, where that comes in pieces.
+    input: Pieces,
+}
+
+impl Block {
+    fn kind(&self) -> String {
+        self.fields.text("type").unwrap_or_default()
+    }
+
+    fn grow(&mut self, name: &str, json: &RawValue) -> Option<String> {
+        let nth = self.grown.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.grown.push((name.to_owned(), Pieces::default()));
+            self.grown.len() - 1
+        });
+        self.grown[nth].1.push(json).map(str::to_owned)
+    }
+
+    /// The text of a field, with all that it grew by.
+    fn text(&self, name: &str) -> String {
+        let grown = self.grown.iter().find(|(known, _)| known == name).map(|(_, pieces)| pieces.as_str());
+        self.fields.text(name).unwrap_or_default() + grown.unwrap_or_default()
+    }
+
+    /// The arguments of a call: the pieces, or where there are none what the block begins with.
+    fn arguments(&self) -> String {
+        let pieces = self.input.as_str();
+        if !pieces.trim().is_empty() {
+            return pieces.to_owned();
+        }
+        self.fields.get("input").map(|input| text(input).unwrap_or_else(|| input.get().to_owned())).unwrap_or_default()
+    }
+
+    fn call(&self, nth: usize, so_far: usize) -> ToolCall {
+        let id = self.fields.label("id").unwrap_or_else(|| call_id(so_far, nth));
+        ToolCall::new(id, self.fields.text("name").unwrap_or_default(), self.arguments())
+    }
+
+    /// The block as it is at its end, byte for byte where nothing was added to it.
+    fn into_json(self) -> Option<Box<RawValue>> {
+        if self.grown.is_empty() && self.input.is_empty() {
+            return Some(self.json);
+        }
+        let mut fields = self.fields.clone();
+        for (name, _) in &self.grown {
+            fields.put(name, &self.text(name));
+        }
+        let input = self.input.into_text();
+        if let Ok(input) = RawValue::from_string(input) {
+            fields.put_raw("input", input);
+        }
+        raw(&fields)
+    }
+}
+
+impl Said {
+    pub(super) fn is_nothing(&self) -> bool {
+        let nothing = |block: &Block| block.text("text").is_empty() && block.text("thinking").is_empty();
+        self.blocks.iter().all(|block| matches!(&*block.kind(), "text" | "thinking") && nothing(block))
+    }
+
+    /// Whether a block has begun and has not come to its end.
+    pub(super) fn is_open(&self) -> bool {
+        self.blocks.iter().any(|block| !block.is_over)
+    }
+
+    /// A block begins; what it says in words.
+    pub(super) fn begin(&mut self, label: Option<String>, json: &RawValue) -> Option<Delta> {
+        let fields = Object::read(json).unwrap_or_default();
+        let block =
+            Block { label, is_over: false, json: json.to_owned(), fields, grown: Vec::new(), input: Pieces::default() };
+        let said = if block.kind() == "text" { block.text("text") } else { String::new() };
+        self.blocks.push(block);
+        (!said.is_empty()).then_some(Delta::Text(said))
+    }
+
+    fn open(&mut self, label: &Option<String>) -> Result<usize, NoBlock> {
+        let fits = |block: &Block| !block.is_over && (label.is_none() || block.label == *label);
+        self.blocks.iter().rposition(fits).ok_or(NoBlock)
+    }
+
+    /// A block grows; what it says in words. What the piece says of other things costs nothing.
+    pub(super) fn grow(&mut self, label: &Option<String>, piece: &Object) -> Result<Option<Delta>, NoBlock> {
+        let nth = self.open(label)?;
+        let block = &mut self.blocks[nth];
+        let mut said = None;
+        for (name, value) in piece.fields().filter(|(name, _)| *name != "type") {
+            match name {
+                "partial_json" => drop(block.input.push(value)),
+                "citation" => {
+                    let mut citations = block.fields.list("citations");
+                    citations.push(value.to_owned());
+                    block.fields.put("citations", &citations);
+                }
+                "text" if block.kind() == "text" => said = block.grow(name, value),
+                _ => drop(block.grow(name, value)),
+            }
+        }
+        Ok(said.filter(|text| !text.is_empty()).map(Delta::Text))
+    }
+
+    /// A block comes to its end; the call that it is.
+    pub(super) fn end(&mut self, label: &Option<String>, so_far: usize) -> Result<Option<Delta>, NoBlock> {
+        let nth = self.open(label)?;
+        let block = &mut self.blocks[nth];
+        block.is_over = true;
+        Ok((block.kind() == "tool_use").then(|| Delta::ToolCall(block.call(nth, so_far))))
+    }
+
+    /// Whether the pieces of the input of each call are JSON. The API sends no other, so a piece of one that is not was
+    /// lost.
+    pub(super) fn has_lost_input(&self) -> bool {
+        let lost = |block: &Block| {
+            let pieces = block.input.as_str();
+            !pieces.trim().is_empty() && serde_json::from_str::<&RawValue>(pieces).is_err()
+        };
+        self.blocks.iter().any(lost)
+    }
+
+    /// The parts of the answer; `so_far` messages are before it.
+    pub(super) fn into_parts(self, so_far: usize) -> Vec<ResponsePart> {
+        let mut parts = Vec::new();
+        for (nth, block) in self.blocks.into_iter().enumerate() {
+            match &*block.kind() {
+                "text" => {
+                    let text = block.text("text");
+                    if !text.is_empty() {
+                        parts.push(ResponsePart::Text(Text::new(text)));
+                    }
+                }
+                "tool_use" => {
+                    parts.push(ResponsePart::ToolCall(block.call(nth, so_far)));
+                    parts.extend(fields_of_a_call(DIALECT, &block.fields, &["type", "id", "name", "input"], ""));
+                }
+                "" => {}
+                "thinking" if block.text("thinking").is_empty() && block.text("signature").is_empty() => {}
+                kind => {
+                    let thinks = kind.contains("thinking");
+                    let Some(json) = block.into_json() else { continue };
+                    let opaque = Opaque::new(DIALECT, Place::Part, json.get());
+                    parts.push(if thinks { ResponsePart::Reasoning(opaque) } else { ResponsePart::Opaque(opaque) });
+                }
+            }
+        }
+        parts
+    }
+}

@@ -1,0 +1,294 @@
+//! What a completion says, in whole or in pieces.
+//!
+//! Owns how it adds up: a whole message is read as a piece that is all there is, so that both are read with the same
+//! lenience. Must not know what is around a message.
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::wire::{DIALECT, IN_FUNCTION};
+use crate::{
+    Delta, Opaque, Place, ResponsePart, Text, ToolCall,
+    http::{
+        Question,
+        draft::{call_id, fields_of_a_call, says_something},
+        json::{Object, Pieces, raw, text},
+    },
+};
+
+/// How a message comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comes {
+    Whole,
+    InPieces,
+}
+
+/// What was said so far.
+pub(super) struct Said {
+    /// The names of the tools that there are.
+    tools: Vec<String>,
+    /// How many messages there are before the answer.
+    so_far: usize,
+    text: Pieces,
+    pub(super) refusal: Pieces,
+    /// Parts of the content that are no text.
+    parts: Vec<Box<RawValue>>,
+    /// Fields of the message that go back.
+    fields: Vec<(String, Field)>,
+    calls: Vec<Call>,
+}
+
+/// A field of which there may be several pieces.
+enum Field {
+    /// As it came.
+    One(Box<RawValue>),
+    Text(Pieces),
+    List(Vec<Box<RawValue>>),
+}
+
+impl Field {
+    /// Texts and lists add up; of anything else the newest counts.
+    fn add(&mut self, value: &RawValue) {
+        let elements = |json: &RawValue| serde_json::from_str::<Vec<Box<RawValue>>>(json.get()).ok();
+        if let Self::One(first) = self {
+            let mut pieces = Pieces::default();
+            if pieces.push(first).is_some() {
+                *self = Self::Text(pieces);
+            } else if let Some(list) = elements(first) {
+                *self = Self::List(list);
+            }
+        }
+        match self {
+            Self::Text(pieces) if text(value).is_some() => drop(pieces.push(value)),
+            Self::List(list) if elements(value).is_some() => list.extend(elements(value).unwrap_or_default()),
+            _ => *self = Self::One(value.to_owned()),
+        }
+    }
+
+    fn into_json(self) -> Option<Box<RawValue>> {
+        match self {
+            Self::One(json) => Some(json),
+            Self::Text(pieces) => raw(&pieces.into_text()),
+            Self::List(list) => raw(&list),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Call {
+    /// What the server calls its place.
+    label: Option<String>,
+    id: Option<String>,
+    name: String,
+    arguments: Pieces,
+    fields: Object,
+    function: Object,
+}
+
+impl Call {
+    /// Whether its arguments have arrived whole.
+    fn is_whole(&self) -> bool {
+        let text = self.arguments.as_str().trim_end();
+        text.ends_with('}') && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    }
+
+    /// Whether `json` is all of its arguments once more.
+    fn says_again(&self, json: &RawValue) -> bool {
+        self.is_whole() && arguments(json) == self.arguments.as_str()
+    }
+
+    fn add_arguments(&mut self, json: &RawValue) {
+        if !self.says_again(json) && self.arguments.push(json).is_none() {
+            self.arguments.push_str(json.get());
+        }
+    }
+}
+
+/// The text of arguments: of a string of JSON, or of the JSON itself.
+fn arguments(json: &RawValue) -> String {
+    text(json).unwrap_or_else(|| json.get().to_owned())
+}
+
+impl Said {
+    pub(super) fn new(question: &Question<'_>) -> Self {
+        Self {
+            tools: question.request.tools.iter().map(|tool| tool.name.clone()).collect(),
+            so_far: question.request.messages.len(),
+            text: Pieces::default(),
+            refusal: Pieces::default(),
+            parts: Vec::new(),
+            fields: Vec::new(),
+            calls: Vec::new(),
+        }
+    }
+
+    /// Whether nothing was said yet that is a part of an answer.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.text.is_empty()
+            && self.refusal.is_empty()
+            && self.parts.is_empty()
+            && self.fields.is_empty()
+            && self.calls.is_empty()
+    }
+
+    /// Takes a message or a piece of one, and gives what of it is text.
+    pub(super) fn add(&mut self, message: &Object, comes: Comes) -> Vec<Delta> {
+        let mut deltas = Vec::new();
+        if let Some(content) = message.get("content") {
+            self.add_content(content, &mut deltas);
+        }
+        if let Some(refusal) = message.get("refusal") {
+            self.refusal.push(refusal);
+        }
+        for (name, value) in message.fields().filter(|(name, value)| goes_back(name) && says_something(value)) {
+            self.add_field(name, value);
+        }
+        for call in message.list("tool_calls").iter().filter_map(|call| Object::read(call)) {
+            self.add_call(&call, comes);
+        }
+        deltas
+    }
+
+    /// A text, or a list of parts, some of which are texts.
+    fn add_content(&mut self, content: &RawValue, deltas: &mut Vec<Delta>) {
+        if text(content).is_some() {
+            self.add_text(content, deltas);
+            return;
+        }
+        let parts: Vec<Box<RawValue>> = serde_json::from_str(content.get()).unwrap_or_default();
+        for part in parts {
+            let fields = Object::read(&part).unwrap_or_default();
+            match fields.text("type").as_deref() {
+                Some("text" | "output_text") | None => match fields.get("text") {
+                    Some(text) => self.add_text(text, deltas),
+                    None => self.add_text(&part, deltas),
+                },
+                Some("refusal") => {
+                    fields.get("refusal").map(|refusal| self.refusal.push(refusal));
+                }
+                Some(_) => self.parts.push(part),
+            }
+        }
+    }
+
+    fn add_text(&mut self, json: &RawValue, deltas: &mut Vec<Delta>) {
+        if let Some(piece) = self.text.push(json).filter(|piece| !piece.is_empty()) {
+            deltas.push(Delta::Text(piece.to_owned()));
+        }
+    }
+
+    fn add_field(&mut self, name: &str, value: &RawValue) {
+        match self.fields.iter_mut().find(|(known, _)| known == name) {
+            Some((_, field)) => field.add(value),
+            None => self.fields.push((name.to_owned(), Field::One(value.to_owned()))),
+        }
+    }
+
+    fn add_call(&mut self, call: &Object, comes: Comes) {
+        let function = call.object("function").unwrap_or_default();
+        let piece = Piece {
+            label: call.get("index").map(|index| index.get().to_owned()),
+            id: call.label("id"),
+            name: function.text("name").filter(|name| !name.is_empty()),
+            arguments: function.get("arguments").filter(|arguments| says_something(arguments)),
+        };
+        let found = match comes {
+            Comes::Whole => None,
+            Comes::InPieces => self.call_of(&piece),
+        };
+        let nth = found.unwrap_or_else(|| {
+            self.calls.push(Call { label: piece.label.clone(), ..Call::default() });
+            self.calls.len() - 1
+        });
+        let known = &mut self.calls[nth];
+        known.id = known.id.take().or(piece.id);
+        match piece.name {
+            Some(name) if known.name.is_empty() => known.name = name,
+            // Some servers say it in every piece, others in pieces of its own.
+            Some(name) if name != known.name => known.name.push_str(&name),
+            _ => {}
+        }
+        if let Some(json) = piece.arguments {
+            known.add_arguments(json);
+        }
+        known.fields.take_in(call);
+        known.function.take_in(&function);
+    }
+
+    /// Which of the calls so far `piece` is a piece of; nothing where it begins another one. Its id says so, or else its
+    /// index, or else it belongs to the newest call.
+    fn call_of(&self, piece: &Piece<'_>) -> Option<usize> {
+        let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
+        let fits = |call: &Call| call.label.is_none() || piece.label.is_none() || call.label == piece.label;
+        if let Some(nth) = self.calls.iter().rposition(|call| same(&call.id, &piece.id) && fits(call)) {
+            return Some(nth);
+        }
+        let nth = match piece.label {
+            Some(_) => self.calls.iter().rposition(|call| same(&call.label, &piece.label))?,
+            None => self.calls.len().checked_sub(1)?,
+        };
+        let known = &self.calls[nth];
+        // A server that makes up an id for each piece says the name of a call once.
+        let other_id = known.id.is_some() && piece.id.is_some() && (piece.name.is_some() || known.is_whole());
+        let is_another = other_id || self.names_another(known, piece);
+        (!is_another).then_some(nth)
+    }
+
+    /// Whether a piece that no id tells apart begins another call, as its name says.
+    fn names_another(&self, known: &Call, piece: &Piece<'_>) -> bool {
+        let Some(name) = &piece.name else { return false };
+        if known.name.is_empty() {
+            return false;
+        }
+        if *name == known.name {
+            return piece.arguments.is_some_and(|json| !known.says_again(json)) && known.is_whole();
+        }
+        let is_tool = |name: &String| self.tools.contains(name);
+        !known.arguments.is_empty() || is_tool(&known.name) && is_tool(name)
+    }
+
+    /// The parts of the answer, in the order in which a message has them.
+    pub(super) fn into_parts(self) -> (Vec<ResponsePart>, String) {
+        let mut parts = Vec::new();
+        for (name, field) in self.fields {
+            let Some(json) = field.into_json() else { continue };
+            let thinks = text(&json).is_some() && THOUGHTS.iter().any(|word| name.contains(word));
+            let opaque = Opaque::new(DIALECT, Place::Message(name), json.get());
+            parts.push(if thinks { ResponsePart::Reasoning(opaque) } else { ResponsePart::Opaque(opaque) });
+        }
+        let of_content = |json: Box<RawValue>| ResponsePart::Opaque(Opaque::new(DIALECT, Place::Part, json.get()));
+        parts.extend(self.parts.into_iter().map(of_content));
+        let text = self.text.into_text();
+        if !text.is_empty() {
+            parts.push(ResponsePart::Text(Text::new(text)));
+        }
+        for (nth, call) in self.calls.into_iter().enumerate() {
+            let id = call.id.unwrap_or_else(|| call_id(self.so_far, nth));
+            parts.push(ResponsePart::ToolCall(ToolCall::new(id, call.name, call.arguments.into_text())));
+            parts.extend(fields_of_a_call(DIALECT, &call.fields, &["index", "id", "type", "function"], ""));
+            parts.extend(fields_of_a_call(DIALECT, &call.function, &["name", "arguments"], IN_FUNCTION));
+        }
+        (parts, self.refusal.into_text())
+    }
+}
+
+/// A piece of a tool call.
+struct Piece<'a> {
+    label: Option<String>,
+    id: Option<String>,
+    name: Option<String>,
+    /// A string of JSON; some servers give the JSON itself.
+    arguments: Option<&'a RawValue>,
+}
+
+/// In the names of fields of a message that hold what the model thought.
+const THOUGHTS: [&str; 3] = ["reason", "think", "thought"];
+
+/// Whether a field of a message is one that its provider wants back. Others are for people, and strict servers refuse
+/// what they do not know.
+fn goes_back(name: &str) -> bool {
+    THOUGHTS
+        .iter()
+        .chain(&["signature", "encrypted", "extra_content", "provider_specific"])
+        .any(|word| name.contains(word))
+}

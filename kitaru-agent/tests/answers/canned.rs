@@ -1,0 +1,100 @@
+//! A server of canned answers: each connection gets the next one.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// One answer. Its end is that of the connection.
+#[derive(Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: String,
+    pub(crate) body: String,
+    /// What comes after the body, each behind a pause.
+    pub(crate) rest: Vec<(Pause, String)>,
+    pub(crate) is_held: bool,
+}
+
+pub(crate) type Pause = Duration;
+
+impl Answer {
+    pub(crate) fn json(body: String) -> Self {
+        let headers = "Content-Type: application/json\r\n".to_owned();
+        Self { status: 200, headers, body, rest: Vec::new(), is_held: false }
+    }
+
+    /// The same answer whose body is these pieces, with a pause between them.
+    pub(crate) fn paused(mut self, pieces: &[&str], pause: Pause) -> Self {
+        self.rest = pieces[1..].iter().map(|piece| (pause, (*piece).to_owned())).collect();
+        self.body = pieces[0].to_owned();
+        self
+    }
+
+    /// The same answer, after whose first piece nothing comes until the client hangs up.
+    pub(crate) fn held(mut self) -> Self {
+        self.is_held = true;
+        self
+    }
+}
+
+pub(crate) fn json_of(body: &Value) -> Answer {
+    Answer::json(body.to_string())
+}
+
+pub(crate) fn sse(body: &str) -> Answer {
+    Answer { headers: "Content-Type: text/event-stream\r\n".to_owned(), ..Answer::json(body.to_owned()) }
+}
+
+pub(crate) struct Server {
+    pub(crate) url: String,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    pub(crate) fn start(answers: Vec<Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noted = seen.clone();
+        thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let (mut line, mut length) = (String::new(), 0);
+                while line.trim() != "" || line.is_empty() {
+                    line.clear();
+                    reader.read_line(&mut line).unwrap();
+                    if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = said.trim().parse().unwrap();
+                    }
+                }
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).unwrap();
+                noted.lock().unwrap().push(String::from_utf8(body).unwrap());
+                let Answer { status, headers, body, rest, is_held } = answer;
+                // A client that has seen enough may hang up before all of it is written.
+                let _ = write!(stream, "HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}\r\n{body}");
+                if is_held {
+                    let _ = reader.read(&mut [0]);
+                    continue;
+                }
+                for (pause, piece) in rest {
+                    thread::sleep(pause);
+                    let _ = stream.write_all(piece.as_bytes());
+                }
+            }
+        });
+        Self { url, seen }
+    }
+
+    /// The bodies of the requests, in order.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}

@@ -1,0 +1,140 @@
+//! How an answer may come, and in which time.
+
+use super::*;
+
+#[tokio::test]
+async fn half_a_character_costs_no_answer_and_two_halves_are_one() {
+    let streamed = |pieces: [&str; 2]| {
+        let pieces: String = pieces
+            .iter()
+            .map(|text| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"))
+            .collect();
+        sse(&format!("{pieces}data: {}\n\ndata: [DONE]\n\n", finish("stop")))
+    };
+    let response = ask(Way::OpenAiStreamed, streamed([r"a\ud83d", r"\ude00b"])).await.unwrap();
+    assert_eq!(response.output(), "a\u{1F600}b");
+    let response = ask(Way::OpenAiStreamed, streamed([r"a\ud83d", "b"])).await.unwrap();
+    assert_eq!(response.output(), "a\u{FFFD}b");
+    let whole = r#"{"choices":[{"message":{"content":"a\ud83d"},"finish_reason":"stop"}]}"#;
+    assert_eq!(ask(Way::OpenAiWhole, Answer::json(whole.to_owned())).await.unwrap().output(), "a\u{FFFD}");
+    let whole = r#"{"content":[{"type":"text","text":"a\ud83d"}],"stop_reason":"end_turn"}"#;
+    assert_eq!(ask(Way::AnthropicWhole, Answer::json(whole.to_owned())).await.unwrap().output(), "a\u{FFFD}");
+}
+
+#[tokio::test]
+async fn a_stream_that_has_said_why_it_stopped_and_ends_cleanly_needs_no_last_word() {
+    let body = format!("data: {}\n\ndata: {}\n\n", piece(json!({ "content": "all of it" })), finish("stop"));
+    assert_eq!(ask(Way::OpenAiStreamed, sse(&body)).await.unwrap().output(), "all of it");
+    for torn in ["data: [DON", "data: {\"choices\":[{\"delta\":{\"content\":\"and"] {
+        let error = ask(Way::OpenAiStreamed, sse(&format!("{body}{torn}"))).await.unwrap_err();
+        assert_eq!(error.kind(), ModelErrorKind::Interrupted, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer_to_a_streamed_request_is_an_answer_and_any_status_of_success_too() {
+    for way in [Way::OpenAiStreamed, Way::AnthropicStreamed] {
+        let whole = if way.is_openai() { Way::OpenAiWhole } else { Way::AnthropicWhole };
+        let server = Server::start(vec![
+            whole.answer("let me see", &[("weather", "{}")], "tool_calls"),
+            way.answer("done", &[], "stop"),
+        ]);
+        let (ended, made) = run(way, &server).await;
+        assert_eq!((ended.unwrap(), made.len()), ("done".to_owned(), 1), "{way:?}");
+        let error = ask(way, whole.answer("half", &[], "length")).await.unwrap_err();
+        assert_eq!(error.kind(), ModelErrorKind::Incomplete, "{way:?}");
+    }
+    for way in WAYS {
+        let mut answer = way.answer("hi", &[], "stop");
+        answer.status = 201;
+        assert_eq!(ask(way, answer).await.unwrap().output(), "hi", "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_taken_out_of_the_middle_of_a_message_makes_it_no_answer() {
+    let list = [
+        vec![json!({ "type": "message_start", "message": {} })],
+        block(0, json!({ "type": "text", "text": "" }), &[json!({ "type": "text_delta", "text": "let me see" })]),
+        block(
+            1,
+            json!({ "type": "tool_use", "id": "c", "name": "weather", "input": {} }),
+            &[
+                json!({ "type": "input_json_delta", "partial_json": "{\"city\":" }),
+                json!({ "type": "input_json_delta", "partial_json": "\"Rome\"}" }),
+            ],
+        ),
+        over("tool_use").to_vec(),
+    ]
+    .concat();
+    assert_eq!(calls(&ask(Way::AnthropicStreamed, events(&list)).await.unwrap()).len(), 1);
+    for (nth, event) in list.iter().enumerate() {
+        let mut rest = list.clone();
+        rest.remove(nth);
+        let answer = ask(Way::AnthropicStreamed, events(&rest)).await;
+        // Nothing says how much text there is, and what a message begins with is about it.
+        let is_missed = event["type"] != "message_start" && event["delta"]["type"] != "text_delta";
+        assert_eq!(answer.is_err(), is_missed, "{event}: {answer:?}");
+    }
+}
+
+/// How a model is asked whose timeouts are these.
+async fn patiently(answer: Answer, timeout: Duration, stall: Duration) -> Result<ModelResponse, ModelError> {
+    let server = Server::start(vec![answer]);
+    let model = OpenAi::builder("k").base_url(&server.url).retries(0).timeout(timeout).stall_timeout(stall);
+    request(Way::OpenAiStreamed, &model.build().unwrap(), &go()).await
+}
+
+const SOON: Duration = Duration::from_millis(100);
+
+const LATE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_streamed_answer_has_the_whole_timeout_to_begin_whatever_comes_before_it() {
+    let whole = Way::OpenAiStreamed.answer("hi", &[], "stop").body;
+    let role = format!("data: {}\n\n", piece(json!({ "role": "assistant", "content": "" })));
+    for before in ["", ": PROCESSING\n\n", &role] {
+        let answer = || sse("").paused(&[before, &whole], 4 * SOON);
+        assert_eq!(patiently(answer(), LATE, SOON).await.unwrap().output(), "hi", "{before:?}");
+        let error = patiently(answer().held(), SOON, LATE).await.unwrap_err();
+        assert_eq!(error.kind(), ModelErrorKind::TimedOut, "{before:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_has_begun_may_pause_as_long_as_something_comes() {
+    let begin = format!("data: {}\n\n", piece(json!({ "content": "h" })));
+    let end = format!("data: {}\n\ndata: {}\n\ndata: [DONE]\n\n", piece(json!({ "content": "i" })), finish("stop"));
+    let (ping, pause) = (": PROCESSING\n\n", 3 * SOON);
+    let alive = || sse("").paused(&[&begin, ping, ping, &end], pause);
+    assert_eq!(patiently(alive(), LATE, 2 * pause).await.unwrap().output(), "hi");
+    let error = patiently(alive(), LATE, SOON).await.unwrap_err();
+    assert!(error.to_string().contains("said nothing for 100ms"), "{error}");
+    // Comments alone are no answer, however often they come.
+    let alive = sse("").paused(&[&begin, ping, ping, ping, ping, ping, ping, &end], SOON);
+    let error = patiently(alive, 3 * SOON, LATE).await.unwrap_err();
+    assert!(error.to_string().contains("said nothing of its answer for 300ms"), "{error}");
+}
+
+#[tokio::test]
+async fn the_wish_of_a_server_that_failed_to_be_left_alone_is_obeyed() {
+    for status in [408, 409, 425, 429, 500, 503, 529] {
+        let refusal =
+            || Answer { status, headers: "Retry-After: 3600\r\n".to_owned(), ..Answer::json("{}".to_owned()) };
+        for way in WAYS {
+            let server = Server::start(vec![refusal(), way.answer("hi", &[], "stop")]);
+            let model: Arc<dyn Model> = if way.is_openai() {
+                Arc::new(OpenAi::builder("k").base_url(&server.url).build().unwrap())
+            } else {
+                Arc::new(Anthropic::builder("k").base_url(&server.url).build().unwrap())
+            };
+            let error = request(way, &*model, &go()).await.unwrap_err();
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)), "{status} {way:?}: {error}");
+            assert!(error.is_transient() && server.seen().len() == 1, "{status} {way:?}: {error}");
+        }
+        let patient = Answer { headers: "Retry-After: 0\r\n".to_owned(), ..refusal() };
+        let server = Server::start(vec![patient, Way::OpenAiWhole.answer("hi", &[], "stop")]);
+        let model = OpenAi::builder("k").base_url(&server.url).build().unwrap();
+        assert_eq!(model.request(&go()).await.unwrap().output(), "hi", "{status}");
+    }
+}
