@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// The floors of `kitaru-core/src`, the lowest first. A module knows those below it; those of one floor do not know
 /// each other.
 const FLOORS: [&[&str]; 17] = [
+    &["shown"],
     &["error", "clock", "pool", "race", "sync"],
     &["id", "map", "value"],
     &["journal"],

@@ -11,8 +11,10 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
+use super::backtrace;
 use super::byte;
-use super::sink::{Likeness, Sink, Stretch};
+use super::sink::{Sink, Stretch};
+use crate::value::depth::{Depth, TooDeep};
 
 const END: u8 = 0xff;
 pub(super) const FOLDED: u8 = 0;
@@ -69,10 +71,29 @@ fn unordered<I>() -> bool {
         || ["std::collections::hash::set::", "hashbrown::set::"].iter().any(|of| path.contains(of))
 }
 
+/// Whether `T` is JSON of any sort, in which a null in an option is the same as no value.
+fn is_any_json<T: ?Sized>() -> bool {
+    type_name::<T>().trim_end_matches('>').ends_with("serde_json::value::Value")
+}
+
 macro_rules! forward {
     ($($from:ident($value:ident: $type:ty) => $to:ident($($cast:expr),+);)*) => {
         $(#[inline] fn $from(self, $value: $type) -> Result<(), Refused> { self.$to($($cast),+); Ok(()) })*
     };
+}
+
+impl Sink {
+    /// Goes into a part, or says that it would be too deep.
+    #[inline]
+    fn within(&mut self, into: fn(&mut Depth) -> bool) -> Result<(), Refused> {
+        if into(&mut self.depth) { Ok(()) } else { Err(ser::Error::custom(TooDeep)) }
+    }
+
+    /// Writes what has no parts, or only which kind of such a thing it is.
+    #[inline]
+    fn leaf(&mut self, tag: u8, write: impl FnOnce(&mut Self)) {
+        if self.is_alike() { self.byte(tag) } else { write(self) }
+    }
 }
 
 impl<'a> Serializer for &'a mut Sink {
@@ -96,13 +117,23 @@ impl<'a> Serializer for &'a mut Sink {
         serialize_i32(value: i32) => signed(value.into());
         serialize_i64(value: i64) => signed(value);
         serialize_bool(value: bool) => byte(if value { TRUE } else { FALSE });
-        serialize_str(value: &str) => sized(TEXT, value.as_bytes());
-        serialize_bytes(value: &[u8]) => sized(BYTES, value);
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Refused> {
+        let value = backtrace::left_out(value);
+        self.leaf(TEXT, |sink| sink.sized(TEXT, value.as_bytes()));
+        Ok(())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Refused> {
+        self.leaf(BYTES, |sink| sink.sized(BYTES, value));
+        Ok(())
     }
 
     fn serialize_u128(self, value: u128) -> Result<(), Refused> {
         match u64::try_from(value) {
             Ok(value) => self.unsigned(value),
+            Err(_) if self.is_alike() => self.byte(WORD),
             Err(_) => self.fixed(LONG, value.to_le_bytes()),
         }
         Ok(())
@@ -112,6 +143,7 @@ impl<'a> Serializer for &'a mut Sink {
         match (u128::try_from(value), i64::try_from(value)) {
             (Ok(value), _) => return self.serialize_u128(value),
             (_, Ok(value)) => self.signed(value),
+            _ if self.is_alike() => self.byte(WORD),
             _ => self.fixed(NEGATIVE_LONG, value.to_le_bytes()),
         }
         Ok(())
@@ -122,17 +154,13 @@ impl<'a> Serializer for &'a mut Sink {
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Refused> {
-        let bits = match self.likeness {
-            Likeness::Alike => 0,
-            Likeness::Equal if value.is_nan() => NAN,
-            Likeness::Equal => value.to_bits(),
-        };
-        self.fixed(FLOAT, bits.to_le_bytes());
+        let bits = if value.is_nan() { NAN } else { value.to_bits() };
+        self.leaf(FLOAT, |sink| sink.fixed(FLOAT, bits.to_le_bytes()));
         Ok(())
     }
 
     fn serialize_char(self, value: char) -> Result<(), Refused> {
-        self.fixed(CHAR, u32::from(value).to_le_bytes());
+        self.leaf(CHAR, |sink| sink.fixed(CHAR, u32::from(value).to_le_bytes()));
         Ok(())
     }
 
@@ -144,8 +172,10 @@ impl<'a> Serializer for &'a mut Sink {
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
         let at = self.bytes.len();
         self.byte(SOME);
+        self.within(Depth::wrap)?;
         value.serialize(&mut *self)?;
-        if self.is_alike() && self.bytes.get(at..) == Some(&[SOME, UNIT]) {
+        self.depth.unwrap();
+        if self.is_alike() && is_any_json::<T>() && self.bytes.get(at..) == Some(&[SOME, UNIT]) {
             self.bytes.truncate(at);
             self.byte(NONE);
         }
@@ -162,7 +192,10 @@ impl<'a> Serializer for &'a mut Sink {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Refused> {
-        value.serialize(self)
+        self.within(Depth::wrap)?;
+        value.serialize(&mut *self)?;
+        self.depth.unwrap();
+        Ok(())
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Refused> {
@@ -178,11 +211,15 @@ impl<'a> Serializer for &'a mut Sink {
         value: &T,
     ) -> Result<(), Refused> {
         self.sized(NEWTYPE_VARIANT, variant.as_bytes());
-        value.serialize(self)
+        self.within(Depth::enter)?;
+        value.serialize(&mut *self)?;
+        self.depth.leave();
+        Ok(())
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<List<'a>, Refused> {
-        if self.is_alike() {
+        self.within(Depth::enter)?;
+        if self.has_no_order() {
             return Ok(List { sink: self, unordered: Some(Vec::new()) });
         }
         self.byte(LIST);
@@ -190,6 +227,7 @@ impl<'a> Serializer for &'a mut Sink {
     }
 
     fn serialize_tuple(self, _: usize) -> Result<List<'a>, Refused> {
+        self.within(Depth::enter)?;
         self.byte(LIST);
         Ok(List::of(self))
     }
@@ -205,11 +243,13 @@ impl<'a> Serializer for &'a mut Sink {
         variant: &'static str,
         _: usize,
     ) -> Result<List<'a>, Refused> {
+        self.within(Depth::enter)?;
         self.sized(TUPLE_VARIANT, variant.as_bytes());
         Ok(List::of(self))
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<List<'a>, Refused> {
+        self.within(Depth::enter)?;
         self.byte(STRUCT);
         Ok(List::of(self))
     }
@@ -221,11 +261,13 @@ impl<'a> Serializer for &'a mut Sink {
         variant: &'static str,
         _: usize,
     ) -> Result<List<'a>, Refused> {
+        self.within(Depth::enter)?;
         self.sized(STRUCT_VARIANT, variant.as_bytes());
         Ok(List::of(self))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, Refused> {
+        self.within(Depth::enter)?;
         Ok(Entries { sink: self, begun: None, done: Vec::new() })
     }
 
@@ -234,9 +276,11 @@ impl<'a> Serializer for &'a mut Sink {
         I: IntoIterator,
         I::Item: Serialize,
     {
-        if self.is_alike() || unordered::<I>() {
+        self.within(Depth::enter)?;
+        if self.has_no_order() || unordered::<I>() {
             let entries: Result<_, Refused> = items.into_iter().map(|item| self.entry(&item)).collect();
             self.entries(SET, entries?);
+            self.depth.leave();
             return Ok(());
         }
         self.byte(LIST);
@@ -249,6 +293,7 @@ impl<'a> Serializer for &'a mut Sink {
             }
         }
         self.byte(END);
+        self.depth.leave();
         Ok(())
     }
 
@@ -296,6 +341,7 @@ impl<'a> List<'a> {
     }
 
     fn finish(self) {
+        self.sink.depth.leave();
         match self.unordered {
             Some(done) => self.sink.entries(SET, done),
             None => self.sink.byte(END),
@@ -378,6 +424,7 @@ impl ser::SerializeMap for Entries<'_> {
     }
 
     fn end(self) -> Result<(), Refused> {
+        self.sink.depth.leave();
         self.sink.entries(MAP, self.done);
         Ok(())
     }
