@@ -62,6 +62,7 @@ mod lazy;
 mod mcp;
 mod message;
 mod model;
+mod nesting;
 #[cfg(feature = "openai")]
 mod openai;
 mod output;

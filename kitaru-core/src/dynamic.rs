@@ -301,8 +301,13 @@ impl DynamicFlow {
                 })
             }
         };
-        let spec =
-            FlowSpec { name: self.name.clone(), version: self.version, source: 0, on_divergence: None, ambiguous: false };
+        let spec = FlowSpec {
+            name: self.name.clone(),
+            version: self.version,
+            source: 0,
+            on_divergence: None,
+            ambiguous: false,
+        };
         let name = self.name;
         let body = FlowBody::Own(Box::new(move |limit| {
             Box::pin(async move { pack_flow::<_, SerdeFallible<ByStdError>>(name, body(), limit).await })

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod adversary;
+mod arguments;
 mod asking;
 mod bounds;
 mod calls;
@@ -19,6 +20,7 @@ mod errors;
 mod executions;
 mod faults;
 mod going_on;
+mod kept;
 mod mapping;
 mod odd;
 mod order;

@@ -145,7 +145,7 @@ mod backtraces {
     }
 
     #[flow]
-    async fn order(path: String) -> anyhow::Result<()> {
+    async fn orders_and_mails(path: String) -> anyhow::Result<()> {
         if let Err(error) = charge(1).await {
             mail(path.clone(), format!("{error:?}")).await?;
             mail(path.clone(), format!("first:\n{error:?}\nand {error:?}")).await?;
@@ -166,12 +166,12 @@ mod backtraces {
             runtime.block_on(async {
                 let (kitaru, _) = memory().await;
                 let path = "saying: backtraces";
-                order(path.into()).on(&kitaru).await.unwrap_err();
+                orders_and_mails(path.into()).on(&kitaru).await.unwrap_err();
                 let first = log(path).take();
                 assert_eq!(first.len(), 3);
                 assert!(first.iter().all(|text| text.contains("acktrace")), "they are taken: {first:#?}");
                 // Of another depth.
-                let task = tokio::spawn(async move { order(path.into()).on(&kitaru).await });
+                let task = tokio::spawn(async move { orders_and_mails(path.into()).on(&kitaru).await });
                 task.await.unwrap().unwrap_err();
                 assert_eq!(log(path).take(), Vec::<String>::new());
             });
@@ -188,13 +188,17 @@ mod backtraces {
 }
 
 /// What must not be seen as itself, wherever it is quoted.
-const HIDDEN: [char; 9] =
-    ['\n', '\r', '\u{0}', '\u{1b}', '\u{202e}', '\u{2028}', '\u{200b}', '\u{200d}', '\u{e0041}'];
+const HIDDEN: [char; 9] = ['\n', '\r', '\u{0}', '\u{1b}', '\u{202e}', '\u{2028}', '\u{200b}', '\u{200d}', '\u{e0041}'];
 
 #[flow]
-async fn naps(n: u32) -> Result<u32, Error> {
+async fn waits_by_any_id(n: u32) -> Result<u32, Error> {
     kitaru::event::<u32>("go").await?;
     Ok(n)
+}
+
+#[flow]
+async fn fails_by_any_id(n: u32) -> Result<u32, Error> {
+    Err(Error::msg(format!("no {n}")))
 }
 
 #[tokio::test]
@@ -202,16 +206,15 @@ async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
     let (kitaru, _) = memory().await;
     for hidden in HIDDEN {
         let id = format!("x{hidden} INFO kitaru: Flow `pay` finished in 0.1s.");
-        let job = naps(1).id(&*id).on(&kitaru).start().await.unwrap();
-        let nobody = ("naps", format!("y{hidden}z"));
+        let job = waits_by_any_id(1).id(&*id).on(&kitaru).start().await.unwrap();
+        let nobody = ("waits_by_any_id", format!("y{hidden}z"));
         let nobody = (nobody.0, &*nobody.1);
         let errors = [
-            naps(2).id(&*id).on(&kitaru).await.unwrap_err(),
-            naps(1).id(&*id).fresh().on(&kitaru).await.unwrap_err(),
+            waits_by_any_id(2).id(&*id).on(&kitaru).await.unwrap_err(),
+            waits_by_any_id(1).id(&*id).fresh().on(&kitaru).await.unwrap_err(),
             kitaru.send(&nobody, "go", &1).await.unwrap_err(),
             kitaru.cancel(&nobody).await.unwrap_err(),
             kitaru.retry(&nobody).await.unwrap_err(),
-            kitaru.retry(&job).forget(format!("record{hidden}")).await.unwrap_err(),
             kitaru.published::<u32>(&nobody, "name").await.unwrap_err(),
         ];
         for error in errors {
@@ -231,6 +234,10 @@ async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
         }
         kitaru.send(&job, "go", &1).await.unwrap();
         assert_eq!(job.await.unwrap(), 1, "an id may have it");
+        fails_by_any_id(1).id(&*id).on(&kitaru).await.unwrap_err();
+        let record = format!("record{hidden}");
+        let error = kitaru.retry(&("fails_by_any_id", &*id)).forget(record).await.unwrap_err();
+        assert!(!error.to_string().contains(hidden), "{hidden:?}: {error}");
     }
 }
 

@@ -151,7 +151,7 @@ impl Input {
                     format!(
                         "cannot record the input of flow `{flow}`: its type `{}` does not read back what it writes{at}: \
                          {why}; write that part as another type or with #[serde(with = \"…\")]",
-                        clip(of)
+                        clip(&of)
                     ),
                 )
             }

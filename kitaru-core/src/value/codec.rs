@@ -86,8 +86,8 @@ pub(crate) enum EncodeError {
 /// Why no codec gives a value back.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
-    /// The type of the value.
-    pub(crate) of: &'static str,
+    /// The type of the value, without the paths to it.
+    pub(crate) of: String,
     /// The path to the part that is not given back, if it could be found; empty for the whole value.
     pub(crate) at: Option<String>,
     /// What each codec said. It may quote the value.
@@ -129,18 +129,17 @@ pub(crate) fn encode<T: Serialize + DeserializeOwned>(
     wish: Wish,
     limit: usize,
 ) -> Result<(Encoded, T), EncodeError> {
-    let unreadable = |why, at| EncodeError::Unreadable(Unreadable { of: std::any::type_name::<T>(), at, why });
+    let unreadable = |why, at| EncodeError::Unreadable(Unreadable { of: inspect::type_name::<T>(), at, why });
     // First of all: it says whether the others may go as deep as the value does.
     let mut exactly = Likened::exactly(value).map_err(|why| unreadable(why.to_string(), None))?;
     let mut said = String::new();
     if wish == Wish::Bincode {
         match by_bincode(value, &mut exactly, limit)? {
             Ok(done) => return Ok(done),
-            Err(why) => said = format!("bincode: {why}; "),
+            Err(why) => said = format!("; bincode: {why}"),
         }
     }
-    by_json(value, &mut exactly, limit)?
-        .map_err(|Misfit { at, why }| unreadable(format!("{said}json: {why}"), at))
+    by_json(value, &mut exactly, limit)?.map_err(|Misfit { at, why }| unreadable(format!("json: {why}{said}"), at))
 }
 
 /// Decodes what [`encode`] gave. The fingerprint counts for bincode only.
@@ -214,7 +213,10 @@ fn by_json<T: Serialize + DeserializeOwned>(value: &T, exactly: &mut Likened, li
 /// Whether a value that was read once is read as itself from then on.
 fn is_settled<T: Serialize + DeserializeOwned>(value: &T) -> bool {
     let bytes = serde_json::to_vec(&shallow(value));
-    bytes.ok().and_then(|bytes| serde_json::from_slice::<T>(&bytes).ok()).is_some_and(|again| same_in_any_order(value, &again))
+    bytes
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<T>(&bytes).ok())
+        .is_some_and(|again| same_in_any_order(value, &again))
 }
 
 /// Reads a `T`; gives it and how many bytes are left.

@@ -204,11 +204,7 @@ impl<'a, S: Serializer> Serializer for Counting<'a, S> {
     }
 
     #[inline]
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<S::Ok, S::Error> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
         self.around(value, |inner, within| inner.serialize_newtype_struct(name, within))
     }
 

@@ -1,10 +1,10 @@
 //! Where a value is not given back, and why, for the message that refuses it. Owns the paths into values. Must not know
 //! what the message is about; nothing here runs for a value that is kept.
 
-mod text;
-mod walk;
 #[cfg(test)]
 mod tests;
+mod text;
+mod walk;
 
 use serde::Serialize;
 
@@ -58,4 +58,18 @@ const ARBITRARY_PRECISION: &str = "; a crate of this program turns on the featur
 /// Whether `serde_json/arbitrary_precision` is on, as any crate of the program can turn it on for all.
 fn numbers_are_texts() -> bool {
     serde_json::from_str::<serde_json::Number>("1e999").is_ok()
+}
+
+/// The name of a type without the paths to it and its arguments: `Vec<Report>`.
+pub(super) fn type_name<T: ?Sized>() -> String {
+    let mut name = String::new();
+    for word in std::any::type_name::<T>().split_inclusive(|char: char| !(char.is_alphanumeric() || char == '_')) {
+        // Behind each segment but the last of a path there are two colons.
+        if name.ends_with("::") {
+            let path = name.trim_end_matches("::").trim_end_matches(|char: char| char.is_alphanumeric() || char == '_');
+            name.truncate(path.len());
+        }
+        name.push_str(word);
+    }
+    name
 }

@@ -256,7 +256,7 @@ fn a_value_that_reads_as_itself_the_second_time_is_kept_as_it_is_read() {
         assert_eq!(encode(&all, wish, ENOUGH).unwrap().1["a"], [Some(Decimal("0".into())), None]);
         let Unreadable { at, why, .. } = refused(&(1, vec![Decimal("1".into()), Decimal("grows".into())]), wish);
         assert_eq!(at.as_deref(), Some("[1][1]"), "{why}");
-        assert!(why.ends_with("json: what was written reads as another value"), "{why}");
+        assert!(why.starts_with("json: what was written reads as another value"), "{why}");
     }
 }
 
@@ -310,7 +310,7 @@ fn a_part_that_json_would_lose_is_refused_with_its_path() {
 
     let keys = refused(&(json!(1), HashMap::from([((1, 2), 3)])), Wish::Bincode);
     assert_eq!(keys.at.as_deref(), Some("[1]"), "{}", keys.why);
-    assert!(keys.why.ends_with("json: a key of a map in JSON is a text or a number"), "{}", keys.why);
+    assert!(keys.why.starts_with("json: a key of a map in JSON is a text or a number"), "{}", keys.why);
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn what_no_codec_gives_back_says_what_each_of_them_said() {
     }
     let Unreadable { at, why, .. } = refused(&OneWay { id: 1, other: "xy".into() }, Wish::Bincode);
     assert_eq!(at.as_deref(), Some(""), "what is not there has no path");
-    assert_eq!(why, "bincode: the bytes end before the value does; json: missing field `id` at line 1 column 14");
+    assert_eq!(why, "json: missing field `id` at line 1 column 14; bincode: the bytes end before the value does");
     let Unreadable { of, why, .. } = refused(&f64::NAN, Wish::Json);
     assert_eq!(of, "f64");
     assert!(why.starts_with("json: JSON has neither NaN nor infinity (invalid type: null"), "{why}");

@@ -110,7 +110,9 @@ mod tests {
             let two = format!("{}\n{}", anyhow(frames), anyhow(frames));
             assert_eq!(left_out(&two), "card 1 declined\ncard 1 declined");
         }
-        let list = format!(r#"Own {{ backtrace: Backtrace [{{ fn: "<[T] as a \"]>::b", line: 1 }}, {{ fn: "{REBUILT}" }}], n: 1 }}"#);
+        let list = format!(
+            r#"Own {{ backtrace: Backtrace [{{ fn: "<[T] as a \"]>::b", line: 1 }}, {{ fn: "{REBUILT}" }}], n: 1 }}"#
+        );
         assert_eq!(left_out(&list), "Own { backtrace: <disabled>, n: 1 }");
     }
 
@@ -118,8 +120,13 @@ mod tests {
     fn any_other_text_stays_as_it_is() {
         let theirs = anyhow(&["their::function", "main"]);
         let list = r#"Own { backtrace: Backtrace [{ fn: "their::function", line: 1 }] }"#;
-        let texts =
-            [&*theirs, list, "a log with a Stack backtrace: and no frames", "Stack backtrace:\n", "Backtrace [ no end of it"];
+        let texts = [
+            &*theirs,
+            list,
+            "a log with a Stack backtrace: and no frames",
+            "Stack backtrace:\n",
+            "Backtrace [ no end of it",
+        ];
         for text in texts.map(|text| format!("{text:<40}")) {
             assert_eq!(left_out(&text), text);
         }

@@ -13,7 +13,7 @@ use serde::ser::{self, Serializer};
 
 use super::backtrace;
 use super::byte;
-use super::sink::{Sink, Stretch};
+use super::sink::{Likeness, Sink, Stretch};
 use crate::value::depth::{Depth, TooDeep};
 
 const END: u8 = 0xff;
@@ -43,6 +43,10 @@ const STRUCT_VARIANT: u8 = 22;
 
 /// The one bit pattern for all NaNs. Not taken from `f64::NAN`, whose bits no one promises.
 const NAN: u64 = 0x7ff8_0000_0000_0000;
+
+/// What serde is shown a number of JSON as, if a crate of the program turns on serde_json's `arbitrary_precision`: a struct
+/// of this name around its text. Whether one does is to make no difference to a digest.
+const NUMBER: &str = "$serde_json::private::Number";
 
 /// Why a value has no canonical bytes: what its `Serialize` said.
 #[derive(Debug)]
@@ -87,6 +91,31 @@ impl Sink {
     #[inline]
     fn within(&mut self, into: fn(&mut Depth) -> bool) -> Result<(), Refused> {
         if into(&mut self.depth) { Ok(()) } else { Err(ser::Error::custom(TooDeep)) }
+    }
+
+    /// Writes the number whose text `value` is.
+    fn number<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        let start = self.bytes.len();
+        let likeness = std::mem::replace(&mut self.likeness, Likeness::Equal);
+        let written = value.serialize(&mut *self);
+        self.likeness = likeness;
+        written?;
+        let text = match self.bytes.get(start..) {
+            Some([TEXT, length, text @ ..]) if *length < 0x80 => String::from_utf8_lossy(text).into_owned(),
+            // Of another form than is known, it stands as it is.
+            _ => return Ok(()),
+        };
+        if let Ok(number) = text.parse::<u64>() {
+            self.bytes.truncate(start);
+            self.unsigned(number);
+        } else if let Ok(number) = text.parse::<i64>() {
+            self.bytes.truncate(start);
+            self.signed(number);
+        } else if let Ok(number) = text.parse::<f64>() {
+            self.bytes.truncate(start);
+            self.serialize_f64(number)?;
+        }
+        Ok(())
     }
 
     /// Writes what has no parts, or only which kind of such a thing it is.
@@ -220,7 +249,7 @@ impl<'a> Serializer for &'a mut Sink {
     fn serialize_seq(self, _: Option<usize>) -> Result<List<'a>, Refused> {
         self.within(Depth::enter)?;
         if self.has_no_order() {
-            return Ok(List { sink: self, unordered: Some(Vec::new()) });
+            return Ok(List { sink: self, parts: Parts::Unordered(Vec::new()) });
         }
         self.byte(LIST);
         Ok(List::of(self))
@@ -248,8 +277,11 @@ impl<'a> Serializer for &'a mut Sink {
         Ok(List::of(self))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<List<'a>, Refused> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<List<'a>, Refused> {
         self.within(Depth::enter)?;
+        if name == NUMBER {
+            return Ok(List { sink: self, parts: Parts::Number });
+        }
         self.byte(STRUCT);
         Ok(List::of(self))
     }
@@ -306,18 +338,25 @@ impl<'a> Serializer for &'a mut Sink {
 /// The elements of a list, or the fields of a struct, up to their end.
 pub(super) struct List<'a> {
     sink: &'a mut Sink,
-    /// The digests of its elements, where their order does not count.
-    unordered: Option<Vec<u128>>,
+    parts: Parts,
+}
+
+enum Parts {
+    Ordered,
+    /// The digests of its elements, whose order does not count.
+    Unordered(Vec<u128>),
+    /// The only field is the text of a number.
+    Number,
 }
 
 impl<'a> List<'a> {
     fn of(sink: &'a mut Sink) -> Self {
-        List { sink, unordered: None }
+        List { sink, parts: Parts::Ordered }
     }
 
     #[inline]
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        if let Some(done) = &mut self.unordered {
+        if let Parts::Unordered(done) = &mut self.parts {
             done.push(self.sink.entry(value)?);
             return Ok(());
         }
@@ -328,6 +367,9 @@ impl<'a> List<'a> {
 
     #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Refused> {
+        if let Parts::Number = self.parts {
+            return self.sink.number(value);
+        }
         let start = self.sink.bytes.len();
         self.sink.sized(TEXT, name.as_bytes());
         let content = self.sink.bytes.len();
@@ -342,9 +384,10 @@ impl<'a> List<'a> {
 
     fn finish(self) {
         self.sink.depth.leave();
-        match self.unordered {
-            Some(done) => self.sink.entries(SET, done),
-            None => self.sink.byte(END),
+        match self.parts {
+            Parts::Ordered => self.sink.byte(END),
+            Parts::Unordered(done) => self.sink.entries(SET, done),
+            Parts::Number => {}
         }
     }
 }

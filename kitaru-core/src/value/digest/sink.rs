@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde::ser::Error as _;
 
 use super::byte;
-use crate::value::depth::Depth;
 use super::canonical::{BYTE, FOLDED, NEGATIVE, NONE, Refused, UNIT, WORD};
+use crate::value::depth::Depth;
 
 /// Bytes go from the buffer into the hasher when there are so many: a large value is digested within a buffer that
 /// stays in the cache.

@@ -360,6 +360,25 @@ fn an_argument_that_is_refused_leaves_nothing_behind() {
     assert!(!same(&Refuses, &Refuses));
 }
 
+/// A number of JSON as serde is shown it with `serde_json/arbitrary_precision`.
+#[derive(Serialize)]
+#[serde(rename = "$serde_json::private::Number")]
+struct Precise {
+    #[serde(rename = "$serde_json::private::Number")]
+    text: &'static str,
+}
+
+#[test]
+fn a_number_of_json_is_the_same_argument_however_precise_numbers_are() {
+    for text in ["7", "300", "-3", "0.5", "1e3", "-0.0", "18446744073709551615", "18446744073709551616"] {
+        let json: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(key(&Precise { text }), key(&json), "{text}");
+        assert_eq!(key(&vec![Some(Precise { text })]), key(&vec![Some(json)]));
+    }
+    assert_ne!(key(&Precise { text: "7" }), key(&"7"));
+    assert!(alike(&Precise { text: "7" }, &8) && !alike(&Precise { text: "7" }, &0.5));
+}
+
 #[test]
 fn alike_are_values_of_the_same_parts() {
     assert!(alike(&vec![1, 2], &vec![300, -4]) && !alike(&vec![1, 2], &vec![1]));

@@ -47,3 +47,10 @@ fn the_first_difference_of_two_values_is_found() {
     assert_eq!(difference(json!({"a b": 1}), json!({})).as_deref(), Some("[\"a b\"]"));
     assert_eq!(difference(json!({"a": 1, "b": 2}), json!({"b": 2, "a": 1})), None);
 }
+
+#[test]
+fn a_type_is_named_without_the_paths_to_it() {
+    assert_eq!(type_name::<Vec<(Misfit, [Option<&str>; 2])>>(), "Vec<(Misfit, [Option<&str>; 2])>");
+    assert_eq!(type_name::<u8>(), "u8");
+    assert_eq!(type_name::<HashMap<String, serde_json::Value>>(), "HashMap<String, Value>");
+}

@@ -28,7 +28,9 @@ pub(super) enum Found {
 impl Found {
     pub(super) fn in_words(self) -> &'static str {
         match self {
-            Found::Large => "a number over 64 bits is read only by a plain field, not in an enum with a tag or flattened",
+            Found::Large => {
+                "a number over 64 bits is read only by a plain field, not in an enum with a tag or flattened"
+            }
             Found::Nothing => "JSON has the same null for `None` as for `Some(None)` and `Some(())`",
             Found::NoNumber => "JSON has neither NaN nor infinity",
             Found::Key => "a key of a map in JSON is a text or a number",
