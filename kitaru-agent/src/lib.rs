@@ -69,6 +69,8 @@ mod output;
 mod price;
 mod run;
 mod schema;
+#[cfg(feature = "http")]
+mod shown;
 mod siblings;
 mod steps;
 mod stream;

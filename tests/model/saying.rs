@@ -211,7 +211,6 @@ async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
         let nobody = (nobody.0, &*nobody.1);
         let errors = [
             waits_by_any_id(2).id(&*id).on(&kitaru).await.unwrap_err(),
-            waits_by_any_id(1).id(&*id).fresh().on(&kitaru).await.unwrap_err(),
             kitaru.send(&nobody, "go", &1).await.unwrap_err(),
             kitaru.cancel(&nobody).await.unwrap_err(),
             kitaru.retry(&nobody).await.unwrap_err(),
