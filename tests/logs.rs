@@ -335,3 +335,49 @@ async fn a_record_is_used_after_the_code_changed_unless_told_otherwise_and_shown
     assert_eq!(said[1], "INFO Checkpoint `draft` cached; recorded by other code.");
     assert_eq!(said[2], "INFO Checkpoint `review` started.");
 }
+
+/// What must not be seen as itself in a line.
+const HIDDEN: &str = "\n\r\u{0}\u{1b}\u{7f}\u{85}\u{202e}\u{2028}\u{200b}\u{e0041}";
+
+const FORGED: &str = " INFO Flow `pay` finished in 0.1s.";
+
+#[checkpoint(retries = 1, backoff = "1ms")]
+async fn fails_with(text: String, path: String) -> Result<u64, Error> {
+    if has_paper(&path) { Ok(1) } else { Err(Error::msg("above").context(text)) }
+}
+
+#[flow]
+async fn quotes(text: String, path: String) -> Result<bool, Error> {
+    fails_with(text.clone(), path).await?;
+    kitaru::wait::<bool>("approval").question(text.clone()).await?;
+    Err(Error::msg(text))
+}
+
+#[tokio::test]
+async fn what_a_caller_gives_makes_no_line_of_its_own_and_hides_nothing_in_one() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let lines = Lines::read();
+    let text = format!("x{HIDDEN}{FORGED}");
+    let call = || quotes(text.clone(), "quotes".into()).id(&*text).on(&kitaru);
+    call().await.unwrap_err();
+    give_paper("quotes");
+    let job = call().start().await.unwrap();
+    kitaru.answer(&job, "approval", &true).await.unwrap();
+    job.await.unwrap_err();
+    let own = dynamic::flow("own").run(|| async { Ok::<_, Error>(1) });
+    own.id(&*text).on(&kitaru).await.unwrap();
+
+    let all = LOGGED.with(|logged| logged.each_ref().map(|logged| String::from_utf8(logged.take()).unwrap()));
+    for log in &all {
+        assert!(log.matches("x\\n\\r\\u0000\\u001b").count() >= 4, "{log}");
+        let hidden = |char: &char| HIDDEN.contains(*char) && *char != '\n';
+        assert_eq!(log.chars().find(hidden), None, "{log}");
+    }
+    // What people read begins each line with its level, and none of them is forged.
+    for line in all[INFO].lines() {
+        let (level, said) = line.trim_start().split_once(' ').unwrap();
+        assert!(["INFO", "WARN", "ERROR"].contains(&level), "{line}");
+        assert!(!said.trim_start().starts_with("Flow `pay`"), "{line}");
+    }
+    assert!(lines.take().is_empty());
+}

@@ -277,6 +277,14 @@ impl Cause {
     }
 }
 
+/// The messages of an error and of what caused it, in one text: whoever prints an error alone is to see why.
+fn chain(error: &ToolError) -> String {
+    let chain = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    let mut messages: Vec<String> = chain.take(MAX_CAUSES).map(ToString::to_string).collect();
+    messages.dedup();
+    messages.join(": ")
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -298,12 +306,11 @@ pub enum AgentError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A tool failed.
-    #[error("tool `{tool}` failed")]
+    #[error("tool `{tool}` failed: {}", chain(error))]
     Tool {
         /// The tool.
         tool: String,
-        /// What it ended in.
-        #[source]
+        /// What it ended in; its messages are in that of this error.
         error: ToolError,
     },
     /// The model got a tool call, or its answer, wrong too many times in a row.
@@ -317,11 +324,11 @@ pub enum AgentError {
         last: String,
     },
     /// An instruction could not be computed.
-    #[error("the instructions of the agent could not be computed")]
-    Instructions(#[source] ToolError),
+    #[error("the instructions of the agent could not be computed: {}", chain(.0))]
+    Instructions(ToolError),
     /// A validator of the answer failed.
-    #[error("a validator of the answer failed")]
-    Validator(#[source] ToolError),
+    #[error("a validator of the answer failed: {}", chain(.0))]
+    Validator(ToolError),
     /// The run came to a bound.
     #[error("the run came to its limit of {}; raise it with `Limits`, or ask for less", limit.at(*bound))]
     Limit {

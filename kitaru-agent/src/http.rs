@@ -34,6 +34,7 @@ use self::{
     retry::{Attempt, Patience},
     stream::Streamed,
 };
+use crate::shown::Shown;
 use crate::{Delta, Deltas, ModelError, ModelErrorKind, ModelRequest, ModelResponse};
 
 /// How much of what a server said about an error is kept.
@@ -178,7 +179,7 @@ impl<D: Dialect> HttpModel<D> {
             });
         };
         *tries += 1;
-        tracing::warn!("{error}; asking again in {pause:.1?} ({tries} of {})", self.patience.retries);
+        tracing::warn!("{}; asking again in {pause:.1?} ({tries} of {})", Shown(error), self.patience.retries);
         tokio::time::sleep(pause).await;
         Ok(())
     }

@@ -63,12 +63,15 @@ mod lazy;
 mod mcp;
 mod message;
 mod model;
+mod nesting;
 #[cfg(feature = "openai")]
 mod openai;
 mod output;
 mod price;
 mod run;
 mod schema;
+#[cfg(feature = "http")]
+mod shown;
 mod siblings;
 mod steps;
 mod stream;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use options::ToolOptions;
 pub(crate) use options::{Effect, NeedsApproval, Recording};
 
-use crate::{CallRef, RunContext, ToolCall, ToolError};
+use crate::{CallRef, RunContext, ToolCall, ToolError, nesting};
 
 /// Something that a model may ask for.
 ///
@@ -185,13 +185,12 @@ impl ToolOutput {
     ///
     /// # Errors
     ///
-    /// [`ToolError::Failed`] when the value cannot be written as JSON.
+    /// [`ToolError::Failed`] when the value cannot be written as JSON, or is nested deeper than 128 levels.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
-        match serde_json::to_value(value).map_err(ToolError::failed)? {
-            serde_json::Value::String(text) => Ok(Self::text(text)),
-            // Written anew, not from the `Value`: that one has its keys in an order of its own.
-            _ => serde_json::to_string(value).map(Self::text).map_err(ToolError::failed),
-        }
+        let json = nesting::to_text(value).map_err(ToolError::failed)?;
+        // Only of a string, since what is read as a `Value` has its keys in an order of its own.
+        let text = json.starts_with('"').then(|| serde_json::from_str(&json));
+        text.unwrap_or(Ok(json)).map(Self::text).map_err(ToolError::failed)
     }
 }
 

@@ -2,13 +2,14 @@
 //! builders; what they build goes the same way as what the macros expand to.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::future::Future;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::bounds::Recordable;
-use crate::call::probe::{ByJson, SerdeFallible};
+use crate::call::probe::{ByStdError, SerdeFallible};
 use crate::call::{Body, Call, Checkpoint, CheckpointMeta, Spec};
 use crate::client::{FlowBody, FlowCall, FlowSpec, Input};
 use crate::context::Ambient;
@@ -16,7 +17,7 @@ use crate::error::{Error, Kind};
 use crate::flow::pack_flow;
 use crate::id::check_name;
 use crate::journal::Reuse;
-use crate::value::{ArgSink, Wish, encode};
+use crate::value::{ArgSink, Wish, encode, shallow};
 
 pub use crate::call::{Occasion, Summarize};
 
@@ -104,7 +105,7 @@ pub struct DynamicCheckpoint {
 impl DynamicCheckpoint {
     /// Adds an argument to its key.
     pub fn arg<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
-        match serde_json::to_value(value) {
+        match serde_json::to_value(shallow(value)) {
             Ok(value) => self.args.push((name, value)),
             Err(why) => {
                 let message = format!("argument `{name}` of checkpoint `{}` cannot be serialized: {why}", self.name);
@@ -148,7 +149,7 @@ impl DynamicCheckpoint {
     pub fn run<T, E, Fut>(self, body: impl FnMut() -> Fut) -> Call<impl Checkpoint<Output = Result<T, E>>>
     where
         T: Recordable,
-        E: Recordable + From<Error>,
+        E: Recordable + From<Error> + StdError + 'static,
         Fut: Future<Output = Result<T, E>>,
     {
         self.run_summarized(body, None)
@@ -162,7 +163,7 @@ impl DynamicCheckpoint {
     ) -> Call<impl Checkpoint<Output = Result<T, E>>>
     where
         T: Recordable,
-        E: Recordable + From<Error>,
+        E: Recordable + From<Error> + StdError + 'static,
         Fut: Future<Output = Result<T, E>>,
     {
         self.run_summarized(body, Some(summarize))
@@ -175,14 +176,14 @@ impl DynamicCheckpoint {
     ) -> Call<impl Checkpoint<Output = Result<T, E>>>
     where
         T: Recordable,
-        E: Recordable + From<Error>,
+        E: Recordable + From<Error> + StdError + 'static,
         Fut: Future<Output = Result<T, E>>,
     {
         let spec = Spec::own(self.name, self.version, self.meta);
         let describe =
             |args: &Args, sink: &mut ArgSink<'_>| args.0.iter().for_each(|(name, value)| sink.arg(name, value));
         let body = Body::new(
-            SerdeFallible::<ByJson>::new(),
+            SerdeFallible::<ByStdError>::new(),
             Args(self.args),
             describe,
             |args| Some(args.clone()),
@@ -268,7 +269,7 @@ impl DynamicFlow {
     }
 
     fn given<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T, kept: Kept) -> Self {
-        match serde_json::to_value(value) {
+        match serde_json::to_value(shallow(value)) {
             Ok(value) => self.input.push(Given { name, value, kept }),
             Err(why) => {
                 let message = format!("input `{name}` of flow `{}` cannot be serialized: {why}", self.name);
@@ -288,24 +289,30 @@ impl DynamicFlow {
     pub fn run<T, E, Fut>(self, body: impl FnOnce() -> Fut + Send + 'static) -> FlowCall<Result<T, E>>
     where
         T: Recordable + 'static,
-        E: Recordable + From<Error> + 'static,
+        E: Recordable + From<Error> + StdError + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
         let input = match self.refused {
             Some(refused) => Err(refused),
             None => {
-                let encoded = encode(&self.input_map(), Wish::Json, crate::runtime::DEFAULT_MAX_OUTCOME_BYTES);
+                let encoded = encode(&self.input_map(), Wish::Json, usize::MAX);
                 Input::new(&self.name, encoded.map(|(encoded, _)| encoded), |sink| {
                     self.input.iter().for_each(|Given { name, value, .. }| sink.arg(name, value));
                 })
             }
         };
-        let spec =
-            FlowSpec { name: self.name, version: self.version, source: 0, on_divergence: None, ambiguous: false };
+        let spec = FlowSpec {
+            name: self.name.clone(),
+            version: self.version,
+            source: 0,
+            on_divergence: None,
+            ambiguous: false,
+        };
+        let name = self.name;
         let body = FlowBody::Own(Box::new(move |limit| {
-            Box::pin(async move { pack_flow::<_, SerdeFallible<ByJson>>(body(), limit).await })
+            Box::pin(async move { pack_flow::<_, SerdeFallible<ByStdError>>(name, body(), limit).await })
         }));
-        FlowCall::new::<SerdeFallible<ByJson>>(spec, body, self.reuse, input)
+        FlowCall::new::<SerdeFallible<ByStdError>>(spec, body, self.reuse, input)
     }
 
     fn input_map(&self) -> serde_json::Map<String, serde_json::Value> {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::shown::Shown;
+
 /// What went wrong with a flow, a checkpoint or a store.
 ///
 /// It is cheap to clone, goes through serde, and keeps the messages of the whole chain of causes, so that an error
@@ -34,6 +36,8 @@ pub struct Error(Arc<Repr>);
 
 /// The most messages that a chain keeps, the first ones.
 const MAX_MESSAGES: usize = 64;
+/// The most sources of another error that are looked at.
+const MAX_SOURCES: usize = 2 * MAX_MESSAGES;
 /// The most bytes that they have together; what is over is cut.
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
@@ -116,7 +120,7 @@ kinds! {
 impl Error {
     /// An error of the caller's own, with a message and no cause.
     pub fn msg(message: impl fmt::Display) -> Self {
-        Self::new(Kind::Failed, message)
+        Self::from_chain(Kind::Failed, vec![message.to_string()])
     }
 
     /// A failure of a store, for implementing one. See [`is_store`](Self::is_store).
@@ -131,8 +135,8 @@ impl Error {
     pub fn from_std(error: &(dyn StdError + 'static)) -> Self {
         let (mut kind, mut advice) = (Kind::Failed, Advice::None);
         let mut messages = Vec::new();
-        let mut next = Some(error);
-        while let Some(current) = next {
+        // Bounded, since an error may be its own source, or that of its source.
+        for current in std::iter::successors(Some(error), |&error| error.source()).take(MAX_SOURCES) {
             if let Some(known) = current.downcast_ref::<Error>() {
                 (kind, advice) = (known.0.kind, known.0.advice);
             }
@@ -141,7 +145,6 @@ impl Error {
             if messages.last() != Some(&message) {
                 messages.push(message);
             }
-            next = current.source();
         }
         Self::from_chain(kind, messages).advising(advice)
     }
@@ -222,7 +225,7 @@ impl Error {
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        Self::new(Kind::Panicked, format!("{what} panicked: {said}"))
+        Self::from_chain(Kind::Panicked, vec![format!("{what} panicked: {said}")])
     }
 
     /// The same error with a further cause behind its last one.
@@ -237,8 +240,9 @@ impl Error {
         std::iter::successors(Some(&self.0.cause), |cause| cause.source.as_deref()).map(|cause| &*cause.message)
     }
 
+    /// An error of ours. What its message quotes of a caller's is shown in one line, with what is hidden in it escaped.
     pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
-        Self::from_chain(kind, vec![message.to_string()])
+        Self::from_chain(kind, vec![Shown(message).to_string()])
     }
 
     fn from_chain(kind: Kind, messages: Vec<String>) -> Self {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, Kind};
+use crate::shown::{is_no_part_of_a_name, shown};
 
 /// The most bytes an execution's id may have.
 pub const MAX_ID_BYTES: usize = 512;
@@ -53,11 +54,11 @@ impl ExecutionId {
 
 impl fmt::Display for ExecutionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` of flow `{}`", self.id, self.flow)
+        write!(f, "`{}` of flow `{}`", shown(&self.id), shown(&self.flow))
     }
 }
 
-/// Refuses what cannot be a name: nothing, too much, or control characters, which keys and log lines could not hold.
+/// Refuses what cannot be a name: nothing, too much, or characters that nobody sees or a terminal obeys.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {
     if name.is_empty() {
         return Err(Error::new(Kind::Misuse, format!("the name of a {what} is empty; give it one")));
@@ -68,8 +69,15 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {
             format!("the name of a {what} has {} bytes, the bound is {MAX_NAME_BYTES}: `{name}`", name.len()),
         ));
     }
-    if name.chars().any(char::is_control) {
-        return Err(Error::new(Kind::Misuse, format!("the name of a {what} has a control character: {name:?}")));
+    if let Some(hidden) = name.chars().find(|char| is_no_part_of_a_name(*char)) {
+        return Err(Error::new(
+            Kind::Misuse,
+            format!(
+                "the name of a {what} has a control character, or another one that is not seen, U+{:04X}: `{name}`; leave \
+                 it out",
+                u32::from(hidden)
+            ),
+        ));
     }
     Ok(())
 }
@@ -90,5 +98,10 @@ mod tests {
     fn an_empty_id_and_a_name_with_a_control_character_are_refused() {
         assert!(ExecutionId::new("report", "").unwrap_err().is_misuse());
         assert!(check_name("checkpoint", "a\0b").unwrap_err().is_misuse());
+        for hidden in ["a\nb", "a\u{202e}b", "a\u{200b}", "\u{e0041}", "a\u{2028}"] {
+            let message = check_name("event", hidden).unwrap_err().to_string();
+            assert!(message.contains("U+") && !message.contains(hidden), "{message}");
+        }
+        assert!(check_name("event", "بررسی\u{200c}شده 👩\u{200d}🔬").is_ok());
     }
 }

@@ -27,6 +27,7 @@ mod pool;
 mod publish;
 mod race;
 mod runtime;
+mod shown;
 pub mod store;
 mod sync;
 pub mod testkit;

@@ -4,15 +4,31 @@
 use std::fmt;
 use std::time::Duration;
 
-use tracing::{Level, Span, debug_span, enabled, error, field, info, warn};
+use tracing::{Level, Span, debug_span, enabled, field};
 
 use crate::context::Attempt;
 use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::journal::Status;
+use crate::shown::Shown;
 use crate::value::{HIDDEN, Sensitivity};
 
 const TARGET: &str = "kitaru";
+
+/// The macros of `tracing`, for lines in which what is hidden in a name, an id, a question or an error is escaped: it can
+/// neither begin a line of its own nor change how another one reads.
+macro_rules! lines {
+    ($($level:ident)*) => { lines! { $($level)*; $ } };
+    ($($level:ident)*; $dollar:tt) => { $(
+        macro_rules! $level {
+            (target: $target:expr, $dollar($line:tt)+) => {
+                tracing::$level!(target: $target, "{}", Shown(format_args!($dollar($line)+)))
+            };
+        }
+    )* };
+}
+
+lines! { info warn error }
 
 /// The span of an attempt, in that of its execution.
 pub(crate) fn attempt_span(attempt: &Attempt) -> Span {
@@ -55,7 +71,7 @@ pub(crate) fn checkpoint_finished(name: &str, took: Duration, summary: Option<&s
 }
 
 pub(crate) fn checkpoint_failed(name: &str, took: Duration, sensitivity: Sensitivity, error: &Error) {
-    warn!(target: TARGET, "Checkpoint `{name}` failed in {}: {}", Took(took), Shown(sensitivity, error));
+    warn!(target: TARGET, "Checkpoint `{name}` failed in {}: {}", Took(took), Told(sensitivity, error));
 }
 
 pub(crate) fn checkpoint_cached(name: &str, summary: Option<&str>, other_code: bool) {
@@ -150,7 +166,7 @@ pub(crate) fn trying_again(
         target: TARGET,
         "Checkpoint `{name}` failed (try {failures} of {tries}), trying again in {}: {}",
         Took(pause),
-        Shown(sensitivity, error)
+        Told(sensitivity, error)
     );
 }
 
@@ -246,9 +262,9 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
-struct Shown<'a>(Sensitivity, &'a Error);
+struct Told<'a>(Sensitivity, &'a Error);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Sensitivity::Shown => write!(f, "{:#}", self.1),

@@ -7,6 +7,7 @@ use crate::context::Ambient;
 use crate::error::{Error, Kind};
 use crate::id::check_name;
 use crate::journal::Aside;
+use crate::value::shallow;
 
 /// The bound of one value.
 const MOST_BYTES: usize = 1 << 20;
@@ -77,7 +78,7 @@ pub fn log<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), Error> {
 
 fn json<T: Serialize + ?Sized>(what: &str, name: &str, value: &T) -> Result<String, Error> {
     check_name(what, name)?;
-    let json = serde_json::to_string(value)
+    let json = serde_json::to_string(&shallow(value))
         .map_err(|why| Error::new(Kind::Misuse, format!("the {what} `{name}` cannot be serialized: {why}")))?;
     if json.len() > MOST_BYTES {
         let size = json.len();

@@ -16,6 +16,10 @@ type Row = (&'static str, usize, &'static [&'static [&'static str]]);
 const TABLE: &[Row] = &[
     ("time", 2, &[
         &["std", "time", "SystemTime", "now"], &["std", "time", "Instant", "now"], &["tokio", "time", "Instant", "now"],
+        &["chrono", "Utc", "now"], &["chrono", "Local", "now"], &["chrono", "offset", "Utc", "now"],
+        &["chrono", "offset", "Local", "now"], &["time", "OffsetDateTime", "now_utc"],
+        &["time", "OffsetDateTime", "now_local"], &["time", "UtcDateTime", "now"], &["jiff", "Timestamp", "now"],
+        &["jiff", "Zoned", "now"],
     ]),
     ("random", 2, &[
         &["rand", "random"], &["rand", "random_range"], &["rand", "random_bool"], &["rand", "random_ratio"],
@@ -33,6 +37,31 @@ const TABLE: &[Row] = &[
     // `task::spawn` may well be a function of the user's own.
     ("spawn", 2, &[&["tokio", "spawn"]]),
     ("spawn", 3, &[&["tokio", "task", "spawn"], &["tokio", "task", "spawn_local"]]),
+    ("effect", 2, &[
+        &["std", "fs", "read"], &["std", "fs", "read_to_string"], &["std", "fs", "write"], &["std", "fs", "copy"],
+        &["std", "fs", "rename"], &["std", "fs", "exists"], &["std", "fs", "metadata"], &["std", "fs", "canonicalize"],
+        &["std", "fs", "read_dir"], &["std", "fs", "read_link"], &["std", "fs", "create_dir"],
+        &["std", "fs", "create_dir_all"], &["std", "fs", "remove_file"], &["std", "fs", "remove_dir"],
+        &["std", "fs", "remove_dir_all"], &["std", "fs", "hard_link"], &["std", "fs", "try_exists"],
+        &["std", "fs", "File", "open"], &["std", "fs", "File", "create"], &["std", "fs", "File", "options"],
+        &["std", "fs", "OpenOptions", "new"], &["tokio", "fs", "read"], &["tokio", "fs", "read_to_string"],
+        &["tokio", "fs", "write"], &["tokio", "fs", "copy"], &["tokio", "fs", "rename"], &["tokio", "fs", "exists"],
+        &["tokio", "fs", "metadata"], &["tokio", "fs", "canonicalize"], &["tokio", "fs", "read_dir"],
+        &["tokio", "fs", "read_link"], &["tokio", "fs", "create_dir"], &["tokio", "fs", "create_dir_all"],
+        &["tokio", "fs", "remove_file"], &["tokio", "fs", "remove_dir"], &["tokio", "fs", "remove_dir_all"],
+        &["tokio", "fs", "hard_link"], &["tokio", "fs", "try_exists"], &["tokio", "fs", "File", "open"],
+        &["tokio", "fs", "File", "create"], &["tokio", "fs", "File", "options"],
+        &["tokio", "fs", "OpenOptions", "new"], &["std", "net", "TcpStream", "connect"],
+        &["tokio", "net", "TcpStream", "connect"], &["reqwest", "get"], &["reqwest", "blocking", "get"],
+    ]),
+    // Of other crates, `Command::new` only describes a program's own commands.
+    ("effect", 3, &[
+        &["std", "process", "Command", "new"], &["tokio", "process", "Command", "new"],
+    ]),
+    ("environment", 2, &[
+        &["std", "env", "var"], &["std", "env", "var_os"], &["std", "env", "vars"], &["std", "env", "vars_os"],
+        &["std", "env", "args"], &["std", "env", "args_os"], &["std", "env", "current_dir"],
+    ]),
     ("spawn_blocking", 3, &[&["tokio", "task", "spawn_blocking"]]),
 ];
 

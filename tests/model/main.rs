@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod adversary;
+mod arguments;
 mod asking;
 mod bounds;
 mod calls;
@@ -21,6 +22,7 @@ mod executions;
 mod faults;
 mod going_on;
 mod limits;
+mod kept;
 mod mapping;
 mod odd;
 mod order;
@@ -28,7 +30,9 @@ mod publishing;
 mod records;
 mod retention;
 mod retrying;
+mod saying;
 mod shared_children;
 mod support;
 mod time;
 mod undoing;
+mod values;

@@ -179,14 +179,16 @@ fn tls(needed: bool) -> Result<ClientConfig, ModelError> {
     Ok(verifier.with_no_client_auth())
 }
 
+/// The most causes that a line shows.
+const MOST_SOURCES: usize = 16;
+
 /// An error and its causes in one line; reqwest's own text leaves out the cause.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
+    // An error may be its own source.
+    for error in std::iter::successors(error.source(), |&error| error.source()).take(MOST_SOURCES) {
         text.push_str(": ");
         text.push_str(&error.to_string());
-        source = error.source();
     }
     text
 }

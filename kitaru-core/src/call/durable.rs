@@ -90,7 +90,8 @@ impl<B: Checkpoint> Durable<B> {
                 OnCodeChange::Reuse => None,
                 OnCodeChange::Rerun => Some(spec.meta().source),
             };
-            let asked = Asked { checkpoint: spec.name(), item: spec.item(), key, only_source };
+            let most_bytes = context.runtime.max_outcome_bytes as u64;
+            let asked = Asked { checkpoint: spec.name(), item: spec.item(), key, only_source, most_bytes };
             let claim = context.replay().make(&asked).map_err(|refused| refuse(refused, spec, context))?;
             // What has a record is not described again.
             let args = match claim.standing {

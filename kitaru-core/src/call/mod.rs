@@ -39,7 +39,7 @@ pub use limit::{Timeout, timeout};
 pub use meta::CheckpointMeta;
 pub(crate) use meta::Spec;
 pub use outcome::Outcome;
-pub(crate) use outcome::{Landing, Packed, Packing, Unpack};
+pub(crate) use outcome::{Landing, Packed, Packing, Unpack, Whose};
 pub use resolution::Resolution;
 pub use timer::{Sleep, sleep, sleep_until};
 #[cfg(any(test, fuzzing))]

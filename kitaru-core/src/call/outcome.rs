@@ -1,6 +1,7 @@
 //! What a body's result is to a record: a value, an error of the user's, an error of ours. Owns the ways in which a
 //! result is packed and given back; must not know which of them a type gets (that is the probe's) or when.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
@@ -11,7 +12,8 @@ use crate::call::probe::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
 use crate::error::{Error, Kind};
 use crate::journal::{Class, OwnedPayload, Payload};
 use crate::runtime::PREVIEW_BYTES;
-use crate::value::{self, Codec, DecodeError, EncodeError, HIDDEN, Wish, preview};
+use crate::shown::Shown;
+use crate::value::{self, Codec, DecodeError, EncodeError, HIDDEN, Sensitivity, Unreadable, Wish, clip, preview};
 
 /// How the results of a type are kept. Chosen by the macro for the function's result; not part of the public
 /// interface.
@@ -36,10 +38,21 @@ pub trait Outcome<R>: Send + Sync + 'static {
 
 /// How to pack.
 pub(crate) struct Packing<'a> {
+    /// Whose outcome it is, for the message that refuses it.
+    pub(crate) whose: Whose<'a>,
+    pub(crate) sensitivity: Sensitivity,
     pub(crate) wish: Wish,
     pub(crate) limit: usize,
     /// Set, where somebody asks, if the value is not digested alike whenever it is read back.
     pub(crate) unsteady: Option<&'a AtomicBool>,
+}
+
+/// Whose outcome is packed.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose<'a> {
+    /// A checkpoint's, by its visible name.
+    Checkpoint(&'a dyn Fn() -> String),
+    Flow(&'a str),
 }
 
 /// How often a value is read back to see whether it is steady: an order of two entries is another one half of the time.
@@ -50,7 +63,7 @@ const READINGS: usize = 16;
 pub(crate) struct Packed {
     pub(crate) class: Class,
     pub(crate) codec: Codec,
-    /// Of the value's shape; 0 for JSON.
+    /// Of the value's shape; 0 for JSON. Of an error of ours that stands for an outcome over its bound, the size of that.
     pub(crate) fingerprint: u64,
     /// The text of that shape, where it was taken just now.
     pub(crate) text: Option<String>,
@@ -125,10 +138,12 @@ pub(crate) fn pack_serde<T: Serialize + DeserializeOwned>(
             Ok((Packed { class, codec, fingerprint, text, bytes, preview, settled: false }, back))
         }
         Err(error) => {
-            // The body has run and been paid for; it would come to the same again.
-            let error = unencodable(&error);
-            let mut packed = Packed::error(&error);
-            packed.settled = true;
+            let size = match &error {
+                EncodeError::TooLarge { size, .. } => u64::try_from(*size).unwrap_or(u64::MAX),
+                EncodeError::Unreadable(_) => 0,
+            };
+            let error = unencodable(&error, packing);
+            let packed = Packed { fingerprint: size, ..Packed::error(&error) };
             Err((packed, error))
         }
     }
@@ -138,30 +153,78 @@ pub(crate) fn unpack_serde<T: DeserializeOwned>(payload: &Payload<'_>) -> Result
     value::decode(payload.codec, payload.shape, payload.bytes).map_err(Unpack::Unreadable)
 }
 
+/// The caller's own error of ours.
+///
+/// One that takes a backtrace takes it here, and by this function's name the backtrace is known wherever its text is an
+/// argument: so it is never inlined, nor left before it returns.
+#[inline(never)]
+pub(crate) fn rebuilt<E: From<Error>>(error: Error) -> E {
+    std::hint::black_box(E::from(error))
+}
+
 pub(crate) fn unpack_error(payload: &Payload<'_>) -> Result<Error, Unpack> {
     payload
         .kitaru_error()
         .ok_or_else(|| Unpack::Unreadable(DecodeError::Malformed("an error that is not one".to_owned())))
 }
 
-fn unencodable(error: &EncodeError) -> Error {
+fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
+    let whose = packing.whose;
     match error {
         EncodeError::TooLarge { size, limit } => Error::new(
             Kind::TooLarge,
             format!(
-                "the outcome has {size} bytes, the bound is {limit}; keep the data elsewhere and return where it is, or \
-                 raise the bound with Kitaru::builder().max_outcome_bytes(…)"
+                "cannot record the outcome of {whose}: it has {size} bytes, the bound is {limit}; raise the bound with \
+                 Kitaru::builder().max_outcome_bytes(…) and call the flow again, or keep the data elsewhere and return \
+                 where it is{}",
+                whose.forgotten(", for which the flow is called again with", "")
             ),
         ),
-        EncodeError::Unreadable(why) => Error::new(
-            Kind::Unreadable,
-            format!("the outcome could not be read back from what was written: {why}; nothing of it was recorded"),
-        ),
+        EncodeError::Unreadable(Unreadable { of, at, why }) => {
+            let (at, why) = match packing.sensitivity {
+                Sensitivity::Shown => (at.as_deref().unwrap_or_default(), &**why),
+                // A path may hold keys of a map, and serde quotes what it does not take.
+                Sensitivity::Hidden => ("", HIDDEN),
+            };
+            let at = if at.is_empty() { String::new() } else { format!(" at `{at}`") };
+            let codec = match packing.wish {
+                Wish::Json => "without codec = \"json\", ",
+                Wish::Bincode => "",
+            };
+            Error::new(
+                Kind::Unreadable,
+                format!(
+                    "cannot record the outcome of {whose}: its type `{}` does not read back what it writes{at}: {why}; \
+                     write that part {codec}as another type or with #[serde(with = \"…\")], and call the flow again{}",
+                    clip(of),
+                    whose.forgotten(" (if the error is settled, with", ")")
+                ),
+            )
+        }
+    }
+}
+
+impl Whose<'_> {
+    /// How the error of a checkpoint is forgotten.
+    fn forgotten(self, before: &str, behind: &str) -> String {
+        match self {
+            Whose::Checkpoint(name) => format!("{before} Kitaru::retry(…).forget({:?}){behind}", name()),
+            Whose::Flow(_) => String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Whose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Whose::Checkpoint(name) => write!(f, "checkpoint `{}`", name()),
+            Whose::Flow(name) => write!(f, "flow `{name}`"),
+        }
     }
 }
 
 pub(super) fn preview_error(error: &Error) -> String {
-    let mut text = format!("{error:#}");
+    let mut text = Shown(format_args!("{error:#}")).to_string();
     if text.len() > PREVIEW_BYTES {
         let mut end = PREVIEW_BYTES;
         while !text.is_char_boundary(end) {
@@ -181,13 +244,13 @@ impl<T: Recordable, E: Recordable + From<Error>, X: Read<E>> Outcome<Result<T, E
 
     fn unpack(payload: &Payload<'_>) -> Result<Result<T, E>, Unpack> {
         match payload.class {
-            Class::Kitaru => unpack_error(payload).map(|error| Err(error.into())),
+            Class::Kitaru => unpack_error(payload).map(|error| Err(rebuilt(error))),
             Class::Value | Class::Error => unpack_result(payload),
         }
     }
 
     fn fail(error: Error) -> Result<Result<T, E>, Error> {
-        Ok(Err(error.into()))
+        Ok(Err(rebuilt(error)))
     }
 
     fn failure(value: &Result<T, E>) -> Option<Error> {
@@ -223,12 +286,12 @@ impl<T: Recordable, E: From<Error>, X: Read<E>> Outcome<Result<T, E>> for Rebuil
         match value {
             Ok(value) => match pack_serde(&value, Class::Value, packing) {
                 Ok((packed, back)) => Landing { packed, value: Ok(Ok(back)) },
-                Err((packed, error)) => Landing { packed, value: Ok(Err(error.into())) },
+                Err((packed, error)) => Landing { packed, value: Ok(Err(rebuilt(error))) },
             },
             Err(error) => {
                 // Rebuilt on the first run too: the flow is not to branch on what a replay would not show.
                 let error = X::read(&error);
-                Landing { packed: Packed::error(&error), value: Ok(Err(error.into())) }
+                Landing { packed: Packed::error(&error), value: Ok(Err(rebuilt(error))) }
             }
         }
     }
@@ -236,7 +299,7 @@ impl<T: Recordable, E: From<Error>, X: Read<E>> Outcome<Result<T, E>> for Rebuil
     fn unpack(payload: &Payload<'_>) -> Result<Result<T, E>, Unpack> {
         match payload.class {
             Class::Value => unpack_serde(payload).map(Ok),
-            Class::Kitaru => unpack_error(payload).map(|error| Err(error.into())),
+            Class::Kitaru => unpack_error(payload).map(|error| Err(rebuilt(error))),
             Class::Error => Err(Unpack::Unreadable(DecodeError::Malformed(
                 "an error that was recorded by its own serde, which it has no more".to_owned(),
             ))),
@@ -244,7 +307,7 @@ impl<T: Recordable, E: From<Error>, X: Read<E>> Outcome<Result<T, E>> for Rebuil
     }
 
     fn fail(error: Error) -> Result<Result<T, E>, Error> {
-        Ok(Err(error.into()))
+        Ok(Err(rebuilt(error)))
     }
 
     fn failure(value: &Result<T, E>) -> Option<Error> {

@@ -8,7 +8,7 @@ use crate::call::outcome::Unpack;
 use crate::call::wait::Question;
 use crate::error::{Error, Kind};
 use crate::journal::{Class, Payload};
-use crate::value::Codec;
+use crate::value::{Codec, shallow};
 
 /// What became of an `at_most_once` body with `on_interrupt = "ask"` whose process died in it: the answer to the wait that
 /// goes by its checkpoint's visible name, given with [`Kitaru::answer`](crate::Kitaru::answer).
@@ -45,7 +45,7 @@ impl Resolution {
     ///
     /// When the value cannot be serialized.
     pub fn happened<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
-        let value = serde_json::to_value(value);
+        let value = serde_json::to_value(shallow(value));
         let value = value.map_err(|why| Error::new(Kind::Misuse, format!("what happened cannot be serialized: {why}")));
         Ok(Resolution(Said::Happened(value?)))
     }

@@ -94,7 +94,7 @@ impl<T: DeserializeOwned + JsonSchema> Wait<T> {
     /// Shows this beside the question.
     pub fn metadata<V: Serialize + ?Sized>(mut self, key: impl Into<String>, value: &V) -> Self {
         let key = key.into();
-        match serde_json::to_value(value) {
+        match serde_json::to_value(crate::value::shallow(value)) {
             Ok(value) => drop(self.call.body.metadata.insert(key, value)),
             Err(why) => {
                 let message = format!("the metadata `{key}` of a wait cannot be serialized: {why}");

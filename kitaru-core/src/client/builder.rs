@@ -124,7 +124,8 @@ impl Builder {
         self
     }
 
-    /// The bound of an outcome in bytes, encoded. 64 MiB unless set; redb takes at most 3 GiB.
+    /// The bound of an outcome, of an input and of what is sent, in bytes, encoded. 64 MiB unless set; redb takes at most
+    /// 3 GiB.
     pub fn max_outcome_bytes(mut self, bytes: usize) -> Self {
         self.max_outcome_bytes = bytes;
         self

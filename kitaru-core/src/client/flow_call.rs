@@ -319,7 +319,7 @@ impl<R> Made<R> {
         if wish == Wish::Start && again.is_none() {
             return refuse("has no #[flow], so that nobody could go on with it; await it instead of starting it");
         }
-        check(&request)?;
+        check(&request, context.runtime.max_outcome_bytes)?;
         let asked = Asked { context, request, wish, detached: self.detached };
         Ok((claimed.call(asked)?, again))
     }
@@ -353,11 +353,11 @@ impl<R> Made<R> {
                 format!("flow `{name}` was called outside a tokio runtime; call it in #[tokio::main] or in block_on"),
             ));
         }
-        check(&request)?;
         let kitaru = match self.on {
             Some(kitaru) => kitaru,
             None => implicit::kitaru().await?,
         };
+        check(&request, kitaru.inner.runtime.max_outcome_bytes)?;
         let (execution, active) = kitaru.inner.launch(request, None)?;
         Ok((kitaru, execution, active))
     }

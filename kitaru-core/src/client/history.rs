@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::export::Generation;
 use crate::error::{Error, Kind};
 use crate::journal::{EndFrame, Frame, Header, Malformed, OutcomeFrame, Payload};
-use crate::value::{Codec, HIDDEN};
+use crate::value::{Codec, HIDDEN, shallow};
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -70,7 +70,7 @@ impl History {
 
     /// Gives the records of a `sensitive` checkpoint, whose values were left out, this value.
     pub fn with_value<T: Serialize + ?Sized>(mut self, checkpoint: &str, value: &T) -> Result<Self, Error> {
-        let json = serde_json::to_vec(value).map_err(|why| {
+        let json = serde_json::to_vec(&shallow(value)).map_err(|why| {
             Error::new(Kind::Unreadable, format!("a value for `{checkpoint}` cannot be serialized: {why}"))
         })?;
         for entry in self.records.iter_mut().filter(|entry| entry.left_out) {

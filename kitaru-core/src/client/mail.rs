@@ -162,7 +162,7 @@ enum Answerable {
 
 impl Inner {
     fn json<T: Serialize + ?Sized>(&self, what: &str, value: &T) -> Result<String, Error> {
-        let json = serde_json::to_string(value).map_err(|why| {
+        let json = serde_json::to_string(&crate::value::shallow(value)).map_err(|why| {
             Error::new(Kind::Misuse, format!("the {what} cannot be serialized: {why}; nothing was sent"))
         })?;
         let bound = self.runtime.max_outcome_bytes;

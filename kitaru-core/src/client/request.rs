@@ -13,7 +13,7 @@ use crate::flow::{self, FlowFuture, FlowMeta};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Header, ParentRow, Reuse};
 use crate::runtime::{Numbers, PREVIEW_BYTES};
-use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key};
+use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key, Unreadable, clip};
 
 /// Everything that decides which execution a call stands for and what is done about it.
 pub(crate) struct Request {
@@ -143,21 +143,44 @@ impl Input {
         let mut preview = ArgPreview::new(PREVIEW_BYTES);
         describe(&mut ArgSink::preview(&mut preview));
         let encoded = encoded.map_err(|error| match error {
-            EncodeError::TooLarge { size, limit } => Error::new(
-                Kind::TooLarge,
-                format!("the input of flow `{flow}` has {size} bytes, the bound is {limit}; pass where the data is"),
-            ),
-            EncodeError::Unreadable(why) => Error::new(
-                Kind::Unreadable,
-                format!("the input of flow `{flow}` could not be read back from what was written: {why}"),
-            ),
+            EncodeError::TooLarge { size, limit } => input_too_large(flow, size, limit),
+            EncodeError::Unreadable(Unreadable { of, at, why }) => {
+                let at = at.filter(|at| !at.is_empty()).map(|at| format!(" at `{at}`")).unwrap_or_default();
+                Error::new(
+                    Kind::Unreadable,
+                    format!(
+                        "cannot record the input of flow `{flow}`: its type `{}` does not read back what it writes{at}: \
+                         {why}; write that part as another type or with #[serde(with = \"…\")]",
+                        clip(&of)
+                    ),
+                )
+            }
         })?;
         Ok(Input { digest, preview: preview.to_string(), encoded })
     }
 }
 
-/// Refuses what cannot be asked for.
-pub(super) fn check(request: &Request) -> Result<(), Error> {
+fn input_too_large(flow: &str, size: usize, limit: usize) -> Error {
+    Error::new(
+        Kind::TooLarge,
+        format!(
+            "cannot record the input of flow `{flow}`: it has {size} bytes, the bound is {limit}; pass where the data is, \
+             or raise the bound with Kitaru::builder().max_outcome_bytes(…)"
+        ),
+    )
+}
+
+/// Refuses an input over the bound of the store.
+pub(super) fn check_size(request: &Request, limit: usize) -> Result<(), Error> {
+    match request.input.encoded.bytes.len() {
+        size if size > limit => Err(input_too_large(&request.spec.name, size, limit)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what cannot be asked for of a store with this bound of an input.
+pub(super) fn check(request: &Request, limit: usize) -> Result<(), Error> {
+    check_size(request, limit)?;
     let name = &request.spec.name;
     if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {
         return Err(Error::new(

@@ -12,7 +12,7 @@ use crate::client::active::Ended;
 use crate::client::attempt::{Entered, micros};
 use crate::client::blocking;
 use crate::client::head::Head;
-use crate::client::request::{FlowBody, Request};
+use crate::client::request::{FlowBody, Request, check_size};
 use crate::client::rows::{self, Stored};
 use crate::clock::millis;
 use crate::context::{Ambient, Context, NextInput};
@@ -76,6 +76,7 @@ fn next(context: &Arc<Context>, request: Request) -> Result<NextInput, Error> {
     if context.replay().is_undoing() {
         return refuse("what it has done is being undone");
     }
+    check_size(&request, context.runtime.max_outcome_bytes)?;
     Ok(NextInput {
         preview: request.input.preview,
         encoded: request.input.encoded,

@@ -7,15 +7,15 @@ mod registry;
 #[doc(hidden)]
 pub mod unrepeatable;
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
 use crate::call::bounds::Recordable;
 use crate::call::probe::{ArgumentsBySerde, Lost, OfArguments};
-use crate::call::{Outcome, Packed, Packing};
+use crate::call::{Outcome, Packed, Packing, Whose};
 use crate::error::{Error, Kind};
-use crate::runtime::DEFAULT_MAX_OUTCOME_BYTES;
-use crate::value::{Codec, DecodeError, EncodeError, Encoded, Wish, decode, encode};
+use crate::value::{Codec, DecodeError, EncodeError, Encoded, Sensitivity, Wish, decode, encode};
 
 pub use function::FlowFunction;
 pub use meta::FlowMeta;
@@ -28,7 +28,7 @@ pub(crate) type FlowFuture = Pin<Box<dyn Future<Output = Packed> + Send>>;
 /// A flow's recorded input, for the function that the macro writes.
 #[doc(hidden)]
 pub struct FlowInput<'a> {
-    pub(crate) flow: &'a str,
+    pub(crate) flow: &'static str,
     pub(crate) codec: Codec,
     pub(crate) shape: u64,
     pub(crate) bytes: &'a [u8],
@@ -62,13 +62,19 @@ where
         }
     };
     let flow = run(args);
-    Begun(Ok(Box::pin(pack_flow::<R, C>(flow, input.limit))))
+    Begun(Ok(Box::pin(pack_flow::<R, C>(input.flow.into(), flow, input.limit))))
 }
 
 /// Runs a flow's future and packs what it returns.
-pub(crate) async fn pack_flow<R, C: Outcome<R>>(flow: impl Future<Output = R>, limit: usize) -> Packed {
-    let packing = Packing { wish: Wish::Bincode, limit, unsteady: None };
-    C::pack(flow.await, &packing).packed
+pub(crate) async fn pack_flow<R, C: Outcome<R>>(
+    name: Cow<'static, str>,
+    flow: impl Future<Output = R>,
+    limit: usize,
+) -> Packed {
+    let result = flow.await;
+    let whose = Whose::Flow(&name);
+    let packing = Packing { whose, sensitivity: Sensitivity::Shown, wish: Wish::Bincode, limit, unsteady: None };
+    C::pack(result, &packing).packed
 }
 
 /// How a flow's arguments are kept. Chosen by the macro; not part of the public interface.
@@ -82,7 +88,8 @@ pub trait Input<A>: 'static {
 #[allow(private_interfaces)]
 impl<A: Recordable> Input<A> for ArgumentsBySerde {
     fn write(args: &A) -> Result<Encoded, EncodeError> {
-        encode(args, Wish::Bincode, DEFAULT_MAX_OUTCOME_BYTES).map(|(encoded, _)| encoded)
+        // The store, whose bound holds, is known when the flow is launched.
+        encode(args, Wish::Bincode, usize::MAX).map(|(encoded, _)| encoded)
     }
 
     fn read(input: &FlowInput<'_>) -> Result<A, DecodeError> {

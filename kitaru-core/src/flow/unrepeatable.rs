@@ -25,6 +25,9 @@ unrepeatable! {
     interval: "every replay of the flow waits anew: use `kitaru::sleep(…).await` in a loop, which is recorded";
     timeout: "a replay of the flow could come to another end, as this time is not recorded: use \
               `kitaru::timeout(…).await`";
+    effect: "every replay of the flow would do it anew, and could be given something else: do it in a `#[checkpoint]`";
+    environment: "a replay of the flow in another process could read something else: read it in a `#[checkpoint]`, or \
+                  hand it to the flow as an argument";
     spawn: "a task of its own does not belong to the flow, and no checkpoint can be called in it: use \
             `kitaru::spawn(…)`";
     spawn_blocking: "every replay of the flow would run it anew: put it into a `#[checkpoint(blocking)]`";

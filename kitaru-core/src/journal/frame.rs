@@ -101,10 +101,19 @@ pub(crate) enum CallKind {
     Answer,
     /// An error that a later attempt tries again, unless it was settled since.
     Unsettled,
+    /// As `Unsettled`, and stands for an outcome over its bound: nothing but a higher bound has it tried again.
+    Outgrown,
     /// An intent.
     Intent,
     /// A wait that has begun.
     Open,
+}
+
+impl CallKind {
+    /// Whether the record answers its call.
+    pub(crate) fn answers(self) -> bool {
+        matches!(self, CallKind::Answer | CallKind::Outgrown)
+    }
 }
 
 impl<'a> Heading<'a> {

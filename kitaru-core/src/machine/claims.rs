@@ -60,6 +60,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) key: Key,
     /// The fingerprint that a record must have to be reused, where another one is refused.
     pub(crate) only_source: Option<u64>,
+    /// The bound of an outcome: what was over a lower one is tried again.
+    pub(crate) most_bytes: u64,
 }
 
 /// What a call holds from the moment it is made.
@@ -107,8 +109,11 @@ impl Claims {
         let mut unsettled: HashMap<Seq, (Key, u32)> = HashMap::new();
         for at in journal.indices() {
             match journal.heading(at)? {
-                Heading::Call(call) => {
+                Heading::Call(mut call) => {
                     if call.kind == CallKind::Unsettled {
+                        if journal.outgrown(at).is_some() {
+                            call.kind = CallKind::Outgrown;
+                        }
                         unsettled.insert(journal.seq(at), (call.key, call.occurrence));
                     }
                     claims.messages.extend(call.message);
@@ -124,8 +129,8 @@ impl Claims {
                             claims.known(*key, *occurrence).filter(|known| journal.seq(known.at) == seq)
                         {
                             let at = known.at;
-                            known.kind = CallKind::Answer;
-                            claims.unawaited += 1;
+                            let answered = std::mem::replace(&mut known.kind, CallKind::Answer).answers();
+                            claims.unawaited += usize::from(!answered);
                             if let Some(counting) = &mut claims.counting {
                                 counting.insert(at);
                             }
@@ -175,7 +180,7 @@ impl Claims {
                 let Some(known) = self.known(call.key, call.occurrence).filter(|known| known.at == at) else {
                     return Ok(());
                 };
-                if std::mem::replace(&mut known.kind, CallKind::Unsettled) == CallKind::Answer {
+                if std::mem::replace(&mut known.kind, CallKind::Unsettled).answers() {
                     self.unawaited -= 1;
                 }
             }
@@ -202,10 +207,10 @@ impl Claims {
         let replaced = self.keys.of(call.key).set(call.occurrence, known);
         match replaced {
             None => self.unmet += 1,
-            Some(known) if known.kind == CallKind::Answer => self.unawaited -= 1,
+            Some(known) if known.kind.answers() => self.unawaited -= 1,
             Some(_) => {}
         }
-        if call.kind == CallKind::Answer {
+        if call.kind.answers() {
             self.unawaited += 1;
         }
         Ok(())
@@ -243,6 +248,14 @@ impl Claims {
                     Standing::Again(at)
                 } else {
                     Standing::Recorded(at)
+                }
+            }
+            CallKind::Outgrown => {
+                if journal.outgrown(at).is_some_and(|size| size > asked.most_bytes) {
+                    Standing::Recorded(at)
+                } else {
+                    self.unawaited -= 1;
+                    Standing::Again(at)
                 }
             }
             CallKind::Unsettled => Standing::Again(at),
@@ -341,7 +354,7 @@ mod tests {
     #[test]
     fn an_attempt_makes_so_many_calls_and_no_more() {
         let (mut claims, journal) = (Claims::default(), Journal::default());
-        let asked = Asked { checkpoint: "draft", item: None, key: Key([0; 16]), only_source: None };
+        let asked = Asked { checkpoint: "draft", item: None, key: Key([0; 16]), only_source: None, most_bytes: 0 };
         assert!(claims.claim(&asked, &journal).is_ok());
         claims.checkpoints[0].made = MAX_CALLS;
         assert_eq!(claims.claim(&asked, &journal), Err(Refused::TooMany));

@@ -1,7 +1,7 @@
 //! A journal in memory, as it was read. Owns the bytes of the records; must not know which of them still count.
 
 use crate::id::Seq;
-use crate::journal::{CallFrame, EndFrame, Frame, Heading, Malformed, Opening, OutcomeFrame, Payload};
+use crate::journal::{CallFrame, Class, EndFrame, Frame, Heading, Malformed, Opening, OutcomeFrame, Payload};
 
 /// The records of one generation in the order of their numbers, in one allocation.
 #[derive(Default)]
@@ -65,6 +65,12 @@ impl Journal {
     /// What the record gives, if it is a checkpoint's outcome.
     pub(crate) fn payload(&self, at: RecordIx) -> Result<Payload<'_>, Malformed> {
         Payload::of_outcome(self.bytes(at))
+    }
+
+    /// How large the outcome was, if the record is an error that stands for one over its bound.
+    pub(crate) fn outgrown(&self, at: RecordIx) -> Option<u64> {
+        let Payload { class, shape, .. } = self.payload(at).ok()?;
+        (class == Class::Kitaru && shape > 0).then_some(shape)
     }
 
     fn bytes(&self, at: RecordIx) -> &[u8] {

@@ -66,7 +66,9 @@ fn replay(records: &[&str]) -> Replay {
 }
 
 fn make(replay: &mut Replay, name: &str) -> Claim {
-    replay.make(&Asked { checkpoint: name, item: None, key: key(name), only_source: None }).expect("a call")
+    replay
+        .make(&Asked { checkpoint: name, item: None, key: key(name), only_source: None, most_bytes: 0 })
+        .expect("a call")
 }
 
 /// A call is made and polled.

@@ -452,7 +452,7 @@ async fn turn(house: &House, idle: &Idle, target_ms: u64) {
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
-    serde_json::to_value(value)
+    serde_json::to_value(crate::value::shallow(value))
         .map_err(|why| Error::new(Kind::Unreadable, format!("what is sent cannot be serialized: {why}")))
 }
 

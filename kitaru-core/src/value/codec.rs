@@ -4,6 +4,10 @@
 //! bincode writes values that it cannot read, and reads bytes of one shape as another. So whatever it wrote is read
 //! back before it counts, and must come to the same value: with a field left out by `skip_serializing_if`, for one,
 //! those behind it can shift into its place without an error. What bincode does not give back is written as JSON.
+//!
+//! JSON is read by name, so nothing shifts there. A type may still read a text or a number as another one than it wrote,
+//! as a decimal of minus zero is read as zero. Such a value is kept, as it was read, if it has the same parts, and if it
+//! is written and read a second time without another change.
 
 #[cfg(test)]
 mod tests;
@@ -18,13 +22,15 @@ use bincode::error::{DecodeError as Refusal, EncodeError as Refused};
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 
-use super::digest::{alike, same};
+use super::depth::{TooDeep, shallow};
+use super::digest::{Likened, alike, same_in_any_order};
+use super::inspect::{self, Misfit};
 use super::shape::{Recorder, Recording};
 
 /// Little-endian, with integers as short as they come. Part of the format of every store.
 const BINCODE: Configuration = bincode::config::standard();
 
-const OTHER_VALUE: &str = "what was written reads as another value";
+pub(super) const OTHER_VALUE: &str = "what was written reads as another value";
 
 /// How a recorded value is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +79,19 @@ pub(crate) struct Encoded {
 pub(crate) enum EncodeError {
     /// It takes more bytes than it may.
     TooLarge { size: usize, limit: usize },
-    /// No codec gives it back; what each of them said.
-    Unreadable(String),
+    /// No codec gives it back.
+    Unreadable(Unreadable),
+}
+
+/// Why no codec gives a value back.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// The type of the value, without the paths to it.
+    pub(crate) of: String,
+    /// The path to the part that is not given back, if it could be found; empty for the whole value.
+    pub(crate) at: Option<String>,
+    /// What each codec said. It may quote the value.
+    pub(crate) why: String,
 }
 
 /// Why bytes give no value.
@@ -112,15 +129,17 @@ pub(crate) fn encode<T: Serialize + DeserializeOwned>(
     wish: Wish,
     limit: usize,
 ) -> Result<(Encoded, T), EncodeError> {
-    if wish == Wish::Json {
-        return by_json(value, limit)?.map_err(|why| EncodeError::Unreadable(format!("json: {why}")));
-    }
-    match by_bincode(value, limit)? {
-        Ok(done) => Ok(done),
-        Err(first) => {
-            by_json(value, limit)?.map_err(|why| EncodeError::Unreadable(format!("bincode: {first}; json: {why}")))
+    let unreadable = |why, at| EncodeError::Unreadable(Unreadable { of: inspect::type_name::<T>(), at, why });
+    // First of all: it says whether the others may go as deep as the value does.
+    let mut exactly = Likened::exactly(value).map_err(|why| unreadable(why.to_string(), None))?;
+    let mut said = String::new();
+    if wish == Wish::Bincode {
+        match by_bincode(value, &mut exactly, limit)? {
+            Ok(done) => return Ok(done),
+            Err(why) => said = format!("; bincode: {why}"),
         }
     }
+    by_json(value, &mut exactly, limit)?.map_err(|Misfit { at, why }| unreadable(format!("json: {why}{said}"), at))
 }
 
 /// How many bytes a value takes as bincode writes it; 0 where it does not. One that came as JSON takes so many where a flow gives
@@ -140,7 +159,7 @@ pub(crate) fn bincode_size<T: Serialize + ?Sized>(value: &T) -> usize {
 /// Where the bytes are not exactly one `T` of that shape.
 pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, fingerprint: u64, bytes: &[u8]) -> Result<T, DecodeError> {
     match codec {
-        Codec::Json => serde_json::from_slice(bytes).map_err(|why| DecodeError::Malformed(why.to_string())),
+        Codec::Json => serde_json::from_slice(bytes).map_err(|why| DecodeError::Malformed(json_in_words(&why))),
         Codec::Bincode => Recorder::lend(bytes.len(), |recorder| {
             let (value, left) = read(bytes, recorder).map_err(DecodeError::Malformed)?;
             // Bytes left over mostly come of another shape, and that tells more.
@@ -156,9 +175,9 @@ pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, fingerprint: u64, bytes:
 }
 
 /// A value read back, or why that codec does not give it back; the outer error is no matter of codecs.
-type Tried<T> = Result<Result<(Encoded, T), String>, EncodeError>;
+type Tried<T, Why> = Result<Result<(Encoded, T), Why>, EncodeError>;
 
-fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Tried<T> {
+fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, exactly: &mut Likened, limit: usize) -> Tried<T, String> {
     let mut out = Bounded::new(limit);
     if let Err(why) = bincode::serde::encode_into_writer(value, &mut out, BINCODE) {
         return Ok(Err(in_words(&why)));
@@ -172,7 +191,7 @@ fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Tried
         if left > 0 {
             return Ok(Err(DecodeError::Leftover { bytes: left }.to_string()));
         }
-        if !same(value, &back) {
+        if !exactly.is(&back) {
             return Ok(Err(OTHER_VALUE.to_owned()));
         }
         let shape = Shape { fingerprint: recorder.fingerprint(), text: recorder.text().to_owned() };
@@ -181,20 +200,30 @@ fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Tried
 }
 
 // JSON is read by name, so nothing shifts; but an untagged enum can come back as another variant, and a value in a
-// `Some` as nothing. What it may lose without harm is told in `alike`; the flow sees what a replay will see.
-fn by_json<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Tried<T> {
+// `Some` as nothing. What it may change without harm is told in `alike`; the flow sees what a replay will see.
+fn by_json<T: Serialize + DeserializeOwned>(value: &T, exactly: &mut Likened, limit: usize) -> Tried<T, Misfit> {
     let mut out = Bounded::new(limit);
-    if let Err(why) = serde_json::to_writer(&mut out, value) {
-        return Ok(Err(why.to_string()));
+    if let Err(why) = serde_json::to_writer(&mut out, &shallow(value)) {
+        return Ok(Err(inspect::unwritten(value, &why)));
     }
     let bytes = out.within()?;
-    Ok(match serde_json::from_slice(&bytes) {
-        Ok(back) if same(value, &back) || alike(value, &back) => {
-            Ok((Encoded { codec: Codec::Json, shape: None, bytes }, back))
-        }
-        Ok(_) => Err(OTHER_VALUE.to_owned()),
-        Err(why) => Err(why.to_string()),
-    })
+    let back = match serde_json::from_slice::<T>(&bytes) {
+        Ok(back) => back,
+        Err(why) => return Ok(Err(inspect::unread(value, &bytes, &why))),
+    };
+    if exactly.is(&back) || (alike(value, &back) && is_settled(&back)) {
+        return Ok(Ok((Encoded { codec: Codec::Json, shape: None, bytes }, back)));
+    }
+    Ok(Err(inspect::changed(value, &back)))
+}
+
+/// Whether a value that was read once is read as itself from then on.
+fn is_settled<T: Serialize + DeserializeOwned>(value: &T) -> bool {
+    let bytes = serde_json::to_vec(&shallow(value));
+    bytes
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<T>(&bytes).ok())
+        .is_some_and(|again| same_in_any_order(value, &again))
 }
 
 /// Reads a `T`; gives it and how many bytes are left.
@@ -266,6 +295,13 @@ impl io::Write for Bounded {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What serde_json says of bytes that it does not read.
+pub(super) fn json_in_words(why: &serde_json::Error) -> String {
+    let said = why.to_string();
+    // Its error has no kind for this.
+    if said.starts_with("recursion limit exceeded") { TooDeep.to_string() } else { said }
 }
 
 fn in_words(why: &Refused) -> String {

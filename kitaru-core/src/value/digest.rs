@@ -11,9 +11,13 @@
 //! - tuples, arrays, slices and lists of the same elements. Bytes that serde is shown as bytes differ from a list of
 //!   numbers.
 //!
+//! Of a text counts all but the backtrace of an error that was [rebuilt](backtrace). A value that is nested too deep has
+//! no bytes.
+//!
 //! A set whose `Serialize` is hand-written, or that comes through `erased_serde`, reaches serde as a list, and its order
 //! counts.
 
+mod backtrace;
 mod byte;
 mod canonical;
 mod sink;
@@ -92,6 +96,13 @@ impl Canon {
             .collect()
     }
 
+    /// Forgets the last argument.
+    fn forget_last(&mut self) {
+        self.args.pop();
+        let end = self.args.last().map_or(0, |before| before.end);
+        self.sink.bytes.truncate(end);
+    }
+
     fn nth(&self, nth: usize) -> &[u8] {
         let start = nth.checked_sub(1).map_or(0, |before| self.args[before].end);
         &self.sink.bytes[start..self.args[nth].end]
@@ -105,25 +116,58 @@ pub(crate) fn digest_parts(parts: &[&[u8]]) -> Key {
 
 /// Whether two values have the same canonical bytes. A value that cannot be serialized is like no other.
 pub(crate) fn same<A: Serialize + ?Sized, B: Serialize + ?Sized>(a: &A, b: &B) -> bool {
-    compare(a, b, Likeness::Equal)
+    Likened::of(a, Likeness::Equal).is_ok_and(|mut a| a.is(b))
 }
 
-/// Whether two values are the same but for what JSON may lose: the order of lists, floats, `Some` of nothing.
+/// Whether two values have the same parts, with texts and numbers that may be others.
 pub(crate) fn alike<A: Serialize + ?Sized, B: Serialize + ?Sized>(a: &A, b: &B) -> bool {
-    compare(a, b, Likeness::Alike)
+    Likened::of(a, Likeness::Alike).is_ok_and(|mut a| a.is(b))
 }
 
-fn compare<A: Serialize + ?Sized, B: Serialize + ?Sized>(a: &A, b: &B, likeness: Likeness) -> bool {
-    thread_local! {
-        // Taken out while in use: a `Serialize` of the caller's may come back here.
-        static SCRATCH: Cell<Option<Canon>> = const { Cell::new(None) };
+/// Whether two values are the same but for the order of lists.
+pub(crate) fn same_in_any_order<A: Serialize + ?Sized, B: Serialize + ?Sized>(a: &A, b: &B) -> bool {
+    Likened::of(a, Likeness::Reordered).is_ok_and(|mut a| a.is(b))
+}
+
+/// The canonical bytes of a value, and room for those of others that it is compared with.
+pub(crate) struct Likened {
+    canon: Canon,
+}
+
+thread_local! {
+    // Taken out while in use: a `Serialize` of the caller's may come back here.
+    static SCRATCH: Cell<Option<Canon>> = const { Cell::new(None) };
+}
+
+impl Likened {
+    /// # Errors
+    ///
+    /// What the value's `Serialize` refuses, or that it is nested too deep: nothing else may write it before this has.
+    pub(crate) fn exactly<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
+        Self::of(value, Likeness::Equal)
     }
-    let mut canon = SCRATCH.take().unwrap_or_default();
-    canon.sink.likeness = likeness;
-    let same = canon.arg(a).is_ok() && canon.arg(b).is_ok() && canon.nth(0) == canon.nth(1);
-    canon.clear();
-    SCRATCH.set(Some(canon));
-    same
+
+    fn of<T: Serialize + ?Sized>(value: &T, likeness: Likeness) -> Result<Self, Error> {
+        let mut likened = Likened { canon: SCRATCH.take().unwrap_or_default() };
+        likened.canon.sink.likeness = likeness;
+        likened.canon.arg(value)?;
+        Ok(likened)
+    }
+
+    /// Whether another value has the same bytes. One that cannot be serialized has not.
+    pub(crate) fn is<T: Serialize + ?Sized>(&mut self, other: &T) -> bool {
+        let is = self.canon.arg(other).is_ok() && self.canon.nth(0) == self.canon.nth(self.canon.args.len() - 1);
+        self.canon.forget_last();
+        is
+    }
+}
+
+impl Drop for Likened {
+    fn drop(&mut self) {
+        let mut canon = std::mem::take(&mut self.canon);
+        canon.clear();
+        SCRATCH.set(Some(canon));
+    }
 }
 
 /// The number that the first eight bytes of a digest are.

@@ -2,7 +2,9 @@
 //! what a checkpoint, a record or a store is.
 
 mod codec;
+mod depth;
 mod digest;
+mod inspect;
 mod preview;
 mod shape;
 #[cfg(test)]
@@ -12,7 +14,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Wish, bincode_size, decode, encode};
+pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Unreadable, Wish, bincode_size, decode, encode};
+pub(crate) use depth::shallow;
 pub(crate) use digest::{Canon, Key, digest_parts, same};
 pub(crate) use preview::{ArgPreview, HIDDEN, Sensitivity, clip, preview};
 
@@ -55,7 +58,7 @@ impl<'a> ArgSink<'a> {
                 preview.arg(name, value);
                 Ok(())
             }
-            Into::Json(args) => serde_json::to_value(value)
+            Into::Json(args) => serde_json::to_value(shallow(value))
                 .map(|value| drop(args.insert(name.to_owned(), value)))
                 .map_err(|why| Error::new(Kind::Unreadable, why)),
         };

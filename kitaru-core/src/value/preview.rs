@@ -9,6 +9,9 @@ use std::io;
 
 use serde::Serialize;
 
+use super::depth::shallow;
+use crate::shown::shown;
+
 /// What stands where a text was cut.
 const CUT: char = '…';
 
@@ -28,11 +31,9 @@ pub(crate) enum Sensitivity {
 /// value costs no more than a small one.
 pub(crate) fn preview<T: Serialize + ?Sized>(value: &T, limit: usize) -> String {
     let mut window = Window { bytes: Vec::new(), limit };
-    let whole = serde_json::to_writer(&mut window, value).is_ok();
-    let mut text = in_utf8(window.bytes);
-    if text.chars().any(is_hidden) {
-        text = text.chars().fold(String::new(), escape);
-    }
+    let whole = serde_json::to_writer(&mut window, &shallow(value)).is_ok();
+    // JSON escapes only control characters of ASCII, and of them not DEL.
+    let mut text = shown(&in_utf8(window.bytes)).into_owned();
     if !whole {
         shorten(&mut text, limit);
         text.push(CUT);
@@ -140,27 +141,11 @@ fn shorten(text: &mut String, limit: usize) {
     text.truncate(text.floor_char_boundary(limit.saturating_sub(CUT.len_utf8())));
 }
 
-/// Characters that a terminal obeys instead of showing. JSON escapes only those of ASCII, and of them not DEL.
-fn is_hidden(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-fn escape(mut text: String, char: char) -> String {
-    if is_hidden(char) {
-        text.push_str(&format!("\\u{:04x}", u32::from(char)));
-    } else {
-        text.push(char);
-    }
-    text
-}
-
 /// As much of a text as a preview shows.
 pub(crate) fn clip(text: &str) -> String {
     const LIMIT: usize = 200;
     // One character more than is shown tells that there is more.
-    let shown = &text[..text.floor_char_boundary(LIMIT + 4)];
-    let mut text = shown.chars().fold(String::new(), escape);
+    let mut text = shown(&text[..text.floor_char_boundary(LIMIT + 4)]).into_owned();
     cut(&mut text, LIMIT);
     text
 }

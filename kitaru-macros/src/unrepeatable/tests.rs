@@ -28,6 +28,14 @@ fn a_function_that_does_not_repeat_is_marked_wherever_an_expression_may_stand() 
     becomes("a as *const u8; tokio::spawn(f)", "a as *const u8; !!spawn(tokio::spawn)(f)");
     becomes("let f: fn(u8) = g; tokio::spawn(f)", "let f: fn(u8) = g; !!spawn(tokio::spawn)(f)");
     becomes("thread_rng().gen()", "!!random(thread_rng)().gen()");
+    becomes("chrono::Utc::now() - Local::now()", "!!time(chrono::Utc::now)() - !!time(Local::now)()");
+    becomes("OffsetDateTime::now_utc()", "!!time(OffsetDateTime::now_utc)()");
+    becomes("jiff::Zoned::now() > Timestamp::now()", "!!time(jiff::Zoned::now)() > !!time(Timestamp::now)()");
+    becomes("fs::read(p)?; tokio::fs::write(p, b)", "!!effect(fs::read)(p)?; !!effect(tokio::fs::write)(p, b)");
+    becomes("std::fs::File::open(p)", "!!effect(std::fs::File::open)(p)");
+    becomes("reqwest::get(u).await", "!!effect(reqwest::get)(u).await");
+    becomes("process::Command::new(p)", "!!effect(process::Command::new)(p)");
+    becomes("env::var(\"HOME\")", "!!environment(env::var)(\"HOME\")");
 }
 
 #[test]
@@ -35,6 +43,7 @@ fn what_goes_by_another_path_stays_as_it_is() {
     for body in [
         "sleep(d) + spawn(f) + now() + time::spawn(f) + task::spawn(f)",
         "kitaru::sleep(d) + kitaru::timeout(d, f) + kitaru::spawn(f) + kitaru::now()",
+        "clap::Command::new(n); Command::new(n); my::Utc::now(); my::fs::read(p); disk.read(p); read(p); reqwest::Client::new()",
         "pool.spawn(f); self.thread_rng(); thread_rng(1); thread_rng",
         "my::tokio::spawn(f); crate::time::sleep(d); ::time::sleep(d); my::Instant::now()",
         "use tokio::time::sleep; use std::{thread::sleep, time::Instant::now};",

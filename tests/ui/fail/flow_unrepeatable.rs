@@ -22,6 +22,33 @@ mod rand {
         }
     }
 }
+mod chrono {
+    pub struct Utc;
+    impl Utc {
+        pub fn now() {}
+    }
+    pub struct Local;
+    impl Local {
+        pub fn now() {}
+    }
+}
+mod jiff {
+    pub struct Zoned;
+    impl Zoned {
+        pub fn now() {}
+    }
+    pub struct Timestamp;
+    impl Timestamp {
+        pub fn now() {}
+    }
+}
+struct OffsetDateTime;
+impl OffsetDateTime {
+    fn now_utc() {}
+}
+mod reqwest {
+    pub async fn get(_: &str) {}
+}
 mod uuid {
     pub struct Uuid;
     impl Uuid {
@@ -90,6 +117,27 @@ async fn selects() -> anyhow::Result<u32> {
         m = async { work().await } => Ok(n + m),
         else => Ok(1),
     }
+}
+
+#[flow]
+async fn reads_other_clocks() -> anyhow::Result<()> {
+    chrono::Utc::now();
+    chrono::Local::now();
+    jiff::Zoned::now();
+    jiff::Timestamp::now();
+    OffsetDateTime::now_utc();
+    Ok(())
+}
+
+#[flow]
+async fn does_it_anew() -> anyhow::Result<String> {
+    use std::fs;
+    reqwest::get("https://example.com").await;
+    tokio::fs::write("report", "done").await?;
+    std::process::Command::new("pay").status()?;
+    tokio::net::TcpStream::connect("localhost:80").await?;
+    let home = std::env::var("HOME")?;
+    Ok(fs::read_to_string(home)?)
 }
 
 fn main() {}

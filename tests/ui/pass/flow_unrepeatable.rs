@@ -30,6 +30,11 @@ impl Pool {
     }
     fn thread_rng(&self) {}
     fn now() {}
+    fn read(&self) {}
+}
+
+mod fs_of_my_own {
+    pub fn read() {}
 }
 
 macro_rules! tokens {
@@ -73,6 +78,9 @@ async fn has_its_own() -> anyhow::Result<String> {
     Pool.spawn(spawn(1));
     Pool.thread_rng();
     Pool::now();
+    Pool.read();
+    fs_of_my_own::read();
+    println!("a line of its own on every replay");
     task::spawn();
     self::task::time::sleep().await;
     let thread_rng: fn(u32) -> u32 = spawn;

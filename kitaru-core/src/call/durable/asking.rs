@@ -4,7 +4,7 @@
 use super::{Durable, How, Stage};
 use crate::call::Checkpoint;
 use crate::call::meta::{OnInterrupt, Spec};
-use crate::call::outcome::Packing;
+use crate::call::outcome::{Packing, Whose};
 use crate::call::resolution::{self, Resolved};
 use crate::call::wait::gone;
 use crate::journal::{Aside, Frame, WaitRow};
@@ -48,8 +48,13 @@ impl<B: Checkpoint> Durable<B> {
         self.context.mailbox.leave(&name);
         let landing = match resolved {
             Resolved::Happened(value) => {
-                let packing =
-                    Packing { wish: spec.meta().wish, limit: self.context.runtime.max_outcome_bytes, unsteady: None };
+                let packing = Packing {
+                    whose: Whose::Checkpoint(&|| self.claim.name(spec.shown())),
+                    sensitivity: spec.meta().sensitivity,
+                    wish: spec.meta().wish,
+                    limit: self.context.runtime.max_outcome_bytes,
+                    unsteady: None,
+                };
                 B::pack(value, &packing)
             }
             Resolved::Fail(error) => B::pack_error(error),

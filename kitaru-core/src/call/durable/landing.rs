@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Durable, How, Running, Stage};
 use crate::call::memo::memo_key;
 use crate::call::meta::{Effect, Spec};
-use crate::call::outcome::{Packed, Packing};
+use crate::call::outcome::{Packed, Packing, Whose};
 use crate::call::tries::{Failure, Tries};
 use crate::call::{Checkpoint, Occasion};
 use crate::error::Error;
@@ -28,6 +28,8 @@ impl<B: Checkpoint> Durable<B> {
                 let director = self.context.runtime.director.as_deref();
                 let unsteady = AtomicBool::new(false);
                 let packing = Packing {
+                    whose: Whose::Checkpoint(&|| self.claim.name(spec.shown())),
+                    sensitivity: spec.meta().sensitivity,
                     wish: spec.meta().wish,
                     limit: self.context.runtime.max_outcome_bytes,
                     unsteady: director.map(|_| &unsteady),

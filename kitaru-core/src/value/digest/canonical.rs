@@ -11,8 +11,10 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
+use super::backtrace;
 use super::byte;
 use super::sink::{Likeness, Sink, Stretch};
+use crate::value::depth::{Depth, TooDeep};
 
 const END: u8 = 0xff;
 pub(super) const FOLDED: u8 = 0;
@@ -42,6 +44,10 @@ const STRUCT_VARIANT: u8 = 22;
 /// The one bit pattern for all NaNs. Not taken from `f64::NAN`, whose bits no one promises.
 const NAN: u64 = 0x7ff8_0000_0000_0000;
 
+/// What serde is shown a number of JSON as, if a crate of the program turns on serde_json's `arbitrary_precision`: a struct
+/// of this name around its text. Whether one does is to make no difference to a digest.
+const NUMBER: &str = "$serde_json::private::Number";
+
 /// Why a value has no canonical bytes: what its `Serialize` said.
 #[derive(Debug)]
 pub(super) struct Refused(Box<str>);
@@ -69,10 +75,54 @@ fn unordered<I>() -> bool {
         || ["std::collections::hash::set::", "hashbrown::set::"].iter().any(|of| path.contains(of))
 }
 
+/// Whether `T` is JSON of any sort, in which a null in an option is the same as no value.
+fn is_any_json<T: ?Sized>() -> bool {
+    type_name::<T>().trim_end_matches('>').ends_with("serde_json::value::Value")
+}
+
 macro_rules! forward {
     ($($from:ident($value:ident: $type:ty) => $to:ident($($cast:expr),+);)*) => {
         $(#[inline] fn $from(self, $value: $type) -> Result<(), Refused> { self.$to($($cast),+); Ok(()) })*
     };
+}
+
+impl Sink {
+    /// Goes into a part, or says that it would be too deep.
+    #[inline]
+    fn within(&mut self, into: fn(&mut Depth) -> bool) -> Result<(), Refused> {
+        if into(&mut self.depth) { Ok(()) } else { Err(ser::Error::custom(TooDeep)) }
+    }
+
+    /// Writes the number whose text `value` is.
+    fn number<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        let start = self.bytes.len();
+        let likeness = std::mem::replace(&mut self.likeness, Likeness::Equal);
+        let written = value.serialize(&mut *self);
+        self.likeness = likeness;
+        written?;
+        let text = match self.bytes.get(start..) {
+            Some([TEXT, length, text @ ..]) if *length < 0x80 => String::from_utf8_lossy(text).into_owned(),
+            // Of another form than is known, it stands as it is.
+            _ => return Ok(()),
+        };
+        if let Ok(number) = text.parse::<u64>() {
+            self.bytes.truncate(start);
+            self.unsigned(number);
+        } else if let Ok(number) = text.parse::<i64>() {
+            self.bytes.truncate(start);
+            self.signed(number);
+        } else if let Ok(number) = text.parse::<f64>() {
+            self.bytes.truncate(start);
+            self.serialize_f64(number)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what has no parts, or only which kind of such a thing it is.
+    #[inline]
+    fn leaf(&mut self, tag: u8, write: impl FnOnce(&mut Self)) {
+        if self.is_alike() { self.byte(tag) } else { write(self) }
+    }
 }
 
 impl<'a> Serializer for &'a mut Sink {
@@ -96,13 +146,23 @@ impl<'a> Serializer for &'a mut Sink {
         serialize_i32(value: i32) => signed(value.into());
         serialize_i64(value: i64) => signed(value);
         serialize_bool(value: bool) => byte(if value { TRUE } else { FALSE });
-        serialize_str(value: &str) => sized(TEXT, value.as_bytes());
-        serialize_bytes(value: &[u8]) => sized(BYTES, value);
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Refused> {
+        let value = backtrace::left_out(value);
+        self.leaf(TEXT, |sink| sink.sized(TEXT, value.as_bytes()));
+        Ok(())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Refused> {
+        self.leaf(BYTES, |sink| sink.sized(BYTES, value));
+        Ok(())
     }
 
     fn serialize_u128(self, value: u128) -> Result<(), Refused> {
         match u64::try_from(value) {
             Ok(value) => self.unsigned(value),
+            Err(_) if self.is_alike() => self.byte(WORD),
             Err(_) => self.fixed(LONG, value.to_le_bytes()),
         }
         Ok(())
@@ -112,6 +172,7 @@ impl<'a> Serializer for &'a mut Sink {
         match (u128::try_from(value), i64::try_from(value)) {
             (Ok(value), _) => return self.serialize_u128(value),
             (_, Ok(value)) => self.signed(value),
+            _ if self.is_alike() => self.byte(WORD),
             _ => self.fixed(NEGATIVE_LONG, value.to_le_bytes()),
         }
         Ok(())
@@ -122,17 +183,13 @@ impl<'a> Serializer for &'a mut Sink {
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Refused> {
-        let bits = match self.likeness {
-            Likeness::Alike => 0,
-            Likeness::Equal if value.is_nan() => NAN,
-            Likeness::Equal => value.to_bits(),
-        };
-        self.fixed(FLOAT, bits.to_le_bytes());
+        let bits = if value.is_nan() { NAN } else { value.to_bits() };
+        self.leaf(FLOAT, |sink| sink.fixed(FLOAT, bits.to_le_bytes()));
         Ok(())
     }
 
     fn serialize_char(self, value: char) -> Result<(), Refused> {
-        self.fixed(CHAR, u32::from(value).to_le_bytes());
+        self.leaf(CHAR, |sink| sink.fixed(CHAR, u32::from(value).to_le_bytes()));
         Ok(())
     }
 
@@ -144,8 +201,10 @@ impl<'a> Serializer for &'a mut Sink {
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
         let at = self.bytes.len();
         self.byte(SOME);
+        self.within(Depth::wrap)?;
         value.serialize(&mut *self)?;
-        if self.is_alike() && self.bytes.get(at..) == Some(&[SOME, UNIT]) {
+        self.depth.unwrap();
+        if self.is_alike() && is_any_json::<T>() && self.bytes.get(at..) == Some(&[SOME, UNIT]) {
             self.bytes.truncate(at);
             self.byte(NONE);
         }
@@ -162,7 +221,10 @@ impl<'a> Serializer for &'a mut Sink {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Refused> {
-        value.serialize(self)
+        self.within(Depth::wrap)?;
+        value.serialize(&mut *self)?;
+        self.depth.unwrap();
+        Ok(())
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Refused> {
@@ -178,18 +240,23 @@ impl<'a> Serializer for &'a mut Sink {
         value: &T,
     ) -> Result<(), Refused> {
         self.sized(NEWTYPE_VARIANT, variant.as_bytes());
-        value.serialize(self)
+        self.within(Depth::enter)?;
+        value.serialize(&mut *self)?;
+        self.depth.leave();
+        Ok(())
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<List<'a>, Refused> {
-        if self.is_alike() {
-            return Ok(List { sink: self, unordered: Some(Vec::new()) });
+        self.within(Depth::enter)?;
+        if self.has_no_order() {
+            return Ok(List { sink: self, parts: Parts::Unordered(Vec::new()) });
         }
         self.byte(LIST);
         Ok(List::of(self))
     }
 
     fn serialize_tuple(self, _: usize) -> Result<List<'a>, Refused> {
+        self.within(Depth::enter)?;
         self.byte(LIST);
         Ok(List::of(self))
     }
@@ -205,11 +272,16 @@ impl<'a> Serializer for &'a mut Sink {
         variant: &'static str,
         _: usize,
     ) -> Result<List<'a>, Refused> {
+        self.within(Depth::enter)?;
         self.sized(TUPLE_VARIANT, variant.as_bytes());
         Ok(List::of(self))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<List<'a>, Refused> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<List<'a>, Refused> {
+        self.within(Depth::enter)?;
+        if name == NUMBER {
+            return Ok(List { sink: self, parts: Parts::Number });
+        }
         self.byte(STRUCT);
         Ok(List::of(self))
     }
@@ -221,11 +293,13 @@ impl<'a> Serializer for &'a mut Sink {
         variant: &'static str,
         _: usize,
     ) -> Result<List<'a>, Refused> {
+        self.within(Depth::enter)?;
         self.sized(STRUCT_VARIANT, variant.as_bytes());
         Ok(List::of(self))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, Refused> {
+        self.within(Depth::enter)?;
         Ok(Entries { sink: self, begun: None, done: Vec::new() })
     }
 
@@ -234,9 +308,11 @@ impl<'a> Serializer for &'a mut Sink {
         I: IntoIterator,
         I::Item: Serialize,
     {
-        if self.is_alike() || unordered::<I>() {
+        self.within(Depth::enter)?;
+        if self.has_no_order() || unordered::<I>() {
             let entries: Result<_, Refused> = items.into_iter().map(|item| self.entry(&item)).collect();
             self.entries(SET, entries?);
+            self.depth.leave();
             return Ok(());
         }
         self.byte(LIST);
@@ -249,6 +325,7 @@ impl<'a> Serializer for &'a mut Sink {
             }
         }
         self.byte(END);
+        self.depth.leave();
         Ok(())
     }
 
@@ -261,18 +338,25 @@ impl<'a> Serializer for &'a mut Sink {
 /// The elements of a list, or the fields of a struct, up to their end.
 pub(super) struct List<'a> {
     sink: &'a mut Sink,
-    /// The digests of its elements, where their order does not count.
-    unordered: Option<Vec<u128>>,
+    parts: Parts,
+}
+
+enum Parts {
+    Ordered,
+    /// The digests of its elements, whose order does not count.
+    Unordered(Vec<u128>),
+    /// The only field is the text of a number.
+    Number,
 }
 
 impl<'a> List<'a> {
     fn of(sink: &'a mut Sink) -> Self {
-        List { sink, unordered: None }
+        List { sink, parts: Parts::Ordered }
     }
 
     #[inline]
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        if let Some(done) = &mut self.unordered {
+        if let Parts::Unordered(done) = &mut self.parts {
             done.push(self.sink.entry(value)?);
             return Ok(());
         }
@@ -283,6 +367,9 @@ impl<'a> List<'a> {
 
     #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Refused> {
+        if let Parts::Number = self.parts {
+            return self.sink.number(value);
+        }
         let start = self.sink.bytes.len();
         self.sink.sized(TEXT, name.as_bytes());
         let content = self.sink.bytes.len();
@@ -296,9 +383,11 @@ impl<'a> List<'a> {
     }
 
     fn finish(self) {
-        match self.unordered {
-            Some(done) => self.sink.entries(SET, done),
-            None => self.sink.byte(END),
+        self.sink.depth.leave();
+        match self.parts {
+            Parts::Ordered => self.sink.byte(END),
+            Parts::Unordered(done) => self.sink.entries(SET, done),
+            Parts::Number => {}
         }
     }
 }
@@ -378,6 +467,7 @@ impl ser::SerializeMap for Entries<'_> {
     }
 
     fn end(self) -> Result<(), Refused> {
+        self.sink.depth.leave();
         self.sink.entries(MAP, self.done);
         Ok(())
     }

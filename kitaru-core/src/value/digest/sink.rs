@@ -7,6 +7,7 @@ use serde::ser::Error as _;
 
 use super::byte;
 use super::canonical::{BYTE, FOLDED, NEGATIVE, NONE, Refused, UNIT, WORD};
+use crate::value::depth::Depth;
 
 /// Bytes go from the buffer into the hasher when there are so many: a large value is digested within a buffer that
 /// stays in the cache.
@@ -37,8 +38,10 @@ pub(super) enum Likeness {
     /// Those that are equal: the rule of every digest.
     #[default]
     Equal,
-    /// Those, too, that JSON does not tell apart but for what may be lost without harm: lists in another order (of a
-    /// set whose `Serialize` is hand-written), floats, whose last digit it may miss, and `Some` of nothing.
+    /// Those, too, whose lists are in another order, as those of a set whose `Serialize` is hand-written are.
+    Reordered,
+    /// Those, too, of the same parts and other texts or numbers, of JSON that is null and no JSON, and of a field that is
+    /// null and no field.
     Alike,
 }
 
@@ -46,6 +49,7 @@ pub(super) enum Likeness {
 #[derive(Default)]
 pub(super) struct Sink {
     pub(super) likeness: Likeness,
+    pub(super) depth: Depth,
     pub(super) bytes: Vec<u8>,
     stretch: Stretch,
 }
@@ -69,6 +73,7 @@ impl Sink {
     pub(super) fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
         let start = self.bytes.len();
         self.stretch = Stretch { start, spilled: None };
+        self.depth = Depth::default();
         let mut wrote = value.serialize(&mut *self);
         if wrote.is_ok() && self.stretch.start != start {
             wrote = Err(Refused::custom("its Serialize begins an entry of a map and does not end it"));
@@ -102,8 +107,15 @@ impl Sink {
         digest.into()
     }
 
+    #[inline]
     pub(super) fn is_alike(&self) -> bool {
         self.likeness == Likeness::Alike
+    }
+
+    /// Whether lists in another order are the same.
+    #[inline]
+    pub(super) fn has_no_order(&self) -> bool {
+        self.likeness != Likeness::Equal
     }
 
     /// Whether nothing but a null was written from `start`.
@@ -174,6 +186,9 @@ impl Sink {
 
     #[inline]
     pub(super) fn unsigned(&mut self, value: u64) {
+        if self.is_alike() {
+            return self.byte(WORD);
+        }
         match u8::try_from(value) {
             Ok(byte) => self.bytes.extend_from_slice(&[BYTE, byte]),
             Err(_) => self.fixed(WORD, value.to_le_bytes()),
@@ -184,6 +199,7 @@ impl Sink {
     pub(super) fn signed(&mut self, value: i64) {
         match u64::try_from(value) {
             Ok(value) => self.unsigned(value),
+            Err(_) if self.is_alike() => self.byte(WORD),
             Err(_) => self.fixed(NEGATIVE, value.to_le_bytes()),
         }
     }

@@ -360,21 +360,54 @@ fn an_argument_that_is_refused_leaves_nothing_behind() {
     assert!(!same(&Refuses, &Refuses));
 }
 
+/// A number of JSON as serde is shown it with `serde_json/arbitrary_precision`.
+#[derive(Serialize)]
+#[serde(rename = "$serde_json::private::Number")]
+struct Precise {
+    #[serde(rename = "$serde_json::private::Number")]
+    text: &'static str,
+}
+
 #[test]
-fn alike_is_what_json_may_change_without_harm() {
-    assert!(alike(&vec![1, 2], &vec![2, 1]) && !alike(&vec![1, 2], &vec![2, 2]));
-    assert!(alike(&0.1, &0.2) && !alike(&0.1, &"0.1"));
-    assert!(alike(&Some(()), &None::<()>) && !alike(&Some(None::<u8>), &None::<Option<u8>>));
-    assert!(!alike(&("a", "b"), &("b", "a")));
+fn a_number_of_json_is_the_same_argument_however_precise_numbers_are() {
+    for text in ["7", "300", "-3", "0.5", "1e3", "-0.0", "18446744073709551615", "18446744073709551616"] {
+        let json: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(key(&Precise { text }), key(&json), "{text}");
+        assert_eq!(key(&vec![Some(Precise { text })]), key(&vec![Some(json)]));
+    }
+    assert_ne!(key(&Precise { text: "7" }), key(&"7"));
+    assert!(alike(&Precise { text: "7" }, &8) && !alike(&Precise { text: "7" }, &0.5));
+}
+
+#[test]
+fn alike_are_values_of_the_same_parts() {
+    assert!(alike(&vec![1, 2], &vec![300, -4]) && !alike(&vec![1, 2], &vec![1]));
+    assert!(alike(&0.1, &0.2) && alike(&"-0", &"0") && alike(&u128::MAX, &i128::MIN));
+    assert!(!alike(&0.1, &"0.1") && !alike(&1, &0.1) && !alike(&true, &false) && !alike(&'a', &"a"));
+    assert!(!alike(&State::Open, &State::Paid(1)) && alike(&State::Paid(2), &State::Paid(1)));
+    assert!(!alike(&Some(()), &None::<()>) && !alike(&Some(None::<u8>), &None::<Option<u8>>));
+    assert!(!alike(&Some(1), &None::<u8>) && !alike(&Some(1), &1));
+}
+
+#[test]
+fn alike_is_json_that_is_null_and_no_json() {
+    use serde_json::Value;
+    assert!(alike(&Some(Value::Null), &None::<Value>) && alike(&Some(Box::new(Value::Null)), &None::<Value>));
+    assert!(!alike(&Some(Value::Bool(true)), &None::<Value>));
     #[derive(Serialize)]
     struct Left<T> {
         #[serde(skip_serializing_if = "Option::is_none")]
         out: Option<T>,
     }
-    assert!(
-        alike(&Left { out: Some(()) }, &Left { out: None::<()> })
-            && !alike(&Left { out: Some(1) }, &Left { out: None::<i32> })
-    );
+    assert!(alike(&Left { out: Some(Value::Null) }, &Left { out: None::<Value> }));
+    assert!(!alike(&Left { out: Some(()) }, &Left { out: None::<()> }));
+    assert!(!alike(&Left { out: Some(1) }, &Left { out: None::<i32> }));
+}
+
+#[test]
+fn the_same_in_any_order_are_values_that_differ_in_nothing_else() {
+    assert!(same_in_any_order(&vec![1, 2], &vec![2, 1]) && !same_in_any_order(&vec![1, 2], &vec![2, 2]));
+    assert!(!same_in_any_order(&(1, 2), &(2, 1)) && !same_in_any_order(&0.1, &0.2) && !same_in_any_order(&"-0", &"0"));
 }
 
 #[test]

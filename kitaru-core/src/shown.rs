@@ -1,0 +1,85 @@
+//! Text as people are shown it: characters that a terminal obeys, or that nobody sees, stand there as escapes. Owns which
+//! characters those are. Must not know what is shown.
+//!
+//! Ids, questions and error texts come from callers, models and other programs. Shown as they are, they could begin a line
+//! of their own in a log, turn the direction of the text around them, or hide what is in them.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+/// The text, with what is hidden in it escaped.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    if text.chars().any(is_hidden) { Cow::Owned(Shown(text).to_string()) } else { Cow::Borrowed(text) }
+}
+
+/// Whether a character is not seen as itself.
+pub(crate) fn is_hidden(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            // Blank, or of no width.
+            '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            // Variants of the character in front, but for the one that makes an emoji of it.
+            | '\u{fe00}'..='\u{fe0e}'
+            // Tags, and further variants.
+            | '\u{e0000}'..='\u{e0fff}'
+            // The direction of the text, and the ends of lines and paragraphs.
+            | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a character may not stand in a name. Joiners may: there are scripts, and emoji, that are written with them.
+pub(crate) fn is_no_part_of_a_name(char: char) -> bool {
+    is_hidden(char) && !matches!(char, '\u{200c}' | '\u{200d}')
+}
+
+/// Shows what is displayed in one line, with what is hidden in it escaped.
+pub(crate) struct Shown<T>(pub(crate) T);
+
+impl<T: fmt::Display> fmt::Display for Shown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+/// A writer that escapes as JSON does.
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, char)) = rest.char_indices().find(|(_, char)| is_hidden(*char)) {
+            self.0.write_str(&rest[..at])?;
+            match char {
+                '\n' => self.0.write_str("\\n")?,
+                '\r' => self.0.write_str("\\r")?,
+                '\t' => self.0.write_str("\\t")?,
+                _ => char.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(self.0, "\\u{unit:04x}"))?,
+            }
+            rest = &rest[at + char.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_characters_are_escaped_and_others_are_not() {
+        let text = "a\n b\r\t\u{0}\u{1b}[31m\u{7f}\u{85}\u{200b}\u{202e}\u{2028}\u{feff}\u{e0041}";
+        assert_eq!(shown(text), r"a\n b\r\t\u0000\u001b[31m\u007f\u0085\u200b\u202e\u2028\ufeff\udb40\udc41");
+        assert_eq!(Shown(format_args!("{text}!")).to_string(), format!("{}!", shown(text)));
+        for plain in ["", "fjærsund 水 🦀 ❤\u{fe0f}", "a\\n", "\"quoted\""] {
+            assert_eq!(shown(plain), plain);
+            assert!(matches!(shown(plain), Cow::Borrowed(_)));
+        }
+    }
+
+    #[test]
+    fn joiners_stand_in_names_and_are_shown_as_escapes() {
+        assert!(['\u{200c}', '\u{200d}'].into_iter().all(|char| is_hidden(char) && !is_no_part_of_a_name(char)));
+        assert!(['\n', '\u{200b}', '\u{202e}', '\u{e0041}'].into_iter().all(is_no_part_of_a_name));
+    }
+}

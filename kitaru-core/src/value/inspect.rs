@@ -1,0 +1,75 @@
+//! Where a value is not given back, and why, for the message that refuses it. Owns the paths into values. Must not know
+//! what the message is about; nothing here runs for a value that is kept.
+
+#[cfg(test)]
+mod tests;
+mod text;
+mod walk;
+
+use serde::Serialize;
+
+use super::codec::{OTHER_VALUE, json_in_words};
+use walk::{Found, walk};
+
+/// What stands in the way of a value.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    /// The path to the part of it; empty for the whole.
+    pub(super) at: Option<String>,
+    pub(super) why: String,
+}
+
+/// JSON cannot write the value.
+pub(super) fn unwritten<T: Serialize>(value: &T, why: &serde_json::Error) -> Misfit {
+    let walked = walk(value);
+    // Only keys of maps are refused by serde_json; anything else is said by the value's own `Serialize`.
+    match walked.worst("").filter(|found| found.found == Found::Key) {
+        Some(found) => Misfit { at: Some(found.at.clone()), why: found.found.in_words().to_owned() },
+        None => Misfit { at: walked.refused_at, why: why.to_string() },
+    }
+}
+
+/// The type does not read the JSON that it has written.
+pub(super) fn unread<T: Serialize>(value: &T, bytes: &[u8], why: &serde_json::Error) -> Misfit {
+    let around = text::path(bytes, why.column());
+    let mut why = json_in_words(why);
+    if numbers_are_texts() {
+        why.push_str(ARBITRARY_PRECISION);
+    }
+    match walk(value).worst(&around) {
+        Some(found) => Misfit { at: Some(found.at.clone()), why: format!("{} ({why})", found.found.in_words()) },
+        None => Misfit { at: Some(around), why },
+    }
+}
+
+/// The type reads another value than it has written.
+pub(super) fn changed<T: Serialize>(value: &T, back: &T) -> Misfit {
+    let (value, back) = (walk(value), walk(back));
+    let at = value.first_difference(&back);
+    let found = at.as_deref().and_then(|at| value.found_at(at));
+    let why = found.map_or_else(|| OTHER_VALUE.to_owned(), |found| format!("{OTHER_VALUE}: {}", found.in_words()));
+    Misfit { at, why }
+}
+
+const ARBITRARY_PRECISION: &str = "; a crate of this program turns on the feature `arbitrary_precision` of serde_json, with \
+                                   which an enum with a tag or without one and a flattened struct cannot read numbers: turn \
+                                   it off, or keep the number as a text";
+
+/// Whether `serde_json/arbitrary_precision` is on, as any crate of the program can turn it on for all.
+fn numbers_are_texts() -> bool {
+    serde_json::from_str::<serde_json::Number>("1e999").is_ok()
+}
+
+/// The name of a type without the paths to it and its arguments: `Vec<Report>`.
+pub(super) fn type_name<T: ?Sized>() -> String {
+    let mut name = String::new();
+    for word in std::any::type_name::<T>().split_inclusive(|char: char| !(char.is_alphanumeric() || char == '_')) {
+        // Behind each segment but the last of a path there are two colons.
+        if name.ends_with("::") {
+            let path = name.trim_end_matches("::").trim_end_matches(|char: char| char.is_alphanumeric() || char == '_');
+            name.truncate(path.len());
+        }
+        name.push_str(word);
+    }
+    name
+}
