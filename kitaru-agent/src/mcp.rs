@@ -26,8 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// # Examples
 ///
 /// ```no_run
+/// # mod kitaru { pub use kitaru_agent as agent; }
 /// use std::process::Command;
-/// use kitaru_agent::{Agent, McpServer, TestModel};
+/// use kitaru::agent::{Agent, McpServer, TestModel};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut clock = Command::new("uvx");

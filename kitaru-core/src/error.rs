@@ -22,7 +22,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// # Examples
 ///
 /// ```
-/// use kitaru_core::Error;
+/// # extern crate kitaru_core as kitaru;
+/// use kitaru::Error;
 ///
 /// let error = Error::msg("no paper").context("printing the report");
 /// assert_eq!(error.to_string(), "printing the report");
@@ -163,7 +164,8 @@ impl Error {
     /// # Examples
     ///
     /// ```
-    /// use kitaru_core::Error;
+    /// # extern crate kitaru_core as kitaru;
+    /// use kitaru::Error;
     ///
     /// assert!(Error::msg("no such customer").fatal().context("billing").is_fatal());
     /// ```
@@ -178,8 +180,9 @@ impl Error {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # use std::time::Duration;
-    /// use kitaru_core::Error;
+    /// use kitaru::Error;
     ///
     /// let error = Error::msg("429 Too Many Requests").retry_after(Duration::from_secs(30));
     /// assert_eq!(error.retry_delay(), Some(Duration::from_secs(30)));
