@@ -54,8 +54,8 @@ use crate::model::{Attr, Function};
 /// - Methods, by `&self` or `self`, and other functions of an impl block that say `Self`. `self` does not count unless
 ///   `key(self, …)` asks for it. A function without `self` that uses a generic parameter of its impl block has to say
 ///   `Self`, too, as in `where Self: Sized`.
-/// - A method of a trait is refused, in its impl as with `#[async_trait]`: put the attribute on a function, or on a method
-///   of the type itself, and call that from the trait's method.
+/// - A method in the impl of a trait is refused, as it is with `#[async_trait]`: put the attribute on a function, or on a
+///   method of the type itself, and call that from the trait's method. One that the trait gives a body itself is fine.
 /// - A function that a `macro_rules!` writes, from fragments of any kind.
 /// - A result that goes through serde, or a `Result` of such a value. Its error goes through serde as well, or
 ///   implements `From<kitaru::Error>`, as `anyhow::Error` does.
