@@ -37,7 +37,8 @@
 //! time, it only prints the report.
 //!
 //! What a flow may wait for, and how it comes back, is undone, cancelled and retried, is in the
-//! [guide to flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/flows.md).
+//! [guide to flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/flows.md); settings, logs, servers and deployment are in
+//! [running flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/running.md).
 //!
 //! # What to know
 //!
@@ -47,7 +48,8 @@
 //! - [`map()`](map()) does the same with many things, so many at once.
 //! - A checkpoint's body runs at least once. Give [`idempotency_key`] to services that know one, or declare it
 //!   `#[checkpoint(at_most_once)]`.
-//! - The store opens by itself in `.kitaru/` below the current folder; [`Kitaru::builder`] opens another one.
+//! - The store opens by itself in `.kitaru/` below the current folder, or in `KITARU_DIR`; [`Kitaru::builder`] opens another
+//!   one. A flow is known by its input or its `.id(…)`: the same call gives the recorded result, [however old](Reuse).
 //! - [`agent`] makes every turn, or every model request and tool call, of an LLM agent a checkpoint.
 
 /// The examples of the guide run with the documentation's.
@@ -55,12 +57,17 @@
 #[doc = include_str!("../docs/flows.md")]
 struct Guide;
 
+/// The examples of the page on running flows.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/running.md")]
+struct Running;
+
 #[cfg(feature = "agent")]
 pub use kitaru_agent as agent;
 #[doc(hidden)]
 pub use kitaru_core::__private;
 pub use kitaru_core::{
-    Backoff, BranchHandle, Builder, Call, Cancellation, Clock, Closing, Cursor, Error, Event, Execution,
+    Answer, Backoff, BranchHandle, Builder, Call, Cancellation, Clock, Closing, Cursor, Error, Event, Execution,
     ExecutionQuery, Executions, FlowCall, FlowFunction, Handle, History, Kitaru, MAX_ID_BYTES, MAX_NAME_BYTES,
     OpenWait, Page, Race, Racers, Record, RecordStatus, Relative, Resolution, Restart, Retrying, Reuse, Sending, Sleep,
     Status, Summary, Target, Timeout, Try, Unreadable, Wait, Watch, cancellation, dynamic, event, idempotency_key, log,

@@ -241,6 +241,27 @@ fn every_planted_mistake_fits_the_sources_and_names_tests_that_exist() {
 }
 
 #[test]
+fn examples_name_the_crate_that_users_depend_on() {
+    let dirs = ["src", "kitaru-core/src", "kitaru-agent/src", "kitaru-macros/src", "kitaru-rig/src"];
+    let in_code = dirs.iter().flat_map(|dir| sources(dir, "rs"));
+    let pages = sources("docs", "md");
+    let mut mistakes = Vec::new();
+    for Source { path, text } in in_code.chain(pages) {
+        let is_page = path.ends_with(".md");
+        for (nth, line) in text.lines().enumerate() {
+            let doc = line.trim_start().strip_prefix("///").or_else(|| line.trim_start().strip_prefix("//!"));
+            // What begins with `# ` is not shown.
+            let shown = if is_page { Some(line) } else { doc }.filter(|shown| !shown.trim_start().starts_with("# "));
+            let inner = ["kitaru_core::", "kitaru_agent::", "kitaru_macros::"];
+            if shown.is_some_and(|shown| inner.iter().any(|inner| shown.contains(inner))) {
+                mistakes.push(format!("{path}:{}: {}", nth + 1, line.trim()));
+            }
+        }
+    }
+    refuse(mistakes);
+}
+
+#[test]
 fn what_a_document_links_to_exists() {
     let mut mistakes = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

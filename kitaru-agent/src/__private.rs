@@ -55,6 +55,22 @@ pub fn fallible<T: Tellable, E: Failure>(given: Result<T, E>) -> Result<ToolOutp
     }
 }
 
+/// What a model can give.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a tool",
+    label = "has no `serde::Deserialize` and `schemars::JsonSchema`",
+    note = "a model gives an argument as JSON, and is told its schema",
+    note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` on `{Self}`; the second needs `schemars = \"1\"` in \
+            `Cargo.toml`"
+)]
+pub trait Askable: DeserializeOwned + JsonSchema {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema> Askable for T {}
+
+/// Checks that a model can give an argument.
+pub const fn askable<T: Askable>() {}
+
 /// What a model can be told.
 #[diagnostic::on_unimplemented(
     message = "a tool cannot give a `{Self}`",

@@ -4,6 +4,7 @@
 //! `turn`.
 
 mod builder;
+mod deps;
 
 use std::{fmt, sync::Arc};
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use builder::AgentBuilder;
+pub use deps::HasDeps;
 
 use crate::{
     AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, Run, RunResult, RunStream, Tool,
@@ -25,7 +27,8 @@ use crate::{
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Agent, FunctionModel, ModelResponse};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Agent, FunctionModel, ModelResponse};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -132,14 +135,23 @@ impl Agent {
     }
 }
 
-impl<T: Send + 'static> Agent<(), T> {
+// The bound stands at each method, where the compiler explains it.
+impl<D: Send + Sync + 'static, T: Send + 'static> Agent<D, T> {
     /// Asks the agent. Nothing happens before the [`Run`] is polled.
-    pub fn run(&self, prompt: impl Into<String>) -> Run<T> {
-        Run::new(self.clone(), prompt.into())
+    ///
+    /// An agent with dependencies is given them first, by [`with_deps`](Self::with_deps).
+    pub fn run(&self, prompt: impl Into<String>) -> Run<T>
+    where
+        D: HasDeps,
+    {
+        Run::new(D::ready(self.clone()), prompt.into())
     }
 
     /// Asks the agent, and gives what happens as it happens. Short for `run(prompt).stream()`.
-    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T> {
+    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T>
+    where
+        D: HasDeps,
+    {
         self.run(prompt).stream()
     }
 
@@ -148,7 +160,10 @@ impl<T: Send + 'static> Agent<(), T> {
     /// # Errors
     ///
     /// As [`Run::sync`].
-    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, AgentError> {
+    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, AgentError>
+    where
+        D: HasDeps,
+    {
         self.run(prompt).sync()
     }
 }
@@ -194,13 +209,14 @@ impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {
     /// # Examples
     ///
     /// ```
+    /// # mod kitaru { pub use kitaru_agent as agent; }
     /// use std::sync::Arc;
-    /// use kitaru_agent::{Agent, FunctionModel, Model, ModelResponse};
+    /// use kitaru::agent::{Agent, FunctionModel, Model, ModelResponse};
     ///
     /// let agent = Agent::builder(FunctionModel::new("a", |_| Ok(ModelResponse::text("a")))).build()?;
     /// let other = agent.map_model(|_| Arc::new(FunctionModel::new("b", |_| Ok(ModelResponse::text("b")))));
     /// assert_eq!((agent.model().name(), other.model().name()), ("a", "b"));
-    /// # Ok::<(), kitaru_agent::AgentError>(())
+    /// # Ok::<(), kitaru::agent::AgentError>(())
     /// ```
     #[must_use]
     pub fn map_model(&self, wrap: impl FnOnce(Arc<dyn Model>) -> Arc<dyn Model>) -> Self {

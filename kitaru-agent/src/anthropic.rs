@@ -42,7 +42,8 @@ const VERSION: &str = "2023-06-01";
 /// # Examples
 ///
 /// ```no_run
-/// use kitaru_agent::{Agent, Anthropic};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Agent, Anthropic};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let agent = Agent::builder(Anthropic::from_env()?).instructions("Be brief.").build()?;

@@ -29,7 +29,8 @@ use crate::{AgentError, Bill, Cost, Usage, usage::Bounds};
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Agent, AgentError, Budget, Cost, FunctionModel, ModelResponse, Price, Tokens};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Agent, AgentError, Budget, Cost, FunctionModel, ModelResponse, Price, Tokens};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

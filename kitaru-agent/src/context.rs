@@ -13,7 +13,8 @@ use crate::{Usage, siblings::Sibling};
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Agent, FunctionModel, ModelResponse, RunContext};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Agent, FunctionModel, ModelResponse, RunContext};
 ///
 /// struct User {
 ///     name: String,

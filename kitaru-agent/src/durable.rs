@@ -23,7 +23,7 @@ pub use approval::Approval;
 pub use error::RunError;
 pub use run::KitaruRun;
 
-use crate::{Agent, RunEvent, RunResult, RunStream, ToolDefinition, ToolOptions};
+use crate::{Agent, HasDeps, RunEvent, RunResult, RunStream, ToolDefinition, ToolOptions};
 
 /// A plain [`Agent`] that survives its process, in one line.
 ///
@@ -46,8 +46,9 @@ use crate::{Agent, RunEvent, RunResult, RunStream, ToolDefinition, ToolOptions};
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Agent, FunctionModel, KitaruAgent, ModelResponse};
-/// use kitaru_core::Kitaru;
+/// # mod kitaru { pub use kitaru_agent as agent; pub use kitaru_core::*; }
+/// use kitaru::agent::{Agent, FunctionModel, KitaruAgent, ModelResponse};
+/// use kitaru::Kitaru;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -86,7 +87,10 @@ enum Grain {
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     /// Makes each model request and each tool call of this agent a checkpoint. The agent itself stays as it is.
-    pub fn new(agent: Agent<(), T>) -> Self {
+    ///
+    /// An agent with dependencies is given them first, by [`Agent::with_deps`].
+    pub fn new<D: HasDeps>(agent: Agent<D, T>) -> Self {
+        let agent = D::ready(agent);
         KitaruAgent { agent, grain: Grain::Call, version: String::new(), tools: BTreeMap::new() }
     }
 

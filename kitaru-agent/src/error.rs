@@ -14,7 +14,8 @@ use crate::{Cost, RunError};
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{ModelError, ModelErrorKind};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{ModelError, ModelErrorKind};
 ///
 /// let error = ModelError::new(ModelErrorKind::TimedOut, "no answer from `gpt-x` within 30s");
 /// assert_eq!(error.kind(), ModelErrorKind::TimedOut);
@@ -134,7 +135,8 @@ impl ModelErrorKind {
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::ToolError;
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::ToolError;
 ///
 /// fn read(path: &str) -> Result<String, ToolError> {
 ///     if path.starts_with('/') {
@@ -199,7 +201,8 @@ impl ToolError {
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Retry, ToolError};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Retry, ToolError};
 ///
 /// fn check(city: &str) -> Result<(), ToolError> {
 ///     if city.is_empty() { Err(Retry("say which city")) } else { Ok(()) }
@@ -224,7 +227,8 @@ pub fn Retry(message: impl Into<String>) -> ToolError {
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{ApprovalRequired, RunContext, ToolError};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{ApprovalRequired, RunContext, ToolError};
 ///
 /// fn delete(context: &RunContext, path: &str) -> Result<String, ToolError> {
 ///     if path.starts_with("/etc") && !context.is_approved() {

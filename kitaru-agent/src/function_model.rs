@@ -19,7 +19,8 @@ type Function = dyn Fn(ModelRequest) -> BoxFuture<'static, Result<ModelResponse,
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Agent, FunctionModel, ModelResponse};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Agent, FunctionModel, ModelResponse};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

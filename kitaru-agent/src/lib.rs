@@ -5,7 +5,8 @@
 //! and no journal, and the seams are traits, so that a decorator in front of each model and each tool sees every call.
 //!
 //! ```
-//! use kitaru_agent::{
+//! # mod kitaru { pub use kitaru_agent as agent; }
+//! use kitaru::agent::{
 //!     Agent, FunctionModel, FunctionTool, Invocation, ModelResponse, ToolDefinition, ToolError, ToolOutput,
 //! };
 //! use serde_json::json;
@@ -84,7 +85,7 @@ mod usage;
 #[doc(no_inline)]
 pub use async_trait::async_trait;
 
-pub use agent::{Agent, AgentBuilder, Identity};
+pub use agent::{Agent, AgentBuilder, HasDeps, Identity};
 #[cfg(feature = "anthropic")]
 pub use anthropic::{Anthropic, AnthropicBuilder};
 pub use budget::Budget;
@@ -104,7 +105,7 @@ pub use message::{
 pub use model::{Model, ModelProfile, ModelRequest, ModelSettings, OnLength};
 #[cfg(feature = "openai")]
 pub use openai::{GiveBack, OpenAi, OpenAiBuilder};
-pub use output::{AnswerForm, OutputMode};
+pub use output::{AnswerForm, OutputMode, Structured};
 pub use price::{Cost, Price};
 pub use run::{Run, RunOptions, RunResult};
 pub use steps::{Step, Steps};

@@ -37,8 +37,9 @@ const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 /// # Examples
 ///
 /// ```no_run
+/// # mod kitaru { pub use kitaru_agent as agent; }
 /// use std::process::Command;
-/// use kitaru_agent::{Agent, McpServer, TestModel};
+/// use kitaru::agent::{Agent, McpServer, TestModel};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut clock = Command::new("uvx");

@@ -164,7 +164,8 @@ impl RetryPrompt {
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{History, Message, ModelResponse, RequestMessage};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{History, Message, ModelResponse, RequestMessage};
 ///
 /// let history = History::from(vec![
 ///     Message::Request(RequestMessage::user("Hello")),

@@ -17,8 +17,9 @@ use crate::{AnswerForm, Deltas, Message, ModelError, ModelResponse, RequestPart,
 /// A decorator that counts:
 ///
 /// ```
+/// # mod kitaru { pub use kitaru_agent as agent; }
 /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
-/// use kitaru_agent::{Model, ModelError, ModelRequest, ModelResponse};
+/// use kitaru::agent::{Model, ModelError, ModelRequest, ModelResponse};
 ///
 /// struct Counted {
 ///     inner: Arc<dyn Model>,
@@ -173,7 +174,8 @@ impl ModelRequest {
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::ModelSettings;
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::ModelSettings;
 ///
 /// let base = ModelSettings::default().temperature(0.2).max_tokens(500);
 /// let strict = base.clone().overridden_by(&ModelSettings::default().temperature(0.0));

@@ -43,7 +43,8 @@ const DEFAULT_MODEL: &str = "gpt-4.1-mini";
 /// # Examples
 ///
 /// ```no_run
-/// use kitaru_agent::{Agent, OpenAi};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Agent, OpenAi};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let agent = Agent::builder(OpenAi::from_env()?).instructions("Be brief.").build()?;

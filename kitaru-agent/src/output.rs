@@ -59,6 +59,21 @@ impl AnswerForm {
     }
 }
 
+/// A type that an agent can answer with: serde reads it, and a JSON schema tells the model what it has to be.
+///
+/// Every type that has serde's `DeserializeOwned` and `schemars::JsonSchema` is one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the answer of an agent",
+    label = "has no `serde::Deserialize` and `schemars::JsonSchema`",
+    note = "a model gives a typed answer as JSON, and is told its schema",
+    note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` on `{Self}`, and `serde::Serialize` for a \
+            `KitaruAgent`; schemars needs `schemars = \"1\"` in `Cargo.toml`"
+)]
+pub trait Structured: DeserializeOwned + JsonSchema {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema> Structured for T {}
+
 /// Everything about the answers of an agent whose type is `T`.
 pub(crate) struct Output<D, T> {
     structure: Option<Structure<T>>,
@@ -99,7 +114,7 @@ impl<D, T> Output<D, T> {
     /// Gives back what is wrong with a type whose schema is none.
     pub(crate) fn of() -> Result<Self, String>
     where
-        T: DeserializeOwned + JsonSchema,
+        T: Structured,
     {
         let (schema, wrapped) = schema::as_object(schema::of::<T>());
         let check = Arc::new(Schema::compile(&schema)?);

@@ -57,7 +57,8 @@ impl fmt::Display for Cost {
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Cost, Price, Tokens};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Cost, Price, Tokens};
 ///
 /// let price = Price::per_million(0.40, 1.60);
 /// assert_eq!(price.of(Tokens::new(10_000, 500)), Cost::of(0.0048));

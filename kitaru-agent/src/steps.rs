@@ -23,7 +23,8 @@ pub enum Step<T = String> {
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Agent, FunctionModel, ModelResponse, Step};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Agent, FunctionModel, ModelResponse, Step};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

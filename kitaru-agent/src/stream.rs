@@ -31,7 +31,8 @@ use crate::{AgentError, RunEvent, RunResult, event::Events, turn::Turn};
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Agent, FunctionModel, ModelResponse, RunEvent};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Agent, FunctionModel, ModelResponse, RunEvent};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

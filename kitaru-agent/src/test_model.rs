@@ -17,7 +17,8 @@ use crate::{
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Agent, FunctionTool, TestModel, ToolDefinition, ToolOutput};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Agent, FunctionTool, TestModel, ToolDefinition, ToolOutput};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

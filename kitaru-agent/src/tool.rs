@@ -21,7 +21,8 @@ use crate::{CallRef, RunContext, ToolCall, ToolError, nesting};
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Invocation, Tool, ToolDefinition, ToolError, ToolOutput};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Invocation, Tool, ToolDefinition, ToolError, ToolOutput};
 ///
 /// struct Dice(ToolDefinition);
 ///

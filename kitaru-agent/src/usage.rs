@@ -102,7 +102,8 @@ impl AddAssign for Usage {
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::Limits;
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::Limits;
 ///
 /// let limits = Limits::default().requests(5).tool_retries(0);
 /// assert_eq!((limits.requests, limits.tool_calls), (5, 500));

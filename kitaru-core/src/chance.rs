@@ -20,10 +20,11 @@ use crate::id::check_name;
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// let deadline = kitaru_core::now() + std::time::Duration::from_secs(3600);
-/// assert!(deadline > kitaru_core::now());
+/// let deadline = kitaru::now() + std::time::Duration::from_secs(3600);
+/// assert!(deadline > kitaru::now());
 /// # });
 /// ```
 pub fn now() -> SystemTime {
@@ -44,9 +45,10 @@ pub fn now() -> SystemTime {
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// assert_ne!(kitaru_core::random(), kitaru_core::random());
+/// assert_ne!(kitaru::random(), kitaru::random());
 /// # });
 /// ```
 pub fn random() -> u64 {
@@ -65,9 +67,10 @@ pub fn random() -> u64 {
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// let order = kitaru_core::uuid();
+/// let order = kitaru::uuid();
 /// assert_eq!(order.get_version_num(), 4);
 /// # });
 /// ```
@@ -92,10 +95,11 @@ pub fn uuid() -> Uuid {
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
 /// # async fn send_letter() {} async fn send_mail() {}
-/// if kitaru_core::patched("mail instead of letters") {
+/// if kitaru::patched("mail instead of letters") {
 ///     send_mail().await;
 /// } else {
 ///     send_letter().await;

@@ -14,8 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// # Examples
 ///
 /// ```
+/// # extern crate kitaru_core as kitaru;
 /// use std::time::Duration;
-/// use kitaru_core::Clock;
+/// use kitaru::Clock;
 ///
 /// let clock = Clock::manual();
 /// let before = clock.now();
@@ -88,6 +89,12 @@ impl Clock {
     pub(crate) fn next_due_ms(&self) -> Option<u64> {
         let Inner::Manual(manual) = &self.0 else { return None };
         lock(manual).sleepers.peek().map(|Reverse(next)| next.due_ms)
+    }
+
+    /// How many of those who wait, on a manual clock, hold a waker of this data.
+    pub(crate) fn wakers_of(&self, data: *const ()) -> usize {
+        let Inner::Manual(manual) = &self.0 else { return 0 };
+        lock(manual).sleepers.iter().filter(|Reverse(sleeper)| sleeper.waker.data() == data).count()
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

@@ -3,8 +3,8 @@
 //!
 //! Nearly every program has no director: then each place costs one look at an `Option`.
 
-use std::sync::Arc;
-use std::task::Waker;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
 
 use crate::error::Error;
 use crate::id::ExecutionId;
@@ -31,7 +31,7 @@ pub(crate) trait Director: Send + Sync + 'static {
     /// A record has answered a call of this checkpoint.
     fn replayed(&self, checkpoint: &str, identity: Key);
 
-    /// An `at_most_once` body that an earlier attempt had begun was not run again.
+    /// An `at_most_once` body that an earlier attempt had begun is not run again, unless a person says so.
     fn interrupted(&self, checkpoint: &str);
 
     /// A call contradicts a record.
@@ -46,8 +46,51 @@ pub(crate) trait Director: Send + Sync + 'static {
     /// What stands for chance that is not recorded.
     fn chance(&self) -> u64;
 
-    /// Held while a body may wait for something outside.
-    fn presence(&self) -> Arc<()>;
+    /// A body begins that may wait for something outside.
+    fn watches(&self, outside: &Arc<Outside>);
+
+    /// A test's stub is wrong, so that its body comes to no end.
+    fn mistaken(&self, what: String);
+}
+
+/// What a body is woken by. While somebody holds on to a waker of it, something outside may wake the body.
+#[derive(Default)]
+pub(crate) struct Outside(Mutex<Option<Waker>>);
+
+impl Outside {
+    /// What the body is polled with, which wakes `inner`.
+    pub(crate) fn waker(self: &Arc<Self>, inner: &Waker) -> Waker {
+        let mut wakes = self.wakes();
+        if !wakes.as_ref().is_some_and(|wakes| wakes.will_wake(inner)) {
+            *wakes = Some(inner.clone());
+        }
+        Waker::from(self.clone())
+    }
+
+    /// The body is over: whatever still holds on to it wakes nothing.
+    pub(crate) fn close(&self) {
+        drop(self.wakes().take());
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.wakes().is_some()
+    }
+
+    fn wakes(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Outside {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Off the lock: it is somebody else's.
+        let wakes = self.wakes().clone();
+        wakes.iter().for_each(Waker::wake_by_ref);
+    }
 }
 
 /// Whether something goes on.

@@ -52,9 +52,10 @@ pub fn scope() -> Scope {
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// use kitaru_core::dynamic::{amend_log, checkpoint};
+/// use kitaru::dynamic::{amend_log, checkpoint};
 ///
 /// checkpoint("count").run(|| async {
 ///     amend_log("pages", |pages: Option<u32>| pages.unwrap_or_default() + 2)?;
@@ -73,14 +74,15 @@ pub fn amend_log<T: Serialize + DeserializeOwned>(key: &str, amend: impl FnOnce(
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// use kitaru_core::dynamic::checkpoint;
+/// use kitaru::dynamic::checkpoint;
 ///
 /// let city = "Bergen";
 /// let report = checkpoint("weather")
 ///     .arg("city", &city)
-///     .run(move || async move { Ok::<_, kitaru_core::Error>(format!("rain in {city}")) })
+///     .run(move || async move { Ok::<_, kitaru::Error>(format!("rain in {city}")) })
 ///     .await
 ///     .unwrap();
 /// assert_eq!(report, "rain in Bergen");
@@ -254,13 +256,14 @@ impl DynamicFlow {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
-    /// use kitaru_core::dynamic::flow;
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// use kitaru::dynamic::flow;
     ///
     /// let book = "a long text ".repeat(10_000);
     /// let words = book.split_whitespace().count();
-    /// let counted = flow("count").key("book", &book).run(move || async move { Ok::<_, kitaru_core::Error>(words) });
+    /// let counted = flow("count").key("book", &book).run(move || async move { Ok::<_, kitaru::Error>(words) });
     /// assert_eq!(counted.on(&kitaru).await?, 30_000);
     /// # Ok(()) }
     /// ```

@@ -24,7 +24,8 @@ use crate::shown::Shown;
 /// # Examples
 ///
 /// ```
-/// use kitaru_core::Error;
+/// # extern crate kitaru_core as kitaru;
+/// use kitaru::Error;
 ///
 /// let error = Error::msg("no paper").context("printing the report");
 /// assert_eq!(error.to_string(), "printing the report");
@@ -166,7 +167,8 @@ impl Error {
     /// # Examples
     ///
     /// ```
-    /// use kitaru_core::Error;
+    /// # extern crate kitaru_core as kitaru;
+    /// use kitaru::Error;
     ///
     /// assert!(Error::msg("no such customer").fatal().context("billing").is_fatal());
     /// ```
@@ -181,8 +183,9 @@ impl Error {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # use std::time::Duration;
-    /// use kitaru_core::Error;
+    /// use kitaru::Error;
     ///
     /// let error = Error::msg("429 Too Many Requests").retry_after(Duration::from_secs(30));
     /// assert_eq!(error.retry_delay(), Some(Duration::from_secs(30)));

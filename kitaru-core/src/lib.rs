@@ -33,6 +33,7 @@ mod sync;
 pub mod testkit;
 mod value;
 
+pub use call::bounds::Answer;
 pub use call::{
     Call, Cancellation, Event, Resolution, Sleep, Timeout, Wait, cancellation, event, idempotency_key, may_have_run,
     sleep, sleep_until, timeout, wait,
@@ -58,7 +59,7 @@ pub use race::{Race, Racers, race};
 pub mod __private {
     pub use inventory;
 
-    pub use crate::call::bounds::{retryable, sendable_argument, sendable_outcome};
+    pub use crate::call::bounds::{leaves_flow, retryable, sendable_argument, sendable_outcome};
     pub use crate::call::{Checkpoint, CheckpointMeta, Outcome, blocking, call, probe, refused};
     pub use crate::client::{flow_call, refused_flow};
     pub use crate::flow::{Begun, FlowInput, FlowMeta, Input, Registered, begin, unrepeatable};

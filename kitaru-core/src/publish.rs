@@ -27,13 +27,14 @@ const MOST_BYTES: usize = 1 << 20;
 /// # Examples
 ///
 /// ```
-/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-/// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
-/// # let report = kitaru_core::dynamic::flow("report").run(|| async {
+/// # extern crate kitaru_core as kitaru;
+/// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+/// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+/// # let report = kitaru::dynamic::flow("report").run(|| async {
 /// for page in 1..=3 {
-///     kitaru_core::publish("progress", &page)?;
+///     kitaru::publish("progress", &page)?;
 /// }
-/// # Ok::<_, kitaru_core::Error>(()) });
+/// # Ok::<_, kitaru::Error>(()) });
 /// # report.id("job-42").on(&kitaru).await?;
 /// // From outside:
 /// assert_eq!(kitaru.published::<u32>(&("report", "job-42"), "progress").await?, Some(3));
@@ -62,9 +63,10 @@ pub fn publish<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), Error
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// kitaru_core::log("customer", "ACME").unwrap();
+/// kitaru::log("customer", "ACME").unwrap();
 /// # });
 /// ```
 pub fn log<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), Error> {

@@ -22,8 +22,9 @@ use std::task::{Context, Poll};
 /// # Examples
 ///
 /// ```
+/// # extern crate kitaru_core as kitaru;
 /// # async fn demo() {
-/// use kitaru_core::race;
+/// use kitaru::race;
 ///
 /// let first = race((std::future::pending(), async { "quick" })).await;
 /// assert_eq!(first, "quick");

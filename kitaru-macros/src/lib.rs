@@ -52,7 +52,11 @@ use crate::model::{Attr, Function};
 ///   through `serde::Serialize`. `&mut` is refused: an outcome that was recorded is given back without running the
 ///   body.
 /// - Methods, by `&self` or `self`, and other functions of an impl block that say `Self`. `self` does not count unless
-///   `key(self, …)` asks for it.
+///   `key(self, …)` asks for it. A function without `self` that uses a generic parameter of its impl block has to say
+///   `Self`, too, as in `where Self: Sized`.
+/// - A method in the impl of a trait is refused, as it is with `#[async_trait]`: put the attribute on a function, or on a
+///   method of the type itself, and call that from the trait's method. One that the trait gives a body itself is fine.
+/// - A function that a `macro_rules!` writes, from fragments of any kind.
 /// - A result that goes through serde, or a `Result` of such a value. Its error goes through serde as well, or
 ///   implements `From<kitaru::Error>`, as `anyhow::Error` does.
 ///
@@ -120,6 +124,9 @@ pub fn checkpoint(options: TokenStream, item: TokenStream) -> TokenStream {
     if errors.is_empty() {
         return expand::checkpoint(&options, &function).into();
     }
+    if validate::boxes_its_future(&function) {
+        return beside(errors, item);
+    }
     beside(errors, expand::refused_checkpoint(&options, &function).into())
 }
 
@@ -148,7 +155,8 @@ pub fn checkpoint(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// A flow is started by its name in a process that knows no more than the record. So its arguments, 16 at most, are
 /// owned and go through `serde::Serialize` and `serde::Deserialize`; it is neither generic nor a method; and it returns
-/// a `Result` whose value goes through serde and whose error implements `From<kitaru::Error>`.
+/// a `Result` whose value goes through serde and whose error implements `From<kitaru::Error>`: `kitaru::Error` itself,
+/// `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>`, or one of yours. The result is `Send`.
 ///
 /// # Options
 ///
@@ -213,6 +221,9 @@ pub fn flow(options: TokenStream, item: TokenStream) -> TokenStream {
     if errors.is_empty() {
         return expand::flow(&options, &function).into();
     }
+    if validate::boxes_its_future(&function) {
+        return beside(errors, item);
+    }
     beside(errors, expand::refused_flow(&options, &function).into())
 }
 
@@ -275,7 +286,9 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 ///
 /// - First, if it likes, a `RunContext<D>` or a reference to one, whose `deps` are what the agent's runs are given. A
 ///   tool without one goes with every agent.
-/// - Arguments that go through `serde::Deserialize` and `schemars::JsonSchema`, owned. What stands in front of them,
+/// - No `self`, and no place in an impl block: it becomes a type of its name, which has none there.
+/// - Arguments that go through `serde::Deserialize` and `schemars::JsonSchema`, owned. A type of yours derives the second with
+///   `schemars = "1"` in `Cargo.toml`. What stands in front of the arguments,
 ///   `#[serde(…)]` and `#[schemars(…)]` included, is that of a struct's field: `#[serde(default)]` makes one optional,
 ///   `#[schemars(range(min = 1))]` bounds it.
 /// - A result that goes through `serde::Serialize`, which the model reads as JSON, or as it is if it is a text; or a
@@ -328,6 +341,9 @@ pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
     validate::tool(&options, &function, &mut errors);
     if errors.is_empty() {
         return expand::tool(&options, &function).into();
+    }
+    if validate::boxes_its_future(&function) {
+        return beside(errors, item);
     }
     beside(errors, expand::refused_tool(&options, &function).into())
 }

@@ -1,8 +1,8 @@
 //! What an attribute and the function below it say: the model that is parsed, then validated, then expanded.
 
-use proc_macro2::{Group, Ident};
+use proc_macro2::{Delimiter, Group, Ident, TokenTree};
 use syn::parse::ParseStream;
-use syn::{Abi, Attribute, Path, Signature, Token, Visibility};
+use syn::{Abi, Attribute, Path, Signature, Token, Type, Visibility};
 
 /// Which of the attributes is being expanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +42,44 @@ impl Function {
         }
         let sig = input.parse()?;
         if input.peek(Token![;]) {
-            let message =
-                format!("`{}` goes on a function with a body, which a method of a trait cannot be", attr.shown());
+            let message = format!(
+                "`{}` goes on a function with a body, and this one is only declared, as by a trait or an `extern` block: \
+                 put it on a function of your own, and call that",
+                attr.shown()
+            );
             return Err(input.error(message));
         }
-        Ok(Self { attrs, vis, sig, body: input.parse()? })
+        Ok(Self { attrs, vis, sig, body: block(input)? })
     }
+}
+
+/// The body in its braces. One that came through a `macro_rules!`, as its `$body:block`, is in an invisible group, or in
+/// several where it came through several.
+fn block(input: ParseStream<'_>) -> syn::Result<Group> {
+    let mut token: TokenTree = input.parse()?;
+    loop {
+        match token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => return Ok(group),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+                let mut inside = group.stream().into_iter();
+                match (inside.next(), inside.next()) {
+                    (Some(only), None) => token = only,
+                    _ => return Err(syn::Error::new(group.span(), NO_BODY)),
+                }
+            }
+            other => return Err(syn::Error::new(other.span(), NO_BODY)),
+        }
+    }
+}
+
+const NO_BODY: &str = "expected the body of the function, in braces";
+
+/// A type without the invisible groups that a `macro_rules!` puts around its `$type:ty`.
+pub(crate) fn ungrouped(mut ty: &Type) -> &Type {
+    while let Type::Group(group) = ty {
+        ty = &group.elem;
+    }
+    ty
 }
 
 /// Whether a function comes next, under whatever qualifiers.

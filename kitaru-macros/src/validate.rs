@@ -15,7 +15,7 @@ use syn::{
 pub(crate) use tool::{context_of, tool};
 
 use crate::errors::Errors;
-use crate::model::{Attr, CheckpointOptions, Function, Given};
+use crate::model::{Attr, CheckpointOptions, Function, Given, ungrouped};
 use crate::parse::{name_fault, tool_name_fault};
 use crate::signature::{self, Argument};
 use crate::suggest;
@@ -27,6 +27,7 @@ pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function, error
     let Function { sig, .. } = function;
     every_function(Attr::Checkpoint, options.name.is_some(), function, errors);
     match (&sig.asyncness, &options.blocking) {
+        (None, None) if boxes_its_future(function) => of_async_trait(Attr::Checkpoint, function, errors),
         (None, None) => errors.at(
             sig.fn_token,
             "a checkpoint is an `async fn`: add `async`, or `#[checkpoint(blocking)]` for a plain `fn` that runs on \
@@ -87,7 +88,10 @@ pub(crate) fn flow(named: bool, function: &Function, errors: &mut Errors) {
     let Function { sig, .. } = function;
     every_function(Attr::Flow, named, function, errors);
     if sig.asyncness.is_none() {
-        errors.at(sig.fn_token, "a flow is an `async fn`: add `async`");
+        match boxes_its_future(function) {
+            true => return of_async_trait(Attr::Flow, function, errors),
+            false => errors.at(sig.fn_token, "a flow is an `async fn`: add `async`"),
+        }
     }
     if let Some(place) = signature::in_impl(function) {
         errors.at(
@@ -132,6 +136,26 @@ pub(crate) fn flow(named: bool, function: &Function, errors: &mut Errors) {
 
 const GENERIC_FLOW: &str = "a flow cannot be generic: it is started by its name in another process, which does not \
                             know the types; write them out, or call a generic function from it";
+
+/// Whether it is a plain `fn` that boxes its future, as `#[async_trait]` makes one of a method before any attribute on that
+/// is looked at.
+pub(crate) fn boxes_its_future(function: &Function) -> bool {
+    let Signature { asyncness: None, output: ReturnType::Type(_, ty), .. } = &function.sig else { return false };
+    let Type::Path(path) = ungrouped(ty) else { return false };
+    let is_pin = path.path.segments.last().is_some_and(|last| last.ident == "Pin");
+    is_pin && ty.to_token_stream().to_string().contains("Future")
+}
+
+fn of_async_trait(attr: Attr, function: &Function, errors: &mut Errors) {
+    errors.at(
+        &function.sig.ident,
+        format!(
+            "`{shown}` goes on an `async fn`, and `#[async_trait]` has made a plain `fn` of this one: put `{shown}` on a \
+             function outside the trait, and call that from this method",
+            shown = attr.shown()
+        ),
+    );
+}
 
 /// What holds for all attributes.
 fn every_function(attr: Attr, named: bool, function: &Function, errors: &mut Errors) {

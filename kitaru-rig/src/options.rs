@@ -81,7 +81,7 @@ impl ToolOptions {
 ///
 /// let resolution = kitaru_rig::happened(&ToolResult::success(ToolOutput::text("paid")))?;
 /// # drop(resolution);
-/// # Ok::<(), kitaru_core::Error>(())
+/// # Ok::<(), kitaru::Error>(())
 /// ```
 pub fn happened(result: &ToolResult) -> Result<Resolution, Error> {
     Resolution::happened(&Told::of(result.clone()))

@@ -35,7 +35,7 @@ use crate::{RigError, RigRun, ToolOptions};
 /// # Examples
 ///
 /// ```
-/// use kitaru_core::Kitaru;
+/// use kitaru::Kitaru;
 /// use kitaru_rig::KitaruRig;
 /// use rig_agent::AgentBuilder;
 /// # use rig_core::test_utils::MockCompletionModel;

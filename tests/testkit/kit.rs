@@ -160,8 +160,10 @@ async fn a_stub_plays_a_part_with_the_arguments_by_name_and_may_fail() {
 async fn a_stub_that_gives_what_its_checkpoint_does_not_return_says_so() {
     let kit = Testkit::new();
     kit.stub("research", |_| json!(12));
-    let failed = kit.run(write_report("tides".into())).await.unwrap_err().to_string();
-    assert!(failed.contains("what the stub of checkpoint `research` gives is not what it returns"), "{failed}");
+    let run = AssertUnwindSafe(kit.run(write_report("tides".into()))).catch_unwind();
+    let panic = run.await.expect_err("the stub is wrong");
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(message.contains("what the stub of checkpoint `research` gives is not what it returns"), "{message}");
 }
 
 #[checkpoint(timeout = "5s")]

@@ -3,6 +3,10 @@
 // Every line of these modules is a test, helpers and flows included.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod agents;
 mod crashes;
+mod divergence;
 mod histories;
 mod kit;
+mod steering;
+mod waiting;

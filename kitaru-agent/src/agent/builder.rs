@@ -4,14 +4,11 @@
 
 use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-
 use super::{Agent, Parts};
 use crate::{
     AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, RunContext, Tool, ToolError,
     instructions::{Computed, Fixed},
-    output::{ANSWER_TOOL, Output},
+    output::{ANSWER_TOOL, Output, Structured},
     schema::Schema,
 };
 
@@ -107,7 +104,8 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
     /// # Examples
     ///
     /// ```
-    /// use kitaru_agent::{Agent, TestModel};
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::{Agent, TestModel};
     ///
     /// #[derive(serde::Deserialize, schemars::JsonSchema)]
     /// struct Forecast {
@@ -124,7 +122,7 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn output<T2: DeserializeOwned + JsonSchema + 'static>(self) -> AgentBuilder<D, T2> {
+    pub fn output<T2: Structured + 'static>(self) -> AgentBuilder<D, T2> {
         let Parts { name, instructions, model, tools, schemas, settings, limits, price, output: before } = self.parts;
         let mut complaint = self.complaint;
         if before.is_validated() {
@@ -153,7 +151,8 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
     /// # Examples
     ///
     /// ```
-    /// use kitaru_agent::{Agent, FunctionModel, ModelResponse, Retry};
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::{Agent, FunctionModel, ModelResponse, Retry};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

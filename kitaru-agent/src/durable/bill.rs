@@ -80,8 +80,9 @@ impl Bill {
     /// # Examples
     ///
     /// ```
-    /// use kitaru_agent::{Agent, Bill, FunctionModel, KitaruAgent, ModelResponse, Tokens};
-    /// use kitaru_core::Kitaru;
+    /// # mod kitaru { pub use kitaru_agent as agent; pub use kitaru_core::*; }
+    /// use kitaru::agent::{Agent, Bill, FunctionModel, KitaruAgent, ModelResponse, Tokens};
+    /// use kitaru::Kitaru;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

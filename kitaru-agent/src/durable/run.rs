@@ -78,8 +78,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
     /// The budget of a flow, which holds across crashes:
     ///
     /// ```
-    /// use kitaru_agent::{Agent, Budget, Cost, FunctionModel, KitaruAgent, ModelResponse, Price, RunError, Tokens};
-    /// # use kitaru_core::{Kitaru, dynamic};
+    /// # mod kitaru { pub use kitaru_agent as agent; pub use kitaru_core::*; }
+    /// use kitaru::agent::{Agent, Budget, Cost, FunctionModel, KitaruAgent, ModelResponse, Price, RunError, Tokens};
+    /// # use kitaru::{Kitaru, dynamic};
     ///
     /// async fn story(agent: KitaruAgent) -> Result<String, RunError> {
     ///     let budget = Budget::new().cost(Cost::of(0.50));
@@ -117,8 +118,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
     /// # Examples
     ///
     /// ```
-    /// use kitaru_agent::{Agent, FunctionModel, KitaruAgent, ModelResponse, RunEvent};
-    /// use kitaru_core::Kitaru;
+    /// # mod kitaru { pub use kitaru_agent as agent; pub use kitaru_core::*; }
+    /// use kitaru::agent::{Agent, FunctionModel, KitaruAgent, ModelResponse, RunEvent};
+    /// use kitaru::Kitaru;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -174,8 +176,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruRun<T> {
     /// # Examples
     ///
     /// ```
-    /// use kitaru_agent::{Agent, FunctionModel, KitaruAgent, ModelResponse, RunEvent};
-    /// use kitaru_core::Kitaru;
+    /// # mod kitaru { pub use kitaru_agent as agent; pub use kitaru_core::*; }
+    /// use kitaru::agent::{Agent, FunctionModel, KitaruAgent, ModelResponse, RunEvent};
+    /// use kitaru::Kitaru;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -54,14 +54,49 @@ enum Told {
     Approval(String),
 }
 
-/// What is recorded of a call.
+/// What is recorded of a call. It is read from what a person would write of it, too: a `ToolOutput`, or what the tool gives.
 #[derive(Serialize, Deserialize)]
+#[serde(from = "Written")]
 struct Made {
     #[serde(flatten)]
     told: Told,
     /// What runs in its body have spent of the budget of the run that called it.
     #[serde(default, skip_serializing_if = "Noted::is_nothing")]
     spent: Noted,
+}
+
+/// The forms in which a call is written down, the recorded one first.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Recorded {
+        #[serde(flatten)]
+        told: Told,
+        #[serde(default)]
+        spent: Noted,
+    },
+    Output(OnlyOutput),
+    /// By a test that plays the tool's part, or by whoever says that a call has happened.
+    Given(serde_json::Value),
+}
+
+/// A `ToolOutput` and nothing else: what a tool gives may have a field `content`, too.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnlyOutput {
+    content: String,
+}
+
+impl From<Written> for Made {
+    fn from(written: Written) -> Self {
+        let (told, spent) = match written {
+            Written::Recorded { told, spent } => (told, spent),
+            Written::Output(OnlyOutput { content }) => (Told::Output(ToolOutput::text(content)), Noted::default()),
+            Written::Given(serde_json::Value::String(text)) => (Told::Output(ToolOutput::text(text)), Noted::default()),
+            Written::Given(value) => (Told::Output(ToolOutput::text(value.to_string())), Noted::default()),
+        };
+        Made { told, spent }
+    }
 }
 
 impl Told {

@@ -20,7 +20,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::Format;
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::Format;
 ///
 /// assert_eq!(serde_json::to_string(&Format).unwrap(), "2");
 /// let error = serde_json::from_str::<Format>("7").unwrap_err();

@@ -12,7 +12,8 @@ use crate::{Cost, Price, Tokens, Usage};
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{ModelResponse, ResponsePart, ToolCall};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{ModelResponse, ResponsePart, ToolCall};
 ///
 /// let response = ModelResponse::new(vec![
 ///     ResponsePart::ToolCall(ToolCall::new("call_1", "exec", r#"{"command":"uname"}"#)),

@@ -12,8 +12,9 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
+/// # mod kitaru { pub use kitaru_agent as agent; }
 /// use std::time::Duration;
-/// use kitaru_agent::{Agent, FunctionTool, KitaruAgent, TestModel, ToolDefinition, ToolOptions, ToolOutput};
+/// use kitaru::agent::{Agent, FunctionTool, KitaruAgent, TestModel, ToolDefinition, ToolOptions, ToolOutput};
 ///
 /// let search = ToolDefinition::new("search", "Searches.").options(ToolOptions::default().read_only());
 /// let search = FunctionTool::new(search, |_| async { Ok(ToolOutput::text("nothing")) });
@@ -22,7 +23,7 @@ use std::time::Duration;
 /// let agent = KitaruAgent::new(agent)
 ///     .tool_options("search", ToolOptions::default().retries(2).timeout(Duration::from_secs(10)));
 /// # drop(agent);
-/// # Ok::<(), kitaru_agent::AgentError>(())
+/// # Ok::<(), kitaru::agent::AgentError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ToolOptions {

@@ -4,6 +4,7 @@
 //! Each trait is implemented for all types that qualify, and only by that. `do_not_recommend` on that implementation
 //! makes the compiler report the trait, with the words below, and not what the implementation is built on.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,7 +28,7 @@ impl<T: Serialize + DeserializeOwned> Recordable for T {}
     label = "its error cannot be written to the journal and rebuilt",
     note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}` to keep it as it is",
     note = "or implement `From<kitaru::Error>` for it to keep its message, or use an error that has that, such as \
-            `anyhow::Error` or `Box<dyn std::error::Error + Send + Sync>`"
+            `kitaru::Error`, `anyhow::Error` or `Box<dyn std::error::Error + Send + Sync>`"
 )]
 pub trait RecordableError {}
 
@@ -39,8 +40,9 @@ impl<E: From<Error>> RecordableError for E {}
     message = "`{Self}` cannot hold a `kitaru::Error`",
     label = "its error has no `From<kitaru::Error>`",
     note = "a flow, or a checkpoint with `timeout` or `at_most_once`, can end in an error that its code did not return",
-    note = "implement `From<kitaru::Error>` for `{Self}` (with thiserror: a variant with `#[from] kitaru::Error`), or \
-            use an error that has it, such as `anyhow::Error`"
+    note = "use an error that has it: `kitaru::Error`, which `kitaru::Error::msg(…)` makes of a text, or `anyhow::Error`",
+    note = "or, for an error type of your own, implement `From<kitaru::Error>` (with thiserror: a variant with \
+            `#[from] kitaru::Error`)"
 )]
 pub trait HoldsError {}
 
@@ -54,6 +56,37 @@ impl<E: From<Error>> HoldsError for E {}
     note = "a flow, or a checkpoint with `timeout` or `at_most_once`, can end in an error that its code did not return"
 )]
 pub trait ReturnsResult {}
+
+/// What a flow returns, which goes from the flow's own task to whoever calls the flow.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot leave its flow",
+    label = "is not `Send`",
+    note = "a flow runs in a task of its own, which sends its result to the caller",
+    note = "for a `Box<dyn std::error::Error>` return `kitaru::Error`, `anyhow::Error` or \
+            `Box<dyn std::error::Error + Send + Sync>`"
+)]
+pub trait LeavesFlow: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<R: Send + 'static> LeavesFlow for R {}
+
+/// Checks that a result can be sent from a flow to its caller.
+pub const fn leaves_flow<R: LeavesFlow>() {}
+
+/// A type that somebody outside answers with: serde reads it, and a JSON schema tells what it has to be.
+///
+/// Every type that has serde's `DeserializeOwned` and `schemars::JsonSchema` is one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the answer to a `kitaru::wait`",
+    label = "has no `serde::Deserialize` and `schemars::JsonSchema`",
+    note = "an answer comes from outside as JSON, and its schema is shown to whoever answers",
+    note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` on `{Self}`; the second needs `schemars = \"1\"` in \
+            `Cargo.toml`"
+)]
+pub trait Answer: DeserializeOwned + JsonSchema {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema> Answer for T {}
 
 /// An argument that can be part of what a record answers to.
 #[diagnostic::on_unimplemented(

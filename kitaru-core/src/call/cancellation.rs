@@ -20,10 +20,11 @@ use crate::context::Ambient;
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
 /// # let body = || async {
-/// let cancellation = kitaru_core::cancellation();
+/// let cancellation = kitaru::cancellation();
 /// let computed = tokio::task::spawn_blocking(move || {
 ///     let mut rounds = 0;
 ///     while rounds < 1_000 && !cancellation.is_cancelled() {
@@ -31,8 +32,8 @@ use crate::context::Ambient;
 ///     }
 ///     rounds
 /// });
-/// # Ok::<u32, kitaru_core::Error>(computed.await.unwrap()) };
-/// # assert_eq!(kitaru_core::dynamic::checkpoint("compute").run(body).await.unwrap(), 1_000);
+/// # Ok::<u32, kitaru::Error>(computed.await.unwrap()) };
+/// # assert_eq!(kitaru::dynamic::checkpoint("compute").run(body).await.unwrap(), 1_000);
 /// # });
 /// ```
 pub fn cancellation() -> Cancellation {

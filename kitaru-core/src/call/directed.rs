@@ -1,13 +1,13 @@
 //! Bodies under a director's hand: whether they go on, and who plays them. Must not know what a try comes to.
 
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context as TaskContext, Poll};
 
 use crate::call::Checkpoint;
 use crate::call::meta::{Effect, Spec};
 use crate::call::outcome::Unpack;
 use crate::context::BodyScope;
-use crate::director::{Director, Goes, Moment, Part};
+use crate::director::{Director, Goes, Moment, Outside, Part};
 use crate::journal::{Class, Payload};
 use crate::value::{ArgSink, Codec};
 
@@ -16,8 +16,24 @@ use crate::value::{ArgSink, Codec};
 pub(super) struct Cast {
     /// Nothing, where it is the checkpoint's own function.
     pub(super) part: Option<Part>,
-    /// Held where the body may wait for something outside.
-    _presence: Option<Arc<()>>,
+    /// What wakes it, where somebody has an eye on that.
+    outside: Option<Arc<Outside>>,
+}
+
+impl Cast {
+    /// Polls the checkpoint's own function.
+    pub(super) fn poll<B: Checkpoint>(&self, body: &mut B, cx: &mut TaskContext<'_>) -> Poll<B::Output> {
+        match &self.outside {
+            None => body.poll(cx),
+            Some(outside) => body.poll(&mut TaskContext::from_waker(&outside.waker(cx.waker()))),
+        }
+    }
+}
+
+impl Drop for Cast {
+    fn drop(&mut self) {
+        self.outside.iter().for_each(|outside| outside.close());
+    }
 }
 
 /// Who directs a body, if anybody does. Waits have none: they do nothing of their own.
@@ -43,28 +59,43 @@ pub(super) fn cast<B: Checkpoint>(body: &B, spec: &Spec, scope: &BodyScope) -> C
         args.into()
     };
     match director.cast(spec.name(), &mut args) {
-        Part::Itself => Cast { part: None, _presence: Some(director.presence()) },
-        part => Cast { part: Some(part), _presence: None },
+        // One that is a part of another body is woken by what wakes that.
+        Part::Itself if scope.is_part() => Cast::default(),
+        Part::Itself => {
+            let outside = Arc::default();
+            director.watches(&outside);
+            Cast { part: None, outside: Some(outside) }
+        }
+        part => Cast { part: Some(part), outside: None },
     }
 }
 
 /// What a try comes to that somebody else plays.
-pub(super) fn play<B: Checkpoint>(part: &Part, spec: &Spec) -> Poll<B::Output> {
+pub(super) fn play<B: Checkpoint>(part: &Part, spec: &Spec, scope: &BodyScope) -> Poll<B::Output> {
     let name = spec.name();
+    let mistaken = |what: String| {
+        director(spec, scope).into_iter().for_each(|director| director.mistaken(what.clone()));
+        Poll::Pending
+    };
     match part {
         Part::Itself => unreachable!("the checkpoint's own function is polled"),
         Part::Hangs => Poll::Pending,
         Part::Panics(message) => panic!("{message}"),
-        Part::Gives(Err(error)) => Poll::Ready(B::fail(error.clone()).unwrap_or_else(|error| panic!("{error:#}"))),
+        Part::Gives(Err(error)) => match B::fail(error.clone()) {
+            Ok(output) => Poll::Ready(output),
+            Err(why) => {
+                mistaken(format!("the stub of checkpoint `{name}` gives an error, which that cannot return: {why:#}"))
+            }
+        },
         Part::Gives(Ok(value)) => {
             let bytes = value.to_string().into_bytes();
             let payload = Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &bytes };
             match B::unpack(&payload) {
                 Ok(output) => Poll::Ready(output),
-                Err(Unpack::CannotHold(error)) => panic!("{error:#}"),
-                Err(Unpack::Unreadable(why)) => {
-                    panic!("what the stub of checkpoint `{name}` gives is not what it returns: {why}; it gave {value}")
-                }
+                Err(Unpack::CannotHold(error)) => mistaken(format!("the stub of checkpoint `{name}`: {error:#}")),
+                Err(Unpack::Unreadable(why)) => mistaken(format!(
+                    "what the stub of checkpoint `{name}` gives is not what it returns: {why}; it gave {value}"
+                )),
             }
         }
     }

@@ -246,11 +246,11 @@ impl<B: Checkpoint> Durable<B> {
         }
         self.stage = Stage::Entered(slot);
         if let Standing::Interrupted(_) = self.claim.standing {
+            self.context.runtime.director.iter().for_each(|director| director.interrupted(spec.name()));
             if spec.meta().on_interrupt == OnInterrupt::Ask {
                 return self.ask(spec, slot);
             }
             let error = interrupted(&self.claim.name(spec.shown()), &self.context);
-            self.context.runtime.director.iter().for_each(|director| director.interrupted(spec.name()));
             let running = self.running(spec, slot);
             let mut landing = B::pack_error(error);
             landing.packed.settled = true;

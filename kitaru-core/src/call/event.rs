@@ -44,11 +44,12 @@ use crate::value::ArgSink;
 /// # Examples
 ///
 /// ```
-/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-/// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
-/// # let order = kitaru_core::dynamic::flow("order").run(|| async {
-/// let amount = kitaru_core::event::<u64>("paid").await?;
-/// # Ok::<u64, kitaru_core::Error>(amount) });
+/// # extern crate kitaru_core as kitaru;
+/// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+/// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+/// # let order = kitaru::dynamic::flow("order").run(|| async {
+/// let amount = kitaru::event::<u64>("paid").await?;
+/// # Ok::<u64, kitaru::Error>(amount) });
 /// # let handle = order.id("job-42").on(&kitaru).start().await?;
 /// // From outside:
 /// kitaru.send(&("order", "job-42"), "paid", &100).key("payment-7").await?;

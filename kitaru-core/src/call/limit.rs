@@ -30,13 +30,14 @@ use crate::error::{Error, Kind};
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
 /// use std::time::Duration;
 ///
-/// let answer = kitaru_core::timeout(Duration::from_secs(60), async { 42 }).await;
+/// let answer = kitaru::timeout(Duration::from_secs(60), async { 42 }).await;
 /// assert_eq!(answer.unwrap(), 42);
-/// let late = kitaru_core::timeout(Duration::from_millis(1), std::future::pending::<()>()).await;
+/// let late = kitaru::timeout(Duration::from_millis(1), std::future::pending::<()>()).await;
 /// assert!(late.unwrap_err().is_timeout());
 /// # });
 /// ```

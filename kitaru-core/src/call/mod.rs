@@ -236,9 +236,10 @@ where
     /// # Examples
     ///
     /// ```
-    /// # use kitaru_core::doc_support::*;
+    /// # extern crate kitaru_core as kitaru;
+    /// # use kitaru::doc_support::*;
     /// # run_flow(async {
-    /// use kitaru_core::{Error, dynamic::checkpoint};
+    /// use kitaru::{Error, dynamic::checkpoint};
     ///
     /// let charge = checkpoint("charge").run(|| async { Err::<(), _>(Error::msg("card refused")) });
     /// let charged = charge.retries(3).retry_if(|error| error.to_string() != "card refused").await;
@@ -313,13 +314,14 @@ fn outside(name: &str) -> Error {
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
 /// # let body = || async {
-/// let key = kitaru_core::idempotency_key();
+/// let key = kitaru::idempotency_key();
 /// assert_eq!(key.len(), 32);
-/// # Ok::<(), kitaru_core::Error>(()) };
-/// # kitaru_core::dynamic::checkpoint("charge").run(body).await.unwrap();
+/// # Ok::<(), kitaru::Error>(()) };
+/// # kitaru::dynamic::checkpoint("charge").run(body).await.unwrap();
 /// # });
 /// ```
 pub fn idempotency_key() -> String {
@@ -346,18 +348,19 @@ pub fn idempotency_key() -> String {
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
 /// # let find = |_: &str| None::<u32>;
 /// # let charge = |_: &str| 7;
 /// # let body = || async move {
-/// let key = kitaru_core::idempotency_key();
+/// let key = kitaru::idempotency_key();
 /// // To look costs a request, and is of use only after a crash.
-/// let charged = if kitaru_core::may_have_run() { find(&key) } else { None };
+/// let charged = if kitaru::may_have_run() { find(&key) } else { None };
 /// let receipt = charged.unwrap_or_else(|| charge(&key));
 /// # assert_eq!(receipt, 7);
-/// # Ok::<(), kitaru_core::Error>(()) };
-/// # kitaru_core::dynamic::checkpoint("charge").run(body).await.unwrap();
+/// # Ok::<(), kitaru::Error>(()) };
+/// # kitaru::dynamic::checkpoint("charge").run(body).await.unwrap();
 /// # });
 /// ```
 pub fn may_have_run() -> bool {

@@ -18,8 +18,9 @@ use crate::value::{Codec, shallow};
 /// # Examples
 ///
 /// ```no_run
-/// # async fn doc(kitaru: &kitaru_core::Kitaru) -> Result<(), kitaru_core::Error> {
-/// use kitaru_core::Resolution;
+/// # extern crate kitaru_core as kitaru;
+/// # async fn doc(kitaru: &kitaru::Kitaru) -> Result<(), kitaru::Error> {
+/// use kitaru::Resolution;
 ///
 /// // The bank says that it was paid, under this number.
 /// kitaru.answer(&("order", "job-42"), "charge", &Resolution::happened(&"receipt 7")?).await?;

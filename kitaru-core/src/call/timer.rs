@@ -36,9 +36,10 @@ use crate::value::ArgSink;
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// kitaru_core::sleep(std::time::Duration::from_millis(1)).await;
+/// kitaru::sleep(std::time::Duration::from_millis(1)).await;
 /// # });
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
@@ -58,10 +59,11 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// let soon = kitaru_core::now() + std::time::Duration::from_millis(1);
-/// kitaru_core::sleep_until(soon).await;
+/// let soon = kitaru::now() + std::time::Duration::from_millis(1);
+/// kitaru::sleep_until(soon).await;
 /// # });
 /// ```
 pub fn sleep_until(time: SystemTime) -> Sleep {

@@ -188,8 +188,8 @@ impl Tries {
         }
         let _entered = Ambient::Body(scope.clone()).enter();
         let polled = catch_unwind(AssertUnwindSafe(|| match &cast.part {
-            None => body.poll(cx),
-            Some(part) => directed::play::<B>(part, spec),
+            None => cast.poll(body, cx),
+            Some(part) => directed::play::<B>(part, spec, scope),
         }));
         let tried = match polled {
             Ok(Poll::Ready(value)) => Tried::Over(Ok(value)),

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::call::Call;
 use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
+use crate::call::bounds::Answer;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packed, Packing, Unpack};
 use crate::clock::{self, millis};
@@ -49,18 +50,19 @@ use crate::value::ArgSink;
 /// # Examples
 ///
 /// ```
-/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-/// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
-/// # let order = kitaru_core::dynamic::flow("order").run(|| async {
-/// let approved = kitaru_core::wait::<bool>("approval").question("Pay 100 € to ACME?").await?;
-/// # Ok::<bool, kitaru_core::Error>(approved) });
+/// # extern crate kitaru_core as kitaru;
+/// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+/// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+/// # let order = kitaru::dynamic::flow("order").run(|| async {
+/// let approved = kitaru::wait::<bool>("approval").question("Pay 100 € to ACME?").await?;
+/// # Ok::<bool, kitaru::Error>(approved) });
 /// # let handle = order.id("job-42").on(&kitaru).start().await?;
 /// // From outside:
 /// kitaru.answer(&("order", "job-42"), "approval", &true).await?;
 /// assert!(handle.await?);
 /// # Ok(()) }
 /// ```
-pub fn wait<T: DeserializeOwned + JsonSchema>(name: impl Into<String>) -> Wait<T> {
+pub fn wait<T: Answer>(name: impl Into<String>) -> Wait<T> {
     refuse_outside("wait");
     const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
     let name = name.into();
@@ -79,12 +81,12 @@ pub fn wait<T: DeserializeOwned + JsonSchema>(name: impl Into<String>) -> Wait<T
 
 /// A durable wait for an answer. Made by [`wait`].
 #[must_use = "a flow waits only if this is awaited"]
-pub struct Wait<T: DeserializeOwned + JsonSchema> {
+pub struct Wait<T: Answer> {
     call: Call<Asked<T>>,
     refused: Option<Error>,
 }
 
-impl<T: DeserializeOwned + JsonSchema> Wait<T> {
+impl<T: Answer> Wait<T> {
     /// What people are asked.
     pub fn question(mut self, question: impl Into<String>) -> Self {
         self.call.body.question = question.into();
@@ -116,7 +118,7 @@ impl<T: DeserializeOwned + JsonSchema> Wait<T> {
     }
 }
 
-impl<T: DeserializeOwned + JsonSchema> Future for Wait<T> {
+impl<T: Answer> Future for Wait<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
@@ -127,7 +129,7 @@ impl<T: DeserializeOwned + JsonSchema> Future for Wait<T> {
     }
 }
 
-impl<T: DeserializeOwned + JsonSchema> fmt::Debug for Wait<T> {
+impl<T: Answer> fmt::Debug for Wait<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Wait")
     }
@@ -203,7 +205,7 @@ pub(super) fn gone(context: &Context, aside: Aside, name: &str) -> Row {
     Row { table: Table::Aside, key: RowKey::from(key), value: None }
 }
 
-impl<T: DeserializeOwned + JsonSchema> Asked<T> {
+impl<T: Answer> Asked<T> {
     /// An answer that fits. One that does not is refused, and shown.
     fn answered(&self, cx: &mut TaskContext<'_>) -> Option<Received<T>> {
         let Open { context, name, .. } = self.open.as_ref().expect("a wait is polled after it was opened");
@@ -223,7 +225,7 @@ impl<T: DeserializeOwned + JsonSchema> Asked<T> {
 impl<T> sealed::Sealed for Asked<T> {}
 
 #[allow(private_interfaces)]
-impl<T: DeserializeOwned + JsonSchema> Checkpoint for Asked<T> {
+impl<T: Answer> Checkpoint for Asked<T> {
     type Output = Result<Received<T>, Error>;
 
     fn describe(&self, sink: &mut ArgSink<'_>) {

@@ -178,11 +178,12 @@ impl Builder {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # mod reports {
-    /// #     pub fn write_report(_: String) -> kitaru_core::FlowCall<Result<(), kitaru_core::Error>> { panic!() }
+    /// #     pub fn write_report(_: String) -> kitaru::FlowCall<Result<(), kitaru::Error>> { panic!() }
     /// # }
-    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-    /// let kitaru = kitaru_core::Kitaru::builder().in_memory().register(reports::write_report).open().await?;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// let kitaru = kitaru::Kitaru::builder().in_memory().register(reports::write_report).open().await?;
     /// # Ok(()) }
     /// ```
     pub fn register<R, Args, F: FlowFunction<FlowCall<R>, Args>>(mut self, flow: F) -> Self {

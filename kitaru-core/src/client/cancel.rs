@@ -70,10 +70,11 @@ impl Kitaru {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
-    /// # let call = kitaru_core::dynamic::flow("write_report").run(|| async {
-    /// #     std::future::pending::<Result<(), kitaru_core::Error>>().await
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let call = kitaru::dynamic::flow("write_report").run(|| async {
+    /// #     std::future::pending::<Result<(), kitaru::Error>>().await
     /// # });
     /// let handle = call.id("job-42").on(&kitaru).start().await?;
     /// kitaru.cancel(&("write_report", "job-42")).await?;

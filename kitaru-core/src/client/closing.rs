@@ -36,8 +36,9 @@ impl Kitaru {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
     /// kitaru.close().grace(std::time::Duration::from_secs(30)).await
     /// # }
     /// ```

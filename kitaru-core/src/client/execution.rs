@@ -31,8 +31,9 @@ impl Kitaru {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
     /// if let Some(execution) = kitaru.execution("write_report", "job-42").await? {
     ///     for record in execution.records() {
     ///         println!("{} {:?} {}", record.name(), record.status(), record.preview());

@@ -24,9 +24,10 @@ impl Kitaru {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-    /// # use kitaru_core::{Error, dynamic::flow};
-    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::{Error, dynamic::flow};
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
     /// # let report = || flow("report").run(|| async { Ok::<_, Error>(7) });
     /// let handle = report().id("job-42").on(&kitaru).start().await?;
     /// let (flow, id) = (handle.flow().to_owned(), handle.id().to_owned());

@@ -179,8 +179,9 @@ impl<R> FlowCall<R> {
     /// # Examples
     ///
     /// ```no_run
-    /// # async fn doc(report: kitaru_core::FlowCall<Result<(), kitaru_core::Error>>, tomorrow: std::time::SystemTime)
-    /// # -> Result<(), kitaru_core::Error> {
+    /// # extern crate kitaru_core as kitaru;
+    /// # async fn doc(report: kitaru::FlowCall<Result<(), kitaru::Error>>, tomorrow: std::time::SystemTime)
+    /// # -> Result<(), kitaru::Error> {
     /// let handle = report.id("job-42").start_at(tomorrow).start().await?;
     /// # Ok(()) }
     /// ```
@@ -196,11 +197,12 @@ impl<R> FlowCall<R> {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
     /// # use std::{future::pending, time::Duration};
-    /// # let clock = kitaru_core::Clock::manual();
-    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().clock(clock.clone()).open().await?;
-    /// # let report = kitaru_core::dynamic::flow("report").run(|| pending::<Result<(), kitaru_core::Error>>());
+    /// # let clock = kitaru::Clock::manual();
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().clock(clock.clone()).open().await?;
+    /// # let report = kitaru::dynamic::flow("report").run(|| pending::<Result<(), kitaru::Error>>());
     /// let handle = report.id("job-42").deadline(Duration::from_secs(3600)).on(&kitaru).start().await?;
     /// # clock.advance(Duration::from_secs(3600));
     /// assert!(handle.await.unwrap_err().is_timeout());
@@ -252,9 +254,10 @@ impl<R> FlowCall<R> {
     /// # Examples
     ///
     /// ```no_run
-    /// # fn poller(next: u64) -> kitaru_core::FlowCall<Result<u64, kitaru_core::Error>> { unimplemented(next) }
+    /// # extern crate kitaru_core as kitaru;
+    /// # fn poller(next: u64) -> kitaru::FlowCall<Result<u64, kitaru::Error>> { unimplemented(next) }
     /// # fn unimplemented<T>(_: u64) -> T { std::process::exit(1) }
-    /// # async fn doc(next: u64) -> Result<u64, kitaru_core::Error> {
+    /// # async fn doc(next: u64) -> Result<u64, kitaru::Error> {
     /// // At the end of `async fn poller(page: u64)`:
     /// return poller(next).restart().await;
     /// # }
@@ -272,7 +275,8 @@ impl<R> FlowCall<R> {
     /// # Examples
     ///
     /// ```no_run
-    /// # async fn doc(newsletter: kitaru_core::FlowCall<Result<(), kitaru_core::Error>>) -> Result<(), kitaru_core::Error> {
+    /// # extern crate kitaru_core as kitaru;
+    /// # async fn doc(newsletter: kitaru::FlowCall<Result<(), kitaru::Error>>) -> Result<(), kitaru::Error> {
     /// newsletter.detached().await?;
     /// # Ok(()) }
     /// ```

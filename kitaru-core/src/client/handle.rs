@@ -115,9 +115,12 @@ fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result
 pub struct Handle<R> {
     inner: Weak<Inner>,
     execution: ExecutionId,
-    ended: Pin<Box<dyn Future<Output = Ended> + Send>>,
+    ended: BoxedEnded,
     decode: Decode<R>,
 }
+
+/// The end of an execution, as it is waited for.
+type BoxedEnded = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
 impl<R> Handle<R> {
     pub(crate) fn new(
@@ -137,6 +140,16 @@ impl<R> Handle<R> {
         decode: Decode<R>,
     ) -> Self {
         Handle { inner, execution, ended: Box::pin(ended), decode }
+    }
+
+    /// Has its end be waited for in another way.
+    pub(crate) fn waited_for<F>(mut self, wait: impl FnOnce(BoxedEnded) -> F) -> Self
+    where
+        F: Future<Output = Ended> + Send + 'static,
+    {
+        let ended = std::mem::replace(&mut self.ended, Box::pin(std::future::pending()));
+        self.ended = Box::pin(wait(ended));
+        self
     }
 
     /// Cancels the execution. See [`Kitaru::cancel`].

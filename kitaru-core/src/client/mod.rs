@@ -74,8 +74,9 @@ pub use watch::Watch;
 /// # Examples
 ///
 /// ```
-/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-/// use kitaru_core::Kitaru;
+/// # extern crate kitaru_core as kitaru;
+/// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+/// use kitaru::Kitaru;
 ///
 /// let kitaru = Kitaru::builder().in_memory().open().await?;
 /// assert!(kitaru.execution("write_report", "job-42").await?.is_none());

@@ -35,7 +35,8 @@ impl Kitaru {
     /// # Examples
     ///
     /// ```no_run
-    /// # async fn doc(kitaru: &kitaru_core::Kitaru) -> Result<(), kitaru_core::Error> {
+    /// # extern crate kitaru_core as kitaru;
+    /// # async fn doc(kitaru: &kitaru::Kitaru) -> Result<(), kitaru::Error> {
     /// // The card was topped up: what the flow has seen of it is not to count.
     /// kitaru.retry(&("order", "job-42")).forget("charge").await?;
     /// # Ok(()) }

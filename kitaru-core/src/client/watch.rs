@@ -40,11 +40,12 @@ impl Kitaru {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
-    /// # let report = kitaru_core::dynamic::flow("report").run(|| async {
-    /// #     kitaru_core::publish("progress", &1)?;
-    /// #     Ok::<_, kitaru_core::Error>(())
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let report = kitaru::dynamic::flow("report").run(|| async {
+    /// #     kitaru::publish("progress", &1)?;
+    /// #     Ok::<_, kitaru::Error>(())
     /// # });
     /// let handle = report.id("job-42").on(&kitaru).start().await?;
     /// let mut progress = kitaru.watch::<u32>(&handle, "progress");

@@ -127,6 +127,11 @@ impl BodyScope {
         self.context.upgrade()
     }
 
+    /// Whether it is the body of a checkpoint that another one's body has called.
+    pub(crate) fn is_part(&self) -> bool {
+        self.outer.is_some()
+    }
+
     /// Notes something beside the record of the body, or of the one that it is a part of.
     pub(crate) fn log(&self, key: &str, json: String) -> Result<(), Error> {
         if let Some(outer) = &self.outer {

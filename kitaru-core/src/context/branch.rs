@@ -32,9 +32,10 @@ use crate::runtime::lock;
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// let branch = kitaru_core::spawn(async { 6 * 7 });
+/// let branch = kitaru::spawn(async { 6 * 7 });
 /// assert_eq!(branch.await, 42);
 /// # });
 /// ```

@@ -23,6 +23,9 @@ pub(crate) type UndoStep = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Resul
 /// Register a step *before* the call that it undoes, and let it be fit for a call that has had no effect: a body that is
 /// cut off may or may not have done its work.
 ///
+/// A step outlives the place where it is registered, so it owns what it uses. One that passes a borrow on takes it from an
+/// `async` closure, which keeps what it owns until its body is over: `undo(async move || release(&seat).await)`.
+///
 /// A flow fails when it returns an error or panics, when an outcome cannot be given to it, or when its
 /// [deadline](crate::FlowCall::deadline) is over. An execution that was undone stays what it has come to, and only
 /// [`fresh`](crate::FlowCall::fresh) begins it anew. A call that is refused because the code is wrong (two checkpoints of
@@ -35,11 +38,12 @@ pub(crate) type UndoStep = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Resul
 /// # Examples
 ///
 /// ```
+/// # extern crate kitaru_core as kitaru;
 /// # #[tokio::main] async fn main() {
-/// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await.unwrap();
-/// # use kitaru_core::{Error, dynamic::checkpoint};
-/// # let order = kitaru_core::dynamic::flow("order").run(|| async {
-/// kitaru_core::undo(|| checkpoint("release").run(|| async { Ok::<_, Error>(()) }));
+/// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await.unwrap();
+/// # use kitaru::{Error, dynamic::checkpoint};
+/// # let order = kitaru::dynamic::flow("order").run(|| async {
+/// kitaru::undo(|| checkpoint("release").run(|| async { Ok::<_, Error>(()) }));
 /// checkpoint("reserve").run(|| async { Ok::<_, Error>(7) }).await?;
 /// Err::<(), _>(Error::msg("sold out")) // `release` runs, and is recorded
 /// # });

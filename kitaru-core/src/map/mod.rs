@@ -39,18 +39,19 @@ pub use policy::{All, AtLeast, Fallible, FirstError, Policy};
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::doc_support::*;
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
 /// # run_flow(async {
-/// use kitaru_core::{Error, dynamic};
+/// use kitaru::{Error, dynamic};
 ///
 /// let fetch = |page: u32| {
 ///     let call = dynamic::checkpoint("fetch").arg("page", &page);
 ///     call.run(move || async move { if page < 9 { Ok(page * 10) } else { Err(Error::msg("no such page")) } })
 /// };
-/// let pages = kitaru_core::map(0..9).limit(4).run(fetch).await.unwrap();
+/// let pages = kitaru::map(0..9).limit(4).run(fetch).await.unwrap();
 /// assert_eq!(pages[..3], [0, 10, 20]);
 ///
-/// let error = kitaru_core::map(8..12).limit(4).run(fetch).await.unwrap_err();
+/// let error = kitaru::map(8..12).limit(4).run(fetch).await.unwrap_err();
 /// assert_eq!(error.to_string(), "no such page");
 /// # });
 /// ```
@@ -76,8 +77,9 @@ impl<T, P> Map<T, P> {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # async fn demo() {
-    /// let doubled = kitaru_core::map([1, 2, 3]).limit(2).all().run(async |n| n * 2).await;
+    /// let doubled = kitaru::map([1, 2, 3]).limit(2).all().run(async |n| n * 2).await;
     /// assert_eq!(doubled, [2, 4, 6]);
     /// # }
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(demo());
@@ -93,9 +95,10 @@ impl<T, P> Map<T, P> {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # async fn demo() {
     /// let parse = async |text: &str| text.parse::<u32>();
-    /// let numbers = kitaru_core::map(["1", "two", "3"]).all().run(parse).await;
+    /// let numbers = kitaru::map(["1", "two", "3"]).all().run(parse).await;
     /// assert_eq!(numbers[0], Ok(1));
     /// assert!(numbers[1].is_err());
     /// # }
@@ -111,12 +114,13 @@ impl<T, P> Map<T, P> {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # async fn demo() {
     /// let parse = async |text: &str| text.parse::<u32>();
-    /// let numbers = kitaru_core::map(["1", "two", "3"]).at_least(2).run(parse).await.unwrap();
+    /// let numbers = kitaru::map(["1", "two", "3"]).at_least(2).run(parse).await.unwrap();
     /// assert_eq!(numbers.into_iter().flatten().collect::<Vec<_>>(), [1, 3]);
     ///
-    /// let error = kitaru_core::map(["1", "two", "3"]).at_least(3).run(parse).await.unwrap_err();
+    /// let error = kitaru::map(["1", "two", "3"]).at_least(3).run(parse).await.unwrap_err();
     /// assert_eq!(
     ///     format!("{error:#}"),
     ///     "3 of 3 items had to succeed, but 1 failed: invalid digit found in string"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::client::{Generation, generations};
 use crate::context::Attempt;
-use crate::journal::{Class, Frame};
+use crate::journal::{Class, Forgotten, Frame};
 use crate::store::Reader;
 use crate::testkit::house::House;
 use crate::testkit::invariants::Invariants;
@@ -37,7 +37,8 @@ fn audit(house: &House, generations: &[Generation], recorded: &HashSet<Key>) {
     house.invariants(gone).into_iter().for_each(|what| house.is_broken(what));
     for generation in generations {
         let (journal, execution) = (&generation.journal, &generation.header.execution);
-        let mut values = HashSet::new();
+        // Each under the number of its record.
+        let mut values = HashMap::new();
         for (nth, at) in (1..).zip(journal.indices()) {
             if journal.seq(at).0 != nth {
                 house.is_broken(format!("the journal of {execution} has a hole before record {}", journal.seq(at).0));
@@ -45,10 +46,13 @@ fn audit(house: &House, generations: &[Generation], recorded: &HashSet<Key>) {
             }
             match journal.frame(at) {
                 Ok(Frame::Outcome(outcome)) if outcome.payload.class == Class::Value => {
-                    if !values.insert((outcome.call.key, outcome.call.occurrence)) {
+                    if values.insert((outcome.call.key, outcome.call.occurrence), journal.seq(at)).is_some() {
                         house.is_broken(format!("`{}` of {execution} has two values", outcome.call.name()));
                     }
                 }
+                // A person has had it forgotten, so that it may come again.
+                Ok(Frame::Forgot(Forgotten::This(this))) => values.retain(|_, seq| *seq != this),
+                Ok(Frame::Forgot(Forgotten::After(after))) => values.retain(|_, seq| *seq <= after),
                 Ok(_) => {}
                 Err(why) => house.is_broken(format!("record {nth} of {execution} cannot be read: {}", why.0)),
             }

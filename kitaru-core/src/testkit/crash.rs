@@ -37,8 +37,9 @@ use crate::testkit::report::{Mode, Report, Trial, Verdict};
 /// - a call that contradicts a record, and a value that is digested differently when it is read back: what depends on
 ///   chance or on the order of a hash does that.
 ///
-/// A flow that was told that an `at_most_once` body may have happened may come to something else; the report of
-/// [`crash_report`] says so.
+/// A flow that was told that an `at_most_once` body may have happened may come to something else, and one that asks a person
+/// what became of the body (`on_interrupt = "ask"`, a tool that is `once`) may wait; the report of [`crash_report`] says so. A
+/// scenario that answers such a wait is held to the same end.
 ///
 /// # Panics
 ///
@@ -47,7 +48,8 @@ use crate::testkit::report::{Mode, Report, Trial, Verdict};
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit};
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::{Error, dynamic::{checkpoint, flow}, testkit};
 /// # let report = |topic: String| flow("report").input("topic", &topic).run(move || async move {
 /// #     let notes = checkpoint("research").arg("topic", &topic)
 /// #         .run(|| async { Ok::<_, Error>("notes on tides".to_owned()) }).await?;
@@ -71,7 +73,8 @@ where
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit};
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::{Error, dynamic::{checkpoint, flow}, testkit};
 /// # let dice = || flow("dice").run(|| async {
 /// #     let thrown = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 1);
 /// #     checkpoint("tell").arg("thrown", &thrown).run(|| async { Ok::<_, Error>("told".to_owned()) }).await
@@ -217,7 +220,10 @@ where
                 Err(panic) => return Poll::Ready(Life::Panicked(message(panic.as_ref()))),
                 Ok(Poll::Pending) => {}
             }
-            still.as_mut().poll(cx).map(|()| Life::Still(Ledger::of(house).to_string()))
+            still.as_mut().poll(cx).map(|()| match house.mistake() {
+                Some(mistake) => Life::Panicked(mistake),
+                None => Life::Still(Ledger::of(house).to_string()),
+            })
         })
         .await
     };

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -13,8 +15,8 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 
 use crate::client::SECRET;
-use crate::clock::Clock;
-use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Part, Turn};
+use crate::clock::{Clock, millis};
+use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Outside, Part, Turn};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::runtime::lock;
@@ -35,7 +37,12 @@ pub(super) struct House {
     start_ms: u64,
     /// Rings when the process dies.
     pub(super) died: Notify,
-    presence: Arc<()>,
+    /// What wakes the bodies that run.
+    outside: Mutex<Vec<Weak<Outside>>>,
+    /// How often a body has moved.
+    moves: AtomicU64,
+    /// How much real time a body may wait for something outside without a move, in milliseconds.
+    patience_ms: AtomicU64,
     state: Mutex<State>,
     /// A lock of its own: it is looked at while the other is held, and never the other way round.
     invariants: Mutex<Invariants>,
@@ -63,6 +70,8 @@ struct State {
     plan: Plan,
     findings: Findings,
     script: Option<Script>,
+    /// What is wrong with a stub of the test's.
+    mistake: Option<String>,
 }
 
 /// What becomes of a try on order.
@@ -119,6 +128,9 @@ pub(super) struct Findings {
     pub(super) interrupted: Vec<String>,
 }
 
+/// How much real time a body may wait for something outside without a move, unless a test says otherwise.
+const PATIENCE_MS: u64 = 10_000;
+
 impl House {
     pub(super) fn new(seed: u64, parking: Parking) -> Arc<Self> {
         let state = State { chance: Chance::new(seed), ..State::default() };
@@ -133,7 +145,9 @@ impl House {
             seed,
             parking,
             died: Notify::new(),
-            presence: Arc::default(),
+            outside: Mutex::default(),
+            moves: AtomicU64::new(0),
+            patience_ms: AtomicU64::new(PATIENCE_MS),
             state: Mutex::new(state),
             invariants: Mutex::default(),
         };
@@ -189,9 +203,44 @@ impl House {
         lock(&self.state).replayed.get(checkpoint).copied().unwrap_or_default()
     }
 
-    /// Whether a body is at work that may wait for something outside.
+    /// Whether a body may be woken by something outside: somebody holds on to what wakes it, and not the clock alone.
     pub(super) fn has_presence(&self) -> bool {
-        Arc::strong_count(&self.presence) > 1
+        let mut outside = lock(&self.outside);
+        outside.retain(|outside| outside.strong_count() > 0);
+        outside.iter().filter_map(Weak::upgrade).any(|outside| {
+            // Its call holds it, and so does this look.
+            let holders = Arc::strong_count(&outside).saturating_sub(2);
+            outside.is_open() && holders > self.clock.wakers_of(Arc::as_ptr(&outside).cast())
+        })
+    }
+
+    /// How often a body has moved.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience_ms.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn be_patient(&self, patience: Duration) {
+        self.patience_ms.store(millis(patience), Ordering::SeqCst);
+    }
+
+    /// What is wrong with a stub, if something is.
+    pub(super) fn mistake(&self) -> Option<String> {
+        lock(&self.state).mistake.clone()
+    }
+
+    /// Fails the test where a stub of it is wrong.
+    ///
+    /// # Panics
+    ///
+    /// Then.
+    pub(super) fn check_stubs(&self) {
+        if let Some(mistake) = self.mistake() {
+            panic!("{mistake}");
+        }
     }
 
     // ---- the death of a process ----
@@ -312,6 +361,7 @@ impl Director for House {
     }
 
     fn moment(&self, checkpoint: &str, moment: Moment) -> Goes {
+        self.moves.fetch_add(1, Ordering::SeqCst);
         match moment {
             Moment::GoesOn if self.is_dead() => Goes::NoFurther,
             Moment::GoesOn => Goes::On,
@@ -352,7 +402,15 @@ impl Director for House {
             }
         };
         // Off the lock: it is the test's own code.
-        stub.map_or(Part::Itself, |stub| Part::Gives(stub(args())))
+        let Some(stub) = stub else { return Part::Itself };
+        match catch_unwind(AssertUnwindSafe(|| stub(args()))) {
+            Ok(given) => Part::Gives(given),
+            Err(panic) => {
+                let mistake = Error::panicked(&format!("the stub of checkpoint `{checkpoint}`"), panic.as_ref());
+                self.mistaken(mistake.to_string());
+                Part::Hangs
+            }
+        }
     }
 
     fn given(&self, execution: &ExecutionId, checkpoint: &str, identity: Key) {
@@ -392,8 +450,12 @@ impl Director for House {
         lock(&self.state).chance.next()
     }
 
-    fn presence(&self) -> Arc<()> {
-        self.presence.clone()
+    fn watches(&self, outside: &Arc<Outside>) {
+        lock(&self.outside).push(Arc::downgrade(outside));
+    }
+
+    fn mistaken(&self, what: String) {
+        lock(&self.state).mistake.get_or_insert(what);
     }
 }
 

@@ -1,17 +1,16 @@
 //! What a test holds: flows are run, time is turned, answers and events are given, parts are played by others.
 
+mod steering;
+
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, yield_now};
 
 use crate::client::{FlowCall, Handle, Kitaru, Target};
 use crate::clock::millis;
@@ -21,22 +20,32 @@ use crate::testkit::house::{Fault, House, Parking};
 use crate::testkit::ledger::Ledger;
 use crate::testkit::post::{Letter, Outbox, Posted, Stands, What};
 use crate::testkit::process::{Idle, Process};
+use crate::testkit::vigil::Vigil;
+
+pub use steering::KitRetrying;
+
+/// How much real time other threads of a test have to move what a handle waits for, several times over.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// A store in memory, a clock that stands still until it is turned, and a hand in what runs. Everything of it happens on
 /// one thread of its own, in an order that repeats: no real time passes anywhere, but in bodies that ask for it.
 ///
 /// Each method that sets something going comes back when nothing moves any more. A body that waits for something outside (a
-/// socket, another thread) does not move.
+/// socket, another thread, `tokio::time`) does not move: [`wait_for_bodies`](Self::wait_for_bodies) waits for it, and so do
+/// [`run`](Self::run), [`fast_forward`](Self::fast_forward) and the handle of a flow, each for 10 s of real time unless
+/// [`patience`](Self::patience) says otherwise. What waits in vain panics with a picture of where everything stands, and never
+/// hangs.
 ///
 /// A test of a flow that waits a month takes milliseconds:
 ///
 /// ```
-/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+/// # extern crate kitaru_core as kitaru;
+/// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
 /// use std::time::Duration;
-/// use kitaru_core::testkit::Testkit;
-/// # use kitaru_core::{Error, dynamic::{checkpoint, flow}};
+/// use kitaru::testkit::Testkit;
+/// # use kitaru::{Error, dynamic::{checkpoint, flow}};
 /// # let remind = || flow("remind").run(|| async {
-/// #     kitaru_core::sleep(Duration::from_secs(30 * 86_400)).await;
+/// #     kitaru::sleep(Duration::from_secs(30 * 86_400)).await;
 /// #     checkpoint("mail").run(|| async { Ok::<_, Error>("sent".to_owned()) }).await
 /// # });
 ///
@@ -56,8 +65,7 @@ pub struct Testkit {
     outbox: Arc<Outbox>,
     /// How much time this process's test has let pass.
     elapsed_ms: AtomicU64,
-    /// How many things it has asked for.
-    asked: AtomicU64,
+    vigil: Vigil,
     /// Dropped, it ends the process's thread.
     _end: Option<oneshot::Sender<()>>,
 }
@@ -81,11 +89,13 @@ impl Testkit {
     }
 
     pub(super) fn in_process(house: Arc<House>, process: Process, posted: Arc<Posted>) -> Self {
-        let [elapsed_ms, asked] = [0; 2].map(AtomicU64::new);
-        Testkit { house, process, posted, outbox: Arc::default(), elapsed_ms, asked, _end: None }
+        let vigil = Vigil::new(&house, &process);
+        Testkit { house, process, posted, outbox: Arc::default(), elapsed_ms: AtomicU64::new(0), vigil, _end: None }
     }
 
-    /// The kit's store. Look at executions with it; run flows with [`run`](Self::run) and [`start`](Self::start).
+    /// The kit's store. Look at executions with it; what sets something going has a method of the kit, which sees to it that
+    /// it happens on the kit's thread: [`run`](Self::run), [`start`](Self::start), [`answer`](Self::answer),
+    /// [`send`](Self::send), [`cancel`](Self::cancel), [`retry`](Self::retry).
     pub fn kitaru(&self) -> &Kitaru {
         &self.process.kitaru
     }
@@ -97,7 +107,8 @@ impl Testkit {
     /// # Panics
     ///
     /// When nothing moves any more before it has come to its end, because it waits for a time, an answer or an event: then
-    /// [`start`](Self::start) it, and give it that, or [`fast_forward`](Self::fast_forward). The message shows where
+    /// [`start`](Self::start) it, and give it that, or [`fast_forward`](Self::fast_forward). So it does when a body comes to no
+    /// end, or what it waits for outside has not come in [10 s of real time](Self::patience). The message shows where
     /// everything stands.
     ///
     /// # Cancel safety
@@ -111,7 +122,9 @@ impl Testkit {
     ///
     /// # Panics
     ///
-    /// When it waits for something that no time brings: an answer, an event.
+    /// When it waits for something that no time brings: an answer, an event, or something outside that does not come in
+    /// [10 s of real time](Self::patience). A body that comes to no end comes to its timeout, if it has one; have it
+    /// [hang](Self::hang) on order rather than wait.
     ///
     /// # Cancel safety
     ///
@@ -120,13 +133,14 @@ impl Testkit {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # #[tokio::main] async fn main() {
-    /// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
+    /// # use kitaru::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
     /// # use std::time::Duration;
     /// # let patient = || flow("patient").run(|| async {
-    /// #     let before = kitaru_core::now();
-    /// #     kitaru_core::sleep(Duration::from_secs(86_400)).await;
-    /// #     Ok::<_, Error>(kitaru_core::now().duration_since(before).unwrap().as_secs())
+    /// #     let before = kitaru::now();
+    /// #     kitaru::sleep(Duration::from_secs(86_400)).await;
+    /// #     Ok::<_, Error>(kitaru::now().duration_since(before).unwrap().as_secs())
     /// # });
     /// let kit = Testkit::new();
     /// assert_eq!(kit.fast_forward(patient()).await.unwrap(), 86_400);
@@ -148,6 +162,10 @@ impl Testkit {
 
     /// Starts a flow, and lets it go on until nothing moves.
     ///
+    /// # Panics
+    ///
+    /// When a [stub](Self::stub) is wrong. Awaited, the handle panics as [`run`](Self::run) does where the flow comes to no end.
+    ///
     /// # Errors
     ///
     /// As [`FlowCall::start`].
@@ -156,60 +174,75 @@ impl Testkit {
     ///
     /// The flow may be started, whether or not this is polled to its end.
     pub async fn start<R: Send + 'static>(&self, call: FlowCall<R>) -> Result<Handle<R>, Error> {
-        self.ask();
+        self.vigil.ask();
         let started = self.process.tasks.spawn(call.on(&self.process.kitaru).start());
-        let started = joined(started).await;
-        self.settle().await;
-        started
+        let started = self.vigil.task(started).await;
+        self.vigil.settled().await;
+        // Where processes die, whoever lets them live sees that nothing moves.
+        let Some(_) = self._end else { return started };
+        let vigil = self.vigil.with_grace(GRACE);
+        started.map(|handle| handle.waited_for(|ended| async move { vigil.until(ended, || false).await }))
     }
 
-    async fn to_its_end<R: Send + 'static>(&self, call: FlowCall<R>, mut moves_on: impl FnMut() -> bool) -> R {
-        self.ask();
-        let mut flow = self.process.tasks.spawn(call.on(&self.process.kitaru));
-        let mut still = 0;
-        loop {
-            let asked = self.asked.load(Ordering::SeqCst);
-            let idle = self.process.idle.clone();
-            let mut stuck = self.process.tasks.spawn(async move { idle.stuck().await });
-            let came = poll_fn(|cx| match Pin::new(&mut flow).poll(cx) {
-                Poll::Ready(came) => Poll::Ready(Some(came)),
-                Poll::Pending => Pin::new(&mut stuck).poll(cx).map(|_| None),
-            });
-            match came.await {
-                Some(came) => {
-                    stuck.abort();
-                    return unwound(came);
-                }
-                None if moves_on() => still = 0,
-                // Another branch of the test may be about to move it.
-                None if self.asked.load(Ordering::SeqCst) != asked => still = 0,
-                None if still < 3 => {
-                    still += 1;
-                    yield_now().await;
-                }
-                None => panic!("{}", self.stuck()),
-            }
-        }
-    }
-
-    fn stuck(&self) -> String {
-        format!(
-            "nothing moves any more, and the flow has not come to its end. What waits for a time goes on with \
-             kit.advance(…) or kit.fast_forward(…), what waits for an answer or an event with kit.answer(…) or kit.send(…), \
-             after kit.start(…). This is where everything stands:\n\n{}",
-            self.journal()
-        )
+    async fn to_its_end<R: Send + 'static>(&self, call: FlowCall<R>, moves_on: impl FnMut() -> bool) -> R {
+        self.vigil.ask();
+        let flow = self.process.tasks.spawn(call.on(&self.process.kitaru));
+        self.vigil.until_moved(flow, moves_on).await
     }
 
     /// Waits until nothing moves, but for bodies that wait for something outside.
+    ///
+    /// # Panics
+    ///
+    /// When a [stub](Self::stub) is wrong.
     ///
     /// # Cancel safety
     ///
     /// Dropping it does nothing.
     pub async fn settle(&self) {
-        self.ask();
-        let idle = self.process.idle.clone();
-        joined(self.process.tasks.spawn(async move { idle.settled().await })).await;
+        self.vigil.ask();
+        self.vigil.settled().await;
+    }
+
+    /// Waits until nothing moves, and no body waits for something outside: for tests whose bodies do real I/O, or sleep.
+    ///
+    /// # Panics
+    ///
+    /// When something that a body waits for has not come in [10 s of real time](Self::patience).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it does nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use std::time::Duration;
+    /// # use kitaru::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
+    /// # let fetches = || flow("fetches").run(|| async {
+    /// #     let body = || async { tokio::time::sleep(Duration::from_millis(1)).await; Ok::<_, Error>(()) };
+    /// #     checkpoint("fetch").run(body).await?;
+    /// #     kitaru::wait::<bool>("approval").await
+    /// # });
+    /// let kit = Testkit::new();
+    /// let job = kit.start(fetches()).await?; // its body waits for a server
+    /// kit.wait_for_bodies().await;
+    /// assert!(kit.journal().to_string().contains("approval  waiting"));
+    /// kit.answer(&job, "approval", &true).await?;
+    /// assert!(job.await?);
+    /// # Ok(()) }
+    /// ```
+    pub async fn wait_for_bodies(&self) {
+        self.vigil.ask();
+        self.vigil.quiet().await;
+    }
+
+    /// How much real time a body may wait for something outside, while no body moves, before whoever waits for it panics; 10 s
+    /// unless set. [`fast_forward`](Self::fast_forward) turns the clock then, as to the timeout of the body.
+    pub fn patience(&self, patience: Duration) {
+        self.house.be_patient(patience);
     }
 
     // ---- what comes from outside ----
@@ -221,12 +254,12 @@ impl Testkit {
     ///
     /// The time passes, whether or not this is polled to its end.
     pub async fn advance(&self, by: Duration) {
-        self.ask();
+        self.vigil.ask();
         let elapsed_ms = self.elapsed_ms.fetch_add(millis(by), Ordering::SeqCst).saturating_add(millis(by));
         // After a crash the test begins anew, and time does not.
         let target_ms = self.house.start_ms().saturating_add(elapsed_ms);
         let (house, idle) = (self.house.clone(), self.process.idle.clone());
-        joined(self.process.tasks.spawn(async move { turn(&house, &idle, target_ms).await })).await;
+        self.vigil.task(self.process.tasks.spawn(async move { turn(&house, &idle, target_ms).await })).await;
     }
 
     /// Answers a wait of an execution. As [`Kitaru::answer`].
@@ -244,7 +277,7 @@ impl Testkit {
         wait: &str,
         answer: &T,
     ) -> Result<(), Error> {
-        self.ask();
+        self.vigil.ask();
         let answer = json(answer)?;
         let (target, wait) = (own(execution), wait.to_owned());
         let letter = self.outbox.next(&target, What::Answer, &wait);
@@ -267,7 +300,7 @@ impl Testkit {
         event: &str,
         value: &T,
     ) -> Result<(), Error> {
-        self.ask();
+        self.vigil.ask();
         let value = json(value)?;
         let (target, event) = (own(execution), event.to_owned());
         let letter = self.outbox.next(&target, What::Event, &event);
@@ -295,8 +328,8 @@ impl Testkit {
             posted.end(&outbox, letter, &sent);
             sent
         };
-        let sent = joined(self.process.tasks.spawn(send)).await;
-        self.settle().await;
+        let sent = self.vigil.task(self.process.tasks.spawn(send)).await;
+        self.vigil.settled().await;
         sent
     }
 
@@ -305,11 +338,17 @@ impl Testkit {
     /// Plays a checkpoint's part from now on: it is given the arguments that count, by name, and what it gives is read as
     /// what the checkpoint returns. Give an `Err` for an error of the body's.
     ///
+    /// A stub that is wrong (it panics, or gives what its checkpoint does not return) fails the test: the method that the test
+    /// waits on panics, and no try follows. A panic of the body's is [`panic`](Self::panic)'s.
+    ///
+    /// What the tool of an agent gives is given as it is: `kit.stub("lookup_order_tool", |_| json!("shipped"))`.
+    ///
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # #[tokio::main] async fn main() {
-    /// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
+    /// # use kitaru::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
     /// # let order = || flow("order").run(|| async {
     /// #     let body = || async { Err::<String, _>(Error::msg("there is no till here")) };
     /// #     checkpoint("charge").arg("amount", &12).run(body).await
@@ -380,8 +419,9 @@ impl Testkit {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # #[tokio::main] async fn main() {
-    /// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
+    /// # use kitaru::{Error, dynamic::{checkpoint, flow}, testkit::Testkit};
     /// # let report = || flow("report").input("topic", "tides").run(|| async {
     /// #     let notes = checkpoint("research").arg("topic", "tides")
     /// #         .run(|| async { Ok::<_, Error>("notes on tides".to_owned()) }).await?;
@@ -398,11 +438,6 @@ impl Testkit {
     /// ```
     pub fn journal(&self) -> Ledger {
         Ledger::of(&self.house)
-    }
-
-    /// Counts what the test asks for.
-    fn ask(&self) {
-        self.asked.fetch_add(1, Ordering::SeqCst);
     }
 
     fn since_start_ms(&self) -> u64 {
@@ -459,15 +494,4 @@ fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
 fn own(execution: &(impl Target + ?Sized)) -> (String, String) {
     let (flow, id) = execution.target();
     (flow.to_owned(), id.to_owned())
-}
-
-async fn joined<T>(task: JoinHandle<T>) -> T {
-    unwound(task.await)
-}
-
-fn unwound<T>(came: Result<T, tokio::task::JoinError>) -> T {
-    came.unwrap_or_else(|failed| match failed.is_panic() {
-        true => std::panic::resume_unwind(failed.into_panic()),
-        false => panic!("the testkit was dropped while a test waited for it"),
-    })
 }

@@ -16,6 +16,7 @@ mod replay;
 mod report;
 mod shelf;
 mod storm;
+mod vigil;
 
 use std::future::Future;
 
@@ -24,7 +25,7 @@ use crate::context::{Ambient, BodyScope, Within};
 use crate::value::digest_parts;
 
 pub use crash::{crash_everywhere, crash_report};
-pub use kit::{Stubbed, Testkit};
+pub use kit::{KitRetrying, Stubbed, Testkit};
 pub use ledger::Ledger;
 pub use replay::{Mismatch, replay, replay_file, replay_report};
 pub use report::Report;
@@ -36,11 +37,12 @@ pub use storm::crash_randomly;
 /// # Examples
 ///
 /// ```
+/// # extern crate kitaru_core as kitaru;
 /// # #[tokio::main] async fn main() {
-/// use kitaru_core::{dynamic::checkpoint, testkit};
+/// use kitaru::{dynamic::checkpoint, testkit};
 ///
 /// let doubled = testkit::plain(async {
-///     checkpoint("double").run(|| async { Ok::<_, kitaru_core::Error>(2 * 21) }).await
+///     checkpoint("double").run(|| async { Ok::<_, kitaru::Error>(2 * 21) }).await
 /// });
 /// assert_eq!(doubled.await.unwrap(), 42);
 /// # }

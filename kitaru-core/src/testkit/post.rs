@@ -37,6 +37,8 @@ pub(super) struct Letter {
 pub(super) enum What {
     Answer,
     Event,
+    Cancellation,
+    Retry,
 }
 
 /// Whether something is still to be sent.

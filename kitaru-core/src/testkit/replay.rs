@@ -40,8 +40,9 @@ const JOURNAL: JournalId = JournalId(1);
 /// # Examples
 ///
 /// ```
-/// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
-/// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit::{self, Testkit}};
+/// # extern crate kitaru_core as kitaru;
+/// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+/// # use kitaru::{Error, dynamic::{checkpoint, flow}, testkit::{self, Testkit}};
 /// # let report = || flow("report").run(|| async {
 /// #     checkpoint("research").run(|| async { Ok::<_, Error>("notes".to_owned()) }).await
 /// # });

@@ -46,7 +46,8 @@ impl Mode {
 #[derive(Clone)]
 pub(super) enum Verdict {
     Same,
-    /// It came to something else, having been told that an `at_most_once` body may have happened.
+    /// It came to something else, having been told that an `at_most_once` body may have happened, or waits for a person who
+    /// knows whether it has.
     Interrupted(String),
     Differs {
         expected: String,

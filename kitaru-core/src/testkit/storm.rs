@@ -21,7 +21,8 @@ use crate::testkit::report::{Mode, Report, Trial};
 /// # Examples
 ///
 /// ```
-/// # use kitaru_core::{Error, dynamic::{checkpoint, flow}, testkit};
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::{Error, dynamic::{checkpoint, flow}, testkit};
 /// # let report = || flow("report").run(|| async {
 /// #     checkpoint("research").run(|| async { Ok::<_, Error>("notes".to_owned()) }).await
 /// # });

@@ -1,14 +1,14 @@
 //! What `#[checkpoint]` becomes: a function that makes a call, and the body that the call runs.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{quote, quote_spanned};
-use syn::Type;
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
+use syn::{Type, Visibility};
 
 use super::{Split, krate, lenient, method, place};
 use crate::model::{CheckpointOptions, Codec, Function, OnCodeChange, OnDivergence, OnInterrupt};
-use crate::signature::{Argument, ends};
+use crate::signature::{Argument, ends, located};
 
 /// The expansion of a checkpoint.
 pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function) -> TokenStream {
@@ -34,7 +34,24 @@ pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function) -> To
             #krate::__private::call(&__KITARU_META, #outcome, #arguments, #describe, #duplicate, #run) #retry_if
         }
     };
-    split.item(returned(&split.output, &krate), code)
+    let marker = split.in_impl.then(|| of_a_trait(function)).flatten();
+    let item = split.item(returned(&split.output, &krate), code);
+    quote!(#item #marker)
+}
+
+/// What names the mistake where a method turns out to be one of a trait, which only the compiler sees: in an impl of a
+/// trait it says that this is not a member of it, and in any other place it says nothing.
+fn of_a_trait(function: &Function) -> Option<TokenStream> {
+    // A method of a trait has no visibility of its own.
+    let Visibility::Inherited = function.vis else { return None };
+    let name = function.sig.ident.unraw();
+    let span = located(function.sig.ident.span());
+    let marker = format_ident!("A_CHECKPOINT_CANNOT_BE_A_METHOD_OF_A_TRAIT__CALL_ONE_FROM_{name}", span = span);
+    Some(quote_spanned! {span=>
+        #[doc(hidden)]
+        #[allow(dead_code, non_upper_case_globals)]
+        const #marker: () = ();
+    })
 }
 
 /// What stands in for a checkpoint that was refused.

@@ -2,13 +2,13 @@
 //! the same flow.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::ext::IdentExt as _;
 
 use super::{Split, krate, lenient};
 use crate::model::{FlowOptions, Function, OnDivergence, Reuse};
-use crate::unrepeatable;
+use crate::{signature, unrepeatable};
 
 /// The expansion of a flow.
 pub(crate) fn flow(options: &FlowOptions, function: &Function) -> TokenStream {
@@ -19,6 +19,7 @@ pub(crate) fn flow(options: &FlowOptions, function: &Function) -> TokenStream {
     let settings = settings(options, &split);
     let (outcome, check) = (split.outcome(&krate), split.check("fallible", &krate));
     let output = &split.output;
+    let leaves = quote_spanned!(signature::ends(output).0=> #krate::__private::leaves_flow::<#output>(););
     let types: Vec<&Type> = split.arguments.iter().map(|argument| &argument.ty).collect();
     let (arguments, describe, run) = (split.tuple(), split.describe("describe_input", &krate, |_| true), split.run());
     // Each bound on what the user wrote is asked for in one place only, so that one mistake is one error.
@@ -26,6 +27,7 @@ pub(crate) fn flow(options: &FlowOptions, function: &Function) -> TokenStream {
         fn __kitaru_outcome() -> impl #krate::__private::Outcome<#output> {
             use #krate::__private::probe::traits::*;
             #check
+            #leaves
             #outcome
         }
         fn __kitaru_input() -> impl #krate::__private::Input<(#(#types,)*)> {

@@ -7,7 +7,7 @@ use syn::ext::IdentExt as _;
 use syn::{Attribute, Expr, FnArg, Meta, Pat, ReturnType, Type};
 
 use super::{krate, lenient};
-use crate::model::{Effect, Function, ToolOptions};
+use crate::model::{Effect, Function, ToolOptions, ungrouped};
 use crate::{signature, validate};
 
 pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
@@ -25,9 +25,8 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
     let context = function.sig.inputs.first().and_then(validate::context_of);
     let asked: Vec<&FnArg> = function.sig.inputs.iter().skip(usize::from(context.is_some())).collect();
     let fields = asked.iter().map(|input| field(input));
+    let checks = asked.iter().filter_map(|input| check(input, &private));
     let names = asked.iter().map(|input| name_of(input));
-    let serde = Literal::string(&path_text(&quote!(#private::serde)));
-    let schemars = Literal::string(&path_text(&quote!(#private::schemars)));
 
     // A tool without a context goes with every agent.
     let (generics, deps) = match &context {
@@ -55,9 +54,16 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
         }
 
         const _: () = {
-            #[derive(#private::serde::Deserialize, #private::schemars::JsonSchema)]
-            #[serde(crate = #serde, deny_unknown_fields)]
-            #[schemars(crate = #schemars)]
+            // The derives take the path as a text, in which a `$crate` of a `macro_rules!` would not hold.
+            use #private::{schemars as __kitaru_schemars, serde as __kitaru_serde};
+
+            // Before the derives, which say the same in words of their own.
+            #[allow(dead_code)]
+            const fn __kitaru_arguments() { #(#checks)* }
+
+            #[derive(__kitaru_serde::Deserialize, __kitaru_schemars::JsonSchema)]
+            #[serde(crate = "__kitaru_serde", deny_unknown_fields)]
+            #[schemars(crate = "__kitaru_schemars")]
             struct __KitaruArguments { #(#fields,)* }
 
             impl #generics #private::Tool<#deps> for #ident {
@@ -213,6 +219,16 @@ fn field(input: &FnArg) -> TokenStream {
     quote!(#(#attrs)* #name: #ty)
 }
 
+/// Checks that a model can give an argument, unless attributes say how else it is read.
+fn check(input: &FnArg, private: &TokenStream) -> Option<TokenStream> {
+    let FnArg::Typed(typed) = input else { return None };
+    if typed.attrs.iter().any(|attr| ["serde", "schemars"].iter().any(|name| attr.path().is_ident(name))) {
+        return None;
+    }
+    let ty = &typed.ty;
+    Some(quote_spanned!(signature::ends(ty).0=> #private::askable::<#ty>();))
+}
+
 fn name_of(input: &FnArg) -> Option<&Ident> {
     match input {
         FnArg::Typed(typed) => match &*typed.pat {
@@ -225,15 +241,10 @@ fn name_of(input: &FnArg) -> Option<&Ident> {
 
 /// Whether a type is written as a `Result`, that of a library with one parameter included.
 fn is_result(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Result"))
+    matches!(ungrouped(ty), Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Result"))
 }
 
 fn private(options: &ToolOptions) -> TokenStream {
     let krate = krate(&options.krate);
     quote!(#krate::agent::__private)
-}
-
-/// A path as the derives want it.
-fn path_text(path: &TokenStream) -> String {
-    path.to_string().replace(' ', "")
 }

@@ -2,10 +2,10 @@
 
 use syn::{FnArg, GenericArgument, Pat, PatIdent, PathArguments, Type, TypePath};
 
-use super::{Borrows, ImplTrait, every_function};
+use super::{Borrows, ImplTrait, boxes_its_future, every_function, of_async_trait};
 use crate::{
     errors::Errors,
-    model::{Attr, Effect, Function, Given, ToolOptions},
+    model::{Attr, Effect, Function, Given, ToolOptions, ungrouped},
     signature,
 };
 
@@ -13,6 +13,9 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function, errors: &mut Erro
     let Function { attrs, sig, .. } = function;
     every_function(Attr::Tool, options.name.is_some(), function, errors);
     conflicts(options, errors);
+    if boxes_its_future(function) {
+        return of_async_trait(Attr::Tool, function, errors);
+    }
     if sig.asyncness.is_none() {
         errors.at(sig.fn_token, "a tool is an `async fn`: add `async`");
     }
@@ -97,8 +100,8 @@ pub(crate) struct TakesContext {
 /// The context of the run, which its type gives away: `RunContext<…>` or a reference to one, under any path.
 pub(crate) fn context_of(input: &FnArg) -> Option<TakesContext> {
     let FnArg::Typed(typed) = input else { return None };
-    let (ty, by_reference) = match &*typed.ty {
-        Type::Reference(reference) if reference.mutability.is_none() => (&*reference.elem, true),
+    let (ty, by_reference) = match ungrouped(&typed.ty) {
+        Type::Reference(reference) if reference.mutability.is_none() => (ungrouped(&reference.elem), true),
         ty => (ty, false),
     };
     let Type::Path(TypePath { qself: None, path }) = ty else { return None };

@@ -1,0 +1,105 @@
+//! What a person does to an execution, done by a test: it is cancelled, and retried. Must not know what becomes of it.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use super::{Testkit, own};
+#[cfg(doc)]
+use crate::client::Kitaru;
+use crate::client::{Retrying, Target};
+use crate::error::Error;
+use crate::testkit::post::What;
+
+impl Testkit {
+    /// Cancels an execution. As [`Kitaru::cancel`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Kitaru::cancel`].
+    ///
+    /// # Panics
+    ///
+    /// When what undoes the flow's work waits for a time: join it with [`advance`](Self::advance).
+    ///
+    /// # Cancel safety
+    ///
+    /// The execution may be cancelled, whether or not this is polled to its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::{Error, dynamic::flow, testkit::Testkit};
+    /// # let order = || flow("order").run(|| async { kitaru::wait::<bool>("approval").await });
+    /// let kit = Testkit::new();
+    /// let job = kit.start(order()).await?;
+    /// kit.cancel(&job).await?;
+    /// assert!(job.await.unwrap_err().is_cancelled());
+    /// # Ok(()) }
+    /// ```
+    pub async fn cancel(&self, execution: &(impl Target + ?Sized)) -> Result<(), Error> {
+        self.vigil.ask();
+        let target = own(execution);
+        let letter = self.outbox.next(&target, What::Cancellation, "");
+        let kitaru = self.process.kitaru.clone();
+        self.post(letter, async move { kitaru.cancel(&(&*target.0, &*target.1)).await }).await
+    }
+
+    /// Has an execution go on that has failed, is stuck or was interrupted. As [`Kitaru::retry`]; it happens when it is awaited.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # extern crate kitaru_core as kitaru;
+    /// # async fn doc(kit: kitaru::testkit::Testkit) -> Result<(), kitaru::Error> {
+    /// kit.retry(&("order", "job-42")).forget("charge").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn retry(&self, execution: &(impl Target + ?Sized)) -> KitRetrying<'_> {
+        KitRetrying { kit: self, target: own(execution), retrying: self.process.kitaru.retry(execution) }
+    }
+}
+
+/// An execution that is to go on; awaited, it gives `Result<(), Error>`. See [`Testkit::retry`].
+#[must_use = "an execution goes on only if this is awaited"]
+pub struct KitRetrying<'a> {
+    kit: &'a Testkit,
+    target: (String, String),
+    retrying: Retrying,
+}
+
+impl KitRetrying<'_> {
+    /// As [`Retrying::forget`].
+    pub fn forget(mut self, record: impl Into<String>) -> Self {
+        self.retrying = self.retrying.forget(record);
+        self
+    }
+
+    /// As [`Retrying::after`].
+    pub fn after(mut self, record: impl Into<String>) -> Self {
+        self.retrying = self.retrying.after(record);
+        self
+    }
+}
+
+impl<'a> IntoFuture for KitRetrying<'a> {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self { kit, target, retrying } = self;
+            kit.vigil.ask();
+            let letter = kit.outbox.next(&target, What::Retry, "");
+            kit.post(letter, retrying.into_future()).await
+        })
+    }
+}
+
+impl fmt::Debug for KitRetrying<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KitRetrying").field("execution", &self.target).finish_non_exhaustive()
+    }
+}

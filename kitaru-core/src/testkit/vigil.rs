@@ -1,0 +1,194 @@
+//! What a test waits for, and that it does not wait in vain: when nothing moves any more, nothing will come. Owns what the
+//! test is told then; must not know what it waits for.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinError, JoinHandle, yield_now};
+
+use crate::testkit::house::House;
+use crate::testkit::ledger::Ledger;
+use crate::testkit::process::{Idle, Process};
+
+/// How often a test is found to wait in vain before it is told so: another branch of it may be about to move something.
+const TIMES: u32 = 3;
+
+/// The ways of a test to wait for what its process does.
+#[derive(Clone)]
+pub(super) struct Vigil {
+    house: Arc<House>,
+    tasks: Handle,
+    idle: Arc<Idle>,
+    /// How many things the test has asked for.
+    asked: Arc<AtomicU64>,
+    /// How much real time there is between the times at which it is found to wait in vain.
+    grace: Duration,
+}
+
+/// Why nothing will come.
+#[derive(Clone, Copy)]
+enum Vain {
+    /// Nothing moves.
+    Still,
+    /// Bodies wait for something outside, and the test's patience is over.
+    Outside,
+}
+
+impl Vigil {
+    pub(super) fn new(house: &Arc<House>, process: &Process) -> Self {
+        Vigil {
+            house: house.clone(),
+            tasks: process.tasks.clone(),
+            idle: process.idle.clone(),
+            asked: Arc::default(),
+            grace: Duration::ZERO,
+        }
+    }
+
+    /// One that leaves other threads of the test this much real time.
+    pub(super) fn with_grace(&self, grace: Duration) -> Self {
+        Vigil { grace, ..self.clone() }
+    }
+
+    /// Counts what the test asks for.
+    pub(super) fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Waits for a task of the process.
+    pub(super) async fn task<T>(&self, task: JoinHandle<T>) -> T {
+        self.until_moved(task, || false).await
+    }
+
+    /// Waits for a task of the process. Where nothing moves before it has ended, `moves_on` may move something.
+    pub(super) async fn until_moved<T>(&self, task: JoinHandle<T>, moves_on: impl FnMut() -> bool) -> T {
+        unwound(self.until(task, moves_on).await)
+    }
+
+    /// Waits until nothing moves, but for bodies that wait for something outside.
+    pub(super) async fn settled(&self) {
+        let idle = self.idle.clone();
+        unwound(self.tasks.spawn(async move { idle.settled().await }).await);
+        self.house.check_stubs();
+    }
+
+    /// Waits until nothing moves, and no body waits for anything outside.
+    pub(super) async fn quiet(&self) {
+        let idle = self.idle.clone();
+        self.task(self.tasks.spawn(async move { idle.stuck().await })).await;
+        self.house.check_stubs();
+    }
+
+    /// Waits for what comes. Where nothing moves before it has come, `moves_on` may move something.
+    ///
+    /// # Panics
+    ///
+    /// When nothing will come.
+    pub(super) async fn until<T>(&self, awaited: impl Future<Output = T>, mut moves_on: impl FnMut() -> bool) -> T {
+        let mut awaited = pin!(awaited);
+        let mut times = 0;
+        loop {
+            let asked = self.asked.load(Ordering::SeqCst);
+            let mut signal = Signal::of(self);
+            let came = poll_fn(|cx| match awaited.as_mut().poll(cx) {
+                Poll::Ready(came) => Poll::Ready(Ok(came)),
+                Poll::Pending => Pin::new(&mut signal.task).poll(cx).map(Err),
+            });
+            let vain = match came.await {
+                Ok(came) => {
+                    self.house.check_stubs();
+                    return came;
+                }
+                // The process has ended.
+                Err(Err(_)) => return awaited.await,
+                Err(Ok(vain)) => vain,
+            };
+            self.house.check_stubs();
+            if moves_on() || self.asked.load(Ordering::SeqCst) != asked {
+                times = 0;
+            } else if times < TIMES {
+                times += 1;
+                self.pause().await;
+            } else {
+                panic!("{}", self.in_vain(vain));
+            }
+        }
+    }
+
+    async fn pause(&self) {
+        if self.grace.is_zero() {
+            return yield_now().await;
+        }
+        let grace = self.grace;
+        drop(self.tasks.spawn(async move { tokio::time::sleep(grace).await }).await);
+    }
+
+    fn in_vain(&self, vain: Vain) -> String {
+        let why = match vain {
+            Vain::Still => {
+                "nothing moves any more, and what the test waits for has not come. What waits for a time goes on \
+                            with kit.advance(…) or kit.fast_forward(…), what waits for an answer or an event with \
+                            kit.answer(…) or kit.send(…), after kit.start(…)."
+                    .to_owned()
+            }
+            Vain::Outside => format!(
+                "a body waits for something outside (a socket, a thread, real time) that has not come for {:?}. Have its \
+                 part played with kit.stub(…), have it hang on order with kit.hang(…), or wait longer with \
+                 kit.patience(…).",
+                self.house.patience()
+            ),
+        };
+        format!("{why} This is where everything stands:\n\n{}", Ledger::of(&self.house))
+    }
+}
+
+/// A task of the process that ends when a test waits in vain.
+struct Signal {
+    task: JoinHandle<Vain>,
+    abort: AbortHandle,
+}
+
+impl Signal {
+    fn of(vigil: &Vigil) -> Self {
+        let (idle, house) = (vigil.idle.clone(), vigil.house.clone());
+        let task = vigil.tasks.spawn(async move {
+            let mut still = pin!(idle.stuck());
+            let mut outside = pin!(impatient(&house));
+            poll_fn(|cx| match still.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Vain::Still),
+                Poll::Pending => outside.as_mut().poll(cx).map(|()| Vain::Outside),
+            })
+            .await
+        });
+        Signal { abort: task.abort_handle(), task }
+    }
+}
+
+impl Drop for Signal {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
+
+/// Waits until bodies have waited for something outside for so long that nobody believes in it.
+async fn impatient(house: &House) {
+    loop {
+        let moves = house.moves();
+        tokio::time::sleep(house.patience()).await;
+        if house.has_presence() && house.moves() == moves {
+            return;
+        }
+    }
+}
+
+fn unwound<T>(came: Result<T, JoinError>) -> T {
+    came.unwrap_or_else(|failed| match failed.is_panic() {
+        true => std::panic::resume_unwind(failed.into_panic()),
+        false => panic!("the testkit was dropped while a test waited for it"),
+    })
+}
