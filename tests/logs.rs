@@ -343,7 +343,11 @@ const FORGED: &str = " INFO Flow `pay` finished in 0.1s.";
 
 #[checkpoint(retries = 1, backoff = "1ms")]
 async fn fails_with(text: String, path: String) -> Result<u64, Error> {
-    if has_paper(&path) { Ok(1) } else { Err(Error::msg("above").context(text)) }
+    if has_paper(&path) {
+        return Ok(1);
+    }
+    give_paper(&path);
+    Err(Error::msg("above").context(text))
 }
 
 #[flow]
@@ -359,11 +363,10 @@ async fn what_a_caller_gives_makes_no_line_of_its_own_and_hides_nothing_in_one()
     let lines = Lines::read();
     let text = format!("x{HIDDEN}{FORGED}");
     let call = || quotes(text.clone(), "quotes".into()).id(&*text).on(&kitaru);
-    call().await.unwrap_err();
-    give_paper("quotes");
     let job = call().start().await.unwrap();
     kitaru.answer(&job, "approval", &true).await.unwrap();
     job.await.unwrap_err();
+    call().await.unwrap_err();
     let own = dynamic::flow("own").run(|| async { Ok::<_, Error>(1) });
     own.id(&*text).on(&kitaru).await.unwrap();
 

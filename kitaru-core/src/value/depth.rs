@@ -284,18 +284,20 @@ mod tests {
     #[derive(serde::Serialize)]
     struct Wrap(Option<Box<Wrap>>);
 
+    type Around = fn(Nest) -> Nest;
+
     /// As a key sees it.
     fn canonical(value: &impl Serialize) -> Result<(), crate::Error> {
         crate::value::Canon::default().arg(value)
     }
 
-    fn nest(depth: u16, around: fn(Nest) -> Nest) -> Nest {
+    fn nest(depth: u16, around: Around) -> Nest {
         (0..depth).fold(Nest::End, |inner, _| around(inner))
     }
 
     #[test]
     fn every_kind_of_part_counts_and_those_beside_each_other_do_not() {
-        let kinds: [(fn(Nest) -> Nest, u16); 5] = [
+        let kinds: [(Around, u16); 5] = [
             (|inner| Nest::List(vec![inner, Nest::End]), 2),
             (|inner| Nest::Fields { inner: inner.into() }, 1),
             (|inner| Nest::Tuple(inner.into(), 1), 1),
