@@ -25,6 +25,7 @@ mod retry;
 mod rows;
 mod sleepers;
 mod steering;
+mod waits;
 mod watch;
 
 #[cfg(test)]

@@ -22,6 +22,12 @@ mod id {
     pub struct JournalId(pub u64);
 }
 
+/// What `Mail` knows of a wait.
+mod value {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    pub struct Key(pub [u8; 16]);
+}
+
 #[path = "../../src/store"]
 mod store {
     mod contract;
