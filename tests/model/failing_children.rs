@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use kitaru::testkit::Testkit;
-use kitaru::{Error, FlowCall, Status, checkpoint, flow};
+use kitaru::{Clock, Error, FlowCall, Kitaru, Status, checkpoint, flow};
+
+use crate::support::log;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -139,24 +141,85 @@ async fn a_parent_that_failed_and_is_called_again_tries_its_child_again_once() {
     }
 }
 
+#[checkpoint]
+async fn own_step(n: u32) -> Result<u32, Error> {
+    Ok(n)
+}
+
+/// Its own step may fail while its child sleeps.
 #[flow]
 async fn fails_beside_sleeper(n: u32) -> Result<u32, Error> {
-    let child = sleeper(n);
     let own = async {
         kitaru::sleep(Duration::from_secs(60)).await;
-        Err::<u32, _>(Error::msg("it is enough"))
+        own_step(n).await
     };
-    futures::future::try_join(child, own).await.map(|(child, _)| child)
+    futures::future::try_join(sleeper(n), own).await.map(|(child, _)| child)
 }
 
 #[tokio::test]
 async fn a_child_that_failed_after_its_parent_had_failed_is_tried_again_with_it() {
     for kit in kits() {
+        kit.fail("own_step", 1, "it is enough");
         assert!(failure(&kit, fails_beside_sleeper(1).id("job")).await.contains("enough"));
         kit.advance(HOUR).await;
         assert_eq!(kit.executed("charge"), 1, "the child has gone on by itself");
-        // Called again: the child is tried again, with all that it has.
-        assert!(failure(&kit, fails_beside_sleeper(1).id("job")).await.contains("no money") || kit.executed("charge") == 2);
-        assert_eq!(kit.executed("charge"), 2);
+        // Called again: it tries all again that had failed, its child too, and is given that failure.
+        assert!(failure(&kit, fails_beside_sleeper(1).id("job")).await.contains("no money"));
+        assert_eq!((kit.executed("own_step"), kit.executed("charge")), (2, 2));
+    }
+}
+
+/// Has failed and is called again, and then its child pauses for so long that both are parked.
+#[flow]
+async fn fails_beside_asker(n: u32) -> Result<u32, Error> {
+    futures::future::try_join(asker(n), own_step(n)).await.map(|(child, _)| child)
+}
+
+#[tokio::test]
+async fn a_parent_that_had_failed_before_it_was_parked_is_given_its_childs_failure_too() {
+    for kit in kits() {
+        kit.fail("own_step", 1, "it is enough");
+        assert!(failure(&kit, fails_beside_asker(1).id("job")).await.contains("enough"));
+        kit.advance(HOUR).await;
+        assert_eq!(kit.executed("request"), 3, "the child has gone on by itself");
+        assert!(failure(&kit, fails_beside_asker(1).id("job")).await.contains("429"));
+        assert_eq!(kit.executed("request"), 6, "tried again once, with all its tries");
+    }
+}
+
+#[checkpoint(retries = 2, backoff = "15s")]
+async fn counted(path: &str) -> Result<u32, Error> {
+    log(path).say("tried");
+    Err(Error::msg("429"))
+}
+
+#[flow]
+async fn counts(path: String) -> Result<u32, Error> {
+    counted(&path).await
+}
+
+#[flow]
+async fn awaits_counts(path: String) -> Result<u32, Error> {
+    counts(path).await
+}
+
+#[tokio::test]
+async fn a_parent_that_is_retried_tries_its_child_again_once() {
+    for park_after in [Duration::ZERO, Duration::from_secs(10), HOUR] {
+        let clock = Clock::manual();
+        let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(park_after).open().await.unwrap();
+        let path = format!("failing children: {park_after:?}");
+        drop(awaits_counts(path.clone()).id("job").on(&kitaru).start().await.unwrap());
+        for round in 1..=3 {
+            let ended = async {
+                while kitaru.execution("awaits_counts", "job").await.unwrap().unwrap().status() != Status::Failed {
+                    clock.advance(Duration::from_millis(100));
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it fails");
+            assert_eq!(log(&path).count("tried"), round * 3);
+            kitaru.retry(&("awaits_counts", "job")).await.unwrap();
+        }
     }
 }
