@@ -314,3 +314,71 @@ async fn an_answer_belongs_to_one_generation() {
         assert_eq!(in_time(handle).await.unwrap(), 2);
     }
 }
+
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+struct Receipt {
+    number: u32,
+    of: Vec<Bank>,
+}
+
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+enum Bank {
+    Ours,
+    Other(String),
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Plain(u32);
+
+#[checkpoint(at_most_once, on_interrupt = "ask")]
+async fn pays_with_receipt(path: &str, to: &str) -> Result<Receipt, Error> {
+    let _ = to;
+    log(path).say("wired");
+    std::future::pending().await
+}
+
+#[checkpoint(at_most_once, on_interrupt = "ask", sensitive)]
+async fn pays_secretly(path: &str, secret: &str) -> Result<Plain, Error> {
+    let _ = secret;
+    log(path).say("wired");
+    log(path).say(kitaru::idempotency_key());
+    std::future::pending().await
+}
+
+#[flow]
+async fn shows_what_is_asked(path: String) -> Result<(u32, u32, u32), Error> {
+    let (shown, secret) = tokio::join!(pays_with_receipt(&path, "Ada"), pays_secretly(&path, "hunter2"));
+    let shown = shown?;
+    Ok((shown.number, shown.of.len() as u32, secret?.0))
+}
+
+#[tokio::test]
+async fn who_is_asked_about_a_body_sees_which_call_it_is_and_what_to_say_in_json() {
+    let path = "identity: asked";
+    let (kitaru, _dir) = cut_off(path, 2, shows_what_is_asked(path.into())).await;
+    let key = log(path).take().into_iter().find(|said| said != "wired").unwrap();
+    let handle = shows_what_is_asked(path.into()).id("job").on(&kitaru).start().await.unwrap();
+    assert_eq!(open(&kitaru, "shows_what_is_asked", 2).await, ["pays_secretly", "pays_with_receipt"]);
+    let job = look(&kitaru, "shows_what_is_asked").await;
+    let (secret, shown) = (&job.waits()[0], &job.waits()[1]);
+    assert_eq!(shown.metadata()["arguments"], serde_json::json!({ "path": path, "to": "Ada" }));
+    assert_eq!(shown.metadata()["idempotency_key"].as_str().unwrap().len(), 32);
+    assert_eq!(secret.metadata(), serde_json::json!({ "idempotency_key": key }), "nothing sensitive is shown");
+
+    // The schema says what fits, in itself.
+    let schema = shown.schema();
+    let happened = &schema["oneOf"][0]["properties"]["happened"];
+    assert_eq!(happened["properties"]["number"]["type"], "integer");
+    assert_eq!(happened["properties"]["of"]["items"]["$ref"], "#/$defs/Bank");
+    assert!(schema["$defs"]["Bank"].is_object());
+    assert_eq!(secret.schema()["oneOf"][0]["properties"]["happened"], serde_json::json!({}), "it is not known");
+
+    let receipt = serde_json::json!({ "happened": { "number": 7, "of": ["Ours", { "Other": "theirs" }] } });
+    let error = in_time(kitaru.answer(&job, "pays_with_receipt", &serde_json::json!({ "happened": 7 }))).await;
+    assert!(error.unwrap_err().is_unreadable());
+    let asked = look(&kitaru, "shows_what_is_asked").await.waits()[1].clone();
+    assert_eq!((asked.metadata(), asked.schema()), (shown.metadata(), schema), "it is asked on as before");
+    in_time(kitaru.answer_wait(&asked, &receipt)).await.unwrap();
+    in_time(kitaru.answer(&job, "pays_secretly", &serde_json::json!({ "happened": 5 }))).await.unwrap();
+    assert_eq!(in_time(handle).await.unwrap(), (7, 2, 5));
+}

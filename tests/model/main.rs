@@ -21,6 +21,7 @@ mod failing_children;
 mod faults;
 mod generations;
 mod going_on;
+mod handles;
 mod identity;
 mod keys;
 mod mapping;

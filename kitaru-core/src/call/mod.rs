@@ -86,7 +86,7 @@ pub(crate) struct Options<R> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) total_timeout: Option<Duration>,
     /// How a person says what the body came to, where it is not known that it ended.
-    pub(crate) happened: Option<Box<Happened<R>>>,
+    pub(crate) happened: Happened<R>,
 }
 
 /// Whether a result that is an error is worth another try.
@@ -130,7 +130,7 @@ impl<B: Checkpoint> Call<B> {
             retry_if: None,
             timeout: spec.meta().timeout,
             total_timeout: spec.meta().total_timeout,
-            happened: None,
+            happened: Happened::Recorded,
         };
         let place = Ambient::with(|ambient| match ambient {
             Ambient::Flow(context) => Durable::make(context, &spec, &body).map(Place::Flow),
@@ -175,11 +175,11 @@ impl<B: Checkpoint> Call<B> {
         self
     }
 
-    /// Shows this JSON schema to the person who is asked what a body that was cut off came to (`on_interrupt = "ask"`). The
-    /// macro calls it, with the schema of the result's type where there is one.
+    /// How a person is told what to say that a body came to which was cut off: as a JSON schema, if there is one. The macro
+    /// calls it where `on_interrupt = "ask"`.
     #[doc(hidden)]
-    pub fn happened_schema(mut self, schema: Option<serde_json::Value>) -> Self {
-        self.options.happened = schema.map(|schema| Box::new(Happened { schema, read: None }));
+    pub fn described(mut self, schema: fn() -> Option<serde_json::Value>) -> Self {
+        self.options.happened = Happened::Described(schema);
         self
     }
 
@@ -206,7 +206,7 @@ impl<B: Checkpoint> Call<B> {
         schema: serde_json::Value,
         read: impl Fn(serde_json::Value) -> Result<B::Output, String> + Send + Sync + 'static,
     ) -> Self {
-        self.options.happened = Some(Box::new(Happened { schema, read: Some(Box::new(read)) }));
+        self.options.happened = Happened::Read(Box::new((schema, Box::new(read))));
         self
     }
 

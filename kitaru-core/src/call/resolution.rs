@@ -14,7 +14,10 @@ use crate::value::{Codec, Key, Sensitivity};
 /// What became of an `at_most_once` body with `on_interrupt = "ask"` whose process died in it: the answer to the wait that
 /// goes by its checkpoint's visible name, given with [`Kitaru::answer`](crate::Kitaru::answer).
 ///
-/// As JSON it is `{"happened": …}`, `"run_again"` or `{"fail": "why"}`.
+/// As JSON it is `{"happened": …}`, `"run_again"` or `{"fail": "why"}`. The wait's [schema](crate::OpenWait::schema) says so,
+/// and what the checkpoint returns where its type has a JSON schema (`schemars::JsonSchema`). The wait's
+/// [metadata](crate::OpenWait::metadata) says which call it is: its `arguments`, as a record shows them and unless the
+/// checkpoint is `sensitive`, and the `idempotency_key` by which a service may know it.
 ///
 /// # Examples
 ///
@@ -70,14 +73,28 @@ pub(super) enum Resolved<R> {
 }
 
 /// How a person says what a body came to.
-pub(crate) struct Happened<R> {
-    /// Describes it, as a JSON schema.
-    pub(crate) schema: Value,
-    /// Reads it; nothing, where it is what the checkpoint's record would hold.
-    pub(crate) read: Option<Box<ReadHappened<R>>>,
+pub(crate) enum Happened<R> {
+    /// As the checkpoint's record would hold it.
+    Recorded,
+    /// Likewise, and this is its JSON schema, where there is one.
+    Described(fn() -> Option<Value>),
+    /// As this JSON schema says, and so it is read.
+    Read(Box<(Value, Box<ReadHappened<R>>)>),
 }
 
 type ReadHappened<R> = dyn Fn(Value) -> Result<R, String> + Send + Sync;
+
+impl<R> Happened<R> {
+    /// The JSON schema of what a person says; anything, where it is not known.
+    fn schema(&self) -> Value {
+        let known = match self {
+            Happened::Recorded => None,
+            Happened::Described(schema) => schema(),
+            Happened::Read(read) => Some(read.0.clone()),
+        };
+        known.unwrap_or_else(|| serde_json::json!({}))
+    }
+}
 
 /// Reads an answer as what the checkpoint takes.
 ///
@@ -87,7 +104,7 @@ type ReadHappened<R> = dyn Fn(Value) -> Result<R, String> + Send + Sync;
 pub(super) fn resolve<B: Checkpoint>(
     name: &str,
     json: &str,
-    happened: Option<&Happened<B::Output>>,
+    happened: &Happened<B::Output>,
 ) -> Result<Resolved<B::Output>, String> {
     let Resolution(said) = serde_json::from_str(json).map_err(|why| {
         format!("{why}; it takes {{\"happened\": …}} with the value, \"run_again\", or {{\"fail\": \"why\"}}")
@@ -98,9 +115,9 @@ pub(super) fn resolve<B: Checkpoint>(
             Kind::Interrupted,
             format!("checkpoint `{name}` was interrupted, and a person had it fail: {why}"),
         ))),
-        Said::Happened(value) => match happened.and_then(|happened| happened.read.as_ref()) {
-            Some(read) => read(value).map(Resolved::Happened),
-            None => {
+        Said::Happened(value) => match happened {
+            Happened::Read(read) => read.1(value).map(Resolved::Happened),
+            Happened::Recorded | Happened::Described(_) => {
                 let bytes = value.to_string().into_bytes();
                 let payload = Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &bytes };
                 match B::unpack(&payload) {
@@ -114,14 +131,13 @@ pub(super) fn resolve<B: Checkpoint>(
 }
 
 /// What is asked. `metadata` is what tells which call it is.
-pub(super) fn question<R>(name: &str, metadata: String, happened: Option<&Happened<R>>) -> Question {
-    let outcome = happened.map_or_else(|| serde_json::json!({}), |happened| happened.schema.clone());
+pub(super) fn question<R>(name: &str, metadata: String, happened: &Happened<R>) -> Question {
     Question {
         text: format!(
             "The process died while `{name}` ran, and it is to run at most once. Did it happen? Answer with what it came \
              to, have it run again, or have it fail."
         ),
-        schema: schema(outcome).to_string(),
+        schema: schema(happened.schema()).to_string(),
         metadata,
         due_ms: 0,
     }
@@ -129,7 +145,7 @@ pub(super) fn question<R>(name: &str, metadata: String, happened: Option<&Happen
 
 /// The JSON schema of an answer, of that of an outcome.
 fn schema(mut outcome: Value) -> Value {
-    // What it refers to by a path stands at the root.
+    // What it refers to by a path stands at the root of a schema.
     let definitions = outcome.as_object_mut().and_then(|outcome| {
         outcome.remove("$schema");
         outcome.remove("$defs")

@@ -30,6 +30,8 @@ mod watch;
 
 #[cfg(test)]
 mod steering_tests;
+#[cfg(test)]
+mod waits_tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

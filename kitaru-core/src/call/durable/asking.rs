@@ -35,7 +35,7 @@ impl Asked {
     }
 
     fn question<R>(&self, options: &Options<R>) -> Question {
-        resolution::question(&self.name, self.metadata.clone(), options.happened.as_deref())
+        resolution::question(&self.name, self.metadata.clone(), &options.happened)
     }
 }
 
@@ -65,7 +65,7 @@ impl<B: Checkpoint> Durable<B> {
         let mailbox = &self.context.mailbox;
         loop {
             let json = mailbox.answer(asked.wait(), &running.waker)?;
-            match resolution::resolve::<B>(&asked.name, &json, options.happened.as_deref()) {
+            match resolution::resolve::<B>(&asked.name, &json, &options.happened) {
                 Ok(resolved) => {
                     mailbox.judge(asked.wait(), Ok(()));
                     return Some(resolved);
