@@ -71,6 +71,8 @@ async fn grandparent(n: u32) -> Result<u32, Error> {
     asks_for(n).await
 }
 
+type Called = fn() -> FlowCall<Result<u32, Error>>;
+
 fn kits() -> [Testkit; 2] {
     [Testkit::new(), Testkit::always_parking()]
 }
@@ -81,10 +83,13 @@ async fn failure(kit: &Testkit, call: FlowCall<Result<u32, Error>>) -> String {
 
 #[tokio::test]
 async fn a_parked_parent_is_given_its_childs_failure_and_the_child_is_not_tried_again() {
-    let calls: [fn() -> FlowCall<Result<u32, Error>>; 5] =
-        [|| asks_for(1).id("job"), || starts_asker(1).id("job"), || shares_asker(1).id("job"), || grandparent(1).id("job"), || {
-            starts_and_sleeps(1).id("job")
-        }];
+    let calls: [Called; 5] = [
+        || asks_for(1).id("job"),
+        || starts_asker(1).id("job"),
+        || shares_asker(1).id("job"),
+        || grandparent(1).id("job"),
+        || starts_and_sleeps(1).id("job"),
+    ];
     for call in calls {
         for kit in kits() {
             let error = failure(&kit, call()).await;
@@ -128,8 +133,12 @@ async fn two_parked_parents_of_one_child_are_both_given_its_failure() {
 
 #[tokio::test]
 async fn a_parent_that_failed_and_is_called_again_tries_its_child_again_once() {
-    let calls: [fn() -> FlowCall<Result<u32, Error>>; 4] =
-        [|| asks_for(1).id("job"), || starts_asker(1).id("job"), || shares_asker(1).id("job"), || waits_for(1).id("job")];
+    let calls: [Called; 4] = [
+        || asks_for(1).id("job"),
+        || starts_asker(1).id("job"),
+        || shares_asker(1).id("job"),
+        || waits_for(1).id("job"),
+    ];
     for (nth, call) in calls.into_iter().enumerate() {
         for kit in kits() {
             for round in 1..=3 {

@@ -123,7 +123,11 @@ async fn pays_wires(path: String) -> Result<(u32, u32, u32), Error> {
 }
 
 /// An execution whose process has ended in its bodies.
-async fn cut_off(path: &str, bodies: usize, call: kitaru::FlowCall<Result<(u32, u32, u32), Error>>) -> (Kitaru, tempfile::TempDir) {
+async fn cut_off(
+    path: &str,
+    bodies: usize,
+    call: kitaru::FlowCall<Result<(u32, u32, u32), Error>>,
+) -> (Kitaru, tempfile::TempDir) {
     let (kitaru, dir) = disk().await;
     let handle = call.id("job").on(&kitaru).start().await.unwrap();
     in_time(async {

@@ -19,7 +19,7 @@ async fn pays_all(path: &str) -> Result<(), Error> {
     pay(path, "Bob").await?;
     pay(path, "Ada").await?;
     log(path).say("tried");
-    if log(path).count("tried") % 3 == 0 { Ok(()) } else { Err(Error::msg("once more")) }
+    if log(path).count("tried").is_multiple_of(3) { Ok(()) } else { Err(Error::msg("once more")) }
 }
 
 #[flow]
@@ -85,7 +85,7 @@ async fn the_keys_of_checkpoints_in_a_body_stay_when_the_flow_is_parked_between_
 async fn pays_again(path: &str) -> Result<(), Error> {
     pay(path, "Eve").await?;
     log(path).say("inner");
-    if log(path).count("inner") % 2 == 0 { Ok(()) } else { Err(Error::msg("once more")) }
+    if log(path).count("inner").is_multiple_of(2) { Ok(()) } else { Err(Error::msg("once more")) }
 }
 
 #[checkpoint(retries = 1, backoff = "1ms")]

@@ -11,9 +11,7 @@ use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::flow;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{
-    Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, Status, WaitRow,
-};
+use crate::journal::{Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, Status, WaitRow};
 use crate::machine::Journal;
 use crate::store::Reader;
 use crate::value::Key;

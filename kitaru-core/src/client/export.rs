@@ -37,10 +37,7 @@ impl Kitaru {
     /// assert!(history.to_string().contains(r#""flow": "report""#));
     /// # Ok(()) }
     /// ```
-    pub fn export(
-        &self,
-        execution: &(impl Target + ?Sized),
-    ) -> impl Future<Output = Result<History, Error>> + Send {
+    pub fn export(&self, execution: &(impl Target + ?Sized)) -> impl Future<Output = Result<History, Error>> + Send {
         let (flow, id) = execution.target();
         let wanted = ExecutionId::new(flow, id);
         let inner = self.inner.clone();

@@ -288,8 +288,7 @@ impl Inner {
             value: Some(number.to_be_bytes().to_vec()),
         });
         let rows = sent.into_iter().collect();
-        let row =
-            MailRow { sent_ms: self.runtime.clock.now_ms(), name: event.clone(), json: json.clone(), wait: None };
+        let row = MailRow { sent_ms: self.runtime.clock.now_ms(), name: event.clone(), json: json.clone(), wait: None };
         self.store_mail(stored.journal, Aside::Event, &number.to_be_bytes(), row, rows).await?;
         self.hand_on(&stored, Mail::Event { number, name: event, json });
         Ok(())

@@ -259,7 +259,8 @@ mod tests {
         }
         let asks = |about| Some(Asks { wait: Key([3; 16]), about });
         for asks in [None, asks(About::Anything), asks(About::Body)] {
-            let wait = WaitRow { over: true, opened_ms: 1, due_ms: 2, refused: "no".into(), asks, ..WaitRow::default() };
+            let wait =
+                WaitRow { over: true, opened_ms: 1, due_ms: 2, refused: "no".into(), asks, ..WaitRow::default() };
             assert_eq!(WaitRow::read(&wait.write()), Ok(wait));
         }
         let note = NoteRow { nth: 300, updated_ms: 7, json: "[1]".into() };
