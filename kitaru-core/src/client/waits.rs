@@ -5,6 +5,7 @@
 //! store of an earlier version two calls may have one name, and what is asked has only the name: there the records say which
 //! wait is open, and where that are two nobody guesses.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::{Bound, ControlFlow};
 
@@ -32,9 +33,11 @@ pub(super) fn addressed(
 ) -> Result<(Stored, Addressee), Error> {
     let stored = addressee(reader, execution)?;
     let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("the wait `{name}` of execution {execution} {why}")));
-    let answer = answer(reader, &stored, name)?;
+    let (answer, calls) = (answer(reader, &stored, name)?, Calls::of(reader, &stored));
     if let Some(wait) = wait(reader, &stored, name)? {
-        if answer.is_some_and(|answer| wait.is_answered_by(&answer)) {
+        if let Some(answer) = &answer
+            && is_answered(&wait, answer, &calls)?
+        {
             return refuse("has been answered already; the first answer counts");
         }
         if wait.over || (1..=now_ms).contains(&wait.due_ms) {
@@ -42,7 +45,7 @@ pub(super) fn addressed(
         }
         let open = match wait.asks {
             Some(asks) => asks.wait,
-            None => only(named(reader, &stored, name)?, name, execution)?,
+            None => only(calls.named(name)?, name, execution)?,
         };
         if meant.is_some_and(|meant| meant != open) {
             return refuse("is not the one that was looked at: the execution has gone on since; look at it again");
@@ -52,7 +55,7 @@ pub(super) fn addressed(
     if meant.is_some() {
         return refuse("is no longer there: the execution has gone on since; look at it again");
     }
-    if let Some(call) = named(reader, &stored, name)?.pop() {
+    if let Some(call) = calls.named(name)?.last() {
         let why = match call.stands {
             Stands::Begun => {
                 "is no question: the checkpoint's body has begun, and nobody is asked what became of it; answer when \
@@ -73,22 +76,17 @@ pub(super) fn addressed(
 
 /// The answers that were given before this attempt, and whom each is for. One of which that cannot be known is left out.
 pub(super) fn mail(reader: &Reader, stored: &Stored, answers: Vec<MailRow>) -> Result<Vec<Mail>, Error> {
-    let mut calls = None;
+    let calls = Calls::of(reader, stored);
     let mut mail = Vec::with_capacity(answers.len());
     for MailRow { name, json, wait, .. } in answers {
         let wait = match wait {
             Some(wait) => Addressee::Wait(wait),
             None if self::wait(reader, stored, &name)?.is_none_or(|wait| wait.asks.is_some()) => Addressee::Named(name),
             // Of an earlier version.
-            None => {
-                let calls = match &mut calls {
-                    Some(calls) => calls,
-                    none => none.insert(called(reader, stored, |_| true)?),
-                };
-                let called = calls.remove(&name).unwrap_or_default();
-                let Ok(wait) = only(called, &name, &stored.header.execution) else { continue };
-                Addressee::Wait(wait)
-            }
+            None => match calls.named(&name)? {
+                [call] if call.stands != Stands::Ended => Addressee::Wait(call.identity),
+                _ => continue,
+            },
         };
         mail.push(Mail::Answer { wait, json, verdict: None });
     }
@@ -97,14 +95,29 @@ pub(super) fn mail(reader: &Reader, stored: &Stored, answers: Vec<MailRow>) -> R
 
 /// The waits of a generation that can be answered, by their names.
 pub(super) fn open(reader: &Reader, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
+    let calls = Calls::of(reader, stored);
     let mut open = Vec::new();
     for (name, row) in all(reader, stored)? {
-        let is_answered = answer(reader, stored, &name)?.is_some_and(|answer| row.is_answered_by(&answer));
+        let answer = answer(reader, stored, &name)?;
+        let is_answered = answer.map(|answer| is_answered(&row, &answer, &calls)).transpose()?.unwrap_or_default();
         if !row.over && !is_answered {
             open.push((name, row));
         }
     }
     Ok(open)
+}
+
+/// Whether an answer that was found under a wait's name is that wait's.
+fn is_answered(wait: &WaitRow, answer: &MailRow, calls: &Calls<'_>) -> Result<bool, Error> {
+    if wait.asks.is_some() {
+        return Ok(wait.is_answered_by(answer));
+    }
+    let calls = calls.named(&answer.name)?;
+    Ok(match answer.wait {
+        Some(wait) => calls.iter().all(|call| call.identity == wait || call.stands == Stands::Ended),
+        // Of two calls it may have been that of the one that has ended.
+        None => calls.len() < 2,
+    })
 }
 
 /// All waits that a generation has shown, by their names.
@@ -173,28 +186,40 @@ enum Stands {
     Ended,
 }
 
-/// The calls that are recorded under a visible name.
-fn named(reader: &Reader, stored: &Stored, name: &str) -> Result<Vec<Called>, Error> {
-    Ok(called(reader, stored, |known| known == name)?.remove(name).unwrap_or_default())
+/// The calls of a generation that are recorded, looked for when they are asked for.
+struct Calls<'a> {
+    reader: &'a Reader,
+    stored: &'a Stored,
+    known: OnceCell<HashMap<String, Vec<Called>>>,
+}
+
+impl<'a> Calls<'a> {
+    fn of(reader: &'a Reader, stored: &'a Stored) -> Self {
+        Calls { reader, stored, known: OnceCell::new() }
+    }
+
+    /// Those that go by a visible name.
+    fn named(&self, name: &str) -> Result<&[Called], Error> {
+        let known = match self.known.get() {
+            Some(known) => known,
+            None => {
+                let called = called(self.reader, self.stored)?;
+                self.known.get_or_init(|| called)
+            }
+        };
+        Ok(known.get(name).map(Vec::as_slice).unwrap_or_default())
+    }
 }
 
 /// The calls that are recorded, by their visible names.
-fn called(
-    reader: &Reader,
-    stored: &Stored,
-    is_wanted: impl Fn(&str) -> bool,
-) -> Result<HashMap<String, Vec<Called>>, Error> {
+fn called(reader: &Reader, stored: &Stored) -> Result<HashMap<String, Vec<Called>>, Error> {
     let (first, last) = journal_range(stored.journal);
     let range = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
     let mut called: HashMap<String, Vec<Called>> = HashMap::new();
     let mut malformed = None;
     let mut see = |call: &CallFrame<'_>, stands: Stands| {
-        let name = call.name();
-        if !is_wanted(&name) {
-            return;
-        }
         let identity = Attempt::identity(&stored.header.execution, stored.header.generation, call.key, call.occurrence);
-        let calls = called.entry(name).or_default();
+        let calls = called.entry(call.name()).or_default();
         match calls.iter_mut().find(|known| known.identity == identity) {
             Some(known) => known.stands = stands,
             None => calls.push(Called { identity, checkpoint: call.checkpoint.to_owned(), stands }),
@@ -220,8 +245,8 @@ fn called(
 }
 
 /// The one call that can be answered, of those that go by one name.
-fn only(calls: Vec<Called>, name: &str, execution: &ExecutionId) -> Result<Key, Error> {
-    let mut open = calls.into_iter().filter(|call| call.stands != Stands::Ended);
+fn only(calls: &[Called], name: &str, execution: &ExecutionId) -> Result<Key, Error> {
+    let mut open = calls.iter().filter(|call| call.stands != Stands::Ended);
     let (first, second) = (open.next(), open.next());
     let refuse = |why: String| Err(Error::new(Kind::Misuse, format!("execution {execution} {why}")));
     match (first, second) {

@@ -162,6 +162,13 @@ fn an_answer_that_an_earlier_version_kept_is_for_the_one_wait_that_is_open_under
     taken.wait("approval_2");
     taken.answer("approval_2");
     assert_eq!(given(taken), []);
+    let mut taken_before = Written::new();
+    taken_before.record(&waits(call("approval_2", 1)));
+    taken_before.record(&ended(call("approval_2", 1), Class::Value));
+    taken_before.record(&waits(call("approval", 2)));
+    taken_before.wait("approval_2");
+    taken_before.answer("approval_2");
+    assert_eq!(given(taken_before), [], "the second is asked on");
     let mut two = Written::new();
     two.record(&waits(call("approval_2", 1)));
     two.record(&waits(call("approval", 2)));
@@ -169,6 +176,20 @@ fn an_answer_that_an_earlier_version_kept_is_for_the_one_wait_that_is_open_under
     two.answer("approval_2");
     assert_eq!(given(two), []);
     assert_eq!(given(Written::new()), [Addressee::Named("approval_2".to_owned())], "it is early");
+}
+
+#[test]
+fn a_wait_of_an_earlier_version_is_open_although_another_one_of_its_name_was_answered() {
+    let mut written = Written::new();
+    written.record(&waits(call("approval_2", 1)));
+    written.record(&ended(call("approval_2", 1), Class::Value));
+    written.record(&waits(call("approval", 2)));
+    written.wait("approval_2");
+    written.answer("approval_2");
+    let reader = written.reader();
+    let stored = rows::newest(&reader, &execution()).unwrap().unwrap();
+    assert_eq!(open(&reader, &stored).unwrap().len(), 1);
+    assert_eq!(to(&reader, "approval_2").unwrap(), Addressee::Wait(identity(&call("approval", 2))));
 }
 
 #[test]
