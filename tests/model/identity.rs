@@ -319,6 +319,40 @@ async fn an_answer_belongs_to_one_generation() {
     }
 }
 
+#[flow]
+async fn rounds_after_a_sign(round: u32) -> Result<u32, Error> {
+    wait::<bool>(format!("begin {round}")).await?;
+    let amount = wait::<u32>("amount").await?;
+    if round == 2 {
+        return Ok(amount);
+    }
+    rounds_after_a_sign(2).restart().await
+}
+
+#[tokio::test]
+async fn an_early_answer_goes_along_with_a_restart_until_a_wait_has_taken_it() {
+    let (kitaru, _) = memory().await;
+    let handle = rounds_after_a_sign(1).id("job").on(&kitaru).start().await.unwrap();
+    open(&kitaru, "rounds_after_a_sign", 1).await;
+    // Both come early: one for this generation, one for a wait of the next.
+    in_time(kitaru.answer(&handle, "amount", &1)).await.unwrap();
+    in_time(kitaru.answer(&handle, "begin 2", &true)).await.unwrap();
+    in_time(kitaru.answer(&handle, "begin 1", &true)).await.unwrap();
+    in_time(async {
+        while look(&kitaru, "rounds_after_a_sign").await.generation() == 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(
+        open(&kitaru, "rounds_after_a_sign", 1).await,
+        ["amount"],
+        "the first amount was that of the first round"
+    );
+    in_time(kitaru.answer(&handle, "amount", &2)).await.unwrap();
+    assert_eq!(in_time(handle).await.unwrap(), 2);
+}
+
 #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 struct Receipt {
     number: u32,

@@ -50,7 +50,8 @@ async fn the_keys_of_checkpoints_in_a_body_are_the_same_on_every_try_and_differ_
 async fn the_keys_of_checkpoints_in_a_body_differ_in_another_execution() {
     let kit = Testkit::new();
     let mut seen = Vec::new();
-    for (path, id) in [("keys: one", "one"), ("keys: two", "two")] {
+    let path = "keys: two executions";
+    for id in ["one", "two"] {
         kit.fast_forward(payday(path.into()).id(id)).await.unwrap();
         seen.extend(tries(path).remove(0).iter().map(|said| said.rsplit_once(' ').unwrap().1.to_owned()));
     }
