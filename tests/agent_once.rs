@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kitaru::agent::{Agent, FunctionModel, KitaruAgent, ModelResponse, RunError, ToolOptions, ToolOutput};
 use kitaru::{Kitaru, Status, flow, tool};
+use serde_json::{Value, json};
 
 static BEGUN: AtomicU32 = AtomicU32::new(0);
 static HANGS: AtomicBool = AtomicBool::new(true);
@@ -87,5 +88,69 @@ async fn what_cannot_be_kept_is_refused_before_anything_is_asked() {
     ] {
         let error = agent.run("Fire!").on(&kitaru).await.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+/// Pays what there is to be paid.
+#[tool(once)]
+async fn pay(key: String) -> String {
+    PAID.fetch_add(u32::from(!key.is_empty()), Ordering::Relaxed);
+    std::future::pending().await
+}
+
+static PAID: AtomicU32 = AtomicU32::new(0);
+
+#[flow]
+async fn settles(n: u32) -> Result<String, RunError> {
+    let _ = n;
+    let model = FunctionModel::new("clerk", |request| match request.tool_returns().last() {
+        None => Ok(ModelResponse::tool_call("call_1", "pay", json!({ "key": "k-7" }).to_string())),
+        Some(given) => Ok(ModelResponse::text(given.content.as_str())),
+    });
+    Ok(KitaruAgent::new(Agent::builder(model).name("clerk").tool(pay()).build()?).run("Pay!").await?.output)
+}
+
+#[tokio::test]
+async fn who_is_asked_about_a_call_sees_its_arguments_and_answers_in_json() {
+    let answers = [
+        (json!({ "happened": "sent" }), "sent"),
+        (json!({ "happened": { "receipt": 7 } }), r#"{"receipt":7}"#),
+        // As it is recorded.
+        (json!({ "happened": { "output": { "content": "it was sent" } } }), "it was sent"),
+    ];
+    for (nth, (answer, output)) in answers.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = async || Kitaru::builder().dir(dir.path()).open().await.unwrap();
+        let kitaru = open().await;
+        let paid = PAID.load(Ordering::Relaxed);
+        let handle = settles(nth as u32).id("job").on(&kitaru).start().await.unwrap();
+        in_time(async {
+            while PAID.load(Ordering::Relaxed) == paid {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        kitaru.close().grace(Duration::ZERO).await.unwrap();
+        drop(handle);
+        let kitaru = open().await;
+        let handle = settles(nth as u32).id("job").on(&kitaru).start().await.unwrap();
+        in_time(async {
+            while kitaru.execution("settles", "job").await.unwrap().unwrap().waits().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let job = kitaru.execution("settles", "job").await.unwrap().unwrap();
+        let wait = &job.waits()[0];
+        assert_eq!(wait.name(), "pay_tool");
+        let arguments = wait.metadata()["arguments"]["arguments"].as_str().unwrap().to_owned();
+        assert_eq!(serde_json::from_str::<Value>(&arguments).unwrap(), json!({ "key": "k-7" }));
+        assert_eq!(wait.metadata()["idempotency_key"].as_str().unwrap().len(), 32);
+        let happened = wait.schema()["oneOf"][0]["properties"]["happened"].clone();
+        assert!(happened["description"].as_str().unwrap().contains("a text as it is"), "{happened}");
+        in_time(kitaru.answer_wait(wait, &answer)).await.unwrap();
+        assert_eq!(in_time(handle).await.unwrap(), output);
+        assert_eq!(PAID.load(Ordering::Relaxed), paid + 1, "it is not paid again");
+        kitaru.close().await.unwrap();
     }
 }

@@ -156,10 +156,15 @@ impl<'a> Split<'a> {
 
     /// Finds out what kind of outcome the function returns.
     fn outcome(&self, krate: &TokenStream) -> TokenStream {
-        let output = &self.output;
         let references = (0..OUTCOME_TIERS).map(|_| quote!(&));
-        let probe = quote!(#(#references)* #krate::__private::probe::Probe::<#output>::new());
-        method(signature::ends(output), probe, "kitaru_outcome")
+        let probe = self.probe(krate);
+        method(signature::ends(&self.output), quote!(#(#references)* #probe), "kitaru_outcome")
+    }
+
+    /// A question about what the function returns.
+    fn probe(&self, krate: &TokenStream) -> TokenStream {
+        let output = &self.output;
+        quote!(#krate::__private::probe::Probe::<#output>::new())
     }
 
     /// Checks that kind, in a statement; errors underline the return type.

@@ -17,12 +17,13 @@ use rig_core::serve::{serve_inline_with, stream_truncated};
 use rig_core::streaming::Relayed;
 use rig_core::tool::{PublishedContext, ToolContext, ToolResult, ToolResultContext};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::agent::{AskedModel, Taken};
 use crate::answers::Answer;
 use crate::error::Failure;
 use crate::event::{Listener, RigEvent, tell_piece, tell_whole};
-use crate::options::ToolOptions;
+use crate::options::{self, ToolOptions};
 use crate::usage::{Counter, RigUsage};
 
 /// How effects of a run are asked for and recorded.
@@ -228,6 +229,10 @@ impl Ongoing {
         });
         if let Some(bound) = options.bound() {
             told = told.timeout(bound);
+        }
+        if options.asks() {
+            let schema = json!({ "description": "What the tool gave: a text as it is, or any other JSON value." });
+            told = told.happened_as(schema, |said| Ok(Ok(options::told(said))));
         }
         let told = told.await;
         if told.is_ok() {

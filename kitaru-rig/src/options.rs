@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use kitaru_core::dynamic::{self, DynamicCheckpoint, Scope};
 use kitaru_core::{Error, Resolution};
-use rig_core::tool::ToolResult;
+use rig_core::tool::{ToolOutput, ToolResult};
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use crate::ongoing::Told;
 use crate::rig::Grain;
@@ -62,6 +64,11 @@ impl ToolOptions {
         }
     }
 
+    /// Whether somebody may be asked what became of a call.
+    pub(crate) fn asks(self) -> bool {
+        self.effect == Effect::Once
+    }
+
     pub(crate) fn bound(self) -> Option<Duration> {
         self.timeout
     }
@@ -74,6 +81,9 @@ impl ToolOptions {
 ///
 /// When the result cannot be written as JSON.
 ///
+/// Who answers with JSON of their own writes `{"happened": "paid"}` for a tool that gives a text, and
+/// `{"happened": {"receipt": 7}}` for one that gives any other value.
+///
 /// # Examples
 ///
 /// ```
@@ -85,6 +95,17 @@ impl ToolOptions {
 /// ```
 pub fn happened(result: &ToolResult) -> Result<Resolution, Error> {
     Resolution::happened(&Told::of(result.clone()))
+}
+
+/// What somebody says that a call gave: a result as it is [recorded](happened), a text as it is, or any other JSON.
+pub(crate) fn told(said: Value) -> Told {
+    if let Ok(told) = Told::deserialize(&said) {
+        return told;
+    }
+    Told::of(ToolResult::success(match said {
+        Value::String(text) => ToolOutput::text(text),
+        value => ToolOutput::json(value),
+    }))
 }
 
 /// Why an agent with these options cannot be run here.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures::FutureExt as _;
 use kitaru_core::{Error, Resolution, idempotency_key, may_have_run};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tracing::warn;
 
 use super::bill::{self, Noted};
@@ -15,6 +16,9 @@ use super::replayed::Replayed;
 use super::seams::checkpoint;
 use crate::tool::{Effect, Recording};
 use crate::{Calling, Cost, Invocation, Tokens, Tool, ToolDefinition, ToolError, ToolOptions, ToolOutput, Usage};
+
+/// How somebody writes what a call gave that was cut off.
+const GAVE: &str = "What the tool gave: a text as it is, or any other JSON value.";
 
 /// What a tool call adds to the usage of a run.
 const ONE_CALL: Usage = Usage {
@@ -127,12 +131,25 @@ impl ToolOutput {
     /// What somebody answers when a call that may run [once](crate::ToolOptions::once) was cut off, and has done its work
     /// all the same: it gave this.
     ///
+    /// Who answers with JSON of their own writes `{"happened": "sent"}` for a tool that gives a text, and
+    /// `{"happened": {"receipt": 7}}` for one that gives any other value.
+    ///
     /// # Errors
     ///
-    /// None that is known; what is recorded as JSON is written as JSON.
+    /// None that is known; a text can be written as JSON.
     pub fn happened(&self) -> Result<Resolution, Error> {
-        Resolution::happened(&Made { told: Told::Output(self.clone()), spent: Noted::default() })
+        Resolution::happened(&self.content)
     }
+}
+
+/// What somebody says that a call gave: a text as it is, any other JSON as it is written.
+fn happened(said: serde_json::Value) -> Result<Made, String> {
+    // As it is recorded, which is how it was once said.
+    if let Ok(Made { told: Told::Output(output), spent }) = Made::deserialize(&said) {
+        return Ok(Made { told: Told::Output(output), spent });
+    }
+    let output = ToolOutput::json(&said).map_err(|error| error.to_string())?;
+    Ok(Made { told: Told::Output(output), spent: Noted::default() })
 }
 
 impl DurableTool {
@@ -186,6 +203,9 @@ impl DurableTool {
                 }
             })
             .retries(self.options.tries_again());
+        if self.options.effect() == Effect::Once {
+            told = told.happened_as(json!({ "description": GAVE }), |said| happened(said).map(Ok));
+        }
         if let Some(timeout) = self.options.longest() {
             told = told.timeout(timeout);
         }

@@ -17,7 +17,7 @@ use crate::journal::{Opening, Payload};
 use crate::machine::{Due, SlotId};
 use crate::pool::{self, Gone};
 use crate::store::Row;
-use crate::value::ArgSink;
+use crate::value::{ArgSink, Key};
 
 /// The body of a checkpoint, as a [`Call`] runs it. Written by the macro, implemented only here.
 ///
@@ -61,6 +61,8 @@ pub struct Site<'a> {
     pub(crate) context: &'a Arc<Context>,
     /// The visible name.
     pub(crate) name: &'a str,
+    /// What identifies the call, the same on every attempt.
+    pub(crate) identity: Key,
     pub(crate) slot: SlotId,
 }
 

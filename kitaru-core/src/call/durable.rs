@@ -51,7 +51,7 @@ enum Stage<R> {
     Recalling(Box<Running>, Recall),
     Running(Box<Running>, Tries),
     /// Nobody knows whether its body ran: it waits for a person to say.
-    Asking(Box<Running>, String),
+    Asking(Box<Running>, asking::Asked),
     /// Its outcome is on its way to the store.
     Landing(Box<Running>, Result<R, Error>, How),
     /// It is not polled to an end: the driver drops the flow.
@@ -205,7 +205,7 @@ impl<B: Checkpoint> Durable<B> {
                     if self.context.replay().poll(running.slot, cx.waker()) != Step::Poll {
                         return Poll::Pending;
                     }
-                    match self.resolved() {
+                    match self.resolved(options) {
                         Some(resolved) => self.resolve(spec, resolved),
                         None => return Poll::Pending,
                     }
@@ -248,7 +248,7 @@ impl<B: Checkpoint> Durable<B> {
         if let Standing::Interrupted(_) = self.claim.standing {
             self.context.runtime.director.iter().for_each(|director| director.interrupted(spec.name()));
             if spec.meta().on_interrupt == OnInterrupt::Ask {
-                return self.ask(spec, slot);
+                return self.ask(spec, options, slot);
             }
             let error = interrupted(&self.claim.name(spec.shown()), &self.context);
             let running = self.running(spec, slot);
@@ -318,8 +318,10 @@ impl<B: Checkpoint> Durable<B> {
 
     /// The wait begins, or goes on where an earlier attempt began it.
     fn open(&mut self, body: &mut B, spec: &Spec, slot: SlotId) {
-        let site = Site { context: &self.context, name: &self.claim.name(spec.shown()), slot };
-        if !std::mem::replace(&mut self.opened, true)
+        let (name, identity) = (self.claim.name(spec.shown()), self.identity());
+        let site = Site { context: &self.context, name: &name, identity, slot };
+        let outdated = self.is_outdated(spec);
+        if (!std::mem::replace(&mut self.opened, true) || outdated)
             && let Some((opening, rows)) = body.opening(&site)
         {
             let frame = Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write();
@@ -332,12 +334,29 @@ impl<B: Checkpoint> Durable<B> {
             self.context.send_ahead(frame);
         }
         let recorded = match self.claim.standing {
-            Standing::Open(at) => self.context.journal.opening(at),
+            Standing::Open(at) if !outdated => self.context.journal.opening(at),
             _ => None,
         };
         let due = body.open(&site, recorded);
         self.context.replay().open(slot, due);
         self.stage = Stage::Running(self.running(spec, slot), Tries::new());
+    }
+
+    /// Whether a child was awaited by an attempt that has failed since, or that a person has had forgotten something of: it is
+    /// called anew.
+    fn is_outdated(&self, spec: &Spec) -> bool {
+        match self.claim.standing {
+            Standing::Open(at) if spec.meta().effect == Effect::Child => self.context.replay().has_ended_since(at),
+            _ => false,
+        }
+    }
+
+    /// Whether no attempt has ended, failed or been retried since the call was made for the first time.
+    pub(crate) fn is_of_this_run(&self) -> bool {
+        match self.claim.standing {
+            Standing::Recorded(at) => !self.context.replay().has_ended_since(at),
+            _ => true,
+        }
     }
 
     fn run(&mut self, running: Box<Running>) {
@@ -436,8 +455,8 @@ impl<B: Checkpoint> Drop for Durable<B> {
                 self.context.mailbox.forget(&running.waker);
                 running.slot
             }
-            Stage::Asking(running, name) => {
-                self.context.mailbox.leave(name);
+            Stage::Asking(running, asked) => {
+                self.context.mailbox.leave(asked.wait());
                 self.context.mailbox.forget(&running.waker);
                 running.slot
             }

@@ -40,6 +40,7 @@ pub use meta::CheckpointMeta;
 pub(crate) use meta::Spec;
 pub use outcome::Outcome;
 pub(crate) use outcome::{Landing, Packed, Packing, Unpack, Whose};
+use resolution::Happened;
 pub use resolution::Resolution;
 pub use timer::{Sleep, sleep, sleep_until};
 #[cfg(any(test, fuzzing))]
@@ -84,6 +85,8 @@ pub(crate) struct Options<R> {
     pub(crate) retry_if: Option<RetryIf<R>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) total_timeout: Option<Duration>,
+    /// How a person says what the body came to, where it is not known that it ended.
+    pub(crate) happened: Happened<R>,
 }
 
 /// Whether a result that is an error is worth another try.
@@ -127,6 +130,7 @@ impl<B: Checkpoint> Call<B> {
             retry_if: None,
             timeout: spec.meta().timeout,
             total_timeout: spec.meta().total_timeout,
+            happened: Happened::Recorded,
         };
         let place = Ambient::with(|ambient| match ambient {
             Ambient::Flow(context) => Durable::make(context, &spec, &body).map(Place::Flow),
@@ -171,12 +175,52 @@ impl<B: Checkpoint> Call<B> {
         self
     }
 
+    /// How a person is told what to say that a body came to which was cut off: as a JSON schema, if there is one. The macro
+    /// calls it where `on_interrupt = "ask"`.
+    #[doc(hidden)]
+    pub fn described(mut self, schema: fn() -> Option<serde_json::Value>) -> Self {
+        self.options.happened = Happened::Described(schema);
+        self
+    }
+
+    /// Takes what a person says of a body that was cut off ([`Resolution::happened`]) in the form that this JSON schema
+    /// describes, which `read` makes the call's result of. Without it, it is the value in the form in which serde reads it.
+    ///
+    /// It counts where `on_interrupt = "ask"` does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kitaru_core::doc_support::*;
+    /// # run_flow(async {
+    /// use kitaru_core::{Error, dynamic::checkpoint};
+    ///
+    /// let pay = checkpoint("pay").at_most_once().ask_on_interrupt().run(|| async { Ok::<_, Error>("receipt 7".to_owned()) });
+    /// // A person may give the number alone.
+    /// let pay = pay.happened_as(serde_json::json!({ "type": "integer" }), |number| Ok(Ok(format!("receipt {number}"))));
+    /// assert_eq!(pay.await.unwrap(), "receipt 7");
+    /// # });
+    /// ```
+    pub fn happened_as(
+        mut self,
+        schema: serde_json::Value,
+        read: impl Fn(serde_json::Value) -> Result<B::Output, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.happened = Happened::Read(Box::new((schema, Box::new(read))));
+        self
+    }
+
     /// What identifies the call, if it was made in a flow's own code.
     pub(crate) fn identity(&self) -> Option<Key> {
         match &self.place {
             Place::Flow(durable) => Some(durable.identity()),
             Place::Plain { .. } | Place::Nowhere(_) | Place::Done => None,
         }
+    }
+
+    /// Whether it was made for the first time since an attempt has failed or been retried, if one has.
+    pub(crate) fn is_of_this_run(&self) -> bool {
+        matches!(&self.place, Place::Flow(durable) if durable.is_of_this_run())
     }
 
     /// Whether it waits, and has not answered.

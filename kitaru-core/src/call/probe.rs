@@ -22,6 +22,8 @@ use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
 
+use schemars::{JsonSchema, schema_for};
+
 use crate::call::bounds::{HoldsError, Recordable, RecordableError, ReturnsResult};
 use crate::error::Error;
 use crate::runtime::PREVIEW_BYTES;
@@ -53,6 +55,7 @@ pub mod traits {
         OutcomeBySerdeFallibleStdError as _, OutcomeBySerdeStdError as _, OutcomeByStdError as _,
         OutcomeErrorLost as _, OutcomeLost as _, OutcomePlain as _, OutcomeValueLost as _,
     };
+    pub use super::{SchemaOfPlain as _, SchemaOfValue as _, SchemaUnknown as _};
 }
 
 // ---- Outcomes: a value or an error to bytes and back ----
@@ -293,6 +296,42 @@ pub trait OutcomeLost {
 }
 
 impl<R> OutcomeLost for Probe<R> {}
+
+// ---- What a person may say that a body came to ----
+
+/// The best tier: the value in a `Result` has a JSON schema.
+pub trait SchemaOfValue {
+    /// That schema.
+    fn kitaru_schema(&self) -> Option<serde_json::Value>;
+}
+
+impl<T: JsonSchema, E> SchemaOfValue for &&Probe<Result<T, E>> {
+    fn kitaru_schema(&self) -> Option<serde_json::Value> {
+        Some(schema_for!(T).to_value())
+    }
+}
+
+/// The tier of what is no `Result` and has a JSON schema.
+pub trait SchemaOfPlain {
+    /// That schema.
+    fn kitaru_schema(&self) -> Option<serde_json::Value>;
+}
+
+impl<R: JsonSchema> SchemaOfPlain for &Probe<R> {
+    fn kitaru_schema(&self) -> Option<serde_json::Value> {
+        Some(schema_for!(R).to_value())
+    }
+}
+
+/// The lowest tier: nothing is known.
+pub trait SchemaUnknown {
+    /// Nothing.
+    fn kitaru_schema(&self) -> Option<serde_json::Value> {
+        None
+    }
+}
+
+impl<R> SchemaUnknown for Probe<R> {}
 
 // ---- What an error says ----
 

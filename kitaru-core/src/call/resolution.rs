@@ -2,18 +2,22 @@
 //! how it is asked.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::call::Checkpoint;
 use crate::call::outcome::Unpack;
 use crate::call::wait::Question;
 use crate::error::{Error, Kind};
-use crate::journal::{Class, Payload};
-use crate::value::{Codec, shallow};
+use crate::journal::{Arg, Class, Payload};
+use crate::value::{Codec, Key, Sensitivity, shallow};
 
 /// What became of an `at_most_once` body with `on_interrupt = "ask"` whose process died in it: the answer to the wait that
 /// goes by its checkpoint's visible name, given with [`Kitaru::answer`](crate::Kitaru::answer).
 ///
-/// As JSON it is `{"happened": …}`, `"run_again"` or `{"fail": "why"}`.
+/// As JSON it is `{"happened": …}`, `"run_again"` or `{"fail": "why"}`. The wait's [schema](crate::OpenWait::schema) says so,
+/// and what the checkpoint returns where its type has a JSON schema (`schemars::JsonSchema`). The wait's
+/// [metadata](crate::OpenWait::metadata) says which call it is: its `arguments`, as a record shows them and unless the
+/// checkpoint is `sensitive`, and the `idempotency_key` by which a service may know it.
 ///
 /// # Examples
 ///
@@ -33,7 +37,7 @@ pub struct Resolution(Said);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Said {
-    Happened(serde_json::Value),
+    Happened(Value),
     RunAgain,
     Fail(String),
 }
@@ -69,12 +73,40 @@ pub(super) enum Resolved<R> {
     Fail(Error),
 }
 
+/// How a person says what a body came to.
+pub(crate) enum Happened<R> {
+    /// As the checkpoint's record would hold it.
+    Recorded,
+    /// Likewise, and this is its JSON schema, where there is one.
+    Described(fn() -> Option<Value>),
+    /// As this JSON schema says, and so it is read.
+    Read(Box<(Value, Box<ReadHappened<R>>)>),
+}
+
+type ReadHappened<R> = dyn Fn(Value) -> Result<R, String> + Send + Sync;
+
+impl<R> Happened<R> {
+    /// The JSON schema of what a person says; anything, where it is not known.
+    fn schema(&self) -> Value {
+        let known = match self {
+            Happened::Recorded => None,
+            Happened::Described(schema) => schema(),
+            Happened::Read(read) => Some(read.0.clone()),
+        };
+        known.unwrap_or_else(|| serde_json::json!({}))
+    }
+}
+
 /// Reads an answer as what the checkpoint takes.
 ///
 /// # Errors
 ///
 /// Why it does not fit.
-pub(super) fn resolve<B: Checkpoint>(name: &str, json: &str) -> Result<Resolved<B::Output>, String> {
+pub(super) fn resolve<B: Checkpoint>(
+    name: &str,
+    json: &str,
+    happened: &Happened<B::Output>,
+) -> Result<Resolved<B::Output>, String> {
     let Resolution(said) = serde_json::from_str(json).map_err(|why| {
         format!("{why}; it takes {{\"happened\": …}} with the value, \"run_again\", or {{\"fail\": \"why\"}}")
     })?;
@@ -84,24 +116,48 @@ pub(super) fn resolve<B: Checkpoint>(name: &str, json: &str) -> Result<Resolved<
             Kind::Interrupted,
             format!("checkpoint `{name}` was interrupted, and a person had it fail: {why}"),
         ))),
-        Said::Happened(value) => {
-            let bytes = value.to_string().into_bytes();
-            let payload = Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &bytes };
-            match B::unpack(&payload) {
-                Ok(value) => Ok(Resolved::Happened(value)),
-                Err(Unpack::Unreadable(why)) => Err(why.to_string()),
-                Err(Unpack::CannotHold(error)) => Err(error.to_string()),
+        Said::Happened(value) => match happened {
+            Happened::Read(read) => read.1(value).map(Resolved::Happened),
+            Happened::Recorded | Happened::Described(_) => {
+                let bytes = value.to_string().into_bytes();
+                let payload = Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &bytes };
+                match B::unpack(&payload) {
+                    Ok(value) => Ok(Resolved::Happened(value)),
+                    Err(Unpack::Unreadable(why)) => Err(why.to_string()),
+                    Err(Unpack::CannotHold(error)) => Err(error.to_string()),
+                }
             }
-        }
+        },
     }
 }
 
-/// What is asked.
-pub(super) fn question(name: &str) -> Question {
-    let schema = serde_json::json!({
+/// What is asked. `metadata` is what tells which call it is.
+pub(super) fn question<R>(name: &str, metadata: String, happened: &Happened<R>) -> Question {
+    Question {
+        text: format!(
+            "The process died while `{name}` ran, and it is to run at most once. Did it happen? Answer with what it came \
+             to, have it run again, or have it fail."
+        ),
+        schema: schema(happened.schema()).to_string(),
+        metadata,
+        due_ms: 0,
+    }
+}
+
+/// The JSON schema of an answer, of that of an outcome.
+fn schema(mut outcome: Value) -> Value {
+    // What it refers to by a path stands at the root of a schema.
+    let definitions = outcome.as_object_mut().and_then(|outcome| {
+        outcome.remove("$schema");
+        outcome.remove("$defs")
+    });
+    let mut schema = serde_json::json!({
         "title": "Resolution",
         "oneOf": [
-            { "type": "object", "required": ["happened"], "properties": { "happened": {} }, "additionalProperties": false },
+            {
+                "type": "object", "required": ["happened"], "properties": { "happened": outcome },
+                "additionalProperties": false
+            },
             { "const": "run_again" },
             {
                 "type": "object", "required": ["fail"], "properties": { "fail": { "type": "string" } },
@@ -109,13 +165,34 @@ pub(super) fn question(name: &str) -> Question {
             },
         ],
     });
-    Question {
-        text: format!(
-            "The process died while `{name}` ran, and it is to run at most once. Did it happen? Answer with what it came \
-             to, have it run again, or have it fail."
-        ),
-        schema: schema.to_string(),
-        metadata: "{}".to_owned(),
-        due_ms: 0,
+    if let Some(definitions) = definitions {
+        schema["$defs"] = definitions;
+    }
+    schema
+}
+
+/// What tells a person which call it is: its arguments, as far as a record shows them, and the key by which a service knows
+/// it. A JSON object.
+pub(super) fn metadata(args: &[u8], sensitivity: Sensitivity, identity: Key) -> String {
+    let mut metadata = serde_json::json!({ "idempotency_key": identity.hex() });
+    if sensitivity == Sensitivity::Shown {
+        let args = Arg::read_all(args).unwrap_or_default();
+        // A preview is JSON unless it was cut.
+        let shown = |preview: String| serde_json::from_str(&preview).unwrap_or(Value::String(preview));
+        metadata["arguments"] = args.into_iter().map(|arg| (arg.name, shown(arg.preview))).collect();
+    }
+    metadata.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_of_an_outcomes_schema_stand_where_its_references_look() {
+        let outcome = serde_json::json!({ "$schema": "x", "$ref": "#/$defs/Receipt", "$defs": { "Receipt": {} } });
+        let schema = schema(outcome);
+        assert_eq!(schema["oneOf"][0]["properties"]["happened"], serde_json::json!({ "$ref": "#/$defs/Receipt" }));
+        assert_eq!(schema["$defs"], serde_json::json!({ "Receipt": {} }));
     }
 }

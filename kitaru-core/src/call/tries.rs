@@ -156,6 +156,7 @@ impl Tries {
     ) -> Result<(), Failure> {
         let more = if self.failures < options.retries { MoreTries::Possible } else { MoreTries::None };
         let cast = directed::cast(body, spec, scope);
+        scope.begin_try();
         // The function that makes the future is the user's too: it is `|args| body(args)`.
         if cast.part.is_none() && !body.begin(more) {
             return Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries)));

@@ -21,13 +21,13 @@ use crate::call::outcome::{Landing, Packed, Packing, Unpack};
 use crate::clock::{self, millis};
 use crate::context::{Ambient, Context};
 use crate::error::{Error, Kind};
-use crate::journal::{Aside, Opening, Payload, WaitRow, aside_key};
+use crate::journal::{About, Aside, Asks, Opening, Payload, WaitRow, aside_key};
 use crate::machine::Due;
 use crate::store::{Key as RowKey, Row, Table};
-use crate::value::ArgSink;
+use crate::value::{ArgSink, Key};
 
 /// A flow that waits for an answer, which somebody gives with [`Kitaru::answer`](crate::Kitaru::answer), under this name;
-/// the second wait of one name in an execution is `approval_2`. A flow that has nothing else to do is dropped from memory
+/// the second wait of one name in an execution is `approval_2`, or the next number that no other call goes by. A flow that has nothing else to do is dropped from memory
 /// meanwhile.
 ///
 /// A type of your own derives `schemars::JsonSchema`, of the crate `schemars` 1, beside serde's `Deserialize`. What the
@@ -150,12 +150,20 @@ struct Open {
     context: Arc<Context>,
     /// The visible name.
     name: String,
+    /// What identifies it, whatever it is called.
+    wait: Key,
     deadline: Option<clock::Until>,
+}
+
+impl Open {
+    fn asking(&self) -> Asking<'_> {
+        Asking { context: &self.context, name: &self.name, asks: Asks { wait: self.wait, about: About::Anything } }
+    }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.context.mailbox.leave(&self.name);
+        self.context.mailbox.leave(self.wait);
     }
 }
 
@@ -181,21 +189,31 @@ pub(super) struct Question {
     pub(super) due_ms: u64,
 }
 
-impl Question {
-    /// The row that shows it under the wait's visible name.
-    pub(super) fn row(self, context: &Context, name: &str, row: WaitRow) -> Row {
-        let Question { text: question, schema, metadata, due_ms } = self;
-        let row = WaitRow { due_ms, question, schema, metadata, ..row };
-        Row { value: Some(row.write()), ..gone(context, Aside::Wait, name) }
+/// Who asks a question: the name is for people, and the identity for what they answer.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) context: &'a Arc<Context>,
+    /// The visible name.
+    pub(super) name: &'a str,
+    pub(super) asks: Asks,
+}
+
+impl Asking<'_> {
+    /// The row that shows a question under the visible name.
+    pub(super) fn row(&self, question: Question, row: WaitRow) -> Row {
+        let Question { text: question, schema, metadata, due_ms } = question;
+        let row = WaitRow { due_ms, question, schema, metadata, asks: Some(self.asks), ..row };
+        Row { value: Some(row.write()), ..gone(self.context, Aside::Wait, self.name) }
     }
 
     /// The answer does not fit: it is taken back, why is shown, and its sender is told. The wait stays open.
-    pub(super) fn refuse(self, context: &Arc<Context>, name: &str, why: &str, json: &str) {
+    pub(super) fn refuse(&self, question: Question, why: &str, json: &str) {
+        let Asking { context, name, asks } = self;
         let error = unfit(context, name, why, json);
         let opened_ms = context.runtime.clock.now_ms();
         let refused = WaitRow { opened_ms, refused: error.to_string(), ..WaitRow::default() };
-        context.send_aside(vec![gone(context, Aside::Answer, name), self.row(context, name, refused)]);
-        context.mailbox.judge(name, Err(error));
+        context.send_aside(vec![gone(context, Aside::Answer, name), self.row(question, refused)]);
+        context.mailbox.judge(asks.wait, Err(error));
     }
 }
 
@@ -208,16 +226,17 @@ pub(super) fn gone(context: &Context, aside: Aside, name: &str) -> Row {
 impl<T: Answer> Asked<T> {
     /// An answer that fits. One that does not is refused, and shown.
     fn answered(&self, cx: &mut TaskContext<'_>) -> Option<Received<T>> {
-        let Open { context, name, .. } = self.open.as_ref().expect("a wait is polled after it was opened");
+        let asking = self.open.as_ref().expect("a wait is polled after it was opened").asking();
+        let (mailbox, wait) = (&asking.context.mailbox, asking.asks.wait);
         loop {
-            let (why, json) = match Received::read(context.mailbox.answer(name, cx.waker())?) {
+            let (why, json) = match Received::read(mailbox.answer(wait, cx.waker())?) {
                 Ok(received) => {
-                    context.mailbox.judge(name, Ok(()));
+                    mailbox.judge(wait, Ok(()));
                     return Some(received);
                 }
                 Err(unfit) => unfit,
             };
-            self.question().refuse(context, name, &why, &json);
+            asking.refuse(self.question(), &why, &json);
         }
     }
 }
@@ -235,7 +254,9 @@ impl<T: Answer> Checkpoint for Asked<T> {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
         let now_ms = site.context.runtime.clock.now_ms();
         self.due_ms = self.deadline.map_or(0, |deadline| now_ms.saturating_add(millis(deadline)));
-        let row = self.question().row(site.context, site.name, WaitRow { opened_ms: now_ms, ..WaitRow::default() });
+        let asks = Asks { wait: site.identity, about: About::Anything };
+        let asking = Asking { context: site.context, name: site.name, asks };
+        let row = asking.row(self.question(), WaitRow { opened_ms: now_ms, ..WaitRow::default() });
         Some((Opening::Answer { due_ms: self.due_ms }, vec![row]))
     }
 
@@ -246,8 +267,9 @@ impl<T: Answer> Checkpoint for Asked<T> {
         let clock = &site.context.runtime.clock;
         let deadline = (self.due_ms > 0).then(|| clock.until(self.due_ms));
         crate::log::asks(&site.context.attempt, site.name, &self.question);
-        site.context.mailbox.listen(site.name);
-        self.open = Some(Open { context: site.context.clone(), name: site.name.to_owned(), deadline });
+        site.context.mailbox.listen(site.identity, Some(site.name));
+        let (context, name) = (site.context.clone(), site.name.to_owned());
+        self.open = Some(Open { context, name, wait: site.identity, deadline });
         if self.due_ms > 0 { Due::At(self.due_ms) } else { Due::Never }
     }
 
@@ -259,13 +281,14 @@ impl<T: Answer> Checkpoint for Asked<T> {
         if let Some(received) = self.answered(cx) {
             return Poll::Ready(Ok(received));
         }
-        let Open { context, name, deadline } = self.open.as_mut().expect("a wait is polled after it was opened");
-        let is_over = deadline.as_mut().is_some_and(|deadline| Pin::new(deadline).poll(cx).is_ready());
+        let open = self.open.as_mut().expect("a wait is polled after it was opened");
+        let is_over = open.deadline.as_mut().is_some_and(|deadline| Pin::new(deadline).poll(cx).is_ready());
         if !is_over {
             return Poll::Pending;
         }
-        let (context, name) = (context.clone(), name.clone());
-        context.send_aside(vec![self.question().row(&context, &name, WaitRow { over: true, ..WaitRow::default() })]);
+        let asking = self.open.as_ref().expect("a wait is polled after it was opened").asking();
+        let Asking { context, name, .. } = asking;
+        context.send_aside(vec![asking.row(self.question(), WaitRow { over: true, ..WaitRow::default() })]);
         let message = format!("nobody answered the wait `{name}` of execution {} in time", context.attempt.execution);
         Poll::Ready(Err(Error::new(Kind::TimedOut, message)))
     }

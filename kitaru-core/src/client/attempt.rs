@@ -281,6 +281,7 @@ fn resume(place: &Place, request: &Request, work: Resume, unwritten: usize) -> (
     let attempt = Attempt {
         deadline_ms,
         after_crash: state.status == Status::Running,
+        after_park: state.status == Status::Waiting,
         ..attempt(place, request, header.generation, number, header.seed)
     };
     let ground = Ground { numbers, journal, replay, listing: state.listing, mail, notes };
@@ -310,6 +311,7 @@ fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed:
         generation,
         number,
         after_crash: false,
+        after_park: false,
         seed,
         fresh: false,
         deadline_ms: None,

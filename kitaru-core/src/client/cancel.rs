@@ -1,5 +1,6 @@
 //! Ending an execution for good. Owns who may be named; must not know how an attempt ends.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use crate::client::execution::Relative;
@@ -81,9 +82,10 @@ impl Kitaru {
     /// assert!(handle.await.unwrap_err().is_cancelled());
     /// # Ok(()) }
     /// ```
-    pub async fn cancel(&self, execution: &(impl Target + ?Sized)) -> Result<(), Error> {
+    pub fn cancel(&self, execution: &(impl Target + ?Sized)) -> impl Future<Output = Result<(), Error>> + Send {
         let (flow, id) = execution.target();
-        self.inner.cancel(ExecutionId::new(flow, id)?).await
+        let execution = ExecutionId::new(flow, id);
+        async move { self.inner.cancel(execution?).await }
     }
 }
 

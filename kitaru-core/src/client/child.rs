@@ -8,14 +8,13 @@ use std::task::{Context as TaskContext, Poll};
 
 use crate::call::{Call, Checkpoint, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, sealed};
 use crate::client::active::{Active, Ended};
-use crate::client::launch::hex;
 use crate::client::request::{Input, Request};
 use crate::client::rows;
 use crate::client::{Inner, blocking};
 use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
-use crate::journal::{Class, Opening, OwnedPayload, ParentRow, Payload};
+use crate::journal::{Ask, Class, Opening, OwnedPayload, ParentRow, Payload};
 use crate::machine::{Due, Exit, SlotId};
 use crate::race::race;
 use crate::store::Row;
@@ -48,7 +47,7 @@ impl Claimed {
         let mut call = self.0;
         let Some(identity) = call.identity() else { return Err(elsewhere(&request.spec.name)) };
         // Of its parent, its parent's generation and the call: two parents never share one unless they say so.
-        let id = request.id.take().unwrap_or_else(|| hex(&identity));
+        let id = request.id.take().unwrap_or_else(|| identity.hex());
         let execution = ExecutionId::new(&request.spec.name, &id)?;
         request.id = Some(id);
         request.spec.ambiguous = false;
@@ -101,6 +100,11 @@ impl ChildCall {
 
     pub(crate) fn inner(&self) -> Weak<Inner> {
         inner(&self.context).as_ref().map_or_else(Weak::new, Arc::downgrade)
+    }
+
+    /// Whether the parent has not failed, been retried or died since the call was made for the first time.
+    pub(crate) fn is_of_this_run(&self) -> bool {
+        self.call.is_of_this_run() && !self.context.attempt.after_crash
     }
 
     /// Leaves the flow for this reason.
@@ -178,7 +182,7 @@ impl Child {
     fn call(flow: &str, input: &Input) -> Call<Self> {
         const META: CheckpointMeta = CheckpointMeta::dynamic().child();
         let spec = Spec::own(flow.to_owned().into(), "".into(), META);
-        let (preview, digest) = (input.preview.clone(), hex(&input.digest));
+        let (preview, digest) = (input.preview.clone(), input.digest.hex());
         let child = Child { preview, digest, wish: Wish::Outcome, execution: None, request: None, running: None };
         Call::new(spec, child)
     }
@@ -234,9 +238,13 @@ impl Checkpoint for Child {
         Some((Opening::Execution(execution), Vec::new()))
     }
 
-    fn open(&mut self, site: &Site<'_>, _: Option<Opening>) -> Due {
+    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
         let context = site.context;
-        let request = self.request.take().expect("a child is launched once");
+        let mut request = self.request.take().expect("a child is launched once");
+        // It ended while its parent was parked: the parent is given what it came to, as it is in memory.
+        if recorded.is_some() && context.attempt.after_park {
+            request.ask = Ask::Outcome;
+        }
         let parent = request.parent.clone();
         let Some(inner) = inner(context) else {
             context.leave_with(Exit::Fault(closed()));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::client::{builder, executions, history, mail, recovery, tally};
+use crate::client::{builder, executions, history, mail, recovery, tally, waits};
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::journal::FailedTry;
 use crate::machine::MAX_CALLS;
@@ -39,7 +39,7 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     let writer = WriterOptions::default();
     let id_and_name = [format!("{MAX_ID_BYTES} bytes"), format!("{MAX_NAME_BYTES} bytes")];
     let outcome = mebibytes(DEFAULT_MAX_OUTCOME_BYTES as u64);
-    let (mail, early) = (mebibytes(tally::MOST_MAIL_BYTES), grouped(mail::MOST_EARLY_ANSWERS));
+    let (mail, early) = (mebibytes(tally::MOST_MAIL_BYTES), grouped(waits::MOST_EARLY_ANSWERS));
     let waiting = mebibytes(writer.queue_bytes as u64);
 
     let model = |what: &str, numbers: &[String]| check("model.md", what, numbers);

@@ -7,17 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::client::mail;
 use crate::client::rows::{self, Stored};
+use crate::client::waits;
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::flow;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{
-    Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, Status, WaitRow, aside_key,
-};
+use crate::journal::{Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, Status, WaitRow};
 use crate::machine::Journal;
-use crate::store::{Reader, Table};
+use crate::store::Reader;
 use crate::value::Key;
 
 impl Kitaru {
@@ -205,6 +203,7 @@ impl Relative {
 /// A wait of an execution that can be answered. See [`wait`](crate::wait).
 #[derive(Clone, Debug)]
 pub struct OpenWait {
+    execution: ExecutionId,
     name: String,
     row: WaitRow,
 }
@@ -213,6 +212,11 @@ impl OpenWait {
     /// The visible name, by which it is [answered](Kitaru::answer).
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The execution, the visible name, and what identifies the wait; nothing of one that an earlier version has begun.
+    pub(super) fn addressed(&self) -> (ExecutionId, String, Option<Key>) {
+        (self.execution.clone(), self.name.clone(), self.row.asks.map(|asks| asks.wait))
     }
 
     /// What is asked, or nothing.
@@ -257,14 +261,9 @@ fn waits(reader: &Reader, stored: &Stored) -> Result<Vec<OpenWait>, Error> {
     if stored.state.status.is_final() {
         return Ok(Vec::new());
     }
-    let mut open = Vec::new();
-    for (name, row) in mail::waits(reader, stored)? {
-        let answer = aside_key(stored.journal, Aside::Answer, name.as_bytes());
-        if !row.over && reader.get(Table::Aside, &answer)?.is_none() {
-            open.push(OpenWait { name, row });
-        }
-    }
-    Ok(open)
+    let open = waits::open(reader, stored)?.into_iter();
+    let execution = &stored.header.execution;
+    Ok(open.map(|(name, row)| OpenWait { execution: execution.clone(), name, row }).collect())
 }
 
 /// What one checkpoint came to.

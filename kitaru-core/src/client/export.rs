@@ -1,11 +1,13 @@
 //! Executions on their way out of the store, whole. Owns what is read of them; must not know what becomes of it.
 
+use std::future::Future;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
 use crate::client::execution::{Record, records};
 use crate::client::history::History;
 use crate::client::rows::{self, Stored};
-use crate::client::{Kitaru, Target, blocking};
+use crate::client::{Inner, Kitaru, Target, blocking};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Frame, Header, Status};
@@ -36,12 +38,18 @@ impl Kitaru {
     /// assert!(history.to_string().contains(r#""flow": "report""#));
     /// # Ok(()) }
     /// ```
-    pub async fn export(&self, execution: &(impl Target + ?Sized)) -> Result<History, Error> {
+    pub fn export(&self, execution: &(impl Target + ?Sized)) -> impl Future<Output = Result<History, Error>> + Send {
         let (flow, id) = execution.target();
-        let wanted = ExecutionId::new(flow, id)?;
+        let wanted = ExecutionId::new(flow, id);
         let inner = self.inner.clone();
+        async move { inner.history(wanted?).await }
+    }
+}
+
+impl Inner {
+    async fn history(self: Arc<Self>, wanted: ExecutionId) -> Result<History, Error> {
         blocking(move || {
-            let reader = &inner.runtime.reader;
+            let reader = &self.runtime.reader;
             let stored = rows::newest(reader, &wanted)?;
             let stored = stored.ok_or_else(|| Error::new(Kind::Misuse, format!("there is no execution {wanted}")))?;
             let generation = whole(reader, stored)?;

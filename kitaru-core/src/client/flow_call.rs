@@ -333,10 +333,14 @@ impl<R> Made<R> {
         let decode = self.decode;
         let (call, again) = self.child(Wish::Start)?;
         let context = call.context().clone();
-        let (execution, inner) = (call.execution.clone(), call.inner());
+        let (execution, inner, is_of_this_run) = (call.execution.clone(), call.inner(), call.is_of_this_run());
         call.await?;
         let Some(mut request) = again else { unreachable!("only what can be asked for again is started") };
         request.id = Some(execution.id.to_string());
+        if is_of_this_run {
+            // If it fails before it is awaited that is its outcome, as if it had been awaited all the time.
+            request.ask = Ask::Outcome;
+        }
         let claimed = Claimed::result_of(&execution, &request.input);
         let call = claimed.call(Asked { context, request, wish: Wish::Outcome, detached: true })?;
         let ended = async { call.await.map_or_else(Ended::Fault, Ended::Outcome) };

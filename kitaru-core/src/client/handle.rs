@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
@@ -115,7 +115,8 @@ fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result
 pub struct Handle<R> {
     inner: Weak<Inner>,
     execution: ExecutionId,
-    ended: BoxedEnded,
+    /// Behind a lock that nobody else takes, so that a shared handle can be looked at from several threads.
+    ended: Mutex<BoxedEnded>,
     decode: Decode<R>,
 }
 
@@ -139,7 +140,7 @@ impl<R> Handle<R> {
         ended: impl Future<Output = Ended> + Send + 'static,
         decode: Decode<R>,
     ) -> Self {
-        Handle { inner, execution, ended: Box::pin(ended), decode }
+        Handle { inner, execution, ended: Mutex::new(Box::pin(ended)), decode }
     }
 
     /// Has its end be waited for in another way.
@@ -147,8 +148,8 @@ impl<R> Handle<R> {
     where
         F: Future<Output = Ended> + Send + 'static,
     {
-        let ended = std::mem::replace(&mut self.ended, Box::pin(std::future::pending()));
-        self.ended = Box::pin(wait(ended));
+        let ended = std::mem::replace(exclusive(&mut self.ended), Box::pin(std::future::pending()));
+        *exclusive(&mut self.ended) = Box::pin(wait(ended));
         self
     }
 
@@ -157,11 +158,14 @@ impl<R> Handle<R> {
     /// # Errors
     ///
     /// As [`Kitaru::cancel`], and when the store was closed.
-    pub async fn cancel(&self) -> Result<(), Error> {
-        let Some(inner) = self.inner.upgrade() else {
-            return Err(Error::new(Kind::Closed, "the store was closed; open it again to cancel the execution"));
-        };
-        inner.cancel(self.execution.clone()).await
+    pub fn cancel(&self) -> impl Future<Output = Result<(), Error>> + Send + use<R> {
+        let (inner, execution) = (self.inner.clone(), self.execution.clone());
+        async move {
+            let Some(inner) = inner.upgrade() else {
+                return Err(Error::new(Kind::Closed, "the store was closed; open it again to cancel the execution"));
+            };
+            inner.cancel(execution).await
+        }
     }
 
     /// The execution's id: the caller's, or the digest of the flow's input.
@@ -178,7 +182,7 @@ impl<R> Handle<R> {
 impl<R> Drop for Handle<R> {
     fn drop(&mut self) {
         // It holds on to what is awaited.
-        self.ended = Box::pin(std::future::pending());
+        *exclusive(&mut self.ended) = Box::pin(std::future::pending());
         if let Some(inner) = self.inner.upgrade() {
             inner.forget_parked(&self.execution);
         }
@@ -187,11 +191,16 @@ impl<R> Drop for Handle<R> {
 
 impl<R> Unpin for Handle<R> {}
 
+/// What is behind a lock, for its only holder.
+fn exclusive<T>(lock: &mut Mutex<T>) -> &mut T {
+    lock.get_mut().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<R> Future for Handle<R> {
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        self.ended.as_mut().poll(cx).map(|ended| match ended {
+        exclusive(&mut self.ended).as_mut().poll(cx).map(|ended| match ended {
             Ended::Outcome(payload) => self.decode.outcome(Ok(payload)),
             Ended::Fault(error) => self.decode.outcome(Err(error)),
             Ended::Parked { .. } | Ended::Restarted { .. } => {

@@ -36,7 +36,7 @@ impl Inner {
         uncalled: Option<Uncalled>,
     ) -> Result<(ExecutionId, Arc<Active>), Error> {
         self.check_open()?;
-        let id = request.id.clone().unwrap_or_else(|| hex(&request.input.digest));
+        let id = request.id.clone().unwrap_or_else(|| request.input.digest.hex());
         let execution = ExecutionId::new(&request.spec.name, &id)?;
         let (active, reservation) = match self.reserve(&execution, &request)? {
             Reserved::Mine(active, reservation) => (active, reservation),
@@ -346,8 +346,12 @@ impl Place {
             });
             let parent = stored.as_ref().map(|stored| rows::parent(reader, stored)).transpose()?.flatten();
             let is_own = look.parent.as_ref().zip(parent.as_ref()).is_some_and(|(own, parent)| own.call == parent.call);
-            // Begun by this very call, in an earlier attempt of its parent's.
-            let ask = if is_own { Ask::Reuse(Reuse::Always) } else { look.ask };
+            let ask = match look.ask {
+                Ask::Outcome => Ask::Outcome,
+                // Begun by this very call, in an earlier attempt of its parent's.
+                _ if is_own => Ask::Reuse(Reuse::Always),
+                ask => ask,
+            };
             let begin = decide(found.as_ref(), ask, now_ms);
             if let Begin::New { .. } = begin {
                 look.parent.into_iter().for_each(|parent| active.add_waiter(parent));
@@ -476,8 +480,4 @@ fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) -> Error {
              use another id, or begin it anew with .fresh(). Nothing has run"
         ),
     )
-}
-
-pub(crate) fn hex(key: &Key) -> String {
-    key.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }

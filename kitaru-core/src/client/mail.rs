@@ -14,31 +14,33 @@ use tokio::sync::{Mutex, oneshot, watch};
 use crate::client::active::Active;
 use crate::client::rows::{self, Stored};
 use crate::client::sleepers::Cause;
-use crate::client::tally::{Tally, most_bytes, too_many};
-use crate::client::{Inner, Kitaru, Target, blocking};
-use crate::context::{AT_ONCE_MS, Mail};
+use crate::client::tally::{Tally, most_bytes};
+use crate::client::waits;
+use crate::client::{Inner, Kitaru, OpenWait, Target, blocking};
+use crate::context::{AT_ONCE_MS, Addressee, Mail};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq, check_name};
-use crate::journal::{
-    Aside, MailRow, Malformed, ParentRow, Status, WaitRow, aside_key, aside_name, aside_range, sent_name,
-};
+use crate::journal::{Aside, MailRow, Malformed, ParentRow, Status, aside_key, aside_name, aside_range, sent_name};
 use crate::log;
 use crate::runtime::Numbers;
 use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
-use crate::value::bincode_size;
+use crate::value::{Key, bincode_size};
 
 impl Kitaru {
     /// Answers a wait of an execution, by its visible name: `approval`, `approval_2`. It is durable when this returns, and
     /// the flow goes on with it, wherever it stopped.
     ///
-    /// An answer may come before its wait: it is kept, and looked at when the flow comes to the wait. One that does not
-    /// fit then is shown in [`Execution::waits`](crate::Execution::waits), and the wait stays open for another.
+    /// It is the answer to the wait that is open under that name, and to no later one. An answer may come before its wait: it
+    /// is kept for the first wait that opens under the name in this generation, or in those that follow it by restarts. One
+    /// that does not fit then is shown in [`Execution::waits`](crate::Execution::waits), and the wait stays open for another.
+    /// What became of a body that was cut off ([`Resolution`](crate::Resolution)) can be said only once it is asked.
     ///
     /// # Errors
     ///
     /// [Unreadable](Error::is_unreadable), when an open wait takes something else: nothing has happened, and it is still
-    /// open. When there is no such execution, it has ended, or the wait has been answered or is over; when the answer
-    /// cannot be serialized or is over the bound of an outcome; when the store fails.
+    /// open. When there is no such execution, it has ended, or the wait has been answered or is over; when the name is that
+    /// of a checkpoint which is no open wait; when two waits that an earlier version has begun go by it; when the answer cannot
+    /// be serialized or is over the bound of an outcome; when the store fails.
     ///
     /// # Cancel safety
     ///
@@ -47,17 +49,58 @@ impl Kitaru {
     /// # Examples
     ///
     /// See [`wait`](crate::wait).
-    pub async fn answer<T: Serialize + ?Sized>(
+    pub fn answer<T: Serialize + ?Sized>(
         &self,
         execution: &(impl Target + ?Sized),
         wait: &str,
         answer: &T,
-    ) -> Result<(), Error> {
+    ) -> impl Future<Output = Result<(), Error>> + Send {
         let (flow, id) = execution.target();
-        let execution = ExecutionId::new(flow, id)?;
-        check_name("wait", wait)?;
-        let json = self.inner.json("answer", answer)?;
-        self.inner.answer(execution, wait.to_owned(), json).await
+        let checked = ExecutionId::new(flow, id).and_then(|execution| {
+            check_name("wait", wait)?;
+            Ok(Letter { execution, name: wait.to_owned(), wait: None, json: self.inner.json("answer", answer)? })
+        });
+        let inner = self.inner.clone();
+        async move { inner.answer(checked?).await }
+    }
+
+    /// Answers a wait that somebody has looked at: this one and no other, whatever has become of its execution since. As
+    /// [`answer`](Self::answer), which goes by the name alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`answer`](Self::answer), and when the execution has gone on in another generation, whose waits are others.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`answer`](Self::answer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru_core::Error> {
+    /// # let kitaru = kitaru_core::Kitaru::builder().in_memory().open().await?;
+    /// # let order = kitaru_core::dynamic::flow("order").run(|| async {
+    /// #     kitaru_core::wait::<bool>("approval").question("Pay 100 € to ACME?").await });
+    /// # let handle = order.id("job-42").on(&kitaru).start().await?;
+    /// # while kitaru.execution("order", "job-42").await?.unwrap().waits().is_empty() { tokio::task::yield_now().await }
+    /// let execution = kitaru.execution("order", "job-42").await?.unwrap();
+    /// let open = &execution.waits()[0];
+    /// println!("{}", open.question());
+    /// kitaru.answer_wait(open, &true).await?;
+    /// # assert!(handle.await?);
+    /// # Ok(()) }
+    /// ```
+    pub fn answer_wait<T: Serialize + ?Sized>(
+        &self,
+        wait: &OpenWait,
+        answer: &T,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let json = self.inner.json("answer", answer);
+        let (execution, name, identity) = wait.addressed();
+        let letter = json.map(|json| Letter { execution, name, wait: identity, json });
+        let inner = self.inner.clone();
+        async move { inner.answer(letter?).await }
     }
 
     /// Sends an event to an execution, which takes events of one name in the order in which they were sent, with
@@ -153,16 +196,19 @@ enum Admitted {
     New { stored: Box<Stored>, so_far: Tally, sent: Option<Vec<u8>> },
 }
 
-/// Whether the wait that an answer is for has begun.
-#[derive(Clone, Copy, PartialEq)]
-enum Answerable {
-    Open,
-    Early,
+/// An answer on its way to an execution.
+struct Letter {
+    execution: ExecutionId,
+    /// The visible name of the wait.
+    name: String,
+    /// Which wait it is to be, where that is known.
+    wait: Option<Key>,
+    json: String,
 }
 
 impl Inner {
     fn json<T: Serialize + ?Sized>(&self, what: &str, value: &T) -> Result<String, Error> {
-        let json = serde_json::to_string(&crate::value::shallow(value)).map_err(|why| {
+        let json = serde_json::to_string(value).map_err(|why| {
             Error::new(Kind::Misuse, format!("the {what} cannot be serialized: {why}; nothing was sent"))
         })?;
         let bound = self.runtime.max_outcome_bytes;
@@ -175,37 +221,42 @@ impl Inner {
         Ok(json)
     }
 
-    async fn answer(self: &Arc<Self>, execution: ExecutionId, wait: String, json: String) -> Result<(), Error> {
+    async fn answer(self: &Arc<Self>, letter: Letter) -> Result<(), Error> {
         self.check_open()?;
+        let Letter { execution, name, wait, json } = letter;
         let told = {
             let _turn = self.doors.of(&execution).lock().await;
             // Asked before it is looked as well as behind: it may go out of memory in between.
             let was_active = self.active(&execution).is_some();
-            let inner = self.clone();
-            let (wanted, name) = (execution.clone(), wait.clone());
+            let (inner, wanted, named) = (self.clone(), execution.clone(), name.clone());
             let look = move || {
-                let (stored, door) = answerable(&inner.runtime.reader, &wanted, &name, inner.runtime.clock.now_ms())?;
+                let now_ms = inner.runtime.clock.now_ms();
+                let (stored, addressee) = waits::addressed(&inner.runtime.reader, &wanted, &named, wait, now_ms)?;
                 let so_far = inner.sent_so_far(stored.journal)?;
-                Ok::<_, Error>((stored, door, so_far))
+                Ok::<_, Error>((stored, addressee, so_far))
             };
-            let (stored, door, so_far) = blocking(look).await??;
-            let (journal, bytes) = (stored.journal, mail_bytes(&wait, &json));
+            let (stored, addressee, so_far) = blocking(look).await??;
+            let (journal, bytes) = (stored.journal, mail_bytes(&name, &json));
             let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
             self.tallies.add(&execution, journal, so_far, Aside::Answer, bytes, most_bytes)?;
-            let rows = vec![self.mail_row(journal, Aside::Answer, wait.as_bytes(), &wait, &json)];
+            let wait = match addressee {
+                Addressee::Wait(wait) => Some(wait),
+                Addressee::Named(_) => None,
+            };
+            let rows = vec![self.mail_row(journal, Aside::Answer, name.as_bytes(), &name, &json, wait)];
             let numbers = Arc::new(Numbers::new(journal, Seq(0)));
             let landed = self.runtime.write(&numbers, rows, None, Activity::GoesOn).await;
             self.tallies.arrived(journal, bytes, landed.is_ok());
             landed?;
             // Who comes early, or to an execution that nobody drives, is not told whether it fits.
             let is_driven = was_active || stored.state.status == Status::Waiting || self.active(&execution).is_some();
-            let (verdict, told) = if door == Answerable::Open && is_driven {
+            let (verdict, told) = if matches!(addressee, Addressee::Wait(_)) && is_driven {
                 let (send, receive) = oneshot::channel();
                 (Some(send), Some(receive))
             } else {
                 (None, None)
             };
-            self.hand_on(&stored, Mail::Answer { name: wait, json, verdict });
+            self.hand_on(&stored, Mail::Answer { wait: addressee, json, verdict });
             told.map(|told| (told, journal, bytes))
         };
         let Some((told, journal, bytes)) = told else { return Ok(()) };
@@ -288,7 +339,7 @@ impl Inner {
         let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
         let execution = &stored.header.execution;
         let number = self.tallies.add(execution, journal, so_far, Aside::Event, bytes, most_bytes)?;
-        let mut rows = vec![self.mail_row(journal, Aside::Event, &number.to_be_bytes(), &event, &json)];
+        let mut rows = vec![self.mail_row(journal, Aside::Event, &number.to_be_bytes(), &event, &json, None)];
         if let Some(key) = &sent {
             self.tallies.key_leaves(key.clone());
             let value = Some(number.to_be_bytes().to_vec());
@@ -315,8 +366,17 @@ impl Inner {
         Ok(landed)
     }
 
-    fn mail_row(&self, journal: JournalId, aside: Aside, key: &[u8], name: &str, json: &str) -> Row {
-        let row = MailRow { sent_ms: self.runtime.clock.now_ms(), name: name.to_owned(), json: json.to_owned() };
+    fn mail_row(
+        &self,
+        journal: JournalId,
+        aside: Aside,
+        key: &[u8],
+        name: &str,
+        json: &str,
+        wait: Option<Key>,
+    ) -> Row {
+        let sent_ms = self.runtime.clock.now_ms();
+        let row = MailRow { sent_ms, name: name.to_owned(), json: json.to_owned(), wait };
         Row { table: Table::Aside, key: RowKey::from(aside_key(journal, aside, key)), value: Some(row.write()) }
     }
 
@@ -389,7 +449,7 @@ impl Inner {
 }
 
 /// The generation that takes what is sent to an execution.
-fn addressee(reader: &Reader, execution: &ExecutionId) -> Result<Stored, Error> {
+pub(super) fn addressee(reader: &Reader, execution: &ExecutionId) -> Result<Stored, Error> {
     let Some(stored) = rows::newest(reader, execution)? else {
         return Err(Error::new(Kind::Misuse, format!("there is no execution {execution}; nothing was sent")));
     };
@@ -399,49 +459,6 @@ fn addressee(reader: &Reader, execution: &ExecutionId) -> Result<Stored, Error> 
         return Err(Error::new(Kind::Misuse, message));
     }
     Ok(stored)
-}
-
-fn answerable(
-    reader: &Reader,
-    execution: &ExecutionId,
-    wait: &str,
-    now_ms: u64,
-) -> Result<(Stored, Answerable), Error> {
-    let stored = addressee(reader, execution)?;
-    let journal = stored.journal;
-    let refuse = |why: &str| Error::new(Kind::Misuse, format!("the wait `{wait}` of execution {execution} {why}"));
-    if reader.get(Table::Aside, &aside_key(journal, Aside::Answer, wait.as_bytes()))?.is_some() {
-        return Err(refuse("has been answered already; the first answer counts"));
-    }
-    let Some(row) = reader.get(Table::Aside, &aside_key(journal, Aside::Wait, wait.as_bytes()))? else {
-        if early_answers(reader, journal)? >= MOST_EARLY_ANSWERS {
-            let what = format!("{MOST_EARLY_ANSWERS} answers to waits that have not begun");
-            return Err(too_many(execution, &what));
-        }
-        return Ok((stored, Answerable::Early));
-    };
-    let row = WaitRow::read(&row).map_err(|why| rows::malformed(execution, "wait", why))?;
-    let is_late = (1..=now_ms).contains(&row.due_ms);
-    if row.over || is_late { Err(refuse("is over: its deadline has passed")) } else { Ok((stored, Answerable::Open)) }
-}
-
-/// So many answers may come before anybody has asked.
-pub(super) const MOST_EARLY_ANSWERS: u64 = 1_000;
-
-/// How many answers came before anybody had asked.
-fn early_answers(reader: &Reader, journal: JournalId) -> Result<u64, Error> {
-    let mut names = Vec::new();
-    let (first, end) = aside_range(journal, Aside::Answer);
-    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
-    reader.scan(Table::Aside, range, Order::Ascending, &mut |key, _| {
-        names.push(aside_name(key).to_vec());
-        ControlFlow::Continue(())
-    })?;
-    let mut early = 0;
-    for name in names {
-        early += u64::from(reader.get(Table::Aside, &aside_key(journal, Aside::Wait, &name))?.is_none());
-    }
-    Ok(early)
 }
 
 /// What an event or an answer counts for, in the store and in memory.
@@ -476,7 +493,7 @@ fn event_number(key: &[u8]) -> u64 {
 ///
 /// When it is far more than may be sent: somebody else has written it, and it is not taken into memory.
 pub(crate) fn mail(reader: &Reader, stored: &Stored, most_bytes: u64) -> Result<Vec<Mail>, Error> {
-    let (mut mail, mut bytes) = (Vec::new(), 0);
+    let (mut answers, mut events, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut refused = None;
     for aside in [Aside::Answer, Aside::Event] {
         let (first, end) = aside_range(stored.journal, aside);
@@ -487,19 +504,21 @@ pub(crate) fn mail(reader: &Reader, stored: &Stored, most_bytes: u64) -> Result<
                 Ok(_) if bytes > most_bytes => {
                     refused = Some(Malformed("it is more than an attempt may have in memory"))
                 }
-                Ok(MailRow { name, json, .. }) => mail.push(match aside {
-                    Aside::Event => Mail::Event { number: event_number(key), name, json },
-                    _ => Mail::Answer { name, json, verdict: None },
-                }),
+                Ok(MailRow { name, json, .. }) if aside == Aside::Event => {
+                    events.push(Mail::Event { number: event_number(key), name, json });
+                }
+                Ok(answer) => answers.push(answer),
                 Err(why) => refused = Some(why),
             }
             if refused.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
     }
-    match refused {
-        Some(why) => Err(rows::malformed(&stored.header.execution, "mail", why)),
-        None => Ok(mail),
+    if let Some(why) = refused {
+        return Err(rows::malformed(&stored.header.execution, "mail", why));
     }
+    let mut mail = waits::mail(reader, stored, answers)?;
+    mail.append(&mut events);
+    Ok(mail)
 }
 
 /// So many bytes of mail an attempt takes into memory: more than may be sent, because the bound may have been another one then.
@@ -519,23 +538,4 @@ pub(crate) fn any(reader: &Reader, journal: JournalId) -> Result<bool, Error> {
         })?;
     }
     Ok(any)
-}
-
-/// The waits of a generation, by their names.
-pub(crate) fn waits(reader: &Reader, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
-    let (first, end) = aside_range(stored.journal, Aside::Wait);
-    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
-    let mut waits = Vec::new();
-    let mut malformed = None;
-    reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| {
-        match WaitRow::read(row) {
-            Ok(row) => waits.push((String::from_utf8_lossy(aside_name(key)).into_owned(), row)),
-            Err(why) => malformed = Some(why),
-        }
-        ControlFlow::Continue(())
-    })?;
-    match malformed {
-        Some(why) => Err(rows::malformed(&stored.header.execution, "wait", why)),
-        None => Ok(waits),
-    }
 }

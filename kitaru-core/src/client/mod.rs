@@ -26,6 +26,7 @@ mod rows;
 mod sleepers;
 mod steering;
 mod tally;
+mod waits;
 mod watch;
 
 #[cfg(test)]
@@ -34,6 +35,8 @@ mod docs_tests;
 mod outside_tests;
 #[cfg(test)]
 mod steering_tests;
+#[cfg(test)]
+mod waits_tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

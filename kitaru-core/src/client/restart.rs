@@ -105,7 +105,7 @@ impl Luggage {
                 Aside::Event => {
                     name.first_chunk().is_some_and(|number| context.mailbox.took(u64::from_be_bytes(*number)))
                 }
-                // The answer of a wait that has begun.
+                // The answer of a wait that has begun: it belongs to that wait, and so to its generation.
                 _ => reader.get(Table::Aside, &aside_key(journal, Aside::Wait, &name))?.is_some(),
             };
             if !is_taken {

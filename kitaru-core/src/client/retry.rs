@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Forgotten, Status};
-use crate::machine::Journal;
+use crate::machine::{Journal, RecordIx};
 
 impl Kitaru {
     /// Has an execution go on that has failed, is stuck or was interrupted, as if its flow were called: from where it
@@ -133,11 +133,23 @@ pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId
     let mut found = Vec::with_capacity(forget.len());
     for wanted in forget {
         let (Forget::Error(name) | Forget::After(name)) = wanted;
+        let named = |at: &RecordIx| journal.call(*at).filter(|call| call.name() == *name);
         // The latest stands for the call.
-        let at = journal.indices().rev().find(|at| journal.call(*at).is_some_and(|call| call.name() == *name));
-        let Some(at) = at else {
+        let Some(at) = journal.indices().rev().find(|at| named(at).is_some()) else {
             return refuse(format!("there is no record `{name}` to be forgotten; the records are {}", names(journal)));
         };
+        let last = named(&at).map(|call| (call.key, call.occurrence));
+        let mut calls = journal.indices().filter_map(|at| Some((at, named(&at)?)));
+        if let Some((other, call)) = calls.find(|(_, call)| Some((call.key, call.occurrence)) != last) {
+            return refuse(format!(
+                "two calls go by the name `{name}`, which an earlier version gave twice: record {} of `{}` and record {} of \
+                 `{}`; name a record before both with .after(…), or begin anew with .fresh()",
+                journal.seq(other).0,
+                call.checkpoint,
+                journal.seq(at).0,
+                journal.call(at).map_or_else(String::new, |call| call.checkpoint.to_owned()),
+            ));
+        }
         found.push(match wanted {
             Forget::After(_) => Forgotten::After(journal.seq(at)),
             Forget::Error(_) if journal.outcome(at).is_some_and(|outcome| outcome.payload.is_error()) => {

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::client::steering::{Steered, Steering};
-use crate::context::Mail;
+use crate::context::{Addressee, Mail};
 use crate::error::Error;
 use crate::id::JournalId;
 
@@ -29,7 +29,7 @@ impl Steered for Leaving {
 
 fn answer() -> (Mail, oneshot::Receiver<Result<(), Error>>) {
     let (verdict, told) = oneshot::channel();
-    (Mail::Answer { name: "approval".into(), json: "true".into(), verdict: Some(verdict) }, told)
+    (Mail::Answer { wait: Addressee::Named("approval".into()), json: "true".into(), verdict: Some(verdict) }, told)
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Looking at what executions publish. Owns the waiting for the next value; must not know how one gets to the store.
 
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
 
@@ -24,14 +25,17 @@ impl Kitaru {
     /// # Examples
     ///
     /// See [`publish`](crate::publish()).
-    pub async fn published<T: DeserializeOwned>(
+    pub fn published<T: DeserializeOwned>(
         &self,
         execution: &(impl Target + ?Sized),
         name: &str,
-    ) -> Result<Option<T>, Error> {
+    ) -> impl Future<Output = Result<Option<T>, Error>> + Send {
         let (flow, id) = execution.target();
-        let (_, json) = self.inner.look(ExecutionId::new(flow, id)?, name).await?;
-        json.map(|json| read(name, &json)).transpose()
+        let execution = ExecutionId::new(flow, id);
+        async move {
+            let (_, json) = self.inner.look(execution?, name).await?;
+            json.map(|json| read(name, &json)).transpose()
+        }
     }
 
     /// Watches what an execution shows under a name with [`publish`](crate::publish()): first the latest value, then each

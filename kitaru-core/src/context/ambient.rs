@@ -42,7 +42,7 @@ pub(crate) struct BodyScope {
     identity: Key,
     /// An earlier attempt may have begun it, and left no record of what it came to.
     may_have_run: AtomicBool,
-    /// How many calls of each key were made within this body.
+    /// How many calls of each key the try that runs has made.
     made: Mutex<HashMap<Key, u32>>,
     /// Set when the try that runs is cancelled; there only if somebody has asked for it.
     cancelled: Mutex<Option<Arc<SetOnce<()>>>>,
@@ -186,6 +186,11 @@ impl BodyScope {
         cancelled.into_iter().for_each(|cancelled| drop(cancelled.set(())));
     }
 
+    /// A try begins: it makes its calls anew, and each is the call that it was in the try before.
+    pub(crate) fn begin_try(&self) {
+        lock(&self.made).clear();
+    }
+
     /// The scope of a checkpoint that is called within this body.
     pub(crate) fn nested(self: &Arc<Self>, key: Key) -> Arc<Self> {
         let occurrence = {
@@ -208,7 +213,7 @@ impl BodyScope {
     }
 
     pub(crate) fn idempotency_key(&self) -> String {
-        self.identity.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.identity.hex()
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) struct Attempt {
     pub(crate) number: u32,
     /// Whether the one before it was cut off: bodies may have run of which there is no record.
     pub(crate) after_crash: bool,
+    /// Whether the flow was parked before it: nothing has failed in between.
+    pub(crate) after_park: bool,
     pub(crate) seed: [u8; 32],
     /// Whether `.fresh()` asked for this generation, so that no memo is read.
     pub(crate) fresh: bool,

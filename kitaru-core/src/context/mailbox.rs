@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::sync::{Mutex, lock};
+use crate::value::Key;
 
 /// Something that was sent to an execution. It is durable already.
 #[derive(Debug)]
@@ -18,12 +19,21 @@ pub(crate) enum Mail {
         json: String,
     },
     Answer {
-        name: String,
+        wait: Addressee,
         json: String,
         verdict: Option<Verdict>,
     },
     /// An execution that this one may have waited for has come to its end.
     Ended,
+}
+
+/// Which wait an answer is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Addressee {
+    /// The one with this identity, and no other whatever its name is.
+    Wait(Key),
+    /// The one that opens first under this visible name: the answer came before it.
+    Named(String),
 }
 
 /// Who sent an answer, and wants to know whether it fits.
@@ -44,10 +54,24 @@ struct State {
     events: BTreeMap<u64, Event>,
     /// Those of them that no call holds, by their name. The lowest is taken first.
     free: HashMap<String, BTreeSet<u64>>,
-    answers: HashMap<String, Answer>,
+    /// By the identity of the wait.
+    answers: HashMap<Key, Answer>,
+    /// Answers that came before a wait has opened under their name.
+    early: HashMap<String, Answer>,
+    /// Which wait has opened under a name: it takes what comes under that name, and no later one does.
+    opened: HashMap<String, Key>,
     /// The waits that look for an answer now.
-    listening: HashSet<String>,
-    waiting: HashMap<String, Vec<Waker>>,
+    listening: HashSet<Key>,
+    waiting: HashMap<Topic, Vec<Waker>>,
+}
+
+/// What somebody waits for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Topic {
+    /// The next event of this name.
+    Event(String),
+    /// The answer to this wait.
+    Answer(Key),
 }
 
 struct Event {
@@ -64,7 +88,7 @@ impl Mailbox {
     /// The mail that was there when the attempt began. `taken` are the events that a record of an earlier attempt holds.
     pub(crate) fn new(mail: Vec<Mail>, taken: &HashSet<u64>) -> Self {
         let mut state = State::default();
-        mail.into_iter().for_each(|mail| state.add(mail, taken));
+        mail.into_iter().for_each(|mail| drop(state.add(mail, taken)));
         Mailbox(Mutex::new(state))
     }
 
@@ -78,13 +102,9 @@ impl Mailbox {
         if state.closed {
             return Err(mail);
         }
-        let name = match &mail {
-            Mail::Event { name, .. } | Mail::Answer { name, .. } => name.clone(),
-            // Who waits for it in memory has heard of it.
-            Mail::Ended => return Ok(()),
-        };
-        state.add(mail, &HashSet::new());
-        state.waiting.remove(&name).into_iter().flatten().for_each(Waker::wake);
+        let topic = state.add(mail, &HashSet::new());
+        let woken = topic.and_then(|topic| state.waiting.remove(&topic));
+        woken.into_iter().flatten().for_each(Waker::wake);
         Ok(())
     }
 
@@ -115,7 +135,7 @@ impl Mailbox {
     pub(crate) fn take_event(&self, name: &str, waker: &Waker) -> Option<(u64, String)> {
         let mut state = lock(&self.0);
         let Some(number) = state.free.get_mut(name).and_then(BTreeSet::pop_first) else {
-            state.wait(name, waker);
+            state.wait(Topic::Event(name.to_owned()), waker);
             return None;
         };
         let json = state.events.get(&number).map(|event| event.json.clone())?;
@@ -151,40 +171,49 @@ impl Mailbox {
         let state = &mut *lock(&self.0);
         let Some(event) = state.events.get(&number) else { return };
         state.free.entry(event.name.clone()).or_default().insert(number);
-        state.waiting.remove(&event.name).into_iter().flatten().for_each(Waker::wake);
+        let topic = Topic::Event(event.name.clone());
+        state.waiting.remove(&topic).into_iter().flatten().for_each(Waker::wake);
     }
 
     // ---- answers ----
 
     /// The answer to a wait; or the waker is kept.
-    pub(crate) fn answer(&self, name: &str, waker: &Waker) -> Option<String> {
+    pub(crate) fn answer(&self, wait: Key, waker: &Waker) -> Option<String> {
         let mut state = lock(&self.0);
-        let json = state.answers.get(name).map(|answer| answer.json.clone());
+        let json = state.answers.get(&wait).map(|answer| answer.json.clone());
         if json.is_none() {
-            state.wait(name, waker);
+            state.wait(Topic::Answer(wait), waker);
         }
         json
     }
 
-    /// A wait looks for its answer from now on.
-    pub(crate) fn listen(&self, name: &str) {
-        lock(&self.0).listening.insert(name.to_owned());
+    /// A wait looks for its answer from now on. One with a name takes what came early under that name, if it is the first
+    /// that opens under it.
+    pub(crate) fn listen(&self, wait: Key, name: Option<&str>) {
+        let state = &mut *lock(&self.0);
+        state.listening.insert(wait);
+        let Some(name) = name else { return };
+        if *state.opened.entry(name.to_owned()).or_insert(wait) == wait
+            && let Some(answer) = state.early.remove(name)
+        {
+            state.answers.entry(wait).or_insert(answer);
+        }
     }
 
     /// A wait looks for an answer no longer.
-    pub(crate) fn leave(&self, name: &str) {
-        lock(&self.0).listening.remove(name);
+    pub(crate) fn leave(&self, wait: Key) {
+        lock(&self.0).listening.remove(&wait);
     }
 
     /// The flow is where it is: whoever has sent an answer that no wait looks for is not told whether it fits. It is kept.
     pub(crate) fn dismiss(&self) {
         let State { answers, listening, .. } = &mut *lock(&self.0);
-        answers.iter_mut().filter(|(name, _)| !listening.contains(*name)).for_each(|(_, answer)| answer.verdict = None);
+        answers.iter_mut().filter(|(wait, _)| !listening.contains(*wait)).for_each(|(_, answer)| answer.verdict = None);
     }
 
     /// The answer fits, or does not: whoever has sent it is told.
-    pub(crate) fn judge(&self, name: &str, verdict: Result<(), Error>) {
-        let answer = lock(&self.0).answers.remove(name);
+    pub(crate) fn judge(&self, wait: Key, verdict: Result<(), Error>) {
+        let answer = lock(&self.0).answers.remove(&wait);
         if let Some(sender) = answer.and_then(|answer| answer.verdict) {
             // The sender may have gone away.
             let _ = sender.send(verdict);
@@ -193,28 +222,42 @@ impl Mailbox {
 }
 
 impl State {
-    fn add(&mut self, mail: Mail, taken: &HashSet<u64>) {
+    /// Takes something in. Gives what it is that somebody may wait for.
+    fn add(&mut self, mail: Mail, taken: &HashSet<u64>) -> Option<Topic> {
         match mail {
             Mail::Event { number, name, json } => {
-                if number <= self.newest {
-                    return;
+                if number > self.newest {
+                    self.newest = number;
+                    if !taken.contains(&number) {
+                        self.free.entry(name.clone()).or_default().insert(number);
+                    }
+                    self.events.insert(number, Event { name: name.clone(), json });
                 }
-                self.newest = number;
-                if !taken.contains(&number) {
-                    self.free.entry(name.clone()).or_default().insert(number);
-                }
-                self.events.insert(number, Event { name, json });
+                Some(Topic::Event(name))
             }
-            Mail::Ended => {}
-            Mail::Answer { name, json, verdict } => {
-                let known = self.answers.entry(name).or_insert(Answer { json, verdict: None });
+            // Who waits for it in memory has heard of it.
+            Mail::Ended => None,
+            Mail::Answer { wait, json, verdict } => {
+                let wait = match wait {
+                    Addressee::Named(name) => match self.opened.get(&name) {
+                        // It has opened while the answer was on its way.
+                        Some(wait) => *wait,
+                        None => {
+                            self.early.entry(name).or_insert(Answer { json, verdict });
+                            return None;
+                        }
+                    },
+                    Addressee::Wait(wait) => wait,
+                };
+                let known = self.answers.entry(wait).or_insert(Answer { json, verdict: None });
                 known.verdict = verdict.or(known.verdict.take());
+                Some(Topic::Answer(wait))
             }
         }
     }
 
-    fn wait(&mut self, name: &str, waker: &Waker) {
-        let waiting = self.waiting.entry(name.to_owned()).or_default();
+    fn wait(&mut self, topic: Topic, waker: &Waker) {
+        let waiting = self.waiting.entry(topic).or_default();
         if !waiting.iter().any(|known| known.will_wake(waker)) {
             waiting.push(waker.clone());
         }

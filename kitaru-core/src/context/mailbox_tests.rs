@@ -1,9 +1,12 @@
-//! Which event of a mailbox is taken by whom.
+//! Which event and which answer of a mailbox is taken by whom.
 
 use std::collections::HashSet;
-use std::task::Waker;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
 
-use crate::context::{Mail, Mailbox};
+use crate::context::{Addressee, Mail, Mailbox};
+use crate::value::Key;
 
 fn event(number: u64, json: &str) -> Mail {
     Mail::Event { number, name: "paid".into(), json: json.into() }
@@ -47,4 +50,59 @@ fn an_event_that_comes_twice_counts_once_and_none_is_taken_in_on_the_way_out() {
     mailbox.post(event(2, "b")).unwrap();
     assert!(mailbox.close_unless(|| false));
     assert!(mailbox.post(event(3, "c")).is_err());
+}
+
+fn answer(wait: Addressee, json: &str) -> Mail {
+    Mail::Answer { wait, json: json.into(), verdict: None }
+}
+
+const FIRST: Key = Key([1; 16]);
+const SECOND: Key = Key([2; 16]);
+
+fn given(mailbox: &Mailbox, wait: Key) -> Option<String> {
+    mailbox.answer(wait, Waker::noop())
+}
+
+#[test]
+fn an_early_answer_is_for_the_first_wait_that_opens_under_its_name_and_for_no_other() {
+    let mailbox = Mailbox::new(vec![answer(Addressee::Named("pay".into()), "1")], &HashSet::new());
+    // Of a body that was cut off: nothing that came early is about it.
+    mailbox.listen(Key([3; 16]), None);
+    assert_eq!(given(&mailbox, Key([3; 16])), None);
+    for _ in 0..2 {
+        mailbox.listen(FIRST, Some("pay"));
+        mailbox.listen(SECOND, Some("pay"));
+        assert_eq!((given(&mailbox, FIRST).as_deref(), given(&mailbox, SECOND)), (Some("1"), None));
+        mailbox.leave(SECOND);
+    }
+    mailbox.judge(FIRST, Ok(()));
+    assert_eq!((given(&mailbox, FIRST), given(&mailbox, SECOND)), (None, None));
+}
+
+#[test]
+fn an_answer_goes_by_the_identity_of_its_wait_and_not_by_its_name() {
+    let mailbox = Mailbox::new(vec![answer(Addressee::Wait(SECOND), "2")], &HashSet::new());
+    mailbox.listen(FIRST, Some("pay"));
+    mailbox.listen(SECOND, Some("pay"));
+    assert_eq!((given(&mailbox, FIRST), given(&mailbox, SECOND).as_deref()), (None, Some("2")));
+}
+
+#[test]
+fn an_answer_that_was_on_its_way_when_its_wait_opened_wakes_it() {
+    let woken = Arc::new(Woken::default());
+    let mailbox = Mailbox::new(Vec::new(), &HashSet::new());
+    mailbox.listen(FIRST, Some("pay"));
+    assert_eq!(mailbox.answer(FIRST, &Waker::from(woken.clone())), None);
+    mailbox.post(answer(Addressee::Named("pay".into()), "1")).unwrap();
+    assert!(woken.0.load(Ordering::SeqCst));
+    assert_eq!(given(&mailbox, FIRST).as_deref(), Some("1"));
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }

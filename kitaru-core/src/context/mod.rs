@@ -32,7 +32,7 @@ pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
 pub(crate) use attempt::{Attempt, OnDivergence, Parking};
 pub(crate) use branch::Branch;
 pub use branch::{BranchHandle, spawn};
-pub(crate) use mailbox::{Mail, Mailbox};
+pub(crate) use mailbox::{Addressee, Mail, Mailbox};
 pub(crate) use notes::Notes;
 pub(crate) use undo::UndoStep;
 pub use undo::undo;

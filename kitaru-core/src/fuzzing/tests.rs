@@ -126,7 +126,7 @@ fn row_seeds() -> Vec<Vec<u8>> {
     let unfinished = UnfinishedRow { status: Status::Waiting, attempts: 2, updated_ms: 3, wake_ms: 4 };
     let payload = Payload { class: Class::Value, codec: Codec::Bincode, shape: 7, bytes: b"x" };
     let memo = MemoRow { recorded_ms: 1, preview: "x", payload };
-    let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into() };
+    let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into(), wait: None };
     let wait = WaitRow { due_ms: 2, question: "Pay?".into(), refused: "no".into(), ..WaitRow::default() };
     let parent = ParentRow { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
     let note = NoteRow { nth: 300, updated_ms: 7, json: "[1]".into() };
@@ -164,7 +164,7 @@ fn answer_seeds() -> Vec<Vec<u8>> {
         Ok("null".to_owned()),
     ];
     let jsons = jsons.into_iter().map(|json| json.expect("it has a JSON form")).enumerate();
-    let mail = |json: String| MailRow { sent_ms: 7, name: "paid".into(), json }.write();
+    let mail = |json: String| MailRow { sent_ms: 7, name: "paid".into(), json, wait: None }.write();
     jsons
         .flat_map(|(which, json)| {
             [json.clone().into_bytes(), mail(json)].map(|bytes| [vec![which as u8], bytes].concat())

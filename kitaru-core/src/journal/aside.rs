@@ -13,6 +13,8 @@ pub(crate) struct MailRow {
     /// The name of the event or of the wait.
     pub(crate) name: String,
     pub(crate) json: String,
+    /// The identity of the wait that an answer is for; nothing for one that came before its wait, and for an event.
+    pub(crate) wait: Option<Key>,
 }
 
 /// A wait for an answer, as people see it.
@@ -30,6 +32,25 @@ pub(crate) struct WaitRow {
     pub(crate) metadata: String,
     /// Why the last answer did not fit, or nothing.
     pub(crate) refused: String,
+    /// Which wait it is. Nothing in a row of an earlier version, which told waits apart by their names.
+    pub(crate) asks: Option<Asks>,
+}
+
+/// Which wait a row is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asks {
+    /// What identifies the call.
+    pub(crate) wait: Key,
+    pub(crate) about: About,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// What the flow wants to know. An answer may come before it.
+    Anything,
+    /// What became of a body that was cut off. Nobody can know that before it is asked.
+    Body,
 }
 
 /// Whose child an execution is, or who else calls it.
@@ -106,17 +127,23 @@ pub(crate) fn sent_name(event: &str, key: &str) -> Key {
 
 impl MailRow {
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(24 + self.name.len() + self.json.len());
+        let mut out = Vec::with_capacity(40 + self.name.len() + self.json.len());
         out.push(FORMAT);
         out.put_varint(self.sent_ms);
         out.put_text(&self.name);
         out.put_text(&self.json);
+        self.wait.iter().for_each(|wait| out.extend_from_slice(&wait.0));
         out
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut take = versioned(bytes)?;
-        let row = MailRow { sent_ms: take.varint()?, name: take.text()?.to_owned(), json: take.text()?.to_owned() };
+        let row = MailRow {
+            sent_ms: take.varint()?,
+            name: take.text()?.to_owned(),
+            json: take.text()?.to_owned(),
+            wait: if take.0.is_empty() { None } else { Some(Key(take.array()?)) },
+        };
         take.end()?;
         Ok(row)
     }
@@ -125,13 +152,26 @@ impl MailRow {
 impl WaitRow {
     pub(crate) fn write(&self) -> Vec<u8> {
         let texts = [&self.question, &self.schema, &self.metadata, &self.refused];
-        let mut out = Vec::with_capacity(40 + texts.iter().map(|text| text.len()).sum::<usize>());
+        let mut out = Vec::with_capacity(57 + texts.iter().map(|text| text.len()).sum::<usize>());
         out.push(FORMAT);
         out.push(u8::from(self.over));
         out.put_varint(self.opened_ms);
         out.put_varint(self.due_ms);
         texts.iter().for_each(|text| out.put_text(text));
+        if let Some(Asks { wait, about }) = &self.asks {
+            out.extend_from_slice(&wait.0);
+            out.push(u8::from(*about == About::Body));
+        }
         out
+    }
+
+    /// Whether this answer, found under the same name, is one to this question.
+    pub(crate) fn is_answered_by(&self, answer: &MailRow) -> bool {
+        match (self.asks, answer.wait) {
+            (Some(asks), Some(wait)) => asks.wait == wait,
+            (Some(asks), None) => asks.about == About::Anything,
+            (None, _) => true,
+        }
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -144,9 +184,17 @@ impl WaitRow {
             schema: take.text()?.to_owned(),
             metadata: take.text()?.to_owned(),
             refused: take.text()?.to_owned(),
+            asks: if take.0.is_empty() { None } else { Some(Asks::read(&mut take)?) },
         };
         take.end()?;
         Ok(row)
+    }
+}
+
+impl Asks {
+    fn read(take: &mut Take<'_>) -> Result<Self, Malformed> {
+        let wait = Key(take.array()?);
+        Ok(Asks { wait, about: if take.u8()? == 0 { About::Anything } else { About::Body } })
     }
 }
 
@@ -205,15 +253,34 @@ mod tests {
 
     #[test]
     fn every_row_comes_back_as_it_was_written() {
-        let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into() };
-        assert_eq!(MailRow::read(&mail.write()), Ok(mail));
-        let wait = WaitRow { over: true, opened_ms: 1, due_ms: 2, refused: "no".into(), ..WaitRow::default() };
-        assert_eq!(WaitRow::read(&wait.write()), Ok(wait));
+        for wait in [None, Some(Key([3; 16]))] {
+            let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into(), wait };
+            assert_eq!(MailRow::read(&mail.write()), Ok(mail));
+        }
+        let asks = |about| Some(Asks { wait: Key([3; 16]), about });
+        for asks in [None, asks(About::Anything), asks(About::Body)] {
+            let wait =
+                WaitRow { over: true, opened_ms: 1, due_ms: 2, refused: "no".into(), asks, ..WaitRow::default() };
+            assert_eq!(WaitRow::read(&wait.write()), Ok(wait));
+        }
         let note = NoteRow { nth: 300, updated_ms: 7, json: "[1]".into() };
         assert_eq!(NoteRow::read(&note.write()), Ok(note));
         let execution = ExecutionId::new("report", "job-42").unwrap();
         let parent = ParentRow { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
         assert_eq!(ParentRow::read(&parent.write()), Ok(parent));
+    }
+
+    #[test]
+    fn an_answer_is_to_the_question_that_it_was_given_to() {
+        let row = |asks| WaitRow { asks, ..WaitRow::default() };
+        let answer = |wait| MailRow { sent_ms: 7, name: "pay".into(), json: "1".into(), wait };
+        let (mine, other) = (Key([1; 16]), Key([2; 16]));
+        for about in [About::Anything, About::Body] {
+            let open = row(Some(Asks { wait: mine, about }));
+            assert!(open.is_answered_by(&answer(Some(mine))) && !open.is_answered_by(&answer(Some(other))));
+            assert_eq!(open.is_answered_by(&answer(None)), about == About::Anything, "what came early");
+        }
+        assert!(row(None).is_answered_by(&answer(None)), "a row of an earlier version");
     }
 
     #[test]

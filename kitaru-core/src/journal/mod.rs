@@ -9,7 +9,9 @@ mod rows;
 mod status;
 mod wire;
 
-pub(crate) use aside::{Aside, MailRow, NoteRow, ParentRow, WaitRow, aside_key, aside_name, aside_range, sent_name};
+pub(crate) use aside::{
+    About, Aside, Asks, MailRow, NoteRow, ParentRow, WaitRow, aside_key, aside_name, aside_range, sent_name,
+};
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTry, Forgotten, Frame, Heading, NowFrame, OpenFrame,
     Opening, OutcomeFrame, OwnedPayload, Payload, SettledFrame, visible_name,

@@ -148,6 +148,8 @@ pub(crate) enum Begin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
     Reuse(Reuse),
+    /// What it came to, if it has ended since the caller began to wait for it; else that it goes on.
+    Outcome,
     Fresh,
     /// To go on with what is unfinished, and to do nothing else.
     Resume,
@@ -161,7 +163,7 @@ pub(crate) enum Ask {
 pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
     let Some(found) = found else {
         return match ask {
-            Ask::Reuse(_) | Ask::Fresh => Begin::New { generation: 1, cancels: false },
+            Ask::Reuse(_) | Ask::Outcome | Ask::Fresh => Begin::New { generation: 1, cancels: false },
             Ask::Resume | Ask::Cancel | Ask::Retry => Begin::Nothing,
         };
     };
@@ -169,6 +171,8 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
     let reuse = match ask {
         Ask::Fresh => return next(!found.status.is_final()),
         Ask::Reuse(reuse) => reuse,
+        Ask::Outcome if found.status == Status::Failed && found.same_input => return Begin::Nothing,
+        Ask::Outcome => Reuse::Always,
         Ask::Cancel if matches!(found.status, Status::Completed | Status::Cancelled) => return Begin::Nothing,
         Ask::Cancel => return Begin::Cancel,
         Ask::Retry => {
@@ -266,8 +270,22 @@ mod tests {
     #[test]
     fn another_input_is_refused_whatever_the_status() {
         for status in ALL {
-            assert_eq!(decide(Some(&found(status, false)), Ask::Reuse(Reuse::Always), 0), Begin::OtherInput);
+            for ask in [Ask::Reuse(Reuse::Always), Ask::Outcome] {
+                assert_eq!(decide(Some(&found(status, false)), ask, 0), Begin::OtherInput, "{status}");
+            }
         }
+    }
+
+    #[test]
+    fn who_has_waited_for_an_execution_is_given_its_failure_and_does_not_begin_it_again() {
+        for status in ALL {
+            let begin = decide(Some(&found(status, true)), Ask::Outcome, 1_000);
+            let called = decide(Some(&found(status, true)), Ask::Reuse(Reuse::Always), 1_000);
+            let expected = if status == Status::Failed { Begin::Nothing } else { called };
+            assert_eq!(begin, expected, "{status}");
+        }
+        let begin = decide(None, Ask::Outcome, 0);
+        assert_eq!(begin, Begin::New { generation: 1, cancels: false });
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(crate) struct Claims {
     counting: Option<BTreeSet<RecordIx>>,
     /// Where the flow goes no further.
     unwind: Option<RecordIx>,
+    /// The last record that says that an attempt has ended, or that a person has had something forgotten.
+    ended: Option<RecordIx>,
 }
 
 #[derive(Default)]
@@ -108,7 +110,11 @@ impl Claims {
         claims.keys.reserve(journal.len());
         let mut unsettled: HashMap<Seq, (Key, u32)> = HashMap::new();
         for at in journal.indices() {
-            match journal.heading(at)? {
+            let heading = journal.heading(at)?;
+            if let Heading::End | Heading::Forgot(_) = heading {
+                claims.ended = Some(at);
+            }
+            match heading {
                 Heading::Call(mut call) => {
                     if call.kind == CallKind::Unsettled {
                         if journal.outgrown(at).is_some() {
@@ -325,11 +331,17 @@ impl Claims {
         self.unwind
     }
 
+    /// Whether an attempt has ended since a record was made, or a person has had something forgotten.
+    pub(crate) fn has_ended_since(&self, at: RecordIx) -> bool {
+        self.ended > Some(at)
+    }
+
     /// The place of a name, of a checkpoint or a label.
     fn checkpoint(&mut self, name: &str) -> NameIx {
         let name = self.names.intern(name);
-        if name.index() == self.checkpoints.len() {
-            self.checkpoints.push(Checkpoint::default());
+        // A name that reads as a numbered one brings the name before the number along.
+        if self.checkpoints.len() < self.names.len() {
+            self.checkpoints.resize_with(self.names.len(), Checkpoint::default);
         }
         name
     }

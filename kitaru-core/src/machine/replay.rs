@@ -116,6 +116,11 @@ impl Replay {
         self.claims.divergent(checkpoint, claim, &self.journal)
     }
 
+    /// Whether an attempt has ended since a record was made, or a person has had something forgotten.
+    pub(crate) fn has_ended_since(&self, at: RecordIx) -> bool {
+        self.claims.has_ended_since(at)
+    }
+
     /// A call is polled for the first time.
     pub(crate) fn enter(&mut self, standing: Standing, waker: &Waker) -> (SlotId, Step) {
         let slot = self.free.pop().unwrap_or_else(|| {

@@ -36,6 +36,13 @@ use sink::{Likeness, Sink};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub(crate) struct Key(pub(crate) [u8; 16]);
 
+impl Key {
+    /// As 32 hexadecimal digits.
+    pub(crate) fn hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// An argument whose canonical bytes are longer stands in the list as their digest, so that the list stays small
 /// however large the arguments are.
 const INLINE: usize = 1024;

@@ -12,6 +12,8 @@ mod error;
 mod orders;
 mod parking;
 mod primitives;
+#[path = "../../src/shown.rs"]
+mod shown;
 mod writing;
 
 use primitives as sync;
@@ -20,6 +22,12 @@ use primitives as sync;
 mod id {
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct JournalId(pub u64);
+}
+
+/// What `Mail` knows of a wait.
+mod value {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    pub struct Key(pub [u8; 16]);
 }
 
 #[path = "../../src/store"]

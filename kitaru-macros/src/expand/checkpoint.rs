@@ -25,13 +25,17 @@ pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function) -> To
         // What is wrong with the predicate is said where it is named.
         quote_spanned!(predicate.span() => .retry_if(#predicate))
     });
+    let described = asks(options).then(|| {
+        let probe = split.probe(&krate);
+        quote!(.described(|| (&&&#probe).kitaru_schema()))
+    });
     let code = quote! {
         static __KITARU_META: #krate::__private::CheckpointMeta =
             #krate::__private::CheckpointMeta::new(#origin) #settings;
         {
             use #krate::__private::probe::traits::*;
             #check
-            #krate::__private::call(&__KITARU_META, #outcome, #arguments, #describe, #duplicate, #run) #retry_if
+            #krate::__private::call(&__KITARU_META, #outcome, #arguments, #describe, #duplicate, #run) #described #retry_if
         }
     };
     let marker = split.in_impl.then(|| of_a_trait(function)).flatten();
@@ -119,10 +123,15 @@ fn settings(options: &CheckpointOptions) -> TokenStream {
         Some(OnDivergence::Fail) => add(quote!(.fail_on_divergence())),
         None => {}
     }
-    if options.on_interrupt.as_ref().is_some_and(|choice| choice.value == OnInterrupt::Ask) {
+    if asks(options) {
         add(quote!(.ask_on_interrupt()));
     }
     calls
+}
+
+/// Whether a person is asked what became of a body that was cut off.
+fn asks(options: &CheckpointOptions) -> bool {
+    options.on_interrupt.as_ref().is_some_and(|choice| choice.value == OnInterrupt::Ask)
 }
 
 /// The check of what the function returns: some options need more of it.

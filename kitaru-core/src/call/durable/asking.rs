@@ -1,51 +1,85 @@
 //! A body that may or may not have run, and a person who says. Owns what becomes of the call; must not know the words that
 //! are asked.
 
+use std::sync::Arc;
+
 use super::{Durable, How, Stage};
-use crate::call::Checkpoint;
 use crate::call::meta::{OnInterrupt, Spec};
 use crate::call::outcome::{Packing, Whose};
 use crate::call::resolution::{self, Resolved};
-use crate::call::wait::gone;
-use crate::journal::{Aside, Frame, WaitRow};
+use crate::call::wait::{Asking, Question, gone};
+use crate::call::{Checkpoint, Options};
+use crate::context::Context;
+use crate::journal::{About, Aside, Asks, Frame, WaitRow};
 use crate::log;
 use crate::machine::{Due, SlotId, Standing};
 use crate::store::Row;
+use crate::value::Key;
+
+/// A person is asked.
+pub(super) struct Asked {
+    name: String,
+    asks: Asks,
+    /// What becomes of the arguments where they may be shown, and the idempotency key, as a JSON object.
+    metadata: String,
+}
+
+impl Asked {
+    /// What identifies the wait.
+    pub(super) fn wait(&self) -> Key {
+        self.asks.wait
+    }
+
+    fn asking<'a>(&'a self, context: &'a Arc<Context>) -> Asking<'a> {
+        Asking { context, name: &self.name, asks: self.asks }
+    }
+
+    fn question<R>(&self, options: &Options<R>) -> Question {
+        resolution::question(&self.name, self.metadata.clone(), &options.happened)
+    }
+}
 
 impl<B: Checkpoint> Durable<B> {
     /// Asks a person what became of the body. That nobody knows is in the journal already.
-    pub(super) fn ask(&mut self, spec: &Spec, slot: SlotId) {
-        let name = self.claim.name(spec.shown());
-        let question = resolution::question(&name);
-        log::asks(&self.context.attempt, &name, &question.text);
-        let opened_ms = self.context.runtime.clock.now_ms();
-        let row = question.row(&self.context, &name, WaitRow { opened_ms, ..WaitRow::default() });
-        self.context.send_aside(vec![row]);
-        self.context.replay().open(slot, Due::Never);
-        self.context.mailbox.listen(&name);
-        self.stage = Stage::Asking(self.running(spec, slot), name);
+    pub(super) fn ask(&mut self, spec: &Spec, options: &Options<B::Output>, slot: SlotId) {
+        let context = self.context.clone();
+        let asked = Asked {
+            name: self.claim.name(spec.shown()),
+            asks: Asks { wait: self.identity(), about: About::Body },
+            metadata: resolution::metadata(&self.args, spec.meta().sensitivity, self.identity()),
+        };
+        let question = asked.question(options);
+        log::asks(&context.attempt, &asked.name, &question.text);
+        let opened_ms = context.runtime.clock.now_ms();
+        let row = asked.asking(&context).row(question, WaitRow { opened_ms, ..WaitRow::default() });
+        context.send_aside(vec![row]);
+        context.replay().open(slot, Due::Never);
+        // Nothing that came early: before it is asked nobody can know.
+        context.mailbox.listen(asked.wait(), None);
+        self.stage = Stage::Asking(self.running(spec, slot), asked);
     }
 
     /// What the person said, once it fits.
-    pub(super) fn resolved(&self) -> Option<Resolved<B::Output>> {
-        let Stage::Asking(running, name) = &self.stage else { return None };
+    pub(super) fn resolved(&self, options: &Options<B::Output>) -> Option<Resolved<B::Output>> {
+        let Stage::Asking(running, asked) = &self.stage else { return None };
+        let mailbox = &self.context.mailbox;
         loop {
-            let json = self.context.mailbox.answer(name, &running.waker)?;
-            match resolution::resolve::<B>(name, &json) {
+            let json = mailbox.answer(asked.wait(), &running.waker)?;
+            match resolution::resolve::<B>(&asked.name, &json, &options.happened) {
                 Ok(resolved) => {
-                    self.context.mailbox.judge(name, Ok(()));
+                    mailbox.judge(asked.wait(), Ok(()));
                     return Some(resolved);
                 }
-                Err(why) => resolution::question(name).refuse(&self.context, name, &why, &json),
+                Err(why) => asked.asking(&self.context).refuse(asked.question(options), &why, &json),
             }
         }
     }
 
     pub(super) fn resolve(&mut self, spec: &Spec, resolved: Resolved<B::Output>) {
-        let Stage::Asking(running, name) = std::mem::replace(&mut self.stage, Stage::Over) else {
+        let Stage::Asking(running, asked) = std::mem::replace(&mut self.stage, Stage::Over) else {
             unreachable!("a person is asked before")
         };
-        self.context.mailbox.leave(&name);
+        self.context.mailbox.leave(asked.wait());
         let landing = match resolved {
             Resolved::Happened(value) => {
                 let packing = Packing {

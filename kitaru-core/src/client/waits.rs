@@ -1,0 +1,262 @@
+//! The waits of an execution as somebody outside finds them. Owns which one is meant by a visible name; must not know how an
+//! answer is handed on.
+//!
+//! A visible name is that of one call in a generation, and what a wait is asked and answered says which call that is. In a
+//! store of an earlier version two calls may have one name, and what is asked has only the name: there the records say which
+//! wait is open, and where that are two nobody guesses.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::ops::{Bound, ControlFlow};
+
+use crate::client::mail::addressee;
+use crate::client::rows::{self, Stored};
+use crate::client::tally::too_many;
+use crate::context::{Addressee, Attempt, Mail};
+use crate::error::{Error, Kind};
+use crate::id::{ExecutionId, JournalId};
+use crate::journal::{
+    Aside, CallFrame, Frame, MailRow, Opening, WaitRow, aside_key, aside_name, aside_range, journal_range,
+};
+use crate::store::{Order, Reader, Table};
+use crate::value::Key;
+
+/// So many answers may come before anybody has asked.
+pub(super) const MOST_EARLY_ANSWERS: u64 = 1_000;
+
+/// Finds whom an answer to a visible name is for: the wait that is `meant`, if one is.
+pub(super) fn addressed(
+    reader: &Reader,
+    execution: &ExecutionId,
+    name: &str,
+    meant: Option<Key>,
+    now_ms: u64,
+) -> Result<(Stored, Addressee), Error> {
+    let stored = addressee(reader, execution)?;
+    let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("the wait `{name}` of execution {execution} {why}")));
+    let (answer, calls) = (answer(reader, &stored, name)?, Calls::of(reader, &stored));
+    if let Some(wait) = wait(reader, &stored, name)? {
+        if let Some(answer) = &answer
+            && is_answered(&wait, answer, &calls)?
+        {
+            return refuse("has been answered already; the first answer counts");
+        }
+        if wait.over || (1..=now_ms).contains(&wait.due_ms) {
+            return refuse("is over: its deadline has passed");
+        }
+        let open = match wait.asks {
+            Some(asks) => asks.wait,
+            None => only(calls.named(name)?, name, execution)?,
+        };
+        if meant.is_some_and(|meant| meant != open) {
+            return refuse("is not the one that was looked at: the execution has gone on since; look at it again");
+        }
+        return Ok((stored, Addressee::Wait(open)));
+    }
+    if meant.is_some() {
+        return refuse("is no longer there: the execution has gone on since; look at it again");
+    }
+    if let Some(call) = calls.named(name)?.last() {
+        let why = match call.stands {
+            Stands::Begun => {
+                "is no question: the checkpoint's body has begun, and nobody is asked what became of it; answer when \
+                 Execution::waits() shows it"
+            }
+            Stands::Open | Stands::Ended => "is no open wait: a checkpoint of that name has been recorded",
+        };
+        return refuse(why);
+    }
+    if answer.is_some() {
+        return refuse("has been answered already; the first answer counts");
+    }
+    if early_answers(reader, stored.journal)? >= MOST_EARLY_ANSWERS {
+        return Err(too_many(execution, &format!("{MOST_EARLY_ANSWERS} answers to waits that have not begun")));
+    }
+    Ok((stored, Addressee::Named(name.to_owned())))
+}
+
+/// The answers that were given before this attempt, and whom each is for. One of which that cannot be known is left out.
+pub(super) fn mail(reader: &Reader, stored: &Stored, answers: Vec<MailRow>) -> Result<Vec<Mail>, Error> {
+    let calls = Calls::of(reader, stored);
+    let mut mail = Vec::with_capacity(answers.len());
+    for MailRow { name, json, wait, .. } in answers {
+        let wait = match wait {
+            Some(wait) => Addressee::Wait(wait),
+            None if self::wait(reader, stored, &name)?.is_none_or(|wait| wait.asks.is_some()) => Addressee::Named(name),
+            // Of an earlier version.
+            None => match calls.named(&name)? {
+                [call] if call.stands != Stands::Ended => Addressee::Wait(call.identity),
+                _ => continue,
+            },
+        };
+        mail.push(Mail::Answer { wait, json, verdict: None });
+    }
+    Ok(mail)
+}
+
+/// The waits of a generation that can be answered, by their names.
+pub(super) fn open(reader: &Reader, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
+    let calls = Calls::of(reader, stored);
+    let mut open = Vec::new();
+    for (name, row) in all(reader, stored)? {
+        let answer = answer(reader, stored, &name)?;
+        let is_answered = answer.map(|answer| is_answered(&row, &answer, &calls)).transpose()?.unwrap_or_default();
+        if !row.over && !is_answered {
+            open.push((name, row));
+        }
+    }
+    Ok(open)
+}
+
+/// Whether an answer that was found under a wait's name is that wait's.
+fn is_answered(wait: &WaitRow, answer: &MailRow, calls: &Calls<'_>) -> Result<bool, Error> {
+    if wait.asks.is_some() {
+        return Ok(wait.is_answered_by(answer));
+    }
+    let calls = calls.named(&answer.name)?;
+    Ok(match answer.wait {
+        Some(wait) => calls.iter().all(|call| call.identity == wait || call.stands == Stands::Ended),
+        // Of two calls it may have been that of the one that has ended.
+        None => calls.len() < 2,
+    })
+}
+
+/// All waits that a generation has shown, by their names.
+fn all(reader: &Reader, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
+    let (first, end) = aside_range(stored.journal, Aside::Wait);
+    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+    let mut waits = Vec::new();
+    let mut malformed = None;
+    reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| {
+        match WaitRow::read(row) {
+            Ok(row) => waits.push((String::from_utf8_lossy(aside_name(key)).into_owned(), row)),
+            Err(why) => malformed = Some(why),
+        }
+        ControlFlow::Continue(())
+    })?;
+    match malformed {
+        Some(why) => Err(rows::malformed(&stored.header.execution, "wait", why)),
+        None => Ok(waits),
+    }
+}
+
+fn wait(reader: &Reader, stored: &Stored, name: &str) -> Result<Option<WaitRow>, Error> {
+    let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Wait, name.as_bytes()))?;
+    let read = row.map(|row| WaitRow::read(&row)).transpose();
+    read.map_err(|why| rows::malformed(&stored.header.execution, "wait", why))
+}
+
+fn answer(reader: &Reader, stored: &Stored, name: &str) -> Result<Option<MailRow>, Error> {
+    let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Answer, name.as_bytes()))?;
+    let read = row.map(|row| MailRow::read(&row)).transpose();
+    read.map_err(|why| rows::malformed(&stored.header.execution, "answer", why))
+}
+
+/// How many answers came before anybody had asked.
+fn early_answers(reader: &Reader, journal: JournalId) -> Result<u64, Error> {
+    let mut names = Vec::new();
+    let (first, end) = aside_range(journal, Aside::Answer);
+    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+    reader.scan(Table::Aside, range, Order::Ascending, &mut |key, _| {
+        names.push(aside_name(key).to_vec());
+        ControlFlow::Continue(())
+    })?;
+    let mut early = 0;
+    for name in names {
+        early += u64::from(reader.get(Table::Aside, &aside_key(journal, Aside::Wait, &name))?.is_none());
+    }
+    Ok(early)
+}
+
+/// A call of which there are records.
+struct Called {
+    /// What identifies it.
+    identity: Key,
+    checkpoint: String,
+    stands: Stands,
+}
+
+/// What the last record of a call says.
+#[derive(Clone, Copy, PartialEq)]
+enum Stands {
+    /// Its body has begun.
+    Begun,
+    /// It waits.
+    Open,
+    /// It has an outcome.
+    Ended,
+}
+
+/// The calls of a generation that are recorded, looked for when they are asked for.
+struct Calls<'a> {
+    reader: &'a Reader,
+    stored: &'a Stored,
+    known: OnceCell<HashMap<String, Vec<Called>>>,
+}
+
+impl<'a> Calls<'a> {
+    fn of(reader: &'a Reader, stored: &'a Stored) -> Self {
+        Calls { reader, stored, known: OnceCell::new() }
+    }
+
+    /// Those that go by a visible name.
+    fn named(&self, name: &str) -> Result<&[Called], Error> {
+        let known = match self.known.get() {
+            Some(known) => known,
+            None => {
+                let called = called(self.reader, self.stored)?;
+                self.known.get_or_init(|| called)
+            }
+        };
+        Ok(known.get(name).map(Vec::as_slice).unwrap_or_default())
+    }
+}
+
+/// The calls that are recorded, by their visible names.
+fn called(reader: &Reader, stored: &Stored) -> Result<HashMap<String, Vec<Called>>, Error> {
+    let (first, last) = journal_range(stored.journal);
+    let range = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
+    let mut called: HashMap<String, Vec<Called>> = HashMap::new();
+    let mut malformed = None;
+    let mut see = |call: &CallFrame<'_>, stands: Stands| {
+        let identity = Attempt::identity(&stored.header.execution, stored.header.generation, call.key, call.occurrence);
+        let calls = called.entry(call.name()).or_default();
+        match calls.iter_mut().find(|known| known.identity == identity) {
+            Some(known) => known.stands = stands,
+            None => calls.push(Called { identity, checkpoint: call.checkpoint.to_owned(), stands }),
+        }
+    };
+    reader.scan(Table::Journal, range, Order::Ascending, &mut |_, frame| {
+        match Frame::read(frame) {
+            Ok(Frame::Outcome(outcome)) => see(&outcome.call, Stands::Ended),
+            Ok(Frame::Intent(call)) => see(&call, Stands::Begun),
+            Ok(Frame::Open(open)) => {
+                let waits = matches!(open.opening, Opening::Answer { .. });
+                see(&open.call, if waits { Stands::Open } else { Stands::Ended });
+            }
+            Ok(_) => {}
+            Err(why) => malformed = Some(why),
+        }
+        ControlFlow::Continue(())
+    })?;
+    match malformed {
+        Some(why) => Err(rows::malformed(&stored.header.execution, "journal", why)),
+        None => Ok(called),
+    }
+}
+
+/// The one call that can be answered, of those that go by one name.
+fn only(calls: &[Called], name: &str, execution: &ExecutionId) -> Result<Key, Error> {
+    let mut open = calls.iter().filter(|call| call.stands != Stands::Ended);
+    let (first, second) = (open.next(), open.next());
+    let refuse = |why: String| Err(Error::new(Kind::Misuse, format!("execution {execution} {why}")));
+    match (first, second) {
+        (Some(call), None) => Ok(call.identity),
+        (None, _) => refuse(format!("has no open wait `{name}`")),
+        (Some(first), Some(second)) => refuse(format!(
+            "has two waits `{name}`, one of `{}` and one of `{}`, which an earlier version has begun, so that nobody knows \
+             which of them is meant; begin it anew with .fresh(). Nothing was sent",
+            first.checkpoint, second.checkpoint
+        )),
+    }
+}
