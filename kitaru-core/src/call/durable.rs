@@ -267,8 +267,11 @@ impl<B: Checkpoint> Durable<B> {
         }
         let paused = self.paused();
         if let Some(due_ms) = paused.as_ref().and_then(Tries::paused_until)
-            && due_ms > self.context.runtime.clock.now_ms()
+            && due_ms > self.context.runtime.clock.steady_ms()
         {
+            if !self.may_wait(spec) {
+                return;
+            }
             // Nothing of it starts before.
             self.context.replay().open(slot, Due::At(due_ms));
             let tries = paused.unwrap_or_else(Tries::new);
@@ -315,6 +318,14 @@ impl<B: Checkpoint> Durable<B> {
         }
     }
 
+    /// Whether time passes here. If not, the flow is dropped for that.
+    fn may_wait(&mut self, spec: &Spec) -> bool {
+        let what = format_args!("`{}`", self.claim.name(spec.shown()));
+        let Err(error) = self.context.runtime.clock.check_not_paused(what) else { return true };
+        self.leave_quietly(Exit::Fail(error));
+        false
+    }
+
     /// The wait begins, or goes on where an earlier attempt began it.
     fn open(&mut self, body: &mut B, spec: &Spec, slot: SlotId) {
         let site = Site { context: &self.context, name: &self.claim.name(spec.shown()), slot };
@@ -335,6 +346,9 @@ impl<B: Checkpoint> Durable<B> {
             _ => None,
         };
         let due = body.open(&site, recorded);
+        if matches!(due, Due::At(due_ms) if due_ms > self.context.runtime.clock.steady_ms()) && !self.may_wait(spec) {
+            return;
+        }
         self.context.replay().open(slot, due);
         self.stage = Stage::Running(self.running(spec, slot), Tries::new());
     }

@@ -17,7 +17,7 @@ use crate::call::Call;
 use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packed, Packing, Unpack};
-use crate::clock::{self, millis};
+use crate::clock;
 use crate::context::{Ambient, Context};
 use crate::error::{Error, Kind};
 use crate::journal::{Aside, Opening, Payload, WaitRow, aside_key};
@@ -232,7 +232,7 @@ impl<T: DeserializeOwned + JsonSchema> Checkpoint for Asked<T> {
 
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
         let now_ms = site.context.runtime.clock.now_ms();
-        self.due_ms = self.deadline.map_or(0, |deadline| now_ms.saturating_add(millis(deadline)));
+        self.due_ms = self.deadline.map_or(0, |deadline| site.context.runtime.clock.due_ms(deadline));
         let row = self.question().row(site.context, site.name, WaitRow { opened_ms: now_ms, ..WaitRow::default() });
         Some((Opening::Answer { due_ms: self.due_ms }, vec![row]))
     }

@@ -243,6 +243,11 @@ fn begin(
 
 /// Records a new generation that begins by itself, at a time that has not come.
 pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms: u64) -> Ended {
+    let clock = &place.inner.runtime.clock;
+    if let Err(error) = clock.check_not_paused(format_args!("execution {}, which is to start later", place.execution)) {
+        place.active.record(Err(error.clone()));
+        return Ended::Fault(error);
+    }
     let (journal, rows) = match work {
         Work::New { generation, cancelled, .. } => {
             let head = Head::new(place, &request, generation);
@@ -321,6 +326,11 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
     let Some(deadline_ms) = context.attempt.deadline_ms else { return driver.await };
     let clock = &context.runtime.clock;
     let mut driver = pin!(driver);
+    let is_ahead = deadline_ms > clock.steady_ms();
+    let paused = clock.check_not_paused(format_args!("execution {}, which has a deadline", context.attempt.execution));
+    if let (true, Err(error)) = (is_ahead, paused) {
+        return Driven::Left(Exit::Fail(error));
+    }
     let mut time = Some(clock.until(deadline_ms));
     poll_fn(|cx| {
         // First: where it is over already, nothing is to start.
@@ -482,7 +492,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
     }
     entered.landed = true;
     let wakes_in = match due {
-        Due::At(due_ms) => Some(Duration::from_millis(due_ms.saturating_sub(context.runtime.clock.now_ms()))),
+        Due::At(due_ms) => Some(Duration::from_millis(due_ms.saturating_sub(context.runtime.clock.steady_ms()))),
         Due::Execution | Due::Never => None,
     };
     log::flow_parked(&context.attempt, wakes_in);

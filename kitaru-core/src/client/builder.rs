@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::client::recovery::recover;
-use crate::client::retention::{RETIRED, retire};
+use crate::client::keeper::{Keeper, Logs};
+use crate::client::retention::{LAST_JOURNAL, RETIRED, retire};
+use crate::client::sleepers::keep;
 use crate::client::{FlowCall, Inner, Kitaru, blocking};
 use crate::clock::{Clock, millis};
 use crate::director::Director;
@@ -158,7 +162,8 @@ impl Builder {
 
     /// For how long executions are kept that are completed or were cancelled, and older generations of a flow that
     /// [restarts](crate::FlowCall::restart); then they are taken away with all their records, so that the store does not grow
-    /// for ever. For ever, unless set. It is looked when the store is opened, and every hour.
+    /// for ever. For ever, unless set. It is looked when the store is opened, and then as often as this says, but at most once
+    /// a minute and at least once an hour: none of them stays for longer than that behind its time, the newest neither.
     ///
     /// A job that was taken away is unknown: its flow called again begins it anew, in a generation of its own, so that its
     /// idempotency keys are other ones. Failed and stuck executions stay, and children that their parent may still ask.
@@ -226,6 +231,7 @@ impl Builder {
             stage,
         } = self;
         registered.iter().filter(|path| !flow::has_function(path)).for_each(|path| log::not_registered(path));
+        let (logs, tasks) = (Logs::here(), Handle::current());
         let kitaru = blocking(move || {
             let store: Arc<dyn Store> = match place {
                 Place::Dir(dir) => Arc::new(Redb::open(&dir, store::OpenOptions { lock_timeout })?),
@@ -240,16 +246,22 @@ impl Builder {
             };
             let park_after_ms = millis(park_after.unwrap_or_else(default_park_after));
             let driving = recovery.unwrap_or(DEFAULT_RECOVERY);
-            open(store, clock, max_outcome_bytes, park_after_ms, driving, stage)
+            let keeper = match stage {
+                None => Keeper::start(logs)?,
+                Some(_) => Keeper::Test(tasks),
+            };
+            open(store, keeper, clock, max_outcome_bytes, park_after_ms, driving, stage)
         })
         .await??;
+        let inner = &kitaru.inner;
+        inner.keeper.meet();
+        inner.keeper.spawn(keep(Arc::downgrade(inner)));
         if recovery.is_some() {
             // Before anything is begun here.
-            let own = kitaru.inner.next_journal();
-            tokio::spawn(recover(Arc::downgrade(&kitaru.inner), own));
+            inner.keeper.spawn(recover(Arc::downgrade(inner), inner.next_journal()));
         }
         if let Some(keep) = keep_finished {
-            tokio::spawn(retire(Arc::downgrade(&kitaru.inner), keep));
+            inner.keeper.spawn(retire(Arc::downgrade(inner), keep));
         }
         Ok(kitaru)
     }
@@ -257,6 +269,7 @@ impl Builder {
 
 fn open(
     store: Arc<dyn Store>,
+    keeper: Keeper,
     clock: Clock,
     max_outcome_bytes: usize,
     park_after_ms: u64,
@@ -272,12 +285,29 @@ fn open(
         ControlFlow::Break(())
     })?;
     let retired = reader.get(Table::Meta, RETIRED)?.and_then(|row| row.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let last = reader.get(Table::Meta, LAST_JOURNAL)?.and_then(|row| row.try_into().ok());
+    let last_retired = last.map_or(0, u64::from_le_bytes);
+    let found = Found { secret, newest: newest.max(last_retired), retired, last_retired };
     let (writer, director) = match stage {
-        None => (Writer::start(store, store::WriterOptions::default()), None),
+        None => (Writer::start(store, store::WriterOptions::default())?, None),
         Some(Stage { director, pace, writer }) => (Writer::in_a_task(store, writer, pace), Some(director)),
     };
+    let clock = match keeper.timers() {
+        Some(timers) => clock.with_timers(timers),
+        None => clock,
+    };
     let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes, park_after_ms, director));
-    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, newest + 1, retired, driving)) })
+    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, keeper, found, driving)) })
+}
+
+/// What a store says of itself.
+pub(super) struct Found {
+    pub(super) secret: [u8; 32],
+    /// The highest journal that there is, or was.
+    pub(super) newest: u64,
+    /// The highest generation, and the highest journal, that were taken away.
+    pub(super) retired: u32,
+    pub(super) last_retired: u64,
 }
 
 /// The store's secret, made when it is opened for the first time.

@@ -169,7 +169,7 @@ impl Inner {
             let inner = self.clone();
             let (wanted, name) = (execution.clone(), wait.clone());
             let (stored, door) =
-                blocking(move || answerable(&inner.runtime.reader, &wanted, &name, inner.runtime.clock.now_ms()))
+                blocking(move || answerable(&inner.runtime.reader, &wanted, &name, inner.runtime.clock.steady_ms()))
                     .await??;
             self.store_mail(stored.journal, Aside::Answer, wait.as_bytes(), &wait, &json, Vec::new()).await?;
             // Who comes early, or to an execution that nobody drives, is not told whether it fits.
@@ -256,7 +256,7 @@ impl Inner {
         // Else it has it, or notices when it is parked that there is more.
         let Err(posted) = active.steering.post(stored.journal, mail) else { return };
         let (inner, execution, journal) = (self.clone(), stored.header.execution.clone(), stored.journal);
-        tokio::spawn(async move {
+        self.keeper.spawn(async move {
             inner.wake(journal, Cause::Mail).await;
             if active.steering.is_parked() {
                 active.steering.take_back(posted);
@@ -293,7 +293,7 @@ impl Inner {
             return;
         }
         let (inner, journal) = (self.clone(), parent.journal);
-        tokio::spawn(async move {
+        self.keeper.spawn(async move {
             let reading = inner.clone();
             match blocking(move || rows::stored(&reading.runtime.reader, journal)).await {
                 // One that waits for something else is not woken.
@@ -314,7 +314,7 @@ impl Inner {
     /// Has a waiting execution go on, whatever time it waits for.
     pub(crate) fn wake_soon(self: &Arc<Self>, journal: JournalId) {
         let inner = self.clone();
-        tokio::spawn(async move { inner.wake(journal, Cause::Mail).await });
+        self.keeper.spawn(async move { inner.wake(journal, Cause::Mail).await });
     }
 }
 

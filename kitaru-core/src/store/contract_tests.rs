@@ -177,7 +177,7 @@ fn frame(owner: &Arc<Acks>, token: u64, activity: Activity) -> Submission {
 }
 
 fn writer(spy: &Arc<Spy>, idle: Duration) -> Writer {
-    Writer::start(spy.clone(), WriterOptions { idle, ..WriterOptions::default() })
+    Writer::start(spy.clone(), WriterOptions { idle, ..WriterOptions::default() }).unwrap()
 }
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -269,7 +269,7 @@ fn a_full_queue_says_so() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     spy.hold(true);
     let options = WriterOptions { queue_bytes: 10, ..WriterOptions::default() };
-    let writer = Writer::start(spy.clone(), options);
+    let writer = Writer::start(spy.clone(), options).unwrap();
     let refused = (0..).find_map(|token| writer.submit(frame(&acks, token, Activity::GoesOn)).err()).unwrap();
     assert!(refused.is_too_large() && refused.to_string().contains("bound of 10"), "{refused}");
     spy.hold(false);
@@ -280,7 +280,7 @@ fn a_batch_is_bounded_in_count_and_in_bytes() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     spy.hold(true);
     let options = WriterOptions { batch_count: 4, batch_bytes: 1_000, ..WriterOptions::default() };
-    let writer = Writer::start(spy.clone(), options);
+    let writer = Writer::start(spy.clone(), options).unwrap();
     for token in 0..20 {
         writer.submit(frame(&acks, token, Activity::GoesOn)).unwrap();
     }

@@ -26,11 +26,14 @@ impl FolderLock {
         };
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(unusable)?;
-        let deadline = Instant::now() + timeout;
+        // None where no clock ever shows it.
+        let deadline = Instant::now().checked_add(timeout);
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                    std::thread::sleep(PAUSE);
+                }
                 Err(TryLockError::WouldBlock) => return Err(held(dir, &mut file, timeout)),
                 Err(TryLockError::Error(why)) => return Err(unusable(why)),
             }
