@@ -143,6 +143,52 @@ async fn has_a_costly_part(path: String) -> Result<u32, Error> {
     started.await
 }
 
+mod before {
+    #[kitaru::checkpoint]
+    pub async fn measured() -> (u32, u32) {
+        (1, 2)
+    }
+}
+
+mod after {
+    #[kitaru::checkpoint]
+    pub async fn measured() -> [u8; 2] {
+        [9, 9]
+    }
+}
+
+/// Its second version cannot read what its first one has recorded.
+#[flow]
+async fn gets_stuck(path: String) -> Result<u32, Error> {
+    let started = costly_part(path.clone()).id("stuck part").start().await?;
+    if log(&path).count("new") == 1 {
+        after::measured().await;
+    } else {
+        before::measured().await;
+    }
+    if log(&path).count("new") == 0 { Err(Error::msg("to be replaced")) } else { started.await }
+}
+
+#[tokio::test]
+async fn a_child_stays_while_its_parent_is_stuck_and_may_be_retried() {
+    let (store, clock) = (Counting::default(), Clock::manual());
+    let kitaru = store.open(&clock, DAY).await;
+    let path = "keeping: stuck";
+    gets_stuck(path.into()).id("job").on(&kitaru).await.unwrap_err();
+    log(path).say("new");
+    assert!(gets_stuck(path.into()).id("job").on(&kitaru).await.unwrap_err().is_stuck());
+    while kitaru.execution("costly_part", "stuck part").await.unwrap().unwrap().status() != Status::Completed {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(DAY * 30);
+    assert!(!is_gone(&kitaru, &clock, "costly_part", "stuck part").await);
+    // The code that can read it is back.
+    log(path).say("new");
+    kitaru.retry(&("gets_stuck", "job")).await.unwrap();
+    assert_eq!(gets_stuck(path.into()).id("job").on(&kitaru).await.unwrap(), 1);
+    assert_eq!(log(path).count("paid"), 1, "and is not paid for again");
+}
+
 #[tokio::test]
 async fn a_child_stays_while_its_parent_has_failed_and_may_be_called_again() {
     let (store, clock) = (Counting::default(), Clock::manual());

@@ -48,7 +48,7 @@ async fn panics(place: String) -> Result<(), Error> {
         "body" => body().await,
         "body twice" => body_twice().await,
         "blocking body" => blocking_body().await,
-        "map" => kitaru::map([1, 2], |_| body()).await.map(drop),
+        "map" => kitaru::map([1, 2]).run(|_| body()).await.map(drop),
         _ => Ok(()),
     }
 }

@@ -163,7 +163,7 @@ fn a_flow_whose_runtime_ends_resumes_by_itself_and_whoever_waits_for_it_waits_on
         let came = other.block_on(async { tokio::time::timeout(Duration::from_secs(20), waiter).await });
         assert_eq!(came.expect("it hangs").unwrap(), 3);
         assert_eq!(log(&path).take(), ["body 0", "body 1", "body 1", "body 2", "done"]);
-        let execution = other.block_on(kitaru.execution("steps", "job")).unwrap().unwrap();
+        let execution = other.block_on(kitaru.execution("steps", "job").into_future()).unwrap().unwrap();
         assert_eq!((execution.status(), execution.attempts()), (Status::Completed, 2));
     }
 }
@@ -287,7 +287,7 @@ fn dropping_the_last_handle_releases_a_store_whose_runtimes_have_ended() {
     let error = once(handle).unwrap_err();
     assert!(error.is_closed(), "{error}");
     let kitaru = once(builder().open()).unwrap();
-    let status = once(kitaru.execution("naps", "waits")).unwrap().unwrap().status();
+    let status = once(kitaru.execution("naps", "waits").into_future()).unwrap().unwrap().status();
     assert_eq!(status, Status::Waiting);
 }
 

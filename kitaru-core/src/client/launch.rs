@@ -191,7 +191,7 @@ pub(crate) struct Place {
     pub(crate) execution: ExecutionId,
     pub(crate) active: Arc<Active>,
     reservation: Reservation,
-    /// The execution is nothing to it any more: it waits out of memory, or another one drives it.
+    /// The execution is nothing to it any more: it has ended, it is parked, or another one drives it.
     gone: bool,
     /// Whether it goes on by itself after a fault of the store.
     goes_on: bool,
@@ -283,14 +283,11 @@ impl Place {
         // Those who watch look whether it has ended.
         self.inner.runtime.watchers.notify(&self.execution);
         if let Ended::Parked { due, journal } = ended {
-            self.park();
+            self.park(due, journal);
             if self.inner.is_closed() {
                 // Behind that: whoever closes the store finds it parked, or it finds that.
                 self.active.end(Ended::Fault(interrupted()));
                 return;
-            }
-            if let Due::At(due_ms) = due {
-                self.inner.wake_at(due_ms, journal);
             }
             match self.active.steering.missed() {
                 Missed::Cancel => self.cancel_elsewhere(),
@@ -299,6 +296,7 @@ impl Place {
             }
             return;
         }
+        self.gone = true;
         self.leave();
         let journal = *lock(&self.journal);
         if let Some(journal) = journal {
@@ -409,9 +407,13 @@ impl Place {
     }
 
     /// The flow is out of memory. Whoever waits for it goes on waiting.
-    fn park(&mut self) {
+    fn park(&mut self, due: Due, journal: JournalId) {
         self.gone = true;
         let mut active = lock(&self.inner.active);
+        // Under the lock: whoever wakes it finds it parked, and its time there to be forgotten.
+        if let Due::At(due_ms) = due {
+            self.inner.wake_at(due_ms, journal);
+        }
         // The map's and this one.
         if Arc::strong_count(&self.active) > 2 {
             self.active.steering.set_parked(true);
@@ -437,7 +439,7 @@ impl Place {
         // It did not die.
         *lock(&self.inner.faults).entry(journal).or_default() += 1;
         self.active.steering.lose();
-        self.park();
+        self.park(Due::Never, journal);
         if self.inner.is_closed() {
             // Behind that: whoever closes the store finds it parked, or it finds that.
             self.active.end(Ended::Fault(interrupted()));
