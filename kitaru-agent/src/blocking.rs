@@ -75,8 +75,8 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_run_blocks_wherever_a_thread_may_block_and_is_refused_elsewhere() {
         assert!(spawn_blocking(blocked).await.is_ok_and(|blocked| blocked));
-        assert!(block_in_place(blocked));
         assert!(!blocked(), "in the body of a test");
+        assert!(block_in_place(blocked));
         assert!(tokio::spawn(async { !blocked() && block_in_place(blocked) }).await.is_ok_and(|right| right));
         let elsewhere = std::thread::spawn(blocked).join();
         assert!(elsewhere.is_ok_and(|blocked| blocked));

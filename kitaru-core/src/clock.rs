@@ -3,15 +3,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use crate::error::{Error, Kind};
 
 /// Where a [`Kitaru`](crate::Kitaru) takes its time from: the system, or a clock that a test turns.
 ///
@@ -95,7 +92,9 @@ impl Clock {
             let steady_ms = manual.steady_ms;
             std::iter::from_fn(|| {
                 let Reverse(next) = manual.sleepers.peek()?;
-                (next.due_ms <= steady_ms).then(|| manual.sleepers.pop().map(|Reverse(sleeper)| sleeper.waker)).flatten()
+                (next.due_ms <= steady_ms)
+                    .then(|| manual.sleepers.pop().map(|Reverse(sleeper)| sleeper.waker))
+                    .flatten()
             })
             .collect()
         };
@@ -156,6 +155,11 @@ impl Clock {
         }
     }
 
+    /// When the clock shows this time, in steady time: as far as that is known now, for it may be set meanwhile.
+    pub(crate) fn steady_when_shown(&self, shown_ms: u64) -> u64 {
+        self.steady_ms().saturating_add(shown_ms.saturating_sub(self.now_ms()))
+    }
+
     /// When this duration from now on is over, in steady time. What is left of a millisecond counts as one.
     pub(crate) fn due_ms(&self, duration: Duration) -> u64 {
         self.steady_ms().saturating_add(millis_up(duration))
@@ -193,21 +197,9 @@ impl Clock {
         }
     }
 
-    /// That a wait takes the time that the runtime's own timers take.
-    ///
-    /// # Errors
-    ///
-    /// When the runtime's time is paused: the test would seem to hang.
-    pub(crate) fn check_not_paused(&self, what: impl fmt::Display) -> Result<(), Error> {
-        if !matches!(self.0, Inner::System(Some(_))) || !is_time_paused() {
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Misuse,
-            format!(
-                "cannot wait in {what}: the time of this tokio runtime is paused (`start_paused`, `tokio::time::pause`), and                  durable waits take the system's time, which is not; use kitaru::testkit::Testkit, or open the store                  with Clock::manual()"
-            ),
-        ))
+    /// Whether a wait of a store would go on here although the time of this runtime stands still: a test would seem to hang.
+    pub(crate) fn is_paused_here(&self) -> bool {
+        matches!(self.0, Inner::System(Some(_))) && is_time_paused()
     }
 }
 
@@ -382,9 +374,8 @@ mod tests {
 
     #[test]
     fn the_time_of_a_runtime_is_paused_or_not() {
-        let runtime = |paused| {
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap()
-        };
+        let runtime =
+            |paused| tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap();
         assert!(runtime(true).block_on(async { is_time_paused() }));
         assert!(!runtime(false).block_on(async { is_time_paused() }));
     }

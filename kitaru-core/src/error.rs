@@ -227,6 +227,18 @@ impl Error {
         self
     }
 
+    /// Why a flow does not wait where the time of its runtime is paused.
+    pub(crate) fn time_is_paused(what: impl fmt::Display) -> Self {
+        Self::new(
+            Kind::Misuse,
+            format!(
+                "cannot wait in {what}: the time of this tokio runtime is paused (`start_paused`, `tokio::time::pause`), and \
+                 durable waits take the system's time, which is not; use kitaru::testkit::Testkit, or open the store \
+                 with Clock::manual()"
+            ),
+        )
+    }
+
     /// What a panic said. Its payload is dropped here, for it may panic, too.
     pub(crate) fn panicked(what: &str, panic: Box<dyn Any + Send>) -> Self {
         let said = panic

@@ -183,6 +183,25 @@ pub(crate) fn flow_left_by_its_runtime(execution: &ExecutionId) {
     );
 }
 
+/// The same, where nothing but a call has it resume.
+pub(crate) fn flow_dropped(execution: &ExecutionId) {
+    let ExecutionId { flow, id } = execution;
+    info!(
+        target: TARGET,
+        "Flow `{flow}` interrupted (execution `{id}`): its runtime has ended. It resumes when the flow is called."
+    );
+}
+
+/// The grace time of a store that is closed was over.
+pub(crate) fn flow_cut_off(execution: &ExecutionId) {
+    let ExecutionId { flow, id } = execution;
+    info!(
+        target: TARGET,
+        "Flow `{flow}` interrupted (execution `{id}`): its store is closed. It resumes when the store is opened again, or when \
+         the flow is called."
+    );
+}
+
 /// A store is released while a body of this process still runs.
 pub(crate) fn runs_behind_close(execution: &ExecutionId) {
     let ExecutionId { flow, id } = execution;

@@ -32,6 +32,23 @@ async fn is_held_up(path: String, in_the_pool: bool) -> Result<(), Error> {
     if in_the_pool { blocks_in_the_pool(path).await } else { blocks(path).await }
 }
 
+/// The process is begun once more, where the system gives no thread with the stack that is asked for.
+#[test]
+fn a_store_that_gets_no_thread_is_an_error_when_it_is_opened() {
+    let name = "blocked::a_store_that_gets_no_thread_is_an_error_when_it_is_opened";
+    if std::env::var_os("RUST_MIN_STACK").is_none() {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = command.args([name, "--exact", "--nocapture"]).env("RUST_MIN_STACK", (1u64 << 46).to_string());
+        let output = output.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().thread_stack_size(1 << 20).enable_all().build().unwrap();
+    let error = runtime.block_on(Kitaru::builder().in_memory().open()).err().expect("it fails");
+    assert!(error.is_store() && error.to_string().contains("raise the limit of threads"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn closing_is_bounded_by_its_grace_time_although_a_body_blocks_its_thread() {
     for in_the_pool in [false, true] {

@@ -320,8 +320,10 @@ impl<B: Checkpoint> Durable<B> {
 
     /// Whether time passes here. If not, the flow is dropped for that.
     fn may_wait(&mut self, spec: &Spec) -> bool {
-        let what = format_args!("`{}`", self.claim.name(spec.shown()));
-        let Err(error) = self.context.runtime.clock.check_not_paused(what) else { return true };
+        if !self.context.runtime.clock.is_paused_here() {
+            return true;
+        }
+        let error = Error::time_is_paused(format_args!("`{}`", self.claim.name(spec.shown())));
         self.leave_quietly(Exit::Fail(error));
         false
     }

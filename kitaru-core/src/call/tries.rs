@@ -136,8 +136,8 @@ impl Tries {
             };
             match failure.and_then(|failure| Some((self.pause(&failure, spec, options, scope)?, failure))) {
                 Some((pause, failure)) => {
-                    let paused = scope.clock.check_not_paused(format_args!("checkpoint `{}`", spec.name()));
-                    if let Err(misuse) = paused {
+                    if scope.clock.is_paused_here() {
+                        let misuse = Error::time_is_paused(format_args!("checkpoint `{}`", spec.name()));
                         return Poll::Ready(Err(Failure::Misuse(misuse)));
                     }
                     self.fail(&failure, pause, spec, options, scope);
@@ -170,6 +170,10 @@ impl Tries {
             self.begun_ms = scope.clock.steady_ms();
         }
         if self.total.is_none() {
+            if options.total_timeout.is_some() && scope.clock.is_paused_here() {
+                let misuse = Error::time_is_paused(format_args!("checkpoint `{}`", spec.name()));
+                return Err(Failure::Misuse(misuse));
+            }
             self.total = options.total_ms(self.begun_ms).map(|end_ms| scope.clock.until(end_ms));
         }
         // In the time of the runtime that polls the body: a test may have paused that for both.

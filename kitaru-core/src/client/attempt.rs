@@ -243,8 +243,8 @@ fn begin(
 
 /// Records a new generation that begins by itself, at a time that has not come.
 pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms: u64) -> Ended {
-    let clock = &place.inner.runtime.clock;
-    if let Err(error) = clock.check_not_paused(format_args!("execution {}, which is to start later", place.execution)) {
+    if place.inner.runtime.clock.is_paused_here() {
+        let error = Error::time_is_paused(format_args!("execution {}, which is to start later", place.execution));
         place.active.record(Err(error.clone()));
         return Ended::Fault(error);
     }
@@ -268,7 +268,7 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
     let recorded = place.inner.runtime.begin(&numbers, request.behind, rows).await;
     place.active.record(recorded.clone());
     match recorded {
-        Ok(()) => Ended::Parked { due: Due::At(start_ms), journal },
+        Ok(()) => Ended::Parked { due: place.inner.starts(start_ms), journal },
         Err(fault) => Ended::Fault(fault),
     }
 }
@@ -326,10 +326,9 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
     let Some(deadline_ms) = context.attempt.deadline_ms else { return driver.await };
     let clock = &context.runtime.clock;
     let mut driver = pin!(driver);
-    let is_ahead = deadline_ms > clock.steady_ms();
-    let paused = clock.check_not_paused(format_args!("execution {}, which has a deadline", context.attempt.execution));
-    if let (true, Err(error)) = (is_ahead, paused) {
-        return Driven::Left(Exit::Fail(error));
+    if deadline_ms > clock.steady_ms() && clock.is_paused_here() {
+        let what = format_args!("execution {}, which has a deadline", context.attempt.execution);
+        return Driven::Left(Exit::Fail(Error::time_is_paused(what)));
     }
     let mut time = Some(clock.until(deadline_ms));
     poll_fn(|cx| {

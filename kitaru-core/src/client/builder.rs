@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::client::recovery::recover;
 use crate::client::keeper::{Keeper, Logs};
+use crate::client::recovery::recover;
 use crate::client::retention::{LAST_JOURNAL, RETIRED, retire};
 use crate::client::sleepers::keep;
 use crate::client::{FlowCall, Inner, Kitaru, blocking};

@@ -231,7 +231,8 @@ impl Place {
                     request.body = FlowBody::Registered(meta);
                 }
                 (Ended::Restarted { journal, start_at_ms }, _) => {
-                    break Ended::Parked { due: start_at_ms.map_or(Due::Never, Due::At), journal };
+                    let due = start_at_ms.map_or(Due::Never, |start_ms| self.inner.starts(start_ms));
+                    break Ended::Parked { due, journal };
                 }
                 (ended, _) => break ended,
             }
@@ -367,7 +368,7 @@ impl Place {
                 }
                 (Begin::Continue, Some(stored)) if !is_called => {
                     let faults = lock(&inner.faults).get(&stored.journal).copied().unwrap_or_default();
-                    recovery::plan(reader, stored, faults, now_ms)
+                    recovery::plan(reader, stored, faults, inner.runtime.clock.steady_ms())
                 }
                 (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, &look.forget),
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
@@ -480,6 +481,10 @@ impl Drop for Place {
         // The task was aborted, or its runtime is going down.
         if self.go_on_elsewhere() {
             return;
+        }
+        match self.inner.is_closed() {
+            true => log::flow_cut_off(&self.execution),
+            false => log::flow_dropped(&self.execution),
         }
         self.leave();
         self.active.record(Err(interrupted()));

@@ -120,10 +120,19 @@ impl Inner {
             // itself, by a replay: one that has taken all of it is parked again.
             Status::Waiting if has_mail => self.wake(journal, Cause::Mail).await,
             Status::Waiting if stored.state.wake_ms == 0 => {}
-            Status::Waiting | Status::Queued => self.wake_at(stored.state.wake_ms, journal),
+            Status::Waiting => self.wake_at(stored.state.wake_ms, journal),
+            Status::Queued => {
+                let due_ms = self.runtime.clock.steady_when_shown(stored.state.wake_ms);
+                self.wake_at(due_ms, journal);
+            }
             Status::Running | Status::Interrupted => self.wake(journal, Cause::Time).await,
             Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::Restarted => {}
         }
+    }
+
+    /// When an execution is to be looked at that begins when the clock shows a time.
+    pub(crate) fn starts(&self, start_ms: u64) -> Due {
+        Due::At(self.runtime.clock.steady_when_shown(start_ms))
     }
 
     /// Has an execution woken at that time.

@@ -31,6 +31,21 @@ fn keys(store: &dyn Store, range: Range<'_>, order: Order) -> Vec<String> {
     keys
 }
 
+/// The process is begun once more, where the system gives no thread with the stack that is asked for.
+#[test]
+fn a_writer_that_gets_no_thread_is_an_error() {
+    let name = "store::contract_tests::a_writer_that_gets_no_thread_is_an_error";
+    if std::env::var_os("RUST_MIN_STACK").is_none() {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        let command = command.args([name, "--exact", "--nocapture"]).env("RUST_MIN_STACK", (1u64 << 46).to_string());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let started = Writer::start(Arc::new(Memory::new()), WriterOptions::default());
+    assert!(started.err().is_some_and(|error| error.to_string().contains("raise the limit of threads")));
+}
+
 #[test]
 fn a_batch_writes_and_deletes_in_order_and_tables_do_not_mix() {
     each_store(|store| {

@@ -130,7 +130,8 @@ impl Writer {
         let (shared, thread) = Self::prepare(store, options, None);
         let thread = thread::Builder::new().name("kitaru-writer".to_owned()).spawn(move || thread.run());
         let thread = thread.map_err(|why| {
-            let message = "cannot open the store: the system gives no thread for its writer; raise the limit of threads";
+            let message =
+                "cannot open the store: the system gives no thread for its writer; raise the limit of threads";
             Error::new(Kind::Store, message).because(why)
         })?;
         Ok(Writer { shared, hand: Mutex::new(Hand::Thread(thread)) })
@@ -207,9 +208,7 @@ impl Writer {
         let mut hand = lock(&self.hand);
         match std::mem::replace(&mut *hand, Hand::Gone) {
             Hand::Gone => Ok(()),
-            Hand::Thread(thread) => {
-                thread.join().unwrap_or_else(|panic| Err(Error::panicked("the writer", panic)))
-            }
+            Hand::Thread(thread) => thread.join().unwrap_or_else(|panic| Err(Error::panicked("the writer", panic))),
             Hand::Task(thread) => lock(&thread).end(),
         }
     }
