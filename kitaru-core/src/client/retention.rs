@@ -4,7 +4,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
@@ -20,9 +20,12 @@ use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
 const PAGE: usize = 256;
 /// How many rows go in one commit.
 const ROWS_AT_ONCE: usize = 1_000;
-/// How often it is looked: at the least, and at the most, since each look goes through the whole store.
+/// How often it is looked, at the least.
 const EVERY: Duration = Duration::from_secs(3_600);
-const PAUSE: Duration = Duration::from_secs(60);
+/// How long it is not looked behind a look, at the least, and how many times as long as that has read: each goes through the
+/// whole store.
+const PAUSE: Duration = Duration::from_secs(1);
+const REST: u32 = 4;
 
 /// The highest generation that was taken away. A job that is not known any more begins above it, so that none of its seeds
 /// and idempotency keys comes twice.
@@ -35,14 +38,19 @@ pub(crate) const LAST_JOURNAL: &[u8] = b"last_journal";
 pub(crate) async fn retire(inner: Weak<Inner>, keep: Duration) {
     loop {
         let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
-        if let Err(error) = strong.sweep(keep).await
-            && !error.is_closed()
-        {
-            log::retention_failed(&error);
-        }
+        let looked = match strong.sweep(keep).await {
+            Ok(looked) => looked,
+            Err(error) => {
+                if !error.is_closed() {
+                    log::retention_failed(&error);
+                }
+                Duration::ZERO
+            }
+        };
         let clock = strong.runtime.clock.clone();
         drop(strong);
-        clock.sleep(keep.clamp(PAUSE, EVERY)).await;
+        let pause = looked.saturating_mul(REST).max(PAUSE);
+        clock.sleep(keep.min(EVERY).max(pause)).await;
     }
 }
 
@@ -56,15 +64,18 @@ struct Leaving {
 }
 
 impl Inner {
-    async fn sweep(self: &Arc<Self>, keep: Duration) -> Result<(), Error> {
+    /// Looks once, and says for how long it has read.
+    async fn sweep(self: &Arc<Self>, keep: Duration) -> Result<Duration, Error> {
         let until_ms = self.runtime.clock.now_ms().saturating_sub(millis(keep));
-        let mut after = JournalId(0);
+        let (mut after, mut looked) = (JournalId(0), Duration::ZERO);
         loop {
             self.check_open()?;
             let inner = self.clone();
+            let begun = Instant::now();
             let (last, leaving) = blocking(move || page(&inner, after, until_ms)).await??;
+            looked += begun.elapsed();
             self.take_away(leaving).await?;
-            let Some(last) = last else { return Ok(()) };
+            let Some(last) = last else { return Ok(looked) };
             after = last;
         }
     }
