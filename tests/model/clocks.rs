@@ -249,7 +249,8 @@ async fn a_pause_that_a_server_asks_for_is_longer_than_the_longest_of_a_backoff_
         }
         assert_eq!(log(&path).count("try"), 1);
         clock.advance(SHORT);
-        handle.await.unwrap_err();
+        let came = tokio::time::timeout(Duration::from_secs(10), handle).await;
+        came.expect("it waits no longer").unwrap_err();
         assert_eq!(log(&path).count("try"), 2);
     }
 }
