@@ -384,3 +384,42 @@ async fn what_a_caller_gives_makes_no_line_of_its_own_and_hides_nothing_in_one()
     }
     assert!(lines.take().is_empty());
 }
+
+#[flow]
+async fn waits_for_somebody() -> Result<u32, Error> {
+    says_something(1).await;
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn closing_a_store_logs_no_error_and_says_what_resumes_what_it_interrupts() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let lines = Lines::read();
+    let _ = waits_for_somebody().id("job").on(&kitaru).start().await.unwrap();
+    while kitaru.execution("waits_for_somebody", "job").await.unwrap().unwrap().records().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    lines.take();
+    kitaru.close().await.unwrap();
+    let said: Vec<String> = lines.take().into_iter().filter(|line| !line.starts_with("INFO Checkpoint")).collect();
+    assert_eq!(
+        said,
+        [
+            "INFO Flow `waits_for_somebody` interrupted in …s (execution `job`): its store is closed. It resumes when the \
+             store is opened again, or when the flow is called."
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_flow_is_in_the_span_of_whoever_calls_it() {
+    use tracing::Instrument as _;
+
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let lines = Lines::read();
+    let flow = dynamic::flow("called").run(|| async { Ok::<_, Error>(says_something(1).await) });
+    let call = flow.id("job-42").on(&kitaru);
+    call.instrument(tracing::info_span!("request", nth = 7)).await.unwrap();
+    let said = lines.take_from(DEBUG).into_iter().find(|line| line.ends_with("in the body")).unwrap();
+    assert!(said.starts_with("INFO request{nth=7}:execution{flow=\"called\""), "{said}");
+}

@@ -136,7 +136,8 @@ impl<T: Send + 'static> Run<T> {
     ///
     /// # Errors
     ///
-    /// As the run itself, and [`AgentError::Misuse`] in async code, whose thread it would block.
+    /// As the run itself, and [`AgentError::Misuse`] in async code, whose thread it would block. `tokio::task::spawn_blocking` and
+    /// `block_in_place` have threads that may.
     pub fn sync(self) -> Result<RunResult<T>, AgentError> {
         blocking::block_on(self)?
     }

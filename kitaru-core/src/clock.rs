@@ -5,9 +5,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Where a [`Kitaru`](crate::Kitaru) takes its time from: the system, or a clock that a test turns.
 ///
@@ -28,14 +29,17 @@ pub struct Clock(Inner);
 
 #[derive(Clone, Debug)]
 enum Inner {
-    System,
+    /// With the runtime whose timers it uses, once a store is open on it. Before, those of whichever runtime waits.
+    System(Option<tokio::runtime::Handle>),
     Manual(Arc<Mutex<Manual>>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Manual {
-    /// Milliseconds since the Unix epoch.
-    now_ms: u64,
+    /// Milliseconds since the Unix epoch, were the clock never set back.
+    steady_ms: u64,
+    /// By how much it was set back.
+    back_ms: u64,
     /// Who waits for when. The number keeps sleepers of one instant in the order in which they fell asleep.
     sleepers: BinaryHeap<Reverse<Sleeper>>,
     next: u64,
@@ -48,16 +52,28 @@ struct Sleeper {
     waker: Waker,
 }
 
+/// How long a wait for the system's clock rests before it looks whether somebody has set the clock forward.
+const LOOK: Duration = Duration::from_secs(60);
+
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Clock(Inner::System)
+        Clock(Inner::System(None))
     }
 
     /// A clock that stands still, at 2026-01-01 00:00 UTC, until [`advance`](Clock::advance) turns it.
     pub fn manual() -> Self {
         const START_MS: u64 = 1_767_225_600_000;
-        Clock(Inner::Manual(Arc::new(Mutex::new(Manual { now_ms: START_MS, sleepers: BinaryHeap::new(), next: 0 }))))
+        let manual = Manual { steady_ms: START_MS, back_ms: 0, sleepers: BinaryHeap::new(), next: 0 };
+        Clock(Inner::Manual(Arc::new(Mutex::new(manual))))
+    }
+
+    /// The same clock, whose waits use the timers of this runtime, whichever runtime they are polled on.
+    pub(crate) fn with_timers(self, timers: tokio::runtime::Handle) -> Self {
+        match self.0 {
+            Inner::System(_) => Clock(Inner::System(Some(timers))),
+            manual @ Inner::Manual(_) => Clock(manual),
+        }
     }
 
     /// The time now.
@@ -71,21 +87,50 @@ impl Clock {
     ///
     /// On the system's clock, which nobody turns.
     pub fn advance(&self, by: Duration) {
-        let Inner::Manual(manual) = &self.0 else { panic!("the system's clock cannot be turned; use Clock::manual()") };
         let due: Vec<Waker> = {
-            let mut manual = lock(manual);
-            manual.now_ms = manual.now_ms.saturating_add(millis(by));
-            let now_ms = manual.now_ms;
+            let mut manual = self.manually();
+            manual.steady_ms = manual.steady_ms.saturating_add(millis(by));
+            let steady_ms = manual.steady_ms;
             std::iter::from_fn(|| {
                 let Reverse(next) = manual.sleepers.peek()?;
-                (next.due_ms <= now_ms).then(|| manual.sleepers.pop().map(|Reverse(sleeper)| sleeper.waker)).flatten()
+                (next.due_ms <= steady_ms)
+                    .then(|| manual.sleepers.pop().map(|Reverse(sleeper)| sleeper.waker))
+                    .flatten()
             })
             .collect()
         };
         due.into_iter().for_each(Waker::wake);
     }
 
-    /// When the first of those who wait is to be woken, on a manual clock.
+    /// Sets a manual clock back, as a person or a time server does with the system's. A wait for a duration takes as long as
+    /// it would have taken, and a wait for a time of the day waits until the clock shows that time.
+    ///
+    /// # Panics
+    ///
+    /// On the system's clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kitaru_core::Clock;
+    ///
+    /// let clock = Clock::manual();
+    /// let before = clock.now();
+    /// clock.set_back(Duration::from_secs(3600));
+    /// assert_eq!(before.duration_since(clock.now()).unwrap(), Duration::from_secs(3600));
+    /// ```
+    pub fn set_back(&self, by: Duration) {
+        let mut manual = self.manually();
+        manual.back_ms = manual.back_ms.saturating_add(millis(by));
+    }
+
+    fn manually(&self) -> MutexGuard<'_, Manual> {
+        let Inner::Manual(manual) = &self.0 else { panic!("the system's clock cannot be turned; use Clock::manual()") };
+        lock(manual)
+    }
+
+    /// When the first of those who wait is to be woken, on a manual clock, in its [steady](Self::steady_ms) time.
     pub(crate) fn next_due_ms(&self) -> Option<u64> {
         let Inner::Manual(manual) = &self.0 else { return None };
         lock(manual).sleepers.peek().map(|Reverse(next)| next.due_ms)
@@ -97,39 +142,141 @@ impl Clock {
         lock(manual).sleepers.iter().filter(|Reverse(sleeper)| sleeper.waker.data() == data).count()
     }
 
+    /// What the clock shows.
     pub(crate) fn now_ms(&self) -> u64 {
         match &self.0 {
-            Inner::System => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),
-            Inner::Manual(manual) => lock(manual).now_ms,
+            Inner::System(_) => system_ms(),
+            Inner::Manual(manual) => {
+                let manual = lock(manual);
+                manual.steady_ms.saturating_sub(manual.back_ms)
+            }
         }
     }
 
-    /// Waits until the clock shows `due_ms`.
-    pub(crate) fn until(&self, due_ms: u64) -> Until {
-        Until { clock: self.clone(), due_ms, sleep: self.left(due_ms) }
+    /// What the clock would show if nobody had set it back while this process runs. Durations are measured with it, so that
+    /// they take no longer then; what is shown and recorded as a time is not.
+    pub(crate) fn steady_ms(&self) -> u64 {
+        match &self.0 {
+            Inner::System(_) => Steady::of_this_process(),
+            Inner::Manual(manual) => lock(manual).steady_ms,
+        }
     }
 
-    fn left(&self, due_ms: u64) -> Sleep {
-        self.sleep(Duration::from_millis(due_ms.saturating_sub(self.now_ms())))
+    /// When the clock shows this time, in steady time: as far as that is known now, for it may be set meanwhile.
+    pub(crate) fn steady_when_shown(&self, shown_ms: u64) -> u64 {
+        self.steady_ms().saturating_add(shown_ms.saturating_sub(self.now_ms()))
+    }
+
+    /// When this duration from now on is over, in steady time. What is left of a millisecond counts as one.
+    pub(crate) fn due_ms(&self, duration: Duration) -> u64 {
+        self.steady_ms().saturating_add(millis_up(duration))
+    }
+
+    /// Waits until a duration is over whose end, in steady time, is `due_ms`.
+    pub(crate) fn until(&self, due_ms: u64) -> Until {
+        Until::new(self, Reading::Steady, due_ms)
+    }
+
+    /// Waits until the clock shows `due_ms`.
+    pub(crate) fn until_shown(&self, due_ms: u64) -> Until {
+        Until::new(self, Reading::Shown, due_ms)
     }
 
     /// Waits for `duration`. It starts to count when it is made.
     pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
         match &self.0 {
-            Inner::System => Sleep::System(Box::pin(tokio::time::sleep(duration))),
+            Inner::System(timers) => {
+                let _timers = timers.as_ref().map(tokio::runtime::Handle::enter);
+                Sleep::System(Box::pin(tokio::time::sleep(duration)))
+            }
             Inner::Manual(manual) => {
-                let due_ms = lock(manual).now_ms.saturating_add(millis(duration));
+                let due_ms = lock(manual).steady_ms.saturating_add(millis_up(duration));
                 Sleep::Manual { clock: manual.clone(), due_ms }
             }
         }
     }
+
+    /// As [`sleep`](Self::sleep), in the time of the runtime that polls it, for what is not recorded.
+    pub(crate) fn sleep_here(&self, duration: Duration) -> Sleep {
+        match &self.0 {
+            Inner::System(_) => Sleep::System(Box::pin(tokio::time::sleep(duration))),
+            Inner::Manual(_) => self.sleep(duration),
+        }
+    }
+
+    /// Whether a wait of a store would go on here although the time of this runtime stands still: a test would seem to hang.
+    pub(crate) fn is_paused_here(&self) -> bool {
+        matches!(self.0, Inner::System(Some(_))) && is_time_paused()
+    }
+}
+
+/// Whether the time of the runtime that this is called on stands still, as only a test has it.
+fn is_time_paused() -> bool {
+    let before = tokio::time::Instant::now();
+    let begun = Instant::now();
+    // A clock that does not move at all says nothing of tokio's.
+    let has_moved = (0..100_000).any(|_| !begun.elapsed().is_zero());
+    has_moved && tokio::time::Instant::now() == before
+}
+
+fn system_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
+}
+
+/// The system's clock, but that it never goes back.
+struct Steady {
+    begun: Instant,
+    /// How far the system's clock was ahead of the time since then, at the most.
+    ahead_ms: AtomicU64,
+}
+
+impl Steady {
+    fn of_this_process() -> u64 {
+        static STEADY: OnceLock<Steady> = OnceLock::new();
+        let steady = STEADY.get_or_init(|| Steady { begun: Instant::now(), ahead_ms: AtomicU64::new(0) });
+        steady.at(millis(steady.begun.elapsed()), system_ms())
+    }
+
+    /// What it shows so long after it has begun, where the system's clock shows `system_ms`.
+    fn at(&self, since_ms: u64, system_ms: u64) -> u64 {
+        let ahead_ms = system_ms.saturating_sub(since_ms);
+        since_ms.saturating_add(self.ahead_ms.fetch_max(ahead_ms, Ordering::Relaxed).max(ahead_ms))
+    }
+}
+
+/// Which time a wait is for.
+#[derive(Clone, Copy)]
+enum Reading {
+    Steady,
+    Shown,
 }
 
 /// A wait until a time of a clock that may be set.
 pub(crate) struct Until {
     clock: Clock,
+    reading: Reading,
     due_ms: u64,
     sleep: Sleep,
+}
+
+impl Until {
+    fn new(clock: &Clock, reading: Reading, due_ms: u64) -> Self {
+        let sleep = Self::rest(clock, reading, due_ms);
+        Until { clock: clock.clone(), reading, due_ms, sleep }
+    }
+
+    fn now_ms(clock: &Clock, reading: Reading) -> u64 {
+        match reading {
+            Reading::Steady => clock.steady_ms(),
+            Reading::Shown => clock.now_ms(),
+        }
+    }
+
+    /// What is left, or a part of it where the clock may be set forward meanwhile.
+    fn rest(clock: &Clock, reading: Reading, due_ms: u64) -> Sleep {
+        let left = Duration::from_millis(due_ms.saturating_sub(Self::now_ms(clock, reading)));
+        clock.sleep(if let Inner::System(Some(_)) = clock.0 { left.min(LOOK) } else { left })
+    }
 }
 
 impl Future for Until {
@@ -138,11 +285,12 @@ impl Future for Until {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         while Pin::new(&mut this.sleep).poll(cx).is_ready() {
-            // A clock that was set back meanwhile has some of the time before it again.
-            if this.clock.now_ms() >= this.due_ms {
+            // Outside a store, the runtime's time counts, which a test may have paused.
+            let counts = !matches!(this.clock.0, Inner::System(None));
+            if !counts || Self::now_ms(&this.clock, this.reading) >= this.due_ms {
                 return Poll::Ready(());
             }
-            this.sleep = this.clock.left(this.due_ms);
+            this.sleep = Self::rest(&this.clock, this.reading, this.due_ms);
         }
         Poll::Pending
     }
@@ -162,7 +310,7 @@ impl Future for Sleep {
             Sleep::System(sleep) => sleep.as_mut().poll(cx),
             Sleep::Manual { clock, due_ms } => {
                 let mut manual = lock(clock);
-                if manual.now_ms >= *due_ms {
+                if manual.steady_ms >= *due_ms {
                     return Poll::Ready(());
                 }
                 let number = manual.next;
@@ -177,6 +325,11 @@ impl Future for Sleep {
 /// A duration in whole milliseconds, at most `u64::MAX`.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The same, where what is left of a millisecond counts as one.
+pub(crate) fn millis_up(duration: Duration) -> u64 {
+    millis(duration.saturating_add(Duration::from_nanos(999_999)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -200,5 +353,37 @@ impl PartialOrd for Sleeper {
 impl Ord for Sleeper {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.due_ms, self.number).cmp(&(other.due_ms, other.number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steady_time_is_the_systems_but_that_it_never_goes_back() {
+        let steady = Steady { begun: Instant::now(), ahead_ms: AtomicU64::new(0) };
+        assert_eq!(steady.at(0, 1_000_000), 1_000_000);
+        assert_eq!(steady.at(10, 1_000_010), 1_000_010);
+        // Set back by 500 s, and 5 ms later.
+        assert_eq!(steady.at(15, 500_015), 1_000_015);
+        // Set forward.
+        assert_eq!(steady.at(20, 2_000_020), 2_000_020);
+        assert_eq!(steady.at(30, 1_500_000), 2_000_030);
+    }
+
+    #[test]
+    fn a_part_of_a_millisecond_counts_as_one() {
+        let up = |nanos| millis_up(Duration::from_nanos(nanos));
+        assert_eq!([up(0), up(1), up(999_999), up(1_000_000), up(1_000_001)], [0, 1, 1, 1, 2]);
+        assert_eq!(millis_up(Duration::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn the_time_of_a_runtime_is_paused_or_not() {
+        let runtime =
+            |paused| tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap();
+        assert!(runtime(true).block_on(async { is_time_paused() }));
+        assert!(!runtime(false).block_on(async { is_time_paused() }));
     }
 }

@@ -14,7 +14,7 @@ use tokio::task::{coop, yield_now};
 
 use crate::call::Packed;
 use crate::context::{Advance, Ambient, Branch, Context, FlowWaker, UndoStep};
-use crate::error::Error;
+use crate::error::{Error, drop_payload};
 use crate::flow::FlowFuture;
 use crate::journal::{Class, Status};
 use crate::machine::Exit;
@@ -83,7 +83,7 @@ impl Driver {
             Ok(Poll::Pending) => {}
             Err(panic) => {
                 let what = format!("flow `{}`", self.context.attempt.execution.flow);
-                return Some(Driven::Panicked(Error::panicked(&what, panic.as_ref())));
+                return Some(Driven::Panicked(Error::panicked(&what, panic)));
             }
         }
         let mut nth = 0;
@@ -116,14 +116,14 @@ impl Driver {
             drop(self.context.take_branches());
         }));
         // The attempt has come to what it has come to.
-        drop(dropped);
+        dropped.unwrap_or_else(drop_payload);
     }
 
     /// Drops what would undo, too: it may hold calls of this very context.
     fn drop_all(&mut self) {
         self.drop_flow();
         let _entered = Ambient::Flow(self.context.clone()).enter();
-        drop(catch_unwind(AssertUnwindSafe(|| drop(self.context.take_undo()))));
+        catch_unwind(AssertUnwindSafe(|| drop(self.context.take_undo()))).unwrap_or_else(drop_payload);
     }
 
     /// What the attempt ends in, unless the flow goes no further and it is to be undone what it has done.

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,7 +119,17 @@ kinds! {
     Closed = "closed";
 }
 
+/// Drops what a panic has left, which may panic itself. What that leaves is not looked at.
+pub(crate) fn drop_payload(panic: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+}
+
 impl Error {
+    /// How long a try waits at the most because of [`retry_after`](Self::retry_after): a day, whatever a server asks for.
+    pub const MOST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
+
     /// An error of the caller's own, with a message and no cause.
     pub fn msg(message: impl fmt::Display) -> Self {
         Self::from_chain(Kind::Failed, vec![message.to_string()])
@@ -178,7 +189,8 @@ impl Error {
     }
 
     /// The same error, after which the next try of a checkpoint's body, if it has one left, waits for this long instead
-    /// of for its backoff: what a server asked for with `Retry-After`. As [`fatal`](Self::fatal).
+    /// of for its backoff: what a server asked for with `Retry-After`. As [`fatal`](Self::fatal). It may be longer than the
+    /// checkpoint's `max_backoff`; of more than [`MOST_RETRY_AFTER`](Self::MOST_RETRY_AFTER) the next try waits for that.
     ///
     /// # Examples
     ///
@@ -221,14 +233,28 @@ impl Error {
         self
     }
 
-    /// What a panic said.
-    pub(crate) fn panicked(what: &str, panic: &(dyn Any + Send)) -> Self {
+    /// Why a flow does not wait where the time of its runtime is paused.
+    pub(crate) fn time_is_paused(what: impl fmt::Display) -> Self {
+        Self::new(
+            Kind::Misuse,
+            format!(
+                "cannot wait in {what}: the time of this tokio runtime is paused (`start_paused`, `tokio::time::pause`), and \
+                 durable waits take the system's time, which is not; use kitaru::testkit::Testkit, or open the store \
+                 with Clock::manual()"
+            ),
+        )
+    }
+
+    /// What a panic said. Its payload is dropped here, for it may panic, too.
+    pub(crate) fn panicked(what: &str, panic: Box<dyn Any + Send>) -> Self {
         let said = panic
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        Self::from_chain(Kind::Panicked, vec![format!("{what} panicked: {said}")])
+        let error = Self::from_chain(Kind::Panicked, vec![format!("{what} panicked: {said}")]);
+        drop_payload(panic);
+        error
     }
 
     /// The same error with a further cause behind its last one.

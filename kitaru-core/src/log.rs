@@ -187,8 +187,56 @@ pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, erro
     let flow = &attempt.execution.flow;
     match (status, error) {
         (_, None) => info!(target: TARGET, "Flow `{flow}` finished in {}.", Took(took)),
+        // Whoever closes a store means it.
+        (Status::Interrupted, Some(error)) if error.is_closed() => {
+            let id = &attempt.execution.id;
+            info!(
+                target: TARGET,
+                "Flow `{flow}` interrupted in {} (execution `{id}`): its store is closed. It resumes when the store is opened \
+                 again, or when the flow is called.",
+                Took(took)
+            );
+        }
         (status, Some(error)) => error!(target: TARGET, "Flow `{flow}` {status} in {}: {error:#}", Took(took)),
     }
+}
+
+/// The runtime was dropped on which an attempt ran.
+pub(crate) fn flow_left_by_its_runtime(execution: &ExecutionId) {
+    let ExecutionId { flow, id } = execution;
+    info!(
+        target: TARGET,
+        "Flow `{flow}` interrupted (execution `{id}`): its runtime has ended. It resumes on another one of this process."
+    );
+}
+
+/// The same, where nothing but a call has it resume.
+pub(crate) fn flow_dropped(execution: &ExecutionId) {
+    let ExecutionId { flow, id } = execution;
+    info!(
+        target: TARGET,
+        "Flow `{flow}` interrupted (execution `{id}`): its runtime has ended. It resumes when the flow is called."
+    );
+}
+
+/// The grace time of a store that is closed was over.
+pub(crate) fn flow_cut_off(execution: &ExecutionId) {
+    let ExecutionId { flow, id } = execution;
+    info!(
+        target: TARGET,
+        "Flow `{flow}` interrupted (execution `{id}`): its store is closed. It resumes when the store is opened again, or when \
+         the flow is called."
+    );
+}
+
+/// A store is released while a body of this process still runs.
+pub(crate) fn runs_behind_close(execution: &ExecutionId) {
+    let ExecutionId { flow, id } = execution;
+    warn!(
+        target: TARGET,
+        "the store is closed while flow `{flow}` (execution `{id}`) still runs: its code blocks its thread, or its runtime \
+         does not run. Nothing of it is recorded any more; use #[checkpoint(blocking)] for work that blocks."
+    );
 }
 
 /// Without a new body the attempt could only come to what it came to before.

@@ -282,7 +282,7 @@ mod tests {
     #[tokio::test]
     async fn a_journal_does_not_begin_behind_one_that_has_lost_what_said_so() {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
-        let writer = Writer::start(store.clone(), WriterOptions::default());
+        let writer = Writer::start(store.clone(), WriterOptions::default()).unwrap();
         let runtime = Runtime::new(writer, Reader::new(store.clone()), Clock::manual(), 1, 1, None);
         let row = |key: u8| Row { table: Table::Memo, key: RowKey::from(vec![key]), value: Some(vec![key]) };
         let [parent, child] = [1, 2].map(|journal| Arc::new(Numbers::new(JournalId(journal), Seq(1))));
@@ -300,7 +300,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_written_to_a_journal_behind_the_last_word_of_its_attempt() {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
-        let writer = Writer::start(store.clone(), WriterOptions::default());
+        let writer = Writer::start(store.clone(), WriterOptions::default()).unwrap();
         let runtime = Runtime::new(writer, Reader::new(store), Clock::manual(), 1, 1, None);
         let attempt = Arc::new(Numbers::new(JournalId(1), Seq(1)));
         runtime.write_last(&attempt, Vec::new(), Some(vec![0])).await.unwrap();

@@ -76,9 +76,20 @@ impl Adversary {
 /// A body that ends when it is let, and gives a number that nobody knows beforehand.
 #[checkpoint(skip(name))]
 async fn held(name: &str, tag: u32, n: u32) -> Result<u64, Error> {
-    log(name).say("body");
+    match tag {
+        // One that has lost its race begins when it likes, its parent's replay or not.
+        CHILD => log(&children(name)).say(n.to_string()),
+        _ => log(name).say("body"),
+    }
     adversary(name).permits().await;
     Ok(chance() ^ u64::from(tag + n))
+}
+
+const CHILD: u32 = 10;
+
+/// Where children say that their bodies have begun.
+fn children(name: &str) -> String {
+    format!("{name}: children")
 }
 
 /// A call that says when the flow is given its outcome.
@@ -173,7 +184,7 @@ async fn shape(name: &str, shape: &str, path: &Log) -> Result<(), Error> {
 #[flow]
 async fn leaf(name: String, n: u32) -> Result<u64, Error> {
     sleep(SECOND * (n % 3)).await;
-    held(&name, 10, n).await
+    held(&name, CHILD, n).await
 }
 
 /// Waits, children, branches and bodies, in each other.
@@ -253,6 +264,9 @@ async fn takes_one_path(kitaru: &Kitaru, clock: &Clock, of: &str, favour: Favour
         alike(&again.concat(), &path, &format!("{name}: replay {replay}"));
     }
     rules.abort();
+    let mut begun = log(&children(&name)).take();
+    begun.sort_unstable();
+    assert!(begun.windows(2).all(|two| two[0] != two[1]), "{name}: a child's body has begun twice: {begun:?}");
 }
 
 async fn takes_one_path_under_every_favour(of: &str) {

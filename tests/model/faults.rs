@@ -117,6 +117,11 @@ impl Store for Faulty {
     }
 }
 
+/// Without a look for what a dead process has left, which would read, too.
+async fn opened_by_hand(store: &Faulty, clock: &Clock) -> Result<Kitaru, Error> {
+    Kitaru::builder().store(store.clone()).clock(clock.clone()).recover(false).open().await
+}
+
 async fn open(store: &Faulty) -> Kitaru {
     Kitaru::builder().store(store.clone()).open().await.expect("the store opens")
 }
@@ -492,7 +497,7 @@ async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its
 #[tokio::test]
 async fn a_call_that_attaches_to_what_has_just_ended_is_told_what_it_came_to() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
-    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let kitaru = opened_by_hand(&store, &clock).await.unwrap();
     let path = "ended meanwhile";
     drop(sleeps(path.into()).id("job").on(&kitaru).start().await.unwrap());
     waits(&kitaru, "sleeps", "job").await;
@@ -524,7 +529,7 @@ async fn sleeps_and_breaks(path: String) -> Result<u32, Error> {
 async fn what_is_asked_of_a_failed_execution_is_done_although_a_late_wake_up_is_looking_at_it() {
     for ask in ["call", "fresh", "cancel"] {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
-        let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+        let kitaru = opened_by_hand(&store, &clock).await.unwrap();
         let path = format!("late: {ask}");
         let job = ("sleeps_and_breaks", "job");
         let call = || sleeps_and_breaks(path.clone()).id("job").on(&kitaru);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use kitaru::{Clock, Error, Kitaru, checkpoint, dynamic, flow};
+use kitaru::{Clock, Error, Kitaru, Status, checkpoint, dynamic, flow};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -392,11 +392,20 @@ async fn a_map_over_waits_is_parked_with_them_and_gives_the_same() {
         let clock = Clock::manual();
         let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(park_after).open().await.unwrap();
         let name = format!("naps {park_after:?}");
-        let mut handle = maps_naps(name.clone()).on(&kitaru).start().await.unwrap();
+        let mut handle = maps_naps(name.clone()).id("naps").on(&kitaru).start().await.unwrap();
+        // No time passes while it does something, on whichever thread.
+        let rests = async || {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            while park_after.is_zero()
+                && kitaru.execution("maps_naps", "naps").await.unwrap().unwrap().status() == Status::Running
+            {
+                tokio::task::yield_now().await;
+            }
+        };
         let values = loop {
             tokio::select! {
                 values = &mut handle => break values.unwrap(),
-                () = tokio::time::sleep(Duration::from_millis(1)) => clock.advance(Duration::from_secs(300)),
+                () = rests() => clock.advance(Duration::from_secs(300)),
             }
         };
         assert_eq!(values, [0, 1, 2, 3, 4, 5]);

@@ -88,6 +88,10 @@ async fn a_child_that_lost_a_race_goes_on_whether_its_parent_is_cancelled_in_mem
             until_said(path, "hangs").await;
         }
         parent.cancel().await.unwrap();
+        // It may be looking, so far, whether it has to wait on.
+        while status(&kitaru, "asks", path).await == Some(Status::Running) {
+            tokio::task::yield_now().await;
+        }
         assert_eq!(status(&kitaru, "asks", path).await, Some(Status::Waiting), "{path}");
     }
 }

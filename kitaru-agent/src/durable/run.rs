@@ -221,7 +221,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruRun<T> {
     /// # Errors
     ///
     /// As the run itself, and [`AgentError::Misuse`] in async code, whose thread it would
-    /// block.
+    /// block. `tokio::task::spawn_blocking` and `block_in_place` have threads that may.
     pub fn sync(self) -> Result<RunResult<T>, RunError> {
         blocking::block_on(self)?
     }

@@ -268,8 +268,11 @@ impl<B: Checkpoint> Durable<B> {
         }
         let paused = self.paused();
         if let Some(due_ms) = paused.as_ref().and_then(Tries::paused_until)
-            && due_ms > self.context.runtime.clock.now_ms()
+            && due_ms > self.context.runtime.clock.steady_ms()
         {
+            if !self.may_wait(spec) {
+                return;
+            }
             // Nothing of it starts before.
             self.context.replay().open(slot, Due::At(due_ms));
             let tries = paused.unwrap_or_else(Tries::new);
@@ -316,6 +319,16 @@ impl<B: Checkpoint> Durable<B> {
         }
     }
 
+    /// Whether time passes here. If not, the flow is dropped for that.
+    fn may_wait(&mut self, spec: &Spec) -> bool {
+        if !self.context.runtime.clock.is_paused_here() {
+            return true;
+        }
+        let error = Error::time_is_paused(format_args!("`{}`", self.claim.name(spec.shown())));
+        self.leave_quietly(Exit::Fail(error));
+        false
+    }
+
     /// The wait begins, or goes on where an earlier attempt began it.
     fn open(&mut self, body: &mut B, spec: &Spec, slot: SlotId) {
         let (name, identity) = (self.claim.name(spec.shown()), self.identity());
@@ -338,6 +351,9 @@ impl<B: Checkpoint> Durable<B> {
             _ => None,
         };
         let due = body.open(&site, recorded);
+        if matches!(due, Due::At(due_ms) if due_ms > self.context.runtime.clock.steady_ms()) && !self.may_wait(spec) {
+            return;
+        }
         self.context.replay().open(slot, due);
         self.stage = Stage::Running(self.running(spec, slot), Tries::new());
     }

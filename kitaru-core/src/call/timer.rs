@@ -22,7 +22,7 @@ use crate::value::ArgSink;
 
 /// A flow that waits until `duration` has passed since the wait began, across crashes and restarts.
 ///
-/// When it is over is recorded when it begins: a restart waits only for what is left. A flow that has nothing to do for
+/// When it is over is recorded when it begins: a restart waits only for what is left. A part of a millisecond counts as one. A flow that has nothing to do for
 /// longer than [`Builder::park_after`](crate::Builder::park_after) is dropped from memory, and goes on by itself.
 ///
 /// # Panics
@@ -43,7 +43,7 @@ use crate::value::ArgSink;
 /// # });
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::new("sleep", Until::After(millis(duration)))
+    Sleep::new("sleep", Until::After(duration))
 }
 
 /// A flow that waits until a time, across crashes and restarts. A time that is over is no wait. As [`sleep`].
@@ -114,7 +114,7 @@ impl fmt::Debug for Sleep {
 /// When a wait is to be over, as it was asked for.
 #[derive(Clone, Copy)]
 enum Until {
-    After(u64),
+    After(Duration),
     Time(u64),
 }
 
@@ -133,14 +133,14 @@ impl Checkpoint for Timer {
 
     fn describe(&self, sink: &mut ArgSink<'_>) {
         match &self.until {
-            Until::After(ms) => sink.arg("for_ms", ms),
+            Until::After(duration) => sink.arg("for_ms", &millis(*duration)),
             Until::Time(ms) => sink.arg("until_ms", ms),
         }
     }
 
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
         self.due_ms = match self.until {
-            Until::After(ms) => site.context.runtime.clock.now_ms().saturating_add(ms),
+            Until::After(duration) => site.context.runtime.clock.due_ms(duration),
             Until::Time(ms) => ms,
         };
         Some((Opening::Timer { due_ms: self.due_ms }, Vec::new()))
@@ -150,7 +150,11 @@ impl Checkpoint for Timer {
         if let Some(Opening::Timer { due_ms }) = recorded {
             self.due_ms = due_ms;
         }
-        self.wait = Some(site.context.runtime.clock.until(self.due_ms));
+        let clock = &site.context.runtime.clock;
+        self.wait = Some(match self.until {
+            Until::After(_) => clock.until(self.due_ms),
+            Until::Time(_) => clock.until_shown(self.due_ms),
+        });
         Due::At(self.due_ms)
     }
 

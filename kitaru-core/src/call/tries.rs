@@ -14,7 +14,7 @@ use crate::call::meta::Spec;
 use crate::call::outcome::preview_error;
 use crate::call::{Checkpoint, Options};
 use crate::chance;
-use crate::clock::{Clock, Sleep, Until, millis};
+use crate::clock::{Clock, Sleep, Until, millis, millis_up};
 use crate::context::{Ambient, BodyScope};
 use crate::director::Moment;
 use crate::error::{Error, Kind};
@@ -135,7 +135,13 @@ impl Tries {
                 Tried::TooLate(_) => None,
             };
             match failure.and_then(|failure| Some((self.pause(&failure, spec, options, scope)?, failure))) {
-                Some((pause, failure)) => self.fail(&failure, pause, spec, options, scope),
+                Some((pause, failure)) => {
+                    if scope.clock.is_paused_here() {
+                        let misuse = Error::time_is_paused(format_args!("checkpoint `{}`", spec.name()));
+                        return Poll::Ready(Err(Failure::Misuse(misuse)));
+                    }
+                    self.fail(&failure, pause, spec, options, scope);
+                }
                 None => {
                     return Poll::Ready(match tried {
                         Tried::Over(tried) => tried.map_err(Failure::Outcome),
@@ -162,12 +168,17 @@ impl Tries {
             return Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries)));
         }
         if self.begun_ms == 0 {
-            self.begun_ms = scope.clock.now_ms();
+            self.begun_ms = scope.clock.steady_ms();
         }
         if self.total.is_none() {
+            if options.total_timeout.is_some() && scope.clock.is_paused_here() {
+                let misuse = Error::time_is_paused(format_args!("checkpoint `{}`", spec.name()));
+                return Err(Failure::Misuse(misuse));
+            }
             self.total = options.total_ms(self.begun_ms).map(|end_ms| scope.clock.until(end_ms));
         }
-        let timeout = options.timeout.map(|timeout| scope.clock.sleep(timeout));
+        // In the time of the runtime that polls the body: a test may have paused that for both.
+        let timeout = options.timeout.map(|timeout| scope.clock.sleep_here(timeout));
         self.stage = match is_over(spec, scope, Moment::Begins) {
             false => Stage::Running { timeout, since: Instant::now(), cast },
             true => Stage::NoFurther,
@@ -194,7 +205,7 @@ impl Tries {
         }));
         let tried = match polled {
             Ok(Poll::Ready(value)) => Tried::Over(Ok(value)),
-            Err(panic) => Tried::Over(Err(Error::panicked(&format!("checkpoint `{}`", spec.name()), panic.as_ref()))),
+            Err(panic) => Tried::Over(Err(Error::panicked(&format!("checkpoint `{}`", spec.name()), panic))),
             Ok(Poll::Pending) => {
                 let is_over = |time: Option<Pin<&mut dyn Future<Output = ()>>>, cx: &mut TaskContext<'_>| {
                     time.is_some_and(|time| time.poll(cx).is_ready())
@@ -230,8 +241,9 @@ impl Tries {
         let backoff = options.backoff.unwrap_or(spec.meta().backoff);
         let pause = failure
             .retry_delay()
+            .map(|asked| asked.min(Error::MOST_RETRY_AFTER))
             .unwrap_or_else(|| backoff.pause(self.failures.saturating_add(1), chance_of_jitter(scope)));
-        let next_ms = scope.clock.now_ms().saturating_add(millis(pause));
+        let next_ms = scope.clock.due_ms(pause);
         // What could not begin in time is not waited for.
         options.total_ms(self.begun_ms).is_none_or(|end_ms| next_ms < end_ms).then_some(pause)
     }
@@ -252,7 +264,7 @@ impl Tries {
                 Sensitivity::Hidden => HIDDEN.to_owned(),
             },
         });
-        let due_ms = scope.clock.now_ms().saturating_add(millis(pause));
+        let due_ms = scope.clock.due_ms(pause);
         self.stage = Stage::Pausing { due_ms, until: scope.clock.until(due_ms) };
     }
 }
@@ -267,7 +279,7 @@ enum Tried<R> {
 impl<R> Options<R> {
     /// When the time for all tries is over, if ever.
     fn total_ms(&self, begun_ms: u64) -> Option<u64> {
-        self.total_timeout.map(|total| begun_ms.saturating_add(millis(total)))
+        self.total_timeout.map(|total| begun_ms.saturating_add(millis_up(total)))
     }
 
     fn retries_after(&self, value: &R) -> bool {

@@ -18,7 +18,7 @@ use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
 use crate::call::bounds::Answer;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packed, Packing, Unpack};
-use crate::clock::{self, millis};
+use crate::clock;
 use crate::context::{Ambient, Context};
 use crate::error::{Error, Kind};
 use crate::journal::{About, Aside, Asks, Opening, Payload, WaitRow, aside_key};
@@ -253,7 +253,7 @@ impl<T: Answer> Checkpoint for Asked<T> {
 
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
         let now_ms = site.context.runtime.clock.now_ms();
-        self.due_ms = self.deadline.map_or(0, |deadline| now_ms.saturating_add(millis(deadline)));
+        self.due_ms = self.deadline.map_or(0, |deadline| site.context.runtime.clock.due_ms(deadline));
         let asks = Asks { wait: site.identity, about: About::Anything };
         let asking = Asking { context: site.context, name: site.name, asks };
         let row = asking.row(self.question(), WaitRow { opened_ms: now_ms, ..WaitRow::default() });

@@ -170,6 +170,11 @@ impl Active {
         let _ = self.ended.set(ended);
     }
 
+    /// Whether it has come to something.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.initialized()
+    }
+
     /// Waits until it is in the store.
     pub(crate) async fn recorded(&self) -> Result<(), Error> {
         let recorded = self.recorded.wait().await.clone();

@@ -248,6 +248,11 @@ fn begin(
 
 /// Records a new generation that begins by itself, at a time that has not come.
 pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms: u64) -> Ended {
+    if place.inner.runtime.clock.is_paused_here() {
+        let error = Error::time_is_paused(format_args!("execution {}, which is to start later", place.execution));
+        place.active.record(Err(error.clone()));
+        return Ended::Fault(error);
+    }
     let (journal, rows) = match work {
         Work::New { generation, cancelled, .. } => {
             let head = Head::new(place, &request, generation);
@@ -268,7 +273,7 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
     let recorded = place.inner.runtime.begin(&numbers, request.behind, rows).await;
     place.active.record(recorded.clone());
     match recorded {
-        Ok(()) => Ended::Parked { due: Due::At(start_ms), journal },
+        Ok(()) => Ended::Parked { due: place.inner.starts(start_ms), journal },
         Err(fault) => Ended::Fault(fault),
     }
 }
@@ -328,6 +333,10 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
     let Some(deadline_ms) = context.attempt.deadline_ms else { return driver.await };
     let clock = &context.runtime.clock;
     let mut driver = pin!(driver);
+    if deadline_ms > clock.steady_ms() && clock.is_paused_here() {
+        let what = format_args!("execution {}, which has a deadline", context.attempt.execution);
+        return Driven::Left(Exit::Fail(Error::time_is_paused(what)));
+    }
     let mut time = Some(clock.until(deadline_ms));
     poll_fn(|cx| {
         // First: where it is over already, nothing is to start.
@@ -489,7 +498,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
     }
     entered.landed = true;
     let wakes_in = match due {
-        Due::At(due_ms) => Some(Duration::from_millis(due_ms.saturating_sub(context.runtime.clock.now_ms()))),
+        Due::At(due_ms) => Some(Duration::from_millis(due_ms.saturating_sub(context.runtime.clock.steady_ms()))),
         Due::Execution | Due::Never => None,
     };
     log::flow_parked(&context.attempt, wakes_in);

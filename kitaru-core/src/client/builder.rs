@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
+use crate::client::keeper::{Keeper, Logs};
 use crate::client::recovery::recover;
-use crate::client::retention::{RETIRED, retire};
+use crate::client::retention::{LAST_JOURNAL, RETIRED, retire};
+use crate::client::sleepers::keep;
 use crate::client::{FlowCall, Inner, Kitaru, blocking};
 use crate::clock::{Clock, millis};
 use crate::director::Director;
 use crate::error::{Error, Kind};
 use crate::flow::{self, FlowFunction};
-use crate::id::JournalId;
 use crate::log;
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime};
 use crate::store::{self, Durability, Key as RowKey, Memory, Order, Pace, Reader, Redb, Row, Store, Table, Writer};
@@ -161,7 +164,9 @@ impl Builder {
 
     /// For how long executions are kept that are completed or were cancelled, and older generations of a flow that
     /// [restarts](crate::FlowCall::restart); then they are taken away with all their records, so that the store does not grow
-    /// for ever. For ever, unless set. It is looked when the store is opened, and every hour.
+    /// for ever. For ever, unless set. It is looked when the store is opened, and then as often as this says, at
+    /// least once an hour and at most once a second; in a store so large that a look takes long, a fifth of the time at
+    /// most. The newest execution is deleted as any other.
     ///
     /// A job that was taken away is unknown: its flow called again begins it anew, in a generation of its own, so that its
     /// idempotency keys are other ones. Failed and stuck executions stay, and children that their parent may still ask.
@@ -230,6 +235,7 @@ impl Builder {
             stage,
         } = self;
         registered.iter().filter(|path| !flow::has_function(path)).for_each(|path| log::not_registered(path));
+        let (logs, tasks) = (Logs::here(), Handle::current());
         let (kitaru, open_to_others) = blocking(move || {
             let mut open_to_others = Vec::new();
             let store: Arc<dyn Store> = match place {
@@ -249,19 +255,25 @@ impl Builder {
             };
             let park_after_ms = millis(park_after.unwrap_or_else(default_park_after));
             let driving = recovery.unwrap_or(DEFAULT_RECOVERY);
-            let kitaru = open(store, clock, max_outcome_bytes, park_after_ms, driving, stage)?;
+            let keeper = match stage {
+                None => Keeper::start(logs)?,
+                Some(_) => Keeper::Test(tasks),
+            };
+            let kitaru = open(store, keeper, clock, max_outcome_bytes, park_after_ms, driving, stage)?;
             Ok::<_, Error>((kitaru, open_to_others))
         })
         .await??;
         // Here, where the caller's own subscriber hears it.
         log::open_to_others(&open_to_others);
+        let inner = &kitaru.inner;
+        inner.keeper.meet();
+        inner.keeper.spawn(keep(Arc::downgrade(inner)));
         if recovery.is_some() {
             // Before anything is begun here.
-            let own = kitaru.inner.next_journal();
-            tokio::spawn(recover(Arc::downgrade(&kitaru.inner), own));
+            inner.keeper.spawn(recover(Arc::downgrade(inner), inner.next_journal()));
         }
         if let Some(keep) = keep_finished {
-            tokio::spawn(retire(Arc::downgrade(&kitaru.inner), keep));
+            inner.keeper.spawn(retire(Arc::downgrade(inner), keep));
         }
         Ok(kitaru)
     }
@@ -269,6 +281,7 @@ impl Builder {
 
 fn open(
     store: Arc<dyn Store>,
+    keeper: Keeper,
     clock: Clock,
     max_outcome_bytes: usize,
     park_after_ms: u64,
@@ -277,35 +290,51 @@ fn open(
 ) -> Result<Kitaru, Error> {
     let reader = Reader::new(store.clone());
     let secret = secret(&store, &reader)?;
-    let next_journal = next_journal(&reader)?;
     let retired = reader.get(Table::Meta, RETIRED)?.and_then(|row| row.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let last = reader.get(Table::Meta, LAST_JOURNAL)?.and_then(|row| row.try_into().ok());
+    let last_retired = last.map_or(0, u64::from_le_bytes);
+    let newest = newest_journal(&reader, last_retired)?;
+    let found = Found { secret, newest, retired, last_retired };
     let (writer, director) = match stage {
-        None => (Writer::start(store, store::WriterOptions::default()), None),
+        None => (Writer::start(store, store::WriterOptions::default())?, None),
         Some(Stage { director, pace, writer }) => (Writer::in_a_task(store, writer, pace), Some(director)),
     };
+    let clock = match keeper.timers() {
+        Some(timers) => clock.with_timers(timers),
+        None => clock,
+    };
     let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes, park_after_ms, director));
-    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, secret, next_journal, retired, driving)) })
+    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, keeper, found, driving)) })
 }
 
-/// The number of the next journal. That the header of the newest one can be read is not asked.
-fn next_journal(reader: &Reader) -> Result<u64, Error> {
-    let mut newest = JournalId(0);
+/// What a store says of itself.
+pub(super) struct Found {
+    pub(super) secret: [u8; 32],
+    /// The highest journal that there is, or was.
+    pub(super) newest: u64,
+    /// The highest generation, and the highest journal, that were taken away.
+    pub(super) retired: u32,
+    pub(super) last_retired: u64,
+}
+
+/// The highest journal that there is, or was. That its header can be read is not asked.
+fn newest_journal(reader: &Reader, last_retired: u64) -> Result<u64, Error> {
+    let mut newest = last_retired;
     let all = (Bound::Unbounded, Bound::Unbounded);
     reader.keys(Table::Execution, all, Order::Descending, &mut |key| {
-        newest = key.first_chunk().map_or(newest, |key| JournalId(u64::from_be_bytes(*key)));
+        newest = newest.max(key.first_chunk().map_or(0, |key| u64::from_be_bytes(*key)));
         ControlFlow::Break(())
     })?;
-    match newest.0 < MOST_JOURNALS {
-        true => Ok(newest.0 + 1),
-        false => Err(Error::new(
-            Kind::Store,
-            format!(
-                "the newest journal of the store has number {}, which no journal has; the store is damaged. Restore it from \
-                 a backup",
-                newest.0
-            ),
-        )),
+    if newest < MOST_JOURNALS {
+        return Ok(newest);
     }
+    Err(Error::new(
+        Kind::Store,
+        format!(
+            "the newest journal of the store has number {newest}, which no journal has; the store is damaged. Restore it from \
+             a backup"
+        ),
+    ))
 }
 
 /// More journals than a store sees in any time.

@@ -7,20 +7,31 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
 use crate::client::active::{Active, Ended, interrupted};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::{Error, Kind};
+use crate::id::ExecutionId;
+use crate::log;
 use crate::race::race;
 use crate::runtime::lock;
 
 /// How long what runs has to come to its end, unless set.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
+/// How long what was interrupted has to let go of its thread.
+const LETTING_GO: Duration = Duration::from_millis(250);
+
 impl Kitaru {
     /// Closes the store for this process and every handle of it. From now on nothing starts: bodies that run come to their
     /// end within a [grace time](Closing::grace), 10 s unless set, and are recorded; a flow that waits is parked, one that
     /// then returns has returned, and any other is interrupted. What still runs when the time is over is interrupted where
     /// it is. Then what is on its way to the store is made durable, and the store is released for other processes.
+    ///
+    /// The grace time is a bound. A body on the blocking pool, or one that blocks its thread, cannot be stopped: it runs on in
+    /// this process, and what it gives is not recorded. A warning names each execution whose thread is blocked.
     ///
     /// Nothing that was recorded is lost: an interrupted execution goes on when the store is opened again, or when its flow
     /// is called. Closing twice is no error.
@@ -72,9 +83,12 @@ impl IntoFuture for Closing {
             inner.closed.store(true, Ordering::SeqCst);
             inner.sleepers.end();
             inner.runtime.watchers.notify_all();
-            // A task of its own: whoever closes may be interrupted with what runs.
-            let closing = tokio::spawn(async move { inner.close(grace).await });
-            closing.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the runtime is shutting down")))
+            let (send, receive) = oneshot::channel();
+            let closing = inner.clone();
+            // Whatever becomes of who closes, who may be interrupted with what runs.
+            inner.keeper.spawn(async move { drop(send.send(closing.close(grace).await)) });
+            drop(inner);
+            receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the runtime is shutting down")))
         })
     }
 }
@@ -87,8 +101,9 @@ impl fmt::Debug for Closing {
 
 impl Inner {
     async fn close(&self, grace: Duration) -> Result<(), Error> {
-        let running: Vec<Arc<Active>> = lock(&self.active).values().cloned().collect();
-        for active in &running {
+        let running: Vec<(ExecutionId, Arc<Active>)> =
+            lock(&self.active).iter().map(|(execution, active)| (execution.clone(), active.clone())).collect();
+        for (_, active) in &running {
             if active.steering.is_parked() {
                 active.end(Ended::Fault(interrupted()));
             } else {
@@ -96,15 +111,24 @@ impl Inner {
             }
         }
         let ended = async {
-            for active in &running {
+            for (_, active) in &running {
                 active.clone().ended().await;
             }
         };
         let time_is_over = self.runtime.clock.sleep(grace);
         race((ended, time_is_over)).await;
-        for active in running {
-            active.interrupt();
-            active.ended().await;
+        running.iter().for_each(|(_, active)| active.interrupt());
+        let ended = async {
+            for (_, active) in &running {
+                active.clone().ended().await;
+            }
+        };
+        // A flow that is awaited lets go of its thread. A body that blocks it keeps it for as long as it likes.
+        if timeout(LETTING_GO, ended).await.is_err() {
+            for (execution, active) in running.iter().filter(|(_, active)| !active.has_ended()) {
+                log::runs_behind_close(execution);
+                active.end(Ended::Fault(interrupted()));
+            }
         }
         let runtime = self.runtime.clone();
         blocking(move || runtime.writer.close()).await?

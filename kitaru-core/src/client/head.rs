@@ -4,10 +4,10 @@ use crate::client::attempt::cancel;
 use crate::client::launch::{Place, begun_over};
 use crate::client::request::Request;
 use crate::client::rows::{self, Stored};
-use crate::clock::millis;
 use crate::id::{JournalId, Seq};
 use crate::journal::{Header, generation_key, name_key};
 use crate::store::{Key as RowKey, Row, Table};
+use std::time::Duration;
 
 /// What a generation begins with.
 pub(super) struct Head {
@@ -32,8 +32,10 @@ impl Head {
             input_shape: encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint),
             input: encoded.bytes.clone(),
         };
-        let begins_ms = header.created_ms.max(request.start_at_ms.unwrap_or_default());
-        let deadline_ms = request.deadline.map(|deadline| begins_ms.saturating_add(millis(deadline)));
+        let begins_in =
+            Duration::from_millis(request.start_at_ms.unwrap_or_default().saturating_sub(header.created_ms));
+        let clock = &place.inner.runtime.clock;
+        let deadline_ms = request.deadline.map(|deadline| clock.due_ms(begins_in.saturating_add(deadline)));
         Head { journal: place.inner.new_journal(), deadline_ms, header }
     }
 

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::runtime::{Handle, Id};
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::{Instrument as _, Span};
 
 use crate::client::active::{Active, Ended, Purpose, Reservation, interrupted};
 use crate::client::attempt::{self, Plan};
@@ -51,11 +53,12 @@ impl Inner {
             // Whoever wants it cancelled does not want it to go on.
             goes_on: matches!(request.body, FlowBody::Registered(_)) && request.ask != Ask::Cancel,
             journal: Mutex::new(uncalled.as_ref().map(|uncalled| uncalled.journal)),
+            runtime: None,
             uncalled,
         };
         // A task of its own: whoever called may go away.
-        let task = tokio::spawn(place.run(request));
-        active.driven_by(reservation, task.abort_handle());
+        let task = self.keeper.drive(place.run(request).instrument(Span::current()));
+        active.driven_by(reservation, task);
         Ok((execution, active))
     }
 }
@@ -188,12 +191,14 @@ pub(crate) struct Place {
     pub(crate) execution: ExecutionId,
     pub(crate) active: Arc<Active>,
     reservation: Reservation,
-    /// The execution is nothing to it any more: it waits out of memory, or another one drives it.
+    /// The execution is nothing to it any more: it has ended, it is parked, or another one drives it.
     gone: bool,
     /// Whether it goes on by itself after a fault of the store.
     goes_on: bool,
     /// The generation that it drives, once that is known.
     journal: Mutex<Option<JournalId>>,
+    /// The runtime that it runs on, once it does.
+    runtime: Option<Id>,
     uncalled: Option<Uncalled>,
 }
 
@@ -206,6 +211,7 @@ pub(crate) struct Uncalled {
 
 impl Place {
     async fn run(mut self, mut request: Request) {
+        self.runtime = Handle::try_current().ok().map(|runtime| runtime.id());
         let ended = loop {
             let meta = match &request.body {
                 FlowBody::Registered(meta) => Some(*meta),
@@ -225,7 +231,8 @@ impl Place {
                     request.body = FlowBody::Registered(meta);
                 }
                 (Ended::Restarted { journal, start_at_ms }, _) => {
-                    break Ended::Parked { due: start_at_ms.map_or(Due::Never, Due::At), journal };
+                    let due = start_at_ms.map_or(Due::Never, |start_ms| self.inner.starts(start_ms));
+                    break Ended::Parked { due, journal };
                 }
                 (ended, _) => break ended,
             }
@@ -277,26 +284,20 @@ impl Place {
         // Those who watch look whether it has ended.
         self.inner.runtime.watchers.notify(&self.execution);
         if let Ended::Parked { due, journal } = ended {
-            self.park();
+            self.park(due, journal);
             if self.inner.is_closed() {
                 // Behind that: whoever closes the store finds it parked, or it finds that.
                 self.active.end(Ended::Fault(interrupted()));
                 return;
             }
-            if let Due::At(due_ms) = due {
-                self.inner.wake_at(due_ms, journal);
-            }
             match self.active.steering.missed() {
-                // Whoever waits for that is told by the active.
-                Missed::Cancel => {
-                    let (inner, execution) = (self.inner.clone(), self.execution.clone());
-                    tokio::spawn(async move { inner.cancel(execution).await });
-                }
+                Missed::Cancel => self.cancel_elsewhere(),
                 Missed::Mail => self.inner.wake_soon(journal),
                 Missed::Nothing => {}
             }
             return;
         }
+        self.gone = true;
         self.leave();
         let journal = *lock(&self.journal);
         if let Some(journal) = journal {
@@ -371,7 +372,7 @@ impl Place {
                 }
                 (Begin::Continue, Some(stored)) if !is_called => {
                     let faults = lock(&inner.faults).get(&stored.journal).copied().unwrap_or_default();
-                    recovery::plan(reader, stored, faults, now_ms, bound)
+                    recovery::plan(reader, stored, faults, inner.runtime.clock.steady_ms(), bound)
                 }
                 (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, &look.forget, bound),
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
@@ -411,15 +412,50 @@ impl Place {
     }
 
     /// The flow is out of memory. Whoever waits for it goes on waiting.
-    fn park(&mut self) {
+    fn park(&mut self, due: Due, journal: JournalId) {
         self.gone = true;
         let mut active = lock(&self.inner.active);
+        // Under the lock: whoever wakes it finds it parked, and its time there to be forgotten.
+        if let Due::At(due_ms) = due {
+            self.inner.wake_at(due_ms, journal);
+        }
         // The map's and this one.
         if Arc::strong_count(&self.active) > 2 {
             self.active.steering.set_parked(true);
         } else {
             active.remove(&self.execution);
         }
+    }
+
+    /// A cancellation has missed the attempt. Whoever waits for it is told by the active.
+    fn cancel_elsewhere(&self) {
+        let (inner, execution) = (self.inner.clone(), self.execution.clone());
+        self.inner.keeper.spawn(async move { drop(inner.cancel(execution).await) });
+    }
+
+    /// Its runtime has come to its end: the execution goes on elsewhere, if it can. Whoever waits for it waits on.
+    fn go_on_elsewhere(&mut self) -> bool {
+        // A mistake of ours would go on for ever.
+        let can = self.goes_on && !self.inner.is_closed() && !std::thread::panicking();
+        let Some(journal) = lock(&self.journal).filter(|_| can) else { return false };
+        if !self.inner.keeper.outlives(self.runtime) {
+            return false;
+        }
+        // It did not die.
+        *lock(&self.inner.faults).entry(journal).or_default() += 1;
+        self.active.steering.lose();
+        self.park(Due::Never, journal);
+        if self.inner.is_closed() {
+            // Behind that: whoever closes the store finds it parked, or it finds that.
+            self.active.end(Ended::Fault(interrupted()));
+            return true;
+        }
+        log::flow_left_by_its_runtime(&self.execution);
+        match self.active.steering.missed() {
+            Missed::Cancel => self.cancel_elsewhere(),
+            Missed::Mail | Missed::Nothing => self.inner.wake_elsewhere(journal),
+        }
+        true
     }
 
     /// The execution may be called again.
@@ -447,6 +483,13 @@ impl Drop for Place {
             return;
         }
         // The task was aborted, or its runtime is going down.
+        if self.go_on_elsewhere() {
+            return;
+        }
+        match self.inner.is_closed() {
+            true => log::flow_cut_off(&self.execution),
+            false => log::flow_dropped(&self.execution),
+        }
         self.leave();
         self.active.record(Err(interrupted()));
         self.active.steering.end();

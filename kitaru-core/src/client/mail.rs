@@ -230,7 +230,7 @@ impl Inner {
             let was_active = self.active(&execution).is_some();
             let (inner, wanted, named) = (self.clone(), execution.clone(), name.clone());
             let look = move || {
-                let now_ms = inner.runtime.clock.now_ms();
+                let now_ms = inner.runtime.clock.steady_ms();
                 let (stored, addressee) = waits::addressed(&inner.runtime.reader, &wanted, &named, wait, now_ms)?;
                 let so_far = inner.sent_so_far(stored.journal)?;
                 Ok::<_, Error>((stored, addressee, so_far))
@@ -346,12 +346,11 @@ impl Inner {
             rows.push(Row { table: Table::Aside, key: RowKey::from(key.clone()), value });
         }
         let (tell, landed) = oneshot::channel();
-        let (inner, runtime) = (Arc::downgrade(self), tokio::runtime::Handle::current());
+        let inner = Arc::downgrade(self);
         // Numbers of its own: what the execution's own attempt has lost does not concern it.
         let numbers = Arc::new(Numbers::new(journal, Seq(0)));
         self.runtime.write_then(&numbers, rows, None, Activity::GoesOn, move |result| {
             if let Some(inner) = inner.upgrade() {
-                let _runtime = runtime.enter();
                 inner.tallies.arrived(journal, bytes, result.is_ok());
                 if let Some(key) = &sent {
                     inner.tallies.key_arrived(key);
@@ -386,7 +385,7 @@ impl Inner {
         // Else it has it, or notices when it is parked that there is more.
         let Err(posted) = active.steering.post(stored.journal, mail) else { return };
         let (inner, execution, journal) = (self.clone(), stored.header.execution.clone(), stored.journal);
-        tokio::spawn(async move {
+        self.keeper.spawn(async move {
             inner.wake(journal, Cause::Mail).await;
             if active.steering.is_parked() {
                 active.steering.take_back(posted);
@@ -423,7 +422,7 @@ impl Inner {
             return;
         }
         let (inner, journal) = (self.clone(), parent.journal);
-        tokio::spawn(async move {
+        self.keeper.spawn(async move {
             let reading = inner.clone();
             match blocking(move || rows::stored(&reading.runtime.reader, journal)).await {
                 // One that waits for something else is not woken.
@@ -444,7 +443,7 @@ impl Inner {
     /// Has a waiting execution go on, whatever time it waits for.
     pub(crate) fn wake_soon(self: &Arc<Self>, journal: JournalId) {
         let inner = self.clone();
-        tokio::spawn(async move { inner.wake(journal, Cause::Mail).await });
+        self.keeper.spawn(async move { inner.wake(journal, Cause::Mail).await });
     }
 }
 

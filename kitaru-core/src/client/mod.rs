@@ -15,6 +15,7 @@ mod handle;
 mod head;
 mod history;
 mod implicit;
+mod keeper;
 mod launch;
 mod mail;
 mod recovery;
@@ -44,14 +45,15 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
-use crate::client::active::Active;
+use crate::client::active::{Active, Ended, interrupted};
+use crate::client::keeper::Keeper;
 use crate::client::mail::Doors;
 use crate::client::sleepers::Sleepers;
 use crate::client::tally::Tallies;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
 use crate::pool::{self, Gone};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, lock};
 
 pub use builder::Builder;
 pub(crate) use builder::{SECRET, Stage};
@@ -98,6 +100,8 @@ pub(crate) struct Inner {
     next_journal: AtomicU64,
     /// The highest generation that was taken away.
     retired: AtomicU32,
+    /// The highest journal that was taken away.
+    last_retired: AtomicU64,
     active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
     /// Executions of which an attempt of this process left writes on their way.
     left: Mutex<HashSet<ExecutionId>>,
@@ -105,6 +109,8 @@ pub(crate) struct Inner {
     faults: Mutex<HashMap<JournalId, u32>>,
     /// What is parked until a time.
     sleepers: Arc<Sleepers>,
+    /// Where all this is done.
+    keeper: Keeper,
     /// How many executions may go on by themselves at once.
     driving: Arc<Semaphore>,
     /// Who may send to which execution.
@@ -126,16 +132,19 @@ impl Kitaru {
 }
 
 impl Inner {
-    fn new(runtime: Arc<Runtime>, secret: [u8; 32], next_journal: u64, retired: u32, driving: usize) -> Self {
+    fn new(runtime: Arc<Runtime>, keeper: Keeper, found: builder::Found, driving: usize) -> Self {
+        let builder::Found { secret, newest, retired, last_retired } = found;
         Inner {
             runtime,
             secret,
-            next_journal: AtomicU64::new(next_journal),
+            next_journal: AtomicU64::new(newest + 1),
             retired: AtomicU32::new(retired),
+            last_retired: AtomicU64::new(last_retired),
             active: Mutex::default(),
             left: Mutex::default(),
             faults: Mutex::default(),
             sleepers: Arc::default(),
+            keeper,
             driving: Arc::new(Semaphore::new(driving)),
             doors: Doors::default(),
             tallies: Tallies::default(),
@@ -174,13 +183,15 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.sleepers.end();
+        // Whoever still waits for one that is parked waits for nothing.
+        lock(&self.active).values().for_each(|active| active.end(Ended::Fault(interrupted())));
     }
 }
 
 /// Runs what blocks off the runtime's threads.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     pool::blocking(work).await.map_err(|gone| match gone {
-        Gone::Panicked(panic) => Error::panicked("the store", panic.as_ref()),
+        Gone::Panicked(panic) => Error::panicked("the store", panic),
         Gone::ShutDown => Error::new(Kind::Closed, "the runtime is shutting down"),
     })
 }

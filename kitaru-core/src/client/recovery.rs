@@ -37,6 +37,8 @@ pub(super) const MAX_DEATHS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long an execution that goes on by itself waits after a fault of the store.
 const AFTER_FAULT: Duration = Duration::from_secs(10);
+/// How long an execution waits whose runtime has come to its end.
+const AFTER_RUNTIME: Duration = Duration::from_millis(250);
 
 /// Drives what a dead process left, and sees to it that what is parked is woken in time. What this process has begun, from
 /// `own` on, is not looked at.
@@ -118,23 +120,47 @@ impl Inner {
             // itself, by a replay: one that has taken all of it is parked again.
             Status::Waiting if has_mail => self.wake(journal, Cause::Mail).await,
             Status::Waiting if stored.state.wake_ms == 0 => {}
-            Status::Waiting | Status::Queued => self.wake_at(stored.state.wake_ms, journal),
+            Status::Waiting => self.wake_at(stored.state.wake_ms, journal),
+            Status::Queued => {
+                let due_ms = self.runtime.clock.steady_when_shown(stored.state.wake_ms);
+                self.wake_at(due_ms, journal);
+            }
             Status::Running | Status::Interrupted => self.wake(journal, Cause::Time).await,
             Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::Restarted => {}
         }
     }
 
+    /// When an execution is to be looked at that begins when the clock shows a time.
+    pub(crate) fn starts(&self, start_ms: u64) -> Due {
+        Due::At(self.runtime.clock.steady_when_shown(start_ms))
+    }
+
     /// Has an execution woken at that time.
     pub(crate) fn wake_at(self: &Arc<Self>, due_ms: u64, journal: JournalId) {
-        self.sleepers.push(self, Sleeper { due_ms, journal, cause: Cause::Time });
+        self.sleepers.push(Sleeper { due_ms, journal, cause: Cause::Time });
     }
 
     /// Has an execution woken when the store may have recovered: nobody else may be there to do it.
     pub(crate) fn wake_after_fault(self: &Arc<Self>, journal: JournalId, cause: Cause) {
         if !self.is_closed() {
-            let due_ms = self.runtime.clock.now_ms().saturating_add(millis(AFTER_FAULT));
-            self.sleepers.push(self, Sleeper { due_ms, journal, cause });
+            let due_ms = self.runtime.clock.due_ms(AFTER_FAULT);
+            self.sleepers.push(Sleeper { due_ms, journal, cause });
         }
+    }
+
+    /// The runtime of an attempt has come to its end, and this store has not: the execution goes on where others run.
+    pub(crate) fn wake_elsewhere(self: &Arc<Self>, journal: JournalId) {
+        let inner = Arc::downgrade(self);
+        self.keeper.spawn(async move {
+            // Where the program comes to its end, too, nothing more is to begin.
+            tokio::time::sleep(AFTER_RUNTIME).await;
+            let Some(inner) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
+            // What the attempt has left on its way, its header perhaps, is to be there.
+            match inner.runtime.settle().await {
+                Ok(()) => inner.wake(journal, Cause::Fault).await,
+                Err(_) => inner.wake_after_fault(journal, Cause::Fault),
+            }
+        });
     }
 
     /// Has an execution go on, if it is not finished and nobody drives it. Waits while as many are driven as may be.
@@ -156,7 +182,7 @@ impl Inner {
             Status::Running | Status::Queued => cause == Cause::Mail,
             _ => true,
         };
-        let is_early = cause == Cause::Time && stored.state.wake_ms > self.runtime.clock.now_ms();
+        let is_early = cause == Cause::Time && stored.state.wake_ms > self.runtime.clock.steady_ms();
         if is_over || is_early || self.active(&stored.header.execution).is_some() {
             return;
         }

@@ -14,6 +14,7 @@ use crate::client::blocking;
 use crate::client::head::Head;
 use crate::client::request::{FlowBody, Request, check_size};
 use crate::client::rows::{self, Stored};
+use crate::clock::Clock;
 use crate::clock::millis;
 use crate::context::{Ambient, Context, NextInput};
 use crate::error::{Error, Kind};
@@ -150,8 +151,9 @@ fn scan(reader: &Reader, journal: JournalId, aside: Aside, mut see: impl FnMut(&
 }
 
 /// When the next generation has to be finished.
-fn deadline_ms(next: &NextInput, luggage: &Luggage, now_ms: u64) -> Option<u64> {
-    let begins_ms = now_ms.max(next.start_at_ms.unwrap_or_default());
+fn deadline_ms(next: &NextInput, luggage: &Luggage, clock: &Clock) -> Option<u64> {
+    let begins_in_ms = next.start_at_ms.unwrap_or_default().saturating_sub(clock.now_ms());
+    let begins_ms = clock.steady_ms().saturating_add(begins_in_ms);
     let own = next.deadline_ms.map(|deadline_ms| begins_ms.saturating_add(deadline_ms));
     own.or(luggage.deadline_ms)
 }
@@ -200,7 +202,7 @@ async fn write_next(
     .await??;
     let now_ms = runtime.clock.now_ms();
     let start_ms = next.start_at_ms.filter(|start_ms| *start_ms > now_ms);
-    let deadline_ms = deadline_ms(&next, &luggage, now_ms);
+    let deadline_ms = deadline_ms(&next, &luggage, &runtime.clock);
     let NextInput { preview, encoded, .. } = next;
     let generation = header.generation.saturating_add(1);
     let shape = encoded.shape;

@@ -4,7 +4,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
@@ -22,23 +22,35 @@ const PAGE: usize = 256;
 const ROWS_AT_ONCE: usize = 1_000;
 /// How often it is looked, at the least.
 const EVERY: Duration = Duration::from_secs(3_600);
+/// How long it is not looked behind a look, at the least, and how many times as long as that has read: each goes through the
+/// whole store.
+const PAUSE: Duration = Duration::from_secs(1);
+const REST: u32 = 4;
 
 /// The highest generation that was taken away. A job that is not known any more begins above it, so that none of its seeds
 /// and idempotency keys comes twice.
 pub(crate) const RETIRED: &[u8] = b"retired";
 
+/// The highest journal that was taken away, so that its number, which others may hold, is given to no other one.
+pub(crate) const LAST_JOURNAL: &[u8] = b"last_journal";
+
 /// Takes away what has been finished for this long, again and again, until the store is closed.
 pub(crate) async fn retire(inner: Weak<Inner>, keep: Duration) {
     loop {
         let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
-        if let Err(error) = strong.sweep(keep).await
-            && !error.is_closed()
-        {
-            log::retention_failed(&error);
-        }
+        let looked = match strong.sweep(keep).await {
+            Ok(looked) => looked,
+            Err(error) => {
+                if !error.is_closed() {
+                    log::retention_failed(&error);
+                }
+                Duration::ZERO
+            }
+        };
         let clock = strong.runtime.clock.clone();
         drop(strong);
-        clock.sleep(keep.min(EVERY)).await;
+        let pause = looked.saturating_mul(REST).max(PAUSE);
+        clock.sleep(keep.min(EVERY).max(pause)).await;
     }
 }
 
@@ -52,15 +64,18 @@ struct Leaving {
 }
 
 impl Inner {
-    async fn sweep(self: &Arc<Self>, keep: Duration) -> Result<(), Error> {
+    /// Looks once, and says for how long it has read.
+    async fn sweep(self: &Arc<Self>, keep: Duration) -> Result<Duration, Error> {
         let until_ms = self.runtime.clock.now_ms().saturating_sub(millis(keep));
-        let mut after = JournalId(0);
+        let (mut after, mut looked) = (JournalId(0), Duration::ZERO);
         loop {
             self.check_open()?;
             let inner = self.clone();
+            let begun = Instant::now();
             let (last, leaving) = blocking(move || page(&inner, after, until_ms)).await??;
+            looked += begun.elapsed();
             self.take_away(leaving).await?;
-            let Some(last) = last else { return Ok(()) };
+            let Some(last) = last else { return Ok(looked) };
             after = last;
         }
     }
@@ -80,6 +95,7 @@ impl Inner {
                 }
             }
             self.retired.fetch_max(stored.header.generation, Ordering::SeqCst);
+            self.last_retired.fetch_max(stored.journal.0, Ordering::SeqCst);
             gone.extend(head);
         }
         if gone.is_empty() { Ok(()) } else { self.erase(gone).await }
@@ -87,11 +103,12 @@ impl Inner {
 
     async fn erase(&self, keys: Vec<(Table, Vec<u8>)>) -> Result<(), Error> {
         let gone = keys.into_iter().map(|(table, key)| Row { table, key: RowKey::from(key), value: None });
-        let retired = self.retired.load(Ordering::SeqCst).to_le_bytes().to_vec();
-        let retired = Row { table: Table::Meta, key: RowKey::from(RETIRED), value: Some(retired) };
+        let meta = |key: &[u8], value: Vec<u8>| Row { table: Table::Meta, key: RowKey::from(key), value: Some(value) };
+        let retired = meta(RETIRED, self.retired.load(Ordering::SeqCst).to_le_bytes().to_vec());
+        let last = meta(LAST_JOURNAL, self.last_retired.load(Ordering::SeqCst).to_le_bytes().to_vec());
         // No record comes with it.
         let numbers = Arc::new(Numbers::new(JournalId(0), Seq(0)));
-        self.runtime.write(&numbers, gone.chain([retired]).collect(), None, Activity::GoesOn).await
+        self.runtime.write(&numbers, gone.chain([retired, last]).collect(), None, Activity::GoesOn).await
     }
 }
 
@@ -99,10 +116,8 @@ impl Inner {
 fn page(inner: &Inner, after: JournalId, until_ms: u64) -> Result<(Option<JournalId>, Vec<Leaving>), Error> {
     let reader = &inner.runtime.reader;
     let after = generation_key(after);
-    // The newest one stays: its number says which is the next.
-    let newest = generation_key(JournalId(inner.next_journal().0.saturating_sub(1)));
     let mut journals = Vec::new();
-    let range = (Bound::Excluded(after.as_slice()), Bound::Excluded(newest.as_slice()));
+    let range = (Bound::Excluded(after.as_slice()), Bound::Unbounded);
     reader.keys(Table::Execution, range, Order::Ascending, &mut |key| {
         journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
         if journals.len() < PAGE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

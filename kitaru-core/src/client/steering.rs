@@ -128,6 +128,12 @@ impl<A: Steered> Steering<A> {
         lock(&self.attempt).mail.retain(|(known, ..)| *known != posted);
     }
 
+    /// The attempt has ended where it was, and another one is to come: what is sent meanwhile is for that one.
+    pub(crate) fn lose(&self) {
+        lock(&self.attempt).attempt = Weak::new();
+        self.set_parked(true);
+    }
+
     /// No attempt comes any more: what was sent is left to the store, and whoever waits to hear of it is told so, whoever may
     /// still hold this.
     pub(crate) fn end(&self) {

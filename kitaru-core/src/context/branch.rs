@@ -138,7 +138,7 @@ impl Branch {
             }
             Err(panic) => {
                 self.future = None;
-                Err(Error::panicked("a branch of the flow", panic.as_ref()))
+                Err(Error::panicked("a branch of the flow", panic))
             }
         }
     }

@@ -471,7 +471,7 @@ impl Context {
             let mut replay = self.replay();
             // The deadline is kept by whoever drives it.
             let due = self.attempt.deadline_ms.map_or(replay.due(), |ms| replay.due().min(Due::At(ms)));
-            let soon_ms = self.runtime.clock.now_ms().saturating_add(self.runtime.park_after_ms);
+            let soon_ms = self.runtime.clock.steady_ms().saturating_add(self.runtime.park_after_ms);
             if !is_draining && matches!(due, Due::At(due_ms) if due_ms <= soon_ms) {
                 return;
             }

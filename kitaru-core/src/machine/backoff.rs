@@ -36,7 +36,8 @@ impl Backoff {
         let doublings = failures.saturating_sub(1).min(31);
         let full = self.first.saturating_mul(1 << doublings).min(self.cap);
         let spread = 0.8 + 0.4 * (chance as f64 / u64::MAX as f64);
-        full.mul_f64(spread).min(self.cap)
+        // What no duration can hold is over any bound.
+        Duration::try_from_secs_f64(full.as_secs_f64() * spread).unwrap_or(Duration::MAX).min(self.cap)
     }
 }
 
@@ -63,5 +64,20 @@ mod tests {
         let long = backoff.up_to(Duration::from_secs(3_600));
         assert_eq!(long.pause(1_000_000, u64::MAX), Duration::from_secs(3_600));
         assert_eq!(backoff.up_to(Duration::from_millis(10)).pause(1, 0), Duration::from_millis(8));
+    }
+
+    #[test]
+    fn the_longest_pause_is_a_pause_like_any_other() {
+        let longest = Backoff::starting_at(Duration::MAX);
+        for chance in [0, u64::MAX / 2, u64::MAX] {
+            assert!(longest.pause(1, chance) > Duration::MAX / 2);
+            assert!(longest.pause(u32::MAX, chance) > Duration::MAX / 2);
+        }
+    }
+
+    #[test]
+    fn the_first_pause_is_200_ms_unless_set() {
+        assert_eq!(Backoff::default().pause(1, 0), Duration::from_millis(160));
+        assert_eq!(Backoff::default().pause(1, u64::MAX), Duration::from_millis(240));
     }
 }

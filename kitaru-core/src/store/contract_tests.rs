@@ -31,6 +31,21 @@ fn keys(store: &dyn Store, range: Range<'_>, order: Order) -> Vec<String> {
     keys
 }
 
+/// The process is begun once more, where the system gives no thread with the stack that is asked for.
+#[test]
+fn a_writer_that_gets_no_thread_is_an_error() {
+    let name = "store::contract_tests::a_writer_that_gets_no_thread_is_an_error";
+    if std::env::var_os("RUST_MIN_STACK").is_none() {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        let command = command.args([name, "--exact", "--nocapture"]).env("RUST_MIN_STACK", (1u64 << 46).to_string());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let started = Writer::start(Arc::new(Memory::new()), WriterOptions::default());
+    assert!(started.err().is_some_and(|error| error.to_string().contains("raise the limit of threads")));
+}
+
 #[test]
 fn a_batch_writes_and_deletes_in_order_and_tables_do_not_mix() {
     each_store(|store| {
@@ -177,7 +192,7 @@ fn frame(owner: &Arc<Acks>, token: u64, activity: Activity) -> Submission {
 }
 
 fn writer(spy: &Arc<Spy>, idle: Duration) -> Writer {
-    Writer::start(spy.clone(), WriterOptions { idle, ..WriterOptions::default() })
+    Writer::start(spy.clone(), WriterOptions { idle, ..WriterOptions::default() }).unwrap()
 }
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -269,7 +284,7 @@ fn a_full_queue_says_so() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     spy.hold(true);
     let options = WriterOptions { queue_bytes: 10, ..WriterOptions::default() };
-    let writer = Writer::start(spy.clone(), options);
+    let writer = Writer::start(spy.clone(), options).unwrap();
     let refused = (0..).find_map(|token| writer.submit(frame(&acks, token, Activity::GoesOn)).err()).unwrap();
     assert!(refused.is_too_large() && refused.to_string().contains("bound of 10"), "{refused}");
     spy.hold(false);
@@ -280,7 +295,7 @@ fn what_a_commit_has_taken_counts_as_waiting_until_it_has_landed() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     spy.hold(true);
     let options = WriterOptions { queue_bytes: 1_000, ..WriterOptions::default() };
-    let writer = Writer::start(spy.clone(), options);
+    let writer = Writer::start(spy.clone(), options).unwrap();
     let large = |token| Submission { frame: Some(vec![0; 600]), ..frame(&acks, token, Activity::GoesOn) };
     writer.submit(large(0)).unwrap();
     // Whether the writer has taken the first one is not waited for: it makes no difference.
@@ -303,7 +318,7 @@ fn a_batch_is_bounded_in_count_and_in_bytes() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     spy.hold(true);
     let options = WriterOptions { batch_count: 4, batch_bytes: 1_000, ..WriterOptions::default() };
-    let writer = Writer::start(spy.clone(), options);
+    let writer = Writer::start(spy.clone(), options).unwrap();
     for token in 0..20 {
         writer.submit(frame(&acks, token, Activity::GoesOn)).unwrap();
     }

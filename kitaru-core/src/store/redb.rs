@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ::redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, drop_payload};
 use crate::store::folder::Folder;
 use crate::store::lock::{self, FolderLock};
 use crate::store::redb::acknowledged::{Acknowledged, CommitNumber};
@@ -114,7 +114,7 @@ impl Redb {
         let error = match worked {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => open::explain(error),
-            Err(panic) => open::damaged(Error::panicked("redb", panic.as_ref())),
+            Err(panic) => open::damaged(Error::panicked("redb", panic)),
         };
         self.fail();
         Err(error)
@@ -145,8 +145,7 @@ impl Redb {
 
 /// Drops a database, which after a failure, or where it is damaged, may panic.
 fn release<D>(database: D) {
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(database)));
-    drop(dropped);
+    catch_unwind(AssertUnwindSafe(|| drop(database))).unwrap_or_else(drop_payload);
 }
 
 fn closed() -> Error {

@@ -124,12 +124,18 @@ struct Queue {
 }
 
 impl Writer {
-    pub(crate) fn start(store: Arc<dyn Store>, options: WriterOptions) -> Self {
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub(crate) fn start(store: Arc<dyn Store>, options: WriterOptions) -> Result<Self, Error> {
         let (shared, thread) = Self::prepare(store, options, None);
         let thread = thread::Builder::new().name("kitaru-writer".to_owned()).spawn(move || thread.run());
-        // Where no thread can be had nothing else goes on either.
-        let thread = thread.expect("the system gives a thread for the writer");
-        Writer { shared, hand: Mutex::new(Hand::Thread(thread)) }
+        let thread = thread.map_err(|why| {
+            let message =
+                "cannot open the store: the system gives no thread for its writer; raise the limit of threads";
+            Error::new(Kind::Store, message).because(why)
+        })?;
+        Ok(Writer { shared, hand: Mutex::new(Hand::Thread(thread)) })
     }
 
     /// A writer whose work is done by a task of this runtime, so that the order of everything is the runtime's.
@@ -203,9 +209,7 @@ impl Writer {
         let mut hand = lock(&self.hand);
         match std::mem::replace(&mut *hand, Hand::Gone) {
             Hand::Gone => Ok(()),
-            Hand::Thread(thread) => {
-                thread.join().unwrap_or_else(|panic| Err(Error::panicked("the writer", panic.as_ref())))
-            }
+            Hand::Thread(thread) => thread.join().unwrap_or_else(|panic| Err(Error::panicked("the writer", panic))),
             Hand::Task(thread) => lock(&thread).end(),
         }
     }
@@ -487,7 +491,7 @@ impl Thread {
             _ => Durability::Fast,
         };
         let committed = catch_unwind(AssertUnwindSafe(|| self.store.commit(rows, durability)))
-            .unwrap_or_else(|panic| Err(Error::panicked("the store", panic.as_ref())));
+            .unwrap_or_else(|panic| Err(Error::panicked("the store", panic)));
         self.last = durability;
         self.failure = committed.as_ref().err().cloned();
         committed

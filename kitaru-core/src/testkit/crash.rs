@@ -105,7 +105,7 @@ pub(super) fn alone(trials: impl FnOnce(u64) -> Vec<Trial> + Send) -> Report {
         report
     };
     let explored = std::thread::scope(|scope| scope.spawn(explore).join());
-    explored.unwrap_or_else(|panic| panic!("{}", message(panic.as_ref())))
+    explored.unwrap_or_else(|panic| panic!("{}", message(panic)))
 }
 
 /// One scenario in one mode.
@@ -202,7 +202,7 @@ where
         let begun = catch_unwind(AssertUnwindSafe(|| scenario(kit)));
         let mut scenario = match begun {
             Ok(scenario) => pin!(scenario),
-            Err(panic) => return Life::Panicked(message(panic.as_ref())),
+            Err(panic) => return Life::Panicked(message(panic)),
         };
         let mut death = pin!(house.died.notified());
         let mut still = pin!(idle.abandoned());
@@ -217,7 +217,7 @@ where
             match catch_unwind(AssertUnwindSafe(|| scenario.as_mut().poll(cx))) {
                 Ok(Poll::Ready(_)) if house.is_dead() => return Poll::Ready(Life::Died),
                 Ok(Poll::Ready(output)) => return Poll::Ready(Life::Came(without_backtrace(&output))),
-                Err(panic) => return Poll::Ready(Life::Panicked(message(panic.as_ref()))),
+                Err(panic) => return Poll::Ready(Life::Panicked(message(panic))),
                 Ok(Poll::Pending) => {}
             }
             still.as_mut().poll(cx).map(|()| match house.mistake() {
@@ -236,6 +236,6 @@ fn without_backtrace(output: &impl Debug) -> String {
     text.split("\nStack backtrace:").next().unwrap_or_default().to_owned()
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
+fn message(panic: Box<dyn std::any::Any + Send>) -> String {
     Error::panicked("the scenario", panic).to_string()
 }

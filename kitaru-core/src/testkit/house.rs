@@ -406,7 +406,7 @@ impl Director for House {
         match catch_unwind(AssertUnwindSafe(|| stub(args()))) {
             Ok(given) => Part::Gives(given),
             Err(panic) => {
-                let mistake = Error::panicked(&format!("the stub of checkpoint `{checkpoint}`"), panic.as_ref());
+                let mistake = Error::panicked(&format!("the stub of checkpoint `{checkpoint}`"), panic);
                 self.mistaken(mistake.to_string());
                 Part::Hangs
             }

@@ -150,7 +150,7 @@ impl Testkit {
         let clock = &self.house.clock;
         let came = self.to_its_end(call, || match clock.next_due_ms() {
             Some(due_ms) => {
-                clock.advance(Duration::from_millis(due_ms.saturating_sub(clock.now_ms())));
+                clock.advance(Duration::from_millis(due_ms.saturating_sub(clock.steady_ms())));
                 true
             }
             None => false,
@@ -476,7 +476,7 @@ impl Stubbed for Result<Value, Error> {
 /// Turns the clock to a time, stopping wherever something waits for.
 async fn turn(house: &House, idle: &Idle, target_ms: u64) {
     let clock = &house.clock;
-    let to = |unix_ms: u64| clock.advance(Duration::from_millis(unix_ms.saturating_sub(clock.now_ms())));
+    let to = |unix_ms: u64| clock.advance(Duration::from_millis(unix_ms.saturating_sub(clock.steady_ms())));
     idle.settled().await;
     while let Some(due_ms) = clock.next_due_ms().filter(|due_ms| *due_ms <= target_ms) {
         to(due_ms);

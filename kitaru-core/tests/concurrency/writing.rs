@@ -180,7 +180,7 @@ fn nobody_refuses() -> usize {
 fn what_is_submitted_is_told_once_in_order_and_when_it_is_durable() {
     try_orders(|| {
         let disk = Disk::new(nobody_refuses());
-        let writer = Arc::new(Writer::start(disk.clone(), options()));
+        let writer = Arc::new(Writer::start(disk.clone(), options()).unwrap());
         let [at_once, one_by_one] = [1, 2].map(|journal| Execution::new(journal, &disk));
         let threads = {
             let (at_once, one_by_one) = (at_once.clone(), one_by_one.clone());
@@ -204,7 +204,7 @@ fn what_is_submitted_is_told_once_in_order_and_when_it_is_durable() {
 fn what_is_submitted_while_the_writer_closes_lands_or_is_refused() {
     try_orders(|| {
         let disk = Disk::new(nobody_refuses());
-        let writer = Arc::new(Writer::start(disk.clone(), options()));
+        let writer = Arc::new(Writer::start(disk.clone(), options()).unwrap());
         let executions: Vec<_> = (1..=2).map(|journal| Execution::new(journal, &disk)).collect();
         let threads: Vec<_> = executions
             .iter()
@@ -224,7 +224,7 @@ fn behind_a_commit_that_was_refused_no_journal_goes_on_and_the_others_do() {
     for refuses in 0..3 {
         try_orders(move || {
             let disk = Disk::new(refuses);
-            let writer = Arc::new(Writer::start(disk.clone(), options()));
+            let writer = Arc::new(Writer::start(disk.clone(), options()).unwrap());
             let executions: Vec<_> = (1..=2).map(|journal| Execution::new(journal, &disk)).collect();
             let threads: Vec<_> = executions
                 .iter()

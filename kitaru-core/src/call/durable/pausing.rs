@@ -18,7 +18,7 @@ impl<B: Checkpoint> Durable<B> {
     pub(super) fn pause(&mut self, spec: &Spec) {
         let Stage::Running(running, tries) = &self.stage else { return };
         let runtime = &self.context.runtime;
-        let soon_ms = runtime.clock.now_ms().saturating_add(runtime.park_after_ms);
+        let soon_ms = runtime.clock.steady_ms().saturating_add(runtime.park_after_ms);
         let slot = running.slot;
         let (Some(due_ms), Some(opening)) = (tries.paused_until(), tries.opening()) else { return };
         if due_ms <= soon_ms {

@@ -236,7 +236,7 @@ fn check_format(database: &Database, file: &str) -> Result<(), Error> {
 pub(super) fn guarded<R>(work: impl FnOnce() -> Result<R, ::redb::Error>) -> Result<R, Error> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(worked) => worked.map_err(explain),
-        Err(panic) => Err(damaged(Error::panicked("redb", panic.as_ref()))),
+        Err(panic) => Err(damaged(Error::panicked("redb", panic))),
     }
 }
 

@@ -229,7 +229,7 @@ fn damager() {
         match catch_unwind(AssertUnwindSafe(|| sound.look(&disk))) {
             Ok(Ok(found)) => println!("{found:?}"),
             Ok(Err(why)) => println!("broken {why}"),
-            Err(panic) => println!("broken {}", Error::panicked("the store", panic.as_ref())),
+            Err(panic) => println!("broken {}", Error::panicked("the store", panic)),
         }
     }
     println!("done");
