@@ -445,6 +445,17 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_whose_drop_panics_with_another_one_is_dropped_all_the_same() {
+        struct Trap;
+        impl Drop for Trap {
+            fn drop(&mut self) {
+                std::panic::panic_any(Trap);
+            }
+        }
+        assert!(Error::panicked("a body", Box::new(Trap)).is_panic());
+    }
+
+    #[test]
     fn a_kind_of_a_newer_version_still_reads() {
         let back: Error = serde_json::from_str(r#"["from_the_future",["what"]]"#).unwrap();
         assert_eq!(back.to_string(), "what");
