@@ -92,7 +92,7 @@ impl Plan {
     }
 
     /// `forget` says which records are to count no more.
-    pub(crate) fn resume(reader: &Reader, stored: Stored, forget: &[Forget]) -> Result<Self, Error> {
+    pub(crate) fn resume(reader: &Reader, stored: Stored, ask: Ask, forget: &[Forget]) -> Result<Self, Error> {
         let mut journal = rows::journal(reader, stored.journal)?;
         let forgot = retry::find(&journal, forget, &stored.header.execution)?;
         for forgotten in &forgot {
@@ -110,6 +110,12 @@ impl Plan {
                     stored.header.execution
                 ),
             ));
+        }
+        if ask == Ask::Retry
+            && let Some(unwound) = replay.unwound_by()
+            && retry::is_undone(&journal, unwound)
+        {
+            return Err(retry::undone(&stored.header.execution));
         }
         // Behind the journal: what a record has taken is there.
         let mail = mail::mail(reader, &stored)?;

@@ -369,7 +369,7 @@ impl Place {
                     let faults = lock(&inner.faults).get(&stored.journal).copied().unwrap_or_default();
                     recovery::plan(reader, stored, faults, now_ms)
                 }
-                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, &look.forget),
+                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, look.ask, &look.forget),
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
                     Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
                 }
@@ -380,7 +380,7 @@ impl Place {
                 }
                 // It is replayed for what is to be undone.
                 (Begin::Cancel, Some(stored)) if look.registered && stored.state.status.has_flow() => {
-                    Plan::resume(reader, stored, &[])
+                    Plan::resume(reader, stored, look.ask, &[])
                 }
                 (Begin::Cancel, Some(stored)) => {
                     let next = rows::next_seq(reader, stored.journal)?;

@@ -11,7 +11,8 @@ mod undo;
 #[cfg(test)]
 mod mailbox_tests;
 
-use std::any::Any;
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -76,6 +77,8 @@ pub(crate) struct Context {
     draining: OnceLock<Error>,
     /// What the flow has asked to go on with in a new generation.
     next: Mutex<Option<NextInput>>,
+    /// What libraries keep beside the flow, one value of each type.
+    beside: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 /// What an attempt stands on: what is in the store of its generation.
@@ -160,6 +163,7 @@ impl Context {
             abandoning: AtomicBool::new(false),
             draining: OnceLock::new(),
             next: Mutex::default(),
+            beside: Mutex::default(),
         })
     }
 
@@ -214,6 +218,13 @@ impl Context {
 
     pub(crate) fn take_next(&self) -> Option<NextInput> {
         lock(&self.next).take()
+    }
+
+    /// What a library keeps beside the flow.
+    pub(crate) fn beside<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut beside = lock(&self.beside);
+        let kept = beside.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        kept.clone().downcast().unwrap_or_else(|_| unreachable!("a value is kept by its type"))
     }
 
     /// What identifies a call of this execution's, the same on every attempt.
