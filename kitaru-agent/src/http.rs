@@ -31,6 +31,7 @@ use self::{
     retry::{Attempt, Patience},
     stream::Streamed,
 };
+use crate::asking::is_waited_for;
 use crate::{Delta, Deltas, ModelError, ModelErrorKind, ModelRequest, ModelResponse};
 
 /// How much of what a server said about an error is kept.
@@ -154,11 +155,13 @@ impl<D: Dialect> HttpModel<D> {
     async fn pause(&self, failed: Attempt, tries: &mut u32) -> Result<(), ModelError> {
         let (error, asked) = match failed {
             Attempt::Answered(_) => return Ok(()),
-            Attempt::Settled(error) => return Err(error),
+            Attempt::Settled(error) => return Err(error.lasting()),
             Attempt::Failed(error) => (error, None),
             Attempt::Asked(error, asked) => (error, asked),
         };
-        let Some(pause) = self.patience.pause(*tries, asked) else {
+        // Whoever asks waits by itself, and longer.
+        let is_left_to_them = error.is_passing() && is_waited_for();
+        let Some(pause) = self.patience.pause(*tries, asked).filter(|_| !is_left_to_them) else {
             return Err(match asked {
                 Some(asked) => error.with_retry_after(asked),
                 None => error,

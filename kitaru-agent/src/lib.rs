@@ -46,6 +46,7 @@ pub mod __private;
 mod agent;
 #[cfg(feature = "anthropic")]
 mod anthropic;
+mod asking;
 mod blocking;
 mod budget;
 mod context;
@@ -86,7 +87,7 @@ pub use anthropic::{Anthropic, AnthropicBuilder};
 pub use budget::Budget;
 pub use context::RunContext;
 pub use delta::{Delta, Deltas};
-pub use durable::{Approval, KitaruAgent, KitaruRun, RunError};
+pub use durable::{Approval, KitaruAgent, KitaruRun, MAX_AGENT_NAME_BYTES, RunError};
 pub use error::{AgentError, ApprovalRequired, Cause, Limit, ModelError, ModelErrorKind, Retry, ToolError};
 pub use event::RunEvent;
 pub use function_model::FunctionModel;
