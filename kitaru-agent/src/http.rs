@@ -15,6 +15,8 @@ mod client;
 mod retry;
 mod secret;
 mod stream;
+#[cfg(all(test, feature = "openai"))]
+mod tests;
 
 use std::fmt;
 

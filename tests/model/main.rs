@@ -22,6 +22,7 @@ mod going_on;
 mod mapping;
 mod odd;
 mod order;
+mod outages;
 mod publishing;
 mod records;
 mod retention;

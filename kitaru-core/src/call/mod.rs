@@ -19,6 +19,7 @@ mod timer;
 mod tries;
 mod wait;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -99,6 +100,8 @@ pub(crate) struct Outage<R> {
     pub(crate) longest: Duration,
     /// How long a result asks to be left alone.
     pub(crate) asked: Box<dyn Fn(&R) -> Option<Duration> + Send + Sync>,
+    /// What people are told of a result that is an error.
+    pub(crate) shown: fn(&R) -> String,
 }
 
 /// What a log line tells of a checkpoint.
@@ -243,6 +246,33 @@ impl<B, T, E> Call<B>
 where
     B: Checkpoint<Output = Result<T, E>>,
 {
+    /// Tries the body again only after errors for which `predicate` holds, and after panics and timeouts.
+    ///
+    /// An error can say so itself, too: see [`Error::fatal`] and [`Error::retry_after`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kitaru_core::doc_support::*;
+    /// # run_flow(async {
+    /// use kitaru_core::{Error, dynamic::checkpoint};
+    ///
+    /// let charge = checkpoint("charge").run(|| async { Err::<(), _>(Error::msg("card refused")) });
+    /// let charged = charge.retries(3).retry_if(|error| error.to_string() != "card refused").await;
+    /// assert!(charged.is_err());
+    /// # });
+    /// ```
+    pub fn retry_if(mut self, predicate: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
+        self.options.retry_if = Some(Box::new(move |result| result.as_ref().err().is_some_and(&predicate)));
+        self
+    }
+}
+
+impl<B, T, E> Call<B>
+where
+    B: Checkpoint<Output = Result<T, E>>,
+    E: fmt::Display,
+{
     /// Waits for `what` while it is away: tries the body again for so long after its first failure, in place of a number of
     /// [`retries`](Self::retries). No try is cut off when that time is over, and the last one begins then. `asked` says how
     /// long an error asks to be left alone; an error that asks for longer than there is left ends the wait.
@@ -272,28 +302,8 @@ where
         asked: impl Fn(&E) -> Option<Duration> + Send + Sync + 'static,
     ) -> Self {
         let asked = Box::new(move |result: &Result<T, E>| result.as_ref().err().and_then(&asked));
-        self.options.outage = Some(Outage { what: what.into(), longest, asked });
-        self
-    }
-
-    /// Tries the body again only after errors for which `predicate` holds, and after panics and timeouts.
-    ///
-    /// An error can say so itself, too: see [`Error::fatal`] and [`Error::retry_after`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use kitaru_core::doc_support::*;
-    /// # run_flow(async {
-    /// use kitaru_core::{Error, dynamic::checkpoint};
-    ///
-    /// let charge = checkpoint("charge").run(|| async { Err::<(), _>(Error::msg("card refused")) });
-    /// let charged = charge.retries(3).retry_if(|error| error.to_string() != "card refused").await;
-    /// assert!(charged.is_err());
-    /// # });
-    /// ```
-    pub fn retry_if(mut self, predicate: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
-        self.options.retry_if = Some(Box::new(move |result| result.as_ref().err().is_some_and(&predicate)));
+        let shown = |result: &Result<T, E>| result.as_ref().err().map(|error| format!("{error:#}")).unwrap_or_default();
+        self.options.outage = Some(Outage { what: what.into(), longest, asked, shown });
         self
     }
 }

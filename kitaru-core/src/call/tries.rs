@@ -141,7 +141,13 @@ impl Tries {
             };
             let pause = |failure: &Error| self.pause(failure, asked, spec, options, scope);
             match failure.and_then(|failure| Some((pause(&failure)?, failure))) {
-                Some((pause, failure)) => self.fail(&failure, pause, spec, options, scope),
+                Some((pause, failure)) => {
+                    let failure = match (&tried, &options.outage) {
+                        (Tried::Over(Ok(value)), Some(outage)) => Error::msg((outage.shown)(value)),
+                        _ => failure,
+                    };
+                    self.fail(&failure, pause, spec, options, scope);
+                }
                 None => {
                     return Poll::Ready(match tried {
                         Tried::Over(tried) => tried.map_err(Failure::Outcome),
