@@ -62,6 +62,11 @@ impl ModelError {
         self.kind
     }
 
+    /// Whether the same request may be answered later: [`ModelErrorKind::is_transient`] of its kind.
+    pub fn is_transient(&self) -> bool {
+        self.kind.is_transient()
+    }
+
     /// How long the provider asked to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after_ms.map(Duration::from_millis)
@@ -103,6 +108,43 @@ pub enum ModelErrorKind {
     InvalidResponse,
     /// Anything else.
     Other,
+    /// The answer stopped before it was complete, and would again: it came to the bound on its tokens, or ended for a
+    /// reason that does not mean "complete".
+    Incomplete,
+    /// The account has no quota left; waiting does not help.
+    OutOfQuota,
+}
+
+impl ModelErrorKind {
+    /// Whether the same request may be answered later. The other kinds need a change first: of the request, of the
+    /// settings, of the key or of the account.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kitaru_agent::ModelErrorKind;
+    ///
+    /// assert!(ModelErrorKind::RateLimited.is_transient());
+    /// assert!(!ModelErrorKind::Incomplete.is_transient());
+    /// ```
+    pub fn is_transient(self) -> bool {
+        use ModelErrorKind as Kind;
+        match self {
+            Kind::Unreachable
+            | Kind::TimedOut
+            | Kind::RateLimited
+            | Kind::Unavailable
+            | Kind::Interrupted
+            | Kind::InvalidResponse => true,
+            Kind::Configuration
+            | Kind::Unauthorized
+            | Kind::Rejected
+            | Kind::Refused
+            | Kind::Other
+            | Kind::Incomplete
+            | Kind::OutOfQuota => false,
+        }
+    }
 }
 
 /// What a tool ended in when it gave nothing.

@@ -208,7 +208,7 @@ impl<D: Dialect> HttpModel<D> {
                 format!("the server refuses the API key for `{model}` (status {status}); check {}", D::KEY_VARIABLE),
             )),
             429 if code.as_deref() == Some("insufficient_quota") => Attempt::Settled(error(
-                ModelErrorKind::RateLimited,
+                ModelErrorKind::OutOfQuota,
                 format!("the quota for `{model}` is used up (status 429): {said}"),
             )),
             429 => Attempt::Asked(

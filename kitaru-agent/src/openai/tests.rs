@@ -124,7 +124,7 @@ async fn statuses_that_will_not_pass_are_not_tried_again() {
         (401, "", ModelErrorKind::Unauthorized),
         (404, "no such page", ModelErrorKind::Rejected),
         (302, "", ModelErrorKind::Rejected),
-        (429, quota, ModelErrorKind::RateLimited),
+        (429, quota, ModelErrorKind::OutOfQuota),
     ] {
         let server = serve(vec![http(status, "Location: /elsewhere\r\n", body); 2]);
         let error = ask(&server).await.unwrap_err();
