@@ -129,13 +129,13 @@ async fn outage_of_a_model_is_a_wait_and_no_failure() {
 }
 
 #[tokio::test]
-async fn every_passing_error_of_a_model_is_waited_out_and_no_other() {
+async fn every_transient_error_of_a_model_is_waited_out_and_no_other() {
     use ModelErrorKind::{
-        Configuration, Interrupted, InvalidResponse, Other, RateLimited, Refused, Rejected, TimedOut, Unauthorized,
-        Unavailable, Unreachable,
+        Configuration, Incomplete, Interrupted, InvalidResponse, Other, OutOfQuota, RateLimited, Refused, Rejected,
+        TimedOut, Unauthorized, Unavailable, Unreachable,
     };
-    for kind in [Unreachable, TimedOut, RateLimited, Unavailable, Interrupted] {
-        let (kit, name) = (Testkit::new(), format!("passing: {kind:?}"));
+    for kind in [Unreachable, TimedOut, RateLimited, Unavailable, Interrupted, InvalidResponse] {
+        let (kit, name) = (Testkit::new(), format!("transient: {kind:?}"));
         within(&name, |mut world| world.down = Some(ModelError::new(kind, "away")));
         let job = kit.start(asks(name.clone()).id("job")).await.unwrap();
         kit.advance(HOUR).await;
@@ -143,11 +143,8 @@ async fn every_passing_error_of_a_model_is_waited_out_and_no_other() {
         kit.advance(HOUR).await;
         assert_eq!(job.await.unwrap(), "paid 7", "{kind:?}");
     }
-    let lasting = |kind| ModelError::new(kind, "no");
-    let mut errors: Vec<_> =
-        [Configuration, Unauthorized, Rejected, Refused, InvalidResponse, Other].map(lasting).into();
-    errors.push(lasting(RateLimited).lasting());
-    for error in errors {
+    for kind in [Configuration, Unauthorized, Rejected, Refused, Other, Incomplete, OutOfQuota] {
+        let error = ModelError::new(kind, "no");
         let (kit, name) = (Testkit::new(), format!("lasting: {error:?}"));
         within(&name, |mut world| world.down = Some(error.clone()));
         let ended = kit.run(asks(name.clone()).id("job")).await.unwrap_err();

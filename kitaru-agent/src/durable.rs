@@ -179,8 +179,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     /// For how long a run waits for its model while that is away, from the first request that fails on: 24 hours in a
     /// `#[flow]` and 2 minutes elsewhere, unless set. Zero waits for nothing, and leaves it to the model to try again.
     ///
-    /// What counts are [passing](crate::ModelError::is_passing) errors: the model cannot be reached, has no answer in time,
-    /// has had enough requests for now, fails, or breaks off. The run asks again, in the same checkpoint, after half a
+    /// What counts are [transient](crate::ModelErrorKind::is_transient) errors: the model cannot be reached, has no answer in
+    /// time, has had enough requests for now, fails, breaks off, or answers with what cannot be read. The run asks again, in the same checkpoint, after half a
     /// second, then after ever longer pauses of up to 5 minutes, or when the provider says by `Retry-After`. A long pause is
     /// recorded: the flow is parked, a restart waits for what is left of it, and
     /// [`Execution::pauses`](kitaru_core::Execution::pauses) shows it. Any other error ends the run immediately.

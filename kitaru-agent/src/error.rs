@@ -25,15 +25,12 @@ pub struct ModelError {
     kind: ModelErrorKind,
     message: String,
     retry_after_ms: Option<u64>,
-    /// Asking again gives the same, whatever the kind is.
-    #[serde(default)]
-    lasting: bool,
 }
 
 impl ModelError {
     /// An error of this kind. The message names the model and says what to do.
     pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after_ms: None, lasting: false }
+        Self { kind, message: message.into(), retry_after_ms: None }
     }
 
     /// The same error, with how long the provider asks to be left alone.
@@ -42,27 +39,13 @@ impl ModelError {
         self
     }
 
-    /// The same error, where it is known that asking again gives the same although the kind is one that
-    /// [passes](Self::is_passing): a quota that is used up, say.
-    pub fn lasting(mut self) -> Self {
-        self.lasting = true;
-        self
-    }
-
-    /// Whether the same request may well be answered later: the model cannot be reached, has no answer in time, has had enough
-    /// requests for now, fails, or has broken off its answer. A durable run waits and asks again after such an error; see
-    /// [`KitaruAgent::wait_for_model`](crate::KitaruAgent::wait_for_model).
-    pub fn is_passing(&self) -> bool {
-        use ModelErrorKind::{Interrupted, RateLimited, TimedOut, Unavailable, Unreachable};
-        !self.lasting && matches!(self.kind, Unreachable | TimedOut | RateLimited | Unavailable | Interrupted)
-    }
-
     /// What went wrong, coarsely.
     pub fn kind(&self) -> ModelErrorKind {
         self.kind
     }
 
-    /// Whether the same request may be answered later: [`ModelErrorKind::is_transient`] of its kind.
+    /// Whether the same request may be answered later: [`ModelErrorKind::is_transient`] of its kind. A durable run waits for
+    /// its model then; see [`KitaruAgent::wait_for_model`](crate::KitaruAgent::wait_for_model).
     pub fn is_transient(&self) -> bool {
         self.kind.is_transient()
     }

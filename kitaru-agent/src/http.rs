@@ -157,12 +157,12 @@ impl<D: Dialect> HttpModel<D> {
     async fn pause(&self, failed: Attempt, tries: &mut u32) -> Result<(), ModelError> {
         let (error, asked) = match failed {
             Attempt::Answered(_) => return Ok(()),
-            Attempt::Settled(error) => return Err(error.lasting()),
+            Attempt::Settled(error) => return Err(error),
             Attempt::Failed(error) => (error, None),
             Attempt::Asked(error, asked) => (error, asked),
         };
         // Whoever asks waits by itself, and longer.
-        let is_left_to_them = error.is_passing() && is_waited_for();
+        let is_left_to_them = error.is_transient() && is_waited_for();
         let Some(pause) = self.patience.pause(*tries, asked).filter(|_| !is_left_to_them) else {
             return Err(match asked {
                 Some(asked) => error.with_retry_after(asked),

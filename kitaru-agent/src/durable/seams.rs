@@ -106,7 +106,7 @@ impl DurableModel {
                 }
             })
             .backoff(outage::BACKOFF)
-            .retry_if(ModelError::is_passing)
+            .retry_if(ModelError::is_transient)
             .wait_out(format!("model `{}`", self.inner.name()), longest, ModelError::retry_after);
         if let Some(earlier) = place.failed() {
             asked = asked.in_place_of(earlier);

@@ -18,7 +18,7 @@ async fn model_over_http_leaves_it_to_whoever_waits_to_ask_again() {
         let request = hello();
         let asked = model.request(&request);
         let error = if waits { waited_for(asked).await } else { asked.await }.unwrap_err();
-        assert_eq!((error.kind(), error.is_passing()), (ModelErrorKind::Unavailable, true));
+        assert_eq!((error.kind(), error.is_transient()), (ModelErrorKind::Unavailable, true));
         assert_eq!(server.seen().len(), requests, "whoever asks waits: {waits}");
         let deltas = Deltas::unheard();
         let asked = model.request_streaming(&request, &deltas);
@@ -34,5 +34,5 @@ async fn quota_that_is_used_up_is_no_outage() {
     let server = serve(vec![http(429, "", quota); 2]);
     let model = OpenAi::builder(KEY).base_url(&server.url).model("gpt-x").build().unwrap();
     let error = waited_for(model.request(&hello())).await.unwrap_err();
-    assert_eq!((error.kind(), error.is_passing()), (ModelErrorKind::RateLimited, false));
+    assert_eq!((error.kind(), error.is_transient()), (ModelErrorKind::OutOfQuota, false));
 }

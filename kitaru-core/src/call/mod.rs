@@ -91,6 +91,9 @@ pub(crate) struct Options<R> {
     pub(crate) total_timeout: Option<Duration>,
 }
 
+/// How long a result that is an error asks to be left alone.
+type AskedPause<R> = Box<dyn Fn(&R) -> Option<Duration> + Send + Sync>;
+
 /// Whether a result that is an error is worth another try.
 type RetryIf<R> = Box<dyn Fn(&R) -> bool + Send + Sync>;
 
@@ -99,7 +102,7 @@ pub(crate) struct Outage<R> {
     pub(crate) what: String,
     pub(crate) longest: Duration,
     /// How long a result asks to be left alone.
-    pub(crate) asked: Box<dyn Fn(&R) -> Option<Duration> + Send + Sync>,
+    pub(crate) asked: AskedPause<R>,
     /// What people are told of a result that is an error.
     pub(crate) shown: fn(&R) -> String,
 }
