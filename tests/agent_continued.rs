@@ -27,6 +27,8 @@ struct World {
     /// The idempotency keys of payments, and how many of the next ones fail.
     payments: Vec<String>,
     closed: u32,
+    /// Whether the next validator panics.
+    panics: bool,
 }
 
 static WORLDS: LazyLock<Mutex<HashMap<String, Arc<Mutex<World>>>>> = LazyLock::new(Mutex::default);
@@ -416,4 +418,25 @@ async fn agents_that_call_agents_continue_each_of_them() {
         let told = kit.fast_forward(delegates(name.clone()).id("job")).await.unwrap();
         assert_eq!((told.as_str(), asked_and_keys(&name)), ("paid 7", (5, 1, 1)), "{name}");
     }
+}
+
+#[flow]
+async fn loops_over_panic(name: String) -> Result<String, Error> {
+    let panics = name.clone();
+    let agent = Agent::builder(model(&name, "pay", &[7])).name("clerk").tool(pay()).validate(move |_, said: String| {
+        let panics = within(&panics, |mut world| std::mem::take(&mut world.panics));
+        async move {
+            assert!(!panics, "no ink");
+            Ok(said)
+        }
+    });
+    Ok(until_answered(&KitaruAgent::new(agent.build().unwrap()).granular_checkpoints(false)).await)
+}
+
+#[tokio::test]
+async fn turn_that_panicked_is_gone_through_again_under_the_same_keys() {
+    let (kit, name) = (Testkit::new(), "panic");
+    within(name, |mut world| world.panics = true);
+    assert_eq!(kit.fast_forward(loops_over_panic(name.into()).id("job")).await.unwrap(), "paid 7");
+    assert_eq!(asked_and_keys(name), (4, 2, 1), "nothing of it was recorded but that it panicked");
 }

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use kitaru::agent::{
     Agent, AgentError, Approval, FunctionModel, KitaruAgent, ModelError, ModelErrorKind, ModelResponse, RunContext,
     RunError, ToolOptions,
 };
 use kitaru::testkit::Testkit;
-use kitaru::{Clock, Error, Kitaru, Status, checkpoint, dynamic, flow, tool, undo};
+use kitaru::{Clock, Error, Handle, Kitaru, Status, checkpoint, dynamic, flow, tool, undo};
 use serde_json::json;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -100,6 +101,11 @@ async fn status(kit: &Testkit, flow: &str) -> Status {
     kit.kitaru().execution(flow, "job").await.unwrap().unwrap().status()
 }
 
+/// What a job has come to, now that nothing moves any more.
+fn ended<R: Send + 'static>(job: Handle<R>) -> R {
+    job.now_or_never().expect("it has come to its end")
+}
+
 #[tokio::test]
 async fn outage_of_a_model_is_a_wait_and_no_failure() {
     for (kit, name) in [(Testkit::new(), "wait: plain"), (Testkit::always_parking(), "wait: parked")] {
@@ -121,7 +127,7 @@ async fn outage_of_a_model_is_a_wait_and_no_failure() {
 
         within(name, |mut world| world.down = None);
         kit.advance(MINUTE * 6).await;
-        assert_eq!(job.await.unwrap(), "paid 7");
+        assert_eq!(ended(job).unwrap(), "paid 7");
         assert_eq!(within(name, |world| (world.payments.len(), world.undone)), (1, 0));
         let execution = kit.kitaru().execution("refund", "job").await.unwrap().unwrap();
         assert_eq!(execution.pauses().count(), 0, "it waits for nothing any more");
@@ -141,7 +147,7 @@ async fn every_transient_error_of_a_model_is_waited_out_and_no_other() {
         kit.advance(HOUR).await;
         within(&name, |mut world| world.down = None);
         kit.advance(HOUR).await;
-        assert_eq!(job.await.unwrap(), "paid 7", "{kind:?}");
+        assert_eq!(ended(job).unwrap(), "paid 7", "{kind:?}");
     }
     for kind in [Configuration, Unauthorized, Rejected, Refused, Other, Incomplete, OutOfQuota] {
         let error = ModelError::new(kind, "no");
@@ -213,7 +219,7 @@ async fn provider_is_left_alone_for_as_long_as_it_asks() {
     assert_eq!(within(name, |world| world.asked), 1);
     within(name, |mut world| world.down = None);
     kit.advance(SECOND).await;
-    assert_eq!(job.await.unwrap(), "paid 7");
+    assert_eq!(ended(job).unwrap(), "paid 7");
 }
 
 #[tokio::test]
@@ -224,7 +230,7 @@ async fn wait_for_a_model_ends_after_a_day_in_a_flow_and_after_two_minutes_elsew
     kit.advance(HOUR * 24 - SECOND).await;
     assert_eq!(status(&kit, "asks").await, Status::Waiting);
     kit.advance(SECOND).await;
-    assert!(job.await.unwrap_err().to_string().contains("503"));
+    assert!(ended(job).unwrap_err().to_string().contains("503"));
 
     for (name, granular) in [("wait: minutes", true), ("wait: minutes of a turn", false)] {
         let kit = Testkit::new();
@@ -237,7 +243,7 @@ async fn wait_for_a_model_ends_after_a_day_in_a_flow_and_after_two_minutes_elsew
         let asked = within(name, |world| world.asked);
         assert!((5..=12).contains(&asked), "asked {asked} times");
         kit.advance(SECOND).await;
-        assert!(job.await.unwrap_err().to_string().contains("503"));
+        assert!(ended(job).unwrap_err().to_string().contains("503"));
         assert_eq!(within(name, |world| world.asked), asked + 1, "the last try begins when the time is over");
     }
 }
@@ -259,7 +265,7 @@ async fn wait_for_a_model_is_as_long_as_it_is_set() {
     kit.advance(HOUR - SECOND).await;
     within(name, |mut world| world.down = None);
     kit.advance(SECOND).await;
-    assert_eq!(job.await.unwrap(), "paid 7");
+    assert_eq!(ended(job).unwrap(), "paid 7");
 }
 
 #[tokio::test]
@@ -273,7 +279,7 @@ async fn long_answer_is_not_cut_off_by_the_time_for_an_outage() {
     let own = dynamic::flow("own").run(move || async move { agent.run("What is it?").await.map(|told| told.output) });
     let job = kit.start(own).await.unwrap();
     kit.advance(HOUR).await;
-    assert_eq!(job.await.unwrap(), "42");
+    assert_eq!(ended(job).unwrap(), "42");
 }
 
 #[tokio::test]
@@ -285,7 +291,7 @@ async fn turn_that_is_one_checkpoint_waits_in_its_body() {
     assert_eq!(status(&kit, "asks_in_turns").await, Status::Running, "it is not parked");
     within(name, |mut world| world.down = None);
     kit.advance(MINUTE * 6).await;
-    assert_eq!(job.await.unwrap(), "paid 7");
+    assert_eq!(ended(job).unwrap(), "paid 7");
     assert_eq!(within(name, |world| world.payments.len()), 1);
 }
 

@@ -7,9 +7,10 @@ mod support;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use kitaru::flow;
 use kitaru_core::testkit::Testkit;
-use kitaru_core::{MAX_NAME_BYTES, Status, dynamic};
+use kitaru_core::{Handle, MAX_NAME_BYTES, Status, dynamic};
 use kitaru_rig::{KitaruRig, RigError};
 use support::{Calls, Mind, TOLD, forecaster, herald};
 
@@ -31,6 +32,11 @@ fn break_off(mind: &Mind, times: usize) {
     (0..times).for_each(|_| mind.cut(1));
 }
 
+/// What a job has come to, now that nothing moves any more.
+fn ended<R: Send + 'static>(job: Handle<R>) -> R {
+    job.now_or_never().expect("it has come to its end")
+}
+
 #[tokio::test]
 async fn outage_of_a_rig_model_is_a_wait_and_no_failure() {
     for (nth, granular) in [true, false].into_iter().enumerate() {
@@ -45,7 +51,7 @@ async fn outage_of_a_rig_model_is_a_wait_and_no_failure() {
         let shown = execution.pauses().map(|pause| pause.to_string()).collect::<String>();
         assert!(!granular || shown.starts_with("waits for model `"), "{shown}");
         kit.advance(HOUR * 2).await;
-        assert_eq!(job.await.unwrap(), TOLD);
+        assert_eq!(ended(job).unwrap(), TOLD);
         assert_eq!((mind.requests(), calls.take().len()), (32, 3), "granular: {granular}");
     }
 }
@@ -63,7 +69,7 @@ async fn wait_for_a_rig_model_is_as_long_as_it_is_set_and_two_minutes_outside_of
         kit.advance(by.saturating_sub(SECOND)).await;
         let before = mind.requests();
         kit.advance(SECOND).await;
-        job.await.unwrap_err();
+        ended(job).unwrap_err();
         (before, mind.requests())
     };
     let (before, requests) = asked(|agent| agent, MINUTE * 2).await;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use kitaru::testkit::Testkit;
-use kitaru::{Error, Kitaru, Status, checkpoint, dynamic, flow, undo};
+use kitaru::{Error, Handle, Kitaru, Status, checkpoint, dynamic, flow, undo};
 
 use crate::support::log;
 
@@ -40,6 +41,11 @@ async fn paused(kitaru: &Kitaru) -> Vec<String> {
     execution.pauses().map(|pause| pause.to_string()).collect()
 }
 
+/// What a job has come to, now that nothing moves any more.
+fn ended<R: Send + 'static>(job: Handle<R>) -> R {
+    job.now_or_never().expect("it has come to its end")
+}
+
 #[tokio::test]
 async fn outage_is_waited_out_for_a_time_and_the_last_try_begins_when_it_is_over() {
     for (kit, path) in [(Testkit::new(), "outage: plain"), (Testkit::always_parking(), "outage: parked")] {
@@ -48,14 +54,14 @@ async fn outage_is_waited_out_for_a_time_and_the_last_try_begins_when_it_is_over
         let tried = log(path).count("tried");
         assert!(tried > 20, "{tried} tries in an hour, a minute apart at the most");
         kit.advance(SECOND).await;
-        assert_eq!(job.await.unwrap_err().to_string(), "status 503");
+        assert_eq!(ended(job).unwrap_err().to_string(), "status 503");
         assert_eq!(log(path).count("tried"), tried + 1);
 
         let job = kit.start(quotes(format!("{path}, again")).id("again")).await.unwrap();
         kit.advance(HOUR - SECOND).await;
         log(&format!("{path}, again")).say("back");
         kit.advance(SECOND).await;
-        assert_eq!(job.await.unwrap(), 7);
+        assert_eq!(ended(job).unwrap(), 7);
     }
 }
 
@@ -64,7 +70,7 @@ async fn service_that_asks_for_longer_than_there_is_left_ends_the_wait() {
     let (kit, path) = (Testkit::new(), "outage: asks");
     let job = kit.start(quotes(path.into()).id("job")).await.unwrap();
     kit.advance(SECOND).await;
-    assert_eq!(job.await.unwrap_err().to_string(), "status 503");
+    assert_eq!(ended(job).unwrap_err().to_string(), "status 503");
     assert_eq!(log(path).count("tried"), 2);
 }
 
@@ -73,7 +79,7 @@ async fn panic_ends_the_wait_for_a_service() {
     let (kit, path) = (Testkit::new(), "outage: panics");
     let job = kit.start(quotes(path.into()).id("job")).await.unwrap();
     kit.advance(SECOND).await;
-    assert!(job.await.unwrap_err().to_string().contains("no such rate"));
+    assert!(ended(job).unwrap_err().to_string().contains("no such rate"));
     assert_eq!(log(path).count("tried"), 2);
 }
 
@@ -82,7 +88,7 @@ async fn try_under_way_is_not_cut_off_when_the_time_for_an_outage_is_over() {
     let (kit, path) = (Testkit::new(), "outage: hangs");
     let job = kit.start(quotes(path.into()).id("job")).await.unwrap();
     kit.advance(HOUR * 11).await;
-    assert_eq!(job.await.unwrap(), 8);
+    assert_eq!(ended(job).unwrap(), 8);
 }
 
 #[tokio::test]
@@ -103,7 +109,7 @@ async fn pause_of_an_execution_says_what_is_waited_for_and_until_when() {
 
     log(path).say("back");
     kit.advance(MINUTE * 2).await;
-    assert_eq!(job.await.unwrap(), 7);
+    assert_eq!(ended(job).unwrap(), 7);
     assert!(paused(kit.kitaru()).await.is_empty());
 }
 

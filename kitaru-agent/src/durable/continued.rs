@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use kitaru_core::dynamic::{self, CallIdentity};
 
+use super::RunError;
 use super::progress::{BrokenRun, BrokenRuns, Progress, Subject};
-use crate::{AgentError, Budget};
+use crate::Budget;
 
 /// Where a run begins.
 pub(super) struct Continued {
@@ -54,7 +55,7 @@ impl Continued {
     }
 
     /// The run ends in an error, which the flow is about to be given.
-    pub(super) fn broke(self, subject: Subject, broken: BrokenRun, error: &AgentError) {
+    pub(super) fn broke(self, subject: Subject, broken: BrokenRun, error: &RunError) {
         if let Some(runs) = self.runs {
             runs.push(subject, broken.ended_in(error, self.wrong));
         }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bill::Noted;
 use super::tool::Told;
-use super::{Approval, Grain};
+use super::{Approval, Grain, RunError};
 use crate::{AgentError, Budget, History, Identity, ModelResponse, ToolError, Usage};
 
 /// An answer that a run was given.
@@ -201,8 +201,8 @@ impl BrokenRun {
     }
 
     /// The same run, which ended in `error` and had continued one that was so often wrong.
-    pub(super) fn ended_in(self, error: &AgentError, earlier: u32) -> Self {
-        let wrong = u32::from(matches!(error, AgentError::TooManyRetries { .. }));
+    pub(super) fn ended_in(self, error: &RunError, earlier: u32) -> Self {
+        let wrong = u32::from(matches!(error, RunError::Agent(AgentError::TooManyRetries { .. })));
         BrokenRun { wrong: earlier.saturating_add(wrong), ..self }
     }
 

@@ -108,9 +108,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         match turn.run(&events(listener.as_ref())).await {
             Ok(result) => Ok(result.with_replayed(replayed.usage())),
             Err(error) => {
+                let error = RunError::from(error);
                 let subject = agent.subject(turn.prompt().to_owned(), turn.history().to_vec().into());
                 continued.broke(subject, BrokenRun::new(progress, budget), &error);
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -178,10 +179,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         let turn = match turn {
             Ok(turn) => turn,
             Err(TurnFailure { error, given, .. }) => {
-                if let RunError::Agent(error) = &error {
-                    let subject = durable.subject(prompt, options.history);
-                    continued.broke(subject, BrokenRun::of_turn(given, call, budget), error);
-                }
+                let subject = durable.subject(prompt, options.history);
+                continued.broke(subject, BrokenRun::of_turn(given, call, budget), &error);
                 return Err(error);
             }
         };
