@@ -59,7 +59,7 @@ pub fn resumes_by_itself() -> bool {
 /// such code alone. Nothing in a body, and outside flows.
 pub fn beside_the_flow<T: Default + Send + Sync + 'static>() -> Option<Arc<T>> {
     match Ambient::current() {
-        Ambient::Flow(context) => Some(context.beside()),
+        Ambient::Flow(context) => Some(context.beside.get()),
         Ambient::Body(_) | Ambient::Outside => None,
     }
 }

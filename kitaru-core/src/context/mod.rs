@@ -3,6 +3,7 @@
 
 mod ambient;
 mod attempt;
+mod beside;
 mod branch;
 mod mailbox;
 mod notes;
@@ -11,8 +12,7 @@ mod undo;
 #[cfg(test)]
 mod mailbox_tests;
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::any::Any;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -31,6 +31,7 @@ use crate::value::{Encoded, Key};
 
 pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
 pub(crate) use attempt::{Attempt, OnDivergence, Parking};
+use beside::Beside;
 pub(crate) use branch::Branch;
 pub use branch::{BranchHandle, spawn};
 pub(crate) use mailbox::{Mail, Mailbox};
@@ -78,7 +79,7 @@ pub(crate) struct Context {
     /// What the flow has asked to go on with in a new generation.
     next: Mutex<Option<NextInput>>,
     /// What libraries keep beside the flow, one value of each type.
-    beside: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    pub(crate) beside: Beside,
 }
 
 /// What an attempt stands on: what is in the store of its generation.
@@ -163,7 +164,7 @@ impl Context {
             abandoning: AtomicBool::new(false),
             draining: OnceLock::new(),
             next: Mutex::default(),
-            beside: Mutex::default(),
+            beside: Beside::default(),
         })
     }
 
@@ -218,13 +219,6 @@ impl Context {
 
     pub(crate) fn take_next(&self) -> Option<NextInput> {
         lock(&self.next).take()
-    }
-
-    /// What a library keeps beside the flow.
-    pub(crate) fn beside<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        let mut beside = lock(&self.beside);
-        let kept = beside.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
-        kept.clone().downcast().unwrap_or_else(|_| unreachable!("a value is kept by its type"))
     }
 
     /// What identifies a call of this execution's, the same on every attempt.
