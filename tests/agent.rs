@@ -168,13 +168,13 @@ async fn a_model_that_fails_is_asked_again_by_the_next_attempt() {
     let model = {
         let down = down.clone();
         FunctionModel::new("flaky", move |_| match *down.lock().unwrap() {
-            true => Err(ModelError::new(ModelErrorKind::Unavailable, "the model is down")),
+            true => Err(ModelError::new(ModelErrorKind::Unauthorized, "the key has expired")),
             false => Ok(ModelResponse::text("up again")),
         })
     };
     let agent = KitaruAgent::new(Agent::builder(model.clone()).name("herald").build().unwrap());
     let error = one_turn(&kitaru, &agent, false).await.unwrap_err();
-    assert!(matches!(&error, RunError::Agent(AgentError::Model(why)) if why.kind() == ModelErrorKind::Unavailable));
+    assert!(matches!(&error, RunError::Agent(AgentError::Model(why)) if why.kind() == ModelErrorKind::Unauthorized));
     *down.lock().unwrap() = false;
     assert_eq!(one_turn(&kitaru, &agent, false).await.unwrap(), "up again");
     assert_eq!(model.requests(), 2);
@@ -284,7 +284,7 @@ async fn outside_a_flow_a_run_opens_one_that_goes_on_where_it_stopped_and_asks_a
             async move {
                 use kitaru::agent::Model as _;
                 if fails {
-                    return Err(ModelError::new(ModelErrorKind::Unavailable, "the model is down"));
+                    return Err(ModelError::new(ModelErrorKind::Unauthorized, "the key has expired"));
                 }
                 inner.request(&request).await
             }

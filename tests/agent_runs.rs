@@ -204,9 +204,8 @@ async fn what_was_heard_of_an_answer_that_broke_off_is_no_record() {
         let heard = heard.clone();
         agent.run("go").on(&kitaru).on_event(move |event| heard.lock().unwrap().push(shown(&event)))
     };
-    ask().await.unwrap_err();
     assert_eq!(ask().await.unwrap().output, "whole");
-    assert_eq!(heard.lock().unwrap().join("|"), "who|who|le|<1 requests, 0>");
+    assert_eq!(heard.lock().unwrap().join("|"), "who|<void>|who|le|<1 requests, 0>");
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

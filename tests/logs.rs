@@ -423,3 +423,35 @@ async fn a_flow_is_in_the_span_of_whoever_calls_it() {
     let said = lines.take_from(DEBUG).into_iter().find(|line| line.ends_with("in the body")).unwrap();
     assert!(said.starts_with("INFO request{nth=7}:execution{flow=\"called\""), "{said}");
 }
+
+#[flow]
+async fn prints_some_day(path: String) -> Result<u64, Error> {
+    let day = Duration::from_secs(86_400);
+    print(&path).retries(0).wait_out("the printer", day, |_| Some(Duration::from_secs(5))).await
+}
+
+#[tokio::test]
+async fn first_wait_for_a_service_is_a_warning_and_the_others_are_not() {
+    let clock = Clock::manual();
+    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
+    let lines = Lines::read();
+    let job = prints_some_day("outage".into()).on(&kitaru).start().await.unwrap();
+    let mut said = Vec::new();
+    while said.len() < 4 {
+        clock.advance(Duration::from_secs(5));
+        tokio::task::yield_now().await;
+        said.extend(lines.take().into_iter().filter(|line| line.contains("waits for")));
+    }
+    give_paper("outage");
+    let turned = async {
+        loop {
+            clock.advance(Duration::from_secs(5));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! { done = job => assert_eq!(done.unwrap(), 1), () = turned => {} }
+    let waits = "Checkpoint `print` waits for the printer: no paper, next try ";
+    assert!(said[0].starts_with(&format!("WARN {waits}")), "{said:?}");
+    assert!(said[1..].iter().all(|line| line.starts_with(&format!("INFO {waits}"))), "{said:?}");
+    assert!(said.iter().all(|line| line.contains(" UTC (in ")), "{said:?}");
+}

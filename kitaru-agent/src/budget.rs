@@ -14,6 +14,10 @@ use crate::{AgentError, Bill, Cost, Usage, usage::Bounds};
 
 /// What several runs together may cost, of one agent or of many. Clones share the count.
 ///
+/// A bound on cost needs a [`Price`](crate::Price) of each agent: a run without one is refused before it asks anything. After
+/// an answer that says nothing of what it used, bounds on tokens and cost cannot be held any more, and the next request is
+/// refused; the answer itself counts.
+///
 /// Each bound is looked at before the next thing is paid for, so an answer may overshoot it and the request after it is
 /// not sent; runs that go on at the same time may each overshoot it by one answer.
 ///
@@ -59,6 +63,10 @@ struct Count {
     replayed: Usage,
     /// Spent in the bodies of calls that are not over.
     under_way: Usage,
+    /// What is counted already and is about to be counted once more.
+    credit: Usage,
+    /// An answer came of which nobody knows what it used.
+    is_unsure: bool,
 }
 
 thread_local! {
@@ -113,13 +121,44 @@ impl Budget {
 
     /// Counts what an answer or a tool call has cost, whoever paid.
     pub(crate) fn add(&self, usage: Usage) {
+        let usage = self.count().take_credit(usage);
         match self.spent_in_body() {
             Some(spent) => {
                 *lock(&spent) += usage;
                 self.count().under_way += usage;
             }
-            None => self.count().total += usage,
+            None => {
+                let mut count = self.count();
+                count.total += usage;
+                count.is_unsure |= usage.is_unsure();
+            }
         }
+    }
+
+    /// So much is about to be added that was added before: a run repeats what a broken one was given.
+    pub(crate) fn credit(&self, usage: Usage) {
+        self.count().credit += usage;
+    }
+
+    /// Whether it is bounded by what things cost.
+    pub(crate) fn bounds_cost(&self) -> bool {
+        self.bounds.cost.is_some()
+    }
+
+    /// Whether it is bounded by what answers use.
+    pub(crate) fn bounds_usage(&self) -> bool {
+        self.bounds.cost.is_some() || self.bounds.total_tokens.is_some()
+    }
+
+    /// Whether an answer came of which nobody knows what it used.
+    pub(crate) fn is_unsure(&self) -> bool {
+        let Count { is_unsure, under_way, .. } = *self.count();
+        is_unsure || self.spent_in_body().is_some() && under_way.is_unsure()
+    }
+
+    /// Whether both count in one.
+    pub(crate) fn is_same(&self, other: &Budget) -> bool {
+        Arc::ptr_eq(&self.count, &other.count)
     }
 
     /// Of what is counted, or about to be, so much was paid for before.
@@ -147,13 +186,22 @@ impl Budget {
     /// Where the body counts that this thread runs in, if it is one of this budget.
     fn spent_in_body(&self) -> Option<Arc<Mutex<Usage>>> {
         BODIES.with_borrow(|bodies| {
-            let mut own = bodies.iter().rev().filter(|(budget, _)| Arc::ptr_eq(&budget.count, &self.count));
+            let mut own = bodies.iter().rev().filter(|(budget, _)| self.is_same(budget));
             own.next().map(|(_, spent)| spent.clone())
         })
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {
         lock(&self.count)
+    }
+}
+
+impl Count {
+    /// What of a usage is to be counted.
+    fn take_credit(&mut self, usage: Usage) -> Usage {
+        let counted = usage.less(self.credit);
+        self.credit = self.credit.less(usage);
+        counted
     }
 }
 

@@ -5,7 +5,10 @@
 
 mod approval;
 mod bill;
+mod continued;
 mod error;
+mod outage;
+mod progress;
 mod record;
 mod replayed;
 mod run;
@@ -15,7 +18,10 @@ mod turn;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
+use kitaru_core::MAX_NAME_BYTES;
+use kitaru_core::dynamic::DynamicCheckpoint;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -40,6 +46,10 @@ use crate::{Agent, HasDeps, RunEvent, RunResult, RunStream, ToolDefinition, Tool
 ///
 /// Computed instructions are computed once for each turn, and recorded: `<agent>_instructions`. A validator is code of
 /// the flow: it comes to the same when it looks at the same answer again.
+///
+/// A model that is away is [waited for](Self::wait_for_model). A run that ends in an error all the same is continued by the next
+/// run of the same flow that is equal in agent, prompt and history: it asks again where the broken one stopped, and is given
+/// what that one was given. So a loop around a run pays for nothing twice. [`KitaruRun::fresh`] begins anew.
 ///
 /// Several agents in one flow need names of their own.
 ///
@@ -67,12 +77,22 @@ pub struct KitaruAgent<T = String> {
     grain: Grain,
     version: String,
     tools: BTreeMap<String, ToolOptions>,
+    sensitivity: Sensitivity,
+    /// For how long a model is waited for that is away; the usual time unless set.
+    outage: Option<Duration>,
 }
 
 impl<T> Clone for KitaruAgent<T> {
     fn clone(&self) -> Self {
-        let Self { agent, grain, version, tools } = self;
-        KitaruAgent { agent: agent.clone(), grain: *grain, version: version.clone(), tools: tools.clone() }
+        let Self { agent, grain, version, tools, sensitivity, outage } = self;
+        KitaruAgent {
+            agent: agent.clone(),
+            grain: *grain,
+            version: version.clone(),
+            tools: tools.clone(),
+            sensitivity: *sensitivity,
+            outage: *outage,
+        }
     }
 }
 
@@ -85,13 +105,57 @@ enum Grain {
     Turn,
 }
 
+/// Whether people are shown what an agent is asked and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sensitivity {
+    Shown,
+    Hidden,
+}
+
+impl Sensitivity {
+    fn of(self, checkpoint: DynamicCheckpoint) -> DynamicCheckpoint {
+        match self {
+            Sensitivity::Shown => checkpoint,
+            Sensitivity::Hidden => checkpoint.sensitive(),
+        }
+    }
+}
+
+/// The longest name of an agent: those of its checkpoints are longer, and within the bound of names.
+pub const MAX_AGENT_NAME_BYTES: usize = MAX_NAME_BYTES - LONGEST_SUFFIX.len();
+/// What follows the name of an agent in that of a checkpoint.
+const LONGEST_SUFFIX: &str = "_model_request";
+
+/// Refuses a name of an agent that no checkpoint could have.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    match name {
+        "" => Err("its name is empty".to_owned()),
+        name if name.len() > MAX_AGENT_NAME_BYTES => Err(format!(
+            "its name has {} bytes, and the bound is {MAX_AGENT_NAME_BYTES}: the names of its checkpoints begin with it, as \
+             in `<name>{LONGEST_SUFFIX}`; shorten it",
+            name.len()
+        )),
+        name if name.chars().any(char::is_control) => {
+            Err("its name has a control character, which no name of a checkpoint may have; remove it".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     /// Makes each model request and each tool call of this agent a checkpoint. The agent itself stays as it is.
     ///
     /// An agent with dependencies is given them first, by [`Agent::with_deps`].
     pub fn new<D: HasDeps>(agent: Agent<D, T>) -> Self {
         let agent = D::ready(agent);
-        KitaruAgent { agent, grain: Grain::Call, version: String::new(), tools: BTreeMap::new() }
+        KitaruAgent {
+            agent,
+            grain: Grain::Call,
+            version: String::new(),
+            tools: BTreeMap::new(),
+            sensitivity: Sensitivity::Shown,
+            outage: None,
+        }
     }
 
     /// Whether each model request and each tool call is a checkpoint, which is the default, or each turn.
@@ -113,6 +177,43 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     #[must_use]
     pub fn tool_options(mut self, name: impl Into<String>, options: ToolOptions) -> Self {
         self.tools.insert(name.into(), options);
+        self
+    }
+
+    /// For how long a run waits for its model while that is away, from the first request that fails on: 24 hours in a
+    /// `#[flow]` and 2 minutes elsewhere, unless set. Zero waits for nothing, and leaves it to the model to try again.
+    ///
+    /// What counts are [transient](crate::ModelErrorKind::is_transient) errors: the model cannot be reached, has no answer in
+    /// time, has had enough requests for now, fails, breaks off, or answers with what cannot be read. The run asks again, in the same checkpoint, after half a
+    /// second, then after ever longer pauses of up to 5 minutes, or when the provider says by `Retry-After`. A long pause is
+    /// recorded: the flow is parked, a restart waits for what is left of it, and
+    /// [`Execution::pauses`](kitaru_core::Execution::pauses) shows it. Any other error ends the run immediately.
+    ///
+    /// Where a turn is one checkpoint the pause stays in memory, and a restart asks that turn again: long outages want
+    /// [granular checkpoints](Self::granular_checkpoints).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kitaru_agent::{Agent, FunctionModel, KitaruAgent, ModelResponse};
+    ///
+    /// let agent = Agent::builder(FunctionModel::new("mock", |_| Ok(ModelResponse::text("42")))).name("oracle").build()?;
+    /// let agent = KitaruAgent::new(agent).wait_for_model(Duration::from_secs(3 * 86_400));
+    /// # drop(agent);
+    /// # Ok::<(), kitaru_agent::AgentError>(())
+    /// ```
+    #[must_use]
+    pub fn wait_for_model(mut self, longest: Duration) -> Self {
+        self.outage = Some(longest);
+        self
+    }
+
+    /// Shows nothing of prompts, answers and arguments in previews, log lines and exports. The records hold them all the
+    /// same, and whoever is asked for approval sees the arguments.
+    #[must_use]
+    pub fn sensitive(mut self) -> Self {
+        self.sensitivity = Sensitivity::Hidden;
         self
     }
 

@@ -45,7 +45,8 @@ impl ModelError {
         self.kind
     }
 
-    /// Whether the same request may be answered later: [`ModelErrorKind::is_transient`] of its kind.
+    /// Whether the same request may be answered later: [`ModelErrorKind::is_transient`] of its kind. A durable run waits for
+    /// its model then; see [`KitaruAgent::wait_for_model`](crate::KitaruAgent::wait_for_model).
     pub fn is_transient(&self) -> bool {
         self.kind.is_transient()
     }

@@ -17,6 +17,8 @@ pub(crate) mod json;
 mod retry;
 mod secret;
 mod stream;
+#[cfg(all(test, feature = "openai"))]
+mod tests;
 
 use std::fmt;
 
@@ -34,6 +36,7 @@ use self::{
     retry::{Attempt, Patience},
     stream::Streamed,
 };
+use crate::asking::is_waited_for;
 use crate::shown::Shown;
 use crate::{Delta, Deltas, ModelError, ModelErrorKind, ModelRequest, ModelResponse};
 
@@ -172,7 +175,9 @@ impl<D: Dialect> HttpModel<D> {
             Attempt::Failed(error) => (error, None),
             Attempt::Asked(error, asked) => (error, asked),
         };
-        let Some(pause) = self.patience.pause(*tries, asked) else {
+        // Whoever asks waits by itself, and longer.
+        let is_left_to_them = error.is_transient() && is_waited_for();
+        let Some(pause) = self.patience.pause(*tries, asked).filter(|_| !is_left_to_them) else {
             return Err(match asked {
                 Some(asked) => error.with_retry_after(asked),
                 None => error,

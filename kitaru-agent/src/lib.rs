@@ -48,6 +48,7 @@ mod agent;
 mod answer;
 #[cfg(feature = "anthropic")]
 mod anthropic;
+mod asking;
 mod blocking;
 mod budget;
 mod context;
@@ -91,7 +92,7 @@ pub use anthropic::{Anthropic, AnthropicBuilder};
 pub use budget::Budget;
 pub use context::RunContext;
 pub use delta::{Delta, Deltas};
-pub use durable::{Approval, KitaruAgent, KitaruRun, RunError};
+pub use durable::{Approval, KitaruAgent, KitaruRun, MAX_AGENT_NAME_BYTES, RunError};
 pub use error::{AgentError, ApprovalRequired, Cause, Limit, ModelError, ModelErrorKind, Retry, ToolError};
 pub use event::RunEvent;
 pub use function_model::FunctionModel;

@@ -52,7 +52,7 @@ impl fmt::Display for Cost {
     }
 }
 
-/// What a model's tokens cost, in any one currency.
+/// What a model's tokens cost, in any one currency. The default is that nobody knows.
 ///
 /// # Examples
 ///
@@ -69,12 +69,15 @@ pub struct Price {
     input: f64,
     output: f64,
     cached_input: f64,
+    /// Somebody has said it, be it nothing.
+    is_known: bool,
 }
 
 impl Price {
-    /// What a million tokens cost that are sent, and a million that come back.
+    /// What a million tokens cost that are sent, and a million that come back. A price of 0 is one, too: of a model that is
+    /// free, or that says itself what an answer has cost.
     pub const fn per_million(input: f64, output: f64) -> Self {
-        Self { input, output, cached_input: input }
+        Self { input, output, cached_input: input, is_known: true }
     }
 
     /// What a million tokens cost that are sent and that the provider has in its cache; as much as others unless set.
@@ -82,9 +85,9 @@ impl Price {
         Self { cached_input, ..self }
     }
 
-    /// Whether anything costs.
+    /// Whether there is one.
     pub(crate) fn asks(&self) -> bool {
-        *self != Self::default()
+        self.is_known
     }
 
     /// What these tokens cost.

@@ -4,6 +4,7 @@
 //! so that the same answers of model and tools make the same run.
 
 mod calls;
+mod countable;
 #[cfg(test)]
 mod tests;
 mod wrong;
@@ -28,6 +29,8 @@ pub(crate) struct Turn<T> {
     budget: Option<Budget>,
     context: RunContext,
     wrong: Wrong,
+    /// An answer came of which nobody knows what it used.
+    is_unsure: bool,
     next: Next,
 }
 
@@ -55,7 +58,17 @@ impl<T: Send + 'static> Turn<T> {
         let mut request = ModelRequest::new(messages);
         request.settings = agent.parts.settings.clone().overridden_by(&options.settings);
         let limits = options.limits.unwrap_or(agent.parts.limits);
-        Self { agent, request, earlier, limits, budget, context, wrong: Wrong::default(), next: Next::Begin }
+        Self {
+            agent,
+            request,
+            earlier,
+            limits,
+            budget,
+            context,
+            wrong: Wrong::default(),
+            is_unsure: false,
+            next: Next::Begin,
+        }
     }
 
     /// Goes on to the end.
@@ -65,6 +78,16 @@ impl<T: Send + 'static> Turn<T> {
                 return Ok(result);
             }
         }
+    }
+
+    /// What was said before it.
+    pub(crate) fn history(&self) -> &[Message] {
+        &self.request.messages[..self.earlier]
+    }
+
+    /// What the user asked.
+    pub(crate) fn prompt(&self) -> &str {
+        &self.context.prompt
     }
 
     /// What it has cost so far.
@@ -124,6 +147,7 @@ impl<T: Send + 'static> Turn<T> {
             None => model.request(&self.request).await?,
         };
         let response = response.priced(&self.agent.parts.price);
+        self.note_usage(&response);
         self.count(response.usage());
         self.next = Next::Act(response.clone());
         events.send(RunEvent::Usage(self.context.usage)).await;
@@ -131,6 +155,7 @@ impl<T: Send + 'static> Turn<T> {
     }
 
     fn check_request(&self) -> Result<(), AgentError> {
+        self.check_countable()?;
         let limits = Bounds::from(self.limits).check_request(&self.context.usage);
         limits.map_err(|(limit, bound)| AgentError::Limit { limit, bound })?;
         self.budget.as_ref().map_or(Ok(()), Budget::check_request)

@@ -52,6 +52,11 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Whether answers came of which nobody said what they used.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.requests > 0 && self.tokens == Tokens::default() && self.cost.is_zero()
+    }
+
     /// This usage without `part` of it.
     pub(crate) fn less(self, part: Self) -> Self {
         let tokens = Tokens {
@@ -119,10 +124,10 @@ pub struct Limits {
     /// How many times in a row the model may be told that a call of one tool, or its answer, was wrong; 2 unless set.
     pub tool_retries: u32,
     /// Tokens in one run, sent and received; no bound unless set. An answer may overshoot it, the request after it is
-    /// not sent.
+    /// not sent; nor is one after an answer that says nothing of what it used.
     pub total_tokens: Option<u64>,
-    /// The cost of one run by the agent's [`Price`](crate::Price); no bound unless set. An answer may overshoot it, the
-    /// request after it is not sent.
+    /// The cost of one run by the agent's [`Price`](crate::Price), which it needs: without one the run is refused before it
+    /// asks anything. No bound unless set. An answer may overshoot it, the request after it is not sent.
     pub cost: Option<Cost>,
 }
 

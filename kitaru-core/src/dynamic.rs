@@ -4,22 +4,23 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::future::Future;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::bounds::Recordable;
 use crate::call::probe::{ByStdError, SerdeFallible};
-use crate::call::{Body, Call, Checkpoint, CheckpointMeta, Spec};
+use crate::call::{Body, Call, Checkpoint, CheckpointMeta, Spec, key};
 use crate::client::{FlowBody, FlowCall, FlowSpec, Input};
-use crate::context::Ambient;
+use crate::context::{Ambient, Parking};
 use crate::error::{Error, Kind};
 use crate::flow::pack_flow;
 use crate::id::check_name;
 use crate::journal::Reuse;
 use crate::value::{ArgSink, Wish, encode, shallow};
 
-pub use crate::call::{Occasion, Summarize};
+pub use crate::call::{CallIdentity, Occasion, Question, Summarize};
 
 /// Where code runs, as far as kitaru is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,28 @@ pub fn scope() -> Scope {
         Ambient::Flow(_) => Scope::Flow,
         Ambient::Body(_) => Scope::Body,
     })
+}
+
+/// Whether the flow in which this code runs, in its own code or in a body, resumes by itself: it is a `#[flow]`, which is
+/// parked while it waits and which another process takes up. Other flows stay in memory, and only their caller begins them
+/// again.
+pub fn resumes_by_itself() -> bool {
+    let context = match Ambient::current() {
+        Ambient::Outside => None,
+        Ambient::Flow(context) => Some(context),
+        Ambient::Body(body) => body.context(),
+    };
+    context.is_some_and(|context| context.attempt.parking == Parking::Possible)
+}
+
+/// What a library keeps beside the flow whose own code this is: one value of each type, which begins as the default. It lasts
+/// as long as this attempt. Code that a replay repeats finds in it what the first run found, as long as it is changed by
+/// such code alone. Nothing in a body, and outside flows.
+pub fn beside_the_flow<T: Default + Send + Sync + 'static>() -> Option<Arc<T>> {
+    match Ambient::current() {
+        Ambient::Flow(context) => Some(context.beside.get()),
+        Ambient::Body(_) | Ambient::Outside => None,
+    }
 }
 
 /// Notes something beside the record of the checkpoint's body that runs, as [`log`](crate::log) does, made of what was noted
@@ -147,6 +170,18 @@ impl DynamicCheckpoint {
         self
     }
 
+    /// What a call of this checkpoint asks, as far as it is described by now.
+    ///
+    /// # Errors
+    ///
+    /// When an argument cannot be serialized.
+    pub fn question(&self) -> Result<Question, Error> {
+        match &self.refused {
+            Some(refused) => Err(refused.clone()),
+            None => key(&self.name, &self.version, |sink| describe(&self.args, sink), |key, _| Question::new(key)),
+        }
+    }
+
     /// The call of this checkpoint, with its body. The body is a function, because a retry calls it again.
     pub fn run<T, E, Fut>(self, body: impl FnMut() -> Fut) -> Call<impl Checkpoint<Output = Result<T, E>>>
     where
@@ -182,12 +217,10 @@ impl DynamicCheckpoint {
         Fut: Future<Output = Result<T, E>>,
     {
         let spec = Spec::own(self.name, self.version, self.meta);
-        let describe =
-            |args: &Args, sink: &mut ArgSink<'_>| args.0.iter().for_each(|(name, value)| sink.arg(name, value));
         let body = Body::new(
             SerdeFallible::<ByStdError>::new(),
-            Args(self.args),
-            describe,
+            Args(self.args.into()),
+            |args: &Args, sink: &mut ArgSink<'_>| describe(&args.0, sink),
             |args| Some(args.clone()),
             move |_| body(),
         );
@@ -199,8 +232,13 @@ impl DynamicCheckpoint {
     }
 }
 
+/// Shared, so that another try costs no copy.
 #[derive(Clone)]
-struct Args(Vec<(&'static str, serde_json::Value)>);
+struct Args(Arc<[(&'static str, serde_json::Value)]>);
+
+fn describe(args: &[(&'static str, serde_json::Value)], sink: &mut ArgSink<'_>) {
+    args.iter().for_each(|(name, value)| sink.arg(name, value));
+}
 
 /// A flow by this name, whose input and body are still to be given.
 ///

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{Level, Span, debug_span, enabled, field};
 
+use crate::clock::At;
 use crate::context::Attempt;
 use crate::error::Error;
 use crate::id::ExecutionId;
@@ -168,6 +169,26 @@ pub(crate) fn trying_again(
         Took(pause),
         Told(sensitivity, error)
     );
+}
+
+/// The first wait is a warning: what is away may have another address.
+pub(crate) fn waits_out(
+    name: &str,
+    what: &str,
+    failures: u32,
+    next: At,
+    pause: Duration,
+    sensitivity: Sensitivity,
+    error: &Error,
+) {
+    let (pause, error) = (Took(pause), Told(sensitivity, error));
+    match failures {
+        1 => warn!(target: TARGET, "Checkpoint `{name}` waits for {what}: {error}, next try {next} (in {pause})"),
+        _ => info!(
+            target: TARGET,
+            "Checkpoint `{name}` waits for {what}: {error}, next try {next} (in {pause}, after {failures} tries)"
+        ),
+    }
 }
 
 pub(crate) fn diverged(error: &Error) {

@@ -1,5 +1,7 @@
 //! What a durable run of a rig agent can end in.
 
+use std::time::Duration;
+
 use kitaru_core::Error;
 use rig_agent::completion::PromptError;
 use rig_core::error::ErrorReport;
@@ -73,5 +75,13 @@ impl Failure {
     /// Whether asking again may help.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Failure::Report(report) if report.retryable)
+    }
+
+    /// How long the provider asks to be left alone, in seconds; a date is not read.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let Failure::Report(report) = self else { return None };
+        let headers = report.provider_response.as_ref()?.headers.as_ref()?;
+        let seconds = headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
     }
 }

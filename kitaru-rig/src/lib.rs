@@ -11,6 +11,7 @@ mod event;
 mod hook;
 mod ongoing;
 mod options;
+mod outage;
 mod result;
 mod rig;
 mod run;

@@ -24,6 +24,8 @@ use crate::answers::Answer;
 use crate::error::Failure;
 use crate::event::{Listener, RigEvent, tell_piece, tell_whole};
 use crate::options::{self, ToolOptions};
+use crate::outage;
+use crate::rig::Patience;
 use crate::usage::{Counter, RigUsage};
 
 /// How effects of a run are asked for and recorded.
@@ -32,7 +34,7 @@ pub(crate) struct Recording {
     /// The name of the agent, with which those of its checkpoints begin.
     pub(crate) name: String,
     pub(crate) version: String,
-    pub(crate) model_retries: u32,
+    pub(crate) patience: Patience,
     pub(crate) tools: BTreeMap<String, ToolOptions>,
     pub(crate) listener: Option<Listener>,
     pub(crate) paid: Counter,
@@ -129,7 +131,7 @@ impl Ongoing {
             asked.0.clone()
         };
         let tries = AtomicU32::new(0);
-        let response = self
+        let asked = self
             .checkpoint(format!("{}_model_request", self.recording.name))
             .arg("model", &model.label)
             .arg("request", request)
@@ -137,9 +139,15 @@ impl Ongoing {
                 tries.fetch_add(1, Ordering::Relaxed);
                 self.request(&model, request)
             })
-            .retries(self.recording.model_retries)
-            .retry_if(Failure::is_passing)
-            .await?;
+            .retry_if(Failure::is_passing);
+        let asked = match outage::longest(self.recording.patience) {
+            Ok(longest) => {
+                let what = format!("model `{}`", model.label);
+                asked.backoff(outage::BACKOFF).wait_out(what, longest, Failure::retry_after)
+            }
+            Err(times) => asked.retries(times),
+        };
+        let response = asked.await?;
         let usage = RigUsage::request(response.usage);
         self.total.add(usage);
         if tries.into_inner() > 0 {

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use kitaru_core::MAX_NAME_BYTES;
 use rig_agent::Agent;
 use rig_core::completion::Message;
 
@@ -31,6 +33,9 @@ use crate::{RigError, RigRun, ToolOptions};
 ///
 /// What a tool fails with is told to the model, as rig does it, and is recorded like any other result. A panic of a tool
 /// is a fault, which ends the run; the model is not told.
+///
+/// A model that is away is [waited for](Self::wait_for_model). A run that ends in an error all the same is continued when its
+/// flow is called or retried again, and by no other run of that flow: one in a loop asks, and pays, anew.
 ///
 /// # Examples
 ///
@@ -58,8 +63,34 @@ pub struct KitaruRig {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) grain: Grain,
-    pub(crate) model_retries: u32,
+    pub(crate) patience: Patience,
     pub(crate) tools: BTreeMap<String, ToolOptions>,
+}
+
+/// What is done about a model that is away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// It is waited for as long as is usual where the run is.
+    Usual,
+    /// It is waited for so long.
+    Time(Duration),
+    /// It is asked so many times more.
+    Times(u32),
+}
+
+/// Refuses a name of an agent that no checkpoint could have.
+fn check_name(name: &str) -> Result<(), String> {
+    const LONGEST: usize = MAX_NAME_BYTES - "_model_request".len();
+    if name.len() > LONGEST {
+        return Err(format!(
+            "its name has {} bytes, and the bound is {LONGEST}; shorten it with `.name(…)`",
+            name.len()
+        ));
+    }
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err("its name is empty or has a control character; give it another one with `.name(…)`".to_owned());
+    }
+    Ok(())
 }
 
 /// What is one checkpoint.
@@ -82,7 +113,7 @@ impl KitaruRig {
             taken: Taken::new(agent).map(Arc::new),
             version: String::new(),
             grain: Grain::Call,
-            model_retries: 2,
+            patience: Patience::Usual,
             tools: BTreeMap::new(),
         }
     }
@@ -109,11 +140,26 @@ impl KitaruRig {
         self
     }
 
-    /// Asks a model so many times more when rig says that it may help: after a busy server, or a stream that broke off;
-    /// 2 unless set.
+    /// For how long a run waits for its model while that is away, from the first request that fails on: 24 hours in a
+    /// `#[flow]` and 2 minutes elsewhere, unless set. Zero waits for nothing.
+    ///
+    /// What counts are errors that rig calls retryable: a busy server, a connection that breaks, a stream that breaks off. The
+    /// run asks again in the same checkpoint, after half a second, then after ever longer pauses of up to 5 minutes, or after
+    /// the seconds that the provider asks for by `Retry-After`. A long pause is recorded: the flow is parked, and a restart
+    /// waits for what is left of it. Where a turn is one checkpoint the pause stays in memory, and a restart asks that turn
+    /// again.
+    ///
+    /// It takes the place of [`model_retries`](Self::model_retries), and the other way round.
+    #[must_use]
+    pub fn wait_for_model(mut self, longest: Duration) -> Self {
+        self.patience = Patience::Time(longest);
+        self
+    }
+
+    /// Asks a model so many times more when rig says that it may help, in place of [waiting](Self::wait_for_model) for it.
     #[must_use]
     pub fn model_retries(mut self, retries: u32) -> Self {
-        self.model_retries = retries;
+        self.patience = Patience::Times(retries);
         self
     }
 
@@ -131,7 +177,9 @@ impl KitaruRig {
     }
 
     pub(crate) fn taken(&self) -> Result<Arc<Taken>, RigError> {
-        self.taken.clone().map_err(|reason| RigError::Invalid { agent: self.name.clone(), reason })
+        let refused = |reason| RigError::Invalid { agent: self.name.clone(), reason };
+        check_name(&self.name).map_err(refused)?;
+        self.taken.clone().map_err(refused)
     }
 }
 

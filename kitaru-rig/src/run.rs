@@ -266,7 +266,7 @@ impl Turn {
             taken: taken.clone(),
             name: self.rig.name.clone(),
             version: self.rig.version.clone(),
-            model_retries: self.rig.model_retries,
+            patience: self.rig.patience,
             tools: self.rig.tools.clone(),
             listener: self.listener.clone(),
             paid: self.paid.clone(),

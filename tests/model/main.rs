@@ -36,6 +36,7 @@ mod memos;
 mod odd;
 mod order;
 mod panics;
+mod outages;
 mod publishing;
 mod records;
 mod retention;

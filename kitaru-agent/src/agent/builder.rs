@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 
 use super::{Agent, Parts};
 use crate::{
-    AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, RunContext, Tool, ToolError,
+    AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, RunContext, Tool, ToolError, durable,
     instructions::{Computed, Fixed},
     output::{ANSWER_TOOL, Output, Structured},
     schema::Schema,
@@ -45,7 +45,7 @@ impl<T: 'static> AgentBuilder<(), T> {
 }
 
 impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
-    /// Names the agent.
+    /// Names the agent. The names of its checkpoints begin with this name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.parts.name = name.into();
         self
@@ -181,7 +181,8 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
     ///
     /// # Errors
     ///
-    /// [`AgentError::Invalid`] for an empty agent name, a tool name that providers do not take, two tools of one
+    /// [`AgentError::Invalid`] for an agent name that is empty, longer than [`MAX_AGENT_NAME_BYTES`](crate::MAX_AGENT_NAME_BYTES)
+    /// or has control characters, a tool name that providers do not take, two tools of one
     /// name, a schema that is none, a typed answer that the model cannot give, and a validator that was given before
     /// the type of the answer.
     pub fn build(mut self) -> Result<Agent<D, T>, AgentError> {
@@ -214,8 +215,8 @@ impl<D, T> fmt::Debug for AgentBuilder<D, T> {
 }
 
 fn complaint<D: Send + Sync + 'static, T>(parts: &Parts<D, T>) -> Option<String> {
-    if parts.name.is_empty() {
-        return Some("its name is empty".to_owned());
+    if let Err(reason) = durable::check_name(&parts.name) {
+        return Some(reason);
     }
     if let Err(reason) = parts.output.form(parts.model.profile()) {
         return Some(reason);

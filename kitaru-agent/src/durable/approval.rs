@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::progress::{Given, Place};
 use super::tool::{Asked, DurableTool};
 use crate::schema::Schema;
 use crate::tool::NeedsApproval;
@@ -54,12 +55,25 @@ impl ApprovedTool {
 
     /// The question and the wait for its answer, which claim their names now.
     fn ask(&self, arguments: &Arguments, because: Because<'_>, wrong: Option<&str>) -> Asking {
+        let question = dynamic::checkpoint(format!("{}_approval", self.definition().name))
+            .arg("arguments", arguments.as_str())
+            .arg("agent", &*self.inner.seams.agent);
+        let place = self.inner.seams.progress.place(question.question());
+        match place.given() {
+            Some(Given::Approval(approval)) => Asking::Answered(approval),
+            _ => self.ask_anew(arguments, because, wrong, place),
+        }
+    }
+
+    fn ask_anew(&self, arguments: &Arguments, because: Because<'_>, wrong: Option<&str>, place: Place) -> Asking {
         let tool = &self.definition().name;
         let mut question = format!("May the tool `{tool}` be called?");
         let shown = arguments.parse::<Value>().unwrap_or_default();
         let asked = self.subject(arguments);
-        let asked = dynamic::checkpoint(format!("{tool}_question"))
-            .json()
+        let asked = self
+            .inner
+            .seams
+            .checkpoint_of_any_version(format!("{tool}_question"))
             .run(move || ready(Ok::<_, ToolError>(asked.clone())));
         let mut answer = wait(format!("{tool}_approval")).metadata("tool", tool).metadata("arguments", &shown);
         if !says_all(&shown, arguments) {
@@ -72,11 +86,11 @@ impl ApprovedTool {
         if let Some(wrong) = wrong {
             question += &format!(" The arguments that were given last do not fit: {wrong}.");
         }
-        Asking { asked: Box::pin(asked), answer: answer.question(question) }
+        Asking::Asked(Box::new(Question { asked: Box::pin(asked), answer: answer.question(question), place }))
     }
 
     fn subject(&self, arguments: &Arguments) -> Subject {
-        Subject { agent: self.inner.agent().to_owned(), arguments: arguments.as_str().to_owned() }
+        Subject { agent: self.inner.seams.agent.to_string(), arguments: arguments.as_str().to_owned() }
     }
 
     /// The call that somebody agreed to, or what the model is told of one that was denied.
@@ -90,14 +104,22 @@ impl ApprovedTool {
         // that it can be tried again before anything is done.
         let sibling = call.context.sibling.clone();
         loop {
-            let asked = sibling.wait(asking.asked).await?;
-            let answer = sibling.wait(asking.answer).await?;
-            let arguments = match answer {
-                // What was agreed to is another call, which a model asked for before something changed.
-                _ if asked != self.subject(&call.arguments) => {
-                    asking = self.ask(&call.arguments, because, None);
-                    continue;
+            let answer = match asking {
+                Asking::Answered(approval) => approval,
+                Asking::Asked(question) => {
+                    let Question { asked, answer, place } = *question;
+                    let asked = sibling.wait(asked).await?;
+                    let answer = sibling.wait(answer).await?;
+                    if asked != self.subject(&call.arguments) {
+                        // What was agreed to is another call, which a model asked for before something changed.
+                        asking = self.ask_anew(&call.arguments, because, None, place);
+                        continue;
+                    }
+                    self.inner.seams.progress.gave(&place, Given::Approval(answer.clone()));
+                    answer
                 }
+            };
+            let arguments = match answer {
                 Approval::Approve => break,
                 Approval::Deny(reason) => return Ok(Err(ToolOutput::text(format!("the call was denied: {reason}")))),
                 Approval::ApproveWith(arguments) => arguments,
@@ -168,10 +190,17 @@ struct Subject {
     arguments: String,
 }
 
-struct Asking {
+enum Asking {
+    /// Somebody has answered in a broken run, which this one continues.
+    Answered(Approval),
+    Asked(Box<Question>),
+}
+
+struct Question {
     /// What the question was about when it was put: a wait is known by its name alone.
     asked: BoxFuture<'static, Result<Subject, ToolError>>,
     answer: Wait<Approval>,
+    place: Place,
 }
 
 impl Tool for ApprovedTool {

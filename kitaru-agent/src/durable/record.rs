@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::RunError;
 use super::bill::Noted;
+use super::progress::Answers;
 use crate::{Agent, History, Message, RunResult};
 
 /// A turn that came to an answer: what it added to the conversation.
@@ -23,14 +24,17 @@ pub(super) struct TurnRecord<T> {
     /// What runs in the bodies of its tools have spent of its budget.
     #[serde(default, skip_serializing_if = "Noted::is_nothing")]
     pub(super) beside: Noted,
+    /// What of its usage a broken turn has paid for, which it continues.
+    #[serde(default, skip_serializing_if = "Noted::is_nothing")]
+    pub(super) repeated: Noted,
 }
 
 impl<T: Serialize + 'static> TurnRecord<T> {
-    pub(super) fn of(agent: &Agent<(), T>, result: RunResult<T>, beside: Noted) -> Self {
+    pub(super) fn of(agent: &Agent<(), T>, result: RunResult<T>, beside: Noted, repeated: Noted) -> Self {
         let RunResult { new_messages, usage, output, .. } = result;
         let said = said(agent, &new_messages).and_then(|said| serde_json::to_value(said).ok());
         let is_said = said.is_some() && said == serde_json::to_value(&output).ok();
-        TurnRecord { new_messages, usage: usage.into(), output: (!is_said).then_some(output), beside }
+        TurnRecord { new_messages, usage: usage.into(), output: (!is_said).then_some(output), beside, repeated }
     }
 
     pub(super) fn into_result(self, agent: &Agent<(), T>) -> Result<RunResult<T>, RunError> {
@@ -66,11 +70,17 @@ pub(super) struct TurnFailure {
     pub(super) error: RunError,
     pub(super) usage: Noted,
     pub(super) beside: Noted,
+    #[serde(default, skip_serializing_if = "Noted::is_nothing")]
+    pub(super) repeated: Noted,
+    /// What was given in it, for the turn that continues it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) given: Answers,
 }
 
 impl From<Error> for TurnFailure {
     fn from(error: Error) -> Self {
-        TurnFailure { error: error.into(), usage: Noted::default(), beside: Noted::default() }
+        let [usage, beside, repeated] = [Noted::default(); 3];
+        TurnFailure { error: error.into(), usage, beside, repeated, given: Vec::new() }
     }
 }
 

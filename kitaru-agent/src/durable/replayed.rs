@@ -21,10 +21,15 @@ impl Replayed {
     }
 
     pub(super) fn add(&self, usage: Usage) {
-        *self.run.lock().unwrap_or_else(PoisonError::into_inner) += usage;
+        self.add_to_run(usage);
         if let Some(budget) = &self.budget {
             budget.add_replayed(usage);
         }
+    }
+
+    /// As [`add`](Self::add), of what the budget knows from a broken run.
+    pub(super) fn add_to_run(&self, usage: Usage) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) += usage;
     }
 
     /// Begins a call whose bodies may spend of the budget.

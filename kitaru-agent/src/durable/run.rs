@@ -18,14 +18,16 @@ use serde::de::DeserializeOwned;
 use super::bill::Noted;
 use super::record::TurnRecord;
 use super::turn::Turn;
-use super::{KitaruAgent, RunError};
+use super::{KitaruAgent, RunError, Sensitivity};
 use crate::lazy::Lazy;
 use crate::{AgentError, Budget, History, Limits, ModelSettings, RunEvent, RunOptions, RunResult, RunStream, blocking};
 use tokio::sync::mpsc;
 
 /// One turn of a [`KitaruAgent`], which is the future of its result.
 ///
-/// In a flow it is a part of that. Outside one it is a flow of its own, which stays in memory where a tool waits for a person,
+/// In a flow it is a part of that. One that is equal in agent, prompt and history to an earlier run of the flow, which has ended
+/// in an error, continues that: it is given what the earlier run was given, and asks again where that stopped. Each broken
+/// run is continued once, and runs side by side share nothing; one that was dropped is not continued. Outside one it is a flow of its own, which stays in memory where a tool waits for a person,
 /// and after a restart goes on when the same question is asked again.
 ///
 /// # Cancel safety
@@ -41,19 +43,20 @@ struct Question<T> {
     turn: Turn<T>,
     on: Option<Kitaru>,
     id: Option<String>,
-    fresh: Fresh,
 }
 
-#[derive(PartialEq)]
-enum Fresh {
+/// Whether a run begins anew.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Fresh {
     Yes,
     No,
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
     pub(super) fn new(agent: KitaruAgent<T>, prompt: String) -> Self {
-        let turn = Turn { agent, prompt, options: RunOptions::default(), listener: None, budget: None };
-        KitaruRun { state: Lazy::new(Question { turn, on: None, id: None, fresh: Fresh::No }) }
+        let turn =
+            Turn { agent, prompt, options: RunOptions::default(), listener: None, budget: None, fresh: Fresh::No };
+        KitaruRun { state: Lazy::new(Question { turn, on: None, id: None }) }
     }
 
     /// Goes on from `history`.
@@ -152,9 +155,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
         self.with(|ready| ready.id = Some(id))
     }
 
-    /// Outside a flow: begins anew, and reads nothing of an unfinished run of the same question. In a flow it does not count.
+    /// Begins anew: outside a flow it reads nothing of an unfinished run of the same question, and in a flow it does not
+    /// continue a run of the same question that has ended in an error.
     pub fn fresh(self) -> Self {
-        self.with(|ready| ready.fresh = Fresh::Yes)
+        self.with(|ready| ready.turn.fresh = Fresh::Yes)
     }
 
     fn with_options(self, change: impl FnOnce(RunOptions) -> RunOptions) -> Self {
@@ -247,7 +251,8 @@ impl<T> fmt::Debug for KitaruRun<T> {
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Question<T> {
     /// A flow of its own, for a run outside flows.
     async fn open_flow(self) -> Result<RunResult<T>, RunError> {
-        let Question { turn, on, id, fresh } = self;
+        let Question { turn, on, id } = self;
+        let fresh = turn.fresh;
         let history = turn.options.history.clone();
         let budget = turn.budget.clone();
         let key = turn.key();
@@ -256,20 +261,22 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Question<T> {
         let reader = agent.clone();
         let own = Arc::new(OnceLock::new());
         let replayed = own.clone();
-        let mut call = dynamic::flow(agent.name().to_owned())
-            .version(turn.agent.version.clone())
-            .reuse(Reuse::Unfinished)
-            .input("agent", &key.agent)
-            .input("prompt", &key.prompt)
-            // Each turn of a conversation has all turns before it in its history: kept whole, a conversation would cost the
-            // square of its length.
-            .key("history", &key.history)
-            .input("settings", &key.settings)
-            .run(move || async move {
-                let result = turn.run().await?;
-                let _ = replayed.set(result.replayed());
-                Ok::<_, RunError>(TurnRecord::of(&agent, result, Noted::default()))
-            });
+        let flow = dynamic::flow(agent.name().to_owned()).version(turn.agent.version.clone()).reuse(Reuse::Unfinished);
+        let flow = match turn.agent.sensitivity {
+            Sensitivity::Shown => flow
+                .input("agent", &key.agent)
+                .input("prompt", &key.prompt)
+                // Each turn of a conversation has all turns before it in its history: kept whole, a conversation would cost
+                // the square of its length.
+                .key("history", &key.history)
+                .input("settings", &key.settings),
+            Sensitivity::Hidden => flow.key("question", &dynamic::checkpoint("question").arg("key", &key).question()?),
+        };
+        let mut call = flow.run(move || async move {
+            let result = turn.run().await?;
+            let _ = replayed.set(result.replayed());
+            Ok::<_, RunError>(TurnRecord::of(&agent, result, Noted::default(), Noted::default()))
+        });
         if let Some(kitaru) = &on {
             call = call.on(kitaru);
         }

@@ -1,64 +1,151 @@
 //! Decorators that make a checkpoint of every request to a model, and of what computes instructions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use kitaru_core::dynamic::{self, DynamicCheckpoint};
 
-use super::bill;
+use super::progress::{Given, Progress};
 use super::replayed::Replayed;
+use super::{KitaruAgent, Sensitivity, bill, outage};
+use crate::asking::waited_for;
 use crate::{
-    Deltas, Instructions, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price, RunContext, ToolError,
+    Delta, Deltas, Instructions, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price, RunContext,
+    ToolError,
 };
 
-/// A checkpoint of an agent. Its values are read by name, so that a later version of the types still reads them.
-pub(super) fn checkpoint(name: &str, version: &str) -> DynamicCheckpoint {
-    dynamic::checkpoint(name.to_owned()).version(version.to_owned()).json()
+/// What the checkpoints of one run share.
+#[derive(Clone)]
+pub(super) struct Seams {
+    pub(super) agent: Arc<str>,
+    version: Arc<str>,
+    sensitivity: Sensitivity,
+    outage: Option<Duration>,
+    pub(super) progress: Progress,
+    /// Nothing where the turn around them counts what they cost.
+    pub(super) replayed: Option<Replayed>,
+}
+
+impl Seams {
+    pub(super) fn of<T>(durable: &KitaruAgent<T>, progress: Progress, replayed: Option<Replayed>) -> Self {
+        Seams {
+            agent: durable.agent.parts.name.as_str().into(),
+            version: durable.version.as_str().into(),
+            sensitivity: durable.sensitivity,
+            outage: durable.outage,
+            progress,
+            replayed,
+        }
+    }
+
+    /// A checkpoint of the agent. Its values are read by name, so that a later version of the types still reads them.
+    pub(super) fn checkpoint(&self, name: String) -> DynamicCheckpoint {
+        self.sensitivity.of(dynamic::checkpoint(name).version(self.version.to_string()).json())
+    }
+
+    /// A checkpoint that answers whatever the version is.
+    pub(super) fn checkpoint_of_any_version(&self, name: String) -> DynamicCheckpoint {
+        self.sensitivity.of(dynamic::checkpoint(name).json())
+    }
+
+    /// The run is given what a body of a broken run had spent of the budget.
+    pub(super) fn spends_again(&self, spent: crate::Usage) {
+        if let Some(replayed) = self.replayed.as_ref().filter(|_| !self.progress.is_counted()) {
+            replayed.settle(spent, true);
+        }
+    }
+
+    /// The run was given what a broken run has paid for.
+    pub(super) fn repeats(&self, usage: crate::Usage) {
+        let is_counted = self.progress.repeats(usage);
+        match &self.replayed {
+            Some(replayed) if is_counted => replayed.add_to_run(usage),
+            Some(replayed) => replayed.add(usage),
+            None => {}
+        }
+    }
 }
 
 /// A model each of whose requests is a checkpoint.
 pub(super) struct DurableModel {
-    checkpoint: String,
-    version: String,
+    seams: Seams,
     inner: Arc<dyn Model>,
-    replayed: Replayed,
     price: Price,
 }
 
 impl DurableModel {
-    pub(super) fn new(agent: &str, version: &str, inner: Arc<dyn Model>, replayed: Replayed, price: Price) -> Self {
-        let checkpoint = format!("{agent}_model_request");
-        DurableModel { checkpoint, version: version.to_owned(), inner, replayed, price }
+    pub(super) fn new(seams: Seams, inner: Arc<dyn Model>, price: Price) -> Self {
+        DurableModel { seams, inner, price }
     }
 
     /// Whether somebody listens is no part of the question: streamed and plain requests answer each other.
     async fn ask(&self, request: &ModelRequest, deltas: Option<&Deltas>) -> Result<ModelResponse, ModelError> {
-        let tries = AtomicU32::new(0);
-        let asked = checkpoint(&self.checkpoint, &self.version)
-            .arg("model", self.inner.name())
-            .arg("request", request)
+        let Seams { agent, progress, .. } = &self.seams;
+        let checkpoint = self.seams.checkpoint(format!("{agent}_model_request"));
+        let checkpoint = checkpoint.arg("model", self.inner.name()).arg("request", request);
+        let place = progress.place(checkpoint.question());
+        if let Some(Given::Response(response)) = place.given() {
+            self.seams.repeats(response.usage());
+            return Ok(told(deltas, response).await);
+        }
+        let (tries, longest) = (AtomicU32::new(0), outage::longest(self.seams.outage));
+        let mut asked = checkpoint
             .run(|| {
                 tries.fetch_add(1, Ordering::Relaxed);
                 async move {
-                    let response = match deltas {
-                        None => self.inner.request(request).await?,
-                        Some(deltas) => self.inner.request_streaming(request, deltas).await?,
-                    };
-                    let response = response.priced(&self.price);
-                    bill::note(response.usage());
+                    let asking = self.ask_once(request, deltas);
+                    let response = if longest.is_zero() { asking.await } else { waited_for(asking).await };
+                    let response = response?.priced(&self.price);
+                    if self.seams.replayed.is_some() {
+                        bill::note(response.usage());
+                    }
                     Ok::<_, ModelError>(response)
                 }
-            });
-        let response = asked.await?;
-        if tries.into_inner() == 0 {
-            self.replayed.add(response.usage());
-            if let Some(deltas) = deltas {
-                deltas.send_whole(&response).await;
-            }
+            })
+            .backoff(outage::BACKOFF)
+            .retry_if(ModelError::is_transient)
+            .wait_out(format!("model `{}`", self.inner.name()), longest, ModelError::retry_after);
+        if let Some(earlier) = place.failed() {
+            asked = asked.in_place_of(earlier);
         }
-        Ok(response)
+        let call = asked.call_identity();
+        let response = asked.await.inspect_err(|_| progress.failed(&place, call))?;
+        progress.gave(&place, Given::Response(response.clone()));
+        if tries.into_inner() > 0 {
+            return Ok(response);
+        }
+        if let Some(replayed) = &self.seams.replayed {
+            replayed.add(response.usage());
+        }
+        Ok(told(deltas, response).await)
     }
+
+    /// One try. What was heard of an answer that broke off is void.
+    async fn ask_once(&self, request: &ModelRequest, deltas: Option<&Deltas>) -> Result<ModelResponse, ModelError> {
+        let Some(deltas) = deltas else { return self.inner.request(request).await };
+        let (heard, listener) = (Arc::new(AtomicBool::new(false)), deltas.clone());
+        let noticed = heard.clone();
+        let listening = Deltas::new(move |delta| {
+            noticed.store(delta != Delta::Void, Ordering::Relaxed);
+            listener.send(delta).boxed()
+        });
+        let asked = self.inner.request_streaming(request, &listening).await;
+        if asked.is_err() && heard.load(Ordering::Relaxed) {
+            deltas.send(Delta::Void).await;
+        }
+        asked
+    }
+}
+
+/// Tells a whole response that nobody has heard yet.
+async fn told(deltas: Option<&Deltas>, response: ModelResponse) -> ModelResponse {
+    if let Some(deltas) = deltas {
+        deltas.send_whole(&response).await;
+    }
+    response
 }
 
 #[async_trait]
@@ -82,25 +169,28 @@ impl Model for DurableModel {
 
 /// Instructions that are computed once, and recorded: what they look at may have changed when they are needed again.
 pub(super) struct DurableInstructions {
-    checkpoint: String,
-    version: String,
-    prompt: String,
+    seams: Seams,
+    prompt: Arc<str>,
     inner: Arc<dyn Instructions>,
 }
 
 impl DurableInstructions {
-    pub(super) fn new(agent: &str, version: &str, prompt: &str, inner: Arc<dyn Instructions>) -> Self {
-        let checkpoint = format!("{agent}_instructions");
-        DurableInstructions { checkpoint, version: version.to_owned(), prompt: prompt.to_owned(), inner }
+    pub(super) fn new(seams: Seams, prompt: &str, inner: Arc<dyn Instructions>) -> Self {
+        DurableInstructions { seams, prompt: prompt.into(), inner }
     }
 }
 
 #[async_trait]
 impl Instructions for DurableInstructions {
     async fn text(&self, context: RunContext) -> Result<String, ToolError> {
-        checkpoint(&self.checkpoint, &self.version)
-            .arg("prompt", &self.prompt)
-            .run(|| self.inner.text(context.clone()))
-            .await
+        let Seams { agent, progress, .. } = &self.seams;
+        let checkpoint = self.seams.checkpoint(format!("{agent}_instructions")).arg("prompt", &*self.prompt);
+        let place = progress.place(checkpoint.question());
+        if let Some(Given::Instructions(text)) = place.given() {
+            return Ok(text);
+        }
+        let text = checkpoint.run(|| self.inner.text(context.clone())).await?;
+        progress.gave(&place, Given::Instructions(text.clone()));
+        Ok(text)
     }
 }

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt as _;
+use kitaru_core::dynamic::{self, DynamicCheckpoint, Scope};
 use kitaru_core::{Error, Resolution, idempotency_key, may_have_run};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::warn;
 
 use super::bill::{self, Noted};
+use super::progress::{Given, Place};
 use super::replayed::Replayed;
-use super::seams::checkpoint;
+use super::seams::Seams;
 use crate::tool::{Effect, Recording};
 use crate::{Calling, Cost, Invocation, Tokens, Tool, ToolDefinition, ToolError, ToolOptions, ToolOutput, Usage};
 
@@ -31,13 +33,10 @@ const ONE_CALL: Usage = Usage {
 /// A tool each of whose calls is a checkpoint, or, in the body of one, a part of that.
 pub(super) struct DurableTool {
     checkpoint: String,
-    /// Whose tool it is: another agent's tool of the same name is another tool.
-    agent: String,
-    version: String,
+    /// The agent's name is in the key: another agent's tool of the same name is another tool.
+    pub(super) seams: Seams,
     inner: Arc<dyn Tool>,
     options: ToolOptions,
-    /// Nothing where the turn around it counts what it costs.
-    replayed: Option<Replayed>,
 }
 
 /// Which of two questions a call is.
@@ -50,9 +49,9 @@ pub(super) enum Asked {
 }
 
 /// What a tool came to that is no failure: what the model is told, or that somebody has to agree first.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Told {
+pub(super) enum Told {
     Output(ToolOutput),
     Retry(String),
     Approval(String),
@@ -153,39 +152,81 @@ fn happened(said: serde_json::Value) -> Result<Made, String> {
 }
 
 impl DurableTool {
-    pub(super) fn new(
-        agent: &str,
-        version: &str,
-        inner: Arc<dyn Tool>,
-        options: ToolOptions,
-        replayed: Option<Replayed>,
-    ) -> Self {
+    pub(super) fn new(seams: Seams, inner: Arc<dyn Tool>, options: ToolOptions) -> Self {
         let checkpoint = format!("{}_tool", inner.definition().name);
-        DurableTool { checkpoint, agent: agent.to_owned(), version: version.to_owned(), inner, options, replayed }
+        DurableTool { checkpoint, seams, inner, options }
     }
 
-    pub(super) fn agent(&self) -> &str {
-        &self.agent
-    }
-
-    /// Makes the call, which claims its name now.
+    /// Makes the call, which claims its name now; or gives what a broken run was given, which this one continues.
     pub(super) fn make(&self, call: Invocation, asked: Asked) -> Calling<'_> {
-        if self.options.recording() == Recording::Off {
-            return self.inner.call(call);
+        let mut checkpoint = self
+            .seams
+            .checkpoint(self.checkpoint.clone())
+            .arg("arguments", call.arguments.as_str())
+            .arg("agent", &*self.seams.agent);
+        if asked == Asked::OnApproval {
+            checkpoint = checkpoint.arg("approved", &true);
         }
+        let place = self.seams.progress.place(checkpoint.question());
+        let given = place.given();
+        if self.options.recording() == Recording::Off {
+            return match given {
+                Some(given) => self.give_again(given),
+                None => self.make_unrecorded(call, place),
+            };
+        }
+        match (given, dynamic::scope()) {
+            (None, _) => self.make_recorded(checkpoint, call, place),
+            (Some(given), Scope::Body) => {
+                // The next equal call of the body is another one, with another idempotency key.
+                drop(self.make_recorded(checkpoint, call, place));
+                self.give_again(given)
+            }
+            (Some(given), _) => self.give_again(given),
+        }
+    }
+
+    /// Gives what a broken run was given.
+    fn give_again(&self, given: Given) -> Calling<'_> {
+        async move {
+            match given {
+                Given::Tool { told, spent } => {
+                    let spent = Usage::from(spent);
+                    if told.is_made() {
+                        self.seams.repeats(ONE_CALL);
+                    }
+                    if spent != Usage::default() {
+                        self.seams.spends_again(spent);
+                    }
+                    told.give()
+                }
+                Given::Failed(error) => Err(error),
+                _ => Err(ToolError::failed("a tool was given what no tool gives; begin the run anew with `.fresh()`")),
+            }
+        }
+        .boxed()
+    }
+
+    /// A call that is as good as code of the flow. That it is not made once more by a run that continues a broken one is for
+    /// what it calls.
+    fn make_unrecorded(&self, call: Invocation, place: Place) -> Calling<'_> {
+        async move {
+            let told = Told::of(self.inner.call(call).await)?;
+            self.seams.progress.gave(&place, Given::Tool { told: told.clone(), spent: Noted::default() });
+            told.give()
+        }
+        .boxed()
+    }
+
+    fn make_recorded(&self, mut checkpoint: DynamicCheckpoint, call: Invocation, place: Place) -> Calling<'_> {
+        let is_once = self.options.effect() == Effect::Once;
         let tries = Arc::new(AtomicU32::new(0));
         let counted = tries.clone();
-        let held = Arc::new(self.replayed.as_ref().map(Replayed::hold).unwrap_or_default());
-        let mut made = checkpoint(&self.checkpoint, &self.version)
-            .arg("arguments", call.arguments.as_str())
-            .arg("agent", self.agent.as_str());
-        if asked == Asked::OnApproval {
-            made = made.arg("approved", &true);
+        let held = Arc::new(self.seams.replayed.as_ref().map(Replayed::hold).unwrap_or_default());
+        if is_once {
+            checkpoint = checkpoint.at_most_once().ask_on_interrupt();
         }
-        if self.options.effect() == Effect::Once {
-            made = made.at_most_once().ask_on_interrupt();
-        }
-        let mut told = made
+        let mut made = checkpoint
             .run(move || {
                 let earlier = counted.fetch_add(1, Ordering::Relaxed);
                 let (mut call, held) = (call.clone(), held.clone());
@@ -196,7 +237,7 @@ impl DurableTool {
                     call.context = call.context.with_idempotency_key(idempotency_key());
                     let (given, spent) = held.around(self.inner.call(call)).await;
                     let told = Told::of(given)?;
-                    if told.is_made() && self.replayed.is_some() {
+                    if told.is_made() && self.seams.replayed.is_some() {
                         bill::note(ONE_CALL);
                     }
                     Ok::<_, ToolError>(Made { told, spent: spent.into() })
@@ -207,11 +248,20 @@ impl DurableTool {
             told = told.happened_as(json!({ "description": GAVE }), |said| happened(said).map(Ok));
         }
         if let Some(timeout) = self.options.longest() {
-            told = told.timeout(timeout);
+            made = made.timeout(timeout);
         }
+        if let Some(earlier) = place.failed() {
+            made = made.in_place_of(earlier);
+        }
+        let made_as = made.call_identity();
         async move {
-            let Made { told, spent } = told.await?;
-            if let Some(replayed) = &self.replayed {
+            let Seams { progress, replayed, .. } = &self.seams;
+            let Made { told, spent } = made.await.inspect_err(|error| match is_once {
+                true => progress.gave(&place, Given::Failed(error.clone())),
+                false => progress.failed(&place, made_as),
+            })?;
+            progress.gave(&place, Given::Tool { told: told.clone(), spent });
+            if let Some(replayed) = replayed {
                 let is_replayed = tries.load(Ordering::Relaxed) == 0;
                 replayed.settle(spent.into(), is_replayed);
                 if is_replayed && told.is_made() {

@@ -11,9 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::approval::ApprovedTool;
+use super::continued::Continued;
+use super::progress::{BrokenRun, Subject};
 use super::record::{TurnFailure, TurnRecord};
 use super::replayed::Replayed;
-use super::seams::{DurableInstructions, DurableModel};
+use super::run::Fresh;
+use super::seams::{DurableInstructions, DurableModel, Seams};
 use super::tool::DurableTool;
 use super::{Grain, KitaruAgent, Listener, RunError, bill};
 use crate::event::Events;
@@ -30,6 +33,8 @@ pub(super) struct Turn<T> {
     pub(super) options: RunOptions,
     pub(super) listener: Option<Listener<T>>,
     pub(super) budget: Option<Budget>,
+    /// Whether it continues no broken run.
+    pub(super) fresh: Fresh,
 }
 
 /// What decides what a turn comes to.
@@ -94,23 +99,37 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         Err(AgentError::Invalid { agent: agent.name().to_owned(), reason })
     }
 
-    async fn run_in_calls(self) -> Result<RunResult<T>, RunError> {
-        let Turn { agent, prompt, options, listener, budget } = self;
-        let replayed = Replayed::of(budget.as_ref());
-        let mut turn = turn::Turn::new(granular(&agent, &prompt, &replayed), prompt, options, budget);
-        let result = turn.run(&events(listener.as_ref())).await?;
-        Ok(result.with_replayed(replayed.usage()))
+    async fn run_in_calls(mut self) -> Result<RunResult<T>, RunError> {
+        let continued = self.continued();
+        let Turn { agent, prompt, options, listener, budget, fresh: _ } = self;
+        let (replayed, progress) = (Replayed::of(budget.as_ref()), continued.progress());
+        let seams = Seams::of(&agent, progress.clone(), Some(replayed.clone()));
+        let mut turn = turn::Turn::new(in_checkpoints(&agent, &prompt, &seams), prompt, options, budget.clone());
+        match turn.run(&events(listener.as_ref())).await {
+            Ok(result) => Ok(result.with_replayed(replayed.usage())),
+            Err(error) => {
+                let error = RunError::from(error);
+                let subject = agent.subject(turn.prompt().to_owned(), turn.history().to_vec().into());
+                continued.broke(subject, BrokenRun::new(progress, budget), &error);
+                Err(error)
+            }
+        }
     }
 
-    async fn run_as_checkpoint(self) -> Result<RunResult<T>, RunError> {
-        let (key, within) = (self.key(), in_a_body(&self.agent));
-        let Turn { agent: KitaruAgent { agent, version, .. }, prompt, options, listener, budget } = self;
+    async fn run_as_checkpoint(mut self) -> Result<RunResult<T>, RunError> {
+        let key = self.key();
+        let continued = self.continued();
+        let Turn { agent: durable, prompt, options, listener, budget, fresh: _ } = self;
+        let progress = continued.progress();
+        let within = in_checkpoints(&durable, &prompt, &Seams::of(&durable, progress.clone(), None));
+        let agent = &durable.agent;
         let replayed = Replayed::of(budget.as_ref());
         let (tries, held) = (AtomicU32::new(0), replayed.hold());
-        let turn = dynamic::checkpoint(agent.name().to_owned())
-            // Read by name, so that a later version of the messages still reads it.
-            .json()
-            .version(version)
+        // Read by name, so that a later version of the messages still reads it.
+        let checkpoint = dynamic::checkpoint(agent.name().to_owned()).json().version(durable.version.clone());
+        let mut made = durable
+            .sensitivity
+            .of(checkpoint)
             .arg("agent", &key.agent)
             .arg("prompt", &key.prompt)
             .arg("history", &key.history)
@@ -119,80 +138,105 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
                 || {
                     tries.fetch_add(1, Ordering::Relaxed);
                     let mut turn = turn::Turn::new(within.clone(), prompt.clone(), options.clone(), budget.clone());
-                    let (agent, held, events) = (&agent, &held, events(listener.as_ref()));
+                    let (held, events, progress) = (&held, events(listener.as_ref()), &progress);
                     async move {
                         let (ended, spent) = held.around(turn.run(&events)).await;
-                        let usage = turn.usage();
-                        bill::note(usage);
-                        let beside = spent.less(usage).into();
+                        let (usage, repeated) = (turn.usage(), progress.repeated());
+                        bill::note(usage.less(repeated));
+                        let beside = spent.less(usage.less(progress.counted_before(repeated))).into();
                         match ended {
-                            Ok(result) => Ok(TurnRecord::of(agent, result, beside)),
-                            Err(error) => Err(TurnFailure { error: error.into(), usage: usage.into(), beside }),
+                            Ok(result) => Ok(TurnRecord::of(agent, result, beside, repeated.into())),
+                            Err(error) => Err(TurnFailure {
+                                error: error.into(),
+                                usage: usage.into(),
+                                beside,
+                                repeated: repeated.into(),
+                                given: progress.answers(),
+                            }),
                         }
                     }
                 },
                 summary,
             );
-        let turn = turn.await;
+        if let Some(earlier) = continued.turn() {
+            made = made.in_place_of(earlier);
+        }
+        let call = made.call_identity();
+        let turn = made.await;
         drop(held);
         let ran = tries.into_inner() > 0;
-        let (usage, beside) = match &turn {
-            Ok(turn) => (turn.usage, turn.beside),
-            Err(failure) => (failure.usage, failure.beside),
+        let (usage, beside, repeated) = match &turn {
+            Ok(turn) => (turn.usage.into(), turn.beside.into(), turn.repeated.into()),
+            Err(failure) => (failure.usage.into(), failure.beside.into(), failure.repeated.into()),
         };
+        let counted_before = progress.counted_before(repeated);
         if let Some(budget) = &budget {
-            budget.add(usage.into());
+            budget.add(Usage::less(usage, counted_before));
         }
-        replayed.settle(beside.into(), !ran);
-        if !ran {
-            replayed.add(usage.into());
-        }
-        let result = turn.map_err(|failure| failure.error)?.into_result(&agent)?;
+        replayed.settle(beside, !ran);
+        replayed.add_to_run(counted_before);
+        replayed.add((if ran { repeated } else { usage }).less(counted_before));
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(TurnFailure { error, given, .. }) => {
+                let subject = durable.subject(prompt, options.history);
+                continued.broke(subject, BrokenRun::of_turn(given, call, budget), &error);
+                return Err(error);
+            }
+        };
+        let result = turn.into_result(agent)?;
         if let (false, Some(listener)) = (ran, &listener) {
             retell(&result, listener);
         }
         // A record holds what the turn added; what was there before is at hand.
         Ok(result.with_history(options.history).with_replayed(replayed.usage()))
     }
+
+    /// Where the run begins. One that continues a run in which the model was wrong too many times tells it what was wrong, and
+    /// grants it as many times again.
+    fn continued(&mut self) -> Continued {
+        let subject = || self.agent.subject(self.prompt.clone(), self.options.history.clone());
+        let continued = match self.fresh {
+            Fresh::Yes => Continued::nothing(),
+            Fresh::No => Continued::find(subject, self.budget.as_ref()),
+        };
+        if continued.wrong() > 0 {
+            let limits = self.options.limits.unwrap_or(self.agent.agent.parts.limits);
+            let times = limits.tool_retries.saturating_add(1).saturating_mul(continued.wrong().saturating_add(1));
+            self.options.limits = Some(limits.tool_retries(times - 1));
+        }
+        continued
+    }
 }
 
-/// The agent with a checkpoint in front of its model, of each tool and of what computes instructions.
-fn granular<T: Serialize + DeserializeOwned + Send + 'static>(
+impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
+    fn subject(&self, prompt: String, history: History) -> Subject {
+        let (agent, version, grain) = (self.agent.identity(), self.version.clone(), self.grain);
+        Subject { agent, version, grain, prompt, history }
+    }
+}
+
+/// The agent with a checkpoint in front of its model, of each tool and of what computes instructions. In the body of a turn
+/// these are parts of it, with retries, options and idempotency keys of their own.
+fn in_checkpoints<T: Serialize + DeserializeOwned + Send + 'static>(
     durable: &KitaruAgent<T>,
     prompt: &str,
-    replayed: &Replayed,
+    seams: &Seams,
 ) -> Agent<(), T> {
-    let (agent, version) = (&durable.agent, durable.version.as_str());
-    let price = agent.parts.price;
+    let agent = &durable.agent;
     agent
-        .map_model(|model| -> Arc<dyn Model> {
-            Arc::new(DurableModel::new(agent.name(), version, model, replayed.clone(), price))
-        })
+        .map_model(|model| -> Arc<dyn Model> { Arc::new(DurableModel::new(seams.clone(), model, agent.parts.price)) })
         .map_tools(|tool| -> Arc<dyn Tool> {
             let options = durable.options_of(tool.definition());
-            let tool = DurableTool::new(agent.name(), version, tool, options, Some(replayed.clone()));
+            let tool = DurableTool::new(seams.clone(), tool, options);
             match options.recording() {
                 Recording::On => Arc::new(ApprovedTool::new(tool, options.approval())),
                 Recording::Off => Arc::new(tool),
             }
         })
         .map_instructions(|part| -> Arc<dyn Instructions> {
-            if part.fixed().is_some() {
-                part
-            } else {
-                Arc::new(DurableInstructions::new(agent.name(), version, prompt, part))
-            }
+            if part.fixed().is_some() { part } else { Arc::new(DurableInstructions::new(seams.clone(), prompt, part)) }
         })
-}
-
-/// The agent for a turn that is one checkpoint: the calls of its tools are parts of that, with options and keys of their own.
-fn in_a_body<T: Serialize + DeserializeOwned + Send + 'static>(durable: &KitaruAgent<T>) -> Agent<(), T> {
-    durable.agent.map_tools(|tool| {
-        let options = durable.options_of(tool.definition());
-        // The turn counts what it costs.
-        let agent = durable.agent.name();
-        Arc::new(DurableTool::new(agent, &durable.version, tool, options, None))
-    })
 }
 
 fn events<T: Send + 'static>(listener: Option<&Listener<T>>) -> Events<T> {

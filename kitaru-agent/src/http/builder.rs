@@ -78,8 +78,9 @@ macro_rules! builder {
             }
 
             /// How many times a request is tried again that the server refused for now, or that broke off, or that took
-            /// too long; 3 unless set. A server that was still at work may be paid for each try. An answer that was
-            /// cut by its bound on tokens is not asked for again.
+            /// too long; 3 unless set. A server that was still at work may be paid for each try. In a durable run it is the
+            /// run that asks again; see [`KitaruAgent::wait_for_model`](crate::KitaruAgent::wait_for_model). An answer
+            /// that was cut by its bound on tokens is not asked for again.
             pub fn retries(mut self, retries: u32) -> Self {
                 self.settings.patience.retries = retries;
                 self

@@ -38,6 +38,8 @@ pub(crate) struct Durable<B: Checkpoint> {
     /// The event that it holds, until the flow is given it.
     message: Option<u64>,
     stage: Stage<B::Output>,
+    /// The identity that its body has, if it is not its own.
+    stands_for: Option<Key>,
     pub(crate) summarize: Option<Summarize<B::Output>>,
 }
 
@@ -108,13 +110,35 @@ impl<B: Checkpoint> Durable<B> {
                 _ => None,
             };
             message.into_iter().for_each(|number| context.mailbox.hold_event(number));
-            Ok(Durable { context: context.clone(), claim, args, opened, message, stage: Stage::Made, summarize: None })
+            Ok(Durable {
+                context: context.clone(),
+                claim,
+                args,
+                opened,
+                message,
+                stage: Stage::Made,
+                stands_for: None,
+                summarize: None,
+            })
         })?
     }
 
     /// What identifies the call, the same on every attempt.
     pub(crate) fn identity(&self) -> Key {
         self.context.call_identity(self.claim.key, self.claim.occurrence)
+    }
+
+    /// What identifies the call to services outside.
+    pub(crate) fn body_identity(&self) -> Key {
+        self.stands_for.unwrap_or_else(|| self.identity())
+    }
+
+    pub(crate) fn stand_for(&mut self, earlier: Key) {
+        self.stands_for = Some(earlier);
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        self.claim.key
     }
 
     /// Whether it has begun to wait, in this attempt or an earlier one, and has not answered.
@@ -194,7 +218,7 @@ impl<B: Checkpoint> Durable<B> {
                     }
                     let Poll::Ready(tried) = tries.poll(body, spec, options, &running.scope, &mut body_cx) else {
                         drop(entered);
-                        self.pause(spec);
+                        self.pause(spec, options);
                         return Poll::Pending;
                     };
                     drop(entered);
@@ -387,7 +411,7 @@ impl<B: Checkpoint> Durable<B> {
         Box::new(Running {
             slot,
             waker: Waker::from(Arc::new(BodyWaker { context: Arc::downgrade(&self.context), slot })),
-            scope: BodyScope::of_call(&self.context, self.identity()),
+            scope: BodyScope::of_call(&self.context, self.body_identity()),
             started_ms: clock.now_ms(),
             started: Instant::now(),
             name: log::warns().then(|| self.claim.name(spec.shown())),

@@ -180,6 +180,23 @@ impl CheckpointMeta {
     }
 }
 
+/// The key of a call of this checkpoint, with the arguments that are described.
+pub(crate) fn key<R>(
+    name: &str,
+    version: &str,
+    describe: impl FnOnce(&mut ArgSink<'_>),
+    then: impl FnOnce(Key, &Canon) -> R,
+) -> Result<R, Error> {
+    CANON.with_borrow_mut(|canon| {
+        canon.clear();
+        let mut sink = ArgSink::canonical(canon);
+        describe(&mut sink);
+        sink.finish().map_err(|error| error.context(format!("checkpoint `{name}` cannot be called")))?;
+        let key = canon.key(&[name.as_bytes(), version.as_bytes()]);
+        Ok(then(key, canon))
+    })
+}
+
 /// A checkpoint as one call sees it.
 pub(crate) struct Spec {
     described: Described,
@@ -267,14 +284,7 @@ impl Spec {
     ///
     /// When an argument cannot be serialized.
     pub(crate) fn key<B: Checkpoint, R>(&self, body: &B, then: impl FnOnce(Key, &Canon) -> R) -> Result<R, Error> {
-        CANON.with_borrow_mut(|canon| {
-            canon.clear();
-            let mut sink = ArgSink::canonical(canon);
-            body.describe(&mut sink);
-            sink.finish().map_err(|error| error.context(format!("checkpoint `{}` cannot be called", self.name())))?;
-            let key = canon.key(&[self.name().as_bytes(), self.version().as_bytes()]);
-            Ok(then(key, canon))
-        })
+        key(self.name(), self.version(), |sink| body.describe(sink), then)
     }
 
     /// What a record keeps of the arguments.

@@ -4,6 +4,7 @@
 mod body;
 pub(crate) mod bounds;
 mod cancellation;
+mod continuing;
 mod directed;
 mod durable;
 mod event;
@@ -18,6 +19,7 @@ mod timer;
 mod tries;
 mod wait;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,10 +36,11 @@ use crate::value::Key;
 pub(crate) use body::{Body, MoreTries, Site, sealed};
 pub use body::{Checkpoint, blocking, call, refused};
 pub use cancellation::{Cancellation, cancellation};
+pub use continuing::{CallIdentity, Question};
 pub use event::{Event, event};
 pub use limit::{Timeout, timeout};
 pub use meta::CheckpointMeta;
-pub(crate) use meta::Spec;
+pub(crate) use meta::{Spec, key};
 pub use outcome::Outcome;
 pub(crate) use outcome::{Landing, Packed, Packing, Unpack, Whose};
 use resolution::Happened;
@@ -80,6 +83,8 @@ pub struct Call<B: Checkpoint> {
 /// What the call's methods set.
 pub(crate) struct Options<R> {
     pub(crate) retries: u32,
+    /// In place of a number of retries.
+    pub(crate) outage: Option<Outage<R>>,
     /// The attribute's, unless set.
     pub(crate) backoff: Option<Backoff>,
     pub(crate) retry_if: Option<RetryIf<R>>,
@@ -89,8 +94,21 @@ pub(crate) struct Options<R> {
     pub(crate) happened: Happened<R>,
 }
 
+/// How long a result that is an error asks to be left alone.
+type AskedPause<R> = Box<dyn Fn(&R) -> Option<Duration> + Send + Sync>;
+
 /// Whether a result that is an error is worth another try.
 type RetryIf<R> = Box<dyn Fn(&R) -> bool + Send + Sync>;
+
+/// Something outside that may be away for a while, and for how long it is waited for.
+pub(crate) struct Outage<R> {
+    pub(crate) what: String,
+    pub(crate) longest: Duration,
+    /// How long a result asks to be left alone.
+    pub(crate) asked: AskedPause<R>,
+    /// What people are told of a result that is an error.
+    pub(crate) shown: fn(&R) -> String,
+}
 
 /// What a log line tells of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +131,7 @@ enum Place<B: Checkpoint> {
     Plain {
         scope: Arc<BodyScope>,
         tries: Tries,
+        key: Key,
     },
     /// Where it cannot run, and why.
     Nowhere(Option<Error>),
@@ -126,6 +145,7 @@ impl<B: Checkpoint> Call<B> {
     pub(crate) fn new(spec: Spec, body: B) -> Self {
         let options = Options {
             retries: spec.meta().retries,
+            outage: None,
             backoff: None,
             retry_if: None,
             timeout: spec.meta().timeout,
@@ -135,7 +155,7 @@ impl<B: Checkpoint> Call<B> {
         let place = Ambient::with(|ambient| match ambient {
             Ambient::Flow(context) => Durable::make(context, &spec, &body).map(Place::Flow),
             Ambient::Body(scope) => {
-                spec.key(&body, |key, _| Place::Plain { scope: scope.nested(key), tries: Tries::new() })
+                spec.key(&body, |key, _| Place::Plain { scope: scope.nested(key), tries: Tries::new(), key })
             }
             Ambient::Outside => Err(outside(spec.name())),
         });
@@ -296,6 +316,46 @@ where
     }
 }
 
+impl<B, T, E> Call<B>
+where
+    B: Checkpoint<Output = Result<T, E>>,
+    E: fmt::Display,
+{
+    /// Waits for `what` while it is away: tries the body again for so long after its first failure, in place of a number of
+    /// [`retries`](Self::retries). No try is cut off when that time is over, and the last one begins then. `asked` says how
+    /// long an error asks to be left alone; an error that asks for longer than there is left ends the wait.
+    ///
+    /// It is meant for services that fail for a while and come back. [`retry_if`](Self::retry_if) says which errors tell of
+    /// that; panics and timeouts do not. The first wait is a warning in the log, the others are lines for information. A
+    /// pause that is longer than [`Builder::park_after`](crate::Builder::park_after) is recorded, the flow is parked if it
+    /// has nothing else to do, and [`Execution::pauses`](crate::Execution::pauses) shows it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kitaru_core::doc_support::*;
+    /// # run_flow(async {
+    /// use std::time::Duration;
+    /// use kitaru_core::{Error, dynamic::checkpoint};
+    ///
+    /// let rate = checkpoint("rate").run(|| async { Ok::<_, Error>(1.08) });
+    /// let day = Duration::from_secs(86_400);
+    /// assert_eq!(rate.wait_out("the bank", day, |error| error.retry_delay()).await.unwrap(), 1.08);
+    /// # });
+    /// ```
+    pub fn wait_out(
+        mut self,
+        what: impl Into<String>,
+        longest: Duration,
+        asked: impl Fn(&E) -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        let asked = Box::new(move |result: &Result<T, E>| result.as_ref().err().and_then(&asked));
+        let shown = |result: &Result<T, E>| result.as_ref().err().map(|error| format!("{error:#}")).unwrap_or_default();
+        self.options.outage = Some(Outage { what: what.into(), longest, asked, shown });
+        self
+    }
+}
+
 impl<B: Checkpoint> Future for Call<B> {
     type Output = B::Output;
 
@@ -303,7 +363,7 @@ impl<B: Checkpoint> Future for Call<B> {
         let Call { body, spec, options, place } = &mut *self;
         let polled = match place {
             Place::Flow(durable) => durable.poll(body, spec, options, cx),
-            Place::Plain { scope, tries } => tries
+            Place::Plain { scope, tries, .. } => tries
                 .poll(body, spec, options, scope, cx)
                 .map(|tried| tried.unwrap_or_else(|failure| hold::<B>(failure.into_error()))),
             Place::Nowhere(error) => {

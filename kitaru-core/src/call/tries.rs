@@ -14,7 +14,7 @@ use crate::call::meta::Spec;
 use crate::call::outcome::preview_error;
 use crate::call::{Checkpoint, Options};
 use crate::chance;
-use crate::clock::{Clock, Sleep, Until, millis, millis_up};
+use crate::clock::{At, Clock, Sleep, Until, millis, millis_up};
 use crate::context::{Ambient, BodyScope};
 use crate::director::Moment;
 use crate::error::{Error, Kind};
@@ -27,7 +27,7 @@ pub(crate) struct Tries {
     failures: u32,
     /// The last of those that failed.
     failed: Vec<FailedTry>,
-    /// When the first one began; 0 before.
+    /// When the first one began, or, where something is waited for that is away, when the first one failed; 0 before.
     begun_ms: u64,
     /// The time for all of them.
     total: Option<Until>,
@@ -73,17 +73,18 @@ impl Tries {
 
     /// Those that an earlier attempt has left in a pause.
     pub(crate) fn paused(opening: Opening, clock: &Clock) -> Option<Self> {
-        let Opening::Pause { due_ms, begun_ms, failures, failed } = opening else { return None };
+        let Opening::Pause { due_ms, begun_ms, failures, failed, .. } = opening else { return None };
         let failed = FailedTry::read_all(&failed).unwrap_or_default();
         let stage = Stage::Pausing { due_ms, until: clock.until(due_ms) };
         Some(Tries { failures, failed, begun_ms, total: None, stage })
     }
 
     /// What a later attempt needs to go on behind the pause.
-    pub(crate) fn opening(&self) -> Option<Opening> {
+    pub(crate) fn opening<R>(&self, options: &Options<R>) -> Option<Opening> {
         let Stage::Pausing { due_ms, .. } = &self.stage else { return None };
         let failed = FailedTry::write_all(&self.failed);
-        Some(Opening::Pause { due_ms: *due_ms, begun_ms: self.begun_ms, failures: self.failures, failed })
+        let awaited = options.outage.as_ref().map(|outage| outage.what.clone()).unwrap_or_default();
+        Some(Opening::Pause { due_ms: *due_ms, begun_ms: self.begun_ms, failures: self.failures, failed, awaited })
     }
 
     /// How many tries there were.
@@ -131,15 +132,24 @@ impl Tries {
             let tried = ready!(self.poll_try(body, spec, options, scope, cx));
             let failure = match &tried {
                 Tried::Over(Ok(value)) => B::failure(value).filter(|_| options.retries_after(value)),
-                Tried::Over(Err(error)) => Some(error.clone()),
+                Tried::Over(Err(error)) => Some(error.clone()).filter(|_| options.outage.is_none()),
                 Tried::TooLate(_) => None,
             };
-            match failure.and_then(|failure| Some((self.pause(&failure, spec, options, scope)?, failure))) {
+            let asked = match (&tried, &options.outage) {
+                (Tried::Over(Ok(value)), Some(outage)) => (outage.asked)(value),
+                _ => None,
+            };
+            let pause = |failure: &Error| self.pause(failure, asked, spec, options, scope);
+            match failure.and_then(|failure| Some((pause(&failure)?, failure))) {
                 Some((pause, failure)) => {
                     if scope.clock.is_paused_here() {
                         let misuse = Error::time_is_paused(format_args!("checkpoint `{}`", spec.name()));
                         return Poll::Ready(Err(Failure::Misuse(misuse)));
                     }
+                    let failure = match (&tried, &options.outage) {
+                        (Tried::Over(Ok(value)), Some(outage)) => Error::msg((outage.shown)(value)),
+                        _ => failure,
+                    };
                     self.fail(&failure, pause, spec, options, scope);
                 }
                 None => {
@@ -160,7 +170,10 @@ impl Tries {
         options: &Options<B::Output>,
         scope: &Arc<BodyScope>,
     ) -> Result<(), Failure> {
-        let more = if self.failures < options.retries { MoreTries::Possible } else { MoreTries::None };
+        let more = match options.outage.is_some() || self.failures < options.retries {
+            true => MoreTries::Possible,
+            false => MoreTries::None,
+        };
         let cast = directed::cast(body, spec, scope);
         scope.begin_try();
         // The function that makes the future is the user's too: it is `|args| body(args)`.
@@ -234,15 +247,34 @@ impl Tries {
     }
 
     /// How long the next try waits, if there is to be one.
-    fn pause<R>(&self, failure: &Error, spec: &Spec, options: &Options<R>, scope: &BodyScope) -> Option<Duration> {
-        if self.failures >= options.retries || failure.is_fatal() {
+    fn pause<R>(
+        &self,
+        failure: &Error,
+        asked: Option<Duration>,
+        spec: &Spec,
+        options: &Options<R>,
+        scope: &BodyScope,
+    ) -> Option<Duration> {
+        if failure.is_fatal() {
             return None;
         }
+        let now_ms = scope.clock.steady_ms();
         let backoff = options.backoff.unwrap_or(spec.meta().backoff);
-        let pause = failure
-            .retry_delay()
-            .map(|asked| asked.min(Error::MOST_RETRY_AFTER))
-            .unwrap_or_else(|| backoff.pause(self.failures.saturating_add(1), chance_of_jitter(scope)));
+        let asked = asked.or_else(|| failure.retry_delay()).map(|asked| asked.min(Error::MOST_RETRY_AFTER));
+        let pause = || asked.unwrap_or_else(|| backoff.pause(self.failures.saturating_add(1), chance_of_jitter(scope)));
+        if let Some(outage) = &options.outage {
+            let since_ms = if self.failures == 0 { now_ms } else { self.begun_ms };
+            let left = since_ms.saturating_add(millis(outage.longest)).saturating_sub(now_ms);
+            if left == 0 || asked.is_some_and(|asked| millis(asked) > left) {
+                return None;
+            }
+            // The last try begins when the time is over.
+            return Some(pause().min(Duration::from_millis(left)));
+        }
+        if self.failures >= options.retries {
+            return None;
+        }
+        let pause = pause();
         let next_ms = scope.clock.due_ms(pause);
         // What could not begin in time is not waited for.
         options.total_ms(self.begun_ms).is_none_or(|end_ms| next_ms < end_ms).then_some(pause)
@@ -251,8 +283,17 @@ impl Tries {
     fn fail<R>(&mut self, failure: &Error, pause: Duration, spec: &Spec, options: &Options<R>, scope: &BodyScope) {
         let Stage::Running { since, .. } = &self.stage else { unreachable!("a try fails while it runs") };
         let sensitivity = spec.meta().sensitivity;
+        let due_ms = scope.clock.due_ms(pause);
+        if options.outage.is_some() && self.failures == 0 {
+            self.begun_ms = scope.clock.steady_ms();
+        }
         self.failures += 1;
-        log::trying_again(spec.shown(), self.failures, options.retries, pause, sensitivity, failure);
+        match &options.outage {
+            Some(outage) => {
+                log::waits_out(spec.shown(), &outage.what, self.failures, At(due_ms), pause, sensitivity, failure);
+            }
+            None => log::trying_again(spec.shown(), self.failures, options.retries, pause, sensitivity, failure),
+        }
         if self.failed.len() == FailedTry::MOST {
             self.failed.remove(0);
         }
@@ -264,7 +305,6 @@ impl Tries {
                 Sensitivity::Hidden => HIDDEN.to_owned(),
             },
         });
-        let due_ms = scope.clock.due_ms(pause);
         self.stage = Stage::Pausing { due_ms, until: scope.clock.until(due_ms) };
     }
 }

@@ -95,6 +95,7 @@ impl Plan {
     pub(crate) fn resume(
         reader: &Reader,
         stored: Stored,
+        ask: Ask,
         forget: &[Forget],
         max_outcome_bytes: usize,
     ) -> Result<Self, Error> {
@@ -115,6 +116,12 @@ impl Plan {
                     stored.header.execution
                 ),
             ));
+        }
+        if ask == Ask::Retry
+            && let Some(unwound) = replay.unwound_by()
+            && retry::is_undone(&journal, unwound)
+        {
+            return Err(retry::undone(&stored.header.execution));
         }
         // Behind the journal: what a record has taken is there.
         let mail = mail::mail(reader, &stored, mail::most_loaded_bytes(max_outcome_bytes))?;

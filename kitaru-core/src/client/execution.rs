@@ -1,5 +1,7 @@
 //! One execution, to be looked at.
 
+mod pauses;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::{Future, IntoFuture};
 use std::ops::Bound;
@@ -17,6 +19,8 @@ use crate::journal::{Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, 
 use crate::machine::Journal;
 use crate::store::Reader;
 use crate::value::Key;
+
+pub use pauses::Pause;
 
 impl Kitaru {
     /// Looks for an execution: its newest generation, or the one that [`generation`](ExecutionQuery::generation) asks
@@ -284,6 +288,10 @@ pub struct Record {
     duration_us: u64,
     preview: String,
     args: Vec<Arg>,
+    /// When the next try begins; 0 where there is none to wait for.
+    due_ms: u64,
+    /// What it waits for, or nothing.
+    awaited: String,
 }
 
 /// What a record says of its checkpoint.
@@ -433,7 +441,8 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>),
                     }
                 }
                 let mut record = Record { status: RecordStatus::Waiting, ..Record::begun(seq, &open.call)? };
-                if let Opening::Pause { failures, failed, .. } = &open.opening {
+                if let Opening::Pause { due_ms, failures, failed, awaited, .. } = &open.opening {
+                    (record.due_ms, record.awaited) = (*due_ms, awaited.clone());
                     record.tries = *failures;
                     record.failed = FailedTry::read_all(failed)?;
                 }
@@ -539,6 +548,8 @@ impl Record {
             duration_us: 0,
             preview: String::new(),
             args: Arg::read_all(call.args)?,
+            due_ms: 0,
+            awaited: String::new(),
         })
     }
 }

@@ -374,7 +374,7 @@ impl Place {
                     let faults = lock(&inner.faults).get(&stored.journal).copied().unwrap_or_default();
                     recovery::plan(reader, stored, faults, inner.runtime.clock.steady_ms(), bound)
                 }
-                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, &look.forget, bound),
+                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, look.ask, &look.forget, bound),
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
                     Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
                 }
@@ -385,7 +385,7 @@ impl Place {
                 }
                 // It is replayed for what is to be undone.
                 (Begin::Cancel, Some(stored)) if look.registered && stored.state.status.has_flow() => {
-                    Plan::resume(reader, stored, &[], bound)
+                    Plan::resume(reader, stored, look.ask, &[], bound)
                 }
                 (Begin::Cancel, Some(stored)) => {
                     let next = rows::next_seq(reader, &stored)?;

@@ -59,7 +59,7 @@ pub use builder::Builder;
 pub(crate) use builder::{SECRET, Stage};
 pub use cancel::Target;
 pub use closing::Closing;
-pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus, Relative, Try};
+pub use execution::{Execution, ExecutionQuery, OpenWait, Pause, Record, RecordStatus, Relative, Try};
 pub use executions::{Cursor, Executions, Page, Summary, Unreadable};
 pub(crate) use export::{Generation, generations};
 pub use flow_call::{FlowCall, flow_call, refused_flow};

@@ -22,7 +22,7 @@ use crate::clock::millis;
 use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::{JournalId, Seq};
-use crate::journal::{EndFrame, Frame, Status, generation_key};
+use crate::journal::{Ask, EndFrame, Frame, Status, generation_key};
 use crate::log;
 use crate::machine::Due;
 use crate::runtime::Numbers;
@@ -233,7 +233,7 @@ pub(crate) fn plan(
             return Ok(Plan::HeldBack(Held::Until { due_ms, journal: *journal }));
         }
     }
-    Plan::resume(reader, stored, &[], max_outcome_bytes)
+    Plan::resume(reader, stored, Ask::Resume, &[], max_outcome_bytes)
 }
 
 /// Has an execution wait before its next attempt, or leaves it to a person.

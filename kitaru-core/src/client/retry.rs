@@ -20,13 +20,15 @@ impl Kitaru {
     /// stopped, by itself. That it does is durable when this returns.
     ///
     /// What it has recorded counts, also an error that its flow went past: such a job fails on it once more. A person may
-    /// have records forgotten: [`forget`](Retrying::forget), [`after`](Retrying::after).
+    /// have records forgotten: [`forget`](Retrying::forget), [`after`](Retrying::after). A retry that can change nothing is
+    /// an error: what a failed execution did may have been [undone](crate::undo), and then only
+    /// [`fresh`](crate::FlowCall::fresh) begins it anew. Where a step that undoes has failed, a retry goes on with that step.
     ///
     /// # Errors
     ///
     /// When there is no such execution; when it runs, waits, is completed or was cancelled; when its flow is no `#[flow]` of
-    /// this program; when there is no such record to be forgotten; when what it did has been undone and something is to be
-    /// forgotten; or when the store fails.
+    /// this program; when there is no such record to be forgotten; when what it did has been undone; or when the store
+    /// fails.
     ///
     /// # Cancel safety
     ///
@@ -124,6 +126,24 @@ pub(crate) fn cannot_retry(execution: &ExecutionId, status: Option<Status>) -> E
         None => format!("there is no execution {execution} to be retried"),
     };
     Error::new(Kind::Misuse, message)
+}
+
+/// Whether all that the generation did has been undone, where its flow goes no further since `unwound`. A step that failed
+/// left an end of its own.
+pub(crate) fn is_undone(journal: &Journal, unwound: RecordIx) -> bool {
+    let ended = journal.indices().rev().find_map(|at| journal.end(at));
+    let (Some(ended), Some(unwound)) = (ended, journal.unwind(unwound)) else { return false };
+    ended.status == unwound.status && ended.payload == unwound.payload
+}
+
+pub(crate) fn undone(execution: &ExecutionId) -> Error {
+    Error::new(
+        Kind::Misuse,
+        format!(
+            "cannot retry execution {execution}: what it did was undone when it failed, so that nothing is left to go on \
+             from; begin it anew with .fresh()"
+        ),
+    )
 }
 
 /// Finds what is to be forgotten.

@@ -3,6 +3,7 @@
 
 mod ambient;
 mod attempt;
+mod beside;
 mod branch;
 mod mailbox;
 mod notes;
@@ -30,6 +31,7 @@ use crate::value::{Encoded, Key};
 
 pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
 pub(crate) use attempt::{Attempt, OnDivergence, Parking};
+use beside::Beside;
 pub(crate) use branch::Branch;
 pub use branch::{BranchHandle, spawn};
 pub(crate) use mailbox::{Addressee, Mail, Mailbox};
@@ -76,6 +78,8 @@ pub(crate) struct Context {
     draining: OnceLock<Error>,
     /// What the flow has asked to go on with in a new generation.
     next: Mutex<Option<NextInput>>,
+    /// What libraries keep beside the flow, one value of each type.
+    pub(crate) beside: Beside,
 }
 
 /// What an attempt stands on: what is in the store of its generation.
@@ -160,6 +164,7 @@ impl Context {
             abandoning: AtomicBool::new(false),
             draining: OnceLock::new(),
             next: Mutex::default(),
+            beside: Beside::default(),
         })
     }
 

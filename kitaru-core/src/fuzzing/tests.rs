@@ -86,6 +86,10 @@ fn frame_seeds() -> Vec<Vec<u8>> {
         })
     };
     let open = |opening| Frame::Open(OpenFrame { call: call(), opening });
+    let pause = |awaited: &str| {
+        let (failed, awaited) = (failed.clone(), awaited.to_owned());
+        Opening::Pause { due_ms: 17, begun_ms: 3, failures: 2, failed, awaited }
+    };
     let frames = [
         outcome(true, Some(300), Class::Value),
         outcome(false, None, Class::Kitaru),
@@ -94,7 +98,8 @@ fn frame_seeds() -> Vec<Vec<u8>> {
         open(Opening::Timer { due_ms: 1_767_225_600_000 }),
         open(Opening::Answer { due_ms: 17 }),
         open(Opening::Event),
-        open(Opening::Pause { due_ms: 17, begun_ms: 3, failures: 2, failed: failed.clone() }),
+        open(pause("")),
+        open(pause("model `m`")),
         open(Opening::Execution(ExecutionId::new("report", "job-42").unwrap())),
         Frame::Patched("greeting"),
         Frame::Forgot(Forgotten::This(Seq(300))),

@@ -289,6 +289,10 @@ mod tests {
     use crate::journal::Status;
     use crate::value::Codec;
 
+    fn pause(failed: Vec<u8>, awaited: &str) -> Opening {
+        Opening::Pause { due_ms: 17, begun_ms: 3, failures: 2, failed, awaited: awaited.to_owned() }
+    }
+
     fn frames(args: &[u8]) -> Vec<Frame<'_>> {
         let call = || CallFrame {
             key: Key(*b"0123456789abcdef"),
@@ -321,10 +325,8 @@ mod tests {
             Frame::Open(OpenFrame { call: call(), opening: Opening::Timer { due_ms: 1_767_225_600_000 } }),
             Frame::Open(OpenFrame { call: call(), opening: Opening::Answer { due_ms: 17 } }),
             Frame::Open(OpenFrame { call: call(), opening: Opening::Event }),
-            Frame::Open(OpenFrame {
-                call: call(),
-                opening: Opening::Pause { due_ms: 17, begun_ms: 3, failures: 2, failed: args.to_vec() },
-            }),
+            Frame::Open(OpenFrame { call: call(), opening: pause(args.to_vec(), "") }),
+            Frame::Open(OpenFrame { call: call(), opening: pause(args.to_vec(), "model `m`") }),
             Frame::Open(OpenFrame {
                 call: call(),
                 opening: Opening::Execution(ExecutionId::new("report", "job-42").unwrap()),

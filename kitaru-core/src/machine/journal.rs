@@ -103,6 +103,14 @@ impl Journal {
         }
     }
 
+    /// What an attempt has come to, if the record says so.
+    pub(crate) fn end(&self, at: RecordIx) -> Option<EndFrame<'_>> {
+        match self.frame(at) {
+            Ok(Frame::End(end)) => Some(end),
+            _ => None,
+        }
+    }
+
     /// Which call a record belongs to, if to any.
     pub(crate) fn call(&self, at: RecordIx) -> Option<CallFrame<'_>> {
         match self.frame(at) {

@@ -1,9 +1,9 @@
 //! A long pause between two tries, which survives the process. Owns what is recorded of it.
 
 use super::{Durable, Stage};
-use crate::call::Checkpoint;
 use crate::call::meta::Spec;
 use crate::call::tries::Tries;
+use crate::call::{Checkpoint, Options};
 use crate::journal::{Frame, OpenFrame};
 use crate::machine::{Due, Standing};
 
@@ -15,12 +15,12 @@ impl<B: Checkpoint> Durable<B> {
     }
 
     /// A try has failed, and if the next one is far away that is recorded: the flow may go out of memory meanwhile.
-    pub(super) fn pause(&mut self, spec: &Spec) {
+    pub(super) fn pause(&mut self, spec: &Spec, options: &Options<B::Output>) {
         let Stage::Running(running, tries) = &self.stage else { return };
         let runtime = &self.context.runtime;
         let soon_ms = runtime.clock.steady_ms().saturating_add(runtime.park_after_ms);
         let slot = running.slot;
-        let (Some(due_ms), Some(opening)) = (tries.paused_until(), tries.opening()) else { return };
+        let (Some(due_ms), Some(opening)) = (tries.paused_until(), tries.opening(options)) else { return };
         if due_ms <= soon_ms {
             return self.context.replay().nap(slot);
         }

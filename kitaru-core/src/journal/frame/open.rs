@@ -19,9 +19,9 @@ pub(crate) enum Opening {
     Answer { due_ms: u64 },
     /// The next event of a name.
     Event,
-    /// The next try of a body that has failed, which was tried first at `begun_ms`. The tries are encoded by
-    /// [`FailedTry`](super::FailedTry).
-    Pause { due_ms: u64, begun_ms: u64, failures: u32, failed: Vec<u8> },
+    /// The next try of a body that has failed. The time for all tries counts from `begun_ms`. The tries are encoded by
+    /// [`FailedTry`](super::FailedTry). `awaited` says what the body waits for, or nothing.
+    Pause { due_ms: u64, begun_ms: u64, failures: u32, failed: Vec<u8>, awaited: String },
     /// What another execution comes to, or that it has been started.
     Execution(ExecutionId),
 }
@@ -31,12 +31,13 @@ const ANSWER: u8 = 1;
 const EVENT: u8 = 2;
 const EXECUTION: u8 = 3;
 const PAUSE: u8 = 4;
+const AWAITING_PAUSE: u8 = 5;
 
 impl Opening {
     pub(super) fn texts(&self) -> usize {
         match self {
             Opening::Execution(execution) => execution.flow.len() + execution.id.len(),
-            Opening::Pause { failed, .. } => failed.len(),
+            Opening::Pause { failed, awaited, .. } => failed.len() + awaited.len(),
             Opening::Timer { .. } | Opening::Answer { .. } | Opening::Event => 0,
         }
     }
@@ -47,11 +48,18 @@ impl Opening {
             ANSWER => Opening::Answer { due_ms: take.varint()? },
             EVENT => Opening::Event,
             EXECUTION => Opening::Execution(ExecutionId { flow: take.text()?.into(), id: take.text()?.into() }),
-            PAUSE => Opening::Pause {
+            tag @ (PAUSE | AWAITING_PAUSE) => Opening::Pause {
                 due_ms: take.varint()?,
                 begun_ms: take.varint()?,
                 failures: take.varint_u32()?,
                 failed: take.bytes()?.to_vec(),
+                awaited: match tag {
+                    PAUSE => String::new(),
+                    _ => Some(take.text()?)
+                        .filter(|awaited| !awaited.is_empty())
+                        .ok_or(Malformed("a pause that awaits nothing"))?
+                        .to_owned(),
+                },
             },
             _ => return Err(Malformed("a wait of an unknown kind")),
         })
@@ -68,12 +76,15 @@ impl Opening {
                 out.put_varint(*due_ms);
             }
             Opening::Event => out.push(EVENT),
-            Opening::Pause { due_ms, begun_ms, failures, failed } => {
-                out.push(PAUSE);
+            Opening::Pause { due_ms, begun_ms, failures, failed, awaited } => {
+                out.push(if awaited.is_empty() { PAUSE } else { AWAITING_PAUSE });
                 out.put_varint(*due_ms);
                 out.put_varint(*begun_ms);
                 out.put_varint((*failures).into());
                 out.put_bytes(failed);
+                if !awaited.is_empty() {
+                    out.put_text(awaited);
+                }
             }
             Opening::Execution(ExecutionId { flow, id }) => {
                 out.push(EXECUTION);

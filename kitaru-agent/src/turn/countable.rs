@@ -1,0 +1,52 @@
+//! Whether what a run is bounded by can be counted.
+//!
+//! Owns the refusal of bounds that would hold nothing back: on the cost of what has no price, and on the tokens of a model that
+//! does not say what it uses. Must not know the bounds' numbers.
+
+use super::Turn;
+use crate::{AgentError, Budget, ModelResponse};
+
+impl<T> Turn<T> {
+    /// Looks whether what the next request uses will be known.
+    pub(super) fn check_countable(&self) -> Result<(), AgentError> {
+        let parts = &self.agent.parts;
+        let invalid = |reason| Err(AgentError::Invalid { agent: parts.name.clone(), reason });
+        let budget = self.budget.as_ref();
+        let costs = self.limits.cost.is_some() || budget.is_some_and(Budget::bounds_cost);
+        if costs && !parts.price.asks() {
+            return invalid(
+                "its runs are bounded by cost, and it has no price, so that nobody can tell what they cost; set one with \
+                 `.price(Price::per_million(…))`, which is 0 for a model that is free or says itself what an answer has \
+                 cost, or bound the tokens with `total_tokens`"
+                    .to_owned(),
+            );
+        }
+        if self.is_bounded_by_usage() && (self.is_unsure || budget.is_some_and(Budget::is_unsure)) {
+            return invalid(format!(
+                "its runs are bounded by tokens or cost, and an answer came without a usage, so that nobody can tell how much \
+                 is left; have the server of model `{}` tell the usage, or bound the requests in their place",
+                parts.model.name()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Notes whether it is known what a response has used.
+    pub(super) fn note_usage(&mut self, response: &ModelResponse) {
+        if response.usage().is_unsure() && self.is_bounded_by_usage() && !self.is_unsure {
+            self.is_unsure = true;
+            tracing::warn!(
+                target: "kitaru",
+                "Agent `{}` is bounded by tokens or cost, and model `{}` has answered without a usage: nobody can tell how much \
+                 is left, and the next request is refused.",
+                self.agent.parts.name,
+                self.agent.parts.model.name()
+            );
+        }
+    }
+
+    fn is_bounded_by_usage(&self) -> bool {
+        let own = self.limits.cost.is_some() || self.limits.total_tokens.is_some();
+        own || self.budget.as_ref().is_some_and(Budget::bounds_usage)
+    }
+}

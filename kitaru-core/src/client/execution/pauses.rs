@@ -1,0 +1,60 @@
+//! What an execution waits for before it tries something again. Owns what is shown of it; must not know why it is tried again.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use super::{Execution, Record, RecordStatus, time};
+use crate::clock::At;
+
+impl Execution {
+    /// The tries that it waits for: bodies that have failed and are tried again, such as requests to a service that is away.
+    /// Pauses that are shorter than [`Builder::park_after`](crate::Builder::park_after) are not recorded and not shown.
+    pub fn pauses(&self) -> impl Iterator<Item = Pause<'_>> {
+        let goes_on = !self.stored.state.status.is_final();
+        let paused = self.records.iter().filter(move |record| goes_on && record.is_paused());
+        paused.map(Pause)
+    }
+}
+
+impl Record {
+    fn is_paused(&self) -> bool {
+        self.status == RecordStatus::Waiting && self.due_ms > 0 && !self.forgotten
+    }
+}
+
+/// A pause before the next try of a body that has failed. It reads as a line for people: ``waits for model `x`: status 503,
+/// next try 14:02:30 UTC``.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause<'a>(&'a Record);
+
+impl<'a> Pause<'a> {
+    /// The record of the call that waits.
+    pub fn record(&self) -> &'a Record {
+        self.0
+    }
+
+    /// What the call waits for, if it says so.
+    pub fn awaited(&self) -> Option<&'a str> {
+        Some(&*self.0.awaited).filter(|awaited| !awaited.is_empty())
+    }
+
+    /// What the last try ended in, shortened for people to read.
+    pub fn error(&self) -> &'a str {
+        self.0.failed.last().map_or("", |failed| &failed.error)
+    }
+
+    /// When the next try begins.
+    pub fn next_try(&self) -> SystemTime {
+        time(self.0.due_ms)
+    }
+}
+
+impl fmt::Display for Pause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let next = At(self.0.due_ms);
+        match self.awaited() {
+            Some(awaited) => write!(f, "waits for {awaited}: {}, next try {next}", self.error()),
+            None => write!(f, "`{}` is tried again: {}, next try {next}", self.0.name, self.error()),
+        }
+    }
+}
