@@ -49,7 +49,7 @@ pub(crate) trait Director: Send + Sync + 'static {
     /// A body begins that may wait for something outside.
     fn watches(&self, outside: &Arc<Outside>);
 
-    /// A test's stub is wrong, so that its body comes to no end.
+    /// A test's stub is wrong, so that its body never ends.
     fn mistaken(&self, what: String);
 }
 

@@ -60,7 +60,7 @@ async fn fast_forward_turns_the_clock_to_the_timeout_of_a_body_that_does_not_mov
 }
 
 #[tokio::test]
-async fn a_run_of_a_body_that_comes_to_no_end_says_so() {
+async fn a_run_of_a_body_that_never_ends_says_so() {
     let kit = Testkit::new();
     let message = within(panics(kit.run(bounds("pending".into())))).await;
     assert!(message.contains("nothing moves any more") && message.contains("bounds(kind=\"pending\")"), "{message}");

@@ -57,7 +57,7 @@ impl<E: From<Error>> HoldsError for E {}
 )]
 pub trait ReturnsResult {}
 
-/// What a flow returns, which goes from the flow's own task to whoever calls the flow.
+/// What a flow returns, which goes from the flow's own task to its caller.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot leave its flow",
     label = "is not `Send`",
@@ -79,7 +79,7 @@ pub const fn leaves_flow<R: LeavesFlow>() {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the answer to a `kitaru::wait`",
     label = "has no `serde::Deserialize` and `schemars::JsonSchema`",
-    note = "an answer comes from outside as JSON, and its schema is shown to whoever answers",
+    note = "an answer comes from outside as JSON, and its schema is shown to the person or program that answers",
     note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` on `{Self}`; the second needs `schemars = \"1\"` in \
             `Cargo.toml`"
 )]

@@ -107,8 +107,8 @@ impl Testkit {
     /// # Panics
     ///
     /// When nothing moves any more before it has come to its end, because it waits for a time, an answer or an event: then
-    /// [`start`](Self::start) it, and give it that, or [`fast_forward`](Self::fast_forward). So it does when a body comes to no
-    /// end, or what it waits for outside has not come in [10 s of real time](Self::patience). The message shows where
+    /// [`start`](Self::start) it, and give it that, or [`fast_forward`](Self::fast_forward). So it does when a body never
+    /// ends, or what it waits for outside has not come in [10 s of real time](Self::patience). The message shows where
     /// everything stands.
     ///
     /// # Cancel safety
@@ -123,7 +123,7 @@ impl Testkit {
     /// # Panics
     ///
     /// When it waits for something that no time brings: an answer, an event, or something outside that does not come in
-    /// [10 s of real time](Self::patience). A body that comes to no end comes to its timeout, if it has one; have it
+    /// [10 s of real time](Self::patience). A body that never ends is ended by its timeout, if it has one; have it
     /// [hang](Self::hang) on order rather than wait.
     ///
     /// # Cancel safety
@@ -164,7 +164,7 @@ impl Testkit {
     ///
     /// # Panics
     ///
-    /// When a [stub](Self::stub) is wrong. Awaited, the handle panics as [`run`](Self::run) does where the flow comes to no end.
+    /// When a [stub](Self::stub) is wrong. Awaited, the handle panics as [`run`](Self::run) does where the flow does not end.
     ///
     /// # Errors
     ///
@@ -239,7 +239,7 @@ impl Testkit {
         self.vigil.quiet().await;
     }
 
-    /// How much real time a body may wait for something outside, while no body moves, before whoever waits for it panics; 10 s
+    /// How much real time a body may wait for something outside, while no body moves, before what waits for it panics; 10 s
     /// unless set. [`fast_forward`](Self::fast_forward) turns the clock then, as to the timeout of the body.
     pub fn patience(&self, patience: Duration) {
         self.house.be_patient(patience);

@@ -47,7 +47,7 @@ impl Testkit {
         self.post(letter, async move { kitaru.cancel(&(&*target.0, &*target.1)).await }).await
     }
 
-    /// Has an execution go on that has failed, is stuck or was interrupted. As [`Kitaru::retry`]; it happens when it is awaited.
+    /// Resumes an execution that has failed, is stuck or was interrupted. As [`Kitaru::retry`]; it happens when it is awaited.
     ///
     /// # Examples
     ///
@@ -62,8 +62,8 @@ impl Testkit {
     }
 }
 
-/// An execution that is to go on; awaited, it gives `Result<(), Error>`. See [`Testkit::retry`].
-#[must_use = "an execution goes on only if this is awaited"]
+/// An execution that is to be resumed; awaited, it gives `Result<(), Error>`. See [`Testkit::retry`].
+#[must_use = "an execution is resumed only if this is awaited"]
 pub struct KitRetrying<'a> {
     kit: &'a Testkit,
     target: (String, String),
