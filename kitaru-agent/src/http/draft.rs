@@ -55,7 +55,7 @@ pub(crate) fn call_id(so_far: usize, nth: usize) -> String {
 pub(crate) fn error_in(answer: &Object) -> Option<String> {
     let error = answer.get("error")?;
     let message = match Object::read(error) {
-        Some(fields) if fields.fields().next().is_none() => return None,
+        Some(fields) if !fields.fields().any(|(_, value)| says_something(value)) => return None,
         Some(fields) => fields.text("message").unwrap_or_else(|| error.get().to_owned()),
         None => text(error)?,
     };

@@ -65,13 +65,6 @@ impl Object {
         }
     }
 
-    /// Takes what `other` says, the newest of each name.
-    pub(crate) fn take_in(&mut self, other: &Self) {
-        for (name, value) in other.fields().filter(|(_, value)| value.get() != "null") {
-            self.put_raw(name, value.to_owned());
-        }
-    }
-
     pub(crate) fn put(&mut self, name: &str, value: &impl Serialize) {
         if let Some(value) = raw(value) {
             self.put_raw(name, value);
@@ -178,10 +171,6 @@ impl Pieces {
         let before = self.text.len();
         self.push_bytes(&piece.0);
         Some(&self.text[before..])
-    }
-
-    pub(crate) fn push_str(&mut self, text: &str) {
-        self.push_bytes(text.as_bytes());
     }
 
     /// The whole text.

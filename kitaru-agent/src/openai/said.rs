@@ -98,8 +98,13 @@ impl Call {
     }
 
     fn add_arguments(&mut self, json: &RawValue) {
-        if !self.says_again(json) && self.arguments.push(json).is_none() {
-            self.arguments.push_str(json.get());
+        if self.says_again(json) {
+            return;
+        }
+        if self.arguments.push(json).is_none()
+            && let Some(text) = raw(&json.get())
+        {
+            self.arguments.push(&text);
         }
     }
 }
@@ -211,8 +216,8 @@ impl Said {
         if let Some(json) = piece.arguments {
             known.add_arguments(json);
         }
-        known.fields.take_in(call);
-        known.function.take_in(&function);
+        take_in(&mut known.fields, call);
+        take_in(&mut known.function, &function);
     }
 
     /// Which of the calls so far `piece` is a piece of; nothing where it begins another one. Its id says so, or else its
@@ -269,6 +274,13 @@ impl Said {
             parts.extend(fields_of_a_call(DIALECT, &call.function, &["name", "arguments"], IN_FUNCTION));
         }
         (parts, self.refusal.into_text())
+    }
+}
+
+/// Takes what a piece says of other things, the newest of each name.
+fn take_in(known: &mut Object, piece: &Object) {
+    for (name, value) in piece.fields().filter(|(_, value)| says_something(value)) {
+        known.put_raw(name, value.to_owned());
     }
 }
 

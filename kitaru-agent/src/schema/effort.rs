@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use super::references;
 
-/// A check that takes more looks at parts of a value is not made. Each costs about a microsecond.
-const MAX_STEPS: usize = 200_000;
+/// A check that takes more looks at parts of a value is not made. They take a fraction of a second, and the largest
+/// answers of models some tenth of them.
+const MAX_STEPS: usize = 300_000;
 /// Nor is one whose looks are nested deeper, nor a schema compiled whose parts are. A recursive type whose values are as
 /// deep as JSON may be takes some 400.
 const MAX_DEPTH: usize = 512;

@@ -121,7 +121,12 @@ async fn an_answer_counts_whatever_stands_beside_it() {
             let mut answer = way.answer("hi", &[], "stop");
             let spoilt = [
                 ("\"choices\":", format!("\"usage\":{usage},\"model\":7,\"error\":null,\"new\":[{{}}],\"choices\":")),
-                ("\"content\":[", format!("\"usage\":{usage},\"model\":7,\"error\":{{}},\"new\":[{{}}],\"content\":[")),
+                (
+                    "\"content\":[",
+                    format!(
+                        "\"usage\":{usage},\"model\":7,\"error\":{{\"message\":null,\"code\":null}},\"new\":[{{}}],\"content\":["
+                    ),
+                ),
                 ("\"message\":{}", format!("\"message\":{{\"usage\":{usage},\"model\":[]}}")),
                 ("\"type\":\"message_delta\"", format!("\"usage\":{usage},\"type\":\"message_delta\"")),
             ];
