@@ -38,8 +38,8 @@ pub use call::{
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    Builder, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru, OpenWait, Page,
-    Record, RecordStatus, Relative, Restart, Retrying, Sending, Summary, Target, Try, Watch,
+    Builder, Cancelling, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru,
+    OpenWait, Page, Record, RecordStatus, Relative, Restart, Retrying, Sending, Summary, Target, Try, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

@@ -5,6 +5,7 @@
 
 mod adversary;
 mod asking;
+mod beginning;
 mod bounds;
 mod calls;
 mod cancelling;
@@ -14,6 +15,7 @@ mod closing;
 mod corners;
 mod divergence;
 mod durability;
+mod dying;
 mod encoding;
 mod errors;
 mod executions;

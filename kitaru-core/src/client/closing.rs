@@ -70,6 +70,7 @@ impl IntoFuture for Closing {
             let Closing { inner, grace } = self;
             inner.closed.store(true, Ordering::SeqCst);
             inner.sleepers.end();
+            inner.admissions.close();
             inner.runtime.watchers.notify_all();
             // A task of its own: whoever closes may be interrupted with what runs.
             let closing = tokio::spawn(async move { inner.close(grace).await });

@@ -2,11 +2,13 @@
 //! drives; must not know how an attempt is driven or how rows are kept.
 
 mod active;
+mod admissions;
 mod attempt;
 mod builder;
 mod cancel;
 mod child;
 mod closing;
+mod entered;
 mod execution;
 mod executions;
 mod export;
@@ -37,6 +39,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 use crate::client::active::Active;
+use crate::client::admissions::Admissions;
 use crate::client::mail::Doors;
 use crate::client::sleepers::Sleepers;
 use crate::error::{Error, Kind};
@@ -46,7 +49,7 @@ use crate::runtime::Runtime;
 
 pub use builder::Builder;
 pub(crate) use builder::{SECRET, Stage};
-pub use cancel::Target;
+pub use cancel::{Cancelling, Target};
 pub use closing::Closing;
 pub use execution::{Execution, ExecutionQuery, OpenWait, Record, RecordStatus, Relative, Try};
 pub use executions::{Cursor, Executions, Page, Summary};
@@ -91,8 +94,10 @@ pub(crate) struct Inner {
     active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
     /// Executions of which an attempt of this process left writes on their way.
     left: Mutex<HashSet<ExecutionId>>,
-    /// How many attempts of this process a fault of the store has ended: those are no deaths.
-    faults: Mutex<HashMap<JournalId, u32>>,
+    /// Generations whose last attempt was of this process, which a fault of the store has ended: it did not die.
+    faults: Mutex<HashSet<JournalId>>,
+    /// Which attempts begin beside one another.
+    admissions: Admissions,
     /// What is parked until a time.
     sleepers: Arc<Sleepers>,
     /// How many executions may go on by themselves at once.
@@ -123,6 +128,7 @@ impl Inner {
             active: Mutex::default(),
             left: Mutex::default(),
             faults: Mutex::default(),
+            admissions: Admissions::default(),
             sleepers: Arc::default(),
             driving: Arc::new(Semaphore::new(driving)),
             doors: Doors::default(),

@@ -46,6 +46,8 @@ pub(crate) enum Cause {
     Mail,
     /// The store has stopped it.
     Fault,
+    /// The store was opened, and it was to go on.
+    Opening,
 }
 
 impl Sleepers {

@@ -3,6 +3,7 @@
 
 mod backoff;
 mod claims;
+mod deaths;
 mod exit;
 mod journal;
 mod keys;
@@ -14,6 +15,7 @@ mod slot;
 
 pub use backoff::Backoff;
 pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, Refused, Standing};
+pub(crate) use deaths::{Verdict, alone_for, died, dies_in_replay, last_chance, verdict};
 pub(crate) use exit::{Exit, Unflushed};
 pub(crate) use journal::{Journal, RecordIx};
 pub(crate) use replay::{Quiet, Replay};
