@@ -118,6 +118,8 @@ pub(crate) enum Moment {
 /// A moment of an attempt's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
+    /// It is counted, and nothing else of it has been touched.
+    Counted,
     /// Its flow is about to be begun, from what is recorded.
     Begins,
     /// Its flow is out of memory, and that is about to be recorded.
@@ -128,6 +130,7 @@ pub(crate) enum Turn {
 pub(crate) struct Cue<'a> {
     pub(crate) execution: &'a ExecutionId,
     pub(crate) generation: u32,
+    pub(crate) attempt: u32,
     pub(crate) checkpoint: &'a str,
     /// The visible name.
     pub(crate) name: String,

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "openai")]
 mod agents;
+mod crash_loops;
 mod disk;
 mod fan_out;
 mod folder;

@@ -9,6 +9,7 @@ use kitaru::{Error, Kitaru, Status, checkpoint, flow};
 
 #[cfg(feature = "openai")]
 use crate::agents;
+use crate::crash_loops;
 use crate::process::{PROGRAM, STOP, say};
 use crate::{folder, waits};
 
@@ -44,6 +45,7 @@ fn program() {
             #[cfg(feature = "openai")]
             other if agents::program(other).await? => {}
             other if folder::program(other).await? => {}
+            other if crash_loops::program(other).await? => {}
             other => assert!(waits::program(other).await?, "there is no program `{other}`"),
         }
         Ok::<(), Error>(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, dynamic, flow, undo};
 
-use crate::support::{disk, log, memory, names, reopen};
+use crate::support::{Rows, disk, log, memory, names, reopen};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -300,10 +300,10 @@ async fn of_dying(path: String) -> Result<u32, Error> {
 
 #[tokio::test]
 async fn a_child_whose_attempts_die_again_and_again_is_held_back_from_its_parent_too_and_then_left_to_a_person() {
-    let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual());
-    let open = || Kitaru::builder().dir(dir.path()).clock(clock.clone()).open();
+    let (rows, clock) = (Rows::default(), Clock::manual());
     let path = "children: dying";
-    let mut kitaru = open().await.unwrap();
+    let (builder, mut life) = rows.process(&clock);
+    let mut kitaru = builder.open().await.unwrap();
     drop(of_dying(path.into()).id("parent").on(&kitaru).start().await.unwrap());
     let mut pause = Duration::ZERO;
     for deaths in 1..=8 {
@@ -313,8 +313,9 @@ async fn a_child_whose_attempts_die_again_and_again_is_held_back_from_its_parent
             pause += Duration::from_millis(500);
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        kitaru.close().grace(Duration::ZERO).await.unwrap();
-        kitaru = open().await.unwrap();
+        life.dies(kitaru).await;
+        let (builder, next) = rows.process(&clock);
+        (kitaru, life) = (builder.open().await.unwrap(), next);
     }
     assert!(pause > Duration::from_secs(30), "{pause:?}");
     let ended = async |flow, id, status| {

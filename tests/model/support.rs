@@ -1,9 +1,11 @@
 //! What the tests share: stores, a log that flows write to, and a seeded scatter of delays.
 
+use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kitaru::{Clock, Kitaru};
+use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::{Builder, Clock, Error, Kitaru};
 
 /// A store in memory, and its clock, which stands still.
 pub async fn memory() -> (Kitaru, Clock) {
@@ -70,4 +72,73 @@ pub async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
 /// than anything takes here.
 pub async fn ends<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(20), future.into_future()).await.expect("it ends")
+}
+
+/// Rows that outlive the processes that write them.
+#[derive(Clone, Default)]
+pub struct Rows(Arc<Memory>);
+
+/// What a process has of them: nothing, once it is dead.
+#[derive(Clone, Default)]
+pub struct Life {
+    rows: Rows,
+    dead: Arc<AtomicBool>,
+    /// How many commits are left to it, if that is known.
+    left: Arc<Mutex<Option<usize>>>,
+}
+
+impl Rows {
+    /// Another process.
+    pub fn process(&self, clock: &Clock) -> (Builder, Life) {
+        let life = Life { rows: self.clone(), ..Life::default() };
+        (Kitaru::builder().store(life.clone()).clock(clock.clone()), life)
+    }
+}
+
+impl Life {
+    /// Nothing of the process is written any more.
+    pub fn end(&self) {
+        self.dead.store(true, Atomic::SeqCst);
+    }
+
+    /// Nothing is written any more when so many commits are.
+    pub fn ends_after(&self, commits: usize) {
+        *self.left.lock().unwrap() = Some(commits);
+    }
+
+    /// The process is killed.
+    pub async fn dies(&self, kitaru: Kitaru) {
+        self.end();
+        let closed = kitaru.close().grace(Duration::ZERO).await;
+        drop(closed);
+    }
+
+    fn rows(&self) -> Result<&Memory, Error> {
+        if self.dead.load(Atomic::SeqCst) { Err(Error::msg("the process is dead")) } else { Ok(&self.rows.0) }
+    }
+}
+
+impl Store for Life {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        self.rows()?.commit(rows, durability)?;
+        if let Some(left) = self.left.lock().unwrap().as_mut().filter(|_| !rows.is_empty()) {
+            *left -= 1;
+            if *left == 0 {
+                self.end();
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.rows()?.get(table, key)
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.rows()?.scan(table, range, order, visit)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }

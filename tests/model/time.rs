@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use kitaru::{Clock, Error, Handle, Kitaru, RecordStatus, Status, checkpoint, dynamic, flow};
 
-use crate::support::log;
+use crate::support::{Rows, log};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -321,48 +321,53 @@ async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
 
 #[tokio::test]
 async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and_then_left_to_a_person() {
-    let place = Place::new();
-    let kitaru = place.builder().recover(false).open().await.unwrap();
+    let (rows, clock) = (Rows::default(), Clock::manual());
+    let (builder, life) = rows.process(&clock);
+    let kitaru = builder.recover(false).open().await.unwrap();
     drop(one_of_many(1, "loop".into()).id("job").on(&kitaru).start().await.unwrap());
     until("loop", "hangs", 1).await;
-    kitaru.close().grace(Duration::ZERO).await.unwrap();
+    life.dies(kitaru).await;
     let mut pauses = Vec::new();
     for deaths in 2..=8 {
-        let kitaru = place.open().await;
+        let (builder, life) = rows.process(&clock);
+        let kitaru = builder.open().await.unwrap();
         let mut pause = Duration::ZERO;
         while log("loop").count("hangs") < deaths {
-            place.clock.advance(Duration::from_millis(500));
+            clock.advance(Duration::from_millis(500));
             pause += Duration::from_millis(500);
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         pauses.push(pause);
-        kitaru.close().grace(Duration::ZERO).await.unwrap();
+        life.dies(kitaru).await;
     }
     assert!(pauses[6] > Duration::from_secs(30), "{pauses:?}");
-    let kitaru = place.open().await;
+    let kitaru = rows.process(&clock).0.open().await.unwrap();
     until_status(&kitaru, "one_of_many", Status::Stuck).await;
     let execution = kitaru.execution("one_of_many", "job").await.unwrap().unwrap();
     let why = execution.error().unwrap();
     assert!(why.contains("8 attempts have died") && why.contains(".fresh()"), "{why}");
+    assert!(why.contains("in a body that it began"), "{why}");
     let error = one_of_many(1, "loop".into()).id("job").on(&kitaru).await.unwrap_err();
     assert!(error.is_stuck(), "{error}");
 }
 
 #[tokio::test]
 async fn whoever_watches_an_execution_that_is_given_up_is_told() {
-    let place = Place::new();
+    let (rows, clock) = (Rows::default(), Clock::manual());
     for deaths in 1..=8 {
-        let kitaru = place.builder().recover(false).open().await.unwrap();
+        let (builder, life) = rows.process(&clock);
+        let kitaru = builder.recover(false).open().await.unwrap();
         if deaths == 1 {
             drop(one_of_many(0, "first".into()).id("first").on(&kitaru).start().await.unwrap());
             until("first", "hangs", 1).await;
         }
         drop(one_of_many(1, "given up".into()).id("job").on(&kitaru).start().await.unwrap());
         until("given up", "hangs", deaths).await;
-        kitaru.close().grace(Duration::ZERO).await.unwrap();
+        life.dies(kitaru).await;
     }
     // One goes on at a time, so that it is given up behind the other one.
-    let kitaru = place.builder().recover_at_once(1).open().await.unwrap();
+    let (builder, _life) = rows.process(&clock);
+    let kitaru = builder.recover_at_once(1).open().await.unwrap();
     until("first", "hangs", 2).await;
     let mut watch = kitaru.watch::<u32>(&("one_of_many", "job"), "progress");
     let mut next = Box::pin(watch.next());

@@ -22,6 +22,7 @@ use crate::call::tries::Tries;
 use crate::call::{Checkpoint, Occasion, Options, Summarize};
 use crate::context::{Ambient, BodyScope};
 use crate::context::{BodyWaker, Context};
+use crate::director::CueStage;
 use crate::error::Error;
 use crate::journal::{CallFrame, Frame, OpenFrame};
 use crate::log;
@@ -35,6 +36,8 @@ pub(crate) struct Durable<B: Checkpoint> {
     args: Vec<u8>,
     /// That the wait has begun is durable.
     opened: bool,
+    /// The body was to begin while the flow had been given nothing new, and waits for the store to know of its attempt.
+    caught_up: bool,
     /// The event that it holds, until the flow is given it.
     message: Option<u64>,
     stage: Stage<B::Output>,
@@ -115,6 +118,7 @@ impl<B: Checkpoint> Durable<B> {
                 claim,
                 args,
                 opened,
+                caught_up: false,
                 message,
                 stage: Stage::Made,
                 stands_for: None,
@@ -210,8 +214,12 @@ impl<B: Checkpoint> Durable<B> {
                         if tries.poll_pause(&mut body_cx).is_pending() {
                             return Poll::Pending;
                         }
-                        self.context.announce();
                         let slot = running.slot;
+                        if !self.context.is_known() {
+                            drop(entered);
+                            self.announce(slot);
+                            return Poll::Pending;
+                        }
                         if !self.context.replay().unpause(slot) {
                             return Poll::Pending;
                         }
@@ -264,7 +272,21 @@ impl<B: Checkpoint> Durable<B> {
     /// The call may run.
     fn begin(&mut self, body: &mut B, spec: &Spec, options: &Options<B::Output>, slot: SlotId) {
         let intended = matches!(self.stage, Stage::Intending(_));
-        if self.is_stopped(spec, intended) {
+        let paused = self.paused();
+        let paused_until = paused.as_ref().and_then(Tries::paused_until);
+        // Nothing of its body starts before.
+        let pause = paused_until.filter(|due_ms| *due_ms > self.context.runtime.clock.now_ms());
+        if spec.meta().effect == Effect::AtLeastOnce && pause.is_none() {
+            if intended && !self.context.replay().resumes(slot) {
+                self.stage = Stage::Entered(slot);
+                return;
+            }
+            if !self.context.is_known() {
+                return self.announce(slot);
+            }
+        }
+        let stage = if pause.is_some() { CueStage::Wait } else { self.cue_stage(spec, intended) };
+        if self.is_stopped(spec, stage) {
             self.stage = Stage::Over;
             return;
         }
@@ -290,20 +312,15 @@ impl<B: Checkpoint> Durable<B> {
         if matches!(spec.meta().effect, Effect::Wait | Effect::Child) {
             return self.open(body, spec, slot);
         }
-        let paused = self.paused();
-        if let Some(due_ms) = paused.as_ref().and_then(Tries::paused_until)
-            && due_ms > self.context.runtime.clock.steady_ms()
-        {
+        if let Some(due_ms) = pause {
             if !self.may_wait(spec) {
                 return;
             }
-            // Nothing of it starts before.
             self.context.replay().open(slot, Due::At(due_ms));
             let tries = paused.unwrap_or_else(Tries::new);
             self.stage = Stage::Running(self.running(spec, slot), tries);
             return;
         }
-        self.context.announce();
         if spec.meta().effect == Effect::AtMostOnce {
             if options.retries > 0 {
                 self.leave_quietly(Exit::Fail(retried_at_most_once(spec.name())));
@@ -334,12 +351,23 @@ impl<B: Checkpoint> Durable<B> {
         self.run(running);
     }
 
+    /// The store is told that bodies of this attempt may run, before this one does.
+    fn announce(&mut self, slot: SlotId) {
+        self.stage = Stage::Intending(slot);
+        {
+            let mut replay = self.context.replay();
+            self.caught_up = replay.is_catching_up();
+            replay.intend(slot);
+        }
+        self.context.send_announcement(slot);
+    }
+
     /// Whether an earlier attempt may have begun the body that begins now, and left no record of what it came to.
     fn may_have_run(&self, spec: &Spec) -> bool {
         match spec.meta().effect {
             // Its intent says so.
             Effect::AtMostOnce => matches!(self.claim.standing, Standing::Again(_)),
-            _ => self.context.attempt.after_crash && self.context.replay().is_catching_up(),
+            _ => self.context.attempt.after_crash && (self.caught_up || self.context.replay().is_catching_up()),
         }
     }
 

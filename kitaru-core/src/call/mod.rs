@@ -442,8 +442,8 @@ pub fn idempotency_key() -> String {
 /// have begun this body without a record of what it came to.
 ///
 /// `true` is said of the bodies at which the journal ends, one for each branch of the flow: they were about to run, or did,
-/// and how far nobody knows. `false` is said of all others. Only a crash within the very commit that notes that a failed
-/// execution goes on is not noticed. Earlier tries of the same attempt do not count.
+/// and how far nobody knows. `false` is said of all others: no body begins before it is durable that its attempt may run it.
+/// Earlier tries of the same attempt do not count.
 ///
 /// # Panics
 ///

@@ -7,10 +7,12 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::call::Packed;
-use crate::client::active::Ended;
+use crate::client::active::{Ended, interrupted};
+use crate::client::entered::{Entered, Left};
 use crate::client::head::Head;
 use crate::client::launch::Place;
 use crate::client::mail;
@@ -21,14 +23,15 @@ use crate::client::retry::{self, Forget};
 use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
 use crate::context::Ambient;
-use crate::context::{Attempt, Context, Ground, Listing, Mail, Notes, Parking};
+use crate::context::{Admission, Attempt, Context, Ground, Listing, Mail, Notes, Parking};
 use crate::director::{Goes, Turn};
 use crate::driver::{Driven, Driver};
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{
-    Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, UnfinishedRow, generation_key, journal_key,
+    Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UndoRow, UnfinishedRow, generation_key,
+    journal_key,
 };
 use crate::log;
 use crate::machine::{Due, Exit, Journal, Replay};
@@ -44,6 +47,11 @@ pub(crate) enum Plan {
     Cancel {
         stored: Box<Stored>,
         next: Seq,
+    },
+    /// It goes on, and its attempt is counted before anything of it is touched.
+    Count {
+        stored: Box<Stored>,
+        tally: Tally,
     },
     Cached {
         payload: Arc<OwnedPayload>,
@@ -89,6 +97,12 @@ impl Plan {
         let cancelled = cancelled.zip(next);
         let cancelled = cancelled.map(Box::new);
         Ok(Plan::Drive(Work::New { generation, cancelled, fresh: ask == Ask::Fresh }))
+    }
+
+    /// It ends without an attempt.
+    pub(crate) fn cancel(reader: &Reader, stored: Stored) -> Result<Self, Error> {
+        let next = rows::next_seq(reader, &stored)?;
+        Ok(Plan::Cancel { stored: Box::new(stored), next })
     }
 
     /// `forget` says which records are to count no more.
@@ -138,59 +152,85 @@ impl Plan {
     }
 }
 
-/// An attempt that counts as running for the writer until it has ended.
-pub(super) struct Entered<'a> {
-    runtime: &'a Runtime,
-    pub(super) place: &'a Place,
-    /// Its end has been submitted.
-    pub(super) ended: bool,
-    /// It has landed, and all before it.
-    pub(super) landed: bool,
-}
-
-impl<'a> Entered<'a> {
-    fn new(place: &'a Place) -> Self {
-        let runtime = &*place.inner.runtime;
-        runtime.writer.enter();
-        Entered { runtime, place, ended: false, landed: false }
+/// Has an attempt counted, durably, before the journal, what was sent, or the flow's code is touched: any of these may be
+/// what its process dies of. Then it goes on.
+pub(super) async fn count(place: &Place, request: Request, mut stored: Stored, tally: Tally) -> Ended {
+    // The execution is in the store already.
+    place.active.record(Ok(()));
+    let admission = match place.inner.admit(tally).await {
+        Ok(admission) => admission,
+        Err(closed) => return place.fails(closed),
+    };
+    let mut entered = Entered::new(place);
+    let runtime = place.inner.runtime.clone();
+    let tally = Tally { alone: admission.is_alone(), replays: true, ..tally };
+    let row = |status, attempts, tally| {
+        let row = UnfinishedRow { status, attempts, updated_ms: runtime.clock.now_ms(), wake_ms: 0, tally };
+        let key = RowKey::from(generation_key(stored.journal));
+        Row { table: Table::Unfinished, key, value: Some(row.write()) }
+    };
+    let before = stored.state.attempts;
+    let ended = stored.state.status.is_final().then_some(stored.state.status);
+    // One that has failed and is cancelled does not go on by itself where its process dies of that.
+    let counted = row(ended.unwrap_or(Status::Running), before.saturating_add(1), tally);
+    let left = match ended {
+        Some(_) => rows::finished_row(stored.journal),
+        None => row(Status::Interrupted, before, Tally { alone: false, replays: false, ..tally }),
+    };
+    // No record is written with these.
+    let numbers = Arc::new(Numbers::new(stored.journal, Seq(0)));
+    place.drives(stored.journal);
+    if let Err(fault) = runtime.write(&numbers, vec![counted], None, Activity::GoesOn).await {
+        return place.fails(fault);
     }
-}
-
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
-        if !self.landed {
-            self.place.leaves_writes();
-        }
-        if !self.ended {
-            self.runtime.writer.leave();
-        }
+    entered.left = Left::Counted(numbers, left);
+    if is_stopped(place, Turn::Counted) {
+        return pending().await;
+    }
+    stored.state.attempts = before.saturating_add(1);
+    stored.state.listing = if ended.is_some() { Listing::Ended } else { Listing::Current };
+    stored.state.tally = tally;
+    let ask = request.ask;
+    let load = move || Plan::resume(&runtime.reader, stored, ask, &[], runtime.max_outcome_bytes);
+    let loaded = blocking(load).await;
+    match loaded.and_then(|loaded| loaded) {
+        Ok(Plan::Drive(work)) => drive(entered, request, work, admission).await,
+        Ok(_) => unreachable!("what is resumed is driven"),
+        Err(fault) => place.fails(fault),
     }
 }
 
 /// Drives an attempt to its end.
-pub(crate) async fn drive(place: &Place, request: Request, work: Work) -> Ended {
-    let entered = Entered::new(place);
+pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work, admission: Admission) -> Ended {
+    let place = entered.place;
     let begun = Instant::now();
-    let prepared = match work {
-        Work::New { generation, cancelled, fresh } => begin(place, &request, generation, cancelled, fresh),
+    let is_retried = request.ask == Ask::Retry;
+    let (context, input) = match work {
+        Work::New { generation, cancelled, fresh } => {
+            let (context, input, landed) = begin(place, &request, (generation, cancelled, fresh), admission);
+            place.active.steering.driven_by(&context);
+            place.drives(context.numbers.journal());
+            // It lives on in the store, or nowhere: whoever waits for that has been told.
+            if let Err(fault) = landed.await {
+                return Ended::Fault(fault);
+            }
+            (context, input)
+        }
         Work::Resume(mut work) => {
             let forgot = std::mem::take(&mut work.forgot);
-            let prepared = resume(place, &request, *work, forgot.len());
-            if request.ask == Ask::Retry
-                && let Err(fault) = begin_again(&prepared.0, &forgot).await
-            {
-                place.active.record(Err(fault.clone()));
-                return Ended::Fault(fault);
+            let (context, input) = resume(place, &request, *work, forgot.len(), admission);
+            if is_retried && let Err(fault) = begin_again(&context, &forgot).await {
+                return place.fails(fault);
             }
             // The execution is in the store already.
             place.active.record(Ok(()));
-            prepared
+            place.active.steering.driven_by(&context);
+            place.drives(context.numbers.journal());
+            (context, input)
         }
     };
-    let (context, input) = prepared;
-    place.active.steering.driven_by(&context);
-    place.drives(context.numbers.journal());
-    if is_stopped(&context, Turn::Begins) {
+    entered.left = Left::Begun(context.clone());
+    if is_stopped(place, Turn::Begins) {
         return pending().await;
     }
     log::flow_started(&context.attempt);
@@ -218,14 +258,13 @@ impl Recorded {
     }
 }
 
-/// The first attempt at a new generation. Its header is on its way to the store before anything else of it.
+/// The first attempt at a new generation, whose header is on its way to the store: when that has landed it begins.
 fn begin(
     place: &Place,
     request: &Request,
-    generation: u32,
-    cancelled: Option<Box<(Stored, Seq)>>,
-    fresh: bool,
-) -> (Arc<Context>, Recorded) {
+    (generation, cancelled, fresh): (u32, Option<Box<(Stored, Seq)>>, bool),
+    admission: Admission,
+) -> (Arc<Context>, Recorded, impl Future<Output = Result<(), Error>> + Send + use<>) {
     let runtime = &place.inner.runtime;
     let head = Head::new(place, request, generation);
     let numbers = Arc::new(Numbers::new(head.journal, Seq(1)));
@@ -237,20 +276,26 @@ fn begin(
         journal: Arc::default(),
         replay,
         listing: Listing::Current,
+        tally: Tally::default(),
+        admission,
         mail: Vec::new(),
         notes: Notes::default(),
     };
     let context = Context::new(attempt, client(place), runtime.clone(), ground);
     let rows = head.rows(place, request, context.unfinished_row(), cancelled);
     let header = head.header;
+    let (send, landed) = oneshot::channel();
     let (owner, active) = (context.clone(), place.active.clone());
     runtime.begin_then(&numbers, request.behind.clone(), rows, move |landed| {
         if let Err(fault) = &landed {
             owner.leave_with(Exit::Fault(fault.clone()));
         }
-        active.record(landed);
+        active.record(landed.clone());
+        // It may have been dropped meanwhile.
+        let _ = send.send(landed);
     });
-    (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
+    let landed = async move { landed.await.unwrap_or_else(|_| Err(interrupted())) };
+    (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input }, landed)
 }
 
 /// Records a new generation that begins by itself, at a time that has not come.
@@ -268,6 +313,7 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
                 attempts: 0,
                 updated_ms: head.header.created_ms,
                 wake_ms: start_ms,
+                tally: Tally::default(),
             };
             let key = RowKey::from(generation_key(head.journal));
             let row = Row { table: Table::Unfinished, key, value: Some(row.write()) };
@@ -286,18 +332,32 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
 }
 
 /// A further attempt on the same journal, whose last records, so many, are not in the store yet.
-fn resume(place: &Place, request: &Request, work: Resume, unwritten: usize) -> (Arc<Context>, Recorded) {
+fn resume(
+    place: &Place,
+    request: &Request,
+    work: Resume,
+    unwritten: usize,
+    admission: Admission,
+) -> (Arc<Context>, Recorded) {
     let Resume { stored: Stored { journal: id, header, state }, journal, replay, mail, notes, deadline_ms, .. } = work;
     let numbers = Arc::new(Numbers::new(id, Seq(journal.next().0 - unwritten as u64)));
-    let number = state.attempts.saturating_add(1);
+    let is_counted = matches!(state.listing, Listing::Current | Listing::Ended);
+    let number = state.attempts.saturating_add(u32::from(!is_counted));
     let attempt = Attempt {
         deadline_ms,
-        after_crash: state.status == Status::Running,
+        after_crash: matches!(state.status, Status::Running | Status::Interrupted) && number > 1,
         after_park: state.status == Status::Waiting,
         ..attempt(place, request, header.generation, number, header.seed)
     };
-    let ground = Ground { numbers, journal, replay, listing: state.listing, mail, notes };
+    // A person has looked at what a retry goes on with.
+    let tally = if request.ask == Ask::Retry { Tally::default() } else { state.tally };
+    let has_progressed =
+        is_counted && tally.deaths == 1 && journal.last_attempt().is_some_and(|last| last + 1 >= number);
+    let ground = Ground { numbers, journal, replay, listing: state.listing, tally, admission, mail, notes };
     let context = Context::new(attempt, client(place), place.inner.runtime.clone(), ground);
+    if has_progressed {
+        context.clear_tally();
+    }
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
 }
 
@@ -308,7 +368,8 @@ async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(),
     }
     context.announce();
     // Behind them: one owner's submissions land in their order.
-    context.runtime.write(&context.numbers, Vec::new(), None, Activity::GoesOn).await
+    let rows = vec![rows::undo_row(context.numbers.journal(), None)];
+    context.runtime.write(&context.numbers, rows, None, Activity::GoesOn).await
 }
 
 /// Where a flow that calls another one begins that.
@@ -367,7 +428,7 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
 pub(crate) async fn cancel_parked(place: &Place, stored: Stored, next: Seq) -> Ended {
     let why = cancelled(&place.execution);
     let runtime = &place.inner.runtime;
-    let rows = cancel(runtime, &stored, next, &why).into();
+    let rows = cancel(runtime, &stored, next, &why);
     let numbers = Arc::new(Numbers::new(stored.journal, next));
     match runtime.write(&numbers, rows, None, Activity::GoesOn).await {
         Ok(()) => Ended::Fault(why),
@@ -385,8 +446,8 @@ fn cancelled(execution: &ExecutionId) -> Error {
     Error::new(Kind::Cancelled, format!("execution {execution} was cancelled"))
 }
 
-/// The rows by which a generation becomes `Cancelled`.
-pub(super) fn cancel(runtime: &Runtime, stored: &Stored, next: Seq, why: &Error) -> [Row; 2] {
+/// The rows by which a generation becomes `Cancelled`, and nothing that it has done is undone.
+pub(super) fn cancel(runtime: &Runtime, stored: &Stored, next: Seq, why: &Error) -> Vec<Row> {
     let packed = Packed::error(why);
     let frame = Frame::End(EndFrame {
         status: Status::Cancelled,
@@ -397,7 +458,11 @@ pub(super) fn cancel(runtime: &Runtime, stored: &Stored, next: Seq, why: &Error)
         payload: packed.payload(),
     });
     let key = RowKey::from(journal_key(stored.journal, next));
-    [Row { table: Table::Journal, key, value: Some(frame.write()) }, rows::finished_row(stored.journal)]
+    let end = Row { table: Table::Journal, key, value: Some(frame.write()) };
+    // One that has not begun has done nothing.
+    let skipped =
+        (stored.state.status != Status::Queued).then(|| rows::undo_row(stored.journal, Some(UndoRow::Skipped)));
+    [end, rows::finished_row(stored.journal)].into_iter().chain(skipped).collect()
 }
 
 fn flow_future(
@@ -487,14 +552,14 @@ fn not_undone(execution: &ExecutionId, error: &Error) -> Error {
 }
 
 /// Whether whoever directs the execution lets it go no further.
-fn is_stopped(context: &Context, turn: Turn) -> bool {
-    let director = context.runtime.director.as_ref();
-    director.is_some_and(|director| director.turn(&context.attempt.execution, turn) == Goes::NoFurther)
+fn is_stopped(place: &Place, turn: Turn) -> bool {
+    let director = place.inner.runtime.director.as_ref();
+    director.is_some_and(|director| director.turn(&place.execution, turn) == Goes::NoFurther)
 }
 
 /// Writes that the flow waits, and until when.
 async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: Duration) -> Ended {
-    if is_stopped(context, Turn::Parks) {
+    if is_stopped(entered.place, Turn::Parks) {
         return pending().await;
     }
     let parked = context.runtime.write_last(&context.numbers, vec![context.parked_row(due)], None);

@@ -1,8 +1,11 @@
 //! Ending an execution for good. Owns who may be named; must not know how an attempt ends.
 
-use std::future::Future;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::client::active::Ended;
 use crate::client::execution::Relative;
 use crate::client::executions::Summary;
 use crate::client::handle::Handle;
@@ -55,7 +58,8 @@ impl Kitaru {
     /// goes on. It is durable when this returns.
     ///
     /// One that does not run is replayed to where it stopped, so that its steps are there. That needs a `#[flow]`: what
-    /// another one has done is undone only while it runs in this process.
+    /// another one has done is undone only while it runs in this process. Where the replay is what the process dies of,
+    /// cancelling fails from the third such death in a row on, and [`without_undo`](Cancelling::without_undo) is the way out.
     ///
     /// Cancelling twice is an error, as is cancelling one that is completed; so is it if it completes meanwhile.
     ///
@@ -82,10 +86,57 @@ impl Kitaru {
     /// assert!(handle.await.unwrap_err().is_cancelled());
     /// # Ok(()) }
     /// ```
-    pub fn cancel(&self, execution: &(impl Target + ?Sized)) -> impl Future<Output = Result<(), Error>> + Send {
+    pub fn cancel(&self, execution: &(impl Target + ?Sized)) -> Cancelling {
         let (flow, id) = execution.target();
-        let execution = ExecutionId::new(flow, id);
-        async move { self.inner.cancel(execution?).await }
+        Cancelling { inner: self.inner.clone(), execution: ExecutionId::new(flow, id), ask: Ask::Cancel }
+    }
+}
+
+/// An execution about to be cancelled; awaited, it gives `Result<(), Error>`. See [`Kitaru::cancel`].
+#[must_use = "an execution is cancelled only if this is awaited"]
+pub struct Cancelling {
+    inner: Arc<Inner>,
+    execution: Result<ExecutionId, Error>,
+    ask: Ask,
+}
+
+impl Cancelling {
+    /// Ends it without undoing what it has done: the way out where the flow's own code ends the process, so that it cannot be
+    /// replayed for the steps that it has registered. [`Execution::undo_skipped`] says so for good. One that runs in this
+    /// process is refused: it can be cancelled with its undo.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn doc(kitaru: &kitaru_core::Kitaru) -> Result<(), kitaru_core::Error> {
+    /// kitaru.cancel(&("order", "job-42")).without_undo().await?;
+    /// let order = kitaru.execution("order", "job-42").await?;
+    /// assert!(order.is_some_and(|order| order.undo_skipped()));
+    /// # Ok(()) }
+    /// ```
+    pub fn without_undo(mut self) -> Self {
+        self.ask = Ask::Abandon;
+        self
+    }
+}
+
+impl IntoFuture for Cancelling {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            match self.ask {
+                Ask::Abandon => self.inner.abandon(self.execution?).await,
+                _ => self.inner.cancel(self.execution?).await,
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Cancelling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancelling").field("execution", &self.execution).finish_non_exhaustive()
     }
 }
 
@@ -98,11 +149,22 @@ impl Inner {
                 // It went out of memory meanwhile.
                 continue;
             }
-            return match active.ended().await.fault() {
-                Some(error) if error.is_cancelled() => Ok(()),
-                Some(error) => Err(error),
-                None => Err(ended_meanwhile(&execution)),
-            };
+            return is_cancelled(active.ended().await, &execution);
         }
+    }
+
+    /// Ends an execution without undoing what it has done.
+    async fn abandon(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
+        let (_, active) = self.launch(Request::steering(&execution, Ask::Abandon), None)?;
+        is_cancelled(active.ended().await, &execution)
+    }
+}
+
+/// Whether it has come to its end as cancelled.
+fn is_cancelled(ended: Ended, execution: &ExecutionId) -> Result<(), Error> {
+    match ended.fault() {
+        Some(error) if error.is_cancelled() => Ok(()),
+        Some(error) => Err(error),
+        None => Err(ended_meanwhile(execution)),
     }
 }

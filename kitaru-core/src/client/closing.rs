@@ -82,6 +82,7 @@ impl IntoFuture for Closing {
             let Closing { inner, grace } = self;
             inner.closed.store(true, Ordering::SeqCst);
             inner.sleepers.end();
+            inner.admissions.close();
             inner.runtime.watchers.notify_all();
             let (send, receive) = oneshot::channel();
             let closing = inner.clone();

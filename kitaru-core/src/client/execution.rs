@@ -15,7 +15,9 @@ use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::flow;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, Status, WaitRow};
+use crate::journal::{
+    Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, Status, UndoRow, WaitRow,
+};
 use crate::machine::Journal;
 use crate::store::Reader;
 use crate::value::Key;
@@ -87,7 +89,8 @@ impl IntoFuture for ExecutionQuery {
                 let waits = waits(reader, &stored)?;
                 let parent = rows::parent(reader, &stored)?.map(|parent| Relative(parent.execution));
                 let metadata = metadata(reader, &stored)?;
-                Ok(Some(Execution { stored, status, records, waits, metadata, parent, children }))
+                let undo_skipped = rows::undo(reader, &stored)? == Some(UndoRow::Skipped);
+                Ok(Some(Execution { stored, status, records, waits, metadata, parent, children, undo_skipped }))
             })
             .await?
         })
@@ -104,6 +107,7 @@ pub struct Execution {
     metadata: serde_json::Value,
     parent: Option<Relative>,
     children: Vec<Relative>,
+    undo_skipped: bool,
 }
 
 impl Execution {
@@ -180,6 +184,13 @@ impl Execution {
     /// What its flow has noted with [`log`](crate::log()), as a JSON object.
     pub fn metadata(&self) -> &serde_json::Value {
         &self.metadata
+    }
+
+    /// Whether it was cancelled and what undoes its work did not run: it was cancelled
+    /// [without undo](crate::Cancelling::without_undo), begun over with `.fresh()`, or is of no `#[flow]` of the program that
+    /// has cancelled it.
+    pub fn undo_skipped(&self) -> bool {
+        self.undo_skipped
     }
 
     /// Why it failed, was cancelled or is stuck.

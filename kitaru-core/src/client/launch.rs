@@ -12,8 +12,9 @@ use tracing::{Instrument as _, Span};
 
 use crate::client::active::{Active, Ended, Purpose, Reservation, interrupted};
 use crate::client::attempt::{self, Plan};
+use crate::client::entered::Entered;
 use crate::client::handle::{came_to, unknown};
-use crate::client::recovery;
+use crate::client::recovery::{self, Caller};
 use crate::client::request::{FlowBody, Request};
 use crate::client::retry::{Forget, cannot_retry};
 use crate::client::rows::{self, Stored};
@@ -22,7 +23,7 @@ use crate::client::steering::Missed;
 use crate::client::{Inner, blocking};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Ask, Begin, Found, Header, ParentRow, Reuse, Status, decide};
+use crate::journal::{Ask, Begin, Found, Header, ParentRow, Reuse, Status, Tally, decide};
 use crate::log;
 use crate::machine::Due;
 use crate::runtime::lock;
@@ -51,7 +52,8 @@ impl Inner {
             reservation,
             gone: false,
             // Whoever wants it cancelled does not want it to go on.
-            goes_on: matches!(request.body, FlowBody::Registered(_)) && request.ask != Ask::Cancel,
+            goes_on: matches!(request.body, FlowBody::Registered(_))
+                && !matches!(request.ask, Ask::Cancel | Ask::Abandon),
             journal: Mutex::new(uncalled.as_ref().map(|uncalled| uncalled.journal)),
             runtime: None,
             uncalled,
@@ -95,6 +97,14 @@ impl Inner {
             (false, Purpose::Asked) => running.take_over(),
             (false, Purpose::Woken) => None,
         };
+        if reserved.is_none() && request.ask == Ask::Abandon {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!(
+                    "cannot cancel execution {execution} without its undo: it runs in this process; cancel it with its undo"
+                ),
+            ));
+        }
         match (reserved, request.ask) {
             (Some(_), Ask::Fresh) => {
                 running.end(Ended::Fault(begun_over()));
@@ -205,6 +215,8 @@ pub(crate) struct Place {
 /// An execution that goes on by itself.
 pub(crate) struct Uncalled {
     pub(crate) journal: JournalId,
+    /// Whether it was to go on when the store was opened: a dead process may have had it go on, and died of it.
+    pub(crate) was_due: bool,
     /// Held while it is driven.
     pub(crate) _permit: OwnedSemaphorePermit,
 }
@@ -252,10 +264,7 @@ impl Place {
     async fn carry_out(&self, plan: Result<Plan, Error>, request: Request) -> Ended {
         let ambiguous = request.spec.ambiguous;
         match plan {
-            Err(error) => {
-                self.active.record(Err(error.clone()));
-                Ended::Fault(error)
-            }
+            Err(error) => self.fails(error),
             Ok(Plan::Cached { payload, age }) => {
                 self.active.record(Ok(()));
                 log::flow_cached(&self.execution.flow, age, ambiguous);
@@ -273,11 +282,21 @@ impl Place {
                 self.active.record(Ok(()));
                 attempt::cancel_parked(self, *stored, next).await
             }
+            Ok(Plan::Count { stored, tally }) => attempt::count(self, request, *stored, tally).await,
             Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.inner.runtime.clock.now_ms()) {
                 Some(start_ms) => attempt::queue(self, request, work, start_ms).await,
-                None => attempt::drive(self, request, work).await,
+                None => match self.inner.admit(Tally::default()).await {
+                    Ok(admission) => attempt::drive(Entered::new(self), request, work, admission).await,
+                    Err(closed) => self.fails(closed),
+                },
             },
         }
+    }
+
+    /// It comes to nothing, for this reason.
+    pub(crate) fn fails(&self, error: Error) -> Ended {
+        self.active.record(Err(error.clone()));
+        Ended::Fault(error)
     }
 
     fn end(&mut self, ended: Ended) {
@@ -302,10 +321,10 @@ impl Place {
         let journal = *lock(&self.journal);
         if let Some(journal) = journal {
             let mut faults = lock(&self.inner.faults);
-            match &ended {
-                Ended::Fault(error) if error.is_store() => *faults.entry(journal).or_default() += 1,
-                _ => drop(faults.remove(&journal)),
-            }
+            let _ = match &ended {
+                Ended::Fault(error) if error.is_store() => faults.insert(journal),
+                _ => faults.remove(&journal),
+            };
         }
         if let (Ended::Fault(error), Some(journal)) = (&ended, journal)
             && error.is_store()
@@ -326,7 +345,12 @@ impl Place {
         let execution = self.execution.clone();
         let active = self.active.clone();
         // By a person's program, as opposed to a flow or nobody.
-        let is_called = self.uncalled.is_none() && look.parent.is_none();
+        let caller = match &self.uncalled {
+            Some(uncalled) if uncalled.was_due => Caller::Opening,
+            Some(_) => Caller::Nobody,
+            None if look.parent.is_some() => Caller::Parent,
+            None => Caller::Person,
+        };
         if lock(&inner.left).remove(&execution) {
             // What an attempt of this process left on its way to the store is to be there before it is read.
             inner.runtime.settle().await?;
@@ -370,27 +394,28 @@ impl Place {
                 (Begin::New { generation, cancels }, stored) => {
                     Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
                 }
-                (Begin::Continue, Some(stored)) if !is_called => {
-                    let faults = lock(&inner.faults).get(&stored.journal).copied().unwrap_or_default();
-                    recovery::plan(reader, stored, faults, inner.runtime.clock.steady_ms(), bound)
+                (Begin::Continue, Some(stored)) if look.ask == Ask::Retry => {
+                    Plan::resume(reader, stored, look.ask, &look.forget, bound)
                 }
-                (Begin::Continue, Some(stored)) => Plan::resume(reader, stored, look.ask, &look.forget, bound),
+                (Begin::Continue, Some(stored)) => {
+                    let lives = lock(&inner.faults).contains(&stored.journal);
+                    recovery::plan(reader, stored, lives, caller, inner.runtime.clock.steady_ms(), bound)
+                }
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
                     Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
                 }
-                (Begin::Nothing, stored) if look.ask == Ask::Cancel => Err(cannot_cancel(&execution, stored.as_ref())),
+                (Begin::Nothing, stored) if matches!(look.ask, Ask::Cancel | Ask::Abandon) => {
+                    Err(cannot_cancel(&execution, stored.as_ref()))
+                }
                 (Begin::Nothing, stored) => {
                     let ended = stored.map(|stored| came_to(reader, &stored)).transpose()?.flatten();
                     ended.map(Plan::Ended).ok_or_else(|| unknown(&execution))
                 }
-                // It is replayed for what is to be undone.
-                (Begin::Cancel, Some(stored)) if look.registered && stored.state.status.has_flow() => {
-                    Plan::resume(reader, stored, look.ask, &[], bound)
+                (Begin::Cancel, Some(stored)) if look.registered && look.ask == Ask::Cancel => {
+                    let lives = lock(&inner.faults).contains(&stored.journal);
+                    recovery::plan_to_undo(reader, stored, lives)
                 }
-                (Begin::Cancel, Some(stored)) => {
-                    let next = rows::next_seq(reader, &stored)?;
-                    Ok(Plan::Cancel { stored: Box::new(stored), next })
-                }
+                (Begin::Cancel, Some(stored)) => Plan::cancel(reader, stored),
                 (Begin::Cached { age_ms }, Some(stored)) => {
                     let payload = rows::outcome(reader, &stored)?;
                     Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
@@ -442,7 +467,7 @@ impl Place {
             return false;
         }
         // It did not die.
-        *lock(&self.inner.faults).entry(journal).or_default() += 1;
+        lock(&self.inner.faults).insert(journal);
         self.active.steering.lose();
         self.park(Due::Never, journal);
         if self.inner.is_closed() {

@@ -282,7 +282,7 @@ impl Inner {
             let _turn = self.doors.of(&execution).lock().await;
             let inner = self.clone();
             let (wanted, name, key) = (execution.clone(), event.clone(), key.clone());
-            match blocking(move || inner.admit(&wanted, &name, key.as_deref())).await?? {
+            match blocking(move || inner.admit_event(&wanted, &name, key.as_deref())).await?? {
                 Admitted::Known => return Ok(()),
                 Admitted::OnItsWay(mut arrives) => {
                     drop(_turn);
@@ -297,7 +297,7 @@ impl Inner {
     }
 
     /// Looks whether an event may be sent. Blocks.
-    fn admit(&self, execution: &ExecutionId, event: &str, key: Option<&str>) -> Result<Admitted, Error> {
+    fn admit_event(&self, execution: &ExecutionId, event: &str, key: Option<&str>) -> Result<Admitted, Error> {
         let reader = &self.runtime.reader;
         let stored = addressee(reader, execution)?;
         // A key counts for all the generations that follow one another by restarts.
@@ -365,15 +365,7 @@ impl Inner {
         Ok(landed)
     }
 
-    fn mail_row(
-        &self,
-        journal: JournalId,
-        aside: Aside,
-        key: &[u8],
-        name: &str,
-        json: &str,
-        wait: Option<Key>,
-    ) -> Row {
+    fn mail_row(&self, journal: JournalId, aside: Aside, key: &[u8], name: &str, json: &str, wait: Option<Key>) -> Row {
         let sent_ms = self.runtime.clock.now_ms();
         let row = MailRow { sent_ms, name: name.to_owned(), json: json.to_owned(), wait };
         Row { table: Table::Aside, key: RowKey::from(aside_key(journal, aside, key)), value: Some(row.write()) }

@@ -2,11 +2,13 @@
 //! drives; must not know how an attempt is driven or how rows are kept.
 
 mod active;
+mod admissions;
 mod attempt;
 mod builder;
 mod cancel;
 mod child;
 mod closing;
+mod entered;
 mod execution;
 mod executions;
 mod export;
@@ -46,6 +48,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 use crate::client::active::{Active, Ended, interrupted};
+use crate::client::admissions::Admissions;
 use crate::client::keeper::Keeper;
 use crate::client::mail::Doors;
 use crate::client::sleepers::Sleepers;
@@ -57,7 +60,7 @@ use crate::runtime::{Runtime, lock};
 
 pub use builder::Builder;
 pub(crate) use builder::{SECRET, Stage};
-pub use cancel::Target;
+pub use cancel::{Cancelling, Target};
 pub use closing::Closing;
 pub use execution::{Execution, ExecutionQuery, OpenWait, Pause, Record, RecordStatus, Relative, Try};
 pub use executions::{Cursor, Executions, Page, Summary, Unreadable};
@@ -105,8 +108,10 @@ pub(crate) struct Inner {
     active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
     /// Executions of which an attempt of this process left writes on their way.
     left: Mutex<HashSet<ExecutionId>>,
-    /// How many attempts of this process a fault of the store has ended: those are no deaths.
-    faults: Mutex<HashMap<JournalId, u32>>,
+    /// Generations whose last attempt was of this process, which a fault of the store has ended: it did not die.
+    faults: Mutex<HashSet<JournalId>>,
+    /// Which attempts begin beside one another.
+    admissions: Admissions,
     /// What is parked until a time.
     sleepers: Arc<Sleepers>,
     /// Where all this is done.
@@ -143,6 +148,7 @@ impl Inner {
             active: Mutex::default(),
             left: Mutex::default(),
             faults: Mutex::default(),
+            admissions: Admissions::default(),
             sleepers: Arc::default(),
             keeper,
             driving: Arc::new(Semaphore::new(driving)),

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId, Seq};
-use crate::journal::{Aside, MailRow, Status, UnfinishedRow, aside_key, generation_key, journal_key};
+use crate::journal::{Aside, MailRow, Status, Tally, UnfinishedRow, aside_key, generation_key, journal_key};
 use crate::store::{Durability, Key, Memory, Order, Range, Reader, Row, Store, Table, Visit, seal};
 use crate::{FlowCall, Kitaru};
 
@@ -212,7 +212,8 @@ async fn numbers_that_no_store_comes_to_are_refused_without_a_panic() {
         let kitaru = store.open().await;
         add(1_000).id("job").on(&kitaru).await.unwrap_err();
         kitaru.close().await.unwrap();
-        let row = UnfinishedRow { status: Status::Running, attempts, updated_ms: ms, wake_ms: ms };
+        let row =
+            UnfinishedRow { status: Status::Running, attempts, updated_ms: ms, wake_ms: ms, tally: Tally::default() };
         store.put(Table::Unfinished, generation_key(JournalId(1)), row.write());
         let kitaru = store.open().await;
         let page = kitaru.executions().await.unwrap();

@@ -15,26 +15,22 @@ use crate::client::attempt::Plan;
 use crate::client::launch::{Place, Uncalled};
 use crate::client::mail;
 use crate::client::request::Request;
-use crate::client::rows::{self, Stored};
+use crate::client::rows::{self, State, Stored};
 use crate::client::sleepers::{Cause, Sleeper};
 use crate::client::{Inner, blocking};
-use crate::clock::millis;
+use crate::context::Listing;
 use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::{JournalId, Seq};
-use crate::journal::{Ask, EndFrame, Frame, Status, generation_key};
+use crate::journal::{Ask, EndFrame, Frame, Status, Tally, UndoRow, UnfinishedRow, generation_key};
 use crate::log;
-use crate::machine::Due;
-use crate::runtime::Numbers;
-use crate::store::{Activity, Order, Reader, Table};
+use crate::machine::{Due, Verdict, died, dies_in_replay, last_chance, verdict};
+use crate::runtime::{Numbers, Runtime};
+use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
 
 /// How many rows are read at a time.
 const PAGE: usize = 256;
 
-/// So many attempts may die one after another without a record of their own before a person has to look.
-pub(super) const MAX_DEATHS: u32 = 8;
-/// How long after the beginning of the second attempt that died the next one begins; it doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long an execution that goes on by itself waits after a fault of the store.
 const AFTER_FAULT: Duration = Duration::from_secs(10);
 /// How long an execution waits whose runtime has come to its end.
@@ -118,14 +114,18 @@ impl Inner {
         match stored.state.status {
             // Its process may have died when that was durable and before it went on with it. Whether it did, it knows
             // itself, by a replay: one that has taken all of it is parked again.
-            Status::Waiting if has_mail => self.wake(journal, Cause::Mail).await,
+            Status::Waiting if has_mail => self.wake(journal, Cause::Opening).await,
             Status::Waiting if stored.state.wake_ms == 0 => {}
-            Status::Waiting => self.wake_at(stored.state.wake_ms, journal),
-            Status::Queued => {
+            Status::Waiting if stored.state.wake_ms > self.runtime.clock.steady_ms() => {
+                self.wake_at(stored.state.wake_ms, journal);
+            }
+            Status::Queued if stored.state.wake_ms > self.runtime.clock.now_ms() => {
                 let due_ms = self.runtime.clock.steady_when_shown(stored.state.wake_ms);
                 self.wake_at(due_ms, journal);
             }
-            Status::Running | Status::Interrupted => self.wake(journal, Cause::Time).await,
+            Status::Waiting | Status::Queued | Status::Running | Status::Interrupted => {
+                self.wake(journal, Cause::Opening).await;
+            }
             Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::Restarted => {}
         }
     }
@@ -179,7 +179,7 @@ impl Inner {
         let is_over = match stored.state.status {
             Status::Waiting => false,
             // One that was interrupted is not begun again because something was sent to it.
-            Status::Running | Status::Queued => cause == Cause::Mail,
+            Status::Running | Status::Interrupted | Status::Queued => cause == Cause::Mail,
             _ => true,
         };
         let is_early = cause == Cause::Time && stored.state.wake_ms > self.runtime.clock.steady_ms();
@@ -188,70 +188,144 @@ impl Inner {
         }
         // Before it goes on: then it may be parked until the same time once more.
         self.sleepers.forget(Sleeper { due_ms: stored.state.wake_ms, journal, cause: Cause::Time });
-        self.resume(&stored, permit);
+        self.resume(&stored, cause, permit);
     }
 
-    fn resume(self: &Arc<Self>, stored: &Stored, permit: OwnedSemaphorePermit) {
+    fn resume(self: &Arc<Self>, stored: &Stored, cause: Cause, permit: OwnedSemaphorePermit) {
         let execution = &stored.header.execution;
         let Some(meta) = flow::find(&execution.flow) else { return log::unknown_flow(&execution.flow) };
-        let uncalled = Uncalled { journal: stored.journal, _permit: permit };
+        let was_due = cause == Cause::Opening;
+        let uncalled = Uncalled { journal: stored.journal, was_due, _permit: permit };
         if let Err(error) = self.launch(Request::resuming(meta, stored), Some(uncalled)) {
             log::recovery_failed(&error);
         }
     }
 }
 
-/// What becomes of an execution whose attempts die one after another without a record of their own.
+/// What becomes of an execution whose attempts die one after another without a lasting record of their own.
 pub(crate) enum Held {
-    Until { due_ms: u64, journal: JournalId },
-    GivenUp { stored: Box<Stored>, next: Seq, deaths: u32 },
+    Until { due_ms: u64, stored: Box<Stored> },
+    GivenUp { stored: Box<Stored>, next: Seq, tally: Tally },
 }
 
-/// How an execution goes on that no person has called: by itself, or as somebody's child. `faults` of its attempts were
-/// ended by the store, and did not die.
+/// Who has an execution go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A person's program, which is not held back.
+    Person,
+    /// A flow that calls it.
+    Parent,
+    /// Nobody: its time has come, or something was sent to it.
+    Nobody,
+    /// Nobody: that was so when the store was opened.
+    Opening,
+}
+
+/// How an execution goes on. `lives` says that its last attempt was of this process, and did not die.
 pub(crate) fn plan(
     reader: &Reader,
     stored: Stored,
-    faults: u32,
+    lives: bool,
+    caller: Caller,
     now_ms: u64,
     max_outcome_bytes: usize,
 ) -> Result<Plan, Error> {
-    let Stored { journal, state, .. } = &stored;
-    let deaths = match state.status {
-        Status::Running => state.attempts.saturating_sub(rows::last_attempt(reader, *journal)?).saturating_sub(faults),
-        _ => 0,
-    };
-    if deaths >= MAX_DEATHS {
-        let next = rows::next_seq(reader, &stored)?;
-        return Ok(Plan::HeldBack(Held::GivenUp { stored: Box::new(stored), next, deaths }));
-    }
-    if let Some(doublings) = deaths.checked_sub(2) {
-        // Since the last of them began: whoever looks once more comes to the same.
-        let due_ms = state.updated_ms.saturating_add(millis(FIRST_PAUSE * (1 << doublings)));
-        if due_ms > now_ms {
-            log::crash_loop(&stored.header.execution, deaths, Duration::from_millis(due_ms - now_ms));
-            return Ok(Plan::HeldBack(Held::Until { due_ms, journal: *journal }));
+    let tally = tally(&stored, lives);
+    if caller != Caller::Person {
+        match verdict(tally, stored.state.updated_ms, now_ms) {
+            Verdict::Begins => {}
+            Verdict::Waits { due_ms } => {
+                let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
+                log::crash_loop(&stored.header.execution, tally.deaths, wait);
+                return Ok(Plan::HeldBack(Held::Until { due_ms, stored: Box::new(stored) }));
+            }
+            Verdict::GivenUp => {
+                let next = rows::next_seq(reader, &stored)?;
+                return Ok(Plan::HeldBack(Held::GivenUp { stored: Box::new(stored), next, tally }));
+            }
         }
+    }
+    let may_have_died = match stored.state.status {
+        Status::Running | Status::Interrupted => true,
+        Status::Queued => stored.state.wake_ms <= now_ms,
+        _ => false,
+    };
+    if may_have_died || caller == Caller::Opening {
+        return Ok(Plan::Count { stored: Box::new(stored), tally });
     }
     Plan::resume(reader, stored, Ask::Resume, &[], max_outcome_bytes)
 }
 
+/// How an execution is cancelled: it is replayed to where it stopped, for what is to be undone. That is counted, too.
+pub(crate) fn plan_to_undo(reader: &Reader, stored: Stored, lives: bool) -> Result<Plan, Error> {
+    let tally = match stored.state.status {
+        Status::Stuck if stored.state.listing == Listing::Off => match rows::undo(reader, &stored)? {
+            Some(UndoRow::DiesInReplay) => return Err(dies_when_cancelled(&stored)),
+            // One more death, and it is known that a replay is no way out.
+            Some(UndoRow::DiesInBodies) => last_chance(),
+            Some(UndoRow::Skipped) | None => return Plan::cancel(reader, stored),
+        },
+        status if status.has_flow() || status == Status::Stuck => tally(&stored, lives),
+        _ => return Plan::cancel(reader, stored),
+    };
+    if dies_in_replay(tally) {
+        return Err(dies_when_cancelled(&stored));
+    }
+    Ok(Plan::Count { stored: Box::new(stored), tally })
+}
+
+fn dies_when_cancelled(stored: &Stored) -> Error {
+    let execution = &stored.header.execution;
+    Error::new(
+        Kind::Stuck,
+        format!(
+            "cannot cancel execution {execution}: what undoes its work is found by a replay of its flow, and its last \
+             attempts died in that; mend the flow's own code, or end it with .cancel(…).without_undo(), and undo by hand \
+             what it has done"
+        ),
+    )
+}
+
+/// The deaths that count by now.
+fn tally(stored: &Stored, lives: bool) -> Tally {
+    let state = &stored.state;
+    match state.status {
+        // A generation that follows another one is there before its first attempt.
+        Status::Running if state.attempts > 0 && !lives => died(state.tally),
+        // It died when it was cancelled.
+        Status::Failed | Status::Stuck if state.listing == Listing::Earlier && !lives => died(state.tally),
+        Status::Running | Status::Interrupted => Tally { alone: false, replays: false, ..state.tally },
+        _ => Tally::default(),
+    }
+}
+
 /// Has an execution wait before its next attempt, or leaves it to a person.
 pub(crate) async fn hold_back(place: &Place, held: Held) -> Ended {
-    let (stored, next, deaths) = match held {
-        Held::Until { due_ms, journal } => return Ended::Parked { due: Due::At(due_ms), journal },
-        Held::GivenUp { stored, next, deaths } => (stored, next, deaths),
+    let runtime = &place.inner.runtime;
+    let (stored, next, tally) = match held {
+        Held::Until { due_ms, stored } => {
+            let journal = stored.journal;
+            if let Err(fault) = begun_by_now(runtime, &stored).await {
+                return Ended::Fault(fault);
+            }
+            return Ended::Parked { due: Due::At(due_ms), journal };
+        }
+        Held::GivenUp { stored, next, tally } => (stored, next, tally),
     };
     let execution = &place.execution;
+    let (place_of_death, undo) = match tally.replays {
+        true => ("before it came to a body: in its flow's own code, or while it was loaded", UndoRow::DiesInReplay),
+        false => ("in a body that it began", UndoRow::DiesInBodies),
+    };
     let error = Error::new(
         Kind::Stuck,
         format!(
-            "execution {execution} is stuck: {deaths} attempts have died one after another without a record of \
-             their own, the last in a body that it began. Mend that, and have it go on with Kitaru::retry, or begin it anew with \
-             .fresh()"
+            "execution {execution} is stuck: {} attempts have died one after another without a record of \
+             their own, the last {place_of_death}. Mend that, and have it go on with Kitaru::retry, or begin it anew with \
+             .fresh()",
+            tally.deaths
         ),
     );
-    let runtime = &place.inner.runtime;
     let packed = Packed::error(&error);
     let frame = Frame::End(EndFrame {
         status: Status::Stuck,
@@ -263,10 +337,24 @@ pub(crate) async fn hold_back(place: &Place, held: Held) -> Ended {
     })
     .write();
     let numbers = Arc::new(Numbers::new(stored.journal, next));
-    let rows = vec![rows::finished_row(stored.journal)];
+    let rows = vec![rows::finished_row(stored.journal), rows::undo_row(stored.journal, Some(undo))];
     if let Err(fault) = runtime.write(&numbers, rows, Some(frame), Activity::GoesOn).await {
         return Ended::Fault(fault);
     }
     log::gave_up(&error);
     Ended::Fault(error)
+}
+
+/// An attempt that began in the future, by a clock that was wrong, began now: else it would be held back again and again.
+async fn begun_by_now(runtime: &Runtime, stored: &Stored) -> Result<(), Error> {
+    let State { status, attempts, updated_ms, wake_ms, tally, .. } = stored.state;
+    let now_ms = runtime.clock.steady_ms();
+    if updated_ms <= now_ms {
+        return Ok(());
+    }
+    let row = UnfinishedRow { status, attempts, updated_ms: now_ms, wake_ms, tally };
+    let row =
+        Row { table: Table::Unfinished, key: RowKey::from(generation_key(stored.journal)), value: Some(row.write()) };
+    let numbers = Arc::new(Numbers::new(stored.journal, Seq(0)));
+    runtime.write(&numbers, vec![row], None, Activity::GoesOn).await
 }

@@ -55,7 +55,7 @@ impl Request {
 
     /// What stands for the input where that counts.
     pub(crate) fn input_digest(&self) -> Option<Key> {
-        (self.ask != Ask::Cancel).then_some(self.input.digest)
+        (!matches!(self.ask, Ask::Cancel | Ask::Abandon)).then_some(self.input.digest)
     }
 
     /// What asks something of an execution whatever its input.

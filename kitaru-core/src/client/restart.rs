@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::call::Packed;
 use crate::client::active::Ended;
-use crate::client::attempt::{Entered, micros};
+use crate::client::attempt::micros;
 use crate::client::blocking;
+use crate::client::entered::Entered;
 use crate::client::head::Head;
 use crate::client::request::{FlowBody, Request, check_size};
 use crate::client::rows::{self, Stored};
@@ -20,7 +21,8 @@ use crate::context::{Ambient, Context, NextInput};
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
 use crate::journal::{
-    Aside, EndFrame, Frame, Header, NoteRow, Status, UnfinishedRow, aside_key, aside_name, aside_range, generation_key,
+    Aside, EndFrame, Frame, Header, NoteRow, Status, Tally, UnfinishedRow, aside_key, aside_name, aside_range,
+    generation_key,
 };
 use crate::log;
 use crate::machine::Exit;
@@ -223,6 +225,7 @@ async fn write_next(
         attempts: 0,
         updated_ms: now_ms,
         wake_ms: start_ms.unwrap_or_default(),
+        tally: Tally::default(),
     };
     let key = RowKey::from(generation_key(head.journal));
     let mut rows = head.own_rows(Row { table: Table::Unfinished, key, value: Some(unfinished.write()) });

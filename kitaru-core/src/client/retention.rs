@@ -176,6 +176,7 @@ impl Leaving {
             Aside::Published,
             Aside::Logged,
             Aside::First,
+            Aside::Undo,
         ];
         for aside in asides {
             let (first, end) = aside_range(journal, aside);

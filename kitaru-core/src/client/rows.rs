@@ -6,8 +6,8 @@ use crate::context::Listing;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, EndFrame, Frame, Header, Malformed, NoteRow, OwnedPayload, ParentRow, Status, UnfinishedRow, aside_key,
-    aside_name, aside_range, generation_key, journal_range, name_key, name_range,
+    Aside, EndFrame, Frame, Header, Malformed, NoteRow, OwnedPayload, ParentRow, Status, Tally, UndoRow, UnfinishedRow,
+    aside_key, aside_name, aside_range, generation_key, journal_range, name_key, name_range,
 };
 use crate::machine::Journal;
 use crate::store::{Key as RowKey, Order, Reader, Row, Table};
@@ -31,6 +31,7 @@ pub(crate) struct State {
     /// Why it failed, was cancelled or is stuck.
     pub(crate) reason: String,
     pub(crate) listing: Listing,
+    pub(crate) tally: Tally,
 }
 
 /// The newest generation of an execution.
@@ -92,32 +93,36 @@ fn state(reader: &Reader, execution: &ExecutionId, journal: JournalId) -> Result
     for _ in 0..2 {
         if let Some(row) = reader.get(Table::Unfinished, &generation_key(journal))? {
             let row = UnfinishedRow::read(&row).map_err(|why| malformed(execution, "state", why))?;
-            let UnfinishedRow { status, attempts, updated_ms, wake_ms } = row;
-            return Ok(State {
-                status,
-                attempts,
-                updated_ms,
-                wake_ms,
-                reason: String::new(),
-                listing: Listing::Earlier,
-            });
+            let UnfinishedRow { status, attempts, updated_ms, wake_ms, tally } = row;
+            // It has ended, and its process died when it was cancelled: what it has come to stands.
+            let reason = match status.is_final() {
+                true => with_end(reader, execution, journal, reason)?.unwrap_or_default(),
+                false => String::new(),
+            };
+            return Ok(State { status, attempts, updated_ms, wake_ms, reason, listing: Listing::Earlier, tally });
         }
         let ended = with_end(reader, execution, journal, |end| State {
             status: end.status,
             attempts: end.attempt,
             updated_ms: end.ended_ms,
             wake_ms: 0,
-            reason: match end.status {
-                Status::Completed => String::new(),
-                _ => end.payload.kitaru_error().map_or_else(|| end.preview.to_owned(), |error| format!("{error:#}")),
-            },
+            reason: reason(end),
             listing: Listing::Off,
+            tally: Tally::default(),
         })?;
         if let Some(state) = ended {
             return Ok(state);
         }
     }
     Err(malformed(execution, "state", Malformed("it is neither unfinished nor has it come to an end")))
+}
+
+/// Why a generation has come to its end, unless it is completed.
+fn reason(end: &EndFrame<'_>) -> String {
+    match end.status {
+        Status::Completed => String::new(),
+        _ => end.payload.kitaru_error().map_or_else(|| end.preview.to_owned(), |error| format!("{error:#}")),
+    }
 }
 
 /// Reads the last record of a finished generation, which says what it came to; nothing, if that is another record.
@@ -151,29 +156,6 @@ fn last_record(reader: &Reader, journal: JournalId, see: &mut dyn FnMut(Seq, &[u
             ControlFlow::Break(())
         },
     )
-}
-
-/// The attempt that made the last record that says so; 0 if none does.
-pub(crate) fn last_attempt(reader: &Reader, journal: JournalId) -> Result<u32, Error> {
-    let (first, last) = journal_range(journal);
-    let mut attempt = 0;
-    reader.scan(
-        Table::Journal,
-        (Bound::Included(&first), Bound::Included(&last)),
-        Order::Descending,
-        &mut |_, frame| {
-            let made_by = match Frame::read(frame) {
-                Ok(Frame::Outcome(outcome)) => Some(outcome.call.attempt),
-                Ok(Frame::Intent(call)) => Some(call.attempt),
-                Ok(Frame::Open(open)) => Some(open.call.attempt),
-                Ok(Frame::End(end) | Frame::Unwind(end)) => Some(end.attempt),
-                Ok(Frame::Settled(_) | Frame::Now(_) | Frame::Patched(_) | Frame::Forgot(_)) | Err(_) => None,
-            };
-            attempt = made_by.unwrap_or_default();
-            if made_by.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        },
-    )?;
-    Ok(attempt)
 }
 
 /// When a generation has to be finished.
@@ -253,6 +235,18 @@ pub(crate) fn waiter_row(journal: JournalId, parent: &ParentRow) -> Row {
 pub(crate) fn deadline_row(journal: JournalId, deadline_ms: u64) -> Row {
     let key = RowKey::from(aside_key(journal, Aside::Deadline, &[]));
     Row { table: Table::Aside, key, value: Some(deadline_ms.to_be_bytes().to_vec()) }
+}
+
+/// What is known of undoing a generation's work.
+pub(crate) fn undo(reader: &Reader, stored: &Stored) -> Result<Option<UndoRow>, Error> {
+    let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Undo, &[]))?;
+    let read = |row: Vec<u8>| UndoRow::read(&row).map_err(|why| malformed(&stored.header.execution, "undoing", why));
+    row.map(read).transpose()
+}
+
+pub(crate) fn undo_row(journal: JournalId, undo: Option<UndoRow>) -> Row {
+    let key = RowKey::from(aside_key(journal, Aside::Undo, &[]));
+    Row { table: Table::Aside, key, value: undo.map(UndoRow::write) }
 }
 
 /// The row that takes a generation off the list of unfinished ones.

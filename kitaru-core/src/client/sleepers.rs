@@ -39,6 +39,8 @@ pub(crate) enum Cause {
     Mail,
     /// The store has stopped it, or the end of the runtime that it ran on.
     Fault,
+    /// The store was opened, and it was to go on.
+    Opening,
 }
 
 impl Sleepers {

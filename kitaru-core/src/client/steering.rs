@@ -87,6 +87,11 @@ impl<A: Steered> Steering<A> {
         }
     }
 
+    /// The attempt that runs.
+    pub(crate) fn attempt(&self) -> Option<Arc<A>> {
+        lock(&self.attempt).attempt.upgrade()
+    }
+
     /// Has the attempt end as cancelled, the one that runs or the next. False if the flow is out of memory, so that it has
     /// to be called for that.
     pub(crate) fn cancel(&self) -> bool {

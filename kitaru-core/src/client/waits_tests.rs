@@ -9,8 +9,8 @@ use crate::context::{Addressee, Attempt, Mail};
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, CallFrame, Class, Frame, Header, MailRow, OpenFrame, Opening, OutcomeFrame, Payload, Status, UnfinishedRow,
-    WaitRow, aside_key, generation_key, journal_key, name_key,
+    Aside, CallFrame, Class, Frame, Header, MailRow, OpenFrame, Opening, OutcomeFrame, Payload, Status, Tally,
+    UnfinishedRow, WaitRow, aside_key, generation_key, journal_key, name_key,
 };
 use crate::store::{Durability, Key as RowKey, Memory, Reader, Row, Store as _, Table, seal};
 use crate::value::{Codec, Key};
@@ -42,7 +42,8 @@ impl Written {
             input_shape: 0,
             input: Vec::new(),
         };
-        let unfinished = UnfinishedRow { status: Status::Waiting, attempts: 1, updated_ms: 1, wake_ms: 0 };
+        let unfinished =
+            UnfinishedRow { status: Status::Waiting, attempts: 1, updated_ms: 1, wake_ms: 0, tally: Tally::default() };
         let key = || generation_key(JOURNAL).to_vec();
         let mut written = Written { rows: Vec::new(), next: 1 };
         written.put(Table::Execution, key(), header.write());

@@ -1,12 +1,15 @@
 //! One attempt at an execution, as its calls, its bodies and the writer see it. Owns the replay's lock and the wakers
 //! between the flow, the bodies and the driver. Must not know how a call runs.
 
+mod admission;
 mod ambient;
 mod attempt;
 mod beside;
 mod branch;
 mod mailbox;
 mod notes;
+mod presence;
+mod standing;
 mod undo;
 
 #[cfg(test)]
@@ -20,15 +23,13 @@ use std::task::{Wake, Waker};
 
 use crate::error::Error;
 use crate::id::Seq;
-use crate::journal::{
-    Aside, EndFrame, Frame, NoteRow, OwnedPayload, Payload, SettledFrame, Status, UnfinishedRow, aside_key,
-    generation_key,
-};
+use crate::journal::{Aside, EndFrame, Frame, NoteRow, OwnedPayload, Payload, SettledFrame, Status, Tally, aside_key};
 use crate::machine::{Due, Exit, Journal, Quiet, Replay, SlotId, Unflushed};
 use crate::runtime::{Numbers, Runtime, lock};
 use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
 use crate::value::{Encoded, Key};
 
+pub(crate) use admission::Admission;
 pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
 pub(crate) use attempt::{Attempt, OnDivergence, Parking};
 use beside::Beside;
@@ -36,6 +37,8 @@ pub(crate) use branch::Branch;
 pub use branch::{BranchHandle, spawn};
 pub(crate) use mailbox::{Addressee, Mail, Mailbox};
 pub(crate) use notes::Notes;
+pub(crate) use presence::{Listing, Progress};
+use presence::{Presence, Says};
 pub(crate) use undo::UndoStep;
 pub use undo::undo;
 
@@ -60,10 +63,10 @@ pub(crate) struct Context {
     /// Something has landed since it began to.
     stirred: AtomicBool,
     driver: Mutex<Option<Waker>>,
-    /// Whether the store has been told that this attempt runs.
-    announced: AtomicBool,
-    /// Whether the generation is on the store's list of unfinished ones.
-    listed: AtomicBool,
+    /// What the store knows of this attempt.
+    presence: Presence,
+    /// Held until the attempt has proved itself.
+    admission: Mutex<Option<Admission>>,
     /// Branches that the flow has split off since the driver last looked.
     branches: Mutex<Vec<Branch>>,
     /// How often chance was asked for.
@@ -88,6 +91,8 @@ pub(crate) struct Ground {
     pub(crate) journal: Arc<Journal>,
     pub(crate) replay: Replay,
     pub(crate) listing: Listing,
+    pub(crate) tally: Tally,
+    pub(crate) admission: Admission,
     pub(crate) mail: Vec<Mail>,
     pub(crate) notes: Notes,
 }
@@ -107,17 +112,6 @@ pub(crate) struct Ending {
     pub(crate) payload: OwnedPayload,
 }
 
-/// Whether the generation is on the store's list of unfinished ones when an attempt begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listing {
-    /// It is not: it has ended before.
-    Off,
-    /// An earlier attempt has put it there, and has not ended.
-    Earlier,
-    /// It is put there together with its header.
-    Current,
-}
-
 /// When a flow goes on that is parked until another execution ends, should its process die meanwhile.
 pub(crate) const AT_ONCE_MS: u64 = 1;
 
@@ -127,6 +121,10 @@ const FLUSH: u64 = 1 << 33;
 const ANNOUNCEMENT: u64 = 1 << 34;
 const UNWIND: u64 = 1 << 35;
 const NOTE: u64 = 1 << 36;
+const COMPANY: u64 = 1 << 37;
+/// What a submission says besides: that bodies may run, that the attempt has proved itself.
+const TELLS: u64 = 1 << 62;
+const PROVES: u64 = 1 << 63;
 
 impl Context {
     pub(crate) fn new(
@@ -135,7 +133,7 @@ impl Context {
         runtime: Arc<Runtime>,
         ground: Ground,
     ) -> Arc<Self> {
-        let Ground { numbers, journal, replay, listing, mail, notes } = ground;
+        let Ground { numbers, journal, replay, listing, tally, admission, mail, notes } = ground;
         let mailbox = Mailbox::new(mail, replay.messages());
         let ending = replay.unwound_by().and_then(|at| journal.unwind(at)).map_or_else(OnceLock::new, |end| {
             Ending { status: end.status, payload: OwnedPayload::new(&end.payload, end.preview) }.into()
@@ -155,8 +153,8 @@ impl Context {
             polling: AtomicBool::new(false),
             stirred: AtomicBool::new(false),
             driver: Mutex::new(None),
-            announced: AtomicBool::new(listing == Listing::Current),
-            listed: AtomicBool::new(listing != Listing::Off),
+            presence: Presence::new(listing, tally),
+            admission: Mutex::new(Some(admission)),
             branches: Mutex::default(),
             drawn: Mutex::new(0),
             undo: Mutex::default(),
@@ -205,7 +203,8 @@ impl Context {
         let ended_ms = self.runtime.clock.now_ms();
         let attempt = self.attempt.number;
         let end = EndFrame { status, attempt, ended_ms, duration_us: 0, preview, payload: *payload };
-        self.send(UNWIND, Some(Frame::Unwind(end).write()), rows);
+        let says = self.presence.records(Progress::Unwinds);
+        self.submit(UNWIND, Some(Frame::Unwind(end).write()), rows, says);
     }
 
     /// What the generation comes to, where its flow goes no further.
@@ -250,8 +249,16 @@ impl Context {
     // ---- the way to the store ----
 
     /// Sends a call's outcome to the store.
-    pub(crate) fn send_outcome(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>, rows: Vec<Row>) {
-        self.send(u64::from(slot.0), Some(frame), rows);
+    pub(crate) fn send_outcome(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>, rows: Vec<Row>, progress: Progress) {
+        let says = self.presence.records(progress);
+        self.submit(u64::from(slot.0), Some(frame), rows, says);
+    }
+
+    /// Tells the store, before the body of a call begins, that bodies of this attempt may run; the call hears of it as of an
+    /// intent.
+    pub(crate) fn send_announcement(self: &Arc<Self>, slot: SlotId) {
+        let says = self.presence.bodies_begin();
+        self.submit(INTENT | u64::from(slot.0), None, Vec::new(), says);
     }
 
     pub(crate) fn send_intent(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>, rows: Vec<Row>) {
@@ -314,58 +321,20 @@ impl Context {
         Row { table: Table::Aside, key, value: Some(row.write()) }
     }
 
-    /// Tells the store, once, that this attempt runs: before the first body of its own starts.
-    pub(crate) fn announce(self: &Arc<Self>) {
-        if let Some(row) = self.announcement() {
-            self.send(ANNOUNCEMENT, None, vec![row]);
+    fn send(self: &Arc<Self>, token: u64, frame: Option<Vec<u8>>, rows: Vec<Row>) {
+        let says = if frame.is_some() { self.presence.records(Progress::Made) } else { Says::default() };
+        self.submit(token, frame, rows, says);
+    }
+
+    fn submit(self: &Arc<Self>, mut token: u64, frame: Option<Vec<u8>>, mut rows: Vec<Row>, says: Says) {
+        if says.row {
+            rows.push(self.unfinished_row());
         }
-    }
-
-    /// The row that tells it, the first time.
-    fn announcement(&self) -> Option<Row> {
-        let told = self.announced.swap(true, Ordering::Relaxed);
-        self.listed.store(true, Ordering::Relaxed);
-        (!told).then(|| self.unfinished_row())
-    }
-
-    /// Whether the generation is on the store's list of unfinished ones.
-    pub(crate) fn is_listed(&self) -> bool {
-        self.listed.load(Ordering::Relaxed)
-    }
-
-    /// The row that says that this attempt runs.
-    pub(crate) fn unfinished_row(&self) -> Row {
-        let row = UnfinishedRow {
-            status: Status::Running,
-            attempts: self.attempt.number,
-            updated_ms: self.runtime.clock.now_ms(),
-            wake_ms: 0,
-        };
-        self.unfinished(&row)
-    }
-
-    /// The row that says that the flow is parked, and until when.
-    pub(crate) fn parked_row(&self, due: Due) -> Row {
-        self.unfinished(&UnfinishedRow {
-            status: Status::Waiting,
-            // One that has only been replayed is none: it neither came to something nor died.
-            attempts: self.attempt.number - u32::from(!self.announced.load(Ordering::Relaxed)),
-            updated_ms: self.runtime.clock.now_ms(),
-            // One that waits for another execution looks for itself when the store is opened again: what that comes to
-            // may land without anybody being left to tell.
-            wake_ms: if self.awaits_execution.load(Ordering::SeqCst) { AT_ONCE_MS } else { due.unix_ms() },
-        })
-    }
-
-    fn unfinished(&self, row: &UnfinishedRow) -> Row {
-        let key = RowKey::from(generation_key(self.numbers.journal()));
-        Row { table: Table::Unfinished, key, value: Some(row.write()) }
-    }
-
-    fn send(self: &Arc<Self>, token: u64, frame: Option<Vec<u8>>, mut rows: Vec<Row>) {
-        if frame.is_some() {
-            // A journal that does not end in what an attempt came to is on the list of unfinished ones.
-            rows.extend(self.announcement());
+        if says.tells {
+            token |= TELLS;
+        }
+        if says.proves {
+            token |= PROVES;
         }
         let owner = self.clone();
         let submission = Submission { owner, token, rows, frame, activity: Activity::GoesOn };
@@ -443,7 +412,7 @@ impl Context {
             director.order(wake);
         }
         wake.drain(..).for_each(Waker::wake);
-        if let Quiet::Asleep | Quiet::Idle = quiet {
+        if let Quiet::Asleep | Quiet::Still | Quiet::Idle = quiet {
             self.mailbox.dismiss();
         }
         match quiet {
@@ -461,6 +430,11 @@ impl Context {
                 self.leave_drained();
                 Advance::Rests
             }
+            Quiet::Still => {
+                // It has nothing to do of which it could die, and may wait for one that waits behind it.
+                self.admit_others();
+                Advance::Rests
+            }
             Quiet::Idle => Advance::Rests,
         }
     }
@@ -468,6 +442,8 @@ impl Context {
     /// Every call that is awaited is a wait. Where the first of them is far enough away the flow is dropped, once what it
     /// has seen is durable.
     fn park(self: &Arc<Self>) {
+        // It has nothing to do of which it could die.
+        self.admit_others();
         if self.attempt.parking == Parking::Never {
             return self.leave_drained();
         }
@@ -537,13 +513,20 @@ impl Owner for Context {
 
     fn landed(&self, token: u64, result: Result<u64, Error>) {
         let slot = SlotId(token as u32);
-        match (result, token & !u64::from(u32::MAX)) {
+        if result.is_ok() && token & (TELLS | PROVES) != 0 {
+            self.presence.set_known();
+            if token & PROVES != 0 {
+                self.release();
+            }
+        }
+        match (result, token & !(TELLS | PROVES | u64::from(u32::MAX))) {
             (Err(fault), _) => {
                 self.numbers.cut();
                 self.runtime.forget_shapes();
                 return self.leave_with(Exit::Fault(fault));
             }
             (Ok(_), ANNOUNCEMENT) => return,
+            (Ok(_), COMPANY) => return self.release(),
             (Ok(_), NOTE) => return self.runtime.watchers.notify(&self.attempt.execution),
             (Ok(_), FLUSH) => {
                 self.replay().flushed();

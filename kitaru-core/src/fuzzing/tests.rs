@@ -128,7 +128,8 @@ fn row_seeds() -> Vec<Vec<u8>> {
         input_shape: 7,
         input: vec![8, 9],
     };
-    let unfinished = UnfinishedRow { status: Status::Waiting, attempts: 2, updated_ms: 3, wake_ms: 4 };
+    let unfinished =
+        UnfinishedRow { status: Status::Waiting, attempts: 2, updated_ms: 3, wake_ms: 4, tally: Default::default() };
     let payload = Payload { class: Class::Value, codec: Codec::Bincode, shape: 7, bytes: b"x" };
     let memo = MemoRow { recorded_ms: 1, preview: "x", payload };
     let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into(), wait: None };

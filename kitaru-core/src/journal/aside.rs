@@ -96,6 +96,40 @@ pub(crate) enum Aside {
     Logged = b'l',
     /// The first of the generations that have followed one another by restarts: what all of them share is beside it.
     First = b'f',
+    /// What is known of undoing the generation's work.
+    Undo = b'o',
+}
+
+/// What is known of undoing a generation's work, where it was given up or cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UndoRow {
+    /// It was given up: its attempts died before they came to a body, so that nothing could be undone either.
+    DiesInReplay,
+    /// It was given up: its attempts died in bodies.
+    DiesInBodies,
+    /// It was cancelled, and what undoes its work did not run.
+    Skipped,
+}
+
+impl UndoRow {
+    pub(crate) fn write(self) -> Vec<u8> {
+        let code = match self {
+            UndoRow::DiesInReplay => 1,
+            UndoRow::DiesInBodies => 2,
+            UndoRow::Skipped => 3,
+        };
+        vec![FORMAT, code]
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        match bytes {
+            [version, ..] if *version > FORMAT => Err(Malformed("a row of a newer format")),
+            [_, 1] => Ok(UndoRow::DiesInReplay),
+            [_, 2] => Ok(UndoRow::DiesInBodies),
+            [_, 3] => Ok(UndoRow::Skipped),
+            _ => Err(Malformed("an unknown kind of undoing")),
+        }
+    }
 }
 
 /// The key of a row beside a journal: the journal's number, what it is, its name.

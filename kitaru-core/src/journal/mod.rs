@@ -10,14 +10,15 @@ mod status;
 mod wire;
 
 pub(crate) use aside::{
-    About, Aside, Asks, MailRow, NoteRow, ParentRow, WaitRow, aside_key, aside_name, aside_range, sent_name,
+    About, Aside, Asks, MailRow, NoteRow, ParentRow, UndoRow, WaitRow, aside_key, aside_name, aside_range, sent_name,
 };
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTry, Forgotten, Frame, Heading, NowFrame, OpenFrame,
     Opening, OutcomeFrame, OwnedPayload, Payload, SettledFrame, visible_name,
 };
 pub(crate) use rows::{
-    Header, MemoRow, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range, read_name_key,
+    Header, MemoRow, Tally, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range,
+    read_name_key,
 };
 pub use status::Reuse;
 pub use status::Status;

@@ -36,6 +36,21 @@ pub(crate) struct UnfinishedRow {
     pub(crate) updated_ms: u64,
     /// When a waiting one is to go on by itself; 0 if something else has to happen.
     pub(crate) wake_ms: u64,
+    pub(crate) tally: Tally,
+}
+
+/// What is known of attempts that have died one after another without a lasting record. Beside an attempt that runs it
+/// counts those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// How many deaths count.
+    pub(crate) deaths: u32,
+    /// How many count for nobody, because other executions began beside this one.
+    pub(crate) together: u32,
+    /// The attempt that runs began alone, and nothing has begun since.
+    pub(crate) alone: bool,
+    /// The attempt that runs has come to no body of its own: it is loaded, or its flow's code is replayed.
+    pub(crate) replays: bool,
 }
 
 /// A result that other executions may use.
@@ -90,8 +105,15 @@ impl UnfinishedRow {
         out.push(self.status.code());
         out.put_varint(self.attempts.into());
         out.put_u64(self.updated_ms);
-        if self.wake_ms > 0 {
+        let Tally { deaths, together, alone, replays } = self.tally;
+        let has_tally = self.tally != Tally::default();
+        if self.wake_ms > 0 || has_tally {
             out.put_varint(self.wake_ms);
+        }
+        if has_tally {
+            out.put_varint(deaths.into());
+            out.put_varint(together.into());
+            out.push(u8::from(alone) | u8::from(replays) << 1);
         }
         out
     }
@@ -103,9 +125,18 @@ impl UnfinishedRow {
             attempts: take.varint_u32()?,
             updated_ms: take.u64()?,
             wake_ms: if take.0.is_empty() { 0 } else { take.varint()? },
+            tally: if take.0.is_empty() { Tally::default() } else { Tally::read(&mut take)? },
         };
         take.end()?;
         Ok(row)
+    }
+}
+
+impl Tally {
+    fn read(take: &mut Take<'_>) -> Result<Self, Malformed> {
+        let (deaths, together, marks) = (take.varint_u32()?, take.varint_u32()?, take.u8()?);
+        let tally = Tally { deaths, together, alone: marks & 1 != 0, replays: marks & 2 != 0 };
+        if marks > 3 || tally == Tally::default() { Err(Malformed("an unknown mark")) } else { Ok(tally) }
     }
 }
 
@@ -198,11 +229,34 @@ mod tests {
             input: vec![8, 9],
         };
         assert_eq!(Header::read(&header.write()), Ok(header));
-        let unfinished = UnfinishedRow { status: Status::Waiting, attempts: 2, updated_ms: 3, wake_ms: 4 };
-        assert_eq!(UnfinishedRow::read(&unfinished.write()), Ok(unfinished));
+        let none = Tally::default();
+        let tally = Tally { deaths: 3, together: 1, alone: true, replays: true };
+        for (wake_ms, tally) in [(0, none), (4, none), (0, tally), (4, tally), (0, Tally { replays: true, ..none })] {
+            let unfinished = UnfinishedRow { status: Status::Waiting, attempts: 2, updated_ms: 3, wake_ms, tally };
+            assert_eq!(UnfinishedRow::read(&unfinished.write()), Ok(unfinished));
+        }
         let payload = Payload { class: Class::Value, codec: Codec::Bincode, shape: 7, bytes: b"x" };
         let memo = MemoRow { recorded_ms: 1, preview: "x", payload };
         assert_eq!(MemoRow::read(&memo.write()), Ok(memo));
+    }
+
+    #[test]
+    fn an_unfinished_row_without_a_tally_is_as_it_was_before_there_were_tallies() {
+        let row = |wake_ms| UnfinishedRow {
+            status: Status::Running,
+            attempts: 2,
+            updated_ms: 3,
+            wake_ms,
+            tally: Tally::default(),
+        };
+        let before = [1, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(row(0).write(), before);
+        assert_eq!(row(4).write(), [&before[..], &[4]].concat());
+        let tally = Tally { deaths: 5, together: 6, alone: false, replays: true };
+        assert_eq!(UnfinishedRow { tally, ..row(0) }.write(), [&before[..], &[0, 5, 6, 2]].concat());
+        for malformed in [&[0, 0, 0, 0][..], &[0, 5, 6, 4], &[0, 5, 6], &[0, 5, 6, 2, 0]] {
+            assert!(UnfinishedRow::read(&[&before[..], malformed].concat()).is_err(), "{malformed:?}");
+        }
     }
 
     #[test]

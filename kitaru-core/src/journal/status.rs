@@ -153,8 +153,10 @@ pub(crate) enum Ask {
     Fresh,
     /// To go on with what is unfinished, and to do nothing else.
     Resume,
-    /// That it never goes on.
+    /// That it never goes on, and what it has done is undone.
     Cancel,
+    /// That it never goes on, whatever it has done.
+    Abandon,
     /// To go on although it has failed or is stuck.
     Retry,
 }
@@ -164,7 +166,7 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
     let Some(found) = found else {
         return match ask {
             Ask::Reuse(_) | Ask::Outcome | Ask::Fresh => Begin::New { generation: 1, cancels: false },
-            Ask::Resume | Ask::Cancel | Ask::Retry => Begin::Nothing,
+            Ask::Resume | Ask::Cancel | Ask::Abandon | Ask::Retry => Begin::Nothing,
         };
     };
     let next = |cancels| Begin::New { generation: found.generation.saturating_add(1), cancels };
@@ -173,8 +175,10 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
         Ask::Reuse(reuse) => reuse,
         Ask::Outcome if found.status == Status::Failed && found.same_input => return Begin::Nothing,
         Ask::Outcome => Reuse::Always,
-        Ask::Cancel if matches!(found.status, Status::Completed | Status::Cancelled) => return Begin::Nothing,
-        Ask::Cancel => return Begin::Cancel,
+        Ask::Cancel | Ask::Abandon if matches!(found.status, Status::Completed | Status::Cancelled) => {
+            return Begin::Nothing;
+        }
+        Ask::Cancel | Ask::Abandon => return Begin::Cancel,
         Ask::Retry => {
             return match found.status {
                 Status::Failed | Status::Stuck | Status::Running | Status::Interrupted => Begin::Continue,

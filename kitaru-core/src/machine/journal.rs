@@ -62,6 +62,26 @@ impl Journal {
         Heading::read(self.bytes(at))
     }
 
+    /// The last attempt that has left a lasting record which says by whom it was made. An error that nobody went past is
+    /// none: the next attempt tries it again.
+    pub(crate) fn last_attempt(&self) -> Option<u32> {
+        let mut is_settled = false;
+        self.indices().rev().find_map(|at| match self.frame(at) {
+            Ok(Frame::Outcome(outcome)) => {
+                let lasts = is_settled || outcome.settled || !outcome.payload.is_error();
+                lasts.then_some(outcome.call.attempt)
+            }
+            Ok(Frame::Intent(call)) => Some(call.attempt),
+            Ok(Frame::Open(open)) => Some(open.call.attempt),
+            Ok(Frame::End(end)) => Some(end.attempt),
+            Ok(Frame::Settled(_)) => {
+                is_settled = true;
+                None
+            }
+            Ok(Frame::Now(_) | Frame::Patched(_) | Frame::Forgot(_) | Frame::Unwind(_)) | Err(_) => None,
+        })
+    }
+
     /// What the record gives, if it is a checkpoint's outcome.
     pub(crate) fn payload(&self, at: RecordIx) -> Result<Payload<'_>, Malformed> {
         Payload::of_outcome(self.bytes(at))

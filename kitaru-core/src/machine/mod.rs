@@ -3,6 +3,7 @@
 
 mod backoff;
 mod claims;
+mod deaths;
 mod exit;
 mod journal;
 mod keys;
@@ -15,6 +16,9 @@ mod sparse;
 
 pub use backoff::Backoff;
 pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, Refused, Standing};
+#[cfg(test)]
+pub(crate) use deaths::MOST_DEATHS;
+pub(crate) use deaths::{Verdict, alone_for, died, dies_in_replay, last_chance, verdict};
 pub(crate) use exit::{Exit, Unflushed};
 pub(crate) use journal::{Journal, RecordIx};
 pub(crate) use replay::{Quiet, Replay};

@@ -64,6 +64,8 @@ pub(crate) enum Quiet {
     Flush(Unflushed),
     /// Nothing moves until something outside does.
     Idle,
+    /// The same, and no body runs, nor is anything on its way to the store.
+    Still,
     /// Nothing moves until one of the open waits is over.
     Asleep,
     /// What ran has come to its end, and nothing else is to start.
@@ -232,6 +234,17 @@ impl Replay {
         }
     }
 
+    /// A call that has waited for the store to know of its attempt is to begin. False if nothing is to begin now: then it
+    /// waits like any other.
+    pub(crate) fn resumes(&mut self, id: SlotId) -> bool {
+        let may_start = self.may_start();
+        if !may_start {
+            self.slot(id).phase = Phase::Waiting;
+            self.waiting.push(id);
+        }
+        may_start
+    }
+
     /// A body was woken. Whether the driver has to hear of it.
     pub(crate) fn wake_body(&mut self, id: SlotId) -> bool {
         let slot = self.slot(id);
@@ -368,7 +381,7 @@ impl Replay {
         match (self.open, self.waiting.is_empty() && self.napping == 0) {
             (1.., true) => Quiet::Asleep,
             _ if self.draining => Quiet::Drained,
-            _ => Quiet::Idle,
+            _ => Quiet::Still,
         }
     }
 

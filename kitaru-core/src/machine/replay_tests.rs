@@ -126,7 +126,7 @@ fn outcomes_are_released_one_at_a_time_in_the_order_of_their_records_whatever_or
     assert_eq!(answers(&mut replay, [c, b]), [false, true]);
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(answers(&mut replay, [c]), [true]);
-    assert!(matches!(quiet(&mut replay), Quiet::Idle));
+    assert!(matches!(quiet(&mut replay), Quiet::Still));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn an_error_that_was_seen_is_flushed_before_anything_starts_and_a_value_is_not()
         assert!(matches!(quiet(&mut replay), Quiet::Go));
         assert_eq!(answers(&mut replay, [slot]), [true]);
     }
-    assert!(matches!(quiet(&mut replay), Quiet::Idle), "nothing starts, so the error may be tried again");
+    assert!(matches!(quiet(&mut replay), Quiet::Still), "nothing starts, so the error may be tried again");
     let (next, step) = enter(&mut replay, "next");
     assert_eq!(step, Step::Pending);
     let Quiet::Flush(unflushed) = quiet(&mut replay) else { panic!("the error is not flushed") };

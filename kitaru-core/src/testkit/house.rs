@@ -345,6 +345,9 @@ impl Director for House {
         }
         let stands = self.invariants(|seen| {
             seen.starts(cue.execution, &cue.name);
+            if matches!(cue.stage, CueStage::Body | CueStage::Once | CueStage::OnceMore) {
+                seen.body_begins(cue);
+            }
             seen.stands(cue.identity)
         });
         if cue.stage != CueStage::Intent && stands {
@@ -383,6 +386,7 @@ impl Director for House {
         }
         let flow = &execution.flow;
         match turn {
+            Turn::Counted => self.point(|| format!("where an attempt of `{flow}` is counted")),
             Turn::Begins => {
                 self.invariants(|seen| seen.begins(execution));
                 self.point(|| format!("where an attempt of `{flow}` begins"))

@@ -4,9 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::context::Attempt;
+use crate::director::Cue;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, CallFrame, Class, Forgotten, Frame, Header, NoteRow, Opening, ParentRow, Status, aside_name, aside_range,
+    Aside, CallFrame, Class, Forgotten, Frame, Header, NoteRow, Opening, ParentRow, Status, UnfinishedRow, aside_name,
+    aside_range,
 };
 use crate::store::{Row, Table};
 use crate::value::Key;
@@ -33,6 +35,8 @@ struct Known {
     header: Option<(ExecutionId, u32)>,
     last: u64,
     is_listed: bool,
+    /// The attempt whose bodies may run, as the store says.
+    runs: Option<u32>,
     /// What its last record says that an attempt came to, if it says that.
     ended: Option<Status>,
     /// The highest number of an attempt that has left a record of a call.
@@ -113,6 +117,18 @@ impl Invariants {
         }
     }
 
+    /// The body of a call without an outcome begins.
+    pub(super) fn body_begins(&mut self, cue: &Cue<'_>) {
+        let own = (cue.execution.clone(), cue.generation);
+        let mut own = self.journals.values().filter(|known| known.header.as_ref() == Some(&own));
+        if !own.any(|known| known.runs == Some(cue.attempt)) {
+            self.breaks(format!(
+                "the body of `{}` of {} began before the store knew of attempt {}",
+                cue.name, cue.execution, cue.attempt
+            ));
+        }
+    }
+
     // ---- what is written ----
 
     /// A commit is durable.
@@ -128,7 +144,7 @@ impl Invariants {
                 (Table::Execution, Some(value)) => self.begun(journal, value),
                 // It is taken away, and all of it with it.
                 (Table::Execution, None) => drop(self.journals.remove(&journal)),
-                (Table::Unfinished, value) => self.known(journal).is_listed = value.is_some(),
+                (Table::Unfinished, value) => self.listed(journal, value),
                 (Table::Journal, Some(frame)) => {
                     let seq = key.last_chunk().map_or(0, |seq| u64::from_be_bytes(*seq));
                     self.recorded(journal, seq, frame);
@@ -147,6 +163,16 @@ impl Invariants {
             Ok(header) => self.known(journal).header = Some((header.execution, header.generation)),
             Err(why) => self.breaks(format!("the header of journal {} cannot be read: {}", journal.0, why.0)),
         }
+    }
+
+    fn listed(&mut self, journal: JournalId, row: Option<&[u8]>) {
+        let row = row.map(UnfinishedRow::read);
+        let known = self.known(journal);
+        known.is_listed = row.is_some();
+        known.runs = match row {
+            Some(Ok(row)) if row.status == Status::Running && !row.tally.replays => Some(row.attempts),
+            _ => None,
+        };
     }
 
     /// A journal that does not end in what an attempt came to has its generation on the list of unfinished ones, and a header.

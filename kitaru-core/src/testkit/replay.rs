@@ -12,7 +12,7 @@ use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::{JournalId, Seq};
 use crate::journal::{
-    Frame, Header, OutcomeFrame, SettledFrame, Status, UnfinishedRow, generation_key, journal_key, name_key,
+    Frame, Header, OutcomeFrame, SettledFrame, Status, Tally, UnfinishedRow, generation_key, journal_key, name_key,
 };
 use crate::pool;
 use crate::store::{Durability, Key as RowKey, Reader, Row, Store, Table, seal};
@@ -148,7 +148,8 @@ fn rows(header: &Header, history: &History, goes_on: bool) -> Vec<Row> {
     lay(Table::Execution, &generation_key(JOURNAL), header.write());
     lay(Table::Name, &name_key(&header.execution, header.generation), JOURNAL.0.to_be_bytes().to_vec());
     let status = if goes_on { Status::Running } else { Status::Interrupted };
-    let unfinished = UnfinishedRow { status, attempts: 1, updated_ms: header.created_ms, wake_ms: 0 };
+    let unfinished =
+        UnfinishedRow { status, attempts: 1, updated_ms: header.created_ms, wake_ms: 0, tally: Tally::default() };
     lay(Table::Unfinished, &generation_key(JOURNAL), unfinished.write());
     for (seq, frame) in (1..).map(Seq).zip(history.frames()) {
         let frame = match Frame::read(frame) {

@@ -97,7 +97,6 @@ impl<B: Checkpoint> Durable<B> {
                 if let Standing::Interrupted(at) = self.claim.standing {
                     self.claim.standing = Standing::Again(at);
                 }
-                self.context.announce();
                 self.stage = Stage::Intending(slot);
                 self.context.replay().intend(slot);
                 let rows = self.forget_answer(spec);

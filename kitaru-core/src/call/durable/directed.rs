@@ -8,10 +8,9 @@ use crate::journal::Arg;
 use crate::machine::Standing;
 
 impl<B: Checkpoint> Durable<B> {
-    /// Whether whoever directs the execution lets the call, which is about to start, go no further.
-    pub(super) fn is_stopped(&self, spec: &Spec, intended: bool) -> bool {
-        let Some(director) = &self.context.runtime.director else { return false };
-        let stage = match spec.meta().effect {
+    /// How far a call is that is about to start.
+    pub(super) fn cue_stage(&self, spec: &Spec, intended: bool) -> CueStage {
+        match spec.meta().effect {
             Effect::AtLeastOnce => CueStage::Body,
             Effect::AtMostOnce if intended => match self.claim.standing {
                 // Its record is void, which only a person brings about.
@@ -20,10 +19,16 @@ impl<B: Checkpoint> Durable<B> {
             },
             Effect::AtMostOnce => CueStage::Intent,
             Effect::Wait | Effect::Child => CueStage::Wait,
-        };
+        }
+    }
+
+    /// Whether whoever directs the execution lets the call, which is about to start, go no further.
+    pub(super) fn is_stopped(&self, spec: &Spec, stage: CueStage) -> bool {
+        let Some(director) = &self.context.runtime.director else { return false };
         let cue = Cue {
             execution: &self.context.attempt.execution,
             generation: self.context.attempt.generation,
+            attempt: self.context.attempt.number,
             checkpoint: spec.name(),
             name: self.claim.name(spec.shown()),
             location: spec.location(),

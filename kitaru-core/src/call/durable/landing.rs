@@ -9,6 +9,7 @@ use crate::call::meta::{Effect, Spec};
 use crate::call::outcome::{Packed, Packing, Whose};
 use crate::call::tries::{Failure, Tries};
 use crate::call::{Checkpoint, Occasion};
+use crate::context::Progress;
 use crate::error::Error;
 use crate::journal::{Class, Frame, MemoRow, OutcomeFrame};
 use crate::log;
@@ -111,6 +112,7 @@ impl<B: Checkpoint> Durable<B> {
         let slot = running.slot;
         self.context.replay().land(slot, is_error && !settled);
         self.stage = Stage::Landing(running, value, how);
-        self.context.send_outcome(slot, frame, rows);
+        let progress = if is_error && !settled { Progress::ToBeTriedAgain } else { Progress::Made };
+        self.context.send_outcome(slot, frame, rows, progress);
     }
 }

@@ -1,0 +1,154 @@
+//! What the store knows of an attempt. Owns the row that says it, and when it has to be written; must not know what the
+//! attempt does.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::journal::{Status, Tally, UnfinishedRow};
+use crate::runtime::lock;
+
+/// Whether the generation is on the store's list of unfinished ones when an attempt begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// It is not: it has ended before.
+    Off,
+    /// An earlier attempt has put it there, and has not ended.
+    Earlier,
+    /// The attempt is there.
+    Current,
+    /// The attempt is there, and it is one of a generation that has ended: it is replayed for what is to be undone.
+    Ended,
+}
+
+/// Whether a record shows that its attempt gets on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Made,
+    /// None: it is an error that the next attempt tries again.
+    ToBeTriedAgain,
+    /// None: it says that the flow goes no further, before it has come to where it does not.
+    Unwinds,
+}
+
+/// What the store knows of an attempt.
+pub(super) struct Presence {
+    /// Whether the generation is on the list of unfinished ones.
+    listed: AtomicBool,
+    /// Whether the attempt was on it when it began.
+    counted: bool,
+    /// Whether the row says that the generation has ended: from its first record on it says that the attempt runs.
+    ended: AtomicBool,
+    /// Whether the store has been told that bodies of the attempt may run. What is sent later lands behind that.
+    told: AtomicBool,
+    /// That is durable.
+    known: AtomicBool,
+    /// Whether a lasting record of the attempt has been sent.
+    proved: AtomicBool,
+    tally: Mutex<Tally>,
+}
+
+/// What a submission says of the attempt besides.
+#[derive(Default)]
+pub(super) struct Says {
+    /// Whether the row goes with it.
+    pub(super) row: bool,
+    /// Whether that says that bodies of the attempt may run.
+    pub(super) tells: bool,
+    /// Whether it is the first lasting record.
+    pub(super) proves: bool,
+}
+
+impl Presence {
+    pub(super) fn new(listing: Listing, tally: Tally) -> Self {
+        let told = listing == Listing::Current && !tally.replays;
+        Presence {
+            listed: AtomicBool::new(listing != Listing::Off),
+            counted: matches!(listing, Listing::Current | Listing::Ended),
+            ended: AtomicBool::new(listing == Listing::Ended),
+            told: AtomicBool::new(told),
+            known: AtomicBool::new(told),
+            proved: AtomicBool::new(false),
+            tally: Mutex::new(tally),
+        }
+    }
+
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the attempt is on it, or on its way there.
+    pub(super) fn is_counted(&self) -> bool {
+        self.counted || self.is_told()
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// Whether a body may begin.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_known(&self) {
+        self.known.store(true, Ordering::Release);
+    }
+
+    /// Bodies are to begin.
+    pub(super) fn bodies_begin(&self) -> Says {
+        let tells = self.tell();
+        Says { row: tells, tells, proves: false }
+    }
+
+    /// A record is sent. A journal that does not end in what an attempt came to is on the list of unfinished ones.
+    pub(super) fn records(&self, progress: Progress) -> Says {
+        if progress == Progress::Unwinds && self.counted {
+            let row = self.ended.swap(false, Ordering::Relaxed);
+            return Says { row, ..Says::default() };
+        }
+        let proves = progress == Progress::Made
+            && !self.proved.load(Ordering::Relaxed)
+            && !self.proved.swap(true, Ordering::Relaxed);
+        let tells = self.tell();
+        let resets = proves && std::mem::take(&mut *lock(&self.tally)).counts();
+        Says { row: tells || resets, tells, proves }
+    }
+
+    fn tell(&self) -> bool {
+        let told = self.told.load(Ordering::Relaxed) || self.told.swap(true, Ordering::Relaxed);
+        if !told {
+            self.listed.store(true, Ordering::Relaxed);
+            lock(&self.tally).replays = false;
+        }
+        !told
+    }
+
+    /// What was presumed of the attempt before turns out not to be so.
+    pub(super) fn clear(&self) {
+        let mut tally = lock(&self.tally);
+        *tally = Tally { replays: tally.replays, ..Tally::default() };
+    }
+
+    /// From now on others begin beside it. Whether the row says otherwise.
+    pub(super) fn has_company(&self) -> bool {
+        std::mem::take(&mut lock(&self.tally).alone)
+    }
+
+    /// The row that says that the attempt runs.
+    pub(super) fn running(&self, attempts: u32, updated_ms: u64) -> UnfinishedRow {
+        UnfinishedRow { status: Status::Running, attempts, updated_ms, wake_ms: 0, tally: *lock(&self.tally) }
+    }
+
+    /// The row that says that it was cut off by a process that lives.
+    pub(super) fn cut_off(&self, attempts: u32, updated_ms: u64) -> UnfinishedRow {
+        let tally = Tally { alone: false, replays: false, ..*lock(&self.tally) };
+        UnfinishedRow { status: Status::Interrupted, attempts, updated_ms, wake_ms: 0, tally }
+    }
+}
+
+impl Tally {
+    /// Whether a lasting record makes a difference to it.
+    fn counts(self) -> bool {
+        self.deaths > 0 || self.together > 0 || self.alone
+    }
+}

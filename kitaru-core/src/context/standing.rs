@@ -1,0 +1,93 @@
+//! What an attempt says of itself to the store: that it runs, may run bodies, is parked, was cut off. Owns the rows for that; must
+//! not know why they are written.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{ANNOUNCEMENT, AT_ONCE_MS, Admission, COMPANY, Context};
+use crate::journal::{Status, Tally, UnfinishedRow, generation_key};
+use crate::machine::Due;
+use crate::runtime::lock;
+use crate::store::{Key as RowKey, Row, Table};
+
+impl Context {
+    /// Whether the store knows that bodies of this attempt may run.
+    pub(crate) fn is_known(&self) -> bool {
+        self.presence.is_known()
+    }
+
+    /// Tells the store, once, that bodies of this attempt may run. Nobody waits for that here.
+    pub(crate) fn announce(self: &Arc<Self>) {
+        let says = self.presence.bodies_begin();
+        if says.row {
+            self.submit(ANNOUNCEMENT, None, Vec::new(), says);
+        }
+    }
+
+    /// The attempt before this one has left a lasting record: what was presumed of it before that could be read does not
+    /// count.
+    pub(crate) fn clear_tally(self: &Arc<Self>) {
+        self.presence.clear();
+        self.send_aside(vec![self.unfinished_row()]);
+    }
+
+    /// Whether the generation is on the store's list of unfinished ones.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.presence.is_listed()
+    }
+
+    /// Lets others begin beside this attempt: it has proved itself, or has been alone for long enough. Whether it held them
+    /// up.
+    pub(crate) fn admit_others(self: &Arc<Self>) -> bool {
+        let holds = lock(&self.admission).as_ref().map(Admission::is_alone);
+        match holds {
+            None => return false,
+            // Whoever begins does so behind that: from now on a death may be another one's.
+            Some(_) if self.presence.has_company() => self.send(COMPANY, None, vec![self.unfinished_row()]),
+            // What says so may be on its way.
+            Some(true) => {}
+            Some(false) => self.release(),
+        }
+        holds == Some(true)
+    }
+
+    /// Lets others begin.
+    pub(crate) fn release(&self) {
+        let admission = lock(&self.admission).take();
+        drop(admission);
+    }
+
+    /// The row that says that this attempt runs.
+    pub(crate) fn unfinished_row(&self) -> Row {
+        self.unfinished(&self.presence.running(self.attempt.number, self.runtime.clock.now_ms()))
+    }
+
+    /// The row that says that it was cut off by a process that lives, if the store knows of it.
+    pub(crate) fn cut_off_row(&self) -> Option<Row> {
+        let row = self.presence.cut_off(self.attempts(), self.runtime.clock.now_ms());
+        self.presence.is_counted().then(|| self.unfinished(&row))
+    }
+
+    /// The row that says that the flow is parked, and until when.
+    pub(crate) fn parked_row(&self, due: Due) -> Row {
+        self.unfinished(&UnfinishedRow {
+            status: Status::Waiting,
+            attempts: self.attempts(),
+            updated_ms: self.runtime.clock.now_ms(),
+            tally: Tally::default(),
+            // One that waits for another execution looks for itself when the store is opened again: what that comes to
+            // may land without anybody being left to tell.
+            wake_ms: if self.awaits_execution.load(Ordering::SeqCst) { AT_ONCE_MS } else { due.unix_ms() },
+        })
+    }
+
+    /// How many attempts there were by now. One that has only been replayed is none: it neither came to something nor died.
+    fn attempts(&self) -> u32 {
+        self.attempt.number - u32::from(!self.presence.is_told())
+    }
+
+    fn unfinished(&self, row: &UnfinishedRow) -> Row {
+        let key = RowKey::from(generation_key(self.numbers.journal()));
+        Row { table: Table::Unfinished, key, value: Some(row.write()) }
+    }
+}

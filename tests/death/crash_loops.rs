@@ -1,0 +1,312 @@
+//! Processes that die again and again of what they go on with, whatever that is.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use kitaru::store::{Durability, OpenOptions, Order, Range, Redb, Row, Store, Table, Visit};
+use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
+
+use crate::kills::folder;
+use crate::process::{STOP, command, say};
+use crate::programs::note;
+use crate::{count, noted};
+
+/// The number of the process, by which its clock is turned: each begins when every pause is over.
+const NTH: &str = "KITARU_TEST_NTH";
+
+/// Runs one of the programs, if it is one.
+pub(crate) async fn program(name: &str) -> Result<bool, Error> {
+    match name {
+        "dies" => dies().await?,
+        "dies beside others" => dies_beside_others().await?,
+        "is charged" => charges().await?,
+        "is cancelled" => cancels().await?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// A store, in a process each of which is later than the one before by more than any pause.
+fn builder(store: impl Store) -> kitaru::Builder {
+    let nth: u32 = std::env::var(NTH).map_or(0, |nth| nth.parse().expect("a number"));
+    let clock = Clock::manual();
+    clock.advance(Duration::from_secs(100) * nth);
+    Kitaru::builder().store(store).clock(clock)
+}
+
+fn disk() -> Result<Redb, Error> {
+    Redb::open(Path::new("store"), OpenOptions::default())
+}
+
+/// How a flow's process dies.
+fn shape() -> String {
+    std::env::var(STOP).unwrap_or_default()
+}
+
+/// More than any stack holds.
+#[allow(unconditional_recursion)]
+fn overflow(depth: u64) -> u64 {
+    std::hint::black_box([depth; 512])[0] + overflow(std::hint::black_box(depth + 1))
+}
+
+#[checkpoint]
+async fn body() -> u32 {
+    note(&format!("body {}", kitaru::may_have_run()));
+    match shape().as_str() {
+        "in a body" => std::process::abort(),
+        "in the stack of a body" => overflow(0) as u32,
+        "in a failed body" => 0,
+        _ => 1,
+    }
+}
+
+#[checkpoint]
+async fn fails() -> Result<u32, Error> {
+    Err(Error::msg("no luck"))
+}
+
+#[flow]
+async fn deadly(n: u32) -> Result<u32, Error> {
+    note("attempt");
+    match shape().as_str() {
+        "at its begin" => std::process::abort(),
+        // An error that is tried again is a record, and no progress.
+        "behind an error" => fails().await.map(drop).unwrap_or_else(|_| std::process::abort()),
+        _ => {}
+    }
+    let found = body().await;
+    match shape().as_str() {
+        "behind a replay" => std::process::abort(),
+        "in the stack of a replay" => overflow(0) as u32,
+        "when it is loaded" | "when its mail is loaded" => kitaru::event::<u32>("amount").await?,
+        _ => found + n,
+    };
+    Ok(found)
+}
+
+#[checkpoint]
+async fn useful(id: u32, n: u32) -> u32 {
+    note(&format!("useful {id} {n}"));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    n
+}
+
+#[flow]
+async fn neighbour(id: u32) -> Result<u32, Error> {
+    let mut sum = 0;
+    for n in 0..4 {
+        sum += useful(id, n).await;
+    }
+    Ok(sum)
+}
+
+/// A store in which reading what an execution is made of ends the process.
+struct Deadly {
+    store: Redb,
+    table: Option<Table>,
+}
+
+impl Store for Deadly {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        self.store.commit(rows, durability)
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.store.get(table, key)
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        // One row is looked for where the last one is; all are read when an execution goes on.
+        if Some(table) == self.table && matches!(order, Order::Ascending) {
+            let mut mail = 0;
+            let mut reads = |key: &[u8], row: &[u8]| {
+                mail += u32::from(key.get(8) == Some(&b'e'));
+                // Whether there is any is looked at first.
+                if table == Table::Journal || mail > 1 {
+                    note("attempt");
+                    std::process::abort();
+                }
+                visit(key, row)
+            };
+            return self.store.scan(table, range, order, &mut reads);
+        }
+        self.store.scan(table, range, order, visit)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.store.close()
+    }
+}
+
+async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Result<Option<Status>, Error> {
+    Ok(kitaru.execution(flow, id).await?.map(|execution| execution.status()))
+}
+
+/// Has one execution go on until it is given up.
+async fn dies() -> Result<(), Error> {
+    let is_first = std::env::var(NTH).is_ok_and(|nth| nth == "1");
+    let table = match shape().as_str() {
+        _ if is_first => None,
+        "when it is loaded" => Some(Table::Journal),
+        "when its mail is loaded" => Some(Table::Aside),
+        _ => None,
+    };
+    let kitaru = builder(Deadly { store: disk()?, table }).open().await?;
+    if is_first {
+        let handle = deadly(1).id("job").on(&kitaru).start().await?;
+        if shape().starts_with("when") {
+            for amount in 0..2 {
+                kitaru.send(&handle, "other", &amount).await?;
+            }
+            while status(&kitaru, "deadly", "job").await? != Some(Status::Waiting) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            std::process::abort();
+        }
+    }
+    while status_of_header(&kitaru).await? != Some(Status::Stuck) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    say("stuck");
+    kitaru.close().await
+}
+
+/// Where the execution stands, without its records being read.
+async fn status_of_header(kitaru: &Kitaru) -> Result<Option<Status>, Error> {
+    let page = kitaru.executions().await?;
+    Ok(page.iter().find(|found| found.flow() == "deadly").map(|found| found.status()))
+}
+
+/// The same beside others, until each has come to its end.
+async fn dies_beside_others() -> Result<(), Error> {
+    let kitaru = builder(disk()?).open().await?;
+    if std::env::var(NTH).is_ok_and(|nth| nth == "1") {
+        for id in 0..4 {
+            drop(neighbour(id).id(format!("{id}")).on(&kitaru).start().await?);
+        }
+        drop(deadly(1).id("job").on(&kitaru).start().await?);
+    }
+    while status(&kitaru, "deadly", "job").await? != Some(Status::Stuck) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for id in 0..4 {
+        let handle: kitaru::Handle<Result<u32, Error>> = kitaru.handle("neighbour", &format!("{id}")).await?;
+        say(format!("neighbour {}", handle.await?));
+    }
+    say("stuck");
+    kitaru.close().await
+}
+
+/// Calls a flow whose body, or whose own code, dies immediately, unless it is told otherwise.
+async fn charges() -> Result<(), Error> {
+    let kitaru = builder(disk()?).recover(false).open().await?;
+    note(&format!("known {}", kitaru.execution("deadly", "job").await?.is_some()));
+    say(format!("result {}", deadly(1).id("job").on(&kitaru).await?));
+    kitaru.close().await
+}
+
+async fn cancels() -> Result<(), Error> {
+    let kitaru = builder(disk()?).recover(false).open().await?;
+    if let Err(error) = kitaru.cancel(&("deadly", "job")).await {
+        say(format!("refused {error}"));
+        kitaru.cancel(&("deadly", "job")).without_undo().await?;
+    }
+    let found = kitaru.execution("deadly", "job").await?.ok_or_else(|| Error::msg("it is gone"))?;
+    say(format!("{} {}", found.status(), found.undo_skipped()));
+    kitaru.close().await
+}
+
+/// What a process says, or nothing if it dies.
+fn life(program: &str, dir: &Path, shape: &str, nth: u32) -> Option<String> {
+    let mut command = command(program, shape);
+    command.current_dir(dir).env(NTH, nth.to_string()).stderr(Stdio::null());
+    let output = command.output().expect("a process starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() || output.status.signal().is_some(), "{program}, {shape}: {said}");
+    output.status.success().then_some(said)
+}
+
+/// Runs a program again and again until it does not die. How many processes have died before, and what the last one said.
+fn lives(program: &str, dir: &Path, shape: &str) -> (u32, String) {
+    for nth in 1..40 {
+        if let Some(said) = life(program, dir, shape, nth) {
+            return (nth - 1, said);
+        }
+    }
+    panic!("{program} dies again and again {shape}: {:?}", noted(dir));
+}
+
+#[test]
+fn an_execution_is_given_up_after_eight_deaths_whatever_it_dies_of() {
+    for shape in [
+        "at its begin",
+        "in a body",
+        "in the stack of a body",
+        "behind a replay",
+        "in the stack of a replay",
+        "behind an error",
+    ] {
+        let dir = folder();
+        let (deaths, said) = lives("dies", dir.path(), shape);
+        assert!(said.contains("stuck"), "{shape}: {said}");
+        // Whether the first attempt has left a record is known when the second one has read it.
+        let most = if shape.ends_with("replay") { 9 } else { 8 };
+        assert!((8..=most).contains(&deaths), "{deaths} {shape}: {:?}", noted(dir.path()));
+        assert_eq!(count(&noted(dir.path()), "attempt"), deaths as usize, "{shape}");
+    }
+}
+
+#[test]
+fn an_execution_is_given_up_after_eight_deaths_in_which_it_was_loaded() {
+    for shape in ["when it is loaded", "when its mail is loaded"] {
+        let dir = folder();
+        let (deaths, said) = lives("dies", dir.path(), shape);
+        assert!(said.contains("stuck"), "{shape}: {said}");
+        // The first process has parked it.
+        assert_eq!(deaths, 9, "{shape}: {:?}", noted(dir.path()));
+    }
+}
+
+#[test]
+fn neighbours_of_an_execution_that_kills_its_process_come_to_their_ends() {
+    for shape in ["in a body", "at its begin"] {
+        let dir = folder();
+        let (deaths, said) = lives("dies beside others", dir.path(), shape);
+        assert_eq!(said.matches("neighbour 6").count(), 4, "{shape}: {said}");
+        assert_eq!(deaths, 8, "{shape}");
+        let notes = noted(dir.path());
+        for id in 0..4 {
+            // Two processes die with it, and then it is alone.
+            let most = (0..4).map(|n| count(&notes, &format!("useful {id} {n}"))).max();
+            assert!(most <= Some(4), "{shape}: {notes:?}");
+        }
+    }
+}
+
+#[test]
+fn an_execution_whose_first_body_has_begun_is_known_and_its_body_may_have_run() {
+    for _ in 0..5 {
+        let dir = folder();
+        assert_eq!(life("is charged", dir.path(), "in a body", 1), None);
+        let said = life("is charged", dir.path(), "", 2).expect("it lives");
+        assert!(said.contains("result 1"), "{said}");
+        let notes: Vec<_> = noted(dir.path()).into_iter().filter(|note| note != "process").collect();
+        assert_eq!(notes, ["known false", "attempt", "body false", "known true", "attempt", "body true"]);
+    }
+}
+
+#[test]
+fn a_flow_whose_own_code_kills_its_process_is_cancelled_without_its_undo() {
+    let dir = folder();
+    assert_eq!(life("is charged", dir.path(), "behind a replay", 1), None);
+    // Of these nobody knows yet whether the flow's own code is to blame, and the first attempt has left a record.
+    let (deaths, said) = (2..6)
+        .find_map(|nth| life("is cancelled", dir.path(), "behind a replay", nth).map(|said| (nth - 2, said)))
+        .expect("it dies no more");
+    assert!(matches!(deaths, 2 | 3), "{deaths}");
+    assert!(said.contains("refused") && said.contains("without_undo()"), "{said}");
+    assert!(said.contains("cancelled true"), "{said}");
+    assert_eq!(count(&noted(dir.path()), "attempt"), deaths as usize + 1);
+}
