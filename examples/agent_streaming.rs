@@ -71,18 +71,27 @@ fn show(event: RunEvent) {
     let _ = std::io::stdout().flush();
 }
 
-#[flow(reuse = "unfinished")]
-async fn tides() -> Result<(), RunError> {
-    let model: Arc<dyn Model> = match std::env::var("OPENAI_API_KEY") {
+/// A real model where there is a key for one.
+fn model() -> Result<Arc<dyn Model>, RunError> {
+    Ok(match std::env::var("OPENAI_API_KEY") {
         Ok(_) => Arc::new(OpenAi::from_env().map_err(kitaru::agent::AgentError::from)?),
         Err(_) => Arc::new(Slow),
-    };
-    let agent = Agent::builder(model).name("pilot").instructions("You know the sea. Be brief.").tool(tide());
+    })
+}
+
+/// Whether this run is to fail between the two turns.
+fn is_to_fail() -> bool {
+    std::env::var_os("FORCE_FAILURE").is_some()
+}
+
+#[flow(reuse = "unfinished")]
+async fn tides() -> Result<(), RunError> {
+    let agent = Agent::builder(model()?).name("pilot").instructions("You know the sea. Be brief.").tool(tide());
     let agent = KitaruAgent::new(agent.build()?);
 
     let first = agent.run("How high is the tide in Brest?").on_event(show).await?;
     println!("({} requests paid for, {} replayed)", first.paid().requests, first.replayed().requests);
-    if std::env::var_os("FORCE_FAILURE").is_some() {
+    if is_to_fail() {
         return Err(Error::msg("FORCE_FAILURE is set, so this fails between the two turns").into());
     }
     let second =

@@ -276,6 +276,7 @@ fn a_flow_that_nobody_has_called_runs_on_a_runtime_of_the_program_that_moves_by_
 async fn tells_where(path: String) -> Result<(), Error> {
     kitaru::sleep(Duration::from_millis(50)).await;
     // What needs a runtime has one.
+    #[allow(deprecated)]
     tokio::time::sleep(Duration::from_millis(1)).await;
     log(&path).say(std::thread::current().name().unwrap_or_default());
     Ok(())

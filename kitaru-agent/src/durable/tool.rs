@@ -244,8 +244,8 @@ impl DurableTool {
                 }
             })
             .retries(self.options.tries_again());
-        if self.options.effect() == Effect::Once {
-            told = told.happened_as(json!({ "description": GAVE }), |said| happened(said).map(Ok));
+        if is_once {
+            made = made.happened_as(json!({ "description": GAVE }), |said| happened(said).map(Ok));
         }
         if let Some(timeout) = self.options.longest() {
             made = made.timeout(timeout);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::client::{builder, executions, history, mail, recovery, tally, waits};
+use crate::client::{builder, executions, history, mail, tally, waits};
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::journal::FailedTry;
 use crate::machine::{MAX_CALLS, MOST_DEATHS};

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use crate::client::active::Active;
 use crate::client::rows::{self, Stored};
 use crate::client::sleepers::Cause;
-use crate::client::tally::{Tally, most_bytes};
+use crate::client::tally::{MailTotal, most_bytes};
 use crate::client::waits;
 use crate::client::{Inner, Kitaru, OpenWait, Target, blocking};
 use crate::context::{AT_ONCE_MS, Addressee, Mail};
@@ -193,7 +193,7 @@ enum Admitted {
     /// One with its key is on its way. This changes when it has landed or is lost.
     OnItsWay(watch::Receiver<()>),
     /// It is, and under this key for its idempotency key.
-    New { stored: Box<Stored>, so_far: Tally, sent: Option<Vec<u8>> },
+    New { stored: Box<Stored>, so_far: MailTotal, sent: Option<Vec<u8>> },
 }
 
 /// An answer on its way to an execution.
@@ -318,7 +318,7 @@ impl Inner {
 
     /// What has been sent to a generation, counted in the store the first time that something is sent to it. Asked while nobody
     /// else can send to it.
-    fn sent_so_far(&self, journal: JournalId) -> Result<Tally, Error> {
+    fn sent_so_far(&self, journal: JournalId) -> Result<MailTotal, Error> {
         match self.tallies.known(journal) {
             Some(tally) => Ok(tally),
             None => sent_so_far(&self.runtime.reader, journal),
@@ -330,7 +330,7 @@ impl Inner {
     fn send_event(
         self: &Arc<Self>,
         stored: Box<Stored>,
-        so_far: Tally,
+        so_far: MailTotal,
         sent: Option<Vec<u8>>,
         event: String,
         json: String,
@@ -458,7 +458,7 @@ fn mail_bytes(name: &str, json: &str) -> u64 {
 }
 
 /// What the store has of what was sent to a generation.
-pub(super) fn sent_so_far(reader: &Reader, journal: JournalId) -> Result<Tally, Error> {
+pub(super) fn sent_so_far(reader: &Reader, journal: JournalId) -> Result<MailTotal, Error> {
     let (mut last_event, mut bytes) = (0, 0);
     for aside in [Aside::Answer, Aside::Event] {
         let (first, end) = aside_range(journal, aside);
@@ -471,7 +471,7 @@ pub(super) fn sent_so_far(reader: &Reader, journal: JournalId) -> Result<Tally, 
             ControlFlow::Continue(())
         })?;
     }
-    Ok(Tally::new(last_event, bytes))
+    Ok(MailTotal::new(last_event, bytes))
 }
 
 fn event_number(key: &[u8]) -> u64 {

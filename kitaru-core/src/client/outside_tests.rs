@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::client::tally::{MOST_MAIL_BYTES, Tally};
+use crate::client::tally::{MOST_MAIL_BYTES, MailTotal};
 use crate::clock::Clock;
 use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
@@ -287,7 +287,7 @@ async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
     // As if that had been sent already.
-    let (execution, so_far) = (ExecutionId::new("waits", "job").unwrap(), Tally::new(0, MOST_MAIL_BYTES - 1_000));
+    let (execution, so_far) = (ExecutionId::new("waits", "job").unwrap(), MailTotal::new(0, MOST_MAIL_BYTES - 1_000));
     kitaru.inner.tallies.add(&execution, JournalId(1), so_far, Aside::Answer, 0, u64::MAX).unwrap();
     let part = "x".repeat(400);
     kitaru.send(&handle, "other", &part).await.unwrap();

@@ -25,14 +25,14 @@ pub(crate) struct Tallies(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    generations: HashMap<JournalId, Tally>,
+    generations: HashMap<JournalId, MailTotal>,
     /// Idempotency keys of events that are on their way. Dropped, a sender wakes whoever waits for that.
     keys: HashMap<Vec<u8>, watch::Sender<()>>,
 }
 
 /// What has been sent to a generation.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(super) struct Tally {
+pub(super) struct MailTotal {
     /// The number of the last event.
     pub(super) last_event: u64,
     /// The bytes of all events and answers.
@@ -41,9 +41,9 @@ pub(super) struct Tally {
     on_its_way: u32,
 }
 
-impl Tally {
+impl MailTotal {
     pub(super) fn new(last_event: u64, bytes: u64) -> Self {
-        Tally { last_event, bytes, on_its_way: 0 }
+        MailTotal { last_event, bytes, on_its_way: 0 }
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) fn most_bytes(max_outcome_bytes: usize) -> u64 {
 
 impl Tallies {
     /// What is known of a generation, without counting.
-    pub(super) fn known(&self, journal: JournalId) -> Option<Tally> {
+    pub(super) fn known(&self, journal: JournalId) -> Option<MailTotal> {
         lock(&self.0).generations.get(&journal).copied()
     }
 
@@ -68,7 +68,7 @@ impl Tallies {
         &self,
         execution: &ExecutionId,
         journal: JournalId,
-        so_far: Tally,
+        so_far: MailTotal,
         kind: Aside,
         bytes: u64,
         most_bytes: u64,
@@ -78,7 +78,7 @@ impl Tallies {
             state.generations.retain(|_, tally| tally.on_its_way > 0);
         }
         // One that was forgotten meanwhile had nothing on its way.
-        let tally = state.generations.entry(journal).or_insert(Tally { on_its_way: 0, ..so_far });
+        let tally = state.generations.entry(journal).or_insert(MailTotal { on_its_way: 0, ..so_far });
         let number = tally.last_event.saturating_add(u64::from(kind == Aside::Event));
         if number > MOST_EVENTS {
             return Err(too_many(execution, &format!("{MOST_EVENTS} events")));
@@ -88,7 +88,7 @@ impl Tallies {
             let what = format!("events and answers of {} bytes, and {bytes} more are over {most_bytes}", tally.bytes);
             return Err(too_many(execution, &what));
         }
-        *tally = Tally { last_event: number, bytes: all, on_its_way: tally.on_its_way + 1 };
+        *tally = MailTotal { last_event: number, bytes: all, on_its_way: tally.on_its_way + 1 };
         Ok(number)
     }
 
@@ -147,7 +147,7 @@ mod tests {
 
     const JOURNAL: JournalId = JournalId(7);
 
-    fn add(tallies: &Tallies, so_far: Tally, kind: Aside, bytes: u64) -> Result<u64, Error> {
+    fn add(tallies: &Tallies, so_far: MailTotal, kind: Aside, bytes: u64) -> Result<u64, Error> {
         tallies.add(&ExecutionId::new("order", "job").unwrap(), JOURNAL, so_far, kind, bytes, 100)
     }
 
@@ -155,9 +155,9 @@ mod tests {
     fn mail_is_bounded_in_count_and_in_bytes_and_what_is_lost_counts_for_nothing() {
         let tallies = Tallies::default();
         let (event, answer) = (Aside::Event, Aside::Answer);
-        assert_eq!(add(&tallies, Tally::new(MOST_EVENTS - 3, 40), event, 30).unwrap(), MOST_EVENTS - 2);
+        assert_eq!(add(&tallies, MailTotal::new(MOST_EVENTS - 3, 40), event, 30).unwrap(), MOST_EVENTS - 2);
         // What is known counts, and not what somebody has counted in the store.
-        let so_far = Tally::default();
+        let so_far = MailTotal::default();
         let error = add(&tallies, so_far, answer, 31).unwrap_err();
         assert!(error.is_too_large() && error.to_string().contains("70 bytes, and 31 more are over 100"), "{error}");
         assert_eq!(add(&tallies, so_far, answer, 30).unwrap(), MOST_EVENTS - 2, "an answer has no number");
@@ -172,10 +172,10 @@ mod tests {
     #[test]
     fn a_number_is_given_once_however_many_generations_there_are_and_whatever_was_forgotten() {
         let tallies = Tallies::default();
-        assert_eq!(add(&tallies, Tally::default(), Aside::Event, 1).unwrap(), 1);
+        assert_eq!(add(&tallies, MailTotal::default(), Aside::Event, 1).unwrap(), 1);
         let other = |journal: u64| {
             let (journal, execution) = (JournalId(journal), ExecutionId::new("order", "other").unwrap());
-            tallies.add(&execution, journal, Tally::default(), Aside::Event, 1, 100).unwrap();
+            tallies.add(&execution, journal, MailTotal::default(), Aside::Event, 1, 100).unwrap();
             tallies.arrived(journal, 1, true);
         };
         (100..100 + 2 * MOST_KNOWN as u64).for_each(other);
