@@ -303,8 +303,7 @@ async fn retry_of_a_failed_run_asks_that_request_again_and_nothing_before_it() {
     let ended = kit.run(asks(name.into()).id("job")).await.unwrap_err();
     assert!(ended.to_string().contains("renew it"), "{ended}");
     within(name, |mut world| world.down = None);
-    kit.kitaru().retry(&("asks", "job")).await.unwrap();
-    kit.settle().await;
+    kit.retry(&("asks", "job")).await.unwrap();
     assert_eq!(status(&kit, "asks").await, Status::Completed);
     assert_eq!(within(name, |world| (world.asked, world.payments.len())), (3, 1));
 }

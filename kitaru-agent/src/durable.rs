@@ -184,10 +184,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     /// `#[flow]` and 2 minutes elsewhere, unless set. Zero waits for nothing, and leaves it to the model to try again.
     ///
     /// What counts are [transient](crate::ModelErrorKind::is_transient) errors: the model cannot be reached, has no answer in
-    /// time, has had enough requests for now, fails, breaks off, or answers with what cannot be read. The run asks again, in the same checkpoint, after half a
-    /// second, then after ever longer pauses of up to 5 minutes, or when the provider says by `Retry-After`. A long pause is
-    /// recorded: the flow is parked, a restart waits for what is left of it, and
-    /// [`Execution::pauses`](kitaru_core::Execution::pauses) shows it. Any other error ends the run immediately.
+    /// time, has had enough requests for now, fails, breaks off, or answers with what cannot be read. The run asks again, in the
+    /// same checkpoint, after half a second, then after ever longer pauses of up to 5 minutes, or when the provider says by
+    /// `Retry-After`. A long pause is recorded: the flow is parked, a restart waits for what is left of it, and
+    /// `Execution::pauses` shows it. Any other error ends the run immediately.
     ///
     /// Where a turn is one checkpoint the pause stays in memory, and a restart asks that turn again: long outages want
     /// [granular checkpoints](Self::granular_checkpoints).
@@ -195,8 +195,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     /// # Examples
     ///
     /// ```
+    /// # mod kitaru { pub use kitaru_agent as agent; }
     /// use std::time::Duration;
-    /// use kitaru_agent::{Agent, FunctionModel, KitaruAgent, ModelResponse};
+    /// use kitaru::agent::{Agent, FunctionModel, KitaruAgent, ModelResponse};
     ///
     /// let agent = Agent::builder(FunctionModel::new("mock", |_| Ok(ModelResponse::text("42")))).name("oracle").build()?;
     /// let agent = KitaruAgent::new(agent).wait_for_model(Duration::from_secs(3 * 86_400));

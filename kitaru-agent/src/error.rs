@@ -106,7 +106,8 @@ impl ModelErrorKind {
     /// # Examples
     ///
     /// ```
-    /// use kitaru_agent::ModelErrorKind;
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::ModelErrorKind;
     ///
     /// assert!(ModelErrorKind::RateLimited.is_transient());
     /// assert!(!ModelErrorKind::Incomplete.is_transient());

@@ -88,8 +88,9 @@ impl McpServer {
     /// # Examples
     ///
     /// ```no_run
+    /// # mod kitaru { pub use kitaru_agent as agent; }
     /// use std::{process::Command, time::Duration};
-    /// use kitaru_agent::McpServer;
+    /// use kitaru::agent::McpServer;
     ///
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
     /// let slow = McpServer::builder().greeting_timeout(Duration::from_secs(120));

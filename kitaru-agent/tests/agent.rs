@@ -371,7 +371,7 @@ async fn a_stream_tells_of_tool_calls_and_what_they_gave_and_ends_in_the_error_t
         });
     }
     let expected =
-        ["let me see", "call of look", "1 requests", "seen", "call of fall", "2 requests", "tool `fall` failed"];
+        ["let me see", "call of look", "1 requests", "seen", "call of fall", "2 requests", "tool `fall` failed: ouch"];
     assert_eq!(shown, expected);
 }
 

@@ -113,8 +113,9 @@ impl Clock {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// use std::time::Duration;
-    /// use kitaru_core::Clock;
+    /// use kitaru::Clock;
     ///
     /// let clock = Clock::manual();
     /// let before = clock.now();

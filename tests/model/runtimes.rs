@@ -136,7 +136,7 @@ async fn step(path: String, n: u32) -> Result<u32, Error> {
 }
 
 #[flow]
-async fn steps(path: String) -> Result<u32, Error> {
+async fn steps_of_a_runtime(path: String) -> Result<u32, Error> {
     let mut sum = 0;
     for n in 0..3 {
         sum += step(path.clone(), n).await?;
@@ -153,17 +153,17 @@ fn a_flow_whose_runtime_ends_resumes_by_itself_and_whoever_waits_for_it_waits_on
         let kitaru = other.block_on(parking());
         let first = one_thread();
         first.block_on(async {
-            let _ = steps(path.clone()).id("job").on(&kitaru).start().await.unwrap();
+            let _ = steps_of_a_runtime(path.clone()).id("job").on(&kitaru).start().await.unwrap();
             while log(&path).count("body 1") == 0 {
                 tokio::task::yield_now().await;
             }
         });
-        let waiter = other.block_on(steps(path.clone()).id("job").on(&kitaru).start()).unwrap();
+        let waiter = other.block_on(steps_of_a_runtime(path.clone()).id("job").on(&kitaru).start()).unwrap();
         drop(first);
         let came = other.block_on(async { tokio::time::timeout(Duration::from_secs(20), waiter).await });
         assert_eq!(came.expect("it hangs").unwrap(), 3);
         assert_eq!(log(&path).take(), ["body 0", "body 1", "body 1", "body 2", "done"]);
-        let execution = other.block_on(kitaru.execution("steps", "job").into_future()).unwrap().unwrap();
+        let execution = other.block_on(kitaru.execution("steps_of_a_runtime", "job").into_future()).unwrap().unwrap();
         assert_eq!((execution.status(), execution.attempts()), (Status::Completed, 2));
     }
 }

@@ -31,7 +31,8 @@ fn answer() -> Value {
 }
 
 fn expected() -> ModelResponse {
-    let thought = r#"{"signature":"s","thinking":"hm","type":"thinking"}"#;
+    // The order of its keys is that of whatever else is built with it.
+    let thought = json!({ "type": "thinking", "thinking": "hm", "signature": "s" }).to_string();
     let mut expected = ModelResponse::new(vec![
         ResponsePart::Reasoning(Opaque::new("anthropic", Place::Part, thought)),
         ResponsePart::Text(Text::new("let me see")),

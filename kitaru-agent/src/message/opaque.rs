@@ -13,7 +13,8 @@ use serde_json::Value;
 /// # Examples
 ///
 /// ```
-/// use kitaru_agent::{Opaque, Place};
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Opaque, Place};
 ///
 /// let thought = Opaque::new("anthropic", Place::Part, r#"{"type":"thinking","thinking":"hm","signature":"s"}"#);
 /// assert_eq!(thought.text().as_deref(), Some("hm"));

@@ -224,7 +224,8 @@ impl Stop {
     /// # Examples
     ///
     /// ```
-    /// use kitaru_agent::Stop;
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::Stop;
     ///
     /// assert_eq!((Stop::of("end_turn"), Stop::of("stop")), (Stop::End, Stop::End));
     /// assert_eq!((Stop::of("max_tokens"), Stop::of("bored")), (Stop::Length, Stop::Other));

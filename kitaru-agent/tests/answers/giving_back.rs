@@ -56,13 +56,19 @@ async fn what_a_model_thought_goes_back_with_the_message() {
     assert!(!sent.contains("model_extra"), "what is for people does not go back: {sent}");
 }
 
+/// A part that is ours: the order of its keys is that of whatever else is built with it.
+fn text_part() -> String {
+    json!({ "type": "text", "text": "let me see" }).to_string()
+}
+
 #[tokio::test]
 async fn blocks_that_are_no_text_and_no_call_go_back_byte_for_byte_and_in_their_place() {
     let thinking = r#"{"type":"thinking", "thinking":"h\u006d","signature":"Eq/+=="}"#;
     let redacted = r#"{"type":"redacted_thinking","data": "xyz"}"#;
     let searched = r#"{"type":"web_search_tool_result","tool_use_id":"s","content":[{"n":1.0,"a":{}}]}"#;
     let call = r#"{"type":"tool_use","id":"c","name":"weather","input":{"z": 1.0,"a":2},"caller":{"type":"direct"}}"#;
-    let content = [thinking, redacted, r#"{"text":"let me see","type":"text"}"#, searched, call].join(",");
+    let text = text_part();
+    let content = [thinking, redacted, &text, searched, call].join(",");
     let whole = format!(r#"{{"content":[{content}],"stop_reason":"tool_use"}}"#);
     let sent = given_back(Way::AnthropicWhole, Answer::json(whole)).await;
     assert!(sent.contains(&content), "{sent}");
@@ -137,7 +143,7 @@ async fn a_content_that_is_a_list_of_parts_is_its_texts_and_its_other_parts_go_b
     let response = ask(Way::OpenAiWhole, Answer::json(whole.clone())).await.unwrap();
     assert_eq!(response.output(), "let me see");
     let sent = given_back(Way::OpenAiWhole, Answer::json(whole.clone())).await;
-    assert!(sent.contains(&format!(r#""content":[{other},{{"text":"let me see","type":"text"}}]"#)), "{sent}");
+    assert!(sent.contains(&format!(r#""content":[{other},{}]"#, text_part())), "{sent}");
     let streamed = format!("data: {}\n\n", whole.replace("\"message\"", "\"delta\""));
     assert_eq!(ask(Way::OpenAiStreamed, sse(&streamed)).await.unwrap().output(), "let me see");
 }

@@ -211,9 +211,10 @@ impl<B: Checkpoint> Call<B> {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # use kitaru_core::doc_support::*;
     /// # run_flow(async {
-    /// use kitaru_core::{Error, dynamic::checkpoint};
+    /// use kitaru::{Error, dynamic::checkpoint};
     ///
     /// let pay = checkpoint("pay").at_most_once().ask_on_interrupt().run(|| async { Ok::<_, Error>("receipt 7".to_owned()) });
     /// // A person may give the number alone.
@@ -333,10 +334,11 @@ where
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # use kitaru_core::doc_support::*;
     /// # run_flow(async {
     /// use std::time::Duration;
-    /// use kitaru_core::{Error, dynamic::checkpoint};
+    /// use kitaru::{Error, dynamic::checkpoint};
     ///
     /// let rate = checkpoint("rate").run(|| async { Ok::<_, Error>(1.08) });
     /// let day = Duration::from_secs(86_400);

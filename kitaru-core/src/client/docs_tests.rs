@@ -56,7 +56,7 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     model("what waits for a commit, what the commit has taken included", std::slice::from_ref(&waiting));
     model("a page of executions", &[grouped(executions::MAX_LIMIT as u64)]);
     model("executions that go on by themselves at once", &[builder::DEFAULT_RECOVERY.to_string()]);
-    model("attempts that die one after another without a record", &[MOST_DEATHS.to_string()]);
+    model("attempts that die one after another without a lasting record", &[MOST_DEATHS.to_string()]);
 
     let security = |what: &str, numbers: &[String]| check("security.md", what, numbers);
     security("a value: an outcome, an event, an answer", &[outcome]);

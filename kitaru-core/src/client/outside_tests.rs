@@ -150,13 +150,13 @@ async fn an_execution_that_cannot_be_read_keeps_no_other_from_being_taken_away()
     let kitaru = options.open().await.unwrap();
     for _ in 0..1_000 {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        if kitaru.executions().await.unwrap().len() == 1 {
+        if kitaru.executions().await.unwrap().is_empty() {
             break;
         }
     }
     let page = kitaru.executions().await.unwrap();
     let ids: Vec<_> = page.iter().map(|summary| summary.id()).collect();
-    assert_eq!((ids, page.unreadable().len()), (vec!["job 4"], 1), "the newest one stays");
+    assert_eq!((ids, page.unreadable().len()), (Vec::<&str>::new(), 1));
 }
 
 #[tokio::test]

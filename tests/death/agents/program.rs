@@ -139,7 +139,8 @@ fn model() -> Result<OpenAi, ModelError> {
 fn agent() -> Result<KitaruAgent, AgentError> {
     let model = Watched { model: model()?, asked: AtomicU32::new(0) };
     let agent = Agent::builder(model).name("guide").instructions("Be brief.").tool(weather()).tool(tide()).build()?;
-    Ok(KitaruAgent::new(agent).granular_checkpoints(is("granular")))
+    let agent = KitaruAgent::new(agent).granular_checkpoints(is("granular"));
+    Ok(if is("hasty") { agent.wait_for_model(Duration::ZERO) } else { agent })
 }
 
 /// How many events were heard.

@@ -54,7 +54,7 @@ async fn explores(_job: u32) -> Result<Vec<String>, RunError> {
     let agent = Agent::builder(model)
         .name("sailor")
         .instructions("Look at one place, then give the verdict.")
-        .settings(ModelSettings::default().temperature(0.0).max_tokens(48))
+        .settings(ModelSettings::default().temperature(0.0).max_tokens(200))
         .output::<Step>()
         .output_mode(OutputMode::Schema);
     let agent = KitaruAgent::new(agent.build()?);
