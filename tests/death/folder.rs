@@ -36,7 +36,7 @@ async fn moves() -> Result<(), Error> {
     std::env::set_current_dir("elsewhere").expect("it is there");
     let all = getrlimit(Resource::Fsize);
     let limit =
-        |current| setrlimit(Resource::Fsize, Rlimit { current, ..all.clone() }).expect("a limit below the highest");
+        |current| setrlimit(Resource::Fsize, Rlimit { current, ..all }).expect("a limit below the highest");
     limit(Some(file));
     let fills = dynamic::flow("fills").run(|| async { Ok::<_, Error>(large(4_000_000).await.len()) });
     say(format!("full {}", fills.on(&kitaru).await.is_err()));

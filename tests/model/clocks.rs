@@ -182,8 +182,12 @@ async fn sleeps_a_part_of_a_millisecond() -> Result<u64, Error> {
 async fn a_part_of_a_millisecond_is_a_wait() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(HOUR).open().await.unwrap();
-    let handle = sleeps_a_part_of_a_millisecond().on(&kitaru).start().await.unwrap();
+    let handle = sleeps_a_part_of_a_millisecond().id("job").on(&kitaru).start().await.unwrap();
     let mut handle = Box::pin(handle);
+    let begun = async || kitaru.execution("sleeps_a_part_of_a_millisecond", "job").await.unwrap().unwrap();
+    while begun().await.records().is_empty() {
+        tokio::task::yield_now().await;
+    }
     for _ in 0..100 {
         assert!(futures::poll!(handle.as_mut()).is_pending());
         tokio::task::yield_now().await;

@@ -166,6 +166,7 @@ async fn a_branch_that_outlives_its_flow_is_dropped_with_it() {
 
 #[checkpoint(blocking)]
 fn blocks(gate: Gate) -> u32 {
+    log("odd: blocks").say("begun");
     gate.0.wait();
     1
 }
@@ -187,7 +188,10 @@ async fn a_store_is_closed_while_a_body_on_the_blocking_pool_goes_on() {
     let inner = gate.clone();
     let flow = dynamic::flow("blocks").run(move || async move { Ok::<_, Error>(blocks(inner).await) });
     let handle = flow.id("job").on(&kitaru).start().await.unwrap();
-    soon(kitaru.close()).await.unwrap();
+    while log("odd: blocks").count("begun") == 0 {
+        tokio::task::yield_now().await;
+    }
+    soon(kitaru.close().grace(Duration::ZERO)).await.unwrap();
     assert!(handle.await.unwrap_err().is_closed());
     gate.0.wait();
     let kitaru = reopen(&dir).await;

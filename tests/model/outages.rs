@@ -131,8 +131,7 @@ async fn retry_of_an_undoing_that_stopped_goes_on_with_that_step() {
     log(path).say("fails");
     kit.run(reserves(path.into()).id("job")).await.unwrap_err();
     log(path).take();
-    kit.kitaru().retry(&("reserves", "job")).await.unwrap();
-    kit.settle().await;
+    kit.retry(&("reserves", "job")).await.unwrap();
     assert_eq!(log(path).count("released"), 1);
     let execution = kit.kitaru().execution("reserves", "job").await.unwrap().unwrap();
     assert_eq!((execution.status(), execution.error()), (Status::Failed, Some("sold out")));

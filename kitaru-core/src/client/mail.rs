@@ -24,7 +24,7 @@ use crate::journal::{Aside, MailRow, Malformed, ParentRow, Status, aside_key, as
 use crate::log;
 use crate::runtime::Numbers;
 use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
-use crate::value::{Key, bincode_size};
+use crate::value::{Key, bincode_size, shallow};
 
 impl Kitaru {
     /// Answers a wait of an execution, by its visible name: `approval`, `approval_2`. It is durable when this returns, and
@@ -208,7 +208,7 @@ struct Letter {
 
 impl Inner {
     fn json<T: Serialize + ?Sized>(&self, what: &str, value: &T) -> Result<String, Error> {
-        let json = serde_json::to_string(value).map_err(|why| {
+        let json = serde_json::to_string(&shallow(value)).map_err(|why| {
             Error::new(Kind::Misuse, format!("the {what} cannot be serialized: {why}; nothing was sent"))
         })?;
         let bound = self.runtime.max_outcome_bytes;

@@ -18,6 +18,7 @@ use crate::client::request::Request;
 use crate::client::rows::{self, State, Stored};
 use crate::client::sleepers::{Cause, Sleeper};
 use crate::client::{Inner, blocking};
+use crate::clock::Clock;
 use crate::context::Listing;
 use crate::error::{Error, Kind};
 use crate::flow;
@@ -227,9 +228,10 @@ pub(crate) fn plan(
     stored: Stored,
     lives: bool,
     caller: Caller,
-    now_ms: u64,
+    clock: &Clock,
     max_outcome_bytes: usize,
 ) -> Result<Plan, Error> {
+    let now_ms = clock.steady_ms();
     let tally = tally(&stored, lives);
     if caller != Caller::Person {
         match verdict(tally, stored.state.updated_ms, now_ms) {
@@ -247,7 +249,7 @@ pub(crate) fn plan(
     }
     let may_have_died = match stored.state.status {
         Status::Running | Status::Interrupted => true,
-        Status::Queued => stored.state.wake_ms <= now_ms,
+        Status::Queued => stored.state.wake_ms <= clock.now_ms(),
         _ => false,
     };
     if may_have_died || caller == Caller::Opening {
