@@ -181,7 +181,7 @@ async fn restart_waits_for_the_rest_of_a_pause_and_of_the_time_for_all() {
         assert_eq!(asked(), 1, "not before the provider wants it");
     }
     let kitaru = open().await.unwrap();
-    // A day counts from the first failure on, whoever waits.
+    // A day counts from the first failure on, across restarts.
     within(name, |mut world| world.down = Some(away().with_retry_after(HOUR * 10)));
     for tries in [2, 3] {
         settled(&kitaru).await;

@@ -211,7 +211,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     }
 
     /// Shows nothing of prompts, answers and arguments in previews, log lines and exports. The records hold them all the
-    /// same, and whoever is asked for approval sees the arguments.
+    /// same, and a person who is asked for approval sees the arguments. What the flow takes and returns is the flow's own.
     #[must_use]
     pub fn sensitive(mut self) -> Self {
         self.sensitivity = Sensitivity::Hidden;

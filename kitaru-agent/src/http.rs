@@ -175,7 +175,7 @@ impl<D: Dialect> HttpModel<D> {
             Attempt::Failed(error) => (error, None),
             Attempt::Asked(error, asked) => (error, asked),
         };
-        // Whoever asks waits by itself, and longer.
+        // The caller waits by itself, and longer.
         let is_left_to_them = error.is_transient() && is_waited_for();
         let Some(pause) = self.patience.pause(*tries, asked).filter(|_| !is_left_to_them) else {
             return Err(match asked {

@@ -126,7 +126,7 @@ async fn reserves(path: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn retry_of_an_undoing_that_stopped_goes_on_with_that_step() {
+async fn retry_of_an_undoing_that_stopped_resumes_at_that_step() {
     let (kit, path) = (Testkit::new(), "outage: undoing");
     log(path).say("fails");
     kit.run(reserves(path.into()).id("job")).await.unwrap_err();

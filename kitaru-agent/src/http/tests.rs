@@ -1,4 +1,4 @@
-//! Who asks again: a model over HTTP, or whoever waits for it.
+//! Who asks again: a model over HTTP, or a caller that waits for it.
 
 use super::canned::{KEY, http, serve};
 use crate::asking::waited_for;
@@ -9,7 +9,7 @@ fn hello() -> ModelRequest {
 }
 
 #[tokio::test]
-async fn model_over_http_leaves_it_to_whoever_waits_to_ask_again() {
+async fn model_over_http_leaves_it_to_a_waiting_caller_to_ask_again() {
     use crate::Model as _;
     let busy = http(503, "Retry-After: 0\r\n", r#"{"error":{"message":"busy"}}"#);
     for (waits, requests) in [(true, 1), (false, 4)] {
@@ -19,7 +19,7 @@ async fn model_over_http_leaves_it_to_whoever_waits_to_ask_again() {
         let asked = model.request(&request);
         let error = if waits { waited_for(asked).await } else { asked.await }.unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (ModelErrorKind::Unavailable, true));
-        assert_eq!(server.seen().len(), requests, "whoever asks waits: {waits}");
+        assert_eq!(server.seen().len(), requests, "the caller waits: {waits}");
         let deltas = Deltas::unheard();
         let asked = model.request_streaming(&request, &deltas);
         let error = if waits { waited_for(asked).await } else { asked.await }.unwrap_err();

@@ -22,7 +22,7 @@ impl Kitaru {
     /// What it has recorded counts, also an error that its flow went past: such a job fails on it once more. A person may
     /// have records forgotten: [`forget`](Retrying::forget), [`after`](Retrying::after). A retry that can change nothing is
     /// an error: what a failed execution did may have been [undone](crate::undo), and then only
-    /// [`fresh`](crate::FlowCall::fresh) begins it anew. Where a step that undoes has failed, a retry goes on with that step.
+    /// [`fresh`](crate::FlowCall::fresh) begins it anew. Where a step that undoes has failed, a retry resumes at that step.
     ///
     /// # Errors
     ///
