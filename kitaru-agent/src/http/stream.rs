@@ -106,8 +106,8 @@ impl<D: Dialect> HttpModel<D> {
             let (pieces, answer) = match read {
                 Ok(Read::More(pieces)) => (pieces, None),
                 Ok(Read::Over(pieces, answer)) => (pieces, Some(answer)),
-                // These are answers of their kind; anything else may go well when it is asked for again.
-                Err(error) if matches!(error.kind(), ModelErrorKind::Refused | ModelErrorKind::Incomplete) => {
+                // Anything else may go well when it is asked for again.
+                Err(error) if !error.is_transient() => {
                     return Attempt::Settled(self.presentable(error));
                 }
                 Err(error) => return Attempt::Failed(self.presentable(error)),
