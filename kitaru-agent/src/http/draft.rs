@@ -113,7 +113,7 @@ fn kind_of(error: &Object) -> Option<ModelErrorKind> {
     let status = names.iter().filter_map(number).find_map(|number| u16::try_from(number).ok().and_then(of_status));
     let of_words = || {
         let says = |known: &&str| words.iter().any(|word| word.contains(known));
-        KINDS.iter().find(|(_, known)| known.iter().any(|known| says(known))).map(|(kind, _)| *kind)
+        KINDS.iter().find(|(_, known)| known.iter().any(&says)).map(|(kind, _)| *kind)
     };
     status.or_else(of_words)
 }
