@@ -115,8 +115,18 @@ async fn who_is_asked_about_a_call_sees_its_arguments_and_answers_in_json() {
     let answers = [
         (json!({ "happened": "sent" }), "sent"),
         (json!({ "happened": { "receipt": 7 } }), r#"{"receipt":7}"#),
+        (json!({ "happened": { "content": "sent" } }), "sent"),
         // As it is recorded.
         (json!({ "happened": { "output": { "content": "it was sent" } } }), "it was sent"),
+        // What only looks so.
+        (
+            json!({ "happened": { "output": { "content": "sent" }, "receipt": 7 } }),
+            r#"{"output":{"content":"sent"},"receipt":7}"#,
+        ),
+        (
+            json!({ "happened": { "output": { "content": "sent", "id": 7 } } }),
+            r#"{"output":{"content":"sent","id":7}}"#,
+        ),
     ];
     for (nth, (answer, output)) in answers.into_iter().enumerate() {
         let dir = tempfile::tempdir().unwrap();

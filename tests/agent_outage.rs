@@ -223,6 +223,26 @@ async fn provider_is_left_alone_for_as_long_as_it_asks() {
 }
 
 #[tokio::test]
+async fn provider_that_asks_for_no_time_is_not_asked_without_a_rest() {
+    for (nth, asked) in [Duration::ZERO, Duration::from_millis(1)].into_iter().enumerate() {
+        let (kit, name) = (Testkit::new(), format!("wait: no time {nth}"));
+        within(&name, |mut world| world.down = Some(away().with_retry_after(asked)));
+        let job = kit.start(asks(name.clone()).id("job")).await.unwrap();
+        for _ in 0..60 {
+            kit.advance(SECOND).await;
+            // Where nothing rests, the kit would never come back from an hour.
+            assert!(within(&name, |world| world.asked) < 100, "asked without a rest");
+        }
+        kit.advance(HOUR).await;
+        let asked = within(&name, |world| world.asked);
+        assert!((10..40).contains(&asked), "asked {asked} times in an hour");
+        within(&name, |mut world| world.down = None);
+        kit.advance(MINUTE * 6).await;
+        assert_eq!(ended(job).unwrap(), "paid 7");
+    }
+}
+
+#[tokio::test]
 async fn wait_for_a_model_ends_after_a_day_in_a_flow_and_after_two_minutes_elsewhere() {
     let (kit, name) = (Testkit::new(), "wait: a day");
     within(name, |mut world| world.down = Some(away()));

@@ -49,7 +49,8 @@ use crate::{Agent, HasDeps, RunEvent, RunResult, RunStream, ToolDefinition, Tool
 ///
 /// A model that is away is [waited for](Self::wait_for_model). A run that ends in an error all the same is continued by the next
 /// run of the same flow that is equal in agent, prompt and history: it asks again where the broken one stopped, and is given
-/// what that one was given. So a loop around a run pays for nothing twice. [`KitaruRun::fresh`] begins anew.
+/// what that one was given. So a loop around a run pays for nothing twice. [`KitaruRun::fresh`] begins anew. Dependencies are not
+/// compared: runs that differ in nothing else want versions of their own.
 ///
 /// Several agents in one flow need names of their own.
 ///

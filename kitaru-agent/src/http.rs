@@ -32,6 +32,7 @@ pub(crate) use secret::Secret;
 
 use self::{
     client::{Client, Reply},
+    draft::{is_out_of_quota, of_status},
     json::{Object, text},
     retry::{Attempt, Patience},
     stream::Streamed,
@@ -207,7 +208,9 @@ impl<D: Dialect> HttpModel<D> {
         match serde_json::from_str::<Box<RawValue>>(&String::from_utf8_lossy(body)) {
             Ok(json) => match self.dialect.response(&json, question) {
                 Ok(response) => Attempt::Answered(response),
-                Err(error) if error.kind() == ModelErrorKind::Unavailable => Attempt::Failed(self.presentable(error)),
+                Err(error) if matches!(error.kind(), ModelErrorKind::Unavailable | ModelErrorKind::RateLimited) => {
+                    Attempt::Failed(self.presentable(error))
+                }
                 Err(error) => Attempt::Settled(self.presentable(error)),
             },
             Err(error) => {
@@ -221,25 +224,23 @@ impl<D: Dialect> HttpModel<D> {
         let (status, model) = (reply.status, &self.model);
         let (said, code) = complaint(&reply.body);
         let error = |kind, what: String| self.presentable(ModelError::new(kind, what));
-        match status {
+        match of_status(status) {
             // What the server says here may quote the key in part.
-            401 | 403 => Attempt::Settled(error(
+            Some(ModelErrorKind::Unauthorized) => Attempt::Settled(error(
                 ModelErrorKind::Unauthorized,
                 format!("the server refuses the API key for `{model}` (status {status}); check {}", D::KEY_VARIABLE),
             )),
-            429 if code.as_deref() == Some("insufficient_quota") => Attempt::Settled(error(
-                ModelErrorKind::OutOfQuota,
-                format!("the quota for `{model}` is used up (status 429): {said}"),
-            )),
-            429 => Attempt::Asked(
+            Some(ModelErrorKind::RateLimited) if code.as_deref().is_some_and(is_out_of_quota) => Attempt::Settled(
+                error(ModelErrorKind::OutOfQuota, format!("the quota for `{model}` is used up (status 429): {said}")),
+            ),
+            Some(ModelErrorKind::RateLimited) => Attempt::Asked(
                 error(
                     ModelErrorKind::RateLimited,
                     format!("`{model}` takes no more requests for now (status 429): {said}"),
                 ),
                 reply.retry_after,
             ),
-            // A conflict is that of the provider with itself: it has no state that a request of ours could contradict.
-            408 | 409 | 425 | 500.. => Attempt::Asked(
+            Some(ModelErrorKind::Unavailable) => Attempt::Asked(
                 error(ModelErrorKind::Unavailable, format!("the server of `{model}` failed (status {status}): {said}")),
                 reply.retry_after,
             ),

@@ -61,8 +61,8 @@ impl From<Usage> for Tokens {
 pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
     let invalid = |what: &str| question.error(ModelErrorKind::InvalidResponse, what);
     let Some(message) = Object::read(json) else { return Err(invalid("answered with no message: it is no object")) };
-    if let Some(message) = error_in(&message) {
-        return Err(invalid(&format!("answered with an error: {message}")));
+    if let Some(complaint) = error_in(&message) {
+        return Err(complaint.into_error(question, "answered", ModelErrorKind::InvalidResponse));
     }
     let mut reader = MessageReader::new(question);
     reader.note(&message);
@@ -130,9 +130,8 @@ impl Reader for MessageReader<'_> {
         let Some(fields) = Object::read(&json) else {
             return Err(invalid("sent an event that is no object".to_owned()));
         };
-        if let Some(message) = error_in(&fields) {
-            let what = format!("broke off its answer with an error: {message}");
-            return Err(self.question.error(ModelErrorKind::Unavailable, what));
+        if let Some(complaint) = error_in(&fields) {
+            return Err(complaint.into_error(self.question, "broke off its answer", ModelErrorKind::Unavailable));
         }
         let label = fields.get("index").map(|index| index.get().to_owned());
         let no_block = |_| {

@@ -143,12 +143,23 @@ impl ToolOutput {
 
 /// What somebody says that a call gave: a text as it is, any other JSON as it is written.
 fn happened(said: serde_json::Value) -> Result<Made, String> {
-    // As it is recorded, which is how it was once said.
-    if let Ok(Made { told: Told::Output(output), spent }) = Made::deserialize(&said) {
-        return Ok(Made { told: Told::Output(output), spent });
+    // As it is recorded, which is how it was once said. What has other fields, too, is what a tool gave.
+    let read = Made::deserialize(&said).ok();
+    if let Some(made) = read.filter(|made| matches!(made.told, Told::Output(_)) && says_all_of(made, &said)) {
+        return Ok(made);
     }
     let output = ToolOutput::json(&said).map_err(|error| error.to_string())?;
     Ok(Made { told: Told::Output(output), spent: Noted::default() })
+}
+
+/// Whether nothing of what somebody said is lost in what was read of it.
+fn says_all_of(made: &Made, said: &serde_json::Value) -> bool {
+    let Told::Output(output) = &made.told else { return false };
+    let text = match said {
+        serde_json::Value::String(text) => Some(text.as_str()),
+        said => said["content"].as_str(),
+    };
+    text == Some(output.content.as_str()) || serde_json::to_value(made).is_ok_and(|written| written == *said)
 }
 
 impl DurableTool {

@@ -42,6 +42,11 @@ impl Draft {
         if response.tool_calls().any(|call| call.tool.is_empty()) {
             return Err(question.error(ModelErrorKind::InvalidResponse, "asked for a tool without its name"));
         }
+        // Servers that say so of an answer in words are many; of one that holds nothing it tells that a call was lost.
+        let is_nothing = response.tool_calls().next().is_none() && response.output().trim().is_empty();
+        if is_nothing && response.stop == Some(Stop::ToolCalls) {
+            return Err(question.error(ModelErrorKind::InvalidResponse, "asked for a tool, and did not say for which"));
+        }
         Ok(response)
     }
 }
@@ -51,15 +56,83 @@ pub(crate) fn call_id(so_far: usize, nth: usize) -> String {
     format!("call_{so_far}_{nth}")
 }
 
+/// An error that a server answers with, though the status is one of success.
+pub(crate) struct Complaint {
+    message: String,
+    /// Nothing where the server does not say what kind of error it is.
+    kind: Option<ModelErrorKind>,
+}
+
+impl Complaint {
+    /// The error of the model, which is of the kind `unless_said` where the server says none.
+    pub(crate) fn into_error(self, question: &Question<'_>, what: &str, unless_said: ModelErrorKind) -> ModelError {
+        let Self { message, kind } = self;
+        match kind {
+            // What the server says here may quote the key in part.
+            Some(ModelErrorKind::Unauthorized) => question
+                .error(ModelErrorKind::Unauthorized, format_args!("{what} with an error: it refuses the API key")),
+            kind => question.error(kind.unwrap_or(unless_said), format_args!("{what} with an error: {message}")),
+        }
+    }
+}
+
 /// What a server says of an error that it answers with, whatever the status.
-pub(crate) fn error_in(answer: &Object) -> Option<String> {
+pub(crate) fn error_in(answer: &Object) -> Option<Complaint> {
     let error = answer.get("error")?;
-    let message = match Object::read(error) {
+    let (message, kind) = match Object::read(error) {
         Some(fields) if !fields.fields().any(|(_, value)| says_something(value)) => return None,
-        Some(fields) => fields.text("message").unwrap_or_else(|| error.get().to_owned()),
-        None => text(error)?,
+        Some(fields) => (fields.text("message").unwrap_or_else(|| error.get().to_owned()), kind_of(&fields)),
+        None => (text(error)?, None),
     };
-    Some(message.trim().to_owned()).filter(|message| !message.is_empty())
+    let message = message.trim().to_owned();
+    (!message.is_empty()).then_some(Complaint { message, kind })
+}
+
+/// The words for kinds of errors, the most certain first.
+const KINDS: [(ModelErrorKind, &[&str]); 3] = [
+    (
+        ModelErrorKind::Unauthorized,
+        &["authentication", "unauthenticated", "unauthorized", "permission", "forbidden", "invalid_api_key"],
+    ),
+    (ModelErrorKind::RateLimited, &["rate_limit", "too_many_requests", "resource_exhausted"]),
+    (
+        ModelErrorKind::Rejected,
+        &["invalid_request", "bad_request", "not_found", "too_large", "context_length", "invalid_argument"],
+    ),
+];
+
+/// The kind of an error, by the status that it names or by a word for it.
+fn kind_of(error: &Object) -> Option<ModelErrorKind> {
+    let names = ["code", "status", "type"];
+    let words: Vec<_> =
+        names.iter().filter_map(|name| error.text(name)).map(|word| word.to_ascii_lowercase()).collect();
+    if words.iter().any(|word| is_out_of_quota(word)) {
+        return Some(ModelErrorKind::OutOfQuota);
+    }
+    let number = |name: &&str| error.count(name).or_else(|| error.text(name)?.trim().parse().ok());
+    let status = names.iter().filter_map(number).find_map(|number| u16::try_from(number).ok().and_then(of_status));
+    let of_words = || {
+        let says = |known: &&str| words.iter().any(|word| word.contains(known));
+        KINDS.iter().find(|(_, known)| known.iter().any(&says)).map(|(kind, _)| *kind)
+    };
+    status.or_else(of_words)
+}
+
+/// Whether a word for an error says that nothing is left to pay with.
+pub(crate) fn is_out_of_quota(word: &str) -> bool {
+    word == "insufficient_quota" || word == "billing_error"
+}
+
+/// The kind of error that a status tells of. Nothing for one of success, and for what is no status.
+pub(crate) fn of_status(status: u16) -> Option<ModelErrorKind> {
+    match status {
+        401 | 403 => Some(ModelErrorKind::Unauthorized),
+        429 => Some(ModelErrorKind::RateLimited),
+        // A conflict is that of the provider with itself: it has no state that a request of ours could contradict.
+        408 | 409 | 425 | 500..=999 => Some(ModelErrorKind::Unavailable),
+        300..=499 => Some(ModelErrorKind::Rejected),
+        _ => None,
+    }
 }
 
 /// The parts for the fields of a tool call that this crate has no word for, which go back with the call. `within` is in

@@ -49,7 +49,8 @@ impl Patience {
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
+        // What no duration can hold is longer than any.
+        return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
@@ -70,6 +71,7 @@ mod tests {
         assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", SystemTime::now()), Some(Duration::ZERO));
         assert_eq!((read("-1"), read("soon"), read("NaN")), (None, None, None));
+        assert_eq!((read("99999999999999999999999"), read("1e400")), (Some(Duration::MAX), Some(Duration::MAX)));
     }
 
     #[test]

@@ -38,6 +38,8 @@ struct Line {
     begun: AtomicBool,
     /// Whether the last byte was one in the middle of a line of text.
     torn: AtomicBool,
+    /// Whether nothing comes any more.
+    over: AtomicBool,
 }
 
 impl<D: Dialect> HttpModel<D> {
@@ -77,7 +79,7 @@ impl<D: Dialect> HttpModel<D> {
         let broken =
             |what: String| Attempt::Failed(self.presentable(question.error(ModelErrorKind::Interrupted, what)));
         let line = Line::default();
-        let chunks = stream::iter([Ok(Bytes::from(begin))]).chain(chunks);
+        let chunks = stream::iter([Ok(Bytes::from(begin))]).chain(chunks).fuse();
         let mut events = pin!(SseByteStream::new(self.lively(question, &line, chunks)));
         let mut reader = self.dialect.reader(question);
         loop {
@@ -106,9 +108,12 @@ impl<D: Dialect> HttpModel<D> {
             let (pieces, answer) = match read {
                 Ok(Read::More(pieces)) => (pieces, None),
                 Ok(Read::Over(pieces, answer)) => (pieces, Some(answer)),
-                // These are answers of their kind; anything else may go well when it is asked for again.
-                Err(error) if matches!(error.kind(), ModelErrorKind::Refused | ModelErrorKind::Incomplete) => {
+                // Anything else may go well when it is asked for again.
+                Err(error) if !error.is_transient() => {
                     return Attempt::Settled(self.presentable(error));
+                }
+                Err(_) if line.over.load(Ordering::Relaxed) => {
+                    return broken("broke off in the middle of its answer".to_owned());
                 }
                 Err(error) => return Attempt::Failed(self.presentable(error)),
             };
@@ -126,7 +131,8 @@ impl<D: Dialect> HttpModel<D> {
         }
     }
 
-    /// The bytes of an answer, which must not stall once it has begun.
+    /// The bytes of an answer, which must not stall once it has begun. Some servers leave out the end of their last line: it is
+    /// added, so that a last event counts that is whole.
     fn lively<'a>(
         &'a self,
         question: &'a Question<'_>,
@@ -141,7 +147,11 @@ impl<D: Dialect> HttpModel<D> {
                 })
             } else {
                 chunks.next().await
-            }?;
+            };
+            let Some(next) = next else {
+                let ends = line.torn.load(Ordering::Relaxed) && !line.over.swap(true, Ordering::Relaxed);
+                return ends.then(|| (Ok(Bytes::from_static(b"\n\n")), chunks));
+            };
             if let Some(last) = next.as_ref().ok().and_then(|bytes| bytes.last()) {
                 line.torn.store(!matches!(last, b'\n' | b'\r'), Ordering::Relaxed);
             }

@@ -232,15 +232,19 @@ impl Stop {
     /// ```
     pub fn of(reason: &str) -> Self {
         match reason.trim().to_ascii_lowercase().as_str() {
-            "stop" | "end_turn" | "stop_sequence" | "stop_token" | "end" | "eos" | "eos_token" | "complete"
-            | "completed" => Self::End,
+            "stop" | "end_turn" | "stop_sequence" | "stop_token" | "stop_str" | "end" | "end_of_turn" | "eos"
+            | "eos_token" | "eot_id" | "complete" | "completed" | "finish" | "finished" => Self::End,
             "tool_calls" | "tool_call" | "tool_use" | "function_call" => Self::ToolCalls,
             "length" | "max_tokens" | "max_output_tokens" | "max_completion_tokens" | "model_length" => Self::Length,
             "model_context_window_exceeded" | "context_length_exceeded" => Self::ContextFull,
             "content_filter"
             | "refusal"
             | "safety"
+            | "image_safety"
             | "sensitive"
+            | "spii"
+            | "language"
+            | "content_filtered"
             | "recitation"
             | "blocklist"
             | "prohibited_content"
@@ -250,7 +254,12 @@ impl Stop {
             | "insufficient_system_resource"
             | "abort"
             | "cancelled"
-            | "malformed_function_call" => Self::Failed,
+            | "server_error"
+            | "timeout"
+            | "unexpected_tool_call"
+            | "malformed_function_call"
+            | "function_call_filter: malformed_function_call"
+            | "function_call_filter: unexpected_tool_call" => Self::Failed,
             "pause_turn" => Self::Paused,
             _ => Self::Other,
         }

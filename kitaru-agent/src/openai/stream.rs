@@ -31,8 +31,8 @@ pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<Model
     let Some(completion) = Object::read(json) else {
         return Err(invalid("answered with no completion: it is no object"));
     };
-    if let Some(message) = error_in(&completion) {
-        return Err(invalid(&format!("answered with an error: {message}")));
+    if let Some(complaint) = error_in(&completion) {
+        return Err(complaint.into_error(question, "answered", ModelErrorKind::InvalidResponse));
     }
     if completion.get("choices").is_none() {
         return Err(invalid("answered with no completion: missing field `choices`"));
@@ -96,9 +96,8 @@ impl Reader for ChatReader<'_> {
         let json: Box<RawValue> = serde_json::from_str(data)
             .map_err(|error| self.invalid(&format!("sent a chunk that is no JSON ({error})")))?;
         let Some(chunk) = Object::read(&json) else { return Err(self.invalid("sent a chunk that is no object")) };
-        if let Some(message) = error_in(&chunk) {
-            let what = format!("broke off its answer with an error: {message}");
-            return Err(self.question.error(ModelErrorKind::Unavailable, what));
+        if let Some(complaint) = error_in(&chunk) {
+            return Err(complaint.into_error(self.question, "broke off its answer", ModelErrorKind::Unavailable));
         }
         self.note(&chunk);
         let mut deltas = Vec::new();

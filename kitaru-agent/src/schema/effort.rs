@@ -25,6 +25,12 @@ const OF_THE_VALUE_BY_NAME: [&str; 2] = ["dependentSchemas", "dependencies"];
 const OF_ELEMENTS: [&str; 5] = ["items", "additionalItems", "prefixItems", "contains", "unevaluatedItems"];
 /// The words by which it has each value of a field looked at.
 const OF_FIELDS: [&str; 3] = ["additionalProperties", "unevaluatedProperties", "propertyNames"];
+/// The words by which it has the value looked at once more, to know what its other words have left.
+const OF_THE_REST: [&str; 2] = ["unevaluatedItems", "unevaluatedProperties"];
+/// The words that hold a list with which a value is compared, or whose elements it is asked for.
+const LISTS: [&str; 2] = ["enum", "required"];
+/// How many elements of such a list take as long as one look at a value.
+const COMPARED_IN_A_STEP: usize = 16;
 
 /// A schema, as far as it says what is looked at.
 pub(super) struct Effort {
@@ -102,10 +108,13 @@ impl Effort {
         let Value::Object(words) = schema else { return Ok(()) };
         left.steps = left.steps.checked_sub(1).ok_or(TooMuch)?;
         left.depth = left.depth.checked_sub(1).ok_or(TooMuch)?;
-        let by_name = OF_THE_VALUE_BY_NAME.iter().filter_map(|word| words.get(*word)?.as_object());
-        let of_the_value = self.targets(words).chain(held(words, &OF_THE_VALUE)).chain(by_name.flat_map(Map::values));
-        for schema in of_the_value {
+        let compared: usize = LISTS.iter().filter_map(|word| words.get(*word)?.as_array()).map(Vec::len).sum();
+        left.steps = left.steps.checked_sub(compared / COMPARED_IN_A_STEP).ok_or(TooMuch)?;
+        for schema in self.of_the_value(words) {
             self.look(schema, value, left)?;
+        }
+        if OF_THE_REST.iter().any(|word| words.contains_key(*word)) {
+            self.look_what_is_left(words, value, left)?;
         }
         match value {
             Value::Array(elements) => {
@@ -126,6 +135,26 @@ impl Effort {
                 }
             }
             _ => {}
+        }
+        left.depth += 1;
+        Ok(())
+    }
+
+    /// The schemas that have the same value looked at.
+    fn of_the_value<'a>(&'a self, words: &'a Map<String, Value>) -> impl Iterator<Item = &'a Value> {
+        let by_name = OF_THE_VALUE_BY_NAME.iter().filter_map(|word| words.get(*word)?.as_object());
+        self.targets(words).chain(held(words, &OF_THE_VALUE)).chain(by_name.flat_map(Map::values))
+    }
+
+    /// Counts the looks that find out what of a value the words of a schema have left: which of its schemas fit, and what
+    /// each of those has left.
+    fn look_what_is_left(&self, words: &Map<String, Value>, value: &Value, left: &mut Left) -> Result<(), TooMuch> {
+        left.depth = left.depth.checked_sub(1).ok_or(TooMuch)?;
+        for schema in self.of_the_value(words) {
+            self.look(schema, value, left)?;
+            if let Value::Object(words) = schema {
+                self.look_what_is_left(words, value, left)?;
+            }
         }
         left.depth += 1;
         Ok(())

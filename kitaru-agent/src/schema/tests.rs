@@ -167,6 +167,34 @@ fn a_schema_that_looks_so_often_at_some_values_refuses_those_alone() {
 }
 
 #[test]
+fn a_check_of_what_other_words_have_left_counts_each_look_of_it() {
+    let nested = |levels, of: &dyn Fn(serde_json::Value) -> serde_json::Value| {
+        (0..levels).fold(json!({ "properties": { "a": { "type": "string" } } }), |schema, _| of(schema))
+    };
+    let all: [&dyn Fn(serde_json::Value) -> serde_json::Value; 3] = [
+        &|schema| json!({ "if": schema, "unevaluatedProperties": false }),
+        &|schema| json!({ "anyOf": [schema], "unevaluatedItems": false }),
+        &|schema| json!({ "dependentSchemas": { "a": schema }, "unevaluatedProperties": true }),
+    ];
+    for of in all {
+        let refused = Schema::compile(&nested(40, of)).err().unwrap();
+        assert!(refused.contains("more than 300000 steps"), "{refused}");
+        assert!(Schema::compile(&nested(5, of)).is_ok(), "people write such");
+    }
+    let itself = json!({ "anyOf": [{ "$ref": "#" }], "unevaluatedProperties": false });
+    assert!(Schema::compile(&itself).err().unwrap().contains("512 levels"));
+}
+
+#[test]
+fn a_long_list_that_each_value_is_compared_with_counts_by_its_length() {
+    let known: Vec<_> = (0..4_000).map(|number| json!([number])).collect();
+    let check = Schema::compile(&json!({ "items": { "enum": known } })).unwrap();
+    let given = |elements| (0..elements).map(|number| json!([number])).collect::<Vec<_>>().into();
+    assert_eq!(check.complaint(&given(500)), None);
+    assert!(check.complaint(&given(4_000)).unwrap().contains("more than 300000 steps"));
+}
+
+#[test]
 fn a_schema_that_is_nested_deeper_than_the_stack_goes_is_refused() {
     for refers in [|next| json!({ "allOf": [next] }), |next| json!({ "properties": { "a": next } }), |next| next] {
         let deep = json!({ "$ref": "#/$defs/d0", "$defs": chain(10_000, refers) });

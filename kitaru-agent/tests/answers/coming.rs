@@ -32,6 +32,19 @@ async fn a_stream_that_has_said_why_it_stopped_and_ends_cleanly_needs_no_last_wo
 }
 
 #[tokio::test]
+async fn a_last_event_that_is_whole_needs_no_end_of_its_line() {
+    for way in [Way::OpenAiStreamed, Way::AnthropicStreamed] {
+        let whole = way.answer("all of it", &[], "stop");
+        let body = whole.body.trim_end();
+        assert_eq!(ask(way, sse(body)).await.unwrap().output(), "all of it", "{way:?}");
+        for cut in 1..12 {
+            let error = ask(way, sse(&body[..body.len() - cut])).await.unwrap_err();
+            assert_eq!(error.kind(), ModelErrorKind::Interrupted, "{way:?} without the last {cut}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_whole_answer_to_a_streamed_request_is_an_answer_and_any_status_of_success_too() {
     for way in [Way::OpenAiStreamed, Way::AnthropicStreamed] {
         let whole = if way.is_openai() { Way::OpenAiWhole } else { Way::AnthropicWhole };

@@ -21,6 +21,8 @@ async fn an_answer_counts_only_if_it_stopped_for_a_reason_that_means_complete() 
             ("refusal", Refused, "withheld"),
             ("pause_turn", Incomplete, "paused its turn"),
             ("error", Unavailable, "failed"),
+            ("SPII", Refused, "withheld"),
+            ("function_call_filter: MALFORMED_FUNCTION_CALL", Unavailable, "failed"),
             ("bored", Incomplete, "`bored`"),
         ] {
             let error = ask(way, way.answer("half of", &[], reason)).await.unwrap_err();

@@ -6,6 +6,7 @@ mod calls;
 mod canned;
 mod coming;
 mod counting;
+mod failing;
 mod giving_back;
 
 use std::{

@@ -324,7 +324,8 @@ where
 {
     /// Waits for `what` while it is away: tries the body again for so long after its first failure, in place of a number of
     /// [`retries`](Self::retries). No try is cut off when that time is over, and the last one begins then. `asked` says how
-    /// long an error asks to be left alone; an error that asks for longer than there is left ends the wait.
+    /// long an error asks to be left alone; an error that asks for longer than there is left ends the wait, and one that asks for
+    /// less than the first pause gets the pause that it would get otherwise.
     ///
     /// It is meant for services that fail for a while and come back. [`retry_if`](Self::retry_if) says which errors tell of
     /// that; panics and timeouts do not. The first wait is a warning in the log, the others are lines for information. A

@@ -261,8 +261,11 @@ impl Tries {
         let now_ms = scope.clock.steady_ms();
         let backoff = options.backoff.unwrap_or(spec.meta().backoff);
         let asked = asked.or_else(|| failure.retry_delay()).map(|asked| asked.min(Error::MOST_RETRY_AFTER));
-        let pause = || asked.unwrap_or_else(|| backoff.pause(self.failures.saturating_add(1), chance_of_jitter(scope)));
+        let grown = |failures: u32| backoff.pause(failures.saturating_add(1), chance_of_jitter(scope));
         if let Some(outage) = &options.outage {
+            // A wish of no time, as of a date that has passed, would have a day's outage asked about without a rest.
+            let asked = asked.filter(|asked| !backoff.is_no_rest(*asked));
+            let pause = || asked.unwrap_or_else(|| grown(self.failures));
             let since_ms = if self.failures == 0 { now_ms } else { self.begun_ms };
             let left = since_ms.saturating_add(millis(outage.longest)).saturating_sub(now_ms);
             if left == 0 || asked.is_some_and(|asked| millis(asked) > left) {
@@ -274,7 +277,7 @@ impl Tries {
         if self.failures >= options.retries {
             return None;
         }
-        let pause = pause();
+        let pause = asked.unwrap_or_else(|| grown(self.failures));
         let next_ms = scope.clock.due_ms(pause);
         // What could not begin in time is not waited for.
         options.total_ms(self.begun_ms).is_none_or(|end_ms| next_ms < end_ms).then_some(pause)

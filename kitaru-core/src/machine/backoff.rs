@@ -31,6 +31,11 @@ impl Backoff {
         Self { first: self.first, cap }
     }
 
+    /// Whether a wish to be left alone for so long is none: waiting for less than the first pause is asking without a rest.
+    pub(crate) fn is_no_rest(&self, asked: Duration) -> bool {
+        asked < self.first.min(self.cap)
+    }
+
     /// The pause after `failures` tries that failed, with `chance` between 0 and `u64::MAX`.
     pub(crate) fn pause(&self, failures: u32, chance: u64) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
