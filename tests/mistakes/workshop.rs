@@ -14,26 +14,14 @@ pub(crate) const VARIABLE: &str = "KITARU_MISTAKE";
 /// What cargo builds unless single programs are asked for: one set of features, so that nothing is built twice.
 const WORKSPACE: [&str; 3] = ["--workspace", "--features", "kitaru-agent/mcp"];
 
-/// The roots of all crates that mistakes may be in.
-const ROOTS: [&str; 5] = [
-    "kitaru-core/src/lib.rs",
-    "kitaru-core/tests/concurrency/main.rs",
-    "kitaru-agent/src/lib.rs",
-    "kitaru-rig/src/lib.rs",
-    "src/lib.rs",
-];
-
-/// What answers whether a mistake is switched on. It is added to the roots of the copy.
-const SWITCH: &str = r#"
-
-/// Whether a mistake is switched on.
-#[doc(hidden)]
-#[allow(dead_code, missing_docs, unreachable_pub)]
-pub fn planted(name: &str) -> bool {
-    static ON: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
-    ON.get_or_init(|| std::env::var("KITARU_MISTAKE").ok()).as_deref() == Some(name)
+/// The expression that is true where a mistake is switched on: it stands by itself wherever an expression may stand.
+fn switch(mistake: &Mistake) -> String {
+    let Mistake { name, .. } = mistake;
+    format!(
+        "({{ static ON: ::std::sync::OnceLock<bool> = ::std::sync::OnceLock::new(); *ON.get_or_init(|| \
+         ::std::env::var({VARIABLE:?}).as_deref() == Ok({name:?})) }})"
+    )
 }
-"#;
 
 /// Test programs, by their names: `kitaru-core`, `kitaru::model`.
 pub(crate) type Programs = BTreeMap<String, Program>;
@@ -55,16 +43,7 @@ impl Workshop {
     pub(crate) fn new(root: &Path, all: &[Mistake]) -> Result<Self, String> {
         let home = root.join("target/mistakes");
         let workshop = Workshop { root: root.to_owned(), tree: home.join("tree"), target: home.join("target") };
-        let mut planted = list::plant(root, all.iter().filter(|mistake| !mistake.is_of_macros()), |mistake| {
-            format!("crate::planted({:?})", mistake.name)
-        })?;
-        for file in ROOTS {
-            let text = match planted.remove(file) {
-                Some(text) => text,
-                None => fs::read_to_string(root.join(file)).map_err(|why| format!("cannot read {file}: {why}"))?,
-            };
-            planted.insert(file.to_owned(), text + SWITCH);
-        }
+        let planted = list::plant(root, all.iter().filter(|mistake| !mistake.is_of_macros()), switch)?;
         let files = workshop.files()?;
         for file in &files {
             match planted.get(file) {
