@@ -42,7 +42,7 @@ async fn job_that_is_to_start_later_is_cancelled_and_never_begins() {
 }
 
 #[flow]
-async fn counted(path: String) -> Result<usize, Error> {
+async fn ran_so_often(path: String) -> Result<usize, Error> {
     log(&path).say("ran");
     Ok(log(&path).count("ran"))
 }
@@ -50,7 +50,7 @@ async fn counted(path: String) -> Result<usize, Error> {
 #[tokio::test]
 async fn fresh_counts_whatever_is_said_of_reuse() {
     let (kitaru, _) = memory().await;
-    let call = || counted("edges: fresh".into()).id("job").on(&kitaru);
+    let call = || ran_so_often("edges: fresh".into()).id("job").on(&kitaru);
     assert_eq!(call().await.unwrap(), 1);
     assert_eq!(call().reuse(Reuse::Always).await.unwrap(), 1);
     assert_eq!(call().fresh().reuse(Reuse::Always).await.unwrap(), 2);
@@ -58,11 +58,11 @@ async fn fresh_counts_whatever_is_said_of_reuse() {
 }
 
 #[flow]
-async fn rounds(path: String, round: u32) -> Result<u32, Error> {
+async fn fails_in_its_third_round(path: String, round: u32) -> Result<u32, Error> {
     let at = path.clone();
     undo(move || async move { free(&at, round).await });
     if round < 3 {
-        return rounds(path, round + 1).restart().await;
+        return fails_in_its_third_round(path, round + 1).restart().await;
     }
     Err(Error::msg("the last round fails"))
 }
@@ -71,7 +71,7 @@ async fn rounds(path: String, round: u32) -> Result<u32, Error> {
 async fn steps_of_a_generation_do_not_run_when_it_restarts_nor_when_a_later_one_fails() {
     let (kitaru, _) = memory().await;
     let path = "edges: rounds";
-    let error = ends(rounds(path.into(), 1).id("job").on(&kitaru)).await.unwrap_err();
+    let error = ends(fails_in_its_third_round(path.into(), 1).id("job").on(&kitaru)).await.unwrap_err();
     assert_eq!(error.to_string(), "the last round fails");
     assert_eq!(log(path).take(), ["free 3"]);
 }
@@ -148,7 +148,7 @@ async fn strict_but_for_one(path: String) -> Result<u32, Error> {
 }
 
 #[flow(on_divergence = "rerun")]
-async fn lenient(path: String, pay: bool) -> Result<u32, Error> {
+async fn lenient_with_two(path: String, pay: bool) -> Result<u32, Error> {
     let nth = attempt(&path);
     if pay { pays(&path, nth).await? } else { reads(&path, nth).await? };
     Err(Error::msg("the end"))
@@ -170,12 +170,12 @@ async fn flow_that_runs_divergences_again_does_not_pay_again_at_most_once() {
     let (kitaru, _) = memory().await;
     let path = "edges: lenient";
     for _ in 0..2 {
-        let error = lenient(path.into(), false).id("reads").on(&kitaru).await.unwrap_err();
+        let error = lenient_with_two(path.into(), false).id("reads").on(&kitaru).await.unwrap_err();
         assert_eq!(error.to_string(), "the end");
     }
     let path = "edges: pays";
-    lenient(path.into(), true).id("pays").on(&kitaru).await.unwrap_err();
-    let error = lenient(path.into(), true).id("pays").on(&kitaru).await.unwrap_err();
+    lenient_with_two(path.into(), true).id("pays").on(&kitaru).await.unwrap_err();
+    let error = lenient_with_two(path.into(), true).id("pays").on(&kitaru).await.unwrap_err();
     assert!(error.is_divergence(), "{error}");
     assert_eq!((log(path).count("paid 1"), log(path).count("paid 2")), (1, 0));
 }
@@ -208,7 +208,7 @@ async fn rate(path: &str) -> Result<usize, Error> {
 }
 
 #[flow]
-async fn prices(path: String, job: u32) -> Result<usize, Error> {
+async fn prices_of_the_hour(path: String, job: u32) -> Result<usize, Error> {
     let _ = job;
     rate(&path).await
 }
@@ -216,7 +216,7 @@ async fn prices(path: String, job: u32) -> Result<usize, Error> {
 #[tokio::test]
 async fn memo_is_as_old_as_its_result_however_often_it_was_used() {
     let (kitaru, clock) = memory().await;
-    let price = |job: u32| prices("edges: memo".into(), job).on(&kitaru);
+    let price = |job: u32| prices_of_the_hour("edges: memo".into(), job).on(&kitaru);
     assert_eq!(price(1).await.unwrap(), 1);
     clock.advance(40 * MINUTE);
     assert_eq!(price(2).await.unwrap(), 1);
@@ -280,7 +280,7 @@ async fn wait_with_a_deadline_of_no_time_is_a_mistake_and_no_timeout() {
 }
 
 #[flow]
-async fn part(path: String) -> Result<u32, Error> {
+async fn undone_part(path: String) -> Result<u32, Error> {
     let at = path.clone();
     undo(move || async move { free(&at, 2).await });
     log(&path).say("the part waits");
@@ -288,10 +288,10 @@ async fn part(path: String) -> Result<u32, Error> {
 }
 
 #[flow]
-async fn whole(path: String) -> Result<u32, Error> {
+async fn undone_whole(path: String) -> Result<u32, Error> {
     let at = path.clone();
     undo(move || async move { free(&at, 1).await });
-    let begun = part(path.clone());
+    let begun = undone_part(path.clone());
     let at = path.clone();
     undo(move || async move { free(&at, 3).await });
     begun.await
@@ -301,7 +301,7 @@ async fn whole(path: String) -> Result<u32, Error> {
 async fn child_is_undone_before_all_that_its_parent_has_done() {
     let (kitaru, _) = memory().await;
     let path = "edges: whole";
-    let handle = whole(path.into()).id("job").on(&kitaru).start().await.unwrap();
+    let handle = undone_whole(path.into()).id("job").on(&kitaru).start().await.unwrap();
     while log(path).count("the part waits") == 0 {
         tokio::task::yield_now().await;
     }
