@@ -43,10 +43,8 @@ async fn flow_is_parked_for_a_wait_of_more_than_ten_seconds_unless_set() {
     let short = naps_for("defaults: short".into(), 10_000).id("short").on(&kitaru).start().await.unwrap();
     comes_about("the short wait begins", async || log("defaults: short").count("began") > 0).await;
     let long = naps_for("defaults: long".into(), 10_001).id("long").on(&kitaru).start().await.unwrap();
-    comes_about("the long wait is parked", async || {
-        status(&kitaru, "naps_for", "long").await == Some(Status::Waiting)
-    })
-    .await;
+    comes_about("the long wait is parked", async || status(&kitaru, "naps_for", "long").await == Some(Status::Waiting))
+        .await;
     assert_eq!(status(&kitaru, "naps_for", "short").await, Some(Status::Running), "10 s are not more than 10 s");
     clock.advance(11 * SECOND);
     assert_eq!((ends(short).await.unwrap(), ends(long).await.unwrap()), (10_000, 10_001));

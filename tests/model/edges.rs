@@ -150,7 +150,11 @@ async fn strict_but_for_one(path: String) -> Result<u32, Error> {
 #[flow(on_divergence = "rerun")]
 async fn lenient_with_two(path: String, pay: bool) -> Result<u32, Error> {
     let nth = attempt(&path);
-    if pay { pays(&path, nth).await? } else { reads(&path, nth).await? };
+    if pay {
+        pays(&path, nth).await?
+    } else {
+        reads(&path, nth).await?
+    };
     Err(Error::msg("the end"))
 }
 
@@ -310,4 +314,46 @@ async fn child_is_undone_before_all_that_its_parent_has_done() {
     let said = log(path).take();
     let freed: Vec<_> = said.iter().filter(|line| line.starts_with("free")).collect();
     assert_eq!(freed, ["free 2", "free 3", "free 1"]);
+}
+
+mod first {
+    #[kitaru::checkpoint(version = "1")]
+    pub(super) async fn told(path: &str, n: u32) -> Result<u32, super::Error> {
+        super::log(path).say("told");
+        Ok(n)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Version(&'static str);
+
+impl Version {
+    fn tell(self, path: &str) -> impl Future<Output = Result<u32, Error>> {
+        let path = path.to_owned();
+        let call = kitaru::dynamic::checkpoint("tells").version(self.0).arg("n", &7);
+        call.run(move || {
+            log(&path).say(format!("told by {}", self.0));
+            async { Ok::<_, Error>(7) }
+        })
+    }
+}
+
+#[flow]
+async fn tells_in_two_versions(path: String) -> Result<u32, Error> {
+    let version = Version(if attempt(&path) < 3 { "1" } else { "2" });
+    version.tell(&path).await?;
+    first::told(&path, 1).await?;
+    Err(Error::msg("the end"))
+}
+
+#[tokio::test]
+async fn checkpoint_of_another_version_runs_again_and_is_no_divergence() {
+    let (kitaru, _) = memory().await;
+    let path = "edges: versions";
+    for _ in 0..4 {
+        let error = tells_in_two_versions(path.into()).id("job").on(&kitaru).await.unwrap_err();
+        assert_eq!(error.to_string(), "the end");
+    }
+    let told: Vec<_> = log(path).take().into_iter().filter(|line| line.starts_with("told")).collect();
+    assert_eq!(told, ["told by 1", "told", "told by 2"]);
 }
