@@ -357,3 +357,101 @@ async fn checkpoint_of_another_version_runs_again_and_is_no_divergence() {
     let told: Vec<_> = log(path).take().into_iter().filter(|line| line.starts_with("told")).collect();
     assert_eq!(told, ["told by 1", "told", "told by 2"]);
 }
+
+#[flow]
+async fn asks_and_waits_on(path: String) -> Result<u32, Error> {
+    let late = kitaru::wait::<bool>("approval").deadline(HOUR).await.unwrap_err();
+    log(&path).say(if late.is_timeout() { "late" } else { "otherwise" });
+    event::<u32>("never").await
+}
+
+#[tokio::test]
+async fn wait_that_is_over_is_no_longer_shown() {
+    let (kitaru, clock) = memory().await;
+    let path = "edges: over";
+    let job = ("asks_and_waits_on", "job");
+    drop(asks_and_waits_on(path.into()).id(job.1).on(&kitaru).start().await.unwrap());
+    let open = async || kitaru.execution(job.0, job.1).await.unwrap().unwrap().waits().len();
+    while open().await == 0 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(HOUR);
+    while log(path).count("late") == 0 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..5_000 {
+        if open().await == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it is shown although nobody can answer it");
+}
+
+#[checkpoint(retries = 1, backoff = "0ms")]
+async fn takes_its_time(path: &str) -> Result<u32, Error> {
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    log(path).say("tried");
+    if log(path).count("tried") == 1 { Err(Error::msg("not yet")) } else { Ok(1) }
+}
+
+#[flow]
+async fn takes_its_time_twice(path: String) -> Result<u32, Error> {
+    takes_its_time(&path).await
+}
+
+#[tokio::test]
+async fn failed_try_says_how_long_it_took() {
+    let (kitaru, _) = memory().await;
+    assert_eq!(takes_its_time_twice("edges: took".into()).id("job").on(&kitaru).await.unwrap(), 1);
+    let execution = kitaru.execution("takes_its_time_twice", "job").await.unwrap().unwrap();
+    let took: Vec<_> = execution.records()[0].failed_tries().map(|failed| failed.duration()).collect();
+    assert!(took.len() == 1 && took[0] >= Duration::from_millis(3), "{took:?}");
+}
+
+#[flow]
+async fn shows_and_fails(path: String) -> Result<u32, Error> {
+    kitaru::publish("progress", &path)?;
+    Err(Error::msg("the end"))
+}
+
+#[tokio::test]
+async fn watch_ends_with_an_execution_that_fails() {
+    let (kitaru, _) = memory().await;
+    let path = "edges: watched";
+    let handle = shows_and_fails(path.into()).id("job").on(&kitaru).start().await.unwrap();
+    let mut watch = kitaru.watch::<String>(&handle, "progress");
+    assert_eq!(ends(watch.next()).await.unwrap().as_deref(), Some(path));
+    assert_eq!(ends(watch.next()).await.unwrap(), None);
+    assert_eq!(ends(handle).await.unwrap_err().to_string(), "the end");
+}
+
+#[flow]
+async fn takes_a_text(n: u32) -> Result<usize, Error> {
+    let _ = n;
+    Ok(event::<String>("text").await?.len())
+}
+
+#[tokio::test]
+async fn what_is_sent_may_have_all_the_bytes_of_the_bound_and_no_more() {
+    let kitaru = kitaru::Kitaru::builder().in_memory().max_outcome_bytes(100).open().await.unwrap();
+    let handle = takes_a_text(1).id("job").on(&kitaru).start().await.unwrap();
+    // Two bytes are quotes.
+    let error = kitaru.send(&handle, "text", &"a".repeat(99)).await.unwrap_err();
+    assert!(error.is_too_large(), "{error}");
+    kitaru.send(&handle, "text", &"a".repeat(98)).await.unwrap();
+    assert_eq!(ends(handle).await.unwrap(), 98);
+}
+
+#[flow]
+async fn shows_a_mebibyte(more: usize) -> Result<usize, Error> {
+    kitaru::publish("text", &"a".repeat((1 << 20) - 2 + more))?;
+    Ok(more)
+}
+
+#[tokio::test]
+async fn published_value_may_have_a_mebibyte_and_no_byte_more() {
+    let (kitaru, _) = memory().await;
+    assert_eq!(shows_a_mebibyte(0).on(&kitaru).await.unwrap(), 0);
+    assert!(shows_a_mebibyte(1).on(&kitaru).await.unwrap_err().is_too_large());
+}
