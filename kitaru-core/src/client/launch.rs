@@ -399,7 +399,7 @@ impl Place {
                 }
                 (Begin::Continue, Some(stored)) => {
                     let lives = lock(&inner.faults).contains(&stored.journal);
-                    recovery::plan(reader, stored, lives, caller, inner.runtime.clock.steady_ms(), bound)
+                    recovery::plan(reader, stored, lives, caller, &inner.runtime.clock, bound)
                 }
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
                     Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))

@@ -18,6 +18,7 @@ use crate::client::request::Request;
 use crate::client::rows::{self, State, Stored};
 use crate::client::sleepers::{Cause, Sleeper};
 use crate::client::{Inner, blocking};
+use crate::clock::Clock;
 use crate::context::Listing;
 use crate::error::{Error, Kind};
 use crate::flow;
@@ -227,10 +228,10 @@ pub(crate) fn plan(
     stored: Stored,
     lives: bool,
     caller: Caller,
-    now_ms: u64,
+    clock: &Clock,
     max_outcome_bytes: usize,
 ) -> Result<Plan, Error> {
-    let tally = tally(&stored, lives);
+    let (tally, now_ms) = (tally(&stored, lives), clock.steady_ms());
     if caller != Caller::Person {
         match verdict(tally, stored.state.updated_ms, now_ms) {
             Verdict::Begins => {}
@@ -247,7 +248,8 @@ pub(crate) fn plan(
     }
     let may_have_died = match stored.state.status {
         Status::Running | Status::Interrupted => true,
-        Status::Queued => stored.state.wake_ms <= now_ms,
+        // It begins when the clock shows its time, which one that was set back does later.
+        Status::Queued => stored.state.wake_ms <= clock.now_ms(),
         _ => false,
     };
     if may_have_died || caller == Caller::Opening {
