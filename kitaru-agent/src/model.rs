@@ -258,3 +258,20 @@ impl ModelSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_take_the_place_of_others_one_by_one() {
+        let all = |n: u32, temperature: f64, on_length| {
+            let settings = ModelSettings::default().temperature(temperature).top_p(temperature).max_tokens(n);
+            settings.seed(n.into()).parallel_tool_calls(n == 1).on_length(on_length)
+        };
+        let (one, two) = (all(1, 0.1, OnLength::Accept), all(2, 0.2, OnLength::Fail));
+        assert_eq!(one.clone().overridden_by(&two), two);
+        assert_eq!(one.clone().overridden_by(&ModelSettings::default()), one);
+        assert_eq!(ModelSettings::default().overridden_by(&one), one);
+    }
+}

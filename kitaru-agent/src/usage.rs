@@ -205,3 +205,37 @@ impl Bounds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(requests: u64, tool_calls: u64, tokens: Tokens) -> Usage {
+        Usage { requests, tool_calls, tokens, cost: Cost::default() }
+    }
+
+    #[test]
+    fn limits_are_50_requests_500_tool_calls_and_two_wrong_answers_in_a_row_unless_set() {
+        let Limits { requests, tool_calls, tool_retries, total_tokens, cost } = Limits::default();
+        assert_eq!((requests, tool_calls, tool_retries, total_tokens, cost), (50, 500, 2, None, None));
+    }
+
+    #[test]
+    fn bound_may_be_used_up_and_nothing_is_begun_beyond_it() {
+        let bounds = Bounds::from(Limits::default().requests(3).tool_calls(4));
+        let none = Tokens::default();
+        assert!(bounds.check_request(&used(2, 9, none)).is_ok());
+        assert_eq!(bounds.check_request(&used(3, 0, none)), Err((Limit::Requests, 3)));
+        assert!(bounds.check_tool_calls(&used(9, 1, none), 3).is_ok(), "the fourth is the last one");
+        assert_eq!(bounds.check_tool_calls(&used(0, 1, none), 4), Err((Limit::ToolCalls, 4)));
+    }
+
+    #[test]
+    fn bound_on_tokens_counts_what_goes_in_and_what_comes_out() {
+        let bounds = Bounds::from(Limits::default().total_tokens(10));
+        assert!(bounds.check_request(&used(1, 0, Tokens::new(5, 4))).is_ok());
+        for tokens in [Tokens::new(5, 5), Tokens::new(10, 0), Tokens::new(0, 10)] {
+            assert_eq!(bounds.check_request(&used(1, 0, tokens)), Err((Limit::TotalTokens, 10)));
+        }
+    }
+}

@@ -458,6 +458,39 @@ async fn a_started_execution_goes_on_after_a_fault_of_the_store_though_nobody_wa
     assert!(log("told").count("asks") > 1, "no commit failed");
 }
 
+/// Lets what is on other threads come to rest.
+async fn rests() {
+    drop(tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await);
+}
+
+#[tokio::test]
+async fn execution_that_a_fault_of_the_store_has_stopped_resumes_after_ten_seconds() {
+    let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
+    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let path = "ten seconds";
+    drop(goes_when_told(path.into()).id("ten").on(&kitaru).start().await.unwrap());
+    while log(path).count("asks") == 0 {
+        tokio::task::yield_now().await;
+    }
+    store.until.store(0, Ordering::SeqCst);
+    log(path).say("go");
+    while kitaru.execution("goes_when_told", "ten").await.unwrap().unwrap().status() != Status::Interrupted {
+        tokio::task::yield_now().await;
+    }
+    rests().await;
+    clock.advance(Duration::from_millis(9_999));
+    rests().await;
+    assert_eq!(log(path).count("asks"), 1, "not before its time");
+    clock.advance(Duration::from_millis(1));
+    for _ in 0..100 {
+        rests().await;
+        if log(path).count("asks") > 1 {
+            return;
+        }
+    }
+    panic!("it does not resume");
+}
+
 #[flow]
 async fn takes_many(path: String) -> Result<u32, Error> {
     let mut taken = 0;

@@ -238,3 +238,26 @@ fn complaint<D: Send + Sync + 'static, T>(parts: &Parts<D, T>) -> Option<String>
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FunctionModel, FunctionTool, ModelResponse, ToolDefinition, ToolOutput};
+
+    fn built_with(name: &str) -> Result<Agent, AgentError> {
+        let model = FunctionModel::new("mock", |_| Ok(ModelResponse::text("")));
+        let tool = FunctionTool::new(ToolDefinition::new(name, ""), |_| async { Ok(ToolOutput::text("")) });
+        Agent::builder(model).tool(tool).build()
+    }
+
+    #[test]
+    fn name_of_a_tool_has_1_to_64_letters_digits_underscores_and_hyphens() {
+        for name in ["a", &"a".repeat(64), "A_1-b"] {
+            assert!(built_with(name).is_ok(), "{name}");
+        }
+        for name in ["", &"a".repeat(65), "a b", "a.b", "é"] {
+            let error = built_with(name).unwrap_err().to_string();
+            assert!(error.contains("1 to 64 letters"), "{error}");
+        }
+    }
+}

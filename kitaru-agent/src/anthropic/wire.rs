@@ -162,3 +162,22 @@ fn blocks(response: &ModelResponse) -> Vec<Box<RawValue>> {
     }
     blocks
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bound_on_an_answer_for_which_none_is_set_is_what_the_model_can_say() {
+        for (model, bound) in [
+            ("claude-sonnet-4-5", 16_384),
+            ("claude-3-7-sonnet-latest", 16_384),
+            ("claude-3-5-haiku-latest", 8_192),
+            ("another-model", 8_192),
+            ("claude-3-opus-20240229", 4_096),
+            ("claude-3-haiku-20240307", 4_096),
+        ] {
+            assert_eq!(default_max_tokens(model), bound, "{model}");
+        }
+    }
+}

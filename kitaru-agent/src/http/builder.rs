@@ -102,3 +102,15 @@ pub(crate) use builder;
 pub(crate) fn set(name: &str) -> Option<String> {
     env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_tries_of_a_model_over_http_are_those_of_the_docs_unless_set() {
+        let Settings { timeout, stall, patience, .. } = Settings::new("key".into(), "http://localhost", "model");
+        assert_eq!((timeout, stall), (Duration::from_secs(5 * 60), Duration::from_secs(60)));
+        assert_eq!((patience.retries, patience.max_wait), (3, Duration::from_secs(60)));
+    }
+}

@@ -85,4 +85,12 @@ mod tests {
         assert_eq!(patience.pause(0, Some(Duration::from_secs(59))), Some(Duration::from_secs(59)));
         assert_eq!(patience.pause(0, Some(Duration::from_secs(61))), None);
     }
+
+    #[test]
+    fn server_that_asks_for_the_longest_wait_is_waited_for_and_the_last_try_is_the_last() {
+        let patience = Patience { retries: 3, max_wait: Duration::from_secs(60) };
+        assert_eq!(patience.pause(2, Some(Duration::from_secs(60))), Some(Duration::from_secs(60)));
+        assert_eq!(patience.pause(2, Some(Duration::from_millis(60_001))), None);
+        assert_eq!(patience.pause(3, Some(Duration::from_secs(1))), None);
+    }
 }

@@ -62,3 +62,21 @@ impl fmt::Debug for Secret {
         f.write_str("[key]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn part_of_a_key_of_twelve_characters_is_hidden_and_a_shorter_one_is_not() {
+        let secret = Secret::new("sk-abcdefghijklmnop".into());
+        assert_eq!(secret.hide("it was cdefghijklmn!"), "it was [key]!");
+        assert_eq!(secret.hide("it was cdefghijklm!"), "it was cdefghijklm!");
+    }
+
+    #[test]
+    fn key_of_eight_characters_is_hidden_and_a_placeholder_is_not() {
+        assert_eq!(Secret::new("12345678".into()).hide("no 12345678"), "no [key]");
+        assert_eq!(Secret::new("1234567".into()).hide("no 1234567"), "no 1234567");
+    }
+}

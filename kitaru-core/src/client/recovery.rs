@@ -231,8 +231,7 @@ pub(crate) fn plan(
     clock: &Clock,
     max_outcome_bytes: usize,
 ) -> Result<Plan, Error> {
-    let now_ms = clock.steady_ms();
-    let tally = tally(&stored, lives);
+    let (tally, now_ms) = (tally(&stored, lives), clock.steady_ms());
     if caller != Caller::Person {
         match verdict(tally, stored.state.updated_ms, now_ms) {
             Verdict::Begins => {}
@@ -249,6 +248,7 @@ pub(crate) fn plan(
     }
     let may_have_died = match stored.state.status {
         Status::Running | Status::Interrupted => true,
+        // It begins when the clock shows its time, which one that was set back does later.
         Status::Queued => stored.state.wake_ms <= clock.now_ms(),
         _ => false,
     };

@@ -272,6 +272,29 @@ mod tests {
     }
 
     #[test]
+    fn execution_is_cancelled_from_any_status_but_completed_and_cancelled() {
+        for ask in [Ask::Cancel, Ask::Abandon] {
+            for status in ALL {
+                let ended = matches!(status, Status::Completed | Status::Cancelled);
+                let begin = decide(Some(&found(status, false)), ask, 0);
+                assert_eq!(begin, if ended { Begin::Nothing } else { Begin::Cancel }, "{status}");
+            }
+            assert_eq!(decide(None, ask, 0), Begin::Nothing);
+        }
+    }
+
+    #[test]
+    fn execution_that_came_to_an_end_does_not_resume_by_itself() {
+        for status in ALL {
+            let begin = decide(Some(&found(status, false)), Ask::Resume, 0);
+            assert_eq!(begin, if status.is_final() { Begin::Nothing } else { Begin::Continue }, "{status}");
+        }
+        assert_eq!(decide(None, Ask::Resume, 0), Begin::Nothing);
+        let is_final = ALL.map(|status| status.is_final());
+        assert_eq!(is_final, [false, false, false, false, true, true, true, true, true]);
+    }
+
+    #[test]
     fn another_input_is_refused_whatever_the_status() {
         for status in ALL {
             for ask in [Ask::Reuse(Reuse::Always), Ask::Outcome] {

@@ -156,3 +156,52 @@ impl fmt::Debug for Report {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::house::House;
+
+    fn report(mode: Mode, point: Option<&str>, verdict: Verdict, find: impl FnOnce(&mut Findings)) -> Report {
+        let mut findings = Findings::default();
+        find(&mut findings);
+        let journal = Ledger::of(&House::new(1, Parking::Plain));
+        let trial = Trial { mode, point: point.map(str::to_owned), verdict, findings, journal };
+        Report { seed: 7, trials: vec![trial] }
+    }
+
+    #[test]
+    fn report_with_any_finding_is_not_clean_and_says_what_was_found() {
+        type Find = fn(&mut Findings);
+        let finds: [(Find, &str); 5] = [
+            (
+                |found| found.ran_again.push("pay".into()),
+                "the body of `pay` ran again, although its outcome is recorded",
+            ),
+            (|found| found.ran_twice.push("pay".into()), "`pay` is at_most_once, and its body began twice"),
+            (|found| found.diverged.push("record `pay`".into()), "a call contradicts its record `pay`"),
+            (|found| found.unsteady.push("pay".into()), "what `pay` returns is in another order"),
+            (|found| found.broken.push("a hole".into()), "- a hole"),
+        ];
+        for (find, said) in finds {
+            let report = report(Mode::Plain, Some("before `pay`"), Verdict::Same, find);
+            assert!(!report.is_clean() && report.to_string().contains(said), "{said}: {report}");
+        }
+    }
+
+    #[test]
+    fn report_of_another_end_is_not_clean_and_of_an_interrupted_body_it_is() {
+        let nothing = |_: &mut Findings| {};
+        let differs = Verdict::Differs { expected: "7".into(), came: "8".into() };
+        let differs = report(Mode::AlwaysParking, Some("at `pay`"), differs, nothing);
+        let said = differs.to_string();
+        assert!(!differs.is_clean() && said.contains("undisturbed: 7") && said.contains("now:         8"), "{said}");
+        assert!(said.contains("at `pay` (with flows parked wherever they wait)"), "{said}");
+        assert!(!report(Mode::Plain, None, Verdict::NoGood("a panic".into()), nothing).is_clean());
+
+        let interrupted = report(Mode::Plain, Some("in `pay`"), Verdict::Interrupted("an error".into()), nothing);
+        assert!(interrupted.is_clean() && interrupted.to_string().contains("left it open whether"), "{interrupted}");
+        let undisturbed = report(Mode::Plain, None, Verdict::Same, nothing);
+        assert_eq!((interrupted.deaths(), undisturbed.deaths(), undisturbed.is_clean()), (1, 0, true));
+    }
+}

@@ -149,3 +149,45 @@ impl fmt::Debug for Mismatch {
 }
 
 impl std::error::Error for Mismatch {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Seq;
+    use crate::value::Key;
+
+    fn args(given: &[(&str, &str)]) -> Vec<Arg> {
+        let arg = |&(name, value): &(&str, &str)| Arg {
+            name: name.to_owned(),
+            digest: value.bytes().map(u64::from).sum(),
+            preview: value.to_owned(),
+        };
+        given.iter().map(arg).collect()
+    }
+
+    fn between(before: &[(&str, &str)], now: &[(&str, &str)]) -> String {
+        let record = Recorded {
+            seq: Seq(1),
+            name: "pay".into(),
+            checkpoint: "pay".into(),
+            place: 0,
+            identity: Key([0; 16]),
+            args: args(before),
+        };
+        let asked =
+            Asked { name: "pay".into(), checkpoint: "pay".into(), location: String::new(), place: 0, args: args(now) };
+        Difference::otherwise(&record, asked).to_string()
+    }
+
+    #[test]
+    fn argument_that_changed_is_new_or_is_gone_is_named_and_an_equal_one_is_not() {
+        let said =
+            between(&[("to", "Ada"), ("euros", "7"), ("old", "1")], &[("to", "Ada"), ("euros", "8"), ("new", "2")]);
+        assert!(said.contains("argument `euros` was 7 and is 8"), "{said}");
+        assert!(said.contains("argument `new` is new: 2"), "{said}");
+        assert!(said.contains("argument `old` is gone: it was 1"), "{said}");
+        assert!(!said.contains("argument `to`") && !said.contains("another `version`"), "{said}");
+        let same = between(&[("to", "Ada")], &[("to", "Ada")]);
+        assert!(same.contains("the checkpoint has another `version`"), "{same}");
+    }
+}

@@ -28,7 +28,7 @@ pub(crate) struct Script {
 
 /// A call that has a record.
 pub(super) struct Recorded {
-    seq: Seq,
+    pub(super) seq: Seq,
     pub(super) name: String,
     pub(super) checkpoint: String,
     pub(super) place: u32,

@@ -1,0 +1,124 @@
+//! What holds unless something else is set.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kitaru::{Clock, Error, Kitaru, Status, flow};
+use tokio::sync::Barrier;
+
+use crate::support::{ends, log, memory};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+#[flow]
+async fn naps_for(path: String, ms: u64) -> Result<u64, Error> {
+    log(&path).say("began");
+    kitaru::sleep(Duration::from_millis(ms)).await;
+    Ok(ms)
+}
+
+async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Option<Status> {
+    kitaru.execution(flow, id).await.unwrap().map(|execution| execution.status())
+}
+
+/// Lets everything move, and fails where this does not come about.
+async fn comes_about<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    for _ in 0..20_000 {
+        if holds().await {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it does not come about that {what}");
+}
+
+#[tokio::test]
+async fn flow_is_parked_for_a_wait_of_more_than_ten_seconds_unless_set() {
+    if std::env::var_os("KITARU_PARK").is_some() {
+        return;
+    }
+    let (kitaru, clock) = memory().await;
+    let short = naps_for("defaults: short".into(), 10_000).id("short").on(&kitaru).start().await.unwrap();
+    comes_about("the short wait begins", async || log("defaults: short").count("began") > 0).await;
+    let long = naps_for("defaults: long".into(), 10_001).id("long").on(&kitaru).start().await.unwrap();
+    comes_about("the long wait is parked", async || status(&kitaru, "naps_for", "long").await == Some(Status::Waiting))
+        .await;
+    assert_eq!(status(&kitaru, "naps_for", "short").await, Some(Status::Running), "10 s are not more than 10 s");
+    clock.advance(11 * SECOND);
+    assert_eq!((ends(short).await.unwrap(), ends(long).await.unwrap()), (10_000, 10_001));
+}
+
+#[tokio::test]
+async fn grace_time_of_closing_is_ten_seconds_unless_set() {
+    let (kitaru, _) = memory().await;
+    let closing = format!("{:?} {:?}", kitaru.close(), kitaru.close().grace(SECOND));
+    assert!(closing.contains("grace: 10s") && closing.contains("grace: 1s"), "{closing}");
+}
+
+#[flow]
+async fn ends_soon(path: String) -> Result<u32, Error> {
+    if path.ends_with("fails") { Err(Error::msg("no luck")) } else { Ok(1) }
+}
+
+#[tokio::test]
+async fn finished_executions_are_looked_for_once_an_hour_however_long_they_are_kept() {
+    let clock = Clock::manual();
+    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).keep_finished(10 * DAY).open().await.unwrap();
+    assert_eq!(ends_soon("old".into()).id("old").on(&kitaru).await.unwrap(), 1);
+    ends_soon("fails".into()).id("failed").on(&kitaru).await.unwrap_err();
+    let waits = naps_for("defaults: cancelled".into(), 60_000).id("cancelled").on(&kitaru).start().await.unwrap();
+    kitaru.cancel(&waits).await.unwrap();
+    clock.advance(DAY);
+    assert_eq!(ends_soon("young".into()).id("young").on(&kitaru).await.unwrap(), 1);
+    clock.advance(9 * DAY);
+    comes_about("the old one is deleted", async || status(&kitaru, "ends_soon", "old").await.is_none()).await;
+    comes_about("a cancelled one is deleted", async || status(&kitaru, "naps_for", "cancelled").await.is_none()).await;
+    assert!(status(&kitaru, "ends_soon", "young").await.is_some(), "it is nine days old");
+    for _ in 0..25 {
+        clock.advance(HOUR);
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    comes_about("the young one is deleted", async || status(&kitaru, "ends_soon", "young").await.is_none()).await;
+    assert_eq!(status(&kitaru, "ends_soon", "failed").await, Some(Status::Failed), "it may be retried");
+}
+
+#[tokio::test]
+async fn builder_has_the_bounds_that_the_docs_give() {
+    let said = format!("{:?}", Kitaru::builder().in_memory());
+    for expected in ["lock_timeout: 5s", "max_outcome_bytes: 67108864", "recovery: Some(256)", "keep_finished: None"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let said = format!("{:?}", Kitaru::builder().recover(false).recover(true));
+    assert!(said.contains("recovery: Some(256)"), "{said}");
+    assert!(format!("{:?}", Kitaru::builder().recover(false)).contains("recovery: None"));
+}
+
+#[tokio::test]
+async fn page_of_executions_has_a_hundred_unless_set() {
+    let (kitaru, _) = memory().await;
+    for id in 0..101 {
+        assert_eq!(ends_soon(String::new()).id(id.to_string()).on(&kitaru).await.unwrap(), 1);
+    }
+    let page = kitaru.executions().await.unwrap();
+    assert_eq!((page.iter().count(), page.iter().next().unwrap().id()), (100, "100"), "the newest first");
+    let rest = kitaru.executions().after(page.next().unwrap()).await.unwrap();
+    assert_eq!(rest.iter().map(|summary| summary.id()).collect::<Vec<_>>(), ["0"]);
+}
+
+#[tokio::test]
+async fn map_without_a_limit_runs_all_items_side_by_side() {
+    let barrier = Arc::new(Barrier::new(500));
+    let met = kitaru::map(0..500).all().run(|n| {
+        let barrier = barrier.clone();
+        async move {
+            barrier.wait().await;
+            n
+        }
+    });
+    let met = tokio::time::timeout(5 * SECOND, met).await.expect("all meet");
+    assert!(met.into_iter().eq(0..500));
+}
