@@ -218,7 +218,7 @@ pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, erro
                 Took(took)
             );
         }
-        // Whoever cancels it means it.
+        // So does whoever cancels it.
         (Status::Cancelled, Some(error)) => {
             info!(target: TARGET, "Flow `{flow}` cancelled in {}: {error:#}", Took(took))
         }
