@@ -395,7 +395,7 @@ async fn waits_for_somebody() -> Result<u32, Error> {
 async fn closing_a_store_logs_no_error_and_says_what_resumes_what_it_interrupts() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let lines = Lines::read();
-    let _ = waits_for_somebody().id("job").on(&kitaru).start().await.unwrap();
+    drop(waits_for_somebody().id("job").on(&kitaru).start().await.unwrap());
     while kitaru.execution("waits_for_somebody", "job").await.unwrap().unwrap().records().is_empty() {
         tokio::task::yield_now().await;
     }

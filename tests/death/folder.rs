@@ -35,8 +35,7 @@ async fn moves() -> Result<(), Error> {
     let file = std::fs::metadata("home/store.redb").expect("the store").len();
     std::env::set_current_dir("elsewhere").expect("it is there");
     let all = getrlimit(Resource::Fsize);
-    let limit =
-        |current| setrlimit(Resource::Fsize, Rlimit { current, ..all.clone() }).expect("a limit below the highest");
+    let limit = |current| setrlimit(Resource::Fsize, Rlimit { current, ..all }).expect("a limit below the highest");
     limit(Some(file));
     let fills = dynamic::flow("fills").run(|| async { Ok::<_, Error>(large(4_000_000).await.len()) });
     say(format!("full {}", fills.on(&kitaru).await.is_err()));

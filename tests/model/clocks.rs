@@ -72,7 +72,7 @@ async fn set_back(way: &str, park_after: Duration) -> (Kitaru, Clock) {
     let path = format!("clocks: {way} {park_after:?}");
     let call = waits_two_seconds(way.into(), path.clone()).id("job");
     let call = if way == "deadline" { call.deadline(Duration::from_secs(2)) } else { call };
-    let _ = call.on(&kitaru).start().await.unwrap();
+    drop(call.on(&kitaru).start().await.unwrap());
     let has_begun = async |kitaru: &Kitaru| match way {
         "pause" => log(&path).count("try") == 1,
         // Their bodies leave no record that could be seen.
@@ -120,7 +120,7 @@ async fn a_start_at_a_time_of_the_day_waits_until_the_clock_shows_it() {
     let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
     let path = "clocks: start";
     let call = waits_two_seconds("pause".into(), path.into()).id("job").start_at(clock.now() + Duration::from_secs(2));
-    let _ = call.on(&kitaru).start().await.unwrap();
+    drop(call.on(&kitaru).start().await.unwrap());
     clock.set_back(HOUR);
     for (by, begins) in [(HOUR, false), (Duration::from_secs(3), true)] {
         clock.advance(by);

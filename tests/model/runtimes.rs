@@ -1,5 +1,6 @@
 //! Programs that use a store from several runtimes, one after another or side by side: none of what the store has to do ends
 //! with one of them.
+#![allow(clippy::async_yields_async, reason = "a handle outlives the runtime on which it was made")]
 
 use std::future::Future;
 use std::sync::LazyLock;
@@ -64,7 +65,7 @@ fn a_parked_flow_resumes_although_no_runtime_is_entered_any_more() {
     let path = "runtimes: none";
     let kitaru = once(async {
         let kitaru = parking().await;
-        let _ = naps(path.into(), 50).id("job").on(&kitaru).start().await.unwrap();
+        drop(naps(path.into(), 50).id("job").on(&kitaru).start().await.unwrap());
         waits(&kitaru, "naps", "job").await;
         kitaru
     });
@@ -79,7 +80,7 @@ fn a_parked_flow_resumes_while_nobody_waits_on_its_runtime() {
     let runtime = one_thread();
     let _kitaru = runtime.block_on(async {
         let kitaru = parking().await;
-        let _ = naps(path.into(), 50).id("job").on(&kitaru).start().await.unwrap();
+        drop(naps(path.into(), 50).id("job").on(&kitaru).start().await.unwrap());
         waits(&kitaru, "naps", "job").await;
         kitaru
     });
@@ -98,7 +99,7 @@ fn an_event_wakes_a_parked_flow_although_its_senders_runtime_ends() {
     let path = "runtimes: event";
     let kitaru = once(async {
         let kitaru = parking().await;
-        let _ = listens(path.into()).id("job").on(&kitaru).start().await.unwrap();
+        drop(listens(path.into()).id("job").on(&kitaru).start().await.unwrap());
         waits(&kitaru, "listens", "job").await;
         kitaru
     });
@@ -119,7 +120,7 @@ fn a_parent_resumes_with_its_child_although_no_runtime_is_entered_any_more() {
     let path = "runtimes: child";
     let _kitaru = once(async {
         let kitaru = parking().await;
-        let _ = naps_with_a_child(path.into()).id("job").on(&kitaru).start().await.unwrap();
+        drop(naps_with_a_child(path.into()).id("job").on(&kitaru).start().await.unwrap());
         waits(&kitaru, "naps_with_a_child", "job").await;
         kitaru
     });
@@ -153,7 +154,7 @@ fn a_flow_whose_runtime_ends_resumes_by_itself_and_whoever_waits_for_it_waits_on
         let kitaru = other.block_on(parking());
         let first = one_thread();
         first.block_on(async {
-            let _ = steps_of_a_runtime(path.clone()).id("job").on(&kitaru).start().await.unwrap();
+            drop(steps_of_a_runtime(path.clone()).id("job").on(&kitaru).start().await.unwrap());
             while log(&path).count("body 1") == 0 {
                 tokio::task::yield_now().await;
             }
@@ -242,7 +243,7 @@ fn what_a_dead_process_left_resumes_although_the_runtime_that_opened_the_store_h
     let open = || Kitaru::builder().dir(dir.path().join("store")).park_after(Duration::ZERO).open();
     once(async {
         let kitaru = open().await.unwrap();
-        let _ = naps(path.into(), 300).id("job").on(&kitaru).start().await.unwrap();
+        drop(naps(path.into(), 300).id("job").on(&kitaru).start().await.unwrap());
         waits(&kitaru, "naps", "job").await;
         kitaru.close().await.unwrap();
     });
@@ -256,20 +257,21 @@ fn a_flow_that_nobody_has_called_runs_on_a_runtime_of_the_program_that_moves_by_
     let mine = Builder::new_multi_thread().worker_threads(1).thread_name("mine").enable_all().build().unwrap();
     let kitaru = once(parking());
     mine.block_on(async {
-        let _ = tells_where(path.into()).id("job").on(&kitaru).start().await.unwrap();
+        drop(tells_where(path.into()).id("job").on(&kitaru).start().await.unwrap());
         waits(&kitaru, "tells_where", "job").await;
     });
     until("it runs", || log(path).count("mine") > 0);
     // One on a thread that somebody has to wait on does not take its place.
     once(async { kitaru.execution("tells_where", "job").await.unwrap() });
     drop(mine);
-    let _ = once(async {
+    let handle = once(async {
         let call = tells_where("runtimes: not mine".into()).id("other").on(&kitaru);
         let handle = call.start().await.unwrap();
         waits(&kitaru, "tells_where", "other").await;
         handle
     });
     until("it runs", || log("runtimes: not mine").count("kitaru-flows") > 0);
+    drop(handle);
 }
 
 #[flow]
@@ -291,7 +293,7 @@ fn dropping_the_last_handle_releases_a_store_whose_runtimes_have_ended() {
     let handle = once(async {
         let handle = naps(path.into(), 3_600_000).id("waits").on(&kitaru).start().await.unwrap();
         waits(&kitaru, "naps", "waits").await;
-        let _ = hangs(path.into()).id("runs").on(&kitaru).start().await.unwrap();
+        drop(hangs(path.into()).id("runs").on(&kitaru).start().await.unwrap());
         handle
     });
     drop(kitaru);
