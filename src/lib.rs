@@ -1,7 +1,7 @@
 //! Write code that survives its process.
 //!
-//! Put [`#[flow]`](flow) and [`#[checkpoint]`](checkpoint) on ordinary async functions. What every checkpoint comes to is
-//! recorded in an embedded store; after a crash, a deploy or a kill the same call goes on where it stopped and pays for
+//! Put [`#[flow]`](flow) and [`#[checkpoint]`](checkpoint) on ordinary async functions. The outcome of every checkpoint is
+//! recorded in an embedded store. After a crash, a deploy or a kill the same call continues where it stopped and pays for
 //! nothing twice.
 //!
 //! ```no_run

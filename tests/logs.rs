@@ -412,6 +412,18 @@ async fn closing_a_store_logs_no_error_and_says_what_resumes_what_it_interrupts(
 }
 
 #[tokio::test]
+async fn cancelling_a_flow_logs_no_error() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let lines = Lines::read();
+    let job = waits_for_somebody().id("unwanted").on(&kitaru).start().await.unwrap();
+    kitaru.cancel(&job).await.unwrap();
+    let said = lines.take();
+    let last = "INFO Flow `waits_for_somebody` cancelled in …s: execution `unwanted` of flow `waits_for_somebody` was cancelled";
+    assert_eq!(said.last().map(String::as_str), Some(last), "{said:#?}");
+    assert!(said.iter().all(|line| line.starts_with("INFO ")), "{said:#?}");
+}
+
+#[tokio::test]
 async fn a_flow_is_in_the_span_of_whoever_calls_it() {
     use tracing::Instrument as _;
 

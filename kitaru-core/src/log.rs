@@ -218,6 +218,10 @@ pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, erro
                 Took(took)
             );
         }
+        // So does whoever cancels it.
+        (Status::Cancelled, Some(error)) => {
+            info!(target: TARGET, "Flow `{flow}` cancelled in {}: {error:#}", Took(took))
+        }
         (status, Some(error)) => error!(target: TARGET, "Flow `{flow}` {status} in {}: {error:#}", Took(took)),
     }
 }
@@ -227,7 +231,8 @@ pub(crate) fn flow_left_by_its_runtime(execution: &ExecutionId) {
     let ExecutionId { flow, id } = execution;
     info!(
         target: TARGET,
-        "Flow `{flow}` interrupted (execution `{id}`): its runtime has ended. It resumes on another one of this process."
+        "Flow `{flow}` interrupted (execution `{id}`): its runtime has ended. It resumes on another one of this process, or \
+         when the store is opened again."
     );
 }
 

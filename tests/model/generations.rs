@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
-use crate::support::{log, memory};
+use crate::support::{lets_others_move, log, memory};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -144,9 +144,7 @@ async fn until(kitaru: &Kitaru, flow: &str, status: Status, generation: u32) {
 /// Whether the job is over when the clock has been turned by so much, and not 1 ms earlier.
 async fn ends_after(kitaru: &Kitaru, clock: &Clock, flow: &str, time: Duration, generation: u32) {
     clock.advance(time - Duration::from_millis(1));
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
+    lets_others_move(kitaru).await;
     let job = kitaru.execution(flow, "job").await.unwrap().unwrap();
     assert!(!job.status().is_final(), "{flow}: {}", job.status());
     clock.advance(Duration::from_millis(1));

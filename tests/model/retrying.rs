@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use kitaru::{Backoff, Clock, Error, Kitaru, RecordStatus, Status, checkpoint, flow};
 
-use crate::support::{ends, log, memory};
+use crate::support::{ends, lets_others_move, log, memory};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -112,9 +112,7 @@ async fn an_error_says_whether_and_when_it_is_tried_again() {
     let mut handle = persists(path.into()).id("job").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "persists").await;
     clock.advance(MINUTE * 7 - Duration::from_secs(1));
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    lets_others_move(&kitaru).await;
     assert_eq!(log(path).count("tried"), 1, "longer than the backoff would be");
     clock.advance(Duration::from_secs(1));
     until_tried(path, 2).await;

@@ -1,5 +1,6 @@
 //! Programs that use a store from several runtimes, one after another or side by side: none of what the store has to do ends
 //! with one of them.
+#![allow(clippy::async_yields_async, reason = "a handle outlives the runtime on which it was made")]
 
 use std::future::Future;
 use std::sync::LazyLock;
@@ -263,13 +264,14 @@ fn a_flow_that_nobody_has_called_runs_on_a_runtime_of_the_program_that_moves_by_
     // One on a thread that somebody has to wait on does not take its place.
     once(async { kitaru.execution("tells_where", "job").await.unwrap() });
     drop(mine);
-    let _ = once(async {
+    let handle = once(async {
         let call = tells_where("runtimes: not mine".into()).id("other").on(&kitaru);
         let handle = call.start().await.unwrap();
         waits(&kitaru, "tells_where", "other").await;
         handle
     });
     until("it runs", || log("runtimes: not mine").count("kitaru-flows") > 0);
+    drop(handle);
 }
 
 #[flow]

@@ -68,6 +68,14 @@ pub async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
     execution.records().iter().map(|record| record.name().to_owned()).collect()
 }
 
+/// Time for whatever is about to happen on any thread: as much as some executions take from their begin to their end.
+pub async fn lets_others_move(kitaru: &Kitaru) {
+    for _ in 0..50 {
+        let passes = kitaru::dynamic::flow("passes").run(|| async { Ok::<_, Error>(()) });
+        passes.id("others").fresh().on(kitaru).await.unwrap();
+    }
+}
+
 /// Awaits what has to end, and fails where it does not: a test that hangs does not say what is wrong. The bound is far longer
 /// than anything takes here.
 pub async fn ends<F: IntoFuture>(future: F) -> F::Output {

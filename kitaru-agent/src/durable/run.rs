@@ -25,10 +25,12 @@ use tokio::sync::mpsc;
 
 /// One turn of a [`KitaruAgent`], which is the future of its result.
 ///
-/// In a flow it is a part of that. One that is equal in agent, prompt and history to an earlier run of the flow, which has ended
-/// in an error, continues that: it is given what the earlier run was given, and asks again where that stopped. Each broken
-/// run is continued once, and runs side by side share nothing; one that was dropped is not continued. Outside one it is a flow of its own, which stays in memory where a tool waits for a person,
-/// and after a restart goes on when the same question is asked again.
+/// In a flow it is a part of that. A run that is equal in agent, prompt and history to an earlier run of the flow, which has
+/// ended in an error, continues that one: it is given what the earlier run was given, and asks again where that stopped. Each
+/// broken run is continued once. Runs side by side share nothing. A run that was dropped is not continued.
+///
+/// Outside a flow it is a flow of its own. That stays in memory where a tool waits for a person, and after a restart it
+/// continues when the same question is asked again.
 ///
 /// # Cancel safety
 ///

@@ -524,15 +524,21 @@ impl Drop for Place {
 
 fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {
     let message = match stored {
-        Some(stored) => format!("execution {execution} is {} and cannot be cancelled", stored.state.status),
-        None => format!("there is no execution {execution} to be cancelled"),
+        Some(stored) => format!(
+            "cannot cancel execution {execution}: it is {}, and what it has come to stays; .fresh() begins it anew",
+            stored.state.status
+        ),
+        None => format!("cannot cancel: there is no execution {execution}; look at Kitaru::executions"),
     };
     Error::new(Kind::Misuse, message)
 }
 
 /// It came to its end before it could be cancelled.
 pub(crate) fn ended_meanwhile(execution: &ExecutionId) -> Error {
-    Error::new(Kind::Misuse, format!("execution {execution} came to its end before it could be cancelled"))
+    Error::new(
+        Kind::Misuse,
+        format!("cannot cancel execution {execution}: it has ended meanwhile; look at what it came to"),
+    )
 }
 
 /// Why an older generation ends.

@@ -442,11 +442,21 @@ impl Inner {
 /// The generation that takes what is sent to an execution.
 pub(super) fn addressee(reader: &Reader, execution: &ExecutionId) -> Result<Stored, Error> {
     let Some(stored) = rows::newest(reader, execution)? else {
-        return Err(Error::new(Kind::Misuse, format!("there is no execution {execution}; nothing was sent")));
+        return Err(Error::new(
+            Kind::Misuse,
+            format!("cannot send: there is no execution {execution}; start it first"),
+        ));
     };
     if stored.state.status.is_final() {
         let status = stored.state.status;
-        let message = format!("execution {execution} is {status} and takes nothing any more; nothing was sent");
+        let message = match status {
+            Status::Failed | Status::Stuck => format!(
+                "cannot send to execution {execution}: it is {status} and takes nothing until Kitaru::retry has it resume"
+            ),
+            _ => format!(
+                "cannot send to execution {execution}: it is {status} and takes nothing more; begin it with .fresh()"
+            ),
+        };
         return Err(Error::new(Kind::Misuse, message));
     }
     Ok(stored)

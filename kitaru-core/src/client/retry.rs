@@ -100,7 +100,10 @@ impl Inner {
         let Some(meta) = flow::find(&execution.flow) else {
             return Err(Error::new(
                 Kind::Misuse,
-                format!("execution {execution} is of no #[flow] of this program, so that it cannot go on by itself"),
+                format!(
+                    "cannot retry execution {execution}: its flow is no #[flow] of this program; name it with \
+                     Builder::register if a library has it, or call the flow"
+                ),
             ));
         };
         let (inner, wanted) = (self.clone(), execution.clone());
@@ -120,10 +123,13 @@ impl Inner {
 pub(crate) fn cannot_retry(execution: &ExecutionId, status: Option<Status>) -> Error {
     let message = match status {
         Some(Status::Completed | Status::Cancelled) => {
-            format!("execution {execution} has ended and is not retried; begin it anew with .fresh()")
+            format!("cannot retry execution {execution}: it has ended; begin it anew with .fresh()")
         }
-        Some(status) => format!("execution {execution} is {status} and goes on without being retried"),
-        None => format!("there is no execution {execution} to be retried"),
+        Some(status) => format!(
+            "cannot retry execution {execution}: it is {status}, and resumes without that; Execution::waits and \
+             Execution::pauses show what it waits for"
+        ),
+        None => format!("cannot retry: there is no execution {execution}; call the flow to begin it"),
     };
     Error::new(Kind::Misuse, message)
 }
@@ -140,8 +146,8 @@ pub(crate) fn undone(execution: &ExecutionId) -> Error {
     Error::new(
         Kind::Misuse,
         format!(
-            "cannot retry execution {execution}: what it did was undone when it failed, so that nothing is left to go on \
-             from; begin it anew with .fresh()"
+            "cannot retry execution {execution}: what it did was undone when it failed, so that nothing is left to continue; \
+             begin it anew with .fresh()"
         ),
     )
 }

@@ -3,6 +3,7 @@
 
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::FORMAT;
+use crate::journal::rows::versioned;
 use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::Key;
 
@@ -274,11 +275,6 @@ impl ParentRow {
         take.end()?;
         Ok(row)
     }
-}
-
-fn versioned(bytes: &[u8]) -> Result<Take<'_>, Malformed> {
-    let mut take = Take(bytes);
-    if take.u8()? > FORMAT { Err(Malformed("a row of a newer format")) } else { Ok(take) }
 }
 
 #[cfg(test)]

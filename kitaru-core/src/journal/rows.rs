@@ -156,7 +156,8 @@ impl<'a> MemoRow<'a> {
     }
 }
 
-fn versioned(bytes: &[u8]) -> Result<Take<'_>, Malformed> {
+/// What follows the version of a row's layout.
+pub(super) fn versioned(bytes: &[u8]) -> Result<Take<'_>, Malformed> {
     let mut take = Take(bytes);
     if take.u8()? > FORMAT { Err(Malformed("a row of a newer format")) } else { Ok(take) }
 }
