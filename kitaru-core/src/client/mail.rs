@@ -432,10 +432,10 @@ impl Inner {
         });
     }
 
-    /// Has a waiting execution go on, whatever time it waits for.
-    pub(crate) fn wake_soon(self: &Arc<Self>, journal: JournalId) {
+    /// Has an execution woken as soon as can be.
+    pub(crate) fn wake_soon(self: &Arc<Self>, journal: JournalId, cause: Cause) {
         let inner = self.clone();
-        self.keeper.spawn(async move { inner.wake(journal, Cause::Mail).await });
+        self.keeper.spawn(async move { inner.wake(journal, cause).await });
     }
 }
 

@@ -183,7 +183,7 @@ impl Inner {
             _ => true,
         };
         let is_early = cause == Cause::Time && stored.state.wake_ms > self.runtime.clock.steady_ms();
-        if is_over || is_early || self.active(&stored.header.execution).is_some() {
+        if is_over || is_early || self.wakes_for_us(&stored.header.execution, journal, cause) {
             return;
         }
         // Before it goes on: then it may be parked until the same time once more.
@@ -194,8 +194,7 @@ impl Inner {
     fn resume(self: &Arc<Self>, stored: &Stored, cause: Cause, permit: OwnedSemaphorePermit) {
         let execution = &stored.header.execution;
         let Some(meta) = flow::find(&execution.flow) else { return log::unknown_flow(&execution.flow) };
-        let was_due = cause == Cause::Opening;
-        let uncalled = Uncalled { journal: stored.journal, was_due, _permit: permit };
+        let uncalled = Uncalled { journal: stored.journal, cause, _permit: permit };
         if let Err(error) = self.launch(Request::resuming(meta, stored), Some(uncalled)) {
             log::recovery_failed(&error);
         }
