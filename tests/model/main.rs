@@ -35,6 +35,7 @@ mod keys;
 mod limits;
 mod mapping;
 mod memos;
+mod missed;
 mod odd;
 mod order;
 mod outages;

@@ -349,7 +349,9 @@ impl Place {
         let left = self.active.steering.end();
         match is_store_fault {
             true => self.wakes_missed(left, |journal, cause| self.inner.wake_after_fault(journal, cause)),
-            false if journal.is_none() => self.wakes_missed(left, |journal, cause| self.inner.wake_soon(journal, cause)),
+            false if journal.is_none() => {
+                self.wakes_missed(left, |journal, cause| self.inner.wake_soon(journal, cause))
+            }
             false => {}
         }
         self.active.end(ended);

@@ -231,7 +231,8 @@ impl Inner {
             let (inner, wanted, named) = (self.clone(), execution.clone(), name.clone());
             let look = move || {
                 let now_ms = inner.runtime.clock.steady_ms();
-                let (stored, addressee) = waits::addressed(&inner.runtime.reader, &wanted, &named, wait, now_ms)?;
+                let (stored, addressee) =
+                    waits::addressed(&inner.runtime.reader, (&wanted, inner.driven(&wanted)), &named, wait, now_ms)?;
                 let so_far = inner.sent_so_far(stored.journal)?;
                 Ok::<_, Error>((stored, addressee, so_far))
             };
@@ -299,7 +300,7 @@ impl Inner {
     /// Looks whether an event may be sent. Blocks.
     fn admit_event(&self, execution: &ExecutionId, event: &str, key: Option<&str>) -> Result<Admitted, Error> {
         let reader = &self.runtime.reader;
-        let stored = addressee(reader, execution)?;
+        let stored = addressee(reader, execution, self.driven(execution))?;
         // A key counts for all the generations that follow one another by restarts.
         let first = rows::first_of_chain(reader, stored.journal)?;
         let sent = key.map(|key| aside_key(first, Aside::Sent, &sent_name(event, key).0));
@@ -371,6 +372,12 @@ impl Inner {
         Row { table: Table::Aside, key: RowKey::from(aside_key(journal, aside, key)), value: Some(row.write()) }
     }
 
+    /// The generation that an attempt of this process goes on with, which may yet take what is sent to it.
+    fn driven(&self, execution: &ExecutionId) -> Option<JournalId> {
+        let attempt = self.active(execution)?.steering.attempt()?;
+        (attempt.ending().is_none() && !attempt.numbers.is_cut()).then(|| attempt.numbers.journal())
+    }
+
     /// What is durable now is handed to the attempt that runs, or has the execution go on.
     fn hand_on(self: &Arc<Self>, stored: &Stored, mail: Mail) {
         let active = self.await_parked(stored);
@@ -392,7 +399,7 @@ impl Inner {
         // As what is sent: the next generation takes it along, or it is written to that one.
         let _turn = self.doors.of(execution).lock().await;
         let (inner, wanted) = (self.clone(), execution.clone());
-        let newest = blocking(move || addressee(&inner.runtime.reader, &wanted));
+        let newest = blocking(move || addressee(&inner.runtime.reader, &wanted, inner.driven(&wanted)));
         let Ok(Ok(newest)) = newest.await else { return };
         let numbers = Arc::new(Numbers::new(newest.journal, Seq(0)));
         let rows = vec![rows::waiter_row(newest.journal, &parent)];
@@ -439,12 +446,12 @@ impl Inner {
     }
 }
 
-/// The generation that takes what is sent to an execution.
-pub(super) fn addressee(reader: &Reader, execution: &ExecutionId) -> Result<Stored, Error> {
+/// The generation that takes what is sent to an execution. One that has failed takes it where it is `driven` again.
+pub(super) fn addressee(reader: &Reader, execution: &ExecutionId, driven: Option<JournalId>) -> Result<Stored, Error> {
     let Some(stored) = rows::newest(reader, execution)? else {
         return Err(Error::new(Kind::Misuse, format!("there is no execution {execution}; nothing was sent")));
     };
-    if stored.state.status.is_final() {
+    if stored.state.status.is_final() && driven != Some(stored.journal) {
         let status = stored.state.status;
         let message = format!("execution {execution} is {status} and takes nothing any more; nothing was sent");
         return Err(Error::new(Kind::Misuse, message));
