@@ -106,6 +106,15 @@ fn look_at(reader: &Reader, journal: JournalId) -> Result<Option<Found>, Error> 
     Ok(Some(Found { stored, has_mail }))
 }
 
+/// The generation that is woken for this one: where it has restarted, the newest. A commit that says so may be there although
+/// the store has reported that it failed, and then nobody drives that generation.
+fn awake(reader: &Reader, journal: JournalId) -> Result<Option<Stored>, Error> {
+    match rows::stored(reader, journal)? {
+        Some(stored) if stored.state.status == Status::Restarted => rows::newest(reader, &stored.header.execution),
+        stored => Ok(stored),
+    }
+}
+
 impl Inner {
     /// Goes on with what was found when the store was opened.
     async fn go_on(self: &Arc<Self>, found: Found) {
@@ -168,7 +177,7 @@ impl Inner {
         // It is never closed.
         let Ok(permit) = self.driving.clone().acquire_owned().await else { return };
         let inner = self.clone();
-        let stored = match blocking(move || rows::stored(&inner.runtime.reader, journal)).await {
+        let stored = match blocking(move || awake(&inner.runtime.reader, journal)).await {
             Ok(Ok(Some(stored))) => stored,
             Ok(Ok(None)) => return,
             Ok(Err(error)) | Err(error) => {
@@ -176,6 +185,7 @@ impl Inner {
                 return self.wake_after_fault(journal, cause);
             }
         };
+        let journal = stored.journal;
         let is_over = match stored.state.status {
             Status::Waiting => false,
             // One that was interrupted is not begun again because something was sent to it.
