@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, event, flow, wait};
+use tokio::sync::Notify;
 use tokio::task::yield_now;
 
 use crate::support::ends;
@@ -283,4 +284,75 @@ async fn an_execution_resumes_whichever_of_its_commits_is_there_although_it_was_
             return;
         }
     }
+}
+
+/// Has the next commit made and reported as failed.
+fn misreport(gate: &Gate) {
+    *gate.0.misreported.lock().unwrap() = Some(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_there_although_it_was_reported_as_failed_reaches_its_flow() {
+    let (kitaru, gate, clock) = opened().await;
+    let handle = asks_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
+    until(&kitaru, "asks_for_missed", Status::Waiting).await;
+    gate.is_quiet().await;
+    misreport(&gate);
+    assert!(kitaru.answer(&handle, "more", &1).await.unwrap_err().is_store());
+    let again = kitaru.answer(&handle, "more", &1).await.unwrap_err();
+    assert!(again.to_string().contains("has been answered already"), "{again}");
+    gate.is_quiet().await;
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(ends(handle).await.unwrap(), 2);
+}
+
+/// Keeps its flow in memory.
+#[checkpoint]
+async fn stays() -> Result<(), Error> {
+    ENDS.notified().await;
+    Ok(())
+}
+
+static ENDS: Notify = Notify::const_new();
+
+#[flow]
+async fn hears_for_missed(n: u32) -> Result<u32, Error> {
+    let both = async { Ok::<_, Error>(event::<u32>("e").await? + event::<u32>("e").await?) };
+    let (stayed, both) = tokio::join!(stays(), both);
+    stayed?;
+    Ok(n + both?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_there_although_it_was_reported_as_failed_is_taken_behind_a_later_one() {
+    let (kitaru, gate, clock) = opened().await;
+    let handle = hears_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
+    gate.is_quiet().await;
+    misreport(&gate);
+    let send = |n: u32| kitaru.send(&handle, "e", &n).key(n.to_string());
+    assert!(send(10).await.unwrap_err().is_store());
+    // It is known by its key, and so sent once.
+    send(10).await.unwrap();
+    send(100).await.unwrap();
+    gate.is_quiet().await;
+    clock.advance(Duration::from_secs(10));
+    gate.is_quiet().await;
+    ENDS.notify_one();
+    assert_eq!(ends(handle).await.unwrap(), 111);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_whose_sender_goes_away_in_the_middle_reaches_its_flow() {
+    let (kitaru, gate, _clock) = opened().await;
+    let handle = asks_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
+    until(&kitaru, "asks_for_missed", Status::Waiting).await;
+    gate.is_quiet().await;
+    gate.hold_commits_up(true);
+    let (sender, execution) = (kitaru.clone(), ("asks_for_missed", "x"));
+    let sender = tokio::spawn(async move { sender.answer(&execution, "more", &1).await });
+    gate.is_quiet().await;
+    sender.abort();
+    assert!(sender.await.unwrap_err().is_cancelled());
+    gate.hold_commits_up(false);
+    assert_eq!(ends(handle).await.unwrap(), 2);
 }

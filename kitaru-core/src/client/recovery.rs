@@ -32,7 +32,7 @@ use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
 const PAGE: usize = 256;
 
 /// How long an execution that goes on by itself waits after a fault of the store.
-const AFTER_FAULT: Duration = Duration::from_secs(10);
+pub(super) const AFTER_FAULT: Duration = Duration::from_secs(10);
 /// How long an execution waits whose runtime has come to its end.
 const AFTER_RUNTIME: Duration = Duration::from_millis(250);
 
