@@ -37,6 +37,7 @@ mod keys;
 mod limits;
 mod mapping;
 mod memos;
+mod missed;
 mod odd;
 mod order;
 mod outages;

@@ -1,12 +1,15 @@
 //! An execution that this process drives. Owns its result on the way to everybody who waits for it; must not know how
 //! it comes about.
 
+use std::collections::BTreeSet;
+use std::mem;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
 
 use crate::client::attempt::cancel_running;
+use crate::client::sleepers::Cause;
 use crate::client::steering::{Steered, Steering};
 use crate::context::{Context, Mail};
 use crate::error::{Error, Kind};
@@ -61,6 +64,8 @@ struct Holder {
     /// It was woken and only looks, so far, whether it is to go on: whoever asks something of it is not to wait for that,
     /// which may come to nothing.
     looks: bool,
+    /// Why it was to be woken while somebody had it reserved: that is still to be done where the reservation comes to nothing.
+    missed: BTreeSet<(JournalId, Cause)>,
 }
 
 /// One of those who have reserved an execution.
@@ -125,6 +130,16 @@ impl Active {
         let holds = holder.latest == reservation;
         holder.looks &= !holds;
         holds
+    }
+
+    /// It is to be woken, and somebody has it reserved.
+    pub(crate) fn miss(&self, journal: JournalId, cause: Cause) {
+        lock(&self.holder).missed.insert((journal, cause));
+    }
+
+    /// Why it is to be woken, if nobody has driven it since.
+    pub(crate) fn take_missed(&self) -> BTreeSet<(JournalId, Cause)> {
+        mem::take(&mut lock(&self.holder).missed)
     }
 
     /// Which task drives it, unless another reservation counts by now.

@@ -222,10 +222,10 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
             if is_retried && let Err(fault) = begin_again(&context, &forgot).await {
                 return place.fails(fault);
             }
-            // The execution is in the store already.
-            place.active.record(Ok(()));
             place.active.steering.driven_by(&context);
             place.drives(context.numbers.journal());
+            // The execution is in the store already. Behind that: who hears of it may send to it.
+            place.active.record(Ok(()));
             (context, input)
         }
     };

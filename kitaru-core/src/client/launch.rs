@@ -41,7 +41,7 @@ impl Inner {
         self.check_open()?;
         let id = request.id.clone().unwrap_or_else(|| request.input.digest.hex());
         let execution = ExecutionId::new(&request.spec.name, &id)?;
-        let (active, reservation) = match self.reserve(&execution, &request)? {
+        let (active, reservation) = match self.reserve(&execution, &request, uncalled.as_ref())? {
             Reserved::Mine(active, reservation) => (active, reservation),
             Reserved::Running(running) => return Ok((execution, running)),
         };
@@ -73,16 +73,24 @@ enum Reserved {
 
 impl Inner {
     /// Makes sure that an execution is driven once at a time.
-    fn reserve(&self, execution: &ExecutionId, request: &Request) -> Result<Reserved, Error> {
+    fn reserve(
+        &self,
+        execution: &ExecutionId,
+        request: &Request,
+        uncalled: Option<&Uncalled>,
+    ) -> Result<Reserved, Error> {
         let purpose = if request.ask == Ask::Resume { Purpose::Woken } else { Purpose::Asked };
         let mut active = lock(&self.active);
         let begin = |active: &mut HashMap<ExecutionId, Arc<Active>>| {
             let mine = Active::new(request.input_digest(), request.input.preview.clone());
             let reservation = mine.reserve(purpose);
+            uncalled.into_iter().for_each(|woken| mine.miss(woken.journal, woken.cause));
             active.insert(execution.clone(), mine.clone());
             Ok(Reserved::Mine(mine, reservation))
         };
         let Some(running) = active.get(execution).cloned() else { return begin(&mut active) };
+        // Whoever takes it over, or has it, may do nothing with it.
+        uncalled.into_iter().for_each(|woken| running.miss(woken.journal, woken.cause));
         let is_parked = running.steering.is_parked();
         if request.ask == Ask::Retry {
             let status = if is_parked { Status::Waiting } else { Status::Running };
@@ -125,6 +133,14 @@ impl Inner {
     /// The active execution, if this process drives it.
     pub(crate) fn active(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
         lock(&self.active).get(execution).filter(|active| !active.steering.is_parked()).cloned()
+    }
+
+    /// Leaves it to whoever has an execution reserved to wake it; false if nobody has.
+    pub(crate) fn wakes_for_us(&self, execution: &ExecutionId, journal: JournalId, cause: Cause) -> bool {
+        // Under the lock: who gives the reservation up finds this, or is found to have done so.
+        let active = lock(&self.active);
+        let reserved = active.get(execution).filter(|active| !active.steering.is_parked());
+        reserved.inspect(|active| active.miss(journal, cause)).is_some()
     }
 
     /// Lets somebody wait for an execution that is parked.
@@ -215,8 +231,8 @@ pub(crate) struct Place {
 /// An execution that goes on by itself.
 pub(crate) struct Uncalled {
     pub(crate) journal: JournalId,
-    /// Whether it was to go on when the store was opened: a dead process may have had it go on, and died of it.
-    pub(crate) was_due: bool,
+    /// Where the store was opened, a dead process may have had it go on, and died of it.
+    pub(crate) cause: Cause,
     /// Held while it is driven.
     pub(crate) _permit: OwnedSemaphorePermit,
 }
@@ -311,7 +327,7 @@ impl Place {
             }
             match self.active.steering.missed() {
                 Missed::Cancel => self.cancel_elsewhere(),
-                Missed::Mail => self.inner.wake_soon(journal),
+                Missed::Mail => self.inner.wake_soon(journal, Cause::Mail),
                 Missed::Nothing => {}
             }
             return;
@@ -319,22 +335,35 @@ impl Place {
         self.gone = true;
         self.leave();
         let journal = *lock(&self.journal);
+        let is_store_fault = matches!(&ended, Ended::Fault(error) if error.is_store());
         if let Some(journal) = journal {
             let mut faults = lock(&self.inner.faults);
-            let _ = match &ended {
-                Ended::Fault(error) if error.is_store() => faults.insert(journal),
-                _ => faults.remove(&journal),
+            let _ = match is_store_fault {
+                true => faults.insert(journal),
+                false => faults.remove(&journal),
             };
         }
-        if let (Ended::Fault(error), Some(journal)) = (&ended, journal)
-            && error.is_store()
-            && self.goes_on
-        {
+        if let Some(journal) = journal.filter(|_| is_store_fault && self.goes_on) {
             self.inner.wake_after_fault(journal, Cause::Fault);
         }
-        self.active.steering.end();
+        let left = self.active.steering.end();
+        match is_store_fault {
+            true => self.wakes_missed(left, |journal, cause| self.inner.wake_after_fault(journal, cause)),
+            false if journal.is_none() => {
+                self.wakes_missed(left, |journal, cause| self.inner.wake_soon(journal, cause))
+            }
+            false => {}
+        }
         self.active.end(ended);
         self.active.waiters().iter().for_each(|parent| self.inner.tell_parent(parent));
+    }
+
+    /// This call has not driven the execution, which waits as before: whatever has come since the call reserved it wakes it
+    /// now. `left` is the generation that something was sent to.
+    fn wakes_missed(&self, left: Option<JournalId>, wake: impl Fn(JournalId, Cause)) {
+        let left = left.map(|journal| (journal, Cause::Mail));
+        let missed = self.active.take_missed().into_iter().chain(left);
+        missed.filter(|_| !self.inner.is_closed()).for_each(|(journal, cause)| wake(journal, cause));
     }
 
     /// Looks for the execution and decides what the call does about it.
@@ -346,7 +375,7 @@ impl Place {
         let active = self.active.clone();
         // By a person's program, as opposed to a flow or nobody.
         let caller = match &self.uncalled {
-            Some(uncalled) if uncalled.was_due => Caller::Opening,
+            Some(uncalled) if uncalled.cause == Cause::Opening => Caller::Opening,
             Some(_) => Caller::Nobody,
             None if look.parent.is_some() => Caller::Parent,
             None => Caller::Person,
@@ -444,6 +473,7 @@ impl Place {
         if let Due::At(due_ms) = due {
             self.inner.wake_at(due_ms, journal);
         }
+        drop(self.active.take_missed());
         // The map's and this one.
         if Arc::strong_count(&self.active) > 2 {
             self.active.steering.set_parked(true);
@@ -517,7 +547,10 @@ impl Drop for Place {
         }
         self.leave();
         self.active.record(Err(interrupted()));
-        self.active.steering.end();
+        let left = self.active.steering.end();
+        if lock(&self.journal).is_none() {
+            self.wakes_missed(left, |journal, cause| self.inner.wake_soon(journal, cause));
+        }
         self.active.end(Ended::Fault(interrupted()));
     }
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::client::active::Active;
+use crate::client::recovery::AFTER_FAULT;
 use crate::client::rows::{self, Stored};
 use crate::client::sleepers::Cause;
 use crate::client::tally::{MailTotal, most_bytes};
@@ -196,6 +197,13 @@ enum Admitted {
     New { stored: Box<Stored>, so_far: MailTotal, sent: Option<Vec<u8>> },
 }
 
+/// What is left to its sender of an answer that is on its way to an attempt.
+struct Judged {
+    verdict: oneshot::Receiver<Result<(), Error>>,
+    journal: JournalId,
+    bytes: u64,
+}
+
 /// An answer on its way to an execution.
 struct Letter {
     execution: ExecutionId,
@@ -223,51 +231,83 @@ impl Inner {
 
     async fn answer(self: &Arc<Self>, letter: Letter) -> Result<(), Error> {
         self.check_open()?;
-        let Letter { execution, name, wait, json } = letter;
-        let told = {
-            let _turn = self.doors.of(&execution).lock().await;
-            // Asked before it is looked as well as behind: it may go out of memory in between.
-            let was_active = self.active(&execution).is_some();
-            let (inner, wanted, named) = (self.clone(), execution.clone(), name.clone());
-            let look = move || {
-                let now_ms = inner.runtime.clock.steady_ms();
-                let (stored, addressee) = waits::addressed(&inner.runtime.reader, &wanted, &named, wait, now_ms)?;
-                let so_far = inner.sent_so_far(stored.journal)?;
-                Ok::<_, Error>((stored, addressee, so_far))
-            };
-            let (stored, addressee, so_far) = blocking(look).await??;
-            let (journal, bytes) = (stored.journal, mail_bytes(&name, &json));
-            let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
-            self.tallies.add(&execution, journal, so_far, Aside::Answer, bytes, most_bytes)?;
-            let wait = match addressee {
-                Addressee::Wait(wait) => Some(wait),
-                Addressee::Named(_) => None,
-            };
-            let rows = vec![self.mail_row(journal, Aside::Answer, name.as_bytes(), &name, &json, wait)];
-            let numbers = Arc::new(Numbers::new(journal, Seq(0)));
-            let landed = self.runtime.write(&numbers, rows, None, Activity::GoesOn).await;
-            self.tallies.arrived(journal, bytes, landed.is_ok());
-            landed?;
-            // Who comes early, or to an execution that nobody drives, is not told whether it fits.
-            let is_driven = was_active || stored.state.status == Status::Waiting || self.active(&execution).is_some();
-            let (verdict, told) = if matches!(addressee, Addressee::Wait(_)) && is_driven {
-                let (send, receive) = oneshot::channel();
-                (Some(send), Some(receive))
-            } else {
-                (None, None)
-            };
-            self.hand_on(&stored, Mail::Answer { wait: addressee, json, verdict });
-            told.map(|told| (told, journal, bytes))
-        };
-        let Some((told, journal, bytes)) = told else { return Ok(()) };
+        let (send, receive) = oneshot::channel();
+        let inner = self.clone();
+        // Its sender may go away, and what is durable is to be handed on all the same.
+        self.keeper.spawn(async move { drop(send.send(inner.post_answer(letter).await)) });
+        let posted = receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed")))?;
+        let Some(Judged { verdict, journal, bytes }) = posted else { return Ok(()) };
         // Where the attempt ends before it has looked, the answer is kept for the next.
-        let verdict = told.await.unwrap_or(Ok(()));
+        let verdict = verdict.await.unwrap_or(Ok(()));
         if verdict.is_err() {
             // That it was taken back is on its way: another one is not to find it.
             self.runtime.settle().await?;
             self.tallies.taken_back(journal, bytes);
         }
         verdict
+    }
+
+    /// Makes an answer durable and hands it on; what tells its sender whether it fits, if somebody does.
+    async fn post_answer(self: &Arc<Self>, letter: Letter) -> Result<Option<Judged>, Error> {
+        let Letter { execution, name, wait, json } = letter;
+        let _turn = self.doors.of(&execution).lock().await;
+        // Asked before it is looked as well as behind: it may go out of memory in between.
+        let was_active = self.active(&execution).is_some();
+        let (inner, wanted, named) = (self.clone(), execution.clone(), name.clone());
+        let look = move || {
+            let now_ms = inner.runtime.clock.steady_ms();
+            let (stored, addressee) =
+                waits::addressed(&inner.runtime.reader, (&wanted, inner.driven(&wanted)), &named, wait, now_ms)?;
+            let so_far = inner.sent_so_far(stored.journal)?;
+            Ok::<_, Error>((stored, addressee, so_far))
+        };
+        let (stored, addressee, so_far) = blocking(look).await??;
+        let (journal, bytes) = (stored.journal, mail_bytes(&name, &json));
+        let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
+        self.tallies.add(&execution, journal, so_far, Aside::Answer, bytes, most_bytes)?;
+        let wait = match addressee {
+            Addressee::Wait(wait) => Some(wait),
+            Addressee::Named(_) => None,
+        };
+        let rows = vec![self.mail_row(journal, Aside::Answer, name.as_bytes(), &name, &json, wait)];
+        let numbers = Arc::new(Numbers::new(journal, Seq(0)));
+        let landed = self.runtime.write(&numbers, rows, None, Activity::GoesOn).await;
+        self.tallies.arrived(journal, bytes, landed.is_ok());
+        if let Err(fault) = landed {
+            self.look_again(stored, Aside::Answer, name.into_bytes(), &fault);
+            return Err(fault);
+        }
+        // Who comes early, or to an execution that nobody drives, is not told whether it fits.
+        let is_driven = was_active || stored.state.status == Status::Waiting || self.active(&execution).is_some();
+        let (verdict, told) = if matches!(addressee, Addressee::Wait(_)) && is_driven {
+            let (send, receive) = oneshot::channel();
+            (Some(send), Some(receive))
+        } else {
+            (None, None)
+        };
+        self.hand_on(&stored, Mail::Answer { wait: addressee, json, verdict });
+        Ok(told.map(|verdict| Judged { verdict, journal, bytes }))
+    }
+
+    /// The store has failed to take something in that was sent, and may have it all the same: who sends it again is then told
+    /// that it is there, and nobody hands it on. So that is done when the store may have recovered.
+    fn look_again(self: &Arc<Self>, stored: Stored, aside: Aside, name: Vec<u8>, fault: &Error) {
+        if !fault.is_store() {
+            return;
+        }
+        let (inner, clock) = (Arc::downgrade(self), self.runtime.clock.clone());
+        self.keeper.spawn(async move {
+            loop {
+                clock.sleep(AFTER_FAULT).await;
+                let Some(inner) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
+                let (reading, journal, name) = (inner.clone(), stored.journal, name.clone());
+                match blocking(move || kept(&reading.runtime.reader, journal, aside, &name)).await {
+                    Ok(Ok(mail)) => return mail.into_iter().for_each(|mail| inner.hand_on(&stored, mail)),
+                    Ok(Err(error)) | Err(error) if error.is_store() => log::recovery_failed(&error),
+                    Ok(Err(_)) | Err(_) => return,
+                }
+            }
+        });
     }
 
     async fn send(
@@ -299,7 +339,7 @@ impl Inner {
     /// Looks whether an event may be sent. Blocks.
     fn admit_event(&self, execution: &ExecutionId, event: &str, key: Option<&str>) -> Result<Admitted, Error> {
         let reader = &self.runtime.reader;
-        let stored = addressee(reader, execution)?;
+        let stored = addressee(reader, execution, self.driven(execution))?;
         // A key counts for all the generations that follow one another by restarts.
         let first = rows::first_of_chain(reader, stored.journal)?;
         let sent = key.map(|key| aside_key(first, Aside::Sent, &sent_name(event, key).0));
@@ -355,8 +395,9 @@ impl Inner {
                 if let Some(key) = &sent {
                     inner.tallies.key_arrived(key);
                 }
-                if result.is_ok() {
-                    inner.hand_on(&stored, Mail::Event { number, name: event, json });
+                match &result {
+                    Ok(()) => inner.hand_on(&stored, Mail::Event { number, name: event, json }),
+                    Err(fault) => inner.look_again(*stored, Aside::Event, number.to_be_bytes().to_vec(), fault),
                 }
             }
             // The sender may have gone away.
@@ -369,6 +410,12 @@ impl Inner {
         let sent_ms = self.runtime.clock.now_ms();
         let row = MailRow { sent_ms, name: name.to_owned(), json: json.to_owned(), wait };
         Row { table: Table::Aside, key: RowKey::from(aside_key(journal, aside, key)), value: Some(row.write()) }
+    }
+
+    /// The generation that an attempt of this process goes on with, which may yet take what is sent to it.
+    fn driven(&self, execution: &ExecutionId) -> Option<JournalId> {
+        let attempt = self.active(execution)?.steering.attempt()?;
+        (attempt.ending().is_none() && !attempt.numbers.is_cut()).then(|| attempt.numbers.journal())
     }
 
     /// What is durable now is handed to the attempt that runs, or has the execution go on.
@@ -392,7 +439,7 @@ impl Inner {
         // As what is sent: the next generation takes it along, or it is written to that one.
         let _turn = self.doors.of(execution).lock().await;
         let (inner, wanted) = (self.clone(), execution.clone());
-        let newest = blocking(move || addressee(&inner.runtime.reader, &wanted));
+        let newest = blocking(move || addressee(&inner.runtime.reader, &wanted, inner.driven(&wanted)));
         let Ok(Ok(newest)) = newest.await else { return };
         let numbers = Arc::new(Numbers::new(newest.journal, Seq(0)));
         let rows = vec![rows::waiter_row(newest.journal, &parent)];
@@ -432,22 +479,22 @@ impl Inner {
         });
     }
 
-    /// Has a waiting execution go on, whatever time it waits for.
-    pub(crate) fn wake_soon(self: &Arc<Self>, journal: JournalId) {
+    /// Has an execution woken as soon as can be.
+    pub(crate) fn wake_soon(self: &Arc<Self>, journal: JournalId, cause: Cause) {
         let inner = self.clone();
-        self.keeper.spawn(async move { inner.wake(journal, Cause::Mail).await });
+        self.keeper.spawn(async move { inner.wake(journal, cause).await });
     }
 }
 
-/// The generation that takes what is sent to an execution.
-pub(super) fn addressee(reader: &Reader, execution: &ExecutionId) -> Result<Stored, Error> {
+/// The generation that takes what is sent to an execution. One that has failed takes it where it is `driven` again.
+pub(super) fn addressee(reader: &Reader, execution: &ExecutionId, driven: Option<JournalId>) -> Result<Stored, Error> {
     let Some(stored) = rows::newest(reader, execution)? else {
         return Err(Error::new(
             Kind::Misuse,
             format!("cannot send: there is no execution {execution}; start it first"),
         ));
     };
-    if stored.state.status.is_final() {
+    if stored.state.status.is_final() && driven != Some(stored.journal) {
         let status = stored.state.status;
         let message = match status {
             Status::Failed | Status::Stuck => format!(
@@ -486,6 +533,18 @@ pub(super) fn sent_so_far(reader: &Reader, journal: JournalId) -> Result<MailTot
 
 fn event_number(key: &[u8]) -> u64 {
     aside_name(key).first_chunk().map_or(0, |number| u64::from_be_bytes(*number))
+}
+
+/// What the store has of one thing that was sent.
+fn kept(reader: &Reader, journal: JournalId, aside: Aside, name: &[u8]) -> Result<Option<Mail>, Error> {
+    let key = aside_key(journal, aside, name);
+    let Some(row) = reader.get(Table::Aside, &key)? else { return Ok(None) };
+    // One that cannot be read is reported by the next attempt.
+    let Ok(MailRow { name, json, wait, .. }) = MailRow::read(&row) else { return Ok(None) };
+    Ok(Some(match aside {
+        Aside::Event => Mail::Event { number: event_number(&key), name, json },
+        _ => Mail::Answer { wait: wait.map_or(Addressee::Named(name), Addressee::Wait), json, verdict: None },
+    }))
 }
 
 /// What has been sent to a generation.

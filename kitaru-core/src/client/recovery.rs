@@ -33,7 +33,7 @@ use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
 const PAGE: usize = 256;
 
 /// How long an execution that goes on by itself waits after a fault of the store.
-const AFTER_FAULT: Duration = Duration::from_secs(10);
+pub(super) const AFTER_FAULT: Duration = Duration::from_secs(10);
 /// How long an execution waits whose runtime has come to its end.
 const AFTER_RUNTIME: Duration = Duration::from_millis(250);
 
@@ -107,6 +107,15 @@ fn look_at(reader: &Reader, journal: JournalId) -> Result<Option<Found>, Error> 
     Ok(Some(Found { stored, has_mail }))
 }
 
+/// The generation that is woken for this one: where it has restarted, the newest. A commit that says so may be there although
+/// the store has reported that it failed, and then nobody drives that generation.
+fn awake(reader: &Reader, journal: JournalId) -> Result<Option<Stored>, Error> {
+    match rows::stored(reader, journal)? {
+        Some(stored) if stored.state.status == Status::Restarted => rows::newest(reader, &stored.header.execution),
+        stored => Ok(stored),
+    }
+}
+
 impl Inner {
     /// Goes on with what was found when the store was opened.
     async fn go_on(self: &Arc<Self>, found: Found) {
@@ -169,7 +178,7 @@ impl Inner {
         // It is never closed.
         let Ok(permit) = self.driving.clone().acquire_owned().await else { return };
         let inner = self.clone();
-        let stored = match blocking(move || rows::stored(&inner.runtime.reader, journal)).await {
+        let stored = match blocking(move || awake(&inner.runtime.reader, journal)).await {
             Ok(Ok(Some(stored))) => stored,
             Ok(Ok(None)) => return,
             Ok(Err(error)) | Err(error) => {
@@ -177,6 +186,7 @@ impl Inner {
                 return self.wake_after_fault(journal, cause);
             }
         };
+        let journal = stored.journal;
         let is_over = match stored.state.status {
             Status::Waiting => false,
             // One that was interrupted is not begun again because something was sent to it.
@@ -184,7 +194,7 @@ impl Inner {
             _ => true,
         };
         let is_early = cause == Cause::Time && stored.state.wake_ms > self.runtime.clock.steady_ms();
-        if is_over || is_early || self.active(&stored.header.execution).is_some() {
+        if is_over || is_early || self.wakes_for_us(&stored.header.execution, journal, cause) {
             return;
         }
         // Before it goes on: then it may be parked until the same time once more.
@@ -195,8 +205,7 @@ impl Inner {
     fn resume(self: &Arc<Self>, stored: &Stored, cause: Cause, permit: OwnedSemaphorePermit) {
         let execution = &stored.header.execution;
         let Some(meta) = flow::find(&execution.flow) else { return log::unknown_flow(&execution.flow) };
-        let was_due = cause == Cause::Opening;
-        let uncalled = Uncalled { journal: stored.journal, was_due, _permit: permit };
+        let uncalled = Uncalled { journal: stored.journal, cause, _permit: permit };
         if let Err(error) = self.launch(Request::resuming(meta, stored), Some(uncalled)) {
             log::recovery_failed(&error);
         }

@@ -111,7 +111,8 @@ impl<A: Steered> Steering<A> {
     /// # Errors
     ///
     /// That the flow is out of memory, so that it has to be woken for it; the mail is there for the next attempt until it is
-    /// [taken back](Self::take_back).
+    /// [taken back](Self::take_back). Or that no attempt comes here any more: where the flow waits all the same, it has to be
+    /// woken, too.
     pub(crate) fn post(&self, journal: JournalId, mail: Mail) -> Result<(), Posted> {
         let mut driven = lock(&self.attempt);
         let left = match driven.attempt.upgrade() {
@@ -119,11 +120,12 @@ impl<A: Steered> Steering<A> {
             Some(_) | None => Some(mail),
         };
         let Some(mail) = left else { return Ok(()) };
-        if driven.over {
-            return Ok(());
-        }
         driven.posted += 1;
         let posted = Posted(driven.posted);
+        if driven.over {
+            // The store has it.
+            return Err(posted);
+        }
         driven.mail.push((posted, journal, mail));
         if self.is_parked() { Err(posted) } else { Ok(()) }
     }
@@ -140,14 +142,14 @@ impl<A: Steered> Steering<A> {
     }
 
     /// No attempt comes any more: what was sent is left to the store, and whoever waits to hear of it is told so, whoever may
-    /// still hold this.
-    pub(crate) fn end(&self) {
+    /// still hold this. Gives the generation that something was sent to which no attempt has taken in.
+    pub(crate) fn end(&self) -> Option<JournalId> {
         let left = {
             let mut driven = lock(&self.attempt);
             driven.over = true;
             mem::take(&mut driven.mail)
         };
-        drop(left);
+        left.last().map(|(_, journal, _)| *journal)
     }
 
     /// Has nothing of it start any more, in this attempt or the next. What runs comes to its end.

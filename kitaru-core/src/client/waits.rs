@@ -24,15 +24,16 @@ use crate::value::Key;
 /// So many answers may come before anybody has asked.
 pub(super) const MOST_EARLY_ANSWERS: u64 = 1_000;
 
-/// Finds whom an answer to a visible name is for: the wait that is `meant`, if one is.
+/// Finds whom an answer to a visible name is for: the wait that is `meant`, if one is. `driven` is the generation that is under
+/// way in this process.
 pub(super) fn addressed(
     reader: &Reader,
-    execution: &ExecutionId,
+    (execution, driven): (&ExecutionId, Option<JournalId>),
     name: &str,
     meant: Option<Key>,
     now_ms: u64,
 ) -> Result<(Stored, Addressee), Error> {
-    let stored = addressee(reader, execution)?;
+    let stored = addressee(reader, execution, driven)?;
     let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("the wait `{name}` of execution {execution} {why}")));
     let (answer, calls) = (answer(reader, &stored, name)?, Calls::of(reader, &stored));
     if let Some(wait) = wait(reader, &stored, name)? {

@@ -110,7 +110,7 @@ fn identity(call: &CallFrame<'_>) -> Key {
 }
 
 fn to(reader: &Reader, name: &str) -> Result<Addressee, Error> {
-    addressed(reader, &execution(), name, None, 1).map(|(_, addressee)| addressee)
+    addressed(reader, (&execution(), None), name, None, 1).map(|(_, addressee)| addressee)
 }
 
 #[test]

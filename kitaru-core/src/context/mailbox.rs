@@ -50,6 +50,8 @@ struct State {
     /// The highest number of an event that has come. They come in order, but the last ones may come twice: from the store
     /// and from who sent them.
     newest: u64,
+    /// Lower numbers that have not come: the store may have them although it has reported that it had failed.
+    missing: BTreeSet<u64>,
     /// Events that no call has been given for good.
     events: BTreeMap<u64, Event>,
     /// Those of them that no call holds, by their name. The lowest is taken first.
@@ -101,6 +103,10 @@ impl Mailbox {
         let mut state = lock(&self.0);
         if state.closed {
             return Err(mail);
+        }
+        if let Mail::Event { number, .. } = &mail {
+            let next = state.newest.saturating_add(1);
+            state.missing.extend(next..*number);
         }
         let topic = state.add(mail, &HashSet::new());
         let woken = topic.and_then(|topic| state.waiting.remove(&topic));
@@ -163,7 +169,7 @@ impl Mailbox {
     /// Whether the flow has been given the event.
     pub(crate) fn took(&self, number: u64) -> bool {
         let state = lock(&self.0);
-        number <= state.newest && !state.events.contains_key(&number)
+        number <= state.newest && !state.events.contains_key(&number) && !state.missing.contains(&number)
     }
 
     /// The call that held the event was dropped before the flow was given it: it is the next one again.
@@ -226,8 +232,8 @@ impl State {
     fn add(&mut self, mail: Mail, taken: &HashSet<u64>) -> Option<Topic> {
         match mail {
             Mail::Event { number, name, json } => {
-                if number > self.newest {
-                    self.newest = number;
+                if number > self.newest || self.missing.remove(&number) {
+                    self.newest = self.newest.max(number);
                     if !taken.contains(&number) {
                         self.free.entry(name.clone()).or_default().insert(number);
                     }

@@ -1,0 +1,358 @@
+//! What is sent to an execution, or wakes it, while somebody else looks at it or has only just called it.
+
+use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::{Clock, Error, Kitaru, Status, checkpoint, event, flow, wait};
+use tokio::sync::Notify;
+use tokio::task::yield_now;
+
+use crate::support::ends;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A store that holds one read up, and gives it or refuses it later.
+#[derive(Clone, Default)]
+struct Gate(Arc<Inside>);
+
+#[derive(Default)]
+struct Inside {
+    memory: Memory,
+    next: Mutex<Next>,
+    changed: Condvar,
+    commits_are_held_up: Mutex<bool>,
+    /// After so many commits one is made and reported as failed.
+    misreported: Mutex<Option<usize>>,
+    touched: AtomicUsize,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Next {
+    #[default]
+    Passes,
+    IsHeldUp,
+    Waits,
+    IsRefused,
+}
+
+impl Gate {
+    fn set(&self, next: Next) {
+        *self.0.next.lock().unwrap() = next;
+        self.0.changed.notify_all();
+    }
+
+    fn hold_commits_up(&self, held_up: bool) {
+        *self.0.commits_are_held_up.lock().unwrap() = held_up;
+        self.0.changed.notify_all();
+    }
+
+    fn read(&self) -> Result<&Memory, Error> {
+        self.0.touched.fetch_add(1, Atomic::SeqCst);
+        let mut next = self.0.next.lock().unwrap();
+        if *next == Next::IsHeldUp {
+            *next = Next::Waits;
+            next = self.0.changed.wait_while(next, |next| *next == Next::Waits).unwrap();
+            if std::mem::take(&mut *next) == Next::IsRefused {
+                return Err(Error::store("the disk gives nothing"));
+            }
+        }
+        Ok(&self.0.memory)
+    }
+
+    async fn waits(&self) {
+        ends(async {
+            while *self.0.next.lock().unwrap() != Next::Waits {
+                yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    /// Until nobody reads or writes any more.
+    async fn is_quiet(&self) {
+        let mut known = usize::MAX;
+        loop {
+            let touched = self.0.touched.load(Atomic::SeqCst);
+            if touched == known {
+                return;
+            }
+            known = touched;
+            // Others are at work on threads of their own.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+}
+
+impl Store for Gate {
+    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+        self.0.touched.fetch_add(1, Atomic::SeqCst);
+        let held_up = self.0.commits_are_held_up.lock().unwrap();
+        drop(self.0.changed.wait_while(held_up, |held_up| *held_up).unwrap());
+        self.0.memory.commit(rows, durability)?;
+        let mut misreported = self.0.misreported.lock().unwrap();
+        match *misreported {
+            Some(0) => {
+                *misreported = None;
+                Err(Error::store("nobody knows whether the disk has it"))
+            }
+            Some(left) => {
+                *misreported = Some(left - 1);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.read()?.get(table, key)
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.read()?.scan(table, range, order, visit)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[flow]
+async fn sleeps_for_missed(hours: u32) -> Result<u32, Error> {
+    kitaru::sleep(HOUR * hours).await;
+    Ok(hours)
+}
+
+#[flow]
+async fn asks_for_missed(n: u32) -> Result<u32, Error> {
+    Ok(n + wait::<u32>("more").await?)
+}
+
+async fn opened() -> (Kitaru, Gate, Clock) {
+    let (gate, clock) = (Gate::default(), Clock::manual());
+    let kitaru = Kitaru::builder().store(gate.clone()).clock(clock.clone()).open().await.unwrap();
+    (kitaru, gate, clock)
+}
+
+async fn until(kitaru: &Kitaru, flow: &str, status: Status) {
+    ends(async {
+        while kitaru.execution(flow, "x").await.unwrap().unwrap().status() != status {
+            yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flow_is_woken_whose_time_comes_while_a_call_looks_that_is_refused() {
+    let (kitaru, gate, clock) = opened().await;
+    drop(sleeps_for_missed(1).id("x").on(&kitaru).start().await.unwrap());
+    until(&kitaru, "sleeps_for_missed", Status::Waiting).await;
+    gate.is_quiet().await;
+    gate.set(Next::IsHeldUp);
+    let call = tokio::spawn(sleeps_for_missed(2).id("x").on(&kitaru).into_future());
+    gate.waits().await;
+    clock.advance(HOUR);
+    gate.is_quiet().await;
+    gate.set(Next::Passes);
+    assert!(call.await.unwrap().unwrap_err().to_string().contains("has another input"));
+    until(&kitaru, "sleeps_for_missed", Status::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flow_is_woken_whose_time_comes_while_a_call_looks_that_the_store_fails() {
+    let (kitaru, gate, clock) = opened().await;
+    drop(sleeps_for_missed(1).id("x").on(&kitaru).start().await.unwrap());
+    until(&kitaru, "sleeps_for_missed", Status::Waiting).await;
+    gate.is_quiet().await;
+    gate.set(Next::IsHeldUp);
+    let call = tokio::spawn(sleeps_for_missed(1).id("x").on(&kitaru).into_future());
+    gate.waits().await;
+    clock.advance(HOUR);
+    gate.is_quiet().await;
+    gate.set(Next::IsRefused);
+    assert!(call.await.unwrap().unwrap_err().is_store());
+    gate.is_quiet().await;
+    clock.advance(Duration::from_secs(10));
+    until(&kitaru, "sleeps_for_missed", Status::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flow_is_woken_that_is_answered_while_a_call_looks_that_is_refused() {
+    let (kitaru, gate, _clock) = opened().await;
+    drop(asks_for_missed(1).id("x").on(&kitaru).start().await.unwrap());
+    until(&kitaru, "asks_for_missed", Status::Waiting).await;
+    gate.is_quiet().await;
+    gate.set(Next::IsHeldUp);
+    let call = tokio::spawn(asks_for_missed(2).id("x").on(&kitaru).into_future());
+    gate.waits().await;
+    let answers = kitaru.clone();
+    let answer = tokio::spawn(async move { answers.answer(&("asks_for_missed", "x"), "more", &1).await });
+    gate.is_quiet().await;
+    gate.set(Next::Passes);
+    assert!(call.await.unwrap().is_err());
+    answer.await.unwrap().unwrap();
+    until(&kitaru, "asks_for_missed", Status::Completed).await;
+}
+
+#[test]
+fn a_flow_is_woken_whose_time_comes_while_a_call_looks_whose_runtime_ends() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let (kitaru, gate, clock) = first.block_on(opened());
+    first.block_on(async {
+        drop(sleeps_for_missed(1).id("x").on(&kitaru).start().await.unwrap());
+        until(&kitaru, "sleeps_for_missed", Status::Waiting).await;
+        gate.is_quiet().await;
+        gate.set(Next::IsHeldUp);
+        second.spawn(sleeps_for_missed(1).id("x").on(&kitaru).into_future());
+        gate.waits().await;
+        clock.advance(HOUR);
+        gate.is_quiet().await;
+        second.shutdown_background();
+        gate.set(Next::Passes);
+        until(&kitaru, "sleeps_for_missed", Status::Completed).await;
+    });
+}
+
+#[checkpoint]
+async fn fails_once() -> Result<(), Error> {
+    static FAILED: AtomicUsize = AtomicUsize::new(0);
+    if FAILED.fetch_add(1, Atomic::SeqCst) == 0 { Err(Error::msg("not yet")) } else { Ok(()) }
+}
+
+#[flow]
+async fn asks_again_for_missed(n: u32) -> Result<u32, Error> {
+    fails_once().await?;
+    Ok(n + wait::<u32>("more").await? + event::<u32>("most").await?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_execution_takes_answers_and_events_as_soon_as_it_is_started_again() {
+    let (kitaru, gate, _clock) = opened().await;
+    let call = || asks_again_for_missed(1).id("x").on(&kitaru);
+    call().await.unwrap_err();
+    let target = ("asks_again_for_missed", "x");
+    for refused in [kitaru.answer(&target, "more", &1).await, kitaru.send(&target, "most", &1).await] {
+        assert!(refused.unwrap_err().to_string().contains("is failed"));
+    }
+    gate.hold_commits_up(true);
+    let handle = call().start().await.unwrap();
+    let (to_answer, to_send) = (kitaru.clone(), kitaru.clone());
+    let answer = tokio::spawn(async move { to_answer.answer(&target, "more", &10).await });
+    gate.is_quiet().await;
+    let event = tokio::spawn(async move { to_send.send(&target, "most", &100).await });
+    gate.is_quiet().await;
+    gate.hold_commits_up(false);
+    answer.await.unwrap().unwrap();
+    event.await.unwrap().unwrap();
+    assert_eq!(ends(handle).await.unwrap(), 111);
+}
+
+#[flow]
+async fn part_for_missed(n: u32) -> Result<u32, Error> {
+    kitaru::sleep(HOUR).await;
+    Ok(n)
+}
+
+#[flow]
+async fn restarts_for_missed(left: u32) -> Result<u32, Error> {
+    part_for_missed(left).await?;
+    kitaru::sleep(HOUR).await;
+    if left == 0 { Ok(7) } else { restarts_for_missed(left - 1).restart().await }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_execution_resumes_whichever_of_its_commits_is_there_although_it_was_reported_as_failed() {
+    for nth in 0.. {
+        let (kitaru, gate, clock) = opened().await;
+        let call = || restarts_for_missed(2).id("x").on(&kitaru);
+        *gate.0.misreported.lock().unwrap() = Some(nth);
+        // It may be the one that it begins with.
+        drop(call().start().await);
+        ends(async {
+            while kitaru.execution("restarts_for_missed", "x").await.unwrap().unwrap().status() != Status::Completed {
+                clock.advance(HOUR / 2);
+                yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!(call().await.unwrap(), 7);
+        if gate.0.misreported.lock().unwrap().is_some() {
+            assert!(nth > 10, "only {nth} commits");
+            return;
+        }
+    }
+}
+
+/// Has the next commit made and reported as failed.
+fn misreport(gate: &Gate) {
+    *gate.0.misreported.lock().unwrap() = Some(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_there_although_it_was_reported_as_failed_reaches_its_flow() {
+    let (kitaru, gate, clock) = opened().await;
+    let handle = asks_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
+    until(&kitaru, "asks_for_missed", Status::Waiting).await;
+    gate.is_quiet().await;
+    misreport(&gate);
+    assert!(kitaru.answer(&handle, "more", &1).await.unwrap_err().is_store());
+    let again = kitaru.answer(&handle, "more", &1).await.unwrap_err();
+    assert!(again.to_string().contains("has been answered already"), "{again}");
+    gate.is_quiet().await;
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(ends(handle).await.unwrap(), 2);
+}
+
+/// Keeps its flow in memory.
+#[checkpoint]
+async fn stays() -> Result<(), Error> {
+    ENDS.notified().await;
+    Ok(())
+}
+
+static ENDS: Notify = Notify::const_new();
+
+#[flow]
+async fn hears_for_missed(n: u32) -> Result<u32, Error> {
+    let both = async { Ok::<_, Error>(event::<u32>("e").await? + event::<u32>("e").await?) };
+    let (stayed, both) = tokio::join!(stays(), both);
+    stayed?;
+    Ok(n + both?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_there_although_it_was_reported_as_failed_is_taken_behind_a_later_one() {
+    let (kitaru, gate, clock) = opened().await;
+    let handle = hears_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
+    gate.is_quiet().await;
+    misreport(&gate);
+    let send = |n: u32| kitaru.send(&handle, "e", &n).key(n.to_string());
+    assert!(send(10).await.unwrap_err().is_store());
+    // It is known by its key, and so sent once.
+    send(10).await.unwrap();
+    send(100).await.unwrap();
+    gate.is_quiet().await;
+    clock.advance(Duration::from_secs(10));
+    gate.is_quiet().await;
+    ENDS.notify_one();
+    assert_eq!(ends(handle).await.unwrap(), 111);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_whose_sender_goes_away_in_the_middle_reaches_its_flow() {
+    let (kitaru, gate, _clock) = opened().await;
+    let handle = asks_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
+    until(&kitaru, "asks_for_missed", Status::Waiting).await;
+    gate.is_quiet().await;
+    gate.hold_commits_up(true);
+    let (sender, execution) = (kitaru.clone(), ("asks_for_missed", "x"));
+    let sender = tokio::spawn(async move { sender.answer(&execution, "more", &1).await });
+    gate.is_quiet().await;
+    sender.abort();
+    assert!(sender.await.unwrap_err().is_cancelled());
+    gate.hold_commits_up(false);
+    assert_eq!(ends(handle).await.unwrap(), 2);
+}
