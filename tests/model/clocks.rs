@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::keeping::Counting;
-use crate::support::log;
+use crate::support::{lets_others_move, log};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SHORT: Duration = Duration::from_millis(2);
