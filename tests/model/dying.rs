@@ -365,7 +365,8 @@ async fn an_execution_that_was_given_up_is_cancelled_with_its_undo_unless_its_ow
         let cancelled = kitaru.cancel(&("deadly_code", path)).await;
         let found = kitaru.execution("deadly_code", path).await.unwrap().unwrap();
         if in_code {
-            assert!(cancelled.unwrap_err().to_string().contains("without_undo()"));
+            let refused = cancelled.unwrap_err().to_string();
+            assert!(refused.contains("without_undo()"), "{refused}");
             assert_eq!((found.status(), log(path).count("undone")), (Status::Stuck, 0));
         } else {
             cancelled.unwrap();

@@ -199,9 +199,10 @@ async fn idempotency_key_of_an_event_counts_among_events_of_its_name() {
     kitaru.send(&handle, "first", &1).key("one").await.unwrap();
     kitaru.send(&handle, "first", &9).key("one").await.unwrap();
     assert_eq!(ends(handle).await.unwrap(), (1, 2));
-    for id in ["job", "unknown"] {
+    for (id, why) in [("job", "is completed and takes nothing more"), ("unknown", "there is no execution")] {
         let error = kitaru.send(&("takes_two", id), "first", &1).key("other").await.unwrap_err();
-        assert!(error.is_misuse() && error.to_string().contains("nothing was sent"), "{error}");
+        let message = error.to_string();
+        assert!(error.is_misuse() && message.contains("cannot send") && message.contains(why), "{message}");
     }
 }
 

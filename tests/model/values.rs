@@ -296,7 +296,7 @@ async fn bounded(dir: &tempfile::TempDir, bytes: usize) -> Kitaru {
 #[tokio::test]
 async fn an_outcome_over_the_bound_is_tried_again_once_the_bound_is_higher_and_not_before() {
     let dir = tempfile::tempdir().unwrap();
-    let path = "values: large";
+    let path = "values: outgrown";
     for bound in [1_000, 2_000, 4_999] {
         let kitaru = bounded(&dir, bound).await;
         let error = keeps_what_grows(path.into(), 5_000).id("job").on(&kitaru).await.unwrap_err();

@@ -15,7 +15,7 @@ use crate::client::active::{Ended, interrupted};
 use crate::client::entered::{Entered, Left};
 use crate::client::head::Head;
 use crate::client::launch::Place;
-use crate::client::mail;
+use crate::client::mailed;
 use crate::client::recovery::Held;
 use crate::client::request::{FlowBody, Request};
 use crate::client::restart;
@@ -138,7 +138,7 @@ impl Plan {
             return Err(retry::undone(&stored.header.execution));
         }
         // Behind the journal: what a record has taken is there.
-        let mail = mail::mail(reader, &stored, mail::most_loaded_bytes(max_outcome_bytes))?;
+        let mail = mailed::mail(reader, &stored, mailed::most_loaded_bytes(max_outcome_bytes))?;
         let notes = match forgot.is_empty() {
             true => {
                 rows::notes(reader, &stored)?.into_iter().map(|(aside, name, row)| (aside, name, row.nth)).collect()

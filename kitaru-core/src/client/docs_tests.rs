@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::client::{builder, executions, history, mail, tally, waits};
+use crate::client::{builder, executions, history, mailed, tally, waits};
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::journal::FailedTry;
 use crate::machine::{MAX_CALLS, MOST_DEATHS};
@@ -64,7 +64,7 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     security("events to a generation", &[grouped(tally::MOST_EVENTS)]);
     security("events and answers to a generation, in bytes", &[mail]);
     security("answers before anybody has asked", &[early]);
-    let loaded = mebibytes(mail::most_loaded_bytes(DEFAULT_MAX_OUTCOME_BYTES));
+    let loaded = mebibytes(mailed::most_loaded_bytes(DEFAULT_MAX_OUTCOME_BYTES));
     security("events and answers that an attempt loads from its store", &[loaded]);
     security("calls, places and occurrences in a journal", &[grouped(MAX_CALLS.into())]);
     assert_eq!(builder::MOST_JOURNALS, 1 << 62);

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::hash::{BuildHasher, RandomState};
-use std::ops::{Bound, ControlFlow};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::client::active::Active;
+use crate::client::mailed::{kept, sent_so_far};
 use crate::client::recovery::AFTER_FAULT;
 use crate::client::rows::{self, Stored};
 use crate::client::sleepers::Cause;
@@ -21,10 +21,10 @@ use crate::client::{Inner, Kitaru, OpenWait, Target, blocking};
 use crate::context::{AT_ONCE_MS, Addressee, Mail};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq, check_name};
-use crate::journal::{Aside, MailRow, Malformed, ParentRow, Status, aside_key, aside_name, aside_range, sent_name};
+use crate::journal::{Aside, MailRow, ParentRow, Status, aside_key, sent_name};
 use crate::log;
 use crate::runtime::Numbers;
-use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
+use crate::store::{Activity, Key as RowKey, Reader, Row, Table};
 use crate::value::{Key, bincode_size, shallow};
 
 impl Kitaru {
@@ -512,90 +512,4 @@ pub(super) fn addressee(reader: &Reader, execution: &ExecutionId, driven: Option
 /// What an event or an answer counts for, in the store and in memory.
 fn mail_bytes(name: &str, json: &str) -> u64 {
     (name.len() + json.len()) as u64
-}
-
-/// What the store has of what was sent to a generation.
-pub(super) fn sent_so_far(reader: &Reader, journal: JournalId) -> Result<MailTotal, Error> {
-    let (mut last_event, mut bytes) = (0, 0);
-    for aside in [Aside::Answer, Aside::Event] {
-        let (first, end) = aside_range(journal, aside);
-        let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
-        reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| {
-            if aside == Aside::Event {
-                last_event = event_number(key);
-            }
-            bytes += row.len() as u64;
-            ControlFlow::Continue(())
-        })?;
-    }
-    Ok(MailTotal::new(last_event, bytes))
-}
-
-fn event_number(key: &[u8]) -> u64 {
-    aside_name(key).first_chunk().map_or(0, |number| u64::from_be_bytes(*number))
-}
-
-/// What the store has of one thing that was sent.
-fn kept(reader: &Reader, journal: JournalId, aside: Aside, name: &[u8]) -> Result<Option<Mail>, Error> {
-    let key = aside_key(journal, aside, name);
-    let Some(row) = reader.get(Table::Aside, &key)? else { return Ok(None) };
-    // One that cannot be read is reported by the next attempt.
-    let Ok(MailRow { name, json, wait, .. }) = MailRow::read(&row) else { return Ok(None) };
-    Ok(Some(match aside {
-        Aside::Event => Mail::Event { number: event_number(&key), name, json },
-        _ => Mail::Answer { wait: wait.map_or(Addressee::Named(name), Addressee::Wait), json, verdict: None },
-    }))
-}
-
-/// What has been sent to a generation.
-///
-/// # Errors
-///
-/// When it is far more than may be sent: somebody else has written it, and it is not taken into memory.
-pub(crate) fn mail(reader: &Reader, stored: &Stored, most_bytes: u64) -> Result<Vec<Mail>, Error> {
-    let (mut answers, mut events, mut bytes) = (Vec::new(), Vec::new(), 0);
-    let mut refused = None;
-    for aside in [Aside::Answer, Aside::Event] {
-        let (first, end) = aside_range(stored.journal, aside);
-        let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
-        reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| {
-            bytes += row.len() as u64;
-            match MailRow::read(row) {
-                Ok(_) if bytes > most_bytes => {
-                    refused = Some(Malformed("it is more than an attempt may have in memory"))
-                }
-                Ok(MailRow { name, json, .. }) if aside == Aside::Event => {
-                    events.push(Mail::Event { number: event_number(key), name, json });
-                }
-                Ok(answer) => answers.push(answer),
-                Err(why) => refused = Some(why),
-            }
-            if refused.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-    }
-    if let Some(why) = refused {
-        return Err(rows::malformed(&stored.header.execution, "mail", why));
-    }
-    let mut mail = waits::mail(reader, stored, answers)?;
-    mail.append(&mut events);
-    Ok(mail)
-}
-
-/// So many bytes of mail an attempt takes into memory: more than may be sent, because the bound may have been another one then.
-pub(crate) fn most_loaded_bytes(max_outcome_bytes: usize) -> u64 {
-    most_bytes(max_outcome_bytes).saturating_mul(4)
-}
-
-/// Whether anything was ever sent to a generation.
-pub(crate) fn any(reader: &Reader, journal: JournalId) -> Result<bool, Error> {
-    let mut any = false;
-    for aside in [Aside::Answer, Aside::Event] {
-        let (first, end) = aside_range(journal, aside);
-        let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
-        reader.scan(Table::Aside, range, Order::Ascending, &mut |_, _| {
-            any = true;
-            ControlFlow::Break(())
-        })?;
-    }
-    Ok(any)
 }

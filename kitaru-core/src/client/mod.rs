@@ -20,6 +20,7 @@ mod implicit;
 mod keeper;
 mod launch;
 mod mail;
+mod mailed;
 mod recovery;
 mod request;
 mod restart;

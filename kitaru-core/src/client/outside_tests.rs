@@ -303,7 +303,7 @@ async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
     }
     // There is room for what is small, and what is counted in the store comes to the same.
     kitaru.send(&handle, "other", &1).await.unwrap();
-    let counted = super::mail::sent_so_far(&kitaru.inner.runtime.reader, JournalId(1)).unwrap();
+    let counted = super::mailed::sent_so_far(&kitaru.inner.runtime.reader, JournalId(1)).unwrap();
     assert!(counted.last_event == 2 && (800..900).contains(&counted.bytes), "{counted:?}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
@@ -320,10 +320,10 @@ async fn more_mail_than_an_attempt_may_have_in_memory_is_not_loaded() {
     let reader = &kitaru.inner.runtime.reader;
     let execution = ExecutionId::new("waits", "job").unwrap();
     let stored = super::rows::newest(reader, &execution).unwrap().unwrap();
-    assert_eq!(super::mail::mail(reader, &stored, 2_000).unwrap().len(), 20);
-    let error = super::mail::mail(reader, &stored, 1_000).unwrap_err();
+    assert_eq!(super::mailed::mail(reader, &stored, 2_000).unwrap().len(), 20);
+    let error = super::mailed::mail(reader, &stored, 1_000).unwrap_err();
     assert!(error.is_store() && error.to_string().contains("more than an attempt may have in memory"), "{error:#}");
-    assert_eq!(super::mail::most_loaded_bytes(1_000), 1 << 30);
+    assert_eq!(super::mailed::most_loaded_bytes(1_000), 1 << 30);
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
 

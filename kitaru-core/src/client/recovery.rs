@@ -13,7 +13,7 @@ use crate::call::Packed;
 use crate::client::active::Ended;
 use crate::client::attempt::Plan;
 use crate::client::launch::{Place, Uncalled};
-use crate::client::mail;
+use crate::client::mailed;
 use crate::client::request::Request;
 use crate::client::rows::{self, State, Stored};
 use crate::client::sleepers::{Cause, Sleeper};
@@ -103,7 +103,7 @@ fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Listed,
 /// Nothing if it has been taken away meanwhile.
 fn look_at(reader: &Reader, journal: JournalId) -> Result<Option<Found>, Error> {
     let Some(stored) = rows::stored(reader, journal)? else { return Ok(None) };
-    let has_mail = stored.state.status == Status::Waiting && mail::any(reader, journal)?;
+    let has_mail = stored.state.status == Status::Waiting && mailed::any(reader, journal)?;
     Ok(Some(Found { stored, has_mail }))
 }
 
