@@ -142,6 +142,7 @@ impl fmt::Debug for Cancelling {
 
 impl Inner {
     pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
+        let mut was_given_up = false;
         loop {
             let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel), None)?;
             // Nothing to an attempt that is there only to cancel it.
@@ -149,7 +150,11 @@ impl Inner {
                 // It went out of memory meanwhile.
                 continue;
             }
-            return is_cancelled(active.ended().await, &execution);
+            match is_cancelled(active.ended().await, &execution) {
+                // It may have been given up at that very moment: one that is stuck can be cancelled.
+                Err(error) if error.is_stuck() && !was_given_up => was_given_up = true,
+                cancelled => return cancelled,
+            }
         }
     }
 
