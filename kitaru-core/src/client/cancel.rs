@@ -142,7 +142,7 @@ impl fmt::Debug for Cancelling {
 
 impl Inner {
     pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
-        let mut was_given_up = false;
+        let mut given_up = 0;
         loop {
             let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel), None)?;
             // Nothing to an attempt that is there only to cancel it.
@@ -152,7 +152,7 @@ impl Inner {
             }
             match is_cancelled(active.ended().await, &execution) {
                 // It may have been given up at that very moment: one that is stuck can be cancelled.
-                Err(error) if error.is_stuck() && !was_given_up => was_given_up = true,
+                Err(error) if error.is_stuck() && given_up < 3 => given_up += 1,
                 cancelled => return cancelled,
             }
         }
