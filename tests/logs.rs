@@ -70,6 +70,11 @@ impl Lines {
     }
 }
 
+/// A store whose flows stay where they are called: a parked one goes on on a thread whose lines nobody reads.
+fn in_memory() -> kitaru::Builder {
+    Kitaru::builder().in_memory().park_after(Duration::from_secs(3600))
+}
+
 /// What a test tells its flow.
 fn give_paper(path: &str) {
     PAPER.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
@@ -114,8 +119,7 @@ async fn without_arguments() -> Result<u64, Error> {
 #[tokio::test]
 async fn flows_and_checkpoints_log_what_they_do_in_the_words_of_the_interface() {
     let clock = Clock::manual();
-    let kitaru =
-        Kitaru::builder().in_memory().park_after(Duration::from_secs(10)).clock(clock.clone()).open().await.unwrap();
+    let kitaru = in_memory().park_after(Duration::from_secs(10)).clock(clock.clone()).open().await.unwrap();
     let lines = Lines::read();
     let call = || told("told".into()).id("job-42").on(&kitaru);
 
@@ -166,7 +170,7 @@ async fn says_something(n: u32) -> u32 {
 
 #[tokio::test]
 async fn an_execution_an_attempt_and_a_checkpoint_each_have_a_span() {
-    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     let flow = dynamic::flow("spans").run(|| async {
         says_something(1).await;
@@ -185,7 +189,7 @@ async fn an_execution_an_attempt_and_a_checkpoint_each_have_a_span() {
 
 #[tokio::test]
 async fn a_flow_without_arguments_warns_when_its_result_is_a_recorded_one() {
-    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     without_arguments().on(&kitaru).await.unwrap();
     lines.take();
@@ -240,7 +244,7 @@ fn no_flow(path: String) -> kitaru::FlowCall<Result<u64, Error>> {
 #[tokio::test]
 async fn a_flow_is_registered_by_its_function_and_what_is_none_is_warned_of() {
     let lines = Lines::read();
-    let builder = || Kitaru::builder().in_memory();
+    let builder = in_memory;
     let known = builder().register(told).register(without_arguments).register(goes_by_another_name);
     known.open().await.unwrap();
     assert!(lines.take().is_empty());
@@ -264,7 +268,7 @@ async fn signs(secret: String) -> Result<u64, Error> {
 
 #[tokio::test]
 async fn what_is_sensitive_is_in_no_line() {
-    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     signs("hunter2".into()).id("job").on(&kitaru).await.unwrap();
     let said = lines.take().join("\n");
@@ -312,7 +316,7 @@ mod after {
 
 #[tokio::test]
 async fn a_record_is_used_after_the_code_changed_unless_told_otherwise_and_shown_as_recorded_by_other_code() {
-    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     let deployed = dynamic::flow("report").run(|| async {
         before::draft("tides").await;
@@ -359,7 +363,7 @@ async fn quotes(text: String, path: String) -> Result<bool, Error> {
 
 #[tokio::test]
 async fn what_a_caller_gives_makes_no_line_of_its_own_and_hides_nothing_in_one() {
-    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     let text = format!("x{HIDDEN}{FORGED}");
     let call = || quotes(text.clone(), "quotes".into()).id(&*text).on(&kitaru);
@@ -393,7 +397,7 @@ async fn waits_for_somebody() -> Result<u32, Error> {
 
 #[tokio::test]
 async fn closing_a_store_logs_no_error_and_says_what_resumes_what_it_interrupts() {
-    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     drop(waits_for_somebody().id("job").on(&kitaru).start().await.unwrap());
     while kitaru.execution("waits_for_somebody", "job").await.unwrap().unwrap().records().is_empty() {
@@ -413,7 +417,7 @@ async fn closing_a_store_logs_no_error_and_says_what_resumes_what_it_interrupts(
 
 #[tokio::test]
 async fn cancelling_a_flow_logs_no_error() {
-    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     let job = waits_for_somebody().id("unwanted").on(&kitaru).start().await.unwrap();
     kitaru.cancel(&job).await.unwrap();
@@ -427,7 +431,7 @@ async fn cancelling_a_flow_logs_no_error() {
 async fn a_flow_is_in_the_span_of_whoever_calls_it() {
     use tracing::Instrument as _;
 
-    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     let flow = dynamic::flow("called").run(|| async { Ok::<_, Error>(says_something(1).await) });
     let call = flow.id("job-42").on(&kitaru);
@@ -445,7 +449,7 @@ async fn prints_some_day(path: String) -> Result<u64, Error> {
 #[tokio::test]
 async fn first_wait_for_a_service_is_a_warning_and_the_others_are_not() {
     let clock = Clock::manual();
-    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
+    let kitaru = in_memory().clock(clock.clone()).open().await.unwrap();
     let lines = Lines::read();
     let job = prints_some_day("outage".into()).on(&kitaru).start().await.unwrap();
     let mut said = Vec::new();
