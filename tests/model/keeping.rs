@@ -8,6 +8,7 @@ use std::time::Duration;
 use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
+use crate::retention::is_gone;
 use crate::support::log;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -67,19 +68,6 @@ async fn part(path: String) -> Result<u32, Error> {
 #[flow]
 async fn holds_something_private(path: String) -> Result<u32, Error> {
     part(path).await
-}
-
-async fn is_gone(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) -> bool {
-    for _ in 0..40 {
-        for _ in 0..50 {
-            if kitaru.execution(flow, id).await.unwrap().is_none() {
-                return true;
-            }
-            tokio::task::yield_now().await;
-        }
-        clock.advance(Duration::from_secs(3_600));
-    }
-    false
 }
 
 #[tokio::test]

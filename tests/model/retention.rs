@@ -76,7 +76,7 @@ async fn pays_in_parts(path: String, payments: u32) -> Result<u32, Error> {
 }
 
 /// Whether it is taken away, an hour or some later: the look that is under way may have begun before the clock was turned.
-async fn is_gone(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) -> bool {
+pub(crate) async fn is_gone(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) -> bool {
     for _ in 0..40 {
         for _ in 0..50 {
             if kitaru.execution(flow, id).await.unwrap().is_none() {
