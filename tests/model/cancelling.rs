@@ -33,17 +33,11 @@ async fn job(path: String) -> Result<u32, Error> {
     Ok(first(&path).await + hangs(&path).await)
 }
 
-async fn until(path: &str, line: &str) {
-    while log(path).count(line) == 0 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn an_execution_that_runs_is_dropped_with_its_bodies_and_never_goes_on() {
     let (kitaru, _) = memory().await;
     let handle = job("runs".into()).id("job").on(&kitaru).start().await.unwrap();
-    until("runs", "hangs").await;
+    log("runs").until("hangs").await;
     handle.cancel().await.unwrap();
     assert_eq!(log("runs").count("dropped"), 1);
     assert!(handle.await.unwrap_err().is_cancelled());
@@ -87,7 +81,7 @@ async fn what_was_interrupted_or_has_failed_can_be_cancelled_and_what_is_complet
     let done = dynamic::flow("done").run(|| async { Ok::<_, Error>(1) });
     done.id("job").on(&kitaru).await.unwrap();
     drop(job("cut".into()).id("cut").on(&kitaru).start().await.unwrap());
-    until("cut", "hangs").await;
+    log("cut").until("hangs").await;
     kitaru.close().await.unwrap();
 
     let kitaru = crate::support::reopen(&dir).await;

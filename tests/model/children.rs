@@ -53,12 +53,6 @@ async fn whole(path: String, parts: u32) -> Result<u32, Error> {
     Ok(sum)
 }
 
-async fn until(path: &str, line: &str) {
-    while log(path).count(line) == 0 {
-        tokio::task::yield_now().await;
-    }
-}
-
 async fn until_parked(kitaru: &Kitaru, flow: &str, id: &str) {
     loop {
         if kitaru.execution(flow, id).await.unwrap().is_some_and(|execution| execution.status() == Status::Waiting) {
@@ -163,7 +157,7 @@ async fn children_are_cancelled_with_their_parent_unless_they_are_detached() {
     let (kitaru, dir) = disk().await;
     let path = "children: hangs";
     let handle = whole(path.into(), 2).id("runs").on(&kitaru).start().await.unwrap();
-    until(path, "work 1").await;
+    log(path).until("work 1").await;
     handle.cancel().await.unwrap();
     let lines = log(path).take();
     assert_eq!(lines.last().unwrap(), "undone", "the children come first: {lines:?}");

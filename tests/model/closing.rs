@@ -43,19 +43,13 @@ async fn in_turn(path: String) -> Result<u32, Error> {
     Ok(first + gated(path, 2).await?)
 }
 
-async fn until(path: &str, line: &str) {
-    while log(path).count(line) == 0 {
-        tokio::task::yield_now().await;
-    }
-}
-
 /// Closes the store while the first body runs, which then comes to its end.
 async fn closed_in_the_first(path: &str) -> (tempfile::TempDir, Clock, Result<u32, Error>) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open().await.unwrap();
     let handle = in_turn(path.into()).id("job").on(&kitaru).start().await.unwrap();
-    until(path, "began 1").await;
+    log(path).until("began 1").await;
     let closing = tokio::spawn({
         let kitaru = kitaru.clone();
         async move { kitaru.close().await }
@@ -112,7 +106,7 @@ async fn what_still_runs_when_the_grace_time_is_over_is_interrupted_where_it_is(
     let (kitaru, clock) = memory().await;
     let path = "closing: hangs";
     let handle = in_turn(path.into()).on(&kitaru).start().await.unwrap();
-    until(path, "began 1").await;
+    log(path).until("began 1").await;
     let turner = tokio::spawn(async move {
         loop {
             clock.advance(HOUR);

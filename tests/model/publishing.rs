@@ -30,12 +30,6 @@ async fn pages(path: String, count: u32) -> Result<u32, Error> {
     Ok(count)
 }
 
-async fn until_said(path: &str, line: &str) {
-    while log(path).count(line) == 0 {
-        tokio::task::yield_now().await;
-    }
-}
-
 async fn progress(kitaru: &Kitaru, id: &str) -> serde_json::Value {
     kitaru.published(&("pages", id), "progress").await.unwrap().unwrap_or_default()
 }
@@ -68,7 +62,7 @@ async fn a_replay_does_not_go_back_to_what_was_published_before_something_later(
     let path = "publishing: replayed";
     log(path).say("hang 3");
     let handle = pages(path.into(), 4).id("job").on(&kitaru).start().await.unwrap();
-    until_said(path, "page 3").await;
+    log(path).until("page 3").await;
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop(handle);
     for _ in 0..3 {
@@ -79,7 +73,7 @@ async fn a_replay_does_not_go_back_to_what_was_published_before_something_later(
         let mut watched = kitaru.watch::<u32>(&("pages", "job"), "progress");
         assert_eq!(watched.next().await.unwrap(), Some(3));
         let handle = pages(path.into(), 4).id("job").on(&kitaru).start().await.unwrap();
-        until_said(path, "page 3").await;
+        log(path).until("page 3").await;
         let next = tokio::time::timeout(Duration::from_millis(20), watched.next()).await;
         assert!(next.is_err(), "nothing is shown again: {next:?}");
         kitaru.close().grace(Duration::ZERO).await.unwrap();

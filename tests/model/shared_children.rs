@@ -41,12 +41,6 @@ async fn until(kitaru: &Kitaru, flow: &str, id: &str, wanted: Status) {
     }
 }
 
-async fn until_said(path: &str, line: &str) {
-    while log(path).count(line) == 0 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn a_parent_that_is_cancelled_leaves_a_child_alone_that_it_has_not_begun() {
     let (kitaru, _) = memory().await;
@@ -81,11 +75,11 @@ async fn a_child_that_lost_a_race_goes_on_whether_its_parent_is_cancelled_in_mem
         let parent = impatient(path.into(), parks).id("job").on(&kitaru).start().await.unwrap();
         until(&kitaru, "asks", path, Status::Waiting).await;
         clock.advance(SECOND);
-        until_said(path, "lost").await;
+        log(path).until("lost").await;
         if parks {
             until(&kitaru, "impatient", "job", Status::Waiting).await;
         } else {
-            until_said(path, "hangs").await;
+            log(path).until("hangs").await;
         }
         parent.cancel().await.unwrap();
         // It may be looking, so far, whether it has to wait on.
@@ -134,7 +128,7 @@ async fn what_becomes_of_a_child_of_a_flow_that_fails_is_the_same_wherever_its_u
             until(&kitaru, "asks", &path, Status::Waiting).await;
             kitaru.send(&parent, "fail", &1).await.unwrap();
             if dies == "dies" {
-                until_said(&path, "takes back").await;
+                log(&path).until("takes back").await;
                 kitaru.close().grace(Duration::ZERO).await.unwrap();
                 drop((parent, kitaru));
                 kitaru = reopen(&dir).await;
@@ -242,7 +236,7 @@ async fn a_child_stays_as_long_as_a_parent_that_has_not_begun_it_may_ask_for_it(
     for id in [path, "other"] {
         kitaru.answer(&("asks", id), "go on", &7).await.unwrap();
     }
-    until_said(path, "has it").await;
+    log(path).until("has it").await;
     while status(&kitaru, "asks", "other").await.is_some() {
         clock.advance(SECOND);
         tokio::task::yield_now().await;

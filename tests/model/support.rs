@@ -42,6 +42,15 @@ impl Log {
     pub fn count(&self, line: &str) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|said| *said == line).count()
     }
+
+    pub async fn until(&self, line: &str) {
+        ends(async {
+            while self.count(line) == 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
 }
 
 /// A log by a name, for flows, which take only what serde carries.

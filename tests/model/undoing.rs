@@ -57,12 +57,6 @@ fn undone(path: &str) -> Vec<String> {
     log(path).take().into_iter().filter(|line| line.starts_with("release")).collect()
 }
 
-async fn until(path: &str, line: &str) {
-    while log(path).count(line) == 0 {
-        tokio::task::yield_now().await;
-    }
-}
-
 async fn until_parked(kitaru: &Kitaru, id: &str) {
     while kitaru.execution("booking", id).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
@@ -105,7 +99,7 @@ async fn a_cancelled_flow_is_undone_whether_it_runs_waits_or_was_interrupted() {
     let (kitaru, dir) = disk().await;
     let hangs = "undo: hangs";
     let running = booking(hangs.into(), 2).id("runs").on(&kitaru).start().await.unwrap();
-    until(hangs, "pay").await;
+    log(hangs).until("pay").await;
     running.cancel().await.unwrap();
     assert!(running.await.unwrap_err().is_cancelled());
     assert_eq!(undone(hangs), ["release 2", "release 1"]);
@@ -120,7 +114,7 @@ async fn a_cancelled_flow_is_undone_whether_it_runs_waits_or_was_interrupted() {
 
     let cut = "undo: hangs and is cut";
     drop(booking(cut.into(), 2).id("cut").on(&kitaru).start().await.unwrap());
-    until(cut, "pay").await;
+    log(cut).until("pay").await;
     kitaru.close().await.unwrap();
     let kitaru = reopen(&dir).await;
     kitaru.cancel(&("booking", "cut")).await.unwrap();
@@ -193,7 +187,7 @@ async fn a_flow_that_is_not_finished_by_its_deadline_is_undone_and_has_failed() 
         if path.contains("asks") {
             until_parked(&kitaru, path).await;
         } else {
-            until(path, "pay").await;
+            log(path).until("pay").await;
         }
         clock.advance(HOUR - Duration::from_millis(1));
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -220,7 +214,7 @@ async fn a_deadline_that_passes_while_no_process_runs_holds_all_the_same() {
     kitaru.close().await.unwrap();
     clock.advance(HOUR * 2);
     let kitaru = open().await.unwrap();
-    until(path, "release 1").await;
+    log(path).until("release 1").await;
     let error = kitaru.handle::<u32, Error>("booking", "job").await.unwrap().await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
     kitaru.close().await.unwrap();
@@ -275,13 +269,13 @@ async fn hasty(path: String) -> Result<u32, Error> {
 async fn a_body_on_the_blocking_pool_learns_that_it_was_cancelled() {
     let (kitaru, clock) = memory().await;
     let handle = mill("mill".into()).on(&kitaru).start().await.unwrap();
-    until("mill", "grinds").await;
+    log("mill").until("grinds").await;
     handle.cancel().await.unwrap();
-    until("mill", "stops").await;
+    log("mill").until("stops").await;
 
     let handle = hasty("hasty".into()).on(&kitaru).start().await.unwrap();
-    until("hasty", "grinds").await;
+    log("hasty").until("grinds").await;
     clock.advance(HOUR);
     assert_eq!(handle.await.unwrap(), 0);
-    until("hasty", "stops").await;
+    log("hasty").until("stops").await;
 }

@@ -76,13 +76,12 @@ impl IntoFuture for ExecutionQuery {
             let execution = execution?;
             blocking(move || {
                 let reader = &inner.runtime.reader;
-                let stored = match generation {
-                    Some(generation) => rows::generation(reader, &execution, generation)?,
-                    None => rows::newest(reader, &execution)?,
-                };
-                let Some(stored) = stored else { return Ok(None) };
+                let found = inner.stands(|reader| match generation {
+                    Some(generation) => rows::generation(reader, &execution, generation),
+                    None => rows::newest(reader, &execution),
+                })?;
+                let Some((stored, status)) = found else { return Ok(None) };
                 let journal = rows::journal(reader, &stored)?;
-                let status = inner.status(&stored);
                 let read = records(&journal);
                 let (records, children) =
                     read.map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;

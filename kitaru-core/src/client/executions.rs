@@ -102,8 +102,8 @@ fn page(inner: &Inner, after: Option<Cursor>, limit: usize) -> Result<Page, Erro
     let next = journals.last().filter(|_| more).map(|journal| Cursor(*journal));
     let (mut summaries, mut unreadable) = (Vec::new(), Vec::new());
     for journal in journals {
-        match rows::stored(reader, journal) {
-            Ok(Some(stored)) => summaries.push(Summary { status: inner.status(&stored), stored }),
+        match inner.stands(|reader| rows::stored(reader, journal)) {
+            Ok(Some((stored, status))) => summaries.push(Summary { status, stored }),
             // It was taken away meanwhile.
             Ok(None) => {}
             Err(error) if error.is_closed() => return Err(error),

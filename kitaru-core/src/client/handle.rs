@@ -41,41 +41,57 @@ impl Kitaru {
         let inner = self.inner.clone();
         let wanted = execution.clone();
         let found = blocking(move || {
-            let find = || {
-                let found = rows::newest(&inner.runtime.reader, &wanted)?;
-                found.ok_or_else(|| unknown(&wanted))
-            };
-            let is_parked = |stored: &Stored| matches!(stored.state.status, Status::Waiting | Status::Queued);
-            let mut stored = find()?;
-            if is_parked(&stored) {
-                let active = inner.await_parked(&stored);
-                // Behind that: whoever drives it from now on tells the active; what has ended before is in the store.
-                stored = find()?;
-                if !stored.state.status.is_final() {
-                    return Ok(Found::Parked(active));
+            loop {
+                let stored = rows::newest(&inner.runtime.reader, &wanted)?.ok_or_else(|| unknown(&wanted))?;
+                if let Some(found) = inner.find(&stored)? {
+                    return Ok::<_, Error>(found);
                 }
-                drop(active);
-                inner.forget_parked(&wanted);
             }
-            came_to(&inner.runtime.reader, &stored)?.map(Found::Ended).ok_or_else(|| {
-                Error::new(
-                    Kind::Misuse,
-                    format!("execution {wanted} was interrupted and nobody drives it; call its flow to go on"),
-                )
-            })
         })
         .await??;
         Ok(match found {
             Found::Ended(ended) => Handle::new(&self.inner, execution, std::future::ready(ended), decode),
-            Found::Parked(active) => Handle::new(&self.inner, execution, active.ended(), decode),
+            Found::Going(active) => Handle::new(&self.inner, execution, active.ended(), decode),
         })
     }
 }
 
-/// What is there of an execution that this process does not drive.
+/// What is there of an execution.
 enum Found {
     Ended(Ended),
-    Parked(Arc<Active>),
+    /// It is parked, or this process has taken it up meanwhile.
+    Going(Arc<Active>),
+}
+
+impl Inner {
+    /// What is there to wait for. None if it has moved since it was read: it is to be read again.
+    fn find(&self, stored: &Stored) -> Result<Option<Found>, Error> {
+        let execution = &stored.header.execution;
+        if let Some(ended) = came_to(&self.runtime.reader, stored)? {
+            return Ok(Some(Found::Ended(ended)));
+        }
+        if matches!(stored.state.status, Status::Waiting | Status::Queued) {
+            let active = self.await_parked(stored);
+            // Behind that: whoever drives it from now on tells the active; what has ended before is in the store.
+            let now = rows::newest(&self.runtime.reader, execution)?;
+            if now.is_some_and(|now| !now.state.status.is_final()) {
+                return Ok(Some(Found::Going(active)));
+            }
+            drop(active);
+            self.forget_parked(execution);
+            return Ok(None);
+        }
+        if let Some(active) = self.awaited(execution) {
+            return Ok(Some(Found::Going(active)));
+        }
+        match self.status(stored)? {
+            None | Some(Status::Running) => Ok(None),
+            Some(_) => {
+                let why = format!("execution {execution} was interrupted and nobody drives it; call its flow to go on");
+                Err(Error::new(Kind::Misuse, why))
+            }
+        }
+    }
 }
 
 /// What an execution came to, as its callers are told; nothing if that is still open.

@@ -169,21 +169,6 @@ impl Inner {
     pub(crate) fn awaited(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
         lock(&self.active).get(execution).cloned()
     }
-
-    /// Where an execution stands: what is recorded, and whether this process drives it.
-    pub(crate) fn status(&self, stored: &Stored) -> Status {
-        match stored.state.status {
-            // Its process died, or dropped it.
-            Status::Running if self.active(&stored.header.execution).is_none() => Status::Interrupted,
-            // It is continued, and has not come to a body of its own yet.
-            Status::Failed | Status::Interrupted | Status::Queued | Status::Waiting
-                if self.active(&stored.header.execution).is_some() =>
-            {
-                Status::Running
-            }
-            status => status,
-        }
-    }
 }
 
 /// What a call wants to know of the store.

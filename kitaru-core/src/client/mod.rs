@@ -28,6 +28,7 @@ mod retention;
 mod retry;
 mod rows;
 mod sleepers;
+mod standing;
 mod steering;
 mod tally;
 mod waits;

@@ -108,11 +108,10 @@ impl Inner {
         };
         let (inner, wanted) = (self.clone(), execution.clone());
         // Before it is reserved: whoever waits for one that cannot be retried is not to hear of this.
-        let found = blocking(move || rows::newest(&inner.runtime.reader, &wanted)).await??;
-        let status = found.as_ref().map(|stored| self.status(stored));
-        let stored = match (status, found) {
-            (Some(Status::Failed | Status::Stuck | Status::Interrupted), Some(stored)) => stored,
-            (status, _) => return Err(cannot_retry(&execution, status)),
+        let found = blocking(move || inner.stands(|reader| rows::newest(reader, &wanted))).await??;
+        let stored = match found {
+            Some((stored, Status::Failed | Status::Stuck | Status::Interrupted)) => stored,
+            found => return Err(cannot_retry(&execution, found.map(|(_, status)| status))),
         };
         let request = Request { ask: Ask::Retry, forget, ..Request::resuming(meta, &stored) };
         let (_, active) = self.launch(request, None)?;
