@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::context::flow_or_body;
+use crate::entropy;
 use crate::id::check_name;
 
 /// The time, the same on every replay.
@@ -117,13 +118,5 @@ pub fn patched(name: &str) -> bool {
 }
 
 fn chance(function: &str) -> [u8; 32] {
-    flow_or_body(function).map_or_else(unrecorded, |context| context.chance())
-}
-
-/// Chance of the process's own, for what is not replayed: bodies, jitter, the seed of a new store.
-pub(crate) fn unrecorded() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    // It fails only where the operating system has no source of randomness at all.
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes
+    flow_or_body(function).map_or_else(entropy::draw, |context| context.chance())
 }

@@ -157,7 +157,7 @@ impl Driver {
                     Driven::Returned(packed) => packed,
                     _ => Packed::error(&error?),
                 };
-                let shape = self.context.runtime.shape_row(packed.fingerprint, packed.text.clone());
+                let shape = self.context.runtime.ledger.shape(packed.fingerprint, packed.text.clone());
                 let rows = shape.into_iter().collect();
                 self.context.unwind(Status::Failed, &packed.payload(), &packed.preview, rows);
                 None

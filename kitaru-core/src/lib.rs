@@ -13,6 +13,7 @@ mod director;
 pub mod doc_support;
 mod driver;
 pub mod dynamic;
+mod entropy;
 mod error;
 mod flow;
 #[cfg(any(test, fuzzing))]
@@ -20,6 +21,7 @@ mod flow;
 pub mod fuzzing;
 mod id;
 mod journal;
+mod ledger;
 mod log;
 mod machine;
 pub mod map;

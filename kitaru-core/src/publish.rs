@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::context::Ambient;
 use crate::error::{Error, Kind};
 use crate::id::check_name;
-use crate::journal::Aside;
+use crate::journal::NoteKind;
 use crate::value::shallow;
 
 /// The bound of one value.
@@ -43,9 +43,9 @@ const MOST_BYTES: usize = 1 << 20;
 pub fn publish<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), Error> {
     let json = json("published value", name, value)?;
     match Ambient::current() {
-        Ambient::Flow(context) => context.note(Aside::Published, name, json),
+        Ambient::Flow(context) => context.note(NoteKind::Published, name, json),
         Ambient::Body(scope) => match scope.context() {
-            Some(context) => context.note_at_once(Aside::Published, name, json),
+            Some(context) => context.note_at_once(NoteKind::Published, name, json),
             None => Ok(()),
         },
         Ambient::Outside => Err(outside("publish")),
@@ -72,7 +72,7 @@ pub fn publish<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), Error
 pub fn log<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), Error> {
     let json = json("note", key, value)?;
     match Ambient::current() {
-        Ambient::Flow(context) => context.note(Aside::Logged, key, json),
+        Ambient::Flow(context) => context.note(NoteKind::Logged, key, json),
         Ambient::Body(scope) => scope.log(key, json),
         Ambient::Outside => Err(outside("log")),
     }

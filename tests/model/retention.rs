@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, event, flow};
 
-use crate::support::log;
+use crate::support::{Rows, ends, log};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -75,6 +75,15 @@ async fn pays_in_parts(path: String, payments: u32) -> Result<u32, Error> {
     Ok(payments)
 }
 
+async fn comes_about(holds: impl Fn() -> bool) {
+    ends(async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
 /// Whether it is taken away, an hour or some later: the look that is under way may have begun before the clock was turned.
 pub(crate) async fn is_gone(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) -> bool {
     for _ in 0..40 {
@@ -108,7 +117,8 @@ async fn what_has_been_finished_for_so_long_is_taken_away_and_begins_anew_when_i
     clock.advance(DAY * 4);
 
     assert!(is_gone(&kitaru, &clock, "pays_in_parts", "old").await);
-    assert!(shared.rows() < rows - 2_500, "{} of {rows} rows", shared.rows());
+    // It is no longer there with the first commit of its deletion.
+    comes_about(|| shared.rows() < rows - 2_500).await;
     for (id, status) in [("failed", Status::Failed), ("waits", Status::Waiting), ("young", Status::Completed)] {
         assert_eq!(kitaru.execution("pays_in_parts", id).await.unwrap().unwrap().status(), status, "{id}");
     }
@@ -224,4 +234,39 @@ async fn the_older_generations_of_a_flow_without_end_go_and_its_idempotency_keys
     clock.advance(DAY * 8);
     assert!(is_gone(&kitaru, &clock, "pays_in_parts", "newest").await);
     assert!(shared.rows() <= 8, "nothing is left behind: {} rows", shared.rows());
+}
+
+#[tokio::test]
+async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the_next_process() {
+    let (rows, clock, path) = (Rows::default(), Clock::manual(), "retention: cut off");
+    let (builder, life) = rows.process(&clock);
+    let kitaru = builder.open().await.unwrap();
+    // More rows than one commit takes.
+    assert_eq!(pays_in_parts(path.into(), 2_500).id("job").on(&kitaru).await.unwrap(), 2_500);
+    let before = log(path).take();
+    life.dies(kitaru).await;
+    clock.advance(DAY * 8);
+
+    let (builder, life) = rows.process(&clock);
+    life.ends_after(1);
+    let kitaru = builder.keep_finished(DAY * 7).open().await.unwrap();
+    comes_about(|| life.has_ended()).await;
+    life.dies(kitaru).await;
+
+    let (builder, life) = rows.process(&clock);
+    let kitaru = builder.open().await.unwrap();
+    let left = rows.len();
+    assert!(left > 1_000, "{left} rows");
+    assert!(kitaru.execution("pays_in_parts", "job").await.unwrap().is_none());
+    assert!(kitaru.export(&("pays_in_parts", "job")).await.unwrap_err().to_string().contains("there is no execution"));
+    assert!(kitaru.executions().await.unwrap().unreadable().is_empty());
+    assert_eq!(pays_in_parts(path.into(), 1).id("job").on(&kitaru).await.unwrap(), 1);
+    let again = log(path).take();
+    assert!(again.len() == 1 && !before.contains(&again[0]), "a key is not given twice");
+    life.dies(kitaru).await;
+
+    let (builder, _life) = rows.process(&clock);
+    let kitaru = builder.keep_finished(DAY * 7).open().await.unwrap();
+    comes_about(|| rows.len() < 100).await;
+    assert_eq!(kitaru.execution("pays_in_parts", "job").await.unwrap().unwrap().generation(), 2);
 }

@@ -1,5 +1,6 @@
 //! What the tests share: stores, a log that flows write to, and a seeded scatter of delays.
 
+use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -110,9 +111,28 @@ impl Rows {
         let life = Life { rows: self.clone(), ..Life::default() };
         (Kitaru::builder().store(life.clone()).clock(clock.clone()), life)
     }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        let mut rows = 0;
+        for table in Table::ALL {
+            let all = (Bound::Unbounded, Bound::Unbounded);
+            let mut see = |_: &[u8], _: &[u8]| {
+                rows += 1;
+                ControlFlow::Continue(())
+            };
+            self.0.scan(table, all, Order::Ascending, &mut see).unwrap();
+        }
+        rows
+    }
 }
 
 impl Life {
+    /// Whether nothing of the process is written any more.
+    pub fn has_ended(&self) -> bool {
+        self.dead.load(Atomic::SeqCst)
+    }
+
     /// Nothing of the process is written any more.
     pub fn end(&self) {
         self.dead.store(true, Atomic::SeqCst);

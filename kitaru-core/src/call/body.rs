@@ -14,9 +14,9 @@ use crate::call::probe::{Lost, OfArguments, OnThePool};
 use crate::context::{Ambient, Context};
 use crate::error::Error;
 use crate::journal::{Opening, Payload};
+use crate::ledger::Change;
 use crate::machine::{Due, SlotId};
 use crate::pool::{self, Gone};
-use crate::store::Row;
 use crate::value::{ArgSink, Key};
 
 /// The body of a checkpoint, as a [`Call`] runs it. Written by the macro, implemented only here.
@@ -31,7 +31,7 @@ pub trait Checkpoint: sealed::Sealed {
     fn describe(&self, sink: &mut ArgSink<'_>);
     /// What a wait waits for, decided when it begins for the first time, and what is shown of it outside; nothing if it
     /// need not wait.
-    fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
+    fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         unreachable!("only a wait is opened")
     }
     /// Begins to wait, for what an earlier attempt has recorded or this one has decided. Gives when it is over by itself.

@@ -18,8 +18,8 @@ use crate::call::wait::{Received, received, refuse_outside};
 use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::journal::{Opening, Payload};
+use crate::ledger::Change;
 use crate::machine::Due;
-use crate::store::Row;
 use crate::value::ArgSink;
 
 /// The next event of this name that is sent to the execution with [`Kitaru::send`](crate::Kitaru::send): those that
@@ -110,7 +110,7 @@ impl<T: DeserializeOwned> Checkpoint for Next<T> {
         sink.arg("name", &self.name);
     }
 
-    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         // One that is there already is taken without a record of the wait.
         (!site.context.mailbox.has_event(&self.name)).then(|| (Opening::Event, Vec::new()))
     }

@@ -14,13 +14,12 @@ use crate::context::Context;
 use crate::journal::MemoRow;
 use crate::machine::Claim;
 use crate::pool;
-use crate::store::{Key as RowKey, Table};
-use crate::value::digest_parts;
+use crate::value::{Key, digest_parts};
 
 pub(super) type Recall = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
 
-pub(super) fn memo_key(spec: &Spec, claim: &Claim) -> RowKey {
-    RowKey::from(digest_parts(&[&claim.key.0, &spec.meta().source.to_le_bytes()]).0)
+pub(super) fn memo_key(spec: &Spec, claim: &Claim) -> Key {
+    digest_parts(&[&claim.key.0, &spec.meta().source.to_le_bytes()])
 }
 
 /// Looks for a memo, off the runtime's threads.
@@ -28,7 +27,7 @@ pub(super) fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age
     let key = memo_key(spec, claim);
     let runtime = context.runtime.clone();
     let looked = pool::blocking(move || {
-        let row = runtime.reader.get(Table::Memo, key.as_bytes()).ok()??;
+        let row = runtime.archive.memo(&key)?;
         let age_ms = runtime.clock.now_ms().saturating_sub(MemoRow::read(&row).ok()?.recorded_ms);
         max_age.is_none_or(|bound| age_ms <= millis(bound)).then_some(row)
     });

@@ -16,8 +16,8 @@ use crate::clock::{self, millis};
 use crate::context::Ambient;
 use crate::error::Error;
 use crate::journal::{Opening, Payload};
+use crate::ledger::Change;
 use crate::machine::Due;
-use crate::store::Row;
 use crate::value::ArgSink;
 
 /// A flow that waits until `duration` has passed since the wait began, across crashes and restarts.
@@ -138,7 +138,7 @@ impl Checkpoint for Timer {
         }
     }
 
-    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         self.due_ms = match self.until {
             Until::After(duration) => site.context.runtime.clock.due_ms(duration),
             Until::Time(ms) => ms,

@@ -13,10 +13,10 @@ use crate::call::directed::{self, Cast, is_over};
 use crate::call::meta::Spec;
 use crate::call::outcome::preview_error;
 use crate::call::{Checkpoint, Options};
-use crate::chance;
 use crate::clock::{At, Clock, Sleep, Until, millis, millis_up};
 use crate::context::{Ambient, BodyScope};
 use crate::director::Moment;
+use crate::entropy;
 use crate::error::{Error, Kind};
 use crate::journal::{FailedTry, Opening};
 use crate::log;
@@ -334,7 +334,7 @@ fn chance_of_jitter(scope: &BodyScope) -> u64 {
     if let Some(director) = &scope.director {
         return director.chance();
     }
-    let bytes = chance::unrecorded();
+    let bytes = entropy::draw();
     u64::from_le_bytes(bytes[..8].try_into().expect("eight of 32 bytes"))
 }
 

@@ -21,9 +21,9 @@ use crate::call::outcome::{Landing, Packed, Packing, Unpack};
 use crate::clock;
 use crate::context::{Ambient, Context};
 use crate::error::{Error, Kind};
-use crate::journal::{About, Aside, Asks, Opening, Payload, WaitRow, aside_key};
+use crate::journal::{About, Asks, Opening, Payload, WaitRow};
+use crate::ledger::Change;
 use crate::machine::Due;
-use crate::store::{Key as RowKey, Row, Table};
 use crate::value::{ArgSink, Key};
 
 /// A flow that waits for an answer, which somebody gives with [`Kitaru::answer`](crate::Kitaru::answer), under this name;
@@ -200,10 +200,10 @@ pub(super) struct Asking<'a> {
 
 impl Asking<'_> {
     /// The row that shows a question under the visible name.
-    pub(super) fn row(&self, question: Question, row: WaitRow) -> Row {
+    pub(super) fn row(&self, question: Question, row: WaitRow) -> Change {
         let Question { text: question, schema, metadata, due_ms } = question;
         let row = WaitRow { due_ms, question, schema, metadata, asks: Some(self.asks), ..row };
-        Row { value: Some(row.write()), ..gone(self.context, Aside::Wait, self.name) }
+        Change::Wait { name: self.name.to_owned(), wait: Some(row) }
     }
 
     /// The answer does not fit: it is taken back, why is shown, and its sender is told. The wait stays open.
@@ -212,15 +212,10 @@ impl Asking<'_> {
         let error = unfit(context, name, why, json);
         let opened_ms = context.runtime.clock.now_ms();
         let refused = WaitRow { opened_ms, refused: error.to_string(), ..WaitRow::default() };
-        context.send_aside(vec![gone(context, Aside::Answer, name), self.row(question, refused)]);
+        context
+            .send_aside(vec![Change::Answer { name: (*name).to_owned(), answer: None }, self.row(question, refused)]);
         context.mailbox.judge(asks.wait, Err(error));
     }
-}
-
-/// The row of a wait or of an answer, taken away.
-pub(super) fn gone(context: &Context, aside: Aside, name: &str) -> Row {
-    let key = aside_key(context.numbers.journal(), aside, name.as_bytes());
-    Row { table: Table::Aside, key: RowKey::from(key), value: None }
 }
 
 impl<T: Answer> Asked<T> {
@@ -251,7 +246,7 @@ impl<T: Answer> Checkpoint for Asked<T> {
         sink.arg("name", &self.name);
     }
 
-    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         let now_ms = site.context.runtime.clock.now_ms();
         self.due_ms = self.deadline.map_or(0, |deadline| site.context.runtime.clock.due_ms(deadline));
         let asks = Asks { wait: site.identity, about: About::Anything };

@@ -15,28 +15,23 @@ use crate::client::active::{Ended, interrupted};
 use crate::client::entered::{Entered, Left};
 use crate::client::head::Head;
 use crate::client::launch::Place;
-use crate::client::mailed;
 use crate::client::recovery::Held;
 use crate::client::request::{FlowBody, Request};
 use crate::client::restart;
 use crate::client::retry::{self, Forget};
-use crate::client::rows::{self, Stored};
 use crate::client::{Inner, blocking};
 use crate::context::Ambient;
-use crate::context::{Admission, Attempt, Context, Ground, Listing, Mail, Notes, Parking};
+use crate::context::{Admission, Attempt, Context, Ground, Mail, Notes, Parking};
 use crate::director::{Goes, Turn};
 use crate::driver::{Driven, Driver};
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{
-    Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UndoRow, UnfinishedRow, generation_key,
-    journal_key,
-};
+use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UndoRow, UnfinishedRow};
+use crate::ledger::{Archive, Change, Ending, Listing, Stored, Tenure, malformed, most_loaded_bytes};
 use crate::log;
 use crate::machine::{Due, Exit, Journal, Replay};
-use crate::runtime::{Numbers, Runtime};
-use crate::store::{Activity, Key as RowKey, Reader, Row, Table};
+use crate::runtime::Runtime;
 use crate::value::Codec;
 
 /// What a call of a flow does.
@@ -92,35 +87,39 @@ impl Work {
 
 impl Plan {
     /// `cancelled` is the unfinished generation that the new one is begun over.
-    pub(crate) fn begin(reader: &Reader, generation: u32, cancelled: Option<Stored>, ask: Ask) -> Result<Self, Error> {
-        let next = cancelled.as_ref().map(|stored| rows::next_seq(reader, stored)).transpose()?;
+    pub(crate) fn begin(
+        archive: &Archive,
+        generation: u32,
+        cancelled: Option<Stored>,
+        ask: Ask,
+    ) -> Result<Self, Error> {
+        let next = cancelled.as_ref().map(|stored| archive.next_seq(stored)).transpose()?;
         let cancelled = cancelled.zip(next);
         let cancelled = cancelled.map(Box::new);
         Ok(Plan::Drive(Work::New { generation, cancelled, fresh: ask == Ask::Fresh }))
     }
 
     /// It ends without an attempt.
-    pub(crate) fn cancel(reader: &Reader, stored: Stored) -> Result<Self, Error> {
-        let next = rows::next_seq(reader, &stored)?;
+    pub(crate) fn cancel(archive: &Archive, stored: Stored) -> Result<Self, Error> {
+        let next = archive.next_seq(&stored)?;
         Ok(Plan::Cancel { stored: Box::new(stored), next })
     }
 
     /// `forget` says which records are to count no more.
     pub(crate) fn resume(
-        reader: &Reader,
+        archive: &Archive,
         stored: Stored,
         ask: Ask,
         forget: &[Forget],
         max_outcome_bytes: usize,
     ) -> Result<Self, Error> {
-        let mut journal = rows::journal(reader, &stored)?;
+        let mut journal = archive.journal(&stored)?;
         let forgot = retry::find(&journal, forget, &stored.header.execution)?;
         for forgotten in &forgot {
             journal.push(journal.next(), &Frame::Forgot(*forgotten).write());
         }
         let journal = Arc::new(journal);
-        let replay =
-            Replay::new(journal.clone()).map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
+        let replay = Replay::new(journal.clone()).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
         if !forgot.is_empty() && replay.unwound_by().is_some() {
             return Err(Error::new(
                 Kind::Misuse,
@@ -138,16 +137,15 @@ impl Plan {
             return Err(retry::undone(&stored.header.execution));
         }
         // Behind the journal: what a record has taken is there.
-        let mail = mailed::mail(reader, &stored, mailed::most_loaded_bytes(max_outcome_bytes))?;
+        let sent = archive.inbox(&stored, most_loaded_bytes(max_outcome_bytes))?;
+        let mail = sent.into_iter().map(Mail::from).collect();
         let notes = match forgot.is_empty() {
-            true => {
-                rows::notes(reader, &stored)?.into_iter().map(|(aside, name, row)| (aside, name, row.nth)).collect()
-            }
+            true => archive.notes(&stored)?.into_iter().map(|(kind, name, row)| (kind, name, row.nth)).collect(),
             // It may say other things than before.
             false => Vec::new(),
         };
         let notes = Notes::new(notes);
-        let deadline_ms = rows::deadline(reader, &stored)?;
+        let deadline_ms = archive.deadline(&stored)?;
         Ok(Plan::Drive(Work::Resume(Box::new(Resume { stored, journal, replay, mail, notes, deadline_ms, forgot }))))
     }
 }
@@ -164,23 +162,21 @@ pub(super) async fn count(place: &Place, request: Request, mut stored: Stored, t
     let mut entered = Entered::new(place);
     let runtime = place.inner.runtime.clone();
     let tally = Tally { alone: admission.is_alone(), replays: true, ..tally };
-    let row = |status, attempts, tally| {
-        let row = UnfinishedRow { status, attempts, updated_ms: runtime.clock.now_ms(), wake_ms: 0, tally };
-        let key = RowKey::from(generation_key(stored.journal));
-        Row { table: Table::Unfinished, key, value: Some(row.write()) }
+    let state = |status, attempts, tally| {
+        Change::State(UnfinishedRow { status, attempts, updated_ms: runtime.clock.now_ms(), wake_ms: 0, tally })
     };
     let before = stored.state.attempts;
     let ended = stored.state.status.is_final().then_some(stored.state.status);
     // One that has failed and is cancelled does not go on by itself where its process dies of that.
-    let counted = row(ended.unwrap_or(Status::Running), before.saturating_add(1), tally);
+    let counted = state(ended.unwrap_or(Status::Running), before.saturating_add(1), tally);
     let left = match ended {
-        Some(_) => rows::finished_row(stored.journal),
-        None => row(Status::Interrupted, before, Tally { alone: false, replays: false, ..tally }),
+        Some(_) => Change::Finished,
+        None => state(Status::Interrupted, before, Tally { alone: false, replays: false, ..tally }),
     };
     // No record is written with these.
-    let numbers = Arc::new(Numbers::new(stored.journal, Seq(0)));
+    let numbers = Arc::new(Tenure::of_changes(stored.journal));
     place.drives(stored.journal);
-    if let Err(fault) = runtime.write(&numbers, vec![counted], None, Activity::GoesOn).await {
+    if let Err(fault) = runtime.ledger.write(&numbers, vec![counted], None).await {
         return place.fails(fault);
     }
     entered.left = Left::Counted(numbers, left);
@@ -191,7 +187,7 @@ pub(super) async fn count(place: &Place, request: Request, mut stored: Stored, t
     stored.state.listing = if ended.is_some() { Listing::Ended } else { Listing::Current };
     stored.state.tally = tally;
     let ask = request.ask;
-    let load = move || Plan::resume(&runtime.reader, stored, ask, &[], runtime.max_outcome_bytes);
+    let load = move || Plan::resume(&runtime.archive, stored, ask, &[], runtime.max_outcome_bytes);
     let loaded = blocking(load).await;
     match loaded.and_then(|loaded| loaded) {
         Ok(Plan::Drive(work)) => drive(entered, request, work, admission).await,
@@ -267,7 +263,7 @@ fn begin(
 ) -> (Arc<Context>, Recorded, impl Future<Output = Result<(), Error>> + Send + use<>) {
     let runtime = &place.inner.runtime;
     let head = Head::new(place, request, generation);
-    let numbers = Arc::new(Numbers::new(head.journal, Seq(1)));
+    let numbers = Arc::new(Tenure::new(head.journal, Seq(1)));
     let attempt =
         Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(place, request, generation, 1, head.header.seed) };
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
@@ -282,11 +278,11 @@ fn begin(
         notes: Notes::default(),
     };
     let context = Context::new(attempt, client(place), runtime.clone(), ground);
-    let rows = head.rows(place, request, context.unfinished_row(), cancelled);
-    let header = head.header;
+    let header = head.header.clone();
+    let generation = head.begins(place, request, context.running_state(), cancelled);
     let (send, landed) = oneshot::channel();
     let (owner, active) = (context.clone(), place.active.clone());
-    runtime.begin_then(&numbers, request.behind.clone(), rows, move |landed| {
+    runtime.ledger.begin_then(&numbers, request.behind.clone(), generation, move |landed| {
         if let Err(fault) = &landed {
             owner.leave_with(Exit::Fault(fault.clone()));
         }
@@ -305,25 +301,24 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
         place.active.record(Err(error.clone()));
         return Ended::Fault(error);
     }
-    let (journal, rows) = match work {
+    let (journal, recorded) = match work {
         Work::New { generation, cancelled, .. } => {
             let head = Head::new(place, &request, generation);
-            let row = UnfinishedRow {
+            let journal = head.journal;
+            let state = UnfinishedRow {
                 status: Status::Queued,
                 attempts: 0,
                 updated_ms: head.header.created_ms,
                 wake_ms: start_ms,
                 tally: Tally::default(),
             };
-            let key = RowKey::from(generation_key(head.journal));
-            let row = Row { table: Table::Unfinished, key, value: Some(row.write()) };
-            (head.journal, head.rows(place, &request, row, cancelled))
+            let generation = head.begins(place, &request, state, cancelled);
+            let tenure = Arc::new(Tenure::new(journal, Seq(1)));
+            (journal, place.inner.runtime.ledger.begin(&tenure, request.behind, generation).await)
         }
         // It is recorded, and to begin then.
-        Work::Resume(resume) => (resume.stored.journal, Vec::new()),
+        Work::Resume(resume) => (resume.stored.journal, place.inner.runtime.ledger.settle().await),
     };
-    let numbers = Arc::new(Numbers::new(journal, Seq(1)));
-    let recorded = place.inner.runtime.begin(&numbers, request.behind, rows).await;
     place.active.record(recorded.clone());
     match recorded {
         Ok(()) => Ended::Parked { due: place.inner.starts(start_ms), journal },
@@ -340,7 +335,7 @@ fn resume(
     admission: Admission,
 ) -> (Arc<Context>, Recorded) {
     let Resume { stored: Stored { journal: id, header, state }, journal, replay, mail, notes, deadline_ms, .. } = work;
-    let numbers = Arc::new(Numbers::new(id, Seq(journal.next().0 - unwritten as u64)));
+    let numbers = Arc::new(Tenure::new(id, Seq(journal.next().0 - unwritten as u64)));
     let is_counted = matches!(state.listing, Listing::Current | Listing::Ended);
     let number = state.attempts.saturating_add(u32::from(!is_counted));
     let attempt = Attempt {
@@ -368,8 +363,7 @@ async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(),
     }
     context.announce();
     // Behind them: one owner's submissions land in their order.
-    let rows = vec![rows::undo_row(context.numbers.journal(), None)];
-    context.runtime.write(&context.numbers, rows, None, Activity::GoesOn).await
+    context.runtime.ledger.write(&context.numbers, vec![Change::Undo(None)], None).await
 }
 
 /// Where a flow that calls another one begins that.
@@ -428,9 +422,8 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
 pub(crate) async fn cancel_parked(place: &Place, stored: Stored, next: Seq) -> Ended {
     let why = cancelled(&place.execution);
     let runtime = &place.inner.runtime;
-    let rows = cancel(runtime, &stored, next, &why);
-    let numbers = Arc::new(Numbers::new(stored.journal, next));
-    match runtime.write(&numbers, rows, None, Activity::GoesOn).await {
+    let ending = cancel(runtime, stored, next, &why);
+    match runtime.ledger.end(ending).await {
         Ok(()) => Ended::Fault(why),
         Err(fault) => Ended::Fault(fault),
     }
@@ -446,8 +439,8 @@ fn cancelled(execution: &ExecutionId) -> Error {
     Error::new(Kind::Cancelled, format!("execution {execution} was cancelled"))
 }
 
-/// The rows by which a generation becomes `Cancelled`, and nothing that it has done is undone.
-pub(super) fn cancel(runtime: &Runtime, stored: &Stored, next: Seq, why: &Error) -> Vec<Row> {
+/// How a generation becomes `Cancelled`, and nothing that it has done is undone.
+pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -> Ending {
     let packed = Packed::error(why);
     let frame = Frame::End(EndFrame {
         status: Status::Cancelled,
@@ -457,12 +450,9 @@ pub(super) fn cancel(runtime: &Runtime, stored: &Stored, next: Seq, why: &Error)
         preview: &packed.preview,
         payload: packed.payload(),
     });
-    let key = RowKey::from(journal_key(stored.journal, next));
-    let end = Row { table: Table::Journal, key, value: Some(frame.write()) };
     // One that has not begun has done nothing.
-    let skipped =
-        (stored.state.status != Status::Queued).then(|| rows::undo_row(stored.journal, Some(UndoRow::Skipped)));
-    [end, rows::finished_row(stored.journal)].into_iter().chain(skipped).collect()
+    let undo = (stored.state.status != Status::Queued).then_some(UndoRow::Skipped);
+    Ending { frame: frame.write(), stored: Box::new(stored), seq, undo }
 }
 
 fn flow_future(
@@ -515,15 +505,16 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         payload: packed.payload(),
     })
     .write();
-    let mut rows = match status {
-        Status::Failed => context.last_note_rows(),
-        _ => context.note_rows(),
+    let mut changes = match status {
+        Status::Failed => context.last_notes(),
+        _ => context.notes(),
     };
     if context.is_listed() {
-        rows.push(rows::finished_row(context.numbers.journal()));
+        changes.push(Change::Finished);
     }
-    rows.extend(context.runtime.shape_row(packed.fingerprint, packed.text.clone()));
-    let landed = context.runtime.write_last(&context.numbers, rows, Some(frame));
+    let ledger = &context.runtime.ledger;
+    changes.extend(ledger.shape(packed.fingerprint, packed.text.clone()));
+    let landed = ledger.write_last(&context.numbers, changes, Some(frame));
     entered.ended = true;
     if let Err(fault) = landed.await {
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
@@ -562,7 +553,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
     if is_stopped(entered.place, Turn::Parks) {
         return pending().await;
     }
-    let parked = context.runtime.write_last(&context.numbers, vec![context.parked_row(due)], None);
+    let parked = context.runtime.ledger.write_last(&context.numbers, vec![context.parked(due)], None);
     entered.ended = true;
     if let Err(fault) = parked.await {
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
@@ -580,7 +571,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
 /// Adds what the record's shape was, which is kept in the store.
 async fn with_shape(context: &Arc<Context>, error: Error, shape: u64) -> Error {
     let runtime = context.runtime.clone();
-    match blocking(move || runtime.shape_text(shape)).await {
+    match blocking(move || runtime.archive.shape_text(shape)).await {
         Ok(Some(text)) => error.because(format!("it was recorded as {text}")),
         _ => error,
     }

@@ -1,7 +1,6 @@
 //! Options for opening a store, and the opening.
 
 use std::fmt;
-use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +9,17 @@ use tokio::runtime::Handle;
 
 use crate::client::keeper::{Keeper, Logs};
 use crate::client::recovery::recover;
-use crate::client::retention::{LAST_JOURNAL, RETIRED, retire};
+use crate::client::retention::retire;
 use crate::client::sleepers::keep;
 use crate::client::{FlowCall, Inner, Kitaru, blocking};
 use crate::clock::{Clock, millis};
 use crate::director::Director;
 use crate::error::{Error, Kind};
 use crate::flow::{self, FlowFunction};
+use crate::ledger::{self, LedgerOptions};
 use crate::log;
-use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime};
-use crate::store::{self, Durability, Key as RowKey, Memory, Order, Pace, Reader, Redb, Row, Store, Table, Writer};
+use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime, Watchers};
+use crate::store::{self, Memory, Pace, Redb, Store};
 
 /// Options for opening a store. Made by [`Kitaru::builder`].
 #[derive(Clone, Debug)]
@@ -98,8 +98,6 @@ fn default_park_after() -> Duration {
 }
 
 /// The row from which the seeds of executions derive.
-pub(crate) const SECRET: &[u8] = b"secret";
-
 impl Builder {
     /// Keeps executions in this folder, which is created if it is missing, for this user only. It is found once, when the
     /// store is opened: that the program changes its current folder later does not matter. An empty path is an error.
@@ -270,7 +268,7 @@ impl Builder {
         inner.keeper.spawn(keep(Arc::downgrade(inner)));
         if recovery.is_some() {
             // Before anything is begun here.
-            inner.keeper.spawn(recover(Arc::downgrade(inner), inner.next_journal()));
+            inner.keeper.spawn(recover(Arc::downgrade(inner), inner.runtime.ledger.next_journal()));
         }
         if let Some(keep) = keep_finished {
             inner.keeper.spawn(retire(Arc::downgrade(inner), keep));
@@ -288,67 +286,16 @@ fn open(
     driving: usize,
     stage: Option<Stage>,
 ) -> Result<Kitaru, Error> {
-    let reader = Reader::new(store.clone());
-    let secret = secret(&store, &reader)?;
-    let retired = reader.get(Table::Meta, RETIRED)?.and_then(|row| row.try_into().ok()).map_or(0, u32::from_le_bytes);
-    let last = reader.get(Table::Meta, LAST_JOURNAL)?.and_then(|row| row.try_into().ok());
-    let last_retired = last.map_or(0, u64::from_le_bytes);
-    let newest = newest_journal(&reader, last_retired)?;
-    let found = Found { secret, newest, retired, last_retired };
-    let (writer, director) = match stage {
-        None => (Writer::start(store, store::WriterOptions::default())?, None),
-        Some(Stage { director, pace, writer }) => (Writer::in_a_task(store, writer, pace), Some(director)),
+    let (pace, writer, director) = match stage {
+        None => (None, store::WriterOptions::default(), None),
+        Some(Stage { director, pace, writer }) => (Some(pace), writer, Some(director)),
     };
+    let (archive, ledger) = ledger::open(store, LedgerOptions { max_outcome_bytes, writer, pace })?;
     let clock = match keeper.timers() {
         Some(timers) => clock.with_timers(timers),
         None => clock,
     };
-    let runtime = Arc::new(Runtime::new(writer, reader, clock, max_outcome_bytes, park_after_ms, director));
-    Ok(Kitaru { inner: Arc::new(Inner::new(runtime, keeper, found, driving)) })
-}
-
-/// What a store says of itself.
-pub(super) struct Found {
-    pub(super) secret: [u8; 32],
-    /// The highest journal that there is, or was.
-    pub(super) newest: u64,
-    /// The highest generation, and the highest journal, that were taken away.
-    pub(super) retired: u32,
-    pub(super) last_retired: u64,
-}
-
-/// The highest journal that there is, or was. That its header can be read is not asked.
-fn newest_journal(reader: &Reader, last_retired: u64) -> Result<u64, Error> {
-    let mut newest = last_retired;
-    let all = (Bound::Unbounded, Bound::Unbounded);
-    reader.keys(Table::Execution, all, Order::Descending, &mut |key| {
-        newest = newest.max(key.first_chunk().map_or(0, |key| u64::from_be_bytes(*key)));
-        ControlFlow::Break(())
-    })?;
-    if newest < MOST_JOURNALS {
-        return Ok(newest);
-    }
-    Err(Error::new(
-        Kind::Store,
-        format!(
-            "the newest journal of the store has number {newest}, which no journal has; the store is damaged. Restore it from \
-             a backup"
-        ),
-    ))
-}
-
-/// More journals than a store sees in any time.
-pub(super) const MOST_JOURNALS: u64 = 1 << 62;
-
-/// The store's secret, made when it is opened for the first time.
-fn secret(store: &Arc<dyn Store>, reader: &Reader) -> Result<[u8; 32], Error> {
-    if let Some(secret) = reader.get(Table::Meta, SECRET)? {
-        return secret.try_into().map_err(|_| Error::new(Kind::Store, "the store's secret is not one; it is damaged"));
-    }
-    let secret = crate::chance::unrecorded();
-    let mut value = secret.to_vec();
-    store::seal(Table::Meta, SECRET, &mut value);
-    let row = Row { table: Table::Meta, key: RowKey::from(SECRET), value: Some(value) };
-    store.commit(&[row], Durability::QuickRepair)?;
-    Ok(secret)
+    let watchers = Watchers::default();
+    let runtime = Runtime { archive, ledger, clock, max_outcome_bytes, park_after_ms, watchers, director };
+    Ok(Kitaru { inner: Arc::new(Inner::new(Arc::new(runtime), keeper, driving)) })
 }

@@ -9,15 +9,14 @@ use std::task::{Context as TaskContext, Poll};
 use crate::call::{Call, Checkpoint, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, sealed};
 use crate::client::active::{Active, Ended};
 use crate::client::request::{Input, Request};
-use crate::client::rows;
 use crate::client::{Inner, blocking};
 use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Class, Opening, OwnedPayload, ParentRow, Payload};
+use crate::ledger::Change;
 use crate::machine::{Due, Exit, SlotId};
 use crate::race::race;
-use crate::store::Row;
 use crate::value::{ArgSink, Codec, Key};
 
 /// What a child came to, as it was recorded there; or why it has come to nothing.
@@ -152,9 +151,9 @@ impl Inner {
         }
         let (inner, execution) = (self.clone(), execution.clone());
         blocking(move || {
-            let reader = &inner.runtime.reader;
-            let newest = rows::newest(reader, &execution)?;
-            let parent = newest.map(|newest| rows::parent(reader, &newest)).transpose()?.flatten();
+            let archive = &inner.runtime.archive;
+            let newest = archive.newest(&execution)?;
+            let parent = newest.map(|newest| archive.parent(&newest)).transpose()?.flatten();
             Ok(parent.is_some_and(|parent| parent.call == call))
         })
         .await?
@@ -233,7 +232,7 @@ impl Checkpoint for Child {
         sink.shown("input", &self.digest, &self.preview);
     }
 
-    fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Row>)> {
+    fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         let execution = self.execution.clone().expect("a child is polled with all that it asks for");
         Some((Opening::Execution(execution), Vec::new()))
     }

@@ -132,6 +132,6 @@ impl Inner {
             }
         }
         let runtime = self.runtime.clone();
-        blocking(move || runtime.writer.close()).await?
+        blocking(move || runtime.ledger.close()).await?
     }
 }

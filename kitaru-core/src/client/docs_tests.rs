@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::client::{builder, executions, history, mailed, tally, waits};
+use crate::client::{builder, executions, history};
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::journal::FailedTry;
+use crate::ledger;
 use crate::machine::{MAX_CALLS, MOST_DEATHS};
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, PREVIEW_BYTES};
 use crate::store::WriterOptions;
@@ -39,14 +40,14 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     let writer = WriterOptions::default();
     let id_and_name = [format!("{MAX_ID_BYTES} bytes"), format!("{MAX_NAME_BYTES} bytes")];
     let outcome = mebibytes(DEFAULT_MAX_OUTCOME_BYTES as u64);
-    let (mail, early) = (mebibytes(tally::MOST_MAIL_BYTES), grouped(waits::MOST_EARLY_ANSWERS));
+    let (mail, early) = (mebibytes(ledger::MOST_MAIL_BYTES), grouped(ledger::MOST_EARLY_ANSWERS));
     let waiting = mebibytes(writer.queue_bytes as u64);
 
     let model = |what: &str, numbers: &[String]| check("model.md", what, numbers);
     model("an id; a name", &id_and_name);
     model("an encoded outcome or input", std::slice::from_ref(&outcome));
     model("a preview", &[format!("{PREVIEW_BYTES} bytes")]);
-    assert_eq!((tally::MOST_EVENTS, MAX_CALLS), (1 << 20, 1 << 24));
+    assert_eq!((ledger::MOST_EVENTS, MAX_CALLS), (1 << 20, 1 << 24));
     model("events sent to a generation; answers before anybody has asked", &["2²⁰".to_owned(), early.clone()]);
     model("events and answers sent to a generation, in bytes", std::slice::from_ref(&mail));
     model("calls of one attempt", &["2²⁴".to_owned()]);
@@ -61,13 +62,13 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     let security = |what: &str, numbers: &[String]| check("security.md", what, numbers);
     security("a value: an outcome, an event, an answer", &[outcome]);
     security("an id; a name", &id_and_name);
-    security("events to a generation", &[grouped(tally::MOST_EVENTS)]);
+    security("events to a generation", &[grouped(ledger::MOST_EVENTS)]);
     security("events and answers to a generation, in bytes", &[mail]);
     security("answers before anybody has asked", &[early]);
-    let loaded = mebibytes(mailed::most_loaded_bytes(DEFAULT_MAX_OUTCOME_BYTES));
+    let loaded = mebibytes(ledger::most_loaded_bytes(DEFAULT_MAX_OUTCOME_BYTES));
     security("events and answers that an attempt loads from its store", &[loaded]);
     security("calls, places and occurrences in a journal", &[grouped(MAX_CALLS.into())]);
-    assert_eq!(builder::MOST_JOURNALS, 1 << 62);
+    assert_eq!(ledger::MOST_JOURNALS, 1 << 62);
     security("the number of a journal, a record, a commit", &["2⁶²".to_owned()]);
     security("a history", &[mebibytes(history::MOST_BYTES as u64)]);
     security("what waits for a commit, and what a commit has taken", &[waiting]);

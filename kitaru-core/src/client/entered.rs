@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::client::launch::Place;
 use crate::context::Context;
-use crate::runtime::{Numbers, Runtime};
-use crate::store::{Activity, Row};
+use crate::ledger::{Change, Tenure};
+use crate::runtime::Runtime;
 
 /// An attempt that counts as running for the writer until it has ended.
 pub(super) struct Entered<'a> {
@@ -24,27 +24,27 @@ pub(super) struct Entered<'a> {
 pub(super) enum Left {
     Nothing,
     /// It is counted, and nothing else.
-    Counted(Arc<Numbers>, Row),
+    Counted(Arc<Tenure>, Change),
     Begun(Arc<Context>),
 }
 
 impl<'a> Entered<'a> {
     pub(super) fn new(place: &'a Place) -> Self {
         let runtime = &*place.inner.runtime;
-        runtime.writer.enter();
+        runtime.ledger.enter();
         Entered { runtime, place, left: Left::Nothing, ended: false, landed: false }
     }
 
     /// Says that the attempt did not die.
     fn cut_off(&mut self) {
-        let (numbers, row) = match std::mem::replace(&mut self.left, Left::Nothing) {
+        let (tenure, change) = match std::mem::replace(&mut self.left, Left::Nothing) {
             Left::Nothing => return,
-            Left::Counted(numbers, row) => (numbers, Some(row)),
-            Left::Begun(context) => (context.numbers.clone(), context.cut_off_row()),
+            Left::Counted(tenure, change) => (tenure, Some(change)),
+            Left::Begun(context) => (context.numbers.clone(), context.cut_off()),
         };
-        if let Some(row) = row {
+        if let Some(change) = change {
             // Where it cannot be written, this process remembers it.
-            self.runtime.write_then(&numbers, vec![row], None, Activity::GoesOn, drop);
+            self.runtime.ledger.write_then(&tenure, vec![change], drop);
         }
     }
 }
@@ -61,7 +61,7 @@ impl Drop for Entered<'_> {
             self.place.leaves_writes();
         }
         if !self.ended {
-            self.runtime.writer.leave();
+            self.runtime.ledger.leave();
         }
     }
 }

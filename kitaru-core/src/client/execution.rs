@@ -9,17 +9,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::client::rows::{self, Stored};
-use crate::client::waits;
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::flow;
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{
-    Arg, Aside, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, Status, UndoRow, WaitRow,
+    Arg, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, NoteKind, Opening, Status, UndoRow, WaitRow,
 };
+use crate::ledger::{Archive, Stored, malformed};
 use crate::machine::Journal;
-use crate::store::Reader;
 use crate::value::Key;
 
 pub use pauses::Pause;
@@ -75,25 +73,45 @@ impl IntoFuture for ExecutionQuery {
             let ExecutionQuery { inner, execution, generation } = self;
             let execution = execution?;
             blocking(move || {
-                let reader = &inner.runtime.reader;
-                let found = inner.stands(|reader| match generation {
-                    Some(generation) => rows::generation(reader, &execution, generation),
-                    None => rows::newest(reader, &execution),
+                let archive = &inner.runtime.archive;
+                let found = inner.stands(|archive| match generation {
+                    Some(generation) => archive.generation(&execution, generation),
+                    None => archive.newest(&execution),
                 })?;
                 let Some((stored, status)) = found else { return Ok(None) };
-                let journal = rows::journal(reader, &stored)?;
-                let read = records(&journal);
-                let (records, children) =
-                    read.map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
-                let waits = waits(reader, &stored)?;
-                let parent = rows::parent(reader, &stored)?.map(|parent| Relative(parent.execution));
-                let metadata = metadata(reader, &stored)?;
-                let undo_skipped = rows::undo(reader, &stored)? == Some(UndoRow::Skipped);
+                let read = read(archive, &stored);
+                if !archive.has(&stored)? {
+                    return Ok(None);
+                }
+                let Read { records, children, waits, parent, metadata, undo_skipped } = read?;
                 Ok(Some(Execution { stored, status, records, waits, metadata, parent, children, undo_skipped }))
             })
             .await?
         })
     }
+}
+
+/// What is kept of a generation beside where it stands.
+struct Read {
+    records: Vec<Record>,
+    children: Vec<Relative>,
+    waits: Vec<OpenWait>,
+    parent: Option<Relative>,
+    metadata: serde_json::Value,
+    undo_skipped: bool,
+}
+
+fn read(archive: &Archive, stored: &Stored) -> Result<Read, Error> {
+    let journal = archive.journal(stored)?;
+    let (records, children) = records(&journal).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
+    Ok(Read {
+        records,
+        children,
+        waits: waits(archive, stored)?,
+        parent: archive.parent(stored)?.map(|parent| Relative(parent.execution)),
+        metadata: metadata(archive, stored)?,
+        undo_skipped: archive.undo(stored)? == Some(UndoRow::Skipped),
+    })
 }
 
 /// One generation of an execution, as it stood when it was asked for.
@@ -264,18 +282,18 @@ fn object(json: &str) -> serde_json::Value {
 }
 
 /// What the flow has noted beside the execution.
-fn metadata(reader: &Reader, stored: &Stored) -> Result<serde_json::Value, Error> {
-    let notes = rows::notes(reader, stored)?.into_iter().filter(|(aside, ..)| *aside == Aside::Logged);
+fn metadata(archive: &Archive, stored: &Stored) -> Result<serde_json::Value, Error> {
+    let notes = archive.notes(stored)?.into_iter().filter(|(kind, ..)| *kind == NoteKind::Logged);
     let fields = notes.map(|(_, key, row)| (key, serde_json::from_str(&row.json).unwrap_or_default()));
     Ok(serde_json::Value::Object(fields.collect()))
 }
 
 /// The waits of a generation that can be answered.
-fn waits(reader: &Reader, stored: &Stored) -> Result<Vec<OpenWait>, Error> {
+fn waits(archive: &Archive, stored: &Stored) -> Result<Vec<OpenWait>, Error> {
     if stored.state.status.is_final() {
         return Ok(Vec::new());
     }
-    let open = waits::open(reader, stored)?.into_iter();
+    let open = archive.open_waits(stored)?.into_iter();
     let execution = &stored.header.execution;
     Ok(open.map(|(name, row)| OpenWait { execution: execution.clone(), name, row }).collect())
 }

@@ -1,20 +1,18 @@
 //! The list of executions, in pages.
 
-use std::collections::{HashMap, HashSet};
 use std::future::{Future, IntoFuture};
-use std::ops::{Bound, ControlFlow, Deref};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::client::execution::time;
-use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::Error;
 use crate::flow;
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Status, read_name_key};
-use crate::store::{Order, Reader, Table};
+use crate::journal::Status;
+use crate::ledger::{Listed, Stored, Unread};
 
 /// How many summaries a page has, unless asked for.
 const DEFAULT_LIMIT: usize = 100;
@@ -89,47 +87,18 @@ impl IntoFuture for Executions {
 }
 
 fn page(inner: &Inner, after: Option<Cursor>, limit: usize) -> Result<Page, Error> {
-    let before = after.map(|Cursor(journal)| journal.0.to_be_bytes());
-    let end = before.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
-    let mut journals = Vec::with_capacity(limit + 1);
-    let reader = &inner.runtime.reader;
-    reader.keys(Table::Execution, (Bound::Unbounded, end), Order::Descending, &mut |key| {
-        journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
-        if journals.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    let more = journals.len() > limit;
-    journals.truncate(limit);
-    let next = journals.last().filter(|_| more).map(|journal| Cursor(*journal));
-    let (mut summaries, mut unreadable) = (Vec::new(), Vec::new());
-    for journal in journals {
-        match inner.stands(|reader| rows::stored(reader, journal)) {
-            Ok(Some((stored, status))) => summaries.push(Summary { status, stored }),
-            // It was taken away meanwhile.
-            Ok(None) => {}
-            Err(error) if error.is_closed() => return Err(error),
-            Err(error) => unreadable.push((journal, error)),
-        }
-    }
-    let unreadable = named(reader, unreadable)?;
-    Ok(Page { summaries, unreadable, next })
-}
-
-/// Finds whose rows those are that cannot be read, by the table of names. That is gone through: there is no other way back.
-fn named(reader: &Reader, unreadable: Vec<(JournalId, Error)>) -> Result<Vec<Unreadable>, Error> {
-    let mut found = HashMap::new();
-    if !unreadable.is_empty() {
-        let all = (Bound::Unbounded, Bound::Unbounded);
-        let wanted: HashSet<_> = unreadable.iter().map(|(journal, _)| journal.0.to_be_bytes()).collect();
-        reader.intact(Table::Name, all, Order::Ascending, &mut |key, value| {
-            if let Some(journal) = value.first_chunk().filter(|journal| wanted.contains(*journal))
-                && let Some((execution, _)) = read_name_key(key)
-            {
-                found.insert(JournalId(u64::from_be_bytes(*journal)), execution);
-            }
-            ControlFlow::Continue(())
-        })?;
-    }
-    Ok(unreadable.into_iter().map(|(journal, error)| Unreadable { execution: found.remove(&journal), error }).collect())
+    let archive = &inner.runtime.archive;
+    let before = after.map(|Cursor(journal)| journal);
+    let listed = archive.newest_first(before, limit, |journal| inner.stands(|archive| archive.stored(journal)))?;
+    let Listed { found, unread, last, more } = listed;
+    let summaries = found.into_iter().map(|(stored, status)| Summary { status, stored }).collect();
+    let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();
+    let mut names = archive.names(&journals)?;
+    let unreadable = unread.into_iter().map(|Unread { journal, error }| {
+        let execution = names.remove(&journal);
+        Unreadable { execution, error }
+    });
+    Ok(Page { summaries, unreadable: unreadable.collect(), next: last.filter(|_| more).map(Cursor) })
 }
 
 /// A page of the list: a slice of summaries, and where the next page begins.

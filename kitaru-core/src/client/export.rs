@@ -1,18 +1,15 @@
 //! Executions on their way out of the store, whole. Owns what is read of them; must not know what becomes of it.
 
 use std::future::Future;
-use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use crate::client::execution::{Record, records};
 use crate::client::history::History;
-use crate::client::rows::{self, Stored};
-use crate::client::{Inner, Kitaru, Target, blocking};
+use crate::client::{Inner, Kitaru, Target};
 use crate::error::{Error, Kind};
-use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Frame, Header, Status};
-use crate::machine::Journal;
-use crate::store::{Order, Reader, Table};
+use crate::id::ExecutionId;
+use crate::journal::Frame;
+use crate::ledger::{Generation, blocking, malformed};
 
 impl Kitaru {
     /// The history of an execution's newest generation: what it was asked, and all that it has recorded, but for the values
@@ -49,23 +46,17 @@ impl Kitaru {
 impl Inner {
     async fn history(self: Arc<Self>, wanted: ExecutionId) -> Result<History, Error> {
         blocking(move || {
-            let reader = &self.runtime.reader;
-            let stored = rows::newest(reader, &wanted)?;
-            let stored = stored.ok_or_else(|| Error::new(Kind::Misuse, format!("there is no execution {wanted}")))?;
-            let generation = whole(reader, stored)?;
-            History::of(&generation).map_err(|why| rows::malformed(&generation.header.execution, "journal", why))
+            let archive = &self.runtime.archive;
+            let generation = match archive.newest(&wanted)? {
+                Some(stored) => archive.whole(stored)?,
+                None => None,
+            };
+            let unknown = || Error::new(Kind::Misuse, format!("there is no execution {wanted}"));
+            let generation = generation.ok_or_else(unknown)?;
+            History::of(&generation).map_err(|why| malformed(&generation.header.execution, "journal", why))
         })
         .await?
     }
-}
-
-/// One generation of an execution, with all its records.
-pub(crate) struct Generation {
-    pub(crate) header: Header,
-    pub(crate) status: Status,
-    /// Why it failed, was cancelled or is stuck.
-    pub(crate) reason: String,
-    pub(crate) journal: Journal,
 }
 
 impl Generation {
@@ -80,24 +71,6 @@ impl Generation {
     /// What its checkpoints came to.
     pub(crate) fn records(&self) -> Result<Vec<Record>, Error> {
         let read = records(&self.journal);
-        read.map(|(records, _)| records).map_err(|why| rows::malformed(&self.header.execution, "journal", why))
+        read.map(|(records, _)| records).map_err(|why| malformed(&self.header.execution, "journal", why))
     }
-}
-
-/// Every generation of a store, in the order in which they began.
-pub(crate) fn generations(reader: &Reader) -> Result<Vec<Generation>, Error> {
-    let mut journals = Vec::new();
-    let all = (Bound::Unbounded, Bound::Unbounded);
-    reader.scan(Table::Execution, all, Order::Ascending, &mut |key, _| {
-        journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
-        ControlFlow::Continue(())
-    })?;
-    let stored = journals.into_iter().filter_map(|journal| rows::stored(reader, journal).transpose());
-    stored.map(|stored| whole(reader, stored?)).collect()
-}
-
-fn whole(reader: &Reader, stored: Stored) -> Result<Generation, Error> {
-    let journal = rows::journal(reader, &stored)?;
-    let Stored { header, state, .. } = stored;
-    Ok(Generation { header, status: state.status, reason: state.reason, journal })
 }

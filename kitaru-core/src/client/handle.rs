@@ -10,12 +10,12 @@ use serde::de::DeserializeOwned;
 
 use crate::client::active::{Active, Ended};
 use crate::client::flow_call::Decode;
-use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, blocking};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::{Class, OwnedPayload, Status};
-use crate::store::Reader;
+use crate::ledger::Archive;
+use crate::ledger::Stored;
 use crate::value::decode;
 
 impl Kitaru {
@@ -42,7 +42,7 @@ impl Kitaru {
         let wanted = execution.clone();
         let found = blocking(move || {
             loop {
-                let stored = rows::newest(&inner.runtime.reader, &wanted)?.ok_or_else(|| unknown(&wanted))?;
+                let stored = inner.runtime.archive.newest(&wanted)?.ok_or_else(|| unknown(&wanted))?;
                 if let Some(found) = inner.find(&stored)? {
                     return Ok::<_, Error>(found);
                 }
@@ -67,13 +67,13 @@ impl Inner {
     /// What is there to wait for. None if it has moved since it was read: it is to be read again.
     fn find(&self, stored: &Stored) -> Result<Option<Found>, Error> {
         let execution = &stored.header.execution;
-        if let Some(ended) = came_to(&self.runtime.reader, stored)? {
+        if let Some(ended) = came_to(&self.runtime.archive, stored)? {
             return Ok(Some(Found::Ended(ended)));
         }
         if matches!(stored.state.status, Status::Waiting | Status::Queued) {
             let active = self.await_parked(stored);
             // Behind that: whoever drives it from now on tells the active; what has ended before is in the store.
-            let now = rows::newest(&self.runtime.reader, execution)?;
+            let now = self.runtime.archive.newest(execution)?;
             if now.is_some_and(|now| !now.state.status.is_final()) {
                 return Ok(Some(Found::Going(active)));
             }
@@ -95,9 +95,9 @@ impl Inner {
 }
 
 /// What an execution came to, as its callers are told; nothing if that is still open.
-pub(crate) fn came_to(reader: &Reader, stored: &Stored) -> Result<Option<Ended>, Error> {
+pub(crate) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended>, Error> {
     Ok(match stored.state.status {
-        Status::Completed | Status::Failed => Some(Ended::Outcome(Arc::new(rows::outcome(reader, stored)?))),
+        Status::Completed | Status::Failed => Some(Ended::Outcome(Arc::new(archive.outcome(stored)?))),
         Status::Stuck => Some(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason))),
         Status::Cancelled => Some(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason))),
         Status::Waiting | Status::Queued | Status::Running | Status::Interrupted | Status::Restarted => None,

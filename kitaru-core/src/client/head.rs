@@ -3,10 +3,9 @@
 use crate::client::attempt::cancel;
 use crate::client::launch::{Place, begun_over};
 use crate::client::request::Request;
-use crate::client::rows::{self, Stored};
 use crate::id::{JournalId, Seq};
-use crate::journal::{Header, generation_key, name_key};
-use crate::store::{Key as RowKey, Row, Table};
+use crate::journal::{Header, UnfinishedRow};
+use crate::ledger::{NewGeneration, Stored};
 use std::time::Duration;
 
 /// What a generation begins with.
@@ -23,7 +22,7 @@ impl Head {
             execution: place.execution.clone(),
             generation,
             created_ms: place.inner.runtime.clock.now_ms(),
-            seed: place.inner.seed(&place.execution, generation),
+            seed: place.inner.runtime.ledger.seed(&place.execution, generation),
             version: request.spec.version.to_string(),
             source: request.spec.source,
             input_digest: request.input.digest,
@@ -36,40 +35,27 @@ impl Head {
             Duration::from_millis(request.start_at_ms.unwrap_or_default().saturating_sub(header.created_ms));
         let clock = &place.inner.runtime.clock;
         let deadline_ms = request.deadline.map(|deadline| clock.due_ms(begins_in.saturating_add(deadline)));
-        Head { journal: place.inner.new_journal(), deadline_ms, header }
+        Head { journal: place.inner.runtime.ledger.new_journal(), deadline_ms, header }
     }
 
-    /// The rows that record it.
-    pub(super) fn own_rows(&self, unfinished: Row) -> Vec<Row> {
-        let key = RowKey::from(generation_key(self.journal));
-        let name = RowKey::from(name_key(&self.header.execution, self.header.generation));
-        let mut rows = vec![
-            Row { table: Table::Execution, key, value: Some(self.header.write()) },
-            Row { table: Table::Name, key: name, value: Some(self.journal.0.to_be_bytes().to_vec()) },
-            unfinished,
-        ];
-        rows.extend(self.deadline_ms.map(|deadline_ms| rows::deadline_row(self.journal, deadline_ms)));
-        rows
-    }
-
-    /// The rows that record it, and end the generation that it is begun over.
-    pub(super) fn rows(
-        &self,
+    /// The generation that begins with it, and ends the one that it is begun over.
+    pub(super) fn begins(
+        self,
         place: &Place,
         request: &Request,
-        unfinished: Row,
+        state: UnfinishedRow,
         cancelled: Option<Box<(Stored, Seq)>>,
-    ) -> Vec<Row> {
+    ) -> NewGeneration {
         let runtime = &place.inner.runtime;
-        let mut rows = self.own_rows(unfinished);
-        rows.extend(request.parent.as_ref().map(|parent| rows::parent_row(self.journal, parent)));
-        if cancelled.is_some() {
-            // Whoever waits for the generation that this one is begun over waits for this one.
-            rows.extend(place.active.waiters().iter().map(|parent| rows::waiter_row(self.journal, parent)));
-        }
-        rows.extend(cancelled.into_iter().flat_map(|over| cancel(runtime, &over.0, over.1, &begun_over())));
+        // Whoever waits for the generation that this one is begun over waits for this one.
+        let waiters = if cancelled.is_some() { place.active.waiters() } else { Vec::new() };
+        let over = cancelled.map(|over| {
+            let (stored, next) = *over;
+            cancel(runtime, stored, next, &begun_over())
+        });
         let shape = request.input.encoded.shape.as_ref();
-        rows.extend(shape.and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text.clone()))));
-        rows
+        let shape = shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text.clone())));
+        let Head { journal, deadline_ms, header } = self;
+        NewGeneration { journal, header, state, deadline_ms, parent: request.parent.clone(), waiters, shape, over }
     }
 }

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::export::Generation;
 use crate::error::{Error, Kind};
 use crate::journal::{EndFrame, Frame, Header, Malformed, OutcomeFrame, Payload};
+use crate::ledger::Generation;
 use crate::value::{Codec, HIDDEN, shallow};
 
 /// The version of the format.

@@ -2,7 +2,6 @@
 //! an execution in this process; must not know how an attempt is driven.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,13 +16,13 @@ use crate::client::handle::{came_to, unknown};
 use crate::client::recovery::{self, Caller};
 use crate::client::request::{FlowBody, Request};
 use crate::client::retry::{Forget, cannot_retry};
-use crate::client::rows::{self, Stored};
 use crate::client::sleepers::Cause;
 use crate::client::steering::Missed;
 use crate::client::{Inner, blocking};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Ask, Begin, Found, Header, ParentRow, Reuse, Status, Tally, decide};
+use crate::ledger::Stored;
 use crate::log;
 use crate::machine::Due;
 use crate::runtime::lock;
@@ -367,12 +366,12 @@ impl Place {
         };
         if lock(&inner.left).remove(&execution) {
             // What an attempt of this process left on its way to the store is to be there before it is read.
-            inner.runtime.settle().await?;
+            inner.runtime.ledger.settle().await?;
         }
         blocking(move || {
-            let reader = &inner.runtime.reader;
+            let archive = &inner.runtime.archive;
             let (now_ms, bound) = (inner.runtime.clock.now_ms(), inner.runtime.max_outcome_bytes);
-            let stored = rows::newest(reader, &execution)?;
+            let stored = archive.newest(&execution)?;
             let found = stored.as_ref().map(|stored| Found {
                 generation: stored.header.generation,
                 status: match stored.state.status {
@@ -383,7 +382,7 @@ impl Place {
                 updated_ms: stored.state.updated_ms,
                 same_input: stored.header.input_digest == look.input,
             });
-            let parent = stored.as_ref().map(|stored| rows::parent(reader, stored)).transpose()?.flatten();
+            let parent = stored.as_ref().map(|stored| archive.parent(stored)).transpose()?.flatten();
             let is_own = look.parent.as_ref().zip(parent.as_ref()).is_some_and(|(own, parent)| own.call == parent.call);
             let ask = match look.ask {
                 Ask::Outcome => Ask::Outcome,
@@ -397,23 +396,23 @@ impl Place {
             }
             // Whoever waited for a generation that has ended has been told.
             if let Some(stored) = stored.as_ref().filter(|_| !matches!(begin, Begin::New { cancels: false, .. })) {
-                rows::waiters(reader, stored)?.into_iter().for_each(|parent| active.add_waiter(parent));
+                archive.waiters(stored)?.into_iter().for_each(|parent| active.add_waiter(parent));
             }
             match (begin, stored) {
                 (Begin::New { generation, .. }, None) => {
                     // Above what was taken away, which may have been of this very job.
-                    let retired = inner.retired.load(Ordering::SeqCst);
-                    Plan::begin(reader, generation.saturating_add(retired), None, look.ask)
+                    let retired = inner.runtime.ledger.deleted_generation();
+                    Plan::begin(archive, generation.saturating_add(retired), None, look.ask)
                 }
                 (Begin::New { generation, cancels }, stored) => {
-                    Plan::begin(reader, generation, stored.filter(|_| cancels), look.ask)
+                    Plan::begin(archive, generation, stored.filter(|_| cancels), look.ask)
                 }
                 (Begin::Continue, Some(stored)) if look.ask == Ask::Retry => {
-                    Plan::resume(reader, stored, look.ask, &look.forget, bound)
+                    Plan::resume(archive, stored, look.ask, &look.forget, bound)
                 }
                 (Begin::Continue, Some(stored)) => {
                     let lives = lock(&inner.faults).contains(&stored.journal);
-                    recovery::plan(reader, stored, lives, caller, &inner.runtime.clock, bound)
+                    recovery::plan(archive, stored, lives, caller, &inner.runtime.clock, bound)
                 }
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
                     Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
@@ -422,16 +421,16 @@ impl Place {
                     Err(cannot_cancel(&execution, stored.as_ref()))
                 }
                 (Begin::Nothing, stored) => {
-                    let ended = stored.map(|stored| came_to(reader, &stored)).transpose()?.flatten();
+                    let ended = stored.map(|stored| came_to(archive, &stored)).transpose()?.flatten();
                     ended.map(Plan::Ended).ok_or_else(|| unknown(&execution))
                 }
                 (Begin::Cancel, Some(stored)) if look.registered && look.ask == Ask::Cancel => {
                     let lives = lock(&inner.faults).contains(&stored.journal);
-                    recovery::plan_to_undo(reader, stored, lives)
+                    recovery::plan_to_undo(archive, stored, lives)
                 }
-                (Begin::Cancel, Some(stored)) => Plan::cancel(reader, stored),
+                (Begin::Cancel, Some(stored)) => Plan::cancel(archive, stored),
                 (Begin::Cached { age_ms }, Some(stored)) => {
-                    let payload = rows::outcome(reader, &stored)?;
+                    let payload = archive.outcome(&stored)?;
                     Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
                 }
                 (Begin::OtherInput, Some(stored)) => {

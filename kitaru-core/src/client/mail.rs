@@ -3,28 +3,22 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::client::active::Active;
-use crate::client::mailed::{kept, sent_so_far};
 use crate::client::recovery::AFTER_FAULT;
-use crate::client::rows::{self, Stored};
 use crate::client::sleepers::Cause;
-use crate::client::tally::{MailTotal, most_bytes};
-use crate::client::waits;
-use crate::client::{Inner, Kitaru, OpenWait, Target, blocking};
-use crate::context::{AT_ONCE_MS, Addressee, Mail};
+use crate::client::{Inner, Kitaru, OpenWait, Target};
+use crate::context::Mail;
 use crate::error::{Error, Kind};
-use crate::id::{ExecutionId, JournalId, Seq, check_name};
-use crate::journal::{Aside, MailRow, ParentRow, Status, aside_key, sent_name};
+use crate::id::{ExecutionId, JournalId, check_name};
+use crate::journal::{ParentRow, Status};
+use crate::ledger::{AT_ONCE_MS, Addressee, Arrival, Letter, SentKey, Stored, blocking};
 use crate::log;
-use crate::runtime::Numbers;
-use crate::store::{Activity, Key as RowKey, Reader, Row, Table};
 use crate::value::{Key, bincode_size, shallow};
 
 impl Kitaru {
@@ -59,7 +53,8 @@ impl Kitaru {
         let (flow, id) = execution.target();
         let checked = ExecutionId::new(flow, id).and_then(|execution| {
             check_name("wait", wait)?;
-            Ok(Letter { execution, name: wait.to_owned(), wait: None, json: self.inner.json("answer", answer)? })
+            let json = self.inner.json("answer", answer)?;
+            Ok(Answer { letter: self.inner.letter(execution, wait, json), wait: None })
         });
         let inner = self.inner.clone();
         async move { inner.answer(checked?).await }
@@ -99,9 +94,9 @@ impl Kitaru {
     ) -> impl Future<Output = Result<(), Error>> + Send {
         let json = self.inner.json("answer", answer);
         let (execution, name, identity) = wait.addressed();
-        let letter = json.map(|json| Letter { execution, name, wait: identity, json });
+        let answer = json.map(|json| Answer { letter: self.inner.letter(execution, &name, json), wait: identity });
         let inner = self.inner.clone();
-        async move { inner.answer(letter?).await }
+        async move { inner.answer(answer?).await }
     }
 
     /// Sends an event to an execution, which takes events of one name in the order in which they were sent, with
@@ -156,7 +151,8 @@ impl IntoFuture for Sending {
         Box::pin(async move {
             let Sending { inner, checked, event, key } = self;
             let (execution, json) = checked?;
-            inner.send(execution, event, json, key).await
+            let letter = inner.letter(execution, &event, json);
+            inner.send(letter, key).await
         })
     }
 }
@@ -167,36 +163,6 @@ impl fmt::Debug for Sending {
     }
 }
 
-/// Who may look and write at a time: two that send to one execution would give one number twice. Executions share a few
-/// locks, so that those of different ones seldom wait for each other's commit.
-pub(crate) struct Doors {
-    hash: RandomState,
-    doors: [Mutex<()>; 256],
-}
-
-impl Default for Doors {
-    fn default() -> Self {
-        Doors { hash: RandomState::new(), doors: std::array::from_fn(|_| Mutex::default()) }
-    }
-}
-
-impl Doors {
-    pub(crate) fn of(&self, execution: &ExecutionId) -> &Mutex<()> {
-        let nth = self.hash.hash_one(execution) % self.doors.len() as u64;
-        &self.doors[nth as usize]
-    }
-}
-
-/// Whether an event is to be sent.
-enum Admitted {
-    /// One with its key was sent before.
-    Known,
-    /// One with its key is on its way. This changes when it has landed or is lost.
-    OnItsWay(watch::Receiver<()>),
-    /// It is, and under this key for its idempotency key.
-    New { stored: Box<Stored>, so_far: MailTotal, sent: Option<Vec<u8>> },
-}
-
 /// What is left to its sender of an answer that is on its way to an attempt.
 struct Judged {
     verdict: oneshot::Receiver<Result<(), Error>>,
@@ -205,13 +171,10 @@ struct Judged {
 }
 
 /// An answer on its way to an execution.
-struct Letter {
-    execution: ExecutionId,
-    /// The visible name of the wait.
-    name: String,
+struct Answer {
+    letter: Letter,
     /// Which wait it is to be, where that is known.
     wait: Option<Key>,
-    json: String,
 }
 
 impl Inner {
@@ -229,80 +192,68 @@ impl Inner {
         Ok(json)
     }
 
-    async fn answer(self: &Arc<Self>, letter: Letter) -> Result<(), Error> {
+    async fn answer(self: &Arc<Self>, answer: Answer) -> Result<(), Error> {
         self.check_open()?;
         let (send, receive) = oneshot::channel();
         let inner = self.clone();
         // Its sender may go away, and what is durable is to be handed on all the same.
-        self.keeper.spawn(async move { drop(send.send(inner.post_answer(letter).await)) });
+        self.keeper.spawn(async move { drop(send.send(inner.post_answer(answer).await)) });
         let posted = receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed")))?;
         let Some(Judged { verdict, journal, bytes }) = posted else { return Ok(()) };
         // Where the attempt ends before it has looked, the answer is kept for the next.
         let verdict = verdict.await.unwrap_or(Ok(()));
         if verdict.is_err() {
-            // That it was taken back is on its way: another one is not to find it.
-            self.runtime.settle().await?;
-            self.tallies.taken_back(journal, bytes);
+            self.runtime.ledger.taken_back(journal, bytes).await?;
         }
         verdict
     }
 
     /// Makes an answer durable and hands it on; what tells its sender whether it fits, if somebody does.
-    async fn post_answer(self: &Arc<Self>, letter: Letter) -> Result<Option<Judged>, Error> {
-        let Letter { execution, name, wait, json } = letter;
-        let _turn = self.doors.of(&execution).lock().await;
-        // Asked before it is looked as well as behind: it may go out of memory in between.
+    async fn post_answer(self: &Arc<Self>, answer: Answer) -> Result<Option<Judged>, Error> {
+        let Answer { letter, wait } = answer;
+        let (execution, bytes) = (letter.execution.clone(), letter.bytes());
+        // Asked before it is looked as well as behind: it may be parked in between.
         let was_active = self.active(&execution).is_some();
-        let (inner, wanted, named) = (self.clone(), execution.clone(), name.clone());
-        let look = move || {
-            let now_ms = inner.runtime.clock.steady_ms();
-            let (stored, addressee) =
-                waits::addressed(&inner.runtime.reader, (&wanted, inner.driven(&wanted)), &named, wait, now_ms)?;
-            let so_far = inner.sent_so_far(stored.journal)?;
-            Ok::<_, Error>((stored, addressee, so_far))
+        let (inner, wanted) = (self.clone(), execution.clone());
+        let driven = move || inner.driven(&wanted);
+        let now_ms = self.runtime.clock.steady_ms();
+        let arrived = |arrival: Arrival| {
+            if let Err(fault) = arrival.landed {
+                self.look_again(arrival.stored, arrival.key, &fault);
+                return Err(fault);
+            }
+            let (stored, mut mail) = (arrival.stored, Mail::from(arrival.sent));
+            let journal = stored.journal;
+            // Who comes early, or to an execution that nobody drives, is not told whether it fits.
+            let is_driven = was_active || stored.state.status == Status::Waiting || self.active(&execution).is_some();
+            let mut told = None;
+            if let Mail::Answer { wait: Addressee::Wait(_), verdict, .. } = &mut mail
+                && is_driven
+            {
+                let (send, receive) = oneshot::channel();
+                *verdict = Some(send);
+                told = Some(Judged { verdict: receive, journal, bytes });
+            }
+            self.hand_on(&stored, mail);
+            Ok(told)
         };
-        let (stored, addressee, so_far) = blocking(look).await??;
-        let (journal, bytes) = (stored.journal, mail_bytes(&name, &json));
-        let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
-        self.tallies.add(&execution, journal, so_far, Aside::Answer, bytes, most_bytes)?;
-        let wait = match addressee {
-            Addressee::Wait(wait) => Some(wait),
-            Addressee::Named(_) => None,
-        };
-        let rows = vec![self.mail_row(journal, Aside::Answer, name.as_bytes(), &name, &json, wait)];
-        let numbers = Arc::new(Numbers::new(journal, Seq(0)));
-        let landed = self.runtime.write(&numbers, rows, None, Activity::GoesOn).await;
-        self.tallies.arrived(journal, bytes, landed.is_ok());
-        if let Err(fault) = landed {
-            self.look_again(stored, Aside::Answer, name.into_bytes(), &fault);
-            return Err(fault);
-        }
-        // Who comes early, or to an execution that nobody drives, is not told whether it fits.
-        let is_driven = was_active || stored.state.status == Status::Waiting || self.active(&execution).is_some();
-        let (verdict, told) = if matches!(addressee, Addressee::Wait(_)) && is_driven {
-            let (send, receive) = oneshot::channel();
-            (Some(send), Some(receive))
-        } else {
-            (None, None)
-        };
-        self.hand_on(&stored, Mail::Answer { wait: addressee, json, verdict });
-        Ok(told.map(|verdict| Judged { verdict, journal, bytes }))
+        self.runtime.ledger.answer(&self.runtime.archive, letter, wait, (driven, now_ms), arrived).await
     }
 
     /// The store has failed to take something in that was sent, and may have it all the same: who sends it again is then told
     /// that it is there, and nobody hands it on. So that is done when the store may have recovered.
-    fn look_again(self: &Arc<Self>, stored: Stored, aside: Aside, name: Vec<u8>, fault: &Error) {
+    fn look_again(self: &Arc<Self>, stored: Stored, key: SentKey, fault: &Error) {
         if !fault.is_store() {
             return;
         }
-        let (inner, clock) = (Arc::downgrade(self), self.runtime.clock.clone());
+        let (inner, clock, key) = (Arc::downgrade(self), self.runtime.clock.clone(), Arc::new(key));
         self.keeper.spawn(async move {
             loop {
                 clock.sleep(AFTER_FAULT).await;
                 let Some(inner) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
-                let (reading, journal, name) = (inner.clone(), stored.journal, name.clone());
-                match blocking(move || kept(&reading.runtime.reader, journal, aside, &name)).await {
-                    Ok(Ok(mail)) => return mail.into_iter().for_each(|mail| inner.hand_on(&stored, mail)),
+                let (archive, journal, key) = (inner.runtime.archive.clone(), stored.journal, key.clone());
+                match blocking(move || archive.sent(journal, &key)).await {
+                    Ok(Ok(sent)) => return sent.into_iter().for_each(|sent| inner.hand_on(&stored, sent.into())),
                     Ok(Err(error)) | Err(error) if error.is_store() => log::recovery_failed(&error),
                     Ok(Err(_)) | Err(_) => return,
                 }
@@ -310,106 +261,24 @@ impl Inner {
         });
     }
 
-    async fn send(
-        self: &Arc<Self>,
-        execution: ExecutionId,
-        event: String,
-        json: String,
-        key: Option<String>,
-    ) -> Result<(), Error> {
+    /// Sends an event. It is handed on when it has landed, whether or not its sender still waits for that.
+    async fn send(self: &Arc<Self>, letter: Letter, key: Option<String>) -> Result<(), Error> {
         self.check_open()?;
-        let landed = loop {
-            let _turn = self.doors.of(&execution).lock().await;
-            let inner = self.clone();
-            let (wanted, name, key) = (execution.clone(), event.clone(), key.clone());
-            match blocking(move || inner.admit_event(&wanted, &name, key.as_deref())).await?? {
-                Admitted::Known => return Ok(()),
-                Admitted::OnItsWay(mut arrives) => {
-                    drop(_turn);
-                    // It is looked for again, whether it has landed or is lost.
-                    let _ = arrives.changed().await;
-                }
-                Admitted::New { stored, so_far, sent } => break self.send_event(stored, so_far, sent, event, json)?,
+        let (inner, wanted, own) = (self.clone(), letter.execution.clone(), Arc::downgrade(self));
+        let driven = move || inner.driven(&wanted);
+        let arrived = move |arrival: Arrival| {
+            let Some(inner) = own.upgrade() else { return };
+            let Arrival { stored, key, sent, landed } = arrival;
+            match landed {
+                Ok(()) => inner.hand_on(&stored, sent.into()),
+                Err(fault) => inner.look_again(stored, key, &fault),
             }
         };
-        // Whoever else sends to this execution meanwhile shares the commit.
-        landed.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed; nothing was sent")))
+        self.runtime.ledger.send(&self.runtime.archive, letter, key, driven, arrived).await
     }
 
-    /// Looks whether an event may be sent. Blocks.
-    fn admit_event(&self, execution: &ExecutionId, event: &str, key: Option<&str>) -> Result<Admitted, Error> {
-        let reader = &self.runtime.reader;
-        let stored = addressee(reader, execution, self.driven(execution))?;
-        // A key counts for all the generations that follow one another by restarts.
-        let first = rows::first_of_chain(reader, stored.journal)?;
-        let sent = key.map(|key| aside_key(first, Aside::Sent, &sent_name(event, key).0));
-        if let Some(sent) = &sent {
-            // In this order: what lands in between is found behind it.
-            if let Some(arrives) = self.tallies.key_arrives(sent) {
-                return Ok(Admitted::OnItsWay(arrives));
-            }
-            if reader.get(Table::Aside, sent)?.is_some() {
-                return Ok(Admitted::Known);
-            }
-        }
-        let so_far = self.sent_so_far(stored.journal)?;
-        Ok(Admitted::New { stored: Box::new(stored), so_far, sent })
-    }
-
-    /// What has been sent to a generation, counted in the store the first time that something is sent to it. Asked while nobody
-    /// else can send to it.
-    fn sent_so_far(&self, journal: JournalId) -> Result<MailTotal, Error> {
-        match self.tallies.known(journal) {
-            Some(tally) => Ok(tally),
-            None => sent_so_far(&self.runtime.reader, journal),
-        }
-    }
-
-    /// Has an event on its way. It is handed on when it has landed, whether or not its sender still waits for that: the writer
-    /// keeps the order of what is sent to one generation, so that the numbers ascend.
-    fn send_event(
-        self: &Arc<Self>,
-        stored: Box<Stored>,
-        so_far: MailTotal,
-        sent: Option<Vec<u8>>,
-        event: String,
-        json: String,
-    ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
-        let (journal, bytes) = (stored.journal, mail_bytes(&event, &json));
-        let most_bytes = most_bytes(self.runtime.max_outcome_bytes);
-        let execution = &stored.header.execution;
-        let number = self.tallies.add(execution, journal, so_far, Aside::Event, bytes, most_bytes)?;
-        let mut rows = vec![self.mail_row(journal, Aside::Event, &number.to_be_bytes(), &event, &json, None)];
-        if let Some(key) = &sent {
-            self.tallies.key_leaves(key.clone());
-            let value = Some(number.to_be_bytes().to_vec());
-            rows.push(Row { table: Table::Aside, key: RowKey::from(key.clone()), value });
-        }
-        let (tell, landed) = oneshot::channel();
-        let inner = Arc::downgrade(self);
-        // Numbers of its own: what the execution's own attempt has lost does not concern it.
-        let numbers = Arc::new(Numbers::new(journal, Seq(0)));
-        self.runtime.write_then(&numbers, rows, None, Activity::GoesOn, move |result| {
-            if let Some(inner) = inner.upgrade() {
-                inner.tallies.arrived(journal, bytes, result.is_ok());
-                if let Some(key) = &sent {
-                    inner.tallies.key_arrived(key);
-                }
-                match &result {
-                    Ok(()) => inner.hand_on(&stored, Mail::Event { number, name: event, json }),
-                    Err(fault) => inner.look_again(*stored, Aside::Event, number.to_be_bytes().to_vec(), fault),
-                }
-            }
-            // The sender may have gone away.
-            let _ = tell.send(result);
-        });
-        Ok(landed)
-    }
-
-    fn mail_row(&self, journal: JournalId, aside: Aside, key: &[u8], name: &str, json: &str, wait: Option<Key>) -> Row {
-        let sent_ms = self.runtime.clock.now_ms();
-        let row = MailRow { sent_ms, name: name.to_owned(), json: json.to_owned(), wait };
-        Row { table: Table::Aside, key: RowKey::from(aside_key(journal, aside, key)), value: Some(row.write()) }
+    fn letter(&self, execution: ExecutionId, name: &str, json: String) -> Letter {
+        Letter { execution, name: name.to_owned(), json, sent_ms: self.runtime.clock.now_ms() }
     }
 
     /// The generation that an attempt of this process goes on with, which may yet take what is sent to it.
@@ -436,14 +305,10 @@ impl Inner {
 
     /// Has a parent told when a child ends, whoever drives it then. Not where it has ended, or that cannot be recorded.
     pub(crate) async fn tell_when_ended(self: &Arc<Self>, child: &Active, execution: &ExecutionId, parent: ParentRow) {
-        // As what is sent: the next generation takes it along, or it is written to that one.
-        let _turn = self.doors.of(execution).lock().await;
         let (inner, wanted) = (self.clone(), execution.clone());
-        let newest = blocking(move || addressee(&inner.runtime.reader, &wanted, inner.driven(&wanted)));
-        let Ok(Ok(newest)) = newest.await else { return };
-        let numbers = Arc::new(Numbers::new(newest.journal, Seq(0)));
-        let rows = vec![rows::waiter_row(newest.journal, &parent)];
-        if self.runtime.write(&numbers, rows, None, Activity::GoesOn).await.is_ok() {
+        let driven = move || inner.driven(&wanted);
+        let added = self.runtime.ledger.add_waiter(&self.runtime.archive, execution, parent.clone(), driven).await;
+        if added.is_ok() {
             child.add_waiter(parent);
         }
     }
@@ -462,8 +327,8 @@ impl Inner {
         }
         let (inner, journal) = (self.clone(), parent.journal);
         self.keeper.spawn(async move {
-            let reading = inner.clone();
-            match blocking(move || rows::stored(&reading.runtime.reader, journal)).await {
+            let archive = inner.runtime.archive.clone();
+            match blocking(move || archive.stored(journal)).await {
                 // One that waits for something else is not woken.
                 Ok(Ok(Some(stored)))
                     if stored.state.status == Status::Waiting && stored.state.wake_ms == AT_ONCE_MS =>
@@ -484,32 +349,4 @@ impl Inner {
         let inner = self.clone();
         self.keeper.spawn(async move { inner.wake(journal, cause).await });
     }
-}
-
-/// The generation that takes what is sent to an execution. One that has failed takes it where it is `driven` again.
-pub(super) fn addressee(reader: &Reader, execution: &ExecutionId, driven: Option<JournalId>) -> Result<Stored, Error> {
-    let Some(stored) = rows::newest(reader, execution)? else {
-        return Err(Error::new(
-            Kind::Misuse,
-            format!("cannot send: there is no execution {execution}; start it first"),
-        ));
-    };
-    if stored.state.status.is_final() && driven != Some(stored.journal) {
-        let status = stored.state.status;
-        let message = match status {
-            Status::Failed | Status::Stuck => format!(
-                "cannot send to execution {execution}: it is {status} and takes nothing until Kitaru::retry has it resume"
-            ),
-            _ => format!(
-                "cannot send to execution {execution}: it is {status} and takes nothing more; begin it with .fresh()"
-            ),
-        };
-        return Err(Error::new(Kind::Misuse, message));
-    }
-    Ok(stored)
-}
-
-/// What an event or an answer counts for, in the store and in memory.
-fn mail_bytes(name: &str, json: &str) -> u64 {
-    (name.len() + json.len()) as u64
 }

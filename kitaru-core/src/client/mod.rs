@@ -20,18 +20,14 @@ mod implicit;
 mod keeper;
 mod launch;
 mod mail;
-mod mailed;
 mod recovery;
 mod request;
 mod restart;
 mod retention;
 mod retry;
-mod rows;
 mod sleepers;
 mod standing;
 mod steering;
-mod tally;
-mod waits;
 mod watch;
 
 #[cfg(test)]
@@ -44,7 +40,7 @@ mod steering_tests;
 mod waits_tests;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
@@ -52,21 +48,18 @@ use tokio::sync::Semaphore;
 use crate::client::active::{Active, Ended, interrupted};
 use crate::client::admissions::Admissions;
 use crate::client::keeper::Keeper;
-use crate::client::mail::Doors;
 use crate::client::sleepers::Sleepers;
-use crate::client::tally::Tallies;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::pool::{self, Gone};
+use crate::ledger::blocking;
 use crate::runtime::{Runtime, lock};
 
 pub use builder::Builder;
-pub(crate) use builder::{SECRET, Stage};
+pub(crate) use builder::Stage;
 pub use cancel::{Cancelling, Target};
 pub use closing::Closing;
 pub use execution::{Execution, ExecutionQuery, OpenWait, Pause, Record, RecordStatus, Relative, Try};
 pub use executions::{Cursor, Executions, Page, Summary, Unreadable};
-pub(crate) use export::{Generation, generations};
 pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
 pub use history::History;
@@ -100,13 +93,6 @@ pub struct Kitaru {
 
 pub(crate) struct Inner {
     pub(crate) runtime: Arc<Runtime>,
-    /// What the seeds of executions derive from.
-    secret: [u8; 32],
-    next_journal: AtomicU64,
-    /// The highest generation that was taken away.
-    retired: AtomicU32,
-    /// The highest journal that was taken away.
-    last_retired: AtomicU64,
     active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
     /// Executions of which an attempt of this process left writes on their way.
     left: Mutex<HashSet<ExecutionId>>,
@@ -120,10 +106,6 @@ pub(crate) struct Inner {
     keeper: Keeper,
     /// How many executions may go on by themselves at once.
     driving: Arc<Semaphore>,
-    /// Who may send to which execution.
-    doors: Doors,
-    /// What was sent to which generation.
-    tallies: Tallies,
     closed: AtomicBool,
 }
 
@@ -139,14 +121,9 @@ impl Kitaru {
 }
 
 impl Inner {
-    fn new(runtime: Arc<Runtime>, keeper: Keeper, found: builder::Found, driving: usize) -> Self {
-        let builder::Found { secret, newest, retired, last_retired } = found;
+    fn new(runtime: Arc<Runtime>, keeper: Keeper, driving: usize) -> Self {
         Inner {
             runtime,
-            secret,
-            next_journal: AtomicU64::new(newest + 1),
-            retired: AtomicU32::new(retired),
-            last_retired: AtomicU64::new(last_retired),
             active: Mutex::default(),
             left: Mutex::default(),
             faults: Mutex::default(),
@@ -154,8 +131,6 @@ impl Inner {
             sleepers: Arc::default(),
             keeper,
             driving: Arc::new(Semaphore::new(driving)),
-            doors: Doors::default(),
-            tallies: Tallies::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -167,25 +142,6 @@ impl Inner {
     fn check_open(&self) -> Result<(), Error> {
         if self.is_closed() { Err(closed()) } else { Ok(()) }
     }
-
-    /// The number that the next journal gets.
-    fn next_journal(&self) -> JournalId {
-        JournalId(self.next_journal.load(Ordering::Relaxed))
-    }
-
-    fn new_journal(&self) -> JournalId {
-        JournalId(self.next_journal.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// The seed of a generation: the same again if its process dies before it is recorded.
-    fn seed(&self, execution: &ExecutionId, generation: u32) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
-        hasher.update(&(execution.flow.len() as u64).to_le_bytes());
-        hasher.update(execution.flow.as_bytes());
-        hasher.update(execution.id.as_bytes());
-        hasher.update(&generation.to_le_bytes());
-        *hasher.finalize().as_bytes()
-    }
 }
 
 impl Drop for Inner {
@@ -194,14 +150,6 @@ impl Drop for Inner {
         // Whoever still waits for one that is parked waits for nothing.
         lock(&self.active).values().for_each(|active| active.end(Ended::Fault(interrupted())));
     }
-}
-
-/// Runs what blocks off the runtime's threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    pool::blocking(work).await.map_err(|gone| match gone {
-        Gone::Panicked(panic) => Error::panicked("the store", panic),
-        Gone::ShutDown => Error::new(Kind::Closed, "the runtime is shutting down"),
-    })
 }
 
 fn closed() -> Error {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::client::tally::{MOST_MAIL_BYTES, MailTotal};
 use crate::clock::Clock;
 use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{Aside, MailRow, Status, Tally, UnfinishedRow, aside_key, generation_key, journal_key};
+use crate::ledger::{MOST_MAIL_BYTES, MailTotal};
 use crate::store::{Durability, Key, Memory, Order, Range, Reader, Row, Store, Table, Visit, seal};
 use crate::{FlowCall, Kitaru};
 
@@ -245,7 +245,7 @@ async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_ord
     let store = Kept::default();
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
-    kitaru.inner.runtime.settle().await.unwrap();
+    kitaru.inner.runtime.ledger.settle().await.unwrap();
     let before = store.0.commits.load(Ordering::SeqCst);
     store.hold_up(true);
     let mut sending = Vec::new();
@@ -256,7 +256,7 @@ async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_ord
             sending.push(tokio::spawn(async move { sent.await }));
         }
         let journal = JournalId(1);
-        while !kitaru.inner.tallies.has_sent(journal, n + 1) {
+        while !kitaru.inner.runtime.ledger.tallies().has_sent(journal, n + 1) {
             tokio::task::yield_now().await;
         }
     }
@@ -288,7 +288,7 @@ async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
     // As if that had been sent already.
     let (execution, so_far) = (ExecutionId::new("waits", "job").unwrap(), MailTotal::new(0, MOST_MAIL_BYTES - 1_000));
-    kitaru.inner.tallies.add(&execution, JournalId(1), so_far, Aside::Answer, 0, u64::MAX).unwrap();
+    kitaru.inner.runtime.ledger.tallies().add(&execution, JournalId(1), so_far, Aside::Answer, 0, u64::MAX).unwrap();
     let part = "x".repeat(400);
     kitaru.send(&handle, "other", &part).await.unwrap();
     kitaru.answer(&handle, "early", &part).await.unwrap();
@@ -303,7 +303,7 @@ async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
     }
     // There is room for what is small, and what is counted in the store comes to the same.
     kitaru.send(&handle, "other", &1).await.unwrap();
-    let counted = super::mailed::sent_so_far(&kitaru.inner.runtime.reader, JournalId(1)).unwrap();
+    let counted = kitaru.inner.runtime.archive.sent_so_far(JournalId(1)).unwrap();
     assert!(counted.last_event == 2 && (800..900).contains(&counted.bytes), "{counted:?}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
@@ -317,13 +317,13 @@ async fn more_mail_than_an_attempt_may_have_in_memory_is_not_loaded() {
         kitaru.send(&handle, "other", &"x".repeat(90)).await.unwrap();
         kitaru.answer(&handle, &format!("early {n}"), &n).await.unwrap();
     }
-    let reader = &kitaru.inner.runtime.reader;
+    let archive = &kitaru.inner.runtime.archive;
     let execution = ExecutionId::new("waits", "job").unwrap();
-    let stored = super::rows::newest(reader, &execution).unwrap().unwrap();
-    assert_eq!(super::mailed::mail(reader, &stored, 2_000).unwrap().len(), 20);
-    let error = super::mailed::mail(reader, &stored, 1_000).unwrap_err();
+    let stored = archive.newest(&execution).unwrap().unwrap();
+    assert_eq!(archive.inbox(&stored, 2_000).unwrap().len(), 20);
+    let error = archive.inbox(&stored, 1_000).unwrap_err();
     assert!(error.is_store() && error.to_string().contains("more than an attempt may have in memory"), "{error:#}");
-    assert_eq!(super::mailed::most_loaded_bytes(1_000), 1 << 30);
+    assert_eq!(crate::ledger::most_loaded_bytes(1_000), 1 << 30);
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
 

@@ -3,7 +3,6 @@
 //! must not know how one is driven.
 
 use std::collections::HashSet;
-use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,21 +12,18 @@ use crate::call::Packed;
 use crate::client::active::Ended;
 use crate::client::attempt::Plan;
 use crate::client::launch::{Place, Uncalled};
-use crate::client::mailed;
 use crate::client::request::Request;
-use crate::client::rows::{self, State, Stored};
 use crate::client::sleepers::{Cause, Sleeper};
 use crate::client::{Inner, blocking};
 use crate::clock::Clock;
-use crate::context::Listing;
 use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::{JournalId, Seq};
-use crate::journal::{Ask, EndFrame, Frame, Status, Tally, UndoRow, UnfinishedRow, generation_key};
+use crate::journal::{Ask, EndFrame, Frame, Status, Tally, UndoRow, UnfinishedRow};
+use crate::ledger::{Archive, Change, Ending, Listing, State, Stored, Tenure};
 use crate::log;
 use crate::machine::{Due, Verdict, died, dies_in_replay, last_chance, verdict};
-use crate::runtime::{Numbers, Runtime};
-use crate::store::{Activity, Key as RowKey, Order, Reader, Row, Table};
+use crate::runtime::Runtime;
 
 /// How many rows are read at a time.
 const PAGE: usize = 256;
@@ -44,20 +40,20 @@ pub(crate) async fn recover(inner: Weak<Inner>, own: JournalId) {
     let mut unknown = HashSet::new();
     loop {
         let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
-        let page = {
-            let inner = strong.clone();
-            blocking(move || unfinished(&inner, after, own)).await
-        };
+        let archive = strong.runtime.archive.clone();
+        let page = blocking(move || archive.unfinished(after, own, PAGE)).await;
         let page = match page {
             Ok(Ok(page)) => page,
             Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
         };
+        // The others go on all the same.
+        page.unread.iter().for_each(|unread| log::recovery_failed(&unread.error));
         let Some(last) = page.last else { return };
         after = last;
-        for found in page.found {
-            let execution = &found.stored.header.execution;
+        for (stored, has_mail) in page.found {
+            let execution = &stored.header.execution;
             if flow::find(&execution.flow).is_some() {
-                strong.go_on(found).await;
+                strong.go_on(stored, has_mail).await;
             } else if unknown.insert(execution.flow.clone()) {
                 // Said once for each flow, however many executions it has.
                 log::unknown_flow(&execution.flow);
@@ -66,60 +62,18 @@ pub(crate) async fn recover(inner: Weak<Inner>, own: JournalId) {
     }
 }
 
-/// What the list of unfinished generations holds, from one journal to another.
-struct Listed {
-    found: Vec<Found>,
-    /// The last one that was looked at; none if there was no more.
-    last: Option<JournalId>,
-}
-
-/// A generation that is not finished.
-struct Found {
-    stored: Stored,
-    /// Whether it waits, and something was sent to it, now or long ago.
-    has_mail: bool,
-}
-
-fn unfinished(inner: &Inner, after: JournalId, own: JournalId) -> Result<Listed, Error> {
-    let mut journals = Vec::new();
-    let (after, own) = (generation_key(after), generation_key(own));
-    let reader = &inner.runtime.reader;
-    let range = (Bound::Excluded(after.as_slice()), Bound::Excluded(own.as_slice()));
-    reader.keys(Table::Unfinished, range, Order::Ascending, &mut |key| {
-        journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
-        if journals.len() < PAGE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    let mut found = Vec::new();
-    for journal in &journals {
-        match look_at(reader, *journal) {
-            Ok(one) => found.extend(one),
-            // The others go on all the same.
-            Err(error) => log::recovery_failed(&error),
-        }
-    }
-    Ok(Listed { found, last: journals.last().copied() })
-}
-
-/// Nothing if it has been taken away meanwhile.
-fn look_at(reader: &Reader, journal: JournalId) -> Result<Option<Found>, Error> {
-    let Some(stored) = rows::stored(reader, journal)? else { return Ok(None) };
-    let has_mail = stored.state.status == Status::Waiting && mailed::any(reader, journal)?;
-    Ok(Some(Found { stored, has_mail }))
-}
-
 /// The generation that is woken for this one: where it has restarted, the newest. A commit that says so may be there although
 /// the store has reported that it failed, and then nobody drives that generation.
-fn awake(reader: &Reader, journal: JournalId) -> Result<Option<Stored>, Error> {
-    match rows::stored(reader, journal)? {
-        Some(stored) if stored.state.status == Status::Restarted => rows::newest(reader, &stored.header.execution),
+fn awake(archive: &Archive, journal: JournalId) -> Result<Option<Stored>, Error> {
+    match archive.stored(journal)? {
+        Some(stored) if stored.state.status == Status::Restarted => archive.newest(&stored.header.execution),
         stored => Ok(stored),
     }
 }
 
 impl Inner {
-    /// Goes on with what was found when the store was opened.
-    async fn go_on(self: &Arc<Self>, found: Found) {
-        let Found { stored, has_mail } = found;
+    /// Goes on with what was found when the store was opened; `has_mail` says that it waits, and something was sent to it.
+    async fn go_on(self: &Arc<Self>, stored: Stored, has_mail: bool) {
         let journal = stored.journal;
         match stored.state.status {
             // Its process may have died when that was durable and before it went on with it. Whether it did, it knows
@@ -166,7 +120,7 @@ impl Inner {
             tokio::time::sleep(AFTER_RUNTIME).await;
             let Some(inner) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
             // What the attempt has left on its way, its header perhaps, is to be there.
-            match inner.runtime.settle().await {
+            match inner.runtime.ledger.settle().await {
                 Ok(()) => inner.wake(journal, Cause::Fault).await,
                 Err(_) => inner.wake_after_fault(journal, Cause::Fault),
             }
@@ -178,7 +132,7 @@ impl Inner {
         // It is never closed.
         let Ok(permit) = self.driving.clone().acquire_owned().await else { return };
         let inner = self.clone();
-        let stored = match blocking(move || awake(&inner.runtime.reader, journal)).await {
+        let stored = match blocking(move || awake(&inner.runtime.archive, journal)).await {
             Ok(Ok(Some(stored))) => stored,
             Ok(Ok(None)) => return,
             Ok(Err(error)) | Err(error) => {
@@ -233,7 +187,7 @@ pub(crate) enum Caller {
 
 /// How an execution goes on. `lives` says that its last attempt was of this process, and did not die.
 pub(crate) fn plan(
-    reader: &Reader,
+    archive: &Archive,
     stored: Stored,
     lives: bool,
     caller: Caller,
@@ -250,7 +204,7 @@ pub(crate) fn plan(
                 return Ok(Plan::HeldBack(Held::Until { due_ms, stored: Box::new(stored) }));
             }
             Verdict::GivenUp => {
-                let next = rows::next_seq(reader, &stored)?;
+                let next = archive.next_seq(&stored)?;
                 return Ok(Plan::HeldBack(Held::GivenUp { stored: Box::new(stored), next, tally }));
             }
         }
@@ -264,20 +218,20 @@ pub(crate) fn plan(
     if may_have_died || caller == Caller::Opening {
         return Ok(Plan::Count { stored: Box::new(stored), tally });
     }
-    Plan::resume(reader, stored, Ask::Resume, &[], max_outcome_bytes)
+    Plan::resume(archive, stored, Ask::Resume, &[], max_outcome_bytes)
 }
 
 /// How an execution is cancelled: it is replayed to where it stopped, for what is to be undone. That is counted, too.
-pub(crate) fn plan_to_undo(reader: &Reader, stored: Stored, lives: bool) -> Result<Plan, Error> {
+pub(crate) fn plan_to_undo(archive: &Archive, stored: Stored, lives: bool) -> Result<Plan, Error> {
     let tally = match stored.state.status {
-        Status::Stuck if stored.state.listing == Listing::Off => match rows::undo(reader, &stored)? {
+        Status::Stuck if stored.state.listing == Listing::Off => match archive.undo(&stored)? {
             Some(UndoRow::DiesInReplay) => return Err(dies_when_cancelled(&stored)),
             // One more death, and it is known that a replay is no way out.
             Some(UndoRow::DiesInBodies) => last_chance(),
-            Some(UndoRow::Skipped) | None => return Plan::cancel(reader, stored),
+            Some(UndoRow::Skipped) | None => return Plan::cancel(archive, stored),
         },
         status if status.has_flow() || status == Status::Stuck => tally(&stored, lives),
-        _ => return Plan::cancel(reader, stored),
+        _ => return Plan::cancel(archive, stored),
     };
     if dies_in_replay(tally) {
         return Err(dies_when_cancelled(&stored));
@@ -347,9 +301,8 @@ pub(crate) async fn hold_back(place: &Place, held: Held) -> Ended {
         payload: packed.payload(),
     })
     .write();
-    let numbers = Arc::new(Numbers::new(stored.journal, next));
-    let rows = vec![rows::finished_row(stored.journal), rows::undo_row(stored.journal, Some(undo))];
-    if let Err(fault) = runtime.write(&numbers, rows, Some(frame), Activity::GoesOn).await {
+    let ending = Ending { stored, seq: next, frame, undo: Some(undo) };
+    if let Err(fault) = runtime.ledger.end(ending).await {
         return Ended::Fault(fault);
     }
     log::gave_up(&error);
@@ -363,9 +316,6 @@ async fn begun_by_now(runtime: &Runtime, stored: &Stored) -> Result<(), Error> {
     if updated_ms <= now_ms {
         return Ok(());
     }
-    let row = UnfinishedRow { status, attempts, updated_ms: now_ms, wake_ms, tally };
-    let row =
-        Row { table: Table::Unfinished, key: RowKey::from(generation_key(stored.journal)), value: Some(row.write()) };
-    let numbers = Arc::new(Numbers::new(stored.journal, Seq(0)));
-    runtime.write(&numbers, vec![row], None, Activity::GoesOn).await
+    let state = Change::State(UnfinishedRow { status, attempts, updated_ms: now_ms, wake_ms, tally });
+    runtime.ledger.write(&Arc::new(Tenure::of_changes(stored.journal)), vec![state], None).await
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::retry::Forget;
-use crate::client::rows::Stored;
 use crate::context::OnDivergence;
 use crate::error::{Error, Kind};
 use crate::flow::{self, FlowFuture, FlowMeta};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Header, ParentRow, Reuse};
-use crate::runtime::{Numbers, PREVIEW_BYTES};
+use crate::ledger::{Stored, Tenure};
+use crate::runtime::PREVIEW_BYTES;
 use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key, Unreadable, clip};
 
 /// Everything that decides which execution a call stands for and what is done about it.
@@ -29,7 +29,7 @@ pub(crate) struct Request {
     /// Which call of another flow's it is.
     pub(crate) parent: Option<ParentRow>,
     /// The records of that one, of which one says that this is called.
-    pub(crate) behind: Option<Arc<Numbers>>,
+    pub(crate) behind: Option<Arc<Tenure>>,
     /// What a retry is to forget.
     pub(crate) forget: Vec<Forget>,
 }

@@ -1,7 +1,6 @@
 //! A flow without end, which goes on in a new generation. Owns what goes along; must not know how a generation is driven.
 
 use std::future::Future;
-use std::ops::{Bound, ControlFlow};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -10,23 +9,17 @@ use std::time::Duration;
 use crate::call::Packed;
 use crate::client::active::Ended;
 use crate::client::attempt::micros;
-use crate::client::blocking;
 use crate::client::entered::Entered;
-use crate::client::head::Head;
 use crate::client::request::{FlowBody, Request, check_size};
-use crate::client::rows::{self, Stored};
 use crate::clock::Clock;
 use crate::clock::millis;
 use crate::context::{Ambient, Context, NextInput};
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
-use crate::journal::{
-    Aside, EndFrame, Frame, Header, NoteRow, Status, Tally, UnfinishedRow, aside_key, aside_name, aside_range,
-    generation_key,
-};
+use crate::journal::{EndFrame, Frame, Header, Status, Tally, UnfinishedRow};
+use crate::ledger::{CarryOver, NewGeneration, Stored};
 use crate::log;
 use crate::machine::Exit;
-use crate::store::{Key as RowKey, Order, Reader, Row, Table};
 
 /// A flow that goes on in a new generation. Made by [`FlowCall::restart`](crate::FlowCall::restart); it never gives a result.
 #[must_use = "a flow goes on in a new generation only if this is awaited"]
@@ -88,86 +81,20 @@ fn next(context: &Arc<Context>, request: Request) -> Result<NextInput, Error> {
     })
 }
 
-/// What of the older generation goes along: its deadline, unless there is a new one, whose child it is, who
-/// else waits for it, and what was sent to it and was not taken.
-struct Luggage {
-    deadline_ms: Option<u64>,
-    rows: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Luggage {
-    fn pack(reader: &Reader, stored: &Stored, context: &Context) -> Result<Self, Error> {
-        let journal = stored.journal;
-        let mut rows = Vec::new();
-        for aside in [Aside::Event, Aside::Answer] {
-            scan(reader, journal, aside, |name, row| rows.push((aside, name.to_vec(), row.to_vec())))?;
-        }
-        let mut kept = Vec::new();
-        for (aside, name, row) in rows {
-            let is_taken = match aside {
-                Aside::Event => {
-                    name.first_chunk().is_some_and(|number| context.mailbox.took(u64::from_be_bytes(*number)))
-                }
-                // The answer of a wait that has begun: it belongs to that wait, and so to its generation.
-                _ => reader.get(Table::Aside, &aside_key(journal, Aside::Wait, &name))?.is_some(),
-            };
-            if !is_taken {
-                kept.push((aside_row(aside, &name), row));
-            }
-        }
-        for (aside, name, row) in rows::notes(reader, stored)? {
-            // There until the new generation shows something else.
-            kept.push((aside_row(aside, name.as_bytes()), NoteRow { nth: 0, ..row }.write()));
-        }
-        if let Some(parent) = rows::parent(reader, stored)? {
-            kept.push((aside_row(Aside::Parent, &[]), parent.write()));
-        }
-        scan(reader, journal, Aside::Waiter, |name, row| kept.push((aside_row(Aside::Waiter, name), row.to_vec())))?;
-        let first = rows::first_of_chain(reader, journal)?;
-        kept.push((aside_row(Aside::First, &[]), first.0.to_be_bytes().to_vec()));
-        Ok(Luggage { deadline_ms: rows::deadline(reader, stored)?, rows: kept })
-    }
-
-    /// The rows beside the journal of the new generation.
-    fn unpack(self, journal: JournalId) -> impl Iterator<Item = Row> {
-        self.rows.into_iter().map(move |(rest, row)| {
-            let mut key = journal.0.to_be_bytes().to_vec();
-            key.extend_from_slice(&rest);
-            Row { table: Table::Aside, key: RowKey::from(key), value: Some(row) }
-        })
-    }
-}
-
-/// A key beside a journal, without that journal's number.
-fn aside_row(aside: Aside, name: &[u8]) -> Vec<u8> {
-    aside_key(JournalId(0), aside, name).split_off(8)
-}
-
-fn scan(reader: &Reader, journal: JournalId, aside: Aside, mut see: impl FnMut(&[u8], &[u8])) -> Result<(), Error> {
-    let (first, end) = aside_range(journal, aside);
-    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
-    reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| {
-        see(aside_name(key), row);
-        ControlFlow::Continue(())
-    })
-}
-
 /// When the next generation has to be finished.
-fn deadline_ms(next: &NextInput, luggage: &Luggage, clock: &Clock) -> Option<u64> {
+fn deadline_ms(next: &NextInput, carried: &CarryOver, clock: &Clock) -> Option<u64> {
     let begins_in_ms = next.start_at_ms.unwrap_or_default().saturating_sub(clock.now_ms());
     let begins_ms = clock.steady_ms().saturating_add(begins_in_ms);
     let own = next.deadline_ms.map(|deadline_ms| begins_ms.saturating_add(deadline_ms));
-    own.or(luggage.deadline_ms)
+    own.or(carried.deadline_ms)
 }
 
 /// Writes that the generation has ended, and the next one that the flow has asked for, in one commit.
 pub(crate) async fn restart(mut entered: Entered<'_>, context: &Arc<Context>, took: Duration) -> Ended {
-    let place = entered.place;
     let next = context.take_next().expect("a flow that restarts has said with what");
     let start_at_ms = next.start_at_ms;
     // What is sent meanwhile is for the next generation, and whoever sends waits for that to be there.
     context.mailbox.close();
-    let _turn = place.inner.doors.of(&place.execution).lock().await;
     let written = write_next(&mut entered, context, next, took).await;
     let journal = match written {
         Ok(journal) => journal,
@@ -190,48 +117,49 @@ async fn write_next(
     took: Duration,
 ) -> Result<JournalId, Error> {
     let (place, runtime) = (entered.place, &context.runtime);
-    // What the flow has shown, and the header, may be on their way.
-    context.send_aside(context.note_rows());
-    runtime.settle().await?;
-    let (own, older) = (context.clone(), context.numbers.journal());
-    let (header, luggage) = blocking(move || {
-        let reader = &own.runtime.reader;
-        let stored = rows::stored(reader, older)?;
-        let stored = stored.ok_or_else(|| Error::new(Kind::Store, "the header of a running execution is missing"))?;
-        let luggage = Luggage::pack(reader, &stored, &own)?;
-        Ok::<_, Error>((stored.header, luggage))
-    })
-    .await??;
+    context.send_aside(context.notes());
+    let own = context.clone();
+    let takes = move |number| own.mailbox.took(number);
+    let begins = |stored: Stored, carried: &CarryOver| next_generation(context, stored.header, carried, next, took);
+    let restarted = runtime
+        .ledger
+        .restart(&runtime.archive, &context.numbers, &place.execution, takes, begins, || entered.ended = true);
+    restarted.await
+}
+
+/// The next generation, and the last record of the older one.
+fn next_generation(
+    context: &Arc<Context>,
+    older: Header,
+    carried: &CarryOver,
+    next: NextInput,
+    took: Duration,
+) -> (NewGeneration, Vec<u8>) {
+    let (runtime, execution) = (&context.runtime, &context.attempt.execution);
     let now_ms = runtime.clock.now_ms();
     let start_ms = next.start_at_ms.filter(|start_ms| *start_ms > now_ms);
-    let deadline_ms = deadline_ms(&next, &luggage, &runtime.clock);
+    let deadline_ms = deadline_ms(&next, carried, &runtime.clock);
     let NextInput { preview, encoded, .. } = next;
-    let generation = header.generation.saturating_add(1);
+    let generation = older.generation.saturating_add(1);
     let shape = encoded.shape;
     let header = Header {
         generation,
         created_ms: now_ms,
-        seed: place.inner.seed(&place.execution, generation),
+        seed: runtime.ledger.seed(execution, generation),
         input_preview: preview,
         input_codec: encoded.codec,
         input_shape: shape.as_ref().map_or(0, |shape| shape.fingerprint),
         input: encoded.bytes,
         // What a call from outside goes by stays that of the first one.
-        ..header
+        ..older
     };
-    let head = Head { journal: place.inner.new_journal(), deadline_ms, header };
-    let unfinished = UnfinishedRow {
+    let state = UnfinishedRow {
         status: if start_ms.is_some() { Status::Queued } else { Status::Running },
         attempts: 0,
         updated_ms: now_ms,
         wake_ms: start_ms.unwrap_or_default(),
         tally: Tally::default(),
     };
-    let key = RowKey::from(generation_key(head.journal));
-    let mut rows = head.own_rows(Row { table: Table::Unfinished, key, value: Some(unfinished.write()) });
-    rows.extend(shape.and_then(|shape| runtime.shape_row(shape.fingerprint, Some(shape.text))));
-    rows.extend(luggage.unpack(head.journal));
-    rows.push(rows::finished_row(older));
     let packed = Packed::error(&Error::new(Kind::Cancelled, format!("it went on in generation {generation}")));
     let frame = Frame::End(EndFrame {
         status: Status::Restarted,
@@ -242,7 +170,15 @@ async fn write_next(
         payload: packed.payload(),
     })
     .write();
-    let landed = runtime.write_last(&context.numbers, rows, Some(frame));
-    entered.ended = true;
-    landed.await.map(|()| head.journal)
+    let next = NewGeneration {
+        journal: runtime.ledger.new_journal(),
+        header,
+        state,
+        deadline_ms,
+        parent: None,
+        waiters: Vec::new(),
+        shape: shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text))),
+        over: None,
+    };
+    (next, frame)
 }

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::client::request::Request;
-use crate::client::rows;
 use crate::client::{Inner, Kitaru, Target, blocking};
 use crate::error::{Error, Kind};
 use crate::flow;
@@ -108,7 +107,7 @@ impl Inner {
         };
         let (inner, wanted) = (self.clone(), execution.clone());
         // Before it is reserved: whoever waits for one that cannot be retried is not to hear of this.
-        let found = blocking(move || inner.stands(|reader| rows::newest(reader, &wanted))).await??;
+        let found = blocking(move || inner.stands(|archive| archive.newest(&wanted))).await??;
         let stored = match found {
             Some((stored, Status::Failed | Status::Stuck | Status::Interrupted)) => stored,
             found => return Err(cannot_retry(&execution, found.map(|(_, status)| status))),

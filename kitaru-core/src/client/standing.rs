@@ -1,19 +1,19 @@
 //! Where an execution stands. Owns how what is recorded and what this process drives are read together; must not know what asks.
 
 use crate::client::Inner;
-use crate::client::rows::{self, Stored};
 use crate::error::Error;
 use crate::journal::Status;
-use crate::store::Reader;
+use crate::ledger::Archive;
+use crate::ledger::Stored;
 
 impl Inner {
     /// What is read of a generation, with where it stands: what is recorded, and whether this process drives it.
     pub(crate) fn stands(
         &self,
-        read: impl Fn(&Reader) -> Result<Option<Stored>, Error>,
+        read: impl Fn(&Archive) -> Result<Option<Stored>, Error>,
     ) -> Result<Option<(Stored, Status)>, Error> {
         loop {
-            let Some(stored) = read(&self.runtime.reader)? else { return Ok(None) };
+            let Some(stored) = read(&self.runtime.archive)? else { return Ok(None) };
             if let Some(status) = self.status(&stored)? {
                 return Ok(Some((stored, status)));
             }
@@ -26,7 +26,7 @@ impl Inner {
         match stored.state.status {
             // Its process died or dropped it, unless it ended, or was taken up, between the read and the look.
             Status::Running if !is_driven => {
-                let now = rows::stored(&self.runtime.reader, stored.journal)?.map(|stored| stored.state);
+                let now = self.runtime.archive.stored(stored.journal)?.map(|stored| stored.state);
                 let stands =
                     now.is_some_and(|now| (now.status, now.attempts) == (Status::Running, stored.state.attempts));
                 Ok(stands.then_some(Status::Interrupted))

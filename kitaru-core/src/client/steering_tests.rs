@@ -6,9 +6,10 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::client::steering::{Steered, Steering};
-use crate::context::{Addressee, Mail};
+use crate::context::Mail;
 use crate::error::Error;
 use crate::id::JournalId;
+use crate::ledger::Addressee;
 
 /// An attempt that is on its way out of memory.
 struct Leaving;

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use super::retry::{self, Forget};
-use super::rows;
-use super::waits::{addressed, mail, open};
-use crate::context::{Addressee, Attempt, Mail};
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
     Aside, CallFrame, Class, Frame, Header, MailRow, OpenFrame, Opening, OutcomeFrame, Payload, Status, Tally,
-    UnfinishedRow, WaitRow, aside_key, generation_key, journal_key, name_key,
+    UnfinishedRow, WaitRow, aside_key, call_identity, generation_key, journal_key, name_key,
 };
-use crate::store::{Durability, Key as RowKey, Memory, Reader, Row, Store as _, Table, seal};
+use crate::ledger::{Addressee, Archive, Sent};
+use crate::store::{Durability, Key as RowKey, Memory, Row, Store as _, Table, seal};
 use crate::value::{Codec, Key};
 
 const JOURNAL: JournalId = JournalId(1);
@@ -71,10 +69,10 @@ impl Written {
         self.put(Table::Aside, aside_key(JOURNAL, Aside::Answer, name.as_bytes()), row.write());
     }
 
-    fn reader(self) -> Reader {
+    fn archive(self) -> Archive {
         let memory = Memory::default();
         memory.commit(&self.rows, Durability::Fast).unwrap();
-        Reader::new(Arc::new(memory))
+        Archive::of(Arc::new(memory))
     }
 }
 
@@ -106,11 +104,11 @@ fn ended(call: CallFrame<'_>, class: Class) -> Frame<'_> {
 }
 
 fn identity(call: &CallFrame<'_>) -> Key {
-    Attempt::identity(&execution(), 1, call.key, call.occurrence)
+    call_identity(&execution(), 1, call.key, call.occurrence)
 }
 
-fn to(reader: &Reader, name: &str) -> Result<Addressee, Error> {
-    addressed(reader, (&execution(), None), name, None, 1).map(|(_, addressee)| addressee)
+fn to(archive: &Archive, name: &str) -> Result<Addressee, Error> {
+    archive.addressed((&execution(), None), name, None, 1).map(|(_, addressee)| addressee)
 }
 
 #[test]
@@ -121,10 +119,10 @@ fn a_wait_of_an_earlier_version_is_answered_if_it_alone_is_open_under_its_name()
     written.record(&ended(call("approval_2", 1), Class::Value));
     written.record(&waits(call("approval", 2)));
     written.wait("approval_2");
-    let reader = written.reader();
-    assert_eq!(to(&reader, "approval_2").unwrap(), Addressee::Wait(identity(&call("approval", 2))));
-    let stored = rows::newest(&reader, &execution()).unwrap().unwrap();
-    assert_eq!(open(&reader, &stored).unwrap().len(), 1);
+    let archive = written.archive();
+    assert_eq!(to(&archive, "approval_2").unwrap(), Addressee::Wait(identity(&call("approval", 2))));
+    let stored = archive.newest(&execution()).unwrap().unwrap();
+    assert_eq!(archive.open_waits(&stored).unwrap().len(), 1);
 }
 
 #[test]
@@ -133,20 +131,20 @@ fn two_waits_of_an_earlier_version_that_are_open_under_one_name_are_not_answered
     written.record(&waits(call("approval_2", 1)));
     written.record(&waits(call("approval", 2)));
     written.wait("approval_2");
-    let error = to(&written.reader(), "approval_2").unwrap_err().to_string();
+    let error = to(&written.archive(), "approval_2").unwrap_err().to_string();
     assert!(error.contains("two waits `approval_2`") && error.contains(".fresh()"), "{error}");
 }
 
 #[test]
 fn an_answer_that_an_earlier_version_kept_is_for_the_one_wait_that_is_open_under_its_name() {
-    let given = |written: Written| {
-        let reader = written.reader();
-        let stored = rows::newest(&reader, &execution()).unwrap().unwrap();
-        let rows = vec![MailRow { sent_ms: 1, name: "approval_2".to_owned(), json: "1".to_owned(), wait: None }];
-        let mail = mail(&reader, &stored, rows).unwrap();
+    let given = |mut written: Written| {
+        written.answer("approval_2");
+        let archive = written.archive();
+        let stored = archive.newest(&execution()).unwrap().unwrap();
+        let mail = archive.inbox(&stored, u64::MAX).unwrap();
         mail.into_iter()
             .map(|mail| match mail {
-                Mail::Answer { wait, .. } => wait,
+                Sent::Answer { wait, .. } => wait,
                 mail => panic!("{mail:?}"),
             })
             .collect::<Vec<_>>()
@@ -187,10 +185,10 @@ fn a_wait_of_an_earlier_version_is_open_although_another_one_of_its_name_was_ans
     written.record(&waits(call("approval", 2)));
     written.wait("approval_2");
     written.answer("approval_2");
-    let reader = written.reader();
-    let stored = rows::newest(&reader, &execution()).unwrap().unwrap();
-    assert_eq!(open(&reader, &stored).unwrap().len(), 1);
-    assert_eq!(to(&reader, "approval_2").unwrap(), Addressee::Wait(identity(&call("approval", 2))));
+    let archive = written.archive();
+    let stored = archive.newest(&execution()).unwrap().unwrap();
+    assert_eq!(archive.open_waits(&stored).unwrap().len(), 1);
+    assert_eq!(to(&archive, "approval_2").unwrap(), Addressee::Wait(identity(&call("approval", 2))));
 }
 
 #[test]
@@ -199,8 +197,8 @@ fn a_record_is_not_forgotten_by_a_name_that_an_earlier_version_gave_twice() {
     written.record(&ended(call("step", 1), Class::Error));
     written.record(&ended(call("step", 2), Class::Error));
     written.record(&ended(call("step_2", 1), Class::Error));
-    let reader = written.reader();
-    let journal = rows::journal(&reader, &rows::newest(&reader, &execution()).unwrap().unwrap()).unwrap();
+    let archive = written.archive();
+    let journal = archive.journal(&archive.newest(&execution()).unwrap().unwrap()).unwrap();
     for forget in [Forget::Error("step_2".to_owned()), Forget::After("step_2".to_owned())] {
         let error = retry::find(&journal, &[forget], &execution()).unwrap_err().to_string();
         assert!(error.contains("record 2 of `wait`") && error.contains("record 3 of `wait`"), "{error}");

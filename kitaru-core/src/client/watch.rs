@@ -8,12 +8,10 @@ use std::sync::{Arc, Weak};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::client::rows::{self, Stored};
 use crate::client::{Inner, Kitaru, Target, blocking, closed};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, check_name};
-use crate::journal::{Aside, NoteRow, aside_key};
-use crate::store::{Reader, Table};
+use crate::ledger::Stored;
 
 impl Kitaru {
     /// The latest value that an execution has shown under a name with [`publish`](crate::publish()), if there is one.
@@ -140,23 +138,16 @@ impl Inner {
         check_name("published value", name)?;
         let (inner, name) = (self.clone(), name.to_owned());
         blocking(move || {
-            let reader = &inner.runtime.reader;
-            let stored = rows::newest(reader, &execution)?;
+            let archive = &inner.runtime.archive;
+            let stored = archive.newest(&execution)?;
             let stored = stored.ok_or_else(|| {
                 Error::new(Kind::Misuse, format!("there is no execution {execution}; start it first"))
             })?;
-            let json = published(reader, &stored, &name)?;
+            let json = archive.published(&stored, &name)?;
             Ok((stored, json))
         })
         .await?
     }
-}
-
-fn published(reader: &Reader, stored: &Stored, name: &str) -> Result<Option<String>, Error> {
-    let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Published, name.as_bytes()))?;
-    let row = row.map(|row| NoteRow::read(&row)).transpose();
-    row.map(|row| row.map(|row| row.json))
-        .map_err(|why| rows::malformed(&stored.header.execution, "published value", why))
 }
 
 fn read<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, Error> {

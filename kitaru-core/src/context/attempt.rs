@@ -1,7 +1,6 @@
 //! What an attempt is an attempt at, and how. Owns the words for that; must not know how it goes.
 
 use crate::id::ExecutionId;
-use crate::value::{Key, digest_parts};
 
 /// What an attempt is an attempt at.
 pub(crate) struct Attempt {
@@ -20,19 +19,6 @@ pub(crate) struct Attempt {
     pub(crate) parking: Parking,
     /// When it has to be finished.
     pub(crate) deadline_ms: Option<u64>,
-}
-
-impl Attempt {
-    /// What identifies a call of a generation, the same on every attempt.
-    pub(crate) fn identity(execution: &ExecutionId, generation: u32, key: Key, occurrence: u32) -> Key {
-        digest_parts(&[
-            execution.flow.as_bytes(),
-            execution.id.as_bytes(),
-            &generation.to_le_bytes(),
-            &key.0,
-            &occurrence.to_le_bytes(),
-        ])
-    }
 }
 
 /// Whether the flow may be dropped from memory while it waits.

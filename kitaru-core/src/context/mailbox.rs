@@ -7,6 +7,7 @@ use std::task::Waker;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::ledger::{Addressee, Sent};
 use crate::sync::{Mutex, lock};
 use crate::value::Key;
 
@@ -27,13 +28,13 @@ pub(crate) enum Mail {
     Ended,
 }
 
-/// Which wait an answer is for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Addressee {
-    /// The one with this identity, and no other whatever its name is.
-    Wait(Key),
-    /// The one that opens first under this visible name: the answer came before it.
-    Named(String),
+impl From<Sent> for Mail {
+    fn from(sent: Sent) -> Self {
+        match sent {
+            Sent::Event { number, name, json } => Mail::Event { number, name, json },
+            Sent::Answer { wait, json } => Mail::Answer { wait, json, verdict: None },
+        }
+    }
 }
 
 /// Who sent an answer, and wants to know whether it fits.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
-use crate::context::{Addressee, Mail, Mailbox};
+use crate::context::{Mail, Mailbox};
+use crate::ledger::Addressee;
 use crate::value::Key;
 
 fn event(number: u64, json: &str) -> Mail {

@@ -23,10 +23,12 @@ use std::task::{Wake, Waker};
 
 use crate::error::Error;
 use crate::id::Seq;
-use crate::journal::{Aside, EndFrame, Frame, NoteRow, OwnedPayload, Payload, SettledFrame, Status, Tally, aside_key};
+use crate::journal::{
+    EndFrame, Frame, NoteKind, NoteRow, OwnedPayload, Payload, SettledFrame, Status, Tally, call_identity,
+};
+use crate::ledger::{Append, Change, Listing, Owner, Tenure};
 use crate::machine::{Due, Exit, Journal, Quiet, Replay, SlotId, Unflushed};
-use crate::runtime::{Numbers, Runtime, lock};
-use crate::store::{Activity, Key as RowKey, Owner, Row, Submission, Table};
+use crate::runtime::{Runtime, lock};
 use crate::value::{Encoded, Key};
 
 pub(crate) use admission::Admission;
@@ -35,9 +37,9 @@ pub(crate) use attempt::{Attempt, OnDivergence, Parking};
 use beside::Beside;
 pub(crate) use branch::Branch;
 pub use branch::{BranchHandle, spawn};
-pub(crate) use mailbox::{Addressee, Mail, Mailbox};
+pub(crate) use mailbox::{Mail, Mailbox};
 pub(crate) use notes::Notes;
-pub(crate) use presence::{Listing, Progress};
+pub(crate) use presence::Progress;
 use presence::{Presence, Says};
 pub(crate) use undo::UndoStep;
 pub use undo::undo;
@@ -46,7 +48,7 @@ pub(crate) struct Context {
     pub(crate) attempt: Attempt,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) numbers: Arc<Tenure>,
     pub(crate) mailbox: Mailbox,
     notes: Notes,
     /// Where a flow that this one calls is begun. That is above this floor, so nothing is known of it here.
@@ -87,7 +89,7 @@ pub(crate) struct Context {
 
 /// What an attempt stands on: what is in the store of its generation.
 pub(crate) struct Ground {
-    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) numbers: Arc<Tenure>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) replay: Replay,
     pub(crate) listing: Listing,
@@ -111,9 +113,6 @@ pub(crate) struct Ending {
     pub(crate) status: Status,
     pub(crate) payload: OwnedPayload,
 }
-
-/// When a flow goes on that is parked until another execution ends, should its process die meanwhile.
-pub(crate) const AT_ONCE_MS: u64 = 1;
 
 /// What the writer's acknowledgement is about: a call's outcome, its intent, or what the driver flushed.
 const INTENT: u64 = 1 << 32;
@@ -195,7 +194,7 @@ impl Context {
 
     /// Has the flow go no further than to what lands before this does; then it is undone what it has done, and this is
     /// what the generation comes to. Nothing, if that is under way.
-    pub(crate) fn unwind(self: &Arc<Self>, status: Status, payload: &Payload<'_>, preview: &str, rows: Vec<Row>) {
+    pub(crate) fn unwind(self: &Arc<Self>, status: Status, payload: &Payload<'_>, preview: &str, changes: Vec<Change>) {
         if !self.replay().ask_unwind() {
             return;
         }
@@ -204,7 +203,7 @@ impl Context {
         let attempt = self.attempt.number;
         let end = EndFrame { status, attempt, ended_ms, duration_us: 0, preview, payload: *payload };
         let says = self.presence.records(Progress::Unwinds);
-        self.submit(UNWIND, Some(Frame::Unwind(end).write()), rows, says);
+        self.submit(UNWIND, Some(Frame::Unwind(end).write()), changes, says);
     }
 
     /// What the generation comes to, where its flow goes no further.
@@ -223,7 +222,7 @@ impl Context {
     /// What identifies a call of this execution's, the same on every attempt.
     pub(crate) fn call_identity(&self, key: Key, occurrence: u32) -> Key {
         let Attempt { execution, generation, .. } = &self.attempt;
-        Attempt::identity(execution, *generation, key, occurrence)
+        call_identity(execution, *generation, key, occurrence)
     }
 
     /// The next 32 bytes of this execution's own randomness.
@@ -249,9 +248,15 @@ impl Context {
     // ---- the way to the store ----
 
     /// Sends a call's outcome to the store.
-    pub(crate) fn send_outcome(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>, rows: Vec<Row>, progress: Progress) {
+    pub(crate) fn send_outcome(
+        self: &Arc<Self>,
+        slot: SlotId,
+        frame: Vec<u8>,
+        changes: Vec<Change>,
+        progress: Progress,
+    ) {
         let says = self.presence.records(progress);
-        self.submit(u64::from(slot.0), Some(frame), rows, says);
+        self.submit(u64::from(slot.0), Some(frame), changes, says);
     }
 
     /// Tells the store, before the body of a call begins, that bodies of this attempt may run; the call hears of it as of an
@@ -261,13 +266,13 @@ impl Context {
         self.submit(INTENT | u64::from(slot.0), None, Vec::new(), says);
     }
 
-    pub(crate) fn send_intent(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>, rows: Vec<Row>) {
-        self.send(INTENT | u64::from(slot.0), Some(frame), rows);
+    pub(crate) fn send_intent(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>, changes: Vec<Change>) {
+        self.send(INTENT | u64::from(slot.0), Some(frame), changes);
     }
 
-    /// Sends rows beside the journal, for which nobody waits.
-    pub(crate) fn send_aside(self: &Arc<Self>, rows: Vec<Row>) {
-        self.send(ANNOUNCEMENT, None, rows);
+    /// Sends changes for which nobody waits.
+    pub(crate) fn send_aside(self: &Arc<Self>, changes: Vec<Change>) {
+        self.send(ANNOUNCEMENT, None, changes);
     }
 
     /// Sends a record for which nobody waits: whatever is sent later, by whomever, lands behind it.
@@ -286,49 +291,44 @@ impl Context {
         for frame in frames {
             self.send(ANNOUNCEMENT, Some(frame), Vec::new());
         }
-        self.send(FLUSH, last, self.note_rows());
+        self.send(FLUSH, last, self.notes());
     }
 
     /// The flow shows something, once what it has seen is durable.
-    pub(crate) fn note(&self, aside: Aside, name: &str, json: String) -> Result<(), Error> {
+    pub(crate) fn note(&self, kind: NoteKind, name: &str, json: String) -> Result<(), Error> {
         let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
-        if self.notes.say(aside, name, row)? {
+        if self.notes.say(kind, name, row)? {
             self.replay().noted();
         }
         Ok(())
     }
 
     /// A body shows something.
-    pub(crate) fn note_at_once(self: &Arc<Self>, aside: Aside, name: &str, json: String) -> Result<(), Error> {
+    pub(crate) fn note_at_once(self: &Arc<Self>, kind: NoteKind, name: &str, json: String) -> Result<(), Error> {
         let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
-        let row = self.notes.say_at_once(aside, name, row)?;
-        self.send(NOTE, None, vec![self.note_row(aside, name, &row)]);
+        let note = self.notes.say_at_once(kind, name, row)?;
+        self.send(NOTE, None, vec![Change::Note { kind, name: name.to_owned(), note }]);
         Ok(())
     }
 
     /// What the flow has shown and what is not on its way yet.
-    pub(crate) fn note_rows(&self) -> Vec<Row> {
-        self.notes.take().map(|(aside, name, row)| self.note_row(aside, &name, &row)).collect()
+    pub(crate) fn notes(&self) -> Vec<Change> {
+        self.notes.take().map(|(kind, name, note)| Change::Note { kind, name, note }).collect()
     }
 
     /// The same for a flow that failed: the next attempt may come to something else, and say that.
-    pub(crate) fn last_note_rows(&self) -> Vec<Row> {
-        self.notes.take_back().map(|(aside, name, row)| self.note_row(aside, &name, &row)).collect()
+    pub(crate) fn last_notes(&self) -> Vec<Change> {
+        self.notes.take_back().map(|(kind, name, note)| Change::Note { kind, name, note }).collect()
     }
 
-    fn note_row(&self, aside: Aside, name: &str, row: &NoteRow) -> Row {
-        let key = RowKey::from(aside_key(self.numbers.journal(), aside, name.as_bytes()));
-        Row { table: Table::Aside, key, value: Some(row.write()) }
-    }
-
-    fn send(self: &Arc<Self>, token: u64, frame: Option<Vec<u8>>, rows: Vec<Row>) {
+    fn send(self: &Arc<Self>, token: u64, frame: Option<Vec<u8>>, changes: Vec<Change>) {
         let says = if frame.is_some() { self.presence.records(Progress::Made) } else { Says::default() };
-        self.submit(token, frame, rows, says);
+        self.submit(token, frame, changes, says);
     }
 
-    fn submit(self: &Arc<Self>, mut token: u64, frame: Option<Vec<u8>>, mut rows: Vec<Row>, says: Says) {
+    fn submit(self: &Arc<Self>, mut token: u64, frame: Option<Vec<u8>>, mut changes: Vec<Change>, says: Says) {
         if says.row {
-            rows.push(self.unfinished_row());
+            changes.push(self.running());
         }
         if says.tells {
             token |= TELLS;
@@ -336,9 +336,8 @@ impl Context {
         if says.proves {
             token |= PROVES;
         }
-        let owner = self.clone();
-        let submission = Submission { owner, token, rows, frame, activity: Activity::GoesOn };
-        if let Err(fault) = self.runtime.writer.submit(submission) {
+        let append = Append { owner: self.clone(), token, changes, frame };
+        if let Err(fault) = self.runtime.ledger.append(append) {
             self.numbers.cut();
             self.leave_with(Exit::Fault(fault));
         }
@@ -522,7 +521,7 @@ impl Owner for Context {
         match (result, token & !(TELLS | PROVES | u64::from(u32::MAX))) {
             (Err(fault), _) => {
                 self.numbers.cut();
-                self.runtime.forget_shapes();
+                self.runtime.ledger.forget_shapes();
                 return self.leave_with(Exit::Fault(fault));
             }
             (Ok(_), ANNOUNCEMENT) => return,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use crate::error::{Error, Kind};
-use crate::journal::{Aside, NoteRow};
+use crate::journal::{NoteKind, NoteRow};
 use crate::runtime::lock;
 
 /// As many names may have a value in one execution.
@@ -23,7 +23,7 @@ struct State {
     pending: BTreeMap<Name, NoteRow>,
 }
 
-type Name = (Aside, String);
+type Name = (NoteKind, String);
 
 #[derive(Clone, Copy, Default)]
 struct Said {
@@ -34,8 +34,8 @@ struct Said {
 
 impl Notes {
     /// `stored` is what earlier attempts have said.
-    pub(crate) fn new(stored: Vec<(Aside, String, u64)>) -> Self {
-        let said = stored.into_iter().map(|(aside, name, before)| ((aside, name), Said { now: 0, before }));
+    pub(crate) fn new(stored: Vec<(NoteKind, String, u64)>) -> Self {
+        let said = stored.into_iter().map(|(kind, name, before)| ((kind, name), Said { now: 0, before }));
         Notes(Mutex::new(State { said: said.collect(), pending: BTreeMap::new() }))
     }
 
@@ -45,9 +45,9 @@ impl Notes {
     /// # Errors
     ///
     /// When it is too many names.
-    pub(crate) fn say(&self, aside: Aside, name: &str, row: NoteRow) -> Result<bool, Error> {
+    pub(crate) fn say(&self, kind: NoteKind, name: &str, row: NoteRow) -> Result<bool, Error> {
         let mut state = lock(&self.0);
-        let name = state.name(aside, name)?;
+        let name = state.name(kind, name)?;
         let said = state.said.entry(name.clone()).or_default();
         said.now += 1;
         let nth = said.now;
@@ -59,9 +59,9 @@ impl Notes {
     }
 
     /// A body says something, which is news: bodies are not replayed.
-    pub(crate) fn say_at_once(&self, aside: Aside, name: &str, row: NoteRow) -> Result<NoteRow, Error> {
+    pub(crate) fn say_at_once(&self, kind: NoteKind, name: &str, row: NoteRow) -> Result<NoteRow, Error> {
         let mut state = lock(&self.0);
-        let name = state.name(aside, name)?;
+        let name = state.name(kind, name)?;
         let said = *state.said.entry(name.clone()).or_default();
         // What the flow said before is not to come behind it.
         state.pending.remove(&name);
@@ -69,17 +69,17 @@ impl Notes {
     }
 
     /// What is to go to the store.
-    pub(crate) fn take(&self) -> impl Iterator<Item = (Aside, String, NoteRow)> {
+    pub(crate) fn take(&self) -> impl Iterator<Item = (NoteKind, String, NoteRow)> {
         let mut state = lock(&self.0);
         let pending = std::mem::take(&mut state.pending);
         for (name, row) in &pending {
             state.said.entry(name.clone()).or_default().before = row.nth;
         }
-        pending.into_iter().map(|((aside, name), row)| (aside, name, row))
+        pending.into_iter().map(|((kind, name), row)| (kind, name, row))
     }
 
     /// The same, for the next attempt to say again.
-    pub(crate) fn take_back(&self) -> impl Iterator<Item = (Aside, String, NoteRow)> {
+    pub(crate) fn take_back(&self) -> impl Iterator<Item = (NoteKind, String, NoteRow)> {
         let mut state = lock(&self.0);
         let pending = std::mem::take(&mut state.pending);
         let State { said, .. } = &*state;
@@ -95,8 +95,8 @@ impl Notes {
 }
 
 impl State {
-    fn name(&self, aside: Aside, name: &str) -> Result<Name, Error> {
-        let key = (aside, name.to_owned());
+    fn name(&self, kind: NoteKind, name: &str) -> Result<Name, Error> {
+        let key = (kind, name.to_owned());
         if self.said.len() >= MOST_NAMES && !self.said.contains_key(&key) {
             return Err(Error::new(
                 Kind::TooLarge,
@@ -120,18 +120,18 @@ mod tests {
 
     #[test]
     fn a_replay_says_only_what_was_not_said_before() {
-        let notes = Notes::new(vec![(Aside::Published, "progress".into(), 2)]);
-        let say = |json| notes.say(Aside::Published, "progress", row(json)).unwrap();
+        let notes = Notes::new(vec![(NoteKind::Published, "progress".into(), 2)]);
+        let say = |json| notes.say(NoteKind::Published, "progress", row(json)).unwrap();
         assert_eq!((say("1"), say("2"), say("3"), say("4")), (false, false, true, true));
         let pending: Vec<_> = notes.take().map(|(_, _, row)| (row.nth, row.json)).collect();
         assert_eq!(pending, [(4, "4".to_owned())], "the latest counts");
-        assert_eq!(notes.say_at_once(Aside::Published, "progress", row("5")).unwrap().nth, 4);
+        assert_eq!(notes.say_at_once(NoteKind::Published, "progress", row("5")).unwrap().nth, 4);
     }
 
     #[test]
     fn so_many_names_and_no_more() {
         let notes = Notes::default();
-        let say = |name: usize| notes.say(Aside::Logged, &name.to_string(), row("0"));
+        let say = |name: usize| notes.say(NoteKind::Logged, &name.to_string(), row("0"));
         assert!((0..MOST_NAMES).all(|name| say(name).is_ok()));
         assert!(say(MOST_NAMES).unwrap_err().is_too_large() && say(7).is_ok());
     }

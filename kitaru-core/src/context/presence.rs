@@ -5,20 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::journal::{Status, Tally, UnfinishedRow};
+use crate::ledger::Listing;
 use crate::runtime::lock;
-
-/// Whether the generation is on the store's list of unfinished ones when an attempt begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listing {
-    /// It is not: it has ended before.
-    Off,
-    /// An earlier attempt has put it there, and has not ended.
-    Earlier,
-    /// The attempt is there.
-    Current,
-    /// The attempt is there, and it is one of a generation that has ended: it is replayed for what is to be undone.
-    Ended,
-}
 
 /// Whether a record shows that its attempt gets on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{ANNOUNCEMENT, AT_ONCE_MS, Admission, COMPANY, Context};
-use crate::journal::{Status, Tally, UnfinishedRow, generation_key};
+use super::{ANNOUNCEMENT, Admission, COMPANY, Context};
+use crate::journal::{Status, Tally, UnfinishedRow};
+use crate::ledger::{AT_ONCE_MS, Change};
 use crate::machine::Due;
 use crate::runtime::lock;
-use crate::store::{Key as RowKey, Row, Table};
 
 impl Context {
     /// Whether the store knows that bodies of this attempt may run.
@@ -28,7 +28,7 @@ impl Context {
     /// count.
     pub(crate) fn clear_tally(self: &Arc<Self>) {
         self.presence.clear();
-        self.send_aside(vec![self.unfinished_row()]);
+        self.send_aside(vec![self.running()]);
     }
 
     /// Whether the generation is on the store's list of unfinished ones.
@@ -43,7 +43,7 @@ impl Context {
         match holds {
             None => return false,
             // Whoever begins does so behind that: from now on a death may be another one's.
-            Some(_) if self.presence.has_company() => self.send(COMPANY, None, vec![self.unfinished_row()]),
+            Some(_) if self.presence.has_company() => self.send(COMPANY, None, vec![self.running()]),
             // What says so may be on its way.
             Some(true) => {}
             Some(false) => self.release(),
@@ -57,20 +57,24 @@ impl Context {
         drop(admission);
     }
 
-    /// The row that says that this attempt runs.
-    pub(crate) fn unfinished_row(&self) -> Row {
-        self.unfinished(&self.presence.running(self.attempt.number, self.runtime.clock.now_ms()))
+    /// That this attempt runs.
+    pub(crate) fn running(&self) -> Change {
+        Change::State(self.running_state())
     }
 
-    /// The row that says that it was cut off by a process that lives, if the store knows of it.
-    pub(crate) fn cut_off_row(&self) -> Option<Row> {
-        let row = self.presence.cut_off(self.attempts(), self.runtime.clock.now_ms());
-        self.presence.is_counted().then(|| self.unfinished(&row))
+    pub(crate) fn running_state(&self) -> UnfinishedRow {
+        self.presence.running(self.attempt.number, self.runtime.clock.now_ms())
     }
 
-    /// The row that says that the flow is parked, and until when.
-    pub(crate) fn parked_row(&self, due: Due) -> Row {
-        self.unfinished(&UnfinishedRow {
+    /// That it was cut off by a process that lives, if the store knows of it.
+    pub(crate) fn cut_off(&self) -> Option<Change> {
+        let state = self.presence.cut_off(self.attempts(), self.runtime.clock.now_ms());
+        self.presence.is_counted().then_some(Change::State(state))
+    }
+
+    /// That the flow is parked, and until when.
+    pub(crate) fn parked(&self, due: Due) -> Change {
+        Change::State(UnfinishedRow {
             status: Status::Waiting,
             attempts: self.attempts(),
             updated_ms: self.runtime.clock.now_ms(),
@@ -84,10 +88,5 @@ impl Context {
     /// How many attempts there were by now. One that has only been replayed is none: it neither came to something nor died.
     fn attempts(&self) -> u32 {
         self.attempt.number - u32::from(!self.presence.is_told())
-    }
-
-    fn unfinished(&self, row: &UnfinishedRow) -> Row {
-        let key = RowKey::from(generation_key(self.numbers.journal()));
-        Row { table: Table::Unfinished, key, value: Some(row.write()) }
     }
 }

@@ -101,6 +101,15 @@ pub(crate) enum Aside {
     Undo = b'o',
 }
 
+/// How something is shown under a name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum NoteKind {
+    /// It is published.
+    Published,
+    /// It is noted beside the execution.
+    Logged,
+}
+
 /// What is known of undoing a generation's work, where it was given up or cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UndoRow {

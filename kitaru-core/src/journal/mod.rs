@@ -10,7 +10,8 @@ mod status;
 mod wire;
 
 pub(crate) use aside::{
-    About, Aside, Asks, MailRow, NoteRow, ParentRow, UndoRow, WaitRow, aside_key, aside_name, aside_range, sent_name,
+    About, Aside, Asks, MailRow, NoteKind, NoteRow, ParentRow, UndoRow, WaitRow, aside_key, aside_name, aside_range,
+    sent_name,
 };
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTry, Forgotten, Frame, Heading, NowFrame, OpenFrame,
@@ -24,6 +25,20 @@ pub use status::Reuse;
 pub use status::Status;
 pub(crate) use status::{Ask, Begin, Found, decide};
 pub(crate) use wire::Malformed;
+
+use crate::id::ExecutionId;
+use crate::value::{Key, digest_parts};
+
+/// What identifies a call of a generation, the same on every attempt.
+pub(crate) fn call_identity(execution: &ExecutionId, generation: u32, key: Key, occurrence: u32) -> Key {
+    digest_parts(&[
+        execution.flow.as_bytes(),
+        execution.id.as_bytes(),
+        &generation.to_le_bytes(),
+        &key.0,
+        &occurrence.to_le_bytes(),
+    ])
+}
 
 /// The version of the rows and frames that this build writes. It reads every version up to this one.
 pub(crate) const FORMAT: u8 = 1;

@@ -4,10 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::client::{Generation, generations};
-use crate::context::Attempt;
-use crate::journal::{Class, Forgotten, Frame};
-use crate::store::Reader;
+use crate::journal::{Class, Forgotten, Frame, call_identity};
+use crate::ledger::{Archive, Generation};
 use crate::testkit::house::House;
 use crate::testkit::invariants::Invariants;
 use crate::testkit::shelf::Shelf;
@@ -17,7 +15,7 @@ use crate::value::Key;
 pub(super) fn examine(house: &Arc<House>) {
     // The dead read nothing.
     house.revive();
-    let read = generations(&Reader::new(Arc::new(Shelf(house.clone()))));
+    let read = Archive::of(Arc::new(Shelf(house.clone()))).generations();
     let generations = match read {
         Ok(generations) => generations,
         Err(error) => {
@@ -69,7 +67,7 @@ fn of_generation(generation: &Generation) -> Vec<Key> {
         match journal.frame(at) {
             Ok(Frame::Outcome(outcome)) => {
                 let call = &outcome.call;
-                let identity = Attempt::identity(&header.execution, header.generation, call.key, call.occurrence);
+                let identity = call_identity(&header.execution, header.generation, call.key, call.occurrence);
                 if outcome.payload.class == Class::Value || outcome.settled {
                     standing.push(identity);
                 } else {

@@ -14,11 +14,11 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
-use crate::client::SECRET;
 use crate::clock::{Clock, millis};
 use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Outside, Part, Turn};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
+use crate::ledger::SECRET;
 use crate::runtime::lock;
 use crate::store::{Before, Durability, Key as RowKey, Memory, Pace, Row, Store, Table, seal};
 use crate::testkit::chance::Chance;

@@ -3,12 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::context::Attempt;
 use crate::director::Cue;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
     Aside, CallFrame, Class, Forgotten, Frame, Header, NoteRow, Opening, ParentRow, Status, UnfinishedRow, aside_name,
-    aside_range,
+    aside_range, call_identity,
 };
 use crate::store::{Row, Table};
 use crate::value::Key;
@@ -210,7 +209,7 @@ impl Invariants {
             Frame::Outcome(outcome) => {
                 let call = outcome.call;
                 self.is_of_newest_attempt(journal, &execution, &call);
-                let identity = Attempt::identity(&execution, generation, call.key, call.occurrence);
+                let identity = call_identity(&execution, generation, call.key, call.occurrence);
                 let fate = match (outcome.payload.class, outcome.settled) {
                     (Class::Value, _) => Fate::Value,
                     (_, true) => Fate::SettledError,

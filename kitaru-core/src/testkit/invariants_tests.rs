@@ -1,10 +1,9 @@
 //! Each check of the invariants, against rows that break it and rows that do not.
 
-use crate::context::Attempt;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
     Aside, CallFrame, Class, EndFrame, Forgotten, Frame, Header, NoteRow, OpenFrame, Opening, OutcomeFrame, ParentRow,
-    Payload, SettledFrame, Status, aside_key, generation_key, journal_key,
+    Payload, SettledFrame, Status, aside_key, call_identity, generation_key, journal_key,
 };
 use crate::store::{Key as RowKey, Row, Table};
 use crate::testkit::invariants::Invariants;
@@ -100,7 +99,7 @@ fn begun() -> Invariants {
 }
 
 fn identity(key: u8) -> Key {
-    Attempt::identity(&execution("job"), 1, Key([key; 16]), 0)
+    call_identity(&execution("job"), 1, Key([key; 16]), 0)
 }
 
 #[track_caller]

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::client::{Generation, Record, RecordStatus, generations};
+use crate::client::{Record, RecordStatus};
 use crate::journal::Status;
-use crate::store::Reader;
+use crate::ledger::{Archive, Generation};
 use crate::testkit::house::House;
 use crate::testkit::shelf::Shelf;
 
@@ -15,7 +15,7 @@ pub struct Ledger(String);
 
 impl Ledger {
     pub(super) fn of(house: &Arc<House>) -> Self {
-        let read = generations(&Reader::new(Arc::new(Shelf(house.clone()))));
+        let read = Archive::of(Arc::new(Shelf(house.clone()))).generations();
         let mut ledger = match read {
             Ok(generations) => generations.iter().map(text).collect(),
             Err(error) => format!("{error:#}\n"),

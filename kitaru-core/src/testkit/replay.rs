@@ -14,8 +14,9 @@ use crate::id::{JournalId, Seq};
 use crate::journal::{
     Frame, Header, OutcomeFrame, SettledFrame, Status, Tally, UnfinishedRow, generation_key, journal_key, name_key,
 };
+use crate::ledger::Archive;
 use crate::pool;
-use crate::store::{Durability, Key as RowKey, Reader, Row, Store, Table, seal};
+use crate::store::{Durability, Key as RowKey, Row, Store, Table, seal};
 use crate::testkit::chance;
 use crate::testkit::house::{House, Parking};
 use crate::testkit::process::{Process, runtime};
@@ -116,7 +117,7 @@ fn play<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Resu
     }));
     drop(runtime);
     let script = house.script().expect("the script is taken once");
-    let ends = crate::client::generations(&Reader::new(Arc::new(Shelf(house.clone())))).map_err(Mismatch::no_replay)?;
+    let ends = Archive::of(Arc::new(Shelf(house.clone()))).generations().map_err(Mismatch::no_replay)?;
     script.compare(flow, ends.first(), refused)
 }
 

@@ -43,6 +43,13 @@ mod store {
     pub(crate) use writer::{Activity, Owner, Submission, Writer, WriterOptions};
 }
 
+#[path = "../../src/ledger"]
+mod ledger {
+    mod sent;
+
+    pub(crate) use sent::{Addressee, Sent};
+}
+
 #[path = "../../src/context"]
 mod context {
     mod mailbox;

@@ -7,13 +7,13 @@ use super::{Durable, How, Stage};
 use crate::call::meta::{OnInterrupt, Spec};
 use crate::call::outcome::{Packing, Whose};
 use crate::call::resolution::{self, Resolved};
-use crate::call::wait::{Asking, Question, gone};
+use crate::call::wait::{Asking, Question};
 use crate::call::{Checkpoint, Options};
 use crate::context::Context;
-use crate::journal::{About, Aside, Asks, Frame, WaitRow};
+use crate::journal::{About, Asks, Frame, WaitRow};
+use crate::ledger::Change;
 use crate::log;
 use crate::machine::{Due, SlotId, Standing};
-use crate::store::Row;
 use crate::value::Key;
 
 /// A person is asked.
@@ -107,11 +107,11 @@ impl<B: Checkpoint> Durable<B> {
     }
 
     /// A body is about to run of which a person may be asked: what was said of an earlier one does not count for it.
-    pub(super) fn forget_answer(&self, spec: &Spec) -> Vec<Row> {
+    pub(super) fn forget_answer(&self, spec: &Spec) -> Vec<Change> {
         if spec.meta().on_interrupt != OnInterrupt::Ask {
             return Vec::new();
         }
         let name = self.claim.name(spec.shown());
-        [Aside::Answer, Aside::Wait].map(|aside| gone(&self.context, aside, &name)).into()
+        vec![Change::Answer { name: name.clone(), answer: None }, Change::Wait { name, wait: None }]
     }
 }

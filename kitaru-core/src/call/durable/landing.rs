@@ -12,9 +12,9 @@ use crate::call::{Checkpoint, Occasion};
 use crate::context::Progress;
 use crate::error::Error;
 use crate::journal::{Class, Frame, MemoRow, OutcomeFrame};
+use crate::ledger::Change;
 use crate::log;
 use crate::machine::Exit;
-use crate::store::{Row, Table};
 use crate::value::Sensitivity;
 
 impl<B: Checkpoint> Durable<B> {
@@ -105,14 +105,14 @@ impl<B: Checkpoint> Durable<B> {
         let memo = (spec.meta().memo.is_some() && !is_error && how != How::Recalled).then(|| {
             let recorded_ms = self.context.runtime.clock.now_ms();
             let row = MemoRow { recorded_ms, preview: &packed.preview, payload: packed.payload() };
-            Row { table: Table::Memo, key: memo_key(spec, &self.claim), value: Some(row.write()) }
+            Change::Memo { key: memo_key(spec, &self.claim), memo: row.write() }
         });
-        let rows =
-            self.context.runtime.shape_row(packed.fingerprint, packed.text.take()).into_iter().chain(memo).collect();
+        let shape = self.context.runtime.ledger.shape(packed.fingerprint, packed.text.take());
+        let changes = shape.into_iter().chain(memo).collect();
         let slot = running.slot;
         self.context.replay().land(slot, is_error && !settled);
         self.stage = Stage::Landing(running, value, how);
         let progress = if is_error && !settled { Progress::ToBeTriedAgain } else { Progress::Made };
-        self.context.send_outcome(slot, frame, rows, progress);
+        self.context.send_outcome(slot, frame, changes, progress);
     }
 }

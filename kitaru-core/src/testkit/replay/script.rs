@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
-use crate::client::Generation;
-use crate::context::Attempt;
 use crate::director::{Cue, Goes};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Arg, CallFrame, Forgotten, Frame, Header, Status};
+use crate::journal::{Arg, CallFrame, Forgotten, Frame, Header, Status, call_identity};
+use crate::ledger::Generation;
 use crate::testkit::replay::mismatch::{Asked, Difference, Mismatch};
 use crate::value::Key;
 
@@ -39,7 +38,7 @@ pub(super) struct Recorded {
 impl Script {
     pub(super) fn new<'a>(header: &Header, frames: impl Iterator<Item = &'a [u8]>) -> Result<Self, Error> {
         let identity =
-            |call: &CallFrame<'_>| Attempt::identity(&header.execution, header.generation, call.key, call.occurrence);
+            |call: &CallFrame<'_>| call_identity(&header.execution, header.generation, call.key, call.occurrence);
         let mut script = Script {
             execution: header.execution.clone(),
             records: Vec::new(),

@@ -9,34 +9,31 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::{Bound, ControlFlow};
 
-use crate::client::mail::addressee;
-use crate::client::rows::{self, Stored};
-use crate::client::tally::too_many;
-use crate::context::{Addressee, Attempt, Mail};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{
-    Aside, CallFrame, Frame, MailRow, Opening, WaitRow, aside_key, aside_name, aside_range, journal_range,
-};
-use crate::store::{Order, Reader, Table};
+use crate::journal::{Aside, CallFrame, Frame, MailRow, Opening, WaitRow, aside_key, call_identity, journal_range};
+use crate::ledger::embedded::archive::{Archive, text};
+use crate::ledger::embedded::tally::too_many;
+use crate::ledger::{Addressee, Sent, Stored, malformed};
+use crate::store::{Order, Table};
 use crate::value::Key;
 
 /// So many answers may come before anybody has asked.
-pub(super) const MOST_EARLY_ANSWERS: u64 = 1_000;
+pub(crate) const MOST_EARLY_ANSWERS: u64 = 1_000;
 
 /// Finds whom an answer to a visible name is for: the wait that is `meant`, if one is. `driven` is the generation that is under
 /// way in this process.
 pub(super) fn addressed(
-    reader: &Reader,
+    archive: &Archive,
     (execution, driven): (&ExecutionId, Option<JournalId>),
     name: &str,
     meant: Option<Key>,
     now_ms: u64,
 ) -> Result<(Stored, Addressee), Error> {
-    let stored = addressee(reader, execution, driven)?;
+    let stored = archive.addressee(execution, driven)?;
     let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("the wait `{name}` of execution {execution} {why}")));
-    let (answer, calls) = (answer(reader, &stored, name)?, Calls::of(reader, &stored));
-    if let Some(wait) = wait(reader, &stored, name)? {
+    let (answer, calls) = (answer(archive, &stored, name)?, Calls::of(archive, &stored));
+    if let Some(wait) = wait(archive, &stored, name)? {
         if let Some(answer) = &answer
             && is_answered(&wait, answer, &calls)?
         {
@@ -70,37 +67,39 @@ pub(super) fn addressed(
     if answer.is_some() {
         return refuse("has been answered already; the first answer counts");
     }
-    if early_answers(reader, stored.journal)? >= MOST_EARLY_ANSWERS {
+    if early_answers(archive, stored.journal)? >= MOST_EARLY_ANSWERS {
         return Err(too_many(execution, &format!("{MOST_EARLY_ANSWERS} answers to waits that have not begun")));
     }
     Ok((stored, Addressee::Named(name.to_owned())))
 }
 
 /// The answers that were given before this attempt, and whom each is for. One of which that cannot be known is left out.
-pub(super) fn mail(reader: &Reader, stored: &Stored, answers: Vec<MailRow>) -> Result<Vec<Mail>, Error> {
-    let calls = Calls::of(reader, stored);
+pub(super) fn mail(archive: &Archive, stored: &Stored, answers: Vec<MailRow>) -> Result<Vec<Sent>, Error> {
+    let calls = Calls::of(archive, stored);
     let mut mail = Vec::with_capacity(answers.len());
     for MailRow { name, json, wait, .. } in answers {
         let wait = match wait {
             Some(wait) => Addressee::Wait(wait),
-            None if self::wait(reader, stored, &name)?.is_none_or(|wait| wait.asks.is_some()) => Addressee::Named(name),
+            None if self::wait(archive, stored, &name)?.is_none_or(|wait| wait.asks.is_some()) => {
+                Addressee::Named(name)
+            }
             // Of an earlier version.
             None => match calls.named(&name)? {
                 [call] if call.stands != Stands::Ended => Addressee::Wait(call.identity),
                 _ => continue,
             },
         };
-        mail.push(Mail::Answer { wait, json, verdict: None });
+        mail.push(Sent::Answer { wait, json });
     }
     Ok(mail)
 }
 
 /// The waits of a generation that can be answered, by their names.
-pub(super) fn open(reader: &Reader, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
-    let calls = Calls::of(reader, stored);
+pub(super) fn open(archive: &Archive, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
+    let calls = Calls::of(archive, stored);
     let mut open = Vec::new();
-    for (name, row) in all(reader, stored)? {
-        let answer = answer(reader, stored, &name)?;
+    for (name, row) in all(archive, stored)? {
+        let answer = answer(archive, stored, &name)?;
         let is_answered = answer.map(|answer| is_answered(&row, &answer, &calls)).transpose()?.unwrap_or_default();
         if !row.over && !is_answered {
             open.push((name, row));
@@ -123,48 +122,28 @@ fn is_answered(wait: &WaitRow, answer: &MailRow, calls: &Calls<'_>) -> Result<bo
 }
 
 /// All waits that a generation has shown, by their names.
-fn all(reader: &Reader, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
-    let (first, end) = aside_range(stored.journal, Aside::Wait);
-    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
-    let mut waits = Vec::new();
-    let mut malformed = None;
-    reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| {
-        match WaitRow::read(row) {
-            Ok(row) => waits.push((String::from_utf8_lossy(aside_name(key)).into_owned(), row)),
-            Err(why) => malformed = Some(why),
-        }
-        ControlFlow::Continue(())
-    })?;
-    match malformed {
-        Some(why) => Err(rows::malformed(&stored.header.execution, "wait", why)),
-        None => Ok(waits),
-    }
+fn all(archive: &Archive, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
+    archive.read_beside(stored, Aside::Wait, "wait", |name, row| WaitRow::read(row).map(|row| (text(name), row)))
 }
 
-fn wait(reader: &Reader, stored: &Stored, name: &str) -> Result<Option<WaitRow>, Error> {
-    let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Wait, name.as_bytes()))?;
-    let read = row.map(|row| WaitRow::read(&row)).transpose();
-    read.map_err(|why| rows::malformed(&stored.header.execution, "wait", why))
+fn wait(archive: &Archive, stored: &Stored, name: &str) -> Result<Option<WaitRow>, Error> {
+    archive.one_beside(stored, Aside::Wait, name, "wait", WaitRow::read)
 }
 
-fn answer(reader: &Reader, stored: &Stored, name: &str) -> Result<Option<MailRow>, Error> {
-    let row = reader.get(Table::Aside, &aside_key(stored.journal, Aside::Answer, name.as_bytes()))?;
-    let read = row.map(|row| MailRow::read(&row)).transpose();
-    read.map_err(|why| rows::malformed(&stored.header.execution, "answer", why))
+fn answer(archive: &Archive, stored: &Stored, name: &str) -> Result<Option<MailRow>, Error> {
+    archive.one_beside(stored, Aside::Answer, name, "answer", MailRow::read)
 }
 
 /// How many answers came before anybody had asked.
-fn early_answers(reader: &Reader, journal: JournalId) -> Result<u64, Error> {
+fn early_answers(archive: &Archive, journal: JournalId) -> Result<u64, Error> {
     let mut names = Vec::new();
-    let (first, end) = aside_range(journal, Aside::Answer);
-    let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
-    reader.scan(Table::Aside, range, Order::Ascending, &mut |key, _| {
-        names.push(aside_name(key).to_vec());
+    archive.beside(journal, Aside::Answer, &mut |name, _| {
+        names.push(name.to_vec());
         ControlFlow::Continue(())
     })?;
     let mut early = 0;
     for name in names {
-        early += u64::from(reader.get(Table::Aside, &aside_key(journal, Aside::Wait, &name))?.is_none());
+        early += u64::from(archive.reader.get(Table::Aside, &aside_key(journal, Aside::Wait, &name))?.is_none());
     }
     Ok(early)
 }
@@ -190,14 +169,14 @@ enum Stands {
 
 /// The calls of a generation that are recorded, looked for when they are asked for.
 struct Calls<'a> {
-    reader: &'a Reader,
+    archive: &'a Archive,
     stored: &'a Stored,
     known: OnceCell<HashMap<String, Vec<Called>>>,
 }
 
 impl<'a> Calls<'a> {
-    fn of(reader: &'a Reader, stored: &'a Stored) -> Self {
-        Calls { reader, stored, known: OnceCell::new() }
+    fn of(archive: &'a Archive, stored: &'a Stored) -> Self {
+        Calls { archive, stored, known: OnceCell::new() }
     }
 
     /// Those that go by a visible name.
@@ -205,7 +184,7 @@ impl<'a> Calls<'a> {
         let known = match self.known.get() {
             Some(known) => known,
             None => {
-                let called = called(self.reader, self.stored)?;
+                let called = called(self.archive, self.stored)?;
                 self.known.get_or_init(|| called)
             }
         };
@@ -214,20 +193,20 @@ impl<'a> Calls<'a> {
 }
 
 /// The calls that are recorded, by their visible names.
-fn called(reader: &Reader, stored: &Stored) -> Result<HashMap<String, Vec<Called>>, Error> {
+fn called(archive: &Archive, stored: &Stored) -> Result<HashMap<String, Vec<Called>>, Error> {
     let (first, last) = journal_range(stored.journal);
     let range = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
     let mut called: HashMap<String, Vec<Called>> = HashMap::new();
-    let mut malformed = None;
+    let mut unread = None;
     let mut see = |call: &CallFrame<'_>, stands: Stands| {
-        let identity = Attempt::identity(&stored.header.execution, stored.header.generation, call.key, call.occurrence);
+        let identity = call_identity(&stored.header.execution, stored.header.generation, call.key, call.occurrence);
         let calls = called.entry(call.name()).or_default();
         match calls.iter_mut().find(|known| known.identity == identity) {
             Some(known) => known.stands = stands,
             None => calls.push(Called { identity, checkpoint: call.checkpoint.to_owned(), stands }),
         }
     };
-    reader.scan(Table::Journal, range, Order::Ascending, &mut |_, frame| {
+    archive.reader.scan(Table::Journal, range, Order::Ascending, &mut |_, frame| {
         match Frame::read(frame) {
             Ok(Frame::Outcome(outcome)) => see(&outcome.call, Stands::Ended),
             Ok(Frame::Intent(call)) => see(&call, Stands::Begun),
@@ -236,12 +215,12 @@ fn called(reader: &Reader, stored: &Stored) -> Result<HashMap<String, Vec<Called
                 see(&open.call, if waits { Stands::Open } else { Stands::Ended });
             }
             Ok(_) => {}
-            Err(why) => malformed = Some(why),
+            Err(why) => unread = Some(why),
         }
         ControlFlow::Continue(())
     })?;
-    match malformed {
-        Some(why) => Err(rows::malformed(&stored.header.execution, "journal", why)),
+    match unread {
+        Some(why) => Err(malformed(&stored.header.execution, "journal", why)),
         None => Ok(called),
     }
 }

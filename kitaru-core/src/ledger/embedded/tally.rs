@@ -12,10 +12,10 @@ use crate::journal::Aside;
 use crate::sync::{Mutex, lock};
 
 /// So many events may be sent to one generation.
-pub(super) const MOST_EVENTS: u64 = 1 << 20;
+pub(crate) const MOST_EVENTS: u64 = 1 << 20;
 /// So many bytes of events and answers may be sent to one generation, or four values of the largest size where that is more:
 /// an attempt has all of them in memory.
-pub(super) const MOST_MAIL_BYTES: u64 = 256 << 20;
+pub(crate) const MOST_MAIL_BYTES: u64 = 256 << 20;
 /// Of so many generations nothing need be counted again.
 const MOST_KNOWN: usize = 1_024;
 
@@ -32,17 +32,17 @@ struct State {
 
 /// What has been sent to a generation.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(super) struct MailTotal {
+pub(crate) struct MailTotal {
     /// The number of the last event.
-    pub(super) last_event: u64,
+    pub(crate) last_event: u64,
     /// The bytes of all events and answers.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// How much of that is on its way.
     on_its_way: u32,
 }
 
 impl MailTotal {
-    pub(super) fn new(last_event: u64, bytes: u64) -> Self {
+    pub(crate) fn new(last_event: u64, bytes: u64) -> Self {
         MailTotal { last_event, bytes, on_its_way: 0 }
     }
 }
@@ -64,7 +64,7 @@ impl Tallies {
     /// # Errors
     ///
     /// When that is over a bound; nothing is counted then.
-    pub(super) fn add(
+    pub(crate) fn add(
         &self,
         execution: &ExecutionId,
         journal: JournalId,
@@ -104,7 +104,7 @@ impl Tallies {
 
     /// Whether an event of this number is on its way, or was.
     #[cfg(test)]
-    pub(super) fn has_sent(&self, journal: JournalId, number: u64) -> bool {
+    pub(crate) fn has_sent(&self, journal: JournalId, number: u64) -> bool {
         lock(&self.0).generations.get(&journal).is_some_and(|tally| tally.last_event >= number)
     }
 

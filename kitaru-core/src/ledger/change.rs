@@ -1,0 +1,57 @@
+//! What is written beside records. Must not know how it is kept.
+
+use crate::id::{JournalId, Seq};
+use crate::journal::{Header, MailRow, NoteKind, NoteRow, ParentRow, UndoRow, UnfinishedRow, WaitRow};
+use crate::ledger::Stored;
+use crate::value::Key;
+
+/// Something that is written of a generation, in the same commit as the record that it comes with.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// Where the generation stands, while it is unfinished.
+    State(UnfinishedRow),
+    /// The generation is finished: its last record says how.
+    Finished,
+    /// The text of a shape, the first time that it is met.
+    Shape { fingerprint: u64, text: String },
+    /// A result for other executions.
+    Memo { key: Key, memo: Vec<u8> },
+    /// A question under a visible name; none takes it away.
+    Wait { name: String, wait: Option<WaitRow> },
+    /// An answer under a visible name; none takes it away.
+    Answer { name: String, answer: Option<MailRow> },
+    /// An event, under its number.
+    Event { number: u64, event: MailRow },
+    /// The idempotency key of an event that was sent to a chain of generations, of which this is the first.
+    Sent { first: JournalId, event: String, key: String, number: u64 },
+    /// What the flow shows under a name.
+    Note { kind: NoteKind, name: String, note: NoteRow },
+    /// What is known of undoing the generation's work.
+    Undo(Option<UndoRow>),
+    /// A parent that is to hear of the generation's end.
+    Waiter(ParentRow),
+}
+
+/// A generation that begins.
+pub(crate) struct NewGeneration {
+    pub(crate) journal: JournalId,
+    pub(crate) header: Header,
+    pub(crate) state: UnfinishedRow,
+    pub(crate) deadline_ms: Option<u64>,
+    pub(crate) parent: Option<ParentRow>,
+    /// The parents that waited for the generation that this one is begun over.
+    pub(crate) waiters: Vec<ParentRow>,
+    /// The shape of its input, where its text is to be kept.
+    pub(crate) shape: Option<Change>,
+    /// The unfinished generation that it is begun over, which ends in the same commit.
+    pub(crate) over: Option<Ending>,
+}
+
+/// An unfinished generation that ends without an attempt.
+pub(crate) struct Ending {
+    pub(crate) stored: Box<Stored>,
+    /// The number of its last record.
+    pub(crate) seq: Seq,
+    pub(crate) frame: Vec<u8>,
+    pub(crate) undo: Option<UndoRow>,
+}

@@ -1,0 +1,63 @@
+//! What a generation takes along from the one before it. Must not know when a generation follows another.
+
+use std::ops::ControlFlow;
+
+use crate::error::Error;
+use crate::id::JournalId;
+use crate::journal::{Aside, NoteRow, aside_key};
+use crate::ledger::Stored;
+use crate::ledger::embedded::{Archive, rows};
+use crate::store::{Row, Table};
+
+/// What of an older generation goes along: its deadline, unless there is a new one, whose child it is, who else waits for it,
+/// what it shows, and what was sent to it and was not taken.
+pub(crate) struct CarryOver {
+    pub(crate) deadline_ms: Option<u64>,
+    rows: Vec<(Aside, Vec<u8>, Vec<u8>)>,
+}
+
+impl Archive {
+    /// What the next generation takes along. `takes` says which events, by their numbers, a record holds. Blocks.
+    pub(crate) fn carry_over(&self, stored: &Stored, takes: impl Fn(u64) -> bool) -> Result<CarryOver, Error> {
+        let journal = stored.journal;
+        let mut sent = Vec::new();
+        for aside in [Aside::Event, Aside::Answer] {
+            self.beside(journal, aside, &mut |name, row| {
+                sent.push((aside, name.to_vec(), row.to_vec()));
+                ControlFlow::Continue(())
+            })?;
+        }
+        let mut rows = Vec::new();
+        for (aside, name, row) in sent {
+            let is_taken = match aside {
+                Aside::Event => name.first_chunk().is_some_and(|number| takes(u64::from_be_bytes(*number))),
+                // The answer of a wait that has begun: it belongs to that wait, and so to its generation.
+                _ => self.reader.get(Table::Aside, &aside_key(journal, Aside::Wait, &name))?.is_some(),
+            };
+            if !is_taken {
+                rows.push((aside, name, row));
+            }
+        }
+        for (kind, name, row) in self.notes(stored)? {
+            // There until the new generation shows something else.
+            rows.push((kind.into(), name.into_bytes(), NoteRow { nth: 0, ..row }.write()));
+        }
+        if let Some(parent) = self.parent(stored)? {
+            rows.push((Aside::Parent, Vec::new(), parent.write()));
+        }
+        self.beside(journal, Aside::Waiter, &mut |name, row| {
+            rows.push((Aside::Waiter, name.to_vec(), row.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        let first = self.first_of_chain(journal)?;
+        rows.push((Aside::First, Vec::new(), first.0.to_be_bytes().to_vec()));
+        Ok(CarryOver { deadline_ms: self.deadline(stored)?, rows })
+    }
+}
+
+impl CarryOver {
+    /// The rows beside the journal of the new generation.
+    pub(super) fn rows(self, journal: JournalId) -> impl Iterator<Item = Row> {
+        self.rows.into_iter().map(move |(aside, name, row)| rows::aside(journal, aside, &name, Some(row)))
+    }
+}

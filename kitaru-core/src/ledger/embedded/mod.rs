@@ -1,0 +1,31 @@
+//! The ledger of one process, over a store of keys and values. Owns every table, key and row.
+
+mod addressee;
+mod archive;
+mod carry_over;
+mod inbox;
+mod list;
+mod opening;
+mod rows;
+mod sending;
+mod sweep;
+mod tally;
+mod tenure;
+mod waits;
+mod writing;
+
+pub(crate) use archive::Archive;
+pub(crate) use carry_over::CarryOver;
+pub(crate) use inbox::most_loaded_bytes;
+pub(crate) use list::{Listed, Unread};
+pub(crate) use opening::{LedgerOptions, SECRET, open};
+pub(crate) use sending::{Arrival, Letter};
+pub(crate) use tenure::Tenure;
+pub(crate) use writing::{Append, Ledger};
+
+#[cfg(test)]
+pub(crate) use opening::MOST_JOURNALS;
+#[cfg(test)]
+pub(crate) use tally::{MOST_EVENTS, MOST_MAIL_BYTES, MailTotal};
+#[cfg(test)]
+pub(crate) use waits::MOST_EARLY_ANSWERS;

@@ -1,0 +1,299 @@
+//! What is sent to executions, on its way into the store. Owns that one number is given once, that an idempotency key counts
+//! once, and how much one generation may be sent; must not know who takes it.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, MutexGuard, oneshot, watch};
+
+use crate::error::{Error, Kind};
+use crate::id::{ExecutionId, JournalId};
+use crate::journal::{Aside, MailRow, ParentRow, aside_key, sent_name};
+use crate::ledger::embedded::tally::{MailTotal, Tallies, most_bytes};
+use crate::ledger::embedded::{Archive, CarryOver, Ledger, Tenure};
+use crate::ledger::{Addressee, Change, NewGeneration, Sent, SentKey, Stored, blocking};
+use crate::store::Table;
+use crate::value::Key;
+
+/// What senders of this process share: no other process sends to the store.
+#[derive(Default)]
+pub(super) struct Senders {
+    doors: Doors,
+    tallies: Tallies,
+}
+
+/// Who may look and write at a time: two that send to one execution would give one number twice. Executions share a few
+/// locks, so that those of different ones seldom wait for each other's commit.
+struct Doors {
+    hash: RandomState,
+    doors: [Mutex<()>; 256],
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        Doors { hash: RandomState::new(), doors: std::array::from_fn(|_| Mutex::default()) }
+    }
+}
+
+impl Doors {
+    async fn of(&self, execution: &ExecutionId) -> MutexGuard<'_, ()> {
+        let nth = self.hash.hash_one(execution) % self.doors.len() as u64;
+        self.doors[nth as usize].lock().await
+    }
+}
+
+/// Something on its way to an execution.
+pub(crate) struct Letter {
+    pub(crate) execution: ExecutionId,
+    /// The name of the event, or the visible name of the wait.
+    pub(crate) name: String,
+    pub(crate) json: String,
+    pub(crate) sent_ms: u64,
+}
+
+impl Letter {
+    /// What it counts for, in the store and in memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.name.len() + self.json.len()) as u64
+    }
+
+    fn row(&self, wait: Option<Key>) -> MailRow {
+        MailRow { sent_ms: self.sent_ms, name: self.name.clone(), json: self.json.clone(), wait }
+    }
+}
+
+/// Something that was sent, and whether it is durable.
+pub(crate) struct Arrival {
+    pub(crate) stored: Stored,
+    pub(crate) key: SentKey,
+    pub(crate) sent: Sent,
+    pub(crate) landed: Result<(), Error>,
+}
+
+/// Whether an event is to be sent.
+enum Admitted {
+    /// One with its key was sent before.
+    Known,
+    /// One with its key is on its way. This changes when it has landed or is lost.
+    OnItsWay(watch::Receiver<()>),
+    /// It is, and under this idempotency key.
+    New { stored: Box<Stored>, so_far: MailTotal, sent: Option<SentBefore> },
+}
+
+/// An idempotency key, in the store and among what is on its way.
+struct SentBefore {
+    first: JournalId,
+    key: String,
+    row: Vec<u8>,
+}
+
+impl Ledger {
+    #[cfg(test)]
+    pub(crate) fn tallies(&self) -> &Tallies {
+        &self.senders.tallies
+    }
+
+    /// Sends an event. It is durable when this returns; `arrived` hears of it, whether or not the sender still waits. What is
+    /// sent to one generation lands in the order of its numbers. `driven` is the generation that is under way in this process.
+    pub(crate) async fn send(
+        &self,
+        archive: &Archive,
+        letter: Letter,
+        key: Option<String>,
+        driven: impl Fn() -> Option<JournalId> + Send + Sync + 'static,
+        arrived: impl FnOnce(Arrival) + Send + 'static,
+    ) -> Result<(), Error> {
+        let driven = Arc::new(driven);
+        let landed = loop {
+            let turn = self.senders.doors.of(&letter.execution).await;
+            let (archive, senders, driven) = (archive.clone(), self.senders.clone(), driven.clone());
+            let (wanted, name, key) = (letter.execution.clone(), letter.name.clone(), key.clone());
+            match blocking(move || senders.admit(&archive, &wanted, &name, key, driven())).await?? {
+                Admitted::Known => return Ok(()),
+                Admitted::OnItsWay(mut arrives) => {
+                    drop(turn);
+                    // It is looked for again, whether it has landed or is lost.
+                    let _ = arrives.changed().await;
+                }
+                Admitted::New { stored, so_far, sent } => break self.post(letter, *stored, so_far, sent, arrived)?,
+            }
+        };
+        // Whoever else sends to this execution meanwhile shares the commit.
+        landed.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed; nothing was sent")))
+    }
+
+    /// Has an event on its way. The writer keeps the order of what is sent to one generation, so that the numbers ascend.
+    fn post(
+        &self,
+        letter: Letter,
+        stored: Stored,
+        so_far: MailTotal,
+        sent: Option<SentBefore>,
+        arrived: impl FnOnce(Arrival) + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+        let (journal, bytes) = (stored.journal, letter.bytes());
+        let execution = &stored.header.execution;
+        let number = self.senders.tallies.add(
+            execution,
+            journal,
+            so_far,
+            Aside::Event,
+            bytes,
+            most_bytes(self.max_outcome_bytes),
+        )?;
+        let mut changes = vec![Change::Event { number, event: letter.row(None) }];
+        let idempotency = sent.map(|SentBefore { first, key, row }| {
+            self.senders.tallies.key_leaves(row.clone());
+            changes.push(Change::Sent { first, event: letter.name.clone(), key, number });
+            row
+        });
+        let (tell, landed) = oneshot::channel();
+        let senders = self.senders.clone();
+        // A tenure of its own: what the execution's own attempt has lost does not concern it.
+        let tenure = Arc::new(Tenure::of_changes(journal));
+        self.write_then(&tenure, changes, move |result| {
+            senders.tallies.arrived(journal, bytes, result.is_ok());
+            if let Some(key) = &idempotency {
+                senders.tallies.key_arrived(key);
+            }
+            let Letter { name, json, .. } = letter;
+            let (key, sent) = (SentKey::Event(number), Sent::Event { number, name, json });
+            arrived(Arrival { stored, key, sent, landed: result.clone() });
+            // The sender may have gone away.
+            let _ = tell.send(result);
+        });
+        Ok(landed)
+    }
+
+    /// Sends an answer to the wait that is open under a visible name, or to the one that is `meant`. `arrived` hears of it
+    /// while nobody else can send to the execution.
+    pub(crate) async fn answer<R>(
+        &self,
+        archive: &Archive,
+        letter: Letter,
+        meant: Option<Key>,
+        (driven, now_ms): (impl Fn() -> Option<JournalId> + Send + 'static, u64),
+        arrived: impl FnOnce(Arrival) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let _turn = self.senders.doors.of(&letter.execution).await;
+        let (archive, senders) = (archive.clone(), self.senders.clone());
+        let (wanted, named) = (letter.execution.clone(), letter.name.clone());
+        let look = move || {
+            let (stored, wait) = archive.addressed((&wanted, driven()), &named, meant, now_ms)?;
+            let so_far = senders.so_far(&archive, stored.journal)?;
+            Ok::<_, Error>((stored, wait, so_far))
+        };
+        let (stored, wait, so_far) = blocking(look).await??;
+        let (journal, bytes) = (stored.journal, letter.bytes());
+        let most = most_bytes(self.max_outcome_bytes);
+        self.senders.tallies.add(&letter.execution, journal, so_far, Aside::Answer, bytes, most)?;
+        let identity = match &wait {
+            Addressee::Wait(wait) => Some(*wait),
+            Addressee::Named(_) => None,
+        };
+        let answer = Change::Answer { name: letter.name.clone(), answer: Some(letter.row(identity)) };
+        let landed = self.write(&Arc::new(Tenure::of_changes(journal)), vec![answer], None).await;
+        self.senders.tallies.arrived(journal, bytes, landed.is_ok());
+        let (key, sent) = (SentKey::Answer(letter.name), Sent::Answer { wait, json: letter.json });
+        arrived(Arrival { stored, key, sent, landed })
+    }
+
+    /// An answer was taken back by the execution it was sent to. It may be sent another one when this returns.
+    pub(crate) async fn taken_back(&self, journal: JournalId, bytes: u64) -> Result<(), Error> {
+        // That it was taken back is on its way: another one is not to find it.
+        self.settle().await?;
+        self.senders.tallies.taken_back(journal, bytes);
+        Ok(())
+    }
+
+    /// Has a parent hear of an execution's end, whichever generation that is then.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended, or that cannot be recorded.
+    pub(crate) async fn add_waiter(
+        &self,
+        archive: &Archive,
+        execution: &ExecutionId,
+        parent: ParentRow,
+        driven: impl Fn() -> Option<JournalId> + Send + 'static,
+    ) -> Result<(), Error> {
+        // As what is sent: the next generation takes it along, or it is written to that one.
+        let _turn = self.senders.doors.of(execution).await;
+        let (archive, wanted) = (archive.clone(), execution.clone());
+        let newest = blocking(move || archive.addressee(&wanted, driven())).await??;
+        self.write(&Arc::new(Tenure::of_changes(newest.journal)), vec![Change::Waiter(parent)], None).await
+    }
+
+    /// Records that a generation has ended and the next one has begun, in one commit. `takes` says which events a record of the
+    /// older one holds, `next` gives the new one and the last record of the older one, and `submitted` hears when they are on
+    /// their way. What is sent meanwhile is for the next
+    /// generation, and its sender waits for that to be there.
+    pub(crate) async fn restart(
+        &self,
+        archive: &Archive,
+        tenure: &Arc<Tenure>,
+        execution: &ExecutionId,
+        takes: impl Fn(u64) -> bool + Send + 'static,
+        next: impl FnOnce(Stored, &CarryOver) -> (NewGeneration, Vec<u8>),
+        submitted: impl FnOnce(),
+    ) -> Result<JournalId, Error> {
+        let _turn = self.senders.doors.of(execution).await;
+        // What the flow has shown, and the header, may be on their way.
+        self.settle().await?;
+        let (archive, older) = (archive.clone(), tenure.journal());
+        let (stored, carried) = blocking(move || {
+            let stored = archive.stored(older)?;
+            let missing = || Error::new(Kind::Store, "the header of a running execution is missing");
+            let stored = stored.ok_or_else(missing)?;
+            let carried = archive.carry_over(&stored, takes)?;
+            Ok::<_, Error>((stored, carried))
+        })
+        .await??;
+        let (next, frame) = next(stored, &carried);
+        let journal = next.journal;
+        let landed = self.write_restart(tenure, next, carried, frame);
+        submitted();
+        landed.await.map(|()| journal)
+    }
+}
+
+impl Senders {
+    /// Looks whether an event may be sent. Blocks.
+    fn admit(
+        &self,
+        archive: &Archive,
+        execution: &ExecutionId,
+        event: &str,
+        key: Option<String>,
+        driven: Option<JournalId>,
+    ) -> Result<Admitted, Error> {
+        let stored = archive.addressee(execution, driven)?;
+        // A key counts for all the generations that follow one another by restarts.
+        let first = archive.first_of_chain(stored.journal)?;
+        let sent = key.map(|key| {
+            let row = aside_key(first, Aside::Sent, &sent_name(event, &key).0);
+            SentBefore { first, key, row }
+        });
+        if let Some(sent) = &sent {
+            // In this order: what lands in between is found behind it.
+            if let Some(arrives) = self.tallies.key_arrives(&sent.row) {
+                return Ok(Admitted::OnItsWay(arrives));
+            }
+            if archive.reader.get(Table::Aside, &sent.row)?.is_some() {
+                return Ok(Admitted::Known);
+            }
+        }
+        let so_far = self.so_far(archive, stored.journal)?;
+        Ok(Admitted::New { stored: Box::new(stored), so_far, sent })
+    }
+
+    /// What has been sent to a generation, counted in the store the first time that something is sent to it. Asked while nobody
+    /// else can send to it.
+    fn so_far(&self, archive: &Archive, journal: JournalId) -> Result<MailTotal, Error> {
+        match self.tallies.known(journal) {
+            Some(tally) => Ok(tally),
+            None => archive.sent_so_far(journal),
+        }
+    }
+}

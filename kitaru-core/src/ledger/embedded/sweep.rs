@@ -1,0 +1,116 @@
+//! What finished long ago, on its way out of the store. Owns which rows of a generation go; must not know which generations.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::error::Error;
+use crate::id::JournalId;
+use crate::journal::{Aside, Status, aside_range, generation_key, journal_range, name_key};
+use crate::ledger::Stored;
+use crate::ledger::embedded::opening::{DELETED_GENERATION, DELETED_JOURNAL};
+use crate::ledger::embedded::{Archive, Ledger, Listed, Tenure};
+use crate::store::{Key, Order, Row, Table};
+
+/// How many rows go in one commit.
+const ROWS_AT_ONCE: usize = 1_000;
+
+/// A generation that is to go.
+pub(crate) struct Expired {
+    journal: JournalId,
+    generation: u32,
+    /// The keys of its rows. The name is the first to go: what is read from then on is no longer there.
+    keys: Vec<(Table, Vec<u8>)>,
+    /// The header and the last record are the last to go, in one commit: a generation that a dead process has begun to delete is
+    /// found by them.
+    head: Vec<(Table, Vec<u8>)>,
+}
+
+impl Archive {
+    /// So many generations behind one of them, and of those the ones that `expires` names. Blocks.
+    pub(crate) fn expired(
+        &self,
+        after: JournalId,
+        limit: usize,
+        expires: impl Fn(&Stored) -> Result<bool, Error>,
+    ) -> Result<Listed<Expired>, Error> {
+        let after = generation_key(after);
+        let range = (Bound::Excluded(&after[..]), Bound::Unbounded);
+        self.page(Table::Execution, range, Order::Ascending, limit, |journal| {
+            let Some(stored) = self.stored(journal)? else { return Ok(None) };
+            if expires(&stored)? { self.rows_of(&stored).map(Some) } else { Ok(None) }
+        })
+    }
+
+    fn rows_of(&self, stored: &Stored) -> Result<Expired, Error> {
+        let journal = stored.journal;
+        let generation = stored.header.generation;
+        let mut keys = vec![(Table::Name, name_key(&stored.header.execution, generation))];
+        // All but `Sent`, which counts for the generations behind it, too.
+        let asides = [
+            Aside::Event,
+            Aside::Answer,
+            Aside::Wait,
+            Aside::Deadline,
+            Aside::Parent,
+            Aside::Waiter,
+            Aside::Published,
+            Aside::Logged,
+            Aside::First,
+            Aside::Undo,
+        ];
+        let mut gather = |table, range: (Bound<&[u8]>, Bound<&[u8]>)| {
+            self.reader.scan(table, range, Order::Ascending, &mut |key, _| {
+                keys.push((table, key.to_vec()));
+                ControlFlow::Continue(())
+            })
+        };
+        for aside in asides {
+            let (first, end) = aside_range(journal, aside);
+            gather(Table::Aside, (Bound::Included(&first), Bound::Excluded(&end)))?;
+        }
+        if stored.state.status != Status::Restarted {
+            // The last of those that followed one another by restarts takes it along.
+            let (first, end) = aside_range(self.first_of_chain(journal)?, Aside::Sent);
+            gather(Table::Aside, (Bound::Included(&first), Bound::Excluded(&end)))?;
+        }
+        let (first, last) = journal_range(journal);
+        gather(Table::Journal, (Bound::Included(&first), Bound::Included(&last)))?;
+        let mut head: Vec<_> = keys.pop().into_iter().collect();
+        head.push((Table::Execution, generation_key(journal).to_vec()));
+        Ok(Expired { journal, generation, keys, head })
+    }
+}
+
+impl Ledger {
+    /// Deletes these in their order, many in a commit: they are no fewer than those that begin.
+    pub(crate) async fn delete(&self, expired: Vec<Expired>) -> Result<(), Error> {
+        let mut gone = Vec::new();
+        for Expired { journal, generation, keys, head } in expired {
+            // One that fits into a commit goes whole.
+            if !gone.is_empty() && gone.len() + keys.len() > ROWS_AT_ONCE {
+                self.erase(std::mem::take(&mut gone)).await?;
+            }
+            // Before its name goes: the next one of that name has a higher number.
+            self.deleted_generation.fetch_max(generation, SeqCst);
+            self.deleted_journal.fetch_max(journal.0, SeqCst);
+            for key in keys {
+                gone.push(key);
+                if gone.len() >= ROWS_AT_ONCE {
+                    self.erase(std::mem::take(&mut gone)).await?;
+                }
+            }
+            gone.extend(head);
+        }
+        if gone.is_empty() { Ok(()) } else { self.erase(gone).await }
+    }
+
+    async fn erase(&self, keys: Vec<(Table, Vec<u8>)>) -> Result<(), Error> {
+        let gone = keys.into_iter().map(|(table, key)| Row { table, key: Key::from(key), value: None });
+        let meta = |key: &[u8], value: Vec<u8>| Row { table: Table::Meta, key: Key::from(key), value: Some(value) };
+        let generation = meta(DELETED_GENERATION, self.deleted_generation.load(SeqCst).to_le_bytes().to_vec());
+        let journal = meta(DELETED_JOURNAL, self.deleted_journal.load(SeqCst).to_le_bytes().to_vec());
+        let nobody = Arc::new(Tenure::of_changes(JournalId(0)));
+        self.write_rows(&nobody, gone.chain([generation, journal]).collect(), None).await
+    }
+}

@@ -1,0 +1,35 @@
+//! What a store keeps of executions. The only module that knows tables, keys and rows; all others speak of generations,
+//! records and changes. Must not know why something is read or written.
+//!
+//! Two types are the seam. [`Archive`] reads: whatever it is asked blocks, so it is asked on the pool. [`Ledger`] writes: what
+//! is appended to a journal becomes durable in the order in which it was submitted, together or not at all, behind a
+//! [`Tenure`]: the right to write to that journal, which ends when something of it is lost or its attempt has had its last
+//! word. Both are types and not traits, so that the path of a checkpoint is static; a store of another kind is another folder
+//! beside `embedded`, and these two names become enums.
+
+mod change;
+mod embedded;
+mod model;
+mod sent;
+
+use crate::error::{Error, Kind};
+use crate::pool::{self, Gone};
+
+pub(crate) use crate::store::Owner;
+pub(crate) use change::{Change, Ending, NewGeneration};
+pub(crate) use embedded::{
+    Append, Archive, Arrival, CarryOver, Ledger, LedgerOptions, Letter, Listed, SECRET, Tenure, Unread,
+    most_loaded_bytes, open,
+};
+#[cfg(test)]
+pub(crate) use embedded::{MOST_EARLY_ANSWERS, MOST_EVENTS, MOST_JOURNALS, MOST_MAIL_BYTES, MailTotal};
+pub(crate) use model::{AT_ONCE_MS, Generation, Listing, State, Stored, malformed};
+pub(crate) use sent::{Addressee, Sent, SentKey};
+
+/// Runs what blocks off the runtime's threads.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    pool::blocking(work).await.map_err(|gone| match gone {
+        Gone::Panicked(panic) => Error::panicked("the store", panic),
+        Gone::ShutDown => Error::new(Kind::Closed, "the runtime is shutting down"),
+    })
+}

@@ -1,0 +1,64 @@
+//! What is known of a generation, however it is kept. Must not know how it is read or written.
+
+use crate::error::{Error, Kind};
+use crate::id::{ExecutionId, JournalId};
+use crate::journal::{Header, Malformed, Status, Tally};
+use crate::machine::Journal;
+
+/// One generation, as it is kept.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) journal: JournalId,
+    pub(crate) header: Header,
+    pub(crate) state: State,
+}
+
+/// Where a generation stands: what its row says while it is unfinished, and its last record from then on.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) status: Status,
+    pub(crate) attempts: u32,
+    pub(crate) updated_ms: u64,
+    /// When a parked one goes on by itself; 0 if it does not.
+    pub(crate) wake_ms: u64,
+    /// Why it failed, was cancelled or is stuck.
+    pub(crate) reason: String,
+    pub(crate) listing: Listing,
+    pub(crate) tally: Tally,
+}
+
+/// Whether the generation is on the store's list of unfinished ones when an attempt begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// It is not: it has ended before.
+    Off,
+    /// An earlier attempt has put it there, and has not ended.
+    Earlier,
+    /// The attempt is there.
+    Current,
+    /// The attempt is there, and it is one of a generation that has ended: it is replayed for what is to be undone.
+    Ended,
+}
+
+/// One generation, with all its records.
+pub(crate) struct Generation {
+    pub(crate) header: Header,
+    pub(crate) status: Status,
+    /// Why it failed, was cancelled or is stuck.
+    pub(crate) reason: String,
+    pub(crate) journal: Journal,
+}
+
+pub(crate) fn malformed(execution: &ExecutionId, what: &str, why: Malformed) -> Error {
+    Error::new(
+        Kind::Store,
+        format!(
+            "the {what} of execution {execution} cannot be read: {}; it was written by a newer version or is damaged. \
+             Use the version that wrote it, or restore the store from a backup",
+            why.0
+        ),
+    )
+}
+
+/// When a parked flow resumes that waits for another execution to end, should its process die meanwhile.
+pub(crate) const AT_ONCE_MS: u64 = 1;

@@ -1,0 +1,26 @@
+//! What was sent to an execution. Must not know who takes it.
+
+use crate::value::Key;
+
+/// Something that was sent to an execution, and is durable.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    Event { number: u64, name: String, json: String },
+    Answer { wait: Addressee, json: String },
+}
+
+/// Which wait an answer is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Addressee {
+    /// The one with this identity, and no other whatever its name is.
+    Wait(Key),
+    /// The one that opens first under this visible name: the answer came before it.
+    Named(String),
+}
+
+/// Which of what was sent to a generation.
+pub(crate) enum SentKey {
+    Event(u64),
+    /// By the visible name of the wait.
+    Answer(String),
+}
