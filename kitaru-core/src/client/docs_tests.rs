@@ -48,7 +48,10 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     model("an encoded outcome or input", std::slice::from_ref(&outcome));
     model("a preview", &[format!("{PREVIEW_BYTES} bytes")]);
     assert_eq!((ledger::MOST_EVENTS, MAX_CALLS), (1 << 20, 1 << 24));
-    model("events sent to a generation; answers before anybody has asked", &["2²⁰".to_owned(), early.clone()]);
+    model(
+        "events sent to a generation; answers that arrive before their wait opens",
+        &["2²⁰".to_owned(), early.clone()],
+    );
     model("events and answers sent to a generation, in bytes", std::slice::from_ref(&mail));
     model("calls of one attempt", &["2²⁴".to_owned()]);
     model("failed tries that a record shows", &[format!("the last {}", FailedTry::MOST)]);
@@ -56,15 +59,15 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     model("a commit", &commit);
     model("what waits for a commit, what the commit has taken included", std::slice::from_ref(&waiting));
     model("a page of executions", &[grouped(executions::MAX_LIMIT as u64)]);
-    model("executions that go on by themselves at once", &[builder::DEFAULT_RECOVERY.to_string()]);
-    model("attempts that die one after another without a lasting record", &[MOST_DEATHS.to_string()]);
+    model("executions that resume automatically and concurrently", &[builder::DEFAULT_RECOVERY.to_string()]);
+    model("consecutive crashes without a lasting record", &[MOST_DEATHS.to_string()]);
 
     let security = |what: &str, numbers: &[String]| check("security.md", what, numbers);
     security("a value: an outcome, an event, an answer", &[outcome]);
     security("an id; a name", &id_and_name);
     security("events to a generation", &[grouped(ledger::MOST_EVENTS)]);
     security("events and answers to a generation, in bytes", &[mail]);
-    security("answers before anybody has asked", &[early]);
+    security("answers that arrive before their wait opens", &[early]);
     let loaded = mebibytes(ledger::most_loaded_bytes(DEFAULT_MAX_OUTCOME_BYTES));
     security("events and answers that an attempt loads from its store", &[loaded]);
     security("calls, places and occurrences in a journal", &[grouped(MAX_CALLS.into())]);
