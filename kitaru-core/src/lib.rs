@@ -13,6 +13,7 @@ mod director;
 pub mod doc_support;
 mod driver;
 pub mod dynamic;
+mod engine;
 mod entropy;
 mod error;
 mod flow;

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::client::keeper::{Keeper, Logs};
-use crate::client::recovery::recover;
-use crate::client::retention::retire;
-use crate::client::sleepers::keep;
-use crate::client::{FlowCall, Inner, Kitaru, blocking};
+use crate::client::{FlowCall, Kitaru};
 use crate::clock::{Clock, millis};
 use crate::director::Director;
+use crate::engine::Engine;
+use crate::engine::{Keeper, Logs};
 use crate::error::{Error, Kind};
 use crate::flow::{self, FlowFunction};
+use crate::ledger::blocking;
 use crate::ledger::{self, LedgerOptions};
 use crate::log;
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime, Watchers};
@@ -264,15 +263,7 @@ impl Builder {
         // Here, where the caller's own subscriber hears it.
         log::open_to_others(&open_to_others);
         let inner = &kitaru.inner;
-        inner.keeper.meet();
-        inner.keeper.spawn(keep(Arc::downgrade(inner)));
-        if recovery.is_some() {
-            // Before anything is begun here.
-            inner.keeper.spawn(recover(Arc::downgrade(inner), inner.runtime.ledger.next_journal()));
-        }
-        if let Some(keep) = keep_finished {
-            inner.keeper.spawn(retire(Arc::downgrade(inner), keep));
-        }
+        inner.start(recovery.is_some(), keep_finished);
         Ok(kitaru)
     }
 }
@@ -297,5 +288,5 @@ fn open(
     };
     let watchers = Watchers::default();
     let runtime = Runtime { archive, ledger, clock, max_outcome_bytes, park_after_ms, watchers, director };
-    Ok(Kitaru { inner: Arc::new(Inner::new(Arc::new(runtime), keeper, driving)) })
+    Ok(Kitaru { inner: Arc::new(Engine::new(Arc::new(runtime), keeper, driving)) })
 }

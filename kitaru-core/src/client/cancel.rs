@@ -5,13 +5,11 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::client::active::Ended;
 use crate::client::execution::Relative;
 use crate::client::executions::Summary;
 use crate::client::handle::Handle;
-use crate::client::launch::ended_meanwhile;
-use crate::client::request::Request;
-use crate::client::{Execution, Inner, Kitaru};
+use crate::client::{Execution, Kitaru};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::journal::Ask;
@@ -95,7 +93,7 @@ impl Kitaru {
 /// An execution about to be cancelled; awaited, it gives `Result<(), Error>`. See [`Kitaru::cancel`].
 #[must_use = "an execution is cancelled only if this is awaited"]
 pub struct Cancelling {
-    inner: Arc<Inner>,
+    inner: Arc<Engine>,
     execution: Result<ExecutionId, Error>,
     ask: Ask,
 }
@@ -137,39 +135,5 @@ impl IntoFuture for Cancelling {
 impl fmt::Debug for Cancelling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cancelling").field("execution", &self.execution).finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
-        let mut given_up = 0;
-        loop {
-            let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel), None)?;
-            // Nothing to an attempt that is there only to cancel it.
-            if !active.steering.cancel() {
-                // It went out of memory meanwhile.
-                continue;
-            }
-            match is_cancelled(active.ended().await, &execution) {
-                // It may have been given up at that very moment: one that is stuck can be cancelled.
-                Err(error) if error.is_stuck() && given_up < 3 => given_up += 1,
-                cancelled => return cancelled,
-            }
-        }
-    }
-
-    /// Ends an execution without undoing what it has done.
-    async fn abandon(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
-        let (_, active) = self.launch(Request::steering(&execution, Ask::Abandon), None)?;
-        is_cancelled(active.ended().await, &execution)
-    }
-}
-
-/// Whether it has come to its end as cancelled.
-fn is_cancelled(ended: Ended, execution: &ExecutionId) -> Result<(), Error> {
-    match ended.fault() {
-        Some(error) if error.is_cancelled() => Ok(()),
-        Some(error) => Err(error),
-        None => Err(ended_meanwhile(execution)),
     }
 }

@@ -4,25 +4,14 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::time::timeout;
-
-use crate::client::active::{Active, Ended, interrupted};
-use crate::client::{Inner, Kitaru, blocking};
-use crate::error::{Error, Kind};
-use crate::id::ExecutionId;
-use crate::log;
-use crate::race::race;
-use crate::runtime::lock;
+use crate::client::Kitaru;
+use crate::engine::Engine;
+use crate::error::Error;
 
 /// How long what runs has to come to its end, unless set.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
-
-/// How long what was interrupted has to let go of its thread.
-const LETTING_GO: Duration = Duration::from_millis(250);
 
 impl Kitaru {
     /// Closes the store for this process and every handle of it. From now on nothing starts: bodies that run come to their
@@ -61,7 +50,7 @@ impl Kitaru {
 /// A store about to be closed; awaited, it gives `Result<(), Error>`. See [`Kitaru::close`].
 #[must_use = "a store is closed only if this is awaited"]
 pub struct Closing {
-    inner: Arc<Inner>,
+    inner: Arc<Engine>,
     grace: Duration,
 }
 
@@ -80,16 +69,7 @@ impl IntoFuture for Closing {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Closing { inner, grace } = self;
-            inner.closed.store(true, Ordering::SeqCst);
-            inner.sleepers.end();
-            inner.admissions.close();
-            inner.runtime.watchers.notify_all();
-            let (send, receive) = oneshot::channel();
-            let closing = inner.clone();
-            // Whatever becomes of who closes, who may be interrupted with what runs.
-            inner.keeper.spawn(async move { drop(send.send(closing.close(grace).await)) });
-            drop(inner);
-            receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the runtime is shutting down")))
+            inner.shut_down(grace).await
         })
     }
 }
@@ -97,41 +77,5 @@ impl IntoFuture for Closing {
 impl fmt::Debug for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closing").field("grace", &self.grace).finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    async fn close(&self, grace: Duration) -> Result<(), Error> {
-        let running: Vec<(ExecutionId, Arc<Active>)> =
-            lock(&self.active).iter().map(|(execution, active)| (execution.clone(), active.clone())).collect();
-        for (_, active) in &running {
-            if active.steering.is_parked() {
-                active.end(Ended::Fault(interrupted()));
-            } else {
-                active.steering.drain();
-            }
-        }
-        let ended = async {
-            for (_, active) in &running {
-                active.clone().ended().await;
-            }
-        };
-        let time_is_over = self.runtime.clock.sleep(grace);
-        race((ended, time_is_over)).await;
-        running.iter().for_each(|(_, active)| active.interrupt());
-        let ended = async {
-            for (_, active) in &running {
-                active.clone().ended().await;
-            }
-        };
-        // A flow that is awaited lets go of its thread. A body that blocks it keeps it for as long as it likes.
-        if timeout(LETTING_GO, ended).await.is_err() {
-            for (execution, active) in running.iter().filter(|(_, active)| !active.has_ended()) {
-                log::runs_behind_close(execution);
-                active.end(Ended::Fault(interrupted()));
-            }
-        }
-        let runtime = self.runtime.clone();
-        blocking(move || runtime.ledger.close()).await?
     }
 }

@@ -9,13 +9,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::client::{Inner, Kitaru, blocking};
+use crate::client::Kitaru;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::flow;
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{
     Arg, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, NoteKind, Opening, Status, UndoRow, WaitRow,
 };
+use crate::ledger::blocking;
 use crate::ledger::{Archive, Stored, malformed};
 use crate::machine::Journal;
 use crate::value::Key;
@@ -51,7 +53,7 @@ impl Kitaru {
 /// A search for one execution; awaited, it gives `Result<Option<Execution>, Error>`. See [`Kitaru::execution`].
 #[must_use = "a search does nothing unless awaited"]
 pub struct ExecutionQuery {
-    inner: Arc<Inner>,
+    inner: Arc<Engine>,
     execution: Result<ExecutionId, Error>,
     generation: Option<u32>,
 }

@@ -6,12 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::client::Kitaru;
 use crate::client::execution::time;
-use crate::client::{Inner, Kitaru, blocking};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::flow;
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::Status;
+use crate::ledger::blocking;
 use crate::ledger::{Listed, Stored, Unread};
 
 /// How many summaries a page has, unless asked for.
@@ -51,7 +53,7 @@ impl Kitaru {
 /// A list of executions; awaited, it gives a [`Page`]. See [`Kitaru::executions`].
 #[must_use = "a list does nothing unless awaited"]
 pub struct Executions {
-    inner: Arc<Inner>,
+    inner: Arc<Engine>,
     after: Option<Cursor>,
     limit: usize,
 }
@@ -86,7 +88,7 @@ impl IntoFuture for Executions {
     }
 }
 
-fn page(inner: &Inner, after: Option<Cursor>, limit: usize) -> Result<Page, Error> {
+fn page(inner: &Engine, after: Option<Cursor>, limit: usize) -> Result<Page, Error> {
     let archive = &inner.runtime.archive;
     let before = after.map(|Cursor(journal)| journal);
     let listed = archive.newest_first(before, limit, |journal| inner.stands(|archive| archive.stored(journal)))?;

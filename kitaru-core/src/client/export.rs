@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::client::execution::{Record, records};
 use crate::client::history::History;
-use crate::client::{Inner, Kitaru, Target};
+use crate::client::{Kitaru, Target};
+use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::Frame;
@@ -43,7 +44,7 @@ impl Kitaru {
     }
 }
 
-impl Inner {
+impl Engine {
     async fn history(self: Arc<Self>, wanted: ExecutionId) -> Result<History, Error> {
         blocking(move || {
             let archive = &self.runtime.archive;

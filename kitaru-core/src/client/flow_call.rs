@@ -10,14 +10,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::call::Outcome;
 use crate::call::Unpack;
-use crate::client::active::{Active, Ended};
-use crate::client::child::{Asked, ChildCall, Claimed, Wish};
 use crate::client::handle::Handle;
-use crate::client::request::{FlowBody, FlowSpec, Input, Request, check};
 use crate::client::restart::Restart;
 use crate::client::{Kitaru, implicit};
 use crate::clock::millis;
 use crate::context::Ambient;
+use crate::engine::{Active, Ended};
+use crate::engine::{Asked, ChildCall, Claimed, Wish};
+use crate::engine::{FlowBody, FlowSpec, Input, Request, check};
 use crate::error::{Error, Kind};
 use crate::flow::FlowMeta;
 use crate::id::ExecutionId;

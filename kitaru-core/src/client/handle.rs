@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
 
-use crate::client::active::{Active, Ended};
+use crate::client::Kitaru;
 use crate::client::flow_call::Decode;
-use crate::client::{Inner, Kitaru, blocking};
+use crate::engine::Ended;
+use crate::engine::{Engine, Found, unknown};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
-use crate::journal::{Class, OwnedPayload, Status};
-use crate::ledger::Archive;
-use crate::ledger::Stored;
+use crate::journal::{Class, OwnedPayload};
+use crate::ledger::blocking;
 use crate::value::decode;
 
 impl Kitaru {
@@ -56,58 +56,6 @@ impl Kitaru {
     }
 }
 
-/// What is there of an execution.
-enum Found {
-    Ended(Ended),
-    /// It is parked, or this process has taken it up meanwhile.
-    Going(Arc<Active>),
-}
-
-impl Inner {
-    /// What is there to wait for. None if it has moved since it was read: it is to be read again.
-    fn find(&self, stored: &Stored) -> Result<Option<Found>, Error> {
-        let execution = &stored.header.execution;
-        if let Some(ended) = came_to(&self.runtime.archive, stored)? {
-            return Ok(Some(Found::Ended(ended)));
-        }
-        if matches!(stored.state.status, Status::Waiting | Status::Queued) {
-            let active = self.await_parked(stored);
-            // Behind that: whoever drives it from now on tells the active; what has ended before is in the store.
-            let now = self.runtime.archive.newest(execution)?;
-            if now.is_some_and(|now| !now.state.status.is_final()) {
-                return Ok(Some(Found::Going(active)));
-            }
-            drop(active);
-            self.forget_parked(execution);
-            return Ok(None);
-        }
-        if let Some(active) = self.awaited(execution) {
-            return Ok(Some(Found::Going(active)));
-        }
-        match self.status(stored)? {
-            None | Some(Status::Running) => Ok(None),
-            Some(_) => {
-                let why = format!("execution {execution} was interrupted and nobody drives it; call its flow to go on");
-                Err(Error::new(Kind::Misuse, why))
-            }
-        }
-    }
-}
-
-/// What an execution came to, as its callers are told; nothing if that is still open.
-pub(crate) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended>, Error> {
-    Ok(match stored.state.status {
-        Status::Completed | Status::Failed => Some(Ended::Outcome(Arc::new(archive.outcome(stored)?))),
-        Status::Stuck => Some(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason))),
-        Status::Cancelled => Some(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason))),
-        Status::Waiting | Status::Queued | Status::Running | Status::Interrupted | Status::Restarted => None,
-    })
-}
-
-pub(crate) fn unknown(execution: &ExecutionId) -> Error {
-    Error::new(Kind::Misuse, format!("there is no execution {execution}; call the flow to begin it"))
-}
-
 fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result<T, E> {
     let borrowed = payload.borrow();
     match borrowed.class {
@@ -129,7 +77,7 @@ fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result
 /// Awaiting `&mut handle` is cancel safe.
 #[must_use = "the execution goes on without its handle, but nobody is told of its result"]
 pub struct Handle<R> {
-    inner: Weak<Inner>,
+    inner: Weak<Engine>,
     execution: ExecutionId,
     /// Behind a lock that nobody else takes, so that a shared handle can be looked at from several threads.
     ended: Mutex<BoxedEnded>,
@@ -141,7 +89,7 @@ type BoxedEnded = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
 impl<R> Handle<R> {
     pub(crate) fn new(
-        inner: &Arc<Inner>,
+        inner: &Arc<Engine>,
         execution: ExecutionId,
         ended: impl Future<Output = Ended> + Send + 'static,
         decode: Decode<R>,
@@ -151,7 +99,7 @@ impl<R> Handle<R> {
 
     /// Of an execution that a flow has started, which holds the store open.
     pub(crate) fn of_child(
-        inner: Weak<Inner>,
+        inner: Weak<Engine>,
         execution: ExecutionId,
         ended: impl Future<Output = Ended> + Send + 'static,
         decode: Decode<R>,

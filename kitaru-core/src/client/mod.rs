@@ -1,58 +1,30 @@
-//! The face of a store: opening it, running flows on it, looking at what is in it. Owns which executions this process
-//! drives; must not know how an attempt is driven or how rows are kept.
+//! The face of a store: opening it, running flows on it, looking at what is in it. Must not know how an execution is driven or
+//! how rows are kept.
 
-mod active;
-mod admissions;
-mod attempt;
 mod builder;
 mod cancel;
-mod child;
 mod closing;
-mod entered;
 mod execution;
 mod executions;
 mod export;
 mod flow_call;
 mod handle;
-mod head;
 mod history;
 mod implicit;
-mod keeper;
-mod launch;
 mod mail;
-mod recovery;
-mod request;
 mod restart;
-mod retention;
 mod retry;
-mod sleepers;
-mod standing;
-mod steering;
 mod watch;
 
 #[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
 mod outside_tests;
-#[cfg(test)]
-mod steering_tests;
-#[cfg(test)]
-mod waits_tests;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
-use crate::client::active::{Active, Ended, interrupted};
-use crate::client::admissions::Admissions;
-use crate::client::keeper::Keeper;
-use crate::client::sleepers::Sleepers;
-use crate::error::{Error, Kind};
-use crate::id::{ExecutionId, JournalId};
-use crate::ledger::blocking;
-use crate::runtime::{Runtime, lock};
+use crate::engine::{Engine, closed};
+use crate::error::Error;
 
 pub use builder::Builder;
 pub(crate) use builder::Stage;
@@ -64,7 +36,6 @@ pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
 pub use history::History;
 pub use mail::Sending;
-pub(crate) use request::{FlowBody, FlowSpec, Input};
 pub use restart::Restart;
 pub use retry::Retrying;
 pub use watch::Watch;
@@ -88,25 +59,7 @@ pub use watch::Watch;
 /// ```
 #[derive(Clone)]
 pub struct Kitaru {
-    pub(crate) inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) runtime: Arc<Runtime>,
-    active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
-    /// Executions of which an attempt of this process left writes on their way.
-    left: Mutex<HashSet<ExecutionId>>,
-    /// Generations whose last attempt was of this process, which a fault of the store has ended: it did not die.
-    faults: Mutex<HashSet<JournalId>>,
-    /// Which attempts begin beside one another.
-    admissions: Admissions,
-    /// What is parked until a time.
-    sleepers: Arc<Sleepers>,
-    /// Where all this is done.
-    keeper: Keeper,
-    /// How many executions may go on by themselves at once.
-    driving: Arc<Semaphore>,
-    closed: AtomicBool,
+    pub(crate) inner: Arc<Engine>,
 }
 
 impl Kitaru {
@@ -118,40 +71,4 @@ impl Kitaru {
     fn check_open(&self) -> Result<(), Error> {
         self.inner.check_open()
     }
-}
-
-impl Inner {
-    fn new(runtime: Arc<Runtime>, keeper: Keeper, driving: usize) -> Self {
-        Inner {
-            runtime,
-            active: Mutex::default(),
-            left: Mutex::default(),
-            faults: Mutex::default(),
-            admissions: Admissions::default(),
-            sleepers: Arc::default(),
-            keeper,
-            driving: Arc::new(Semaphore::new(driving)),
-            closed: AtomicBool::new(false),
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
-    }
-
-    fn check_open(&self) -> Result<(), Error> {
-        if self.is_closed() { Err(closed()) } else { Ok(()) }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.sleepers.end();
-        // Whoever still waits for one that is parked waits for nothing.
-        lock(&self.active).values().for_each(|active| active.end(Ended::Fault(interrupted())));
-    }
-}
-
-fn closed() -> Error {
-    Error::new(Kind::Closed, "the store was closed by Kitaru::close(); open it again to go on")
 }

@@ -4,21 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
-use crate::call::Packed;
-use crate::client::active::Ended;
-use crate::client::attempt::micros;
-use crate::client::entered::Entered;
-use crate::client::request::{FlowBody, Request, check_size};
-use crate::clock::Clock;
 use crate::clock::millis;
 use crate::context::{Ambient, Context, NextInput};
+use crate::engine::{FlowBody, Request, check_size};
 use crate::error::{Error, Kind};
-use crate::id::JournalId;
-use crate::journal::{EndFrame, Frame, Header, Status, Tally, UnfinishedRow};
-use crate::ledger::{CarryOver, NewGeneration, Stored};
-use crate::log;
 use crate::machine::Exit;
 
 /// A flow that goes on in a new generation. Made by [`FlowCall::restart`](crate::FlowCall::restart); it never gives a result.
@@ -79,106 +69,4 @@ fn next(context: &Arc<Context>, request: Request) -> Result<NextInput, Error> {
         start_at_ms: request.start_at_ms,
         deadline_ms: request.deadline.map(millis),
     })
-}
-
-/// When the next generation has to be finished.
-fn deadline_ms(next: &NextInput, carried: &CarryOver, clock: &Clock) -> Option<u64> {
-    let begins_in_ms = next.start_at_ms.unwrap_or_default().saturating_sub(clock.now_ms());
-    let begins_ms = clock.steady_ms().saturating_add(begins_in_ms);
-    let own = next.deadline_ms.map(|deadline_ms| begins_ms.saturating_add(deadline_ms));
-    own.or(carried.deadline_ms)
-}
-
-/// Writes that the generation has ended, and the next one that the flow has asked for, in one commit.
-pub(crate) async fn restart(mut entered: Entered<'_>, context: &Arc<Context>, took: Duration) -> Ended {
-    let next = context.take_next().expect("a flow that restarts has said with what");
-    let start_at_ms = next.start_at_ms;
-    // What is sent meanwhile is for the next generation, and whoever sends waits for that to be there.
-    context.mailbox.close();
-    let written = write_next(&mut entered, context, next, took).await;
-    let journal = match written {
-        Ok(journal) => journal,
-        Err(fault) => {
-            log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
-            return Ended::Fault(fault);
-        }
-    };
-    entered.landed = true;
-    let now_ms = context.runtime.clock.now_ms();
-    let starts_in = start_at_ms.filter(|start_ms| *start_ms > now_ms).map(|ms| Duration::from_millis(ms - now_ms));
-    log::flow_restarted(&context.attempt, starts_in);
-    Ended::Restarted { journal, start_at_ms }
-}
-
-async fn write_next(
-    entered: &mut Entered<'_>,
-    context: &Arc<Context>,
-    next: NextInput,
-    took: Duration,
-) -> Result<JournalId, Error> {
-    let (place, runtime) = (entered.place, &context.runtime);
-    context.send_aside(context.notes());
-    let own = context.clone();
-    let takes = move |number| own.mailbox.took(number);
-    let begins = |stored: Stored, carried: &CarryOver| next_generation(context, stored.header, carried, next, took);
-    let restarted = runtime
-        .ledger
-        .restart(&runtime.archive, &context.numbers, &place.execution, takes, begins, || entered.ended = true);
-    restarted.await
-}
-
-/// The next generation, and the last record of the older one.
-fn next_generation(
-    context: &Arc<Context>,
-    older: Header,
-    carried: &CarryOver,
-    next: NextInput,
-    took: Duration,
-) -> (NewGeneration, Vec<u8>) {
-    let (runtime, execution) = (&context.runtime, &context.attempt.execution);
-    let now_ms = runtime.clock.now_ms();
-    let start_ms = next.start_at_ms.filter(|start_ms| *start_ms > now_ms);
-    let deadline_ms = deadline_ms(&next, carried, &runtime.clock);
-    let NextInput { preview, encoded, .. } = next;
-    let generation = older.generation.saturating_add(1);
-    let shape = encoded.shape;
-    let header = Header {
-        generation,
-        created_ms: now_ms,
-        seed: runtime.ledger.seed(execution, generation),
-        input_preview: preview,
-        input_codec: encoded.codec,
-        input_shape: shape.as_ref().map_or(0, |shape| shape.fingerprint),
-        input: encoded.bytes,
-        // What a call from outside goes by stays that of the first one.
-        ..older
-    };
-    let state = UnfinishedRow {
-        status: if start_ms.is_some() { Status::Queued } else { Status::Running },
-        attempts: 0,
-        updated_ms: now_ms,
-        wake_ms: start_ms.unwrap_or_default(),
-        tally: Tally::default(),
-    };
-    let packed = Packed::error(&Error::new(Kind::Cancelled, format!("it went on in generation {generation}")));
-    let frame = Frame::End(EndFrame {
-        status: Status::Restarted,
-        attempt: context.attempt.number,
-        ended_ms: now_ms,
-        duration_us: micros(took),
-        preview: &packed.preview,
-        payload: packed.payload(),
-    })
-    .write();
-    let next = NewGeneration {
-        journal: runtime.ledger.new_journal(),
-        header,
-        state,
-        deadline_ms,
-        parent: None,
-        waiters: Vec::new(),
-        shape: shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text))),
-        over: None,
-    };
-    (next, frame)
 }

@@ -8,10 +8,12 @@ use std::sync::{Arc, Weak};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::client::{Inner, Kitaru, Target, blocking, closed};
+use crate::client::{Kitaru, Target, closed};
+use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, check_name};
 use crate::ledger::Stored;
+use crate::ledger::blocking;
 
 impl Kitaru {
     /// The latest value that an execution has shown under a name with [`publish`](crate::publish()), if there is one.
@@ -74,7 +76,7 @@ impl Kitaru {
 /// The values that an execution shows under a name, one after another. Made by [`Kitaru::watch`]; it does not keep the store
 /// open.
 pub struct Watch<T> {
-    inner: Weak<Inner>,
+    inner: Weak<Engine>,
     execution: Result<ExecutionId, Error>,
     name: String,
     changes: Option<watch::Receiver<u64>>,
@@ -132,7 +134,7 @@ impl<T> fmt::Debug for Watch<T> {
     }
 }
 
-impl Inner {
+impl Engine {
     /// The newest generation of an execution, and what it shows under a name, as JSON.
     async fn look(self: &Arc<Self>, execution: ExecutionId, name: &str) -> Result<(Stored, Option<String>), Error> {
         check_name("published value", name)?;

@@ -57,8 +57,8 @@ mod context {
     pub(crate) use mailbox::{Mail, Mailbox};
 }
 
-#[path = "../../src/client"]
-mod client {
+#[path = "../../src/engine"]
+mod engine {
     mod steering;
 
     pub(crate) use steering::{Missed, Steered, Steering};

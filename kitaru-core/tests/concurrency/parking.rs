@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use crate::client::{Missed, Steered, Steering};
 use crate::context::{Mail, Mailbox};
+use crate::engine::{Missed, Steered, Steering};
 use crate::id::JournalId;
 use crate::orders::try_orders;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

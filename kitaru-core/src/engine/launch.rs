@@ -9,26 +9,27 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, Span};
 
-use crate::client::active::{Active, Ended, Purpose, Reservation, interrupted};
-use crate::client::attempt::{self, Plan};
-use crate::client::entered::Entered;
-use crate::client::handle::{came_to, unknown};
-use crate::client::recovery::{self, Caller};
-use crate::client::request::{FlowBody, Request};
-use crate::client::retry::{Forget, cannot_retry};
-use crate::client::sleepers::Cause;
-use crate::client::steering::Missed;
-use crate::client::{Inner, blocking};
+use crate::engine::Engine;
+use crate::engine::active::{Active, Ended, Purpose, Reservation, interrupted};
+use crate::engine::attempt::{self, Plan};
+use crate::engine::entered::Entered;
+use crate::engine::forget::{Forget, cannot_retry};
+use crate::engine::found::{came_to, unknown};
+use crate::engine::recovery::{self, Caller};
+use crate::engine::request::{FlowBody, Request};
+use crate::engine::sleepers::Cause;
+use crate::engine::steering::Missed;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Ask, Begin, Found, Header, ParentRow, Reuse, Status, Tally, decide};
 use crate::ledger::Stored;
+use crate::ledger::blocking;
 use crate::log;
 use crate::machine::Due;
 use crate::runtime::lock;
 use crate::value::Key;
 
-impl Inner {
+impl Engine {
     /// Sees to it that the execution that a request stands for is driven. It may not be in the store yet.
     ///
     /// `uncalled` says that nobody has called it.
@@ -70,7 +71,7 @@ enum Reserved {
     Running(Arc<Active>),
 }
 
-impl Inner {
+impl Engine {
     /// Makes sure that an execution is driven once at a time.
     fn reserve(
         &self,
@@ -197,7 +198,7 @@ impl Look {
 
 /// An execution that this process drives: from the reservation to the end.
 pub(crate) struct Place {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Engine>,
     pub(crate) execution: ExecutionId,
     pub(crate) active: Arc<Active>,
     reservation: Reservation,

@@ -9,17 +9,18 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::call::Packed;
-use crate::client::active::Ended;
-use crate::client::attempt::Plan;
-use crate::client::launch::{Place, Uncalled};
-use crate::client::request::Request;
-use crate::client::sleepers::{Cause, Sleeper};
-use crate::client::{Inner, blocking};
 use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::engine::active::Ended;
+use crate::engine::attempt::Plan;
+use crate::engine::launch::{Place, Uncalled};
+use crate::engine::request::Request;
+use crate::engine::sleepers::{Cause, Sleeper};
 use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::{JournalId, Seq};
 use crate::journal::{Ask, EndFrame, Frame, Status, Tally, UndoRow, UnfinishedRow};
+use crate::ledger::blocking;
 use crate::ledger::{Archive, Change, Ending, Listing, State, Stored, Tenure};
 use crate::log;
 use crate::machine::{Due, Verdict, died, dies_in_replay, last_chance, verdict};
@@ -35,7 +36,7 @@ const AFTER_RUNTIME: Duration = Duration::from_millis(250);
 
 /// Drives what a dead process left, and sees to it that what is parked is woken in time. What this process has begun, from
 /// `own` on, is not looked at.
-pub(crate) async fn recover(inner: Weak<Inner>, own: JournalId) {
+pub(crate) async fn recover(inner: Weak<Engine>, own: JournalId) {
     let mut after = JournalId(0);
     let mut unknown = HashSet::new();
     loop {
@@ -71,7 +72,7 @@ fn awake(archive: &Archive, journal: JournalId) -> Result<Option<Stored>, Error>
     }
 }
 
-impl Inner {
+impl Engine {
     /// Goes on with what was found when the store was opened; `has_mail` says that it waits, and something was sent to it.
     async fn go_on(self: &Arc<Self>, stored: Stored, has_mail: bool) {
         let journal = stored.journal;

@@ -1,8 +1,8 @@
 //! What a generation begins with. Owns the rows that record it; must not know when they are written.
 
-use crate::client::attempt::cancel;
-use crate::client::launch::{Place, begun_over};
-use crate::client::request::Request;
+use crate::engine::attempt::cancel;
+use crate::engine::launch::{Place, begun_over};
+use crate::engine::request::Request;
 use crate::id::{JournalId, Seq};
 use crate::journal::{Header, UnfinishedRow};
 use crate::ledger::{NewGeneration, Stored};

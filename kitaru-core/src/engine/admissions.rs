@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::client::Inner;
-use crate::client::active::{Active, interrupted};
 use crate::clock::millis;
 use crate::context::{Admission, Context};
+use crate::engine::Engine;
+use crate::engine::active::{Active, interrupted};
 use crate::error::Error;
 use crate::journal::Tally;
 use crate::machine::alone_for;
@@ -52,7 +52,7 @@ impl Admissions {
     }
 }
 
-impl Inner {
+impl Engine {
     /// Waits until an attempt may begin.
     ///
     /// # Errors

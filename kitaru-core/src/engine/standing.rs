@@ -1,12 +1,12 @@
 //! Where an execution stands. Owns how what is recorded and what this process drives are read together; must not know what asks.
 
-use crate::client::Inner;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::journal::Status;
 use crate::ledger::Archive;
 use crate::ledger::Stored;
 
-impl Inner {
+impl Engine {
     /// What is read of a generation, with where it stands: what is recorded, and whether this process drives it.
     pub(crate) fn stands(
         &self,

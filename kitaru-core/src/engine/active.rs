@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
 
-use crate::client::attempt::cancel_running;
-use crate::client::sleepers::Cause;
-use crate::client::steering::{Steered, Steering};
 use crate::context::{Context, Mail};
+use crate::engine::attempt::cancel_running;
+use crate::engine::sleepers::Cause;
+use crate::engine::steering::{Steered, Steering};
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
 use crate::journal::{OwnedPayload, ParentRow};

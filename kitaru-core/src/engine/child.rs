@@ -7,14 +7,15 @@ use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll};
 
 use crate::call::{Call, Checkpoint, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, sealed};
-use crate::client::active::{Active, Ended};
-use crate::client::request::{Input, Request};
-use crate::client::{Inner, blocking};
 use crate::context::Context;
+use crate::engine::Engine;
+use crate::engine::active::{Active, Ended};
+use crate::engine::request::{Input, Request};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Class, Opening, OwnedPayload, ParentRow, Payload};
 use crate::ledger::Change;
+use crate::ledger::blocking;
 use crate::machine::{Due, Exit, SlotId};
 use crate::race::race;
 use crate::value::{ArgSink, Codec, Key};
@@ -97,7 +98,7 @@ impl ChildCall {
         &self.context
     }
 
-    pub(crate) fn inner(&self) -> Weak<Inner> {
+    pub(crate) fn inner(&self) -> Weak<Engine> {
         inner(&self.context).as_ref().map_or_else(Weak::new, Arc::downgrade)
     }
 
@@ -142,7 +143,7 @@ impl Drop for ChildCall {
     }
 }
 
-impl Inner {
+impl Engine {
     /// Whether the newest generation of an execution was begun by this call, which may else have attached to it only.
     async fn has_begun(self: &Arc<Self>, call: Key, execution: &ExecutionId) -> Result<bool, Error> {
         if let Some(active) = self.active(execution) {
@@ -172,7 +173,7 @@ pub(crate) struct Child {
 }
 
 struct Running {
-    inner: Arc<Inner>,
+    inner: Arc<Engine>,
     context: Arc<Context>,
     came: Pin<Box<dyn Future<Output = Came> + Send>>,
 }
@@ -189,7 +190,7 @@ impl Child {
     /// What it comes to; and whether the parent may go out of memory meanwhile.
     async fn came(
         active: Arc<Active>,
-        inner: Arc<Inner>,
+        inner: Arc<Engine>,
         context: Arc<Context>,
         slot: SlotId,
         (execution, parent): (ExecutionId, ParentRow),
@@ -334,7 +335,7 @@ fn started() -> OwnedPayload {
     OwnedPayload::new(&Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &[] }, "started")
 }
 
-fn inner(context: &Context) -> Option<Arc<Inner>> {
+fn inner(context: &Context) -> Option<Arc<Engine>> {
     context.client.upgrade()?.downcast().ok()
 }
 

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::client::launch::Place;
 use crate::context::Context;
+use crate::engine::launch::Place;
 use crate::ledger::{Change, Tenure};
 use crate::runtime::Runtime;
 

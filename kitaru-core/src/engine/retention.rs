@@ -4,8 +4,8 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::client::Inner;
 use crate::clock::millis;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::id::JournalId;
 use crate::journal::Status;
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const REST: u32 = 4;
 
 /// Takes away what has been finished for this long, again and again, until the store is closed.
-pub(crate) async fn retire(inner: Weak<Inner>, keep: Duration) {
+pub(crate) async fn retire(inner: Weak<Engine>, keep: Duration) {
     loop {
         let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
         let looked = match strong.sweep(keep).await {
@@ -41,7 +41,7 @@ pub(crate) async fn retire(inner: Weak<Inner>, keep: Duration) {
     }
 }
 
-impl Inner {
+impl Engine {
     /// Looks once, and says for how long it has read.
     async fn sweep(self: &Arc<Self>, keep: Duration) -> Result<Duration, Error> {
         let until_ms = self.runtime.clock.now_ms().saturating_sub(millis(keep));
@@ -66,7 +66,7 @@ impl Inner {
 }
 
 /// Whether a generation is to go.
-fn expires(inner: &Inner, stored: &Stored, until_ms: u64) -> Result<bool, Error> {
+fn expires(inner: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Error> {
     let has_ended = match stored.state.status {
         Status::Restarted => true,
         // Somebody may be about to give it as a result.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, Weak};
 
 use tokio::sync::Notify;
 
-use crate::client::Inner;
+use crate::engine::Engine;
 use crate::id::JournalId;
 use crate::race::race;
 use crate::runtime::lock;
@@ -81,7 +81,7 @@ impl Sleepers {
 }
 
 /// Waits for one time after another, until the store is closed or given up.
-pub(crate) async fn keep(inner: Weak<Inner>) {
+pub(crate) async fn keep(inner: Weak<Engine>) {
     let Some(sleepers) = inner.upgrade().map(|inner| inner.sleepers.clone()) else { return };
     loop {
         let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::retry::{self, Forget};
+use super::forget::{self, Forget};
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
@@ -200,9 +200,9 @@ fn a_record_is_not_forgotten_by_a_name_that_an_earlier_version_gave_twice() {
     let archive = written.archive();
     let journal = archive.journal(&archive.newest(&execution()).unwrap().unwrap()).unwrap();
     for forget in [Forget::Error("step_2".to_owned()), Forget::After("step_2".to_owned())] {
-        let error = retry::find(&journal, &[forget], &execution()).unwrap_err().to_string();
+        let error = forget::find(&journal, &[forget], &execution()).unwrap_err().to_string();
         assert!(error.contains("record 2 of `wait`") && error.contains("record 3 of `wait`"), "{error}");
         assert!(error.contains("was touched"), "{error}");
     }
-    assert_eq!(retry::find(&journal, &[Forget::Error("step".to_owned())], &execution()).unwrap().len(), 1);
+    assert_eq!(forget::find(&journal, &[Forget::Error("step".to_owned())], &execution()).unwrap().len(), 1);
 }

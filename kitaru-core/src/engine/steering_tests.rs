@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use crate::client::steering::{Steered, Steering};
 use crate::context::Mail;
+use crate::engine::steering::{Steered, Steering};
 use crate::error::Error;
 use crate::id::JournalId;
 use crate::ledger::Addressee;

@@ -11,23 +11,24 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::call::Packed;
-use crate::client::active::{Ended, interrupted};
-use crate::client::entered::{Entered, Left};
-use crate::client::head::Head;
-use crate::client::launch::Place;
-use crate::client::recovery::Held;
-use crate::client::request::{FlowBody, Request};
-use crate::client::restart;
-use crate::client::retry::{self, Forget};
-use crate::client::{Inner, blocking};
 use crate::context::Ambient;
 use crate::context::{Admission, Attempt, Context, Ground, Mail, Notes, Parking};
 use crate::director::{Goes, Turn};
 use crate::driver::{Driven, Driver};
+use crate::engine::Engine;
+use crate::engine::active::{Ended, interrupted};
+use crate::engine::entered::{Entered, Left};
+use crate::engine::forget::{self, Forget};
+use crate::engine::head::Head;
+use crate::engine::launch::Place;
+use crate::engine::recovery::Held;
+use crate::engine::request::{FlowBody, Request};
+use crate::engine::restart;
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UndoRow, UnfinishedRow};
+use crate::ledger::blocking;
 use crate::ledger::{Archive, Change, Ending, Listing, Stored, Tenure, malformed, most_loaded_bytes};
 use crate::log;
 use crate::machine::{Due, Exit, Journal, Replay};
@@ -114,7 +115,7 @@ impl Plan {
         max_outcome_bytes: usize,
     ) -> Result<Self, Error> {
         let mut journal = archive.journal(&stored)?;
-        let forgot = retry::find(&journal, forget, &stored.header.execution)?;
+        let forgot = forget::find(&journal, forget, &stored.header.execution)?;
         for forgotten in &forgot {
             journal.push(journal.next(), &Frame::Forgot(*forgotten).write());
         }
@@ -132,9 +133,9 @@ impl Plan {
         }
         if ask == Ask::Retry
             && let Some(unwound) = replay.unwound_by()
-            && retry::is_undone(&journal, unwound)
+            && forget::is_undone(&journal, unwound)
         {
-            return Err(retry::undone(&stored.header.execution));
+            return Err(forget::undone(&stored.header.execution));
         }
         // Behind the journal: what a record has taken is there.
         let sent = archive.inbox(&stored, most_loaded_bytes(max_outcome_bytes))?;
@@ -368,7 +369,7 @@ async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(),
 
 /// Where a flow that calls another one begins that.
 fn client(place: &Place) -> Weak<dyn Any + Send + Sync> {
-    let weak: Weak<Inner> = Arc::downgrade(&place.inner);
+    let weak: Weak<Engine> = Arc::downgrade(&place.inner);
     weak
 }
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::retry::Forget;
 use crate::context::OnDivergence;
+use crate::engine::forget::Forget;
 use crate::error::{Error, Kind};
 use crate::flow::{self, FlowFuture, FlowMeta};
 use crate::id::ExecutionId;
@@ -36,7 +36,7 @@ pub(crate) struct Request {
 
 impl Request {
     /// The same once more, if its flow can be begun by anybody.
-    pub(super) fn again(&self) -> Option<Request> {
+    pub(crate) fn again(&self) -> Option<Request> {
         let FlowBody::Registered(meta) = self.body else { return None };
         let Input { digest, preview, encoded } = &self.input;
         Some(Request {
@@ -87,7 +87,7 @@ impl Request {
         Self::new(FlowSpec::of(meta), FlowBody::Registered(meta), id, Ask::Resume, input)
     }
 
-    pub(super) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: Input) -> Self {
+    pub(crate) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: Input) -> Self {
         let (start_at_ms, deadline, parent, behind, forget) = (None, None, None, None, Vec::new());
         Request { spec, body, id, ask, input, start_at_ms, deadline, parent, behind, forget }
     }
@@ -171,7 +171,7 @@ fn input_too_large(flow: &str, size: usize, limit: usize) -> Error {
 }
 
 /// Refuses an input over the bound of the store.
-pub(super) fn check_size(request: &Request, limit: usize) -> Result<(), Error> {
+pub(crate) fn check_size(request: &Request, limit: usize) -> Result<(), Error> {
     match request.input.encoded.bytes.len() {
         size if size > limit => Err(input_too_large(&request.spec.name, size, limit)),
         _ => Ok(()),
@@ -179,7 +179,7 @@ pub(super) fn check_size(request: &Request, limit: usize) -> Result<(), Error> {
 }
 
 /// Refuses what cannot be asked for of a store with this bound of an input.
-pub(super) fn check(request: &Request, limit: usize) -> Result<(), Error> {
+pub(crate) fn check(request: &Request, limit: usize) -> Result<(), Error> {
     check_size(request, limit)?;
     let name = &request.spec.name;
     if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {

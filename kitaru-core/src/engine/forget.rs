@@ -1,0 +1,96 @@
+//! Which records a retry is to forget. Must not know how an attempt is driven.
+
+use crate::error::{Error, Kind};
+use crate::id::ExecutionId;
+use crate::journal::{Forgotten, Status};
+use crate::machine::{Journal, RecordIx};
+
+/// What is to be forgotten, by the visible name of a record.
+#[derive(Clone)]
+pub(crate) enum Forget {
+    Error(String),
+    After(String),
+}
+
+pub(crate) fn cannot_retry(execution: &ExecutionId, status: Option<Status>) -> Error {
+    let message = match status {
+        Some(Status::Completed | Status::Cancelled) => {
+            format!("cannot retry execution {execution}: it has ended; begin it anew with .fresh()")
+        }
+        Some(status) => format!(
+            "cannot retry execution {execution}: it is {status}, and resumes without that; Execution::waits and \
+             Execution::pauses show what it waits for"
+        ),
+        None => format!("cannot retry: there is no execution {execution}; call the flow to begin it"),
+    };
+    Error::new(Kind::Misuse, message)
+}
+
+/// Whether all that the generation did has been undone, where its flow goes no further since `unwound`. A step that failed
+/// left an end of its own.
+pub(crate) fn is_undone(journal: &Journal, unwound: RecordIx) -> bool {
+    let ended = journal.indices().rev().find_map(|at| journal.end(at));
+    let (Some(ended), Some(unwound)) = (ended, journal.unwind(unwound)) else { return false };
+    ended.status == unwound.status && ended.payload == unwound.payload
+}
+
+pub(crate) fn undone(execution: &ExecutionId) -> Error {
+    Error::new(
+        Kind::Misuse,
+        format!(
+            "cannot retry execution {execution}: what it did was undone when it failed, so that nothing is left to continue; \
+             begin it anew with .fresh()"
+        ),
+    )
+}
+
+/// Finds what is to be forgotten.
+pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId) -> Result<Vec<Forgotten>, Error> {
+    let refuse =
+        |why: String| Err(Error::new(Kind::Misuse, format!("{why}; nothing of execution {execution} was touched")));
+    let mut found = Vec::with_capacity(forget.len());
+    for wanted in forget {
+        let (Forget::Error(name) | Forget::After(name)) = wanted;
+        let named = |at: &RecordIx| journal.call(*at).filter(|call| call.name() == *name);
+        // The latest stands for the call.
+        let Some(at) = journal.indices().rev().find(|at| named(at).is_some()) else {
+            return refuse(format!("there is no record `{name}` to be forgotten; the records are {}", names(journal)));
+        };
+        let last = named(&at).map(|call| (call.key, call.occurrence));
+        let mut calls = journal.indices().filter_map(|at| Some((at, named(&at)?)));
+        if let Some((other, call)) = calls.find(|(_, call)| Some((call.key, call.occurrence)) != last) {
+            return refuse(format!(
+                "two calls go by the name `{name}`, which an earlier version gave twice: record {} of `{}` and record {} of \
+                 `{}`; name a record before both with .after(…), or begin anew with .fresh()",
+                journal.seq(other).0,
+                call.checkpoint,
+                journal.seq(at).0,
+                journal.call(at).map_or_else(String::new, |call| call.checkpoint.to_owned()),
+            ));
+        }
+        found.push(match wanted {
+            Forget::After(_) => Forgotten::After(journal.seq(at)),
+            Forget::Error(_) if journal.outcome(at).is_some_and(|outcome| outcome.payload.is_error()) => {
+                Forgotten::This(journal.seq(at))
+            }
+            Forget::Error(_) => {
+                return refuse(format!(
+                    "the record `{name}` holds no error; .after(…) of the record before it forgets values too"
+                ));
+            }
+        });
+    }
+    Ok(found)
+}
+
+/// The names that there are, the last of them.
+fn names(journal: &Journal) -> String {
+    const MOST: usize = 20;
+    let names = journal.indices().rev().filter_map(|at| journal.outcome(at)).map(|outcome| outcome.call.name());
+    let mut names: Vec<String> = names.take(MOST + 1).map(|name| format!("`{name}`")).collect();
+    if names.len() > MOST {
+        names[MOST] = "…".to_owned();
+    }
+    names.reverse();
+    names.join(", ")
+}

@@ -1,0 +1,37 @@
+//! Having an execution resume that has failed or is stuck. Must not know how an attempt is driven.
+
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::engine::forget::{Forget, cannot_retry};
+use crate::engine::request::Request;
+use crate::error::{Error, Kind};
+use crate::flow;
+use crate::id::ExecutionId;
+use crate::journal::{Ask, Status};
+use crate::ledger::blocking;
+
+impl Engine {
+    pub(crate) async fn retry(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
+        self.check_open()?;
+        let Some(meta) = flow::find(&execution.flow) else {
+            return Err(Error::new(
+                Kind::Misuse,
+                format!(
+                    "cannot retry execution {execution}: its flow is no #[flow] of this program; name it with \
+                     Builder::register if a library has it, or call the flow"
+                ),
+            ));
+        };
+        let (inner, wanted) = (self.clone(), execution.clone());
+        // Before it is reserved: whoever waits for one that cannot be retried is not to hear of this.
+        let found = blocking(move || inner.stands(|archive| archive.newest(&wanted))).await??;
+        let stored = match found {
+            Some((stored, Status::Failed | Status::Stuck | Status::Interrupted)) => stored,
+            found => return Err(cannot_retry(&execution, found.map(|(_, status)| status))),
+        };
+        let request = Request { ask: Ask::Retry, forget, ..Request::resuming(meta, &stored) };
+        let (_, active) = self.launch(request, None)?;
+        active.recorded().await
+    }
+}

@@ -1,0 +1,69 @@
+//! Closing a store. Owns what becomes of what runs; must not know how an attempt ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::engine::Engine;
+use crate::engine::active::{Active, Ended, interrupted};
+use crate::error::{Error, Kind};
+use crate::id::ExecutionId;
+use crate::ledger::blocking;
+use crate::log;
+use crate::race::race;
+use crate::runtime::lock;
+
+/// How long what was interrupted has to let go of its thread.
+const LETTING_GO: Duration = Duration::from_millis(250);
+
+impl Engine {
+    /// Closes the store, whatever becomes of the caller, who may be interrupted with what runs.
+    pub(crate) async fn shut_down(self: Arc<Self>, grace: Duration) -> Result<(), Error> {
+        self.closed.store(true, Ordering::SeqCst);
+        self.sleepers.end();
+        self.admissions.close();
+        self.runtime.watchers.notify_all();
+        let (send, receive) = oneshot::channel();
+        let closing = self.clone();
+        self.keeper.spawn(async move { drop(send.send(closing.close(grace).await)) });
+        drop(self);
+        receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the runtime is shutting down")))
+    }
+
+    async fn close(&self, grace: Duration) -> Result<(), Error> {
+        let running: Vec<(ExecutionId, Arc<Active>)> =
+            lock(&self.active).iter().map(|(execution, active)| (execution.clone(), active.clone())).collect();
+        for (_, active) in &running {
+            if active.steering.is_parked() {
+                active.end(Ended::Fault(interrupted()));
+            } else {
+                active.steering.drain();
+            }
+        }
+        let ended = async {
+            for (_, active) in &running {
+                active.clone().ended().await;
+            }
+        };
+        let time_is_over = self.runtime.clock.sleep(grace);
+        race((ended, time_is_over)).await;
+        running.iter().for_each(|(_, active)| active.interrupt());
+        let ended = async {
+            for (_, active) in &running {
+                active.clone().ended().await;
+            }
+        };
+        // A flow that is awaited lets go of its thread. A body that blocks it keeps it for as long as it likes.
+        if timeout(LETTING_GO, ended).await.is_err() {
+            for (execution, active) in running.iter().filter(|(_, active)| !active.has_ended()) {
+                log::runs_behind_close(execution);
+                active.end(Ended::Fault(interrupted()));
+            }
+        }
+        let runtime = self.runtime.clone();
+        blocking(move || runtime.ledger.close()).await?
+    }
+}
