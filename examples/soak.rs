@@ -114,7 +114,7 @@ async fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let dir = tempfile::tempdir().expect("a folder");
-    let builder = Kitaru::builder().dir(dir.path()).park_after(Duration::ZERO).keep_finished(keep);
+    let builder = Kitaru::builder().dir(dir.path()).park_after(Duration::ZERO).retention(keep);
     let kitaru = builder.open().await.expect("an empty store opens");
     let (begun, until) = (Instant::now(), Instant::now() + length);
     let (numbers, times) = (Arc::new(AtomicU64::new(1)), Arc::new(Mutex::new(Vec::new())));

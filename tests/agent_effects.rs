@@ -115,7 +115,7 @@ fn begun(prompt: &str) -> Vec<(&'static str, String)> {
 async fn is_cut_off(prompt: &str, granular: bool) -> [Vec<(&'static str, String)>; 2] {
     listen();
     let dir = tempfile::tempdir().unwrap();
-    let open = async || Kitaru::builder().dir(dir.path()).recover(false).open().await.unwrap();
+    let open = async || Kitaru::builder().dir(dir.path()).recovery(kitaru::Recovery::Manual).open().await.unwrap();
     let call = |kitaru: &Kitaru| match granular {
         true => errands(prompt.into()).on(kitaru),
         false => errands_in_a_turn(prompt.into()).on(kitaru),

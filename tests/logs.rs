@@ -71,7 +71,7 @@ impl Lines {
 }
 
 /// A store whose flows stay where they are called: a parked one goes on on a thread whose lines nobody reads.
-fn in_memory() -> kitaru::Builder {
+fn in_memory() -> kitaru::KitaruBuilder {
     Kitaru::builder().in_memory().park_after(Duration::from_secs(3600))
 }
 

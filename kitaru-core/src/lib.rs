@@ -43,9 +43,9 @@ pub use call::{
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    Builder, Cancelling, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru,
-    OpenWait, Page, Pause, Record, RecordStatus, Relative, Restart, Retrying, Sending, Summary, Target, Try,
-    Unreadable, Watch,
+    Cancelling, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru,
+    KitaruBuilder, OpenWait, Page, Pause, Record, RecordStatus, Recovery, Relative, Restart, Retrying, Sending,
+    Summary, Target, Try, Unreadable, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

@@ -29,7 +29,7 @@ pub(crate) async fn program(name: &str) -> Result<bool, Error> {
 }
 
 /// A store, in a process each of which is later than the one before by more than any pause.
-fn builder(store: impl Store) -> kitaru::Builder {
+fn builder(store: impl Store) -> kitaru::KitaruBuilder {
     let nth: u32 = std::env::var(NTH).map_or(0, |nth| nth.parse().expect("a number"));
     let clock = Clock::manual();
     clock.advance(Duration::from_secs(100) * nth);
@@ -201,14 +201,14 @@ async fn dies_beside_others() -> Result<(), Error> {
 
 /// Calls a flow whose body, or whose own code, dies immediately, unless it is told otherwise.
 async fn charges() -> Result<(), Error> {
-    let kitaru = builder(disk()?).recover(false).open().await?;
+    let kitaru = builder(disk()?).recovery(kitaru::Recovery::Manual).open().await?;
     note(&format!("known {}", kitaru.execution("deadly", "job").await?.is_some()));
     say(format!("result {}", deadly(1).id("job").on(&kitaru).await?));
     kitaru.close().await
 }
 
 async fn cancels() -> Result<(), Error> {
-    let kitaru = builder(disk()?).recover(false).open().await?;
+    let kitaru = builder(disk()?).recovery(kitaru::Recovery::Manual).open().await?;
     if let Err(error) = kitaru.cancel(&("deadly", "job")).await {
         say(format!("refused {error}"));
         kitaru.cancel(&("deadly", "job")).without_undo().await?;

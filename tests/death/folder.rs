@@ -30,7 +30,7 @@ async fn large(bytes: usize) -> String {
 
 /// Opens a store by a relative path, goes elsewhere, and meets a disk that takes no more for a moment.
 async fn moves() -> Result<(), Error> {
-    let kitaru = Kitaru::builder().dir("home").recover(false).open().await?;
+    let kitaru = Kitaru::builder().dir("home").recovery(kitaru::Recovery::Manual).open().await?;
     doubles(1).id("before").on(&kitaru).await?;
     let file = std::fs::metadata("home/store.redb").expect("the store").len();
     std::env::set_current_dir("elsewhere").expect("it is there");
@@ -46,7 +46,7 @@ async fn moves() -> Result<(), Error> {
 }
 
 async fn ids(dir: &Path) -> Vec<String> {
-    let kitaru = Kitaru::builder().dir(dir).recover(false).open().await.unwrap();
+    let kitaru = Kitaru::builder().dir(dir).recovery(kitaru::Recovery::Manual).open().await.unwrap();
     let ids = kitaru.executions().await.unwrap().iter().map(|summary| summary.id().to_owned()).collect();
     kitaru.close().await.unwrap();
     ids

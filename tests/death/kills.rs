@@ -209,7 +209,7 @@ async fn shortest(mut take: impl AsyncFnMut() -> Duration) -> Duration {
 /// How long opening a store takes, which is closed again.
 async fn opening(dir: &Path) -> Duration {
     let start = Instant::now();
-    let kitaru = Kitaru::builder().dir(dir).recover(false).open().await.unwrap();
+    let kitaru = Kitaru::builder().dir(dir).recovery(kitaru::Recovery::Manual).open().await.unwrap();
     let took = start.elapsed();
     kitaru.close().await.unwrap();
     took

@@ -43,7 +43,8 @@ async fn write(kitaru: &Kitaru, when: &str) -> anyhow::Result<()> {
 async fn bless() -> anyhow::Result<()> {
     let dir = restore(&fs::read_to_string(file("store-1.txt"))?)?;
     let clock = Clock::manual();
-    let kitaru = Kitaru::builder().dir(dir.path()).clock(clock.clone()).recover(false).open().await?;
+    let kitaru =
+        Kitaru::builder().dir(dir.path()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await?;
     write(&kitaru, "stopped").await?;
     fs::write(file(WITHOUT_A_VALUE), kitaru.export(&("order", "job-42")).await?.to_string())?;
     all_goes_on(&kitaru, &clock).await?;

@@ -182,7 +182,8 @@ async fn a_store_of_format_1_goes_on_where_it_stopped() {
 
     let dir = restore(&text).unwrap();
     let clock = Clock::manual();
-    let kitaru = Kitaru::builder().dir(dir.path()).clock(clock.clone()).recover(false).open().await.unwrap();
+    let kitaru =
+        Kitaru::builder().dir(dir.path()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await.unwrap();
     all_goes_on(&kitaru, &clock).await.unwrap();
     kitaru.close().await.unwrap();
 }
@@ -275,7 +276,7 @@ async fn a_store_of_the_first_version_which_lacks_a_table_and_counts_no_commits_
         .map(|line| line.to_owned() + "\n")
         .collect();
     let dir = restore(&first).unwrap();
-    let kitaru = Kitaru::builder().dir(dir.path()).recover(false).open().await.unwrap();
+    let kitaru = Kitaru::builder().dir(dir.path()).recovery(kitaru::Recovery::Manual).open().await.unwrap();
     the_order_goes_on(&kitaru).await.unwrap();
     kitaru.close().await.unwrap();
 }

@@ -54,7 +54,7 @@ async fn closing_is_bounded_by_its_grace_time_although_a_body_blocks_its_thread(
     for in_the_pool in [false, true] {
         let path = format!("blocked: {in_the_pool}");
         let dir = tempfile::tempdir().unwrap();
-        let builder = || Kitaru::builder().dir(dir.path().join("store")).recover(false);
+        let builder = || Kitaru::builder().dir(dir.path().join("store")).recovery(kitaru::Recovery::Manual);
         let kitaru = builder().open().await.unwrap();
         let (release, hold) = mpsc::channel();
         HOLDS.lock().unwrap_or_else(PoisonError::into_inner).push(hold);

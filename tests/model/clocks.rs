@@ -209,7 +209,7 @@ async fn fails_with_a_word(path: String) -> Result<(), Error> {
 async fn the_longest_duration_is_one_like_any_other() {
     let dir = tempfile::tempdir().unwrap();
     let longest = Duration::MAX;
-    let builder = Kitaru::builder().dir(dir.path()).lock_timeout(longest).park_after(longest).keep_finished(longest);
+    let builder = Kitaru::builder().dir(dir.path()).lock_timeout(longest).park_after(longest).retention(longest);
     let kitaru = builder.open().await.unwrap();
     let call = takes_the_longest_durations("clocks: longest".into()).deadline(longest);
     assert_eq!(call.on(&kitaru).await.unwrap(), 1);

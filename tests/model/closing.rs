@@ -69,7 +69,13 @@ async fn closing_lets_bodies_that_run_come_to_their_end_and_begins_no_other() {
     let (dir, clock, came) = closed_in_the_first(path).await;
     assert!(came.unwrap_err().is_closed());
     assert_eq!(log(path).take(), ["began 1"]);
-    let kitaru = Kitaru::builder().dir(dir.path().join("store")).clock(clock).recover(false).open().await.unwrap();
+    let kitaru = Kitaru::builder()
+        .dir(dir.path().join("store"))
+        .clock(clock)
+        .recovery(kitaru::Recovery::Manual)
+        .open()
+        .await
+        .unwrap();
     let execution = kitaru.execution("in_turn", "job").await.unwrap().unwrap();
     assert_eq!((execution.status(), execution.records().len()), (Status::Interrupted, 1), "what ran is recorded");
     assert_eq!(in_turn(path.into()).id("job").on(&kitaru).await.unwrap(), 3);

@@ -274,7 +274,9 @@ async fn corner_in_time(path: String) -> Result<u32, Error> {
 async fn an_answer_behind_the_deadline_is_refused_and_the_deadline_counts() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
-    let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).recover(false).open();
+    let open = || {
+        Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open()
+    };
     let kitaru = open().await.unwrap();
     drop(corner_in_time("a".into()).id("job").on(&kitaru).start().await.unwrap());
     until(&kitaru, "corner_in_time", "job", Status::Waiting).await;

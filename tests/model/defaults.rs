@@ -63,7 +63,7 @@ async fn ends_soon(path: String) -> Result<u32, Error> {
 #[tokio::test]
 async fn finished_executions_are_looked_for_once_an_hour_however_long_they_are_kept() {
     let clock = Clock::manual();
-    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).keep_finished(10 * DAY).open().await.unwrap();
+    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).retention(10 * DAY).open().await.unwrap();
     assert_eq!(ends_soon("old".into()).id("old").on(&kitaru).await.unwrap(), 1);
     ends_soon("fails".into()).id("failed").on(&kitaru).await.unwrap_err();
     let waits = naps_for("defaults: cancelled".into(), 60_000).id("cancelled").on(&kitaru).start().await.unwrap();
@@ -91,12 +91,13 @@ async fn finished_executions_are_looked_for_once_an_hour_however_long_they_are_k
 #[tokio::test]
 async fn builder_has_the_bounds_that_the_docs_give() {
     let said = format!("{:?}", Kitaru::builder().in_memory());
-    for expected in ["lock_timeout: 5s", "max_outcome_bytes: 67108864", "recovery: Some(256)", "keep_finished: None"] {
+    for expected in ["lock_timeout: 5s", "max_outcome_bytes: 67108864", "recovery: Some(256)", "retention: None"] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
-    let said = format!("{:?}", Kitaru::builder().recover(false).recover(true));
+    let said =
+        format!("{:?}", Kitaru::builder().recovery(kitaru::Recovery::Manual).recovery(kitaru::Recovery::Automatic));
     assert!(said.contains("recovery: Some(256)"), "{said}");
-    assert!(format!("{:?}", Kitaru::builder().recover(false)).contains("recovery: None"));
+    assert!(format!("{:?}", Kitaru::builder().recovery(kitaru::Recovery::Manual)).contains("recovery: None"));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
+use kitaru::{Clock, Error, Kitaru, Recovery, Status, checkpoint, flow};
 
 use crate::support::{Life, Rows, disk, log, reopen};
 
@@ -190,7 +190,7 @@ async fn others_wait_for_an_attempt_that_begins_alone_until_it_has_a_record_or_h
     let (rows, clock) = (Rows::default(), Clock::manual());
     died_twice(&rows, &clock, ["slow", "slower"]).await;
     let (builder, life) = rows.process(&clock);
-    let kitaru = builder.recover(false).open().await.unwrap();
+    let kitaru = builder.recovery(kitaru::Recovery::Manual).open().await.unwrap();
     drop(laborer("slow".into()).id("slow").on(&kitaru).start().await.unwrap());
     until_begun("slow", 3).await;
     let call = laborer("a call".into()).id("a call").on(&kitaru);
@@ -205,7 +205,7 @@ async fn others_wait_for_an_attempt_that_begins_alone_until_it_has_a_record_or_h
     // From then on a death may be that of either, so that it counts for neither.
     life.dies(kitaru).await;
     let (builder, _life) = rows.process(&clock);
-    let kitaru = builder.recover(false).open().await.unwrap();
+    let kitaru = builder.recovery(kitaru::Recovery::Manual).open().await.unwrap();
     drop(laborer("slow".into()).id("slow").on(&kitaru).start().await.unwrap());
     until_begun("slow", 4).await;
     let started = tokio::spawn(laborer("another".into()).id("another").on(&kitaru).start());
@@ -223,7 +223,8 @@ async fn an_attempt_that_died_under_a_clock_that_was_ahead_is_held_back_for_no_l
     ahead.advance(Duration::from_secs(400 * 365 * 24 * 3_600));
     for deaths in 1..=2 {
         let (builder, life) = rows.process(&ahead);
-        let kitaru = builder.recover(deaths > 1).open().await.unwrap();
+        let kitaru =
+            builder.recovery(if deaths > 1 { Recovery::Automatic } else { Recovery::Manual }).open().await.unwrap();
         if deaths == 1 {
             drop(laborer("ahead".into()).id("ahead").on(&kitaru).start().await.unwrap());
         }
@@ -259,13 +260,13 @@ async fn a_body_of_an_execution_that_had_failed_may_have_run_when_its_process_di
     let path = "failed before";
     log(path).say("fails");
     let (builder, life) = rows.process(&clock);
-    let kitaru = builder.recover(false).open().await.unwrap();
+    let kitaru = builder.recovery(kitaru::Recovery::Manual).open().await.unwrap();
     failed_before(path.into()).id("laborer").on(&kitaru).await.unwrap_err();
     life.dies(kitaru).await;
     assert_eq!(log(path).take(), ["fails", "first"]);
     for looks in ["first", "again?"] {
         let (builder, life) = rows.process(&clock);
-        let kitaru = builder.recover(false).open().await.unwrap();
+        let kitaru = builder.recovery(kitaru::Recovery::Manual).open().await.unwrap();
         drop(failed_before(path.into()).id("laborer").on(&kitaru).start().await.unwrap());
         until_begun(path, 1).await;
         life.dies(kitaru).await;
@@ -298,7 +299,7 @@ async fn undoes(path: &str) -> Result<(), Error> {
 async fn process(rows: &Rows, clock: &Clock, path: &str) -> (Kitaru, Life) {
     let (builder, life) = rows.process(clock);
     LIVES.lock().unwrap().push((path.to_owned(), life.clone()));
-    (builder.recover(false).open().await.unwrap(), life)
+    (builder.recovery(kitaru::Recovery::Manual).open().await.unwrap(), life)
 }
 
 /// Calls a flow, or cancels it, in a process of its own, until that dies in the flow's own code.

@@ -13,7 +13,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Without a look for what a dead process has left, which would read, too.
 async fn opened_by_hand(store: &Faulty, clock: &Clock) -> Result<Kitaru, Error> {
-    Kitaru::builder().store(store.clone()).clock(clock.clone()).recover(false).open().await
+    Kitaru::builder().store(store.clone()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await
 }
 
 async fn open(store: &Faulty) -> Kitaru {

@@ -24,7 +24,7 @@ async fn sleeps_and_is_told(path: String, ms: u64) -> Result<u32, Error> {
 }
 
 async fn open(store: &Faulty, clock: &Clock) -> Kitaru {
-    Kitaru::builder().store(store.clone()).clock(clock.clone()).recover(false).open().await.unwrap()
+    Kitaru::builder().store(store.clone()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await.unwrap()
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ impl Store for Counting {
 
 impl Counting {
     async fn open(&self, clock: &Clock, keep: Duration) -> Kitaru {
-        Kitaru::builder().store(self.clone()).clock(clock.clone()).keep_finished(keep).open().await.unwrap()
+        Kitaru::builder().store(self.clone()).clock(clock.clone()).retention(keep).open().await.unwrap()
     }
 
     fn journals(&self) -> Vec<u64> {

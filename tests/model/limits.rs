@@ -100,7 +100,7 @@ async fn adds(n: u32) -> Result<u32, Error> {
 async fn a_store_whose_folder_is_removed_fails_calls_and_another_one_begins_there() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("store");
-    let open = || Kitaru::builder().dir(&place).lock_timeout(Duration::ZERO).recover(false).open();
+    let open = || Kitaru::builder().dir(&place).lock_timeout(Duration::ZERO).recovery(kitaru::Recovery::Manual).open();
     let kitaru = open().await.unwrap();
     assert_eq!(adds(1).on(&kitaru).await.unwrap(), 2);
     std::fs::remove_dir_all(&place).unwrap();

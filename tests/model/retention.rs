@@ -51,7 +51,7 @@ impl Shared {
     }
 
     async fn open(&self, clock: &Clock) -> Kitaru {
-        let builder = Kitaru::builder().store(self.clone()).clock(clock.clone()).keep_finished(DAY * 7);
+        let builder = Kitaru::builder().store(self.clone()).clock(clock.clone()).retention(DAY * 7);
         builder.open().await.unwrap()
     }
 }
@@ -249,7 +249,7 @@ async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the
 
     let (builder, life) = rows.process(&clock);
     life.ends_after(1);
-    let kitaru = builder.keep_finished(DAY * 7).open().await.unwrap();
+    let kitaru = builder.retention(DAY * 7).open().await.unwrap();
     comes_about(|| life.has_ended()).await;
     life.dies(kitaru).await;
 
@@ -266,7 +266,7 @@ async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the
     life.dies(kitaru).await;
 
     let (builder, _life) = rows.process(&clock);
-    let kitaru = builder.keep_finished(DAY * 7).open().await.unwrap();
+    let kitaru = builder.retention(DAY * 7).open().await.unwrap();
     comes_about(|| rows.len() < 100).await;
     assert_eq!(kitaru.execution("pays_in_parts", "job").await.unwrap().unwrap().generation(), 2);
 }

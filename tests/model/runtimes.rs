@@ -287,7 +287,9 @@ async fn tells_where(path: String) -> Result<(), Error> {
 #[test]
 fn dropping_the_last_handle_releases_a_store_whose_runtimes_have_ended() {
     let dir = tempfile::tempdir().unwrap();
-    let builder = || Kitaru::builder().dir(dir.path().join("store")).recover(false).park_after(Duration::ZERO);
+    let builder = || {
+        Kitaru::builder().dir(dir.path().join("store")).recovery(kitaru::Recovery::Manual).park_after(Duration::ZERO)
+    };
     let path = "runtimes: released";
     let kitaru = once(builder().open()).unwrap();
     let handle = once(async {

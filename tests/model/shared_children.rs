@@ -187,7 +187,7 @@ async fn shares_later(path: String) -> Result<u32, Error> {
 #[tokio::test]
 async fn every_parent_of_a_parked_child_goes_out_of_memory_and_lets_others_go_on() {
     let clock = Clock::manual();
-    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).recover_at_once(1).open().await.unwrap();
+    let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).max_concurrent_recoveries(1).open().await.unwrap();
     let path = "shared: one at a time";
     drop(asks(path.into()).id(path).on(&kitaru).start().await.unwrap());
     until(&kitaru, "asks", path, Status::Waiting).await;
@@ -224,7 +224,7 @@ async fn has_asked(path: String) -> Result<u32, Error> {
 #[tokio::test]
 async fn a_child_stays_as_long_as_a_parent_that_has_not_begun_it_may_ask_for_it() {
     let clock = Clock::manual();
-    let builder = Kitaru::builder().in_memory().clock(clock.clone()).keep_finished(SECOND);
+    let builder = Kitaru::builder().in_memory().clock(clock.clone()).retention(SECOND);
     let kitaru = builder.open().await.unwrap();
     let path = "shared: kept";
     for id in [path, "other", "newest"] {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
-use kitaru::{Builder, Clock, Error, Kitaru};
+use kitaru::{Clock, Error, Kitaru, KitaruBuilder};
 
 /// A store in memory, and its clock, which stands still.
 pub async fn memory() -> (Kitaru, Clock) {
@@ -23,7 +23,12 @@ pub async fn disk() -> (Kitaru, tempfile::TempDir) {
 
 /// Opened again, without what is unfinished going on by itself.
 pub async fn reopen(dir: &tempfile::TempDir) -> Kitaru {
-    Kitaru::builder().dir(dir.path().join("store")).recover(false).open().await.expect("the store opens")
+    Kitaru::builder()
+        .dir(dir.path().join("store"))
+        .recovery(kitaru::Recovery::Manual)
+        .open()
+        .await
+        .expect("the store opens")
 }
 
 /// What happened, in order. It is no part of a key: checkpoints skip it.
@@ -107,7 +112,7 @@ pub struct Life {
 
 impl Rows {
     /// Another process.
-    pub fn process(&self, clock: &Clock) -> (Builder, Life) {
+    pub fn process(&self, clock: &Clock) -> (KitaruBuilder, Life) {
         let life = Life { rows: self.clone(), ..Life::default() };
         (Kitaru::builder().store(life.clone()).clock(clock.clone()), life)
     }

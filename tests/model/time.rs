@@ -20,7 +20,7 @@ impl Place {
         Place { dir: tempfile::tempdir().expect("a folder"), clock: Clock::manual() }
     }
 
-    fn builder(&self) -> kitaru::Builder {
+    fn builder(&self) -> kitaru::KitaruBuilder {
         Kitaru::builder().dir(self.dir.path()).clock(self.clock.clone())
     }
 
@@ -145,7 +145,7 @@ async fn a_short_wait_stays_in_memory_and_is_cut_off_like_anything_else() {
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     assert!(handle.await.unwrap_err().is_closed());
 
-    let kitaru = place.builder().park_after(HOUR).recover(false).open().await.unwrap();
+    let kitaru = place.builder().park_after(HOUR).recovery(kitaru::Recovery::Manual).open().await.unwrap();
     place.clock.advance(Duration::from_secs(10 * 60));
     assert_eq!(reminder("short".into(), 10).id("job").on(&kitaru).await.unwrap(), 600);
 }
@@ -253,7 +253,7 @@ async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_o
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     log("left").say("go on");
 
-    let kitaru = place.builder().recover(false).open().await.unwrap();
+    let kitaru = place.builder().recovery(kitaru::Recovery::Manual).open().await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     let execution = kitaru.execution("left_alone", "job").await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Interrupted);
@@ -311,7 +311,7 @@ async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
     until("bound", "hangs", 30).await;
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     log("bound").say("go on");
-    let kitaru = place.builder().recover_at_once(3).open().await.unwrap();
+    let kitaru = place.builder().max_concurrent_recoveries(3).open().await.unwrap();
     for n in 0..30 {
         assert_eq!(one_of_many(n, "bound".into()).id(format!("job-{n}")).on(&kitaru).await.unwrap(), n);
     }
@@ -323,7 +323,7 @@ async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
 async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and_then_left_to_a_person() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let (builder, life) = rows.process(&clock);
-    let kitaru = builder.recover(false).open().await.unwrap();
+    let kitaru = builder.recovery(kitaru::Recovery::Manual).open().await.unwrap();
     drop(one_of_many(1, "loop".into()).id("job").on(&kitaru).start().await.unwrap());
     until("loop", "hangs", 1).await;
     life.dies(kitaru).await;
@@ -356,7 +356,7 @@ async fn whoever_watches_an_execution_that_is_given_up_is_told() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     for deaths in 1..=8 {
         let (builder, life) = rows.process(&clock);
-        let kitaru = builder.recover(false).open().await.unwrap();
+        let kitaru = builder.recovery(kitaru::Recovery::Manual).open().await.unwrap();
         if deaths == 1 {
             drop(one_of_many(0, "first".into()).id("first").on(&kitaru).start().await.unwrap());
             until("first", "hangs", 1).await;
@@ -367,7 +367,7 @@ async fn whoever_watches_an_execution_that_is_given_up_is_told() {
     }
     // One goes on at a time, so that it is given up behind the other one.
     let (builder, _life) = rows.process(&clock);
-    let kitaru = builder.recover_at_once(1).open().await.unwrap();
+    let kitaru = builder.max_concurrent_recoveries(1).open().await.unwrap();
     until("first", "hangs", 2).await;
     let mut watch = kitaru.watch::<u32>(&("one_of_many", "job"), "progress");
     let mut next = Box::pin(watch.next());

@@ -290,7 +290,13 @@ async fn goes_past_what_is_too_large(path: String, bytes: usize) -> Result<Strin
 }
 
 async fn bounded(dir: &tempfile::TempDir, bytes: usize) -> Kitaru {
-    Kitaru::builder().dir(dir.path().join("store")).max_outcome_bytes(bytes).recover(false).open().await.unwrap()
+    Kitaru::builder()
+        .dir(dir.path().join("store"))
+        .max_outcome_bytes(bytes)
+        .recovery(kitaru::Recovery::Manual)
+        .open()
+        .await
+        .unwrap()
 }
 
 #[tokio::test]

@@ -173,7 +173,7 @@ impl<B: Checkpoint> Call<B> {
     }
 
     /// How long it waits before each further try, in place of the attribute's `backoff` and `max_backoff`. A pause that is
-    /// longer than [`Builder::park_after`](crate::Builder::park_after) is recorded, and a flow that has nothing else to do
+    /// longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is recorded, and a flow that has nothing else to do
     /// is dropped from memory meanwhile.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.options.backoff = Some(backoff);
@@ -329,7 +329,7 @@ where
     ///
     /// It is meant for services that fail for a while and come back. [`retry_if`](Self::retry_if) says which errors tell of
     /// that; panics and timeouts do not. The first wait is a warning in the log, the others are lines for information. A
-    /// pause that is longer than [`Builder::park_after`](crate::Builder::park_after) is recorded, the flow is parked if it
+    /// pause that is longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is recorded, the flow is parked if it
     /// has nothing else to do, and [`Execution::pauses`](crate::Execution::pauses) shows it.
     ///
     /// # Examples

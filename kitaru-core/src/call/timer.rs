@@ -23,7 +23,7 @@ use crate::value::ArgSink;
 /// A flow that waits until `duration` has passed since the wait began, across crashes and restarts.
 ///
 /// When it is over is recorded when it begins: a restart waits only for what is left. A part of a millisecond counts as one. A flow that has nothing to do for
-/// longer than [`Builder::park_after`](crate::Builder::park_after) is dropped from memory, and goes on by itself.
+/// longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is dropped from memory, and goes on by itself.
 ///
 /// # Panics
 ///

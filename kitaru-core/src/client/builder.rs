@@ -23,17 +23,27 @@ use crate::store::{self, Memory, Pace, Redb, Store};
 /// Options for opening a store. Made by [`Kitaru::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "options open nothing until open() is awaited"]
-pub struct Builder {
+pub struct KitaruBuilder {
     place: Place,
     lock_timeout: Duration,
     max_outcome_bytes: usize,
     park_after: Option<Duration>,
     recovery: Option<usize>,
-    keep_finished: Option<Duration>,
+    retention: Option<Duration>,
     clock: Clock,
     /// The paths of functions that were named.
     registered: Vec<&'static str>,
     stage: Option<Stage>,
+}
+
+/// Whether executions resume without a caller. See [`KitaruBuilder::recovery`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// They resume when the store is opened, or when their time comes.
+    Automatic,
+    /// They resume when their flow is called, or when [`Kitaru::retry`] says so.
+    Manual,
 }
 
 /// Where a test has everything on one thread, and a hand in it.
@@ -69,15 +79,15 @@ impl fmt::Debug for Place {
     }
 }
 
-impl Default for Builder {
+impl Default for KitaruBuilder {
     fn default() -> Self {
-        Builder {
+        KitaruBuilder {
             place: Place::Unset,
             lock_timeout: store::OpenOptions::default().lock_timeout,
             max_outcome_bytes: DEFAULT_MAX_OUTCOME_BYTES,
             park_after: None,
             recovery: Some(DEFAULT_RECOVERY),
-            keep_finished: None,
+            retention: None,
             clock: Clock::system(),
             registered: Vec::new(),
             stage: None,
@@ -96,8 +106,7 @@ fn default_park_after() -> Duration {
     }
 }
 
-/// The row from which the seeds of executions derive.
-impl Builder {
+impl KitaruBuilder {
     /// Keeps executions in this folder, which is created if it is missing, for this user only. It is found once, when the
     /// store is opened: that the program changes its current folder later does not matter. An empty path is an error.
     pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
@@ -139,36 +148,52 @@ impl Builder {
         self
     }
 
-    /// Whether executions that a dead process left unfinished go on by themselves when the store is opened, and those that
-    /// wait for a time when it comes. They do unless told otherwise; the implicit store never does.
+    /// Whether executions that a dead process left unfinished resume when the store is opened, and parked ones when their time
+    /// comes. [`Recovery::Automatic`] unless set; the implicit store is [`Recovery::Manual`].
     ///
-    /// Only flows of this program go on, those with `#[flow]`. Others are left as they are.
-    pub fn recover(mut self, recover: bool) -> Self {
-        self.recovery = recover.then_some(DEFAULT_RECOVERY);
+    /// Only flows of this program resume, those with `#[flow]`. Others are left as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// use kitaru::{Kitaru, Recovery};
+    ///
+    /// // A tool that only looks: it leaves every execution as it is.
+    /// let kitaru = Kitaru::builder().in_memory().recovery(Recovery::Manual).open().await?;
+    /// # kitaru.close().await }
+    /// ```
+    pub fn recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = match recovery {
+            Recovery::Automatic => self.recovery.or(Some(DEFAULT_RECOVERY)),
+            Recovery::Manual => None,
+        };
         self
     }
 
-    /// How many executions may go on by themselves at once; the others follow. 256 unless set.
+    /// How many executions may run concurrently that no call waits for; the others follow. 256 unless set. Sets
+    /// [`Recovery::Automatic`].
     ///
     /// # Panics
     ///
     /// When it is 0.
-    pub fn recover_at_once(mut self, count: usize) -> Self {
-        assert!(count > 0, "no execution could go on; use .recover(false) to leave them as they are");
+    pub fn max_concurrent_recoveries(mut self, count: usize) -> Self {
+        assert!(count > 0, "no execution could resume; use .recovery(Recovery::Manual) to leave them as they are");
         self.recovery = Some(count);
         self
     }
 
-    /// For how long executions are kept that are completed or were cancelled, and older generations of a flow that
-    /// [restarts](crate::FlowCall::restart); then they are taken away with all their records, so that the store does not grow
-    /// for ever. For ever, unless set. It is looked when the store is opened, and then as often as this says, at
-    /// least once an hour and at most once a second; in a store so large that a look takes long, a fifth of the time at
-    /// most. The newest execution is deleted as any other.
+    /// How long executions are kept that are completed or cancelled, and older generations of a flow that
+    /// [restarts](crate::FlowCall::restart). Then they are deleted with all their records. Unless set, they are kept forever.
     ///
-    /// A job that was taken away is unknown: its flow called again begins it anew, in a generation of its own, so that its
-    /// idempotency keys are other ones. Failed and stuck executions stay, and children that their parent may still ask.
-    pub fn keep_finished(mut self, keep: Duration) -> Self {
-        self.keep_finished = Some(keep);
+    /// The store is scanned when it is opened, and then as often as this duration says: at least once an hour, at most once a
+    /// second, and no more than a fifth of the time where a scan takes long. The newest execution is deleted as any other.
+    ///
+    /// A deleted execution is unknown: its flow starts over when it is called, in a generation of its own, with new idempotency
+    /// keys. Failed and stuck executions stay, and so do children that their parent may still ask for.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = Some(retention);
         self
     }
 
@@ -220,13 +245,13 @@ impl Builder {
     /// Dropped while it waits, it opens nothing for long: what was opened in the background is closed.
     pub async fn open(self) -> Result<Kitaru, Error> {
         flow::check_names()?;
-        let Builder {
+        let KitaruBuilder {
             place,
             lock_timeout,
             max_outcome_bytes,
             park_after,
             recovery,
-            keep_finished,
+            retention,
             clock,
             registered,
             stage,
@@ -263,7 +288,7 @@ impl Builder {
         // Here, where the caller's own subscriber hears it.
         log::open_to_others(&open_to_others);
         let inner = &kitaru.inner;
-        inner.start(recovery.is_some(), keep_finished);
+        inner.start(recovery.is_some(), retention);
         Ok(kitaru)
     }
 }

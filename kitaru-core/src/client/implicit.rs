@@ -20,7 +20,7 @@ pub(crate) async fn kitaru() -> Result<Kitaru, Error> {
         .get_or_try_init(|| {
             let named = std::env::var_os("KITARU_DIR").filter(|dir| !dir.is_empty());
             let dir = named.map_or_else(|| PathBuf::from(DEFAULT_DIR), PathBuf::from);
-            Kitaru::builder().dir(dir).recover(false).open()
+            Kitaru::builder().dir(dir).recovery(crate::client::Recovery::Manual).open()
         })
         .await
         .cloned()

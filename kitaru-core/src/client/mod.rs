@@ -26,8 +26,8 @@ use std::sync::Arc;
 use crate::engine::{Engine, closed};
 use crate::error::Error;
 
-pub use builder::Builder;
 pub(crate) use builder::Stage;
+pub use builder::{KitaruBuilder, Recovery};
 pub use cancel::{Cancelling, Target};
 pub use closing::Closing;
 pub use execution::{Execution, ExecutionQuery, OpenWait, Pause, Record, RecordStatus, Relative, Try};
@@ -64,8 +64,8 @@ pub struct Kitaru {
 
 impl Kitaru {
     /// Options for opening a store.
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> KitaruBuilder {
+        KitaruBuilder::default()
     }
 
     fn check_open(&self) -> Result<(), Error> {

@@ -33,7 +33,7 @@ impl Kept {
     }
 
     async fn open_at(&self, clock: Clock) -> Kitaru {
-        let options = Kitaru::builder().store(self.clone()).clock(clock).recover(false);
+        let options = Kitaru::builder().store(self.clone()).clock(clock).recovery(crate::client::Recovery::Manual);
         options.open().await.expect("the store opens")
     }
 
@@ -146,7 +146,7 @@ async fn an_execution_that_cannot_be_read_keeps_no_other_from_being_taken_away()
     kitaru.close().await.unwrap();
     store.flip(Table::Execution, generation_key(JournalId(2)));
     clock.advance(Duration::from_secs(7_200));
-    let options = Kitaru::builder().store(store.clone()).clock(clock).keep_finished(Duration::from_secs(3_600));
+    let options = Kitaru::builder().store(store.clone()).clock(clock).retention(Duration::from_secs(3_600));
     let kitaru = options.open().await.unwrap();
     for _ in 0..1_000 {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::SetOnce;
 use tokio::task::AbortHandle;
 
-use crate::context::{Context, Mail};
-use crate::engine::attempt::cancel_running;
+use crate::context::Context;
 use crate::engine::sleepers::Cause;
-use crate::engine::steering::{Steered, Steering};
+use crate::engine::steering::Steering;
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
 use crate::journal::{OwnedPayload, ParentRow};
@@ -79,24 +78,6 @@ pub(crate) enum Purpose {
     Asked,
     /// It was woken, and is to go on if it is not finished.
     Woken,
-}
-
-impl Steered for Context {
-    fn journal(&self) -> JournalId {
-        self.numbers.journal()
-    }
-
-    fn post(&self, mail: Mail) -> Result<(), Mail> {
-        Context::post(self, mail)
-    }
-
-    fn cancel(self: &Arc<Self>) {
-        cancel_running(self);
-    }
-
-    fn drain(self: &Arc<Self>) {
-        Context::drain(self, interrupted());
-    }
 }
 
 impl Active {

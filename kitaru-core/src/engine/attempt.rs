@@ -11,145 +11,28 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::call::Packed;
+use crate::clock::micros;
 use crate::context::Ambient;
-use crate::context::{Admission, Attempt, Context, Ground, Mail, Notes, Parking};
+use crate::context::{Admission, Attempt, Context, Ground, Notes, Parking};
 use crate::director::{Goes, Turn};
 use crate::driver::{Driven, Driver};
-use crate::engine::Engine;
 use crate::engine::active::{Ended, interrupted};
 use crate::engine::entered::{Entered, Left};
-use crate::engine::forget::{self, Forget};
 use crate::engine::head::Head;
-use crate::engine::launch::Place;
-use crate::engine::recovery::Held;
+use crate::engine::place::Place;
+use crate::engine::plan::{Plan, Resume, Work};
 use crate::engine::request::{FlowBody, Request};
 use crate::engine::restart;
+use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UndoRow, UnfinishedRow};
+use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UnfinishedRow};
 use crate::ledger::blocking;
-use crate::ledger::{Archive, Change, Ending, Listing, Stored, Tenure, malformed, most_loaded_bytes};
+use crate::ledger::{Change, Listing, Stored, Tenure};
 use crate::log;
-use crate::machine::{Due, Exit, Journal, Replay};
-use crate::runtime::Runtime;
+use crate::machine::{Due, Exit, Replay};
 use crate::value::Codec;
-
-/// What a call of a flow does.
-pub(crate) enum Plan {
-    Ended(Ended),
-    HeldBack(Held),
-    /// It becomes `Cancelled`, without an attempt.
-    Cancel {
-        stored: Box<Stored>,
-        next: Seq,
-    },
-    /// It goes on, and its attempt is counted before anything of it is touched.
-    Count {
-        stored: Box<Stored>,
-        tally: Tally,
-    },
-    Cached {
-        payload: Arc<OwnedPayload>,
-        age: Duration,
-    },
-    Drive(Work),
-}
-
-/// What a further attempt goes on with.
-pub(crate) struct Resume {
-    stored: Stored,
-    journal: Arc<Journal>,
-    replay: Replay,
-    mail: Vec<Mail>,
-    notes: Notes,
-    deadline_ms: Option<u64>,
-    /// What a person has had forgotten: records that are in the journal here, and not yet in the store.
-    forgot: Vec<Forgotten>,
-}
-
-/// An attempt that is to be driven.
-pub(crate) enum Work {
-    New { generation: u32, cancelled: Option<Box<(Stored, Seq)>>, fresh: bool },
-    Resume(Box<Resume>),
-}
-
-impl Work {
-    /// The time that the generation is to begin at, if that is not over.
-    pub(crate) fn starts_at(&self, asked_ms: Option<u64>, now_ms: u64) -> Option<u64> {
-        let start_ms = match self {
-            Work::New { .. } => asked_ms?,
-            Work::Resume(resume) if resume.stored.state.status == Status::Queued => resume.stored.state.wake_ms,
-            Work::Resume(_) => return None,
-        };
-        (start_ms > now_ms).then_some(start_ms)
-    }
-}
-
-impl Plan {
-    /// `cancelled` is the unfinished generation that the new one is begun over.
-    pub(crate) fn begin(
-        archive: &Archive,
-        generation: u32,
-        cancelled: Option<Stored>,
-        ask: Ask,
-    ) -> Result<Self, Error> {
-        let next = cancelled.as_ref().map(|stored| archive.next_seq(stored)).transpose()?;
-        let cancelled = cancelled.zip(next);
-        let cancelled = cancelled.map(Box::new);
-        Ok(Plan::Drive(Work::New { generation, cancelled, fresh: ask == Ask::Fresh }))
-    }
-
-    /// It ends without an attempt.
-    pub(crate) fn cancel(archive: &Archive, stored: Stored) -> Result<Self, Error> {
-        let next = archive.next_seq(&stored)?;
-        Ok(Plan::Cancel { stored: Box::new(stored), next })
-    }
-
-    /// `forget` says which records are to count no more.
-    pub(crate) fn resume(
-        archive: &Archive,
-        stored: Stored,
-        ask: Ask,
-        forget: &[Forget],
-        max_outcome_bytes: usize,
-    ) -> Result<Self, Error> {
-        let mut journal = archive.journal(&stored)?;
-        let forgot = forget::find(&journal, forget, &stored.header.execution)?;
-        for forgotten in &forgot {
-            journal.push(journal.next(), &Frame::Forgot(*forgotten).write());
-        }
-        let journal = Arc::new(journal);
-        let replay = Replay::new(journal.clone()).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
-        if !forgot.is_empty() && replay.unwound_by().is_some() {
-            return Err(Error::new(
-                Kind::Misuse,
-                format!(
-                    "what execution {} has done has been undone, so that nothing of it can be forgotten; begin it anew with \
-                     .fresh()",
-                    stored.header.execution
-                ),
-            ));
-        }
-        if ask == Ask::Retry
-            && let Some(unwound) = replay.unwound_by()
-            && forget::is_undone(&journal, unwound)
-        {
-            return Err(forget::undone(&stored.header.execution));
-        }
-        // Behind the journal: what a record has taken is there.
-        let sent = archive.inbox(&stored, most_loaded_bytes(max_outcome_bytes))?;
-        let mail = sent.into_iter().map(Mail::from).collect();
-        let notes = match forgot.is_empty() {
-            true => archive.notes(&stored)?.into_iter().map(|(kind, name, row)| (kind, name, row.nth)).collect(),
-            // It may say other things than before.
-            false => Vec::new(),
-        };
-        let notes = Notes::new(notes);
-        let deadline_ms = archive.deadline(&stored)?;
-        Ok(Plan::Drive(Work::Resume(Box::new(Resume { stored, journal, replay, mail, notes, deadline_ms, forgot }))))
-    }
-}
 
 /// Has an attempt counted, durably, before the journal, what was sent, or the flow's code is touched: any of these may be
 /// what its process dies of. Then it goes on.
@@ -419,43 +302,6 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
     .await
 }
 
-/// Makes an execution `Cancelled` that nobody drives.
-pub(crate) async fn cancel_parked(place: &Place, stored: Stored, next: Seq) -> Ended {
-    let why = cancelled(&place.execution);
-    let runtime = &place.inner.runtime;
-    let ending = cancel(runtime, stored, next, &why);
-    match runtime.ledger.end(ending).await {
-        Ok(()) => Ended::Fault(why),
-        Err(fault) => Ended::Fault(fault),
-    }
-}
-
-/// Has a running attempt go no further, its work undone, and end as cancelled.
-pub(crate) fn cancel_running(context: &Arc<Context>) {
-    let packed = Packed::error(&cancelled(&context.attempt.execution));
-    context.unwind(Status::Cancelled, &packed.payload(), &packed.preview, Vec::new());
-}
-
-fn cancelled(execution: &ExecutionId) -> Error {
-    Error::new(Kind::Cancelled, format!("execution {execution} was cancelled"))
-}
-
-/// How a generation becomes `Cancelled`, and nothing that it has done is undone.
-pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -> Ending {
-    let packed = Packed::error(why);
-    let frame = Frame::End(EndFrame {
-        status: Status::Cancelled,
-        attempt: stored.state.attempts,
-        ended_ms: runtime.clock.now_ms(),
-        duration_us: 0,
-        preview: &packed.preview,
-        payload: packed.payload(),
-    });
-    // One that has not begun has done nothing.
-    let undo = (stored.state.status != Status::Queued).then_some(UndoRow::Skipped);
-    Ending { frame: frame.write(), stored: Box::new(stored), seq, undo }
-}
-
 fn flow_future(
     context: &Arc<Context>,
     body: FlowBody,
@@ -576,8 +422,4 @@ async fn with_shape(context: &Arc<Context>, error: Error, shape: u64) -> Error {
         Ok(Some(text)) => error.because(format!("it was recorded as {text}")),
         _ => error,
     }
-}
-
-pub(super) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

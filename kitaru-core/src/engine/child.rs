@@ -8,9 +8,9 @@ use std::task::{Context as TaskContext, Poll};
 
 use crate::call::{Call, Checkpoint, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, sealed};
 use crate::context::Context;
-use crate::engine::Engine;
 use crate::engine::active::{Active, Ended};
 use crate::engine::request::{Input, Request};
+use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Class, Opening, OwnedPayload, ParentRow, Payload};

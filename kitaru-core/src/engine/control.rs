@@ -1,14 +1,19 @@
-//! Ending an execution for good. Must not know how an attempt ends.
+//! Ending an execution for good. Owns what is recorded of one that is cancelled; must not know how an attempt ends.
 
 use std::sync::Arc;
 
-use crate::engine::Engine;
-use crate::engine::active::Ended;
-use crate::engine::launch::ended_meanwhile;
+use crate::call::Packed;
+use crate::context::{Context, Mail};
+use crate::engine::active::{Ended, interrupted};
+use crate::engine::place::Place;
 use crate::engine::request::Request;
-use crate::error::Error;
-use crate::id::ExecutionId;
-use crate::journal::Ask;
+use crate::engine::state::Engine;
+use crate::engine::steering::Steered;
+use crate::error::{Error, Kind};
+use crate::id::{ExecutionId, JournalId, Seq};
+use crate::journal::{Ask, EndFrame, Frame, Status, UndoRow};
+use crate::ledger::{Ending, Stored};
+use crate::runtime::Runtime;
 
 impl Engine {
     pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
@@ -42,4 +47,83 @@ fn is_cancelled(ended: Ended, execution: &ExecutionId) -> Result<(), Error> {
         Some(error) => Err(error),
         None => Err(ended_meanwhile(execution)),
     }
+}
+
+impl Steered for Context {
+    fn journal(&self) -> JournalId {
+        self.numbers.journal()
+    }
+
+    fn post(&self, mail: Mail) -> Result<(), Mail> {
+        Context::post(self, mail)
+    }
+
+    fn cancel(self: &Arc<Self>) {
+        cancel_running(self);
+    }
+
+    fn drain(self: &Arc<Self>) {
+        Context::drain(self, interrupted());
+    }
+}
+
+/// Makes an execution `Cancelled` that nobody drives.
+pub(crate) async fn cancel_parked(place: &Place, stored: Stored, next: Seq) -> Ended {
+    let why = cancelled(&place.execution);
+    let runtime = &place.inner.runtime;
+    let ending = cancel(runtime, stored, next, &why);
+    match runtime.ledger.end(ending).await {
+        Ok(()) => Ended::Fault(why),
+        Err(fault) => Ended::Fault(fault),
+    }
+}
+
+/// Has a running attempt go no further, its work undone, and end as cancelled.
+pub(crate) fn cancel_running(context: &Arc<Context>) {
+    let packed = Packed::error(&cancelled(&context.attempt.execution));
+    context.unwind(Status::Cancelled, &packed.payload(), &packed.preview, Vec::new());
+}
+
+fn cancelled(execution: &ExecutionId) -> Error {
+    Error::new(Kind::Cancelled, format!("execution {execution} was cancelled"))
+}
+
+/// How a generation becomes `Cancelled`, and nothing that it has done is undone.
+pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -> Ending {
+    let packed = Packed::error(why);
+    let frame = Frame::End(EndFrame {
+        status: Status::Cancelled,
+        attempt: stored.state.attempts,
+        ended_ms: runtime.clock.now_ms(),
+        duration_us: 0,
+        preview: &packed.preview,
+        payload: packed.payload(),
+    });
+    // One that has not begun has done nothing.
+    let undo = (stored.state.status != Status::Queued).then_some(UndoRow::Skipped);
+    Ending { frame: frame.write(), stored: Box::new(stored), seq, undo }
+}
+
+pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {
+    let message = match stored {
+        Some(stored) => format!(
+            "cannot cancel execution {execution}: it is {}, and what it has come to stays; .fresh() begins it anew",
+            stored.state.status
+        ),
+        None => format!("cannot cancel: there is no execution {execution}; look at Kitaru::executions"),
+    };
+    Error::new(Kind::Misuse, message)
+}
+
+/// It came to its end before it could be cancelled.
+pub(crate) fn ended_meanwhile(execution: &ExecutionId) -> Error {
+    Error::new(
+        Kind::Misuse,
+        format!("cannot cancel execution {execution}: it has ended meanwhile; look at what it came to"),
+    )
+}
+
+/// Why an older generation ends.
+pub(crate) fn begun_over() -> Error {
+    Error::new(Kind::Cancelled, "a new generation was begun over it with .fresh()")
 }

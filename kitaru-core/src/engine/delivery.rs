@@ -7,10 +7,10 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::context::Mail;
-use crate::engine::Engine;
 use crate::engine::active::Active;
 use crate::engine::recovery::AFTER_FAULT;
 use crate::engine::sleepers::Cause;
+use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{ParentRow, Status};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::engine::launch::Place;
+use crate::engine::place::Place;
 use crate::ledger::{Change, Tenure};
 use crate::runtime::Runtime;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::Engine;
 use crate::engine::active::{Active, Ended};
+use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::Status;

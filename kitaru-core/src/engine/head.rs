@@ -1,7 +1,7 @@
 //! What a generation begins with. Owns the rows that record it; must not know when they are written.
 
-use crate::engine::attempt::cancel;
-use crate::engine::launch::{Place, begun_over};
+use crate::engine::control::{begun_over, cancel};
+use crate::engine::place::Place;
 use crate::engine::request::Request;
 use crate::id::{JournalId, Seq};
 use crate::journal::{Header, UnfinishedRow};

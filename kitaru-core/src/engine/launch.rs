@@ -1,28 +1,29 @@
 //! What a call of a flow does: attach, continue, begin anew, give the recorded result, refuse. Owns the reservation of
 //! an execution in this process; must not know how an attempt is driven.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Id};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::runtime::Handle;
 use tracing::{Instrument as _, Span};
 
-use crate::engine::Engine;
-use crate::engine::active::{Active, Ended, Purpose, Reservation, interrupted};
-use crate::engine::attempt::{self, Plan};
+use crate::engine::active::{Active, Ended, interrupted};
+use crate::engine::attempt;
+use crate::engine::control::{cancel_parked, cannot_cancel};
 use crate::engine::entered::Entered;
 use crate::engine::forget::{Forget, cannot_retry};
 use crate::engine::found::{came_to, unknown};
-use crate::engine::recovery::{self, Caller};
+use crate::engine::holding::hold_back;
+use crate::engine::place::{Place, Uncalled};
+use crate::engine::plan::{self, Caller, Plan};
+use crate::engine::registry::{Reserved, other_input};
 use crate::engine::request::{FlowBody, Request};
 use crate::engine::sleepers::Cause;
+use crate::engine::state::Engine;
 use crate::engine::steering::Missed;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Ask, Begin, Found, Header, ParentRow, Reuse, Status, Tally, decide};
-use crate::ledger::Stored;
+use crate::journal::{Ask, Begin, Found, ParentRow, Reuse, Status, Tally, decide};
 use crate::ledger::blocking;
 use crate::log;
 use crate::machine::Due;
@@ -65,112 +66,6 @@ impl Engine {
     }
 }
 
-/// What a call finds in this process.
-enum Reserved {
-    Mine(Arc<Active>, Reservation),
-    Running(Arc<Active>),
-}
-
-impl Engine {
-    /// Makes sure that an execution is driven once at a time.
-    fn reserve(
-        &self,
-        execution: &ExecutionId,
-        request: &Request,
-        uncalled: Option<&Uncalled>,
-    ) -> Result<Reserved, Error> {
-        let purpose = if request.ask == Ask::Resume { Purpose::Woken } else { Purpose::Asked };
-        let mut active = lock(&self.active);
-        let begin = |active: &mut HashMap<ExecutionId, Arc<Active>>| {
-            let mine = Active::new(request.input_digest(), request.input.preview.clone());
-            let reservation = mine.reserve(purpose);
-            uncalled.into_iter().for_each(|woken| mine.miss(woken.journal, woken.cause));
-            active.insert(execution.clone(), mine.clone());
-            Ok(Reserved::Mine(mine, reservation))
-        };
-        let Some(running) = active.get(execution).cloned() else { return begin(&mut active) };
-        // Whoever takes it over, or has it, may do nothing with it.
-        uncalled.into_iter().for_each(|woken| running.miss(woken.journal, woken.cause));
-        let is_parked = running.steering.is_parked();
-        if request.ask == Ask::Retry {
-            let status = if is_parked { Status::Waiting } else { Status::Running };
-            return Err(cannot_retry(execution, Some(status)));
-        }
-        let (known, asked) = (running.input, request.input_digest());
-        if request.ask != Ask::Fresh && known.is_some() && asked.is_some() && known != asked {
-            return Err(other_input(execution, &running.input_preview, &request.input.preview));
-        }
-        let reserved = match (is_parked, purpose) {
-            (true, _) => Some(running.reserve(purpose)),
-            (false, Purpose::Asked) => running.take_over(),
-            (false, Purpose::Woken) => None,
-        };
-        if reserved.is_none() && request.ask == Ask::Abandon {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!(
-                    "cannot cancel execution {execution} without its undo: it runs in this process; cancel it with its undo"
-                ),
-            ));
-        }
-        match (reserved, request.ask) {
-            (Some(_), Ask::Fresh) => {
-                running.end(Ended::Fault(begun_over()));
-                begin(&mut active)
-            }
-            (Some(reservation), _) => {
-                running.steering.set_parked(false);
-                Ok(Reserved::Mine(running, reservation))
-            }
-            (None, Ask::Fresh) => Err(Error::new(
-                Kind::Conflict,
-                format!("execution {execution} is running, so it cannot begin afresh; wait for it, or use another id"),
-            )),
-            (None, _) => Ok(Reserved::Running(running)),
-        }
-    }
-
-    /// The active execution, if this process drives it.
-    pub(crate) fn active(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
-        lock(&self.active).get(execution).filter(|active| !active.steering.is_parked()).cloned()
-    }
-
-    /// Leaves it to whoever has an execution reserved to wake it; false if nobody has.
-    pub(crate) fn wakes_for_us(&self, execution: &ExecutionId, journal: JournalId, cause: Cause) -> bool {
-        // Under the lock: who gives the reservation up finds this, or is found to have done so.
-        let active = lock(&self.active);
-        let reserved = active.get(execution).filter(|active| !active.steering.is_parked());
-        reserved.inspect(|active| active.miss(journal, cause)).is_some()
-    }
-
-    /// Lets somebody wait for an execution that is parked.
-    pub(crate) fn await_parked(&self, stored: &Stored) -> Arc<Active> {
-        let Header { execution, input_digest, input_preview, .. } = &stored.header;
-        let mut active = lock(&self.active);
-        let known = active.entry(execution.clone()).or_insert_with(|| {
-            let parked = Active::new(Some(*input_digest), input_preview.clone());
-            parked.record(Ok(()));
-            parked.steering.set_parked(true);
-            parked
-        });
-        known.clone()
-    }
-
-    /// Somebody waits no longer: an execution that is parked is not kept for nobody.
-    pub(crate) fn forget_parked(&self, execution: &ExecutionId) {
-        let mut active = lock(&self.active);
-        // The map's own is the last.
-        if active.get(execution).is_some_and(|active| active.steering.is_parked() && Arc::strong_count(active) == 1) {
-            active.remove(execution);
-        }
-    }
-
-    /// The execution, whether it is in memory or somebody here waits for one that is parked.
-    pub(crate) fn awaited(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
-        lock(&self.active).get(execution).cloned()
-    }
-}
-
 /// What a call wants to know of the store.
 struct Look {
     ask: Ask,
@@ -194,32 +89,6 @@ impl Look {
             forget: request.forget.clone(),
         }
     }
-}
-
-/// An execution that this process drives: from the reservation to the end.
-pub(crate) struct Place {
-    pub(crate) inner: Arc<Engine>,
-    pub(crate) execution: ExecutionId,
-    pub(crate) active: Arc<Active>,
-    reservation: Reservation,
-    /// The execution is nothing to it any more: it has ended, it is parked, or another one drives it.
-    gone: bool,
-    /// Whether it goes on by itself after a fault of the store.
-    goes_on: bool,
-    /// The generation that it drives, once that is known.
-    journal: Mutex<Option<JournalId>>,
-    /// The runtime that it runs on, once it does.
-    runtime: Option<Id>,
-    uncalled: Option<Uncalled>,
-}
-
-/// An execution that goes on by itself.
-pub(crate) struct Uncalled {
-    pub(crate) journal: JournalId,
-    /// Where the store was opened, a dead process may have had it go on, and died of it.
-    pub(crate) cause: Cause,
-    /// Held while it is driven.
-    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 impl Place {
@@ -277,11 +146,11 @@ impl Place {
             }
             Ok(Plan::HeldBack(held)) => {
                 self.active.record(Ok(()));
-                recovery::hold_back(self, held).await
+                hold_back(self, held).await
             }
             Ok(Plan::Cancel { stored, next }) => {
                 self.active.record(Ok(()));
-                attempt::cancel_parked(self, *stored, next).await
+                cancel_parked(self, *stored, next).await
             }
             Ok(Plan::Count { stored, tally }) => attempt::count(self, request, *stored, tally).await,
             Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.inner.runtime.clock.now_ms()) {
@@ -292,12 +161,6 @@ impl Place {
                 },
             },
         }
-    }
-
-    /// It comes to nothing, for this reason.
-    pub(crate) fn fails(&self, error: Error) -> Ended {
-        self.active.record(Err(error.clone()));
-        Ended::Fault(error)
     }
 
     fn end(&mut self, ended: Ended) {
@@ -413,7 +276,7 @@ impl Place {
                 }
                 (Begin::Continue, Some(stored)) => {
                     let lives = lock(&inner.faults).contains(&stored.journal);
-                    recovery::plan(archive, stored, lives, caller, &inner.runtime.clock, bound)
+                    plan::plan(archive, stored, lives, caller, &inner.runtime.clock, bound)
                 }
                 (Begin::Nothing, stored) if look.ask == Ask::Retry => {
                     Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
@@ -427,7 +290,7 @@ impl Place {
                 }
                 (Begin::Cancel, Some(stored)) if look.registered && look.ask == Ask::Cancel => {
                     let lives = lock(&inner.faults).contains(&stored.journal);
-                    recovery::plan_to_undo(archive, stored, lives)
+                    plan::plan_to_undo(archive, stored, lives)
                 }
                 (Begin::Cancel, Some(stored)) => Plan::cancel(archive, stored),
                 (Begin::Cached { age_ms }, Some(stored)) => {
@@ -505,16 +368,6 @@ impl Place {
             active.remove(&self.execution);
         }
     }
-
-    /// Says which generation it drives.
-    pub(crate) fn drives(&self, journal: JournalId) {
-        *lock(&self.journal) = Some(journal);
-    }
-
-    /// What was on its way to the store has not been waited for.
-    pub(crate) fn leaves_writes(&self) {
-        lock(&self.inner.left).insert(self.execution.clone());
-    }
 }
 
 impl Drop for Place {
@@ -538,38 +391,4 @@ impl Drop for Place {
         }
         self.active.end(Ended::Fault(interrupted()));
     }
-}
-
-fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {
-    let message = match stored {
-        Some(stored) => format!(
-            "cannot cancel execution {execution}: it is {}, and what it has come to stays; .fresh() begins it anew",
-            stored.state.status
-        ),
-        None => format!("cannot cancel: there is no execution {execution}; look at Kitaru::executions"),
-    };
-    Error::new(Kind::Misuse, message)
-}
-
-/// It came to its end before it could be cancelled.
-pub(crate) fn ended_meanwhile(execution: &ExecutionId) -> Error {
-    Error::new(
-        Kind::Misuse,
-        format!("cannot cancel execution {execution}: it has ended meanwhile; look at what it came to"),
-    )
-}
-
-/// Why an older generation ends.
-pub(crate) fn begun_over() -> Error {
-    Error::new(Kind::Cancelled, "a new generation was begun over it with .fresh()")
-}
-
-fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) -> Error {
-    Error::new(
-        Kind::Conflict,
-        format!(
-            "execution {execution} has another input: it was called with ({recorded}) and is now called with ({asked}); \
-             use another id, or begin it anew with .fresh(). Nothing has run"
-        ),
-    )
 }

@@ -3,28 +3,26 @@
 //! must not know how one is driven.
 
 use std::collections::HashSet;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::call::Packed;
-use crate::clock::Clock;
-use crate::engine::Engine;
-use crate::engine::active::Ended;
-use crate::engine::attempt::Plan;
-use crate::engine::launch::{Place, Uncalled};
+use crate::engine::place::Uncalled;
 use crate::engine::request::Request;
+use crate::engine::retention::retire;
 use crate::engine::sleepers::{Cause, Sleeper};
-use crate::error::{Error, Kind};
+use crate::engine::state::Engine;
+use crate::error::Error;
 use crate::flow;
-use crate::id::{JournalId, Seq};
-use crate::journal::{Ask, EndFrame, Frame, Status, Tally, UndoRow, UnfinishedRow};
+use crate::id::JournalId;
+use crate::journal::Status;
 use crate::ledger::blocking;
-use crate::ledger::{Archive, Change, Ending, Listing, State, Stored, Tenure};
+use crate::ledger::{Archive, Stored};
 use crate::log;
-use crate::machine::{Due, Verdict, died, dies_in_replay, last_chance, verdict};
-use crate::runtime::Runtime;
+use crate::machine::Due;
+use crate::race::race;
 
 /// How many rows are read at a time.
 const PAGE: usize = 256;
@@ -73,6 +71,20 @@ fn awake(archive: &Archive, journal: JournalId) -> Result<Option<Stored>, Error>
 }
 
 impl Engine {
+    /// Does what an open store does by itself: wakes what is parked; has what a dead process left resume, if it `recovers`; and
+    /// deletes what has been finished for so long.
+    pub(crate) fn start(self: &Arc<Self>, recovers: bool, retention: Option<Duration>) {
+        self.keeper.meet();
+        self.keeper.spawn(keep(Arc::downgrade(self)));
+        if recovers {
+            // Before anything is begun here.
+            self.keeper.spawn(recover(Arc::downgrade(self), self.runtime.ledger.next_journal()));
+        }
+        if let Some(keep) = retention {
+            self.keeper.spawn(retire(Arc::downgrade(self), keep));
+        }
+    }
+
     /// Goes on with what was found when the store was opened; `has_mail` says that it waits, and something was sent to it.
     async fn go_on(self: &Arc<Self>, stored: Stored, has_mail: bool) {
         let journal = stored.journal;
@@ -167,156 +179,23 @@ impl Engine {
     }
 }
 
-/// What becomes of an execution whose attempts die one after another without a lasting record of their own.
-pub(crate) enum Held {
-    Until { due_ms: u64, stored: Box<Stored> },
-    GivenUp { stored: Box<Stored>, next: Seq, tally: Tally },
-}
-
-/// Who has an execution go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Caller {
-    /// A person's program, which is not held back.
-    Person,
-    /// A flow that calls it.
-    Parent,
-    /// Nobody: its time has come, or something was sent to it.
-    Nobody,
-    /// Nobody: that was so when the store was opened.
-    Opening,
-}
-
-/// How an execution goes on. `lives` says that its last attempt was of this process, and did not die.
-pub(crate) fn plan(
-    archive: &Archive,
-    stored: Stored,
-    lives: bool,
-    caller: Caller,
-    clock: &Clock,
-    max_outcome_bytes: usize,
-) -> Result<Plan, Error> {
-    let (tally, now_ms) = (tally(&stored, lives), clock.steady_ms());
-    if caller != Caller::Person {
-        match verdict(tally, stored.state.updated_ms, now_ms) {
-            Verdict::Begins => {}
-            Verdict::Waits { due_ms } => {
-                let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
-                log::crash_loop(&stored.header.execution, tally.deaths, wait);
-                return Ok(Plan::HeldBack(Held::Until { due_ms, stored: Box::new(stored) }));
-            }
-            Verdict::GivenUp => {
-                let next = archive.next_seq(&stored)?;
-                return Ok(Plan::HeldBack(Held::GivenUp { stored: Box::new(stored), next, tally }));
+/// Waits for one time after another, until the store is closed or given up.
+pub(crate) async fn keep(inner: Weak<Engine>) {
+    let Some(sleepers) = inner.upgrade().map(|inner| inner.sleepers.clone()) else { return };
+    loop {
+        let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
+        let clock = strong.runtime.clock.clone();
+        for Sleeper { journal, cause, .. } in sleepers.take_due(clock.steady_ms()) {
+            // Waits where as many are driven as may be: those that are due stay due.
+            strong.wake(journal, cause).await;
+        }
+        drop(strong);
+        match sleepers.first_ms() {
+            None => sleepers.changed.notified().await,
+            Some(due_ms) => {
+                let due: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(clock.until(due_ms));
+                race([Box::pin(sleepers.changed.notified()), due]).await;
             }
         }
     }
-    let may_have_died = match stored.state.status {
-        Status::Running | Status::Interrupted => true,
-        // It begins when the clock shows its time, which one that was set back does later.
-        Status::Queued => stored.state.wake_ms <= clock.now_ms(),
-        _ => false,
-    };
-    if may_have_died || caller == Caller::Opening {
-        return Ok(Plan::Count { stored: Box::new(stored), tally });
-    }
-    Plan::resume(archive, stored, Ask::Resume, &[], max_outcome_bytes)
-}
-
-/// How an execution is cancelled: it is replayed to where it stopped, for what is to be undone. That is counted, too.
-pub(crate) fn plan_to_undo(archive: &Archive, stored: Stored, lives: bool) -> Result<Plan, Error> {
-    let tally = match stored.state.status {
-        Status::Stuck if stored.state.listing == Listing::Off => match archive.undo(&stored)? {
-            Some(UndoRow::DiesInReplay) => return Err(dies_when_cancelled(&stored)),
-            // One more death, and it is known that a replay is no way out.
-            Some(UndoRow::DiesInBodies) => last_chance(),
-            Some(UndoRow::Skipped) | None => return Plan::cancel(archive, stored),
-        },
-        status if status.has_flow() || status == Status::Stuck => tally(&stored, lives),
-        _ => return Plan::cancel(archive, stored),
-    };
-    if dies_in_replay(tally) {
-        return Err(dies_when_cancelled(&stored));
-    }
-    Ok(Plan::Count { stored: Box::new(stored), tally })
-}
-
-fn dies_when_cancelled(stored: &Stored) -> Error {
-    let execution = &stored.header.execution;
-    Error::new(
-        Kind::Stuck,
-        format!(
-            "cannot cancel execution {execution}: what undoes its work is found by a replay of its flow, and its last \
-             attempts died in that; mend the flow's own code, or end it with .cancel(…).without_undo(), and undo by hand \
-             what it has done"
-        ),
-    )
-}
-
-/// The deaths that count by now.
-fn tally(stored: &Stored, lives: bool) -> Tally {
-    let state = &stored.state;
-    match state.status {
-        // A generation that follows another one is there before its first attempt.
-        Status::Running if state.attempts > 0 && !lives => died(state.tally),
-        // It died when it was cancelled.
-        Status::Failed | Status::Stuck if state.listing == Listing::Earlier && !lives => died(state.tally),
-        Status::Running | Status::Interrupted => Tally { alone: false, replays: false, ..state.tally },
-        _ => Tally::default(),
-    }
-}
-
-/// Has an execution wait before its next attempt, or leaves it to a person.
-pub(crate) async fn hold_back(place: &Place, held: Held) -> Ended {
-    let runtime = &place.inner.runtime;
-    let (stored, next, tally) = match held {
-        Held::Until { due_ms, stored } => {
-            let journal = stored.journal;
-            if let Err(fault) = begun_by_now(runtime, &stored).await {
-                return Ended::Fault(fault);
-            }
-            return Ended::Parked { due: Due::At(due_ms), journal };
-        }
-        Held::GivenUp { stored, next, tally } => (stored, next, tally),
-    };
-    let execution = &place.execution;
-    let (place_of_death, undo) = match tally.replays {
-        true => ("before it came to a body: in its flow's own code, or while it was loaded", UndoRow::DiesInReplay),
-        false => ("in a body that it began", UndoRow::DiesInBodies),
-    };
-    let error = Error::new(
-        Kind::Stuck,
-        format!(
-            "execution {execution} is stuck: {} attempts have died one after another without a record of \
-             their own, the last {place_of_death}. Mend that, and have it go on with Kitaru::retry, or begin it anew with \
-             .fresh()",
-            tally.deaths
-        ),
-    );
-    let packed = Packed::error(&error);
-    let frame = Frame::End(EndFrame {
-        status: Status::Stuck,
-        attempt: stored.state.attempts,
-        ended_ms: runtime.clock.now_ms(),
-        duration_us: 0,
-        preview: &packed.preview,
-        payload: packed.payload(),
-    })
-    .write();
-    let ending = Ending { stored, seq: next, frame, undo: Some(undo) };
-    if let Err(fault) = runtime.ledger.end(ending).await {
-        return Ended::Fault(fault);
-    }
-    log::gave_up(&error);
-    Ended::Fault(error)
-}
-
-/// An attempt that began in the future, by a clock that was wrong, began now: else it would be held back again and again.
-async fn begun_by_now(runtime: &Runtime, stored: &Stored) -> Result<(), Error> {
-    let State { status, attempts, updated_ms, wake_ms, tally, .. } = stored.state;
-    let now_ms = runtime.clock.steady_ms();
-    if updated_ms <= now_ms {
-        return Ok(());
-    }
-    let state = Change::State(UnfinishedRow { status, attempts, updated_ms: now_ms, wake_ms, tally });
-    runtime.ledger.write(&Arc::new(Tenure::of_changes(stored.journal)), vec![state], None).await
 }

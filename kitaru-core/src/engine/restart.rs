@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::Packed;
-use crate::clock::Clock;
+use crate::clock::{Clock, micros};
 use crate::context::{Context, NextInput};
 use crate::engine::active::Ended;
-use crate::engine::attempt::micros;
 use crate::engine::entered::Entered;
 use crate::error::{Error, Kind};
 use crate::id::JournalId;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::clock::millis;
-use crate::engine::Engine;
+use crate::engine::state::Engine;
 use crate::error::Error;
 use crate::id::JournalId;
 use crate::journal::Status;

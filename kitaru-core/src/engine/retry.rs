@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::engine::Engine;
 use crate::engine::forget::{Forget, cannot_retry};
 use crate::engine::request::Request;
+use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
 use crate::flow;
 use crate::id::ExecutionId;
@@ -19,7 +19,7 @@ impl Engine {
                 Kind::Misuse,
                 format!(
                     "cannot retry execution {execution}: its flow is no #[flow] of this program; name it with \
-                     Builder::register if a library has it, or call the flow"
+                     KitaruBuilder::register if a library has it, or call the flow"
                 ),
             ));
         };

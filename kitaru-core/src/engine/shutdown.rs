@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::engine::Engine;
 use crate::engine::active::{Active, Ended, interrupted};
+use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::ledger::blocking;

@@ -1,14 +1,11 @@
 //! Executions that are parked until a time. Owns when the next of them is due; must not know how one is woken.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
-use std::sync::{Mutex, Weak};
+use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
-use crate::engine::Engine;
 use crate::id::JournalId;
-use crate::race::race;
 use crate::runtime::lock;
 
 /// How many executions are woken before others get their turn.
@@ -19,7 +16,7 @@ const AT_ONCE: usize = 256;
 #[derive(Default)]
 pub(crate) struct Sleepers {
     due: Mutex<BTreeSet<Sleeper>>,
-    changed: Notify,
+    pub(super) changed: Notify,
 }
 
 /// Who is to be woken, and when, in steady time.
@@ -66,37 +63,16 @@ impl Sleepers {
         self.changed.notify_one();
     }
 
-    fn first_ms(&self) -> Option<u64> {
+    pub(super) fn first_ms(&self) -> Option<u64> {
         lock(&self.due).first().map(|sleeper| sleeper.due_ms)
     }
 
-    fn take_due(&self, now_ms: u64) -> Vec<Sleeper> {
+    pub(super) fn take_due(&self, now_ms: u64) -> Vec<Sleeper> {
         let mut due = lock(&self.due);
         let mut taken = Vec::new();
         while taken.len() < AT_ONCE && due.first().is_some_and(|sleeper| sleeper.due_ms <= now_ms) {
             taken.extend(due.pop_first());
         }
         taken
-    }
-}
-
-/// Waits for one time after another, until the store is closed or given up.
-pub(crate) async fn keep(inner: Weak<Engine>) {
-    let Some(sleepers) = inner.upgrade().map(|inner| inner.sleepers.clone()) else { return };
-    loop {
-        let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
-        let clock = strong.runtime.clock.clone();
-        for Sleeper { journal, cause, .. } in sleepers.take_due(clock.steady_ms()) {
-            // Waits where as many are driven as may be: those that are due stay due.
-            strong.wake(journal, cause).await;
-        }
-        drop(strong);
-        match sleepers.first_ms() {
-            None => sleepers.changed.notified().await,
-            Some(due_ms) => {
-                let due: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(clock.until(due_ms));
-                race([Box::pin(sleepers.changed.notified()), due]).await;
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Where an execution stands. Owns how what is recorded and what this process drives are read together; must not know what asks.
 
-use crate::engine::Engine;
+use crate::engine::state::Engine;
 use crate::error::Error;
 use crate::journal::Status;
 use crate::ledger::Archive;

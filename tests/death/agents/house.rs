@@ -183,7 +183,7 @@ impl House {
     /// What a store knows, of which a copy is opened: the next process finds it as the dead one has left it.
     async fn recorded(&self, dir: &Path) -> Recorded {
         let copy = copied(&dir.join("store"));
-        let kitaru = Kitaru::builder().dir(copy.path()).recover(false).open().await.unwrap();
+        let kitaru = Kitaru::builder().dir(copy.path()).recovery(kitaru::Recovery::Manual).open().await.unwrap();
         let job = kitaru.execution("compares", "job").await.unwrap();
         kitaru.close().await.unwrap();
         let Some(job) = job else { return Recorded::default() };

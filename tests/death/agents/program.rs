@@ -29,7 +29,11 @@ pub(super) async fn run(name: &str) -> Result<bool, Error> {
         return Ok(false);
     }
     // What goes on by itself may not die as often, one time after another, as this job does.
-    let kitaru = Kitaru::builder().dir("store").recover(is("waits")).open().await?;
+    let kitaru = Kitaru::builder()
+        .dir("store")
+        .recovery(if is("waits") { kitaru::Recovery::Automatic } else { kitaru::Recovery::Manual })
+        .open()
+        .await?;
     let kitaru = STORE.get_or_init(|| kitaru);
     if let Ok(delay) = std::env::var(DEATH_US) {
         die_in(Duration::from_micros(delay.parse().expect("a number")));

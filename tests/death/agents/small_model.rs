@@ -78,7 +78,7 @@ pub(super) async fn run(name: &str) -> Result<bool, Error> {
     if name != "explores" {
         return Ok(false);
     }
-    let kitaru = Kitaru::builder().dir("store").recover(false).open().await?;
+    let kitaru = Kitaru::builder().dir("store").recovery(kitaru::Recovery::Manual).open().await?;
     let steps = explores(0).id("job").on(&kitaru).await.map_err(|error| Error::msg(error.to_string()))?;
     say(format!("result {steps:?}"));
     kitaru.close().await?;

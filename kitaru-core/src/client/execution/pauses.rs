@@ -8,7 +8,7 @@ use crate::clock::At;
 
 impl Execution {
     /// The tries that it waits for: bodies that have failed and are tried again, such as requests to a service that is away.
-    /// Pauses that are shorter than [`Builder::park_after`](crate::Builder::park_after) are not recorded and not shown.
+    /// Pauses that are shorter than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) are not recorded and not shown.
     pub fn pauses(&self) -> impl Iterator<Item = Pause<'_>> {
         let goes_on = !self.stored.state.status.is_final();
         let paused = self.records.iter().filter(move |record| goes_on && record.is_paused());

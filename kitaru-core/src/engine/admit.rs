@@ -1,0 +1,104 @@
+//! The leave of an attempt to begin. Must not know how it is driven.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::clock::millis;
+use crate::context::{Admission, Context};
+use crate::engine::active::Active;
+use crate::engine::admissions::{ALL, LOADING};
+use crate::engine::state::Engine;
+use crate::error::Error;
+use crate::journal::Tally;
+use crate::machine::alone_for;
+use crate::runtime::lock;
+
+impl Engine {
+    /// Waits until an attempt may begin.
+    ///
+    /// # Errors
+    ///
+    /// When the store is closed meanwhile.
+    pub(crate) async fn admit(&self, tally: Tally) -> Result<Admission, Error> {
+        if let Some(time) = alone_for(tally) {
+            return self.admit_alone(time).await;
+        }
+        if let Ok(permit) = self.admissions.begins.clone().try_acquire_owned() {
+            return Ok(Admission { permit, trial: None });
+        }
+        let permit = self.behind_a_trial(self.admissions.admit(1)).await?;
+        Ok(Admission { permit, trial: None })
+    }
+
+    async fn admit_alone(&self, time: Duration) -> Result<Admission, Error> {
+        // Only one of them at the head of the queue, so that those who begin beside others are not held up by all of them.
+        let trial = Some(self.behind_a_trial(self.admissions.trials.clone().lock_owned()).await);
+        let clock = &self.runtime.clock;
+        let mut all = pin!(self.admissions.admit(ALL));
+        let permit = match before(all.as_mut(), clock.sleep(time)).await {
+            Some(permit) => permit?,
+            None => {
+                // Nothing has begun meanwhile, so that all that runs has lived for so long.
+                self.running().iter().for_each(|attempt| attempt.release());
+                all.await?
+            }
+        };
+        self.admissions.alone_until_ms.send_replace(clock.now_ms().saturating_add(millis(time)));
+        Ok(Admission { permit, trial })
+    }
+
+    /// Waits for something that may be held up by an attempt that began alone, and ends that when it has been alone for long
+    /// enough.
+    async fn behind_a_trial<T>(&self, wait: impl Future<Output = T>) -> T {
+        let clock = &self.runtime.clock;
+        let mut wait = pin!(wait);
+        let mut alone_until_ms = self.admissions.alone_until_ms.subscribe();
+        loop {
+            let until_ms = *alone_until_ms.borrow_and_update();
+            let over = async {
+                let mut changed = pin!(alone_until_ms.changed());
+                let mut time = pin!(clock.until(until_ms));
+                poll_fn(|cx| match changed.as_mut().poll(cx) {
+                    Poll::Ready(_) => Poll::Ready(()),
+                    Poll::Pending => time.as_mut().poll(cx).map(drop),
+                })
+                .await;
+            };
+            if let Some(done) = before(wait.as_mut(), over).await {
+                return done;
+            }
+            let now_ms = clock.now_ms();
+            if until_ms <= now_ms {
+                let held_up = self.running().iter().filter(|attempt| attempt.admit_others()).count() > 0;
+                let again_ms = if held_up { u64::MAX } else { now_ms.saturating_add(millis(LOADING)) };
+                // Unless the next one is alone by now.
+                self.admissions.alone_until_ms.send_if_modified(|known_ms| {
+                    let is_same = *known_ms == until_ms;
+                    if is_same {
+                        *known_ms = again_ms;
+                    }
+                    is_same
+                });
+            }
+        }
+    }
+
+    /// The attempts that run.
+    fn running(&self) -> Vec<Arc<Context>> {
+        let running: Vec<Arc<Active>> = lock(&self.active).values().cloned().collect();
+        running.iter().filter_map(|active| active.steering.attempt()).collect()
+    }
+}
+
+/// What something gives, if it does so before the other thing.
+async fn before<T>(mut wait: Pin<&mut impl Future<Output = T>>, over: impl Future<Output = ()>) -> Option<T> {
+    let mut over = pin!(over);
+    poll_fn(|cx| match wait.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => over.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}

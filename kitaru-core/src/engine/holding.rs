@@ -1,0 +1,71 @@
+//! Executions whose attempts die one after another: one waits before its next attempt, or is left to a person. Must not know
+//! when an attempt counts as dead.
+
+use std::sync::Arc;
+
+use crate::call::Packed;
+use crate::engine::active::Ended;
+use crate::engine::place::Place;
+use crate::engine::plan::Held;
+use crate::error::{Error, Kind};
+use crate::journal::{EndFrame, Frame, Status, UndoRow, UnfinishedRow};
+use crate::ledger::{Change, Ending, State, Stored, Tenure};
+use crate::log;
+use crate::machine::Due;
+use crate::runtime::Runtime;
+
+/// Has an execution wait before its next attempt, or leaves it to a person.
+pub(crate) async fn hold_back(place: &Place, held: Held) -> Ended {
+    let runtime = &place.inner.runtime;
+    let (stored, next, tally) = match held {
+        Held::Until { due_ms, stored } => {
+            let journal = stored.journal;
+            if let Err(fault) = begun_by_now(runtime, &stored).await {
+                return Ended::Fault(fault);
+            }
+            return Ended::Parked { due: Due::At(due_ms), journal };
+        }
+        Held::GivenUp { stored, next, tally } => (stored, next, tally),
+    };
+    let execution = &place.execution;
+    let (place_of_death, undo) = match tally.replays {
+        true => ("before it came to a body: in its flow's own code, or while it was loaded", UndoRow::DiesInReplay),
+        false => ("in a body that it began", UndoRow::DiesInBodies),
+    };
+    let error = Error::new(
+        Kind::Stuck,
+        format!(
+            "execution {execution} is stuck: {} attempts have died one after another without a record of \
+             their own, the last {place_of_death}. Mend that, and have it go on with Kitaru::retry, or begin it anew with \
+             .fresh()",
+            tally.deaths
+        ),
+    );
+    let packed = Packed::error(&error);
+    let frame = Frame::End(EndFrame {
+        status: Status::Stuck,
+        attempt: stored.state.attempts,
+        ended_ms: runtime.clock.now_ms(),
+        duration_us: 0,
+        preview: &packed.preview,
+        payload: packed.payload(),
+    })
+    .write();
+    let ending = Ending { stored, seq: next, frame, undo: Some(undo) };
+    if let Err(fault) = runtime.ledger.end(ending).await {
+        return Ended::Fault(fault);
+    }
+    log::gave_up(&error);
+    Ended::Fault(error)
+}
+
+/// An attempt that began in the future, by a clock that was wrong, began now: else it would be held back again and again.
+async fn begun_by_now(runtime: &Runtime, stored: &Stored) -> Result<(), Error> {
+    let State { status, attempts, updated_ms, wake_ms, tally, .. } = stored.state;
+    let now_ms = runtime.clock.steady_ms();
+    if updated_ms <= now_ms {
+        return Ok(());
+    }
+    let state = Change::State(UnfinishedRow { status, attempts, updated_ms: now_ms, wake_ms, tally });
+    runtime.ledger.write(&Arc::new(Tenure::of_changes(stored.journal)), vec![state], None).await
+}

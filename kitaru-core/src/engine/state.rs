@@ -1,0 +1,70 @@
+//! The executions of a store, as this process drives them. Must not know how one is driven.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+
+use crate::engine::active::{Active, Ended, interrupted};
+use crate::engine::admissions::Admissions;
+use crate::engine::keeper::Keeper;
+use crate::engine::sleepers::Sleepers;
+use crate::error::{Error, Kind};
+use crate::id::{ExecutionId, JournalId};
+use crate::runtime::{Runtime, lock};
+
+/// The executions of a store, as this process drives them.
+pub(crate) struct Engine {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(super) active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
+    /// Executions of which an attempt of this process left writes on their way.
+    pub(super) left: Mutex<HashSet<ExecutionId>>,
+    /// Generations whose last attempt was of this process, which a fault of the store has ended: it did not die.
+    pub(super) faults: Mutex<HashSet<JournalId>>,
+    /// Which attempts begin beside one another.
+    pub(super) admissions: Admissions,
+    /// What is parked until a time.
+    pub(super) sleepers: Arc<Sleepers>,
+    /// Where all this is done.
+    pub(super) keeper: Keeper,
+    /// How many executions may go on by themselves at once.
+    pub(super) driving: Arc<Semaphore>,
+    pub(super) closed: AtomicBool,
+}
+
+impl Engine {
+    pub(crate) fn new(runtime: Arc<Runtime>, keeper: Keeper, driving: usize) -> Self {
+        Engine {
+            runtime,
+            active: Mutex::default(),
+            left: Mutex::default(),
+            faults: Mutex::default(),
+            admissions: Admissions::default(),
+            sleepers: Arc::default(),
+            keeper,
+            driving: Arc::new(Semaphore::new(driving)),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.is_closed() { Err(closed()) } else { Ok(()) }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.sleepers.end();
+        // Whoever still waits for one that is parked waits for nothing.
+        lock(&self.active).values().for_each(|active| active.end(Ended::Fault(interrupted())));
+    }
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(Kind::Closed, "the store was closed by Kitaru::close(); open it again to go on")
+}
