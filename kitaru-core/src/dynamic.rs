@@ -20,7 +20,7 @@ use crate::id::check_name;
 use crate::journal::Reuse;
 use crate::value::{ArgSink, Wish, encode, shallow};
 
-pub use crate::call::{CallIdentity, Occasion, Question, Summarize};
+pub use crate::call::{CallIdentity, Occasion, Origin, Question, Summarize, WithOrigin};
 
 /// Where code runs, as far as kitaru is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -230,25 +230,21 @@ impl Turn {
     }
 
     async fn run_as_checkpoint(&self, taken: &Arc<Taken>, key: &Key) -> Result<RigResult, RigError> {
-        let ran = std::sync::atomic::AtomicBool::new(false);
-        let result = dynamic::checkpoint(self.rig.name.clone())
+        let (result, origin) = dynamic::checkpoint(self.rig.name.clone())
             .json()
             .version(self.rig.version.clone())
             .arg("agent", &key.agent)
             .arg("prompt", &key.prompt)
             .arg("history", &key.history)
             .run_with_summary(
-                || {
-                    ran.store(true, std::sync::atomic::Ordering::Relaxed);
-                    // What is a checkpoint in a flow is a plain call here.
-                    self.gone_through(taken.clone())
-                },
+                // What is a checkpoint in a flow is a plain call here.
+                || self.gone_through(taken.clone()),
                 summary,
             )
-            .await?;
-        if !ran.into_inner()
-            && let Some(listener) = &self.listener
-        {
+            .with_origin()
+            .await;
+        let result = result?;
+        if let (dynamic::Origin::Replayed, Some(listener)) = (origin, &self.listener) {
             retell(&result, listener).await;
         }
         Ok(result.with_paid(self.paid.usage()))

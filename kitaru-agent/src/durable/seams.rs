@@ -1,12 +1,12 @@
 //! Decorators that make a checkpoint of every request to a model, and of what computes instructions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use kitaru_core::dynamic::{self, DynamicCheckpoint};
+use kitaru_core::dynamic::{self, DynamicCheckpoint, Origin};
 
 use super::progress::{Given, Progress};
 use super::replayed::Replayed;
@@ -54,7 +54,7 @@ impl Seams {
     /// The run is given what a body of a broken run had spent of the budget.
     pub(super) fn spends_again(&self, spent: crate::Usage) {
         if let Some(replayed) = self.replayed.as_ref().filter(|_| !self.progress.is_counted()) {
-            replayed.settle(spent, true);
+            replayed.settle(spent, Origin::Replayed);
         }
     }
 
@@ -91,19 +91,16 @@ impl DurableModel {
             self.seams.repeats(response.usage());
             return Ok(told(deltas, response).await);
         }
-        let (tries, longest) = (AtomicU32::new(0), outage::longest(self.seams.outage));
+        let longest = outage::longest(self.seams.outage);
         let mut asked = checkpoint
-            .run(|| {
-                tries.fetch_add(1, Ordering::Relaxed);
-                async move {
-                    let asking = self.ask_once(request, deltas);
-                    let response = if longest.is_zero() { asking.await } else { waited_for(asking).await };
-                    let response = response?.priced(&self.price);
-                    if self.seams.replayed.is_some() {
-                        bill::note(response.usage());
-                    }
-                    Ok::<_, ModelError>(response)
+            .run(|| async move {
+                let asking = self.ask_once(request, deltas);
+                let response = if longest.is_zero() { asking.await } else { waited_for(asking).await };
+                let response = response?.priced(&self.price);
+                if self.seams.replayed.is_some() {
+                    bill::note(response.usage());
                 }
+                Ok::<_, ModelError>(response)
             })
             .backoff(outage::BACKOFF)
             .retry_if(ModelError::is_transient)
@@ -112,9 +109,10 @@ impl DurableModel {
             asked = asked.in_place_of(earlier);
         }
         let call = asked.call_identity();
-        let response = asked.await.inspect_err(|_| progress.failed(&place, call))?;
+        let (response, origin) = asked.with_origin().await;
+        let response = response.inspect_err(|_| progress.failed(&place, call))?;
         progress.gave(&place, Given::Response(response.clone()));
-        if tries.into_inner() > 0 {
+        if origin == Origin::Ran {
             return Ok(response);
         }
         if let Some(replayed) = &self.seams.replayed {

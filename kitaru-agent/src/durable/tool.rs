@@ -2,11 +2,11 @@
 //!
 //! Owns what is recorded of a call, and what its effect means for it. Must not know who agrees to a call.
 
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt as _;
-use kitaru_core::dynamic::{self, DynamicCheckpoint, Scope};
+use kitaru_core::dynamic::{self, DynamicCheckpoint, Origin, Scope};
 use kitaru_core::{Error, Resolution, idempotency_key, may_have_run};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -231,18 +231,17 @@ impl DurableTool {
 
     fn make_recorded(&self, mut checkpoint: DynamicCheckpoint, call: Invocation, place: Place) -> Calling<'_> {
         let is_once = self.options.effect() == Effect::Once;
-        let tries = Arc::new(AtomicU32::new(0));
-        let counted = tries.clone();
+        let mut is_first_try = true;
         let held = Arc::new(self.seams.replayed.as_ref().map(Replayed::hold).unwrap_or_default());
         if is_once {
             checkpoint = checkpoint.at_most_once().ask_on_interrupt();
         }
         let mut made = checkpoint
             .run(move || {
-                let earlier = counted.fetch_add(1, Ordering::Relaxed);
+                let is_first_try = mem::replace(&mut is_first_try, false);
                 let (mut call, held) = (call.clone(), held.clone());
                 async move {
-                    if earlier == 0 {
+                    if is_first_try {
                         self.look_back();
                     }
                     call.context = call.context.with_idempotency_key(idempotency_key());
@@ -267,15 +266,15 @@ impl DurableTool {
         let made_as = made.call_identity();
         async move {
             let Seams { progress, replayed, .. } = &self.seams;
-            let Made { told, spent } = made.await.inspect_err(|error| match is_once {
+            let (made, origin) = made.with_origin().await;
+            let Made { told, spent } = made.inspect_err(|error| match is_once {
                 true => progress.gave(&place, Given::Failed(error.clone())),
                 false => progress.failed(&place, made_as),
             })?;
             progress.gave(&place, Given::Tool { told: told.clone(), spent });
             if let Some(replayed) = replayed {
-                let is_replayed = tries.load(Ordering::Relaxed) == 0;
-                replayed.settle(spent.into(), is_replayed);
-                if is_replayed && told.is_made() {
+                replayed.settle(spent.into(), origin);
+                if origin == Origin::Replayed && told.is_made() {
                     replayed.add(ONE_CALL);
                 }
             }

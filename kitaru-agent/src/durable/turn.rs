@@ -3,10 +3,9 @@
 //! Owns both ways of recording a turn. Must not know how a run goes, nor where its flow came from.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt as _;
-use kitaru_core::dynamic::{self, Occasion, Scope};
+use kitaru_core::dynamic::{self, Occasion, Origin, Scope};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -124,7 +123,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         let within = in_checkpoints(&durable, &prompt, &Seams::of(&durable, progress.clone(), None));
         let agent = &durable.agent;
         let replayed = Replayed::of(budget.as_ref());
-        let (tries, held) = (AtomicU32::new(0), replayed.hold());
+        let held = replayed.hold();
         // Read by name, so that a later version of the messages still reads it.
         let checkpoint = dynamic::checkpoint(agent.name().to_owned()).json().version(durable.version.clone());
         let mut made = durable
@@ -136,7 +135,6 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             .arg("settings", &key.settings)
             .run_with_summary(
                 || {
-                    tries.fetch_add(1, Ordering::Relaxed);
                     let mut turn = turn::Turn::new(within.clone(), prompt.clone(), options.clone(), budget.clone());
                     let (held, events, progress) = (&held, events(listener.as_ref()), &progress);
                     async move {
@@ -162,9 +160,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             made = made.in_place_of(earlier);
         }
         let call = made.call_identity();
-        let turn = made.await;
+        let (turn, origin) = made.with_origin().await;
         drop(held);
-        let ran = tries.into_inner() > 0;
         let (usage, beside, repeated) = match &turn {
             Ok(turn) => (turn.usage.into(), turn.beside.into(), turn.repeated.into()),
             Err(failure) => (failure.usage.into(), failure.beside.into(), failure.repeated.into()),
@@ -173,9 +170,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         if let Some(budget) = &budget {
             budget.add(Usage::less(usage, counted_before));
         }
-        replayed.settle(beside, !ran);
+        replayed.settle(beside, origin);
         replayed.add_to_run(counted_before);
-        replayed.add((if ran { repeated } else { usage }).less(counted_before));
+        replayed.add((if origin == Origin::Ran { repeated } else { usage }).less(counted_before));
         let turn = match turn {
             Ok(turn) => turn,
             Err(TurnFailure { error, given, .. }) => {
@@ -185,7 +182,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             }
         };
         let result = turn.into_result(agent)?;
-        if let (false, Some(listener)) = (ran, &listener) {
+        if let (Origin::Replayed, Some(listener)) = (origin, &listener) {
             retell(&result, listener);
         }
         // A record holds what the turn added; what was there before is at hand.

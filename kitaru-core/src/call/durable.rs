@@ -19,7 +19,7 @@ use crate::call::meta::{Effect, OnCodeChange, OnInterrupt, Spec};
 use crate::call::outcome::Unpack;
 use crate::call::refusals::{astray, interrupted, refuse, retried_at_most_once, unreadable};
 use crate::call::tries::Tries;
-use crate::call::{Checkpoint, Occasion, Options, Summarize};
+use crate::call::{Checkpoint, Occasion, Options, Origin, Summarize};
 use crate::context::{Ambient, BodyScope};
 use crate::context::{BodyWaker, Context};
 use crate::director::CueStage;
@@ -40,6 +40,8 @@ pub(crate) struct Durable<B: Checkpoint> {
     caught_up: bool,
     /// The event that it holds, until the flow is given it.
     message: Option<u64>,
+    /// Where its outcome comes from, as far as it has one.
+    origin: Origin,
     stage: Stage<B::Output>,
     /// The identity that its body has, if it is not its own.
     stands_for: Option<Key>,
@@ -120,6 +122,7 @@ impl<B: Checkpoint> Durable<B> {
                 opened,
                 caught_up: false,
                 message,
+                origin: Origin::Replayed,
                 stage: Stage::Made,
                 stands_for: None,
                 summarize: None,
@@ -143,6 +146,11 @@ impl<B: Checkpoint> Durable<B> {
 
     pub(crate) fn key(&self) -> Key {
         self.claim.key
+    }
+
+    /// Where the outcome comes from that the call has answered with.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Whether it has begun to wait, in this attempt or an earlier one, and has not answered.
