@@ -7,7 +7,6 @@ mod approval;
 mod bill;
 mod continued;
 mod error;
-mod outage;
 mod progress;
 mod record;
 mod replayed;
@@ -20,8 +19,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use kitaru_core::MAX_NAME_BYTES;
 use kitaru_core::dynamic::DynamicCheckpoint;
+pub(crate) use kitaru_core::dynamic::agents::check_name;
+pub use kitaru_core::dynamic::agents::{Granularity, MAX_AGENT_NAME_BYTES};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -34,7 +34,7 @@ use crate::{Agent, HasDeps, RunEvent, RunResult, RunStream, ToolDefinition, Tool
 /// A plain [`Agent`] that survives its process, in one line.
 ///
 /// In a flow, each model request and each tool call is a checkpoint: `<agent>_model_request`, `<agent>_model_request_2`,
-/// …, `<tool>_tool`, … With [`granular_checkpoints(false)`](Self::granular_checkpoints) each turn is one, by the agent's
+/// …, `<tool>_tool`, … With [`Granularity::Turn`] each turn is one, by the agent's
 /// name. Outside a flow a run opens a flow of its own, by the agent's name, which goes on where it stopped if the same
 /// question is asked again, and asks the model anew once it has been answered.
 ///
@@ -75,7 +75,7 @@ use crate::{Agent, HasDeps, RunEvent, RunResult, RunStream, ToolDefinition, Tool
 /// ```
 pub struct KitaruAgent<T = String> {
     agent: Agent<(), T>,
-    grain: Grain,
+    granularity: Granularity,
     version: String,
     tools: BTreeMap<String, ToolOptions>,
     sensitivity: Sensitivity,
@@ -85,25 +85,16 @@ pub struct KitaruAgent<T = String> {
 
 impl<T> Clone for KitaruAgent<T> {
     fn clone(&self) -> Self {
-        let Self { agent, grain, version, tools, sensitivity, outage } = self;
+        let Self { agent, granularity, version, tools, sensitivity, outage } = self;
         KitaruAgent {
             agent: agent.clone(),
-            grain: *grain,
+            granularity: *granularity,
             version: version.clone(),
             tools: tools.clone(),
             sensitivity: *sensitivity,
             outage: *outage,
         }
     }
-}
-
-/// What is one checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Grain {
-    /// A model request, a tool call.
-    Call,
-    /// A turn.
-    Turn,
 }
 
 /// Whether people are shown what an agent is asked and answers.
@@ -122,27 +113,6 @@ impl Sensitivity {
     }
 }
 
-/// The longest name of an agent: those of its checkpoints are longer, and within the bound of names.
-pub const MAX_AGENT_NAME_BYTES: usize = MAX_NAME_BYTES - LONGEST_SUFFIX.len();
-/// What follows the name of an agent in that of a checkpoint.
-const LONGEST_SUFFIX: &str = "_model_request";
-
-/// Refuses a name of an agent that no checkpoint could have.
-pub(crate) fn check_name(name: &str) -> Result<(), String> {
-    match name {
-        "" => Err("its name is empty".to_owned()),
-        name if name.len() > MAX_AGENT_NAME_BYTES => Err(format!(
-            "its name has {} bytes, and the bound is {MAX_AGENT_NAME_BYTES}: the names of its checkpoints begin with it, as \
-             in `<name>{LONGEST_SUFFIX}`; shorten it",
-            name.len()
-        )),
-        name if name.chars().any(char::is_control) => {
-            Err("its name has a control character, which no name of a checkpoint may have; remove it".to_owned())
-        }
-        _ => Ok(()),
-    }
-}
-
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     /// Makes each model request and each tool call of this agent a checkpoint. The agent itself stays as it is.
     ///
@@ -151,7 +121,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
         let agent = D::ready(agent);
         KitaruAgent {
             agent,
-            grain: Grain::Call,
+            granularity: Granularity::Call,
             version: String::new(),
             tools: BTreeMap::new(),
             sensitivity: Sensitivity::Shown,
@@ -159,11 +129,30 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
         }
     }
 
-    /// Whether each model request and each tool call is a checkpoint, which is the default, or each turn.
+    /// Makes each model request and each tool call a checkpoint, or each turn. The default is [`Granularity::Call`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::{Agent, FunctionModel, Granularity, KitaruAgent, ModelResponse};
+    ///
+    /// let agent = Agent::builder(FunctionModel::new("mock", |_| Ok(ModelResponse::text("42")))).name("oracle").build()?;
+    /// let agent = KitaruAgent::new(agent).granularity(Granularity::Turn);
+    /// # drop(agent);
+    /// # Ok::<(), kitaru_agent::AgentError>(())
+    /// ```
     #[must_use]
-    pub fn granular_checkpoints(mut self, granular: bool) -> Self {
-        self.grain = if granular { Grain::Call } else { Grain::Turn };
+    pub fn granularity(mut self, granularity: Granularity) -> Self {
+        self.granularity = granularity;
         self
+    }
+
+    /// As [`granularity`](Self::granularity), by the name that it has in Kitaru for Python: `true` is
+    /// [`Granularity::Call`], `false` is [`Granularity::Turn`].
+    #[must_use]
+    pub fn granular_checkpoints(self, granular: bool) -> Self {
+        self.granularity(if granular { Granularity::Call } else { Granularity::Turn })
     }
 
     /// A version of what no key can look into. Another one runs everything again.
@@ -191,7 +180,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     /// `Execution::pauses` shows it. Any other error ends the run immediately.
     ///
     /// Where a turn is one checkpoint the pause stays in memory, and a restart asks that turn again: long outages want
-    /// [granular checkpoints](Self::granular_checkpoints).
+    /// [`Granularity::Call`].
     ///
     /// # Examples
     ///
@@ -254,7 +243,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruAgent<T> {
 
 impl<T> fmt::Debug for KitaruAgent<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KitaruAgent").field("agent", &self.agent).field("grain", &self.grain).finish_non_exhaustive()
+        f.debug_struct("KitaruAgent")
+            .field("agent", &self.agent)
+            .field("granularity", &self.granularity)
+            .finish_non_exhaustive()
     }
 }
 

@@ -92,7 +92,7 @@ pub use anthropic::{Anthropic, AnthropicBuilder};
 pub use budget::Budget;
 pub use context::RunContext;
 pub use delta::{Delta, Deltas};
-pub use durable::{Approval, KitaruAgent, KitaruRun, MAX_AGENT_NAME_BYTES, RunError};
+pub use durable::{Approval, Granularity, KitaruAgent, KitaruRun, MAX_AGENT_NAME_BYTES, RunError};
 pub use error::{AgentError, ApprovalRequired, Cause, Limit, ModelError, ModelErrorKind, Retry, ToolError};
 pub use event::RunEvent;
 pub use function_model::FunctionModel;

@@ -11,7 +11,6 @@ mod event;
 mod hook;
 mod ongoing;
 mod options;
-mod outage;
 mod result;
 mod rig;
 mod run;
@@ -19,6 +18,7 @@ mod usage;
 
 pub use error::RigError;
 pub use event::RigEvent;
+pub use kitaru_core::dynamic::agents::Granularity;
 pub use options::{ToolOptions, happened};
 pub use result::RigResult;
 pub use rig::KitaruRig;

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
+use kitaru_core::dynamic::agents::OUTAGE_BACKOFF;
 use kitaru_core::dynamic::{self, DynamicCheckpoint, Origin};
 use rig_agent::tool::ToolSet;
 use rig_core::completion::{CompletionRequest, CompletionResponse};
@@ -23,7 +24,6 @@ use crate::answers::Answer;
 use crate::error::Failure;
 use crate::event::{Listener, RigEvent, tell_piece, tell_whole};
 use crate::options::{self, ToolOptions};
-use crate::outage;
 use crate::rig::Patience;
 use crate::usage::{Counter, RigUsage};
 
@@ -135,10 +135,10 @@ impl Ongoing {
             .arg("request", request)
             .run(|| self.request(&model, request))
             .retry_if(Failure::is_passing);
-        let asked = match outage::longest(self.recording.patience) {
+        let asked = match self.recording.patience.longest() {
             Ok(longest) => {
                 let what = format!("model `{}`", model.label);
-                asked.backoff(outage::BACKOFF).wait_out(what, longest, Failure::retry_after)
+                asked.backoff(OUTAGE_BACKOFF).wait_out(what, longest, Failure::retry_after)
             }
             Err(times) => asked.retries(times),
         };

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bill::Noted;
 use super::tool::Told;
-use super::{Approval, Grain, RunError};
+use super::{Approval, Granularity, RunError};
 use crate::{AgentError, Budget, History, Identity, ModelResponse, ToolError, Usage};
 
 /// An answer that a run was given.
@@ -172,7 +172,7 @@ impl Progress {
 pub(super) struct Subject {
     pub(super) agent: Identity,
     pub(super) version: String,
-    pub(super) grain: Grain,
+    pub(super) granularity: Granularity,
     pub(super) prompt: String,
     pub(super) history: History,
 }

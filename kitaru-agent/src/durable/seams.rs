@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
+use kitaru_core::dynamic::agents::{OUTAGE_BACKOFF, usual_outage};
 use kitaru_core::dynamic::{self, DynamicCheckpoint, Origin};
 
 use super::progress::{Given, Progress};
 use super::replayed::Replayed;
-use super::{KitaruAgent, Sensitivity, bill, outage};
+use super::{KitaruAgent, Sensitivity, bill};
 use crate::asking::waited_for;
 use crate::{
     Delta, Deltas, Instructions, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price, RunContext,
@@ -91,7 +92,7 @@ impl DurableModel {
             self.seams.repeats(response.usage());
             return Ok(told(deltas, response).await);
         }
-        let longest = outage::longest(self.seams.outage);
+        let longest = self.seams.outage.unwrap_or_else(usual_outage);
         let mut asked = checkpoint
             .run(|| async move {
                 let asking = self.ask_once(request, deltas);
@@ -102,7 +103,7 @@ impl DurableModel {
                 }
                 Ok::<_, ModelError>(response)
             })
-            .backoff(outage::BACKOFF)
+            .backoff(OUTAGE_BACKOFF)
             .retry_if(ModelError::is_transient)
             .wait_out(format!("model `{}`", self.inner.name()), longest, ModelError::retry_after);
         if let Some(earlier) = place.failed() {

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use kitaru_core::dynamic::{self, Occasion, Origin, Scope};
+use kitaru_core::dynamic::agents::summary_of_calls;
+use kitaru_core::dynamic::{self, FlowOptions, Occasion, Origin, Scope};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,10 +15,9 @@ use super::continued::Continued;
 use super::progress::{BrokenRun, Subject};
 use super::record::{TurnFailure, TurnRecord};
 use super::replayed::Replayed;
-use super::run::Fresh;
 use super::seams::{DurableInstructions, DurableModel, Seams};
 use super::tool::DurableTool;
-use super::{Grain, KitaruAgent, Listener, RunError, bill};
+use super::{Granularity, KitaruAgent, Listener, RunError, bill};
 use crate::event::Events;
 use crate::tool::{Effect, NeedsApproval, Recording};
 use crate::{
@@ -32,8 +32,6 @@ pub(super) struct Turn<T> {
     pub(super) options: RunOptions,
     pub(super) listener: Option<Listener<T>>,
     pub(super) budget: Option<Budget>,
-    /// Whether it continues no broken run.
-    pub(super) fresh: Fresh,
 }
 
 /// What decides what a turn comes to.
@@ -55,16 +53,17 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         }
     }
 
-    pub(super) async fn run(self) -> Result<RunResult<T>, RunError> {
+    /// Goes through the turn. One that is fresh continues no broken run.
+    pub(super) async fn go(self, flow: FlowOptions) -> Result<RunResult<T>, RunError> {
         self.check_options()?;
-        match self.agent.grain {
-            Grain::Call => self.run_in_calls().await,
-            Grain::Turn => self.run_as_checkpoint().await,
+        match self.agent.granularity {
+            Granularity::Call => self.run_in_calls(&flow).await,
+            Granularity::Turn => self.run_as_checkpoint(&flow).await,
         }
     }
 
     fn check_options(&self) -> Result<(), AgentError> {
-        let KitaruAgent { agent, grain, tools, .. } = &self.agent;
+        let KitaruAgent { agent, granularity, tools, .. } = &self.agent;
         let known = |name: &String| agent.tools().iter().any(|tool| tool.definition().name == *name);
         let made = || {
             let definitions = agent.tools().iter().map(|tool| tool.definition());
@@ -73,7 +72,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         let asks = |options: &ToolOptions| options.approval() == NeedsApproval::Yes;
         let once = |options: &ToolOptions| options.effect() == Effect::Once;
         let find = |what: &dyn Fn(&ToolOptions) -> bool| made().find(|(_, options)| what(options));
-        let waits = *grain == Grain::Call && dynamic::scope() == Scope::Flow;
+        let waits = *granularity == Granularity::Call && dynamic::scope() == Scope::Flow;
         let granular = "leave `granular_checkpoints` on, and run the agent in the flow's own code";
         let reason = if let Some(name) = tools.keys().find(|name| !known(name)) {
             format!("there are options for a tool `{name}`, which it does not have")
@@ -98,9 +97,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         Err(AgentError::Invalid { agent: agent.name().to_owned(), reason })
     }
 
-    async fn run_in_calls(mut self) -> Result<RunResult<T>, RunError> {
-        let continued = self.continued();
-        let Turn { agent, prompt, options, listener, budget, fresh: _ } = self;
+    async fn run_in_calls(mut self, flow: &FlowOptions) -> Result<RunResult<T>, RunError> {
+        let continued = self.continued(flow);
+        let Turn { agent, prompt, options, listener, budget } = self;
         let (replayed, progress) = (Replayed::of(budget.as_ref()), continued.progress());
         let seams = Seams::of(&agent, progress.clone(), Some(replayed.clone()));
         let mut turn = turn::Turn::new(in_checkpoints(&agent, &prompt, &seams), prompt, options, budget.clone());
@@ -115,10 +114,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         }
     }
 
-    async fn run_as_checkpoint(mut self) -> Result<RunResult<T>, RunError> {
+    async fn run_as_checkpoint(mut self, flow: &FlowOptions) -> Result<RunResult<T>, RunError> {
         let key = self.key();
-        let continued = self.continued();
-        let Turn { agent: durable, prompt, options, listener, budget, fresh: _ } = self;
+        let continued = self.continued(flow);
+        let Turn { agent: durable, prompt, options, listener, budget } = self;
         let progress = continued.progress();
         let within = in_checkpoints(&durable, &prompt, &Seams::of(&durable, progress.clone(), None));
         let agent = &durable.agent;
@@ -191,11 +190,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
 
     /// Where the run begins. One that continues a run in which the model was wrong too many times tells it what was wrong, and
     /// grants it as many times again.
-    fn continued(&mut self) -> Continued {
+    fn continued(&mut self, flow: &FlowOptions) -> Continued {
         let subject = || self.agent.subject(self.prompt.clone(), self.options.history.clone());
-        let continued = match self.fresh {
-            Fresh::Yes => Continued::nothing(),
-            Fresh::No => Continued::find(subject, self.budget.as_ref()),
+        let continued = match flow.is_fresh() {
+            true => Continued::nothing(),
+            false => Continued::find(subject, self.budget.as_ref()),
         };
         if continued.wrong() > 0 {
             let limits = self.options.limits.unwrap_or(self.agent.agent.parts.limits);
@@ -208,8 +207,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     fn subject(&self, prompt: String, history: History) -> Subject {
-        let (agent, version, grain) = (self.agent.identity(), self.version.clone(), self.grain);
-        Subject { agent, version, grain, prompt, history }
+        let (agent, version, granularity) = (self.agent.identity(), self.version.clone(), self.granularity);
+        Subject { agent, version, granularity, prompt, history }
     }
 }
 
@@ -280,10 +279,5 @@ fn retell<T>(result: &RunResult<T>, listener: &Listener<T>) {
 fn summary<T>(turn: &Result<TurnRecord<T>, TurnFailure>, occasion: Occasion) -> String {
     let Ok(turn) = turn else { return "failed".to_owned() };
     let Usage { requests, tool_calls, .. } = turn.usage.into();
-    let count = |count: u64, what: &str| format!("{count} {what} call{}", if count == 1 { "" } else { "s" });
-    let calls = [count(requests, "model"), count(tool_calls, "tool")].join(", ");
-    match occasion {
-        Occasion::Cached => format!("0 model calls; {calls} replayed"),
-        _ => calls,
-    }
+    summary_of_calls(requests, tool_calls, occasion)
 }
