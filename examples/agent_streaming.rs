@@ -23,7 +23,7 @@ async fn tide(
     match port.as_str() {
         "Brest" => Ok(3.2),
         "Saint-Malo" => Ok(9.1),
-        _ => Err(kitaru::agent::Retry("only Brest and Saint-Malo are known")),
+        _ => Err(kitaru::agent::ToolError::retry("only Brest and Saint-Malo are known")),
     }
 }
 

@@ -5,8 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kitaru::agent::{
-    Agent, AgentError, FunctionModel, Message, ModelResponse, RequestPart, Retry, RunContext, TestModel, Tool,
-    ToolError,
+    Agent, AgentError, FunctionModel, Message, ModelResponse, RequestPart, RunContext, TestModel, Tool, ToolError,
 };
 use kitaru::tool;
 use schemars::JsonSchema;
@@ -45,7 +44,7 @@ async fn weather(
         anyhow::bail!("nobody is known")
     };
     if city == "Atlantis" {
-        return Err(Retry("there is no such city").into());
+        return Err(ToolError::retry("there is no such city").into());
     }
     let degrees = if matches!(unit, Unit::Celsius) { 20 } else { 68 };
     Ok(Weather { degrees: degrees + i32::from(days.unwrap_or(0)), user: (*user).to_owned() })

@@ -73,7 +73,8 @@ impl<D> RunContext<D> {
         RunContext { deps: deps.into(), prompt, usage, retry, approved, idempotency_key, sibling }
     }
 
-    /// For a tool: whether somebody has agreed to this call. See [`ApprovalRequired`](crate::ApprovalRequired()).
+    /// For a tool: whether somebody has agreed to this call. See
+    /// [`ToolError::approval_required`](crate::ToolError::approval_required).
     pub fn is_approved(&self) -> bool {
         self.approved
     }

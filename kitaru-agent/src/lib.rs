@@ -42,6 +42,8 @@
 //! # }
 //! ```
 
+#![warn(missing_debug_implementations)]
+
 #[doc(hidden)]
 pub mod __private;
 mod agent;
@@ -51,6 +53,7 @@ mod anthropic;
 mod asking;
 mod blocking;
 mod budget;
+mod chain;
 mod context;
 mod delta;
 mod durable;
@@ -82,10 +85,6 @@ mod tool;
 mod turn;
 mod usage;
 
-/// For implementing [`Model`] and [`Tool`].
-#[doc(no_inline)]
-pub use async_trait::async_trait;
-
 pub use agent::{Agent, AgentBuilder, HasDeps, Identity};
 #[cfg(feature = "anthropic")]
 pub use anthropic::{Anthropic, AnthropicBuilder};
@@ -93,7 +92,7 @@ pub use budget::Budget;
 pub use context::RunContext;
 pub use delta::{Delta, Deltas};
 pub use durable::{Approval, Granularity, KitaruAgent, KitaruRun, MAX_AGENT_NAME_BYTES, RunError};
-pub use error::{AgentError, ApprovalRequired, Cause, Limit, ModelError, ModelErrorKind, Retry, ToolError};
+pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, ToolError};
 pub use event::RunEvent;
 pub use function_model::FunctionModel;
 pub use instructions::Instructions;

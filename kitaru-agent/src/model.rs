@@ -12,6 +12,8 @@ use crate::{AnswerForm, Deltas, Message, ModelError, ModelResponse, RequestPart,
 
 /// Something that answers requests: a provider over HTTP, a function, or a decorator in front of another model.
 ///
+/// Its implementations want the attribute of the crate `async-trait`.
+///
 /// # Examples
 ///
 /// A decorator that counts:

@@ -16,7 +16,7 @@ pub(crate) use options::{Effect, NeedsApproval, Recording};
 
 use crate::{CallRef, RunContext, ToolCall, ToolError, nesting};
 
-/// Something that a model may ask for.
+/// Something that a model may ask for. Its implementations want the attribute of the crate `async-trait`.
 ///
 /// # Examples
 ///

@@ -145,14 +145,14 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
     }
 
     /// Looks at each answer before it counts. A validator gives the answer, or another one, or
-    /// [`Retry`](crate::Retry) with what the model is to be told; any other error ends the run. Several are asked in
+    /// [`ToolError::retry`] with what the model is to be told; any other error ends the run. Several are asked in
     /// turn.
     ///
     /// # Examples
     ///
     /// ```
     /// # mod kitaru { pub use kitaru_agent as agent; }
-    /// use kitaru::agent::{Agent, FunctionModel, ModelResponse, Retry};
+    /// use kitaru::agent::{Agent, FunctionModel, ModelResponse, ToolError};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -161,7 +161,7 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
     /// });
     /// let agent = Agent::builder(model)
     ///     .validate(|_, answer: String| async move {
-    ///         if answer.contains("obviously") { Err(Retry("leave out `obviously`")) } else { Ok(answer) }
+    ///         if answer.contains("obviously") { Err(ToolError::retry("leave out `obviously`")) } else { Ok(answer) }
     ///     })
     ///     .build()?;
     /// assert_eq!(agent.run("What moves the sea?").await?.output, "the tide");

@@ -19,7 +19,7 @@ use crate::tool::NeedsApproval;
 use crate::{Arguments, Calling, Invocation, Tool, ToolCall, ToolDefinition, ToolError, ToolOutput};
 
 /// What somebody says to a tool call that [requires approval](crate::ToolOptions::requires_approval), or [asks for
-/// it](crate::ApprovalRequired()), by `Kitaru::answer`.
+/// it](crate::ToolError::approval_required), by `Kitaru::answer`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
