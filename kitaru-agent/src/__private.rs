@@ -8,8 +8,11 @@ use schemars::JsonSchema;
 pub use serde;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use crate::{Invocation, Tool, ToolDefinition, ToolOptions, tool::Calling};
-use crate::{RunContext, ToolError, ToolOutput, schema};
+use crate::context::RunContext;
+use crate::error::ToolError;
+use crate::schema;
+use crate::tool::ToolOutput;
+pub use crate::tool::{Calling, Invocation, Tool, ToolDefinition, ToolOptions};
 
 /// The definition of a tool, made when it is first asked for.
 #[derive(Debug)]

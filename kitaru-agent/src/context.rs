@@ -4,7 +4,8 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Usage, siblings::Sibling};
+use crate::siblings::Sibling;
+use crate::usage::Usage;
 
 /// What a tool, an instruction or a validator may know of the run that it is part of. Cheap to clone.
 ///

@@ -3,6 +3,7 @@
 //! Owns the decorators in front of a plain agent's seams and the keys of their checkpoints. Must not know how a run goes,
 //! nor how a checkpoint is recorded.
 
+mod agreement;
 mod approval;
 mod bill;
 mod continued;
@@ -12,6 +13,7 @@ mod record;
 mod replayed;
 mod run;
 mod seams;
+mod told;
 mod tool;
 mod turn;
 
@@ -20,16 +22,19 @@ use std::fmt;
 use std::time::Duration;
 
 use kitaru_core::dynamic::DynamicCheckpoint;
-pub(crate) use kitaru_core::dynamic::agents::check_name;
-pub use kitaru_core::dynamic::agents::{Granularity, MAX_AGENT_NAME_BYTES};
+pub use kitaru_core::dynamic::agents::Granularity;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use approval::Approval;
+pub use agreement::Approval;
 pub use error::RunError;
 pub use run::KitaruRun;
 
-use crate::{Agent, HasDeps, RunEvent, RunResult, RunStream, ToolDefinition, ToolOptions};
+use crate::agent::{Agent, HasDeps};
+use crate::event::RunEvent;
+use crate::result::RunResult;
+use crate::stream::RunStream;
+use crate::tool::{ToolDefinition, ToolOptions};
 
 /// A plain [`Agent`] that survives its process, in one line.
 ///

@@ -38,8 +38,11 @@ use self::{
     stream::Streamed,
 };
 use crate::asking::is_waited_for;
+use crate::delta::{Delta, Deltas};
+use crate::error::{ModelError, ModelErrorKind};
+use crate::message::ModelResponse;
+use crate::model::ModelRequest;
 use crate::shown::Shown;
-use crate::{Delta, Deltas, ModelError, ModelErrorKind, ModelRequest, ModelResponse};
 
 /// How much of what a server said about an error is kept.
 const MAX_MESSAGE_CHARS: usize = 600;

@@ -57,6 +57,7 @@ mod chain;
 mod context;
 mod delta;
 mod durable;
+mod durable_name;
 mod error;
 mod event;
 mod function_model;
@@ -71,8 +72,10 @@ mod model;
 mod nesting;
 #[cfg(feature = "openai")]
 mod openai;
+mod options;
 mod output;
 mod price;
+mod result;
 mod run;
 mod schema;
 #[cfg(feature = "http")]
@@ -81,6 +84,7 @@ mod siblings;
 mod steps;
 mod stream;
 mod test_model;
+mod tokens;
 mod tool;
 mod turn;
 mod usage;
@@ -91,7 +95,8 @@ pub use anthropic::{Anthropic, AnthropicBuilder};
 pub use budget::Budget;
 pub use context::RunContext;
 pub use delta::{Delta, Deltas};
-pub use durable::{Approval, Granularity, KitaruAgent, KitaruRun, MAX_AGENT_NAME_BYTES, RunError};
+pub use durable::{Approval, Granularity, KitaruAgent, KitaruRun, RunError};
+pub use durable_name::MAX_AGENT_NAME_BYTES;
 pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, ToolError};
 pub use event::RunEvent;
 pub use function_model::FunctionModel;
@@ -102,14 +107,18 @@ pub use message::{
     CallRef, Format, History, Message, ModelResponse, Opaque, Place, RequestMessage, RequestPart, ResponsePart,
     RetryPrompt, Stop, SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,
 };
-pub use model::{Model, ModelProfile, ModelRequest, ModelSettings, OnLength};
+pub use model::{AnswerForm, Model, ModelProfile, ModelRequest, ModelSettings, OnLength};
 #[cfg(feature = "openai")]
 pub use openai::{GiveBack, OpenAi, OpenAiBuilder};
-pub use output::{AnswerForm, OutputMode, Structured};
+pub use options::RunOptions;
+pub use output::{OutputMode, Structured};
 pub use price::{Cost, Price};
-pub use run::{Run, RunOptions, RunResult};
-pub use steps::{Step, Steps};
+pub use result::RunResult;
+pub use run::Run;
+pub use steps::Steps;
 pub use stream::RunStream;
 pub use test_model::TestModel;
+pub use tokens::Tokens;
 pub use tool::{Arguments, Calling, FunctionTool, Invocation, Tool, ToolDefinition, ToolOptions, ToolOutput};
-pub use usage::{Bill, Limits, Tokens, Usage};
+pub use turn::Step;
+pub use usage::{Bill, Limits, Usage};

@@ -16,12 +16,13 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::value::RawValue;
 
 use self::stream::ChatReader;
-use crate::{
-    Deltas, Model, ModelError, ModelProfile, ModelRequest, ModelResponse,
-    http::{
-        Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, json::Object, set,
-    },
+use crate::delta::Deltas;
+use crate::error::ModelError;
+use crate::http::{
+    Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, json::Object, set,
 };
+use crate::message::ModelResponse;
+use crate::model::{Model, ModelProfile, ModelRequest};
 
 const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 const DEFAULT_MODEL: &str = "gpt-4.1-mini";

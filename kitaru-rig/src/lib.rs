@@ -16,6 +16,7 @@ mod options;
 mod result;
 mod rig;
 mod run;
+mod told;
 mod usage;
 
 pub use error::RigError;

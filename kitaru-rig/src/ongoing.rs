@@ -15,8 +15,7 @@ use rig_core::effect::{EffectFamily, EffectId, EffectKind, HandlerKey, Outcome};
 use rig_core::error::{ErrorKind, ErrorReport};
 use rig_core::serve::{serve_inline_with, stream_truncated};
 use rig_core::streaming::Relayed;
-use rig_core::tool::{PublishedContext, ToolContext, ToolResult, ToolResultContext};
-use serde::{Deserialize, Serialize};
+use rig_core::tool::{PublishedContext, ToolContext};
 use serde_json::json;
 
 use crate::agent::{AskedModel, Taken};
@@ -25,6 +24,7 @@ use crate::error::Failure;
 use crate::event::{Listener, RigEvent, tell_piece, tell_whole};
 use crate::options::{self, ToolOptions};
 use crate::rig::Patience;
+use crate::told::Told;
 use crate::usage::{Counter, RigUsage};
 
 /// How effects of a run are asked for and recorded.
@@ -48,20 +48,6 @@ pub(crate) struct Ongoing {
     given: Mutex<Vec<EffectId>>,
     /// A fault, which ends the run and is not the agent's to see.
     fault: Mutex<Option<kitaru_core::Error>>,
-}
-
-/// What a tool came to that the agent goes on with.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Told {
-    pub(crate) result: Result<ToolResult, ErrorReport>,
-    /// What the tool has published beside it, for hooks.
-    pub(crate) published: Option<ToolResultContext>,
-}
-
-impl Told {
-    pub(crate) fn of(result: ToolResult) -> Self {
-        Told { result: Ok(result), published: None }
-    }
 }
 
 impl Ongoing {

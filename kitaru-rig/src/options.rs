@@ -12,7 +12,7 @@ use rig_core::tool::{ToolOutput, ToolResult};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::ongoing::Told;
+use crate::told::Told;
 
 /// How the calls of one tool are made by a [`KitaruRig`](crate::KitaruRig), where each is a checkpoint.
 ///

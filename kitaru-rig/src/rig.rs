@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use kitaru_core::dynamic::agents::{Granularity, check_name, usual_outage};
 use rig_agent::Agent;
-use rig_core::completion::Message;
 
 use crate::agent::Taken;
-use crate::{RigError, RigRun, ToolOptions};
+use crate::error::RigError;
+use crate::options::ToolOptions;
 
 /// A built rig [`Agent`] that survives its process, in one line.
 ///
@@ -29,7 +29,7 @@ use crate::{RigError, RigRun, ToolOptions};
 ///
 /// What the agent remembers (`<agent>_memory`) and looks up (`<agent>_retrieval`) is recorded too, so that a replay asks
 /// what the first run asked. Its hooks are code of the flow: they run on every attempt, and see what was recorded. All
-/// requests are plain ones to them, also where [somebody listens](RigRun::on_event).
+/// requests are plain ones to them, also where [somebody listens](crate::RigRun::on_event).
 ///
 /// What a tool fails with is told to the model, as rig does it, and is recorded like any other result. A panic of a tool
 /// is a fault, which ends the run; the model is not told.
@@ -166,11 +166,6 @@ impl KitaruRig {
     pub fn tool_options(mut self, name: impl Into<String>, options: ToolOptions) -> Self {
         self.tools.insert(name.into(), options);
         self
-    }
-
-    /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
-    pub fn run(&self, prompt: impl Into<Message>) -> RigRun {
-        RigRun::new(self.clone(), prompt.into())
     }
 
     pub(crate) fn taken(&self) -> Result<Arc<Taken>, RigError> {

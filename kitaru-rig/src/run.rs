@@ -18,13 +18,14 @@ use rig_core::message::{Api, Origin};
 use serde::Serialize;
 
 use crate::agent::Taken;
+use crate::error::RigError;
 use crate::event::{Listener, RigEvent, tell_whole};
 use crate::hook::Durable;
 use crate::ongoing::{Ongoing, Recording};
 use crate::options::refusal;
+use crate::result::RigResult;
 use crate::rig::KitaruRig;
 use crate::usage::Counter;
-use crate::{RigError, RigResult};
 
 /// One turn of a [`KitaruRig`], which is the future of its result.
 ///
@@ -49,8 +50,15 @@ struct Turn {
 
 type Configure = Arc<dyn Fn(AgentRunner) -> AgentRunner + Send + Sync>;
 
+impl KitaruRig {
+    /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
+    pub fn run(&self, prompt: impl Into<Message>) -> RigRun {
+        RigRun::new(self.clone(), prompt.into())
+    }
+}
+
 impl RigRun {
-    pub(crate) fn new(rig: KitaruRig, prompt: Message) -> Self {
+    fn new(rig: KitaruRig, prompt: Message) -> Self {
         let turn = Turn { rig, prompt, history: None, configure: None, listener: None, paid: Counter::default() };
         RigRun { run: DurableRun::new(turn) }
     }

@@ -5,12 +5,16 @@
 use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 
 use super::{Agent, Parts};
-use crate::{
-    AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, RunContext, Tool, ToolError, durable,
-    instructions::{Computed, Fixed},
-    output::{ANSWER_TOOL, Output, Structured},
-    schema::Schema,
-};
+use crate::context::RunContext;
+use crate::durable_name;
+use crate::error::{AgentError, ToolError};
+use crate::instructions::{Computed, Fixed, Instructions};
+use crate::model::{Model, ModelSettings};
+use crate::output::{ANSWER_TOOL, Output, OutputMode, Structured};
+use crate::price::Price;
+use crate::schema::Schema;
+use crate::tool::Tool;
+use crate::usage::Limits;
 
 /// An [`Agent`] in the making.
 #[must_use = "call `.build()` to get the agent"]
@@ -215,7 +219,7 @@ impl<D, T> fmt::Debug for AgentBuilder<D, T> {
 }
 
 fn complaint<D: Send + Sync + 'static, T>(parts: &Parts<D, T>) -> Option<String> {
-    if let Err(reason) = durable::check_name(&parts.name) {
+    if let Err(reason) = durable_name::check_name(&parts.name) {
         return Some(reason);
     }
     if let Err(reason) = parts.output.form(parts.model.profile()) {
@@ -242,7 +246,9 @@ fn complaint<D: Send + Sync + 'static, T>(parts: &Parts<D, T>) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FunctionModel, FunctionTool, ModelResponse, ToolDefinition, ToolOutput};
+    use crate::function_model::FunctionModel;
+    use crate::message::ModelResponse;
+    use crate::tool::{FunctionTool, ToolDefinition, ToolOutput};
 
     fn built_with(name: &str) -> Result<Agent, AgentError> {
         let model = FunctionModel::new("mock", |_| Ok(ModelResponse::text("")));

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kitaru_core::dynamic::Origin;
 
-use crate::Usage;
 use crate::budget::{Budget, Hold};
+use crate::usage::Usage;
 
 /// The usage that was paid for before, counted for a run and for the budget that it shares. Clones share the count.
 #[derive(Clone, Default)]

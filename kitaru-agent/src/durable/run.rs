@@ -19,7 +19,16 @@ use super::bill::Noted;
 use super::record::TurnRecord;
 use super::turn::Turn;
 use super::{KitaruAgent, RunError, Sensitivity};
-use crate::{AgentError, Budget, History, Limits, ModelSettings, RunEvent, RunOptions, RunResult, RunStream, blocking};
+use crate::blocking;
+use crate::budget::Budget;
+use crate::error::AgentError;
+use crate::event::RunEvent;
+use crate::message::History;
+use crate::model::ModelSettings;
+use crate::options::RunOptions;
+use crate::result::RunResult;
+use crate::stream::RunStream;
+use crate::usage::Limits;
 use tokio::sync::mpsc;
 
 /// One turn of a [`KitaruAgent`], which is the future of its result.

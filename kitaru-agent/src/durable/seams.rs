@@ -13,10 +13,13 @@ use super::progress::{Given, Progress};
 use super::replayed::Replayed;
 use super::{KitaruAgent, Sensitivity, bill};
 use crate::asking::waited_for;
-use crate::{
-    Delta, Deltas, Instructions, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price, RunContext,
-    ToolError,
-};
+use crate::context::RunContext;
+use crate::delta::{Delta, Deltas};
+use crate::error::{ModelError, ToolError};
+use crate::instructions::Instructions;
+use crate::message::ModelResponse;
+use crate::model::{Model, ModelProfile, ModelRequest};
+use crate::price::Price;
 
 /// What the checkpoints of one run share.
 #[derive(Clone)]
@@ -53,14 +56,14 @@ impl Seams {
     }
 
     /// The run is given what a body of a broken run had spent of the budget.
-    pub(super) fn spends_again(&self, spent: crate::Usage) {
+    pub(super) fn spends_again(&self, spent: crate::usage::Usage) {
         if let Some(replayed) = self.replayed.as_ref().filter(|_| !self.progress.is_counted()) {
             replayed.settle(spent, Origin::Replayed);
         }
     }
 
     /// The run was given what a broken run has paid for.
-    pub(super) fn repeats(&self, usage: crate::Usage) {
+    pub(super) fn repeats(&self, usage: crate::usage::Usage) {
         let is_counted = self.progress.repeats(usage);
         match &self.replayed {
             Some(replayed) if is_counted => replayed.add_to_run(usage),

@@ -16,8 +16,12 @@ use super::bill::{self, Noted};
 use super::progress::{Given, Place};
 use super::replayed::Replayed;
 use super::seams::Seams;
-use crate::tool::{Effect, Recording};
-use crate::{Calling, Cost, Invocation, Tokens, Tool, ToolDefinition, ToolError, ToolOptions, ToolOutput, Usage};
+use super::told::Told;
+use crate::error::ToolError;
+use crate::price::Cost;
+use crate::tokens::Tokens;
+use crate::tool::{Calling, Effect, Invocation, Recording, Tool, ToolDefinition, ToolOptions, ToolOutput};
+use crate::usage::Usage;
 
 /// How somebody writes what a call gave that was cut off.
 const GAVE: &str = "What the tool gave: a text as it is, or any other JSON value.";
@@ -46,15 +50,6 @@ pub(super) enum Asked {
     ByTheModel,
     /// The same once more, because the tool wanted somebody to agree, and somebody did. No record of the first answers it.
     OnApproval,
-}
-
-/// What a tool came to that is no failure: what the model is told, or that somebody has to agree first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Told {
-    Output(ToolOutput),
-    Retry(String),
-    Approval(String),
 }
 
 /// What is recorded of a call. It is read from what a person would write of it, too: a `ToolOutput`, or what the tool gives.
@@ -99,30 +94,6 @@ impl From<Written> for Made {
             Written::Given(value) => (Told::Output(ToolOutput::text(value.to_string())), Noted::default()),
         };
         Made { told, spent }
-    }
-}
-
-impl Told {
-    fn of(given: Result<ToolOutput, ToolError>) -> Result<Self, ToolError> {
-        match given {
-            Ok(output) => Ok(Told::Output(output)),
-            Err(ToolError::Retry(message)) => Ok(Told::Retry(message)),
-            Err(ToolError::Approval(reason)) => Ok(Told::Approval(reason)),
-            Err(failed) => Err(failed),
-        }
-    }
-
-    /// Whether the call is made. One that is only asked about counts when somebody has agreed to it.
-    fn is_made(&self) -> bool {
-        !matches!(self, Told::Approval(_))
-    }
-
-    fn give(self) -> Result<ToolOutput, ToolError> {
-        match self {
-            Told::Output(output) => Ok(output),
-            Told::Retry(message) => Err(ToolError::Retry(message)),
-            Told::Approval(reason) => Err(ToolError::Approval(reason)),
-        }
     }
 }
 

@@ -18,12 +18,18 @@ use super::replayed::Replayed;
 use super::seams::{DurableInstructions, DurableModel, Seams};
 use super::tool::DurableTool;
 use super::{Granularity, KitaruAgent, Listener, RunError, bill};
-use crate::event::Events;
-use crate::tool::{Effect, NeedsApproval, Recording};
-use crate::{
-    Agent, AgentError, Budget, History, Identity, Instructions, Message, Model, ModelSettings, RequestPart,
-    ResponsePart, RunEvent, RunOptions, RunResult, Tool, ToolOptions, Usage, turn,
-};
+use crate::agent::{Agent, Identity};
+use crate::budget::Budget;
+use crate::error::AgentError;
+use crate::event::{Events, RunEvent};
+use crate::instructions::Instructions;
+use crate::message::{History, Message, RequestPart, ResponsePart};
+use crate::model::{Model, ModelSettings};
+use crate::options::RunOptions;
+use crate::result::RunResult;
+use crate::tool::{Effect, NeedsApproval, Recording, Tool, ToolOptions};
+use crate::turn;
+use crate::usage::Usage;
 
 /// One turn, before it is gone through.
 pub(super) struct Turn<T> {

@@ -5,7 +5,7 @@
 use std::{env, fmt, time::Duration};
 
 use super::{Dialect, HttpModel, client::Client, configuration, retry::Patience, secret::Secret};
-use crate::ModelError;
+use crate::error::ModelError;
 
 /// What can be set of any model over HTTP.
 pub(crate) struct Settings {

@@ -17,7 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use super::{configuration, retry};
-use crate::{ModelError, ModelErrorKind};
+use crate::error::{ModelError, ModelErrorKind};
 
 /// An answer larger than this is an error: no completion is.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;

@@ -22,7 +22,8 @@ use super::{
     client::{Chunks, Opened},
     retry::Attempt,
 };
-use crate::{Deltas, ModelError, ModelErrorKind};
+use crate::delta::Deltas;
+use crate::error::{ModelError, ModelErrorKind};
 
 /// What one try came to.
 pub(super) struct Streamed {

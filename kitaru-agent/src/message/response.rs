@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{CallRef, Format, Opaque};
-use crate::{Cost, Price, Tokens, Usage};
+use crate::price::{Cost, Price};
+use crate::tokens::Tokens;
+use crate::usage::Usage;
 
 /// What a model answered to one request: text, tool calls or both.
 ///

@@ -5,14 +5,13 @@
 use serde_json::{Value, json, value::RawValue};
 
 use super::{Chat, GiveBack};
-use crate::{
-    AnswerForm, CallRef, Message, ModelResponse, Place, RequestPart, ResponsePart, ToolCall,
-    http::{
-        Question, Reading,
-        draft::given_back,
-        json::{Object, raw},
-    },
+use crate::http::{
+    Question, Reading,
+    draft::given_back,
+    json::{Object, raw},
 };
+use crate::message::{CallRef, Message, ModelResponse, Place, RequestPart, ResponsePart, ToolCall};
+use crate::model::AnswerForm;
 
 /// The dialect's name, under which what goes back to its servers is kept.
 pub(super) const DIALECT: &str = "openai";
