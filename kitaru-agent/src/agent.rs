@@ -14,7 +14,6 @@ use serde_json::Value;
 pub use builder::AgentBuilder;
 pub use deps::HasDeps;
 
-use crate::answer::Counted;
 use crate::instructions::{self, Instructions};
 use crate::model::{Model, ModelSettings};
 use crate::output::{Output, OutputMode};
@@ -130,13 +129,6 @@ pub struct Identity {
     /// The schema of the answer, and how it is asked for; nothing for an answer in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<(OutputMode, Value)>,
-}
-
-impl Agent {
-    /// Begins an agent on `model`, with the name `default`, no instructions and no tools, that answers in words.
-    pub fn builder(model: impl Model + 'static) -> AgentBuilder {
-        AgentBuilder::new(Arc::new(Counted::new(Arc::new(model))))
-    }
 }
 
 impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {

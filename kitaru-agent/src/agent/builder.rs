@@ -4,7 +4,8 @@
 
 use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 
-use super::{Agent, Parts};
+use crate::agent::{Agent, Parts};
+use crate::answer::Counted;
 use crate::context::RunContext;
 use crate::durable_name;
 use crate::error::{AgentError, ToolError};
@@ -24,8 +25,15 @@ pub struct AgentBuilder<D = (), T = String> {
     complaint: Option<String>,
 }
 
+impl Agent {
+    /// Begins an agent on `model`, with the name `default`, no instructions and no tools, that answers in words.
+    pub fn builder(model: impl Model + 'static) -> AgentBuilder {
+        AgentBuilder::new(Arc::new(Counted::new(Arc::new(model))))
+    }
+}
+
 impl AgentBuilder {
-    pub(super) fn new(model: Arc<dyn Model>) -> Self {
+    fn new(model: Arc<dyn Model>) -> Self {
         let parts = Parts {
             name: "default".to_owned(),
             instructions: Vec::new(),

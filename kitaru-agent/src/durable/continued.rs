@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kitaru_core::dynamic::{self, CallIdentity};
 
-use super::RunError;
+use super::error::RunError;
 use super::progress::{BrokenRun, BrokenRuns, Progress, Subject};
 use crate::budget::Budget;
 

@@ -7,8 +7,8 @@ use std::{error, fmt};
 use kitaru_core::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::RunError;
 use super::bill::Noted;
+use super::error::RunError;
 use super::progress::Answers;
 use crate::agent::Agent;
 use crate::message::{History, Message};

@@ -15,10 +15,11 @@ use kitaru_core::{Kitaru, Reuse};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::agent::{KitaruAgent, Sensitivity};
 use super::bill::Noted;
+use super::error::RunError;
 use super::record::TurnRecord;
 use super::turn::Turn;
-use super::{KitaruAgent, RunError, Sensitivity};
 use crate::blocking;
 use crate::budget::Budget;
 use crate::error::AgentError;
@@ -49,8 +50,31 @@ pub struct KitaruRun<T = String> {
     run: DurableRun<Turn<T>, Result<RunResult<T>, RunError>>,
 }
 
+impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
+    /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
+    pub fn run(&self, prompt: impl Into<String>) -> KitaruRun<T> {
+        KitaruRun::new(self.clone(), prompt.into())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruAgent<T> {
+    /// Asks the agent outside a flow, and gives what happens as it happens. Short for `run(prompt).stream()`.
+    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T, RunError> {
+        self.run(prompt).stream()
+    }
+
+    /// Asks the agent from code that is not async. Short for `run(prompt).sync()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`KitaruRun::sync`].
+    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, RunError> {
+        self.run(prompt).sync()
+    }
+}
+
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
-    pub(super) fn new(agent: KitaruAgent<T>, prompt: String) -> Self {
+    fn new(agent: KitaruAgent<T>, prompt: String) -> Self {
         let turn = Turn { agent, prompt, options: RunOptions::default(), listener: None, budget: None };
         KitaruRun { run: DurableRun::new(turn) }
     }

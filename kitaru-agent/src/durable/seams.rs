@@ -9,9 +9,10 @@ use futures::FutureExt as _;
 use kitaru_core::dynamic::agents::{OUTAGE_BACKOFF, usual_outage};
 use kitaru_core::dynamic::{self, DynamicCheckpoint, Origin};
 
+use super::agent::{KitaruAgent, Sensitivity};
+use super::bill;
 use super::progress::{Given, Progress};
 use super::replayed::Replayed;
-use super::{KitaruAgent, Sensitivity, bill};
 use crate::asking::waited_for;
 use crate::context::RunContext;
 use crate::delta::{Delta, Deltas};

@@ -5,19 +5,21 @@
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use kitaru_core::dynamic::agents::summary_of_calls;
+use kitaru_core::dynamic::agents::{Granularity, summary_of_calls};
 use kitaru_core::dynamic::{self, FlowOptions, Occasion, Origin, Scope};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::agent::KitaruAgent;
 use super::approval::ApprovedTool;
+use super::bill;
 use super::continued::Continued;
+use super::error::RunError;
 use super::progress::{BrokenRun, Subject};
 use super::record::{TurnFailure, TurnRecord};
 use super::replayed::Replayed;
 use super::seams::{DurableInstructions, DurableModel, Seams};
 use super::tool::DurableTool;
-use super::{Granularity, KitaruAgent, Listener, RunError, bill};
 use crate::agent::{Agent, Identity};
 use crate::budget::Budget;
 use crate::error::AgentError;
@@ -30,6 +32,9 @@ use crate::result::RunResult;
 use crate::tool::{Effect, NeedsApproval, Recording, Tool, ToolOptions};
 use crate::turn;
 use crate::usage::Usage;
+
+/// Who is told what happens in a run.
+pub(super) type Listener<T> = Arc<dyn Fn(RunEvent<T>) + Send + Sync>;
 
 /// One turn, before it is gone through.
 pub(super) struct Turn<T> {

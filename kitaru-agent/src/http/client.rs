@@ -16,7 +16,8 @@ use reqwest::{
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use super::{configuration, retry};
+use super::dialect::configuration;
+use super::retry;
 use crate::error::{ModelError, ModelErrorKind};
 
 /// An answer larger than this is an error: no completion is.

@@ -4,10 +4,8 @@
 
 use serde_json::value::RawValue;
 
-use super::{
-    Question,
-    json::{Object, text},
-};
+use super::dialect::Question;
+use super::json::{Object, text};
 use crate::answer::counted;
 use crate::error::{ModelError, ModelErrorKind};
 use crate::message::{ModelResponse, Opaque, Place, ResponsePart, Stop};

@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{CallRef, Format, Opaque};
+use super::call::CallRef;
+use super::format::Format;
+use super::opaque::Opaque;
 use crate::price::{Cost, Price};
 use crate::tokens::Tokens;
 use crate::usage::Usage;

@@ -19,6 +19,7 @@ mod resolution;
 mod timer;
 mod tries;
 mod wait;
+mod with_origin;
 
 use std::fmt;
 use std::future::Future;
@@ -42,7 +43,7 @@ pub use event::{Event, event};
 pub use limit::{Timeout, timeout};
 pub use meta::CheckpointMeta;
 pub(crate) use meta::{Spec, key};
-pub use origin::{Origin, WithOrigin};
+pub use origin::Origin;
 pub use outcome::Outcome;
 pub(crate) use outcome::{Landing, Packed, Packing, Unpack, Whose};
 use resolution::Happened;
@@ -51,6 +52,7 @@ pub use timer::{Sleep, sleep, sleep_until};
 #[cfg(any(test, fuzzing))]
 pub(crate) use wait::Received;
 pub use wait::{Wait, wait};
+pub use with_origin::WithOrigin;
 
 /// A checkpoint that was called and has not run yet.
 ///

@@ -1,10 +1,4 @@
-//! Where the outcome of a call comes from. Owns the question and its answer. Must not know what is done with it.
-
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll};
-
-use crate::call::{Call, Checkpoint};
+//! Where the outcome of a call comes from. Owns the answer. Must not know how it is found out, nor what is done with it.
 
 /// Where the outcome of a checkpoint comes from.
 ///
@@ -18,42 +12,4 @@ pub enum Origin {
     Ran,
     /// The body did not run: a record answers the call, or what a person or a test says of it.
     Replayed,
-}
-
-impl<B: Checkpoint> Call<B> {
-    /// Gives the outcome together with where it comes from. Nothing else about the call changes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # extern crate kitaru_core as kitaru;
-    /// # use kitaru_core::doc_support::*;
-    /// # run_flow(async {
-    /// use kitaru::Error;
-    /// use kitaru::dynamic::{Origin, checkpoint};
-    ///
-    /// let summary = checkpoint("summary").run(|| async { Ok::<_, Error>("rain".to_owned()) });
-    /// let (summary, origin) = summary.retries(2).with_origin().await;
-    /// assert_eq!(summary.unwrap(), "rain");
-    /// // A replay of this flow gives `Origin::Replayed`.
-    /// assert_eq!(origin, Origin::Ran);
-    /// # });
-    /// ```
-    pub fn with_origin(self) -> WithOrigin<B> {
-        WithOrigin { call: self }
-    }
-}
-
-/// The future of an outcome and its origin. See [`Call::with_origin`].
-#[must_use = "a checkpoint does nothing unless awaited"]
-pub struct WithOrigin<B: Checkpoint> {
-    call: Call<B>,
-}
-
-impl<B: Checkpoint> Future for WithOrigin<B> {
-    type Output = (B::Output, Origin);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        self.call.poll_with_origin(cx)
-    }
 }
