@@ -164,6 +164,25 @@ async fn an_ordinary_error_ends_the_run() {
     assert_eq!(error, AgentError::Tool { tool: "weather".to_owned(), error: ToolError::failed("nobody is known") });
 }
 
+/// Opens a gate.
+#[tool]
+async fn gate(name: String) -> Result<String, String> {
+    Err(format!("gate {name} is stuck"))
+}
+
+#[tokio::test]
+async fn text_that_a_tool_ends_in_ends_the_run() {
+    let agent = Agent::builder(TestModel::new()).tool(gate()).build().unwrap();
+    let error = agent.run("go").await.unwrap_err();
+    assert_eq!(error, AgentError::Tool { tool: "gate".to_owned(), error: ToolError::failed("gate a is stuck") });
+}
+
+#[test]
+fn retry_is_found_under_what_anyhow_adds_to_it() {
+    let error = anyhow::Error::from(ToolError::retry("say which gate")).context("cannot open the gate");
+    assert_eq!(ToolError::of(error), ToolError::retry("say which gate"));
+}
+
 #[tokio::test]
 async fn a_tool_without_a_context_goes_with_every_agent_and_a_text_is_told_as_it_is() {
     let agent = Agent::builder(TestModel::new()).tool(say()).tool(idle()).tool(odd()).build().unwrap();
