@@ -8,9 +8,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use kitaru::agent::{
     Agent, Delta, Deltas, KitaruAgent, Model, ModelError, ModelRequest, ModelResponse, OpenAi, RunError, RunEvent,
-    async_trait,
 };
 use kitaru::{Error, flow, tool};
 
