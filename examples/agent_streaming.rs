@@ -8,9 +8,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use kitaru::agent::{
     Agent, Delta, Deltas, KitaruAgent, Model, ModelError, ModelRequest, ModelResponse, OpenAi, RunError, RunEvent,
-    async_trait,
 };
 use kitaru::{Error, flow, tool};
 
@@ -23,7 +23,7 @@ async fn tide(
     match port.as_str() {
         "Brest" => Ok(3.2),
         "Saint-Malo" => Ok(9.1),
-        _ => Err(kitaru::agent::Retry("only Brest and Saint-Malo are known")),
+        _ => Err(kitaru::agent::ToolError::retry("only Brest and Saint-Malo are known")),
     }
 }
 

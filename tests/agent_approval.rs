@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kitaru::agent::{
-    Agent, AgentError, Approval, ApprovalRequired, FunctionModel, KitaruAgent, ModelResponse, ResponsePart, RunContext,
-    RunError, ToolCall, ToolError, ToolOptions,
+    Agent, AgentError, Approval, FunctionModel, KitaruAgent, ModelResponse, ResponsePart, RunContext, RunError,
+    ToolCall, ToolError, ToolOptions,
 };
 use kitaru::{Error, Kitaru, Status, flow, tool};
 use serde_json::{Value, json};
@@ -234,7 +234,7 @@ async fn fetch() -> Result<String, ToolError> {
 #[tool]
 async fn pay_if_agreed(context: &RunContext, to: String, euros: u32) -> Result<String, ToolError> {
     if !context.is_approved() {
-        return Err(ApprovalRequired("it is money"));
+        return Err(ToolError::approval_required("it is money"));
     }
     PAID.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{to}: {euros}"));
     Ok("paid".to_owned())

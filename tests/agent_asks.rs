@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kitaru::agent::{
-    Agent, Approval, ApprovalRequired, Bill, FunctionModel, KitaruAgent, ModelRequest, ModelResponse, ResponsePart,
-    RunContext, RunError, ToolCall, ToolError, ToolOptions,
+    Agent, Approval, Bill, FunctionModel, KitaruAgent, ModelRequest, ModelResponse, ResponsePart, RunContext, RunError,
+    ToolCall, ToolError, ToolOptions,
 };
 use kitaru::testkit;
 use kitaru::{Error, Kitaru, Status, checkpoint, flow, tool};
@@ -26,7 +26,7 @@ async fn pay(
     euros: u32,
 ) -> Result<String, ToolError> {
     if euros > 100 && !context.is_approved() {
-        return Err(ApprovalRequired(format!("{euros} € is much")));
+        return Err(ToolError::approval_required(format!("{euros} € is much")));
     }
     PAID.lock().unwrap_or_else(PoisonError::into_inner).push((to, euros));
     Ok(format!("{euros} paid"))
@@ -208,7 +208,7 @@ async fn a_call_that_somebody_agreed_to_beforehand_says_so_to_its_tool() {
 /// Asks whatever anybody says.
 #[tool]
 async fn nag() -> anyhow::Result<String> {
-    Err(ApprovalRequired("one never knows").into())
+    Err(ToolError::approval_required("one never knows").into())
 }
 
 #[flow]

@@ -2,10 +2,11 @@
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use async_trait::async_trait;
 use kitaru::agent::{
     Agent, AnswerForm, FunctionModel, FunctionTool, KitaruAgent, Model, ModelError, ModelProfile, ModelRequest,
     ModelResponse, ModelSettings, Opaque, OutputMode, Place, ResponsePart, RunError, Stop, ToolCall, ToolDefinition,
-    ToolOutput, async_trait,
+    ToolOutput,
 };
 use kitaru::{Error, Kitaru, dynamic};
 

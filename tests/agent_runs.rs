@@ -9,10 +9,11 @@ use std::sync::{
 };
 use std::time::Duration;
 
+use async_trait::async_trait;
 use kitaru::agent::{
     Agent, AgentError, Cost, Delta, Deltas, FunctionModel, FunctionTool, KitaruAgent, Model, ModelError, ModelRequest,
     ModelResponse, Price, RequestPart, RunContext, RunError, RunEvent, TestModel, Tokens, ToolDefinition, ToolError,
-    ToolOptions, ToolOutput, async_trait,
+    ToolOptions, ToolOutput,
 };
 use kitaru::{Clock, Error, Kitaru, dynamic};
 use schemars::JsonSchema;

@@ -5,8 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kitaru::agent::{
-    Agent, AgentError, FunctionModel, Message, ModelResponse, RequestPart, Retry, RunContext, TestModel, Tool,
-    ToolError,
+    Agent, AgentError, FunctionModel, Message, ModelResponse, RequestPart, RunContext, TestModel, Tool, ToolError,
 };
 use kitaru::tool;
 use schemars::JsonSchema;
@@ -45,7 +44,7 @@ async fn weather(
         anyhow::bail!("nobody is known")
     };
     if city == "Atlantis" {
-        return Err(Retry("there is no such city").into());
+        return Err(ToolError::retry("there is no such city").into());
     }
     let degrees = if matches!(unit, Unit::Celsius) { 20 } else { 68 };
     Ok(Weather { degrees: degrees + i32::from(days.unwrap_or(0)), user: (*user).to_owned() })
@@ -163,6 +162,25 @@ async fn arguments_reach_the_function_typed_and_what_does_not_fit_goes_back_with
 async fn an_ordinary_error_ends_the_run() {
     let error = asked("Bob asks", &[json!({ "city": "Oslo" })]).await.unwrap_err();
     assert_eq!(error, AgentError::Tool { tool: "weather".to_owned(), error: ToolError::failed("nobody is known") });
+}
+
+/// Opens a gate.
+#[tool]
+async fn gate(name: String) -> Result<String, String> {
+    Err(format!("gate {name} is stuck"))
+}
+
+#[tokio::test]
+async fn text_that_a_tool_ends_in_ends_the_run() {
+    let agent = Agent::builder(TestModel::new()).tool(gate()).build().unwrap();
+    let error = agent.run("go").await.unwrap_err();
+    assert_eq!(error, AgentError::Tool { tool: "gate".to_owned(), error: ToolError::failed("gate a is stuck") });
+}
+
+#[test]
+fn retry_is_found_under_what_anyhow_adds_to_it() {
+    let error = anyhow::Error::from(ToolError::retry("say which gate")).context("cannot open the gate");
+    assert_eq!(ToolError::of(error), ToolError::retry("say which gate"));
 }
 
 #[tokio::test]

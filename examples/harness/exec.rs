@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use futures::{FutureExt as _, future::FusedFuture as _};
-use kitaru::agent::{Invocation, Tool, ToolDefinition, ToolError, ToolOutput, async_trait};
+use kitaru::agent::{Invocation, Tool, ToolDefinition, ToolError, ToolOutput};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use tokio::{

@@ -2,7 +2,8 @@
 //!
 //! Owns a script in place of thought. Must not know the answers: it asks for real commands, and says what they printed.
 
-use kitaru::agent::{Message, Model, ModelError, ModelRequest, ModelResponse, ResponsePart, ToolCall, async_trait};
+use async_trait::async_trait;
+use kitaru::agent::{Message, Model, ModelError, ModelRequest, ModelResponse, ResponsePart, ToolCall};
 
 use super::exec::ExecOutput;
 

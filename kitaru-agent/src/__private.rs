@@ -1,6 +1,6 @@
 //! What `#[tool]` expands onto. Not part of the public interface: it may change in any release.
 
-use std::{future::Future, sync::OnceLock};
+use std::{error::Error, future::Future, sync::OnceLock};
 
 use futures::FutureExt as _;
 pub use schemars;
@@ -8,10 +8,14 @@ use schemars::JsonSchema;
 pub use serde;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use crate::{Invocation, Tool, ToolDefinition, ToolOptions, tool::Calling};
-use crate::{RunContext, ToolError, ToolOutput, schema};
+use crate::context::RunContext;
+use crate::error::ToolError;
+use crate::schema;
+use crate::tool::ToolOutput;
+pub use crate::tool::{Calling, Invocation, Tool, ToolDefinition, ToolOptions};
 
 /// The definition of a tool, made when it is first asked for.
+#[derive(Debug)]
 pub struct Definition(OnceLock<ToolDefinition>);
 
 impl Definition {
@@ -86,14 +90,15 @@ impl<T: Serialize> Tellable for T {}
 #[diagnostic::on_unimplemented(
     message = "a tool cannot end in a `{Self}`",
     label = "this is no error",
-    note = "its error is `kitaru::agent::ToolError`, `anyhow::Error`, or any type that implements `std::error::Error`, `Send` and `Sync`"
+    note = "its error is `kitaru::agent::ToolError`, `anyhow::Error`, a text, or any type that implements `std::error::Error`, \
+            `Send` and `Sync`"
 )]
 pub trait Failure {
     fn into_tool_error(self) -> ToolError;
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Into<anyhow::Error>> Failure for E {
+impl<E: Into<Box<dyn Error + Send + Sync>> + 'static> Failure for E {
     fn into_tool_error(self) -> ToolError {
         ToolError::of(self)
     }

@@ -14,10 +14,13 @@ use serde_json::Value;
 pub use builder::AgentBuilder;
 pub use deps::HasDeps;
 
-use crate::{
-    AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, Run, RunResult, RunStream, Tool,
-    ToolDefinition, answer::Counted, instructions, output::Output, schema::Schema, tool,
-};
+use crate::instructions::{self, Instructions};
+use crate::model::{Model, ModelSettings};
+use crate::output::{Output, OutputMode};
+use crate::price::Price;
+use crate::schema::Schema;
+use crate::tool::{self, Tool, ToolDefinition};
+use crate::usage::Limits;
 
 /// A model with instructions and tools. Cheap to clone; every run stands alone.
 ///
@@ -126,46 +129,6 @@ pub struct Identity {
     /// The schema of the answer, and how it is asked for; nothing for an answer in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<(OutputMode, Value)>,
-}
-
-impl Agent {
-    /// Begins an agent on `model`, with the name `default`, no instructions and no tools, that answers in words.
-    pub fn builder(model: impl Model + 'static) -> AgentBuilder {
-        AgentBuilder::new(Arc::new(Counted::new(Arc::new(model))))
-    }
-}
-
-// The bound stands at each method, where the compiler explains it.
-impl<D: Send + Sync + 'static, T: Send + 'static> Agent<D, T> {
-    /// Asks the agent. Nothing happens before the [`Run`] is polled.
-    ///
-    /// An agent with dependencies is given them first, by [`with_deps`](Self::with_deps).
-    pub fn run(&self, prompt: impl Into<String>) -> Run<T>
-    where
-        D: HasDeps,
-    {
-        Run::new(D::ready(self.clone()), prompt.into())
-    }
-
-    /// Asks the agent, and gives what happens as it happens. Short for `run(prompt).stream()`.
-    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T>
-    where
-        D: HasDeps,
-    {
-        self.run(prompt).stream()
-    }
-
-    /// Asks the agent from code that is not async. Short for `run(prompt).sync()`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Run::sync`].
-    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, AgentError>
-    where
-        D: HasDeps,
-    {
-        self.run(prompt).sync()
-    }
 }
 
 impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {

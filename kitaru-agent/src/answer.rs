@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{
-    AnswerForm, Deltas, Model, ModelError, ModelErrorKind, ModelProfile, ModelRequest, ModelResponse, OnLength, Stop,
-};
+use crate::delta::Deltas;
+use crate::error::{ModelError, ModelErrorKind};
+use crate::message::{ModelResponse, Stop};
+use crate::model::{AnswerForm, Model, ModelProfile, ModelRequest, OnLength};
 
 /// Gives `response` back if it counts as an answer of `model` to `request`. `reason` is why it stopped in the provider's
 /// own word.

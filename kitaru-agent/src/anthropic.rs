@@ -16,12 +16,13 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
 use self::stream::MessageReader;
-use crate::{
-    Deltas, Model, ModelError, ModelRequest, ModelResponse,
-    http::{
-        Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, json::Object, set,
-    },
+use crate::delta::Deltas;
+use crate::error::ModelError;
+use crate::http::{
+    Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, json::Object, set,
 };
+use crate::message::ModelResponse;
+use crate::model::{Model, ModelRequest};
 
 const DEFAULT_BASE_URL: &str = "https://api.anthropic.com/v1";
 const DEFAULT_MODEL: &str = "claude-sonnet-4-5";

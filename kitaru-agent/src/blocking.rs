@@ -13,7 +13,7 @@ use tokio::{
     task::coop,
 };
 
-use crate::AgentError;
+use crate::error::AgentError;
 
 /// Clients keep connections, and each is served by the runtime that it was made on; so there is one runtime for all.
 static RUNTIME: Mutex<Option<&'static Runtime>> = Mutex::new(None);

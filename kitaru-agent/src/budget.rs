@@ -10,7 +10,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::{AgentError, Bill, Cost, Usage, usage::Bounds};
+use crate::error::AgentError;
+use crate::price::Cost;
+use crate::usage::{Bill, Bounds, Usage};
 
 /// What several runs together may cost, of one agent or of many. Clones share the count.
 ///

@@ -4,7 +4,8 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Usage, siblings::Sibling};
+use crate::siblings::Sibling;
+use crate::usage::Usage;
 
 /// What a tool, an instruction or a validator may know of the run that it is part of. Cheap to clone.
 ///
@@ -73,7 +74,8 @@ impl<D> RunContext<D> {
         RunContext { deps: deps.into(), prompt, usage, retry, approved, idempotency_key, sibling }
     }
 
-    /// For a tool: whether somebody has agreed to this call. See [`ApprovalRequired`](crate::ApprovalRequired()).
+    /// For a tool: whether somebody has agreed to this call. See
+    /// [`ToolError::approval_required`](crate::ToolError::approval_required).
     pub fn is_approved(&self) -> bool {
         self.approved
     }

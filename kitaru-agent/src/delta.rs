@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use futures::{FutureExt as _, future::BoxFuture};
 
-use crate::{ModelResponse, ResponsePart, ToolCall};
+use crate::message::{ModelResponse, ResponsePart, ToolCall};
 
 /// A piece of a response that is still on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cost, RunError};
+use crate::price::Cost;
 
 /// Why a model gave no answer.
 ///
@@ -168,83 +168,59 @@ pub enum ToolError {
 }
 
 impl ToolError {
-    /// Sends `message` to the model.
+    /// Tells the model what was wrong with its call, so that it can make another one.
+    ///
+    /// The error goes through `?` into any error that takes errors, as `anyhow::Error` does; [`ToolError::of`] finds it there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::ToolError;
+    ///
+    /// fn check(city: &str) -> Result<(), ToolError> {
+    ///     if city.is_empty() { Err(ToolError::retry("say which city")) } else { Ok(()) }
+    /// }
+    /// fn look_up(city: &str) -> anyhow::Result<()> {
+    ///     Ok(check(city)?)
+    /// }
+    /// assert_eq!(ToolError::of(look_up("").unwrap_err()), ToolError::retry("say which city"));
+    /// ```
     pub fn retry(message: impl Into<String>) -> Self {
         Self::Retry(message.into())
     }
 
-    /// Asks somebody to agree to the call, for this reason.
-    pub fn approval(reason: impl Into<String>) -> Self {
+    /// Asks somebody to agree to the call that ends in it, for this reason.
+    ///
+    /// A durable run waits by `<tool>_approval`, with the arguments and the reason in view, until somebody answers with an
+    /// [`Approval`](crate::Approval). If they agree, the tool is called again and its context says
+    /// [`is_approved`](crate::RunContext::is_approved); what the tool did before it asked has been done. It goes through `?`
+    /// as [`retry`](Self::retry) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::{RunContext, ToolError};
+    ///
+    /// fn delete(context: &RunContext, path: &str) -> Result<String, ToolError> {
+    ///     if path.starts_with("/etc") && !context.is_approved() {
+    ///         return Err(ToolError::approval_required("it is outside the project"));
+    ///     }
+    ///     Ok(format!("{path} is gone"))
+    /// }
+    /// let context = RunContext::new("Tidy up.");
+    /// assert_eq!(delete(&context, "/etc/x"), Err(ToolError::approval_required("it is outside the project")));
+    /// assert!(delete(&context.approved(), "/etc/x").is_ok());
+    /// ```
+    pub fn approval_required(reason: impl Into<String>) -> Self {
         Self::Approval(reason.into())
-    }
-
-    /// What an error of a function comes to: a retry if there is a [`Retry`] anywhere in its chain, a request for approval if
-    /// there is an [`ApprovalRequired`], and else a failure.
-    pub fn of(error: impl Into<anyhow::Error>) -> Self {
-        let error = error.into();
-        // What a run inside the function ended in is that run's own affair: nobody can agree to its calls by agreeing to this.
-        let own = error.chain().take_while(|error| !error.is::<AgentError>() && !error.is::<RunError>());
-        match own.filter_map(|error| error.downcast_ref::<Self>()).next() {
-            Some(said @ (Self::Retry(_) | Self::Approval(_))) => said.clone(),
-            _ => Self::Failed(Cause::of(&*error)),
-        }
     }
 
     /// Ends the run. Takes any error (of `anyhow` too) or a text, and keeps its chain of messages.
     pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(Cause::of(&*error.into()))
     }
-}
-
-/// An error that tells the model what was wrong with its call, so that it can make another one.
-///
-/// It goes through `?` into a [`ToolError`] and into `anyhow::Error`.
-///
-/// # Examples
-///
-/// ```
-/// # mod kitaru { pub use kitaru_agent as agent; }
-/// use kitaru::agent::{Retry, ToolError};
-///
-/// fn check(city: &str) -> Result<(), ToolError> {
-///     if city.is_empty() { Err(Retry("say which city")) } else { Ok(()) }
-/// }
-/// fn look_up(city: &str) -> anyhow::Result<()> {
-///     Ok(check(city)?)
-/// }
-/// assert_eq!(ToolError::of(look_up("").unwrap_err()), ToolError::retry("say which city"));
-/// ```
-#[allow(non_snake_case, reason = "it reads as the variant that it makes, as `Ok` and `Err` do")]
-pub fn Retry(message: impl Into<String>) -> ToolError {
-    ToolError::retry(message)
-}
-
-/// An error that asks somebody to agree to the call that ends in it, for a reason.
-///
-/// A durable run waits by `<tool>_approval`, with the arguments and the reason in view, until somebody answers with an
-/// [`Approval`](crate::Approval). If they agree, the tool is called again and its context says
-/// [`is_approved`](crate::RunContext::is_approved); what the tool did before it asked has been done. It goes through `?` as
-/// [`Retry`] does.
-///
-/// # Examples
-///
-/// ```
-/// # mod kitaru { pub use kitaru_agent as agent; }
-/// use kitaru::agent::{ApprovalRequired, RunContext, ToolError};
-///
-/// fn delete(context: &RunContext, path: &str) -> Result<String, ToolError> {
-///     if path.starts_with("/etc") && !context.is_approved() {
-///         return Err(ApprovalRequired("it is outside the project"));
-///     }
-///     Ok(format!("{path} is gone"))
-/// }
-/// let context = RunContext::new("Tidy up.");
-/// assert_eq!(delete(&context, "/etc/x"), Err(ToolError::approval("it is outside the project")));
-/// assert!(delete(&context.approved(), "/etc/x").is_ok());
-/// ```
-#[allow(non_snake_case, reason = "it reads as an error, as `Retry` does")]
-pub fn ApprovalRequired(reason: impl Into<String>) -> ToolError {
-    ToolError::approval(reason)
 }
 
 impl From<Box<dyn Error + Send + Sync>> for ToolError {
@@ -267,7 +243,7 @@ pub struct Cause {
 }
 
 /// A chain longer than this is cut: an error may be its own source.
-const MAX_CAUSES: usize = 32;
+pub(crate) const MAX_CAUSES: usize = 32;
 
 impl Cause {
     /// The messages of `error` and of its sources.

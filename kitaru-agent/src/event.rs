@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use crate::{Delta, Deltas, RequestPart, RunResult, ToolCall, Usage};
+use crate::delta::{Delta, Deltas};
+use crate::message::{RequestPart, ToolCall};
+use crate::result::RunResult;
+use crate::usage::Usage;
 
 /// Something that happens in a run.
 #[derive(Clone, Debug, PartialEq)]

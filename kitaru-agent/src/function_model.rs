@@ -10,7 +10,9 @@ use std::{
 use async_trait::async_trait;
 use futures::{FutureExt as _, future::BoxFuture};
 
-use crate::{Model, ModelError, ModelRequest, ModelResponse};
+use crate::error::ModelError;
+use crate::message::ModelResponse;
+use crate::model::{Model, ModelRequest};
 
 type Function = dyn Fn(ModelRequest) -> BoxFuture<'static, Result<ModelResponse, ModelError>> + Send + Sync;
 

@@ -8,7 +8,8 @@ use std::{future::Future, sync::Arc};
 use async_trait::async_trait;
 use futures::{FutureExt as _, future::BoxFuture};
 
-use crate::{RunContext, ToolError};
+use crate::context::RunContext;
+use crate::error::ToolError;
 
 /// One paragraph of an agent's instructions, made once at the beginning of each run.
 #[async_trait]

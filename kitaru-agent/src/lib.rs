@@ -42,6 +42,8 @@
 //! # }
 //! ```
 
+#![warn(missing_debug_implementations)]
+
 #[doc(hidden)]
 pub mod __private;
 mod agent;
@@ -51,9 +53,11 @@ mod anthropic;
 mod asking;
 mod blocking;
 mod budget;
+mod chain;
 mod context;
 mod delta;
 mod durable;
+mod durable_name;
 mod error;
 mod event;
 mod function_model;
@@ -68,8 +72,10 @@ mod model;
 mod nesting;
 #[cfg(feature = "openai")]
 mod openai;
+mod options;
 mod output;
 mod price;
+mod result;
 mod run;
 mod schema;
 #[cfg(feature = "http")]
@@ -78,13 +84,10 @@ mod siblings;
 mod steps;
 mod stream;
 mod test_model;
+mod tokens;
 mod tool;
 mod turn;
 mod usage;
-
-/// For implementing [`Model`] and [`Tool`].
-#[doc(no_inline)]
-pub use async_trait::async_trait;
 
 pub use agent::{Agent, AgentBuilder, HasDeps, Identity};
 #[cfg(feature = "anthropic")]
@@ -92,8 +95,9 @@ pub use anthropic::{Anthropic, AnthropicBuilder};
 pub use budget::Budget;
 pub use context::RunContext;
 pub use delta::{Delta, Deltas};
-pub use durable::{Approval, KitaruAgent, KitaruRun, MAX_AGENT_NAME_BYTES, RunError};
-pub use error::{AgentError, ApprovalRequired, Cause, Limit, ModelError, ModelErrorKind, Retry, ToolError};
+pub use durable::{Approval, Granularity, KitaruAgent, KitaruRun, RunError};
+pub use durable_name::MAX_AGENT_NAME_BYTES;
+pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, ToolError};
 pub use event::RunEvent;
 pub use function_model::FunctionModel;
 pub use instructions::Instructions;
@@ -103,14 +107,18 @@ pub use message::{
     CallRef, Format, History, Message, ModelResponse, Opaque, Place, RequestMessage, RequestPart, ResponsePart,
     RetryPrompt, Stop, SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,
 };
-pub use model::{Model, ModelProfile, ModelRequest, ModelSettings, OnLength};
+pub use model::{AnswerForm, Model, ModelProfile, ModelRequest, ModelSettings, OnLength};
 #[cfg(feature = "openai")]
 pub use openai::{GiveBack, OpenAi, OpenAiBuilder};
-pub use output::{AnswerForm, OutputMode, Structured};
+pub use options::RunOptions;
+pub use output::{OutputMode, Structured};
 pub use price::{Cost, Price};
-pub use run::{Run, RunOptions, RunResult};
-pub use steps::{Step, Steps};
+pub use result::RunResult;
+pub use run::Run;
+pub use steps::Steps;
 pub use stream::RunStream;
 pub use test_model::TestModel;
+pub use tokens::Tokens;
 pub use tool::{Arguments, Calling, FunctionTool, Invocation, Tool, ToolDefinition, ToolOptions, ToolOutput};
-pub use usage::{Bill, Limits, Tokens, Usage};
+pub use turn::Step;
+pub use usage::{Bill, Limits, Usage};

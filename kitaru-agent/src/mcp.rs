@@ -15,7 +15,9 @@ use rmcp::{
     },
 };
 
-use crate::{Invocation, Tool, ToolDefinition, ToolError, ToolOptions, ToolOutput, http};
+use crate::error::ToolError;
+use crate::http;
+use crate::tool::{Invocation, Tool, ToolDefinition, ToolOptions, ToolOutput};
 
 /// A list of tools of more pages is not read to its end.
 const MAX_PAGES: usize = 100;

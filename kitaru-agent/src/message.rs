@@ -16,6 +16,7 @@
 //! Images, audio and documents will be kinds of [`RequestPart`] beside the texts that there are, in a format of their
 //! own; nothing that is stored today changes for them.
 
+mod call;
 mod format;
 mod opaque;
 mod response;
@@ -24,6 +25,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+pub use call::CallRef;
 pub use format::Format;
 pub use opaque::{Opaque, Place};
 pub use response::{ModelResponse, ResponsePart, Stop, Text, ToolCall};
@@ -101,23 +103,6 @@ prompt! {
 prompt! {
     /// What the user asks.
     UserPrompt
-}
-
-/// Which call of which tool a part answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct CallRef {
-    /// The id that the model gave the call.
-    pub id: String,
-    /// The name of the tool, as the model wrote it.
-    pub tool: String,
-}
-
-impl CallRef {
-    /// The call `id` of `tool`.
-    pub fn new(id: impl Into<String>, tool: impl Into<String>) -> Self {
-        Self { id: id.into(), tool: tool.into() }
-    }
 }
 
 /// What a tool gave.

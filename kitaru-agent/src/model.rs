@@ -7,10 +7,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{AnswerForm, Deltas, Message, ModelError, ModelResponse, RequestPart, ToolDefinition, ToolReturn};
+use crate::delta::Deltas;
+use crate::error::ModelError;
+use crate::message::{Message, ModelResponse, RequestPart, ToolReturn};
+use crate::tool::ToolDefinition;
 
 /// Something that answers requests: a provider over HTTP, a function, or a decorator in front of another model.
+///
+/// Its implementations want the attribute of the crate `async-trait`.
 ///
 /// # Examples
 ///
@@ -166,6 +172,32 @@ impl ModelRequest {
             Message::Request(request) => request.parts.as_slice(),
             Message::Response(_) => &[],
         })
+    }
+}
+
+/// What a model is told of its answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AnswerForm {
+    /// In words.
+    #[default]
+    Text,
+    /// By a call of one of the tools, never in words.
+    Tool,
+    /// JSON of this schema, which is that of an object.
+    Schema {
+        /// What the schema is called.
+        name: String,
+        /// The schema.
+        schema: Value,
+    },
+}
+
+impl AnswerForm {
+    /// Whether the answer is given in words.
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::Text)
     }
 }
 

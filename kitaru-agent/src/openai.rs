@@ -15,13 +15,18 @@ use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::value::RawValue;
 
-use self::stream::ChatReader;
-use crate::{
-    Deltas, Model, ModelError, ModelProfile, ModelRequest, ModelResponse,
-    http::{
-        Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, json::Object, set,
-    },
+pub use wire::GiveBack;
+
+use stream::ChatReader;
+use wire::Chat;
+
+use crate::delta::Deltas;
+use crate::error::ModelError;
+use crate::http::{
+    Dialect, HttpModel, Question, Reader, Reading, Secret, Settings, builder, configuration, json::Object, set,
 };
+use crate::message::ModelResponse;
+use crate::model::{Model, ModelProfile, ModelRequest};
 
 const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 const DEFAULT_MODEL: &str = "gpt-4.1-mini";
@@ -134,17 +139,6 @@ pub struct OpenAiBuilder {
     give_back: GiveBack,
 }
 
-/// What goes back to a server of that which it says beside text and tool calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GiveBack {
-    /// All that it may want back, byte for byte.
-    #[default]
-    Everything,
-    /// Texts and tool calls alone, for servers that refuse what they have said themselves.
-    Nothing,
-}
-
 builder!(OpenAiBuilder);
 
 impl OpenAiBuilder {
@@ -174,14 +168,6 @@ impl OpenAiBuilder {
         }
         Ok(OpenAi { http })
     }
-}
-
-/// The words of chat completions.
-struct Chat {
-    profile: ModelProfile,
-    /// What the bound on an answer is called.
-    max_tokens: &'static str,
-    give_back: GiveBack,
 }
 
 impl Dialect for Chat {

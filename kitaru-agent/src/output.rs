@@ -10,10 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{
-    ModelProfile, ModelResponse, RunContext, ToolDefinition, ToolError,
-    schema::{self, Schema, WRAPPED, Wrapped},
-};
+use crate::context::RunContext;
+use crate::error::ToolError;
+use crate::message::ModelResponse;
+use crate::model::{AnswerForm, ModelProfile};
+use crate::schema::{self, Schema, WRAPPED, Wrapped};
+use crate::tool::ToolDefinition;
 
 /// The tool by which a model gives a typed answer.
 pub(crate) const ANSWER_TOOL: &str = "final_result";
@@ -31,32 +33,6 @@ pub enum OutputMode {
     Tool,
     /// The model answers in JSON of a schema that the provider holds it to.
     Schema,
-}
-
-/// What a model is told of its answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum AnswerForm {
-    /// In words.
-    #[default]
-    Text,
-    /// By a call of one of the tools, never in words.
-    Tool,
-    /// JSON of this schema, which is that of an object.
-    Schema {
-        /// What the schema is called.
-        name: String,
-        /// The schema.
-        schema: Value,
-    },
-}
-
-impl AnswerForm {
-    /// Whether the answer is given in words.
-    pub fn is_text(&self) -> bool {
-        matches!(self, Self::Text)
-    }
 }
 
 /// A type that an agent can answer with: serde reads it, and a JSON schema tells the model what it has to be.

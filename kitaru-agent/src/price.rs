@@ -7,7 +7,7 @@ use std::{fmt, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Tokens;
+use crate::tokens::Tokens;
 
 /// A sum of money in billionths of the caller's currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

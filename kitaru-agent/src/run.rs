@@ -1,4 +1,4 @@
-//! One run of an agent: what it is given, the future, and what it comes to.
+//! One run of an agent: the future of its result.
 //!
 //! Owns the shape of a run and the ways to go through it. Must not know how it goes: that is `turn`.
 
@@ -10,42 +10,21 @@ use std::{
 };
 
 use futures::FutureExt as _;
-use serde::{Deserialize, Serialize};
 
-use crate::{
-    Agent, AgentError, Bill, Budget, History, Limits, ModelSettings, RunStream, Steps, Usage, blocking, event::Events,
-    lazy::Lazy, turn::Turn,
-};
-
-/// What may differ from one run of an agent to the next, the prompt aside.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct RunOptions {
-    /// What was said before.
-    pub history: History,
-    /// Settings that take the place of the agent's, one by one.
-    pub settings: ModelSettings,
-    /// Limits in place of the agent's.
-    pub limits: Option<Limits>,
-}
-
-impl RunOptions {
-    /// Goes on from `history`.
-    pub fn history(self, history: impl Into<History>) -> Self {
-        Self { history: history.into(), ..self }
-    }
-
-    /// Sets what `settings` sets, for this run.
-    pub fn settings(self, settings: ModelSettings) -> Self {
-        Self { settings, ..self }
-    }
-
-    /// Sets what this run may cost.
-    pub fn limits(self, limits: Limits) -> Self {
-        Self { limits: Some(limits), ..self }
-    }
-}
+use crate::agent::{Agent, HasDeps};
+use crate::blocking;
+use crate::budget::Budget;
+use crate::error::AgentError;
+use crate::event::Events;
+use crate::lazy::Lazy;
+use crate::message::History;
+use crate::model::ModelSettings;
+use crate::options::RunOptions;
+use crate::result::RunResult;
+use crate::steps::Steps;
+use crate::stream::RunStream;
+use crate::turn::Turn;
+use crate::usage::Limits;
 
 /// A run of an agent, which is the future of its result. It borrows nothing, and nothing happens before it is polled.
 ///
@@ -77,8 +56,41 @@ impl<T: Send + 'static> Question<T> {
     }
 }
 
+// The bound stands at each method, where the compiler explains it.
+impl<D: Send + Sync + 'static, T: Send + 'static> Agent<D, T> {
+    /// Asks the agent. Nothing happens before the [`Run`] is polled.
+    ///
+    /// An agent with dependencies is given them first, by [`with_deps`](Self::with_deps).
+    pub fn run(&self, prompt: impl Into<String>) -> Run<T>
+    where
+        D: HasDeps,
+    {
+        Run::new(D::ready(self.clone()), prompt.into())
+    }
+
+    /// Asks the agent, and gives what happens as it happens. Short for `run(prompt).stream()`.
+    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T>
+    where
+        D: HasDeps,
+    {
+        self.run(prompt).stream()
+    }
+
+    /// Asks the agent from code that is not async. Short for `run(prompt).sync()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::sync`].
+    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, AgentError>
+    where
+        D: HasDeps,
+    {
+        self.run(prompt).sync()
+    }
+}
+
 impl<T: Send + 'static> Run<T> {
-    pub(crate) fn new(agent: Agent<(), T>, prompt: String) -> Self {
+    fn new(agent: Agent<(), T>, prompt: String) -> Self {
         Self { state: Lazy::new(Question { agent, prompt, options: RunOptions::default(), budget: None }) }
     }
 
@@ -157,64 +169,5 @@ impl<T: Send + 'static> Future for Run<T> {
 impl<T> fmt::Debug for Run<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Run").field(&self.state).finish()
-    }
-}
-
-/// What a run came to.
-///
-/// Stored, it holds only what the run added. Whoever reads it back has the history that the run began with, and gives
-/// it by [`with_history`](Self::with_history); so a stored conversation costs each message once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RunResult<T = String> {
-    /// What the run added to the conversation, the prompt included.
-    pub new_messages: History,
-    /// What the run cost.
-    pub usage: Usage,
-    /// The answer.
-    pub output: T,
-    #[serde(skip)]
-    history: History,
-    #[serde(skip)]
-    paid: Usage,
-}
-
-impl<T> RunResult<T> {
-    /// The result `output` of a run that added `new_messages`.
-    pub fn new(output: T, new_messages: impl Into<History>, usage: Usage) -> Self {
-        Self { new_messages: new_messages.into(), usage, output, history: History::default(), paid: usage }
-    }
-
-    /// The same result, of a run that began with `history`.
-    #[must_use]
-    pub fn with_history(self, history: impl Into<History>) -> Self {
-        Self { history: history.into(), ..self }
-    }
-
-    /// What of its [`usage`](Self::usage) this run has paid for itself. The rest was paid for by an earlier attempt, and
-    /// comes from its record. A run without durability pays for all; what was stored and read back, for nothing.
-    pub fn paid(&self) -> Usage {
-        self.paid
-    }
-
-    /// What of its [`usage`](Self::usage) comes from records.
-    pub fn replayed(&self) -> Usage {
-        self.usage.less(self.paid)
-    }
-
-    /// Both, as a bill.
-    pub fn bill(&self) -> Bill {
-        Bill { paid: self.paid(), replayed: self.replayed() }
-    }
-
-    /// The same result, of which this much comes from records.
-    #[must_use]
-    pub(crate) fn with_replayed(self, replayed: Usage) -> Self {
-        Self { paid: self.usage.less(replayed), ..self }
-    }
-
-    /// The whole conversation, for the next run.
-    pub fn all_messages(&self) -> History {
-        self.history.messages().iter().chain(self.new_messages.messages()).cloned().collect()
     }
 }

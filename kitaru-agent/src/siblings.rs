@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-use crate::{Calling, ToolError, ToolOutput};
+use futures::future::BoxFuture;
+
+use crate::error::ToolError;
 
 /// The calls of one response: whether one has failed.
 #[derive(Clone, Default)]
@@ -27,10 +29,10 @@ impl Siblings {
 
     /// Waits for all calls, even when one fails: what the others did has happened. Then only those that wait for leave are
     /// dropped; they come to nothing.
-    pub(crate) async fn run(
+    pub(crate) async fn run<T>(
         &self,
-        mut calls: Vec<(Sibling, Calling<'_>)>,
-    ) -> Vec<Option<Result<ToolOutput, ToolError>>> {
+        mut calls: Vec<(Sibling, BoxFuture<'_, Result<T, ToolError>>)>,
+    ) -> Vec<Option<Result<T, ToolError>>> {
         let mut outcomes: Vec<_> = calls.iter().map(|_| None).collect();
         poll_fn(|cx| {
             for ((_, call), outcome) in calls.iter_mut().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
@@ -77,6 +79,7 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
+    use crate::tool::ToolOutput;
 
     #[tokio::test]
     async fn beside_a_call_that_failed_none_begins_that_waited_and_all_end_that_had_begun() {

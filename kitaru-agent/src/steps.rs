@@ -1,22 +1,12 @@
 //! A run, one step at a time.
 //!
-//! Owns the shape of a step. Must not know what happens in one: that is `turn`.
+//! Owns when a step is taken. Must not know what happens in one: that is `turn`.
 
 use std::fmt;
 
-use crate::{AgentError, ModelResponse, RequestMessage, RunResult, event::Events, turn::Turn};
-
-/// What one step of a run came to.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Step<T = String> {
-    /// The model was asked, and said this. Its tool calls have not been made yet.
-    Response(ModelResponse),
-    /// What it asked for was done, and it will be told this.
-    Told(RequestMessage),
-    /// It has answered.
-    Finished(RunResult<T>),
-}
+use crate::error::AgentError;
+use crate::event::Events;
+use crate::turn::{Step, Turn};
 
 /// A run that goes on only when the next step is asked for. Made by [`Run::steps`](crate::Run::steps).
 ///

@@ -16,7 +16,10 @@ use futures::{
 };
 use tokio::sync::mpsc;
 
-use crate::{AgentError, RunEvent, RunResult, event::Events, turn::Turn};
+use crate::error::AgentError;
+use crate::event::{Events, RunEvent};
+use crate::result::RunResult;
+use crate::turn::Turn;
 
 /// A run as a stream of what happens in it, the last of which is its result or its error. Made by
 /// [`Run::stream`](crate::Run::stream).

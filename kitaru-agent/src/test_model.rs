@@ -5,10 +5,10 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    AnswerForm, Message, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, RequestPart, ResponsePart,
-    ToolCall, output::ANSWER_TOOL,
-};
+use crate::error::ModelError;
+use crate::message::{Message, ModelResponse, RequestPart, ResponsePart, ToolCall};
+use crate::model::{AnswerForm, Model, ModelProfile, ModelRequest};
+use crate::output::ANSWER_TOOL;
 
 /// A model without a mind, for tests: it calls every tool once, with arguments that fit its schema, and then answers
 /// with what the tools gave, or with a value that fits the schema of the answer. The same is asked, the same is
@@ -57,7 +57,7 @@ impl Model for TestModel {
         let begun = request.messages.iter().rposition(asked).unwrap_or_default();
         let called = request.messages[begun..].iter().any(|message| matches!(message, Message::Response(_)));
         if !called && !tools.is_empty() {
-            let call = |(n, tool): (usize, &&crate::ToolDefinition)| {
+            let call = |(n, tool): (usize, &&crate::tool::ToolDefinition)| {
                 let id = format!("call_{}_{n}", request.messages.len());
                 let arguments = sample(&tool.parameters, &tool.parameters, 0).to_string();
                 ResponsePart::ToolCall(ToolCall::new(id, &tool.name, arguments))

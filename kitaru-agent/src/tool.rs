@@ -14,9 +14,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use options::ToolOptions;
 pub(crate) use options::{Effect, NeedsApproval, Recording};
 
-use crate::{CallRef, RunContext, ToolCall, ToolError, nesting};
+use crate::context::RunContext;
+use crate::error::ToolError;
+use crate::message::{CallRef, ToolCall};
+use crate::nesting;
 
-/// Something that a model may ask for.
+/// Something that a model may ask for. Its implementations want the attribute of the crate `async-trait`.
 ///
 /// # Examples
 ///

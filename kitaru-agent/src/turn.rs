@@ -12,11 +12,29 @@ mod wrong;
 use std::collections::BTreeMap;
 
 use self::wrong::{What, Wrong};
-use crate::{
-    Agent, AgentError, AnswerForm, Budget, Limits, Message, ModelRequest, ModelResponse, RequestMessage, RequestPart,
-    RetryPrompt, RunContext, RunEvent, RunOptions, RunResult, Step, ToolCall, ToolError, ToolReturn, Usage,
-    agent::PARAGRAPH, event::Events, output::ANSWER_TOOL, usage::Bounds,
-};
+use crate::agent::{Agent, PARAGRAPH};
+use crate::budget::Budget;
+use crate::context::RunContext;
+use crate::error::{AgentError, ToolError};
+use crate::event::{Events, RunEvent};
+use crate::message::{Message, ModelResponse, RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolReturn};
+use crate::model::{AnswerForm, ModelRequest};
+use crate::options::RunOptions;
+use crate::output::ANSWER_TOOL;
+use crate::result::RunResult;
+use crate::usage::{Bounds, Limits, Usage};
+
+/// What one step of a run came to.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Step<T = String> {
+    /// The model was asked, and said this. Its tool calls have not been made yet.
+    Response(ModelResponse),
+    /// What it asked for was done, and it will be told this.
+    Told(RequestMessage),
+    /// It has answered.
+    Finished(RunResult<T>),
+}
 
 /// A run that is under way, one step at a time.
 pub(crate) struct Turn<T> {

@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use kitaru_agent::{
     Agent, AgentError, AnswerForm, Cost, Delta, Deltas, FunctionModel, FunctionTool, Invocation, Limit, Limits,
     Message, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, OutputMode, Price, RequestPart,
-    ResponsePart, Retry, RunContext, RunEvent, Step, TestModel, Text, Tokens, ToolCall, ToolDefinition, ToolError,
-    ToolOutput,
+    ResponsePart, RunContext, RunEvent, Step, TestModel, Text, Tokens, ToolCall, ToolDefinition, ToolError, ToolOutput,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,7 +54,9 @@ fn tide() -> FunctionTool<Tides> {
         }
         let Arguments { port } = call.arguments.parse()?;
         let known = call.context.deps.0.iter().find(|(name, _)| *name == port);
-        known.map(|(_, height)| ToolOutput::text(format!("{height} m"))).ok_or_else(|| Retry(format!("no port {port}")))
+        known
+            .map(|(_, height)| ToolOutput::text(format!("{height} m")))
+            .ok_or_else(|| ToolError::retry(format!("no port {port}")))
     })
 }
 
@@ -238,7 +239,7 @@ async fn a_validator_changes_an_answer_sends_it_back_or_ends_the_run() {
             .output::<u32>()
             .validate(|context, n: u32| async move {
                 match n {
-                    0 => Err(Retry(format!("more than none ({})", context.retry))),
+                    0 => Err(ToolError::retry(format!("more than none ({})", context.retry))),
                     1 => Err(ToolError::failed("one is the end")),
                     n => Ok(n * 10),
                 }

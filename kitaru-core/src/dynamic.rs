@@ -1,6 +1,10 @@
 //! Checkpoints and flows without an attribute, for libraries that learn names and bodies at run time. Owns their
 //! builders; what they build goes the same way as what the macros expand to.
 
+pub mod agents;
+mod run;
+mod scope;
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::future::Future;
@@ -13,7 +17,7 @@ use crate::call::bounds::Recordable;
 use crate::call::probe::{ByStdError, SerdeFallible};
 use crate::call::{Body, Call, Checkpoint, CheckpointMeta, Spec, key};
 use crate::client::FlowCall;
-use crate::context::{Ambient, Parking};
+use crate::context::Ambient;
 use crate::engine::{FlowBody, FlowSpec, Input};
 use crate::error::{Error, Kind};
 use crate::flow::pack_flow;
@@ -21,50 +25,9 @@ use crate::id::check_name;
 use crate::journal::Reuse;
 use crate::value::{ArgSink, Wish, encode, shallow};
 
-pub use crate::call::{CallIdentity, Occasion, Question, Summarize};
-
-/// Where code runs, as far as kitaru is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Scope {
-    /// In no flow.
-    Outside,
-    /// In a flow's own code.
-    Flow,
-    /// In a checkpoint's body, or where checkpoints are plain functions.
-    Body,
-}
-
-/// Where this code runs.
-pub fn scope() -> Scope {
-    Ambient::with(|ambient| match ambient {
-        Ambient::Outside => Scope::Outside,
-        Ambient::Flow(_) => Scope::Flow,
-        Ambient::Body(_) => Scope::Body,
-    })
-}
-
-/// Whether the flow in which this code runs, in its own code or in a body, resumes by itself: it is a `#[flow]`, which is
-/// parked while it waits and which another process takes up. Other flows stay in memory, and only their caller begins them
-/// again.
-pub fn resumes_by_itself() -> bool {
-    let context = match Ambient::current() {
-        Ambient::Outside => None,
-        Ambient::Flow(context) => Some(context),
-        Ambient::Body(body) => body.context(),
-    };
-    context.is_some_and(|context| context.attempt.parking == Parking::Possible)
-}
-
-/// What a library keeps beside the flow whose own code this is: one value of each type, which begins as the default. It lasts
-/// as long as this attempt. Code that a replay repeats finds in it what the first run found, as long as it is changed by
-/// such code alone. Nothing in a body, and outside flows.
-pub fn beside_the_flow<T: Default + Send + Sync + 'static>() -> Option<Arc<T>> {
-    match Ambient::current() {
-        Ambient::Flow(context) => Some(context.beside.get()),
-        Ambient::Body(_) | Ambient::Outside => None,
-    }
-}
+pub use crate::call::{CallIdentity, Occasion, Origin, Question, Summarize, WithOrigin};
+pub use run::{DurableRun, FlowOptions, Work};
+pub use scope::{Scope, beside_the_flow, resumes_by_itself, scope};
 
 /// Notes something beside the record of the checkpoint's body that runs, as [`log`](crate::log) does, made of what was noted
 /// under that key before, by this try or an earlier one. In a flow's own code, and outside flows, nothing is noted.

@@ -248,7 +248,7 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 /// included. Arguments that do not fit go back to the model and never reach the function.
 ///
 /// ```
-/// use kitaru::agent::{Agent, Retry, RunContext, TestModel, ToolError};
+/// use kitaru::agent::{Agent, RunContext, TestModel, ToolError};
 /// use kitaru::tool;
 ///
 /// struct Tides {
@@ -266,7 +266,7 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 ///     feet: bool,
 /// ) -> Result<f64, ToolError> {
 ///     if port != "Brest" {
-///         return Err(Retry("only Brest is known"));
+///         return Err(ToolError::retry("only Brest is known"));
 ///     }
 ///     Ok(if feet { context.deps.brest * 3.28 } else { context.deps.brest })
 /// }
@@ -292,8 +292,8 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 ///   `#[serde(…)]` and `#[schemars(…)]` included, is that of a struct's field: `#[serde(default)]` makes one optional,
 ///   `#[schemars(range(min = 1))]` bounds it.
 /// - A result that goes through `serde::Serialize`, which the model reads as JSON, or as it is if it is a text; or a
-///   `Result` of such a value, written as `…Result<…>`. Its error implements `std::error::Error`, or is that of
-///   `anyhow`. `kitaru::agent::Retry` anywhere in its chain goes back to the model, within a bound; any other ends the
+///   `Result` of such a value, written as `…Result<…>`. Its error implements `std::error::Error`, is that of
+///   `anyhow`, or is a text. `ToolError::retry(…)` anywhere in its chain goes back to the model, within a bound; any other ends the
 ///   run.
 ///
 /// # Options
@@ -314,7 +314,7 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 /// effect runs at least once, and a warning says so where it may have run before a crash.
 ///
 /// ```
-/// use kitaru::agent::{ApprovalRequired, RunContext, ToolError};
+/// use kitaru::agent::{RunContext, ToolError};
 /// use kitaru::tool;
 ///
 /// /// Looks up the weather.
@@ -327,7 +327,7 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 /// #[tool(once)]
 /// async fn pay(context: RunContext, to: String, euros: u32) -> Result<String, ToolError> {
 ///     if euros > 100 && !context.is_approved() {
-///         return Err(ApprovalRequired(format!("{euros} € is much")));
+///         return Err(ToolError::approval_required(format!("{euros} € is much")));
 ///     }
 ///     Ok(format!("{to} has {euros} €"))
 /// }

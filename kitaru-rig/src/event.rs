@@ -11,7 +11,7 @@ use rig_core::serve::Reply;
 use rig_core::streaming::{Item, Relayed, StreamEvent};
 use rig_core::tool::ToolResult;
 
-use crate::RigUsage;
+use crate::usage::RigUsage;
 
 /// What is told of a run while it happens. See [`RigRun::on_event`](crate::RigRun::on_event).
 #[derive(Clone, Debug)]

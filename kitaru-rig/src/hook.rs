@@ -14,7 +14,8 @@ use rig_core::error::ErrorKind;
 
 use crate::answers::Answer;
 use crate::event::RigEvent;
-use crate::ongoing::{Ongoing, Told};
+use crate::ongoing::Ongoing;
+use crate::told::Told;
 
 /// Makes a checkpoint of every effect of a run.
 pub(crate) struct Durable(pub(crate) Arc<Ongoing>);

@@ -3,6 +3,8 @@
 //! [`KitaruRig`] wraps somebody's existing, built agent of rig 0.44. Its model requests and tool calls, or its turns, are
 //! checkpoints of kitaru: a run that is repeated after a crash goes on where it stopped, and pays for nothing twice.
 
+#![warn(missing_debug_implementations)]
+
 mod agent;
 mod answers;
 mod bus;
@@ -11,14 +13,15 @@ mod event;
 mod hook;
 mod ongoing;
 mod options;
-mod outage;
 mod result;
 mod rig;
 mod run;
+mod told;
 mod usage;
 
 pub use error::RigError;
 pub use event::RigEvent;
+pub use kitaru_core::dynamic::agents::Granularity;
 pub use options::{ToolOptions, happened};
 pub use result::RigResult;
 pub use rig::KitaruRig;

@@ -4,19 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
-use kitaru_core::dynamic::{self, DynamicCheckpoint};
+use kitaru_core::dynamic::agents::OUTAGE_BACKOFF;
+use kitaru_core::dynamic::{self, DynamicCheckpoint, Origin};
 use rig_agent::tool::ToolSet;
 use rig_core::completion::{CompletionRequest, CompletionResponse};
 use rig_core::effect::{EffectFamily, EffectId, EffectKind, HandlerKey, Outcome};
 use rig_core::error::{ErrorKind, ErrorReport};
 use rig_core::serve::{serve_inline_with, stream_truncated};
 use rig_core::streaming::Relayed;
-use rig_core::tool::{PublishedContext, ToolContext, ToolResult, ToolResultContext};
-use serde::{Deserialize, Serialize};
+use rig_core::tool::{PublishedContext, ToolContext};
 use serde_json::json;
 
 use crate::agent::{AskedModel, Taken};
@@ -24,8 +23,8 @@ use crate::answers::Answer;
 use crate::error::Failure;
 use crate::event::{Listener, RigEvent, tell_piece, tell_whole};
 use crate::options::{self, ToolOptions};
-use crate::outage;
 use crate::rig::Patience;
+use crate::told::Told;
 use crate::usage::{Counter, RigUsage};
 
 /// How effects of a run are asked for and recorded.
@@ -49,20 +48,6 @@ pub(crate) struct Ongoing {
     given: Mutex<Vec<EffectId>>,
     /// A fault, which ends the run and is not the agent's to see.
     fault: Mutex<Option<kitaru_core::Error>>,
-}
-
-/// What a tool came to that the agent goes on with.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Told {
-    pub(crate) result: Result<ToolResult, ErrorReport>,
-    /// What the tool has published beside it, for hooks.
-    pub(crate) published: Option<ToolResultContext>,
-}
-
-impl Told {
-    pub(crate) fn of(result: ToolResult) -> Self {
-        Told { result: Ok(result), published: None }
-    }
 }
 
 impl Ongoing {
@@ -130,27 +115,24 @@ impl Ongoing {
             asked.1 = self.recording.taken.tools();
             asked.0.clone()
         };
-        let tries = AtomicU32::new(0);
         let asked = self
             .checkpoint(format!("{}_model_request", self.recording.name))
             .arg("model", &model.label)
             .arg("request", request)
-            .run(|| {
-                tries.fetch_add(1, Ordering::Relaxed);
-                self.request(&model, request)
-            })
+            .run(|| self.request(&model, request))
             .retry_if(Failure::is_passing);
-        let asked = match outage::longest(self.recording.patience) {
+        let asked = match self.recording.patience.longest() {
             Ok(longest) => {
                 let what = format!("model `{}`", model.label);
-                asked.backoff(outage::BACKOFF).wait_out(what, longest, Failure::retry_after)
+                asked.backoff(OUTAGE_BACKOFF).wait_out(what, longest, Failure::retry_after)
             }
             Err(times) => asked.retries(times),
         };
-        let response = asked.await?;
+        let (response, origin) = asked.with_origin().await;
+        let response = response?;
         let usage = RigUsage::request(response.usage);
         self.total.add(usage);
-        if tries.into_inner() > 0 {
+        if origin == Origin::Ran {
             self.recording.paid.add(usage);
         } else if let Some(listener) = &self.recording.listener {
             tell_whole(response.clone(), listener).await;
@@ -216,11 +198,9 @@ impl Ongoing {
         let tool = lock(&self.asked).1.get(name).cloned()?;
         let context = context.map(ToolContext::for_dispatch).unwrap_or_default();
         let options = self.recording.tools.get(name).copied().unwrap_or_default();
-        let tries = AtomicU32::new(0);
         let made = options.on(self.checkpoint(format!("{name}_tool"))).arg("arguments", args);
         // Another agent's tool of the same name is another tool.
         let mut told = made.arg("agent", &self.recording.name).run(|| {
-            tries.fetch_add(1, Ordering::Relaxed);
             let kind = EffectKind::ToolCall { name: name.to_owned(), args: args.to_owned() };
             let (handler, context) = (tool.handler(), context.clone());
             async move {
@@ -242,11 +222,11 @@ impl Ongoing {
             let schema = json!({ "description": "What the tool gave: a text as it is, or any other JSON value." });
             told = told.happened_as(schema, |said| Ok(Ok(options::told(said))));
         }
-        let told = told.await;
+        let (told, origin) = told.with_origin().await;
         if told.is_ok() {
             let usage = RigUsage::tool_call();
             self.total.add(usage);
-            if tries.into_inner() > 0 {
+            if origin == Origin::Ran {
                 self.recording.paid.add(usage);
             }
         }

@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kitaru_core::dynamic::agents::Granularity;
 use kitaru_core::dynamic::{self, DynamicCheckpoint, Scope};
 use kitaru_core::{Error, Resolution};
 use rig_core::tool::{ToolOutput, ToolResult};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::ongoing::Told;
-use crate::rig::Grain;
+use crate::told::Told;
 
 /// How the calls of one tool are made by a [`KitaruRig`](crate::KitaruRig), where each is a checkpoint.
 ///
@@ -111,18 +111,18 @@ pub(crate) fn told(said: Value) -> Told {
 /// Why an agent with these options cannot be run here.
 pub(crate) fn refusal(
     options: &BTreeMap<String, ToolOptions>,
-    grain: Grain,
+    granularity: Granularity,
     is_known: impl Fn(&str) -> bool,
 ) -> Option<String> {
     if let Some(name) = options.keys().find(|name| !is_known(name)) {
         return Some(format!("there are options for a tool `{name}`, which it does not have"));
     }
     let (name, _) = options.iter().find(|(_, options)| options.effect == Effect::Once)?;
-    let records = grain == Grain::Call && dynamic::scope() == Scope::Flow;
+    let records = granularity == Granularity::Call && dynamic::scope() == Scope::Flow;
     (!records).then(|| {
         format!(
-            "tool `{name}` may run once, and a checkpoint around the turn runs again after a crash: leave \
-             `granular_checkpoints` on, and run the agent in the flow's own code"
+            "tool `{name}` may run once, and a checkpoint around the turn runs again after a crash: keep \
+             `Granularity::Call`, and run the agent in the flow's own code"
         )
     })
 }

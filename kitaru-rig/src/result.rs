@@ -4,7 +4,7 @@ use rig_agent::agent::PromptResponse;
 use rig_core::completion::Message;
 use serde::{Deserialize, Serialize};
 
-use crate::RigUsage;
+use crate::usage::RigUsage;
 
 /// What a run of a [`KitaruRig`](crate::KitaruRig) came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -7,17 +7,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kitaru_core::MAX_NAME_BYTES;
+use kitaru_core::dynamic::agents::{Granularity, check_name, usual_outage};
 use rig_agent::Agent;
-use rig_core::completion::Message;
 
 use crate::agent::Taken;
-use crate::{RigError, RigRun, ToolOptions};
+use crate::error::RigError;
+use crate::options::ToolOptions;
 
 /// A built rig [`Agent`] that survives its process, in one line.
 ///
 /// In a flow, each model request and each tool call is a checkpoint: `<agent>_model_request`, `<agent>_model_request_2`,
-/// …, `<tool>_tool`, … With [`granular_checkpoints(false)`](Self::granular_checkpoints) each turn is one, by the agent's
+/// …, `<tool>_tool`, … With [`Granularity::Turn`] each turn is one, by the agent's
 /// name. Outside a flow a run opens a flow of its own, by the agent's name, which goes on where it stopped if the same
 /// question is asked again, and asks the model anew once it has been answered.
 ///
@@ -29,7 +29,7 @@ use crate::{RigError, RigRun, ToolOptions};
 ///
 /// What the agent remembers (`<agent>_memory`) and looks up (`<agent>_retrieval`) is recorded too, so that a replay asks
 /// what the first run asked. Its hooks are code of the flow: they run on every attempt, and see what was recorded. All
-/// requests are plain ones to them, also where [somebody listens](RigRun::on_event).
+/// requests are plain ones to them, also where [somebody listens](crate::RigRun::on_event).
 ///
 /// What a tool fails with is told to the model, as rig does it, and is recorded like any other result. A panic of a tool
 /// is a fault, which ends the run; the model is not told.
@@ -62,7 +62,7 @@ pub struct KitaruRig {
     taken: Result<Arc<Taken>, String>,
     pub(crate) name: String,
     pub(crate) version: String,
-    pub(crate) grain: Grain,
+    pub(crate) granularity: Granularity,
     pub(crate) patience: Patience,
     pub(crate) tools: BTreeMap<String, ToolOptions>,
 }
@@ -78,28 +78,15 @@ pub(crate) enum Patience {
     Times(u32),
 }
 
-/// Refuses a name of an agent that no checkpoint could have.
-fn check_name(name: &str) -> Result<(), String> {
-    const LONGEST: usize = MAX_NAME_BYTES - "_model_request".len();
-    if name.len() > LONGEST {
-        return Err(format!(
-            "its name has {} bytes, and the bound is {LONGEST}; shorten it with `.name(…)`",
-            name.len()
-        ));
+impl Patience {
+    /// How long the outage of a model may last, or else how many times more it is asked.
+    pub(crate) fn longest(self) -> Result<Duration, u32> {
+        match self {
+            Patience::Usual => Ok(usual_outage()),
+            Patience::Time(longest) => Ok(longest),
+            Patience::Times(times) => Err(times),
+        }
     }
-    if name.is_empty() || name.chars().any(char::is_control) {
-        return Err("its name is empty or has a control character; give it another one with `.name(…)`".to_owned());
-    }
-    Ok(())
-}
-
-/// What is one checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Grain {
-    /// A model request, a tool call.
-    Call,
-    /// A turn.
-    Turn,
 }
 
 impl KitaruRig {
@@ -112,16 +99,26 @@ impl KitaruRig {
             name: agent.name().unwrap_or("agent").to_owned(),
             taken: Taken::new(agent).map(Arc::new),
             version: String::new(),
-            grain: Grain::Call,
+            granularity: Granularity::Call,
             patience: Patience::Usual,
             tools: BTreeMap::new(),
         }
     }
 
-    /// Whether each model request and each tool call is a checkpoint, which is the default, or each turn.
+    /// Makes each model request and each tool call a checkpoint, or each turn. The default is [`Granularity::Call`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn example(agent: kitaru_rig::KitaruRig) -> kitaru_rig::KitaruRig {
+    /// use kitaru_rig::Granularity;
+    ///
+    /// agent.granularity(Granularity::Turn)
+    /// # }
+    /// ```
     #[must_use]
-    pub fn granular_checkpoints(mut self, granular: bool) -> Self {
-        self.grain = if granular { Grain::Call } else { Grain::Turn };
+    pub fn granularity(mut self, granularity: Granularity) -> Self {
+        self.granularity = granularity;
         self
     }
 
@@ -171,20 +168,19 @@ impl KitaruRig {
         self
     }
 
-    /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
-    pub fn run(&self, prompt: impl Into<Message>) -> RigRun {
-        RigRun::new(self.clone(), prompt.into())
-    }
-
     pub(crate) fn taken(&self) -> Result<Arc<Taken>, RigError> {
         let refused = |reason| RigError::Invalid { agent: self.name.clone(), reason };
-        check_name(&self.name).map_err(refused)?;
+        let unfit = |reason| format!("{reason}, or give it another one with `.name(…)`");
+        check_name(&self.name).map_err(unfit).map_err(refused)?;
         self.taken.clone().map_err(refused)
     }
 }
 
 impl fmt::Debug for KitaruRig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KitaruRig").field("name", &self.name).field("grain", &self.grain).finish_non_exhaustive()
+        f.debug_struct("KitaruRig")
+            .field("name", &self.name)
+            .field("granularity", &self.granularity)
+            .finish_non_exhaustive()
     }
 }

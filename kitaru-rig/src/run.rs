@@ -9,9 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use kitaru_core::dynamic::{self, Occasion, Scope};
+use kitaru_core::dynamic::agents::{Granularity, summary_of_calls};
+use kitaru_core::dynamic::{self, DurableRun, FlowOptions, Occasion, Work};
 use kitaru_core::{Kitaru, Reuse};
 use rig_agent::AgentRunner;
 use rig_core::completion::{CompletionResponse, Message};
@@ -19,13 +18,14 @@ use rig_core::message::{Api, Origin};
 use serde::Serialize;
 
 use crate::agent::Taken;
+use crate::error::RigError;
 use crate::event::{Listener, RigEvent, tell_whole};
 use crate::hook::Durable;
 use crate::ongoing::{Ongoing, Recording};
 use crate::options::refusal;
-use crate::rig::{Grain, KitaruRig};
+use crate::result::RigResult;
+use crate::rig::KitaruRig;
 use crate::usage::Counter;
-use crate::{RigError, RigResult};
 
 /// One turn of a [`KitaruRig`], which is the future of its result.
 ///
@@ -35,26 +35,7 @@ use crate::{RigError, RigResult};
 /// itself once it has been polled.
 #[must_use = "nothing happens until a run is awaited"]
 pub struct RigRun {
-    state: State,
-}
-
-enum State {
-    Ready(Box<Ready>),
-    Running(BoxFuture<'static, Result<RigResult, RigError>>),
-    Over,
-}
-
-struct Ready {
-    turn: Turn,
-    on: Option<Kitaru>,
-    id: Option<String>,
-    fresh: Fresh,
-}
-
-#[derive(PartialEq)]
-enum Fresh {
-    Yes,
-    No,
+    run: DurableRun<Turn, Result<RigResult, RigError>>,
 }
 
 /// One turn, before it is gone through.
@@ -69,16 +50,23 @@ struct Turn {
 
 type Configure = Arc<dyn Fn(AgentRunner) -> AgentRunner + Send + Sync>;
 
+impl KitaruRig {
+    /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
+    pub fn run(&self, prompt: impl Into<Message>) -> RigRun {
+        RigRun::new(self.clone(), prompt.into())
+    }
+}
+
 impl RigRun {
-    pub(crate) fn new(rig: KitaruRig, prompt: Message) -> Self {
+    fn new(rig: KitaruRig, prompt: Message) -> Self {
         let turn = Turn { rig, prompt, history: None, configure: None, listener: None, paid: Counter::default() };
-        RigRun { state: State::Ready(Box::new(Ready { turn, on: None, id: None, fresh: Fresh::No })) }
+        RigRun { run: DurableRun::new(turn) }
     }
 
     /// Goes on from `history`, in place of what the agent remembers.
     pub fn history<M: Into<Message>>(self, history: impl IntoIterator<Item = M>) -> Self {
         let history = history.into_iter().map(Into::into).collect();
-        self.with(|ready| ready.turn.history = Some(history))
+        self.with(|turn| turn.history = Some(history))
     }
 
     /// Sets what rig's own runner can be told for one run: how many turns, how many tools at once, hooks, parameters.
@@ -94,7 +82,7 @@ impl RigRun {
     /// # }
     /// ```
     pub fn configure(self, change: impl Fn(AgentRunner) -> AgentRunner + Send + Sync + 'static) -> Self {
-        self.with(|ready| ready.turn.configure = Some(Arc::new(change)))
+        self.with(|turn| turn.configure = Some(Arc::new(change)))
     }
 
     /// Tells `listener` what happens in the run, as it happens: what the model says while it says it, tool calls and
@@ -105,32 +93,26 @@ impl RigRun {
     /// after a crash the next process tells its listener all from the beginning. So a listener shows, and decides
     /// nothing.
     pub fn on_event(self, listener: impl Fn(RigEvent) + Send + Sync + 'static) -> Self {
-        self.with(|ready| ready.turn.listener = Some(Arc::new(listener)))
+        self.with(|turn| turn.listener = Some(Arc::new(listener)))
     }
 
     /// Outside a flow: the store on which the run opens its flow, in place of the implicit one.
     pub fn on(self, kitaru: &Kitaru) -> Self {
-        let kitaru = kitaru.clone();
-        self.with(|ready| ready.on = Some(kitaru))
+        RigRun { run: self.run.on(kitaru) }
     }
 
     /// Outside a flow: the id of the execution, in place of a digest of the question.
     pub fn id(self, id: impl Into<String>) -> Self {
-        let id = id.into();
-        self.with(|ready| ready.id = Some(id))
+        RigRun { run: self.run.id(id) }
     }
 
     /// Outside a flow: begins anew, and reads nothing of an unfinished run of the same question.
     pub fn fresh(self) -> Self {
-        self.with(|ready| ready.fresh = Fresh::Yes)
+        RigRun { run: self.run.fresh() }
     }
 
-    /// A run that was polled keeps the options that it began with.
-    fn with(mut self, change: impl FnOnce(&mut Ready)) -> Self {
-        if let State::Ready(ready) = &mut self.state {
-            change(ready);
-        }
-        self
+    fn with(self, change: impl FnOnce(&mut Turn)) -> Self {
+        RigRun { run: self.run.change(change) }
     }
 }
 
@@ -138,34 +120,13 @@ impl Future for RigRun {
     type Output = Result<RigResult, RigError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            match std::mem::replace(&mut self.state, State::Over) {
-                State::Ready(ready) => {
-                    let run = match dynamic::scope() {
-                        Scope::Outside => ready.open_flow().boxed(),
-                        _ => ready.turn.run().boxed(),
-                    };
-                    self.state = State::Running(run);
-                }
-                State::Running(mut run) => {
-                    let polled = run.poll_unpin(cx);
-                    if polled.is_pending() {
-                        self.state = State::Running(run);
-                    }
-                    return polled;
-                }
-                State::Over => panic!("a run is polled after it has given its result"),
-            }
-        }
+        Pin::new(&mut self.run).poll(cx)
     }
 }
 
 impl fmt::Debug for RigRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state {
-            State::Ready(_) => "RigRun(not begun)",
-            State::Running(_) | State::Over => "RigRun(begun)",
-        })
+        f.debug_tuple("RigRun").field(&self.run).finish()
     }
 }
 
@@ -177,31 +138,26 @@ struct Key {
     history: Option<Vec<Message>>,
 }
 
-impl Ready {
-    /// A flow of its own, for a run outside flows.
-    async fn open_flow(self) -> Result<RigResult, RigError> {
-        let Ready { turn, on, id, fresh } = self;
-        let (_, key) = turn.key()?;
+impl Work for Turn {
+    type Output = Result<RigResult, RigError>;
+
+    async fn run(self, _: FlowOptions) -> Self::Output {
+        self.go().await
+    }
+
+    async fn open_flow(self, options: FlowOptions) -> Self::Output {
+        let (_, key) = self.key()?;
         // The flow's result comes from its record, which says nothing of who paid.
-        let paid = turn.paid.clone();
-        let mut call = dynamic::flow(turn.rig.name.clone())
-            .version(turn.rig.version.clone())
+        let paid = self.paid.clone();
+        let call = dynamic::flow(self.rig.name.clone())
+            .version(self.rig.version.clone())
             .reuse(Reuse::Unfinished)
             .input("agent", &key.agent)
             .input("prompt", &key.prompt)
             // Kept whole, a conversation would cost the square of its length.
             .key("history", &key.history)
-            .run(move || turn.run());
-        if let Some(kitaru) = &on {
-            call = call.on(kitaru);
-        }
-        if let Some(id) = id {
-            call = call.id(id);
-        }
-        if fresh == Fresh::Yes {
-            call = call.fresh();
-        }
-        Ok(call.await?.with_paid(paid.usage()))
+            .run(move || self.go());
+        Ok(options.apply(call).await?.with_paid(paid.usage()))
     }
 }
 
@@ -217,38 +173,34 @@ impl Turn {
         Ok((taken, Key { agent, prompt: self.prompt.clone(), history: self.history.clone() }))
     }
 
-    async fn run(self) -> Result<RigResult, RigError> {
+    async fn go(self) -> Result<RigResult, RigError> {
         let (taken, key) = self.key()?;
         let tools = taken.agent.tool_server_handle().toolset();
-        if let Some(reason) = refusal(&self.rig.tools, self.rig.grain, |name| tools.contains(name)) {
+        if let Some(reason) = refusal(&self.rig.tools, self.rig.granularity, |name| tools.contains(name)) {
             return Err(RigError::Invalid { agent: self.rig.name, reason });
         }
-        match self.rig.grain {
-            Grain::Call => self.gone_through(taken).await.map(|result| result.with_paid(self.paid.usage())),
-            Grain::Turn => self.run_as_checkpoint(&taken, &key).await,
+        match self.rig.granularity {
+            Granularity::Call => self.gone_through(taken).await.map(|result| result.with_paid(self.paid.usage())),
+            Granularity::Turn => self.run_as_checkpoint(&taken, &key).await,
         }
     }
 
     async fn run_as_checkpoint(&self, taken: &Arc<Taken>, key: &Key) -> Result<RigResult, RigError> {
-        let ran = std::sync::atomic::AtomicBool::new(false);
-        let result = dynamic::checkpoint(self.rig.name.clone())
+        let (result, origin) = dynamic::checkpoint(self.rig.name.clone())
             .json()
             .version(self.rig.version.clone())
             .arg("agent", &key.agent)
             .arg("prompt", &key.prompt)
             .arg("history", &key.history)
             .run_with_summary(
-                || {
-                    ran.store(true, std::sync::atomic::Ordering::Relaxed);
-                    // What is a checkpoint in a flow is a plain call here.
-                    self.gone_through(taken.clone())
-                },
+                // What is a checkpoint in a flow is a plain call here.
+                || self.gone_through(taken.clone()),
                 summary,
             )
-            .await?;
-        if !ran.into_inner()
-            && let Some(listener) = &self.listener
-        {
+            .with_origin()
+            .await;
+        let result = result?;
+        if let (dynamic::Origin::Replayed, Some(listener)) = (origin, &self.listener) {
             retell(&result, listener).await;
         }
         Ok(result.with_paid(self.paid.usage()))
@@ -296,10 +248,5 @@ async fn retell(result: &RigResult, listener: &Listener) {
 /// How many calls a turn made, for its log line.
 fn summary(result: &Result<RigResult, RigError>, occasion: Occasion) -> String {
     let Ok(result) = result else { return "failed".to_owned() };
-    let count = |count: u64, what: &str| format!("{count} {what} call{}", if count == 1 { "" } else { "s" });
-    let calls = [count(result.usage.requests, "model"), count(result.usage.tool_calls, "tool")].join(", ");
-    match occasion {
-        Occasion::Cached => format!("0 model calls; {calls} replayed"),
-        _ => calls,
-    }
+    summary_of_calls(result.usage.requests, result.usage.tool_calls, occasion)
 }

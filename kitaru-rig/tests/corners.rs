@@ -11,7 +11,7 @@ use std::time::Duration;
 use kitaru::flow;
 use kitaru_core::testkit::Testkit;
 use kitaru_core::{Error, Kitaru, Status, dynamic};
-use kitaru_rig::{KitaruRig, RigError, ToolOptions, happened};
+use kitaru_rig::{Granularity, KitaruRig, RigError, ToolOptions, happened};
 use rig_agent::AgentBuilder;
 use rig_agent::agent::{AgentHook, DispatchAction, DispatchEvent, HookContext, ModelSelection, ModelSelectionAction};
 use rig_core::memory::InMemoryConversationMemory;
@@ -20,7 +20,7 @@ use rig_core::tool::{ToolOutput, ToolResult};
 use rig_core::vector_store::request::{Filter, VectorSearchRequest};
 use rig_core::vector_store::{VectorSearchIdResult, VectorSearchResult, VectorStoreError, VectorStoreIndex};
 use serde_json::{Value, json};
-use support::{Calls, Mind, TOLD, call, forecaster, herald, last_told, names, store, tool, weather};
+use support::{Calls, Mind, TOLD, call, forecaster, granularity, herald, last_told, names, store, tool, weather};
 
 /// A flow of one run of `agent`, which then fails if it is to.
 async fn one_run(kitaru: &Kitaru, agent: &KitaruRig, fails: bool) -> Result<String, RigError> {
@@ -85,7 +85,7 @@ async fn a_panic_of_a_tool_is_a_fault_of_which_the_model_is_not_told() {
                 }
             }
         });
-        let agent = KitaruRig::new(agent(&mind).dynamic_tool(breaks).build()).granular_checkpoints(granular);
+        let agent = KitaruRig::new(agent(&mind).dynamic_tool(breaks).build()).granularity(granularity(granular));
         let error = one_run(&kitaru, &agent, false).await.unwrap_err();
         assert!(matches!(&error, RigError::Kitaru(error) if error.to_string().contains("out of paper")), "{error:?}");
         assert_eq!(mind.requests(), 1);
@@ -109,7 +109,7 @@ async fn options_that_cannot_be_kept_end_the_run_before_anything_is_asked() {
     let (kitaru, mind) = (store().await, asks_for("pay"));
     let pays = || KitaruRig::new(agent(&mind).dynamic_tool(tool("pay", |_| async { String::new() })).build());
     let unknown = pays().tool_options("play", ToolOptions::default());
-    let once = pays().tool_options("pay", ToolOptions::default().once()).granular_checkpoints(false);
+    let once = pays().tool_options("pay", ToolOptions::default().once()).granularity(Granularity::Turn);
     for (agent, reason) in [(unknown, "does not have"), (once, "may run once")] {
         let error = one_run(&kitaru, &agent, false).await.unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");

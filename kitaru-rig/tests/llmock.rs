@@ -18,7 +18,7 @@ use rig_core::providers::openai::OpenAIConfig;
 use rig_core::streaming::StreamEvent;
 use serde_json::{Value, json};
 use server::LlMock;
-use support::{Calls, store, weather};
+use support::{Calls, granularity, store, weather};
 
 fn agent(server: &LlMock, calls: &Calls) -> Agent {
     // Beside kitaru's own client rig's is built without a provider of TLS, and wants one, though there is no TLS here.
@@ -58,7 +58,7 @@ async fn two_turns_with_a_failure_between_them_ask_the_server_for_nothing_twice(
     for granular in [true, false] {
         let Some(server) = LlMock::start() else { return };
         let (kitaru, calls) = (store().await, Calls::default());
-        let agent = KitaruRig::new(agent(&server, &calls)).granular_checkpoints(granular);
+        let agent = KitaruRig::new(agent(&server, &calls)).granularity(granularity(granular));
         two_turns(&kitaru, &agent, true).await.unwrap_err();
         let (first, called) = (paid(&server), calls.take().len());
         assert_eq!((first, called), (2, 1), "a call of the tool, and what the server says of it");

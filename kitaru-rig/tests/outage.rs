@@ -12,7 +12,7 @@ use kitaru::flow;
 use kitaru_core::testkit::Testkit;
 use kitaru_core::{Handle, MAX_NAME_BYTES, Status, dynamic};
 use kitaru_rig::{KitaruRig, RigError};
-use support::{Calls, Mind, TOLD, forecaster, herald};
+use support::{Calls, Mind, TOLD, forecaster, granularity, herald};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ static MINDS: LazyLock<[(Mind, Calls); 2]> = LazyLock::new(|| [(); 2].map(|()| (
 #[flow]
 async fn asks(nth: usize, granular: bool) -> Result<String, RigError> {
     let (mind, calls) = &MINDS[nth];
-    let agent = KitaruRig::new(herald(mind, calls)).granular_checkpoints(granular);
+    let agent = KitaruRig::new(herald(mind, calls)).granularity(granularity(granular));
     Ok(agent.run("How is the weather?").on_event(|_| ()).await?.output)
 }
 

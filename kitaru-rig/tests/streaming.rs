@@ -8,7 +8,7 @@ use kitaru_core::{Clock, Error, Kitaru, dynamic};
 use kitaru_rig::{KitaruRig, RigError, RigEvent};
 use rig_core::message::AssistantContent;
 use rig_core::streaming::StreamEvent;
-use support::{Calls, TOLD, forecaster, herald, names, store};
+use support::{Calls, TOLD, forecaster, granularity, herald, names, store};
 
 /// An event as these tests look at it.
 fn line(event: RigEvent) -> Option<String> {
@@ -64,7 +64,7 @@ const HEARD: &str = "[weather][weather][weather]<1 requests, 0 calls>\
 async fn a_stream_that_ended_is_told_again_from_its_record() {
     for granular in [true, false] {
         let (kitaru, calls, mind, ear) = (store().await, Calls::default(), forecaster(), Ear::default());
-        let agent = KitaruRig::new(herald(&mind, &calls)).granular_checkpoints(granular);
+        let agent = KitaruRig::new(herald(&mind, &calls)).granularity(granularity(granular));
         one_turn(&kitaru, &agent, Some(&ear), true).await.unwrap_err();
         assert_eq!(ear.heard(), HEARD);
 
@@ -82,7 +82,7 @@ async fn streamed_and_plain_runs_answer_each_others_records() {
     for granular in [true, false] {
         for streamed_first in [true, false] {
             let (kitaru, calls, mind, ear) = (store().await, Calls::default(), forecaster(), Ear::default());
-            let agent = KitaruRig::new(herald(&mind, &calls)).granular_checkpoints(granular);
+            let agent = KitaruRig::new(herald(&mind, &calls)).granularity(granularity(granular));
             one_turn(&kitaru, &agent, streamed_first.then_some(&ear), true).await.unwrap_err();
             one_turn(&kitaru, &agent, (!streamed_first).then_some(&ear), false).await.unwrap();
             assert_eq!((mind.requests(), calls.take().len()), (2, 3));

@@ -5,15 +5,15 @@
 mod support;
 
 use kitaru_core::{Error, Status, dynamic, testkit};
-use kitaru_rig::{KitaruRig, RigError};
+use kitaru_rig::{Granularity, KitaruRig, RigError};
 use rig_agent::AgentBuilder;
 use rig_core::message::AssistantContent;
-use support::{Calls, Mind, TOLD, forecaster, herald, last_told, names, store, tool, weather};
+use support::{Calls, Mind, TOLD, forecaster, granularity, herald, last_told, names, store, tool, weather};
 
 #[tokio::test]
 async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobody() {
     let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
-    let agent = KitaruRig::new(herald(&mind, &calls)).granular_checkpoints(false);
+    let agent = KitaruRig::new(herald(&mind, &calls)).granularity(Granularity::Turn);
     for fails in [true, false] {
         let agent = agent.clone();
         let flow = dynamic::flow("story").run(move || async move {
@@ -34,7 +34,7 @@ async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobod
 #[test]
 fn a_death_anywhere_in_two_turns_that_are_checkpoints_repeats_no_recorded_turn() {
     testkit::crash_everywhere(|kit| async move {
-        let agent = KitaruRig::new(herald(&forecaster(), &Calls::default())).granular_checkpoints(false);
+        let agent = KitaruRig::new(herald(&forecaster(), &Calls::default())).granularity(Granularity::Turn);
         kit.run(dynamic::flow("story").run(move || async move {
             let told = agent.run("How is the weather?").await?;
             let past = agent.run("And how was it?").history(told.new_messages().to_vec()).await?;
@@ -59,7 +59,7 @@ async fn outside_a_flow_a_run_opens_one_that_goes_on_where_it_stopped_and_asks_a
                 forecaster.think(request)
             })
         };
-        let agent = KitaruRig::new(herald(&mind, &calls)).granular_checkpoints(granular);
+        let agent = KitaruRig::new(herald(&mind, &calls)).granularity(granularity(granular));
         let ask = || agent.run("How is the weather?").on(&kitaru);
         ask().await.unwrap_err();
         assert_eq!(mind.requests(), 1, "the second request was not answered");
@@ -91,7 +91,7 @@ async fn asked_again(granular: bool, change: fn(Asked) -> Asked) -> usize {
         if asked.more_tools {
             agent = agent.dynamic_tool(tool("news", |_| async { "none".to_owned() }));
         }
-        let agent = KitaruRig::new(agent.build()).version(asked.version).granular_checkpoints(granular);
+        let agent = KitaruRig::new(agent.build()).version(asked.version).granularity(granularity(granular));
         let flow = dynamic::flow("story").run(move || async move {
             agent.run(asked.prompt).await?;
             if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(()) }
@@ -180,7 +180,7 @@ async fn the_journal_of_a_growing_conversation_grows_with_what_is_new() {
     let mind = Mind::new(move |_| vec![AssistantContent::text(&words)]);
     let length = async |granular, turns| {
         let agent =
-            KitaruRig::new(AgentBuilder::new(mind.model()).name("talker").build()).granular_checkpoints(granular);
+            KitaruRig::new(AgentBuilder::new(mind.model()).name("talker").build()).granularity(granularity(granular));
         let flow = dynamic::flow("talk").run(move || async move {
             let mut history = Vec::new();
             for _ in 0..turns {

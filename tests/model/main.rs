@@ -42,6 +42,7 @@ mod memos;
 mod missed;
 mod odd;
 mod order;
+mod origins;
 mod outages;
 mod panics;
 mod publishing;

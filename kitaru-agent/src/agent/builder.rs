@@ -4,13 +4,18 @@
 
 use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 
-use super::{Agent, Parts};
-use crate::{
-    AgentError, Instructions, Limits, Model, ModelSettings, OutputMode, Price, RunContext, Tool, ToolError, durable,
-    instructions::{Computed, Fixed},
-    output::{ANSWER_TOOL, Output, Structured},
-    schema::Schema,
-};
+use crate::agent::{Agent, Parts};
+use crate::answer::Counted;
+use crate::context::RunContext;
+use crate::durable_name;
+use crate::error::{AgentError, ToolError};
+use crate::instructions::{Computed, Fixed, Instructions};
+use crate::model::{Model, ModelSettings};
+use crate::output::{ANSWER_TOOL, Output, OutputMode, Structured};
+use crate::price::Price;
+use crate::schema::Schema;
+use crate::tool::Tool;
+use crate::usage::Limits;
 
 /// An [`Agent`] in the making.
 #[must_use = "call `.build()` to get the agent"]
@@ -20,8 +25,15 @@ pub struct AgentBuilder<D = (), T = String> {
     complaint: Option<String>,
 }
 
+impl Agent {
+    /// Begins an agent on `model`, with the name `default`, no instructions and no tools, that answers in words.
+    pub fn builder(model: impl Model + 'static) -> AgentBuilder {
+        AgentBuilder::new(Arc::new(Counted::new(Arc::new(model))))
+    }
+}
+
 impl AgentBuilder {
-    pub(super) fn new(model: Arc<dyn Model>) -> Self {
+    fn new(model: Arc<dyn Model>) -> Self {
         let parts = Parts {
             name: "default".to_owned(),
             instructions: Vec::new(),
@@ -145,14 +157,14 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
     }
 
     /// Looks at each answer before it counts. A validator gives the answer, or another one, or
-    /// [`Retry`](crate::Retry) with what the model is to be told; any other error ends the run. Several are asked in
+    /// [`ToolError::retry`] with what the model is to be told; any other error ends the run. Several are asked in
     /// turn.
     ///
     /// # Examples
     ///
     /// ```
     /// # mod kitaru { pub use kitaru_agent as agent; }
-    /// use kitaru::agent::{Agent, FunctionModel, ModelResponse, Retry};
+    /// use kitaru::agent::{Agent, FunctionModel, ModelResponse, ToolError};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -161,7 +173,7 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
     /// });
     /// let agent = Agent::builder(model)
     ///     .validate(|_, answer: String| async move {
-    ///         if answer.contains("obviously") { Err(Retry("leave out `obviously`")) } else { Ok(answer) }
+    ///         if answer.contains("obviously") { Err(ToolError::retry("leave out `obviously`")) } else { Ok(answer) }
     ///     })
     ///     .build()?;
     /// assert_eq!(agent.run("What moves the sea?").await?.output, "the tide");
@@ -215,7 +227,7 @@ impl<D, T> fmt::Debug for AgentBuilder<D, T> {
 }
 
 fn complaint<D: Send + Sync + 'static, T>(parts: &Parts<D, T>) -> Option<String> {
-    if let Err(reason) = durable::check_name(&parts.name) {
+    if let Err(reason) = durable_name::check_name(&parts.name) {
         return Some(reason);
     }
     if let Err(reason) = parts.output.form(parts.model.profile()) {
@@ -242,7 +254,9 @@ fn complaint<D: Send + Sync + 'static, T>(parts: &Parts<D, T>) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FunctionModel, FunctionTool, ModelResponse, ToolDefinition, ToolOutput};
+    use crate::function_model::FunctionModel;
+    use crate::message::ModelResponse;
+    use crate::tool::{FunctionTool, ToolDefinition, ToolOutput};
 
     fn built_with(name: &str) -> Result<Agent, AgentError> {
         let model = FunctionModel::new("mock", |_| Ok(ModelResponse::text("")));

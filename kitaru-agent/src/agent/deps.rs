@@ -2,7 +2,7 @@
 //!
 //! Owns what the compiler says of one that was given no dependencies. Must not know how they are handed on.
 
-use crate::Agent;
+use crate::agent::Agent;
 
 /// The dependencies of an agent that can run: none are left to be given.
 ///

@@ -6,13 +6,12 @@
 use serde_json::value::RawValue;
 
 use super::wire::DIALECT;
-use crate::{
-    Delta, Opaque, Place, ResponsePart, Text, ToolCall,
-    http::{
-        draft::{call_id, fields_of_a_call},
-        json::{Object, Pieces, raw, text},
-    },
+use crate::delta::Delta;
+use crate::http::{
+    draft::{call_id, fields_of_a_call},
+    json::{Object, Pieces, raw, text},
 };
+use crate::message::{Opaque, Place, ResponsePart, Text, ToolCall};
 
 /// The blocks that there are so far.
 #[derive(Default)]

@@ -6,14 +6,15 @@
 use serde_json::{json, value::RawValue};
 
 use super::said::Said;
-use crate::{
-    Delta, ModelError, ModelErrorKind, ModelResponse, Stop, Tokens,
-    http::{
-        Question, Read, Reader,
-        draft::{Draft, error_in},
-        json::{Object, raw, text},
-    },
+use crate::delta::Delta;
+use crate::error::{ModelError, ModelErrorKind};
+use crate::http::{
+    Question, Read, Reader,
+    draft::{Draft, error_in},
+    json::{Object, raw, text},
 };
+use crate::message::{ModelResponse, Stop};
+use crate::tokens::Tokens;
 
 /// Puts a message together.
 pub(super) struct MessageReader<'a> {

@@ -3,11 +3,16 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    AnswerForm, CallRef, Delta, Message, ModelErrorKind, ModelSettings, Opaque, Place, RequestMessage, RequestPart,
-    ResponsePart, RetryPrompt, Stop, SystemPrompt, Text, Tokens, ToolCall, ToolDefinition, ToolReturn, UserPrompt,
-    http::canned::{KEY, Server, http, serve},
+use crate::delta::Delta;
+use crate::error::ModelErrorKind;
+use crate::http::canned::{KEY, Server, http, serve};
+use crate::message::{
+    CallRef, Message, Opaque, Place, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop, SystemPrompt, Text,
+    ToolCall, ToolReturn, UserPrompt,
 };
+use crate::model::{AnswerForm, ModelSettings};
+use crate::tokens::Tokens;
+use crate::tool::ToolDefinition;
 
 fn model(server: &Server) -> Anthropic {
     Anthropic::builder(KEY).base_url(&server.url).model("claude-x").retries(0).build().unwrap()

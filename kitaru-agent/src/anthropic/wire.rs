@@ -4,14 +4,14 @@
 
 use serde_json::{json, value::RawValue};
 
-use crate::{
-    AnswerForm, CallRef, Message, ModelError, ModelRequest, ModelResponse, Place, RequestPart, ResponsePart,
-    http::{
-        Question, Reading, configuration,
-        draft::given_back,
-        json::{Object, raw},
-    },
+use crate::error::ModelError;
+use crate::http::{
+    Question, Reading, configuration,
+    draft::given_back,
+    json::{Object, raw},
 };
+use crate::message::{CallRef, Message, ModelResponse, Place, RequestPart, ResponsePart};
+use crate::model::{AnswerForm, ModelRequest};
 
 /// The dialect's name, under which what goes back to its servers is kept.
 pub(super) const DIALECT: &str = "anthropic";

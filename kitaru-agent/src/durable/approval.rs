@@ -8,30 +8,16 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kitaru_core::dynamic::{self, Scope};
 use kitaru_core::{Wait, wait};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::agreement::Approval;
 use super::progress::{Given, Place};
 use super::tool::{Asked, DurableTool};
+use crate::error::ToolError;
+use crate::message::ToolCall;
 use crate::schema::Schema;
-use crate::tool::NeedsApproval;
-use crate::{Arguments, Calling, Invocation, Tool, ToolCall, ToolDefinition, ToolError, ToolOutput};
-
-/// What somebody says to a tool call that [requires approval](crate::ToolOptions::requires_approval), or [asks for
-/// it](crate::ApprovalRequired()), by `Kitaru::answer`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Approval {
-    /// Call it as the model asked.
-    Approve,
-    /// Call it with these arguments in place of the model's. If they do not fit the tool's schema, the question is asked
-    /// again, with what is wrong.
-    ApproveWith(Value),
-    /// Do not call it, and tell the model why.
-    Deny(String),
-}
+use crate::tool::{Arguments, Calling, Invocation, NeedsApproval, Tool, ToolDefinition, ToolOutput};
 
 /// A tool in front of which a person stands, where it or its options want one.
 pub(super) struct ApprovedTool {

@@ -5,7 +5,9 @@
 use kitaru_core::{Execution, dynamic};
 use serde::{Deserialize, Serialize};
 
-use crate::{Bill, Cost, Tokens, Usage};
+use crate::price::Cost;
+use crate::tokens::Tokens;
+use crate::usage::{Bill, Usage};
 
 /// The note beside a record.
 const NOTE: &str = "kitaru.usage";

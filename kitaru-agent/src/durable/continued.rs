@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use kitaru_core::dynamic::{self, CallIdentity};
 
-use super::RunError;
+use super::error::RunError;
 use super::progress::{BrokenRun, BrokenRuns, Progress, Subject};
-use crate::Budget;
+use crate::budget::Budget;
 
 /// Where a run begins.
 pub(super) struct Continued {

@@ -3,7 +3,7 @@
 use kitaru_core::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentError, Cause, ModelError, ModelErrorKind, ToolError};
+use crate::error::{AgentError, Cause, ModelError, ModelErrorKind, ToolError};
 
 /// Why a run of a [`KitaruAgent`](crate::KitaruAgent) gave no result.
 #[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]

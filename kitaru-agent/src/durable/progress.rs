@@ -10,13 +10,19 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kitaru_core::Error;
+use kitaru_core::dynamic::agents::Granularity;
 use kitaru_core::dynamic::{CallIdentity, Question};
 use serde::{Deserialize, Serialize};
 
+use super::agreement::Approval;
 use super::bill::Noted;
-use super::tool::Told;
-use super::{Approval, Grain, RunError};
-use crate::{AgentError, Budget, History, Identity, ModelResponse, ToolError, Usage};
+use super::error::RunError;
+use super::told::Told;
+use crate::agent::Identity;
+use crate::budget::Budget;
+use crate::error::{AgentError, ToolError};
+use crate::message::{History, ModelResponse};
+use crate::usage::Usage;
 
 /// An answer that a run was given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -172,7 +178,7 @@ impl Progress {
 pub(super) struct Subject {
     pub(super) agent: Identity,
     pub(super) version: String,
-    pub(super) grain: Grain,
+    pub(super) granularity: Granularity,
     pub(super) prompt: String,
     pub(super) history: History,
 }

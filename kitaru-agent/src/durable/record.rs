@@ -7,10 +7,12 @@ use std::{error, fmt};
 use kitaru_core::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::RunError;
 use super::bill::Noted;
+use super::error::RunError;
 use super::progress::Answers;
-use crate::{Agent, History, Message, RunResult};
+use crate::agent::Agent;
+use crate::message::{History, Message};
+use crate::result::RunResult;
 
 /// A turn that came to an answer: what it added to the conversation.
 #[derive(Serialize, Deserialize)]

@@ -5,8 +5,10 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::Usage;
+use kitaru_core::dynamic::Origin;
+
 use crate::budget::{Budget, Hold};
+use crate::usage::Usage;
 
 /// The usage that was paid for before, counted for a run and for the budget that it shares. Clones share the count.
 #[derive(Clone, Default)]
@@ -38,10 +40,10 @@ impl Replayed {
     }
 
     /// Counts what a body has spent of the budget, now that its record is released, beside what its own run counts.
-    pub(super) fn settle(&self, spent: Usage, is_replayed: bool) {
+    pub(super) fn settle(&self, spent: Usage, origin: Origin) {
         let Some(budget) = &self.budget else { return };
         budget.add(spent);
-        if is_replayed {
+        if origin == Origin::Replayed {
             budget.add_replayed(spent);
         }
     }

@@ -9,18 +9,27 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use futures::{FutureExt as _, stream};
-use kitaru_core::dynamic::{self, Scope};
+use futures::stream;
+use kitaru_core::dynamic::{self, DurableRun, FlowOptions, Scope, Work};
 use kitaru_core::{Kitaru, Reuse};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::agent::{KitaruAgent, Sensitivity};
 use super::bill::Noted;
+use super::error::RunError;
 use super::record::TurnRecord;
 use super::turn::Turn;
-use super::{KitaruAgent, RunError, Sensitivity};
-use crate::lazy::Lazy;
-use crate::{AgentError, Budget, History, Limits, ModelSettings, RunEvent, RunOptions, RunResult, RunStream, blocking};
+use crate::blocking;
+use crate::budget::Budget;
+use crate::error::AgentError;
+use crate::event::RunEvent;
+use crate::message::History;
+use crate::model::ModelSettings;
+use crate::options::RunOptions;
+use crate::result::RunResult;
+use crate::stream::RunStream;
+use crate::usage::Limits;
 use tokio::sync::mpsc;
 
 /// One turn of a [`KitaruAgent`], which is the future of its result.
@@ -38,27 +47,36 @@ use tokio::sync::mpsc;
 /// itself once it has been polled.
 #[must_use = "nothing happens until a run is awaited"]
 pub struct KitaruRun<T = String> {
-    state: Lazy<Question<T>, Result<RunResult<T>, RunError>>,
+    run: DurableRun<Turn<T>, Result<RunResult<T>, RunError>>,
 }
 
-struct Question<T> {
-    turn: Turn<T>,
-    on: Option<Kitaru>,
-    id: Option<String>,
+impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
+    /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
+    pub fn run(&self, prompt: impl Into<String>) -> KitaruRun<T> {
+        KitaruRun::new(self.clone(), prompt.into())
+    }
 }
 
-/// Whether a run begins anew.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Fresh {
-    Yes,
-    No,
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruAgent<T> {
+    /// Asks the agent outside a flow, and gives what happens as it happens. Short for `run(prompt).stream()`.
+    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T, RunError> {
+        self.run(prompt).stream()
+    }
+
+    /// Asks the agent from code that is not async. Short for `run(prompt).sync()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`KitaruRun::sync`].
+    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, RunError> {
+        self.run(prompt).sync()
+    }
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
-    pub(super) fn new(agent: KitaruAgent<T>, prompt: String) -> Self {
-        let turn =
-            Turn { agent, prompt, options: RunOptions::default(), listener: None, budget: None, fresh: Fresh::No };
-        KitaruRun { state: Lazy::new(Question { turn, on: None, id: None }) }
+    fn new(agent: KitaruAgent<T>, prompt: String) -> Self {
+        let turn = Turn { agent, prompt, options: RunOptions::default(), listener: None, budget: None };
+        KitaruRun { run: DurableRun::new(turn) }
     }
 
     /// Goes on from `history`.
@@ -107,7 +125,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
     /// ```
     pub fn budget(self, budget: &Budget) -> Self {
         let budget = budget.clone();
-        self.with(|question| question.turn.budget = Some(budget))
+        self.with(|turn| turn.budget = Some(budget))
     }
 
     /// Tells `listener` what happens in the run, as it happens: text while the model still says it, tool calls, usage
@@ -142,34 +160,31 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
     /// # }
     /// ```
     pub fn on_event(self, listener: impl Fn(RunEvent<T>) + Send + Sync + 'static) -> Self {
-        self.with(|ready| ready.turn.listener = Some(Arc::new(listener)))
+        self.with(|turn| turn.listener = Some(Arc::new(listener)))
     }
 
     /// Outside a flow: the store on which the run opens its flow, in place of the implicit one. In a flow it does not count.
     pub fn on(self, kitaru: &Kitaru) -> Self {
-        let kitaru = kitaru.clone();
-        self.with(|ready| ready.on = Some(kitaru))
+        KitaruRun { run: self.run.on(kitaru) }
     }
 
     /// Outside a flow: the id of the execution, in place of a digest of the question. In a flow it does not count.
     pub fn id(self, id: impl Into<String>) -> Self {
-        let id = id.into();
-        self.with(|ready| ready.id = Some(id))
+        KitaruRun { run: self.run.id(id) }
     }
 
     /// Begins anew: outside a flow it reads nothing of an unfinished run of the same question, and in a flow it does not
     /// continue a run of the same question that has ended in an error.
     pub fn fresh(self) -> Self {
-        self.with(|ready| ready.turn.fresh = Fresh::Yes)
+        KitaruRun { run: self.run.fresh() }
     }
 
     fn with_options(self, change: impl FnOnce(RunOptions) -> RunOptions) -> Self {
-        self.with(|ready| ready.turn.options = change(std::mem::take(&mut ready.turn.options)))
+        self.with(|turn| turn.options = change(std::mem::take(&mut turn.options)))
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Question<T>)) -> Self {
-        self.state.change(change);
-        self
+    fn with(self, change: impl FnOnce(&mut Turn<T>)) -> Self {
+        KitaruRun { run: self.run.change(change) }
     }
 }
 
@@ -237,34 +252,34 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Future for KitaruR
     type Output = Result<RunResult<T>, RunError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.state.poll(cx, |question| match dynamic::scope() {
-            Scope::Outside => question.open_flow().boxed(),
-            _ => question.turn.run().boxed(),
-        })
+        Pin::new(&mut self.run).poll(cx)
     }
 }
 
 impl<T> fmt::Debug for KitaruRun<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("KitaruRun").field(&self.state).finish()
+        f.debug_tuple("KitaruRun").field(&self.run).finish()
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Question<T> {
-    /// A flow of its own, for a run outside flows.
-    async fn open_flow(self) -> Result<RunResult<T>, RunError> {
-        let Question { turn, on, id } = self;
-        let fresh = turn.fresh;
-        let history = turn.options.history.clone();
-        let budget = turn.budget.clone();
-        let key = turn.key();
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Work for Turn<T> {
+    type Output = Result<RunResult<T>, RunError>;
+
+    async fn run(self, options: FlowOptions) -> Self::Output {
+        self.go(options).await
+    }
+
+    async fn open_flow(self, options: FlowOptions) -> Self::Output {
+        let history = self.options.history.clone();
+        let budget = self.budget.clone();
+        let key = self.key();
         // The flow's result comes from its record, which says nothing of who paid.
-        let agent = turn.agent.agent.clone();
+        let agent = self.agent.agent.clone();
         let reader = agent.clone();
         let own = Arc::new(OnceLock::new());
         let replayed = own.clone();
-        let flow = dynamic::flow(agent.name().to_owned()).version(turn.agent.version.clone()).reuse(Reuse::Unfinished);
-        let flow = match turn.agent.sensitivity {
+        let flow = dynamic::flow(agent.name().to_owned()).version(self.agent.version.clone()).reuse(Reuse::Unfinished);
+        let flow = match self.agent.sensitivity {
             Sensitivity::Shown => flow
                 .input("agent", &key.agent)
                 .input("prompt", &key.prompt)
@@ -274,21 +289,12 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Question<T> {
                 .input("settings", &key.settings),
             Sensitivity::Hidden => flow.key("question", &dynamic::checkpoint("question").arg("key", &key).question()?),
         };
-        let mut call = flow.run(move || async move {
-            let result = turn.run().await?;
+        let call = flow.run(move || async move {
+            let result = self.go(FlowOptions::default()).await?;
             let _ = replayed.set(result.replayed());
             Ok::<_, RunError>(TurnRecord::of(&agent, result, Noted::default(), Noted::default()))
         });
-        if let Some(kitaru) = &on {
-            call = call.on(kitaru);
-        }
-        if let Some(id) = id {
-            call = call.id(id);
-        }
-        if fresh == Fresh::Yes {
-            call = call.fresh();
-        }
-        let result = call.await?.into_result(&reader)?;
+        let result = options.apply(call).await?.into_result(&reader)?;
         let replayed = own.get().copied().unwrap_or_else(|| {
             // Somebody else's call has run it, and paid.
             if let Some(budget) = budget {

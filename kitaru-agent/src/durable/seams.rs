@@ -1,21 +1,26 @@
 //! Decorators that make a checkpoint of every request to a model, and of what computes instructions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use kitaru_core::dynamic::{self, DynamicCheckpoint};
+use kitaru_core::dynamic::agents::{OUTAGE_BACKOFF, usual_outage};
+use kitaru_core::dynamic::{self, DynamicCheckpoint, Origin};
 
+use super::agent::{KitaruAgent, Sensitivity};
+use super::bill;
 use super::progress::{Given, Progress};
 use super::replayed::Replayed;
-use super::{KitaruAgent, Sensitivity, bill, outage};
 use crate::asking::waited_for;
-use crate::{
-    Delta, Deltas, Instructions, Model, ModelError, ModelProfile, ModelRequest, ModelResponse, Price, RunContext,
-    ToolError,
-};
+use crate::context::RunContext;
+use crate::delta::{Delta, Deltas};
+use crate::error::{ModelError, ToolError};
+use crate::instructions::Instructions;
+use crate::message::ModelResponse;
+use crate::model::{Model, ModelProfile, ModelRequest};
+use crate::price::Price;
 
 /// What the checkpoints of one run share.
 #[derive(Clone)]
@@ -52,14 +57,14 @@ impl Seams {
     }
 
     /// The run is given what a body of a broken run had spent of the budget.
-    pub(super) fn spends_again(&self, spent: crate::Usage) {
+    pub(super) fn spends_again(&self, spent: crate::usage::Usage) {
         if let Some(replayed) = self.replayed.as_ref().filter(|_| !self.progress.is_counted()) {
-            replayed.settle(spent, true);
+            replayed.settle(spent, Origin::Replayed);
         }
     }
 
     /// The run was given what a broken run has paid for.
-    pub(super) fn repeats(&self, usage: crate::Usage) {
+    pub(super) fn repeats(&self, usage: crate::usage::Usage) {
         let is_counted = self.progress.repeats(usage);
         match &self.replayed {
             Some(replayed) if is_counted => replayed.add_to_run(usage),
@@ -91,30 +96,28 @@ impl DurableModel {
             self.seams.repeats(response.usage());
             return Ok(told(deltas, response).await);
         }
-        let (tries, longest) = (AtomicU32::new(0), outage::longest(self.seams.outage));
+        let longest = self.seams.outage.unwrap_or_else(usual_outage);
         let mut asked = checkpoint
-            .run(|| {
-                tries.fetch_add(1, Ordering::Relaxed);
-                async move {
-                    let asking = self.ask_once(request, deltas);
-                    let response = if longest.is_zero() { asking.await } else { waited_for(asking).await };
-                    let response = response?.priced(&self.price);
-                    if self.seams.replayed.is_some() {
-                        bill::note(response.usage());
-                    }
-                    Ok::<_, ModelError>(response)
+            .run(|| async move {
+                let asking = self.ask_once(request, deltas);
+                let response = if longest.is_zero() { asking.await } else { waited_for(asking).await };
+                let response = response?.priced(&self.price);
+                if self.seams.replayed.is_some() {
+                    bill::note(response.usage());
                 }
+                Ok::<_, ModelError>(response)
             })
-            .backoff(outage::BACKOFF)
+            .backoff(OUTAGE_BACKOFF)
             .retry_if(ModelError::is_transient)
             .wait_out(format!("model `{}`", self.inner.name()), longest, ModelError::retry_after);
         if let Some(earlier) = place.failed() {
             asked = asked.in_place_of(earlier);
         }
         let call = asked.call_identity();
-        let response = asked.await.inspect_err(|_| progress.failed(&place, call))?;
+        let (response, origin) = asked.with_origin().await;
+        let response = response.inspect_err(|_| progress.failed(&place, call))?;
         progress.gave(&place, Given::Response(response.clone()));
-        if tries.into_inner() > 0 {
+        if origin == Origin::Ran {
             return Ok(response);
         }
         if let Some(replayed) = &self.seams.replayed {

@@ -2,11 +2,11 @@
 //!
 //! Owns what is recorded of a call, and what its effect means for it. Must not know who agrees to a call.
 
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt as _;
-use kitaru_core::dynamic::{self, DynamicCheckpoint, Scope};
+use kitaru_core::dynamic::{self, DynamicCheckpoint, Origin, Scope};
 use kitaru_core::{Error, Resolution, idempotency_key, may_have_run};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,8 +16,12 @@ use super::bill::{self, Noted};
 use super::progress::{Given, Place};
 use super::replayed::Replayed;
 use super::seams::Seams;
-use crate::tool::{Effect, Recording};
-use crate::{Calling, Cost, Invocation, Tokens, Tool, ToolDefinition, ToolError, ToolOptions, ToolOutput, Usage};
+use super::told::Told;
+use crate::error::ToolError;
+use crate::price::Cost;
+use crate::tokens::Tokens;
+use crate::tool::{Calling, Effect, Invocation, Recording, Tool, ToolDefinition, ToolOptions, ToolOutput};
+use crate::usage::Usage;
 
 /// How somebody writes what a call gave that was cut off.
 const GAVE: &str = "What the tool gave: a text as it is, or any other JSON value.";
@@ -46,15 +50,6 @@ pub(super) enum Asked {
     ByTheModel,
     /// The same once more, because the tool wanted somebody to agree, and somebody did. No record of the first answers it.
     OnApproval,
-}
-
-/// What a tool came to that is no failure: what the model is told, or that somebody has to agree first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Told {
-    Output(ToolOutput),
-    Retry(String),
-    Approval(String),
 }
 
 /// What is recorded of a call. It is read from what a person would write of it, too: a `ToolOutput`, or what the tool gives.
@@ -99,30 +94,6 @@ impl From<Written> for Made {
             Written::Given(value) => (Told::Output(ToolOutput::text(value.to_string())), Noted::default()),
         };
         Made { told, spent }
-    }
-}
-
-impl Told {
-    fn of(given: Result<ToolOutput, ToolError>) -> Result<Self, ToolError> {
-        match given {
-            Ok(output) => Ok(Told::Output(output)),
-            Err(ToolError::Retry(message)) => Ok(Told::Retry(message)),
-            Err(ToolError::Approval(reason)) => Ok(Told::Approval(reason)),
-            Err(failed) => Err(failed),
-        }
-    }
-
-    /// Whether the call is made. One that is only asked about counts when somebody has agreed to it.
-    fn is_made(&self) -> bool {
-        !matches!(self, Told::Approval(_))
-    }
-
-    fn give(self) -> Result<ToolOutput, ToolError> {
-        match self {
-            Told::Output(output) => Ok(output),
-            Told::Retry(message) => Err(ToolError::Retry(message)),
-            Told::Approval(reason) => Err(ToolError::Approval(reason)),
-        }
     }
 }
 
@@ -231,18 +202,17 @@ impl DurableTool {
 
     fn make_recorded(&self, mut checkpoint: DynamicCheckpoint, call: Invocation, place: Place) -> Calling<'_> {
         let is_once = self.options.effect() == Effect::Once;
-        let tries = Arc::new(AtomicU32::new(0));
-        let counted = tries.clone();
+        let mut is_first_try = true;
         let held = Arc::new(self.seams.replayed.as_ref().map(Replayed::hold).unwrap_or_default());
         if is_once {
             checkpoint = checkpoint.at_most_once().ask_on_interrupt();
         }
         let mut made = checkpoint
             .run(move || {
-                let earlier = counted.fetch_add(1, Ordering::Relaxed);
+                let is_first_try = mem::replace(&mut is_first_try, false);
                 let (mut call, held) = (call.clone(), held.clone());
                 async move {
-                    if earlier == 0 {
+                    if is_first_try {
                         self.look_back();
                     }
                     call.context = call.context.with_idempotency_key(idempotency_key());
@@ -267,15 +237,15 @@ impl DurableTool {
         let made_as = made.call_identity();
         async move {
             let Seams { progress, replayed, .. } = &self.seams;
-            let Made { told, spent } = made.await.inspect_err(|error| match is_once {
+            let (made, origin) = made.with_origin().await;
+            let Made { told, spent } = made.inspect_err(|error| match is_once {
                 true => progress.gave(&place, Given::Failed(error.clone())),
                 false => progress.failed(&place, made_as),
             })?;
             progress.gave(&place, Given::Tool { told: told.clone(), spent });
             if let Some(replayed) = replayed {
-                let is_replayed = tries.load(Ordering::Relaxed) == 0;
-                replayed.settle(spent.into(), is_replayed);
-                if is_replayed && told.is_made() {
+                replayed.settle(spent.into(), origin);
+                if origin == Origin::Replayed && told.is_made() {
                     replayed.add(ONE_CALL);
                 }
             }

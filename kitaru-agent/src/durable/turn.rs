@@ -3,28 +3,38 @@
 //! Owns both ways of recording a turn. Must not know how a run goes, nor where its flow came from.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt as _;
-use kitaru_core::dynamic::{self, Occasion, Scope};
+use kitaru_core::dynamic::agents::{Granularity, summary_of_calls};
+use kitaru_core::dynamic::{self, FlowOptions, Occasion, Origin, Scope};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::agent::KitaruAgent;
 use super::approval::ApprovedTool;
+use super::bill;
 use super::continued::Continued;
+use super::error::RunError;
 use super::progress::{BrokenRun, Subject};
 use super::record::{TurnFailure, TurnRecord};
 use super::replayed::Replayed;
-use super::run::Fresh;
 use super::seams::{DurableInstructions, DurableModel, Seams};
 use super::tool::DurableTool;
-use super::{Grain, KitaruAgent, Listener, RunError, bill};
-use crate::event::Events;
-use crate::tool::{Effect, NeedsApproval, Recording};
-use crate::{
-    Agent, AgentError, Budget, History, Identity, Instructions, Message, Model, ModelSettings, RequestPart,
-    ResponsePart, RunEvent, RunOptions, RunResult, Tool, ToolOptions, Usage, turn,
-};
+use crate::agent::{Agent, Identity};
+use crate::budget::Budget;
+use crate::error::AgentError;
+use crate::event::{Events, RunEvent};
+use crate::instructions::Instructions;
+use crate::message::{History, Message, RequestPart, ResponsePart};
+use crate::model::{Model, ModelSettings};
+use crate::options::RunOptions;
+use crate::result::RunResult;
+use crate::tool::{Effect, NeedsApproval, Recording, Tool, ToolOptions};
+use crate::turn;
+use crate::usage::Usage;
+
+/// Who is told what happens in a run.
+pub(super) type Listener<T> = Arc<dyn Fn(RunEvent<T>) + Send + Sync>;
 
 /// One turn, before it is gone through.
 pub(super) struct Turn<T> {
@@ -33,8 +43,6 @@ pub(super) struct Turn<T> {
     pub(super) options: RunOptions,
     pub(super) listener: Option<Listener<T>>,
     pub(super) budget: Option<Budget>,
-    /// Whether it continues no broken run.
-    pub(super) fresh: Fresh,
 }
 
 /// What decides what a turn comes to.
@@ -56,16 +64,17 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         }
     }
 
-    pub(super) async fn run(self) -> Result<RunResult<T>, RunError> {
+    /// Goes through the turn. One that is fresh continues no broken run.
+    pub(super) async fn go(self, flow: FlowOptions) -> Result<RunResult<T>, RunError> {
         self.check_options()?;
-        match self.agent.grain {
-            Grain::Call => self.run_in_calls().await,
-            Grain::Turn => self.run_as_checkpoint().await,
+        match self.agent.granularity {
+            Granularity::Call => self.run_in_calls(&flow).await,
+            Granularity::Turn => self.run_as_checkpoint(&flow).await,
         }
     }
 
     fn check_options(&self) -> Result<(), AgentError> {
-        let KitaruAgent { agent, grain, tools, .. } = &self.agent;
+        let KitaruAgent { agent, granularity, tools, .. } = &self.agent;
         let known = |name: &String| agent.tools().iter().any(|tool| tool.definition().name == *name);
         let made = || {
             let definitions = agent.tools().iter().map(|tool| tool.definition());
@@ -74,7 +83,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         let asks = |options: &ToolOptions| options.approval() == NeedsApproval::Yes;
         let once = |options: &ToolOptions| options.effect() == Effect::Once;
         let find = |what: &dyn Fn(&ToolOptions) -> bool| made().find(|(_, options)| what(options));
-        let waits = *grain == Grain::Call && dynamic::scope() == Scope::Flow;
+        let waits = *granularity == Granularity::Call && dynamic::scope() == Scope::Flow;
         let granular = "leave `granular_checkpoints` on, and run the agent in the flow's own code";
         let reason = if let Some(name) = tools.keys().find(|name| !known(name)) {
             format!("there are options for a tool `{name}`, which it does not have")
@@ -99,9 +108,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         Err(AgentError::Invalid { agent: agent.name().to_owned(), reason })
     }
 
-    async fn run_in_calls(mut self) -> Result<RunResult<T>, RunError> {
-        let continued = self.continued();
-        let Turn { agent, prompt, options, listener, budget, fresh: _ } = self;
+    async fn run_in_calls(mut self, flow: &FlowOptions) -> Result<RunResult<T>, RunError> {
+        let continued = self.continued(flow);
+        let Turn { agent, prompt, options, listener, budget } = self;
         let (replayed, progress) = (Replayed::of(budget.as_ref()), continued.progress());
         let seams = Seams::of(&agent, progress.clone(), Some(replayed.clone()));
         let mut turn = turn::Turn::new(in_checkpoints(&agent, &prompt, &seams), prompt, options, budget.clone());
@@ -116,15 +125,15 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         }
     }
 
-    async fn run_as_checkpoint(mut self) -> Result<RunResult<T>, RunError> {
+    async fn run_as_checkpoint(mut self, flow: &FlowOptions) -> Result<RunResult<T>, RunError> {
         let key = self.key();
-        let continued = self.continued();
-        let Turn { agent: durable, prompt, options, listener, budget, fresh: _ } = self;
+        let continued = self.continued(flow);
+        let Turn { agent: durable, prompt, options, listener, budget } = self;
         let progress = continued.progress();
         let within = in_checkpoints(&durable, &prompt, &Seams::of(&durable, progress.clone(), None));
         let agent = &durable.agent;
         let replayed = Replayed::of(budget.as_ref());
-        let (tries, held) = (AtomicU32::new(0), replayed.hold());
+        let held = replayed.hold();
         // Read by name, so that a later version of the messages still reads it.
         let checkpoint = dynamic::checkpoint(agent.name().to_owned()).json().version(durable.version.clone());
         let mut made = durable
@@ -136,7 +145,6 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             .arg("settings", &key.settings)
             .run_with_summary(
                 || {
-                    tries.fetch_add(1, Ordering::Relaxed);
                     let mut turn = turn::Turn::new(within.clone(), prompt.clone(), options.clone(), budget.clone());
                     let (held, events, progress) = (&held, events(listener.as_ref()), &progress);
                     async move {
@@ -162,9 +170,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             made = made.in_place_of(earlier);
         }
         let call = made.call_identity();
-        let turn = made.await;
+        let (turn, origin) = made.with_origin().await;
         drop(held);
-        let ran = tries.into_inner() > 0;
         let (usage, beside, repeated) = match &turn {
             Ok(turn) => (turn.usage.into(), turn.beside.into(), turn.repeated.into()),
             Err(failure) => (failure.usage.into(), failure.beside.into(), failure.repeated.into()),
@@ -173,9 +180,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         if let Some(budget) = &budget {
             budget.add(Usage::less(usage, counted_before));
         }
-        replayed.settle(beside, !ran);
+        replayed.settle(beside, origin);
         replayed.add_to_run(counted_before);
-        replayed.add((if ran { repeated } else { usage }).less(counted_before));
+        replayed.add((if origin == Origin::Ran { repeated } else { usage }).less(counted_before));
         let turn = match turn {
             Ok(turn) => turn,
             Err(TurnFailure { error, given, .. }) => {
@@ -185,7 +192,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             }
         };
         let result = turn.into_result(agent)?;
-        if let (false, Some(listener)) = (ran, &listener) {
+        if let (Origin::Replayed, Some(listener)) = (origin, &listener) {
             retell(&result, listener);
         }
         // A record holds what the turn added; what was there before is at hand.
@@ -194,11 +201,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
 
     /// Where the run begins. One that continues a run in which the model was wrong too many times tells it what was wrong, and
     /// grants it as many times again.
-    fn continued(&mut self) -> Continued {
+    fn continued(&mut self, flow: &FlowOptions) -> Continued {
         let subject = || self.agent.subject(self.prompt.clone(), self.options.history.clone());
-        let continued = match self.fresh {
-            Fresh::Yes => Continued::nothing(),
-            Fresh::No => Continued::find(subject, self.budget.as_ref()),
+        let continued = match flow.is_fresh() {
+            true => Continued::nothing(),
+            false => Continued::find(subject, self.budget.as_ref()),
         };
         if continued.wrong() > 0 {
             let limits = self.options.limits.unwrap_or(self.agent.agent.parts.limits);
@@ -211,8 +218,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     fn subject(&self, prompt: String, history: History) -> Subject {
-        let (agent, version, grain) = (self.agent.identity(), self.version.clone(), self.grain);
-        Subject { agent, version, grain, prompt, history }
+        let (agent, version, granularity) = (self.agent.identity(), self.version.clone(), self.granularity);
+        Subject { agent, version, granularity, prompt, history }
     }
 }
 
@@ -283,10 +290,5 @@ fn retell<T>(result: &RunResult<T>, listener: &Listener<T>) {
 fn summary<T>(turn: &Result<TurnRecord<T>, TurnFailure>, occasion: Occasion) -> String {
     let Ok(turn) = turn else { return "failed".to_owned() };
     let Usage { requests, tool_calls, .. } = turn.usage.into();
-    let count = |count: u64, what: &str| format!("{count} {what} call{}", if count == 1 { "" } else { "s" });
-    let calls = [count(requests, "model"), count(tool_calls, "tool")].join(", ");
-    match occasion {
-        Occasion::Cached => format!("0 model calls; {calls} replayed"),
-        _ => calls,
-    }
+    summary_of_calls(requests, tool_calls, occasion)
 }

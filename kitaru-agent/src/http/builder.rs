@@ -4,8 +4,12 @@
 
 use std::{env, fmt, time::Duration};
 
-use super::{Dialect, HttpModel, client::Client, configuration, retry::Patience, secret::Secret};
-use crate::ModelError;
+use super::client::Client;
+use super::dialect::{Dialect, configuration};
+use super::model::HttpModel;
+use super::retry::Patience;
+use super::secret::Secret;
+use crate::error::ModelError;
 
 /// What can be set of any model over HTTP.
 pub(crate) struct Settings {

@@ -16,8 +16,9 @@ use reqwest::{
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use super::{configuration, retry};
-use crate::{ModelError, ModelErrorKind};
+use super::dialect::configuration;
+use super::retry;
+use crate::error::{ModelError, ModelErrorKind};
 
 /// An answer larger than this is an error: no completion is.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;

@@ -4,11 +4,12 @@
 
 use serde_json::value::RawValue;
 
-use super::{
-    Question,
-    json::{Object, text},
-};
-use crate::{ModelError, ModelErrorKind, ModelResponse, Opaque, Place, ResponsePart, Stop, Tokens, answer::counted};
+use super::dialect::Question;
+use super::json::{Object, text};
+use crate::answer::counted;
+use crate::error::{ModelError, ModelErrorKind};
+use crate::message::{ModelResponse, Opaque, Place, ResponsePart, Stop};
+use crate::tokens::Tokens;
 
 /// What was said, in whichever way it came.
 #[derive(Default)]

@@ -7,7 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{ModelError, ModelResponse};
+use crate::error::ModelError;
+use crate::message::ModelResponse;
 
 /// What one try came to.
 pub(crate) enum Attempt {

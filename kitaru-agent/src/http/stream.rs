@@ -17,12 +17,12 @@ use futures::{Stream, StreamExt as _, stream};
 use sse_stream::{Error as SseError, SseByteStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{
-    Dialect, HttpModel, Question, Read,
-    client::{Chunks, Opened},
-    retry::Attempt,
-};
-use crate::{Deltas, ModelError, ModelErrorKind};
+use super::client::{Chunks, Opened};
+use super::dialect::{Dialect, Question, Read};
+use super::model::HttpModel;
+use super::retry::Attempt;
+use crate::delta::Deltas;
+use crate::error::{ModelError, ModelErrorKind};
 
 /// What one try came to.
 pub(super) struct Streamed {

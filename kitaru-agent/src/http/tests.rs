@@ -2,7 +2,11 @@
 
 use super::canned::{KEY, http, serve};
 use crate::asking::waited_for;
-use crate::{Deltas, Message, ModelErrorKind, ModelRequest, OpenAi, RequestMessage};
+use crate::delta::Deltas;
+use crate::error::ModelErrorKind;
+use crate::message::{Message, RequestMessage};
+use crate::model::ModelRequest;
+use crate::openai::OpenAi;
 
 fn hello() -> ModelRequest {
     ModelRequest::new(vec![Message::Request(RequestMessage::user("Hello"))])
@@ -10,7 +14,7 @@ fn hello() -> ModelRequest {
 
 #[tokio::test]
 async fn model_over_http_leaves_it_to_a_waiting_caller_to_ask_again() {
-    use crate::Model as _;
+    use crate::model::Model as _;
     let busy = http(503, "Retry-After: 0\r\n", r#"{"error":{"message":"busy"}}"#);
     for (waits, requests) in [(true, 1), (false, 4)] {
         let server = serve(vec![busy.clone(); 8]);
@@ -29,7 +33,7 @@ async fn model_over_http_leaves_it_to_a_waiting_caller_to_ask_again() {
 
 #[tokio::test]
 async fn quota_that_is_used_up_is_no_outage() {
-    use crate::Model as _;
+    use crate::model::Model as _;
     let quota = r#"{"error":{"message":"pay first","code":"insufficient_quota"}}"#;
     let server = serve(vec![http(429, "", quota); 2]);
     let model = OpenAi::builder(KEY).base_url(&server.url).model("gpt-x").build().unwrap();

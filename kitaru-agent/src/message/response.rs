@@ -4,8 +4,12 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{CallRef, Format, Opaque};
-use crate::{Cost, Price, Tokens, Usage};
+use super::call::CallRef;
+use super::format::Format;
+use super::opaque::Opaque;
+use crate::price::{Cost, Price};
+use crate::tokens::Tokens;
+use crate::usage::Usage;
 
 /// What a model answered to one request: text, tool calls or both.
 ///

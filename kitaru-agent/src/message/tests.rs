@@ -1,7 +1,8 @@
 //! The stored form, byte for byte.
 
 use super::*;
-use crate::{Cost, Tokens};
+use crate::price::Cost;
+use crate::tokens::Tokens;
 
 fn conversation() -> History {
     let call = CallRef::new("call_1", "exec");
@@ -126,7 +127,7 @@ fn reasoning_is_text_for_people_and_no_part_of_the_answer() {
 
 #[test]
 fn a_request_that_sets_nothing_new_is_written_as_it_was_before() {
-    let request = crate::ModelRequest::new(vec![Message::Request(RequestMessage::user("Which OS?"))]);
+    let request = crate::model::ModelRequest::new(vec![Message::Request(RequestMessage::user("Which OS?"))]);
     let json = concat!(
         r#"{"instructions":null,"messages":[{"request":{"parts":[{"user_prompt":{"content":"Which OS?"}}]}}],"tools":[],"#,
         r#""settings":{"temperature":null,"top_p":null,"max_tokens":null,"seed":null,"parallel_tool_calls":null}}"#,

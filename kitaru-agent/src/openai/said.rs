@@ -7,14 +7,13 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::wire::{DIALECT, IN_FUNCTION};
-use crate::{
-    Delta, Opaque, Place, ResponsePart, Text, ToolCall,
-    http::{
-        Question,
-        draft::{call_id, fields_of_a_call, says_something},
-        json::{Object, Pieces, raw, text},
-    },
+use crate::delta::Delta;
+use crate::http::{
+    Question,
+    draft::{call_id, fields_of_a_call, says_something},
+    json::{Object, Pieces, raw, text},
 };
+use crate::message::{Opaque, Place, ResponsePart, Text, ToolCall};
 
 /// How a message comes.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,14 +6,15 @@
 use serde_json::value::RawValue;
 
 use super::said::{Comes, Said};
-use crate::{
-    Delta, ModelError, ModelErrorKind, ModelResponse, Tokens,
-    http::{
-        Question, Read, Reader,
-        draft::{Draft, error_in},
-        json::Object,
-    },
+use crate::delta::Delta;
+use crate::error::{ModelError, ModelErrorKind};
+use crate::http::{
+    Question, Read, Reader,
+    draft::{Draft, error_in},
+    json::Object,
 };
+use crate::message::ModelResponse;
+use crate::tokens::Tokens;
 
 /// What comes after the last chunk; some servers leave it out.
 const DONE: &str = "[DONE]";

@@ -5,11 +5,15 @@ use std::{net::TcpListener, time::Duration};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::delta::Delta;
+use crate::error::ModelErrorKind;
 use crate::http::canned::{KEY, SILENCE, Server, http, serve};
-use crate::{
-    AnswerForm, CallRef, Delta, Message, ModelErrorKind, ModelSettings, RequestMessage, RequestPart, ResponsePart,
-    RetryPrompt, Stop, Text, Tokens, ToolCall, ToolDefinition, ToolReturn,
+use crate::message::{
+    CallRef, Message, RequestMessage, RequestPart, ResponsePart, RetryPrompt, Stop, Text, ToolCall, ToolReturn,
 };
+use crate::model::{AnswerForm, ModelSettings};
+use crate::tokens::Tokens;
+use crate::tool::ToolDefinition;
 
 fn completion(text: &str) -> String {
     http(200, "", &json!({ "choices": [{ "message": { "role": "assistant", "content": text } }] }).to_string())

@@ -4,20 +4,37 @@
 
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Chat, GiveBack};
-use crate::{
-    AnswerForm, CallRef, Message, ModelResponse, Place, RequestPart, ResponsePart, ToolCall,
-    http::{
-        Question, Reading,
-        draft::given_back,
-        json::{Object, raw},
-    },
+use crate::http::{
+    Question, Reading,
+    draft::given_back,
+    json::{Object, raw},
 };
+use crate::message::{CallRef, Message, ModelResponse, Place, RequestPart, ResponsePart, ToolCall};
+use crate::model::{AnswerForm, ModelProfile};
 
 /// The dialect's name, under which what goes back to its servers is kept.
 pub(super) const DIALECT: &str = "openai";
 /// In front of the name of a field that stands in the function of a call.
 pub(super) const IN_FUNCTION: &str = "function.";
+
+/// What goes back to a server of that which it says beside text and tool calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GiveBack {
+    /// All that it may want back, byte for byte.
+    #[default]
+    Everything,
+    /// Texts and tool calls alone, for servers that refuse what they have said themselves.
+    Nothing,
+}
+
+/// The words of chat completions.
+pub(super) struct Chat {
+    pub(super) profile: ModelProfile,
+    /// What the bound on an answer is called.
+    pub(super) max_tokens: &'static str,
+    pub(super) give_back: GiveBack,
+}
 
 /// The body of a request.
 pub(super) fn body(question: &Question<'_>, chat: &Chat, reading: Reading) -> Object {

@@ -125,7 +125,8 @@ impl ToolOptions {
     /// restart goes on when the same question is asked again. Beside a call of the same response that has failed nobody is
     /// asked: the run ends, and the question is put when that call is tried again.
     ///
-    /// A tool that wants approval of some calls only ends those in [`ApprovalRequired`](crate::ApprovalRequired()) instead.
+    /// A tool that wants approval of some calls only ends those in
+    /// [`ToolError::approval_required`](crate::ToolError::approval_required) instead.
     #[must_use]
     pub fn requires_approval(self) -> Self {
         Self { approval: Some(NeedsApproval::Yes), ..self }

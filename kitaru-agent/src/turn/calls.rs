@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Turn, wrong::What};
+use crate::error::{AgentError, ToolError};
+use crate::message::{RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolReturn};
 use crate::siblings::Siblings;
-use crate::{
-    AgentError, Arguments, Invocation, RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolError, ToolOutput,
-    ToolReturn, Usage,
-};
+use crate::tool::{Arguments, Invocation, ToolOutput};
+use crate::usage::Usage;
 
 /// One tool call, looked at.
 enum Checked<'a> {

@@ -4,7 +4,9 @@
 //! does not say what it uses. Must not know the bounds' numbers.
 
 use super::Turn;
-use crate::{AgentError, Budget, ModelResponse};
+use crate::budget::Budget;
+use crate::error::AgentError;
+use crate::message::ModelResponse;
 
 impl<T> Turn<T> {
     /// Looks whether what the next request uses will be known.

@@ -10,10 +10,14 @@ use serde_json::json;
 use tokio::sync::{Barrier, Mutex};
 
 use super::*;
-use crate::{
-    FunctionModel, FunctionTool, Invocation, Limit, Model, ModelError, ModelErrorKind, ModelSettings, ResponsePart,
-    Run, Tokens, Tool, ToolDefinition, ToolOutput, Usage,
-};
+use crate::error::{Limit, ModelError, ModelErrorKind};
+use crate::function_model::FunctionModel;
+use crate::message::ResponsePart;
+use crate::model::{Model, ModelSettings};
+use crate::run::Run;
+use crate::tokens::Tokens;
+use crate::tool::{FunctionTool, Invocation, Tool, ToolDefinition, ToolOutput};
+use crate::usage::Usage;
 
 fn tool_calls(calls: &[(&str, &str)]) -> ModelResponse {
     let part = |(i, (tool, arguments)): (usize, &(&str, &str))| {

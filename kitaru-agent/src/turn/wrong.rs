@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::AgentError;
+use crate::error::AgentError;
 
 /// What a model can get wrong, counted apart.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

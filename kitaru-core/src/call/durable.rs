@@ -16,6 +16,7 @@ use tracing::Span;
 use crate::call::body::Site;
 use crate::call::memo::{Recall, memoized, recall};
 use crate::call::meta::{Effect, OnCodeChange, OnInterrupt, Spec};
+use crate::call::origin::Origin;
 use crate::call::outcome::Unpack;
 use crate::call::refusals::{astray, interrupted, refuse, retried_at_most_once, unreadable};
 use crate::call::tries::Tries;
@@ -40,6 +41,8 @@ pub(crate) struct Durable<B: Checkpoint> {
     caught_up: bool,
     /// The event that it holds, until the flow is given it.
     message: Option<u64>,
+    /// Where its outcome comes from, as far as it has one.
+    origin: Origin,
     stage: Stage<B::Output>,
     /// The identity that its body has, if it is not its own.
     stands_for: Option<Key>,
@@ -120,6 +123,7 @@ impl<B: Checkpoint> Durable<B> {
                 opened,
                 caught_up: false,
                 message,
+                origin: Origin::Replayed,
                 stage: Stage::Made,
                 stands_for: None,
                 summarize: None,
@@ -143,6 +147,11 @@ impl<B: Checkpoint> Durable<B> {
 
     pub(crate) fn key(&self) -> Key {
         self.claim.key
+    }
+
+    /// Where the outcome comes from that the call has answered with.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Whether it has begun to wait, in this attempt or an earlier one, and has not answered.

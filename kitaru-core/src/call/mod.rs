@@ -11,6 +11,7 @@ mod event;
 mod limit;
 mod memo;
 mod meta;
+mod origin;
 mod outcome;
 pub mod probe;
 mod refusals;
@@ -18,6 +19,7 @@ mod resolution;
 mod timer;
 mod tries;
 mod wait;
+mod with_origin;
 
 use std::fmt;
 use std::future::Future;
@@ -41,6 +43,7 @@ pub use event::{Event, event};
 pub use limit::{Timeout, timeout};
 pub use meta::CheckpointMeta;
 pub(crate) use meta::{Spec, key};
+pub use origin::Origin;
 pub use outcome::Outcome;
 pub(crate) use outcome::{Landing, Packed, Packing, Unpack, Whose};
 use resolution::Happened;
@@ -49,6 +52,7 @@ pub use timer::{Sleep, sleep, sleep_until};
 #[cfg(any(test, fuzzing))]
 pub(crate) use wait::Received;
 pub use wait::{Wait, wait};
+pub use with_origin::WithOrigin;
 
 /// A checkpoint that was called and has not run yet.
 ///
@@ -268,6 +272,31 @@ impl<B: Checkpoint> Call<B> {
         }
         self
     }
+
+    fn poll_with_origin(&mut self, cx: &mut TaskContext<'_>) -> Poll<(B::Output, Origin)> {
+        let Call { body, spec, options, place } = self;
+        let polled = match place {
+            Place::Flow(durable) => durable.poll(body, spec, options, cx).map(|output| (output, durable.origin())),
+            Place::Plain { scope, tries, .. } => tries
+                .poll(body, spec, options, scope, cx)
+                .map(|tried| tried.unwrap_or_else(|failure| hold::<B>(failure.into_error())))
+                .map(|output| (output, tries.origin())),
+            Place::Nowhere(error) => {
+                let error = error.take().expect("a checkpoint's call is polled after it has answered");
+                // In a flow the attempt ends: its code is never to see what a replay would not show.
+                if let Ambient::Flow(context) = Ambient::current() {
+                    context.leave_with(crate::machine::Exit::Fail(error));
+                    return Poll::Pending;
+                }
+                Poll::Ready((hold::<B>(error), Origin::Replayed))
+            }
+            Place::Done => panic!("a checkpoint's call is polled after it has answered"),
+        };
+        if polled.is_ready() {
+            *place = Place::Done;
+        }
+        polled
+    }
 }
 
 impl<B, T, E> Call<B>
@@ -363,27 +392,7 @@ impl<B: Checkpoint> Future for Call<B> {
     type Output = B::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<B::Output> {
-        let Call { body, spec, options, place } = &mut *self;
-        let polled = match place {
-            Place::Flow(durable) => durable.poll(body, spec, options, cx),
-            Place::Plain { scope, tries, .. } => tries
-                .poll(body, spec, options, scope, cx)
-                .map(|tried| tried.unwrap_or_else(|failure| hold::<B>(failure.into_error()))),
-            Place::Nowhere(error) => {
-                let error = error.take().expect("a checkpoint's call is polled after it has answered");
-                // In a flow the attempt ends: its code is never to see what a replay would not show.
-                if let Ambient::Flow(context) = Ambient::current() {
-                    context.leave_with(crate::machine::Exit::Fail(error));
-                    return Poll::Pending;
-                }
-                Poll::Ready(hold::<B>(error))
-            }
-            Place::Done => panic!("a checkpoint's call is polled after it has answered"),
-        };
-        if polled.is_ready() {
-            *place = Place::Done;
-        }
-        polled
+        self.poll_with_origin(cx).map(|(output, _)| output)
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::call::body::MoreTries;
 use crate::call::directed::{self, Cast, is_over};
 use crate::call::meta::Spec;
+use crate::call::origin::Origin;
 use crate::call::outcome::preview_error;
 use crate::call::{Checkpoint, Options};
 use crate::clock::{At, Clock, Sleep, Until, millis, millis_up};
@@ -31,6 +32,8 @@ pub(crate) struct Tries {
     begun_ms: u64,
     /// The time for all of them.
     total: Option<Until>,
+    /// Whether the body itself has begun in this attempt.
+    origin: Origin,
     stage: Stage,
 }
 
@@ -68,7 +71,14 @@ impl Failure {
 
 impl Tries {
     pub(crate) fn new() -> Self {
-        Tries { failures: 0, failed: Vec::new(), begun_ms: 0, total: None, stage: Stage::Ready }
+        Tries {
+            failures: 0,
+            failed: Vec::new(),
+            begun_ms: 0,
+            total: None,
+            origin: Origin::Replayed,
+            stage: Stage::Ready,
+        }
     }
 
     /// Those that an earlier attempt has left in a pause.
@@ -76,7 +86,7 @@ impl Tries {
         let Opening::Pause { due_ms, begun_ms, failures, failed, .. } = opening else { return None };
         let failed = FailedTry::read_all(&failed).unwrap_or_default();
         let stage = Stage::Pausing { due_ms, until: clock.until(due_ms) };
-        Some(Tries { failures, failed, begun_ms, total: None, stage })
+        Some(Tries { failures, failed, begun_ms, total: None, origin: Origin::Replayed, stage })
     }
 
     /// What a later attempt needs to go on behind the pause.
@@ -90,6 +100,11 @@ impl Tries {
     /// How many tries there were.
     pub(crate) fn count(&self) -> u32 {
         self.failures + 1
+    }
+
+    /// Whether the body itself ran, or somebody else played it.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Those that failed and were followed by another, as a record keeps them.
@@ -177,8 +192,11 @@ impl Tries {
         let cast = directed::cast(body, spec, scope);
         scope.begin_try();
         // The function that makes the future is the user's too: it is `|args| body(args)`.
-        if cast.part.is_none() && !body.begin(more) {
-            return Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries)));
+        if cast.part.is_none() {
+            if !body.begin(more) {
+                return Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries)));
+            }
+            self.origin = Origin::Ran;
         }
         if self.begun_ms == 0 {
             self.begun_ms = scope.clock.steady_ms();

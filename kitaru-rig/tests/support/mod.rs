@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use kitaru_core::Kitaru;
+use kitaru_rig::Granularity;
 use rig_agent::{Agent, AgentBuilder};
 use rig_core::completion::{AssistantContent, CompletionRequest, CompletionResponse, Message, Usage};
 use rig_core::driver::{Exchange, Model, Opened, Opening, Transport};
@@ -13,6 +14,11 @@ use rig_core::test_utils::{MOCK_API, MOCK_PROVIDER, MockFrame, MockScript, MockS
 use rig_core::tool::{DynamicTool, ToolOutput};
 use rig_core::wire::Mode;
 use serde_json::{Value, json};
+
+/// Each model request and each tool call a checkpoint, or each turn.
+pub(crate) fn granularity(granular: bool) -> Granularity {
+    if granular { Granularity::Call } else { Granularity::Turn }
+}
 
 /// What was called, in order. Clones share it.
 #[derive(Clone, Default)]

@@ -5,9 +5,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use kitaru::agent::{
     Agent, AgentError, Deltas, KitaruAgent, KitaruRun, Model, ModelError, ModelProfile, ModelRequest, ModelResponse,
-    OpenAi, RunError, async_trait,
+    OpenAi, RunError,
 };
 use kitaru::{Error, Kitaru, Status, flow, tool};
 

@@ -20,8 +20,8 @@ async fn value_in_result(city: String) -> std::io::Result<Opaque> {
 
 /// Ends in what is no error.
 #[tool]
-async fn error_in_result(city: String) -> Result<String, String> {
-    Err(city)
+async fn error_in_result(city: String) -> Result<String, u32> {
+    Ok(city)
 }
 
 fn main() {}

@@ -24,6 +24,7 @@ impl<B: Checkpoint> Durable<B> {
             unreachable!("tries end while the call runs")
         };
         let took = running.started.elapsed();
+        self.origin = tries.origin();
         let landing = match tried {
             Ok(value) => {
                 let director = self.context.runtime.director.as_deref();

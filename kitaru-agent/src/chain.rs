@@ -1,0 +1,45 @@
+//! What an error of a user's function says to a run.
+//!
+//! Owns how it is found in the chain of that error. Must not know which function it was.
+
+use std::any::Any;
+use std::error::Error;
+
+use crate::durable::RunError;
+use crate::error::{AgentError, Cause, MAX_CAUSES, ToolError};
+
+impl ToolError {
+    /// What an error of a function comes to: a [`retry`](Self::retry) or a [request for approval](Self::approval_required) if
+    /// there is one anywhere in its chain, and else a failure.
+    ///
+    /// It takes any error, of `anyhow` too, or a text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::ToolError;
+    ///
+    /// let full = std::io::Error::other("the disk is full");
+    /// assert_eq!(ToolError::of(full), ToolError::failed("the disk is full"));
+    /// let wrong: Box<dyn std::error::Error + Send + Sync> = ToolError::retry("the path has to be relative").into();
+    /// assert_eq!(ToolError::of(wrong), ToolError::retry("the path has to be relative"));
+    /// ```
+    pub fn of(error: impl Into<Box<dyn Error + Send + Sync>> + 'static) -> Self {
+        // As a boxed error, an `anyhow::Error` hides which error it was made of.
+        if let Some(error) = (&error as &dyn Any).downcast_ref::<anyhow::Error>() {
+            return said_by(&**error);
+        }
+        said_by(&*error.into())
+    }
+}
+
+fn said_by(error: &(dyn Error + 'static)) -> ToolError {
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    // What a run inside the function ended in is that run's own affair: nobody can agree to its calls by agreeing to this.
+    let own = chain.take(MAX_CAUSES).take_while(|error| !error.is::<AgentError>() && !error.is::<RunError>());
+    match own.filter_map(|error| error.downcast_ref::<ToolError>()).next() {
+        Some(said @ (ToolError::Retry(_) | ToolError::Approval(_))) => said.clone(),
+        _ => ToolError::Failed(Cause::of(error)),
+    }
+}

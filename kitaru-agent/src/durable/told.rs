@@ -1,0 +1,41 @@
+//! What a run goes on with when a tool was called.
+//!
+//! Owns its stored form. Must not know the call.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ToolError;
+use crate::tool::ToolOutput;
+
+/// What a tool came to that is no failure: what the model is told, or that somebody has to agree first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Told {
+    Output(ToolOutput),
+    Retry(String),
+    Approval(String),
+}
+
+impl Told {
+    pub(super) fn of(given: Result<ToolOutput, ToolError>) -> Result<Self, ToolError> {
+        match given {
+            Ok(output) => Ok(Told::Output(output)),
+            Err(ToolError::Retry(message)) => Ok(Told::Retry(message)),
+            Err(ToolError::Approval(reason)) => Ok(Told::Approval(reason)),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// Whether the call is made. One that is only asked about counts when somebody has agreed to it.
+    pub(super) fn is_made(&self) -> bool {
+        !matches!(self, Told::Approval(_))
+    }
+
+    pub(super) fn give(self) -> Result<ToolOutput, ToolError> {
+        match self {
+            Told::Output(output) => Ok(output),
+            Told::Retry(message) => Err(ToolError::Retry(message)),
+            Told::Approval(reason) => Err(ToolError::Approval(reason)),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! A call that gives its outcome together with where that comes from. Owns the future. Must not know how it is found out.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use crate::call::origin::Origin;
+use crate::call::{Call, Checkpoint};
+
+impl<B: Checkpoint> Call<B> {
+    /// Gives the outcome together with where it comes from. Nothing else about the call changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # use kitaru_core::doc_support::*;
+    /// # run_flow(async {
+    /// use kitaru::Error;
+    /// use kitaru::dynamic::{Origin, checkpoint};
+    ///
+    /// let summary = checkpoint("summary").run(|| async { Ok::<_, Error>("rain".to_owned()) });
+    /// let (summary, origin) = summary.retries(2).with_origin().await;
+    /// assert_eq!(summary.unwrap(), "rain");
+    /// // A replay of this flow gives `Origin::Replayed`.
+    /// assert_eq!(origin, Origin::Ran);
+    /// # });
+    /// ```
+    pub fn with_origin(self) -> WithOrigin<B> {
+        WithOrigin { call: self }
+    }
+}
+
+/// The future of an outcome and its origin. See [`Call::with_origin`].
+#[must_use = "a checkpoint does nothing unless awaited"]
+pub struct WithOrigin<B: Checkpoint> {
+    call: Call<B>,
+}
+
+impl<B: Checkpoint> Future for WithOrigin<B> {
+    type Output = (B::Output, Origin);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        self.call.poll_with_origin(cx)
+    }
+}
