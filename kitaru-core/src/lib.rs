@@ -41,8 +41,8 @@ pub use call::{
 pub use chance::{now, patched, random, uuid};
 pub use client::{
     Builder, Cancelling, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru,
-    OpenWait, Page, Pause, Record, RecordStatus, Relative, Restart, Retrying, Sending, Summary, Target, Try,
-    Unreadable, Watch,
+    NotShown, OpenWait, Page, Pause, Record, RecordStatus, Relative, Restart, Retrying, Sending, ShownValue, Summary,
+    Target, Try, Unreadable, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

@@ -1,6 +1,7 @@
 //! One execution, to be looked at.
 
 mod pauses;
+mod showing;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::{Future, IntoFuture};
@@ -22,7 +23,10 @@ use crate::machine::Journal;
 use crate::store::Reader;
 use crate::value::Key;
 
+use showing::Kept;
+
 pub use pauses::Pause;
+pub use showing::{NotShown, ShownValue};
 
 impl Kitaru {
     /// Looks for an execution: its newest generation, or the one that [`generation`](ExecutionQuery::generation) asks
@@ -83,13 +87,15 @@ impl IntoFuture for ExecutionQuery {
                 let Some((stored, status)) = found else { return Ok(None) };
                 let journal = rows::journal(reader, &stored)?;
                 let read = records(&journal);
-                let (records, children) =
+                let (mut records, children) =
                     read.map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
+                let kept = Kept::of(reader, &stored, journal)?;
+                records.iter_mut().for_each(|record| record.kept = Some(kept.clone()));
                 let waits = waits(reader, &stored)?;
                 let parent = rows::parent(reader, &stored)?.map(|parent| Relative(parent.execution));
                 let metadata = metadata(reader, &stored)?;
                 let undo_skipped = rows::undo(reader, &stored)? == Some(UndoRow::Skipped);
-                Ok(Some(Execution { stored, status, records, waits, metadata, parent, children, undo_skipped }))
+                Ok(Some(Execution { stored, status, records, kept, waits, metadata, parent, children, undo_skipped }))
             })
             .await?
         })
@@ -102,6 +108,7 @@ pub struct Execution {
     stored: Stored,
     status: Status,
     records: Vec<Record>,
+    kept: Arc<Kept>,
     waits: Vec<OpenWait>,
     metadata: serde_json::Value,
     parent: Option<Relative>,
@@ -289,6 +296,10 @@ pub struct Record {
     settled: bool,
     forgotten: bool,
     from_memo: bool,
+    /// Its outcome says that nobody is shown it.
+    sensitive: bool,
+    /// What its value is shown of.
+    kept: Option<Arc<Kept>>,
     seq: Seq,
     attempt: u32,
     tries: u32,
@@ -432,6 +443,7 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>),
                     status,
                     settled: outcome.settled,
                     from_memo: outcome.from_memo,
+                    sensitive: outcome.is_sensitive(),
                     tries: outcome.tries,
                     failed: FailedTry::read_all(outcome.failed)?,
                     metadata: outcome.metadata.to_owned(),
@@ -549,6 +561,8 @@ impl Record {
             settled: false,
             forgotten: false,
             from_memo: false,
+            sensitive: false,
+            kept: None,
             seq,
             attempt: call.attempt,
             tries: 0,

@@ -64,7 +64,9 @@ pub use builder::Builder;
 pub(crate) use builder::{SECRET, Stage};
 pub use cancel::{Cancelling, Target};
 pub use closing::Closing;
-pub use execution::{Execution, ExecutionQuery, OpenWait, Pause, Record, RecordStatus, Relative, Try};
+pub use execution::{
+    Execution, ExecutionQuery, NotShown, OpenWait, Pause, Record, RecordStatus, Relative, ShownValue, Try,
+};
 pub use executions::{Cursor, Executions, Page, Summary, Unreadable};
 pub(crate) use export::{Generation, generations};
 pub use flow_call::{FlowCall, flow_call, refused_flow};
