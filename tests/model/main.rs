@@ -51,6 +51,7 @@ mod retrying;
 mod runtimes;
 mod saying;
 mod shared_children;
+mod showing;
 mod support;
 mod time;
 mod tries;
