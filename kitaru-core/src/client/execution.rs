@@ -89,7 +89,7 @@ impl IntoFuture for ExecutionQuery {
                 let read = records(&journal);
                 let (mut records, children) =
                     read.map_err(|why| rows::malformed(&stored.header.execution, "journal", why))?;
-                let kept = Kept::of(reader, &stored, journal)?;
+                let kept = Kept::of(reader, &stored, journal);
                 records.iter_mut().for_each(|record| record.kept = Some(kept.clone()));
                 let waits = waits(reader, &stored)?;
                 let parent = rows::parent(reader, &stored)?.map(|parent| Relative(parent.execution));

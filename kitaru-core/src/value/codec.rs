@@ -202,7 +202,8 @@ fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, exactly: &mut Likened,
         if !exactly.is(&back) {
             return Ok(Err(OTHER_VALUE.to_owned()));
         }
-        let shape = Shape { fingerprint: recorder.fingerprint(), text: recorder.text().to_owned() };
+        let (fingerprint, text) = recorder.shape_of(value);
+        let shape = Shape { fingerprint, text };
         Ok(Ok((Encoded { codec: Codec::Bincode, shape: Some(shape), bytes }, back)))
     })
 }

@@ -25,11 +25,12 @@
 //! ```
 //!
 //! In the marked form a sign of the grammar that is in a name has a `\` before it, an empty name is `\_`, and `!` before
-//! the end of a struct says that its type lists more names than fields.
+//! the end of a struct says that its type lists more names than fields. [`OTHER_NAMES`] behind the whole of it is no part of it.
 
 mod name;
 pub(super) mod plan;
 mod recording;
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +38,9 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use blake3::Hasher;
+use serde::Serialize;
 
+use self::spelling::Spelling;
 use super::digest::first_eight;
 pub(super) use recording::Recording;
 
@@ -69,6 +72,10 @@ pub(crate) enum Form {
     Marked,
 }
 
+/// What is kept behind the text of a shape whose variants have other names than those in it. It does not count for the
+/// fingerprint.
+pub(super) const OTHER_NAMES: char = '!';
+
 /// The fingerprint of a shape's text.
 pub(crate) fn fingerprint(text: &str) -> u64 {
     first_eight(blake3::hash(text.as_bytes()).as_bytes())
@@ -92,6 +99,10 @@ pub(crate) struct Recorder {
     leaf: Option<&'static str>,
     /// The last text and its fingerprint: most calls decode the same type as the one before.
     last: (String, u64),
+    /// Whether that one's variants have the names that are in it, if that was asked.
+    last_is_own: Option<bool>,
+    /// The variants that were met.
+    spelling: Spelling,
 }
 
 impl Recorder {
@@ -110,6 +121,7 @@ impl Recorder {
 
     fn begin(&mut self, form: Form, bytes: usize) {
         self.form = form;
+        self.spelling = Spelling::default();
         self.text.clear();
         self.text.shrink_to(2 * PART);
         self.met.clear();
@@ -127,8 +139,20 @@ impl Recorder {
         if self.last.0 != self.text {
             self.last.1 = fingerprint(&self.text);
             self.last.0.clone_from(&self.text);
+            self.last_is_own = None;
         }
         self.last.1
+    }
+
+    /// The shape of this value, which was written and read back, as it is kept.
+    pub(crate) fn shape_of<T: Serialize + ?Sized>(&mut self, value: &T) -> (u64, String) {
+        let fingerprint = self.fingerprint();
+        let is_own = *self.last_is_own.get_or_insert_with(|| spelling::is_own(fingerprint, self.spelling, value));
+        let mut text = self.text.clone();
+        if !is_own {
+            text.push(OTHER_NAMES);
+        }
+        (fingerprint, text)
     }
 
     #[inline]

@@ -13,7 +13,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::codec::{Codec, Front, Part};
-use super::shape::plan::{self, Leaf, Plan, Unplanned};
+use super::shape::plan::{self, Leaf, Plan, Planned, Unplanned};
 
 /// How many parts are shown at most.
 const MOST_PARTS: usize = 1 << 20;
@@ -69,8 +69,8 @@ pub(crate) fn show(codec: Codec, shape: Option<&str>, bytes: &[u8]) -> Result<Va
         Codec::Json => by_name(bytes),
         Codec::Unmarked => Err(NotShown::Earlier),
         Codec::Bincode => {
-            let (plan, is_cut) = plan::plan(shape.ok_or(NotShown::Unreadable)?)?;
-            let mut showing = Showing { bytes: Front(bytes), parts: MOST_PARTS, room: MOST_BYTES };
+            let Planned { plan, is_cut, has_other_names } = plan::plan(shape.ok_or(NotShown::Unreadable)?)?;
+            let mut showing = Showing { bytes: Front(bytes), parts: MOST_PARTS, room: MOST_BYTES, has_other_names };
             let shown = showing.value(&plan, MOST_LEVELS);
             match shown {
                 Ok(value) if showing.bytes.0.is_empty() => Ok(value),
@@ -114,6 +114,8 @@ struct Showing<'a> {
     /// How many more parts there may be, and bytes of text.
     parts: usize,
     room: usize,
+    /// Variants go by their numbers.
+    has_other_names: bool,
 }
 
 impl<'a> Showing<'a> {
@@ -167,14 +169,13 @@ impl<'a> Showing<'a> {
                 Ok(Value::Object(fields))
             }
             Plan::Enum(variants) => {
-                let (name, content) = variants.get(&self.take::<u32>()?).ok_or(Stop::Unplanned)?;
+                let number: u32 = self.take()?;
+                let (name, content) = variants.get(&number).ok_or(Stop::Unplanned)?;
+                let name = if self.has_other_names { number.to_string() } else { name.clone() };
                 self.make_room(name.len())?;
                 match content {
-                    None => Ok(Value::String(name.clone())),
-                    Some(content) => {
-                        let value = self.value(content, below(levels)?)?;
-                        Ok(Value::Object(Map::from_iter([(name.clone(), value)])))
-                    }
+                    None => Ok(Value::String(name)),
+                    Some(content) => tagged(&name, self.value(content, below(levels)?)?, levels),
                 }
             }
             Plan::List(element) => {
@@ -278,7 +279,7 @@ fn below(levels: u16) -> Result<u16, Stop> {
     levels.checked_sub(1).ok_or(Stop::TooLarge)
 }
 
-/// What stands for a thing that JSON has no word for.
+/// An object with one field: what stands for a variant, or for a thing that JSON has no word for.
 fn tagged(tag: &str, value: impl Into<Value>, levels: u16) -> Result<Value, Stop> {
     below(levels)?;
     Ok(Value::Object(Map::from_iter([(tag.to_owned(), value.into())])))

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::{Execution, Record, RecordStatus};
 use crate::client::rows::Stored;
-use crate::error::Error;
 use crate::journal::{Class, Frame, Payload, Status};
 use crate::machine::Journal;
 use crate::store::{Reader, Table};
@@ -31,7 +30,8 @@ pub use crate::value::NotShown;
 ///
 /// A list of `u8` is a list of numbers: serde tells it from bytes only if its type says so. What is not UTF-8 is there as its
 /// type writes it, as bytes or a list of numbers. A struct with `#[serde(alias = "…")]` on a field is a list of its fields in
-/// their order: serde does not say which of the names is whose.
+/// their order, and an enum with it on a variant has the numbers of its variants in place of their names, `"1"` or `{"1":7}`:
+/// serde does not say which of the names is whose.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ShownValue {
@@ -138,7 +138,8 @@ impl Record {
     }
 
     /// Whether its checkpoint was `sensitive` when it was recorded, so that nobody is shown its arguments and what it came to.
-    /// What is recorded of a call before its outcome says so by its arguments only: of one without arguments it is not known.
+    /// What is recorded of a call before its outcome says so by its arguments only: of one without arguments it is not known. A
+    /// record of a version that did not say so is known by its preview.
     ///
     /// # Examples
     ///
@@ -229,8 +230,9 @@ impl fmt::Debug for Kept {
 }
 
 impl Kept {
-    /// Keeps the journal, and the shapes of what may be shown of it.
-    pub(super) fn of(reader: &Reader, stored: &Stored, journal: Journal) -> Result<Arc<Self>, Error> {
+    /// Keeps the journal, and the shapes of what may be shown of it. A shape that cannot be read hides no execution: what
+    /// would be shown by it is not shown.
+    pub(super) fn of(reader: &Reader, stored: &Stored, journal: Journal) -> Arc<Self> {
         let mut shapes = HashMap::new();
         let mut need = |codec, shape| match value::needs_shape(codec) {
             true => drop(shapes.insert(shape, String::new())),
@@ -246,10 +248,10 @@ impl Kept {
             }
         }
         for (shape, text) in &mut shapes {
-            let row = reader.get(Table::Shape, &shape.to_be_bytes())?;
+            let row = reader.get(Table::Shape, &shape.to_be_bytes()).ok().flatten();
             *text = row.and_then(|row| String::from_utf8(row).ok()).unwrap_or_default();
         }
-        Ok(Arc::new(Kept { journal, shapes }))
+        Arc::new(Kept { journal, shapes })
     }
 
     fn show(&self, payload: &Payload<'_>, preview: &str) -> ShownValue {

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::{DEPTH, PART, SIGNS};
+use super::{DEPTH, OTHER_NAMES, PART, SIGNS};
 
 /// A longer text is no shape of ours.
 pub(in crate::value) const MOST_TEXT: usize = 2 * PART;
@@ -65,14 +65,28 @@ pub(in crate::value) enum Unplanned {
     Unclear,
 }
 
-/// A plan, and whether some shapes are missing in it.
-pub(in crate::value) fn plan(text: &str) -> Result<(Plan, bool), Unplanned> {
+/// What a shape says of a value.
+#[derive(Debug)]
+pub(in crate::value) struct Planned {
+    pub(in crate::value) plan: Plan,
+    /// Some of the shapes in a list are missing.
+    pub(in crate::value) is_cut: bool,
+    /// The names of variants are not theirs.
+    pub(in crate::value) has_other_names: bool,
+}
+
+/// Reads the text of a shape.
+pub(in crate::value) fn plan(text: &str) -> Result<Planned, Unplanned> {
     if text.len() > MOST_TEXT {
         return Err(Unplanned::Unclear);
     }
-    let mut reading = Reading { rest: text, depth: 0, left: MOST_PLANS, steps: Cell::new(MOST_STEPS), is_cut: false };
+    let (rest, has_other_names) = text.strip_suffix(OTHER_NAMES).map_or((text, false), |text| (text, true));
+    let mut reading = Reading { rest, depth: 0, left: MOST_PLANS, steps: Cell::new(MOST_STEPS), is_cut: false };
     let plan = reading.shape()?;
-    if reading.rest.is_empty() { Ok((plan, reading.is_cut)) } else { Err(reading.stop()) }
+    match reading.rest.is_empty() {
+        true => Ok(Planned { plan, is_cut: reading.is_cut, has_other_names }),
+        false => Err(reading.stop()),
+    }
 }
 
 struct Reading<'a> {
