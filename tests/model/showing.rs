@@ -69,7 +69,7 @@ async fn keeps_as_json() -> Order {
 }
 
 #[flow]
-async fn orders(customer: String, n: u32) -> Result<State, Error> {
+async fn shows_orders(customer: String, n: u32) -> Result<State, Error> {
     takes_order(0).await;
     takes_order(n).await;
     keeps_as_json().await;
@@ -80,10 +80,10 @@ async fn orders(customer: String, n: u32) -> Result<State, Error> {
 #[tokio::test]
 async fn a_value_is_shown_as_json_without_its_type_by_every_later_process() {
     let (kitaru, dir) = disk().await;
-    orders("Ada".into(), 3).id("job").on(&kitaru).await.unwrap();
+    shows_orders("Ada".into(), 3).id("job").on(&kitaru).await.unwrap();
     kitaru.close().await.unwrap();
     let kitaru = reopen(&dir).await;
-    let execution = execution(&kitaru, "orders").await;
+    let execution = execution(&kitaru, "shows_orders").await;
     let whole = serde_json::to_value(an_order()).unwrap();
     assert_eq!(json_of(&execution, "takes_order"), serde_json::to_value(an_empty_order()).unwrap());
     assert_eq!(json_of(&execution, "takes_order_2"), whole);
@@ -132,7 +132,7 @@ async fn photographs() -> Blob {
 }
 
 #[flow]
-async fn odd_values() -> Result<(), Error> {
+async fn shows_odd_values() -> Result<(), Error> {
     measures().await;
     photographs().await;
     Ok(())
@@ -141,8 +141,8 @@ async fn odd_values() -> Result<(), Error> {
 #[tokio::test]
 async fn what_json_cannot_say_is_shown_as_an_object_with_one_field() {
     let (kitaru, _) = memory().await;
-    odd_values().id("job").on(&kitaru).await.unwrap();
-    let execution = execution(&kitaru, "odd_values").await;
+    shows_odd_values().id("job").on(&kitaru).await.unwrap();
+    let execution = execution(&kitaru, "shows_odd_values").await;
     let number = |number: &str| json!({ "$number": number });
     assert_eq!(
         json_of(&execution, "measures"),
@@ -187,7 +187,7 @@ async fn asks() -> Result<u32, Error> {
 }
 
 #[flow]
-async fn fails() -> Result<u32, Error> {
+async fn shows_failures() -> Result<u32, Error> {
     let _ = prints().await;
     let _ = asks().await;
     Err(Error::msg("neither").context("failing"))
@@ -196,8 +196,8 @@ async fn fails() -> Result<u32, Error> {
 #[tokio::test]
 async fn an_error_is_shown_as_its_value_or_as_its_messages() {
     let (kitaru, _) = memory().await;
-    fails().id("job").on(&kitaru).await.unwrap_err();
-    let execution = execution(&kitaru, "fails").await;
+    shows_failures().id("job").on(&kitaru).await.unwrap_err();
+    let execution = execution(&kitaru, "shows_failures").await;
     assert_eq!(json_of(&execution, "prints"), json!({ "NoPaper": { "sheets": 7 } }));
     assert_eq!(json_of(&execution, "asks"), json!(["asking", "no answer"]));
     assert_eq!(execution.value(), Some(ShownValue::Json(json!(["failing", "neither"]))));
@@ -219,7 +219,7 @@ async fn secret_memo() -> Result<String, Error> {
 }
 
 #[flow]
-async fn logs_in(gives_it_on: bool) -> Result<String, Error> {
+async fn shows_no_secrets(gives_it_on: bool) -> Result<String, Error> {
     let token = secret("hunter2".into()).await?;
     let _ = secret_that_fails("hunter2".into()).await;
     secret_memo().await?;
@@ -229,9 +229,9 @@ async fn logs_in(gives_it_on: bool) -> Result<String, Error> {
 #[tokio::test]
 async fn a_value_of_a_sensitive_checkpoint_is_given_by_no_reader() {
     let (kitaru, _) = memory().await;
-    logs_in(false).id("first").on(&kitaru).await.unwrap();
-    logs_in(false).id("job").on(&kitaru).await.unwrap();
-    let execution = execution(&kitaru, "logs_in").await;
+    shows_no_secrets(false).id("first").on(&kitaru).await.unwrap();
+    shows_no_secrets(false).id("job").on(&kitaru).await.unwrap();
+    let execution = execution(&kitaru, "shows_no_secrets").await;
     assert!(execution.records()[2].is_from_memo());
     for record in execution.records() {
         assert!(record.is_sensitive(), "{record:?}");
@@ -249,8 +249,8 @@ async fn a_value_of_a_sensitive_checkpoint_is_given_by_no_reader() {
 #[tokio::test]
 async fn what_a_flow_returns_is_shown_whichever_checkpoint_it_comes_from() {
     let (kitaru, _) = memory().await;
-    logs_in(true).id("job").on(&kitaru).await.unwrap();
-    let execution = execution(&kitaru, "logs_in").await;
+    shows_no_secrets(true).id("job").on(&kitaru).await.unwrap();
+    let execution = execution(&kitaru, "shows_no_secrets").await;
     assert_eq!(value(&execution, "secret"), Some(ShownValue::Sensitive));
     assert_eq!(execution.value(), Some(ShownValue::Json("hunter2-token".into())));
 }
@@ -275,7 +275,7 @@ async fn grows() -> Tree {
 }
 
 #[flow]
-async fn large() -> Result<(), Error> {
+async fn shows_what_is_large() -> Result<(), Error> {
     gathers(2 << 20).await;
     gathers(1 << 10).await;
     grows().await;
@@ -285,8 +285,8 @@ async fn large() -> Result<(), Error> {
 #[tokio::test]
 async fn a_value_that_cannot_be_shown_as_a_whole_is_a_preview_that_says_why() {
     let (kitaru, _) = memory().await;
-    large().id("job").on(&kitaru).await.unwrap();
-    let execution = execution(&kitaru, "large").await;
+    shows_what_is_large().id("job").on(&kitaru).await.unwrap();
+    let execution = execution(&kitaru, "shows_what_is_large").await;
     for (name, why) in [("gathers", NotShown::TooLarge), ("grows", NotShown::Cut)] {
         let Some(ShownValue::Preview { preview, bytes, reason, .. }) = value(&execution, name) else {
             panic!("{name}")
@@ -298,25 +298,25 @@ async fn a_value_that_cannot_be_shown_as_a_whole_is_a_preview_that_says_why() {
 }
 
 #[flow]
-async fn waits_for_it() -> Result<u32, Error> {
+async fn shows_what_waits() -> Result<u32, Error> {
     kitaru::wait::<u32>("count").question("How many?").await
 }
 
 #[tokio::test]
 async fn what_has_no_outcome_has_no_value() {
     let (kitaru, _) = memory().await;
-    let handle = waits_for_it().id("job").on(&kitaru).start().await.unwrap();
+    let handle = shows_what_waits().id("job").on(&kitaru).start().await.unwrap();
     let waiting = loop {
-        let execution = execution(&kitaru, "waits_for_it").await;
+        let execution = execution(&kitaru, "shows_what_waits").await;
         if !execution.records().is_empty() && !execution.waits().is_empty() {
             break execution;
         }
         tokio::task::yield_now().await;
     };
     assert_eq!((waiting.records()[0].value(), waiting.value()), (None, None));
-    kitaru.answer(&("waits_for_it", "job"), "count", &7u32).await.unwrap();
+    kitaru.answer(&("shows_what_waits", "job"), "count", &7u32).await.unwrap();
     assert_eq!(handle.await.unwrap(), 7);
-    let ended = execution(&kitaru, "waits_for_it").await;
+    let ended = execution(&kitaru, "shows_what_waits").await;
     assert_eq!(ended.records()[0].value(), Some(ShownValue::Json(json!(7))));
     assert_eq!(ended.value(), Some(ShownValue::Json(json!(7))));
 }
