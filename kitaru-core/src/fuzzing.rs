@@ -22,14 +22,20 @@ use crate::journal::{
     UnfinishedRow, WaitRow, aside_name,
 };
 use crate::testkit;
-use crate::value::{Codec, DecodeError, Wish, decode, encode};
+use crate::value::{Codec, DecodeError, NotShown, Wish, decode, encode, show};
 
 /// What is given any bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target, by its name.
-pub const TARGETS: [(&str, Target); 5] =
-    [("frames", frames), ("rows", rows), ("values", values), ("answers", answers), ("histories", histories)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("frames", frames),
+    ("rows", rows),
+    ("values", values),
+    ("answers", answers),
+    ("shapes", shapes),
+    ("histories", histories),
+];
 
 /// The records of a journal.
 pub fn frames(bytes: &[u8]) {
@@ -99,7 +105,7 @@ fn row<R: PartialEq + Debug>(bytes: &[u8], read: fn(&[u8]) -> Result<R, Malforme
 /// Encoded values, of some types. The first byte says which, the second its codec.
 pub fn values(bytes: &[u8]) {
     let [which, codec, bytes @ ..] = bytes else { return };
-    let codec = if codec % 2 == 0 { Codec::Bincode } else { Codec::Json };
+    let Some(codec) = Codec::from_u8(codec % 3) else { return };
     match which % 6 {
         0 => value::<Order>(codec, bytes),
         1 => value::<Vec<Tree>>(codec, bytes),
@@ -128,6 +134,31 @@ fn value<T: Serialize + DeserializeOwned>(codec: Codec, bytes: &[u8]) {
     assert_eq!(again.bytes, encoded.bytes);
     let shape = encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint);
     assert!(decode::<T>(encoded.codec, shape, &encoded.bytes).is_ok());
+    // So small a value is shown, and what is shown is JSON that others can read.
+    let shown = show(encoded.codec, encoded.shape.as_ref().map(|shape| &*shape.text), &encoded.bytes);
+    match shown {
+        Ok(shown) => is_json(&shown),
+        Err(why) => assert!(why == NotShown::Cut || bytes.len() > 1_000, "{why}"),
+    }
+}
+
+fn is_json(shown: &serde_json::Value) {
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&shown.to_string()).expect("JSON"), *shown);
+}
+
+/// A shape and the bytes of a value: any text and any bytes. The first two bytes say how long the text is.
+pub fn shapes(bytes: &[u8]) {
+    let [low, high, bytes @ ..] = bytes else { return };
+    let (text, bytes) = bytes.split_at(bytes.len().min(u16::from_le_bytes([*low, *high]).into()));
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    if let Ok(shown) = show(Codec::Bincode, Some(text), bytes) {
+        is_json(&shown);
+        assert_eq!(show(Codec::Bincode, Some(text), bytes), Ok(shown));
+        assert!(show(Codec::Bincode, Some(text), &[bytes, &[0]].concat()).is_err(), "no byte is left over");
+    }
+    if let Ok(shown) = show(Codec::Json, None, bytes) {
+        is_json(&shown);
+    }
 }
 
 fn fingerprint(shape: &str) -> u64 {

@@ -44,8 +44,8 @@ pub use call::{
 pub use chance::{now, patched, random, uuid};
 pub use client::{
     Cancelling, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru,
-    KitaruBuilder, OpenWait, Page, Pause, Record, RecordStatus, Recovery, Relative, Restart, Retrying, Sending,
-    Summary, Target, Try, Unreadable, Watch,
+    KitaruBuilder, NotShown, OpenWait, Page, Pause, Record, RecordStatus, Recovery, Relative, Restart, Retrying,
+    Sending, ShownValue, Summary, Target, Try, Unreadable, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, future::Future};
 
 use anyhow::Context as _;
-use kitaru::{Clock, Error, Kitaru, RecordStatus, Status};
+use kitaru::{Clock, Error, Kitaru, NotShown, RecordStatus, ShownValue, Status};
 
 use programs::{
     CHANGED, Done, HOUR, Quote, Validity, WRITES, companion, cut_off, later, mishap, order, outgrown, pages, patient,
@@ -185,6 +185,32 @@ async fn a_store_of_format_1_goes_on_where_it_stopped() {
     let kitaru =
         Kitaru::builder().dir(dir.path()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await.unwrap();
     all_goes_on(&kitaru, &clock).await.unwrap();
+    kitaru.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sensitive_record_of_an_earlier_version_is_known_by_its_preview() {
+    let dir = restore(&fs::read_to_string(file("store-1.txt")).unwrap()).unwrap();
+    let kitaru = Kitaru::builder()
+        .dir(dir.path())
+        .clock(Clock::manual())
+        .recovery(kitaru::Recovery::Manual)
+        .open()
+        .await
+        .unwrap();
+    let order = kitaru.execution("order", "job-42").await.unwrap().unwrap();
+    let shown = |name: &str| {
+        let record = order.records().iter().find(|record| record.name() == name).unwrap();
+        (record.is_sensitive(), record.value().unwrap())
+    };
+    assert_eq!(shown("rate"), (true, ShownValue::Sensitive));
+    // Its shape does not tell a variant from a struct.
+    let (false, ShownValue::Preview { preview, reason: NotShown::Earlier, .. }) = shown("quote") else {
+        panic!("a value")
+    };
+    assert!(preview.starts_with(r#"{"cents":200"#), "{preview}");
+    assert_eq!(shown("describe").1.json().unwrap()["notes"][1], 1.5);
+    assert_eq!(shown("ship").1.json().unwrap()[0], order.error().unwrap());
     kitaru.close().await.unwrap();
 }
 

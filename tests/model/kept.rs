@@ -108,7 +108,7 @@ async fn a_record_of_another_shape_is_refused_with_its_execution_its_name_and_bo
     log(path).take();
     let error = measures_twice(path.into()).id("job-42").on(&kitaru).await.unwrap_err();
     let message = format!("{error:#}");
-    for part in ["`measured_twice`", "`job-42`", "`measures_twice`", "(u8*2)", "(u32*2)"] {
+    for part in ["`measured_twice`", "`job-42`", "`measures_twice`", "<u8*2>", "<u32*2>"] {
         assert!(message.contains(part), "{part}: {message}");
     }
 }

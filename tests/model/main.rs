@@ -52,6 +52,7 @@ mod retrying;
 mod runtimes;
 mod saying;
 mod shared_children;
+mod showing;
 mod support;
 mod time;
 mod tries;

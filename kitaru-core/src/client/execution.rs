@@ -1,10 +1,10 @@
 //! One execution, to be looked at.
 
+mod fold;
 mod pauses;
+mod showing;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::{Future, IntoFuture};
-use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,15 +14,16 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::flow;
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{
-    Arg, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, NoteKind, Opening, Status, UndoRow, WaitRow,
-};
+use crate::journal::{Arg, FailedTry, NoteKind, Status, UndoRow, WaitRow};
 use crate::ledger::blocking;
 use crate::ledger::{Archive, Stored, malformed};
-use crate::machine::Journal;
 use crate::value::Key;
 
+use showing::Kept;
+
+pub(crate) use fold::records;
 pub use pauses::Pause;
+pub use showing::{NotShown, ShownValue};
 
 impl Kitaru {
     /// Looks for an execution: its newest generation, or the one that [`generation`](ExecutionQuery::generation) asks
@@ -85,8 +86,8 @@ impl IntoFuture for ExecutionQuery {
                 if !archive.has(&stored)? {
                     return Ok(None);
                 }
-                let Read { records, children, waits, parent, metadata, undo_skipped } = read?;
-                Ok(Some(Execution { stored, status, records, waits, metadata, parent, children, undo_skipped }))
+                let Read { records, kept, children, waits, parent, metadata, undo_skipped } = read?;
+                Ok(Some(Execution { stored, status, records, kept, waits, metadata, parent, children, undo_skipped }))
             })
             .await?
         })
@@ -96,6 +97,7 @@ impl IntoFuture for ExecutionQuery {
 /// What is kept of a generation beside where it stands.
 struct Read {
     records: Vec<Record>,
+    kept: Arc<Kept>,
     children: Vec<Relative>,
     waits: Vec<OpenWait>,
     parent: Option<Relative>,
@@ -105,9 +107,13 @@ struct Read {
 
 fn read(archive: &Archive, stored: &Stored) -> Result<Read, Error> {
     let journal = archive.journal(stored)?;
-    let (records, children) = records(&journal).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
+    let (mut records, children) =
+        records(&journal).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
+    let kept = Kept::of(archive, stored, journal);
+    records.iter_mut().for_each(|record| record.kept = Some(kept.clone()));
     Ok(Read {
         records,
+        kept,
         children,
         waits: waits(archive, stored)?,
         parent: archive.parent(stored)?.map(|parent| Relative(parent.execution)),
@@ -122,6 +128,7 @@ pub struct Execution {
     stored: Stored,
     status: Status,
     records: Vec<Record>,
+    kept: Arc<Kept>,
     waits: Vec<OpenWait>,
     metadata: serde_json::Value,
     parent: Option<Relative>,
@@ -309,6 +316,10 @@ pub struct Record {
     settled: bool,
     forgotten: bool,
     from_memo: bool,
+    /// Its outcome says that nobody is shown it.
+    sensitive: bool,
+    /// What its value is shown of.
+    kept: Option<Arc<Kept>>,
     seq: Seq,
     attempt: u32,
     tries: u32,
@@ -433,154 +444,6 @@ impl<'a> Try<'a> {
     /// How long the next one waited.
     pub fn pause(&self) -> Duration {
         Duration::from_millis(self.0.pause_ms)
-    }
-}
-
-/// What has been recorded, and which executions were called.
-pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed> {
-    let mut shown = Shown::default();
-    let (mut children, mut known_children) = (Vec::new(), HashSet::new());
-    for at in journal.indices() {
-        let seq = journal.seq(at);
-        match journal.frame(at)? {
-            Frame::Outcome(outcome) => {
-                let status = match outcome.payload.class {
-                    Class::Value => RecordStatus::Completed,
-                    Class::Error | Class::Kitaru => RecordStatus::Failed,
-                };
-                let record = Record {
-                    status,
-                    settled: outcome.settled,
-                    from_memo: outcome.from_memo,
-                    tries: outcome.tries,
-                    failed: FailedTry::read_all(outcome.failed)?,
-                    metadata: outcome.metadata.to_owned(),
-                    started_ms: outcome.started_ms,
-                    duration_us: outcome.duration_us,
-                    preview: outcome.preview.to_owned(),
-                    ..Record::begun(seq, &outcome.call)?
-                };
-                shown.outcome((outcome.call.key, outcome.call.occurrence), record);
-            }
-            Frame::Intent(call) => shown.begins((call.key, call.occurrence), Record::begun(seq, &call)?),
-            Frame::Open(open) => {
-                if let Opening::Execution(execution) = &open.opening {
-                    let child = Relative(execution.clone());
-                    if known_children.insert(child.clone()) {
-                        children.push(child);
-                    }
-                }
-                let mut record = Record { status: RecordStatus::Waiting, ..Record::begun(seq, &open.call)? };
-                if let Opening::Pause { due_ms, failures, failed, awaited, .. } = &open.opening {
-                    (record.due_ms, record.awaited) = (*due_ms, awaited.clone());
-                    record.tries = *failures;
-                    record.failed = FailedTry::read_all(failed)?;
-                }
-                shown.waits((open.call.key, open.call.occurrence), record);
-            }
-            Frame::Settled(settled) => settled.errors.iter().for_each(|seq| shown.settle(*seq)),
-            Frame::Forgot(forgotten) => shown.forget(forgotten),
-            Frame::Now(_) | Frame::End(_) | Frame::Unwind(_) | Frame::Patched(_) => {}
-        }
-    }
-    Ok((shown.records, children))
-}
-
-/// The records so far, and where each is: a journal from outside has as many of anything as it likes.
-#[derive(Default)]
-struct Shown {
-    records: Vec<Record>,
-    by_seq: HashMap<Seq, usize>,
-    /// Those that nobody has had forgotten.
-    counting: BTreeMap<Seq, usize>,
-    /// Calls that have begun and have no outcome.
-    begun: HashMap<(Key, u32), VecDeque<usize>>,
-}
-
-impl Shown {
-    fn push(&mut self, record: Record) -> usize {
-        let nth = self.records.len();
-        self.place(nth, &record);
-        self.records.push(record);
-        nth
-    }
-
-    fn replace(&mut self, nth: usize, record: Record) {
-        self.by_seq.remove(&self.records[nth].seq);
-        self.counting.remove(&self.records[nth].seq);
-        self.place(nth, &record);
-        self.records[nth] = record;
-    }
-
-    fn place(&mut self, nth: usize, record: &Record) {
-        self.by_seq.insert(record.seq, nth);
-        self.counting.insert(record.seq, nth);
-    }
-
-    fn begins(&mut self, call: (Key, u32), record: Record) {
-        let nth = self.push(record);
-        self.begun.entry(call).or_default().push_back(nth);
-    }
-
-    fn waits(&mut self, call: (Key, u32), record: Record) {
-        match self.begun.get(&call).and_then(|begun| begun.front().copied()) {
-            // One pause after another.
-            Some(nth) => self.replace(nth, record),
-            None => self.begins(call, record),
-        }
-    }
-
-    fn outcome(&mut self, call: (Key, u32), record: Record) {
-        match self.begun.get_mut(&call).and_then(VecDeque::pop_front) {
-            // An outcome takes the place of its intent.
-            Some(nth) => self.replace(nth, record),
-            None => drop(self.push(record)),
-        }
-    }
-
-    fn settle(&mut self, seq: Seq) {
-        if let Some(nth) = self.by_seq.get(&seq) {
-            self.records[*nth].settled = true;
-        }
-    }
-
-    fn forget(&mut self, forgotten: Forgotten) {
-        match forgotten {
-            Forgotten::This(seq) => {
-                if let Some(nth) = self.counting.remove(&seq) {
-                    self.records[nth].forgotten = true;
-                }
-            }
-            Forgotten::After(seq) => {
-                for (_, nth) in self.counting.extract_if((Bound::Excluded(seq), Bound::Unbounded), |_, _| true) {
-                    self.records[nth].forgotten = true;
-                }
-            }
-        }
-    }
-}
-
-impl Record {
-    fn begun(seq: Seq, call: &CallFrame<'_>) -> Result<Self, Malformed> {
-        Ok(Record {
-            name: call.name(),
-            checkpoint: call.checkpoint.to_owned(),
-            status: RecordStatus::Begun,
-            settled: false,
-            forgotten: false,
-            from_memo: false,
-            seq,
-            attempt: call.attempt,
-            tries: 0,
-            failed: Vec::new(),
-            metadata: String::new(),
-            started_ms: 0,
-            duration_us: 0,
-            preview: String::new(),
-            args: Arg::read_all(call.args)?,
-            due_ms: 0,
-            awaited: String::new(),
-        })
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind};
 use crate::journal::{EndFrame, Frame, Header, Malformed, OutcomeFrame, Payload};
 use crate::ledger::Generation;
-use crate::value::{Codec, HIDDEN, shallow};
+use crate::value::{Codec, shallow};
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -116,7 +116,7 @@ impl Entry {
         };
         let outcome = outcome.to_owned();
         match frame {
-            Frame::Outcome(hidden) if hidden.preview == HIDDEN => {
+            Frame::Outcome(hidden) if hidden.is_sensitive() => {
                 let payload = Payload { bytes: &[], ..hidden.payload };
                 let frame = Frame::Outcome(OutcomeFrame { payload, ..*hidden }).write();
                 Entry { is, outcome, left_out: true, frame: Hex(frame) }

@@ -30,7 +30,9 @@ pub(crate) use builder::Stage;
 pub use builder::{KitaruBuilder, Recovery};
 pub use cancel::{Cancelling, Target};
 pub use closing::Closing;
-pub use execution::{Execution, ExecutionQuery, OpenWait, Pause, Record, RecordStatus, Relative, Try};
+pub use execution::{
+    Execution, ExecutionQuery, NotShown, OpenWait, Pause, Record, RecordStatus, Relative, ShownValue, Try,
+};
 pub use executions::{Cursor, Executions, Page, Summary, Unreadable};
 pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;

@@ -92,6 +92,7 @@ fn ended(call: CallFrame<'_>, class: Class) -> Frame<'_> {
         call,
         settled: true,
         from_memo: false,
+        sensitive: false,
         message: None,
         tries: 1,
         failed: &[],

@@ -75,6 +75,7 @@ fn frame_seeds() -> Vec<Vec<u8>> {
             call: call(),
             settled,
             from_memo: !settled,
+            sensitive: settled,
             message,
             tries: 4,
             failed: if settled { &failed } else { &[] },
@@ -162,6 +163,25 @@ fn value_seeds() -> Vec<Vec<u8>> {
     .concat()
 }
 
+/// Shapes with all that there is in them, and values of them.
+fn shape_seeds() -> Vec<Vec<u8>> {
+    fn seed<T: Serialize + DeserializeOwned>(value: &T) -> Vec<u8> {
+        let (encoded, _) = encode(value, Wish::Bincode, LIMIT).expect("it can be encoded");
+        let text = encoded.shape.expect("bincode has a shape").text;
+        let length = u16::try_from(text.len()).expect("it is short").to_le_bytes();
+        [&length, text.as_bytes(), &encoded.bytes].concat()
+    }
+    let leaves = ((1u8, 2u16, 3u32, 4u64, 5u128), (-1i8, -2i16, -3i32, -4i64, -5i128), (0.5f32, f64::NAN, true, 'ß'));
+    vec![
+        seed(&order()),
+        seed(&vec![tree(3), tree(0)]),
+        seed(&leaves),
+        seed(&vec![State::Open, State::Paid(300), State::Lost { by: "x".into() }, State::Paid(1)]),
+        seed(&BTreeMap::from([((1u8, [Some(2u8), None, None]), ()), ((1, [None, Some(3), None]), ())])),
+        seed(&(Some(Some(())), std::net::IpAddr::from([127, 0, 0, 1]), "x".to_owned(), [(); 0])),
+    ]
+}
+
 fn answer_seeds() -> Vec<Vec<u8>> {
     let jsons = [
         serde_json::to_string(&order()),
@@ -185,7 +205,7 @@ fn file(bytes: &[u8]) -> String {
 
 #[test]
 fn the_corpora_hold_every_frame_row_value_and_answer_of_this_version() {
-    let seeds = [frame_seeds(), row_seeds(), value_seeds(), answer_seeds()];
+    let seeds = [frame_seeds(), row_seeds(), value_seeds(), answer_seeds(), shape_seeds()];
     for ((target, _), seeds) in TARGETS.iter().zip(seeds) {
         if std::env::var_os("KITARU_BLESS").is_some() {
             bless(target, &seeds);

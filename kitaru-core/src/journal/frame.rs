@@ -312,6 +312,7 @@ mod tests {
                 call: call(),
                 settled: true,
                 from_memo: false,
+                sensitive: true,
                 message: Some(300),
                 tries: 4,
                 failed: args,

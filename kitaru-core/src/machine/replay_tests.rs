@@ -40,6 +40,7 @@ fn journal(records: &[&str]) -> Arc<Journal> {
                 call,
                 settled: false,
                 from_memo: false,
+                sensitive: false,
                 message: None,
                 tries: 1,
                 failed: &[],

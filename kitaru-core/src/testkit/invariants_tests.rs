@@ -74,6 +74,7 @@ fn outcome(seq: u64, call: CallFrame<'static>, class: Class) -> Row {
         call,
         settled: false,
         from_memo: false,
+        sensitive: false,
         message: None,
         tries: 1,
         failed: &[],

@@ -25,7 +25,7 @@ use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 use super::depth::{TooDeep, shallow};
 use super::digest::{Likened, alike, same_in_any_order};
 use super::inspect::{self, Misfit};
-use super::shape::{Recorder, Recording};
+use super::shape::{Form, Recorder, Recording};
 
 /// Little-endian, with integers as short as they come. Part of the format of every store.
 const BINCODE: Configuration = bincode::config::standard();
@@ -36,15 +36,19 @@ pub(super) const OTHER_VALUE: &str = "what was written reads as another value";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Codec {
-    Bincode = 0,
+    /// bincode beside a shape in the plain form, as earlier versions wrote it.
+    Unmarked = 0,
     Json = 1,
+    /// bincode beside a shape in the marked form.
+    Bincode = 2,
 }
 
 impl Codec {
     pub(crate) fn from_u8(byte: u8) -> Option<Self> {
         match byte {
-            0 => Some(Codec::Bincode),
+            0 => Some(Codec::Unmarked),
             1 => Some(Codec::Json),
+            2 => Some(Codec::Bincode),
             _ => None,
         }
     }
@@ -158,20 +162,24 @@ pub(crate) fn bincode_size<T: Serialize + ?Sized>(value: &T) -> usize {
 ///
 /// Where the bytes are not exactly one `T` of that shape.
 pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, fingerprint: u64, bytes: &[u8]) -> Result<T, DecodeError> {
-    match codec {
-        Codec::Json => serde_json::from_slice(bytes).map_err(|why| DecodeError::Malformed(json_in_words(&why))),
-        Codec::Bincode => Recorder::lend(bytes.len(), |recorder| {
-            let (value, left) = read(bytes, recorder).map_err(DecodeError::Malformed)?;
-            // Bytes left over mostly come of another shape, and that tells more.
-            if recorder.fingerprint() != fingerprint {
-                return Err(DecodeError::Shape { found: recorder.text().to_owned() });
-            }
-            match left {
-                0 => Ok(value),
-                bytes => Err(DecodeError::Leftover { bytes }),
-            }
-        }),
-    }
+    let form = match codec {
+        Codec::Json => {
+            return serde_json::from_slice(bytes).map_err(|why| DecodeError::Malformed(json_in_words(&why)));
+        }
+        Codec::Unmarked => Form::Plain,
+        Codec::Bincode => Form::Marked,
+    };
+    Recorder::lend(form, bytes.len(), |recorder| {
+        let (value, left) = read(bytes, recorder).map_err(DecodeError::Malformed)?;
+        // Bytes left over mostly come of another shape, and that tells more.
+        if recorder.fingerprint() != fingerprint {
+            return Err(DecodeError::Shape { found: recorder.text().to_owned() });
+        }
+        match left {
+            0 => Ok(value),
+            bytes => Err(DecodeError::Leftover { bytes }),
+        }
+    })
 }
 
 /// A value read back, or why that codec does not give it back; the outer error is no matter of codecs.
@@ -183,7 +191,7 @@ fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, exactly: &mut Likened,
         return Ok(Err(in_words(&why)));
     }
     let bytes = out.within()?;
-    Recorder::lend(bytes.len(), |recorder| {
+    Recorder::lend(Form::Marked, bytes.len(), |recorder| {
         let (back, left) = match read::<T>(&bytes, recorder) {
             Ok(read) => read,
             Err(why) => return Ok(Err(why)),
@@ -194,7 +202,8 @@ fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, exactly: &mut Likened,
         if !exactly.is(&back) {
             return Ok(Err(OTHER_VALUE.to_owned()));
         }
-        let shape = Shape { fingerprint: recorder.fingerprint(), text: recorder.text().to_owned() };
+        let (fingerprint, text) = recorder.shape_of(value);
+        let shape = Shape { fingerprint, text };
         Ok(Ok((Encoded { codec: Codec::Bincode, shape: Some(shape), bytes }, back)))
     })
 }
@@ -246,6 +255,23 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Seed<'_, T> {
         T::deserialize(Recording { inner, recorder: self.recorder })
     }
 }
+
+/// The parts of a value without its type, taken off the front of its bytes. Each is nothing where the bytes hold no such
+/// thing; what is taken is what is there, whatever length the bytes declare.
+pub(super) struct Front<'a>(pub(super) &'a [u8]);
+
+impl<'a> Front<'a> {
+    pub(super) fn take<T: Part<'a>>(&mut self) -> Option<T> {
+        let (part, used) = bincode::borrow_decode_from_slice(self.0, BINCODE).ok()?;
+        self.0 = self.0.get(used..)?;
+        Some(part)
+    }
+}
+
+/// What can be taken off the front of bytes: numbers, `bool`, `char`, a text, bytes.
+pub(super) trait Part<'a>: bincode::BorrowDecode<'a, ()> {}
+
+impl<'a, T: bincode::BorrowDecode<'a, ()>> Part<'a> for T {}
 
 /// Keeps what is written up to a bound, and only counts from there.
 struct Bounded {

@@ -7,6 +7,7 @@ mod digest;
 mod inspect;
 mod preview;
 mod shape;
+mod showing;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Unreadable, Wis
 pub(crate) use depth::shallow;
 pub(crate) use digest::{Canon, Key, digest_parts, same};
 pub(crate) use preview::{ArgPreview, HIDDEN, Sensitivity, clip, preview};
+pub use showing::NotShown;
+pub(crate) use showing::{needs_shape, show};
 
 use crate::error::{Error, Kind};
 

@@ -4,19 +4,33 @@
 //! Bytes without names in them can be read as a type that did not write them, and give a wrong value. Two types that
 //! ask for other things have other texts, and that is found out.
 //!
+//! There are two forms. What is written has the [marked](Form::Marked) one, by which bytes can be shown without their
+//! type; what earlier versions have written is compared in the [plain](Form::Plain) one.
+//!
 //! ```text
+//! plain                           marked
 //! u8 … i128, f32, f64, bool, char, str, bytes    as they are
-//! ()   Name   Name(u64)   Name(u8,str)           unit, unit struct, newtype, tuple struct
-//! Order{id:u64,state:Paid(u32)}                  a struct, by field; an enum, by the variant that was met
-//! ?   ?str                                       an option that was empty, one that was not
-//! (u32*2,str)                                    a tuple or array; equal neighbours once, under their number
-//! [u64]   [?|?str]   []                          a list: each distinct shape among its elements once, as first met
-//! {str:u64}                                      a map: likewise, of its entries
-//! #8c1f4e02a9d3b756                              the digest of what did not fit
+//! ()                              ()                              unit
+//! Name   Name(u64)                Name()   Name(u64)              unit struct, newtype
+//! (u32*2,str)   Name(u8,str)      <u32*2,str>   Name<u8,str>      a tuple or array, a tuple struct; equal neighbours
+//!                                                                 once, under their number
+//! Order{id:u64,name:str}          Order{id:u64,name:str}          a struct, by field
+//! Open   Paid(u32)                Open@0   Paid@1(u32)            an enum, by the variant that was met
+//! Sent(u8,str)   Lost{by:str}     Sent@2<u8,str>   Lost@3{by:str}
+//! ?   ?str                        ?   ?str                        an option that was empty, one that was not
+//! [u64]   [?|?str]   []           [u64]   [?|?str]   []           a list: each distinct shape among its elements once,
+//!                                                                 as first met
+//! {str:u64}                       {str:u64}                       a map: likewise, of its entries
+//! #8c1f4e02a9d3b756               #8c1f4e02a9d3b756               the digest of what did not fit
 //! ```
+//!
+//! In the marked form a sign of the grammar that is in a name has a `\` before it, an empty name is `\_`, and `!` before
+//! the end of a struct says that its type lists more names than fields. [`OTHER_NAMES`] behind the whole of it is no part of it.
 
 mod name;
+pub(super) mod plan;
 mod recording;
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -24,13 +38,18 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use blake3::Hasher;
+use serde::Serialize;
 
+use self::spelling::Spelling;
 use super::digest::first_eight;
 pub(super) use recording::Recording;
 
 /// A closed part of a text that is longer is cut to [`HEAD`] and ends in its digest.
 const PART: usize = 16 << 10;
 const HEAD: usize = 1 << 10;
+
+/// What a name of the marked form has a `\` before.
+const SIGNS: &str = "\\(){}[]<>|,:?*#@!";
 
 /// A list keeps so many distinct shapes, within [`PART`]; of those that follow it keeps one digest.
 const DISTINCT: usize = 64;
@@ -43,6 +62,20 @@ const DEPTH: u16 = 128;
 /// would be counted up to for years.
 const EMPTY_ELEMENTS: usize = 1 << 20;
 
+/// How a shape is put into words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As versions before the marked form did. It tells no variant from a struct of that name.
+    Plain,
+    /// With all that it takes to find the parts of a value in its bytes.
+    #[default]
+    Marked,
+}
+
+/// What is kept behind the text of a shape whose variants have other names than those in it. It does not count for the
+/// fingerprint.
+pub(super) const OTHER_NAMES: char = '!';
+
 /// The fingerprint of a shape's text.
 pub(crate) fn fingerprint(text: &str) -> u64 {
     first_eight(blake3::hash(text.as_bytes()).as_bytes())
@@ -52,6 +85,7 @@ pub(crate) fn fingerprint(text: &str) -> u64 {
 #[derive(Default)]
 pub(crate) struct Recorder {
     text: String,
+    form: Form,
     /// The distinct shapes that the lists now open have had so far, those of an inner list behind those of its outer.
     met: Vec<Range<usize>>,
     depth: u16,
@@ -65,23 +99,29 @@ pub(crate) struct Recorder {
     leaf: Option<&'static str>,
     /// The last text and its fingerprint: most calls decode the same type as the one before.
     last: (String, u64),
+    /// Whether that one's variants have the names that are in it, if that was asked.
+    last_is_own: Option<bool>,
+    /// The variants that were met.
+    spelling: Spelling,
 }
 
 impl Recorder {
     /// Lends the thread's recorder, whose buffers are reused, for one value decoded from so many bytes.
-    pub(crate) fn lend<R>(bytes: usize, to: impl FnOnce(&mut Recorder) -> R) -> R {
+    pub(crate) fn lend<R>(form: Form, bytes: usize, to: impl FnOnce(&mut Recorder) -> R) -> R {
         thread_local! {
             // Taken out while in use: a `Deserialize` of the caller's may come back here.
             static LENT: Cell<Option<Box<Recorder>>> = const { Cell::new(None) };
         }
         let mut recorder = LENT.take().unwrap_or_default();
-        recorder.begin(bytes);
+        recorder.begin(form, bytes);
         let result = to(&mut recorder);
         LENT.set(Some(recorder));
         result
     }
 
-    fn begin(&mut self, bytes: usize) {
+    fn begin(&mut self, form: Form, bytes: usize) {
+        self.form = form;
+        self.spelling = Spelling::default();
         self.text.clear();
         self.text.shrink_to(2 * PART);
         self.met.clear();
@@ -99,13 +139,60 @@ impl Recorder {
         if self.last.0 != self.text {
             self.last.1 = fingerprint(&self.text);
             self.last.0.clone_from(&self.text);
+            self.last_is_own = None;
         }
         self.last.1
+    }
+
+    /// The shape of this value, which was written and read back, as it is kept.
+    pub(crate) fn shape_of<T: Serialize + ?Sized>(&mut self, value: &T) -> (u64, String) {
+        let fingerprint = self.fingerprint();
+        let is_own = *self.last_is_own.get_or_insert_with(|| spelling::is_own(fingerprint, self.spelling, value));
+        let mut text = self.text.clone();
+        if !is_own {
+            text.push(OTHER_NAMES);
+        }
+        (fingerprint, text)
     }
 
     #[inline]
     fn put(&mut self, text: &str) {
         self.text.push_str(text);
+    }
+
+    fn is_marked(&self) -> bool {
+        self.form == Form::Marked
+    }
+
+    /// Puts the sign that stands for this one in the form that is asked for.
+    #[inline]
+    fn put_sign(&mut self, plain: &str, marked: &str) {
+        self.put(if self.is_marked() { marked } else { plain });
+    }
+
+    /// Puts the name of a struct, field or variant.
+    #[inline]
+    fn put_name(&mut self, name: &str) {
+        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.is_empty()
+            || !self.is_marked()
+        {
+            self.put(name);
+        } else {
+            self.put_escaped(name);
+        }
+    }
+
+    #[cold]
+    fn put_escaped(&mut self, name: &str) {
+        if name.is_empty() {
+            self.put("\\_");
+        }
+        for char in name.chars() {
+            if SIGNS.contains(char) {
+                self.put("\\");
+            }
+            self.text.push(char);
+        }
     }
 
     /// Puts something without parts.
@@ -149,6 +236,12 @@ impl Recorder {
     fn count_element(&mut self) -> Result<(), &'static str> {
         self.elements = self.elements.checked_sub(1).ok_or("it has more elements than its bytes can hold")?;
         Ok(())
+    }
+
+    /// How long the shapes in a list may be together. In the marked form they leave room for what is around the list, so
+    /// that it is not cut for their sake.
+    fn most_of_a_list(&self) -> usize {
+        if self.is_marked() { PART / 2 } else { PART }
     }
 
     fn is(&self, range: &Range<usize>, from: usize) -> bool {
@@ -207,7 +300,9 @@ impl Distinct {
         if let Some(nth) = recorder.met[self.met..].iter().position(|range| recorder.is(range, at)) {
             self.recent = self.met + nth;
             recorder.text.truncate(at);
-        } else if recorder.met.len() - self.met < DISTINCT && recorder.text.len() - self.text <= PART {
+        } else if recorder.met.len() - self.met < DISTINCT
+            && recorder.text.len() - self.text <= recorder.most_of_a_list()
+        {
             let first = at == self.text;
             if !first {
                 recorder.text.insert(at, '|');

@@ -82,7 +82,8 @@ impl<B: Checkpoint> Durable<B> {
         how: How,
     ) {
         let is_error = packed.class != Class::Value;
-        if spec.meta().sensitivity == Sensitivity::Hidden {
+        let sensitive = spec.meta().sensitivity == Sensitivity::Hidden;
+        if sensitive {
             packed.hide();
         }
         let settled = is_error && (packed.settled || matches!(spec.meta().effect, Effect::AtMostOnce | Effect::Wait));
@@ -90,6 +91,7 @@ impl<B: Checkpoint> Durable<B> {
             call: self.call_frame(spec),
             settled,
             from_memo: how == How::Recalled,
+            sensitive,
             message: self.message,
             failed: &tries.map(Tries::failed).unwrap_or_default(),
             metadata: &running.scope.metadata(),

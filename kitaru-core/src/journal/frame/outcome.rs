@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::journal::frame::{CallFrame, OUTCOME, kind};
 use crate::journal::status::Status;
 use crate::journal::wire::{Malformed, Put, Take};
-use crate::value::Codec;
+use crate::value::{Codec, HIDDEN};
 
 pub(super) const FLAG_SETTLED: u8 = 1;
 const FLAG_FROM_MEMO: u8 = 2;
@@ -12,12 +12,15 @@ pub(super) const FLAG_ERROR: u8 = 4;
 pub(super) const FLAG_MESSAGE: u8 = 8;
 const FLAG_FAILED_TRIES: u8 = 16;
 const FLAG_METADATA: u8 = 32;
+const FLAG_SENSITIVE: u8 = 64;
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct OutcomeFrame<'a> {
     pub(crate) call: CallFrame<'a>,
     pub(crate) settled: bool,
     pub(crate) from_memo: bool,
+    /// Its checkpoint was `sensitive`. Earlier versions did not say so here.
+    pub(crate) sensitive: bool,
     /// The number of the event that it took.
     pub(crate) message: Option<u64>,
     pub(crate) tries: u32,
@@ -80,6 +83,11 @@ impl<'a> OutcomeFrame<'a> {
         self.call.texts() + self.failed.len() + self.metadata.len() + self.preview.len() + self.payload.bytes.len()
     }
 
+    /// Whether nobody is shown what it holds. A preview that stands for no value says so of records of earlier versions.
+    pub(crate) fn is_sensitive(&self) -> bool {
+        self.sensitive || self.preview == HIDDEN
+    }
+
     pub(super) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
         let call = CallFrame::read(take)?;
         let flags = take.u8()?;
@@ -87,6 +95,7 @@ impl<'a> OutcomeFrame<'a> {
             call,
             settled: flags & FLAG_SETTLED != 0,
             from_memo: flags & FLAG_FROM_MEMO != 0,
+            sensitive: flags & FLAG_SENSITIVE != 0,
             message: if flags & FLAG_MESSAGE != 0 { Some(take.varint()?) } else { None },
             failed: if flags & FLAG_FAILED_TRIES != 0 { take.bytes()? } else { &[] },
             metadata: if flags & FLAG_METADATA != 0 { take.text()? } else { "" },
@@ -109,10 +118,11 @@ impl<'a> OutcomeFrame<'a> {
         let from_memo = if self.from_memo { FLAG_FROM_MEMO } else { 0 };
         // Said here as well as by the payload, so that an index need not look for that.
         let error = if self.payload.is_error() { FLAG_ERROR } else { 0 };
+        let sensitive = if self.sensitive { FLAG_SENSITIVE } else { 0 };
         let message = if self.message.is_some() { FLAG_MESSAGE } else { 0 };
         let failed = if self.failed.is_empty() { 0 } else { FLAG_FAILED_TRIES };
         let metadata = if self.metadata.is_empty() { 0 } else { FLAG_METADATA };
-        out.push(settled | from_memo | error | message | failed | metadata);
+        out.push(settled | from_memo | error | sensitive | message | failed | metadata);
         self.message.into_iter().for_each(|number| out.put_varint(number));
         if !self.failed.is_empty() {
             out.put_bytes(self.failed);

@@ -68,7 +68,7 @@ fn plain_values_go_by_bincode() {
     let shape = round(order(), Codec::Bincode).shape.unwrap();
     assert_eq!(
         shape.text,
-        "Order{id:u64,price:f64,lines:[(str,?i16)|(str,?)],by_name:{str:Open|str:Paid(u32)|str:Lost{by:str}},initial:char}"
+        "Order{id:u64,price:f64,lines:[<str,?i16>|<str,?>],by_name:{str:Open@0|str:Paid@1(u32)|str:Lost@2{by:str}},initial:char}"
     );
     let (nan, _) = encode(&f64::NAN, Wish::Bincode, ENOUGH).unwrap();
     assert_eq!(nan.codec, Codec::Bincode);
@@ -381,9 +381,9 @@ fn bytes_of_another_shape_are_refused_with_the_shape_that_was_asked_for() {
     let Err(DecodeError::Shape { found }) = decode::<[u8; 2]>(Codec::Bincode, fingerprint, &encoded.bytes) else {
         panic!("it was read");
     };
-    assert_eq!(found, "(u8*2)");
+    assert_eq!(found, "<u8*2>");
     let Err(why) = decode::<(u32, u32, ())>(Codec::Bincode, fingerprint, &encoded.bytes) else { panic!("it was read") };
-    assert_eq!(why.to_string(), "it was recorded in another shape than the one asked for now, `(u32*2,())`");
+    assert_eq!(why.to_string(), "it was recorded in another shape than the one asked for now, `<u32*2,()>`");
 }
 
 #[test]
@@ -482,7 +482,9 @@ fn a_value_nested_too_deep_is_refused_by_both_codecs() {
 fn a_codec_is_known_by_its_number() {
     assert_eq!(Codec::from_u8(Codec::Bincode as u8), Some(Codec::Bincode));
     assert_eq!(Codec::from_u8(Codec::Json as u8), Some(Codec::Json));
-    assert_eq!(Codec::from_u8(2), None);
+    assert_eq!(Codec::from_u8(Codec::Unmarked as u8), Some(Codec::Unmarked));
+    assert_eq!([Codec::Unmarked as u8, Codec::Json as u8, Codec::Bincode as u8], [0, 1, 2]);
+    assert_eq!(Codec::from_u8(3), None);
 }
 
 // A store that exists is read by these bytes and fingerprints.
@@ -493,7 +495,24 @@ fn the_bytes_and_fingerprints_are_those_that_were_published() {
     assert_eq!((hex.as_str(), encoded.shape.unwrap().fingerprint), GOLDEN);
 }
 
+#[test]
+fn a_record_beside_a_shape_of_the_plain_form_is_read_and_one_of_another_shape_is_refused() {
+    let bytes = round(order(), Codec::Bincode).bytes;
+    assert_eq!(decode::<Order>(Codec::Unmarked, PLAIN, &bytes).unwrap(), order());
+    let Err(DecodeError::Shape { found }) = decode::<Order>(Codec::Unmarked, GOLDEN.1, &bytes) else {
+        panic!("it was read")
+    };
+    assert_eq!(
+        found,
+        "Order{id:u64,price:f64,lines:[(str,?i16)|(str,?)],by_name:{str:Open|str:Paid(u32)|str:Lost{by:str}},initial:char}"
+    );
+    assert!(decode::<Order>(Codec::Bincode, PLAIN, &bytes).is_err());
+}
+
 const GOLDEN: (&str, u64) = (
     "fd0000000000010000000000000000e03f02016101fb570202c39f000301780001790107017a0204706f7374e6b0b4",
-    17_019_426_410_317_650_187,
+    936_811_509_931_214_713,
 );
+
+/// The fingerprint that versions before the marked form recorded with those bytes.
+const PLAIN: u64 = 17_019_426_410_317_650_187;

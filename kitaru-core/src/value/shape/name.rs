@@ -53,9 +53,15 @@ macro_rules! numbered {
     ($($method:ident: $type:ty;)*) => {
         $(fn $method<E: de::Error>(self, number: $type) -> Result<V::Value, E> {
             match usize::try_from(number).ok().and_then(|number| self.names.get(number)) {
-                Some(name) => self.recorder.put(name),
+                Some(name) => {
+                    self.recorder.spelling.add(u32::try_from(number).unwrap_or(u32::MAX), name);
+                    self.recorder.put_name(name);
+                }
                 // The visitor is about to refuse it, or knows what we do not.
                 None => self.recorder.put(&format!("variant {number}")),
+            }
+            if self.recorder.is_marked() {
+                self.recorder.put(&format!("@{number}"));
             }
             self.inner.$method(number)
         })*
@@ -65,7 +71,7 @@ macro_rules! numbered {
 macro_rules! named {
     ($($method:ident: $type:ty;)*) => {
         $(fn $method<E: de::Error>(self, name: $type) -> Result<V::Value, E> {
-            self.recorder.put(&name);
+            self.recorder.put_name(&name);
             self.inner.$method(name)
         })*
     };

@@ -37,13 +37,22 @@ struct Shown<'r, V> {
 
 impl<'r, D> Recording<'r, D> {
     /// Begins a part. The name and the bracket are part of it.
-    fn show<'de, V>(self, name: &str, bracket: &str, part: Part, visitor: V) -> Result<(D, Shown<'r, V>), D::Error>
+    fn show<'de, V>(self, name: Option<&str>, part: Part, visitor: V) -> Result<(D, Shown<'r, V>), D::Error>
     where
         D: Deserializer<'de>,
     {
         let start = self.recorder.open().map_err(D::Error::custom)?;
-        self.recorder.put(name);
-        self.recorder.put(bracket);
+        if let Some(name) = name {
+            self.recorder.put_name(name);
+        }
+        match part {
+            Part::Option => self.recorder.put("?"),
+            Part::Newtype => self.recorder.put("("),
+            Part::List => self.recorder.put("["),
+            Part::Tuple => self.recorder.put_sign("(", "<"),
+            Part::Map | Part::Fields(_) => self.recorder.put("{"),
+            Part::Variant(_) => {}
+        }
         Ok((self.inner, Shown { visitor, recorder: self.recorder, part, start }))
     }
 }
@@ -97,27 +106,33 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recording<'_, D> {
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        self.recorder.put_leaf(name);
+        if self.recorder.is_marked() {
+            self.recorder.expected = None;
+            self.recorder.put_name(name);
+            self.recorder.put("()");
+        } else {
+            self.recorder.put_leaf(name);
+        }
         self.inner.deserialize_unit_struct(name, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show("", "?", Part::Option, visitor)?;
+        let (inner, shown) = self.show(None, Part::Option, visitor)?;
         inner.deserialize_option(shown)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(name, "(", Part::Newtype, visitor)?;
+        let (inner, shown) = self.show(Some(name), Part::Newtype, visitor)?;
         inner.deserialize_newtype_struct(name, shown)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show("", "[", Part::List, visitor)?;
+        let (inner, shown) = self.show(None, Part::List, visitor)?;
         inner.deserialize_seq(shown)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show("", "(", Part::Tuple, visitor)?;
+        let (inner, shown) = self.show(None, Part::Tuple, visitor)?;
         inner.deserialize_tuple(len, shown)
     }
 
@@ -127,12 +142,12 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recording<'_, D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(name, "(", Part::Tuple, visitor)?;
+        let (inner, shown) = self.show(Some(name), Part::Tuple, visitor)?;
         inner.deserialize_tuple_struct(name, len, shown)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show("", "{", Part::Map, visitor)?;
+        let (inner, shown) = self.show(None, Part::Map, visitor)?;
         inner.deserialize_map(shown)
     }
 
@@ -142,7 +157,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recording<'_, D> {
         fields: Names,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(name, "{", Part::Fields(fields), visitor)?;
+        let (inner, shown) = self.show(Some(name), Part::Fields(fields), visitor)?;
         inner.deserialize_struct(name, fields, shown)
     }
 
@@ -152,7 +167,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recording<'_, D> {
         variants: Names,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show("", "", Part::Variant(variants), visitor)?;
+        let (inner, shown) = self.show(None, Part::Variant(variants), visitor)?;
         inner.deserialize_enum(name, variants, shown)
     }
 
@@ -211,7 +226,12 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Shown<'_, V> {
                 value
             }
             Part::Fields(names) => {
-                let value = self.visitor.visit_seq(Fields { inner, recorder, names: names.iter(), first: true })?;
+                let mut names = names.iter();
+                let value = self.visitor.visit_seq(Fields { inner, recorder, names: &mut names, first: true })?;
+                // Its other names are among them, and nobody says which.
+                if recorder.is_marked() && names.next().is_some() {
+                    recorder.put("!");
+                }
                 recorder.put("}");
                 value
             }
@@ -219,7 +239,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Shown<'_, V> {
                 let mut neighbours = Neighbours::new(recorder);
                 let value = self.visitor.visit_seq(Tuple { inner, recorder, neighbours: &mut neighbours })?;
                 neighbours.finish(recorder);
-                recorder.put(")");
+                recorder.put_sign(")", ">");
                 value
             }
         };
@@ -306,7 +326,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Tuple<'_, A> {
 struct Fields<'r, A> {
     inner: A,
     recorder: &'r mut Recorder,
-    names: std::slice::Iter<'static, &'static str>,
+    names: &'r mut std::slice::Iter<'static, &'static str>,
     first: bool,
 }
 
@@ -320,7 +340,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Fields<'_, A> {
         if !std::mem::take(&mut self.first) {
             self.recorder.put(",");
         }
-        self.recorder.put(name);
+        self.recorder.put_name(name);
         self.recorder.put(":");
         self.inner.next_element_seed(Recording { inner: seed, recorder: self.recorder })
     }
@@ -402,7 +422,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Recording<'_, A> {
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
         let start = self.recorder.open().map_err(A::Error::custom)?;
-        self.recorder.put("(");
+        self.recorder.put_sign("(", "<");
         self.inner.tuple_variant(len, Shown { visitor, recorder: self.recorder, part: Part::Tuple, start })
     }
 

@@ -11,8 +11,12 @@ const BINCODE: bincode::config::Configuration = bincode::config::standard();
 
 /// The value and shape that the bytes have as a `T`, or what was said.
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, String), String> {
+    read_in(Form::Plain, bytes)
+}
+
+fn read_in<T: DeserializeOwned>(form: Form, bytes: &[u8]) -> Result<(T, String), String> {
     let mut decoder = bincode::serde::BorrowedSerdeDecoder::from_slice(bytes, BINCODE, ());
-    Recorder::lend(bytes.len(), |recorder| {
+    Recorder::lend(form, bytes.len(), |recorder| {
         let value = T::deserialize(Recording { inner: decoder.as_deserializer(), recorder: &mut *recorder });
         value.map(|value| (value, recorder.text().to_owned())).map_err(|why| why.to_string())
     })
@@ -23,6 +27,10 @@ fn shape<T: Serialize + DeserializeOwned>(value: &T) -> String {
     let (back, text) = read::<T>(&bytes).unwrap();
     assert_eq!(bincode::serde::encode_to_vec(&back, BINCODE).unwrap(), bytes, "nothing is changed on the way");
     text
+}
+
+fn marked<T: Serialize + DeserializeOwned>(value: &T) -> String {
+    read_in::<T>(Form::Marked, &bincode::serde::encode_to_vec(value, BINCODE).unwrap()).unwrap().1
 }
 
 #[derive(Serialize, Deserialize, Clone)]
@@ -75,6 +83,55 @@ fn a_shape_reads_like_the_type() {
     assert_eq!(shape(&(1i128, 1u128, 0.5f32, 0.5f64, 'x', true, -1i8)), "(i128,u128,f32,f64,char,bool,i8)");
     assert_eq!(shape(&Ok::<Box<str>, ()>("x".into())), "Ok(str)");
     assert_eq!(shape(&std::net::IpAddr::from([1, 2, 3, 4])), "V4((u8*4))");
+}
+
+#[test]
+fn a_marked_shape_tells_variants_tuples_and_newtypes_from_each_other() {
+    let order = Order { id: 7, lines: vec![Line { sku: "a".to_owned(), gift: None }], state: State::Paid(3) };
+    assert_eq!(marked(&order), "Order{id:u64,lines:[Line{sku:str,gift:?}],state:Paid@1(u32)}");
+    assert_eq!(marked(&State::Open), "Open@0");
+    assert_eq!(marked(&State::Sent(1, String::new())), "Sent@2<u8,str>");
+    assert_eq!(marked(&State::Lost { by: String::new() }), "Lost@3{by:str}");
+    assert_eq!(marked(&(Unit, Id(7), Pair(1, String::new()))), "<Unit(),Id(u64),Pair<u8,str>>");
+    assert_eq!(marked(&vec![Unit, Unit]), "[Unit()]");
+    assert_eq!(marked(&((), [(); 0], (1u8,), [1u8; 3])), "<(),<>,<u8>,<u8*3>>");
+    assert_eq!(marked(&HashMap::from([(1u8, vec![Some(2u8), None])])), "{u8:[?u8|?]}");
+}
+
+#[test]
+fn a_sign_in_a_name_is_marked_and_so_are_names_that_no_field_has() {
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename = "a,b")]
+    struct Odd {
+        #[serde(rename = "")]
+        none: u8,
+        #[serde(rename = "x:{y}\\")]
+        signs: u8,
+        #[serde(rename = "größe 1")]
+        size: u8,
+    }
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        Str,
+        U8,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Renamed {
+        #[serde(alias = "was")]
+        is: u8,
+        at: u16,
+    }
+    assert_eq!(marked(&Odd { none: 1, signs: 2, size: 3 }), r"a\,b{\_:u8,x\:\{y\}\\:u8,größe 1:u8}");
+    assert_eq!(marked(&[Kind::Str, Kind::U8]), "<str@0,u8@1>");
+    assert_eq!(marked(&Renamed { is: 1, at: 2 }), "Renamed{is:u8,was:u16!}");
+}
+
+#[test]
+fn a_list_of_many_shapes_is_not_cut_with_what_is_around_it() {
+    let trees: Vec<Tree> = (0..400).map(|nth| tree(nth * 977, 4)).collect();
+    let text = marked(&(1u8, trees, 2u16));
+    assert!(text.len() > PART / 4 && text.len() <= PART && text.ends_with("],u16>"), "{} bytes", text.len());
 }
 
 #[test]
@@ -144,13 +201,15 @@ fn a_field_that_was_renamed_or_retyped_shows() {
 fn a_shape_is_taken_of_a_format_with_names_too() {
     let json = r#"{"id":7,"lines":[{"sku":"a","gift":null}],"state":{"Sent":[1,"x"]}}"#;
     let mut inner = serde_json::Deserializer::from_str(json);
-    let text = Recorder::lend(json.len(), |recorder| {
+    let text = Recorder::lend(Form::Plain, json.len(), |recorder| {
         Order::deserialize(Recording { inner: &mut inner, recorder: &mut *recorder }).unwrap();
         recorder.text().to_owned()
     });
     assert_eq!(text, "Order{id:u64|lines:[Line{sku:str|gift:?}]|state:Sent(u8,str)}");
     let mut inner = serde_json::Deserializer::from_str(json);
-    Recorder::lend(json.len(), |recorder| IgnoredAny::deserialize(Recording { inner: &mut inner, recorder }).unwrap());
+    Recorder::lend(Form::Plain, json.len(), |recorder| {
+        IgnoredAny::deserialize(Recording { inner: &mut inner, recorder }).unwrap()
+    });
 }
 
 /// As many shapes as there are numbers.
@@ -186,9 +245,9 @@ fn a_shape_stays_bounded_and_still_tells_values_apart() {
 
 #[test]
 fn the_fingerprint_is_that_of_the_text() {
-    Recorder::lend(9, |recorder| {
+    Recorder::lend(Form::Plain, 9, |recorder| {
         for text in ["u64", "u64", "str", "u64"] {
-            recorder.begin(9);
+            recorder.begin(Form::Plain, 9);
             recorder.put(text);
             assert_eq!(recorder.fingerprint(), fingerprint(text));
         }
@@ -267,7 +326,7 @@ fn nesting_is_bounded_whatever_the_bytes_say() {
 
 #[test]
 fn a_deserialize_that_decodes_something_itself_gets_a_recorder_of_its_own() {
-    let inner = Recorder::lend(10, |outer| {
+    let inner = Recorder::lend(Form::Plain, 10, |outer| {
         outer.put("outer");
         let inner = shape(&vec![1u8]);
         assert_eq!(outer.text(), "outer");

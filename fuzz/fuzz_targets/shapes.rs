@@ -1,0 +1,4 @@
+//! Values as JSON, by the shapes that are kept beside them.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kitaru_core::fuzzing::shapes(bytes));

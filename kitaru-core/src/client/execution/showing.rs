@@ -1,0 +1,266 @@
+//! What was recorded, as JSON for whoever looks at an execution. Owns what is read for it, and what nobody is shown; must
+//! not know how a value is taken apart.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Execution, Record, RecordStatus};
+use crate::journal::{Class, Frame, Payload, Status};
+use crate::ledger::{Archive, Stored};
+use crate::machine::Journal;
+use crate::value::{self, HIDDEN};
+
+pub use crate::value::NotShown;
+
+/// A recorded value, as far as it is shown. See [`Record::value`].
+///
+/// A value kept as JSON, as `#[checkpoint(codec = "json")]` does, is that JSON. Any other looks as serde_json writes it, from
+/// what its type gives to formats that are not for people: an `IpAddr`, for one, is `{"V4":[127,0,0,1]}`. Names are those by
+/// which its type is read, and all fields are there. What JSON cannot say is an object with one field:
+///
+/// | value | JSON |
+/// |---|---|
+/// | a number that fits neither `u64` nor `i64` | `{"$number":"340282366920938463463374607431768211455"}` |
+/// | a float that is no number | `{"$number":"NaN"}`, `{"$number":"Infinity"}`, `{"$number":"-Infinity"}` |
+/// | bytes | `{"$bytes":"00ff"}`, in hexadecimal digits |
+/// | a map with keys that are no texts, whole numbers, `bool`, `char` or variants without content | `{"$map":[[key,value],…]}` |
+/// | `Some` of what is `null`, such as `Some(None)` | `{"$some":null}` |
+///
+/// A list of `u8` is a list of numbers: serde tells it from bytes only if its type says so. What is not UTF-8 is there as its
+/// type writes it, as bytes or a list of numbers. A struct with `#[serde(alias = "…")]` on a field is a list of its fields in
+/// their order, and an enum with it on a variant has the numbers of its variants in place of their names, `"1"` or `{"1":7}`:
+/// serde does not say which of the names is whose.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ShownValue {
+    /// The value.
+    Json(serde_json::Value),
+    /// As much of it as is shown in one line, because all of it cannot be.
+    #[non_exhaustive]
+    Preview {
+        /// The value or the error, shortened for people to read.
+        preview: String,
+        /// How many bytes it takes in the store.
+        bytes: usize,
+        /// Why that is all.
+        reason: NotShown,
+    },
+    /// It is of a `sensitive` checkpoint: nobody is shown it.
+    Sensitive,
+}
+
+impl ShownValue {
+    /// The value, if it is shown as a whole.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # use kitaru::{Error, Execution};
+    /// fn total(order: &Execution) -> Option<u64> {
+    ///     order.value()?.json()?.get("total")?.as_u64()
+    /// }
+    /// # #[tokio::main] async fn main() -> Result<(), Error> {
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Order { total: u64 }
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let flow = kitaru::dynamic::flow("order").run(|| async { Ok::<_, Error>(Order { total: 7 }) });
+    /// # flow.id("job-42").on(&kitaru).await?;
+    /// # assert_eq!(total(&kitaru.execution("order", "job-42").await?.unwrap()), Some(7));
+    /// # Ok(()) }
+    /// ```
+    pub fn json(&self) -> Option<&serde_json::Value> {
+        match self {
+            ShownValue::Json(value) => Some(value),
+            ShownValue::Preview { .. } | ShownValue::Sensitive => None,
+        }
+    }
+}
+
+/// As a line for people: the JSON, a preview, `(sensitive)`.
+impl fmt::Display for ShownValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ShownValue::Json(value) => value.fmt(f),
+            ShownValue::Preview { preview, bytes, reason } => write!(f, "{preview} ({bytes} bytes; {reason})"),
+            ShownValue::Sensitive => f.write_str(HIDDEN),
+        }
+    }
+}
+
+impl Record {
+    /// What it came to, as JSON, without its type: the value, or what is in `Err`. Of an error that is kept as its messages it is
+    /// the list of these, the outermost first. Nothing where no outcome is recorded.
+    ///
+    /// [`ShownValue`] says what the JSON is. It is made when it is asked for, within bounds on its size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::{Error, dynamic::{checkpoint, flow}};
+    /// # use serde::{Deserialize, Serialize};
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// use kitaru::ShownValue;
+    /// use serde_json::json;
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Quote {
+    ///     price: u32,
+    ///     currency: Option<String>,
+    /// }
+    ///
+    /// # let report = flow("report").run(|| async {
+    /// #     let quote = || async { Ok::<_, Error>(Quote { price: 300, currency: Some("EUR".into()) }) };
+    /// #     let quote: Quote = checkpoint("quote").run(quote).await?;
+    /// #     let token: String = checkpoint("token").sensitive().run(|| async { Ok::<_, Error>("s3cr3t".into()) }).await?;
+    /// #     Ok::<_, Error>((quote, token.len()))
+    /// # });
+    /// # report.id("job-42").on(&kitaru).await?;
+    /// let execution = kitaru.execution("report", "job-42").await?.expect("it is there");
+    /// let [quote, token] = execution.records() else { panic!("two checkpoints") };
+    /// assert_eq!(quote.value(), Some(ShownValue::Json(json!({ "price": 300, "currency": "EUR" }))));
+    /// assert_eq!(token.value(), Some(ShownValue::Sensitive));
+    /// # Ok(()) }
+    /// ```
+    pub fn value(&self) -> Option<ShownValue> {
+        if !matches!(self.status, RecordStatus::Completed | RecordStatus::Failed) {
+            return None;
+        }
+        if self.sensitive {
+            return Some(ShownValue::Sensitive);
+        }
+        let kept = self.kept.as_ref()?;
+        let payload = kept.journal.payload(kept.journal.find(self.seq)?).ok()?;
+        Some(kept.show(&payload, &self.preview))
+    }
+
+    /// Whether its checkpoint was `sensitive` when it was recorded, so that nobody is shown its arguments and what it came to.
+    /// What is recorded of a call before its outcome says so by its arguments only: of one without arguments it is not known. A
+    /// record of a version that did not say so is known by its preview.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::{Error, dynamic::{checkpoint, flow}};
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let login = flow("login").run(|| async {
+    /// #     checkpoint("token").sensitive().run(|| async { Ok::<_, Error>("s3cr3t".to_owned()) }).await.map(|_| ())
+    /// # });
+    /// # login.id("job-42").on(&kitaru).await?;
+    /// let execution = kitaru.execution("login", "job-42").await?.expect("it is there");
+    /// assert!(execution.records()[0].is_sensitive());
+    /// assert_eq!(execution.records()[0].preview(), "(sensitive)");
+    /// # Ok(()) }
+    /// ```
+    pub fn is_sensitive(&self) -> bool {
+        self.sensitive || self.args.iter().any(|arg| arg.preview == HIDDEN)
+    }
+}
+
+impl Execution {
+    /// The flow's arguments, as a JSON list of them in their order. [`ShownValue`] says what the JSON is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::Error;
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let report = kitaru::dynamic::flow("report").input("topic", "tides").run(|| async { Ok::<_, Error>(7) });
+    /// # report.id("job-42").on(&kitaru).await?;
+    /// let execution = kitaru.execution("report", "job-42").await?.expect("it is there");
+    /// assert_eq!(execution.input(), r#"topic="tides""#);
+    /// println!("{}", execution.input_value());
+    /// # Ok(()) }
+    /// ```
+    pub fn input_value(&self) -> ShownValue {
+        let header = &self.stored.header;
+        let payload =
+            Payload { class: Class::Value, codec: header.input_codec, shape: header.input_shape, bytes: &header.input };
+        self.kept.show(&payload, &header.input_preview)
+    }
+
+    /// What its flow came to, as JSON: what it returned, or what is in `Err`, as of [`Record::value`]. Nothing before its end, nor
+    /// of a generation that a newer one has followed.
+    ///
+    /// `sensitive` is of checkpoints: what a flow takes and returns is shown, whichever checkpoint it comes from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::Error;
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let report = kitaru::dynamic::flow("report").run(|| async { Ok::<_, Error>(vec!["tides", "moon"].join(" ")) });
+    /// # report.id("job-42").on(&kitaru).await?;
+    /// let execution = kitaru.execution("report", "job-42").await?.expect("it is there");
+    /// assert_eq!(execution.value().map(|value| value.to_string()), Some(r#""tides moon""#.to_owned()));
+    /// # Ok(()) }
+    /// ```
+    pub fn value(&self) -> Option<ShownValue> {
+        if !self.status.is_final() || self.status == Status::Restarted {
+            return None;
+        }
+        let journal = &self.kept.journal;
+        let end = journal.end(journal.indices().next_back()?)?;
+        Some(self.kept.show(&end.payload, end.preview))
+    }
+}
+
+/// What values are shown of: the records, and the texts of their shapes. It is read with the records, and nothing is made
+/// of it before it is asked for.
+#[derive(Default)]
+pub(super) struct Kept {
+    journal: Journal,
+    shapes: HashMap<u64, String>,
+}
+
+/// Values are not shown by the way.
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("records", &self.journal.len()).finish_non_exhaustive()
+    }
+}
+
+impl Kept {
+    /// Keeps the journal, and the shapes of what may be shown of it. A shape that cannot be read hides no execution: what
+    /// would be shown by it is not shown.
+    pub(super) fn of(archive: &Archive, stored: &Stored, journal: Journal) -> Arc<Self> {
+        let mut shapes = HashMap::new();
+        let mut need = |codec, shape| match value::needs_shape(codec) {
+            true => drop(shapes.insert(shape, String::new())),
+            false => {}
+        };
+        need(stored.header.input_codec, stored.header.input_shape);
+        for at in journal.indices() {
+            match journal.frame(at) {
+                Ok(Frame::Outcome(outcome)) if outcome.is_sensitive() => {}
+                Ok(Frame::Outcome(outcome)) => need(outcome.payload.codec, outcome.payload.shape),
+                Ok(Frame::End(end)) => need(end.payload.codec, end.payload.shape),
+                _ => {}
+            }
+        }
+        for (shape, text) in &mut shapes {
+            *text = archive.shape_text(*shape).unwrap_or_default();
+        }
+        Arc::new(Kept { journal, shapes })
+    }
+
+    fn show(&self, payload: &Payload<'_>, preview: &str) -> ShownValue {
+        let shape = self.shapes.get(&payload.shape).map(String::as_str);
+        let shown = value::show(payload.codec, shape, payload.bytes).and_then(|value| match payload.class {
+            Class::Value | Class::Error => Ok(value),
+            Class::Kitaru => value.get(1).cloned().ok_or(NotShown::Unreadable),
+        });
+        match shown {
+            Ok(value) => ShownValue::Json(value),
+            Err(reason) => ShownValue::Preview { preview: preview.to_owned(), bytes: payload.bytes.len(), reason },
+        }
+    }
+}
