@@ -126,6 +126,10 @@ impl Tree {
         if name == "*" || names.defined.contains(name) {
             return Some(module);
         }
+        // Its file is elsewhere, and shared with others.
+        if names.declared.contains(name) {
+            return None;
+        }
         let imports = &names.imports;
         if imports.iter().any(|import| import.bound == *name) {
             let path = self.bound(&module, name, seen)?;
@@ -241,6 +245,8 @@ mod tests {
         let child = ("p/c.rs", "use super::P; pub struct C;");
         assert_eq!(found(&[("p.rs", "mod c; pub(crate) use c::{C, D as E}; pub struct P;"), child]), [""; 0]);
         assert_eq!(found(&[("p.rs", "mod c; pub use c::*; pub struct P;"), child]), [""; 0]);
+        let namesake = ("p/c.rs", "use super::P; pub fn c() {}");
+        assert_eq!(found(&[("p.rs", "mod c; pub use c::c; pub struct P;"), namesake]), [""; 0]);
     }
 
     #[test]
@@ -267,6 +273,12 @@ mod tests {
         assert_eq!(found(&[a, ("b.rs", said)]), [""; 0]);
         // The same text is read to its end.
         assert_eq!(found(&[a, ("b.rs", &format!("{said} use crate::a::A;"))]), [": a b"]);
+    }
+
+    #[test]
+    fn a_module_whose_file_is_elsewhere_is_no_part_of_its_parent() {
+        let parent = r#"#[path = "../shared.rs"] mod shared; mod c; fn p() { c::c() }"#;
+        assert_eq!(found(&[("p.rs", parent), ("p/c.rs", "use super::shared::S; fn c() {}")]), [""; 0]);
     }
 
     #[test]

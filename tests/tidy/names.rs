@@ -25,6 +25,8 @@ pub struct Names {
     /// Paths of two parts or more, outside of imports.
     pub mentions: Vec<Mention>,
     pub defined: BTreeSet<String>,
+    /// Modules that have a file.
+    pub declared: BTreeSet<String>,
     /// Every word outside of imports.
     pub words: BTreeSet<String>,
 }
@@ -44,7 +46,14 @@ impl Names {
                     depth = depth.saturating_sub(1);
                     inner.pop_if(|opened| *opened == depth);
                 }
-                "mod" if tokens.get(at + 2).is_some_and(|next| next == "{") => inner.push(depth),
+                "mod" => match tokens.get(at + 1..at + 3) {
+                    Some([_, opened]) if opened == "{" => inner.push(depth),
+                    Some([name, ended]) if ended == ";" => {
+                        names.declared.insert(name.clone());
+                        at += 1;
+                    }
+                    _ => {}
+                },
                 // `impl Trait + use<'a>` is another word.
                 "use" if tokens.get(at + 1).is_some_and(|next| next != "<") => {
                     let is_shown = at > 0 && matches!(tokens[at - 1].as_str(), "pub" | ")");

@@ -23,7 +23,7 @@ use crate::runtime::lock;
 use crate::store::{Before, Durability, Key as RowKey, Memory, Pace, Row, Store, Table, seal};
 use crate::testkit::chance::Chance;
 use crate::testkit::invariants::Invariants;
-use crate::testkit::replay::Script;
+use crate::testkit::script::Script;
 use crate::value::Key;
 
 /// What a test's stub of a checkpoint gives.
