@@ -43,13 +43,11 @@ const FLOORS: [&[&str]; 18] = [
 const MOST_LINES: usize = 500;
 
 /// Files that are longer, and why.
-const LONG: [(&str, &str); 9] = [
+const LONG: [(&str, &str); 7] = [
     ("kitaru-core/src/client/attempt.rs", "the client is being taken apart"),
     ("kitaru-core/src/client/launch.rs", "the client is being taken apart"),
     ("kitaru-core/src/client/execution.rs", "the client is being taken apart"),
     ("kitaru-core/src/client/mail.rs", "the client is being taken apart"),
-    ("kitaru-core/src/call/durable.rs", "stands since before this was checked"),
-    ("kitaru-core/src/call/probe.rs", "stands since before this was checked"),
     ("kitaru-core/src/store/writer.rs", "stands since before this was checked"),
     ("tests/model/time.rs", "stands since before this was checked"),
     ("kitaru-macros/src/parse.rs", "stands since before this was checked"),
@@ -57,33 +55,11 @@ const LONG: [(&str, &str); 9] = [
 
 /// Circles of files that stand: the folder, the files (`self` is the one that the folder belongs to; none stands for any,
 /// here and in the folders below), and why.
-const CIRCLES: [(&str, &[&str], &str); 6] = [
+const CIRCLES: [(&str, &[&str], &str); 3] = [
     ("kitaru-core/src/client", &[], "the client is being taken apart"),
     ("kitaru-agent/src", &[], "the agent's modules know each other through its root, and are being put in an order"),
     ("kitaru-rig/src", &[], "the rig's modules are being put in an order"),
-    (
-        "kitaru-core/src/call",
-        &[
-            "body",
-            "directed",
-            "durable",
-            "limit",
-            "memo",
-            "meta",
-            "refusals",
-            "resolution",
-            "self",
-            "timer",
-            "tries",
-            "wait",
-        ],
-        BEFORE,
-    ),
-    ("kitaru-core/src/call", &["bounds", "probe"], BEFORE),
-    ("kitaru-core/src/call/durable", &["asking", "self"], BEFORE),
 ];
-
-const BEFORE: &str = "stands since before this was checked";
 
 struct Source {
     path: String,

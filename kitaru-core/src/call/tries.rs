@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
-use crate::call::body::MoreTries;
+use crate::call::body::{Body, MoreTries};
 use crate::call::directed::{self, Cast, is_over};
 use crate::call::meta::Spec;
+use crate::call::options::Options;
 use crate::call::outcome::preview_error;
-use crate::call::{Checkpoint, Options};
 use crate::chance;
 use crate::clock::{At, Clock, Sleep, Until, millis, millis_up};
 use crate::context::{Ambient, BodyScope};
@@ -114,7 +114,7 @@ impl Tries {
         Poll::Ready(())
     }
 
-    pub(crate) fn poll<B: Checkpoint>(
+    pub(crate) fn poll<B: Body>(
         &mut self,
         body: &mut B,
         spec: &Spec,
@@ -163,7 +163,7 @@ impl Tries {
     }
 
     /// Begins the next try.
-    fn begin<B: Checkpoint>(
+    fn begin<B: Body>(
         &mut self,
         body: &mut B,
         spec: &Spec,
@@ -199,7 +199,7 @@ impl Tries {
         Ok(())
     }
 
-    fn poll_try<B: Checkpoint>(
+    fn poll_try<B: Body>(
         &mut self,
         body: &mut B,
         spec: &Spec,

@@ -1,13 +1,13 @@
 //! A call under a director's hand. Owns what the director is told of it.
 
 use super::Durable;
-use crate::call::Checkpoint;
+use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::director::{Cue, CueStage, Goes};
 use crate::journal::Arg;
 use crate::machine::Standing;
 
-impl<B: Checkpoint> Durable<B> {
+impl<B: Body> Durable<B> {
     /// How far a call is that is about to start.
     pub(super) fn cue_stage(&self, spec: &Spec, intended: bool) -> CueStage {
         match spec.meta().effect {

@@ -1,7 +1,7 @@
 //! A call that contradicts a record. Owns what is said and done about it.
 
 use super::Durable;
-use crate::call::Checkpoint;
+use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::call::refusals::differences;
 use crate::context::OnDivergence;
@@ -11,7 +11,7 @@ use crate::journal::Arg;
 use crate::log;
 use crate::machine::{Exit, RecordIx};
 
-impl<B: Checkpoint> Durable<B> {
+impl<B: Body> Durable<B> {
     pub(super) fn divergent(&self, spec: &Spec) -> Option<RecordIx> {
         self.context.replay().divergent(spec.name(), &self.claim)
     }

@@ -3,12 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Durable, How, Running, Stage};
+use super::Durable;
+use super::stage::{How, Running, Stage};
+use crate::call::body::Body;
 use crate::call::memo::memo_key;
 use crate::call::meta::{Effect, Spec};
+use crate::call::options::Occasion;
 use crate::call::outcome::{Packed, Packing, Whose};
 use crate::call::tries::{Failure, Tries};
-use crate::call::{Checkpoint, Occasion};
 use crate::context::Progress;
 use crate::error::Error;
 use crate::journal::{Class, Frame, MemoRow, OutcomeFrame};
@@ -17,7 +19,7 @@ use crate::machine::Exit;
 use crate::store::{Row, Table};
 use crate::value::Sensitivity;
 
-impl<B: Checkpoint> Durable<B> {
+impl<B: Body> Durable<B> {
     /// The body's tries have come to an end.
     pub(super) fn finish(&mut self, spec: &Spec, tried: Result<B::Output, Failure>) {
         let Stage::Running(running, tries) = std::mem::replace(&mut self.stage, Stage::Over) else {
