@@ -21,7 +21,7 @@ use crate::call::refusals::{astray, interrupted, refuse, retried_at_most_once, u
 use crate::call::tries::Tries;
 use crate::context::{Ambient, BodyScope};
 use crate::context::{BodyWaker, Context};
-use crate::director::CueStage;
+use crate::director::{CueStage, Observation};
 use crate::error::Error;
 use crate::journal::{CallFrame, Frame, OpenFrame};
 use crate::log;
@@ -208,7 +208,8 @@ impl<B: Body> Durable<B> {
                         unreachable!("the stage was matched above")
                     };
                     self.release_message();
-                    self.is_given(spec);
+                    let (execution, checkpoint) = (&self.context.attempt.execution, spec.name());
+                    self.observe(|| Observation::Given { execution, checkpoint, identity: self.identity() });
                     if let Some(name) = &running.name {
                         self.tell(name, spec, &value, how);
                     }
@@ -250,7 +251,7 @@ impl<B: Body> Durable<B> {
         }
         self.stage = Stage::Entered(slot);
         if let Standing::Interrupted(_) = self.claim.standing {
-            self.context.runtime.director.iter().for_each(|director| director.interrupted(spec.name()));
+            self.observe(|| Observation::Interrupted { checkpoint: spec.name() });
             if spec.meta().on_interrupt == OnInterrupt::Ask {
                 return self.ask(spec, options, slot);
             }
@@ -410,7 +411,7 @@ impl<B: Body> Durable<B> {
         self.stage = Stage::Over;
         self.release_message();
         let Standing::Recorded(at) = self.claim.standing else { unreachable!("only a record is released unrun") };
-        self.context.runtime.director.iter().for_each(|director| director.replayed(spec.name(), self.identity()));
+        self.observe(|| Observation::Replayed { checkpoint: spec.name(), identity: self.identity() });
         let payload = self.context.journal.payload(at).expect("the index holds outcomes that were read");
         if payload.is_error() {
             self.context.replay().gave(at);

@@ -3,7 +3,7 @@
 use super::Durable;
 use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
-use crate::director::{Cue, CueStage, Goes};
+use crate::director::{Cue, CueStage, Goes, Observation};
 use crate::journal::Arg;
 use crate::machine::Standing;
 
@@ -40,9 +40,10 @@ impl<B: Body> Durable<B> {
         director.starts(&cue) == Goes::NoFurther
     }
 
-    /// The flow is given what it came to.
-    pub(super) fn is_given(&self, spec: &Spec) {
-        let Some(director) = &self.context.runtime.director else { return };
-        director.given(&self.context.attempt.execution, spec.name(), self.identity());
+    /// Tells whoever directs the execution, if anybody does.
+    pub(super) fn observe<'a>(&self, observation: impl FnOnce() -> Observation<'a>) {
+        if let Some(director) = &self.context.runtime.director {
+            director.observe(&observation());
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::call::refusals::differences;
 use crate::context::OnDivergence;
-use crate::director::Divergence;
+use crate::director::{Divergence, Observation};
 use crate::error::{Error, Kind};
 use crate::journal::Arg;
 use crate::log;
@@ -26,15 +26,15 @@ impl<B: Body> Durable<B> {
             // Another version of the checkpoint, which is meant to run again.
             return None;
         }
-        let director = &self.context.runtime.director;
-        if let Some(director) = director {
+        self.observe(|| {
             let (location, record) = (spec.location(), recorded.name());
-            director.diverged(&Divergence { location, record, differing: &differing });
-        }
+            Observation::Diverged(Divergence { location, record, differing: &differing })
+        });
         let default = match spec.meta().effect {
             Effect::AtMostOnce => OnDivergence::Fail,
             Effect::AtLeastOnce | Effect::Wait | Effect::Child => {
-                let default = if director.is_some() { OnDivergence::Fail } else { OnDivergence::Rerun };
+                let default =
+                    if self.context.runtime.director.is_some() { OnDivergence::Fail } else { OnDivergence::Rerun };
                 self.context.attempt.on_divergence.unwrap_or(default)
             }
         };

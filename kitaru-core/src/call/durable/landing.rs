@@ -12,6 +12,7 @@ use crate::call::options::Occasion;
 use crate::call::outcome::{Packed, Packing, Whose};
 use crate::call::tries::{Failure, Tries};
 use crate::context::Progress;
+use crate::director::Observation;
 use crate::error::Error;
 use crate::journal::{Class, Frame, MemoRow, OutcomeFrame};
 use crate::log;
@@ -28,20 +29,18 @@ impl<B: Body> Durable<B> {
         let took = running.started.elapsed();
         let landing = match tried {
             Ok(value) => {
-                let director = self.context.runtime.director.as_deref();
                 let unsteady = AtomicBool::new(false);
                 let packing = Packing {
                     whose: Whose::Checkpoint(&|| self.claim.name(spec.shown())),
                     sensitivity: spec.meta().sensitivity,
                     wish: spec.meta().wish,
                     limit: self.context.runtime.max_outcome_bytes,
-                    unsteady: director.map(|_| &unsteady),
+                    unsteady: self.context.runtime.director.as_ref().map(|_| &unsteady),
                 };
                 let landing = B::pack(value, &packing);
-                director
-                    .filter(|_| unsteady.load(Ordering::Relaxed))
-                    .into_iter()
-                    .for_each(|director| director.unsteady(spec.name()));
+                if unsteady.load(Ordering::Relaxed) {
+                    self.observe(|| Observation::Unsteady { checkpoint: spec.name() });
+                }
                 landing
             }
             Err(Failure::Outcome(error)) => B::pack_error(error),
