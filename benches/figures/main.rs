@@ -4,58 +4,23 @@
 //! `cargo bench --bench figures`, or with the name of one figure behind `--`: `sequential`, `replay`, `concurrent`,
 //! `disk`, `reopen`, `parked`, `woken`, `children`, `waiting`.
 
+mod measured;
 mod waits;
 
 use std::hint::black_box;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use kitaru::{Error, Kitaru, checkpoint, flow};
-use redb::{Database, TableDefinition};
-
-type Bytes = &'static [u8];
-const BARE: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("bare");
-
-#[checkpoint]
-async fn small(topic: &str, n: u32) -> u64 {
-    u64::from(n) + topic.len() as u64
-}
+use kitaru::{Error, Kitaru, flow};
+use measured::{BARE, FAIL, ROW, bare, bare_commit, filled, folder, goes_on_for_ever, many, median, open, small};
+use redb::Database;
 
 /// As the checkpoint, without being one.
 async fn plain(topic: &str, n: u32) -> u64 {
     u64::from(n) + topic.len() as u64
-}
-
-/// Whether a flow is to fail at its end, so that it can be replayed.
-static FAIL: AtomicBool = AtomicBool::new(false);
-/// Whether a flow makes its calls a thousand at a time, to fill a journal quickly.
-static FILL: AtomicBool = AtomicBool::new(false);
-
-#[flow(reuse = "unfinished")]
-async fn many(run: u64, n: u32) -> Result<u64, Error> {
-    let _ = run;
-    let mut sum = 0;
-    if FILL.load(Ordering::Relaxed) {
-        for chunk in 0..n.div_ceil(1_000) {
-            let calls = (chunk * 1_000..n.min((chunk + 1) * 1_000)).map(|n| small("topic", n));
-            sum += futures::future::join_all(calls).await.into_iter().sum::<u64>();
-        }
-    } else {
-        for n in 0..n {
-            sum += small("topic", n).await;
-        }
-    }
-    if FAIL.load(Ordering::Relaxed) { Err(Error::msg("again")) } else { Ok(sum) }
-}
-
-/// Keeps the store from being left alone.
-#[flow]
-async fn goes_on_for_ever(n: u32) -> Result<u32, Error> {
-    std::future::pending::<()>().await;
-    Ok(n)
 }
 
 /// The time of each step of a sequence.
@@ -73,37 +38,6 @@ async fn timed(run: u64, n: u32) -> Result<Vec<u64>, Error> {
     Ok(nanos)
 }
 
-fn median(mut samples: Vec<u64>) -> f64 {
-    samples.sort_unstable();
-    samples.get(samples.len() / 2).map_or(f64::NAN, |nanos| *nanos as f64 / 1_000.0)
-}
-
-/// As many bytes as a row of `small` has: key and value.
-const ROW: usize = 16 + 96;
-
-fn bare(dir: &Path) -> Database {
-    let database = Database::create(dir.join("bare.redb")).expect("a redb file");
-    let transaction = database.begin_write().expect("a transaction");
-    transaction.open_table(BARE).expect("a table");
-    transaction.commit().expect("a commit");
-    database
-}
-
-/// One bare commit of `count` rows, spread over as many executions; gives nanoseconds.
-fn bare_commit(database: &Database, from: u64, count: u64, executions: u64) -> u64 {
-    let start = Instant::now();
-    let transaction = database.begin_write().expect("a transaction");
-    {
-        let mut table = transaction.open_table(BARE).expect("a table");
-        for n in from..from + count {
-            let key = [(n % executions).to_be_bytes(), (n / executions).to_be_bytes()].concat();
-            table.insert(key.as_slice(), [7u8; ROW - 16].as_slice()).expect("a row");
-        }
-    }
-    transaction.commit().expect("a commit");
-    start.elapsed().as_nanos() as u64
-}
-
 /// One bare commit of a row that leaves the store quick to open; gives nanoseconds.
 fn bare_quick_repair(database: &Database, n: u64) -> u64 {
     let start = Instant::now();
@@ -115,15 +49,6 @@ fn bare_quick_repair(database: &Database, n: u64) -> u64 {
     }
     transaction.commit().expect("a commit");
     start.elapsed().as_nanos() as u64
-}
-
-async fn open(dir: &Path) -> Kitaru {
-    Kitaru::builder().dir(dir.join("store")).open().await.expect("the store opens")
-}
-
-fn folder() -> tempfile::TempDir {
-    // On the disk that holds the project, not on one in memory.
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
 }
 
 async fn sequential() {
@@ -143,13 +68,6 @@ async fn sequential() {
         ours / floor
     );
     kitaru.close().await.expect("it closes");
-}
-
-async fn filled(kitaru: &Kitaru, run: u64, n: u32) {
-    FAIL.store(true, Ordering::Relaxed);
-    FILL.store(true, Ordering::Relaxed);
-    many(run, n).on(kitaru).await.expect_err("it is to fail");
-    FILL.store(false, Ordering::Relaxed);
 }
 
 async fn replayed(kitaru: &Kitaru, run: u64, n: u32) -> Duration {

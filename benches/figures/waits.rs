@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kitaru::{Error, Kitaru, flow};
 
-use crate::{bare, bare_commit, filled, folder, goes_on_for_ever, median, open};
+use crate::measured::{bare, bare_commit, filled, folder, goes_on_for_ever, median, open};
 
 /// Waits for longer than anybody measures.
 #[flow]

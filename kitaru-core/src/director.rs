@@ -25,20 +25,8 @@ pub(crate) trait Director: Send + Sync + 'static {
     /// Who plays the next try of a body. The arguments are there for the asking.
     fn cast(&self, checkpoint: &str, args: &mut dyn FnMut() -> serde_json::Value) -> Part;
 
-    /// The flow is given the outcome of a call that had none recorded when it was made.
-    fn given(&self, execution: &ExecutionId, checkpoint: &str, identity: Key);
-
-    /// A record has answered a call of this checkpoint.
-    fn replayed(&self, checkpoint: &str, identity: Key);
-
-    /// An `at_most_once` body that an earlier attempt had begun is not run again, unless a person says so.
-    fn interrupted(&self, checkpoint: &str);
-
-    /// A call contradicts a record.
-    fn diverged(&self, divergence: &Divergence<'_>);
-
-    /// The value that was recorded for this checkpoint is not digested alike when it is read back.
-    fn unsteady(&self, checkpoint: &str);
+    /// Hears of something that it has no hand in.
+    fn observe(&self, observation: &Observation<'_>);
 
     /// Puts those who may go on at once in an order.
     fn order(&self, wake: &mut [Waker]);
@@ -167,6 +155,20 @@ pub(crate) enum Part {
     Gives(Result<serde_json::Value, Error>),
     Panics(String),
     Hangs,
+}
+
+/// What a director only hears of.
+pub(crate) enum Observation<'a> {
+    /// The flow is given the outcome of a call that had none recorded when it was made.
+    Given { execution: &'a ExecutionId, checkpoint: &'a str, identity: Key },
+    /// A record has answered a call of this checkpoint.
+    Replayed { checkpoint: &'a str, identity: Key },
+    /// An `at_most_once` body of this checkpoint that an earlier attempt had begun is not run again, unless a person says so.
+    Interrupted { checkpoint: &'a str },
+    /// A call contradicts a record.
+    Diverged(Divergence<'a>),
+    /// The value that was recorded for this checkpoint is not digested alike when it is read back.
+    Unsteady { checkpoint: &'a str },
 }
 
 /// A call that contradicts a record.

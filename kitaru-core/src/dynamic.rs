@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::call::bounds::Recordable;
 use crate::call::probe::{ByStdError, SerdeFallible};
-use crate::call::{Body, Call, Checkpoint, CheckpointMeta, Spec, key};
+use crate::call::{Body, Call, CheckpointMeta, Function, Spec, key};
 use crate::client::FlowCall;
 use crate::context::Ambient;
 use crate::engine::{FlowBody, FlowSpec, Input};
@@ -147,7 +147,7 @@ impl DynamicCheckpoint {
     }
 
     /// The call of this checkpoint, with its body. The body is a function, because a retry calls it again.
-    pub fn run<T, E, Fut>(self, body: impl FnMut() -> Fut) -> Call<impl Checkpoint<Output = Result<T, E>>>
+    pub fn run<T, E, Fut>(self, body: impl FnMut() -> Fut) -> Call<impl Body<Output = Result<T, E>>>
     where
         T: Recordable,
         E: Recordable + From<Error> + StdError + 'static,
@@ -161,7 +161,7 @@ impl DynamicCheckpoint {
         self,
         body: impl FnMut() -> Fut,
         summarize: Summarize<Result<T, E>>,
-    ) -> Call<impl Checkpoint<Output = Result<T, E>>>
+    ) -> Call<impl Body<Output = Result<T, E>>>
     where
         T: Recordable,
         E: Recordable + From<Error> + StdError + 'static,
@@ -174,14 +174,14 @@ impl DynamicCheckpoint {
         self,
         mut body: impl FnMut() -> Fut,
         summarize: Option<Summarize<Result<T, E>>>,
-    ) -> Call<impl Checkpoint<Output = Result<T, E>>>
+    ) -> Call<impl Body<Output = Result<T, E>>>
     where
         T: Recordable,
         E: Recordable + From<Error> + StdError + 'static,
         Fut: Future<Output = Result<T, E>>,
     {
         let spec = Spec::own(self.name, self.version, self.meta);
-        let body = Body::new(
+        let body = Function::new(
             SerdeFallible::<ByStdError>::new(),
             Args(self.args.into()),
             |args: &Args, sink: &mut ArgSink<'_>| describe(&args.0, sink),

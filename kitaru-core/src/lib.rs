@@ -64,7 +64,7 @@ pub mod __private {
     pub use inventory;
 
     pub use crate::call::bounds::{leaves_flow, retryable, sendable_argument, sendable_outcome};
-    pub use crate::call::{Checkpoint, CheckpointMeta, Outcome, blocking, call, probe, refused};
+    pub use crate::call::{Body, CheckpointMeta, Outcome, blocking, call, probe, refused};
     pub use crate::client::{flow_call, refused_flow};
     pub use crate::flow::{Begun, FlowInput, FlowMeta, Input, Registered, begin, unrepeatable};
     pub use crate::value::ArgSink;

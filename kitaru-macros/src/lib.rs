@@ -11,6 +11,7 @@ mod histories;
 mod model;
 mod parse;
 mod signature;
+mod spelling;
 mod suggest;
 mod unrepeatable;
 mod validate;

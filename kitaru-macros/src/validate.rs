@@ -16,8 +16,8 @@ pub(crate) use tool::{context_of, tool};
 
 use crate::errors::Errors;
 use crate::model::{Attr, CheckpointOptions, Function, Given, ungrouped};
-use crate::parse::{name_fault, tool_name_fault};
 use crate::signature::{self, Argument};
+use crate::spelling::{name_fault, tool_name_fault};
 use crate::suggest;
 
 /// As many as serde reads in one tuple.

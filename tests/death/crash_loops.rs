@@ -8,9 +8,8 @@ use std::time::Duration;
 use kitaru::store::{Durability, OpenOptions, Order, Range, Redb, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
-use crate::kills::folder;
-use crate::process::{STOP, command, say};
-use crate::programs::note;
+use crate::notes::note;
+use crate::process::{STOP, command, folder, say};
 use crate::{count, noted};
 
 /// The number of the process, by which its clock is turned: each begins when every pause is over.

@@ -5,13 +5,9 @@ use std::time::{Duration, Instant};
 
 use kitaru::Kitaru;
 
-use crate::process::run;
+use crate::process::{folder, result, run};
 use crate::programs::{FILLED, NAP};
 use crate::{copied, count, noted, refuse_second_runs};
-
-pub(crate) fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a folder")
-}
 
 /// Runs a program, kills it where it is told to stop, and runs it again to its end, whose result is given.
 fn killed(program: &str, dir: &Path, stop: &str) -> String {
@@ -19,12 +15,6 @@ fn killed(program: &str, dir: &Path, stop: &str) -> String {
     process.wait_for("stopped");
     process.kill();
     result(program, dir)
-}
-
-pub(crate) fn result(program: &str, dir: &Path) -> String {
-    let (said, code) = run(program, dir, "").end();
-    assert_eq!(code, Some(0), "{said:?}");
-    said.into_iter().find_map(|line| line.strip_prefix("result ").map(str::to_owned)).expect("it says its result")
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod disk;
 mod fan_out;
 mod folder;
 mod kills;
+mod notes;
 mod process;
 mod programs;
 mod readme;

@@ -96,6 +96,18 @@ impl Process {
     }
 }
 
+/// A folder for one process after another.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// Runs a program to its end, and gives its result.
+pub(crate) fn result(program: &str, dir: &Path) -> String {
+    let (said, code) = run(program, dir, "").end();
+    assert_eq!(code, Some(0), "{said:?}");
+    said.into_iter().find_map(|line| line.strip_prefix("result ").map(str::to_owned)).expect("it says its result")
+}
+
 /// Says something to whoever has started this process.
 pub(crate) fn say(line: impl AsRef<OsStr>) {
     println!("{}", line.as_ref().to_string_lossy());

@@ -1,7 +1,5 @@
 //! The programs that are killed. They note what they do in a file, which outlives them.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures::future::join_all;
@@ -10,6 +8,7 @@ use kitaru::{Error, Kitaru, Status, checkpoint, flow};
 #[cfg(feature = "openai")]
 use crate::agents;
 use crate::crash_loops;
+use crate::notes::{here, note, step};
 use crate::process::{PROGRAM, STOP, say};
 use crate::{folder, waits};
 
@@ -55,27 +54,6 @@ fn program() {
         std::process::exit(1);
     }
     std::process::exit(0);
-}
-
-pub(crate) fn note(line: &str) {
-    let file = OpenOptions::new().append(true).create(true).open("notes");
-    // One write, so that lines of several threads do not mix.
-    file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes())).expect("notes can be taken");
-}
-
-/// Waits for the end, if this is where the process is to stop.
-pub(crate) async fn here(place: &str) {
-    if std::env::var(STOP).is_ok_and(|stop| stop == place) {
-        say("stopped");
-        std::future::pending::<()>().await;
-    }
-}
-
-#[checkpoint]
-pub(crate) async fn step(n: u32) -> u64 {
-    note(&format!("ran {n}"));
-    here(&format!("in {n}")).await;
-    u64::from(n) * 10
 }
 
 #[flow]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kitaru::{Error, Execution, Kitaru, RecordStatus, Resolution, Status, checkpoint, flow};
 
+use crate::notes::{here, note, step};
 use crate::process::{STOP, say};
-use crate::programs::{here, note, step};
 
 /// Longer than what parks, and short enough to wait for.
 const PAUSE: Duration = Duration::from_millis(200);

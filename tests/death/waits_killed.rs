@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::kills::{folder, result};
-use crate::process::run;
+use crate::process::{folder, result, run};
 use crate::waits::ROUNDS;
 use crate::{count, noted};
 

@@ -10,6 +10,7 @@
 
 mod list;
 mod trial;
+mod verdict;
 mod workshop;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use list::{Mistake, TestName};
-use trial::Verdict;
+use verdict::Verdict;
 use workshop::Workshop;
 
 fn main() -> ExitCode {

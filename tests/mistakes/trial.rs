@@ -1,46 +1,16 @@
 //! Runs of single tests, with a mistake and without. Owns what counts as noticed; must not know how a test was built.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::list::{Mistake, TestName};
+use crate::verdict::Verdict;
 use crate::workshop::{Programs, VARIABLE, Workshop};
 
 /// How long a test may take. One that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(240);
-
-/// Whether the tests of a mistake notice it.
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    /// Each of them has failed.
-    Noticed,
-    /// This one passes.
-    Passes(TestName),
-    /// This one does not end.
-    Hangs(TestName),
-    /// The trial says nothing, and why.
-    Unsound(String),
-}
-
-impl Verdict {
-    pub(crate) fn is_noticed(&self) -> bool {
-        matches!(self, Verdict::Noticed)
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Verdict::Noticed => f.write_str("noticed"),
-            Verdict::Passes(test) => write!(f, "NOT NOTICED by {test}"),
-            Verdict::Hangs(test) => write!(f, "HANGS in {test}"),
-            Verdict::Unsound(why) => write!(f, "UNSOUND, {why}"),
-        }
-    }
-}
 
 /// Runs the tests that a mistake names with that mistake switched on.
 pub(crate) fn with(workshop: &Workshop, programs: &Programs, mistake: &Mistake) -> Verdict {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::list::{self, Mistake, TestName};
-use crate::trial::Verdict;
+use crate::verdict::Verdict;
 
 /// The variable that names the mistake that is switched on.
 pub(crate) const VARIABLE: &str = "KITARU_MISTAKE";

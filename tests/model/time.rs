@@ -484,9 +484,7 @@ async fn an_attempt_that_was_only_replayed_and_waits_on_counts_for_nothing() {
     let handle = waits_twice("counts".into()).id("job").on(&kitaru).start().await.unwrap();
     kitaru.send(&handle, "amount", &1).await.unwrap();
     until("counts", "took", 1).await;
-    while kitaru.execution("waits_twice", "job").await.unwrap().unwrap().status() != Status::Waiting {
-        tokio::task::yield_now().await;
-    }
+    until_status(&kitaru, "waits_twice", Status::Waiting).await;
     let before = kitaru.execution("waits_twice", "job").await.unwrap().unwrap().attempts();
     kitaru.close().await.unwrap();
     drop(handle);
@@ -494,9 +492,7 @@ async fn an_attempt_that_was_only_replayed_and_waits_on_counts_for_nothing() {
     for round in 2..12 {
         let kitaru = place.open().await;
         until("counts", "took", round).await;
-        while kitaru.execution("waits_twice", "job").await.unwrap().unwrap().status() != Status::Waiting {
-            tokio::task::yield_now().await;
-        }
+        until_status(&kitaru, "waits_twice", Status::Waiting).await;
         assert_eq!(kitaru.execution("waits_twice", "job").await.unwrap().unwrap().attempts(), before);
         kitaru.close().await.unwrap();
     }

@@ -1,14 +1,14 @@
-//! Random programs, made. Owns how often each kind of step is met.
+//! Random programs, made. Owns how often each kind of step is met, and which program each generation has.
 
 use std::time::Duration;
 
-use crate::program::{Chance, End, Map, Part, Policy, Program, Role, Step, Thrown};
+use crate::program::{Chance, End, Map, Part, Policy, Program, Role, Step, Thrown, child};
 
 /// The most generations of one execution.
 const ROUNDS: u32 = 3;
 
 /// Makes one program.
-pub struct Maker {
+struct Maker {
     chance: Chance,
     ids: u32,
     /// How many more steps it takes.
@@ -17,7 +17,7 @@ pub struct Maker {
 }
 
 impl Maker {
-    pub fn program(part: Part) -> Program {
+    fn program(part: Part) -> Program {
         let Part { nth, round, role } = part;
         let mut chance = Chance(nth ^ u64::from(round).wrapping_mul(0x9e6d_62d0_6f6a_9a9b));
         let budget = match (role, round) {
@@ -111,4 +111,47 @@ impl Maker {
             _ => Step::Work { id, turns },
         }
     }
+}
+
+impl Part {
+    pub fn program(self) -> Program {
+        Maker::program(self)
+    }
+
+    /// All generations, to the last one.
+    pub fn programs(self) -> Vec<Program> {
+        let (mut part, mut programs) = (self, Vec::new());
+        loop {
+            let program = part.program();
+            let goes_on = matches!(program.end, End::Restarts(_));
+            programs.push(program);
+            if !goes_on {
+                return programs;
+            }
+            part = part.next();
+        }
+    }
+
+    /// How it ends at last.
+    pub fn end(self) -> End {
+        self.programs().last().map_or(End::Returns, |program| program.end)
+    }
+
+    /// Whether it meets no error: one that was not settled is tried again by the next attempt, which may then take another path.
+    pub fn meets_no_error(self) -> bool {
+        self.programs().iter().all(meets_no_error)
+    }
+}
+
+fn meets_no_error(program: &Program) -> bool {
+    let may_fail = |step: &Step| match step {
+        Step::Fails { id } | Step::Once { id } | Step::Slow { id, .. } => Some(*id),
+        Step::Throw { id, by: Thrown::Checkpoint } => Some(*id),
+        Step::Child { id, nth } | Step::Start { id, nth, awaits: true } => {
+            let child = child(*nth);
+            (child.end() != End::Returns || !child.meets_no_error()).then_some(*id)
+        }
+        _ => None,
+    };
+    program.ids(may_fail).is_empty()
 }

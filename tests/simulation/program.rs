@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::maker::Maker;
-
 /// What a flow does in one generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
@@ -175,34 +173,6 @@ impl Part {
     pub fn next(self) -> Self {
         Part { round: self.round + 1, ..self }
     }
-
-    pub fn program(self) -> Program {
-        Maker::program(self)
-    }
-
-    /// All generations, to the last one.
-    pub fn programs(self) -> Vec<Program> {
-        let (mut part, mut programs) = (self, Vec::new());
-        loop {
-            let program = part.program();
-            let goes_on = matches!(program.end, End::Restarts(_));
-            programs.push(program);
-            if !goes_on {
-                return programs;
-            }
-            part = part.next();
-        }
-    }
-
-    /// How it ends at last.
-    pub fn end(self) -> End {
-        self.programs().last().map_or(End::Returns, |program| program.end)
-    }
-
-    /// Whether it meets no error: one that was not settled is tried again by the next attempt, which may then take another path.
-    pub fn meets_no_error(self) -> bool {
-        self.programs().iter().all(Program::meets_no_error)
-    }
 }
 
 pub fn child(nth: u64) -> Part {
@@ -210,19 +180,6 @@ pub fn child(nth: u64) -> Part {
 }
 
 impl Program {
-    fn meets_no_error(&self) -> bool {
-        let may_fail = |step: &Step| match step {
-            Step::Fails { id } | Step::Once { id } | Step::Slow { id, .. } => Some(*id),
-            Step::Throw { id, by: Thrown::Checkpoint } => Some(*id),
-            Step::Child { id, nth } | Step::Start { id, nth, awaits: true } => {
-                let child = child(*nth);
-                (child.end() != End::Returns || !child.meets_no_error()).then_some(*id)
-            }
-            _ => None,
-        };
-        self.ids(may_fail).is_empty()
-    }
-
     /// The steps of this kind, however deep.
     pub fn ids(&self, wanted: impl Fn(&Step) -> Option<u32> + Copy) -> Vec<u32> {
         let mut found = Vec::new();

@@ -1,45 +1,28 @@
-//! What a checkpoint's call holds of the user's function: arguments, how to copy them, how to run it. Must not know
-//! when it runs.
+//! What a call holds of what it runs: a body, which runs in tries, and which may be a wait. Must not know when it runs.
 
-use std::future::Future;
-use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use crate::call::Call;
-use crate::call::meta::{CheckpointMeta, Spec};
-use crate::call::outcome::{Landing, Outcome, Packing, Unpack};
-use crate::call::probe::{Lost, OfArguments, OnThePool};
-use crate::context::{Ambient, Context};
+use crate::call::outcome::{Landing, Packing, Unpack};
+use crate::context::Context;
 use crate::error::Error;
 use crate::journal::{Opening, Payload};
 use crate::ledger::Change;
 use crate::machine::{Due, SlotId};
-use crate::pool::{self, Gone};
 use crate::value::{ArgSink, Key};
 
-/// The body of a checkpoint, as a [`Call`] runs it. Written by the macro, implemented only here.
+/// The body of a checkpoint, as a [`Call`](crate::Call) runs it. Written by the macro, implemented only here.
 ///
 /// It has no associated future: whether a call is `Send` leaks through the opaque type of the function's result, and
 /// only through that.
 #[doc(hidden)]
 #[allow(missing_docs, private_interfaces)]
-pub trait Checkpoint: sealed::Sealed {
+pub trait Body: sealed::Sealed {
     type Output;
 
     fn describe(&self, sink: &mut ArgSink<'_>);
-    /// What a wait waits for, decided when it begins for the first time, and what is shown of it outside; nothing if it
-    /// need not wait.
-    fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
-        unreachable!("only a wait is opened")
-    }
-    /// Begins to wait, for what an earlier attempt has recorded or this one has decided. Gives when it is over by itself.
-    fn open(&mut self, _: &Site<'_>, _: Option<Opening>) -> Due {
-        unreachable!("only a wait is opened")
-    }
-    /// The event that a wait has taken.
-    fn message(&self) -> Option<u64> {
+    /// The body as a wait, if it is one: then it is opened first.
+    fn as_wait(&mut self) -> Option<&mut dyn Wait> {
         None
     }
     /// Starts a try. False if the arguments are needed again and cannot be copied.
@@ -53,6 +36,21 @@ pub trait Checkpoint: sealed::Sealed {
     fn unpack(payload: &Payload<'_>) -> Result<Self::Output, Unpack>;
     fn fail(error: Error) -> Result<Self::Output, Error>;
     fn failure(value: &Self::Output) -> Option<Error>;
+}
+
+/// What a body is besides that waits for something outside, and has no effect of its own.
+#[doc(hidden)]
+#[allow(missing_docs, private_interfaces)]
+pub trait Wait {
+    /// What it waits for, decided when it begins for the first time, and what is shown of it outside; nothing if it need
+    /// not wait.
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)>;
+    /// Begins to wait, for what an earlier attempt has recorded or this one has decided. Gives when it is over by itself.
+    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due;
+    /// The event that it has taken.
+    fn message(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Where a wait stands.
@@ -80,186 +78,11 @@ pub enum MoreTries {
     None,
 }
 
-#[doc(hidden)]
-pub struct Body<A, R, C, F, Fut> {
-    args: Option<A>,
-    describe: fn(&A, &mut ArgSink<'_>),
-    duplicate: fn(&A) -> Option<A>,
-    run: F,
-    future: Option<Pin<Box<Fut>>>,
-    outcome: PhantomData<fn() -> (C, R)>,
-}
-
-/// A call of a checkpoint, as the macro makes it.
-#[doc(hidden)]
-pub fn call<A, R, C, F, Fut>(
-    meta: &'static CheckpointMeta,
-    outcome: C,
-    args: A,
-    describe: fn(&A, &mut ArgSink<'_>),
-    duplicate: fn(&A) -> Option<A>,
-    run: F,
-) -> Call<Body<A, R, C, F, Fut>>
-where
-    C: Outcome<R>,
-    F: FnMut(A) -> Fut,
-    Fut: Future<Output = R>,
-{
-    Call::new(Spec::new(meta), Body::new(outcome, args, describe, duplicate, run))
-}
-
-/// What stands for a call of a checkpoint that the macro has refused: it compiles, so that the refusal is the only
-/// error, and is never run.
-#[doc(hidden)]
-pub fn refused<R>() -> Call<impl Checkpoint<Output = R>> {
-    fn never<R>() -> Call<Refused<R>> {
-        unreachable!("a program with a refused checkpoint does not compile")
-    }
-    never()
-}
-
-/// The future of a `blocking` body.
-#[doc(hidden)]
-pub fn blocking<A, R, P: Pool<A, R>>(pool: P, args: A, body: fn(A) -> R) -> impl Future<Output = R> + use<A, R, P> {
-    pool.run(args, body)
-}
-
-/// Where a `blocking` body runs. Chosen by the macro; not part of the public interface.
-#[doc(hidden)]
-#[allow(missing_docs, async_fn_in_trait)]
-pub trait Pool<A, R> {
-    fn run(self, args: A, body: fn(A) -> R) -> impl Future<Output = R>;
-}
-
-impl<A: Send + 'static, R: Send + 'static> Pool<A, R> for OnThePool {
-    /// On the blocking pool of the runtime that polls the flow.
-    async fn run(self, args: A, body: fn(A) -> R) -> R {
-        let ambient = Ambient::current();
-        let run = move || {
-            let _entered = ambient.enter();
-            body(args)
-        };
-        match pool::blocking(run).await {
-            Ok(result) => result,
-            Err(Gone::Panicked(panic)) => std::panic::resume_unwind(panic),
-            // The runtime shuts down, and drops this task with it.
-            Err(Gone::ShutDown) => std::future::pending().await,
-        }
-    }
-}
-
-impl<A, R> Pool<A, R> for Lost<OfArguments> {
-    /// It keeps nothing, so that a call that does not compile for one reason has no second one.
-    fn run(self, _: A, _: fn(A) -> R) -> impl Future<Output = R> {
-        std::future::pending()
-    }
-}
-
-impl<A, R, C, F, Fut> Body<A, R, C, F, Fut> {
-    pub(crate) fn new(
-        _: C,
-        args: A,
-        describe: fn(&A, &mut ArgSink<'_>),
-        duplicate: fn(&A) -> Option<A>,
-        run: F,
-    ) -> Self {
-        Body { args: Some(args), describe, duplicate, run, future: None, outcome: PhantomData }
-    }
-}
-
-impl<A, R, C, F, Fut> sealed::Sealed for Body<A, R, C, F, Fut> {}
-
-#[allow(private_interfaces)]
-impl<A, R, C, F, Fut> Checkpoint for Body<A, R, C, F, Fut>
-where
-    C: Outcome<R>,
-    F: FnMut(A) -> Fut,
-    Fut: Future<Output = R>,
-{
-    type Output = R;
-
-    fn describe(&self, sink: &mut ArgSink<'_>) {
-        if let Some(args) = &self.args {
-            (self.describe)(args, sink);
-        }
-    }
-
-    fn begin(&mut self, more: MoreTries) -> bool {
-        let args = match more {
-            MoreTries::Possible => self.args.as_ref().and_then(self.duplicate),
-            MoreTries::None => self.args.take(),
-        };
-        let Some(args) = args else { return false };
-        self.future = Some(Box::pin((self.run)(args)));
-        true
-    }
-
-    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<R> {
-        self.future.as_mut().expect("a body is polled after it has begun").as_mut().poll(cx)
-    }
-
-    fn end(&mut self) {
-        self.future = None;
-    }
-
-    fn pack(value: R, packing: &Packing) -> Landing<R> {
-        C::pack(value, packing)
-    }
-
-    fn pack_error(error: Error) -> Landing<R> {
-        C::pack_error(error)
-    }
-
-    fn unpack(payload: &Payload<'_>) -> Result<R, Unpack> {
-        C::unpack(payload)
-    }
-
-    fn fail(error: Error) -> Result<R, Error> {
-        C::fail(error)
-    }
-
-    fn failure(value: &R) -> Option<Error> {
-        C::failure(value)
-    }
-}
-
-/// The body of a checkpoint that the macro has refused.
-struct Refused<R>(PhantomData<fn() -> R>);
-
-impl<R> sealed::Sealed for Refused<R> {}
-
-impl<R> Checkpoint for Refused<R> {
-    type Output = R;
-
-    fn describe(&self, _: &mut ArgSink<'_>) {}
-
-    fn begin(&mut self, _: MoreTries) -> bool {
-        false
-    }
-
-    fn poll(&mut self, _: &mut TaskContext<'_>) -> Poll<R> {
-        Poll::Pending
-    }
-
-    fn end(&mut self) {}
-
-    fn pack(_: R, _: &Packing) -> Landing<R> {
-        unreachable!("a refused body has no result")
-    }
-
-    fn pack_error(error: Error) -> Landing<R> {
-        Landing { packed: super::Packed::error(&error), value: Err(error) }
-    }
-
-    fn unpack(_: &Payload<'_>) -> Result<R, Unpack> {
-        unreachable!("a refused body has no record")
-    }
-
-    fn fail(error: Error) -> Result<R, Error> {
-        Err(error)
-    }
-
-    fn failure(_: &R) -> Option<Error> {
-        None
-    }
+/// The error as the call's result.
+///
+/// # Panics
+///
+/// Where the result cannot hold one. Outside a durable call nobody else could be told.
+pub(super) fn hold<B: Body>(error: Error) -> B::Output {
+    B::fail(error).unwrap_or_else(|error| panic!("{error:#}"))
 }

@@ -137,9 +137,6 @@ pub const fn sendable_outcome<R: Sendable>() {}
 )]
 pub trait Retryable<T> {}
 
-impl<T> Retryable<T> for super::probe::ByClone {}
-impl<T> Retryable<T> for super::probe::BySerde {}
-
 /// Asks that `duplicate` is a way to have `value` twice.
 pub const fn retryable<T, D: Retryable<T>>(_value: &T, duplicate: D) -> D {
     duplicate

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Call, Checkpoint, Place};
+use crate::call::body::Body;
+use crate::call::made::{Call, Place};
 use crate::value::Key;
 
 /// What decides whether a record answers a call: the checkpoint, its version and the arguments that count.
@@ -21,7 +22,7 @@ impl Question {
     }
 }
 
-impl<B: Checkpoint> Call<B> {
+impl<B: Body> Call<B> {
     /// What the call asks; nothing where it cannot be made.
     pub fn question(&self) -> Option<Question> {
         match &self.place {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use crate::call::Checkpoint;
+use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::call::outcome::Unpack;
 use crate::context::BodyScope;
@@ -22,7 +22,7 @@ pub(super) struct Cast {
 
 impl Cast {
     /// Polls the checkpoint's own function.
-    pub(super) fn poll<B: Checkpoint>(&self, body: &mut B, cx: &mut TaskContext<'_>) -> Poll<B::Output> {
+    pub(super) fn poll<B: Body>(&self, body: &mut B, cx: &mut TaskContext<'_>) -> Poll<B::Output> {
         match &self.outside {
             None => body.poll(cx),
             Some(outside) => body.poll(&mut TaskContext::from_waker(&outside.waker(cx.waker()))),
@@ -48,7 +48,7 @@ pub(super) fn is_over(spec: &Spec, scope: &BodyScope, moment: Moment) -> bool {
 }
 
 /// Who plays the next try.
-pub(super) fn cast<B: Checkpoint>(body: &B, spec: &Spec, scope: &BodyScope) -> Cast {
+pub(super) fn cast<B: Body>(body: &B, spec: &Spec, scope: &BodyScope) -> Cast {
     let Some(director) = director(spec, scope) else { return Cast::default() };
     let mut args = || {
         let mut args = serde_json::Map::new();
@@ -71,7 +71,7 @@ pub(super) fn cast<B: Checkpoint>(body: &B, spec: &Spec, scope: &BodyScope) -> C
 }
 
 /// What a try comes to that somebody else plays.
-pub(super) fn play<B: Checkpoint>(part: &Part, spec: &Spec, scope: &BodyScope) -> Poll<B::Output> {
+pub(super) fn play<B: Body>(part: &Part, spec: &Spec, scope: &BodyScope) -> Poll<B::Output> {
     let name = spec.name();
     let mistaken = |what: String| {
         director(spec, scope).into_iter().for_each(|director| director.mistaken(what.clone()));

@@ -6,31 +6,31 @@ mod directed;
 mod diverging;
 mod landing;
 mod pausing;
+mod stage;
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tracing::Span;
-
-use crate::call::body::Site;
-use crate::call::memo::{Recall, memoized, recall};
+use crate::call::body::{self, Body, Site, Wait};
+use crate::call::memo::{memoized, recall};
 use crate::call::meta::{Effect, OnCodeChange, OnInterrupt, Spec};
+use crate::call::options::{Occasion, Options, Summarize};
 use crate::call::origin::Origin;
 use crate::call::outcome::Unpack;
 use crate::call::refusals::{astray, interrupted, refuse, retried_at_most_once, unreadable};
 use crate::call::tries::Tries;
-use crate::call::{Checkpoint, Occasion, Options, Summarize};
 use crate::context::{Ambient, BodyScope};
 use crate::context::{BodyWaker, Context};
-use crate::director::CueStage;
+use crate::director::{CueStage, Observation};
 use crate::error::Error;
 use crate::journal::{CallFrame, Frame, OpenFrame};
 use crate::log;
 use crate::machine::{Asked, Claim, Due, Exit, RecordIx, SlotId, Standing, Step};
 use crate::value::Key;
+use stage::{How, Running, Stage};
 
-pub(crate) struct Durable<B: Checkpoint> {
+pub(crate) struct Durable<B: Body> {
     context: Arc<Context>,
     claim: Claim,
     /// The arguments as a record keeps them; empty for a call that has one.
@@ -49,49 +49,7 @@ pub(crate) struct Durable<B: Checkpoint> {
     pub(crate) summarize: Option<Summarize<B::Output>>,
 }
 
-enum Stage<R> {
-    Made,
-    /// Polled; its record is released, or its turn to run comes.
-    Entered(SlotId),
-    /// Its intent is on its way to the store.
-    Intending(SlotId),
-    /// It looks for a result of another execution.
-    Recalling(Box<Running>, Recall),
-    Running(Box<Running>, Tries),
-    /// Nobody knows whether its body ran: it waits for a person to say.
-    Asking(Box<Running>, asking::Asked),
-    /// Its outcome is on its way to the store.
-    Landing(Box<Running>, Result<R, Error>, How),
-    /// It is not polled to an end: the driver drops the flow.
-    Over,
-}
-
-/// A body at work.
-struct Running {
-    slot: SlotId,
-    waker: Waker,
-    scope: Arc<BodyScope>,
-    started_ms: u64,
-    started: Instant,
-    /// The visible name, if anybody reads log lines.
-    name: Option<String>,
-    span: Span,
-}
-
-/// How a call came to an outcome that no record of its own journal had.
-#[derive(Clone, Copy, PartialEq)]
-enum How {
-    /// Its body ran, and took this long.
-    Ran(Duration),
-    /// Another execution had recorded it.
-    Recalled,
-    /// It did not run: an earlier attempt may have run it.
-    Interrupted,
-    /// A person said what it came to.
-    Resolved,
-}
-
-impl<B: Checkpoint> Durable<B> {
+impl<B: Body> Durable<B> {
     pub(crate) fn make(context: &Arc<Context>, spec: &Spec, body: &B) -> Result<Self, Error> {
         spec.key(body, |key, canon| {
             let only_source = match spec.meta().on_code_change {
@@ -173,7 +131,7 @@ impl<B: Checkpoint> Durable<B> {
         if !self.is_at_home() {
             let error = astray(spec.name());
             self.context.leave_with(Exit::Fail(error.clone()));
-            return Poll::Ready(super::hold::<B>(error));
+            return Poll::Ready(body::hold::<B>(error));
         }
         loop {
             match &mut self.stage {
@@ -239,7 +197,7 @@ impl<B: Checkpoint> Durable<B> {
                         return Poll::Pending;
                     };
                     drop(entered);
-                    self.message = body.message();
+                    self.message = body.as_wait().and_then(|wait| wait.message());
                     self.finish(spec, tried);
                 }
                 Stage::Asking(running, _) => {
@@ -259,7 +217,8 @@ impl<B: Checkpoint> Durable<B> {
                         unreachable!("the stage was matched above")
                     };
                     self.release_message();
-                    self.is_given(spec);
+                    let (execution, checkpoint) = (&self.context.attempt.execution, spec.name());
+                    self.observe(|| Observation::Given { execution, checkpoint, identity: self.identity() });
                     if let Some(name) = &running.name {
                         self.tell(name, spec, &value, how);
                     }
@@ -301,7 +260,7 @@ impl<B: Checkpoint> Durable<B> {
         }
         self.stage = Stage::Entered(slot);
         if let Standing::Interrupted(_) = self.claim.standing {
-            self.context.runtime.director.iter().for_each(|director| director.interrupted(spec.name()));
+            self.observe(|| Observation::Interrupted { checkpoint: spec.name() });
             if spec.meta().on_interrupt == OnInterrupt::Ask {
                 return self.ask(spec, options, slot);
             }
@@ -318,8 +277,8 @@ impl<B: Checkpoint> Durable<B> {
             self.leave_quietly(exit);
             return;
         }
-        if matches!(spec.meta().effect, Effect::Wait | Effect::Child) {
-            return self.open(body, spec, slot);
+        if let Some(wait) = body.as_wait() {
+            return self.open(wait, spec, slot);
         }
         if let Some(due_ms) = pause {
             if !self.may_wait(spec) {
@@ -391,12 +350,12 @@ impl<B: Checkpoint> Durable<B> {
     }
 
     /// The wait begins, or goes on where an earlier attempt began it.
-    fn open(&mut self, body: &mut B, spec: &Spec, slot: SlotId) {
+    fn open(&mut self, wait: &mut dyn Wait, spec: &Spec, slot: SlotId) {
         let (name, identity) = (self.claim.name(spec.shown()), self.identity());
         let site = Site { context: &self.context, name: &name, identity, slot };
         let outdated = self.is_outdated(spec);
         if (!std::mem::replace(&mut self.opened, true) || outdated)
-            && let Some((opening, rows)) = body.opening(&site)
+            && let Some((opening, rows)) = wait.opening(&site)
         {
             let frame = Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write();
             if spec.meta().effect == Effect::Wait {
@@ -411,7 +370,7 @@ impl<B: Checkpoint> Durable<B> {
             Standing::Open(at) if !outdated => self.context.journal.opening(at),
             _ => None,
         };
-        let due = body.open(&site, recorded);
+        let due = wait.open(&site, recorded);
         if matches!(due, Due::At(due_ms) if due_ms > self.context.runtime.clock.steady_ms()) && !self.may_wait(spec) {
             return;
         }
@@ -461,7 +420,7 @@ impl<B: Checkpoint> Durable<B> {
         self.stage = Stage::Over;
         self.release_message();
         let Standing::Recorded(at) = self.claim.standing else { unreachable!("only a record is released unrun") };
-        self.context.runtime.director.iter().for_each(|director| director.replayed(spec.name(), self.identity()));
+        self.observe(|| Observation::Replayed { checkpoint: spec.name(), identity: self.identity() });
         let payload = self.context.journal.payload(at).expect("the index holds outcomes that were read");
         if payload.is_error() {
             self.context.replay().gave(at);
@@ -520,7 +479,7 @@ impl<B: Checkpoint> Durable<B> {
     }
 }
 
-impl<B: Checkpoint> Drop for Durable<B> {
+impl<B: Body> Drop for Durable<B> {
     fn drop(&mut self) {
         // The flow has not been given it: the next call is.
         self.message.take().into_iter().for_each(|number| self.context.mailbox.return_event(number));

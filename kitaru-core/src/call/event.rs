@@ -10,8 +10,8 @@ use std::task::{Context as TaskContext, Poll};
 
 use serde::de::DeserializeOwned;
 
-use crate::call::Call;
-use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
+use crate::call::body::{self, Body, MoreTries, Site, sealed};
+use crate::call::made::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packed, Packing, Unpack};
 use crate::call::wait::{Received, received, refuse_outside};
@@ -103,25 +103,15 @@ pub(crate) struct Next<T> {
 impl<T> sealed::Sealed for Next<T> {}
 
 #[allow(private_interfaces)]
-impl<T: DeserializeOwned> Checkpoint for Next<T> {
+impl<T: DeserializeOwned> Body for Next<T> {
     type Output = Result<Received<T>, Error>;
 
     fn describe(&self, sink: &mut ArgSink<'_>) {
         sink.arg("name", &self.name);
     }
 
-    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
-        // One that is there already is taken without a record of the wait.
-        (!site.context.mailbox.has_event(&self.name)).then(|| (Opening::Event, Vec::new()))
-    }
-
-    fn open(&mut self, site: &Site<'_>, _: Option<Opening>) -> Due {
-        self.context = Some(site.context.clone());
-        Due::Never
-    }
-
-    fn message(&self) -> Option<u64> {
-        self.taken
+    fn as_wait(&mut self) -> Option<&mut dyn body::Wait> {
+        Some(self)
     }
 
     fn begin(&mut self, _: MoreTries) -> bool {
@@ -163,5 +153,22 @@ impl<T: DeserializeOwned> Checkpoint for Next<T> {
 
     fn failure(value: &Self::Output) -> Option<Error> {
         value.as_ref().err().cloned()
+    }
+}
+
+#[allow(private_interfaces)]
+impl<T: DeserializeOwned> body::Wait for Next<T> {
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
+        // One that is there already is taken without a record of the wait.
+        (!site.context.mailbox.has_event(&self.name)).then(|| (Opening::Event, Vec::new()))
+    }
+
+    fn open(&mut self, site: &Site<'_>, _: Option<Opening>) -> Due {
+        self.context = Some(site.context.clone());
+        Due::Never
+    }
+
+    fn message(&self) -> Option<u64> {
+        self.taken
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::call::{Sleep, sleep};
+use crate::call::timer::{Sleep, sleep};
 use crate::error::{Error, Kind};
 
 /// Waits for a future, a checkpoint's call or more, for no longer than this. The time begins when this is polled for the

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::Checkpoint;
+use crate::call::body::Body;
 use crate::call::meta::Spec;
 use crate::call::outcome::Packed;
 use crate::clock::millis;
@@ -35,7 +35,7 @@ pub(super) fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age
     Box::pin(async move { looked.await.ok().flatten() })
 }
 
-pub(super) fn memoized<B: Checkpoint>(row: &[u8]) -> Option<(Packed, B::Output)> {
+pub(super) fn memoized<B: Body>(row: &[u8]) -> Option<(Packed, B::Output)> {
     let memo = MemoRow::read(row).ok()?;
     let value = B::unpack(&memo.payload).ok()?;
     let packed = Packed {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::call::Checkpoint;
+use crate::call::body::Body;
 use crate::context::OnDivergence;
 use crate::error::Error;
 use crate::journal::Arg;
@@ -283,12 +283,12 @@ impl Spec {
     /// # Errors
     ///
     /// When an argument cannot be serialized.
-    pub(crate) fn key<B: Checkpoint, R>(&self, body: &B, then: impl FnOnce(Key, &Canon) -> R) -> Result<R, Error> {
+    pub(crate) fn key<B: Body, R>(&self, body: &B, then: impl FnOnce(Key, &Canon) -> R) -> Result<R, Error> {
         key(self.name(), self.version(), |sink| body.describe(sink), then)
     }
 
     /// What a record keeps of the arguments.
-    pub(crate) fn args<B: Checkpoint>(&self, body: &B, canon: &Canon) -> Vec<u8> {
+    pub(crate) fn args<B: Body>(&self, body: &B, canon: &Canon) -> Vec<u8> {
         let mut preview = ArgPreview::new(crate::runtime::PREVIEW_BYTES);
         body.describe(&mut ArgSink::preview(&mut preview));
         let args: Vec<Arg> = preview

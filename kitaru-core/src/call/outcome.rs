@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::bounds::Recordable;
-use crate::call::probe::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
+use crate::call::ways::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
 use crate::error::{Error, Kind};
 use crate::journal::{Class, OwnedPayload, Payload};
 use crate::runtime::PREVIEW_BYTES;

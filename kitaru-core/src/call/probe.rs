@@ -25,9 +25,11 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, schema_for};
 
 use crate::call::bounds::{HoldsError, Recordable, RecordableError, ReturnsResult};
+pub use crate::call::ways::{
+    ArgumentsBySerde, ByAsRef, ByClone, ByDebug, ByDisplay, ByJson, ByName, BySerde, ByStdError, Duplicate, Lost,
+    Never, OfArguments, OfError, OfOutcome, OfValue, OnThePool, Plain, Rebuilt, Serde, SerdeFallible,
+};
 use crate::error::Error;
-use crate::runtime::PREVIEW_BYTES;
-use crate::value::{Wish, encode, preview};
 
 /// A question about the type `T`.
 pub struct Probe<T>(PhantomData<fn() -> T>);
@@ -59,77 +61,6 @@ pub mod traits {
 }
 
 // ---- Outcomes: a value or an error to bytes and back ----
-
-/// Value and error go through serde; a `kitaru::Error` fits into the error. `Read` says what the error reads as.
-#[derive(Debug)]
-pub struct SerdeFallible<Read>(PhantomData<fn() -> Read>);
-
-/// Value and error go through serde; the error cannot hold a `kitaru::Error`. `Read` says what the error reads as.
-#[derive(Debug)]
-pub struct Serde<Read>(PhantomData<fn() -> Read>);
-
-/// The value goes through serde. The error becomes a `kitaru::Error`, which `Read` makes of it, and is rebuilt from
-/// that with `From`.
-#[derive(Debug)]
-pub struct Rebuilt<Read>(PhantomData<fn() -> Read>);
-
-/// The outcome goes through serde as it is; there is no error in it that the journal would know of.
-#[derive(Clone, Copy, Debug)]
-pub struct Plain;
-
-/// There is no way. A program in which a probe answers this does not compile, so nothing of it ever runs.
-#[derive(Debug)]
-pub struct Lost<Part>(PhantomData<fn() -> Part>);
-
-/// Of [`Lost`]: the outcome, which is no `Result`.
-#[derive(Debug)]
-pub enum OfOutcome {}
-
-/// Of [`Lost`]: the value in a `Result`.
-#[derive(Debug)]
-pub enum OfValue {}
-
-/// Of [`Lost`]: the error in a `Result`.
-#[derive(Debug)]
-pub enum OfError {}
-
-/// Of [`Lost`]: the arguments.
-#[derive(Debug)]
-pub enum OfArguments {}
-
-impl<Part> Lost<Part> {
-    const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<Part> Clone for Lost<Part> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<Part> Copy for Lost<Part> {}
-
-macro_rules! markers {
-    ($($marker:ident)*) => { $(
-        impl<Read> $marker<Read> {
-            pub(crate) const fn new() -> Self {
-                Self(PhantomData)
-            }
-        }
-
-        impl<Read> Clone for $marker<Read> {
-            fn clone(&self) -> Self {
-                *self
-            }
-        }
-
-        impl<Read> Copy for $marker<Read> {}
-    )* };
-}
-
-markers! { SerdeFallible Serde Rebuilt }
 
 /// The best tier: [`SerdeFallible`], with an error that knows its sources.
 pub trait OutcomeBySerdeFallibleStdError {
@@ -333,74 +264,6 @@ pub trait SchemaUnknown {
 
 impl<R> SchemaUnknown for Probe<R> {}
 
-// ---- What an error says ----
-
-/// How an error is read: for what is recorded of one that does not go through serde, and for people.
-pub trait Read<E>: 'static {
-    /// What the error says, in the form that is recorded.
-    fn read(error: &E) -> Error;
-}
-
-/// Reads the messages of an error and its sources.
-#[derive(Debug)]
-pub struct ByStdError;
-
-/// Reads the messages of the error in a box, and of its sources.
-#[derive(Debug)]
-pub struct ByAsRef;
-
-/// Reads the text of an error.
-#[derive(Debug)]
-pub struct ByDisplay;
-
-/// Reads the text of an error for programmers.
-#[derive(Debug)]
-pub struct ByDebug;
-
-/// Reads what serde shows of an error.
-#[derive(Debug)]
-pub struct ByJson;
-
-/// Knows only what type of error it was.
-#[derive(Debug)]
-pub struct ByName;
-
-impl<E: StdError + 'static> Read<E> for ByStdError {
-    fn read(error: &E) -> Error {
-        Error::from_std(error)
-    }
-}
-
-impl<E: AsRef<dyn StdError + Send + Sync>> Read<E> for ByAsRef {
-    fn read(error: &E) -> Error {
-        Error::from_std(AsRef::<dyn StdError + Send + Sync>::as_ref(error))
-    }
-}
-
-impl<E: Display> Read<E> for ByDisplay {
-    fn read(error: &E) -> Error {
-        Error::msg(error)
-    }
-}
-
-impl<E: Debug> Read<E> for ByDebug {
-    fn read(error: &E) -> Error {
-        Error::msg(format_args!("{error:?}"))
-    }
-}
-
-impl<E: Recordable> Read<E> for ByJson {
-    fn read(error: &E) -> Error {
-        Error::msg(preview(error, PREVIEW_BYTES))
-    }
-}
-
-impl<E> Read<E> for ByName {
-    fn read(_: &E) -> Error {
-        Error::msg(std::any::type_name::<E>())
-    }
-}
-
 // ---- The checks: each is made once, at the return type ----
 
 /// The marker of an outcome that can be recorded.
@@ -434,24 +297,6 @@ pub const fn fallible<R, O: Fallible<R>>(_: &O, _: Probe<R>) {}
 
 // ---- A second set of arguments, for another try ----
 
-/// A way to have an argument twice.
-pub trait Duplicate<T> {
-    /// Another `value`; nothing if it cannot be had.
-    fn of(&self, value: &T) -> Option<T>;
-}
-
-/// By `Clone`.
-#[derive(Clone, Copy, Debug)]
-pub struct ByClone;
-
-/// By writing it with serde and reading it back.
-#[derive(Clone, Copy, Debug)]
-pub struct BySerde;
-
-/// Not at all.
-#[derive(Clone, Copy, Debug)]
-pub struct Never;
-
 /// The best tier: [`ByClone`].
 pub trait DuplicateByClone {
     /// The marker of this tier.
@@ -482,29 +327,7 @@ pub trait DuplicateNever {
 
 impl<T> DuplicateNever for Probe<T> {}
 
-impl<T: Clone> Duplicate<T> for ByClone {
-    fn of(&self, value: &T) -> Option<T> {
-        Some(value.clone())
-    }
-}
-
-impl<T: Recordable> Duplicate<T> for BySerde {
-    fn of(&self, value: &T) -> Option<T> {
-        encode(value, Wish::Bincode, usize::MAX).ok().map(|(_, copy)| copy)
-    }
-}
-
-impl<T> Duplicate<T> for Never {
-    fn of(&self, _: &T) -> Option<T> {
-        None
-    }
-}
-
 // ---- The input of a flow ----
-
-/// The arguments of a flow go through serde.
-#[derive(Clone, Copy, Debug)]
-pub struct ArgumentsBySerde;
 
 /// The best tier: [`ArgumentsBySerde`].
 pub trait InputBySerde {
@@ -527,10 +350,6 @@ pub trait InputLost {
 impl<A> InputLost for Probe<A> {}
 
 // ---- The body of a `blocking` checkpoint ----
-
-/// The arguments and the outcome can be sent to the blocking pool and back.
-#[derive(Clone, Copy, Debug)]
-pub struct OnThePool;
 
 /// The best tier: [`OnThePool`].
 pub trait PoolBySend {

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::call::Checkpoint;
+use crate::call::body::Body;
 use crate::call::outcome::Unpack;
-use crate::call::wait::Question;
+use crate::call::question::Question;
 use crate::error::{Error, Kind};
 use crate::journal::{Arg, Class, Payload};
 use crate::value::{Codec, Key, Sensitivity, shallow};
@@ -102,7 +102,7 @@ impl<R> Happened<R> {
 /// # Errors
 ///
 /// Why it does not fit.
-pub(super) fn resolve<B: Checkpoint>(
+pub(super) fn resolve<B: Body>(
     name: &str,
     json: &str,
     happened: &Happened<B::Output>,

@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::call::Call;
-use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
+use crate::call::body::{self, Body, MoreTries, Site, sealed};
+use crate::call::made::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Outcome, Packing, Unpack};
-use crate::call::probe::Plain;
+use crate::call::ways::Plain;
 use crate::clock::{self, millis};
 use crate::context::Ambient;
 use crate::error::Error;
@@ -128,7 +128,7 @@ pub(crate) struct Timer {
 impl sealed::Sealed for Timer {}
 
 #[allow(private_interfaces)]
-impl Checkpoint for Timer {
+impl Body for Timer {
     type Output = ();
 
     fn describe(&self, sink: &mut ArgSink<'_>) {
@@ -138,24 +138,8 @@ impl Checkpoint for Timer {
         }
     }
 
-    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
-        self.due_ms = match self.until {
-            Until::After(duration) => site.context.runtime.clock.due_ms(duration),
-            Until::Time(ms) => ms,
-        };
-        Some((Opening::Timer { due_ms: self.due_ms }, Vec::new()))
-    }
-
-    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
-        if let Some(Opening::Timer { due_ms }) = recorded {
-            self.due_ms = due_ms;
-        }
-        let clock = &site.context.runtime.clock;
-        self.wait = Some(match self.until {
-            Until::After(_) => clock.until(self.due_ms),
-            Until::Time(_) => clock.until_shown(self.due_ms),
-        });
-        Due::At(self.due_ms)
+    fn as_wait(&mut self) -> Option<&mut dyn body::Wait> {
+        Some(self)
     }
 
     fn begin(&mut self, _: MoreTries) -> bool {
@@ -188,5 +172,28 @@ impl Checkpoint for Timer {
 
     fn failure(_: &()) -> Option<Error> {
         None
+    }
+}
+
+#[allow(private_interfaces)]
+impl body::Wait for Timer {
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
+        self.due_ms = match self.until {
+            Until::After(duration) => site.context.runtime.clock.due_ms(duration),
+            Until::Time(ms) => ms,
+        };
+        Some((Opening::Timer { due_ms: self.due_ms }, Vec::new()))
+    }
+
+    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
+        if let Some(Opening::Timer { due_ms }) = recorded {
+            self.due_ms = due_ms;
+        }
+        let clock = &site.context.runtime.clock;
+        self.wait = Some(match self.until {
+            Until::After(_) => clock.until(self.due_ms),
+            Until::Time(_) => clock.until_shown(self.due_ms),
+        });
+        Due::At(self.due_ms)
     }
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
-use crate::call::body::MoreTries;
+use crate::call::body::{Body, MoreTries};
 use crate::call::directed::{self, Cast, is_over};
 use crate::call::meta::Spec;
+use crate::call::options::Options;
 use crate::call::origin::Origin;
 use crate::call::outcome::preview_error;
-use crate::call::{Checkpoint, Options};
 use crate::clock::{At, Clock, Sleep, Until, millis, millis_up};
 use crate::context::{Ambient, BodyScope};
 use crate::director::Moment;
@@ -129,7 +129,7 @@ impl Tries {
         Poll::Ready(())
     }
 
-    pub(crate) fn poll<B: Checkpoint>(
+    pub(crate) fn poll<B: Body>(
         &mut self,
         body: &mut B,
         spec: &Spec,
@@ -178,7 +178,7 @@ impl Tries {
     }
 
     /// Begins the next try.
-    fn begin<B: Checkpoint>(
+    fn begin<B: Body>(
         &mut self,
         body: &mut B,
         spec: &Spec,
@@ -217,7 +217,7 @@ impl Tries {
         Ok(())
     }
 
-    fn poll_try<B: Checkpoint>(
+    fn poll_try<B: Body>(
         &mut self,
         body: &mut B,
         spec: &Spec,

@@ -13,11 +13,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::Call;
-use crate::call::body::{Checkpoint, MoreTries, Site, sealed};
+use crate::call::body::{self, Body, MoreTries, Site, sealed};
 use crate::call::bounds::Answer;
+use crate::call::made::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packed, Packing, Unpack};
+use crate::call::question::{Asking, Question};
 use crate::clock;
 use crate::context::{Ambient, Context};
 use crate::error::{Error, Kind};
@@ -89,7 +90,7 @@ pub struct Wait<T: Answer> {
 impl<T: Answer> Wait<T> {
     /// What people are asked.
     pub fn question(mut self, question: impl Into<String>) -> Self {
-        self.call.body.question = question.into();
+        self.call.body_mut().question = question.into();
         self
     }
 
@@ -97,7 +98,7 @@ impl<T: Answer> Wait<T> {
     pub fn metadata<V: Serialize + ?Sized>(mut self, key: impl Into<String>, value: &V) -> Self {
         let key = key.into();
         match serde_json::to_value(crate::value::shallow(value)) {
-            Ok(value) => drop(self.call.body.metadata.insert(key, value)),
+            Ok(value) => drop(self.call.body_mut().metadata.insert(key, value)),
             Err(why) => {
                 let message = format!("the metadata `{key}` of a wait cannot be serialized: {why}");
                 self.refused.get_or_insert(Error::new(Kind::Misuse, message));
@@ -113,7 +114,7 @@ impl<T: Answer> Wait<T> {
                            do not wait";
             self.refused.get_or_insert(Error::new(Kind::Misuse, message));
         }
-        self.call.body.deadline = Some(deadline);
+        self.call.body_mut().deadline = Some(deadline);
         self
     }
 }
@@ -178,46 +179,6 @@ impl<T: JsonSchema> Asked<T> {
     }
 }
 
-/// A question as people see it.
-pub(super) struct Question {
-    pub(super) text: String,
-    /// The JSON schema of an answer.
-    pub(super) schema: String,
-    /// A JSON object.
-    pub(super) metadata: String,
-    /// When it is over by itself; 0 is never.
-    pub(super) due_ms: u64,
-}
-
-/// Who asks a question: the name is for people, and the identity for what they answer.
-#[derive(Clone, Copy)]
-pub(super) struct Asking<'a> {
-    pub(super) context: &'a Arc<Context>,
-    /// The visible name.
-    pub(super) name: &'a str,
-    pub(super) asks: Asks,
-}
-
-impl Asking<'_> {
-    /// The row that shows a question under the visible name.
-    pub(super) fn row(&self, question: Question, row: WaitRow) -> Change {
-        let Question { text: question, schema, metadata, due_ms } = question;
-        let row = WaitRow { due_ms, question, schema, metadata, asks: Some(self.asks), ..row };
-        Change::Wait { name: self.name.to_owned(), wait: Some(row) }
-    }
-
-    /// The answer does not fit: it is taken back, why is shown, and its sender is told. The wait stays open.
-    pub(super) fn refuse(&self, question: Question, why: &str, json: &str) {
-        let Asking { context, name, asks } = self;
-        let error = unfit(context, name, why, json);
-        let opened_ms = context.runtime.clock.now_ms();
-        let refused = WaitRow { opened_ms, refused: error.to_string(), ..WaitRow::default() };
-        context
-            .send_aside(vec![Change::Answer { name: (*name).to_owned(), answer: None }, self.row(question, refused)]);
-        context.mailbox.judge(asks.wait, Err(error));
-    }
-}
-
 impl<T: Answer> Asked<T> {
     /// An answer that fits. One that does not is refused, and shown.
     fn answered(&self, cx: &mut TaskContext<'_>) -> Option<Received<T>> {
@@ -239,33 +200,15 @@ impl<T: Answer> Asked<T> {
 impl<T> sealed::Sealed for Asked<T> {}
 
 #[allow(private_interfaces)]
-impl<T: Answer> Checkpoint for Asked<T> {
+impl<T: Answer> Body for Asked<T> {
     type Output = Result<Received<T>, Error>;
 
     fn describe(&self, sink: &mut ArgSink<'_>) {
         sink.arg("name", &self.name);
     }
 
-    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
-        let now_ms = site.context.runtime.clock.now_ms();
-        self.due_ms = self.deadline.map_or(0, |deadline| site.context.runtime.clock.due_ms(deadline));
-        let asks = Asks { wait: site.identity, about: About::Anything };
-        let asking = Asking { context: site.context, name: site.name, asks };
-        let row = asking.row(self.question(), WaitRow { opened_ms: now_ms, ..WaitRow::default() });
-        Some((Opening::Answer { due_ms: self.due_ms }, vec![row]))
-    }
-
-    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
-        if let Some(Opening::Answer { due_ms }) = recorded {
-            self.due_ms = due_ms;
-        }
-        let clock = &site.context.runtime.clock;
-        let deadline = (self.due_ms > 0).then(|| clock.until(self.due_ms));
-        crate::log::asks(&site.context.attempt, site.name, &self.question);
-        site.context.mailbox.listen(site.identity, Some(site.name));
-        let (context, name) = (site.context.clone(), site.name.to_owned());
-        self.open = Some(Open { context, name, wait: site.identity, deadline });
-        if self.due_ms > 0 { Due::At(self.due_ms) } else { Due::Never }
+    fn as_wait(&mut self) -> Option<&mut dyn body::Wait> {
+        Some(self)
     }
 
     fn begin(&mut self, _: MoreTries) -> bool {
@@ -313,15 +256,29 @@ impl<T: Answer> Checkpoint for Asked<T> {
     }
 }
 
-fn unfit(context: &Context, name: &str, why: &str, json: &str) -> Error {
-    Error::new(
-        Kind::Unreadable,
-        format!(
-            "the answer to `{name}` of execution {} does not fit: {why}. It was {}. The wait is still open",
-            context.attempt.execution,
-            crate::value::clip(json)
-        ),
-    )
+#[allow(private_interfaces)]
+impl<T: Answer> body::Wait for Asked<T> {
+    fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
+        let now_ms = site.context.runtime.clock.now_ms();
+        self.due_ms = self.deadline.map_or(0, |deadline| site.context.runtime.clock.due_ms(deadline));
+        let asks = Asks { wait: site.identity, about: About::Anything };
+        let asking = Asking { context: site.context, name: site.name, asks };
+        let row = asking.row(self.question(), WaitRow { opened_ms: now_ms, ..WaitRow::default() });
+        Some((Opening::Answer { due_ms: self.due_ms }, vec![row]))
+    }
+
+    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
+        if let Some(Opening::Answer { due_ms }) = recorded {
+            self.due_ms = due_ms;
+        }
+        let clock = &site.context.runtime.clock;
+        let deadline = (self.due_ms > 0).then(|| clock.until(self.due_ms));
+        crate::log::asks(&site.context.attempt, site.name, &self.question);
+        site.context.mailbox.listen(site.identity, Some(site.name));
+        let (context, name) = (site.context.clone(), site.name.to_owned());
+        self.open = Some(Open { context, name, wait: site.identity, deadline });
+        if self.due_ms > 0 { Due::At(self.due_ms) } else { Due::Never }
+    }
 }
 
 /// # Panics

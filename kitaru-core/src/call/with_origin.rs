@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use crate::call::origin::Origin;
-use crate::call::{Call, Checkpoint};
+use crate::call::{Body, Call};
 
-impl<B: Checkpoint> Call<B> {
+impl<B: Body> Call<B> {
     /// Gives the outcome together with where it comes from. Nothing else about the call changes.
     ///
     /// # Examples
@@ -33,11 +33,11 @@ impl<B: Checkpoint> Call<B> {
 
 /// The future of an outcome and its origin. See [`Call::with_origin`].
 #[must_use = "a checkpoint does nothing unless awaited"]
-pub struct WithOrigin<B: Checkpoint> {
+pub struct WithOrigin<B: Body> {
     call: Call<B>,
 }
 
-impl<B: Checkpoint> Future for WithOrigin<B> {
+impl<B: Body> Future for WithOrigin<B> {
     type Output = (B::Output, Origin);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {

@@ -1,98 +1,13 @@
-//! Branches that a flow splits off with [`spawn`]. Owns the way of a branch's result to its handle; must not know when
-//! the driver polls it.
+//! A branch of a flow. Owns when it is polled again, and that a panic does not leave it; must not know what it is for.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
-use crate::context::{Ambient, FlowWaker};
 use crate::error::Error;
-use crate::runtime::lock;
-
-/// Splits a branch off the flow: it goes on by itself while the flow does other things, and the checkpoints in it are
-/// the flow's.
-///
-/// It is what `tokio::spawn` would be if a task could carry the flow with it. The driver polls the branch together with
-/// the flow, in the order in which branches were split off, so that a replay takes the path that the first run took.
-/// The result reaches whoever awaits the [`Branch`](BranchHandle). Dropping the handle lets the branch go on; when the
-/// flow returns, branches that still run are dropped.
-///
-/// # Panics
-///
-/// Outside a flow's own code: use `tokio::spawn` there. A panic in the branch fails the attempt, as one in the flow
-/// does.
-///
-/// # Cancel safety
-///
-/// Awaiting the handle is cancel safe: no result is lost.
-///
-/// # Examples
-///
-/// ```
-/// # extern crate kitaru_core as kitaru;
-/// # use kitaru::doc_support::*;
-/// # run_flow(async {
-/// let branch = kitaru::spawn(async { 6 * 7 });
-/// assert_eq!(branch.await, 42);
-/// # });
-/// ```
-pub fn spawn<F>(future: F) -> BranchHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let Ambient::Flow(context) = Ambient::current() else {
-        panic!(
-            "kitaru::spawn was called outside a flow's own code; it carries the flow into a branch. In a checkpoint's \
-             body and outside flows, use tokio::spawn"
-        )
-    };
-    let shared = Arc::new(Mutex::new(Shared { result: None, waiter: None }));
-    let branch = {
-        let shared = shared.clone();
-        async move {
-            let result = future.await;
-            let waiter = {
-                let mut shared = lock(&shared);
-                shared.result = Some(result);
-                shared.waiter.take()
-            };
-            waiter.into_iter().for_each(Waker::wake);
-        }
-    };
-    let waker = Arc::new(BranchWaker { woken: AtomicBool::new(true), flow: context.flow_waker() });
-    context.add_branch(Branch { future: Some(Box::pin(branch)), waker });
-    BranchHandle { shared }
-}
-
-/// The result of a branch, to be awaited. See [`spawn`].
-#[must_use = "a branch goes on without its handle, but its result is lost"]
-pub struct BranchHandle<T> {
-    shared: Arc<Mutex<Shared<T>>>,
-}
-
-struct Shared<T> {
-    result: Option<T>,
-    waiter: Option<Waker>,
-}
-
-impl<T> Future for BranchHandle<T> {
-    type Output = T;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<T> {
-        let mut shared = lock(&self.shared);
-        match shared.result.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                shared.waiter = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
 
 /// A branch, as the driver holds it.
 pub(crate) struct Branch {
@@ -102,7 +17,7 @@ pub(crate) struct Branch {
 
 struct BranchWaker {
     woken: AtomicBool,
-    flow: Arc<FlowWaker>,
+    flow: Waker,
 }
 
 impl Wake for BranchWaker {
@@ -117,6 +32,11 @@ impl Wake for BranchWaker {
 }
 
 impl Branch {
+    /// A branch that wakes the flow, too, when it is woken.
+    pub(super) fn new(future: impl Future<Output = ()> + Send + 'static, flow: Waker) -> Self {
+        Branch { future: Some(Box::pin(future)), waker: Arc::new(BranchWaker { woken: AtomicBool::new(true), flow }) }
+    }
+
     /// Polls the branch if it was woken. The caller has entered the flow's ambient.
     ///
     /// # Errors

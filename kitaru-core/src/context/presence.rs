@@ -79,6 +79,7 @@ impl Presence {
     }
 
     pub(super) fn set_known(&self) {
+        debug_assert!(self.is_told(), "the store knows of what it was told");
         self.known.store(true, Ordering::Release);
     }
 

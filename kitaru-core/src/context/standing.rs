@@ -2,9 +2,10 @@
 //! not know why they are written.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::{ANNOUNCEMENT, Admission, COMPANY, Context};
+use super::ack::Subject;
+use super::signals::Signal;
+use super::{Admission, Context};
 use crate::journal::{Status, Tally, UnfinishedRow};
 use crate::ledger::{AT_ONCE_MS, Change};
 use crate::machine::Due;
@@ -20,7 +21,7 @@ impl Context {
     pub(crate) fn announce(self: &Arc<Self>) {
         let says = self.presence.bodies_begin();
         if says.row {
-            self.submit(ANNOUNCEMENT, None, Vec::new(), says);
+            self.submit(Subject::Ahead, None, Vec::new(), says);
         }
     }
 
@@ -43,7 +44,7 @@ impl Context {
         match holds {
             None => return false,
             // Whoever begins does so behind that: from now on a death may be another one's.
-            Some(_) if self.presence.has_company() => self.send(COMPANY, None, vec![self.running()]),
+            Some(_) if self.presence.has_company() => self.send(Subject::Company, None, vec![self.running()]),
             // What says so may be on its way.
             Some(true) => {}
             Some(false) => self.release(),
@@ -81,7 +82,7 @@ impl Context {
             tally: Tally::default(),
             // One that waits for another execution looks for itself when the store is opened again: what that comes to
             // may land without anybody being left to tell.
-            wake_ms: if self.awaits_execution.load(Ordering::SeqCst) { AT_ONCE_MS } else { due.unix_ms() },
+            wake_ms: if self.signals.has(Signal::AwaitsExecution) { AT_ONCE_MS } else { due.unix_ms() },
         })
     }
 

@@ -3,15 +3,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::Ordering;
 
-use crate::context::{Ambient, Context};
+use crate::context::signals::Signal;
+use crate::context::{Ambient, Context, UndoStep};
 use crate::error::Error;
 use crate::runtime::lock;
-
-/// A step that undoes.
-pub(crate) type UndoStep = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send>;
 
 /// Registers a step that undoes what the flow is about to do, for the case that the flow fails or is cancelled.
 ///
@@ -71,15 +67,15 @@ where
 impl Context {
     /// Drops the flow, which goes no further: what is dropped meanwhile is left by it for good.
     pub(crate) fn abandon(&self, drop_flow: impl FnOnce()) {
-        self.abandoning.store(true, Ordering::SeqCst);
+        self.signals.raise(Signal::Abandoning);
         drop_flow();
-        self.abandoning.store(false, Ordering::SeqCst);
+        self.signals.lower(Signal::Abandoning);
     }
 
     /// Whether the flow is being dropped because it goes no further. That is the same on every attempt, whereas whether it
     /// is known already that it will be is not.
     pub(crate) fn is_abandoning(&self) -> bool {
-        self.abandoning.load(Ordering::SeqCst)
+        self.signals.has(Signal::Abandoning)
     }
 
     fn add_undo(&self, step: UndoStep) {
@@ -92,16 +88,16 @@ impl Context {
 
     /// Adds a step, which runs before those that are there.
     pub(crate) fn push_undo(&self, step: UndoStep) {
-        lock(&self.undo).push(step);
+        lock(&self.undo_steps).push(step);
     }
 
     /// Whether something is to be undone if the flow fails.
     pub(crate) fn has_undo(&self) -> bool {
-        !lock(&self.undo).is_empty()
+        !lock(&self.undo_steps).is_empty()
     }
 
     /// What is to be undone, the first step last.
     pub(crate) fn take_undo(&self) -> Vec<UndoStep> {
-        std::mem::take(&mut *lock(&self.undo))
+        std::mem::take(&mut *lock(&self.undo_steps))
     }
 }

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll};
 
-use crate::call::{Call, Checkpoint, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, sealed};
+use crate::call::{Body, Call, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, Waits, sealed};
 use crate::context::Context;
 use crate::engine::active::{Active, Ended};
 use crate::engine::request::{Input, Request};
@@ -226,44 +226,15 @@ impl Child {
 impl sealed::Sealed for Child {}
 
 #[allow(private_interfaces)]
-impl Checkpoint for Child {
+impl Body for Child {
     type Output = Came;
 
     fn describe(&self, sink: &mut ArgSink<'_>) {
         sink.shown("input", &self.digest, &self.preview);
     }
 
-    fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
-        let execution = self.execution.clone().expect("a child is polled with all that it asks for");
-        Some((Opening::Execution(execution), Vec::new()))
-    }
-
-    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
-        let context = site.context;
-        let mut request = self.request.take().expect("a child is launched once");
-        // It ended while its parent was parked: the parent is given what it came to, as it is in memory.
-        if recorded.is_some() && context.attempt.after_park {
-            request.ask = Ask::Outcome;
-        }
-        let parent = request.parent.clone();
-        let Some(inner) = inner(context) else {
-            context.leave_with(Exit::Fault(closed()));
-            return Due::At(0);
-        };
-        let came: Pin<Box<dyn Future<Output = Came> + Send>> = match inner.launch(request, None) {
-            Ok((_, active)) if self.wish == Wish::Start => {
-                Box::pin(async move { active.recorded().await.map(|()| Arc::new(started())) })
-            }
-            Ok((execution, active)) => {
-                let parent = parent.expect("what is launched here has a parent");
-                let inner = inner.clone();
-                Box::pin(Self::came(active, inner, context.clone(), site.slot, (execution, parent)))
-            }
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        };
-        self.running = Some(Running { inner, context: context.clone(), came });
-        // In memory until the child is out of it.
-        Due::At(0)
+    fn as_wait(&mut self) -> Option<&mut dyn Waits> {
+        Some(self)
     }
 
     fn begin(&mut self, _: MoreTries) -> bool {
@@ -312,6 +283,42 @@ impl Checkpoint for Child {
             Ok(payload) => payload.error(),
             Err(error) => Some(error.clone()),
         }
+    }
+}
+
+#[allow(private_interfaces)]
+impl Waits for Child {
+    fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
+        let execution = self.execution.clone().expect("a child is polled with all that it asks for");
+        Some((Opening::Execution(execution), Vec::new()))
+    }
+
+    fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
+        let context = site.context;
+        let mut request = self.request.take().expect("a child is launched once");
+        // It ended while its parent was parked: the parent is given what it came to, as it is in memory.
+        if recorded.is_some() && context.attempt.after_park {
+            request.ask = Ask::Outcome;
+        }
+        let parent = request.parent.clone();
+        let Some(inner) = inner(context) else {
+            context.leave_with(Exit::Fault(closed()));
+            return Due::At(0);
+        };
+        let came: Pin<Box<dyn Future<Output = Came> + Send>> = match inner.launch(request, None) {
+            Ok((_, active)) if self.wish == Wish::Start => {
+                Box::pin(async move { active.recorded().await.map(|()| Arc::new(started())) })
+            }
+            Ok((execution, active)) => {
+                let parent = parent.expect("what is launched here has a parent");
+                let inner = inner.clone();
+                Box::pin(Self::came(active, inner, context.clone(), site.slot, (execution, parent)))
+            }
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        };
+        self.running = Some(Running { inner, context: context.clone(), came });
+        // In memory until the child is out of it.
+        Due::At(0)
     }
 }
 

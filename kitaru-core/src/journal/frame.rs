@@ -1,6 +1,7 @@
 //! The records of a journal, to bytes and back. Owns the layout of a frame; must not know which records answer what.
 
 mod call;
+mod kind;
 mod open;
 mod outcome;
 mod tries;
@@ -9,6 +10,7 @@ use crate::id::Seq;
 use crate::journal::FORMAT;
 use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::Key;
+use kind::{END, FORGOT, INTENT, NOW, OPEN, OUTCOME, PATCHED, SETTLED, UNWIND, kind};
 
 pub(crate) use call::{Arg, CallFrame, visible_name};
 pub(crate) use open::{OpenFrame, Opening};
@@ -58,16 +60,6 @@ pub(crate) struct NowFrame {
     pub(crate) occurrence: u32,
     pub(crate) unix_ms: u64,
 }
-
-const OUTCOME: u8 = 1;
-const INTENT: u8 = 2;
-const SETTLED: u8 = 3;
-const NOW: u8 = 4;
-const END: u8 = 5;
-const OPEN: u8 = 6;
-const UNWIND: u8 = 7;
-const PATCHED: u8 = 8;
-const FORGOT: u8 = 9;
 
 /// As much of a record as an index needs, read without looking at the rest.
 #[derive(Debug, PartialEq)]
@@ -149,15 +141,6 @@ impl<'a> Heading<'a> {
         };
         Ok(Heading::Call(CallHeading { kind, key, occurrence, place, number, checkpoint, label, message }))
     }
-}
-
-/// The kind of a frame, and what is behind it.
-fn kind(bytes: &[u8]) -> Result<(u8, Take<'_>), Malformed> {
-    let mut take = Take(bytes);
-    if take.u8()? > FORMAT {
-        return Err(Malformed("a record of a newer format"));
-    }
-    Ok((take.u8()?, take))
 }
 
 impl<'a> Frame<'a> {

@@ -103,6 +103,9 @@ pub(crate) enum Refused {
 /// The most calls that one attempt may make. A journal that has more is to begin a new generation.
 pub(crate) const MAX_CALLS: u32 = 1 << 24;
 
+/// Of more keys the records are not counted: each call would look at all of them.
+const MOST_RECOUNTED: usize = 256;
+
 impl Claims {
     /// Reads a journal from its first record to its last.
     pub(crate) fn index(journal: &Journal) -> Result<Self, Malformed> {
@@ -170,7 +173,23 @@ impl Claims {
             }
         }
         claims.keys.rewind();
+        claims.recount();
         Ok(claims)
+    }
+
+    /// Counts anew what is counted as it comes and goes.
+    ///
+    /// # Panics
+    ///
+    /// In builds with debug assertions, where a counter has come to differ.
+    fn recount(&self) {
+        if cfg!(debug_assertions) && self.keys.len() <= MOST_RECOUNTED {
+            let unmet = self.keys.all().filter(|known| !known.claimed);
+            let unawaited = unmet.clone().filter(|known| known.kind.answers()).count();
+            assert_eq!(self.unmet, unmet.count(), "calls that have a record and were not made");
+            // Some were made and not polled, and what they are is not kept.
+            assert!(self.unawaited >= unawaited, "calls that a record answers and that were not polled");
+        }
     }
 
     /// A record counts no more: what it was about runs again, under the name that it had.
@@ -224,6 +243,7 @@ impl Claims {
 
     /// Claims the record that answers a call, if there is one, and the call's name.
     pub(crate) fn claim(&mut self, asked: &Asked<'_>, journal: &Journal) -> Result<Claim, Refused> {
+        self.recount();
         let name = self.checkpoint(asked.checkpoint);
         let checkpoint = &mut self.checkpoints[name.index()];
         if let Some(item) = asked.item {

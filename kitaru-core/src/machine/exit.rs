@@ -1,4 +1,4 @@
-//! What leaves an attempt: what the flow has seen on its way to the store, and why the flow is dropped.
+//! What leaves an attempt: what the flow has seen on its way to the store, how far the flow goes, and why it is dropped.
 
 use crate::error::Error;
 use crate::id::Seq;
@@ -33,5 +33,28 @@ pub(crate) enum Exit {
 impl Unflushed {
     pub(super) fn is_empty(&self) -> bool {
         self.errors.is_empty() && self.nows.is_empty() && self.patches.is_empty() && !self.notes
+    }
+}
+
+/// Whether the flow goes on.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Unwinding {
+    /// It does.
+    No,
+    /// That it does not is on its way to the store.
+    Asked,
+    /// It goes no further than to what was recorded before this number.
+    At(Seq),
+    /// It has been dropped: what is called now undoes what it did.
+    Done,
+}
+
+impl Unwinding {
+    /// Whether the flow still sees what was recorded under this number.
+    pub(super) fn lets_pass(self, seq: Seq) -> bool {
+        match self {
+            Unwinding::At(end) => seq < end,
+            Unwinding::No | Unwinding::Asked | Unwinding::Done => true,
+        }
     }
 }

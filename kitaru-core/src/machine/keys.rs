@@ -70,6 +70,16 @@ impl Keys {
         Some(&mut self.entries[place as usize].occurrences)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// All records that a call may ask for.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Known> + Clone {
+        let occurrences = self.entries.iter().map(|entry| &entry.occurrences);
+        occurrences.flat_map(|of_key| of_key.first.iter().chain(of_key.more.values()))
+    }
+
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
         self.entries.iter().map(|entry| 1 + entry.occurrences.more.room()).sum()

@@ -3,7 +3,9 @@
 
 mod flushing;
 mod gating;
+mod recount;
 mod unwinding;
+mod waiting;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
@@ -14,10 +16,9 @@ use crate::error::Error;
 use crate::id::Seq;
 use crate::journal::Malformed;
 use crate::machine::claims::{Asked, Claim, Claims, Refused, Standing};
-use crate::machine::exit::{Exit, Unflushed};
+use crate::machine::exit::{Exit, Unflushed, Unwinding};
 use crate::machine::journal::{Journal, RecordIx};
-use crate::machine::slot::{Behind, Due, Phase, Slot, SlotId, Step};
-use unwinding::Unwinding;
+use crate::machine::slot::{Behind, Phase, Slot, SlotId, Step};
 
 /// One attempt at an execution: the journal it replays, and the calls it has made.
 pub(crate) struct Replay {
@@ -125,6 +126,7 @@ impl Replay {
 
     /// A call is polled for the first time.
     pub(crate) fn enter(&mut self, standing: Standing, waker: &Waker) -> (SlotId, Step) {
+        self.recount();
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 phase: Phase::Free,
@@ -165,6 +167,7 @@ impl Replay {
     /// A call is polled again.
     pub(crate) fn poll(&mut self, id: SlotId, waker: &Waker) -> Step {
         self.hold_back(id);
+        self.recount();
         let slot = self.slot(id);
         let step = match slot.phase {
             Phase::Released => Step::Answer,
@@ -196,14 +199,6 @@ impl Replay {
         self.started += 1;
     }
 
-    /// A wait that may begin is open: its next poll polls what it waits for.
-    pub(crate) fn open(&mut self, id: SlotId, due: Due) {
-        let slot = self.slot(id);
-        slot.phase = Phase::Woken;
-        slot.due = Some(due);
-        self.open += 1;
-    }
-
     /// A call that may begin first has its intent made durable.
     pub(crate) fn intend(&mut self, id: SlotId) {
         let slot = self.slot(id);
@@ -217,6 +212,7 @@ impl Replay {
     /// The intent is durable: the call may begin, when the flow is quiescent. Woken while that is polled it could make the
     /// flow take another path than a replay, which has no intent to wait for.
     pub(crate) fn intended(&mut self, id: SlotId) {
+        self.recount();
         self.busy -= 1;
         let holds = self.flushing || !self.unflushed.is_empty();
         let slot = self.slot(id);
@@ -272,6 +268,7 @@ impl Replay {
 
     /// An outcome is durable, under this number.
     pub(crate) fn landed(&mut self, id: SlotId, seq: Seq) {
+        self.recount();
         self.busy -= 1;
         let slot = self.slot(id);
         match slot.phase {
@@ -287,6 +284,7 @@ impl Replay {
 
     /// A call is dropped, whatever it was doing. Its number stays taken.
     pub(crate) fn leave(&mut self, id: SlotId) -> Option<Waker> {
+        self.recount();
         let slot = self.slot(id);
         let waker = slot.waker.take();
         match slot.phase {
@@ -314,6 +312,7 @@ impl Replay {
 
     /// The flow is quiescent: what happens next. The wakers of the calls that may go on are put in `wake`.
     pub(crate) fn quiet(&mut self, wake: &mut Vec<Waker>) -> Quiet {
+        self.recount();
         for id in mem::take(&mut self.woken) {
             let slot = self.slot(id);
             if matches!(slot.phase, Phase::Woken | Phase::Begin) {
@@ -383,24 +382,6 @@ impl Replay {
             _ if self.draining => Quiet::Drained,
             _ => Quiet::Still,
         }
-    }
-
-    /// When an open wait is over by itself has changed.
-    pub(crate) fn set_due(&mut self, id: SlotId, due: Due) {
-        let slot = self.slot(id);
-        if slot.due.is_some() {
-            slot.due = Some(due);
-        }
-    }
-
-    /// Whether one of the open waits is for another execution.
-    pub(crate) fn awaits_execution(&self) -> bool {
-        self.slots.iter().any(|slot| slot.due == Some(Due::Execution))
-    }
-
-    /// When the first of the open waits is over by itself.
-    pub(crate) fn due(&self) -> Due {
-        self.slots.iter().filter_map(|slot| slot.due).min().unwrap_or(Due::Never)
     }
 
     /// The events that records of earlier attempts have taken.

@@ -6,7 +6,7 @@ use std::task::Waker;
 use crate::error::{Error, Kind};
 use crate::id::Seq;
 use crate::journal::{CallFrame, Class, Frame, NowFrame, OutcomeFrame, Payload, SettledFrame};
-use crate::machine::{Asked, Claim, Exit, Journal, Quiet, Replay, SlotId, Standing, Step};
+use crate::machine::{Asked, Claim, Due, Exit, Journal, Quiet, Replay, SlotId, Standing, Step};
 use crate::value::{Codec, Key};
 
 /// A journal, written as its records are named: `a` is a value, `a!` an error, `a?` an intent, `settled 1` settles.
@@ -296,4 +296,46 @@ fn names_of_records_are_kept_and_new_ones_take_the_next_free_number() {
     let mut replay = replay(&["a", "a"]);
     let numbers = ["a", "b", "a", "a"].map(|name| make(&mut replay, name).number);
     assert_eq!(numbers, [1, 1, 2, 3]);
+}
+
+#[test]
+fn the_counters_are_what_the_calls_say_at_every_step_of_a_call() {
+    let mut replay = replay(&[]);
+    // A body that has an intent, fails, waits for its next try nearby and then far away, and ends.
+    let (body, step) = enter(&mut replay, "a");
+    assert_eq!(step, Step::Begin);
+    replay.intend(body);
+    replay.intended(body);
+    assert!(matches!(quiet(&mut replay), Quiet::Go | Quiet::Still));
+    assert_eq!(replay.poll(body, Waker::noop()), Step::Begin);
+    replay.begin(body);
+    assert_eq!(replay.poll(body, Waker::noop()), Step::Poll);
+    replay.nap(body);
+    assert!(matches!(quiet(&mut replay), Quiet::Idle));
+    assert!(replay.unpause(body));
+    replay.pause(body, Due::At(7));
+    assert!(matches!(quiet(&mut replay), Quiet::Asleep));
+    assert!(replay.unpause(body));
+    replay.land(body, false);
+    replay.landed(body, Seq(1));
+    assert!(matches!(quiet(&mut replay), Quiet::Go));
+    assert_eq!(replay.poll(body, Waker::noop()), Step::Answer);
+    // Waits, one of which ends and one of which is dropped; a body that is dropped, and one whose outcome is on its way.
+    let [ends, left, dropped, late] = ["b", "c", "d", "e"].map(|name| enter(&mut replay, name).0);
+    replay.open(ends, Due::Never);
+    replay.open(left, Due::At(9));
+    replay.land(ends, false);
+    replay.landed(ends, Seq(2));
+    replay.leave(left);
+    replay.begin(dropped);
+    replay.leave(dropped);
+    replay.begin(late);
+    replay.land(late, false);
+    replay.leave(late);
+    replay.landed(late, Seq(3));
+    assert!(matches!(quiet(&mut replay), Quiet::Go));
+    assert_eq!(replay.poll(ends, Waker::noop()), Step::Answer);
+    assert!(matches!(quiet(&mut replay), Quiet::Still));
+    // Every call looks once more at what the one before it has counted.
+    enter(&mut replay, "f");
 }

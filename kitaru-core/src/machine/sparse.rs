@@ -48,6 +48,10 @@ impl<T> Sparse<T> {
         if self.far.is_empty() { replaced } else { self.far.remove(&number).or(replaced) }
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> + Clone {
+        self.dense.iter().flatten().chain(self.far.values())
+    }
+
     pub(super) fn remove(&mut self, number: u32) -> Option<T> {
         let near = self.dense.get_mut(number as usize).and_then(Option::take);
         near.or_else(|| self.far.remove(&number))

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind};
-use crate::store::platform::{self, Handle};
+use crate::store::platform::{self, Handle, Presence};
 
 /// Keeps the folder out of version control.
 const IGNORE: &str = ".gitignore";
@@ -16,16 +16,6 @@ pub(super) struct Folder {
     handle: Handle,
     /// Absolute and without links, as it was when the folder was opened.
     path: PathBuf,
-}
-
-/// Whether a file has to be there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Presence {
-    Required,
-    /// Made if it is missing, for this user only.
-    Optional,
-    /// Made, for this user only; one that is there is in the way.
-    New,
 }
 
 impl Folder {

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind};
-use crate::store::folder::{Folder, Presence};
-use crate::store::platform::is_running;
+use crate::store::folder::Folder;
+use crate::store::platform::{Presence, is_running};
 
 pub(super) const FILE: &str = "lock";
 /// How often to look whether the holder is gone.

@@ -17,3 +17,13 @@ pub(super) struct NameKind {
     pub(super) is_link: bool,
     pub(super) is_file: bool,
 }
+
+/// Whether a file has to be there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Presence {
+    Required,
+    /// Made if it is missing, for this user only.
+    Optional,
+    /// Made, for this user only; one that is there is in the way.
+    New,
+}

@@ -2,6 +2,7 @@
 //! I/O error. Must not know what the rows mean.
 
 mod acknowledged;
+mod database;
 mod open;
 
 #[cfg(test)]
@@ -13,12 +14,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use ::redb::{Database, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
+use ::redb::{Database, ReadableDatabase, TableError, WriteTransaction};
 
-use crate::error::{Error, Kind, drop_payload};
+use crate::error::{Error, Kind};
 use crate::store::folder::Folder;
 use crate::store::lock::{self, FolderLock};
 use crate::store::redb::acknowledged::{Acknowledged, CommitNumber};
+use crate::store::redb::database::{DEFINITIONS, release};
 use crate::store::redb::open::StoreFile;
 use crate::store::{Durability, Order, Range, Row, Store, Table, Visit};
 
@@ -55,20 +57,6 @@ enum State {
     Failed,
     Closed,
 }
-
-type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
-
-/// The names in the file, by the number of the table.
-const DEFINITIONS: [Definition; Table::ALL.len()] = [
-    TableDefinition::new("meta"),
-    TableDefinition::new("execution"),
-    TableDefinition::new("name"),
-    TableDefinition::new("unfinished"),
-    TableDefinition::new("journal"),
-    TableDefinition::new("shape"),
-    TableDefinition::new("memo"),
-    TableDefinition::new("aside"),
-];
 
 impl Redb {
     /// Opens the store in `dir`, or makes one there.
@@ -141,11 +129,6 @@ impl Redb {
             release(std::mem::replace(&mut *state, State::Failed));
         }
     }
-}
-
-/// Drops a database, which after a failure, or where it is damaged, may panic.
-fn release<D>(database: D) {
-    catch_unwind(AssertUnwindSafe(|| drop(database))).unwrap_or_else(drop_payload);
 }
 
 fn closed() -> Error {

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 
 use crate::clock::{Clock, millis};
-use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Outside, Part, Turn};
+use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Observation, Outside, Part, Turn};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::ledger::SECRET;
@@ -23,8 +23,7 @@ use crate::runtime::lock;
 use crate::store::{Before, Durability, Key as RowKey, Memory, Pace, Row, Store, Table, seal};
 use crate::testkit::chance::Chance;
 use crate::testkit::invariants::Invariants;
-use crate::testkit::replay::Script;
-use crate::value::Key;
+use crate::testkit::script::Script;
 
 /// What a test's stub of a checkpoint gives.
 pub(super) type Stub = Arc<dyn Fn(Value) -> Result<Value, Error> + Send + Sync>;
@@ -417,30 +416,26 @@ impl Director for House {
         }
     }
 
-    fn given(&self, execution: &ExecutionId, checkpoint: &str, identity: Key) {
-        self.invariants(|seen| seen.given(execution, checkpoint, identity));
-    }
-
-    fn replayed(&self, checkpoint: &str, identity: Key) {
-        let mut state = lock(&self.state);
-        *state.replayed.entry(checkpoint.to_owned()).or_default() += 1;
-        state.script.iter_mut().for_each(|script| script.replayed(identity));
-    }
-
-    fn interrupted(&self, checkpoint: &str) {
-        lock(&self.state).findings.interrupted.push(checkpoint.to_owned());
-    }
-
-    fn diverged(&self, divergence: &Divergence<'_>) {
-        let Divergence { record, differing, location } = divergence;
-        let differing = differing.join(", ");
-        lock(&self.state).findings.diverged.push(format!("record `{record}`, at {location}: {differing}"));
-    }
-
-    fn unsteady(&self, checkpoint: &str) {
-        let mut state = lock(&self.state);
-        if !state.findings.unsteady.iter().any(|known| known == checkpoint) {
-            state.findings.unsteady.push(checkpoint.to_owned());
+    fn observe(&self, observation: &Observation<'_>) {
+        let State { replayed, script, findings, .. } = &mut *lock(&self.state);
+        match observation {
+            Observation::Given { execution, checkpoint, identity } => {
+                self.invariants(|seen| seen.given(execution, checkpoint, *identity));
+            }
+            Observation::Replayed { checkpoint, identity } => {
+                *replayed.entry((*checkpoint).to_owned()).or_default() += 1;
+                script.iter_mut().for_each(|script| script.replayed(*identity));
+            }
+            Observation::Interrupted { checkpoint } => findings.interrupted.push((*checkpoint).to_owned()),
+            Observation::Diverged(Divergence { record, differing, location }) => {
+                let differing = differing.join(", ");
+                findings.diverged.push(format!("record `{record}`, at {location}: {differing}"));
+            }
+            Observation::Unsteady { checkpoint } => {
+                if !findings.unsteady.iter().any(|known| known == checkpoint) {
+                    findings.unsteady.push((*checkpoint).to_owned());
+                }
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod process;
 mod quiet;
 mod replay;
 mod report;
+mod script;
 mod shelf;
 mod storm;
 mod vigil;
@@ -27,8 +28,9 @@ use crate::value::digest_parts;
 pub use crash::{crash_everywhere, crash_report};
 pub use kit::{KitRetrying, Stubbed, Testkit};
 pub use ledger::Ledger;
-pub use replay::{Mismatch, replay, replay_file, replay_report};
+pub use replay::{replay, replay_file, replay_report};
 pub use report::Report;
+pub use script::Mismatch;
 pub use storm::crash_randomly;
 
 /// Runs a future in which checkpoints are plain functions: with their retries and timeouts, without a flow, a store or

@@ -1,9 +1,6 @@
 //! Histories against today's code: what was recorded answers, nothing runs. Owns the comparison; must not know how a history
 //! is kept.
 
-mod mismatch;
-mod script;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,10 +17,8 @@ use crate::store::{Durability, Key as RowKey, Row, Store, Table, seal};
 use crate::testkit::chance;
 use crate::testkit::house::{House, Parking};
 use crate::testkit::process::{Process, runtime};
+use crate::testkit::script::{Mismatch, Script};
 use crate::testkit::shelf::Shelf;
-
-pub use mismatch::Mismatch;
-pub(super) use script::Script;
 
 /// The generation that is replayed is the store's only one.
 const JOURNAL: JournalId = JournalId(1);

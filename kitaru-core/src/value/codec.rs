@@ -22,15 +22,13 @@ use bincode::error::{DecodeError as Refusal, EncodeError as Refused};
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 
-use super::depth::{TooDeep, shallow};
+use super::depth::shallow;
 use super::digest::{Likened, alike, same_in_any_order};
-use super::inspect::{self, Misfit};
+use super::inspect::{self, Misfit, OTHER_VALUE, json_in_words};
 use super::shape::{Form, Recorder, Recording};
 
 /// Little-endian, with integers as short as they come. Part of the format of every store.
 const BINCODE: Configuration = bincode::config::standard();
-
-pub(super) const OTHER_VALUE: &str = "what was written reads as another value";
 
 /// How a recorded value is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -321,13 +319,6 @@ impl io::Write for Bounded {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// What serde_json says of bytes that it does not read.
-pub(super) fn json_in_words(why: &serde_json::Error) -> String {
-    let said = why.to_string();
-    // Its error has no kind for this.
-    if said.starts_with("recursion limit exceeded") { TooDeep.to_string() } else { said }
 }
 
 fn in_words(why: &Refused) -> String {

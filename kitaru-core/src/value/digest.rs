@@ -21,6 +21,7 @@ mod backtrace;
 mod byte;
 mod canonical;
 mod sink;
+mod tag;
 #[cfg(test)]
 mod tests;
 

@@ -8,8 +8,10 @@ mod walk;
 
 use serde::Serialize;
 
-use super::codec::{OTHER_VALUE, json_in_words};
+use super::depth::TooDeep;
 use walk::{Found, walk};
+
+pub(super) const OTHER_VALUE: &str = "what was written reads as another value";
 
 /// What stands in the way of a value.
 #[derive(Debug)]
@@ -49,6 +51,13 @@ pub(super) fn changed<T: Serialize>(value: &T, back: &T) -> Misfit {
     let found = at.as_deref().and_then(|at| value.found_at(at));
     let why = found.map_or_else(|| OTHER_VALUE.to_owned(), |found| format!("{OTHER_VALUE}: {}", found.in_words()));
     Misfit { at, why }
+}
+
+/// What serde_json says of bytes that it does not read.
+pub(super) fn json_in_words(why: &serde_json::Error) -> String {
+    let said = why.to_string();
+    // Its error has no kind for this.
+    if said.starts_with("recursion limit exceeded") { TooDeep.to_string() } else { said }
 }
 
 const ARBITRARY_PRECISION: &str = "; a crate of this program turns on the feature `arbitrary_precision` of serde_json, with \

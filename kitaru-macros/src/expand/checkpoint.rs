@@ -68,7 +68,7 @@ pub(crate) fn refused_checkpoint(options: &CheckpointOptions, function: &Functio
 
 /// The type of the call.
 fn returned(output: &Type, krate: &TokenStream) -> TokenStream {
-    quote!(#krate::Call<impl #krate::__private::Checkpoint<Output = #output>>)
+    quote!(#krate::Call<impl #krate::__private::Body<Output = #output>>)
 }
 
 /// The calls on the builder of the checkpoint's constants.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::house::{House, How, QUESTIONS, Recorded};
 use super::wire::Hold;
-use crate::kills::folder;
 use crate::noted;
+use crate::process::folder;
 
 /// What can be wrong with a stream.
 const FAULTS: [&str; 4] = ["disconnect", "truncate", "malformed", "stall"];

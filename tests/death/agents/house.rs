@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use super::llmock::LlMock;
 use super::program::DEATH_US;
 use super::wire::{Hold, Wire};
-use crate::kills::folder;
-use crate::process::{Process, command, start};
+use crate::process::{Process, command, folder, start};
 use crate::{copied, noted};
 
 /// The tool calls of each answer that calls tools: equal ones at once, and again in another answer of the same turn.

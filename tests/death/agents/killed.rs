@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::house::{CALLS, House, How, QUESTIONS, Recorded};
 use super::wire::Hold;
-use crate::kills::folder;
 use crate::noted;
+use crate::process::folder;
 
 /// Where a program is killed.
 #[derive(Debug)]

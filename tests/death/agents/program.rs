@@ -12,8 +12,8 @@ use kitaru::agent::{
 };
 use kitaru::{Error, Kitaru, Status, flow, tool};
 
+use crate::notes::{here, note};
 use crate::process::{PROGRAM, STOP, say};
-use crate::programs::{here, note};
 
 /// How long a stream may take to begin, and pause, for a program that is hasty.
 const SOON: Duration = Duration::from_millis(250);

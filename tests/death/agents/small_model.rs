@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::llmock::skip;
 use super::wire::{Hold, Wire};
-use crate::kills::folder;
-use crate::process::{Process, command, say, start};
-use crate::programs::{here, note};
+use crate::notes::{here, note};
+use crate::process::{Process, command, folder, say, start};
 use crate::{count, noted};
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]

@@ -1,45 +1,19 @@
 //! A body that may or may not have run, and a person who says. Owns what becomes of the call; must not know the words that
 //! are asked.
 
-use std::sync::Arc;
-
-use super::{Durable, How, Stage};
+use super::Durable;
+use super::stage::{Asked, How, Stage};
+use crate::call::body::Body;
 use crate::call::meta::{OnInterrupt, Spec};
+use crate::call::options::Options;
 use crate::call::outcome::{Packing, Whose};
 use crate::call::resolution::{self, Resolved};
-use crate::call::wait::{Asking, Question};
-use crate::call::{Checkpoint, Options};
-use crate::context::Context;
 use crate::journal::{About, Asks, Frame, WaitRow};
 use crate::ledger::Change;
 use crate::log;
 use crate::machine::{Due, SlotId, Standing};
-use crate::value::Key;
 
-/// A person is asked.
-pub(super) struct Asked {
-    name: String,
-    asks: Asks,
-    /// What becomes of the arguments where they may be shown, and the idempotency key, as a JSON object.
-    metadata: String,
-}
-
-impl Asked {
-    /// What identifies the wait.
-    pub(super) fn wait(&self) -> Key {
-        self.asks.wait
-    }
-
-    fn asking<'a>(&'a self, context: &'a Arc<Context>) -> Asking<'a> {
-        Asking { context, name: &self.name, asks: self.asks }
-    }
-
-    fn question<R>(&self, options: &Options<R>) -> Question {
-        resolution::question(&self.name, self.metadata.clone(), &options.happened)
-    }
-}
-
-impl<B: Checkpoint> Durable<B> {
+impl<B: Body> Durable<B> {
     /// Asks a person what became of the body. That nobody knows is in the journal already.
     pub(super) fn ask(&mut self, spec: &Spec, options: &Options<B::Output>, slot: SlotId) {
         let context = self.context.clone();

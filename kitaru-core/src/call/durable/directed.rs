@@ -1,13 +1,13 @@
 //! A call under a director's hand. Owns what the director is told of it.
 
 use super::Durable;
-use crate::call::Checkpoint;
+use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
-use crate::director::{Cue, CueStage, Goes};
+use crate::director::{Cue, CueStage, Goes, Observation};
 use crate::journal::Arg;
 use crate::machine::Standing;
 
-impl<B: Checkpoint> Durable<B> {
+impl<B: Body> Durable<B> {
     /// How far a call is that is about to start.
     pub(super) fn cue_stage(&self, spec: &Spec, intended: bool) -> CueStage {
         match spec.meta().effect {
@@ -40,9 +40,10 @@ impl<B: Checkpoint> Durable<B> {
         director.starts(&cue) == Goes::NoFurther
     }
 
-    /// The flow is given what it came to.
-    pub(super) fn is_given(&self, spec: &Spec) {
-        let Some(director) = &self.context.runtime.director else { return };
-        director.given(&self.context.attempt.execution, spec.name(), self.identity());
+    /// Tells whoever directs the execution, if anybody does.
+    pub(super) fn observe<'a>(&self, observation: impl FnOnce() -> Observation<'a>) {
+        if let Some(director) = &self.context.runtime.director {
+            director.observe(&observation());
+        }
     }
 }

@@ -1,17 +1,17 @@
 //! A call that contradicts a record. Owns what is said and done about it.
 
 use super::Durable;
-use crate::call::Checkpoint;
+use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::call::refusals::differences;
 use crate::context::OnDivergence;
-use crate::director::Divergence;
+use crate::director::{Divergence, Observation};
 use crate::error::{Error, Kind};
 use crate::journal::Arg;
 use crate::log;
 use crate::machine::{Exit, RecordIx};
 
-impl<B: Checkpoint> Durable<B> {
+impl<B: Body> Durable<B> {
     pub(super) fn divergent(&self, spec: &Spec) -> Option<RecordIx> {
         self.context.replay().divergent(spec.name(), &self.claim)
     }
@@ -26,15 +26,15 @@ impl<B: Checkpoint> Durable<B> {
             // Another version of the checkpoint, which is meant to run again.
             return None;
         }
-        let director = &self.context.runtime.director;
-        if let Some(director) = director {
+        self.observe(|| {
             let (location, record) = (spec.location(), recorded.name());
-            director.diverged(&Divergence { location, record, differing: &differing });
-        }
+            Observation::Diverged(Divergence { location, record, differing: &differing })
+        });
         let default = match spec.meta().effect {
             Effect::AtMostOnce => OnDivergence::Fail,
             Effect::AtLeastOnce | Effect::Wait | Effect::Child => {
-                let default = if director.is_some() { OnDivergence::Fail } else { OnDivergence::Rerun };
+                let default =
+                    if self.context.runtime.director.is_some() { OnDivergence::Fail } else { OnDivergence::Rerun };
                 self.context.attempt.on_divergence.unwrap_or(default)
             }
         };

@@ -3,13 +3,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Durable, How, Running, Stage};
+use super::Durable;
+use super::stage::{How, Running, Stage};
+use crate::call::body::Body;
 use crate::call::memo::memo_key;
 use crate::call::meta::{Effect, Spec};
+use crate::call::options::Occasion;
 use crate::call::outcome::{Packed, Packing, Whose};
 use crate::call::tries::{Failure, Tries};
-use crate::call::{Checkpoint, Occasion};
 use crate::context::Progress;
+use crate::director::Observation;
 use crate::error::Error;
 use crate::journal::{Class, Frame, MemoRow, OutcomeFrame};
 use crate::ledger::Change;
@@ -17,7 +20,7 @@ use crate::log;
 use crate::machine::Exit;
 use crate::value::Sensitivity;
 
-impl<B: Checkpoint> Durable<B> {
+impl<B: Body> Durable<B> {
     /// The body's tries have come to an end.
     pub(super) fn finish(&mut self, spec: &Spec, tried: Result<B::Output, Failure>) {
         let Stage::Running(running, tries) = std::mem::replace(&mut self.stage, Stage::Over) else {
@@ -27,20 +30,18 @@ impl<B: Checkpoint> Durable<B> {
         self.origin = tries.origin();
         let landing = match tried {
             Ok(value) => {
-                let director = self.context.runtime.director.as_deref();
                 let unsteady = AtomicBool::new(false);
                 let packing = Packing {
                     whose: Whose::Checkpoint(&|| self.claim.name(spec.shown())),
                     sensitivity: spec.meta().sensitivity,
                     wish: spec.meta().wish,
                     limit: self.context.runtime.max_outcome_bytes,
-                    unsteady: director.map(|_| &unsteady),
+                    unsteady: self.context.runtime.director.as_ref().map(|_| &unsteady),
                 };
                 let landing = B::pack(value, &packing);
-                director
-                    .filter(|_| unsteady.load(Ordering::Relaxed))
-                    .into_iter()
-                    .for_each(|director| director.unsteady(spec.name()));
+                if unsteady.load(Ordering::Relaxed) {
+                    self.observe(|| Observation::Unsteady { checkpoint: spec.name() });
+                }
                 landing
             }
             Err(Failure::Outcome(error)) => B::pack_error(error),

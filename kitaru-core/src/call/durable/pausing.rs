@@ -1,13 +1,15 @@
 //! A long pause between two tries, which survives the process. Owns what is recorded of it.
 
-use super::{Durable, Stage};
+use super::Durable;
+use super::stage::Stage;
+use crate::call::body::Body;
 use crate::call::meta::Spec;
+use crate::call::options::Options;
 use crate::call::tries::Tries;
-use crate::call::{Checkpoint, Options};
 use crate::journal::{Frame, OpenFrame};
 use crate::machine::{Due, Standing};
 
-impl<B: Checkpoint> Durable<B> {
+impl<B: Body> Durable<B> {
     /// The tries that an earlier attempt has left in a pause.
     pub(super) fn paused(&self) -> Option<Tries> {
         let Standing::Open(at) = self.claim.standing else { return None };

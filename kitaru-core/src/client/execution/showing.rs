@@ -233,9 +233,10 @@ impl Kept {
     /// would be shown by it is not shown.
     pub(super) fn of(archive: &Archive, stored: &Stored, journal: Journal) -> Arc<Self> {
         let mut shapes = HashMap::new();
-        let mut need = |codec, shape| match value::needs_shape(codec) {
-            true => drop(shapes.insert(shape, String::new())),
-            false => {}
+        let mut need = |codec, shape| {
+            if value::needs_shape(codec) {
+                shapes.insert(shape, String::new());
+            }
         };
         need(stored.header.input_codec, stored.header.input_shape);
         for at in journal.indices() {

@@ -1,7 +1,8 @@
 //! What a call or an attempt came to. Owns the layout of outcomes, ends and their payloads.
 
 use crate::error::Error;
-use crate::journal::frame::{CallFrame, OUTCOME, kind};
+use crate::journal::frame::CallFrame;
+use crate::journal::frame::kind::{OUTCOME, kind};
 use crate::journal::status::Status;
 use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::{Codec, HIDDEN};

@@ -3,10 +3,12 @@
 mod addressee;
 mod archive;
 mod carry_over;
+mod found;
 mod inbox;
 mod list;
 mod opening;
 mod rows;
+mod senders;
 mod sending;
 mod sweep;
 mod tally;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::entropy;
 use crate::error::{Error, Kind};
+use crate::ledger::embedded::found::Found;
 use crate::ledger::embedded::{Archive, Ledger};
 use crate::store::{self, Durability, Key, Order, Pace, Reader, Row, Store, Table, Writer, WriterOptions};
 
@@ -15,15 +16,6 @@ pub(crate) struct LedgerOptions {
     pub(crate) writer: WriterOptions,
     /// In a test: a task of the runtime that opens it, at this pace, instead of a thread.
     pub(crate) pace: Option<Arc<dyn Pace>>,
-}
-
-/// What a store says of itself.
-pub(super) struct Found {
-    pub(super) secret: [u8; 32],
-    /// The highest journal that there is, or was.
-    pub(super) newest: u64,
-    pub(super) deleted_generation: u32,
-    pub(super) deleted_journal: u64,
 }
 
 /// The key of the store's secret.

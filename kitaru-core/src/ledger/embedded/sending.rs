@@ -1,46 +1,18 @@
-//! What is sent to executions, on its way into the store. Owns that one number is given once, that an idempotency key counts
-//! once, and how much one generation may be sent; must not know who takes it.
+//! What is sent to executions, on its way into the store. Owns that what is sent to one generation lands in order; must not know
+//! who takes it.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, MutexGuard, oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Aside, MailRow, ParentRow, aside_key, sent_name};
-use crate::ledger::embedded::tally::{MailTotal, Tallies, most_bytes};
+use crate::journal::{Aside, MailRow, ParentRow};
+use crate::ledger::embedded::senders::{Admitted, SentBefore};
+use crate::ledger::embedded::tally::{MailTotal, most_bytes};
 use crate::ledger::embedded::{Archive, CarryOver, Ledger, Tenure};
 use crate::ledger::{Addressee, Change, NewGeneration, Sent, SentKey, Stored, blocking};
-use crate::store::Table;
 use crate::value::Key;
-
-/// What senders of this process share: no other process sends to the store.
-#[derive(Default)]
-pub(super) struct Senders {
-    doors: Doors,
-    tallies: Tallies,
-}
-
-/// Who may look and write at a time: two that send to one execution would give one number twice. Executions share a few
-/// locks, so that those of different ones seldom wait for each other's commit.
-struct Doors {
-    hash: RandomState,
-    doors: [Mutex<()>; 256],
-}
-
-impl Default for Doors {
-    fn default() -> Self {
-        Doors { hash: RandomState::new(), doors: std::array::from_fn(|_| Mutex::default()) }
-    }
-}
-
-impl Doors {
-    async fn of(&self, execution: &ExecutionId) -> MutexGuard<'_, ()> {
-        let nth = self.hash.hash_one(execution) % self.doors.len() as u64;
-        self.doors[nth as usize].lock().await
-    }
-}
 
 /// Something on its way to an execution.
 pub(crate) struct Letter {
@@ -70,26 +42,9 @@ pub(crate) struct Arrival {
     pub(crate) landed: Result<(), Error>,
 }
 
-/// Whether an event is to be sent.
-enum Admitted {
-    /// One with its key was sent before.
-    Known,
-    /// One with its key is on its way. This changes when it has landed or is lost.
-    OnItsWay(watch::Receiver<()>),
-    /// It is, and under this idempotency key.
-    New { stored: Box<Stored>, so_far: MailTotal, sent: Option<SentBefore> },
-}
-
-/// An idempotency key, in the store and among what is on its way.
-struct SentBefore {
-    first: JournalId,
-    key: String,
-    row: Vec<u8>,
-}
-
 impl Ledger {
     #[cfg(test)]
-    pub(crate) fn tallies(&self) -> &Tallies {
+    pub(crate) fn tallies(&self) -> &crate::ledger::embedded::tally::Tallies {
         &self.senders.tallies
     }
 
@@ -255,45 +210,5 @@ impl Ledger {
         let landed = self.write_restart(tenure, next, carried, frame);
         submitted();
         landed.await.map(|()| journal)
-    }
-}
-
-impl Senders {
-    /// Looks whether an event may be sent. Blocks.
-    fn admit(
-        &self,
-        archive: &Archive,
-        execution: &ExecutionId,
-        event: &str,
-        key: Option<String>,
-        driven: Option<JournalId>,
-    ) -> Result<Admitted, Error> {
-        let stored = archive.addressee(execution, driven)?;
-        // A key counts for all the generations that follow one another by restarts.
-        let first = archive.first_of_chain(stored.journal)?;
-        let sent = key.map(|key| {
-            let row = aside_key(first, Aside::Sent, &sent_name(event, &key).0);
-            SentBefore { first, key, row }
-        });
-        if let Some(sent) = &sent {
-            // In this order: what lands in between is found behind it.
-            if let Some(arrives) = self.tallies.key_arrives(&sent.row) {
-                return Ok(Admitted::OnItsWay(arrives));
-            }
-            if archive.reader.get(Table::Aside, &sent.row)?.is_some() {
-                return Ok(Admitted::Known);
-            }
-        }
-        let so_far = self.so_far(archive, stored.journal)?;
-        Ok(Admitted::New { stored: Box::new(stored), so_far, sent })
-    }
-
-    /// What has been sent to a generation, counted in the store the first time that something is sent to it. Asked while nobody
-    /// else can send to it.
-    fn so_far(&self, archive: &Archive, journal: JournalId) -> Result<MailTotal, Error> {
-        match self.tallies.known(journal) {
-            Some(tally) => Ok(tally),
-            None => archive.sent_so_far(journal),
-        }
     }
 }

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::ledger::embedded::opening::Found;
-use crate::ledger::embedded::sending::Senders;
+use crate::ledger::embedded::found::Found;
+use crate::ledger::embedded::senders::Senders;
 use crate::ledger::embedded::{CarryOver, Tenure};
 use crate::ledger::{Change, Ending, NewGeneration};
 use crate::store::{Activity, Owner, Row, Submission, Writer};

@@ -3,31 +3,8 @@
 
 use super::Replay;
 use crate::id::Seq;
-use crate::machine::exit::Exit;
+use crate::machine::exit::{Exit, Unwinding};
 use crate::machine::journal::RecordIx;
-
-/// Whether the flow goes on.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Unwinding {
-    /// It does.
-    No,
-    /// That it does not is on its way to the store.
-    Asked,
-    /// It goes no further than to what was recorded before this number.
-    At(Seq),
-    /// It has been dropped: what is called now undoes what it did.
-    Done,
-}
-
-impl Unwinding {
-    /// Whether the flow still sees what was recorded under this number.
-    pub(super) fn lets_pass(self, seq: Seq) -> bool {
-        match self {
-            Unwinding::At(end) => seq < end,
-            Unwinding::No | Unwinding::Asked | Unwinding::Done => true,
-        }
-    }
-}
 
 impl Replay {
     /// The flow is to go no further. Whether that is news.

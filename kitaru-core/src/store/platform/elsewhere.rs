@@ -4,8 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::store::folder::Presence;
-use crate::store::platform::NameKind;
+use crate::store::platform::{NameKind, Presence};
 
 /// Files are not told apart here: one is there or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

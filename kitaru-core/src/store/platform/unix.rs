@@ -10,8 +10,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-use crate::store::folder::Presence;
-use crate::store::platform::NameKind;
+use crate::store::platform::{NameKind, Presence};
 
 /// For this user only, whatever the program's mask lets through.
 const OWN_FILE: Mode = Mode::RUSR.union(Mode::WUSR);

@@ -13,7 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use ::redb::{ReadableTable, StorageError};
 
 use crate::error::{Error, Kind};
-use crate::store::folder::{Folder, Presence};
+use crate::store::folder::Folder;
+use crate::store::platform::Presence;
 use crate::store::{Table, seal};
 
 /// The file beside the store's.

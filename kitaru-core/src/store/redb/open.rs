@@ -10,10 +10,10 @@ use ::redb::backends::FileBackend;
 use ::redb::{Builder, Database, ReadableDatabase};
 
 use crate::error::{Error, Kind};
-use crate::store::folder::{Folder, Presence, kind_of};
-use crate::store::platform::FileId;
+use crate::store::folder::{Folder, kind_of};
+use crate::store::platform::{FileId, Presence};
 use crate::store::redb::acknowledged::{self, Acknowledged, CommitNumber};
-use crate::store::redb::{DEFINITIONS, release};
+use crate::store::redb::database::{DEFINITIONS, release};
 use crate::store::{Table, seal};
 
 pub(super) const FILE: &str = "store.redb";

@@ -6,40 +6,18 @@
 //! values write the same bytes.
 
 use std::any::type_name;
-use std::fmt;
 
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
 use super::backtrace;
 use super::byte;
-use super::sink::{Likeness, Sink, Stretch};
+use super::sink::{Likeness, Refused, Sink, Stretch};
+use super::tag::{
+    BYTES, CHAR, END, FALSE, FLOAT, LIST, LONG, MAP, NEGATIVE_LONG, NEWTYPE_VARIANT, NONE, SET, SOME, STRUCT,
+    STRUCT_VARIANT, TEXT, TRUE, TUPLE_VARIANT, UNIT, UNIT_VARIANT, WORD,
+};
 use crate::value::depth::{Depth, TooDeep};
-
-const END: u8 = 0xff;
-pub(super) const FOLDED: u8 = 0;
-pub(super) const UNIT: u8 = 1;
-const FALSE: u8 = 2;
-const TRUE: u8 = 3;
-pub(super) const BYTE: u8 = 4;
-pub(super) const WORD: u8 = 5;
-const LONG: u8 = 6;
-pub(super) const NEGATIVE: u8 = 7;
-const NEGATIVE_LONG: u8 = 8;
-const FLOAT: u8 = 9;
-const CHAR: u8 = 10;
-const TEXT: u8 = 11;
-const BYTES: u8 = 12;
-pub(super) const NONE: u8 = 13;
-const SOME: u8 = 14;
-const LIST: u8 = 15;
-const MAP: u8 = 16;
-const SET: u8 = 17;
-const STRUCT: u8 = 18;
-const UNIT_VARIANT: u8 = 19;
-const NEWTYPE_VARIANT: u8 = 20;
-const TUPLE_VARIANT: u8 = 21;
-const STRUCT_VARIANT: u8 = 22;
 
 /// The one bit pattern for all NaNs. Not taken from `f64::NAN`, whose bits no one promises.
 const NAN: u64 = 0x7ff8_0000_0000_0000;
@@ -47,24 +25,6 @@ const NAN: u64 = 0x7ff8_0000_0000_0000;
 /// What serde is shown a number of JSON as, if a crate of the program turns on serde_json's `arbitrary_precision`: a struct
 /// of this name around its text. Whether one does is to make no difference to a digest.
 const NUMBER: &str = "$serde_json::private::Number";
-
-/// Why a value has no canonical bytes: what its `Serialize` said.
-#[derive(Debug)]
-pub(super) struct Refused(Box<str>);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-impl ser::Error for Refused {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Refused(message.to_string().into())
-    }
-}
 
 /// Whether what `I` goes through has no order of its own. serde is shown a `HashSet` as a list; the name of its type
 /// is all that gives it away.

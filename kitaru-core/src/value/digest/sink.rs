@@ -1,12 +1,14 @@
 //! Where canonical bytes are written, and digested as they come. Owns the stretches that are digested as one. Must not
 //! know what of a value is written.
 
+use std::fmt;
+
 use blake3::Hasher;
 use serde::Serialize;
-use serde::ser::Error as _;
+use serde::ser::{self, Error as _};
 
 use super::byte;
-use super::canonical::{BYTE, FOLDED, NEGATIVE, NONE, Refused, UNIT, WORD};
+use super::tag::{BYTE, FOLDED, NEGATIVE, NONE, UNIT, WORD};
 use crate::value::depth::Depth;
 
 /// Bytes go from the buffer into the hasher when there are so many: a large value is digested within a buffer that
@@ -43,6 +45,24 @@ pub(super) enum Likeness {
     /// Those, too, of the same parts and other texts or numbers, of JSON that is null and no JSON, and of a field that is
     /// null and no field.
     Alike,
+}
+
+/// Why a value has no canonical bytes: what its `Serialize` said.
+#[derive(Debug)]
+pub(super) struct Refused(Box<str>);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl ser::Error for Refused {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Refused(message.to_string().into())
+    }
 }
 
 /// Where canonical bytes are written.

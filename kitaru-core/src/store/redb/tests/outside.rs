@@ -293,7 +293,7 @@ fn a_number_of_the_last_commit_that_no_store_comes_to_is_damage() {
         .work(|database| {
             let transaction = database.begin_write()?;
             transaction
-                .open_table(crate::store::redb::DEFINITIONS[0])?
+                .open_table(crate::store::redb::database::DEFINITIONS[0])?
                 .insert(b"commit".as_slice(), number.as_slice())?;
             Ok(transaction.commit()?)
         })

@@ -1,5 +1,8 @@
 //! What a replay is to ask for, and what it has asked for. Must not know how that is shown.
 
+mod calls;
+mod mismatch;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
@@ -8,8 +11,11 @@ use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{Arg, CallFrame, Forgotten, Frame, Header, Status, call_identity};
 use crate::ledger::Generation;
-use crate::testkit::replay::mismatch::{Asked, Difference, Mismatch};
 use crate::value::Key;
+use calls::{Asked, Recorded};
+use mismatch::Difference;
+
+pub use mismatch::Mismatch;
 
 /// The records of a history, as its replay goes through them.
 pub(crate) struct Script {
@@ -23,16 +29,6 @@ pub(crate) struct Script {
     news: Vec<Asked>,
     /// What the generation came to, if it came to an end.
     end: Option<(Status, String)>,
-}
-
-/// A call that has a record.
-pub(super) struct Recorded {
-    pub(super) seq: Seq,
-    pub(super) name: String,
-    pub(super) checkpoint: String,
-    pub(super) place: u32,
-    pub(super) identity: Key,
-    pub(super) args: Vec<Arg>,
 }
 
 impl Script {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::journal::Arg;
-use crate::testkit::replay::script::Recorded;
+use crate::testkit::script::calls::{Asked, Recorded};
 
 /// How today's code differs from a history. Its `Display` is for people.
 #[derive(Clone)]
@@ -26,16 +26,6 @@ pub(super) enum Difference {
     New(Asked),
     Gone { record: String, recorded: String },
     End { recorded: String, came: String },
-}
-
-/// A call that today's code has made.
-#[derive(Clone)]
-pub(super) struct Asked {
-    pub(super) name: String,
-    pub(super) checkpoint: String,
-    pub(super) location: String,
-    pub(super) place: u32,
-    pub(super) args: Vec<Arg>,
 }
 
 impl Difference {
@@ -70,7 +60,7 @@ impl Mismatch {
         Mismatch { flow: flow.to_owned(), found: Found::Differences(differences) }
     }
 
-    pub(super) fn no_replay(error: Error) -> Self {
+    pub(in crate::testkit) fn no_replay(error: Error) -> Self {
         Mismatch { flow: String::new(), found: Found::Nothing(error) }
     }
 }

@@ -1,0 +1,333 @@
+//! The call itself: the future that a checkpoint's function returns. Owns where it was made, and what its caller can set;
+//! must not know what becomes of it in a flow.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use crate::call::body::{self, Body};
+use crate::call::durable::Durable;
+use crate::call::meta::Spec;
+use crate::call::options::{Options, Outage, Summarize};
+use crate::call::origin::Origin;
+use crate::call::resolution::Happened;
+use crate::call::tries::Tries;
+use crate::context::{Ambient, BodyScope};
+use crate::error::{Error, Kind};
+use crate::machine::Backoff;
+use crate::value::Key;
+
+/// A checkpoint that was called and has not run yet.
+///
+/// It is a future: awaiting it in a flow gives the recorded outcome, or runs the checkpoint's body, records what it
+/// came to and gives that, once it is durable. It claims its name and its record when it is made, so the order in which
+/// calls are made is what counts, not the order in which they are polled. Nothing runs before it is polled.
+///
+/// Called in another checkpoint's body it runs as a plain part of that body: with its retries and timeout, without a
+/// record.
+///
+/// # Errors
+///
+/// A call where no flow is in scope gives a `kitaru::Error` that names the way out, if its result can hold one.
+///
+/// # Panics
+///
+/// When it is polled where no flow is in scope, and its result cannot hold a `kitaru::Error`; when it is polled after
+/// it has answered.
+///
+/// # Cancel safety
+///
+/// Dropping it cancels the body. Its outcome is then recorded only if it was on its way to the store already, which
+/// does no harm. Its name stays taken.
+#[must_use = "a checkpoint does nothing unless awaited"]
+pub struct Call<B: Body> {
+    body: B,
+    spec: Spec,
+    options: Options<B::Output>,
+    pub(super) place: Place<B>,
+}
+
+/// Where a call was made.
+pub(super) enum Place<B: Body> {
+    /// In a flow's own code.
+    Flow(Durable<B>),
+    /// In another checkpoint's body.
+    Plain {
+        scope: Arc<BodyScope>,
+        tries: Tries,
+        key: Key,
+    },
+    /// Where it cannot run, and why.
+    Nowhere(Option<Error>),
+    Done,
+}
+
+// The body's future is boxed when it starts, and nothing else is ever pinned.
+impl<B: Body> Unpin for Call<B> {}
+
+impl<B: Body> Call<B> {
+    pub(crate) fn new(spec: Spec, body: B) -> Self {
+        let options = Options {
+            retries: spec.meta().retries,
+            outage: None,
+            backoff: None,
+            retry_if: None,
+            timeout: spec.meta().timeout,
+            total_timeout: spec.meta().total_timeout,
+            happened: Happened::Recorded,
+        };
+        let place = Ambient::with(|ambient| match ambient {
+            Ambient::Flow(context) => Durable::make(context, &spec, &body).map(Place::Flow),
+            Ambient::Body(scope) => {
+                spec.key(&body, |key, _| Place::Plain { scope: scope.nested(key), tries: Tries::new(), key })
+            }
+            Ambient::Outside => Err(outside(spec.name())),
+        });
+        Call { body, spec, options, place: place.unwrap_or_else(|error| Place::Nowhere(Some(error))) }
+    }
+
+    /// Tries the body again, up to `retries` times, when it ends in an error, a panic or a timeout. The pause between
+    /// tries grows exponentially; the attribute's `backoff = "…"` says from where.
+    ///
+    /// Its arguments have to be `Clone`, or to survive a serde round trip; where they do not, the flow ends with an
+    /// error that says so before anything runs.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.options.retries = retries;
+        self
+    }
+
+    /// How long it waits before each further try, in place of the attribute's `backoff` and `max_backoff`. A pause that is
+    /// longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is recorded, and a flow that has nothing else to do
+    /// is dropped from memory meanwhile.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.options.backoff = Some(backoff);
+        self
+    }
+
+    /// Shows its record under this name, numbered as names are: `intro`, `intro_2`. What answers the call does not
+    /// change. A record that was made under another name keeps it.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        if let Err(error) = crate::id::check_name("checkpoint", &name) {
+            self.place = Place::Nowhere(Some(error));
+            return self;
+        }
+        if let Place::Flow(durable) = &mut self.place {
+            durable.rename(self.spec.shown(), &name);
+        }
+        self.spec.set_label(name);
+        self
+    }
+
+    /// How a person is told what to say that a body came to which was cut off: as a JSON schema, if there is one. The macro
+    /// calls it where `on_interrupt = "ask"`.
+    #[doc(hidden)]
+    pub fn described(mut self, schema: fn() -> Option<serde_json::Value>) -> Self {
+        self.options.happened = Happened::Described(schema);
+        self
+    }
+
+    /// Takes what a person says of a body that was cut off ([`Resolution::happened`]) in the form that this JSON schema
+    /// describes, which `read` makes the call's result of. Without it, it is the value in the form in which serde reads it.
+    ///
+    /// It counts where `on_interrupt = "ask"` does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # use kitaru_core::doc_support::*;
+    /// # run_flow(async {
+    /// use kitaru::{Error, dynamic::checkpoint};
+    ///
+    /// let pay = checkpoint("pay").at_most_once().ask_on_interrupt().run(|| async { Ok::<_, Error>("receipt 7".to_owned()) });
+    /// // A person may give the number alone.
+    /// let pay = pay.happened_as(serde_json::json!({ "type": "integer" }), |number| Ok(Ok(format!("receipt {number}"))));
+    /// assert_eq!(pay.await.unwrap(), "receipt 7");
+    /// # });
+    /// ```
+    pub fn happened_as(
+        mut self,
+        schema: serde_json::Value,
+        read: impl Fn(serde_json::Value) -> Result<B::Output, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.happened = Happened::Read(Box::new((schema, Box::new(read))));
+        self
+    }
+
+    /// What identifies the call, if it was made in a flow's own code.
+    pub(crate) fn identity(&self) -> Option<Key> {
+        match &self.place {
+            Place::Flow(durable) => Some(durable.identity()),
+            Place::Plain { .. } | Place::Nowhere(_) | Place::Done => None,
+        }
+    }
+
+    /// Whether it was made for the first time since an attempt has failed or been retried, if one has.
+    pub(crate) fn is_of_this_run(&self) -> bool {
+        matches!(&self.place, Place::Flow(durable) if durable.is_of_this_run())
+    }
+
+    /// Whether it waits, and has not answered.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(&self.place, Place::Flow(durable) if durable.is_open())
+    }
+
+    pub(crate) fn body_mut(&mut self) -> &mut B {
+        &mut self.body
+    }
+
+    /// A call that cannot be made, if there is an error.
+    pub(crate) fn refused(mut self, error: Option<Error>) -> Self {
+        if let Some(error) = error {
+            self.place = Place::Nowhere(Some(error));
+        }
+        self
+    }
+
+    /// Adds to the log lines of this call what `summarize` says of its result.
+    pub(crate) fn summarized(mut self, summarize: Summarize<B::Output>) -> Self {
+        if let Place::Flow(durable) = &mut self.place {
+            durable.summarize = Some(summarize);
+        }
+        self
+    }
+}
+
+impl<B, T, E> Call<B>
+where
+    B: Body<Output = Result<T, E>>,
+    E: From<Error>,
+{
+    /// Ends a try of the body that takes longer than this with a [timeout error](Error::is_timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Bounds all tries of the body together, with the pauses between them: what runs when this is over ends with a
+    /// [timeout error](Error::is_timeout), and a try that could only begin later is not waited for. Where a pause was
+    /// recorded the time goes on across restarts.
+    pub fn total_timeout(mut self, timeout: Duration) -> Self {
+        self.options.total_timeout = Some(timeout);
+        self
+    }
+}
+
+impl<B, T, E> Call<B>
+where
+    B: Body<Output = Result<T, E>>,
+{
+    /// Tries the body again only after errors for which `predicate` holds, and after panics and timeouts.
+    ///
+    /// An error can say so itself, too: see [`Error::fatal`] and [`Error::retry_after`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # use kitaru::doc_support::*;
+    /// # run_flow(async {
+    /// use kitaru::{Error, dynamic::checkpoint};
+    ///
+    /// let charge = checkpoint("charge").run(|| async { Err::<(), _>(Error::msg("card refused")) });
+    /// let charged = charge.retries(3).retry_if(|error| error.to_string() != "card refused").await;
+    /// assert!(charged.is_err());
+    /// # });
+    /// ```
+    pub fn retry_if(mut self, predicate: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
+        self.options.retry_if = Some(Box::new(move |result| result.as_ref().err().is_some_and(&predicate)));
+        self
+    }
+}
+
+impl<B, T, E> Call<B>
+where
+    B: Body<Output = Result<T, E>>,
+    E: fmt::Display,
+{
+    /// Waits for `what` while it is away: tries the body again for so long after its first failure, in place of a number of
+    /// [`retries`](Self::retries). No try is cut off when that time is over, and the last one begins then. `asked` says how
+    /// long an error asks to be left alone; an error that asks for longer than there is left ends the wait, and one that asks for
+    /// less than the first pause gets the pause that it would get otherwise.
+    ///
+    /// It is meant for services that fail for a while and come back. [`retry_if`](Self::retry_if) says which errors tell of
+    /// that; panics and timeouts do not. The first wait is a warning in the log, the others are lines for information. A
+    /// pause that is longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is recorded, the flow is parked if it
+    /// has nothing else to do, and [`Execution::pauses`](crate::Execution::pauses) shows it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # use kitaru_core::doc_support::*;
+    /// # run_flow(async {
+    /// use std::time::Duration;
+    /// use kitaru::{Error, dynamic::checkpoint};
+    ///
+    /// let rate = checkpoint("rate").run(|| async { Ok::<_, Error>(1.08) });
+    /// let day = Duration::from_secs(86_400);
+    /// assert_eq!(rate.wait_out("the bank", day, |error| error.retry_delay()).await.unwrap(), 1.08);
+    /// # });
+    /// ```
+    pub fn wait_out(
+        mut self,
+        what: impl Into<String>,
+        longest: Duration,
+        asked: impl Fn(&E) -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        let asked = Box::new(move |result: &Result<T, E>| result.as_ref().err().and_then(&asked));
+        let shown = |result: &Result<T, E>| result.as_ref().err().map(|error| format!("{error:#}")).unwrap_or_default();
+        self.options.outage = Some(Outage { what: what.into(), longest, asked, shown });
+        self
+    }
+}
+
+impl<B: Body> Future for Call<B> {
+    type Output = B::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<B::Output> {
+        self.poll_with_origin(cx).map(|(output, _)| output)
+    }
+}
+
+impl<B: Body> Call<B> {
+    pub(crate) fn poll_with_origin(&mut self, cx: &mut TaskContext<'_>) -> Poll<(B::Output, Origin)> {
+        let Call { body, spec, options, place } = self;
+        let polled = match place {
+            Place::Flow(durable) => durable.poll(body, spec, options, cx).map(|output| (output, durable.origin())),
+            Place::Plain { scope, tries, .. } => tries
+                .poll(body, spec, options, scope, cx)
+                .map(|tried| tried.unwrap_or_else(|failure| body::hold::<B>(failure.into_error())))
+                .map(|output| (output, tries.origin())),
+            Place::Nowhere(error) => {
+                let error = error.take().expect("a checkpoint's call is polled after it has answered");
+                // In a flow the attempt ends: its code is never to see what a replay would not show.
+                if let Ambient::Flow(context) = Ambient::current() {
+                    context.leave_with(crate::machine::Exit::Fail(error));
+                    return Poll::Pending;
+                }
+                Poll::Ready((body::hold::<B>(error), Origin::Replayed))
+            }
+            Place::Done => panic!("a checkpoint's call is polled after it has answered"),
+        };
+        if polled.is_ready() {
+            *place = Place::Done;
+        }
+        polled
+    }
+}
+
+fn outside(name: &str) -> Error {
+    Error::new(
+        Kind::Misuse,
+        format!(
+            "checkpoint `{name}` was called where no flow is in scope, so nothing could be recorded; call it in a \
+             #[flow], carry the flow into a branch with kitaru::spawn instead of tokio::spawn, or, in a unit test, \
+             wrap the call in kitaru::testkit::plain"
+        ),
+    )
+}

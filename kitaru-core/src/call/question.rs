@@ -1,0 +1,60 @@
+//! A question that a person is asked: its row, and an answer that does not fit. Owns what is shown of it; must not know who
+//! waits for the answer.
+
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::error::{Error, Kind};
+use crate::journal::{Asks, WaitRow};
+use crate::ledger::Change;
+
+/// A question as people see it.
+pub(super) struct Question {
+    pub(super) text: String,
+    /// The JSON schema of an answer.
+    pub(super) schema: String,
+    /// A JSON object.
+    pub(super) metadata: String,
+    /// When it is over by itself; 0 is never.
+    pub(super) due_ms: u64,
+}
+
+/// Who asks a question: the name is for people, and the identity for what they answer.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) context: &'a Arc<Context>,
+    /// The visible name.
+    pub(super) name: &'a str,
+    pub(super) asks: Asks,
+}
+
+impl Asking<'_> {
+    /// The row that shows a question under the visible name.
+    pub(super) fn row(&self, question: Question, row: WaitRow) -> Change {
+        let Question { text: question, schema, metadata, due_ms } = question;
+        let row = WaitRow { due_ms, question, schema, metadata, asks: Some(self.asks), ..row };
+        Change::Wait { name: self.name.to_owned(), wait: Some(row) }
+    }
+
+    /// The answer does not fit: it is taken back, why is shown, and its sender is told. The wait stays open.
+    pub(super) fn refuse(&self, question: Question, why: &str, json: &str) {
+        let Asking { context, name, asks } = self;
+        let error = unfit(context, name, why, json);
+        let opened_ms = context.runtime.clock.now_ms();
+        let refused = WaitRow { opened_ms, refused: error.to_string(), ..WaitRow::default() };
+        context
+            .send_aside(vec![Change::Answer { name: (*name).to_owned(), answer: None }, self.row(question, refused)]);
+        context.mailbox.judge(asks.wait, Err(error));
+    }
+}
+
+fn unfit(context: &Context, name: &str, why: &str, json: &str) -> Error {
+    Error::new(
+        Kind::Unreadable,
+        format!(
+            "the answer to `{name}` of execution {} does not fit: {why}. It was {}. The wait is still open",
+            context.attempt.execution,
+            crate::value::clip(json)
+        ),
+    )
+}

@@ -1,0 +1,149 @@
+//! An attempt as its driver sees it. Owns what happens when the flow is quiescent, and when the driver is woken; must not
+//! know how the driver polls.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::Context;
+use super::attempt::Parking;
+use super::signals::Signal;
+use crate::machine::{Due, Exit, Quiet};
+use crate::runtime::lock;
+
+/// What becomes of a flow that was quiescent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Advance {
+    /// It is polled again.
+    GoesOn,
+    /// Nothing moves until something outside does.
+    Rests,
+    /// It is dropped, and what it has done is undone.
+    Unwinds,
+}
+
+impl Context {
+    /// Begins a poll of the driver's: until [`rest`](Self::rest), nothing has to wake it.
+    pub(crate) fn attend(&self, waker: &Waker) {
+        {
+            let mut driver = lock(&self.driver);
+            match &mut *driver {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        self.signals.lower(Signal::Stirred);
+        self.signals.raise(Signal::Polling);
+    }
+
+    /// Ends a poll of the driver's. Whether something came up meanwhile, so that it has to poll on.
+    pub(crate) fn rest(&self) -> bool {
+        self.signals.lower(Signal::Polling);
+        // What has landed meanwhile may be what the flow waited for to go out of memory.
+        self.signals.lower(Signal::Stirred) || self.is_woken() || self.replay().has_work()
+    }
+
+    /// Why the attempt is to end, if it is.
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        if self.signals.has(Signal::Left) { self.replay().exit() } else { None }
+    }
+
+    pub(crate) fn take_woken(&self) -> bool {
+        self.signals.lower(Signal::Woken)
+    }
+
+    /// The flow's code is to be polled once more, in a later poll of the driver's.
+    pub(crate) fn wake_flow(&self) {
+        self.signals.raise(Signal::Woken);
+    }
+
+    /// The driver is gone; its task holds this context no longer, nor the other way round.
+    pub(crate) fn forget_driver(&self) {
+        lock(&self.driver).take();
+    }
+
+    pub(crate) fn is_woken(&self) -> bool {
+        self.signals.has(Signal::Woken)
+    }
+
+    /// The flow is quiescent: lets the next thing happen.
+    pub(crate) fn advance(self: &Arc<Self>, wake: &mut Vec<Waker>) -> Advance {
+        let quiet = self.replay().quiet(wake);
+        if let Some(director) = &self.runtime.director {
+            director.order(wake);
+        }
+        wake.drain(..).for_each(Waker::wake);
+        if let Quiet::Asleep | Quiet::Still | Quiet::Idle = quiet {
+            self.mailbox.dismiss();
+        }
+        match quiet {
+            Quiet::Go => Advance::GoesOn,
+            Quiet::Unwind => Advance::Unwinds,
+            Quiet::Flush(unflushed) => {
+                self.send_unflushed(unflushed);
+                Advance::Rests
+            }
+            Quiet::Asleep => {
+                self.park();
+                Advance::Rests
+            }
+            Quiet::Drained => {
+                self.leave_drained();
+                Advance::Rests
+            }
+            Quiet::Still => {
+                // It has nothing to do of which it could die, and may wait for one that waits behind it.
+                self.admit_others();
+                Advance::Rests
+            }
+            Quiet::Idle => Advance::Rests,
+        }
+    }
+
+    /// Every call that is awaited is a wait. Where the first of them is far enough away the flow is dropped, once what it
+    /// has seen is durable.
+    fn park(self: &Arc<Self>) {
+        // It has nothing to do of which it could die.
+        self.admit_others();
+        if self.attempt.parking == Parking::Never {
+            return self.leave_drained();
+        }
+        let is_draining = self.draining.get().is_some();
+        let (due, unflushed) = {
+            let mut replay = self.replay();
+            // The deadline is kept by whoever drives it.
+            let due = self.attempt.deadline_ms.map_or(replay.due(), |ms| replay.due().min(Due::At(ms)));
+            let soon_ms = self.runtime.clock.steady_ms().saturating_add(self.runtime.park_after_ms);
+            if !is_draining && matches!(due, Due::At(due_ms) if due_ms <= soon_ms) {
+                return;
+            }
+            (due, replay.flush())
+        };
+        if let Some(unflushed) = unflushed {
+            return self.send_unflushed(unflushed);
+        }
+        // Looked at while the waits are there: the flow is dropped before it is recorded that it is parked.
+        self.signals.set(Signal::AwaitsExecution, self.replay().awaits_execution());
+        // What is sent from now on is for the attempt that goes on.
+        if !self.mailbox.close_unless(|| self.replay().has_woken()) {
+            return;
+        }
+        self.leave_with(Exit::Park(due));
+    }
+
+    /// The flow is dropped, if nothing is to start any more.
+    fn leave_drained(&self) {
+        if let Some(why) = self.draining.get() {
+            self.leave_with(Exit::Fault(why.clone()));
+        }
+    }
+
+    /// Wakes the driver, unless it is polling.
+    pub(super) fn kick(&self) {
+        if !self.signals.has(Signal::Polling) {
+            let waker = lock(&self.driver).clone();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}

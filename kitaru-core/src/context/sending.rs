@@ -1,0 +1,159 @@
+//! The way of an attempt to the store and back. Owns what is sent of records and rows, and what becomes of an
+//! acknowledgement; must not know when something is sent.
+
+use std::sync::Arc;
+
+use super::Context;
+use super::ack::{Ack, Subject};
+use super::presence::{Progress, Says};
+use super::signals::Signal;
+use crate::error::Error;
+use crate::id::Seq;
+use crate::journal::{Frame, NoteKind, NoteRow, SettledFrame};
+use crate::ledger::{Append, Change, Owner};
+use crate::machine::{Exit, SlotId, Unflushed};
+
+impl Context {
+    /// Sends a call's outcome to the store.
+    pub(crate) fn send_outcome(
+        self: &Arc<Self>,
+        slot: SlotId,
+        frame: Vec<u8>,
+        changes: Vec<Change>,
+        progress: Progress,
+    ) {
+        let says = self.presence.records(progress);
+        self.submit(Subject::Outcome(slot), Some(frame), changes, says);
+    }
+
+    /// Tells the store, before the body of a call begins, that bodies of this attempt may run; the call hears of it as of an
+    /// intent.
+    pub(crate) fn send_announcement(self: &Arc<Self>, slot: SlotId) {
+        let says = self.presence.bodies_begin();
+        self.submit(Subject::Intent(slot), None, Vec::new(), says);
+    }
+
+    pub(crate) fn send_intent(self: &Arc<Self>, slot: SlotId, frame: Vec<u8>, changes: Vec<Change>) {
+        self.send(Subject::Intent(slot), Some(frame), changes);
+    }
+
+    /// Sends changes for which nobody waits.
+    pub(crate) fn send_aside(self: &Arc<Self>, changes: Vec<Change>) {
+        self.send(Subject::Ahead, None, changes);
+    }
+
+    /// Sends a record for which nobody waits: whatever is sent later, by whomever, lands behind it.
+    pub(crate) fn send_ahead(self: &Arc<Self>, frame: Vec<u8>) {
+        self.send(Subject::Ahead, Some(frame), Vec::new());
+    }
+
+    pub(crate) fn send_unflushed(self: &Arc<Self>, unflushed: Unflushed) {
+        let nows = unflushed.nows.into_iter().map(Frame::Now);
+        let patches = unflushed.patches.iter().map(|name| Frame::Patched(name));
+        let errors = unflushed.errors;
+        let settled = (!errors.is_empty()).then_some(Frame::Settled(SettledFrame { errors }));
+        let mut frames: Vec<Vec<u8>> = nows.chain(patches).chain(settled).map(|frame| frame.write()).collect();
+        // What lands last has all before it durable: the writer keeps the order of one owner's submissions.
+        let last = frames.pop();
+        for frame in frames {
+            self.send(Subject::Ahead, Some(frame), Vec::new());
+        }
+        self.send(Subject::Flush, last, self.notes());
+    }
+
+    /// The flow shows something, once what it has seen is durable.
+    pub(crate) fn note(&self, kind: NoteKind, name: &str, json: String) -> Result<(), Error> {
+        let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
+        if self.notes.say(kind, name, row)? {
+            self.replay().noted();
+        }
+        Ok(())
+    }
+
+    /// A body shows something.
+    pub(crate) fn note_at_once(self: &Arc<Self>, kind: NoteKind, name: &str, json: String) -> Result<(), Error> {
+        let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
+        let note = self.notes.say_at_once(kind, name, row)?;
+        self.send(Subject::Note, None, vec![Change::Note { kind, name: name.to_owned(), note }]);
+        Ok(())
+    }
+
+    /// What the flow has shown and what is not on its way yet.
+    pub(crate) fn notes(&self) -> Vec<Change> {
+        self.notes.take().map(|(kind, name, note)| Change::Note { kind, name, note }).collect()
+    }
+
+    /// The same for a flow that failed: the next attempt may come to something else, and say that.
+    pub(crate) fn last_notes(&self) -> Vec<Change> {
+        self.notes.take_back().map(|(kind, name, note)| Change::Note { kind, name, note }).collect()
+    }
+
+    pub(super) fn send(self: &Arc<Self>, subject: Subject, frame: Option<Vec<u8>>, changes: Vec<Change>) {
+        let says = if frame.is_some() { self.presence.records(Progress::Made) } else { Says::default() };
+        self.submit(subject, frame, changes, says);
+    }
+
+    pub(super) fn submit(
+        self: &Arc<Self>,
+        subject: Subject,
+        frame: Option<Vec<u8>>,
+        mut changes: Vec<Change>,
+        says: Says,
+    ) {
+        if says.row {
+            changes.push(self.running());
+        }
+        let token = Ack { subject, tells: says.tells, proves: says.proves }.to_bits();
+        let append = Append { owner: self.clone(), token, changes, frame };
+        if let Err(fault) = self.runtime.ledger.append(append) {
+            self.numbers.cut();
+            self.leave_with(Exit::Fault(fault));
+        }
+    }
+}
+
+impl Owner for Context {
+    fn journal(&self) -> u64 {
+        self.numbers.journal().0
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.take()
+    }
+
+    fn is_cut(&self) -> bool {
+        self.numbers.is_cut()
+    }
+
+    fn landed(&self, token: u64, result: Result<u64, Error>) {
+        let Ack { subject, tells, proves } = Ack::from_bits(token);
+        let seq = match result {
+            Ok(seq) => Seq(seq),
+            Err(fault) => {
+                self.numbers.cut();
+                self.runtime.ledger.forget_shapes();
+                return self.leave_with(Exit::Fault(fault));
+            }
+        };
+        if tells || proves {
+            self.presence.set_known();
+        }
+        if proves {
+            self.release();
+        }
+        match subject {
+            Subject::Ahead => return,
+            Subject::Company => return self.release(),
+            Subject::Note => return self.runtime.watchers.notify(&self.attempt.execution),
+            Subject::Flush => {
+                self.replay().flushed();
+                self.runtime.watchers.notify(&self.attempt.execution);
+            }
+            Subject::Unwind => self.replay().unwind_at(seq),
+            Subject::Intent(slot) => self.replay().intended(slot),
+            Subject::Outcome(slot) => self.replay().landed(slot, seq),
+        }
+        self.signals.raise(Signal::Stirred);
+        self.kick();
+    }
+}

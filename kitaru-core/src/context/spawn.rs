@@ -1,0 +1,91 @@
+//! Branches that a flow splits off with [`spawn`]. Owns the way of a branch's result to its handle; must not know when
+//! the driver polls it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll, Waker};
+
+use crate::context::{Ambient, Branch};
+use crate::runtime::lock;
+
+/// Splits a branch off the flow: it goes on by itself while the flow does other things, and the checkpoints in it are
+/// the flow's.
+///
+/// It is what `tokio::spawn` would be if a task could carry the flow with it. The driver polls the branch together with
+/// the flow, in the order in which branches were split off, so that a replay takes the path that the first run took.
+/// The result reaches whoever awaits the [`Branch`](BranchHandle). Dropping the handle lets the branch go on; when the
+/// flow returns, branches that still run are dropped.
+///
+/// # Panics
+///
+/// Outside a flow's own code: use `tokio::spawn` there. A panic in the branch fails the attempt, as one in the flow
+/// does.
+///
+/// # Cancel safety
+///
+/// Awaiting the handle is cancel safe: no result is lost.
+///
+/// # Examples
+///
+/// ```
+/// # extern crate kitaru_core as kitaru;
+/// # use kitaru::doc_support::*;
+/// # run_flow(async {
+/// let branch = kitaru::spawn(async { 6 * 7 });
+/// assert_eq!(branch.await, 42);
+/// # });
+/// ```
+pub fn spawn<F>(future: F) -> BranchHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let Ambient::Flow(context) = Ambient::current() else {
+        panic!(
+            "kitaru::spawn was called outside a flow's own code; it carries the flow into a branch. In a checkpoint's \
+             body and outside flows, use tokio::spawn"
+        )
+    };
+    let shared = Arc::new(Mutex::new(Shared { result: None, waiter: None }));
+    let branch = {
+        let shared = shared.clone();
+        async move {
+            let result = future.await;
+            let waiter = {
+                let mut shared = lock(&shared);
+                shared.result = Some(result);
+                shared.waiter.take()
+            };
+            waiter.into_iter().for_each(Waker::wake);
+        }
+    };
+    context.add_branch(Branch::new(branch, context.flow_waker().into()));
+    BranchHandle { shared }
+}
+
+/// The result of a branch, to be awaited. See [`spawn`].
+#[must_use = "a branch goes on without its handle, but its result is lost"]
+pub struct BranchHandle<T> {
+    shared: Arc<Mutex<Shared<T>>>,
+}
+
+struct Shared<T> {
+    result: Option<T>,
+    waiter: Option<Waker>,
+}
+
+impl<T> Future for BranchHandle<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<T> {
+        let mut shared = lock(&self.shared);
+        match shared.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                shared.waiter = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The wakers between the flow, its bodies and the driver. Owns who is woken; must not know what is done then.
+
+use std::sync::{Arc, Weak};
+use std::task::Wake;
+
+use super::Context;
+use crate::machine::SlotId;
+
+impl Context {
+    pub(crate) fn flow_waker(self: &Arc<Self>) -> Arc<FlowWaker> {
+        Arc::new(FlowWaker(self.clone()))
+    }
+}
+
+/// Wakes the flow's own code.
+pub(crate) struct FlowWaker(Arc<Context>);
+
+impl Wake for FlowWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake_flow();
+        self.0.kick();
+    }
+}
+
+/// Wakes one body. It does not wake the flow: the driver fires the call's own waker just before its next poll, so that
+/// a body that streams does not look like the flow's own code being busy.
+pub(crate) struct BodyWaker {
+    /// Not held: what a body waits for may be a part of the context, or outlive it.
+    pub(crate) context: Weak<Context>,
+    pub(crate) slot: SlotId,
+}
+
+impl Wake for BodyWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let Some(context) = self.context.upgrade() else { return };
+        let woken = context.replay().wake_body(self.slot);
+        if woken {
+            context.kick();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What senders of this process share. Owns that one number is given once, that an idempotency key counts once, and how much
+//! one generation may be sent; must not know how anything is sent.
+
+use std::hash::{BuildHasher, RandomState};
+
+use tokio::sync::{Mutex, MutexGuard, watch};
+
+use crate::error::Error;
+use crate::id::{ExecutionId, JournalId};
+use crate::journal::{Aside, aside_key, sent_name};
+use crate::ledger::Stored;
+use crate::ledger::embedded::Archive;
+use crate::ledger::embedded::tally::{MailTotal, Tallies};
+use crate::store::Table;
+
+/// What senders of this process share: no other process sends to the store.
+#[derive(Default)]
+pub(super) struct Senders {
+    pub(super) doors: Doors,
+    pub(super) tallies: Tallies,
+}
+
+/// Who may look and write at a time: two that send to one execution would give one number twice. Executions share a few
+/// locks, so that those of different ones seldom wait for each other's commit.
+pub(super) struct Doors {
+    hash: RandomState,
+    pub(super) doors: [Mutex<()>; 256],
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        Doors { hash: RandomState::new(), doors: std::array::from_fn(|_| Mutex::default()) }
+    }
+}
+
+impl Doors {
+    pub(super) async fn of(&self, execution: &ExecutionId) -> MutexGuard<'_, ()> {
+        let nth = self.hash.hash_one(execution) % self.doors.len() as u64;
+        self.doors[nth as usize].lock().await
+    }
+}
+
+/// Whether an event is to be sent.
+pub(super) enum Admitted {
+    /// One with its key was sent before.
+    Known,
+    /// One with its key is on its way. This changes when it has landed or is lost.
+    OnItsWay(watch::Receiver<()>),
+    /// It is, and under this idempotency key.
+    New { stored: Box<Stored>, so_far: MailTotal, sent: Option<SentBefore> },
+}
+
+/// An idempotency key, in the store and among what is on its way.
+pub(super) struct SentBefore {
+    pub(super) first: JournalId,
+    pub(super) key: String,
+    pub(super) row: Vec<u8>,
+}
+
+impl Senders {
+    /// Looks whether an event may be sent. Blocks.
+    pub(super) fn admit(
+        &self,
+        archive: &Archive,
+        execution: &ExecutionId,
+        event: &str,
+        key: Option<String>,
+        driven: Option<JournalId>,
+    ) -> Result<Admitted, Error> {
+        let stored = archive.addressee(execution, driven)?;
+        // A key counts for all the generations that follow one another by restarts.
+        let first = archive.first_of_chain(stored.journal)?;
+        let sent = key.map(|key| {
+            let row = aside_key(first, Aside::Sent, &sent_name(event, &key).0);
+            SentBefore { first, key, row }
+        });
+        if let Some(sent) = &sent {
+            // In this order: what lands in between is found behind it.
+            if let Some(arrives) = self.tallies.key_arrives(&sent.row) {
+                return Ok(Admitted::OnItsWay(arrives));
+            }
+            if archive.reader.get(Table::Aside, &sent.row)?.is_some() {
+                return Ok(Admitted::Known);
+            }
+        }
+        let so_far = self.so_far(archive, stored.journal)?;
+        Ok(Admitted::New { stored: Box::new(stored), so_far, sent })
+    }
+
+    /// What has been sent to a generation, counted in the store the first time that something is sent to it. Asked while nobody
+    /// else can send to it.
+    pub(super) fn so_far(&self, archive: &Archive, journal: JournalId) -> Result<MailTotal, Error> {
+        match self.tallies.known(journal) {
+            Some(tally) => Ok(tally),
+            None => archive.sent_so_far(journal),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! A call that has a record, and one that today's code has made. Owns what is compared of the two.
+
+use crate::id::Seq;
+use crate::journal::Arg;
+use crate::value::Key;
+
+/// A call that has a record.
+pub(super) struct Recorded {
+    pub(super) seq: Seq,
+    pub(super) name: String,
+    pub(super) checkpoint: String,
+    pub(super) place: u32,
+    pub(super) identity: Key,
+    pub(super) args: Vec<Arg>,
+}
+
+/// A call that today's code has made.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) name: String,
+    pub(super) checkpoint: String,
+    pub(super) location: String,
+    pub(super) place: u32,
+    pub(super) args: Vec<Arg>,
+}
