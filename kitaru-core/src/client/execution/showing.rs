@@ -89,8 +89,9 @@ impl fmt::Display for ShownValue {
 }
 
 impl Record {
-    /// What it came to, as JSON, without its type: the value, or what is in `Err`. Of an error that is kept as its messages it is
-    /// the list of these, the outermost first. Nothing where no outcome is recorded.
+    /// What it came to, as JSON, without its type: the value, or what is in `Err`. A [`kitaru::Error`](crate::Error), and any
+    /// error that is kept as one, is `["failed",["what failed","why"]]`: its kind, and its messages, the outermost first. Nothing
+    /// where no outcome is recorded.
     ///
     /// [`ShownValue`] says what the JSON is. It is made when it is asked for, within bounds on its size.
     ///
@@ -255,11 +256,7 @@ impl Kept {
 
     fn show(&self, payload: &Payload<'_>, preview: &str) -> ShownValue {
         let shape = self.shapes.get(&payload.shape).map(String::as_str);
-        let shown = value::show(payload.codec, shape, payload.bytes).and_then(|value| match payload.class {
-            Class::Value | Class::Error => Ok(value),
-            Class::Kitaru => value.get(1).cloned().ok_or(NotShown::Unreadable),
-        });
-        match shown {
+        match value::show(payload.codec, shape, payload.bytes) {
             Ok(value) => ShownValue::Json(value),
             Err(reason) => ShownValue::Preview { preview: preview.to_owned(), bytes: payload.bytes.len(), reason },
         }
