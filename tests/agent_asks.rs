@@ -202,7 +202,8 @@ async fn a_call_that_somebody_agreed_to_beforehand_says_so_to_its_tool() {
     let waits = asked(&kitaru, "asks_beforehand", "Joe", 1).await;
     assert_eq!(waits[0].3, json!({ "tool": "pay", "arguments": { "to": "Joe", "euros": 200 } }));
     kitaru.answer(&("asks_beforehand", "Joe"), "pay_approval", &Approval::Approve).await.unwrap();
-    assert_eq!(handle.await.unwrap(), "200 paid");
+    let paid = tokio::time::timeout(Duration::from_secs(20), handle).await.expect("the tool pays and asks no more");
+    assert_eq!(paid.unwrap(), "200 paid");
 }
 
 /// Asks whatever anybody says.

@@ -381,7 +381,7 @@ async fn corrects_itself(name: String, granular: bool) -> Result<String, Error> 
     loop {
         match agent.run("Which one?").await {
             Ok(result) => return Ok(format!("{} after {broken}", result.output)),
-            Err(RunError::Agent(AgentError::TooManyRetries { .. })) => broken += 1,
+            Err(RunError::Agent(AgentError::TooManyRetries { .. })) if broken < 5 => broken += 1,
             Err(error) => return Err(Error::msg(error)),
         }
     }

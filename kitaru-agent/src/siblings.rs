@@ -83,13 +83,29 @@ mod tests {
 
     #[tokio::test]
     async fn beside_a_call_that_failed_none_begins_that_waited_and_all_end_that_had_begun() {
+        // Whether the one that waits is about to ask for leave when the other fails, or about to be given it.
+        for is_asking in [false, true] {
+            none_begins_beside_a_failure(is_asking).await;
+        }
+    }
+
+    async fn none_begins_beside_a_failure(is_asking: bool) {
         let (siblings, begun) = (Siblings::default(), AtomicBool::new(false));
         let [fails, waits, asked, works] = [(); 4].map(|()| siblings.another());
-        let failing = async { Err(ToolError::failed("down")) }.boxed();
+        let moment = || async move {
+            if is_asking {
+                tokio::task::yield_now().await;
+            }
+        };
+        let failing = async {
+            moment().await;
+            Err(ToolError::failed("down"))
+        }
+        .boxed();
         let (about_to_begin, still_asked) = (waits.clone(), asked.clone());
         // Its leave is there in the same moment as the failure, which comes first.
         let waiting = async {
-            about_to_begin.wait(async {}).await;
+            about_to_begin.wait(moment()).await;
             begun.store(true, Ordering::Relaxed);
             Ok(ToolOutput::text("paid"))
         };
@@ -106,7 +122,7 @@ mod tests {
         let contents =
             outcomes.iter().map(|outcome| outcome.as_ref().map(|given| given.as_ref().ok().map(|out| &*out.content)));
         assert_eq!(contents.collect::<Vec<_>>(), [Some(None), None, None, Some(Some("worked"))]);
-        assert!(!begun.into_inner());
+        assert!(!begun.into_inner(), "it begins although another one has failed");
     }
 
     #[tokio::test]

@@ -194,7 +194,9 @@ async fn a_server_that_does_not_greet_is_given_up_after_its_time_and_its_process
         let script = format!("echo $$ > {}; {says} exec sleep 1000", file.display());
         let mut silent = Command::new("sh");
         silent.args(["-c", &script]);
-        let error = McpServer::builder().greeting_timeout(soon).start(silent).await.unwrap_err();
+        let starting = McpServer::builder().greeting_timeout(soon).start(silent);
+        let started = tokio::time::timeout(Duration::from_secs(20), starting).await;
+        let error = started.expect("it is given up after its time").unwrap_err();
         assert!(error.to_string().contains("the MCP server `sh` does not greet back"), "{error}");
         let id = std::fs::read_to_string(&file).unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);

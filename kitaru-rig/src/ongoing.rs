@@ -281,3 +281,7 @@ fn ends_the_run(kind: ErrorKind) -> bool {
 fn unexpected(outcome: &Outcome) -> ErrorReport {
     ErrorReport::new(ErrorKind::Internal, format!("a handler answered with a {} outcome", outcome.family()))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests;

@@ -5,7 +5,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kitaru::flow;
@@ -14,6 +14,7 @@ use kitaru_core::{Error, Kitaru, Status, dynamic};
 use kitaru_rig::{Granularity, KitaruRig, RigError, ToolOptions, happened};
 use rig_agent::AgentBuilder;
 use rig_agent::agent::{AgentHook, DispatchAction, DispatchEvent, HookContext, ModelSelection, ModelSelectionAction};
+use rig_core::effect::EffectKind;
 use rig_core::memory::InMemoryConversationMemory;
 use rig_core::message::AssistantContent;
 use rig_core::tool::{ToolOutput, ToolResult};
@@ -29,7 +30,7 @@ async fn one_run(kitaru: &Kitaru, agent: &KitaruRig, fails: bool) -> Result<Stri
         let told = agent.run("How is the weather?").await?.output;
         if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(told) }
     });
-    flow.id("job").on(kitaru).await
+    tokio::time::timeout(Duration::from_secs(20), flow.id("job").on(kitaru)).await.expect("the run comes to its end")
 }
 
 /// Calls one tool, once, and says what it was told.
@@ -329,6 +330,57 @@ async fn every_model_that_a_hook_chooses_is_behind_a_checkpoint() {
     one_run(&kitaru, &agent, true).await.unwrap_err();
     assert_eq!(one_run(&kitaru, &agent, false).await.unwrap(), "wise words");
     assert_eq!((mind.requests(), wise.requests(), calls.take().len()), (1, 1, 3));
+}
+
+/// Chooses another model, once that is said.
+#[derive(Clone, Default)]
+struct Changes(Arc<AtomicBool>);
+
+impl AgentHook for Changes {
+    fn on_model_select(&self, _: &HookContext, _: ModelSelection<'_>) -> ModelSelectionAction {
+        match self.0.load(Ordering::SeqCst) {
+            false => ModelSelectionAction::continue_run(),
+            true => ModelSelectionAction::select("wise"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_one_model_answers_no_request_to_another() {
+    let (kitaru, changes) = (store().await, Changes::default());
+    let plain = Mind::new(|_| vec![AssistantContent::text("plain words")]);
+    let wise = Mind::new(|_| vec![AssistantContent::text("wise words")]);
+    let agent = agent(&plain).model_route("wise", wise.model()).add_hook(changes.clone());
+    let agent = KitaruRig::new(agent.build());
+    one_run(&kitaru, &agent, true).await.unwrap_err();
+    changes.0.store(true, Ordering::SeqCst);
+    assert_eq!(one_run(&kitaru, &agent, false).await.unwrap(), "wise words");
+    assert_eq!((plain.requests(), wise.requests()), (1, 1));
+}
+
+/// Lets nobody ask for Brest, once that is said.
+#[derive(Clone, Default)]
+struct Spares(Arc<AtomicBool>);
+
+impl AgentHook for Spares {
+    async fn on_dispatch(&self, _: &HookContext, event: DispatchEvent<'_>) -> DispatchAction {
+        match event.kind {
+            EffectKind::ToolCall { args, .. } if args.contains("Brest") && self.0.load(Ordering::SeqCst) => {
+                DispatchAction::skip("sun in Brest")
+            }
+            _ => DispatchAction::proceed(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_of_a_tool_answers_no_call_with_other_arguments_whichever_comes_first() {
+    let (kitaru, mind, calls, spares) = (store().await, forecaster(), Calls::default(), Spares::default());
+    let agent = KitaruRig::new(agent(&mind).add_hook(spares.clone()).dynamic_tool(weather(&calls)).build());
+    one_run(&kitaru, &agent, true).await.unwrap_err();
+    spares.0.store(true, Ordering::SeqCst);
+    assert_eq!(one_run(&kitaru, &agent, false).await.unwrap(), "sun in Brest, rain in Kyoto, rain in Lima");
+    assert_eq!(calls.take().len(), 3, "no city is asked for again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

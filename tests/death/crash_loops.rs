@@ -1,6 +1,5 @@
 //! Processes that die again and again of what they go on with, whatever that is.
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use kitaru::store::{Durability, OpenOptions, Order, Range, Redb, Row, Store, Tab
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::notes::note;
-use crate::process::{STOP, command, folder, say};
+use crate::process::{STOP, command, folder, say, start_as_it_is};
 use crate::{count, noted};
 
 /// The number of the process, by which its clock is turned: each begins when every pause is over.
@@ -220,11 +219,12 @@ async fn cancels() -> Result<(), Error> {
 /// What a process says, or nothing if it dies.
 fn life(program: &str, dir: &Path, shape: &str, nth: u32) -> Option<String> {
     let mut command = command(program, shape);
-    command.current_dir(dir).env(NTH, nth.to_string()).stderr(Stdio::null());
-    let output = command.output().expect("a process starts");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() || output.status.signal().is_some(), "{program}, {shape}: {said}");
-    output.status.success().then_some(said)
+    command.env(NTH, nth.to_string()).stderr(Stdio::null());
+    let (said, code) = start_as_it_is(command, dir).end();
+    let said = said.join("\n");
+    // One that dies has no code.
+    assert!(code.is_none_or(|code| code == 0), "{program}, {shape}: {said}");
+    code.map(|_| said)
 }
 
 /// Runs a program again and again until it does not die. How many processes have died before, and what the last one said.

@@ -4,16 +4,27 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Which program the other process runs.
 pub(crate) const PROGRAM: &str = "KITARU_TEST_PROGRAM";
 /// Where it stops.
 pub(crate) const STOP: &str = "KITARU_TEST_STOP";
 
-/// A process at work.
+/// How long a process may be at work, which is far longer than any takes.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A process at work. One that does not come to its end is killed, so that whoever waits for it fails.
 pub(crate) struct Process {
-    child: Child,
+    child: Arc<Watched>,
     said: Lines<BufReader<ChildStdout>>,
+}
+
+struct Watched {
+    child: Mutex<Child>,
+    is_late: AtomicBool,
 }
 
 /// Runs a program below a folder; `stop` says where it is to wait for its end.
@@ -43,15 +54,43 @@ pub(crate) fn example(name: &str) -> PathBuf {
 
 /// Starts a command whose store is below a folder.
 pub(crate) fn start(mut command: Command, dir: &Path) -> Process {
+    command.stderr(Stdio::inherit());
+    start_as_it_is(command, dir)
+}
+
+/// The same, where the command says what becomes of its errors.
+pub(crate) fn start_as_it_is(mut command: Command, dir: &Path) -> Process {
     command.current_dir(dir).env("KITARU_DIR", dir.join("store"));
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("a process starts");
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("a process starts");
     let said = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
+    let child = Arc::new(Watched { child: Mutex::new(child), is_late: AtomicBool::new(false) });
+    let (watched, begun) = (Arc::downgrade(&child), Instant::now());
+    std::thread::spawn(move || {
+        while let Some(child) = watched.upgrade() {
+            if begun.elapsed() > LONGEST {
+                child.is_late.store(true, Ordering::SeqCst);
+                return child.kill();
+            }
+            drop(child);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
     Process { child, said }
+}
+
+impl Watched {
+    fn with<T>(&self, act: impl FnOnce(&mut Child) -> T) -> T {
+        act(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn kill(&self) {
+        self.with(|child| child.kill().expect("it is there to be killed"));
+    }
 }
 
 impl Process {
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.child.with(|child| child.id())
     }
 
     /// Reads on until it says this.
@@ -84,15 +123,17 @@ impl Process {
     }
 
     /// SIGKILL, and no moment to prepare for it.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("it is there to be killed");
-        self.child.wait().expect("it ends");
+    pub(crate) fn kill(self) {
+        self.child.kill();
+        self.child.with(|child| child.wait().expect("it ends"));
     }
 
     /// Waits for its end. What it has said from here on, and its exit code.
     pub(crate) fn end(mut self) -> (Vec<String>, Option<i32>) {
         let said = self.said.by_ref().map(|line| line.expect("a line")).collect();
-        (said, self.child.wait().expect("it ends").code())
+        let code = self.child.with(|child| child.wait().expect("it ends").code());
+        assert!(!self.child.is_late.load(Ordering::SeqCst), "the process did not end within {LONGEST:?}: {said:?}");
+        (said, code)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kitaru::testkit::Testkit;
 use kitaru::{Clock, Error, FlowCall, Kitaru, Status, checkpoint, flow};
 
-use crate::support::log;
+use crate::support::{ends, log};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -78,7 +78,7 @@ fn kits() -> [Testkit; 2] {
 }
 
 async fn failure(kit: &Testkit, call: FlowCall<Result<u32, Error>>) -> String {
-    kit.fast_forward(call).await.unwrap_err().to_string()
+    ends(kit.fast_forward(call)).await.unwrap_err().to_string()
 }
 
 #[tokio::test]

@@ -174,9 +174,16 @@ fn a_flow_whose_runtime_ends_again_and_again_is_not_given_up() {
     let path = "runtimes: again";
     let kitaru = once(parking());
     for _ in 0..10 {
+        let before = log(path).count("begun");
         once(async {
-            let call = hangs(path.into()).id("job").on(&kitaru);
-            let _ = tokio::time::timeout(SHORT, call).await;
+            drop(hangs(path.into()).id("job").on(&kitaru).start().await.unwrap());
+            // Unless it has gone on elsewhere by now, where it goes on hanging.
+            let begins = async {
+                while log(path).count("begun") == before {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(1), begins).await;
         });
     }
     log(path).say("enough");
@@ -195,6 +202,7 @@ fn a_flow_whose_runtime_ends_again_and_again_is_not_given_up() {
 
 #[checkpoint]
 async fn hang(path: String) -> Result<u32, Error> {
+    log(&path).say("begun");
     while log(&path).count("enough") == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

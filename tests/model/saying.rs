@@ -1,6 +1,7 @@
 //! Section 6, of what an error says: the same on every replay, as its own message, and in one line of its own.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use kitaru::{Error, checkpoint, dynamic, flow};
 
@@ -26,6 +27,8 @@ macro_rules! sources {
 
         impl std::error::Error for $error {
             fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                static ASKED: AtomicU32 = AtomicU32::new(0);
+                assert!(ASKED.fetch_add(1, Ordering::Relaxed) < 100_000, "it is asked for its source without end");
                 Some($source)
             }
         }

@@ -70,13 +70,13 @@ mod tests {
 
     #[test]
     fn a_list_takes_room_for_what_is_in_it_and_holds_what_a_map_holds() {
-        let mut numbers: Vec<u32> = (0..60).chain([1 << 24, 1 << 23, 90, 91, 200]).chain(100..160).collect();
-        numbers.extend([7, 90, 1 << 24, 200]);
+        let mut numbers: Vec<u32> = (0..60).chain([1 << 24, 1 << 23, 1 << 16, 90, 91, 200]).chain(100..160).collect();
+        numbers.extend([7, 90, 1 << 24, 1 << 16, 200]);
         let (mut list, mut map) = (Sparse::default(), BTreeMap::new());
         for (value, number) in numbers.iter().enumerate() {
             assert_eq!(list.set(*number, value), map.insert(*number, value), "{number}");
         }
-        for number in (0..300).chain([1 << 23, 1 << 24, u32::MAX]) {
+        for number in (0..300).chain([1 << 16, 1 << 23, 1 << 24, u32::MAX]) {
             assert_eq!(list.get(number), map.get(&number));
             assert_eq!(list.get_mut(number), map.get_mut(&number));
         }

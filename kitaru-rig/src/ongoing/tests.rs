@@ -1,0 +1,40 @@
+//! What a run leaves of itself.
+
+use rig_agent::AgentBuilder;
+use rig_core::test_utils::MockCompletionModel;
+use rig_core::tool::{ToolOutput, ToolResult};
+
+use super::*;
+
+/// A run of an agent that asks for nothing.
+fn idle() -> Arc<Ongoing> {
+    let agent = AgentBuilder::new(MockCompletionModel::text("nothing")).name("idle").build();
+    Ongoing::new(Recording {
+        taken: Arc::new(Taken::new(agent).unwrap()),
+        name: "idle".to_owned(),
+        version: String::new(),
+        patience: Patience::Usual,
+        tools: BTreeMap::new(),
+        listener: None,
+        paid: Counter::default(),
+    })
+}
+
+fn told() -> Answer {
+    let result = ToolResult::success(ToolOutput::text("done"));
+    Answer { outcome: Ok(Outcome::ToolResult { result }), published: None }
+}
+
+#[test]
+fn a_run_that_is_dropped_leaves_no_answer_that_it_was_given_and_those_of_others_stay() {
+    let run = idle();
+    let answers = run.recording.taken.answers.clone();
+    let [fetched, left, of_another] = [1, 2, 3].map(EffectId::from_raw);
+    run.give(fetched, told());
+    run.give(left, told());
+    answers.give(of_another, told());
+    assert!(answers.take(fetched).is_some());
+    drop(run);
+    assert!(answers.take(left).is_none(), "nobody fetches it any more");
+    assert!(answers.take(of_another).is_some());
+}
