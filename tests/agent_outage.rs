@@ -202,7 +202,10 @@ async fn restart_waits_for_the_rest_of_a_pause_and_of_the_time_for_all() {
     settled(&kitaru).await;
     within(name, |mut world| world.down = Some(away().with_retry_after(HOUR * 2)));
     clock.advance(HOUR * 10);
-    let ended = kitaru.handle::<String, RunError>("asks", "job").await.unwrap().await.unwrap_err();
+    let ended = kitaru.handle::<String, RunError>("asks", "job").await.unwrap().into_future();
+    let ended =
+        tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the day is over, and so is the wait");
+    let ended = ended.unwrap_err();
     assert!(ended.to_string().contains("503"), "{ended}");
     assert_eq!(asked(), 4, "23 hours are over, and the provider wants two more");
     kitaru.close().await.unwrap();
