@@ -130,8 +130,9 @@ impl<B: Body> Call<B> {
         self
     }
 
-    /// Takes what a person says of a body that was cut off ([`Resolution::happened`](crate::Resolution::happened)) in the form that this JSON schema
-    /// describes, which `read` makes the call's result of. Without it, it is the value in the form in which serde reads it.
+    /// Takes what a person says of a body that was cut off, by
+    /// [`Resolution::happened`](crate::Resolution::happened), in the form that this JSON schema describes; `read` makes the
+    /// call's result of it. Without it, it is the value in the form in which serde reads it.
     ///
     /// It counts where `on_interrupt = "ask"` does.
     ///
