@@ -29,7 +29,23 @@ impl FileId {
     }
 
     /// The file at a path, a link not followed.
+    ///
+    /// Its times are not asked for: Linux gives a file whose times were looked at a new time with its next write, and
+    /// writes its inode with the next fdatasync. Beside each commit that cost 60 µs.
     pub(in crate::store) fn at(path: &Path) -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{CWD, StatxFlags, makedev, statx};
+            match statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO) {
+                Ok(found) => {
+                    let device = makedev(found.stx_dev_major, found.stx_dev_minor);
+                    return Some(FileId { device, inode: found.stx_ino });
+                }
+                // A kernel, or a sandbox, that does not know the call.
+                Err(Errno::NOSYS | Errno::PERM) => {}
+                Err(_) => return None,
+            }
+        }
         fs::symlink_metadata(path).ok().map(|found| FileId { device: found.dev(), inode: found.ino() })
     }
 }
