@@ -9,7 +9,7 @@ use crate::durable::RunError;
 use crate::error::{AgentError, Cause, MAX_CAUSES, ToolError};
 
 impl ToolError {
-    /// What an error of a function comes to: a [`retry`](Self::retry) or a [request for approval](Self::approval_required) if
+    /// The tool error of a function's error: a [`retry`](Self::retry) or a [request for approval](Self::approval_required) if
     /// there is one anywhere in its chain, and else a failure.
     ///
     /// It takes any error, of `anyhow` too, or a text.
@@ -36,7 +36,7 @@ impl ToolError {
 
 fn said_by(error: &(dyn Error + 'static)) -> ToolError {
     let chain = std::iter::successors(Some(error), |&error| error.source());
-    // What a run inside the function ended in is that run's own affair: nobody can agree to its calls by agreeing to this.
+    // The end of a run inside the function concerns that run only: an approval of this call approves none of its calls.
     let own = chain.take(MAX_CAUSES).take_while(|error| !error.is::<AgentError>() && !error.is::<RunError>());
     match own.filter_map(|error| error.downcast_ref::<ToolError>()).next() {
         Some(said @ (ToolError::Retry(_) | ToolError::Approval(_))) => said.clone(),

@@ -259,7 +259,8 @@ async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the
     assert!(left > 1_000, "{left} rows");
     assert!(kitaru.execution("pays_in_parts", "job").await.unwrap().is_none());
     assert!(kitaru.export(&("pays_in_parts", "job")).await.unwrap_err().to_string().contains("there is no execution"));
-    assert!(kitaru.executions().await.unwrap().unreadable().is_empty());
+    let listed = kitaru.executions().await.unwrap();
+    assert!(listed.is_empty() && listed.unreadable().is_empty(), "{listed:?}");
     assert_eq!(pays_in_parts(path.into(), 1).id("job").on(&kitaru).await.unwrap(), 1);
     let again = log(path).take();
     assert!(again.len() == 1 && !before.contains(&again[0]), "a key is not given twice");
@@ -269,4 +270,19 @@ async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the
     let kitaru = builder.retention(DAY * 7).open().await.unwrap();
     comes_about(|| rows.len() < 100).await;
     assert_eq!(kitaru.execution("pays_in_parts", "job").await.unwrap().unwrap().generation(), 2);
+}
+
+#[tokio::test]
+async fn generation_that_failed_and_was_begun_over_goes_with_the_one_that_followed_it() {
+    let (shared, clock) = (Shared::default(), Clock::manual());
+    let kitaru = shared.open(&clock).await;
+    let call = || pays_in_parts("retention: begun over".into(), 1).id("job").on(&kitaru);
+    pays_in_parts("retention: begun over fails".into(), 1).id("job").on(&kitaru).await.unwrap_err();
+    assert_eq!(call().fresh().await.unwrap(), 1);
+    let paid = log("retention: begun over").take();
+    clock.advance(DAY * 8);
+    assert!(is_gone(&kitaru, &clock, "pays_in_parts", "job").await, "nor does the failed one come back");
+    assert_eq!(call().await.unwrap(), 1);
+    let again = log("retention: begun over").take();
+    assert!(again.len() == 1 && again != paid, "a key is not given twice");
 }

@@ -18,7 +18,7 @@ use crate::tool::{ToolDefinition, ToolOptions};
 ///
 /// In a flow, each model request and each tool call is a checkpoint: `<agent>_model_request`, `<agent>_model_request_2`,
 /// …, `<tool>_tool`, … With [`Granularity::Turn`] each turn is one, by the agent's
-/// name. Outside a flow a run opens a flow of its own, by the agent's name, which goes on where it stopped if the same
+/// name. Outside a flow a run opens a flow of its own, by the agent's name, which resumes where it stopped if the same
 /// question is asked again, and asks the model anew once it has been answered.
 ///
 /// A turn is keyed on the agent's whole identity, the prompt, the history and the settings; a model request on the full
@@ -28,7 +28,7 @@ use crate::tool::{ToolDefinition, ToolOptions};
 /// version with them.
 ///
 /// Computed instructions are computed once for each turn, and recorded: `<agent>_instructions`. A validator is code of
-/// the flow: it comes to the same when it looks at the same answer again.
+/// the flow: it gives the same result for the same answer.
 ///
 /// A model that is away is [waited for](Self::wait_for_model). A run that ends in an error all the same is continued by the next
 /// run of the same flow that is equal in agent, prompt and history: it asks again where the broken one stopped, and is given

@@ -1,4 +1,4 @@
-//! What a run goes on with when a tool was called.
+//! The result of a tool call, as the run continues with it.
 //!
 //! Owns its stored form. Must not know the call.
 

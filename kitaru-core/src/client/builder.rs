@@ -178,6 +178,18 @@ impl KitaruBuilder {
     /// # Panics
     ///
     /// When it is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// use kitaru::Kitaru;
+    ///
+    /// // Each execution asks a service that takes eight requests at a time.
+    /// let kitaru = Kitaru::builder().in_memory().max_concurrent_recoveries(8).open().await?;
+    /// # kitaru.close().await }
+    /// ```
     pub fn max_concurrent_recoveries(mut self, count: usize) -> Self {
         assert!(count > 0, "no execution could resume; use .recovery(Recovery::Manual) to leave them as they are");
         self.recovery = Some(count);
@@ -191,7 +203,21 @@ impl KitaruBuilder {
     /// second, and no more than a fifth of the time where a scan takes long. The newest execution is deleted as any other.
     ///
     /// A deleted execution is unknown: its flow starts over when it is called, in a generation of its own, with new idempotency
-    /// keys. Failed and stuck executions stay, and so do children that their parent may still ask for.
+    /// keys. Failed and stuck executions stay, unless another generation was begun over them, and so do children that their
+    /// parent may still ask for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// use std::time::Duration;
+    /// use kitaru::Kitaru;
+    ///
+    /// let month = Duration::from_secs(30 * 24 * 3_600);
+    /// let kitaru = Kitaru::builder().in_memory().retention(month).open().await?;
+    /// # kitaru.close().await }
+    /// ```
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = Some(retention);
         self

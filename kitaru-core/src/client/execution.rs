@@ -77,16 +77,19 @@ impl IntoFuture for ExecutionQuery {
             let execution = execution?;
             blocking(move || {
                 let archive = &inner.runtime.archive;
-                let found = inner.stands(|archive| match generation {
-                    Some(generation) => archive.generation(&execution, generation),
-                    None => archive.newest(&execution),
-                })?;
-                let Some((stored, status)) = found else { return Ok(None) };
-                let read = read(archive, &stored);
-                if !archive.has(&stored)? {
-                    return Ok(None);
-                }
-                let Read { records, kept, children, waits, parent, metadata, undo_skipped } = read?;
+                let (stored, status, read) = loop {
+                    let found = inner.stands(|archive| match generation {
+                        Some(generation) => archive.generation(&execution, generation),
+                        None => archive.newest(&execution),
+                    })?;
+                    let Some((stored, status)) = found else { return Ok(None) };
+                    let read = read(archive, &stored);
+                    // One that was deleted meanwhile is looked for again, and not found.
+                    if archive.has(&stored)? {
+                        break (stored, status, read?);
+                    }
+                };
+                let Read { records, kept, children, waits, parent, metadata, undo_skipped } = read;
                 Ok(Some(Execution { stored, status, records, kept, waits, metadata, parent, children, undo_skipped }))
             })
             .await?

@@ -91,7 +91,7 @@ impl IntoFuture for Executions {
 fn page(inner: &Engine, after: Option<Cursor>, limit: usize) -> Result<Page, Error> {
     let archive = &inner.runtime.archive;
     let before = after.map(|Cursor(journal)| journal);
-    let listed = archive.newest_first(before, limit, |journal| inner.stands(|archive| archive.stored(journal)))?;
+    let listed = archive.newest_first(before, limit, |journal| inner.stands(|archive| archive.listed(journal)))?;
     let Listed { found, unread, last, more } = listed;
     let summaries = found.into_iter().map(|(stored, status)| Summary { status, stored }).collect();
     let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();

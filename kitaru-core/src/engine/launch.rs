@@ -264,9 +264,9 @@ impl Place {
             }
             match (begin, stored) {
                 (Begin::New { generation, .. }, None) => {
-                    // Above what was taken away, which may have been of this very job.
-                    let retired = inner.runtime.ledger.deleted_generation();
-                    Plan::begin(archive, generation.saturating_add(retired), None, look.ask)
+                    // Above what was deleted, which may have been of this very job.
+                    let deleted = inner.runtime.ledger.deleted_generation();
+                    Plan::begin(archive, generation.saturating_add(deleted), None, look.ask)
                 }
                 (Begin::New { generation, cancels }, stored) => {
                     Plan::begin(archive, generation, stored.filter(|_| cancels), look.ask)

@@ -67,13 +67,26 @@ impl Engine {
 
 /// Whether a generation is to go.
 fn expires(inner: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Error> {
-    let has_ended = match stored.state.status {
+    let (archive, status) = (&inner.runtime.archive, stored.state.status);
+    if !status.is_final() || stored.state.updated_ms > until_ms {
+        return Ok(false);
+    }
+    if status != Status::Restarted && is_begun_over(archive, stored)? {
+        // Whatever it came to: where the one that followed it goes, it is not to come back as the newest.
+        return Ok(true);
+    }
+    let has_ended = match status {
         Status::Restarted => true,
         // Somebody may be about to give it as a result.
         Status::Completed | Status::Cancelled => inner.awaited(&stored.header.execution).is_none(),
         _ => false,
     };
-    Ok(has_ended && stored.state.updated_ms <= until_ms && !is_awaited(&inner.runtime.archive, stored)?)
+    Ok(has_ended && !is_awaited(archive, stored)?)
+}
+
+/// Whether another generation was begun over it. Calls, retries and parents ask for the newest.
+fn is_begun_over(archive: &Archive, stored: &Stored) -> Result<bool, Error> {
+    Ok(archive.newest(&stored.header.execution)?.is_some_and(|newest| newest.journal > stored.journal))
 }
 
 /// Whether a parent of its may still ask what it came to.

@@ -78,6 +78,12 @@ impl Archive {
         Ok(self.reader.get(Table::Name, &name_key(execution, *generation))?.is_some())
     }
 
+    /// A generation, unless its deletion has begun.
+    pub(crate) fn listed(&self, journal: JournalId) -> Result<Option<Stored>, Error> {
+        let Some(stored) = self.stored(journal)? else { return Ok(None) };
+        Ok(self.has(&stored)?.then_some(stored))
+    }
+
     /// The newest generation of an execution.
     pub(crate) fn newest(&self, execution: &ExecutionId) -> Result<Option<Stored>, Error> {
         let (first, last) = name_range(execution);

@@ -182,8 +182,7 @@ impl Ledger {
 
     /// Records that a generation has ended and the next one has begun, in one commit. `takes` says which events a record of the
     /// older one holds, `next` gives the new one and the last record of the older one, and `submitted` hears when they are on
-    /// their way. What is sent meanwhile is for the next
-    /// generation, and its sender waits for that to be there.
+    /// their way. What is sent meanwhile is for the next generation, and its sender waits for that to be there.
     pub(crate) async fn restart(
         &self,
         archive: &Archive,
