@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures::future::join_all;
-use kitaru::{Error, Kitaru, Status, checkpoint, flow};
+use kitaru::{Error, Kitaru, Status, Summary, checkpoint, flow};
 
 #[cfg(feature = "openai")]
 use crate::agents;
@@ -228,8 +228,15 @@ async fn answers() -> Result<(), Error> {
 async fn recovers(kitaru: Kitaru) -> Result<(), Error> {
     loop {
         let page = kitaru.executions().await?;
-        // The generations of one that has restarted are on the list, too.
-        if page.iter().all(|execution| matches!(execution.status(), Status::Completed | Status::Restarted)) {
+        let has_ended = |execution: &Summary| match execution.status() {
+            Status::Completed => true,
+            // While the list is read it may have restarted: then the next look has its next generation.
+            Status::Restarted => {
+                page.iter().any(|next| next.id() == execution.id() && next.generation() == execution.generation() + 1)
+            }
+            _ => false,
+        };
+        if page.iter().all(has_ended) {
             return kitaru.close().await;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -15,8 +15,8 @@ use crate::client::restart::Restart;
 use crate::client::{Kitaru, implicit};
 use crate::clock::millis;
 use crate::context::Ambient;
-use crate::engine::{Active, Ended};
 use crate::engine::{Asked, ChildCall, Claimed, Wish};
+use crate::engine::{Awaited, Ended, ended};
 use crate::engine::{FlowBody, FlowSpec, Input, Request, check};
 use crate::error::{Error, Kind};
 use crate::flow::FlowMeta;
@@ -231,7 +231,7 @@ impl<R> FlowCall<R> {
         }
         let (kitaru, execution, active) = made.launch().await?;
         active.recorded().await?;
-        Ok(Handle::new(&kitaru.inner, execution, active.ended(), decode))
+        Ok(Handle::new(&kitaru.inner, execution, ended(active), decode))
     }
 
     /// Has the flow whose own code this is go on in a new generation, with the arguments of this call and a fresh journal:
@@ -348,7 +348,7 @@ impl<R> Made<R> {
     }
 
     /// Sees to it that the execution is driven. It may not be in the store yet.
-    async fn launch(self) -> Result<(Kitaru, ExecutionId, Arc<Active>), Error> {
+    async fn launch(self) -> Result<(Kitaru, ExecutionId, Awaited), Error> {
         let mut request = self.request?;
         if std::env::var_os("KITARU_CACHE").is_some_and(|cache| cache == "off") {
             request.ask = Ask::Fresh;
@@ -366,7 +366,7 @@ impl<R> Made<R> {
             None => implicit::kitaru().await?,
         };
         check(&request, kitaru.inner.runtime.max_outcome_bytes)?;
-        let (execution, active) = kitaru.inner.launch(request, None)?;
+        let (execution, active) = kitaru.inner.launch(request)?;
         Ok((kitaru, execution, active))
     }
 }
@@ -392,7 +392,7 @@ impl<R: Send + 'static> Future for FlowCall<R> {
                 Stage::Going(Box::pin(async move {
                     match made.launch().await {
                         Ok((kitaru, execution, active)) => {
-                            let handle = Handle::new(&kitaru.inner, execution, active.ended(), decode);
+                            let handle = Handle::new(&kitaru.inner, execution, ended(active), decode);
                             // Whoever waits does not keep the store open.
                             drop(kitaru);
                             handle.await

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::Kitaru;
 use crate::client::flow_call::Decode;
-use crate::engine::Ended;
+use crate::engine::{Ended, ended};
 use crate::engine::{Engine, Found, unknown};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -35,8 +35,8 @@ impl Kitaru {
         self.check_open()?;
         let execution = ExecutionId::new(flow, id)?;
         let decode = Decode { unpack: |payload| Ok(unpack::<T, E>(payload)), fail: |error| Err(error.into()) };
-        if let Some(active) = self.inner.awaited(&execution) {
-            return Ok(Handle::new(&self.inner, execution, active.ended(), decode));
+        if let Some(active) = self.inner.registry.join(&execution) {
+            return Ok(Handle::new(&self.inner, execution, ended(active), decode));
         }
         let inner = self.inner.clone();
         let wanted = execution.clone();
@@ -51,7 +51,7 @@ impl Kitaru {
         .await??;
         Ok(match found {
             Found::Ended(ended) => Handle::new(&self.inner, execution, std::future::ready(ended), decode),
-            Found::Going(active) => Handle::new(&self.inner, execution, active.ended(), decode),
+            Found::Going(active) => Handle::new(&self.inner, execution, ended(active), decode),
         })
     }
 }
@@ -140,16 +140,6 @@ impl<R> Handle<R> {
     /// The flow's name.
     pub fn flow(&self) -> &str {
         &self.execution.flow
-    }
-}
-
-impl<R> Drop for Handle<R> {
-    fn drop(&mut self) {
-        // It holds on to what is awaited.
-        *exclusive(&mut self.ended) = Box::pin(std::future::pending());
-        if let Some(inner) = self.inner.upgrade() {
-            inner.forget_parked(&self.execution);
-        }
     }
 }
 

@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use crate::clock::millis;
 use crate::context::{Admission, Context};
-use crate::engine::active::Active;
 use crate::engine::admissions::{ALL, LOADING};
 use crate::engine::state::Engine;
 use crate::error::Error;
 use crate::journal::Tally;
 use crate::machine::alone_for;
-use crate::runtime::lock;
 
 impl Engine {
     /// Waits until an attempt may begin.
@@ -88,8 +86,7 @@ impl Engine {
 
     /// The attempts that run.
     fn running(&self) -> Vec<Arc<Context>> {
-        let running: Vec<Arc<Active>> = lock(&self.active).values().cloned().collect();
-        running.iter().filter_map(|active| active.steering.attempt()).collect()
+        self.registry.all().iter().filter_map(|(_, active)| active.attempt()).collect()
     }
 }
 

@@ -19,11 +19,11 @@ use crate::driver::{Driven, Driver};
 use crate::engine::active::{Ended, interrupted};
 use crate::engine::entered::{Entered, Left};
 use crate::engine::head::Head;
-use crate::engine::place::Place;
 use crate::engine::plan::{Plan, Resume, Work};
 use crate::engine::request::{FlowBody, Request};
 use crate::engine::restart;
 use crate::engine::state::Engine;
+use crate::engine::task::Task;
 use crate::error::{Error, Kind};
 use crate::flow::{FlowFuture, FlowInput};
 use crate::id::{ExecutionId, Seq};
@@ -36,15 +36,15 @@ use crate::value::Codec;
 
 /// Has an attempt counted, durably, before the journal, what was sent, or the flow's code is touched: any of these may be
 /// what its process dies of. Then it goes on.
-pub(super) async fn count(place: &Place, request: Request, mut stored: Stored, tally: Tally) -> Ended {
+pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tally: Tally) -> Ended {
     // The execution is in the store already.
-    place.active.record(Ok(()));
-    let admission = match place.inner.admit(tally).await {
+    task.active.record(Ok(()));
+    let admission = match task.engine.admit(tally).await {
         Ok(admission) => admission,
-        Err(closed) => return place.fails(closed),
+        Err(closed) => return task.fails(closed),
     };
-    let mut entered = Entered::new(place);
-    let runtime = place.inner.runtime.clone();
+    let mut entered = Entered::new(task);
+    let runtime = task.engine.runtime.clone();
     let tally = Tally { alone: admission.is_alone(), replays: true, ..tally };
     let state = |status, attempts, tally| {
         Change::State(UnfinishedRow { status, attempts, updated_ms: runtime.clock.now_ms(), wake_ms: 0, tally })
@@ -59,12 +59,12 @@ pub(super) async fn count(place: &Place, request: Request, mut stored: Stored, t
     };
     // No record is written with these.
     let numbers = Arc::new(Tenure::of_changes(stored.journal));
-    place.drives(stored.journal);
+    task.drives(stored.journal);
     if let Err(fault) = runtime.ledger.write(&numbers, vec![counted], None).await {
-        return place.fails(fault);
+        return task.fails(fault);
     }
     entered.left = Left::Counted(numbers, left);
-    if is_stopped(place, Turn::Counted) {
+    if is_stopped(task, Turn::Counted) {
         return pending().await;
     }
     stored.state.attempts = before.saturating_add(1);
@@ -76,20 +76,19 @@ pub(super) async fn count(place: &Place, request: Request, mut stored: Stored, t
     match loaded.and_then(|loaded| loaded) {
         Ok(Plan::Drive(work)) => drive(entered, request, work, admission).await,
         Ok(_) => unreachable!("what is resumed is driven"),
-        Err(fault) => place.fails(fault),
+        Err(fault) => task.fails(fault),
     }
 }
 
 /// Drives an attempt to its end.
 pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work, admission: Admission) -> Ended {
-    let place = entered.place;
+    let task = entered.task;
     let begun = Instant::now();
     let is_retried = request.ask == Ask::Retry;
     let (context, input) = match work {
         Work::New { generation, cancelled, fresh } => {
-            let (context, input, landed) = begin(place, &request, (generation, cancelled, fresh), admission);
-            place.active.steering.driven_by(&context);
-            place.drives(context.numbers.journal());
+            let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
+            task.begins(&context);
             // It lives on in the store, or nowhere: whoever waits for that has been told.
             if let Err(fault) = landed.await {
                 return Ended::Fault(fault);
@@ -98,19 +97,18 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
         }
         Work::Resume(mut work) => {
             let forgot = std::mem::take(&mut work.forgot);
-            let (context, input) = resume(place, &request, *work, forgot.len(), admission);
+            let (context, input) = resume(task, &request, *work, forgot.len(), admission);
             if is_retried && let Err(fault) = begin_again(&context, &forgot).await {
-                return place.fails(fault);
+                return task.fails(fault);
             }
-            place.active.steering.driven_by(&context);
-            place.drives(context.numbers.journal());
+            task.begins(&context);
             // The execution is in the store already. Behind that: who hears of it may send to it.
-            place.active.record(Ok(()));
+            task.active.record(Ok(()));
             (context, input)
         }
     };
     entered.left = Left::Begun(context.clone());
-    if is_stopped(place, Turn::Begins) {
+    if is_stopped(task, Turn::Begins) {
         return pending().await;
     }
     log::flow_started(&context.attempt);
@@ -140,16 +138,16 @@ impl Recorded {
 
 /// The first attempt at a new generation, whose header is on its way to the store: when that has landed it begins.
 fn begin(
-    place: &Place,
+    task: &Task,
     request: &Request,
     (generation, cancelled, fresh): (u32, Option<Box<(Stored, Seq)>>, bool),
     admission: Admission,
 ) -> (Arc<Context>, Recorded, impl Future<Output = Result<(), Error>> + Send + use<>) {
-    let runtime = &place.inner.runtime;
-    let head = Head::new(place, request, generation);
+    let runtime = &task.engine.runtime;
+    let head = Head::new(task, request, generation);
     let numbers = Arc::new(Tenure::new(head.journal, Seq(1)));
     let attempt =
-        Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(place, request, generation, 1, head.header.seed) };
+        Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(task, request, generation, 1, head.header.seed) };
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
     let ground = Ground {
         numbers: numbers.clone(),
@@ -161,11 +159,11 @@ fn begin(
         mail: Vec::new(),
         notes: Notes::default(),
     };
-    let context = Context::new(attempt, client(place), runtime.clone(), ground);
+    let context = Context::new(attempt, client(task), runtime.clone(), ground);
     let header = head.header.clone();
-    let generation = head.begins(place, request, context.running_state(), cancelled);
+    let generation = head.begins(task, request, context.running_state(), cancelled);
     let (send, landed) = oneshot::channel();
-    let (owner, active) = (context.clone(), place.active.clone());
+    let (owner, active) = (context.clone(), task.active.clone());
     runtime.ledger.begin_then(&numbers, request.behind.clone(), generation, move |landed| {
         if let Err(fault) = &landed {
             owner.leave_with(Exit::Fault(fault.clone()));
@@ -179,15 +177,15 @@ fn begin(
 }
 
 /// Records a new generation that begins by itself, at a time that has not come.
-pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms: u64) -> Ended {
-    if place.inner.runtime.clock.is_paused_here() {
-        let error = Error::time_is_paused(format_args!("execution {}, which is to start later", place.execution));
-        place.active.record(Err(error.clone()));
+pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u64) -> Ended {
+    if task.engine.runtime.clock.is_paused_here() {
+        let error = Error::time_is_paused(format_args!("execution {}, which is to start later", task.execution));
+        task.active.record(Err(error.clone()));
         return Ended::Fault(error);
     }
     let (journal, recorded) = match work {
         Work::New { generation, cancelled, .. } => {
-            let head = Head::new(place, &request, generation);
+            let head = Head::new(task, &request, generation);
             let journal = head.journal;
             let state = UnfinishedRow {
                 status: Status::Queued,
@@ -196,23 +194,23 @@ pub(crate) async fn queue(place: &Place, request: Request, work: Work, start_ms:
                 wake_ms: start_ms,
                 tally: Tally::default(),
             };
-            let generation = head.begins(place, &request, state, cancelled);
+            let generation = head.begins(task, &request, state, cancelled);
             let tenure = Arc::new(Tenure::new(journal, Seq(1)));
-            (journal, place.inner.runtime.ledger.begin(&tenure, request.behind, generation).await)
+            (journal, task.engine.runtime.ledger.begin(&tenure, request.behind, generation).await)
         }
         // It is recorded, and to begin then.
-        Work::Resume(resume) => (resume.stored.journal, place.inner.runtime.ledger.settle().await),
+        Work::Resume(resume) => (resume.stored.journal, task.engine.runtime.ledger.settle().await),
     };
-    place.active.record(recorded.clone());
+    task.active.record(recorded.clone());
     match recorded {
-        Ok(()) => Ended::Parked { due: place.inner.starts(start_ms), journal },
+        Ok(()) => Ended::Parked { due: task.engine.starts(start_ms), journal },
         Err(fault) => Ended::Fault(fault),
     }
 }
 
 /// A further attempt on the same journal, whose last records, so many, are not in the store yet.
 fn resume(
-    place: &Place,
+    task: &Task,
     request: &Request,
     work: Resume,
     unwritten: usize,
@@ -226,14 +224,14 @@ fn resume(
         deadline_ms,
         after_crash: matches!(state.status, Status::Running | Status::Interrupted) && number > 1,
         after_park: state.status == Status::Waiting,
-        ..attempt(place, request, header.generation, number, header.seed)
+        ..attempt(task, request, header.generation, number, header.seed)
     };
     // A person has looked at what a retry goes on with.
     let tally = if request.ask == Ask::Retry { Tally::default() } else { state.tally };
     let has_progressed =
         is_counted && tally.deaths == 1 && journal.last_attempt().is_some_and(|last| last + 1 >= number);
     let ground = Ground { numbers, journal, replay, listing: state.listing, tally, admission, mail, notes };
-    let context = Context::new(attempt, client(place), place.inner.runtime.clone(), ground);
+    let context = Context::new(attempt, client(task), task.engine.runtime.clone(), ground);
     if has_progressed {
         context.clear_tally();
     }
@@ -251,14 +249,14 @@ async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(),
 }
 
 /// Where a flow that calls another one begins that.
-fn client(place: &Place) -> Weak<dyn Any + Send + Sync> {
-    let weak: Weak<Engine> = Arc::downgrade(&place.inner);
+fn client(task: &Task) -> Weak<dyn Any + Send + Sync> {
+    let weak: Weak<Engine> = Arc::downgrade(&task.engine);
     weak
 }
 
-fn attempt(place: &Place, request: &Request, generation: u32, number: u32, seed: [u8; 32]) -> Attempt {
+fn attempt(task: &Task, request: &Request, generation: u32, number: u32, seed: [u8; 32]) -> Attempt {
     Attempt {
-        execution: place.execution.clone(),
+        execution: task.execution.clone(),
         generation,
         number,
         after_crash: false,
@@ -390,14 +388,14 @@ fn not_undone(execution: &ExecutionId, error: &Error) -> Error {
 }
 
 /// Whether whoever directs the execution lets it go no further.
-fn is_stopped(place: &Place, turn: Turn) -> bool {
-    let director = place.inner.runtime.director.as_ref();
-    director.is_some_and(|director| director.turn(&place.execution, turn) == Goes::NoFurther)
+fn is_stopped(task: &Task, turn: Turn) -> bool {
+    let director = task.engine.runtime.director.as_ref();
+    director.is_some_and(|director| director.turn(&task.execution, turn) == Goes::NoFurther)
 }
 
 /// Writes that the flow waits, and until when.
 async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: Duration) -> Ended {
-    if is_stopped(entered.place, Turn::Parks) {
+    if is_stopped(entered.task, Turn::Parks) {
         return pending().await;
     }
     let parked = context.runtime.ledger.write_last(&context.numbers, vec![context.parked(due)], None);

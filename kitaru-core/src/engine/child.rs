@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use crate::call::{Body, Call, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, Waits, sealed};
 use crate::context::Context;
-use crate::engine::active::{Active, Ended};
+use crate::engine::active::{Awaited, Ended};
 use crate::engine::request::{Input, Request};
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
@@ -146,7 +146,7 @@ impl Drop for ChildCall {
 impl Engine {
     /// Whether the newest generation of an execution was begun by this call, which may else have attached to it only.
     async fn has_begun(self: &Arc<Self>, call: Key, execution: &ExecutionId) -> Result<bool, Error> {
-        if let Some(active) = self.active(execution) {
+        if let Some(active) = self.registry.driven(execution) {
             // What it begins with is on its way.
             let _ = active.recorded().await;
         }
@@ -173,7 +173,6 @@ pub(crate) struct Child {
 }
 
 struct Running {
-    inner: Arc<Engine>,
     context: Arc<Context>,
     came: Pin<Box<dyn Future<Output = Came> + Send>>,
 }
@@ -189,14 +188,14 @@ impl Child {
 
     /// What it comes to; and whether the parent may go out of memory meanwhile.
     async fn came(
-        active: Arc<Active>,
+        active: Awaited,
         inner: Arc<Engine>,
         context: Arc<Context>,
         slot: SlotId,
         (execution, parent): (ExecutionId, ParentRow),
     ) -> Came {
-        let mut parks = active.steering.parks();
-        let mut ended = pin!(active.clone().ended());
+        let mut parks = active.parks();
+        let mut ended = pin!(active.ended());
         loop {
             let is_parked = *parks.borrow_and_update();
             if is_parked && !active.tells(parent.journal) {
@@ -254,12 +253,7 @@ impl Body for Child {
     }
 
     fn end(&mut self) {
-        let (Some(Running { inner, came, .. }), Some(execution)) = (self.running.take(), &self.execution) else {
-            return;
-        };
-        // It holds on to what is awaited.
-        drop(came);
-        inner.forget_parked(execution);
+        self.running = None;
     }
 
     fn pack(value: Came, _: &Packing) -> Landing<Came> {
@@ -305,7 +299,7 @@ impl Waits for Child {
             context.leave_with(Exit::Fault(closed()));
             return Due::At(0);
         };
-        let came: Pin<Box<dyn Future<Output = Came> + Send>> = match inner.launch(request, None) {
+        let came: Pin<Box<dyn Future<Output = Came> + Send>> = match inner.launch(request) {
             Ok((_, active)) if self.wish == Wish::Start => {
                 Box::pin(async move { active.recorded().await.map(|()| Arc::new(started())) })
             }
@@ -316,7 +310,7 @@ impl Waits for Child {
             }
             Err(error) => Box::pin(std::future::ready(Err(error))),
         };
-        self.running = Some(Running { inner, context: context.clone(), came });
+        self.running = Some(Running { context: context.clone(), came });
         // In memory until the child is out of it.
         Due::At(0)
     }

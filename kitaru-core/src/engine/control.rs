@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::call::Packed;
 use crate::context::{Context, Mail};
 use crate::engine::active::{Ended, interrupted};
-use crate::engine::place::Place;
+use crate::engine::registry::Steered;
 use crate::engine::request::Request;
 use crate::engine::state::Engine;
-use crate::engine::steering::Steered;
+use crate::engine::task::Task;
+
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{Ask, EndFrame, Frame, Status, UndoRow};
@@ -19,9 +20,9 @@ impl Engine {
     pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
         let mut given_up = 0;
         loop {
-            let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel), None)?;
+            let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel))?;
             // Nothing to an attempt that is there only to cancel it.
-            if !active.steering.cancel() {
+            if !active.cancel() {
                 // It went out of memory meanwhile.
                 continue;
             }
@@ -33,9 +34,15 @@ impl Engine {
         }
     }
 
+    /// Cancels an execution whose attempt a cancellation has missed. The seat tells whoever waits for that.
+    pub(super) fn cancel_soon(self: &Arc<Self>, execution: &ExecutionId) {
+        let (engine, execution) = (self.clone(), execution.clone());
+        self.keeper.spawn(async move { drop(engine.cancel(execution).await) });
+    }
+
     /// Ends an execution without undoing what it has done.
     pub(crate) async fn abandon(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
-        let (_, active) = self.launch(Request::steering(&execution, Ask::Abandon), None)?;
+        let (_, active) = self.launch(Request::steering(&execution, Ask::Abandon))?;
         is_cancelled(active.ended().await, &execution)
     }
 }
@@ -68,9 +75,9 @@ impl Steered for Context {
 }
 
 /// Makes an execution `Cancelled` that nobody drives.
-pub(crate) async fn cancel_parked(place: &Place, stored: Stored, next: Seq) -> Ended {
-    let why = cancelled(&place.execution);
-    let runtime = &place.inner.runtime;
+pub(crate) async fn cancel_parked(task: &Task, stored: Stored, next: Seq) -> Ended {
+    let why = cancelled(&task.execution);
+    let runtime = &task.engine.runtime;
     let ending = cancel(runtime, stored, next, &why);
     match runtime.ledger.end(ending).await {
         Ok(()) => Ended::Fault(why),

@@ -7,15 +7,15 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::context::Mail;
-use crate::engine::active::Active;
+use crate::engine::active::{Active, Progress};
 use crate::engine::recovery::AFTER_FAULT;
-use crate::engine::sleepers::Cause;
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{ParentRow, Status};
 use crate::ledger::{AT_ONCE_MS, Addressee, Arrival, Letter, SentKey, Stored, blocking};
 use crate::log;
+use crate::machine::Cause;
 use crate::value::{Key, bincode_size, shallow};
 
 /// What is left to its sender of an answer that is on its way to an attempt.
@@ -69,7 +69,7 @@ impl Engine {
         let Answer { letter, wait } = answer;
         let (execution, bytes) = (letter.execution.clone(), letter.bytes());
         // Asked before it is looked as well as behind: it may be parked in between.
-        let was_active = self.active(&execution).is_some();
+        let was_active = self.registry.driven(&execution).is_some();
         let (inner, wanted) = (self.clone(), execution.clone());
         let driven = move || inner.driven(&wanted);
         let now_ms = self.runtime.clock.steady_ms();
@@ -81,7 +81,8 @@ impl Engine {
             let (stored, mut mail) = (arrival.stored, Mail::from(arrival.sent));
             let journal = stored.journal;
             // Who comes early, or to an execution that nobody drives, is not told whether it fits.
-            let is_driven = was_active || stored.state.status == Status::Waiting || self.active(&execution).is_some();
+            let is_driven =
+                was_active || stored.state.status == Status::Waiting || self.registry.driven(&execution).is_some();
             let mut told = None;
             if let Mail::Answer { wait: Addressee::Wait(_), verdict, .. } = &mut mail
                 && is_driven
@@ -139,24 +140,16 @@ impl Engine {
 
     /// The generation that an attempt of this process goes on with, which may yet take what is sent to it.
     fn driven(&self, execution: &ExecutionId) -> Option<JournalId> {
-        let attempt = self.active(execution)?.steering.attempt()?;
+        let attempt = self.registry.driven(execution)?.attempt()?;
         (attempt.ending().is_none() && !attempt.numbers.is_cut()).then(|| attempt.numbers.journal())
     }
 
-    /// What is durable now is handed to the attempt that runs, or has the execution go on.
+    /// What is durable now is handed to the attempt that runs, or has the execution resume.
     fn hand_on(self: &Arc<Self>, stored: &Stored, mail: Mail) {
-        let active = self.await_parked(stored);
-        // Else it has it, or notices when it is parked that there is more.
-        let Err(posted) = active.steering.post(stored.journal, mail) else { return };
-        let (inner, execution, journal) = (self.clone(), stored.header.execution.clone(), stored.journal);
-        self.keeper.spawn(async move {
-            inner.wake(journal, Cause::Mail).await;
-            if active.steering.is_parked() {
-                active.steering.take_back(posted);
-            }
-            drop(active);
-            inner.forget_parked(&execution);
-        });
+        let (execution, journal) = (&stored.header.execution, stored.journal);
+        if self.registry.send(execution, (journal, mail), || Progress::of(stored)) {
+            self.wake_for_mail(execution, journal);
+        }
     }
 
     /// Has a parent told when a child ends, whoever drives it then. Not where it has ended, or that cannot be recorded.
@@ -165,7 +158,7 @@ impl Engine {
         let driven = move || inner.driven(&wanted);
         let added = self.runtime.ledger.add_waiter(&self.runtime.archive, execution, parent.clone(), driven).await;
         if added.is_ok() {
-            child.add_waiter(parent);
+            child.add_parent(parent);
         }
     }
 
@@ -175,10 +168,7 @@ impl Engine {
             // It looks for itself when the store is opened again.
             return;
         }
-        if let Some(active) = self.awaited(&parent.execution)
-            && !active.steering.is_parked()
-            && active.steering.post(parent.journal, Mail::Ended).is_ok()
-        {
+        if self.registry.send_if_driven(&parent.execution, parent.journal, Mail::Ended) {
             return;
         }
         let (inner, journal) = (self.clone(), parent.journal);
@@ -198,11 +188,5 @@ impl Engine {
                 }
             }
         });
-    }
-
-    /// Has an execution woken as soon as can be.
-    pub(crate) fn wake_soon(self: &Arc<Self>, journal: JournalId, cause: Cause) {
-        let inner = self.clone();
-        self.keeper.spawn(async move { inner.wake(journal, cause).await });
     }
 }

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::engine::place::Place;
+use crate::engine::task::Task;
 use crate::ledger::{Change, Tenure};
 use crate::runtime::Runtime;
 
 /// An attempt that counts as running for the writer until it has ended.
 pub(super) struct Entered<'a> {
     runtime: &'a Runtime,
-    pub(super) place: &'a Place,
+    pub(super) task: &'a Task,
     /// What the store is told if it is cut off by a process that lives.
     pub(super) left: Left,
     /// Its end has been submitted.
@@ -29,10 +29,10 @@ pub(super) enum Left {
 }
 
 impl<'a> Entered<'a> {
-    pub(super) fn new(place: &'a Place) -> Self {
-        let runtime = &*place.inner.runtime;
+    pub(super) fn new(task: &'a Task) -> Self {
+        let runtime = &*task.engine.runtime;
         runtime.ledger.enter();
-        Entered { runtime, place, left: Left::Nothing, ended: false, landed: false }
+        Entered { runtime, task, left: Left::Nothing, ended: false, landed: false }
     }
 
     /// Says that the attempt did not die.
@@ -58,7 +58,7 @@ impl Drop for Entered<'_> {
             self.cut_off();
         }
         if !self.landed {
-            self.place.leaves_writes();
+            self.task.leaves_writes();
         }
         if !self.ended {
             self.runtime.ledger.leave();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::active::{Active, Ended};
+use crate::engine::active::{Awaited, Ended, Progress};
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -13,7 +13,7 @@ use crate::ledger::{Archive, Stored};
 pub(crate) enum Found {
     Ended(Ended),
     /// It is parked, or this process has taken it up meanwhile.
-    Going(Arc<Active>),
+    Going(Awaited),
 }
 
 impl Engine {
@@ -24,17 +24,15 @@ impl Engine {
             return Ok(Some(Found::Ended(ended)));
         }
         if matches!(stored.state.status, Status::Waiting | Status::Queued) {
-            let active = self.await_parked(stored);
+            let active = self.registry.join_parked(execution, || Progress::of(stored));
             // Behind that: whoever drives it from now on tells the active; what has ended before is in the store.
             let now = self.runtime.archive.newest(execution)?;
             if now.is_some_and(|now| !now.state.status.is_final()) {
                 return Ok(Some(Found::Going(active)));
             }
-            drop(active);
-            self.forget_parked(execution);
             return Ok(None);
         }
-        if let Some(active) = self.awaited(execution) {
+        if let Some(active) = self.registry.join(execution) {
             return Ok(Some(Found::Going(active)));
         }
         match self.status(stored)? {

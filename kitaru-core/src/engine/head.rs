@@ -1,8 +1,8 @@
 //! What a generation begins with. Owns the rows that record it; must not know when they are written.
 
 use crate::engine::control::{begun_over, cancel};
-use crate::engine::place::Place;
 use crate::engine::request::Request;
+use crate::engine::task::Task;
 use crate::id::{JournalId, Seq};
 use crate::journal::{Header, UnfinishedRow};
 use crate::ledger::{NewGeneration, Stored};
@@ -16,13 +16,13 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn new(place: &Place, request: &Request, generation: u32) -> Self {
+    pub(super) fn new(task: &Task, request: &Request, generation: u32) -> Self {
         let encoded = &request.input.encoded;
         let header = Header {
-            execution: place.execution.clone(),
+            execution: task.execution.clone(),
             generation,
-            created_ms: place.inner.runtime.clock.now_ms(),
-            seed: place.inner.runtime.ledger.seed(&place.execution, generation),
+            created_ms: task.engine.runtime.clock.now_ms(),
+            seed: task.engine.runtime.ledger.seed(&task.execution, generation),
             version: request.spec.version.to_string(),
             source: request.spec.source,
             input_digest: request.input.digest,
@@ -33,22 +33,22 @@ impl Head {
         };
         let begins_in =
             Duration::from_millis(request.start_at_ms.unwrap_or_default().saturating_sub(header.created_ms));
-        let clock = &place.inner.runtime.clock;
+        let clock = &task.engine.runtime.clock;
         let deadline_ms = request.deadline.map(|deadline| clock.due_ms(begins_in.saturating_add(deadline)));
-        Head { journal: place.inner.runtime.ledger.new_journal(), deadline_ms, header }
+        Head { journal: task.engine.runtime.ledger.new_journal(), deadline_ms, header }
     }
 
     /// The generation that begins with it, and ends the one that it is begun over.
     pub(super) fn begins(
         self,
-        place: &Place,
+        task: &Task,
         request: &Request,
         state: UnfinishedRow,
         cancelled: Option<Box<(Stored, Seq)>>,
     ) -> NewGeneration {
-        let runtime = &place.inner.runtime;
+        let runtime = &task.engine.runtime;
         // Whoever waits for the generation that this one is begun over waits for this one.
-        let waiters = if cancelled.is_some() { place.active.waiters() } else { Vec::new() };
+        let waiters = if cancelled.is_some() { task.active.parents() } else { Vec::new() };
         let over = cancelled.map(|over| {
             let (stored, next) = *over;
             cancel(runtime, stored, next, &begun_over())

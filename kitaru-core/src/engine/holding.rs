@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::call::Packed;
 use crate::engine::active::Ended;
-use crate::engine::place::Place;
 use crate::engine::plan::Held;
+use crate::engine::task::Task;
 use crate::error::{Error, Kind};
 use crate::journal::{EndFrame, Frame, Status, UndoRow, UnfinishedRow};
 use crate::ledger::{Change, Ending, State, Stored, Tenure};
@@ -15,8 +15,8 @@ use crate::machine::Due;
 use crate::runtime::Runtime;
 
 /// Has an execution wait before its next attempt, or leaves it to a person.
-pub(crate) async fn hold_back(place: &Place, held: Held) -> Ended {
-    let runtime = &place.inner.runtime;
+pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
+    let runtime = &task.engine.runtime;
     let (stored, next, tally) = match held {
         Held::Until { due_ms, stored } => {
             let journal = stored.journal;
@@ -27,7 +27,7 @@ pub(crate) async fn hold_back(place: &Place, held: Held) -> Ended {
         }
         Held::GivenUp { stored, next, tally } => (stored, next, tally),
     };
-    let execution = &place.execution;
+    let execution = &task.execution;
     let (place_of_death, undo) = match tally.replays {
         true => ("before it came to a body: in its flow's own code, or while it was loaded", UndoRow::DiesInReplay),
         false => ("in a body that it began", UndoRow::DiesInBodies),

@@ -1,97 +1,120 @@
-//! What a call of a flow does: attach, continue, begin anew, give the recorded result, refuse. Owns the reservation of
-//! an execution in this process; must not know how an attempt is driven.
+//! The loop of one execution: a task plans, carries that out, and goes on until the execution ends or parks. Owns who has the
+//! seat of an execution; must not know how an attempt is driven.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tracing::{Instrument as _, Span};
 
-use crate::engine::active::{Active, Ended, interrupted};
+use crate::engine::active::{Active, Awaited, Ended, Progress, interrupted};
 use crate::engine::attempt;
-use crate::engine::control::{cancel_parked, cannot_cancel};
+use crate::engine::control::{begun_over, cancel_parked};
 use crate::engine::entered::Entered;
-use crate::engine::forget::{Forget, cannot_retry};
-use crate::engine::found::{came_to, unknown};
+use crate::engine::forget::cannot_retry;
 use crate::engine::holding::hold_back;
-use crate::engine::place::{Place, Uncalled};
-use crate::engine::plan::{self, Caller, Plan};
-use crate::engine::registry::{Reserved, other_input};
+use crate::engine::plan::Plan;
+use crate::engine::planning::{self, PlanInput};
+use crate::engine::registry::Found;
 use crate::engine::request::{FlowBody, Request};
-use crate::engine::sleepers::Cause;
 use crate::engine::state::Engine;
-use crate::engine::steering::Missed;
+use crate::engine::task::{Task, Wakeup};
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Ask, Begin, Found, ParentRow, Reuse, Status, Tally, decide};
-use crate::ledger::blocking;
+use crate::journal::{Ask, Status, Tally};
+use crate::ledger::Stored;
 use crate::log;
-use crate::machine::Due;
+use crate::machine::{Call, Cause, Due, Lost, Parked, TaskId, Wakes};
 use crate::runtime::lock;
-use crate::value::Key;
 
 impl Engine {
     /// Sees to it that the execution that a request stands for is driven. It may not be in the store yet.
-    ///
-    /// `uncalled` says that nobody has called it.
-    pub(crate) fn launch(
-        self: &Arc<Self>,
-        request: Request,
-        uncalled: Option<Uncalled>,
-    ) -> Result<(ExecutionId, Arc<Active>), Error> {
+    pub(crate) fn launch(self: &Arc<Self>, request: Request) -> Result<(ExecutionId, Awaited), Error> {
         self.check_open()?;
         let id = request.id.clone().unwrap_or_else(|| request.input.digest.hex());
         let execution = ExecutionId::new(&request.spec.name, &id)?;
-        let (active, reservation) = match self.reserve(&execution, &request, uncalled.as_ref())? {
-            Reserved::Mine(active, reservation) => (active, reservation),
-            Reserved::Running(running) => return Ok((execution, running)),
+        let (call, input) = (call(request.ask), request.input_digest());
+        let admits = |known: &Progress| match (known.input, input) {
+            (Some(known), Some(asked)) if known == asked || request.ask == Ask::Fresh => Ok(()),
+            (Some(_), Some(_)) => Err(planning::other_input(&execution, &known.input_preview, &request.input.preview)),
+            _ => Ok(()),
         };
-        let place = Place {
-            inner: self.clone(),
-            execution: execution.clone(),
-            active: active.clone(),
-            reservation,
-            gone: false,
-            // Whoever wants it cancelled does not want it to go on.
-            goes_on: matches!(request.body, FlowBody::Registered(_))
-                && !matches!(request.ask, Ask::Cancel | Ask::Abandon),
-            journal: Mutex::new(uncalled.as_ref().map(|uncalled| uncalled.journal)),
-            runtime: None,
-            uncalled,
+        let learns = || Progress::new(input, request.input.preview.clone());
+        let active = match self.registry.call(&execution, call, admits, learns)? {
+            Found::Driven(active) => return Ok((execution.clone(), self.registry.joins(&execution, &active))),
+            Found::Refused { is_parked } => return Err(refused(&execution, call, is_parked)),
+            Found::Seat { seated, task, replaces } => {
+                if let Some(older) = replaces {
+                    older.end(Ended::Fault(begun_over()));
+                }
+                let awaited = self.registry.joins(&execution, &seated);
+                self.drive(&execution, (seated, task), request, None);
+                awaited
+            }
         };
-        // A task of its own: whoever called may go away.
-        let task = self.keeper.drive(place.run(request).instrument(Span::current()));
-        active.driven_by(reservation, task);
         Ok((execution, active))
     }
-}
 
-/// What a call wants to know of the store.
-struct Look {
-    ask: Ask,
-    input: Key,
-    preview: String,
-    /// Whether the flow can begin from what is recorded.
-    registered: bool,
-    /// Which call of another flow's asks.
-    parent: Option<ParentRow>,
-    forget: Vec<Forget>,
-}
+    /// Has an execution resume that nobody has called, if no task drives it. What it is woken for counts for that task.
+    pub(super) fn launch_woken(self: &Arc<Self>, stored: &Stored, request: Request, wakeup: Wakeup) {
+        let execution = &stored.header.execution;
+        let wakes = (stored.journal, wakeup.cause);
+        let Some(seat) = self.registry.wake(execution, wakes, || Progress::of(stored)) else { return };
+        // Before it resumes: then it may be parked until the same time once more.
+        self.forget_time(stored);
+        self.drive(execution, seat, request, Some(wakeup));
+    }
 
-impl Look {
-    fn of(request: &Request) -> Self {
-        Look {
-            ask: request.ask,
-            input: request.input.digest,
-            preview: request.input.preview.clone(),
-            registered: matches!(request.body, FlowBody::Registered(_)),
-            parent: request.parent.clone(),
-            forget: request.forget.clone(),
-        }
+    fn drive(
+        self: &Arc<Self>,
+        execution: &ExecutionId,
+        (active, id): (Arc<Active>, TaskId),
+        request: Request,
+        wakeup: Option<Wakeup>,
+    ) {
+        let task = Task {
+            engine: self.clone(),
+            execution: execution.clone(),
+            active: active.clone(),
+            id,
+            // Whoever wants it cancelled does not want it to resume.
+            resumes: matches!(request.body, FlowBody::Registered(_))
+                && !matches!(request.ask, Ask::Cancel | Ask::Abandon),
+            runtime: None,
+            wakeup,
+        };
+        // A task of its own: the caller may go away.
+        let handle = self.keeper.drive(task.run(request).instrument(Span::current()));
+        active.driven_by(id, handle);
     }
 }
 
-impl Place {
+/// What a request means to the seat of its execution.
+fn call(ask: Ask) -> Call {
+    match ask {
+        Ask::Reuse(_) | Ask::Outcome | Ask::Resume | Ask::Cancel => Call::Join,
+        Ask::Fresh => Call::BeginOver,
+        Ask::Retry => Call::Retry,
+        Ask::Abandon => Call::Abandon,
+    }
+}
+
+fn refused(execution: &ExecutionId, call: Call, is_parked: bool) -> Error {
+    match call {
+        Call::Retry => cannot_retry(execution, Some(if is_parked { Status::Waiting } else { Status::Running })),
+        Call::Abandon => Error::new(
+            Kind::Conflict,
+            format!(
+                "cannot cancel execution {execution} without its undo: it runs in this process; cancel it with its undo"
+            ),
+        ),
+        Call::BeginOver | Call::Join => Error::new(
+            Kind::Conflict,
+            format!("execution {execution} is running, so it cannot begin afresh; wait for it, or use another id"),
+        ),
+    }
+}
+
+impl Task {
     async fn run(mut self, mut request: Request) {
         self.runtime = Handle::try_current().ok().map(|runtime| runtime.id());
         let ended = loop {
@@ -99,36 +122,30 @@ impl Place {
                 FlowBody::Registered(meta) => Some(*meta),
                 FlowBody::Own(_) => None,
             };
-            let Some(ended) = self.attempt(request).await else {
-                self.gone = true;
-                let (inner, execution) = (self.inner.clone(), self.execution.clone());
-                drop(self);
-                // It may have been kept in memory for this one alone.
-                return inner.forget_parked(&execution);
-            };
-            match (ended, meta) {
+            let plan = planning::plan(&self, PlanInput::of(&request)).await;
+            if !self.active.confirm(self.id) {
+                // Another task has taken the seat over.
+                return;
+            }
+            match (self.carry_out(plan, request).await, meta) {
                 (Ended::Restarted { journal, start_at_ms: None }, Some(meta)) => {
                     self.drives(journal);
                     request = Request::steering(&self.execution, Ask::Resume);
                     request.body = FlowBody::Registered(meta);
                 }
                 (Ended::Restarted { journal, start_at_ms }, _) => {
-                    let due = start_at_ms.map_or(Due::Never, |start_ms| self.inner.starts(start_ms));
+                    let due = start_at_ms.map_or(Due::Never, |start_ms| self.engine.starts(start_ms));
                     break Ended::Parked { due, journal };
                 }
                 (ended, _) => break ended,
             }
         };
-        self.end(ended);
-    }
-
-    /// One try at the newest generation, if there is to be one. Nothing if another one has taken over meanwhile.
-    async fn attempt(&self, request: Request) -> Option<Ended> {
-        let plan = self.plan(Look::of(&request)).await;
-        if !self.active.settle(self.reservation) {
-            return None;
+        // Those who watch look whether it has ended.
+        self.engine.runtime.watchers.notify(&self.execution);
+        match ended {
+            Ended::Parked { due, journal } => self.park(due, journal),
+            ended => self.end(ended),
         }
-        Some(self.carry_out(plan, request).await)
     }
 
     async fn carry_out(&self, plan: Result<Plan, Error>, request: Request) -> Ended {
@@ -153,9 +170,9 @@ impl Place {
                 cancel_parked(self, *stored, next).await
             }
             Ok(Plan::Count { stored, tally }) => attempt::count(self, request, *stored, tally).await,
-            Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.inner.runtime.clock.now_ms()) {
+            Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.engine.runtime.clock.now_ms()) {
                 Some(start_ms) => attempt::queue(self, request, work, start_ms).await,
-                None => match self.inner.admit(Tally::default()).await {
+                None => match self.engine.admit(Tally::default()).await {
                     Ok(admission) => attempt::drive(Entered::new(self), request, work, admission).await,
                     Err(closed) => self.fails(closed),
                 },
@@ -163,232 +180,101 @@ impl Place {
         }
     }
 
-    fn end(&mut self, ended: Ended) {
-        // Those who watch look whether it has ended.
-        self.inner.runtime.watchers.notify(&self.execution);
-        if let Ended::Parked { due, journal } = ended {
-            self.park(due, journal);
-            if self.inner.is_closed() {
-                // Behind that: whoever closes the store finds it parked, or it finds that.
-                self.active.end(Ended::Fault(interrupted()));
-                return;
+    /// The flow is parked. Callers wait on.
+    fn park(&self, due: Due, journal: JournalId) {
+        let sleeps = || {
+            if let Due::At(due_ms) = due {
+                self.engine.wake_at(due_ms, journal);
             }
-            match self.active.steering.missed() {
-                Missed::Cancel => self.cancel_elsewhere(),
-                Missed::Mail => self.inner.wake_soon(journal, Cause::Mail),
-                Missed::Nothing => {}
-            }
+        };
+        let parked = self.engine.registry.park(&self.execution, (&self.active, self.id), sleeps);
+        if self.is_behind_close() {
             return;
         }
-        self.gone = true;
-        self.leave();
-        let journal = *lock(&self.journal);
+        match parked {
+            None | Some(Parked::Rest) => {}
+            Some(Parked::Cancel) => self.engine.cancel_soon(&self.execution),
+            Some(Parked::Wake) => self.engine.wake_for_mail(&self.execution, journal),
+        }
+    }
+
+    /// The execution has come to its end here. It may be called again.
+    fn end(&self, ended: Ended) {
         let is_store_fault = matches!(&ended, Ended::Fault(error) if error.is_store());
+        let journal = self.active.generation();
+        // While the seat is this task's: whoever has it next reads that.
         if let Some(journal) = journal {
-            let mut faults = lock(&self.inner.faults);
+            let mut faults = lock(&self.engine.faults);
             let _ = match is_store_fault {
                 true => faults.insert(journal),
                 false => faults.remove(&journal),
             };
         }
-        if let Some(journal) = journal.filter(|_| is_store_fault && self.goes_on) {
-            self.inner.wake_after_fault(journal, Cause::Fault);
+        let wakes = self.engine.registry.end(&self.execution, (&self.active, self.id), is_store_fault);
+        if let Some(journal) = journal.filter(|_| is_store_fault && self.resumes) {
+            self.engine.wake_after_fault(journal, Cause::Fault);
         }
-        let left = self.active.steering.end();
-        match is_store_fault {
-            true => self.wakes_missed(left, |journal, cause| self.inner.wake_after_fault(journal, cause)),
-            false if journal.is_none() => {
-                self.wakes_missed(left, |journal, cause| self.inner.wake_soon(journal, cause))
-            }
-            false => {}
+        if is_store_fault {
+            wakes.into_iter().for_each(|(journal, cause)| self.engine.wake_after_fault(journal, cause));
+        } else {
+            self.wakes(wakes);
         }
         self.active.end(ended);
-        self.active.waiters().iter().for_each(|parent| self.inner.tell_parent(parent));
+        self.active.parents().iter().for_each(|parent| self.engine.tell_parent(parent));
     }
 
-    /// This call has not driven the execution, which waits as before: whatever has come since the call reserved it wakes it
-    /// now. `left` is the generation that something was sent to.
-    fn wakes_missed(&self, left: Option<JournalId>, wake: impl Fn(JournalId, Cause)) {
-        let left = left.map(|journal| (journal, Cause::Mail));
-        let missed = self.active.take_missed().into_iter().chain(left);
-        missed.filter(|_| !self.inner.is_closed()).for_each(|(journal, cause)| wake(journal, cause));
-    }
-
-    /// Looks for the execution and decides what the call does about it.
-    async fn plan(&self, look: Look) -> Result<Plan, Error> {
-        // Behind the reservation: whoever closes the store finds it, or it finds that.
-        self.inner.check_open()?;
-        let inner = self.inner.clone();
-        let execution = self.execution.clone();
-        let active = self.active.clone();
-        // By a person's program, as opposed to a flow or nobody.
-        let caller = match &self.uncalled {
-            Some(uncalled) if uncalled.cause == Cause::Opening => Caller::Opening,
-            Some(_) => Caller::Nobody,
-            None if look.parent.is_some() => Caller::Parent,
-            None => Caller::Person,
-        };
-        if lock(&inner.left).remove(&execution) {
-            // What an attempt of this process left on its way to the store is to be there before it is read.
-            inner.runtime.ledger.settle().await?;
-        }
-        blocking(move || {
-            let archive = &inner.runtime.archive;
-            let (now_ms, bound) = (inner.runtime.clock.now_ms(), inner.runtime.max_outcome_bytes);
-            let stored = archive.newest(&execution)?;
-            let found = stored.as_ref().map(|stored| Found {
-                generation: stored.header.generation,
-                status: match stored.state.status {
-                    // Reserved by this call, so nobody else drives it.
-                    Status::Running => Status::Interrupted,
-                    status => status,
-                },
-                updated_ms: stored.state.updated_ms,
-                same_input: stored.header.input_digest == look.input,
-            });
-            let parent = stored.as_ref().map(|stored| archive.parent(stored)).transpose()?.flatten();
-            let is_own = look.parent.as_ref().zip(parent.as_ref()).is_some_and(|(own, parent)| own.call == parent.call);
-            let ask = match look.ask {
-                Ask::Outcome => Ask::Outcome,
-                // Begun by this very call, in an earlier attempt of its parent's.
-                _ if is_own => Ask::Reuse(Reuse::Always),
-                ask => ask,
-            };
-            let begin = decide(found.as_ref(), ask, now_ms);
-            if let Begin::New { .. } = begin {
-                look.parent.into_iter().for_each(|parent| active.add_waiter(parent));
-            }
-            // Whoever waited for a generation that has ended has been told.
-            if let Some(stored) = stored.as_ref().filter(|_| !matches!(begin, Begin::New { cancels: false, .. })) {
-                archive.waiters(stored)?.into_iter().for_each(|parent| active.add_waiter(parent));
-            }
-            match (begin, stored) {
-                (Begin::New { generation, .. }, None) => {
-                    // Above what was deleted, which may have been of this very job.
-                    let deleted = inner.runtime.ledger.deleted_generation();
-                    Plan::begin(archive, generation.saturating_add(deleted), None, look.ask)
-                }
-                (Begin::New { generation, cancels }, stored) => {
-                    Plan::begin(archive, generation, stored.filter(|_| cancels), look.ask)
-                }
-                (Begin::Continue, Some(stored)) if look.ask == Ask::Retry => {
-                    Plan::resume(archive, stored, look.ask, &look.forget, bound)
-                }
-                (Begin::Continue, Some(stored)) => {
-                    let lives = lock(&inner.faults).contains(&stored.journal);
-                    plan::plan(archive, stored, lives, caller, &inner.runtime.clock, bound)
-                }
-                (Begin::Nothing, stored) if look.ask == Ask::Retry => {
-                    Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
-                }
-                (Begin::Nothing, stored) if matches!(look.ask, Ask::Cancel | Ask::Abandon) => {
-                    Err(cannot_cancel(&execution, stored.as_ref()))
-                }
-                (Begin::Nothing, stored) => {
-                    let ended = stored.map(|stored| came_to(archive, &stored)).transpose()?.flatten();
-                    ended.map(Plan::Ended).ok_or_else(|| unknown(&execution))
-                }
-                (Begin::Cancel, Some(stored)) if look.registered && look.ask == Ask::Cancel => {
-                    let lives = lock(&inner.faults).contains(&stored.journal);
-                    plan::plan_to_undo(archive, stored, lives)
-                }
-                (Begin::Cancel, Some(stored)) => Plan::cancel(archive, stored),
-                (Begin::Cached { age_ms }, Some(stored)) => {
-                    let payload = archive.outcome(&stored)?;
-                    Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
-                }
-                (Begin::OtherInput, Some(stored)) => {
-                    Err(other_input(&execution, &stored.header.input_preview, &look.preview))
-                }
-                (Begin::Cancelled, _) => Err(Error::new(
-                    Kind::Cancelled,
-                    format!("execution {execution} was cancelled; begin it anew with .fresh(), or use another id"),
-                )),
-                (Begin::Stuck, Some(stored)) => {
-                    Err(Error::new(Kind::Stuck, format!("execution {execution} is stuck: {}", stored.state.reason)))
-                }
-                (_, None) => unreachable!("only what was found is continued, reused or refused"),
-            }
-        })
-        .await?
-    }
-
-    /// The flow is out of memory. Whoever waits for it goes on waiting.
-    fn park(&mut self, due: Due, journal: JournalId) {
-        self.gone = true;
-        let mut active = lock(&self.inner.active);
-        // Under the lock: whoever wakes it finds it parked, and its time there to be forgotten.
-        if let Due::At(due_ms) = due {
-            self.inner.wake_at(due_ms, journal);
-        }
-        drop(self.active.take_missed());
-        // The map's and this one.
-        if Arc::strong_count(&self.active) > 2 {
-            self.active.steering.set_parked(true);
-        } else {
-            active.remove(&self.execution);
+    /// Wakes now what it was to be woken for while this task had the seat, and drove nothing.
+    fn wakes(&self, wakes: Wakes) {
+        if !self.engine.is_closed() {
+            wakes.into_iter().for_each(|(journal, cause)| self.engine.wake_soon(journal, cause));
         }
     }
 
-    /// A cancellation has missed the attempt. Whoever waits for it is told by the active.
-    fn cancel_elsewhere(&self) {
-        let (inner, execution) = (self.inner.clone(), self.execution.clone());
-        self.inner.keeper.spawn(async move { drop(inner.cancel(execution).await) });
-    }
-
-    /// Its runtime has come to its end: the execution goes on elsewhere, if it can. Whoever waits for it waits on.
-    fn go_on_elsewhere(&mut self) -> bool {
-        // A mistake of ours would go on for ever.
-        let can = self.goes_on && !self.inner.is_closed() && !std::thread::panicking();
-        let Some(journal) = lock(&self.journal).filter(|_| can) else { return false };
-        if !self.inner.keeper.outlives(self.runtime) {
-            return false;
-        }
-        // It did not die.
-        lock(&self.inner.faults).insert(journal);
-        self.active.steering.lose();
-        self.park(Due::Never, journal);
-        if self.inner.is_closed() {
-            // Behind that: whoever closes the store finds it parked, or it finds that.
+    /// Ends a parked execution for its callers if the store is closed by now: `Engine::close` finds it parked, or it finds that.
+    fn is_behind_close(&self) -> bool {
+        let is_closed = self.engine.is_closed();
+        if is_closed {
             self.active.end(Ended::Fault(interrupted()));
-            return true;
+            self.engine.registry.rest(&self.execution);
         }
-        log::flow_left_by_its_runtime(&self.execution);
-        match self.active.steering.missed() {
-            Missed::Cancel => self.cancel_elsewhere(),
-            Missed::Mail | Missed::Nothing => self.inner.wake_elsewhere(journal),
-        }
-        true
-    }
-
-    /// The execution may be called again.
-    fn leave(&self) {
-        let mut active = lock(&self.inner.active);
-        if active.get(&self.execution).is_some_and(|mine| Arc::ptr_eq(mine, &self.active)) {
-            active.remove(&self.execution);
-        }
+        is_closed
     }
 }
 
-impl Drop for Place {
+/// The task was aborted, or its runtime ends.
+impl Drop for Task {
     fn drop(&mut self) {
-        if self.gone || !self.active.settle(self.reservation) {
-            return;
+        let resumes = |generation| {
+            // A mistake of ours would be repeated for ever.
+            let can = self.resumes && !self.engine.is_closed() && !std::thread::panicking();
+            let resumes = can && self.engine.keeper.outlives(self.runtime);
+            if resumes {
+                // It did not die.
+                lock(&self.engine.faults).insert(generation);
+            }
+            resumes
+        };
+        match self.engine.registry.lose(&self.execution, (&self.active, self.id), resumes) {
+            Lost::Nothing => {}
+            Lost::Resume { generation, cancelled } => {
+                if self.is_behind_close() {
+                    return;
+                }
+                log::flow_left_by_its_runtime(&self.execution);
+                match cancelled {
+                    true => self.engine.cancel_soon(&self.execution),
+                    false => self.engine.wake_elsewhere(&self.execution, generation),
+                }
+            }
+            Lost::Over(wakes) => {
+                match self.engine.is_closed() {
+                    true => log::flow_cut_off(&self.execution),
+                    false => log::flow_dropped(&self.execution),
+                }
+                self.active.record(Err(interrupted()));
+                self.wakes(wakes);
+                self.active.end(Ended::Fault(interrupted()));
+            }
         }
-        // The task was aborted, or its runtime is going down.
-        if self.go_on_elsewhere() {
-            return;
-        }
-        match self.inner.is_closed() {
-            true => log::flow_cut_off(&self.execution),
-            false => log::flow_dropped(&self.execution),
-        }
-        self.leave();
-        self.active.record(Err(interrupted()));
-        let left = self.active.steering.end();
-        if lock(&self.journal).is_none() {
-            self.wakes_missed(left, |journal, cause| self.inner.wake_soon(journal, cause));
-        }
-        self.active.end(Ended::Fault(interrupted()));
     }
 }

@@ -15,8 +15,8 @@ mod head;
 mod holding;
 mod keeper;
 mod launch;
-mod place;
 mod plan;
+mod planning;
 mod recovery;
 mod registry;
 mod request;
@@ -27,14 +27,14 @@ mod shutdown;
 mod sleepers;
 mod standing;
 mod state;
-mod steering;
+mod task;
 
 #[cfg(test)]
-mod steering_tests;
+mod registry_tests;
 #[cfg(test)]
 mod waits_tests;
 
-pub(crate) use active::{Active, Ended};
+pub(crate) use active::{Awaited, Ended, ended};
 pub(crate) use child::{Asked, ChildCall, Claimed, Wish};
 pub(crate) use delivery::Answer;
 pub(crate) use forget::Forget;

@@ -1,19 +1,17 @@
-//! What a call of a flow does, of all that is recorded of it. Owns what becomes of an execution whose attempts die again and
-//! again; must not know how that is carried out.
+//! What a task does with its execution. Owns what an attempt is loaded with; must not know what decides about it, nor how it is
+//! carried out.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::context::{Mail, Notes};
 use crate::engine::active::Ended;
 use crate::engine::forget::{self, Forget};
 use crate::error::{Error, Kind};
 use crate::id::Seq;
-use crate::journal::{Ask, Forgotten, Frame, OwnedPayload, Status, Tally, UndoRow};
-use crate::ledger::{Archive, Listing, Stored, malformed, most_loaded_bytes};
-use crate::log;
-use crate::machine::{Journal, Replay, Verdict, died, dies_in_replay, last_chance, verdict};
+use crate::journal::{Ask, Forgotten, Frame, OwnedPayload, Status, Tally};
+use crate::ledger::{Archive, Stored, malformed, most_loaded_bytes};
+use crate::machine::{Journal, Replay};
 
 /// What a call of a flow does.
 pub(crate) enum Plan {
@@ -135,96 +133,4 @@ impl Plan {
 pub(crate) enum Held {
     Until { due_ms: u64, stored: Box<Stored> },
     GivenUp { stored: Box<Stored>, next: Seq, tally: Tally },
-}
-
-/// Who has an execution go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Caller {
-    /// A person's program, which is not held back.
-    Person,
-    /// A flow that calls it.
-    Parent,
-    /// Nobody: its time has come, or something was sent to it.
-    Nobody,
-    /// Nobody: that was so when the store was opened.
-    Opening,
-}
-
-/// How an execution goes on. `lives` says that its last attempt was of this process, and did not die.
-pub(crate) fn plan(
-    archive: &Archive,
-    stored: Stored,
-    lives: bool,
-    caller: Caller,
-    clock: &Clock,
-    max_outcome_bytes: usize,
-) -> Result<Plan, Error> {
-    let (tally, now_ms) = (tally(&stored, lives), clock.steady_ms());
-    if caller != Caller::Person {
-        match verdict(tally, stored.state.updated_ms, now_ms) {
-            Verdict::Begins => {}
-            Verdict::Waits { due_ms } => {
-                let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
-                log::crash_loop(&stored.header.execution, tally.deaths, wait);
-                return Ok(Plan::HeldBack(Held::Until { due_ms, stored: Box::new(stored) }));
-            }
-            Verdict::GivenUp => {
-                let next = archive.next_seq(&stored)?;
-                return Ok(Plan::HeldBack(Held::GivenUp { stored: Box::new(stored), next, tally }));
-            }
-        }
-    }
-    let may_have_died = match stored.state.status {
-        Status::Running | Status::Interrupted => true,
-        // It begins when the clock shows its time, which one that was set back does later.
-        Status::Queued => stored.state.wake_ms <= clock.now_ms(),
-        _ => false,
-    };
-    if may_have_died || caller == Caller::Opening {
-        return Ok(Plan::Count { stored: Box::new(stored), tally });
-    }
-    Plan::resume(archive, stored, Ask::Resume, &[], max_outcome_bytes)
-}
-
-/// How an execution is cancelled: it is replayed to where it stopped, for what is to be undone. That is counted, too.
-pub(crate) fn plan_to_undo(archive: &Archive, stored: Stored, lives: bool) -> Result<Plan, Error> {
-    let tally = match stored.state.status {
-        Status::Stuck if stored.state.listing == Listing::Off => match archive.undo(&stored)? {
-            Some(UndoRow::DiesInReplay) => return Err(dies_when_cancelled(&stored)),
-            // One more death, and it is known that a replay is no way out.
-            Some(UndoRow::DiesInBodies) => last_chance(),
-            Some(UndoRow::Skipped) | None => return Plan::cancel(archive, stored),
-        },
-        status if status.has_flow() || status == Status::Stuck => tally(&stored, lives),
-        _ => return Plan::cancel(archive, stored),
-    };
-    if dies_in_replay(tally) {
-        return Err(dies_when_cancelled(&stored));
-    }
-    Ok(Plan::Count { stored: Box::new(stored), tally })
-}
-
-fn dies_when_cancelled(stored: &Stored) -> Error {
-    let execution = &stored.header.execution;
-    Error::new(
-        Kind::Stuck,
-        format!(
-            "cannot cancel execution {execution}: what undoes its work is found by a replay of its flow, and its last \
-             attempts died in that; mend the flow's own code, or end it with .cancel(…).without_undo(), and undo by hand \
-             what it has done"
-        ),
-    )
-}
-
-/// The deaths that count by now.
-fn tally(stored: &Stored, lives: bool) -> Tally {
-    let state = &stored.state;
-    match state.status {
-        // A generation that follows another one is there before its first attempt.
-        Status::Running if state.attempts > 0 && !lives => died(state.tally),
-        // It died when it was cancelled.
-        Status::Failed | Status::Stuck if state.listing == Listing::Earlier && !lives => died(state.tally),
-        Status::Running | Status::Interrupted => Tally { alone: false, replays: false, ..state.tally },
-        _ => Tally::default(),
-    }
 }

@@ -7,21 +7,19 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use crate::engine::place::Uncalled;
 use crate::engine::request::Request;
 use crate::engine::retention::retire;
-use crate::engine::sleepers::{Cause, Sleeper};
+use crate::engine::sleepers::Sleeper;
 use crate::engine::state::Engine;
+use crate::engine::task::Wakeup;
 use crate::error::Error;
 use crate::flow;
-use crate::id::JournalId;
+use crate::id::{ExecutionId, JournalId};
 use crate::journal::Status;
 use crate::ledger::blocking;
 use crate::ledger::{Archive, Stored};
 use crate::log;
-use crate::machine::Due;
+use crate::machine::{Cause, Due};
 use crate::race::race;
 
 /// How many rows are read at a time.
@@ -125,27 +123,43 @@ impl Engine {
         }
     }
 
-    /// The runtime of an attempt has come to its end, and this store has not: the execution goes on where others run.
-    pub(crate) fn wake_elsewhere(self: &Arc<Self>, journal: JournalId) {
-        let inner = Arc::downgrade(self);
+    /// The runtime of an attempt has come to its end, and this store has not: the execution resumes where others run.
+    pub(super) fn wake_elsewhere(self: &Arc<Self>, execution: &ExecutionId, journal: JournalId) {
+        let (engine, execution) = (Arc::downgrade(self), execution.clone());
         self.keeper.spawn(async move {
             // Where the program comes to its end, too, nothing more is to begin.
             tokio::time::sleep(AFTER_RUNTIME).await;
-            let Some(inner) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
+            let Some(engine) = engine.upgrade().filter(|engine| !engine.is_closed()) else { return };
             // What the attempt has left on its way, its header perhaps, is to be there.
-            match inner.runtime.ledger.settle().await {
-                Ok(()) => inner.wake(journal, Cause::Fault).await,
-                Err(_) => inner.wake_after_fault(journal, Cause::Fault),
+            match engine.runtime.ledger.settle().await {
+                Ok(()) => engine.wake(journal, Cause::Fault).await,
+                Err(_) => engine.wake_after_fault(journal, Cause::Fault),
             }
+            engine.registry.rest(&execution);
         });
     }
 
-    /// Has an execution go on, if it is not finished and nobody drives it. Waits while as many are driven as may be.
+    /// Has an execution woken for something that was sent to it and that the store has.
+    pub(super) fn wake_for_mail(self: &Arc<Self>, execution: &ExecutionId, journal: JournalId) {
+        let (engine, execution) = (self.clone(), execution.clone());
+        self.keeper.spawn(async move {
+            engine.wake(journal, Cause::Mail).await;
+            engine.registry.rest(&execution);
+        });
+    }
+
+    /// Has an execution woken as soon as can be.
+    pub(super) fn wake_soon(self: &Arc<Self>, journal: JournalId, cause: Cause) {
+        let engine = self.clone();
+        self.keeper.spawn(async move { engine.wake(journal, cause).await });
+    }
+
+    /// Has an execution resume, if it is not finished and no task drives it. Waits while as many are driven as may be.
     pub(crate) async fn wake(self: &Arc<Self>, journal: JournalId, cause: Cause) {
         // It is never closed.
         let Ok(permit) = self.driving.clone().acquire_owned().await else { return };
-        let inner = self.clone();
-        let stored = match blocking(move || awake(&inner.runtime.archive, journal)).await {
+        let engine = self.clone();
+        let stored = match blocking(move || awake(&engine.runtime.archive, journal)).await {
             Ok(Ok(Some(stored))) => stored,
             Ok(Ok(None)) => return,
             Ok(Err(error)) | Err(error) => {
@@ -153,7 +167,6 @@ impl Engine {
                 return self.wake_after_fault(journal, cause);
             }
         };
-        let journal = stored.journal;
         let is_over = match stored.state.status {
             Status::Waiting => false,
             // One that was interrupted is not begun again because something was sent to it.
@@ -161,21 +174,22 @@ impl Engine {
             _ => true,
         };
         let is_early = cause == Cause::Time && stored.state.wake_ms > self.runtime.clock.steady_ms();
-        if is_over || is_early || self.wakes_for_us(&stored.header.execution, journal, cause) {
+        if is_over || is_early || self.is_closed() {
             return;
         }
-        // Before it goes on: then it may be parked until the same time once more.
-        self.sleepers.forget(Sleeper { due_ms: stored.state.wake_ms, journal, cause: Cause::Time });
-        self.resume(&stored, cause, permit);
+        match flow::find(&stored.header.execution.flow) {
+            Some(meta) => {
+                let wakeup = Wakeup { cause, _permit: permit };
+                self.launch_woken(&stored, Request::resuming(meta, &stored), wakeup);
+            }
+            None => log::unknown_flow(&stored.header.execution.flow),
+        }
     }
 
-    fn resume(self: &Arc<Self>, stored: &Stored, cause: Cause, permit: OwnedSemaphorePermit) {
-        let execution = &stored.header.execution;
-        let Some(meta) = flow::find(&execution.flow) else { return log::unknown_flow(&execution.flow) };
-        let uncalled = Uncalled { journal: stored.journal, cause, _permit: permit };
-        if let Err(error) = self.launch(Request::resuming(meta, stored), Some(uncalled)) {
-            log::recovery_failed(&error);
-        }
+    /// The execution is awake: the time that it waited for is nothing any more.
+    pub(super) fn forget_time(&self, stored: &Stored) {
+        let (due_ms, journal) = (stored.state.wake_ms, stored.journal);
+        self.sleepers.forget(Sleeper { due_ms, journal, cause: Cause::Time });
     }
 }
 

@@ -1,133 +1,491 @@
-//! Which executions this process drives. Owns that each is driven once at a time; must not know how.
+//! The executions that this process drives, or that somebody here waits for: one seat each. Owns that what a seat decides is done
+//! in that order; must not know what a task does with its seat.
+//!
+//! The map is locked before a seat. A seat that is found in the map is locked before the map is released, so it is not over.
+//! `tests/concurrency` runs this module in the orders in which threads may.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::hash_map::Entry;
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
 
-use crate::engine::active::{Active, Ended, Purpose, Reservation};
-use crate::engine::control::begun_over;
-use crate::engine::forget::cannot_retry;
-use crate::engine::place::Uncalled;
-use crate::engine::request::Request;
-use crate::engine::sleepers::Cause;
-use crate::engine::state::Engine;
-use crate::error::{Error, Kind};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::context::Mail;
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Ask, Header, Status};
-use crate::ledger::Stored;
-use crate::runtime::lock;
+use crate::machine::{Call, Called, Cancel, Cause, Lost, Parked, Seat, Sent, TaskId, Wakes};
+use crate::sync::{Mutex, MutexGuard, lock};
 
-/// What a call finds in this process.
-pub(super) enum Reserved {
-    Mine(Arc<Active>, Reservation),
-    Running(Arc<Active>),
+/// An attempt, as far as it can be steered.
+pub(crate) trait Steered {
+    /// The generation that it is an attempt at.
+    fn journal(&self) -> JournalId;
+
+    /// Takes something in, or gives it back if it parks.
+    fn post(&self, mail: Mail) -> Result<(), Mail>;
+
+    /// Has the flow dropped, what it has done undone, and the execution end as cancelled.
+    fn cancel(self: &Arc<Self>);
+
+    /// Has nothing of it start any more.
+    fn drain(self: &Arc<Self>);
 }
 
-impl Engine {
-    /// Makes sure that an execution is driven once at a time.
-    pub(super) fn reserve(
+/// The seats of all executions in this process. `A` is an attempt; `P` is what callers learn of an execution.
+pub(crate) struct Registry<A, P> {
+    seats: Mutex<HashMap<ExecutionId, Arc<Seated<A, P>>>>,
+}
+
+/// An execution in this process: its seat, who has it, and what callers learn.
+pub(crate) struct Seated<A, P> {
+    held: Mutex<Held<A>>,
+    /// Whether the flow is parked.
+    parks: watch::Sender<bool>,
+    progress: P,
+}
+
+struct Held<A> {
+    seat: Seat<Mail>,
+    /// The last attempt that has begun.
+    attempt: Weak<A>,
+    /// The task that has the seat.
+    task: Option<AbortHandle>,
+}
+
+/// Somebody waits for an execution. Its seat is kept meanwhile.
+pub(crate) struct Joined<A, P> {
+    registry: Arc<Registry<A, P>>,
+    execution: ExecutionId,
+    seated: Arc<Seated<A, P>>,
+}
+
+/// What a caller finds.
+pub(crate) enum Found<A, P> {
+    /// A task that is to drive the execution has its seat. If that replaces another one, here it is.
+    Seat { seated: Arc<Seated<A, P>>, task: TaskId, replaces: Option<Arc<Seated<A, P>>> },
+    /// A task drives it already.
+    Driven(Arc<Seated<A, P>>),
+    /// The call is refused. It is parked, or else driven.
+    Refused { is_parked: bool },
+}
+
+impl<A, P> Default for Registry<A, P> {
+    fn default() -> Self {
+        Registry { seats: Mutex::default() }
+    }
+}
+
+impl<A, P> Registry<A, P> {
+    // ---- who drives an execution ----
+
+    /// Seats a task that drives an execution, unless one does. `admits` may refuse what is there; `learns` begins what callers
+    /// learn.
+    pub(crate) fn call<E>(
         &self,
         execution: &ExecutionId,
-        request: &Request,
-        uncalled: Option<&Uncalled>,
-    ) -> Result<Reserved, Error> {
-        let purpose = if request.ask == Ask::Resume { Purpose::Woken } else { Purpose::Asked };
-        let mut active = lock(&self.active);
-        let begin = |active: &mut HashMap<ExecutionId, Arc<Active>>| {
-            let mine = Active::new(request.input_digest(), request.input.preview.clone());
-            let reservation = mine.reserve(purpose);
-            uncalled.into_iter().for_each(|woken| mine.miss(woken.journal, woken.cause));
-            active.insert(execution.clone(), mine.clone());
-            Ok(Reserved::Mine(mine, reservation))
+        call: Call,
+        admits: impl FnOnce(&P) -> Result<(), E>,
+        learns: impl FnOnce() -> P,
+    ) -> Result<Found<A, P>, E> {
+        let mut seats = lock(&self.seats);
+        let known = seats.get(execution).cloned();
+        let Some(seated) = known else {
+            let (seat, task) = Seat::called();
+            let seated = Seated::new(seat, learns());
+            seats.insert(execution.clone(), seated.clone());
+            return Ok(Found::Seat { seated, task, replaces: None });
         };
-        let Some(running) = active.get(execution).cloned() else { return begin(&mut active) };
-        // Whoever takes it over, or has it, may do nothing with it.
-        uncalled.into_iter().for_each(|woken| running.miss(woken.journal, woken.cause));
-        let is_parked = running.steering.is_parked();
-        if request.ask == Ask::Retry {
-            let status = if is_parked { Status::Waiting } else { Status::Running };
-            return Err(cannot_retry(execution, Some(status)));
+        let mut held = lock(&seated.held);
+        let is_parked = !held.seat.is_driven();
+        if call != Call::Retry {
+            admits(&seated.progress)?;
         }
-        let (known, asked) = (running.input, request.input_digest());
-        if request.ask != Ask::Fresh && known.is_some() && asked.is_some() && known != asked {
-            return Err(other_input(execution, &running.input_preview, &request.input.preview));
-        }
-        let reserved = match (is_parked, purpose) {
-            (true, _) => Some(running.reserve(purpose)),
-            (false, Purpose::Asked) => running.take_over(),
-            (false, Purpose::Woken) => None,
-        };
-        if reserved.is_none() && request.ask == Ask::Abandon {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!(
-                    "cannot cancel execution {execution} without its undo: it runs in this process; cancel it with its undo"
-                ),
-            ));
-        }
-        match (reserved, request.ask) {
-            (Some(_), Ask::Fresh) => {
-                running.end(Ended::Fault(begun_over()));
-                begin(&mut active)
+        Ok(match held.seat.call(call) {
+            Called::Refuse => Found::Refused { is_parked },
+            Called::Join => {
+                drop(held);
+                Found::Driven(seated)
             }
-            (Some(reservation), _) => {
-                running.steering.set_parked(false);
-                Ok(Reserved::Mine(running, reservation))
+            Called::Drive(task) => {
+                seated.parks.send_replace(false);
+                drop(held);
+                Found::Seat { seated, task, replaces: None }
             }
-            (None, Ask::Fresh) => Err(Error::new(
-                Kind::Conflict,
-                format!("execution {execution} is running, so it cannot begin afresh; wait for it, or use another id"),
-            )),
-            (None, _) => Ok(Reserved::Running(running)),
+            Called::Replace => {
+                drop(held);
+                let (seat, task) = Seat::called();
+                let next = Seated::new(seat, learns());
+                seats.insert(execution.clone(), next.clone());
+                Found::Seat { seated: next, task, replaces: Some(seated) }
+            }
+        })
+    }
+
+    /// Seats a task that looks whether an execution is to resume. None if a task drives it, which then learns of the wake-up if
+    /// it drives nothing.
+    pub(crate) fn wake(
+        &self,
+        execution: &ExecutionId,
+        (generation, cause): (JournalId, Cause),
+        learns: impl FnOnce() -> P,
+    ) -> Option<(Arc<Seated<A, P>>, TaskId)> {
+        let mut seats = lock(&self.seats);
+        match seats.entry(execution.clone()) {
+            Entry::Vacant(vacant) => {
+                let (seat, task) = Seat::woken(generation, cause);
+                let seated = Seated::new(seat, learns());
+                vacant.insert(seated.clone());
+                Some((seated, task))
+            }
+            Entry::Occupied(occupied) => {
+                let seated = occupied.get().clone();
+                let task = lock(&seated.held).seat.wake(generation, cause)?;
+                seated.parks.send_replace(false);
+                Some((seated, task))
+            }
         }
     }
 
-    /// The active execution, if this process drives it.
-    pub(crate) fn active(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
-        lock(&self.active).get(execution).filter(|active| !active.steering.is_parked()).cloned()
+    /// The flow of a task is parked, and that is durable. `parks` is called before anybody can wake it. None if the seat is not
+    /// that task's any more.
+    pub(crate) fn park(
+        &self,
+        execution: &ExecutionId,
+        (seated, task): (&Arc<Seated<A, P>>, TaskId),
+        parks: impl FnOnce(),
+    ) -> Option<Parked> {
+        let mut seats = lock(&self.seats);
+        let mut held = lock(&seated.held);
+        parks();
+        let parked = held.seat.park(task)?;
+        self.vacate(&mut seats, execution, seated, held);
+        Some(parked)
     }
 
-    /// Leaves it to whoever has an execution reserved to wake it; false if nobody has.
-    pub(crate) fn wakes_for_us(&self, execution: &ExecutionId, journal: JournalId, cause: Cause) -> bool {
-        // Under the lock: who gives the reservation up finds this, or is found to have done so.
-        let active = lock(&self.active);
-        let reserved = active.get(execution).filter(|active| !active.steering.is_parked());
-        reserved.inspect(|active| active.miss(journal, cause)).is_some()
+    /// A task has come to an end. Returns what is still to be woken.
+    pub(crate) fn end(
+        &self,
+        execution: &ExecutionId,
+        (seated, task): (&Arc<Seated<A, P>>, TaskId),
+        failed: bool,
+    ) -> Wakes {
+        let mut seats = lock(&self.seats);
+        let mut held = lock(&seated.held);
+        if !held.seat.is_of(task) {
+            return Wakes::new();
+        }
+        let wakes = held.seat.end(task, failed);
+        drop(held);
+        remove(&mut seats, execution, seated);
+        wakes
     }
 
-    /// Lets somebody wait for an execution that is parked.
-    pub(crate) fn await_parked(&self, stored: &Stored) -> Arc<Active> {
-        let Header { execution, input_digest, input_preview, .. } = &stored.header;
-        let mut active = lock(&self.active);
-        let known = active.entry(execution.clone()).or_insert_with(|| {
-            let parked = Active::new(Some(*input_digest), input_preview.clone());
-            parked.record(Ok(()));
-            parked.steering.set_parked(true);
-            parked
-        });
-        known.clone()
+    /// A task is dropped where it is. The execution resumes on another runtime if `resumes` says so of its generation.
+    pub(crate) fn lose(
+        &self,
+        execution: &ExecutionId,
+        (seated, task): (&Arc<Seated<A, P>>, TaskId),
+        resumes: impl FnOnce(JournalId) -> bool,
+    ) -> Lost {
+        let mut seats = lock(&self.seats);
+        let mut held = lock(&seated.held);
+        let generation = held.seat.generation().filter(|_| held.seat.is_of(task));
+        let resumes = generation.is_some_and(resumes);
+        let lost = held.seat.lose(task, resumes);
+        match &lost {
+            Lost::Nothing => {}
+            Lost::Resume { .. } => {
+                held.attempt = Weak::new();
+                self.vacate(&mut seats, execution, seated, held);
+            }
+            Lost::Over(_) => {
+                drop(held);
+                remove(&mut seats, execution, seated);
+            }
+        }
+        lost
     }
 
-    /// Somebody waits no longer: an execution that is parked is not kept for nobody.
-    pub(crate) fn forget_parked(&self, execution: &ExecutionId) {
-        let mut active = lock(&self.active);
-        // The map's own is the last.
-        if active.get(execution).is_some_and(|active| active.steering.is_parked() && Arc::strong_count(active) == 1) {
-            active.remove(execution);
+    /// A seat is parked. It stays only if there is a reason to keep it.
+    fn vacate(
+        &self,
+        seats: &mut HashMap<ExecutionId, Arc<Seated<A, P>>>,
+        execution: &ExecutionId,
+        seated: &Arc<Seated<A, P>>,
+        mut held: MutexGuard<'_, Held<A>>,
+    ) {
+        held.task = None;
+        let is_idle = held.seat.is_idle();
+        drop(held);
+        if is_idle {
+            remove(seats, execution, seated);
+        } else {
+            seated.parks.send_replace(true);
         }
     }
 
-    /// The execution, whether it is in memory or somebody here waits for one that is parked.
-    pub(crate) fn awaited(&self, execution: &ExecutionId) -> Option<Arc<Active>> {
-        lock(&self.active).get(execution).cloned()
+    // ---- what reaches it ----
+
+    /// Hands on what was sent to a generation, which the store has. True if the execution is to be woken for it.
+    pub(crate) fn send(
+        &self,
+        execution: &ExecutionId,
+        (generation, mail): (JournalId, Mail),
+        learns: impl FnOnce() -> P,
+    ) -> bool
+    where
+        A: Steered,
+    {
+        let mut seats = lock(&self.seats);
+        let seated = seats.entry(execution.clone()).or_insert_with(|| Seated::new(Seat::parked(), learns())).clone();
+        let held = lock(&seated.held);
+        drop(seats);
+        post(held, generation, mail)
+    }
+
+    /// As [`send`](Self::send), if a task drives the execution. False if none does.
+    pub(crate) fn send_if_driven(&self, execution: &ExecutionId, generation: JournalId, mail: Mail) -> bool
+    where
+        A: Steered,
+    {
+        let seats = lock(&self.seats);
+        let Some(seated) = seats.get(execution).cloned() else { return false };
+        let held = lock(&seated.held);
+        drop(seats);
+        if !held.seat.is_driven() {
+            return false;
+        }
+        post(held, generation, mail);
+        true
+    }
+
+    /// A wake-up for what was sent to an execution is over.
+    pub(crate) fn rest(&self, execution: &ExecutionId) {
+        let mut seats = lock(&self.seats);
+        let Some(seated) = seats.get(execution).cloned() else { return };
+        let mut held = lock(&seated.held);
+        held.seat.rest();
+        let is_idle = held.seat.is_idle();
+        drop(held);
+        if is_idle {
+            remove(&mut seats, execution, &seated);
+        }
+    }
+
+    // ---- who waits for it ----
+
+    /// Waits for what a call found.
+    pub(crate) fn joins(self: &Arc<Self>, execution: &ExecutionId, seated: &Arc<Seated<A, P>>) -> Joined<A, P> {
+        lock(&seated.held).seat.join();
+        Joined { registry: self.clone(), execution: execution.clone(), seated: seated.clone() }
+    }
+
+    /// Waits for an execution, if a task drives it or somebody waits for it.
+    pub(crate) fn join(self: &Arc<Self>, execution: &ExecutionId) -> Option<Joined<A, P>> {
+        let seats = lock(&self.seats);
+        seats.get(execution).map(|seated| self.joins(execution, seated))
+    }
+
+    /// Waits for an execution that was found parked.
+    pub(crate) fn join_parked(self: &Arc<Self>, execution: &ExecutionId, learns: impl FnOnce() -> P) -> Joined<A, P> {
+        let mut seats = lock(&self.seats);
+        let seated = seats.entry(execution.clone()).or_insert_with(|| Seated::new(Seat::parked(), learns()));
+        self.joins(execution, seated)
+    }
+
+    /// Nobody waits for an execution any more, and it may be parked.
+    fn forget(&self, execution: &ExecutionId, seated: &Arc<Seated<A, P>>) {
+        let mut seats = lock(&self.seats);
+        if lock(&seated.held).seat.is_idle() {
+            remove(&mut seats, execution, seated);
+        }
+    }
+
+    // ---- what is there ----
+
+    /// Whether a task drives the execution, or somebody waits for it.
+    pub(crate) fn has(&self, execution: &ExecutionId) -> bool {
+        lock(&self.seats).contains_key(execution)
+    }
+
+    /// The execution, if a task drives it.
+    pub(crate) fn driven(&self, execution: &ExecutionId) -> Option<Arc<Seated<A, P>>> {
+        lock(&self.seats).get(execution).filter(|seated| seated.is_driven()).cloned()
+    }
+
+    /// All that are driven or waited for.
+    pub(crate) fn all(&self) -> Vec<(ExecutionId, Arc<Seated<A, P>>)> {
+        lock(&self.seats).iter().map(|(execution, seated)| (execution.clone(), seated.clone())).collect()
     }
 }
 
-pub(super) fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) -> Error {
-    Error::new(
-        Kind::Conflict,
-        format!(
-            "execution {execution} has another input: it was called with ({recorded}) and is now called with ({asked}); \
-             use another id, or begin it anew with .fresh(). Nothing has run"
-        ),
-    )
+/// Hands on what was sent. True if the execution is to be woken for it.
+fn post<A: Steered>(mut held: MutexGuard<'_, Held<A>>, generation: JournalId, mail: Mail) -> bool {
+    match held.seat.send(generation, mail) {
+        Sent::Keep => false,
+        Sent::Wake => true,
+        Sent::Deliver(mail) => {
+            let left = match held.attempt.upgrade() {
+                Some(attempt) => attempt.post(mail).err(),
+                None => Some(mail),
+            };
+            left.into_iter().for_each(|mail| held.seat.give_back(generation, mail));
+            false
+        }
+    }
+}
+
+/// Removes a seat, unless another one is in its place.
+fn remove<A, P>(
+    seats: &mut HashMap<ExecutionId, Arc<Seated<A, P>>>,
+    execution: &ExecutionId,
+    seated: &Arc<Seated<A, P>>,
+) {
+    if seats.get(execution).is_some_and(|known| Arc::ptr_eq(known, seated)) {
+        seats.remove(execution);
+    }
+}
+
+impl<A, P> Seated<A, P> {
+    fn new(seat: Seat<Mail>, progress: P) -> Arc<Self> {
+        let parks = watch::Sender::new(!seat.is_driven());
+        let held = Held { seat, attempt: Weak::new(), task: None };
+        Arc::new(Seated { held: Mutex::new(held), parks, progress })
+    }
+
+    /// Which task this is. It can be [interrupted](Self::interrupt) while it has the seat.
+    pub(crate) fn driven_by(&self, task: TaskId, handle: AbortHandle) {
+        let mut held = lock(&self.held);
+        if held.seat.is_of(task) {
+            held.task = Some(handle);
+        }
+    }
+
+    /// A task has read what is recorded. False if another one has the seat by now.
+    pub(crate) fn confirm(&self, task: TaskId) -> bool {
+        lock(&self.held).seat.confirm(task)
+    }
+
+    /// A task drives this generation.
+    pub(crate) fn plan(&self, task: TaskId, generation: JournalId) {
+        lock(&self.held).seat.plan(task, generation);
+    }
+
+    /// An attempt begins: it is given what has been sent so far.
+    pub(crate) fn begin(&self, task: TaskId, attempt: &Arc<A>)
+    where
+        A: Steered,
+    {
+        let generation = attempt.journal();
+        let (cancelled, draining) = {
+            let mut held = lock(&self.held);
+            let Some(begun) = held.seat.begin(task, generation) else { return };
+            held.attempt = Arc::downgrade(attempt);
+            for mail in begun.messages {
+                // Under the lock, so that nothing that is sent meanwhile comes before it.
+                if let Err(mail) = attempt.post(mail) {
+                    held.seat.give_back(generation, mail);
+                }
+            }
+            (begun.cancelled, begun.draining)
+        };
+        if cancelled {
+            attempt.cancel();
+        }
+        if draining {
+            attempt.drain();
+        }
+    }
+
+    /// Has the execution end as cancelled, by the attempt that runs or the next one. False if no task has the seat, so that the
+    /// execution is to be called for it.
+    pub(crate) fn cancel(&self) -> bool
+    where
+        A: Steered,
+    {
+        let attempt = {
+            let mut held = lock(&self.held);
+            match held.seat.cancel() {
+                Cancel::Call => return false,
+                Cancel::Keep => return true,
+                Cancel::Unwind => held.attempt.upgrade(),
+            }
+        };
+        // Outside the lock: the attempt may park meanwhile, and then finds that it was cancelled.
+        if let Some(attempt) = attempt {
+            attempt.cancel();
+        }
+        true
+    }
+
+    /// Has nothing of it start any more, in this attempt or the next.
+    pub(crate) fn drain(&self)
+    where
+        A: Steered,
+    {
+        let attempt = {
+            let mut held = lock(&self.held);
+            held.seat.drain();
+            held.attempt.upgrade()
+        };
+        if let Some(attempt) = attempt {
+            attempt.drain();
+        }
+    }
+
+    /// Drops the flow where it is. What it has recorded stays.
+    pub(crate) fn interrupt(&self) {
+        if let Some(task) = lock(&self.held).task.take() {
+            task.abort();
+        }
+    }
+
+    /// The attempt that runs.
+    pub(crate) fn attempt(&self) -> Option<Arc<A>> {
+        lock(&self.held).attempt.upgrade()
+    }
+
+    /// The generation that the task drives, once that is known.
+    pub(crate) fn generation(&self) -> Option<JournalId> {
+        lock(&self.held).seat.generation()
+    }
+
+    pub(crate) fn is_driven(&self) -> bool {
+        lock(&self.held).seat.is_driven()
+    }
+
+    /// Says when the flow parks, and when it is driven again.
+    pub(crate) fn parks(&self) -> watch::Receiver<bool> {
+        self.parks.subscribe()
+    }
+}
+
+impl<A, P> Deref for Seated<A, P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        &self.progress
+    }
+}
+
+impl<A, P> Deref for Joined<A, P> {
+    type Target = Seated<A, P>;
+
+    fn deref(&self) -> &Seated<A, P> {
+        &self.seated
+    }
+}
+
+impl<A, P> Drop for Joined<A, P> {
+    fn drop(&mut self) {
+        let is_idle = {
+            let mut held = lock(&self.seated.held);
+            held.seat.part();
+            held.seat.is_idle()
+        };
+        if is_idle {
+            self.registry.forget(&self.execution, &self.seated);
+        }
+    }
 }

@@ -49,14 +49,14 @@ async fn write_next(
     next: NextInput,
     took: Duration,
 ) -> Result<JournalId, Error> {
-    let (place, runtime) = (entered.place, &context.runtime);
+    let (task, runtime) = (entered.task, &context.runtime);
     context.send_aside(context.notes());
     let own = context.clone();
     let takes = move |number| own.mailbox.took(number);
     let begins = |stored: Stored, carried: &CarryOver| next_generation(context, stored.header, carried, next, took);
     let restarted = runtime
         .ledger
-        .restart(&runtime.archive, &context.numbers, &place.execution, takes, begins, || entered.ended = true);
+        .restart(&runtime.archive, &context.numbers, &task.execution, takes, begins, || entered.ended = true);
     restarted.await
 }
 

@@ -78,7 +78,7 @@ fn expires(inner: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Error
     let has_ended = match status {
         Status::Restarted => true,
         // Somebody may be about to give it as a result.
-        Status::Completed | Status::Cancelled => inner.awaited(&stored.header.execution).is_none(),
+        Status::Completed | Status::Cancelled => !inner.registry.has(&stored.header.execution),
         _ => false,
     };
     Ok(has_ended && !is_awaited(archive, stored)?)

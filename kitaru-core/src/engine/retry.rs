@@ -31,7 +31,7 @@ impl Engine {
             found => return Err(cannot_retry(&execution, found.map(|(_, status)| status))),
         };
         let request = Request { ask: Ask::Retry, forget, ..Request::resuming(meta, &stored) };
-        let (_, active) = self.launch(request, None)?;
+        let (_, active) = self.launch(request)?;
         active.recorded().await
     }
 }

@@ -7,14 +7,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::engine::active::{Active, Ended, interrupted};
+use crate::engine::active::{Ended, interrupted};
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
-use crate::id::ExecutionId;
 use crate::ledger::blocking;
 use crate::log;
 use crate::race::race;
-use crate::runtime::lock;
 
 /// How long what was interrupted has to let go of its thread.
 const LETTING_GO: Duration = Duration::from_millis(250);
@@ -34,18 +32,18 @@ impl Engine {
     }
 
     async fn close(&self, grace: Duration) -> Result<(), Error> {
-        let running: Vec<(ExecutionId, Arc<Active>)> =
-            lock(&self.active).iter().map(|(execution, active)| (execution.clone(), active.clone())).collect();
-        for (_, active) in &running {
-            if active.steering.is_parked() {
-                active.end(Ended::Fault(interrupted()));
+        let running = self.registry.all();
+        for (execution, active) in &running {
+            if active.is_driven() {
+                active.drain();
             } else {
-                active.steering.drain();
+                active.end(Ended::Fault(interrupted()));
+                self.registry.rest(execution);
             }
         }
         let ended = async {
             for (_, active) in &running {
-                active.clone().ended().await;
+                active.ended().await;
             }
         };
         let time_is_over = self.runtime.clock.sleep(grace);
@@ -53,7 +51,7 @@ impl Engine {
         running.iter().for_each(|(_, active)| active.interrupt());
         let ended = async {
             for (_, active) in &running {
-                active.clone().ended().await;
+                active.ended().await;
             }
         };
         // A flow that is awaited lets go of its thread. A body that blocks it keeps it for as long as it likes.

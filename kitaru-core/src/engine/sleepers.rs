@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 
 use crate::id::JournalId;
+use crate::machine::Cause;
 use crate::runtime::lock;
 
 /// How many executions are woken before others get their turn.
@@ -25,19 +26,6 @@ pub(crate) struct Sleeper {
     pub(crate) due_ms: u64,
     pub(crate) journal: JournalId,
     pub(crate) cause: Cause,
-}
-
-/// Why an execution is woken.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Cause {
-    /// The time has come that it waits for.
-    Time,
-    /// Something was sent to it.
-    Mail,
-    /// The store has stopped it, or the end of the runtime that it ran on.
-    Fault,
-    /// The store was opened, and it was to go on.
-    Opening,
 }
 
 impl Sleepers {

@@ -22,7 +22,7 @@ impl Engine {
 
     /// Where it stands; None if it has moved since it was read, and is to be read again.
     pub(crate) fn status(&self, stored: &Stored) -> Result<Option<Status>, Error> {
-        let is_driven = self.active(&stored.header.execution).is_some();
+        let is_driven = self.registry.driven(&stored.header.execution).is_some();
         match stored.state.status {
             // Its process died or dropped it, unless it ended, or was taken up, between the read and the look.
             Status::Running if !is_driven => {

@@ -1,23 +1,25 @@
 //! The executions of a store, as this process drives them. Must not know how one is driven.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
-use crate::engine::active::{Active, Ended, interrupted};
+use crate::context::Context;
+use crate::engine::active::{Ended, Progress, interrupted};
 use crate::engine::admissions::Admissions;
 use crate::engine::keeper::Keeper;
+use crate::engine::registry::Registry;
 use crate::engine::sleepers::Sleepers;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId};
-use crate::runtime::{Runtime, lock};
+use crate::runtime::Runtime;
 
 /// The executions of a store, as this process drives them.
 pub(crate) struct Engine {
     pub(crate) runtime: Arc<Runtime>,
-    pub(super) active: Mutex<HashMap<ExecutionId, Arc<Active>>>,
+    pub(crate) registry: Arc<Registry<Context, Progress>>,
     /// Executions of which an attempt of this process left writes on their way.
     pub(super) left: Mutex<HashSet<ExecutionId>>,
     /// Generations whose last attempt was of this process, which a fault of the store has ended: it did not die.
@@ -37,7 +39,7 @@ impl Engine {
     pub(crate) fn new(runtime: Arc<Runtime>, keeper: Keeper, driving: usize) -> Self {
         Engine {
             runtime,
-            active: Mutex::default(),
+            registry: Arc::default(),
             left: Mutex::default(),
             faults: Mutex::default(),
             admissions: Admissions::default(),
@@ -61,7 +63,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.sleepers.end();
         // Whoever still waits for one that is parked waits for nothing.
-        lock(&self.active).values().for_each(|active| active.end(Ended::Fault(interrupted())));
+        self.registry.all().iter().for_each(|(_, active)| active.end(Ended::Fault(interrupted())));
     }
 }
 

@@ -7,6 +7,7 @@ mod deaths;
 mod exit;
 mod journal;
 mod keys;
+mod lifecycle;
 mod names;
 mod replay;
 #[cfg(test)]
@@ -21,5 +22,6 @@ pub(crate) use deaths::MOST_DEATHS;
 pub(crate) use deaths::{Verdict, alone_for, died, dies_in_replay, last_chance, verdict};
 pub(crate) use exit::{Exit, Unflushed};
 pub(crate) use journal::{Journal, RecordIx};
+pub(crate) use lifecycle::{Call, Called, Cancel, Cause, Lost, Parked, Seat, Sent, TaskId, Wakes};
 pub(crate) use replay::{Quiet, Replay};
 pub(crate) use slot::{Due, SlotId, Step};

@@ -18,10 +18,13 @@ mod writing;
 
 use primitives as sync;
 
-/// What `Mail` and `Steering` know of a journal.
+/// What `Mail` and `Registry` know of journals and executions.
 mod id {
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
     pub struct JournalId(pub u64);
+
+    #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+    pub struct ExecutionId(pub u64);
 }
 
 /// What `Mail` knows of a wait.
@@ -57,9 +60,16 @@ mod context {
     pub(crate) use mailbox::{Mail, Mailbox};
 }
 
+#[path = "../../src/machine"]
+mod machine {
+    mod lifecycle;
+
+    pub(crate) use lifecycle::{Call, Called, Cancel, Cause, Lost, Parked, Seat, Sent, TaskId, Wakes};
+}
+
 #[path = "../../src/engine"]
 mod engine {
-    mod steering;
+    mod registry;
 
-    pub(crate) use steering::{Missed, Steered, Steering};
+    pub(crate) use registry::{Found, Joined, Registry, Seated, Steered};
 }

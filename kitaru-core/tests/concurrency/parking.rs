@@ -1,13 +1,14 @@
-//! A flow that goes out of memory while it is being cancelled or sent something. What the client does around `Steering` is
-//! played here, in the same steps: reserving an execution, driving it, parking it.
+//! A flow that parks while it is cancelled or sent something. What the engine does around `Registry` is played here, in the same
+//! steps: a task takes the seat, drives the execution and parks it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use crate::context::{Mail, Mailbox};
-use crate::engine::{Missed, Steered, Steering};
-use crate::id::JournalId;
+use crate::engine::{Found, Joined, Registry, Seated, Steered};
+use crate::id::{ExecutionId, JournalId};
+use crate::machine::{Call, Cause, Parked, TaskId};
 use crate::orders::try_orders;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock, thread};
@@ -20,7 +21,7 @@ struct Attempt {
 
 impl Steered for Attempt {
     fn journal(&self) -> JournalId {
-        JournalId(1)
+        GENERATION
     }
 
     fn post(&self, mail: Mail) -> Result<(), Mail> {
@@ -50,11 +51,14 @@ impl Wake for Woken {
     }
 }
 
-/// An execution that waits for so many events, the store that it is in, and the client that drives it.
+type Seat = Arc<Seated<Attempt, ()>>;
+
+const EXECUTION: ExecutionId = ExecutionId(1);
+const GENERATION: JournalId = JournalId(1);
+
+/// An execution that waits for so many events, the store that it is in, and the engine that drives it.
 struct World {
-    steering: Steering<Attempt>,
-    /// Whose turn it is to reserve or give up the execution.
-    map: Mutex<()>,
+    seats: Arc<Registry<Attempt, ()>>,
     /// How many events the store has.
     stored: Mutex<u64>,
     wants: u64,
@@ -64,16 +68,18 @@ struct World {
 }
 
 impl World {
+    /// The execution is driven.
     fn new(wants: u64) -> Arc<Self> {
-        Arc::new(World {
-            steering: Steering::new(),
-            map: Mutex::new(()),
+        let world = Arc::new(World {
+            seats: Arc::default(),
             stored: Mutex::new(0),
             wants,
             driven: AtomicUsize::new(0),
             ended: Mutex::new(None),
             threads: Mutex::new(Vec::new()),
-        })
+        });
+        world.call();
+        world
     }
 
     fn ended(&self) -> Option<Ended> {
@@ -86,65 +92,83 @@ impl World {
         lock(&self.threads).push(thread);
     }
 
-    /// As `Inner::launch`: begins an attempt if the flow is out of memory.
-    fn launch(self: &Arc<Self>) {
-        let _turn = lock(&self.map);
-        if self.ended().is_none() && self.steering.is_parked() {
-            self.steering.set_parked(false);
-            self.spawn(|world| world.drive());
+    /// As `Engine::launch`.
+    fn call(self: &Arc<Self>) -> Joined<Attempt, ()> {
+        let found = self.seats.call::<()>(&EXECUTION, Call::Join, |()| Ok(()), || ());
+        let seated = match found.expect("nothing is refused") {
+            Found::Driven(seated) => seated,
+            Found::Seat { seated, task, .. } => {
+                let mine = seated.clone();
+                self.spawn(move |world| world.drive(&mine, task));
+                seated
+            }
+            Found::Refused { .. } => unreachable!("who joins is not refused"),
+        };
+        self.seats.joins(&EXECUTION, &seated)
+    }
+
+    /// As `Engine::wake`.
+    fn wake(self: &Arc<Self>) {
+        if self.ended().is_none()
+            && let Some((seated, task)) = self.seats.wake(&EXECUTION, (GENERATION, Cause::Mail), || ())
+        {
+            self.spawn(move |world| world.drive(&seated, task));
+        }
+        self.seats.rest(&EXECUTION);
+    }
+
+    /// One task, as `Task::run` and the driver.
+    fn drive(self: &Arc<Self>, seated: &Seat, task: TaskId) {
+        if !seated.confirm(task) {
+            // It only looked, and a caller has taken its seat.
+            return;
+        }
+        assert_eq!(self.driven.fetch_add(1, Ordering::SeqCst), 0, "it is driven twice at a time");
+        let ended = self.ended().or_else(|| self.attempt(seated, task));
+        self.driven.fetch_sub(1, Ordering::SeqCst);
+        if ended.is_some() {
+            *lock(&self.ended) = ended;
+            self.seats.end(&EXECUTION, (seated, task), false);
+            return;
+        }
+        match self.seats.park(&EXECUTION, (seated, task), || ()).expect("it has the seat") {
+            Parked::Cancel => self.spawn(|world| world.cancel()),
+            Parked::Wake => self.wake(),
+            Parked::Rest => {}
         }
     }
 
-    /// One attempt, as `Place::run` and the driver.
-    fn drive(self: &Arc<Self>) {
-        assert_eq!(self.driven.fetch_add(1, Ordering::SeqCst), 0, "it is driven twice at a time");
+    fn attempt(&self, seated: &Seat, task: TaskId) -> Option<Ended> {
         let event = |number| Mail::Event { number, name: "paid".into(), json: String::new() };
         let stored = *lock(&self.stored);
         let mailbox = Mailbox::new((1..=stored).map(event).collect(), &HashSet::new());
         let attempt = Arc::new(Attempt { mailbox, cancelled: AtomicBool::new(false) });
-        self.steering.driven_by(&attempt);
+        seated.begin(task, &attempt);
         let woken = std::sync::Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
         let mut taken = 0;
-        let ended = loop {
+        loop {
             if attempt.cancelled.load(Ordering::SeqCst) {
-                break Some(Ended::Cancelled);
+                return Some(Ended::Cancelled);
             }
             if attempt.mailbox.take_event("paid", &waker).is_some() {
                 taken += 1;
                 if taken == self.wants {
-                    break Some(Ended::Completed);
+                    return Some(Ended::Completed);
                 }
                 continue;
             }
             // An event that came meanwhile has woken the flow.
             if attempt.mailbox.close_unless(|| woken.0.swap(false, Ordering::SeqCst)) {
-                break None;
-            }
-        };
-        drop(attempt);
-        self.driven.fetch_sub(1, Ordering::SeqCst);
-        {
-            let _turn = lock(&self.map);
-            match ended {
-                Some(_) => *lock(&self.ended) = ended,
-                None => self.steering.set_parked(true),
-            }
-        }
-        if ended.is_none() {
-            match self.steering.missed() {
-                Missed::Cancel => self.spawn(|world| world.cancel()),
-                Missed::Mail => self.launch(),
-                Missed::Nothing => {}
+                return None;
             }
         }
     }
 
-    /// As `Inner::cancel`.
+    /// As `Engine::cancel`.
     fn cancel(self: &Arc<Self>) {
-        loop {
-            self.launch();
-            if self.steering.cancel() || self.ended().is_some() {
+        while self.ended().is_none() {
+            if self.call().cancel() {
                 return;
             }
         }
@@ -158,26 +182,26 @@ impl World {
             *stored
         };
         let mail = Mail::Event { number, name: "paid".into(), json: String::new() };
-        if self.steering.post(JournalId(1), mail).is_err() {
-            self.launch();
+        if self.seats.send(&EXECUTION, (GENERATION, mail), || ()) {
+            self.wake();
         }
     }
 
     /// Waits until nobody does anything any more.
     fn rest(&self) {
         loop {
-            let Some(thread) = lock(&self.threads).pop() else { return };
+            let Some(thread) = lock(&self.threads).pop() else { break };
             thread.join().expect("it goes well");
         }
+        assert!(self.ended().is_none() || !self.seats.has(&EXECUTION), "a seat is left that nobody has");
     }
 }
 
 #[test]
-fn an_event_that_meets_a_flow_on_its_way_out_of_memory_wakes_it() {
+fn event_that_meets_a_flow_that_parks_wakes_it() {
     for events in 1..=2 {
         try_orders(move || {
             let world = World::new(events);
-            world.spawn(|world| world.drive());
             // One at a time, as those who send to one execution do.
             (0..events).for_each(|_| world.send());
             world.rest();
@@ -187,10 +211,9 @@ fn an_event_that_meets_a_flow_on_its_way_out_of_memory_wakes_it() {
 }
 
 #[test]
-fn a_cancellation_that_meets_a_flow_on_its_way_out_of_memory_ends_it() {
+fn cancellation_that_meets_a_flow_that_parks_ends_it() {
     try_orders(|| {
         let world = World::new(u64::MAX);
-        world.spawn(|world| world.drive());
         world.cancel();
         world.rest();
         assert_eq!(world.ended(), Some(Ended::Cancelled));
@@ -198,10 +221,9 @@ fn a_cancellation_that_meets_a_flow_on_its_way_out_of_memory_ends_it() {
 }
 
 #[test]
-fn a_cancellation_and_an_event_at_once_end_it_one_way_or_the_other() {
+fn cancellation_beside_an_event_ends_it_one_way_or_the_other() {
     try_orders(|| {
         let world = World::new(1);
-        world.spawn(|world| world.drive());
         world.spawn(|world| world.send());
         world.cancel();
         world.rest();
@@ -209,7 +231,6 @@ fn a_cancellation_and_an_event_at_once_end_it_one_way_or_the_other() {
     });
     try_orders(|| {
         let world = World::new(2);
-        world.spawn(|world| world.drive());
         world.spawn(|world| world.send());
         world.cancel();
         world.rest();

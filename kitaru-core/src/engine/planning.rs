@@ -1,0 +1,247 @@
+//! What a task does with its execution, of all that is recorded of that. Owns what becomes of an execution whose attempts die again
+//! and again; must not know how a plan is carried out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::engine::control::cannot_cancel;
+use crate::engine::forget::{Forget, cannot_retry};
+use crate::engine::found::{came_to, unknown};
+use crate::engine::plan::{Held, Plan};
+use crate::engine::request::{FlowBody, Request};
+use crate::engine::task::Task;
+use crate::error::{Error, Kind};
+use crate::id::ExecutionId;
+use crate::journal::{Ask, Begin, Found, ParentRow, Reuse, Status, Tally, UndoRow, decide};
+use crate::ledger::{Archive, Listing, Stored, blocking};
+use crate::log;
+use crate::machine::{Cause, Verdict, died, dies_in_replay, last_chance, verdict};
+use crate::runtime::lock;
+use crate::value::Key;
+
+/// What decides about a plan, of a request.
+pub(super) struct PlanInput {
+    ask: Ask,
+    digest: Key,
+    preview: String,
+    /// Whether the flow can begin from what is recorded.
+    registered: bool,
+    /// Which call of another flow's asks.
+    parent: Option<ParentRow>,
+    forget: Vec<Forget>,
+}
+
+impl PlanInput {
+    pub(super) fn of(request: &Request) -> Self {
+        PlanInput {
+            ask: request.ask,
+            digest: request.input.digest,
+            preview: request.input.preview.clone(),
+            registered: matches!(request.body, FlowBody::Registered(_)),
+            parent: request.parent.clone(),
+            forget: request.forget.clone(),
+        }
+    }
+}
+
+/// Reads what is recorded of an execution, and decides what the task does.
+pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
+    // Behind the seat: whoever closes the store finds it, or it finds that.
+    task.engine.check_open()?;
+    let engine = task.engine.clone();
+    let execution = task.execution.clone();
+    let active = task.active.clone();
+    // By a person's program, as opposed to a flow or nobody.
+    let caller = match &task.wakeup {
+        Some(wakeup) if wakeup.cause == Cause::Opening => Caller::Opening,
+        Some(_) => Caller::Nobody,
+        None if input.parent.is_some() => Caller::Parent,
+        None => Caller::Person,
+    };
+    if lock(&engine.left).remove(&execution) {
+        // What an attempt of this process left on its way to the store is to be there before it is read.
+        engine.runtime.ledger.settle().await?;
+    }
+    blocking(move || {
+        let archive = &engine.runtime.archive;
+        let (now_ms, bound) = (engine.runtime.clock.now_ms(), engine.runtime.max_outcome_bytes);
+        let stored = archive.newest(&execution)?;
+        let found = stored.as_ref().map(|stored| Found {
+            generation: stored.header.generation,
+            status: match stored.state.status {
+                // This task has its seat, so nobody else drives it.
+                Status::Running => Status::Interrupted,
+                status => status,
+            },
+            updated_ms: stored.state.updated_ms,
+            same_input: stored.header.input_digest == input.digest,
+        });
+        let parent = stored.as_ref().map(|stored| archive.parent(stored)).transpose()?.flatten();
+        let is_own = input.parent.as_ref().zip(parent.as_ref()).is_some_and(|(own, parent)| own.call == parent.call);
+        let ask = match input.ask {
+            Ask::Outcome => Ask::Outcome,
+            // Begun by this very call, in an earlier attempt of its parent's.
+            _ if is_own => Ask::Reuse(Reuse::Always),
+            ask => ask,
+        };
+        let begin = decide(found.as_ref(), ask, now_ms);
+        if let Begin::New { .. } = begin {
+            input.parent.into_iter().for_each(|parent| active.add_parent(parent));
+        }
+        // Whoever waited for a generation that has ended has been told.
+        if let Some(stored) = stored.as_ref().filter(|_| !matches!(begin, Begin::New { cancels: false, .. })) {
+            archive.waiters(stored)?.into_iter().for_each(|parent| active.add_parent(parent));
+        }
+        match (begin, stored) {
+            (Begin::New { generation, .. }, None) => {
+                // Above what was deleted, which may have been of this very job.
+                let deleted = engine.runtime.ledger.deleted_generation();
+                Plan::begin(archive, generation.saturating_add(deleted), None, input.ask)
+            }
+            (Begin::New { generation, cancels }, stored) => {
+                Plan::begin(archive, generation, stored.filter(|_| cancels), input.ask)
+            }
+            (Begin::Continue, Some(stored)) if input.ask == Ask::Retry => {
+                Plan::resume(archive, stored, input.ask, &input.forget, bound)
+            }
+            (Begin::Continue, Some(stored)) => {
+                let lives = lock(&engine.faults).contains(&stored.journal);
+                plan_to_resume(archive, stored, lives, caller, &engine.runtime.clock, bound)
+            }
+            (Begin::Nothing, stored) if input.ask == Ask::Retry => {
+                Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
+            }
+            (Begin::Nothing, stored) if matches!(input.ask, Ask::Cancel | Ask::Abandon) => {
+                Err(cannot_cancel(&execution, stored.as_ref()))
+            }
+            (Begin::Nothing, stored) => {
+                let ended = stored.map(|stored| came_to(archive, &stored)).transpose()?.flatten();
+                ended.map(Plan::Ended).ok_or_else(|| unknown(&execution))
+            }
+            (Begin::Cancel, Some(stored)) if input.registered && input.ask == Ask::Cancel => {
+                let lives = lock(&engine.faults).contains(&stored.journal);
+                plan_to_undo(archive, stored, lives)
+            }
+            (Begin::Cancel, Some(stored)) => Plan::cancel(archive, stored),
+            (Begin::Cached { age_ms }, Some(stored)) => {
+                let payload = archive.outcome(&stored)?;
+                Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
+            }
+            (Begin::OtherInput, Some(stored)) => {
+                Err(other_input(&execution, &stored.header.input_preview, &input.preview))
+            }
+            (Begin::Cancelled, _) => Err(Error::new(
+                Kind::Cancelled,
+                format!("execution {execution} was cancelled; begin it anew with .fresh(), or use another id"),
+            )),
+            (Begin::Stuck, Some(stored)) => {
+                Err(Error::new(Kind::Stuck, format!("execution {execution} is stuck: {}", stored.state.reason)))
+            }
+            (_, None) => unreachable!("only what was found is continued, reused or refused"),
+        }
+    })
+    .await?
+}
+
+/// Who has an execution go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A person's program, which is not held back.
+    Person,
+    /// A flow that calls it.
+    Parent,
+    /// Nobody: its time has come, or something was sent to it.
+    Nobody,
+    /// Nobody: that was so when the store was opened.
+    Opening,
+}
+
+/// How an execution resumes. `lives` says that its last attempt was of this process, and did not die.
+fn plan_to_resume(
+    archive: &Archive,
+    stored: Stored,
+    lives: bool,
+    caller: Caller,
+    clock: &Clock,
+    max_outcome_bytes: usize,
+) -> Result<Plan, Error> {
+    let (tally, now_ms) = (tally(&stored, lives), clock.steady_ms());
+    if caller != Caller::Person {
+        match verdict(tally, stored.state.updated_ms, now_ms) {
+            Verdict::Begins => {}
+            Verdict::Waits { due_ms } => {
+                let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
+                log::crash_loop(&stored.header.execution, tally.deaths, wait);
+                return Ok(Plan::HeldBack(Held::Until { due_ms, stored: Box::new(stored) }));
+            }
+            Verdict::GivenUp => {
+                let next = archive.next_seq(&stored)?;
+                return Ok(Plan::HeldBack(Held::GivenUp { stored: Box::new(stored), next, tally }));
+            }
+        }
+    }
+    let may_have_died = match stored.state.status {
+        Status::Running | Status::Interrupted => true,
+        // It begins when the clock shows its time, which one that was set back does later.
+        Status::Queued => stored.state.wake_ms <= clock.now_ms(),
+        _ => false,
+    };
+    if may_have_died || caller == Caller::Opening {
+        return Ok(Plan::Count { stored: Box::new(stored), tally });
+    }
+    Plan::resume(archive, stored, Ask::Resume, &[], max_outcome_bytes)
+}
+
+/// How an execution is cancelled: it is replayed to where it stopped, for what is to be undone. That is counted, too.
+fn plan_to_undo(archive: &Archive, stored: Stored, lives: bool) -> Result<Plan, Error> {
+    let tally = match stored.state.status {
+        Status::Stuck if stored.state.listing == Listing::Off => match archive.undo(&stored)? {
+            Some(UndoRow::DiesInReplay) => return Err(dies_when_cancelled(&stored)),
+            // One more death, and it is known that a replay is no way out.
+            Some(UndoRow::DiesInBodies) => last_chance(),
+            Some(UndoRow::Skipped) | None => return Plan::cancel(archive, stored),
+        },
+        status if status.has_flow() || status == Status::Stuck => tally(&stored, lives),
+        _ => return Plan::cancel(archive, stored),
+    };
+    if dies_in_replay(tally) {
+        return Err(dies_when_cancelled(&stored));
+    }
+    Ok(Plan::Count { stored: Box::new(stored), tally })
+}
+
+fn dies_when_cancelled(stored: &Stored) -> Error {
+    let execution = &stored.header.execution;
+    Error::new(
+        Kind::Stuck,
+        format!(
+            "cannot cancel execution {execution}: what undoes its work is found by a replay of its flow, and its last \
+             attempts died in that; mend the flow's own code, or end it with .cancel(…).without_undo(), and undo by hand \
+             what it has done"
+        ),
+    )
+}
+
+/// The deaths that count by now.
+fn tally(stored: &Stored, lives: bool) -> Tally {
+    let state = &stored.state;
+    match state.status {
+        // A generation that follows another one is there before its first attempt.
+        Status::Running if state.attempts > 0 && !lives => died(state.tally),
+        // It died when it was cancelled.
+        Status::Failed | Status::Stuck if state.listing == Listing::Earlier && !lives => died(state.tally),
+        Status::Running | Status::Interrupted => Tally { alone: false, replays: false, ..state.tally },
+        _ => Tally::default(),
+    }
+}
+
+pub(super) fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) -> Error {
+    Error::new(
+        Kind::Conflict,
+        format!(
+            "execution {execution} has another input: it was called with ({recorded}) and is now called with ({asked}); \
+             use another id, or begin it anew with .fresh(). Nothing has run"
+        ),
+    )
+}

@@ -1,0 +1,105 @@
+//! The registry, by hand: what becomes of mail that no attempt takes in.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use crate::context::Mail;
+use crate::engine::registry::{Found, Registry, Seated, Steered};
+use crate::error::Error;
+use crate::id::{ExecutionId, JournalId};
+use crate::ledger::Addressee;
+use crate::machine::{Call, Cause, Lost, TaskId};
+
+const JOURNAL: JournalId = JournalId(1);
+
+/// An attempt that parks.
+struct Leaving;
+
+impl Steered for Leaving {
+    fn journal(&self) -> JournalId {
+        JOURNAL
+    }
+
+    fn post(&self, mail: Mail) -> Result<(), Mail> {
+        Err(mail)
+    }
+
+    fn cancel(self: &Arc<Self>) {}
+
+    fn drain(self: &Arc<Self>) {}
+}
+
+type Seats = Registry<Leaving, ()>;
+
+fn execution() -> ExecutionId {
+    ExecutionId::new("order", "job").unwrap()
+}
+
+fn called(seats: &Seats) -> (Arc<Seated<Leaving, ()>>, TaskId) {
+    let found = seats.call::<Infallible>(&execution(), Call::Join, |()| Ok(()), || ());
+    let Ok(Found::Seat { seated, task, .. }) = found else { panic!("nobody drives it") };
+    (seated, task)
+}
+
+fn answer() -> (Mail, oneshot::Receiver<Result<(), Error>>) {
+    let (verdict, told) = oneshot::channel();
+    (Mail::Answer { wait: Addressee::Named("approval".into()), json: "true".into(), verdict: Some(verdict) }, told)
+}
+
+#[test]
+fn answer_to_a_flow_that_meets_a_fault_while_it_parks_does_not_wait_for_ever() {
+    let (seats, leaving) = (Arc::new(Seats::default()), Arc::new(Leaving));
+    let (seated, task) = called(&seats);
+    seated.begin(task, &leaving);
+    let (before, mut told) = answer();
+    assert!(!seats.send(&execution(), (JOURNAL, before), || ()));
+    assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Empty, "the next attempt is to judge it");
+    // The row that it is parked was refused. A handle may still wait.
+    let _handle = seats.joins(&execution(), &seated);
+    assert_eq!(seats.end(&execution(), (&seated, task), true).len(), 1);
+    assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Closed);
+    let (behind, mut told) = answer();
+    assert!(seats.send(&execution(), (JOURNAL, behind), || ()), "the flow may wait all the same");
+    seats.rest(&execution());
+    assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Closed);
+    assert!(!seats.has(&execution()));
+}
+
+#[test]
+fn answer_to_a_parked_flow_is_kept_for_the_attempt_that_it_wakes() {
+    let seats = Arc::new(Seats::default());
+    let (mail, mut told) = answer();
+    assert!(seats.send(&execution(), (JOURNAL, mail), || ()));
+    let (seated, task) = seats.wake(&execution(), (JOURNAL, Cause::Mail), || ()).unwrap();
+    seats.rest(&execution());
+    assert!(seated.confirm(task));
+    seated.begin(task, &Arc::new(Leaving));
+    assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Empty);
+}
+
+#[test]
+fn seat_is_kept_while_it_is_driven_or_awaited() {
+    let seats = Arc::new(Seats::default());
+    let (seated, task) = called(&seats);
+    let waiting = seats.join(&execution()).unwrap();
+    seats.park(&execution(), (&seated, task), || ()).unwrap();
+    assert!(seats.has(&execution()) && seats.driven(&execution()).is_none());
+    drop(waiting);
+    assert!(!seats.has(&execution()));
+    drop(seats.join_parked(&execution(), || ()));
+    assert!(!seats.has(&execution()));
+}
+
+#[test]
+fn task_whose_seat_was_replaced_takes_nothing_away() {
+    let seats = Arc::new(Seats::default());
+    let (older, looks) = seats.wake(&execution(), (JOURNAL, Cause::Time), || ()).unwrap();
+    let found = seats.call::<Infallible>(&execution(), Call::BeginOver, |()| Ok(()), || ());
+    assert!(matches!(found, Ok(Found::Seat { replaces: Some(_), .. })));
+    assert!(!older.confirm(looks));
+    assert_eq!(seats.lose(&execution(), (&older, looks), |_| unreachable!("it has no seat")), Lost::Nothing);
+    assert!(seats.driven(&execution()).is_some());
+}

@@ -1,0 +1,58 @@
+//! A task that drives an execution, as its attempts see it. Must not know how it is driven.
+
+use std::sync::Arc;
+
+use tokio::runtime::Id;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::context::Context;
+use crate::engine::active::{Active, Ended};
+use crate::engine::state::Engine;
+use crate::error::Error;
+use crate::id::{ExecutionId, JournalId};
+use crate::machine::{Cause, TaskId};
+use crate::runtime::lock;
+
+/// A task that drives an execution, from its seat to the end.
+pub(crate) struct Task {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) execution: ExecutionId,
+    pub(crate) active: Arc<Active>,
+    pub(super) id: TaskId,
+    /// Whether the execution resumes by itself after a fault of the store.
+    pub(super) resumes: bool,
+    /// The runtime that it runs on, once it does.
+    pub(super) runtime: Option<Id>,
+    pub(super) wakeup: Option<Wakeup>,
+}
+
+/// Why an execution resumes that nobody has called.
+pub(crate) struct Wakeup {
+    /// Where the store was opened, a dead process may have had it resume, and died of it.
+    pub(crate) cause: Cause,
+    /// Held while it is driven.
+    pub(crate) _permit: OwnedSemaphorePermit,
+}
+
+impl Task {
+    /// It comes to nothing, for this reason.
+    pub(crate) fn fails(&self, error: Error) -> Ended {
+        self.active.record(Err(error.clone()));
+        Ended::Fault(error)
+    }
+
+    /// Says which generation it drives.
+    pub(crate) fn drives(&self, journal: JournalId) {
+        self.active.plan(self.id, journal);
+    }
+
+    /// Says that an attempt is in memory.
+    pub(crate) fn begins(&self, attempt: &Arc<Context>) {
+        self.active.begin(self.id, attempt);
+    }
+
+    /// What was on its way to the store has not been waited for.
+    pub(crate) fn leaves_writes(&self) {
+        lock(&self.engine.left).insert(self.execution.clone());
+    }
+}
