@@ -30,6 +30,11 @@ fn seed() -> u64 {
     std::env::var("KITARU_SEED").map_or(0, |seed| seed.parse().expect("KITARU_SEED is a whole number"))
 }
 
+/// The first program of the seed.
+fn first() -> u64 {
+    seed().wrapping_mul(1 << 32)
+}
+
 fn programs() -> u64 {
     std::env::var("KITARU_PROGRAMS").map_or(PROGRAMS, |count| count.parse().expect("KITARU_PROGRAMS is a whole number"))
 }
@@ -39,8 +44,9 @@ fn simulate(nth: u64) {
     let report = testkit::crash_randomly(RUNS, scenario);
     assert!(
         report.is_clean(),
-        "program {nth}: {:?}\n{report}\n  with: KITARU_FIRST={nth} KITARU_PROGRAMS=1",
-        asks(nth)
+        "program {nth}: {:?}\n{report}\n  with: KITARU_FIRST={} KITARU_PROGRAMS=1",
+        asks(nth),
+        nth.wrapping_sub(first())
     );
 }
 
@@ -51,7 +57,7 @@ fn asks(nth: u64) -> Vec<program::Program> {
 /// The programs of one of two halves, which run side by side.
 fn half(rest: u64) {
     let first = std::env::var("KITARU_FIRST").map_or(0, |first| first.parse().expect("KITARU_FIRST is a whole number"));
-    let first = first + seed().wrapping_mul(1 << 32);
+    let first = first + self::first();
     (first..first + programs()).filter(|nth| nth % 2 == rest).for_each(simulate);
 }
 

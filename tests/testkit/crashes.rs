@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use kitaru::testkit::{self, Report, Testkit};
-use kitaru::{Error, checkpoint, flow};
+use kitaru::{Error, Handle, checkpoint, flow};
 use serde::{Deserialize, Serialize};
 
 #[checkpoint]
@@ -386,4 +387,47 @@ fn a_scenario_that_comes_to_a_standstill_or_panics_is_found() {
         assert_eq!(done, 1, "it is not that");
     };
     found(&testkit::crash_report(panics), "it is not that");
+}
+
+#[checkpoint(timeout = "60s")]
+async fn linger() -> Result<u32, Error> {
+    std::future::pending().await
+}
+
+#[flow]
+async fn lingers(name: String) -> Result<u32, Error> {
+    tell(name).await;
+    Ok(linger().await.unwrap_or(60))
+}
+
+#[test]
+fn flow_that_begins_alone_after_deaths_holds_up_no_scenario() {
+    // Whatever the store refuses.
+    async fn start(kit: &Testkit, name: &str) -> Handle<Result<u32, Error>> {
+        loop {
+            match kit.start(lingers(name.to_owned())).await {
+                Err(error) if error.is_store() => {}
+                // A scenario has several deaths, and a person who has it resume.
+                Err(error) if error.is_stuck() => drop(kit.kitaru().retry(&("lingers", name)).await),
+                started => break started.unwrap(),
+            }
+        }
+    }
+    let report = testkit::crash_randomly(60, |kit| async move {
+        let mut ended = Vec::new();
+        for name in ["one", "other"] {
+            // No time passes between them, and the first may begin alone.
+            ended.push(start(&kit, name).await);
+        }
+        for (handle, name) in ended.iter_mut().zip(["one", "other"]) {
+            loop {
+                match futures::poll!(&mut *handle) {
+                    Poll::Ready(Ok(_)) => break,
+                    Poll::Ready(Err(_)) => *handle = start(&kit, name).await,
+                    Poll::Pending => kit.advance(Duration::from_secs(20)).await,
+                }
+            }
+        }
+    });
+    assert!(report.is_clean(), "{report}");
 }

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use std::sync::Mutex as Lock;
+
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::engine::active::interrupted;
 use crate::error::Error;
+use crate::runtime::lock;
 
 /// How many attempts may be there that have not proved themselves. Who begins alone has all of them.
 pub(super) const ALL: u32 = 1 << 24;
@@ -20,6 +23,14 @@ pub(crate) struct Admissions {
     pub(super) trials: Arc<Mutex<()>>,
     /// Until when the attempt that began alone is alone, whoever waits.
     pub(super) alone_until_ms: watch::Sender<u64>,
+    /// Until when attempts are held up.
+    held_up: Lock<Vec<u64>>,
+}
+
+/// An attempt is held up until a time, or until something changes.
+pub(super) struct HeldUp<'a> {
+    admissions: &'a Admissions,
+    until_ms: u64,
 }
 
 impl Default for Admissions {
@@ -28,6 +39,7 @@ impl Default for Admissions {
             begins: Arc::new(Semaphore::new(ALL as usize)),
             trials: Arc::default(),
             alone_until_ms: watch::Sender::new(u64::MAX),
+            held_up: Lock::default(),
         }
     }
 }
@@ -40,5 +52,25 @@ impl Admissions {
 
     pub(super) async fn admit(&self, count: u32) -> Result<OwnedSemaphorePermit, Error> {
         self.begins.clone().acquire_many_owned(count).await.map_err(|_| interrupted())
+    }
+
+    pub(super) fn held_up(&self, until_ms: u64) -> HeldUp<'_> {
+        lock(&self.held_up).push(until_ms);
+        HeldUp { admissions: self, until_ms }
+    }
+
+    /// When the next attempt that is held up looks again, if there is such a time.
+    pub(crate) fn next_ms(&self) -> Option<u64> {
+        lock(&self.held_up).iter().copied().min().filter(|until_ms| *until_ms != u64::MAX)
+    }
+}
+
+impl Drop for HeldUp<'_> {
+    fn drop(&mut self) {
+        let mut held_up = lock(&self.admissions.held_up);
+        let at = held_up.iter().position(|known| *known == self.until_ms);
+        if let Some(at) = at {
+            held_up.swap_remove(at);
+        }
     }
 }

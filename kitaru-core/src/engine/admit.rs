@@ -36,7 +36,11 @@ impl Engine {
         let trial = Some(self.behind_a_trial(self.admissions.trials.clone().lock_owned()).await);
         let clock = &self.runtime.clock;
         let mut all = pin!(self.admissions.admit(ALL));
-        let permit = match before(all.as_mut(), clock.sleep(time)).await {
+        let until_ms = clock.now_ms().saturating_add(millis(time));
+        let held_up = self.admissions.held_up(until_ms);
+        let admitted = before(all.as_mut(), clock.sleep(time)).await;
+        drop(held_up);
+        let permit = match admitted {
             Some(permit) => permit?,
             None => {
                 // Nothing has begun meanwhile, so that all that runs has lived for so long.
@@ -65,7 +69,10 @@ impl Engine {
                 })
                 .await;
             };
-            if let Some(done) = before(wait.as_mut(), over).await {
+            let held_up = self.admissions.held_up(until_ms);
+            let done = before(wait.as_mut(), over).await;
+            drop(held_up);
+            if let Some(done) = done {
                 return done;
             }
             let now_ms = clock.now_ms();

@@ -25,7 +25,7 @@ pub(crate) struct Engine {
     /// Generations whose last attempt was of this process, which a fault of the store has ended: it did not die.
     pub(super) faults: Mutex<HashSet<JournalId>>,
     /// Which attempts begin beside one another.
-    pub(super) admissions: Admissions,
+    pub(crate) admissions: Admissions,
     /// What is parked until a time.
     pub(super) sleepers: Arc<Sleepers>,
     /// Where all this is done.
