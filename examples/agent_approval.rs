@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
         let (kitaru, invoice) = (kitaru.clone(), invoice.to_owned());
         async move {
             kitaru.answer(&("invoices", invoice.as_str()), "pay_approval", &approval).await?;
-            println!("{}", kitaru.handle::<String, RunError>("invoices", &invoice).await?.await?);
+            println!("{}", kitaru.handle::<String, RunError>(("invoices", &invoice)).await?.await?);
             anyhow::Ok(())
         }
     };
@@ -51,7 +51,7 @@ async fn main() -> anyhow::Result<()> {
         [] => {}
         ["ask", invoice] => {
             drop(invoices(invoice.to_owned()).id(invoice).on(&kitaru).start().await?);
-            while kitaru.execution("invoices", invoice).await?.is_some_and(|job| job.status() == Status::Running) {
+            while kitaru.execution(("invoices", invoice)).await?.is_some_and(|job| job.status() == Status::Running) {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         }
@@ -64,7 +64,7 @@ async fn main() -> anyhow::Result<()> {
         _ => anyhow::bail!("ask, yes, less or no, and an invoice"),
     }
     for summary in kitaru.executions().await?.iter() {
-        let execution = kitaru.execution(summary.flow(), summary.id()).await?;
+        let execution = kitaru.execution((summary.flow(), summary.id())).await?;
         for open in execution.iter().flat_map(|execution| execution.waits()) {
             println!("{}: {} {}", summary.id(), open.question(), open.metadata());
         }

@@ -41,7 +41,7 @@ async fn main() -> Result<(), kitaru::Error> {
         if let Err(error) = treasure().id("island").on(&kitaru).await {
             println!("It ended: {error}");
         }
-        if let Some(execution) = kitaru.execution("treasure", "island").await? {
+        if let Some(execution) = kitaru.execution(("treasure", "island")).await? {
             let Bill { paid, replayed, .. } = Bill::of(&execution);
             println!("{} requests paid now, {} before\n", paid.requests, replayed.requests);
         }

@@ -37,20 +37,20 @@ async fn main() -> anyhow::Result<()> {
         [] => {}
         ["answer", invoice, answer] => {
             kitaru.answer(&("approval", invoice), "approval", &(answer == "yes")).await?;
-            let handle = kitaru.handle::<bool, anyhow::Error>("approval", invoice).await?;
+            let handle = kitaru.handle::<bool, anyhow::Error>(("approval", invoice)).await?;
             println!("{}", if handle.await? { "approved" } else { "declined" });
         }
         [invoice, euros] => {
             let call = approval(invoice.to_owned(), euros.parse().context("how many euros?")?);
             drop(call.id(invoice).on(&kitaru).start().await?);
-            while kitaru.execution("approval", invoice).await?.is_some_and(|job| job.status() == Status::Running) {
+            while kitaru.execution(("approval", invoice)).await?.is_some_and(|job| job.status() == Status::Running) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
         _ => anyhow::bail!("an invoice and euros, or answer, an invoice and yes or no"),
     }
     for summary in kitaru.executions().await?.iter() {
-        let execution = kitaru.execution(summary.flow(), summary.id()).await?;
+        let execution = kitaru.execution((summary.flow(), summary.id())).await?;
         for open in execution.iter().flat_map(|execution| execution.waits()) {
             println!("{}: {}", summary.id(), open.question());
         }

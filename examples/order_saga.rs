@@ -91,7 +91,7 @@ async fn main() -> anyhow::Result<()> {
         _ => anyhow::bail!("an order and an item, or answer, an order and paid, unpaid or why it fails"),
     };
     loop {
-        let execution = kitaru.execution("order_saga", &id).await?.context("there is no such order")?;
+        let execution = kitaru.execution(("order_saga", &id)).await?.context("there is no such order")?;
         match execution.status() {
             Status::Running | Status::Interrupted => tokio::time::sleep(Duration::from_millis(10)).await,
             Status::Waiting => {

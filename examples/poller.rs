@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
             kitaru.send(&handle, "told", greeting).await?;
         }
         tokio::time::sleep(6 * PERIOD).await;
-        let execution = kitaru.execution("poller", "inbox").await?;
+        let execution = kitaru.execution(("poller", "inbox")).await?;
         if let Some(execution) = execution.filter(|execution| execution.status() != Status::Completed) {
             println!("it is in generation {}, and goes on when this is run again", execution.generation());
         }

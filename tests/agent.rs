@@ -98,7 +98,7 @@ async fn one_turn(kitaru: &Kitaru, agent: &KitaruAgent, fails: bool) -> Result<S
 }
 
 async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
-    let execution = kitaru.execution(flow, id).await.expect("it reads").expect("it is there");
+    let execution = kitaru.execution((flow, id)).await.expect("it reads").expect("it is there");
     execution.records().iter().map(|record| record.name().to_owned()).collect()
 }
 
@@ -125,7 +125,7 @@ async fn tool_calls_that_run_at_once_keep_their_own_arguments_and_their_own_reco
     let agent = KitaruAgent::new(weather_agent(&model, &calls));
     assert_eq!(one_turn(&kitaru, &agent, false).await.unwrap(), TOLD);
     assert_eq!(calls.take(), CITIES);
-    let execution = kitaru.execution("story", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("story", "job")).await.unwrap().unwrap();
     for (name, city) in [("weather_tool", "Brest"), ("weather_tool_2", "Kyoto"), ("weather_tool_3", "Lima")] {
         let record = execution.records().iter().find(|record| record.name() == name).unwrap();
         let (argument, value) = record.arguments().next().unwrap();

@@ -58,7 +58,7 @@ async fn payments(to: String, amounts: [u32; 2]) -> Result<String, RunError> {
 async fn until_waiting(kitaru: &Kitaru, id: &str, waits: usize) {
     let arrived = async {
         loop {
-            let job = kitaru.execution("payments", id).await.unwrap();
+            let job = kitaru.execution(("payments", id)).await.unwrap();
             if job.is_some_and(|job| job.status() == Status::Waiting && job.waits().len() == waits) {
                 return;
             }
@@ -73,7 +73,7 @@ async fn calls_wait_side_by_side_with_their_arguments_in_view_and_are_made_denie
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = payments("Ada".into(), [10, 20]).id("Ada").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "Ada", 2).await;
-    let job = kitaru.execution("payments", "Ada").await.unwrap().unwrap();
+    let job = kitaru.execution(("payments", "Ada")).await.unwrap().unwrap();
     let mut shown: Vec<_> = job.waits().iter().map(|wait| (wait.name().to_owned(), wait.metadata())).collect();
     shown.sort_by(|a, b| a.0.cmp(&b.0));
     let asked = |euros: u32| json!({ "tool": "pay", "arguments": { "to": "Ada", "euros": euros } });
@@ -86,7 +86,7 @@ async fn calls_wait_side_by_side_with_their_arguments_in_view_and_are_made_denie
     // No payment of nothing: the question is asked again, with the reason.
     kitaru.answer(&target, "pay_approval", &Approval::ApproveWith(json!({ "to": "Ada", "euros": 0 }))).await.unwrap();
     until_waiting(&kitaru, "Ada", 1).await;
-    let job = kitaru.execution("payments", "Ada").await.unwrap().unwrap();
+    let job = kitaru.execution(("payments", "Ada")).await.unwrap().unwrap();
     assert!(job.waits()[0].question().contains("0 is less than the minimum of 1"), "{}", job.waits()[0].question());
     let changed = Approval::ApproveWith(json!({ "to": "Ada", "euros": 5 }));
     kitaru.answer(&target, job.waits()[0].name(), &changed).await.unwrap();
@@ -156,12 +156,12 @@ async fn what_was_agreed_to_is_no_agreement_to_other_arguments() {
 
 async fn until_asked_again(kitaru: &Kitaru) {
     let arrived = async {
-        while kitaru.execution("changing", "Eve").await.unwrap().is_none_or(|job| job.waits().len() < 2) {
+        while kitaru.execution(("changing", "Eve")).await.unwrap().is_none_or(|job| job.waits().len() < 2) {
             tokio::task::yield_now().await;
         }
     };
     if tokio::time::timeout(Duration::from_secs(20), arrived).await.is_err() {
-        panic!("it hangs: {:#?}", kitaru.execution("changing", "Eve").await);
+        panic!("it hangs: {:#?}", kitaru.execution(("changing", "Eve")).await);
     }
 }
 
@@ -198,7 +198,7 @@ async fn transferred(kitaru: &Kitaru, arguments: &str) -> (Value, String) {
     let target = ("transfers", arguments.len().to_string());
     let arrived = async {
         loop {
-            let job = kitaru.execution(target.0, &target.1).await.unwrap();
+            let job = kitaru.execution((target.0, &target.1)).await.unwrap();
             match job.as_ref().and_then(|job| job.waits().first().map(|wait| wait.metadata())) {
                 Some(shown) => return shown,
                 None => tokio::task::yield_now().await,
@@ -307,7 +307,7 @@ async fn what_was_agreed_to_for_one_agent_is_no_agreement_to_another_agents_call
     let waiting = async || {
         let arrived = async {
             loop {
-                let job = kitaru.execution(target.0, target.1).await.unwrap();
+                let job = kitaru.execution((target.0, target.1)).await.unwrap();
                 match job.as_ref().and_then(|job| job.waits().first().map(|wait| wait.name().to_owned())) {
                     Some(name) => return name,
                     None => tokio::task::yield_now().await,

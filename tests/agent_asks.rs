@@ -66,7 +66,7 @@ async fn payments(to: String, amounts: Vec<u32>) -> Result<(String, u64), RunErr
 async fn asked(kitaru: &Kitaru, flow: &str, id: &str, waits: usize) -> Vec<(u64, String, String, Value)> {
     let arrived = async {
         loop {
-            if let Some(job) = kitaru.execution(flow, id).await.unwrap()
+            if let Some(job) = kitaru.execution((flow, id)).await.unwrap()
                 && job.status() == Status::Waiting
                 && job.waits().len() == waits
             {
@@ -106,7 +106,7 @@ async fn a_tool_asks_with_its_reason_and_is_called_again_as_somebody_says() {
     kitaru.answer(&target, &waits[1].1, &Approval::Deny("no".into())).await.unwrap();
     assert_eq!(handle.await.unwrap(), ("the call was denied: no, 10 paid, 150 paid".to_owned(), 3));
     assert_eq!(paid("Ada"), [10, 150]);
-    let job = kitaru.execution("payments", "Ada").await.unwrap().unwrap();
+    let job = kitaru.execution(("payments", "Ada")).await.unwrap().unwrap();
     assert_eq!(Bill::of(&job).total().tool_calls, 2, "a call that only asked is none");
 }
 

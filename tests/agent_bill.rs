@@ -73,7 +73,7 @@ async fn the_bill_of_a_flow_and_of_its_execution_say_what_this_attempt_has_paid_
         assert_eq!((bill.replayed.requests, bill.replayed.tool_calls), (4, 2));
         assert_eq!(bill.replayed.tokens, Tokens::new(4_000, 400));
         assert_eq!(asked.load(Ordering::Relaxed), 6);
-        let execution = kitaru.execution("story", "job").await.unwrap().unwrap();
+        let execution = kitaru.execution(("story", "job")).await.unwrap().unwrap();
         assert_eq!(Bill::of(&execution), bill, "granular: {granular}");
     }
 }
@@ -254,7 +254,7 @@ async fn an_answer_is_the_same_from_its_record_typed_or_changed_by_a_validator()
         assert_eq!(ended.ok(), ends_well.then(|| [told(3), told(6)]));
     }
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-    let execution = kitaru.execution("story", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("story", "job")).await.unwrap().unwrap();
     let holds: Vec<_> = execution.records().iter().map(|record| record.preview().contains(r#""pages":6"#)).collect();
     assert_eq!(holds, [false, true]);
 }

@@ -123,7 +123,7 @@ fn asked_and_keys(name: &str) -> (u32, usize, usize) {
 }
 
 async fn records(kit: &Testkit, flow: &str) -> Vec<String> {
-    let execution = kit.kitaru().execution(flow, "job").await.unwrap().unwrap();
+    let execution = kit.kitaru().execution((flow, "job")).await.unwrap().unwrap();
     execution.records().iter().map(|record| record.name().to_owned()).collect()
 }
 
@@ -356,7 +356,7 @@ async fn what_a_broken_run_has_paid_is_counted_once_in_a_budget_that_both_share(
             assert_eq!((run.paid.requests, run.replayed.requests), (0, 2));
             assert_eq!((second.paid.requests, second.replayed.requests), (0, 2), "{name}");
             assert_eq!(first.total().requests, if shared { 2 } else { 1 });
-            let bill = Bill::of(&kit.kitaru().execution("own", "job").await.unwrap().unwrap());
+            let bill = Bill::of(&kit.kitaru().execution(("own", "job")).await.unwrap().unwrap());
             assert_eq!((bill.total().requests, bill.total().tool_calls), (2, 1), "{name}");
         }
     }

@@ -69,7 +69,7 @@ async fn what_an_agent_in_a_tool_has_spent_of_a_budget_counts_on_every_attempt()
         }
         assert_eq!(bills, [(3, 0), (0, 3), (0, 3)], "granular: {granular}");
         assert_eq!(asked.load(Ordering::Relaxed), 1);
-        let bill = Bill::of(&kitaru.execution("story", "job").await.unwrap().unwrap());
+        let bill = Bill::of(&kitaru.execution(("story", "job")).await.unwrap().unwrap());
         assert_eq!((bill.total().requests, bill.total().tool_calls), (3, u64::from(options == ToolOptions::default())));
         assert_eq!(bill.total().tokens, Tokens::new(102, 0), "granular: {granular}");
     }
@@ -90,7 +90,7 @@ async fn all_runs_in_the_body_of_a_checkpoint_are_in_the_bill_of_its_execution()
             dynamic::checkpoint("four").run(body).await
         });
         flow.id("job").on(&kitaru).await.unwrap();
-        let bill = Bill::of(&kitaru.execution("story", "job").await.unwrap().unwrap());
+        let bill = Bill::of(&kitaru.execution(("story", "job")).await.unwrap().unwrap());
         assert_eq!((bill.paid.requests, bill.paid.tokens), (4, Tokens::new(400, 0)), "granular: {granular}");
         assert_eq!(asked.load(Ordering::Relaxed), 4);
     }

@@ -61,12 +61,12 @@ async fn a_call_that_was_cut_off_waits_for_a_person_and_is_never_made_a_second_t
         let kitaru = open().await;
         let handle = launch().id("job").on(&kitaru).start().await.unwrap();
         in_time(async {
-            while kitaru.execution("launch", "job").await.unwrap().unwrap().status() != Status::Waiting {
+            while kitaru.execution(("launch", "job")).await.unwrap().unwrap().status() != Status::Waiting {
                 tokio::task::yield_now().await;
             }
         })
         .await;
-        let job = kitaru.execution("launch", "job").await.unwrap().unwrap();
+        let job = kitaru.execution(("launch", "job")).await.unwrap().unwrap();
         assert_eq!(job.waits()[0].name(), "fire_tool");
         if let Some(answer) = answer {
             kitaru.answer(&job, "fire_tool", &answer).await.unwrap();
@@ -145,12 +145,12 @@ async fn who_is_asked_about_a_call_sees_its_arguments_and_answers_in_json() {
         let kitaru = open().await;
         let handle = settles(nth as u32).id("job").on(&kitaru).start().await.unwrap();
         in_time(async {
-            while kitaru.execution("settles", "job").await.unwrap().unwrap().waits().is_empty() {
+            while kitaru.execution(("settles", "job")).await.unwrap().unwrap().waits().is_empty() {
                 tokio::task::yield_now().await;
             }
         })
         .await;
-        let job = kitaru.execution("settles", "job").await.unwrap().unwrap();
+        let job = kitaru.execution(("settles", "job")).await.unwrap().unwrap();
         let wait = &job.waits()[0];
         assert_eq!(wait.name(), "pay_tool");
         let arguments = wait.metadata()["arguments"]["arguments"].as_str().unwrap().to_owned();

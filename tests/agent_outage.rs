@@ -102,7 +102,7 @@ async fn asks_in_turns(name: String) -> Result<String, RunError> {
 }
 
 async fn status(kit: &Testkit, flow: &str) -> Status {
-    kit.kitaru().execution(flow, "job").await.unwrap().unwrap().status()
+    kit.kitaru().execution((flow, "job")).await.unwrap().unwrap().status()
 }
 
 /// What a job has come to, now that nothing moves any more.
@@ -121,7 +121,7 @@ async fn outage_of_a_model_is_a_wait_and_no_failure() {
         let asked = within(name, |world| world.asked);
         assert!((20..80).contains(&asked), "{name}: asked {asked} times in three hours");
 
-        let execution = kit.kitaru().execution("refund", "job").await.unwrap().unwrap();
+        let execution = kit.kitaru().execution(("refund", "job")).await.unwrap().unwrap();
         let pauses: Vec<_> = execution.pauses().collect();
         let [pause] = pauses[..] else { panic!("{pauses:?}") };
         assert_eq!((pause.record().name(), pause.awaited()), ("clerk_model_request_2", Some("model `m`")));
@@ -133,7 +133,7 @@ async fn outage_of_a_model_is_a_wait_and_no_failure() {
         kit.advance(MINUTE * 6).await;
         assert_eq!(ended(job).unwrap(), "paid 7");
         assert_eq!(within(name, |world| (world.payments.len(), world.undone)), (1, 0));
-        let execution = kit.kitaru().execution("refund", "job").await.unwrap().unwrap();
+        let execution = kit.kitaru().execution(("refund", "job")).await.unwrap().unwrap();
         assert_eq!(execution.pauses().count(), 0, "it waits for nothing any more");
     }
 }
@@ -172,7 +172,7 @@ async fn restart_waits_for_the_rest_of_a_pause_and_of_the_time_for_all() {
     // A pause that is over is there until the try behind it has failed.
     let settled = async |kitaru: &Kitaru| {
         let waits = async || {
-            let job = kitaru.execution("asks", "job").await.unwrap().unwrap();
+            let job = kitaru.execution(("asks", "job")).await.unwrap().unwrap();
             job.status() == Status::Waiting && job.pauses().any(|pause| pause.next_try() > clock.now())
         };
         while !waits().await {
@@ -202,7 +202,7 @@ async fn restart_waits_for_the_rest_of_a_pause_and_of_the_time_for_all() {
     settled(&kitaru).await;
     within(name, |mut world| world.down = Some(away().with_retry_after(HOUR * 2)));
     clock.advance(HOUR * 10);
-    let ended = kitaru.handle::<String, RunError>("asks", "job").await.unwrap().into_future();
+    let ended = kitaru.handle::<String, RunError>(("asks", "job")).await.unwrap().into_future();
     let ended =
         tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the day is over, and so is the wait");
     let ended = ended.unwrap_err();

@@ -248,7 +248,7 @@ async fn typed_answers_dependencies_and_computed_instructions_are_durable_in_bot
             assert_eq!(ended.ok(), (ends == Ends::Well).then_some(Forecast { degrees: 0, wet: false }));
         }
         assert_eq!(users.asked.load(Ordering::Relaxed), 1, "granular: {granular}");
-        let execution = kitaru.execution("story", "job").await.unwrap().unwrap();
+        let execution = kitaru.execution(("story", "job")).await.unwrap().unwrap();
         let names: Vec<_> = execution.records().iter().map(|record| record.name().to_owned()).collect();
         match granular {
             true => assert_eq!(names, ["oracle_instructions", "oracle_model_request"]),
@@ -311,7 +311,7 @@ async fn a_tool_that_is_not_durable_runs_on_every_attempt_and_leaves_no_record()
         });
         flow.id("job").on(&kitaru).await.unwrap_err();
     }
-    let execution = kitaru.execution("story", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("story", "job")).await.unwrap().unwrap();
     assert!(execution.records().iter().all(|record| record.name().starts_with("builder_model_request")));
     assert_eq!(tries.load(Ordering::Relaxed), 2);
 }

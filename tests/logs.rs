@@ -254,8 +254,8 @@ async fn a_flow_is_registered_by_its_function_and_what_is_none_is_warned_of() {
     let kitaru = builder().open().await.unwrap();
     goes_by_another_name().id("job").on(&kitaru).await.unwrap();
     dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).id("job").on(&kitaru).await.unwrap();
-    assert!(kitaru.execution("under another name", "job").await.unwrap().unwrap().is_known());
-    assert!(!kitaru.execution("own", "job").await.unwrap().unwrap().is_known());
+    assert!(kitaru.execution(("under another name", "job")).await.unwrap().unwrap().is_known());
+    assert!(!kitaru.execution(("own", "job")).await.unwrap().unwrap().is_known());
     lines.take();
 }
 
@@ -274,7 +274,7 @@ async fn what_is_sensitive_is_in_no_line() {
     let said = lines.take().join("\n");
     assert!(said.contains("Checkpoint `sign` failed in …s: (sensitive)"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
-    let execution = kitaru.execution("signs", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("signs", "job")).await.unwrap().unwrap();
     for record in execution.records() {
         assert_eq!((record.preview(), record.arguments().next()), ("(sensitive)", Some(("secret", "(sensitive)"))));
     }
@@ -400,7 +400,7 @@ async fn closing_a_store_logs_no_error_and_says_what_resumes_what_it_interrupts(
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     drop(waits_for_somebody().id("job").on(&kitaru).start().await.unwrap());
-    while kitaru.execution("waits_for_somebody", "job").await.unwrap().unwrap().records().is_empty() {
+    while kitaru.execution(("waits_for_somebody", "job")).await.unwrap().unwrap().records().is_empty() {
         tokio::task::yield_now().await;
     }
     lines.take();

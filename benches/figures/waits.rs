@@ -56,7 +56,11 @@ async fn hears(n: u64) -> Result<u64, Error> {
 }
 
 async fn until_parked(kitaru: &Kitaru, flow: &str, id: &str) {
-    while kitaru.execution(flow, id).await.expect("it reads").is_none_or(|job| job.status() != kitaru::Status::Waiting)
+    while kitaru
+        .execution((flow, id))
+        .await
+        .expect("it reads")
+        .is_none_or(|job| job.status() != kitaru::Status::Waiting)
     {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -82,7 +86,7 @@ async fn woken_of(kitaru: &Kitaru, first: u64, count: u64) -> (f64, f64) {
         let id = n.to_string();
         let start = Instant::now();
         kitaru.send(&("hears", id.as_str()), "word", &1u64).await.expect("it is sent");
-        let handle = kitaru.handle::<u64, Error>("hears", &id).await.expect("it is there");
+        let handle = kitaru.handle::<u64, Error>(("hears", &id)).await.expect("it is there");
         assert_eq!(handle.await.expect("it completes"), n + 1);
         nanos.push(start.elapsed().as_nanos() as u64);
     }
@@ -165,7 +169,7 @@ const ROWS_OF_WAITS: u64 = 21;
 async fn until_all(kitaru: &Kitaru, count: u64, looks: impl Fn(&kitaru::Execution) -> bool) {
     for n in 0..count {
         let id = n.to_string();
-        while !kitaru.execution("waits_for_all", &id).await.expect("it reads").is_some_and(|job| looks(&job)) {
+        while !kitaru.execution(("waits_for_all", &id)).await.expect("it reads").is_some_and(|job| looks(&job)) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

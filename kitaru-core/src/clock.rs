@@ -336,6 +336,11 @@ impl fmt::Display for At {
     }
 }
 
+/// A time as milliseconds since 1970; 0 for one before that.
+pub(crate) fn unix_ms(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, millis)
+}
+
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

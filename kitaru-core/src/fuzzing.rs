@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{self, Received};
 use crate::chance;
-use crate::client::{FlowCall, History};
+use crate::client::FlowCall;
 use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
 use crate::journal::{
@@ -23,6 +23,7 @@ use crate::journal::{
 };
 use crate::testkit;
 use crate::value::{Codec, DecodeError, NotShown, Wish, decode, encode, show};
+use crate::view::History;
 
 /// What is given any bytes.
 pub type Target = fn(&[u8]);

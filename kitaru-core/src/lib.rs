@@ -37,6 +37,7 @@ pub mod store;
 mod sync;
 pub mod testkit;
 mod value;
+mod view;
 
 pub use call::bounds::Answer;
 pub use call::{
@@ -45,9 +46,8 @@ pub use call::{
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    Cancelling, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru,
-    KitaruBuilder, NotShown, OpenWait, Page, Pause, Record, RecordStatus, Recovery, Relative, Restart, Retrying,
-    Sending, ShownValue, Summary, Target, Try, Unreadable, Watch,
+    Cancelling, Closing, ExecutionRequest, FlowCall, Handle, Kitaru, KitaruBuilder, ListRequest, Recovery, Restart,
+    Retrying, Sending, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};
@@ -59,6 +59,10 @@ pub use machine::Backoff;
 pub use map::map;
 pub use publish::{log, publish};
 pub use race::{Race, Racers, race};
+pub use view::{
+    Cursor, Execution, ExecutionRef, FailedTry, History, NotShown, OpenWait, Page, Pause, Record, RecordStatus,
+    ShownValue, Summary, Unreadable,
+};
 
 /// What the macros expand onto. Not part of the public interface: it may change in any release.
 #[doc(hidden)]

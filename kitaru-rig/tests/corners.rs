@@ -151,7 +151,7 @@ async fn a_call_that_may_run_once_and_was_cut_off_waits_for_a_person_who_says_wh
             until(async || begun.load(Ordering::SeqCst) == 1).await;
         } else {
             // A flow without an attribute cannot go out of memory; it waits there.
-            until(async || !kitaru.execution("launch", "job").await.unwrap().unwrap().waits().is_empty()).await;
+            until(async || !kitaru.execution(("launch", "job")).await.unwrap().unwrap().waits().is_empty()).await;
             let flown = happened(&ToolResult::success(ToolOutput::text("it has flown"))).unwrap();
             kitaru.answer(&launch, "fire_tool", &flown).await.unwrap();
             assert_eq!(launch.await.unwrap(), "told: it has flown");
@@ -192,7 +192,7 @@ async fn a_hook_waits_for_a_person_out_of_memory_as_a_flow_does() {
     for (nth, agreed, came) in [(0, true, "told: paid"), (1, false, "told: somebody said no")] {
         let kit = Testkit::always_parking();
         let paying = kit.start(pays(nth)).await.unwrap();
-        let job = kit.kitaru().execution("pays", paying.id()).await.unwrap().unwrap();
+        let job = kit.kitaru().execution(("pays", paying.id())).await.unwrap().unwrap();
         assert_eq!((job.status(), job.waits()[0].name()), (Status::Waiting, "pay_approval"));
         kit.answer(&paying, "pay_approval", &agreed).await.unwrap();
         assert_eq!(paying.await.unwrap(), came);

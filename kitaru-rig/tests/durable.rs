@@ -41,7 +41,7 @@ async fn tool_calls_that_run_at_once_keep_their_own_arguments_and_their_own_reco
     let agent = KitaruRig::new(herald(&mind, &calls));
     assert_eq!(one_turn(&kitaru, &agent, false).await.unwrap(), TOLD);
     assert_eq!(calls.take(), CITIES);
-    let execution = kitaru.execution("story", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("story", "job")).await.unwrap().unwrap();
     for (name, city) in [("weather_tool", "Brest"), ("weather_tool_2", "Kyoto"), ("weather_tool_3", "Lima")] {
         let record = execution.records().iter().find(|record| record.name() == name).unwrap();
         let (argument, value) = record.arguments().next().unwrap();

@@ -44,7 +44,7 @@ async fn outage_of_a_rig_model_is_a_wait_and_no_failure() {
         break_off(mind, 30);
         let job = kit.start(asks(nth, granular).id("job")).await.unwrap();
         kit.advance(HOUR).await;
-        let execution = kit.kitaru().execution("asks", "job").await.unwrap().unwrap();
+        let execution = kit.kitaru().execution(("asks", "job")).await.unwrap().unwrap();
         // A turn that is one checkpoint waits in its body.
         assert_eq!(execution.status(), if granular { Status::Waiting } else { Status::Running });
         assert_eq!(execution.pauses().count(), usize::from(granular));

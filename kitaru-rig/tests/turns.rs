@@ -190,7 +190,7 @@ async fn the_journal_of_a_growing_conversation_grows_with_what_is_new() {
             Ok::<_, RigError>(())
         });
         flow.id(format!("{granular} {turns}")).on(&kitaru).await.unwrap();
-        let execution = kitaru.execution("talk", &format!("{granular} {turns}")).await.unwrap().unwrap();
+        let execution = kitaru.execution(("talk", &format!("{granular} {turns}"))).await.unwrap().unwrap();
         serde_json::to_string(&kitaru.export(&execution).await.unwrap()).unwrap().len()
     };
     for granular in [true, false] {

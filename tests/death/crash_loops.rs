@@ -139,7 +139,7 @@ impl Store for Deadly {
 }
 
 async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Result<Option<Status>, Error> {
-    Ok(kitaru.execution(flow, id).await?.map(|execution| execution.status()))
+    Ok(kitaru.execution((flow, id)).await?.map(|execution| execution.status()))
 }
 
 /// Has one execution go on until it is given up.
@@ -190,7 +190,7 @@ async fn dies_beside_others() -> Result<(), Error> {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     for id in 0..4 {
-        let handle: kitaru::Handle<Result<u32, Error>> = kitaru.handle("neighbour", &format!("{id}")).await?;
+        let handle: kitaru::Handle<Result<u32, Error>> = kitaru.handle(("neighbour", &format!("{id}"))).await?;
         say(format!("neighbour {}", handle.await?));
     }
     say("stuck");
@@ -200,7 +200,7 @@ async fn dies_beside_others() -> Result<(), Error> {
 /// Calls a flow whose body, or whose own code, dies immediately, unless it is told otherwise.
 async fn charges() -> Result<(), Error> {
     let kitaru = builder(disk()?).recovery(kitaru::Recovery::Manual).open().await?;
-    note(&format!("known {}", kitaru.execution("deadly", "job").await?.is_some()));
+    note(&format!("known {}", kitaru.execution(("deadly", "job")).await?.is_some()));
     say(format!("result {}", deadly(1).id("job").on(&kitaru).await?));
     kitaru.close().await
 }
@@ -211,7 +211,7 @@ async fn cancels() -> Result<(), Error> {
         say(format!("refused {error}"));
         kitaru.cancel(&("deadly", "job")).without_undo().await?;
     }
-    let found = kitaru.execution("deadly", "job").await?.ok_or_else(|| Error::msg("it is gone"))?;
+    let found = kitaru.execution(("deadly", "job")).await?.ok_or_else(|| Error::msg("it is gone"))?;
     say(format!("{} {}", found.status(), found.undo_skipped()));
     kitaru.close().await
 }

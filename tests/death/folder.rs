@@ -41,7 +41,7 @@ async fn moves() -> Result<(), Error> {
     say(format!("full {}", fills.on(&kitaru).await.is_err()));
     limit(all.current);
     say(format!("result {}", doubles(2).id("after").on(&kitaru).await?));
-    say(format!("known {}", kitaru.execution("doubles", "before").await?.is_some()));
+    say(format!("known {}", kitaru.execution(("doubles", "before")).await?.is_some()));
     kitaru.close().await
 }
 

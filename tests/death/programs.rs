@@ -206,7 +206,7 @@ async fn answers() -> Result<(), Error> {
     let handle = asks(0).id("job").on(&kitaru).start().await?;
     match std::env::var(STOP).unwrap_or_default().as_str() {
         "asked" => {
-            while kitaru.execution("asks", "job").await?.is_none_or(|execution| execution.waits().is_empty()) {
+            while kitaru.execution(("asks", "job")).await?.is_none_or(|execution| execution.waits().is_empty()) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }

@@ -47,7 +47,7 @@ async fn runs<T: std::fmt::Display>(
 }
 
 async fn until(kitaru: &Kitaru, flow: &str, looks: impl Fn(&Execution) -> bool) -> Result<(), Error> {
-    while !kitaru.execution(flow, "job").await?.is_some_and(|job| looks(&job)) {
+    while !kitaru.execution((flow, "job")).await?.is_some_and(|job| looks(&job)) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     Ok(())
@@ -141,7 +141,7 @@ async fn resolves() -> Result<(), Error> {
     here("asked").await;
     kitaru.answer(&("charges", "job"), "charge", &Resolution::happened(&6u64)?).await?;
     here("resolved").await;
-    let handle = kitaru.handle::<u64, Error>("charges", "job").await?;
+    let handle = kitaru.handle::<u64, Error>(("charges", "job")).await?;
     say(format!("result {}", handle.await?));
     kitaru.close().await
 }

@@ -35,11 +35,11 @@ async fn until<F: Future<Output = Result<bool, Error>>>(mut is_so: impl FnMut() 
 }
 
 async fn records(kitaru: &Kitaru, flow: &str, id: &str) -> Result<usize, Error> {
-    Ok(kitaru.execution(flow, id).await?.map_or(0, |execution| execution.records().len()))
+    Ok(kitaru.execution((flow, id)).await?.map_or(0, |execution| execution.records().len()))
 }
 
 async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Result<Option<Status>, Error> {
-    Ok(kitaru.execution(flow, id).await?.map(|execution| execution.status()))
+    Ok(kitaru.execution((flow, id)).await?.map(|execution| execution.status()))
 }
 
 /// When the store was written.
@@ -96,7 +96,7 @@ async fn bless() -> anyhow::Result<()> {
     until(async || Ok(status(&kitaru, "patient", "job-52").await? == Some(Status::Waiting))).await?;
     kitaru.send(&job, "paid", &300u32).key("once").await?;
     let asks = async |name: &str| {
-        let execution = kitaru.execution("trip", "job-50").await?;
+        let execution = kitaru.execution(("trip", "job-50")).await?;
         Ok(execution.is_some_and(|execution| execution.waits().iter().any(|wait| wait.name() == name)))
     };
     until(|| asks("nights")).await?;
@@ -198,7 +198,7 @@ async fn a_sensitive_record_of_an_earlier_version_is_known_by_its_preview() {
         .open()
         .await
         .unwrap();
-    let order = kitaru.execution("order", "job-42").await.unwrap().unwrap();
+    let order = kitaru.execution(("order", "job-42")).await.unwrap().unwrap();
     let shown = |name: &str| {
         let record = order.records().iter().find(|record| record.name() == name).unwrap();
         (record.is_sensitive(), record.value().unwrap())
@@ -227,7 +227,7 @@ async fn all_goes_on(kitaru: &Kitaru, clock: &Clock) -> anyhow::Result<()> {
 }
 
 async fn the_order_goes_on(kitaru: &Kitaru) -> anyhow::Result<()> {
-    let before = kitaru.execution("order", "job-42").await?.context("it is there")?;
+    let before = kitaru.execution(("order", "job-42")).await?.context("it is there")?;
     assert_eq!((before.status(), before.attempts()), (Status::Failed, 1));
     let names: Vec<&str> = before.records().iter().map(|record| record.name()).collect();
     assert_eq!(names, ["quote", "leg", "credit", "describe", "pay", "rate", "ship"]);
@@ -254,7 +254,7 @@ async fn the_order_goes_on(kitaru: &Kitaru) -> anyhow::Result<()> {
 }
 
 async fn what_ended_stays_so_and_what_was_cut_off_goes_on(kitaru: &Kitaru) -> anyhow::Result<()> {
-    let cut = kitaru.execution("cut_off", "job-43").await?.context("it is there")?;
+    let cut = kitaru.execution(("cut_off", "job-43")).await?.context("it is there")?;
     assert_eq!((cut.status(), cut.records()[0].is_from_memo()), (Status::Interrupted, true));
     assert_eq!(cut_off("Ada".to_owned()).id("job-43").on(kitaru).await?, 4);
 
@@ -277,12 +277,12 @@ async fn what_ended_stays_so_and_what_was_cut_off_goes_on(kitaru: &Kitaru) -> an
 }
 
 async fn what_waits_is_answered(kitaru: &Kitaru) -> anyhow::Result<()> {
-    let execution = kitaru.execution("trip", "job-50").await?.context("it is there")?;
+    let execution = kitaru.execution(("trip", "job-50")).await?.context("it is there")?;
     assert_eq!(execution.status(), Status::Waiting);
     let wait = &execution.waits()[0];
     assert_eq!((wait.name(), wait.question()), ("breakfast", "With breakfast?"));
     assert_eq!(wait.metadata(), serde_json::json!({"room": "room 3 for 2"}));
-    let companion = kitaru.handle::<String, Error>("companion", "job-55").await?;
+    let companion = kitaru.handle::<String, Error>(("companion", "job-55")).await?;
     // The event has been sent before.
     kitaru.send(&("trip", "job-50"), "paid", &999u32).key("once").await?;
     kitaru.answer(&("trip", "job-50"), "breakfast", &true).await?;

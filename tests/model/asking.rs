@@ -11,7 +11,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 async fn until_waiting(kitaru: &Kitaru, flow: &str) {
     let arrived = async {
-        while kitaru.execution(flow, "job").await.unwrap().is_none_or(|job| job.status() != Status::Waiting) {
+        while kitaru.execution((flow, "job")).await.unwrap().is_none_or(|job| job.status() != Status::Waiting) {
             tokio::task::yield_now().await;
         }
     };
@@ -42,7 +42,7 @@ async fn a_flow_waits_out_of_memory_until_it_is_answered_by_name() {
     let (kitaru, _) = memory().await;
     let handle = order("asks".into()).id("job").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "order").await;
-    let execution = kitaru.execution("order", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("order", "job")).await.unwrap().unwrap();
     let open = &execution.waits()[0];
     assert_eq!((open.name(), open.question()), ("approval", "how much?"));
     assert_eq!(open.metadata(), serde_json::json!({"path": "asks"}));
@@ -57,7 +57,7 @@ async fn a_flow_waits_out_of_memory_until_it_is_answered_by_name() {
     assert_eq!(in_time(handle).await.unwrap(), 42);
     assert_eq!(log("asks").take(), ["prepared", "approved"]);
 
-    let execution = kitaru.execution("order", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("order", "job")).await.unwrap().unwrap();
     let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.preview())).collect();
     assert_eq!(records, [("prepare", "1"), ("approval", "40"), ("approval_2", "2")]);
     assert!(execution.waits().is_empty());
@@ -78,7 +78,7 @@ async fn an_answer_that_does_not_fit_is_refused_with_the_reason_and_the_wait_sta
         assert!(error.to_string().contains("still open"), "{error}");
     }
     until_waiting(&kitaru, "order").await;
-    let execution = kitaru.execution("order", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("order", "job")).await.unwrap().unwrap();
     assert!(execution.waits()[0].refused().unwrap().contains("expected u32"));
     in_time(kitaru.answer(&handle, "approval", &1)).await.unwrap();
     in_time(kitaru.answer(&handle, "approval_2", &2)).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_flow_that_stays_in_memory_is_answered_there() {
     let (kitaru, _) = memory().await;
     let asking = dynamic::flow("asking").run(|| async { wait::<String>("name").await });
     let handle = asking.id("job").on(&kitaru).start().await.unwrap();
-    while kitaru.execution("asking", "job").await.unwrap().unwrap().waits().is_empty() {
+    while kitaru.execution(("asking", "job")).await.unwrap().unwrap().waits().is_empty() {
         tokio::task::yield_now().await;
     }
     let error = in_time(kitaru.answer(&handle, "name", &7)).await.unwrap_err();
@@ -111,7 +111,7 @@ async fn an_early_answer_is_kept_and_one_that_does_not_fit_is_shown_when_the_wai
     in_time(kitaru.answer(&("order", "job"), "approval", &5)).await.unwrap();
     let refused = async {
         loop {
-            let execution = kitaru.execution("order", "job").await.unwrap().unwrap();
+            let execution = kitaru.execution(("order", "job")).await.unwrap().unwrap();
             if let Some(open) = execution.waits().iter().find(|open| open.refused().is_some()) {
                 return open.name().to_owned();
             }
@@ -119,7 +119,7 @@ async fn an_early_answer_is_kept_and_one_that_does_not_fit_is_shown_when_the_wai
         }
     };
     assert_eq!(in_time(refused).await, "approval_2");
-    let handle: Handle<Result<u32, Error>> = kitaru.handle("order", "job").await.unwrap();
+    let handle: Handle<Result<u32, Error>> = kitaru.handle(("order", "job")).await.unwrap();
     in_time(kitaru.answer(&("order", "job"), "approval_2", &6)).await.unwrap();
     assert_eq!(in_time(handle).await.unwrap(), 11);
     kitaru.close().await.unwrap();
@@ -289,7 +289,7 @@ async fn executions_that_went_past_a_change_take_the_old_path_and_the_others_the
     let kitaru = reopen(&dir).await;
     assert_eq!(in_time(greeting(true).id("old").on(&kitaru)).await.unwrap(), "Hi Ada");
     assert_eq!(in_time(greeting(true).id("new").on(&kitaru)).await.unwrap(), "Dear Ada");
-    let execution = kitaru.execution("greeting", "new").await.unwrap().unwrap();
+    let execution = kitaru.execution(("greeting", "new")).await.unwrap().unwrap();
     assert!(execution.records().iter().all(|record| record.status() == RecordStatus::Completed));
     kitaru.close().await.unwrap();
 }
@@ -315,7 +315,7 @@ async fn an_answer_to_a_wait_that_lost_a_race_is_kept_and_its_sender_is_not_held
 /// Waits until the record of `races` is there.
 async fn until_record(kitaru: &Kitaru, name: &str) {
     let is_there = async || {
-        let execution = kitaru.execution("races", "job").await.unwrap().unwrap();
+        let execution = kitaru.execution(("races", "job")).await.unwrap().unwrap();
         execution.records().iter().any(|record| record.name() == name && record.status() == RecordStatus::Completed)
     };
     while !is_there().await {

@@ -70,7 +70,7 @@ async fn closing_is_bounded_by_its_grace_time_although_a_body_blocks_its_thread(
         // It is released: another one can have it, and does not find what the body gives now.
         let kitaru = builder().lock_timeout(Duration::from_secs(1)).open().await.unwrap();
         drop(release);
-        let execution = kitaru.execution("is_held_up", "job").await.unwrap().unwrap();
+        let execution = kitaru.execution(("is_held_up", "job")).await.unwrap().unwrap();
         assert!(execution.records().is_empty());
         is_held_up(path.clone(), in_the_pool).id("job").on(&kitaru).await.unwrap();
         assert_eq!(log(&path).count("blocks"), 2);

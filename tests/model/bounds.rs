@@ -41,7 +41,7 @@ async fn an_id_over_its_bound_is_refused() {
 async fn a_preview_is_bounded() {
     let (kitaru, _) = memory().await;
     keeps("preview".into(), 100_000).id("job").on(&kitaru).await.unwrap();
-    let execution = kitaru.execution("keeps", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("keeps", "job")).await.unwrap().unwrap();
     assert!(execution.records()[0].preview().len() <= 256);
 }
 

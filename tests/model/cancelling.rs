@@ -41,7 +41,7 @@ async fn an_execution_that_runs_is_dropped_with_its_bodies_and_never_goes_on() {
     handle.cancel().await.unwrap();
     assert_eq!(log("runs").count("dropped"), 1);
     assert!(handle.await.unwrap_err().is_cancelled());
-    let execution = kitaru.execution("job", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("job", "job")).await.unwrap().unwrap();
     assert_eq!((execution.status(), execution.records().len()), (Status::Cancelled, 1));
 
     let error = job("runs".into()).id("job").on(&kitaru).await.unwrap_err();
@@ -62,7 +62,7 @@ async fn an_execution_that_waits_is_cancelled_and_its_time_comes_to_nothing() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
     let handle = waits("waits".into()).id("job").on(&kitaru).start().await.unwrap();
-    while kitaru.execution("waits", "job").await.unwrap().unwrap().status() != Status::Waiting {
+    while kitaru.execution(("waits", "job")).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
     kitaru.cancel(&("waits", "job")).await.unwrap();
@@ -70,7 +70,7 @@ async fn an_execution_that_waits_is_cancelled_and_its_time_comes_to_nothing() {
     clock.advance(HOUR);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(log("waits").count("first"), 1);
-    assert_eq!(kitaru.execution("waits", "job").await.unwrap().unwrap().status(), Status::Cancelled);
+    assert_eq!(kitaru.execution(("waits", "job")).await.unwrap().unwrap().status(), Status::Cancelled);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn what_was_interrupted_or_has_failed_can_be_cancelled_and_what_is_complet
     let kitaru = crate::support::reopen(&dir).await;
     for (flow, id) in [("fails", "job"), ("job", "cut")] {
         kitaru.cancel(&(flow, id)).await.unwrap();
-        let execution = kitaru.execution(flow, id).await.unwrap().unwrap();
+        let execution = kitaru.execution((flow, id)).await.unwrap().unwrap();
         assert_eq!(execution.status(), Status::Cancelled);
         assert!(execution.error().unwrap().contains("was cancelled"));
     }
@@ -114,7 +114,7 @@ async fn a_cancellation_at_any_moment_ends_in_cancelled_or_is_told_that_it_came_
         }
         let told = tokio::time::timeout(Duration::from_secs(20), handle.cancel()).await.expect("it hangs");
         let ended = tokio::time::timeout(Duration::from_secs(20), handle).await.expect("it hangs");
-        let status = kitaru.execution("waits", &path).await.unwrap().unwrap().status();
+        let status = kitaru.execution(("waits", &path)).await.unwrap().unwrap().status();
         match told {
             Ok(()) => {
                 cancelled += 1;

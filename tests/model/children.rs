@@ -55,7 +55,7 @@ async fn whole(path: String, parts: u32) -> Result<u32, Error> {
 
 async fn until_parked(kitaru: &Kitaru, flow: &str, id: &str) {
     loop {
-        if kitaru.execution(flow, id).await.unwrap().is_some_and(|execution| execution.status() == Status::Waiting) {
+        if kitaru.execution((flow, id)).await.unwrap().is_some_and(|execution| execution.status() == Status::Waiting) {
             return;
         }
         tokio::task::yield_now().await;
@@ -67,13 +67,13 @@ async fn a_flow_called_in_a_flow_is_an_execution_of_its_own_linked_both_ways() {
     let (kitaru, _) = memory().await;
     let path = "children: several";
     assert_eq!(whole(path.into(), 3).id("job").on(&kitaru).await.unwrap(), 30);
-    let parent = kitaru.execution("whole", "job").await.unwrap().unwrap();
+    let parent = kitaru.execution(("whole", "job")).await.unwrap().unwrap();
     assert_eq!(names(&kitaru, "whole", "job").await, ["part", "part_2", "part_3"]);
     assert!(parent.parent().is_none());
     assert_eq!(parent.children().len(), 3);
     for child in parent.children() {
         assert_eq!(child.flow(), "part");
-        let child = kitaru.execution(child.flow(), child.id()).await.unwrap().unwrap();
+        let child = kitaru.execution((child.flow(), child.id())).await.unwrap().unwrap();
         assert_eq!((child.status(), child.records().len()), (Status::Completed, 1));
         let link = child.parent().unwrap();
         assert_eq!((link.flow(), link.id()), ("whole", "job"));
@@ -97,8 +97,8 @@ async fn a_parent_that_awaits_a_parked_child_is_parked_and_goes_on_with_it() {
     let path = "children: sleeps";
     let handle = whole(path.into(), 2).id("job").on(&kitaru).start().await.unwrap();
     until_parked(&kitaru, "whole", "job").await;
-    for child in kitaru.execution("whole", "job").await.unwrap().unwrap().children() {
-        assert_eq!(kitaru.execution(child.flow(), child.id()).await.unwrap().unwrap().status(), Status::Waiting);
+    for child in kitaru.execution(("whole", "job")).await.unwrap().unwrap().children() {
+        assert_eq!(kitaru.execution((child.flow(), child.id())).await.unwrap().unwrap().status(), Status::Waiting);
     }
     clock.advance(HOUR);
     assert_eq!(handle.await.unwrap(), 10);
@@ -114,14 +114,14 @@ async fn a_parent_whose_process_ended_goes_on_with_what_its_children_came_to() {
     let path = "children: asks";
     drop(whole(path.into(), 2).id("job").on(&kitaru).start().await.unwrap());
     until_parked(&kitaru, "whole", "job").await;
-    let children = kitaru.execution("whole", "job").await.unwrap().unwrap().children().to_vec();
+    let children = kitaru.execution(("whole", "job")).await.unwrap().unwrap().children().to_vec();
     kitaru.close().await.unwrap();
 
     let kitaru = open().await.unwrap();
     for child in &children {
         kitaru.answer(child, "go on", &true).await.unwrap();
     }
-    let handle = kitaru.handle::<u32, Error>("whole", "job").await.unwrap();
+    let handle = kitaru.handle::<u32, Error>(("whole", "job")).await.unwrap();
     assert_eq!(tokio::time::timeout(HOUR, handle).await.expect("it goes on").unwrap(), 10);
     assert_eq!(log(path).take().len(), 2);
     kitaru.close().await.unwrap();
@@ -142,7 +142,7 @@ async fn a_child_that_failed_fails_its_parent_and_goes_on_with_it() {
         || dynamic::flow("again").run(|| async { plain("children: plain fails".into()).await }).id("job").on(&kitaru);
     assert_eq!(again().await.unwrap_err().to_string(), "no luck");
     assert_eq!(again().await.unwrap(), 10, "it was tried again, in the child");
-    let children = kitaru.execution("again", "job").await.unwrap().unwrap().children().to_vec();
+    let children = kitaru.execution(("again", "job")).await.unwrap().unwrap().children().to_vec();
     assert_eq!(children.len(), 1);
 }
 
@@ -161,8 +161,8 @@ async fn children_are_cancelled_with_their_parent_unless_they_are_detached() {
     handle.cancel().await.unwrap();
     let lines = log(path).take();
     assert_eq!(lines.last().unwrap(), "undone", "the children come first: {lines:?}");
-    for child in kitaru.execution("whole", "runs").await.unwrap().unwrap().children() {
-        assert_eq!(kitaru.execution(child.flow(), child.id()).await.unwrap().unwrap().status(), Status::Cancelled);
+    for child in kitaru.execution(("whole", "runs")).await.unwrap().unwrap().children() {
+        assert_eq!(kitaru.execution((child.flow(), child.id())).await.unwrap().unwrap().status(), Status::Cancelled);
     }
 
     // Parked, and by a process that did not begin them.
@@ -172,15 +172,15 @@ async fn children_are_cancelled_with_their_parent_unless_they_are_detached() {
     kitaru.close().await.unwrap();
     let kitaru = reopen(&dir).await;
     kitaru.cancel(&("whole", "parked")).await.unwrap();
-    for child in kitaru.execution("whole", "parked").await.unwrap().unwrap().children() {
-        assert_eq!(kitaru.execution(child.flow(), child.id()).await.unwrap().unwrap().status(), Status::Cancelled);
+    for child in kitaru.execution(("whole", "parked")).await.unwrap().unwrap().children() {
+        assert_eq!(kitaru.execution((child.flow(), child.id())).await.unwrap().unwrap().status(), Status::Cancelled);
     }
 
     let path = "children: detached asks";
     let call = dynamic::flow("lets go").run(move || part(path.into(), 1).detached());
     let handle = call.id("job").on(&kitaru).start().await.unwrap();
     let child = loop {
-        let children = kitaru.execution("lets go", "job").await.unwrap().unwrap().children().to_vec();
+        let children = kitaru.execution(("lets go", "job")).await.unwrap().unwrap().children().to_vec();
         match children.first() {
             Some(child) => break child.clone(),
             None => tokio::task::yield_now().await,
@@ -189,7 +189,7 @@ async fn children_are_cancelled_with_their_parent_unless_they_are_detached() {
     until_parked(&kitaru, child.flow(), child.id()).await;
     handle.cancel().await.unwrap();
     kitaru.answer(&child, "go on", &true).await.unwrap();
-    assert_eq!(kitaru.handle::<u32, Error>(child.flow(), child.id()).await.unwrap().await.unwrap(), 10);
+    assert_eq!(kitaru.handle::<u32, Error>((child.flow(), child.id())).await.unwrap().await.unwrap(), 10);
     kitaru.close().await.unwrap();
 }
 
@@ -216,10 +216,10 @@ async fn a_flow_may_start_another_one_and_await_it_later_or_never() {
     assert!(told.len() == 2 && told[0] == told[1], "the same on replay: {lines:?}");
 
     assert_eq!(starts(path.into(), false).id("leaves").on(&kitaru).await.unwrap(), 0);
-    let child = kitaru.execution("starts", "leaves").await.unwrap().unwrap().children()[0].clone();
+    let child = kitaru.execution(("starts", "leaves")).await.unwrap().unwrap().children()[0].clone();
     until_parked(&kitaru, child.flow(), child.id()).await;
     clock.advance(HOUR);
-    assert_eq!(kitaru.handle::<u32, Error>(child.flow(), child.id()).await.unwrap().await.unwrap(), 30);
+    assert_eq!(kitaru.handle::<u32, Error>((child.flow(), child.id())).await.unwrap().await.unwrap(), 30);
 }
 
 #[tokio::test]
@@ -313,14 +313,14 @@ async fn a_child_whose_attempts_die_again_and_again_is_held_back_from_its_parent
     }
     assert!(pause > Duration::from_secs(30), "{pause:?}");
     let ended = async |flow, id, status| {
-        while kitaru.execution(flow, id).await.unwrap().unwrap().status() != status {
+        while kitaru.execution((flow, id)).await.unwrap().unwrap().status() != status {
             tokio::task::yield_now().await;
         }
     };
     let ended =
         async { tokio::join!(ended("dying", "child", Status::Stuck), ended("of_dying", "parent", Status::Failed)) };
     tokio::time::timeout(Duration::from_secs(20), ended).await.expect("both have come to an end");
-    let parent = kitaru.execution("of_dying", "parent").await.unwrap().unwrap();
+    let parent = kitaru.execution(("of_dying", "parent")).await.unwrap().unwrap();
     assert!(parent.error().unwrap().contains("8 attempts have died"), "{:?}", parent.error());
     assert_eq!(log(path).count("dies"), 8);
 }

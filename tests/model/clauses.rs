@@ -45,6 +45,6 @@ async fn flow_that_panics_in_its_own_code_is_undone() {
     let error = ends(panics_in_its_own_code(path.into()).id("job").on(&kitaru)).await.unwrap_err();
     assert!(error.is_panic() && error.to_string().contains("on fire"), "{error}");
     assert_eq!(log(path).take(), ["free 2", "free 1"]);
-    let execution = kitaru.execution("panics_in_its_own_code", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("panics_in_its_own_code", "job")).await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Failed);
 }

@@ -46,7 +46,7 @@ async fn waits_two_seconds(way: String, path: String) -> Result<String, Error> {
 
 async fn is_over(kitaru: &Kitaru) -> bool {
     for _ in 0..200 {
-        let execution = kitaru.execution("waits_two_seconds", "job").await.unwrap().unwrap();
+        let execution = kitaru.execution(("waits_two_seconds", "job")).await.unwrap().unwrap();
         if execution.status().is_final() || execution.status() == Status::Failed {
             return true;
         }
@@ -174,7 +174,7 @@ async fn a_part_of_a_millisecond_is_a_wait() {
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(HOUR).open().await.unwrap();
     let handle = sleeps_a_part_of_a_millisecond().id("job").on(&kitaru).start().await.unwrap();
     let mut handle = Box::pin(handle);
-    let begun = async || kitaru.execution("sleeps_a_part_of_a_millisecond", "job").await.unwrap().unwrap();
+    let begun = async || kitaru.execution(("sleeps_a_part_of_a_millisecond", "job")).await.unwrap().unwrap();
     while begun().await.records().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -234,12 +234,12 @@ async fn a_pause_that_a_server_asks_for_is_longer_than_the_longest_of_a_backoff_
         let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
         let path = format!("clocks: server {hours}");
         let handle = obeys(path.clone(), seconds).id("job").on(&kitaru).start().await.unwrap();
-        while kitaru.execution("obeys", "job").await.unwrap().unwrap().status() != Status::Waiting {
+        while kitaru.execution(("obeys", "job")).await.unwrap().unwrap().status() != Status::Waiting {
             tokio::task::yield_now().await;
         }
         clock.advance(HOUR * hours - SHORT);
         for _ in 0..100 {
-            let _ = kitaru.execution("obeys", "job").await.unwrap();
+            let _ = kitaru.execution(("obeys", "job")).await.unwrap();
         }
         assert_eq!(log(&path).count("try"), 1);
         clock.advance(SHORT);

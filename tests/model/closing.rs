@@ -76,7 +76,7 @@ async fn closing_lets_bodies_that_run_come_to_their_end_and_begins_no_other() {
         .open()
         .await
         .unwrap();
-    let execution = kitaru.execution("in_turn", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("in_turn", "job")).await.unwrap().unwrap();
     assert_eq!((execution.status(), execution.records().len()), (Status::Interrupted, 1), "what ran is recorded");
     assert_eq!(in_turn(path.into()).id("job").on(&kitaru).await.unwrap(), 3);
     assert_eq!(log(path).take(), ["began 2"], "and not paid for again");
@@ -93,16 +93,16 @@ async fn closing_lets_a_flow_return_and_parks_one_that_waits_however_short() {
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).park_after(HOUR).open();
     let kitaru = open().await.unwrap();
     let handle = in_turn(path.into()).id("job").on(&kitaru).start().await.unwrap();
-    while kitaru.execution("in_turn", "job").await.unwrap().unwrap().records().is_empty() {
+    while kitaru.execution(("in_turn", "job")).await.unwrap().unwrap().records().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(kitaru.execution("in_turn", "job").await.unwrap().unwrap().status(), Status::Running, "it is short");
+    assert_eq!(kitaru.execution(("in_turn", "job")).await.unwrap().unwrap().status(), Status::Running, "it is short");
     kitaru.close().await.unwrap();
     assert!(handle.await.unwrap_err().is_closed());
     let kitaru = open().await.unwrap();
-    let execution = kitaru.execution("in_turn", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("in_turn", "job")).await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Waiting);
-    let handle = kitaru.handle::<u32, Error>("in_turn", "job").await.unwrap();
+    let handle = kitaru.handle::<u32, Error>(("in_turn", "job")).await.unwrap();
     clock.advance(Duration::from_secs(1));
     assert_eq!(handle.await.unwrap(), 2);
 }

@@ -10,7 +10,7 @@ use crate::support::{disk, log, memory, reopen};
 const HOUR: Duration = Duration::from_secs(3_600);
 
 async fn until(kitaru: &Kitaru, flow: &str, id: &str, status: Status) {
-    while kitaru.execution(flow, id).await.unwrap().is_none_or(|found| found.status() != status) {
+    while kitaru.execution((flow, id)).await.unwrap().is_none_or(|found| found.status() != status) {
         tokio::task::yield_now().await;
     }
 }
@@ -153,7 +153,7 @@ async fn what_a_person_said_of_one_body_is_nothing_to_a_later_one() {
     let handle = corner_settles(path.into()).id("job").on(&kitaru).start().await.unwrap();
     until(&kitaru, "corner_settles", "job", Status::Waiting).await;
     assert_eq!(
-        kitaru.execution("corner_settles", "job").await.unwrap().unwrap().waits().len(),
+        kitaru.execution(("corner_settles", "job")).await.unwrap().unwrap().waits().len(),
         1,
         "it is asked once more"
     );
@@ -214,7 +214,7 @@ async fn what_a_failed_attempt_has_shown_gives_way_to_what_the_next_one_shows() 
     corner_tells("corners: tells".into()).id("job").on(&kitaru).await.unwrap_err();
     corner_tells("corners: tells".into()).id("job").on(&kitaru).await.unwrap();
     let state = kitaru.published::<String>(&("corner_tells", "job"), "state").await.unwrap();
-    let execution = kitaru.execution("corner_tells", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("corner_tells", "job")).await.unwrap().unwrap();
     assert_eq!(
         (state.as_deref(), execution.metadata()["state"].as_str(), execution.status()),
         (Some("paid"), Some("paid"), Status::Completed)
@@ -233,7 +233,7 @@ async fn corner_fails(path: String) -> Result<u32, Error> {
 async fn corner_once(path: String) -> Result<u32, Error> {
     if log(&path).count("seen") > 0 {
         let kitaru = STORE.get().unwrap();
-        let execution = kitaru.execution("corner_settling", &path).await.unwrap().unwrap();
+        let execution = kitaru.execution(("corner_settling", &path)).await.unwrap().unwrap();
         let record = execution.records().iter().find(|record| record.name() == "corner_fails").unwrap();
         log("corners: settling").say(if record.is_settled() { "settled" } else { "unsettled" });
     }

@@ -20,7 +20,7 @@ async fn naps_for(path: String, ms: u64) -> Result<u64, Error> {
 }
 
 async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Option<Status> {
-    kitaru.execution(flow, id).await.unwrap().map(|execution| execution.status())
+    kitaru.execution((flow, id)).await.unwrap().map(|execution| execution.status())
 }
 
 /// Lets everything move, and fails where this does not come about.
@@ -108,7 +108,7 @@ async fn page_of_executions_has_a_hundred_unless_set() {
     }
     let page = kitaru.executions().await.unwrap();
     assert_eq!((page.iter().count(), page.iter().next().unwrap().id()), (100, "100"), "the newest first");
-    let rest = kitaru.executions().after(page.next().unwrap()).await.unwrap();
+    let rest = kitaru.executions().after(page.next_cursor().unwrap()).await.unwrap();
     assert_eq!(rest.iter().map(|summary| summary.id()).collect::<Vec<_>>(), ["0"]);
 }
 

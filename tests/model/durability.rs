@@ -35,7 +35,7 @@ async fn an_at_most_once_body_that_was_cut_off_is_not_run_again() {
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop(cut);
     let kitaru = reopen(&dir).await;
-    let begun = kitaru.execution("pays", "job").await.unwrap().unwrap();
+    let begun = kitaru.execution(("pays", "job")).await.unwrap().unwrap();
     assert_eq!(begun.records()[0].status(), RecordStatus::Begun);
     log("cut").take();
     for _ in 0..2 {
@@ -43,7 +43,7 @@ async fn an_at_most_once_body_that_was_cut_off_is_not_run_again() {
         assert!(error.is_interrupted() && error.to_string().contains("`charges`"), "{error}");
     }
     assert!(log("cut").take().is_empty());
-    let execution = kitaru.execution("pays", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("pays", "job")).await.unwrap().unwrap();
     assert_eq!(execution.records().len(), 1, "the outcome takes the place of the intent");
     assert!(execution.records()[0].is_settled());
 }
@@ -218,7 +218,7 @@ async fn interrupted(path: &str, id: &str) -> (Kitaru, tempfile::TempDir) {
 
 async fn asked(kitaru: &Kitaru, path: &str, id: &str) -> Handle<Result<u32, Error>> {
     let handle = settles(path.into()).id(id).on(kitaru).start().await.unwrap();
-    while kitaru.execution("settles", id).await.unwrap().unwrap().status() != Status::Waiting {
+    while kitaru.execution(("settles", id)).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
     handle
@@ -229,7 +229,7 @@ async fn a_person_says_what_became_of_a_body_that_was_cut_off() {
     let path = "asked: happened";
     let (kitaru, dir) = interrupted(path, "job").await;
     let handle = asked(&kitaru, path, "job").await;
-    let execution = kitaru.execution("settles", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("settles", "job")).await.unwrap().unwrap();
     let [wait] = execution.waits() else { panic!("{:?}", execution.waits()) };
     assert!(wait.name() == "transfers" && wait.question().contains("at most once"), "{wait:?}");
     // What does not fit is refused, and it is asked on.

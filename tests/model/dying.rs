@@ -42,7 +42,7 @@ async fn until_begun(path: &str, times: usize) {
 }
 
 async fn until_status(kitaru: &Kitaru, flow: &str, id: &str, status: Status) {
-    let is_so = async || kitaru.execution(flow, id).await.unwrap().is_some_and(|found| found.status() == status);
+    let is_so = async || kitaru.execution((flow, id)).await.unwrap().is_some_and(|found| found.status() == status);
     until(&format!("{flow} {id} is to be {status}"), is_so).await;
 }
 
@@ -169,9 +169,10 @@ async fn only_the_attempt_that_dies_alone_counts_and_its_neighbour_is_neither_st
                 log(neighbour).say("go on");
             }
             // Only while nobody is alone whom others wait for.
-            let is_done = kitaru.execution("laborer", neighbour).await.unwrap().unwrap().status() == Status::Completed;
+            let is_done =
+                kitaru.execution(("laborer", neighbour)).await.unwrap().unwrap().status() == Status::Completed;
             clock.advance(if is_done { SECOND } else { Duration::ZERO });
-            let found = kitaru.execution("laborer", deadly).await.unwrap().unwrap();
+            let found = kitaru.execution(("laborer", deadly)).await.unwrap().unwrap();
             begun(deadly) > before || found.status() == Status::Stuck
         };
         until("it dies or is given up", ends).await;
@@ -196,7 +197,7 @@ async fn others_wait_for_an_attempt_that_begins_alone_until_it_has_a_record_or_h
     let call = laborer("a call".into()).id("a call").on(&kitaru);
     let started = tokio::spawn(call.start());
     stays_at("a call", 0).await;
-    assert!(kitaru.execution("laborer", "a call").await.unwrap().is_none());
+    assert!(kitaru.execution(("laborer", "a call")).await.unwrap().is_none());
     clock.advance(3 * SECOND);
     stays_at("a call", 0).await;
     clock.advance(SECOND);
@@ -335,7 +336,7 @@ async fn cancelling_a_flow_whose_own_code_is_what_its_process_dies_of_fails_and_
     kitaru.cancel(&("deadly_code", path)).without_undo().await.unwrap();
     life.dies(kitaru).await;
     let (kitaru, _life) = process(&rows, &clock, path).await;
-    let found = kitaru.execution("deadly_code", path).await.unwrap().unwrap();
+    let found = kitaru.execution(("deadly_code", path)).await.unwrap().unwrap();
     assert_eq!((found.status(), found.undo_skipped()), (Status::Cancelled, true));
     assert_eq!(log(path).count("undone"), 0);
 }
@@ -360,11 +361,11 @@ async fn an_execution_that_was_given_up_is_cancelled_with_its_undo_unless_its_ow
         let (builder, _life) = rows.process(&clock);
         let kitaru = builder.open().await.unwrap();
         until_status(&kitaru, "deadly_code", path, Status::Stuck).await;
-        let found = kitaru.execution("deadly_code", path).await.unwrap().unwrap();
+        let found = kitaru.execution(("deadly_code", path)).await.unwrap().unwrap();
         let place = if in_code { "in its flow's own code" } else { "in a body that it began" };
         assert!(found.error().unwrap().contains(place), "{:?}", found.error());
         let cancelled = kitaru.cancel(&("deadly_code", path)).await;
-        let found = kitaru.execution("deadly_code", path).await.unwrap().unwrap();
+        let found = kitaru.execution(("deadly_code", path)).await.unwrap().unwrap();
         if in_code {
             let refused = cancelled.unwrap_err().to_string();
             assert!(refused.contains("without_undo()"), "{refused}");
@@ -410,7 +411,7 @@ async fn an_execution_that_has_failed_does_not_go_on_because_its_process_died_wh
         let (builder, life) = rows.process(&clock);
         let kitaru = builder.open().await.unwrap();
         stays_at(path, 1).await;
-        let found = kitaru.execution(job.0, job.1).await.unwrap().unwrap();
+        let found = kitaru.execution((job.0, job.1)).await.unwrap().unwrap();
         assert_eq!((found.status(), found.error()), (Status::Failed, Some("no luck")));
         life.dies(kitaru).await;
     }
@@ -419,6 +420,6 @@ async fn an_execution_that_has_failed_does_not_go_on_because_its_process_died_wh
     let error = kitaru.cancel(&job).await.unwrap_err();
     assert!(error.to_string().contains("without_undo()"), "{error}");
     kitaru.cancel(&job).without_undo().await.unwrap();
-    let found = kitaru.execution(job.0, job.1).await.unwrap().unwrap();
+    let found = kitaru.execution((job.0, job.1)).await.unwrap().unwrap();
     assert_eq!((found.status(), found.undo_skipped()), (Status::Cancelled, true));
 }

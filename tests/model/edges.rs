@@ -36,7 +36,7 @@ async fn job_that_is_to_start_later_is_cancelled_and_never_begins() {
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(kitaru.execution(job.0, job.1).await.unwrap().unwrap().status(), Status::Cancelled);
+    assert_eq!(kitaru.execution((job.0, job.1)).await.unwrap().unwrap().status(), Status::Cancelled);
     assert!(call().await.unwrap_err().is_cancelled());
     assert_eq!(log(path).count("began"), 0);
 }
@@ -374,7 +374,7 @@ async fn wait_that_is_over_is_no_longer_shown() {
     let path = "edges: over";
     let job = ("asks_and_waits_on", "job");
     drop(asks_and_waits_on(path.into()).id(job.1).on(&kitaru).start().await.unwrap());
-    let open = async || kitaru.execution(job.0, job.1).await.unwrap().unwrap().waits().len();
+    let open = async || kitaru.execution((job.0, job.1)).await.unwrap().unwrap().waits().len();
     while open().await == 0 {
         tokio::task::yield_now().await;
     }
@@ -407,7 +407,7 @@ async fn takes_its_time_twice(path: String) -> Result<u32, Error> {
 async fn failed_try_says_how_long_it_took() {
     let (kitaru, _) = memory().await;
     assert_eq!(takes_its_time_twice("edges: took".into()).id("job").on(&kitaru).await.unwrap(), 1);
-    let execution = kitaru.execution("takes_its_time_twice", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("takes_its_time_twice", "job")).await.unwrap().unwrap();
     let took: Vec<_> = execution.records()[0].failed_tries().map(|failed| failed.duration()).collect();
     assert!(took.len() == 1 && took[0] >= Duration::from_millis(3), "{took:?}");
 }

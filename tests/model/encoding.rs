@@ -152,7 +152,7 @@ async fn bytes_of_another_shape_make_the_execution_stuck_and_lose_nothing() {
         for part in [path, "version", "codec = \"json\"", ".fresh()"] {
             assert!(message.contains(part), "{part}: {message}");
         }
-        let execution = kitaru.execution("changes_shape", path).await.unwrap().unwrap();
+        let execution = kitaru.execution(("changes_shape", path)).await.unwrap().unwrap();
         assert_eq!((execution.status(), execution.records().len()), (Status::Stuck, 1));
         assert!(changes_shape(path.into()).id(path).on(&kitaru).await.unwrap_err().is_stuck());
         changes_shape(path.into()).id(path).fresh().on(&kitaru).await.unwrap();

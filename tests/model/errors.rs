@@ -50,7 +50,7 @@ async fn an_error_that_the_flow_went_past_is_settled_before_anything_starts_afte
     fails.say("1");
     fails.say("2");
     assert_eq!(goes_past_its_error("past".into()).id("job").on(&kitaru).await.unwrap_err().to_string(), "no 2");
-    let execution = kitaru.execution("goes_past_its_error", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("goes_past_its_error", "job")).await.unwrap().unwrap();
     let settled: Vec<_> = execution.records().iter().map(|record| (record.name(), record.is_settled())).collect();
     assert_eq!(settled, [("may_fail", true), ("may_fail_2", false)]);
     fails.take();
@@ -188,7 +188,7 @@ async fn a_panic_in_a_body_is_an_error_of_that_checkpoint_and_one_in_a_flow_fail
     assert!(error.to_string().contains("`panics_plainly` panicked: out of ink"), "a u64 cannot hold it: {error}");
     let error = meets_a_panic(2).id("flow").on(&kitaru).await.unwrap_err();
     assert!(error.is_panic() && error.to_string().contains("in the flow"), "{error}");
-    assert_eq!(kitaru.execution("meets_a_panic", "flow").await.unwrap().unwrap().status(), Status::Failed);
+    assert_eq!(kitaru.execution(("meets_a_panic", "flow")).await.unwrap().unwrap().status(), Status::Failed);
 }
 
 #[checkpoint(timeout = "1s")]
@@ -222,7 +222,7 @@ async fn retries_and_timeouts_wait_by_the_clock_and_each_try_counts() {
     });
     assert_eq!(handle.await.unwrap(), 1);
     turner.abort();
-    let execution = kitaru.execution("takes_time", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("takes_time", "job")).await.unwrap().unwrap();
     let tries: Vec<_> = execution.records().iter().map(|record| (record.name(), record.tries())).collect();
     assert_eq!(tries, [("hangs", 1), ("flaky", 3)]);
 }
@@ -254,6 +254,6 @@ async fn retries_of_arguments_that_cannot_be_copied_are_refused_before_anything_
 async fn a_failed_execution_says_why() {
     let (kitaru, _) = memory().await;
     sees_errors("why".into()).id("job").on(&kitaru).await.unwrap_err();
-    let execution = kitaru.execution("sees_errors", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("sees_errors", "job")).await.unwrap().unwrap();
     assert_eq!((execution.status(), execution.error()), (Status::Failed, Some("the end")));
 }

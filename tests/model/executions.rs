@@ -83,11 +83,11 @@ async fn fresh_begins_a_new_generation_and_the_older_one_stays_readable() {
         two_steps("again".into()).id("job").fresh().on(&kitaru).await.unwrap();
     }
     assert_eq!(log("again").take(), ["ran 1", "ran 2", "ran 1", "ran 2"]);
-    let newest = kitaru.execution("two_steps", "job").await.unwrap().unwrap();
+    let newest = kitaru.execution(("two_steps", "job")).await.unwrap().unwrap();
     assert_eq!(newest.generation(), 2);
-    let older = kitaru.execution("two_steps", "job").generation(1).await.unwrap().unwrap();
+    let older = kitaru.execution(("two_steps", "job")).generation(1).await.unwrap().unwrap();
     assert_eq!((older.generation(), older.records().len()), (1, 2));
-    assert!(kitaru.execution("two_steps", "job").generation(3).await.unwrap().is_none());
+    assert!(kitaru.execution(("two_steps", "job")).generation(3).await.unwrap().is_none());
 }
 
 /// Runs until it is told to go on.
@@ -112,7 +112,7 @@ async fn calls_attach_to_a_running_execution_and_dropping_them_detaches() {
     let (kitaru, _) = memory().await;
     let first = gated(1).id("job").on(&kitaru).start().await.unwrap();
     ENTERED.notified().await;
-    let running = kitaru.execution("gated", "job").await.unwrap().unwrap();
+    let running = kitaru.execution(("gated", "job")).await.unwrap().unwrap();
     assert_eq!(running.status(), Status::Running);
 
     let refused = gated(1).id("job").fresh().on(&kitaru).start().await.unwrap_err();
@@ -121,7 +121,7 @@ async fn calls_attach_to_a_running_execution_and_dropping_them_detaches() {
     assert!(refused.is_conflict(), "{refused}");
 
     let second = gated(1).id("job").on(&kitaru).start().await.unwrap();
-    let by_name: Handle<Result<u32, Error>> = kitaru.handle("gated", "job").await.unwrap();
+    let by_name: Handle<Result<u32, Error>> = kitaru.handle(("gated", "job")).await.unwrap();
     // Neither a dropped handle nor a dropped call cancels.
     drop(first);
     let mut call = Box::pin(gated(1).id("job").on(&kitaru));
@@ -130,7 +130,7 @@ async fn calls_attach_to_a_running_execution_and_dropping_them_detaches() {
     GATE.notify_one();
     assert_eq!(second.await.unwrap(), 8);
     assert_eq!(by_name.await.unwrap(), 8);
-    let after: Handle<Result<u32, Error>> = kitaru.handle("gated", "job").await.unwrap();
+    let after: Handle<Result<u32, Error>> = kitaru.handle(("gated", "job")).await.unwrap();
     assert_eq!(after.await.unwrap(), 8);
 
     // Closing interrupts what runs, and a call after it is told so.
@@ -146,7 +146,7 @@ async fn calls_attach_to_a_running_execution_and_dropping_them_detaches() {
 async fn a_started_execution_is_durable_before_its_handle_is_returned() {
     let (kitaru, _) = memory().await;
     let handle = two_steps("durable".into()).id("job").on(&kitaru).start().await.unwrap();
-    assert!(kitaru.execution("two_steps", "job").await.unwrap().is_some());
+    assert!(kitaru.execution(("two_steps", "job")).await.unwrap().is_some());
     handle.await.unwrap();
 }
 
@@ -184,7 +184,7 @@ async fn a_flow_says_how_long_its_results_are_reused_and_a_call_says_otherwise()
     let execution = runs_daily(1).on(&kitaru).start().await.unwrap();
     let id = execution.id().to_owned();
     execution.await.unwrap();
-    assert_eq!(kitaru.execution("runs_daily", &id).await.unwrap().unwrap().generation(), 3);
+    assert_eq!(kitaru.execution(("runs_daily", &id)).await.unwrap().unwrap().generation(), 3);
 }
 
 #[tokio::test]
@@ -202,16 +202,16 @@ async fn fresh_over_an_unfinished_execution_cancels_it() {
         })
     };
     worker.join().unwrap();
-    let left = kitaru.execution("never_ends", "job").await.unwrap().unwrap();
+    let left = kitaru.execution(("never_ends", "job")).await.unwrap().unwrap();
     assert_eq!(left.status(), Status::Interrupted);
     log("cancelled").say("end");
     never_ends("cancelled".into()).id("job").fresh().on(&kitaru).await.unwrap();
-    let older = kitaru.execution("never_ends", "job").generation(1).await.unwrap().unwrap();
+    let older = kitaru.execution(("never_ends", "job")).generation(1).await.unwrap().unwrap();
     assert_eq!(older.status(), Status::Cancelled);
     assert!(older.error().unwrap().contains(".fresh()"));
     kitaru.close().await.unwrap();
     let kitaru = reopen(&dir).await;
-    let older = kitaru.execution("never_ends", "job").generation(1).await.unwrap().unwrap();
+    let older = kitaru.execution(("never_ends", "job")).generation(1).await.unwrap().unwrap();
     assert_eq!(older.status(), Status::Cancelled);
 }
 
@@ -232,17 +232,17 @@ async fn executions_are_listed_newest_first_in_pages() {
     }
     let page = kitaru.executions().limit(2).await.unwrap();
     assert_eq!(page.iter().map(|summary| summary.id()).collect::<Vec<_>>(), ["job-4", "job-3"]);
-    let page = kitaru.executions().limit(2).after(page.next().unwrap()).await.unwrap();
+    let page = kitaru.executions().limit(2).after(page.next_cursor().unwrap()).await.unwrap();
     assert_eq!(page.iter().map(|summary| summary.id()).collect::<Vec<_>>(), ["job-2", "job-1"]);
-    let page = kitaru.executions().limit(2).after(page.next().unwrap()).await.unwrap();
-    assert_eq!((page.len(), page.next()), (1, None));
+    let page = kitaru.executions().limit(2).after(page.next_cursor().unwrap()).await.unwrap();
+    assert_eq!((page.len(), page.next_cursor()), (1, None));
     assert!(page[0].input().contains("listed-0"), "{}", page[0].input());
 }
 
 #[tokio::test]
 async fn a_handle_without_input_is_refused_where_there_is_nothing_to_attach_to() {
     let (kitaru, _) = memory().await;
-    let error = kitaru.handle::<u32, Error>("two_steps", "nobody").await.unwrap_err();
+    let error = kitaru.handle::<u32, Error>(("two_steps", "nobody")).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("nobody"), "{error}");
 }
 
@@ -276,7 +276,7 @@ async fn a_memo_crosses_executions_within_its_age_and_not_into_a_fresh_one() {
     memoizes("memo".into(), 2).id("b").on(&kitaru).await.unwrap();
     assert!(path.take().is_empty());
     assert_eq!(records_of(&kitaru, "b").await, ["costly", "costly_for_an_hour"]);
-    let copied = kitaru.execution("memoizes", "b").await.unwrap().unwrap();
+    let copied = kitaru.execution(("memoizes", "b")).await.unwrap().unwrap();
     assert!(copied.records().iter().all(|record| record.is_from_memo()), "a hit is copied into the own journal");
     clock.advance(Duration::from_secs(3_601));
     memoizes("memo".into(), 3).id("c").on(&kitaru).await.unwrap();
@@ -300,6 +300,6 @@ async fn a_flow_that_closes_its_own_store_is_interrupted_and_the_store_is_releas
     CLOSES.set(kitaru.clone()).ok().unwrap();
     assert!(closes_its_own_store(1).id("job").on(&kitaru).await.unwrap_err().is_closed());
     let kitaru = crate::support::reopen(&dir).await;
-    let execution = kitaru.execution("closes_its_own_store", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("closes_its_own_store", "job")).await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Interrupted);
 }

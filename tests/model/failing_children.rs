@@ -221,7 +221,7 @@ async fn a_parent_that_is_retried_tries_its_child_again_once() {
         drop(awaits_counts(path.clone()).id("job").on(&kitaru).start().await.unwrap());
         for round in 1..=3 {
             let ended = async {
-                while kitaru.execution("awaits_counts", "job").await.unwrap().unwrap().status() != Status::Failed {
+                while kitaru.execution(("awaits_counts", "job")).await.unwrap().unwrap().status() != Status::Failed {
                     clock.advance(Duration::from_millis(100));
                     tokio::task::yield_now().await;
                 }

@@ -65,7 +65,7 @@ async fn a_fault_of_the_store_never_enters_the_flows_code_and_the_next_call_goes
             faults += 1;
             assert!(error.is_store(), "{path}: {error:#}");
             assert!(format!("{error:#}").contains("the disk is gone"), "{path}: {error:#}");
-            if let Some(execution) = kitaru.execution("steady", "job").await.unwrap() {
+            if let Some(execution) = kitaru.execution(("steady", "job")).await.unwrap() {
                 let landed = lands && execution.status() == Status::Completed;
                 assert!(landed || execution.status() == Status::Interrupted, "{path}: {}", execution.status());
             }
@@ -119,7 +119,7 @@ async fn a_further_attempt_that_is_cut_off_at_any_commit_leaves_an_execution_tha
         log(&path).say("back");
         store.until.store(until, Ordering::SeqCst);
         let cut_off = call().await.is_err();
-        let execution = kitaru.execution("comes_back", "job").await.unwrap().unwrap();
+        let execution = kitaru.execution(("comes_back", "job")).await.unwrap().unwrap();
         if cut_off && !lands {
             let status = execution.status();
             assert!(matches!(status, Status::Interrupted | Status::Failed), "{path}: {status}");
@@ -147,7 +147,7 @@ async fn a_start_that_cannot_be_made_durable_is_an_error_and_no_execution() {
     let kitaru = open(&Faulty::new(1, false)).await;
     let error = steady("start".into()).id("job").on(&kitaru).start().await.err().unwrap();
     assert!(error.is_store(), "{error:#}");
-    assert!(kitaru.execution("steady", "job").await.unwrap().is_none());
+    assert!(kitaru.execution(("steady", "job")).await.unwrap().is_none());
     let handle = steady("start".into()).id("job").on(&kitaru).start().await.unwrap();
     assert_eq!(handle.await.unwrap(), SUM);
 }
@@ -195,7 +195,7 @@ async fn what_goes_on_by_itself_is_tried_again_after_a_fault_of_the_store() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
     drop(sleeps("sleeps".into()).id("job").on(&kitaru).start().await.unwrap());
-    let status = async || kitaru.execution("sleeps", "job").await.unwrap().unwrap().status();
+    let status = async || kitaru.execution(("sleeps", "job")).await.unwrap().unwrap().status();
     while status().await != Status::Waiting {
         tokio::task::yield_now().await;
     }
@@ -248,7 +248,7 @@ async fn a_store_that_takes_no_records_for_long_is_no_reason_to_give_an_executio
 async fn completes(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) {
     let completed = async {
         // A read that fails is what the tests are about.
-        while !kitaru.execution(flow, id).await.is_ok_and(|found| found.unwrap().status() == Status::Completed) {
+        while !kitaru.execution((flow, id)).await.is_ok_and(|found| found.unwrap().status() == Status::Completed) {
             clock.advance(Duration::from_secs(10));
             tokio::task::yield_now().await;
         }
@@ -257,7 +257,7 @@ async fn completes(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) {
 }
 
 async fn waits(kitaru: &Kitaru, flow: &str, id: &str) {
-    while kitaru.execution(flow, id).await.unwrap().unwrap().status() != Status::Waiting {
+    while kitaru.execution((flow, id)).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
 }
@@ -274,7 +274,7 @@ async fn an_execution_that_cannot_be_read_keeps_no_other_from_going_on() {
     kitaru.close().await.unwrap();
     store.damaged.store(1, Ordering::SeqCst);
     let kitaru = open().await.unwrap();
-    assert!(kitaru.execution("sleeps", "one").await.is_err());
+    assert!(kitaru.execution(("sleeps", "one")).await.is_err());
     completes(&kitaru, &clock, "sleeps", "two").await;
 }
 
@@ -368,7 +368,7 @@ async fn execution_that_a_fault_of_the_store_has_stopped_resumes_after_ten_secon
     }
     store.until.store(0, Ordering::SeqCst);
     log(path).say("go");
-    while kitaru.execution("goes_when_told", "ten").await.unwrap().unwrap().status() != Status::Interrupted {
+    while kitaru.execution(("goes_when_told", "ten")).await.unwrap().unwrap().status() != Status::Interrupted {
         tokio::task::yield_now().await;
     }
     rests().await;
@@ -484,7 +484,7 @@ async fn what_is_asked_of_a_failed_execution_is_done_although_a_late_wake_up_is_
             "cancel" => Status::Cancelled,
             _ => Status::Completed,
         };
-        while kitaru.execution(job.0, job.1).await.unwrap().unwrap().status() != wanted {
+        while kitaru.execution((job.0, job.1)).await.unwrap().unwrap().status() != wanted {
             tokio::task::yield_now().await;
         }
     }

@@ -41,7 +41,7 @@ async fn keys_children_times_and_chance_differ_from_generation_to_generation_of_
     assert_eq!((said.len(), distinct.len()), (9, 9), "{said:#?}");
     let mut children = std::collections::HashSet::new();
     for generation in 1..=3 {
-        let job = kitaru.execution("repeats", "job").generation(generation).await.unwrap().unwrap();
+        let job = kitaru.execution(("repeats", "job")).generation(generation).await.unwrap().unwrap();
         assert_eq!(job.children().len(), 1);
         children.extend(job.children().iter().map(|child| child.id().to_owned()));
     }
@@ -130,7 +130,7 @@ async fn store() -> (Kitaru, Clock) {
 async fn until(kitaru: &Kitaru, flow: &str, status: Status, generation: u32) {
     let arrived = async {
         loop {
-            let job = kitaru.execution(flow, "job").await.unwrap().unwrap();
+            let job = kitaru.execution((flow, "job")).await.unwrap().unwrap();
             if job.status() == status && job.generation() == generation {
                 return;
             }
@@ -145,11 +145,11 @@ async fn until(kitaru: &Kitaru, flow: &str, status: Status, generation: u32) {
 async fn ends_after(kitaru: &Kitaru, clock: &Clock, flow: &str, time: Duration, generation: u32) {
     clock.advance(time - Duration::from_millis(1));
     lets_others_move(kitaru).await;
-    let job = kitaru.execution(flow, "job").await.unwrap().unwrap();
+    let job = kitaru.execution((flow, "job")).await.unwrap().unwrap();
     assert!(!job.status().is_final(), "{flow}: {}", job.status());
     clock.advance(Duration::from_millis(1));
     until(kitaru, flow, Status::Failed, generation).await;
-    let job = kitaru.execution(flow, "job").await.unwrap().unwrap();
+    let job = kitaru.execution((flow, "job")).await.unwrap().unwrap();
     assert!(job.error().unwrap().contains("deadline"), "{:?}", job.error());
 }
 

@@ -41,7 +41,7 @@ async fn status_of_an_execution_that_ends_while_it_is_read_is_not_interrupted() 
             let kitaru = kitaru.clone();
             async move {
                 match look {
-                    "execution" => kitaru.execution("sleeps_and_is_told", "job").await.unwrap().unwrap().status(),
+                    "execution" => kitaru.execution(("sleeps_and_is_told", "job")).await.unwrap().unwrap().status(),
                     "list" => kitaru.executions().await.unwrap()[0].status(),
                     _ => {
                         let error = kitaru.retry(&("sleeps_and_is_told", "job")).await.unwrap_err();
@@ -65,14 +65,14 @@ async fn handle_to_an_execution_that_is_resumed_while_it_is_read_awaits_it() {
     let kitaru = open(&store, &clock).await;
     let path = "glances: handle";
     drop(sleeps_and_is_told(path.into(), 3_600_000).id("job").on(&kitaru).start().await.unwrap());
-    while kitaru.execution("sleeps_and_is_told", "job").await.unwrap().unwrap().status() != Status::Waiting {
+    while kitaru.execution(("sleeps_and_is_told", "job")).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
     // It is parked when it is looked for in memory, and runs when its row is read.
     store.gate.shut(Table::Name);
     let handle = tokio::spawn({
         let kitaru = kitaru.clone();
-        async move { kitaru.handle::<u32, Error>("sleeps_and_is_told", "job").await }
+        async move { kitaru.handle::<u32, Error>(("sleeps_and_is_told", "job")).await }
     });
     store.gate.until_arrived(1).await;
     clock.advance(HOUR);

@@ -22,7 +22,7 @@ async fn goes_past(path: String) -> Result<u32, Error> {
 }
 
 async fn until_ended(kitaru: &Kitaru, flow: &str, id: &str, status: Status) {
-    while kitaru.execution(flow, id).await.unwrap().is_none_or(|found| found.status() != status) {
+    while kitaru.execution((flow, id)).await.unwrap().is_none_or(|found| found.status() != status) {
         tokio::task::yield_now().await;
     }
 }
@@ -37,7 +37,7 @@ async fn a_person_has_one_error_forgotten_and_its_checkpoint_runs_again() {
 
     // Without that it comes to the same again.
     kitaru.retry(&("goes_past", "job")).await.unwrap();
-    while kitaru.execution("goes_past", "job").await.unwrap().unwrap().attempts() < 2 {
+    while kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().attempts() < 2 {
         tokio::task::yield_now().await;
     }
     until_ended(&kitaru, "goes_past", "job", Status::Failed).await;
@@ -48,7 +48,7 @@ async fn a_person_has_one_error_forgotten_and_its_checkpoint_runs_again() {
     let kitaru = reopen(&dir).await;
     assert_eq!(goes_past(path.into()).id("job").on(&kitaru).await.unwrap(), 6);
     assert_eq!(log(path).take(), ["step 2"], "the others are recorded");
-    let execution = kitaru.execution("goes_past", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("goes_past", "job")).await.unwrap().unwrap();
     let shown: Vec<_> =
         execution.records().iter().map(|record| (record.name(), record.status(), record.is_forgotten())).collect();
     assert_eq!(
@@ -112,7 +112,7 @@ async fn a_retry_of_what_cannot_be_retried_says_why_and_touches_nothing() {
     goes_past(path.into()).id("job").on(&kitaru).await.unwrap_err();
     refused(kitaru.retry(&("goes_past", "job")).forget("charge"), "`step`, `step_2`, `step_3`").await;
     refused(kitaru.retry(&("goes_past", "job")).forget("step"), "holds no error").await;
-    assert_eq!(kitaru.execution("goes_past", "job").await.unwrap().unwrap().records().len(), 3);
+    assert_eq!(kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().records().len(), 3);
     log(path).take();
     kitaru.retry(&("goes_past", "job")).forget("step_2").await.unwrap();
     until_ended(&kitaru, "goes_past", "job", Status::Completed).await;
@@ -165,7 +165,7 @@ async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_event() {
     let steps: Vec<String> = (0..=10).rev().map(|amount| format!("step {amount}")).collect();
     assert_eq!(log(path).take(), steps);
     for generation in 1..=4 {
-        let found = kitaru.execution("poller", "job").generation(generation).await.unwrap().unwrap();
+        let found = kitaru.execution(("poller", "job")).generation(generation).await.unwrap().unwrap();
         let status = if generation < 4 { Status::Restarted } else { Status::Completed };
         assert_eq!(found.status(), status);
         assert!(found.input().contains(&format!("page={generation}")), "{}", found.input());
@@ -199,12 +199,12 @@ async fn a_flow_restarts_at_a_time_and_its_parent_waits_for_the_last_generation(
     while names(&kitaru, "waits_for_hourly", "job").await.is_empty() {
         tokio::task::yield_now().await;
     }
-    let child = kitaru.execution("waits_for_hourly", "job").await.unwrap().unwrap().children()[0].clone();
+    let child = kitaru.execution(("waits_for_hourly", "job")).await.unwrap().unwrap().children()[0].clone();
     until_ended(&kitaru, child.flow(), child.id(), Status::Queued).await;
     kitaru.close().await.unwrap();
     drop(parent);
     let kitaru = open().await.unwrap();
-    let parent = kitaru.handle::<u64, Error>("waits_for_hourly", "job").await.unwrap();
+    let parent = kitaru.handle::<u64, Error>(("waits_for_hourly", "job")).await.unwrap();
     for hour in 2..=3 {
         until_ended(&kitaru, child.flow(), child.id(), Status::Queued).await;
         assert_eq!(log(path).count(&format!("step {hour}")), 0, "not before its time");
@@ -214,7 +214,7 @@ async fn a_flow_restarts_at_a_time_and_its_parent_waits_for_the_last_generation(
         }
     }
     assert_eq!(parent.await.unwrap(), 3);
-    let last = kitaru.execution(child.flow(), child.id()).await.unwrap().unwrap();
+    let last = kitaru.execution((child.flow(), child.id())).await.unwrap().unwrap();
     assert_eq!((last.generation(), last.parent().map(|parent| parent.id())), (3, Some("job")));
     kitaru.close().await.unwrap();
 }
@@ -258,7 +258,7 @@ async fn a_restart_meets_a_cancellation_at_any_moment_and_one_of_them_counts() {
         }
         handle.cancel().await.unwrap();
         assert!(handle.await.unwrap_err().is_cancelled());
-        let execution = kitaru.execution("poller", "job").await.unwrap().unwrap();
+        let execution = kitaru.execution(("poller", "job")).await.unwrap().unwrap();
         assert_eq!(execution.status(), Status::Cancelled);
     }
 }

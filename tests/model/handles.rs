@@ -33,10 +33,10 @@ async fn a_shared_handle_is_answered_looked_at_and_cancelled_in_other_tasks() {
     let (kitaru, _) = memory().await;
     let handle = shared_handle(1).id("job").on(&kitaru).start().await.unwrap();
     is_sync(&handle);
-    while kitaru.execution("shared_handle", "job").await.unwrap().unwrap().waits().is_empty() {
+    while kitaru.execution(("shared_handle", "job")).await.unwrap().unwrap().waits().is_empty() {
         tokio::task::yield_now().await;
     }
     let all = all_at_a_shared_handle(kitaru.clone(), std::sync::Arc::new(handle));
     tokio::time::timeout(std::time::Duration::from_secs(20), all).await.expect("it hangs");
-    assert!(kitaru.execution("shared_handle", "job").await.unwrap().unwrap().status().is_final());
+    assert!(kitaru.execution(("shared_handle", "job")).await.unwrap().unwrap().status().is_final());
 }

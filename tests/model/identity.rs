@@ -11,14 +11,14 @@ async fn in_time<T>(what: impl IntoFuture<Output = T>) -> T {
 }
 
 async fn look(kitaru: &Kitaru, flow: &str) -> Execution {
-    kitaru.execution(flow, "job").await.unwrap().expect("it is there")
+    kitaru.execution((flow, "job")).await.unwrap().expect("it is there")
 }
 
 /// The names of the open waits, once there are as many.
 async fn open(kitaru: &Kitaru, flow: &str, count: usize) -> Vec<String> {
     in_time(async {
         loop {
-            let job = kitaru.execution(flow, "job").await.unwrap();
+            let job = kitaru.execution((flow, "job")).await.unwrap();
             if let Some(job) = job.filter(|job| job.waits().len() == count && job.status() != Status::Interrupted) {
                 return job.waits().iter().map(|wait| wait.name().to_owned()).collect();
             }

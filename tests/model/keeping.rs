@@ -99,14 +99,14 @@ async fn a_store_is_gone_through_once_a_second_at_the_most() {
         }
         let some_time = async || {
             for _ in 0..200 {
-                let _ = kitaru.execution("holds_something_private", "failed").await.unwrap();
+                let _ = kitaru.execution(("holds_something_private", "failed")).await.unwrap();
             }
         };
         some_time().await;
         let before = looks();
         for _ in 0..99 {
             clock.advance(Duration::from_millis(10));
-            let _ = kitaru.execution("holds_something_private", "failed").await.unwrap();
+            let _ = kitaru.execution(("holds_something_private", "failed")).await.unwrap();
         }
         some_time().await;
         assert_eq!(looks(), before, "{keep:?}");
@@ -170,7 +170,7 @@ async fn a_child_stays_while_its_parent_is_stuck_and_may_be_retried() {
     gets_stuck(path.into()).id("job").on(&kitaru).await.unwrap_err();
     log(path).say("new");
     assert!(gets_stuck(path.into()).id("job").on(&kitaru).await.unwrap_err().is_stuck());
-    while kitaru.execution("costly_part", "stuck part").await.unwrap().unwrap().status() != Status::Completed {
+    while kitaru.execution(("costly_part", "stuck part")).await.unwrap().unwrap().status() != Status::Completed {
         tokio::task::yield_now().await;
     }
     clock.advance(DAY * 30);
@@ -188,7 +188,7 @@ async fn a_child_stays_while_its_parent_has_failed_and_may_be_called_again() {
     let kitaru = store.open(&clock, DAY).await;
     let path = "keeping: fails";
     has_a_costly_part(path.into()).id("job").on(&kitaru).await.unwrap_err();
-    while kitaru.execution("costly_part", "part").await.unwrap().unwrap().status() != Status::Completed {
+    while kitaru.execution(("costly_part", "part")).await.unwrap().unwrap().status() != Status::Completed {
         tokio::task::yield_now().await;
     }
     clock.advance(DAY * 30);

@@ -128,7 +128,7 @@ async fn signs_in_twice(path: String) -> Result<u32, Error> {
 async fn a_sensitive_record_shows_nothing_of_the_tries_that_failed() {
     let kitaru = kitaru::Kitaru::builder().in_memory().open().await.unwrap();
     signs_in_twice("kept: sensitive".into()).id("job").on(&kitaru).await.unwrap();
-    let execution = kitaru.execution("signs_in_twice", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("signs_in_twice", "job")).await.unwrap().unwrap();
     let record = &execution.records()[0];
     let errors: Vec<_> = record.failed_tries().map(|failed| failed.error().to_owned()).collect();
     assert_eq!(errors, ["(sensitive)"]);

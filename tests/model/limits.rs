@@ -27,7 +27,7 @@ async fn insists() -> Result<u32, Error> {
 async fn a_record_shows_the_last_sixteen_failed_tries() {
     let kit = Testkit::new();
     kit.fast_forward(insists().id("job")).await.unwrap();
-    let execution = kit.kitaru().execution("insists", "job").await.unwrap().unwrap();
+    let execution = kit.kitaru().execution(("insists", "job")).await.unwrap().unwrap();
     let record = &execution.records()[0];
     let failed: Vec<&str> = record.failed_tries().map(|failed| failed.error()).collect();
     let last: Vec<String> = (14..30).map(|tries| format!("no {tries}")).collect();
@@ -49,7 +49,7 @@ async fn signs_on(secret: String) -> Result<bool, Error> {
 async fn a_sensitive_record_shows_no_error_of_its_failed_tries() {
     let kit = Testkit::new();
     kit.fast_forward(signs_on("hunter2".into()).id("job")).await.unwrap();
-    let execution = kit.kitaru().execution("signs_on", "job").await.unwrap().unwrap();
+    let execution = kit.kitaru().execution(("signs_on", "job")).await.unwrap().unwrap();
     let record = &execution.records()[0];
     assert_eq!((record.tries(), record.failed_tries().count()), (4, 3));
     for failed in record.failed_tries() {
@@ -79,8 +79,8 @@ async fn a_page_of_executions_has_a_thousand_at_the_most() {
     futures::future::try_join_all(calls).await.unwrap();
     let page = kitaru.executions().limit(5_000).await.unwrap();
     assert_eq!(page.len(), 1_000);
-    let rest = kitaru.executions().after(page.next().unwrap()).await.unwrap();
-    assert_eq!((rest.len(), rest.next()), (1, None));
+    let rest = kitaru.executions().after(page.next_cursor().unwrap()).await.unwrap();
+    assert_eq!((rest.len(), rest.next_cursor()), (1, None));
     assert_eq!(kitaru.executions().limit(0).await.unwrap().len(), 1);
     assert_eq!(kitaru.executions().await.unwrap().len(), 100);
 }

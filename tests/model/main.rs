@@ -37,6 +37,7 @@ mod keeping;
 mod kept;
 mod keys;
 mod limits;
+mod listing;
 mod mapping;
 mod memos;
 mod missed;

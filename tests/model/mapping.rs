@@ -170,7 +170,7 @@ fn a_map_that_is_cut_off_again_and_again_begins_no_recorded_item_anew_and_takes_
                 ended = maps(name.into(), 100).id("job").on(&kitaru) => Some(ended.unwrap_err().to_string()),
                 () = cut_off => None,
             };
-            let records = kitaru.execution("maps", "job").await.unwrap().unwrap().records().len();
+            let records = kitaru.execution(("maps", "job")).await.unwrap().unwrap().records().len();
             // Its bodies wait for ever: nothing comes of waiting for them.
             kitaru.close().grace(Duration::ZERO).await.unwrap();
             (ended, records)
@@ -397,7 +397,7 @@ async fn a_map_over_waits_is_parked_with_them_and_gives_the_same() {
         let rests = async || {
             tokio::time::sleep(Duration::from_millis(1)).await;
             while park_after.is_zero()
-                && kitaru.execution("maps_naps", "naps").await.unwrap().unwrap().status() == Status::Running
+                && kitaru.execution(("maps_naps", "naps")).await.unwrap().unwrap().status() == Status::Running
             {
                 tokio::task::yield_now().await;
             }

@@ -137,7 +137,7 @@ async fn opened() -> (Kitaru, Gate, Clock) {
 
 async fn until(kitaru: &Kitaru, flow: &str, status: Status) {
     ends(async {
-        while kitaru.execution(flow, "x").await.unwrap().unwrap().status() != status {
+        while kitaru.execution((flow, "x")).await.unwrap().unwrap().status() != status {
             yield_now().await;
         }
     })
@@ -272,7 +272,7 @@ async fn an_execution_resumes_whichever_of_its_commits_is_there_although_it_was_
         // It may be the one that it begins with.
         drop(call().start().await);
         ends(async {
-            while kitaru.execution("restarts_for_missed", "x").await.unwrap().unwrap().status() != Status::Completed {
+            while kitaru.execution(("restarts_for_missed", "x")).await.unwrap().unwrap().status() != Status::Completed {
                 clock.advance(HOUR / 2);
                 yield_now().await;
             }

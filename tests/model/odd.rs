@@ -144,7 +144,7 @@ async fn ten_thousand_calls_at_once_are_recorded_and_replayed() {
         let done = soon(flow.id("job").on(&kitaru)).await;
         assert_eq!(done.ok(), (attempt == 1).then_some((0..10_000).sum::<u32>()));
     }
-    assert_eq!(kitaru.execution("many", "job").await.unwrap().unwrap().records().len(), 10_000);
+    assert_eq!(kitaru.execution(("many", "job")).await.unwrap().unwrap().records().len(), 10_000);
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn a_store_is_closed_while_a_body_on_the_blocking_pool_goes_on() {
     assert!(handle.await.unwrap_err().is_closed());
     gate.0.wait();
     let kitaru = reopen(&dir).await;
-    assert_eq!(kitaru.execution("blocks", "job").await.unwrap().unwrap().status(), Status::Interrupted);
+    assert_eq!(kitaru.execution(("blocks", "job")).await.unwrap().unwrap().status(), Status::Interrupted);
 }
 
 #[flow]

@@ -37,7 +37,7 @@ async fn quotes(path: String) -> Result<u32, Error> {
 }
 
 async fn paused(kitaru: &Kitaru) -> Vec<String> {
-    let execution = kitaru.execution("quotes", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("quotes", "job")).await.unwrap().unwrap();
     execution.pauses().map(|pause| pause.to_string()).collect()
 }
 
@@ -101,7 +101,7 @@ async fn pause_of_an_execution_says_what_is_waited_for_and_until_when() {
     let [line] = &lines[..] else { panic!("{lines:?}") };
     let next = line.strip_prefix("waits for the bank: status 503, next try 00:1").unwrap_or_else(|| panic!("{line}"));
     assert!(next.ends_with(" UTC") && next.len() == "0:30 UTC".len(), "{line}");
-    let execution = kit.kitaru().execution("quotes", "job").await.unwrap().unwrap();
+    let execution = kit.kitaru().execution(("quotes", "job")).await.unwrap().unwrap();
     let pause = execution.pauses().next().unwrap();
     assert_eq!((pause.awaited(), pause.error(), pause.record().checkpoint()), (Some("the bank"), "status 503", "rate"));
     let wait = pause.next_try().duration_since(execution.created()).unwrap();
@@ -133,7 +133,7 @@ async fn retry_of_an_undoing_that_stopped_resumes_at_that_step() {
     log(path).take();
     kit.retry(&("reserves", "job")).await.unwrap();
     assert_eq!(log(path).count("released"), 1);
-    let execution = kit.kitaru().execution("reserves", "job").await.unwrap().unwrap();
+    let execution = kit.kitaru().execution(("reserves", "job")).await.unwrap().unwrap();
     assert_eq!((execution.status(), execution.error()), (Status::Failed, Some("sold out")));
 
     for _ in 0..2 {

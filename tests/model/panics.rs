@@ -60,7 +60,7 @@ async fn a_panic_whose_payload_panics_is_a_panic_like_any_other() {
         let error = panics(place.into()).id(place).on(&kitaru).await.unwrap_err();
         assert!(format!("{error:#}").contains("panicked"), "{place}: {error:#}");
         assert!(error.is_panic(), "{place}: {error:#}");
-        let execution = kitaru.execution("panics", place).await.unwrap().unwrap();
+        let execution = kitaru.execution(("panics", place)).await.unwrap().unwrap();
         assert_eq!(execution.status(), Status::Failed, "{place}");
     }
     let flow = dynamic::flow("panics_plainly").run(|| async { fall() });

@@ -107,7 +107,7 @@ async fn an_error_is_settled_before_what_the_flow_publishes_behind_it_is_seen() 
     let handle = shows_an_error(path.into()).id("job").on(&kitaru).start().await.unwrap();
     let mut watched = kitaru.watch::<bool>(&handle, "failed");
     assert_eq!(watched.next().await.unwrap(), Some(true));
-    let execution = kitaru.execution("shows_an_error", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("shows_an_error", "job")).await.unwrap().unwrap();
     assert!(execution.records()[0].is_settled());
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop((handle, watched));
@@ -122,7 +122,7 @@ async fn an_error_is_settled_before_what_the_flow_publishes_behind_it_is_seen() 
 async fn notes_stand_beside_the_record_of_a_body_and_beside_the_execution() {
     let (kitaru, _) = memory().await;
     pages("publishing: notes".into(), 2).id("job").on(&kitaru).await.unwrap();
-    let execution = kitaru.execution("pages", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("pages", "job")).await.unwrap().unwrap();
     assert_eq!(execution.metadata(), &serde_json::json!({ "customer": "ACME" }));
     let noted: Vec<_> = execution.records().iter().map(|record| record.metadata()).collect();
     let note = |n: u32| serde_json::json!({ "page": n, "source": "archive" });
@@ -173,6 +173,6 @@ async fn shows_once(round: u32) -> Result<u32, Error> {
 async fn what_was_published_stays_when_a_flow_goes_on_in_a_new_generation() {
     let (kitaru, _) = memory().await;
     assert_eq!(shows_once(1).id("job").on(&kitaru).await.unwrap(), 2);
-    assert_eq!(kitaru.execution("shows_once", "job").await.unwrap().unwrap().generation(), 2);
+    assert_eq!(kitaru.execution(("shows_once", "job")).await.unwrap().unwrap().generation(), 2);
     assert_eq!(kitaru.published::<u32>(&("shows_once", "job"), "shown").await.unwrap(), Some(1));
 }

@@ -175,7 +175,7 @@ async fn secret(password: String) -> Result<String, Error> {
 async fn a_record_shows_its_name_its_arguments_and_its_outcome_shortened_and_nothing_sensitive() {
     let (kitaru, _) = memory().await;
     looks(1).id("job").on(&kitaru).await.unwrap();
-    let execution = kitaru.execution("looks", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("looks", "job")).await.unwrap().unwrap();
     let [first, second, secret] = execution.records() else { panic!("{:?}", execution.records()) };
     assert_eq!((first.name(), second.name(), first.checkpoint()), ("intro", "intro_2", "draft"));
     assert_eq!((first.status(), first.attempt(), first.tries()), (RecordStatus::Completed, 1, 1));

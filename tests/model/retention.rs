@@ -90,7 +90,7 @@ pub(crate) async fn is_gone(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str
         // As long as a look takes on a slow machine.
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(20) {
-            if kitaru.execution(flow, id).await.unwrap().is_none() {
+            if kitaru.execution((flow, id)).await.unwrap().is_none() {
                 return true;
             }
             tokio::task::yield_now().await;
@@ -120,7 +120,7 @@ async fn what_has_been_finished_for_so_long_is_taken_away_and_begins_anew_when_i
     // It is no longer there with the first commit of its deletion.
     comes_about(|| shared.rows() < rows - 2_500).await;
     for (id, status) in [("failed", Status::Failed), ("waits", Status::Waiting), ("young", Status::Completed)] {
-        assert_eq!(kitaru.execution("pays_in_parts", id).await.unwrap().unwrap().status(), status, "{id}");
+        assert_eq!(kitaru.execution(("pays_in_parts", id)).await.unwrap().unwrap().status(), status, "{id}");
     }
     assert_eq!(pays_in_parts("retention: young".into(), 1).id("young").on(&kitaru).await.unwrap(), 1);
     assert_eq!(log("retention: young").take().len(), 1, "what is kept is not paid for again");
@@ -133,7 +133,7 @@ async fn what_has_been_finished_for_so_long_is_taken_away_and_begins_anew_when_i
     let again = log(path).take();
     assert_eq!(again.len(), 2);
     assert!(!before.contains(&again[0]), "a service that knows the old key is to see another payment");
-    assert_eq!(kitaru.execution("pays_in_parts", "old").await.unwrap().unwrap().generation(), 2);
+    assert_eq!(kitaru.execution(("pays_in_parts", "old")).await.unwrap().unwrap().generation(), 2);
 
     // All that was there of it was taken away.
     clock.advance(DAY * 8);
@@ -160,15 +160,15 @@ async fn a_child_stays_as_long_as_its_parent_may_ask_for_it() {
     let (shared, clock) = (Shared::default(), Clock::manual());
     let kitaru = shared.open(&clock).await;
     let handle = has_a_kept_part("retention: parent".into()).id("job").on(&kitaru).start().await.unwrap();
-    while kitaru.execution("has_a_kept_part", "job").await.unwrap().unwrap().status() != Status::Waiting {
+    while kitaru.execution(("has_a_kept_part", "job")).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
-    let child = kitaru.execution("has_a_kept_part", "job").await.unwrap().unwrap().children()[0].clone();
+    let child = kitaru.execution(("has_a_kept_part", "job")).await.unwrap().unwrap().children()[0].clone();
     pays_in_parts("retention: other".into(), 1).id("other").on(&kitaru).await.unwrap();
     pays_in_parts("retention: newest".into(), 1).id("newest").on(&kitaru).await.unwrap();
     clock.advance(DAY * 8);
     assert!(is_gone(&kitaru, &clock, "pays_in_parts", "other").await);
-    assert!(kitaru.execution(child.flow(), child.id()).await.unwrap().is_some());
+    assert!(kitaru.execution((child.flow(), child.id())).await.unwrap().is_some());
     kitaru.send(&handle, "end", &1).await.unwrap();
     assert_eq!(handle.await.unwrap(), 1);
     clock.advance(DAY * 8);
@@ -206,16 +206,16 @@ async fn the_older_generations_of_a_flow_without_end_go_and_its_idempotency_keys
     for n in 1..=20u32 {
         kitaru.send(&handle, "next", &n).key(format!("event {n}")).await.unwrap();
         let generation = n + 1;
-        while kitaru.execution("endless", "job").await.unwrap().unwrap().generation() < generation {
+        while kitaru.execution(("endless", "job")).await.unwrap().unwrap().generation() < generation {
             tokio::task::yield_now().await;
         }
-        while kitaru.execution("endless", "job").await.unwrap().unwrap().status() != Status::Waiting {
+        while kitaru.execution(("endless", "job")).await.unwrap().unwrap().status() != Status::Waiting {
             tokio::task::yield_now().await;
         }
     }
     let rows = shared.rows();
     clock.advance(DAY * 8);
-    while kitaru.execution("endless", "job").generation(20).await.unwrap().is_some() {
+    while kitaru.execution(("endless", "job")).generation(20).await.unwrap().is_some() {
         clock.advance(Duration::from_secs(3_600));
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -257,7 +257,7 @@ async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the
     let kitaru = builder.open().await.unwrap();
     let left = rows.len();
     assert!(left > 1_000, "{left} rows");
-    assert!(kitaru.execution("pays_in_parts", "job").await.unwrap().is_none());
+    assert!(kitaru.execution(("pays_in_parts", "job")).await.unwrap().is_none());
     assert!(kitaru.export(&("pays_in_parts", "job")).await.unwrap_err().to_string().contains("there is no execution"));
     let listed = kitaru.executions().await.unwrap();
     assert!(listed.is_empty() && listed.unreadable().is_empty(), "{listed:?}");
@@ -269,7 +269,7 @@ async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the
     let (builder, _life) = rows.process(&clock);
     let kitaru = builder.retention(DAY * 7).open().await.unwrap();
     comes_about(|| rows.len() < 100).await;
-    assert_eq!(kitaru.execution("pays_in_parts", "job").await.unwrap().unwrap().generation(), 2);
+    assert_eq!(kitaru.execution(("pays_in_parts", "job")).await.unwrap().unwrap().generation(), 2);
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn until_tried(path: &str, times: usize) {
 }
 
 async fn until_waiting(kitaru: &Kitaru, flow: &str) {
-    while kitaru.execution(flow, "job").await.unwrap().unwrap().status() != Status::Waiting {
+    while kitaru.execution((flow, "job")).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
 }
@@ -53,7 +53,7 @@ async fn a_long_pause_between_tries_is_recorded_and_the_flow_is_out_of_memory_me
     let path = "retrying: parks";
     drop(persists(path.into()).id("job").on(&kitaru).start().await.unwrap());
     until_waiting(&kitaru, "persists").await;
-    let execution = kitaru.execution("persists", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("persists", "job")).await.unwrap().unwrap();
     let record = &execution.records()[0];
     assert_eq!((record.status(), record.tries()), (RecordStatus::Waiting, 1));
     assert_eq!(record.failed_tries().next().unwrap().error(), "busy 1");
@@ -61,7 +61,7 @@ async fn a_long_pause_between_tries_is_recorded_and_the_flow_is_out_of_memory_me
     // Another process waits for what is left, and goes on counting.
     kitaru.close().await.unwrap();
     let kitaru = open().await.unwrap();
-    let handle = kitaru.handle::<u32, Error>("persists", "job").await.unwrap();
+    let handle = kitaru.handle::<u32, Error>(("persists", "job")).await.unwrap();
     for tries in 1..=3 {
         until_waiting(&kitaru, "persists").await;
         assert_eq!(log(path).count("tried"), tries, "not before its time");
@@ -69,7 +69,7 @@ async fn a_long_pause_between_tries_is_recorded_and_the_flow_is_out_of_memory_me
         until_tried(path, tries + 1).await;
     }
     assert_eq!(handle.await.unwrap(), 7);
-    let execution = kitaru.execution("persists", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("persists", "job")).await.unwrap().unwrap();
     let [record] = execution.records() else { panic!("{:?}", execution.records()) };
     assert_eq!((record.status(), record.tries()), (RecordStatus::Completed, 4));
     let failed: Vec<&str> = record.failed_tries().map(|failed| failed.error()).collect();
@@ -93,7 +93,7 @@ async fn a_long_pause_beside_other_work_is_recorded_all_the_same() {
     for tries in 1..=3 {
         until_tried(path, tries).await;
         // Its own rows tell that it pauses.
-        while kitaru.execution("beside", "job").await.unwrap().unwrap().records().is_empty() {
+        while kitaru.execution(("beside", "job")).await.unwrap().unwrap().records().is_empty() {
             tokio::task::yield_now().await;
         }
         clock.advance(MINUTE * 10);
@@ -172,7 +172,7 @@ async fn all_tries_together_are_bounded_in_time_across_restarts() {
     kitaru.close().await.unwrap();
     let kitaru = open().await.unwrap();
     until_tried(path, 2).await;
-    let handle = kitaru.handle::<u32, Error>("hurried", "job").await.unwrap();
+    let handle = kitaru.handle::<u32, Error>(("hurried", "job")).await.unwrap();
     let error = ends(handle).await.unwrap_err();
     assert_eq!((error.to_string().as_str(), log(path).count("tried")), ("busy", 2));
     kitaru.close().await.unwrap();
@@ -181,7 +181,7 @@ async fn all_tries_together_are_bounded_in_time_across_restarts() {
     let path = "retrying: hurried hangs";
     let kitaru = open().await.unwrap();
     let handle = hurried(path.into()).id("hangs").on(&kitaru).start().await.unwrap();
-    while kitaru.execution("hurried", "hangs").await.unwrap().unwrap().status() != Status::Waiting {
+    while kitaru.execution(("hurried", "hangs")).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
     clock.advance(MINUTE * 2);

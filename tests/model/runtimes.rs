@@ -40,7 +40,7 @@ async fn parking() -> Kitaru {
 }
 
 async fn waits(kitaru: &Kitaru, flow: &str, id: &str) {
-    while kitaru.execution(flow, id).await.unwrap().unwrap().status() != Status::Waiting {
+    while kitaru.execution((flow, id)).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
 }
@@ -164,7 +164,7 @@ fn a_flow_whose_runtime_ends_resumes_by_itself_and_whoever_waits_for_it_waits_on
         let came = other.block_on(async { tokio::time::timeout(Duration::from_secs(20), waiter).await });
         assert_eq!(came.expect("it hangs").unwrap(), 3);
         assert_eq!(log(&path).take(), ["body 0", "body 1", "body 1", "body 2", "done"]);
-        let execution = other.block_on(kitaru.execution("steps_of_a_runtime", "job").into_future()).unwrap().unwrap();
+        let execution = other.block_on(kitaru.execution(("steps_of_a_runtime", "job")).into_future()).unwrap().unwrap();
         assert_eq!((execution.status(), execution.attempts()), (Status::Completed, 2));
     }
 }
@@ -190,7 +190,7 @@ fn a_flow_whose_runtime_ends_again_and_again_is_not_given_up() {
     // Not called: whoever calls has it tried in any case.
     let status = once(async {
         loop {
-            let status = kitaru.execution("hangs", "job").await.unwrap().unwrap().status();
+            let status = kitaru.execution(("hangs", "job")).await.unwrap().unwrap().status();
             if matches!(status, Status::Completed | Status::Stuck) {
                 break status;
             }
@@ -270,7 +270,7 @@ fn a_flow_that_nobody_has_called_runs_on_a_runtime_of_the_program_that_moves_by_
     });
     until("it runs", || log(path).count("mine") > 0);
     // One on a thread that somebody has to wait on does not take its place.
-    once(async { kitaru.execution("tells_where", "job").await.unwrap() });
+    once(async { kitaru.execution(("tells_where", "job")).await.unwrap() });
     drop(mine);
     let handle = once(async {
         let call = tells_where("runtimes: not mine".into()).id("other").on(&kitaru);
@@ -310,7 +310,7 @@ fn dropping_the_last_handle_releases_a_store_whose_runtimes_have_ended() {
     let error = once(handle).unwrap_err();
     assert!(error.is_closed(), "{error}");
     let kitaru = once(builder().open()).unwrap();
-    let status = once(kitaru.execution("naps", "waits").into_future()).unwrap().unwrap().status();
+    let status = once(kitaru.execution(("naps", "waits")).into_future()).unwrap().unwrap().status();
     assert_eq!(status, Status::Waiting);
 }
 

@@ -65,7 +65,7 @@ async fn an_error_that_is_its_own_source_ends() {
     assert!(Error::from_std(&Pong).messages().count() <= 64);
     let (kitaru, _) = memory().await;
     goes_round(1).id("job").on(&kitaru).await.unwrap_err();
-    let execution = kitaru.execution("goes_round", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("goes_round", "job")).await.unwrap().unwrap();
     assert_eq!(execution.records()[0].preview(), "bad icon");
     assert!(execution.error().is_some_and(|error| error.starts_with("ping: pong")));
 }
@@ -79,7 +79,7 @@ async fn an_error_of_a_flow_without_an_attribute_reads_as_its_messages() {
         caught.map_err(|error| error.context("the report"))
     });
     flow.id("job").on(&kitaru).await.unwrap_err();
-    let execution = kitaru.execution("prints", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("prints", "job")).await.unwrap().unwrap();
     assert_eq!(execution.error(), Some("the report: printing: no paper"));
     assert_eq!(execution.records()[0].preview(), "printing: no paper");
 }
@@ -249,6 +249,6 @@ async fn the_preview_of_an_error_is_one_line() {
     let flow = dynamic::flow("tells").run(|| async { Err::<(), _>(Error::msg("one\ntwo\u{202e}three")) });
     let error = flow.id("job").on(&kitaru).await.unwrap_err();
     assert_eq!(error.to_string(), "one\ntwo\u{202e}three", "the flow's own words are given as they are");
-    let execution = kitaru.execution("tells", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("tells", "job")).await.unwrap().unwrap();
     assert_eq!(execution.error(), Some("one\\ntwo\\u202ethree"));
 }

@@ -32,7 +32,7 @@ async fn shares(path: String) -> Result<u32, Error> {
 }
 
 async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Option<Status> {
-    kitaru.execution(flow, id).await.unwrap().map(|execution| execution.status())
+    kitaru.execution((flow, id)).await.unwrap().map(|execution| execution.status())
 }
 
 async fn until(kitaru: &Kitaru, flow: &str, id: &str, wanted: Status) {
@@ -144,13 +144,13 @@ async fn what_becomes_of_a_child_of_a_flow_that_fails_is_the_same_wherever_its_u
 /// Until a generation of the child waits that nobody here has in mind.
 async fn until_asked(kitaru: &Kitaru, path: &str, generation: u32) {
     let is_asked = async || {
-        let child = kitaru.execution("asks", path).await.unwrap().unwrap();
+        let child = kitaru.execution(("asks", path)).await.unwrap().unwrap();
         child.generation() == generation && child.status() == Status::Waiting
     };
     while !is_asked().await {
         tokio::task::yield_now().await;
     }
-    drop(kitaru.handle::<u32, Error>("asks", path).await.unwrap());
+    drop(kitaru.handle::<u32, Error>(("asks", path)).await.unwrap());
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn every_parent_of_a_parked_child_goes_out_of_memory_and_lets_others_go_on
     clock.advance(SECOND * 3_600);
     let come = async {
         for parent in &parents {
-            while kitaru.execution("shares_later", parent.id()).await.unwrap().unwrap().children().is_empty() {
+            while kitaru.execution(("shares_later", parent.id())).await.unwrap().unwrap().children().is_empty() {
                 tokio::task::yield_now().await;
             }
             until(&kitaru, "shares_later", parent.id(), Status::Waiting).await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{disk, memory, reopen};
 
 async fn execution(kitaru: &Kitaru, flow: &str) -> Execution {
-    kitaru.execution(flow, "job").await.unwrap().unwrap()
+    kitaru.execution((flow, "job")).await.unwrap().unwrap()
 }
 
 /// The value of the record of this name.

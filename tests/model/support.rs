@@ -79,7 +79,7 @@ pub fn chance() -> u64 {
 
 /// The visible names of an execution's records.
 pub async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
-    let execution = kitaru.execution(flow, id).await.expect("the store reads").expect("the execution is there");
+    let execution = kitaru.execution((flow, id)).await.expect("the store reads").expect("the execution is there");
     execution.records().iter().map(|record| record.name().to_owned()).collect()
 }
 

@@ -42,7 +42,7 @@ async fn until(path: &str, line: &str, count: usize) {
 async fn until_status(kitaru: &Kitaru, flow: &str, status: Status) {
     let arrived = async {
         loop {
-            let execution = kitaru.execution(flow, "job").await.expect("it reads");
+            let execution = kitaru.execution((flow, "job")).await.expect("it reads");
             if execution.is_some_and(|execution| execution.status() == status) {
                 return;
             }
@@ -85,12 +85,12 @@ async fn a_flow_that_waits_is_dropped_from_memory_and_goes_on_by_itself_when_its
     let handle = reminder("parks".into(), 60).id("job").on(&kitaru).start().await.unwrap();
     until("parks", "dropped", 1).await;
     until_status(&kitaru, "reminder", Status::Waiting).await;
-    let execution = kitaru.execution("reminder", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("reminder", "job")).await.unwrap().unwrap();
     let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.status())).collect();
     assert_eq!(records, [("remind", RecordStatus::Completed), ("sleep", RecordStatus::Waiting)]);
 
     // Others may wait for it too, whether they have its input or not.
-    let by_name: Handle<Result<u64, Error>> = kitaru.handle("reminder", "job").await.unwrap();
+    let by_name: Handle<Result<u64, Error>> = kitaru.handle(("reminder", "job")).await.unwrap();
     place.clock.advance(HOUR - Duration::from_secs(1));
     tokio::task::yield_now().await;
     assert_eq!(log("parks").count("reminded"), 1);
@@ -98,7 +98,7 @@ async fn a_flow_that_waits_is_dropped_from_memory_and_goes_on_by_itself_when_its
     assert_eq!(handle.await.unwrap(), 3_600);
     assert_eq!(by_name.await.unwrap(), 3_600);
     assert_eq!(log("parks").count("reminded"), 2);
-    let execution = kitaru.execution("reminder", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("reminder", "job")).await.unwrap().unwrap();
     assert_eq!(execution.attempts(), 2);
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
@@ -137,7 +137,7 @@ async fn a_short_wait_stays_in_memory_and_is_cut_off_like_anything_else() {
     let kitaru = place.builder().park_after(HOUR).open().await.unwrap();
     let handle = reminder("short".into(), 10).id("job").on(&kitaru).start().await.unwrap();
     until("short", "waits", 1).await;
-    while kitaru.execution("reminder", "job").await.unwrap().unwrap().records().len() < 2 {
+    while kitaru.execution(("reminder", "job")).await.unwrap().unwrap().records().len() < 2 {
         tokio::task::yield_now().await;
     }
     until_status(&kitaru, "reminder", Status::Running).await;
@@ -167,7 +167,7 @@ async fn a_wait_that_is_dropped_has_no_outcome_and_one_for_a_time_that_is_over_i
     let place = Place::new();
     let kitaru = place.open().await;
     assert_eq!(deadline("deadline".into()).id("job").on(&kitaru).await.unwrap(), "reminded 1");
-    let execution = kitaru.execution("deadline", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("deadline", "job")).await.unwrap().unwrap();
     let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.status())).collect();
     assert!(records.contains(&("remind", RecordStatus::Completed)), "{records:?}");
     assert!(records.contains(&("sleep", RecordStatus::Completed)), "{records:?}");
@@ -195,7 +195,7 @@ async fn waits_beside_each_other_end_in_the_order_of_their_times_in_memory_and_p
         let kitaru = place.builder().park_after(park_after).open().await.unwrap();
         let handle = many_waits(40).id("job").on(&kitaru).start().await.unwrap();
         let over = async |status: RecordStatus, count: usize| loop {
-            let execution = kitaru.execution("many_waits", "job").await.unwrap().unwrap();
+            let execution = kitaru.execution(("many_waits", "job")).await.unwrap().unwrap();
             if execution.records().iter().filter(|record| record.status() == status).count() == count {
                 break;
             }
@@ -211,7 +211,7 @@ async fn waits_beside_each_other_end_in_the_order_of_their_times_in_memory_and_p
         let mut expected: Vec<u64> = (0..40).collect();
         expected.sort_by_key(|n| n * 7 % 40);
         assert_eq!(done, expected, "parked after {park_after:?}");
-        let attempts = kitaru.execution("many_waits", "job").await.unwrap().unwrap().attempts();
+        let attempts = kitaru.execution(("many_waits", "job")).await.unwrap().unwrap().attempts();
         assert_eq!(attempts > 20, park_after.is_zero(), "{attempts} attempts");
     }
 }
@@ -255,7 +255,7 @@ async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_o
 
     let kitaru = place.builder().recovery(kitaru::Recovery::Manual).open().await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let execution = kitaru.execution("left_alone", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("left_alone", "job")).await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Interrupted);
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 
@@ -263,7 +263,7 @@ async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_o
     until_status(&kitaru, "left_alone", Status::Completed).await;
     assert_eq!(log("left").count("reminded"), 2, "nothing is paid for twice");
     // A flow that is none of this program's is left as it is.
-    let execution = kitaru.execution("unknown", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("unknown", "job")).await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Interrupted);
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
@@ -343,7 +343,7 @@ async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and
     assert!(pauses[6] > Duration::from_secs(30), "{pauses:?}");
     let kitaru = rows.process(&clock).0.open().await.unwrap();
     until_status(&kitaru, "one_of_many", Status::Stuck).await;
-    let execution = kitaru.execution("one_of_many", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("one_of_many", "job")).await.unwrap().unwrap();
     let why = execution.error().unwrap();
     assert!(why.contains("8 attempts have died") && why.contains(".fresh()"), "{why}");
     assert!(why.contains("in a body that it began"), "{why}");
@@ -386,7 +386,7 @@ async fn a_job_that_is_to_start_at_a_time_is_recorded_and_begins_then_by_itself(
     let at = place.clock.now() + HOUR;
     let handle = left_alone("later".into()).id("job").start_at(at).on(&kitaru).start().await.unwrap();
     log("later").say("go on");
-    let execution = kitaru.execution("left_alone", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("left_alone", "job")).await.unwrap().unwrap();
     assert_eq!((execution.status(), execution.attempts(), execution.records().len()), (Status::Queued, 0, 0));
     // Another call of the same job waits for it, too.
     let call = tokio::spawn(left_alone("later".into()).id("job").on(&kitaru));
@@ -446,7 +446,7 @@ async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_acro
     let kitaru = place.open().await;
     drop(bounded("bounded".into()).id("job").on(&kitaru).start().await.unwrap());
     until("bounded", "takes 1", 1).await;
-    while kitaru.execution("bounded", "job").await.unwrap().unwrap().records().is_empty() {
+    while kitaru.execution(("bounded", "job")).await.unwrap().unwrap().records().is_empty() {
         tokio::task::yield_now().await;
     }
     kitaru.close().grace(Duration::ZERO).await.unwrap();
@@ -455,14 +455,14 @@ async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_acro
     let kitaru = place.open().await;
     until("bounded", "takes 1", 2).await;
     place.clock.advance(HOUR / 2);
-    let handle = async || kitaru.handle::<String, Error>("bounded", "job").await;
+    let handle = async || kitaru.handle::<String, Error>(("bounded", "job")).await;
     until_status(&kitaru, "bounded", Status::Waiting).await;
     for _ in 0..2 {
         place.clock.advance(HOUR);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(handle().await.unwrap().await.unwrap(), "true true true");
-    let execution = kitaru.execution("bounded", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("bounded", "job")).await.unwrap().unwrap();
     let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.status())).collect();
     assert_eq!(records[0], ("timeout", RecordStatus::Completed), "{records:?}");
     assert!(!records.iter().any(|(name, _)| *name == "takes"), "a loser leaves no outcome: {records:?}");
@@ -485,7 +485,7 @@ async fn an_attempt_that_was_only_replayed_and_waits_on_counts_for_nothing() {
     kitaru.send(&handle, "amount", &1).await.unwrap();
     until("counts", "took", 1).await;
     until_status(&kitaru, "waits_twice", Status::Waiting).await;
-    let before = kitaru.execution("waits_twice", "job").await.unwrap().unwrap().attempts();
+    let before = kitaru.execution(("waits_twice", "job")).await.unwrap().unwrap().attempts();
     kitaru.close().await.unwrap();
     drop(handle);
     // Something was sent to it once, so each opening looks whether it has taken that.
@@ -493,7 +493,7 @@ async fn an_attempt_that_was_only_replayed_and_waits_on_counts_for_nothing() {
         let kitaru = place.open().await;
         until("counts", "took", round).await;
         until_status(&kitaru, "waits_twice", Status::Waiting).await;
-        assert_eq!(kitaru.execution("waits_twice", "job").await.unwrap().unwrap().attempts(), before);
+        assert_eq!(kitaru.execution(("waits_twice", "job")).await.unwrap().unwrap().attempts(), before);
         kitaru.close().await.unwrap();
     }
 }

@@ -58,7 +58,7 @@ fn undone(path: &str) -> Vec<String> {
 }
 
 async fn until_parked(kitaru: &Kitaru, id: &str) {
-    while kitaru.execution("booking", id).await.unwrap().unwrap().status() != Status::Waiting {
+    while kitaru.execution(("booking", id)).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
 }
@@ -77,7 +77,7 @@ async fn what_a_flow_has_done_is_undone_in_reverse_when_it_fails_and_stays_so() 
     let error = booking(path.into(), 3).id("job").on(&kitaru).await.unwrap_err();
     assert_eq!(error.to_string(), "no money");
     assert_eq!((log(path).count("pay"), log(path).count("release 1")), (0, 0));
-    let execution = kitaru.execution("booking", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("booking", "job")).await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Failed);
 }
 
@@ -121,7 +121,7 @@ async fn a_cancelled_flow_is_undone_whether_it_runs_waits_or_was_interrupted() {
     assert_eq!(undone(cut), ["release 2", "release 1"]);
     assert_eq!(log(cut).count("pay"), 0, "no body runs in a replay that cancels");
     for id in ["runs", "waits", "cut"] {
-        assert_eq!(kitaru.execution("booking", id).await.unwrap().unwrap().status(), Status::Cancelled);
+        assert_eq!(kitaru.execution(("booking", id)).await.unwrap().unwrap().status(), Status::Cancelled);
     }
     kitaru.close().await.unwrap();
 }
@@ -135,7 +135,7 @@ async fn a_step_that_fails_to_undo_is_tried_again_when_its_flow_is_called_or_can
     let error = call().await.unwrap_err();
     let chain = format!("{error:#}");
     assert!(chain.contains("could not be undone") && chain.contains("nobody is at the desk"), "{chain}");
-    assert_eq!(kitaru.execution("booking", "job").await.unwrap().unwrap().status(), Status::Failed);
+    assert_eq!(kitaru.execution(("booking", "job")).await.unwrap().unwrap().status(), Status::Failed);
     let error = kitaru.cancel(&("booking", "job")).await.unwrap_err();
     assert!(format!("{error:#}").contains("nobody is at the desk"), "{error:#}");
 
@@ -196,7 +196,7 @@ async fn a_flow_that_is_not_finished_by_its_deadline_is_undone_and_has_failed() 
         let error = handle.await.unwrap_err();
         assert!(error.is_timeout() && error.to_string().contains("deadline"), "{error}");
         assert_eq!(undone(path), ["release 1"]);
-        assert_eq!(kitaru.execution("booking", path).await.unwrap().unwrap().status(), Status::Failed);
+        assert_eq!(kitaru.execution(("booking", path)).await.unwrap().unwrap().status(), Status::Failed);
     }
     let error = booking("undo: late".into(), 1).deadline(Duration::ZERO).on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("deadline"), "{error}");
@@ -215,7 +215,7 @@ async fn a_deadline_that_passes_while_no_process_runs_holds_all_the_same() {
     clock.advance(HOUR * 2);
     let kitaru = open().await.unwrap();
     log(path).until("release 1").await;
-    let error = kitaru.handle::<u32, Error>("booking", "job").await.unwrap().await.unwrap_err();
+    let error = kitaru.handle::<u32, Error>(("booking", "job")).await.unwrap().await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
     kitaru.close().await.unwrap();
 }

@@ -97,7 +97,7 @@ async fn a_value_that_is_lost_is_refused_with_its_checkpoint_type_and_path_and_r
         {
             assert!(message.contains(part), "{part}: {message}");
         }
-        let execution = kitaru.execution("reports_entries", path).await.unwrap().unwrap();
+        let execution = kitaru.execution(("reports_entries", path)).await.unwrap().unwrap();
         let shown = execution.error().unwrap().trim_end_matches('…');
         assert!(message.starts_with(shown) && shown.contains(&format!("`.entries[1]{at}`: json: ")), "{shown}");
         assert!(!execution.records()[0].is_settled());
@@ -120,7 +120,7 @@ async fn a_refusal_that_the_flow_went_past_is_settled_and_can_be_forgotten() {
     let (kitaru, _) = memory().await;
     let path = "values: past";
     assert!(goes_past_the_refusal(path.into()).id("job").on(&kitaru).await.unwrap());
-    let execution = kitaru.execution("goes_past_the_refusal", "job").await.unwrap().unwrap();
+    let execution = kitaru.execution(("goes_past_the_refusal", "job")).await.unwrap().unwrap();
     assert!(execution.records()[0].is_settled());
     let told = execution.records()[0].preview().to_owned();
     assert!(told.starts_with("cannot record the outcome of checkpoint `measure`"), "{told}");
@@ -363,7 +363,7 @@ async fn the_bound_of_a_store_bounds_inputs_too_lowered_and_raised() {
     for part in ["flow `takes_text`", "500", "1000", "max_outcome_bytes"] {
         assert!(error.to_string().contains(part), "{part}: {error}");
     }
-    assert!(low.execution("takes_text", "job").await.unwrap().is_none(), "nothing of it was begun");
+    assert!(low.execution(("takes_text", "job")).await.unwrap().is_none(), "nothing of it was begun");
     assert!(takes_text(text()).on(&low).start().await.unwrap_err().is_too_large());
     assert!(calls_with_text(5_000).on(&low).await.unwrap_err().is_too_large(), "a child's");
     assert!(restarts_with_text(String::new()).on(&low).await.unwrap_err().is_too_large(), "of the next generation");

@@ -91,7 +91,7 @@ async fn cancel(kit: &Testkit) {
 
 async fn answer_what_is_asked(kit: &Testkit) {
     for (flow, id) in unfinished(kit).await {
-        let Ok(Some(execution)) = kit.kitaru().execution(&flow, &id).await else { continue };
+        let Ok(Some(execution)) = kit.kitaru().execution((&flow, &id)).await else { continue };
         for wait in execution.waits() {
             if let Some(nth) = wait.name().strip_prefix("asked ").and_then(|nth| nth.parse().ok()) {
                 // Refused by the store, it is given at the next look.
@@ -114,7 +114,7 @@ async fn is_at_its_end(kit: &Testkit) -> bool {
 /// What its last generation shows of what it is sure to show.
 async fn shows(kit: &Testkit, part: Part) -> String {
     let mut shows = Vec::new();
-    let status = kit.kitaru().execution(TARGET.0, TARGET.1).await.ok().flatten().map(|execution| execution.status());
+    let status = kit.kitaru().execution((TARGET.0, TARGET.1)).await.ok().flatten().map(|execution| execution.status());
     if status == Some(Status::Completed) {
         for program in part.programs() {
             let showing = |step: &Step| match step {

@@ -96,7 +96,7 @@ fn a_tool_that_may_run_once_survives_a_death_everywhere_whether_or_not_somebody_
     crash_everywhere(|kit| async move { kit.run(parcels("Send it.".into())).await.map_err(|error| error.to_string()) });
     crash_everywhere(|kit| async move {
         let job = kit.start(parcels("Send it.".into()).id("p")).await.unwrap();
-        let execution = kit.kitaru().execution("parcels", "p").await.unwrap().unwrap();
+        let execution = kit.kitaru().execution(("parcels", "p")).await.unwrap().unwrap();
         if !execution.waits().is_empty() {
             kit.answer(&job, "send_parcel_tool", &Resolution::happened("sent 7").unwrap()).await.unwrap();
         }

@@ -149,7 +149,7 @@ async fn looks_at_a_child(n: u32) -> Result<u64, Error> {
 async fn a_parked_flow_is_not_woken_for_a_child_that_it_does_not_wait_for() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         assert_eq!(kit.fast_forward(looks_at_a_child(1).id("job")).await.unwrap(), 7);
-        let attempts = kit.kitaru().execution("looks_at_a_child", "job").await.unwrap().unwrap().attempts();
+        let attempts = kit.kitaru().execution(("looks_at_a_child", "job")).await.unwrap().unwrap().attempts();
         assert!(attempts <= 3, "{attempts} attempts");
     }
 }
@@ -161,11 +161,11 @@ async fn waits_for_a_child(n: u32) -> Result<u64, Error> {
 
 /// What a person does who starts a job once, and looks a day later.
 async fn starts_and_looks(kit: Testkit) -> String {
-    if kit.kitaru().execution("waits_for_a_child", "job").await.unwrap().is_none() {
+    if kit.kitaru().execution(("waits_for_a_child", "job")).await.unwrap().is_none() {
         drop(kit.start(waits_for_a_child(1).id("job")).await.unwrap());
     }
     kit.advance(Duration::from_secs(86_400)).await;
-    kit.kitaru().execution("waits_for_a_child", "job").await.unwrap().unwrap().status().to_string()
+    kit.kitaru().execution(("waits_for_a_child", "job")).await.unwrap().unwrap().status().to_string()
 }
 
 #[test]
@@ -184,7 +184,7 @@ async fn is_answered_twice(name: String) -> Result<String, Error> {
 async fn answers_again(kit: Testkit) -> Result<String, Error> {
     let (target, refused) = (("is_answered_twice", "job"), |error: &Error| error.is_store());
     let job = || is_answered_twice("x".into()).id("job");
-    let is_first = kit.kitaru().execution(target.0, target.1).await?.is_none();
+    let is_first = kit.kitaru().execution((target.0, target.1)).await?.is_none();
     while kit.start(job()).await.is_err_and(|error| refused(&error)) {}
     kit.refuse_writes(usize::from(is_first));
     while kit.answer(&target, "first", &1).await.is_err_and(|error| refused(&error)) {}
@@ -230,7 +230,7 @@ async fn pays_and_asks(amount: u64) -> Result<u64, Error> {
 async fn has_it_run_again(kit: Testkit) -> u64 {
     let paying = kit.start(pays_and_asks(12).id("job")).await.unwrap();
     loop {
-        let execution = kit.kitaru().execution("pays_and_asks", "job").await.unwrap().unwrap();
+        let execution = kit.kitaru().execution(("pays_and_asks", "job")).await.unwrap().unwrap();
         let Some(wait) = execution.waits().first() else { break paying.await.unwrap() };
         kit.answer(&paying, wait.name(), &kitaru::Resolution::run_again()).await.unwrap();
     }
@@ -290,7 +290,7 @@ async fn pays_once_by_hand(amount: u64) -> Result<Option<u64>, Error> {
 fn an_effect_that_is_kept_to_once_by_hand_is_found() {
     let scenario = |kit: Testkit| async move {
         // It is the world's: a death leaves it as it is.
-        if kit.kitaru().execution("pays_once_by_hand", "job").await.unwrap().is_none()
+        if kit.kitaru().execution(("pays_once_by_hand", "job")).await.unwrap().is_none()
             && kit.executed("pay_and_note") == 0
         {
             PAID.store(false, Ordering::SeqCst);

@@ -219,7 +219,7 @@ async fn a_store_that_is_slow_or_acknowledges_late_holds_a_flow_up() {
             kit.fast_forward(write_report("tides".into()).id("job")).await.unwrap(),
             "notes on tides, in 300 words"
         );
-        let report = kit.kitaru().execution("write_report", "job").await.unwrap().unwrap();
+        let report = kit.kitaru().execution(("write_report", "job")).await.unwrap().unwrap();
         let draft = report.records().last().unwrap();
         assert_eq!(
             draft.started().duration_since(report.created()).unwrap(),
@@ -237,7 +237,10 @@ async fn the_journal_is_a_table_that_is_the_same_for_the_same_test() {
         let job = kit.start(ticks("x".into(), 5)).await.unwrap();
         kit.advance(Duration::from_secs(20)).await;
         assert!(job.await.is_err());
-        assert_eq!(kit.kitaru().execution("remind", "none").await.unwrap().map(|found| found.status()), None::<Status>);
+        assert_eq!(
+            kit.kitaru().execution(("remind", "none")).await.unwrap().map(|found| found.status()),
+            None::<Status>
+        );
         kit.journal().to_string()
     };
     let journal = run().await;

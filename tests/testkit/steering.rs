@@ -60,7 +60,7 @@ async fn a_failed_execution_is_retried_in_a_testkit_and_may_forget() {
     assert!(kit.retry(&("rent", "may")).forget("nothing").await.unwrap_err().is_misuse());
     kit.stub("debit", |_| json!(900));
     kit.retry(&("rent", "may")).forget("debit").await.unwrap();
-    let execution = kit.kitaru().execution("rent", "may").await.unwrap().unwrap();
+    let execution = kit.kitaru().execution(("rent", "may")).await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Completed);
 }
 
@@ -146,7 +146,7 @@ fn a_flow_that_waits_for_a_person_after_a_death_is_no_mistake() {
 fn a_flow_whose_question_the_scenario_answers_comes_to_the_same_end() {
     crash_everywhere(|kit| async move {
         let job = kit.start(wires(7).id("job")).await.unwrap();
-        let execution = kit.kitaru().execution("wires", "job").await.unwrap().unwrap();
+        let execution = kit.kitaru().execution(("wires", "job")).await.unwrap().unwrap();
         if !execution.waits().is_empty() {
             kit.answer(&job, "wire_once", &Resolution::happened(&7).unwrap()).await.unwrap();
         }

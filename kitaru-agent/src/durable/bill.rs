@@ -93,7 +93,7 @@ impl Bill {
     /// let agent = KitaruAgent::new(Agent::builder(model).name("oracle").build()?);
     /// agent.run("What is the answer?").id("first").on(&kitaru).await?;
     ///
-    /// let execution = kitaru.execution("oracle", "first").await?.expect("it was just run");
+    /// let execution = kitaru.execution(("oracle", "first")).await?.expect("it was just run");
     /// assert_eq!(Bill::of(&execution).paid.tokens, Tokens::new(90, 10));
     /// # Ok(())
     /// # }

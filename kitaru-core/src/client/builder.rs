@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::client::{FlowCall, Kitaru};
+use crate::client::kitaru::Kitaru;
 use crate::clock::{Clock, millis};
 use crate::director::Director;
 use crate::engine::Engine;
 use crate::engine::{Keeper, Logs};
 use crate::error::{Error, Kind};
-use crate::flow::FlowFunction;
 use crate::ledger::blocking;
 use crate::ledger::{self, LedgerOptions};
 use crate::log;
@@ -104,6 +103,13 @@ fn default_park_after() -> Duration {
     match std::env::var_os("KITARU_PARK").is_some_and(|park| park == "always") {
         true => Duration::ZERO,
         false => Duration::from_secs(10),
+    }
+}
+
+impl Kitaru {
+    /// Options for opening a store.
+    pub fn builder() -> KitaruBuilder {
+        KitaruBuilder::default()
     }
 }
 
@@ -224,27 +230,9 @@ impl KitaruBuilder {
         self
     }
 
-    /// Names a flow that is to go on by itself. `#[flow]` puts every flow of the program on the list, but of a library that
-    /// a program does not mention anywhere the linker takes nothing: to name one of its flows here is to mention it.
-    ///
-    /// Opening warns if the flow is not on the list all the same.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # extern crate kitaru_core as kitaru;
-    /// # mod reports {
-    /// #     pub fn write_report(_: String) -> kitaru::FlowCall<Result<(), kitaru::Error>> { panic!() }
-    /// # }
-    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
-    /// let kitaru = kitaru::Kitaru::builder().in_memory().register(reports::write_report).open().await?;
-    /// # Ok(()) }
-    /// ```
-    pub fn register<R, Args, F: FlowFunction<FlowCall<R>, Args>>(mut self, flow: F) -> Self {
-        // Held for a moment, so that nothing leaves it out.
-        std::hint::black_box(flow);
-        self.registered.push(std::any::type_name::<F>());
-        self
+    /// Takes down that a flow was named, by its function.
+    pub(super) fn names(&mut self, function: &'static str) {
+        self.registered.push(function);
     }
 
     /// Where time is taken from. The system's clock unless set.

@@ -5,50 +5,12 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::client::execution::Relative;
-use crate::client::executions::Summary;
-use crate::client::handle::Handle;
-use crate::client::{Execution, Kitaru};
+use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::journal::Ask;
-
-/// What stands for an execution: an [`Execution`], a [`Summary`], a [`Relative`], a [`Handle`], or a flow's name and an id.
-pub trait Target {
-    /// The flow's name and the id.
-    fn target(&self) -> (&str, &str);
-}
-
-impl Target for Execution {
-    fn target(&self) -> (&str, &str) {
-        (self.flow(), self.id())
-    }
-}
-
-impl Target for Summary {
-    fn target(&self) -> (&str, &str) {
-        (self.flow(), self.id())
-    }
-}
-
-impl Target for Relative {
-    fn target(&self) -> (&str, &str) {
-        (self.flow(), self.id())
-    }
-}
-
-impl<R> Target for Handle<R> {
-    fn target(&self) -> (&str, &str) {
-        (self.flow(), self.id())
-    }
-}
-
-impl Target for (&str, &str) {
-    fn target(&self) -> (&str, &str) {
-        *self
-    }
-}
+use crate::view::ExecutionRef;
 
 impl Kitaru {
     /// Cancels an execution, whether it runs, waits, was interrupted or has failed: its flow is dropped where it is, with
@@ -84,9 +46,8 @@ impl Kitaru {
     /// assert!(handle.await.unwrap_err().is_cancelled());
     /// # Ok(()) }
     /// ```
-    pub fn cancel(&self, execution: &(impl Target + ?Sized)) -> Cancelling {
-        let (flow, id) = execution.target();
-        Cancelling { inner: self.inner.clone(), execution: ExecutionId::new(flow, id), ask: Ask::Cancel }
+    pub fn cancel(&self, execution: impl Into<ExecutionRef>) -> Cancelling {
+        Cancelling { inner: self.inner.clone(), execution: execution.into().checked(), ask: Ask::Cancel }
     }
 }
 
@@ -108,7 +69,7 @@ impl Cancelling {
     /// ```no_run
     /// # async fn doc(kitaru: &kitaru_core::Kitaru) -> Result<(), kitaru_core::Error> {
     /// kitaru.cancel(&("order", "job-42")).without_undo().await?;
-    /// let order = kitaru.execution("order", "job-42").await?;
+    /// let order = kitaru.execution(("order", "job-42")).await?;
     /// assert!(order.is_some_and(|order| order.undo_skipped()));
     /// # Ok(()) }
     /// ```

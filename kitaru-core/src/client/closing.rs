@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::Kitaru;
+use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
 

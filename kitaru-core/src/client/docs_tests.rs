@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::client::{builder, executions, history};
+use crate::client::{builder, executions};
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::journal::FailedTry;
 use crate::journal::PREVIEW_BYTES;
@@ -60,6 +60,7 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     model("a commit", &commit);
     model("what waits for a commit, what the commit has taken included", std::slice::from_ref(&waiting));
     model("a page of executions", &[grouped(executions::MAX_LIMIT as u64)]);
+    model("generations that a page looks at", &[grouped(executions::MOST_LOOKED_AT as u64)]);
     model("executions that resume automatically and concurrently", &[builder::DEFAULT_RECOVERY.to_string()]);
     model("consecutive crashes without a lasting record", &[MOST_DEATHS.to_string()]);
 
@@ -74,6 +75,6 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     security("calls, places and occurrences in a journal", &[grouped(MAX_CALLS.into())]);
     assert_eq!(ledger::MOST_JOURNALS, 1 << 62);
     security("the number of a journal, a record, a commit", &["2⁶²".to_owned()]);
-    security("a history", &[mebibytes(history::MOST_BYTES as u64)]);
+    security("a history", &[mebibytes(crate::view::MOST_HISTORY_BYTES as u64)]);
     security("what waits for a commit, and what a commit has taken", &[waiting]);
 }

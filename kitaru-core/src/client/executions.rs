@@ -1,29 +1,31 @@
-//! The list of executions, in pages.
+//! A list of executions.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::client::Kitaru;
-use crate::client::execution::time;
+use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::id::{ExecutionId, JournalId};
 use crate::journal::Status;
-use crate::ledger::blocking;
-use crate::ledger::{Listed, Stored, Unread};
-use crate::program;
+use crate::ledger::{Listed, Stored, Unread, blocking};
+use crate::view::{Cursor, ExecutionRef, Filter, Page, Summary, Unreadable};
 
 /// How many summaries a page has, unless asked for.
 const DEFAULT_LIMIT: usize = 100;
 /// The most summaries that a page may have.
 pub(super) const MAX_LIMIT: usize = 1_000;
+/// How many generations a page looks at.
+pub(super) const MOST_LOOKED_AT: usize = 10_000;
 
 impl Kitaru {
     /// Lists the executions, the newest first, every generation on its own, in pages of 100. One whose rows are damaged, or
     /// were written by a newer version, is in [`Page::unreadable`] and hides no other.
+    ///
+    /// Filters are combined: an execution is listed if it fits all of them. A page looks at 10,000 generations at most, so with
+    /// filters it may have fewer summaries than its limit, or none, and still a [next cursor](Page::next_cursor).
     ///
     /// # Errors
     ///
@@ -35,177 +37,122 @@ impl Kitaru {
     /// # extern crate kitaru_core as kitaru;
     /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
     /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
-    /// let mut page = kitaru.executions().await?;
+    /// use kitaru::Status;
+    ///
+    /// let mut page = kitaru.executions().flow("write_report").status(Status::Failed).await?;
     /// loop {
     ///     for summary in page.iter() {
-    ///         println!("{} {} {}", summary.flow(), summary.id(), summary.status());
+    ///         println!("{} {}", summary.reference(), summary.status());
     ///     }
-    ///     let Some(next) = page.next() else { break };
-    ///     page = kitaru.executions().after(next).await?;
+    ///     let Some(next) = page.next_cursor() else { break };
+    ///     page = kitaru.executions().flow("write_report").status(Status::Failed).after(next).await?;
     /// }
     /// # Ok(()) }
     /// ```
-    pub fn executions(&self) -> Executions {
-        Executions { inner: self.inner.clone(), after: None, limit: DEFAULT_LIMIT }
+    pub fn executions(&self) -> ListRequest {
+        ListRequest { inner: self.inner.clone(), filter: Filter::default(), after: None, limit: DEFAULT_LIMIT }
     }
 }
 
 /// A list of executions; awaited, it gives a [`Page`]. See [`Kitaru::executions`].
 #[must_use = "a list does nothing unless awaited"]
-pub struct Executions {
+#[derive(Clone)]
+pub struct ListRequest {
     inner: Arc<Engine>,
+    filter: Filter,
     after: Option<Cursor>,
     limit: usize,
 }
 
-/// Where a page ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor(JournalId);
+impl ListRequest {
+    /// Those of this flow only.
+    pub fn flow(mut self, flow: impl Into<String>) -> Self {
+        self.filter.flow = Some(flow.into());
+        self
+    }
 
-impl Executions {
+    /// Those only whose id begins with this.
+    pub fn id_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.filter.id_prefix = Some(prefix.into());
+        self
+    }
+
+    /// Those only that stand there. Called more than once, those that stand at one of these.
+    pub fn status(mut self, status: Status) -> Self {
+        self.filter.statuses.push(status);
+        self
+    }
+
+    /// Those only that were created at this time or later.
+    pub fn created_from(mut self, time: SystemTime) -> Self {
+        self.filter.created_from = Some(time);
+        self
+    }
+
+    /// Those only that were created before this time.
+    pub fn created_before(mut self, time: SystemTime) -> Self {
+        self.filter.created_before = Some(time);
+        self
+    }
+
+    /// Those only that this execution's flow has begun, in any of its generations.
+    pub fn parent(mut self, parent: impl Into<ExecutionRef>) -> Self {
+        self.filter.parent = Some(parent.into());
+        self
+    }
+
     /// Goes on behind a page.
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self
     }
 
-    /// How many summaries the page may have: from 1 to 1,000.
+    /// How many summaries the page may have: from 1 to 1,000. Other numbers are the nearest of these.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit.clamp(1, MAX_LIMIT);
         self
     }
 }
 
-impl IntoFuture for Executions {
+impl IntoFuture for ListRequest {
     type Output = Result<Page, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Executions { inner, after, limit } = self;
-            blocking(move || page(&inner, after, limit)).await?
-        })
+        Box::pin(async move { blocking(move || self.page()).await? })
     }
 }
 
-fn page(inner: &Engine, after: Option<Cursor>, limit: usize) -> Result<Page, Error> {
-    let archive = &inner.runtime.archive;
-    let before = after.map(|Cursor(journal)| journal);
-    let listed = archive.newest_first(before, limit, |journal| inner.stands(|archive| archive.listed(journal)))?;
-    let Listed { found, unread, last, more } = listed;
-    let summaries = found.into_iter().map(|(stored, status)| Summary { status, stored }).collect();
-    let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();
-    let mut names = archive.names(&journals)?;
-    let unreadable = unread.into_iter().map(|Unread { journal, error }| {
-        let execution = names.remove(&journal);
-        Unreadable { execution, error }
-    });
-    Ok(Page { summaries, unreadable: unreadable.collect(), next: last.filter(|_| more).map(Cursor) })
-}
-
-/// A page of the list: a slice of summaries, and where the next page begins.
-#[derive(Debug)]
-pub struct Page {
-    summaries: Vec<Summary>,
-    unreadable: Vec<Unreadable>,
-    next: Option<Cursor>,
-}
-
-impl Page {
-    /// Where the next page begins, if there is one.
-    pub fn next(&self) -> Option<Cursor> {
-        self.next
-    }
-
-    /// The executions of this page of which not even a summary can be read: their rows are damaged, or were written by a newer
-    /// version. They count for the page's limit, and the next page begins behind them.
-    pub fn unreadable(&self) -> &[Unreadable] {
-        &self.unreadable
+impl ListRequest {
+    fn page(self) -> Result<Page, Error> {
+        let Self { inner, filter, after, limit } = self;
+        let archive = &inner.runtime.archive;
+        let fits = |stored: &Stored| filter.fits(archive, stored);
+        let read = |journal| {
+            // What never changes of it comes first: most of those that do not fit are not read whole.
+            let found = inner.stands(|archive| archive.listed(journal, fits))?;
+            Ok(found.filter(|(_, status)| filter.fits_status(*status)))
+        };
+        let before = after.map(|Cursor(journal)| journal);
+        let Listed { found, unread, last, more } = archive.newest_first(before, (limit, MOST_LOOKED_AT), read)?;
+        let summaries = found.into_iter().map(|(stored, status)| Summary::new(stored, status)).collect();
+        let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();
+        let mut names = archive.names(&journals)?;
+        let unreadable = unread.into_iter().map(|Unread { journal, error }| {
+            let execution = names.remove(&journal);
+            Unreadable::new(execution, error)
+        });
+        Ok(Page::new(summaries, unreadable.collect(), last.filter(|_| more).map(Cursor)))
     }
 }
 
-/// An execution whose rows cannot be read. See [`Page::unreadable`].
-#[derive(Debug)]
-pub struct Unreadable {
-    execution: Option<ExecutionId>,
-    error: Error,
-}
-
-impl Unreadable {
-    /// The flow's name, if that can be found out.
-    pub fn flow(&self) -> Option<&str> {
-        self.execution.as_ref().map(|execution| &*execution.flow)
-    }
-
-    /// The execution's id, if that can be found out.
-    pub fn id(&self) -> Option<&str> {
-        self.execution.as_ref().map(|execution| &*execution.id)
-    }
-
-    /// What is wrong with it, and what to do.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-}
-
-impl Deref for Page {
-    type Target = [Summary];
-
-    fn deref(&self) -> &[Summary] {
-        &self.summaries
-    }
-}
-
-/// An execution as the list shows it.
-#[derive(Debug)]
-pub struct Summary {
-    stored: Stored,
-    status: Status,
-}
-
-impl Summary {
-    /// The flow's name.
-    pub fn flow(&self) -> &str {
-        &self.stored.header.execution.flow
-    }
-
-    /// The execution's id.
-    pub fn id(&self) -> &str {
-        &self.stored.header.execution.id
-    }
-
-    /// Whether its flow is a `#[flow]` of this program, so that it can go on by itself here.
-    pub fn is_known(&self) -> bool {
-        program::find(self.flow()).is_some()
-    }
-
-    /// Which fresh start it is. The first one is 1.
-    pub fn generation(&self) -> u32 {
-        self.stored.header.generation
-    }
-
-    /// Where it stands.
-    pub fn status(&self) -> Status {
-        self.status
-    }
-
-    /// How many attempts have come to a body of their own, or to an end.
-    pub fn attempts(&self) -> u32 {
-        self.stored.state.attempts
-    }
-
-    /// A preview of the flow's arguments.
-    pub fn input(&self) -> &str {
-        &self.stored.header.input_preview
-    }
-
-    /// When the generation began.
-    pub fn created(&self) -> SystemTime {
-        time(self.stored.header.created_ms)
-    }
-
-    /// When an attempt last began or ended.
-    pub fn updated(&self) -> SystemTime {
-        time(self.stored.state.updated_ms)
+impl fmt::Debug for ListRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { filter, after, limit, .. } = self;
+        f.debug_struct("ListRequest")
+            .field("filter", filter)
+            .field("after", after)
+            .field("limit", limit)
+            .finish_non_exhaustive()
     }
 }

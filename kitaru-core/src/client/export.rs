@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::client::execution::{Record, records};
-use crate::client::history::History;
-use crate::client::{Kitaru, Target};
+use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::Frame;
 use crate::ledger::{Generation, blocking, malformed};
+use crate::view::ExecutionRef;
+use crate::view::{History, Record, records};
 
 impl Kitaru {
     /// The history of an execution's newest generation: what it was asked, and all that it has recorded, but for the values
@@ -36,9 +36,8 @@ impl Kitaru {
     /// assert!(history.to_string().contains(r#""flow": "report""#));
     /// # Ok(()) }
     /// ```
-    pub fn export(&self, execution: &(impl Target + ?Sized)) -> impl Future<Output = Result<History, Error>> + Send {
-        let (flow, id) = execution.target();
-        let wanted = ExecutionId::new(flow, id);
+    pub fn export(&self, execution: impl Into<ExecutionRef>) -> impl Future<Output = Result<History, Error>> + Send {
+        let wanted = execution.into().checked();
         let inner = self.inner.clone();
         async move { inner.history(wanted?).await }
     }

@@ -10,9 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::call::Outcome;
 use crate::call::Unpack;
 use crate::call::{Asked, ChildCall, Claimed, Wish};
+use crate::client::decode::Decode;
 use crate::client::handle::Handle;
+use crate::client::implicit;
+use crate::client::kitaru::Kitaru;
 use crate::client::restart::Restart;
-use crate::client::{Kitaru, implicit};
 use crate::clock::millis;
 use crate::context::Ambient;
 use crate::engine::{Awaited, Ended, ended};
@@ -54,27 +56,6 @@ struct Made<R> {
     claimed: Option<Claimed>,
     detached: bool,
     decode: Decode<R>,
-}
-
-/// How what was recorded becomes the flow's result.
-pub(crate) struct Decode<R> {
-    /// The error is that it cannot be read back.
-    pub(crate) unpack: fn(&OwnedPayload) -> Result<R, Error>,
-    pub(crate) fail: fn(Error) -> R,
-}
-
-impl<R> Clone for Decode<R> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<R> Copy for Decode<R> {}
-
-impl<R> Decode<R> {
-    pub(crate) fn outcome(&self, came: Result<Arc<OwnedPayload>, Error>) -> R {
-        came.and_then(|payload| (self.unpack)(&payload)).unwrap_or_else(self.fail)
-    }
 }
 
 /// A call in another flow's own code, and how its outcome becomes the flow's result.

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
 
-use crate::client::Kitaru;
-use crate::client::flow_call::Decode;
+use crate::client::decode::Decode;
+use crate::client::kitaru::Kitaru;
 use crate::context::Executions;
 use crate::engine::{Ended, ended};
 use crate::engine::{Engine, Found, unknown};
@@ -18,6 +18,7 @@ use crate::id::ExecutionId;
 use crate::journal::{Class, OwnedPayload};
 use crate::ledger::blocking;
 use crate::value::decode;
+use crate::view::ExecutionRef;
 
 impl Kitaru {
     /// Attaches to an execution without its flow's input: to one that this process drives, to one that is parked, or to
@@ -28,13 +29,13 @@ impl Kitaru {
     /// # Errors
     ///
     /// When there is no such execution, when nobody drives it and it has not ended, or when the store cannot be read.
-    pub async fn handle<T, E>(&self, flow: &str, id: &str) -> Result<Handle<Result<T, E>>, Error>
+    pub async fn handle<T, E>(&self, execution: impl Into<ExecutionRef>) -> Result<Handle<Result<T, E>>, Error>
     where
         T: DeserializeOwned,
         E: From<Error>,
     {
         self.check_open()?;
-        let execution = ExecutionId::new(flow, id)?;
+        let execution = execution.into().checked()?;
         let decode = Decode { unpack: |payload| Ok(unpack::<T, E>(payload)), fail: |error| Err(error.into()) };
         if let Some(active) = self.inner.registry.join(&execution) {
             return Ok(Handle::new(&self.inner, execution, ended(active), decode));
@@ -142,6 +143,12 @@ impl<R> Handle<R> {
     /// The flow's name.
     pub fn flow(&self) -> &str {
         &self.execution.flow
+    }
+}
+
+impl<R> From<&Handle<R>> for ExecutionRef {
+    fn from(handle: &Handle<R>) -> Self {
+        ExecutionRef::of(&handle.execution)
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use tokio::sync::OnceCell;
 
-use crate::client::Kitaru;
+use crate::client::builder::Recovery;
+use crate::client::kitaru::Kitaru;
 use crate::error::Error;
 
 /// The folder of the implicit store, unless `KITARU_DIR` names another one. Empty it counts as not set, as a file of settings
@@ -20,7 +21,7 @@ pub(crate) async fn kitaru() -> Result<Kitaru, Error> {
         .get_or_try_init(|| {
             let named = std::env::var_os("KITARU_DIR").filter(|dir| !dir.is_empty());
             let dir = named.map_or_else(|| PathBuf::from(DEFAULT_DIR), PathBuf::from);
-            Kitaru::builder().dir(dir).recovery(crate::client::Recovery::Manual).open()
+            Kitaru::builder().dir(dir).recovery(Recovery::Manual).open()
         })
         .await
         .cloned()

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::client::{Kitaru, OpenWait, Target};
+use crate::client::kitaru::Kitaru;
 use crate::engine::{Answer, Engine};
 use crate::error::Error;
 use crate::id::{ExecutionId, check_name};
+use crate::view::{ExecutionRef, OpenWait};
 
 impl Kitaru {
     /// Answers a wait of an execution, by its visible name: `approval`, `approval_2`. It is durable when this returns, and
@@ -38,12 +39,11 @@ impl Kitaru {
     /// See [`wait`](crate::wait).
     pub fn answer<T: Serialize + ?Sized>(
         &self,
-        execution: &(impl Target + ?Sized),
+        execution: impl Into<ExecutionRef>,
         wait: &str,
         answer: &T,
     ) -> impl Future<Output = Result<(), Error>> + Send {
-        let (flow, id) = execution.target();
-        let checked = ExecutionId::new(flow, id).and_then(|execution| {
+        let checked = execution.into().checked().and_then(|execution| {
             check_name("wait", wait)?;
             let json = self.inner.json("answer", answer)?;
             Ok(Answer { letter: self.inner.letter(execution, wait, json), wait: None })
@@ -71,8 +71,8 @@ impl Kitaru {
     /// # let order = kitaru_core::dynamic::flow("order").run(|| async {
     /// #     kitaru_core::wait::<bool>("approval").question("Pay 100 € to ACME?").await });
     /// # let handle = order.id("job-42").on(&kitaru).start().await?;
-    /// # while kitaru.execution("order", "job-42").await?.unwrap().waits().is_empty() { tokio::task::yield_now().await }
-    /// let execution = kitaru.execution("order", "job-42").await?.unwrap();
+    /// # while kitaru.execution(("order", "job-42")).await?.unwrap().waits().is_empty() { tokio::task::yield_now().await }
+    /// let execution = kitaru.execution(("order", "job-42")).await?.unwrap();
     /// let open = &execution.waits()[0];
     /// println!("{}", open.question());
     /// kitaru.answer_wait(open, &true).await?;
@@ -107,9 +107,8 @@ impl Kitaru {
     /// # Examples
     ///
     /// See [`event`](crate::event()).
-    pub fn send<T: Serialize + ?Sized>(&self, execution: &(impl Target + ?Sized), event: &str, value: &T) -> Sending {
-        let (flow, id) = execution.target();
-        let checked = ExecutionId::new(flow, id).and_then(|execution| {
+    pub fn send<T: Serialize + ?Sized>(&self, execution: impl Into<ExecutionRef>, event: &str, value: &T) -> Sending {
+        let checked = execution.into().checked().and_then(|execution| {
             check_name("event", event)?;
             Ok((execution, self.inner.json("event", value)?))
         });

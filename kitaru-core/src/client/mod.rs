@@ -4,14 +4,16 @@
 mod builder;
 mod cancel;
 mod closing;
+mod decode;
 mod execution;
 mod executions;
 mod export;
 mod flow_call;
 mod handle;
-mod history;
 mod implicit;
+mod kitaru;
 mod mail;
+mod register;
 mod restart;
 mod retry;
 mod watch;
@@ -21,56 +23,16 @@ mod docs_tests;
 #[cfg(test)]
 mod outside_tests;
 
-use std::sync::Arc;
-
-use crate::engine::{Engine, closed};
-use crate::error::Error;
-
 pub(crate) use builder::Stage;
 pub use builder::{KitaruBuilder, Recovery};
-pub use cancel::{Cancelling, Target};
+pub use cancel::Cancelling;
 pub use closing::Closing;
-pub use execution::{
-    Execution, ExecutionQuery, NotShown, OpenWait, Pause, Record, RecordStatus, Relative, ShownValue, Try,
-};
-pub use executions::{Cursor, Executions, Page, Summary, Unreadable};
+pub use execution::ExecutionRequest;
+pub use executions::ListRequest;
 pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
-pub use history::History;
+pub use kitaru::Kitaru;
 pub use mail::Sending;
 pub use restart::Restart;
 pub use retry::Retrying;
 pub use watch::Watch;
-
-/// An open store, and the executions that this process drives on it.
-///
-/// A cheap handle: clones stand for the same store. The store is closed by [`close`](Kitaru::close); dropping the last
-/// handle closes it too, in the background, so that another process may find it held a moment longer.
-///
-/// # Examples
-///
-/// ```
-/// # extern crate kitaru_core as kitaru;
-/// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
-/// use kitaru::Kitaru;
-///
-/// let kitaru = Kitaru::builder().in_memory().open().await?;
-/// assert!(kitaru.execution("write_report", "job-42").await?.is_none());
-/// kitaru.close().await
-/// # }
-/// ```
-#[derive(Clone)]
-pub struct Kitaru {
-    pub(crate) inner: Arc<Engine>,
-}
-
-impl Kitaru {
-    /// Options for opening a store.
-    pub fn builder() -> KitaruBuilder {
-        KitaruBuilder::default()
-    }
-
-    fn check_open(&self) -> Result<(), Error> {
-        self.inner.check_open()
-    }
-}

@@ -125,7 +125,7 @@ async fn an_execution_that_cannot_be_read_is_listed_as_such_and_hides_no_other()
                 unreadable.push(one.id().unwrap().to_owned());
             }
             assert!(page.len() + page.unreadable().len() <= limit);
-            let Some(next) = page.next() else { break };
+            let Some(next) = page.next_cursor() else { break };
             page = kitaru.executions().limit(limit).after(next).await.unwrap();
         }
         assert_eq!(ids, ["job 3", "job 1"]);
@@ -172,7 +172,7 @@ async fn a_journal_that_lacks_a_record_is_not_gone_on_with() {
         let ran = RAN.load(Ordering::SeqCst);
         for error in [
             add(of_this_test).id("job").on(&kitaru).await.unwrap_err(),
-            kitaru.execution("add", "job").await.unwrap_err(),
+            kitaru.execution(("add", "job")).await.unwrap_err(),
             kitaru.export(&("add", "job")).await.map(drop).unwrap_err(),
         ] {
             let message = format!("{error:#}");

@@ -6,11 +6,12 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::client::{Kitaru, Target};
+use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::request::Forget;
+use crate::view::ExecutionRef;
 
 impl Kitaru {
     /// Has an execution go on that has failed, is stuck or was interrupted, as if its flow were called: from where it
@@ -40,9 +41,8 @@ impl Kitaru {
     /// kitaru.retry(&("order", "job-42")).forget("charge").await?;
     /// # Ok(()) }
     /// ```
-    pub fn retry(&self, execution: &(impl Target + ?Sized)) -> Retrying {
-        let (flow, id) = execution.target();
-        Retrying { inner: self.inner.clone(), execution: ExecutionId::new(flow, id), forget: Vec::new() }
+    pub fn retry(&self, execution: impl Into<ExecutionRef>) -> Retrying {
+        Retrying { inner: self.inner.clone(), execution: execution.into().checked(), forget: Vec::new() }
     }
 }
 

@@ -8,12 +8,14 @@ use std::sync::{Arc, Weak};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::client::{Kitaru, Target, closed};
+use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
+use crate::engine::closed;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, check_name};
 use crate::ledger::Stored;
 use crate::ledger::blocking;
+use crate::view::ExecutionRef;
 
 impl Kitaru {
     /// The latest value that an execution has shown under a name with [`publish`](crate::publish()), if there is one.
@@ -27,11 +29,10 @@ impl Kitaru {
     /// See [`publish`](crate::publish()).
     pub fn published<T: DeserializeOwned>(
         &self,
-        execution: &(impl Target + ?Sized),
+        execution: impl Into<ExecutionRef>,
         name: &str,
     ) -> impl Future<Output = Result<Option<T>, Error>> + Send {
-        let (flow, id) = execution.target();
-        let execution = ExecutionId::new(flow, id);
+        let execution = execution.into().checked();
         async move {
             let (_, json) = self.inner.look(execution?, name).await?;
             json.map(|json| read(name, &json)).transpose()
@@ -58,9 +59,8 @@ impl Kitaru {
     /// }
     /// # Ok(()) }
     /// ```
-    pub fn watch<T: DeserializeOwned>(&self, execution: &(impl Target + ?Sized), name: &str) -> Watch<T> {
-        let (flow, id) = execution.target();
-        let execution = ExecutionId::new(flow, id);
+    pub fn watch<T: DeserializeOwned>(&self, execution: impl Into<ExecutionRef>, name: &str) -> Watch<T> {
+        let execution = execution.into().checked();
         let changes = execution.as_ref().ok().map(|execution| self.inner.runtime.watchers.of(execution));
         Watch {
             inner: Arc::downgrade(&self.inner),

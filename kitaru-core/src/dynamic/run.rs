@@ -111,7 +111,7 @@ impl fmt::Debug for FlowOptions {
 ///
 /// let greeting = DurableRun::new(Greet { whom: "Ada".to_owned() }).on(&kitaru).id("first");
 /// assert_eq!(greeting.await?, "Hello, Ada!");
-/// assert!(kitaru.execution("greeting", "first").await?.is_some());
+/// assert!(kitaru.execution(("greeting", "first")).await?.is_some());
 /// # Ok(()) }
 /// ```
 #[must_use = "nothing happens until a run is awaited"]

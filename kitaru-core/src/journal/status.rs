@@ -2,9 +2,12 @@
 //! know how it is carried out.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::clock::millis;
+use crate::error::{Error, Kind};
+use crate::shown::shown;
 
 /// Where an execution stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +34,18 @@ pub enum Status {
 }
 
 impl Status {
+    const ALL: [Status; 9] = [
+        Status::Queued,
+        Status::Running,
+        Status::Waiting,
+        Status::Interrupted,
+        Status::Completed,
+        Status::Failed,
+        Status::Cancelled,
+        Status::Stuck,
+        Status::Restarted,
+    ];
+
     /// Whether nothing more happens to it unless somebody asks.
     pub fn is_final(self) -> bool {
         match self {
@@ -62,19 +77,7 @@ impl Status {
     }
 
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [
-            Status::Queued,
-            Status::Running,
-            Status::Waiting,
-            Status::Interrupted,
-            Status::Completed,
-            Status::Failed,
-            Status::Cancelled,
-            Status::Stuck,
-            Status::Restarted,
-        ]
-        .into_iter()
-        .find(|status| status.code() == code)
+        Self::ALL.into_iter().find(|status| status.code() == code)
     }
 }
 
@@ -90,6 +93,22 @@ impl fmt::Display for Status {
             Status::Cancelled => "cancelled",
             Status::Stuck => "stuck",
             Status::Restarted => "restarted",
+        })
+    }
+}
+
+/// Reads what its `Display` writes.
+impl FromStr for Status {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [Misuse](Error::is_misuse), when there is no such status.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let known = Status::ALL.into_iter().find(|status| status.to_string() == text);
+        known.ok_or_else(|| {
+            let all = Status::ALL.map(|status| status.to_string()).join(", ");
+            Error::new(Kind::Misuse, format!("there is no status `{}`; it is one of {all}", shown(text)))
         })
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::client::{FlowCall, Handle, Kitaru, Target};
+use crate::client::{FlowCall, Handle, Kitaru};
 use crate::clock::millis;
 use crate::error::{Error, Kind};
 use crate::testkit::chance;
@@ -21,6 +21,7 @@ use crate::testkit::ledger::Ledger;
 use crate::testkit::post::{Letter, Outbox, Posted, Stands, What};
 use crate::testkit::process::{Idle, Process};
 use crate::testkit::vigil::Vigil;
+use crate::view::ExecutionRef;
 
 pub use steering::KitRetrying;
 
@@ -273,13 +274,13 @@ impl Testkit {
     /// The answer may be given, whether or not this is polled to its end.
     pub async fn answer<T: Serialize + ?Sized>(
         &self,
-        execution: &(impl Target + ?Sized),
+        execution: impl Into<ExecutionRef>,
         wait: &str,
         answer: &T,
     ) -> Result<(), Error> {
         self.vigil.ask();
         let answer = json(answer)?;
-        let (target, wait) = (own(execution), wait.to_owned());
+        let (target, wait) = (own(&execution.into()), wait.to_owned());
         let letter = self.outbox.next(&target, What::Answer, &wait);
         let kitaru = self.process.kitaru.clone();
         self.post(letter, async move { kitaru.answer(&(&*target.0, &*target.1), &wait, &answer).await }).await
@@ -296,13 +297,13 @@ impl Testkit {
     /// The event may be sent, whether or not this is polled to its end.
     pub async fn send<T: Serialize + ?Sized>(
         &self,
-        execution: &(impl Target + ?Sized),
+        execution: impl Into<ExecutionRef>,
         event: &str,
         value: &T,
     ) -> Result<(), Error> {
         self.vigil.ask();
         let value = json(value)?;
-        let (target, event) = (own(execution), event.to_owned());
+        let (target, event) = (own(&execution.into()), event.to_owned());
         let letter = self.outbox.next(&target, What::Event, &event);
         let key = format!("testkit-{}", letter.nth);
         let kitaru = self.process.kitaru.clone();
@@ -491,7 +492,6 @@ fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
         .map_err(|why| Error::new(Kind::Unreadable, format!("what is sent cannot be serialized: {why}")))
 }
 
-fn own(execution: &(impl Target + ?Sized)) -> (String, String) {
-    let (flow, id) = execution.target();
-    (flow.to_owned(), id.to_owned())
+fn own(execution: &ExecutionRef) -> (String, String) {
+    (execution.flow().to_owned(), execution.id().to_owned())
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::client::{Record, RecordStatus};
 use crate::journal::Status;
 use crate::ledger::{Archive, Generation};
 use crate::testkit::house::House;
 use crate::testkit::shelf::Shelf;
+use crate::view::{Record, RecordStatus};
 
 /// Everything that a [`Testkit`](crate::testkit::Testkit) has recorded. See [`Testkit::journal`](crate::testkit::Testkit::journal).
 #[derive(Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::client::{FlowCall, History};
+use crate::client::FlowCall;
 use crate::error::{Error, Kind};
 use crate::id::{JournalId, Seq};
 use crate::journal::{
@@ -19,6 +19,7 @@ use crate::testkit::house::{House, Parking};
 use crate::testkit::process::{Process, runtime};
 use crate::testkit::script::{Mismatch, Script};
 use crate::testkit::shelf::Shelf;
+use crate::view::History;
 
 /// The generation that is replayed is the store's only one.
 const JOURNAL: JournalId = JournalId(1);

@@ -232,6 +232,6 @@ pub(crate) async fn store() -> Kitaru {
 
 /// The names of all records of an execution.
 pub(crate) async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
-    let execution = kitaru.execution(flow, id).await.expect("it reads").expect("it is there");
+    let execution = kitaru.execution((flow, id)).await.expect("it reads").expect("it is there");
     execution.records().iter().map(|record| record.name().to_owned()).collect()
 }

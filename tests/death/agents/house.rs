@@ -183,7 +183,7 @@ impl House {
     async fn recorded(&self, dir: &Path) -> Recorded {
         let copy = copied(&dir.join("store"));
         let kitaru = Kitaru::builder().dir(copy.path()).recovery(kitaru::Recovery::Manual).open().await.unwrap();
-        let job = kitaru.execution("compares", "job").await.unwrap();
+        let job = kitaru.execution(("compares", "job")).await.unwrap();
         kitaru.close().await.unwrap();
         let Some(job) = job else { return Recorded::default() };
         let mut records: Vec<_> = completed(&job).map(|record| record.name().to_owned()).collect();

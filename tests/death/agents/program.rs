@@ -40,7 +40,7 @@ pub(super) async fn run(name: &str) -> Result<bool, Error> {
         die_in(Duration::from_micros(delay.parse().expect("a number")));
     }
     if is("waits") {
-        while kitaru.execution("compares", "job").await?.is_some_and(|job| job.status() != Status::Completed) {
+        while kitaru.execution(("compares", "job")).await?.is_some_and(|job| job.status() != Status::Completed) {
             tokio::task::yield_now().await;
         }
     }
@@ -118,7 +118,8 @@ async fn stop_once_recorded(nth: u32) {
     let Some(count) = stop.strip_prefix(&format!("alone {nth} ")) else { return };
     let count: usize = count.parse().expect("a number");
     let store = STORE.get().expect("the store is open");
-    while store.execution("compares", "job").await.is_ok_and(|job| job.is_none_or(|job| job.records().len() < count)) {
+    while store.execution(("compares", "job")).await.is_ok_and(|job| job.is_none_or(|job| job.records().len() < count))
+    {
         tokio::task::yield_now().await;
     }
     here(&stop).await;

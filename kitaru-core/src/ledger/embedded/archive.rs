@@ -78,10 +78,14 @@ impl Archive {
         Ok(self.reader.get(Table::Name, &name_key(execution, *generation))?.is_some())
     }
 
-    /// A generation, unless its deletion has begun.
-    pub(crate) fn listed(&self, journal: JournalId) -> Result<Option<Stored>, Error> {
+    /// A generation, if it fits, and unless its deletion has begun.
+    pub(crate) fn listed(
+        &self,
+        journal: JournalId,
+        fits: impl Fn(&Stored) -> Result<bool, Error>,
+    ) -> Result<Option<Stored>, Error> {
         let Some(stored) = self.stored(journal)? else { return Ok(None) };
-        Ok(self.has(&stored)?.then_some(stored))
+        Ok((fits(&stored)? && self.has(&stored)?).then_some(stored))
     }
 
     /// The newest generation of an execution.

@@ -27,17 +27,31 @@ pub(crate) struct Unread {
 }
 
 impl Archive {
-    /// So many generations, the newest first, from before one of them; each as `read` has it. Blocks.
+    /// Generations, the newest first, from before one of them: so many of those that `read` gives, out of so many that are looked
+    /// at. Blocks.
     pub(crate) fn newest_first<T>(
         &self,
-        before: Option<JournalId>,
-        limit: usize,
+        mut before: Option<JournalId>,
+        (limit, most): (usize, usize),
         read: impl Fn(JournalId) -> Result<Option<T>, Error>,
     ) -> Result<Listed<T>, Error> {
-        let before = before.map(generation_key);
-        let end = before.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
-        let range = (Bound::Unbounded, end);
-        self.page(Table::Execution, range, Order::Descending, limit, read)
+        let mut all = Listed { found: Vec::new(), unread: Vec::new(), last: None, more: true };
+        let mut looked_at = 0;
+        loop {
+            let wanted = limit - all.found.len() - all.unread.len();
+            let take = wanted.min(most - looked_at);
+            if take == 0 || !all.more {
+                return Ok(all);
+            }
+            let key = before.map(generation_key);
+            let end = key.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
+            let page = self.page(Table::Execution, (Bound::Unbounded, end), Order::Descending, take, &read)?;
+            looked_at += take;
+            all.found.extend(page.found);
+            all.unread.extend(page.unread);
+            (all.more, before) = (page.more, page.last);
+            all.last = page.last.or(all.last);
+        }
     }
 
     /// So many generations that were not finished, in the order in which they began: those behind `after` and before `until`.

@@ -7,9 +7,10 @@ use std::pin::Pin;
 use super::{Testkit, own};
 #[cfg(doc)]
 use crate::client::Kitaru;
-use crate::client::{Retrying, Target};
+use crate::client::Retrying;
 use crate::error::Error;
 use crate::testkit::post::What;
+use crate::view::ExecutionRef;
 
 impl Testkit {
     /// Cancels an execution. As [`Kitaru::cancel`].
@@ -39,9 +40,9 @@ impl Testkit {
     /// assert!(job.await.unwrap_err().is_cancelled());
     /// # Ok(()) }
     /// ```
-    pub async fn cancel(&self, execution: &(impl Target + ?Sized)) -> Result<(), Error> {
+    pub async fn cancel(&self, execution: impl Into<ExecutionRef>) -> Result<(), Error> {
         self.vigil.ask();
-        let target = own(execution);
+        let target = own(&execution.into());
         let letter = self.outbox.next(&target, What::Cancellation, "");
         let kitaru = self.process.kitaru.clone();
         self.post(letter, async move { kitaru.cancel(&(&*target.0, &*target.1)).await }).await
@@ -57,8 +58,9 @@ impl Testkit {
     /// kit.retry(&("order", "job-42")).forget("charge").await?;
     /// # Ok(()) }
     /// ```
-    pub fn retry(&self, execution: &(impl Target + ?Sized)) -> KitRetrying<'_> {
-        KitRetrying { kit: self, target: own(execution), retrying: self.process.kitaru.retry(execution) }
+    pub fn retry(&self, execution: impl Into<ExecutionRef>) -> KitRetrying<'_> {
+        let execution = execution.into();
+        KitRetrying { kit: self, target: own(&execution), retrying: self.process.kitaru.retry(&execution) }
     }
 }
 

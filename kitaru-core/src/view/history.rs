@@ -14,7 +14,7 @@ use crate::value::{Codec, shallow};
 const VERSION: u32 = 1;
 
 /// A longer text is not looked into.
-pub(super) const MOST_BYTES: usize = 1 << 30;
+pub(crate) const MOST_HISTORY_BYTES: usize = 1 << 30;
 
 /// Everything that one generation of an execution was asked and has recorded. Made by [`Kitaru::export`](crate::Kitaru::export);
 /// its `Display` is JSON, which [`FromStr`] reads.
@@ -137,8 +137,8 @@ impl FromStr for History {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        if text.len() > MOST_BYTES {
-            return Err(unreadable(format!("it has {} bytes, and the bound is {MOST_BYTES}", text.len())));
+        if text.len() > MOST_HISTORY_BYTES {
+            return Err(unreadable(format!("it has {} bytes, and the bound is {MOST_HISTORY_BYTES}", text.len())));
         }
         let history: History = serde_json::from_str(text).map_err(unreadable)?;
         if history.kitaru_history > VERSION {

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 
-use super::{FailedTry, Record, RecordStatus, Relative};
 use crate::id::Seq;
-use crate::journal::{Arg, CallFrame, Class, Forgotten, Frame, Malformed, Opening};
+use crate::journal::{Arg, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening};
 use crate::machine::Journal;
 use crate::value::Key;
+use crate::view::record::{Record, RecordStatus};
+use crate::view::reference::ExecutionRef;
 
 /// What has been recorded, and which executions were called.
-pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>), Malformed> {
+pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<ExecutionRef>), Malformed> {
     let mut shown = Shown::default();
     let (mut children, mut known_children) = (Vec::new(), HashSet::new());
     for at in journal.indices() {
@@ -39,7 +40,7 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<Relative>),
             Frame::Intent(call) => shown.begins((call.key, call.occurrence), Record::begun(seq, &call)?),
             Frame::Open(open) => {
                 if let Opening::Execution(execution) = &open.opening {
-                    let child = Relative(execution.clone());
+                    let child = ExecutionRef::of(execution);
                     if known_children.insert(child.clone()) {
                         children.push(child);
                     }

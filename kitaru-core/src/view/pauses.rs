@@ -3,15 +3,17 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use super::{Execution, Record, RecordStatus, time};
 use crate::clock::At;
+use crate::view::execution::Execution;
+use crate::view::record::{Record, RecordStatus};
+use crate::view::time::time;
 
 impl Execution {
     /// The tries that it waits for: bodies that have failed and are tried again, such as requests to a service that is away.
     /// Pauses that are shorter than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) are not recorded and not shown.
     pub fn pauses(&self) -> impl Iterator<Item = Pause<'_>> {
         let goes_on = !self.stored.state.status.is_final();
-        let paused = self.records.iter().filter(move |record| goes_on && record.is_paused());
+        let paused = self.records().iter().filter(move |record| goes_on && record.is_paused());
         paused.map(Pause)
     }
 }

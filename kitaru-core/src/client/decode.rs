@@ -1,0 +1,27 @@
+//! How a recorded result becomes a flow's.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::journal::OwnedPayload;
+
+/// How what was recorded becomes the flow's result.
+pub(crate) struct Decode<R> {
+    /// The error is that it cannot be read back.
+    pub(crate) unpack: fn(&OwnedPayload) -> Result<R, Error>,
+    pub(crate) fail: fn(Error) -> R,
+}
+
+impl<R> Clone for Decode<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Decode<R> {}
+
+impl<R> Decode<R> {
+    pub(crate) fn outcome(&self, came: Result<Arc<OwnedPayload>, Error>) -> R {
+        came.and_then(|payload| (self.unpack)(&payload)).unwrap_or_else(self.fail)
+    }
+}

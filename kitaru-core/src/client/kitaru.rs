@@ -1,0 +1,34 @@
+//! An open store.
+
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// An open store, and the executions that this process drives on it.
+///
+/// A cheap handle: clones stand for the same store. The store is closed by [`close`](Kitaru::close); dropping the last
+/// handle closes it too, in the background, so that another process may find it held a moment longer.
+///
+/// # Examples
+///
+/// ```
+/// # extern crate kitaru_core as kitaru;
+/// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+/// use kitaru::Kitaru;
+///
+/// let kitaru = Kitaru::builder().in_memory().open().await?;
+/// assert!(kitaru.execution(("write_report", "job-42")).await?.is_none());
+/// kitaru.close().await
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Kitaru {
+    pub(crate) inner: Arc<Engine>,
+}
+
+impl Kitaru {
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        self.inner.check_open()
+    }
+}

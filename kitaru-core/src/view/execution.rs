@@ -1,0 +1,229 @@
+//! One execution, to be looked at.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::error::Error;
+use crate::journal::{Class, NoteKind, Payload, Status, UndoRow};
+use crate::ledger::{Archive, Stored, malformed};
+use crate::program;
+use crate::view::fold::records;
+use crate::view::record::Record;
+use crate::view::reference::ExecutionRef;
+use crate::view::showing::{Kept, ShownValue};
+use crate::view::time::time;
+use crate::view::wait::OpenWait;
+
+/// What is kept of a generation beside where it stands.
+pub(crate) struct Read {
+    records: Vec<Record>,
+    kept: Arc<Kept>,
+    children: Vec<ExecutionRef>,
+    waits: Vec<OpenWait>,
+    parent: Option<ExecutionRef>,
+    metadata: serde_json::Value,
+    undo_skipped: bool,
+}
+
+pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<Read, Error> {
+    let journal = archive.journal(stored)?;
+    let (mut records, children) =
+        records(&journal).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
+    let kept = Kept::of(archive, stored, journal);
+    records.iter_mut().for_each(|record| record.show(&kept));
+    Ok(Read {
+        records,
+        kept,
+        children,
+        waits: waits(archive, stored)?,
+        parent: archive.parent(stored)?.map(|parent| ExecutionRef::of(&parent.execution)),
+        metadata: metadata(archive, stored)?,
+        undo_skipped: archive.undo(stored)? == Some(UndoRow::Skipped),
+    })
+}
+
+/// One generation of an execution, as it stood when it was asked for.
+#[derive(Debug)]
+pub struct Execution {
+    pub(super) stored: Stored,
+    pub(super) status: Status,
+    records: Vec<Record>,
+    pub(super) kept: Arc<Kept>,
+    waits: Vec<OpenWait>,
+    metadata: serde_json::Value,
+    parent: Option<ExecutionRef>,
+    children: Vec<ExecutionRef>,
+    undo_skipped: bool,
+}
+
+impl Execution {
+    pub(crate) fn new(stored: Stored, status: Status, read: Read) -> Self {
+        let Read { records, kept, children, waits, parent, metadata, undo_skipped } = read;
+        Execution { stored, status, records, kept, waits, metadata, parent, children, undo_skipped }
+    }
+
+    /// The flow's name and the id.
+    pub fn reference(&self) -> ExecutionRef {
+        ExecutionRef::of(&self.stored.header.execution)
+    }
+
+    /// The flow's name.
+    pub fn flow(&self) -> &str {
+        &self.stored.header.execution.flow
+    }
+
+    /// The execution's id.
+    pub fn id(&self) -> &str {
+        &self.stored.header.execution.id
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Whether its flow is a `#[flow]` of this program, so that it can go on by itself here.
+    pub fn is_known(&self) -> bool {
+        program::find(self.flow()).is_some()
+    }
+
+    /// Which fresh start it is. The first one is 1.
+    pub fn generation(&self) -> u32 {
+        self.stored.header.generation
+    }
+
+    /// How many attempts have come to a body of their own, or to an end.
+    pub fn attempts(&self) -> u32 {
+        self.stored.state.attempts
+    }
+
+    /// What has been recorded, in the order in which it became durable.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The waits that can be answered, by their names.
+    pub fn waits(&self) -> &[OpenWait] {
+        &self.waits
+    }
+
+    /// The execution whose flow has called this one, if there is one.
+    pub fn parent(&self) -> Option<&ExecutionRef> {
+        self.parent.as_ref()
+    }
+
+    /// The executions that its flow has called, in the order in which it began to wait for them.
+    pub fn children(&self) -> &[ExecutionRef] {
+        &self.children
+    }
+
+    /// A preview of the flow's arguments.
+    pub fn input(&self) -> &str {
+        &self.stored.header.input_preview
+    }
+
+    /// The flow's `version = "…"` when the generation began, or nothing.
+    pub fn version(&self) -> &str {
+        &self.stored.header.version
+    }
+
+    /// When the generation began.
+    pub fn created(&self) -> SystemTime {
+        time(self.stored.header.created_ms)
+    }
+
+    /// When an attempt last began or ended.
+    pub fn updated(&self) -> SystemTime {
+        time(self.stored.state.updated_ms)
+    }
+
+    /// What its flow has noted with [`log`](crate::log()), as a JSON object.
+    pub fn metadata(&self) -> &serde_json::Value {
+        &self.metadata
+    }
+
+    /// Whether it was cancelled and what undoes its work did not run: it was cancelled
+    /// [without undo](crate::Cancelling::without_undo), begun over with `.fresh()`, or is of no `#[flow]` of the program that
+    /// has cancelled it.
+    pub fn undo_skipped(&self) -> bool {
+        self.undo_skipped
+    }
+
+    /// Why it failed, was cancelled or is stuck.
+    pub fn error(&self) -> Option<&str> {
+        Some(&*self.stored.state.reason).filter(|reason| !reason.is_empty())
+    }
+
+    /// The flow's arguments, as a JSON list of them in their order. [`ShownValue`] says what the JSON is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::Error;
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let report = kitaru::dynamic::flow("report").input("topic", "tides").run(|| async { Ok::<_, Error>(7) });
+    /// # report.id("job-42").on(&kitaru).await?;
+    /// let execution = kitaru.execution(("report", "job-42")).await?.expect("it is there");
+    /// assert_eq!(execution.input(), r#"topic="tides""#);
+    /// println!("{}", execution.input_value());
+    /// # Ok(()) }
+    /// ```
+    pub fn input_value(&self) -> ShownValue {
+        let header = &self.stored.header;
+        let payload =
+            Payload { class: Class::Value, codec: header.input_codec, shape: header.input_shape, bytes: &header.input };
+        self.kept.show(&payload, &header.input_preview)
+    }
+
+    /// What its flow came to, as JSON: what it returned, or what is in `Err`, as of [`Record::value`]. Nothing before its end, nor
+    /// of a generation that a newer one has followed.
+    ///
+    /// `sensitive` is of checkpoints: what a flow takes and returns is shown, whichever checkpoint it comes from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::Error;
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let report = kitaru::dynamic::flow("report").run(|| async { Ok::<_, Error>(vec!["tides", "moon"].join(" ")) });
+    /// # report.id("job-42").on(&kitaru).await?;
+    /// let execution = kitaru.execution(("report", "job-42")).await?.expect("it is there");
+    /// assert_eq!(execution.value().map(|value| value.to_string()), Some(r#""tides moon""#.to_owned()));
+    /// # Ok(()) }
+    /// ```
+    pub fn value(&self) -> Option<ShownValue> {
+        if !self.status.is_final() || self.status == Status::Restarted {
+            return None;
+        }
+        let journal = self.kept.journal();
+        let end = journal.end(journal.indices().next_back()?)?;
+        Some(self.kept.show(&end.payload, end.preview))
+    }
+}
+
+/// What the flow has noted beside the execution.
+fn metadata(archive: &Archive, stored: &Stored) -> Result<serde_json::Value, Error> {
+    let notes = archive.notes(stored)?.into_iter().filter(|(kind, ..)| *kind == NoteKind::Logged);
+    let fields = notes.map(|(_, key, row)| (key, serde_json::from_str(&row.json).unwrap_or_default()));
+    Ok(serde_json::Value::Object(fields.collect()))
+}
+
+/// The waits of a generation that can be answered.
+fn waits(archive: &Archive, stored: &Stored) -> Result<Vec<OpenWait>, Error> {
+    if stored.state.status.is_final() {
+        return Ok(Vec::new());
+    }
+    let open = archive.open_waits(stored)?.into_iter();
+    let execution = &stored.header.execution;
+    Ok(open.map(|(name, row)| OpenWait::new(execution, name, row)).collect())
+}
+
+impl From<&Execution> for ExecutionRef {
+    fn from(execution: &Execution) -> Self {
+        execution.reference()
+    }
+}

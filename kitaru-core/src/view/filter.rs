@@ -1,0 +1,46 @@
+//! Which executions a list shows.
+
+use std::time::SystemTime;
+
+use crate::clock::unix_ms;
+use crate::error::Error;
+use crate::journal::{Header, Status};
+use crate::ledger::{Archive, Stored};
+use crate::view::reference::ExecutionRef;
+
+/// Which executions a list shows: those that fit all that it asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) flow: Option<String>,
+    pub(crate) id_prefix: Option<String>,
+    /// One of these; any, if there is none.
+    pub(crate) statuses: Vec<Status>,
+    pub(crate) created_from: Option<SystemTime>,
+    pub(crate) created_before: Option<SystemTime>,
+    pub(crate) parent: Option<ExecutionRef>,
+}
+
+impl Filter {
+    /// Whether a generation fits, by what never changes of it. Blocks.
+    pub(crate) fn fits(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
+        if !self.fits_header(&stored.header) {
+            return Ok(false);
+        }
+        let Some(wanted) = &self.parent else { return Ok(true) };
+        let parent = archive.parent(stored)?;
+        Ok(parent.is_some_and(|parent| ExecutionRef::of(&parent.execution) == *wanted))
+    }
+
+    fn fits_header(&self, header: &Header) -> bool {
+        let Header { execution, created_ms, .. } = header;
+        self.flow.as_ref().is_none_or(|flow| *flow == *execution.flow)
+            && self.id_prefix.as_ref().is_none_or(|prefix| execution.id.starts_with(&**prefix))
+            && self.created_from.is_none_or(|from| unix_ms(from) <= *created_ms)
+            && self.created_before.is_none_or(|before| *created_ms < unix_ms(before))
+    }
+
+    /// Whether a generation that stands there fits.
+    pub(crate) fn fits_status(&self, status: Status) -> bool {
+        self.statuses.is_empty() || self.statuses.contains(&status)
+    }
+}

@@ -1,0 +1,143 @@
+//! The list of executions, in pages.
+
+use std::ops::Deref;
+use std::time::SystemTime;
+
+use crate::error::Error;
+use crate::id::ExecutionId;
+use crate::journal::Status;
+use crate::ledger::Stored;
+use crate::program;
+use crate::view::cursor::Cursor;
+use crate::view::reference::ExecutionRef;
+use crate::view::time::time;
+
+/// A page of the list: a slice of summaries, and where the next page begins.
+#[derive(Debug)]
+pub struct Page {
+    summaries: Vec<Summary>,
+    unreadable: Vec<Unreadable>,
+    next: Option<Cursor>,
+}
+
+impl Page {
+    pub(crate) fn new(summaries: Vec<Summary>, unreadable: Vec<Unreadable>, next: Option<Cursor>) -> Self {
+        Page { summaries, unreadable, next }
+    }
+
+    /// Where the next page begins, if there may be one.
+    pub fn next_cursor(&self) -> Option<Cursor> {
+        self.next
+    }
+
+    /// The executions of this page of which not even a summary can be read: their rows are damaged, or were written by a newer
+    /// version. They count for the page's limit, and the next page begins behind them.
+    pub fn unreadable(&self) -> &[Unreadable] {
+        &self.unreadable
+    }
+}
+
+/// An execution whose rows cannot be read. See [`Page::unreadable`].
+#[derive(Debug)]
+pub struct Unreadable {
+    execution: Option<ExecutionId>,
+    error: Error,
+}
+
+impl Unreadable {
+    pub(crate) fn new(execution: Option<ExecutionId>, error: Error) -> Self {
+        Unreadable { execution, error }
+    }
+
+    /// The flow's name, if that can be found out.
+    pub fn flow(&self) -> Option<&str> {
+        self.execution.as_ref().map(|execution| &*execution.flow)
+    }
+
+    /// The execution's id, if that can be found out.
+    pub fn id(&self) -> Option<&str> {
+        self.execution.as_ref().map(|execution| &*execution.id)
+    }
+
+    /// What is wrong with it, and what to do.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl Deref for Page {
+    type Target = [Summary];
+
+    fn deref(&self) -> &[Summary] {
+        &self.summaries
+    }
+}
+
+/// An execution as the list shows it.
+#[derive(Debug)]
+pub struct Summary {
+    stored: Stored,
+    status: Status,
+}
+
+impl Summary {
+    pub(crate) fn new(stored: Stored, status: Status) -> Self {
+        Summary { stored, status }
+    }
+
+    /// The flow's name and the id.
+    pub fn reference(&self) -> ExecutionRef {
+        ExecutionRef::of(&self.stored.header.execution)
+    }
+
+    /// The flow's name.
+    pub fn flow(&self) -> &str {
+        &self.stored.header.execution.flow
+    }
+
+    /// The execution's id.
+    pub fn id(&self) -> &str {
+        &self.stored.header.execution.id
+    }
+
+    /// Whether its flow is a `#[flow]` of this program, so that it can go on by itself here.
+    pub fn is_known(&self) -> bool {
+        program::find(self.flow()).is_some()
+    }
+
+    /// Which fresh start it is. The first one is 1.
+    pub fn generation(&self) -> u32 {
+        self.stored.header.generation
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// How many attempts have come to a body of their own, or to an end.
+    pub fn attempts(&self) -> u32 {
+        self.stored.state.attempts
+    }
+
+    /// A preview of the flow's arguments.
+    pub fn input(&self) -> &str {
+        &self.stored.header.input_preview
+    }
+
+    /// When the generation began.
+    pub fn created(&self) -> SystemTime {
+        time(self.stored.header.created_ms)
+    }
+
+    /// When an attempt last began or ended.
+    pub fn updated(&self) -> SystemTime {
+        time(self.stored.state.updated_ms)
+    }
+}
+
+impl From<&Summary> for ExecutionRef {
+    fn from(execution: &Summary) -> Self {
+        execution.reference()
+    }
+}

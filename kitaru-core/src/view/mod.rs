@@ -1,0 +1,31 @@
+//! What is looked at: the read model. Owns what is shown of executions, and its JSON; must not know who asks, nor what drives an
+//! execution.
+
+mod cursor;
+mod execution;
+mod filter;
+mod fold;
+mod history;
+mod json;
+mod list;
+mod pauses;
+mod record;
+mod reference;
+mod showing;
+mod time;
+mod wait;
+
+pub use cursor::Cursor;
+pub use execution::Execution;
+pub(crate) use execution::read;
+pub(crate) use filter::Filter;
+pub(crate) use fold::records;
+pub use history::History;
+#[cfg(test)]
+pub(crate) use history::MOST_HISTORY_BYTES;
+pub use list::{Page, Summary, Unreadable};
+pub use pauses::Pause;
+pub use record::{FailedTry, Record, RecordStatus};
+pub use reference::ExecutionRef;
+pub use showing::{NotShown, ShownValue};
+pub use wait::OpenWait;
