@@ -36,7 +36,7 @@
 //! Run with `BREAK=1` it fails in `draft`. Run again without, it drafts and does not research a second time. Run a third
 //! time, it only prints the report.
 //!
-//! What a flow may wait for, and how it comes back, is undone, cancelled and retried, is in the
+//! What a flow may wait for, and how it comes back, is undone, cancelled and resumed, is in the
 //! [guide to flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/flows.md); settings, logs, servers and deployment are in
 //! [running flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/running.md).
 //!
@@ -67,12 +67,12 @@ pub use kitaru_agent as agent;
 #[doc(hidden)]
 pub use kitaru_core::__private;
 pub use kitaru_core::{
-    Answer, Backoff, BranchHandle, Call, Cancellation, Cancelling, Clock, Closing, Cursor, Error, Event, Execution,
-    ExecutionRef, ExecutionRequest, FailedTry, FlowCall, FlowFunction, Handle, History, Kitaru, KitaruBuilder,
-    ListRequest, MAX_ID_BYTES, MAX_NAME_BYTES, NotShown, OpenWait, Page, Race, Racers, Record, RecordStatus, Recovery,
-    Resolution, Restart, Retrying, Reuse, Sending, ShownValue, Sleep, Status, Summary, Timeout, Unreadable, Wait,
-    Watch, cancellation, dynamic, event, idempotency_key, log, map, may_have_run, now, patched, publish, race, random,
-    sleep, sleep_until, spawn, store, timeout, undo, uuid, wait,
+    Answer, Backoff, BranchHandle, Call, CancelRequest, Cancellation, Clock, CloseRequest, ContinueAsNew, Cursor,
+    Error, Execution, ExecutionRef, ExecutionRequest, FailedTry, FlowCall, FlowFunction, Handle, History, Kitaru,
+    KitaruBuilder, ListRequest, MAX_ID_BYTES, MAX_NAME_BYTES, NotShown, OpenWait, Page, Race, Racers, Record,
+    RecordStatus, Recovery, Resolution, ResumeRequest, Reuse, ShownValue, Signal, SignalRequest, Sleep, Status,
+    Summary, Timeout, Unreadable, Wait, Watch, cancellation, dynamic, idempotency_key, log, map, may_have_run, now,
+    patched, publish, race, random, signal, sleep, sleep_until, spawn, store, timeout, undo, uuid, wait,
 };
 #[cfg(feature = "agent")]
 pub use kitaru_macros::tool;

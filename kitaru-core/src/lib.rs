@@ -41,13 +41,13 @@ mod view;
 
 pub use call::bounds::Answer;
 pub use call::{
-    Call, Cancellation, Event, Resolution, Sleep, Timeout, Wait, cancellation, event, idempotency_key, may_have_run,
+    Call, Cancellation, Resolution, Signal, Sleep, Timeout, Wait, cancellation, idempotency_key, may_have_run, signal,
     sleep, sleep_until, timeout, wait,
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    Cancelling, Closing, ExecutionRequest, FlowCall, Handle, Kitaru, KitaruBuilder, ListRequest, Recovery, Restart,
-    Retrying, Sending, Watch,
+    CancelRequest, CloseRequest, ContinueAsNew, ExecutionRequest, FlowCall, Handle, Kitaru, KitaruBuilder, ListRequest,
+    Recovery, ResumeRequest, SignalRequest, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

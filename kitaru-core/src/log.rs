@@ -98,11 +98,13 @@ pub(crate) fn flow_parked(attempt: &Attempt, wakes_in: Option<Duration>) {
     }
 }
 
-pub(crate) fn flow_restarted(attempt: &Attempt, starts_in: Option<Duration>) {
+pub(crate) fn flow_continued_as_new(attempt: &Attempt, starts_in: Option<Duration>) {
     let (flow, generation) = (&attempt.execution.flow, u64::from(attempt.generation) + 1);
     match starts_in {
-        Some(wait) => info!(target: TARGET, "Flow `{flow}` goes on in generation {generation}, in {}.", Took(wait)),
-        None => info!(target: TARGET, "Flow `{flow}` goes on in generation {generation}."),
+        Some(wait) => {
+            info!(target: TARGET, "Flow `{flow}` continues as new in generation {generation}, in {}.", Took(wait))
+        }
+        None => info!(target: TARGET, "Flow `{flow}` continues as new in generation {generation}."),
     }
 }
 
@@ -270,7 +272,7 @@ pub(crate) fn failed_again(attempt: &Attempt) {
     warn!(
         target: TARGET,
         "Flow `{}` failed on an error that was settled by an earlier attempt: its code went past it, so that it is the \
-         same on every attempt. Kitaru::retry can forget it, and .fresh() begins anew.",
+         same on every attempt. Kitaru::resume can forget it, and .fresh() begins anew.",
         attempt.execution.flow
     );
 }

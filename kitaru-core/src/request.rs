@@ -29,7 +29,7 @@ pub(crate) struct Request {
     pub(crate) parent: Option<ParentRow>,
     /// The records of that one, of which one says that this is called.
     pub(crate) behind: Option<Arc<Tenure>>,
-    /// What a retry is to forget.
+    /// What an execution that resumes is to forget.
     pub(crate) forget: Vec<Forget>,
 }
 
@@ -83,7 +83,7 @@ impl Request {
         let encoded = Encoded { codec: *input_codec, shape: None, bytes: Vec::new() };
         let input = Input { digest: *input_digest, preview: input_preview.clone(), encoded };
         let id = Some(execution.id.to_string());
-        Self::new(FlowSpec::of(meta), FlowBody::Registered(meta), id, Ask::Resume, input)
+        Self::new(FlowSpec::of(meta), FlowBody::Registered(meta), id, Ask::Recover, input)
     }
 
     pub(crate) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: Input) -> Self {

@@ -54,12 +54,12 @@ fn a_process_killed_while_a_flow_waits_for_its_children_leaves_parent_and_childr
 }
 
 #[test]
-fn a_process_killed_before_a_restart_or_while_one_waits_for_its_time_leaves_no_generation_out() {
-    comes_to_the_same("restarts", &["restarting 0", "waiting", "restarting 1"]);
+fn a_process_killed_before_a_continuation_or_while_one_waits_for_its_time_leaves_no_generation_out() {
+    comes_to_the_same("continues", &["continuing 0", "waiting", "continuing 1"]);
 }
 
 #[test]
-fn a_flow_that_restarts_all_the_time_comes_to_its_end_however_often_its_process_is_killed() {
+fn a_flow_that_continues_as_new_all_the_time_comes_to_its_end_however_often_its_process_is_killed() {
     let dir = folder();
     let mut kills = 0;
     for lines in [1, 2, 3, 5, 8, 4, 2, 1] {
@@ -105,7 +105,7 @@ fn a_body_that_may_run_once_and_was_killed_is_asked_about_however_often_the_proc
 }
 
 #[test]
-fn an_event_that_a_later_generation_waits_for_is_there_once_however_often_the_process_is_killed() {
+fn a_signal_that_a_later_generation_waits_for_is_there_once_however_often_the_process_is_killed() {
     let undisturbed = folder();
     let expected = result("collects", undisturbed.path());
     let dir = folder();

@@ -113,7 +113,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) async fn trip(guest: String) -> Result<String, Error> {
     let greeting = if kitaru::patched("greeting") { "welcome" } else { "hello" };
     kitaru::sleep(HOUR).await;
-    let paid: u32 = kitaru::event("paid").await?;
+    let paid: u32 = kitaru::signal("paid").await?;
     let nights: u32 = kitaru::wait("nights").question("For how long?").await?;
     let room = room(guest.clone(), nights).await?;
     let breakfast: bool = kitaru::wait("breakfast").question("With breakfast?").metadata("room", &room).await?;
@@ -194,7 +194,7 @@ pub(crate) async fn pages(page: u32) -> Result<u32, Error> {
     kitaru::log("pages", &page)?;
     kitaru::publish("page", &page)?;
     look(page).await?;
-    if page < 2 { pages(page + 1).restart().await } else { Ok(page) }
+    if page < 2 { pages(page + 1).continue_as_new().await } else { Ok(page) }
 }
 
 #[checkpoint]

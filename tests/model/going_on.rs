@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kitaru::{Clock, Error, Kitaru, RecordStatus, Status, checkpoint, dynamic, event, flow};
+use kitaru::{Clock, Error, Kitaru, RecordStatus, Status, checkpoint, dynamic, flow, signal};
 
 use crate::support::{disk, log, memory, names, reopen};
 
@@ -36,14 +36,14 @@ async fn a_person_has_one_error_forgotten_and_its_checkpoint_runs_again() {
     assert_eq!(log(path).take(), ["fail 2", "step 1", "step 2", "step 3"]);
 
     // Without that it comes to the same again.
-    kitaru.retry(&("goes_past", "job")).await.unwrap();
+    kitaru.resume(&("goes_past", "job")).await.unwrap();
     while kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().attempts() < 2 {
         tokio::task::yield_now().await;
     }
     until_ended(&kitaru, "goes_past", "job", Status::Failed).await;
     assert!(log(path).take().is_empty());
 
-    kitaru.retry(&("goes_past", "job")).forget("step_2").await.unwrap();
+    kitaru.resume(&("goes_past", "job")).forget("step_2").await.unwrap();
     kitaru.close().await.unwrap();
     let kitaru = reopen(&dir).await;
     assert_eq!(goes_past(path.into()).id("job").on(&kitaru).await.unwrap(), 6);
@@ -66,7 +66,7 @@ async fn a_person_has_one_error_forgotten_and_its_checkpoint_runs_again() {
 #[flow]
 async fn asks_in_between(path: String) -> Result<u32, Error> {
     let first = step(path.clone(), 1).await?;
-    let came = event::<u32>("amount").await?;
+    let came = signal::<u32>("amount").await?;
     let now = kitaru::now();
     let second = step(path.clone(), 2).await?;
     log(&path).say(format!("at {now:?}"));
@@ -80,75 +80,75 @@ async fn a_person_has_all_after_a_record_forgotten_and_it_is_done_again() {
     let path = "going on: after";
     log(path).say("fail 3");
     let handle = asks_in_between(path.into()).id("job").on(&kitaru).start().await.unwrap();
-    kitaru.send(&handle, "amount", &100).await.unwrap();
+    kitaru.signal(&handle, "amount", &100).await.unwrap();
     handle.await.unwrap_err();
     let before = log(path).take();
     assert_eq!(before.iter().filter(|line| line.starts_with("step")).count(), 3, "{before:?}");
 
     clock.advance(Duration::from_secs(60));
-    kitaru.retry(&("asks_in_between", "job")).after("step").await.unwrap();
+    kitaru.resume(&("asks_in_between", "job")).after("step").await.unwrap();
     until_ended(&kitaru, "asks_in_between", "job", Status::Completed).await;
     let again = log(path).take();
     assert_eq!(again[0], "step 2", "what came before is recorded: {again:?}");
     assert_ne!(again[1], before[3], "the time is another one");
     assert_eq!(again[2], "step 3");
     let result = asks_in_between(path.into()).id("job").on(&kitaru).await.unwrap();
-    assert_eq!(result, 103, "the event is taken once more");
+    assert_eq!(result, 103, "the signal is taken once more");
 }
 
 #[tokio::test]
-async fn a_retry_of_what_cannot_be_retried_says_why_and_touches_nothing() {
+async fn resuming_what_cannot_be_resumed_says_why_and_touches_nothing() {
     let (kitaru, _) = memory().await;
-    let refused = async |retrying: kitaru::Retrying, why: &str| {
-        let error = retrying.await.unwrap_err();
+    let refused = async |request: kitaru::ResumeRequest, why: &str| {
+        let error = request.await.unwrap_err();
         assert!(error.is_misuse() && error.to_string().contains(why), "{error}");
     };
-    refused(kitaru.retry(&("goes_past", "nobody")), "there is no execution").await;
+    refused(kitaru.resume(&("goes_past", "nobody")), "there is no execution").await;
     dynamic::flow("own").run(|| async { Err::<(), _>(Error::msg("no")) }).id("job").on(&kitaru).await.unwrap_err();
-    refused(kitaru.retry(&("own", "job")), "no #[flow]").await;
+    refused(kitaru.resume(&("own", "job")), "no #[flow]").await;
 
     let path = "going on: refused";
     log(path).say("fail 2");
     goes_past(path.into()).id("job").on(&kitaru).await.unwrap_err();
-    refused(kitaru.retry(&("goes_past", "job")).forget("charge"), "`step`, `step_2`, `step_3`").await;
-    refused(kitaru.retry(&("goes_past", "job")).forget("step"), "holds no error").await;
+    refused(kitaru.resume(&("goes_past", "job")).forget("charge"), "`step`, `step_2`, `step_3`").await;
+    refused(kitaru.resume(&("goes_past", "job")).forget("step"), "holds no error").await;
     assert_eq!(kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().records().len(), 3);
     log(path).take();
-    kitaru.retry(&("goes_past", "job")).forget("step_2").await.unwrap();
+    kitaru.resume(&("goes_past", "job")).forget("step_2").await.unwrap();
     until_ended(&kitaru, "goes_past", "job", Status::Completed).await;
-    refused(kitaru.retry(&("goes_past", "job")), "has ended").await;
+    refused(kitaru.resume(&("goes_past", "job")), "has ended").await;
 
     let waits = asks_in_between("going on: waits".into()).id("waits").on(&kitaru).start().await.unwrap();
     until_ended(&kitaru, "asks_in_between", "waits", Status::Waiting).await;
-    refused(kitaru.retry(&waits), "waiting").await;
-    kitaru.send(&waits, "amount", &1).await.unwrap();
+    refused(kitaru.resume(&waits), "waiting").await;
+    kitaru.signal(&waits, "amount", &1).await.unwrap();
     waits.await.unwrap();
 }
 
-/// Takes three events in each generation, and ends with the event 0.
+/// Takes three signals in each generation, and ends with the signal 0.
 #[flow]
 async fn poller(path: String, page: u32) -> Result<u32, Error> {
     for _ in 0..3 {
-        let amount = event::<u32>("amount").await?;
+        let amount = signal::<u32>("amount").await?;
         step(path.clone(), amount).await?;
         if amount == 0 {
             return Ok(page);
         }
     }
-    poller(path, page + 1).restart().await
+    poller(path, page + 1).continue_as_new().await
 }
 
 #[tokio::test]
-async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_event() {
+async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_signal() {
     let (kitaru, dir) = disk().await;
     let path = "going on: poller";
     let handle = poller(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
     for amount in (1..=10).rev() {
-        kitaru.send(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
+        kitaru.signal(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
     }
     // A key counts for all generations.
     for amount in (1..=10).rev() {
-        kitaru.send(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
+        kitaru.signal(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
     }
     while log(path).count("step 1") == 0 {
         tokio::task::yield_now().await;
@@ -159,14 +159,14 @@ async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_event() {
     // The call that began it finds it, in another process and in another generation.
     let kitaru = reopen(&dir).await;
     let handle = poller(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
-    kitaru.send(&handle, "amount", &1).key("payment 1").await.unwrap();
-    kitaru.send(&handle, "amount", &0).await.unwrap();
+    kitaru.signal(&handle, "amount", &1).key("payment 1").await.unwrap();
+    kitaru.signal(&handle, "amount", &0).await.unwrap();
     assert_eq!(handle.await.unwrap(), 4);
     let steps: Vec<String> = (0..=10).rev().map(|amount| format!("step {amount}")).collect();
     assert_eq!(log(path).take(), steps);
     for generation in 1..=4 {
         let found = kitaru.execution(("poller", "job")).generation(generation).await.unwrap().unwrap();
-        let status = if generation < 4 { Status::Restarted } else { Status::Completed };
+        let status = if generation < 4 { Status::ContinuedAsNew } else { Status::Completed };
         assert_eq!(found.status(), status);
         assert!(found.input().contains(&format!("page={generation}")), "{}", found.input());
         assert!(found.records().len() <= 6, "{}", found.records().len());
@@ -185,11 +185,11 @@ async fn hourly(path: String, hour: u64) -> Result<u64, Error> {
         return Ok(hour);
     }
     let next = kitaru::now() + Duration::from_secs(3_600);
-    hourly(path, hour + 1).start_at(next).restart().await
+    hourly(path, hour + 1).start_at(next).continue_as_new().await
 }
 
 #[tokio::test]
-async fn a_flow_restarts_at_a_time_and_its_parent_waits_for_the_last_generation() {
+async fn a_flow_continues_as_new_at_a_time_and_its_parent_waits_for_the_last_generation() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
@@ -224,34 +224,34 @@ async fn waits_for_hourly(path: String) -> Result<u64, Error> {
     hourly(path, 1).await
 }
 
-/// Restarts what is not its own.
+/// Continues as new what is not its own.
 #[flow]
-async fn restarts_wrongly(path: String) -> Result<u64, Error> {
+async fn continues_wrongly(path: String) -> Result<u64, Error> {
     match path.as_str() {
-        "other" => hourly(path, 1).restart().await,
-        _ => restarts_wrongly(path).id("another").restart().await.map(|_: u64| 0),
+        "other" => hourly(path, 1).continue_as_new().await,
+        _ => continues_wrongly(path).id("another").continue_as_new().await.map(|_: u64| 0),
     }
 }
 
 #[tokio::test]
-async fn a_restart_of_another_flow_or_id_is_refused() {
+async fn a_continuation_of_another_flow_or_id_is_refused() {
     let (kitaru, _) = memory().await;
-    let error = restarts_wrongly("other".into()).on(&kitaru).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("restarts itself"), "{error}");
-    let error = restarts_wrongly("id".into()).on(&kitaru).await.unwrap_err();
+    let error = continues_wrongly("other".into()).on(&kitaru).await.unwrap_err();
+    assert!(error.is_misuse() && error.to_string().contains("of another flow"), "{error}");
+    let error = continues_wrongly("id".into()).on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("keeps its id"), "{error}");
-    let own = dynamic::flow("own").run(|| dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).restart());
+    let own = dynamic::flow("own").run(|| dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).continue_as_new());
     assert!(own.on(&kitaru).await.unwrap_err().to_string().contains("no #[flow]"));
 }
 
 #[tokio::test]
-async fn a_restart_meets_a_cancellation_at_any_moment_and_one_of_them_counts() {
+async fn a_continuation_meets_a_cancellation_at_any_moment_and_one_of_them_counts() {
     for n in 0..60u32 {
         let (kitaru, _) = memory().await;
         let path = format!("going on: cancelled {n}");
         let handle = poller(path.clone(), 1).id("job").on(&kitaru).start().await.unwrap();
         for amount in 1..=4u32 {
-            kitaru.send(&handle, "amount", &amount).await.unwrap();
+            kitaru.signal(&handle, "amount", &amount).await.unwrap();
         }
         for _ in 0..n {
             tokio::task::yield_now().await;

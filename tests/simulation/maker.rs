@@ -25,7 +25,7 @@ impl Maker {
             (Role::Root, _) => 1 + chance.below(6),
             (Role::Child, _) => 1 + chance.below(4),
         };
-        // No two generations ask for the same event or answer.
+        // No two generations ask for the same signal or answer.
         let mut maker = Maker { chance, ids: round * 1_000, budget: budget as u32, role };
         let mut steps = Vec::new();
         while maker.budget > 0 {
@@ -38,8 +38,8 @@ impl Maker {
         match self.chance.below(16) {
             0 => End::Fails,
             1 => End::Panics,
-            2 | 3 if round + 1 < ROUNDS => End::Restarts(None),
-            4 if round + 1 < ROUNDS => End::Restarts(Some(self.time())),
+            2 | 3 if round + 1 < ROUNDS => End::ContinuesAsNew(None),
+            4 if round + 1 < ROUNDS => End::ContinuesAsNew(Some(self.time())),
             5 if round == 0 => End::Late(self.time() * 2),
             6 | 7 if round == 0 && self.role == Role::Root => End::Cancelled(self.time()),
             _ => End::Returns,
@@ -91,7 +91,7 @@ impl Maker {
             8 if depth == 0 => Step::Once { id },
             9 => Step::Asked { id },
             10 | 11 => Step::Sleep { id, time: Duration::from_secs(self.chance.below(40)) },
-            12 if is_root => Step::Event { id },
+            12 if is_root => Step::Signal { id },
             13 | 14 if is_root => Step::Answer { id },
             15 => Step::Unanswered { id, time: self.time() },
             16 => Step::Chance { id },
@@ -123,7 +123,7 @@ impl Part {
         let (mut part, mut programs) = (self, Vec::new());
         loop {
             let program = part.program();
-            let goes_on = matches!(program.end, End::Restarts(_));
+            let goes_on = matches!(program.end, End::ContinuesAsNew(_));
             programs.push(program);
             if !goes_on {
                 return programs;

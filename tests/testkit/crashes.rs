@@ -81,23 +81,23 @@ async fn waits(name: String) -> Result<String, Error> {
     let begun = kitaru::now();
     let approved: bool = kitaru::wait("approval").await?;
     kitaru::sleep(Duration::from_secs(3_600)).await;
-    let event: u32 = kitaru::event("news").await?;
+    let signal: u32 = kitaru::signal("news").await?;
     let children = tokio::join!(child(1), child(2));
     let spent = kitaru::now().duration_since(begun).unwrap_or_default().as_secs() / 3_600;
-    Ok(format!("{name} {id} {approved} {event} {} {} {spent}", children.0?, children.1?))
+    Ok(format!("{name} {id} {approved} {signal} {} {} {spent}", children.0?, children.1?))
 }
 
 async fn wait_for_all(kit: Testkit) -> String {
     let waiting = kit.start(waits("x".into())).await.unwrap();
     kit.answer(&waiting, "approval", &true).await.unwrap();
     kit.advance(Duration::from_secs(3_600)).await;
-    kit.send(&waiting, "news", &7).await.unwrap();
+    kit.signal(&waiting, "news", &7).await.unwrap();
     kit.advance(Duration::from_secs(60)).await;
     waiting.await.unwrap()
 }
 
 #[test]
-fn waits_events_times_and_children_survive_a_death_everywhere() {
+fn waits_signals_times_and_children_survive_a_death_everywhere() {
     let report = testkit::crash_report(wait_for_all);
     assert!(report.is_clean(), "{report}");
     assert!(report.deaths() > 50, "{} deaths", report.deaths());
@@ -207,7 +207,7 @@ fn an_answer_that_is_given_again_is_not_taken_for_the_next_one_after_a_death() {
 async fn pays_in_each_generation(round: u64) -> Result<u64, Error> {
     // The same place in each of them.
     charge(round).await?;
-    if round < 2 { pays_in_each_generation(round + 1).restart().await } else { Ok(round) }
+    if round < 2 { pays_in_each_generation(round + 1).continue_as_new().await } else { Ok(round) }
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn flow_that_begins_alone_after_deaths_holds_up_no_scenario() {
             match started {
                 Err(error) if error.is_store() => {}
                 // A scenario has several deaths, and a person who has it resume.
-                Err(error) if error.is_stuck() => drop(kit.kitaru().retry(&("lingers", name)).await),
+                Err(error) if error.is_stuck() => drop(kit.kitaru().resume(&("lingers", name)).await),
                 started => break started.unwrap(),
             }
         }

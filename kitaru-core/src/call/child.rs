@@ -103,7 +103,7 @@ impl ChildCall {
         self.context.executions.clone()
     }
 
-    /// Whether the parent has not failed, been retried or died since the call was made for the first time.
+    /// Whether the parent has not failed, been resumed by somebody or died since the call was made for the first time.
     pub(crate) fn is_of_this_run(&self) -> bool {
         self.call.is_of_this_run() && !self.context.attempt.after_crash
     }

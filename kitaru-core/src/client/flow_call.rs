@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::call::Outcome;
 use crate::call::Unpack;
 use crate::call::{Asked, ChildCall, Claimed, Wish};
+use crate::client::continue_as_new::ContinueAsNew;
 use crate::client::decode::Decode;
 use crate::client::handle::Handle;
 use crate::client::implicit;
 use crate::client::kitaru::Kitaru;
-use crate::client::restart::Restart;
 use crate::clock::millis;
 use crate::context::Ambient;
 use crate::engine::{Awaited, Ended, ended};
@@ -214,11 +214,11 @@ impl<R> FlowCall<R> {
         Ok(Handle::new(&kitaru.inner, execution, ended(active), decode))
     }
 
-    /// Has the flow whose own code this is go on in a new generation, with the arguments of this call and a fresh journal:
+    /// Has the flow whose own code this is continue in a new generation, with the arguments of this call and a fresh journal:
     /// for flows without end, whose journal would grow for ever. `return` it from the flow.
     ///
     /// Id, parent and deadline stay, unless the call says another deadline; with [`start_at`](Self::start_at) it begins then.
-    /// Events that were sent and not taken go along, and answers that came early; steps of [`undo`](crate::undo()) and calls
+    /// Signals that were sent and not taken go along, and answers that came early; steps of [`undo`](crate::undo()) and calls
     /// that run do not. Whoever waits for the execution goes on waiting. A call from outside goes by the arguments of the
     /// first generation.
     ///
@@ -239,13 +239,16 @@ impl<R> FlowCall<R> {
     /// # fn unimplemented<T>(_: u64) -> T { std::process::exit(1) }
     /// # async fn doc(next: u64) -> Result<u64, kitaru::Error> {
     /// // At the end of `async fn poller(page: u64)`:
-    /// return poller(next).restart().await;
+    /// return poller(next).continue_as_new().await;
     /// # }
     /// ```
-    pub fn restart(self) -> Restart<R> {
-        Restart::new(match self.stage {
+    pub fn continue_as_new(self) -> ContinueAsNew<R> {
+        ContinueAsNew::new(match self.stage {
             Stage::Made(made) => made.request,
-            _ => Err(Error::new(Kind::Misuse, "a call of a flow is restarted after it was polled")),
+            _ => Err(Error::new(
+                Kind::Misuse,
+                "cannot continue as new: the call of the flow was polled; call .continue_as_new() first",
+            )),
         })
     }
 

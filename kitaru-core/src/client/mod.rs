@@ -4,6 +4,7 @@
 mod builder;
 mod cancel;
 mod closing;
+mod continue_as_new;
 mod decode;
 mod execution;
 mod executions;
@@ -14,8 +15,7 @@ mod implicit;
 mod kitaru;
 mod mail;
 mod register;
-mod restart;
-mod retry;
+mod resume;
 mod watch;
 
 #[cfg(test)]
@@ -26,13 +26,13 @@ mod outside_tests;
 pub(crate) use builder::Stage;
 pub use builder::{KitaruBuilder, Recovery};
 pub use cancel::Cancelling;
-pub use closing::Closing;
+pub use closing::CloseRequest;
+pub use continue_as_new::ContinueAsNew;
 pub use execution::ExecutionRequest;
 pub use executions::ListRequest;
 pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
 pub use kitaru::Kitaru;
-pub use mail::Sending;
-pub use restart::Restart;
-pub use retry::Retrying;
+pub use mail::SignalRequest;
+pub use resume::ResumeRequest;
 pub use watch::Watch;

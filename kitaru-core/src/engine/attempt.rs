@@ -15,10 +15,10 @@ use crate::context::{Admission, Attempt, Context, Executions, Ground, Notes, Par
 use crate::director::{Goes, Turn};
 use crate::driver::{Driven, Driver};
 use crate::engine::active::{Ended, interrupted};
+use crate::engine::continue_as_new;
 use crate::engine::entered::{Entered, Left};
 use crate::engine::head::Head;
 use crate::engine::plan::{Plan, Resume, Work};
-use crate::engine::restart;
 use crate::engine::task::Task;
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, Seq};
@@ -82,7 +82,7 @@ pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tal
 pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work, admission: Admission) -> Ended {
     let task = entered.task;
     let begun = Instant::now();
-    let is_retried = request.ask == Ask::Retry;
+    let is_asked_for = request.ask == Ask::Resume;
     let (context, input) = match work {
         Work::New { generation, cancelled, fresh } => {
             let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
@@ -96,7 +96,7 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
         Work::Resume(mut work) => {
             let forgot = std::mem::take(&mut work.forgot);
             let (context, input) = resume(task, &request, *work, forgot.len(), admission);
-            if is_retried && let Err(fault) = begin_again(&context, &forgot).await {
+            if is_asked_for && let Err(fault) = begin_again(&context, &forgot).await {
                 return task.fails(fault);
             }
             task.begins(&context);
@@ -224,8 +224,8 @@ fn resume(
         after_park: state.status == Status::Waiting,
         ..attempt(task, request, header.generation, number, header.seed)
     };
-    // A person has looked at what a retry goes on with.
-    let tally = if request.ask == Ask::Retry { Tally::default() } else { state.tally };
+    // A person has looked at what an execution that is stuck or has failed resumes with.
+    let tally = if request.ask == Ask::Resume { Tally::default() } else { state.tally };
     let has_progressed =
         is_counted && tally.deaths == 1 && journal.last_attempt().is_some_and(|last| last + 1 >= number);
     let ground = Ground { numbers, journal, replay, listing: state.listing, tally, admission, mail, notes };
@@ -330,7 +330,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
             (ending.status, Packed::of(&ending.payload))
         }
         Driven::Undone(Err(error)) => (Status::Failed, Packed::error(&not_undone(&context.attempt.execution, &error))),
-        Driven::Left(Exit::Restart) => return restart::restart(entered, context, took).await,
+        Driven::Left(Exit::ContinueAsNew) => return continue_as_new::continue_as_new(entered, context, took).await,
         Driven::Left(Exit::Park(due)) => return park(entered, context, due, took).await,
         Driven::Left(Exit::Fault(fault)) => {
             log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));

@@ -73,8 +73,8 @@ impl Child for Joined {
             match self.active.ended().await {
                 Ended::Outcome(payload) => Ok(payload),
                 Ended::Fault(error) => Err(error),
-                Ended::Parked { .. } | Ended::Restarted { .. } => {
-                    unreachable!("nobody is told that an execution is parked or restarted")
+                Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => {
+                    unreachable!("nobody is told that an execution is parked or has continued as new")
                 }
             }
         })

@@ -36,9 +36,9 @@ pub(super) struct Letter {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum What {
     Answer,
-    Event,
+    Signal,
     Cancellation,
-    Retry,
+    Resume,
 }
 
 /// Whether something is still to be sent.

@@ -98,10 +98,10 @@ impl Vigil {
         let mut times = 0;
         loop {
             let asked = self.asked.load(Ordering::SeqCst);
-            let mut signal = Signal::of(self);
+            let mut alarm = Alarm::of(self);
             let came = poll_fn(|cx| match awaited.as_mut().poll(cx) {
                 Poll::Ready(came) => Poll::Ready(Ok(came)),
-                Poll::Pending => Pin::new(&mut signal.task).poll(cx).map(Err),
+                Poll::Pending => Pin::new(&mut alarm.task).poll(cx).map(Err),
             });
             let vain = match came.await {
                 Ok(came) => {
@@ -136,8 +136,8 @@ impl Vigil {
         let why = match vain {
             Vain::Still => {
                 "nothing moves any more, and what the test waits for has not come. What waits for a time goes on \
-                            with kit.advance(…) or kit.fast_forward(…), what waits for an answer or an event with \
-                            kit.answer(…) or kit.send(…), after kit.start(…)."
+                            with kit.advance(…) or kit.fast_forward(…), what waits for an answer or a signal with \
+                            kit.answer(…) or kit.signal(…), after kit.start(…)."
                     .to_owned()
             }
             Vain::Outside => format!(
@@ -152,12 +152,12 @@ impl Vigil {
 }
 
 /// A task of the process that ends when a test waits in vain.
-struct Signal {
+struct Alarm {
     task: JoinHandle<Vain>,
     abort: AbortHandle,
 }
 
-impl Signal {
+impl Alarm {
     fn of(vigil: &Vigil) -> Self {
         let (idle, house) = (vigil.idle.clone(), vigil.house.clone());
         let task = vigil.tasks.spawn(async move {
@@ -169,11 +169,11 @@ impl Signal {
             })
             .await
         });
-        Signal { abort: task.abort_handle(), task }
+        Alarm { abort: task.abort_handle(), task }
     }
 }
 
-impl Drop for Signal {
+impl Drop for Alarm {
     fn drop(&mut self) {
         self.abort.abort();
     }

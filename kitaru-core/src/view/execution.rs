@@ -143,7 +143,7 @@ impl Execution {
     }
 
     /// Whether it was cancelled and what undoes its work did not run: it was cancelled
-    /// [without undo](crate::Cancelling::without_undo), begun over with `.fresh()`, or is of no `#[flow]` of the program that
+    /// [without undo](crate::CancelRequest::without_undo), begun over with `.fresh()`, or is of no `#[flow]` of the program that
     /// has cancelled it.
     pub fn undo_skipped(&self) -> bool {
         self.undo_skipped
@@ -196,7 +196,7 @@ impl Execution {
     /// # Ok(()) }
     /// ```
     pub fn value(&self) -> Option<ShownValue> {
-        if !self.status.is_final() || self.status == Status::Restarted {
+        if !self.status.is_final() || self.status == Status::ContinuedAsNew {
             return None;
         }
         let journal = self.kept.journal();

@@ -48,7 +48,7 @@ impl Archive {
         let mut keys = vec![(Table::Name, name_key(&stored.header.execution, generation))];
         // All but `Sent`, which counts for the generations behind it, too.
         let asides = [
-            Aside::Event,
+            Aside::Signal,
             Aside::Answer,
             Aside::Wait,
             Aside::Deadline,
@@ -69,8 +69,8 @@ impl Archive {
             let (first, end) = aside_range(journal, aside);
             gather(Table::Aside, (Bound::Included(&first), Bound::Excluded(&end)))?;
         }
-        if stored.state.status != Status::Restarted {
-            // The last of those that followed one another by restarts takes it along.
+        if stored.state.status != Status::ContinuedAsNew {
+            // The last of those that followed one another as continuations takes it along.
             let (first, end) = aside_range(self.first_of_chain(journal)?, Aside::Sent);
             gather(Table::Aside, (Bound::Included(&first), Bound::Excluded(&end)))?;
         }

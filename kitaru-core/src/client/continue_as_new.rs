@@ -1,4 +1,4 @@
-//! A flow without end, which goes on in a new generation. Owns what goes along; must not know how a generation is driven.
+//! A flow without end, which continues as new. Owns what goes along; must not know how a generation is driven.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,34 +11,34 @@ use crate::error::{Error, Kind};
 use crate::machine::Exit;
 use crate::request::{FlowBody, Request, check_size};
 
-/// A flow that goes on in a new generation. Made by [`FlowCall::restart`](crate::FlowCall::restart); it never gives a result.
-#[must_use = "a flow goes on in a new generation only if this is awaited"]
-pub struct Restart<R> {
+/// A flow that continues as new. Made by [`FlowCall::continue_as_new`](crate::FlowCall::continue_as_new); it never gives a result.
+#[must_use = "a flow continues as new only if this is awaited"]
+pub struct ContinueAsNew<R> {
     asked: Option<Result<Request, Error>>,
     result: std::marker::PhantomData<fn() -> R>,
 }
 
-impl<R> Restart<R> {
+impl<R> ContinueAsNew<R> {
     pub(crate) fn new(asked: Result<Request, Error>) -> Self {
-        Restart { asked: Some(asked), result: std::marker::PhantomData }
+        ContinueAsNew { asked: Some(asked), result: std::marker::PhantomData }
     }
 }
 
-impl<R> Future for Restart<R> {
+impl<R> Future for ContinueAsNew<R> {
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<R> {
         let Some(asked) = self.asked.take() else { return Poll::Pending };
         let Ambient::Flow(context) = Ambient::current() else {
             panic!(
-                "FlowCall::restart() was awaited outside a flow's own code; return it from the flow that is to begin anew: \
-                 `return poller(next).restart().await`"
+                "FlowCall::continue_as_new() was awaited outside a flow's own code; return it from the flow that is to begin anew: \
+                 `return poller(next).continue_as_new().await`"
             )
         };
         match asked.and_then(|request| next(&context, request)) {
             Ok(next) => {
                 context.set_next(next);
-                context.leave_with(Exit::Restart);
+                context.leave_with(Exit::ContinueAsNew);
             }
             Err(error) => context.leave_with(Exit::Fail(error)),
         }
@@ -49,9 +49,9 @@ impl<R> Future for Restart<R> {
 /// What the next generation begins with.
 fn next(context: &Arc<Context>, request: Request) -> Result<NextInput, Error> {
     let own = &context.attempt.execution;
-    let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("execution {own} cannot restart: {why}")));
+    let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("cannot continue execution {own} as new: {why}")));
     if request.spec.name != *own.flow {
-        return refuse("a flow restarts itself; call another one, or start it");
+        return refuse("the call is of another flow; call or start that one, and continue with a call of this flow");
     }
     if request.id.as_deref().is_some_and(|id| id != &*own.id) {
         return refuse("it keeps its id; leave .id(…) out");

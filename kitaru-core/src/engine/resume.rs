@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::forget::cannot_retry;
+use crate::engine::forget::cannot_resume;
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -12,25 +12,25 @@ use crate::program;
 use crate::request::{Forget, Request};
 
 impl Engine {
-    pub(crate) async fn retry(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
+    pub(crate) async fn resume(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
         self.check_open()?;
         let Some(meta) = program::find(&execution.flow) else {
             return Err(Error::new(
                 Kind::Misuse,
                 format!(
-                    "cannot retry execution {execution}: its flow is no #[flow] of this program; name it with \
+                    "cannot resume execution {execution}: its flow is no #[flow] of this program; name it with \
                      KitaruBuilder::register if a library has it, or call the flow"
                 ),
             ));
         };
         let (inner, wanted) = (self.clone(), execution.clone());
-        // Before it is reserved: whoever waits for one that cannot be retried is not to hear of this.
+        // Before it is reserved: whoever waits for one that cannot resume is not to hear of this.
         let found = blocking(move || inner.stands(|archive| archive.newest(&wanted))).await??;
         let stored = match found {
             Some((stored, Status::Failed | Status::Stuck | Status::Interrupted)) => stored,
-            found => return Err(cannot_retry(&execution, found.map(|(_, status)| status))),
+            found => return Err(cannot_resume(&execution, found.map(|(_, status)| status))),
         };
-        let request = Request { ask: Ask::Retry, forget, ..Request::resuming(meta, &stored) };
+        let request = Request { ask: Ask::Resume, forget, ..Request::resuming(meta, &stored) };
         let (_, active) = self.launch(request)?;
         active.recorded().await
     }
