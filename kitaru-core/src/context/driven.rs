@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use super::Context;
 use super::attempt::Parking;
-use super::signals::Signal;
+use super::flags::Flag;
 use crate::machine::{Due, Exit, Quiet};
 use crate::runtime::lock;
 
@@ -31,29 +31,29 @@ impl Context {
                 none => *none = Some(waker.clone()),
             }
         }
-        self.signals.lower(Signal::Stirred);
-        self.signals.raise(Signal::Polling);
+        self.flags.lower(Flag::Stirred);
+        self.flags.raise(Flag::Polling);
     }
 
     /// Ends a poll of the driver's. Whether something came up meanwhile, so that it has to poll on.
     pub(crate) fn rest(&self) -> bool {
-        self.signals.lower(Signal::Polling);
+        self.flags.lower(Flag::Polling);
         // What has landed meanwhile may be what the flow waited for to go out of memory.
-        self.signals.lower(Signal::Stirred) || self.is_woken() || self.replay().has_work()
+        self.flags.lower(Flag::Stirred) || self.is_woken() || self.replay().has_work()
     }
 
     /// Why the attempt is to end, if it is.
     pub(crate) fn exit(&self) -> Option<Exit> {
-        if self.signals.has(Signal::Left) { self.replay().exit() } else { None }
+        if self.flags.has(Flag::Left) { self.replay().exit() } else { None }
     }
 
     pub(crate) fn take_woken(&self) -> bool {
-        self.signals.lower(Signal::Woken)
+        self.flags.lower(Flag::Woken)
     }
 
     /// The flow's code is to be polled once more, in a later poll of the driver's.
     pub(crate) fn wake_flow(&self) {
-        self.signals.raise(Signal::Woken);
+        self.flags.raise(Flag::Woken);
     }
 
     /// The driver is gone; its task holds this context no longer, nor the other way round.
@@ -62,7 +62,7 @@ impl Context {
     }
 
     pub(crate) fn is_woken(&self) -> bool {
-        self.signals.has(Signal::Woken)
+        self.flags.has(Flag::Woken)
     }
 
     /// The flow is quiescent: lets the next thing happen.
@@ -122,7 +122,7 @@ impl Context {
             return self.send_unflushed(unflushed);
         }
         // Looked at while the waits are there: the flow is dropped before it is recorded that it is parked.
-        self.signals.set(Signal::AwaitsExecution, self.replay().awaits_execution());
+        self.flags.set(Flag::AwaitsExecution, self.replay().awaits_execution());
         // What is sent from now on is for the attempt that goes on.
         if !self.mailbox.close_unless(|| self.replay().has_woken()) {
             return;
@@ -139,7 +139,7 @@ impl Context {
 
     /// Wakes the driver, unless it is polling.
     pub(super) fn kick(&self) {
-        if !self.signals.has(Signal::Polling) {
+        if !self.flags.has(Flag::Polling) {
             let waker = lock(&self.driver).clone();
             if let Some(waker) = waker {
                 waker.wake();

@@ -8,11 +8,11 @@ mod attempt;
 mod beside;
 mod branch;
 mod driven;
+mod flags;
 mod mailbox;
 mod notes;
 mod presence;
 mod sending;
-mod signals;
 mod spawn;
 mod standing;
 mod undo;
@@ -35,8 +35,8 @@ use crate::runtime::{Runtime, lock};
 use crate::value::{Encoded, Key};
 use ack::Subject;
 use beside::Beside;
+use flags::{Flag, Flags};
 use presence::Presence;
-use signals::{Signal, Signals};
 
 pub(crate) use admission::Admission;
 pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
@@ -60,7 +60,7 @@ pub(crate) struct Context {
     /// Where a flow that this one calls is begun. That is above this floor, so nothing is known of it here.
     pub(crate) client: Weak<dyn Any + Send + Sync>,
     replay: Mutex<Replay>,
-    signals: Signals,
+    flags: Flags,
     driver: Mutex<Option<Waker>>,
     /// What the store knows of this attempt.
     presence: Presence,
@@ -133,7 +133,7 @@ impl Context {
             notes,
             client,
             replay: Mutex::new(replay),
-            signals: Signals::new(Signal::Woken),
+            flags: Flags::new(Flag::Woken),
             driver: Mutex::new(None),
             presence: Presence::new(listing, tally),
             admission: Mutex::new(Some(admission)),
@@ -155,14 +155,14 @@ impl Context {
     /// Ends the attempt as soon as the flow's poll returns.
     pub(crate) fn leave_with(&self, exit: Exit) {
         self.replay().leave_with(exit);
-        self.signals.raise(Signal::Left);
+        self.flags.raise(Flag::Left);
         self.kick();
     }
 
     /// The flow is not to be dropped for this reason after all.
     pub(crate) fn stay(&self) {
         let stays = self.replay().stay();
-        self.signals.set(Signal::Left, !stays);
+        self.flags.set(Flag::Left, !stays);
     }
 
     /// Has nothing start any more: bodies that run come to their end, and then the flow is parked, or dropped for this
@@ -170,7 +170,7 @@ impl Context {
     pub(crate) fn drain(&self, why: Error) {
         let _ = self.draining.set(why);
         self.replay().drain();
-        self.signals.raise(Signal::Woken);
+        self.flags.raise(Flag::Woken);
         self.kick();
     }
 
@@ -219,7 +219,7 @@ impl Context {
 
     pub(crate) fn add_branch(&self, branch: Branch) {
         lock(&self.branches).push(branch);
-        self.signals.raise(Signal::Woken);
+        self.flags.raise(Flag::Woken);
         self.kick();
     }
 
@@ -231,7 +231,7 @@ impl Context {
     pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
         if let Err(mail) = self.mailbox.post(mail) {
             // That a child has ended is of interest only to who waits for it.
-            let is_moot = matches!(mail, Mail::Ended) && !self.signals.has(Signal::AwaitsExecution);
+            let is_moot = matches!(mail, Mail::Ended) && !self.flags.has(Flag::AwaitsExecution);
             return if is_moot { Ok(()) } else { Err(mail) };
         }
         // Where nobody waits for it, whoever has sent it is to be told so.

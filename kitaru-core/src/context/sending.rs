@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Context;
 use super::ack::{Ack, Subject};
+use super::flags::Flag;
 use super::presence::{Progress, Says};
-use super::signals::Signal;
 use crate::error::Error;
 use crate::id::Seq;
 use crate::journal::{Frame, NoteKind, NoteRow, SettledFrame};
@@ -153,7 +153,7 @@ impl Owner for Context {
             Subject::Intent(slot) => self.replay().intended(slot),
             Subject::Outcome(slot) => self.replay().landed(slot, seq),
         }
-        self.signals.raise(Signal::Stirred);
+        self.flags.raise(Flag::Stirred);
         self.kick();
     }
 }

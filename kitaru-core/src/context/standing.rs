@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::ack::Subject;
-use super::signals::Signal;
+use super::flags::Flag;
 use super::{Admission, Context};
 use crate::journal::{Status, Tally, UnfinishedRow};
 use crate::ledger::{AT_ONCE_MS, Change};
@@ -82,7 +82,7 @@ impl Context {
             tally: Tally::default(),
             // One that waits for another execution looks for itself when the store is opened again: what that comes to
             // may land without anybody being left to tell.
-            wake_ms: if self.signals.has(Signal::AwaitsExecution) { AT_ONCE_MS } else { due.unix_ms() },
+            wake_ms: if self.flags.has(Flag::AwaitsExecution) { AT_ONCE_MS } else { due.unix_ms() },
         })
     }
 

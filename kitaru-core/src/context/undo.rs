@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 
-use crate::context::signals::Signal;
+use crate::context::flags::Flag;
 use crate::context::{Ambient, Context, UndoStep};
 use crate::error::Error;
 use crate::runtime::lock;
@@ -67,15 +67,15 @@ where
 impl Context {
     /// Drops the flow, which goes no further: what is dropped meanwhile is left by it for good.
     pub(crate) fn abandon(&self, drop_flow: impl FnOnce()) {
-        self.signals.raise(Signal::Abandoning);
+        self.flags.raise(Flag::Abandoning);
         drop_flow();
-        self.signals.lower(Signal::Abandoning);
+        self.flags.lower(Flag::Abandoning);
     }
 
     /// Whether the flow is being dropped because it goes no further. That is the same on every attempt, whereas whether it
     /// is known already that it will be is not.
     pub(crate) fn is_abandoning(&self) -> bool {
-        self.signals.has(Signal::Abandoning)
+        self.flags.has(Flag::Abandoning)
     }
 
     fn add_undo(&self, step: UndoStep) {

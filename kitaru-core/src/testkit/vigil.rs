@@ -98,10 +98,10 @@ impl Vigil {
         let mut times = 0;
         loop {
             let asked = self.asked.load(Ordering::SeqCst);
-            let mut signal = Signal::of(self);
+            let mut alarm = Alarm::of(self);
             let came = poll_fn(|cx| match awaited.as_mut().poll(cx) {
                 Poll::Ready(came) => Poll::Ready(Ok(came)),
-                Poll::Pending => Pin::new(&mut signal.task).poll(cx).map(Err),
+                Poll::Pending => Pin::new(&mut alarm.task).poll(cx).map(Err),
             });
             let vain = match came.await {
                 Ok(came) => {
@@ -162,12 +162,12 @@ impl Vigil {
 }
 
 /// A task of the process that ends when a test waits in vain.
-struct Signal {
+struct Alarm {
     task: JoinHandle<Vain>,
     abort: AbortHandle,
 }
 
-impl Signal {
+impl Alarm {
     fn of(vigil: &Vigil) -> Self {
         let (idle, house) = (vigil.idle.clone(), vigil.house.clone());
         let task = vigil.tasks.spawn(async move {
@@ -179,11 +179,11 @@ impl Signal {
             })
             .await
         });
-        Signal { abort: task.abort_handle(), task }
+        Alarm { abort: task.abort_handle(), task }
     }
 }
 
-impl Drop for Signal {
+impl Drop for Alarm {
     fn drop(&mut self) {
         self.abort.abort();
     }
