@@ -1,13 +1,13 @@
 //! A flow without end: it looks, waits, and goes on in a new generation with a fresh journal. What is sent to it meanwhile
 //! is carried over.
 //!
-//! `cargo run --example poller` polls every half second for three seconds, sends it two events on the way, and ends. Run it
+//! `cargo run --example poller` polls every half second for three seconds, sends it two signals on the way, and ends. Run it
 //! again: it goes on counting where it stopped, as it would had it been killed. `cargo run --example poller -- stop` tells
 //! it to stop, which is how it completes.
 
 use std::time::{Duration, SystemTime};
 
-use kitaru::{Kitaru, Status, checkpoint, event, flow, race};
+use kitaru::{Kitaru, Status, checkpoint, flow, race, signal};
 
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -20,8 +20,8 @@ async fn poll(nth: u64) -> anyhow::Result<u64> {
 
 /// What is told to it.
 async fn told() -> anyhow::Result<Option<String>> {
-    // An event that is not there yet is left for a later generation.
-    race((async { Ok(Some(event("told").await?)) }, async {
+    // A signal that is not there yet is left for a later generation.
+    race((async { Ok(Some(signal("told").await?)) }, async {
         kitaru::sleep(PERIOD / 5).await;
         Ok(None)
     }))
@@ -50,12 +50,12 @@ async fn main() -> anyhow::Result<()> {
     let handle = poller(1, 0).id("inbox").on(&kitaru).start().await?;
     if std::env::args().nth(1).is_some_and(|arg| arg == "stop") {
         // After that it takes nothing any more.
-        kitaru.send(&handle, "told", "stop").await?;
+        kitaru.signal(&handle, "told", "stop").await?;
         println!("found {} in all", handle.await?);
     } else {
         for greeting in ["good morning", "good night"] {
             // Sent in one generation, it may be taken in the next.
-            kitaru.send(&handle, "told", greeting).await?;
+            kitaru.signal(&handle, "told", greeting).await?;
         }
         tokio::time::sleep(6 * PERIOD).await;
         let execution = kitaru.execution("poller", "inbox").await?;

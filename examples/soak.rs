@@ -43,7 +43,7 @@ async fn part(n: u64) -> Result<u64, Error> {
     Ok(step(n).await)
 }
 
-/// Something of everything: a sequence, a join, retries, a child, a wait out of memory, an event.
+/// Something of everything: a sequence, a join, retries, a child, a wait out of memory, a signal.
 #[flow]
 async fn job(n: u64) -> Result<u64, Error> {
     let mut sum = step(step(n).await).await;
@@ -51,7 +51,7 @@ async fn job(n: u64) -> Result<u64, Error> {
     sum += wobbly(n).await?.len() as u64;
     kitaru::sleep(Duration::from_millis(1)).await;
     sum += part(n).await?;
-    let more: u64 = kitaru::event("more").await?;
+    let more: u64 = kitaru::signal("more").await?;
     Ok(sum + more)
 }
 
@@ -62,7 +62,7 @@ async fn work(kitaru: Kitaru, numbers: Arc<AtomicU64>, times: Arc<Mutex<Vec<Dura
         let start = Instant::now();
         let came = async {
             let handle = job(n).id(n.to_string()).on(&kitaru).start().await?;
-            kitaru.send(&handle, "more", &1u64).await?;
+            kitaru.signal(&handle, "more", &1u64).await?;
             handle.await
         };
         came.await.expect("the job is done");

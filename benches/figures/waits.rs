@@ -52,7 +52,7 @@ pub(crate) async fn parked() {
 /// The nth of a name is woken by name.
 #[flow(reuse = "unfinished")]
 async fn hears(n: u64) -> Result<u64, Error> {
-    Ok(n + kitaru::event::<u64>("word").await?)
+    Ok(n + kitaru::signal::<u64>("word").await?)
 }
 
 async fn until_parked(kitaru: &Kitaru, flow: &str, id: &str) {
@@ -81,7 +81,7 @@ async fn woken_of(kitaru: &Kitaru, first: u64, count: u64) -> (f64, f64) {
     for n in first..first + count {
         let id = n.to_string();
         let start = Instant::now();
-        kitaru.send(&("hears", id.as_str()), "word", &1u64).await.expect("it is sent");
+        kitaru.signal(&("hears", id.as_str()), "word", &1u64).await.expect("it is sent");
         let handle = kitaru.handle::<u64, Error>("hears", &id).await.expect("it is there");
         assert_eq!(handle.await.expect("it completes"), n + 1);
         nanos.push(start.elapsed().as_nanos() as u64);
@@ -106,7 +106,7 @@ pub(crate) async fn woken() {
     let (many, many_cpu) = woken_of(&kitaru, MANY / 2, WAKES).await;
     drop(busy);
     println!(
-        "(h) an event for one that is parked, until it has completed: {few:.0} us (of CPU {few_cpu:.0}) with {FEW} others \
+        "(h) a signal for one that is parked, until it has completed: {few:.0} us (of CPU {few_cpu:.0}) with {FEW} others \
          parked, {many:.0} us ({many_cpu:.0}) with {MANY}; a bare redb commit {few_floor:.0} and {many_floor:.0} us; in \
          commits {:.1} and {:.1}",
         few / few_floor,
@@ -148,17 +148,17 @@ pub(crate) async fn children() {
     kitaru.close().await.expect("it closes");
 }
 
-/// Sleeps, asks, and takes an event, one after another.
+/// Sleeps, asks, and takes a signal, one after another.
 #[flow]
 async fn waits_for_all(n: u64) -> Result<u64, Error> {
     kitaru::sleep(Duration::from_millis(200)).await;
     let answer: u64 = kitaru::wait("answer").await?;
-    let event: u64 = kitaru::event("event").await?;
-    Ok(n + answer + event)
+    let signal: u64 = kitaru::signal("signal").await?;
+    Ok(n + answer + signal)
 }
 
 /// Of each such flow: header, name and end; a wait three times opened and over; a question that comes and goes, an answer, an
-/// event; and, each time that it is parked and goes on, what says so.
+/// signal; and, each time that it is parked and goes on, what says so.
 const ROWS_OF_WAITS: u64 = 21;
 
 /// Until the executions look so, one after another: when the first does, most of them do.
@@ -193,7 +193,7 @@ pub(crate) async fn waiting() {
     futures::future::try_join_all(ids.iter().map(|id| answer(id.as_str()))).await.expect("they are answered");
     until_all(&kitaru, COUNT, |job| job.waits().is_empty() && job.status() == kitaru::Status::Waiting).await;
     let answered = resident();
-    let send = |id| async move { store.send(&("waits_for_all", id), "event", &2u64).await };
+    let send = |id| async move { store.signal(&("waits_for_all", id), "signal", &2u64).await };
     futures::future::try_join_all(ids.iter().map(|id| send(id.as_str()))).await.expect("they are sent something");
     for (n, handle) in handles.into_iter().enumerate() {
         assert_eq!(handle.await.expect("it completes"), n as u64 + 3);
@@ -202,7 +202,7 @@ pub(crate) async fn waiting() {
     let took = start.elapsed().as_secs_f64();
     let floor = nanos as f64 / 1e9;
     println!(
-        "(j) {COUNT} flows that each sleep, wait for an answer and take an event, side by side: {took:.2} s, {:.0} us each, at \
+        "(j) {COUNT} flows that each sleep, wait for an answer and take a signal, side by side: {took:.2} s, {:.0} us each, at \
          most {} MB of memory; bare redb, {ROWS_OF_WAITS} rows each, 1,000 a commit: {floor:.2} s; ratio {:.2}",
         took * 1e6 / COUNT as f64,
         peak.saturating_sub(before) >> 20,

@@ -220,7 +220,7 @@ fn report() -> FlowCall<Result<String, Error>> {
         let greeting = if chance::patched("greeting") { "welcome" } else { "hello" };
         let at = chance::now();
         call::sleep(Duration::from_secs(60)).await;
-        let paid: u32 = call::event("paid").await?;
+        let paid: u32 = call::signal("paid").await?;
         let approved: bool = call::wait("approve").await?;
         let child = flow("part").input("n", &paid).run(move || async move { Ok::<_, Error>(paid + 1) });
         Ok(format!("{greeting}, {facts:?}, {refusal}, {at:?}, {approved}, {}", child.await?))

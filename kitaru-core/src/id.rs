@@ -99,9 +99,9 @@ mod tests {
         assert!(ExecutionId::new("report", "").unwrap_err().is_misuse());
         assert!(check_name("checkpoint", "a\0b").unwrap_err().is_misuse());
         for hidden in ["a\nb", "a\u{202e}b", "a\u{200b}", "\u{e0041}", "a\u{2028}"] {
-            let message = check_name("event", hidden).unwrap_err().to_string();
+            let message = check_name("signal", hidden).unwrap_err().to_string();
             assert!(message.contains("U+") && !message.contains(hidden), "{message}");
         }
-        assert!(check_name("event", "بررسی\u{200c}شده 👩\u{200d}🔬").is_ok());
+        assert!(check_name("signal", "بررسی\u{200c}شده 👩\u{200d}🔬").is_ok());
     }
 }

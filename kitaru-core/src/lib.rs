@@ -38,14 +38,14 @@ mod value;
 
 pub use call::bounds::Answer;
 pub use call::{
-    Call, Cancellation, Event, Resolution, Sleep, Timeout, Wait, cancellation, event, idempotency_key, may_have_run,
+    Call, Cancellation, Resolution, Signal, Sleep, Timeout, Wait, cancellation, idempotency_key, may_have_run, signal,
     sleep, sleep_until, timeout, wait,
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
     Cancelling, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru,
     KitaruBuilder, NotShown, OpenWait, Page, Pause, Record, RecordStatus, Recovery, Relative, Restart, Retrying,
-    Sending, ShownValue, Summary, Target, Try, Unreadable, Watch,
+    ShownValue, SignalRequest, Summary, Target, Try, Unreadable, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

@@ -78,7 +78,7 @@ async fn deadly(n: u32) -> Result<u32, Error> {
     match shape().as_str() {
         "behind a replay" => std::process::abort(),
         "in the stack of a replay" => overflow(0) as u32,
-        "when it is loaded" | "when its mail is loaded" => kitaru::event::<u32>("amount").await?,
+        "when it is loaded" | "when its mail is loaded" => kitaru::signal::<u32>("amount").await?,
         _ => found + n,
     };
     Ok(found)
@@ -156,7 +156,7 @@ async fn dies() -> Result<(), Error> {
         let handle = deadly(1).id("job").on(&kitaru).start().await?;
         if shape().starts_with("when") {
             for amount in 0..2 {
-                kitaru.send(&handle, "other", &amount).await?;
+                kitaru.signal(&handle, "other", &amount).await?;
             }
             while status(&kitaru, "deadly", "job").await? != Some(Status::Waiting) {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -195,9 +195,9 @@ async fn undoes(count: u32) -> Result<(), Error> {
 #[flow]
 async fn asks(n: u32) -> Result<u64, Error> {
     let answer: u64 = kitaru::wait("answer").await?;
-    let event: u64 = kitaru::event("event").await?;
-    let more: u64 = kitaru::event("event").await?;
-    Ok(answer + event + more + step(400 + n).await)
+    let signal: u64 = kitaru::signal("signal").await?;
+    let more: u64 = kitaru::signal("signal").await?;
+    Ok(answer + signal + more + step(400 + n).await)
 }
 
 /// Sends what `asks` waits for, one thing in each process, and dies when it is sent.
@@ -211,10 +211,10 @@ async fn answers() -> Result<(), Error> {
             }
         }
         "answered" => kitaru.answer(&handle, "answer", &10u64).await?,
-        "told" => kitaru.send(&handle, "event", &200u64).key("once").await?,
+        "told" => kitaru.signal(&handle, "signal", &200u64).key("once").await?,
         _ => {
-            kitaru.send(&handle, "event", &999u64).key("once").await?;
-            kitaru.send(&handle, "event", &3000u64).key("another").await?;
+            kitaru.signal(&handle, "signal", &999u64).key("once").await?;
+            kitaru.signal(&handle, "signal", &3000u64).key("another").await?;
         }
     }
     for place in ["asked", "answered", "told"] {

@@ -148,7 +148,7 @@ async fn resolves() -> Result<(), Error> {
 
 #[flow]
 async fn collects(round: u32, sum: u64) -> Result<u64, Error> {
-    let more: u64 = kitaru::event("more").await?;
+    let more: u64 = kitaru::signal("more").await?;
     let sum = sum + more + step(560 + round).await;
     if round == 2 { Ok(sum) } else { collects(round + 1, sum).restart().await }
 }
@@ -172,7 +172,7 @@ async fn collecting() -> Result<(), Error> {
 }
 
 async fn send(kitaru: &Kitaru, key: &str, more: u64) -> Result<(), Error> {
-    match kitaru.send(&("collects", "job"), "more", &more).key(key).await {
+    match kitaru.signal(&("collects", "job"), "more", &more).key(key).await {
         // Another process has sent all of them.
         Err(error) if error.is_misuse() => Ok(()),
         sent => sent,

@@ -105,7 +105,7 @@ fn a_body_that_may_run_once_and_was_killed_is_asked_about_however_often_the_proc
 }
 
 #[test]
-fn an_event_that_a_later_generation_waits_for_is_there_once_however_often_the_process_is_killed() {
+fn a_signal_that_a_later_generation_waits_for_is_there_once_however_often_the_process_is_killed() {
     let undisturbed = folder();
     let expected = result("collects", undisturbed.path());
     let dir = folder();

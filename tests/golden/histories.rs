@@ -62,7 +62,7 @@ fn frames(history: &str) -> Vec<String> {
 
 /// Every kind of record that this version writes into the histories of executions that are not stuck or undone.
 const KINDS: &[&str] = &[
-    // Values by either codec, by an event or answer, at a later try; errors by their own serde and as ours.
+    // Values by either codec, by a signal or answer, at a later try; errors by their own serde and as ours.
     "outcome, flags 0, class 0, codec 0",
     "outcome, flags 0, class 0, codec 1",
     "outcome, flags 8, class 0, codec 1",
@@ -74,7 +74,7 @@ const KINDS: &[&str] = &[
     "frame 4",
     "frame 5, status 4",
     "frame 5, status 5",
-    // A time, an answer, an event, another execution, another try.
+    // A time, an answer, a signal, another execution, another try.
     "opening 0",
     "opening 1",
     "opening 2",

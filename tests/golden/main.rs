@@ -94,7 +94,7 @@ async fn bless() -> anyhow::Result<()> {
     until(async || Ok(status(&kitaru, "patient", "job-51").await? == Some(Status::Completed))).await?;
     drop(patient(2).id("job-52").on(&kitaru).start().await?);
     until(async || Ok(status(&kitaru, "patient", "job-52").await? == Some(Status::Waiting))).await?;
-    kitaru.send(&job, "paid", &300u32).key("once").await?;
+    kitaru.signal(&job, "paid", &300u32).key("once").await?;
     let asks = async |name: &str| {
         let execution = kitaru.execution("trip", "job-50").await?;
         Ok(execution.is_some_and(|execution| execution.waits().iter().any(|wait| wait.name() == name)))
@@ -126,7 +126,7 @@ const KINDS: &[&str] = &[
     "unfinished 0",
     "unfinished 1",
     "unfinished 2",
-    // Values by either codec, from a memo, by an event, at a later try; errors by their own serde and as ours.
+    // Values by either codec, from a memo, by a signal, at a later try; errors by their own serde and as ours.
     "outcome, flags 0, class 0, codec 0",
     "outcome, flags 0, class 0, codec 1",
     "outcome, flags 2, class 0, codec 0",
@@ -145,7 +145,7 @@ const KINDS: &[&str] = &[
     "frame 5, status 6",
     "frame 5, status 7",
     "frame 5, status 8",
-    // A time, an answer, an event, another execution, another try.
+    // A time, an answer, a signal, another execution, another try.
     "opening 0",
     "opening 1",
     "opening 2",
@@ -283,8 +283,8 @@ async fn what_waits_is_answered(kitaru: &Kitaru) -> anyhow::Result<()> {
     assert_eq!((wait.name(), wait.question()), ("breakfast", "With breakfast?"));
     assert_eq!(wait.metadata(), serde_json::json!({"room": "room 3 for 2"}));
     let companion = kitaru.handle::<String, Error>("companion", "job-55").await?;
-    // The event has been sent before.
-    kitaru.send(&("trip", "job-50"), "paid", &999u32).key("once").await?;
+    // The signal has been sent before.
+    kitaru.signal(&("trip", "job-50"), "paid", &999u32).key("once").await?;
     kitaru.answer(&("trip", "job-50"), "breakfast", &true).await?;
     let told = trip("Ada".to_owned()).id("job-50").on(kitaru).await?;
     assert_eq!(told, "welcome Ada, room 3 for 2, 300 paid, breakfast: true");

@@ -113,7 +113,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) async fn trip(guest: String) -> Result<String, Error> {
     let greeting = if kitaru::patched("greeting") { "welcome" } else { "hello" };
     kitaru::sleep(HOUR).await;
-    let paid: u32 = kitaru::event("paid").await?;
+    let paid: u32 = kitaru::signal("paid").await?;
     let nights: u32 = kitaru::wait("nights").question("For how long?").await?;
     let room = room(guest.clone(), nights).await?;
     let breakfast: bool = kitaru::wait("breakfast").question("With breakfast?").metadata("room", &room).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::stream::{self, FuturesUnordered, StreamExt};
-use kitaru::{Clock, Error, Kitaru, checkpoint, event, flow, race, sleep, timeout};
+use kitaru::{Clock, Error, Kitaru, checkpoint, flow, race, signal, sleep, timeout};
 use tokio::sync::oneshot;
 
 use crate::support::{Log, chance, log};
@@ -199,9 +199,9 @@ async fn tangled(name: String, n: u32) -> Result<u64, Error> {
     };
     let first = async {
         // Whoever takes it takes the next one.
-        let event: u64 = event("event").await?;
-        path.say(format!("event {event} to {n}"));
-        Ok::<_, Error>(event)
+        let signal: u64 = signal("signal").await?;
+        path.say(format!("signal {signal} to {n}"));
+        Ok::<_, Error>(signal)
     };
     let child = async {
         let came = timeout(SECOND * 2, leaf(name.clone(), n)).await;
@@ -246,7 +246,7 @@ async fn takes_one_path(kitaru: &Kitaru, clock: &Clock, of: &str, favour: Favour
     let handle = call().start().await.unwrap();
     if of == "all of it" {
         for n in 0..60u64 {
-            kitaru.send(&handle, "event", &n).await.unwrap();
+            kitaru.signal(&handle, "signal", &n).await.unwrap();
         }
     }
     assert_eq!(handle.await.unwrap_err().to_string(), "the end", "{name}");

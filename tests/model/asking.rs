@@ -1,9 +1,9 @@
-//! What is sent to an execution: answers and events. And changes of code under executions that run.
+//! What is sent to an execution: answers and signals. And changes of code under executions that run.
 
 use std::future::pending;
 use std::time::Duration;
 
-use kitaru::{Clock, Error, Handle, Kitaru, RecordStatus, Status, checkpoint, dynamic, event, flow, wait};
+use kitaru::{Clock, Error, Handle, Kitaru, RecordStatus, Status, checkpoint, dynamic, flow, signal, wait};
 
 use crate::support::{disk, log, memory, reopen};
 
@@ -145,52 +145,52 @@ async fn a_deadline_is_an_outcome_that_the_flow_sees_and_that_stays() {
 async fn till(path: String, count: u32) -> Result<Vec<u32>, Error> {
     let mut paid = Vec::new();
     for _ in 0..count {
-        paid.push(event::<u32>("paid").await?);
+        paid.push(signal::<u32>("paid").await?);
     }
     prepare(&path).await;
     Ok(paid)
 }
 
 #[tokio::test]
-async fn events_are_taken_in_the_order_in_which_they_were_sent_and_one_key_counts_once() {
+async fn signals_are_taken_in_the_order_in_which_they_were_sent_and_one_key_counts_once() {
     let (kitaru, dir) = disk().await;
     let handle = till("till".into(), 5).id("job").on(&kitaru).start().await.unwrap();
     for (n, key) in [(1, "a"), (2, "b"), (99, "a")] {
-        in_time(kitaru.send(&handle, "paid", &n).key(key)).await.unwrap();
+        in_time(kitaru.signal(&handle, "paid", &n).key(key)).await.unwrap();
     }
     until_waiting(&kitaru, "till").await;
     kitaru.close().await.unwrap();
     drop(handle);
     let kitaru = Kitaru::builder().dir(dir.path().join("store")).open().await.unwrap();
     for (n, key) in [(98, "b"), (3, "c"), (4, "d"), (5, "e")] {
-        in_time(kitaru.send(&("till", "job"), "paid", &n).key(key)).await.unwrap();
+        in_time(kitaru.signal(&("till", "job"), "paid", &n).key(key)).await.unwrap();
     }
     let handle = till("till".into(), 5).id("job").on(&kitaru).await.unwrap();
     assert_eq!(handle, [1, 2, 3, 4, 5]);
-    let error = kitaru.send(&("till", "job"), "paid", &6).await.unwrap_err();
+    let error = kitaru.signal(&("till", "job"), "paid", &6).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.send(&("till", "nobody"), "paid", &6).await.unwrap_err();
+    let error = kitaru.signal(&("till", "nobody"), "paid", &6).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
     kitaru.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn an_event_that_does_not_fit_is_an_error_that_the_flow_sees() {
+async fn a_signal_that_does_not_fit_is_an_error_that_the_flow_sees() {
     let (kitaru, _) = memory().await;
     let handle = till("unfit".into(), 1).id("job").on(&kitaru).start().await.unwrap();
-    in_time(kitaru.send(&handle, "paid", "nothing")).await.unwrap();
+    in_time(kitaru.signal(&handle, "paid", "nothing")).await.unwrap();
     let error = in_time(handle).await.unwrap_err();
     assert!(error.is_unreadable() && error.to_string().contains("It is \"nothing\""), "{error}");
 }
 
-/// The loser of the race has been handed an event, or not: it is the next call's all the same.
+/// The loser of the race has been handed a signal, or not: it is the next call's all the same.
 #[flow]
 async fn fickle(path: String) -> Result<(u32, Vec<u32>), Error> {
     let mut rounds = 0;
     loop {
         rounds += 1;
         let taken = kitaru::race([
-            Box::pin(async { Some(event::<u32>("paid").await) }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>,
+            Box::pin(async { Some(signal::<u32>("paid").await) }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>,
             Box::pin(async {
                 prepare(&path).await;
                 None
@@ -199,7 +199,7 @@ async fn fickle(path: String) -> Result<(u32, Vec<u32>), Error> {
         if let Some(first) = taken.await {
             let mut all = vec![first?];
             while all.len() < 4 {
-                all.push(event::<u32>("paid").await?);
+                all.push(signal::<u32>("paid").await?);
             }
             return Ok((rounds, all));
         }
@@ -208,7 +208,7 @@ async fn fickle(path: String) -> Result<(u32, Vec<u32>), Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_is_taken_when_it_is_released_so_that_a_dropped_call_loses_none() {
+async fn a_signal_is_taken_when_it_is_released_so_that_a_dropped_call_loses_none() {
     for n in 0..60u32 {
         let (kitaru, dir) = disk().await;
         let path = format!("fickle {n}");
@@ -221,16 +221,16 @@ async fn an_event_is_taken_when_it_is_released_so_that_a_dropped_call_loses_none
                 // Wherever it is.
                 kitaru.close().await.unwrap();
                 let again = reopen(&dir).await;
-                in_time(again.send(&("fickle", "job"), "paid", &amount)).await.unwrap();
+                in_time(again.signal(&("fickle", "job"), "paid", &amount)).await.unwrap();
                 for late in amount + 1..4 {
-                    in_time(again.send(&("fickle", "job"), "paid", &late)).await.unwrap();
+                    in_time(again.signal(&("fickle", "job"), "paid", &late)).await.unwrap();
                 }
                 let (_, all) = in_time(fickle(path.clone()).id("job").on(&again)).await.unwrap();
                 assert_eq!(all, [0, 1, 2, 3], "{n}");
                 again.close().await.unwrap();
                 break;
             }
-            in_time(kitaru.send(&handle, "paid", &amount)).await.unwrap();
+            in_time(kitaru.signal(&handle, "paid", &amount)).await.unwrap();
         }
     }
 }
@@ -246,7 +246,7 @@ async fn nothing_that_is_sent_while_a_flow_goes_out_of_memory_is_missed() {
             for _ in 0..(n + amount * 5) % 17 {
                 tokio::task::yield_now().await;
             }
-            in_time(kitaru.send(&("till", &*id), "paid", &amount)).await.unwrap();
+            in_time(kitaru.signal(&("till", &*id), "paid", &amount)).await.unwrap();
         }
         assert_eq!(in_time(handle).await.unwrap(), [0, 1, 2]);
     }
@@ -257,7 +257,7 @@ async fn a_wait_outside_a_flows_own_code_says_where_it_belongs() {
     let outside = std::panic::catch_unwind(|| drop(wait::<u32>("x")));
     let said = *outside.unwrap_err().downcast::<String>().unwrap();
     assert!(said.contains("outside a flow's own code"), "{said}");
-    assert!(std::panic::catch_unwind(|| drop(event::<u32>("x"))).is_err());
+    assert!(std::panic::catch_unwind(|| drop(signal::<u32>("x"))).is_err());
 }
 
 fn greeting(new_code: bool) -> kitaru::FlowCall<Result<String, Error>> {
@@ -299,16 +299,16 @@ async fn an_answer_to_a_wait_that_lost_a_race_is_kept_and_its_sender_is_not_held
     let (kitaru, _) = memory().await;
     let flow = dynamic::flow("races").run(|| async {
         let lost = async { kitaru::wait::<bool>("approval").await.unwrap() };
-        let won = kitaru::race((lost, async { kitaru::event::<bool>("news").await.unwrap() })).await;
-        kitaru::event::<()>("end").await?;
+        let won = kitaru::race((lost, async { kitaru::signal::<bool>("news").await.unwrap() })).await;
+        kitaru::signal::<()>("end").await?;
         Ok::<_, Error>(won)
     });
     let handle = flow.id("job").on(&kitaru).start().await.unwrap();
-    kitaru.send(&handle, "news", &true).await.unwrap();
+    kitaru.signal(&handle, "news", &true).await.unwrap();
     until_record(&kitaru, "news").await;
     let answered = kitaru.answer(&handle, "approval", &false);
     tokio::time::timeout(std::time::Duration::from_secs(20), answered).await.expect("it hangs").unwrap();
-    kitaru.send(&handle, "end", &()).await.unwrap();
+    kitaru.signal(&handle, "end", &()).await.unwrap();
     assert!(handle.await.unwrap());
 }
 

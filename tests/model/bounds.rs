@@ -47,7 +47,7 @@ async fn a_preview_is_bounded() {
 
 #[flow]
 async fn asks_late(path: String) -> Result<bool, Error> {
-    kitaru::event::<u32>("go").await?;
+    kitaru::signal::<u32>("go").await?;
     log(&path).say("asks");
     kitaru::wait::<bool>("answer 7").await
 }
@@ -61,6 +61,6 @@ async fn answers_before_anybody_has_asked_are_bounded_in_count() {
     }
     let error = kitaru.answer(&handle, "one more", &true).await.unwrap_err();
     assert!(error.is_too_large() && error.to_string().contains("1000 answers"), "{error}");
-    kitaru.send(&handle, "go", &1).await.unwrap();
+    kitaru.signal(&handle, "go", &1).await.unwrap();
     assert!(handle.await.unwrap(), "those that came count");
 }

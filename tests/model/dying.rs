@@ -75,7 +75,7 @@ async fn an_attempt_that_parks_counts_for_nothing() {
     let kitaru = builder.open().await.unwrap();
     drop(asks_once("parks".into()).id("parks").on(&kitaru).start().await.unwrap());
     until_status(&kitaru, "asks_once", "parks", Status::Waiting).await;
-    kitaru.send(&("asks_once", "parks"), "other", &1).await.unwrap();
+    kitaru.signal(&("asks_once", "parks"), "other", &1).await.unwrap();
     until("it is replayed", async || log("parks").count("asks") == 2).await;
     until_status(&kitaru, "asks_once", "parks", Status::Waiting).await;
     life.dies(kitaru).await;
@@ -90,14 +90,14 @@ async fn an_attempt_that_parks_counts_for_nothing() {
     }
     let (builder, _life) = rows.process(&clock);
     let kitaru = builder.open().await.unwrap();
-    kitaru.send(&("asks_once", "parks"), "amount", &7).await.unwrap();
+    kitaru.signal(&("asks_once", "parks"), "amount", &7).await.unwrap();
     until_status(&kitaru, "asks_once", "parks", Status::Completed).await;
 }
 
 #[flow]
 async fn asks_once(path: String) -> Result<u32, Error> {
     log(&path).say("asks");
-    kitaru::event::<u32>("amount").await
+    kitaru::signal::<u32>("amount").await
 }
 
 #[tokio::test]

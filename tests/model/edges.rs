@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kitaru::{Error, Reuse, Status, checkpoint, event, flow, undo};
+use kitaru::{Error, Reuse, Status, checkpoint, flow, signal, undo};
 
 use crate::support::{disk, ends, log, memory, names, reopen};
 
@@ -91,7 +91,7 @@ async fn contradicts_itself(path: String) -> Result<usize, Error> {
     let booked = books(&path, if begun > 0 && wrong { 2 } else { 1 }).await?;
     if begun == 0 {
         // The process is thought to end here.
-        kitaru::event::<()>("never").await?;
+        kitaru::signal::<()>("never").await?;
     }
     Ok(booked)
 }
@@ -187,20 +187,20 @@ async fn flow_that_runs_divergences_again_does_not_pay_again_at_most_once() {
 #[flow]
 async fn takes_two(path: String) -> Result<(u32, u32), Error> {
     let _ = path;
-    let first = event::<u32>("first").await?;
-    Ok((first, event::<u32>("second").await?))
+    let first = signal::<u32>("first").await?;
+    Ok((first, signal::<u32>("second").await?))
 }
 
 #[tokio::test]
-async fn idempotency_key_of_an_event_counts_among_events_of_its_name() {
+async fn idempotency_key_of_a_signal_counts_among_signals_of_its_name() {
     let (kitaru, _) = memory().await;
     let handle = takes_two("edges: keys".into()).id("job").on(&kitaru).start().await.unwrap();
-    kitaru.send(&handle, "second", &2).key("one").await.unwrap();
-    kitaru.send(&handle, "first", &1).key("one").await.unwrap();
-    kitaru.send(&handle, "first", &9).key("one").await.unwrap();
+    kitaru.signal(&handle, "second", &2).key("one").await.unwrap();
+    kitaru.signal(&handle, "first", &1).key("one").await.unwrap();
+    kitaru.signal(&handle, "first", &9).key("one").await.unwrap();
     assert_eq!(ends(handle).await.unwrap(), (1, 2));
     for (id, why) in [("job", "is completed and takes nothing more"), ("unknown", "there is no execution")] {
-        let error = kitaru.send(&("takes_two", id), "first", &1).key("other").await.unwrap_err();
+        let error = kitaru.signal(&("takes_two", id), "first", &1).key("other").await.unwrap_err();
         let message = error.to_string();
         assert!(error.is_misuse() && message.contains("cannot send") && message.contains(why), "{message}");
     }
@@ -291,7 +291,7 @@ async fn undone_part(path: String) -> Result<u32, Error> {
     let at = path.clone();
     undo(move || async move { free(&at, 2).await });
     log(&path).say("the part waits");
-    event::<u32>("never").await
+    signal::<u32>("never").await
 }
 
 #[flow]
@@ -365,7 +365,7 @@ async fn checkpoint_of_another_version_runs_again_and_is_no_divergence() {
 async fn asks_and_waits_on(path: String) -> Result<u32, Error> {
     let late = kitaru::wait::<bool>("approval").deadline(HOUR).await.unwrap_err();
     log(&path).say(if late.is_timeout() { "late" } else { "otherwise" });
-    event::<u32>("never").await
+    signal::<u32>("never").await
 }
 
 #[tokio::test]
@@ -432,7 +432,7 @@ async fn watch_ends_with_an_execution_that_fails() {
 #[flow]
 async fn takes_a_text(n: u32) -> Result<usize, Error> {
     let _ = n;
-    Ok(event::<String>("text").await?.len())
+    Ok(signal::<String>("text").await?.len())
 }
 
 #[tokio::test]
@@ -440,9 +440,9 @@ async fn what_is_sent_may_have_all_the_bytes_of_the_bound_and_no_more() {
     let kitaru = kitaru::Kitaru::builder().in_memory().max_outcome_bytes(100).open().await.unwrap();
     let handle = takes_a_text(1).id("job").on(&kitaru).start().await.unwrap();
     // Two bytes are quotes.
-    let error = kitaru.send(&handle, "text", &"a".repeat(99)).await.unwrap_err();
+    let error = kitaru.signal(&handle, "text", &"a".repeat(99)).await.unwrap_err();
     assert!(error.is_too_large(), "{error}");
-    kitaru.send(&handle, "text", &"a".repeat(98)).await.unwrap();
+    kitaru.signal(&handle, "text", &"a".repeat(98)).await.unwrap();
     assert_eq!(ends(handle).await.unwrap(), 98);
 }
 

@@ -301,22 +301,22 @@ async fn a_read_that_fails_at_any_moment_keeps_nothing_from_going_on_by_itself()
 
 #[flow]
 async fn takes_one(path: String) -> Result<u32, Error> {
-    let n = kitaru::timeout(1_000 * HOUR, kitaru::event::<u32>("go")).await??;
+    let n = kitaru::timeout(1_000 * HOUR, kitaru::signal::<u32>("go")).await??;
     log(&path).say(format!("took {n}"));
     Ok(n)
 }
 
 #[tokio::test]
-async fn a_read_that_fails_when_an_event_has_come_keeps_the_event_from_nobody() {
+async fn a_read_that_fails_when_a_signal_has_come_keeps_the_signal_from_nobody() {
     for n in 0..12 {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
         let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
-        let path = format!("event {n}");
+        let path = format!("signal {n}");
         drop(takes_one(path.clone()).id(&path).on(&kitaru).start().await.unwrap());
         waits(&kitaru, "takes_one", &path).await;
         store.reads_until.store(n, Ordering::SeqCst);
-        if kitaru.send(&("takes_one", &*path), "go", &7).await.is_err() {
-            kitaru.send(&("takes_one", &*path), "go", &7).await.unwrap();
+        if kitaru.signal(&("takes_one", &*path), "go", &7).await.is_err() {
+            kitaru.signal(&("takes_one", &*path), "go", &7).await.unwrap();
         }
         completes(&kitaru, &clock, "takes_one", &path).await;
         assert_eq!(log(&path).take(), ["took 7"]);
@@ -389,7 +389,7 @@ async fn execution_that_a_fault_of_the_store_has_stopped_resumes_after_ten_secon
 #[flow]
 async fn takes_many(path: String) -> Result<u32, Error> {
     let mut taken = 0;
-    while kitaru::timeout(HOUR, kitaru::event::<u32>("go")).await.is_ok() {
+    while kitaru::timeout(HOUR, kitaru::signal::<u32>("go")).await.is_ok() {
         taken += 1;
         log(&path).say("took");
     }
@@ -404,7 +404,7 @@ async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its
     for n in 0..100 {
         waits(&kitaru, "takes_many", "job").await;
         clock.advance(Duration::from_millis(1));
-        kitaru.send(&("takes_many", "job"), "go", &n).await.unwrap();
+        kitaru.signal(&("takes_many", "job"), "go", &n).await.unwrap();
         while log("many").count("took") <= n {
             tokio::task::yield_now().await;
         }

@@ -78,7 +78,7 @@ async fn shows_each(round: u32) -> Result<u32, Error> {
     kitaru::publish("round", &round)?;
     kitaru::publish("half", &(round * 10))?;
     if round == 2 {
-        kitaru::event::<()>("end").await?;
+        kitaru::signal::<()>("end").await?;
     }
     if round == 3 { Ok(round) } else { shows_each(round + 1).restart().await }
 }
@@ -96,7 +96,7 @@ async fn what_a_later_generation_publishes_is_seen_in_place_of_what_an_older_one
     };
     tokio::time::timeout(Duration::from_secs(20), watched).await.expect("the second round is shown");
     assert_eq!(kitaru.published::<u32>(&handle, "round").await.unwrap(), Some(2));
-    kitaru.send(&handle, "end", &()).await.unwrap();
+    kitaru.signal(&handle, "end", &()).await.unwrap();
     assert_eq!(rounds.next().await.unwrap(), Some(3));
     assert_eq!(handle.await.unwrap(), 3);
     assert_eq!(kitaru.published::<u32>(&("shows_each", "job"), "half").await.unwrap(), Some(30));
@@ -107,7 +107,7 @@ async fn what_a_later_generation_publishes_is_seen_in_place_of_what_an_older_one
 #[flow]
 async fn lingers(round: u32, rounds: u32) -> Result<u32, Error> {
     if round == rounds {
-        kitaru::event::<()>("never").await?;
+        kitaru::signal::<()>("never").await?;
     }
     kitaru::sleep(HOUR).await;
     lingers(round + 1, rounds).restart().await
@@ -116,7 +116,7 @@ async fn lingers(round: u32, rounds: u32) -> Result<u32, Error> {
 #[flow]
 async fn lingers_with_another_deadline(round: u32) -> Result<u32, Error> {
     if round == 2 {
-        kitaru::event::<()>("never").await?;
+        kitaru::signal::<()>("never").await?;
     }
     kitaru::sleep(HOUR).await;
     lingers_with_another_deadline(round + 1).deadline(5 * HOUR).start_at(kitaru::now() + HOUR).restart().await

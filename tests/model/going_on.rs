@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kitaru::{Clock, Error, Kitaru, RecordStatus, Status, checkpoint, dynamic, event, flow};
+use kitaru::{Clock, Error, Kitaru, RecordStatus, Status, checkpoint, dynamic, flow, signal};
 
 use crate::support::{disk, log, memory, names, reopen};
 
@@ -66,7 +66,7 @@ async fn a_person_has_one_error_forgotten_and_its_checkpoint_runs_again() {
 #[flow]
 async fn asks_in_between(path: String) -> Result<u32, Error> {
     let first = step(path.clone(), 1).await?;
-    let came = event::<u32>("amount").await?;
+    let came = signal::<u32>("amount").await?;
     let now = kitaru::now();
     let second = step(path.clone(), 2).await?;
     log(&path).say(format!("at {now:?}"));
@@ -80,7 +80,7 @@ async fn a_person_has_all_after_a_record_forgotten_and_it_is_done_again() {
     let path = "going on: after";
     log(path).say("fail 3");
     let handle = asks_in_between(path.into()).id("job").on(&kitaru).start().await.unwrap();
-    kitaru.send(&handle, "amount", &100).await.unwrap();
+    kitaru.signal(&handle, "amount", &100).await.unwrap();
     handle.await.unwrap_err();
     let before = log(path).take();
     assert_eq!(before.iter().filter(|line| line.starts_with("step")).count(), 3, "{before:?}");
@@ -93,7 +93,7 @@ async fn a_person_has_all_after_a_record_forgotten_and_it_is_done_again() {
     assert_ne!(again[1], before[3], "the time is another one");
     assert_eq!(again[2], "step 3");
     let result = asks_in_between(path.into()).id("job").on(&kitaru).await.unwrap();
-    assert_eq!(result, 103, "the event is taken once more");
+    assert_eq!(result, 103, "the signal is taken once more");
 }
 
 #[tokio::test]
@@ -121,15 +121,15 @@ async fn a_retry_of_what_cannot_be_retried_says_why_and_touches_nothing() {
     let waits = asks_in_between("going on: waits".into()).id("waits").on(&kitaru).start().await.unwrap();
     until_ended(&kitaru, "asks_in_between", "waits", Status::Waiting).await;
     refused(kitaru.retry(&waits), "waiting").await;
-    kitaru.send(&waits, "amount", &1).await.unwrap();
+    kitaru.signal(&waits, "amount", &1).await.unwrap();
     waits.await.unwrap();
 }
 
-/// Takes three events in each generation, and ends with the event 0.
+/// Takes three signals in each generation, and ends with the signal 0.
 #[flow]
 async fn poller(path: String, page: u32) -> Result<u32, Error> {
     for _ in 0..3 {
-        let amount = event::<u32>("amount").await?;
+        let amount = signal::<u32>("amount").await?;
         step(path.clone(), amount).await?;
         if amount == 0 {
             return Ok(page);
@@ -139,16 +139,16 @@ async fn poller(path: String, page: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_event() {
+async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_signal() {
     let (kitaru, dir) = disk().await;
     let path = "going on: poller";
     let handle = poller(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
     for amount in (1..=10).rev() {
-        kitaru.send(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
+        kitaru.signal(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
     }
     // A key counts for all generations.
     for amount in (1..=10).rev() {
-        kitaru.send(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
+        kitaru.signal(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
     }
     while log(path).count("step 1") == 0 {
         tokio::task::yield_now().await;
@@ -159,8 +159,8 @@ async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_event() {
     // The call that began it finds it, in another process and in another generation.
     let kitaru = reopen(&dir).await;
     let handle = poller(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
-    kitaru.send(&handle, "amount", &1).key("payment 1").await.unwrap();
-    kitaru.send(&handle, "amount", &0).await.unwrap();
+    kitaru.signal(&handle, "amount", &1).key("payment 1").await.unwrap();
+    kitaru.signal(&handle, "amount", &0).await.unwrap();
     assert_eq!(handle.await.unwrap(), 4);
     let steps: Vec<String> = (0..=10).rev().map(|amount| format!("step {amount}")).collect();
     assert_eq!(log(path).take(), steps);
@@ -251,7 +251,7 @@ async fn a_restart_meets_a_cancellation_at_any_moment_and_one_of_them_counts() {
         let path = format!("going on: cancelled {n}");
         let handle = poller(path.clone(), 1).id("job").on(&kitaru).start().await.unwrap();
         for amount in 1..=4u32 {
-            kitaru.send(&handle, "amount", &amount).await.unwrap();
+            kitaru.signal(&handle, "amount", &amount).await.unwrap();
         }
         for _ in 0..n {
             tokio::task::yield_now().await;

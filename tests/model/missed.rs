@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
-use kitaru::{Clock, Error, Kitaru, Status, checkpoint, event, flow, wait};
+use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal, wait};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
@@ -225,16 +225,16 @@ async fn fails_once() -> Result<(), Error> {
 #[flow]
 async fn asks_again_for_missed(n: u32) -> Result<u32, Error> {
     fails_once().await?;
-    Ok(n + wait::<u32>("more").await? + event::<u32>("most").await?)
+    Ok(n + wait::<u32>("more").await? + signal::<u32>("most").await?)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_execution_takes_answers_and_events_as_soon_as_it_is_started_again() {
+async fn a_failed_execution_takes_answers_and_signals_as_soon_as_it_is_started_again() {
     let (kitaru, gate, _clock) = opened().await;
     let call = || asks_again_for_missed(1).id("x").on(&kitaru);
     call().await.unwrap_err();
     let target = ("asks_again_for_missed", "x");
-    for refused in [kitaru.answer(&target, "more", &1).await, kitaru.send(&target, "most", &1).await] {
+    for refused in [kitaru.answer(&target, "more", &1).await, kitaru.signal(&target, "most", &1).await] {
         assert!(refused.unwrap_err().to_string().contains("is failed"));
     }
     gate.hold_commits_up(true);
@@ -242,11 +242,11 @@ async fn a_failed_execution_takes_answers_and_events_as_soon_as_it_is_started_ag
     let (to_answer, to_send) = (kitaru.clone(), kitaru.clone());
     let answer = tokio::spawn(async move { to_answer.answer(&target, "more", &10).await });
     gate.is_quiet().await;
-    let event = tokio::spawn(async move { to_send.send(&target, "most", &100).await });
+    let signal = tokio::spawn(async move { to_send.signal(&target, "most", &100).await });
     gate.is_quiet().await;
     gate.hold_commits_up(false);
     answer.await.unwrap().unwrap();
-    event.await.unwrap().unwrap();
+    signal.await.unwrap().unwrap();
     assert_eq!(ends(handle).await.unwrap(), 111);
 }
 
@@ -326,19 +326,19 @@ static ENDS: Notify = Notify::const_new();
 
 #[flow]
 async fn hears_for_missed(n: u32) -> Result<u32, Error> {
-    let both = async { Ok::<_, Error>(event::<u32>("e").await? + event::<u32>("e").await?) };
+    let both = async { Ok::<_, Error>(signal::<u32>("e").await? + signal::<u32>("e").await?) };
     let (stayed, both) = tokio::join!(stays(), both);
     stayed?;
     Ok(n + both?)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_that_is_there_although_it_was_reported_as_failed_is_taken_behind_a_later_one() {
+async fn a_signal_that_is_there_although_it_was_reported_as_failed_is_taken_behind_a_later_one() {
     let (kitaru, gate, clock) = opened().await;
     let handle = hears_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
     gate.is_quiet().await;
     misreport(&gate);
-    let send = |n: u32| kitaru.send(&handle, "e", &n).key(n.to_string());
+    let send = |n: u32| kitaru.signal(&handle, "e", &n).key(n.to_string());
     assert!(send(10).await.unwrap_err().is_store());
     // It is known by its key, and so sent once.
     send(10).await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
-use kitaru::{Clock, Error, Kitaru, Status, checkpoint, event, flow};
+use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal};
 
 use crate::support::{Rows, ends, log};
 
@@ -70,7 +70,7 @@ async fn pays_in_parts(path: String, payments: u32) -> Result<u32, Error> {
         pay(path.clone(), n).await?;
     }
     if path.contains("waits") {
-        event::<u32>("end").await?;
+        signal::<u32>("end").await?;
     }
     Ok(payments)
 }
@@ -150,7 +150,7 @@ async fn kept_part(n: u32) -> Result<u32, Error> {
 #[flow]
 async fn has_a_kept_part(path: String) -> Result<u32, Error> {
     let n = kept_part(1).await?;
-    event::<u32>("end").await?;
+    signal::<u32>("end").await?;
     log(&path).say("went on");
     Ok(n)
 }
@@ -169,7 +169,7 @@ async fn a_child_stays_as_long_as_its_parent_may_ask_for_it() {
     clock.advance(DAY * 8);
     assert!(is_gone(&kitaru, &clock, "pays_in_parts", "other").await);
     assert!(kitaru.execution(child.flow(), child.id()).await.unwrap().is_some());
-    kitaru.send(&handle, "end", &1).await.unwrap();
+    kitaru.signal(&handle, "end", &1).await.unwrap();
     assert_eq!(handle.await.unwrap(), 1);
     clock.advance(DAY * 8);
     assert!(is_gone(&kitaru, &clock, child.flow(), child.id()).await);
@@ -189,10 +189,10 @@ async fn many_go_in_few_commits_so_that_they_go_as_fast_as_they_come() {
     assert!(commits <= 5, "98 executions went in {commits} commits");
 }
 
-/// One generation for each event, for ever.
+/// One generation for each signal, for ever.
 #[flow]
 async fn endless(round: u32) -> Result<u32, Error> {
-    match event::<u32>("next").await? {
+    match signal::<u32>("next").await? {
         0 => Ok(round),
         _ => endless(round + 1).restart().await,
     }
@@ -204,7 +204,7 @@ async fn the_older_generations_of_a_flow_without_end_go_and_its_idempotency_keys
     let kitaru = shared.open(&clock).await;
     let handle = endless(0).id("job").on(&kitaru).start().await.unwrap();
     for n in 1..=20u32 {
-        kitaru.send(&handle, "next", &n).key(format!("event {n}")).await.unwrap();
+        kitaru.signal(&handle, "next", &n).key(format!("signal {n}")).await.unwrap();
         let generation = n + 1;
         while kitaru.execution("endless", "job").await.unwrap().unwrap().generation() < generation {
             tokio::task::yield_now().await;
@@ -220,12 +220,12 @@ async fn the_older_generations_of_a_flow_without_end_go_and_its_idempotency_keys
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(shared.rows() + 60 < rows, "{} of {rows} rows", shared.rows());
-    kitaru.send(&handle, "next", &7).key("event 7").await.unwrap();
-    kitaru.send(&handle, "next", &0).await.unwrap();
+    kitaru.signal(&handle, "next", &7).key("signal 7").await.unwrap();
+    kitaru.signal(&handle, "next", &0).await.unwrap();
     assert_eq!(
         handle.await.unwrap(),
         20,
-        "an event that was sent before the first generations went is not taken again"
+        "a signal that was sent before the first generations went is not taken again"
     );
     pays_in_parts("retention: newest".into(), 1).id("newest").on(&kitaru).await.unwrap();
     clock.advance(DAY * 8);

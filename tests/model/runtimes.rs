@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use kitaru::{Error, Kitaru, Status, checkpoint, event, flow};
+use kitaru::{Error, Kitaru, Status, checkpoint, flow, signal};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::log;
@@ -89,21 +89,21 @@ fn a_parked_flow_resumes_while_nobody_waits_on_its_runtime() {
 
 #[flow]
 async fn listens(path: String) -> Result<u32, Error> {
-    let n = event::<u32>("number").await?;
+    let n = signal::<u32>("number").await?;
     log(&path).say("heard");
     Ok(n)
 }
 
 #[test]
-fn an_event_wakes_a_parked_flow_although_its_senders_runtime_ends() {
-    let path = "runtimes: event";
+fn a_signal_wakes_a_parked_flow_although_its_senders_runtime_ends() {
+    let path = "runtimes: signal";
     let kitaru = once(async {
         let kitaru = parking().await;
         drop(listens(path.into()).id("job").on(&kitaru).start().await.unwrap());
         waits(&kitaru, "listens", "job").await;
         kitaru
     });
-    once(async { kitaru.send(&("listens", "job"), "number", &7).await.unwrap() });
+    once(async { kitaru.signal(&("listens", "job"), "number", &7).await.unwrap() });
     has_said(path, "heard");
     assert_eq!(once(listens(path.into()).id("job").on(&kitaru)).unwrap(), 7);
 }

@@ -195,7 +195,7 @@ const HIDDEN: [char; 9] = ['\n', '\r', '\u{0}', '\u{1b}', '\u{202e}', '\u{2028}'
 
 #[flow]
 async fn waits_by_any_id(n: u32) -> Result<u32, Error> {
-    kitaru::event::<u32>("go").await?;
+    kitaru::signal::<u32>("go").await?;
     Ok(n)
 }
 
@@ -214,7 +214,7 @@ async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
         let nobody = (nobody.0, &*nobody.1);
         let errors = [
             waits_by_any_id(2).id(&*id).on(&kitaru).await.unwrap_err(),
-            kitaru.send(&nobody, "go", &1).await.unwrap_err(),
+            kitaru.signal(&nobody, "go", &1).await.unwrap_err(),
             kitaru.cancel(&nobody).await.unwrap_err(),
             kitaru.retry(&nobody).await.unwrap_err(),
             kitaru.published::<u32>(&nobody, "name").await.unwrap_err(),
@@ -225,7 +225,7 @@ async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
         if hidden != '\u{200d}' {
             let name = format!("na{hidden}me");
             let errors = [
-                kitaru.send(&job, &name, &1).await.unwrap_err(),
+                kitaru.signal(&job, &name, &1).await.unwrap_err(),
                 kitaru.answer(&job, &name, &1).await.unwrap_err(),
                 dynamic::flow(name.clone()).run(|| async { Ok::<_, Error>(()) }).on(&kitaru).await.unwrap_err(),
             ];
@@ -234,7 +234,7 @@ async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
                 assert!(!error.to_string().contains(hidden), "{hidden:?}: {error}");
             }
         }
-        kitaru.send(&job, "go", &1).await.unwrap();
+        kitaru.signal(&job, "go", &1).await.unwrap();
         assert_eq!(job.await.unwrap(), 1, "an id may have it");
         fails_by_any_id(1).id(&*id).on(&kitaru).await.unwrap_err();
         let record = format!("record{hidden}");

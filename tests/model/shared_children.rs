@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::try_join;
-use kitaru::{Clock, Error, Kitaru, Status, checkpoint, event, flow, undo};
+use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal, undo};
 
 use crate::support::{disk, log, memory, reopen};
 
@@ -65,7 +65,7 @@ async fn impatient(path: String, parks: bool) -> Result<u32, Error> {
     };
     kitaru::race((child, time)).await?;
     log(&path).say("lost");
-    if parks { event("never").await } else { hangs(path).await }
+    if parks { signal("never").await } else { hangs(path).await }
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn sold_out(path: String) -> Result<u32, Error> {
     undo(move || take_back(at));
     let child = asks(path.clone()).id(path.clone());
     let fails = async {
-        event::<u32>("fail").await?;
+        signal::<u32>("fail").await?;
         Err(Error::msg("sold out"))
     };
     if path.contains("branch") {
@@ -126,7 +126,7 @@ async fn what_becomes_of_a_child_of_a_flow_that_fails_is_the_same_wherever_its_u
             let (mut kitaru, dir) = disk().await;
             let parent = sold_out(path.clone()).id("job").on(&kitaru).start().await.unwrap();
             until(&kitaru, "asks", &path, Status::Waiting).await;
-            kitaru.send(&parent, "fail", &1).await.unwrap();
+            kitaru.signal(&parent, "fail", &1).await.unwrap();
             if dies == "dies" {
                 log(&path).until("takes back").await;
                 kitaru.close().grace(Duration::ZERO).await.unwrap();
@@ -217,7 +217,7 @@ async fn every_parent_of_a_parked_child_goes_out_of_memory_and_lets_others_go_on
 async fn has_asked(path: String) -> Result<u32, Error> {
     let n = asks(path.clone()).id(path.clone()).await?;
     log(&path).say("has it");
-    event::<u32>("end").await?;
+    signal::<u32>("end").await?;
     Ok(n)
 }
 
@@ -242,7 +242,7 @@ async fn a_child_stays_as_long_as_a_parent_that_has_not_begun_it_may_ask_for_it(
         tokio::task::yield_now().await;
     }
     assert_eq!(status(&kitaru, "asks", path).await, Some(Status::Completed), "it is looked at before the other one");
-    kitaru.send(&parent, "end", &1).await.unwrap();
+    kitaru.signal(&parent, "end", &1).await.unwrap();
     assert_eq!(parent.await.unwrap(), 7);
     while status(&kitaru, "asks", path).await.is_some() {
         clock.advance(SECOND);

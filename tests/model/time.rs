@@ -468,12 +468,12 @@ async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_acro
     assert!(!records.iter().any(|(name, _)| *name == "takes"), "a loser leaves no outcome: {records:?}");
 }
 
-/// Waits for a second event, and dies in a body behind that.
+/// Waits for a second signal, and dies in a body behind that.
 #[flow]
 async fn waits_twice(path: String) -> Result<u32, Error> {
-    let first = kitaru::event::<u32>("amount").await?;
+    let first = kitaru::signal::<u32>("amount").await?;
     log(&path).say("took");
-    let second = kitaru::event::<u32>("amount").await?;
+    let second = kitaru::signal::<u32>("amount").await?;
     Ok(first + second)
 }
 
@@ -482,7 +482,7 @@ async fn an_attempt_that_was_only_replayed_and_waits_on_counts_for_nothing() {
     let place = Place::new();
     let kitaru = place.open().await;
     let handle = waits_twice("counts".into()).id("job").on(&kitaru).start().await.unwrap();
-    kitaru.send(&handle, "amount", &1).await.unwrap();
+    kitaru.signal(&handle, "amount", &1).await.unwrap();
     until("counts", "took", 1).await;
     until_status(&kitaru, "waits_twice", Status::Waiting).await;
     let before = kitaru.execution("waits_twice", "job").await.unwrap().unwrap().attempts();

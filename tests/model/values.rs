@@ -193,7 +193,7 @@ async fn lists_of_boxes(path: String, length: usize) -> Result<(), Error> {
 
 #[flow]
 async fn is_given_list(list: List) -> Result<List, Error> {
-    kitaru::event::<u32>("go").await?;
+    kitaru::signal::<u32>("go").await?;
     let _ = list;
     Ok(List::of(120))
 }
@@ -227,9 +227,9 @@ async fn a_value_of_as_many_levels_as_are_allowed_goes_every_way() {
     let (kitaru, _) = memory().await;
     lists_of_boxes("values: shallow".into(), 126).on(&kitaru).await.unwrap();
     let handle = is_given_list(List::of(126)).id("job").on(&kitaru).start().await.unwrap();
-    kitaru.send(&handle, "list", &List::of(126)).await.unwrap();
+    kitaru.signal(&handle, "list", &List::of(126)).await.unwrap();
     kitaru.answer(&handle, "list", &List::of(126)).await.unwrap();
-    kitaru.send(&handle, "go", &1).await.unwrap();
+    kitaru.signal(&handle, "go", &1).await.unwrap();
     handle.await.unwrap();
 }
 
@@ -246,7 +246,7 @@ async fn a_value_that_is_nested_too_deep_is_refused_on_every_way_before_the_stac
         let shown = shows_list(length).on(&kitaru).await.unwrap();
         assert_eq!(shown.matches(DEEP).count(), 2, "{shown}");
         says_deep(asks_with_list(length).on(&kitaru).await, "the metadata of a wait");
-        says_deep(kitaru.send(&handle, "list", &List::of(length)).await, "an event");
+        says_deep(kitaru.signal(&handle, "list", &List::of(length)).await, "a signal");
         says_deep(kitaru.answer(&handle, "list", &List::of(length)).await, "an answer");
         says_deep(Resolution::happened(&List::of(length)), "what happened");
         let flow = dynamic::flow("deep").input("list", &List::of(length)).run(|| async { Ok::<_, Error>(()) });
@@ -256,7 +256,7 @@ async fn a_value_that_is_nested_too_deep_is_refused_on_every_way_before_the_stac
         });
         says_deep(flow.on(&kitaru).await, "an argument without an attribute");
     }
-    kitaru.send(&handle, "go", &1).await.unwrap();
+    kitaru.signal(&handle, "go", &1).await.unwrap();
     handle.await.unwrap();
 }
 

@@ -143,7 +143,7 @@ async fn go(part: Part) -> Result<u64, Error> {
                 None => next.restart().await,
             }
         }
-        End::Cancelled(_) | End::Late(_) => kitaru::event("never").await,
+        End::Cancelled(_) | End::Late(_) => kitaru::signal("never").await,
     }
 }
 
@@ -189,7 +189,7 @@ async fn step(scribe: &Scribe, step: Step) -> Result<u64, Error> {
             kitaru::sleep(time).named(format!("sleep {id}")).await;
             given(id, 0)
         }
-        Step::Event { id } => given(id, kitaru::event::<u64>(format!("event {id}")).await?),
+        Step::Signal { id } => given(id, kitaru::signal::<u64>(format!("signal {id}")).await?),
         Step::Answer { id } => given(id, kitaru::wait::<u64>(format!("answer {id}")).await?),
         Step::Unanswered { id, time } => {
             given(id, kitaru::wait::<u64>(format!("unanswered {id}")).deadline(time).await.unwrap_or(29))

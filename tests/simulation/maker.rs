@@ -25,7 +25,7 @@ impl Maker {
             (Role::Root, _) => 1 + chance.below(6),
             (Role::Child, _) => 1 + chance.below(4),
         };
-        // No two generations ask for the same event or answer.
+        // No two generations ask for the same signal or answer.
         let mut maker = Maker { chance, ids: round * 1_000, budget: budget as u32, role };
         let mut steps = Vec::new();
         while maker.budget > 0 {
@@ -91,7 +91,7 @@ impl Maker {
             8 if depth == 0 => Step::Once { id },
             9 => Step::Asked { id },
             10 | 11 => Step::Sleep { id, time: Duration::from_secs(self.chance.below(40)) },
-            12 if is_root => Step::Event { id },
+            12 if is_root => Step::Signal { id },
             13 | 14 if is_root => Step::Answer { id },
             15 => Step::Unanswered { id, time: self.time() },
             16 => Step::Chance { id },

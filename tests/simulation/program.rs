@@ -64,7 +64,7 @@ pub enum Step {
         id: u32,
         time: Duration,
     },
-    Event {
+    Signal {
         id: u32,
     },
     Answer {

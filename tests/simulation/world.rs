@@ -75,8 +75,8 @@ async fn start(kit: &Testkit, part: Part) -> Result<Handle<Result<u64, Error>>, 
 /// What the flow waits for, in all its generations, is there before it asks.
 async fn post(kit: &Testkit, part: Part) {
     for program in part.programs() {
-        for id in program.ids(|step| if let Step::Event { id } = step { Some(*id) } else { None }) {
-            while kit.send(&TARGET, &format!("event {id}"), &id).await.is_err_and(|error| again(&error)) {}
+        for id in program.ids(|step| if let Step::Signal { id } = step { Some(*id) } else { None }) {
+            while kit.signal(&TARGET, &format!("signal {id}"), &id).await.is_err_and(|error| again(&error)) {}
         }
         for id in program.ids(|step| if let Step::Answer { id } = step { Some(*id) } else { None }) {
             while kit.answer(&TARGET, &format!("answer {id}"), &id).await.is_err_and(|error| again(&error)) {}

@@ -81,23 +81,23 @@ async fn waits(name: String) -> Result<String, Error> {
     let begun = kitaru::now();
     let approved: bool = kitaru::wait("approval").await?;
     kitaru::sleep(Duration::from_secs(3_600)).await;
-    let event: u32 = kitaru::event("news").await?;
+    let signal: u32 = kitaru::signal("news").await?;
     let children = tokio::join!(child(1), child(2));
     let spent = kitaru::now().duration_since(begun).unwrap_or_default().as_secs() / 3_600;
-    Ok(format!("{name} {id} {approved} {event} {} {} {spent}", children.0?, children.1?))
+    Ok(format!("{name} {id} {approved} {signal} {} {} {spent}", children.0?, children.1?))
 }
 
 async fn wait_for_all(kit: Testkit) -> String {
     let waiting = kit.start(waits("x".into())).await.unwrap();
     kit.answer(&waiting, "approval", &true).await.unwrap();
     kit.advance(Duration::from_secs(3_600)).await;
-    kit.send(&waiting, "news", &7).await.unwrap();
+    kit.signal(&waiting, "news", &7).await.unwrap();
     kit.advance(Duration::from_secs(60)).await;
     waiting.await.unwrap()
 }
 
 #[test]
-fn waits_events_times_and_children_survive_a_death_everywhere() {
+fn waits_signals_times_and_children_survive_a_death_everywhere() {
     let report = testkit::crash_report(wait_for_all);
     assert!(report.is_clean(), "{report}");
     assert!(report.deaths() > 50, "{} deaths", report.deaths());

@@ -1,4 +1,4 @@
-//! Flows run under a test's hand: time, answers, events, parts played by others, faults on order.
+//! Flows run under a test's hand: time, answers, signals, parts played by others, faults on order.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn remind(to: String) -> Result<String, Error> {
 #[flow]
 async fn approve(sum: u64) -> Result<String, Error> {
     let approved: bool = kitaru::wait("approval").question("pay?").await?;
-    let note: String = kitaru::event("note").await?;
+    let note: String = kitaru::signal("note").await?;
     Ok(format!("{sum} {approved} {note}"))
 }
 
@@ -100,12 +100,12 @@ async fn timers_fire_in_the_order_of_their_times_however_far_the_clock_is_turned
 }
 
 #[tokio::test]
-async fn a_flow_is_answered_and_sent_events() {
+async fn a_flow_is_answered_and_sent_signals() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         let order = kit.start(approve(12).id("job")).await.unwrap();
         assert!(kit.answer(&order, "approval", "perhaps").await.unwrap_err().is_unreadable());
         kit.answer(&order, "approval", &true).await.unwrap();
-        kit.send(&order, "note", "thanks").await.unwrap();
+        kit.signal(&order, "note", "thanks").await.unwrap();
         assert_eq!(order.await.unwrap(), "12 true thanks");
     }
 }

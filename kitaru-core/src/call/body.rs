@@ -47,7 +47,7 @@ pub trait Wait {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)>;
     /// Begins to wait, for what an earlier attempt has recorded or this one has decided. Gives when it is over by itself.
     fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due;
-    /// The event that it has taken.
+    /// The signal that it has taken.
     fn message(&self) -> Option<u64> {
         None
     }

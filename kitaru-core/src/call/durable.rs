@@ -39,7 +39,7 @@ pub(crate) struct Durable<B: Body> {
     opened: bool,
     /// The body was to begin while the flow had been given nothing new, and waits for the store to know of its attempt.
     caught_up: bool,
-    /// The event that it holds, until the flow is given it.
+    /// The signal that it holds, until the flow is given it.
     message: Option<u64>,
     /// Where its outcome comes from, as far as it has one.
     origin: Origin,
@@ -73,7 +73,7 @@ impl<B: Body> Durable<B> {
                 }
                 _ => None,
             };
-            message.into_iter().for_each(|number| context.mailbox.hold_event(number));
+            message.into_iter().for_each(|number| context.mailbox.hold_signal(number));
             Ok(Durable {
                 context: context.clone(),
                 claim,
@@ -441,9 +441,9 @@ impl<B: Body> Durable<B> {
         }
     }
 
-    /// The flow is given the event that the call holds, for good.
+    /// The flow is given the signal that the call holds, for good.
     fn release_message(&mut self) {
-        self.message.take().into_iter().for_each(|number| self.context.mailbox.release_event(number));
+        self.message.take().into_iter().for_each(|number| self.context.mailbox.release_signal(number));
     }
 
     fn log_cached(&self, spec: &Spec, at: RecordIx, value: &B::Output) {
@@ -482,7 +482,7 @@ impl<B: Body> Durable<B> {
 impl<B: Body> Drop for Durable<B> {
     fn drop(&mut self) {
         // The flow has not been given it: the next call is.
-        self.message.take().into_iter().for_each(|number| self.context.mailbox.return_event(number));
+        self.message.take().into_iter().for_each(|number| self.context.mailbox.return_signal(number));
         let slot = match &self.stage {
             Stage::Made | Stage::Over => return,
             Stage::Entered(slot) | Stage::Intending(slot) => *slot,

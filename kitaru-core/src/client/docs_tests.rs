@@ -47,12 +47,12 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     model("an id; a name", &id_and_name);
     model("an encoded outcome or input", std::slice::from_ref(&outcome));
     model("a preview", &[format!("{PREVIEW_BYTES} bytes")]);
-    assert_eq!((ledger::MOST_EVENTS, MAX_CALLS), (1 << 20, 1 << 24));
+    assert_eq!((ledger::MOST_SIGNALS, MAX_CALLS), (1 << 20, 1 << 24));
     model(
-        "events sent to a generation; answers that arrive before their wait opens",
+        "signals sent to a generation; answers that arrive before their wait opens",
         &["2²⁰".to_owned(), early.clone()],
     );
-    model("events and answers sent to a generation, in bytes", std::slice::from_ref(&mail));
+    model("signals and answers sent to a generation, in bytes", std::slice::from_ref(&mail));
     model("calls of one attempt", &["2²⁴".to_owned()]);
     model("failed tries that a record shows", &[format!("the last {}", FailedTry::MOST)]);
     let commit = [grouped(writer.batch_count as u64), mebibytes(writer.batch_bytes as u64)];
@@ -63,13 +63,13 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     model("consecutive crashes without a lasting record", &[MOST_DEATHS.to_string()]);
 
     let security = |what: &str, numbers: &[String]| check("security.md", what, numbers);
-    security("a value: an outcome, an event, an answer", &[outcome]);
+    security("a value: an outcome, a signal, an answer", &[outcome]);
     security("an id; a name", &id_and_name);
-    security("events to a generation", &[grouped(ledger::MOST_EVENTS)]);
-    security("events and answers to a generation, in bytes", &[mail]);
+    security("signals to a generation", &[grouped(ledger::MOST_SIGNALS)]);
+    security("signals and answers to a generation, in bytes", &[mail]);
     security("answers that arrive before their wait opens", &[early]);
     let loaded = mebibytes(ledger::most_loaded_bytes(DEFAULT_MAX_OUTCOME_BYTES));
-    security("events and answers that an attempt loads from its store", &[loaded]);
+    security("signals and answers that an attempt loads from its store", &[loaded]);
     security("calls, places and occurrences in a journal", &[grouped(MAX_CALLS.into())]);
     assert_eq!(ledger::MOST_JOURNALS, 1 << 62);
     security("the number of a journal, a record, a commit", &["2⁶²".to_owned()]);

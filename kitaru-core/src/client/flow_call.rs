@@ -238,7 +238,7 @@ impl<R> FlowCall<R> {
     /// for flows without end, whose journal would grow for ever. `return` it from the flow.
     ///
     /// Id, parent and deadline stay, unless the call says another deadline; with [`start_at`](Self::start_at) it begins then.
-    /// Events that were sent and not taken go along, and answers that came early; steps of [`undo`](crate::undo()) and calls
+    /// Signals that were sent and not taken go along, and answers that came early; steps of [`undo`](crate::undo()) and calls
     /// that run do not. Whoever waits for the execution goes on waiting. A call from outside goes by the arguments of the
     /// first generation.
     ///

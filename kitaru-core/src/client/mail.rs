@@ -1,4 +1,4 @@
-//! What is sent to executions from outside: answers and events. Owns that it is durable before it is handed on, and that
+//! What is sent to executions from outside: answers and signals. Owns that it is durable before it is handed on, and that
 //! whoever waits for it hears of it; must not know what becomes of it in the flow.
 
 use std::fmt;
@@ -91,43 +91,48 @@ impl Kitaru {
         async move { inner.answer(answer?).await }
     }
 
-    /// Sends an event to an execution, which takes events of one name in the order in which they were sent, with
-    /// [`event`](crate::event()). Awaited, it is durable, and neither lost nor seen twice, whatever crashes.
+    /// Sends a signal to an execution, which takes signals of one name in the order in which they were sent, with
+    /// [`signal`](crate::signal()). Awaited, it is durable, and neither lost nor seen twice, whatever crashes.
     ///
     /// # Errors
     ///
-    /// When there is no such execution, or it has ended; when the event cannot be serialized or is over the bound of an
+    /// When there is no such execution, or it has ended; when the signal cannot be serialized or is over the bound of an
     /// outcome; when the store fails.
     ///
     /// # Cancel safety
     ///
-    /// Once polled the event may be sent, whether or not the future is polled to its end. Send it again with the same
-    /// [key](Sending::key) to be sure.
+    /// Once polled the signal may be sent, whether or not the future is polled to its end. Send it again with the same
+    /// [key](SignalRequest::key) to be sure.
     ///
     /// # Examples
     ///
-    /// See [`event`](crate::event()).
-    pub fn send<T: Serialize + ?Sized>(&self, execution: &(impl Target + ?Sized), event: &str, value: &T) -> Sending {
+    /// See [`signal`](crate::signal()).
+    pub fn signal<T: Serialize + ?Sized>(
+        &self,
+        execution: &(impl Target + ?Sized),
+        signal: &str,
+        value: &T,
+    ) -> SignalRequest {
         let (flow, id) = execution.target();
         let checked = ExecutionId::new(flow, id).and_then(|execution| {
-            check_name("event", event)?;
-            Ok((execution, self.inner.json("event", value)?))
+            check_name("signal", signal)?;
+            Ok((execution, self.inner.json("signal", value)?))
         });
-        Sending { inner: self.inner.clone(), checked, event: event.to_owned(), key: None }
+        SignalRequest { inner: self.inner.clone(), checked, signal: signal.to_owned(), key: None }
     }
 }
 
-/// An event on its way to an execution; awaited, it gives `Result<(), Error>`. See [`Kitaru::send`].
-#[must_use = "an event is sent only if this is awaited"]
-pub struct Sending {
+/// A signal on its way to an execution; awaited, it gives `Result<(), Error>`. See [`Kitaru::signal`].
+#[must_use = "a signal is sent only if this is awaited"]
+pub struct SignalRequest {
     inner: Arc<Engine>,
     checked: Result<(ExecutionId, String), Error>,
-    event: String,
+    signal: String,
     key: Option<String>,
 }
 
-impl Sending {
-    /// An idempotency key: of the events of one name that are sent to a generation with the same key, the first counts, and
+impl SignalRequest {
+    /// An idempotency key: of the signals of one name that are sent to a generation with the same key, the first counts, and
     /// the others are no error.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
@@ -135,22 +140,22 @@ impl Sending {
     }
 }
 
-impl IntoFuture for Sending {
+impl IntoFuture for SignalRequest {
     type Output = Result<(), Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Sending { inner, checked, event, key } = self;
+            let SignalRequest { inner, checked, signal, key } = self;
             let (execution, json) = checked?;
-            let letter = inner.letter(execution, &event, json);
-            inner.send(letter, key).await
+            let letter = inner.letter(execution, &signal, json);
+            inner.signal(letter, key).await
         })
     }
 }
 
-impl fmt::Debug for Sending {
+impl fmt::Debug for SignalRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").field("event", &self.event).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("SignalRequest").field("signal", &self.signal).field("key", &self.key).finish_non_exhaustive()
     }
 }

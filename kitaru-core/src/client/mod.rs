@@ -37,7 +37,7 @@ pub use executions::{Cursor, Executions, Page, Summary, Unreadable};
 pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
 pub use history::History;
-pub use mail::Sending;
+pub use mail::SignalRequest;
 pub use restart::Restart;
 pub use retry::Retrying;
 pub use watch::Watch;

@@ -200,9 +200,9 @@ async fn numbers_that_no_store_comes_to_are_refused_without_a_panic() {
 
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
-    let key = aside_key(JournalId(1), Aside::Event, &FAR.to_be_bytes());
+    let key = aside_key(JournalId(1), Aside::Signal, &FAR.to_be_bytes());
     store.put(Table::Aside, key, MailRow { sent_ms: FAR, name: "other".into(), json: "1".into(), wait: None }.write());
-    let error = kitaru.send(&handle, "go", &1).await.unwrap_err();
+    let error = kitaru.signal(&handle, "go", &1).await.unwrap_err();
     assert!(error.is_too_large(), "{error:#}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 
@@ -231,10 +231,10 @@ async fn numbers_that_no_store_comes_to_are_refused_without_a_panic() {
 
 fn waits() -> FlowCall<Result<Vec<u64>, Error>> {
     flow("waits").run(|| async {
-        crate::event::<()>("begin").await?;
+        crate::signal::<()>("begin").await?;
         let mut taken = Vec::new();
         while taken.len() < 50 {
-            taken.push(crate::event::<u64>("go").await?);
+            taken.push(crate::signal::<u64>("go").await?);
         }
         Ok(taken)
     })
@@ -252,7 +252,7 @@ async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_ord
     for n in 0..50u64 {
         // Each is on its way before the next one is sent; every one of them is sent twice with one key.
         for _ in 0..2 {
-            let sent = kitaru.send(&handle, "go", &n).key(format!("key {n}"));
+            let sent = kitaru.signal(&handle, "go", &n).key(format!("key {n}"));
             sending.push(tokio::spawn(async move { sent.await }));
         }
         let journal = JournalId(1);
@@ -267,18 +267,18 @@ async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_ord
     }
     let commits = store.0.commits.load(Ordering::SeqCst) - before;
     assert!(commits < 10, "{commits} commits");
-    kitaru.send(&handle, "begin", &()).await.unwrap();
+    kitaru.signal(&handle, "begin", &()).await.unwrap();
     assert_eq!(handle.await.unwrap(), (0..50).collect::<Vec<_>>());
-    let mut events = 0;
+    let mut signals = 0;
     let all = (Bound::Unbounded, Bound::Unbounded);
     let reader = Reader::new(Arc::new(store));
     reader
         .scan(Table::Aside, all, Order::Ascending, &mut |key, _| {
-            events += u64::from(key[8] == Aside::Event as u8);
+            signals += u64::from(key[8] == Aside::Signal as u8);
             ControlFlow::Continue(())
         })
         .unwrap();
-    assert_eq!(events, 51, "a key counts for what is on its way, too");
+    assert_eq!(signals, 51, "a key counts for what is on its way, too");
 }
 
 #[tokio::test]
@@ -290,10 +290,10 @@ async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
     let (execution, so_far) = (ExecutionId::new("waits", "job").unwrap(), MailTotal::new(0, MOST_MAIL_BYTES - 1_000));
     kitaru.inner.runtime.ledger.tallies().add(&execution, JournalId(1), so_far, Aside::Answer, 0, u64::MAX).unwrap();
     let part = "x".repeat(400);
-    kitaru.send(&handle, "other", &part).await.unwrap();
+    kitaru.signal(&handle, "other", &part).await.unwrap();
     kitaru.answer(&handle, "early", &part).await.unwrap();
     for error in [
-        kitaru.send(&handle, "other", &part).await.unwrap_err(),
+        kitaru.signal(&handle, "other", &part).await.unwrap_err(),
         kitaru.answer(&handle, "early too", &part).await.unwrap_err(),
     ] {
         let message = error.to_string();
@@ -302,9 +302,9 @@ async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
         assert!(message.contains(".restart()"), "{message}");
     }
     // There is room for what is small, and what is counted in the store comes to the same.
-    kitaru.send(&handle, "other", &1).await.unwrap();
+    kitaru.signal(&handle, "other", &1).await.unwrap();
     let counted = kitaru.inner.runtime.archive.sent_so_far(JournalId(1)).unwrap();
-    assert!(counted.last_event == 2 && (800..900).contains(&counted.bytes), "{counted:?}");
+    assert!(counted.last_signal == 2 && (800..900).contains(&counted.bytes), "{counted:?}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
 
@@ -314,7 +314,7 @@ async fn more_mail_than_an_attempt_may_have_in_memory_is_not_loaded() {
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
     for n in 0..10u64 {
-        kitaru.send(&handle, "other", &"x".repeat(90)).await.unwrap();
+        kitaru.signal(&handle, "other", &"x".repeat(90)).await.unwrap();
         kitaru.answer(&handle, &format!("early {n}"), &n).await.unwrap();
     }
     let archive = &kitaru.inner.runtime.archive;

@@ -61,7 +61,7 @@ impl Retrying {
     }
 
     /// Forgets all that was recorded after the record of this visible name, values and times included: it is done again, and
-    /// paid for again. Answers of people and events stay, and are taken once more.
+    /// paid for again. Answers of people and signals stay, and are taken once more.
     pub fn after(mut self, record: impl Into<String>) -> Self {
         self.forget.push(Forget::After(record.into()));
         self

@@ -1,4 +1,4 @@
-//! What has been sent to an execution, on the way to the calls that wait for it. Owns which event is taken by whom; must
+//! What has been sent to an execution, on the way to the calls that wait for it. Owns which signal is taken by whom; must
 //! not know how it got here.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -14,7 +14,7 @@ use crate::value::Key;
 /// Something that was sent to an execution. It is durable already.
 #[derive(Debug)]
 pub(crate) enum Mail {
-    Event {
+    Signal {
         number: u64,
         name: String,
         json: String,
@@ -31,7 +31,7 @@ pub(crate) enum Mail {
 impl From<Sent> for Mail {
     fn from(sent: Sent) -> Self {
         match sent {
-            Sent::Event { number, name, json } => Mail::Event { number, name, json },
+            Sent::Signal { number, name, json } => Mail::Signal { number, name, json },
             Sent::Answer { wait, json } => Mail::Answer { wait, json, verdict: None },
         }
     }
@@ -48,13 +48,13 @@ pub(crate) struct Mailbox(Mutex<State>);
 struct State {
     /// The flow is on its way out of memory.
     closed: bool,
-    /// The highest number of an event that has come. They come in order, but the last ones may come twice: from the store
+    /// The highest number of a signal that has come. They come in order, but the last ones may come twice: from the store
     /// and from who sent them.
     newest: u64,
     /// Lower numbers that have not come: the store may have them although it has reported that it had failed.
     missing: BTreeSet<u64>,
-    /// Events that no call has been given for good.
-    events: BTreeMap<u64, Event>,
+    /// Signals that no call has been given for good.
+    signals: BTreeMap<u64, Signal>,
     /// Those of them that no call holds, by their name. The lowest is taken first.
     free: HashMap<String, BTreeSet<u64>>,
     /// By the identity of the wait.
@@ -71,13 +71,13 @@ struct State {
 /// What somebody waits for.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Topic {
-    /// The next event of this name.
-    Event(String),
+    /// The next signal of this name.
+    Signal(String),
     /// The answer to this wait.
     Answer(Key),
 }
 
-struct Event {
+struct Signal {
     name: String,
     json: String,
 }
@@ -88,7 +88,7 @@ struct Answer {
 }
 
 impl Mailbox {
-    /// The mail that was there when the attempt began. `taken` are the events that a record of an earlier attempt holds.
+    /// The mail that was there when the attempt began. `taken` are the signals that a record of an earlier attempt holds.
     pub(crate) fn new(mail: Vec<Mail>, taken: &HashSet<u64>) -> Self {
         let mut state = State::default();
         mail.into_iter().for_each(|mail| drop(state.add(mail, taken)));
@@ -105,7 +105,7 @@ impl Mailbox {
         if state.closed {
             return Err(mail);
         }
-        if let Mail::Event { number, .. } = &mail {
+        if let Mail::Signal { number, .. } = &mail {
             let next = state.newest.saturating_add(1);
             state.missing.extend(next..*number);
         }
@@ -136,49 +136,49 @@ impl Mailbox {
         self.close_unless(|| false);
     }
 
-    // ---- events ----
+    // ---- signals ----
 
-    /// The next event of a name, which is then held by the call that asks; or the waker is kept.
-    pub(crate) fn take_event(&self, name: &str, waker: &Waker) -> Option<(u64, String)> {
+    /// The next signal of a name, which is then held by the call that asks; or the waker is kept.
+    pub(crate) fn take_signal(&self, name: &str, waker: &Waker) -> Option<(u64, String)> {
         let mut state = lock(&self.0);
         let Some(number) = state.free.get_mut(name).and_then(BTreeSet::pop_first) else {
-            state.wait(Topic::Event(name.to_owned()), waker);
+            state.wait(Topic::Signal(name.to_owned()), waker);
             return None;
         };
-        let json = state.events.get(&number).map(|event| event.json.clone())?;
+        let json = state.signals.get(&number).map(|signal| signal.json.clone())?;
         Some((number, json))
     }
 
-    /// Whether there is an event of a name that no call holds.
-    pub(crate) fn has_event(&self, name: &str) -> bool {
+    /// Whether there is a signal of a name that no call holds.
+    pub(crate) fn has_signal(&self, name: &str) -> bool {
         lock(&self.0).free.get(name).is_some_and(|free| !free.is_empty())
     }
 
-    /// A record of an earlier attempt holds the event.
-    pub(crate) fn hold_event(&self, number: u64) {
+    /// A record of an earlier attempt holds the signal.
+    pub(crate) fn hold_signal(&self, number: u64) {
         let state = &mut *lock(&self.0);
-        if let Some(free) = state.events.get(&number).and_then(|event| state.free.get_mut(&event.name)) {
+        if let Some(free) = state.signals.get(&number).and_then(|signal| state.free.get_mut(&signal.name)) {
             free.remove(&number);
         }
     }
 
-    /// The flow has been given the event.
-    pub(crate) fn release_event(&self, number: u64) {
-        lock(&self.0).events.remove(&number);
+    /// The flow has been given the signal.
+    pub(crate) fn release_signal(&self, number: u64) {
+        lock(&self.0).signals.remove(&number);
     }
 
-    /// Whether the flow has been given the event.
+    /// Whether the flow has been given the signal.
     pub(crate) fn took(&self, number: u64) -> bool {
         let state = lock(&self.0);
-        number <= state.newest && !state.events.contains_key(&number) && !state.missing.contains(&number)
+        number <= state.newest && !state.signals.contains_key(&number) && !state.missing.contains(&number)
     }
 
-    /// The call that held the event was dropped before the flow was given it: it is the next one again.
-    pub(crate) fn return_event(&self, number: u64) {
+    /// The call that held the signal was dropped before the flow was given it: it is the next one again.
+    pub(crate) fn return_signal(&self, number: u64) {
         let state = &mut *lock(&self.0);
-        let Some(event) = state.events.get(&number) else { return };
-        state.free.entry(event.name.clone()).or_default().insert(number);
-        let topic = Topic::Event(event.name.clone());
+        let Some(signal) = state.signals.get(&number) else { return };
+        state.free.entry(signal.name.clone()).or_default().insert(number);
+        let topic = Topic::Signal(signal.name.clone());
         state.waiting.remove(&topic).into_iter().flatten().for_each(Waker::wake);
     }
 
@@ -232,15 +232,15 @@ impl State {
     /// Takes something in. Gives what it is that somebody may wait for.
     fn add(&mut self, mail: Mail, taken: &HashSet<u64>) -> Option<Topic> {
         match mail {
-            Mail::Event { number, name, json } => {
+            Mail::Signal { number, name, json } => {
                 if number > self.newest || self.missing.remove(&number) {
                     self.newest = self.newest.max(number);
                     if !taken.contains(&number) {
                         self.free.entry(name.clone()).or_default().insert(number);
                     }
-                    self.events.insert(number, Event { name: name.clone(), json });
+                    self.signals.insert(number, Signal { name: name.clone(), json });
                 }
-                Some(Topic::Event(name))
+                Some(Topic::Signal(name))
             }
             // Who waits for it in memory has heard of it.
             Mail::Ended => None,

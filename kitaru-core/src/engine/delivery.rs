@@ -1,4 +1,4 @@
-//! What is sent to executions from outside, on its way to them: answers and events. Owns that it is durable before it is handed
+//! What is sent to executions from outside, on its way to them: answers and signals. Owns that it is durable before it is handed
 //! on, and that the flow that waits for it is woken; must not know what becomes of it in the flow.
 
 use std::sync::Arc;
@@ -118,8 +118,8 @@ impl Engine {
         });
     }
 
-    /// Sends an event. It is handed on when it has landed, whether or not its sender still waits for that.
-    pub(crate) async fn send(self: &Arc<Self>, letter: Letter, key: Option<String>) -> Result<(), Error> {
+    /// Sends a signal. It is handed on when it has landed, whether or not its sender still waits for that.
+    pub(crate) async fn signal(self: &Arc<Self>, letter: Letter, key: Option<String>) -> Result<(), Error> {
         self.check_open()?;
         let (inner, wanted, own) = (self.clone(), letter.execution.clone(), Arc::downgrade(self));
         let driven = move || inner.driven(&wanted);
@@ -131,7 +131,7 @@ impl Engine {
                 Err(fault) => inner.look_again(stored, key, &fault),
             }
         };
-        self.runtime.ledger.send(&self.runtime.archive, letter, key, driven, arrived).await
+        self.runtime.ledger.signal(&self.runtime.archive, letter, key, driven, arrived).await
     }
 
     pub(crate) fn letter(&self, execution: ExecutionId, name: &str, json: String) -> Letter {

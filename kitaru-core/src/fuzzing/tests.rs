@@ -98,7 +98,7 @@ fn frame_seeds() -> Vec<Vec<u8>> {
         Frame::Intent(call()),
         open(Opening::Timer { due_ms: 1_767_225_600_000 }),
         open(Opening::Answer { due_ms: 17 }),
-        open(Opening::Event),
+        open(Opening::Signal),
         open(pause("")),
         open(pause("model `m`")),
         open(Opening::Execution(ExecutionId::new("report", "job-42").unwrap())),
@@ -226,7 +226,7 @@ fn history_seeds() -> Vec<Vec<u8>> {
         let (job, export) = (("report", "job"), async || kit.kitaru().export(&("report", "job")).await.unwrap());
         let handle = kit.start(report().id("job")).await.unwrap();
         kit.advance(Duration::from_secs(60)).await;
-        kit.send(&job, "paid", &3u32).await.unwrap();
+        kit.signal(&job, "paid", &3u32).await.unwrap();
         kit.settle().await;
         let waits = export().await;
         kit.answer(&job, "approve", &true).await.unwrap();

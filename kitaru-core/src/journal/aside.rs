@@ -11,10 +11,10 @@ use crate::value::Key;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MailRow {
     pub(crate) sent_ms: u64,
-    /// The name of the event or of the wait.
+    /// The name of the signal or of the wait.
     pub(crate) name: String,
     pub(crate) json: String,
-    /// The identity of the wait that an answer is for; nothing for one that came before its wait, and for an event.
+    /// The identity of the wait that an answer is for; nothing for one that came before its wait, and for a signal.
     pub(crate) wait: Option<Key>,
 }
 
@@ -77,9 +77,9 @@ pub(crate) struct NoteRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub(crate) enum Aside {
-    /// An event that was sent, under its number.
-    Event = b'e',
-    /// The idempotency key of an event that was sent.
+    /// A signal that was sent, under its number.
+    Signal = b'e',
+    /// The idempotency key of a signal that was sent.
     Sent = b'k',
     /// The answer to a wait.
     Answer = b'a',
@@ -165,8 +165,8 @@ pub(crate) fn aside_name(key: &[u8]) -> &[u8] {
 }
 
 /// What stands for an idempotency key in the row that remembers it.
-pub(crate) fn sent_name(event: &str, key: &str) -> Key {
-    crate::value::digest_parts(&[event.as_bytes(), key.as_bytes()])
+pub(crate) fn sent_name(signal: &str, key: &str) -> Key {
+    crate::value::digest_parts(&[signal.as_bytes(), key.as_bytes()])
 }
 
 impl MailRow {
@@ -324,8 +324,8 @@ mod tests {
 
     #[test]
     fn the_rows_of_one_kind_are_a_range_of_their_own() {
-        let (first, end) = aside_range(JournalId(3), Aside::Event);
-        let key = aside_key(JournalId(3), Aside::Event, &[0xff; 9]);
+        let (first, end) = aside_range(JournalId(3), Aside::Signal);
+        let key = aside_key(JournalId(3), Aside::Signal, &[0xff; 9]);
         assert!(first <= key && key < end);
         assert!(aside_key(JournalId(3), Aside::Sent, &[]) >= end);
         assert_eq!(aside_name(&key), [0xff; 9]);

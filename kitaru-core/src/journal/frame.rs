@@ -82,7 +82,7 @@ pub(crate) struct CallHeading<'a> {
     pub(crate) number: u32,
     pub(crate) checkpoint: &'a [u8],
     pub(crate) label: &'a [u8],
-    /// The number of the event that it took.
+    /// The number of the signal that it took.
     pub(crate) message: Option<u64>,
 }
 
@@ -308,7 +308,7 @@ mod tests {
             Frame::Intent(call()),
             Frame::Open(OpenFrame { call: call(), opening: Opening::Timer { due_ms: 1_767_225_600_000 } }),
             Frame::Open(OpenFrame { call: call(), opening: Opening::Answer { due_ms: 17 } }),
-            Frame::Open(OpenFrame { call: call(), opening: Opening::Event }),
+            Frame::Open(OpenFrame { call: call(), opening: Opening::Signal }),
             Frame::Open(OpenFrame { call: call(), opening: pause(args.to_vec(), "") }),
             Frame::Open(OpenFrame { call: call(), opening: pause(args.to_vec(), "model `m`") }),
             Frame::Open(OpenFrame {

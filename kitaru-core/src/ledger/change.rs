@@ -20,10 +20,10 @@ pub(crate) enum Change {
     Wait { name: String, wait: Option<WaitRow> },
     /// An answer under a visible name; none takes it away.
     Answer { name: String, answer: Option<MailRow> },
-    /// An event, under its number.
-    Event { number: u64, event: MailRow },
-    /// The idempotency key of an event that was sent to a chain of generations, of which this is the first.
-    Sent { first: JournalId, event: String, key: String, number: u64 },
+    /// A signal, under its number.
+    Signal { number: u64, signal: MailRow },
+    /// The idempotency key of a signal that was sent to a chain of generations, of which this is the first.
+    Sent { first: JournalId, signal: String, key: String, number: u64 },
     /// What the flow shows under a name.
     Note { kind: NoteKind, name: String, note: NoteRow },
     /// What is known of undoing the generation's work.

@@ -22,7 +22,7 @@ pub(crate) use embedded::{
     most_loaded_bytes, open,
 };
 #[cfg(test)]
-pub(crate) use embedded::{MOST_EARLY_ANSWERS, MOST_EVENTS, MOST_JOURNALS, MOST_MAIL_BYTES, MailTotal};
+pub(crate) use embedded::{MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_SIGNALS, MailTotal};
 pub(crate) use model::{AT_ONCE_MS, Generation, Listing, State, Stored, malformed};
 pub(crate) use sent::{Addressee, Sent, SentKey};
 

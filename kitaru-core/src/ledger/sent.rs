@@ -5,7 +5,7 @@ use crate::value::Key;
 /// Something that was sent to an execution, and is durable.
 #[derive(Debug)]
 pub(crate) enum Sent {
-    Event { number: u64, name: String, json: String },
+    Signal { number: u64, name: String, json: String },
     Answer { wait: Addressee, json: String },
 }
 
@@ -20,7 +20,7 @@ pub(crate) enum Addressee {
 
 /// Which of what was sent to a generation.
 pub(crate) enum SentKey {
-    Event(u64),
+    Signal(u64),
     /// By the visible name of the wait.
     Answer(String),
 }

@@ -28,7 +28,7 @@ pub(crate) struct Claims {
     unmet: usize,
     /// Changes of the flow's code, and whether the execution passes them with the new code.
     patches: HashMap<String, bool>,
-    /// The events that records have taken.
+    /// The signals that records have taken.
     messages: HashSet<u64>,
     /// The records that count still, once some were forgotten: each is forgotten once, however often that is recorded.
     counting: Option<BTreeSet<RecordIx>>,
@@ -341,7 +341,7 @@ impl Claims {
         (patched, patched)
     }
 
-    /// The events that records have taken.
+    /// The signals that records have taken.
     pub(crate) fn messages(&self) -> &HashSet<u64> {
         &self.messages
     }

@@ -384,7 +384,7 @@ impl Replay {
         }
     }
 
-    /// The events that records of earlier attempts have taken.
+    /// The signals that records of earlier attempts have taken.
     pub(crate) fn messages(&self) -> &HashSet<u64> {
         self.claims.messages()
     }

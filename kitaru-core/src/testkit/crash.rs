@@ -28,7 +28,7 @@ use crate::testkit::report::{Mode, Report, Trial, Verdict};
 /// flows parked wherever they wait.
 ///
 /// The scenario is run anew in each process: what it awaits has to be a call of a flow, which goes on where it stopped, or a
-/// method of the kit. Time that has passed stays passed, and an answer or an event that was acknowledged is not sent again.
+/// method of the kit. Time that has passed stays passed, and an answer or a signal that was acknowledged is not sent again.
 /// What it comes to is compared by its `Debug`, and has to be the same however the bodies of a flow overtake each other.
 ///
 /// Reported is

@@ -1,4 +1,4 @@
-//! What a test holds: flows are run, time is turned, answers and events are given, parts are played by others.
+//! What a test holds: flows are run, time is turned, answers and signals are given, parts are played by others.
 
 mod steering;
 
@@ -95,7 +95,7 @@ impl Testkit {
 
     /// The kit's store. Look at executions with it; what sets something going has a method of the kit, which sees to it that
     /// it happens on the kit's thread: [`run`](Self::run), [`start`](Self::start), [`answer`](Self::answer),
-    /// [`send`](Self::send), [`cancel`](Self::cancel), [`retry`](Self::retry).
+    /// [`signal`](Self::signal), [`cancel`](Self::cancel), [`resume`](Self::resume).
     pub fn kitaru(&self) -> &Kitaru {
         &self.process.kitaru
     }
@@ -106,7 +106,7 @@ impl Testkit {
     ///
     /// # Panics
     ///
-    /// When nothing moves any more before it has come to its end, because it waits for a time, an answer or an event: then
+    /// When nothing moves any more before it has come to its end, because it waits for a time, an answer or a signal: then
     /// [`start`](Self::start) it, and give it that, or [`fast_forward`](Self::fast_forward). So it does when a body never
     /// ends, or what it waits for outside has not come in [10 s of real time](Self::patience). The message shows where
     /// everything stands.
@@ -122,7 +122,7 @@ impl Testkit {
     ///
     /// # Panics
     ///
-    /// When it waits for something that no time brings: an answer, an event, or something outside that does not come in
+    /// When it waits for something that no time brings: an answer, a signal, or something outside that does not come in
     /// [10 s of real time](Self::patience). A body that never ends is ended by its timeout, if it has one; have it
     /// [hang](Self::hang) on order rather than wait.
     ///
@@ -285,28 +285,28 @@ impl Testkit {
         self.post(letter, async move { kitaru.answer(&(&*target.0, &*target.1), &wait, &answer).await }).await
     }
 
-    /// Sends an event to an execution. As [`Kitaru::send`].
+    /// Sends a signal to an execution. As [`Kitaru::signal`].
     ///
     /// # Errors
     ///
-    /// As [`Kitaru::send`].
+    /// As [`Kitaru::signal`].
     ///
     /// # Cancel safety
     ///
-    /// The event may be sent, whether or not this is polled to its end.
-    pub async fn send<T: Serialize + ?Sized>(
+    /// The signal may be sent, whether or not this is polled to its end.
+    pub async fn signal<T: Serialize + ?Sized>(
         &self,
         execution: &(impl Target + ?Sized),
-        event: &str,
+        signal: &str,
         value: &T,
     ) -> Result<(), Error> {
         self.vigil.ask();
         let value = json(value)?;
-        let (target, event) = (own(execution), event.to_owned());
-        let letter = self.outbox.next(&target, What::Event, &event);
+        let (target, signal) = (own(execution), signal.to_owned());
+        let letter = self.outbox.next(&target, What::Signal, &signal);
         let key = format!("testkit-{}", letter.nth);
         let kitaru = self.process.kitaru.clone();
-        self.post(letter, async move { kitaru.send(&(&*target.0, &*target.1), &event, &value).key(key).await }).await
+        self.post(letter, async move { kitaru.signal(&(&*target.0, &*target.1), &signal, &value).key(key).await }).await
     }
 
     /// Sends something once, however often the test is begun anew after a crash.

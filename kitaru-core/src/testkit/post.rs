@@ -36,7 +36,7 @@ pub(super) struct Letter {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum What {
     Answer,
-    Event,
+    Signal,
     Cancellation,
     Retry,
 }

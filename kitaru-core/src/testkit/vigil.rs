@@ -146,8 +146,8 @@ impl Vigil {
         let why = match vain {
             Vain::Still => {
                 "nothing moves any more, and what the test waits for has not come. What waits for a time goes on \
-                            with kit.advance(…) or kit.fast_forward(…), what waits for an answer or an event with \
-                            kit.answer(…) or kit.send(…), after kit.start(…)."
+                            with kit.advance(…) or kit.fast_forward(…), what waits for an answer or a signal with \
+                            kit.answer(…) or kit.signal(…), after kit.start(…)."
                     .to_owned()
             }
             Vain::Outside => format!(

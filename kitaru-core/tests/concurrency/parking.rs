@@ -56,10 +56,10 @@ type Seat = Arc<Seated<Attempt, ()>>;
 const EXECUTION: ExecutionId = ExecutionId(1);
 const GENERATION: JournalId = JournalId(1);
 
-/// An execution that waits for so many events, the store that it is in, and the engine that drives it.
+/// An execution that waits for so many signals, the store that it is in, and the engine that drives it.
 struct World {
     seats: Arc<Registry<Attempt, ()>>,
-    /// How many events the store has.
+    /// How many signals the store has.
     stored: Mutex<u64>,
     wants: u64,
     driven: AtomicUsize,
@@ -139,9 +139,9 @@ impl World {
     }
 
     fn attempt(&self, seated: &Seat, task: TaskId) -> Option<Ended> {
-        let event = |number| Mail::Event { number, name: "paid".into(), json: String::new() };
+        let signal = |number| Mail::Signal { number, name: "paid".into(), json: String::new() };
         let stored = *lock(&self.stored);
-        let mailbox = Mailbox::new((1..=stored).map(event).collect(), &HashSet::new());
+        let mailbox = Mailbox::new((1..=stored).map(signal).collect(), &HashSet::new());
         let attempt = Arc::new(Attempt { mailbox, cancelled: AtomicBool::new(false) });
         seated.begin(task, &attempt);
         let woken = std::sync::Arc::new(Woken::default());
@@ -151,14 +151,14 @@ impl World {
             if attempt.cancelled.load(Ordering::SeqCst) {
                 return Some(Ended::Cancelled);
             }
-            if attempt.mailbox.take_event("paid", &waker).is_some() {
+            if attempt.mailbox.take_signal("paid", &waker).is_some() {
                 taken += 1;
                 if taken == self.wants {
                     return Some(Ended::Completed);
                 }
                 continue;
             }
-            // An event that came meanwhile has woken the flow.
+            // A signal that came meanwhile has woken the flow.
             if attempt.mailbox.close_unless(|| woken.0.swap(false, Ordering::SeqCst)) {
                 return None;
             }
@@ -174,14 +174,14 @@ impl World {
         }
     }
 
-    /// As `Kitaru::send`.
+    /// As `Kitaru::signal`.
     fn send(self: &Arc<Self>) {
         let number = {
             let mut stored = lock(&self.stored);
             *stored += 1;
             *stored
         };
-        let mail = Mail::Event { number, name: "paid".into(), json: String::new() };
+        let mail = Mail::Signal { number, name: "paid".into(), json: String::new() };
         if self.seats.send(&EXECUTION, (GENERATION, mail), || ()) {
             self.wake();
         }
@@ -198,14 +198,14 @@ impl World {
 }
 
 #[test]
-fn event_that_meets_a_flow_that_parks_wakes_it() {
-    for events in 1..=2 {
+fn signal_that_meets_a_flow_that_parks_wakes_it() {
+    for signals in 1..=2 {
         try_orders(move || {
-            let world = World::new(events);
+            let world = World::new(signals);
             // One at a time, as those who send to one execution do.
-            (0..events).for_each(|_| world.send());
+            (0..signals).for_each(|_| world.send());
             world.rest();
-            assert_eq!(world.ended(), Some(Ended::Completed), "{events} events were sent, and it waits");
+            assert_eq!(world.ended(), Some(Ended::Completed), "{signals} signals were sent, and it waits");
         });
     }
 }
@@ -221,7 +221,7 @@ fn cancellation_that_meets_a_flow_that_parks_ends_it() {
 }
 
 #[test]
-fn cancellation_beside_an_event_ends_it_one_way_or_the_other() {
+fn cancellation_beside_a_signal_ends_it_one_way_or_the_other() {
     try_orders(|| {
         let world = World::new(1);
         world.spawn(|world| world.send());
@@ -234,6 +234,6 @@ fn cancellation_beside_an_event_ends_it_one_way_or_the_other() {
         world.spawn(|world| world.send());
         world.cancel();
         world.rest();
-        assert_eq!(world.ended(), Some(Ended::Cancelled), "the event is not enough");
+        assert_eq!(world.ended(), Some(Ended::Cancelled), "the signal is not enough");
     });
 }

@@ -17,8 +17,8 @@ pub(crate) enum Opening {
     Timer { due_ms: u64 },
     /// An answer, until a time.
     Answer { due_ms: u64 },
-    /// The next event of a name.
-    Event,
+    /// The next signal of a name.
+    Signal,
     /// The next try of a body that has failed. The time for all tries counts from `begun_ms`. The tries are encoded by
     /// [`FailedTry`](super::FailedTry). `awaited` says what the body waits for, or nothing.
     Pause { due_ms: u64, begun_ms: u64, failures: u32, failed: Vec<u8>, awaited: String },
@@ -28,7 +28,7 @@ pub(crate) enum Opening {
 
 const TIMER: u8 = 0;
 const ANSWER: u8 = 1;
-const EVENT: u8 = 2;
+const SIGNAL: u8 = 2;
 const EXECUTION: u8 = 3;
 const PAUSE: u8 = 4;
 const AWAITING_PAUSE: u8 = 5;
@@ -38,7 +38,7 @@ impl Opening {
         match self {
             Opening::Execution(execution) => execution.flow.len() + execution.id.len(),
             Opening::Pause { failed, awaited, .. } => failed.len() + awaited.len(),
-            Opening::Timer { .. } | Opening::Answer { .. } | Opening::Event => 0,
+            Opening::Timer { .. } | Opening::Answer { .. } | Opening::Signal => 0,
         }
     }
 
@@ -46,7 +46,7 @@ impl Opening {
         Ok(match take.u8()? {
             TIMER => Opening::Timer { due_ms: take.varint()? },
             ANSWER => Opening::Answer { due_ms: take.varint()? },
-            EVENT => Opening::Event,
+            SIGNAL => Opening::Signal,
             EXECUTION => Opening::Execution(ExecutionId { flow: take.text()?.into(), id: take.text()?.into() }),
             tag @ (PAUSE | AWAITING_PAUSE) => Opening::Pause {
                 due_ms: take.varint()?,
@@ -75,7 +75,7 @@ impl Opening {
                 out.push(ANSWER);
                 out.put_varint(*due_ms);
             }
-            Opening::Event => out.push(EVENT),
+            Opening::Signal => out.push(SIGNAL),
             Opening::Pause { due_ms, begun_ms, failures, failed, awaited } => {
                 out.push(if awaited.is_empty() { PAUSE } else { AWAITING_PAUSE });
                 out.put_varint(*due_ms);

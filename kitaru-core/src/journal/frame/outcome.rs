@@ -22,7 +22,7 @@ pub(crate) struct OutcomeFrame<'a> {
     pub(crate) from_memo: bool,
     /// Its checkpoint was `sensitive`. Earlier versions did not say so here.
     pub(crate) sensitive: bool,
-    /// The number of the event that it took.
+    /// The number of the signal that it took.
     pub(crate) message: Option<u64>,
     pub(crate) tries: u32,
     /// Those that failed before the last one, encoded by [`FailedTry`](super::FailedTry).

@@ -17,11 +17,11 @@ pub(crate) struct CarryOver {
 }
 
 impl Archive {
-    /// What the next generation takes along. `takes` says which events, by their numbers, a record holds. Blocks.
+    /// What the next generation takes along. `takes` says which signals, by their numbers, a record holds. Blocks.
     pub(crate) fn carry_over(&self, stored: &Stored, takes: impl Fn(u64) -> bool) -> Result<CarryOver, Error> {
         let journal = stored.journal;
         let mut sent = Vec::new();
-        for aside in [Aside::Event, Aside::Answer] {
+        for aside in [Aside::Signal, Aside::Answer] {
             self.beside(journal, aside, &mut |name, row| {
                 sent.push((aside, name.to_vec(), row.to_vec()));
                 ControlFlow::Continue(())
@@ -30,7 +30,7 @@ impl Archive {
         let mut rows = Vec::new();
         for (aside, name, row) in sent {
             let is_taken = match aside {
-                Aside::Event => name.first_chunk().is_some_and(|number| takes(u64::from_be_bytes(*number))),
+                Aside::Signal => name.first_chunk().is_some_and(|number| takes(u64::from_be_bytes(*number))),
                 // The answer of a wait that has begun: it belongs to that wait, and so to its generation.
                 _ => self.reader.get(Table::Aside, &aside_key(journal, Aside::Wait, &name))?.is_some(),
             };

@@ -33,29 +33,29 @@ impl Archive {
 
     /// How much the store has of what was sent to a generation.
     pub(crate) fn sent_so_far(&self, journal: JournalId) -> Result<MailTotal, Error> {
-        let (mut last_event, mut bytes) = (0, 0);
-        for aside in [Aside::Answer, Aside::Event] {
+        let (mut last_signal, mut bytes) = (0, 0);
+        for aside in [Aside::Answer, Aside::Signal] {
             self.beside(journal, aside, &mut |name, row| {
-                if aside == Aside::Event {
-                    last_event = event_number(name);
+                if aside == Aside::Signal {
+                    last_signal = signal_number(name);
                 }
                 bytes += row.len() as u64;
                 ControlFlow::Continue(())
             })?;
         }
-        Ok(MailTotal::new(last_event, bytes))
+        Ok(MailTotal::new(last_signal, bytes))
     }
 
     /// What the store has of one thing that was sent. One that cannot be read is none: the next attempt reports it. Blocks.
     pub(crate) fn sent(&self, journal: JournalId, key: &SentKey) -> Result<Option<Sent>, Error> {
         let key = match key {
-            SentKey::Event(number) => aside_key(journal, Aside::Event, &number.to_be_bytes()),
+            SentKey::Signal(number) => aside_key(journal, Aside::Signal, &number.to_be_bytes()),
             SentKey::Answer(name) => aside_key(journal, Aside::Answer, name.as_bytes()),
         };
         let Some(row) = self.reader.get(Table::Aside, &key)? else { return Ok(None) };
         let Ok(MailRow { name, json, wait, .. }) = MailRow::read(&row) else { return Ok(None) };
         Ok(Some(match key.get(8) {
-            Some(kind) if *kind == Aside::Event as u8 => Sent::Event { number: event_number(&key[9..]), name, json },
+            Some(kind) if *kind == Aside::Signal as u8 => Sent::Signal { number: signal_number(&key[9..]), name, json },
             _ => Sent::Answer { wait: wait.map_or(Addressee::Named(name), Addressee::Wait), json },
         }))
     }
@@ -66,17 +66,17 @@ impl Archive {
     ///
     /// When it is far more than may be sent: somebody else has written it, and it is not taken into memory.
     pub(crate) fn inbox(&self, stored: &Stored, most_bytes: u64) -> Result<Vec<Sent>, Error> {
-        let (mut answers, mut events, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut answers, mut signals, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut refused = None;
-        for aside in [Aside::Answer, Aside::Event] {
+        for aside in [Aside::Answer, Aside::Signal] {
             self.beside(stored.journal, aside, &mut |key, row| {
                 bytes += row.len() as u64;
                 match MailRow::read(row) {
                     Ok(_) if bytes > most_bytes => {
                         refused = Some(Malformed("it is more than an attempt may have in memory"))
                     }
-                    Ok(MailRow { name, json, .. }) if aside == Aside::Event => {
-                        events.push(Sent::Event { number: event_number(key), name, json });
+                    Ok(MailRow { name, json, .. }) if aside == Aside::Signal => {
+                        signals.push(Sent::Signal { number: signal_number(key), name, json });
                     }
                     Ok(answer) => answers.push(answer),
                     Err(why) => refused = Some(why),
@@ -88,14 +88,14 @@ impl Archive {
             return Err(malformed(&stored.header.execution, "mail", why));
         }
         let mut sent = waits::mail(self, stored, answers)?;
-        sent.append(&mut events);
+        sent.append(&mut signals);
         Ok(sent)
     }
 
     /// Whether anything was ever sent to a generation.
     pub(super) fn has_mail(&self, journal: JournalId) -> Result<bool, Error> {
         let mut any = false;
-        for aside in [Aside::Answer, Aside::Event] {
+        for aside in [Aside::Answer, Aside::Signal] {
             self.beside(journal, aside, &mut |_, _| {
                 any = true;
                 ControlFlow::Break(())
@@ -105,7 +105,7 @@ impl Archive {
     }
 }
 
-fn event_number(name: &[u8]) -> u64 {
+fn signal_number(name: &[u8]) -> u64 {
     name.first_chunk().map_or(0, |number| u64::from_be_bytes(*number))
 }
 

@@ -28,6 +28,6 @@ pub(crate) use writing::{Append, Ledger};
 #[cfg(test)]
 pub(crate) use opening::MOST_JOURNALS;
 #[cfg(test)]
-pub(crate) use tally::{MOST_EVENTS, MOST_MAIL_BYTES, MailTotal};
+pub(crate) use tally::{MOST_MAIL_BYTES, MOST_SIGNALS, MailTotal};
 #[cfg(test)]
 pub(crate) use waits::MOST_EARLY_ANSWERS;

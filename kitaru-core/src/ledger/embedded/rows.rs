@@ -19,9 +19,11 @@ impl Change {
             Change::Answer { name, answer } => {
                 aside(journal, Aside::Answer, name.as_bytes(), answer.map(|answer| answer.write()))
             }
-            Change::Event { number, event } => aside(journal, Aside::Event, &number.to_be_bytes(), Some(event.write())),
-            Change::Sent { first, event, key, number } => {
-                aside(first, Aside::Sent, &sent_name(&event, &key).0, Some(number.to_be_bytes().to_vec()))
+            Change::Signal { number, signal } => {
+                aside(journal, Aside::Signal, &number.to_be_bytes(), Some(signal.write()))
+            }
+            Change::Sent { first, signal, key, number } => {
+                aside(first, Aside::Sent, &sent_name(&signal, &key).0, Some(number.to_be_bytes().to_vec()))
             }
             Change::Note { kind, name, note } => aside(journal, kind.into(), name.as_bytes(), Some(note.write())),
             Change::Undo(undo) => aside(journal, Aside::Undo, &[], undo.map(UndoRow::write)),

@@ -40,7 +40,7 @@ impl Doors {
     }
 }
 
-/// Whether an event is to be sent.
+/// Whether a signal is to be sent.
 pub(super) enum Admitted {
     /// One with its key was sent before.
     Known,
@@ -58,12 +58,12 @@ pub(super) struct SentBefore {
 }
 
 impl Senders {
-    /// Looks whether an event may be sent. Blocks.
+    /// Looks whether a signal may be sent. Blocks.
     pub(super) fn admit(
         &self,
         archive: &Archive,
         execution: &ExecutionId,
-        event: &str,
+        signal: &str,
         key: Option<String>,
         driven: Option<JournalId>,
     ) -> Result<Admitted, Error> {
@@ -71,7 +71,7 @@ impl Senders {
         // A key counts for all the generations that follow one another by restarts.
         let first = archive.first_of_chain(stored.journal)?;
         let sent = key.map(|key| {
-            let row = aside_key(first, Aside::Sent, &sent_name(event, &key).0);
+            let row = aside_key(first, Aside::Sent, &sent_name(signal, &key).0);
             SentBefore { first, key, row }
         });
         if let Some(sent) = &sent {

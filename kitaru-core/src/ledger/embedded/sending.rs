@@ -17,7 +17,7 @@ use crate::value::Key;
 /// Something on its way to an execution.
 pub(crate) struct Letter {
     pub(crate) execution: ExecutionId,
-    /// The name of the event, or the visible name of the wait.
+    /// The name of the signal, or the visible name of the wait.
     pub(crate) name: String,
     pub(crate) json: String,
     pub(crate) sent_ms: u64,
@@ -48,9 +48,9 @@ impl Ledger {
         &self.senders.tallies
     }
 
-    /// Sends an event. It is durable when this returns; `arrived` hears of it, whether or not the sender still waits. What is
+    /// Sends a signal. It is durable when this returns; `arrived` hears of it, whether or not the sender still waits. What is
     /// sent to one generation lands in the order of its numbers. `driven` is the generation that is under way in this process.
-    pub(crate) async fn send(
+    pub(crate) async fn signal(
         &self,
         archive: &Archive,
         letter: Letter,
@@ -77,7 +77,7 @@ impl Ledger {
         landed.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed; nothing was sent")))
     }
 
-    /// Has an event on its way. The writer keeps the order of what is sent to one generation, so that the numbers ascend.
+    /// Has a signal on its way. The writer keeps the order of what is sent to one generation, so that the numbers ascend.
     fn post(
         &self,
         letter: Letter,
@@ -92,14 +92,14 @@ impl Ledger {
             execution,
             journal,
             so_far,
-            Aside::Event,
+            Aside::Signal,
             bytes,
             most_bytes(self.max_outcome_bytes),
         )?;
-        let mut changes = vec![Change::Event { number, event: letter.row(None) }];
+        let mut changes = vec![Change::Signal { number, signal: letter.row(None) }];
         let idempotency = sent.map(|SentBefore { first, key, row }| {
             self.senders.tallies.key_leaves(row.clone());
-            changes.push(Change::Sent { first, event: letter.name.clone(), key, number });
+            changes.push(Change::Sent { first, signal: letter.name.clone(), key, number });
             row
         });
         let (tell, landed) = oneshot::channel();
@@ -112,7 +112,7 @@ impl Ledger {
                 senders.tallies.key_arrived(key);
             }
             let Letter { name, json, .. } = letter;
-            let (key, sent) = (SentKey::Event(number), Sent::Event { number, name, json });
+            let (key, sent) = (SentKey::Signal(number), Sent::Signal { number, name, json });
             arrived(Arrival { stored, key, sent, landed: result.clone() });
             // The sender may have gone away.
             let _ = tell.send(result);
@@ -180,7 +180,7 @@ impl Ledger {
         self.write(&Arc::new(Tenure::of_changes(newest.journal)), vec![Change::Waiter(parent)], None).await
     }
 
-    /// Records that a generation has ended and the next one has begun, in one commit. `takes` says which events a record of the
+    /// Records that a generation has ended and the next one has begun, in one commit. `takes` says which signals a record of the
     /// older one holds, `next` gives the new one and the last record of the older one, and `submitted` hears when they are on
     /// their way. What is sent meanwhile is for the next generation, and its sender waits for that to be there.
     pub(crate) async fn restart(

@@ -48,7 +48,7 @@ impl Archive {
         let mut keys = vec![(Table::Name, name_key(&stored.header.execution, generation))];
         // All but `Sent`, which counts for the generations behind it, too.
         let asides = [
-            Aside::Event,
+            Aside::Signal,
             Aside::Answer,
             Aside::Wait,
             Aside::Deadline,

@@ -1,4 +1,4 @@
-//! What has been sent to each generation and what of it is on its way to the store. Owns the numbers of events, how much one
+//! What has been sent to each generation and what of it is on its way to the store. Owns the numbers of signals, how much one
 //! generation may be sent, and that an idempotency key is looked for among what is on its way, too: those that send to one
 //! execution share commits. Must not know how anything is sent.
 
@@ -11,9 +11,9 @@ use crate::id::{ExecutionId, JournalId};
 use crate::journal::Aside;
 use crate::sync::{Mutex, lock};
 
-/// So many events may be sent to one generation.
-pub(crate) const MOST_EVENTS: u64 = 1 << 20;
-/// So many bytes of events and answers may be sent to one generation, or four values of the largest size where that is more:
+/// So many signals may be sent to one generation.
+pub(crate) const MOST_SIGNALS: u64 = 1 << 20;
+/// So many bytes of signals and answers may be sent to one generation, or four values of the largest size where that is more:
 /// an attempt has all of them in memory.
 pub(crate) const MOST_MAIL_BYTES: u64 = 256 << 20;
 /// Of so many generations nothing need be counted again.
@@ -26,7 +26,7 @@ pub(crate) struct Tallies(Mutex<State>);
 #[derive(Default)]
 struct State {
     generations: HashMap<JournalId, MailTotal>,
-    /// Idempotency keys of events that are on their way. Dropped, a sender wakes whoever waits for that.
+    /// Idempotency keys of signals that are on their way. Dropped, a sender wakes whoever waits for that.
     keys: HashMap<Vec<u8>, watch::Sender<()>>,
 }
 
@@ -34,16 +34,16 @@ struct State {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct MailTotal {
     /// The number of the last event.
-    pub(crate) last_event: u64,
-    /// The bytes of all events and answers.
+    pub(crate) last_signal: u64,
+    /// The bytes of all signals and answers.
     pub(crate) bytes: u64,
     /// How much of that is on its way.
     on_its_way: u32,
 }
 
 impl MailTotal {
-    pub(crate) fn new(last_event: u64, bytes: u64) -> Self {
-        MailTotal { last_event, bytes, on_its_way: 0 }
+    pub(crate) fn new(last_signal: u64, bytes: u64) -> Self {
+        MailTotal { last_signal, bytes, on_its_way: 0 }
     }
 }
 
@@ -58,7 +58,7 @@ impl Tallies {
         lock(&self.0).generations.get(&journal).copied()
     }
 
-    /// Counts an event or an answer of so many bytes that is about to be on its way. The number of the event. `so_far` is what
+    /// Counts a signal or an answer of so many bytes that is about to be on its way. The number of the signal. `so_far` is what
     /// was [known](Self::known) or counted of the generation since nobody else could send to it.
     ///
     /// # Errors
@@ -79,20 +79,20 @@ impl Tallies {
         }
         // One that was forgotten meanwhile had nothing on its way.
         let tally = state.generations.entry(journal).or_insert(MailTotal { on_its_way: 0, ..so_far });
-        let number = tally.last_event.saturating_add(u64::from(kind == Aside::Event));
-        if number > MOST_EVENTS {
-            return Err(too_many(execution, &format!("{MOST_EVENTS} events")));
+        let number = tally.last_signal.saturating_add(u64::from(kind == Aside::Signal));
+        if number > MOST_SIGNALS {
+            return Err(too_many(execution, &format!("{MOST_SIGNALS} signals")));
         }
         let all = tally.bytes.saturating_add(bytes);
         if all > most_bytes {
-            let what = format!("events and answers of {} bytes, and {bytes} more are over {most_bytes}", tally.bytes);
+            let what = format!("signals and answers of {} bytes, and {bytes} more are over {most_bytes}", tally.bytes);
             return Err(too_many(execution, &what));
         }
-        *tally = MailTotal { last_event: number, bytes: all, on_its_way: tally.on_its_way + 1 };
+        *tally = MailTotal { last_signal: number, bytes: all, on_its_way: tally.on_its_way + 1 };
         Ok(number)
     }
 
-    /// What was on its way has landed, or is lost. The number of a lost event is not given again: it may be there.
+    /// What was on its way has landed, or is lost. The number of a lost signal is not given again: it may be there.
     pub(super) fn arrived(&self, journal: JournalId, bytes: u64, landed: bool) {
         if let Some(tally) = lock(&self.0).generations.get_mut(&journal) {
             tally.on_its_way = tally.on_its_way.saturating_sub(1);
@@ -102,10 +102,10 @@ impl Tallies {
         }
     }
 
-    /// Whether an event of this number is on its way, or was.
+    /// Whether a signal of this number is on its way, or was.
     #[cfg(test)]
     pub(crate) fn has_sent(&self, journal: JournalId, number: u64) -> bool {
-        lock(&self.0).generations.get(&journal).is_some_and(|tally| tally.last_event >= number)
+        lock(&self.0).generations.get(&journal).is_some_and(|tally| tally.last_signal >= number)
     }
 
     /// Something that was sent is taken back.
@@ -115,12 +115,12 @@ impl Tallies {
         }
     }
 
-    /// An event with this key is on its way from now on.
+    /// A signal with this key is on its way from now on.
     pub(super) fn key_leaves(&self, key: Vec<u8>) {
         lock(&self.0).keys.insert(key, watch::Sender::new(()));
     }
 
-    /// What tells when an event with this key is on its way no longer, if one is.
+    /// What tells when a signal with this key is on its way no longer, if one is.
     pub(super) fn key_arrives(&self, key: &[u8]) -> Option<watch::Receiver<()>> {
         lock(&self.0).keys.get(key).map(watch::Sender::subscribe)
     }
@@ -154,38 +154,38 @@ mod tests {
     #[test]
     fn mail_is_bounded_in_count_and_in_bytes_and_what_is_lost_counts_for_nothing() {
         let tallies = Tallies::default();
-        let (event, answer) = (Aside::Event, Aside::Answer);
-        assert_eq!(add(&tallies, MailTotal::new(MOST_EVENTS - 3, 40), event, 30).unwrap(), MOST_EVENTS - 2);
+        let (signal, answer) = (Aside::Signal, Aside::Answer);
+        assert_eq!(add(&tallies, MailTotal::new(MOST_SIGNALS - 3, 40), signal, 30).unwrap(), MOST_SIGNALS - 2);
         // What is known counts, and not what somebody has counted in the store.
         let so_far = MailTotal::default();
         let error = add(&tallies, so_far, answer, 31).unwrap_err();
         assert!(error.is_too_large() && error.to_string().contains("70 bytes, and 31 more are over 100"), "{error}");
-        assert_eq!(add(&tallies, so_far, answer, 30).unwrap(), MOST_EVENTS - 2, "an answer has no number");
+        assert_eq!(add(&tallies, so_far, answer, 30).unwrap(), MOST_SIGNALS - 2, "an answer has no number");
         tallies.arrived(JOURNAL, 30, false);
-        assert_eq!(add(&tallies, so_far, event, 10).unwrap(), MOST_EVENTS - 1);
+        assert_eq!(add(&tallies, so_far, signal, 10).unwrap(), MOST_SIGNALS - 1);
         tallies.taken_back(JOURNAL, 10);
-        assert_eq!(add(&tallies, so_far, event, 0).unwrap(), MOST_EVENTS);
-        let error = add(&tallies, so_far, event, 0).unwrap_err();
-        assert!(error.is_too_large() && error.to_string().contains("1048576 events"), "{error}");
+        assert_eq!(add(&tallies, so_far, signal, 0).unwrap(), MOST_SIGNALS);
+        let error = add(&tallies, so_far, signal, 0).unwrap_err();
+        assert!(error.is_too_large() && error.to_string().contains("1048576 signals"), "{error}");
     }
 
     #[test]
     fn a_number_is_given_once_however_many_generations_there_are_and_whatever_was_forgotten() {
         let tallies = Tallies::default();
-        assert_eq!(add(&tallies, MailTotal::default(), Aside::Event, 1).unwrap(), 1);
+        assert_eq!(add(&tallies, MailTotal::default(), Aside::Signal, 1).unwrap(), 1);
         let other = |journal: u64| {
             let (journal, execution) = (JournalId(journal), ExecutionId::new("order", "other").unwrap());
-            tallies.add(&execution, journal, MailTotal::default(), Aside::Event, 1, 100).unwrap();
+            tallies.add(&execution, journal, MailTotal::default(), Aside::Signal, 1, 100).unwrap();
             tallies.arrived(journal, 1, true);
         };
         (100..100 + 2 * MOST_KNOWN as u64).for_each(other);
-        assert!(tallies.known(JOURNAL).is_some_and(|tally| tally.last_event == 1), "it is on its way");
+        assert!(tallies.known(JOURNAL).is_some_and(|tally| tally.last_signal == 1), "it is on its way");
         assert!(lock(&tallies.0).generations.len() <= MOST_KNOWN);
         tallies.arrived(JOURNAL, 1, true);
         let so_far = tallies.known(JOURNAL).unwrap();
         (5_000..5_000 + 2 * MOST_KNOWN as u64).for_each(other);
         assert_eq!(tallies.known(JOURNAL), None, "it is counted again");
-        assert_eq!(add(&tallies, so_far, Aside::Event, 1).unwrap(), 2);
+        assert_eq!(add(&tallies, so_far, Aside::Signal, 1).unwrap(), 2);
     }
 
     #[test]

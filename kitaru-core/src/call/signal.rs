@@ -1,4 +1,4 @@
-//! Events: what others send to an execution, one after another. Owns the waiting for the next one; must not know how it is
+//! Signals: what others send to an execution, one after another. Owns the waiting for the next one; must not know how it is
 //! sent.
 
 use std::fmt;
@@ -22,16 +22,16 @@ use crate::ledger::Change;
 use crate::machine::Due;
 use crate::value::ArgSink;
 
-/// The next event of this name that is sent to the execution with [`Kitaru::send`](crate::Kitaru::send): those that
+/// The next signal of this name that is sent to the execution with [`Kitaru::signal`](crate::Kitaru::signal): those that
 /// were sent before wait in the order in which they were sent. A flow that has nothing else to do is dropped from memory
 /// until one comes.
 ///
-/// An event is taken when the flow is given it: what a call had and was dropped with, because another branch of a
+/// A signal is taken when the flow is given it: what a call had and was dropped with, because another branch of a
 /// [`race`](crate::race()) won, goes to the next call.
 ///
 /// # Errors
 ///
-/// [Unreadable](Error::is_unreadable), if the event is no `T`. It is taken, and the flow decides.
+/// [Unreadable](Error::is_unreadable), if the signal is no `T`. It is taken, and the flow decides.
 ///
 /// # Panics
 ///
@@ -39,7 +39,7 @@ use crate::value::ArgSink;
 ///
 /// # Cancel safety
 ///
-/// Dropping it loses no event. Its name stays taken.
+/// Dropping it loses no signal. Its name stays taken.
 ///
 /// # Examples
 ///
@@ -48,37 +48,37 @@ use crate::value::ArgSink;
 /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
 /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
 /// # let order = kitaru::dynamic::flow("order").run(|| async {
-/// let amount = kitaru::event::<u64>("paid").await?;
+/// let amount = kitaru::signal::<u64>("paid").await?;
 /// # Ok::<u64, kitaru::Error>(amount) });
 /// # let handle = order.id("job-42").on(&kitaru).start().await?;
 /// // From outside:
-/// kitaru.send(&("order", "job-42"), "paid", &100).key("payment-7").await?;
+/// kitaru.signal(&("order", "job-42"), "paid", &100).key("payment-7").await?;
 /// assert_eq!(handle.await?, 100);
 /// # Ok(()) }
 /// ```
-pub fn event<T: DeserializeOwned>(name: impl Into<String>) -> Event<T> {
-    refuse_outside("event");
+pub fn signal<T: DeserializeOwned>(name: impl Into<String>) -> Signal<T> {
+    refuse_outside("signal");
     const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
     let name = name.into();
     let spec = Spec::own("kitaru::event".into(), "".into(), META);
     let body = Next { name: name.clone(), context: None, taken: None, result: PhantomData };
-    Event { call: Call::new(spec, body).named(name) }
+    Signal { call: Call::new(spec, body).named(name) }
 }
 
-/// A durable wait for the next event of a name. Made by [`event`].
-#[must_use = "a flow takes an event only if this is awaited"]
-pub struct Event<T: DeserializeOwned> {
+/// A durable wait for the next signal of a name. Made by [`signal`].
+#[must_use = "a flow takes a signal only if this is awaited"]
+pub struct Signal<T: DeserializeOwned> {
     call: Call<Next<T>>,
 }
 
-impl<T: DeserializeOwned> Event<T> {
-    /// Shows its record under this name, numbered as names are, in place of the event's.
+impl<T: DeserializeOwned> Signal<T> {
+    /// Shows its record under this name, numbered as names are, in place of the signal's.
     pub fn named(self, name: impl Into<String>) -> Self {
-        Event { call: self.call.named(name) }
+        Signal { call: self.call.named(name) }
     }
 }
 
-impl<T: DeserializeOwned> Future for Event<T> {
+impl<T: DeserializeOwned> Future for Signal<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
@@ -86,13 +86,13 @@ impl<T: DeserializeOwned> Future for Event<T> {
     }
 }
 
-impl<T: DeserializeOwned> fmt::Debug for Event<T> {
+impl<T: DeserializeOwned> fmt::Debug for Signal<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Event")
+        f.write_str("Signal")
     }
 }
 
-/// What an [`Event`] waits with.
+/// What a [`Signal`] waits with.
 pub(crate) struct Next<T> {
     name: String,
     context: Option<Arc<Context>>,
@@ -120,13 +120,13 @@ impl<T: DeserializeOwned> Body for Next<T> {
 
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let context = self.context.as_ref().expect("a wait is polled after it was opened");
-        let Some((number, json)) = context.mailbox.take_event(&self.name, cx.waker()) else { return Poll::Pending };
+        let Some((number, json)) = context.mailbox.take_signal(&self.name, cx.waker()) else { return Poll::Pending };
         self.taken = Some(number);
         Poll::Ready(Received::read(json).map_err(|(why, json)| {
             let json = crate::value::clip(&json);
             Error::new(
                 Kind::Unreadable,
-                format!("the event `{}` is not what the flow takes: {why}. It is {json}", self.name),
+                format!("the signal `{}` is not what the flow takes: {why}. It is {json}", self.name),
             )
         }))
     }
@@ -160,7 +160,7 @@ impl<T: DeserializeOwned> Body for Next<T> {
 impl<T: DeserializeOwned> body::Wait for Next<T> {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         // One that is there already is taken without a record of the wait.
-        (!site.context.mailbox.has_event(&self.name)).then(|| (Opening::Event, Vec::new()))
+        (!site.context.mailbox.has_signal(&self.name)).then(|| (Opening::Signal, Vec::new()))
     }
 
     fn open(&mut self, site: &Site<'_>, _: Option<Opening>) -> Due {
