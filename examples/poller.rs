@@ -39,7 +39,7 @@ async fn poller(nth: u64, found: u64) -> anyhow::Result<u64> {
     }
     // The time of the next one is the flow's, and so it is recorded.
     let next: SystemTime = kitaru::now() + PERIOD;
-    poller(nth + 1, found).start_at(next).restart().await
+    poller(nth + 1, found).start_at(next).continue_as_new().await
 }
 
 #[tokio::main]

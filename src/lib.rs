@@ -67,10 +67,10 @@ pub use kitaru_agent as agent;
 #[doc(hidden)]
 pub use kitaru_core::__private;
 pub use kitaru_core::{
-    Answer, Backoff, BranchHandle, Call, Cancellation, Cancelling, Clock, Closing, Cursor, Error, Execution,
-    ExecutionQuery, Executions, FlowCall, FlowFunction, Handle, History, Kitaru, KitaruBuilder, MAX_ID_BYTES,
-    MAX_NAME_BYTES, NotShown, OpenWait, Page, Race, Racers, Record, RecordStatus, Recovery, Relative, Resolution,
-    Restart, Retrying, Reuse, ShownValue, Signal, SignalRequest, Sleep, Status, Summary, Target, Timeout, Try,
+    Answer, Backoff, BranchHandle, Call, Cancellation, Cancelling, Clock, Closing, ContinueAsNew, Cursor, Error,
+    Execution, ExecutionQuery, Executions, FlowCall, FlowFunction, Handle, History, Kitaru, KitaruBuilder,
+    MAX_ID_BYTES, MAX_NAME_BYTES, NotShown, OpenWait, Page, Race, Racers, Record, RecordStatus, Recovery, Relative,
+    Resolution, Retrying, Reuse, ShownValue, Signal, SignalRequest, Sleep, Status, Summary, Target, Timeout, Try,
     Unreadable, Wait, Watch, cancellation, dynamic, idempotency_key, log, map, may_have_run, now, patched, publish,
     race, random, signal, sleep, sleep_until, spawn, store, timeout, undo, uuid, wait,
 };

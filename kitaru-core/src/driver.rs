@@ -136,7 +136,7 @@ impl Driver {
             Driven::Returned(packed) if packed.class == Class::Value => None,
             Driven::Returned(packed) => Some(packed.payload().kitaru_error()),
             Driven::Panicked(error) | Driven::Left(Exit::Fail(error)) => Some(Some(error.clone())),
-            Driven::Left(Exit::Restart) => None,
+            Driven::Left(Exit::ContinueAsNew) => None,
             Driven::Left(_) | Driven::Undone(_) => return Some(driven),
         };
         if is_undoing {

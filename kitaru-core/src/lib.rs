@@ -43,8 +43,8 @@ pub use call::{
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    Cancelling, Closing, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History, Kitaru,
-    KitaruBuilder, NotShown, OpenWait, Page, Pause, Record, RecordStatus, Recovery, Relative, Restart, Retrying,
+    Cancelling, Closing, ContinueAsNew, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History,
+    Kitaru, KitaruBuilder, NotShown, OpenWait, Page, Pause, Record, RecordStatus, Recovery, Relative, Retrying,
     ShownValue, SignalRequest, Summary, Target, Try, Unreadable, Watch,
 };
 pub use clock::Clock;

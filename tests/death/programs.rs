@@ -231,7 +231,7 @@ async fn recovers(kitaru: Kitaru) -> Result<(), Error> {
         let has_ended = |execution: &Summary| match execution.status() {
             Status::Completed => true,
             // While the list is read it may have restarted: then the next look has its next generation.
-            Status::Restarted => {
+            Status::ContinuedAsNew => {
                 page.iter().any(|next| next.id() == execution.id() && next.generation() == execution.generation() + 1)
             }
             _ => false,

@@ -16,7 +16,7 @@ pub(crate) async fn program(name: &str) -> Result<bool, Error> {
         "persists" => runs(persists(false), "persists", in_pause).await?,
         "persists beside" => runs(persists(true), "persists", in_pause).await?,
         "parents" => runs(parents(2), "parents", child_waits).await?,
-        "restarts" => runs(restarts(0), "restarts", |job| job.status() == Status::Queued).await?,
+        "continues" => runs(continues(0), "continues", |job| job.status() == Status::Queued).await?,
         "rounds" => runs(rounds(0), "rounds", |_| false).await?,
         "charges" => runs(charges(5), "charges", |job| !job.waits().is_empty()).await?,
         "resolves" => resolves().await?,
@@ -101,13 +101,13 @@ async fn parents(parts: u32) -> Result<u64, Error> {
 }
 
 #[flow]
-async fn restarts(round: u32) -> Result<String, Error> {
+async fn continues(round: u32) -> Result<String, Error> {
     let value = step(540 + round).await;
     if round == 2 {
         return Ok(format!("{value}"));
     }
-    here(&format!("restarting {round}")).await;
-    restarts(round + 1).start_at(kitaru::now() + PAUSE).restart().await
+    here(&format!("continuing {round}")).await;
+    continues(round + 1).start_at(kitaru::now() + PAUSE).continue_as_new().await
 }
 
 /// How many generations `rounds` has.
@@ -117,7 +117,7 @@ pub(crate) const ROUNDS: u32 = 40;
 async fn rounds(round: u32) -> Result<u32, Error> {
     step(1_000 + round).await;
     say("round");
-    if round + 1 == ROUNDS { Ok(round) } else { rounds(round + 1).restart().await }
+    if round + 1 == ROUNDS { Ok(round) } else { rounds(round + 1).continue_as_new().await }
 }
 
 #[checkpoint(at_most_once, on_interrupt = "ask")]
@@ -150,7 +150,7 @@ async fn resolves() -> Result<(), Error> {
 async fn collects(round: u32, sum: u64) -> Result<u64, Error> {
     let more: u64 = kitaru::signal("more").await?;
     let sum = sum + more + step(560 + round).await;
-    if round == 2 { Ok(sum) } else { collects(round + 1, sum).restart().await }
+    if round == 2 { Ok(sum) } else { collects(round + 1, sum).continue_as_new().await }
 }
 
 /// Sends what `collects` takes: two things before its third generation waits, and one there, each with a key and more

@@ -54,12 +54,12 @@ fn a_process_killed_while_a_flow_waits_for_its_children_leaves_parent_and_childr
 }
 
 #[test]
-fn a_process_killed_before_a_restart_or_while_one_waits_for_its_time_leaves_no_generation_out() {
-    comes_to_the_same("restarts", &["restarting 0", "waiting", "restarting 1"]);
+fn a_process_killed_before_a_continuation_or_while_one_waits_for_its_time_leaves_no_generation_out() {
+    comes_to_the_same("continues", &["continuing 0", "waiting", "continuing 1"]);
 }
 
 #[test]
-fn a_flow_that_restarts_all_the_time_comes_to_its_end_however_often_its_process_is_killed() {
+fn a_flow_that_continues_as_new_all_the_time_comes_to_its_end_however_often_its_process_is_killed() {
     let dir = folder();
     let mut kills = 0;
     for lines in [1, 2, 3, 5, 8, 4, 2, 1] {

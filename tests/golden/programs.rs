@@ -194,7 +194,7 @@ pub(crate) async fn pages(page: u32) -> Result<u32, Error> {
     kitaru::log("pages", &page)?;
     kitaru::publish("page", &page)?;
     look(page).await?;
-    if page < 2 { pages(page + 1).restart().await } else { Ok(page) }
+    if page < 2 { pages(page + 1).continue_as_new().await } else { Ok(page) }
 }
 
 #[checkpoint]

@@ -62,13 +62,13 @@ async fn fails_in_its_third_round(path: String, round: u32) -> Result<u32, Error
     let at = path.clone();
     undo(move || async move { free(&at, round).await });
     if round < 3 {
-        return fails_in_its_third_round(path, round + 1).restart().await;
+        return fails_in_its_third_round(path, round + 1).continue_as_new().await;
     }
     Err(Error::msg("the last round fails"))
 }
 
 #[tokio::test]
-async fn steps_of_a_generation_do_not_run_when_it_restarts_nor_when_a_later_one_fails() {
+async fn steps_of_a_generation_do_not_run_when_it_continues_as_new_nor_when_a_later_one_fails() {
     let (kitaru, _) = memory().await;
     let path = "edges: rounds";
     let error = ends(fails_in_its_third_round(path.into(), 1).id("job").on(&kitaru)).await.unwrap_err();

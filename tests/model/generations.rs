@@ -27,11 +27,11 @@ async fn repeats(path: String, round: u32) -> Result<u32, Error> {
     log(&path).say(format!("{at} {} {}", kitaru::random(), kitaru::uuid()));
     notes_its_key(&path).await;
     reports(path.clone()).await?;
-    if round == 3 { Ok(round) } else { repeats(path, round + 1).restart().await }
+    if round == 3 { Ok(round) } else { repeats(path, round + 1).continue_as_new().await }
 }
 
 #[tokio::test]
-async fn keys_children_times_and_chance_differ_from_generation_to_generation_of_a_restart() {
+async fn keys_children_times_and_chance_differ_from_continuation_to_continuation() {
     let (kitaru, clock) = memory().await;
     let path = "generations: differ";
     let call = repeats(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
@@ -60,7 +60,7 @@ async fn keeps_the_hour(path: String, round: u32) -> Result<(), Error> {
     log(&path).say(kitaru::now().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string());
     kitaru::sleep(HOUR).await;
     log(&path).say(kitaru::now().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string());
-    if round == 2 { Ok(()) } else { keeps_the_hour(path, round + 1).restart().await }
+    if round == 2 { Ok(()) } else { keeps_the_hour(path, round + 1).continue_as_new().await }
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn shows_each(round: u32) -> Result<u32, Error> {
     if round == 2 {
         kitaru::signal::<()>("end").await?;
     }
-    if round == 3 { Ok(round) } else { shows_each(round + 1).restart().await }
+    if round == 3 { Ok(round) } else { shows_each(round + 1).continue_as_new().await }
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn lingers(round: u32, rounds: u32) -> Result<u32, Error> {
         kitaru::signal::<()>("never").await?;
     }
     kitaru::sleep(HOUR).await;
-    lingers(round + 1, rounds).restart().await
+    lingers(round + 1, rounds).continue_as_new().await
 }
 
 #[flow]
@@ -119,7 +119,7 @@ async fn lingers_with_another_deadline(round: u32) -> Result<u32, Error> {
         kitaru::signal::<()>("never").await?;
     }
     kitaru::sleep(HOUR).await;
-    lingers_with_another_deadline(round + 1).deadline(5 * HOUR).start_at(kitaru::now() + HOUR).restart().await
+    lingers_with_another_deadline(round + 1).deadline(5 * HOUR).start_at(kitaru::now() + HOUR).continue_as_new().await
 }
 
 async fn store() -> (Kitaru, Clock) {
@@ -165,7 +165,7 @@ async fn a_deadline_counts_from_the_time_at_which_a_job_is_to_start() {
 }
 
 #[tokio::test]
-async fn a_deadline_holds_over_all_generations_of_a_restart() {
+async fn a_deadline_holds_over_all_continuations() {
     let (kitaru, clock) = store().await;
     let handle = lingers(1, 3).id("job").deadline(4 * HOUR).on(&kitaru).start().await.unwrap();
     for generation in [1, 2] {
@@ -178,7 +178,7 @@ async fn a_deadline_holds_over_all_generations_of_a_restart() {
 }
 
 #[tokio::test]
-async fn a_restart_with_a_deadline_of_its_own_counts_it_from_when_it_begins() {
+async fn a_continuation_with_a_deadline_of_its_own_counts_it_from_when_it_begins() {
     let (kitaru, clock) = store().await;
     let flow = "lingers_with_another_deadline";
     let handle = lingers_with_another_deadline(1).id("job").deadline(2 * HOUR).on(&kitaru).start().await.unwrap();

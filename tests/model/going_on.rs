@@ -135,7 +135,7 @@ async fn poller(path: String, page: u32) -> Result<u32, Error> {
             return Ok(page);
         }
     }
-    poller(path, page + 1).restart().await
+    poller(path, page + 1).continue_as_new().await
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_signal() {
     assert_eq!(log(path).take(), steps);
     for generation in 1..=4 {
         let found = kitaru.execution("poller", "job").generation(generation).await.unwrap().unwrap();
-        let status = if generation < 4 { Status::Restarted } else { Status::Completed };
+        let status = if generation < 4 { Status::ContinuedAsNew } else { Status::Completed };
         assert_eq!(found.status(), status);
         assert!(found.input().contains(&format!("page={generation}")), "{}", found.input());
         assert!(found.records().len() <= 6, "{}", found.records().len());
@@ -185,11 +185,11 @@ async fn hourly(path: String, hour: u64) -> Result<u64, Error> {
         return Ok(hour);
     }
     let next = kitaru::now() + Duration::from_secs(3_600);
-    hourly(path, hour + 1).start_at(next).restart().await
+    hourly(path, hour + 1).start_at(next).continue_as_new().await
 }
 
 #[tokio::test]
-async fn a_flow_restarts_at_a_time_and_its_parent_waits_for_the_last_generation() {
+async fn a_flow_continues_as_new_at_a_time_and_its_parent_waits_for_the_last_generation() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
@@ -226,26 +226,26 @@ async fn waits_for_hourly(path: String) -> Result<u64, Error> {
 
 /// Restarts what is not its own.
 #[flow]
-async fn restarts_wrongly(path: String) -> Result<u64, Error> {
+async fn continues_wrongly(path: String) -> Result<u64, Error> {
     match path.as_str() {
-        "other" => hourly(path, 1).restart().await,
-        _ => restarts_wrongly(path).id("another").restart().await.map(|_: u64| 0),
+        "other" => hourly(path, 1).continue_as_new().await,
+        _ => continues_wrongly(path).id("another").continue_as_new().await.map(|_: u64| 0),
     }
 }
 
 #[tokio::test]
-async fn a_restart_of_another_flow_or_id_is_refused() {
+async fn a_continuation_of_another_flow_or_id_is_refused() {
     let (kitaru, _) = memory().await;
-    let error = restarts_wrongly("other".into()).on(&kitaru).await.unwrap_err();
+    let error = continues_wrongly("other".into()).on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("restarts itself"), "{error}");
-    let error = restarts_wrongly("id".into()).on(&kitaru).await.unwrap_err();
+    let error = continues_wrongly("id".into()).on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("keeps its id"), "{error}");
-    let own = dynamic::flow("own").run(|| dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).restart());
+    let own = dynamic::flow("own").run(|| dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).continue_as_new());
     assert!(own.on(&kitaru).await.unwrap_err().to_string().contains("no #[flow]"));
 }
 
 #[tokio::test]
-async fn a_restart_meets_a_cancellation_at_any_moment_and_one_of_them_counts() {
+async fn a_continuation_meets_a_cancellation_at_any_moment_and_one_of_them_counts() {
     for n in 0..60u32 {
         let (kitaru, _) = memory().await;
         let path = format!("going on: cancelled {n}");

@@ -292,7 +292,7 @@ async fn rounds(round: u32) -> Result<u32, Error> {
     if round == 2 {
         return Ok(amount);
     }
-    rounds(2).restart().await
+    rounds(2).continue_as_new().await
 }
 
 #[tokio::test]
@@ -326,11 +326,11 @@ async fn rounds_after_a_sign(round: u32) -> Result<u32, Error> {
     if round == 2 {
         return Ok(amount);
     }
-    rounds_after_a_sign(2).restart().await
+    rounds_after_a_sign(2).continue_as_new().await
 }
 
 #[tokio::test]
-async fn an_early_answer_goes_along_with_a_restart_until_a_wait_has_taken_it() {
+async fn an_early_answer_goes_along_with_a_continuation_until_a_wait_has_taken_it() {
     let (kitaru, _) = memory().await;
     let handle = rounds_after_a_sign(1).id("job").on(&kitaru).start().await.unwrap();
     open(&kitaru, "rounds_after_a_sign", 1).await;

@@ -257,22 +257,22 @@ async fn part_for_missed(n: u32) -> Result<u32, Error> {
 }
 
 #[flow]
-async fn restarts_for_missed(left: u32) -> Result<u32, Error> {
+async fn continues_for_missed(left: u32) -> Result<u32, Error> {
     part_for_missed(left).await?;
     kitaru::sleep(HOUR).await;
-    if left == 0 { Ok(7) } else { restarts_for_missed(left - 1).restart().await }
+    if left == 0 { Ok(7) } else { continues_for_missed(left - 1).continue_as_new().await }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_execution_resumes_whichever_of_its_commits_is_there_although_it_was_reported_as_failed() {
     for nth in 0.. {
         let (kitaru, gate, clock) = opened().await;
-        let call = || restarts_for_missed(2).id("x").on(&kitaru);
+        let call = || continues_for_missed(2).id("x").on(&kitaru);
         *gate.0.misreported.lock().unwrap() = Some(nth);
         // It may be the one that it begins with.
         drop(call().start().await);
         ends(async {
-            while kitaru.execution("restarts_for_missed", "x").await.unwrap().unwrap().status() != Status::Completed {
+            while kitaru.execution("continues_for_missed", "x").await.unwrap().unwrap().status() != Status::Completed {
                 clock.advance(HOUR / 2);
                 yield_now().await;
             }

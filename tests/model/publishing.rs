@@ -166,7 +166,7 @@ async fn shows_once(round: u32) -> Result<u32, Error> {
         return Ok(round);
     }
     kitaru::publish("shown", &round)?;
-    shows_once(round + 1).restart().await
+    shows_once(round + 1).continue_as_new().await
 }
 
 #[tokio::test]

@@ -194,7 +194,7 @@ async fn many_go_in_few_commits_so_that_they_go_as_fast_as_they_come() {
 async fn endless(round: u32) -> Result<u32, Error> {
     match signal::<u32>("next").await? {
         0 => Ok(round),
-        _ => endless(round + 1).restart().await,
+        _ => endless(round + 1).continue_as_new().await,
     }
 }
 

@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(20);
 #[flow]
 async fn asks(path: String) -> Result<u32, Error> {
     match kitaru::wait::<u32>("go on").await? {
-        0 => asks(path).restart().await,
+        0 => asks(path).continue_as_new().await,
         n => Ok(n),
     }
 }

@@ -347,9 +347,9 @@ async fn calls_with_text(bytes: usize) -> Result<usize, Error> {
 }
 
 #[flow]
-async fn restarts_with_text(text: String) -> Result<usize, Error> {
+async fn continues_with_text(text: String) -> Result<usize, Error> {
     if text.is_empty() {
-        return restarts_with_text("x".repeat(5_000)).restart().await;
+        return continues_with_text("x".repeat(5_000)).continue_as_new().await;
     }
     Ok(text.len())
 }
@@ -366,7 +366,7 @@ async fn the_bound_of_a_store_bounds_inputs_too_lowered_and_raised() {
     assert!(low.execution("takes_text", "job").await.unwrap().is_none(), "nothing of it was begun");
     assert!(takes_text(text()).on(&low).start().await.unwrap_err().is_too_large());
     assert!(calls_with_text(5_000).on(&low).await.unwrap_err().is_too_large(), "a child's");
-    assert!(restarts_with_text(String::new()).on(&low).await.unwrap_err().is_too_large(), "of the next generation");
+    assert!(continues_with_text(String::new()).on(&low).await.unwrap_err().is_too_large(), "of the next generation");
     let own = || dynamic::flow("own").input("text", &text()).run(|| async { Ok::<_, Error>(1) });
     assert!(own().on(&low).await.unwrap_err().is_too_large());
     assert_eq!(takes_text("x".repeat(900)).on(&low).await.unwrap(), 900);

@@ -136,11 +136,11 @@ async fn go(part: Part) -> Result<u64, Error> {
         End::Returns => Ok(sum),
         End::Fails => Err(Error::msg(format!("it fails with {sum}"))),
         End::Panics => panic!("it panics with {sum}"),
-        End::Restarts(after) => {
+        End::ContinuesAsNew(after) => {
             let next = call(part.next());
             match after {
-                Some(after) => next.start_at(kitaru::now() + after).restart().await,
-                None => next.restart().await,
+                Some(after) => next.start_at(kitaru::now() + after).continue_as_new().await,
+                None => next.continue_as_new().await,
             }
         }
         End::Cancelled(_) | End::Late(_) => kitaru::signal("never").await,

@@ -38,8 +38,8 @@ impl Maker {
         match self.chance.below(16) {
             0 => End::Fails,
             1 => End::Panics,
-            2 | 3 if round + 1 < ROUNDS => End::Restarts(None),
-            4 if round + 1 < ROUNDS => End::Restarts(Some(self.time())),
+            2 | 3 if round + 1 < ROUNDS => End::ContinuesAsNew(None),
+            4 if round + 1 < ROUNDS => End::ContinuesAsNew(Some(self.time())),
             5 if round == 0 => End::Late(self.time() * 2),
             6 | 7 if round == 0 && self.role == Role::Root => End::Cancelled(self.time()),
             _ => End::Returns,
@@ -123,7 +123,7 @@ impl Part {
         let (mut part, mut programs) = (self, Vec::new());
         loop {
             let program = part.program();
-            let goes_on = matches!(program.end, End::Restarts(_));
+            let goes_on = matches!(program.end, End::ContinuesAsNew(_));
             programs.push(program);
             if !goes_on {
                 return programs;

@@ -145,7 +145,7 @@ pub enum End {
     Fails,
     Panics,
     /// The next generation begins, perhaps after so long.
-    Restarts(Option<Duration>),
+    ContinuesAsNew(Option<Duration>),
     /// It comes to no end by itself: it is cancelled after so long.
     Cancelled(Duration),
     /// It comes to no end by itself, but for its deadline.

@@ -207,7 +207,7 @@ fn an_answer_that_is_given_again_is_not_taken_for_the_next_one_after_a_death() {
 async fn pays_in_each_generation(round: u64) -> Result<u64, Error> {
     // The same place in each of them.
     charge(round).await?;
-    if round < 2 { pays_in_each_generation(round + 1).restart().await } else { Ok(round) }
+    if round < 2 { pays_in_each_generation(round + 1).continue_as_new().await } else { Ok(round) }
 }
 
 #[test]

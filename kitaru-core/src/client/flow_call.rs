@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::call::Outcome;
 use crate::call::Unpack;
+use crate::client::continue_as_new::ContinueAsNew;
 use crate::client::handle::Handle;
-use crate::client::restart::Restart;
 use crate::client::{Kitaru, implicit};
 use crate::clock::millis;
 use crate::context::Ambient;
@@ -259,11 +259,11 @@ impl<R> FlowCall<R> {
     /// # fn unimplemented<T>(_: u64) -> T { std::process::exit(1) }
     /// # async fn doc(next: u64) -> Result<u64, kitaru::Error> {
     /// // At the end of `async fn poller(page: u64)`:
-    /// return poller(next).restart().await;
+    /// return poller(next).continue_as_new().await;
     /// # }
     /// ```
-    pub fn restart(self) -> Restart<R> {
-        Restart::new(match self.stage {
+    pub fn continue_as_new(self) -> ContinueAsNew<R> {
+        ContinueAsNew::new(match self.stage {
             Stage::Made(made) => made.request,
             _ => Err(Error::new(Kind::Misuse, "a call of a flow is restarted after it was polled")),
         })

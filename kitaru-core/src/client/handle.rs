@@ -157,7 +157,7 @@ impl<R> Future for Handle<R> {
         exclusive(&mut self.ended).as_mut().poll(cx).map(|ended| match ended {
             Ended::Outcome(payload) => self.decode.outcome(Ok(payload)),
             Ended::Fault(error) => self.decode.outcome(Err(error)),
-            Ended::Parked { .. } | Ended::Restarted { .. } => {
+            Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => {
                 unreachable!("nobody is told that an execution is parked or restarted")
             }
         })

@@ -4,6 +4,7 @@
 mod builder;
 mod cancel;
 mod closing;
+mod continue_as_new;
 mod execution;
 mod executions;
 mod export;
@@ -12,7 +13,6 @@ mod handle;
 mod history;
 mod implicit;
 mod mail;
-mod restart;
 mod retry;
 mod watch;
 
@@ -30,6 +30,7 @@ pub(crate) use builder::Stage;
 pub use builder::{KitaruBuilder, Recovery};
 pub use cancel::{Cancelling, Target};
 pub use closing::Closing;
+pub use continue_as_new::ContinueAsNew;
 pub use execution::{
     Execution, ExecutionQuery, NotShown, OpenWait, Pause, Record, RecordStatus, Relative, ShownValue, Try,
 };
@@ -38,7 +39,6 @@ pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
 pub use history::History;
 pub use mail::SignalRequest;
-pub use restart::Restart;
 pub use retry::Retrying;
 pub use watch::Watch;
 

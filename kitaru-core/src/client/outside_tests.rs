@@ -299,7 +299,7 @@ async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
         let message = error.to_string();
         assert!(error.is_too_large() && message.contains("over 268435456"), "{message}");
         assert!(message.contains("waits"), "{message}");
-        assert!(message.contains(".restart()"), "{message}");
+        assert!(message.contains(".continue_as_new()"), "{message}");
     }
     // There is room for what is small, and what is counted in the store comes to the same.
     kitaru.signal(&handle, "other", &1).await.unwrap();

@@ -29,7 +29,7 @@ pub(crate) enum Ended {
     /// It did not, and why. Nothing of it is in the journal.
     Fault(Error),
     /// It resumes in a new generation, of this journal. Nobody is told: callers wait on.
-    Restarted { journal: JournalId, start_at_ms: Option<u64> },
+    ContinuedAsNew { journal: JournalId, start_at_ms: Option<u64> },
     /// It waits, and is parked. Nobody is told: callers wait on.
     Parked { due: Due, journal: JournalId },
 }
@@ -39,7 +39,7 @@ impl Ended {
     pub(crate) fn fault(self) -> Option<Error> {
         match self {
             Ended::Fault(error) => Some(error),
-            Ended::Outcome(_) | Ended::Parked { .. } | Ended::Restarted { .. } => None,
+            Ended::Outcome(_) | Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => None,
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::context::{Admission, Attempt, Context, Ground, Notes, Parking};
 use crate::director::{Goes, Turn};
 use crate::driver::{Driven, Driver};
 use crate::engine::active::{Ended, interrupted};
+use crate::engine::continue_as_new;
 use crate::engine::entered::{Entered, Left};
 use crate::engine::head::Head;
 use crate::engine::plan::{Plan, Resume, Work};
 use crate::engine::request::{FlowBody, Request};
-use crate::engine::restart;
 use crate::engine::state::Engine;
 use crate::engine::task::Task;
 use crate::error::{Error, Kind};
@@ -332,7 +332,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
             (ending.status, Packed::of(&ending.payload))
         }
         Driven::Undone(Err(error)) => (Status::Failed, Packed::error(&not_undone(&context.attempt.execution, &error))),
-        Driven::Left(Exit::Restart) => return restart::restart(entered, context, took).await,
+        Driven::Left(Exit::ContinueAsNew) => return continue_as_new::continue_as_new(entered, context, took).await,
         Driven::Left(Exit::Park(due)) => return park(entered, context, due, took).await,
         Driven::Left(Exit::Fault(fault)) => {
             log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));

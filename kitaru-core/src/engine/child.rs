@@ -213,7 +213,7 @@ impl Child {
             match race((Box::pin(ended) as Pin<Box<dyn Future<Output = _> + Send>>, parked)).await {
                 Some(Ended::Outcome(payload)) => return Ok(payload),
                 Some(Ended::Fault(error)) => return Err(error),
-                Some(Ended::Parked { .. } | Ended::Restarted { .. }) => {
+                Some(Ended::Parked { .. } | Ended::ContinuedAsNew { .. }) => {
                     unreachable!("nobody is told that an execution is parked or restarted")
                 }
                 None => {}

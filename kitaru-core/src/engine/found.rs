@@ -51,7 +51,7 @@ pub(crate) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended
         Status::Completed | Status::Failed => Some(Ended::Outcome(Arc::new(archive.outcome(stored)?))),
         Status::Stuck => Some(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason))),
         Status::Cancelled => Some(Ended::Fault(Error::new(Kind::Cancelled, &stored.state.reason))),
-        Status::Waiting | Status::Queued | Status::Running | Status::Interrupted | Status::Restarted => None,
+        Status::Waiting | Status::Queued | Status::Running | Status::Interrupted | Status::ContinuedAsNew => None,
     })
 }
 

@@ -128,12 +128,12 @@ impl Task {
                 return;
             }
             match (self.carry_out(plan, request).await, meta) {
-                (Ended::Restarted { journal, start_at_ms: None }, Some(meta)) => {
+                (Ended::ContinuedAsNew { journal, start_at_ms: None }, Some(meta)) => {
                     self.drives(journal);
                     request = Request::steering(&self.execution, Ask::Resume);
                     request.body = FlowBody::Registered(meta);
                 }
-                (Ended::Restarted { journal, start_at_ms }, _) => {
+                (Ended::ContinuedAsNew { journal, start_at_ms }, _) => {
                     let due = start_at_ms.map_or(Due::Never, |start_ms| self.engine.starts(start_ms));
                     break Ended::Parked { due, journal };
                 }

@@ -63,7 +63,7 @@ pub(crate) async fn recover(inner: Weak<Engine>, own: JournalId) {
 /// the store has reported that it failed, and then nobody drives that generation.
 fn awake(archive: &Archive, journal: JournalId) -> Result<Option<Stored>, Error> {
     match archive.stored(journal)? {
-        Some(stored) if stored.state.status == Status::Restarted => archive.newest(&stored.header.execution),
+        Some(stored) if stored.state.status == Status::ContinuedAsNew => archive.newest(&stored.header.execution),
         stored => Ok(stored),
     }
 }
@@ -101,7 +101,7 @@ impl Engine {
             Status::Waiting | Status::Queued | Status::Running | Status::Interrupted => {
                 self.wake(journal, Cause::Opening).await;
             }
-            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::Restarted => {}
+            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::ContinuedAsNew => {}
         }
     }
 

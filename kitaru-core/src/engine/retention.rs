@@ -71,12 +71,12 @@ fn expires(inner: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Error
     if !status.is_final() || stored.state.updated_ms > until_ms {
         return Ok(false);
     }
-    if status != Status::Restarted && is_begun_over(archive, stored)? {
+    if status != Status::ContinuedAsNew && is_begun_over(archive, stored)? {
         // Whatever it came to: where the one that followed it goes, it is not to come back as the newest.
         return Ok(true);
     }
     let has_ended = match status {
-        Status::Restarted => true,
+        Status::ContinuedAsNew => true,
         // Somebody may be about to give it as a result.
         Status::Completed | Status::Cancelled => !inner.registry.has(&stored.header.execution),
         _ => false,

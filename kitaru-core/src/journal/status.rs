@@ -26,15 +26,15 @@ pub enum Status {
     Cancelled,
     /// It cannot go on until a person decides; nothing is lost.
     Stuck,
-    /// It went on in the next generation, as `.restart()` asked.
-    Restarted,
+    /// It went on in the next generation, as `.continue_as_new()` asked.
+    ContinuedAsNew,
 }
 
 impl Status {
     /// Whether nothing more happens to it unless somebody asks.
     pub fn is_final(self) -> bool {
         match self {
-            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::Restarted => true,
+            Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::ContinuedAsNew => true,
             Status::Queued | Status::Running | Status::Waiting | Status::Interrupted => false,
         }
     }
@@ -43,7 +43,7 @@ impl Status {
     pub(crate) fn has_flow(self) -> bool {
         match self {
             Status::Running | Status::Waiting | Status::Interrupted | Status::Failed => true,
-            Status::Queued | Status::Completed | Status::Cancelled | Status::Stuck | Status::Restarted => false,
+            Status::Queued | Status::Completed | Status::Cancelled | Status::Stuck | Status::ContinuedAsNew => false,
         }
     }
 
@@ -57,7 +57,7 @@ impl Status {
             Status::Failed => 5,
             Status::Cancelled => 6,
             Status::Stuck => 7,
-            Status::Restarted => 8,
+            Status::ContinuedAsNew => 8,
         }
     }
 
@@ -71,7 +71,7 @@ impl Status {
             Status::Failed,
             Status::Cancelled,
             Status::Stuck,
-            Status::Restarted,
+            Status::ContinuedAsNew,
         ]
         .into_iter()
         .find(|status| status.code() == code)
@@ -89,7 +89,7 @@ impl fmt::Display for Status {
             Status::Failed => "failed",
             Status::Cancelled => "cancelled",
             Status::Stuck => "stuck",
-            Status::Restarted => "restarted",
+            Status::ContinuedAsNew => "restarted",
         })
     }
 }
@@ -182,7 +182,7 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
         Ask::Retry => {
             return match found.status {
                 Status::Failed | Status::Stuck | Status::Running | Status::Interrupted => Begin::Continue,
-                Status::Queued | Status::Waiting | Status::Completed | Status::Cancelled | Status::Restarted => {
+                Status::Queued | Status::Waiting | Status::Completed | Status::Cancelled | Status::ContinuedAsNew => {
                     Begin::Nothing
                 }
             };
@@ -207,7 +207,7 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
         Status::Cancelled => Begin::Cancelled,
         Status::Stuck => Begin::Stuck,
         // There is always a newer one.
-        Status::Restarted => next(false),
+        Status::ContinuedAsNew => next(false),
     }
 }
 
@@ -224,7 +224,7 @@ mod tests {
         Status::Failed,
         Status::Cancelled,
         Status::Stuck,
-        Status::Restarted,
+        Status::ContinuedAsNew,
     ];
 
     fn found(status: Status, same_input: bool) -> Found {

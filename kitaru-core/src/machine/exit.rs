@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     /// The store failed.
     Fault(Error),
     /// The flow goes on in a new generation.
-    Restart,
+    ContinueAsNew,
     /// Every call that is awaited is a wait: the flow costs only its rows until then, or until something else ends one.
     Park(Due),
 }

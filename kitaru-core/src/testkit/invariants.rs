@@ -197,7 +197,7 @@ impl Invariants {
         if seq != last + 1 {
             self.breaks(format!("record {seq} of {execution} was written behind record {last}"));
         }
-        if let Some(status @ (Status::Completed | Status::Cancelled | Status::Restarted)) = ended {
+        if let Some(status @ (Status::Completed | Status::Cancelled | Status::ContinuedAsNew)) = ended {
             self.breaks(format!("record {seq} of {execution} was written although it is {status}"));
         }
         let frame = match Frame::read(frame) {

@@ -172,7 +172,7 @@ fn invariants_find_a_hole_in_a_journal() {
 
 #[test]
 fn invariants_find_a_record_behind_the_end() {
-    for status in [Status::Completed, Status::Cancelled, Status::Restarted] {
+    for status in [Status::Completed, Status::Cancelled, Status::ContinuedAsNew] {
         let mut invariants = begun();
         invariants.committed(&[end(1, status), unlisted(JOURNAL)]);
         invariants.committed(&[listed(JOURNAL), outcome(2, call(1, 2), Class::Value)]);

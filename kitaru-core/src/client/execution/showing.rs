@@ -205,7 +205,7 @@ impl Execution {
     /// # Ok(()) }
     /// ```
     pub fn value(&self) -> Option<ShownValue> {
-        if !self.status.is_final() || self.status == Status::Restarted {
+        if !self.status.is_final() || self.status == Status::ContinuedAsNew {
             return None;
         }
         let journal = &self.kept.journal;

@@ -183,7 +183,7 @@ impl Ledger {
     /// Records that a generation has ended and the next one has begun, in one commit. `takes` says which signals a record of the
     /// older one holds, `next` gives the new one and the last record of the older one, and `submitted` hears when they are on
     /// their way. What is sent meanwhile is for the next generation, and its sender waits for that to be there.
-    pub(crate) async fn restart(
+    pub(crate) async fn continue_as_new(
         &self,
         archive: &Archive,
         tenure: &Arc<Tenure>,
@@ -206,7 +206,7 @@ impl Ledger {
         .await??;
         let (next, frame) = next(stored, &carried);
         let journal = next.journal;
-        let landed = self.write_restart(tenure, next, carried, frame);
+        let landed = self.write_continuation(tenure, next, carried, frame);
         submitted();
         landed.await.map(|()| journal)
     }

@@ -69,7 +69,7 @@ impl Archive {
             let (first, end) = aside_range(journal, aside);
             gather(Table::Aside, (Bound::Included(&first), Bound::Excluded(&end)))?;
         }
-        if stored.state.status != Status::Restarted {
+        if stored.state.status != Status::ContinuedAsNew {
             // The last of those that followed one another by restarts takes it along.
             let (first, end) = aside_range(self.first_of_chain(journal)?, Aside::Sent);
             gather(Table::Aside, (Bound::Included(&first), Bound::Excluded(&end)))?;

@@ -136,7 +136,7 @@ pub(super) fn too_many(execution: &ExecutionId, what: &str) -> Error {
         Kind::TooLarge,
         format!(
             "execution {execution} has been sent {what}, which is the bound; have its flow go on in a new generation from time \
-             to time, with .restart(). Nothing was sent"
+             to time, with .continue_as_new(). Nothing was sent"
         ),
     )
 }

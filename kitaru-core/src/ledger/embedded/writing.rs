@@ -212,7 +212,7 @@ impl Ledger {
     }
 
     /// Records the end of an attempt's generation and the next one, with what that takes along, in one commit.
-    pub(super) fn write_restart(
+    pub(super) fn write_continuation(
         &self,
         tenure: &Arc<Tenure>,
         next: NewGeneration,

@@ -11,34 +11,34 @@ use crate::engine::{FlowBody, Request, check_size};
 use crate::error::{Error, Kind};
 use crate::machine::Exit;
 
-/// A flow that goes on in a new generation. Made by [`FlowCall::restart`](crate::FlowCall::restart); it never gives a result.
+/// A flow that goes on in a new generation. Made by [`FlowCall::continue_as_new`](crate::FlowCall::continue_as_new); it never gives a result.
 #[must_use = "a flow goes on in a new generation only if this is awaited"]
-pub struct Restart<R> {
+pub struct ContinueAsNew<R> {
     asked: Option<Result<Request, Error>>,
     result: std::marker::PhantomData<fn() -> R>,
 }
 
-impl<R> Restart<R> {
+impl<R> ContinueAsNew<R> {
     pub(crate) fn new(asked: Result<Request, Error>) -> Self {
-        Restart { asked: Some(asked), result: std::marker::PhantomData }
+        ContinueAsNew { asked: Some(asked), result: std::marker::PhantomData }
     }
 }
 
-impl<R> Future for Restart<R> {
+impl<R> Future for ContinueAsNew<R> {
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<R> {
         let Some(asked) = self.asked.take() else { return Poll::Pending };
         let Ambient::Flow(context) = Ambient::current() else {
             panic!(
-                "FlowCall::restart() was awaited outside a flow's own code; return it from the flow that is to begin anew: \
-                 `return poller(next).restart().await`"
+                "FlowCall::continue_as_new() was awaited outside a flow's own code; return it from the flow that is to begin anew: \
+                 `return poller(next).continue_as_new().await`"
             )
         };
         match asked.and_then(|request| next(&context, request)) {
             Ok(next) => {
                 context.set_next(next);
-                context.leave_with(Exit::Restart);
+                context.leave_with(Exit::ContinueAsNew);
             }
             Err(error) => context.leave_with(Exit::Fail(error)),
         }

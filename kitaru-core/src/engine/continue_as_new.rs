@@ -23,7 +23,7 @@ fn deadline_ms(next: &NextInput, carried: &CarryOver, clock: &Clock) -> Option<u
 }
 
 /// Writes that the generation has ended, and the next one that the flow has asked for, in one commit.
-pub(crate) async fn restart(mut entered: Entered<'_>, context: &Arc<Context>, took: Duration) -> Ended {
+pub(crate) async fn continue_as_new(mut entered: Entered<'_>, context: &Arc<Context>, took: Duration) -> Ended {
     let next = context.take_next().expect("a flow that restarts has said with what");
     let start_at_ms = next.start_at_ms;
     // What is sent meanwhile is for the next generation, and whoever sends waits for that to be there.
@@ -39,8 +39,8 @@ pub(crate) async fn restart(mut entered: Entered<'_>, context: &Arc<Context>, to
     entered.landed = true;
     let now_ms = context.runtime.clock.now_ms();
     let starts_in = start_at_ms.filter(|start_ms| *start_ms > now_ms).map(|ms| Duration::from_millis(ms - now_ms));
-    log::flow_restarted(&context.attempt, starts_in);
-    Ended::Restarted { journal, start_at_ms }
+    log::flow_continued_as_new(&context.attempt, starts_in);
+    Ended::ContinuedAsNew { journal, start_at_ms }
 }
 
 async fn write_next(
@@ -54,10 +54,11 @@ async fn write_next(
     let own = context.clone();
     let takes = move |number| own.mailbox.took(number);
     let begins = |stored: Stored, carried: &CarryOver| next_generation(context, stored.header, carried, next, took);
-    let restarted = runtime
-        .ledger
-        .restart(&runtime.archive, &context.numbers, &task.execution, takes, begins, || entered.ended = true);
-    restarted.await
+    let continued =
+        runtime.ledger.continue_as_new(&runtime.archive, &context.numbers, &task.execution, takes, begins, || {
+            entered.ended = true
+        });
+    continued.await
 }
 
 /// The next generation, and the last record of the older one.
@@ -95,7 +96,7 @@ fn next_generation(
     };
     let packed = Packed::error(&Error::new(Kind::Cancelled, format!("it went on in generation {generation}")));
     let frame = Frame::End(EndFrame {
-        status: Status::Restarted,
+        status: Status::ContinuedAsNew,
         attempt: context.attempt.number,
         ended_ms: now_ms,
         duration_us: micros(took),
