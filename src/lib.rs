@@ -70,7 +70,7 @@ pub use kitaru_core::{
     Answer, Backoff, BranchHandle, Call, Cancellation, Cancelling, Clock, Closing, ContinueAsNew, Cursor, Error,
     Execution, ExecutionQuery, Executions, FlowCall, FlowFunction, Handle, History, Kitaru, KitaruBuilder,
     MAX_ID_BYTES, MAX_NAME_BYTES, NotShown, OpenWait, Page, Race, Racers, Record, RecordStatus, Recovery, Relative,
-    Resolution, Retrying, Reuse, ShownValue, Signal, SignalRequest, Sleep, Status, Summary, Target, Timeout, Try,
+    Resolution, ResumeRequest, Reuse, ShownValue, Signal, SignalRequest, Sleep, Status, Summary, Target, Timeout, Try,
     Unreadable, Wait, Watch, cancellation, dynamic, idempotency_key, log, map, may_have_run, now, patched, publish,
     race, random, signal, sleep, sleep_until, spawn, store, timeout, undo, uuid, wait,
 };

@@ -328,26 +328,26 @@ async fn turn_that_is_one_checkpoint_waits_in_its_body() {
 }
 
 #[tokio::test]
-async fn retry_of_a_failed_run_asks_that_request_again_and_nothing_before_it() {
+async fn resuming_a_failed_run_asks_that_request_again_and_nothing_before_it() {
     let (kit, name) = (Testkit::new(), "retry: request");
     let expired = ModelError::new(ModelErrorKind::Unauthorized, "the key has expired; renew it");
     within(name, |mut world| (world.down, world.down_after) = (Some(expired), 1));
     let ended = kit.run(asks(name.into()).id("job")).await.unwrap_err();
     assert!(ended.to_string().contains("renew it"), "{ended}");
     within(name, |mut world| world.down = None);
-    kit.retry(&("asks", "job")).await.unwrap();
+    kit.resume(&("asks", "job")).await.unwrap();
     assert_eq!(status(&kit, "asks").await, Status::Completed);
     assert_eq!(within(name, |world| (world.asked, world.payments.len())), (3, 1));
 }
 
 #[tokio::test]
-async fn retry_of_what_was_undone_is_an_error_that_says_what_to_do() {
+async fn resuming_what_was_undone_is_an_error_that_says_what_to_do() {
     let (kit, name) = (Testkit::new(), "retry: undone");
     let expired = ModelError::new(ModelErrorKind::Unauthorized, "the key has expired");
     within(name, |mut world| world.down = Some(expired));
     kit.run(refund(name.into()).id("job")).await.unwrap_err();
     assert_eq!(within(name, |world| world.undone), 1);
-    let refused = kit.kitaru().retry(&("refund", "job")).await.unwrap_err();
+    let refused = kit.kitaru().resume(&("refund", "job")).await.unwrap_err();
     assert!(refused.is_misuse(), "{refused}");
     for part in ["`job`", "`refund`", "undone", ".fresh()"] {
         assert!(refused.to_string().contains(part), "{part}: {refused}");

@@ -270,7 +270,7 @@ pub(crate) fn failed_again(attempt: &Attempt) {
     warn!(
         target: TARGET,
         "Flow `{}` failed on an error that was settled by an earlier attempt: its code went past it, so that it is the \
-         same on every attempt. Kitaru::retry can forget it, and .fresh() begins anew.",
+         same on every attempt. Kitaru::resume can forget it, and .fresh() begins anew.",
         attempt.execution.flow
     );
 }

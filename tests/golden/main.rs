@@ -79,10 +79,10 @@ async fn bless() -> anyhow::Result<()> {
         let failed = async || Ok(status(&kitaru, "mishap", "job-54").await? == Some(Status::Failed));
         match n {
             1 => drop(mishap(1).id("job-54").on(&kitaru).await.expect_err("it stumbles")),
-            _ => kitaru.retry(&("mishap", "job-54")).after("stumble").await?,
+            _ => kitaru.resume(&("mishap", "job-54")).after("stumble").await?,
         }
         until(failed).await?;
-        kitaru.retry(&("mishap", "job-54")).forget("stumble").await?;
+        kitaru.resume(&("mishap", "job-54")).forget("stumble").await?;
         until(failed).await?;
     }
     let call = trip("Ada".to_owned()).id("job-50").deadline(1_000 * HOUR);

@@ -28,7 +28,7 @@ async fn job_that_is_to_start_later_is_cancelled_and_never_begins() {
     let call = || begun_later(path.into()).id("job").on(&kitaru);
     let handle = call().start_at(clock.now() + HOUR).start().await.unwrap();
     let job = ("begun_later", "job");
-    let error = kitaru.retry(&job).await.unwrap_err();
+    let error = kitaru.resume(&job).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is queued"), "{error}");
     kitaru.cancel(&job).await.unwrap();
     assert!(ends(handle).await.unwrap_err().is_cancelled());

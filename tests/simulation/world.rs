@@ -66,7 +66,7 @@ async fn start(kit: &Testkit, part: Part) -> Result<Handle<Result<u64, Error>>, 
         match kit.start(call(part).id(TARGET.1)).await {
             Err(error) if again(&error) => {}
             // Its attempts have met faults of the store too often: a person has it go on.
-            Err(error) if error.is_stuck() => drop(kit.kitaru().retry(&TARGET).await),
+            Err(error) if error.is_stuck() => drop(kit.kitaru().resume(&TARGET).await),
             started => break started,
         }
     }

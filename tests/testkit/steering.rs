@@ -57,15 +57,15 @@ async fn a_failed_execution_is_retried_in_a_testkit_and_may_forget() {
     }
     kit.stub("debit", |_| Err(Error::msg("no money").fatal()));
     assert_eq!(kit.run(rent(900).id("may")).await.unwrap_err().to_string(), "no money");
-    assert!(kit.retry(&("rent", "may")).forget("nothing").await.unwrap_err().is_misuse());
+    assert!(kit.resume(&("rent", "may")).forget("nothing").await.unwrap_err().is_misuse());
     kit.stub("debit", |_| json!(900));
-    kit.retry(&("rent", "may")).forget("debit").await.unwrap();
+    kit.resume(&("rent", "may")).forget("debit").await.unwrap();
     let execution = kit.kitaru().execution("rent", "may").await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Completed);
 }
 
 #[test]
-fn a_cancellation_and_a_retry_are_made_once_however_often_the_process_dies() {
+fn a_cancellation_and_a_resume_request_are_made_once_however_often_the_process_dies() {
     #[flow]
     async fn fails_once(n: u32) -> Result<u32, Error> {
         let debited = debit(n).await?;
@@ -85,7 +85,7 @@ fn a_cancellation_and_a_retry_are_made_once_however_often_the_process_dies() {
         let failing = kit.start(fails_once(1).id("one")).await.unwrap();
         kit.answer(&failing, "fail", &true).await.unwrap();
         let failed = failing.await.unwrap_err().to_string();
-        kit.retry(&("fails_once", "one")).after("debit").await.unwrap();
+        kit.resume(&("fails_once", "one")).after("debit").await.unwrap();
         (seat.is_cancelled(), failed)
     });
 }

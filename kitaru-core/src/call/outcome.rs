@@ -208,7 +208,7 @@ impl Whose<'_> {
     /// How the error of a checkpoint is forgotten.
     fn forgotten(self, before: &str, behind: &str) -> String {
         match self {
-            Whose::Checkpoint(name) => format!("{before} Kitaru::retry(…).forget({:?}){behind}", name()),
+            Whose::Checkpoint(name) => format!("{before} Kitaru::resume(…).forget({:?}){behind}", name()),
             Whose::Flow(_) => String::new(),
         }
     }

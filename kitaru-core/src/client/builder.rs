@@ -42,7 +42,7 @@ pub struct KitaruBuilder {
 pub enum Recovery {
     /// They resume when the store is opened, or when their time comes.
     Automatic,
-    /// They resume when their flow is called, or when [`Kitaru::retry`] says so.
+    /// They resume when their flow is called, or when [`Kitaru::resume`] says so.
     Manual,
 }
 

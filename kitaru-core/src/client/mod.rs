@@ -13,7 +13,7 @@ mod handle;
 mod history;
 mod implicit;
 mod mail;
-mod retry;
+mod resume;
 mod watch;
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
 pub use history::History;
 pub use mail::SignalRequest;
-pub use retry::Retrying;
+pub use resume::ResumeRequest;
 pub use watch::Watch;
 
 /// An open store, and the executions that this process drives on it.

@@ -84,7 +84,7 @@ pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tal
 pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work, admission: Admission) -> Ended {
     let task = entered.task;
     let begun = Instant::now();
-    let is_retried = request.ask == Ask::Retry;
+    let is_retried = request.ask == Ask::Resume;
     let (context, input) = match work {
         Work::New { generation, cancelled, fresh } => {
             let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
@@ -227,7 +227,7 @@ fn resume(
         ..attempt(task, request, header.generation, number, header.seed)
     };
     // A person has looked at what a retry goes on with.
-    let tally = if request.ask == Ask::Retry { Tally::default() } else { state.tally };
+    let tally = if request.ask == Ask::Resume { Tally::default() } else { state.tally };
     let has_progressed =
         is_counted && tally.deaths == 1 && journal.last_attempt().is_some_and(|last| last + 1 >= number);
     let ground = Ground { numbers, journal, replay, listing: state.listing, tally, admission, mail, notes };

@@ -12,16 +12,16 @@ pub(crate) enum Forget {
     After(String),
 }
 
-pub(crate) fn cannot_retry(execution: &ExecutionId, status: Option<Status>) -> Error {
+pub(crate) fn cannot_resume(execution: &ExecutionId, status: Option<Status>) -> Error {
     let message = match status {
         Some(Status::Completed | Status::Cancelled) => {
-            format!("cannot retry execution {execution}: it has ended; begin it anew with .fresh()")
+            format!("cannot resume execution {execution}: it has ended; begin it anew with .fresh()")
         }
         Some(status) => format!(
-            "cannot retry execution {execution}: it is {status}, and resumes without that; Execution::waits and \
+            "cannot resume execution {execution}: it is {status}, and resumes without that; Execution::waits and \
              Execution::pauses show what it waits for"
         ),
-        None => format!("cannot retry: there is no execution {execution}; call the flow to begin it"),
+        None => format!("cannot resume: there is no execution {execution}; call the flow to begin it"),
     };
     Error::new(Kind::Misuse, message)
 }
@@ -38,7 +38,7 @@ pub(crate) fn undone(execution: &ExecutionId) -> Error {
     Error::new(
         Kind::Misuse,
         format!(
-            "cannot retry execution {execution}: what it did was undone when it failed, so that nothing is left to continue; \
+            "cannot resume execution {execution}: what it did was undone when it failed, so that nothing is left to continue; \
              begin it anew with .fresh()"
         ),
     )

@@ -36,7 +36,7 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
         Kind::Stuck,
         format!(
             "execution {execution} is stuck: {} attempts have died one after another without a record of \
-             their own, the last {place_of_death}. Mend that, and have it go on with Kitaru::retry, or begin it anew with \
+             their own, the last {place_of_death}. Mend that, and have it go on with Kitaru::resume, or begin it anew with \
              .fresh()",
             tally.deaths
         ),

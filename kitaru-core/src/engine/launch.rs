@@ -10,7 +10,7 @@ use crate::engine::active::{Active, Awaited, Ended, Progress, interrupted};
 use crate::engine::attempt;
 use crate::engine::control::{begun_over, cancel_parked};
 use crate::engine::entered::Entered;
-use crate::engine::forget::cannot_retry;
+use crate::engine::forget::cannot_resume;
 use crate::engine::holding::hold_back;
 use crate::engine::plan::Plan;
 use crate::engine::planning::{self, PlanInput};
@@ -91,16 +91,16 @@ impl Engine {
 /// What a request means to the seat of its execution.
 fn call(ask: Ask) -> Call {
     match ask {
-        Ask::Reuse(_) | Ask::Outcome | Ask::Resume | Ask::Cancel => Call::Join,
+        Ask::Reuse(_) | Ask::Outcome | Ask::Recover | Ask::Cancel => Call::Join,
         Ask::Fresh => Call::BeginOver,
-        Ask::Retry => Call::Retry,
+        Ask::Resume => Call::Resume,
         Ask::Abandon => Call::Abandon,
     }
 }
 
 fn refused(execution: &ExecutionId, call: Call, is_parked: bool) -> Error {
     match call {
-        Call::Retry => cannot_retry(execution, Some(if is_parked { Status::Waiting } else { Status::Running })),
+        Call::Resume => cannot_resume(execution, Some(if is_parked { Status::Waiting } else { Status::Running })),
         Call::Abandon => Error::new(
             Kind::Conflict,
             format!(
@@ -130,7 +130,7 @@ impl Task {
             match (self.carry_out(plan, request).await, meta) {
                 (Ended::ContinuedAsNew { journal, start_at_ms: None }, Some(meta)) => {
                     self.drives(journal);
-                    request = Request::steering(&self.execution, Ask::Resume);
+                    request = Request::steering(&self.execution, Ask::Recover);
                     request.body = FlowBody::Registered(meta);
                 }
                 (Ended::ContinuedAsNew { journal, start_at_ms }, _) => {

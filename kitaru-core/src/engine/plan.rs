@@ -109,7 +109,7 @@ impl Plan {
                 ),
             ));
         }
-        if ask == Ask::Retry
+        if ask == Ask::Resume
             && let Some(unwound) = replay.unwound_by()
             && forget::is_undone(&journal, unwound)
         {

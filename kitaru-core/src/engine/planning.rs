@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::control::cannot_cancel;
-use crate::engine::forget::{Forget, cannot_retry};
+use crate::engine::forget::{Forget, cannot_resume};
 use crate::engine::found::{came_to, unknown};
 use crate::engine::plan::{Held, Plan};
 use crate::engine::request::{FlowBody, Request};
@@ -102,15 +102,15 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             (Begin::New { generation, cancels }, stored) => {
                 Plan::begin(archive, generation, stored.filter(|_| cancels), input.ask)
             }
-            (Begin::Continue, Some(stored)) if input.ask == Ask::Retry => {
+            (Begin::Continue, Some(stored)) if input.ask == Ask::Resume => {
                 Plan::resume(archive, stored, input.ask, &input.forget, bound)
             }
             (Begin::Continue, Some(stored)) => {
                 let lives = lock(&engine.faults).contains(&stored.journal);
                 plan_to_resume(archive, stored, lives, caller, &engine.runtime.clock, bound)
             }
-            (Begin::Nothing, stored) if input.ask == Ask::Retry => {
-                Err(cannot_retry(&execution, stored.map(|stored| stored.state.status)))
+            (Begin::Nothing, stored) if input.ask == Ask::Resume => {
+                Err(cannot_resume(&execution, stored.map(|stored| stored.state.status)))
             }
             (Begin::Nothing, stored) if matches!(input.ask, Ask::Cancel | Ask::Abandon) => {
                 Err(cannot_cancel(&execution, stored.as_ref()))
@@ -190,7 +190,7 @@ fn plan_to_resume(
     if may_have_died || caller == Caller::Opening {
         return Ok(Plan::Count { stored: Box::new(stored), tally });
     }
-    Plan::resume(archive, stored, Ask::Resume, &[], max_outcome_bytes)
+    Plan::resume(archive, stored, Ask::Recover, &[], max_outcome_bytes)
 }
 
 /// How an execution is cancelled: it is replayed to where it stopped, for what is to be undone. That is counted, too.

@@ -98,7 +98,7 @@ impl<A, P> Registry<A, P> {
         };
         let mut held = lock(&seated.held);
         let is_parked = !held.seat.is_driven();
-        if call != Call::Retry {
+        if call != Call::Resume {
             admits(&seated.progress)?;
         }
         Ok(match held.seat.call(call) {

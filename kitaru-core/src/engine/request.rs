@@ -84,7 +84,7 @@ impl Request {
         let encoded = Encoded { codec: *input_codec, shape: None, bytes: Vec::new() };
         let input = Input { digest: *input_digest, preview: input_preview.clone(), encoded };
         let id = Some(execution.id.to_string());
-        Self::new(FlowSpec::of(meta), FlowBody::Registered(meta), id, Ask::Resume, input)
+        Self::new(FlowSpec::of(meta), FlowBody::Registered(meta), id, Ask::Recover, input)
     }
 
     pub(crate) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: Input) -> Self {

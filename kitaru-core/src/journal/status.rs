@@ -152,13 +152,13 @@ pub(crate) enum Ask {
     Outcome,
     Fresh,
     /// To go on with what is unfinished, and to do nothing else.
-    Resume,
+    Recover,
     /// That it never goes on, and what it has done is undone.
     Cancel,
     /// That it never goes on, whatever it has done.
     Abandon,
     /// To go on although it has failed or is stuck.
-    Retry,
+    Resume,
 }
 
 /// What a call of a flow does about the newest generation of its execution.
@@ -166,7 +166,7 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
     let Some(found) = found else {
         return match ask {
             Ask::Reuse(_) | Ask::Outcome | Ask::Fresh => Begin::New { generation: 1, cancels: false },
-            Ask::Resume | Ask::Cancel | Ask::Abandon | Ask::Retry => Begin::Nothing,
+            Ask::Recover | Ask::Cancel | Ask::Abandon | Ask::Resume => Begin::Nothing,
         };
     };
     let next = |cancels| Begin::New { generation: found.generation.saturating_add(1), cancels };
@@ -179,7 +179,7 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
             return Begin::Nothing;
         }
         Ask::Cancel | Ask::Abandon => return Begin::Cancel,
-        Ask::Retry => {
+        Ask::Resume => {
             return match found.status {
                 Status::Failed | Status::Stuck | Status::Running | Status::Interrupted => Begin::Continue,
                 Status::Queued | Status::Waiting | Status::Completed | Status::Cancelled | Status::ContinuedAsNew => {
@@ -187,8 +187,8 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
                 }
             };
         }
-        Ask::Resume if found.status.is_final() => return Begin::Nothing,
-        Ask::Resume => return Begin::Continue,
+        Ask::Recover if found.status.is_final() => return Begin::Nothing,
+        Ask::Recover => return Begin::Continue,
     };
     if !found.same_input {
         return Begin::OtherInput;
@@ -262,13 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn what_has_failed_is_stuck_or_was_interrupted_can_be_retried_and_nothing_else() {
+    fn what_has_failed_is_stuck_or_was_interrupted_can_be_resumed_and_nothing_else() {
         for status in ALL {
             let retried = matches!(status, Status::Failed | Status::Stuck | Status::Running | Status::Interrupted);
-            let begin = decide(Some(&found(status, false)), Ask::Retry, 0);
+            let begin = decide(Some(&found(status, false)), Ask::Resume, 0);
             assert_eq!(begin, if retried { Begin::Continue } else { Begin::Nothing }, "{status}");
         }
-        assert_eq!(decide(None, Ask::Retry, 0), Begin::Nothing);
+        assert_eq!(decide(None, Ask::Resume, 0), Begin::Nothing);
     }
 
     #[test]
@@ -286,10 +286,10 @@ mod tests {
     #[test]
     fn execution_that_came_to_an_end_does_not_resume_by_itself() {
         for status in ALL {
-            let begin = decide(Some(&found(status, false)), Ask::Resume, 0);
+            let begin = decide(Some(&found(status, false)), Ask::Recover, 0);
             assert_eq!(begin, if status.is_final() { Begin::Nothing } else { Begin::Continue }, "{status}");
         }
-        assert_eq!(decide(None, Ask::Resume, 0), Begin::Nothing);
+        assert_eq!(decide(None, Ask::Recover, 0), Begin::Nothing);
         let is_final = ALL.map(|status| status.is_final());
         assert_eq!(is_final, [false, false, false, false, true, true, true, true, true]);
     }

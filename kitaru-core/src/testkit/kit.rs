@@ -22,7 +22,7 @@ use crate::testkit::post::{Letter, Outbox, Posted, Stands, What};
 use crate::testkit::process::{Idle, Process};
 use crate::testkit::vigil::Vigil;
 
-pub use steering::KitRetrying;
+pub use steering::KitResumeRequest;
 
 /// How much real time other threads of a test have to move what a handle waits for, several times over.
 const GRACE: Duration = Duration::from_millis(100);

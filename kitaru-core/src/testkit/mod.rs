@@ -26,7 +26,7 @@ use crate::context::{Ambient, BodyScope, Within};
 use crate::value::digest_parts;
 
 pub use crash::{crash_everywhere, crash_report};
-pub use kit::{KitRetrying, Stubbed, Testkit};
+pub use kit::{KitResumeRequest, Stubbed, Testkit};
 pub use ledger::Ledger;
 pub use replay::{replay, replay_file, replay_report};
 pub use report::Report;

@@ -38,7 +38,7 @@ pub(super) enum What {
     Answer,
     Signal,
     Cancellation,
-    Retry,
+    Resume,
 }
 
 /// Whether something is still to be sent.

@@ -79,7 +79,7 @@ pub(crate) enum Call {
     /// A new generation.
     BeginOver,
     /// An attempt at what has failed or is stuck.
-    Retry,
+    Resume,
     /// Its end, without an attempt.
     Abandon,
 }
@@ -192,7 +192,7 @@ impl<M> Seat<M> {
     pub(crate) fn call(&mut self, call: Call) -> Called {
         let is_free = matches!(self.state, State::Looking { .. } | State::Parked);
         match call {
-            Call::Retry => Called::Refuse,
+            Call::Resume => Called::Refuse,
             Call::Join | Call::Abandon if is_free => {
                 let task = self.next_task();
                 self.state = State::Planning { task, generation: None };

@@ -127,8 +127,8 @@ fn call_that_abandons_takes_a_free_seat() {
 }
 
 #[test]
-fn retry_is_refused_while_there_is_a_seat() {
-    assert!(table(|seat, _| seat.call(Call::Retry)).iter().all(|row| row.ends_with("same, Refuse")));
+fn resume_request_is_refused_while_there_is_a_seat() {
+    assert!(table(|seat, _| seat.call(Call::Resume)).iter().all(|row| row.ends_with("same, Refuse")));
 }
 
 #[test]

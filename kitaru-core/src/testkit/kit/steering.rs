@@ -1,4 +1,4 @@
-//! What a person does to an execution, done by a test: it is cancelled, and retried. Must not know what becomes of it.
+//! What a person does to an execution, done by a test: it is cancelled, and resumed. Must not know what becomes of it.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -7,7 +7,7 @@ use std::pin::Pin;
 use super::{Testkit, own};
 #[cfg(doc)]
 use crate::client::Kitaru;
-use crate::client::{Retrying, Target};
+use crate::client::{ResumeRequest, Target};
 use crate::error::Error;
 use crate::testkit::post::What;
 
@@ -47,59 +47,59 @@ impl Testkit {
         self.post(letter, async move { kitaru.cancel(&(&*target.0, &*target.1)).await }).await
     }
 
-    /// Resumes an execution that has failed, is stuck or was interrupted. As [`Kitaru::retry`]; it happens when it is awaited.
+    /// Resumes an execution that has failed, is stuck or was interrupted. As [`Kitaru::resume`]; it happens when it is awaited.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # extern crate kitaru_core as kitaru;
     /// # async fn doc(kit: kitaru::testkit::Testkit) -> Result<(), kitaru::Error> {
-    /// kit.retry(&("order", "job-42")).forget("charge").await?;
+    /// kit.resume(&("order", "job-42")).forget("charge").await?;
     /// # Ok(()) }
     /// ```
-    pub fn retry(&self, execution: &(impl Target + ?Sized)) -> KitRetrying<'_> {
-        KitRetrying { kit: self, target: own(execution), retrying: self.process.kitaru.retry(execution) }
+    pub fn resume(&self, execution: &(impl Target + ?Sized)) -> KitResumeRequest<'_> {
+        KitResumeRequest { kit: self, target: own(execution), request: self.process.kitaru.resume(execution) }
     }
 }
 
-/// An execution that is to be resumed; awaited, it gives `Result<(), Error>`. See [`Testkit::retry`].
+/// An execution that is to be resumed; awaited, it gives `Result<(), Error>`. See [`Testkit::resume`].
 #[must_use = "an execution is resumed only if this is awaited"]
-pub struct KitRetrying<'a> {
+pub struct KitResumeRequest<'a> {
     kit: &'a Testkit,
     target: (String, String),
-    retrying: Retrying,
+    request: ResumeRequest,
 }
 
-impl KitRetrying<'_> {
-    /// As [`Retrying::forget`].
+impl KitResumeRequest<'_> {
+    /// As [`ResumeRequest::forget`].
     pub fn forget(mut self, record: impl Into<String>) -> Self {
-        self.retrying = self.retrying.forget(record);
+        self.request = self.request.forget(record);
         self
     }
 
-    /// As [`Retrying::after`].
+    /// As [`ResumeRequest::after`].
     pub fn after(mut self, record: impl Into<String>) -> Self {
-        self.retrying = self.retrying.after(record);
+        self.request = self.request.after(record);
         self
     }
 }
 
-impl<'a> IntoFuture for KitRetrying<'a> {
+impl<'a> IntoFuture for KitResumeRequest<'a> {
     type Output = Result<(), Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { kit, target, retrying } = self;
+            let Self { kit, target, request } = self;
             kit.vigil.ask();
-            let letter = kit.outbox.next(&target, What::Retry, "");
-            kit.post(letter, retrying.into_future()).await
+            let letter = kit.outbox.next(&target, What::Resume, "");
+            kit.post(letter, request.into_future()).await
         })
     }
 }
 
-impl fmt::Debug for KitRetrying<'_> {
+impl fmt::Debug for KitResumeRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KitRetrying").field("execution", &self.target).finish_non_exhaustive()
+        f.debug_struct("KitResumeRequest").field("execution", &self.target).finish_non_exhaustive()
     }
 }

@@ -16,7 +16,7 @@ impl Kitaru {
     /// stopped, by itself. That it does is durable when this returns.
     ///
     /// What it has recorded counts, also an error that its flow went past: such a job fails on it once more. A person may
-    /// have records forgotten: [`forget`](Retrying::forget), [`after`](Retrying::after). A retry that can change nothing is
+    /// have records forgotten: [`forget`](ResumeRequest::forget), [`after`](ResumeRequest::after). A retry that can change nothing is
     /// an error: what a failed execution did may have been [undone](crate::undo), and then only
     /// [`fresh`](crate::FlowCall::fresh) begins it anew. Where a step that undoes has failed, a retry resumes at that step.
     ///
@@ -36,24 +36,24 @@ impl Kitaru {
     /// # extern crate kitaru_core as kitaru;
     /// # async fn doc(kitaru: &kitaru::Kitaru) -> Result<(), kitaru::Error> {
     /// // The card was topped up: what the flow has seen of it is not to count.
-    /// kitaru.retry(&("order", "job-42")).forget("charge").await?;
+    /// kitaru.resume(&("order", "job-42")).forget("charge").await?;
     /// # Ok(()) }
     /// ```
-    pub fn retry(&self, execution: &(impl Target + ?Sized)) -> Retrying {
+    pub fn resume(&self, execution: &(impl Target + ?Sized)) -> ResumeRequest {
         let (flow, id) = execution.target();
-        Retrying { inner: self.inner.clone(), execution: ExecutionId::new(flow, id), forget: Vec::new() }
+        ResumeRequest { inner: self.inner.clone(), execution: ExecutionId::new(flow, id), forget: Vec::new() }
     }
 }
 
-/// An execution that is to go on; awaited, it gives `Result<(), Error>`. See [`Kitaru::retry`].
+/// An execution that is to go on; awaited, it gives `Result<(), Error>`. See [`Kitaru::resume`].
 #[must_use = "an execution goes on only if this is awaited"]
-pub struct Retrying {
+pub struct ResumeRequest {
     inner: Arc<Engine>,
     execution: Result<ExecutionId, Error>,
     forget: Vec<Forget>,
 }
 
-impl Retrying {
+impl ResumeRequest {
     /// Forgets the error that a checkpoint came to, by the visible name of its record: it runs again, under that name.
     pub fn forget(mut self, record: impl Into<String>) -> Self {
         self.forget.push(Forget::Error(record.into()));
@@ -68,17 +68,17 @@ impl Retrying {
     }
 }
 
-impl IntoFuture for Retrying {
+impl IntoFuture for ResumeRequest {
     type Output = Result<(), Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.inner.retry(self.execution?, self.forget).await })
+        Box::pin(async move { self.inner.resume(self.execution?, self.forget).await })
     }
 }
 
-impl fmt::Debug for Retrying {
+impl fmt::Debug for ResumeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retrying").field("execution", &self.execution).finish_non_exhaustive()
+        f.debug_struct("ResumeRequest").field("execution", &self.execution).finish_non_exhaustive()
     }
 }

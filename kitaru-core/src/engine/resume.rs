@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::forget::{Forget, cannot_retry};
+use crate::engine::forget::{Forget, cannot_resume};
 use crate::engine::request::Request;
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
@@ -12,13 +12,13 @@ use crate::journal::{Ask, Status};
 use crate::ledger::blocking;
 
 impl Engine {
-    pub(crate) async fn retry(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
+    pub(crate) async fn resume(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
         self.check_open()?;
         let Some(meta) = flow::find(&execution.flow) else {
             return Err(Error::new(
                 Kind::Misuse,
                 format!(
-                    "cannot retry execution {execution}: its flow is no #[flow] of this program; name it with \
+                    "cannot resume execution {execution}: its flow is no #[flow] of this program; name it with \
                      KitaruBuilder::register if a library has it, or call the flow"
                 ),
             ));
@@ -28,9 +28,9 @@ impl Engine {
         let found = blocking(move || inner.stands(|archive| archive.newest(&wanted))).await??;
         let stored = match found {
             Some((stored, Status::Failed | Status::Stuck | Status::Interrupted)) => stored,
-            found => return Err(cannot_retry(&execution, found.map(|(_, status)| status))),
+            found => return Err(cannot_resume(&execution, found.map(|(_, status)| status))),
         };
-        let request = Request { ask: Ask::Retry, forget, ..Request::resuming(meta, &stored) };
+        let request = Request { ask: Ask::Resume, forget, ..Request::resuming(meta, &stored) };
         let (_, active) = self.launch(request)?;
         active.recorded().await
     }
