@@ -67,8 +67,8 @@ pub use kitaru_agent as agent;
 #[doc(hidden)]
 pub use kitaru_core::__private;
 pub use kitaru_core::{
-    Answer, Backoff, BranchHandle, Call, Cancellation, Cancelling, Clock, Closing, ContinueAsNew, Cursor, Error,
-    Execution, ExecutionQuery, Executions, FlowCall, FlowFunction, Handle, History, Kitaru, KitaruBuilder,
+    Answer, Backoff, BranchHandle, Call, CancelRequest, Cancellation, Clock, CloseRequest, ContinueAsNew, Cursor,
+    Error, Execution, ExecutionQuery, Executions, FlowCall, FlowFunction, Handle, History, Kitaru, KitaruBuilder,
     MAX_ID_BYTES, MAX_NAME_BYTES, NotShown, OpenWait, Page, Race, Racers, Record, RecordStatus, Recovery, Relative,
     Resolution, ResumeRequest, Reuse, ShownValue, Signal, SignalRequest, Sleep, Status, Summary, Target, Timeout, Try,
     Unreadable, Wait, Watch, cancellation, dynamic, idempotency_key, log, map, may_have_run, now, patched, publish,

@@ -43,9 +43,9 @@ pub use call::{
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    Cancelling, Closing, ContinueAsNew, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle, History,
-    Kitaru, KitaruBuilder, NotShown, OpenWait, Page, Pause, Record, RecordStatus, Recovery, Relative, ResumeRequest,
-    ShownValue, SignalRequest, Summary, Target, Try, Unreadable, Watch,
+    CancelRequest, CloseRequest, ContinueAsNew, Cursor, Execution, ExecutionQuery, Executions, FlowCall, Handle,
+    History, Kitaru, KitaruBuilder, NotShown, OpenWait, Page, Pause, Record, RecordStatus, Recovery, Relative,
+    ResumeRequest, ShownValue, SignalRequest, Summary, Target, Try, Unreadable, Watch,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

@@ -57,7 +57,7 @@ impl Kitaru {
     ///
     /// One that does not run is replayed to where it stopped, so that its steps are there. That needs a `#[flow]`: what
     /// another one has done is undone only while it runs in this process. Where the replay is what the process dies of,
-    /// cancelling fails from the third such death in a row on, and [`without_undo`](Cancelling::without_undo) is the way out.
+    /// cancelling fails from the third such death in a row on, and [`without_undo`](CancelRequest::without_undo) is the way out.
     ///
     /// Cancelling twice is an error, as is cancelling one that is completed; so is it if it completes meanwhile.
     ///
@@ -84,21 +84,21 @@ impl Kitaru {
     /// assert!(handle.await.unwrap_err().is_cancelled());
     /// # Ok(()) }
     /// ```
-    pub fn cancel(&self, execution: &(impl Target + ?Sized)) -> Cancelling {
+    pub fn cancel(&self, execution: &(impl Target + ?Sized)) -> CancelRequest {
         let (flow, id) = execution.target();
-        Cancelling { inner: self.inner.clone(), execution: ExecutionId::new(flow, id), ask: Ask::Cancel }
+        CancelRequest { inner: self.inner.clone(), execution: ExecutionId::new(flow, id), ask: Ask::Cancel }
     }
 }
 
 /// An execution about to be cancelled; awaited, it gives `Result<(), Error>`. See [`Kitaru::cancel`].
 #[must_use = "an execution is cancelled only if this is awaited"]
-pub struct Cancelling {
+pub struct CancelRequest {
     inner: Arc<Engine>,
     execution: Result<ExecutionId, Error>,
     ask: Ask,
 }
 
-impl Cancelling {
+impl CancelRequest {
     /// Ends it without undoing what it has done: the way out where the flow's own code ends the process, so that it cannot be
     /// replayed for the steps that it has registered. [`Execution::undo_skipped`] says so for good. One that runs in this
     /// process is refused: it can be cancelled with its undo.
@@ -118,7 +118,7 @@ impl Cancelling {
     }
 }
 
-impl IntoFuture for Cancelling {
+impl IntoFuture for CancelRequest {
     type Output = Result<(), Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -132,8 +132,8 @@ impl IntoFuture for Cancelling {
     }
 }
 
-impl fmt::Debug for Cancelling {
+impl fmt::Debug for CancelRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cancelling").field("execution", &self.execution).finish_non_exhaustive()
+        f.debug_struct("CancelRequest").field("execution", &self.execution).finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 impl Kitaru {
     /// Closes the store for this process and every handle of it. From now on nothing starts: bodies that run come to their
-    /// end within a [grace time](Closing::grace), 10 s unless set, and are recorded; a flow that waits is parked, one that
+    /// end within a [grace time](CloseRequest::grace), 10 s unless set, and are recorded; a flow that waits is parked, one that
     /// then returns has returned, and any other is interrupted. What still runs when the time is over is interrupted where
     /// it is. Then what is on its way to the store is made durable, and the store is released for other processes.
     ///
@@ -42,19 +42,19 @@ impl Kitaru {
     /// kitaru.close().grace(std::time::Duration::from_secs(30)).await
     /// # }
     /// ```
-    pub fn close(&self) -> Closing {
-        Closing { inner: self.inner.clone(), grace: DEFAULT_GRACE }
+    pub fn close(&self) -> CloseRequest {
+        CloseRequest { inner: self.inner.clone(), grace: DEFAULT_GRACE }
     }
 }
 
 /// A store about to be closed; awaited, it gives `Result<(), Error>`. See [`Kitaru::close`].
 #[must_use = "a store is closed only if this is awaited"]
-pub struct Closing {
+pub struct CloseRequest {
     inner: Arc<Engine>,
     grace: Duration,
 }
 
-impl Closing {
+impl CloseRequest {
     /// How long bodies that run have to come to their end. With none, what runs is interrupted where it is.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -62,20 +62,20 @@ impl Closing {
     }
 }
 
-impl IntoFuture for Closing {
+impl IntoFuture for CloseRequest {
     type Output = Result<(), Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Closing { inner, grace } = self;
+            let CloseRequest { inner, grace } = self;
             inner.shut_down(grace).await
         })
     }
 }
 
-impl fmt::Debug for Closing {
+impl fmt::Debug for CloseRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closing").field("grace", &self.grace).finish_non_exhaustive()
+        f.debug_struct("CloseRequest").field("grace", &self.grace).finish_non_exhaustive()
     }
 }

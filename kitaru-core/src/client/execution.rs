@@ -216,7 +216,7 @@ impl Execution {
     }
 
     /// Whether it was cancelled and what undoes its work did not run: it was cancelled
-    /// [without undo](crate::Cancelling::without_undo), begun over with `.fresh()`, or is of no `#[flow]` of the program that
+    /// [without undo](crate::CancelRequest::without_undo), begun over with `.fresh()`, or is of no `#[flow]` of the program that
     /// has cancelled it.
     pub fn undo_skipped(&self) -> bool {
         self.undo_skipped

@@ -28,8 +28,8 @@ use crate::error::Error;
 
 pub(crate) use builder::Stage;
 pub use builder::{KitaruBuilder, Recovery};
-pub use cancel::{Cancelling, Target};
-pub use closing::Closing;
+pub use cancel::{CancelRequest, Target};
+pub use closing::CloseRequest;
 pub use continue_as_new::ContinueAsNew;
 pub use execution::{
     Execution, ExecutionQuery, NotShown, OpenWait, Pause, Record, RecordStatus, Relative, ShownValue, Try,
