@@ -36,7 +36,7 @@
 //! Run with `BREAK=1` it fails in `draft`. Run again without, it drafts and does not research a second time. Run a third
 //! time, it only prints the report.
 //!
-//! What a flow may wait for, and how it comes back, is undone, cancelled and retried, is in the
+//! What a flow may wait for, and how it comes back, is undone, cancelled and resumed, is in the
 //! [guide to flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/flows.md); settings, logs, servers and deployment are in
 //! [running flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/running.md).
 //!

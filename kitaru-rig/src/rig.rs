@@ -35,7 +35,7 @@ use crate::options::ToolOptions;
 /// is a fault, which ends the run; the model is not told.
 ///
 /// A model that is away is [waited for](Self::wait_for_model). A run that ends in an error all the same is continued when its
-/// flow is called or retried again, and by no other run of that flow: one in a loop asks, and pays, anew.
+/// flow is called or resumed again, and by no other run of that flow: one in a loop asks, and pays, anew.
 ///
 /// # Examples
 ///

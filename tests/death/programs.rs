@@ -230,7 +230,7 @@ async fn recovers(kitaru: Kitaru) -> Result<(), Error> {
         let page = kitaru.executions().await?;
         let has_ended = |execution: &Summary| match execution.status() {
             Status::Completed => true,
-            // While the list is read it may have restarted: then the next look has its next generation.
+            // While the list is read it may have continued as new: then the next look has its next generation.
             Status::ContinuedAsNew => {
                 page.iter().any(|next| next.id() == execution.id() && next.generation() == execution.generation() + 1)
             }

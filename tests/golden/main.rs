@@ -139,7 +139,7 @@ const KINDS: &[&str] = &[
     "frame 2",
     "frame 3",
     "frame 4",
-    // Completed, failed, cancelled, stuck, restarted.
+    // Completed, failed, cancelled, stuck, continued as new.
     "frame 5, status 4",
     "frame 5, status 5",
     "frame 5, status 6",

@@ -85,7 +85,7 @@ async fn finished_executions_are_looked_for_once_an_hour_however_long_they_are_k
         lets_others_move(&kitaru).await;
     }
     assert!(hours >= 24, "it went before it was ten days old: after {hours} h more");
-    assert_eq!(status(&kitaru, "ends_soon", "failed").await, Some(Status::Failed), "it may be retried");
+    assert_eq!(status(&kitaru, "ends_soon", "failed").await, Some(Status::Failed), "it may be resumed");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What differs from one generation of a flow that restarts to the next, and what goes along.
+//! What differs from one generation of a flow that continues as new to the next, and what goes along.
 
 use std::time::{Duration, UNIX_EPOCH};
 

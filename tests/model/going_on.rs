@@ -224,7 +224,7 @@ async fn waits_for_hourly(path: String) -> Result<u64, Error> {
     hourly(path, 1).await
 }
 
-/// Restarts what is not its own.
+/// Continues as new what is not its own.
 #[flow]
 async fn continues_wrongly(path: String) -> Result<u64, Error> {
     match path.as_str() {
@@ -237,7 +237,7 @@ async fn continues_wrongly(path: String) -> Result<u64, Error> {
 async fn a_continuation_of_another_flow_or_id_is_refused() {
     let (kitaru, _) = memory().await;
     let error = continues_wrongly("other".into()).on(&kitaru).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("restarts itself"), "{error}");
+    assert!(error.is_misuse() && error.to_string().contains("of another flow"), "{error}");
     let error = continues_wrongly("id".into()).on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("keeps its id"), "{error}");
     let own = dynamic::flow("own").run(|| dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).continue_as_new());

@@ -1,4 +1,4 @@
-//! Services that are away for a while, and executions that a retry cannot help.
+//! Services that are away for a while, and executions that cannot resume.
 
 use std::time::Duration;
 

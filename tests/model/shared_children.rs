@@ -155,7 +155,7 @@ async fn until_asked(kitaru: &Kitaru, path: &str, generation: u32) {
 
 #[tokio::test]
 async fn a_parked_parent_hears_of_a_child_that_it_has_not_begun_whatever_has_become_of_that() {
-    for becomes in ["looked at", "restarted", "begun over"] {
+    for becomes in ["looked at", "continued", "begun over"] {
         let (kitaru, _) = memory().await;
         let path = &*format!("shared: {becomes}");
         drop(asks(path.into()).id(path).on(&kitaru).start().await.unwrap());
@@ -164,7 +164,7 @@ async fn a_parked_parent_hears_of_a_child_that_it_has_not_begun_whatever_has_bec
         until(&kitaru, "shares", "job", Status::Waiting).await;
         until_asked(&kitaru, path, 1).await;
         match becomes {
-            "restarted" => kitaru.answer(&("asks", path), "go on", &0).await.unwrap(),
+            "continued" => kitaru.answer(&("asks", path), "go on", &0).await.unwrap(),
             "begun over" => drop(asks(path.into()).id(path).fresh().on(&kitaru).start().await.unwrap()),
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! What ends a try from outside, and what a person's retry does to what was shown.
+//! What ends a try from outside, and what forgetting a record does to what was shown.
 
 use std::time::Duration;
 

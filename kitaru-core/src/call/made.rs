@@ -167,7 +167,7 @@ impl<B: Body> Call<B> {
         }
     }
 
-    /// Whether it was made for the first time since an attempt has failed or been retried, if one has.
+    /// Whether it was made for the first time since an attempt has failed or somebody has asked to resume, if any.
     pub(crate) fn is_of_this_run(&self) -> bool {
         matches!(&self.place, Place::Flow(durable) if durable.is_of_this_run())
     }

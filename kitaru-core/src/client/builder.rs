@@ -197,7 +197,8 @@ impl KitaruBuilder {
     }
 
     /// How long executions are kept that are completed or cancelled, and older generations of a flow that
-    /// [restarts](crate::FlowCall::continue_as_new). Then they are deleted with all their records. Unless set, they are kept forever.
+    /// [continues as new](crate::FlowCall::continue_as_new). Then they are deleted with all their records. Unless set, they are
+    /// kept forever.
     ///
     /// The store is scanned when it is opened, and then as often as this duration says: at least once an hour, at most once a
     /// second, and no more than a fifth of the time where a scan takes long. The newest execution is deleted as any other.

@@ -49,9 +49,9 @@ impl<R> Future for ContinueAsNew<R> {
 /// What the next generation begins with.
 fn next(context: &Arc<Context>, request: Request) -> Result<NextInput, Error> {
     let own = &context.attempt.execution;
-    let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("execution {own} cannot restart: {why}")));
+    let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("cannot continue execution {own} as new: {why}")));
     if request.spec.name != *own.flow {
-        return refuse("a flow restarts itself; call another one, or start it");
+        return refuse("the call is of another flow; call or start that one, and continue with a call of this flow");
     }
     if request.id.as_deref().is_some_and(|id| id != &*own.id) {
         return refuse("it keeps its id; leave .id(…) out");

@@ -265,7 +265,10 @@ impl<R> FlowCall<R> {
     pub fn continue_as_new(self) -> ContinueAsNew<R> {
         ContinueAsNew::new(match self.stage {
             Stage::Made(made) => made.request,
-            _ => Err(Error::new(Kind::Misuse, "a call of a flow is restarted after it was polled")),
+            _ => Err(Error::new(
+                Kind::Misuse,
+                "cannot continue as new: the call of the flow was polled; call .continue_as_new() first",
+            )),
         })
     }
 

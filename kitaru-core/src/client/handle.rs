@@ -158,7 +158,7 @@ impl<R> Future for Handle<R> {
             Ended::Outcome(payload) => self.decode.outcome(Ok(payload)),
             Ended::Fault(error) => self.decode.outcome(Err(error)),
             Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => {
-                unreachable!("nobody is told that an execution is parked or restarted")
+                unreachable!("nobody is told that an execution is parked or has continued as new")
             }
         })
     }

@@ -18,7 +18,7 @@ impl Kitaru {
     /// the flow goes on with it, wherever it stopped.
     ///
     /// It is the answer to the wait that is open under that name, and to no later one. An answer may come before its wait: it
-    /// is kept for the first wait that opens under the name in this generation, or in those that follow it by restarts. One
+    /// is kept for the first wait that opens under the name in this generation, or in those that follow it as continuations. One
     /// that does not fit then is shown in [`Execution::waits`](crate::Execution::waits), and the wait stays open for another.
     /// What became of a body that was cut off ([`Resolution`](crate::Resolution)) can be said only once it is asked.
     ///

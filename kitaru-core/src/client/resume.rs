@@ -1,4 +1,4 @@
-//! Having an execution go on that has failed or is stuck. Owns which records are forgotten; must not know how an attempt is
+//! Having an execution resume that has failed or is stuck. Owns which records are forgotten; must not know how an attempt is
 //! driven.
 
 use std::fmt;
@@ -12,13 +12,13 @@ use crate::error::Error;
 use crate::id::ExecutionId;
 
 impl Kitaru {
-    /// Has an execution go on that has failed, is stuck or was interrupted, as if its flow were called: from where it
+    /// Has an execution resume that has failed, is stuck or was interrupted, as if its flow were called: from where it
     /// stopped, by itself. That it does is durable when this returns.
     ///
     /// What it has recorded counts, also an error that its flow went past: such a job fails on it once more. A person may
-    /// have records forgotten: [`forget`](ResumeRequest::forget), [`after`](ResumeRequest::after). A retry that can change nothing is
-    /// an error: what a failed execution did may have been [undone](crate::undo), and then only
-    /// [`fresh`](crate::FlowCall::fresh) begins it anew. Where a step that undoes has failed, a retry resumes at that step.
+    /// have records forgotten: [`forget`](ResumeRequest::forget), [`after`](ResumeRequest::after). To resume what cannot go
+    /// on is an error: what a failed execution did may have been [undone](crate::undo), and then only
+    /// [`fresh`](crate::FlowCall::fresh) begins it anew. Where a step that undoes has failed, it resumes at that step.
     ///
     /// # Errors
     ///
@@ -45,8 +45,8 @@ impl Kitaru {
     }
 }
 
-/// An execution that is to go on; awaited, it gives `Result<(), Error>`. See [`Kitaru::resume`].
-#[must_use = "an execution goes on only if this is awaited"]
+/// An execution that is to resume; awaited, it gives `Result<(), Error>`. See [`Kitaru::resume`].
+#[must_use = "an execution resumes only if this is awaited"]
 pub struct ResumeRequest {
     inner: Arc<Engine>,
     execution: Result<ExecutionId, Error>,

@@ -84,7 +84,7 @@ pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tal
 pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work, admission: Admission) -> Ended {
     let task = entered.task;
     let begun = Instant::now();
-    let is_retried = request.ask == Ask::Resume;
+    let is_asked_for = request.ask == Ask::Resume;
     let (context, input) = match work {
         Work::New { generation, cancelled, fresh } => {
             let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
@@ -98,7 +98,7 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
         Work::Resume(mut work) => {
             let forgot = std::mem::take(&mut work.forgot);
             let (context, input) = resume(task, &request, *work, forgot.len(), admission);
-            if is_retried && let Err(fault) = begin_again(&context, &forgot).await {
+            if is_asked_for && let Err(fault) = begin_again(&context, &forgot).await {
                 return task.fails(fault);
             }
             task.begins(&context);
@@ -226,7 +226,7 @@ fn resume(
         after_park: state.status == Status::Waiting,
         ..attempt(task, request, header.generation, number, header.seed)
     };
-    // A person has looked at what a retry goes on with.
+    // A person has looked at what an execution that is stuck or has failed resumes with.
     let tally = if request.ask == Ask::Resume { Tally::default() } else { state.tally };
     let has_progressed =
         is_counted && tally.deaths == 1 && journal.last_attempt().is_some_and(|last| last + 1 >= number);

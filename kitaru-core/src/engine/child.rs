@@ -102,7 +102,7 @@ impl ChildCall {
         inner(&self.context).as_ref().map_or_else(Weak::new, Arc::downgrade)
     }
 
-    /// Whether the parent has not failed, been retried or died since the call was made for the first time.
+    /// Whether the parent has not failed, been resumed by somebody or died since the call was made for the first time.
     pub(crate) fn is_of_this_run(&self) -> bool {
         self.call.is_of_this_run() && !self.context.attempt.after_crash
     }
@@ -214,7 +214,7 @@ impl Child {
                 Some(Ended::Outcome(payload)) => return Ok(payload),
                 Some(Ended::Fault(error)) => return Err(error),
                 Some(Ended::Parked { .. } | Ended::ContinuedAsNew { .. }) => {
-                    unreachable!("nobody is told that an execution is parked or restarted")
+                    unreachable!("nobody is told that an execution is parked or has continued as new")
                 }
                 None => {}
             }

@@ -24,7 +24,7 @@ fn deadline_ms(next: &NextInput, carried: &CarryOver, clock: &Clock) -> Option<u
 
 /// Writes that the generation has ended, and the next one that the flow has asked for, in one commit.
 pub(crate) async fn continue_as_new(mut entered: Entered<'_>, context: &Arc<Context>, took: Duration) -> Ended {
-    let next = context.take_next().expect("a flow that restarts has said with what");
+    let next = context.take_next().expect("a flow that continues as new has said with what");
     let start_at_ms = next.start_at_ms;
     // What is sent meanwhile is for the next generation, and whoever sends waits for that to be there.
     context.mailbox.close();

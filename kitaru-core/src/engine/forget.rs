@@ -1,4 +1,4 @@
-//! Which records a retry is to forget. Must not know how an attempt is driven.
+//! Which records an execution that resumes is to forget. Must not know how an attempt is driven.
 
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -18,7 +18,7 @@ pub(crate) fn cannot_resume(execution: &ExecutionId, status: Option<Status>) -> 
             format!("cannot resume execution {execution}: it has ended; begin it anew with .fresh()")
         }
         Some(status) => format!(
-            "cannot resume execution {execution}: it is {status}, and resumes without that; Execution::waits and \
+            "cannot resume execution {execution}: it is {status}, and resumes by itself; Execution::waits and \
              Execution::pauses show what it waits for"
         ),
         None => format!("cannot resume: there is no execution {execution}; call the flow to begin it"),

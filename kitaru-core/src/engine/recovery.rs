@@ -59,7 +59,7 @@ pub(crate) async fn recover(inner: Weak<Engine>, own: JournalId) {
     }
 }
 
-/// The generation that is woken for this one: where it has restarted, the newest. A commit that says so may be there although
+/// The generation that is woken for this one: where it has continued as new, the newest. A commit that says so may be there although
 /// the store has reported that it failed, and then nobody drives that generation.
 fn awake(archive: &Archive, journal: JournalId) -> Result<Option<Stored>, Error> {
     match archive.stored(journal)? {

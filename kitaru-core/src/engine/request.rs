@@ -30,7 +30,7 @@ pub(crate) struct Request {
     pub(crate) parent: Option<ParentRow>,
     /// The records of that one, of which one says that this is called.
     pub(crate) behind: Option<Arc<Tenure>>,
-    /// What a retry is to forget.
+    /// What an execution that resumes is to forget.
     pub(crate) forget: Vec<Forget>,
 }
 

@@ -24,7 +24,7 @@ impl Engine {
             ));
         };
         let (inner, wanted) = (self.clone(), execution.clone());
-        // Before it is reserved: whoever waits for one that cannot be retried is not to hear of this.
+        // Before it is reserved: whoever waits for one that cannot resume is not to hear of this.
         let found = blocking(move || inner.stands(|archive| archive.newest(&wanted))).await??;
         let stored = match found {
             Some((stored, Status::Failed | Status::Stuck | Status::Interrupted)) => stored,

@@ -95,7 +95,7 @@ pub(crate) enum Aside {
     Published = b'p',
     /// What is noted beside the execution, by its key.
     Logged = b'l',
-    /// The first of the generations that have followed one another by restarts: what all of them share is beside it.
+    /// The first of the generations that have followed one another as continuations: what all of them share is beside it.
     First = b'f',
     /// What is known of undoing the generation's work.
     Undo = b'o',

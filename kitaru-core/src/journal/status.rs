@@ -89,7 +89,7 @@ impl fmt::Display for Status {
             Status::Failed => "failed",
             Status::Cancelled => "cancelled",
             Status::Stuck => "stuck",
-            Status::ContinuedAsNew => "restarted",
+            Status::ContinuedAsNew => "continued_as_new",
         })
     }
 }
@@ -264,9 +264,9 @@ mod tests {
     #[test]
     fn what_has_failed_is_stuck_or_was_interrupted_can_be_resumed_and_nothing_else() {
         for status in ALL {
-            let retried = matches!(status, Status::Failed | Status::Stuck | Status::Running | Status::Interrupted);
+            let resumes = matches!(status, Status::Failed | Status::Stuck | Status::Running | Status::Interrupted);
             let begin = decide(Some(&found(status, false)), Ask::Resume, 0);
-            assert_eq!(begin, if retried { Begin::Continue } else { Begin::Nothing }, "{status}");
+            assert_eq!(begin, if resumes { Begin::Continue } else { Begin::Nothing }, "{status}");
         }
         assert_eq!(decide(None, Ask::Resume, 0), Begin::Nothing);
     }

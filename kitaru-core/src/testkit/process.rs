@@ -1,4 +1,4 @@
-//! One process of a test: a runtime on one thread, and a store opened on it. Owns the signal that nothing moves any more;
+//! One process of a test: a runtime on one thread, and a store opened on it. Owns the notice that nothing moves any more;
 //! must not know what is run.
 
 use std::future::Future;
@@ -73,7 +73,7 @@ impl Process {
     }
 }
 
-/// A runtime on this thread, and its signal.
+/// A runtime on this thread, and its notice.
 pub(super) fn runtime(house: &Arc<House>) -> (Runtime, Arc<Idle>) {
     let idle = Arc::new(Idle::default());
     // The runtime holds neither of them: both hold wakers of its tasks.

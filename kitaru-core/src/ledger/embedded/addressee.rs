@@ -19,7 +19,7 @@ impl Archive {
             let status = stored.state.status;
             let message = match status {
                 Status::Failed | Status::Stuck => format!(
-                    "cannot send to execution {execution}: it is {status} and takes nothing until Kitaru::resume has it resume"
+                    "cannot send to execution {execution}: it is {status} and takes nothing until Kitaru::resume resumes it"
                 ),
                 _ => format!(
                     "cannot send to execution {execution}: it is {status} and takes nothing more; begin it with .fresh()"

@@ -247,7 +247,7 @@ impl Archive {
         String::from_utf8(text).ok()
     }
 
-    /// The first of the generations that have followed one another by restarts, down to this one.
+    /// The first of the generations that have followed one another as continuations, down to this one.
     pub(crate) fn first_of_chain(&self, journal: JournalId) -> Result<JournalId, Error> {
         let row = self.reader.get(Table::Aside, &aside_key(journal, Aside::First, &[]))?;
         let first = row.as_deref().and_then(|row| row.try_into().ok()).map(u64::from_be_bytes);

@@ -68,7 +68,7 @@ impl Senders {
         driven: Option<JournalId>,
     ) -> Result<Admitted, Error> {
         let stored = archive.addressee(execution, driven)?;
-        // A key counts for all the generations that follow one another by restarts.
+        // A key counts for all the generations that follow one another as continuations.
         let first = archive.first_of_chain(stored.journal)?;
         let sent = key.map(|key| {
             let row = aside_key(first, Aside::Sent, &sent_name(signal, &key).0);

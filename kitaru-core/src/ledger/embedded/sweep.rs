@@ -70,7 +70,7 @@ impl Archive {
             gather(Table::Aside, (Bound::Included(&first), Bound::Excluded(&end)))?;
         }
         if stored.state.status != Status::ContinuedAsNew {
-            // The last of those that followed one another by restarts takes it along.
+            // The last of those that followed one another as continuations takes it along.
             let (first, end) = aside_range(self.first_of_chain(journal)?, Aside::Sent);
             gather(Table::Aside, (Bound::Included(&first), Bound::Excluded(&end)))?;
         }
