@@ -163,7 +163,7 @@ async fn gets_stuck(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_child_stays_while_its_parent_is_stuck_and_may_be_retried() {
+async fn a_child_stays_while_its_parent_is_stuck_and_may_be_resumed() {
     let (store, clock) = (Counting::default(), Clock::manual());
     let kitaru = store.open(&clock, DAY).await;
     let path = "keeping: stuck";
