@@ -15,7 +15,7 @@ pub(crate) use aside::{
 };
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTry, Forgotten, Frame, Heading, NowFrame, OpenFrame,
-    Opening, OutcomeFrame, OwnedPayload, Payload, SettledFrame, visible_name,
+    Opening, OutcomeFrame, OwnedPayload, Payload, SIGNAL_CHECKPOINT, SettledFrame, shown_checkpoint, visible_name,
 };
 pub(crate) use rows::{
     Header, MemoRow, Tally, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range,

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use super::{FailedTry, Record, RecordStatus, Relative};
 use crate::id::Seq;
-use crate::journal::{Arg, CallFrame, Class, Forgotten, Frame, Malformed, Opening};
+use crate::journal::{Arg, CallFrame, Class, Forgotten, Frame, Malformed, Opening, shown_checkpoint};
 use crate::machine::Journal;
 use crate::value::Key;
 
@@ -138,7 +138,7 @@ impl Record {
     fn begun(seq: Seq, call: &CallFrame<'_>) -> Result<Self, Malformed> {
         Ok(Record {
             name: call.name(),
-            checkpoint: call.checkpoint.to_owned(),
+            checkpoint: shown_checkpoint(call.checkpoint).to_owned(),
             status: RecordStatus::Begun,
             settled: false,
             forgotten: false,
