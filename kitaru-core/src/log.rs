@@ -101,8 +101,10 @@ pub(crate) fn flow_parked(attempt: &Attempt, wakes_in: Option<Duration>) {
 pub(crate) fn flow_continued_as_new(attempt: &Attempt, starts_in: Option<Duration>) {
     let (flow, generation) = (&attempt.execution.flow, u64::from(attempt.generation) + 1);
     match starts_in {
-        Some(wait) => info!(target: TARGET, "Flow `{flow}` goes on in generation {generation}, in {}.", Took(wait)),
-        None => info!(target: TARGET, "Flow `{flow}` goes on in generation {generation}."),
+        Some(wait) => {
+            info!(target: TARGET, "Flow `{flow}` continues as new in generation {generation}, in {}.", Took(wait))
+        }
+        None => info!(target: TARGET, "Flow `{flow}` continues as new in generation {generation}."),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A flow without end, which goes on in a new generation. Owns what goes along; must not know how a generation is driven.
+//! A flow without end, which continues as new. Owns what goes along; must not know how a generation is driven.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,8 +11,8 @@ use crate::engine::{FlowBody, Request, check_size};
 use crate::error::{Error, Kind};
 use crate::machine::Exit;
 
-/// A flow that goes on in a new generation. Made by [`FlowCall::continue_as_new`](crate::FlowCall::continue_as_new); it never gives a result.
-#[must_use = "a flow goes on in a new generation only if this is awaited"]
+/// A flow that continues as new. Made by [`FlowCall::continue_as_new`](crate::FlowCall::continue_as_new); it never gives a result.
+#[must_use = "a flow continues as new only if this is awaited"]
 pub struct ContinueAsNew<R> {
     asked: Option<Result<Request, Error>>,
     result: std::marker::PhantomData<fn() -> R>,

@@ -234,7 +234,7 @@ impl<R> FlowCall<R> {
         Ok(Handle::new(&kitaru.inner, execution, ended(active), decode))
     }
 
-    /// Has the flow whose own code this is go on in a new generation, with the arguments of this call and a fresh journal:
+    /// Has the flow whose own code this is continue in a new generation, with the arguments of this call and a fresh journal:
     /// for flows without end, whose journal would grow for ever. `return` it from the flow.
     ///
     /// Id, parent and deadline stay, unless the call says another deadline; with [`start_at`](Self::start_at) it begins then.

@@ -1,4 +1,4 @@
-//! A flow that goes on in a new generation. Owns what that begins with; must not know how a generation is driven.
+//! A flow that continues as new. Owns what that begins with; must not know how a generation is driven.
 
 use std::sync::Arc;
 use std::time::Duration;

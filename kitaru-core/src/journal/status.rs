@@ -26,7 +26,7 @@ pub enum Status {
     Cancelled,
     /// It cannot go on until a person decides; nothing is lost.
     Stuck,
-    /// It went on in the next generation, as `.continue_as_new()` asked.
+    /// It continued in the next generation, as `.continue_as_new()` asked.
     ContinuedAsNew,
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Exit {
     Stuck { error: Error, shape: u64 },
     /// The store failed.
     Fault(Error),
-    /// The flow goes on in a new generation.
+    /// The flow continues in a new generation.
     ContinueAsNew,
     /// Every call that is awaited is a wait: the flow costs only its rows until then, or until something else ends one.
     Park(Due),
