@@ -23,11 +23,11 @@ const FLOORS: [&[&str]; 20] = [
     &["entropy", "error", "clock", "pool", "race", "sync"],
     &["id", "map", "value"],
     &["journal"],
-    &["director"],
+    &["director", "program"],
     &["machine"],
     &["store"],
     &["ledger"],
-    &["runtime"],
+    &["request", "runtime"],
     &["context"],
     &["chance", "log", "publish"],
     &["call"],
@@ -220,7 +220,7 @@ fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
         ("rmcp::", &["kitaru-agent/src/mcp.rs"]),
         ("rig_agent::", &["kitaru-rig/"]),
         ("rig_core::", &["kitaru-rig/"]),
-        ("inventory::", &["kitaru-core/src/flow/registry.rs", "kitaru-macros/"]),
+        ("inventory::", &["kitaru-core/src/program/registry.rs", "kitaru-macros/"]),
     ];
     let mut mistakes = Vec::new();
     for Source { path, text } in all_code().iter().filter(|source| !is_test(&source.path)) {

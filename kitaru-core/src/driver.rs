@@ -12,12 +12,12 @@ use std::thread::{self, ThreadId};
 
 use tokio::task::{coop, yield_now};
 
-use crate::call::Packed;
 use crate::context::{Advance, Ambient, Branch, Context, FlowWaker, UndoStep};
 use crate::error::{Error, drop_payload};
-use crate::flow::FlowFuture;
+use crate::journal::Packed;
 use crate::journal::{Class, Status};
 use crate::machine::Exit;
+use crate::program::FlowFuture;
 
 /// How often the flow's code may wake itself before other tasks of the runtime get their turn.
 const POLLS_AT_ONCE: u32 = 1_024;

@@ -18,11 +18,11 @@ use crate::call::probe::{ByStdError, SerdeFallible};
 use crate::call::{Body, Call, CheckpointMeta, Function, Spec, key};
 use crate::client::FlowCall;
 use crate::context::Ambient;
-use crate::engine::{FlowBody, FlowSpec, Input};
 use crate::error::{Error, Kind};
 use crate::flow::pack_flow;
 use crate::id::check_name;
 use crate::journal::Reuse;
+use crate::request::{FlowBody, FlowSpec, Input};
 use crate::value::{ArgSink, Wish, encode, shallow};
 
 pub use crate::call::{CallIdentity, Occasion, Origin, Question, Summarize, WithOrigin};

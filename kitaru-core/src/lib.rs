@@ -27,8 +27,10 @@ mod log;
 mod machine;
 pub mod map;
 mod pool;
+mod program;
 mod publish;
 mod race;
+mod request;
 mod runtime;
 mod shown;
 pub mod store;
@@ -66,7 +68,8 @@ pub mod __private {
     pub use crate::call::bounds::{leaves_flow, retryable, sendable_argument, sendable_outcome};
     pub use crate::call::{Body, CheckpointMeta, Outcome, blocking, call, probe, refused};
     pub use crate::client::{flow_call, refused_flow};
-    pub use crate::flow::{Begun, FlowInput, FlowMeta, Input, Registered, begin, unrepeatable};
+    pub use crate::flow::{Input, begin, unrepeatable};
+    pub use crate::program::{Begun, FlowInput, FlowMeta, Registered};
     pub use crate::value::ArgSink;
 
     use crate::call::bounds::{Argument, FlowArgument};

@@ -16,9 +16,6 @@ pub(crate) use crate::sync::lock;
 /// The bound of an encoded outcome or input, unless set.
 pub(crate) const DEFAULT_MAX_OUTCOME_BYTES: usize = 64 << 20;
 
-/// The bound of a preview of arguments or of an outcome.
-pub(crate) const PREVIEW_BYTES: usize = 200;
-
 pub(crate) struct Runtime {
     pub(crate) archive: Archive,
     pub(crate) ledger: Ledger,

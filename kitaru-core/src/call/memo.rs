@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::call::body::Body;
 use crate::call::meta::Spec;
-use crate::call::outcome::Packed;
 use crate::clock::millis;
 use crate::context::Context;
 use crate::journal::MemoRow;
+use crate::journal::Packed;
 use crate::machine::Claim;
 use crate::pool;
 use crate::value::{Key, digest_parts};

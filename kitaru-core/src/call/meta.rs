@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::call::body::Body;
-use crate::context::OnDivergence;
 use crate::error::Error;
 use crate::journal::Arg;
 use crate::machine::{Backoff, Item};
+use crate::program::OnDivergence;
 use crate::value::{ArgPreview, ArgSink, Canon, HIDDEN, Key, Sensitivity, Wish};
 
 /// A checkpoint as its attribute describes it. Written by the macro; not part of the public interface.
@@ -289,7 +289,7 @@ impl Spec {
 
     /// What a record keeps of the arguments.
     pub(crate) fn args<B: Body>(&self, body: &B, canon: &Canon) -> Vec<u8> {
-        let mut preview = ArgPreview::new(crate::runtime::PREVIEW_BYTES);
+        let mut preview = ArgPreview::new(crate::journal::PREVIEW_BYTES);
         body.describe(&mut ArgSink::preview(&mut preview));
         let args: Vec<Arg> = preview
             .into_args()

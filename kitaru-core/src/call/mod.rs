@@ -4,6 +4,7 @@
 mod body;
 pub(crate) mod bounds;
 mod cancellation;
+mod child;
 mod continuing;
 mod directed;
 mod durable;
@@ -28,8 +29,8 @@ mod ways;
 mod with_origin;
 
 pub use body::Body;
-pub(crate) use body::{MoreTries, Site, Wait as Waits, sealed};
 pub use cancellation::{Cancellation, cancellation};
+pub(crate) use child::{Asked, ChildCall, Claimed, Wish};
 pub use continuing::{CallIdentity, Question};
 pub(crate) use function::Function;
 pub use function::{blocking, call, refused};
@@ -41,7 +42,7 @@ pub(crate) use meta::{Spec, key};
 pub use options::{Occasion, Summarize};
 pub use origin::Origin;
 pub use outcome::Outcome;
-pub(crate) use outcome::{Landing, Packed, Packing, Unpack, Whose};
+pub(crate) use outcome::{Packing, Unpack, Whose};
 pub use resolution::Resolution;
 pub use signal::{Signal, signal};
 pub use timer::{Sleep, sleep, sleep_until};

@@ -10,10 +10,8 @@ use serde::de::DeserializeOwned;
 use crate::call::bounds::Recordable;
 use crate::call::ways::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
 use crate::error::{Error, Kind};
-use crate::journal::{Class, OwnedPayload, Payload};
-use crate::runtime::PREVIEW_BYTES;
-use crate::shown::Shown;
-use crate::value::{self, Codec, DecodeError, EncodeError, HIDDEN, Sensitivity, Unreadable, Wish, clip, preview};
+use crate::journal::{Class, PREVIEW_BYTES, Packed, Payload, preview_error};
+use crate::value::{self, DecodeError, EncodeError, HIDDEN, Sensitivity, Unreadable, Wish, clip, preview};
 
 /// How the results of a type are kept. Chosen by the macro for the function's result; not part of the public
 /// interface.
@@ -58,21 +56,6 @@ pub(crate) enum Whose<'a> {
 /// How often a value is read back to see whether it is steady: an order of two entries is another one half of the time.
 const READINGS: usize = 16;
 
-/// An outcome in bytes.
-#[derive(Debug)]
-pub(crate) struct Packed {
-    pub(crate) class: Class,
-    pub(crate) codec: Codec,
-    /// Of the value's shape; 0 for JSON. Of an error of ours that stands for an outcome over its bound, the size of that.
-    pub(crate) fingerprint: u64,
-    /// The text of that shape, where it was taken just now.
-    pub(crate) text: Option<String>,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) preview: String,
-    /// An error that another try of the body would only pay for again.
-    pub(crate) settled: bool,
-}
-
 /// An outcome on its way to the store, and what its call answers once it is there.
 pub(crate) struct Landing<R> {
     pub(crate) packed: Packed,
@@ -87,37 +70,6 @@ pub(crate) enum Unpack {
     CannotHold(Error),
     /// It cannot be read back.
     Unreadable(DecodeError),
-}
-
-impl Packed {
-    /// An error of ours. JSON: it is read by name, whatever version wrote it.
-    pub(crate) fn error(error: &Error) -> Self {
-        let bytes = serde_json::to_vec(error).expect("an error is a text and a list of texts");
-        Packed {
-            class: Class::Kitaru,
-            codec: Codec::Json,
-            fingerprint: 0,
-            text: None,
-            bytes,
-            preview: preview_error(error),
-            settled: false,
-        }
-    }
-
-    /// An outcome that was packed before.
-    pub(crate) fn of(owned: &OwnedPayload) -> Self {
-        let Payload { class, codec, shape, bytes } = owned.borrow();
-        let preview = owned.preview.clone();
-        Packed { class, codec, fingerprint: shape, text: None, bytes: bytes.to_vec(), preview, settled: false }
-    }
-
-    pub(crate) fn payload(&self) -> Payload<'_> {
-        Payload { class: self.class, codec: self.codec, shape: self.fingerprint, bytes: &self.bytes }
-    }
-
-    pub(crate) fn hide(&mut self) {
-        self.preview = HIDDEN.to_owned();
-    }
 }
 
 /// A value that serde carries, packed as `class`, and the value as it was read back.
@@ -221,19 +173,6 @@ impl fmt::Display for Whose<'_> {
             Whose::Flow(name) => write!(f, "flow `{name}`"),
         }
     }
-}
-
-pub(super) fn preview_error(error: &Error) -> String {
-    let mut text = Shown(format_args!("{error:#}")).to_string();
-    if text.len() > PREVIEW_BYTES {
-        let mut end = PREVIEW_BYTES;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }
 
 #[allow(private_interfaces)]

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use crate::call::bounds::{Recordable, Retryable};
 use crate::error::Error;
-use crate::runtime::PREVIEW_BYTES;
+use crate::journal::PREVIEW_BYTES;
 use crate::value::{Wish, encode, preview};
 
 /// Value and error go through serde; a `kitaru::Error` fits into the error. `Read` says what the error reads as.

@@ -13,10 +13,11 @@ use crate::director::Director;
 use crate::engine::Engine;
 use crate::engine::{Keeper, Logs};
 use crate::error::{Error, Kind};
-use crate::flow::{self, FlowFunction};
+use crate::flow::FlowFunction;
 use crate::ledger::blocking;
 use crate::ledger::{self, LedgerOptions};
 use crate::log;
+use crate::program;
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime, Watchers};
 use crate::store::{self, Memory, Pace, Redb, Store};
 
@@ -271,7 +272,7 @@ impl KitaruBuilder {
     ///
     /// Dropped while it waits, it opens nothing for long: what was opened in the background is closed.
     pub async fn open(self) -> Result<Kitaru, Error> {
-        flow::check_names()?;
+        program::check_names()?;
         let KitaruBuilder {
             place,
             lock_timeout,
@@ -283,7 +284,7 @@ impl KitaruBuilder {
             registered,
             stage,
         } = self;
-        registered.iter().filter(|path| !flow::has_function(path)).for_each(|path| log::not_registered(path));
+        registered.iter().filter(|path| !program::has_function(path)).for_each(|path| log::not_registered(path));
         let (logs, tasks) = (Logs::here(), Handle::current());
         let (kitaru, open_to_others) = blocking(move || {
             let mut open_to_others = Vec::new();

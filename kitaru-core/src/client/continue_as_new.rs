@@ -7,9 +7,9 @@ use std::task::{Context as TaskContext, Poll};
 
 use crate::clock::millis;
 use crate::context::{Ambient, Context, NextInput};
-use crate::engine::{FlowBody, Request, check_size};
 use crate::error::{Error, Kind};
 use crate::machine::Exit;
+use crate::request::{FlowBody, Request, check_size};
 
 /// A flow that continues as new. Made by [`FlowCall::continue_as_new`](crate::FlowCall::continue_as_new); it never gives a result.
 #[must_use = "a flow continues as new only if this is awaited"]

@@ -6,9 +6,10 @@ use std::path::Path;
 use crate::client::{builder, executions, history};
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::journal::FailedTry;
+use crate::journal::PREVIEW_BYTES;
 use crate::ledger;
 use crate::machine::{MAX_CALLS, MOST_DEATHS};
-use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, PREVIEW_BYTES};
+use crate::runtime::DEFAULT_MAX_OUTCOME_BYTES;
 use crate::store::WriterOptions;
 
 /// With a comma between thousands.

@@ -12,11 +12,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::client::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::flow;
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{Arg, FailedTry, NoteKind, Status, UndoRow, WaitRow};
 use crate::ledger::blocking;
 use crate::ledger::{Archive, Stored, malformed};
+use crate::program;
 use crate::value::Key;
 
 use showing::Kept;
@@ -157,7 +157,7 @@ impl Execution {
 
     /// Whether its flow is a `#[flow]` of this program, so that it can go on by itself here.
     pub fn is_known(&self) -> bool {
-        flow::find(self.flow()).is_some()
+        program::find(self.flow()).is_some()
     }
 
     /// Which fresh start it is. The first one is 1.

@@ -10,11 +10,11 @@ use crate::client::Kitaru;
 use crate::client::execution::time;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::flow;
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::Status;
 use crate::ledger::blocking;
 use crate::ledger::{Listed, Stored, Unread};
+use crate::program;
 
 /// How many summaries a page has, unless asked for.
 const DEFAULT_LIMIT: usize = 100;
@@ -176,7 +176,7 @@ impl Summary {
 
     /// Whether its flow is a `#[flow]` of this program, so that it can go on by itself here.
     pub fn is_known(&self) -> bool {
-        flow::find(self.flow()).is_some()
+        program::find(self.flow()).is_some()
     }
 
     /// Which fresh start it is. The first one is 1.

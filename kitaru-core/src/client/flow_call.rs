@@ -1,7 +1,6 @@
 //! A call of a flow: the value that the function returns. Owns the options of the call; must not know how an execution
 //! is found or begun.
 
-use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,19 +9,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::call::Outcome;
 use crate::call::Unpack;
+use crate::call::{Asked, ChildCall, Claimed, Wish};
 use crate::client::continue_as_new::ContinueAsNew;
 use crate::client::handle::Handle;
 use crate::client::{Kitaru, implicit};
 use crate::clock::millis;
 use crate::context::Ambient;
-use crate::engine::{Asked, ChildCall, Claimed, Wish};
 use crate::engine::{Awaited, Ended, ended};
-use crate::engine::{FlowBody, FlowSpec, Input, Request, check};
 use crate::error::{Error, Kind};
-use crate::flow::FlowMeta;
 use crate::id::ExecutionId;
 use crate::journal::{Ask, OwnedPayload, Reuse};
 use crate::machine::Exit;
+use crate::program::FlowMeta;
+use crate::request::{FlowBody, FlowSpec, Input, Request, check};
 use crate::value::ArgSink;
 
 /// A flow that was called and has not begun yet.
@@ -311,8 +310,8 @@ impl<R> Made<R> {
             return refuse("is polled outside that flow's own code; await it there, or in kitaru::spawn");
         };
         let own = |kitaru: &Kitaru| {
-            let client: Arc<dyn Any + Send + Sync> = kitaru.inner.clone();
-            context.client.upgrade().is_some_and(|own| Arc::ptr_eq(&own, &client))
+            let own = context.executions.upgrade();
+            own.is_some_and(|own| std::ptr::addr_eq(Arc::as_ptr(&own), Arc::as_ptr(&kitaru.inner)))
         };
         if self.on.is_some_and(|kitaru| !own(&kitaru)) {
             return refuse(
@@ -336,7 +335,8 @@ impl<R> Made<R> {
         let decode = self.decode;
         let (call, again) = self.child(Wish::Start)?;
         let context = call.context().clone();
-        let (execution, inner, is_of_this_run) = (call.execution.clone(), call.inner(), call.is_of_this_run());
+        let (execution, executions, is_of_this_run) =
+            (call.execution.clone(), call.executions(), call.is_of_this_run());
         call.await?;
         let Some(mut request) = again else { unreachable!("only what can be asked for again is started") };
         request.id = Some(execution.id.to_string());
@@ -347,7 +347,7 @@ impl<R> Made<R> {
         let claimed = Claimed::result_of(&execution, &request.input);
         let call = claimed.call(Asked { context, request, wish: Wish::Outcome, detached: true })?;
         let ended = async { call.await.map_or_else(Ended::Fault, Ended::Outcome) };
-        Ok(Handle::of_child(inner, execution, ended, decode))
+        Ok(Handle::of_child(executions, execution, ended, decode))
     }
 
     /// Sees to it that the execution is driven. It may not be in the store yet.

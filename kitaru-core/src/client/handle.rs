@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::Kitaru;
 use crate::client::flow_call::Decode;
+use crate::context::Executions;
 use crate::engine::{Ended, ended};
 use crate::engine::{Engine, Found, unknown};
 use crate::error::{Error, Kind};
@@ -77,7 +78,7 @@ fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result
 /// Awaiting `&mut handle` is cancel safe.
 #[must_use = "the execution goes on without its handle, but nobody is told of its result"]
 pub struct Handle<R> {
-    inner: Weak<Engine>,
+    executions: Weak<dyn Executions>,
     execution: ExecutionId,
     /// Behind a lock that nobody else takes, so that a shared handle can be looked at from several threads.
     ended: Mutex<BoxedEnded>,
@@ -94,17 +95,18 @@ impl<R> Handle<R> {
         ended: impl Future<Output = Ended> + Send + 'static,
         decode: Decode<R>,
     ) -> Self {
-        Self::of_child(Arc::downgrade(inner), execution, ended, decode)
+        let executions: Arc<dyn Executions> = inner.clone();
+        Self::of_child(Arc::downgrade(&executions), execution, ended, decode)
     }
 
     /// Of an execution that a flow has started, which holds the store open.
     pub(crate) fn of_child(
-        inner: Weak<Engine>,
+        executions: Weak<dyn Executions>,
         execution: ExecutionId,
         ended: impl Future<Output = Ended> + Send + 'static,
         decode: Decode<R>,
     ) -> Self {
-        Handle { inner, execution, ended: Mutex::new(Box::pin(ended)), decode }
+        Handle { executions, execution, ended: Mutex::new(Box::pin(ended)), decode }
     }
 
     /// Has its end be waited for in another way.
@@ -123,12 +125,12 @@ impl<R> Handle<R> {
     ///
     /// As [`Kitaru::cancel`], and when the store was closed.
     pub fn cancel(&self) -> impl Future<Output = Result<(), Error>> + Send + use<R> {
-        let (inner, execution) = (self.inner.clone(), self.execution.clone());
+        let (executions, execution) = (self.executions.clone(), self.execution.clone());
         async move {
-            let Some(inner) = inner.upgrade() else {
+            let Some(executions) = executions.upgrade() else {
                 return Err(Error::new(Kind::Closed, "the store was closed; open it again to cancel the execution"));
             };
-            inner.cancel(execution).await
+            executions.cancel(execution).await
         }
     }
 

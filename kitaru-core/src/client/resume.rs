@@ -7,9 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::client::{Kitaru, Target};
-use crate::engine::{Engine, Forget};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::id::ExecutionId;
+use crate::request::Forget;
 
 impl Kitaru {
     /// Has an execution resume that has failed, is stuck or was interrupted, as if its flow were called: from where it

@@ -1,6 +1,7 @@
 //! What an attempt is an attempt at, and how. Owns the words for that; must not know how it goes.
 
 use crate::id::ExecutionId;
+use crate::program::OnDivergence;
 
 /// What an attempt is an attempt at.
 pub(crate) struct Attempt {
@@ -28,13 +29,4 @@ pub(crate) enum Parking {
     Possible,
     /// Only its caller can begin it again.
     Never,
-}
-
-/// What a call does that contradicts a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnDivergence {
-    /// Warn, run, record anew.
-    Rerun,
-    /// End the attempt.
-    Fail,
 }

@@ -8,6 +8,7 @@ mod attempt;
 mod beside;
 mod branch;
 mod driven;
+mod executions;
 mod flags;
 mod mailbox;
 mod notes;
@@ -21,7 +22,6 @@ mod wakers;
 #[cfg(test)]
 mod mailbox_tests;
 
-use std::any::Any;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -40,9 +40,10 @@ use presence::Presence;
 
 pub(crate) use admission::Admission;
 pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
-pub(crate) use attempt::{Attempt, OnDivergence, Parking};
+pub(crate) use attempt::{Attempt, Parking};
 pub(crate) use branch::Branch;
 pub(crate) use driven::Advance;
+pub(crate) use executions::{Child, Coming, Executions};
 pub(crate) use mailbox::{Mail, Mailbox};
 pub(crate) use notes::Notes;
 pub(crate) use presence::Progress;
@@ -57,8 +58,8 @@ pub(crate) struct Context {
     pub(crate) numbers: Arc<Tenure>,
     pub(crate) mailbox: Mailbox,
     notes: Notes,
-    /// Where a flow that this one calls is begun. That is above this floor, so nothing is known of it here.
-    pub(crate) client: Weak<dyn Any + Send + Sync>,
+    /// Where a flow that this one calls is begun.
+    pub(crate) executions: Weak<dyn Executions>,
     replay: Mutex<Replay>,
     flags: Flags,
     driver: Mutex<Option<Waker>>,
@@ -115,7 +116,7 @@ pub(crate) type UndoStep = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Resul
 impl Context {
     pub(crate) fn new(
         attempt: Attempt,
-        client: Weak<dyn Any + Send + Sync>,
+        executions: Weak<dyn Executions>,
         runtime: Arc<Runtime>,
         ground: Ground,
     ) -> Arc<Self> {
@@ -131,7 +132,7 @@ impl Context {
             numbers,
             mailbox,
             notes,
-            client,
+            executions,
             replay: Mutex::new(replay),
             flags: Flags::new(Flag::Woken),
             driver: Mutex::new(None),

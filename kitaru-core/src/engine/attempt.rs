@@ -1,7 +1,6 @@
 //! One attempt at an execution, from its plan to its end in the store. Owns what is written around the flow's own
 //! records; must not know how the flow is polled.
 
-use std::any::Any;
 use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
@@ -10,10 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
-use crate::call::Packed;
 use crate::clock::micros;
 use crate::context::Ambient;
-use crate::context::{Admission, Attempt, Context, Ground, Notes, Parking};
+use crate::context::{Admission, Attempt, Context, Executions, Ground, Notes, Parking};
 use crate::director::{Goes, Turn};
 use crate::driver::{Driven, Driver};
 use crate::engine::active::{Ended, interrupted};
@@ -21,17 +19,17 @@ use crate::engine::continue_as_new;
 use crate::engine::entered::{Entered, Left};
 use crate::engine::head::Head;
 use crate::engine::plan::{Plan, Resume, Work};
-use crate::engine::request::{FlowBody, Request};
-use crate::engine::state::Engine;
 use crate::engine::task::Task;
 use crate::error::{Error, Kind};
-use crate::flow::{FlowFuture, FlowInput};
 use crate::id::{ExecutionId, Seq};
+use crate::journal::Packed;
 use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UnfinishedRow};
 use crate::ledger::blocking;
 use crate::ledger::{Change, Listing, Stored, Tenure};
 use crate::log;
 use crate::machine::{Due, Exit, Replay};
+use crate::program::{FlowFuture, FlowInput};
+use crate::request::{FlowBody, Request};
 use crate::value::Codec;
 
 /// Has an attempt counted, durably, before the journal, what was sent, or the flow's code is touched: any of these may be
@@ -159,7 +157,7 @@ fn begin(
         mail: Vec::new(),
         notes: Notes::default(),
     };
-    let context = Context::new(attempt, client(task), runtime.clone(), ground);
+    let context = Context::new(attempt, executions(task), runtime.clone(), ground);
     let header = head.header.clone();
     let generation = head.begins(task, request, context.running_state(), cancelled);
     let (send, landed) = oneshot::channel();
@@ -231,7 +229,7 @@ fn resume(
     let has_progressed =
         is_counted && tally.deaths == 1 && journal.last_attempt().is_some_and(|last| last + 1 >= number);
     let ground = Ground { numbers, journal, replay, listing: state.listing, tally, admission, mail, notes };
-    let context = Context::new(attempt, client(task), task.engine.runtime.clone(), ground);
+    let context = Context::new(attempt, executions(task), task.engine.runtime.clone(), ground);
     if has_progressed {
         context.clear_tally();
     }
@@ -249,9 +247,9 @@ async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(),
 }
 
 /// Where a flow that calls another one begins that.
-fn client(task: &Task) -> Weak<dyn Any + Send + Sync> {
-    let weak: Weak<Engine> = Arc::downgrade(&task.engine);
-    weak
+fn executions(task: &Task) -> Weak<dyn Executions> {
+    let engine: Arc<dyn Executions> = task.engine.clone();
+    Arc::downgrade(&engine)
 }
 
 fn attempt(task: &Task, request: &Request, generation: u32, number: u32, seed: [u8; 32]) -> Attempt {

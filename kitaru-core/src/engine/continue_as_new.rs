@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::Packed;
 use crate::clock::{Clock, micros};
 use crate::context::{Context, NextInput};
 use crate::engine::active::Ended;
 use crate::engine::entered::Entered;
 use crate::error::{Error, Kind};
 use crate::id::JournalId;
+use crate::journal::Packed;
 use crate::journal::{EndFrame, Frame, Header, Status, Tally, UnfinishedRow};
 use crate::ledger::{CarryOver, NewGeneration, Stored};
 use crate::log;

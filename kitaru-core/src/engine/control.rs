@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::call::Packed;
 use crate::context::{Context, Mail};
 use crate::engine::active::{Ended, interrupted};
 use crate::engine::registry::Steered;
-use crate::engine::request::Request;
 use crate::engine::state::Engine;
 use crate::engine::task::Task;
+use crate::journal::Packed;
+use crate::request::Request;
 
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};

@@ -4,13 +4,7 @@ use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::journal::{Forgotten, Status, shown_checkpoint};
 use crate::machine::{Journal, RecordIx};
-
-/// What is to be forgotten, by the visible name of a record.
-#[derive(Clone)]
-pub(crate) enum Forget {
-    Error(String),
-    After(String),
-}
+use crate::request::Forget;
 
 pub(crate) fn cannot_resume(execution: &ExecutionId, status: Option<Status>) -> Error {
     let message = match status {

@@ -1,11 +1,11 @@
 //! What a generation begins with. Owns the rows that record it; must not know when they are written.
 
 use crate::engine::control::{begun_over, cancel};
-use crate::engine::request::Request;
 use crate::engine::task::Task;
 use crate::id::{JournalId, Seq};
 use crate::journal::{Header, UnfinishedRow};
 use crate::ledger::{NewGeneration, Stored};
+use crate::request::Request;
 use std::time::Duration;
 
 /// What a generation begins with.

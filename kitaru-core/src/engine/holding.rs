@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::call::Packed;
 use crate::engine::active::Ended;
 use crate::engine::plan::Held;
 use crate::engine::task::Task;
 use crate::error::{Error, Kind};
+use crate::journal::Packed;
 use crate::journal::{EndFrame, Frame, Status, UndoRow, UnfinishedRow};
 use crate::ledger::{Change, Ending, State, Stored, Tenure};
 use crate::log;

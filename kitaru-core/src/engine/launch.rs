@@ -15,7 +15,6 @@ use crate::engine::holding::hold_back;
 use crate::engine::plan::Plan;
 use crate::engine::planning::{self, PlanInput};
 use crate::engine::registry::Found;
-use crate::engine::request::{FlowBody, Request};
 use crate::engine::state::Engine;
 use crate::engine::task::{Task, Wakeup};
 use crate::error::{Error, Kind};
@@ -24,6 +23,7 @@ use crate::journal::{Ask, Status, Tally};
 use crate::ledger::Stored;
 use crate::log;
 use crate::machine::{Call, Cause, Due, Lost, Parked, TaskId, Wakes};
+use crate::request::{FlowBody, Request};
 use crate::runtime::lock;
 
 impl Engine {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::context::{Mail, Notes};
 use crate::engine::active::Ended;
-use crate::engine::forget::{self, Forget};
+use crate::engine::forget;
 use crate::error::{Error, Kind};
 use crate::id::Seq;
 use crate::journal::{Ask, Forgotten, Frame, OwnedPayload, Status, Tally};
 use crate::ledger::{Archive, Stored, malformed, most_loaded_bytes};
 use crate::machine::{Journal, Replay};
+use crate::request::Forget;
 
 /// What a call of a flow does.
 pub(crate) enum Plan {

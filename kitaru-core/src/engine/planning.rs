@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::control::cannot_cancel;
-use crate::engine::forget::{Forget, cannot_resume};
+use crate::engine::forget::cannot_resume;
 use crate::engine::found::{came_to, unknown};
 use crate::engine::plan::{Held, Plan};
-use crate::engine::request::{FlowBody, Request};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -17,6 +16,7 @@ use crate::journal::{Ask, Begin, Found, ParentRow, Reuse, Status, Tally, UndoRow
 use crate::ledger::{Archive, Listing, Stored, blocking};
 use crate::log;
 use crate::machine::{Cause, Verdict, died, dies_in_replay, last_chance, verdict};
+use crate::request::{FlowBody, Forget, Request};
 use crate::runtime::lock;
 use crate::value::Key;
 

@@ -7,20 +7,20 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::engine::request::Request;
 use crate::engine::retention::retire;
 use crate::engine::sleepers::Sleeper;
 use crate::engine::state::Engine;
 use crate::engine::task::Wakeup;
 use crate::error::Error;
-use crate::flow;
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::Status;
 use crate::ledger::blocking;
 use crate::ledger::{Archive, Stored};
 use crate::log;
 use crate::machine::{Cause, Due};
+use crate::program;
 use crate::race::race;
+use crate::request::Request;
 
 /// How many rows are read at a time.
 const PAGE: usize = 256;
@@ -49,7 +49,7 @@ pub(crate) async fn recover(inner: Weak<Engine>, own: JournalId) {
         after = last;
         for (stored, has_mail) in page.found {
             let execution = &stored.header.execution;
-            if flow::find(&execution.flow).is_some() {
+            if program::find(&execution.flow).is_some() {
                 strong.go_on(stored, has_mail).await;
             } else if unknown.insert(execution.flow.clone()) {
                 // Said once for each flow, however many executions it has.
@@ -177,7 +177,7 @@ impl Engine {
         if is_over || is_early || self.is_closed() {
             return;
         }
-        match flow::find(&stored.header.execution.flow) {
+        match program::find(&stored.header.execution.flow) {
             Some(meta) => {
                 let wakeup = Wakeup { cause, _permit: permit };
                 self.launch_woken(&stored, Request::resuming(meta, &stored), wakeup);

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::engine::forget::{Forget, cannot_resume};
-use crate::engine::request::Request;
+use crate::engine::forget::cannot_resume;
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
-use crate::flow;
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Status};
 use crate::ledger::blocking;
+use crate::program;
+use crate::request::{Forget, Request};
 
 impl Engine {
     pub(crate) async fn resume(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
         self.check_open()?;
-        let Some(meta) = flow::find(&execution.flow) else {
+        let Some(meta) = program::find(&execution.flow) else {
             return Err(Error::new(
                 Kind::Misuse,
                 format!(

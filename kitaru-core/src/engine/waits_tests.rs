@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::forget::{self, Forget};
+use super::forget;
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
@@ -10,6 +10,7 @@ use crate::journal::{
     UnfinishedRow, WaitRow, aside_key, call_identity, generation_key, journal_key, name_key,
 };
 use crate::ledger::{Addressee, Archive, Sent};
+use crate::request::Forget;
 use crate::store::{Durability, Key as RowKey, Memory, Row, Store as _, Table, seal};
 use crate::value::{Codec, Key};
 

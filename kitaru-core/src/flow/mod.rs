@@ -1,43 +1,21 @@
-//! A flow as its attribute describes it, and how its function is begun from recorded input. Must not know where
-//! executions are kept.
+//! How a flow's function is begun from recorded input. Must not know where executions are kept.
 
 mod function;
-mod meta;
-mod registry;
 #[doc(hidden)]
 pub mod unrepeatable;
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::pin::Pin;
 
 use crate::call::bounds::Recordable;
 use crate::call::probe::{ArgumentsBySerde, Lost, OfArguments};
-use crate::call::{Outcome, Packed, Packing, Whose};
+use crate::call::{Outcome, Packing, Whose};
 use crate::error::{Error, Kind};
-use crate::value::{Codec, DecodeError, EncodeError, Encoded, Sensitivity, Wish, decode, encode};
+use crate::journal::Packed;
+use crate::program::{Begun, FlowInput};
+use crate::value::{DecodeError, EncodeError, Encoded, Sensitivity, Wish, decode, encode};
 
 pub use function::FlowFunction;
-pub use meta::FlowMeta;
-pub use registry::Registered;
-pub(crate) use registry::{check_names, find, has_function};
-
-/// A flow's function at work, down to its packed result.
-pub(crate) type FlowFuture = Pin<Box<dyn Future<Output = Packed> + Send>>;
-
-/// A flow's recorded input, for the function that the macro writes.
-#[doc(hidden)]
-pub struct FlowInput<'a> {
-    pub(crate) flow: &'static str,
-    pub(crate) codec: Codec,
-    pub(crate) shape: u64,
-    pub(crate) bytes: &'a [u8],
-    pub(crate) limit: usize,
-}
-
-/// What comes of beginning a flow.
-#[doc(hidden)]
-pub struct Begun(pub(crate) Result<FlowFuture, Error>);
 
 /// Begins a flow's function with its recorded input.
 #[doc(hidden)]

@@ -5,6 +5,7 @@
 
 mod aside;
 mod frame;
+mod packed;
 mod rows;
 mod status;
 mod wire;
@@ -17,6 +18,7 @@ pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTry, Forgotten, Frame, Heading, NowFrame, OpenFrame,
     Opening, OutcomeFrame, OwnedPayload, Payload, SIGNAL_CHECKPOINT, SettledFrame, shown_checkpoint, visible_name,
 };
+pub(crate) use packed::{PREVIEW_BYTES, Packed, preview_error};
 pub(crate) use rows::{
     Header, MemoRow, Tally, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range,
     read_name_key,

@@ -16,7 +16,7 @@ use crate::testkit::house::{Findings, House};
 use crate::testkit::kit::Testkit;
 use crate::testkit::ledger::Ledger;
 use crate::testkit::post::Posted;
-use crate::testkit::process::{Process, runtime};
+use crate::testkit::process::{Process, admits, runtime};
 use crate::testkit::quiet::be_quiet;
 use crate::testkit::report::{Mode, Report, Trial, Verdict};
 
@@ -198,6 +198,7 @@ where
     let (runtime, idle) = runtime(house);
     let life = async {
         let process = Process::open(house, idle.clone()).await;
+        let engine = Arc::downgrade(&process.kitaru.inner);
         let kit = Testkit::in_process(house.clone(), process, posted.clone());
         let begun = catch_unwind(AssertUnwindSafe(|| scenario(kit)));
         let mut scenario = match begun {
@@ -220,10 +221,14 @@ where
                 Err(panic) => return Poll::Ready(Life::Panicked(message(panic))),
                 Ok(Poll::Pending) => {}
             }
-            still.as_mut().poll(cx).map(|()| match house.mistake() {
-                Some(mistake) => Life::Panicked(mistake),
-                None => Life::Still(Ledger::of(house).to_string()),
-            })
+            while still.as_mut().poll(cx).is_ready() {
+                match house.mistake() {
+                    Some(mistake) => return Poll::Ready(Life::Panicked(mistake)),
+                    None if admits(house, &engine) => still.set(idle.abandoned()),
+                    None => return Poll::Ready(Life::Still(Ledger::of(house).to_string())),
+                }
+            }
+            Poll::Pending
         })
         .await
     };

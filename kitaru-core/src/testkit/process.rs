@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::client::{Kitaru, Stage};
+use crate::engine::Engine;
 use crate::pool;
 use crate::runtime::lock;
 use crate::store::WriterOptions;
@@ -71,6 +72,15 @@ impl Process {
         drop(thread.expect("the system gives a thread for the testkit"));
         (open.recv().expect("the testkit's store opens"), end)
     }
+}
+
+/// Turns the clock to the next time that something waits for, if attempts are held up by one that begins alone, since it has died:
+/// that is no time that a test knows of. Whether they are.
+pub(super) fn admits(house: &House, engine: &Weak<Engine>) -> bool {
+    let held_up = engine.upgrade().and_then(|engine| engine.admissions.next_ms());
+    let Some(due_ms) = held_up.and_then(|_| house.clock.next_due_ms()) else { return false };
+    house.clock.advance(Duration::from_millis(due_ms.saturating_sub(house.clock.steady_ms())));
+    true
 }
 
 /// A runtime on this thread, and its notice.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use crate::client::{FlowCall, History};
 use crate::error::{Error, Kind};
-use crate::flow;
 use crate::id::{JournalId, Seq};
 use crate::journal::{
     Frame, Header, OutcomeFrame, SettledFrame, Status, Tally, UnfinishedRow, generation_key, journal_key, name_key,
 };
 use crate::ledger::Archive;
 use crate::pool;
+use crate::program;
 use crate::store::{Durability, Key as RowKey, Row, Store, Table, seal};
 use crate::testkit::chance;
 use crate::testkit::house::{House, Parking};
@@ -119,7 +119,7 @@ fn play<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Resu
 /// Refuses what cannot be replayed.
 fn refuse(history: &History, by_name: bool) -> Result<(), Error> {
     let flow = history.flow();
-    if by_name && flow::find(flow).is_none() {
+    if by_name && program::find(flow).is_none() {
         let message = format!(
             "there is no flow `{flow}` in this program; name the crate that has it in the test, as in `use my_crate as _;`"
         );

@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, JoinError, JoinHandle, yield_now};
 use crate::engine::Engine;
 use crate::testkit::house::House;
 use crate::testkit::ledger::Ledger;
-use crate::testkit::process::{Idle, Process};
+use crate::testkit::process::{Idle, Process, admits};
 
 /// How often a test is found to wait in vain before it is told so: another branch of it may be about to move something.
 const TIMES: u32 = 3;
@@ -113,7 +113,7 @@ impl Vigil {
                 Err(Ok(vain)) => vain,
             };
             self.house.check_stubs();
-            if moves_on() || self.admits() || self.asked.load(Ordering::SeqCst) != asked {
+            if moves_on() || admits(&self.house, &self.engine) || self.asked.load(Ordering::SeqCst) != asked {
                 times = 0;
             } else if times < TIMES {
                 times += 1;
@@ -122,16 +122,6 @@ impl Vigil {
                 panic!("{}", self.in_vain(vain));
             }
         }
-    }
-
-    /// Turns the clock to the next time that something waits for, if attempts are held up by one that begins alone, since it has
-    /// died: that is no time that a test knows of. Whether they are.
-    fn admits(&self) -> bool {
-        let held_up = self.engine.upgrade().and_then(|engine| engine.admissions.next_ms());
-        let clock = &self.house.clock;
-        let Some(due_ms) = held_up.and_then(|_| clock.next_due_ms()) else { return false };
-        clock.advance(Duration::from_millis(due_ms.saturating_sub(clock.steady_ms())));
-        true
     }
 
     async fn pause(&self) {

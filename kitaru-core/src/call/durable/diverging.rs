@@ -4,12 +4,12 @@ use super::Durable;
 use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::call::refusals::differences;
-use crate::context::OnDivergence;
 use crate::director::{Divergence, Observation};
 use crate::error::{Error, Kind};
 use crate::journal::{Arg, shown_checkpoint};
 use crate::log;
 use crate::machine::{Exit, RecordIx};
+use crate::program::OnDivergence;
 
 impl<B: Body> Durable<B> {
     pub(super) fn divergent(&self, spec: &Spec) -> Option<RecordIx> {

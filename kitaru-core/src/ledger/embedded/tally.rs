@@ -33,7 +33,7 @@ struct State {
 /// What has been sent to a generation.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct MailTotal {
-    /// The number of the last event.
+    /// The number of the last signal.
     pub(crate) last_signal: u64,
     /// The bytes of all signals and answers.
     pub(crate) bytes: u64,

@@ -2,9 +2,17 @@
 
 use std::time::Duration;
 
-use crate::context::OnDivergence;
-use crate::flow::{Begun, FlowInput};
 use crate::journal::Reuse;
+use crate::program::{Begun, FlowInput};
+
+/// What a call does that contradicts a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDivergence {
+    /// Warn, run, record anew.
+    Rerun,
+    /// End the attempt.
+    Fail,
+}
 
 /// A flow as its attribute describes it. Written by the macro; not part of the public interface.
 #[doc(hidden)]

@@ -2,39 +2,39 @@
 //! a parent's record of it holds; must not know how an execution is driven.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll};
 
-use crate::call::{Body, Call, CheckpointMeta, Landing, MoreTries, Packed, Packing, Site, Spec, Unpack, Waits, sealed};
-use crate::context::Context;
-use crate::engine::active::{Awaited, Ended};
-use crate::engine::request::{Input, Request};
-use crate::engine::state::Engine;
+use crate::call::body::{Body, MoreTries, Site, Wait as Waits, sealed};
+use crate::call::made::Call;
+use crate::call::meta::{CheckpointMeta, Spec};
+use crate::call::outcome::{Landing, Packing, Unpack};
+use crate::context::{Child, Coming, Context, Executions};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
-use crate::journal::{Ask, Class, Opening, OwnedPayload, ParentRow, Payload};
+use crate::journal::{Ask, Class, Opening, OwnedPayload, Packed, ParentRow, Payload};
 use crate::ledger::Change;
-use crate::ledger::blocking;
 use crate::machine::{Due, Exit, SlotId};
 use crate::race::race;
+use crate::request::{Input, Request};
 use crate::value::{ArgSink, Codec, Key};
 
 /// What a child came to, as it was recorded there; or why it has come to nothing.
 pub(crate) type Came = Result<Arc<OwnedPayload>, Error>;
 
 /// The place of a child among its parent's calls: claimed when the flow is called, before anything else is known of it.
-pub(crate) struct Claimed(Call<Child>);
+pub(crate) struct Claimed(Call<Awaiting>);
 
 impl Claimed {
     pub(crate) fn make(flow: &str, input: &Input) -> Self {
-        Claimed(Child::call(flow, input))
+        Claimed(Awaiting::call(flow, input))
     }
 
     /// The place of a call that awaits what a started child comes to.
     pub(crate) fn result_of(execution: &ExecutionId, input: &Input) -> Self {
         // Of another name than the call that has started it, so that neither answers the other.
-        Claimed(Child::call(&format!("{}.result", execution.flow), input))
+        Claimed(Awaiting::call(&format!("{}.result", execution.flow), input))
     }
 
     /// The call, with all that it asks for.
@@ -86,7 +86,7 @@ pub(crate) enum Wish {
 
 /// A call of a flow in another flow's own code.
 pub(crate) struct ChildCall {
-    call: Call<Child>,
+    call: Call<Awaiting>,
     context: Arc<Context>,
     pub(crate) execution: ExecutionId,
     identity: Key,
@@ -98,8 +98,9 @@ impl ChildCall {
         &self.context
     }
 
-    pub(crate) fn inner(&self) -> Weak<Engine> {
-        inner(&self.context).as_ref().map_or_else(Weak::new, Arc::downgrade)
+    /// The executions of the store that this one is in.
+    pub(crate) fn executions(&self) -> Weak<dyn Executions> {
+        self.context.executions.clone()
     }
 
     /// Whether the parent has not failed, been resumed by somebody or died since the call was made for the first time.
@@ -127,42 +128,14 @@ impl Drop for ChildCall {
             return;
         }
         // Its parent goes no further: the child is cancelled before anything that the parent did is undone.
-        let Some(inner) = inner(&self.context) else { return };
-        let (execution, identity) = (self.execution.clone(), self.identity);
-        let cancel = async move {
-            if !inner.has_begun(identity, &execution).await? {
-                return Ok(());
-            }
-            match inner.cancel(execution).await {
-                // It has ended meanwhile.
-                Err(error) if error.is_misuse() => Ok(()),
-                cancelled => cancelled,
-            }
-        };
-        self.context.push_undo(Box::new(move || Box::pin(cancel)));
-    }
-}
-
-impl Engine {
-    /// Whether the newest generation of an execution was begun by this call, which may else have attached to it only.
-    async fn has_begun(self: &Arc<Self>, call: Key, execution: &ExecutionId) -> Result<bool, Error> {
-        if let Some(active) = self.registry.driven(execution) {
-            // What it begins with is on its way.
-            let _ = active.recorded().await;
-        }
-        let (inner, execution) = (self.clone(), execution.clone());
-        blocking(move || {
-            let archive = &inner.runtime.archive;
-            let newest = archive.newest(&execution)?;
-            let parent = newest.map(|newest| archive.parent(&newest)).transpose()?.flatten();
-            Ok(parent.is_some_and(|parent| parent.call == call))
-        })
-        .await?
+        let Some(executions) = self.context.executions.upgrade() else { return };
+        let cancel = executions.cancel_child(self.execution.clone(), self.identity);
+        self.context.push_undo(Box::new(move || cancel));
     }
 }
 
 /// What a [`ChildCall`] waits with.
-pub(crate) struct Child {
+pub(crate) struct Awaiting {
     preview: String,
     digest: String,
     wish: Wish,
@@ -177,55 +150,45 @@ struct Running {
     came: Pin<Box<dyn Future<Output = Came> + Send>>,
 }
 
-impl Child {
+impl Awaiting {
     fn call(flow: &str, input: &Input) -> Call<Self> {
         const META: CheckpointMeta = CheckpointMeta::dynamic().child();
         let spec = Spec::own(flow.to_owned().into(), "".into(), META);
         let (preview, digest) = (input.preview.clone(), input.digest.hex());
-        let child = Child { preview, digest, wish: Wish::Outcome, execution: None, request: None, running: None };
+        let child = Awaiting { preview, digest, wish: Wish::Outcome, execution: None, request: None, running: None };
         Call::new(spec, child)
     }
 
-    /// What it comes to; and whether the parent may go out of memory meanwhile.
-    async fn came(
-        active: Awaited,
-        inner: Arc<Engine>,
-        context: Arc<Context>,
-        slot: SlotId,
-        (execution, parent): (ExecutionId, ParentRow),
-    ) -> Came {
-        let mut parks = active.parks();
-        let mut ended = pin!(active.ended());
+    /// What it comes to; and whether the parent may park meanwhile.
+    async fn came(child: Arc<dyn Child>, context: Arc<Context>, slot: SlotId, parent: ParentRow) -> Came {
+        let mut parks = child.parks();
+        let mut ended = child.clone().ended();
         loop {
             let is_parked = *parks.borrow_and_update();
-            if is_parked && !active.tells(parent.journal) {
-                // Another has begun it. This one goes out of memory only when it is sure to be told, too.
-                inner.tell_when_ended(&active, &execution, parent.clone()).await;
+            if is_parked && !child.tells(parent.journal) {
+                // Another has begun it. This one parks only when it is sure to be told, too.
+                child.clone().tell(parent.clone()).await;
             }
-            let due = if is_parked && active.tells(parent.journal) { Due::Execution } else { Due::At(0) };
+            let due = if is_parked && child.tells(parent.journal) { Due::Execution } else { Due::At(0) };
             context.replay().set_due(slot, due);
-            let parked: Pin<Box<dyn Future<Output = Option<Ended>> + Send>> = Box::pin(async {
-                // Its active, which is held, tells.
+            let parked: Pin<Box<dyn Future<Output = Option<Came>> + Send>> = Box::pin(async {
+                // The child, which is held, says so.
                 let _ = parks.changed().await;
                 None
             });
-            let ended = async { Some(ended.as_mut().await) };
-            match race((Box::pin(ended) as Pin<Box<dyn Future<Output = _> + Send>>, parked)).await {
-                Some(Ended::Outcome(payload)) => return Ok(payload),
-                Some(Ended::Fault(error)) => return Err(error),
-                Some(Ended::Parked { .. } | Ended::ContinuedAsNew { .. }) => {
-                    unreachable!("nobody is told that an execution is parked or has continued as new")
-                }
-                None => {}
+            let came: Pin<Box<dyn Future<Output = Option<Came>> + Send>> =
+                Box::pin(async { Some(ended.as_mut().await) });
+            if let Some(came) = race((came, parked)).await {
+                return came;
             }
         }
     }
 }
 
-impl sealed::Sealed for Child {}
+impl sealed::Sealed for Awaiting {}
 
 #[allow(private_interfaces)]
-impl Body for Child {
+impl Body for Awaiting {
     type Output = Came;
 
     fn describe(&self, sink: &mut ArgSink<'_>) {
@@ -281,7 +244,7 @@ impl Body for Child {
 }
 
 #[allow(private_interfaces)]
-impl Waits for Child {
+impl Waits for Awaiting {
     fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         let execution = self.execution.clone().expect("a child is polled with all that it asks for");
         Some((Opening::Execution(execution), Vec::new()))
@@ -295,28 +258,27 @@ impl Waits for Child {
             request.ask = Ask::Outcome;
         }
         let parent = request.parent.clone();
-        let Some(inner) = inner(context) else {
+        let Some(executions) = context.executions.upgrade() else {
             context.leave_with(Exit::Fault(closed()));
             return Due::At(0);
         };
-        let came: Pin<Box<dyn Future<Output = Came> + Send>> = match inner.launch(request) {
-            Ok((_, active)) if self.wish == Wish::Start => {
-                Box::pin(async move { active.recorded().await.map(|()| Arc::new(started())) })
+        let came: Coming<Came> = match executions.launch(request) {
+            Ok(child) if self.wish == Wish::Start => {
+                Box::pin(async move { child.recorded().await.map(|()| Arc::new(started())) })
             }
-            Ok((execution, active)) => {
+            Ok(child) => {
                 let parent = parent.expect("what is launched here has a parent");
-                let inner = inner.clone();
-                Box::pin(Self::came(active, inner, context.clone(), site.slot, (execution, parent)))
+                Box::pin(Self::came(child, context.clone(), site.slot, parent))
             }
             Err(error) => Box::pin(std::future::ready(Err(error))),
         };
         self.running = Some(Running { context: context.clone(), came });
-        // In memory until the child is out of it.
+        // In memory until the child is parked.
         Due::At(0)
     }
 }
 
-impl Drop for Child {
+impl Drop for Awaiting {
     fn drop(&mut self) {
         self.end();
     }
@@ -334,10 +296,6 @@ fn landing(came: Came) -> Landing<Came> {
 /// What is recorded of a child that was only started: no JSON is nothing at all.
 fn started() -> OwnedPayload {
     OwnedPayload::new(&Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &[] }, "started")
-}
-
-fn inner(context: &Context) -> Option<Arc<Engine>> {
-    context.client.upgrade()?.downcast().ok()
 }
 
 fn closed() -> Error {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Kind};
-use crate::flow::FlowMeta;
+use crate::program::FlowMeta;
 
 /// A flow that the macro has put on the list.
 #[doc(hidden)]

@@ -5,14 +5,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::context::OnDivergence;
-use crate::engine::forget::Forget;
 use crate::error::{Error, Kind};
-use crate::flow::{self, FlowFuture, FlowMeta};
 use crate::id::ExecutionId;
+use crate::journal::PREVIEW_BYTES;
 use crate::journal::{Ask, Header, ParentRow, Reuse};
 use crate::ledger::{Stored, Tenure};
-use crate::runtime::PREVIEW_BYTES;
+use crate::program::OnDivergence;
+use crate::program::{self, FlowFuture, FlowMeta};
 use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key, Unreadable, clip};
 
 /// Everything that decides which execution a call stands for and what is done about it.
@@ -60,7 +59,7 @@ impl Request {
 
     /// What asks something of an execution whatever its input.
     pub(crate) fn steering(execution: &ExecutionId, ask: Ask) -> Self {
-        let (spec, body) = match flow::find(&execution.flow) {
+        let (spec, body) = match program::find(&execution.flow) {
             Some(meta) => (FlowSpec::of(meta), FlowBody::Registered(meta)),
             None => {
                 let spec = FlowSpec {
@@ -91,6 +90,13 @@ impl Request {
         let (start_at_ms, deadline, parent, behind, forget) = (None, None, None, None, Vec::new());
         Request { spec, body, id, ask, input, start_at_ms, deadline, parent, behind, forget }
     }
+}
+
+/// What is to be forgotten, by the visible name of a record.
+#[derive(Clone)]
+pub(crate) enum Forget {
+    Error(String),
+    After(String),
 }
 
 /// A flow, as one call sees it.

@@ -1,0 +1,94 @@
+//! What flows reach of other executions. Must not know how a flow waits for a child.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::context::{Child, Coming, Executions};
+use crate::engine::active::{Awaited, Ended};
+use crate::engine::state::Engine;
+use crate::error::Error;
+use crate::id::{ExecutionId, JournalId};
+use crate::journal::{OwnedPayload, ParentRow};
+use crate::ledger::blocking;
+use crate::request::Request;
+use crate::value::Key;
+
+/// An execution that a flow waits for.
+struct Joined {
+    engine: Arc<Engine>,
+    execution: ExecutionId,
+    active: Awaited,
+}
+
+impl Executions for Engine {
+    fn launch(self: Arc<Self>, request: Request) -> Result<Arc<dyn Child>, Error> {
+        let (execution, active) = Engine::launch(&self, request)?;
+        Ok(Arc::new(Joined { engine: self, execution, active }))
+    }
+
+    fn cancel(self: Arc<Self>, execution: ExecutionId) -> Coming<Result<(), Error>> {
+        Box::pin(async move { Engine::cancel(&self, execution).await })
+    }
+
+    fn cancel_child(self: Arc<Self>, execution: ExecutionId, call: Key) -> Coming<Result<(), Error>> {
+        Box::pin(async move {
+            if !self.has_begun(call, &execution).await? {
+                return Ok(());
+            }
+            match Engine::cancel(&self, execution).await {
+                // It has ended meanwhile.
+                Err(error) if error.is_misuse() => Ok(()),
+                cancelled => cancelled,
+            }
+        })
+    }
+}
+
+impl Engine {
+    /// Whether the newest generation of an execution was begun by this call, which may else have attached to it only.
+    async fn has_begun(self: &Arc<Self>, call: Key, execution: &ExecutionId) -> Result<bool, Error> {
+        if let Some(active) = self.registry.driven(execution) {
+            // What it begins with is on its way.
+            let _ = active.recorded().await;
+        }
+        let (engine, execution) = (self.clone(), execution.clone());
+        blocking(move || {
+            let archive = &engine.runtime.archive;
+            let newest = archive.newest(&execution)?;
+            let parent = newest.map(|newest| archive.parent(&newest)).transpose()?.flatten();
+            Ok(parent.is_some_and(|parent| parent.call == call))
+        })
+        .await?
+    }
+}
+
+impl Child for Joined {
+    fn recorded(self: Arc<Self>) -> Coming<Result<(), Error>> {
+        Box::pin(async move { self.active.recorded().await })
+    }
+
+    fn ended(self: Arc<Self>) -> Coming<Result<Arc<OwnedPayload>, Error>> {
+        Box::pin(async move {
+            match self.active.ended().await {
+                Ended::Outcome(payload) => Ok(payload),
+                Ended::Fault(error) => Err(error),
+                Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => {
+                    unreachable!("nobody is told that an execution is parked or has continued as new")
+                }
+            }
+        })
+    }
+
+    fn parks(&self) -> watch::Receiver<bool> {
+        self.active.parks()
+    }
+
+    fn tells(&self, parent: JournalId) -> bool {
+        self.active.tells(parent)
+    }
+
+    fn tell(self: Arc<Self>, parent: ParentRow) -> Coming<()> {
+        Box::pin(async move { self.engine.tell_when_ended(&self.active, &self.execution, parent).await })
+    }
+}

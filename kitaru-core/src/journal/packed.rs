@@ -1,0 +1,69 @@
+//! An outcome as it is recorded. Owns its bytes and its preview; must not know how a result is packed.
+
+use crate::error::Error;
+use crate::journal::{Class, OwnedPayload, Payload};
+use crate::shown::Shown;
+use crate::value::{Codec, HIDDEN};
+
+/// The bound of a preview of arguments or of an outcome.
+pub(crate) const PREVIEW_BYTES: usize = 200;
+
+/// An outcome in bytes.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    pub(crate) class: Class,
+    pub(crate) codec: Codec,
+    /// Of the value's shape; 0 for JSON. Of an error of ours that stands for an outcome over its bound, the size of that.
+    pub(crate) fingerprint: u64,
+    /// The text of that shape, where it was taken just now.
+    pub(crate) text: Option<String>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) preview: String,
+    /// An error that another try of the body would only pay for again.
+    pub(crate) settled: bool,
+}
+
+impl Packed {
+    /// An error of ours. JSON: it is read by name, whatever version wrote it.
+    pub(crate) fn error(error: &Error) -> Self {
+        let bytes = serde_json::to_vec(error).expect("an error is a text and a list of texts");
+        Packed {
+            class: Class::Kitaru,
+            codec: Codec::Json,
+            fingerprint: 0,
+            text: None,
+            bytes,
+            preview: preview_error(error),
+            settled: false,
+        }
+    }
+
+    /// An outcome that was packed before.
+    pub(crate) fn of(owned: &OwnedPayload) -> Self {
+        let Payload { class, codec, shape, bytes } = owned.borrow();
+        let preview = owned.preview.clone();
+        Packed { class, codec, fingerprint: shape, text: None, bytes: bytes.to_vec(), preview, settled: false }
+    }
+
+    pub(crate) fn payload(&self) -> Payload<'_> {
+        Payload { class: self.class, codec: self.codec, shape: self.fingerprint, bytes: &self.bytes }
+    }
+
+    pub(crate) fn hide(&mut self) {
+        self.preview = HIDDEN.to_owned();
+    }
+}
+
+/// What is shown of an error.
+pub(crate) fn preview_error(error: &Error) -> String {
+    let mut text = Shown(format_args!("{error:#}")).to_string();
+    if text.len() > PREVIEW_BYTES {
+        let mut end = PREVIEW_BYTES;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}

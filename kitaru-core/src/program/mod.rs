@@ -1,0 +1,34 @@
+//! The flows of this program, as their attributes describe them. Owns how one is found by its name, and what it is begun with; must
+//! not know what a flow does.
+
+mod meta;
+mod registry;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::error::Error;
+use crate::journal::Packed;
+use crate::value::Codec;
+
+pub use meta::FlowMeta;
+pub(crate) use meta::OnDivergence;
+pub use registry::Registered;
+pub(crate) use registry::{check_names, find, has_function};
+
+/// A flow's function at work, down to its packed result.
+pub(crate) type FlowFuture = Pin<Box<dyn Future<Output = Packed> + Send>>;
+
+/// A flow's recorded input, for the function that the macro writes.
+#[doc(hidden)]
+pub struct FlowInput<'a> {
+    pub(crate) flow: &'static str,
+    pub(crate) codec: Codec,
+    pub(crate) shape: u64,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) limit: usize,
+}
+
+/// What comes of beginning a flow.
+#[doc(hidden)]
+pub struct Begun(pub(crate) Result<FlowFuture, Error>);
