@@ -1,5 +1,5 @@
-//! A flow without end: it looks, waits, and continues as new, with a fresh journal. What is sent to it meanwhile
-//! is carried over.
+//! A flow without end: it looks, waits, and continues as new, with a fresh journal. What is sent to it meanwhile is
+//! carried over.
 //!
 //! `cargo run --example poller` polls every half second for three seconds, sends it two signals on the way, and ends. Run it
 //! again: it goes on counting where it stopped, as it would had it been killed. `cargo run --example poller -- stop` tells

@@ -175,6 +175,19 @@ async fn signals_are_taken_in_the_order_in_which_they_were_sent_and_one_key_coun
 }
 
 #[tokio::test]
+async fn signal_is_shown_by_its_name_and_recorded_under_the_name_that_it_had_first() {
+    let (kitaru, _) = memory().await;
+    let handle = till("shown".into(), 1).id("job").on(&kitaru).start().await.unwrap();
+    in_time(kitaru.signal(&handle, "paid", &1)).await.unwrap();
+    in_time(handle).await.unwrap();
+    let execution = kitaru.execution(("till", "job")).await.unwrap().unwrap();
+    let paid = &execution.records()[0];
+    assert_eq!((paid.name(), paid.checkpoint()), ("paid", "kitaru::signal"));
+    let recorded: String = "kitaru::event".bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert!(kitaru.export(&("till", "job")).await.unwrap().to_string().contains(&recorded));
+}
+
+#[tokio::test]
 async fn a_signal_that_does_not_fit_is_an_error_that_the_flow_sees() {
     let (kitaru, _) = memory().await;
     let handle = till("unfit".into(), 1).id("job").on(&kitaru).start().await.unwrap();

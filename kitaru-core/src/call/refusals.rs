@@ -3,7 +3,7 @@
 use crate::call::meta::Spec;
 use crate::context::Context;
 use crate::error::{Error, Kind};
-use crate::journal::Arg;
+use crate::journal::{Arg, shown_checkpoint};
 use crate::machine::Refused;
 
 /// Which arguments differ, each by its previews.
@@ -28,7 +28,7 @@ pub(super) fn refuse(refused: Refused, spec: &Spec, context: &Context) -> Error 
             format!(
                 "two checkpoints go by the name `{}` in execution {execution}: {} and {}:{}; give one of them another \
                  with #[checkpoint(name = \"…\")]",
-                spec.name(),
+                shown_checkpoint(spec.name()),
                 spec.location(),
                 other.file,
                 other.line,
@@ -40,13 +40,14 @@ pub(super) fn refuse(refused: Refused, spec: &Spec, context: &Context) -> Error 
                 "execution {execution} has made {} calls of checkpoint `{}`, which is the bound; split the work over \
                  several executions",
                 crate::machine::MAX_CALLS,
-                spec.name()
+                shown_checkpoint(spec.name())
             ),
         ),
     }
 }
 
 pub(super) fn astray(name: &str) -> Error {
+    let name = shown_checkpoint(name);
     Error::new(
         Kind::Misuse,
         format!(

@@ -18,7 +18,7 @@ use crate::call::wait::{Received, received, refuse_outside};
 use crate::context::Context;
 use crate::error::{Error, Kind};
 use crate::journal::Packed;
-use crate::journal::{Opening, Payload};
+use crate::journal::{Opening, Payload, SIGNAL_CHECKPOINT};
 use crate::ledger::Change;
 use crate::machine::Due;
 use crate::value::ArgSink;
@@ -61,7 +61,7 @@ pub fn signal<T: DeserializeOwned>(name: impl Into<String>) -> Signal<T> {
     refuse_outside("signal");
     const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
     let name = name.into();
-    let spec = Spec::own("kitaru::event".into(), "".into(), META);
+    let spec = Spec::own(SIGNAL_CHECKPOINT.into(), "".into(), META);
     let body = Next { name: name.clone(), context: None, taken: None, result: PhantomData };
     Signal { call: Call::new(spec, body).named(name) }
 }

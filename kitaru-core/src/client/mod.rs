@@ -25,7 +25,7 @@ mod outside_tests;
 
 pub(crate) use builder::Stage;
 pub use builder::{KitaruBuilder, Recovery};
-pub use cancel::Cancelling;
+pub use cancel::CancelRequest;
 pub use closing::CloseRequest;
 pub use continue_as_new::ContinueAsNew;
 pub use execution::ExecutionRequest;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
-use crate::journal::{Forgotten, Status};
+use crate::journal::{Forgotten, Status, shown_checkpoint};
 use crate::machine::{Journal, RecordIx};
 use crate::request::Forget;
 
@@ -57,9 +57,9 @@ pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId
                 "two calls go by the name `{name}`, which an earlier version gave twice: record {} of `{}` and record {} of \
                  `{}`; name a record before both with .after(…), or begin anew with .fresh()",
                 journal.seq(other).0,
-                call.checkpoint,
+                shown_checkpoint(call.checkpoint),
                 journal.seq(at).0,
-                journal.call(at).map_or_else(String::new, |call| call.checkpoint.to_owned()),
+                journal.call(at).map_or_else(String::new, |call| shown_checkpoint(call.checkpoint).to_owned()),
             ));
         }
         found.push(match wanted {

@@ -12,7 +12,7 @@ use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::Key;
 use kind::{END, FORGOT, INTENT, NOW, OPEN, OUTCOME, PATCHED, SETTLED, UNWIND, kind};
 
-pub(crate) use call::{Arg, CallFrame, visible_name};
+pub(crate) use call::{Arg, CallFrame, SIGNAL_CHECKPOINT, shown_checkpoint, visible_name};
 pub(crate) use open::{OpenFrame, Opening};
 pub(crate) use outcome::{Class, EndFrame, OutcomeFrame, OwnedPayload, Payload};
 use outcome::{FLAG_ERROR, FLAG_MESSAGE, FLAG_SETTLED};

@@ -16,7 +16,7 @@ pub(crate) use aside::{
 };
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTry, Forgotten, Frame, Heading, NowFrame, OpenFrame,
-    Opening, OutcomeFrame, OwnedPayload, Payload, SettledFrame, visible_name,
+    Opening, OutcomeFrame, OwnedPayload, Payload, SIGNAL_CHECKPOINT, SettledFrame, shown_checkpoint, visible_name,
 };
 pub(crate) use packed::{PREVIEW_BYTES, Packed, preview_error};
 pub(crate) use rows::{

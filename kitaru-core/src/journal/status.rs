@@ -246,6 +246,16 @@ mod tests {
         Status::ContinuedAsNew,
     ];
 
+    #[test]
+    fn status_is_shown_as_one_word() {
+        let shown = ALL.map(|status| status.to_string());
+        assert!(
+            shown.iter().all(|shown| shown.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')),
+            "{shown:?}"
+        );
+        assert_eq!(shown[8], "continued_as_new");
+    }
+
     fn found(status: Status, same_input: bool) -> Found {
         Found { generation: 3, status, updated_ms: 1_000, same_input }
     }

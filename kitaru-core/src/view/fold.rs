@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 
 use crate::id::Seq;
-use crate::journal::{Arg, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening};
+use crate::journal::{Arg, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, shown_checkpoint};
 use crate::machine::Journal;
 use crate::value::Key;
 use crate::view::record::{Record, RecordStatus};
@@ -139,7 +139,7 @@ impl Record {
     fn begun(seq: Seq, call: &CallFrame<'_>) -> Result<Self, Malformed> {
         Ok(Record {
             name: call.name(),
-            checkpoint: call.checkpoint.to_owned(),
+            checkpoint: shown_checkpoint(call.checkpoint).to_owned(),
             status: RecordStatus::Begun,
             settled: false,
             forgotten: false,

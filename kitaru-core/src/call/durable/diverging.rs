@@ -6,7 +6,7 @@ use crate::call::meta::{Effect, Spec};
 use crate::call::refusals::differences;
 use crate::director::{Divergence, Observation};
 use crate::error::{Error, Kind};
-use crate::journal::Arg;
+use crate::journal::{Arg, shown_checkpoint};
 use crate::log;
 use crate::machine::{Exit, RecordIx};
 use crate::program::OnDivergence;
@@ -50,7 +50,7 @@ impl<B: Body> Durable<B> {
             Kind::Diverged,
             format!(
                 "checkpoint `{}` diverged from its record `{}` in execution {}: {}; {does}",
-                spec.name(),
+                shown_checkpoint(spec.name()),
                 recorded.name(),
                 self.context.attempt.execution,
                 differing.join(", "),

@@ -3,6 +3,14 @@
 use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::Key;
 
+/// The checkpoint of a signal, in records and in keys: the name that signals had first.
+pub(crate) const SIGNAL_CHECKPOINT: &str = "kitaru::event";
+
+/// What people see of a checkpoint's name.
+pub(crate) fn shown_checkpoint(recorded: &str) -> &str {
+    if recorded == SIGNAL_CHECKPOINT { "kitaru::signal" } else { recorded }
+}
+
 /// Which call a record belongs to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct CallFrame<'a> {

@@ -135,8 +135,8 @@ pub(super) fn too_many(execution: &ExecutionId, what: &str) -> Error {
     Error::new(
         Kind::TooLarge,
         format!(
-            "execution {execution} has been sent {what}, which is the bound; have its flow continue as new from time to time, with \
-             .continue_as_new(). Nothing was sent"
+            "execution {execution} has been sent {what}, which is the bound; have its flow continue as new from time to \
+             time, with .continue_as_new(). Nothing was sent"
         ),
     )
 }

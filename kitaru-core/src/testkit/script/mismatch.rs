@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::Error;
-use crate::journal::Arg;
+use crate::journal::{Arg, shown_checkpoint};
 use crate::testkit::script::calls::{Asked, Recorded};
 
 /// How today's code differs from a history. Its `Display` is for people.
@@ -67,7 +67,7 @@ impl Mismatch {
 
 fn called(checkpoint: &str, args: &[Arg]) -> String {
     let args: Vec<String> = args.iter().map(|arg| format!("{} = {}", arg.name, arg.preview)).collect();
-    format!("{checkpoint}({})", args.join(", "))
+    format!("{}({})", shown_checkpoint(checkpoint), args.join(", "))
 }
 
 impl fmt::Display for Mismatch {
@@ -88,7 +88,11 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Difference::Otherwise { recorded, record, asked, differing } => {
-                writeln!(f, "error: checkpoint `{}` is not called as it was recorded", asked.checkpoint)?;
+                writeln!(
+                    f,
+                    "error: checkpoint `{}` is not called as it was recorded",
+                    shown_checkpoint(&asked.checkpoint)
+                )?;
                 writeln!(f, "  --> {}", asked.location)?;
                 writeln!(f, "   |")?;
                 writeln!(f, "   | recorded: {recorded}  (record `{record}`)")?;
@@ -102,7 +106,12 @@ impl fmt::Display for Difference {
                 )
             }
             Difference::New(asked) => {
-                writeln!(f, "error: checkpoint `{}` has no record as `{}`", asked.checkpoint, asked.name)?;
+                writeln!(
+                    f,
+                    "error: checkpoint `{}` has no record as `{}`",
+                    shown_checkpoint(&asked.checkpoint),
+                    asked.name
+                )?;
                 writeln!(f, "  --> {}", asked.location)?;
                 writeln!(f, "   |")?;
                 writeln!(f, "   |    asked: {}", called(&asked.checkpoint, &asked.args))?;
