@@ -95,7 +95,7 @@ async fn corner_input(path: String) -> Result<String, Error> {
 
 /// Another input while the execution goes on because a person said so.
 #[tokio::test]
-async fn another_input_is_refused_while_an_execution_is_retried_too() {
+async fn another_input_is_refused_while_an_execution_is_resumed_too() {
     let (kitaru, _) = memory().await;
     corner_input("corners: input A".into()).id("job").on(&kitaru).await.unwrap_err();
     kitaru.resume(&("corner_input", "job")).await.unwrap();

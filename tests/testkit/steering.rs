@@ -47,7 +47,7 @@ async fn a_parent_whose_child_is_cancelled_goes_on_in_a_testkit() {
 }
 
 #[tokio::test]
-async fn a_failed_execution_is_retried_in_a_testkit_and_may_forget() {
+async fn a_failed_execution_is_resumed_in_a_testkit_and_may_forget() {
     let kit = Testkit::new();
     #[flow]
     async fn rent(euros: u32) -> Result<u32, Error> {
