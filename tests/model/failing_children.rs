@@ -228,7 +228,7 @@ async fn a_parent_that_is_resumed_tries_its_child_again_once() {
             };
             tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it fails");
             assert_eq!(log(&path).count("tried"), round * 3);
-            kitaru.resume(&("awaits_counts", "job")).await.unwrap();
+            kitaru.resume(("awaits_counts", "job")).await.unwrap();
         }
     }
 }
