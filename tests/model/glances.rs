@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kitaru::store::Table;
+use kitaru::testkit::store::Table;
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::faulty::Faulty;
@@ -24,7 +24,12 @@ async fn sleeps_and_is_told(path: String, ms: u64) -> Result<u32, Error> {
 }
 
 async fn open(store: &Faulty, clock: &Clock) -> Kitaru {
-    Kitaru::builder().store(store.clone()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await.unwrap()
+    kitaru::testkit::store::builder(store.clone())
+        .clock(clock.clone())
+        .recovery(kitaru::Recovery::Manual)
+        .open()
+        .await
+        .unwrap()
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::retention::is_gone;
@@ -45,7 +45,7 @@ impl Store for Counting {
 
 impl Counting {
     async fn open(&self, clock: &Clock, keep: Duration) -> Kitaru {
-        Kitaru::builder().store(self.clone()).clock(clock.clone()).retention(keep).open().await.unwrap()
+        kitaru::testkit::store::builder(self.clone()).clock(clock.clone()).retention(keep).open().await.unwrap()
     }
 
     fn journals(&self) -> Vec<u64> {

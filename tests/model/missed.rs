@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal, wait};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
@@ -131,7 +131,7 @@ async fn asks_for_missed(n: u32) -> Result<u32, Error> {
 
 async fn opened() -> (Kitaru, Gate, Clock) {
     let (gate, clock) = (Gate::default(), Clock::manual());
-    let kitaru = Kitaru::builder().store(gate.clone()).clock(clock.clone()).open().await.unwrap();
+    let kitaru = kitaru::testkit::store::builder(gate.clone()).clock(clock.clone()).open().await.unwrap();
     (kitaru, gate, clock)
 }
 

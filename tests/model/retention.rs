@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal};
 
 use crate::support::{Rows, ends, log};
@@ -51,7 +51,7 @@ impl Shared {
     }
 
     async fn open(&self, clock: &Clock) -> Kitaru {
-        let builder = Kitaru::builder().store(self.clone()).clock(clock.clone()).retention(DAY * 7);
+        let builder = kitaru::testkit::store::builder(self.clone()).clock(clock.clone()).retention(DAY * 7);
         builder.open().await.unwrap()
     }
 }

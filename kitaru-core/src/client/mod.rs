@@ -24,6 +24,7 @@ mod docs_tests;
 #[cfg(test)]
 mod outside_tests;
 
+#[cfg(feature = "testkit")]
 pub(crate) use builder::Stage;
 pub use builder::{KitaruBuilder, Recovery};
 pub use cancel::CancelRequest;

@@ -60,6 +60,7 @@ impl Admissions {
     }
 
     /// When the next attempt that is held up looks again, if there is such a time.
+    #[cfg(feature = "testkit")]
     pub(crate) fn next_ms(&self) -> Option<u64> {
         lock(&self.held_up).iter().copied().min().filter(|until_ms| *until_ms != u64::MAX)
     }

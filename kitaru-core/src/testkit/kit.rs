@@ -452,8 +452,8 @@ impl fmt::Debug for Testkit {
     }
 }
 
-/// What a [stub](Testkit::stub) may give: a JSON value, or that or an error.
-pub trait Stubbed {
+/// What a [stub](Testkit::stub) may give: a JSON value, or that or an error. Sealed.
+pub trait Stubbed: sealed::Sealed {
     /// What the body comes to.
     ///
     /// # Errors
@@ -461,6 +461,13 @@ pub trait Stubbed {
     /// What the body fails with.
     fn into_outcome(self) -> Result<Value, Error>;
 }
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for Value {}
+impl sealed::Sealed for Result<Value, Error> {}
 
 impl Stubbed for Value {
     fn into_outcome(self) -> Result<Value, Error> {

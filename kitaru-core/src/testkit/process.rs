@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::client::{Kitaru, Stage};
+use crate::director::Direction;
 use crate::engine::Engine;
 use crate::pool;
 use crate::runtime::lock;
@@ -44,7 +45,7 @@ impl Process {
             .store(Shelf(house.clone()))
             .clock(house.clock.clone())
             .park_after(park_after)
-            .staged(Stage { director: house.clone(), pace: house.clone(), writer })
+            .staged(Stage { direction: Direction::by(house.clone()), pace: house.clone(), writer })
             .open()
             .await;
         let kitaru = opened.unwrap_or_else(|error| panic!("the testkit's store cannot be opened: {error:#}"));
