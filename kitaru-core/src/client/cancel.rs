@@ -61,7 +61,7 @@ pub struct CancelRequest {
 
 impl CancelRequest {
     /// Ends it without undoing what it has done: the way out where the flow's own code ends the process, so that it cannot be
-    /// replayed for the steps that it has registered. [`Execution::undo_skipped`] says so for good. One that runs in this
+    /// replayed for the steps that it has registered. [`Execution::undo_skipped`](crate::Execution::undo_skipped) says so for good. One that runs in this
     /// process is refused: it can be cancelled with its undo.
     ///
     /// # Examples

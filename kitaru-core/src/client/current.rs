@@ -4,7 +4,7 @@ use crate::context::Ambient;
 use crate::view::ExecutionRef;
 
 /// The execution whose flow, or whose checkpoint's body, this is called in: for a link in a question, the name of a channel, a line
-/// in a log. None outside flows, and where [`testkit::plain`](crate::testkit::plain) makes checkpoints plain functions.
+/// in a log. None outside flows, and where `testkit::plain` makes checkpoints plain functions.
 ///
 /// It is the same on every attempt. It is no part of a checkpoint's key: pass it as an argument where it counts.
 ///

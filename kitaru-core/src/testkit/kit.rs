@@ -19,7 +19,7 @@ use crate::testkit::chance;
 use crate::testkit::house::{Fault, House, Parking};
 use crate::testkit::ledger::Ledger;
 use crate::testkit::post::{Letter, Outbox, Posted, Stands, What};
-use crate::testkit::process::{Idle, Process};
+use crate::testkit::process::{Process, turn};
 use crate::testkit::vigil::Vigil;
 use crate::view::ExecutionRef;
 
@@ -479,19 +479,6 @@ impl Stubbed for Result<Value, Error> {
     fn into_outcome(self) -> Result<Value, Error> {
         self
     }
-}
-
-/// Turns the clock to a time, stopping wherever something waits for.
-async fn turn(house: &House, idle: &Idle, target_ms: u64) {
-    let clock = &house.clock;
-    let to = |unix_ms: u64| clock.advance(Duration::from_millis(unix_ms.saturating_sub(clock.steady_ms())));
-    idle.settled().await;
-    while let Some(due_ms) = clock.next_due_ms().filter(|due_ms| *due_ms <= target_ms) {
-        to(due_ms);
-        idle.settled().await;
-    }
-    to(target_ms);
-    idle.settled().await;
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {

@@ -75,6 +75,19 @@ impl Process {
     }
 }
 
+/// Turns the clock to a time, stopping wherever something waits for.
+pub(super) async fn turn(house: &House, idle: &Idle, target_ms: u64) {
+    let clock = &house.clock;
+    let to = |unix_ms: u64| clock.advance(Duration::from_millis(unix_ms.saturating_sub(clock.steady_ms())));
+    idle.settled().await;
+    while let Some(due_ms) = clock.next_due_ms().filter(|due_ms| *due_ms <= target_ms) {
+        to(due_ms);
+        idle.settled().await;
+    }
+    to(target_ms);
+    idle.settled().await;
+}
+
 /// Turns the clock to the next time that something waits for, if attempts are held up by one that begins alone, since it has died:
 /// that is no time that a test knows of. Whether they are.
 pub(super) fn admits(house: &House, engine: &Weak<Engine>) -> bool {
