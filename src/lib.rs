@@ -75,8 +75,8 @@ pub use kitaru_core::{
     Error, Execution, ExecutionRef, ExecutionRequest, FailedTry, FlowCall, FlowFunction, Handle, History, Kitaru,
     KitaruBuilder, ListRequest, MAX_ID_BYTES, MAX_NAME_BYTES, NotShown, OpenWait, Page, Race, Racers, Record,
     RecordStatus, Recovery, Resolution, ResumeRequest, Reuse, ShownValue, Signal, SignalRequest, Sleep, Status,
-    Summary, Timeout, Unreadable, Wait, Watch, cancellation, dynamic, idempotency_key, log, map, may_have_run, now,
-    patched, publish, race, random, signal, sleep, sleep_until, spawn, timeout, undo, uuid, wait,
+    Summary, Timeout, Unreadable, Wait, Watch, cancellation, current_execution, dynamic, idempotency_key, log, map,
+    may_have_run, now, patched, publish, race, random, signal, sleep, sleep_until, spawn, timeout, undo, uuid, wait,
 };
 #[cfg(feature = "agent")]
 pub use kitaru_macros::tool;

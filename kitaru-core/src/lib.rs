@@ -51,7 +51,7 @@ pub use call::{
 pub use chance::{now, patched, random, uuid};
 pub use client::{
     CancelRequest, CloseRequest, ContinueAsNew, ExecutionRequest, FlowCall, Handle, Kitaru, KitaruBuilder, ListRequest,
-    Recovery, ResumeRequest, SignalRequest, Watch,
+    Recovery, ResumeRequest, SignalRequest, Watch, current_execution,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

@@ -207,9 +207,9 @@ async fn charges() -> Result<(), Error> {
 
 async fn cancels() -> Result<(), Error> {
     let kitaru = builder(disk()?).recovery(kitaru::Recovery::Manual).open().await?;
-    if let Err(error) = kitaru.cancel(&("deadly", "job")).await {
+    if let Err(error) = kitaru.cancel(("deadly", "job")).await {
         say(format!("refused {error}"));
-        kitaru.cancel(&("deadly", "job")).without_undo().await?;
+        kitaru.cancel(("deadly", "job")).without_undo().await?;
     }
     let found = kitaru.execution(("deadly", "job")).await?.ok_or_else(|| Error::msg("it is gone"))?;
     say(format!("{} {}", found.status(), found.undo_skipped()));

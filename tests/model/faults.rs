@@ -315,8 +315,8 @@ async fn a_read_that_fails_when_a_signal_has_come_keeps_the_signal_from_nobody()
         drop(takes_one(path.clone()).id(&path).on(&kitaru).start().await.unwrap());
         waits(&kitaru, "takes_one", &path).await;
         store.reads_until.store(n, Ordering::SeqCst);
-        if kitaru.signal(&("takes_one", &*path), "go", &7).await.is_err() {
-            kitaru.signal(&("takes_one", &*path), "go", &7).await.unwrap();
+        if kitaru.signal(("takes_one", &*path), "go", &7).await.is_err() {
+            kitaru.signal(("takes_one", &*path), "go", &7).await.unwrap();
         }
         completes(&kitaru, &clock, "takes_one", &path).await;
         assert_eq!(log(&path).take(), ["took 7"]);
@@ -404,7 +404,7 @@ async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its
     for n in 0..100 {
         waits(&kitaru, "takes_many", "job").await;
         clock.advance(Duration::from_millis(1));
-        kitaru.signal(&("takes_many", "job"), "go", &n).await.unwrap();
+        kitaru.signal(("takes_many", "job"), "go", &n).await.unwrap();
         while log("many").count("took") <= n {
             tokio::task::yield_now().await;
         }
@@ -433,7 +433,7 @@ async fn a_call_that_attaches_to_what_has_just_ended_is_told_what_it_came_to() {
     store.gate.shut(Table::Unfinished);
     clock.advance(HOUR);
     store.gate.until_arrived(1).await;
-    kitaru.cancel(&("sleeps", "job")).await.unwrap();
+    kitaru.cancel(("sleeps", "job")).await.unwrap();
     // So it is to go on, and is looked at once more.
     store.gate.shut(Table::Name);
     store.gate.open();
@@ -476,7 +476,7 @@ async fn what_is_asked_of_a_failed_execution_is_done_although_a_late_wake_up_is_
         match ask {
             "call" => assert_eq!(call().await.unwrap(), 1),
             "fresh" => drop(call().fresh().start().await.unwrap()),
-            _ => kitaru.cancel(&job).await.unwrap(),
+            _ => kitaru.cancel(job).await.unwrap(),
         }
         store.gate.open();
         let wanted = match ask {

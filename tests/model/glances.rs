@@ -49,7 +49,7 @@ async fn status_of_an_execution_that_ends_while_it_is_read_is_not_interrupted() 
                     "execution" => kitaru.execution(("sleeps_and_is_told", "job")).await.unwrap().unwrap().status(),
                     "list" => kitaru.executions().await.unwrap()[0].status(),
                     _ => {
-                        let error = kitaru.resume(&("sleeps_and_is_told", "job")).await.unwrap_err();
+                        let error = kitaru.resume(("sleeps_and_is_told", "job")).await.unwrap_err();
                         assert!(error.to_string().contains("it has ended"), "{error}");
                         Status::Completed
                     }

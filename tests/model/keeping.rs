@@ -177,7 +177,7 @@ async fn a_child_stays_while_its_parent_is_stuck_and_may_be_resumed() {
     assert!(!is_gone(&kitaru, &clock, "costly_part", "stuck part").await);
     // The code that can read it is back.
     log(path).say("new");
-    kitaru.resume(&("gets_stuck", "job")).await.unwrap();
+    kitaru.resume(("gets_stuck", "job")).await.unwrap();
     assert_eq!(gets_stuck(path.into()).id("job").on(&kitaru).await.unwrap(), 1);
     assert_eq!(log(path).count("paid"), 1, "and is not paid for again");
 }

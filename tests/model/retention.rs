@@ -258,7 +258,7 @@ async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the
     let left = rows.len();
     assert!(left > 1_000, "{left} rows");
     assert!(kitaru.execution(("pays_in_parts", "job")).await.unwrap().is_none());
-    assert!(kitaru.export(&("pays_in_parts", "job")).await.unwrap_err().to_string().contains("there is no execution"));
+    assert!(kitaru.export(("pays_in_parts", "job")).await.unwrap_err().to_string().contains("there is no execution"));
     let listed = kitaru.executions().await.unwrap();
     assert!(listed.is_empty() && listed.unreadable().is_empty(), "{listed:?}");
     assert_eq!(pays_in_parts(path.into(), 1).id("job").on(&kitaru).await.unwrap(), 1);

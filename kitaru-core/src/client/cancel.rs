@@ -42,7 +42,7 @@ impl Kitaru {
     /// #     std::future::pending::<Result<(), kitaru::Error>>().await
     /// # });
     /// let handle = call.id("job-42").on(&kitaru).start().await?;
-    /// kitaru.cancel(&("write_report", "job-42")).await?;
+    /// kitaru.cancel(("write_report", "job-42")).await?;
     /// assert!(handle.await.unwrap_err().is_cancelled());
     /// # Ok(()) }
     /// ```
@@ -68,7 +68,7 @@ impl CancelRequest {
     ///
     /// ```no_run
     /// # async fn doc(kitaru: &kitaru_core::Kitaru) -> Result<(), kitaru_core::Error> {
-    /// kitaru.cancel(&("order", "job-42")).without_undo().await?;
+    /// kitaru.cancel(("order", "job-42")).without_undo().await?;
     /// let order = kitaru.execution(("order", "job-42")).await?;
     /// assert!(order.is_some_and(|order| order.undo_skipped()));
     /// # Ok(()) }

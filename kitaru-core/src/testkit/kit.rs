@@ -283,7 +283,7 @@ impl Testkit {
         let (target, wait) = (own(&execution.into()), wait.to_owned());
         let letter = self.outbox.next(&target, What::Answer, &wait);
         let kitaru = self.process.kitaru.clone();
-        self.post(letter, async move { kitaru.answer(&(&*target.0, &*target.1), &wait, &answer).await }).await
+        self.post(letter, async move { kitaru.answer((&*target.0, &*target.1), &wait, &answer).await }).await
     }
 
     /// Sends a signal to an execution. As [`Kitaru::signal`].
@@ -307,7 +307,7 @@ impl Testkit {
         let letter = self.outbox.next(&target, What::Signal, &signal);
         let key = format!("testkit-{}", letter.nth);
         let kitaru = self.process.kitaru.clone();
-        self.post(letter, async move { kitaru.signal(&(&*target.0, &*target.1), &signal, &value).key(key).await }).await
+        self.post(letter, async move { kitaru.signal((&*target.0, &*target.1), &signal, &value).key(key).await }).await
     }
 
     /// Sends something once, however often the test is begun anew after a crash.

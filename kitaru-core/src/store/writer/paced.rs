@@ -1,6 +1,7 @@
 //! A writer in a task of the runtime that opens the store, at the pace of a test. Owns the orders in which that may happen;
 //! must not know what is written.
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,27 +44,33 @@ impl Writer {
 impl Batch {
     /// The same, in any order that the contract allows: those of one journal in their order, and what belongs to none, which
     /// asks whether all before it have landed, behind all before it.
-    async fn acknowledge_at(mut self, pace: &dyn Pace, landed: &Result<(), Error>) {
-        while !self.waiting.is_empty() {
-            let mut journals = Vec::new();
-            let mut firsts = Vec::new();
-            for (nth, (owner, ..)) in self.waiting.iter().enumerate() {
-                let journal = owner.journal();
-                if journal == 0 && nth > 0 {
-                    break;
-                }
-                if !journals.contains(&journal) {
-                    journals.push(journal);
-                    firsts.push(nth);
-                }
-                if journal == 0 {
-                    break;
-                }
+    async fn acknowledge_at(self, pace: &dyn Pace, landed: &Result<(), Error>) {
+        let mut left = self.waiting.len();
+        let mut waiting = self.waiting.into_iter().enumerate().peekable();
+        while let Some(first) = waiting.next() {
+            let mut queues: HashMap<u64, VecDeque<_>> = HashMap::new();
+            let of_none = first.1.0.journal() == 0;
+            queues.entry(first.1.0.journal()).or_default().push_back(first);
+            while let Some(next) = waiting.next_if(|(_, (owner, ..))| !of_none && owner.journal() != 0) {
+                queues.entry(next.1.0.journal()).or_default().push_back(next);
             }
-            let (owner, token, number) = self.waiting.remove(firsts[pace.first_of(firsts.len())]);
-            owner.landed(token, landed.clone().map(|()| number));
-            if !self.waiting.is_empty() {
-                pace.wait(Before::NextAcknowledgement).await;
+            // The first of each journal, by its place.
+            let mut firsts: BTreeMap<usize, u64> =
+                queues.iter().filter_map(|(journal, queue)| Some((queue.front()?.0, *journal))).collect();
+            while !firsts.is_empty() {
+                let chosen = firsts.iter().nth(pace.first_of(firsts.len())).map(|(nth, journal)| (*nth, *journal));
+                let Some((nth, journal)) = chosen else { unreachable!("one of so many is chosen") };
+                firsts.remove(&nth);
+                let queue = queues.get_mut(&journal);
+                let Some((_, (owner, token, number))) = queue.and_then(VecDeque::pop_front) else { continue };
+                if let Some((next, _)) = queues.get(&journal).and_then(VecDeque::front) {
+                    firsts.insert(*next, journal);
+                }
+                owner.landed(token, landed.clone().map(|()| number));
+                left -= 1;
+                if left > 0 {
+                    pace.wait(Before::NextAcknowledgement).await;
+                }
             }
         }
     }
