@@ -51,6 +51,9 @@ pub(crate) enum Activity {
     Ends,
 }
 
+/// With more submissions at once their bytes are not counted anew: that would be done for each batch.
+const MOST_RECOUNTED: usize = 256;
+
 /// The bounds of the writer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WriterOptions {
@@ -166,7 +169,7 @@ impl Writer {
 
     /// An execution is no longer at work, and has not said so with its last submission.
     pub(crate) fn leave(&self) {
-        self.shared.running.fetch_sub(1, Ordering::SeqCst);
+        self.shared.leave();
     }
 
     /// Lands what is queued, leaves the store so that it opens quickly, and closes it. Blocks. Closing twice is no
@@ -212,6 +215,12 @@ impl Shared {
         std::mem::take(&mut self.queue().submissions)
     }
 
+    /// An execution that was at work is so no longer.
+    fn leave(&self) {
+        let running = self.running.fetch_sub(1, Ordering::SeqCst);
+        debug_assert!(running > 0, "more executions left than were at work");
+    }
+
     /// So many bytes are in memory no longer.
     fn landed(&self, bytes: usize) {
         let mut queue = self.queue();
@@ -230,6 +239,20 @@ impl Shared {
             return bell.notify_one();
         }
         self.arrived.notify_one();
+    }
+}
+
+impl Queue {
+    /// Counts the bytes anew, where no commit has taken any.
+    ///
+    /// # Panics
+    ///
+    /// In builds with debug assertions, where the count has come to differ.
+    fn recount(&self) {
+        if cfg!(debug_assertions) && self.submissions.len() <= MOST_RECOUNTED {
+            let bytes: usize = self.submissions.iter().map(Submission::bytes).sum();
+            assert_eq!(self.bytes, bytes, "bytes that wait to be written");
+        }
     }
 }
 
@@ -308,6 +331,7 @@ impl Thread {
     fn next(&self) -> Next {
         let mut queue = self.shared.queue();
         loop {
+            queue.recount();
             if !queue.submissions.is_empty() {
                 return Next::Commit(std::mem::take(&mut queue.submissions));
             }
@@ -376,7 +400,7 @@ impl Thread {
         let mut waiting = Vec::new();
         for Submission { owner, token, rows: own, frame, activity } in submissions {
             if activity == Activity::Ends {
-                self.shared.running.fetch_sub(1, Ordering::SeqCst);
+                self.shared.leave();
             }
             if owner.is_cut() {
                 owner.landed(token, Err(cut(self.failure.as_ref())));
