@@ -6,34 +6,34 @@ use std::task::Waker;
 use crate::director::{Cue, Observation, Turn};
 use crate::id::ExecutionId;
 
-/// Nobody directs the executions of a store.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Direction;
+/// Nobody directs the executions of a store. It is made and cloned as that of the other build is.
+#[derive(Clone, Default)]
+pub(crate) struct Direction(());
 
 impl Direction {
     #[inline(always)]
-    pub(crate) fn is_some(self) -> bool {
+    pub(crate) fn is_some(&self) -> bool {
         false
     }
 
     #[inline(always)]
-    pub(crate) fn stops_call<'a>(self, _: impl FnOnce() -> Cue<'a>) -> bool {
+    pub(crate) fn stops_call<'a>(&self, _: impl FnOnce() -> Cue<'a>) -> bool {
         false
     }
 
     #[inline(always)]
-    pub(crate) fn stops_attempt(self, _: &ExecutionId, _: Turn) -> bool {
+    pub(crate) fn stops_attempt(&self, _: &ExecutionId, _: Turn) -> bool {
         false
     }
 
     #[inline(always)]
-    pub(crate) fn observe<'a>(self, _: impl FnOnce() -> Observation<'a>) {}
+    pub(crate) fn observe<'a>(&self, _: impl FnOnce() -> Observation<'a>) {}
 
     #[inline(always)]
-    pub(crate) fn order(self, _: &mut [Waker]) {}
+    pub(crate) fn order(&self, _: &mut [Waker]) {}
 
     #[inline(always)]
-    pub(crate) fn chance(self) -> Option<u64> {
+    pub(crate) fn chance(&self) -> Option<u64> {
         None
     }
 }

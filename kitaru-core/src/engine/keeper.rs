@@ -102,16 +102,17 @@ impl Keeper {
     /// This runtime of the program's has come to its end; nothing, where it was found so when an attempt was to begin on it.
     /// Whether the store's work goes on without it.
     pub(crate) fn outlives(&self, runtime: Option<Id>) -> bool {
-        let keep = match self {
-            Keeper::Thread(keep) => keep,
+        match self {
+            Keeper::Thread(keep) => {
+                let mut program = lock(&keep.program);
+                if runtime.is_none_or(|runtime| program.as_ref().is_some_and(|known| known.id() == runtime)) {
+                    *program = None;
+                }
+                true
+            }
             #[cfg(feature = "testkit")]
-            Keeper::Test(_) => return false,
-        };
-        let mut program = lock(&keep.program);
-        if runtime.is_none_or(|runtime| program.as_ref().is_some_and(|known| known.id() == runtime)) {
-            *program = None;
+            Keeper::Test(_) => false,
         }
-        true
     }
 
     /// The timers that go on whatever becomes of the program's runtimes.
