@@ -457,10 +457,18 @@ async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_acro
     place.clock.advance(HOUR / 2);
     let handle = async || kitaru.handle::<String, Error>(("bounded", "job")).await;
     until_status(&kitaru, "bounded", Status::Waiting).await;
-    for _ in 0..2 {
-        place.clock.advance(HOUR);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    place.clock.advance(HOUR);
+    // An hour that passes before the flow waits is no hour of its wait.
+    let is_behind = async || {
+        let execution = kitaru.execution(("bounded", "job")).await.unwrap().unwrap();
+        let is_over =
+            |record: &kitaru::Record| record.name() == "timeout_2" && record.status() == RecordStatus::Completed;
+        execution.records().iter().any(is_over) && execution.status() == Status::Waiting
+    };
+    while !is_behind().await {
+        tokio::task::yield_now().await;
     }
+    place.clock.advance(HOUR);
     assert_eq!(handle().await.unwrap().await.unwrap(), "true true true");
     let execution = kitaru.execution(("bounded", "job")).await.unwrap().unwrap();
     let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.status())).collect();
