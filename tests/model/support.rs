@@ -184,3 +184,10 @@ impl Store for Life {
         Ok(())
     }
 }
+
+/// Lets others move until something holds.
+pub async fn until_it_holds(mut holds: impl AsyncFnMut() -> bool) {
+    while !holds().await {
+        tokio::task::yield_now().await;
+    }
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use kitaru::{Clock, Error, Handle, Kitaru, RecordStatus, Status, checkpoint, dynamic, flow};
 
-use crate::support::{Rows, log};
+use crate::support::{Rows, log, until_it_holds};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -446,31 +446,24 @@ async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_acro
     let kitaru = place.open().await;
     drop(bounded("bounded".into()).id("job").on(&kitaru).start().await.unwrap());
     until("bounded", "takes 1", 1).await;
-    while kitaru.execution(("bounded", "job")).await.unwrap().unwrap().records().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until_it_holds(async || !kitaru.execution(("bounded", "job")).await.unwrap().unwrap().records().is_empty()).await;
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     // Half of its time is over when the next process begins.
     place.clock.advance(HOUR / 2);
     let kitaru = place.open().await;
     until("bounded", "takes 1", 2).await;
     place.clock.advance(HOUR / 2);
-    let handle = async || kitaru.handle::<String, Error>(("bounded", "job")).await;
     until_status(&kitaru, "bounded", Status::Waiting).await;
     place.clock.advance(HOUR);
     // An hour that passes before the flow waits is no hour of its wait.
-    let is_behind = async || {
-        let execution = kitaru.execution(("bounded", "job")).await.unwrap().unwrap();
-        let is_over =
-            |record: &kitaru::Record| record.name() == "timeout_2" && record.status() == RecordStatus::Completed;
-        execution.records().iter().any(is_over) && execution.status() == Status::Waiting
-    };
-    while !is_behind().await {
-        tokio::task::yield_now().await;
-    }
+    let looked_at = async || kitaru.execution(("bounded", "job")).await.unwrap().unwrap();
+    let over =
+        |of: &kitaru::Execution| of.records().iter().filter(|one| one.status() == RecordStatus::Completed).count();
+    until_it_holds(async || looked_at().await.status() == Status::Waiting && over(&looked_at().await) == 2).await;
     place.clock.advance(HOUR);
-    assert_eq!(handle().await.unwrap().await.unwrap(), "true true true");
-    let execution = kitaru.execution(("bounded", "job")).await.unwrap().unwrap();
+    let handle = kitaru.handle::<String, Error>(("bounded", "job")).await.unwrap();
+    assert_eq!(handle.await.unwrap(), "true true true");
+    let execution = looked_at().await;
     let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.status())).collect();
     assert_eq!(records[0], ("timeout", RecordStatus::Completed), "{records:?}");
     assert!(!records.iter().any(|(name, _)| *name == "takes"), "a loser leaves no outcome: {records:?}");
