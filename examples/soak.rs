@@ -43,7 +43,7 @@ async fn part(n: u64) -> Result<u64, Error> {
     Ok(step(n).await)
 }
 
-/// Something of everything: a sequence, a join, retries, a child, a wait out of memory, a signal.
+/// One flow with a sequence, a join, retries, a child, a parked wait and a signal.
 #[flow]
 async fn job(n: u64) -> Result<u64, Error> {
     let mut sum = step(step(n).await).await;

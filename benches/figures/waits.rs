@@ -161,8 +161,8 @@ async fn waits_for_all(n: u64) -> Result<u64, Error> {
     Ok(n + answer + signal)
 }
 
-/// Of each such flow: header, name and end; a wait three times opened and over; a question that comes and goes, an answer, an
-/// signal; and, each time that it is parked and goes on, what says so.
+/// The rows of each such flow: header, name and end; three openings and ends of waits; a question that opens and closes; an answer
+/// and a signal; and those that record each park and each resume.
 const ROWS_OF_WAITS: u64 = 21;
 
 /// Until the executions look so, one after another: when the first does, most of them do.

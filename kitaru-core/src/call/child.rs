@@ -159,7 +159,7 @@ impl Awaiting {
         Call::new(spec, child)
     }
 
-    /// What it comes to; and whether the parent may park meanwhile.
+    /// Waits for the child's result, and says whether the parent may park meanwhile.
     async fn came(child: Arc<dyn Child>, context: Arc<Context>, slot: SlotId, parent: ParentRow) -> Came {
         let mut parks = child.parks();
         let mut ended = child.clone().ended();

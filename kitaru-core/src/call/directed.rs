@@ -1,5 +1,5 @@
-//! Bodies under a director's hand: whether they go on, and who plays them. Must not know what a try comes to. In a build
-//! without the feature `testkit`, `undirected.rs` stands in its place.
+//! Bodies that a test steers: whether they continue, and what runs in their place. Must not know the result of a try. In a
+//! build without the feature `testkit`, `undirected.rs` replaces this file.
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -50,7 +50,7 @@ impl Cast {
         self.part.is_none()
     }
 
-    /// Polls whoever plays.
+    /// Polls the checkpoint's own function, or what a test has put in its place.
     pub(super) fn poll<B: Body>(
         &self,
         body: &mut B,

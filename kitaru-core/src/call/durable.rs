@@ -387,7 +387,7 @@ impl<B: Body> Durable<B> {
         }
     }
 
-    /// Whether no attempt has ended or failed, and nobody has asked to resume, since the call was made for the first time.
+    /// Whether no attempt has ended or failed, and no caller has resumed the execution, since the call was first made.
     pub(crate) fn is_of_this_run(&self) -> bool {
         match self.claim.standing {
             Standing::Recorded(at) => !self.context.replay().has_ended_since(at),

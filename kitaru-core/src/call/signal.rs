@@ -32,7 +32,7 @@ use crate::value::ArgSink;
 ///
 /// # Errors
 ///
-/// [Unreadable](Error::is_unreadable), if the signal is no `T`. It is taken, and the flow decides.
+/// [Unreadable](Error::is_unreadable), if the signal is not a `T`. The signal counts as taken; the flow decides what to do.
 ///
 /// # Panics
 ///

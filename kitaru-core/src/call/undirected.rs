@@ -1,4 +1,4 @@
-//! What stands in the place of `directed.rs` in a build without the feature `testkit`: each body plays itself and goes on.
+//! Replaces `directed.rs` in a build without the feature `testkit`: every try runs the checkpoint's own function.
 
 use std::task::{Context as TaskContext, Poll};
 

@@ -331,7 +331,7 @@ struct Workers {
 }
 
 impl Workers {
-    /// Threads, which nobody directs.
+    /// The store's own threads, without a test that steers them.
     fn start(logs: Logs) -> Result<Self, Error> {
         Ok(Workers {
             keeper: Keeper::start(logs)?,

@@ -1,4 +1,4 @@
-//! Closing a store. Owns what becomes of what runs; must not know how an attempt ends.
+//! The request to close a store. Must not know what happens to the executions that run.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};

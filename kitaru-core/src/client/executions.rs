@@ -10,7 +10,7 @@ use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::journal::Status;
-use crate::ledger::{Listed, Stored, Unread, blocking};
+use crate::ledger::{Listed, Unread, blocking};
 use crate::view::{Cursor, ExecutionRef, Filter, Page, Summary, Unreadable};
 
 /// How many summaries a page has, unless asked for.
@@ -127,11 +127,12 @@ impl ListRequest {
     fn page(self) -> Result<Page, Error> {
         let Self { inner, filter, after, limit } = self;
         let archive = &inner.runtime.archive;
-        let fits = |stored: &Stored| filter.fits(archive, stored);
         let read = |journal| {
-            // What never changes of it comes first: most of those that do not fit are not read whole.
-            let found = inner.stands(|archive| archive.listed(journal, fits))?;
-            Ok(found.filter(|(_, status)| filter.fits_status(*status)))
+            let found = inner.stands(|archive| archive.listed(journal, |header| filter.fits_header(header)))?;
+            let Some((stored, status)) = found.filter(|(_, status)| filter.fits_status(*status)) else {
+                return Ok(None);
+            };
+            Ok(filter.fits_parent(archive, &stored)?.then_some((stored, status)))
         };
         let before = after.map(|Cursor(journal)| journal);
         let Listed { found, unread, last, more } = archive.newest_first(before, (limit, MOST_LOOKED_AT), read)?;

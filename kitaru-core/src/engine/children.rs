@@ -15,7 +15,7 @@ use crate::request::Request;
 use crate::value::Key;
 
 /// An execution that a flow waits for.
-struct Joined {
+struct AwaitedChild {
     engine: Arc<Engine>,
     execution: ExecutionId,
     active: Awaited,
@@ -24,7 +24,7 @@ struct Joined {
 impl Executions for Engine {
     fn launch(self: Arc<Self>, request: Request) -> Result<Arc<dyn Child>, Error> {
         let (execution, active) = Engine::launch(&self, request)?;
-        Ok(Arc::new(Joined { engine: self, execution, active }))
+        Ok(Arc::new(AwaitedChild { engine: self, execution, active }))
     }
 
     fn cancel(self: Arc<Self>, execution: ExecutionId) -> Coming<Result<(), Error>> {
@@ -63,7 +63,7 @@ impl Engine {
     }
 }
 
-impl Child for Joined {
+impl Child for AwaitedChild {
     fn recorded(self: Arc<Self>) -> Coming<Result<(), Error>> {
         Box::pin(async move { self.active.recorded().await })
     }

@@ -14,7 +14,7 @@ use crate::engine::forget::cannot_resume;
 use crate::engine::holding::hold_back;
 use crate::engine::plan::Plan;
 use crate::engine::planning::{self, PlanInput};
-use crate::engine::registry::Found;
+use crate::engine::registry::Seating;
 use crate::engine::state::Engine;
 use crate::engine::task::{Task, Wakeup};
 use crate::error::{Error, Kind};
@@ -40,9 +40,9 @@ impl Engine {
         };
         let learns = || Progress::new(input, request.input.preview.clone());
         let active = match self.registry.call(&execution, call, admits, learns)? {
-            Found::Driven(active) => return Ok((execution.clone(), self.registry.joins(&execution, &active))),
-            Found::Refused { is_parked } => return Err(refused(&execution, call, is_parked)),
-            Found::Seat { seated, task, replaces } => {
+            Seating::Driven(active) => return Ok((execution.clone(), self.registry.joins(&execution, &active))),
+            Seating::Refused { is_parked } => return Err(refused(&execution, call, is_parked)),
+            Seating::Seat { seated, task, replaces } => {
                 if let Some(older) = replaces {
                     older.end(Ended::Fault(begun_over()));
                 }

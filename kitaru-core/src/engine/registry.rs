@@ -61,7 +61,7 @@ pub(crate) struct Joined<A, P> {
 }
 
 /// What a caller finds.
-pub(crate) enum Found<A, P> {
+pub(crate) enum Seating<A, P> {
     /// A task that is to drive the execution has its seat. If that replaces another one, here it is.
     Seat { seated: Arc<Seated<A, P>>, task: TaskId, replaces: Option<Arc<Seated<A, P>>> },
     /// A task drives it already.
@@ -87,14 +87,14 @@ impl<A, P> Registry<A, P> {
         call: Call,
         admits: impl FnOnce(&P) -> Result<(), E>,
         learns: impl FnOnce() -> P,
-    ) -> Result<Found<A, P>, E> {
+    ) -> Result<Seating<A, P>, E> {
         let mut seats = lock(&self.seats);
         let known = seats.get(execution).cloned();
         let Some(seated) = known else {
             let (seat, task) = Seat::called();
             let seated = Seated::new(seat, learns());
             seats.insert(execution.clone(), seated.clone());
-            return Ok(Found::Seat { seated, task, replaces: None });
+            return Ok(Seating::Seat { seated, task, replaces: None });
         };
         let mut held = lock(&seated.held);
         let is_parked = !held.seat.is_driven();
@@ -102,22 +102,22 @@ impl<A, P> Registry<A, P> {
             admits(&seated.progress)?;
         }
         Ok(match held.seat.call(call) {
-            Called::Refuse => Found::Refused { is_parked },
+            Called::Refuse => Seating::Refused { is_parked },
             Called::Join => {
                 drop(held);
-                Found::Driven(seated)
+                Seating::Driven(seated)
             }
             Called::Drive(task) => {
                 seated.parks.send_replace(false);
                 drop(held);
-                Found::Seat { seated, task, replaces: None }
+                Seating::Seat { seated, task, replaces: None }
             }
             Called::Replace => {
                 drop(held);
                 let (seat, task) = Seat::called();
                 let next = Seated::new(seat, learns());
                 seats.insert(execution.clone(), next.clone());
-                Found::Seat { seated: next, task, replaces: Some(seated) }
+                Seating::Seat { seated: next, task, replaces: Some(seated) }
             }
         })
     }
@@ -265,12 +265,15 @@ impl<A, P> Registry<A, P> {
         let mut seats = lock(&self.seats);
         let Some(seated) = seats.get(execution).cloned() else { return };
         let mut held = lock(&seated.held);
-        held.seat.rest();
+        let left = held.seat.rest();
         let is_idle = held.seat.is_idle();
         drop(held);
         if is_idle {
             remove(&mut seats, execution, &seated);
         }
+        // Off the locks: whoever has sent them is woken.
+        drop(seats);
+        drop(left);
     }
 
     // ---- who waits for it ----

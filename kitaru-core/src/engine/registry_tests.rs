@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::context::Mail;
-use crate::engine::registry::{Found, Registry, Seated, Steered};
+use crate::engine::registry::{Registry, Seated, Seating, Steered};
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId};
 use crate::ledger::Addressee;
@@ -40,7 +40,7 @@ fn execution() -> ExecutionId {
 
 fn called(seats: &Seats) -> (Arc<Seated<Leaving, ()>>, TaskId) {
     let found = seats.call::<Infallible>(&execution(), Call::Join, |()| Ok(()), || ());
-    let Ok(Found::Seat { seated, task, .. }) = found else { panic!("nobody drives it") };
+    let Ok(Seating::Seat { seated, task, .. }) = found else { panic!("nobody drives it") };
     (seated, task)
 }
 
@@ -98,7 +98,7 @@ fn task_whose_seat_was_replaced_takes_nothing_away() {
     let seats = Arc::new(Seats::default());
     let (older, looks) = seats.wake(&execution(), (JOURNAL, Cause::Time), || ()).unwrap();
     let found = seats.call::<Infallible>(&execution(), Call::BeginOver, |()| Ok(()), || ());
-    assert!(matches!(found, Ok(Found::Seat { replaces: Some(_), .. })));
+    assert!(matches!(found, Ok(Seating::Seat { replaces: Some(_), .. })));
     assert!(!older.confirm(looks));
     assert_eq!(seats.lose(&execution(), (&older, looks), |_| unreachable!("it has no seat")), Lost::Nothing);
     assert!(seats.driven(&execution()).is_some());

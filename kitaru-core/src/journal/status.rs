@@ -234,21 +234,9 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
 mod tests {
     use super::*;
 
-    const ALL: [Status; 9] = [
-        Status::Queued,
-        Status::Running,
-        Status::Waiting,
-        Status::Interrupted,
-        Status::Completed,
-        Status::Failed,
-        Status::Cancelled,
-        Status::Stuck,
-        Status::ContinuedAsNew,
-    ];
-
     #[test]
     fn status_is_shown_as_one_word() {
-        let shown = ALL.map(|status| status.to_string());
+        let shown = Status::ALL.map(|status| status.to_string());
         assert!(
             shown.iter().all(|shown| shown.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')),
             "{shown:?}"
@@ -281,7 +269,7 @@ mod tests {
 
     #[test]
     fn fresh_begins_a_new_generation_over_anything_and_cancels_what_was_unfinished() {
-        for status in ALL {
+        for status in Status::ALL {
             for same_input in [true, false] {
                 let begin = decide(Some(&found(status, same_input)), Ask::Fresh, 0);
                 assert_eq!(begin, Begin::New { generation: 4, cancels: !status.is_final() });
@@ -292,7 +280,7 @@ mod tests {
 
     #[test]
     fn what_has_failed_is_stuck_or_was_interrupted_can_be_resumed_and_nothing_else() {
-        for status in ALL {
+        for status in Status::ALL {
             let resumes = matches!(status, Status::Failed | Status::Stuck | Status::Running | Status::Interrupted);
             let begin = decide(Some(&found(status, false)), Ask::Resume, 0);
             assert_eq!(begin, if resumes { Begin::Continue } else { Begin::Nothing }, "{status}");
@@ -303,7 +291,7 @@ mod tests {
     #[test]
     fn execution_is_cancelled_from_any_status_but_completed_and_cancelled() {
         for ask in [Ask::Cancel, Ask::Abandon] {
-            for status in ALL {
+            for status in Status::ALL {
                 let ended = matches!(status, Status::Completed | Status::Cancelled);
                 let begin = decide(Some(&found(status, false)), ask, 0);
                 assert_eq!(begin, if ended { Begin::Nothing } else { Begin::Cancel }, "{status}");
@@ -314,18 +302,18 @@ mod tests {
 
     #[test]
     fn execution_that_came_to_an_end_does_not_resume_by_itself() {
-        for status in ALL {
+        for status in Status::ALL {
             let begin = decide(Some(&found(status, false)), Ask::Recover, 0);
             assert_eq!(begin, if status.is_final() { Begin::Nothing } else { Begin::Continue }, "{status}");
         }
         assert_eq!(decide(None, Ask::Recover, 0), Begin::Nothing);
-        let is_final = ALL.map(|status| status.is_final());
+        let is_final = Status::ALL.map(|status| status.is_final());
         assert_eq!(is_final, [false, false, false, false, true, true, true, true, true]);
     }
 
     #[test]
     fn another_input_is_refused_whatever_the_status() {
-        for status in ALL {
+        for status in Status::ALL {
             for ask in [Ask::Reuse(Reuse::Always), Ask::Outcome] {
                 assert_eq!(decide(Some(&found(status, false)), ask, 0), Begin::OtherInput, "{status}");
             }
@@ -334,7 +322,7 @@ mod tests {
 
     #[test]
     fn who_has_waited_for_an_execution_is_given_its_failure_and_does_not_begin_it_again() {
-        for status in ALL {
+        for status in Status::ALL {
             let begin = decide(Some(&found(status, true)), Ask::Outcome, 1_000);
             let called = decide(Some(&found(status, true)), Ask::Reuse(Reuse::Always), 1_000);
             let expected = if status == Status::Failed { Begin::Nothing } else { called };
@@ -346,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_status_survives_its_code() {
-        for status in ALL {
+        for status in Status::ALL {
             assert_eq!(Status::from_code(status.code()), Some(status));
         }
         assert_eq!(Status::from_code(99), None);

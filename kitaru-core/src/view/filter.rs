@@ -21,17 +21,15 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Whether a generation fits, by what never changes of it. Blocks.
-    pub(crate) fn fits(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
-        if !self.fits_header(&stored.header) {
-            return Ok(false);
-        }
+    /// Whether the parent of a generation fits. Blocks.
+    pub(crate) fn fits_parent(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
         let Some(wanted) = &self.parent else { return Ok(true) };
         let parent = archive.parent(stored)?;
         Ok(parent.is_some_and(|parent| ExecutionRef::of(&parent.execution) == *wanted))
     }
 
-    fn fits_header(&self, header: &Header) -> bool {
+    /// Whether a generation fits by its header.
+    pub(crate) fn fits_header(&self, header: &Header) -> bool {
         let Header { execution, created_ms, .. } = header;
         self.flow.as_ref().is_none_or(|flow| *flow == *execution.flow)
             && self.id_prefix.as_ref().is_none_or(|prefix| execution.id.starts_with(&**prefix))

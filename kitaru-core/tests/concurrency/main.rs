@@ -71,5 +71,5 @@ mod machine {
 mod engine {
     mod registry;
 
-    pub(crate) use registry::{Found, Joined, Registry, Seated, Steered};
+    pub(crate) use registry::{Joined, Registry, Seated, Seating, Steered};
 }

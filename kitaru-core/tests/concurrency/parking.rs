@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use crate::context::{Mail, Mailbox};
-use crate::engine::{Found, Joined, Registry, Seated, Steered};
+use crate::engine::{Joined, Registry, Seated, Seating, Steered};
 use crate::id::{ExecutionId, JournalId};
 use crate::machine::{Call, Cause, Parked, TaskId};
 use crate::orders::try_orders;
@@ -96,13 +96,13 @@ impl World {
     fn call(self: &Arc<Self>) -> Joined<Attempt, ()> {
         let found = self.seats.call::<()>(&EXECUTION, Call::Join, |()| Ok(()), || ());
         let seated = match found.expect("nothing is refused") {
-            Found::Driven(seated) => seated,
-            Found::Seat { seated, task, .. } => {
+            Seating::Driven(seated) => seated,
+            Seating::Seat { seated, task, .. } => {
                 let mine = seated.clone();
                 self.spawn(move |world| world.drive(&mine, task));
                 seated
             }
-            Found::Refused { .. } => unreachable!("who joins is not refused"),
+            Seating::Refused { .. } => unreachable!("who joins is not refused"),
         };
         self.seats.joins(&EXECUTION, &seated)
     }

@@ -78,14 +78,11 @@ impl Archive {
         Ok(self.reader.get(Table::Name, &name_key(execution, *generation))?.is_some())
     }
 
-    /// A generation, if it fits, and unless its deletion has begun.
-    pub(crate) fn listed(
-        &self,
-        journal: JournalId,
-        fits: impl Fn(&Stored) -> Result<bool, Error>,
-    ) -> Result<Option<Stored>, Error> {
-        let Some(stored) = self.stored(journal)? else { return Ok(None) };
-        Ok((fits(&stored)? && self.has(&stored)?).then_some(stored))
+    /// A generation, if its header fits, and unless its deletion has begun. Nothing but the header is read of others.
+    pub(crate) fn listed(&self, journal: JournalId, fits: impl Fn(&Header) -> bool) -> Result<Option<Stored>, Error> {
+        let Some(header) = self.header(journal)?.filter(fits) else { return Ok(None) };
+        let Some(stored) = self.with_state(journal, header)? else { return Ok(None) };
+        Ok(self.has(&stored)?.then_some(stored))
     }
 
     /// The newest generation of an execution.
@@ -133,8 +130,17 @@ impl Archive {
     }
 
     pub(crate) fn stored(&self, journal: JournalId) -> Result<Option<Stored>, Error> {
-        let Some(header) = self.reader.get(Table::Execution, &generation_key(journal))? else { return Ok(None) };
-        let header = Header::read(&header).map_err(|why| malformed_journal(journal, "header", why))?;
+        let Some(header) = self.header(journal)? else { return Ok(None) };
+        self.with_state(journal, header)
+    }
+
+    fn header(&self, journal: JournalId) -> Result<Option<Header>, Error> {
+        let header = self.reader.get(Table::Execution, &generation_key(journal))?;
+        let header = header.map(|header| Header::read(&header)).transpose();
+        header.map_err(|why| malformed_journal(journal, "header", why))
+    }
+
+    fn with_state(&self, journal: JournalId, header: Header) -> Result<Option<Stored>, Error> {
         match self.state(&header.execution, journal) {
             Ok(state) => Ok(Some(Stored { journal, header, state })),
             // It was taken away between the two.

@@ -26,32 +26,50 @@ pub(crate) struct Unread {
     pub(crate) error: Error,
 }
 
+/// How many keys of a list are read at a time.
+const CHUNK: usize = 256;
+
+impl<T> Listed<T> {
+    /// Looks at the next generation.
+    fn look(&mut self, journal: JournalId, read: impl Fn(JournalId) -> Result<Option<T>, Error>) -> Result<(), Error> {
+        self.last = Some(journal);
+        match read(journal) {
+            // None if it was deleted meanwhile.
+            Ok(one) => self.found.extend(one),
+            Err(error) if error.is_closed() => return Err(error),
+            Err(error) => self.unread.push(Unread { journal, error }),
+        }
+        Ok(())
+    }
+}
+
 impl Archive {
     /// Generations, the newest first, from before one of them: so many of those that `read` gives, out of so many that are looked
     /// at. Blocks.
     pub(crate) fn newest_first<T>(
         &self,
-        mut before: Option<JournalId>,
+        before: Option<JournalId>,
         (limit, most): (usize, usize),
         read: impl Fn(JournalId) -> Result<Option<T>, Error>,
     ) -> Result<Listed<T>, Error> {
-        let mut all = Listed { found: Vec::new(), unread: Vec::new(), last: None, more: true };
-        let mut looked_at = 0;
-        loop {
-            let wanted = limit - all.found.len() - all.unread.len();
-            let take = wanted.min(most - looked_at);
-            if take == 0 || !all.more {
-                return Ok(all);
-            }
-            let key = before.map(generation_key);
+        let mut all = Listed { found: Vec::new(), unread: Vec::new(), last: before, more: true };
+        let mut left = most;
+        while all.more && left > 0 {
+            let key = all.last.map(generation_key);
             let end = key.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
-            let page = self.page(Table::Execution, (Bound::Unbounded, end), Order::Descending, take, &read)?;
-            looked_at += take;
-            all.found.extend(page.found);
-            all.unread.extend(page.unread);
-            (all.more, before) = (page.more, page.last);
-            all.last = page.last.or(all.last);
+            let range = (Bound::Unbounded, end);
+            let (journals, more) = self.journals(Table::Execution, range, Order::Descending, left.min(CHUNK))?;
+            all.more = more;
+            left -= journals.len();
+            for journal in journals {
+                if all.found.len() + all.unread.len() == limit {
+                    all.more = true;
+                    return Ok(all);
+                }
+                all.look(journal, &read)?;
+            }
         }
+        Ok(all)
     }
 
     /// So many generations that were not finished, in the order in which they began: those behind `after` and before `until`.
@@ -79,6 +97,20 @@ impl Archive {
         limit: usize,
         read: impl Fn(JournalId) -> Result<Option<T>, Error>,
     ) -> Result<Listed<T>, Error> {
+        let (journals, more) = self.journals(table, range, order, limit)?;
+        let mut all = Listed { found: Vec::new(), unread: Vec::new(), last: None, more };
+        journals.into_iter().try_for_each(|journal| all.look(journal, &read))?;
+        Ok(all)
+    }
+
+    /// So many of the generations in a range, and whether there are more.
+    fn journals(
+        &self,
+        table: Table,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        order: Order,
+        limit: usize,
+    ) -> Result<(Vec<JournalId>, bool), Error> {
         let mut journals = Vec::with_capacity(limit.min(1_024) + 1);
         self.reader.keys(table, range, order, &mut |key| {
             journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
@@ -86,16 +118,7 @@ impl Archive {
         })?;
         let more = journals.len() > limit;
         journals.truncate(limit);
-        let (mut found, mut unread) = (Vec::new(), Vec::new());
-        for journal in &journals {
-            match read(*journal) {
-                // None if it was deleted meanwhile.
-                Ok(one) => found.extend(one),
-                Err(error) if error.is_closed() => return Err(error),
-                Err(error) => unread.push(Unread { journal: *journal, error }),
-            }
-        }
-        Ok(Listed { found, unread, last: journals.last().copied(), more })
+        Ok((journals, more))
     }
 
     /// Whose generations these are, by the table of names. That is gone through: there is no other way back. Blocks.

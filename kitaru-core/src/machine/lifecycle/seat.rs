@@ -346,10 +346,11 @@ impl<M> Seat<M> {
         self.inbox.push((generation, message));
     }
 
-    /// A wake-up for what was sent has found nothing to do. The messages are dropped; the store has them.
-    pub(crate) fn rest(&mut self) {
-        if self.state == State::Parked {
-            self.inbox.clear();
+    /// A wake-up for what was sent has found nothing to do. Returns the messages, which are dropped; the store has them.
+    pub(crate) fn rest(&mut self) -> Vec<(JournalId, M)> {
+        match self.state {
+            State::Parked => mem::take(&mut self.inbox),
+            State::Looking { .. } | State::Planning { .. } | State::Running { .. } | State::Over => Vec::new(),
         }
     }
 
