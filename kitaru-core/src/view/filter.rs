@@ -18,6 +18,8 @@ pub(crate) struct Filter {
     pub(crate) created_from: Option<SystemTime>,
     pub(crate) created_before: Option<SystemTime>,
     pub(crate) parent: Option<ExecutionRef>,
+    /// All of these.
+    pub(crate) tags: Vec<String>,
 }
 
 impl Filter {
@@ -25,6 +27,11 @@ impl Filter {
     pub(crate) fn fits(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
         if !self.fits_header(&stored.header) {
             return Ok(false);
+        }
+        for tag in &self.tags {
+            if !archive.has_tag(stored, tag)? {
+                return Ok(false);
+            }
         }
         let Some(wanted) = &self.parent else { return Ok(true) };
         let parent = archive.parent(stored)?;
