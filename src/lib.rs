@@ -51,6 +51,10 @@
 //! - The store opens by itself in `.kitaru/` below the current folder, or in `KITARU_DIR`; [`Kitaru::builder`] opens another
 //!   one. A flow is known by its input or its `.id(…)`: the same call gives the recorded result, [however old](Reuse).
 //! - [`agent`] makes every turn, or every model request and tool call, of an LLM agent a checkpoint.
+//! - `kitaru::testkit` has the tools for tests, with the feature `testkit`: in `Cargo.toml`,
+//!   `[dev-dependencies] kitaru = { version = "0.1", features = ["testkit"] }`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// The examples of the guide run with the documentation's.
 #[cfg(doctest)]
@@ -71,9 +75,9 @@ pub use kitaru_core::{
     Error, Execution, ExecutionRef, ExecutionRequest, FailedTry, FlowCall, FlowFunction, Handle, History, Kitaru,
     KitaruBuilder, ListRequest, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS, NotShown, OpenWait, Page, Pause,
     Race, Racers, Record, RecordStatus, Recovery, Resolution, ResumeRequest, Reuse, ShownValue, Signal, SignalRequest,
-    Sleep, Status, Summary, Timeout, Unreadable, Wait, Watch, cancellation, dynamic, idempotency_key, log, map,
-    may_have_run, now, patched, publish, race, random, signal, sleep, sleep_until, spawn, store, timeout, undo, uuid,
-    wait,
+    Sleep, Status, Summary, Timeout, Unreadable, Wait, Watch, cancellation, current_execution, dynamic,
+    idempotency_key, log, map, may_have_run, now, patched, publish, race, random, signal, sleep, sleep_until, spawn,
+    timeout, undo, uuid, wait,
 };
 #[cfg(feature = "agent")]
 pub use kitaru_macros::tool;
@@ -84,7 +88,10 @@ pub use kitaru_macros::{checkpoint, flow};
 #[doc = include_str!("../docs/testing.md")]
 pub struct Testing;
 
-/// Tools for testing flows and checkpoints; `docs/testing.md` teaches them.
+/// Tools for testing flows and checkpoints; `docs/testing.md` teaches them. With the feature `testkit`, which belongs into
+/// `[dev-dependencies]`.
+#[cfg(feature = "testkit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit {
     pub use kitaru_core::testkit::*;
     pub use kitaru_macros::histories;

@@ -100,7 +100,7 @@ async fn a_call_that_was_agreed_to_is_made_with_the_models_own_arguments() {
     let handle = payments("Bob".into(), [1, 2]).id("Bob").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "Bob", 2).await;
     for wait in ["pay_approval", "pay_approval_2"] {
-        kitaru.answer(&("payments", "Bob"), wait, &Approval::Approve).await.unwrap();
+        kitaru.answer(("payments", "Bob"), wait, &Approval::Approve).await.unwrap();
     }
     assert_eq!(handle.await.unwrap(), "paid, paid");
     let mut paid = paid("Bob");

@@ -143,7 +143,7 @@ async fn calls_that_ask_survive_a_death_everywhere() {
     testkit::crash_everywhere(|kit| async move {
         let handle = kit.start(payments("Eve".into(), vec![200, 200, 5, 300]).id("Eve")).await.unwrap();
         for wait in ["pay_approval", "pay_approval_2", "pay_approval_3"] {
-            kit.answer(&("payments", "Eve"), wait, &Approval::Approve).await.unwrap();
+            kit.answer(("payments", "Eve"), wait, &Approval::Approve).await.unwrap();
         }
         let came = handle.await.unwrap();
         assert_eq!(came.0, "200 paid, 200 paid, 5 paid, 300 paid");
@@ -201,7 +201,7 @@ async fn a_call_that_somebody_agreed_to_beforehand_says_so_to_its_tool() {
     let handle = asks_beforehand("Joe".into()).id("Joe").on(&kitaru).start().await.unwrap();
     let waits = asked(&kitaru, "asks_beforehand", "Joe", 1).await;
     assert_eq!(waits[0].3, json!({ "tool": "pay", "arguments": { "to": "Joe", "euros": 200 } }));
-    kitaru.answer(&("asks_beforehand", "Joe"), "pay_approval", &Approval::Approve).await.unwrap();
+    kitaru.answer(("asks_beforehand", "Joe"), "pay_approval", &Approval::Approve).await.unwrap();
     let paid = tokio::time::timeout(Duration::from_secs(20), handle).await.expect("the tool pays and asks no more");
     assert_eq!(paid.unwrap(), "200 paid");
 }
@@ -224,7 +224,7 @@ async fn a_tool_that_asks_although_somebody_has_agreed_is_an_error_and_no_endles
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = nags().id("nag").on(&kitaru).start().await.unwrap();
     let answered = async {
-        while kitaru.answer(&("nags", "nag"), "nag_approval", &Approval::Approve).await.is_err() {
+        while kitaru.answer(("nags", "nag"), "nag_approval", &Approval::Approve).await.is_err() {
             tokio::task::yield_now().await;
         }
     };

@@ -151,7 +151,7 @@ async fn sensitive_agent_shows_nothing_of_what_it_is_asked_and_answers() {
         flow.id("job").on(&kitaru).await.unwrap();
         let execution = kitaru.execution(("own", "job")).await.unwrap().unwrap();
         let mut shown = format!("{execution:?}");
-        shown += &serde_json::to_string(&kitaru.export(&("own", "job")).await.unwrap()).unwrap();
+        shown += &serde_json::to_string(&kitaru.export(("own", "job")).await.unwrap()).unwrap();
         // Outside flows the run's own flow takes the prompt.
         agent.run("My card is 4111.").id("job").on(&kitaru).await.unwrap();
         let execution = kitaru.execution(("seer", "job")).await.unwrap().unwrap();

@@ -335,7 +335,7 @@ async fn resuming_a_failed_run_asks_that_request_again_and_nothing_before_it() {
     let ended = kit.run(asks(name.into()).id("job")).await.unwrap_err();
     assert!(ended.to_string().contains("renew it"), "{ended}");
     within(name, |mut world| world.down = None);
-    kit.resume(&("asks", "job")).await.unwrap();
+    kit.resume(("asks", "job")).await.unwrap();
     assert_eq!(status(&kit, "asks").await, Status::Completed);
     assert_eq!(within(name, |world| (world.asked, world.payments.len())), (3, 1));
 }
@@ -347,7 +347,7 @@ async fn resuming_what_was_undone_is_an_error_that_says_what_to_do() {
     within(name, |mut world| world.down = Some(expired));
     kit.run(refund(name.into()).id("job")).await.unwrap_err();
     assert_eq!(within(name, |world| world.undone), 1);
-    let refused = kit.kitaru().resume(&("refund", "job")).await.unwrap_err();
+    let refused = kit.kitaru().resume(("refund", "job")).await.unwrap_err();
     assert!(refused.is_misuse(), "{refused}");
     for part in ["`job`", "`refund`", "undone", ".fresh()"] {
         assert!(refused.to_string().contains(part), "{part}: {refused}");

@@ -45,12 +45,11 @@ const FLOORS: [&[&str]; 20] = [
 const MOST_LINES: usize = 500;
 
 /// Files that are longer, and why.
-const LONG: [(&str, &str); 4] = [
+const LONG: [(&str, &str); 3] = [
     (
         "kitaru-core/src/call/durable.rs",
         "the stages of a call are one loop, in the order in which it goes through them",
     ),
-    ("kitaru-core/src/store/writer.rs", "a queue and the thread that empties it, which share what they lock"),
     ("kitaru-core/src/value/codec/tests.rs", "a table of types, one test for each way to be kept"),
     ("kitaru-core/src/value/showing/tests/random.rs", "a generator of types and values, which recur in each other"),
 ];

@@ -85,7 +85,7 @@ async fn woken_of(kitaru: &Kitaru, first: u64, count: u64) -> (f64, f64) {
     for n in first..first + count {
         let id = n.to_string();
         let start = Instant::now();
-        kitaru.signal(&("hears", id.as_str()), "word", &1u64).await.expect("it is sent");
+        kitaru.signal(("hears", id.as_str()), "word", &1u64).await.expect("it is sent");
         let handle = kitaru.handle::<u64, Error>(("hears", &id)).await.expect("it is there");
         assert_eq!(handle.await.expect("it completes"), n + 1);
         nanos.push(start.elapsed().as_nanos() as u64);
@@ -197,7 +197,7 @@ pub(crate) async fn waiting() {
     futures::future::try_join_all(ids.iter().map(|id| answer(id.as_str()))).await.expect("they are answered");
     until_all(&kitaru, COUNT, |job| job.waits().is_empty() && job.status() == kitaru::Status::Waiting).await;
     let answered = resident();
-    let send = |id| async move { store.signal(&("waits_for_all", id), "signal", &2u64).await };
+    let send = |id| async move { store.signal(("waits_for_all", id), "signal", &2u64).await };
     futures::future::try_join_all(ids.iter().map(|id| send(id.as_str()))).await.expect("they are sent something");
     for (n, handle) in handles.into_iter().enumerate() {
         assert_eq!(handle.await.expect("it completes"), n as u64 + 3);

@@ -42,8 +42,6 @@
 //! # }
 //! ```
 
-#![warn(missing_debug_implementations)]
-
 #[doc(hidden)]
 pub mod __private;
 mod agent;

@@ -133,12 +133,14 @@ impl Clock {
     }
 
     /// When the first of those who wait is to be woken, on a manual clock, in its [steady](Self::steady_ms) time.
+    #[cfg(feature = "testkit")]
     pub(crate) fn next_due_ms(&self) -> Option<u64> {
         let Inner::Manual(manual) = &self.0 else { return None };
         lock(manual).sleepers.peek().map(|Reverse(next)| next.due_ms)
     }
 
     /// How many of those who wait, on a manual clock, hold a waker of this data.
+    #[cfg(feature = "testkit")]
     pub(crate) fn wakers_of(&self, data: *const ()) -> usize {
         let Inner::Manual(manual) = &self.0 else { return 0 };
         lock(manual).sleepers.iter().filter(|Reverse(sleeper)| sleeper.waker.data() == data).count()

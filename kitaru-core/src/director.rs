@@ -1,17 +1,32 @@
 //! The seam through which a test has a hand in executions: it hears of what happens, may play a body's part, and may let
 //! nothing go further, as a dead process would. Owns the words for that; must not know who directs, nor why.
 //!
-//! Nearly every program has no director: then each place costs one look at an `Option`.
+//! Only a build with the feature `testkit` has directors, and few of its programs use one: then each place costs one look at
+//! an `Option`. In a build without the feature a [`Direction`] has no size, and each place costs nothing.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Wake, Waker};
+#[cfg(feature = "testkit")]
+mod direction;
+#[cfg(not(feature = "testkit"))]
+#[path = "director/nobody.rs"]
+mod direction;
+#[cfg(feature = "testkit")]
+mod part;
 
-use crate::error::Error;
+#[cfg(feature = "testkit")]
+use std::sync::Arc;
+#[cfg(feature = "testkit")]
+use std::task::Waker;
+
 use crate::id::ExecutionId;
 use crate::journal::Arg;
 use crate::value::Key;
 
+pub(crate) use direction::Direction;
+#[cfg(feature = "testkit")]
+pub(crate) use part::{Outside, Part};
+
 /// Who directs the executions of one store.
+#[cfg(feature = "testkit")]
 pub(crate) trait Director: Send + Sync + 'static {
     /// A call that no record answers is about to start.
     fn starts(&self, cue: &Cue<'_>) -> Goes;
@@ -41,47 +56,8 @@ pub(crate) trait Director: Send + Sync + 'static {
     fn mistaken(&self, what: String);
 }
 
-/// What a body is woken by. While somebody holds on to a waker of it, something outside may wake the body.
-#[derive(Default)]
-pub(crate) struct Outside(Mutex<Option<Waker>>);
-
-impl Outside {
-    /// What the body is polled with, which wakes `inner`.
-    pub(crate) fn waker(self: &Arc<Self>, inner: &Waker) -> Waker {
-        let mut wakes = self.wakes();
-        if !wakes.as_ref().is_some_and(|wakes| wakes.will_wake(inner)) {
-            *wakes = Some(inner.clone());
-        }
-        Waker::from(self.clone())
-    }
-
-    /// The body is over: whatever still holds on to it wakes nothing.
-    pub(crate) fn close(&self) {
-        drop(self.wakes().take());
-    }
-
-    pub(crate) fn is_open(&self) -> bool {
-        self.wakes().is_some()
-    }
-
-    fn wakes(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for Outside {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Off the lock: it is somebody else's.
-        let wakes = self.wakes().clone();
-        wakes.iter().for_each(Waker::wake_by_ref);
-    }
-}
-
 /// Whether something goes on.
+#[cfg(feature = "testkit")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "what goes no further has to stop"]
 pub(crate) enum Goes {
@@ -115,6 +91,7 @@ pub(crate) enum Turn {
 }
 
 /// A call that is about to start.
+#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody reads it without a testkit"))]
 pub(crate) struct Cue<'a> {
     pub(crate) execution: &'a ExecutionId,
     pub(crate) generation: u32,
@@ -147,17 +124,8 @@ pub(crate) enum CueStage {
     Wait,
 }
 
-/// Who plays a try of a body.
-pub(crate) enum Part {
-    /// The checkpoint's own function.
-    Itself,
-    /// Nobody: this is what it comes to, the value as JSON.
-    Gives(Result<serde_json::Value, Error>),
-    Panics(String),
-    Hangs,
-}
-
 /// What a director only hears of.
+#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody reads it without a testkit"))]
 pub(crate) enum Observation<'a> {
     /// The flow is given the outcome of a call that had none recorded when it was made.
     Given { execution: &'a ExecutionId, checkpoint: &'a str, identity: Key },
@@ -172,6 +140,7 @@ pub(crate) enum Observation<'a> {
 }
 
 /// A call that contradicts a record.
+#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody reads it without a testkit"))]
 pub(crate) struct Divergence<'a> {
     /// Where its checkpoint stands in the code.
     pub(crate) location: String,

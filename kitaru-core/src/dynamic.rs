@@ -7,6 +7,7 @@ mod scope;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -89,6 +90,12 @@ pub struct DynamicCheckpoint {
     meta: CheckpointMeta,
     args: Vec<(&'static str, serde_json::Value)>,
     refused: Option<Error>,
+}
+
+impl fmt::Debug for DynamicCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamicCheckpoint").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl DynamicCheckpoint {
@@ -225,6 +232,12 @@ pub struct DynamicFlow {
     reuse: Reuse,
     input: Vec<Given>,
     refused: Option<Error>,
+}
+
+impl fmt::Debug for DynamicFlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamicFlow").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// A value that decides which execution a call stands for.

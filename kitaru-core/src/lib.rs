@@ -3,6 +3,8 @@
 //! This is the crate behind the face `kitaru`, which users depend on. Its floors, each of which knows only those
 //! above it in this list, are in `ARCHITECTURE.md`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod call;
 mod chance;
 mod client;
@@ -33,8 +35,10 @@ mod race;
 mod request;
 mod runtime;
 mod shown;
-pub mod store;
+mod store;
 mod sync;
+#[cfg(feature = "testkit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
 mod value;
 mod view;
@@ -47,7 +51,7 @@ pub use call::{
 pub use chance::{now, patched, random, uuid};
 pub use client::{
     CancelRequest, CloseRequest, ContinueAsNew, ExecutionRequest, FlowCall, Handle, Kitaru, KitaruBuilder, ListRequest,
-    Recovery, ResumeRequest, SignalRequest, Watch,
+    Recovery, ResumeRequest, SignalRequest, Watch, current_execution,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};

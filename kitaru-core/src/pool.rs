@@ -20,6 +20,7 @@ pub(crate) enum Gone {
 }
 
 /// Has blocking work on this thread done at once from now on.
+#[cfg(feature = "testkit")]
 pub(crate) fn work_at_once() {
     AT_ONCE.set(true);
 }

@@ -17,7 +17,7 @@ const MOST_BYTES: usize = 1 << 20;
 ///
 /// In a flow's own code it is shown once: a replay does not go back to what was shown before something later. In a
 /// checkpoint's body it is shown at once, on every try. Where checkpoints are plain functions, in
-/// [`testkit::plain`](crate::testkit::plain), nothing is shown.
+/// `testkit::plain`, nothing is shown.
 ///
 /// # Errors
 ///

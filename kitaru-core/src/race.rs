@@ -1,5 +1,6 @@
 //! The first of several futures, without chance. Must not know what they are.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -41,6 +42,12 @@ pub fn race<R: Racers>(racers: R) -> Race<R::Line> {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Race<L>(L);
 
+impl<L> fmt::Debug for Race<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Race").finish_non_exhaustive()
+    }
+}
+
 impl<L: Line> Future for Race<L> {
     type Output = L::Output;
 
@@ -49,12 +56,12 @@ impl<L: Line> Future for Race<L> {
     }
 }
 
-/// What [`race`] takes: a tuple of two to eight futures with one output type, an array or a `Vec` of futures.
+/// What [`race`] takes: a tuple of two to eight futures with one output type, an array or a `Vec` of futures. Sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot race",
     note = "race takes a tuple of two to eight futures with the same output, or an array or a `Vec` of futures"
 )]
-pub trait Racers {
+pub trait Racers: sealed::Sealed {
     #[doc(hidden)]
     type Line: Line;
     #[doc(hidden)]
@@ -67,6 +74,12 @@ pub trait Line: Unpin {
     fn poll_in_order(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output>;
 }
 
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl<F> sealed::Sealed for Vec<F> {}
+
 impl<F: Future> Racers for Vec<F> {
     type Line = Vec<Pin<Box<F>>>;
 
@@ -74,6 +87,8 @@ impl<F: Future> Racers for Vec<F> {
         self.into_iter().map(Box::pin).collect()
     }
 }
+
+impl<F, const N: usize> sealed::Sealed for [F; N] {}
 
 impl<F: Future, const N: usize> Racers for [F; N] {
     type Line = Vec<Pin<Box<F>>>;
@@ -99,6 +114,8 @@ impl<F: Future> Line for Vec<Pin<Box<F>>> {
 
 macro_rules! tuples {
     ($(($first:ident $($racer:ident)*))*) => { $(
+        impl<$first, $($racer),*> sealed::Sealed for ($first, $($racer),*) {}
+
         impl<T, $first: Future<Output = T>, $($racer: Future<Output = T>),*> Racers for ($first, $($racer),*) {
             type Line = (Pin<Box<$first>>, $(Pin<Box<$racer>>),*);
 

@@ -1,13 +1,13 @@
 //! What all executions of one store share: the ledger, the clock, the bounds. Must not know what an execution is doing.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::director::Director;
+use crate::director::Direction;
 use crate::id::ExecutionId;
 use crate::ledger::{Archive, Ledger};
 
@@ -26,7 +26,7 @@ pub(crate) struct Runtime {
     /// Who watches what executions publish.
     pub(crate) watchers: Watchers,
     /// Who has a hand in all this, in a test.
-    pub(crate) director: Option<Arc<dyn Director>>,
+    pub(crate) direction: Direction,
 }
 
 /// Who waits for executions to publish something, or to end.

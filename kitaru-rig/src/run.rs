@@ -181,7 +181,7 @@ impl Turn {
         }
         match self.rig.granularity {
             Granularity::Call => self.gone_through(taken).await.map(|result| result.with_paid(self.paid.usage())),
-            Granularity::Turn => self.run_as_checkpoint(&taken, &key).await,
+            _ => self.run_as_checkpoint(&taken, &key).await,
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use kitaru::store::{Durability, OpenOptions, Order, Range, Redb, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Durability, OpenOptions, Order, Range, Redb, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::notes::note;
@@ -31,7 +31,7 @@ fn builder(store: impl Store) -> kitaru::KitaruBuilder {
     let nth: u32 = std::env::var(NTH).map_or(0, |nth| nth.parse().expect("a number"));
     let clock = Clock::manual();
     clock.advance(Duration::from_secs(100) * nth);
-    Kitaru::builder().store(store).clock(clock)
+    kitaru::testkit::store::builder(store).clock(clock)
 }
 
 fn disk() -> Result<Redb, Error> {
@@ -207,9 +207,9 @@ async fn charges() -> Result<(), Error> {
 
 async fn cancels() -> Result<(), Error> {
     let kitaru = builder(disk()?).recovery(kitaru::Recovery::Manual).open().await?;
-    if let Err(error) = kitaru.cancel(&("deadly", "job")).await {
+    if let Err(error) = kitaru.cancel(("deadly", "job")).await {
         say(format!("refused {error}"));
-        kitaru.cancel(&("deadly", "job")).without_undo().await?;
+        kitaru.cancel(("deadly", "job")).without_undo().await?;
     }
     let found = kitaru.execution(("deadly", "job")).await?.ok_or_else(|| Error::msg("it is gone"))?;
     say(format!("{} {}", found.status(), found.undo_skipped()));

@@ -139,7 +139,7 @@ async fn resolves() -> Result<(), Error> {
     let kitaru = open().await?;
     until(&kitaru, "charges", |job| !job.waits().is_empty()).await?;
     here("asked").await;
-    kitaru.answer(&("charges", "job"), "charge", &Resolution::happened(&6u64)?).await?;
+    kitaru.answer(("charges", "job"), "charge", &Resolution::happened(&6u64)?).await?;
     here("resolved").await;
     let handle = kitaru.handle::<u64, Error>(("charges", "job")).await?;
     say(format!("result {}", handle.await?));
@@ -172,7 +172,7 @@ async fn collecting() -> Result<(), Error> {
 }
 
 async fn send(kitaru: &Kitaru, key: &str, more: u64) -> Result<(), Error> {
-    match kitaru.signal(&("collects", "job"), "more", &more).key(key).await {
+    match kitaru.signal(("collects", "job"), "more", &more).key(key).await {
         // Another process has sent all of them.
         Err(error) if error.is_misuse() => Ok(()),
         sent => sent,

@@ -46,7 +46,7 @@ async fn bless() -> anyhow::Result<()> {
     let kitaru =
         Kitaru::builder().dir(dir.path()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await?;
     write(&kitaru, "stopped").await?;
-    fs::write(file(WITHOUT_A_VALUE), kitaru.export(&("order", "job-42")).await?.to_string())?;
+    fs::write(file(WITHOUT_A_VALUE), kitaru.export(("order", "job-42")).await?.to_string())?;
     all_goes_on(&kitaru, &clock).await?;
     write(&kitaru, "ended").await?;
     kitaru.close().await?;

@@ -59,7 +59,7 @@ async fn bless() -> anyhow::Result<()> {
     drop(cut_off("Ada".to_owned()).id("job-43").on(&kitaru).start().await?);
     until(async || Ok(records(&kitaru, "cut_off", "job-43").await? > 0)).await?;
     drop(cut_off("Eve".to_owned()).id("job-44").on(&kitaru).start().await?);
-    kitaru.cancel(&("cut_off", "job-44")).await?;
+    kitaru.cancel(("cut_off", "job-44")).await?;
     later(1).id("job-45").on(&kitaru).await?;
     drop(later(2).id("job-46").start_at(written_at() + 24 * HOUR).on(&kitaru).start().await?);
     anyhow::ensure!(spoiled("milk".to_owned()).id("job-47").on(&kitaru).await.is_err(), "it was not spoiled");
@@ -79,10 +79,10 @@ async fn bless() -> anyhow::Result<()> {
         let failed = async || Ok(status(&kitaru, "mishap", "job-54").await? == Some(Status::Failed));
         match n {
             1 => drop(mishap(1).id("job-54").on(&kitaru).await.expect_err("it stumbles")),
-            _ => kitaru.resume(&("mishap", "job-54")).after("stumble").await?,
+            _ => kitaru.resume(("mishap", "job-54")).after("stumble").await?,
         }
         until(failed).await?;
-        kitaru.resume(&("mishap", "job-54")).forget("stumble").await?;
+        kitaru.resume(("mishap", "job-54")).forget("stumble").await?;
         until(failed).await?;
     }
     let call = trip("Ada".to_owned()).id("job-50").deadline(1_000 * HOUR);
@@ -94,7 +94,7 @@ async fn bless() -> anyhow::Result<()> {
     until(async || Ok(status(&kitaru, "patient", "job-51").await? == Some(Status::Completed))).await?;
     drop(patient(2).id("job-52").on(&kitaru).start().await?);
     until(async || Ok(status(&kitaru, "patient", "job-52").await? == Some(Status::Waiting))).await?;
-    kitaru.signal(&job, "paid", &300u32).key("once").await?;
+    kitaru.signal(job, "paid", &300u32).key("once").await?;
     let asks = async |name: &str| {
         let execution = kitaru.execution(("trip", "job-50")).await?;
         Ok(execution.is_some_and(|execution| execution.waits().iter().any(|wait| wait.name() == name)))
@@ -284,8 +284,8 @@ async fn what_waits_is_answered(kitaru: &Kitaru) -> anyhow::Result<()> {
     assert_eq!(wait.metadata(), serde_json::json!({"room": "room 3 for 2"}));
     let companion = kitaru.handle::<String, Error>(("companion", "job-55")).await?;
     // The signal has been sent before.
-    kitaru.signal(&("trip", "job-50"), "paid", &999u32).key("once").await?;
-    kitaru.answer(&("trip", "job-50"), "breakfast", &true).await?;
+    kitaru.signal(("trip", "job-50"), "paid", &999u32).key("once").await?;
+    kitaru.answer(("trip", "job-50"), "breakfast", &true).await?;
     let told = trip("Ada".to_owned()).id("job-50").on(kitaru).await?;
     assert_eq!(told, "welcome Ada, room 3 for 2, 300 paid, breakfast: true");
     assert_eq!(companion.await?, told, "it hears of it");

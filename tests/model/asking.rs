@@ -63,7 +63,7 @@ async fn a_flow_waits_out_of_memory_until_it_is_answered_by_name() {
     assert!(execution.waits().is_empty());
     let error = kitaru.answer(&execution, "approval_3", &1).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.answer(&("order", "nobody"), "approval", &1).await.unwrap_err();
+    let error = kitaru.answer(("order", "nobody"), "approval", &1).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
 }
 
@@ -108,7 +108,7 @@ async fn an_early_answer_is_kept_and_one_that_does_not_fit_is_shown_when_the_wai
     kitaru.close().await.unwrap();
 
     let kitaru = Kitaru::builder().dir(dir.path().join("store")).open().await.unwrap();
-    in_time(kitaru.answer(&("order", "job"), "approval", &5)).await.unwrap();
+    in_time(kitaru.answer(("order", "job"), "approval", &5)).await.unwrap();
     let refused = async {
         loop {
             let execution = kitaru.execution(("order", "job")).await.unwrap().unwrap();
@@ -120,7 +120,7 @@ async fn an_early_answer_is_kept_and_one_that_does_not_fit_is_shown_when_the_wai
     };
     assert_eq!(in_time(refused).await, "approval_2");
     let handle: Handle<Result<u32, Error>> = kitaru.handle(("order", "job")).await.unwrap();
-    in_time(kitaru.answer(&("order", "job"), "approval_2", &6)).await.unwrap();
+    in_time(kitaru.answer(("order", "job"), "approval_2", &6)).await.unwrap();
     assert_eq!(in_time(handle).await.unwrap(), 11);
     kitaru.close().await.unwrap();
 }
@@ -163,13 +163,13 @@ async fn signals_are_taken_in_the_order_in_which_they_were_sent_and_one_key_coun
     drop(handle);
     let kitaru = Kitaru::builder().dir(dir.path().join("store")).open().await.unwrap();
     for (n, key) in [(98, "b"), (3, "c"), (4, "d"), (5, "e")] {
-        in_time(kitaru.signal(&("till", "job"), "paid", &n).key(key)).await.unwrap();
+        in_time(kitaru.signal(("till", "job"), "paid", &n).key(key)).await.unwrap();
     }
     let handle = till("till".into(), 5).id("job").on(&kitaru).await.unwrap();
     assert_eq!(handle, [1, 2, 3, 4, 5]);
-    let error = kitaru.signal(&("till", "job"), "paid", &6).await.unwrap_err();
+    let error = kitaru.signal(("till", "job"), "paid", &6).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.signal(&("till", "nobody"), "paid", &6).await.unwrap_err();
+    let error = kitaru.signal(("till", "nobody"), "paid", &6).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
     kitaru.close().await.unwrap();
 }
@@ -184,7 +184,7 @@ async fn signal_is_shown_by_its_name_and_recorded_under_the_name_that_it_had_fir
     let paid = &execution.records()[0];
     assert_eq!((paid.name(), paid.checkpoint()), ("paid", "kitaru::signal"));
     let recorded: String = "kitaru::event".bytes().map(|byte| format!("{byte:02x}")).collect();
-    assert!(kitaru.export(&("till", "job")).await.unwrap().to_string().contains(&recorded));
+    assert!(kitaru.export(("till", "job")).await.unwrap().to_string().contains(&recorded));
 }
 
 #[tokio::test]
@@ -234,9 +234,9 @@ async fn a_signal_is_taken_when_it_is_released_so_that_a_dropped_call_loses_none
                 // Wherever it is.
                 kitaru.close().await.unwrap();
                 let again = reopen(&dir).await;
-                in_time(again.signal(&("fickle", "job"), "paid", &amount)).await.unwrap();
+                in_time(again.signal(("fickle", "job"), "paid", &amount)).await.unwrap();
                 for late in amount + 1..4 {
-                    in_time(again.signal(&("fickle", "job"), "paid", &late)).await.unwrap();
+                    in_time(again.signal(("fickle", "job"), "paid", &late)).await.unwrap();
                 }
                 let (_, all) = in_time(fickle(path.clone()).id("job").on(&again)).await.unwrap();
                 assert_eq!(all, [0, 1, 2, 3], "{n}");
@@ -259,7 +259,7 @@ async fn nothing_that_is_sent_while_a_flow_goes_out_of_memory_is_missed() {
             for _ in 0..(n + amount * 5) % 17 {
                 tokio::task::yield_now().await;
             }
-            in_time(kitaru.signal(&("till", &*id), "paid", &amount)).await.unwrap();
+            in_time(kitaru.signal(("till", &*id), "paid", &amount)).await.unwrap();
         }
         assert_eq!(in_time(handle).await.unwrap(), [0, 1, 2]);
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
-use kitaru::{Error, Kitaru, checkpoint, flow};
+use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::{Error, checkpoint, flow};
 
 /// A store that counts its commits, and takes its time for them.
 struct Counting {
@@ -55,7 +55,7 @@ async fn counts_commits(job: u32, n: u32) -> Result<u32, Error> {
 async fn a_beginning_costs_a_commit_which_those_that_begin_together_share() {
     let commits = Arc::new(AtomicUsize::new(0));
     let store = Counting { rows: Memory::new(), commits: commits.clone() };
-    let kitaru = Kitaru::builder().store(store).open().await.unwrap();
+    let kitaru = kitaru::testkit::store::builder(store).open().await.unwrap();
     let before = commits.swap(0, Ordering::SeqCst);
     assert!(before <= 1, "the store's secret: {before}");
     counts_commits(0, 10).on(&kitaru).await.unwrap();

@@ -45,7 +45,7 @@ fn a_store_that_gets_no_thread_is_an_error_when_it_is_opened() {
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().thread_stack_size(1 << 20).enable_all().build().unwrap();
-    let error = runtime.block_on(Kitaru::builder().in_memory().open()).err().expect("it fails");
+    let error = runtime.block_on(Kitaru::builder().in_memory().open()).expect_err("it fails");
     assert!(error.is_store() && error.to_string().contains("raise the limit of threads"), "{error}");
 }
 

@@ -65,7 +65,7 @@ async fn an_execution_that_waits_is_cancelled_and_its_time_comes_to_nothing() {
     while kitaru.execution(("waits", "job")).await.unwrap().unwrap().status() != Status::Waiting {
         tokio::task::yield_now().await;
     }
-    kitaru.cancel(&("waits", "job")).await.unwrap();
+    kitaru.cancel(("waits", "job")).await.unwrap();
     assert!(handle.await.unwrap_err().is_cancelled());
     clock.advance(HOUR);
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -86,14 +86,14 @@ async fn what_was_interrupted_or_has_failed_can_be_cancelled_and_what_is_complet
 
     let kitaru = crate::support::reopen(&dir).await;
     for (flow, id) in [("fails", "job"), ("job", "cut")] {
-        kitaru.cancel(&(flow, id)).await.unwrap();
+        kitaru.cancel((flow, id)).await.unwrap();
         let execution = kitaru.execution((flow, id)).await.unwrap().unwrap();
         assert_eq!(execution.status(), Status::Cancelled);
         assert!(execution.error().unwrap().contains("was cancelled"));
     }
-    let error = kitaru.cancel(&("done", "job")).await.unwrap_err();
+    let error = kitaru.cancel(("done", "job")).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.cancel(&("nobody", "job")).await.unwrap_err();
+    let error = kitaru.cancel(("nobody", "job")).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
     kitaru.close().await.unwrap();
 }

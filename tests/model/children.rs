@@ -171,7 +171,7 @@ async fn children_are_cancelled_with_their_parent_unless_they_are_detached() {
     until_parked(&kitaru, "whole", "parked").await;
     kitaru.close().await.unwrap();
     let kitaru = reopen(&dir).await;
-    kitaru.cancel(&("whole", "parked")).await.unwrap();
+    kitaru.cancel(("whole", "parked")).await.unwrap();
     for child in kitaru.execution(("whole", "parked")).await.unwrap().unwrap().children() {
         assert_eq!(kitaru.execution((child.flow(), child.id())).await.unwrap().unwrap().status(), Status::Cancelled);
     }

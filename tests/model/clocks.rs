@@ -107,7 +107,7 @@ async fn a_wait_for_a_time_of_the_day_waits_until_the_clock_shows_it() {
 async fn a_start_at_a_time_of_the_day_waits_until_the_clock_shows_it() {
     let clock = Clock::manual();
     let store = Counting::default();
-    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     let path = "clocks: start";
     let call = waits_two_seconds("pause".into(), path.into()).id("job").start_at(clock.now() + Duration::from_secs(2));
     drop(call.on(&kitaru).start().await.unwrap());

@@ -71,7 +71,7 @@ async fn a_change_that_was_passed_with_the_new_code_is_so_for_good_whatever_is_f
     corner_changed(path.into()).id("job").on(&kitaru).await.unwrap_err();
     assert_eq!(log(path).take(), ["step 1", "new true", "step 2", "step 3"]);
     log(path).say("step 3");
-    kitaru.resume(&("corner_changed", "job")).after("corner_step").await.unwrap();
+    kitaru.resume(("corner_changed", "job")).after("corner_step").await.unwrap();
     until(&kitaru, "corner_changed", "job", Status::Completed).await;
     assert_eq!(log(path).take()[1..], ["new true", "step 2", "step 3"]);
 }
@@ -95,10 +95,10 @@ async fn corner_input(path: String) -> Result<String, Error> {
 
 /// Another input while the execution goes on because a person said so.
 #[tokio::test]
-async fn another_input_is_refused_while_an_execution_is_retried_too() {
+async fn another_input_is_refused_while_an_execution_is_resumed_too() {
     let (kitaru, _) = memory().await;
     corner_input("corners: input A".into()).id("job").on(&kitaru).await.unwrap_err();
-    kitaru.resume(&("corner_input", "job")).await.unwrap();
+    kitaru.resume(("corner_input", "job")).await.unwrap();
     while log("corners: input A").count("gate") < 2 {
         tokio::task::yield_now().await;
     }
@@ -145,7 +145,7 @@ async fn what_a_person_said_of_one_body_is_nothing_to_a_later_one() {
     until(&kitaru, "corner_settles", "job", Status::Waiting).await;
     kitaru.answer(&handle, "corner_transfers", &kitaru::Resolution::fail("first time")).await.unwrap();
     handle.await.unwrap_err();
-    kitaru.resume(&("corner_settles", "job")).forget("corner_transfers").await.unwrap();
+    kitaru.resume(("corner_settles", "job")).forget("corner_transfers").await.unwrap();
     began(2).await;
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop(kitaru);
@@ -284,7 +284,7 @@ async fn an_answer_behind_the_deadline_is_refused_and_the_deadline_counts() {
     drop(kitaru);
     clock.advance(HOUR * 5);
     let kitaru = open().await.unwrap();
-    let answered = kitaru.answer(&("corner_in_time", "job"), "approval", &7).await;
+    let answered = kitaru.answer(("corner_in_time", "job"), "approval", &7).await;
     let came = corner_in_time("a".into()).id("job").on(&kitaru).await;
     assert!(answered.is_err() && came.as_ref().is_err_and(Error::is_timeout), "{answered:?} {came:?}");
 }

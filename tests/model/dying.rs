@@ -75,7 +75,7 @@ async fn an_attempt_that_parks_counts_for_nothing() {
     let kitaru = builder.open().await.unwrap();
     drop(asks_once("parks".into()).id("parks").on(&kitaru).start().await.unwrap());
     until_status(&kitaru, "asks_once", "parks", Status::Waiting).await;
-    kitaru.signal(&("asks_once", "parks"), "other", &1).await.unwrap();
+    kitaru.signal(("asks_once", "parks"), "other", &1).await.unwrap();
     until("it is replayed", async || log("parks").count("asks") == 2).await;
     until_status(&kitaru, "asks_once", "parks", Status::Waiting).await;
     life.dies(kitaru).await;
@@ -90,7 +90,7 @@ async fn an_attempt_that_parks_counts_for_nothing() {
     }
     let (builder, _life) = rows.process(&clock);
     let kitaru = builder.open().await.unwrap();
-    kitaru.signal(&("asks_once", "parks"), "amount", &7).await.unwrap();
+    kitaru.signal(("asks_once", "parks"), "amount", &7).await.unwrap();
     until_status(&kitaru, "asks_once", "parks", Status::Completed).await;
 }
 
@@ -311,7 +311,7 @@ async fn dies_in_its_code(rows: &Rows, clock: &Clock, path: &str, cancels: bool)
     let id = path.to_owned();
     let task = tokio::spawn(async move {
         match cancels {
-            true => task.cancel(&("deadly_code", &*id)).await,
+            true => task.cancel(("deadly_code", &*id)).await,
             false => deadly_code(id.clone()).id(id).on(&task).await.map(drop),
         }
     });
@@ -330,10 +330,10 @@ async fn cancelling_a_flow_whose_own_code_is_what_its_process_dies_of_fails_and_
     dies_in_its_code(&rows, &clock, path, true).await;
     dies_in_its_code(&rows, &clock, path, true).await;
     let (kitaru, life) = process(&rows, &clock, path).await;
-    let error = kitaru.cancel(&("deadly_code", path)).await.unwrap_err();
+    let error = kitaru.cancel(("deadly_code", path)).await.unwrap_err();
     assert!(error.is_stuck() && error.to_string().contains("without_undo()"), "{error}");
     assert_eq!(log(path).count("dies"), 3, "nothing is replayed for that");
-    kitaru.cancel(&("deadly_code", path)).without_undo().await.unwrap();
+    kitaru.cancel(("deadly_code", path)).without_undo().await.unwrap();
     life.dies(kitaru).await;
     let (kitaru, _life) = process(&rows, &clock, path).await;
     let found = kitaru.execution(("deadly_code", path)).await.unwrap().unwrap();
@@ -364,7 +364,7 @@ async fn an_execution_that_was_given_up_is_cancelled_with_its_undo_unless_its_ow
         let found = kitaru.execution(("deadly_code", path)).await.unwrap().unwrap();
         let place = if in_code { "in its flow's own code" } else { "in a body that it began" };
         assert!(found.error().unwrap().contains(place), "{:?}", found.error());
-        let cancelled = kitaru.cancel(&("deadly_code", path)).await;
+        let cancelled = kitaru.cancel(("deadly_code", path)).await;
         let found = kitaru.execution(("deadly_code", path)).await.unwrap().unwrap();
         if in_code {
             let refused = cancelled.unwrap_err().to_string();
@@ -383,12 +383,12 @@ async fn an_execution_that_runs_is_not_cancelled_without_its_undo() {
     let (kitaru, dir) = disk().await;
     drop(laborer("runs".into()).id("runs").on(&kitaru).start().await.unwrap());
     until_begun("runs", 1).await;
-    let error = kitaru.cancel(&("laborer", "runs")).without_undo().await.unwrap_err();
+    let error = kitaru.cancel(("laborer", "runs")).without_undo().await.unwrap_err();
     assert!(error.to_string().contains("runs in this process"), "{error}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     let kitaru = reopen(&dir).await;
-    kitaru.cancel(&("laborer", "runs")).without_undo().await.unwrap();
-    let error = kitaru.cancel(&("laborer", "runs")).without_undo().await.unwrap_err();
+    kitaru.cancel(("laborer", "runs")).without_undo().await.unwrap();
+    let error = kitaru.cancel(("laborer", "runs")).without_undo().await.unwrap_err();
     assert!(error.is_misuse(), "{error}");
 }
 
@@ -406,7 +406,7 @@ async fn an_execution_that_has_failed_does_not_go_on_because_its_process_died_wh
         let kitaru = builder.open().await.unwrap();
         // That it is counted is the last thing that is written.
         life.ends_after(1);
-        kitaru.cancel(&job).await.unwrap_err();
+        kitaru.cancel(job).await.unwrap_err();
         life.dies(kitaru).await;
         let (builder, life) = rows.process(&clock);
         let kitaru = builder.open().await.unwrap();
@@ -417,9 +417,9 @@ async fn an_execution_that_has_failed_does_not_go_on_because_its_process_died_wh
     }
     let (builder, _life) = rows.process(&clock);
     let kitaru = builder.open().await.unwrap();
-    let error = kitaru.cancel(&job).await.unwrap_err();
+    let error = kitaru.cancel(job).await.unwrap_err();
     assert!(error.to_string().contains("without_undo()"), "{error}");
-    kitaru.cancel(&job).without_undo().await.unwrap();
+    kitaru.cancel(job).without_undo().await.unwrap();
     let found = kitaru.execution((job.0, job.1)).await.unwrap().unwrap();
     assert_eq!((found.status(), found.undo_skipped()), (Status::Cancelled, true));
 }

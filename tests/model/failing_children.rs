@@ -213,7 +213,7 @@ async fn awaits_counts(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_parent_that_is_retried_tries_its_child_again_once() {
+async fn a_parent_that_is_resumed_tries_its_child_again_once() {
     for park_after in [Duration::ZERO, Duration::from_secs(10), HOUR] {
         let clock = Clock::manual();
         let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(park_after).open().await.unwrap();
@@ -228,7 +228,7 @@ async fn a_parent_that_is_retried_tries_its_child_again_once() {
             };
             tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it fails");
             assert_eq!(log(&path).count("tried"), round * 3);
-            kitaru.resume(&("awaits_counts", "job")).await.unwrap();
+            kitaru.resume(("awaits_counts", "job")).await.unwrap();
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use kitaru::store::{Order, Store, Table};
+use kitaru::testkit::store::{Order, Store, Table};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::faulty::Faulty;
@@ -13,11 +13,11 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Without a look for what a dead process has left, which would read, too.
 async fn opened_by_hand(store: &Faulty, clock: &Clock) -> Result<Kitaru, Error> {
-    Kitaru::builder().store(store.clone()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await
+    kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await
 }
 
 async fn open(store: &Faulty) -> Kitaru {
-    Kitaru::builder().store(store.clone()).open().await.expect("the store opens")
+    kitaru::testkit::store::builder(store.clone()).open().await.expect("the store opens")
 }
 
 #[checkpoint]
@@ -135,7 +135,7 @@ async fn a_further_attempt_that_is_cut_off_at_any_commit_leaves_an_execution_tha
 #[tokio::test]
 async fn a_store_that_fails_while_it_is_opened_can_be_opened_again() {
     let store = Faulty::new(0, false);
-    let error = Kitaru::builder().store(store.clone()).open().await.err().unwrap();
+    let error = kitaru::testkit::store::builder(store.clone()).open().await.err().unwrap();
     assert!(error.is_store(), "{error:#}");
     let kitaru = open(&store).await;
     assert_eq!(steady("opened".into()).on(&kitaru).await.unwrap(), SUM);
@@ -193,7 +193,7 @@ async fn sleeps(path: String) -> Result<u32, Error> {
 async fn what_goes_on_by_itself_is_tried_again_after_a_fault_of_the_store() {
     let store = Faulty::new(i64::MAX, false);
     let clock = Clock::manual();
-    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     drop(sleeps("sleeps".into()).id("job").on(&kitaru).start().await.unwrap());
     let status = async || kitaru.execution(("sleeps", "job")).await.unwrap().unwrap().status();
     while status().await != Status::Waiting {
@@ -230,7 +230,7 @@ async fn sleeps_and_is_slow(path: String) -> Result<u32, Error> {
 #[tokio::test]
 async fn a_store_that_takes_no_records_for_long_is_no_reason_to_give_an_execution_up() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
-    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     drop(sleeps_and_is_slow("full".into()).id("full").on(&kitaru).start().await.unwrap());
     waits(&kitaru, "sleeps_and_is_slow", "full").await;
     clock.advance(HOUR);
@@ -265,7 +265,7 @@ async fn waits(kitaru: &Kitaru, flow: &str, id: &str) {
 #[tokio::test]
 async fn an_execution_that_cannot_be_read_keeps_no_other_from_going_on() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
-    let open = || Kitaru::builder().store(store.clone()).clock(clock.clone()).open();
+    let open = || kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open();
     let kitaru = open().await.unwrap();
     for id in ["one", "two"] {
         drop(sleeps(format!("damaged: {id}")).id(id).on(&kitaru).start().await.unwrap());
@@ -288,7 +288,7 @@ async fn sleeps_in_a_child(path: String) -> Result<u32, Error> {
 async fn a_read_that_fails_at_any_moment_keeps_nothing_from_going_on_by_itself() {
     for n in 0..40 {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
-        let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+        let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
         let path = format!("read {n}");
         drop(sleeps_in_a_child(path.clone()).id(&path).on(&kitaru).start().await.unwrap());
         waits(&kitaru, "sleeps_in_a_child", &path).await;
@@ -310,13 +310,13 @@ async fn takes_one(path: String) -> Result<u32, Error> {
 async fn a_read_that_fails_when_a_signal_has_come_keeps_the_signal_from_nobody() {
     for n in 0..12 {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
-        let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+        let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
         let path = format!("signal {n}");
         drop(takes_one(path.clone()).id(&path).on(&kitaru).start().await.unwrap());
         waits(&kitaru, "takes_one", &path).await;
         store.reads_until.store(n, Ordering::SeqCst);
-        if kitaru.signal(&("takes_one", &*path), "go", &7).await.is_err() {
-            kitaru.signal(&("takes_one", &*path), "go", &7).await.unwrap();
+        if kitaru.signal(("takes_one", &*path), "go", &7).await.is_err() {
+            kitaru.signal(("takes_one", &*path), "go", &7).await.unwrap();
         }
         completes(&kitaru, &clock, "takes_one", &path).await;
         assert_eq!(log(&path).take(), ["took 7"]);
@@ -341,7 +341,7 @@ async fn is_told(path: &str) -> Result<u32, Error> {
 #[tokio::test]
 async fn a_started_execution_goes_on_after_a_fault_of_the_store_though_nobody_waits_for_it() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
-    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     drop(goes_when_told("told".into()).id("job").on(&kitaru).start().await.unwrap());
     while log("told").count("asks") == 0 {
         tokio::task::yield_now().await;
@@ -360,7 +360,7 @@ async fn rests() {
 #[tokio::test]
 async fn execution_that_a_fault_of_the_store_has_stopped_resumes_after_ten_seconds() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
-    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     let path = "ten seconds";
     drop(goes_when_told(path.into()).id("ten").on(&kitaru).start().await.unwrap());
     while log(path).count("asks") == 0 {
@@ -399,12 +399,12 @@ async fn takes_many(path: String) -> Result<u32, Error> {
 #[tokio::test]
 async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its_last_time_alone() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
-    let kitaru = Kitaru::builder().store(store.clone()).clock(clock.clone()).open().await.unwrap();
+    let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     let mut handle = takes_many("many".into()).id("job").on(&kitaru).start().await.unwrap();
     for n in 0..100 {
         waits(&kitaru, "takes_many", "job").await;
         clock.advance(Duration::from_millis(1));
-        kitaru.signal(&("takes_many", "job"), "go", &n).await.unwrap();
+        kitaru.signal(("takes_many", "job"), "go", &n).await.unwrap();
         while log("many").count("took") <= n {
             tokio::task::yield_now().await;
         }
@@ -433,7 +433,7 @@ async fn a_call_that_attaches_to_what_has_just_ended_is_told_what_it_came_to() {
     store.gate.shut(Table::Unfinished);
     clock.advance(HOUR);
     store.gate.until_arrived(1).await;
-    kitaru.cancel(&("sleeps", "job")).await.unwrap();
+    kitaru.cancel(("sleeps", "job")).await.unwrap();
     // So it is to go on, and is looked at once more.
     store.gate.shut(Table::Name);
     store.gate.open();
@@ -476,7 +476,7 @@ async fn what_is_asked_of_a_failed_execution_is_done_although_a_late_wake_up_is_
         match ask {
             "call" => assert_eq!(call().await.unwrap(), 1),
             "fresh" => drop(call().fresh().start().await.unwrap()),
-            _ => kitaru.cancel(&job).await.unwrap(),
+            _ => kitaru.cancel(job).await.unwrap(),
         }
         store.gate.open();
         let wanted = match ask {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kitaru::Error;
-use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 
 /// A store in memory, one commit or read of which fails.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kitaru::store::Table;
+use kitaru::testkit::store::Table;
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::faulty::Faulty;
@@ -24,7 +24,12 @@ async fn sleeps_and_is_told(path: String, ms: u64) -> Result<u32, Error> {
 }
 
 async fn open(store: &Faulty, clock: &Clock) -> Kitaru {
-    Kitaru::builder().store(store.clone()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await.unwrap()
+    kitaru::testkit::store::builder(store.clone())
+        .clock(clock.clone())
+        .recovery(kitaru::Recovery::Manual)
+        .open()
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -44,7 +49,7 @@ async fn status_of_an_execution_that_ends_while_it_is_read_is_not_interrupted() 
                     "execution" => kitaru.execution(("sleeps_and_is_told", "job")).await.unwrap().unwrap().status(),
                     "list" => kitaru.executions().await.unwrap()[0].status(),
                     _ => {
-                        let error = kitaru.resume(&("sleeps_and_is_told", "job")).await.unwrap_err();
+                        let error = kitaru.resume(("sleeps_and_is_told", "job")).await.unwrap_err();
                         assert!(error.to_string().contains("it has ended"), "{error}");
                         Status::Completed
                     }

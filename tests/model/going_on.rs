@@ -36,14 +36,14 @@ async fn a_person_has_one_error_forgotten_and_its_checkpoint_runs_again() {
     assert_eq!(log(path).take(), ["fail 2", "step 1", "step 2", "step 3"]);
 
     // Without that it comes to the same again.
-    kitaru.resume(&("goes_past", "job")).await.unwrap();
+    kitaru.resume(("goes_past", "job")).await.unwrap();
     while kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().attempts() < 2 {
         tokio::task::yield_now().await;
     }
     until_ended(&kitaru, "goes_past", "job", Status::Failed).await;
     assert!(log(path).take().is_empty());
 
-    kitaru.resume(&("goes_past", "job")).forget("step_2").await.unwrap();
+    kitaru.resume(("goes_past", "job")).forget("step_2").await.unwrap();
     kitaru.close().await.unwrap();
     let kitaru = reopen(&dir).await;
     assert_eq!(goes_past(path.into()).id("job").on(&kitaru).await.unwrap(), 6);
@@ -86,7 +86,7 @@ async fn a_person_has_all_after_a_record_forgotten_and_it_is_done_again() {
     assert_eq!(before.iter().filter(|line| line.starts_with("step")).count(), 3, "{before:?}");
 
     clock.advance(Duration::from_secs(60));
-    kitaru.resume(&("asks_in_between", "job")).after("step").await.unwrap();
+    kitaru.resume(("asks_in_between", "job")).after("step").await.unwrap();
     until_ended(&kitaru, "asks_in_between", "job", Status::Completed).await;
     let again = log(path).take();
     assert_eq!(again[0], "step 2", "what came before is recorded: {again:?}");
@@ -103,20 +103,20 @@ async fn resuming_what_cannot_be_resumed_says_why_and_touches_nothing() {
         let error = request.await.unwrap_err();
         assert!(error.is_misuse() && error.to_string().contains(why), "{error}");
     };
-    refused(kitaru.resume(&("goes_past", "nobody")), "there is no execution").await;
+    refused(kitaru.resume(("goes_past", "nobody")), "there is no execution").await;
     dynamic::flow("own").run(|| async { Err::<(), _>(Error::msg("no")) }).id("job").on(&kitaru).await.unwrap_err();
-    refused(kitaru.resume(&("own", "job")), "no #[flow]").await;
+    refused(kitaru.resume(("own", "job")), "no #[flow]").await;
 
     let path = "going on: refused";
     log(path).say("fail 2");
     goes_past(path.into()).id("job").on(&kitaru).await.unwrap_err();
-    refused(kitaru.resume(&("goes_past", "job")).forget("charge"), "`step`, `step_2`, `step_3`").await;
-    refused(kitaru.resume(&("goes_past", "job")).forget("step"), "holds no error").await;
+    refused(kitaru.resume(("goes_past", "job")).forget("charge"), "`step`, `step_2`, `step_3`").await;
+    refused(kitaru.resume(("goes_past", "job")).forget("step"), "holds no error").await;
     assert_eq!(kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().records().len(), 3);
     log(path).take();
-    kitaru.resume(&("goes_past", "job")).forget("step_2").await.unwrap();
+    kitaru.resume(("goes_past", "job")).forget("step_2").await.unwrap();
     until_ended(&kitaru, "goes_past", "job", Status::Completed).await;
-    refused(kitaru.resume(&("goes_past", "job")), "has ended").await;
+    refused(kitaru.resume(("goes_past", "job")), "has ended").await;
 
     let waits = asks_in_between("going on: waits".into()).id("waits").on(&kitaru).start().await.unwrap();
     until_ended(&kitaru, "asks_in_between", "waits", Status::Waiting).await;

@@ -227,7 +227,7 @@ async fn an_early_answer_is_that_of_the_first_wait_that_opens_under_its_name() {
     kitaru.close().await.unwrap();
     drop((handle, kitaru));
     let kitaru = reopen(&dir).await;
-    in_time(kitaru.answer(&("asks_twice", "job"), "begin", &true)).await.unwrap();
+    in_time(kitaru.answer(("asks_twice", "job"), "begin", &true)).await.unwrap();
     assert_eq!(in_time(asks_twice(1).id("job").on(&kitaru)).await.unwrap(), (1, 2));
 }
 
@@ -269,7 +269,7 @@ async fn an_answer_stays_with_its_wait_when_the_code_changes() {
     drop((handle, kitaru));
     let kitaru = reopen(&dir).await;
     // Answered while nobody drives it: it is the wait for the final text that is open under this name.
-    in_time(kitaru.answer(&("changes", "job"), "approval_2", "final")).await.unwrap();
+    in_time(kitaru.answer(("changes", "job"), "approval_2", "final")).await.unwrap();
     let handle = changes(true).id("job").on(&kitaru).start().await.unwrap();
     let asked = in_time(async {
         loop {

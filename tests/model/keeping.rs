@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::retention::is_gone;
@@ -45,7 +45,7 @@ impl Store for Counting {
 
 impl Counting {
     async fn open(&self, clock: &Clock, keep: Duration) -> Kitaru {
-        Kitaru::builder().store(self.clone()).clock(clock.clone()).retention(keep).open().await.unwrap()
+        kitaru::testkit::store::builder(self.clone()).clock(clock.clone()).retention(keep).open().await.unwrap()
     }
 
     fn journals(&self) -> Vec<u64> {
@@ -177,7 +177,7 @@ async fn a_child_stays_while_its_parent_is_stuck_and_may_be_resumed() {
     assert!(!is_gone(&kitaru, &clock, "costly_part", "stuck part").await);
     // The code that can read it is back.
     log(path).say("new");
-    kitaru.resume(&("gets_stuck", "job")).await.unwrap();
+    kitaru.resume(("gets_stuck", "job")).await.unwrap();
     assert_eq!(gets_stuck(path.into()).id("job").on(&kitaru).await.unwrap(), 1);
     assert_eq!(log(path).count("paid"), 1, "and is not paid for again");
 }

@@ -133,7 +133,7 @@ async fn a_sensitive_record_shows_nothing_of_the_tries_that_failed() {
     let errors: Vec<_> = record.failed_tries().map(|failed| failed.error().to_owned()).collect();
     assert_eq!(errors, ["(sensitive)"]);
     assert!(!format!("{record:?}{:?}", record.arguments().collect::<Vec<_>>()).contains("hunter2"));
-    let history = kitaru.export(&("signs_in_twice", "job")).await.unwrap().to_string();
+    let history = kitaru.export(("signs_in_twice", "job")).await.unwrap().to_string();
     assert!(
         !history.contains("hunter2")
             && !history.contains(&"hunter2".bytes().map(|byte| format!("{byte:02x}")).collect::<String>())

@@ -230,3 +230,27 @@ fn status_is_read_from_what_it_is_shown_as() {
     let error = "done".parse::<Status>().unwrap_err().to_string();
     assert!(error.contains("`done`") && error.contains("completed"), "{error}");
 }
+
+#[checkpoint]
+async fn tells() -> Option<ExecutionRef> {
+    kitaru::current_execution()
+}
+
+#[flow]
+async fn knows_itself(n: u32) -> Result<Vec<Option<ExecutionRef>>, Error> {
+    let in_branch = kitaru::spawn(async { kitaru::current_execution() });
+    let mut told = vec![kitaru::current_execution(), tells().await, in_branch.await];
+    if n > 0 {
+        told.extend(knows_itself(n - 1).id("child").await?);
+    }
+    Ok(told)
+}
+
+#[tokio::test]
+async fn flow_and_its_bodies_know_which_execution_they_are_in() {
+    let (kitaru, _) = memory().await;
+    assert_eq!(kitaru::current_execution(), None);
+    let told = knows_itself(1).id("job").on(&kitaru).await.unwrap();
+    let named = |id| Some(ExecutionRef::new("knows_itself", id));
+    assert_eq!(told, [named("job"), named("job"), named("job"), named("child"), named("child"), named("child")]);
+}

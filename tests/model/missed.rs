@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal, wait};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
@@ -131,7 +131,7 @@ async fn asks_for_missed(n: u32) -> Result<u32, Error> {
 
 async fn opened() -> (Kitaru, Gate, Clock) {
     let (gate, clock) = (Gate::default(), Clock::manual());
-    let kitaru = Kitaru::builder().store(gate.clone()).clock(clock.clone()).open().await.unwrap();
+    let kitaru = kitaru::testkit::store::builder(gate.clone()).clock(clock.clone()).open().await.unwrap();
     (kitaru, gate, clock)
 }
 
@@ -188,7 +188,7 @@ async fn a_flow_is_woken_that_is_answered_while_a_call_looks_that_is_refused() {
     let call = tokio::spawn(asks_for_missed(2).id("x").on(&kitaru).into_future());
     gate.waits().await;
     let answers = kitaru.clone();
-    let answer = tokio::spawn(async move { answers.answer(&("asks_for_missed", "x"), "more", &1).await });
+    let answer = tokio::spawn(async move { answers.answer(("asks_for_missed", "x"), "more", &1).await });
     gate.is_quiet().await;
     gate.set(Next::Passes);
     assert!(call.await.unwrap().is_err());
@@ -234,7 +234,7 @@ async fn a_failed_execution_takes_answers_and_signals_as_soon_as_it_is_started_a
     let call = || asks_again_for_missed(1).id("x").on(&kitaru);
     call().await.unwrap_err();
     let target = ("asks_again_for_missed", "x");
-    for refused in [kitaru.answer(&target, "more", &1).await, kitaru.signal(&target, "most", &1).await] {
+    for refused in [kitaru.answer(&target, "more", &1).await, kitaru.signal(target, "most", &1).await] {
         assert!(refused.unwrap_err().to_string().contains("is failed"));
     }
     gate.hold_commits_up(true);
@@ -242,7 +242,7 @@ async fn a_failed_execution_takes_answers_and_signals_as_soon_as_it_is_started_a
     let (to_answer, to_send) = (kitaru.clone(), kitaru.clone());
     let answer = tokio::spawn(async move { to_answer.answer(&target, "more", &10).await });
     gate.is_quiet().await;
-    let signal = tokio::spawn(async move { to_send.signal(&target, "most", &100).await });
+    let signal = tokio::spawn(async move { to_send.signal(target, "most", &100).await });
     gate.is_quiet().await;
     gate.hold_commits_up(false);
     answer.await.unwrap().unwrap();

@@ -131,13 +131,13 @@ async fn resuming_an_undoing_that_stopped_begins_at_that_step() {
     log(path).say("fails");
     kit.run(reserves(path.into()).id("job")).await.unwrap_err();
     log(path).take();
-    kit.resume(&("reserves", "job")).await.unwrap();
+    kit.resume(("reserves", "job")).await.unwrap();
     assert_eq!(log(path).count("released"), 1);
     let execution = kit.kitaru().execution(("reserves", "job")).await.unwrap().unwrap();
     assert_eq!((execution.status(), execution.error()), (Status::Failed, Some("sold out")));
 
     for _ in 0..2 {
-        let refused = kit.kitaru().resume(&("reserves", "job")).await.unwrap_err();
+        let refused = kit.kitaru().resume(("reserves", "job")).await.unwrap_err();
         assert!(refused.is_misuse() && refused.to_string().contains(".fresh()"), "{refused}");
     }
     assert_eq!(log(path).count("released"), 1, "nothing has run");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal};
 
 use crate::support::{Rows, ends, log};
@@ -51,7 +51,7 @@ impl Shared {
     }
 
     async fn open(&self, clock: &Clock) -> Kitaru {
-        let builder = Kitaru::builder().store(self.clone()).clock(clock.clone()).retention(DAY * 7);
+        let builder = kitaru::testkit::store::builder(self.clone()).clock(clock.clone()).retention(DAY * 7);
         builder.open().await.unwrap()
     }
 }
@@ -258,7 +258,7 @@ async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the
     let left = rows.len();
     assert!(left > 1_000, "{left} rows");
     assert!(kitaru.execution(("pays_in_parts", "job")).await.unwrap().is_none());
-    assert!(kitaru.export(&("pays_in_parts", "job")).await.unwrap_err().to_string().contains("there is no execution"));
+    assert!(kitaru.export(("pays_in_parts", "job")).await.unwrap_err().to_string().contains("there is no execution"));
     let listed = kitaru.executions().await.unwrap();
     assert!(listed.is_empty() && listed.unreadable().is_empty(), "{listed:?}");
     assert_eq!(pays_in_parts(path.into(), 1).id("job").on(&kitaru).await.unwrap(), 1);

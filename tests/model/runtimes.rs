@@ -103,7 +103,7 @@ fn a_signal_wakes_a_parked_flow_although_its_senders_runtime_ends() {
         waits(&kitaru, "listens", "job").await;
         kitaru
     });
-    once(async { kitaru.signal(&("listens", "job"), "number", &7).await.unwrap() });
+    once(async { kitaru.signal(("listens", "job"), "number", &7).await.unwrap() });
     has_said(path, "heard");
     assert_eq!(once(listens(path.into()).id("job").on(&kitaru)).unwrap(), 7);
 }

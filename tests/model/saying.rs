@@ -214,9 +214,9 @@ async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
         let nobody = (nobody.0, &*nobody.1);
         let errors = [
             waits_by_any_id(2).id(&*id).on(&kitaru).await.unwrap_err(),
-            kitaru.signal(&nobody, "go", &1).await.unwrap_err(),
-            kitaru.cancel(&nobody).await.unwrap_err(),
-            kitaru.resume(&nobody).await.unwrap_err(),
+            kitaru.signal(nobody, "go", &1).await.unwrap_err(),
+            kitaru.cancel(nobody).await.unwrap_err(),
+            kitaru.resume(nobody).await.unwrap_err(),
             kitaru.published::<u32>(&nobody, "name").await.unwrap_err(),
         ];
         for error in errors {
@@ -238,7 +238,7 @@ async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
         assert_eq!(job.await.unwrap(), 1, "an id may have it");
         fails_by_any_id(1).id(&*id).on(&kitaru).await.unwrap_err();
         let record = format!("record{hidden}");
-        let error = kitaru.resume(&("fails_by_any_id", &*id)).forget(record).await.unwrap_err();
+        let error = kitaru.resume(("fails_by_any_id", &*id)).forget(record).await.unwrap_err();
         assert!(!error.to_string().contains(hidden), "{hidden:?}: {error}");
     }
 }

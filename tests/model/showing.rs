@@ -316,7 +316,7 @@ async fn what_has_no_outcome_has_no_value() {
         tokio::task::yield_now().await;
     };
     assert_eq!((waiting.records()[0].value(), waiting.value()), (None, None));
-    kitaru.answer(&("shows_what_waits", "job"), "count", &7u32).await.unwrap();
+    kitaru.answer(("shows_what_waits", "job"), "count", &7u32).await.unwrap();
     assert_eq!(handle.await.unwrap(), 7);
     let ended = execution(&kitaru, "shows_what_waits").await;
     assert_eq!(ended.records()[0].value(), Some(ShownValue::Json(json!(7))));

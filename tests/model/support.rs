@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kitaru::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, KitaruBuilder};
 
 /// A store in memory, and its clock, which stands still.
@@ -114,7 +114,7 @@ impl Rows {
     /// Another process.
     pub fn process(&self, clock: &Clock) -> (KitaruBuilder, Life) {
         let life = Life { rows: self.clone(), ..Life::default() };
-        (Kitaru::builder().store(life.clone()).clock(clock.clone()), life)
+        (kitaru::testkit::store::builder(life.clone()).clock(clock.clone()), life)
     }
 
     /// How many rows there are.

@@ -373,7 +373,7 @@ async fn whoever_watches_an_execution_that_is_given_up_is_told() {
     let mut next = Box::pin(watch.next());
     let early = tokio::time::timeout(Duration::from_millis(20), &mut next).await;
     assert!(early.is_err(), "it is not given up yet: {early:?}");
-    kitaru.cancel(&("one_of_many", "first")).await.unwrap();
+    kitaru.cancel(("one_of_many", "first")).await.unwrap();
     let told = tokio::time::timeout(Duration::from_secs(20), next).await.expect("it is told");
     assert_eq!(told.unwrap(), None);
     until_status(&kitaru, "one_of_many", Status::Stuck).await;

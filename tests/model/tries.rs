@@ -82,7 +82,7 @@ async fn what_was_shown_gives_way_to_what_is_shown_after_a_record_was_forgotten(
         () = turned => {}
     }
     assert_eq!(kitaru.published::<String>(&("offers", "job"), "offer").await.unwrap().unwrap(), "no offer");
-    kitaru.resume(&("offers", "job")).forget("priced").await.unwrap();
+    kitaru.resume(("offers", "job")).forget("priced").await.unwrap();
     let handle = kitaru.handle::<u32, Error>(("offers", "job")).await.unwrap();
     assert_eq!(handle.await.unwrap(), 7);
     assert_eq!(kitaru.published::<String>(&("offers", "job"), "offer").await.unwrap().unwrap(), "7 €");

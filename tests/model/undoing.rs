@@ -117,7 +117,7 @@ async fn a_cancelled_flow_is_undone_whether_it_runs_waits_or_was_interrupted() {
     log(cut).until("pay").await;
     kitaru.close().await.unwrap();
     let kitaru = reopen(&dir).await;
-    kitaru.cancel(&("booking", "cut")).await.unwrap();
+    kitaru.cancel(("booking", "cut")).await.unwrap();
     assert_eq!(undone(cut), ["release 2", "release 1"]);
     assert_eq!(log(cut).count("pay"), 0, "no body runs in a replay that cancels");
     for id in ["runs", "waits", "cut"] {
@@ -136,7 +136,7 @@ async fn a_step_that_fails_to_undo_is_tried_again_when_its_flow_is_called_or_can
     let chain = format!("{error:#}");
     assert!(chain.contains("could not be undone") && chain.contains("nobody is at the desk"), "{chain}");
     assert_eq!(kitaru.execution(("booking", "job")).await.unwrap().unwrap().status(), Status::Failed);
-    let error = kitaru.cancel(&("booking", "job")).await.unwrap_err();
+    let error = kitaru.cancel(("booking", "job")).await.unwrap_err();
     assert!(format!("{error:#}").contains("nobody is at the desk"), "{error:#}");
 
     log(path).say("the desk is open");

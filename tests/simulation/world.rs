@@ -66,7 +66,7 @@ async fn start(kit: &Testkit, part: Part) -> Result<Handle<Result<u64, Error>>, 
         match kit.start(call(part).id(TARGET.1)).await {
             Err(error) if again(&error) => {}
             // Its attempts have met faults of the store too often: a person has it go on.
-            Err(error) if error.is_stuck() => drop(kit.kitaru().resume(&TARGET).await),
+            Err(error) if error.is_stuck() => drop(kit.kitaru().resume(TARGET).await),
             started => break started,
         }
     }
@@ -86,7 +86,7 @@ async fn post(kit: &Testkit, part: Part) {
 
 /// It may have been cancelled by a process that died, or have failed for good.
 async fn cancel(kit: &Testkit) {
-    while kit.kitaru().cancel(&TARGET).await.is_err_and(|error| again(&error)) {}
+    while kit.kitaru().cancel(TARGET).await.is_err_and(|error| again(&error)) {}
 }
 
 async fn answer_what_is_asked(kit: &Testkit) {

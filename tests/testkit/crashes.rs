@@ -413,7 +413,7 @@ fn flow_that_begins_alone_after_deaths_holds_up_no_scenario() {
             match started {
                 Err(error) if error.is_store() => {}
                 // A scenario has several deaths, and a person who has it resume.
-                Err(error) if error.is_stuck() => drop(kit.kitaru().resume(&("lingers", name)).await),
+                Err(error) if error.is_stuck() => drop(kit.kitaru().resume(("lingers", name)).await),
                 started => break started.unwrap(),
             }
         }

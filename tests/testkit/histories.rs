@@ -44,7 +44,7 @@ async fn first(topic: String) -> Result<String, Error> {
 async fn history() -> History {
     let kit = Testkit::new();
     kit.run(report(first).id("job")).await.unwrap();
-    let history = kit.kitaru().export(&("report", "job")).await.unwrap();
+    let history = kit.kitaru().export(("report", "job")).await.unwrap();
     history.to_string().parse().unwrap()
 }
 
@@ -129,7 +129,7 @@ async fn logs_in(user: String) -> Result<usize, Error> {
 async fn sensitive_values_are_left_out_and_a_replay_is_given_others() {
     let kit = Testkit::new();
     kit.fast_forward_to_waits().await;
-    let history = kit.kitaru().export(&("logs_in", "job")).await.unwrap();
+    let history = kit.kitaru().export(("logs_in", "job")).await.unwrap();
     let bytes: String = "secret-4711".bytes().map(|byte| format!("{byte:02x}")).collect();
     assert!(!history.to_string().contains("4711") && !history.to_string().contains(&bytes), "{history}");
     let refused = testkit::replay_report(&history, logs_in("ada".into())).unwrap_err().to_string();
@@ -162,9 +162,9 @@ async fn a_history_of_errors_and_several_attempts_is_replayed_as_it_was() {
     kit.fail("research", 1, "no books");
     kit.fail("write", 1, "no paper");
     assert!(kit.run(retries(2).id("job")).await.is_err());
-    testkit::replay(&kit.kitaru().export(&("retries", "job")).await.unwrap(), retries(2));
+    testkit::replay(&kit.kitaru().export(("retries", "job")).await.unwrap(), retries(2));
     kit.run(retries(2).id("job")).await.unwrap();
-    testkit::replay(&kit.kitaru().export(&("retries", "job")).await.unwrap(), retries(2));
+    testkit::replay(&kit.kitaru().export(("retries", "job")).await.unwrap(), retries(2));
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_history_is_not_replayed_with_another_input_or_by_another_version_of_t
     let kit = Testkit::new();
     kit.fail("research", 1, "no books");
     kit.run(retries(2).id("job")).await.unwrap();
-    let history = kit.kitaru().export(&("retries", "job")).await.unwrap();
+    let history = kit.kitaru().export(("retries", "job")).await.unwrap();
     let refused = testkit::replay_report(&history, retries(3)).unwrap_err().to_string();
     assert!(refused.contains("has another input"), "{refused}");
     let newer = history.to_string().replace("\"kitaru_history\": 1", "\"kitaru_history\": 2");
@@ -197,8 +197,8 @@ async fn histories_are_written_on_demand() {
     let write = |name: &str, history: History| {
         std::fs::write(format!("tests/testkit/histories/{name}.json"), history.to_string()).unwrap();
     };
-    write("an-error-that-was-caught", kit.kitaru().export(&("retries", "job")).await.unwrap());
+    write("an-error-that-was-caught", kit.kitaru().export(("retries", "job")).await.unwrap());
     kit.fast_forward_to_waits().await;
-    let history = kit.kitaru().export(&("logs_in", "job")).await.unwrap();
+    let history = kit.kitaru().export(("logs_in", "job")).await.unwrap();
     write("waits-for-an-answer", history.with_value("token", "x").unwrap());
 }

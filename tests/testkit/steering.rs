@@ -39,7 +39,7 @@ async fn parent(seat: String) -> Result<bool, Error> {
 async fn a_parent_whose_child_is_cancelled_goes_on_in_a_testkit() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         let handle = kit.start(parent("a".into())).await.unwrap();
-        kit.cancel(&("holds", "child")).await.unwrap();
+        kit.cancel(("holds", "child")).await.unwrap();
         assert_eq!(kit.executed("release"), 1);
         kit.advance(Duration::from_secs(60)).await;
         assert!(handle.await.unwrap());
@@ -47,7 +47,7 @@ async fn a_parent_whose_child_is_cancelled_goes_on_in_a_testkit() {
 }
 
 #[tokio::test]
-async fn a_failed_execution_is_retried_in_a_testkit_and_may_forget() {
+async fn a_failed_execution_is_resumed_in_a_testkit_and_may_forget() {
     let kit = Testkit::new();
     #[flow]
     async fn rent(euros: u32) -> Result<u32, Error> {
@@ -57,9 +57,9 @@ async fn a_failed_execution_is_retried_in_a_testkit_and_may_forget() {
     }
     kit.stub("debit", |_| Err(Error::msg("no money").fatal()));
     assert_eq!(kit.run(rent(900).id("may")).await.unwrap_err().to_string(), "no money");
-    assert!(kit.resume(&("rent", "may")).forget("nothing").await.unwrap_err().is_misuse());
+    assert!(kit.resume(("rent", "may")).forget("nothing").await.unwrap_err().is_misuse());
     kit.stub("debit", |_| json!(900));
-    kit.resume(&("rent", "may")).forget("debit").await.unwrap();
+    kit.resume(("rent", "may")).forget("debit").await.unwrap();
     let execution = kit.kitaru().execution(("rent", "may")).await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Completed);
 }
@@ -76,7 +76,7 @@ fn a_cancellation_and_a_resume_request_are_made_once_however_often_the_process_d
     }
     crash_everywhere(|kit| async move {
         let seat = kit.start(holds("a".into()).id("seat")).await;
-        kit.cancel(&("holds", "seat")).await.unwrap();
+        kit.cancel(("holds", "seat")).await.unwrap();
         let seat = match seat {
             Ok(seat) => seat.await.unwrap_err(),
             // The process died behind it.
@@ -85,7 +85,7 @@ fn a_cancellation_and_a_resume_request_are_made_once_however_often_the_process_d
         let failing = kit.start(fails_once(1).id("one")).await.unwrap();
         kit.answer(&failing, "fail", &true).await.unwrap();
         let failed = failing.await.unwrap_err().to_string();
-        kit.resume(&("fails_once", "one")).after("debit").await.unwrap();
+        kit.resume(("fails_once", "one")).after("debit").await.unwrap();
         (seat.is_cancelled(), failed)
     });
 }

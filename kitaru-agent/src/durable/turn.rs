@@ -69,7 +69,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         self.check_options()?;
         match self.agent.granularity {
             Granularity::Call => self.run_in_calls(&flow).await,
-            Granularity::Turn => self.run_as_checkpoint(&flow).await,
+            _ => self.run_as_checkpoint(&flow).await,
         }
     }
 

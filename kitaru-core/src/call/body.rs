@@ -1,5 +1,6 @@
 //! What a call holds of what it runs: a body, which runs in tries, and which may be a wait. Must not know when it runs.
 
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
@@ -62,6 +63,12 @@ pub struct Site<'a> {
     /// What identifies the call, the same on every attempt.
     pub(crate) identity: Key,
     pub(crate) slot: SlotId,
+}
+
+impl fmt::Debug for Site<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 pub(crate) mod sealed {

@@ -1,4 +1,5 @@
-//! Bodies under a director's hand: whether they go on, and who plays them. Must not know what a try comes to.
+//! Bodies under a director's hand: whether they go on, and who plays them. Must not know what a try comes to. In a build
+//! without the feature `testkit`, `undirected.rs` stands in its place.
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -15,17 +16,52 @@ use crate::value::{ArgSink, Codec};
 #[derive(Default)]
 pub(super) struct Cast {
     /// Nothing, where it is the checkpoint's own function.
-    pub(super) part: Option<Part>,
+    part: Option<Part>,
     /// What wakes it, where somebody has an eye on that.
     outside: Option<Arc<Outside>>,
 }
 
 impl Cast {
-    /// Polls the checkpoint's own function.
-    pub(super) fn poll<B: Body>(&self, body: &mut B, cx: &mut TaskContext<'_>) -> Poll<B::Output> {
-        match &self.outside {
-            None => body.poll(cx),
-            Some(outside) => body.poll(&mut TaskContext::from_waker(&outside.waker(cx.waker()))),
+    /// Who plays the next try.
+    pub(super) fn of<B: Body>(body: &B, spec: &Spec, scope: &BodyScope) -> Self {
+        let Some(director) = director(spec, scope) else { return Cast::default() };
+        let mut args = || {
+            let mut args = serde_json::Map::new();
+            let mut sink = ArgSink::json(&mut args);
+            body.describe(&mut sink);
+            // What JSON cannot hold is left out.
+            drop(sink.finish());
+            args.into()
+        };
+        match director.cast(spec.name(), &mut args) {
+            // One that is a part of another body is woken by what wakes that.
+            Part::Itself if scope.is_part() => Cast::default(),
+            Part::Itself => {
+                let outside = Arc::default();
+                director.watches(&outside);
+                Cast { part: None, outside: Some(outside) }
+            }
+            part => Cast { part: Some(part), outside: None },
+        }
+    }
+
+    /// Whether it is the checkpoint's own function.
+    pub(super) fn is_itself(&self) -> bool {
+        self.part.is_none()
+    }
+
+    /// Polls whoever plays.
+    pub(super) fn poll<B: Body>(
+        &self,
+        body: &mut B,
+        spec: &Spec,
+        scope: &BodyScope,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<B::Output> {
+        match (&self.part, &self.outside) {
+            (Some(part), _) => play::<B>(part, spec, scope),
+            (None, None) => body.poll(cx),
+            (None, Some(outside)) => body.poll(&mut TaskContext::from_waker(&outside.waker(cx.waker()))),
         }
     }
 }
@@ -38,40 +74,17 @@ impl Drop for Cast {
 
 /// Who directs a body, if anybody does. Waits have none: they do nothing of their own.
 fn director<'a>(spec: &Spec, scope: &'a BodyScope) -> Option<&'a dyn Director> {
-    let director = scope.director.as_deref()?;
+    let director = scope.direction.director()?;
     matches!(spec.meta().effect, Effect::AtLeastOnce | Effect::AtMostOnce).then_some(director)
 }
 
 /// Whether the body goes no further than to this moment.
-pub(super) fn is_over(spec: &Spec, scope: &BodyScope, moment: Moment) -> bool {
+pub(super) fn is_stopped(spec: &Spec, scope: &BodyScope, moment: Moment) -> bool {
     director(spec, scope).is_some_and(|director| director.moment(spec.name(), moment) == Goes::NoFurther)
 }
 
-/// Who plays the next try.
-pub(super) fn cast<B: Body>(body: &B, spec: &Spec, scope: &BodyScope) -> Cast {
-    let Some(director) = director(spec, scope) else { return Cast::default() };
-    let mut args = || {
-        let mut args = serde_json::Map::new();
-        let mut sink = ArgSink::json(&mut args);
-        body.describe(&mut sink);
-        // What JSON cannot hold is left out.
-        drop(sink.finish());
-        args.into()
-    };
-    match director.cast(spec.name(), &mut args) {
-        // One that is a part of another body is woken by what wakes that.
-        Part::Itself if scope.is_part() => Cast::default(),
-        Part::Itself => {
-            let outside = Arc::default();
-            director.watches(&outside);
-            Cast { part: None, outside: Some(outside) }
-        }
-        part => Cast { part: Some(part), outside: None },
-    }
-}
-
 /// What a try comes to that somebody else plays.
-pub(super) fn play<B: Body>(part: &Part, spec: &Spec, scope: &BodyScope) -> Poll<B::Output> {
+fn play<B: Body>(part: &Part, spec: &Spec, scope: &BodyScope) -> Poll<B::Output> {
     let name = spec.name();
     let mistaken = |what: String| {
         director(spec, scope).into_iter().for_each(|director| director.mistaken(what.clone()));

@@ -1,6 +1,7 @@
 //! The user's function as a body: its arguments, how to copy them, how to run it; and the calls of it that the macro makes.
 //! Must not know when it runs.
 
+use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -26,6 +27,12 @@ pub struct Function<A, R, C, F, Fut> {
     run: F,
     future: Option<Pin<Box<Fut>>>,
     outcome: PhantomData<fn() -> (C, R)>,
+}
+
+impl<A, R, C, F, Fut> fmt::Debug for Function<A, R, C, F, Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Function").finish_non_exhaustive()
+    }
 }
 
 /// A call of a checkpoint, as the macro makes it.

@@ -50,6 +50,12 @@ pub struct Call<B: Body> {
     pub(super) place: Place<B>,
 }
 
+impl<B: Body> fmt::Debug for Call<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("checkpoint", &self.spec.name()).finish_non_exhaustive()
+    }
+}
+
 /// Where a call was made.
 pub(super) enum Place<B: Body> {
     /// In a flow's own code.

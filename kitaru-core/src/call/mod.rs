@@ -6,6 +6,7 @@ pub(crate) mod bounds;
 mod cancellation;
 mod child;
 mod continuing;
+#[cfg_attr(not(feature = "testkit"), path = "undirected.rs")]
 mod directed;
 mod durable;
 mod function;

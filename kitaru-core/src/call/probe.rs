@@ -32,6 +32,7 @@ pub use crate::call::ways::{
 use crate::error::Error;
 
 /// A question about the type `T`.
+#[derive(Debug)]
 pub struct Probe<T>(PhantomData<fn() -> T>);
 
 #[expect(clippy::new_without_default, reason = "only macros make probes")]

@@ -27,7 +27,7 @@ use crate::value::{Codec, Key, Sensitivity, shallow};
 /// use kitaru::Resolution;
 ///
 /// // The bank says that it was paid, under this number.
-/// kitaru.answer(&("order", "job-42"), "charge", &Resolution::happened(&"receipt 7")?).await?;
+/// kitaru.answer(("order", "job-42"), "charge", &Resolution::happened(&"receipt 7")?).await?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -53,7 +53,7 @@ use crate::value::ArgSink;
 /// # Ok::<u64, kitaru::Error>(amount) });
 /// # let handle = order.id("job-42").on(&kitaru).start().await?;
 /// // From outside:
-/// kitaru.signal(&("order", "job-42"), "paid", &100).key("payment-7").await?;
+/// kitaru.signal(("order", "job-42"), "paid", &100).key("payment-7").await?;
 /// assert_eq!(handle.await?, 100);
 /// # Ok(()) }
 /// ```

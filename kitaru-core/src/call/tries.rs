@@ -9,7 +9,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::call::body::{Body, MoreTries};
-use crate::call::directed::{self, Cast, is_over};
+use crate::call::directed::{Cast, is_stopped};
 use crate::call::meta::Spec;
 use crate::call::options::Options;
 use crate::call::origin::Origin;
@@ -189,10 +189,10 @@ impl Tries {
             true => MoreTries::Possible,
             false => MoreTries::None,
         };
-        let cast = directed::cast(body, spec, scope);
+        let cast = Cast::of(body, spec, scope);
         scope.begin_try();
         // The function that makes the future is the user's too: it is `|args| body(args)`.
-        if cast.part.is_none() {
+        if cast.is_itself() {
             if !body.begin(more) {
                 return Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries)));
             }
@@ -210,7 +210,7 @@ impl Tries {
         }
         // In the time of the runtime that polls the body: a test may have paused that for both.
         let timeout = options.timeout.map(|timeout| scope.clock.sleep_here(timeout));
-        self.stage = match is_over(spec, scope, Moment::Begins) {
+        self.stage = match is_stopped(spec, scope, Moment::Begins) {
             false => Stage::Running { timeout, since: Instant::now(), cast },
             true => Stage::NoFurther,
         };
@@ -226,14 +226,11 @@ impl Tries {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Tried<B::Output>> {
         let Stage::Running { timeout, cast, .. } = &mut self.stage else { return Poll::Pending };
-        if is_over(spec, scope, Moment::GoesOn) {
+        if is_stopped(spec, scope, Moment::GoesOn) {
             return Poll::Pending;
         }
         let _entered = Ambient::Body(scope.clone()).enter();
-        let polled = catch_unwind(AssertUnwindSafe(|| match &cast.part {
-            None => cast.poll(body, cx),
-            Some(part) => directed::play::<B>(part, spec, scope),
-        }));
+        let polled = catch_unwind(AssertUnwindSafe(|| cast.poll(body, spec, scope, cx)));
         let tried = match polled {
             Ok(Poll::Ready(value)) => Tried::Over(Ok(value)),
             Err(panic) => Tried::Over(Err(Error::panicked(&format!("checkpoint `{}`", spec.name()), panic))),
@@ -246,7 +243,7 @@ impl Tries {
                 } else if is_over(timeout.as_mut().map(|timeout| Pin::new(timeout) as _), cx) {
                     Tried::Over(Err(timed_out(spec.name(), "it took longer than", options.timeout)))
                 } else {
-                    if directed::is_over(spec, scope, Moment::Suspends) {
+                    if is_stopped(spec, scope, Moment::Suspends) {
                         self.stage = Stage::NoFurther;
                     }
                     return Poll::Pending;
@@ -257,7 +254,7 @@ impl Tries {
         };
         // Dropped where it was polled: what it drops may call what a body may call.
         body.end();
-        if is_over(spec, scope, Moment::Ends) {
+        if is_stopped(spec, scope, Moment::Ends) {
             self.stage = Stage::NoFurther;
             return Poll::Pending;
         }
@@ -349,11 +346,10 @@ impl<R> Options<R> {
 }
 
 fn chance_of_jitter(scope: &BodyScope) -> u64 {
-    if let Some(director) = &scope.director {
-        return director.chance();
-    }
-    let bytes = entropy::draw();
-    u64::from_le_bytes(bytes[..8].try_into().expect("eight of 32 bytes"))
+    scope.direction.chance().unwrap_or_else(|| {
+        let bytes = entropy::draw();
+        u64::from_le_bytes(bytes[..8].try_into().expect("eight of 32 bytes"))
+    })
 }
 
 fn timed_out(name: &str, what: &str, timeout: Option<Duration>) -> Error {

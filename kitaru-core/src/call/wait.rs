@@ -60,7 +60,7 @@ use crate::value::{ArgSink, Key};
 /// # Ok::<bool, kitaru::Error>(approved) });
 /// # let handle = order.id("job-42").on(&kitaru).start().await?;
 /// // From outside:
-/// kitaru.answer(&("order", "job-42"), "approval", &true).await?;
+/// kitaru.answer(("order", "job-42"), "approval", &true).await?;
 /// assert!(handle.await?);
 /// # Ok(()) }
 /// ```

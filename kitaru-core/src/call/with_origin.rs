@@ -1,5 +1,6 @@
 //! A call that gives its outcome together with where that comes from. Owns the future. Must not know how it is found out.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -35,6 +36,12 @@ impl<B: Body> Call<B> {
 #[must_use = "a checkpoint does nothing unless awaited"]
 pub struct WithOrigin<B: Body> {
     call: Call<B>,
+}
+
+impl<B: Body> fmt::Debug for WithOrigin<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WithOrigin").field(&self.call).finish()
+    }
 }
 
 impl<B: Body> Future for WithOrigin<B> {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "testkit")]
 use tokio::runtime::Handle;
 
 use crate::client::kitaru::Kitaru;
 use crate::clock::{Clock, millis};
-use crate::director::Director;
+use crate::director::Direction;
 use crate::engine::Engine;
 use crate::engine::{Keeper, Logs};
 use crate::error::{Error, Kind};
@@ -18,7 +19,7 @@ use crate::ledger::{self, LedgerOptions};
 use crate::log;
 use crate::program;
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime, Watchers};
-use crate::store::{self, Memory, Pace, Redb, Store};
+use crate::store::{self, Memory, Redb, Store};
 
 /// Options for opening a store. Made by [`Kitaru::builder`].
 #[derive(Clone, Debug)]
@@ -33,6 +34,7 @@ pub struct KitaruBuilder {
     clock: Clock,
     /// The paths of functions that were named.
     registered: Vec<&'static str>,
+    #[cfg(feature = "testkit")]
     stage: Option<Stage>,
 }
 
@@ -47,13 +49,15 @@ pub enum Recovery {
 }
 
 /// Where a test has everything on one thread, and a hand in it.
+#[cfg(feature = "testkit")]
 #[derive(Clone)]
 pub(crate) struct Stage {
-    pub(crate) director: Arc<dyn Director>,
-    pub(crate) pace: Arc<dyn Pace>,
+    pub(crate) direction: Direction,
+    pub(crate) pace: Arc<dyn store::Pace>,
     pub(crate) writer: store::WriterOptions,
 }
 
+#[cfg(feature = "testkit")]
 impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Stage")
@@ -65,6 +69,7 @@ enum Place {
     Unset,
     Dir(PathBuf),
     Memory,
+    #[cfg(feature = "testkit")]
     Own(Arc<dyn Store>),
 }
 
@@ -74,6 +79,7 @@ impl fmt::Debug for Place {
             Place::Unset => f.write_str("Unset"),
             Place::Dir(dir) => f.debug_tuple("Dir").field(dir).finish(),
             Place::Memory => f.write_str("Memory"),
+            #[cfg(feature = "testkit")]
             Place::Own(_) => f.write_str("Own"),
         }
     }
@@ -90,6 +96,7 @@ impl Default for KitaruBuilder {
             retention: None,
             clock: Clock::system(),
             registered: Vec::new(),
+            #[cfg(feature = "testkit")]
             stage: None,
         }
     }
@@ -124,12 +131,6 @@ impl KitaruBuilder {
     /// Keeps executions in memory: they end with the process. For tests and trials.
     pub fn in_memory(mut self) -> Self {
         self.place = Place::Memory;
-        self
-    }
-
-    /// Keeps executions in a store of the caller's own, such as one that fails on purpose.
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.place = Place::Own(Arc::new(store));
         self
     }
 
@@ -242,7 +243,15 @@ impl KitaruBuilder {
         self
     }
 
+    /// Keeps executions in a store of the caller's own, such as one that fails on purpose.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn store(mut self, store: impl Store) -> Self {
+        self.place = Place::Own(Arc::new(store));
+        self
+    }
+
     /// Has everything done on the thread of the runtime that opens the store, and directed.
+    #[cfg(feature = "testkit")]
     pub(crate) fn staged(mut self, stage: Stage) -> Self {
         self.stage = Some(stage);
         self
@@ -270,10 +279,13 @@ impl KitaruBuilder {
             retention,
             clock,
             registered,
+            #[cfg(feature = "testkit")]
             stage,
         } = self;
         registered.iter().filter(|path| !program::has_function(path)).for_each(|path| log::not_registered(path));
-        let (logs, tasks) = (Logs::here(), Handle::current());
+        let logs = Logs::here();
+        #[cfg(feature = "testkit")]
+        let tasks = Handle::current();
         let (kitaru, open_to_others) = blocking(move || {
             let mut open_to_others = Vec::new();
             let store: Arc<dyn Store> = match place {
@@ -283,21 +295,21 @@ impl KitaruBuilder {
                     Arc::new(store)
                 }
                 Place::Memory => Arc::new(Memory::new()),
+                #[cfg(feature = "testkit")]
                 Place::Own(store) => store,
                 Place::Unset => {
                     return Err(Error::new(
                         Kind::Misuse,
-                        "a store was opened without a place; say .dir(path), .in_memory() or .store(…)",
+                        "a store was opened without a place; say .dir(path) or .in_memory()",
                     ));
                 }
             };
             let park_after_ms = millis(park_after.unwrap_or_else(default_park_after));
             let driving = recovery.unwrap_or(DEFAULT_RECOVERY);
-            let keeper = match stage {
-                None => Keeper::start(logs)?,
-                Some(_) => Keeper::Test(tasks),
-            };
-            let kitaru = open(store, keeper, clock, max_outcome_bytes, park_after_ms, driving, stage)?;
+            let workers = || Workers::start(logs);
+            #[cfg(feature = "testkit")]
+            let workers = || stage.map_or_else(workers, |stage| Ok(stage.workers(tasks)));
+            let kitaru = open(store, workers()?, clock, max_outcome_bytes, park_after_ms, driving)?;
             Ok::<_, Error>((kitaru, open_to_others))
         })
         .await??;
@@ -309,25 +321,57 @@ impl KitaruBuilder {
     }
 }
 
+/// Who does the work of a store, and whose hand is in it.
+struct Workers {
+    keeper: Keeper,
+    writer: store::WriterOptions,
+    #[cfg(feature = "testkit")]
+    pace: Option<Arc<dyn store::Pace>>,
+    direction: Direction,
+}
+
+impl Workers {
+    /// Threads, which nobody directs.
+    fn start(logs: Logs) -> Result<Self, Error> {
+        Ok(Workers {
+            keeper: Keeper::start(logs)?,
+            writer: store::WriterOptions::default(),
+            #[cfg(feature = "testkit")]
+            pace: None,
+            direction: Direction::default(),
+        })
+    }
+}
+
+#[cfg(feature = "testkit")]
+impl Stage {
+    fn workers(self, tasks: Handle) -> Workers {
+        let Stage { direction, pace, writer } = self;
+        Workers { keeper: Keeper::Test(tasks), writer, pace: Some(pace), direction }
+    }
+}
+
 fn open(
     store: Arc<dyn Store>,
-    keeper: Keeper,
+    workers: Workers,
     clock: Clock,
     max_outcome_bytes: usize,
     park_after_ms: u64,
     driving: usize,
-    stage: Option<Stage>,
 ) -> Result<Kitaru, Error> {
-    let (pace, writer, director) = match stage {
-        None => (None, store::WriterOptions::default(), None),
-        Some(Stage { director, pace, writer }) => (Some(pace), writer, Some(director)),
+    let Workers { keeper, direction, .. } = workers;
+    let options = LedgerOptions {
+        max_outcome_bytes,
+        writer: workers.writer,
+        #[cfg(feature = "testkit")]
+        pace: workers.pace,
     };
-    let (archive, ledger) = ledger::open(store, LedgerOptions { max_outcome_bytes, writer, pace })?;
+    let (archive, ledger) = ledger::open(store, options)?;
     let clock = match keeper.timers() {
         Some(timers) => clock.with_timers(timers),
         None => clock,
     };
     let watchers = Watchers::default();
-    let runtime = Runtime { archive, ledger, clock, max_outcome_bytes, park_after_ms, watchers, director };
+    let runtime = Runtime { archive, ledger, clock, max_outcome_bytes, park_after_ms, watchers, direction };
     Ok(Kitaru { inner: Arc::new(Engine::new(Arc::new(runtime), keeper, driving)) })
 }

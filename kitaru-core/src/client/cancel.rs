@@ -42,7 +42,7 @@ impl Kitaru {
     /// #     std::future::pending::<Result<(), kitaru::Error>>().await
     /// # });
     /// let handle = call.id("job-42").on(&kitaru).start().await?;
-    /// kitaru.cancel(&("write_report", "job-42")).await?;
+    /// kitaru.cancel(("write_report", "job-42")).await?;
     /// assert!(handle.await.unwrap_err().is_cancelled());
     /// # Ok(()) }
     /// ```
@@ -61,14 +61,14 @@ pub struct CancelRequest {
 
 impl CancelRequest {
     /// Ends it without undoing what it has done: the way out where the flow's own code ends the process, so that it cannot be
-    /// replayed for the steps that it has registered. [`Execution::undo_skipped`] says so for good. One that runs in this
+    /// replayed for the steps that it has registered. [`Execution::undo_skipped`](crate::Execution::undo_skipped) says so for good. One that runs in this
     /// process is refused: it can be cancelled with its undo.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # async fn doc(kitaru: &kitaru_core::Kitaru) -> Result<(), kitaru_core::Error> {
-    /// kitaru.cancel(&("order", "job-42")).without_undo().await?;
+    /// kitaru.cancel(("order", "job-42")).without_undo().await?;
     /// let order = kitaru.execution(("order", "job-42")).await?;
     /// assert!(order.is_some_and(|order| order.undo_skipped()));
     /// # Ok(()) }

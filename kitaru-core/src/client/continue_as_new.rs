@@ -1,5 +1,6 @@
 //! A flow without end, which continues as new. Owns what goes along; must not know how a generation is driven.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +17,12 @@ use crate::request::{FlowBody, Request, check_size, check_tags};
 pub struct ContinueAsNew<R> {
     asked: Option<Result<Request, Error>>,
     result: std::marker::PhantomData<fn() -> R>,
+}
+
+impl<R> fmt::Debug for ContinueAsNew<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContinueAsNew").finish_non_exhaustive()
+    }
 }
 
 impl<R> ContinueAsNew<R> {

@@ -7,15 +7,13 @@ use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
-use crate::journal::Frame;
-use crate::ledger::{Generation, blocking, malformed};
-use crate::view::ExecutionRef;
-use crate::view::{History, Record, records};
+use crate::ledger::{blocking, malformed};
+use crate::view::{ExecutionRef, History};
 
 impl Kitaru {
     /// The history of an execution's newest generation: what it was asked, and all that it has recorded, but for the values
     /// of `sensitive` checkpoints. Kept as JSON beside the code it is a test of later code; see
-    /// [`testkit::replay`](crate::testkit::replay).
+    /// `testkit::replay`.
     ///
     /// # Errors
     ///
@@ -56,21 +54,5 @@ impl Engine {
             History::of(&generation).map_err(|why| malformed(&generation.header.execution, "journal", why))
         })
         .await?
-    }
-}
-
-impl Generation {
-    /// What it came to, for people; nothing, if its last record does not say.
-    pub(crate) fn outcome(&self) -> String {
-        match self.journal.indices().last().map(|last| self.journal.frame(last)) {
-            Some(Ok(Frame::End(end))) => end.preview.to_owned(),
-            _ => String::new(),
-        }
-    }
-
-    /// What its checkpoints came to.
-    pub(crate) fn records(&self) -> Result<Vec<Record>, Error> {
-        let read = records(&self.journal);
-        read.map(|(records, _)| records).map_err(|why| malformed(&self.header.execution, "journal", why))
     }
 }

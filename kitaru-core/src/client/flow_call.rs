@@ -1,6 +1,7 @@
 //! A call of a flow: the value that the function returns. Owns the options of the call; must not know how an execution
 //! is found or begun.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,6 +57,18 @@ struct Made<R> {
     claimed: Option<Claimed>,
     detached: bool,
     decode: Decode<R>,
+}
+
+impl<R> fmt::Debug for FlowCall<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.stage {
+            Stage::Made(_) => "made",
+            Stage::Child(_) => "child",
+            Stage::Going(_) => "started",
+            Stage::Over => "over",
+        };
+        f.debug_struct("FlowCall").field("stage", &stage).finish_non_exhaustive()
+    }
 }
 
 /// A call in another flow's own code, and how its outcome becomes the flow's result.

@@ -111,6 +111,7 @@ impl<R> Handle<R> {
     }
 
     /// Has its end be waited for in another way.
+    #[cfg(feature = "testkit")]
     pub(crate) fn waited_for<F>(mut self, wait: impl FnOnce(BoxedEnded) -> F) -> Self
     where
         F: Future<Output = Ended> + Send + 'static,

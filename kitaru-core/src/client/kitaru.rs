@@ -1,5 +1,6 @@
 //! An open store.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::engine::Engine;
@@ -25,6 +26,12 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct Kitaru {
     pub(crate) inner: Arc<Engine>,
+}
+
+impl fmt::Debug for Kitaru {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kitaru").field("is_open", &self.check_open().is_ok()).finish_non_exhaustive()
+    }
 }
 
 impl Kitaru {

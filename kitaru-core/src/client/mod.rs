@@ -5,6 +5,7 @@ mod builder;
 mod cancel;
 mod closing;
 mod continue_as_new;
+mod current;
 mod decode;
 mod execution;
 mod executions;
@@ -23,11 +24,13 @@ mod docs_tests;
 #[cfg(test)]
 mod outside_tests;
 
+#[cfg(feature = "testkit")]
 pub(crate) use builder::Stage;
 pub use builder::{KitaruBuilder, Recovery};
 pub use cancel::CancelRequest;
 pub use closing::CloseRequest;
 pub use continue_as_new::ContinueAsNew;
+pub use current::current_execution;
 pub use execution::ExecutionRequest;
 pub use executions::ListRequest;
 pub use flow_call::{FlowCall, flow_call, refused_flow};

@@ -173,7 +173,7 @@ async fn a_journal_that_lacks_a_record_is_not_gone_on_with() {
         for error in [
             add(of_this_test).id("job").on(&kitaru).await.unwrap_err(),
             kitaru.execution(("add", "job")).await.unwrap_err(),
-            kitaru.export(&("add", "job")).await.map(drop).unwrap_err(),
+            kitaru.export(("add", "job")).await.map(drop).unwrap_err(),
         ] {
             let message = format!("{error:#}");
             assert!(error.is_store() && message.contains(&format!("record {missing} is missing")), "{message}");

@@ -38,7 +38,7 @@ impl Kitaru {
     /// # extern crate kitaru_core as kitaru;
     /// # async fn doc(kitaru: &kitaru::Kitaru) -> Result<(), kitaru::Error> {
     /// // The card was topped up: what the flow has seen of it is not to count.
-    /// kitaru.resume(&("order", "job-42")).forget("charge").await?;
+    /// kitaru.resume(("order", "job-42")).forget("charge").await?;
     /// # Ok(()) }
     /// ```
     pub fn resume(&self, execution: impl Into<ExecutionRef>) -> ResumeRequest {

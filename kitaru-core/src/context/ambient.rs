@@ -3,17 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
-use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context as TaskContext, Poll};
 
 use tokio::sync::SetOnce;
 
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::director::Director;
+use crate::director::Direction;
 use crate::error::{Error, Kind};
 use crate::runtime::lock;
 use crate::value::{Key, digest_parts};
@@ -37,7 +34,7 @@ pub(crate) enum Ambient {
 /// What a body knows of itself.
 pub(crate) struct BodyScope {
     pub(crate) clock: Clock,
-    pub(crate) director: Option<Arc<dyn Director>>,
+    pub(crate) direction: Direction,
     /// Identifies the call: the same on every attempt and try.
     identity: Key,
     /// An earlier attempt may have begun it, and left no record of what it came to.
@@ -101,25 +98,26 @@ impl Drop for Entered {
 
 impl BodyScope {
     /// Where checkpoints are plain functions.
+    #[cfg(feature = "testkit")]
     pub(crate) fn plain(clock: Clock, identity: Key) -> Arc<Self> {
-        Self::within(clock, None, identity, None, Weak::new())
+        Self::within(clock, Direction::default(), identity, None, Weak::new())
     }
 
     pub(crate) fn of_call(context: &Arc<Context>, identity: Key) -> Arc<Self> {
         let runtime = &context.runtime;
-        Self::within(runtime.clock.clone(), runtime.director.clone(), identity, None, Arc::downgrade(context))
+        Self::within(runtime.clock.clone(), runtime.direction.clone(), identity, None, Arc::downgrade(context))
     }
 
     fn within(
         clock: Clock,
-        director: Option<Arc<dyn Director>>,
+        direction: Direction,
         identity: Key,
         outer: Option<Arc<BodyScope>>,
         context: Weak<Context>,
     ) -> Arc<Self> {
         let (made, cancelled, notes) = (Mutex::default(), Mutex::default(), Mutex::default());
         let may_have_run = AtomicBool::new(outer.as_ref().is_some_and(|outer| outer.may_have_run()));
-        Arc::new(BodyScope { clock, director, identity, may_have_run, made, cancelled, outer, context, notes })
+        Arc::new(BodyScope { clock, direction, identity, may_have_run, made, cancelled, outer, context, notes })
     }
 
     /// The attempt that the body is a part of, if there is one.
@@ -128,6 +126,7 @@ impl BodyScope {
     }
 
     /// Whether it is the body of a checkpoint that another one's body has called.
+    #[cfg(feature = "testkit")]
     pub(crate) fn is_part(&self) -> bool {
         self.outer.is_some()
     }
@@ -200,8 +199,8 @@ impl BodyScope {
             *made
         };
         let identity = digest_parts(&[&self.identity.0, &key.0, &occurrence.to_le_bytes()]);
-        let director = self.director.clone();
-        Self::within(self.clock.clone(), director, identity, Some(self.clone()), self.context.clone())
+        let direction = self.direction.clone();
+        Self::within(self.clock.clone(), direction, identity, Some(self.clone()), self.context.clone())
     }
 
     pub(crate) fn set_may_have_run(&self) {
@@ -214,36 +213,5 @@ impl BodyScope {
 
     pub(crate) fn idempotency_key(&self) -> String {
         self.identity.hex()
-    }
-}
-
-/// A future that is polled, and dropped, in an ambient of its own.
-pub(crate) struct Within<F> {
-    ambient: Ambient,
-    future: Option<Pin<Box<F>>>,
-}
-
-impl<F> Within<F> {
-    pub(crate) fn new(ambient: Ambient, future: F) -> Self {
-        Within { ambient, future: Some(Box::pin(future)) }
-    }
-}
-
-impl<F: Future> Future for Within<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
-        let entered = self.ambient.clone().enter();
-        let future = self.future.as_mut().expect("polled after it was dropped");
-        let polled = pin!(future).as_mut().poll(cx);
-        drop(entered);
-        polled
-    }
-}
-
-impl<F> Drop for Within<F> {
-    fn drop(&mut self) {
-        let _entered = self.ambient.clone().enter();
-        self.future = None;
     }
 }

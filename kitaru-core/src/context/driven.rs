@@ -68,9 +68,7 @@ impl Context {
     /// The flow is quiescent: lets the next thing happen.
     pub(crate) fn advance(self: &Arc<Self>, wake: &mut Vec<Waker>) -> Advance {
         let quiet = self.replay().quiet(wake);
-        if let Some(director) = &self.runtime.director {
-            director.order(wake);
-        }
+        self.runtime.direction.order(wake);
         wake.drain(..).for_each(Waker::wake);
         if let Quiet::Asleep | Quiet::Still | Quiet::Idle = quiet {
             self.mailbox.dismiss();

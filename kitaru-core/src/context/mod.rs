@@ -18,6 +18,8 @@ mod spawn;
 mod standing;
 mod undo;
 mod wakers;
+#[cfg(feature = "testkit")]
+mod within;
 
 #[cfg(test)]
 mod mailbox_tests;
@@ -40,7 +42,7 @@ use flags::{Flag, Flags};
 use presence::Presence;
 
 pub(crate) use admission::Admission;
-pub(crate) use ambient::{Ambient, BodyScope, Within, flow_or_body};
+pub(crate) use ambient::{Ambient, BodyScope, flow_or_body};
 pub(crate) use attempt::{Attempt, Parking};
 pub(crate) use branch::Branch;
 pub(crate) use driven::Advance;
@@ -51,6 +53,8 @@ pub(crate) use presence::Progress;
 pub use spawn::{BranchHandle, spawn};
 pub use undo::undo;
 pub(crate) use wakers::{BodyWaker, FlowWaker};
+#[cfg(feature = "testkit")]
+pub(crate) use within::Within;
 
 pub(crate) struct Context {
     pub(crate) attempt: Attempt,

@@ -1,6 +1,7 @@
 //! Branches that a flow splits off with [`spawn`]. Owns the way of a branch's result to its handle; must not know when
 //! the driver polls it.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -68,6 +69,14 @@ where
 #[must_use = "a branch goes on without its handle, but its result is lost"]
 pub struct BranchHandle<T> {
     shared: Arc<Mutex<Shared<T>>>,
+}
+
+impl<T> fmt::Debug for BranchHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BranchHandle")
+            .field("is_finished", &lock(&self.shared).result.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 struct Shared<T> {

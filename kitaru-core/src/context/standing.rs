@@ -58,6 +58,11 @@ impl Context {
         drop(admission);
     }
 
+    /// Whether it holds its leave to begin, as until it has proved itself.
+    pub(crate) fn is_admitted(&self) -> bool {
+        lock(&self.admission).is_some()
+    }
+
     /// That this attempt runs.
     pub(crate) fn running(&self) -> Change {
         Change::State(self.running_state())

@@ -10,6 +10,7 @@ use crate::machine::Backoff;
 
 /// What of an agent's run is one checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Granularity {
     /// The whole turn: from the prompt to the answer.
     Turn,

@@ -60,6 +60,7 @@ impl Admissions {
     }
 
     /// When the next attempt that is held up looks again, if there is such a time.
+    #[cfg(feature = "testkit")]
     pub(crate) fn next_ms(&self) -> Option<u64> {
         lock(&self.held_up).iter().copied().min().filter(|until_ms| *until_ms != u64::MAX)
     }
@@ -69,6 +70,7 @@ impl Drop for HeldUp<'_> {
     fn drop(&mut self) {
         let mut held_up = lock(&self.admissions.held_up);
         let at = held_up.iter().position(|known| *known == self.until_ms);
+        debug_assert!(at.is_some(), "an attempt that was held up is on the list");
         if let Some(at) = at {
             held_up.swap_remove(at);
         }

@@ -48,6 +48,9 @@ impl Engine {
                 all.await?
             }
         };
+        // The permits beside those who hold them.
+        debug_assert_eq!(self.admissions.begins.available_permits(), 0, "who begins alone has all permits");
+        debug_assert!(!self.running().iter().any(|attempt| attempt.is_admitted()), "no other attempt holds a permit");
         self.admissions.alone_until_ms.send_replace(clock.now_ms().saturating_add(millis(time)));
         Ok(Admission { permit, trial })
     }

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use crate::clock::micros;
 use crate::context::Ambient;
 use crate::context::{Admission, Attempt, Context, Executions, Ground, Notes, Parking};
-use crate::director::{Goes, Turn};
+use crate::director::Turn;
 use crate::driver::{Driven, Driver};
 use crate::engine::active::{Ended, interrupted};
 use crate::engine::continue_as_new;
@@ -387,8 +387,7 @@ fn not_undone(execution: &ExecutionId, error: &Error) -> Error {
 
 /// Whether whoever directs the execution lets it go no further.
 fn is_stopped(task: &Task, turn: Turn) -> bool {
-    let director = task.engine.runtime.director.as_ref();
-    director.is_some_and(|director| director.turn(&task.execution, turn) == Goes::NoFurther)
+    task.engine.runtime.direction.stops_attempt(&task.execution, turn)
 }
 
 /// Writes that the flow waits, and until when.

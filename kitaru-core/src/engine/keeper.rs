@@ -22,6 +22,7 @@ use crate::runtime::lock;
 pub(crate) enum Keeper {
     Thread(Box<Keep>),
     /// Where a test has everything on one thread: the runtime that has opened the store.
+    #[cfg(feature = "testkit")]
     Test(Handle),
 }
 
@@ -76,6 +77,7 @@ impl Keeper {
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         match self {
             Keeper::Thread(keep) => drop(keep.tasks.spawn(work)),
+            #[cfg(feature = "testkit")]
             Keeper::Test(tasks) => drop(tasks.spawn(work)),
         }
     }
@@ -85,6 +87,7 @@ impl Keeper {
     pub(crate) fn drive(&self, attempt: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         match self {
             Keeper::Thread(keep) => keep.home().spawn(attempt).abort_handle(),
+            #[cfg(feature = "testkit")]
             Keeper::Test(_) => tokio::spawn(attempt).abort_handle(),
         }
     }
@@ -99,18 +102,24 @@ impl Keeper {
     /// This runtime of the program's has come to its end; nothing, where it was found so when an attempt was to begin on it.
     /// Whether the store's work goes on without it.
     pub(crate) fn outlives(&self, runtime: Option<Id>) -> bool {
-        let Keeper::Thread(keep) = self else { return false };
-        let mut program = lock(&keep.program);
-        if runtime.is_none_or(|runtime| program.as_ref().is_some_and(|known| known.id() == runtime)) {
-            *program = None;
+        match self {
+            Keeper::Thread(keep) => {
+                let mut program = lock(&keep.program);
+                if runtime.is_none_or(|runtime| program.as_ref().is_some_and(|known| known.id() == runtime)) {
+                    *program = None;
+                }
+                true
+            }
+            #[cfg(feature = "testkit")]
+            Keeper::Test(_) => false,
         }
-        true
     }
 
     /// The timers that go on whatever becomes of the program's runtimes.
     pub(crate) fn timers(&self) -> Option<Handle> {
         match self {
             Keeper::Thread(keep) => Some(keep.tasks.clone()),
+            #[cfg(feature = "testkit")]
             Keeper::Test(_) => None,
         }
     }

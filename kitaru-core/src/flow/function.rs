@@ -1,15 +1,21 @@
 //! The functions that `#[flow]` makes. Owns the question whether something is one.
 
-/// A function with `#[flow]`, of up to sixteen arguments. `Call` is what it returns.
+/// A function with `#[flow]`, of up to sixteen arguments. `Call` is what it returns. Sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no flow",
     label = "not a function with `#[flow]`",
     note = "name the function: `.register(write_report)`"
 )]
-pub trait FlowFunction<Call, Args> {}
+pub trait FlowFunction<Call, Args>: sealed::Sealed<Call, Args> {}
+
+mod sealed {
+    pub trait Sealed<Call, Args> {}
+}
 
 macro_rules! functions {
     ($(($($arg:ident)*))*) => { $(
+        impl<Function: Fn($($arg),*) -> Call, Call, $($arg),*> sealed::Sealed<Call, ($($arg,)*)> for Function {}
+
         #[diagnostic::do_not_recommend]
         impl<Function: Fn($($arg),*) -> Call, Call, $($arg),*> FlowFunction<Call, ($($arg,)*)> for Function {}
     )* };

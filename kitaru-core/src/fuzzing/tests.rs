@@ -223,7 +223,7 @@ fn history_seeds() -> Vec<Vec<u8>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let histories = runtime.block_on(async {
         let kit = Testkit::new();
-        let (job, export) = (("report", "job"), async || kit.kitaru().export(&("report", "job")).await.unwrap());
+        let (job, export) = (("report", "job"), async || kit.kitaru().export(("report", "job")).await.unwrap());
         let handle = kit.start(report().id("job")).await.unwrap();
         kit.advance(Duration::from_secs(60)).await;
         kit.signal(&job, "paid", &3u32).await.unwrap();

@@ -17,9 +17,10 @@ use crate::pool::{self, Gone};
 
 pub(crate) use crate::store::Owner;
 pub(crate) use change::{Change, Ending, NewGeneration};
+#[cfg(feature = "testkit")]
+pub(crate) use embedded::SECRET;
 pub(crate) use embedded::{
-    Append, Archive, Arrival, CarryOver, Ledger, LedgerOptions, Letter, Listed, SECRET, Tenure, Unread,
-    most_loaded_bytes, open,
+    Append, Archive, Arrival, CarryOver, Ledger, LedgerOptions, Letter, Listed, Tenure, Unread, most_loaded_bytes, open,
 };
 #[cfg(test)]
 pub(crate) use embedded::{MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_SIGNALS, MailTotal};

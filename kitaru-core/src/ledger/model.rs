@@ -45,6 +45,7 @@ pub(crate) struct Generation {
     pub(crate) header: Header,
     pub(crate) status: Status,
     /// Why it failed, was cancelled or is stuck.
+    #[cfg(feature = "testkit")]
     pub(crate) reason: String,
     pub(crate) journal: Journal,
 }

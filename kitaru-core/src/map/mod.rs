@@ -5,6 +5,7 @@
 mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::iter;
 use std::mem;
@@ -65,6 +66,12 @@ pub struct Map<T, P = FirstError> {
     items: Vec<T>,
     limit: usize,
     policy: P,
+}
+
+impl<T, P> fmt::Debug for Map<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map").field("items", &self.items.len()).field("limit", &self.limit).finish_non_exhaustive()
+    }
 }
 
 impl<T, P> Map<T, P> {
@@ -180,6 +187,12 @@ impl<T, P> Map<T, P> {
 // closure which borrows, and what it gives, in it.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Run<'a, O>(Pin<Box<dyn Future<Output = O> + Send + 'a>>);
+
+impl<O> fmt::Debug for Run<'_, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").finish_non_exhaustive()
+    }
+}
 
 impl<O> Future for Run<'_, O> {
     type Output = O;

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use crate::error::Error;
 
-/// What a map makes of the outcomes of its items. See [`map()`](super::map()) for the three there are.
-pub trait Policy<R> {
+/// What a map makes of the outcomes of its items. See [`map()`](super::map()) for the three there are. Sealed.
+pub trait Policy<R>: sealed::Sealed {
     /// What it keeps of each outcome.
     #[doc(hidden)]
     type Kept;
@@ -26,13 +26,13 @@ pub trait Policy<R> {
     fn finish(self, kept: Vec<Self::Kept>) -> Self::Output;
 }
 
-/// A `Result`, as all policies but [`All`] ask for.
+/// A `Result`, as all policies but [`All`] ask for. Sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Result`",
     label = "this map ends when items fail",
     note = "with `.all()` a map takes outcomes of any type, and never fails by itself"
 )]
-pub trait Fallible {
+pub trait Fallible: sealed::Sealed {
     /// What is there if it succeeded.
     type Value;
     /// What is there if it failed.
@@ -41,6 +41,12 @@ pub trait Fallible {
     #[doc(hidden)]
     fn into_result(self) -> Result<Self::Value, Self::Error>;
 }
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl<T, E> sealed::Sealed for Result<T, E> {}
 
 impl<T, E> Fallible for Result<T, E> {
     type Value = T;
@@ -54,6 +60,8 @@ impl<T, E> Fallible for Result<T, E> {
 /// The first error ends the map, and is its error. The default.
 #[derive(Clone, Copy, Debug)]
 pub struct FirstError;
+
+impl sealed::Sealed for FirstError {}
 
 impl<R: Fallible> Policy<R> for FirstError {
     type Kept = R::Value;
@@ -78,6 +86,8 @@ impl<R: Fallible> Policy<R> for FirstError {
 /// Failures are outcomes like others. See [`Map::all`](super::Map::all).
 #[derive(Clone, Copy, Debug)]
 pub struct All;
+
+impl sealed::Sealed for All {}
 
 impl<R> Policy<R> for All {
     type Kept = R;
@@ -109,6 +119,8 @@ impl AtLeast {
         AtLeast { least, items: 0, failed: 0 }
     }
 }
+
+impl sealed::Sealed for AtLeast {}
 
 impl<R: Fallible<Error: Display>> Policy<R> for AtLeast {
     type Kept = Result<R::Value, R::Error>;

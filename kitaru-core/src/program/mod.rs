@@ -4,6 +4,7 @@
 mod meta;
 mod registry;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -29,6 +30,18 @@ pub struct FlowInput<'a> {
     pub(crate) limit: usize,
 }
 
+impl fmt::Debug for FlowInput<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlowInput").field("flow", &self.flow).field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
 /// What comes of beginning a flow.
 #[doc(hidden)]
 pub struct Begun(pub(crate) Result<FlowFuture, Error>);
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Begun").field(&self.0.as_ref().map(|_| "flow")).finish()
+    }
+}

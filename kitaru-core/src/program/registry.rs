@@ -7,6 +7,7 @@ use crate::program::FlowMeta;
 
 /// A flow that the macro has put on the list.
 #[doc(hidden)]
+#[derive(Debug)]
 pub struct Registered(pub &'static FlowMeta);
 
 inventory::collect!(Registered);

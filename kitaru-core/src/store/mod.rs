@@ -1,6 +1,8 @@
 //! Where journals live. Owns the contract of a store, the stores that keep it, and the writer in front of them. Must
 //! not know what the rows mean: all meaning lives above.
 
+#![cfg_attr(not(feature = "testkit"), expect(unreachable_pub, reason = "`testkit::store` shows it to tests"))]
+
 mod contract;
 mod folder;
 mod key;
@@ -19,4 +21,6 @@ pub use key::Key;
 pub use memory::Memory;
 pub use redb::{OpenOptions, Redb};
 pub(crate) use seal::{Reader, seal};
-pub(crate) use writer::{Activity, Before, Owner, Pace, Submission, Writer, WriterOptions};
+pub(crate) use writer::{Activity, Owner, Submission, Writer, WriterOptions};
+#[cfg(feature = "testkit")]
+pub(crate) use writer::{Before, Pace};

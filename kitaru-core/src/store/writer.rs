@@ -1,20 +1,22 @@
 //! The one thread that writes to a store. Owns group commit: all that is queued goes into one transaction, and what
 //! arrives meanwhile is the next one; no timer is needed. Must not know what is written.
 
+#[cfg(feature = "testkit")]
+mod paced;
+
 use std::collections::VecDeque;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::Notify;
 
 use crate::error::{Error, Kind};
 use crate::store::{Durability, Key, Row, Store, Table, seal};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, lock};
+
+#[cfg(feature = "testkit")]
+pub(crate) use paced::{Before, Pace};
 
 /// Who a submission belongs to. Called by the writer's thread only, and off its locks.
 pub(crate) trait Owner: Send + Sync {
@@ -48,6 +50,9 @@ pub(crate) enum Activity {
     GoesOn,
     Ends,
 }
+
+/// With more submissions at once their bytes are not counted anew: that would be done for each batch.
+const MOST_RECOUNTED: usize = 256;
 
 /// The bounds of the writer.
 #[derive(Clone, Copy, Debug)]
@@ -83,26 +88,9 @@ pub(crate) struct Writer {
 enum Hand {
     Thread(JoinHandle<Result<(), Error>>),
     /// A task, which gives way to whoever closes it.
+    #[cfg(feature = "testkit")]
     Task(Arc<Mutex<Thread>>),
     Gone,
-}
-
-/// How fast a writer in a task is, and who hears of a commit first. Must not be told what is written.
-pub(crate) trait Pace: Send + Sync + 'static {
-    /// Waits before a commit, between it and its acknowledgement, or between two of those.
-    fn wait(&self, before: Before) -> Pin<Box<dyn Future<Output = ()> + Send>>;
-
-    /// Which of so many journals hears first.
-    fn first_of(&self, journals: usize) -> usize;
-}
-
-/// What a [`Pace`] puts off.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Before {
-    Commit,
-    /// The first one of a commit.
-    Acknowledgement,
-    NextAcknowledgement,
 }
 
 struct Shared {
@@ -110,7 +98,8 @@ struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
     /// Rings in its place where a task does the work.
-    bell: Option<Notify>,
+    #[cfg(feature = "testkit")]
+    bell: Option<tokio::sync::Notify>,
     /// How many executions are at work.
     running: AtomicUsize,
 }
@@ -128,7 +117,8 @@ impl Writer {
     ///
     /// When the system gives no thread.
     pub(crate) fn start(store: Arc<dyn Store>, options: WriterOptions) -> Result<Self, Error> {
-        let (shared, thread) = Self::prepare(store, options, None);
+        let shared = Arc::new(Shared::new(options));
+        let thread = Thread::new(shared.clone(), store);
         let thread = thread::Builder::new().name("kitaru-writer".to_owned()).spawn(move || thread.run());
         let thread = thread.map_err(|why| {
             let message =
@@ -136,26 +126,6 @@ impl Writer {
             Error::new(Kind::Store, message).because(why)
         })?;
         Ok(Writer { shared, hand: Mutex::new(Hand::Thread(thread)) })
-    }
-
-    /// A writer whose work is done by a task of this runtime, so that the order of everything is the runtime's.
-    pub(crate) fn in_a_task(store: Arc<dyn Store>, options: WriterOptions, pace: Arc<dyn Pace>) -> Self {
-        let (shared, thread) = Self::prepare(store, options, Some(Notify::new()));
-        let thread = Arc::new(Mutex::new(thread));
-        tokio::spawn(run_in_a_task(shared.clone(), thread.clone(), pace));
-        Writer { shared, hand: Mutex::new(Hand::Task(thread)) }
-    }
-
-    fn prepare(store: Arc<dyn Store>, options: WriterOptions, bell: Option<Notify>) -> (Arc<Shared>, Thread) {
-        let shared = Arc::new(Shared {
-            options,
-            queue: Mutex::default(),
-            arrived: Condvar::new(),
-            bell,
-            running: AtomicUsize::new(0),
-        });
-        let thread = Thread { shared: shared.clone(), store, last: Durability::QuickRepair, failure: None };
-        (shared, thread)
     }
 
     /// Queues a submission. Those of one owner land in the order in which they were submitted.
@@ -199,7 +169,7 @@ impl Writer {
 
     /// An execution is no longer at work, and has not said so with its last submission.
     pub(crate) fn leave(&self) {
-        self.shared.running.fetch_sub(1, Ordering::SeqCst);
+        self.shared.leave();
     }
 
     /// Lands what is queued, leaves the store so that it opens quickly, and closes it. Blocks. Closing twice is no
@@ -210,6 +180,7 @@ impl Writer {
         match std::mem::replace(&mut *hand, Hand::Gone) {
             Hand::Gone => Ok(()),
             Hand::Thread(thread) => thread.join().unwrap_or_else(|panic| Err(Error::panicked("the writer", panic))),
+            #[cfg(feature = "testkit")]
             Hand::Task(thread) => lock(&thread).end(),
         }
     }
@@ -223,13 +194,31 @@ impl Drop for Writer {
 }
 
 impl Shared {
+    fn new(options: WriterOptions) -> Self {
+        Shared {
+            options,
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            #[cfg(feature = "testkit")]
+            bell: None,
+            running: AtomicUsize::new(0),
+        }
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue)
     }
 
     /// All that is queued.
+    #[cfg(feature = "testkit")]
     fn take(&self) -> VecDeque<Submission> {
         std::mem::take(&mut self.queue().submissions)
+    }
+
+    /// An execution that was at work is so no longer.
+    fn leave(&self) {
+        let running = self.running.fetch_sub(1, Ordering::SeqCst);
+        debug_assert!(running > 0, "more executions left than were at work");
     }
 
     /// So many bytes are in memory no longer.
@@ -245,9 +234,24 @@ impl Shared {
     }
 
     fn ring(&self) {
-        match &self.bell {
-            Some(bell) => bell.notify_one(),
-            None => self.arrived.notify_one(),
+        #[cfg(feature = "testkit")]
+        if let Some(bell) = &self.bell {
+            return bell.notify_one();
+        }
+        self.arrived.notify_one();
+    }
+}
+
+impl Queue {
+    /// Counts the bytes anew, where no commit has taken any.
+    ///
+    /// # Panics
+    ///
+    /// In builds with debug assertions, where the count has come to differ.
+    fn recount(&self) {
+        if cfg!(debug_assertions) && self.submissions.len() <= MOST_RECOUNTED {
+            let bytes: usize = self.submissions.iter().map(Submission::bytes).sum();
+            assert_eq!(self.bytes, bytes, "bytes that wait to be written");
         }
     }
 }
@@ -287,70 +291,6 @@ impl Batch {
             owner.landed(token, landed.clone().map(|()| number));
         }
     }
-
-    /// The same, in any order that the contract allows: those of one journal in their order, and what belongs to none, which
-    /// asks whether all before it have landed, behind all before it.
-    async fn acknowledge_at(mut self, pace: &dyn Pace, landed: &Result<(), Error>) {
-        while !self.waiting.is_empty() {
-            let mut journals = Vec::new();
-            let mut firsts = Vec::new();
-            for (nth, (owner, ..)) in self.waiting.iter().enumerate() {
-                let journal = owner.journal();
-                if journal == 0 && nth > 0 {
-                    break;
-                }
-                if !journals.contains(&journal) {
-                    journals.push(journal);
-                    firsts.push(nth);
-                }
-                if journal == 0 {
-                    break;
-                }
-            }
-            let (owner, token, number) = self.waiting.remove(firsts[pace.first_of(firsts.len())]);
-            owner.landed(token, landed.clone().map(|()| number));
-            if !self.waiting.is_empty() {
-                pace.wait(Before::NextAcknowledgement).await;
-            }
-        }
-    }
-}
-
-/// Its runtime may be dropped while something is queued, whose owners hold the queue.
-struct Abandoned(Arc<Shared>);
-
-impl Drop for Abandoned {
-    fn drop(&mut self) {
-        self.0.close();
-        // Off the lock: an owner may submit something while it is dropped.
-        drop(self.0.take());
-    }
-}
-
-/// The work of a writer, one batch after another.
-async fn run_in_a_task(shared: Arc<Shared>, thread: Arc<Mutex<Thread>>, pace: Arc<dyn Pace>) {
-    let locked = || lock(&thread);
-    let _abandoned = Abandoned(shared.clone());
-    while let Some(bell) = &shared.bell {
-        let mut submissions = shared.take();
-        while !submissions.is_empty() {
-            pace.wait(Before::Commit).await;
-            let (batch, landed) = {
-                let mut thread = locked();
-                let mut batch = thread.batch(&mut submissions);
-                let landed = thread.land_rows(&mut batch);
-                (batch, landed)
-            };
-            pace.wait(Before::Acknowledgement).await;
-            batch.acknowledge_at(&*pace, &landed).await;
-        }
-        if shared.queue().closed {
-            // Whoever has closed it has asked for nothing, or ends it itself.
-            drop(locked().end());
-            return;
-        }
-        bell.notified().await;
-    }
 }
 
 struct Thread {
@@ -371,6 +311,10 @@ enum Next {
 }
 
 impl Thread {
+    fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
+        Thread { shared, store, last: Durability::QuickRepair, failure: None }
+    }
+
     fn run(mut self) -> Result<(), Error> {
         loop {
             match self.next() {
@@ -387,6 +331,7 @@ impl Thread {
     fn next(&self) -> Next {
         let mut queue = self.shared.queue();
         loop {
+            queue.recount();
             if !queue.submissions.is_empty() {
                 return Next::Commit(std::mem::take(&mut queue.submissions));
             }
@@ -410,6 +355,7 @@ impl Thread {
     }
 
     /// Lands what is queued, and closes the store.
+    #[cfg(feature = "testkit")]
     fn end(&mut self) -> Result<(), Error> {
         let submissions = self.shared.take();
         self.land_all(submissions);
@@ -454,7 +400,7 @@ impl Thread {
         let mut waiting = Vec::new();
         for Submission { owner, token, rows: own, frame, activity } in submissions {
             if activity == Activity::Ends {
-                self.shared.running.fetch_sub(1, Ordering::SeqCst);
+                self.shared.leave();
             }
             if owner.is_cut() {
                 owner.landed(token, Err(cut(self.failure.as_ref())));

@@ -19,7 +19,7 @@ use crate::testkit::chance;
 use crate::testkit::house::{Fault, House, Parking};
 use crate::testkit::ledger::Ledger;
 use crate::testkit::post::{Letter, Outbox, Posted, Stands, What};
-use crate::testkit::process::{Idle, Process};
+use crate::testkit::process::{Process, turn};
 use crate::testkit::vigil::Vigil;
 use crate::view::ExecutionRef;
 
@@ -283,7 +283,7 @@ impl Testkit {
         let (target, wait) = (own(&execution.into()), wait.to_owned());
         let letter = self.outbox.next(&target, What::Answer, &wait);
         let kitaru = self.process.kitaru.clone();
-        self.post(letter, async move { kitaru.answer(&(&*target.0, &*target.1), &wait, &answer).await }).await
+        self.post(letter, async move { kitaru.answer((&*target.0, &*target.1), &wait, &answer).await }).await
     }
 
     /// Sends a signal to an execution. As [`Kitaru::signal`].
@@ -307,7 +307,7 @@ impl Testkit {
         let letter = self.outbox.next(&target, What::Signal, &signal);
         let key = format!("testkit-{}", letter.nth);
         let kitaru = self.process.kitaru.clone();
-        self.post(letter, async move { kitaru.signal(&(&*target.0, &*target.1), &signal, &value).key(key).await }).await
+        self.post(letter, async move { kitaru.signal((&*target.0, &*target.1), &signal, &value).key(key).await }).await
     }
 
     /// Sends something once, however often the test is begun anew after a crash.
@@ -452,8 +452,8 @@ impl fmt::Debug for Testkit {
     }
 }
 
-/// What a [stub](Testkit::stub) may give: a JSON value, or that or an error.
-pub trait Stubbed {
+/// What a [stub](Testkit::stub) may give: a JSON value, or that or an error. Sealed.
+pub trait Stubbed: sealed::Sealed {
     /// What the body comes to.
     ///
     /// # Errors
@@ -461,6 +461,13 @@ pub trait Stubbed {
     /// What the body fails with.
     fn into_outcome(self) -> Result<Value, Error>;
 }
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for Value {}
+impl sealed::Sealed for Result<Value, Error> {}
 
 impl Stubbed for Value {
     fn into_outcome(self) -> Result<Value, Error> {
@@ -472,19 +479,6 @@ impl Stubbed for Result<Value, Error> {
     fn into_outcome(self) -> Result<Value, Error> {
         self
     }
-}
-
-/// Turns the clock to a time, stopping wherever something waits for.
-async fn turn(house: &House, idle: &Idle, target_ms: u64) {
-    let clock = &house.clock;
-    let to = |unix_ms: u64| clock.advance(Duration::from_millis(unix_ms.saturating_sub(clock.steady_ms())));
-    idle.settled().await;
-    while let Some(due_ms) = clock.next_due_ms().filter(|due_ms| *due_ms <= target_ms) {
-        to(due_ms);
-        idle.settled().await;
-    }
-    to(target_ms);
-    idle.settled().await;
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {

@@ -3,6 +3,7 @@
 mod audit;
 mod chance;
 mod crash;
+mod generation;
 mod house;
 mod invariants;
 #[cfg(test)]
@@ -16,6 +17,8 @@ mod replay;
 mod report;
 mod script;
 mod shelf;
+#[doc(hidden)]
+pub mod store;
 mod storm;
 mod vigil;
 

@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::client::{Kitaru, Stage};
+use crate::director::Direction;
 use crate::engine::Engine;
 use crate::pool;
 use crate::runtime::lock;
@@ -44,7 +45,7 @@ impl Process {
             .store(Shelf(house.clone()))
             .clock(house.clock.clone())
             .park_after(park_after)
-            .staged(Stage { director: house.clone(), pace: house.clone(), writer })
+            .staged(Stage { direction: Direction::by(house.clone()), pace: house.clone(), writer })
             .open()
             .await;
         let kitaru = opened.unwrap_or_else(|error| panic!("the testkit's store cannot be opened: {error:#}"));
@@ -72,6 +73,19 @@ impl Process {
         drop(thread.expect("the system gives a thread for the testkit"));
         (open.recv().expect("the testkit's store opens"), end)
     }
+}
+
+/// Turns the clock to a time, stopping wherever something waits for.
+pub(super) async fn turn(house: &House, idle: &Idle, target_ms: u64) {
+    let clock = &house.clock;
+    let to = |unix_ms: u64| clock.advance(Duration::from_millis(unix_ms.saturating_sub(clock.steady_ms())));
+    idle.settled().await;
+    while let Some(due_ms) = clock.next_due_ms().filter(|due_ms| *due_ms <= target_ms) {
+        to(due_ms);
+        idle.settled().await;
+    }
+    to(target_ms);
+    idle.settled().await;
 }
 
 /// Turns the clock to the next time that something waits for, if attempts are held up by one that begins alone, since it has died:

@@ -45,7 +45,7 @@ const JOURNAL: JournalId = JournalId(1);
 /// # });
 /// let kit = Testkit::new();
 /// kit.run(report().id("job")).await?;
-/// let history = kit.kitaru().export(&("report", "job")).await?;
+/// let history = kit.kitaru().export(("report", "job")).await?;
 /// // Kept, and read again:
 /// testkit::replay(&history.to_string().parse()?, report());
 /// # Ok(()) }

@@ -22,7 +22,7 @@ pub(crate) use preview::{ArgPreview, HIDDEN, Sensitivity, clip, preview};
 pub use showing::NotShown;
 pub(crate) use showing::{needs_shape, show};
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 
 /// Takes the arguments of a call, one after another, for whatever is made of them. Called by what the macros expand to.
 #[doc(hidden)]
@@ -34,6 +34,7 @@ pub struct ArgSink<'a> {
 enum Into<'a> {
     Canon(&'a mut Canon),
     Preview(&'a mut ArgPreview),
+    #[cfg(feature = "testkit")]
     Json(&'a mut serde_json::Map<String, serde_json::Value>),
 }
 
@@ -49,6 +50,7 @@ impl<'a> ArgSink<'a> {
     }
 
     /// Into JSON, by name.
+    #[cfg(feature = "testkit")]
     pub(crate) fn json(args: &'a mut serde_json::Map<String, serde_json::Value>) -> Self {
         ArgSink { into: Into::Json(args), refused: None }
     }
@@ -61,9 +63,10 @@ impl<'a> ArgSink<'a> {
                 preview.arg(name, value);
                 Ok(())
             }
+            #[cfg(feature = "testkit")]
             Into::Json(args) => serde_json::to_value(shallow(value))
                 .map(|value| drop(args.insert(name.to_owned(), value)))
-                .map_err(|why| Error::new(Kind::Unreadable, why)),
+                .map_err(|why| Error::new(crate::error::Kind::Unreadable, why)),
         };
         if let Err(why) = took {
             self.refused.get_or_insert_with(|| why.context(format!("argument `{name}` cannot be serialized")));
@@ -73,7 +76,9 @@ impl<'a> ArgSink<'a> {
     /// Takes the next argument, for which people are shown something else.
     pub(crate) fn shown<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T, shown: &str) {
         match &mut self.into {
-            Into::Canon(_) | Into::Json(_) => self.arg(name, value),
+            Into::Canon(_) => self.arg(name, value),
+            #[cfg(feature = "testkit")]
+            Into::Json(_) => self.arg(name, value),
             Into::Preview(preview) => preview.text(name, shown),
         }
     }

@@ -96,6 +96,7 @@ impl History {
     }
 
     /// A record whose value was left out.
+    #[cfg(feature = "testkit")]
     pub(crate) fn left_out(&self) -> Option<&str> {
         self.records.iter().find(|entry| entry.left_out).map(|entry| &*entry.is)
     }

@@ -19,6 +19,7 @@ pub use cursor::Cursor;
 pub use execution::Execution;
 pub(crate) use execution::read;
 pub(crate) use filter::Filter;
+#[cfg(feature = "testkit")]
 pub(crate) use fold::records;
 pub use history::History;
 #[cfg(test)]

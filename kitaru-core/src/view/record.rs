@@ -90,7 +90,7 @@ impl Record {
         self.settled
     }
 
-    /// Whether a person has had it forgotten, with [`Kitaru::resume`]: it counts no more.
+    /// Whether a person has had it forgotten, with [`Kitaru::resume`](crate::Kitaru::resume): it counts no more.
     pub fn is_forgotten(&self) -> bool {
         self.forgotten
     }

@@ -12,7 +12,7 @@ use crate::value::{self, HIDDEN};
 
 pub use crate::value::NotShown;
 
-/// A recorded value, as far as it is shown. See [`Record::value`].
+/// A recorded value, as far as it is shown. See [`Record::value`](crate::Record::value).
 ///
 /// A value kept as JSON, as `#[checkpoint(codec = "json")]` does, is that JSON. Any other looks as serde_json writes it, from
 /// what its type gives to formats that are not for people: an `IpAddr`, for one, is `{"V4":[127,0,0,1]}`. Names are those by

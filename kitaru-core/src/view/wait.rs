@@ -20,7 +20,7 @@ impl OpenWait {
         OpenWait { execution: execution.clone(), name, row }
     }
 
-    /// The visible name, by which it is [answered](Kitaru::answer).
+    /// The visible name, by which it is [answered](crate::Kitaru::answer).
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -3,7 +3,7 @@
 use super::Durable;
 use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
-use crate::director::{Cue, CueStage, Goes, Observation};
+use crate::director::{Cue, CueStage, Observation};
 use crate::journal::Arg;
 use crate::machine::Standing;
 
@@ -24,8 +24,7 @@ impl<B: Body> Durable<B> {
 
     /// Whether whoever directs the execution lets the call, which is about to start, go no further.
     pub(super) fn is_stopped(&self, spec: &Spec, stage: CueStage) -> bool {
-        let Some(director) = &self.context.runtime.director else { return false };
-        let cue = Cue {
+        self.context.runtime.direction.stops_call(|| Cue {
             execution: &self.context.attempt.execution,
             generation: self.context.attempt.generation,
             attempt: self.context.attempt.number,
@@ -36,14 +35,11 @@ impl<B: Body> Durable<B> {
             identity: self.identity(),
             args: Arg::read_all(&self.args).unwrap_or_default(),
             stage,
-        };
-        director.starts(&cue) == Goes::NoFurther
+        })
     }
 
     /// Tells whoever directs the execution, if anybody does.
     pub(super) fn observe<'a>(&self, observation: impl FnOnce() -> Observation<'a>) {
-        if let Some(director) = &self.context.runtime.director {
-            director.observe(&observation());
-        }
+        self.context.runtime.direction.observe(observation);
     }
 }

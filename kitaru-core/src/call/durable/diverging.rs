@@ -34,7 +34,7 @@ impl<B: Body> Durable<B> {
             Effect::AtMostOnce => OnDivergence::Fail,
             Effect::AtLeastOnce | Effect::Wait | Effect::Child => {
                 let default =
-                    if self.context.runtime.director.is_some() { OnDivergence::Fail } else { OnDivergence::Rerun };
+                    if self.context.runtime.direction.is_some() { OnDivergence::Fail } else { OnDivergence::Rerun };
                 self.context.attempt.on_divergence.unwrap_or(default)
             }
         };

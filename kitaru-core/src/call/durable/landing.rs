@@ -37,7 +37,7 @@ impl<B: Body> Durable<B> {
                     sensitivity: spec.meta().sensitivity,
                     wish: spec.meta().wish,
                     limit: self.context.runtime.max_outcome_bytes,
-                    unsteady: self.context.runtime.director.as_ref().map(|_| &unsteady),
+                    unsteady: self.context.runtime.direction.is_some().then_some(&unsteady),
                 };
                 let landing = B::pack(value, &packing);
                 if unsteady.load(Ordering::Relaxed) {

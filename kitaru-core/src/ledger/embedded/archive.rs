@@ -1,7 +1,6 @@
 //! Reading executions from the store. All of it blocks; must not know why something is read.
 
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
 
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
@@ -11,7 +10,7 @@ use crate::journal::{
 };
 use crate::ledger::{Listing, State, Stored, malformed};
 use crate::machine::Journal;
-use crate::store::{Order, Reader, Store, Table};
+use crate::store::{Order, Reader, Table};
 use crate::value::Key;
 
 /// What is told the name and the row of something beside a journal, and whether to go on.
@@ -25,7 +24,8 @@ pub(crate) struct Archive {
 
 impl Archive {
     /// What this store has.
-    pub(crate) fn of(store: Arc<dyn Store>) -> Self {
+    #[cfg(feature = "testkit")]
+    pub(crate) fn of(store: std::sync::Arc<dyn crate::store::Store>) -> Self {
         Archive { reader: Reader::new(store) }
     }
 

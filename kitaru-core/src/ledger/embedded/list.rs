@@ -118,6 +118,7 @@ impl Archive {
     }
 
     /// Every generation, in the order in which they began, with all its records. Blocks.
+    #[cfg(feature = "testkit")]
     pub(crate) fn generations(&self) -> Result<Vec<Generation>, Error> {
         let mut journals = Vec::new();
         let all = (Bound::Unbounded, Bound::Unbounded);
@@ -141,6 +142,12 @@ impl Archive {
             return Ok(None);
         }
         let (Stored { header, state, .. }, journal) = (stored, journal?);
-        Ok(Some(Generation { header, status: state.status, reason: state.reason, journal }))
+        Ok(Some(Generation {
+            header,
+            status: state.status,
+            #[cfg(feature = "testkit")]
+            reason: state.reason,
+            journal,
+        }))
     }
 }

@@ -20,13 +20,15 @@ pub(crate) use archive::Archive;
 pub(crate) use carry_over::CarryOver;
 pub(crate) use inbox::most_loaded_bytes;
 pub(crate) use list::{Listed, Unread};
-pub(crate) use opening::{LedgerOptions, SECRET, open};
+pub(crate) use opening::{LedgerOptions, open};
 pub(crate) use sending::{Arrival, Letter};
 pub(crate) use tenure::Tenure;
 pub(crate) use writing::{Append, Ledger};
 
 #[cfg(test)]
 pub(crate) use opening::MOST_JOURNALS;
+#[cfg(feature = "testkit")]
+pub(crate) use opening::SECRET;
 #[cfg(test)]
 pub(crate) use tally::{MOST_MAIL_BYTES, MOST_SIGNALS, MailTotal};
 #[cfg(test)]

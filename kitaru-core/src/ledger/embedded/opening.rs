@@ -7,7 +7,7 @@ use crate::entropy;
 use crate::error::{Error, Kind};
 use crate::ledger::embedded::found::Found;
 use crate::ledger::embedded::{Archive, Ledger};
-use crate::store::{self, Durability, Key, Order, Pace, Reader, Row, Store, Table, Writer, WriterOptions};
+use crate::store::{self, Durability, Key, Order, Reader, Row, Store, Table, Writer, WriterOptions};
 
 /// What a ledger is opened with.
 pub(crate) struct LedgerOptions {
@@ -15,7 +15,8 @@ pub(crate) struct LedgerOptions {
     pub(crate) max_outcome_bytes: usize,
     pub(crate) writer: WriterOptions,
     /// In a test: a task of the runtime that opens it, at this pace, instead of a thread.
-    pub(crate) pace: Option<Arc<dyn Pace>>,
+    #[cfg(feature = "testkit")]
+    pub(crate) pace: Option<Arc<dyn store::Pace>>,
 }
 
 /// The key of the store's secret.
@@ -38,12 +39,17 @@ pub(crate) fn open(store: Arc<dyn Store>, options: LedgerOptions) -> Result<(Arc
     let deleted_journal = deleted.map_or(0, u64::from_le_bytes);
     let newest = newest_journal(&reader, deleted_journal)?;
     let found = Found { secret, newest, deleted_generation, deleted_journal };
-    let LedgerOptions { max_outcome_bytes, writer, pace } = options;
-    let writer = match pace {
-        None => Writer::start(store, writer)?,
-        Some(pace) => Writer::in_a_task(store, writer, pace),
-    };
+    let max_outcome_bytes = options.max_outcome_bytes;
+    let writer = start_writer(store, options)?;
     Ok((Archive { reader }, Ledger::new(writer, found, max_outcome_bytes)))
+}
+
+fn start_writer(store: Arc<dyn Store>, options: LedgerOptions) -> Result<Writer, Error> {
+    #[cfg(feature = "testkit")]
+    if let Some(pace) = options.pace {
+        return Ok(Writer::in_a_task(store, options.writer, pace));
+    }
+    Writer::start(store, options.writer)
 }
 
 /// The highest journal that there is, or was. That its header can be read is not asked.

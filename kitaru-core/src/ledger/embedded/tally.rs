@@ -95,8 +95,10 @@ impl Tallies {
     /// What was on its way has landed, or is lost. The number of a lost signal is not given again: it may be there.
     pub(super) fn arrived(&self, journal: JournalId, bytes: u64, landed: bool) {
         if let Some(tally) = lock(&self.0).generations.get_mut(&journal) {
+            debug_assert!(tally.on_its_way > 0, "what arrives was on its way");
             tally.on_its_way = tally.on_its_way.saturating_sub(1);
             if !landed {
+                debug_assert!(tally.bytes >= bytes, "what is lost was counted");
                 tally.bytes = tally.bytes.saturating_sub(bytes);
             }
         }

@@ -45,7 +45,7 @@ impl Testkit {
         let target = own(&execution.into());
         let letter = self.outbox.next(&target, What::Cancellation, "");
         let kitaru = self.process.kitaru.clone();
-        self.post(letter, async move { kitaru.cancel(&(&*target.0, &*target.1)).await }).await
+        self.post(letter, async move { kitaru.cancel((&*target.0, &*target.1)).await }).await
     }
 
     /// Resumes an execution that has failed, is stuck or was interrupted. As [`Kitaru::resume`]; it happens when it is awaited.
@@ -55,7 +55,7 @@ impl Testkit {
     /// ```no_run
     /// # extern crate kitaru_core as kitaru;
     /// # async fn doc(kit: kitaru::testkit::Testkit) -> Result<(), kitaru::Error> {
-    /// kit.resume(&("order", "job-42")).forget("charge").await?;
+    /// kit.resume(("order", "job-42")).forget("charge").await?;
     /// # Ok(()) }
     /// ```
     pub fn resume(&self, execution: impl Into<ExecutionRef>) -> KitResumeRequest<'_> {

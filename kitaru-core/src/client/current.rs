@@ -1,0 +1,33 @@
+//! The execution that a flow's code is in.
+
+use crate::context::Ambient;
+use crate::view::ExecutionRef;
+
+/// The execution whose flow, or whose checkpoint's body, this is called in: for a link in a question, the name of a channel, a line
+/// in a log. None outside flows, and where `testkit::plain` makes checkpoints plain functions.
+///
+/// It is the same on every attempt. It is no part of a checkpoint's key: pass it as an argument where it counts.
+///
+/// # Examples
+///
+/// ```
+/// # extern crate kitaru_core as kitaru;
+/// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+/// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+/// # let refund = kitaru::dynamic::flow("refund").run(|| async {
+/// let link = match kitaru::current_execution() {
+///     Some(execution) => format!("https://desk.example/approve/{execution}"),
+///     None => "no flow".to_owned(),
+/// };
+/// # Ok::<_, kitaru::Error>(link) });
+/// # assert_eq!(refund.id("r-1").on(&kitaru).await?, "https://desk.example/approve/refund/r-1");
+/// # Ok(()) }
+/// ```
+pub fn current_execution() -> Option<ExecutionRef> {
+    let context = match Ambient::current() {
+        Ambient::Flow(context) => Some(context),
+        Ambient::Body(scope) => scope.context(),
+        Ambient::Outside => None,
+    };
+    context.map(|context| ExecutionRef::of(&context.attempt.execution))
+}

@@ -1,0 +1,54 @@
+//! Who directs executions in a build with the feature `testkit`.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::director::{Cue, Director, Goes, Observation, Turn};
+use crate::id::ExecutionId;
+
+/// Who directs the executions of one store, if anybody does.
+#[derive(Clone, Default)]
+pub(crate) struct Direction(Option<Arc<dyn Director>>);
+
+impl Direction {
+    pub(crate) fn by(director: Arc<dyn Director>) -> Self {
+        Direction(Some(director))
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn director(&self) -> Option<&dyn Director> {
+        self.0.as_deref()
+    }
+
+    /// Whether a call, which no record answers and which is about to start, goes no further.
+    pub(crate) fn stops_call<'a>(&self, cue: impl FnOnce() -> Cue<'a>) -> bool {
+        self.director().is_some_and(|director| director.starts(&cue()) == Goes::NoFurther)
+    }
+
+    /// Whether an attempt goes no further than to this moment.
+    pub(crate) fn stops_attempt(&self, execution: &ExecutionId, turn: Turn) -> bool {
+        self.director().is_some_and(|director| director.turn(execution, turn) == Goes::NoFurther)
+    }
+
+    /// Tells whoever directs.
+    pub(crate) fn observe<'a>(&self, observation: impl FnOnce() -> Observation<'a>) {
+        if let Some(director) = self.director() {
+            director.observe(&observation());
+        }
+    }
+
+    /// Puts those who may go on at once in an order.
+    pub(crate) fn order(&self, wake: &mut [Waker]) {
+        if let Some(director) = self.director() {
+            director.order(wake);
+        }
+    }
+
+    /// What stands for chance that is not recorded.
+    pub(crate) fn chance(&self) -> Option<u64> {
+        self.director().map(Director::chance)
+    }
+}
