@@ -327,6 +327,7 @@ mod tests {
             wait
         };
         // Its attempt is over, and has lost nothing.
+        ledger.enter();
         ledger.write_last(&parent, Vec::new(), Some(vec![0])).await.unwrap();
         begin(&child, 1).await.unwrap();
         parent.cut();
@@ -342,6 +343,7 @@ mod tests {
     async fn nothing_is_written_to_a_journal_behind_the_last_word_of_its_attempt() {
         let (_, ledger) = opened();
         let attempt = Arc::new(Tenure::new(JournalId(1), Seq(1)));
+        ledger.enter();
         ledger.write_last(&attempt, Vec::new(), Some(vec![0])).await.unwrap();
         assert!(ledger.write(&attempt, Vec::new(), Some(vec![0])).await.unwrap_err().is_store());
     }
