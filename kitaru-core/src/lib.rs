@@ -63,6 +63,7 @@ pub use machine::Backoff;
 pub use map::map;
 pub use publish::{log, publish};
 pub use race::{Race, Racers, race};
+pub use request::{MAX_TAG_BYTES, MAX_TAGS};
 pub use view::{
     Cursor, Execution, ExecutionRef, FailedTry, History, NotShown, OpenWait, Page, Pause, Record, RecordStatus,
     ShownValue, Summary, Unreadable,

@@ -10,7 +10,7 @@ use crate::clock::millis;
 use crate::context::{Ambient, Context, NextInput};
 use crate::error::{Error, Kind};
 use crate::machine::Exit;
-use crate::request::{FlowBody, Request, check_size};
+use crate::request::{FlowBody, Request, check_size, check_tags};
 
 /// A flow that continues as new. Made by [`FlowCall::continue_as_new`](crate::FlowCall::continue_as_new); it never gives a result.
 #[must_use = "a flow continues as new only if this is awaited"]
@@ -70,10 +70,12 @@ fn next(context: &Arc<Context>, request: Request) -> Result<NextInput, Error> {
         return refuse("what it has done is being undone");
     }
     check_size(&request, context.runtime.max_outcome_bytes)?;
+    check_tags(&request)?;
     Ok(NextInput {
         preview: request.input.preview,
         encoded: request.input.encoded,
         start_at_ms: request.start_at_ms,
         deadline_ms: request.deadline.map(millis),
+        tags: request.tags,
     })
 }

@@ -9,6 +9,7 @@ use crate::journal::FailedTry;
 use crate::journal::PREVIEW_BYTES;
 use crate::ledger;
 use crate::machine::{MAX_CALLS, MOST_DEATHS};
+use crate::request::{MAX_TAG_BYTES, MAX_TAGS};
 use crate::runtime::DEFAULT_MAX_OUTCOME_BYTES;
 use crate::store::WriterOptions;
 
@@ -40,12 +41,14 @@ fn check(file: &str, what: &str, numbers: &[String]) {
 fn the_numbers_in_the_docs_are_those_of_the_code() {
     let writer = WriterOptions::default();
     let id_and_name = [format!("{MAX_ID_BYTES} bytes"), format!("{MAX_NAME_BYTES} bytes")];
+    let tags = [format!("{MAX_TAG_BYTES} bytes"), MAX_TAGS.to_string()];
     let outcome = mebibytes(DEFAULT_MAX_OUTCOME_BYTES as u64);
     let (mail, early) = (mebibytes(ledger::MOST_MAIL_BYTES), grouped(ledger::MOST_EARLY_ANSWERS));
     let waiting = mebibytes(writer.queue_bytes as u64);
 
     let model = |what: &str, numbers: &[String]| check("model.md", what, numbers);
     model("an id; a name", &id_and_name);
+    model("a tag; tags of an execution", &tags);
     model("an encoded outcome or input", std::slice::from_ref(&outcome));
     model("a preview", &[format!("{PREVIEW_BYTES} bytes")]);
     assert_eq!((ledger::MOST_SIGNALS, MAX_CALLS), (1 << 20, 1 << 24));

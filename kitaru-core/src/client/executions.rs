@@ -101,6 +101,26 @@ impl ListRequest {
         self
     }
 
+    /// Those only that have this [tag](crate::FlowCall::tag). Called more than once, those that have all of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::Error;
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let report = |_topic: &str| kitaru::dynamic::flow("report").run(|| async { Ok::<_, Error>(7) });
+    /// report("tides").id("job-42").tag("customer: ACME").on(&kitaru).await?;
+    /// let page = kitaru.executions().tag("customer: ACME").await?;
+    /// assert_eq!(page[0].id(), "job-42");
+    /// # Ok(()) }
+    /// ```
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.filter.tags.push(tag.into());
+        self
+    }
+
     /// Goes on behind a page.
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
@@ -132,18 +152,22 @@ impl ListRequest {
             let Some((stored, status)) = found.filter(|(_, status)| filter.fits_status(*status)) else {
                 return Ok(None);
             };
-            Ok(filter.fits_parent(archive, &stored)?.then_some((stored, status)))
+            if !filter.fits_beside(archive, &stored)? {
+                return Ok(None);
+            }
+            let tags = archive.tags(&stored)?;
+            // Some of them may be missing, if its deletion has begun.
+            Ok(archive.has(&stored)?.then(|| Summary::new(stored, status, tags)))
         };
         let before = after.map(|Cursor(journal)| journal);
         let Listed { found, unread, last, more } = archive.newest_first(before, (limit, MOST_LOOKED_AT), read)?;
-        let summaries = found.into_iter().map(|(stored, status)| Summary::new(stored, status)).collect();
         let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();
         let mut names = archive.names(&journals)?;
         let unreadable = unread.into_iter().map(|Unread { journal, error }| {
             let execution = names.remove(&journal);
             Unreadable::new(execution, error)
         });
-        Ok(Page::new(summaries, unreadable.collect(), last.filter(|_| more).map(Cursor)))
+        Ok(Page::new(found, unreadable.collect(), last.filter(|_| more).map(Cursor)))
     }
 }
 

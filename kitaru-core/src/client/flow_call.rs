@@ -205,6 +205,34 @@ impl<R> FlowCall<R> {
         self.with(|request| request.deadline = Some(deadline))
     }
 
+    /// Tags the execution, if it is a new one: [`executions().tag(…)`](crate::ListRequest::tag) finds it by any of its tags. Each
+    /// is a text of 1 to [`MAX_TAG_BYTES`](crate::MAX_TAG_BYTES) bytes without control characters, and there are at most
+    /// [`MAX_TAGS`](crate::MAX_TAGS). The same tag given twice counts once.
+    ///
+    /// Tags belong to the generation that the call begins, and never change. A continuation keeps them, unless its call has tags:
+    /// then it has those alone. With [`fresh`](Self::fresh) the new generation has the tags of that call alone.
+    ///
+    /// Tags are shown to everybody who can list executions: put nothing in them that is secret.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// # let report = kitaru::dynamic::flow("report").run(|| async { Ok::<_, kitaru::Error>(7) });
+    /// report.id("job-42").tag("nightly").tag("customer: ACME").on(&kitaru).await?;
+    /// let execution = kitaru.execution(("report", "job-42")).await?.expect("it is there");
+    /// assert_eq!(execution.tags(), ["customer: ACME", "nightly"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn tag(self, tag: impl Into<String>) -> Self {
+        let tag = tag.into();
+        self.with(|request| {
+            request.tags.insert(tag);
+        })
+    }
+
     /// Starts the flow without waiting for its result. The execution is durable when this returns.
     ///
     /// # Errors
@@ -230,7 +258,7 @@ impl<R> FlowCall<R> {
     /// Has the flow whose own code this is continue in a new generation, with the arguments of this call and a fresh journal:
     /// for flows without end, whose journal would grow for ever. `return` it from the flow.
     ///
-    /// Id, parent and deadline stay, unless the call says another deadline; with [`start_at`](Self::start_at) it begins then.
+    /// Id, parent, deadline and tags stay, unless the call says another deadline or other tags; with [`start_at`](Self::start_at) it begins then.
     /// Signals that were sent and not taken go along, and answers that came early; steps of [`undo`](crate::undo()) and calls
     /// that run do not. Whoever waits for the execution goes on waiting. A call from outside goes by the arguments of the
     /// first generation.

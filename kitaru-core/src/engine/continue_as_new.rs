@@ -73,7 +73,8 @@ fn next_generation(
     let now_ms = runtime.clock.now_ms();
     let start_ms = next.start_at_ms.filter(|start_ms| *start_ms > now_ms);
     let deadline_ms = deadline_ms(&next, carried, &runtime.clock);
-    let NextInput { preview, encoded, .. } = next;
+    let NextInput { preview, encoded, tags, .. } = next;
+    let tags = if tags.is_empty() { carried.tags.clone() } else { tags };
     let generation = older.generation.saturating_add(1);
     let shape = encoded.shape;
     let header = Header {
@@ -109,6 +110,7 @@ fn next_generation(
         header,
         state,
         deadline_ms,
+        tags,
         parent: None,
         waiters: Vec::new(),
         shape: shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text))),

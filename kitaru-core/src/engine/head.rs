@@ -56,6 +56,7 @@ impl Head {
         let shape = request.input.encoded.shape.as_ref();
         let shape = shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text.clone())));
         let Head { journal, deadline_ms, header } = self;
-        NewGeneration { journal, header, state, deadline_ms, parent: request.parent.clone(), waiters, shape, over }
+        let (parent, tags) = (request.parent.clone(), request.tags.clone());
+        NewGeneration { journal, header, state, deadline_ms, tags, parent, waiters, shape, over }
     }
 }

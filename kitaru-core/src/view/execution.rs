@@ -21,6 +21,7 @@ pub(crate) struct Read {
     children: Vec<ExecutionRef>,
     waits: Vec<OpenWait>,
     parent: Option<ExecutionRef>,
+    tags: Vec<String>,
     metadata: serde_json::Value,
     undo_skipped: bool,
 }
@@ -37,6 +38,7 @@ pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<Read, Error> {
         children,
         waits: waits(archive, stored)?,
         parent: archive.parent(stored)?.map(|parent| ExecutionRef::of(&parent.execution)),
+        tags: archive.tags(stored)?,
         metadata: metadata(archive, stored)?,
         undo_skipped: archive.undo(stored)? == Some(UndoRow::Skipped),
     })
@@ -53,13 +55,14 @@ pub struct Execution {
     metadata: serde_json::Value,
     parent: Option<ExecutionRef>,
     children: Vec<ExecutionRef>,
+    tags: Vec<String>,
     undo_skipped: bool,
 }
 
 impl Execution {
     pub(crate) fn new(stored: Stored, status: Status, read: Read) -> Self {
-        let Read { records, kept, children, waits, parent, metadata, undo_skipped } = read;
-        Execution { stored, status, records, kept, waits, metadata, parent, children, undo_skipped }
+        let Read { records, kept, children, waits, parent, tags, metadata, undo_skipped } = read;
+        Execution { stored, status, records, kept, waits, metadata, parent, children, tags, undo_skipped }
     }
 
     /// The flow's name and the id.
@@ -115,6 +118,11 @@ impl Execution {
     /// The executions that its flow has called, in the order in which it began to wait for them.
     pub fn children(&self) -> &[ExecutionRef] {
         &self.children
+    }
+
+    /// The [tags](crate::FlowCall::tag) of the generation, in the order of their bytes.
+    pub fn tags(&self) -> &[String] {
+        &self.tags
     }
 
     /// A preview of the flow's arguments.

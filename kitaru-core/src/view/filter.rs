@@ -18,11 +18,18 @@ pub(crate) struct Filter {
     pub(crate) created_from: Option<SystemTime>,
     pub(crate) created_before: Option<SystemTime>,
     pub(crate) parent: Option<ExecutionRef>,
+    /// All of these.
+    pub(crate) tags: Vec<String>,
 }
 
 impl Filter {
-    /// Whether the parent of a generation fits. Blocks.
-    pub(crate) fn fits_parent(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
+    /// Whether the tags and the parent of a generation fit. Blocks.
+    pub(crate) fn fits_beside(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
+        for tag in &self.tags {
+            if !archive.has_tag(stored, tag)? {
+                return Ok(false);
+            }
+        }
         let Some(wanted) = &self.parent else { return Ok(true) };
         let parent = archive.parent(stored)?;
         Ok(parent.is_some_and(|parent| ExecutionRef::of(&parent.execution) == *wanted))

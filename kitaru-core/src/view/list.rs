@@ -78,11 +78,12 @@ impl Deref for Page {
 pub struct Summary {
     stored: Stored,
     status: Status,
+    tags: Vec<String>,
 }
 
 impl Summary {
-    pub(crate) fn new(stored: Stored, status: Status) -> Self {
-        Summary { stored, status }
+    pub(crate) fn new(stored: Stored, status: Status, tags: Vec<String>) -> Self {
+        Summary { stored, status, tags }
     }
 
     /// The flow's name and the id.
@@ -113,6 +114,11 @@ impl Summary {
     /// Where it stands.
     pub fn status(&self) -> Status {
         self.status
+    }
+
+    /// The [tags](crate::FlowCall::tag) of the generation, in the order of their bytes.
+    pub fn tags(&self) -> &[String] {
+        &self.tags
     }
 
     /// How many attempts have come to a body of their own, or to an end.
