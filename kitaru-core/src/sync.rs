@@ -6,10 +6,6 @@
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 pub(crate) use std::thread;
 
-pub(crate) mod atomic {
-    pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
-}
-
 /// Locks what a panic elsewhere cannot have left half done.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use kitaru::testkit::store::{Durability, OpenOptions, Order, Range, Redb, Row, Store, Table, Visit};
+use kitaru::testkit::store::{OpenOptions, Order, Range, Disk, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::notes::note;
@@ -34,8 +34,8 @@ fn builder(store: impl Store) -> kitaru::KitaruBuilder {
     kitaru::testkit::store::builder(store).clock(clock)
 }
 
-fn disk() -> Result<Redb, Error> {
-    Redb::open(Path::new("store"), OpenOptions::default())
+fn disk() -> Result<Disk, Error> {
+    Disk::open(Path::new("store"), OpenOptions::default())
 }
 
 /// How a flow's process dies.
@@ -102,13 +102,13 @@ async fn neighbour(id: u32) -> Result<u32, Error> {
 
 /// A store in which reading what an execution is made of ends the process.
 struct Deadly {
-    store: Redb,
+    store: Disk,
     table: Option<Table>,
 }
 
 impl Store for Deadly {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
-        self.store.commit(rows, durability)
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
+        self.store.commit(rows)
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {

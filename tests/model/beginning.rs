@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Error, checkpoint, flow};
 
 /// A store that counts its commits, and takes its time for them.
@@ -16,12 +16,12 @@ struct Counting {
 }
 
 impl Store for Counting {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         if !rows.is_empty() {
             std::thread::sleep(Duration::from_millis(2));
             self.commits.fetch_add(1, Ordering::SeqCst);
         }
-        self.rows.commit(rows, durability)
+        self.rows.commit(rows)
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {

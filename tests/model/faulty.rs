@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kitaru::Error;
-use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Memory, Order, Range, Row, Store, Table, Visit};
 
 /// A store in memory, one commit or read of which fails.
 #[derive(Clone)]
@@ -79,13 +79,13 @@ impl Faulty {
 }
 
 impl Store for Faulty {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         self.commits.fetch_add(1, Ordering::SeqCst);
         let is_full = rows.iter().any(|row| row.table == Table::Journal)
             && self.full_for.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n > 0).then(|| n - 1)).is_ok();
         let fails = self.until.fetch_sub(1, Ordering::SeqCst) == 0 || is_full;
         if !fails || self.lands {
-            self.memory.commit(rows, durability)?;
+            self.memory.commit(rows)?;
         }
         if fails { Err(Error::store("the disk is gone for a moment")) } else { Ok(()) }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::retention::is_gone;
@@ -22,8 +22,8 @@ pub struct Counting {
 }
 
 impl Store for Counting {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
-        self.memory.commit(rows, durability)
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
+        self.memory.commit(rows)
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {

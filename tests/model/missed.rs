@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal, wait};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
@@ -86,11 +86,11 @@ impl Gate {
 }
 
 impl Store for Gate {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         self.0.touched.fetch_add(1, Atomic::SeqCst);
         let held_up = self.0.commits_are_held_up.lock().unwrap();
         drop(self.0.changed.wait_while(held_up, |held_up| *held_up).unwrap());
-        self.0.memory.commit(rows, durability)?;
+        self.0.memory.commit(rows)?;
         let mut misreported = self.0.misreported.lock().unwrap();
         match *misreported {
             Some(0) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal};
 
 use crate::support::{Rows, ends, log};
@@ -17,9 +17,9 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 struct Shared(Arc<Memory>, Arc<AtomicUsize>);
 
 impl Store for Shared {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         self.1.fetch_add(1, Ordering::SeqCst);
-        self.0.commit(rows, durability)
+        self.0.commit(rows)
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, KitaruBuilder};
 
 /// A store in memory, and its clock, which stands still.
@@ -161,8 +161,8 @@ impl Life {
 }
 
 impl Store for Life {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
-        self.rows()?.commit(rows, durability)?;
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
+        self.rows()?.commit(rows)?;
         if let Some(left) = self.left.lock().unwrap().as_mut().filter(|_| !rows.is_empty()) {
             *left -= 1;
             if *left == 0 {

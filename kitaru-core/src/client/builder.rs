@@ -19,7 +19,7 @@ use crate::ledger::{self, LedgerOptions};
 use crate::log;
 use crate::program;
 use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime, Watchers};
-use crate::store::{self, Memory, Redb, Store};
+use crate::store::{self, Disk, Memory, Store};
 
 /// Options for opening a store. Made by [`Kitaru::builder`].
 #[derive(Clone, Debug)]
@@ -290,7 +290,7 @@ impl KitaruBuilder {
             let mut open_to_others = Vec::new();
             let store: Arc<dyn Store> = match place {
                 Place::Dir(dir) => {
-                    let store = Redb::open(&dir, store::OpenOptions { lock_timeout })?;
+                    let store = Disk::open(&dir, store::OpenOptions { lock_timeout })?;
                     open_to_others = store.open_to_others();
                     Arc::new(store)
                 }

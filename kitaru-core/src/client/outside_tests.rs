@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{Aside, MailRow, Status, Tally, UnfinishedRow, aside_key, generation_key, journal_key};
 use crate::ledger::{MOST_MAIL_BYTES, MailTotal};
-use crate::store::{Durability, Key, Memory, Order, Range, Reader, Row, Store, Table, Visit, seal};
+use crate::store::{Key, Memory, Order, Range, Reader, Row, Store, Table, Visit, seal};
 use crate::{FlowCall, Kitaru};
 
 /// A store that outlives the handles on it, counts its commits, and holds them up where it is told to.
@@ -45,7 +45,7 @@ impl Kept {
 
     fn put_as_it_is(&self, table: Table, key: impl AsRef<[u8]>, value: Option<Vec<u8>>) {
         let row = Row { table, key: Key::from(key.as_ref()), value };
-        self.0.memory.commit(&[row], Durability::Fast).unwrap();
+        self.0.memory.commit(vec![row]).unwrap();
     }
 
     fn flip(&self, table: Table, key: impl AsRef<[u8]>) {
@@ -61,11 +61,11 @@ impl Kept {
 }
 
 impl Store for Kept {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         let held_up = self.0.held_up.lock().unwrap();
         drop(self.0.goes_on.wait_while(held_up, |held_up| *held_up).unwrap());
         self.0.commits.fetch_add(1, Ordering::SeqCst);
-        self.0.memory.commit(rows, durability)
+        self.0.memory.commit(rows)
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {

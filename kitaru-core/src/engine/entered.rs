@@ -1,5 +1,5 @@
-//! An attempt that is under way. Owns that the writer counts it, and that the store is told where it is cut off by a process that
-//! lives; must not know what it does.
+//! An attempt that is under way. Owns that the store is told where it is cut off by a process that lives; must not
+//! know what it does.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::engine::task::Task;
 use crate::ledger::{Change, Tenure};
 use crate::runtime::Runtime;
 
-/// An attempt that counts as running for the writer until it has ended.
+/// An attempt that is under way.
 pub(super) struct Entered<'a> {
     runtime: &'a Runtime,
     pub(super) task: &'a Task,
@@ -30,9 +30,7 @@ pub(super) enum Left {
 
 impl<'a> Entered<'a> {
     pub(super) fn new(task: &'a Task) -> Self {
-        let runtime = &*task.engine.runtime;
-        runtime.ledger.enter();
-        Entered { runtime, task, left: Left::Nothing, ended: false, landed: false }
+        Entered { runtime: &task.engine.runtime, task, left: Left::Nothing, ended: false, landed: false }
     }
 
     /// Says that the attempt did not die.
@@ -59,9 +57,6 @@ impl Drop for Entered<'_> {
         }
         if !self.landed {
             self.task.leaves_writes();
-        }
-        if !self.ended {
-            self.runtime.ledger.leave();
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::journal::{
 };
 use crate::ledger::{Addressee, Archive, Sent};
 use crate::request::Forget;
-use crate::store::{Durability, Key as RowKey, Memory, Row, Store as _, Table, seal};
+use crate::store::{Key as RowKey, Memory, Row, Store as _, Table, seal};
 use crate::value::{Codec, Key};
 
 const JOURNAL: JournalId = JournalId(1);
@@ -72,7 +72,7 @@ impl Written {
 
     fn archive(self) -> Archive {
         let memory = Memory::default();
-        memory.commit(&self.rows, Durability::Fast).unwrap();
+        memory.commit(self.rows.clone()).unwrap();
         Archive::of(Arc::new(memory))
     }
 }

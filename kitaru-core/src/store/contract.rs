@@ -21,7 +21,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// When it is not known that the rows are durable. After a full disk or an I/O error the store goes on as soon as
     /// the disk does, without being opened again.
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error>;
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error>;
 
     /// The value under a key.
     ///
@@ -97,15 +97,6 @@ pub struct Row {
     pub key: Key,
     /// The value, or nothing to delete what is there.
     pub value: Option<Vec<u8>>,
-}
-
-/// How a commit leaves the store. Both are durable.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Durability {
-    /// As fast as can be. After a kill the next opening may have to walk the whole store.
-    Fast,
-    /// So that the next opening is quick, whatever happens.
-    QuickRepair,
 }
 
 /// In which order a range is shown.

@@ -3,18 +3,17 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use crate::error::{Error, Kind};
 use crate::store::{
-    Activity, Durability, Key, Memory, OpenOptions, Order, Owner, Range, Reader, Redb, Row, Store, Submission, Table,
-    Visit, Writer, WriterOptions,
+    Disk, Key, Memory, OpenOptions, Order, Owner, Range, Reader, Row, Store, Submission, Table, Visit, Writer,
+    WriterOptions,
 };
 
 fn each_store(test: impl Fn(&dyn Store)) {
     test(&Memory::new());
     let dir = tempfile::tempdir().unwrap();
-    test(&Redb::open(dir.path(), OpenOptions::default()).unwrap());
+    test(&Disk::open(dir.path(), OpenOptions::default()).unwrap());
 }
 
 fn row(table: Table, key: &str, value: Option<&str>) -> Row {
@@ -56,7 +55,7 @@ fn a_batch_writes_and_deletes_in_order_and_tables_do_not_mix() {
             row(Table::Journal, "b", None),
             row(Table::Journal, "a", Some("4")),
         ];
-        store.commit(&rows, Durability::Fast).unwrap();
+        store.commit(rows.to_vec()).unwrap();
         assert_eq!(store.get(Table::Journal, b"a").unwrap().unwrap(), b"4");
         assert_eq!(store.get(Table::Memo, b"a").unwrap().unwrap(), b"2");
         assert_eq!(store.get(Table::Journal, b"b").unwrap(), None);
@@ -67,7 +66,7 @@ fn a_batch_writes_and_deletes_in_order_and_tables_do_not_mix() {
 fn a_range_is_shown_in_both_orders_until_the_visitor_breaks() {
     each_store(|store| {
         let rows = ["b", "d", "a", "c"].map(|key| row(Table::Journal, key, Some("x")));
-        store.commit(&rows, Durability::QuickRepair).unwrap();
+        store.commit(rows.to_vec()).unwrap();
         let all = (Bound::Unbounded, Bound::Unbounded);
         assert_eq!(keys(store, all, Order::Ascending), ["a", "b", "c", "d"]);
         assert_eq!(keys(store, all, Order::Descending), ["d", "c", "b", "a"]);
@@ -88,7 +87,7 @@ fn a_closed_store_refuses_everything_but_being_closed() {
     each_store(|store| {
         store.close().unwrap();
         store.close().unwrap();
-        assert!(store.commit(&[], Durability::Fast).unwrap_err().is_closed());
+        assert!(store.commit(vec![]).unwrap_err().is_closed());
         assert!(store.get(Table::Meta, b"x").unwrap_err().is_closed());
         let visit: Visit<'_> = &mut |_, _| ControlFlow::Continue(());
         let all = (Bound::Unbounded, Bound::Unbounded);
@@ -99,10 +98,10 @@ fn a_closed_store_refuses_everything_but_being_closed() {
 #[test]
 fn what_was_committed_is_there_when_the_store_is_opened_again() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Redb::open(dir.path(), OpenOptions::default()).unwrap();
-    store.commit(&[row(Table::Journal, "a", Some("1"))], Durability::Fast).unwrap();
+    let store = Disk::open(dir.path(), OpenOptions::default()).unwrap();
+    store.commit(vec![row(Table::Journal, "a", Some("1"))]).unwrap();
     store.close().unwrap();
-    let store = Redb::open(dir.path(), OpenOptions::default()).unwrap();
+    let store = Disk::open(dir.path(), OpenOptions::default()).unwrap();
     assert_eq!(store.get(Table::Journal, b"a").unwrap().unwrap(), b"1");
 }
 
@@ -110,7 +109,7 @@ fn what_was_committed_is_there_when_the_store_is_opened_again() {
 #[derive(Default)]
 struct Spy {
     memory: Memory,
-    commits: Mutex<Vec<(usize, Durability)>>,
+    commits: Mutex<Vec<usize>>,
     /// While it holds, commits wait.
     held: (Mutex<bool>, Condvar),
     fails: AtomicBool,
@@ -123,20 +122,20 @@ impl Spy {
         self.held.1.notify_all();
     }
 
-    fn commits(&self) -> Vec<(usize, Durability)> {
+    fn commits(&self) -> Vec<usize> {
         self.commits.lock().unwrap().clone()
     }
 }
 
 impl Store for Spy {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         drop(self.held.1.wait_while(self.held.0.lock().unwrap(), |held| *held).unwrap());
         assert!(!self.panics.load(Ordering::SeqCst), "on demand");
         if self.fails.load(Ordering::SeqCst) {
             return Err(Error::new(Kind::StorageFull, "on demand"));
         }
-        self.commits.lock().unwrap().push((rows.len(), durability));
-        self.memory.commit(rows, durability)
+        self.commits.lock().unwrap().push(rows.len());
+        self.memory.commit(rows)
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
@@ -187,26 +186,23 @@ impl Acks {
     }
 }
 
-fn frame(owner: &Arc<Acks>, token: u64, activity: Activity) -> Submission {
-    Submission { owner: owner.clone(), token, rows: Vec::new(), frame: Some(vec![token as u8]), activity }
+fn frame(owner: &Arc<Acks>, token: u64) -> Submission {
+    Submission { owner: owner.clone(), token, rows: Vec::new(), frame: Some(vec![token as u8]) }
 }
 
-fn writer(spy: &Arc<Spy>, idle: Duration) -> Writer {
-    Writer::start(spy.clone(), WriterOptions { idle, ..WriterOptions::default() }).unwrap()
+fn writer(spy: &Arc<Spy>) -> Writer {
+    Writer::start(spy.clone(), WriterOptions::default()).unwrap()
 }
-
-const LONG: Duration = Duration::from_secs(3_600);
 
 #[test]
 fn what_arrives_during_a_commit_is_the_next_batch_and_lands_in_order() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     spy.hold(true);
-    let writer = writer(&spy, LONG);
-    writer.enter();
-    writer.submit(frame(&acks, 0, Activity::GoesOn)).unwrap();
+    let writer = writer(&spy);
+    writer.submit(frame(&acks, 0)).unwrap();
     // The first may be taken at any time; the others wait for its commit, however many there are.
     for token in 1..100 {
-        writer.submit(frame(&acks, token, Activity::GoesOn)).unwrap();
+        writer.submit(frame(&acks, token)).unwrap();
     }
     spy.hold(false);
     let landed = acks.wait(100);
@@ -221,61 +217,42 @@ fn what_arrives_during_a_commit_is_the_next_batch_and_lands_in_order() {
 #[test]
 fn a_commit_that_fails_or_panics_is_told_and_the_next_one_succeeds() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
-    let writer = writer(&spy, LONG);
+    let writer = writer(&spy);
     spy.fails.store(true, Ordering::SeqCst);
-    writer.submit(frame(&acks, 1, Activity::GoesOn)).unwrap();
+    writer.submit(frame(&acks, 1)).unwrap();
     assert!(acks.wait(1)[0].1.as_ref().unwrap_err().is_storage_full());
     spy.fails.store(false, Ordering::SeqCst);
     spy.panics.store(true, Ordering::SeqCst);
-    writer.submit(frame(&acks, 2, Activity::GoesOn)).unwrap();
+    writer.submit(frame(&acks, 2)).unwrap();
     assert!(acks.wait(2)[1].1.as_ref().unwrap_err().is_panic());
     spy.panics.store(false, Ordering::SeqCst);
-    writer.submit(frame(&acks, 3, Activity::GoesOn)).unwrap();
+    writer.submit(frame(&acks, 3)).unwrap();
     assert_eq!(acks.wait(3)[2].1.as_ref().unwrap(), &3, "the lost numbers are not given again");
 }
 
 #[test]
 fn behind_a_submission_that_was_lost_nothing_is_written_to_its_journal() {
     let (spy, lost, other) = (Arc::new(Spy::default()), Arc::new(Acks::default()), Arc::new(Acks::default()));
-    let writer = writer(&spy, LONG);
+    let writer = writer(&spy);
     lost.cut.store(true, Ordering::SeqCst);
-    writer.submit(frame(&lost, 1, Activity::GoesOn)).unwrap();
-    writer.submit(frame(&other, 2, Activity::GoesOn)).unwrap();
+    writer.submit(frame(&lost, 1)).unwrap();
+    writer.submit(frame(&other, 2)).unwrap();
     assert!(lost.wait(1)[0].1.as_ref().unwrap_err().is_store());
     assert!(other.wait(1)[0].1.is_ok());
-    let rows: usize = spy.commits().iter().map(|(rows, _)| rows).sum();
+    let rows: usize = spy.commits().iter().sum();
     assert_eq!(rows, 1);
-}
-
-#[test]
-fn the_commit_that_leaves_nothing_running_is_a_quick_repair_one_and_so_is_one_after_a_while() {
-    let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
-    let writer = writer(&spy, Duration::from_millis(1));
-    writer.enter();
-    writer.submit(frame(&acks, 1, Activity::GoesOn)).unwrap();
-    acks.wait(1);
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while spy.commits().len() < 2 && std::time::Instant::now() < deadline {
-        std::thread::yield_now();
-    }
-    assert_eq!(spy.commits(), [(1, Durability::Fast), (0, Durability::QuickRepair)]);
-    writer.submit(frame(&acks, 2, Activity::Ends)).unwrap();
-    acks.wait(2);
-    assert_eq!(spy.commits()[2], (1, Durability::QuickRepair));
 }
 
 #[test]
 fn closing_lands_what_is_queued_and_refuses_what_comes_after() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
-    let writer = writer(&spy, LONG);
-    writer.enter();
+    let writer = writer(&spy);
     for token in 0..10 {
-        writer.submit(frame(&acks, token, Activity::GoesOn)).unwrap();
+        writer.submit(frame(&acks, token)).unwrap();
     }
     writer.close().unwrap();
     assert_eq!(acks.wait(10).len(), 10);
-    assert_eq!(spy.commits().last().unwrap(), &(0, Durability::QuickRepair));
-    assert!(writer.submit(frame(&acks, 10, Activity::GoesOn)).unwrap_err().is_closed());
+    assert!(writer.submit(frame(&acks, 10)).unwrap_err().is_closed());
     writer.close().unwrap();
 }
 
@@ -285,7 +262,7 @@ fn a_full_queue_says_so() {
     spy.hold(true);
     let options = WriterOptions { queue_bytes: 10, ..WriterOptions::default() };
     let writer = Writer::start(spy.clone(), options).unwrap();
-    let refused = (0..).find_map(|token| writer.submit(frame(&acks, token, Activity::GoesOn)).err()).unwrap();
+    let refused = (0..).find_map(|token| writer.submit(frame(&acks, token)).err()).unwrap();
     assert!(refused.is_too_large() && refused.to_string().contains("bound of 10"), "{refused}");
     spy.hold(false);
 }
@@ -296,7 +273,7 @@ fn what_a_commit_has_taken_counts_as_waiting_until_it_has_landed() {
     spy.hold(true);
     let options = WriterOptions { queue_bytes: 1_000, ..WriterOptions::default() };
     let writer = Writer::start(spy.clone(), options).unwrap();
-    let large = |token| Submission { frame: Some(vec![0; 600]), ..frame(&acks, token, Activity::GoesOn) };
+    let large = |token| Submission { frame: Some(vec![0; 600]), ..frame(&acks, token) };
     writer.submit(large(0)).unwrap();
     // Whether the writer has taken the first one is not waited for: it makes no difference.
     for _ in 0..100 {
@@ -309,7 +286,7 @@ fn what_a_commit_has_taken_counts_as_waiting_until_it_has_landed() {
     writer.submit(large(1)).unwrap();
     acks.wait(2);
     // One alone may be larger.
-    writer.submit(Submission { frame: Some(vec![0; 5_000]), ..frame(&acks, 2, Activity::GoesOn) }).unwrap();
+    writer.submit(Submission { frame: Some(vec![0; 5_000]), ..frame(&acks, 2) }).unwrap();
     acks.wait(3);
 }
 
@@ -320,9 +297,9 @@ fn a_batch_is_bounded_in_count_and_in_bytes() {
     let options = WriterOptions { batch_count: 4, batch_bytes: 1_000, ..WriterOptions::default() };
     let writer = Writer::start(spy.clone(), options).unwrap();
     for token in 0..20 {
-        writer.submit(frame(&acks, token, Activity::GoesOn)).unwrap();
+        writer.submit(frame(&acks, token)).unwrap();
     }
     spy.hold(false);
     acks.wait(20);
-    assert!(spy.commits().iter().all(|(rows, _)| *rows <= 4), "{:?}", spy.commits());
+    assert!(spy.commits().iter().all(|rows| *rows <= 4), "{:?}", spy.commits());
 }

@@ -12,6 +12,7 @@ use crate::store::platform::{self, Handle, Presence};
 const IGNORE: &str = ".gitignore";
 
 /// A folder, by a handle that stays on it.
+#[derive(Debug)]
 pub(super) struct Folder {
     handle: Handle,
     /// Absolute and without links, as it was when the folder was opened.
@@ -51,6 +52,20 @@ impl Folder {
             written.map_err(|why| unusable("written", why))?;
         }
         Ok(folder)
+    }
+
+    /// Opens a folder that is there, and writes nothing into it.
+    pub(super) fn find(dir: &Path) -> Result<Self, Error> {
+        let unusable = |why: io::Error| {
+            let message = format!(
+                "cannot open the store in {}: its folder cannot be read; name the folder of one",
+                dir.display()
+            );
+            Error::new(kind_of(&why), message).because(why)
+        };
+        let path = dir.canonicalize().map_err(unusable)?;
+        let handle = Handle::open(&path).map_err(unusable)?;
+        Ok(Folder { handle, path })
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -60,30 +60,51 @@ impl Holder {
 impl FolderLock {
     /// Takes the lock, waiting for it up to `timeout`.
     pub(super) fn take(folder: &Folder, timeout: Duration) -> Result<Self, Error> {
-        let unusable = |why: io::Error| {
-            let path = folder.path().join(FILE);
-            Error::new(
-                Kind::Store,
-                format!("the lock {} of the store cannot be used; remove it, or name another folder", path.display()),
-            )
-            .because(why)
-        };
-        let mut file = folder.file(FILE, Presence::Optional).map_err(unusable)?;
-        // None where the clock ends before that.
-        let deadline = Instant::now().checked_add(timeout);
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
-                    std::thread::sleep(PAUSE);
-                }
-                Err(TryLockError::WouldBlock) => return Err(held(folder, Holder::read(&mut file), timeout)),
-                Err(TryLockError::Error(why)) => return Err(unusable(why)),
-            }
-        }
+        let mut file = folder.file(FILE, Presence::Optional).map_err(|why| unusable(folder, why))?;
+        wait(folder, &mut file, timeout, File::try_lock)?;
         // For the message of whoever waits. The lock is the file's, not its content's.
-        Holder::this_process().write(&mut file).map_err(unusable)?;
+        Holder::this_process().write(&mut file).map_err(|why| unusable(folder, why))?;
         Ok(FolderLock { _file: file })
+    }
+
+    /// Takes the lock together with others that only read, and writes nothing. A folder without the file has no holder.
+    pub(super) fn share(folder: &Folder, timeout: Duration) -> Result<Option<Self>, Error> {
+        let mut file = match folder.file(FILE, Presence::ReadOnly) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found.map_err(|why| unusable(folder, why))?,
+        };
+        wait(folder, &mut file, timeout, File::try_lock_shared)?;
+        Ok(Some(FolderLock { _file: file }))
+    }
+}
+
+fn unusable(folder: &Folder, why: io::Error) -> Error {
+    let path = folder.path().join(FILE);
+    Error::new(
+        Kind::Store,
+        format!("the lock {} of the store cannot be used; remove it, or name another folder", path.display()),
+    )
+    .because(why)
+}
+
+/// Tries to take a lock until it is free, or `timeout` has passed.
+fn wait(
+    folder: &Folder,
+    file: &mut File,
+    timeout: Duration,
+    take: impl Fn(&File) -> Result<(), TryLockError>,
+) -> Result<(), Error> {
+    // None where the clock ends before that.
+    let deadline = Instant::now().checked_add(timeout);
+    loop {
+        match take(file) {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                std::thread::sleep(PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => return Err(held(folder, Holder::read(file), timeout)),
+            Err(TryLockError::Error(why)) => return Err(unusable(folder, why)),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind};
-use crate::store::{Durability, Key, Order, Range, Row, Store, Table, Visit};
+use crate::store::{Key, Order, Range, Row, Store, Table, Visit};
 
 /// A store in memory. It keeps the contract but for the one thing that it cannot: it does not survive its process.
 #[derive(Debug)]
@@ -37,13 +37,13 @@ impl Default for Memory {
 }
 
 impl Store for Memory {
-    fn commit(&self, rows: &[Row], _: Durability) -> Result<(), Error> {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         self.with(|tables| {
             for Row { table, key, value } in rows {
-                let table = &mut tables[*table as usize];
+                let table = &mut tables[table as usize];
                 match value {
-                    Some(value) => table.insert(key.clone(), value.clone()),
-                    None => table.remove(key),
+                    Some(value) => table.insert(key, value),
+                    None => table.remove(&key),
                 };
             }
         })

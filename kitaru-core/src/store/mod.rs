@@ -4,23 +4,23 @@
 #![cfg_attr(not(feature = "testkit"), expect(unreachable_pub, reason = "`testkit::store` shows it to tests"))]
 
 mod contract;
+mod disk;
 mod folder;
 mod key;
 mod lock;
 mod memory;
 mod platform;
-mod redb;
 mod seal;
 mod writer;
 
 #[cfg(test)]
 mod contract_tests;
 
-pub use contract::{Durability, Order, Range, Row, Store, Table, Visit};
+pub use contract::{Order, Range, Row, Store, Table, Visit};
+pub use disk::{Disk, OpenOptions};
 pub use key::Key;
 pub use memory::Memory;
-pub use redb::{OpenOptions, Redb};
 pub(crate) use seal::{Reader, seal};
-pub(crate) use writer::{Activity, Owner, Submission, Writer, WriterOptions};
 #[cfg(feature = "testkit")]
 pub(crate) use writer::{Before, Pace};
+pub(crate) use writer::{Owner, Submission, Writer, WriterOptions};

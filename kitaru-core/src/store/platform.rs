@@ -22,6 +22,8 @@ pub(super) struct NameKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Presence {
     Required,
+    /// Required, and opened to be read.
+    ReadOnly,
     /// Made if it is missing, for this user only.
     Optional,
     /// Made, for this user only; one that is there is in the way.

@@ -7,11 +7,9 @@ mod paced;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::{Error, Kind};
-use crate::store::{Durability, Key, Row, Store, Table, seal};
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::store::{Key, Row, Store, Table, seal};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, lock};
 
@@ -41,14 +39,6 @@ pub(crate) struct Submission {
     pub(crate) rows: Vec<Row>,
     /// Goes to the end of the owner's journal.
     pub(crate) frame: Option<Vec<u8>>,
-    pub(crate) activity: Activity,
-}
-
-/// Whether the execution is at work after this.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Activity {
-    GoesOn,
-    Ends,
 }
 
 /// With more submissions at once their bytes are not counted anew: that would be done for each batch.
@@ -63,18 +53,11 @@ pub(crate) struct WriterOptions {
     pub(crate) batch_bytes: usize,
     /// How many bytes may wait for a commit.
     pub(crate) queue_bytes: usize,
-    /// After how long without work the store is left so that it opens quickly.
-    pub(crate) idle: Duration,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        WriterOptions {
-            batch_count: 4_096,
-            batch_bytes: 16 << 20,
-            queue_bytes: 1 << 30,
-            idle: Duration::from_millis(100),
-        }
+        WriterOptions { batch_count: 4_096, batch_bytes: 16 << 20, queue_bytes: 1 << 30 }
     }
 }
 
@@ -100,8 +83,6 @@ struct Shared {
     /// Rings in its place where a task does the work.
     #[cfg(feature = "testkit")]
     bell: Option<tokio::sync::Notify>,
-    /// How many executions are at work.
-    running: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -162,17 +143,7 @@ impl Writer {
         Ok(())
     }
 
-    /// An execution is at work.
-    pub(crate) fn enter(&self) {
-        self.shared.running.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// An execution is no longer at work, and has not said so with its last submission.
-    pub(crate) fn leave(&self) {
-        self.shared.leave();
-    }
-
-    /// Lands what is queued, leaves the store so that it opens quickly, and closes it. Blocks. Closing twice is no
+    /// Lands what is queued, and closes the store. Blocks. Closing twice is no
     /// error.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.shared.close();
@@ -201,7 +172,6 @@ impl Shared {
             arrived: Condvar::new(),
             #[cfg(feature = "testkit")]
             bell: None,
-            running: AtomicUsize::new(0),
         }
     }
 
@@ -213,12 +183,6 @@ impl Shared {
     #[cfg(feature = "testkit")]
     fn take(&self) -> VecDeque<Submission> {
         std::mem::take(&mut self.queue().submissions)
-    }
-
-    /// An execution that was at work is so no longer.
-    fn leave(&self) {
-        let running = self.running.fetch_sub(1, Ordering::SeqCst);
-        debug_assert!(running > 0, "more executions left than were at work");
     }
 
     /// So many bytes are in memory no longer.
@@ -296,8 +260,6 @@ impl Batch {
 struct Thread {
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
-    /// How the last commit left the store.
-    last: Durability,
     /// Why the last commit has failed, if it has.
     failure: Option<Error>,
 }
@@ -305,25 +267,19 @@ struct Thread {
 /// What the thread does next.
 enum Next {
     Commit(VecDeque<Submission>),
-    /// Nothing has come for a while.
-    Idle,
     Close,
 }
 
 impl Thread {
     fn new(shared: Arc<Shared>, store: Arc<dyn Store>) -> Self {
-        Thread { shared, store, last: Durability::QuickRepair, failure: None }
+        Thread { shared, store, failure: None }
     }
 
     fn run(mut self) -> Result<(), Error> {
         loop {
             match self.next() {
                 Next::Commit(submissions) => self.land_all(submissions),
-                Next::Idle => self.rest(),
-                Next::Close => {
-                    self.rest();
-                    return self.store.close();
-                }
+                Next::Close => return self.store.close(),
             }
         }
     }
@@ -338,19 +294,7 @@ impl Thread {
             if queue.closed {
                 return Next::Close;
             }
-            if self.last == Durability::QuickRepair {
-                queue = self.shared.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let (woken, waited) = self
-                .shared
-                .arrived
-                .wait_timeout(queue, self.shared.options.idle)
-                .unwrap_or_else(PoisonError::into_inner);
-            queue = woken;
-            if waited.timed_out() && queue.submissions.is_empty() && !queue.closed {
-                return Next::Idle;
-            }
+            queue = self.shared.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -359,7 +303,6 @@ impl Thread {
     fn end(&mut self) -> Result<(), Error> {
         let submissions = self.shared.take();
         self.land_all(submissions);
-        self.rest();
         self.store.close()
     }
 
@@ -378,8 +321,7 @@ impl Thread {
 
     /// Commits the rows of a batch, and lets them go.
     fn land_rows(&mut self, batch: &mut Batch) -> Result<(), Error> {
-        let landed = self.commit(&batch.rows);
-        drop(std::mem::take(&mut batch.rows));
+        let landed = self.commit(std::mem::take(&mut batch.rows));
         self.shared.landed(batch.bytes);
         landed
     }
@@ -398,10 +340,7 @@ impl Thread {
         let submissions = submissions.drain(..count);
         let mut rows = Vec::new();
         let mut waiting = Vec::new();
-        for Submission { owner, token, rows: own, frame, activity } in submissions {
-            if activity == Activity::Ends {
-                self.shared.leave();
-            }
+        for Submission { owner, token, rows: own, frame } in submissions {
             if owner.is_cut() {
                 owner.landed(token, Err(cut(self.failure.as_ref())));
                 continue;
@@ -427,29 +366,14 @@ impl Thread {
         Batch { rows, bytes, waiting }
     }
 
-    fn commit(&mut self, rows: &[Row]) -> Result<(), Error> {
+    fn commit(&mut self, rows: Vec<Row>) -> Result<(), Error> {
         // A submission without rows only asks to be told when those before it have landed.
         if rows.is_empty() {
             return Ok(());
         }
-        let durability = match self.shared.running.load(Ordering::SeqCst) {
-            0 => Durability::QuickRepair,
-            _ => Durability::Fast,
-        };
-        let committed = catch_unwind(AssertUnwindSafe(|| self.store.commit(rows, durability)))
+        let committed = catch_unwind(AssertUnwindSafe(|| self.store.commit(rows)))
             .unwrap_or_else(|panic| Err(Error::panicked("the store", panic)));
-        self.last = durability;
         self.failure = committed.as_ref().err().cloned();
         committed
-    }
-
-    /// Leaves the store so that it opens quickly.
-    fn rest(&mut self) {
-        if self.last == Durability::Fast {
-            self.last = Durability::QuickRepair;
-            // Nobody waits for it, and a store that fails says so at the next commit.
-            let rested = catch_unwind(AssertUnwindSafe(|| self.store.commit(&[], Durability::QuickRepair)));
-            drop(rested);
-        }
     }
 }

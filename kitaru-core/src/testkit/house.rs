@@ -20,7 +20,7 @@ use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::ledger::SECRET;
 use crate::runtime::lock;
-use crate::store::{Before, Durability, Key as RowKey, Memory, Pace, Row, Store, Table, seal};
+use crate::store::{Before, Key as RowKey, Memory, Pace, Row, Store, Table, seal};
 use crate::testkit::chance::Chance;
 use crate::testkit::invariants::Invariants;
 use crate::testkit::script::Script;
@@ -134,7 +134,7 @@ impl House {
     pub(super) fn new(seed: u64, parking: Parking) -> Arc<Self> {
         let state = State { chance: Chance::new(seed), ..State::default() };
         let rows = Memory::new();
-        let laid = rows.commit(&[secret(seed)], Durability::Fast);
+        let laid = rows.commit(vec![secret(seed)]);
         laid.expect("a store in memory takes a row");
         let clock = Clock::manual();
         let house = House {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::director::Goes;
 use crate::error::{Error, Kind};
 use crate::journal::Frame;
-use crate::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
+use crate::store::{Memory, Order, Range, Row, Store, Table, Visit};
 use crate::testkit::house::House;
 
 /// A process's way to the rows.
@@ -19,17 +19,17 @@ impl Shelf {
 }
 
 impl Store for Shelf {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         let kept = self.rows()?;
-        if self.0.point(|| format!("before {} is durable", what(rows))) == Goes::NoFurther {
+        if self.0.point(|| format!("before {} is durable", what(&rows))) == Goes::NoFurther {
             return Err(dead());
         }
         if let Some(refusal) = self.0.refusal() {
             return Err(refusal);
         }
-        kept.commit(rows, durability)?;
-        self.0.invariants(|seen| seen.committed(rows));
-        if self.0.point(|| format!("after {} is durable", what(rows))) == Goes::NoFurther {
+        kept.commit(rows.clone())?;
+        self.0.invariants(|seen| seen.committed(&rows));
+        if self.0.point(|| format!("after {} is durable", what(&rows))) == Goes::NoFurther {
             return Err(dead());
         }
         Ok(())

@@ -3,7 +3,7 @@
 
 use crate::client::{Kitaru, KitaruBuilder};
 
-pub use crate::store::{Durability, Key, Memory, OpenOptions, Order, Range, Redb, Row, Store, Table, Visit};
+pub use crate::store::{Disk, Key, Memory, OpenOptions, Order, Range, Row, Store, Table, Visit};
 
 /// Options for opening a test's own store.
 pub fn builder(store: impl Store) -> KitaruBuilder {

@@ -40,10 +40,10 @@ mod store {
     mod seal;
     mod writer;
 
-    pub use contract::{Durability, Order, Range, Row, Store, Table, Visit};
+    pub use contract::{Order, Range, Row, Store, Table, Visit};
     pub use key::Key;
     pub(crate) use seal::{Reader, seal};
-    pub(crate) use writer::{Activity, Owner, Submission, Writer, WriterOptions};
+    pub(crate) use writer::{Owner, Submission, Writer, WriterOptions};
 }
 
 #[path = "../../src/ledger"]

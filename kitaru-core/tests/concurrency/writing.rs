@@ -1,13 +1,10 @@
 //! The writer: who submits, in which order that lands, what is told and when, closing, and a store that fails.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::{Error, Kind};
 use crate::orders::try_orders;
-use crate::store::{
-    Activity, Durability, Order, Owner, Range, Row, Store, Submission, Table, Visit, Writer, WriterOptions,
-};
+use crate::store::{Order, Owner, Range, Row, Store, Submission, Table, Visit, Writer, WriterOptions};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, PoisonError, lock, thread};
 
@@ -17,7 +14,6 @@ struct Disk {
     records: Mutex<Vec<Vec<u8>>>,
     commits: AtomicUsize,
     refuses: usize,
-    last: Mutex<Option<Durability>>,
     closed: AtomicBool,
 }
 
@@ -27,7 +23,6 @@ impl Disk {
             records: Mutex::new(Vec::new()),
             commits: AtomicUsize::new(0),
             refuses,
-            last: Mutex::new(None),
             closed: AtomicBool::new(false),
         })
     }
@@ -41,7 +36,7 @@ impl Disk {
 }
 
 impl Store for Disk {
-    fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error> {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         assert!(!self.closed.load(Ordering::SeqCst), "a commit to a closed store");
         let nth = self.commits.fetch_add(1, Ordering::SeqCst);
         if nth == self.refuses {
@@ -51,7 +46,6 @@ impl Store for Disk {
         thread::yield_now();
         let records = rows.iter().filter(|row| row.table == Table::Journal);
         lock(&self.records).extend(records.map(|row| row.key.as_bytes().to_vec()));
-        *lock(&self.last) = Some(durability);
         Ok(())
     }
 
@@ -91,19 +85,16 @@ impl Execution {
         })
     }
 
-    fn send(self: &Arc<Self>, writer: &Writer, token: u64, activity: Activity) -> Result<(), Error> {
+    fn send(self: &Arc<Self>, writer: &Writer, token: u64) -> Result<(), Error> {
         let (rows, frame) = (Vec::new(), Some(vec![token as u8]));
-        writer.submit(Submission { owner: self.clone(), token, rows, frame, activity })
+        writer.submit(Submission { owner: self.clone(), token, rows, frame })
     }
 
     /// Submits so many records at once; how many were taken.
     fn submit(self: &Arc<Self>, writer: &Writer, records: u64) -> u64 {
-        writer.enter();
         for token in 0..records {
-            let activity = if token + 1 == records { Activity::Ends } else { Activity::GoesOn };
-            if let Err(error) = self.send(writer, token, activity) {
+            if let Err(error) = self.send(writer, token) {
                 assert!(error.is_closed(), "{error:#}");
-                writer.leave();
                 return token;
             }
         }
@@ -112,12 +103,10 @@ impl Execution {
 
     /// Submits a record when the one before was told.
     fn submit_one_by_one(self: &Arc<Self>, writer: &Writer, records: u64) {
-        writer.enter();
         for token in 0..records {
-            self.send(writer, token, Activity::GoesOn).expect("it is open");
+            self.send(writer, token).expect("it is open");
             self.wait(token as usize + 1);
         }
-        writer.leave();
     }
 
     /// Waits until so many were told.
@@ -169,7 +158,7 @@ impl Owner for Execution {
 
 fn options() -> WriterOptions {
     // Small, so that what is queued takes several commits.
-    WriterOptions { batch_count: 2, idle: Duration::from_millis(1), ..WriterOptions::default() }
+    WriterOptions { batch_count: 2, ..WriterOptions::default() }
 }
 
 fn nobody_refuses() -> usize {
@@ -196,7 +185,6 @@ fn what_is_submitted_is_told_once_in_order_and_when_it_is_durable() {
         writer.close().unwrap();
         [at_once, one_by_one].iter().for_each(|execution| execution.check(3));
         assert!(disk.closed.load(Ordering::SeqCst));
-        assert_eq!(*lock(&disk.last), Some(Durability::QuickRepair), "it is left so that it opens quickly");
     });
 }
 

@@ -7,7 +7,7 @@ use crate::entropy;
 use crate::error::{Error, Kind};
 use crate::ledger::embedded::found::Found;
 use crate::ledger::embedded::{Archive, Ledger};
-use crate::store::{self, Durability, Key, Order, Reader, Row, Store, Table, Writer, WriterOptions};
+use crate::store::{self, Key, Order, Reader, Row, Store, Table, Writer, WriterOptions};
 
 /// What a ledger is opened with.
 pub(crate) struct LedgerOptions {
@@ -81,6 +81,6 @@ fn secret(store: &Arc<dyn Store>, reader: &Reader) -> Result<[u8; 32], Error> {
     let mut value = secret.to_vec();
     store::seal(Table::Meta, SECRET, &mut value);
     let row = Row { table: Table::Meta, key: Key::from(SECRET), value: Some(value) };
-    store.commit(&[row], Durability::QuickRepair)?;
+    store.commit(vec![row])?;
     Ok(secret)
 }

@@ -13,7 +13,7 @@ use crate::ledger::embedded::found::Found;
 use crate::ledger::embedded::senders::Senders;
 use crate::ledger::embedded::{CarryOver, Tenure};
 use crate::ledger::{Change, Ending, NewGeneration};
-use crate::store::{Activity, Owner, Row, Submission, Writer};
+use crate::store::{Owner, Row, Submission, Writer};
 use crate::sync::lock;
 
 /// What a store is to have. Writes are grouped: what is submitted meanwhile shares the next commit.
@@ -55,16 +55,6 @@ impl Ledger {
             deleted_generation: AtomicU32::new(deleted_generation),
             deleted_journal: AtomicU64::new(deleted_journal),
         }
-    }
-
-    /// An attempt is at work.
-    pub(crate) fn enter(&self) {
-        self.writer.enter();
-    }
-
-    /// An attempt is no longer at work, and has not said so with its last word.
-    pub(crate) fn leave(&self) {
-        self.writer.leave();
     }
 
     /// Waits until everything is durable, and releases the store. Blocks.
@@ -117,7 +107,7 @@ impl Ledger {
         let Append { owner, token, changes, frame } = append;
         let journal = JournalId(owner.journal());
         let rows = changes.into_iter().map(|change| change.row(journal)).collect();
-        self.writer.submit(Submission { owner, token, rows, frame, activity: Activity::GoesOn })
+        self.writer.submit(Submission { owner, token, rows, frame })
     }
 
     /// Makes changes, and perhaps a record at the end of the journal, durable, and says so.
@@ -130,7 +120,7 @@ impl Ledger {
         landed: impl FnOnce(Result<(), Error>) + Send + 'static,
     ) {
         let rows = rows(tenure, changes);
-        self.submit(Ticket::new(tenure, None, landed), rows, None, Activity::GoesOn);
+        self.submit(Ticket::new(tenure, None, landed), rows, None);
     }
 
     /// As [`write_then`](Self::write_then), to be awaited. The changes are on their way before it is polled.
@@ -150,7 +140,7 @@ impl Ledger {
         frame: Option<Vec<u8>>,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let (landed, wait) = awaited();
-        self.submit(Ticket::new(tenure, None, landed), rows, frame, Activity::GoesOn);
+        self.submit(Ticket::new(tenure, None, landed), rows, frame);
         wait
     }
 
@@ -177,7 +167,7 @@ impl Ledger {
             last.end();
             landed(result);
         };
-        self.submit(Ticket::new(tenure, None, landed), rows, frame, Activity::Ends);
+        self.submit(Ticket::new(tenure, None, landed), rows, frame);
         wait
     }
 
@@ -190,7 +180,7 @@ impl Ledger {
         generation: NewGeneration,
         landed: impl FnOnce(Result<(), Error>) + Send + 'static,
     ) {
-        self.submit(Ticket::new(tenure, behind, landed), generation.rows(), None, Activity::GoesOn);
+        self.submit(Ticket::new(tenure, behind, landed), generation.rows(), None);
     }
 
     /// As [`begin_then`](Self::begin_then), to be awaited.
@@ -232,9 +222,9 @@ impl Ledger {
         self.write(&nobody, Vec::new(), None).await
     }
 
-    fn submit(&self, ticket: Ticket, rows: Vec<Row>, frame: Option<Vec<u8>>, activity: Activity) {
+    fn submit(&self, ticket: Ticket, rows: Vec<Row>, frame: Option<Vec<u8>>) {
         let ticket = Arc::new(ticket);
-        let submission = Submission { owner: ticket.clone(), token: 0, rows, frame, activity };
+        let submission = Submission { owner: ticket.clone(), token: 0, rows, frame };
         if let Err(error) = self.writer.submit(submission) {
             ticket.landed(0, Err(error));
         }
@@ -323,11 +313,10 @@ mod tests {
         let begin = |tenure: &Arc<Tenure>, key: u8| {
             let (landed, wait) = awaited();
             let ticket = Ticket::new(tenure, Some(parent.clone()), landed);
-            ledger.submit(ticket, rows(tenure, memo(key)), None, Activity::GoesOn);
+            ledger.submit(ticket, rows(tenure, memo(key)), None);
             wait
         };
         // Its attempt is over, and has lost nothing.
-        ledger.enter();
         ledger.write_last(&parent, Vec::new(), Some(vec![0])).await.unwrap();
         begin(&child, 1).await.unwrap();
         parent.cut();
@@ -343,7 +332,6 @@ mod tests {
     async fn nothing_is_written_to_a_journal_behind_the_last_word_of_its_attempt() {
         let (_, ledger) = opened();
         let attempt = Arc::new(Tenure::new(JournalId(1), Seq(1)));
-        ledger.enter();
         ledger.write_last(&attempt, Vec::new(), Some(vec![0])).await.unwrap();
         assert!(ledger.write(&attempt, Vec::new(), Some(vec![0])).await.unwrap_err().is_store());
     }

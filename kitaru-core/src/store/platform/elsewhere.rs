@@ -20,6 +20,7 @@ impl FileId {
     }
 }
 
+#[derive(Debug)]
 pub(in crate::store) struct Handle(PathBuf);
 
 impl Handle {
@@ -37,9 +38,9 @@ impl Handle {
 
     pub(in crate::store) fn open_file(&self, name: &str, presence: Presence) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true);
+        options.read(true).write(presence != Presence::ReadOnly);
         match presence {
-            Presence::Required => {}
+            Presence::Required | Presence::ReadOnly => {}
             Presence::Optional => {
                 options.create(true);
             }

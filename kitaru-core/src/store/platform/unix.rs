@@ -51,6 +51,7 @@ impl FileId {
 }
 
 /// A folder that stays the same one when it is renamed.
+#[derive(Debug)]
 pub(in crate::store) struct Handle(OwnedFd);
 
 impl Handle {
@@ -72,9 +73,10 @@ impl Handle {
 
     pub(in crate::store) fn open_file(&self, name: &str, presence: Presence) -> io::Result<File> {
         // A pipe that took the file's place after it was looked at makes nobody wait.
-        let mut flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let access = if presence == Presence::ReadOnly { OFlags::RDONLY } else { OFlags::RDWR };
+        let mut flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         match presence {
-            Presence::Required => {}
+            Presence::Required | Presence::ReadOnly => {}
             Presence::Optional => flags |= OFlags::CREATE,
             Presence::New => flags |= OFlags::CREATE | OFlags::EXCL,
         }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::store::redb::acknowledged::FILE as NUMBER;
-use crate::store::redb::open::FILE;
-use crate::store::redb::tests::{fill, row, rows};
-use crate::store::{Durability, OpenOptions, Reader, Redb, Store, Table};
+use crate::store::disk::acknowledged::FILE as NUMBER;
+use crate::store::disk::files::FILE;
+use crate::store::disk::tests::{fill, row, rows};
+use crate::store::{Disk, OpenOptions, Reader, Store, Table};
 
-fn open(dir: &Path) -> Result<Redb, Error> {
-    Redb::open(dir, OpenOptions { lock_timeout: Duration::ZERO })
+fn open(dir: &Path) -> Result<Disk, Error> {
+    Disk::open(dir, OpenOptions { lock_timeout: Duration::ZERO })
 }
 
 fn refused(dir: &Path) -> String {
@@ -29,7 +29,7 @@ fn filled() -> (tempfile::TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("store");
     let store = open(&dir).unwrap();
-    fill(&store, 0..3, Durability::Fast).unwrap();
+    fill(&store, 0..3).unwrap();
     store.close().unwrap();
     (home, dir)
 }
@@ -73,7 +73,7 @@ fn what_was_there_and_is_wider_is_named_and_left_as_it_is() {
     for part in ["store (0755)", "store.redb (0644)", "acknowledged (0660)", "lock (0604)"] {
         assert!(named.contains(part), "{named} lacks {part}");
     }
-    fill(&store, 3..4, Durability::Fast).unwrap();
+    fill(&store, 3..4).unwrap();
     store.close().unwrap();
     assert_eq!([mode(&dir), mode(&dir.join(FILE)), mode(&dir.join(NUMBER))], [0o755, 0o644, 0o660]);
 }
@@ -156,10 +156,10 @@ fn a_folder_is_found_through_links_and_stays_the_one_that_was_opened() {
     fs::remove_file(&link).unwrap();
     fs::create_dir(&other).unwrap();
     symlink(&other, &link).unwrap();
-    fill(&*store, 3..5, Durability::Fast).unwrap();
+    fill(&*store, 3..5).unwrap();
     // As after an error of the disk.
-    store.fail();
-    fill(&*store, 5..6, Durability::Fast).unwrap();
+    store.shared.redb.fail();
+    fill(&*store, 5..6).unwrap();
     store.close().unwrap();
     assert_eq!(found(&dir), [0, 1, 2, 3, 4, 5]);
     assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
@@ -201,13 +201,13 @@ fn a_store_whose_folder_or_file_is_gone_says_so_with_each_write_until_it_is_back
         let store = open(&dir).unwrap();
         change(&dir, &away);
         for _ in 0..3 {
-            let error = store.commit(&[row(3)], Durability::Fast).expect_err(what);
+            let error = store.commit(vec![row(3)]).expect_err(what);
             let message = format!("{error:#}");
             assert!(error.is_store() && message.contains("removed, moved or replaced"), "{what}: {message}");
             assert!(message.contains(&dir.display().to_string()), "{message}");
         }
         back(&dir, &away);
-        store.commit(&[row(4)], Durability::Fast).expect(what);
+        store.commit(vec![row(4)]).expect(what);
         store.close().unwrap();
         let found = found(&dir);
         assert!(found == [0, 1, 2, 4] || found == [0, 1, 2, 3, 4], "{what}: {found:?}");
@@ -215,7 +215,7 @@ fn a_store_whose_folder_or_file_is_gone_says_so_with_each_write_until_it_is_back
     let (_home, dir) = filled();
     let store = open(&dir).unwrap();
     fs::remove_dir_all(&dir).unwrap();
-    assert!(store.commit(&[row(3)], Durability::Fast).is_err());
+    assert!(store.commit(vec![row(3)]).is_err());
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn a_damaged_version_of_the_format_is_damage_and_no_other_version() {
     let mut format = store.get(Table::Meta, b"format").unwrap().unwrap();
     format[3] ^= 0x80;
     let row = crate::store::Row { table: Table::Meta, key: b"format".into(), value: Some(format) };
-    store.commit(&[row], Durability::QuickRepair).unwrap();
+    store.commit(vec![row]).unwrap();
     store.close().unwrap();
     let message = refused(&dir);
     assert!(message.contains("checksum does not fit") && !message.contains("update Kitaru"), "{message}");
@@ -290,16 +290,16 @@ fn a_number_of_the_last_commit_that_no_store_comes_to_is_damage() {
     crate::store::seal(Table::Meta, b"commit", &mut number);
     // Behind the number that this commit writes itself.
     store
+        .shared
+        .redb
         .work(|database| {
             let transaction = database.begin_write()?;
             transaction
-                .open_table(crate::store::redb::database::DEFINITIONS[0])?
+                .open_table(crate::store::disk::database::DEFINITIONS[0])?
                 .insert(b"commit".as_slice(), number.as_slice())?;
             Ok(transaction.commit()?)
         })
         .unwrap();
-    let error = store.commit(&[row(4)], Durability::Fast).unwrap_err();
-    assert!(error.is_store() && !format!("{error:#}").contains("panicked"), "{error:#}");
     store.close().unwrap();
     let message = refused(&dir);
     assert!(message.contains("the number of the last commit is damaged"), "{message}");

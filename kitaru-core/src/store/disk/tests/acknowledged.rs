@@ -8,19 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::store::redb::acknowledged::FILE as NUMBER;
-use crate::store::redb::open::FILE;
-use crate::store::redb::tests::platter::{Disk, Event};
-use crate::store::redb::tests::{Seeded, fill, row, rows, seeds};
-use crate::store::{Durability, OpenOptions, Reader, Redb, Store};
+use crate::store::disk::acknowledged::FILE as NUMBER;
+use crate::store::disk::files::{FILE, LOG};
+use crate::store::disk::segment::SIZES;
+use crate::store::disk::tests::platter::{Event, Platter};
+use crate::store::disk::tests::{Seeded, fill, row, rows, seeds};
+use crate::store::{Disk, OpenOptions, Reader, Store};
 
 const COMMITS: &str = "KITARU_TEST_COMMITS";
 
-fn open(dir: &Path) -> Result<Arc<Redb>, Error> {
-    Redb::open(dir, OpenOptions { lock_timeout: Duration::from_secs(5) }).map(Arc::new)
+fn open(dir: &Path) -> Result<Arc<Disk>, Error> {
+    Disk::open(dir, OpenOptions { lock_timeout: Duration::from_secs(5) }).map(Arc::new)
 }
 
-fn found(store: &Arc<Redb>) -> Vec<u64> {
+fn found(store: &Arc<Disk>) -> Vec<u64> {
     rows(&Reader::new(store.clone())).expect("its rows")
 }
 
@@ -28,15 +29,21 @@ fn found(store: &Arc<Redb>) -> Vec<u64> {
 fn a_store_that_an_older_copy_has_replaced_is_refused_until_the_file_beside_it_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    fill(&*store, 0..3, Durability::Fast).unwrap();
+    fill(&*store, 0..3).unwrap();
     store.close().unwrap();
     let older = fs::read(dir.path().join(FILE)).unwrap();
     let store = open(dir.path()).unwrap();
-    fill(&*store, 3..8, Durability::Fast).unwrap();
+    fill(&*store, 3..8).unwrap();
     store.close().unwrap();
     drop(open(dir.path()).unwrap());
 
     fs::write(dir.path().join(FILE), older).unwrap();
+    // The log has what the older file has not, and not all of it.
+    let message = format!("{:#}", open(dir.path()).unwrap_err());
+    for part in ["commit 4", "files of one moment", "make log.0 and log.1 empty files"] {
+        assert!(message.contains(part), "{message} lacks {part}");
+    }
+    LOG.iter().for_each(|log| fs::write(dir.path().join(log), []).unwrap());
     for _ in 0..2 {
         let error = open(dir.path()).unwrap_err();
         let message = format!("{error:#}");
@@ -49,7 +56,7 @@ fn a_store_that_an_older_copy_has_replaced_is_refused_until_the_file_beside_it_i
     fs::remove_file(dir.path().join(NUMBER)).unwrap();
     let store = open(dir.path()).unwrap();
     assert_eq!(found(&store), [0, 1, 2]);
-    fill(&*store, 3..5, Durability::Fast).unwrap();
+    fill(&*store, 3..5).unwrap();
     store.close().unwrap();
     assert_eq!(found(&open(dir.path()).unwrap()), [0, 1, 2, 3, 4]);
 }
@@ -58,12 +65,12 @@ fn a_store_that_an_older_copy_has_replaced_is_refused_until_the_file_beside_it_i
 fn a_new_store_in_the_place_of_one_that_was_moved_away_is_not_measured_by_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    fill(&*store, 0..9, Durability::Fast).unwrap();
+    fill(&*store, 0..9).unwrap();
     store.close().unwrap();
     fs::rename(dir.path().join(FILE), dir.path().join("moved")).unwrap();
     fs::remove_file(dir.path().join(NUMBER)).unwrap();
     let store = open(dir.path()).unwrap();
-    fill(&*store, 0..1, Durability::Fast).unwrap();
+    fill(&*store, 0..1).unwrap();
     store.close().unwrap();
     assert_eq!(found(&open(dir.path()).unwrap()), [0]);
 }
@@ -73,9 +80,9 @@ fn a_number_that_is_missing_torn_or_older_refuses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let number = dir.path().join(NUMBER);
     let store = open(dir.path()).unwrap();
-    fill(&*store, 0..2, Durability::Fast).unwrap();
+    fill(&*store, 0..2).unwrap();
     let older = fs::read(&number).unwrap();
-    fill(&*store, 2..4, Durability::Fast).unwrap();
+    fill(&*store, 2..4).unwrap();
     let newest = fs::read(&number).unwrap();
     store.close().unwrap();
     assert_eq!((older.len(), newest.len()), (12, 12));
@@ -88,31 +95,32 @@ fn a_number_that_is_missing_torn_or_older_refuses_nothing() {
 }
 
 #[test]
-fn a_kill_and_a_flipped_bit_that_hide_the_last_commits_are_told() {
-    let disk = Disk::default();
-    let store = disk.store().unwrap();
-    fill(&store, 0..20, Durability::Fast).unwrap();
-    let (file, beside) = disk.files();
-    // In the pages that the last commit has written.
-    let log = disk.log();
-    let syncs: Vec<_> = (0..log.len()).filter(|nth| matches!(log[*nth], Event::Sync)).collect();
-    let [.., before, last] = syncs[..] else { panic!("two commits") };
-    let mut told = 0;
-    for event in &log[before..last] {
-        let Event::Bytes(at, _) = event else { continue };
-        let mut file = file.clone();
-        file[*at] ^= 1;
-        let without = Disk::of(file.clone(), Vec::new());
-        // redb takes the commit before, without a word.
-        let silent = without.store().is_ok_and(|store| found(&Arc::new(store)).len() == 19);
-        let error = Disk::of(file, beside.clone()).store().map(drop);
+fn kill_and_flipped_bit_that_hide_the_last_commits_are_noticed() {
+    let disk = Platter::default();
+    let store = disk.store_of(SIZES).unwrap();
+    fill(&store, 0..20).unwrap();
+    let (files, beside) = disk.files();
+    // In the frame that the last commit has written.
+    let last = disk.events().into_iter().rev().find_map(|event| match event {
+        Event::Bytes(file, at, data) => Some((file, at..at + data.len())),
+        _ => None,
+    });
+    let (file, frame) = last.expect("a frame");
+    let mut noticed = 0;
+    for at in frame {
+        let mut files = files.clone();
+        files[file][at] ^= 1;
+        // A damaged last frame looks as one that was torn.
+        let without = Platter::of((files.clone(), Vec::new()));
+        let silent = without.store_of(SIZES).is_ok_and(|store| found(&Arc::new(store)).len() == 19);
+        let error = Platter::of((files, beside.clone())).store_of(SIZES).map(drop);
         if silent {
             let message = format!("{:#}", error.unwrap_err());
             assert!(message.contains("commit 20 was durable") && message.contains("commit 19"), "{message}");
-            told += 1;
+            noticed += 1;
         }
     }
-    assert!(told > 0, "redb has noticed them all by itself");
+    assert!(noticed >= 90, "{noticed}");
 }
 
 /// The other process of the test below: commits and tells so, until it is killed.
@@ -123,8 +131,7 @@ fn committer() {
     println!();
     let first = found(&store).len() as u64;
     for n in first.. {
-        let durability = if n % 5 == 0 { Durability::QuickRepair } else { Durability::Fast };
-        store.commit(&[row(n)], durability).unwrap();
+        store.commit(vec![row(n)]).unwrap();
         println!("committed {n}");
     }
 }

@@ -1,14 +1,15 @@
-//! The power goes: at every point at which the disk is told to keep what was written, and of what was written since the
-//! last one any part reaches it, in units of a sector.
+//! The power goes: at every point at which the disk is told to keep what was written to one of the files, and of what was
+//! written to each since its last one any part reaches it, in units of a sector.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::store::redb::tests::platter::{Disk, Event};
-use crate::store::redb::tests::{Seeded, seeds};
-use crate::store::{Durability, Order, Reader, Redb, Row, Store, Table, seal};
+use crate::store::disk::frame::MAGIC;
+use crate::store::disk::tests::platter::{Event, Files, Platter, STORE};
+use crate::store::disk::tests::{Seeded, seeds};
+use crate::store::{Disk, Order, Reader, Row, Store, Table, seal};
 
 /// What a disk writes whole or not at all.
 const SECTOR: usize = 512;
@@ -19,7 +20,7 @@ type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 const WRITTEN: [Table; 3] = [Table::Unfinished, Table::Journal, Table::Aside];
 
 /// The commits of a workload: records that come, rows that are overwritten and go, values of many pages, and batches.
-fn workload(seed: &mut Seeded, commits: u64) -> Vec<(Vec<Row>, Durability)> {
+fn workload(seed: &mut Seeded, commits: u64) -> Vec<Vec<Row>> {
     let row = |table: Table, key: u64, value: Option<Vec<u8>>| {
         let key = key.to_be_bytes();
         let value = value.map(|mut value| {
@@ -40,14 +41,13 @@ fn workload(seed: &mut Seeded, commits: u64) -> Vec<(Vec<Row>, Durability)> {
                 2 => rows.push(row(Table::Unfinished, seed.below(5), None)),
                 _ => {}
             }
-            let durability = if seed.below(3) == 0 { Durability::QuickRepair } else { Durability::Fast };
-            (rows, durability)
+            rows
         })
         .collect()
 }
 
 /// What a store holds, every row checked.
-fn held(store: &Arc<Redb>) -> Result<Rows, Error> {
+fn held(store: &Arc<Disk>) -> Result<Rows, Error> {
     let reader = Reader::new(store.clone());
     let mut held = Rows::new();
     for table in WRITTEN {
@@ -60,9 +60,9 @@ fn held(store: &Arc<Redb>) -> Result<Rows, Error> {
 }
 
 /// What a store has to hold after each of the commits, the first being none.
-fn states(mut rows: Rows, commits: &[(Vec<Row>, Durability)]) -> Vec<Rows> {
+fn states(mut rows: Rows, commits: &[Vec<Row>]) -> Vec<Rows> {
     let mut states = vec![rows.clone()];
-    for (batch, _) in commits {
+    for batch in commits {
         for Row { table, key, value } in batch {
             let key = (*table, key.as_bytes().to_vec());
             match value {
@@ -79,7 +79,7 @@ fn states(mut rows: Rows, commits: &[(Vec<Row>, Durability)]) -> Vec<Rows> {
 #[derive(Default)]
 struct Cut<'a> {
     /// What it holds for good.
-    kept: Vec<u8>,
+    kept: [Vec<u8>; 3],
     /// What was written since, in order.
     pending: Vec<&'a Event>,
     /// What may be beside the store: anything that was written there.
@@ -89,22 +89,62 @@ struct Cut<'a> {
 }
 
 /// The disk at each of its syncs, and at the end.
-fn cuts<'a>(files: &'a (Vec<u8>, Vec<u8>), log: &'a [Event]) -> Vec<Cut<'a>> {
+fn cuts<'a>(files: &'a Files, events: &'a [Event]) -> Vec<Cut<'a>> {
     let (mut kept, mut pending, mut acknowledged) = (files.0.clone(), Vec::new(), 0);
     let mut beside = vec![files.1.as_slice()];
     let mut cuts = Vec::new();
-    for event in log.iter().chain([&Event::Sync]) {
+    for event in events.iter().chain([&Event::Sync(STORE)]) {
         match event {
-            Event::Bytes(..) | Event::Length(_) => pending.push(event),
+            Event::Bytes(..) | Event::Length(..) => pending.push(event),
             Event::Beside(bytes) => beside.push(bytes),
             Event::Mark(mark) => acknowledged = *mark,
-            Event::Sync => {
+            Event::Sync(file) => {
                 cuts.push(Cut { kept: kept.clone(), pending: pending.clone(), beside: beside.clone(), acknowledged });
-                pending.drain(..).for_each(|event| event.to(&mut kept));
+                pending.retain(|event: &&Event| {
+                    let is_synced = event.file() == Some(*file);
+                    if is_synced {
+                        event.to(&mut kept);
+                    }
+                    !is_synced
+                });
             }
         }
     }
     cuts
+}
+
+/// The same, as it may have been with a thread that has redb catch up: what it does to the redb file comes at any time before
+/// the next segment is full, in pieces between what commits do to the log.
+fn interleaved(events: Vec<Event>, seed: &mut Seeded) -> Vec<Event> {
+    let mut mixed: Vec<Event> = Vec::new();
+    let mut late: VecDeque<Event> = VecDeque::new();
+    let mut events = events.into_iter().peekable();
+    while let Some(event) = events.next() {
+        if event.file() != Some(STORE) {
+            mixed.push(event);
+            while seed.below(3) == 0
+                && let Some(event) = late.pop_front()
+            {
+                mixed.push(event);
+            }
+            continue;
+        }
+        // One piece of work at a time.
+        mixed.extend(late.drain(..));
+        late.push_back(event);
+        late.extend(std::iter::from_fn(|| events.next_if(|event| event.file() == Some(STORE))));
+        // The free segment grows behind it.
+        if let Some(Event::Length(grown, _)) = events.peek() {
+            let grown = *grown;
+            late.extend(std::iter::from_fn(|| events.next_if(|event| event.file() == Some(grown))));
+        }
+        // A commit that is too large for the log waits for it, and closing does.
+        if !matches!(events.peek(), Some(Event::Bytes(_, _, data)) if data.starts_with(MAGIC)) {
+            mixed.extend(late.drain(..));
+        }
+    }
+    mixed.extend(late);
+    mixed
 }
 
 impl Cut<'_> {
@@ -113,11 +153,11 @@ impl Cut<'_> {
         let mut parts = Vec::new();
         for event in &self.pending {
             match event {
-                Event::Bytes(at, data) => {
+                Event::Bytes(file, at, data) => {
                     let mut from = 0;
                     while from < data.len() {
                         let to = data.len().min(from + SECTOR - (at + from) % SECTOR);
-                        parts.push(Event::Bytes(at + from, data[from..to].to_vec()));
+                        parts.push(Event::Bytes(*file, at + from, data[from..to].to_vec()));
                         from = to;
                     }
                 }
@@ -128,9 +168,9 @@ impl Cut<'_> {
     }
 
     /// The disk after the power has gone, and been so kind as to keep these of the parts.
-    fn disk(&self, parts: &[Event], seed: &mut Seeded, keeps: &mut dyn FnMut(usize) -> bool) -> Disk {
-        let mut bytes = self.kept.clone();
-        parts.iter().enumerate().filter(|(nth, _)| keeps(*nth)).for_each(|(_, part)| part.to(&mut bytes));
+    fn disk(&self, parts: &[Event], seed: &mut Seeded, keeps: &mut dyn FnMut(usize) -> bool) -> Platter {
+        let mut files = self.kept.clone();
+        parts.iter().enumerate().filter(|(nth, _)| keeps(*nth)).for_each(|(_, part)| part.to(&mut files));
         // Never synced: any of what was there, the newest as often as not, or what the file system makes of it.
         let beside = match seed.below(8) {
             0..4 => self.beside.last().map_or(Vec::new(), |newest| newest.to_vec()),
@@ -138,11 +178,11 @@ impl Cut<'_> {
             6 => Vec::new(),
             _ => vec![0; 12],
         };
-        Disk::of(bytes, beside)
+        Platter::of((files, beside))
     }
 
     /// All that is tried at this point.
-    fn outcomes(&self, seed: &mut Seeded, random: usize) -> Vec<Disk> {
+    fn outcomes(&self, seed: &mut Seeded, random: usize) -> Vec<Platter> {
         let parts = self.parts();
         let all = parts.len();
         let mut disks = vec![self.disk(&parts, seed, &mut |_| false), self.disk(&parts, seed, &mut |_| true)];
@@ -165,7 +205,7 @@ impl Cut<'_> {
 
 /// Opens what a cut has left and compares it with what has to be there: what one of the commits left, from the last one
 /// that was acknowledged on. Gives which.
-fn recovered(disk: &Disk, states: &[Rows], cut: &Cut<'_>, what: &str) -> (Arc<Redb>, u64) {
+fn recovered(disk: &Platter, states: &[Rows], cut: &Cut<'_>, what: &str) -> (Arc<Disk>, u64) {
     let store = Arc::new(disk.store().unwrap_or_else(|error| panic!("{what}: {error:#}")));
     let held = held(&store).unwrap_or_else(|error| panic!("{what}: {error:#}"));
     let possible = cut.acknowledged as usize..states.len().min(cut.acknowledged as usize + 2);
@@ -178,18 +218,18 @@ fn recovered(disk: &Disk, states: &[Rows], cut: &Cut<'_>, what: &str) -> (Arc<Re
 }
 
 /// Makes commits, and what has happened to the disk by then.
-fn run(disk: &Disk, commits: &[(Vec<Row>, Durability)]) -> Vec<Event> {
+fn run(disk: &Platter, commits: &[Vec<Row>]) -> Vec<Event> {
     let store = disk.store().expect("a store");
-    for (nth, (rows, durability)) in commits.iter().enumerate() {
-        store.commit(rows, *durability).expect("a commit");
+    for (nth, rows) in commits.iter().enumerate() {
+        store.commit(rows.clone()).expect("a commit");
         disk.mark(nth as u64 + 1);
     }
     store.close().expect("it closes");
-    disk.log()
+    disk.events()
 }
 
-fn empty() -> (Vec<u8>, Vec<u8>) {
-    let disk = Disk::default();
+fn empty() -> Files {
+    let disk = Platter::default();
     disk.store().expect("a store").close().expect("it closes");
     disk.files()
 }
@@ -202,7 +242,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged_and_leaves_no_commit_half_don
         let mut chance = Seeded::new(seed);
         let commits = workload(&mut chance, 24);
         let states = states(Rows::new(), &commits);
-        let log = run(&Disk::of(empty.0.clone(), empty.1.clone()), &commits);
+        let log = interleaved(run(&Platter::of(empty.clone()), &commits), &mut chance);
         for (point, cut) in cuts(&empty, &log).iter().enumerate() {
             points += 1;
             for (nth, disk) in cut.outcomes(&mut chance, 6).into_iter().enumerate() {
@@ -211,7 +251,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged_and_leaves_no_commit_half_don
                 let (store, found) = recovered(&disk, &states, cut, &what);
                 // It goes on from there.
                 let more = &commits[found as usize % commits.len()];
-                store.commit(&more.0, more.1).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+                store.commit(more.clone()).unwrap_or_else(|error| panic!("{what}: {error:#}"));
                 store.close().unwrap_or_else(|error| panic!("{what}: {error:#}"));
             }
         }
@@ -227,7 +267,7 @@ fn a_power_cut_while_a_store_recovers_from_one_loses_nothing_either() {
         let mut chance = Seeded::new(seed);
         let commits = workload(&mut chance, 10);
         let states = states(Rows::new(), &commits);
-        let log = run(&Disk::of(empty.0.clone(), empty.1.clone()), &commits);
+        let log = interleaved(run(&Platter::of(empty.clone()), &commits), &mut chance);
         for (point, cut) in cuts(&empty, &log).iter().enumerate() {
             for (nth, disk) in cut.outcomes(&mut chance, 1).into_iter().enumerate() {
                 let what = format!("KITARU_SEED={seed}, the power goes at sync {point}, outcome {nth}");
@@ -237,7 +277,7 @@ fn a_power_cut_while_a_store_recovers_from_one_loses_nothing_either() {
                 if chance.below(2) == 0 {
                     store.close().unwrap_or_else(|error| panic!("{what}: {error:#}"));
                 }
-                let log = disk.log();
+                let log = disk.events();
                 for (second, again) in cuts(&files, &log).iter().enumerate() {
                     for (nth, disk) in again.outcomes(&mut chance, 1).into_iter().enumerate() {
                         tried += 1;
@@ -261,7 +301,7 @@ fn what_is_seen_after_a_kill_stays_when_the_power_goes_before_anything_else_is_w
         let mut chance = Seeded::new(seed);
         let commits = workload(&mut chance, 8);
         let states = states(Rows::new(), &commits);
-        let log = run(&Disk::of(empty.0.clone(), empty.1.clone()), &commits);
+        let log = interleaved(run(&Platter::of(empty.clone()), &commits), &mut chance);
         // A kill loses nothing that was written, synced or not.
         for killed in 0..=log.len() {
             let mut files = empty.clone();
@@ -269,11 +309,11 @@ fn what_is_seen_after_a_kill_stays_when_the_power_goes_before_anything_else_is_w
                 Event::Beside(bytes) => files.1.clone_from(bytes),
                 event => event.to(&mut files.0),
             });
-            let disk = Disk::of(files.0, files.1);
+            let disk = Platter::of(files);
             let acknowledged = log[..killed].iter().rev().find_map(Event::mark).unwrap_or(0);
             let what = format!("KITARU_SEED={seed}, killed after write {killed}");
             let (store, found) = recovered(&disk, &states, &Cut { acknowledged, ..Cut::default() }, &what);
-            let all: Vec<Event> = log[..killed].iter().cloned().chain(disk.log()).collect();
+            let all: Vec<Event> = log[..killed].iter().cloned().chain(disk.events()).collect();
             drop(store);
             let cuts = cuts(&empty, &all);
             let last = cuts.last().expect("the end");

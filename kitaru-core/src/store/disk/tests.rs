@@ -1,4 +1,4 @@
-//! What redb does to a store, and what a store does about it.
+//! What disks do to a store, and what a store does about it.
 
 mod acknowledged;
 mod damage;
@@ -10,7 +10,7 @@ mod platter;
 mod power;
 
 use crate::error::Error;
-use crate::store::{Durability, Reader, Row, Store, Table, seal};
+use crate::store::{Reader, Row, Store, Table, seal};
 
 /// A row of a journal, sealed as the writer does.
 pub(super) fn row(n: u64) -> Row {
@@ -21,9 +21,9 @@ pub(super) fn row(n: u64) -> Row {
 }
 
 /// Commits rows one at a time.
-pub(super) fn fill(store: &dyn Store, rows: std::ops::Range<u64>, durability: Durability) -> Result<(), Error> {
+pub(super) fn fill(store: &dyn Store, rows: std::ops::Range<u64>) -> Result<(), Error> {
     for n in rows {
-        store.commit(&[row(n)], durability)?;
+        store.commit(vec![row(n)])?;
     }
     Ok(())
 }

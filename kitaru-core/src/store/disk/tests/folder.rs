@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use ::redb::{Database, ReadableTable as _, TableDefinition};
 
 use crate::error::Error;
-use crate::store::redb::open::FILE;
-use crate::store::redb::tests::{fill, rows};
-use crate::store::{Durability, OpenOptions, Reader, Redb, Row, Store, Table, seal};
+use crate::store::disk::files::FILE;
+use crate::store::disk::tests::{fill, rows};
+use crate::store::{Disk, OpenOptions, Reader, Row, Store, Table, seal};
 
 const HOLDS: &str = "KITARU_TEST_HOLDS";
 
-fn open(dir: &Path, lock_timeout: Duration) -> Result<Redb, Error> {
-    Redb::open(dir, OpenOptions { lock_timeout })
+fn open(dir: &Path, lock_timeout: Duration) -> Result<Disk, Error> {
+    Disk::open(dir, OpenOptions { lock_timeout })
 }
 
 fn refused(dir: &Path) -> String {
@@ -97,7 +97,7 @@ fn a_closed_store_is_free_and_says_that_it_is_closed() {
     store.close().unwrap();
     store.close().unwrap();
     assert!(store.get(Table::Meta, b"format").unwrap_err().is_closed());
-    assert!(fill(&store, 0..1, Durability::Fast).unwrap_err().is_closed());
+    assert!(fill(&store, 0..1).unwrap_err().is_closed());
     open(dir.path(), Duration::ZERO).unwrap();
 }
 
@@ -123,7 +123,7 @@ fn a_file_that_is_no_store_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(FILE);
     for (content, says) in [
-        (b"Dear diary, today I lost my store.".to_vec(), "is no store of Kitaru's"),
+        (b"Dear diary, today I lost my store.".to_vec(), "is not a store of Kitaru's"),
         (Vec::new(), "is cut short"),
         (b"redb".to_vec(), "is cut short"),
     ] {
@@ -145,7 +145,7 @@ fn a_redb_file_of_another_program_is_refused_and_keeps_its_tables() {
     transaction.commit().unwrap();
     drop(database);
     let message = refused(dir.path());
-    assert!(message.contains("no store of Kitaru's"), "{message}");
+    assert!(message.contains("not a store of Kitaru's"), "{message}");
     let database = Database::open(&file).unwrap();
     let transaction = database.begin_write().unwrap();
     assert_eq!(transaction.open_table(THEIRS).unwrap().get(1).unwrap().unwrap().value(), 2);
@@ -156,13 +156,13 @@ fn a_redb_file_of_another_program_is_refused_and_keeps_its_tables() {
 fn a_store_of_a_newer_format_is_refused_with_both_versions() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), Duration::ZERO).unwrap();
-    let mut format = 2u32.to_le_bytes().to_vec();
+    let mut format = 3u32.to_le_bytes().to_vec();
     seal(Table::Meta, b"format", &mut format);
     let row = Row { table: Table::Meta, key: b"format".into(), value: Some(format) };
-    store.commit(&[row], Durability::QuickRepair).unwrap();
+    store.commit(vec![row]).unwrap();
     store.close().unwrap();
     let message = refused(dir.path());
-    assert!(message.contains("has format 2") && message.contains("reads up to 1"), "{message}");
+    assert!(message.contains("has format 3") && message.contains("reads up to 2"), "{message}");
     assert!(message.contains("update Kitaru"), "{message}");
 }
 
@@ -172,7 +172,7 @@ fn what_a_crash_left_of_a_store_being_made_is_no_obstacle() {
     let mut half = fs::File::create(dir.path().join("store.redb.new")).unwrap();
     half.write_all(b"redb, half made").unwrap();
     let store = std::sync::Arc::new(open(dir.path(), Duration::ZERO).unwrap());
-    fill(&*store, 0..3, Durability::Fast).unwrap();
+    fill(&*store, 0..3).unwrap();
     assert_eq!(rows(&Reader::new(store)).unwrap(), [0, 1, 2]);
     assert!(!dir.path().join("store.redb.new").exists());
 }

@@ -1,0 +1,128 @@
+//! How redb catches up with the log: what is handed to the thread that does it, and what that says of it. Must not know how it
+//! is done.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::store::disk::mark::Mark;
+use crate::store::disk::overlay::Overlay;
+
+/// How long the thread waits after an error before it tries again by itself.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The rows of a full segment.
+#[derive(Clone)]
+pub(super) struct Full {
+    pub(super) rows: Arc<Overlay>,
+    /// How far redb has come with them.
+    pub(super) mark: Mark,
+    pub(super) segment: usize,
+}
+
+/// Between the writer, which hands a full segment over, and the thread that has redb catch up with it.
+#[derive(Default)]
+pub(super) struct CatchingUp {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    full: Option<Full>,
+    /// Why it could not be done, the last time.
+    failure: Option<Error>,
+    /// The writer waits for it.
+    is_urgent: bool,
+    ends: bool,
+}
+
+impl CatchingUp {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands over a full segment. The one before it must be done.
+    pub(super) fn hand_over(&self, full: Full) {
+        let mut state = self.state();
+        debug_assert!(state.full.is_none(), "one segment is full at a time");
+        state.full = Some(full);
+        self.changed.notify_all();
+    }
+
+    /// What is to be done, if anything is.
+    pub(super) fn full(&self) -> Option<Full> {
+        self.state().full.clone()
+    }
+
+    /// Waits until what was handed over is done.
+    ///
+    /// # Errors
+    ///
+    /// When the next attempt at it fails. It stays handed over.
+    pub(super) fn wait_until_done(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.full.is_none() {
+            return Ok(());
+        }
+        state.failure = None;
+        state.is_urgent = true;
+        self.changed.notify_all();
+        loop {
+            if state.full.is_none() {
+                return Ok(());
+            }
+            if let Some(failure) = state.failure.take() {
+                return Err(failure);
+            }
+            if state.ends {
+                return Ok(());
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// Says what became of an attempt.
+    pub(super) fn say(&self, done: Result<(), Error>) {
+        let mut state = self.state();
+        match done {
+            Ok(()) => state.full = None,
+            Err(failure) => state.failure = Some(failure),
+        }
+        state.is_urgent = false;
+        self.changed.notify_all();
+    }
+
+    /// Ends the thread.
+    pub(super) fn end(&self) {
+        self.state().ends = true;
+        self.changed.notify_all();
+    }
+
+    /// The work of the thread: `attempt` each time, until it is ended.
+    pub(super) fn run(&self, attempt: impl Fn(&Full) -> Result<(), Error>) {
+        let mut state = self.state();
+        loop {
+            if state.ends {
+                return;
+            }
+            let Some(full) = state.full.clone() else {
+                state = self.wait(state);
+                continue;
+            };
+            drop(state);
+            let done = attempt(&full);
+            let failed = done.is_err();
+            drop(full);
+            self.say(done);
+            state = self.state();
+            if failed && !state.is_urgent && !state.ends {
+                state = self.changed.wait_timeout(state, PAUSE).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What all work on a database of redb's needs: its tables, its format, and how it is opened and released.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ::redb::{Builder, Database, ReadableDatabase, TableDefinition, WriteTransaction};
+
+use crate::error::{Error, Kind, drop_payload};
+use crate::store::disk::failure::guarded;
+use crate::store::disk::mark::{Mark, Marked};
+use crate::store::{Table, seal};
+
+pub(super) type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// The names in the file, by the number of the table.
+pub(super) const DEFINITIONS: [Definition; Table::ALL.len()] = [
+    TableDefinition::new("meta"),
+    TableDefinition::new("execution"),
+    TableDefinition::new("name"),
+    TableDefinition::new("unfinished"),
+    TableDefinition::new("journal"),
+    TableDefinition::new("shape"),
+    TableDefinition::new("memo"),
+    TableDefinition::new("aside"),
+];
+
+/// The version of the files, the tables and their rows. Version 1 has no log.
+const FORMAT: u32 = 2;
+const FORMAT_KEY: &[u8] = b"format";
+
+/// A library keeps its hands off the memory of its program: redb's own default is a gigabyte.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// Up to this size a file is verified whole when it is opened: our checksums find what is wrong in a row, redb's what is
+/// wrong between rows, so that one is missing. A larger one is verified after a kill only, because the time to open it would
+/// grow with it.
+const VERIFIED_BYTES: u64 = 16 << 20;
+
+/// How a file of so many bytes is opened.
+pub(super) fn builder(bytes: u64) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder.set_check_integrity_on_open(bytes <= VERIFIED_BYTES);
+    builder
+}
+
+/// Drops a database, which after a failure, or where it is damaged, may panic.
+pub(super) fn release<D>(database: D) {
+    catch_unwind(AssertUnwindSafe(|| drop(database))).unwrap_or_else(drop_payload);
+}
+
+/// A transaction whose commit is durable and lets the file open quickly after a kill.
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, ::redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+/// Makes the tables of a new store.
+pub(super) fn initialise(database: &Database, mark: &Mark) -> Result<(), Error> {
+    guarded(|| {
+        let transaction = begin(database)?;
+        for definition in DEFINITIONS {
+            transaction.open_table(definition)?;
+        }
+        write_format(&transaction, mark)?;
+        Ok(transaction.commit()?)
+    })
+}
+
+/// Gives a store of an earlier format what it lacks.
+pub(super) fn upgrade(database: &Database, mark: &Mark) -> Result<(), Error> {
+    guarded(|| {
+        let transaction = begin(database)?;
+        transaction.open_table(DEFINITIONS[Table::Aside as usize])?;
+        write_format(&transaction, mark)?;
+        Ok(transaction.commit()?)
+    })
+}
+
+fn write_format(transaction: &WriteTransaction, mark: &Mark) -> Result<(), ::redb::Error> {
+    let mut meta = transaction.open_table(DEFINITIONS[Table::Meta as usize])?;
+    let mut format = FORMAT.to_le_bytes().to_vec();
+    seal::seal(Table::Meta, FORMAT_KEY, &mut format);
+    meta.insert(FORMAT_KEY, format.as_slice())?;
+    for (key, value) in mark.rows() {
+        meta.insert(key, value.as_slice())?;
+    }
+    Ok(())
+}
+
+/// How far a store has come.
+///
+/// # Errors
+///
+/// When it is another program's, has a newer format, or is damaged.
+pub(super) fn marked(database: &impl ReadableDatabase, file: &str) -> Result<Marked, Error> {
+    check_format(database, file)?;
+    guarded(|| {
+        let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
+        Ok(Mark::of(&meta)?)
+    })
+}
+
+fn check_format(database: &impl ReadableDatabase, file: &str) -> Result<(), Error> {
+    let read = || -> Result<Option<Vec<u8>>, ::redb::Error> {
+        let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
+        Ok(meta.get(FORMAT_KEY)?.map(|format| format.value().to_vec()))
+    };
+    let no_store = |error: Error| error.context(format!("the file {file} is not a store of Kitaru's, or is damaged"));
+    let row = guarded(read).map_err(no_store)?;
+    let known = row.map(|row| seal::open(Table::Meta, FORMAT_KEY, &row).map(|format| format.try_into().ok()));
+    match known.transpose().map_err(no_store)?.flatten().map(u32::from_le_bytes) {
+        Some(format) if format <= FORMAT => Ok(()),
+        Some(format) => Err(Error::new(
+            Kind::Store,
+            format!(
+                "the store {file} has format {format}, and this version of Kitaru reads up to {FORMAT}; update Kitaru. \
+                 Nothing was changed"
+            ),
+        )),
+        None => Err(Error::new(
+            Kind::Store,
+            format!("the file {file} is a redb file of another program; name another folder. Nothing was changed"),
+        )),
+    }
+}

@@ -1,0 +1,330 @@
+//! The files of a store in its folder: finding and making them, and saying what is wrong with those that cannot be used. Must
+//! not know what is in the tables, or in the log.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use ::redb::backends::FileBackend;
+use ::redb::{Database, StorageBackend};
+
+use crate::error::{Error, Kind};
+use crate::store::disk::acknowledged;
+use crate::store::disk::database::{builder, initialise};
+use crate::store::disk::failure::guarded;
+use crate::store::disk::mark::Mark;
+use crate::store::disk::segment::{SIZES, Segment};
+use crate::store::disk::tail::is_used;
+use crate::store::folder::{Folder, kind_of};
+use crate::store::platform::{FileId, Presence};
+
+pub(super) const FILE: &str = "store.redb";
+/// The files of the log.
+pub(super) const LOG: [&str; 2] = ["log.0", "log.1"];
+/// Made under another name, so that a crash while it is made leaves no file that looks like a damaged store.
+const UNFINISHED: &str = "store.redb.new";
+
+/// What a file of redb's begins with (redb, docs/design.md, "Database header").
+const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+
+/// The files of a store.
+#[derive(Debug)]
+pub(super) struct Files {
+    folder: Folder,
+    /// Which file each is: one that has taken its place is another store's.
+    store: Place,
+    log: Option<[Place; 2]>,
+}
+
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    id: FileId,
+}
+
+impl Files {
+    /// Finds the redb file, or makes it and the log where there is no store yet.
+    pub(super) fn find_or_make(folder: Folder) -> Result<Self, Error> {
+        match is_there(&folder)? {
+            Found::Store => {}
+            Found::Nothing => make(&folder)?,
+            Found::Remains(name) => return Err(missing(&folder, name)),
+        }
+        Self::at(folder)
+    }
+
+    /// Finds the redb file.
+    pub(super) fn find(folder: Folder) -> Result<Self, Error> {
+        match is_there(&folder)? {
+            Found::Store => Self::at(folder),
+            Found::Nothing => {
+                let dir = folder.path().display();
+                Err(Error::new(Kind::Store, format!("there is no store in {dir} to be read; name the folder of one")))
+            }
+            Found::Remains(name) => Err(missing(&folder, name)),
+        }
+    }
+
+    fn at(folder: Folder) -> Result<Self, Error> {
+        let store = Place::of(&folder, FILE).map_err(|why| unusable(&folder, why))?;
+        Ok(Files { folder, store, log: None })
+    }
+
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The redb file, for messages.
+    pub(super) fn name(&self) -> String {
+        self.store.path.display().to_string()
+    }
+
+    /// Opens the redb file, now and again.
+    pub(super) fn open(&self) -> Result<Database, Error> {
+        self.check_are_in_place()?;
+        let file = self.file(Presence::Required)?;
+        let bytes = file.metadata().map_or(u64::MAX, |file| file.len());
+        let opened = guarded(|| Ok(builder(bytes).create_with_backend(FileBackend::new(file)?)?));
+        opened.map_err(|error| error.context(format!("cannot open the store {}", self.name())))
+    }
+
+    /// The redb file, if it looks like one.
+    pub(super) fn file(&self, presence: Presence) -> Result<File, Error> {
+        let mut file = self.folder.file(FILE, presence).map_err(|why| unusable(&self.folder, why))?;
+        check_magic(&mut file, &self.name())?;
+        Ok(file)
+    }
+
+    /// Opens the log.
+    pub(super) fn open_log(&mut self) -> Result<[Segment; 2], Error> {
+        let segments = LOG.map(|name| {
+            let opened = segment(&self.folder, name, Presence::Required).and_then(|file| Segment::open(file, SIZES));
+            opened.map_err(|why| match why.kind() {
+                io::ErrorKind::NotFound => lost(&self.folder, name),
+                io::ErrorKind::UnexpectedEof => cut_short(&self.folder, name),
+                _ => unusable_log(&self.folder, name, why),
+            })
+        });
+        let [first, second] = segments;
+        self.log = Some(self.places()?);
+        Ok([first?, second?])
+    }
+
+    /// All that is in the log, which is not changed.
+    pub(super) fn read_log(&self) -> Result<[Vec<u8>; 2], Error> {
+        let [first, second] = LOG.map(|name| {
+            let mut bytes = Vec::new();
+            let file = self.folder.file(name, Presence::ReadOnly);
+            let read = file.and_then(|mut file| file.read_to_end(&mut bytes));
+            match read {
+                Ok(_) => Ok(bytes),
+                Err(why) if why.kind() == io::ErrorKind::NotFound => Err(lost(&self.folder, name)),
+                Err(why) => Err(unusable_log(&self.folder, name, why)),
+            }
+        });
+        Ok([first?, second?])
+    }
+
+    /// Makes the log of a store that has none.
+    pub(super) fn make_log(&mut self) -> Result<[Segment; 2], Error> {
+        for name in LOG {
+            if is_left(&self.folder, name).map_err(|why| unusable_log(&self.folder, name, why))? {
+                return Err(newer(&self.folder, name));
+            }
+        }
+        let segments = make_log(&self.folder)?;
+        self.folder.sync().map_err(|why| unusable(&self.folder, why))?;
+        self.log = Some(self.places()?);
+        Ok(segments)
+    }
+
+    fn places(&self) -> Result<[Place; 2], Error> {
+        let [first, second] =
+            LOG.map(|name| Place::of(&self.folder, name).map_err(|why| unusable_log(&self.folder, name, why)));
+        Ok([first?, second?])
+    }
+
+    /// Refuses to continue where a path does not lead to its file any more: nobody would find what is written.
+    pub(super) fn check_are_in_place(&self) -> Result<(), Error> {
+        self.check(std::iter::once(&self.store).chain(self.log.iter().flatten()))
+    }
+
+    /// The same of the redb file and one of the log's: those that a commit is found by.
+    pub(super) fn check_is_in_place(&self, segment: usize) -> Result<(), Error> {
+        self.check([&self.store].into_iter().chain(self.log.iter().map(|log| &log[segment])))
+    }
+
+    fn check<'a>(&self, mut places: impl Iterator<Item = &'a Place>) -> Result<(), Error> {
+        let Some(gone) = places.find(|place| FileId::at(&place.path) != Some(place.id)) else { return Ok(()) };
+        let dir = self.folder.path().display();
+        let file = gone.path.file_name().unwrap_or_default().display();
+        Err(Error::new(
+            Kind::Store,
+            format!(
+                "the store in {dir} cannot be written: its folder or its file {file} was removed, moved or replaced while \
+                 it was open. Put it back and call the flow again, or end this process; what another process records \
+                 there meanwhile is a store of its own"
+            ),
+        ))
+    }
+}
+
+impl Place {
+    fn of(folder: &Folder, name: &str) -> io::Result<Self> {
+        let id = folder.file(name, Presence::ReadOnly).and_then(|file| FileId::of(&file))?;
+        Ok(Place { path: folder.path().join(name), id })
+    }
+}
+
+/// What is in a folder.
+enum Found {
+    Store,
+    Nothing,
+    /// A file of a store whose redb file is missing.
+    Remains(&'static str),
+}
+
+fn is_there(folder: &Folder) -> Result<Found, Error> {
+    let found = || -> io::Result<Found> {
+        if folder.has(FILE)? {
+            return Ok(Found::Store);
+        }
+        if folder.has(acknowledged::FILE)? {
+            return Ok(Found::Remains(acknowledged::FILE));
+        }
+        for name in LOG {
+            if is_left(folder, name)? {
+                return Ok(Found::Remains(name));
+            }
+        }
+        Ok(Found::Nothing)
+    };
+    found().map_err(|why| unusable(folder, why))
+}
+
+/// Whether a file of a log is there that holds commits.
+fn is_left(folder: &Folder, name: &str) -> io::Result<bool> {
+    if !folder.has(name)? {
+        return Ok(false);
+    }
+    let mut begins = Vec::new();
+    folder.file(name, Presence::ReadOnly)?.take(SIZES.most).read_to_end(&mut begins)?;
+    Ok(is_used(&begins))
+}
+
+fn segment(folder: &Folder, name: &str, presence: Presence) -> io::Result<Box<dyn StorageBackend>> {
+    let file = FileBackend::new(folder.file(name, presence)?).map_err(io::Error::other)?;
+    Ok(Box::new(file))
+}
+
+fn make_log(folder: &Folder) -> Result<[Segment; 2], Error> {
+    let [first, second] = LOG.map(|name| {
+        let made = segment(folder, name, Presence::Optional).and_then(|file| Segment::make(file, SIZES));
+        made.map_err(|why| unusable_log(folder, name, why))
+    });
+    Ok([first?, second?])
+}
+
+fn make(folder: &Folder) -> Result<(), Error> {
+    let made = |why: io::Error| {
+        let file = folder.path().join(FILE);
+        Error::new(kind_of(&why), format!("cannot make the store {}; check its folder", file.display())).because(why)
+    };
+    match folder.remove(UNFINISHED) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(made(why)),
+        _ => {}
+    }
+    let file = folder.file(UNFINISHED, Presence::New).map_err(made)?;
+    let database = guarded(|| Ok(builder(0).create_with_backend(FileBackend::new(file)?)?))?;
+    initialise(&database, &Mark::first(0))?;
+    drop(database);
+    make_log(folder)?;
+    folder.rename(UNFINISHED, FILE).map_err(made)?;
+    // The names are durable only with their folder.
+    folder.sync().map_err(made)
+}
+
+fn unusable(folder: &Folder, why: io::Error) -> Error {
+    unusable_log(folder, FILE, why)
+}
+
+fn unusable_log(folder: &Folder, name: &str, why: io::Error) -> Error {
+    let file = folder.path().join(name);
+    let hint = match why.kind() {
+        io::ErrorKind::InvalidInput => "put a file of a store in its place, or name another folder",
+        _ => "check the file and its folder, or name another folder",
+    };
+    let message = format!("cannot open the store {}: {hint}. Nothing was changed", file.display());
+    Error::new(kind_of(&why), message).because(why)
+}
+
+/// Commits were acknowledged here, and the file that held them is gone.
+fn missing(folder: &Folder, remains: &str) -> Error {
+    let (file, remains) = (folder.path().join(FILE), folder.path().join(remains));
+    Error::new(
+        Kind::Store,
+        format!(
+            "cannot open the store {}: the file is missing, and {} next to it says that there was one. Put it back, or \
+             restore a backup; to begin with an empty store, remove {1} too. Nothing was changed",
+            file.display(),
+            remains.display()
+        ),
+    )
+}
+
+/// A file of the log is gone, and with it perhaps the newest commits.
+fn lost(folder: &Folder, name: &str) -> Error {
+    let (file, log) = (folder.path().join(FILE), folder.path().join(name));
+    Error::new(
+        Kind::Store,
+        format!(
+            "cannot open the store {}: the file {} of its log is missing, which may hold the newest commits. Put it back, or \
+             restore a backup of the whole folder; to continue with what is left, make an empty file of that name. Nothing \
+             was changed",
+            file.display(),
+            log.display()
+        ),
+    )
+}
+
+/// A store of a format without a log, next to a log.
+fn newer(folder: &Folder, name: &str) -> Error {
+    let (file, log) = (folder.path().join(FILE), folder.path().join(name));
+    Error::new(
+        Kind::Store,
+        format!(
+            "cannot open the store {}: it is of an older format, which has no log, and {} next to it is the log of a newer \
+             one; restore the whole folder, or move the log away to continue with the older store. Nothing was changed",
+            file.display(),
+            log.display()
+        ),
+    )
+}
+
+fn cut_short(folder: &Folder, name: &str) -> Error {
+    let log = folder.path().join(name);
+    Error::new(
+        Kind::Store,
+        format!(
+            "cannot open the store: the file {} of its log is damaged, it is cut short; restore the whole folder from a \
+             backup. Nothing was changed",
+            log.display()
+        ),
+    )
+}
+
+/// Tells a file that is not a store from one that is damaged.
+fn check_magic(file: &mut File, name: &str) -> Result<(), Error> {
+    let mut magic = [0; MAGIC.len()];
+    let problem = match file.read_exact(&mut magic) {
+        Ok(()) if magic == MAGIC => return Ok(()),
+        Ok(()) => "is not a store of Kitaru's; move it away, or name another folder".to_owned(),
+        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => format!(
+            "is cut short, shorter than any store; restore it from a backup, or move it and the file {} next to it away to \
+             begin with an empty one",
+            acknowledged::FILE
+        ),
+        Err(why) => format!("cannot be read: {why}"),
+    };
+    Err(Error::new(Kind::Store, format!("the file {name} {problem}. Nothing was changed")))
+}

@@ -1,0 +1,119 @@
+//! One file of a log. Owns that writing to it changes no more than bytes of the file: its blocks are there, with real zeros,
+//! because a block that was never written costs a sync a change of the file system's own journal. Must not know what is in it.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ::redb::StorageBackend;
+
+use crate::store::disk::frame::HEADER;
+
+/// How large segments are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// Those of a new log: a script's folder stays small.
+    pub(super) least: u64,
+    /// Those of one that is used much. Their rows are what redb catches up with in one commit, and what an opening may have to
+    /// replay.
+    pub(super) most: u64,
+}
+
+pub(super) const SIZES: Sizes = Sizes { least: 128 << 10, most: 4 << 20 };
+
+/// By how much a segment that has been filled grows.
+const GROWTH: u64 = 8;
+/// How many zeros are written at a time.
+const ZEROS: u64 = 128 << 10;
+
+/// A file that a log writes to, from its start.
+#[derive(Debug)]
+pub(super) struct Segment {
+    file: Box<dyn StorageBackend>,
+    sizes: Sizes,
+    bytes: AtomicU64,
+}
+
+impl Segment {
+    /// One that was made before. An empty file is a log without frames.
+    ///
+    /// # Errors
+    ///
+    /// With `UnexpectedEof` if the file was cut short.
+    pub(super) fn open(file: Box<dyn StorageBackend>, sizes: Sizes) -> io::Result<Self> {
+        match file.len()? {
+            0 => Self::make(file, sizes),
+            bytes if bytes < sizes.least => Err(io::ErrorKind::UnexpectedEof.into()),
+            bytes => Ok(Segment { file, sizes, bytes: AtomicU64::new(bytes) }),
+        }
+    }
+
+    /// One that holds nothing.
+    pub(super) fn make(file: Box<dyn StorageBackend>, sizes: Sizes) -> io::Result<Self> {
+        file.set_len(0)?;
+        let segment = Segment { file, sizes, bytes: AtomicU64::new(0) };
+        segment.grow_to(sizes.least)?;
+        Ok(segment)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    /// All that is in it.
+    pub(super) fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(self.bytes()).map_err(io::Error::other)?];
+        self.file.read(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes and makes durable.
+    pub(super) fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write(at, bytes)?;
+        self.file.sync_data()
+    }
+
+    /// Makes it larger, if it is not large already. Only while nothing in it counts.
+    pub(super) fn grow(&self) -> io::Result<()> {
+        self.grow_to((self.bytes() * GROWTH).min(self.sizes.most))
+    }
+
+    /// Makes it as large as it becomes. Only while nothing in it counts.
+    pub(super) fn grow_fully(&self) -> io::Result<()> {
+        self.grow_to(self.sizes.most)
+    }
+
+    /// Leaves it as that of a new log: small, and without a frame at its start. Only while nothing in it counts. Not durable:
+    /// what is in it has a number that redb has.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        self.file.write(0, &[0; HEADER])?;
+        if self.bytes() > self.sizes.least {
+            self.file.set_len(self.sizes.least)?;
+            self.bytes.store(self.sizes.least, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn grow_to(&self, bytes: u64) -> io::Result<()> {
+        let now = self.bytes();
+        if now >= bytes {
+            return Ok(());
+        }
+        let zeros = vec![0; ZEROS as usize];
+        let grown = (|| {
+            self.file.set_len(bytes)?;
+            let mut at = now;
+            while at < bytes {
+                let length = (bytes - at).min(ZEROS);
+                self.file.write(at, &zeros[..length as usize])?;
+                at += length;
+            }
+            self.file.sync_data()
+        })();
+        match grown {
+            Ok(()) => self.bytes.store(bytes, Ordering::Release),
+            // It is as usable as before.
+            Err(_) => self.file.set_len(now)?,
+        }
+        grown
+    }
+}

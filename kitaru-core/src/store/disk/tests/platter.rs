@@ -1,0 +1,247 @@
+//! A disk that can be looked into: all that was written to the files of a store and when it was told to keep that, so that the
+//! power may be cut at any point of it; and that fails when it is told to.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::redb::StorageBackend;
+
+use crate::error::Error;
+use crate::store::Disk;
+use crate::store::disk::acknowledged::{Acknowledged, Medium};
+use crate::store::disk::database::{builder, initialise, marked};
+use crate::store::disk::failure::{failed, guarded};
+use crate::store::disk::mark::{Mark, Marked};
+use crate::store::disk::opening::{Parts, admit};
+use crate::store::disk::redb::Redb;
+use crate::store::disk::segment::{Segment, Sizes};
+
+/// The redb file.
+pub(super) const STORE: usize = 0;
+/// The files of the log.
+pub(super) const LOG: [usize; 2] = [1, 2];
+
+/// Small, so that a few commits fill a segment.
+pub(super) const SMALL: Sizes = Sizes { least: 2 << 10, most: 16 << 10 };
+
+/// What happened to a disk, in order.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    Bytes(usize, usize, Vec<u8>),
+    Length(usize, usize),
+    /// All before this is kept of a file.
+    Sync(usize),
+    /// The file `acknowledged` was overwritten. That is never synced.
+    Beside(Vec<u8>),
+    /// What the test wants to know of it.
+    Mark(u64),
+}
+
+/// The bytes of a store's files, and of the file `acknowledged`.
+pub(super) type Files = ([Vec<u8>; 3], Vec<u8>);
+
+impl Event {
+    /// The file that it is about.
+    pub(super) fn file(&self) -> Option<usize> {
+        match self {
+            Event::Bytes(file, ..) | Event::Length(file, _) | Event::Sync(file) => Some(*file),
+            Event::Beside(_) | Event::Mark(_) => None,
+        }
+    }
+
+    /// Does it to the files' bytes.
+    pub(super) fn to(&self, files: &mut [Vec<u8>; 3]) {
+        match self {
+            Event::Bytes(file, at, data) => {
+                let bytes = &mut files[*file];
+                let end = at + data.len();
+                if bytes.len() < end {
+                    bytes.resize(end, 0);
+                }
+                bytes[*at..end].copy_from_slice(data);
+            }
+            Event::Length(file, length) => files[*file].resize(*length, 0),
+            Event::Sync(_) | Event::Beside(_) | Event::Mark(_) => {}
+        }
+    }
+
+    pub(super) fn mark(&self) -> Option<u64> {
+        match self {
+            Event::Mark(mark) => Some(*mark),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// The files, as their process sees them.
+    files: [Vec<u8>; 3],
+    beside: Vec<u8>,
+    events: Vec<Event>,
+    fails: Option<Fails>,
+    /// The redb file stands for one that is too large to be verified.
+    is_large: bool,
+}
+
+struct Fails {
+    /// How many further writes succeed.
+    after: u64,
+    kind: io::ErrorKind,
+    /// Of this file only.
+    file: Option<usize>,
+}
+
+/// A disk. Clones stand for the same one.
+#[derive(Clone, Default)]
+pub(super) struct Platter(Arc<Mutex<State>>);
+
+/// One of its files.
+struct PlatterFile(Platter, usize);
+
+impl Platter {
+    /// One that holds a store.
+    pub(super) fn of((files, beside): Files) -> Self {
+        Platter(Arc::new(Mutex::new(State { files, beside, ..State::default() })))
+    }
+
+    /// As if the redb file were too large to be verified when it is opened.
+    pub(super) fn made_large(self) -> Self {
+        self.state().is_large = true;
+        self
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The files as they are now.
+    pub(super) fn files(&self) -> Files {
+        let state = self.state();
+        (state.files.clone(), state.beside.clone())
+    }
+
+    /// What has happened so far.
+    pub(super) fn events(&self) -> Vec<Event> {
+        self.state().events.clone()
+    }
+
+    pub(super) fn mark(&self, mark: u64) {
+        self.state().events.push(Event::Mark(mark));
+    }
+
+    /// From the nth write on, all fail.
+    pub(super) fn fails_after(&self, after: u64, kind: io::ErrorKind) {
+        self.state().fails = Some(Fails { after, kind, file: None });
+    }
+
+    /// From the nth write to a file on, all to it fail.
+    pub(super) fn file_fails_after(&self, file: usize, after: u64) {
+        self.state().fails = Some(Fails { after, kind: io::ErrorKind::Other, file: Some(file) });
+    }
+
+    pub(super) fn heals(&self) {
+        self.state().fails = None;
+    }
+
+    /// The store on it, made if the disk is empty. redb catches up while a commit waits for it.
+    pub(super) fn store(&self) -> Result<Disk, Error> {
+        self.store_of(SMALL)
+    }
+
+    /// The store on it, with segments of these sizes.
+    pub(super) fn store_of(&self, sizes: Sizes) -> Result<Disk, Error> {
+        let file = |file| PlatterFile(self.clone(), file);
+        let (disk, name) = (self.clone(), "store.redb".to_owned());
+        let open = move || {
+            let (bytes, is_large) = {
+                let state = disk.state();
+                (state.files[STORE].len(), state.is_large)
+            };
+            let builder = builder(if is_large { u64::MAX } else { bytes as u64 });
+            guarded(|| builder.create_with_backend(PlatterFile(disk.clone(), STORE)).map_err(Into::into))
+        };
+        let is_new = self.state().files[STORE].is_empty();
+        let database = open()?;
+        let segment = if is_new { Segment::make } else { Segment::open };
+        if is_new {
+            initialise(&database, &Mark::first(0))?;
+        }
+        let Marked::Logged(mark) = marked(&database, &name)? else { panic!("a store of format 1") };
+        let flushed = Arc::new(AtomicU64::new(mark.sequence));
+        let (at_least, named) = (flushed.clone(), name.clone());
+        let again = move || {
+            let database = open()?;
+            admit(&database, &named, &mark, at_least.load(std::sync::atomic::Ordering::SeqCst))?;
+            Ok(database)
+        };
+        let segments = [
+            segment(Box::new(file(LOG[0])), sizes).map_err(failed)?,
+            segment(Box::new(file(LOG[1])), sizes).map_err(failed)?,
+        ];
+        let redb = Redb::new(Box::new(again), database);
+        let acknowledged = Acknowledged::on(Box::new(self.clone()), "acknowledged".to_owned());
+        Disk::of(Parts { redb, flushed, mark, segments, acknowledged, files: None, name })
+    }
+}
+
+impl State {
+    fn change(&mut self, event: Event) -> io::Result<()> {
+        match &mut self.fails {
+            Some(Fails { file: Some(file), .. }) if Some(*file) != event.file() => {}
+            Some(Fails { after: 0, kind, .. }) => return Err(io::Error::new(*kind, "the disk refuses")),
+            Some(Fails { after, .. }) => *after -= 1,
+            None => {}
+        }
+        event.to(&mut self.files);
+        self.events.push(event);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PlatterFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PlatterFile({})", self.1)
+    }
+}
+
+impl StorageBackend for PlatterFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.state().files[self.1].len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.0.state();
+        let file = &state.files[self.1];
+        let bytes = usize::try_from(offset).ok().and_then(|start| file.get(start..start.checked_add(out.len())?));
+        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.state().change(Event::Length(self.1, len as usize))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.state().change(Event::Sync(self.1))
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.state().change(Event::Bytes(self.1, offset as usize, data.to_vec()))
+    }
+}
+
+impl Medium for Platter {
+    fn read(&self) -> io::Result<Vec<u8>> {
+        Ok(self.state().beside.clone())
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.beside = bytes.to_vec();
+        state.events.push(Event::Beside(bytes.to_vec()));
+        Ok(())
+    }
+}
