@@ -162,8 +162,9 @@ impl Life {
 
 impl Store for Life {
     fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
+        let is_empty = rows.is_empty();
         self.rows()?.commit(rows)?;
-        if let Some(left) = self.left.lock().unwrap().as_mut().filter(|_| !rows.is_empty()) {
+        if let Some(left) = self.left.lock().unwrap().as_mut().filter(|_| !is_empty) {
             *left -= 1;
             if *left == 0 {
                 self.end();
