@@ -120,7 +120,7 @@ async fn each_model_request_and_each_tool_call_is_a_checkpoint_and_is_paid_for_o
 }
 
 #[tokio::test]
-async fn tool_calls_that_run_at_once_keep_their_own_arguments_and_their_own_records() {
+async fn concurrent_tool_calls_keep_their_own_arguments_and_records() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = KitaruAgent::new(weather_agent(&model, &calls));
     assert_eq!(one_turn(&kitaru, &agent, false).await.unwrap(), TOLD);
@@ -135,7 +135,7 @@ async fn tool_calls_that_run_at_once_keep_their_own_arguments_and_their_own_reco
 }
 
 #[tokio::test]
-async fn a_run_that_ends_between_tool_calls_goes_on_with_the_ones_that_are_missing() {
+async fn run_cut_off_between_tool_calls_makes_the_missing_ones() {
     let (kitaru, model, calls) = (store().await, weather_model(), Calls::default());
     let fail = Arc::new(Mutex::new(Some("Kyoto")));
     let tool = weather_tool(&calls);
@@ -181,7 +181,7 @@ async fn a_model_that_fails_is_asked_again_by_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobody() {
+async fn turn_is_one_checkpoint_in_turn_mode_and_its_replay_calls_nothing() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = KitaruAgent::new(weather_agent(&model, &calls)).granular_checkpoints(false);
     let two_turns = |fails: bool| {
@@ -246,7 +246,7 @@ async fn asked_again(granular: bool, change: fn(&mut Asked)) -> usize {
 }
 
 #[tokio::test]
-async fn whatever_changes_the_question_is_asked_anew_and_nothing_else_is() {
+async fn changed_question_is_asked_again_and_an_unchanged_one_is_not() {
     fn rebuilt(asked: &Asked, model: &str, instructions: &str, description: &str) -> Agent {
         let model = FunctionModel::new(model, |_| Ok(ModelResponse::text("42")));
         let tool = FunctionTool::new(definition(description), |_| async { Ok(ToolOutput::text("rain")) });
@@ -273,7 +273,7 @@ async fn whatever_changes_the_question_is_asked_anew_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn outside_a_flow_a_run_opens_one_that_goes_on_where_it_stopped_and_asks_anew_once_it_has_answered() {
+async fn run_outside_a_flow_resumes_and_asks_again_once_it_has_answered() {
     let (kitaru, calls) = (store().await, Calls::default());
     let down = Arc::new(Mutex::new(true));
     let model = {
@@ -320,7 +320,7 @@ impl serde::Serialize for Plain {
 }
 
 #[tokio::test]
-async fn in_a_checkpoints_body_an_agent_is_part_of_that_body() {
+async fn agent_in_a_checkpoints_body_is_part_of_that_body() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = Plain(KitaruAgent::new(weather_agent(&model, &calls)));
     let flow = dynamic::flow("story").run(move || async move { asks(1, agent).await });

@@ -69,7 +69,7 @@ async fn until_waiting(kitaru: &Kitaru, id: &str, waits: usize) {
 }
 
 #[tokio::test]
-async fn calls_wait_side_by_side_with_their_arguments_in_view_and_are_made_denied_or_changed() {
+async fn calls_wait_with_visible_arguments_and_are_made_denied_or_changed() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = payments("Ada".into(), [10, 20]).id("Ada").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "Ada", 2).await;
@@ -127,7 +127,7 @@ async fn changing(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn what_was_agreed_to_is_no_agreement_to_other_arguments() {
+async fn approval_does_not_cover_other_arguments() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let target = ("changing", "Eve");
     let agree = async |names: [&str; 2]| {
@@ -166,7 +166,7 @@ async fn until_asked_again(kitaru: &Kitaru) {
 }
 
 #[tokio::test]
-async fn an_agent_that_has_to_ask_where_nobody_can_wait_is_refused_before_any_request() {
+async fn agent_that_must_ask_where_no_wait_is_possible_is_refused_before_any_request() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let asks = ToolOptions::default().requires_approval();
     let agent = KitaruAgent::new(cashier([1, 2])).tool_options("pay", asks).granular_checkpoints(false);
@@ -257,7 +257,7 @@ async fn fetches_and_pays(to: String, by: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_beside_one_that_failed_is_asked_about_when_that_is_tried_again() {
+async fn waiting_call_is_asked_about_when_a_failed_sibling_is_tried_again() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     for (to, by) in [("Max", "pay"), ("Moritz", "pay_if_agreed")] {
         *NET.lock().unwrap() = false;
@@ -300,7 +300,7 @@ async fn changes_hands(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn what_was_agreed_to_for_one_agent_is_no_agreement_to_another_agents_call() {
+async fn approval_for_one_agent_does_not_approve_another_agents_call() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let target = ("changes_hands", "Ann");
     let call = || changes_hands("Ann".into()).id("Ann").on(&kitaru).start();

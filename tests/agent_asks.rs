@@ -111,7 +111,7 @@ async fn a_tool_asks_with_its_reason_and_is_called_again_as_somebody_says() {
 }
 
 #[tokio::test]
-async fn calls_that_ask_at_once_keep_their_own_arguments_however_often_the_process_ends() {
+async fn calls_that_ask_concurrently_keep_their_arguments_across_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let open = async || Kitaru::builder().dir(dir.path()).open().await.unwrap();
     let target = ("payments", "Bob");
@@ -170,7 +170,7 @@ async fn pays_more_often(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn what_somebody_agreed_to_answers_no_call_that_nobody_has_agreed_to() {
+async fn record_of_an_approved_call_does_not_answer_an_unapproved_one() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let target = ("pays_more_often", "Kim");
     let call = || pays_more_often("Kim".into()).id("Kim").on(&kitaru).start();
@@ -220,7 +220,7 @@ async fn nags() -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn a_tool_that_asks_although_somebody_has_agreed_is_an_error_and_no_endless_question() {
+async fn tool_that_asks_after_an_approval_is_an_error_not_an_endless_question() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = nags().id("nag").on(&kitaru).start().await.unwrap();
     let answered = async {
@@ -244,7 +244,7 @@ async fn pays_in_a_checkpoint(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn where_nobody_can_wait_a_request_for_approval_is_an_error_that_names_the_way_out() {
+async fn approval_request_where_no_wait_is_possible_is_an_error_that_names_the_way_out() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let agent = || KitaruAgent::new(cashier(vec![200]));
     let plain = cashier(vec![200]).run("Sue").await.unwrap_err();
@@ -280,7 +280,7 @@ async fn delegates(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn what_an_agent_in_a_tool_would_ask_is_no_question_about_that_tool() {
+async fn question_of_an_agent_in_a_tool_is_not_about_that_tool() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let ended = delegates("Tom".into()).id("Tom").on(&kitaru).into_future();
     let error = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it asks").unwrap_err();

@@ -63,7 +63,7 @@ async fn three_turns(
 }
 
 #[tokio::test]
-async fn the_bill_of_a_flow_and_of_its_execution_say_what_this_attempt_has_paid_and_what_came_from_records() {
+async fn bill_separates_payments_of_this_attempt_from_those_in_records() {
     for granular in [true, false] {
         let (agent, asked) = seer(PRICE);
         let (kitaru, agent) = (store().await, KitaruAgent::new(agent).granular_checkpoints(granular));
@@ -182,7 +182,7 @@ fn bytes(store: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_hundred_requests_on_one_growing_conversation_cost_little_more_than_the_conversation() {
+async fn hundred_requests_of_one_conversation_cost_little_more_than_it() {
     for granular in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let kitaru = Kitaru::builder().dir(dir.path()).open().await.unwrap();

@@ -217,7 +217,7 @@ async fn loops_over_approval(name: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_again_for_what_was_agreed_to_in_the_broken_run() {
+async fn approval_given_in_the_broken_run_is_not_asked_for_again() {
     for (kit, name) in [(Testkit::new(), "approval: plain"), (Testkit::always_parking(), "approval: parked")] {
         within(name, |mut world| world.fails = [2, 3].into());
         let job = kit.start(loops_over_approval(name.into()).id("job")).await.unwrap();
@@ -273,7 +273,7 @@ async fn asks_otherwise(name: String, how: String) -> Result<(), RunError> {
 }
 
 #[tokio::test]
-async fn run_that_differs_or_is_fresh_begins_anew() {
+async fn run_that_differs_or_is_fresh_begins_from_the_start() {
     for how in ["equal", "fresh", "prompt", "history", "version", "instructions", "mode"] {
         let (kit, name) = (Testkit::new(), format!("otherwise: {how}"));
         within(&name, |mut world| world.fails = [2].into());
@@ -328,7 +328,7 @@ async fn continued_run_tells_its_listener_all_from_the_beginning() {
 }
 
 #[tokio::test]
-async fn what_a_broken_run_has_paid_is_counted_once_in_a_budget_that_both_share() {
+async fn cost_of_a_broken_run_counts_once_in_a_shared_budget() {
     for granular in [true, false] {
         for shared in [true, false] {
             let (kit, name) = (Testkit::new(), format!("budget: {granular} {shared}"));

@@ -162,17 +162,17 @@ async fn only_what_declares_nothing_is_warned_of(prompt: &str, granular: bool) {
 }
 
 #[tokio::test]
-async fn a_tool_that_declares_nothing_is_warned_of_when_it_may_run_a_second_time_and_others_are_not() {
+async fn undeclared_tool_that_may_run_twice_is_warned_of_and_others_are_not() {
     only_what_declares_nothing_is_warned_of("calls", true).await;
 }
 
 #[tokio::test]
-async fn the_calls_of_a_turn_that_runs_again_have_keys_of_their_own_and_the_same_as_before() {
+async fn calls_of_a_repeated_turn_have_distinct_keys_that_stay_the_same() {
     only_what_declares_nothing_is_warned_of("turns", false).await;
 }
 
 #[tokio::test]
-async fn nothing_is_warned_of_where_nothing_was_cut_off() {
+async fn tool_that_was_not_cut_off_causes_no_warning() {
     listen();
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     assert_eq!(errands("undisturbed".into()).on(&kitaru).await.unwrap(), "done");
@@ -205,7 +205,7 @@ async fn fire() {}
 async fn sign() {}
 
 #[tokio::test]
-async fn what_a_tool_declares_needs_granular_checkpoints_as_what_is_set_does_and_setting_overrides_it() {
+async fn declared_effects_need_granular_checkpoints_and_options_override_them() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let asked = Arc::new(AtomicU32::new(0));
     let agent = |name: &'static str, tools: &'static [&'static str]| {

@@ -47,7 +47,7 @@ fn chief(expert: &KitaruAgent, budget: &Budget, options: ToolOptions) -> Agent {
 }
 
 #[tokio::test]
-async fn what_an_agent_in_a_tool_has_spent_of_a_budget_counts_on_every_attempt() {
+async fn budget_spent_by_an_agent_in_a_tool_counts_on_every_attempt() {
     for (granular, options) in
         [(true, ToolOptions::default()), (false, ToolOptions::default()), (true, ToolOptions::default().not_durable())]
     {

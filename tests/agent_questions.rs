@@ -90,7 +90,7 @@ async fn another_type_of_the_answer_is_another_question_by_tool_and_by_schema() 
 }
 
 #[tokio::test]
-async fn what_instructions_are_computed_is_part_of_the_question_and_where_they_come_from_is_not() {
+async fn instructions_count_by_their_text_and_not_by_their_origin() {
     let kitaru = store().await;
     let fixed = |model| Agent::builder(model).name("oracle").instructions("Be brief.").build().expect("an agent");
     let same = |model| {
@@ -133,7 +133,7 @@ async fn a_request_with_what_a_provider_wants_back_is_answered_by_its_record() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_cut_is_an_error_of_a_durable_run_and_a_larger_bound_asks_again() {
+async fn truncated_answer_is_an_error_and_a_larger_bound_asks_again() {
     fn agent(model: Strict, bound: u32) -> Agent {
         let cut = FunctionModel::new("mock", move |request: &ModelRequest| {
             let mut response = futures::executor::block_on(model.request(request))?;

@@ -118,7 +118,7 @@ async fn one_turn(
 const WHOLE: [&str; 6] = ["<look>", "<1 requests, 0.002>", "<the sea>", "I see the sea", "<2 requests, 0.004>", ""];
 
 #[tokio::test]
-async fn a_run_that_was_heard_is_heard_again_from_its_records_and_nobody_pays_twice() {
+async fn streamed_run_is_streamed_again_from_its_records_and_costs_nothing() {
     for granular in [true, false] {
         let (agent, model) = speaker();
         let (kitaru, agent) = (store().await, KitaruAgent::new(agent).granular_checkpoints(granular));
@@ -150,7 +150,7 @@ async fn runs_that_are_heard_and_runs_that_are_not_answer_each_others_records() 
 }
 
 #[tokio::test]
-async fn outside_a_flow_the_bill_is_that_of_this_call_and_what_an_earlier_one_paid_is_replayed() {
+async fn bill_outside_a_flow_is_that_of_this_call_and_earlier_payments_are_replayed() {
     let kitaru = store().await;
     let down = Arc::new(Mutex::new(true));
     let model = {
@@ -196,7 +196,7 @@ impl Model for Torn {
 }
 
 #[tokio::test]
-async fn what_was_heard_of_an_answer_that_broke_off_is_no_record() {
+async fn pieces_of_a_broken_answer_are_not_a_record() {
     let kitaru = store().await;
     let agent = Agent::builder(Torn(AtomicU32::new(0))).name("seer").build().unwrap();
     let agent = KitaruAgent::new(agent);
@@ -342,7 +342,7 @@ fn accountant(name: &str, amount: &'static str) -> KitaruAgent {
 }
 
 #[tokio::test]
-async fn what_a_tool_of_one_agent_gave_answers_no_tool_of_another_agent() {
+async fn tool_record_of_one_agent_does_not_answer_another_agents_tool() {
     let kitaru = store().await;
     let flow = |ends: Ends| {
         let flow = dynamic::flow("story").run(move || async move {

@@ -75,13 +75,13 @@ async fn exec_keeps_the_first_16_kib_of_each_output_and_says_how_much_it_cut() {
 }
 
 #[tokio::test]
-async fn exec_reads_both_outputs_at_once_so_that_neither_pipe_stops_the_command() {
+async fn exec_reads_both_outputs_concurrently_so_that_no_pipe_blocks() {
     let output = exec("for i in 1 2 3 4; do head -c 200000 /dev/zero >&2; head -c 200000 /dev/zero; done").await;
     assert_eq!((output.exit_code, output.stdout_bytes_cut), (Some(0), 800_000 - KEPT as u64));
 }
 
 #[tokio::test]
-async fn exec_cuts_between_characters_and_replaces_what_is_no_text() {
+async fn exec_cuts_between_characters_and_replaces_invalid_text() {
     let output = Exec::bounded(Duration::from_secs(30), 4).run("printf 'aéé€'; printf '\\377' >&2").await.unwrap();
     assert_eq!((output.stdout.as_str(), output.stdout_bytes_cut), ("aé", 4));
     assert_eq!(output.stderr, "\u{fffd}");
@@ -159,7 +159,7 @@ async fn a_command_sees_no_key_and_still_finds_its_way() {
 }
 
 #[test]
-fn only_the_tools_that_are_named_are_built_and_an_unknown_name_is_an_error_that_lists_the_known_ones() {
+fn tools_are_built_by_name_and_an_unknown_name_lists_the_known_ones() {
     assert!(build_tools(&[]).unwrap().is_empty());
     let tools = build_tools(&["exec".to_owned()]).unwrap();
     assert_eq!(tools.iter().map(|tool| tool.definition().name.as_str()).collect::<Vec<_>>(), ["exec"]);
@@ -202,7 +202,7 @@ async fn the_scripted_model_really_runs_four_commands_and_answers_from_what_they
 }
 
 #[tokio::test]
-async fn the_scripted_model_sums_up_a_finding_in_the_prompt_or_in_the_history_without_a_command() {
+async fn scripted_model_sums_up_a_finding_without_a_command() {
     let agent = scripted_agent();
     let found = agent.run("Find out about this machine.").await.unwrap();
     let from_prompt = agent.run(format!("Summarize this.\n\n{}", found.output)).await.unwrap();

@@ -267,7 +267,7 @@ async fn signs(secret: String) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn what_is_sensitive_is_in_no_line() {
+async fn sensitive_values_are_in_no_log_line() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     signs("hunter2".into()).id("job").on(&kitaru).await.unwrap();
@@ -315,7 +315,7 @@ mod after {
 }
 
 #[tokio::test]
-async fn a_record_is_used_after_the_code_changed_unless_told_otherwise_and_shown_as_recorded_by_other_code() {
+async fn record_of_changed_code_is_used_by_default_and_shown_as_such() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     let deployed = dynamic::flow("report").run(|| async {
@@ -362,7 +362,7 @@ async fn quotes(text: String, path: String) -> Result<bool, Error> {
 }
 
 #[tokio::test]
-async fn what_a_caller_gives_makes_no_line_of_its_own_and_hides_nothing_in_one() {
+async fn callers_text_makes_no_log_line_of_its_own_and_hides_nothing() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     let text = format!("x{HIDDEN}{FORGED}");
@@ -428,7 +428,7 @@ async fn cancelling_a_flow_logs_no_error() {
 }
 
 #[tokio::test]
-async fn a_flow_is_in_the_span_of_whoever_calls_it() {
+async fn flow_runs_in_the_span_of_its_caller() {
     use tracing::Instrument as _;
 
     let kitaru = in_memory().open().await.unwrap();

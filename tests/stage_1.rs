@@ -201,7 +201,7 @@ fn a_process_killed_between_the_turns_leaves_the_first_one_done() {
 }
 
 #[test]
-fn the_screen_says_that_the_model_is_scripted_and_the_finding_is_that_of_this_machine() {
+fn screen_names_the_scripted_model_and_shows_this_machines_finding() {
     let said = Job::scripted().run(&[]);
     assert!(said.out.starts_with("Model: scripted."), "{said:#?}");
     let kernel = Command::new("uname").arg("-r").output().unwrap().stdout;

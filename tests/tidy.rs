@@ -265,7 +265,7 @@ fn every_module_says_what_it_owns_and_none_is_long() {
 }
 
 #[test]
-fn no_files_of_a_folder_know_each_other_in_a_circle() {
+fn files_of_a_folder_do_not_know_each_other_in_a_circle() {
     let circles = all_circles();
     let excuses = |excuse: &(&str, &[&str], &str), circle: &Cycle| match excuse.1 {
         [] => Path::new(&circle.folder).starts_with(excuse.0),
@@ -279,7 +279,7 @@ fn no_files_of_a_folder_know_each_other_in_a_circle() {
 }
 
 #[test]
-fn no_example_is_ignored_and_nothing_is_left_undone() {
+fn examples_are_not_ignored_and_nothing_is_left_undone() {
     let left = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!("), concat!("#[igno", "re")];
     let mut mistakes = Vec::new();
     for Source { path, text } in all_code() {
@@ -356,7 +356,7 @@ fn examples_name_the_crate_that_users_depend_on() {
 }
 
 #[test]
-fn what_a_document_links_to_exists() {
+fn links_of_documents_lead_to_files() {
     let mut mistakes = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documents = sources("docs", "md").into_iter().chain(

@@ -77,7 +77,7 @@ fn definition<D: Send + Sync + 'static>(tool: impl Tool<D>) -> (String, String, 
 }
 
 #[test]
-fn a_model_is_told_the_doc_comments_the_types_and_the_bounds() {
+fn model_receives_the_doc_comments_the_types_and_the_bounds() {
     let (name, description, parameters) = definition::<Users>(weather());
     assert_eq!((name.as_str(), description.as_str()), ("weather", "The weather of a city.\n\nNot for the sea."));
     assert_eq!(parameters["properties"]["city"], json!({ "type": "string", "description": "The name of the city." }));
@@ -93,7 +93,7 @@ fn a_model_is_told_the_doc_comments_the_types_and_the_bounds() {
 }
 
 #[test]
-fn what_a_tool_declares_is_neither_told_to_a_model_nor_in_any_key() {
+fn declared_effects_of_a_tool_are_not_sent_to_a_model_nor_in_any_key() {
     /// Says it again.
     #[tool(name = "say-again", idempotent, retries = 2)]
     async fn declared(mut text: String) -> String {
@@ -136,7 +136,7 @@ async fn asked(prompt: &str, arguments: &[serde_json::Value]) -> Result<Vec<Stri
 }
 
 #[tokio::test]
-async fn arguments_reach_the_function_typed_and_what_does_not_fit_goes_back_with_the_reason() {
+async fn arguments_arrive_typed_and_a_misfit_goes_back_with_the_reason() {
     let arguments = [
         json!({ "city": "Oslo" }),
         json!({ "city": "Oslo", "unit": "fahrenheit", "days": 3 }),
@@ -184,7 +184,7 @@ fn retry_is_found_under_what_anyhow_adds_to_it() {
 }
 
 #[tokio::test]
-async fn a_tool_without_a_context_goes_with_every_agent_and_a_text_is_told_as_it_is() {
+async fn tool_without_a_context_fits_every_agent_and_a_text_is_sent_as_it_is() {
     let agent = Agent::builder(TestModel::new()).tool(say()).tool(idle()).tool(odd()).build().unwrap();
     let result = agent.run("go").await.unwrap();
     // Whether the order is that of the tools is up to a feature of serde_json, which another crate may have asked for.

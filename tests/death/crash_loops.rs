@@ -238,7 +238,7 @@ fn lives(program: &str, dir: &Path, shape: &str) -> (u32, String) {
 }
 
 #[test]
-fn an_execution_is_given_up_after_eight_deaths_whatever_it_dies_of() {
+fn execution_is_stuck_after_eight_crashes_of_any_cause() {
     for shape in [
         "at its begin",
         "in a body",
@@ -258,7 +258,7 @@ fn an_execution_is_given_up_after_eight_deaths_whatever_it_dies_of() {
 }
 
 #[test]
-fn an_execution_is_given_up_after_eight_deaths_in_which_it_was_loaded() {
+fn execution_is_stuck_after_eight_crashes_while_it_was_loaded() {
     for shape in ["when it is loaded", "when its mail is loaded"] {
         let dir = folder();
         let (deaths, said) = lives("dies", dir.path(), shape);
@@ -269,7 +269,7 @@ fn an_execution_is_given_up_after_eight_deaths_in_which_it_was_loaded() {
 }
 
 #[test]
-fn neighbours_of_an_execution_that_kills_its_process_come_to_their_ends() {
+fn neighbours_of_an_execution_that_crashes_its_process_finish() {
     for shape in ["in a body", "at its begin"] {
         let dir = folder();
         let (deaths, said) = lives("dies beside others", dir.path(), shape);

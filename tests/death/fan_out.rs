@@ -12,7 +12,7 @@ fn run(dir: &Path, env: Option<(&str, &str)>) -> (Vec<String>, Option<i32>) {
 }
 
 #[test]
-fn a_map_whose_process_died_goes_on_with_the_items_that_are_missing() {
+fn map_whose_process_crashed_resumes_with_the_missing_items() {
     let dir = tempfile::tempdir().unwrap();
     let (before, code) = run(dir.path(), Some(("CRASH_AT", "7")));
     assert!(code.is_none() && !before.is_empty(), "it aborted after it had fetched some: {before:?}");

@@ -53,7 +53,7 @@ async fn ids(dir: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_store_opened_by_a_relative_path_stays_in_its_folder_through_a_fault_of_the_disk() {
+async fn store_opened_by_a_relative_path_stays_in_its_folder_after_a_disk_fault() {
     for is_another_there in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let other = dir.path().join("elsewhere/home");

@@ -43,7 +43,7 @@ fn a_process_killed_in_a_body_runs_that_body_again_and_no_other() {
 }
 
 #[test]
-fn a_process_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_one_comes_to() {
+fn process_killed_repeatedly_at_any_moment_has_the_undisturbed_result() {
     let results = |said: Vec<String>| said.into_iter().filter(|line| line.starts_with("result")).collect::<Vec<_>>();
     let undisturbed = folder();
     let (said, code) = run("crowd", undisturbed.path(), "").end();
@@ -128,7 +128,7 @@ fn a_process_killed_in_a_wait_leaves_what_is_left_of_it_to_the_next_one() {
 }
 
 #[test]
-fn what_is_being_undone_when_its_process_is_killed_is_undone_by_the_next_one() {
+fn undo_cut_off_by_a_kill_is_completed_by_the_next_process() {
     for stop in ["in 1", "failing", "in take_back 2", "in take_back 0"] {
         let dir = folder();
         assert_eq!(killed("undoes", dir.path(), stop), "sold out");
@@ -143,7 +143,7 @@ fn what_is_being_undone_when_its_process_is_killed_is_undone_by_the_next_one() {
 }
 
 #[test]
-fn what_is_sent_to_a_waiting_flow_is_there_once_however_often_its_process_is_killed() {
+fn message_to_a_waiting_flow_arrives_once_however_often_its_process_is_killed() {
     let dir = folder();
     for stop in ["asked", "answered", "told"] {
         let mut process = run("answers", dir.path(), stop);
@@ -158,7 +158,7 @@ fn what_is_sent_to_a_waiting_flow_is_there_once_however_often_its_process_is_kil
 }
 
 #[test]
-fn what_a_killed_process_left_goes_on_in_one_that_only_opens_the_store() {
+fn interrupted_execution_resumes_in_a_process_that_only_opens_the_store() {
     for (program, stop, ran) in [("steps", "in 5", "ran 11"), ("naps", "asleep", "gets up")] {
         let dir = folder();
         let mut process = run(program, dir.path(), stop);
@@ -206,7 +206,7 @@ async fn opening(dir: &Path) -> Duration {
 }
 
 #[tokio::test]
-async fn a_store_killed_under_load_opens_within_a_second_for_each_million_records_and_at_once_after_that() {
+async fn store_killed_under_load_opens_within_its_bound_and_immediately_after_that() {
     let dir = folder();
     let mut process = run("fills", dir.path(), "");
     process.wait_for("filled");

@@ -170,7 +170,7 @@ const KINDS: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn a_store_of_format_1_goes_on_where_it_stopped() {
+async fn store_of_format_1_resumes_where_it_stopped() {
     if std::env::var("KITARU_BLESS").is_ok_and(|what| what == "1") {
         bless().await.unwrap();
     }
@@ -293,7 +293,7 @@ async fn what_waits_is_answered(kitaru: &Kitaru) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_store_of_the_first_version_which_lacks_a_table_and_counts_no_commits_goes_on() {
+async fn store_of_the_first_version_without_a_table_or_commit_count_resumes() {
     let text = fs::read_to_string(file("store-1.txt")).unwrap();
     let later = format!("meta {}", hex(b"commit"));
     let first: String = text

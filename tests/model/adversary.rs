@@ -281,46 +281,46 @@ async fn takes_one_path_under_every_favour(of: &str) {
 }
 
 #[tokio::test]
-async fn nested_joins_take_one_path_whatever_ends_first() {
+async fn nested_joins_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("join!").await;
 }
 
 #[tokio::test]
-async fn join_all_of_a_thousand_calls_takes_one_path_whatever_ends_first() {
+async fn join_all_of_a_thousand_calls_takes_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("join_all").await;
 }
 
 #[tokio::test]
-async fn a_thousand_unordered_futures_take_one_path_whatever_ends_first() {
+async fn thousand_unordered_futures_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("FuturesUnordered").await;
 }
 
 #[tokio::test]
-async fn a_thousand_buffered_calls_take_one_path_whatever_ends_first() {
+async fn thousand_buffered_calls_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("buffer_unordered").await;
 }
 
 #[tokio::test]
-async fn a_biased_select_takes_one_path_whatever_ends_first() {
+async fn biased_select_takes_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("select! biased").await;
 }
 
 #[tokio::test]
-async fn a_select_of_calls_made_beforehand_takes_one_path_whatever_ends_first() {
+async fn select_of_calls_made_beforehand_takes_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("select! of calls made beforehand").await;
 }
 
 #[tokio::test]
-async fn a_race_takes_one_path_whatever_ends_first() {
+async fn race_takes_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("race").await;
 }
 
 #[tokio::test]
-async fn a_thousand_timeouts_take_one_path_whatever_ends_first() {
+async fn thousand_timeouts_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("timeout").await;
 }
 
 #[tokio::test]
-async fn waits_children_and_branches_in_each_other_take_one_path_whatever_ends_first() {
+async fn nested_waits_children_and_branches_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("all of it").await;
 }

@@ -97,7 +97,7 @@ async fn fetches(path: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn what_a_key_picks_counts_and_self_where_it_is_picked() {
+async fn arguments_picked_by_a_key_count_and_self_only_if_picked() {
     let (kitaru, _) = memory().await;
     let path = "arguments: fetches";
     let said = log("arguments: fetches-is");
@@ -126,7 +126,7 @@ async fn disagrees(path: String) -> Result<usize, Error> {
 }
 
 #[tokio::test]
-async fn an_error_that_nobody_went_past_is_no_divergence() {
+async fn error_that_is_not_settled_is_not_a_divergence() {
     let (kitaru, _) = memory().await;
     let path = "arguments: disagrees";
     let call = || disagrees(path.into()).id("job").on(&kitaru);

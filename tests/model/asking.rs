@@ -38,7 +38,7 @@ async fn order(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_waits_out_of_memory_until_it_is_answered_by_name() {
+async fn flow_is_parked_until_it_is_answered_by_name() {
     let (kitaru, _) = memory().await;
     let handle = order("asks".into()).id("job").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "order").await;
@@ -249,7 +249,7 @@ async fn a_signal_is_taken_when_it_is_released_so_that_a_dropped_call_loses_none
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_is_sent_while_a_flow_goes_out_of_memory_is_missed() {
+async fn message_sent_while_a_flow_parks_is_not_missed() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock).open().await.unwrap();
     for n in 0..200u32 {

@@ -91,7 +91,7 @@ async fn a_flow_called_in_a_flow_is_an_execution_of_its_own_linked_both_ways() {
 }
 
 #[tokio::test]
-async fn a_parent_that_awaits_a_parked_child_is_parked_and_goes_on_with_it() {
+async fn parent_of_a_parked_child_is_parked_and_resumes_with_it() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
     let path = "children: sleeps";
@@ -106,7 +106,7 @@ async fn a_parent_that_awaits_a_parked_child_is_parked_and_goes_on_with_it() {
 }
 
 #[tokio::test]
-async fn a_parent_whose_process_ended_goes_on_with_what_its_children_came_to() {
+async fn parent_whose_process_ended_resumes_with_its_childrens_results() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
@@ -128,7 +128,7 @@ async fn a_parent_whose_process_ended_goes_on_with_what_its_children_came_to() {
 }
 
 #[tokio::test]
-async fn a_child_that_failed_fails_its_parent_and_goes_on_with_it() {
+async fn failed_child_fails_its_parent_and_resumes_with_it() {
     let (kitaru, _) = memory().await;
     let path = "children: fails";
     let solo = || dynamic::flow("solo").run(move || part(path.into(), 7)).id("job").on(&kitaru);
@@ -260,7 +260,7 @@ async fn nested(path: String, depth: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn children_of_children_come_to_the_same_in_memory_and_parked_at_every_turn() {
+async fn grandchildren_have_the_same_results_in_memory_and_parked_everywhere() {
     for park_after in [Duration::ZERO, HOUR * 24] {
         let clock = Clock::manual();
         let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(park_after).open().await.unwrap();
@@ -293,7 +293,7 @@ async fn of_dying(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_child_whose_attempts_die_again_and_again_is_held_back_from_its_parent_too_and_then_left_to_a_person() {
+async fn child_that_keeps_crashing_is_held_back_from_its_parent_and_then_stuck() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let path = "children: dying";
     let (builder, mut life) = rows.process(&clock);

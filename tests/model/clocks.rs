@@ -228,7 +228,7 @@ async fn obeys(path: String, seconds: u64) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn a_pause_that_a_server_asks_for_is_longer_than_the_longest_of_a_backoff_and_bounded_by_a_day() {
+async fn pause_that_a_server_asks_for_may_exceed_the_backoff_up_to_a_day() {
     for (seconds, hours) in [(7_200, 2), (u64::MAX, 24)] {
         let clock = Clock::manual();
         let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();

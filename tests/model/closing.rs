@@ -64,7 +64,7 @@ async fn closed_in_the_first(path: &str) -> (tempfile::TempDir, Clock, Result<u3
 }
 
 #[tokio::test]
-async fn closing_lets_bodies_that_run_come_to_their_end_and_begins_no_other() {
+async fn closing_lets_running_bodies_finish_and_begins_no_other() {
     let path = "closing: body";
     let (dir, clock, came) = closed_in_the_first(path).await;
     assert!(came.unwrap_err().is_closed());
@@ -108,7 +108,7 @@ async fn closing_lets_a_flow_return_and_parks_one_that_waits_however_short() {
 }
 
 #[tokio::test]
-async fn what_still_runs_when_the_grace_time_is_over_is_interrupted_where_it_is() {
+async fn execution_that_outlasts_the_grace_time_is_interrupted_where_it_is() {
     let (kitaru, clock) = memory().await;
     let path = "closing: hangs";
     let handle = in_turn(path.into()).on(&kitaru).start().await.unwrap();

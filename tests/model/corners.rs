@@ -22,7 +22,7 @@ async fn corner_waits(_path: String) -> Result<u32, Error> {
 
 /// The last handle is dropped while an execution is parked: the store is closed.
 #[tokio::test]
-async fn dropping_the_last_handle_closes_a_store_with_flows_that_wait_out_of_memory() {
+async fn dropping_the_last_handle_closes_a_store_with_parked_flows() {
     let dir = tempfile::tempdir().unwrap();
     let open = || Kitaru::builder().dir(dir.path().join("store")).lock_timeout(Duration::from_secs(3)).open();
     let kitaru = open().await.unwrap();
@@ -65,7 +65,7 @@ async fn corner_changed(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_change_that_was_passed_with_the_new_code_is_so_for_good_whatever_is_forgotten() {
+async fn change_passed_with_the_new_code_stays_so_even_if_records_are_forgotten() {
     let (kitaru, _) = memory().await;
     let path = "corners: patched";
     corner_changed(path.into()).id("job").on(&kitaru).await.unwrap_err();
@@ -127,7 +127,7 @@ async fn corner_settles(path: String) -> Result<u32, Error> {
 
 /// A person had it fail, then had that forgotten; it is cut off once more, and so is to be asked once more.
 #[tokio::test]
-async fn what_a_person_said_of_one_body_is_nothing_to_a_later_one() {
+async fn answer_about_one_body_has_no_effect_on_a_later_one() {
     let path = "corners: stale";
     let (kitaru, dir) = disk().await;
     log(path).say("hang");
@@ -173,7 +173,7 @@ async fn corner_persists(path: String) -> Result<u32, Error> {
 
 /// Nothing starts once the store is being closed.
 #[tokio::test]
-async fn no_try_begins_while_a_store_is_being_closed() {
+async fn closing_store_begins_no_try() {
     let (kitaru, clock) = memory().await;
     let path = "corners: closing";
     let _handle = corner_persists(path.into()).id("job").on(&kitaru).start().await.unwrap();
@@ -209,7 +209,7 @@ async fn corner_tells(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_a_failed_attempt_has_shown_gives_way_to_what_the_next_one_shows() {
+async fn published_values_of_a_failed_attempt_give_way_to_those_of_the_next() {
     let (kitaru, _) = memory().await;
     corner_tells("corners: tells".into()).id("job").on(&kitaru).await.unwrap_err();
     corner_tells("corners: tells".into()).id("job").on(&kitaru).await.unwrap();

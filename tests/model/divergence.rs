@@ -87,7 +87,7 @@ async fn cut_off(path: &'static str, call: FlowCall<Result<u32, Error>>) {
 }
 
 #[tokio::test]
-async fn an_at_most_once_call_that_diverges_from_what_was_cut_off_does_not_run_unless_told_otherwise() {
+async fn at_most_once_call_that_diverges_from_an_intent_does_not_run_by_default() {
     let (kitaru, _) = memory().await;
     log("settles-page").say("1");
     cut_off("settles", pays_a_page("settles".into()).id("job").on(&kitaru)).await;
@@ -104,7 +104,7 @@ async fn an_at_most_once_call_that_diverges_from_what_was_cut_off_does_not_run_u
 }
 
 #[tokio::test]
-async fn a_divergence_runs_and_is_recorded_anew_unless_told_otherwise() {
+async fn divergence_runs_and_is_recorded_again_by_default() {
     let (kitaru, _) = memory().await;
     for (page, read) in [("1", 1), ("2", 1), ("2", 0), ("1", 0)] {
         log("lenient-page").say(page);
@@ -129,7 +129,7 @@ async fn a_divergence_that_fails_names_the_checkpoint_and_each_argument_that_dif
 }
 
 #[tokio::test]
-async fn an_at_most_once_call_that_diverges_fails_unless_told_otherwise() {
+async fn at_most_once_call_that_diverges_fails_by_default() {
     let (kitaru, _) = memory().await;
     log("posts-page").say("1");
     posts("posts".into()).id("job").on(&kitaru).await.unwrap_err();

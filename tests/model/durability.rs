@@ -49,7 +49,7 @@ async fn an_at_most_once_body_that_was_cut_off_is_not_run_again() {
 }
 
 #[tokio::test]
-async fn any_error_of_an_at_most_once_body_is_settled_at_once() {
+async fn error_of_an_at_most_once_body_is_settled_immediately() {
     let (kitaru, _) = memory().await;
     log("declined").say("fail");
     for _ in 0..2 {
@@ -128,7 +128,7 @@ async fn delivers(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_body_is_told_that_it_may_have_run_before_where_the_journal_of_a_killed_process_ends_and_nowhere_else() {
+async fn body_may_have_run_only_where_the_journal_of_a_killed_process_ends() {
     let (kitaru, dir) = disk().await;
     let path = log("parcels");
     path.say("hang at b");
@@ -170,7 +170,7 @@ async fn delivers_behind_a_signature(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_begins_behind_something_that_the_flow_was_first_given_now_has_not_run_before() {
+async fn body_that_begins_after_a_new_outcome_has_not_run_before() {
     let (kitaru, dir) = disk().await;
     let path = log("signature");
     let handle = delivers_behind_a_signature("signature".into()).id("job").on(&kitaru).start().await.unwrap();

@@ -151,7 +151,7 @@ async fn died_twice(rows: &Rows, clock: &Clock, paths: [&str; 2]) {
 }
 
 #[tokio::test]
-async fn only_the_attempt_that_dies_alone_counts_and_its_neighbour_is_neither_starved_nor_blamed() {
+async fn attempt_that_crashes_alone_counts_and_its_neighbour_is_not_starved_or_blamed() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let (deadly, neighbour) = ("deadly", "its neighbour");
     died_twice(&rows, &clock, [deadly, neighbour]).await;
@@ -187,7 +187,7 @@ async fn only_the_attempt_that_dies_alone_counts_and_its_neighbour_is_neither_st
 }
 
 #[tokio::test]
-async fn others_wait_for_an_attempt_that_begins_alone_until_it_has_a_record_or_has_been_alone_for_long_enough() {
+async fn attempts_wait_for_a_lone_attempt_until_its_first_record_or_its_time_is_over() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     died_twice(&rows, &clock, ["slow", "slower"]).await;
     let (builder, life) = rows.process(&clock);
@@ -219,7 +219,7 @@ async fn others_wait_for_an_attempt_that_begins_alone_until_it_has_a_record_or_h
 }
 
 #[tokio::test]
-async fn an_attempt_that_died_under_a_clock_that_was_ahead_is_held_back_for_no_longer_than_its_pause() {
+async fn attempt_that_crashed_with_the_clock_ahead_waits_no_longer_than_its_pause() {
     let (rows, ahead) = (Rows::default(), Clock::manual());
     ahead.advance(Duration::from_secs(400 * 365 * 24 * 3_600));
     for deaths in 1..=2 {
@@ -256,7 +256,7 @@ async fn failed_before(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_body_of_an_execution_that_had_failed_may_have_run_when_its_process_dies_at_its_very_begin() {
+async fn body_of_a_failed_execution_may_have_run_if_its_process_crashes_as_it_begins() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let path = "failed before";
     log(path).say("fails");
@@ -321,7 +321,7 @@ async fn dies_in_its_code(rows: &Rows, clock: &Clock, path: &str, cancels: bool)
 }
 
 #[tokio::test]
-async fn cancelling_a_flow_whose_own_code_is_what_its_process_dies_of_fails_and_names_the_way_out() {
+async fn cancelling_a_flow_whose_own_code_crashes_fails_and_names_the_way_out() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let path = "deadly code";
     log(path).say("go on");
@@ -342,7 +342,7 @@ async fn cancelling_a_flow_whose_own_code_is_what_its_process_dies_of_fails_and_
 }
 
 #[tokio::test]
-async fn an_execution_that_was_given_up_is_cancelled_with_its_undo_unless_its_own_code_is_what_it_died_of() {
+async fn stuck_execution_is_cancelled_with_its_undo_unless_its_own_code_crashed() {
     for (path, in_code) in [("given up in a body", false), ("given up in its code", true)] {
         let (rows, clock) = (Rows::default(), Clock::manual());
         if in_code {
@@ -393,7 +393,7 @@ async fn an_execution_that_runs_is_not_cancelled_without_its_undo() {
 }
 
 #[tokio::test]
-async fn an_execution_that_has_failed_does_not_go_on_because_its_process_died_when_it_was_cancelled() {
+async fn failed_execution_does_not_resume_after_a_crash_while_it_is_cancelled() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let (path, job) = ("failed and cancelled", ("failed_before", "job"));
     log(path).say("fails");

@@ -48,7 +48,7 @@ async fn ran_so_often(path: String) -> Result<usize, Error> {
 }
 
 #[tokio::test]
-async fn fresh_counts_whatever_is_said_of_reuse() {
+async fn fresh_overrides_any_reuse() {
     let (kitaru, _) = memory().await;
     let call = || ran_so_often("edges: fresh".into()).id("job").on(&kitaru);
     assert_eq!(call().await.unwrap(), 1);
@@ -68,7 +68,7 @@ async fn fails_in_its_third_round(path: String, round: u32) -> Result<u32, Error
 }
 
 #[tokio::test]
-async fn steps_of_a_generation_do_not_run_when_it_continues_as_new_nor_when_a_later_one_fails() {
+async fn undo_steps_of_a_generation_do_not_run_after_it_continued_as_new() {
     let (kitaru, _) = memory().await;
     let path = "edges: rounds";
     let error = ends(fails_in_its_third_round(path.into(), 1).id("job").on(&kitaru)).await.unwrap_err();
@@ -258,7 +258,7 @@ async fn tries_again(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn panics_and_timeouts_are_tried_again_whatever_the_predicate_says_of_errors() {
+async fn panics_and_timeouts_are_tried_again_despite_the_predicate() {
     let (kitaru, clock) = memory().await;
     let path = "edges: predicate";
     let handle = tries_again(path.into()).id("job").on(&kitaru).start().await.unwrap();
@@ -351,7 +351,7 @@ async fn tells_in_two_versions(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn checkpoint_of_another_version_runs_again_and_is_no_divergence() {
+async fn checkpoint_of_another_version_runs_again_and_does_not_diverge() {
     let (kitaru, _) = memory().await;
     let path = "edges: versions";
     for _ in 0..4 {
@@ -437,7 +437,7 @@ async fn takes_a_text(n: u32) -> Result<usize, Error> {
 }
 
 #[tokio::test]
-async fn what_is_sent_may_have_all_the_bytes_of_the_bound_and_no_more() {
+async fn message_may_have_all_the_bytes_of_the_bound_and_not_more() {
     let kitaru = kitaru::Kitaru::builder().in_memory().max_outcome_bytes(100).open().await.unwrap();
     let handle = takes_a_text(1).id("job").on(&kitaru).start().await.unwrap();
     // Two bytes are quotes.

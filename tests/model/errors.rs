@@ -180,7 +180,7 @@ async fn meets_a_panic(plainly: u32) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_body_is_an_error_of_that_checkpoint_and_one_in_a_flow_fails_the_attempt() {
+async fn panic_in_a_body_is_an_error_and_one_in_a_flow_fails_the_attempt() {
     let (kitaru, _) = memory().await;
     let error = meets_a_panic(0).on(&kitaru).await.unwrap_err();
     assert!(error.is_panic() && error.to_string().contains("`panics` panicked: out of paper"), "{error}");

@@ -25,7 +25,7 @@ async fn two_steps(name: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_that_failed_goes_on_where_it_stopped() {
+async fn failed_flow_resumes_where_it_stopped() {
     let (kitaru, _) = memory().await;
     let path = log("goes-on");
     path.say("break");

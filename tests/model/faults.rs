@@ -50,7 +50,7 @@ async fn steady(path: String) -> Result<u32, Error> {
 const SUM: u32 = 1 + 3 + 4 + 6 + 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fault_of_the_store_never_enters_the_flows_code_and_the_next_call_goes_on() {
+async fn fault_of_the_store_never_enters_the_flow_and_the_next_call_resumes() {
     let healthy = Faulty::new(i64::MAX, false);
     let kitaru = open(&healthy).await;
     assert_eq!(steady("healthy".into()).on(&kitaru).await.unwrap(), SUM);
@@ -109,7 +109,7 @@ async fn comes_back(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn a_further_attempt_that_is_cut_off_at_any_commit_leaves_an_execution_that_can_be_read_and_goes_on() {
+async fn later_attempt_cut_off_at_any_commit_leaves_an_execution_that_resumes() {
     for (until, lands) in (0..12).flat_map(|until| [(until, false), (until, true)]) {
         let path = format!("back {until} {lands}");
         let store = Faulty::new(i64::MAX, lands);
@@ -190,7 +190,7 @@ async fn sleeps(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_goes_on_by_itself_is_tried_again_after_a_fault_of_the_store() {
+async fn automatic_resume_is_tried_again_after_a_fault_of_the_store() {
     let store = Faulty::new(i64::MAX, false);
     let clock = Clock::manual();
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
@@ -228,7 +228,7 @@ async fn sleeps_and_is_slow(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_store_that_takes_no_records_for_long_is_no_reason_to_give_an_execution_up() {
+async fn store_that_takes_no_records_for_long_does_not_make_an_execution_stuck() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     drop(sleeps_and_is_slow("full".into()).id("full").on(&kitaru).start().await.unwrap());
@@ -263,7 +263,7 @@ async fn waits(kitaru: &Kitaru, flow: &str, id: &str) {
 }
 
 #[tokio::test]
-async fn an_execution_that_cannot_be_read_keeps_no_other_from_going_on() {
+async fn execution_that_cannot_be_read_does_not_stop_others_from_resuming() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let open = || kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open();
     let kitaru = open().await.unwrap();
@@ -285,7 +285,7 @@ async fn sleeps_in_a_child(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_at_any_moment_keeps_nothing_from_going_on_by_itself() {
+async fn failed_read_at_any_moment_does_not_prevent_automatic_resuming() {
     for n in 0..40 {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
         let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
@@ -307,7 +307,7 @@ async fn takes_one(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_when_a_signal_has_come_keeps_the_signal_from_nobody() {
+async fn failed_read_when_a_signal_arrives_does_not_lose_the_signal() {
     for n in 0..12 {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
         let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
@@ -339,7 +339,7 @@ async fn is_told(path: &str) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_started_execution_goes_on_after_a_fault_of_the_store_though_nobody_waits_for_it() {
+async fn started_execution_without_callers_resumes_after_a_fault_of_the_store() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     drop(goes_when_told("told".into()).id("job").on(&kitaru).start().await.unwrap());
@@ -397,7 +397,7 @@ async fn takes_many(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its_last_time_alone() {
+async fn flow_woken_repeatedly_for_other_reasons_keeps_only_its_last_timer() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     let mut handle = takes_many("many".into()).id("job").on(&kitaru).start().await.unwrap();
@@ -423,7 +423,7 @@ async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its
 }
 
 #[tokio::test]
-async fn a_call_that_attaches_to_what_has_just_ended_is_told_what_it_came_to() {
+async fn call_that_attaches_to_an_execution_that_just_ended_gets_its_result() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = opened_by_hand(&store, &clock).await.unwrap();
     let path = "ended meanwhile";
@@ -454,7 +454,7 @@ async fn sleeps_and_breaks(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_is_asked_of_a_failed_execution_is_done_although_a_late_wake_up_is_looking_at_it() {
+async fn request_to_a_failed_execution_is_done_despite_a_late_wake_up() {
     for ask in ["call", "fresh", "cancel"] {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
         let kitaru = opened_by_hand(&store, &clock).await.unwrap();

@@ -84,7 +84,7 @@ async fn shows_each(round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_a_later_generation_publishes_is_seen_in_place_of_what_an_older_one_did() {
+async fn published_value_of_a_later_generation_replaces_an_older_one() {
     let (kitaru, _) = memory().await;
     let handle = shows_each(1).id("job").on(&kitaru).start().await.unwrap();
     let mut rounds = kitaru.watch::<u32>(&handle, "round");

@@ -139,7 +139,7 @@ async fn poller(path: String, page: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_signal() {
+async fn endless_flow_continues_in_new_generations_and_loses_no_signal() {
     let (kitaru, dir) = disk().await;
     let path = "going on: poller";
     let handle = poller(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();

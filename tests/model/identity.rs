@@ -47,7 +47,7 @@ async fn steps(first: bool) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_visible_name_is_that_of_one_call_whatever_the_names_end_in() {
+async fn visible_name_belongs_to_one_call_even_if_names_end_in_numbers() {
     let (kitaru, _) = memory().await;
     assert_eq!(steps(true).id("job").on(&kitaru).await.unwrap(), 10);
     assert_eq!(names(&kitaru, "steps", "job").await, ["step_2", "step", "step_3", "step_2_2"]);
@@ -157,7 +157,7 @@ async fn each_body_that_was_cut_off_is_asked_about_and_an_answer_is_about_one_of
 }
 
 #[tokio::test]
-async fn nobody_says_what_became_of_a_body_before_that_is_asked() {
+async fn answer_about_a_body_is_refused_before_its_question_is_open() {
     let path = "identity: too early";
     let (kitaru, dir) = disk().await;
     let handle = pays_wires(path.into()).id("job").on(&kitaru).start().await.unwrap();
@@ -186,7 +186,7 @@ async fn hurries_wire(path: String) -> Result<(u32, u32, u32), Error> {
 }
 
 #[tokio::test]
-async fn what_was_said_of_a_body_before_it_began_is_nothing_to_it() {
+async fn answer_about_a_body_before_it_began_has_no_effect() {
     let path = "identity: before";
     let (kitaru, dir) = disk().await;
     let handle = hurries_wire(path.into()).id("job").on(&kitaru).start().await.unwrap();
@@ -238,7 +238,7 @@ async fn records_first(n: u32) -> Result<bool, Error> {
 }
 
 #[tokio::test]
-async fn an_answer_to_what_is_no_wait_is_refused_and_kept_for_nobody() {
+async fn answer_to_something_that_is_not_a_wait_is_refused_and_not_kept() {
     let (kitaru, _) = memory().await;
     let handle = records_first(1).id("job").on(&kitaru).start().await.unwrap();
     assert_eq!(open(&kitaru, "records_first", 1).await, ["approval_2"]);
@@ -391,7 +391,7 @@ async fn shows_what_is_asked(path: String) -> Result<(u32, u32, u32), Error> {
 }
 
 #[tokio::test]
-async fn who_is_asked_about_a_body_sees_which_call_it_is_and_what_to_say_in_json() {
+async fn question_about_a_body_shows_the_call_and_the_schema_of_the_answer() {
     let path = "identity: asked";
     let (kitaru, _dir) = cut_off(path, 2, shows_what_is_asked(path.into())).await;
     let key = log(path).take().into_iter().find(|said| said != "wired").unwrap();

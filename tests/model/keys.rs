@@ -34,7 +34,7 @@ fn tries(path: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn the_keys_of_checkpoints_in_a_body_are_the_same_on_every_try_and_differ_from_each_other() {
+async fn keys_of_checkpoints_in_a_body_are_distinct_and_the_same_on_every_try() {
     let kit = Testkit::new();
     let path = "keys: tries";
     kit.fast_forward(payday(path.into()).id("job")).await.unwrap();

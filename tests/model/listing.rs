@@ -89,7 +89,7 @@ async fn list_shows_what_fits_all_its_filters() {
 }
 
 #[tokio::test]
-async fn filtered_list_goes_on_behind_a_page_and_leaves_nothing_out() {
+async fn filtered_list_continues_after_a_page_and_omits_nothing() {
     let (kitaru, _) = memory().await;
     for n in 0..40 {
         let item = if n % 5 == 0 { "nothing" } else { "tea" };
@@ -115,7 +115,7 @@ async fn filtered_list_goes_on_behind_a_page_and_leaves_nothing_out() {
 }
 
 #[tokio::test]
-async fn page_looks_at_a_bounded_number_of_executions_and_goes_on_there() {
+async fn page_reads_a_bounded_number_of_executions_and_the_next_continues_there() {
     let kit = Testkit::new();
     let kitaru = kit.kitaru();
     purchase("nothing".to_owned()).id("oldest").on(kitaru).await.unwrap_err();
@@ -162,7 +162,7 @@ fn timeless(mut value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_looked_at_is_json() {
+async fn views_are_json() {
     let (kitaru, _) = filled().await;
     let summary = &kitaru.executions().flow("purchase").status(Status::Failed).await.unwrap()[0];
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();

@@ -126,7 +126,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_map_gives_outcomes_in_the_order_of_its_items_and_replays_alike_whatever_body_ends_first() {
+async fn map_gives_outcomes_in_the_order_of_its_items_whichever_body_ends_first() {
     let (kitaru, _) = memory().await;
     for order in [Order::Oldest, Order::Newest, Order::Shuffled(7)] {
         let name = format!("maps {order:?}");
@@ -150,7 +150,7 @@ async fn the_call_for_the_nth_item_has_the_nth_name_whichever_is_recorded_first(
 
 /// Each attempt lets some more bodies through, and is then dropped with its runtime, as a crash would end it.
 #[test]
-fn a_map_that_is_cut_off_again_and_again_begins_no_recorded_item_anew_and_takes_one_path_in_all() {
+fn map_cut_off_repeatedly_repeats_no_recorded_item_and_takes_one_path() {
     let dir = tempfile::tempdir().unwrap();
     let name = "maps cut off";
     let attempt = |through: usize| {
@@ -234,7 +234,7 @@ async fn maps_in_maps(name: String) -> Result<(), Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn maps_in_maps_and_beside_each_other_take_the_path_they_took() {
+async fn nested_and_concurrent_maps_take_the_path_they_took() {
     let (kitaru, _dir) = disk().await;
     for seed in 0..10 {
         let name = format!("nests {seed}");
@@ -299,7 +299,7 @@ async fn maps_all(name: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn a_map_of_all_gives_the_outcome_of_every_item_whatever_it_is() {
+async fn map_of_all_gives_the_outcome_of_every_item() {
     let (kitaru, _) = memory().await;
     guard("all", Order::Newest, 2, 4, 4);
     let path = replays_alike("all", || maps_all("all".into()).on(&kitaru)).await;
@@ -312,7 +312,7 @@ async fn maps_at_least(name: String, least: usize) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn a_map_of_at_least_so_many_runs_all_items_and_fails_when_so_many_cannot_succeed_any_more() {
+async fn map_of_at_least_k_runs_all_items_and_fails_when_k_cannot_succeed() {
     let (kitaru, _) = memory().await;
     let call = |name: &'static str, least| maps_at_least(name.into(), least).id(name).on(&kitaru);
 
@@ -347,7 +347,7 @@ async fn a_map_of_nothing_gives_nothing() {
 static PANICS: AtomicBool = AtomicBool::new(true);
 
 #[tokio::test]
-async fn a_panic_for_an_item_or_a_limit_of_0_fails_the_attempt_and_the_next_one_goes_on() {
+async fn panic_for_an_item_or_a_limit_of_0_fails_the_attempt_and_the_next_resumes() {
     let (kitaru, _) = memory().await;
     let none = dynamic::flow("none at once").run(|| async {
         let values = kitaru::map(0..3).limit(0).run(|n| item("panics", n)).await?;

@@ -264,7 +264,7 @@ async fn continues_for_missed(left: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_execution_resumes_whichever_of_its_commits_is_there_although_it_was_reported_as_failed() {
+async fn execution_resumes_whichever_of_its_commits_was_wrongly_reported_as_failed() {
     for nth in 0.. {
         let (kitaru, gate, clock) = opened().await;
         let call = || continues_for_missed(2).id("x").on(&kitaru);
@@ -334,7 +334,7 @@ async fn hears_for_missed(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_that_is_there_although_it_was_reported_as_failed_is_taken_behind_a_later_one() {
+async fn signal_reported_as_failed_but_written_is_taken_after_a_later_one() {
     let (kitaru, gate, clock) = opened().await;
     let handle = hears_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
     gate.is_quiet().await;

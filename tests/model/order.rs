@@ -147,7 +147,7 @@ async fn completes_after_mixed(name: String) -> Result<u64, Error> {
 
 /// The runtime is dropped in the middle, again and again, as a crash would end it.
 #[test]
-fn an_execution_cut_off_anywhere_goes_on_and_takes_one_path_in_all() {
+fn execution_cut_off_anywhere_resumes_and_takes_one_path() {
     let dir = tempfile::tempdir().unwrap();
     let open = || async { Kitaru::builder().dir(dir.path()).open().await.unwrap() };
     for execution in 0..10u64 {

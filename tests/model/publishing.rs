@@ -35,7 +35,7 @@ async fn progress(kitaru: &Kitaru, id: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn what_is_published_is_read_and_watched_until_the_execution_ends() {
+async fn published_value_is_read_and_watched_until_the_execution_ends() {
     let (kitaru, _) = memory().await;
     let handle = pages("publishing: watched".into(), 3).id("job").on(&kitaru).start().await.unwrap();
     let mut watched = kitaru.watch::<serde_json::Value>(&handle, "progress");
@@ -119,7 +119,7 @@ async fn an_error_is_settled_before_what_the_flow_publishes_behind_it_is_seen() 
 }
 
 #[tokio::test]
-async fn notes_stand_beside_the_record_of_a_body_and_beside_the_execution() {
+async fn metadata_is_kept_with_the_record_of_a_body_and_with_the_execution() {
     let (kitaru, _) = memory().await;
     pages("publishing: notes".into(), 2).id("job").on(&kitaru).await.unwrap();
     let execution = kitaru.execution(("pages", "job")).await.unwrap().unwrap();
@@ -145,7 +145,7 @@ async fn says_too_much(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn what_is_published_or_noted_is_bounded_and_belongs_to_a_flow() {
+async fn published_values_and_metadata_are_bounded_and_belong_to_a_flow() {
     let (kitaru, _) = memory().await;
     let path = "publishing: much";
     let refused = says_too_much(path.into()).on(&kitaru).await.unwrap();
@@ -170,7 +170,7 @@ async fn shows_once(round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_was_published_stays_when_a_flow_goes_on_in_a_new_generation() {
+async fn published_value_stays_when_a_flow_continues_in_a_new_generation() {
     let (kitaru, _) = memory().await;
     assert_eq!(shows_once(1).id("job").on(&kitaru).await.unwrap(), 2);
     assert_eq!(kitaru.execution(("shows_once", "job")).await.unwrap().unwrap().generation(), 2);

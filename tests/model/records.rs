@@ -51,7 +51,7 @@ async fn calls_may_be_reordered_inserted_and_removed_and_what_fits_is_still_used
 }
 
 #[tokio::test]
-async fn equal_calls_are_told_apart_by_their_occurrence() {
+async fn equal_calls_differ_by_their_occurrence() {
     let (kitaru, _) = memory().await;
     assert_eq!(drafted(&kitaru, "equal", &["a", "a"]).await, ["a", "a"]);
     assert_eq!(drafted(&kitaru, "equal", &["a", "a", "a"]).await, ["a"]);
@@ -172,7 +172,7 @@ async fn secret(password: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn a_record_shows_its_name_its_arguments_and_its_outcome_shortened_and_nothing_sensitive() {
+async fn record_shows_its_name_arguments_and_outcome_and_nothing_sensitive() {
     let (kitaru, _) = memory().await;
     looks(1).id("job").on(&kitaru).await.unwrap();
     let execution = kitaru.execution(("looks", "job")).await.unwrap().unwrap();

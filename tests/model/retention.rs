@@ -101,7 +101,7 @@ pub(crate) async fn is_gone(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str
 }
 
 #[tokio::test]
-async fn what_has_been_finished_for_so_long_is_taken_away_and_begins_anew_when_it_is_called() {
+async fn execution_finished_for_long_is_deleted_and_a_call_starts_it_again() {
     let (shared, clock) = (Shared::default(), Clock::manual());
     let kitaru = shared.open(&clock).await;
     let path = "retention: old";
@@ -199,7 +199,7 @@ async fn endless(round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn the_older_generations_of_a_flow_without_end_go_and_its_idempotency_keys_still_count() {
+async fn older_generations_of_an_endless_flow_are_deleted_and_their_keys_still_count() {
     let (shared, clock) = (Shared::default(), Clock::manual());
     let kitaru = shared.open(&clock).await;
     let handle = endless(0).id("job").on(&kitaru).start().await.unwrap();
@@ -237,7 +237,7 @@ async fn the_older_generations_of_a_flow_without_end_go_and_its_idempotency_keys
 }
 
 #[tokio::test]
-async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the_next_process() {
+async fn execution_with_an_interrupted_deletion_is_deleted_by_the_next_process() {
     let (rows, clock, path) = (Rows::default(), Clock::manual(), "retention: cut off");
     let (builder, life) = rows.process(&clock);
     let kitaru = builder.open().await.unwrap();

@@ -45,7 +45,7 @@ async fn until_waiting(kitaru: &Kitaru, flow: &str) {
 }
 
 #[tokio::test]
-async fn a_long_pause_between_tries_is_recorded_and_the_flow_is_out_of_memory_meanwhile() {
+async fn long_pause_between_tries_is_recorded_and_parks_the_flow() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
@@ -82,7 +82,7 @@ async fn a_long_pause_between_tries_is_recorded_and_the_flow_is_out_of_memory_me
 }
 
 #[tokio::test]
-async fn a_long_pause_beside_other_work_is_recorded_all_the_same() {
+async fn long_pause_next_to_other_work_is_recorded_too() {
     let (kitaru, clock) = memory().await;
     let path = "retrying: beside";
     let both = kitaru::dynamic::flow("beside").run(move || async move {

@@ -75,7 +75,7 @@ fn a_parked_flow_resumes_although_no_runtime_is_entered_any_more() {
 }
 
 #[test]
-fn a_parked_flow_resumes_while_nobody_waits_on_its_runtime() {
+fn parked_flow_resumes_although_its_runtime_is_not_driven() {
     let path = "runtimes: still";
     let runtime = one_thread();
     let _kitaru = runtime.block_on(async {
@@ -147,7 +147,7 @@ async fn steps_of_a_runtime(path: String) -> Result<u32, Error> {
 }
 
 #[test]
-fn a_flow_whose_runtime_ends_resumes_by_itself_and_whoever_waits_for_it_waits_on() {
+fn flow_whose_runtime_ends_resumes_automatically_and_its_callers_keep_waiting() {
     for others in [one_thread as fn() -> Runtime, || Runtime::new().unwrap()] {
         let other = others();
         let path = format!("runtimes: cut {:?}", other.handle().runtime_flavor());
@@ -245,7 +245,7 @@ async fn a_store_in_a_static_serves_the_runtime_of_each_test() {
 }
 
 #[test]
-fn what_a_dead_process_left_resumes_although_the_runtime_that_opened_the_store_has_ended() {
+fn execution_is_recovered_although_the_runtime_that_opened_the_store_ended() {
     let path = "runtimes: opened";
     let dir = tempfile::tempdir().unwrap();
     let open = || Kitaru::builder().dir(dir.path().join("store")).park_after(Duration::ZERO).open();
@@ -260,7 +260,7 @@ fn what_a_dead_process_left_resumes_although_the_runtime_that_opened_the_store_h
 }
 
 #[test]
-fn a_flow_that_nobody_has_called_runs_on_a_runtime_of_the_program_that_moves_by_itself() {
+fn flow_without_a_caller_runs_on_a_multi_thread_runtime_of_the_program() {
     let path = "runtimes: mine";
     let mine = Builder::new_multi_thread().worker_threads(1).thread_name("mine").enable_all().build().unwrap();
     let kitaru = once(parking());
@@ -315,7 +315,7 @@ fn dropping_the_last_handle_releases_a_store_whose_runtimes_have_ended() {
 }
 
 #[test]
-fn a_store_is_closed_although_the_runtime_of_whoever_closes_it_ends() {
+fn store_is_closed_although_the_runtime_of_the_closing_task_ends() {
     let dir = tempfile::tempdir().unwrap();
     let builder = || Kitaru::builder().dir(dir.path().join("store"));
     let kitaru = once(builder().open()).unwrap();

@@ -161,9 +161,8 @@ mod backtraces {
 
     // In a process of its own: whether backtraces are taken is read once.
     #[test]
-    fn an_effect_that_is_given_the_debug_form_of_an_error_is_not_repeated_with_backtraces_on() {
-        const NAME: &str =
-            "saying::backtraces::an_effect_that_is_given_the_debug_form_of_an_error_is_not_repeated_with_backtraces_on";
+    fn effect_with_the_debug_form_of_an_error_is_not_repeated_with_backtraces() {
+        const NAME: &str = "saying::backtraces::effect_with_the_debug_form_of_an_error_is_not_repeated_with_backtraces";
         if std::env::var_os("KITARU_TEST_BACKTRACES").is_some() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {

@@ -69,7 +69,7 @@ async fn impatient(path: String, parks: bool) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_child_that_lost_a_race_goes_on_whether_its_parent_is_cancelled_in_memory_or_parked() {
+async fn child_that_lost_a_race_keeps_running_when_its_parent_is_cancelled() {
     for (path, parks) in [("shared: loser", false), ("shared: loser parks", true)] {
         let (kitaru, clock) = memory().await;
         let parent = impatient(path.into(), parks).id("job").on(&kitaru).start().await.unwrap();
@@ -118,7 +118,7 @@ async fn sold_out(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_becomes_of_a_child_of_a_flow_that_fails_is_the_same_wherever_its_undoing_died() {
+async fn child_of_a_failing_flow_ends_the_same_wherever_the_undo_crashed() {
     let dropped_by = [("itself", Status::Waiting), ("the end, in a branch", Status::Cancelled)];
     for (dropped, child) in dropped_by {
         for dies in ["lives", "dies"] {
@@ -154,7 +154,7 @@ async fn until_asked(kitaru: &Kitaru, path: &str, generation: u32) {
 }
 
 #[tokio::test]
-async fn a_parked_parent_hears_of_a_child_that_it_has_not_begun_whatever_has_become_of_that() {
+async fn parked_parent_is_notified_of_any_end_of_a_child_that_another_began() {
     for becomes in ["looked at", "continued", "begun over"] {
         let (kitaru, _) = memory().await;
         let path = &*format!("shared: {becomes}");
@@ -185,7 +185,7 @@ async fn shares_later(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn every_parent_of_a_parked_child_goes_out_of_memory_and_lets_others_go_on() {
+async fn every_parent_of_a_parked_child_is_parked_and_lets_others_run() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).max_concurrent_recoveries(1).open().await.unwrap();
     let path = "shared: one at a time";

@@ -141,7 +141,7 @@ async fn shows_odd_values() -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn what_json_cannot_say_is_shown_as_an_object_with_one_field() {
+async fn value_that_json_cannot_express_is_an_object_with_one_field() {
     let (kitaru, _) = memory().await;
     shows_odd_values().id("job").on(&kitaru).await.unwrap();
     let execution = execution(&kitaru, "shows_odd_values").await;
@@ -249,7 +249,7 @@ async fn a_value_of_a_sensitive_checkpoint_is_given_by_no_reader() {
 }
 
 #[tokio::test]
-async fn what_a_flow_returns_is_shown_whichever_checkpoint_it_comes_from() {
+async fn result_of_a_flow_is_shown_whichever_checkpoint_it_comes_from() {
     let (kitaru, _) = memory().await;
     shows_no_secrets(true).id("job").on(&kitaru).await.unwrap();
     let execution = execution(&kitaru, "shows_no_secrets").await;
@@ -305,7 +305,7 @@ async fn shows_what_waits() -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_has_no_outcome_has_no_value() {
+async fn record_without_an_outcome_has_no_value() {
     let (kitaru, _) = memory().await;
     let handle = shows_what_waits().id("job").on(&kitaru).start().await.unwrap();
     let waiting = loop {

@@ -79,7 +79,7 @@ async fn reminder(path: String, minutes: u64) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_that_waits_is_dropped_from_memory_and_goes_on_by_itself_when_its_time_has_come() {
+async fn waiting_flow_is_parked_and_resumes_automatically_at_its_time() {
     let place = Place::new();
     let kitaru = place.open().await;
     let handle = reminder("parks".into(), 60).id("job").on(&kitaru).start().await.unwrap();
@@ -189,7 +189,7 @@ async fn many_waits(count: u64) -> Result<Vec<u64>, Error> {
 }
 
 #[tokio::test]
-async fn waits_beside_each_other_end_in_the_order_of_their_times_in_memory_and_parked_at_each() {
+async fn concurrent_waits_end_in_the_order_of_their_times_in_memory_and_parked() {
     for park_after in [Duration::ZERO, HOUR * 24] {
         let place = Place::new();
         let kitaru = place.builder().park_after(park_after).open().await.unwrap();
@@ -243,7 +243,7 @@ async fn left_alone(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_otherwise() {
+async fn interrupted_execution_resumes_when_the_store_opens_unless_recovery_is_manual() {
     let place = Place::new();
     let kitaru = place.open().await;
     drop(left_alone("left".into()).id("job").on(&kitaru).start().await.unwrap());
@@ -269,7 +269,7 @@ async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_o
 }
 
 #[tokio::test]
-async fn a_call_of_a_job_that_goes_on_by_itself_attaches_to_it() {
+async fn call_of_an_automatically_resumed_execution_attaches_to_it() {
     let place = Place::new();
     let kitaru = place.open().await;
     drop(left_alone("attach".into()).id("job").on(&kitaru).start().await.unwrap());
@@ -302,7 +302,7 @@ async fn one_of_many(n: u32, path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
+async fn automatic_resuming_is_bounded_and_the_others_follow() {
     let place = Place::new();
     let kitaru = place.open().await;
     for n in 0..30 {
@@ -320,7 +320,7 @@ async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
 }
 
 #[tokio::test]
-async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and_then_left_to_a_person() {
+async fn execution_that_keeps_crashing_is_tried_ever_later_and_then_stuck() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let (builder, life) = rows.process(&clock);
     let kitaru = builder.recovery(kitaru::Recovery::Manual).open().await.unwrap();
@@ -352,7 +352,7 @@ async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and
 }
 
 #[tokio::test]
-async fn whoever_watches_an_execution_that_is_given_up_is_told() {
+async fn watcher_of_an_execution_that_becomes_stuck_is_notified() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     for deaths in 1..=8 {
         let (builder, life) = rows.process(&clock);
@@ -441,7 +441,7 @@ async fn bounded(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_across_restarts() {
+async fn future_that_exceeds_its_timeout_is_dropped_even_across_restarts() {
     let place = Place::new();
     let kitaru = place.open().await;
     drop(bounded("bounded".into()).id("job").on(&kitaru).start().await.unwrap());

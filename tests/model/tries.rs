@@ -67,7 +67,7 @@ async fn offers(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_was_shown_gives_way_to_what_is_shown_after_a_record_was_forgotten() {
+async fn published_value_gives_way_to_the_next_after_a_record_was_forgotten() {
     let (kitaru, clock) = memory().await;
     let path = "tries: forgotten";
     let handle = offers(path.into()).id("job").on(&kitaru).start().await.unwrap();

@@ -64,7 +64,7 @@ async fn until_parked(kitaru: &Kitaru, id: &str) {
 }
 
 #[tokio::test]
-async fn what_a_flow_has_done_is_undone_in_reverse_when_it_fails_and_stays_so() {
+async fn failed_flow_is_undone_in_reverse_and_stays_undone() {
     let (kitaru, _) = memory().await;
     let path = "undo: fails";
     let error = booking(path.into(), 3).id("job").on(&kitaru).await.unwrap_err();
@@ -82,7 +82,7 @@ async fn what_a_flow_has_done_is_undone_in_reverse_when_it_fails_and_stays_so() 
 }
 
 #[tokio::test]
-async fn what_a_flow_has_done_is_undone_when_it_panics_and_not_when_it_succeeds() {
+async fn panicked_flow_is_undone_and_a_successful_one_is_not() {
     let (kitaru, _) = memory().await;
     let path = "undo: panics";
     let error = booking(path.into(), 2).id("job").on(&kitaru).await.unwrap_err();
@@ -127,7 +127,7 @@ async fn a_cancelled_flow_is_undone_whether_it_runs_waits_or_was_interrupted() {
 }
 
 #[tokio::test]
-async fn a_step_that_fails_to_undo_is_tried_again_when_its_flow_is_called_or_cancelled_once_more() {
+async fn failed_undo_step_is_tried_again_when_its_flow_is_called_or_cancelled() {
     let (kitaru, _) = memory().await;
     let path = "undo: fails at the desk";
     let call = || booking(path.into(), 2).id("job").on(&kitaru);
@@ -146,7 +146,7 @@ async fn a_step_that_fails_to_undo_is_tried_again_when_its_flow_is_called_or_can
 
 /// Cancels at every moment, with several flows beside each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_reserved_is_released_at_whatever_moment_a_flow_is_cancelled() {
+async fn cancelled_flow_releases_its_reservation_at_any_moment() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(Duration::ZERO).open().await.unwrap();
     let mut cancelled = 0;

@@ -85,7 +85,7 @@ async fn reports_entries(path: String) -> Result<Report, Error> {
 }
 
 #[tokio::test]
-async fn a_value_that_is_lost_is_refused_with_its_checkpoint_type_and_path_and_runs_again_when_it_is_mended() {
+async fn value_that_is_lost_is_refused_with_its_path_and_runs_again_once_mended() {
     let (kitaru, _) = memory().await;
     for (path, at) in
         [("values: nan", ".value"), ("values: unit", ".at"), ("values: none", ".at"), ("values: large", ".n")]
@@ -234,7 +234,7 @@ async fn a_value_of_as_many_levels_as_are_allowed_goes_every_way() {
 }
 
 #[tokio::test]
-async fn a_value_that_is_nested_too_deep_is_refused_on_every_way_before_the_stack_is_at_risk() {
+async fn value_nested_too_deep_is_refused_everywhere_before_the_stack_is_at_risk() {
     let (kitaru, _) = memory().await;
     let handle = is_given_list(List::of(1)).id("open").on(&kitaru).start().await.unwrap();
     for length in [128, 3_000, 100_000] {
@@ -322,7 +322,7 @@ async fn an_outcome_over_the_bound_is_tried_again_once_the_bound_is_higher_and_n
 }
 
 #[tokio::test]
-async fn an_outcome_over_the_bound_that_the_flow_went_past_stays_too_large_under_a_higher_bound() {
+async fn settled_outcome_over_the_bound_stays_too_large_under_a_higher_bound() {
     let dir = tempfile::tempdir().unwrap();
     let path = "values: past large";
     log("values: stops").say("stop");

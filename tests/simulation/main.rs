@@ -62,12 +62,12 @@ fn half(rest: u64) {
 }
 
 #[test]
-fn random_programs_come_to_what_they_come_to_undisturbed() {
+fn random_programs_reach_their_undisturbed_results() {
     half(0);
 }
 
 #[test]
-fn other_random_programs_come_to_what_they_come_to_undisturbed() {
+fn other_random_programs_reach_their_undisturbed_results() {
     half(1);
 }
 

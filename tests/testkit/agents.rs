@@ -92,7 +92,7 @@ async fn parcels(question: String) -> Result<String, RunError> {
 }
 
 #[test]
-fn a_tool_that_may_run_once_survives_a_death_everywhere_whether_or_not_somebody_answers() {
+fn at_most_once_tool_survives_a_crash_everywhere_with_or_without_an_answer() {
     crash_everywhere(|kit| async move { kit.run(parcels("Send it.".into())).await.map_err(|error| error.to_string()) });
     crash_everywhere(|kit| async move {
         let job = kit.start(parcels("Send it.".into()).id("p")).await.unwrap();

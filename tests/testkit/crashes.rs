@@ -113,7 +113,7 @@ async fn reserves(name: String) -> Result<(), Error> {
 }
 
 #[test]
-fn what_undoes_survives_a_death_everywhere() {
+fn undo_survives_a_crash_everywhere() {
     testkit::crash_everywhere(|kit| async move { kit.run(reserves("x".into())).await });
 }
 
@@ -125,7 +125,7 @@ async fn pays(amount: u64) -> Result<u64, Error> {
 }
 
 #[test]
-fn an_at_most_once_body_is_not_run_again_and_what_that_comes_to_is_no_mistake() {
+fn at_most_once_body_is_not_run_again_and_its_result_is_not_a_mistake() {
     let report = testkit::crash_report(|kit| async move { kit.run(pays(12)).await });
     assert!(report.is_clean(), "{report}");
     assert!(report.to_string().contains("left it open whether an at_most_once body had happened"), "{report}");
@@ -169,7 +169,7 @@ async fn starts_and_looks(kit: Testkit) -> String {
 }
 
 #[test]
-fn a_parent_goes_on_by_itself_wherever_its_process_and_its_childs_died() {
+fn parent_resumes_automatically_wherever_it_and_its_child_crashed() {
     testkit::crash_everywhere(starts_and_looks);
 }
 
@@ -379,7 +379,7 @@ fn a_payment_that_is_another_one_on_every_attempt_is_found() {
 }
 
 #[test]
-fn a_scenario_that_comes_to_a_standstill_or_panics_is_found() {
+fn scenario_that_stops_moving_or_panics_is_found() {
     let waits = |kit: Testkit| async move { kit.start(waits("x".into())).await.unwrap().await.unwrap() };
     found(&testkit::crash_report(waits), "a standstill, in which nothing moved any more");
     let panics = |kit: Testkit| async move {

@@ -49,7 +49,7 @@ async fn history() -> History {
 }
 
 #[tokio::test]
-async fn a_history_is_the_same_json_again_and_its_own_code_replays_it_without_running_anything() {
+async fn history_is_the_same_json_again_and_its_code_replays_it_without_a_run() {
     let (one, other) = (history().await, history().await);
     let without_durations =
         |history: History| history.to_string().lines().filter(|line| !line.contains("frame")).count();

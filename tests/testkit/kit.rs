@@ -57,7 +57,7 @@ async fn a_flow_runs_and_its_bodies_and_replays_are_counted() {
 }
 
 #[tokio::test]
-async fn a_flow_that_waits_a_month_goes_on_when_the_clock_is_turned_and_not_before() {
+async fn flow_that_waits_a_month_resumes_when_the_clock_advances_and_not_before() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         let reminder = kit.start(remind("ada".into())).await.unwrap();
         kit.advance(29 * DAY).await;
@@ -190,7 +190,7 @@ async fn a_body_hangs_until_its_timeout_and_panics_on_order() {
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_or_is_full_interrupts_a_flow_which_goes_on_when_it_is_called_again() {
+async fn refusing_or_full_store_interrupts_a_flow_that_resumes_when_called() {
     for full in [false, true] {
         let kit = Testkit::new();
         let report = || write_report("tides".into()).id("job");

@@ -36,7 +36,7 @@ async fn parent(seat: String) -> Result<bool, Error> {
 }
 
 #[tokio::test]
-async fn a_parent_whose_child_is_cancelled_goes_on_in_a_testkit() {
+async fn parent_whose_child_is_cancelled_continues_in_a_testkit() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         let handle = kit.start(parent("a".into())).await.unwrap();
         kit.cancel(("holds", "child")).await.unwrap();
@@ -138,12 +138,12 @@ async fn wires(euros: u32) -> Result<u32, Error> {
 }
 
 #[test]
-fn a_flow_that_waits_for_a_person_after_a_death_is_no_mistake() {
+fn flow_that_waits_for_a_person_after_a_crash_is_not_a_mistake() {
     crash_everywhere(|kit| async move { kit.run(wires(7)).await });
 }
 
 #[test]
-fn a_flow_whose_question_the_scenario_answers_comes_to_the_same_end() {
+fn flow_whose_question_the_scenario_answers_reaches_the_same_end() {
     crash_everywhere(|kit| async move {
         let job = kit.start(wires(7).id("job")).await.unwrap();
         let execution = kit.kitaru().execution(("wires", "job")).await.unwrap().unwrap();

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn to_declare_a_child_or_to_pass_its_names_on_is_no_use_of_it() {
+    fn declaring_a_child_or_passing_its_names_on_does_not_use_it() {
         let child = ("p/c.rs", "use super::P; pub struct C;");
         assert_eq!(found(&[("p.rs", "mod c; pub(crate) use c::{C, D as E}; pub struct P;"), child]), [""; 0]);
         assert_eq!(found(&[("p.rs", "mod c; pub use c::*; pub struct P;"), child]), [""; 0]);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_code_and_what_is_of_another_crate_is_no_use() {
+    fn text_that_is_not_code_and_names_of_another_crate_are_not_uses() {
         let a = ("a.rs", "use crate::b::B; pub struct A<'a>(&'a ());");
         let said = r##"
             //! crate::a::A
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_whose_file_is_elsewhere_is_no_part_of_its_parent() {
+    fn module_whose_file_is_elsewhere_is_not_part_of_its_parent() {
         let parent = r#"#[path = "../shared.rs"] mod shared; mod c; fn p() { c::c() }"#;
         assert_eq!(found(&[("p.rs", parent), ("p/c.rs", "use super::shared::S; fn c() {}")]), [""; 0]);
     }

@@ -84,7 +84,7 @@ async fn a_process_killed_at_a_stream_that_broke_at_any_event_leaves_no_part_of_
 }
 
 #[tokio::test]
-async fn a_process_killed_while_it_is_told_to_wait_asks_for_that_answer_again_and_for_no_other() {
+async fn process_killed_while_a_server_makes_it_wait_repeats_only_that_request() {
     for program in ["compares granular", "compares coarse streamed"] {
         let Some(house) = House::open(program).await else { return };
         for nth in 1..=QUESTIONS {

@@ -96,37 +96,37 @@ async fn killed_after_each_event(house: &House) {
 }
 
 #[tokio::test]
-async fn a_process_killed_at_any_request_or_tool_call_asks_and_does_nothing_again_that_is_recorded() {
+async fn process_killed_at_any_request_or_tool_call_repeats_nothing_recorded() {
     let Some(house) = House::open("compares granular").await else { return };
     killed_at_each(&house, places(&house)).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_anywhere_in_a_turn_that_is_one_checkpoint_asks_that_turn_again_and_no_other() {
+async fn process_killed_in_a_turn_that_is_one_checkpoint_repeats_only_that_turn() {
     let Some(house) = House::open("compares coarse").await else { return };
     killed_at_each(&house, places(&house)).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_after_any_event_of_a_stream_asks_for_that_answer_again_and_for_no_other() {
+async fn process_killed_after_any_stream_event_repeats_only_that_request() {
     let Some(house) = House::open("compares granular streamed").await else { return };
     killed_after_each_event(&house).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_after_any_event_of_a_streamed_turn_asks_that_turn_again_and_no_other() {
+async fn process_killed_after_any_event_of_a_streamed_turn_repeats_only_that_turn() {
     let Some(house) = House::open("compares coarse streamed").await else { return };
     killed_after_each_event(&house).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_while_something_of_a_run_is_heard_asks_and_does_nothing_again_that_is_recorded() {
+async fn process_killed_while_a_run_streams_repeats_nothing_recorded() {
     let Some(house) = House::open("compares granular streamed").await else { return };
     killed_at_each(&house, (1..=house.heard).map(|nth| Place::own(format!("heard {nth}"))).collect()).await;
 }
 
 #[tokio::test]
-async fn what_a_killed_agent_left_goes_on_in_a_process_that_only_opens_the_store() {
+async fn interrupted_agent_resumes_in_a_process_that_only_opens_the_store() {
     for program in ["compares granular", "compares coarse"] {
         let Some(house) = House::open(program).await else { return };
         for stop in ["ask 1", "end 2", "answered 3", "between", "begin 6"] {
@@ -171,17 +171,16 @@ async fn killed_at_random(program: &str) {
 }
 
 #[tokio::test]
-async fn an_agent_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_one_comes_to() {
+async fn agent_killed_repeatedly_at_any_moment_has_the_undisturbed_result() {
     killed_at_random("compares granular").await;
 }
 
 #[tokio::test]
-async fn an_agent_that_streams_and_is_killed_again_and_again_comes_to_what_an_undisturbed_one_comes_to() {
+async fn streaming_agent_killed_repeatedly_has_the_undisturbed_result() {
     killed_at_random("compares granular streamed").await;
 }
 
 #[tokio::test]
-async fn an_agent_whose_turns_are_checkpoints_and_is_killed_again_and_again_comes_to_what_an_undisturbed_one_comes_to()
-{
+async fn agent_in_turn_mode_killed_repeatedly_has_the_undisturbed_result() {
     killed_at_random("compares coarse").await;
 }

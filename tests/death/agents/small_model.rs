@@ -144,7 +144,7 @@ fn steps(said: &[String]) -> Vec<&String> {
 }
 
 #[test]
-fn a_real_model_whose_loop_is_killed_at_every_step_is_never_asked_again_for_a_step_that_was_taken() {
+fn real_model_killed_at_every_step_is_not_asked_again_for_a_taken_step() {
     let Some(server) = SmallModel::start() else { return };
     let wire = Wire::to(server.address, |_| {});
     let dir = folder();
