@@ -32,7 +32,7 @@ async fn store() -> Kitaru {
 
 const CITIES: [&str; 3] = ["Brest", "Kyoto", "Lima"];
 
-/// Asks for the weather of three cities at once, then tells it. What is past it knows.
+/// Asks for the weather of three cities in one response, then tells it. It knows earlier weather.
 fn weather_model() -> FunctionModel {
     FunctionModel::new("forecaster", |request: &ModelRequest| {
         if request.prompt() == Some("And how was it?") {
@@ -62,7 +62,7 @@ fn definition(description: &str) -> ToolDefinition {
     }))
 }
 
-/// The later a city comes, the sooner it is answered.
+/// Answers later cities sooner.
 fn weather_tool(calls: &Calls) -> FunctionTool {
     let calls = calls.clone();
     FunctionTool::new(definition("The weather of a city."), move |call| {
@@ -87,7 +87,7 @@ fn weather_agent(model: &FunctionModel, calls: &Calls) -> Agent {
     agent.tool(weather_tool(calls)).build().expect("an agent")
 }
 
-/// A flow of one turn, which then fails, so that the next attempt replays it.
+/// A flow of one turn that fails after it, so that the next attempt replays the turn.
 async fn one_turn(kitaru: &Kitaru, agent: &KitaruAgent, fails: bool) -> Result<String, RunError> {
     let agent = agent.clone();
     let flow = dynamic::flow("story").run(move || async move {
@@ -202,7 +202,11 @@ async fn turn_is_one_checkpoint_in_turn_mode_and_its_replay_calls_nothing() {
 
     let (usage, messages) = two_turns(false).await.unwrap();
     assert_eq!(names(&kitaru, "story", "job").await, ["herald", "herald_2"]);
-    assert_eq!((usage.requests, usage.tool_calls), (2, 3), "what the turn was made of, whoever paid for it");
+    assert_eq!(
+        (usage.requests, usage.tool_calls),
+        (2, 3),
+        "what the turn consisted of, whether it was paid for or replayed"
+    );
     assert_eq!(messages, 6, "four of the first turn, two of the second");
     assert_eq!((model.requests(), calls.take().len()), (3, 0), "only the second turn is paid for");
 }
@@ -222,7 +226,7 @@ fn asked() -> Asked {
     Asked { agent, prompt: "What is it?", history: History::default(), settings: ModelSettings::default() }
 }
 
-/// How many model requests a second attempt makes, after a first one that asked something else.
+/// The number of model requests of a second attempt, after a first attempt that asked something else.
 async fn asked_again(granular: bool, change: fn(&mut Asked)) -> usize {
     let kitaru = store().await;
     let mut requests = 0;

@@ -39,7 +39,7 @@ fn paid(to: &str) -> Vec<u32> {
     paid
 }
 
-/// Asks for payments of these amounts at once, then says what came of them.
+/// Asks for payments of these amounts in one response, then tells their results.
 fn cashier(amounts: Vec<u32>) -> Agent {
     let model = FunctionModel::new("cashier", move |request| {
         let given = request.tool_returns();
@@ -62,7 +62,7 @@ async fn payments(to: String, amounts: Vec<u32>) -> Result<(String, u64), RunErr
     Ok((result.output, result.usage.tool_calls))
 }
 
-/// What is asked, by the amount: the name of the wait, its question and what is shown.
+/// The open questions by amount: the name of the wait, its question and what it shows.
 async fn asked(kitaru: &Kitaru, flow: &str, id: &str, waits: usize) -> Vec<(u64, String, String, Value)> {
     let arrived = async {
         loop {
@@ -90,14 +90,14 @@ async fn a_tool_asks_with_its_reason_and_is_called_again_as_somebody_says() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = payments("Ada".into(), vec![300, 10, 200]).id("Ada").on(&kitaru).start().await.unwrap();
     let waits = asked(&kitaru, "payments", "Ada", 2).await;
-    assert_eq!(paid("Ada"), [10], "nobody has to agree to that");
+    assert_eq!(paid("Ada"), [10], "that needs no approval");
     let (_, wait, question, shown) = &waits[0];
     assert_eq!(question, "May the tool `pay` be called? It asks because: 200 € is much.");
     let arguments = json!({ "to": "Ada", "euros": 200 });
     assert_eq!(*shown, json!({ "tool": "pay", "arguments": arguments, "reason": "200 € is much" }));
 
     let target = ("payments", "Ada");
-    // No payment of nothing: the question is asked again, with the reason and what is wrong.
+    // A payment of zero does not fit: the question is asked again, with the reason and the error.
     kitaru.answer(&target, wait, &Approval::ApproveWith(json!({ "to": "Ada", "euros": 0 }))).await.unwrap();
     let waits = asked(&kitaru, "payments", "Ada", 2).await;
     let (_, wait, question, _) = &waits[0];
@@ -156,7 +156,7 @@ static TIMES: Mutex<usize> = Mutex::new(1);
 
 #[flow]
 async fn pays_more_often(to: String) -> Result<String, RunError> {
-    // As after a deploy: another model, which asks for the same payment once more.
+    // As after a deploy: another model asks for the same payment once more.
     let times = *TIMES.lock().unwrap();
     let agent = cashier(vec![200; times]).map_model(|model| {
         let asked = move |request: ModelRequest| {
@@ -206,7 +206,7 @@ async fn a_call_that_somebody_agreed_to_beforehand_says_so_to_its_tool() {
     assert_eq!(paid.unwrap(), "200 paid");
 }
 
-/// Asks whatever anybody says.
+/// Asks again after every approval.
 #[tool]
 async fn nag() -> anyhow::Result<String> {
     Err(ToolError::approval_required("one never knows").into())

@@ -1,4 +1,4 @@
-//! A run that has given its flow an error is continued by the next equal one: a loop around a run pays once.
+//! The next equal run continues a run that returned an error to its flow: a loop around a run pays once.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -157,12 +157,12 @@ async fn loop_around_a_run_survives_a_death_everywhere_and_pays_under_one_key() 
         testkit::crash_everywhere(move |kit| {
             let name = world.clone();
             async move {
-                // Every other request fails from the second one on, in whichever process.
+                // From the second request on, every other request fails, in any process.
                 within(&name, |mut world| world.fails = (1..5_000).map(|nth| nth * 2).collect());
                 kit.fast_forward(loops(name, granular).id("job")).await.unwrap()
             }
         });
-        assert_eq!(asked_and_keys(&name).2, 1, "{name}: one payment, whoever makes it");
+        assert_eq!(asked_and_keys(&name).2, 1, "{name}: one payment, by either attempt");
     }
 }
 
@@ -235,14 +235,14 @@ async fn side_by_side(name: String) -> Result<String, Error> {
     let asked =
         |_| async { agent.run("Refund it.").await.map(|result| result.output).map_err(|error| error.to_string()) };
     let first = join_all([(); 3].map(asked)).await;
-    // Two are broken: two are continued, and the third pays anew.
+    // Two runs are broken: two runs continue them, and the third one pays again.
     let second = join_all([(); 3].map(asked)).await;
     Ok(format!("{first:?} {second:?}"))
 }
 
 #[tokio::test]
 async fn equal_runs_side_by_side_share_nothing() {
-    for (kit, name) in [(Testkit::new(), "beside: plain"), (Testkit::always_parking(), "beside: parked")] {
+    for (kit, name) in [(Testkit::new(), "concurrent: plain"), (Testkit::always_parking(), "concurrent: parked")] {
         within(name, |mut world| world.fails = [4, 5].into());
         let told = kit.run(side_by_side(name.into()).id("job")).await.unwrap();
         assert_eq!(told.matches("no").count(), 2, "{told}");
@@ -279,7 +279,7 @@ async fn run_that_differs_or_is_fresh_begins_from_the_start() {
         within(&name, |mut world| world.fails = [2].into());
         kit.run(asks_otherwise(name.clone(), how.into()).id("job")).await.unwrap();
         let (asked, payments, _) = asked_and_keys(&name);
-        // Two by the greeting, which pays, too.
+        // The greeting makes two requests, and pays, too.
         let expected = if how == "equal" { (2 + 2 + 1, 2) } else { (2 + 2 + 2, 3) };
         assert_eq!((asked, payments), expected, "{how}");
     }
@@ -370,7 +370,7 @@ async fn corrects_itself(name: String, granular: bool) -> Result<String, Error> 
             world.asked += 1;
             world.asked
         });
-        assert_eq!(request.messages.len() as u32, 2 * nth - 1, "it is told what was wrong");
+        assert_eq!(request.messages.len() as u32, 2 * nth - 1, "the request names the mistake");
         Ok(ModelResponse::text(nth.to_string()))
     }));
     let agent = agent.name("sage").limits(Limits::default().tool_retries(1)).validate(|_, said: String| async move {
@@ -411,7 +411,7 @@ async fn delegates(name: String) -> Result<String, Error> {
 
 #[tokio::test]
 async fn agents_that_call_agents_continue_each_of_them() {
-    // The chief asks first and last, the clerk in between: whichever request fails, each is answered once.
+    // The chief asks first and last, the clerk in between. Any request may fail; each is answered once.
     for fails in 1..=4 {
         let (kit, name) = (Testkit::new(), format!("nested: {fails}"));
         within(&name, |mut world| world.fails = [fails].into());

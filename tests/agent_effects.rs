@@ -1,4 +1,4 @@
-//! What a tool declares of its effect, and what becomes of a call that was cut off.
+//! The effects that a tool declares, and calls that were interrupted.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -13,9 +13,9 @@ use kitaru::agent::{
 };
 use kitaru::{Clock, Kitaru, flow, tool};
 
-/// The calls that began: the prompt of the run, the tool and the call's key.
+/// The calls that began: the prompt of the run, the tool and the idempotency key.
 static BEGUN: Mutex<Vec<(String, &'static str, String)>> = Mutex::new(Vec::new());
-/// The prompts of runs whose tools are not to come to an end.
+/// The prompts of runs whose tools must not end.
 static HANGING: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -50,7 +50,7 @@ async fn look(context: &RunContext) -> &'static str {
     works(context, "look").await
 }
 
-/// Asks for each of these tools, at once, and ends.
+/// Asks for all of these tools in one response, and ends.
 fn asks_for(tools: &'static [&'static str]) -> FunctionModel {
     FunctionModel::new("clerk", |request| {
         if !request.tool_returns().is_empty() {
@@ -111,7 +111,7 @@ fn begun(prompt: &str) -> Vec<(&'static str, String)> {
     begun
 }
 
-/// Runs it in a process that ends while all calls are under way, and then once more in another one.
+/// Runs it in a process that ends during all calls, and then again in another process.
 async fn is_cut_off(prompt: &str, granular: bool) -> [Vec<(&'static str, String)>; 2] {
     listen();
     let dir = tempfile::tempdir().unwrap();
@@ -262,7 +262,7 @@ async fn times_out(granular: bool) -> Result<String, RunError> {
     Ok(KitaruAgent::new(agent).granular_checkpoints(granular).run("Wait.").await?.output)
 }
 
-/// What a call comes to, while time passes.
+/// The result of a call, while time passes.
 async fn in_time<T>(clock: &Clock, call: impl IntoFuture<Output = T>) -> T {
     let passing = async {
         loop {

@@ -1,4 +1,4 @@
-//! Tools whose calls are never run a second time by themselves.
+//! Tools whose calls are never repeated automatically.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -52,7 +52,7 @@ async fn interrupted_call_waits_for_a_person_and_is_never_repeated_automatically
         }
     })
     .await;
-    // Its process ends in the middle of it.
+    // The process ends in the middle of the call.
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop(handle);
 
@@ -116,9 +116,9 @@ async fn question_about_a_call_shows_its_arguments_and_takes_json() {
         (json!({ "happened": "sent" }), "sent"),
         (json!({ "happened": { "receipt": 7 } }), r#"{"receipt":7}"#),
         (json!({ "happened": { "content": "sent" } }), "sent"),
-        // As it is recorded.
+        // In its recorded form.
         (json!({ "happened": { "output": { "content": "it was sent" } } }), "it was sent"),
-        // What only looks so.
+        // This only looks like it.
         (
             json!({ "happened": { "output": { "content": "sent" }, "receipt": 7 } }),
             r#"{"output":{"content":"sent"},"receipt":7}"#,

@@ -1,4 +1,4 @@
-//! What is part of a question to a model, and what of an answer is a record.
+//! The parts of a request to a model that count, and the parts of an answer that are recorded.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -14,7 +14,7 @@ async fn store() -> Kitaru {
     Kitaru::builder().in_memory().open().await.expect("a store in memory opens")
 }
 
-/// A model that is held to a schema, if it is asked for one.
+/// A model that keeps to a schema, if the request has one.
 #[derive(Clone)]
 struct Strict(FunctionModel);
 
@@ -35,7 +35,7 @@ impl Model for Strict {
     }
 }
 
-/// A model that gives the answer 42, in whatever form it is asked for.
+/// A model that answers 42, in the form that the request asks for.
 fn strict() -> Strict {
     Strict(FunctionModel::new("mock", |request: &ModelRequest| {
         Ok(match request.answer {
@@ -45,7 +45,7 @@ fn strict() -> Strict {
     }))
 }
 
-/// Runs an agent in the flow of `kitaru` that never comes to its end; how many requests it makes.
+/// Runs an agent in a flow of `kitaru` that never ends; the number of its requests.
 async fn asks<T>(kitaru: &Kitaru, granular: bool, agent: fn(Strict) -> Agent<(), T>) -> usize
 where
     T: serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static,
@@ -104,7 +104,7 @@ async fn instructions_count_by_their_text_and_not_by_their_origin() {
         agent.instructions_from(|_| async { Ok("Be long.".to_owned()) }).build().expect("an agent")
     };
     assert_eq!((asks(&kitaru, true, fixed).await, asks(&kitaru, true, other).await), (1, 1));
-    // They are computed once, and recorded.
+    // Instructions are computed once, and recorded.
     assert_eq!(asks(&kitaru, true, same).await, 0);
 }
 

@@ -1,4 +1,4 @@
-//! Runs of the durable agent: what is heard of them, who pays, typed answers, options of tools.
+//! Runs of the durable agent: their events, payments, typed answers, options of tools.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -30,7 +30,7 @@ enum Ends {
     InAnError,
 }
 
-/// A model that looks once and then says what it saw, in pieces if it is asked to; each request costs.
+/// A model that looks once and then says what it saw, in pieces if it streams; each request costs.
 struct Speaker(AtomicU32);
 
 impl Speaker {
@@ -90,7 +90,7 @@ fn shown(event: &RunEvent) -> String {
     }
 }
 
-/// A flow of one turn that is listened to, or not.
+/// A flow of one turn, with or without a listener.
 async fn one_turn(
     kitaru: &Kitaru,
     agent: &KitaruAgent,
@@ -106,7 +106,7 @@ async fn one_turn(
         let result = run.await?;
         assert_eq!(result.output, "I see the sea");
         let bill = [result.paid().requests, result.replayed().requests, result.paid().cost.nanos()];
-        // What is in a flow's own code may fail to be the same: the bill tells of this attempt alone.
+        // The bill tells of this attempt alone, so that a flow's own code that reads it may differ.
         match ends {
             Ends::Well => Ok(bill),
             Ends::InAnError => Err(Error::msg(format!("{bill:?}")).into()),
@@ -228,7 +228,7 @@ async fn typed_answers_dependencies_and_computed_instructions_are_durable_in_bot
             .name("oracle")
             .deps::<Users>()
             .instructions_from(|context: RunContext<Users>| async move {
-                // What would be another text on each attempt.
+                // The text differs on each attempt.
                 Ok(format!("Question {}.", context.deps.asked.fetch_add(1, Ordering::Relaxed)))
             })
             .output::<Forecast>()
@@ -269,7 +269,7 @@ async fn another_version_runs_again_what_no_key_can_look_into() {
     }
 }
 
-/// An agent that calls `shaky` once, which fails as often as it is told to.
+/// An agent that calls `shaky` once, which fails this many times.
 fn shaky(failures: u32, tries: &Arc<AtomicU32>) -> Agent {
     let tries = tries.clone();
     let tool = FunctionTool::new(ToolDefinition::new("shaky", ""), move |_| {
@@ -361,7 +361,7 @@ async fn tool_record_of_one_agent_does_not_answer_another_agents_tool() {
     assert_eq!(flow(Ends::Well).await.unwrap(), "9000");
 }
 
-/// What answers by a tool, and, if it is asked to, a validator that makes nothing of it.
+/// An agent that answers by a tool, and optionally a validator that discards the answer.
 fn seven(validated: bool) -> Agent<(), Option<u32>> {
     let model = FunctionModel::new("seven", |request| {
         Ok(ModelResponse::tool_call("c", request.tools[0].name.as_str(), json!({ "result": 7 }).to_string()))

@@ -1,5 +1,4 @@
-//! The library beside the stage examples: what `exec` is bound by, which tools there are, and the scripted model's two
-//! turns.
+//! The library of the stage examples: the bounds of `exec`, the tools, and the two turns of the scripted model.
 #![cfg(all(unix, feature = "agent"))]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -41,12 +40,12 @@ fn scripted_agent() -> Agent {
     build_agent_on(Arc::new(Scripted), &profile()).unwrap()
 }
 
-/// Whether the process whose id a command wrote to `file` is gone, once it has had a little time to die.
+/// Whether the process whose id is in `file` is gone, after a little time to end.
 async fn is_gone(file: &Path) -> bool {
     let pid = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     for _ in 0..100 {
-        // A zombie that nobody has reaped yet still answers; it is as good as gone.
+        // A zombie that is not reaped yet still answers; it counts as gone.
         let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
         if rustix::process::test_kill_process(pid).is_err() || state.contains(") Z ") {
             return true;
@@ -148,7 +147,7 @@ async fn a_command_sees_no_key_and_still_finds_its_way() {
         assert!(seen.contains("PATH=") && seen.contains("LANG=xx"), "{seen}");
         return;
     }
-    // Once more, in a process of its own that has keys.
+    // Again, in a process of its own that has keys.
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     again.args(["--exact", NAME]).env("LANG", "xx");
     for key in ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DATABASE_URL"] {

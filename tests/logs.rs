@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 thread_local! {
-    /// What is logged on this thread: lines for people, and all that there is.
+    /// The log of this thread: the lines for people, and all lines.
     static LOGGED: [RefCell<Vec<u8>>; 2] = const { [RefCell::new(Vec::new()), RefCell::new(Vec::new())] };
 }
 
@@ -41,7 +41,7 @@ impl<const N: usize> MakeWriter<'_> for Buffer<N> {
     }
 }
 
-/// The lines that are logged on this thread. One subscriber serves all: those that come and go miss lines of each other.
+/// The log lines of this thread. One subscriber serves all threads: subscribers that come and go miss lines.
 struct Lines;
 
 impl Lines {
@@ -58,7 +58,7 @@ impl Lines {
         Lines
     }
 
-    /// What was logged for people since the last time, times left out.
+    /// The lines for people since the last call, without times.
     fn take(&self) -> Vec<String> {
         self.take_from(INFO)
     }
@@ -70,12 +70,12 @@ impl Lines {
     }
 }
 
-/// A store whose flows stay where they are called: a parked one goes on on a thread whose lines nobody reads.
+/// A store whose flows are not parked: a parked flow resumes on a thread whose lines are not captured.
 fn in_memory() -> kitaru::KitaruBuilder {
     Kitaru::builder().in_memory().park_after(Duration::from_secs(3600))
 }
 
-/// What a test tells its flow.
+/// Passes a paper to the flow of a test.
 fn give_paper(path: &str) {
     PAPER.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
 }
@@ -236,7 +236,7 @@ async fn goes_by_another_name() -> Result<u64, Error> {
     Ok(1)
 }
 
-/// Calls a flow, and is none.
+/// Calls a flow, but is not a flow itself.
 fn no_flow(path: String) -> kitaru::FlowCall<Result<u64, Error>> {
     told(path)
 }
@@ -340,7 +340,7 @@ async fn record_of_changed_code_is_used_by_default_and_shown_as_such() {
     assert_eq!(said[2], "INFO Checkpoint `review` started.");
 }
 
-/// What must not be seen as itself in a line.
+/// Characters that must not appear unescaped in a line.
 const HIDDEN: &str = "\n\r\u{0}\u{1b}\u{7f}\u{85}\u{202e}\u{2028}\u{200b}\u{e0041}";
 
 const FORGED: &str = " INFO Flow `pay` finished in 0.1s.";
@@ -380,7 +380,7 @@ async fn callers_text_makes_no_log_line_of_its_own_and_hides_nothing() {
         let hidden = |char: &char| HIDDEN.contains(*char) && *char != '\n';
         assert_eq!(log.chars().find(hidden), None, "{log}");
     }
-    // What people read begins each line with its level, and none of them is forged.
+    // Each line for people begins with its level, and no line is forged.
     for line in all[INFO].lines() {
         let (level, said) = line.trim_start().split_once(' ').unwrap();
         assert!(["INFO", "WARN", "ERROR"].contains(&level), "{line}");

@@ -20,7 +20,7 @@ fn program() -> PathBuf {
     let folder = target.parent().and_then(Path::parent).expect("a folder for each profile");
     let program = folder.join("examples/stage_1_basic_agent");
     if !program.exists() {
-        // Tests were asked for alone, without the examples.
+        // Only tests were built, without the examples.
         let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "stage_1_basic_agent"]).status();
         assert!(built.is_ok_and(|built| built.success()), "the example cannot be built");
     }
@@ -33,7 +33,7 @@ struct Job {
     server: Option<LlMock>,
 }
 
-/// What one process has said.
+/// The output of one process.
 #[derive(Debug)]
 struct Said {
     log: Vec<String>,
@@ -65,7 +65,7 @@ impl Job {
         Said { log, out: String::from_utf8_lossy(&output.stdout).into_owned(), code: output.status.code() }
     }
 
-    /// Kills the process as soon as its first turn is over. Whether the second one had not ended by then.
+    /// Kills the process as soon as its first turn is over. Returns whether that was before the end of the second turn.
     fn kill_between_turns(&self) -> bool {
         let mut child = self.command(&[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log is a pipe"));
@@ -83,7 +83,7 @@ impl Job {
 }
 
 impl Said {
-    /// What happened to a checkpoint: `started`, `finished`, `cached`, `failed`, each with what is said of it.
+    /// The log events of a checkpoint: `started`, `finished`, `cached`, `failed`, each with its details.
     fn of(&self, checkpoint: &str) -> Vec<&str> {
         let start = format!("Checkpoint `{checkpoint}` ");
         self.log.iter().filter_map(|line| line.strip_prefix(&start)).collect()
@@ -184,7 +184,7 @@ fn a_failure_that_is_forced_on_a_finished_job_starts_it_afresh() {
 
 #[test]
 fn a_process_killed_between_the_turns_leaves_the_first_one_done() {
-    // The second turn of a script takes no time, so that the kill may come too late.
+    // The second turn of a script takes no time, so that the kill may be too late.
     for _ in 0..50 {
         let job = Job::scripted();
         if job.kill_between_turns() {

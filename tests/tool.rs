@@ -1,4 +1,4 @@
-//! `#[tool]`: what the model is told of a function, and what reaches it.
+//! `#[tool]`: the description that the model receives, and the arguments that reach the function.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -41,7 +41,7 @@ async fn weather(
     #[schemars(range(min = 1, max = 14))] days: Option<u8>,
 ) -> anyhow::Result<Weather> {
     let Some(user) = context.deps.known.iter().find(|user| context.prompt.contains(**user)) else {
-        anyhow::bail!("nobody is known")
+        anyhow::bail!("no such person")
     };
     if city == "Atlantis" {
         return Err(ToolError::retry("there is no such city").into());
@@ -161,7 +161,7 @@ async fn arguments_arrive_typed_and_a_misfit_goes_back_with_the_reason() {
 #[tokio::test]
 async fn an_ordinary_error_ends_the_run() {
     let error = asked("Bob asks", &[json!({ "city": "Oslo" })]).await.unwrap_err();
-    assert_eq!(error, AgentError::Tool { tool: "weather".to_owned(), error: ToolError::failed("nobody is known") });
+    assert_eq!(error, AgentError::Tool { tool: "weather".to_owned(), error: ToolError::failed("no such person") });
 }
 
 /// Opens a gate.
@@ -187,7 +187,7 @@ fn retry_is_found_under_what_anyhow_adds_to_it() {
 async fn tool_without_a_context_fits_every_agent_and_a_text_is_sent_as_it_is() {
     let agent = Agent::builder(TestModel::new()).tool(say()).tool(idle()).tool(odd()).build().unwrap();
     let result = agent.run("go").await.unwrap();
-    // Whether the order is that of the tools is up to a feature of serde_json, which another crate may have asked for.
+    // The order of the tools depends on a feature of serde_json, which another crate may enable.
     let output: serde_json::Value = serde_json::from_str(&result.output).unwrap();
     assert_eq!(output, serde_json::json!({ "idle": "null", "odd": "1", "say-again": "a!" }));
 }

@@ -1,4 +1,4 @@
-//! The example of fanning out, which ends itself in the middle.
+//! The fan-out example, which ends itself in the middle.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +18,7 @@ fn map_whose_process_crashed_resumes_with_the_missing_items() {
     assert!(code.is_none() && !before.is_empty(), "it aborted after it had fetched some: {before:?}");
     let (after, code) = run(dir.path(), Some(("MIRROR_DOWN", "abc")));
     assert_eq!(code, Some(1), "no mirror is up");
-    // What was fetched last may not have been recorded any more.
+    // The last fetches may not have been recorded.
     let twice = after.iter().filter(|line| before.contains(line)).count();
     assert!(twice <= 4 && before.len() + after.len() - twice == 10, "{before:?} {after:?}");
     let result = "10 pages, from page 1 to page 10; 2 of 3 mirrors have them";

@@ -1,4 +1,4 @@
-//! SIGKILL at chosen points and at any.
+//! SIGKILL at chosen points and at random points.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::process::{folder, result, run};
 use crate::programs::{FILLED, NAP};
 use crate::{copied, count, noted, refuse_second_runs};
 
-/// Runs a program, kills it where it is told to stop, and runs it again to its end, whose result is given.
+/// Runs a program, kills it where it stops, and runs it again to its end. Returns its result.
 fn killed(program: &str, dir: &Path, stop: &str) -> String {
     let mut process = run(program, dir, stop);
     process.wait_for("stopped");
@@ -61,7 +61,7 @@ fn process_killed_repeatedly_at_any_moment_has_the_undisturbed_result() {
         let mut kills = 0;
         let found = loop {
             let mut process = run("crowd", dir.path(), "");
-            // Of some five hundred lines that it says.
+            // Of the approximately five hundred lines that it prints.
             let lines = usize::from(blake3::hash(format!("{seed} {kills}").as_bytes()).as_bytes()[0]);
             let mut read = if kills < 40 { process.read(lines) } else { Vec::new() };
             if kills < 40 && read.len() == lines {
@@ -77,7 +77,7 @@ fn process_killed_repeatedly_at_any_moment_has_the_undisturbed_result() {
         };
         assert!(kills > 2, "{what}: it was killed {kills} times");
         refuse_second_runs(&noted(dir.path()), &what);
-        // The last process may have said some of them before it was waited for.
+        // The last process may have printed some of them before the wait.
         assert!(!found.is_empty() && found.iter().all(|line| expected.contains(line)), "{what}: {found:?}");
         let (said, _) = run("crowd", dir.path(), "").end();
         assert_eq!(results(said), expected, "{what}, and every result is recorded");
@@ -123,7 +123,7 @@ fn a_process_killed_in_a_wait_leaves_what_is_left_of_it_to_the_next_one() {
     let waited: u64 = killed("naps", dir.path(), "asleep").parse().unwrap();
     assert_eq!(noted(dir.path()).iter().filter(|note| *note == "gets up").count(), 1);
     assert!(waited >= NAP.as_millis() as u64, "{waited} ms");
-    // Twice the wait would be one that began anew.
+    // Twice the wait would mean that it began from the start.
     assert!(waited < 2 * NAP.as_millis() as u64, "{waited} ms");
 }
 
@@ -187,7 +187,7 @@ fn a_process_that_is_being_replaced_hands_its_store_over_when_it_ends() {
     second.kill();
 }
 
-/// The shortest of several times that something takes: on a busy machine all but the shortest say how busy it is.
+/// The shortest of several measurements: on a busy machine the others measure the load.
 async fn shortest(mut take: impl AsyncFnMut() -> Duration) -> Duration {
     let mut shortest = Duration::MAX;
     for _ in 0..9 {
@@ -196,7 +196,7 @@ async fn shortest(mut take: impl AsyncFnMut() -> Duration) -> Duration {
     shortest
 }
 
-/// How long opening a store takes, which is closed again.
+/// The time to open a store. The store is closed again.
 async fn opening(dir: &Path) -> Duration {
     let start = Instant::now();
     let kitaru = Kitaru::builder().dir(dir).recovery(kitaru::Recovery::Manual).open().await.unwrap();
@@ -213,7 +213,7 @@ async fn store_killed_under_load_opens_within_its_bound_and_immediately_after_th
     process.kill();
     let store = dir.path().join("store");
 
-    // What the promise comes down to: one walk of redb through the file, and nothing of our own for each record.
+    // The promise is one walk of redb through the file, without own work for each record.
     let repair = shortest(async || {
         let copy = copied(&store);
         let start = Instant::now();

@@ -1,11 +1,11 @@
-//! The program of the README, as it stands.
+//! The program of the README, unchanged.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::process::{example, start};
 
-/// What it prints, but for errors, and its exit code.
+/// Its output without stderr, and its exit code.
 fn run(dir: &Path, env: &[(&str, &str)]) -> (Vec<String>, Option<i32>) {
     let mut command = Command::new(example("write_report"));
     command.envs(env.iter().copied());

@@ -1,4 +1,4 @@
-//! What is sent to an execution: answers and signals. And changes of code under executions that run.
+//! Messages to an execution: answers and signals. Also changes of code during executions.
 
 use std::future::pending;
 use std::time::Duration;
@@ -63,7 +63,7 @@ async fn flow_is_parked_until_it_is_answered_by_name() {
     assert!(execution.waits().is_empty());
     let error = kitaru.answer(&execution, "approval_3", &1).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.answer(("order", "nobody"), "approval", &1).await.unwrap_err();
+    let error = kitaru.answer(("order", "absent"), "approval", &1).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
 }
 
@@ -133,7 +133,7 @@ async fn a_deadline_is_an_outcome_that_the_flow_sees_and_that_stays() {
     clock.advance(HOUR);
     let error = in_time(handle).await.unwrap_err();
     assert!(error.is_timeout() && error.to_string().contains("nobody answered the wait `approval`"), "{error}");
-    // It is settled: the next attempt comes to the same, and an answer comes too late.
+    // It is settled: the next attempt has the same result, and an answer is too late.
     let handle = order("late".into()).id("job").on(&kitaru).start().await.unwrap();
     assert!(in_time(handle).await.unwrap_err().is_timeout());
     let no_time = dynamic::flow("no time").run(|| async { wait::<u32>("x").deadline(Duration::ZERO).await });
@@ -169,7 +169,7 @@ async fn signals_are_taken_in_the_order_in_which_they_were_sent_and_one_key_coun
     assert_eq!(handle, [1, 2, 3, 4, 5]);
     let error = kitaru.signal(("till", "job"), "paid", &6).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.signal(("till", "nobody"), "paid", &6).await.unwrap_err();
+    let error = kitaru.signal(("till", "absent"), "paid", &6).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
     kitaru.close().await.unwrap();
 }
@@ -196,7 +196,7 @@ async fn a_signal_that_does_not_fit_is_an_error_that_the_flow_sees() {
     assert!(error.is_unreadable() && error.to_string().contains("It is \"nothing\""), "{error}");
 }
 
-/// The loser of the race has been handed a signal, or not: it is the next call's all the same.
+/// The loser of the race may hold a signal. The next call takes it in any case.
 #[flow]
 async fn fickle(path: String) -> Result<(u32, Vec<u32>), Error> {
     let mut rounds = 0;

@@ -1,4 +1,4 @@
-//! Executions that are ended for good.
+//! Cancelled executions.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ async fn interrupted_or_failed_execution_can_be_cancelled_and_a_completed_one_ca
     }
     let error = kitaru.cancel(("done", "job")).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.cancel(("nobody", "job")).await.unwrap_err();
+    let error = kitaru.cancel(("absent", "job")).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
     kitaru.close().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Closing a store: what runs comes to its end or waits, and nothing that was recorded is lost.
+//! Closing a store: running bodies finish, waiting flows are parked, and nothing that was recorded is lost.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::support::{log, memory};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Lets a body that waits for it come to its end.
+/// Lets a waiting body finish.
 static GATES: Mutex<Vec<(String, oneshot::Sender<()>)>> = Mutex::new(Vec::new());
 
 fn open_gate(path: &str) {
@@ -43,7 +43,7 @@ async fn in_turn(path: String) -> Result<u32, Error> {
     Ok(first + gated(path, 2).await?)
 }
 
-/// Closes the store while the first body runs, which then comes to its end.
+/// Closes the store while the first body runs, and lets that body finish.
 async fn closed_in_the_first(path: &str) -> (tempfile::TempDir, Clock, Result<u32, Error>) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();

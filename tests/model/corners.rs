@@ -1,5 +1,4 @@
-//! Corners in which two things meet: what waits and who lets go, what was forgotten and what was said, what was seen and what
-//! begins.
+//! Combinations of two features: parking and closing, forgetting and answering, published values and new attempts.
 
 use std::time::Duration;
 
@@ -93,7 +92,7 @@ async fn corner_input(path: String) -> Result<String, Error> {
     corner_gate(path).await
 }
 
-/// Another input while the execution goes on because a person said so.
+/// Another input while a person has the execution resume.
 #[tokio::test]
 async fn another_input_is_refused_while_an_execution_is_resumed_too() {
     let (kitaru, _) = memory().await;
@@ -125,7 +124,7 @@ async fn corner_settles(path: String) -> Result<u32, Error> {
     corner_transfers(path).await
 }
 
-/// A person had it fail, then had that forgotten; it is cut off once more, and so is to be asked once more.
+/// A person lets it fail, and then has that forgotten. After another crash, its question is open again.
 #[tokio::test]
 async fn answer_about_one_body_has_no_effect_on_a_later_one() {
     let path = "corners: stale";
@@ -180,7 +179,7 @@ async fn closing_store_begins_no_try() {
     while log(path).count("tried") == 0 {
         tokio::task::yield_now().await;
     }
-    // A pause that is under way is not waited for, nor is the grace time: the clock stands still.
+    // Closing does not wait for the current pause or the grace time: the clock stands still.
     kitaru.close().await.unwrap();
     clock.advance(HOUR);
     assert_eq!(log(path).count("tried"), 1);

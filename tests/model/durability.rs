@@ -1,4 +1,4 @@
-//! Section 5: what has been seen is durable; effects are at least once, or at most once where asked.
+//! Section 5: received outcomes are durable; bodies run at least once, or at most once if set.
 
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ async fn body_may_have_run_only_where_the_journal_of_a_killed_process_ends() {
     drop(handle);
     assert_eq!(path.take()[2..], ["a first", "b first", "c first", "d first"]);
 
-    // Both that were cut off may have run, and what comes behind them has not.
+    // Both interrupted bodies may have run, and the later ones have not.
     let kitaru = reopen(&dir).await;
     path.say("fail at f");
     delivers("parcels".into()).id("job").on(&kitaru).await.unwrap_err();
@@ -202,7 +202,7 @@ async fn settles(path: String) -> Result<u32, Error> {
     transfers(path).await
 }
 
-/// An execution whose process has ended in the body.
+/// An execution whose process ended during the body.
 async fn interrupted(path: &str, id: &str) -> (Kitaru, tempfile::TempDir) {
     let (kitaru, dir) = disk().await;
     log(path).say("hang");
@@ -232,7 +232,7 @@ async fn a_person_says_what_became_of_a_body_that_was_cut_off() {
     let execution = kitaru.execution(("settles", "job")).await.unwrap().unwrap();
     let [wait] = execution.waits() else { panic!("{:?}", execution.waits()) };
     assert!(wait.name() == "transfers" && wait.question().contains("at most once"), "{wait:?}");
-    // What does not fit is refused, and it is asked on.
+    // An answer that does not fit is refused, and the question stays open.
     let happened = Resolution::happened("no number").unwrap();
     let error = kitaru.answer(&execution, "transfers", &happened).await.unwrap_err();
     assert!(error.is_unreadable() && error.to_string().contains("transfers"), "{error}");
@@ -256,7 +256,7 @@ async fn a_body_that_was_cut_off_runs_again_or_fails_as_a_person_says() {
     while log(path).count("transferred") == 0 {
         tokio::task::yield_now().await;
     }
-    // It is cut off once more, and so is asked once more.
+    // After another interruption, its question is open again.
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop(handle);
     log(path).take();

@@ -1,4 +1,4 @@
-//! What is on either side of an `and`, an `unless` and a bound.
+//! Both sides of each `and`, `unless` and bound.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ async fn contradicts_itself(path: String) -> Result<usize, Error> {
     let wrong = log(&path).count("the code is wrong") > log(&path).count("the code is mended");
     let booked = books(&path, if begun > 0 && wrong { 2 } else { 1 }).await?;
     if begun == 0 {
-        // The process is thought to end here.
+        // The test ends the process here.
         kitaru::signal::<()>("never").await?;
     }
     Ok(booked)
@@ -134,7 +134,7 @@ async fn pays(path: &str, euros: u32) -> Result<u32, Error> {
     Ok(euros)
 }
 
-/// What it is called with differs from attempt to attempt.
+/// An argument that differs from attempt to attempt.
 fn attempt(path: &str) -> u32 {
     log(path).say("began");
     log(path).count("began") as u32
@@ -197,7 +197,7 @@ async fn idempotency_key_of_a_signal_counts_among_signals_of_its_name() {
     let handle = takes_two("edges: keys".into()).id("job").on(&kitaru).start().await.unwrap();
     kitaru.signal(&handle, "first", &1).key("one").await.unwrap();
     kitaru.signal(&handle, "first", &9).key("one").await.unwrap();
-    // The last: the flow ends with it.
+    // The last signal: the flow ends with it.
     kitaru.signal(&handle, "second", &2).key("one").await.unwrap();
     assert_eq!(ends(handle).await.unwrap(), (1, 2));
     for (id, why) in [("job", "is completed and takes nothing more"), ("unknown", "there is no execution")] {
@@ -389,7 +389,7 @@ async fn wait_that_is_over_is_no_longer_shown() {
         }
         tokio::task::yield_now().await;
     }
-    panic!("it is shown although nobody can answer it");
+    panic!("it is shown although no answer is possible");
 }
 
 #[checkpoint(retries = 1, backoff = "0ms")]

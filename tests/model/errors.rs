@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::support::{log, memory, names};
 
-/// Fails while the log named like it says so.
+/// Fails while its log says so.
 #[checkpoint]
 async fn may_fail(path: String, n: u32) -> Result<u32, Error> {
     log(&path).say(format!("ran {n}"));
@@ -32,7 +32,7 @@ async fn an_error_that_the_flow_returned_is_tried_again_by_the_next_attempt() {
     assert_eq!(log("returns").take().len(), 2);
     fails.take();
     assert_eq!(returns_its_error("returns".into()).id("job").on(&kitaru).await.unwrap(), 3);
-    assert_eq!(log("returns").take(), ["ran 1"], "what succeeded beside it is not paid for again");
+    assert_eq!(log("returns").take(), ["ran 1"], "the concurrent success is not paid for again");
     assert_eq!(names(&kitaru, "returns_its_error", "job").await.iter().filter(|name| *name == "may_fail").count(), 2);
 }
 
@@ -149,7 +149,7 @@ async fn sees_errors(path: String) -> Result<(), Error> {
 #[tokio::test]
 async fn the_flow_sees_the_decoded_or_rebuilt_error_on_the_first_run_as_on_every_replay() {
     let (kitaru, _) = memory().await;
-    // The last error is unsettled, and run again; what is seen is the same.
+    // The last error is not settled, so its body runs again; the flow receives the same.
     for _ in 0..3 {
         sees_errors("sees".into()).on(&kitaru).await.unwrap_err();
         assert_eq!(

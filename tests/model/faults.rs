@@ -1,4 +1,4 @@
-//! Stores that fail, and what flows, callers and records see of it.
+//! Faults of the store, and their effect on flows, callers and records.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::log;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Without a look for what a dead process has left, which would read, too.
+/// Without recovery, which would also read from the store.
 async fn opened_by_hand(store: &Faulty, clock: &Clock) -> Result<Kitaru, Error> {
     kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await
 }
@@ -26,7 +26,7 @@ async fn noted(path: &str, n: u32) -> Result<u32, Error> {
     if n % 3 == 2 { Err(Error::msg(format!("no {n}"))) } else { Ok(n) }
 }
 
-/// Catches whatever it is given, and says so.
+/// Catches any error, and notes it.
 #[flow]
 async fn steady(path: String) -> Result<u32, Error> {
     let mut sum = 0;
@@ -79,7 +79,7 @@ async fn fault_of_the_store_never_enters_the_flow_and_the_next_call_resumes() {
         for n in [0, 1, 2, 3, 4, 5, 6, 8] {
             assert!((1..=2).contains(&count(&format!("ran {n}"))), "{path}: {said:?}");
         }
-        // What the failed commit held runs again, and nothing before it.
+        // The work of the failed commit runs again, and nothing before it.
         let again = said.iter().filter(|said| said.starts_with("ran")).count() - 8;
         assert!(again <= 2, "{path}: {said:?}");
     }
@@ -95,7 +95,7 @@ async fn pay(path: &str) -> Result<u32, Error> {
     Ok(1)
 }
 
-/// Fails at first; from its second attempt on it comes to what it has not come to before.
+/// Fails at first; from its second attempt on, it makes calls that it has not made before.
 #[flow]
 async fn comes_back(path: String) -> Result<String, Error> {
     let first = noted(&path, 0).await?;
@@ -158,7 +158,7 @@ async fn a_commit_that_fails_leaves_no_hole_in_a_journal_and_no_journal_without_
         let store = Faulty::new(until, false);
         let kitaru = open(&store).await;
         let path = format!("hole {until}");
-        // More than one, so that what comes behind a failed commit is in the queue already.
+        // More than one, so that the queue already has work after the failed commit.
         let calls = (0..6).map(|n| steady(format!("{path} {n}")).on(&kitaru));
         let done = futures::future::join_all(calls).await;
         let failed = done.iter().filter(|done| done.is_err()).count();
@@ -211,7 +211,7 @@ async fn automatic_resume_is_tried_again_after_a_fault_of_the_store() {
     }
 }
 
-/// Long enough that it is listed as unfinished before it comes to something.
+/// Long enough that it is listed as unfinished before it has an outcome.
 #[checkpoint]
 async fn slow(path: &str) -> Result<u32, Error> {
     log(path).say("slow");
@@ -244,16 +244,16 @@ async fn store_that_takes_no_records_for_long_does_not_make_an_execution_stuck()
     assert!(log("full").count("slow") > 8, "{} attempts", log("full").count("slow"));
 }
 
-/// Turns the clock until an execution is completed.
+/// Advances the clock until an execution is completed.
 async fn completes(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) {
     let completed = async {
-        // A read that fails is what the tests are about.
+        // Failing reads are the subject of these tests.
         while !kitaru.execution((flow, id)).await.is_ok_and(|found| found.unwrap().status() == Status::Completed) {
             clock.advance(Duration::from_secs(10));
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), completed).await.unwrap_or_else(|_| panic!("{id} does not go on"));
+    tokio::time::timeout(Duration::from_secs(20), completed).await.unwrap_or_else(|_| panic!("{id} does not resume"));
 }
 
 async fn waits(kitaru: &Kitaru, flow: &str, id: &str) {
@@ -352,7 +352,7 @@ async fn started_execution_without_callers_resumes_after_a_fault_of_the_store() 
     assert!(log("told").count("asks") > 1, "no commit failed");
 }
 
-/// Lets what is on other threads come to rest.
+/// Waits until other threads are idle.
 async fn rests() {
     drop(tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await);
 }
@@ -376,7 +376,7 @@ async fn execution_that_a_fault_of_the_store_has_stopped_resumes_after_ten_secon
     rests().await;
     assert_eq!(log(path).count("asks"), 1, "not before its time");
     for _ in 0..100 {
-        // A slow machine may have begun to wait behind the first turn.
+        // On a slow machine the wait may have begun after the first advance of the clock.
         clock.advance(Duration::from_millis(1));
         rests().await;
         if log(path).count("asks") > 1 {
@@ -411,7 +411,7 @@ async fn flow_woken_repeatedly_for_other_reasons_keeps_only_its_last_timer() {
     }
     waits(&kitaru, "takes_many", "job").await;
     store.reads_until.store(i64::MAX, Ordering::SeqCst);
-    // Whoever is woken is looked at in the store.
+    // The task reads every execution that it wakes from the store.
     clock.advance(HOUR - Duration::from_millis(1));
     if let Ok(early) = tokio::time::timeout(Duration::from_millis(20), &mut handle).await {
         panic!("it has not waited: {early:?}");
@@ -429,12 +429,12 @@ async fn call_that_attaches_to_an_execution_that_just_ended_gets_its_result() {
     let path = "ended meanwhile";
     drop(sleeps(path.into()).id("job").on(&kitaru).start().await.unwrap());
     waits(&kitaru, "sleeps", "job").await;
-    // Its time has come, and it still waits when it is looked at.
+    // Its timer is over, and it still waits when it is read.
     store.gate.shut(Table::Unfinished);
     clock.advance(HOUR);
     store.gate.until_arrived(1).await;
     kitaru.cancel(("sleeps", "job")).await.unwrap();
-    // So it is to go on, and is looked at once more.
+    // So it has to resume, and is read again.
     store.gate.shut(Table::Name);
     store.gate.open();
     store.gate.until_arrived(2).await;
@@ -463,13 +463,13 @@ async fn request_to_a_failed_execution_is_done_despite_a_late_wake_up() {
         let call = || sleeps_and_breaks(path.clone()).id("job").on(&kitaru);
         drop(call().start().await.unwrap());
         waits(&kitaru, "sleeps_and_breaks", "job").await;
-        // Its time has come, and it still waits when it is looked at. A call is first.
+        // Its timer is over, and it still waits when it is read. A call is first.
         store.gate.shut(Table::Unfinished);
         clock.advance(HOUR);
         store.gate.until_arrived(1).await;
         call().await.unwrap_err();
         log(&path).say("mended");
-        // So it is looked at once more, for nothing.
+        // So it is read again, without effect.
         store.gate.shut(Table::Name);
         store.gate.open();
         store.gate.until_arrived(2).await;

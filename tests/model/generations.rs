@@ -1,4 +1,4 @@
-//! What differs from one generation of a flow that continues as new to the next, and what goes along.
+//! Flows that continue as new: what differs between generations, and what moves to the next one.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ async fn reports(path: String) -> Result<(), Error> {
     Ok(())
 }
 
-/// Does the same in each generation, but for the number of the round.
+/// Does the same in each generation, except for the number of the round.
 #[flow]
 async fn repeats(path: String, round: u32) -> Result<u32, Error> {
     let at = kitaru::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
@@ -46,7 +46,7 @@ async fn keys_children_times_and_chance_differ_from_continuation_to_continuation
         children.extend(job.children().iter().map(|child| child.id().to_owned()));
     }
     assert_eq!(children.len(), 3, "a child of an older generation is none of the next one's");
-    // Chance and time apart: the clock has stood still.
+    // Without random values and times: the clock stands still.
     for nth in [0, 1, 2] {
         let words: std::collections::HashSet<_> =
             said.iter().filter(|line| line.contains(' ')).map(|line| line.split(' ').nth(nth).unwrap()).collect();
@@ -141,7 +141,7 @@ async fn until(kitaru: &Kitaru, flow: &str, status: Status, generation: u32) {
     tokio::time::timeout(Duration::from_secs(20), arrived).await.expect(&hint);
 }
 
-/// Whether the job is over when the clock has been turned by so much, and not 1 ms earlier.
+/// Whether the job ends exactly when the clock has advanced by this duration, and not 1 ms earlier.
 async fn ends_after(kitaru: &Kitaru, clock: &Clock, flow: &str, time: Duration, generation: u32) {
     clock.advance(time - Duration::from_millis(1));
     lets_others_move(kitaru).await;

@@ -1,4 +1,4 @@
-//! Which wait an answer is for, and which record a name is of.
+//! Which wait an answer belongs to, and which record a name belongs to.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ async fn an_answer_answers_one_wait_where_the_waits_follow_one_another() {
             assert_eq!(open(&kitaru, "signs_in_turn", 1).await, [name]);
             in_time(kitaru.answer(&handle, name, says)).await.unwrap();
         }
-        assert_eq!(open(&kitaru, "signs_in_turn", 1).await, ["approval_3"], "nobody has answered the third question");
+        assert_eq!(open(&kitaru, "signs_in_turn", 1).await, ["approval_3"], "the third question has no answer yet");
         let error = in_time(kitaru.answer(&handle, "approval_2", "once more")).await.unwrap_err();
         assert!(error.to_string().contains("answered already"), "{error}");
         in_time(kitaru.answer(&handle, "approval_3", "no")).await.unwrap();
@@ -122,7 +122,7 @@ async fn pays_wires(path: String) -> Result<(u32, u32, u32), Error> {
     Ok((a?, b?, c?))
 }
 
-/// An execution whose process has ended in its bodies.
+/// An execution whose process ended during its bodies.
 async fn cut_off(
     path: &str,
     bodies: usize,
@@ -167,7 +167,7 @@ async fn answer_about_a_body_is_refused_before_its_question_is_open() {
         }
     })
     .await;
-    // It runs: whatever somebody says of it now is about another time.
+    // The body runs: an answer now is about another run.
     let happened = Resolution::happened(&1u32).unwrap();
     let error = in_time(kitaru.answer(&handle, "wire", &happened)).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("nobody is asked"), "{error}");
@@ -268,7 +268,7 @@ async fn an_answer_stays_with_its_wait_when_the_code_changes() {
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop((handle, kitaru));
     let kitaru = reopen(&dir).await;
-    // Answered while nobody drives it: it is the wait for the final text that is open under this name.
+    // The answer arrives while no process runs it: the wait for the final text is open under this name.
     in_time(kitaru.answer(("changes", "job"), "approval_2", "final")).await.unwrap();
     let handle = changes(true).id("job").on(&kitaru).start().await.unwrap();
     let asked = in_time(async {
@@ -309,7 +309,7 @@ async fn an_answer_belongs_to_one_generation() {
             }
         })
         .await;
-        // Somebody still looks at the question of the first round, which has the same name.
+        // A person still sees the question of the first round, which has the same name.
         let error = in_time(kitaru.answer_wait(&seen.waits()[0], &1)).await.unwrap_err();
         assert!(error.is_misuse() && error.to_string().contains("look at it again"), "{error}");
         let seen = look(&kitaru, "rounds").await;
@@ -334,7 +334,7 @@ async fn an_early_answer_goes_along_with_a_continuation_until_a_wait_has_taken_i
     let (kitaru, _) = memory().await;
     let handle = rounds_after_a_sign(1).id("job").on(&kitaru).start().await.unwrap();
     open(&kitaru, "rounds_after_a_sign", 1).await;
-    // Both come early: one for this generation, one for a wait of the next.
+    // Both answers are early: one for this generation, one for a wait of the next.
     in_time(kitaru.answer(&handle, "amount", &1)).await.unwrap();
     in_time(kitaru.answer(&handle, "begin 2", &true)).await.unwrap();
     in_time(kitaru.answer(&handle, "begin 1", &true)).await.unwrap();
@@ -403,7 +403,7 @@ async fn question_about_a_body_shows_the_call_and_the_schema_of_the_answer() {
     assert_eq!(shown.metadata()["idempotency_key"].as_str().unwrap().len(), 32);
     assert_eq!(secret.metadata(), serde_json::json!({ "idempotency_key": key }), "nothing sensitive is shown");
 
-    // The schema says what fits, in itself.
+    // The schema is self-contained.
     let schema = shown.schema();
     let happened = &schema["oneOf"][0]["properties"]["happened"];
     assert_eq!(happened["properties"]["number"]["type"], "integer");

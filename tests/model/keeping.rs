@@ -1,4 +1,4 @@
-//! Which finished executions stay, and how often a store is gone through for them.
+//! Which finished executions are kept, and how often the store is swept for them.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::support::log;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// A store that counts how often it is read, and how often its executions are gone through.
+/// A store that counts its reads, and the sweeps through its executions.
 #[derive(Clone, Default)]
 pub struct Counting {
     memory: Arc<Memory>,
@@ -150,7 +150,7 @@ mod after {
     }
 }
 
-/// Its second version cannot read what its first one has recorded.
+/// Its second version cannot read the records of its first one.
 #[flow]
 async fn gets_stuck(path: String) -> Result<u32, Error> {
     let started = costly_part(path.clone()).id("stuck part").start().await?;

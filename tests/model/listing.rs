@@ -1,4 +1,4 @@
-//! The list of executions, what it is filtered by, and what is looked at as JSON.
+//! The list of executions, its filters, and the JSON form of everything that is shown.
 
 use std::time::{Duration, SystemTime};
 
@@ -99,7 +99,7 @@ async fn filtered_list_continues_after_a_page_and_omits_nothing() {
     loop {
         let failed = kitaru.executions().status(Status::Failed).limit(3);
         let page = match after {
-            // A cursor is text for whoever hands it around.
+            // A cursor can be passed on as text.
             Some(cursor) => failed.after(cursor.to_string().parse().unwrap()).await.unwrap(),
             None => failed.await.unwrap(),
         };
@@ -146,7 +146,7 @@ async fn execution_is_named_by_a_pair_a_handle_or_what_was_looked_at() {
     }
 }
 
-/// Times in place of those of this run.
+/// Fixed times in place of the times of this run.
 fn timeless(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What a memo is the result of.
+//! Memos: which outcomes they hold.
 
 use kitaru::{Error, flow};
 

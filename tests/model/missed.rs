@@ -1,4 +1,4 @@
-//! What is sent to an execution, or wakes it, while somebody else looks at it or has only just called it.
+//! Messages and wake-ups that reach an execution while another task reads it or has just called it.
 
 use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::sync::{Arc, Condvar, Mutex};
@@ -13,7 +13,7 @@ use crate::support::ends;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A store that holds one read up, and gives it or refuses it later.
+/// A store that blocks one read, and completes or refuses it later.
 #[derive(Clone, Default)]
 struct Gate(Arc<Inside>);
 
@@ -23,7 +23,7 @@ struct Inside {
     next: Mutex<Next>,
     changed: Condvar,
     commits_are_held_up: Mutex<bool>,
-    /// After so many commits one is made and reported as failed.
+    /// After so many commits, one is written but reported as failed.
     misreported: Mutex<Option<usize>>,
     touched: AtomicUsize,
 }
@@ -70,7 +70,7 @@ impl Gate {
         .await;
     }
 
-    /// Until nobody reads or writes any more.
+    /// Waits until reads and writes have stopped.
     async fn is_quiet(&self) {
         let mut known = usize::MAX;
         loop {
@@ -79,7 +79,7 @@ impl Gate {
                 return;
             }
             known = touched;
-            // Others are at work on threads of their own.
+            // Other threads are still working.
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
@@ -95,7 +95,7 @@ impl Store for Gate {
         match *misreported {
             Some(0) => {
                 *misreported = None;
-                Err(Error::store("nobody knows whether the disk has it"))
+                Err(Error::store("the disk does not say whether it has it"))
             }
             Some(left) => {
                 *misreported = Some(left - 1);
@@ -269,7 +269,7 @@ async fn execution_resumes_whichever_of_its_commits_was_wrongly_reported_as_fail
         let (kitaru, gate, clock) = opened().await;
         let call = || continues_for_missed(2).id("x").on(&kitaru);
         *gate.0.misreported.lock().unwrap() = Some(nth);
-        // It may be the one that it begins with.
+        // It may be the first commit of the execution.
         drop(call().start().await);
         ends(async {
             while kitaru.execution(("continues_for_missed", "x")).await.unwrap().unwrap().status() != Status::Completed
@@ -296,7 +296,7 @@ async fn execution_resumes_whichever_of_its_commits_was_wrongly_reported_as_fail
     }
 }
 
-/// Has the next commit made and reported as failed.
+/// Lets the next commit be written and reported as failed.
 fn misreport(gate: &Gate) {
     *gate.0.misreported.lock().unwrap() = Some(0);
 }
@@ -341,7 +341,7 @@ async fn signal_reported_as_failed_but_written_is_taken_after_a_later_one() {
     misreport(&gate);
     let send = |n: u32| kitaru.signal(&handle, "e", &n).key(n.to_string());
     assert!(send(10).await.unwrap_err().is_store());
-    // It is known by its key, and so sent once.
+    // Its key identifies it, so that it is sent once.
     send(10).await.unwrap();
     send(100).await.unwrap();
     gate.is_quiet().await;

@@ -1,4 +1,4 @@
-//! What few flows do, and every flow may: nothing of it hangs, and nothing of it brings others down.
+//! Unusual but valid flows: none of them hangs, and none of them affects others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +23,7 @@ async fn yields(n: u32) -> u32 {
     n
 }
 
-/// A future, raced against a time that is far too long.
+/// Awaits a future, and fails after a time that is far too long.
 async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
 }
@@ -171,7 +171,7 @@ fn blocks(gate: Gate) -> u32 {
     1
 }
 
-/// What a test and a body on the blocking pool meet at; no part of a key.
+/// Where a test and a body on the blocking pool meet. It is not part of a key.
 #[derive(Clone)]
 struct Gate(Arc<std::sync::Barrier>);
 

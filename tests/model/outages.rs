@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Is away until its log says `back`; says how long it wants to be left alone, or panics, or hangs at its second try.
+/// Is away until its log says `back`; asks for a pause, or panics, or hangs at its second try.
 #[checkpoint]
 async fn rate(path: String) -> Result<u32, Error> {
     let log = log(&path);
@@ -41,9 +41,9 @@ async fn paused(kitaru: &Kitaru) -> Vec<String> {
     execution.pauses().map(|pause| pause.to_string()).collect()
 }
 
-/// What a job has come to, now that nothing moves any more.
+/// The result of a job, once nothing moves any more.
 fn ended<R: Send + 'static>(job: Handle<R>) -> R {
-    job.now_or_never().expect("it has come to its end")
+    job.now_or_never().expect("the job has ended")
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What flows and bodies show while they run.
+//! Values that flows and bodies publish while they run.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn published_value_is_read_and_watched_until_the_execution_ends() {
 
     let error = kitaru.published::<u32>(&("pages", "job"), "progress").await.unwrap_err();
     assert!(error.is_unreadable() && error.to_string().contains("\"done\""), "{error}");
-    let error = kitaru.published::<u32>(&("pages", "nobody"), "progress").await.unwrap_err();
+    let error = kitaru.published::<u32>(&("pages", "absent"), "progress").await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
 }
 
@@ -87,7 +87,7 @@ async fn a_replay_does_not_go_back_to_what_was_published_before_something_later(
     kitaru.close().await.unwrap();
 }
 
-/// Goes past an error, shows that it did, and hangs in its own code.
+/// Continues past an error, publishes that, and hangs in its own code.
 #[flow]
 async fn shows_an_error(path: String) -> Result<u32, Error> {
     let failed = page(path.clone(), 1).await.is_err();
@@ -159,7 +159,7 @@ async fn published_values_and_metadata_are_bounded_and_belong_to_a_flow() {
     assert_eq!(plain.await.unwrap(), 1);
 }
 
-/// Shows something in its first generation only.
+/// Publishes in its first generation only.
 #[flow]
 async fn shows_once(round: u32) -> Result<u32, Error> {
     if round == 2 {

@@ -1,4 +1,4 @@
-//! Section 3: a record answers only its own question.
+//! Section 3: a record answers only its own call.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ async fn draft(path: String, topic: String) -> Result<String, Error> {
     Ok(topic.to_uppercase())
 }
 
-/// Drafts what the log names, and fails, so that the next call goes on with other code, as it were.
+/// Drafts the topics in the log, and fails, so that the next call resumes as if with other code.
 #[flow]
 async fn drafts(path: String) -> Result<(), Error> {
     let topics = log(&format!("{path}-topics")).take();
@@ -24,7 +24,7 @@ async fn drafts(path: String) -> Result<(), Error> {
     Err(Error::msg("the end"))
 }
 
-/// Runs the flow with these topics; gives the topics whose bodies ran.
+/// Runs the flow with these topics; returns the topics whose bodies ran.
 async fn drafted(kitaru: &kitaru::Kitaru, path: &str, topics: &[&str]) -> Vec<String> {
     let said = log(&format!("{path}-topics"));
     topics.iter().for_each(|topic| said.say(*topic));
@@ -80,7 +80,7 @@ async fn takes_order(order: &Order) -> Result<usize, Error> {
 }
 
 fn order() -> Order {
-    // Each set and map is seeded anew, so that they iterate in another order each time.
+    // Each set and map has its own seed, so that they iterate in another order each time.
     Order {
         lines: (0..20).map(|n| (format!("line {n}"), (0..20).map(|m| m * n).collect())).collect(),
         tags: Tags { inner: (0..30).map(|n| format!("tag {n}")).collect() },
@@ -104,7 +104,7 @@ async fn maps_and_sets_are_the_same_argument_in_any_order() {
     assert_eq!(TAKEN.load(Ordering::SeqCst), 1);
 }
 
-/// No serde, and no matter for the key.
+/// Has no serde, and is not part of the key.
 struct Client(AtomicU32);
 
 #[checkpoint(skip(client))]

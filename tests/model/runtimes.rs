@@ -1,5 +1,5 @@
-//! Programs that use a store from several runtimes, one after another or side by side: none of what the store has to do ends
-//! with one of them.
+//! Programs that use a store from several runtimes, one after another or concurrently: the store's own work does not end with
+//! any of them.
 #![allow(clippy::async_yields_async, reason = "a handle outlives the runtime on which it was made")]
 
 use std::future::Future;
@@ -17,12 +17,12 @@ fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// On a runtime that ends with it.
+/// Runs a future on a runtime of its own, which ends with it.
 fn once<R>(work: impl Future<Output = R>) -> R {
     one_thread().block_on(async { tokio::time::timeout(Duration::from_secs(20), work).await.expect("it hangs") })
 }
 
-/// Waits where no runtime is.
+/// Waits outside any runtime.
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
@@ -177,7 +177,7 @@ fn a_flow_whose_runtime_ends_again_and_again_is_not_given_up() {
         let before = log(path).count("begun");
         once(async {
             drop(hangs(path.into()).id("job").on(&kitaru).start().await.unwrap());
-            // Unless it has gone on elsewhere by now, where it goes on hanging.
+            // Unless it has resumed elsewhere by now, where it hangs again.
             let begins = async {
                 while log(path).count("begun") == before {
                     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -187,7 +187,7 @@ fn a_flow_whose_runtime_ends_again_and_again_is_not_given_up() {
         });
     }
     log(path).say("enough");
-    // Not called: whoever calls has it tried in any case.
+    // Without a call: a call would start an attempt in any case.
     let status = once(async {
         loop {
             let status = kitaru.execution(("hangs", "job")).await.unwrap().unwrap().status();
@@ -230,7 +230,7 @@ fn a_flow_without_an_attribute_can_be_called_again_when_its_runtime_has_ended() 
 /// Each test of a program may have a runtime of its own.
 static SHARED: LazyLock<Kitaru> = LazyLock::new(|| {
     let open = || once(parking());
-    // It is opened on a runtime that ends, from whichever thread.
+    // It is opened on a runtime that ends, on any thread.
     std::thread::spawn(open).join().unwrap()
 });
 
@@ -269,7 +269,7 @@ fn flow_without_a_caller_runs_on_a_multi_thread_runtime_of_the_program() {
         waits(&kitaru, "tells_where", "job").await;
     });
     until("it runs", || log(path).count("mine") > 0);
-    // One on a thread that somebody has to wait on does not take its place.
+    // A current-thread runtime does not take its place.
     once(async { kitaru.execution(("tells_where", "job")).await.unwrap() });
     drop(mine);
     let handle = once(async {
@@ -285,7 +285,7 @@ fn flow_without_a_caller_runs_on_a_multi_thread_runtime_of_the_program() {
 #[flow]
 async fn tells_where(path: String) -> Result<(), Error> {
     kitaru::sleep(Duration::from_millis(50)).await;
-    // What needs a runtime has one.
+    // The flow runs on a runtime.
     #[allow(deprecated)]
     tokio::time::sleep(Duration::from_millis(1)).await;
     log(&path).say(std::thread::current().name().unwrap_or_default());

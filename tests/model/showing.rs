@@ -1,4 +1,4 @@
-//! Section 7, of values that are shown: as JSON without their types, and nothing that is sensitive.
+//! Section 7: values are shown as JSON without their types, and sensitive values are not shown.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,7 +87,7 @@ async fn a_value_is_shown_as_json_without_its_type_by_every_later_process() {
     let whole = serde_json::to_value(an_order()).unwrap();
     assert_eq!(json_of(&execution, "takes_order"), serde_json::to_value(an_empty_order()).unwrap());
     assert_eq!(json_of(&execution, "takes_order_2"), whole);
-    // JSON that was written holds the shortest text of an `f32`.
+    // Recorded JSON holds the shortest text of an `f32`.
     let written: Value = serde_json::from_str(&serde_json::to_string(&an_order()).unwrap()).unwrap();
     assert_eq!(json_of(&execution, "keeps_as_json"), written);
     assert_eq!(execution.input_value(), ShownValue::Json(json!(["Ada", 3])));
@@ -262,7 +262,7 @@ async fn gathers(n: usize) -> Vec<u8> {
     vec![7; n]
 }
 
-/// As many different parts as it has.
+/// As many kinds of parts as serde has.
 #[derive(Serialize, Deserialize)]
 struct Tree(u8, Option<Box<Tree>>, Option<Box<Tree>>);
 

@@ -1,4 +1,4 @@
-//! What ends a try from outside, and what forgetting a record does to what was shown.
+//! Tries that end from outside, and published values after a record was forgotten.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn priced(path: &str) -> Result<u32, Error> {
     if log(path).count("priced") == 1 { Err(Error::msg("no price")) } else { Ok(7) }
 }
 
-/// Shows one thing where the price is known, and more where it is not.
+/// Publishes one value if the price is known, and more if it is not.
 #[flow]
 async fn offers(path: String) -> Result<u32, Error> {
     match priced(&path).await {

@@ -1,5 +1,5 @@
-//! Section 7, of values that cannot be kept: what is kept as it is read, what is refused and with which words, and how deep
-//! a value may be, on every way in and out.
+//! Section 7, of values that cannot be kept: which values are kept as they are read, which are refused and with which words,
+//! and how deep a value may be, on every way in and out.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::support::{log, memory, reopen};
 
-/// A decimal number as its crate reads it: as a text, by whatever type the text has, and without the sign of a zero.
+/// A decimal number as its crate reads it: from a text of any type, and without the sign of a zero.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Decimal(String);
 

@@ -1,4 +1,4 @@
-//! Flows with agents under a test's hand: tools whose parts are played, and tools that may run once.
+//! Flows with agents on a testkit: stubbed tools, and `at_most_once` tools.
 
 use std::panic::AssertUnwindSafe;
 
@@ -23,7 +23,7 @@ async fn send_parcel(context: &RunContext, number: u32) -> String {
     format!("sent {number}")
 }
 
-/// Asks for one tool, and answers with what that gave.
+/// Asks for one tool, and answers with its result.
 fn script(tool: &'static str) -> FunctionModel {
     FunctionModel::new("script", move |request| {
         Ok(match request.tool_returns().last() {

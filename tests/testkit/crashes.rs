@@ -1,4 +1,4 @@
-//! Deaths everywhere: they find what is wrong, and nothing else.
+//! Crashes at every place: they find mistakes, and nothing else.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,7 +139,7 @@ async fn quick(n: u32) -> Result<u64, Error> {
 #[flow]
 async fn looks_at_a_child(n: u32) -> Result<u64, Error> {
     let child = async { quick(n).await.unwrap_or_default() };
-    // The child is begun, and nobody waits for it.
+    // The child is begun, and has no caller.
     let first = kitaru::race((child, async { 7 })).await;
     kitaru::sleep(Duration::from_secs(3_600)).await;
     Ok(first)
@@ -159,7 +159,7 @@ async fn waits_for_a_child(n: u32) -> Result<u64, Error> {
     Ok(child(n).await? + child(n + 1).await?)
 }
 
-/// What a person does who starts a job once, and looks a day later.
+/// A person starts a job once, and checks it a day later.
 async fn starts_and_looks(kit: Testkit) -> String {
     if kit.kitaru().execution(("waits_for_a_child", "job")).await.unwrap().is_none() {
         drop(kit.start(waits_for_a_child(1).id("job")).await.unwrap());
@@ -180,7 +180,7 @@ async fn is_answered_twice(name: String) -> Result<String, Error> {
     Ok(format!("{name} {first} {second}"))
 }
 
-/// The first answer of all is refused by the store, and given again.
+/// The store refuses the first answer, and it is sent again.
 async fn answers_again(kit: Testkit) -> Result<String, Error> {
     let (target, refused) = (("is_answered_twice", "job"), |error: &Error| error.is_store());
     let job = || is_answered_twice("x".into()).id("job");
@@ -191,7 +191,7 @@ async fn answers_again(kit: Testkit) -> Result<String, Error> {
     while kit.answer(&target, "second", &2).await.is_err_and(|error| refused(&error)) {}
     loop {
         match kit.run(job()).await {
-            // The refusal was still to come where the process had died before it did.
+            // If the process crashed first, the refusal is still to come.
             Err(error) if refused(&error) => {}
             came => break came,
         }
@@ -226,7 +226,7 @@ async fn pays_and_asks(amount: u64) -> Result<u64, Error> {
     Ok(charge_or_ask(amount).await? + 1)
 }
 
-/// A person has whatever was cut off run again.
+/// A person lets every interrupted body run again.
 async fn has_it_run_again(kit: Testkit) -> u64 {
     let paying = kit.start(pays_and_asks(12).id("job")).await.unwrap();
     loop {
@@ -268,11 +268,11 @@ async fn by_raw_chance(name: String) -> Result<u64, Error> {
 fn a_flow_that_goes_by_raw_chance_is_found_without_any_death() {
     found(
         &testkit::crash_report(|kit| async move { kit.run(by_raw_chance("x".into())).await }),
-        "without any death\n     - it comes to another end",
+        "without any death\n     - it has another end",
     );
 }
 
-/// Whether it was paid, as a program keeps it that does not know `at_most_once`.
+/// Whether it was paid, as a program without `at_most_once` would keep it.
 static PAID: AtomicBool = AtomicBool::new(false);
 
 #[checkpoint]
@@ -289,7 +289,7 @@ async fn pays_once_by_hand(amount: u64) -> Result<Option<u64>, Error> {
 #[test]
 fn an_effect_that_is_kept_to_once_by_hand_is_found() {
     let scenario = |kit: Testkit| async move {
-        // It is the world's: a death leaves it as it is.
+        // It belongs to the world: a crash does not change it.
         if kit.kitaru().execution(("pays_once_by_hand", "job")).await.unwrap().is_none()
             && kit.executed("pay_and_note") == 0
         {
@@ -316,10 +316,7 @@ async fn selects(name: String) -> Result<String, Error> {
 
 #[test]
 fn an_unbiased_select_over_equal_calls_is_found() {
-    found(
-        &testkit::crash_report(|kit| async move { kit.run(selects(String::new())).await }),
-        "it comes to another end",
-    );
+    found(&testkit::crash_report(|kit| async move { kit.run(selects(String::new())).await }), "it has another end");
 }
 
 /// A set whose `Serialize` is hand-written: its order counts.
@@ -402,7 +399,7 @@ async fn lingers(name: String) -> Result<u32, Error> {
 
 #[test]
 fn flow_that_begins_alone_after_deaths_holds_up_no_scenario() {
-    // Whatever the store refuses; by the kit, or beside it.
+    // Despite refusals of the store; through the kit, or not.
     async fn start(kit: &Testkit, name: &str) -> Handle<Result<u32, Error>> {
         loop {
             let lingers = lingers(name.to_owned());
@@ -412,7 +409,7 @@ fn flow_that_begins_alone_after_deaths_holds_up_no_scenario() {
             };
             match started {
                 Err(error) if error.is_store() => {}
-                // A scenario has several deaths, and a person who has it resume.
+                // A scenario has several crashes, and a person who resumes the execution.
                 Err(error) if error.is_stuck() => drop(kit.kitaru().resume(("lingers", name)).await),
                 started => break started.unwrap(),
             }

@@ -1,4 +1,4 @@
-//! Calls that contradict a record, on a testkit.
+//! Divergences on a testkit.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,4 +1,4 @@
-//! Histories, kept and replayed against other code than that which made them.
+//! Histories, kept and replayed against other versions of their code.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use kitaru::{Error, History, checkpoint, flow};
 
 use crate::histories::library::{research, write};
 
-/// What every version of the flow calls.
+/// The library that every version of the flow calls.
 mod library {
     use super::*;
 
@@ -143,7 +143,7 @@ trait ToWaits {
 }
 
 impl ToWaits for Testkit {
-    /// Leaves `logs_in` where it waits for an answer.
+    /// Runs `logs_in` until it waits for an answer.
     async fn fast_forward_to_waits(&self) {
         drop(self.start(logs_in("ada".into()).id("job")).await.unwrap());
         self.advance(Duration::from_secs(3_600)).await;
@@ -185,7 +185,7 @@ mod kept {
     kitaru::testkit::histories!("tests/testkit/histories/*.json");
 }
 
-/// Writes what `kept` replays, where it is told to. Never over a history of a released version.
+/// Writes the histories that `kept` replays, on request. Never overwrites a history of a released version.
 #[tokio::test]
 async fn histories_are_written_on_demand() {
     if std::env::var_os("KITARU_WRITE_HISTORIES").is_none() {

@@ -1,4 +1,4 @@
-//! Flows run under a test's hand: time, answers, signals, parts played by others, faults on order.
+//! Flows on a testkit: time, answers, signals, stubs, and faults on request.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a person does to an execution, done by a test, and stubs that are wrong.
+//! Actions of a person, done by a test, and wrong stubs.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn holds(seat: String) -> Result<u32, Error> {
     Ok(kitaru::wait::<u32>("paid").await? + seat.len() as u32)
 }
 
-/// Goes past the cancellation of its child, and then waits.
+/// Continues past the cancellation of its child, and then waits.
 #[flow]
 async fn parent(seat: String) -> Result<bool, Error> {
     let child = holds(seat).id("child").await;
@@ -70,7 +70,7 @@ fn a_cancellation_and_a_resume_request_are_made_once_however_often_the_process_d
     async fn fails_once(n: u32) -> Result<u32, Error> {
         let debited = debit(n).await?;
         if kitaru::wait::<bool>("fail").await? {
-            return Err(Error::msg("as it was told"));
+            return Err(Error::msg("on request"));
         }
         Ok(debited)
     }
@@ -79,7 +79,7 @@ fn a_cancellation_and_a_resume_request_are_made_once_however_often_the_process_d
         kit.cancel(("holds", "seat")).await.unwrap();
         let seat = match seat {
             Ok(seat) => seat.await.unwrap_err(),
-            // The process died behind it.
+            // The process crashed after it.
             Err(cancelled) => cancelled,
         };
         let failing = kit.start(fails_once(1).id("one")).await.unwrap();

@@ -87,7 +87,7 @@ impl Trial {
             Verdict::Same | Verdict::Interrupted(_) => {}
             Verdict::NoGood(came) => say(format!("without any death it comes to {}", indented(came))),
             Verdict::Differs { expected, came } => say(format!(
-                "it comes to another end\n       undisturbed: {}\n       now:         {}",
+                "it has another end\n       undisturbed: {}\n       now:         {}",
                 indented(expected),
                 indented(came)
             )),

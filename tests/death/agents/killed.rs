@@ -23,7 +23,7 @@ impl Place {
     }
 }
 
-/// Kills a process that found `found` at a place, and looks at what it leaves.
+/// Kills a process, which found `found`, at a place, and reads its traces.
 async fn killed_at(house: &House, dir: &Path, place: Place, found: &Recorded, what: &str) -> Recorded {
     let notes = noted(dir).len();
     let process = match place {
@@ -42,7 +42,7 @@ async fn killed_at(house: &House, dir: &Path, place: Place, found: &Recorded, wh
     house.left(dir, found, &noted(dir)[notes..], what).await
 }
 
-/// For each of these places: kills the program there, and lets it go on.
+/// For each of these places: kills the program there, and resumes it.
 async fn killed_at_each(house: &House, places: Vec<Place>) {
     for place in places {
         let what = format!("{} killed at {place:?}", house.program);
@@ -63,7 +63,7 @@ fn places(house: &House) -> Vec<Place> {
     }
     let (mut nth, mut records) = (0, 0);
     for (answer, calls) in CALLS.iter().enumerate() {
-        // The answer that calls, and the words at the end of the turn before.
+        // The answer with the calls, and the last answer of the turn before.
         records += if answer == 2 { 2 } else { 1 };
         for _ in *calls {
             nth += 1;
@@ -78,13 +78,13 @@ fn places(house: &House) -> Vec<Place> {
     places
 }
 
-/// One job whose process is killed after each event of each answer: as many processes, and one that comes to its end.
+/// One job whose process is killed after each event of each answer: one process for each event, and one that ends.
 async fn killed_after_each_event(house: &House) {
     let dir = folder();
     let mut left = Recorded::default();
     for (nth, events) in house.events.iter().enumerate() {
         for event in 1..=*events {
-            // The last one may have been enough.
+            // The last process may have finished the job.
             if left.questions <= nth {
                 let place = Place::Wire(Hold::Answer(nth + 1 - left.questions, event));
                 let what = format!("{} killed at event {event} of answer {}", house.program, nth + 1);
@@ -138,7 +138,7 @@ async fn interrupted_agent_resumes_in_a_process_that_only_opens_the_store() {
     }
 }
 
-/// Lets processes die at random moments, one after another, and the last one come to its end.
+/// Kills processes at random moments, one after another, and lets the last one end.
 async fn killed_at_random(program: &str) {
     let Some(house) = House::open(program).await else { return };
     let seeds = match std::env::var("KITARU_SEED") {
@@ -157,7 +157,7 @@ async fn killed_at_random(program: &str) {
         for nth in 0..4 {
             let what = format!("KITARU_SEED={seed}: {program}, process {nth}");
             let random = blake3::hash(format!("{seed} {nth}").as_bytes()).as_bytes()[0];
-            // Most of them before their end; the next one goes on from there.
+            // Most of them before their end; the next process resumes there.
             let delay = whole * u32::from(random) / 512;
             let notes = noted(dir.path()).len();
             let (_, code) = house.begin(dir.path(), How { dies_in: Some(delay), ..How::default() }).end();

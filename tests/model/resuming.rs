@@ -1,4 +1,4 @@
-//! Executions that a person has go on, and flows that go on for ever in one generation after another.
+//! Executions that a person resumes, and flows that continue forever in one generation after another.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn step(path: String, n: u32) -> Result<u32, Error> {
     if log(&path).count(&format!("fail {n}")) > 0 { Err(Error::msg(format!("no luck at {n}"))) } else { Ok(n) }
 }
 
-/// Goes past an error of its second step, which is settled by then, and fails on it in the end.
+/// Continues past an error of its second step, which is settled by then, and finally fails on it.
 #[flow]
 async fn goes_past(path: String) -> Result<u32, Error> {
     let first = step(path.clone(), 1).await?;
@@ -30,12 +30,12 @@ async fn until_ended(kitaru: &Kitaru, flow: &str, id: &str, status: Status) {
 #[tokio::test]
 async fn a_person_has_one_error_forgotten_and_its_checkpoint_runs_again() {
     let (kitaru, dir) = disk().await;
-    let path = "going on: one";
+    let path = "resuming: one";
     log(path).say("fail 2");
     goes_past(path.into()).id("job").on(&kitaru).await.unwrap_err();
     assert_eq!(log(path).take(), ["fail 2", "step 1", "step 2", "step 3"]);
 
-    // Without that it comes to the same again.
+    // Without that, it has the same result again.
     kitaru.resume(("goes_past", "job")).await.unwrap();
     while kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().attempts() < 2 {
         tokio::task::yield_now().await;
@@ -77,7 +77,7 @@ async fn asks_in_between(path: String) -> Result<u32, Error> {
 #[tokio::test]
 async fn a_person_has_all_after_a_record_forgotten_and_it_is_done_again() {
     let (kitaru, clock) = memory().await;
-    let path = "going on: after";
+    let path = "resuming: after";
     log(path).say("fail 3");
     let handle = asks_in_between(path.into()).id("job").on(&kitaru).start().await.unwrap();
     kitaru.signal(&handle, "amount", &100).await.unwrap();
@@ -103,11 +103,11 @@ async fn resuming_what_cannot_be_resumed_says_why_and_touches_nothing() {
         let error = request.await.unwrap_err();
         assert!(error.is_misuse() && error.to_string().contains(why), "{error}");
     };
-    refused(kitaru.resume(("goes_past", "nobody")), "there is no execution").await;
+    refused(kitaru.resume(("goes_past", "absent")), "there is no execution").await;
     dynamic::flow("own").run(|| async { Err::<(), _>(Error::msg("no")) }).id("job").on(&kitaru).await.unwrap_err();
     refused(kitaru.resume(("own", "job")), "no #[flow]").await;
 
-    let path = "going on: refused";
+    let path = "resuming: refused";
     log(path).say("fail 2");
     goes_past(path.into()).id("job").on(&kitaru).await.unwrap_err();
     refused(kitaru.resume(("goes_past", "job")).forget("charge"), "`step`, `step_2`, `step_3`").await;
@@ -118,7 +118,7 @@ async fn resuming_what_cannot_be_resumed_says_why_and_touches_nothing() {
     until_ended(&kitaru, "goes_past", "job", Status::Completed).await;
     refused(kitaru.resume(("goes_past", "job")), "has ended").await;
 
-    let waits = asks_in_between("going on: waits".into()).id("waits").on(&kitaru).start().await.unwrap();
+    let waits = asks_in_between("resuming: waits".into()).id("waits").on(&kitaru).start().await.unwrap();
     until_ended(&kitaru, "asks_in_between", "waits", Status::Waiting).await;
     refused(kitaru.resume(&waits), "waiting").await;
     kitaru.signal(&waits, "amount", &1).await.unwrap();
@@ -141,7 +141,7 @@ async fn poller(path: String, page: u32) -> Result<u32, Error> {
 #[tokio::test]
 async fn endless_flow_continues_in_new_generations_and_loses_no_signal() {
     let (kitaru, dir) = disk().await;
-    let path = "going on: poller";
+    let path = "resuming: poller";
     let handle = poller(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
     for amount in (1..=10).rev() {
         kitaru.signal(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
@@ -156,7 +156,7 @@ async fn endless_flow_continues_in_new_generations_and_loses_no_signal() {
     kitaru.close().await.unwrap();
     drop(handle);
 
-    // The call that began it finds it, in another process and in another generation.
+    // The call that began it attaches to it, in another process and another generation.
     let kitaru = reopen(&dir).await;
     let handle = poller(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
     kitaru.signal(&handle, "amount", &1).key("payment 1").await.unwrap();
@@ -194,7 +194,7 @@ async fn a_flow_continues_as_new_at_a_time_and_its_parent_waits_for_the_last_gen
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
     let kitaru = open().await.unwrap();
-    let path = "going on: hourly";
+    let path = "resuming: hourly";
     let parent = waits_for_hourly(path.into()).id("job").on(&kitaru).start().await.unwrap();
     while names(&kitaru, "waits_for_hourly", "job").await.is_empty() {
         tokio::task::yield_now().await;
@@ -224,7 +224,7 @@ async fn waits_for_hourly(path: String) -> Result<u64, Error> {
     hourly(path, 1).await
 }
 
-/// Continues as new what is not its own.
+/// Returns a continuation of another flow or id.
 #[flow]
 async fn continues_wrongly(path: String) -> Result<u64, Error> {
     match path.as_str() {
@@ -248,7 +248,7 @@ async fn a_continuation_of_another_flow_or_id_is_refused() {
 async fn a_continuation_meets_a_cancellation_at_any_moment_and_one_of_them_counts() {
     for n in 0..60u32 {
         let (kitaru, _) = memory().await;
-        let path = format!("going on: cancelled {n}");
+        let path = format!("resuming: cancelled {n}");
         let handle = poller(path.clone(), 1).id("job").on(&kitaru).start().await.unwrap();
         for amount in 1..=4u32 {
             kitaru.signal(&handle, "amount", &amount).await.unwrap();
