@@ -1,4 +1,4 @@
-//! Which wait an answer is for, in stores of an earlier version, where two calls may have one visible name.
+//! Which wait an answer is for, in stores of an earlier version, where two calls may have the same visible name.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn execution() -> ExecutionId {
     ExecutionId::new("order", "job").unwrap()
 }
 
-/// What an earlier version has written: records, and rows without the identity of a wait.
+/// What an earlier version wrote: records, and rows without the identity of a wait.
 struct Written {
     rows: Vec<Row>,
     next: u64,
@@ -77,7 +77,7 @@ impl Written {
     }
 }
 
-/// A call whose visible name is made of this.
+/// A call whose visible name is made of these parts.
 fn call<'a>(label: &'a str, number: u32) -> CallFrame<'a> {
     let (occurrence, place) = (number - 1, number - 1);
     let key = Key([label.len() as u8; 16]);
@@ -156,7 +156,7 @@ fn an_answer_that_an_earlier_version_kept_is_for_the_one_wait_that_is_open_under
     one.wait("approval_2");
     one.answer("approval_2");
     assert_eq!(given(one), [Addressee::Wait(identity(&call("approval_2", 1)))]);
-    // Taken by the first, and nothing to the second.
+    // The first takes it, and the second gets nothing.
     let mut taken = Written::new();
     taken.record(&waits(call("approval_2", 1)));
     taken.record(&ended(call("approval_2", 1), Class::Value));
