@@ -176,7 +176,7 @@ async fn a_history_is_not_replayed_with_another_input_or_by_another_version_of_t
     let refused = testkit::replay_report(&history, retries(3)).unwrap_err().to_string();
     assert!(refused.contains("has another input"), "{refused}");
     let newer = history.to_string().replace("\"kitaru_history\": 1", "\"kitaru_history\": 2");
-    assert!(newer.parse::<History>().unwrap_err().to_string().contains("it is of version 2"));
+    assert!(newer.parse::<History>().unwrap_err().to_string().contains("its format has version 2"));
     assert!("{}".parse::<History>().unwrap_err().is_unreadable());
 }
 
