@@ -109,7 +109,7 @@ impl Entry {
             Frame::Intent(call) => (format!("{} is about to run", call.name()), ""),
             Frame::Open(open) => (format!("{} waits", open.call.name()), ""),
             Frame::End(end) => (format!("the flow is {}", end.status), end.preview),
-            Frame::Unwind(EndFrame { status, .. }) => (format!("the flow goes no further, and is {status}"), ""),
+            Frame::Unwind(EndFrame { status, .. }) => (format!("the flow is unwound, and is {status}"), ""),
             Frame::Settled(_) => ("errors are settled".to_owned(), ""),
             Frame::Forgot(_) => ("records are forgotten".to_owned(), ""),
             Frame::Now(_) => ("a time".to_owned(), ""),
