@@ -229,7 +229,7 @@ async fn a_model_without_tools_gives_a_typed_answer_by_a_schema_and_a_list_is_pu
     assert!(told(&model.seen()[2])[0].contains("is not JSON"), "{:?}", told(&model.seen()[2]));
 
     let error = Agent::builder(Held(script([]))).output::<u8>().output_mode(OutputMode::Tool).build().unwrap_err();
-    assert!(error.to_string().contains("cannot give a typed answer in the mode Tool"), "{error}");
+    assert!(error.to_string().contains("cannot send a typed answer in the mode Tool"), "{error}");
 }
 
 #[tokio::test]

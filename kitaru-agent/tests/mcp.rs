@@ -143,7 +143,7 @@ async fn a_server_that_dies_ends_the_run_in_an_error_that_names_it() {
 #[tokio::test]
 async fn what_is_no_server_is_an_error_that_says_so() {
     let error = McpServer::start(Command::new("no-such-server")).await.unwrap_err();
-    assert!(error.to_string().contains("`no-such-server` cannot be started"), "{error}");
+    assert!(error.to_string().contains("cannot start the MCP server `no-such-server`"), "{error}");
     let error = McpServer::connect("nowhere").await.unwrap_err();
     assert!(error.to_string().contains("address"), "{error}");
 }
@@ -155,7 +155,7 @@ async fn an_address_that_holds_a_secret_is_in_no_error() {
     let url = format!("http://ada:hunter2@127.0.0.1:{port}/mcp?token=tok-123");
     let error = McpServer::connect(&url).await.unwrap_err();
     let said = format!("{error} {error:?}");
-    assert!(said.contains("the MCP server `127.0.0.1` does not greet back"), "{said}");
+    assert!(said.contains("the MCP server `127.0.0.1` did not complete the handshake"), "{said}");
     assert!(!said.contains("hunter2") && !said.contains("tok-123"), "{said}");
 }
 
@@ -197,7 +197,7 @@ async fn a_server_that_does_not_greet_is_given_up_after_its_time_and_its_process
         let starting = McpServer::builder().greeting_timeout(soon).start(silent);
         let started = tokio::time::timeout(Duration::from_secs(20), starting).await;
         let error = started.expect("it is given up after its time").unwrap_err();
-        assert!(error.to_string().contains("the MCP server `sh` does not greet back"), "{error}");
+        assert!(error.to_string().contains("the MCP server `sh` did not complete the handshake"), "{error}");
         let id = std::fs::read_to_string(&file).unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
         while lives(id.trim()) {
@@ -209,7 +209,7 @@ async fn a_server_that_does_not_greet_is_given_up_after_its_time_and_its_process
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", silent.local_addr().unwrap());
     let error = McpServer::builder().greeting_timeout(soon).connect(&url).await.unwrap_err();
-    assert!(error.to_string().contains("does not greet back within 500ms"), "{error}");
+    assert!(error.to_string().contains("did not complete the handshake within 500ms"), "{error}");
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn a_call_that_a_server_does_not_answer_is_given_up_after_its_time() {
     let silent = scripted("__import__('time').sleep(1000)");
     let server = McpServer::builder().call_timeout(Duration::from_millis(100)).start(silent).await.unwrap();
     let error = server.tools().await.err().unwrap();
-    assert!(error.to_string().contains("did not give its list of tools within 100ms"), "{error}");
+    assert!(error.to_string().contains("did not send its list of tools within 100ms"), "{error}");
 }
 
 #[tokio::test]
