@@ -263,7 +263,7 @@ fn a_validator_before_the_type_of_the_answer_and_a_tool_named_like_the_answer_ar
     assert!(early.unwrap_err().to_string().contains("call `.output()` first"));
     let named = FunctionTool::new(ToolDefinition::new("final_result", ""), |_| async { Ok(ToolOutput::text("")) });
     let clash = Agent::builder(script([])).tool(named).output::<u8>().build();
-    assert!(clash.unwrap_err().to_string().contains("by which a typed answer is given"));
+    assert!(clash.unwrap_err().to_string().contains("the name of the tool for typed answers"));
 }
 
 #[test]

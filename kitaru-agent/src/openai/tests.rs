@@ -116,7 +116,7 @@ async fn retries_are_bounded_and_the_last_error_says_how_long_the_server_wants_t
     let server = serve(vec![http(429, "Retry-After: 0\r\n", r#"{"error":{"message":"busy"}}"#); 5]);
     let error = ask(&server).await.unwrap_err();
     assert_eq!((error.kind(), server.seen().len()), (ModelErrorKind::RateLimited, 4));
-    assert_eq!(error.to_string(), "`gpt-x` takes no more requests for now (status 429): busy");
+    assert_eq!(error.to_string(), "`gpt-x` accepts no more requests for now (status 429): busy");
     assert_eq!(error.retry_after(), Some(Duration::ZERO));
 
     let server = serve(vec![http(429, "Retry-After: 3600\r\n", ""); 2]);
@@ -251,7 +251,7 @@ fn finish(reason: &str) -> Value {
 
 const DONE: &str = "data: [DONE]\n\n";
 
-/// What came of a streamed request, and what was heard meanwhile.
+/// The result of a streamed request, and the pieces that arrived.
 async fn listen(model: &OpenAi) -> (Result<ModelResponse, ModelError>, Vec<Delta>) {
     let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let deltas = {
@@ -313,7 +313,7 @@ async fn whatever_is_wrong_with_a_stream_it_is_an_error_and_never_an_answer() {
         (streamed(&[text.clone(), sick], DONE), ModelErrorKind::Unavailable),
         (http(200, "", "<html>"), ModelErrorKind::Interrupted),
     ] {
-        // A whole body of a wrong length ends well only if its end was seen before.
+        // A whole body of a wrong length succeeds only if its end mark arrived before.
         let whole = answer.contains("Length: 9") && answer.ends_with(DONE);
         let server = serve(vec![answer.clone()]);
         let model = OpenAi::builder(KEY).base_url(&server.url).retries(0).build().unwrap();
@@ -345,7 +345,7 @@ async fn a_stream_that_stalls_is_an_error_even_if_its_line_is_kept_open() {
     let model = OpenAi::builder(KEY).base_url(&server.url).stall_timeout(Duration::from_millis(50)).retries(0);
     let error = listen(&model.build().unwrap()).await.0.unwrap_err();
     assert_eq!(error.kind(), ModelErrorKind::Interrupted, "{error}");
-    assert!(error.to_string().contains("said nothing for 50ms"), "{error}");
+    assert!(error.to_string().contains("sent nothing for 50ms"), "{error}");
 }
 
 #[tokio::test]

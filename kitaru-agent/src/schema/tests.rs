@@ -43,7 +43,7 @@ fn complaints_are_bounded_in_number_and_length() {
     assert!(complaint.len() < 2 * MAX_COMPLAINTS * MAX_COMPLAINT_CHARS, "{}", complaint.len());
 }
 
-/// Whether a value of `T` is taken, as its own JSON, and that of `other` is not.
+/// Whether a schema accepts a value of `T`, as its own JSON, and refuses `other`.
 fn takes<T>(value: &T, other: &serde_json::Value)
 where
     T: JsonSchema + serde::Serialize,
@@ -128,7 +128,7 @@ fn what_refers_to_no_root_keeps_the_schema_that_it_had() {
     assert_eq!(plain, around);
 }
 
-/// `count` definitions, each of which is `refers` to the one that follows.
+/// `count` definitions, each of which is `refers` applied to the next one.
 fn chain(count: usize, refers: impl Fn(serde_json::Value) -> serde_json::Value) -> serde_json::Value {
     let mut definitions = serde_json::Map::new();
     for nth in 0..count {
@@ -201,7 +201,7 @@ fn a_schema_that_is_nested_deeper_than_the_stack_goes_is_refused() {
         let refused = Schema::compile(&deep).err().unwrap();
         assert!(refused.contains("nested deeper than 512 levels"), "{refused}");
     }
-    // What is within the bound is compiled and checked on a thread as small as those of a runtime.
+    // A schema within the bound is compiled and checked on a thread as small as those of a runtime.
     let near = json!({ "$ref": "#/$defs/d0", "$defs": chain(120, |next| json!({ "allOf": [next] })) });
     let check = std::thread::Builder::new()
         .stack_size(2 << 20)

@@ -26,7 +26,7 @@ fn tool_calls(calls: &[(&str, &str)]) -> ModelResponse {
     ModelResponse::new(calls.iter().enumerate().map(part).collect()).with_tokens(Tokens::new(10, 1))
 }
 
-/// A model that says these things in turn, and "done" after them.
+/// A model that sends these responses in turn, and "done" after them.
 fn script(responses: Vec<ModelResponse>) -> FunctionModel {
     let said = AtomicUsize::new(0);
     FunctionModel::new("script", move |_| {
@@ -45,7 +45,7 @@ fn failing(name: &'static str, error: ToolError) -> FunctionTool {
     FunctionTool::new(ToolDefinition::new(name, ""), move |_| std::future::ready(Err(error.clone())))
 }
 
-/// What the last request of a run told the model about its tool calls.
+/// The last request's parts about tool calls.
 fn last_parts(model: &FunctionModel) -> Vec<RequestPart> {
     match model.seen().pop().and_then(|mut request| request.messages.pop()) {
         Some(Message::Request(message)) => message.parts,
@@ -87,7 +87,7 @@ async fn a_run_ends_with_the_first_answer_without_tool_calls_and_counts_what_it_
 
 #[tokio::test]
 async fn parallel_tool_calls_run_at_once_with_their_own_arguments_and_answer_in_the_order_of_the_calls() {
-    // The barrier opens only when all three are under way; then the last call ends first.
+    // The barrier opens only when all three are running; then the last call ends first.
     let barrier = Arc::new(Barrier::new(3));
     let finished = Arc::new(Mutex::new(Vec::new()));
     let (seen, turn) = (finished.clone(), Arc::new(tokio::sync::Notify::new()));

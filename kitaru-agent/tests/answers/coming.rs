@@ -123,11 +123,11 @@ async fn an_answer_that_has_begun_may_pause_as_long_as_something_comes() {
     let alive = || sse("").paused(&[&begin, ping, ping, &end], pause);
     assert_eq!(patiently(alive(), LATE, 2 * pause).await.unwrap().output(), "hi");
     let error = patiently(alive(), LATE, SOON).await.unwrap_err();
-    assert!(error.to_string().contains("said nothing for 100ms"), "{error}");
+    assert!(error.to_string().contains("sent nothing for 100ms"), "{error}");
     // Comments alone are no answer, however often they come.
     let alive = sse("").paused(&[&begin, ping, ping, ping, ping, ping, ping, &end], SOON);
     let error = patiently(alive, 3 * SOON, LATE).await.unwrap_err();
-    assert!(error.to_string().contains("said nothing of its answer for 300ms"), "{error}");
+    assert!(error.to_string().contains("sent nothing of its answer for 300ms"), "{error}");
 }
 
 #[tokio::test]
