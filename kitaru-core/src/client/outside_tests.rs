@@ -191,7 +191,7 @@ async fn a_journal_that_lacks_a_record_is_not_gone_on_with() {
 const FAR: u64 = u64::MAX;
 
 #[tokio::test]
-async fn numbers_that_no_store_comes_to_are_refused_without_a_panic() {
+async fn numbers_that_no_store_reaches_are_refused_without_a_panic() {
     let store = Kept::default();
     store.put(Table::Execution, generation_key(JournalId(FAR)), vec![1]);
     let error = Kitaru::builder().store(store.clone()).open().await.map(drop).unwrap_err();
@@ -241,7 +241,7 @@ fn waits() -> FlowCall<Result<Vec<u64>, Error>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_order() {
+async fn signals_that_are_sent_together_share_commits_and_keep_their_order() {
     let store = Kept::default();
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
@@ -282,7 +282,7 @@ async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_ord
 }
 
 #[tokio::test]
-async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
+async fn mail_of_an_execution_is_bounded_in_bytes() {
     let store = Kept::default();
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
@@ -328,7 +328,7 @@ async fn more_mail_than_an_attempt_may_have_in_memory_is_not_loaded() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_taken_can_be_what_the_flow_comes_to() {
+async fn accepted_answer_fits_as_the_result_of_the_flow() {
     let kitaru = Kitaru::builder().in_memory().max_outcome_bytes(1_000).open().await.unwrap();
     let ask = || flow("ask").run(|| async { crate::wait::<String>("text").await });
     let mut taken = 0;

@@ -128,7 +128,7 @@ fn a_wait_of_an_earlier_version_is_answered_if_it_alone_is_open_under_its_name()
 }
 
 #[test]
-fn two_waits_of_an_earlier_version_that_are_open_under_one_name_are_not_answered_by_it() {
+fn two_open_waits_of_an_earlier_version_with_one_name_are_not_answered_by_it() {
     let mut written = Written::new();
     written.record(&waits(call("approval_2", 1)));
     written.record(&waits(call("approval", 2)));
@@ -138,7 +138,7 @@ fn two_waits_of_an_earlier_version_that_are_open_under_one_name_are_not_answered
 }
 
 #[test]
-fn an_answer_that_an_earlier_version_kept_is_for_the_one_wait_that_is_open_under_its_name() {
+fn kept_answer_of_an_earlier_version_is_for_the_one_open_wait_of_its_name() {
     let given = |mut written: Written| {
         written.answer("approval_2");
         let archive = written.archive();
@@ -180,7 +180,7 @@ fn an_answer_that_an_earlier_version_kept_is_for_the_one_wait_that_is_open_under
 }
 
 #[test]
-fn a_wait_of_an_earlier_version_is_open_although_another_one_of_its_name_was_answered() {
+fn wait_of_an_earlier_version_stays_open_if_another_of_its_name_was_answered() {
     let mut written = Written::new();
     written.record(&waits(call("approval_2", 1)));
     written.record(&ended(call("approval_2", 1), Class::Value));
