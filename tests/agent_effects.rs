@@ -220,9 +220,12 @@ async fn declared_effects_need_granular_checkpoints_and_options_override_them() 
     };
     let none = ToolOptions::default();
     for (agent, says) in [
-        (agent("first", &["fire"]), "tool `sign` requires approval, for which the flow has to wait"),
-        (agent("second", &["fire"]).tool_options("sign", none.without_approval()), "tool `fire` may run once"),
-        (agent("third", &["fire"]).tool_options("fire", none.retries(1)), "tool `fire` may run once, and has retries"),
+        (agent("first", &["fire"]), "tool `sign` requires approval, and a turn that is one checkpoint cannot wait"),
+        (agent("second", &["fire"]).tool_options("sign", none.without_approval()), "tool `fire` may run only once"),
+        (
+            agent("third", &["fire"]).tool_options("fire", none.retries(1)),
+            "tool `fire` may run only once, and has retries",
+        ),
     ] {
         let error = agent.run("Go!").on(&kitaru).await.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");

@@ -2,6 +2,7 @@
 //! execution is meant and what is done about it; must not know how that is carried out.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,13 @@ use crate::journal::{Ask, Header, ParentRow, Reuse};
 use crate::ledger::{Stored, Tenure};
 use crate::program::OnDivergence;
 use crate::program::{self, FlowFuture, FlowMeta};
+use crate::shown::is_no_part_of_a_name;
 use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key, Unreadable, clip};
+
+/// The most bytes that a tag may have.
+pub const MAX_TAG_BYTES: usize = 128;
+/// The most tags that an execution may have.
+pub const MAX_TAGS: usize = 16;
 
 /// Everything that decides which execution a call stands for and what is done about it.
 pub(crate) struct Request {
@@ -25,6 +32,8 @@ pub(crate) struct Request {
     pub(crate) start_at_ms: Option<u64>,
     /// How long it may take from then on.
     pub(crate) deadline: Option<Duration>,
+    /// What a new generation is found by.
+    pub(crate) tags: BTreeSet<String>,
     /// Which call of another flow's it is.
     pub(crate) parent: Option<ParentRow>,
     /// The records of that one, of which one says that this is called.
@@ -46,6 +55,7 @@ impl Request {
             input: Input { digest: *digest, preview: preview.clone(), encoded: encoded.clone() },
             start_at_ms: self.start_at_ms,
             deadline: self.deadline,
+            tags: self.tags.clone(),
             parent: None,
             behind: None,
             forget: Vec::new(),
@@ -88,7 +98,8 @@ impl Request {
 
     pub(crate) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: Input) -> Self {
         let (start_at_ms, deadline, parent, behind, forget) = (None, None, None, None, Vec::new());
-        Request { spec, body, id, ask, input, start_at_ms, deadline, parent, behind, forget }
+        let tags = BTreeSet::new();
+        Request { spec, body, id, ask, input, start_at_ms, deadline, tags, parent, behind, forget }
     }
 }
 
@@ -184,9 +195,36 @@ pub(crate) fn check_size(request: &Request, limit: usize) -> Result<(), Error> {
     }
 }
 
+/// Refuses tags over their bounds, and those with characters that nobody sees.
+pub(crate) fn check_tags(request: &Request) -> Result<(), Error> {
+    let refuse = |kind, why: &str| {
+        let flow = &request.spec.name;
+        Err(Error::new(kind, format!("cannot tag a call of flow `{flow}`: {why}")))
+    };
+    if request.tags.len() > MAX_TAGS {
+        let why = format!("it has {} tags, the bound is {MAX_TAGS}; use fewer", request.tags.len());
+        return refuse(Kind::TooLarge, &why);
+    }
+    for tag in &request.tags {
+        if tag.is_empty() {
+            return refuse(Kind::Misuse, "a tag is empty; give it a text");
+        }
+        if tag.len() > MAX_TAG_BYTES {
+            let why = format!("a tag has {} bytes, the bound is {MAX_TAG_BYTES}; shorten it", tag.len());
+            return refuse(Kind::TooLarge, &why);
+        }
+        if let Some(hidden) = tag.chars().find(|char| is_no_part_of_a_name(*char)) {
+            let why = format!("a tag has an invisible or control character, U+{:04X}; leave it out", u32::from(hidden));
+            return refuse(Kind::Misuse, &why);
+        }
+    }
+    Ok(())
+}
+
 /// Refuses what cannot be asked for of a store with this bound of an input.
 pub(crate) fn check(request: &Request, limit: usize) -> Result<(), Error> {
     check_size(request, limit)?;
+    check_tags(request)?;
     let name = &request.spec.name;
     if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {
         return Err(Error::new(

@@ -1,4 +1,4 @@
-//! Turns as checkpoints, flows that a run opens by itself, what a key holds, and who paid.
+//! Turns as checkpoints, flows that a run opens by itself, the content of a key, and who paid.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -11,7 +11,7 @@ use rig_core::message::AssistantContent;
 use support::{Calls, Mind, TOLD, forecaster, granularity, herald, last_told, names, store, tool, weather};
 
 #[tokio::test]
-async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobody() {
+async fn turn_is_one_checkpoint_in_turn_mode_and_its_replay_calls_nothing() {
     let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
     let agent = KitaruRig::new(herald(&mind, &calls)).granularity(Granularity::Turn);
     for fails in [true, false] {
@@ -32,7 +32,7 @@ async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobod
 }
 
 #[test]
-fn a_death_anywhere_in_two_turns_that_are_checkpoints_repeats_no_recorded_turn() {
+fn crash_in_turns_that_are_checkpoints_repeats_no_recorded_turn() {
     testkit::crash_everywhere(|kit| async move {
         let agent = KitaruRig::new(herald(&forecaster(), &Calls::default())).granularity(Granularity::Turn);
         kit.run(dynamic::flow("story").run(move || async move {
@@ -46,7 +46,7 @@ fn a_death_anywhere_in_two_turns_that_are_checkpoints_repeats_no_recorded_turn()
 }
 
 #[tokio::test]
-async fn outside_a_flow_a_run_opens_one_that_goes_on_where_it_stopped_and_asks_anew_once_it_has_answered() {
+async fn run_outside_a_flow_resumes_and_asks_again_once_it_has_answered() {
     for (granular, paid_again) in [(true, 1), (false, 2)] {
         let (kitaru, calls) = (store().await, Calls::default());
         let fails = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
@@ -77,7 +77,7 @@ async fn outside_a_flow_a_run_opens_one_that_goes_on_where_it_stopped_and_asks_a
     }
 }
 
-/// What a second attempt of the same flow asks anew when `change` is made to what it asks.
+/// How many requests a second attempt of the same flow sends again after `change` to its question.
 async fn asked_again(granular: bool, change: fn(Asked) -> Asked) -> usize {
     let kitaru = store().await;
     let mut asked_last = 0;
@@ -127,7 +127,7 @@ impl Default for Asked {
 }
 
 #[tokio::test]
-async fn whatever_changes_the_question_is_asked_anew_and_nothing_else_is() {
+async fn changed_question_is_asked_again_and_an_unchanged_one_is_not() {
     let changes: [fn(Asked) -> Asked; 6] = [
         |asked| Asked { model: "large", ..asked },
         |asked| Asked { preamble: "Tell it in verse.", ..asked },
@@ -142,12 +142,12 @@ async fn whatever_changes_the_question_is_asked_anew_and_nothing_else_is() {
             assert_eq!(asked_again(granular, change).await, 2, "granular: {granular}, change {nth}");
         }
     }
-    // How many requests a turn may make is no part of a request.
+    // The limit on a turn's requests is not a part of a request.
     assert_eq!(asked_again(true, |asked| Asked { max_turns: 6, ..asked }).await, 0);
 }
 
 #[tokio::test]
-async fn what_a_tool_of_one_agent_gave_answers_no_tool_of_another_agent() {
+async fn tool_record_of_one_agent_does_not_answer_another_agents_tool() {
     let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
     for name in ["ada", "bob"] {
         let agent = KitaruRig::new(herald(&mind, &calls)).name(name);
@@ -161,7 +161,7 @@ async fn what_a_tool_of_one_agent_gave_answers_no_tool_of_another_agent() {
 }
 
 #[tokio::test]
-async fn in_a_checkpoints_body_an_agent_is_part_of_that_body() {
+async fn agent_in_a_checkpoints_body_is_part_of_that_body() {
     let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
     let agent = KitaruRig::new(herald(&mind, &calls));
     let flow = dynamic::flow("story").run(move || async move {
@@ -174,7 +174,7 @@ async fn in_a_checkpoints_body_an_agent_is_part_of_that_body() {
 }
 
 #[tokio::test]
-async fn the_journal_of_a_growing_conversation_grows_with_what_is_new() {
+async fn journal_of_a_growing_conversation_grows_linearly() {
     let kitaru = store().await;
     let words = "a word or two ".repeat(100);
     let mind = Mind::new(move |_| vec![AssistantContent::text(&words)]);

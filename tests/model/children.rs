@@ -233,7 +233,7 @@ async fn a_child_is_called_with_an_id_of_its_own_and_refuses_what_it_cannot_do()
 
     let fresh = dynamic::flow("fresh").run(move || part(path.into(), 1).fresh());
     let error = fresh.on(&kitaru).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("cannot begin afresh by itself"), "{error}");
+    assert!(error.is_misuse() && error.to_string().contains("only that flow can begin both again"), "{error}");
     let (other, _) = memory().await;
     let elsewhere = dynamic::flow("elsewhere").run(move || part(path.into(), 1).on(&other));
     let error = elsewhere.on(&kitaru).await.unwrap_err();

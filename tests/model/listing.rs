@@ -171,7 +171,7 @@ async fn views_are_json() {
     assert_eq!(
         timeless(serde_json::to_value(summary).unwrap()),
         json!({
-            "flow": "purchase", "id": "nothing-1", "generation": 1, "status": "failed", "attempts": 1,
+            "flow": "purchase", "id": "nothing-1", "generation": 1, "status": "failed", "attempts": 1, "tags": [],
             "input": "item=\"nothing\"", "created_ms": 0, "updated_ms": 0,
         })
     );
@@ -185,8 +185,8 @@ async fn views_are_json() {
     assert_eq!(
         timeless(serde_json::to_value(&failed).unwrap()),
         json!({
-            "flow": "purchase", "id": "nothing-1", "generation": 1, "status": "failed", "attempts": 1, "version": "",
-            "created_ms": 0, "updated_ms": 0, "input": "item=\"nothing\"", "input_value": { "json": ["nothing"] },
+            "flow": "purchase", "id": "nothing-1", "generation": 1, "status": "failed", "attempts": 1, "tags": [],
+            "version": "", "created_ms": 0, "updated_ms": 0, "input": "item=\"nothing\"", "input_value": { "json": ["nothing"] },
             "value": value, "error": "it has no price", "undo_skipped": false, "metadata": { "item": "nothing" },
             "parent": null, "children": [], "waits": [], "pauses": [],
             "records": [{

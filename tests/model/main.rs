@@ -55,6 +55,7 @@ mod saying;
 mod shared_children;
 mod showing;
 mod support;
+mod tags;
 mod time;
 mod tries;
 mod undoing;

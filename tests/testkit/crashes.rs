@@ -128,7 +128,7 @@ async fn pays(amount: u64) -> Result<u64, Error> {
 fn at_most_once_body_is_not_run_again_and_its_result_is_not_a_mistake() {
     let report = testkit::crash_report(|kit| async move { kit.run(pays(12)).await });
     assert!(report.is_clean(), "{report}");
-    assert!(report.to_string().contains("left it open whether an at_most_once body had happened"), "{report}");
+    assert!(report.to_string().contains("left it open whether an at_most_once body had run"), "{report}");
 }
 
 #[flow]
@@ -268,7 +268,7 @@ async fn by_raw_chance(name: String) -> Result<u64, Error> {
 fn a_flow_that_goes_by_raw_chance_is_found_without_any_death() {
     found(
         &testkit::crash_report(|kit| async move { kit.run(by_raw_chance("x".into())).await }),
-        "without any death\n     - it has another end",
+        "without a crash\n     - it has another output",
     );
 }
 
@@ -316,7 +316,7 @@ async fn selects(name: String) -> Result<String, Error> {
 
 #[test]
 fn an_unbiased_select_over_equal_calls_is_found() {
-    found(&testkit::crash_report(|kit| async move { kit.run(selects(String::new())).await }), "it has another end");
+    found(&testkit::crash_report(|kit| async move { kit.run(selects(String::new())).await }), "it has another output");
 }
 
 /// A set whose `Serialize` is hand-written: its order counts.
@@ -354,7 +354,7 @@ async fn carries_a_bag(count: u32) -> Result<usize, Error> {
 #[test]
 fn a_set_with_an_order_of_its_own_is_found() {
     let report = testkit::crash_report(|kit| async move { kit.run(carries_a_bag(2)).await });
-    found(&report, "what `gather` returns is in another order whenever it is read back");
+    found(&report, "what `gather` returns has another order whenever it is read back");
 }
 
 #[checkpoint(at_most_once, on_divergence = "rerun")]
@@ -378,7 +378,7 @@ fn a_payment_that_is_another_one_on_every_attempt_is_found() {
 #[test]
 fn scenario_that_stops_moving_or_panics_is_found() {
     let waits = |kit: Testkit| async move { kit.start(waits("x".into())).await.unwrap().await.unwrap() };
-    found(&testkit::crash_report(waits), "a standstill, in which nothing moved any more");
+    found(&testkit::crash_report(waits), "no progress: nothing moved any more");
     let panics = |kit: Testkit| async move {
         let done = kit.run(thirty("x".into())).await.unwrap();
         assert_eq!(done, 1, "it is not that");

@@ -70,7 +70,7 @@ async fn a_divergence_is_shown_like_a_compilers_error() {
     let mismatch = testkit::replay_report(&history().await, report(other_arguments)).unwrap_err().to_string();
     let line = include_str!("histories.rs").lines().position(|line| line.contains("pub async fn write")).unwrap();
     let expected = format!(
-        r#"error: checkpoint `write` is not called as it was recorded
+        r#"error: checkpoint `write` is not called as recorded
   --> tests/testkit/histories.rs:{line} (testkit::histories::library)
    |
    | recorded: write(notes = "notes on tides", words = 300)  (record `write`)
@@ -80,7 +80,7 @@ async fn a_divergence_is_shown_like_a_compilers_error() {
 "#
     );
     assert!(mismatch.starts_with(&expected), "{mismatch}\n{expected}");
-    assert!(mismatch.ends_with("error: flow `report` does not go as its history does: 1 difference"), "{mismatch}");
+    assert!(mismatch.ends_with("error: flow `report` differs from its history: 1 difference"), "{mismatch}");
 }
 
 async fn one_more(topic: String) -> Result<String, Error> {
@@ -107,7 +107,7 @@ async fn a_call_more_a_call_less_and_another_end_are_differences() {
         "{more}"
     );
     let less = shown(report(one_less));
-    assert!(less.contains("error: nothing asks for the record `write` any more"), "{less}");
+    assert!(less.contains("error: no call asks for the record `write` any more"), "{less}");
     let end = shown(report(another_end));
     assert!(end.contains("now: completed: \"NOTES ON TIDES, IN 300 WORDS\""), "{end}");
 }
@@ -176,7 +176,7 @@ async fn a_history_is_not_replayed_with_another_input_or_by_another_version_of_t
     let refused = testkit::replay_report(&history, retries(3)).unwrap_err().to_string();
     assert!(refused.contains("has another input"), "{refused}");
     let newer = history.to_string().replace("\"kitaru_history\": 1", "\"kitaru_history\": 2");
-    assert!(newer.parse::<History>().unwrap_err().to_string().contains("it is of version 2"));
+    assert!(newer.parse::<History>().unwrap_err().to_string().contains("its format has version 2"));
     assert!("{}".parse::<History>().unwrap_err().is_unreadable());
 }
 

@@ -71,9 +71,9 @@ async fn a_run_has_patience_with_what_is_outside_and_then_says_what_to_use() {
     let kit = Testkit::new();
     kit.patience(Duration::from_millis(20));
     let message = within(panics(kit.run(bounds("server".into())))).await;
-    assert!(message.contains("has not come for 20ms") && message.contains("kit.hang"), "{message}");
+    assert!(message.contains("has not arrived for 20ms") && message.contains("kit.hang"), "{message}");
     let message = within(panics(kit.wait_for_bodies())).await;
-    assert!(message.contains("has not come for 20ms"), "{message}");
+    assert!(message.contains("has not arrived for 20ms"), "{message}");
 }
 
 #[flow]

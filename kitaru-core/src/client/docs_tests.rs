@@ -1,4 +1,4 @@
-//! The numbers that the docs give, by those of the code.
+//! The numbers in the docs match those in the code.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +9,7 @@ use crate::journal::FailedTry;
 use crate::journal::PREVIEW_BYTES;
 use crate::ledger;
 use crate::machine::{MAX_CALLS, MOST_DEATHS};
+use crate::request::{MAX_TAG_BYTES, MAX_TAGS};
 use crate::runtime::DEFAULT_MAX_OUTCOME_BYTES;
 use crate::store::WriterOptions;
 
@@ -25,7 +26,7 @@ fn mebibytes(bytes: u64) -> String {
     if bytes.is_multiple_of(1 << 30) { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
 }
 
-/// The row of a table that begins so, which has to hold all of these.
+/// The row of a table that begins like this, which must contain all of these.
 fn check(file: &str, what: &str, numbers: &[String]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
     let text = fs::read_to_string(path).expect("a page of the docs");
@@ -40,12 +41,14 @@ fn check(file: &str, what: &str, numbers: &[String]) {
 fn the_numbers_in_the_docs_are_those_of_the_code() {
     let writer = WriterOptions::default();
     let id_and_name = [format!("{MAX_ID_BYTES} bytes"), format!("{MAX_NAME_BYTES} bytes")];
+    let tags = [format!("{MAX_TAG_BYTES} bytes"), MAX_TAGS.to_string()];
     let outcome = mebibytes(DEFAULT_MAX_OUTCOME_BYTES as u64);
     let (mail, early) = (mebibytes(ledger::MOST_MAIL_BYTES), grouped(ledger::MOST_EARLY_ANSWERS));
     let waiting = mebibytes(writer.queue_bytes as u64);
 
     let model = |what: &str, numbers: &[String]| check("model.md", what, numbers);
     model("an id; a name", &id_and_name);
+    model("a tag; tags of an execution", &tags);
     model("an encoded outcome or input", std::slice::from_ref(&outcome));
     model("a preview", &[format!("{PREVIEW_BYTES} bytes")]);
     assert_eq!((ledger::MOST_SIGNALS, MAX_CALLS), (1 << 20, 1 << 24));

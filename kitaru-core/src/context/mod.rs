@@ -24,6 +24,7 @@ mod within;
 #[cfg(test)]
 mod mailbox_tests;
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -106,6 +107,8 @@ pub(crate) struct NextInput {
     pub(crate) start_at_ms: Option<u64>,
     /// How long it may take.
     pub(crate) deadline_ms: Option<u64>,
+    /// Its own tags; it keeps those of the generation before it, if there are none.
+    pub(crate) tags: BTreeSet<String>,
 }
 
 /// What a generation comes to whose flow goes no further.

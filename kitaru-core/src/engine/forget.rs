@@ -1,4 +1,4 @@
-//! Which records an execution that resumes is to forget. Must not know how an attempt is driven.
+//! Which records a resumed execution forgets. Must not know how an attempt is driven.
 
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
@@ -20,8 +20,8 @@ pub(crate) fn cannot_resume(execution: &ExecutionId, status: Option<Status>) -> 
     Error::new(Kind::Misuse, message)
 }
 
-/// Whether all that the generation did has been undone, where its flow goes no further since `unwound`. A step that failed
-/// left an end of its own.
+/// Whether all work of the generation was undone, given that its flow stopped at `unwound`. A failed undo step has an end of
+/// its own.
 pub(crate) fn is_undone(journal: &Journal, unwound: RecordIx) -> bool {
     let ended = journal.indices().rev().find_map(|at| journal.end(at));
     let (Some(ended), Some(unwound)) = (ended, journal.unwind(unwound)) else { return false };
@@ -38,7 +38,7 @@ pub(crate) fn undone(execution: &ExecutionId) -> Error {
     )
 }
 
-/// Finds what is to be forgotten.
+/// Finds the records to forget.
 pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId) -> Result<Vec<Forgotten>, Error> {
     let refuse =
         |why: String| Err(Error::new(Kind::Misuse, format!("{why}; nothing of execution {execution} was touched")));
@@ -46,7 +46,7 @@ pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId
     for wanted in forget {
         let (Forget::Error(name) | Forget::After(name)) = wanted;
         let named = |at: &RecordIx| journal.call(*at).filter(|call| call.name() == *name);
-        // The latest stands for the call.
+        // The latest record stands for the call.
         let Some(at) = journal.indices().rev().find(|at| named(at).is_some()) else {
             return refuse(format!("there is no record `{name}` to be forgotten; the records are {}", names(journal)));
         };
@@ -77,7 +77,7 @@ pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId
     Ok(found)
 }
 
-/// The names that there are, the last of them.
+/// The last of the names.
 fn names(journal: &Journal) -> String {
     const MOST: usize = 20;
     let names = journal.indices().rev().filter_map(|at| journal.outcome(at)).map(|outcome| outcome.call.name());

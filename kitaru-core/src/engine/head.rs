@@ -38,7 +38,7 @@ impl Head {
         Head { journal: task.engine.runtime.ledger.new_journal(), deadline_ms, header }
     }
 
-    /// The generation that begins with it, and ends the one that it is begun over.
+    /// The generation that begins with this head. It ends the generation that it replaces.
     pub(super) fn begins(
         self,
         task: &Task,
@@ -47,7 +47,7 @@ impl Head {
         cancelled: Option<Box<(Stored, Seq)>>,
     ) -> NewGeneration {
         let runtime = &task.engine.runtime;
-        // Whoever waits for the generation that this one is begun over waits for this one.
+        // The callers of the replaced generation wait for this one.
         let waiters = if cancelled.is_some() { task.active.parents() } else { Vec::new() };
         let over = cancelled.map(|over| {
             let (stored, next) = *over;
@@ -56,6 +56,7 @@ impl Head {
         let shape = request.input.encoded.shape.as_ref();
         let shape = shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text.clone())));
         let Head { journal, deadline_ms, header } = self;
-        NewGeneration { journal, header, state, deadline_ms, parent: request.parent.clone(), waiters, shape, over }
+        let (parent, tags) = (request.parent.clone(), request.tags.clone());
+        NewGeneration { journal, header, state, deadline_ms, tags, parent, waiters, shape, over }
     }
 }

@@ -1,4 +1,4 @@
-//! The registry, by hand: what becomes of mail that no attempt takes in.
+//! The registry alone: what happens to mail that no attempt takes in.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::machine::{Call, Cause, Lost, TaskId};
 
 const JOURNAL: JournalId = JournalId(1);
 
-/// An attempt that parks.
+/// An attempt whose flow is being parked.
 struct Leaving;
 
 impl Steered for Leaving {
@@ -57,7 +57,7 @@ fn answer_to_a_flow_that_meets_a_fault_while_it_parks_does_not_wait_for_ever() {
     let (before, mut told) = answer();
     assert!(!seats.send(&execution(), (JOURNAL, before), || ()));
     assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Empty, "the next attempt is to judge it");
-    // The row that it is parked was refused. A handle may still wait.
+    // The row that parks it was refused. A handle may still wait.
     let _handle = seats.joins(&execution(), &seated);
     assert_eq!(seats.end(&execution(), (&seated, task), true).len(), 1);
     assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Closed);

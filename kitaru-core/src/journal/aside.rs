@@ -87,6 +87,8 @@ pub(crate) enum Aside {
     Wait = b'w',
     /// When the generation has to be finished.
     Deadline = b'd',
+    /// What the generation is found by: the tag is the name.
+    Tag = b't',
     /// Whose child the generation is.
     Parent = b'u',
     /// Another parent that waits for it out of memory, under the number of that one's journal.
@@ -167,6 +169,15 @@ pub(crate) fn aside_name(key: &[u8]) -> &[u8] {
 /// What stands for an idempotency key in the row that remembers it.
 pub(crate) fn sent_name(signal: &str, key: &str) -> Key {
     crate::value::digest_parts(&[signal.as_bytes(), key.as_bytes()])
+}
+
+/// The row of a tag, whose key says all.
+pub(crate) fn write_tag() -> Vec<u8> {
+    vec![FORMAT]
+}
+
+pub(crate) fn read_tag(bytes: &[u8]) -> Result<(), Malformed> {
+    versioned(bytes)?.end()
 }
 
 impl MailRow {
@@ -304,6 +315,8 @@ mod tests {
         }
         let note = NoteRow { nth: 300, updated_ms: 7, json: "[1]".into() };
         assert_eq!(NoteRow::read(&note.write()), Ok(note));
+        assert_eq!(read_tag(&write_tag()), Ok(()));
+        assert!(read_tag(&[FORMAT + 1]).is_err() && read_tag(&[FORMAT, 0]).is_err() && read_tag(&[]).is_err());
         let execution = ExecutionId::new("report", "job-42").unwrap();
         let parent = ParentRow { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
         assert_eq!(ParentRow::read(&parent.write()), Ok(parent));

@@ -12,7 +12,7 @@ mod wire;
 
 pub(crate) use aside::{
     About, Aside, Asks, MailRow, NoteKind, NoteRow, ParentRow, UndoRow, WaitRow, aside_key, aside_name, aside_range,
-    sent_name,
+    read_tag, sent_name, write_tag,
 };
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTry, Forgotten, Frame, Heading, NowFrame, OpenFrame,

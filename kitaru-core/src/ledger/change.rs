@@ -1,5 +1,7 @@
 //! What is written beside records. Must not know how it is kept.
 
+use std::collections::BTreeSet;
+
 use crate::id::{JournalId, Seq};
 use crate::journal::{Header, MailRow, NoteKind, NoteRow, ParentRow, UndoRow, UnfinishedRow, WaitRow};
 use crate::ledger::Stored;
@@ -38,6 +40,8 @@ pub(crate) struct NewGeneration {
     pub(crate) header: Header,
     pub(crate) state: UnfinishedRow,
     pub(crate) deadline_ms: Option<u64>,
+    /// What it is found by.
+    pub(crate) tags: BTreeSet<String>,
     pub(crate) parent: Option<ParentRow>,
     /// The parents that waited for the generation that this one is begun over.
     pub(crate) waiters: Vec<ParentRow>,

@@ -6,7 +6,7 @@ use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
     Aside, EndFrame, Frame, Header, Malformed, NoteKind, NoteRow, OwnedPayload, ParentRow, Status, Tally, UndoRow,
-    UnfinishedRow, aside_key, aside_name, aside_range, generation_key, journal_range, name_key, name_range,
+    UnfinishedRow, aside_key, aside_name, aside_range, generation_key, journal_range, name_key, name_range, read_tag,
 };
 use crate::ledger::{Listing, State, Stored, malformed};
 use crate::machine::Journal;
@@ -216,6 +216,16 @@ impl Archive {
         self.one_beside(stored, Aside::Deadline, "", "deadline", |row| {
             row.try_into().map(u64::from_be_bytes).map_err(|_| Malformed("it is no time"))
         })
+    }
+
+    /// What a generation is found by, in the order of their bytes.
+    pub(crate) fn tags(&self, stored: &Stored) -> Result<Vec<String>, Error> {
+        self.read_beside(stored, Aside::Tag, "tag", |tag, row| read_tag(row).map(|()| text(tag)))
+    }
+
+    /// Whether a generation has this tag.
+    pub(crate) fn has_tag(&self, stored: &Stored, tag: &str) -> Result<bool, Error> {
+        Ok(self.one_beside(stored, Aside::Tag, tag, "tag", read_tag)?.is_some())
     }
 
     /// Whose child a generation is.

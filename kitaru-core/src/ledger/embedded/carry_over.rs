@@ -1,5 +1,6 @@
 //! What a generation takes along from the one before it. Must not know when a generation follows another.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::error::Error;
@@ -9,10 +10,11 @@ use crate::ledger::Stored;
 use crate::ledger::embedded::{Archive, rows};
 use crate::store::{Row, Table};
 
-/// What of an older generation goes along: its deadline, unless there is a new one, whose child it is, who else waits for it,
+/// What of an older generation goes along: its deadline and its tags, unless there are new ones, whose child it is, who else waits for it,
 /// what it shows, and what was sent to it and was not taken.
 pub(crate) struct CarryOver {
     pub(crate) deadline_ms: Option<u64>,
+    pub(crate) tags: BTreeSet<String>,
     rows: Vec<(Aside, Vec<u8>, Vec<u8>)>,
 }
 
@@ -51,7 +53,8 @@ impl Archive {
         })?;
         let first = self.first_of_chain(journal)?;
         rows.push((Aside::First, Vec::new(), first.0.to_be_bytes().to_vec()));
-        Ok(CarryOver { deadline_ms: self.deadline(stored)?, rows })
+        let tags = self.tags(stored)?.into_iter().collect();
+        Ok(CarryOver { deadline_ms: self.deadline(stored)?, tags, rows })
     }
 }
 

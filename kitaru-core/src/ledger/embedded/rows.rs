@@ -1,7 +1,9 @@
 //! The rows that changes are. Must not know when they are written.
 
 use crate::id::JournalId;
-use crate::journal::{Aside, NoteKind, UndoRow, aside_key, generation_key, journal_key, name_key, sent_name};
+use crate::journal::{
+    Aside, NoteKind, UndoRow, aside_key, generation_key, journal_key, name_key, sent_name, write_tag,
+};
 use crate::ledger::{Change, Ending, NewGeneration};
 use crate::store::{Key, Row, Table};
 
@@ -36,7 +38,7 @@ impl Change {
 
 impl NewGeneration {
     pub(super) fn rows(self) -> Vec<Row> {
-        let NewGeneration { journal, header, state, deadline_ms, parent, waiters, shape, over } = self;
+        let NewGeneration { journal, header, state, deadline_ms, tags, parent, waiters, shape, over } = self;
         let named = journal.0.to_be_bytes().to_vec();
         let mut rows = vec![
             row(Table::Execution, generation_key(journal), Some(header.write())),
@@ -44,6 +46,7 @@ impl NewGeneration {
             Change::State(state).row(journal),
         ];
         rows.extend(deadline_ms.map(|ms| aside(journal, Aside::Deadline, &[], Some(ms.to_be_bytes().to_vec()))));
+        rows.extend(tags.iter().map(|tag| aside(journal, Aside::Tag, tag.as_bytes(), Some(write_tag()))));
         rows.extend(parent.map(|parent| aside(journal, Aside::Parent, &[], Some(parent.write()))));
         rows.extend(waiters.into_iter().map(|parent| Change::Waiter(parent).row(journal)));
         rows.extend(over.into_iter().flat_map(Ending::rows));

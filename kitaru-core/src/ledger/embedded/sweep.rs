@@ -52,6 +52,7 @@ impl Archive {
             Aside::Answer,
             Aside::Wait,
             Aside::Deadline,
+            Aside::Tag,
             Aside::Parent,
             Aside::Waiter,
             Aside::Published,
