@@ -1,4 +1,4 @@
-//! Which signal and which answer of a mailbox is taken by whom.
+//! Which call takes which signal and which answer of a mailbox.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ fn given(mailbox: &Mailbox, wait: Key) -> Option<String> {
 #[test]
 fn an_early_answer_is_for_the_first_wait_that_opens_under_its_name_and_for_no_other() {
     let mailbox = Mailbox::new(vec![answer(Addressee::Named("pay".into()), "1")], &HashSet::new());
-    // Of a body that was cut off: nothing that came early is about it.
+    // For a body that was interrupted: an early answer is not about it.
     mailbox.listen(Key([3; 16]), None);
     assert_eq!(given(&mailbox, Key([3; 16])), None);
     for _ in 0..2 {
