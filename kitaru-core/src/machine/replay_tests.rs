@@ -87,7 +87,7 @@ fn quiet(replay: &mut Replay) -> Quiet {
     replay.quiet(&mut Vec::new())
 }
 
-/// A new call runs, and what it comes to lands under this number.
+/// A new call runs, and its outcome lands under this number.
 fn run(replay: &mut Replay, slot: SlotId, seq: u64, unsettled: bool) {
     replay.begin(slot);
     assert_eq!(replay.poll(slot, Waker::noop()), Step::Poll);
@@ -139,7 +139,7 @@ fn a_call_without_a_record_starts_when_no_awaited_record_is_left() {
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(answers(&mut replay, [a]), [true]);
     assert_eq!(replay.poll(new, Waker::noop()), Step::Pending, "`a` was released, and may lead to `b`");
-    // Nobody asks for `b`: the code has changed.
+    // No call asks for `b`: the code has changed.
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(replay.poll(new, Waker::noop()), Step::Begin);
 }
@@ -172,7 +172,7 @@ fn a_call_without_a_record_that_is_polled_before_one_with_a_record_does_not_star
     let (winner, _) = replay.enter(winner.standing, Waker::noop());
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(answers(&mut replay, [winner]), [true]);
-    // One that is made and not polled holds nobody up when the flow is quiescent.
+    // A call that is made and not polled does not hold others up when the flow is quiescent.
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(replay.poll(loser, Waker::noop()), Step::Begin);
 }
@@ -200,7 +200,7 @@ fn a_call_whose_intent_has_landed_does_not_begin_beside_the_error_that_the_flow_
     replay.intend(once);
     replay.intended(once);
     run(&mut replay, failing, 2, true);
-    // Both are woken at once.
+    // Both are woken in the same step.
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(replay.poll(failing, Waker::noop()), Step::Answer);
     assert_eq!(replay.poll(once, Waker::noop()), Step::Pending);

@@ -45,7 +45,7 @@ fn seats() -> [(Words, Seat<Words>, TaskId); 6] {
     ]
 }
 
-/// The state by its name, where that of `before` stays by `same`.
+/// The state by its name, or `same` if it equals `before`.
 fn name(state: State, before: State) -> &'static str {
     match state {
         _ if state == before => "same",
@@ -58,7 +58,7 @@ fn name(state: State, before: State) -> &'static str {
     }
 }
 
-/// What an event does in each of the states: the state that follows, and what is to be done.
+/// The effect of an event in each of the states: the state that follows, and the action.
 fn table<T: Debug>(event: impl Fn(&mut Seat<Words>, TaskId) -> T) -> Vec<String> {
     let row = |(from, mut seat, task): (Words, Seat<Words>, TaskId)| {
         let before = seat.state();
@@ -162,7 +162,7 @@ fn task_that_looked_keeps_its_seat_unless_a_caller_took_it() {
     );
     let (mut seat, looks) = Seat::<Words>::woken(OLD, Cause::Time);
     assert_eq!(seat.call(Call::Join), Called::Drive(task(2)));
-    assert!(!seat.confirm(looks), "a caller has taken it over");
+    assert!(!seat.confirm(looks), "a caller took it over");
     assert!(seat.confirm(task(2)));
 }
 
@@ -233,7 +233,7 @@ fn wake_ups_that_met_a_task_are_due_again_if_it_drove_nothing_or_failed() {
             "over: same, 0"
         ]
     );
-    // The wake-up that it was seated for is one of them.
+    // The wake-up that it was created for is one of them.
     assert_eq!(
         table(ends(true)),
         [
