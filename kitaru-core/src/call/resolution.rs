@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definitions_of_an_outcomes_schema_stand_where_its_references_look() {
+    fn definitions_of_an_outcomes_schema_are_where_its_references_look() {
         let outcome = serde_json::json!({ "$schema": "x", "$ref": "#/$defs/Receipt", "$defs": { "Receipt": {} } });
         let schema = schema(outcome);
         assert_eq!(schema["oneOf"][0]["properties"]["happened"], serde_json::json!({ "$ref": "#/$defs/Receipt" }));

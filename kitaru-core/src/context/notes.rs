@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_names_and_no_more() {
+    fn names_of_shown_values_are_bounded() {
         let notes = Notes::default();
         let say = |name: usize| notes.say(NoteKind::Logged, &name.to_string(), row("0"));
         assert!((0..MOST_NAMES).all(|name| say(name).is_ok()));

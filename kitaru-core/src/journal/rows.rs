@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_row_without_a_tally_is_as_it_was_before_there_were_tallies() {
+    fn unfinished_row_without_a_tally_reads_as_before_tallies() {
         let row = |wake_ms| UnfinishedRow {
             status: Status::Running,
             attempts: 2,

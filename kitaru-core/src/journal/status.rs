@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unfinished_or_failed_is_continued_whatever_the_reuse() {
+    fn unfinished_or_failed_execution_continues_under_any_reuse() {
         for status in [Status::Queued, Status::Running, Status::Waiting, Status::Interrupted, Status::Failed] {
             for reuse in [Reuse::Always, Reuse::Unfinished, Reuse::Within(Duration::ZERO)] {
                 assert_eq!(decide(Some(&found(status, true)), Ask::Reuse(reuse), 0), Begin::Continue);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn fresh_begins_a_new_generation_over_anything_and_cancels_what_was_unfinished() {
+    fn fresh_begins_a_new_generation_and_cancels_an_unfinished_one() {
         for status in Status::ALL {
             for same_input in [true, false] {
                 let begin = decide(Some(&found(status, same_input)), Ask::Fresh, 0);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_failed_is_stuck_or_was_interrupted_can_be_resumed_and_nothing_else() {
+    fn only_a_failed_stuck_or_interrupted_execution_can_be_resumed() {
         for status in Status::ALL {
             let resumes = matches!(status, Status::Failed | Status::Stuck | Status::Running | Status::Interrupted);
             let begin = decide(Some(&found(status, false)), Ask::Resume, 0);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn execution_that_came_to_an_end_does_not_resume_by_itself() {
+    fn execution_that_ended_does_not_resume_automatically() {
         for status in Status::ALL {
             let begin = decide(Some(&found(status, false)), Ask::Recover, 0);
             assert_eq!(begin, if status.is_final() { Begin::Nothing } else { Begin::Continue }, "{status}");
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn another_input_is_refused_whatever_the_status() {
+    fn another_input_is_refused_in_every_status() {
         for status in Status::ALL {
             for ask in [Ask::Reuse(Reuse::Always), Ask::Outcome] {
                 assert_eq!(decide(Some(&found(status, false)), ask, 0), Begin::OtherInput, "{status}");
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_waited_for_an_execution_is_given_its_failure_and_does_not_begin_it_again() {
+    fn waiting_caller_gets_the_failure_and_does_not_begin_it_again() {
         for status in Status::ALL {
             let begin = decide(Some(&found(status, true)), Ask::Outcome, 1_000);
             let called = decide(Some(&found(status, true)), Ask::Reuse(Reuse::Always), 1_000);

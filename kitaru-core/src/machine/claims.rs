@@ -386,7 +386,7 @@ mod tests {
     use crate::journal::{CallFrame, Frame, NowFrame};
 
     #[test]
-    fn an_attempt_makes_so_many_calls_and_no_more() {
+    fn calls_of_an_attempt_are_bounded() {
         let (mut claims, journal) = (Claims::default(), Journal::default());
         let asked = Asked { checkpoint: "draft", item: None, key: Key([0; 16]), only_source: None, most_bytes: 0 };
         assert!(claims.claim(&asked, &journal).is_ok());
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_index_takes_grows_with_its_records_and_not_with_the_numbers_in_them() {
+    fn index_grows_with_its_records_and_not_with_the_numbers_in_them() {
         // Each of these alone would take a list of 16 million places.
         let calls = (0..2_000).map(|number| call(number, MAX_CALLS - number % 7));
         let nows = (0..2_000).map(|nth| Frame::Now(NowFrame { occurrence: MAX_CALLS - nth, unix_ms: 7 }));
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_forgotten_once_however_often_that_is_recorded() {
+    fn record_is_forgotten_once_even_if_that_is_recorded_often() {
         let frames = 20_000;
         let calls = (0..frames).map(|number| call(number, 0));
         let forgotten = (0..frames).map(|nth| Frame::Forgot(Forgotten::After(Seq(u64::from(nth % 7)))));

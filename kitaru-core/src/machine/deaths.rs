@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn two_deaths_count_in_company_and_further_ones_only_alone() {
+    fn two_crashes_count_in_company_and_further_ones_only_alone() {
         for (before, after) in [
             (tally(0, 0, false), (1, 0)),
             (tally(1, 0, false), (2, 0)),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_begins_immediately_then_ever_later_and_never_after_eight_deaths() {
+    fn attempt_begins_immediately_then_ever_later_until_eight_crashes() {
         let begun_ms = 1_000_000;
         for (deaths, pause_ms) in [(0, 0), (1, 0), (2, 1_000), (3, 2_000), (5, 8_000), (7, 32_000)] {
             let tally = tally(deaths, 0, false);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_began_in_the_future_is_held_back_from_now() {
+    fn attempt_that_began_in_the_future_pauses_from_now() {
         let year_2400_ms = 13_569_465_600_000;
         let due_ms = 1_000 + 32_000;
         assert_eq!(verdict(tally(7, 0, false), year_2400_ms, 1_000), Verdict::Waits { due_ms });
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_alone_from_the_second_death_on_and_for_longer_where_that_found_nobody() {
+    fn attempt_is_alone_after_two_crashes_and_longer_if_none_is_blamed() {
         let seconds = |deaths, together| alone_for(tally(deaths, together, false)).map(|time| time.as_secs());
         assert_eq!((seconds(0, 0), seconds(1, 9)), (None, None));
         assert_eq!((seconds(2, 0), seconds(7, 0), seconds(2, 1), seconds(3, 4)), (Some(4), Some(4), Some(8), Some(64)));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_is_suspected_when_the_third_death_in_a_row_came_before_any_body() {
+    fn replay_is_suspected_if_the_third_crash_in_a_row_precedes_any_body() {
         let replays = |deaths, replays| dies_in_replay(Tally { replays, ..tally(deaths, 0, true) });
         assert!(!replays(2, true) && !replays(7, false));
         assert!(replays(3, true) && replays(8, false));

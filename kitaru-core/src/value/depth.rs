@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_part_counts_and_those_beside_each_other_do_not() {
+    fn every_kind_of_part_is_a_level_and_siblings_are_not() {
         let kinds: [(Around, u16); 5] = [
             (|inner| Nest::List(vec![inner, Nest::End]), 2),
             (|inner| Nest::Fields { inner: inner.into() }, 1),

@@ -301,7 +301,7 @@ fn message_goes_to_the_attempt_at_its_generation_or_waits() {
 }
 
 #[test]
-fn attempt_is_given_what_was_sent_to_its_generation_in_that_order() {
+fn attempt_gets_the_messages_to_its_generation_in_order() {
     let (mut seat, task) = Seat::called();
     for (generation, message) in [(NEW, "first"), (OLD, "to the generation before"), (NEW, "second")] {
         assert_eq!(seat.send(generation, message), Sent::Keep);
@@ -312,7 +312,7 @@ fn attempt_is_given_what_was_sent_to_its_generation_in_that_order() {
 }
 
 #[test]
-fn message_that_an_attempt_gave_back_wakes_what_is_parked() {
+fn message_that_an_attempt_gave_back_wakes_a_parked_flow() {
     let (mut seat, task) = Seat::called();
     seat.begin(task, OLD);
     let Sent::Deliver(message) = seat.send(OLD, "paid") else { unreachable!("it runs") };
@@ -356,7 +356,7 @@ fn cancellation_reaches_the_attempt_that_runs_or_the_next_one() {
 }
 
 #[test]
-fn cancellation_that_missed_the_attempt_is_told_to_the_task_that_parks() {
+fn cancellation_that_missed_the_attempt_reaches_the_task_that_parks() {
     let (mut seat, task) = Seat::called();
     seat.begin(task, OLD);
     assert_eq!(seat.cancel(), Cancel::Unwind);
@@ -368,7 +368,7 @@ fn cancellation_that_missed_the_attempt_is_told_to_the_task_that_parks() {
 }
 
 #[test]
-fn cancellation_of_a_task_that_is_dropped_is_told() {
+fn cancellation_of_a_dropped_task_is_kept() {
     let (mut seat, task) = Seat::<Words>::called();
     seat.begin(task, OLD);
     seat.cancel();
@@ -383,7 +383,7 @@ fn draining_seat_begins_no_attempt_that_starts_anything() {
 }
 
 #[test]
-fn parked_seat_is_kept_while_somebody_waits() {
+fn parked_seat_is_kept_while_a_caller_waits() {
     let mut seat = Seat::<Words>::parked();
     seat.join();
     seat.join();

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backtrace_of_a_rebuilt_error_is_left_out_whatever_its_depth() {
+    fn backtrace_of_a_rebuilt_error_is_left_out_at_any_depth() {
         for frames in [&["anyhow::error::from", REBUILT, "main"][..], &[REBUILT], &["<unknown>"], &["<unknown>"; 30]] {
             assert_eq!(left_out(&anyhow(frames)), "card 1 declined");
             let behind = anyhow(frames) + "\nand more";
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_text_stays_as_it_is() {
+    fn other_text_stays_as_it_is() {
         let theirs = anyhow(&["their::function", "main"]);
         let list = r#"Own { backtrace: Backtrace [{ fn: "their::function", line: 1 }] }"#;
         let texts = [
