@@ -91,7 +91,7 @@ pub(crate) enum Turn {
 }
 
 /// A call that is about to start.
-#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody reads it without a testkit"))]
+#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "only a testkit reads it"))]
 pub(crate) struct Cue<'a> {
     pub(crate) execution: &'a ExecutionId,
     pub(crate) generation: u32,
@@ -125,7 +125,7 @@ pub(crate) enum CueStage {
 }
 
 /// What a director only observes.
-#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody reads it without a testkit"))]
+#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "only a testkit reads it"))]
 pub(crate) enum Observation<'a> {
     /// The flow receives the outcome of a call that had no record when it was made.
     Given { execution: &'a ExecutionId, checkpoint: &'a str, identity: Key },
@@ -141,7 +141,7 @@ pub(crate) enum Observation<'a> {
 }
 
 /// A call that contradicts a record.
-#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody reads it without a testkit"))]
+#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "only a testkit reads it"))]
 pub(crate) struct Divergence<'a> {
     /// The place of its checkpoint in the code.
     pub(crate) location: String,

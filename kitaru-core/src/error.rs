@@ -237,9 +237,8 @@ impl Error {
         Self::new(
             Kind::Misuse,
             format!(
-                "cannot wait in {what}: the time of this tokio runtime is paused (`start_paused`, \
-                 `tokio::time::pause`), but durable waits use the system's time; use kitaru::testkit::Testkit, or \
-                 open the store with Clock::manual()"
+                "cannot wait in {what}: the time of this tokio runtime is paused; use kitaru::testkit::Testkit, or a \
+                 store with Clock::manual()"
             ),
         )
     }

@@ -166,8 +166,8 @@ impl Input {
                 Error::new(
                     Kind::Unreadable,
                     format!(
-                        "cannot record the input of flow `{flow}`: its type `{}` does not read back what it writes{at}: \
-                         {why}; write that part as another type or with #[serde(with = \"…\")]",
+                        "cannot record the input of flow `{flow}`: its type `{}` does not read back what it \
+                         writes{at}: {why}; write that part as another type or with #[serde(with)]",
                         clip(&of)
                     ),
                 )
@@ -181,8 +181,8 @@ fn input_too_large(flow: &str, size: usize, limit: usize) -> Error {
     Error::new(
         Kind::TooLarge,
         format!(
-            "cannot record the input of flow `{flow}`: it has {size} bytes, the bound is {limit}; pass where the \
-             data is, or raise the bound with Kitaru::builder().max_outcome_bytes(…)"
+            "cannot record the input of flow `{flow}`: it has {size} bytes, the bound is {limit}; pass where the data \
+             is, or raise max_outcome_bytes"
         ),
     )
 }

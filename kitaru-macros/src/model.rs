@@ -38,12 +38,12 @@ impl Function {
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
         if !starts_function(&input.fork()) {
-            return Err(input.error(format!("`{}` goes on an `async fn`", attr.shown())));
+            return Err(input.error(format!("`{}` belongs on an `async fn`", attr.shown())));
         }
         let sig = input.parse()?;
         if input.peek(Token![;]) {
             let message = format!(
-                "`{}` goes on a function with a body, and this one is only declared, as by a trait or an `extern` block: \
+                "`{}` belongs on a function with a body, but this one is only declared, as by a trait or an `extern` block: \
                  put it on a function of your own, and call that",
                 attr.shown()
             );

@@ -44,8 +44,8 @@ pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function, error
         if let Some(mutable) = found.mutable {
             errors.at(
                 mutable,
-                "a checkpoint cannot take `&mut`: a recorded outcome is given back without running the body, and what \
-                 the body wrote would be missing; take the value and return the new one",
+                "a checkpoint cannot take `&mut`: a recorded outcome is given back without running the body, so the \
+                 changes of the body would be missing; take the value and return the new one",
             );
         } else if let (Some(_), Some(borrowed)) = (&options.blocking, found.shorter_than_static) {
             errors.at(
@@ -150,7 +150,7 @@ fn of_async_trait(attr: Attr, function: &Function, errors: &mut Errors) {
     errors.at(
         &function.sig.ident,
         format!(
-            "`{shown}` goes on an `async fn`, and `#[async_trait]` has made a plain `fn` of this one: put `{shown}` on a \
+            "`{shown}` belongs on an `async fn`, but `#[async_trait]` turned this one into a plain `fn`: put `{shown}` on a \
              function outside the trait, and call that from this method",
             shown = attr.shown()
         ),

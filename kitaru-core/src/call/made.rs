@@ -331,8 +331,8 @@ fn outside(name: &str) -> Error {
     Error::new(
         Kind::Misuse,
         format!(
-            "cannot call checkpoint `{name}`: no flow is in scope; call it in a #[flow], spawn with kitaru::spawn, \
-             or in a unit test use kitaru::testkit::plain"
+            "cannot call checkpoint `{name}`: no flow is in scope; call it in a #[flow], in kitaru::spawn, or in \
+             testkit::plain"
         ),
     )
 }

@@ -191,7 +191,7 @@ pub(crate) fn key<R>(
         canon.clear();
         let mut sink = ArgSink::canonical(canon);
         describe(&mut sink);
-        sink.finish().map_err(|error| error.context(format!("checkpoint `{name}` cannot be called")))?;
+        sink.finish().map_err(|error| error.context(format!("cannot call checkpoint `{name}`")))?;
         let key = canon.key(&[name.as_bytes(), version.as_bytes()]);
         Ok(then(key, canon))
     })

@@ -127,10 +127,9 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
         EncodeError::TooLarge { size, limit } => Error::new(
             Kind::TooLarge,
             format!(
-                "cannot record the outcome of {whose}: it has {size} bytes, the bound is {limit}; raise it with \
-                 Kitaru::builder().max_outcome_bytes(…) and call the flow again, or store the data elsewhere and \
-                 return its place{}",
-                whose.forgotten(", and call the flow again with", "")
+                "cannot record the outcome of {whose}: it has {size} bytes, the bound is {limit}; raise \
+                 max_outcome_bytes, or return where the data is{}",
+                whose.forgotten(" and call")
             ),
         ),
         EncodeError::Unreadable(Unreadable { of, at, why }) => {
@@ -147,10 +146,10 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
             Error::new(
                 Kind::Unreadable,
                 format!(
-                    "cannot record the outcome of {whose}: its type `{}` does not read back what it writes{at}: {why}; \
-                     write that part {codec}as another type or with #[serde(with = \"…\")], and call the flow again{}",
+                    "cannot record the outcome of {whose}: its type `{}` does not read back what it writes{at}: \
+                     {why}; write that part {codec}as another type or with #[serde(with)]{}",
                     clip(of),
-                    whose.forgotten(" (if the error is settled, with", ")")
+                    whose.forgotten("; if the error is settled, call")
                 ),
             )
         }
@@ -159,9 +158,9 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
 
 impl Whose<'_> {
     /// How to forget the error of a checkpoint.
-    fn forgotten(self, before: &str, behind: &str) -> String {
+    fn forgotten(self, before: &str) -> String {
         match self {
-            Whose::Checkpoint(name) => format!("{before} Kitaru::resume(…).forget({:?}){behind}", name()),
+            Whose::Checkpoint(name) => format!("{before} Kitaru::resume(…).forget({:?})", name()),
             Whose::Flow(_) => String::new(),
         }
     }

@@ -51,8 +51,8 @@ pub(super) fn astray(name: &str) -> Error {
     Error::new(
         Kind::Misuse,
         format!(
-            "cannot await the call of checkpoint `{name}`: another flow made it; await it in that flow's own code, \
-             or spawn with kitaru::spawn"
+            "cannot await the call of checkpoint `{name}`: another flow made it; await it in that flow, or spawn with \
+             kitaru::spawn"
         ),
     )
 }
@@ -61,8 +61,8 @@ pub(super) fn interrupted(name: &str, context: &Context) -> Error {
     Error::new(
         Kind::Interrupted,
         format!(
-            "cannot run checkpoint `{name}` of execution {} again: it is at_most_once and its process died before \
-             the outcome was recorded; it may or may not have happened",
+            "cannot run checkpoint `{name}` of execution {} again: it is at_most_once, and may have run before its \
+             process died",
             context.attempt.execution
         ),
     )
@@ -83,9 +83,8 @@ pub(super) fn unreadable(name: &str, context: &Context, why: &crate::value::Deco
     Error::new(
         Kind::Stuck,
         format!(
-            "cannot read the record `{name}` of execution {}, generation {}, as what its checkpoint returns now: \
-             {why}; nothing is lost: run the code that recorded it, set a new #[checkpoint(version = \"…\")], keep \
-             such values with codec = \"json\", or start over with .fresh()",
+            "cannot read the record `{name}` of execution {}, generation {}: {why}; run the code that recorded it, \
+             set a new version = \"…\", or start over with .fresh()",
             attempt.execution, attempt.generation
         ),
     )

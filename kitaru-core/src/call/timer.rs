@@ -84,7 +84,7 @@ impl Sleep {
             Ambient::Flow(_) => {}
             Ambient::Body(_) | Ambient::Outside => panic!(
                 "cannot call kitaru::{function} outside a flow's own code: nothing could be recorded; use \
-                 tokio::time::sleep in bodies and outside flows"
+                 tokio::time::sleep there"
             ),
         });
         const META: CheckpointMeta = CheckpointMeta::dynamic().wait();

@@ -362,7 +362,7 @@ fn cannot_repeat(name: &str, retries: u32) -> Error {
         Kind::Misuse,
         format!(
             "cannot call checkpoint `{name}` with {retries} retries: an argument cannot be copied; make it Clone, or \
-             Serialize and Deserialize, or call without retries. Nothing has run"
+             call without retries"
         ),
     )
 }

@@ -111,7 +111,7 @@ impl<T: Answer> Wait<T> {
     /// Waits for no longer than this. The time begins with the wait, is recorded, and continues across restarts.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         if deadline.is_zero() {
-            let message = "cannot wait for an answer: the deadline is zero, so nobody could answer; set a longer \
+            let message = "cannot wait for an answer: the deadline is zero, so it would be over immediately; set a longer \
                            deadline";
             self.refused.get_or_insert(Error::new(Kind::Misuse, message));
         }
@@ -228,7 +228,8 @@ impl<T: Answer> Body for Asked<T> {
         let asking = self.open.as_ref().expect("a wait is polled after it was opened").asking();
         let Asking { context, name, .. } = asking;
         context.send_aside(vec![asking.row(self.question(), WaitRow { over: true, ..WaitRow::default() })]);
-        let message = format!("nobody answered the wait `{name}` of execution {} in time", context.attempt.execution);
+        let message =
+            format!("no answer arrived in time for the wait `{name}` of execution {}", context.attempt.execution);
         Poll::Ready(Err(Error::new(Kind::TimedOut, message)))
     }
 
@@ -289,8 +290,7 @@ pub(super) fn refuse_outside(function: &str) {
     Ambient::with(|ambient| match ambient {
         Ambient::Flow(_) => {}
         Ambient::Body(_) | Ambient::Outside => panic!(
-            "cannot call kitaru::{function} outside a flow's own code: nothing could be recorded; wait in the flow \
-             and pass the value to the checkpoint"
+            "cannot call kitaru::{function} outside a flow's own code: nothing could be recorded; wait in the flow"
         ),
     });
 }

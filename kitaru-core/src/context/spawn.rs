@@ -42,10 +42,7 @@ where
     F::Output: Send + 'static,
 {
     let Ambient::Flow(context) = Ambient::current() else {
-        panic!(
-            "cannot call kitaru::spawn outside a flow's own code: there is no flow to carry; use tokio::spawn in \
-             bodies and outside flows"
-        )
+        panic!("cannot call kitaru::spawn outside a flow's own code: there is no flow to carry; use tokio::spawn there")
     };
     let shared = Arc::new(Mutex::new(Shared { result: None, waiter: None }));
     let branch = {

@@ -54,8 +54,8 @@ where
 {
     let Ambient::Flow(context) = Ambient::current() else {
         panic!(
-            "cannot call kitaru::undo() outside a flow's own code: an undo step needs a flow; call it in the flow, \
-             before the call that it undoes"
+            "cannot call kitaru::undo() outside a flow's own code: an undo step needs a flow; call it before the call \
+             that it undoes"
         )
     };
     context.add_undo(Box::new(move || {

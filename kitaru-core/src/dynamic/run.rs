@@ -91,7 +91,7 @@ impl fmt::Debug for FlowOptions {
 /// use kitaru::Error;
 /// use kitaru::dynamic::{self, DurableRun, FlowOptions, Work};
 ///
-/// /// Greets somebody, once.
+/// /// Greets a person, once.
 /// struct Greet {
 ///     whom: String,
 /// }

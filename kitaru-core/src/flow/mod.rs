@@ -32,8 +32,8 @@ where
             return Begun(Err(Error::new(
                 Kind::Stuck,
                 format!(
-                    "cannot read the recorded input of flow `{}` as what the flow takes now: {why}; nothing is lost: \
-                     run the code that recorded it, or start over with .fresh()",
+                    "cannot read the recorded input of flow `{}`: {why}; run the code that recorded it, or start over \
+                     with .fresh()",
                     input.flow
                 ),
             )));

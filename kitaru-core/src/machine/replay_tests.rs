@@ -102,7 +102,7 @@ fn a_call_is_answered_by_the_record_of_the_same_question_and_occurrence() {
     let recorded = |standing: &Standing| matches!(standing, Standing::Recorded(_));
     assert_eq!(standings.each_ref().map(recorded), [true, true, true, false, false, false]);
     assert!(matches!(standings[3], Standing::New), "there are two records of `a`");
-    assert!(matches!(standings[4], Standing::Again(_)), "nobody went past the error");
+    assert!(matches!(standings[4], Standing::Again(_)), "the error is not settled");
     assert!(matches!(standings[5], Standing::Interrupted(_)), "an intent without an outcome");
 }
 

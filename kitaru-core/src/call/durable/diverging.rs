@@ -39,17 +39,18 @@ impl<B: Body> Durable<B> {
             }
         };
         let rule = spec.meta().on_divergence.unwrap_or(default);
-        let does = match rule {
-            OnDivergence::Rerun => "it runs, and is recorded again",
-            OnDivergence::Fail => {
-                "nothing ran; call it with what was recorded, allow it with on_divergence = \"rerun\", or begin anew \
-                 with .fresh()"
-            }
+        let (checkpoint, diverged, hint) = match rule {
+            OnDivergence::Rerun => ("checkpoint", " diverged", "it runs, and is recorded again"),
+            OnDivergence::Fail => (
+                "cannot run checkpoint",
+                ": it diverged",
+                "call it with the recorded arguments, set on_divergence = \"rerun\", or start over with .fresh()",
+            ),
         };
         let error = Error::new(
             Kind::Diverged,
             format!(
-                "checkpoint `{}` diverged from its record `{}` in execution {}: {}; {does}",
+                "{checkpoint} `{}`{diverged} from its record `{}` in execution {}: {}; {hint}",
                 shown_checkpoint(spec.name()),
                 recorded.name(),
                 self.context.attempt.execution,

@@ -250,7 +250,7 @@ impl<'de> Deserialize<'de> for Decimal {
 fn value_that_reads_as_itself_the_second_time_is_kept_as_read() {
     for wish in [Wish::Bincode, Wish::Json] {
         let (encoded, back) = encode(&Decimal("-0".into()), wish, ENOUGH).unwrap();
-        assert_eq!(back, Decimal("0".into()), "the flow is given what a replay reads");
+        assert_eq!(back, Decimal("0".into()), "the flow receives what a replay reads");
         assert_eq!(decode::<Decimal>(encoded.codec, 0, &encoded.bytes).unwrap(), back);
         let all = BTreeMap::from([("a".to_owned(), vec![Some(Decimal("-0".into())), None])]);
         assert_eq!(encode(&all, wish, ENOUGH).unwrap().1["a"], [Some(Decimal("0".into())), None]);

@@ -331,7 +331,7 @@ impl<'de> Visitor<'de> for Asking<'_> {
                 Ok(())
             }
             Type::Tuple(parts) | Type::TupleStruct(_, parts) | Type::Struct(_, _, parts) => Row(parts).visit_seq(from),
-            other => panic!("{other:?} is no list"),
+            other => panic!("{other:?} is not a list"),
         }
     }
 
