@@ -89,7 +89,7 @@ use crate::model::{Attr, Function};
 /// ```
 /// # use kitaru::checkpoint;
 /// # struct Client;
-/// The client is not part of the key; the page is.
+/// // The client is not part of the key; the page is.
 /// #[checkpoint(skip(client), memo(max_age = "24h"))]
 /// async fn fetch(client: &Client, page: u32) -> anyhow::Result<String> {
 /// #     let _ = client;
@@ -204,7 +204,7 @@ pub fn checkpoint(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # use std::time::Instant;
 /// #[flow]
 /// async fn is_timed() -> Result<u64, kitaru::Error> {
-/// Only for the log, so it may differ between replays.
+///     // Only for the log, so it may differ between replays.
 ///     #[allow(deprecated)]
 ///     let begun = Instant::now();
 ///     let drawn = kitaru::random();
@@ -323,7 +323,7 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 ///     format!("rain in {city}")
 /// }
 ///
-/// Pays a person. Large sums need approval.
+/// /// Pays a person. Large sums need approval.
 /// #[tool(once)]
 /// async fn pay(context: RunContext, to: String, euros: u32) -> Result<String, ToolError> {
 ///     if euros > 100 && !context.is_approved() {
