@@ -250,7 +250,7 @@ async fn a_flow_is_registered_by_its_function_and_what_is_none_is_warned_of() {
     assert!(lines.take().is_empty());
     builder().register(no_flow).open().await.unwrap();
     let said = lines.take();
-    assert!(said.len() == 1 && said[0].contains("`logs::no_flow` was registered and is no #[flow]"), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains("`logs::no_flow` was registered but is not a #[flow]"), "{said:?}");
     let kitaru = builder().open().await.unwrap();
     goes_by_another_name().id("job").on(&kitaru).await.unwrap();
     dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).id("job").on(&kitaru).await.unwrap();

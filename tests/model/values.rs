@@ -39,7 +39,7 @@ async fn refunds(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn a_value_that_reads_as_itself_the_second_time_is_kept_as_it_is_read() {
+async fn value_that_reads_as_itself_the_second_time_is_kept_as_read() {
     let (kitaru, _) = memory().await;
     let path = "values: refund";
     log(path).say("stop");

@@ -1,4 +1,4 @@
-//! What a tool asks of its types, each said at the type.
+//! The requirements of a tool on its types, each reported at the type.
 
 use kitaru::tool;
 
