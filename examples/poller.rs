@@ -60,7 +60,7 @@ async fn main() -> anyhow::Result<()> {
         tokio::time::sleep(6 * PERIOD).await;
         let execution = kitaru.execution(("poller", "inbox")).await?;
         if let Some(execution) = execution.filter(|execution| execution.status() != Status::Completed) {
-            println!("it is in generation {}, and goes on when this is run again", execution.generation());
+            println!("it is in generation {}, and continues when this is run again", execution.generation());
         }
     }
     kitaru.close().await?;

@@ -72,7 +72,7 @@ async fn sequential() {
 
 async fn replayed(kitaru: &Kitaru, run: u64, n: u32) -> Duration {
     let start = Instant::now();
-    many(run, n).on(kitaru).await.expect_err("it is to fail");
+    many(run, n).on(kitaru).await.expect_err("it fails");
     start.elapsed()
 }
 
@@ -101,7 +101,7 @@ async fn replay() {
     let slope = (best[2] - best[1]) / 99_000.0;
     println!("(b) replay: {slope:.2} us a record, loading included (at most 1)");
     println!(
-        "(b) replay of 10 records to its end: {beside:.0} us beside another execution, {alone:.0} us alone, where the last \
+        "(b) replay of 10 records to its end: {beside:.0} us next to another execution, {alone:.0} us alone, where the last \
          commit is a quick-repair one; two bare commits + 100 us are {:.0} us, a bare quick-repair commit is {repair:.0} us",
         2.0 * floor + 100.0
     );

@@ -399,7 +399,7 @@ async fn stream_that_is_not_polled_holds_the_run_up_and_queues_little() {
     for taken in 1..20 {
         stream.next().await.unwrap().unwrap();
         let ahead = sent.load(Ordering::Relaxed) - taken + 1;
-        assert!(ahead <= 2, "{ahead} pieces were made that nobody had asked for");
+        assert!(ahead <= 2, "{ahead} pieces were made without a request");
     }
 }
 

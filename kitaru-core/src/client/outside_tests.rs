@@ -260,7 +260,7 @@ async fn signals_that_are_sent_together_share_commits_and_keep_their_order() {
             tokio::task::yield_now().await;
         }
     }
-    assert!(sending.iter().all(|sent| !sent.is_finished()), "none is told of before it is durable");
+    assert!(sending.iter().all(|sent| !sent.is_finished()), "no sender learns of it before it is durable");
     store.hold_up(false);
     for sent in sending {
         sent.await.unwrap().unwrap();
