@@ -184,7 +184,7 @@ async fn journal_of_a_growing_conversation_grows_linearly() {
         let flow = dynamic::flow("talk").run(move || async move {
             let mut history = Vec::new();
             for _ in 0..turns {
-                let said = agent.run("Go on.").history(history.clone()).await?;
+                let said = agent.run("Continue.").history(history.clone()).await?;
                 history.extend(said.new_messages().iter().cloned());
             }
             Ok::<_, RigError>(())

@@ -383,7 +383,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
 
 fn not_undone(execution: &ExecutionId, error: &Error) -> Error {
     error.clone().context(format!(
-        "cannot undo the work of execution {execution}; call its flow or cancel it again to continue the undo"
+        "cannot continue execution {execution}: its work could not be undone; call its flow or cancel it again"
     ))
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
     // Whether a program called, as opposed to a flow or a wake-up.
     let caller = match &task.wakeup {
         Some(wakeup) if wakeup.cause == Cause::Opening => Caller::Opening,
-        Some(_) => Caller::NoCaller,
+        Some(_) => Caller::Wakeup,
         None if input.parent.is_some() => Caller::Parent,
         None => Caller::Person,
     };
@@ -152,7 +152,7 @@ pub(crate) enum Caller {
     /// A flow that calls it.
     Parent,
     /// No caller: its time has come, or something was sent to it.
-    NoCaller,
+    Wakeup,
     /// No caller: the store was opened.
     Opening,
 }
