@@ -140,7 +140,7 @@ async fn main() -> ExitCode {
             nth(&times, 100),
         );
     }
-    join_all(workers).await.into_iter().for_each(|worked| worked.expect("the worker does not panic"));
+    join_all(workers).await.into_iter().for_each(|worked| worked.expect("the worker continues"));
     kitaru.close().await.expect("it closes");
     verdict(&memory, &file)
 }

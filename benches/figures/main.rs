@@ -72,7 +72,7 @@ async fn sequential() {
 
 async fn replayed(kitaru: &Kitaru, run: u64, n: u32) -> Duration {
     let start = Instant::now();
-    many(run, n).on(kitaru).await.expect_err("it is to fail");
+    many(run, n).on(kitaru).await.expect_err("it fails");
     start.elapsed()
 }
 
@@ -94,14 +94,14 @@ async fn replay() {
     for _ in 0..200 {
         samples.push(replayed(&kitaru, 1, 10).await.as_nanos() as u64);
     }
-    let beside = median(samples);
+    let company = median(samples);
     drop(busy);
     let repair = median((0..300).map(|n| bare_quick_repair(&database, n)).collect());
     let floor = median((0..500).map(|n| bare_commit(&database, n, 1, 1)).collect());
     let slope = (best[2] - best[1]) / 99_000.0;
     println!("(b) replay: {slope:.2} us a record, loading included (at most 1)");
     println!(
-        "(b) replay of 10 records to its end: {beside:.0} us next to another execution, {alone:.0} us alone, where the last \
+        "(b) replay of 10 records to its end: {company:.0} us next to another execution, {alone:.0} us alone, where the last \
          commit is a quick-repair one; two bare commits + 100 us are {:.0} us, a bare quick-repair commit is {repair:.0} us",
         2.0 * floor + 100.0
     );

@@ -87,6 +87,6 @@ pub(crate) fn folder() -> tempfile::TempDir {
 pub(crate) async fn filled(kitaru: &Kitaru, run: u64, n: u32) {
     FAIL.store(true, Ordering::Relaxed);
     FILL.store(true, Ordering::Relaxed);
-    many(run, n).on(kitaru).await.expect_err("it is to fail");
+    many(run, n).on(kitaru).await.expect_err("it fails");
     FILL.store(false, Ordering::Relaxed);
 }

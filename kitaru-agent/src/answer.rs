@@ -46,7 +46,7 @@ pub(crate) fn counted(
         Some(Stop::Length) => {
             let bound = request.settings.max_tokens.map(|bound| format!(" of {bound}")).unwrap_or_default();
             let why = format!(
-                "it came to its bound{bound} on tokens{said} {cut}; raise `max_tokens` in the `ModelSettings`, or ask for less"
+                "it reached its bound{bound} on tokens{said} {cut}; raise `max_tokens` in the `ModelSettings`, or ask for less"
             );
             (ModelErrorKind::Incomplete, why)
         }

@@ -23,7 +23,7 @@ use crate::turn::{Step, Turn};
 /// while let Some(step) = steps.next().await? {
 ///     match step {
 ///         Step::Response(response) => println!("it said {}", response.output()),
-///         Step::Told(message) => println!("it is told {} things", message.parts.len()),
+///         Step::Told(message) => println!("it receives {} parts", message.parts.len()),
 ///         Step::Finished(result) => assert_eq!(result.output, "42"),
 ///         _ => {}
 ///     }

@@ -399,7 +399,7 @@ async fn stream_that_is_not_polled_holds_the_run_up_and_queues_little() {
     for taken in 1..20 {
         stream.next().await.unwrap().unwrap();
         let ahead = sent.load(Ordering::Relaxed) - taken + 1;
-        assert!(ahead <= 2, "{ahead} pieces were made that nobody had asked for");
+        assert!(ahead <= 2, "{ahead} pieces were made without a request");
     }
 }
 
@@ -427,7 +427,7 @@ fn a_blocking_run_needs_no_runtime_and_several_share_one() {
 #[tokio::test]
 async fn a_blocking_run_in_async_code_is_an_error_that_names_the_way_out() {
     let error = Agent::builder(script([])).build().unwrap().run_sync("go").unwrap_err();
-    assert!(matches!(&error, AgentError::Misuse(why) if why.contains("await it instead")), "{error}");
+    assert!(matches!(&error, AgentError::Misuse(why) if why.contains("await the run")), "{error}");
 }
 
 #[tokio::test]

@@ -28,9 +28,9 @@ async fn one_run(kitaru: &Kitaru, agent: &KitaruRig, fails: bool) -> Result<Stri
     let agent = agent.clone();
     let flow = dynamic::flow("story").run(move || async move {
         let told = agent.run("How is the weather?").await?.output;
-        if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(told) }
+        if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(told) }
     });
-    tokio::time::timeout(Duration::from_secs(20), flow.id("job").on(kitaru)).await.expect("the run comes to its end")
+    tokio::time::timeout(Duration::from_secs(20), flow.id("job").on(kitaru)).await.expect("the run ends")
 }
 
 /// Calls one tool, once, and repeats its output.
@@ -169,7 +169,7 @@ impl AgentHook for AsksFirst {
         let Some(tool) = event.tool_name() else { return DispatchAction::proceed() };
         match kitaru_core::wait::<bool>(format!("{tool}_approval")).await {
             Ok(true) => DispatchAction::proceed(),
-            Ok(false) => DispatchAction::skip("somebody said no"),
+            Ok(false) => DispatchAction::skip("a person said no"),
             Err(error) => DispatchAction::stop(error.to_string()),
         }
     }
@@ -189,7 +189,7 @@ async fn pays(nth: u32) -> Result<String, RigError> {
 
 #[tokio::test]
 async fn hook_that_waits_for_a_person_is_parked_with_its_flow() {
-    for (nth, agreed, came) in [(0, true, "told: paid"), (1, false, "told: somebody said no")] {
+    for (nth, agreed, came) in [(0, true, "told: paid"), (1, false, "told: a person said no")] {
         let kit = Testkit::always_parking();
         let paying = kit.start(pays(nth)).await.unwrap();
         let job = kit.kitaru().execution(("pays", paying.id())).await.unwrap().unwrap();
@@ -212,7 +212,7 @@ async fn memory_of_an_agent_is_read_and_written_once() {
         let flow = dynamic::flow("story").run(move || async move {
             agent.run("How is the weather?").await?;
             let past = agent.run("And how was it?").await?.output;
-            if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(past) }
+            if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(past) }
         });
         assert_eq!(flow.id("job").on(&kitaru).await.is_err(), fails);
     }

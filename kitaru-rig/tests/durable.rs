@@ -13,7 +13,7 @@ async fn one_turn(kitaru: &Kitaru, agent: &KitaruRig, fails: bool) -> Result<Str
     let agent = agent.clone();
     let flow = dynamic::flow("story").run(move || async move {
         let told = agent.run("How is the weather?").configure(|runner| runner.tool_concurrency(3)).await?.output;
-        if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(told) }
+        if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(told) }
     });
     flow.id("job").on(kitaru).await
 }

@@ -35,7 +35,7 @@ async fn two_turns(kitaru: &Kitaru, agent: &KitaruRig, fails: bool) -> Result<St
     let flow = dynamic::flow("story").run(move || async move {
         let told = agent.run("What is the weather in Paris?").await?;
         if fails {
-            return Err(Error::msg("the process is to end here").into());
+            return Err(Error::msg("the process ends here").into());
         }
         let past = agent.run("Sum it up.").history(told.new_messages().to_vec()).await?;
         Ok::<_, RigError>(past.output)

@@ -34,7 +34,7 @@ fn break_off(mind: &Mind, times: usize) {
 
 /// The result of a job, now that nothing moves any more.
 fn ended<R: Send + 'static>(job: Handle<R>) -> R {
-    job.now_or_never().expect("it has come to its end")
+    job.now_or_never().expect("it has ended")
 }
 
 #[tokio::test]

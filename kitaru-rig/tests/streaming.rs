@@ -51,7 +51,7 @@ async fn one_turn(kitaru: &Kitaru, agent: &KitaruRig, ear: Option<&Ear>, fails: 
             run = run.on_event(listener);
         }
         let told = run.await?.output;
-        if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(told) }
+        if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(told) }
     });
     flow.id("job").on(kitaru).await
 }

@@ -22,7 +22,7 @@ async fn turn_is_one_checkpoint_in_turn_mode_and_its_replay_calls_nothing() {
             assert_eq!((told.usage.requests, told.usage.tool_calls, past.usage.requests), (2, 3, 1));
             let paid = (told.paid().requests, told.paid().tool_calls, past.paid().requests);
             assert_eq!(paid, if fails { (2, 3, 1) } else { (0, 0, 0) });
-            if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(past.output) }
+            if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(past.output) }
         });
         let came = flow.id("job").on(&kitaru).await;
         assert_eq!(came.is_err(), fails, "{came:?}");
@@ -55,7 +55,7 @@ async fn run_outside_a_flow_resumes_and_asks_again_once_it_has_answered() {
             Mind::new(move |request| {
                 let ends =
                     last_told(request).contains("rain") && fails.swap(false, std::sync::atomic::Ordering::SeqCst);
-                assert!(!ends, "the process is to end here");
+                assert!(!ends, "the process ends here");
                 forecaster.think(request)
             })
         };
@@ -72,7 +72,7 @@ async fn run_outside_a_flow_resumes_and_asks_again_once_it_has_answered() {
         assert_eq!((executions.len(), executions[0].flow(), executions[0].status()), (1, "herald", Status::Completed));
 
         let before = mind.requests();
-        assert_eq!(ask().await.unwrap().paid().requests, 2, "answered, so it is asked anew");
+        assert_eq!(ask().await.unwrap().paid().requests, 2, "answered, so it is asked again");
         assert_eq!(mind.requests() - before, 2);
     }
 }
@@ -94,7 +94,7 @@ async fn asked_again(granular: bool, change: fn(Asked) -> Asked) -> usize {
         let agent = KitaruRig::new(agent.build()).version(asked.version).granularity(granularity(granular));
         let flow = dynamic::flow("story").run(move || async move {
             agent.run(asked.prompt).await?;
-            if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(()) }
+            if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(()) }
         });
         assert_eq!(flow.id("job").on(&kitaru).await.is_err(), fails);
         asked_last = mind.requests();
@@ -153,7 +153,7 @@ async fn tool_record_of_one_agent_does_not_answer_another_agents_tool() {
         let agent = KitaruRig::new(herald(&mind, &calls)).name(name);
         let flow = dynamic::flow("story").run(move || async move {
             agent.run("How is the weather?").await?;
-            Err::<(), RigError>(Error::msg("the process is to end here").into())
+            Err::<(), RigError>(Error::msg("the process ends here").into())
         });
         flow.id("job").on(&kitaru).await.unwrap_err();
         assert_eq!(calls.take().len(), 3, "{name}");
@@ -184,7 +184,7 @@ async fn journal_of_a_growing_conversation_grows_linearly() {
         let flow = dynamic::flow("talk").run(move || async move {
             let mut history = Vec::new();
             for _ in 0..turns {
-                let said = agent.run("Go on.").history(history.clone()).await?;
+                let said = agent.run("Continue.").history(history.clone()).await?;
                 history.extend(said.new_messages().iter().cloned());
             }
             Ok::<_, RigError>(())

@@ -111,7 +111,7 @@ async fn resuming_what_cannot_be_resumed_says_why_and_touches_nothing() {
     log(path).say("fail 2");
     goes_past(path.into()).id("job").on(&kitaru).await.unwrap_err();
     refused(kitaru.resume(("goes_past", "job")).forget("charge"), "`step`, `step_2`, `step_3`").await;
-    refused(kitaru.resume(("goes_past", "job")).forget("step"), "holds no error").await;
+    refused(kitaru.resume(("goes_past", "job")).forget("step"), "has no error").await;
     assert_eq!(kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().records().len(), 3);
     log(path).take();
     kitaru.resume(("goes_past", "job")).forget("step_2").await.unwrap();

@@ -47,11 +47,11 @@ impl ApprovedTool {
         let place = self.inner.seams.progress.place(question.question());
         match place.given() {
             Some(Given::Approval(approval)) => Asking::Answered(approval),
-            _ => self.ask_anew(arguments, because, wrong, place),
+            _ => self.ask_again(arguments, because, wrong, place),
         }
     }
 
-    fn ask_anew(&self, arguments: &Arguments, because: Because<'_>, wrong: Option<&str>, place: Place) -> Asking {
+    fn ask_again(&self, arguments: &Arguments, because: Because<'_>, wrong: Option<&str>, place: Place) -> Asking {
         let tool = &self.definition().name;
         let mut question = format!("May the tool `{tool}` be called?");
         let shown = arguments.parse::<Value>().unwrap_or_default();
@@ -98,7 +98,7 @@ impl ApprovedTool {
                     let answer = sibling.wait(answer).await?;
                     if asked != self.subject(&call.arguments) {
                         // The approval is for another call, which a model made before something changed.
-                        asking = self.ask_anew(&call.arguments, because, None, place);
+                        asking = self.ask_again(&call.arguments, because, None, place);
                         continue;
                     }
                     self.inner.seams.progress.gave(&place, Given::Approval(answer.clone()));

@@ -35,7 +35,9 @@ impl<D: Dialect> HttpModel<D> {
 
     pub(super) fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Vec<u8>, ModelError> {
         let body = self.dialect.body(question, reading)?;
-        serde_json::to_vec(&body).map_err(|error| ModelError::new(ModelErrorKind::Other, format!("no JSON: {error}")))
+        serde_json::to_vec(&body).map_err(|error| {
+            ModelError::new(ModelErrorKind::Other, format!("cannot write the request as JSON: {error}"))
+        })
     }
 
     /// The result of a whole answer.

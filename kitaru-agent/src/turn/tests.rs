@@ -1,4 +1,4 @@
-//! The loop against functions in place of a model and tools.
+//! The loop against functions instead of a model and tools.
 
 use std::sync::{
     Arc,

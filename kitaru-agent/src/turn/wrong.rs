@@ -34,7 +34,7 @@ impl Wrong {
     }
 
     /// Counts the mistakes of one response, and resets the count of every other kind. Several wrong calls of one tool in one
-    /// response count once: the model was told once.
+    /// response count once: the model received one message.
     pub(super) fn count(
         &mut self,
         wrong: impl IntoIterator<Item = (What, String)>,

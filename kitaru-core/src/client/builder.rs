@@ -199,7 +199,7 @@ impl KitaruBuilder {
     pub fn max_concurrent_recoveries(mut self, count: usize) -> Self {
         assert!(
             count > 0,
-            "max_concurrent_recoveries is 0, so no execution could resume; use .recovery(Recovery::Manual) to leave them as they are"
+            "max_concurrent_recoveries must not be 0; use .recovery(Recovery::Manual) to leave executions as they are"
         );
         self.recovery = Some(count);
         self
@@ -209,8 +209,8 @@ impl KitaruBuilder {
     /// new](crate::FlowCall::continue_as_new). After that they are deleted with all their records. Unless set, they are kept
     /// forever.
     ///
-    /// The store is scanned when it is opened, and then once per this duration: at least once an hour, at most once a second. A
-    /// slow scan runs for at most a fifth of the time. The newest execution is deleted like any other.
+    /// The store is scanned when it is opened, and then once per this duration: at least once an hour, at most once a second. Slow
+    /// scans take at most a fifth of the time. The newest execution is deleted like any other.
     ///
     /// A deleted execution is unknown. A call of its flow starts over in a new generation, with new idempotency keys. Failed
     /// and stuck executions are kept, unless a newer generation replaces them. Children that their parent may still ask for are

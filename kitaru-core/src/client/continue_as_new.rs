@@ -39,7 +39,7 @@ impl<R> Future for ContinueAsNew<R> {
         let Some(asked) = self.asked.take() else { return Poll::Pending };
         let Ambient::Flow(context) = Ambient::current() else {
             panic!(
-                "FlowCall::continue_as_new() was awaited outside a flow's own code; return it from the flow that is to begin anew: \
+                "cannot continue as new: FlowCall::continue_as_new() was awaited outside a flow's own code; return it: \
                  `return poller(next).continue_as_new().await`"
             )
         };

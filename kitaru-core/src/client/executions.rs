@@ -153,7 +153,7 @@ impl ListRequest {
             let Some((stored, status)) = found.filter(|(_, status)| filter.fits_status(*status)) else {
                 return Ok(None);
             };
-            if !filter.fits_beside(archive, &stored)? {
+            if !filter.fits_aside(archive, &stored)? {
                 return Ok(None);
             }
             let tags = archive.tags(&stored)?;

@@ -51,7 +51,7 @@ impl Engine {
             let unknown = || {
                 Error::new(
                     Kind::Misuse,
-                    format!("cannot export: execution {wanted} does not exist; look at Kitaru::executions"),
+                    format!("cannot export: there is no execution {wanted}; look at Kitaru::executions"),
                 )
             };
             let generation = generation.ok_or_else(unknown)?;

@@ -120,7 +120,7 @@ impl<R> FlowCall<R> {
             Err(Unpack::Unreadable(why)) => Err(Error::new(
                 Kind::Stuck,
                 format!(
-                    "the recorded result of the flow cannot be read back as what it returns now: {why}; nothing is lost. \
+                    "cannot read the recorded result as the flow's return type: {why}; nothing is lost. \
                      Run the code that recorded it, or run the flow again with .fresh()"
                 ),
             )),
@@ -478,7 +478,7 @@ fn refuse_inside(name: &str) -> Result<(), Error> {
     Ambient::with(|ambient| match ambient {
         Ambient::Outside => Ok(()),
         Ambient::Body(_) => refuse(
-            "in a checkpoint's body, which is one unit of work; call it in a flow's own code or outside flows, and hand \
+            "in a checkpoint's body, which is one unit of work; call it in a flow's own code or outside flows, and pass \
              its result to the checkpoint",
         ),
         Ambient::Flow(_) => refuse("outside the flow that polls it; call it in that flow's own code"),

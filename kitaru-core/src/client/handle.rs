@@ -62,8 +62,7 @@ fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result
     let borrowed = payload.borrow();
     match borrowed.class {
         Class::Value => decode(borrowed.codec, borrowed.shape, borrowed.bytes).map_err(|why| {
-            Error::new(Kind::Unreadable, format!("the result of the flow is not of the type that was asked for: {why}"))
-                .into()
+            Error::new(Kind::Unreadable, format!("the result of the flow has another type: {why}")).into()
         }),
         Class::Kitaru => Err(borrowed.kitaru_error().unwrap_or_else(|| Error::msg(&payload.preview)).into()),
         Class::Error => Err(Error::msg(&payload.preview).into()),
@@ -77,7 +76,7 @@ fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result
 /// # Cancel safety
 ///
 /// Awaiting `&mut handle` is cancel safe.
-#[must_use = "the execution goes on without its handle, but nobody is told of its result"]
+#[must_use = "the execution continues without its handle, but only the handle gives its result"]
 pub struct Handle<R> {
     executions: Weak<dyn Executions>,
     execution: ExecutionId,
@@ -171,7 +170,7 @@ impl<R> Future for Handle<R> {
             Ended::Outcome(payload) => self.decode.outcome(Ok(payload)),
             Ended::Fault(error) => self.decode.outcome(Err(error)),
             Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => {
-                unreachable!("nobody is told that an execution is parked or has continued as new")
+                unreachable!("callers do not learn that an execution is parked or has continued as new")
             }
         })
     }

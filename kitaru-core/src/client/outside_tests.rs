@@ -100,7 +100,7 @@ fn add(n: u64) -> FlowCall<Result<u64, Error>> {
 }
 
 #[tokio::test]
-async fn an_execution_that_cannot_be_read_is_listed_as_such_and_hides_no_other() {
+async fn unreadable_execution_is_listed_as_such_and_hides_no_other() {
     let store = Kept::default();
     let kitaru = store.open().await;
     for n in 1..=6 {
@@ -137,7 +137,7 @@ async fn an_execution_that_cannot_be_read_is_listed_as_such_and_hides_no_other()
 }
 
 #[tokio::test]
-async fn an_execution_that_cannot_be_read_keeps_no_other_from_being_taken_away() {
+async fn unreadable_execution_does_not_keep_others_from_being_deleted() {
     let (store, clock) = (Kept::default(), Clock::manual());
     let kitaru = store.open_at(clock.clone()).await;
     for n in 1..=4 {
@@ -160,7 +160,7 @@ async fn an_execution_that_cannot_be_read_keeps_no_other_from_being_taken_away()
 }
 
 #[tokio::test]
-async fn a_journal_that_lacks_a_record_is_not_gone_on_with() {
+async fn journal_that_lacks_a_record_is_not_resumed() {
     let of_this_test = 1_000;
     for missing in 1..=3 {
         let store = Kept::default();
@@ -260,7 +260,7 @@ async fn signals_that_are_sent_together_share_commits_and_keep_their_order() {
             tokio::task::yield_now().await;
         }
     }
-    assert!(sending.iter().all(|sent| !sent.is_finished()), "none is told of before it is durable");
+    assert!(sending.iter().all(|sent| !sent.is_finished()), "no sender learns of it before it is durable");
     store.hold_up(false);
     for sent in sending {
         sent.await.unwrap().unwrap();

@@ -35,7 +35,7 @@ impl Kitaru {
     /// ```no_run
     /// # extern crate kitaru_core as kitaru;
     /// # async fn doc(kitaru: &kitaru::Kitaru) -> Result<(), kitaru::Error> {
-    /// // The card was topped up: what the flow has seen of it is not to count.
+    /// // The card was topped up: the error that the flow saw must not count.
     /// kitaru.resume(("order", "job-42")).forget("charge").await?;
     /// # Ok(()) }
     /// ```

@@ -156,9 +156,6 @@ impl Engine {
 fn read<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|why| {
         let json = crate::value::clip(json);
-        Error::new(
-            Kind::Unreadable,
-            format!("what is published as `{name}` is not what was asked for: {why}. It is {json}"),
-        )
+        Error::new(Kind::Unreadable, format!("the value published as `{name}` has another type: {why}. It is {json}"))
     })
 }

@@ -18,7 +18,7 @@ use crate::value::Key;
 /// An execution in this process.
 pub(crate) type Active = Seated<Context, Progress>;
 
-/// An execution that somebody waits for.
+/// An execution with callers that wait for it.
 pub(crate) type Awaited = Joined<Context, Progress>;
 
 /// How an attempt ended, as its callers learn it.
@@ -128,6 +128,6 @@ pub(crate) fn interrupted() -> Error {
     Error::new(
         Kind::Closed,
         "the execution was interrupted: its runtime was shut down or its store was closed. Nothing is lost; call the \
-         flow again to go on",
+         flow again to resume it",
     )
 }

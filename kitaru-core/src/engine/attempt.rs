@@ -179,7 +179,7 @@ fn begin(
 /// Records a new generation that begins by itself at a later time.
 pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u64) -> Ended {
     if task.engine.runtime.clock.is_paused_here() {
-        let error = Error::time_is_paused(format_args!("execution {}, which is to start later", task.execution));
+        let error = Error::time_is_paused(format_args!("execution {}, which starts later", task.execution));
         task.active.record(Err(error.clone()));
         return Ended::Fault(error);
     }
@@ -328,7 +328,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
             (Status::Stuck, Packed::error(&with_shape(context, error, shape).await))
         }
         Driven::Undone(Ok(())) => {
-            let ending = context.ending().expect("what is undone has come to something");
+            let ending = context.ending().expect("an undone flow has a result");
             (ending.status, Packed::of(&ending.payload))
         }
         Driven::Undone(Err(error)) => (Status::Failed, Packed::error(&not_undone(&context.attempt.execution, &error))),
@@ -383,7 +383,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
 
 fn not_undone(execution: &ExecutionId, error: &Error) -> Error {
     error.clone().context(format!(
-        "what execution {execution} has done could not be undone; call its flow, or cancel it, once more to go on with that"
+        "cannot continue execution {execution}: its work could not be undone; call its flow or cancel it again"
     ))
 }
 

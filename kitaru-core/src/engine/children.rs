@@ -74,7 +74,7 @@ impl Child for AwaitedChild {
                 Ended::Outcome(payload) => Ok(payload),
                 Ended::Fault(error) => Err(error),
                 Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => {
-                    unreachable!("nobody is told that an execution is parked or has continued as new")
+                    unreachable!("callers do not learn that an execution is parked or has continued as new")
                 }
             }
         })

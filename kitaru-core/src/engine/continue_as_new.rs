@@ -95,7 +95,7 @@ fn next_generation(
         wake_ms: start_ms.unwrap_or_default(),
         tally: Tally::default(),
     };
-    let packed = Packed::error(&Error::new(Kind::Cancelled, format!("it went on in generation {generation}")));
+    let packed = Packed::error(&Error::new(Kind::Cancelled, format!("it continued in generation {generation}")));
     let frame = Frame::End(EndFrame {
         status: Status::ContinuedAsNew,
         attempt: context.attempt.number,

@@ -114,7 +114,7 @@ pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -
 pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {
     let message = match stored {
         Some(stored) => format!(
-            "cannot cancel execution {execution}: it is {}, and what it has come to stays; .fresh() begins it anew",
+            "cannot cancel execution {execution}: it is {} and keeps its result; begin it again with .fresh()",
             stored.state.status
         ),
         None => format!("cannot cancel: there is no execution {execution}; look at Kitaru::executions"),
@@ -124,10 +124,7 @@ pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) ->
 
 /// The execution ended before it could be cancelled.
 pub(crate) fn ended_meanwhile(execution: &ExecutionId) -> Error {
-    Error::new(
-        Kind::Misuse,
-        format!("cannot cancel execution {execution}: it has ended meanwhile; look at what it came to"),
-    )
+    Error::new(Kind::Misuse, format!("cannot cancel execution {execution}: it has ended; look at its result"))
 }
 
 /// Why an older generation ends.

@@ -36,13 +36,15 @@ impl Engine {
     /// As JSON, within the bound of a value.
     pub(crate) fn json<T: Serialize + ?Sized>(&self, what: &str, value: &T) -> Result<String, Error> {
         let json = serde_json::to_string(&shallow(value)).map_err(|why| {
-            Error::new(Kind::Misuse, format!("the {what} cannot be serialized: {why}; nothing was sent"))
+            Error::new(Kind::Misuse, format!("cannot send the {what}: it cannot be serialized: {why}"))
         })?;
         let bound = self.runtime.max_outcome_bytes;
         // Counted as an outcome is, too: a flow that returns what it received gets no error for its size.
         let size = json.len().max(bincode_size(value));
         if size > bound {
-            let message = format!("the {what} has {size} bytes, the bound is {bound}; send where the data is");
+            let message = format!(
+                "cannot send the {what}: it has {size} bytes, the bound is {bound}; send a reference to the data"
+            );
             return Err(Error::new(Kind::TooLarge, message));
         }
         Ok(json)

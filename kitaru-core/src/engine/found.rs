@@ -39,7 +39,9 @@ impl Engine {
         match self.status(stored)? {
             None | Some(Status::Running) => Ok(None),
             Some(_) => {
-                let why = format!("execution {execution} was interrupted and nobody drives it; call its flow to go on");
+                let why = format!(
+                    "cannot wait for execution {execution}: it was interrupted and nothing drives it; call its flow to resume it"
+                );
                 Err(Error::new(Kind::Misuse, why))
             }
         }

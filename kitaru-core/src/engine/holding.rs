@@ -29,14 +29,14 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
     };
     let execution = &task.execution;
     let (place_of_death, undo) = match tally.replays {
-        true => ("before it came to a body: in its flow's own code, or while it was loaded", UndoRow::DiesInReplay),
+        true => ("before a body began: in its flow's own code, or while it was loaded", UndoRow::DiesInReplay),
         false => ("in a body that it began", UndoRow::DiesInBodies),
     };
     let error = Error::new(
         Kind::Stuck,
         format!(
-            "execution {execution} is stuck: {} attempts have died one after another without a record of \
-             their own, the last {place_of_death}. Mend that, and have it go on with Kitaru::resume, or begin it anew with \
+            "execution {execution} is stuck: {} attempts crashed one after another without a \
+             lasting record, the last {place_of_death}. Fix that, then call Kitaru::resume, or begin it again with \
              .fresh()",
             tally.deaths
         ),

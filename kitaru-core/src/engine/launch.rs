@@ -109,7 +109,7 @@ fn refused(execution: &ExecutionId, call: Call, is_parked: bool) -> Error {
         ),
         Call::BeginOver | Call::Join => Error::new(
             Kind::Conflict,
-            format!("execution {execution} is running, so it cannot begin afresh; wait for it, or use another id"),
+            format!("cannot begin execution {execution} again: it is running; wait for it, or use another id"),
         ),
     }
 }

@@ -103,7 +103,7 @@ impl Plan {
             return Err(Error::new(
                 Kind::Misuse,
                 format!(
-                    "what execution {} has done has been undone, so that nothing of it can be forgotten; begin it anew with \
+                    "cannot forget records of execution {}: its work was undone; begin it again with \
                      .fresh()",
                     stored.header.execution
                 ),

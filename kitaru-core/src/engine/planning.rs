@@ -55,7 +55,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
     // Whether a program called, as opposed to a flow or a wake-up.
     let caller = match &task.wakeup {
         Some(wakeup) if wakeup.cause == Cause::Opening => Caller::Opening,
-        Some(_) => Caller::Nobody,
+        Some(_) => Caller::Wakeup,
         None if input.parent.is_some() => Caller::Parent,
         None => Caller::Person,
     };
@@ -133,7 +133,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             }
             (Begin::Cancelled, _) => Err(Error::new(
                 Kind::Cancelled,
-                format!("execution {execution} was cancelled; begin it anew with .fresh(), or use another id"),
+                format!("execution {execution} was cancelled; begin it again with .fresh(), or use another id"),
             )),
             (Begin::Stuck, Some(stored)) => {
                 Err(Error::new(Kind::Stuck, format!("execution {execution} is stuck: {}", stored.state.reason)))
@@ -152,7 +152,7 @@ pub(crate) enum Caller {
     /// A flow that calls it.
     Parent,
     /// No caller: its time has come, or something was sent to it.
-    Nobody,
+    Wakeup,
     /// No caller: the store was opened.
     Opening,
 }
@@ -216,9 +216,9 @@ fn dies_when_cancelled(stored: &Stored) -> Error {
     Error::new(
         Kind::Stuck,
         format!(
-            "cannot cancel execution {execution}: what undoes its work is found by a replay of its flow, and its last \
-             attempts died in that; mend the flow's own code, or end it with .cancel(…).without_undo(), and undo by hand \
-             what it has done"
+            "cannot cancel execution {execution}: a replay must find its undo steps, and its last \
+             attempts crashed in the replay; fix the flow's own code, or end it with .cancel(…).without_undo() and undo \
+             its work by hand"
         ),
     )
 }
@@ -241,7 +241,7 @@ pub(super) fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) 
         Kind::Conflict,
         format!(
             "execution {execution} has another input: it was called with ({recorded}) and is now called with ({asked}); \
-             use another id, or begin it anew with .fresh(). Nothing has run"
+             use another id, or begin it again with .fresh(). Nothing has run"
         ),
     )
 }

@@ -284,7 +284,7 @@ impl<A, P> Registry<A, P> {
         Joined { registry: self.clone(), execution: execution.clone(), seated: seated.clone() }
     }
 
-    /// Waits for an execution, if a task drives it or somebody waits for it.
+    /// Waits for an execution, if a task drives it or a caller waits for it.
     pub(crate) fn join(self: &Arc<Self>, execution: &ExecutionId) -> Option<Joined<A, P>> {
         let seats = lock(&self.seats);
         seats.get(execution).map(|seated| self.joins(execution, seated))
@@ -307,7 +307,7 @@ impl<A, P> Registry<A, P> {
 
     // ---- what is there ----
 
-    /// Whether a task drives the execution, or somebody waits for it.
+    /// Whether a task drives the execution, or a caller waits for it.
     pub(crate) fn has(&self, execution: &ExecutionId) -> bool {
         lock(&self.seats).contains_key(execution)
     }

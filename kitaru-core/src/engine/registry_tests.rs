@@ -40,7 +40,7 @@ fn execution() -> ExecutionId {
 
 fn called(seats: &Seats) -> (Arc<Seated<Leaving, ()>>, TaskId) {
     let found = seats.call::<Infallible>(&execution(), Call::Join, |()| Ok(()), || ());
-    let Ok(Seating::Seat { seated, task, .. }) = found else { panic!("nobody drives it") };
+    let Ok(Seating::Seat { seated, task, .. }) = found else { panic!("no task drives it") };
     (seated, task)
 }
 
@@ -56,7 +56,7 @@ fn answer_to_a_flow_that_meets_a_fault_while_it_parks_does_not_wait_for_ever() {
     seated.begin(task, &leaving);
     let (before, mut told) = answer();
     assert!(!seats.send(&execution(), (JOURNAL, before), || ()));
-    assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Empty, "the next attempt is to judge it");
+    assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Empty, "the next attempt judges it");
     // The row that parks it was refused. A handle may still wait.
     let _handle = seats.joins(&execution(), &seated);
     assert_eq!(seats.end(&execution(), (&seated, task), true).len(), 1);

@@ -18,7 +18,7 @@ impl Engine {
             return Err(Error::new(
                 Kind::Misuse,
                 format!(
-                    "cannot resume execution {execution}: its flow is no #[flow] of this program; name it with \
+                    "cannot resume execution {execution}: its flow is not a #[flow] of this program; name it with \
                      KitaruBuilder::register if a library has it, or call the flow"
                 ),
             ));

@@ -72,7 +72,7 @@ fn expires(inner: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Error
         return Ok(false);
     }
     if status != Status::ContinuedAsNew && is_begun_over(archive, stored)? {
-        // Whatever its status: if the generation after it is deleted, this one must not reappear as the newest.
+        // With any status: if the generation after it is deleted, this one must not reappear as the newest.
         return Ok(true);
     }
     let has_ended = match status {

@@ -68,5 +68,5 @@ impl Drop for Engine {
 }
 
 pub(crate) fn closed() -> Error {
-    Error::new(Kind::Closed, "the store was closed by Kitaru::close(); open it again to go on")
+    Error::new(Kind::Closed, "the store was closed by Kitaru::close(); open it again to continue")
 }

@@ -35,7 +35,7 @@ use crate::testkit::report::{Mode, Report, Trial, Verdict};
 /// - a scenario that has another output, panics, or stops moving after a crash;
 /// - a body that runs although its outcome is recorded, and an `at_most_once` body that begins twice;
 /// - a call that contradicts a record, and a value whose digest differs after it is read back. The usual cause is randomness or
-/// the order of a hash map.
+///   the order of a hash map.
 ///
 /// A flow that gets the error that an `at_most_once` body may have run may have another output. A flow that asks a person about
 /// the body (`on_interrupt = "ask"`, a tool that is `once`) may wait. The report of [`crash_report`] says so. If the scenario

@@ -24,7 +24,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// Whether the tags and the parent of a generation match. Blocks.
-    pub(crate) fn fits_beside(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
+    pub(crate) fn fits_aside(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
         for tag in &self.tags {
             if !archive.has_tag(stored, tag)? {
                 return Ok(false);

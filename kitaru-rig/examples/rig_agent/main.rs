@@ -23,7 +23,7 @@ fn cook() -> Agent {
     let name = ToolName::new("look").expect("a name");
     let look = DynamicTool::new(name, "What is on a shelf of the pantry.", schema, |arguments| {
         let shelf = arguments["shelf"].as_str().unwrap_or_default().to_owned();
-        println!("  (somebody walks to the {shelf} shelf)");
+        println!("  (a walk to the {shelf} shelf)");
         Box::pin(
             async move { Ok(ToolOutput::text(if shelf == "upper" { "lentils, rice" } else { "onions, carrots" })) },
         )

@@ -35,6 +35,6 @@ fn dropped_run_leaves_no_answers_and_those_of_others_stay() {
     answers.give(of_another, told());
     assert!(answers.take(fetched).is_some());
     drop(run);
-    assert!(answers.take(left).is_none(), "nobody fetches it any more");
+    assert!(answers.take(left).is_none(), "no run fetches it any more");
     assert!(answers.take(of_another).is_some());
 }
