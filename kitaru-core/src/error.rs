@@ -168,7 +168,7 @@ impl Error {
         Self::from_chain(self.0.kind, messages).advising(self.0.advice)
     }
 
-    /// The same error, after which a checkpoint's body is not tried again, whatever its `retries`: another try would
+    /// The same error, after which a checkpoint's body is not tried again, despite its `retries`: another try would
     /// have the same result.
     ///
     /// It counts until the body's outcome is recorded, even if the error went through a type of yours that has it as a

@@ -80,7 +80,7 @@ impl Presence {
     }
 
     pub(super) fn set_known(&self) {
-        debug_assert!(self.is_told(), "the store knows of what it was told");
+        debug_assert!(self.is_told(), "the store knows an attempt only after its row was sent");
         self.known.store(true, Ordering::Release);
     }
 

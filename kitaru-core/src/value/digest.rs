@@ -6,8 +6,8 @@
 //!
 //! - the same number in another integer width, signed or not; the same float as `f32` and as `f64`; all NaNs. `0.0` and
 //!   `-0.0` differ;
-//! - maps, and std's and hashbrown's `HashSet`, whatever the order of their entries;
-//! - structs with the same fields in the same order, whatever the name of the struct is;
+//! - maps, and std's and hashbrown's `HashSet`, in any order of their entries;
+//! - structs with the same fields in the same order, with any name of the struct;
 //! - tuples, arrays, slices and lists of the same elements. Bytes that serde receives as bytes differ from a list of
 //!   numbers.
 //!

@@ -80,7 +80,7 @@ fn conflicts(options: &ToolOptions, errors: &mut Errors) {
     }
     for (option, why) in [
         (once.map(|given| &given.option), "it would be unknown whether it ran"),
-        (options.requires_approval.as_ref().map(|given| &given.option), "nobody could approve it"),
+        (options.requires_approval.as_ref().map(|given| &given.option), "no person could approve it"),
         (options.retries.as_ref().map(|given| &given.option), "nothing counts its tries"),
         (options.timeout_ms.as_ref().map(|given| &given.option), "nothing keeps its time"),
     ] {

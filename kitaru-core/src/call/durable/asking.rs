@@ -28,7 +28,7 @@ impl<B: Body> Durable<B> {
         let row = asked.asking(&context).row(question, WaitRow { opened_ms, ..WaitRow::default() });
         context.send_aside(vec![row]);
         context.replay().open(slot, Due::Never);
-        // An answer that came early does not count: before the question is open, nobody can know.
+        // An early answer does not count: before the question is open, the outcome cannot be known.
         context.mailbox.listen(asked.wait(), None);
         self.stage = Stage::Asking(self.running(spec, slot), asked);
     }

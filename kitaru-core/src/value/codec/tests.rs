@@ -215,8 +215,7 @@ fn floats_and_nulls_that_json_changes_without_harm_are_kept() {
     encode(&Reply { body: Some(Value::Null) }, Wish::Bincode, ENOUGH).unwrap();
 }
 
-/// A decimal number as its crate reads and writes it: as a text, whatever type the text has, and without the sign of a
-/// zero.
+/// A decimal number as its crate reads and writes it: as a text of any type, and without the sign of a zero.
 #[derive(Debug, PartialEq, Clone)]
 struct Decimal(String);
 
@@ -387,7 +386,7 @@ fn bytes_of_another_shape_are_refused_with_the_requested_shape() {
 }
 
 #[test]
-fn a_field_added_since_is_no_value_by_bincode_and_one_by_json() {
+fn type_with_an_added_field_is_refused_by_bincode_and_read_by_json() {
     #[derive(Serialize, Deserialize, PartialEq, Debug)]
     struct Old {
         id: u8,
