@@ -103,7 +103,7 @@ async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_model_request_and_each_tool_call_is_a_checkpoint_and_is_paid_for_once() {
+async fn model_requests_and_tool_calls_are_checkpoints_and_are_paid_for_once() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = KitaruAgent::new(weather_agent(&model, &calls));
     one_turn(&kitaru, &agent, true).await.unwrap_err();
@@ -351,7 +351,7 @@ async fn agents_of_different_names_keep_their_records_apart() {
 }
 
 #[tokio::test]
-async fn a_limit_of_the_run_holds_in_a_flow_and_counts_what_is_replayed() {
+async fn limit_of_a_run_holds_in_a_flow_and_counts_replayed_usage() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = KitaruAgent::new(weather_agent(&model, &calls));
     for _ in 0..2 {

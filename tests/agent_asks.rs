@@ -86,7 +86,7 @@ async fn asked(kitaru: &Kitaru, flow: &str, id: &str, waits: usize) -> Vec<(u64,
 }
 
 #[tokio::test]
-async fn a_tool_asks_with_its_reason_and_is_called_again_as_somebody_says() {
+async fn tool_asks_with_its_reason_and_is_called_again_as_a_person_decides() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = payments("Ada".into(), vec![300, 10, 200]).id("Ada").on(&kitaru).start().await.unwrap();
     let waits = asked(&kitaru, "payments", "Ada", 2).await;
@@ -139,7 +139,7 @@ async fn calls_that_ask_concurrently_keep_their_arguments_across_restarts() {
 }
 
 #[tokio::test]
-async fn calls_that_ask_survive_a_death_everywhere() {
+async fn calls_that_ask_survive_a_crash_everywhere() {
     testkit::crash_everywhere(|kit| async move {
         let handle = kit.start(payments("Eve".into(), vec![200, 200, 5, 300]).id("Eve")).await.unwrap();
         for wait in ["pay_approval", "pay_approval_2", "pay_approval_3"] {
@@ -196,7 +196,7 @@ async fn asks_beforehand(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn a_call_that_somebody_agreed_to_beforehand_says_so_to_its_tool() {
+async fn call_approved_beforehand_tells_its_tool() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = asks_beforehand("Joe".into()).id("Joe").on(&kitaru).start().await.unwrap();
     let waits = asked(&kitaru, "asks_beforehand", "Joe", 1).await;

@@ -99,7 +99,7 @@ async fn a_budget_of_a_flow_holds_across_crashes() {
 }
 
 #[tokio::test]
-async fn a_turn_that_failed_has_spent_what_it_spent() {
+async fn failed_turn_keeps_its_cost() {
     for granular in [true, false] {
         let (agent, _) = seer(PRICE);
         let agent = KitaruAgent::new(agent).granular_checkpoints(granular);
@@ -129,7 +129,7 @@ async fn a_turn_that_failed_has_spent_what_it_spent() {
 }
 
 #[tokio::test]
-async fn a_later_price_does_not_change_what_was_paid() {
+async fn later_price_does_not_change_past_costs() {
     for granular in [true, false] {
         let kitaru = store().await;
         let durable = |price| KitaruAgent::new(seer(price).0).granular_checkpoints(granular);
@@ -204,7 +204,7 @@ async fn hundred_requests_of_one_conversation_cost_little_more_than_it() {
 }
 
 #[tokio::test]
-async fn outside_a_flow_a_conversation_costs_a_few_times_its_bytes_and_not_their_square() {
+async fn conversation_outside_a_flow_costs_a_few_times_its_bytes_not_their_square() {
     for granular in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let kitaru = Kitaru::builder().dir(dir.path()).open().await.unwrap();

@@ -82,7 +82,7 @@ async fn bound_on_cost_without_a_price_is_refused_before_any_request() {
 }
 
 #[tokio::test]
-async fn bound_on_what_no_answer_tells_refuses_the_next_request() {
+async fn bound_on_unreported_usage_refuses_the_next_request() {
     let (cost, price) = (Cost::of(0.01), Some(Price::per_million(1.0, 1.0)));
     let bounds = || {
         [
@@ -138,7 +138,7 @@ async fn name_that_no_checkpoint_could_have_is_refused_when_an_agent_is_built() 
 }
 
 #[tokio::test]
-async fn sensitive_agent_shows_nothing_of_what_it_is_asked_and_answers() {
+async fn sensitive_agent_shows_nothing_of_its_prompts_and_answers() {
     for granular in [true, false] {
         let kitaru = store().await;
         let (agent, _) = seer(Tokens::new(10, 1), None);

@@ -140,7 +140,7 @@ async fn loop_around_a_run_pays_once() {
 }
 
 #[tokio::test]
-async fn continued_run_asks_under_the_next_names_and_for_what_is_missing_alone() {
+async fn continued_run_requests_only_missing_answers_under_the_next_names() {
     let (kit, name) = (Testkit::new(), "names");
     within(name, |mut world| world.fails = [2].into());
     kit.fast_forward(loops(name.into(), true).id("job")).await.unwrap();
@@ -150,7 +150,7 @@ async fn continued_run_asks_under_the_next_names_and_for_what_is_missing_alone()
 }
 
 #[tokio::test]
-async fn loop_around_a_run_survives_a_death_everywhere_and_pays_under_one_key() {
+async fn loop_around_a_run_survives_a_crash_everywhere_and_pays_under_one_key() {
     for granular in [true, false] {
         let name = format!("deaths: {granular}");
         let world = name.clone();
@@ -388,7 +388,7 @@ async fn corrects_itself(name: String, granular: bool) -> Result<String, Error> 
 }
 
 #[tokio::test]
-async fn model_that_was_wrong_too_often_is_granted_as_many_times_again_by_a_continued_run() {
+async fn continued_run_allows_a_wrong_model_the_same_number_of_retries_again() {
     for granular in [true, false] {
         let (kit, name) = (Testkit::new(), format!("wrong: {granular}"));
         let told = kit.run(corrects_itself(name, granular)).await.unwrap();
@@ -434,7 +434,7 @@ async fn loops_over_panic(name: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn turn_that_panicked_is_gone_through_again_under_the_same_keys() {
+async fn turn_that_panicked_runs_again_under_the_same_keys() {
     let (kit, name) = (Testkit::new(), "panic");
     within(name, |mut world| world.panics = true);
     assert_eq!(kit.fast_forward(loops_over_panic(name.into()).id("job")).await.unwrap(), "paid 7");

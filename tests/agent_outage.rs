@@ -255,7 +255,7 @@ async fn provider_that_asks_for_no_time_is_not_asked_without_a_rest() {
 }
 
 #[tokio::test]
-async fn wait_for_a_model_ends_after_a_day_in_a_flow_and_after_two_minutes_elsewhere() {
+async fn wait_for_a_model_ends_after_a_day_in_a_flow_and_two_minutes_elsewhere() {
     let (kit, name) = (Testkit::new(), "wait: a day");
     within(name, |mut world| world.down = Some(away()));
     let job = kit.start(asks(name.into()).id("job")).await.unwrap();
@@ -341,7 +341,7 @@ async fn resuming_a_failed_run_asks_that_request_again_and_nothing_before_it() {
 }
 
 #[tokio::test]
-async fn resuming_what_was_undone_is_an_error_that_says_what_to_do() {
+async fn resuming_an_undone_execution_is_an_error_with_a_hint() {
     let (kit, name) = (Testkit::new(), "retry: undone");
     let expired = ModelError::new(ModelErrorKind::Unauthorized, "the key has expired");
     within(name, |mut world| world.down = Some(expired));

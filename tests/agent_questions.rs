@@ -109,7 +109,7 @@ async fn instructions_count_by_their_text_and_not_by_their_origin() {
 }
 
 #[tokio::test]
-async fn a_request_with_what_a_provider_wants_back_is_answered_by_its_record() {
+async fn request_with_opaque_parts_is_answered_by_its_record() {
     // The first answer has parts of the newest message format, which are part of the next question.
     fn agent(model: Strict) -> Agent {
         let thinking = FunctionModel::new("mock", move |request: &ModelRequest| {

@@ -134,7 +134,7 @@ async fn streamed_run_is_streamed_again_from_its_records_and_costs_nothing() {
 }
 
 #[tokio::test]
-async fn runs_that_are_heard_and_runs_that_are_not_answer_each_others_records() {
+async fn records_of_streamed_and_plain_runs_are_interchangeable() {
     for granular in [true, false] {
         for heard_first in [true, false] {
             let (agent, model) = speaker();
@@ -220,7 +220,7 @@ struct Users {
 }
 
 #[tokio::test]
-async fn typed_answers_dependencies_and_computed_instructions_are_durable_in_both_modes() {
+async fn typed_answers_dependencies_and_instructions_are_durable_in_both_modes() {
     for granular in [true, false] {
         let kitaru = store().await;
         let users = Arc::new(Users { asked: AtomicU32::new(0) });
@@ -258,7 +258,7 @@ async fn typed_answers_dependencies_and_computed_instructions_are_durable_in_bot
 }
 
 #[tokio::test]
-async fn another_version_runs_again_what_no_key_can_look_into() {
+async fn another_version_runs_again_although_its_keys_are_equal() {
     for granular in [true, false] {
         let (agent, model) = speaker();
         let kitaru = store().await;
@@ -317,7 +317,7 @@ async fn a_tool_that_is_not_durable_runs_on_every_attempt_and_leaves_no_record()
 }
 
 #[tokio::test]
-async fn options_for_a_tool_that_is_not_there_end_the_run_before_anything_is_asked() {
+async fn options_for_an_unknown_tool_end_the_run_before_any_request() {
     let (agent, model) = speaker();
     let agent = KitaruAgent::new(agent).tool_options("lok", ToolOptions::default().retries(1));
     let error = agent.run("go").on(&store().await).await.unwrap_err();
@@ -394,7 +394,7 @@ async fn an_answer_may_be_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_by_a_tool_is_heard_from_its_record_as_it_was_heard_in_the_run() {
+async fn answer_by_a_tool_has_the_same_events_from_its_record_as_in_the_run() {
     for granular in [true, false] {
         let kitaru = store().await;
         let mut attempts = Vec::new();

@@ -87,7 +87,7 @@ async fn exec_cuts_between_characters_and_replaces_invalid_text() {
 }
 
 #[tokio::test]
-async fn a_command_past_its_time_is_killed_with_its_children_and_what_it_printed_is_kept() {
+async fn command_past_its_time_is_killed_with_its_children_and_keeps_its_output() {
     let folder = tempfile::tempdir().unwrap();
     let child = folder.path().join("child");
     let begun = Instant::now();
@@ -188,7 +188,7 @@ async fn wrong_arguments_of_exec_go_back_to_the_model() {
 }
 
 #[tokio::test]
-async fn the_scripted_model_really_runs_four_commands_and_answers_from_what_they_print() {
+async fn scripted_model_runs_four_commands_and_answers_from_their_output() {
     let found = scripted_agent().run("Find out about this machine.").await.unwrap();
     assert_eq!((found.usage.requests, found.usage.tool_calls), (2, 4));
     let kernel = exec("uname -r").await.stdout;

@@ -117,7 +117,7 @@ async fn without_arguments() -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn flows_and_checkpoints_log_what_they_do_in_the_words_of_the_interface() {
+async fn flows_and_checkpoints_log_their_steps_in_the_terms_of_the_interface() {
     let clock = Clock::manual();
     let kitaru = in_memory().park_after(Duration::from_secs(10)).clock(clock.clone()).open().await.unwrap();
     let lines = Lines::read();
@@ -242,7 +242,7 @@ fn no_flow(path: String) -> kitaru::FlowCall<Result<u64, Error>> {
 }
 
 #[tokio::test]
-async fn a_flow_is_registered_by_its_function_and_what_is_none_is_warned_of() {
+async fn flow_is_registered_by_its_function_and_a_non_flow_causes_a_warning() {
     let lines = Lines::read();
     let builder = in_memory;
     let known = builder().register(told).register(without_arguments).register(goes_by_another_name);
@@ -396,7 +396,7 @@ async fn waits_for_somebody() -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn closing_a_store_logs_no_error_and_says_what_resumes_what_it_interrupts() {
+async fn closing_a_store_logs_no_error_and_names_what_resumes_the_interrupted() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     drop(waits_for_somebody().id("job").on(&kitaru).start().await.unwrap());

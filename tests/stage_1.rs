@@ -142,7 +142,7 @@ const TURN_2: &str = "1 model call, 0 tool calls";
 const BOTH: &str = "3 model calls, 4 tool calls";
 
 #[test]
-fn a_failure_between_the_turns_costs_the_second_turn_and_nothing_of_the_first() {
+fn failure_between_the_turns_costs_nothing_of_the_first_turn() {
     let job = Job::scripted();
     let failed = job.run(&["FORCE_FAILURE"]);
     failed.failed_between_the_turns();
@@ -210,7 +210,7 @@ fn screen_names_the_scripted_model_and_shows_this_machines_finding() {
 }
 
 #[test]
-fn over_http_the_servers_own_log_shows_that_the_first_turn_is_paid_for_once() {
+fn servers_own_log_shows_that_the_first_turn_is_paid_for_once() {
     let Some(server) = LlMock::start() else { return };
     let exec = |command: &str| json!({ "name": "exec", "arguments": { "command": command } });
     let commands = ["uname -s", "uname -r", "id -un", "ls -d /proc/[0-9]* | wc -l"].map(exec);

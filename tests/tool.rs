@@ -178,7 +178,7 @@ async fn text_that_a_tool_ends_in_ends_the_run() {
 }
 
 #[test]
-fn retry_is_found_under_what_anyhow_adds_to_it() {
+fn retry_is_found_under_context_of_anyhow() {
     let error = anyhow::Error::from(ToolError::retry("say which gate")).context("cannot open the gate");
     assert_eq!(ToolError::of(error), ToolError::retry("say which gate"));
 }

@@ -285,7 +285,7 @@ fn neighbours_of_an_execution_that_crashes_its_process_finish() {
 }
 
 #[test]
-fn an_execution_whose_first_body_has_begun_is_known_and_its_body_may_have_run() {
+fn execution_whose_first_body_began_is_known_and_its_body_may_have_run() {
     for _ in 0..5 {
         let dir = folder();
         assert_eq!(life("is charged", dir.path(), "in a body", 1), None);

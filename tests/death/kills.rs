@@ -85,7 +85,7 @@ fn process_killed_repeatedly_at_any_moment_has_the_undisturbed_result() {
 }
 
 #[test]
-fn an_error_that_was_seen_is_tried_again_unless_something_started_after_it() {
+fn error_that_the_flow_received_is_tried_again_unless_it_is_settled() {
     let dir = folder();
     assert_eq!(killed("errors", dir.path(), "seen"), "1001", "it was tried again, and succeeded");
     assert_eq!(count(&noted(dir.path()), "ran fails_once"), 2);
@@ -96,7 +96,7 @@ fn an_error_that_was_seen_is_tried_again_unless_something_started_after_it() {
 }
 
 #[test]
-fn a_body_that_may_run_once_is_not_run_again_after_its_process_was_killed_in_it() {
+fn at_most_once_body_is_not_run_again_after_a_kill() {
     let dir = folder();
     assert_eq!(killed("pays", dir.path(), "in pay"), "interrupted");
     assert_eq!(count(&noted(dir.path()), "ran pay"), 1);
@@ -118,7 +118,7 @@ fn time_and_chance_are_the_same_after_a_kill() {
 }
 
 #[test]
-fn a_process_killed_in_a_wait_leaves_what_is_left_of_it_to_the_next_one() {
+fn process_killed_in_a_wait_leaves_the_rest_of_it_to_the_next_one() {
     let dir = folder();
     let waited: u64 = killed("naps", dir.path(), "asleep").parse().unwrap();
     assert_eq!(noted(dir.path()).iter().filter(|note| *note == "gets up").count(), 1);

@@ -102,7 +102,7 @@ async fn the_golden_histories_are_those_of_every_kind_of_record() {
 }
 
 #[test]
-fn a_golden_history_whose_value_was_left_out_is_replayed_with_another_in_its_place() {
+fn golden_history_is_replayed_with_another_value_for_an_omitted_one() {
     let history: History = fs::read_to_string(file(WITHOUT_A_VALUE)).unwrap().parse().unwrap();
     let (customer, items) = input();
     let refused = testkit::replay_report(&history, order(customer.clone(), items.clone())).unwrap_err().to_string();

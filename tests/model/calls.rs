@@ -90,7 +90,7 @@ async fn meets_twins(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn two_checkpoints_of_one_name_in_an_execution_are_an_error_that_asks_for_another() {
+async fn checkpoints_of_one_name_in_an_execution_are_an_error_that_asks_for_another() {
     let (kitaru, _) = memory().await;
     let error = meets_twins(0).on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("name = \"…\""), "{error}");

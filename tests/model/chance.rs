@@ -22,7 +22,7 @@ async fn draws(path: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn now_random_and_uuid_are_the_same_on_every_replay_and_differ_from_job_to_job() {
+async fn now_random_and_uuid_repeat_on_every_replay_and_differ_between_executions() {
     let (kitaru, clock) = memory().await;
     let mut first = Vec::new();
     for replay in 0..4 {

@@ -223,7 +223,7 @@ async fn a_flow_may_start_another_one_and_await_it_later_or_never() {
 }
 
 #[tokio::test]
-async fn a_child_is_called_with_an_id_of_its_own_and_refuses_what_it_cannot_do() {
+async fn child_may_have_an_id_of_its_own_and_refuses_unsupported_options() {
     let (kitaru, _) = memory().await;
     let path = "children: named";
     let run =

@@ -39,7 +39,7 @@ async fn corner_loses_a_wait(_path: String) -> Result<u32, Error> {
 
 /// A completed execution whose wait lost against a timer.
 #[tokio::test]
-async fn dropping_the_last_handle_closes_a_store_in_which_a_wait_has_lost_a_race() {
+async fn dropping_the_last_handle_closes_a_store_with_a_wait_that_lost_a_race() {
     let dir = tempfile::tempdir().unwrap();
     let open = || Kitaru::builder().dir(dir.path().join("store")).lock_timeout(Duration::from_secs(3)).open();
     let kitaru = open().await.unwrap();
@@ -252,7 +252,7 @@ async fn corner_settling(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_whose_intent_was_on_its_way_waits_for_what_the_flow_has_seen() {
+async fn body_whose_intent_is_being_written_waits_for_the_flows_outcomes() {
     let (kitaru, _dir) = disk().await;
     let _ = STORE.set(kitaru.clone());
     for n in 0..60 {
@@ -270,7 +270,7 @@ async fn corner_in_time(path: String) -> Result<u32, Error> {
 
 /// An answer hours after the deadline.
 #[tokio::test]
-async fn an_answer_behind_the_deadline_is_refused_and_the_deadline_counts() {
+async fn answer_after_the_deadline_is_refused_and_the_deadline_counts() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || {

@@ -61,7 +61,7 @@ async fn ends_soon(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn finished_executions_are_looked_for_once_an_hour_however_long_they_are_kept() {
+async fn sweep_for_finished_executions_runs_hourly_with_any_retention() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).retention(10 * DAY).open().await.unwrap();
     assert_eq!(ends_soon("old".into()).id("old").on(&kitaru).await.unwrap(), 1);

@@ -115,7 +115,7 @@ async fn divergence_runs_and_is_recorded_again_by_default() {
 }
 
 #[tokio::test]
-async fn a_divergence_that_fails_names_the_checkpoint_and_each_argument_that_differs() {
+async fn divergence_that_fails_names_the_checkpoint_and_each_changed_argument() {
     let (kitaru, _) = memory().await;
     log("strict-page").say("1");
     strict("strict".into()).id("job").on(&kitaru).await.unwrap_err();

@@ -85,7 +85,7 @@ async fn sends(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_is_the_same_on_every_attempt_and_try_and_differs_otherwise() {
+async fn idempotency_key_is_the_same_on_every_attempt_and_try_and_differs_otherwise() {
     // Its retries wait by the system's clock, for a millisecond.
     let kitaru = kitaru::Kitaru::builder().in_memory().open().await.unwrap();
     let path = log("keys");
@@ -225,7 +225,7 @@ async fn asked(kitaru: &Kitaru, path: &str, id: &str) -> Handle<Result<u32, Erro
 }
 
 #[tokio::test]
-async fn a_person_says_what_became_of_a_body_that_was_cut_off() {
+async fn person_decides_about_an_interrupted_body() {
     let path = "asked: happened";
     let (kitaru, dir) = interrupted(path, "job").await;
     let handle = asked(&kitaru, path, "job").await;

@@ -101,7 +101,7 @@ async fn asks_once(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn executions_that_ran_at_a_second_death_begin_alone_one_after_another() {
+async fn executions_that_ran_at_a_second_crash_begin_alone_one_after_another() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let paths = ["alone: a", "alone: b", "alone: c"];
     for deaths in 1..=2 {

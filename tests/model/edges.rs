@@ -97,7 +97,7 @@ async fn contradicts_itself(path: String) -> Result<usize, Error> {
 }
 
 #[tokio::test]
-async fn contradiction_of_a_record_undoes_nothing_so_that_the_code_can_be_mended() {
+async fn divergence_undoes_nothing_so_that_the_code_can_be_mended() {
     let (kitaru, dir) = disk().await;
     let path = "edges: contradicts";
     drop(contradicts_itself(path.into()).id("job").on(&kitaru).start().await.unwrap());
@@ -159,7 +159,7 @@ async fn lenient_with_two(path: String, pay: bool) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn checkpoint_says_before_its_flow_what_becomes_of_a_divergence() {
+async fn on_divergence_of_a_checkpoint_overrides_that_of_its_flow() {
     let (kitaru, _) = memory().await;
     let path = "edges: strict";
     for _ in 0..2 {
@@ -281,7 +281,7 @@ async fn asks_for_no_time(path: String) -> Result<bool, Error> {
 }
 
 #[tokio::test]
-async fn wait_with_a_deadline_of_no_time_is_a_mistake_and_no_timeout() {
+async fn wait_with_a_deadline_of_zero_is_a_mistake_and_not_a_timeout() {
     let (kitaru, _) = memory().await;
     let error = ends(asks_for_no_time("edges: no time".into()).id("job").on(&kitaru)).await.unwrap_err();
     assert!(error.is_misuse() && !error.is_timeout(), "{error}");

@@ -44,7 +44,7 @@ async fn goes_past_its_error(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_error_that_the_flow_went_past_is_settled_before_anything_starts_after_it() {
+async fn error_that_the_flow_went_past_is_settled_before_anything_starts_after_it() {
     let (kitaru, _) = memory().await;
     let fails = log("past-fails");
     fails.say("1");
@@ -147,7 +147,7 @@ async fn sees_errors(path: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn the_flow_sees_the_decoded_or_rebuilt_error_on_the_first_run_as_on_every_replay() {
+async fn flow_receives_the_decoded_or_rebuilt_error_on_the_first_run_too() {
     let (kitaru, _) = memory().await;
     // The last error is not settled, so its body runs again; the flow receives the same.
     for _ in 0..3 {
@@ -243,7 +243,7 @@ async fn retries_what_cannot_be(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn retries_of_arguments_that_cannot_be_copied_are_refused_before_anything_runs() {
+async fn retries_with_arguments_that_cannot_be_copied_are_refused_before_any_run() {
     let (kitaru, _) = memory().await;
     let error = retries_what_cannot_be("once".into()).on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("Clone"), "{error}");

@@ -66,7 +66,7 @@ async fn the_id_is_the_callers_or_a_digest_of_the_input() {
 }
 
 #[tokio::test]
-async fn the_same_id_with_another_input_is_an_error_that_names_both_and_runs_nothing() {
+async fn same_id_with_another_input_is_an_error_that_names_both_and_runs_nothing() {
     let (kitaru, _) = memory().await;
     two_steps("mine".into()).id("job").on(&kitaru).await.unwrap();
     let error = two_steps("yours".into()).id("job").on(&kitaru).await.unwrap_err();
@@ -295,7 +295,7 @@ async fn closes_its_own_store(n: u32) -> Result<u32, Error> {
 static CLOSES: std::sync::OnceLock<kitaru::Kitaru> = std::sync::OnceLock::new();
 
 #[tokio::test]
-async fn a_flow_that_closes_its_own_store_is_interrupted_and_the_store_is_released() {
+async fn flow_that_closes_its_own_store_is_interrupted_and_the_store_is_released() {
     let (kitaru, dir) = crate::support::disk().await;
     CLOSES.set(kitaru.clone()).ok().unwrap();
     assert!(closes_its_own_store(1).id("job").on(&kitaru).await.unwrap_err().is_closed());

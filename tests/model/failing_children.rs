@@ -82,7 +82,7 @@ async fn failure(kit: &Testkit, call: FlowCall<Result<u32, Error>>) -> String {
 }
 
 #[tokio::test]
-async fn a_parked_parent_is_given_its_childs_failure_and_the_child_is_not_tried_again() {
+async fn parked_parent_gets_its_childs_failure_and_the_child_is_not_tried_again() {
     let calls: [Called; 5] = [
         || asks_for(1).id("job"),
         || starts_asker(1).id("job"),
@@ -185,7 +185,7 @@ async fn fails_beside_asker(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_parent_that_had_failed_before_it_was_parked_is_given_its_childs_failure_too() {
+async fn parent_that_failed_before_it_was_parked_gets_its_childs_failure_too() {
     for kit in kits() {
         kit.fail("own_step", 1, "it is enough");
         assert!(failure(&kit, fails_beside_asker(1).id("job")).await.contains("enough"));

@@ -153,7 +153,7 @@ async fn a_start_that_cannot_be_made_durable_is_an_error_and_no_execution() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_fails_leaves_no_hole_in_a_journal_and_no_journal_without_its_head() {
+async fn failed_commit_leaves_no_hole_in_a_journal_and_no_journal_without_its_head() {
     for until in 1..14 {
         let store = Faulty::new(until, false);
         let kitaru = open(&store).await;
@@ -358,7 +358,7 @@ async fn rests() {
 }
 
 #[tokio::test]
-async fn execution_that_a_fault_of_the_store_has_stopped_resumes_after_ten_seconds() {
+async fn execution_stopped_by_a_fault_of_the_store_resumes_after_ten_seconds() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     let path = "ten seconds";

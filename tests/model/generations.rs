@@ -31,7 +31,7 @@ async fn repeats(path: String, round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn keys_children_times_and_chance_differ_from_continuation_to_continuation() {
+async fn keys_children_times_and_random_values_differ_between_continuations() {
     let (kitaru, clock) = memory().await;
     let path = "generations: differ";
     let call = repeats(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
@@ -154,7 +154,7 @@ async fn ends_after(kitaru: &Kitaru, clock: &Clock, flow: &str, time: Duration, 
 }
 
 #[tokio::test]
-async fn a_deadline_counts_from_the_time_at_which_a_job_is_to_start() {
+async fn deadline_counts_from_the_time_at_which_the_execution_is_to_start() {
     let (kitaru, clock) = store().await;
     let at = UNIX_EPOCH + clock.now().duration_since(UNIX_EPOCH).unwrap() + 3 * HOUR;
     let handle = lingers(1, 1).id("job").start_at(at).deadline(2 * HOUR).on(&kitaru).start().await.unwrap();
@@ -165,7 +165,7 @@ async fn a_deadline_counts_from_the_time_at_which_a_job_is_to_start() {
 }
 
 #[tokio::test]
-async fn a_deadline_holds_over_all_continuations() {
+async fn deadline_holds_over_all_continuations() {
     let (kitaru, clock) = store().await;
     let handle = lingers(1, 3).id("job").deadline(4 * HOUR).on(&kitaru).start().await.unwrap();
     for generation in [1, 2] {
@@ -178,7 +178,7 @@ async fn a_deadline_holds_over_all_continuations() {
 }
 
 #[tokio::test]
-async fn a_continuation_with_a_deadline_of_its_own_counts_it_from_when_it_begins() {
+async fn deadline_of_a_continuation_counts_from_its_begin() {
     let (kitaru, clock) = store().await;
     let flow = "lingers_with_another_deadline";
     let handle = lingers_with_another_deadline(1).id("job").deadline(2 * HOUR).on(&kitaru).start().await.unwrap();

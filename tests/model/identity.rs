@@ -142,7 +142,7 @@ async fn cut_off(
 }
 
 #[tokio::test]
-async fn each_body_that_was_cut_off_is_asked_about_and_an_answer_is_about_one_of_them() {
+async fn interrupted_bodies_are_asked_about_and_an_answer_is_about_one_of_them() {
     let path = "identity: wires";
     let (kitaru, _dir) = cut_off(path, 3, pays_wires(path.into())).await;
     let handle = pays_wires(path.into()).id("job").on(&kitaru).start().await.unwrap();
@@ -330,7 +330,7 @@ async fn rounds_after_a_sign(round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_early_answer_goes_along_with_a_continuation_until_a_wait_has_taken_it() {
+async fn early_answer_moves_along_with_continuations_until_a_wait_takes_it() {
     let (kitaru, _) = memory().await;
     let handle = rounds_after_a_sign(1).id("job").on(&kitaru).start().await.unwrap();
     open(&kitaru, "rounds_after_a_sign", 1).await;

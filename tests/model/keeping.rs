@@ -71,7 +71,7 @@ async fn holds_something_private(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn the_newest_execution_is_deleted_as_any_other_and_its_number_is_given_to_none() {
+async fn newest_execution_is_deleted_like_others_and_its_number_is_not_reused() {
     let (store, clock) = (Counting::default(), Clock::manual());
     let kitaru = store.open(&clock, DAY).await;
     for id in ["first", "last"] {
@@ -88,7 +88,7 @@ async fn the_newest_execution_is_deleted_as_any_other_and_its_number_is_given_to
 }
 
 #[tokio::test]
-async fn a_store_is_gone_through_once_a_second_at_the_most() {
+async fn store_is_swept_once_a_second_at_most() {
     for keep in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1), Duration::from_millis(999)] {
         let (store, clock) = (Counting::default(), Clock::manual());
         let kitaru = store.open(&clock, keep).await;

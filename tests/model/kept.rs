@@ -100,7 +100,7 @@ async fn measures_twice(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_record_of_another_shape_is_refused_with_its_execution_its_name_and_both_shapes() {
+async fn record_of_another_shape_is_refused_with_its_names_and_both_shapes() {
     let (kitaru, _) = memory().await;
     let path = "kept: shapes";
     log(path).say("old");

@@ -73,7 +73,7 @@ async fn late_payday(path: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn the_keys_of_checkpoints_in_a_body_stay_when_the_flow_is_parked_between_two_tries() {
+async fn keys_of_checkpoints_in_a_body_stay_when_the_flow_is_parked_between_tries() {
     let kit = Testkit::new();
     let path = "keys: parked";
     kit.fast_forward(late_payday(path.into()).id("job")).await.unwrap();

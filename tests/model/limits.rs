@@ -97,7 +97,7 @@ async fn adds(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_store_whose_folder_is_removed_fails_calls_and_another_one_begins_there() {
+async fn store_whose_folder_is_removed_fails_calls_and_another_one_begins_there() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("store");
     let open = || Kitaru::builder().dir(&place).lock_timeout(Duration::ZERO).recovery(kitaru::Recovery::Manual).open();

@@ -68,7 +68,7 @@ async fn filled() -> (Kitaru, Vec<SystemTime>) {
 }
 
 #[tokio::test]
-async fn list_shows_what_fits_all_its_filters() {
+async fn list_shows_executions_that_match_all_its_filters() {
     let (kitaru, times) = filled().await;
     let all = ["of-basket-milk", "of-basket-tea", "basket", "milk-3", "gold-2", "nothing-1", "tea-0"];
     assert_eq!(ids(kitaru.executions()).await, all);
@@ -128,7 +128,7 @@ async fn page_reads_a_bounded_number_of_executions_and_the_next_continues_there(
 }
 
 #[tokio::test]
-async fn execution_is_named_by_a_pair_a_handle_or_what_was_looked_at() {
+async fn execution_is_named_by_a_pair_a_handle_or_a_view() {
     let (kitaru, _) = memory().await;
     let handle = purchase("tea".to_owned()).id("job").on(&kitaru).start().await.unwrap();
     let by_handle = kitaru.execution(&handle).await.unwrap().unwrap();
@@ -223,7 +223,7 @@ async fn views_are_json() {
 }
 
 #[test]
-fn status_is_read_from_what_it_is_shown_as() {
+fn status_is_read_from_its_shown_form() {
     for status in ["queued", "running", "waiting", "interrupted", "completed", "failed", "cancelled", "stuck"] {
         assert_eq!(status.parse::<Status>().unwrap().to_string(), status);
     }

@@ -278,7 +278,7 @@ async fn ends_at_the_first_error(name: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn the_first_error_in_the_order_of_the_records_ends_a_map_and_cancels_the_others() {
+async fn first_error_in_the_order_of_records_ends_a_map_and_cancels_the_others() {
     let (kitaru, _) = memory().await;
     let name = "first error";
     guard(name, Order::Newest, 4, 9, 1);

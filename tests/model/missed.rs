@@ -145,7 +145,7 @@ async fn until(kitaru: &Kitaru, flow: &str, status: Status) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flow_is_woken_whose_time_comes_while_a_call_looks_that_is_refused() {
+async fn flow_is_woken_whose_timer_ends_while_a_call_looks_that_is_refused() {
     let (kitaru, gate, clock) = opened().await;
     drop(sleeps_for_missed(1).id("x").on(&kitaru).start().await.unwrap());
     until(&kitaru, "sleeps_for_missed", Status::Waiting).await;
@@ -161,7 +161,7 @@ async fn a_flow_is_woken_whose_time_comes_while_a_call_looks_that_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flow_is_woken_whose_time_comes_while_a_call_looks_that_the_store_fails() {
+async fn flow_is_woken_whose_timer_ends_while_a_call_looks_that_the_store_fails() {
     let (kitaru, gate, clock) = opened().await;
     drop(sleeps_for_missed(1).id("x").on(&kitaru).start().await.unwrap());
     until(&kitaru, "sleeps_for_missed", Status::Waiting).await;
@@ -197,7 +197,7 @@ async fn a_flow_is_woken_that_is_answered_while_a_call_looks_that_is_refused() {
 }
 
 #[test]
-fn a_flow_is_woken_whose_time_comes_while_a_call_looks_whose_runtime_ends() {
+fn flow_is_woken_whose_timer_ends_while_a_call_looks_whose_runtime_ends() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (first, second) = (runtime(), runtime());
     let (kitaru, gate, clock) = first.block_on(opened());
@@ -229,7 +229,7 @@ async fn asks_again_for_missed(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_execution_takes_answers_and_signals_as_soon_as_it_is_started_again() {
+async fn failed_execution_accepts_answers_and_signals_once_it_is_started_again() {
     let (kitaru, gate, _clock) = opened().await;
     let call = || asks_again_for_missed(1).id("x").on(&kitaru);
     call().await.unwrap_err();
@@ -302,7 +302,7 @@ fn misreport(gate: &Gate) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_is_there_although_it_was_reported_as_failed_reaches_its_flow() {
+async fn answer_reported_as_failed_but_written_reaches_its_flow() {
     let (kitaru, gate, clock) = opened().await;
     let handle = asks_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
     until(&kitaru, "asks_for_missed", Status::Waiting).await;

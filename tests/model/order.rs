@@ -236,7 +236,7 @@ async fn keeps_a_landed_loser(name: String) -> Result<(), Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_loser_whose_record_landed_all_the_same_does_no_harm() {
+async fn loser_whose_record_landed_does_no_harm() {
     let (kitaru, _dir) = disk().await;
     for execution in 0..40 {
         let name = format!("loser-{execution}");

@@ -47,7 +47,7 @@ fn ended<R: Send + 'static>(job: Handle<R>) -> R {
 }
 
 #[tokio::test]
-async fn outage_is_waited_out_for_a_time_and_the_last_try_begins_when_it_is_over() {
+async fn outage_is_waited_out_for_a_time_and_the_last_try_begins_at_its_end() {
     for (kit, path) in [(Testkit::new(), "outage: plain"), (Testkit::always_parking(), "outage: parked")] {
         let job = kit.start(quotes(path.into()).id("job")).await.unwrap();
         kit.advance(HOUR - SECOND).await;
@@ -92,7 +92,7 @@ async fn try_under_way_is_not_cut_off_when_the_time_for_an_outage_is_over() {
 }
 
 #[tokio::test]
-async fn pause_of_an_execution_says_what_is_waited_for_and_until_when() {
+async fn pause_of_an_execution_shows_its_service_and_its_end() {
     let (kit, path) = (Testkit::new(), "outage: shown");
     let job = kit.start(quotes(path.into()).id("job")).await.unwrap();
     assert!(paused(kit.kitaru()).await.is_empty(), "a short pause is not recorded");

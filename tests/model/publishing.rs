@@ -57,7 +57,7 @@ async fn published_value_is_read_and_watched_until_the_execution_ends() {
 }
 
 #[tokio::test]
-async fn a_replay_does_not_go_back_to_what_was_published_before_something_later() {
+async fn replay_does_not_return_to_earlier_published_values() {
     let (kitaru, dir) = disk().await;
     let path = "publishing: replayed";
     log(path).say("hang 3");
@@ -99,7 +99,7 @@ async fn shows_an_error(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_error_is_settled_before_what_the_flow_publishes_behind_it_is_seen() {
+async fn error_is_settled_before_a_value_that_is_published_after_it_is_visible() {
     let (kitaru, dir) = disk().await;
     let path = "publishing: settled";
     log(path).say("fail 1");

@@ -42,7 +42,7 @@ async fn names_are_numbered_in_the_order_of_calls_and_a_record_keeps_its_name() 
 }
 
 #[tokio::test]
-async fn calls_may_be_reordered_inserted_and_removed_and_what_fits_is_still_used() {
+async fn calls_may_be_reordered_inserted_and_removed_and_fitting_records_are_used() {
     let (kitaru, _) = memory().await;
     assert_eq!(drafted(&kitaru, "moves", &["a", "b", "c"]).await, ["a", "b", "c"]);
     assert!(drafted(&kitaru, "moves", &["c", "a", "b"]).await.is_empty(), "reordered");
@@ -148,7 +148,7 @@ async fn picks_arguments(n: u32) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn key_and_skip_pick_the_arguments_that_count_and_self_counts_only_if_asked() {
+async fn key_and_skip_pick_the_arguments_and_self_counts_only_if_picked() {
     let (kitaru, _) = memory().await;
     for _ in 0..3 {
         picks_arguments(1).on(&kitaru).await.unwrap_err();

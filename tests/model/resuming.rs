@@ -28,7 +28,7 @@ async fn until_ended(kitaru: &Kitaru, flow: &str, id: &str, status: Status) {
 }
 
 #[tokio::test]
-async fn a_person_has_one_error_forgotten_and_its_checkpoint_runs_again() {
+async fn person_forgets_one_error_and_its_checkpoint_runs_again() {
     let (kitaru, dir) = disk().await;
     let path = "resuming: one";
     log(path).say("fail 2");
@@ -75,7 +75,7 @@ async fn asks_in_between(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_person_has_all_after_a_record_forgotten_and_it_is_done_again() {
+async fn person_forgets_all_after_a_record_and_its_work_runs_again() {
     let (kitaru, clock) = memory().await;
     let path = "resuming: after";
     log(path).say("fail 3");
@@ -97,7 +97,7 @@ async fn a_person_has_all_after_a_record_forgotten_and_it_is_done_again() {
 }
 
 #[tokio::test]
-async fn resuming_what_cannot_be_resumed_says_why_and_touches_nothing() {
+async fn resume_that_is_impossible_says_why_and_changes_nothing() {
     let (kitaru, _) = memory().await;
     let refused = async |request: kitaru::ResumeRequest, why: &str| {
         let error = request.await.unwrap_err();
@@ -189,7 +189,7 @@ async fn hourly(path: String, hour: u64) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_continues_as_new_at_a_time_and_its_parent_waits_for_the_last_generation() {
+async fn flow_continues_as_new_at_a_time_and_its_parent_awaits_the_last_generation() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
@@ -245,7 +245,7 @@ async fn a_continuation_of_another_flow_or_id_is_refused() {
 }
 
 #[tokio::test]
-async fn a_continuation_meets_a_cancellation_at_any_moment_and_one_of_them_counts() {
+async fn continuation_and_cancellation_meet_at_any_moment_and_one_of_them_counts() {
     for n in 0..60u32 {
         let (kitaru, _) = memory().await;
         let path = format!("resuming: cancelled {n}");

@@ -273,7 +273,7 @@ async fn execution_with_an_interrupted_deletion_is_deleted_by_the_next_process()
 }
 
 #[tokio::test]
-async fn generation_that_failed_and_was_begun_over_goes_with_the_one_that_followed_it() {
+async fn failed_generation_that_was_begun_over_is_deleted_with_its_successor() {
     let (shared, clock) = (Shared::default(), Clock::manual());
     let kitaru = shared.open(&clock).await;
     let call = || pays_in_parts("retention: begun over".into(), 1).id("job").on(&kitaru);

@@ -116,7 +116,7 @@ async fn naps_with_a_child(path: String) -> Result<u64, Error> {
 }
 
 #[test]
-fn a_parent_resumes_with_its_child_although_no_runtime_is_entered_any_more() {
+fn parent_resumes_with_its_child_although_no_runtime_is_entered() {
     let path = "runtimes: child";
     let _kitaru = once(async {
         let kitaru = parking().await;
@@ -170,7 +170,7 @@ fn flow_whose_runtime_ends_resumes_automatically_and_its_callers_keep_waiting() 
 }
 
 #[test]
-fn a_flow_whose_runtime_ends_again_and_again_is_not_given_up() {
+fn flow_whose_runtime_ends_repeatedly_does_not_become_stuck() {
     let path = "runtimes: again";
     let kitaru = once(parking());
     for _ in 0..10 {
@@ -215,7 +215,7 @@ async fn hangs(path: String) -> Result<u32, Error> {
 }
 
 #[test]
-fn a_flow_without_an_attribute_can_be_called_again_when_its_runtime_has_ended() {
+fn flow_without_an_attribute_can_be_called_again_after_its_runtime_ended() {
     let kitaru = once(parking());
     let path = "runtimes: dynamic";
     let call = || {

@@ -204,7 +204,7 @@ async fn fails_by_any_id(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
+async fn ids_and_names_are_quoted_in_errors_with_hidden_characters_escaped() {
     let (kitaru, _) = memory().await;
     for hidden in HIDDEN {
         let id = format!("x{hidden} INFO kitaru: Flow `pay` finished in 0.1s.");

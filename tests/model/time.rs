@@ -104,7 +104,7 @@ async fn waiting_flow_is_parked_and_resumes_automatically_at_its_time() {
 }
 
 #[tokio::test]
-async fn a_restart_waits_only_for_what_is_left() {
+async fn restart_waits_only_for_the_rest_of_a_timer() {
     let place = Place::new();
     let kitaru = place.open().await;
     drop(reminder("restart".into(), 60).id("job").on(&kitaru).start().await.unwrap());
@@ -163,7 +163,7 @@ async fn deadline(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_dropped_has_no_outcome_and_one_for_a_time_that_is_over_is_none() {
+async fn dropped_wait_has_no_outcome_and_a_wait_for_a_past_time_is_not_one() {
     let place = Place::new();
     let kitaru = place.open().await;
     assert_eq!(deadline("deadline".into()).id("job").on(&kitaru).await.unwrap(), "reminded 1");
@@ -380,7 +380,7 @@ async fn watcher_of_an_execution_that_becomes_stuck_is_notified() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_to_start_at_a_time_is_recorded_and_begins_then_by_itself() {
+async fn execution_with_start_at_is_recorded_and_begins_automatically() {
     let place = Place::new();
     let kitaru = place.open().await;
     let at = place.clock.now() + HOUR;

@@ -27,7 +27,7 @@ async fn outlasts(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_body_that_takes_longer_than_its_timeout_is_cancelled_and_its_next_try_is_not() {
+async fn body_that_exceeds_its_timeout_is_cancelled_and_its_next_try_is_not() {
     let kit = Testkit::new();
     let path = "tries: timeout";
     let handle = kit.start(outlasts(path.into()).id("job")).await.unwrap();

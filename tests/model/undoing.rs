@@ -179,7 +179,7 @@ async fn cancelled_flow_releases_its_reservation_at_any_moment() {
 }
 
 #[tokio::test]
-async fn a_flow_that_is_not_finished_by_its_deadline_is_undone_and_has_failed() {
+async fn flow_that_misses_its_deadline_is_undone_and_fails() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
     for path in ["undo: hangs too long", "undo: asks too long"] {
@@ -203,7 +203,7 @@ async fn a_flow_that_is_not_finished_by_its_deadline_is_undone_and_has_failed() 
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_while_no_process_runs_holds_all_the_same() {
+async fn deadline_that_passes_while_no_process_runs_still_holds() {
     let clock = Clock::manual();
     let dir = tempfile::tempdir().unwrap();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();

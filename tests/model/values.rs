@@ -300,7 +300,7 @@ async fn bounded(dir: &tempfile::TempDir, bytes: usize) -> Kitaru {
 }
 
 #[tokio::test]
-async fn an_outcome_over_the_bound_is_tried_again_once_the_bound_is_higher_and_not_before() {
+async fn outcome_over_the_bound_is_tried_again_only_under_a_higher_bound() {
     let dir = tempfile::tempdir().unwrap();
     let path = "values: outgrown";
     for bound in [1_000, 2_000, 4_999] {

@@ -40,7 +40,7 @@ async fn desk(question: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn a_stub_of_a_tool_gives_what_the_tool_gives() {
+async fn stub_of_a_tool_returns_what_the_tool_returns() {
     let recorded = json!({ "output": { "content": "shipped" } });
     let output = serde_json::to_value(ToolOutput::text("shipped")).unwrap();
     for (given, told) in [

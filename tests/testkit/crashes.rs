@@ -46,7 +46,7 @@ async fn thirty(name: String) -> Result<u64, Error> {
 }
 
 #[test]
-fn a_flow_with_thirty_checkpoints_survives_a_death_everywhere() {
+fn flow_with_thirty_checkpoints_survives_a_crash_everywhere() {
     let report = testkit::crash_report(|kit| async move { kit.run(thirty("x".into())).await.unwrap() });
     assert!(report.is_clean(), "{report}");
     assert!(report.deaths() > 200, "{} deaths", report.deaths());
@@ -65,7 +65,7 @@ async fn branches(width: u32) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn branches_and_joins_survive_a_death_everywhere() {
+async fn branches_and_joins_survive_a_crash_everywhere() {
     testkit::crash_everywhere(|kit| async move { kit.run(branches(3)).await });
 }
 
@@ -97,7 +97,7 @@ async fn wait_for_all(kit: Testkit) -> String {
 }
 
 #[test]
-fn waits_signals_times_and_children_survive_a_death_everywhere() {
+fn waits_signals_timers_and_children_survive_a_crash_everywhere() {
     let report = testkit::crash_report(wait_for_all);
     assert!(report.is_clean(), "{report}");
     assert!(report.deaths() > 50, "{} deaths", report.deaths());
@@ -199,7 +199,7 @@ async fn answers_again(kit: Testkit) -> Result<String, Error> {
 }
 
 #[test]
-fn an_answer_that_is_given_again_is_not_taken_for_the_next_one_after_a_death() {
+fn answer_that_is_sent_again_after_a_crash_is_not_taken_for_the_next_one() {
     testkit::crash_everywhere(answers_again);
 }
 
@@ -265,7 +265,7 @@ async fn by_raw_chance(name: String) -> Result<u64, Error> {
 }
 
 #[test]
-fn a_flow_that_goes_by_raw_chance_is_found_without_any_death() {
+fn flow_that_depends_on_raw_randomness_is_found_without_a_crash() {
     found(
         &testkit::crash_report(|kit| async move { kit.run(by_raw_chance("x".into())).await }),
         "without a crash\n     - it has another output",
@@ -398,7 +398,7 @@ async fn lingers(name: String) -> Result<u32, Error> {
 }
 
 #[test]
-fn flow_that_begins_alone_after_deaths_holds_up_no_scenario() {
+fn flow_that_begins_alone_after_crashes_blocks_no_scenario() {
     // Despite refusals of the store; through the kit, or not.
     async fn start(kit: &Testkit, name: &str) -> Handle<Result<u32, Error>> {
         loop {

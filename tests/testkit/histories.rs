@@ -168,7 +168,7 @@ async fn a_history_of_errors_and_several_attempts_is_replayed_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_history_is_not_replayed_with_another_input_or_by_another_version_of_the_format() {
+async fn history_is_not_replayed_with_another_input_or_format_version() {
     let kit = Testkit::new();
     kit.fail("research", 1, "no books");
     kit.run(retries(2).id("job")).await.unwrap();

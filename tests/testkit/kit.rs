@@ -78,7 +78,7 @@ async fn ticks(name: String, every: u64) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn timers_fire_in_the_order_of_their_times_however_far_the_clock_is_turned() {
+async fn timers_fire_in_the_order_of_their_times_for_any_advance_of_the_clock() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         let ticking = [("slow", 50), ("fast", 20)].map(|(name, every)| ticks(name.into(), every));
         let order = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -157,7 +157,7 @@ async fn a_stub_plays_a_part_with_the_arguments_by_name_and_may_fail() {
 }
 
 #[tokio::test]
-async fn a_stub_that_gives_what_its_checkpoint_does_not_return_says_so() {
+async fn stub_that_returns_another_type_than_its_checkpoint_says_so() {
     let kit = Testkit::new();
     kit.stub("research", |_| json!(12));
     let run = AssertUnwindSafe(kit.run(write_report("tides".into()))).catch_unwind();

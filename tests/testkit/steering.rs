@@ -65,7 +65,7 @@ async fn a_failed_execution_is_resumed_in_a_testkit_and_may_forget() {
 }
 
 #[test]
-fn a_cancellation_and_a_resume_request_are_made_once_however_often_the_process_dies() {
+fn cancellation_and_resume_are_made_once_however_often_the_process_crashes() {
     #[flow]
     async fn fails_once(n: u32) -> Result<u32, Error> {
         let debited = debit(n).await?;

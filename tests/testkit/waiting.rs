@@ -49,7 +49,7 @@ async fn within<F: Future>(future: F) -> F::Output {
 }
 
 #[tokio::test]
-async fn fast_forward_turns_the_clock_to_the_timeout_of_a_body_that_does_not_move() {
+async fn fast_forward_advances_the_clock_to_the_timeout_of_an_idle_body() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         // Nothing can wake it any more, so that the test need not wait.
         assert!(within(kit.fast_forward(bounds("pending".into()))).await.unwrap());
@@ -67,7 +67,7 @@ async fn a_run_of_a_body_that_never_ends_says_so() {
 }
 
 #[tokio::test]
-async fn a_run_has_patience_with_what_is_outside_and_then_says_what_to_use() {
+async fn run_waits_for_outside_work_and_then_names_what_to_use() {
     let kit = Testkit::new();
     kit.patience(Duration::from_millis(20));
     let message = within(panics(kit.run(bounds("server".into())))).await;

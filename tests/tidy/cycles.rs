@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_and_a_parent_that_use_what_the_other_defines_are_a_circle() {
+    fn child_and_parent_that_use_each_others_definitions_are_a_circle() {
         let child = ("p/c.rs", "use super::P; pub struct C;");
         assert_eq!(found(&[("p.rs", "use c::C; pub struct P;"), child]), ["p: c self"]);
         assert_eq!(found(&[("p.rs", "pub use c::C; pub struct P(C);"), child]), ["p: c self"]);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_stand_on_what_they_are_about() {
+    fn tests_depend_on_the_modules_that_they_test() {
         let a = ("a.rs", "pub struct A;");
         let b = ("b.rs", "use crate::a::A; pub struct B;");
         assert_eq!(found(&[a, b, ("a/tests.rs", "use crate::b::B;")]), [""; 0]);

@@ -36,7 +36,7 @@ async fn is_killed(house: &House, trouble: (usize, Value)) {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_at_any_event_is_asked_for_again_and_nothing_else_is() {
+async fn stream_that_breaks_at_any_event_is_requested_again_and_nothing_else_is() {
     let Some(house) = House::open("compares granular streamed").await else { return };
     for kind in FAULTS {
         // One job whose processes fail, each at another event; the last process is undisturbed.
@@ -56,7 +56,7 @@ async fn a_stream_that_breaks_at_any_event_is_asked_for_again_and_nothing_else_i
 }
 
 #[tokio::test]
-async fn a_process_that_asks_again_by_itself_pays_for_one_answer() {
+async fn process_that_repeats_a_request_pays_for_one_answer() {
     for program in ["compares granular streamed", "compares coarse streamed"] {
         let Some(house) = House::open(program).await else { return };
         // The process would wait out a stall.
@@ -69,7 +69,7 @@ async fn a_process_that_asks_again_by_itself_pays_for_one_answer() {
 }
 
 #[tokio::test]
-async fn a_process_killed_at_a_stream_that_broke_at_any_event_leaves_no_part_of_it() {
+async fn process_killed_at_a_broken_stream_leaves_no_part_of_it() {
     for program in ["compares granular streamed", "compares coarse streamed"] {
         let Some(house) = House::open(program).await else { return };
         let events = house.events[BROKEN - 1];
