@@ -301,7 +301,8 @@ fn examples_are_not_ignored_and_nothing_is_left_undone() {
 fn documents() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let others = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md", ".ci/run", "tests/simulation/run"];
-    let read = |path: &str| Source { path: path.to_owned(), text: fs::read_to_string(root.join(path)).unwrap() };
+    let read =
+        |path: &str| Source { path: path.to_owned(), text: fs::read_to_string(root.join(path)).expect("a text") };
     sources("docs", "md").into_iter().chain(others.map(read)).collect()
 }
 
