@@ -1,4 +1,4 @@
-//! The rows beside a journal: what is sent to an execution, and what it shows. Owns their keys and layout; must not
+//! The rows next to a journal: what is sent to an execution, and what it shows. Owns their keys and layout; must not
 //! know when they are written.
 
 use crate::id::{ExecutionId, JournalId};
@@ -74,7 +74,7 @@ pub(crate) struct NoteRow {
     pub(crate) json: String,
 }
 
-/// The kind of a row beside a journal, in the order of keys.
+/// The kind of a row next to a journal, in the order of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub(crate) enum Aside {
@@ -98,7 +98,7 @@ pub(crate) enum Aside {
     Published = b'p',
     /// Metadata of the execution, by its key.
     Logged = b'l',
-    /// The first generation in a chain of continuations. Rows that all of them share are beside it.
+    /// The first generation in a chain of continuations. Rows that all of them share are next to it.
     First = b'f',
     /// What is known about undoing the generation's work.
     Undo = b'o',
@@ -145,7 +145,7 @@ impl UndoRow {
     }
 }
 
-/// The key of a row beside a journal: the journal's number, what it is, its name.
+/// The key of a row next to a journal: the journal's number, what it is, its name.
 pub(crate) fn aside_key(journal: JournalId, aside: Aside, name: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(9 + name.len());
     key.extend_from_slice(&journal.0.to_be_bytes());

@@ -34,10 +34,10 @@ const BINCODE: Configuration = bincode::config::standard();
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Codec {
-    /// bincode beside a shape in the plain form, as earlier versions wrote it.
+    /// bincode with a shape in the plain form, as earlier versions wrote it.
     Unmarked = 0,
     Json = 1,
-    /// bincode beside a shape in the marked form.
+    /// bincode with a shape in the marked form.
     Bincode = 2,
 }
 
