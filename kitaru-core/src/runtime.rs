@@ -29,7 +29,7 @@ pub(crate) struct Runtime {
     pub(crate) direction: Direction,
 }
 
-/// Those who wait until an execution publishes something, or ends.
+/// Watchers that wait until an execution publishes something, or ends.
 #[derive(Default)]
 pub(crate) struct Watchers {
     /// Read for each published value, so it is outside the lock.

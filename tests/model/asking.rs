@@ -196,7 +196,7 @@ async fn a_signal_that_does_not_fit_is_an_error_that_the_flow_sees() {
     let handle = till("unfit".into(), 1).id("job").on(&kitaru).start().await.unwrap();
     in_time(kitaru.signal(&handle, "paid", "nothing")).await.unwrap();
     let error = in_time(handle).await.unwrap_err();
-    assert!(error.is_unreadable() && error.to_string().contains("It is \"nothing\""), "{error}");
+    assert!(error.is_unreadable() && error.to_string().contains("it is \"nothing\""), "{error}");
 }
 
 /// The loser of the race may hold a signal. The next call takes it in any case.

@@ -128,7 +128,7 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
             Kind::TooLarge,
             format!(
                 "cannot record the outcome of {whose}: it has {size} bytes, the bound is {limit}; raise \
-                 max_outcome_bytes, or return where the data is{}",
+                 max_outcome_bytes and call the flow again, or return where the data is{}",
                 whose.forgotten(" and call")
             ),
         ),
@@ -147,7 +147,7 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
                 Kind::Unreadable,
                 format!(
                     "cannot record the outcome of {whose}: its type `{}` does not read back what it writes{at}: \
-                     {why}; write that part {codec}as another type or with #[serde(with)]{}",
+                     {why}; write that part {codec}as another type or with #[serde(with)], and call the flow again{}",
                     clip(of),
                     whose.forgotten("; if the error is settled, call")
                 ),

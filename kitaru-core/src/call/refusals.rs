@@ -84,7 +84,7 @@ pub(super) fn unreadable(name: &str, context: &Context, why: &crate::value::Deco
         Kind::Stuck,
         format!(
             "cannot read the record `{name}` of execution {}, generation {}: {why}; run the code that recorded it, \
-             set a new version = \"…\", or start over with .fresh()",
+             set a new version and codec = \"json\", or start over with .fresh()",
             attempt.execution, attempt.generation
         ),
     )

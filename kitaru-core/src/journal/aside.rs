@@ -98,7 +98,7 @@ pub(crate) enum Aside {
     Published = b'p',
     /// Metadata of the execution, by its key.
     Logged = b'l',
-    /// The first generation in a chain of continuations. Rows that all of them share are next to its journal.
+    /// The first generation in a chain of continuations. Rows that all of them share are next to to its journal.
     First = b'f',
     /// What is known about undoing the generation's work.
     Undo = b'o',

@@ -89,7 +89,7 @@ impl<T, P> Map<T, P> {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(demo());
     /// ```
     pub fn limit(mut self, limit: usize) -> Self {
-        assert!(limit > 0, "cannot limit a kitaru::map to 0: nothing could run; set a limit of 1 or more");
+        assert!(limit > 0, "cannot run a kitaru::map with a limit of 0: nothing could run; set a limit of 1 or more");
         self.limit = limit;
         self
     }

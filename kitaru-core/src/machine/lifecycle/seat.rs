@@ -187,7 +187,7 @@ impl<M> Seat<M> {
         self.state
     }
 
-    // ---- who drives it ----
+    // ---- which task drives it ----
 
     pub(crate) fn call(&mut self, call: Call) -> Called {
         let is_free = matches!(self.state, State::Looking { .. } | State::Parked);
