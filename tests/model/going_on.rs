@@ -105,7 +105,7 @@ async fn resuming_what_cannot_be_resumed_says_why_and_touches_nothing() {
     };
     refused(kitaru.resume(("goes_past", "nobody")), "there is no execution").await;
     dynamic::flow("own").run(|| async { Err::<(), _>(Error::msg("no")) }).id("job").on(&kitaru).await.unwrap_err();
-    refused(kitaru.resume(("own", "job")), "no #[flow]").await;
+    refused(kitaru.resume(("own", "job")), "not a #[flow]").await;
 
     let path = "going on: refused";
     log(path).say("fail 2");
