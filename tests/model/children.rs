@@ -321,6 +321,6 @@ async fn child_that_keeps_crashing_is_held_back_from_its_parent_and_then_stuck()
         async { tokio::join!(ended("dying", "child", Status::Stuck), ended("of_dying", "parent", Status::Failed)) };
     tokio::time::timeout(Duration::from_secs(20), ended).await.expect("both have ended");
     let parent = kitaru.execution(("of_dying", "parent")).await.unwrap().unwrap();
-    assert!(parent.error().unwrap().contains("8 attempts have died"), "{:?}", parent.error());
+    assert!(parent.error().unwrap().contains("8 attempts crashed"), "{:?}", parent.error());
     assert_eq!(log(path).count("dies"), 8);
 }

@@ -105,7 +105,7 @@ async fn resume_that_is_impossible_says_why_and_changes_nothing() {
     };
     refused(kitaru.resume(("goes_past", "absent")), "there is no execution").await;
     dynamic::flow("own").run(|| async { Err::<(), _>(Error::msg("no")) }).id("job").on(&kitaru).await.unwrap_err();
-    refused(kitaru.resume(("own", "job")), "no #[flow]").await;
+    refused(kitaru.resume(("own", "job")), "not a #[flow]").await;
 
     let path = "resuming: refused";
     log(path).say("fail 2");

@@ -345,7 +345,7 @@ async fn execution_that_keeps_crashing_is_tried_ever_later_and_then_stuck() {
     until_status(&kitaru, "one_of_many", Status::Stuck).await;
     let execution = kitaru.execution(("one_of_many", "job")).await.unwrap().unwrap();
     let why = execution.error().unwrap();
-    assert!(why.contains("8 attempts have died") && why.contains(".fresh()"), "{why}");
+    assert!(why.contains("8 attempts crashed") && why.contains(".fresh()"), "{why}");
     assert!(why.contains("in a body that it began"), "{why}");
     let error = one_of_many(1, "loop".into()).id("job").on(&kitaru).await.unwrap_err();
     assert!(error.is_stuck(), "{error}");

@@ -338,7 +338,7 @@ impl<R> Made<R> {
         };
         if self.on.is_some_and(|kitaru| !own(&kitaru)) {
             return refuse(
-                "a child runs on its parent's store; let a checkpoint call it through a program that owns the other store",
+                "a child cannot run on another store; let a checkpoint call it through a program that owns that store",
             );
         }
         if request.ask == Ask::Fresh {

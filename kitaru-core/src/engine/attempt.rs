@@ -208,7 +208,7 @@ pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u
     }
 }
 
-/// A further attempt on the same journal. Its last records, as many as given, are not in the store yet.
+/// A further attempt on the same journal. Its last `unwritten` records are not in the store yet.
 fn resume(
     task: &Task,
     request: &Request,

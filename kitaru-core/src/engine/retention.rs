@@ -16,8 +16,8 @@ use crate::log;
 const PAGE: usize = 256;
 /// The longest time between two sweeps.
 const EVERY: Duration = Duration::from_secs(3_600);
-/// The shortest time between two sweeps, and its multiple of the time that the last sweep read: each sweep reads the whole
-/// store.
+/// The shortest pause between two sweeps. It is at least `REST` times as long as the last sweep read, because each sweep
+/// reads the whole store.
 const PAUSE: Duration = Duration::from_secs(1);
 const REST: u32 = 4;
 

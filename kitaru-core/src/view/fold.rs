@@ -61,8 +61,8 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<ExecutionRe
     Ok((shown.records, children))
 }
 
-/// The records so far, and the place of each. Both are bounded by the journal: one from outside may have any number of
-/// anything.
+/// The records so far, and maps to the place of each: a journal from outside may have any number of anything, so nothing is
+/// searched.
 #[derive(Default)]
 struct Shown {
     records: Vec<Record>,
