@@ -59,7 +59,7 @@ impl Archive {
 }
 
 impl CarryOver {
-    /// The rows beside the journal of the new generation.
+    /// The rows next to the journal of the new generation.
     pub(super) fn rows(self, journal: JournalId) -> impl Iterator<Item = Row> {
         self.rows.into_iter().map(move |(aside, name, row)| rows::aside(journal, aside, &name, Some(row)))
     }

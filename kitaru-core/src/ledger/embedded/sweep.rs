@@ -84,7 +84,7 @@ impl Archive {
 }
 
 impl Ledger {
-    /// Deletes these in their order, many in a commit: they are no fewer than those that begin.
+    /// Deletes these in their order, many in a commit: as many executions end as begin.
     pub(crate) async fn delete(&self, expired: Vec<Expired>) -> Result<(), Error> {
         let mut gone = Vec::new();
         for Expired { journal, generation, keys, head } in expired {

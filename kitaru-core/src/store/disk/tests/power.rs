@@ -82,7 +82,7 @@ struct Cut<'a> {
     kept: [Vec<u8>; 3],
     /// What was written since, in order.
     pending: Vec<&'a Event>,
-    /// What may be beside the store: anything that was written there.
+    /// The possible contents of the file next to the store: anything that was written there.
     beside: Vec<&'a [u8]>,
     /// How many commits were acknowledged.
     acknowledged: u64,
@@ -249,7 +249,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged_and_leaves_no_commit_half_don
                 tried += 1;
                 let what = format!("KITARU_SEED={seed}, the power goes at sync {point}, outcome {nth}");
                 let (store, found) = recovered(&disk, &states, cut, &what);
-                // It goes on from there.
+                // It continues from there.
                 let more = &commits[found as usize % commits.len()];
                 store.commit(more.clone()).unwrap_or_else(|error| panic!("{what}: {error:#}"));
                 store.close().unwrap_or_else(|error| panic!("{what}: {error:#}"));
@@ -273,7 +273,7 @@ fn a_power_cut_while_a_store_recovers_from_one_loses_nothing_either() {
                 let what = format!("KITARU_SEED={seed}, the power goes at sync {point}, outcome {nth}");
                 let files = disk.files();
                 let (store, found) = recovered(&disk, &states, cut, &what);
-                // As often as not the recovery is all that it comes to.
+                // In half of the cases the recovery is all that happens.
                 if chance.below(2) == 0 {
                     store.close().unwrap_or_else(|error| panic!("{what}: {error:#}"));
                 }
