@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use kitaru::testkit::store::{OpenOptions, Order, Range, Disk, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Disk, OpenOptions, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
 use crate::notes::note;
