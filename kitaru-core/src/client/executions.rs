@@ -10,7 +10,7 @@ use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::journal::Status;
-use crate::ledger::{Listed, Unread, blocking};
+use crate::ledger::{Listed, Narrow, Unread, blocking};
 use crate::view::{Cursor, ExecutionRef, Filter, Page, Summary, Unreadable};
 
 /// How many summaries a page has, unless asked for.
@@ -160,7 +160,9 @@ impl ListRequest {
             Ok(archive.has(&stored)?.then(|| Summary::new(stored, status, tags)))
         };
         let before = after.map(|Cursor(journal)| journal);
-        let Listed { found, unread, last, more } = archive.newest_first(before, (limit, MOST_LOOKED_AT), read)?;
+        let narrow = Narrow { standing: inner.standing(&filter.statuses), ..filter.narrow() };
+        let listed = archive.newest_first(before, (limit, MOST_LOOKED_AT), &narrow, read)?;
+        let Listed { found, unread, last, more } = listed;
         let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();
         let mut names = archive.names(&journals)?;
         let unreadable = unread.into_iter().map(|Unread { journal, error }| {

@@ -10,13 +10,14 @@
 mod change;
 mod embedded;
 mod model;
+mod narrow;
 mod sent;
 
 use crate::error::{Error, Kind};
 use crate::pool::{self, Gone};
 
 pub(crate) use crate::store::Owner;
-pub(crate) use change::{Change, Ending, NewGeneration};
+pub(crate) use change::{Change, Ended, Ending, NewGeneration, indexed};
 #[cfg(feature = "testkit")]
 pub(crate) use embedded::SECRET;
 pub(crate) use embedded::{
@@ -25,6 +26,7 @@ pub(crate) use embedded::{
 #[cfg(test)]
 pub(crate) use embedded::{MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_SIGNALS, MailTotal};
 pub(crate) use model::{AT_ONCE_MS, Generation, Listing, State, Stored, malformed};
+pub(crate) use narrow::{Narrow, Standing};
 pub(crate) use sent::{Addressee, Sent, SentKey};
 
 /// Runs what blocks off the runtime's threads.

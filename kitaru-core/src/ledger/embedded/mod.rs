@@ -2,14 +2,17 @@
 
 mod addressee;
 mod archive;
+mod candidates;
 mod carry_over;
 mod found;
 mod inbox;
+mod indexing;
 mod list;
 mod opening;
 mod rows;
 mod senders;
 mod sending;
+mod stream;
 mod sweep;
 mod tally;
 mod tenure;
