@@ -33,6 +33,7 @@ mod glances;
 mod going_on;
 mod handles;
 mod identity;
+mod indexes;
 mod keeping;
 mod kept;
 mod keys;

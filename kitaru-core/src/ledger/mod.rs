@@ -19,7 +19,7 @@ use crate::pool::{self, Gone};
 pub(crate) use crate::store::Owner;
 pub(crate) use change::{Change, Ended, Ending, NewGeneration, indexed};
 #[cfg(feature = "testkit")]
-pub(crate) use embedded::SECRET;
+pub(crate) use embedded::first_rows;
 pub(crate) use embedded::{
     Append, Archive, Arrival, CarryOver, Ledger, LedgerOptions, Letter, Listed, Tenure, Unread, most_loaded_bytes, open,
 };

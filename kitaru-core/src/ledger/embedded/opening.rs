@@ -21,7 +21,7 @@ pub(crate) struct LedgerOptions {
 }
 
 /// The key of the store's secret.
-pub(crate) const SECRET: &[u8] = b"secret";
+const SECRET: &[u8] = b"secret";
 /// The key of the highest generation that was deleted.
 pub(super) const DELETED_GENERATION: &[u8] = b"retired";
 /// The key of the highest journal that was deleted, so that its number, which others may hold, is given to no other one.
@@ -101,6 +101,12 @@ fn unindexed(reader: &Reader, newest: u64, made: &mut Vec<Row>) -> Result<u64, E
     // Before anything is begun: what begins from now on has its rows.
     made.push(meta(UNINDEXED, newest.to_le_bytes().to_vec()));
     Ok(newest)
+}
+
+/// The rows of a store that has been opened, and has nothing in it.
+#[cfg(feature = "testkit")]
+pub(crate) fn first_rows(secret: [u8; 32]) -> [Row; 2] {
+    [meta(SECRET, secret.to_vec()), meta(UNINDEXED, 0u64.to_le_bytes().to_vec())]
 }
 
 fn meta(key: &[u8], mut value: Vec<u8>) -> Row {
