@@ -194,6 +194,12 @@ async fn filtered_list_is_what_the_whole_list_has_of_it() {
         let kitaru = rows.process(&clock).0.recovery(Recovery::Manual).open().await.unwrap();
         fills(&kitaru, &clock, &mut seed, 120).await;
         filters_find_what_a_scan_finds(&kitaru, &mut seed, 100).await;
+        // Each by the last status that it ended with.
+        let mut ended: Vec<_> = rows.keys(Table::Index).into_iter().filter(|key| key[0] == b's').collect();
+        let count = ended.len();
+        ended.sort_by(|a, b| a[9..].cmp(&b[9..]));
+        ended.dedup_by(|a, b| a[9..] == b[9..]);
+        assert_eq!(ended.len(), count);
     }
 }
 
@@ -251,17 +257,29 @@ async fn store_without_indexes_is_given_them_while_it_is_open_whenever_its_proce
 async fn damaged_row_of_an_index_hides_nothing() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let kitaru = rows.process(&clock).0.open().await.unwrap();
-    for n in 0..3 {
-        indexed_note("completes".to_owned(), format!("{n}")).id(format!("{n}")).tag("red").on(&kitaru).await.unwrap();
-    }
-    rows.damage(Table::Index);
-    for request in [
-        kitaru.executions().flow("indexed_note"),
-        kitaru.executions().tag("red"),
-        kitaru.executions().status(Status::Completed),
-        kitaru.executions().status(Status::Completed).flow("indexed_note").tag("red"),
+    for (id, what, tags) in [
+        ("0", "completes", &["red", "green"][..]),
+        ("1", "completes", &["red"]),
+        ("2", "completes", &["red"]),
+        ("3", "fails", &["green"]),
     ] {
-        assert_eq!(pages(request, 2).await.len(), 3);
+        let call = indexed_note(what.to_owned(), id.to_owned()).id(id);
+        drop(tags.iter().fold(call, |call, tag| call.tag(*tag)).on(&kitaru).await);
+    }
+    indexed_job("calls".to_owned(), "p".to_owned()).id("p").on(&kitaru).await.unwrap();
+    rows.damage(Table::Index);
+    let all = || kitaru.executions();
+    for (request, expected) in [
+        (all().flow("indexed_note"), &["3", "2", "1", "0"][..]),
+        (all().tag("red"), &["next-of-p", "next-of-p", "2", "1", "0"]),
+        (all().tag("red").tag("green"), &["0"]),
+        (all().status(Status::Failed), &["3"]),
+        (all().parent(("indexed_job", "p")), &["of-p", "next-of-p", "next-of-p"]),
+        (all().status(Status::Completed).flow("indexed_note").tag("red"), &["2", "1", "0"]),
+    ] {
+        let shown = format!("{request:?}");
+        let found: Vec<_> = pages(request, 2).await.into_iter().map(|one| one.0.1).collect();
+        assert_eq!(found, expected, "{shown}");
     }
 }
 

@@ -123,3 +123,126 @@ fn read_journal(named: &[u8]) -> Option<u64> {
 pub(super) fn from(before: Option<JournalId>) -> u64 {
     before.map_or(u64::MAX, |before| before.0.saturating_sub(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::journal::name_key;
+    use crate::ledger::Standing;
+    use crate::store::{Durability, Key, Memory, Row, Store, seal};
+
+    fn row(table: Table, key: &[u8], mut value: Vec<u8>) -> Row {
+        seal(table, key, &mut value);
+        Row { table, key: Key::from(key), value: Some(value) }
+    }
+
+    fn reader(rows: &[Row]) -> Reader {
+        let store = Memory::new();
+        store.commit(rows, Durability::Fast).unwrap();
+        Reader::new(Arc::new(store))
+    }
+
+    /// All that there are, with a budget of so many rows at a time, and how often that was spent.
+    fn gone_through(reader: &Reader, narrow: &Narrow<'_>, budget: usize) -> (Vec<u64>, usize) {
+        let (mut found, mut from, mut spent) = (Vec::new(), u64::MAX, 0);
+        loop {
+            let candidates = Candidates::narrowed(reader, narrow).unwrap();
+            let mut candidates = Candidates { budget: Budget(budget), ..candidates };
+            let began = from;
+            loop {
+                match candidates.seek(from).unwrap() {
+                    Sought::Found(journal) => {
+                        found.push(journal);
+                        from = journal - 1;
+                    }
+                    Sought::Nothing => return (found, spent),
+                    Sought::Spent(last) => {
+                        assert!(last - 1 < began || began == 0, "it gets on");
+                        from = last - 1;
+                        spent += 1;
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn generations_that_all_indexes_lead_to_are_found_with_any_budget() {
+        let mut seed = 7u64;
+        let mut below = |bound: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % bound
+        };
+        for _ in 0..20 {
+            let shares: Vec<u64> = (0..4).map(|_| [1, 2, 10, 300][below(4) as usize]).collect();
+            let by = [Indexed::Flow("f"), Indexed::Tag("t"), Indexed::Status(Status::Failed)];
+            let (mut rows, mut sets) = (Vec::new(), vec![BTreeSet::new(); 4]);
+            for journal in 1..3_000 {
+                for (nth, set) in sets.iter_mut().enumerate() {
+                    // In runs, and one by one.
+                    if (journal / 500 + below(shares[nth])).is_multiple_of(shares[nth]) {
+                        set.insert(journal);
+                    }
+                }
+            }
+            for (by, set) in by.iter().zip(&sets) {
+                rows.extend(set.iter().map(|journal| row(Table::Index, &by.key(JournalId(*journal)), Vec::new())));
+            }
+            let waiting = |journal: &u64| {
+                let code = if journal.is_multiple_of(3) { Status::Running } else { Status::Waiting }.code();
+                row(Table::Unfinished, &journal.to_be_bytes(), vec![1, code])
+            };
+            rows.extend(sets[3].iter().map(waiting));
+            let reader = reader(&rows);
+            let standing =
+                Standing { ended: vec![Status::Failed], unfinished: vec![Status::Waiting], executions: Vec::new() };
+            let tags = ["t".to_owned()];
+            let narrow = Narrow { flow: Some("f"), tags: &tags, standing: Some(standing), ..Narrow::default() };
+            let stands =
+                |journal: &u64| sets[2].contains(journal) || sets[3].contains(journal) && !journal.is_multiple_of(3);
+            let mut expected: Vec<u64> = sets[0].intersection(&sets[1]).copied().filter(stands).collect();
+            expected.reverse();
+            for budget in [80, 200, MOST_PASSED] {
+                assert_eq!(gone_through(&reader, &narrow, budget).0, expected, "{shares:?}, {budget}");
+            }
+        }
+    }
+
+    #[test]
+    fn page_that_finds_nothing_passes_over_a_bounded_number_of_rows() {
+        let by = [Indexed::Flow("f"), Indexed::Tag("t")];
+        let rows =
+            (1..20_000).map(|journal| row(Table::Index, &by[journal as usize % 2].key(JournalId(journal)), Vec::new()));
+        let reader = reader(&rows.collect::<Vec<_>>());
+        let tags = ["t".to_owned()];
+        let narrow = Narrow { flow: Some("f"), tags: &tags, ..Narrow::default() };
+        let (found, spent) = gone_through(&reader, &narrow, 1_000);
+        assert!(found.is_empty() && (19..25).contains(&spent), "{spent}");
+        let narrow = Narrow { flow: Some("f"), tags: &["other".to_owned()], ..Narrow::default() };
+        assert_eq!(gone_through(&reader, &narrow, 1), (vec![], 0), "a tag that nothing has costs one look");
+    }
+
+    #[test]
+    fn ids_that_begin_as_asked_for_are_found_whatever_their_lengths() {
+        let ids = ["a", "b", "ab", "abc", "abd", "b0", "ba", "abcdefgh", "xabc", "a\u{0}"];
+        let mut rows = Vec::new();
+        for (nth, id) in ids.iter().enumerate() {
+            for (flow, generation) in [("f", 1), ("f", 2), ("f2", 1), ("e", 1)] {
+                let execution = ExecutionId { flow: flow.into(), id: (*id).into() };
+                let journal = nth as u64 * 4 + u64::from(generation) + if flow == "f" { 0 } else { 1_000 };
+                rows.push(row(Table::Name, &name_key(&execution, generation), journal.to_be_bytes().to_vec()));
+            }
+        }
+        let reader = reader(&rows);
+        for prefix in ["", "a", "ab", "abc", "b", "abcdefgh", "abcdefghi", "z", "\u{e9}"] {
+            let begins = ids.iter().enumerate().filter(|(_, id)| id.starts_with(prefix));
+            let mut expected: Vec<u64> = begins.flat_map(|(nth, _)| [1, 2].map(|n| nth as u64 * 4 + n)).collect();
+            expected.reverse();
+            assert_eq!(named(&reader, "f", prefix).unwrap(), Some(expected), "{prefix}");
+        }
+    }
+}
