@@ -24,8 +24,11 @@ impl Kitaru {
     /// Lists the executions, the newest first, every generation on its own, in pages of 100. One whose rows are damaged, or
     /// were written by a newer version, is in [`Page::unreadable`] and hides no other.
     ///
-    /// Filters are combined: an execution is listed if it fits all of them. A page looks at 10,000 generations at most, so with
-    /// filters it may have fewer summaries than its limit, or none, and still a [next cursor](Page::next_cursor).
+    /// Filters are combined: an execution is listed if it fits all of them. Indexes lead to the executions of a flow, a tag, a parent
+    /// and a status. A page looks at 10,000 generations at most, so with filters it may have fewer summaries than its limit, or
+    /// none, and still a [next cursor](Page::next_cursor).
+    ///
+    /// An execution whose rows cannot be read is on a filtered list if an index leads to it.
     ///
     /// # Errors
     ///
