@@ -39,6 +39,10 @@ impl<'a> Candidates<'a> {
             let mut ended = standing.ended.clone();
             // It resumes from these, and may have ended with another one by the time that that is looked for.
             ended.sort_unstable_by_key(|status| !matches!(status, Status::Failed | Status::Stuck));
+            if ended.contains(&Status::Failed) && ended.contains(&Status::Stuck) {
+                // Either may become the other.
+                ended.push(ended[0]);
+            }
             let mut standing_there = vec![Source::Known(executions)];
             if !standing.unfinished.is_empty() {
                 standing_there.push(Source::Unfinished(standing.unfinished.clone()));
