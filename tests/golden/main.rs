@@ -205,12 +205,12 @@ const KINDS_OF_FORMAT_2: &[&str] = &[
 
 /// A golden store, if it has just these kinds of rows.
 fn golden(name: &str, kinds_of_rows: &[&str]) -> tempfile::TempDir {
-    let text = fs::read_to_string(file(name)).unwrap();
+    let text = fs::read_to_string(file(name)).expect("a text");
     let found = kinds(&text);
     let lacks: Vec<_> = kinds_of_rows.iter().filter(|kind| !found.contains(**kind)).collect();
     assert!(lacks.is_empty(), "the golden store lacks {lacks:?}, and has {found:#?}");
     assert_eq!(found.len(), kinds_of_rows.len(), "the golden store has kinds that are not listed: {found:#?}");
-    restore(&text).unwrap()
+    restore(&text).expect("a store is made of it")
 }
 
 #[tokio::test]
@@ -269,12 +269,13 @@ async fn a_store_of_format_1_is_listed_before_and_when_it_has_indexes() {
     assert!(count("index 66") == count("execution ") && count("index 73") > 0 && count("index 75") > 0, "{rows}");
 }
 
+/// Every execution of a golden store comes to its end.
 async fn goes_on(dir: tempfile::TempDir) {
     let clock = Clock::manual();
-    let kitaru =
-        Kitaru::builder().dir(dir.path()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await.unwrap();
-    all_goes_on(&kitaru, &clock).await.unwrap();
-    kitaru.close().await.unwrap();
+    let builder = Kitaru::builder().dir(dir.path()).clock(clock.clone()).recovery(kitaru::Recovery::Manual);
+    let kitaru = builder.open().await.expect("the store opens");
+    all_goes_on(&kitaru, &clock).await.expect("all goes on");
+    kitaru.close().await.expect("it closes");
 }
 
 #[tokio::test]

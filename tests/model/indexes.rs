@@ -121,9 +121,11 @@ async fn fills(kitaru: &Kitaru, clock: &Clock, seed: &mut Seeded, count: u64) {
 }
 
 type Found = (String, String, u32);
+type One = (Found, Status, Vec<String>);
+type Fits = Box<dyn Fn(&One) -> bool>;
 
 /// All pages of a list, and with what each was found.
-async fn pages(request: ListRequest, limit: usize) -> Vec<(Found, Status, Vec<String>)> {
+async fn pages(request: ListRequest, limit: usize) -> Vec<One> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let next = request.clone().limit(limit);
@@ -151,8 +153,7 @@ async fn filters_find_what_a_scan_finds(kitaru: &Kitaru, seed: &mut Seeded, filt
     let statuses: BTreeSet<u8> = all.iter().map(|(_, status, _)| *status as u8).collect();
     assert!(statuses.len() >= 7 && !parents.is_empty(), "{statuses:?}");
     for _ in 0..filters {
-        let (mut request, mut fits): (_, Vec<Box<dyn Fn(&(Found, Status, Vec<String>)) -> bool>>) =
-            (kitaru.executions(), Vec::new());
+        let (mut request, mut fits): (_, Vec<Fits>) = (kitaru.executions(), Vec::new());
         if seed.below(2) == 0 {
             let flow = *seed.one(&["indexed_job", "indexed_note", "other"]);
             request = request.flow(flow);

@@ -83,7 +83,7 @@ impl Reader {
         table: Table,
         range: Range<'_>,
         order: Order,
-        visit: &mut dyn FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
+        mut visit: impl FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         self.0.scan(table, range, order, &mut |key, sealed| visit(key, open(table, key, sealed).ok()))
     }

@@ -81,7 +81,7 @@ impl Source {
         match table {
             // They are looked at one by one: a damaged row hides no other.
             Table::Execution => reader.keys(table, range, Order::Descending, &mut |key| look(key, None))?,
-            Table::Unfinished => reader.all(table, range, Order::Descending, &mut look)?,
+            Table::Unfinished => reader.all(table, range, Order::Descending, look)?,
             _ => reader.scan(table, range, Order::Descending, &mut |key, value| look(key, Some(value)))?,
         }
         budget.0 = budget.0.saturating_sub(looked.max(1));
