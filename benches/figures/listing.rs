@@ -79,9 +79,12 @@ pub(crate) async fn brief_ones() {
             let start = Instant::now();
             rare(n).on(&kitaru).await.expect("it completes");
             ours.push(start.elapsed().as_nanos() as u64);
-            for ((database, is_indexed), floor) in floors.iter().zip([&mut plain, &mut indexed]) {
+            // In turn: what is written second may wait for what the disk still does for the first.
+            for turn in [n % 2, (n + 1) % 2] {
+                let (database, is_indexed) = &floors[turn as usize];
                 let begins = bare_rows(database, n + 1..n + 2, false, *is_indexed);
-                floor.push(begins + bare_rows(database, n + 1..n + 2, true, *is_indexed));
+                let took = begins + bare_rows(database, n + 1..n + 2, true, *is_indexed);
+                if *is_indexed { indexed.push(took) } else { plain.push(took) }
             }
         }
     }
@@ -155,10 +158,7 @@ pub(crate) async fn listed() {
         ("of the ids of a flow that begin with 0123", kitaru.executions().flow("brief").id_prefix("0123")),
     ] {
         let (took, found) = page(request).await;
-        println!(
-            "(l) {what}: {took:.0} us for {found}; {:.1} times as long for each",
-            took / plain * 100.0 / found.max(1) as f64
-        );
+        println!("(l) {what}: {took:.0} us for {found}");
     }
     // What all of them would be found by without an index.
     let (start, mut after, mut pages) = (Instant::now(), None, 0);

@@ -323,7 +323,7 @@ async fn deletion_leaves_no_row_of_an_index() {
         assert!(is_gone(&kitaru, &clock, "indexed_job", id).await);
     }
     ends(until_it_holds(async || rows.keys(Table::Execution).is_empty())).await;
-    assert_eq!(rows.keys(Table::Index), [vec![0; 0]; 0]);
+    assert!(rows.keys(Table::Index).is_empty());
 }
 
 #[tokio::test]
