@@ -1,7 +1,8 @@
-//! An agent that asks a person before it pays, and waits for the answer out of memory, whatever happens to its process.
+//! An agent that asks a person before it pays. Its flow is parked until the answer, and survives its process.
 //!
-//! `cargo run --example agent_approval -- ask invoice-7` asks and ends; `cargo run --example agent_approval` shows what
-//! is asked. `… -- yes invoice-7` pays, `… -- less invoice-7 100` pays 100 €, `… -- no invoice-7 'not ours'` lets the
+//! `cargo run --example agent_approval -- ask invoice-7` asks and exits; `cargo run --example agent_approval` shows the
+//! question. `… -- yes invoice-7` pays, `… -- less invoice-7 100` pays 100 €, `… -- no invoice-7 'not ours'` refuses and tells
+//! the model why.
 //! model know.
 
 use kitaru::agent::{Agent, Approval, FunctionModel, KitaruAgent, ModelResponse, RunError};
@@ -22,7 +23,7 @@ async fn pay(
 
 #[flow]
 async fn invoices(invoice: String) -> Result<String, RunError> {
-    // A script in place of a model: it wants to pay, and then says what came of it.
+    // A script instead of a model: it wants to pay, and then reports the result.
     let model = FunctionModel::new("clerk", |request| match request.tool_returns().last() {
         None => {
             let arguments = json!({ "invoice": request.prompt(), "euros": 250 });

@@ -1,7 +1,7 @@
-//! Two agents with one budget that holds across crashes: what an attempt has paid for counts for the next one too.
+//! Two agents with one budget that holds across crashes: what one attempt paid counts for the next one too.
 //!
-//! `cargo run --example agent_budget` plans a dig, and lets a model that never comes to an end dig until the budget is used
-//! up, twice. The second attempt pays for nothing, because the journal says what the first one has spent.
+//! `cargo run --example agent_budget` plans a dig. A model that never finishes then digs until the budget is used up, twice.
+//! The second attempt pays for nothing, because the journal contains the cost of the first one.
 
 use kitaru::agent::{
     Agent, AgentError, Bill, Budget, Cost, FunctionModel, KitaruAgent, ModelResponse, Price, RunError, Tokens,

@@ -1,9 +1,9 @@
-//! An agent with the tools of an MCP server, each of whose calls is a checkpoint.
+//! An agent with the tools of an MCP server. Each of their calls is a checkpoint.
 //!
-//! `cargo run --features mcp --example agent_mcp -- python3 examples/agent_mcp_server.py` starts a server as a process,
-//! shows its tools and asks a question; an address in place of a command is that of a server over HTTP. With
-//! `OPENAI_API_KEY` (and `OPENAI_BASE_URL`, `OPENAI_MODEL`) a real model answers what is in `QUESTION`, otherwise a model
-//! without a mind calls every tool once.
+//! `cargo run --features mcp --example agent_mcp -- python3 examples/agent_mcp_server.py` starts a server as a process, shows
+//! its tools and asks a question. An address instead of a command connects to a server over HTTP. With `OPENAI_API_KEY` (and
+//! `OPENAI_BASE_URL`, `OPENAI_MODEL`) a real model answers the question in `QUESTION`. Otherwise a test model calls every tool
+//! once.
 
 use std::process::Command;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! An agent that is heard while it speaks, and whose records are heard again.
+//! An agent whose answers are streamed, and streamed again from their records.
 //!
-//! `cargo run --example agent_streaming` asks a model in two turns. `FORCE_FAILURE=1` fails between them; run again
-//! without, the first turn is told from its record at once, and the second one as it comes. With `OPENAI_API_KEY` (and
-//! `OPENAI_BASE_URL`, `OPENAI_MODEL`) a real model answers, otherwise a model that speaks slowly.
+//! `cargo run --example agent_streaming` asks a model in two turns. `FORCE_FAILURE=1` fails between them. Run again without it,
+//! the first turn is shown immediately, from its record, and the second one as it arrives. With `OPENAI_API_KEY` (and
+//! `OPENAI_BASE_URL`, `OPENAI_MODEL`) a real model answers, otherwise a slow test model.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ async fn tide(
     }
 }
 
-/// Says what it has to say word by word.
+/// Sends its answer word by word.
 struct Slow;
 
 #[async_trait]
@@ -71,7 +71,7 @@ fn show(event: RunEvent) {
     let _ = std::io::stdout().flush();
 }
 
-/// A real model where there is a key for one.
+/// A real model, if there is a key for one.
 fn model() -> Result<Arc<dyn Model>, RunError> {
     Ok(match std::env::var("OPENAI_API_KEY") {
         Ok(_) => Arc::new(OpenAi::from_env().map_err(kitaru::agent::AgentError::from)?),
@@ -79,7 +79,7 @@ fn model() -> Result<Arc<dyn Model>, RunError> {
     })
 }
 
-/// Whether this run is to fail between the two turns.
+/// Whether this run fails between the two turns.
 fn is_to_fail() -> bool {
     std::env::var_os("FORCE_FAILURE").is_some()
 }

@@ -1,7 +1,7 @@
-//! A flow that asks somebody and waits for the answer, however long it takes and whatever happens to its process.
+//! A flow that asks a person and waits for the answer. The wait survives the process.
 //!
-//! `cargo run --example approval -- invoice-7 250` asks and ends; the flow waits in the store.
-//! `cargo run --example approval` shows what is asked; `cargo run --example approval -- answer invoice-7 yes` answers.
+//! `cargo run --example approval -- invoice-7 250` asks and exits; the flow waits in the store. `cargo run --example approval`
+//! shows the question; `cargo run --example approval -- answer invoice-7 yes` answers.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! A flow that does the same with many things, four at a time, and gives the results in their order.
+//! A flow that does the same with many things, four concurrently, and returns the results in their order.
 //!
-//! Ended in the middle, it goes on with what is missing; what is recorded is not fetched again:
+//! Ended in the middle, it continues with the missing pages; recorded pages are not fetched again:
 //!
 //! ```text
 //! $ CRASH_AT=7 cargo run --example fan_out
@@ -19,8 +19,8 @@
 //! 10 pages, from page 1 to page 10; 3 of 3 mirrors have them
 //! ```
 //!
-//! `MIRROR_DOWN=b` makes a mirror fail, which is put up with; `MIRROR_DOWN=abc` is too much. Records are kept in `.kitaru/`,
-//! or where `KITARU_DIR` says.
+//! `MIRROR_DOWN=b` makes one mirror fail, which is accepted; `MIRROR_DOWN=abc` is too much. Records are kept in `.kitaru/`, or
+//! in `KITARU_DIR`.
 
 use std::time::Duration;
 

@@ -1,19 +1,19 @@
-//! An order of three steps, each of which registers what undoes it: when one fails, what was done before is undone, in
-//! reverse, whatever happens to the process meanwhile.
+//! An order of three steps. Each step registers its undo. When a step fails, the completed steps are undone in reverse order,
+//! across crashes.
 //!
-//! `cargo run --example order_saga` orders something that cannot be shipped: the seat is reserved and paid, shipping fails,
-//! the money is given back and the seat released. Run it again: it has failed, and nothing happens twice.
+//! `cargo run --example order_saga` orders something that cannot be shipped: the seat is reserved and paid, shipping fails, the
+//! money is refunded and the seat released. Run it again: it has failed, and nothing happens twice.
 //!
-//! `CRASH=pay cargo run --example order_saga -- order-8 paper` dies in the payment, which is never made twice; without `CRASH`
-//! the same command asks whether it was. `cargo run --example order_saga -- answer order-8 paid` goes on behind it, with
-//! `unpaid` it pays, with anything else the order fails and is undone. `CRASH=refund` dies in the midst of undoing.
+//! `CRASH=pay cargo run --example order_saga -- order-8 paper` crashes in the payment, which is never made twice; without
+//! `CRASH` the same command asks whether it was made. `cargo run --example order_saga -- answer order-8 paid` continues after
+//! it, with `unpaid` it pays, with anything else the order fails and is undone. `CRASH=refund` crashes during the undo.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use kitaru::{Kitaru, Resolution, Status, checkpoint, flow, undo};
 
-/// Dies without a moment to prepare, if it is told to do so here.
+/// Crashes, if `CRASH` names this place.
 fn crash(place: &str) {
     if std::env::var("CRASH").is_ok_and(|crash| crash == place) {
         println!("…the process dies in `{place}`");
@@ -33,7 +33,7 @@ async fn release(order: String) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Rather no payment than two: after a crash in it a person says what became of it.
+/// No payment is better than two: after a crash in the body, a person says whether it was made.
 #[checkpoint(at_most_once, on_interrupt = "ask")]
 async fn pay(order: &str) -> anyhow::Result<String> {
     crash("pay");
@@ -41,7 +41,7 @@ async fn pay(order: &str) -> anyhow::Result<String> {
     Ok(format!("receipt of {order}"))
 }
 
-/// May run twice, and is known by its key to whoever gives the money back.
+/// May run twice. The bank recognises the second request by its key.
 #[checkpoint(retries = 3, backoff = "100ms")]
 async fn refund(order: String) -> anyhow::Result<()> {
     crash("refund");
@@ -58,7 +58,7 @@ async fn ship(order: &str, item: &str) -> anyhow::Result<()> {
 
 #[flow]
 async fn order_saga(order: String, item: String) -> anyhow::Result<String> {
-    // Each step before the call that it undoes: a body that is cut off may have done its work.
+    // Each step is registered before the call that it undoes: an interrupted body may have done its work.
     let own = order.clone();
     undo(move || release(own));
     reserve(&order, &item).await?;
@@ -73,7 +73,7 @@ async fn order_saga(order: String, item: String) -> anyhow::Result<String> {
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter("kitaru=info").with_writer(std::io::stderr).init();
     let dir = std::env::var_os("KITARU_DIR").unwrap_or_else(|| ".kitaru".into());
-    // What a dead process left goes on by itself, undoing included.
+    // Interrupted executions resume by themselves, undo included.
     let kitaru = Kitaru::builder().dir(&dir).open().await?;
     let args: Vec<String> = std::env::args().skip(1).collect();
     let id = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {

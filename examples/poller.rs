@@ -1,9 +1,9 @@
-//! A flow without end: it looks, waits, and continues as new, with a fresh journal. What is sent to it meanwhile is
+//! A flow without end: it polls, waits, and continues as new, with an empty journal. Signals that arrive in the meantime are
 //! carried over.
 //!
-//! `cargo run --example poller` polls every half second for three seconds, sends it two signals on the way, and ends. Run it
-//! again: it goes on counting where it stopped, as it would had it been killed. `cargo run --example poller -- stop` tells
-//! it to stop, which is how it completes.
+//! `cargo run --example poller` polls every half second for three seconds, sends two signals in that time, and exits. Run it
+//! again: it continues counting where it stopped, as it would after a kill. `cargo run --example poller -- stop` sends it a
+//! signal to stop, and it completes.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,16 +11,16 @@ use kitaru::{Kitaru, Status, checkpoint, flow, race, signal};
 
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// How many messages there are, so to speak.
+/// The number of messages, in this example.
 #[checkpoint]
 async fn poll(nth: u64) -> anyhow::Result<u64> {
     println!("poll {nth}");
     Ok(nth % 3)
 }
 
-/// What is told to it.
+/// The next signal, if there is one.
 async fn told() -> anyhow::Result<Option<String>> {
-    // A signal that is not there yet is left for a later generation.
+    // A signal that has not arrived yet is left for a later generation.
     race((async { Ok(Some(signal("told").await?)) }, async {
         kitaru::sleep(PERIOD / 5).await;
         Ok(None)
@@ -28,7 +28,7 @@ async fn told() -> anyhow::Result<Option<String>> {
     .await
 }
 
-/// Once stopped, it begins anew when it is called.
+/// Once stopped, a call begins it again.
 #[flow(reuse = "unfinished")]
 async fn poller(nth: u64, found: u64) -> anyhow::Result<u64> {
     let found = found + poll(nth).await?;
@@ -37,7 +37,7 @@ async fn poller(nth: u64, found: u64) -> anyhow::Result<u64> {
         Some(what) => println!("told: {what}"),
         None => {}
     }
-    // The time of the next one is the flow's, and so it is recorded.
+    // The flow computes the time of the next poll, so the time is recorded.
     let next: SystemTime = kitaru::now() + PERIOD;
     poller(nth + 1, found).start_at(next).continue_as_new().await
 }
@@ -46,21 +46,21 @@ async fn poller(nth: u64, found: u64) -> anyhow::Result<u64> {
 async fn main() -> anyhow::Result<()> {
     let dir = std::env::var_os("KITARU_DIR").unwrap_or_else(|| ".kitaru".into());
     let kitaru = Kitaru::builder().dir(&dir).park_after(PERIOD / 10).open().await?;
-    // From outside it goes by the arguments of its first generation: this attaches to it, wherever it is.
+    // A call from outside uses the arguments of the first generation: this attaches to the execution, in any generation.
     let handle = poller(1, 0).id("inbox").on(&kitaru).start().await?;
     if std::env::args().nth(1).is_some_and(|arg| arg == "stop") {
-        // After that it takes nothing any more.
+        // After that it takes no signals.
         kitaru.signal(&handle, "told", "stop").await?;
         println!("found {} in all", handle.await?);
     } else {
         for greeting in ["good morning", "good night"] {
-            // Sent in one generation, it may be taken in the next.
+            // A signal that was sent in one generation may be taken in the next.
             kitaru.signal(&handle, "told", greeting).await?;
         }
         tokio::time::sleep(6 * PERIOD).await;
         let execution = kitaru.execution(("poller", "inbox")).await?;
         if let Some(execution) = execution.filter(|execution| execution.status() != Status::Completed) {
-            println!("it is in generation {}, and goes on when this is run again", execution.generation());
+            println!("it is in generation {}, and continues when this is run again", execution.generation());
         }
     }
     kitaru.close().await?;

@@ -1,7 +1,7 @@
-//! A flow that waits: it reminds you after a while, whatever happens to its process meanwhile.
+//! A flow that waits: it reminds you after a while, even if its process ends in between.
 //!
-//! `cargo run --example reminder -- 20 "the tea is ready"`; kill it, and run it without arguments: what is left of the wait
-//! is waited for, by itself.
+//! `cargo run --example reminder -- 20 "the tea is ready"`; kill it, and run it without arguments: the rest of the wait
+//! continues by itself.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
     if let (Some(seconds), Some(of)) = (args.next(), args.next()) {
         drop(reminder(of, seconds.parse()?).on(&kitaru).start().await?);
     }
-    // What was begun here or before goes on by itself; this only looks. Other examples may wait in the same store.
+    // Reminders resume by themselves, also those of earlier runs; this only looks. Other examples may wait in the same store.
     loop {
         let page = kitaru.executions().await?;
         let open = |status| matches!(status, Status::Running | Status::Waiting | Status::Interrupted);

@@ -1,7 +1,7 @@
-//! Runs flows for as long as it is told, and shows what becomes of memory, the file and latencies:
-//! `cargo run --release --example soak -- 10m`. Ends with an error if memory or the file grows.
+//! Runs flows for a given time, and shows how memory, the file and latencies develop: `cargo run --release --example soak --
+//! 10m`. Ends with an error if memory or the file grows.
 //!
-//! What is finished is kept for a second argument, one second unless set, so that the file stays within bounds.
+//! A second argument sets how long finished executions are kept, one second unless set, so that the file stays within bounds.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use kitaru::{Error, Kitaru, checkpoint, flow};
 
-/// How many executions are at work at a time.
+/// How many executions run concurrently.
 const AT_ONCE: u64 = 16;
 /// How many lines the table has.
 const LINES: u32 = 24;
-/// By how much memory may differ from one part of the run to a later one, in KiB, beside a tenth of it.
+/// How much memory may differ between two parts of the run, in KiB, in addition to a tenth of it.
 const SLACK_KIB: u64 = 4 << 10;
-/// How many times as large the file may become as it was after its first lines. It grows by doubling: once, if what it holds
-/// is near a bound. What grows for ever has grown as many times as there are parts to the run.
+/// The largest allowed ratio of the file's size to that after its first lines. It grows by doubling: once, if its content is
+/// near a bound. A file that grows without end doubles once for each part of the run.
 const FILE_GROWTH: u64 = 2;
-/// After one part of so many the file has its size.
+/// After one of this many parts, the file has its final size.
 const PARTS: usize = 6;
 
 #[checkpoint]
@@ -55,7 +55,7 @@ async fn job(n: u64) -> Result<u64, Error> {
     Ok(sum + more)
 }
 
-/// One execution after another, until the time is over.
+/// Runs one execution after another, until the time is over.
 async fn work(kitaru: Kitaru, numbers: Arc<AtomicU64>, times: Arc<Mutex<Vec<Duration>>>, until: Instant) {
     while Instant::now() < until {
         let n = numbers.fetch_add(1, Ordering::Relaxed);
@@ -70,7 +70,7 @@ async fn work(kitaru: Kitaru, numbers: Arc<AtomicU64>, times: Arc<Mutex<Vec<Dura
     }
 }
 
-/// The memory of this process, where the system tells it.
+/// The memory of this process, if the system reports it.
 fn memory_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -140,7 +140,7 @@ async fn main() -> ExitCode {
             nth(&times, 100),
         );
     }
-    join_all(workers).await.into_iter().for_each(|worked| worked.expect("the work goes on"));
+    join_all(workers).await.into_iter().for_each(|worked| worked.expect("the worker continues"));
     kitaru.close().await.expect("it closes");
     verdict(&memory, &file)
 }

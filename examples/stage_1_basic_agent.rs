@@ -1,6 +1,6 @@
 //! Stage 1: an agent whose turns survive the process.
 //!
-//! The agent finds out what machine it is on, and then sums up what it found.
+//! The agent finds out about its machine, and then sums up the finding.
 //!
 //! - `FORCE_FAILURE=1` fails between the two turns. Run it again without, and the first turn is not paid for again.
 //! - `DISABLE_CACHE=1` runs everything again.
@@ -25,7 +25,7 @@ const FIND_OUT: &str = "Find out which operating system this machine runs, its k
 
 const SUM_UP: &str = "Summarize this finding in one paragraph. Run no command; all you need is here.";
 
-/// What the two turns came to.
+/// The results of the two turns.
 #[derive(Debug, Serialize, Deserialize)]
 struct Report {
     finding: String,
@@ -77,13 +77,13 @@ async fn main() -> ExitCode {
         call = call.fresh();
     }
     if is_on("FORCE_FAILURE") {
-        // A job that had finished starts afresh, so that there is something to fail.
+        // A finished job starts over, so that there is something to fail.
         call = call.reuse(Reuse::Unfinished);
     }
     let exit = match call.await {
         Ok(report) => {
             if METER.is_idle() {
-                // The flow itself was answered from its record.
+                // The flow's own record answered.
                 METER.saw(&report.usage);
             }
             println!("Finding\n{}\n\nSummary\n{}\n", report.finding, report.summary);
@@ -98,7 +98,7 @@ async fn main() -> ExitCode {
     exit
 }
 
-/// Whether a variable of the environment asks for something.
+/// Whether a variable of the environment is switched on.
 fn is_on(name: &str) -> bool {
     env::var(name).is_ok_and(|value| !matches!(value.trim(), "" | "0" | "false"))
 }

@@ -29,24 +29,24 @@
 //! #[tokio::main]
 //! async fn main() -> anyhow::Result<()> {
 //!     println!("{}", write_report("tides".to_string()).await?);
-//!     Ok(())
-//! }
+//! With `BREAK=1` the program fails in `draft`. Run again without it, it drafts and does not research a second time. Run a
+//! third time, it only prints the report.
 //! ```
 //!
 //! Run with `BREAK=1` it fails in `draft`. Run again without, it drafts and does not research a second time. Run a third
 //! time, it only prints the report.
 //!
-//! What a flow may wait for, and how it comes back, is undone, cancelled and resumed, is in the
-//! [guide to flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/flows.md); settings, logs, servers and deployment are in
-//! [running flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/running.md).
+//! The [guide to flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/flows.md) describes waiting, undoing, cancelling and
+//! resuming. [Running flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/running.md) describes settings, logs, servers
+//! and deployment.
 //!
 //! # What to know
 //!
 //! - A flow's own code is replayed: keep time, randomness and I/O in checkpoints, or use [`now`], [`random`] and
 //!   [`uuid`], and [`spawn`] and [`race`] instead of `tokio::spawn` and an unbiased `tokio::select!`. The compiler warns
 //!   of what it can see.
-//! - [`map()`](map()) does the same with many things, so many at once.
-//! - A checkpoint's body runs at least once. Give [`idempotency_key`] to services that know one, or declare it
+//! - [`map()`](map()) does the same with many things, a bounded number of them concurrently.
+//! - A checkpoint's body runs at least once. Give [`idempotency_key`] to services that accept one, or declare it
 //!   `#[checkpoint(at_most_once)]`.
 //! - The store opens by itself in `.kitaru/` below the current folder, or in `KITARU_DIR`; [`Kitaru::builder`] opens another
 //!   one. A flow is known by its input or its `.id(…)`: the same call gives the recorded result, [however old](Reuse).
@@ -56,7 +56,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-/// The examples of the guide run with the documentation's.
+/// The examples of the guide run with those of the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/flows.md")]
 struct Guide;
@@ -88,7 +88,7 @@ pub use kitaru_macros::{checkpoint, flow};
 #[doc = include_str!("../docs/testing.md")]
 pub struct Testing;
 
-/// Tools for testing flows and checkpoints; `docs/testing.md` teaches them. With the feature `testkit`, which belongs into
+/// Tools for testing flows and checkpoints; `docs/testing.md` explains them. They need the feature `testkit`, which belongs in
 /// `[dev-dependencies]`.
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]

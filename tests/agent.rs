@@ -32,7 +32,7 @@ async fn store() -> Kitaru {
 
 const CITIES: [&str; 3] = ["Brest", "Kyoto", "Lima"];
 
-/// Asks for the weather of three cities at once, then tells it. What is past it knows.
+/// Asks for the weather of three cities in one response, then tells it. It knows earlier weather.
 fn weather_model() -> FunctionModel {
     FunctionModel::new("forecaster", |request: &ModelRequest| {
         if request.prompt() == Some("And how was it?") {
@@ -62,7 +62,7 @@ fn definition(description: &str) -> ToolDefinition {
     }))
 }
 
-/// The later a city comes, the sooner it is answered.
+/// Answers later cities sooner.
 fn weather_tool(calls: &Calls) -> FunctionTool {
     let calls = calls.clone();
     FunctionTool::new(definition("The weather of a city."), move |call| {
@@ -87,7 +87,7 @@ fn weather_agent(model: &FunctionModel, calls: &Calls) -> Agent {
     agent.tool(weather_tool(calls)).build().expect("an agent")
 }
 
-/// A flow of one turn, which then fails, so that the next attempt replays it.
+/// A flow of one turn that fails after it, so that the next attempt replays the turn.
 async fn one_turn(kitaru: &Kitaru, agent: &KitaruAgent, fails: bool) -> Result<String, RunError> {
     let agent = agent.clone();
     let flow = dynamic::flow("story").run(move || async move {
@@ -103,7 +103,7 @@ async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_model_request_and_each_tool_call_is_a_checkpoint_and_is_paid_for_once() {
+async fn model_requests_and_tool_calls_are_checkpoints_and_are_paid_for_once() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = KitaruAgent::new(weather_agent(&model, &calls));
     one_turn(&kitaru, &agent, true).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn each_model_request_and_each_tool_call_is_a_checkpoint_and_is_paid_for_o
 }
 
 #[tokio::test]
-async fn tool_calls_that_run_at_once_keep_their_own_arguments_and_their_own_records() {
+async fn concurrent_tool_calls_keep_their_own_arguments_and_records() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = KitaruAgent::new(weather_agent(&model, &calls));
     assert_eq!(one_turn(&kitaru, &agent, false).await.unwrap(), TOLD);
@@ -135,7 +135,7 @@ async fn tool_calls_that_run_at_once_keep_their_own_arguments_and_their_own_reco
 }
 
 #[tokio::test]
-async fn a_run_that_ends_between_tool_calls_goes_on_with_the_ones_that_are_missing() {
+async fn run_cut_off_between_tool_calls_makes_the_missing_ones() {
     let (kitaru, model, calls) = (store().await, weather_model(), Calls::default());
     let fail = Arc::new(Mutex::new(Some("Kyoto")));
     let tool = weather_tool(&calls);
@@ -181,7 +181,7 @@ async fn a_model_that_fails_is_asked_again_by_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobody() {
+async fn turn_is_one_checkpoint_in_turn_mode_and_its_replay_calls_nothing() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = KitaruAgent::new(weather_agent(&model, &calls)).granular_checkpoints(false);
     let two_turns = |fails: bool| {
@@ -202,7 +202,11 @@ async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobod
 
     let (usage, messages) = two_turns(false).await.unwrap();
     assert_eq!(names(&kitaru, "story", "job").await, ["herald", "herald_2"]);
-    assert_eq!((usage.requests, usage.tool_calls), (2, 3), "what the turn was made of, whoever paid for it");
+    assert_eq!(
+        (usage.requests, usage.tool_calls),
+        (2, 3),
+        "what the turn consisted of, whether it was paid for or replayed"
+    );
     assert_eq!(messages, 6, "four of the first turn, two of the second");
     assert_eq!((model.requests(), calls.take().len()), (3, 0), "only the second turn is paid for");
 }
@@ -222,7 +226,7 @@ fn asked() -> Asked {
     Asked { agent, prompt: "What is it?", history: History::default(), settings: ModelSettings::default() }
 }
 
-/// How many model requests a second attempt makes, after a first one that asked something else.
+/// The number of model requests of a second attempt, after a first attempt that asked something else.
 async fn asked_again(granular: bool, change: fn(&mut Asked)) -> usize {
     let kitaru = store().await;
     let mut requests = 0;
@@ -246,7 +250,7 @@ async fn asked_again(granular: bool, change: fn(&mut Asked)) -> usize {
 }
 
 #[tokio::test]
-async fn whatever_changes_the_question_is_asked_anew_and_nothing_else_is() {
+async fn changed_question_is_asked_again_and_an_unchanged_one_is_not() {
     fn rebuilt(asked: &Asked, model: &str, instructions: &str, description: &str) -> Agent {
         let model = FunctionModel::new(model, |_| Ok(ModelResponse::text("42")));
         let tool = FunctionTool::new(definition(description), |_| async { Ok(ToolOutput::text("rain")) });
@@ -273,7 +277,7 @@ async fn whatever_changes_the_question_is_asked_anew_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn outside_a_flow_a_run_opens_one_that_goes_on_where_it_stopped_and_asks_anew_once_it_has_answered() {
+async fn run_outside_a_flow_resumes_and_asks_again_once_it_has_answered() {
     let (kitaru, calls) = (store().await, Calls::default());
     let down = Arc::new(Mutex::new(true));
     let model = {
@@ -320,7 +324,7 @@ impl serde::Serialize for Plain {
 }
 
 #[tokio::test]
-async fn in_a_checkpoints_body_an_agent_is_part_of_that_body() {
+async fn agent_in_a_checkpoints_body_is_part_of_that_body() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = Plain(KitaruAgent::new(weather_agent(&model, &calls)));
     let flow = dynamic::flow("story").run(move || async move { asks(1, agent).await });
@@ -347,7 +351,7 @@ async fn agents_of_different_names_keep_their_records_apart() {
 }
 
 #[tokio::test]
-async fn a_limit_of_the_run_holds_in_a_flow_and_counts_what_is_replayed() {
+async fn limit_of_a_run_holds_in_a_flow_and_counts_replayed_usage() {
     let (kitaru, calls, model) = (store().await, Calls::default(), weather_model());
     let agent = KitaruAgent::new(weather_agent(&model, &calls));
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Tools that are called only once somebody has agreed.
+//! Tools that are called only after an approval.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -32,7 +32,7 @@ fn paid(to: &str) -> Vec<String> {
     paid.iter().filter(|line| line.starts_with(to)).cloned().collect()
 }
 
-/// Asks for two payments to `prompt` at once, then says what came of them.
+/// Asks for two payments to `prompt` in one response, then tells their results.
 fn cashier(amounts: [u32; 2]) -> Agent {
     let model = FunctionModel::new("cashier", move |request| {
         let given = request.tool_returns();
@@ -69,7 +69,7 @@ async fn until_waiting(kitaru: &Kitaru, id: &str, waits: usize) {
 }
 
 #[tokio::test]
-async fn calls_wait_side_by_side_with_their_arguments_in_view_and_are_made_denied_or_changed() {
+async fn calls_wait_with_visible_arguments_and_are_made_denied_or_changed() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = payments("Ada".into(), [10, 20]).id("Ada").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "Ada", 2).await;
@@ -83,7 +83,7 @@ async fn calls_wait_side_by_side_with_their_arguments_in_view_and_are_made_denie
     let target = ("payments", "Ada");
     kitaru.answer(&target, "pay_approval_2", &Approval::Deny("too much".into())).await.unwrap();
     until_waiting(&kitaru, "Ada", 1).await;
-    // No payment of nothing: the question is asked again, with the reason.
+    // A payment of zero does not fit: the question is asked again, with the reason.
     kitaru.answer(&target, "pay_approval", &Approval::ApproveWith(json!({ "to": "Ada", "euros": 0 }))).await.unwrap();
     until_waiting(&kitaru, "Ada", 1).await;
     let job = kitaru.execution(("payments", "Ada")).await.unwrap().unwrap();
@@ -112,7 +112,7 @@ static RATE: Mutex<u32> = Mutex::new(7);
 
 #[flow]
 async fn changing(to: String) -> Result<String, RunError> {
-    // As after a deploy: another question to the model, and so another call.
+    // As after a deploy: the model gets another question, so the call is another one.
     let euros = *RATE.lock().unwrap();
     let agent = cashier([euros, euros]).map_model(|model| {
         let name = format!("cashier-{euros}");
@@ -127,7 +127,7 @@ async fn changing(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn what_was_agreed_to_is_no_agreement_to_other_arguments() {
+async fn approval_does_not_cover_other_arguments() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let target = ("changing", "Eve");
     let agree = async |names: [&str; 2]| {
@@ -148,7 +148,7 @@ async fn what_was_agreed_to_is_no_agreement_to_other_arguments() {
     *RATE.lock().unwrap() = 9_000;
     let second = changing("Eve".into()).id("Eve").on(&kitaru).start().await.unwrap();
     until_asked_again(&kitaru).await;
-    assert_eq!(paid("Eve").len(), 2, "nobody agreed to 9000");
+    assert_eq!(paid("Eve").len(), 2, "9000 was not approved");
     agree(["pay_approval_3", "pay_approval_4"]).await;
     assert_eq!(second.await.unwrap(), "paid, paid");
     assert_eq!(paid("Eve").len(), 4);
@@ -166,7 +166,7 @@ async fn until_asked_again(kitaru: &Kitaru) {
 }
 
 #[tokio::test]
-async fn an_agent_that_has_to_ask_where_nobody_can_wait_is_refused_before_any_request() {
+async fn agent_that_must_ask_where_no_wait_is_possible_is_refused_before_any_request() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let asks = ToolOptions::default().requires_approval();
     let agent = KitaruAgent::new(cashier([1, 2])).tool_options("pay", asks).granular_checkpoints(false);
@@ -192,7 +192,7 @@ async fn transfers(arguments: String) -> Result<String, RunError> {
     Ok(KitaruAgent::new(Agent::builder(model).name("banker").tool(transfer()).build()?).run(arguments).await?.output)
 }
 
-/// What somebody is shown who is asked about a call, and what comes of it.
+/// What the question about a call shows, and the result of the call.
 async fn transferred(kitaru: &Kitaru, arguments: &str) -> (Value, String) {
     let handle = transfers(arguments.into()).id(arguments.len().to_string()).on(kitaru).start().await.unwrap();
     let target = ("transfers", arguments.len().to_string());
@@ -257,7 +257,7 @@ async fn fetches_and_pays(to: String, by: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_beside_one_that_failed_is_asked_about_when_that_is_tried_again() {
+async fn waiting_call_is_asked_about_when_a_failed_sibling_is_tried_again() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     for (to, by) in [("Max", "pay"), ("Moritz", "pay_if_agreed")] {
         *NET.lock().unwrap() = false;
@@ -300,7 +300,7 @@ async fn changes_hands(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn what_was_agreed_to_for_one_agent_is_no_agreement_to_another_agents_call() {
+async fn approval_for_one_agent_does_not_approve_another_agents_call() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let target = ("changes_hands", "Ann");
     let call = || changes_hands("Ann".into()).id("Ann").on(&kitaru).start();
@@ -314,7 +314,7 @@ async fn what_was_agreed_to_for_one_agent_is_no_agreement_to_another_agents_call
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("nobody is asked")
+        tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("a question opens")
     };
     let first = call().await.unwrap();
     let wait = waiting().await;
@@ -325,7 +325,7 @@ async fn what_was_agreed_to_for_one_agent_is_no_agreement_to_another_agents_call
     *CLERK.lock().unwrap() = "second";
     let second = call().await.unwrap();
     let wait = waiting().await;
-    assert_eq!(paid("Ann").len(), 1, "nobody agreed to that");
+    assert_eq!(paid("Ann").len(), 1, "that was not approved");
     kitaru.answer(&target, &wait, &Approval::Approve).await.unwrap();
     assert_eq!(second.await.unwrap(), "paid");
 }

@@ -39,7 +39,7 @@ fn paid(to: &str) -> Vec<u32> {
     paid
 }
 
-/// Asks for payments of these amounts at once, then says what came of them.
+/// Asks for payments of these amounts in one response, then tells their results.
 fn cashier(amounts: Vec<u32>) -> Agent {
     let model = FunctionModel::new("cashier", move |request| {
         let given = request.tool_returns();
@@ -62,7 +62,7 @@ async fn payments(to: String, amounts: Vec<u32>) -> Result<(String, u64), RunErr
     Ok((result.output, result.usage.tool_calls))
 }
 
-/// What is asked, by the amount: the name of the wait, its question and what is shown.
+/// The open questions by amount: the name of the wait, its question and what it shows.
 async fn asked(kitaru: &Kitaru, flow: &str, id: &str, waits: usize) -> Vec<(u64, String, String, Value)> {
     let arrived = async {
         loop {
@@ -86,18 +86,18 @@ async fn asked(kitaru: &Kitaru, flow: &str, id: &str, waits: usize) -> Vec<(u64,
 }
 
 #[tokio::test]
-async fn a_tool_asks_with_its_reason_and_is_called_again_as_somebody_says() {
+async fn tool_asks_with_its_reason_and_is_called_again_as_a_person_decides() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = payments("Ada".into(), vec![300, 10, 200]).id("Ada").on(&kitaru).start().await.unwrap();
     let waits = asked(&kitaru, "payments", "Ada", 2).await;
-    assert_eq!(paid("Ada"), [10], "nobody has to agree to that");
+    assert_eq!(paid("Ada"), [10], "that needs no approval");
     let (_, wait, question, shown) = &waits[0];
     assert_eq!(question, "May the tool `pay` be called? It asks because: 200 € is much.");
     let arguments = json!({ "to": "Ada", "euros": 200 });
     assert_eq!(*shown, json!({ "tool": "pay", "arguments": arguments, "reason": "200 € is much" }));
 
     let target = ("payments", "Ada");
-    // No payment of nothing: the question is asked again, with the reason and what is wrong.
+    // A payment of zero does not fit: the question is asked again, with the reason and the error.
     kitaru.answer(&target, wait, &Approval::ApproveWith(json!({ "to": "Ada", "euros": 0 }))).await.unwrap();
     let waits = asked(&kitaru, "payments", "Ada", 2).await;
     let (_, wait, question, _) = &waits[0];
@@ -111,7 +111,7 @@ async fn a_tool_asks_with_its_reason_and_is_called_again_as_somebody_says() {
 }
 
 #[tokio::test]
-async fn calls_that_ask_at_once_keep_their_own_arguments_however_often_the_process_ends() {
+async fn calls_that_ask_concurrently_keep_their_arguments_across_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let open = async || Kitaru::builder().dir(dir.path()).open().await.unwrap();
     let target = ("payments", "Bob");
@@ -139,7 +139,7 @@ async fn calls_that_ask_at_once_keep_their_own_arguments_however_often_the_proce
 }
 
 #[tokio::test]
-async fn calls_that_ask_survive_a_death_everywhere() {
+async fn calls_that_ask_survive_a_crash_everywhere() {
     testkit::crash_everywhere(|kit| async move {
         let handle = kit.start(payments("Eve".into(), vec![200, 200, 5, 300]).id("Eve")).await.unwrap();
         for wait in ["pay_approval", "pay_approval_2", "pay_approval_3"] {
@@ -156,7 +156,7 @@ static TIMES: Mutex<usize> = Mutex::new(1);
 
 #[flow]
 async fn pays_more_often(to: String) -> Result<String, RunError> {
-    // As after a deploy: another model, which asks for the same payment once more.
+    // As after a deploy: another model asks for the same payment once more.
     let times = *TIMES.lock().unwrap();
     let agent = cashier(vec![200; times]).map_model(|model| {
         let asked = move |request: ModelRequest| {
@@ -170,7 +170,7 @@ async fn pays_more_often(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn what_somebody_agreed_to_answers_no_call_that_nobody_has_agreed_to() {
+async fn record_of_an_approved_call_does_not_answer_an_unapproved_one() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let target = ("pays_more_often", "Kim");
     let call = || pays_more_often("Kim".into()).id("Kim").on(&kitaru).start();
@@ -196,7 +196,7 @@ async fn asks_beforehand(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn a_call_that_somebody_agreed_to_beforehand_says_so_to_its_tool() {
+async fn call_approved_beforehand_tells_its_tool() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = asks_beforehand("Joe".into()).id("Joe").on(&kitaru).start().await.unwrap();
     let waits = asked(&kitaru, "asks_beforehand", "Joe", 1).await;
@@ -206,7 +206,7 @@ async fn a_call_that_somebody_agreed_to_beforehand_says_so_to_its_tool() {
     assert_eq!(paid.unwrap(), "200 paid");
 }
 
-/// Asks whatever anybody says.
+/// Asks again after every approval.
 #[tool]
 async fn nag() -> anyhow::Result<String> {
     Err(ToolError::approval_required("one never knows").into())
@@ -220,7 +220,7 @@ async fn nags() -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn a_tool_that_asks_although_somebody_has_agreed_is_an_error_and_no_endless_question() {
+async fn tool_that_asks_after_an_approval_is_an_error_not_an_endless_question() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let handle = nags().id("nag").on(&kitaru).start().await.unwrap();
     let answered = async {
@@ -244,7 +244,7 @@ async fn pays_in_a_checkpoint(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn where_nobody_can_wait_a_request_for_approval_is_an_error_that_names_the_way_out() {
+async fn approval_request_where_no_wait_is_possible_is_an_error_that_names_the_way_out() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let agent = || KitaruAgent::new(cashier(vec![200]));
     let plain = cashier(vec![200]).run("Sue").await.unwrap_err();
@@ -280,7 +280,7 @@ async fn delegates(to: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn what_an_agent_in_a_tool_would_ask_is_no_question_about_that_tool() {
+async fn question_of_an_agent_in_a_tool_is_not_about_that_tool() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let ended = delegates("Tom".into()).id("Tom").on(&kitaru).into_future();
     let error = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it asks").unwrap_err();

@@ -1,4 +1,4 @@
-//! What agents cost: for a run, a flow and an execution, in money and in bytes.
+//! The cost of agents: of a run, a flow and an execution, in money and in bytes.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -19,7 +19,7 @@ async fn store() -> Kitaru {
     Kitaru::builder().in_memory().open().await.unwrap()
 }
 
-/// A model that looks once and then says what it saw; and how often it was asked.
+/// A model that looks once and then says what it saw; and a counter of its requests.
 fn seer(price: Price) -> (Agent, Arc<AtomicU64>) {
     let asked = Arc::new(AtomicU64::new(0));
     let count = asked.clone();
@@ -39,7 +39,7 @@ fn seer(price: Price) -> (Agent, Arc<AtomicU64>) {
 const A_RUN: Cost = Cost::from_nanos(4_000_000);
 const PRICE: Price = Price::per_million(1.0, 10.0);
 
-/// How many of three turns there are before the process is to end.
+/// Runs three turns; the process ends after some of them.
 async fn three_turns(
     kitaru: &Kitaru,
     agent: &KitaruAgent,
@@ -48,7 +48,7 @@ async fn three_turns(
 ) -> Result<Bill, RunError> {
     let agent = agent.clone();
     let flow = dynamic::flow("story").run(move || async move {
-        // The budget of this attempt: a clone would go on counting.
+        // The budget of this attempt: a clone of the handle would share the count.
         let budget = Budget::clone(&budget);
         for turn in 0..3 {
             if turn == ends_after {
@@ -63,7 +63,7 @@ async fn three_turns(
 }
 
 #[tokio::test]
-async fn the_bill_of_a_flow_and_of_its_execution_say_what_this_attempt_has_paid_and_what_came_from_records() {
+async fn bill_separates_payments_of_this_attempt_from_those_in_records() {
     for granular in [true, false] {
         let (agent, asked) = seer(PRICE);
         let (kitaru, agent) = (store().await, KitaruAgent::new(agent).granular_checkpoints(granular));
@@ -92,14 +92,14 @@ async fn a_budget_of_a_flow_holds_across_crashes() {
             assert!(matches!(&error, RunError::Agent(error) if *error == refused), "{error:?}");
             assert!(error.to_string().contains("a cost of 0.009"), "{error}");
         }
-        // In turn mode nobody knows what a turn that failed has come to: it is gone through again.
+        // In turn mode the cost of a failed turn is not known: the turn runs again.
         let paid = asked.load(Ordering::Relaxed);
         if granular { assert_eq!(paid, 5) } else { assert!((5..=6).contains(&paid), "{paid}") }
     }
 }
 
 #[tokio::test]
-async fn a_turn_that_failed_has_spent_what_it_spent() {
+async fn failed_turn_keeps_its_cost() {
     for granular in [true, false] {
         let (agent, _) = seer(PRICE);
         let agent = KitaruAgent::new(agent).granular_checkpoints(granular);
@@ -110,7 +110,7 @@ async fn a_turn_that_failed_has_spent_what_it_spent() {
                 let budget = Budget::new();
                 let one = kitaru::agent::Limits::default().requests(1);
                 for n in 0..3 {
-                    // The flow goes past it, so the failure is part of its history.
+                    // The flow continues past the failure, so the failure is part of its history.
                     agent.run(format!("Look {n}")).limits(one).budget(&budget).await.unwrap_err();
                 }
                 assert_eq!((budget.usage().requests, budget.usage().cost), (3, Cost::from_nanos(6_000_000)));
@@ -129,7 +129,7 @@ async fn a_turn_that_failed_has_spent_what_it_spent() {
 }
 
 #[tokio::test]
-async fn a_later_price_does_not_change_what_was_paid() {
+async fn later_price_does_not_change_past_costs() {
     for granular in [true, false] {
         let kitaru = store().await;
         let durable = |price| KitaruAgent::new(seer(price).0).granular_checkpoints(granular);
@@ -152,7 +152,7 @@ async fn a_budget_also_bounds_plain_agents_and_those_outside_flows() {
     assert_eq!((budget.bill().paid.requests, budget.bill().replayed.requests), (5, 0));
 }
 
-/// A model that says one more sentence of a story, however long that is already.
+/// A model that adds one sentence to a story of any length.
 fn teller() -> FunctionModel {
     FunctionModel::new("teller", |request| {
         let sentence = "The tide came in over the flats, slowly, and took the footprints with it. ".repeat(12);
@@ -163,7 +163,7 @@ fn teller() -> FunctionModel {
 const TURNS: usize = 100;
 
 fn prompt(turn: usize) -> String {
-    format!("{turn}. {}", "Go on with the story, and leave out nothing that the reader should know. ".repeat(4))
+    format!("{turn}. {}", "Continue the story, and leave out nothing that the reader should know. ".repeat(4))
 }
 
 /// The bytes of all rows of a store.
@@ -182,7 +182,7 @@ fn bytes(store: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_hundred_requests_on_one_growing_conversation_cost_little_more_than_the_conversation() {
+async fn hundred_requests_of_one_conversation_cost_little_more_than_it() {
     for granular in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let kitaru = Kitaru::builder().dir(dir.path()).open().await.unwrap();
@@ -204,7 +204,7 @@ async fn a_hundred_requests_on_one_growing_conversation_cost_little_more_than_th
 }
 
 #[tokio::test]
-async fn outside_a_flow_a_conversation_costs_a_few_times_its_bytes_and_not_their_square() {
+async fn conversation_outside_a_flow_costs_a_few_times_its_bytes_not_their_square() {
     for granular in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let kitaru = Kitaru::builder().dir(dir.path()).open().await.unwrap();

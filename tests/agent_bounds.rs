@@ -1,4 +1,4 @@
-//! Bounds that nobody could hold are refused, and so are names; what is sensitive is shown nowhere.
+//! Bounds that cannot be kept are refused, and so are such names. Sensitive values are shown nowhere.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -16,7 +16,7 @@ async fn store() -> Kitaru {
     Kitaru::builder().in_memory().open().await.unwrap()
 }
 
-/// Looks once, then says what it saw; and how often it was asked. It tells what it used, or does not.
+/// Looks once, then says what it saw; and a counter of its requests. It reports its usage or does not.
 fn seer(tokens: Tokens, price: Option<Price>) -> (Agent, Arc<AtomicU32>) {
     let asked = Arc::new(AtomicU32::new(0));
     let count = asked.clone();
@@ -38,7 +38,7 @@ fn seer(tokens: Tokens, price: Option<Price>) -> (Agent, Arc<AtomicU32>) {
     (agent.build().unwrap(), asked)
 }
 
-/// What a run comes to that is bounded by itself, or by a budget.
+/// The result of a run that has bounds of its own, or a budget.
 async fn bounded(agent: Agent, granular: bool, limits: Limits, budget: &Budget) -> Result<(), RunError> {
     let agent = KitaruAgent::new(agent).granular_checkpoints(granular);
     let budget = budget.clone();
@@ -82,7 +82,7 @@ async fn bound_on_cost_without_a_price_is_refused_before_any_request() {
 }
 
 #[tokio::test]
-async fn bound_on_what_no_answer_tells_refuses_the_next_request() {
+async fn bound_on_unreported_usage_refuses_the_next_request() {
     let (cost, price) = (Cost::of(0.01), Some(Price::per_million(1.0, 1.0)));
     let bounds = || {
         [
@@ -100,7 +100,7 @@ async fn bound_on_what_no_answer_tells_refuses_the_next_request() {
             assert_eq!(asked.load(Ordering::Relaxed), 1, "the answer itself counts");
         }
     }
-    // A budget remembers it from run to run, whichever agent it was.
+    // A budget counts all runs of all agents.
     let budget = Budget::new().total_tokens(1_000);
     let silent = FunctionModel::new("m", |_| Ok(ModelResponse::text("42")));
     let silent = Agent::builder(silent).name("silent").build().unwrap();
@@ -108,7 +108,7 @@ async fn bound_on_what_no_answer_tells_refuses_the_next_request() {
     let (agent, asked) = seer(Tokens::new(10, 1), price);
     reason(bounded(agent, true, Limits::default(), &budget).await);
     assert_eq!(asked.load(Ordering::Relaxed), 0);
-    // Without such a bound nobody has to know.
+    // Without such a bound the usage need not be known.
     let (agent, asked) = seer(Tokens::default(), price);
     bounded(agent, true, Limits::default(), &Budget::new().requests(9)).await.unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
@@ -138,7 +138,7 @@ async fn name_that_no_checkpoint_could_have_is_refused_when_an_agent_is_built() 
 }
 
 #[tokio::test]
-async fn sensitive_agent_shows_nothing_of_what_it_is_asked_and_answers() {
+async fn sensitive_agent_shows_nothing_of_its_prompts_and_answers() {
     for granular in [true, false] {
         let kitaru = store().await;
         let (agent, _) = seer(Tokens::new(10, 1), None);

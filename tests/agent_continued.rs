@@ -1,4 +1,4 @@
-//! A run that has given its flow an error is continued by the next equal one: a loop around a run pays once.
+//! The next equal run continues a run that returned an error to its flow: a loop around a run pays once.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -140,7 +140,7 @@ async fn loop_around_a_run_pays_once() {
 }
 
 #[tokio::test]
-async fn continued_run_asks_under_the_next_names_and_for_what_is_missing_alone() {
+async fn continued_run_requests_only_missing_answers_under_the_next_names() {
     let (kit, name) = (Testkit::new(), "names");
     within(name, |mut world| world.fails = [2].into());
     kit.fast_forward(loops(name.into(), true).id("job")).await.unwrap();
@@ -150,19 +150,19 @@ async fn continued_run_asks_under_the_next_names_and_for_what_is_missing_alone()
 }
 
 #[tokio::test]
-async fn loop_around_a_run_survives_a_death_everywhere_and_pays_under_one_key() {
+async fn loop_around_a_run_survives_a_crash_everywhere_and_pays_under_one_key() {
     for granular in [true, false] {
         let name = format!("deaths: {granular}");
         let world = name.clone();
         testkit::crash_everywhere(move |kit| {
             let name = world.clone();
             async move {
-                // Every other request fails from the second one on, in whichever process.
+                // From the second request on, every other request fails, in any process.
                 within(&name, |mut world| world.fails = (1..5_000).map(|nth| nth * 2).collect());
                 kit.fast_forward(loops(name, granular).id("job")).await.unwrap()
             }
         });
-        assert_eq!(asked_and_keys(&name).2, 1, "{name}: one payment, whoever makes it");
+        assert_eq!(asked_and_keys(&name).2, 1, "{name}: one payment, by either attempt");
     }
 }
 
@@ -217,7 +217,7 @@ async fn loops_over_approval(name: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_again_for_what_was_agreed_to_in_the_broken_run() {
+async fn approval_given_in_the_broken_run_is_not_asked_for_again() {
     for (kit, name) in [(Testkit::new(), "approval: plain"), (Testkit::always_parking(), "approval: parked")] {
         within(name, |mut world| world.fails = [2, 3].into());
         let job = kit.start(loops_over_approval(name.into()).id("job")).await.unwrap();
@@ -235,14 +235,14 @@ async fn side_by_side(name: String) -> Result<String, Error> {
     let asked =
         |_| async { agent.run("Refund it.").await.map(|result| result.output).map_err(|error| error.to_string()) };
     let first = join_all([(); 3].map(asked)).await;
-    // Two are broken: two are continued, and the third pays anew.
+    // Two runs are broken: two runs continue them, and the third one pays again.
     let second = join_all([(); 3].map(asked)).await;
     Ok(format!("{first:?} {second:?}"))
 }
 
 #[tokio::test]
 async fn equal_runs_side_by_side_share_nothing() {
-    for (kit, name) in [(Testkit::new(), "beside: plain"), (Testkit::always_parking(), "beside: parked")] {
+    for (kit, name) in [(Testkit::new(), "concurrent: plain"), (Testkit::always_parking(), "concurrent: parked")] {
         within(name, |mut world| world.fails = [4, 5].into());
         let told = kit.run(side_by_side(name.into()).id("job")).await.unwrap();
         assert_eq!(told.matches("no").count(), 2, "{told}");
@@ -273,13 +273,13 @@ async fn asks_otherwise(name: String, how: String) -> Result<(), RunError> {
 }
 
 #[tokio::test]
-async fn run_that_differs_or_is_fresh_begins_anew() {
+async fn run_that_differs_or_is_fresh_begins_from_the_start() {
     for how in ["equal", "fresh", "prompt", "history", "version", "instructions", "mode"] {
         let (kit, name) = (Testkit::new(), format!("otherwise: {how}"));
         within(&name, |mut world| world.fails = [2].into());
         kit.run(asks_otherwise(name.clone(), how.into()).id("job")).await.unwrap();
         let (asked, payments, _) = asked_and_keys(&name);
-        // Two by the greeting, which pays, too.
+        // The greeting makes two requests, and pays, too.
         let expected = if how == "equal" { (2 + 2 + 1, 2) } else { (2 + 2 + 2, 3) };
         assert_eq!((asked, payments), expected, "{how}");
     }
@@ -328,7 +328,7 @@ async fn continued_run_tells_its_listener_all_from_the_beginning() {
 }
 
 #[tokio::test]
-async fn what_a_broken_run_has_paid_is_counted_once_in_a_budget_that_both_share() {
+async fn cost_of_a_broken_run_counts_once_in_a_shared_budget() {
     for granular in [true, false] {
         for shared in [true, false] {
             let (kit, name) = (Testkit::new(), format!("budget: {granular} {shared}"));
@@ -370,7 +370,7 @@ async fn corrects_itself(name: String, granular: bool) -> Result<String, Error> 
             world.asked += 1;
             world.asked
         });
-        assert_eq!(request.messages.len() as u32, 2 * nth - 1, "it is told what was wrong");
+        assert_eq!(request.messages.len() as u32, 2 * nth - 1, "the request names the mistake");
         Ok(ModelResponse::text(nth.to_string()))
     }));
     let agent = agent.name("sage").limits(Limits::default().tool_retries(1)).validate(|_, said: String| async move {
@@ -388,7 +388,7 @@ async fn corrects_itself(name: String, granular: bool) -> Result<String, Error> 
 }
 
 #[tokio::test]
-async fn model_that_was_wrong_too_often_is_granted_as_many_times_again_by_a_continued_run() {
+async fn continued_run_allows_a_wrong_model_the_same_number_of_retries_again() {
     for granular in [true, false] {
         let (kit, name) = (Testkit::new(), format!("wrong: {granular}"));
         let told = kit.run(corrects_itself(name, granular)).await.unwrap();
@@ -411,7 +411,7 @@ async fn delegates(name: String) -> Result<String, Error> {
 
 #[tokio::test]
 async fn agents_that_call_agents_continue_each_of_them() {
-    // The chief asks first and last, the clerk in between: whichever request fails, each is answered once.
+    // The chief asks first and last, the clerk in between. Any request may fail; each is answered once.
     for fails in 1..=4 {
         let (kit, name) = (Testkit::new(), format!("nested: {fails}"));
         within(&name, |mut world| world.fails = [fails].into());
@@ -434,7 +434,7 @@ async fn loops_over_panic(name: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn turn_that_panicked_is_gone_through_again_under_the_same_keys() {
+async fn turn_that_panicked_runs_again_under_the_same_keys() {
     let (kit, name) = (Testkit::new(), "panic");
     within(name, |mut world| world.panics = true);
     assert_eq!(kit.fast_forward(loops_over_panic(name.into()).id("job")).await.unwrap(), "paid 7");

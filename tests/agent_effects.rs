@@ -1,4 +1,4 @@
-//! What a tool declares of its effect, and what becomes of a call that was cut off.
+//! The effects that a tool declares, and calls that were interrupted.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -13,9 +13,9 @@ use kitaru::agent::{
 };
 use kitaru::{Clock, Kitaru, flow, tool};
 
-/// The calls that began: the prompt of the run, the tool and the call's key.
+/// The calls that began: the prompt of the run, the tool and the idempotency key.
 static BEGUN: Mutex<Vec<(String, &'static str, String)>> = Mutex::new(Vec::new());
-/// The prompts of runs whose tools are not to come to an end.
+/// The prompts of runs whose tools must not end.
 static HANGING: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -50,7 +50,7 @@ async fn look(context: &RunContext) -> &'static str {
     works(context, "look").await
 }
 
-/// Asks for each of these tools, at once, and ends.
+/// Asks for all of these tools in one response, and ends.
 fn asks_for(tools: &'static [&'static str]) -> FunctionModel {
     FunctionModel::new("clerk", |request| {
         if !request.tool_returns().is_empty() {
@@ -111,7 +111,7 @@ fn begun(prompt: &str) -> Vec<(&'static str, String)> {
     begun
 }
 
-/// Runs it in a process that ends while all calls are under way, and then once more in another one.
+/// Runs it in a process that ends during all calls, and then again in another process.
 async fn is_cut_off(prompt: &str, granular: bool) -> [Vec<(&'static str, String)>; 2] {
     listen();
     let dir = tempfile::tempdir().unwrap();
@@ -162,17 +162,17 @@ async fn only_what_declares_nothing_is_warned_of(prompt: &str, granular: bool) {
 }
 
 #[tokio::test]
-async fn a_tool_that_declares_nothing_is_warned_of_when_it_may_run_a_second_time_and_others_are_not() {
+async fn undeclared_tool_that_may_run_twice_is_warned_of_and_others_are_not() {
     only_what_declares_nothing_is_warned_of("calls", true).await;
 }
 
 #[tokio::test]
-async fn the_calls_of_a_turn_that_runs_again_have_keys_of_their_own_and_the_same_as_before() {
+async fn calls_of_a_repeated_turn_have_distinct_keys_that_stay_the_same() {
     only_what_declares_nothing_is_warned_of("turns", false).await;
 }
 
 #[tokio::test]
-async fn nothing_is_warned_of_where_nothing_was_cut_off() {
+async fn tool_that_was_not_cut_off_causes_no_warning() {
     listen();
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     assert_eq!(errands("undisturbed".into()).on(&kitaru).await.unwrap(), "done");
@@ -205,7 +205,7 @@ async fn fire() {}
 async fn sign() {}
 
 #[tokio::test]
-async fn what_a_tool_declares_needs_granular_checkpoints_as_what_is_set_does_and_setting_overrides_it() {
+async fn declared_effects_need_granular_checkpoints_and_options_override_them() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let asked = Arc::new(AtomicU32::new(0));
     let agent = |name: &'static str, tools: &'static [&'static str]| {
@@ -220,9 +220,12 @@ async fn what_a_tool_declares_needs_granular_checkpoints_as_what_is_set_does_and
     };
     let none = ToolOptions::default();
     for (agent, says) in [
-        (agent("first", &["fire"]), "tool `sign` requires approval, for which the flow has to wait"),
-        (agent("second", &["fire"]).tool_options("sign", none.without_approval()), "tool `fire` may run once"),
-        (agent("third", &["fire"]).tool_options("fire", none.retries(1)), "tool `fire` may run once, and has retries"),
+        (agent("first", &["fire"]), "tool `sign` requires approval, and a turn that is one checkpoint cannot wait"),
+        (agent("second", &["fire"]).tool_options("sign", none.without_approval()), "tool `fire` may run only once"),
+        (
+            agent("third", &["fire"]).tool_options("fire", none.retries(1)),
+            "tool `fire` may run only once, and has retries",
+        ),
     ] {
         let error = agent.run("Go!").on(&kitaru).await.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
@@ -262,7 +265,7 @@ async fn times_out(granular: bool) -> Result<String, RunError> {
     Ok(KitaruAgent::new(agent).granular_checkpoints(granular).run("Wait.").await?.output)
 }
 
-/// What a call comes to, while time passes.
+/// The result of a call, while time passes.
 async fn in_time<T>(clock: &Clock, call: impl IntoFuture<Output = T>) -> T {
     let passing = async {
         loop {

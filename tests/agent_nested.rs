@@ -1,4 +1,4 @@
-//! Agents in the bodies of others' tools and of checkpoints: what they cost, and what of a budget they leave.
+//! Agents in bodies of tools and checkpoints: their cost, and the rest of a shared budget.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -18,7 +18,7 @@ async fn store() -> Kitaru {
     Kitaru::builder().in_memory().open().await.unwrap()
 }
 
-/// An agent that answers at once, and how often its model was asked.
+/// An agent that answers immediately, and a counter of its requests.
 fn expert(name: &str) -> (Agent, Arc<AtomicU64>) {
     let asked = Arc::new(AtomicU64::new(0));
     let count = asked.clone();
@@ -47,7 +47,7 @@ fn chief(expert: &KitaruAgent, budget: &Budget, options: ToolOptions) -> Agent {
 }
 
 #[tokio::test]
-async fn what_an_agent_in_a_tool_has_spent_of_a_budget_counts_on_every_attempt() {
+async fn budget_spent_by_an_agent_in_a_tool_counts_on_every_attempt() {
     for (granular, options) in
         [(true, ToolOptions::default()), (false, ToolOptions::default()), (true, ToolOptions::default().not_durable())]
     {
@@ -101,7 +101,7 @@ async fn runs_side_by_side_overshoot_a_budget_by_no_more_than_an_answer_each() {
     for granular in [true, false] {
         let asked = Arc::new(AtomicU64::new(0));
         let count = asked.clone();
-        // It never comes to an end by itself.
+        // This agent never ends by itself.
         let model = FunctionModel::new("digger", move |_| {
             count.fetch_add(1, Ordering::Relaxed);
             Ok(ModelResponse::tool_call("call", "dig", "{}"))

@@ -1,4 +1,4 @@
-//! Tools whose calls are never run a second time by themselves.
+//! Tools whose calls are never repeated automatically.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -41,7 +41,7 @@ async fn in_time<T>(what: impl IntoFuture<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn a_call_that_was_cut_off_waits_for_a_person_and_is_never_made_a_second_time_by_itself() {
+async fn interrupted_call_waits_for_a_person_and_is_never_repeated_automatically() {
     let dir = tempfile::tempdir().unwrap();
     let open = async || Kitaru::builder().dir(dir.path()).open().await.unwrap();
     let kitaru = open().await;
@@ -52,7 +52,7 @@ async fn a_call_that_was_cut_off_waits_for_a_person_and_is_never_made_a_second_t
         }
     })
     .await;
-    // Its process ends in the middle of it.
+    // The process ends in the middle of the call.
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop(handle);
 
@@ -78,7 +78,7 @@ async fn a_call_that_was_cut_off_waits_for_a_person_and_is_never_made_a_second_t
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_is_refused_before_anything_is_asked() {
+async fn option_that_cannot_be_kept_is_refused_before_any_request() {
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let once = ToolOptions::default().once();
     for (agent, says) in [
@@ -111,14 +111,14 @@ async fn settles(n: u32) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn who_is_asked_about_a_call_sees_its_arguments_and_answers_in_json() {
+async fn question_about_a_call_shows_its_arguments_and_takes_json() {
     let answers = [
         (json!({ "happened": "sent" }), "sent"),
         (json!({ "happened": { "receipt": 7 } }), r#"{"receipt":7}"#),
         (json!({ "happened": { "content": "sent" } }), "sent"),
-        // As it is recorded.
+        // In its recorded form.
         (json!({ "happened": { "output": { "content": "it was sent" } } }), "it was sent"),
-        // What only looks so.
+        // This only looks like it.
         (
             json!({ "happened": { "output": { "content": "sent" }, "receipt": 7 } }),
             r#"{"output":{"content":"sent"},"receipt":7}"#,

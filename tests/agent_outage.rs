@@ -1,4 +1,4 @@
-//! A model that is away for a while: a wait, of which people see what it is for.
+//! A model that is away for a while: a wait, whose purpose is shown.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// What happens outside in one test.
 #[derive(Default)]
 struct World {
-    /// What the model fails with while it is set, once it was asked so often.
+    /// The error of the model while it is set, from this request on.
     down: Option<ModelError>,
     down_after: u32,
     asked: u32,
@@ -61,7 +61,7 @@ fn clerk(name: &str) -> KitaruAgent {
         let down = within(&name, |mut world| {
             world.asked += 1;
             match world.asked {
-                // Nobody asks so often who rests, and who does not would never come to an end.
+                // A run that pauses does not ask so often. A run that does not pause would never end.
                 1_000.. => Some(ModelError::new(ModelErrorKind::Other, "asked without a rest")),
                 asked => world.down.clone().filter(|_| asked > world.down_after),
             }
@@ -105,9 +105,9 @@ async fn status(kit: &Testkit, flow: &str) -> Status {
     kit.kitaru().execution((flow, "job")).await.unwrap().unwrap().status()
 }
 
-/// What a job has come to, now that nothing moves any more.
+/// The result of a job, once nothing moves any more.
 fn ended<R: Send + 'static>(job: Handle<R>) -> R {
-    job.now_or_never().expect("it has come to its end")
+    job.now_or_never().expect("the job has ended")
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn restart_waits_for_the_rest_of_a_pause_and_of_the_time_for_all() {
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
     let name = "wait: restart";
-    // A pause that is over is there until the try behind it has failed.
+    // A pause stays visible until the try after it has failed.
     let settled = async |kitaru: &Kitaru| {
         let waits = async || {
             let job = kitaru.execution(("asks", "job")).await.unwrap().unwrap();
@@ -190,7 +190,7 @@ async fn restart_waits_for_the_rest_of_a_pause_and_of_the_time_for_all() {
         assert_eq!(asked(), 1, "not before the provider wants it");
     }
     let kitaru = open().await.unwrap();
-    // A day counts from the first failure on, across restarts.
+    // The day counts from the first failure, across restarts.
     within(name, |mut world| world.down = Some(away().with_retry_after(HOUR * 10)));
     for tries in [2, 3] {
         settled(&kitaru).await;
@@ -242,7 +242,7 @@ async fn provider_that_asks_for_no_time_is_not_asked_without_a_rest() {
         let job = kit.start(asks(name.clone()).id("job")).await.unwrap();
         for _ in 0..60 {
             kit.advance(SECOND).await;
-            // Where nothing rests, the kit would never come back from an hour.
+            // Without a pause, the kit would never return from an hour.
             assert!(within(&name, |world| world.asked) < 100, "asked without a rest");
         }
         kit.advance(HOUR).await;
@@ -255,7 +255,7 @@ async fn provider_that_asks_for_no_time_is_not_asked_without_a_rest() {
 }
 
 #[tokio::test]
-async fn wait_for_a_model_ends_after_a_day_in_a_flow_and_after_two_minutes_elsewhere() {
+async fn wait_for_a_model_ends_after_a_day_in_a_flow_and_two_minutes_elsewhere() {
     let (kit, name) = (Testkit::new(), "wait: a day");
     within(name, |mut world| world.down = Some(away()));
     let job = kit.start(asks(name.into()).id("job")).await.unwrap();
@@ -341,7 +341,7 @@ async fn resuming_a_failed_run_asks_that_request_again_and_nothing_before_it() {
 }
 
 #[tokio::test]
-async fn resuming_what_was_undone_is_an_error_that_says_what_to_do() {
+async fn resuming_an_undone_execution_is_an_error_with_a_hint() {
     let (kit, name) = (Testkit::new(), "retry: undone");
     let expired = ModelError::new(ModelErrorKind::Unauthorized, "the key has expired");
     within(name, |mut world| world.down = Some(expired));

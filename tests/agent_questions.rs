@@ -1,4 +1,4 @@
-//! What is part of a question to a model, and what of an answer is a record.
+//! The parts of a request to a model that count, and the parts of an answer that are recorded.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -14,7 +14,7 @@ async fn store() -> Kitaru {
     Kitaru::builder().in_memory().open().await.expect("a store in memory opens")
 }
 
-/// A model that is held to a schema, if it is asked for one.
+/// A model that keeps to a schema, if the request has one.
 #[derive(Clone)]
 struct Strict(FunctionModel);
 
@@ -35,7 +35,7 @@ impl Model for Strict {
     }
 }
 
-/// A model that gives the answer 42, in whatever form it is asked for.
+/// A model that answers 42, in the form that the request asks for.
 fn strict() -> Strict {
     Strict(FunctionModel::new("mock", |request: &ModelRequest| {
         Ok(match request.answer {
@@ -45,7 +45,7 @@ fn strict() -> Strict {
     }))
 }
 
-/// Runs an agent in the flow of `kitaru` that never comes to its end; how many requests it makes.
+/// Runs an agent in a flow of `kitaru` that never ends; the number of its requests.
 async fn asks<T>(kitaru: &Kitaru, granular: bool, agent: fn(Strict) -> Agent<(), T>) -> usize
 where
     T: serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static,
@@ -90,7 +90,7 @@ async fn another_type_of_the_answer_is_another_question_by_tool_and_by_schema() 
 }
 
 #[tokio::test]
-async fn what_instructions_are_computed_is_part_of_the_question_and_where_they_come_from_is_not() {
+async fn instructions_count_by_their_text_and_not_by_their_origin() {
     let kitaru = store().await;
     let fixed = |model| Agent::builder(model).name("oracle").instructions("Be brief.").build().expect("an agent");
     let same = |model| {
@@ -104,12 +104,12 @@ async fn what_instructions_are_computed_is_part_of_the_question_and_where_they_c
         agent.instructions_from(|_| async { Ok("Be long.".to_owned()) }).build().expect("an agent")
     };
     assert_eq!((asks(&kitaru, true, fixed).await, asks(&kitaru, true, other).await), (1, 1));
-    // They are computed once, and recorded.
+    // Instructions are computed once, and recorded.
     assert_eq!(asks(&kitaru, true, same).await, 0);
 }
 
 #[tokio::test]
-async fn a_request_with_what_a_provider_wants_back_is_answered_by_its_record() {
+async fn request_with_opaque_parts_is_answered_by_its_record() {
     // The first answer has parts of the newest message format, which are part of the next question.
     fn agent(model: Strict) -> Agent {
         let thinking = FunctionModel::new("mock", move |request: &ModelRequest| {
@@ -133,7 +133,7 @@ async fn a_request_with_what_a_provider_wants_back_is_answered_by_its_record() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_cut_is_an_error_of_a_durable_run_and_a_larger_bound_asks_again() {
+async fn truncated_answer_is_an_error_and_a_larger_bound_asks_again() {
     fn agent(model: Strict, bound: u32) -> Agent {
         let cut = FunctionModel::new("mock", move |request: &ModelRequest| {
             let mut response = futures::executor::block_on(model.request(request))?;

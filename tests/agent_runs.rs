@@ -1,4 +1,4 @@
-//! Runs of the durable agent: what is heard of them, who pays, typed answers, options of tools.
+//! Runs of the durable agent: their events, payments, typed answers, options of tools.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -30,7 +30,7 @@ enum Ends {
     InAnError,
 }
 
-/// A model that looks once and then says what it saw, in pieces if it is asked to; each request costs.
+/// A model that looks once and then says what it saw, in pieces if it streams; each request costs.
 struct Speaker(AtomicU32);
 
 impl Speaker {
@@ -90,7 +90,7 @@ fn shown(event: &RunEvent) -> String {
     }
 }
 
-/// A flow of one turn that is listened to, or not.
+/// A flow of one turn, with or without a listener.
 async fn one_turn(
     kitaru: &Kitaru,
     agent: &KitaruAgent,
@@ -106,7 +106,7 @@ async fn one_turn(
         let result = run.await?;
         assert_eq!(result.output, "I see the sea");
         let bill = [result.paid().requests, result.replayed().requests, result.paid().cost.nanos()];
-        // What is in a flow's own code may fail to be the same: the bill tells of this attempt alone.
+        // The bill tells of this attempt alone, so that a flow's own code that reads it may differ.
         match ends {
             Ends::Well => Ok(bill),
             Ends::InAnError => Err(Error::msg(format!("{bill:?}")).into()),
@@ -118,7 +118,7 @@ async fn one_turn(
 const WHOLE: [&str; 6] = ["<look>", "<1 requests, 0.002>", "<the sea>", "I see the sea", "<2 requests, 0.004>", ""];
 
 #[tokio::test]
-async fn a_run_that_was_heard_is_heard_again_from_its_records_and_nobody_pays_twice() {
+async fn streamed_run_is_streamed_again_from_its_records_and_costs_nothing() {
     for granular in [true, false] {
         let (agent, model) = speaker();
         let (kitaru, agent) = (store().await, KitaruAgent::new(agent).granular_checkpoints(granular));
@@ -134,7 +134,7 @@ async fn a_run_that_was_heard_is_heard_again_from_its_records_and_nobody_pays_tw
 }
 
 #[tokio::test]
-async fn runs_that_are_heard_and_runs_that_are_not_answer_each_others_records() {
+async fn records_of_streamed_and_plain_runs_are_interchangeable() {
     for granular in [true, false] {
         for heard_first in [true, false] {
             let (agent, model) = speaker();
@@ -150,7 +150,7 @@ async fn runs_that_are_heard_and_runs_that_are_not_answer_each_others_records() 
 }
 
 #[tokio::test]
-async fn outside_a_flow_the_bill_is_that_of_this_call_and_what_an_earlier_one_paid_is_replayed() {
+async fn bill_outside_a_flow_is_that_of_this_call_and_earlier_payments_are_replayed() {
     let kitaru = store().await;
     let down = Arc::new(Mutex::new(true));
     let model = {
@@ -196,7 +196,7 @@ impl Model for Torn {
 }
 
 #[tokio::test]
-async fn what_was_heard_of_an_answer_that_broke_off_is_no_record() {
+async fn pieces_of_a_broken_answer_are_not_a_record() {
     let kitaru = store().await;
     let agent = Agent::builder(Torn(AtomicU32::new(0))).name("seer").build().unwrap();
     let agent = KitaruAgent::new(agent);
@@ -220,7 +220,7 @@ struct Users {
 }
 
 #[tokio::test]
-async fn typed_answers_dependencies_and_computed_instructions_are_durable_in_both_modes() {
+async fn typed_answers_dependencies_and_instructions_are_durable_in_both_modes() {
     for granular in [true, false] {
         let kitaru = store().await;
         let users = Arc::new(Users { asked: AtomicU32::new(0) });
@@ -228,7 +228,7 @@ async fn typed_answers_dependencies_and_computed_instructions_are_durable_in_bot
             .name("oracle")
             .deps::<Users>()
             .instructions_from(|context: RunContext<Users>| async move {
-                // What would be another text on each attempt.
+                // The text differs on each attempt.
                 Ok(format!("Question {}.", context.deps.asked.fetch_add(1, Ordering::Relaxed)))
             })
             .output::<Forecast>()
@@ -258,7 +258,7 @@ async fn typed_answers_dependencies_and_computed_instructions_are_durable_in_bot
 }
 
 #[tokio::test]
-async fn another_version_runs_again_what_no_key_can_look_into() {
+async fn another_version_runs_again_although_its_keys_are_equal() {
     for granular in [true, false] {
         let (agent, model) = speaker();
         let kitaru = store().await;
@@ -269,7 +269,7 @@ async fn another_version_runs_again_what_no_key_can_look_into() {
     }
 }
 
-/// An agent that calls `shaky` once, which fails as often as it is told to.
+/// An agent that calls `shaky` once, which fails this many times.
 fn shaky(failures: u32, tries: &Arc<AtomicU32>) -> Agent {
     let tries = tries.clone();
     let tool = FunctionTool::new(ToolDefinition::new("shaky", ""), move |_| {
@@ -317,7 +317,7 @@ async fn a_tool_that_is_not_durable_runs_on_every_attempt_and_leaves_no_record()
 }
 
 #[tokio::test]
-async fn options_for_a_tool_that_is_not_there_end_the_run_before_anything_is_asked() {
+async fn options_for_an_unknown_tool_end_the_run_before_any_request() {
     let (agent, model) = speaker();
     let agent = KitaruAgent::new(agent).tool_options("lok", ToolOptions::default().retries(1));
     let error = agent.run("go").on(&store().await).await.unwrap_err();
@@ -342,7 +342,7 @@ fn accountant(name: &str, amount: &'static str) -> KitaruAgent {
 }
 
 #[tokio::test]
-async fn what_a_tool_of_one_agent_gave_answers_no_tool_of_another_agent() {
+async fn tool_record_of_one_agent_does_not_answer_another_agents_tool() {
     let kitaru = store().await;
     let flow = |ends: Ends| {
         let flow = dynamic::flow("story").run(move || async move {
@@ -361,7 +361,7 @@ async fn what_a_tool_of_one_agent_gave_answers_no_tool_of_another_agent() {
     assert_eq!(flow(Ends::Well).await.unwrap(), "9000");
 }
 
-/// What answers by a tool, and, if it is asked to, a validator that makes nothing of it.
+/// An agent that answers by a tool, and optionally a validator that discards the answer.
 fn seven(validated: bool) -> Agent<(), Option<u32>> {
     let model = FunctionModel::new("seven", |request| {
         Ok(ModelResponse::tool_call("c", request.tools[0].name.as_str(), json!({ "result": 7 }).to_string()))
@@ -394,7 +394,7 @@ async fn an_answer_may_be_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_by_a_tool_is_heard_from_its_record_as_it_was_heard_in_the_run() {
+async fn answer_by_a_tool_has_the_same_events_from_its_record_as_in_the_run() {
     for granular in [true, false] {
         let kitaru = store().await;
         let mut attempts = Vec::new();

@@ -1,5 +1,4 @@
-//! The library beside the stage examples: what `exec` is bound by, which tools there are, and the scripted model's two
-//! turns.
+//! The library of the stage examples: the bounds of `exec`, the tools, and the two turns of the scripted model.
 #![cfg(all(unix, feature = "agent"))]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -41,12 +40,12 @@ fn scripted_agent() -> Agent {
     build_agent_on(Arc::new(Scripted), &profile()).unwrap()
 }
 
-/// Whether the process whose id a command wrote to `file` is gone, once it has had a little time to die.
+/// Whether the process whose id is in `file` is gone, after a little time to end.
 async fn is_gone(file: &Path) -> bool {
     let pid = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     for _ in 0..100 {
-        // A zombie that nobody has reaped yet still answers; it is as good as gone.
+        // A zombie that is not reaped yet still answers; it counts as gone.
         let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
         if rustix::process::test_kill_process(pid).is_err() || state.contains(") Z ") {
             return true;
@@ -75,20 +74,20 @@ async fn exec_keeps_the_first_16_kib_of_each_output_and_says_how_much_it_cut() {
 }
 
 #[tokio::test]
-async fn exec_reads_both_outputs_at_once_so_that_neither_pipe_stops_the_command() {
+async fn exec_reads_both_outputs_concurrently_so_that_no_pipe_blocks() {
     let output = exec("for i in 1 2 3 4; do head -c 200000 /dev/zero >&2; head -c 200000 /dev/zero; done").await;
     assert_eq!((output.exit_code, output.stdout_bytes_cut), (Some(0), 800_000 - KEPT as u64));
 }
 
 #[tokio::test]
-async fn exec_cuts_between_characters_and_replaces_what_is_no_text() {
+async fn exec_cuts_between_characters_and_replaces_invalid_text() {
     let output = Exec::bounded(Duration::from_secs(30), 4).run("printf 'aéé€'; printf '\\377' >&2").await.unwrap();
     assert_eq!((output.stdout.as_str(), output.stdout_bytes_cut), ("aé", 4));
     assert_eq!(output.stderr, "\u{fffd}");
 }
 
 #[tokio::test]
-async fn a_command_past_its_time_is_killed_with_its_children_and_what_it_printed_is_kept() {
+async fn command_past_its_time_is_killed_with_its_children_and_keeps_its_output() {
     let folder = tempfile::tempdir().unwrap();
     let child = folder.path().join("child");
     let begun = Instant::now();
@@ -148,7 +147,7 @@ async fn a_command_sees_no_key_and_still_finds_its_way() {
         assert!(seen.contains("PATH=") && seen.contains("LANG=xx"), "{seen}");
         return;
     }
-    // Once more, in a process of its own that has keys.
+    // Again, in a process of its own that has keys.
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     again.args(["--exact", NAME]).env("LANG", "xx");
     for key in ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DATABASE_URL"] {
@@ -159,7 +158,7 @@ async fn a_command_sees_no_key_and_still_finds_its_way() {
 }
 
 #[test]
-fn only_the_tools_that_are_named_are_built_and_an_unknown_name_is_an_error_that_lists_the_known_ones() {
+fn tools_are_built_by_name_and_an_unknown_name_lists_the_known_ones() {
     assert!(build_tools(&[]).unwrap().is_empty());
     let tools = build_tools(&["exec".to_owned()]).unwrap();
     assert_eq!(tools.iter().map(|tool| tool.definition().name.as_str()).collect::<Vec<_>>(), ["exec"]);
@@ -189,7 +188,7 @@ async fn wrong_arguments_of_exec_go_back_to_the_model() {
 }
 
 #[tokio::test]
-async fn the_scripted_model_really_runs_four_commands_and_answers_from_what_they_print() {
+async fn scripted_model_runs_four_commands_and_answers_from_their_output() {
     let found = scripted_agent().run("Find out about this machine.").await.unwrap();
     assert_eq!((found.usage.requests, found.usage.tool_calls), (2, 4));
     let kernel = exec("uname -r").await.stdout;
@@ -202,7 +201,7 @@ async fn the_scripted_model_really_runs_four_commands_and_answers_from_what_they
 }
 
 #[tokio::test]
-async fn the_scripted_model_sums_up_a_finding_in_the_prompt_or_in_the_history_without_a_command() {
+async fn scripted_model_sums_up_a_finding_without_a_command() {
     let agent = scripted_agent();
     let found = agent.run("Find out about this machine.").await.unwrap();
     let from_prompt = agent.run(format!("Summarize this.\n\n{}", found.output)).await.unwrap();

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 thread_local! {
-    /// What is logged on this thread: lines for people, and all that there is.
+    /// The log of this thread: the lines for people, and all lines.
     static LOGGED: [RefCell<Vec<u8>>; 2] = const { [RefCell::new(Vec::new()), RefCell::new(Vec::new())] };
 }
 
@@ -41,7 +41,7 @@ impl<const N: usize> MakeWriter<'_> for Buffer<N> {
     }
 }
 
-/// The lines that are logged on this thread. One subscriber serves all: those that come and go miss lines of each other.
+/// The log lines of this thread. One subscriber serves all threads: subscribers that come and go miss lines.
 struct Lines;
 
 impl Lines {
@@ -58,7 +58,7 @@ impl Lines {
         Lines
     }
 
-    /// What was logged for people since the last time, times left out.
+    /// The lines for people since the last call, without times.
     fn take(&self) -> Vec<String> {
         self.take_from(INFO)
     }
@@ -70,12 +70,12 @@ impl Lines {
     }
 }
 
-/// A store whose flows stay where they are called: a parked one goes on on a thread whose lines nobody reads.
+/// A store whose flows are not parked: a parked flow resumes on a thread whose lines are not captured.
 fn in_memory() -> kitaru::KitaruBuilder {
     Kitaru::builder().in_memory().park_after(Duration::from_secs(3600))
 }
 
-/// What a test tells its flow.
+/// Passes a paper to the flow of a test.
 fn give_paper(path: &str) {
     PAPER.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
 }
@@ -117,7 +117,7 @@ async fn without_arguments() -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn flows_and_checkpoints_log_what_they_do_in_the_words_of_the_interface() {
+async fn flows_and_checkpoints_log_their_steps_in_the_terms_of_the_interface() {
     let clock = Clock::manual();
     let kitaru = in_memory().park_after(Duration::from_secs(10)).clock(clock.clone()).open().await.unwrap();
     let lines = Lines::read();
@@ -236,13 +236,13 @@ async fn goes_by_another_name() -> Result<u64, Error> {
     Ok(1)
 }
 
-/// Calls a flow, and is none.
+/// Calls a flow, but is not a flow itself.
 fn no_flow(path: String) -> kitaru::FlowCall<Result<u64, Error>> {
     told(path)
 }
 
 #[tokio::test]
-async fn a_flow_is_registered_by_its_function_and_what_is_none_is_warned_of() {
+async fn flow_is_registered_by_its_function_and_a_non_flow_causes_a_warning() {
     let lines = Lines::read();
     let builder = in_memory;
     let known = builder().register(told).register(without_arguments).register(goes_by_another_name);
@@ -250,7 +250,7 @@ async fn a_flow_is_registered_by_its_function_and_what_is_none_is_warned_of() {
     assert!(lines.take().is_empty());
     builder().register(no_flow).open().await.unwrap();
     let said = lines.take();
-    assert!(said.len() == 1 && said[0].contains("`logs::no_flow` was registered and is no #[flow]"), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains("`logs::no_flow` was registered but is not a #[flow]"), "{said:?}");
     let kitaru = builder().open().await.unwrap();
     goes_by_another_name().id("job").on(&kitaru).await.unwrap();
     dynamic::flow("own").run(|| async { Ok::<_, Error>(1) }).id("job").on(&kitaru).await.unwrap();
@@ -267,7 +267,7 @@ async fn signs(secret: String) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn what_is_sensitive_is_in_no_line() {
+async fn sensitive_values_are_in_no_log_line() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     signs("hunter2".into()).id("job").on(&kitaru).await.unwrap();
@@ -315,7 +315,7 @@ mod after {
 }
 
 #[tokio::test]
-async fn a_record_is_used_after_the_code_changed_unless_told_otherwise_and_shown_as_recorded_by_other_code() {
+async fn record_of_changed_code_is_used_by_default_and_shown_as_such() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     let deployed = dynamic::flow("report").run(|| async {
@@ -340,7 +340,7 @@ async fn a_record_is_used_after_the_code_changed_unless_told_otherwise_and_shown
     assert_eq!(said[2], "INFO Checkpoint `review` started.");
 }
 
-/// What must not be seen as itself in a line.
+/// Characters that must not appear unescaped in a line.
 const HIDDEN: &str = "\n\r\u{0}\u{1b}\u{7f}\u{85}\u{202e}\u{2028}\u{200b}\u{e0041}";
 
 const FORGED: &str = " INFO Flow `pay` finished in 0.1s.";
@@ -362,7 +362,7 @@ async fn quotes(text: String, path: String) -> Result<bool, Error> {
 }
 
 #[tokio::test]
-async fn what_a_caller_gives_makes_no_line_of_its_own_and_hides_nothing_in_one() {
+async fn callers_text_makes_no_log_line_of_its_own_and_hides_nothing() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     let text = format!("x{HIDDEN}{FORGED}");
@@ -380,7 +380,7 @@ async fn what_a_caller_gives_makes_no_line_of_its_own_and_hides_nothing_in_one()
         let hidden = |char: &char| HIDDEN.contains(*char) && *char != '\n';
         assert_eq!(log.chars().find(hidden), None, "{log}");
     }
-    // What people read begins each line with its level, and none of them is forged.
+    // Each line for people begins with its level, and no line is forged.
     for line in all[INFO].lines() {
         let (level, said) = line.trim_start().split_once(' ').unwrap();
         assert!(["INFO", "WARN", "ERROR"].contains(&level), "{line}");
@@ -396,7 +396,7 @@ async fn waits_for_somebody() -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn closing_a_store_logs_no_error_and_says_what_resumes_what_it_interrupts() {
+async fn closing_a_store_logs_no_error_and_names_what_resumes_the_interrupted() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
     drop(waits_for_somebody().id("job").on(&kitaru).start().await.unwrap());
@@ -428,7 +428,7 @@ async fn cancelling_a_flow_logs_no_error() {
 }
 
 #[tokio::test]
-async fn a_flow_is_in_the_span_of_whoever_calls_it() {
+async fn flow_runs_in_the_span_of_its_caller() {
     use tracing::Instrument as _;
 
     let kitaru = in_memory().open().await.unwrap();

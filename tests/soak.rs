@@ -8,7 +8,7 @@ fn neither_memory_nor_the_file_grows_while_executions_come_and_go() {
     let tests = std::env::current_exe().expect("this program has a path");
     let soak = tests.parent().and_then(Path::parent).expect("a folder for each profile").join("examples/soak");
     if !soak.exists() {
-        // Tests were asked for alone, without the examples.
+        // Only tests were built, without the examples.
         let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "soak"]).status();
         assert!(built.is_ok_and(|built| built.success()), "the example cannot be built");
     }

@@ -20,7 +20,7 @@ fn program() -> PathBuf {
     let folder = target.parent().and_then(Path::parent).expect("a folder for each profile");
     let program = folder.join("examples/stage_1_basic_agent");
     if !program.exists() {
-        // Tests were asked for alone, without the examples.
+        // Only tests were built, without the examples.
         let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "stage_1_basic_agent"]).status();
         assert!(built.is_ok_and(|built| built.success()), "the example cannot be built");
     }
@@ -33,7 +33,7 @@ struct Job {
     server: Option<LlMock>,
 }
 
-/// What one process has said.
+/// The output of one process.
 #[derive(Debug)]
 struct Said {
     log: Vec<String>,
@@ -65,7 +65,7 @@ impl Job {
         Said { log, out: String::from_utf8_lossy(&output.stdout).into_owned(), code: output.status.code() }
     }
 
-    /// Kills the process as soon as its first turn is over. Whether the second one had not ended by then.
+    /// Kills the process as soon as its first turn is over. Returns whether that was before the end of the second turn.
     fn kill_between_turns(&self) -> bool {
         let mut child = self.command(&[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log is a pipe"));
@@ -83,7 +83,7 @@ impl Job {
 }
 
 impl Said {
-    /// What happened to a checkpoint: `started`, `finished`, `cached`, `failed`, each with what is said of it.
+    /// The log events of a checkpoint: `started`, `finished`, `cached`, `failed`, each with its details.
     fn of(&self, checkpoint: &str) -> Vec<&str> {
         let start = format!("Checkpoint `{checkpoint}` ");
         self.log.iter().filter_map(|line| line.strip_prefix(&start)).collect()
@@ -142,7 +142,7 @@ const TURN_2: &str = "1 model call, 0 tool calls";
 const BOTH: &str = "3 model calls, 4 tool calls";
 
 #[test]
-fn a_failure_between_the_turns_costs_the_second_turn_and_nothing_of_the_first() {
+fn failure_between_the_turns_costs_nothing_of_the_first_turn() {
     let job = Job::scripted();
     let failed = job.run(&["FORCE_FAILURE"]);
     failed.failed_between_the_turns();
@@ -184,7 +184,7 @@ fn a_failure_that_is_forced_on_a_finished_job_starts_it_afresh() {
 
 #[test]
 fn a_process_killed_between_the_turns_leaves_the_first_one_done() {
-    // The second turn of a script takes no time, so that the kill may come too late.
+    // The second turn of a script takes no time, so that the kill may be too late.
     for _ in 0..50 {
         let job = Job::scripted();
         if job.kill_between_turns() {
@@ -201,7 +201,7 @@ fn a_process_killed_between_the_turns_leaves_the_first_one_done() {
 }
 
 #[test]
-fn the_screen_says_that_the_model_is_scripted_and_the_finding_is_that_of_this_machine() {
+fn screen_names_the_scripted_model_and_shows_this_machines_finding() {
     let said = Job::scripted().run(&[]);
     assert!(said.out.starts_with("Model: scripted."), "{said:#?}");
     let kernel = Command::new("uname").arg("-r").output().unwrap().stdout;
@@ -210,7 +210,7 @@ fn the_screen_says_that_the_model_is_scripted_and_the_finding_is_that_of_this_ma
 }
 
 #[test]
-fn over_http_the_servers_own_log_shows_that_the_first_turn_is_paid_for_once() {
+fn servers_own_log_shows_that_the_first_turn_is_paid_for_once() {
     let Some(server) = LlMock::start() else { return };
     let exec = |command: &str| json!({ "name": "exec", "arguments": { "command": command } });
     let commands = ["uname -s", "uname -r", "id -un", "ls -d /proc/[0-9]* | wc -l"].map(exec);

@@ -1,4 +1,4 @@
-//! What `ARCHITECTURE.md` and `CONTRIBUTING.md` say of the code, checked over its text.
+//! Checks the rules of `ARCHITECTURE.md` and `CONTRIBUTING.md` on the text of the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,6 +15,9 @@ mod mistakes;
 #[path = "tidy/names.rs"]
 #[allow(unreachable_pub)]
 mod names;
+#[path = "tidy/words.rs"]
+#[allow(unreachable_pub)]
+mod words;
 
 /// The floors of `kitaru-core/src`, the lowest first. A module knows those below it; those of one floor do not know
 /// each other.
@@ -41,7 +44,7 @@ const FLOORS: [&[&str]; 20] = [
     &["lib"],
 ];
 
-/// Longer than this a file has more than one purpose, or a reason to be long.
+/// A longer file has more than one purpose, or a reason to be long.
 const MOST_LINES: usize = 500;
 
 /// Files that are longer, and why.
@@ -54,7 +57,7 @@ const LONG: [(&str, &str); 3] = [
     ("kitaru-core/src/value/showing/tests/random.rs", "a generator of types and values, which recur in each other"),
 ];
 
-/// Circles of files that stand: the folder, the files (`self` is the one that the folder belongs to; none stands for any,
+/// Circles of files that are allowed: the folder, the files (`self` is the file of the folder; an empty list allows any circle,
 /// here and in the folders below), and why.
 const CIRCLES: [(&str, &[&str], &str); 0] = [];
 
@@ -100,13 +103,13 @@ fn is_test(path: &str) -> bool {
     path.ends_with("tests.rs") || path.contains("/tests/") || path.starts_with("tests/")
 }
 
-/// The part of a module that is not its tests.
+/// A module without its tests.
 fn without_tests(text: &str) -> &str {
     text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default()
 }
 
-/// The folder of the crate that a file is part of. Files side by side that are crates each count as one, with what they
-/// share.
+/// The folder of the crate that a file belongs to. Files of one folder that are a crate each count as one crate, with the
+/// modules that they share.
 fn crate_root(path: &str) -> &Path {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = Path::new(path).ancestors().skip(1);
@@ -137,7 +140,7 @@ fn all_circles() -> Vec<Cycle> {
     circles
 }
 
-/// The words that follow `crate::` in the code, comments left out.
+/// The words after `crate::` in the code, without comments.
 fn imported(text: &str) -> BTreeSet<String> {
     let code = without_tests(text).lines().filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| line.split("crate::").skip(1))
@@ -162,7 +165,7 @@ fn each_module_of_core_knows_only_the_floors_below_it() {
             continue;
         };
         for other in imported(&text).iter().filter(|other| *other != module) {
-            // What begins with a capital is re-exported at the root.
+            // A name that begins with a capital is re-exported at the root.
             if floor(other).is_none_or(|floor| floor >= own) {
                 mistakes.push(format!("{path}: `{module}` knows `crate::{other}`, which is not below it"));
             }
@@ -175,7 +178,7 @@ fn each_module_of_core_knows_only_the_floors_below_it() {
 fn only_the_ledger_knows_tables_keys_and_rows() {
     let of_stores =
         ["crate::store", "Table::", "aside_key", "aside_range", "generation_key", "journal_key", "name_key"];
-    // Whoever opens a store names it, and what a test or a fuzzer lays down or looks at is rows.
+    // Code that opens a store names it. Tests and fuzzers write and read rows.
     let homes = ["store/", "ledger/", "journal/", "testkit/", "fuzzing", "client/builder.rs", "lib.rs"];
     let mut mistakes = Vec::new();
     for Source { path, text } in sources("kitaru-core/src", "rs") {
@@ -265,7 +268,7 @@ fn every_module_says_what_it_owns_and_none_is_long() {
 }
 
 #[test]
-fn no_files_of_a_folder_know_each_other_in_a_circle() {
+fn files_of_a_folder_do_not_know_each_other_in_a_circle() {
     let circles = all_circles();
     let excuses = |excuse: &(&str, &[&str], &str), circle: &Cycle| match excuse.1 {
         [] => Path::new(&circle.folder).starts_with(excuse.0),
@@ -274,12 +277,12 @@ fn no_files_of_a_folder_know_each_other_in_a_circle() {
     let refused = circles.iter().filter(|circle| !CIRCLES.iter().any(|excuse| excuses(excuse, circle)));
     let refused = refused.map(|Cycle { folder, members, way }| format!("{folder}: {members:?}, as {way}"));
     let idle = CIRCLES.iter().filter(|excuse| !circles.iter().any(|circle| excuses(excuse, circle)));
-    let idle = idle.map(|(folder, members, _)| format!("{folder}: {members:?} is no circle, and needs no excuse"));
+    let idle = idle.map(|(folder, members, _)| format!("{folder}: {members:?} is not a circle, and needs no excuse"));
     refuse(refused.chain(idle).collect());
 }
 
 #[test]
-fn no_example_is_ignored_and_nothing_is_left_undone() {
+fn examples_are_not_ignored_and_nothing_is_left_undone() {
     let left = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!("), concat!("#[igno", "re")];
     let mut mistakes = Vec::new();
     for Source { path, text } in all_code() {
@@ -291,6 +294,51 @@ fn no_example_is_ignored_and_nothing_is_left_undone() {
             }
         }
     }
+    refuse(mistakes);
+}
+
+/// The documents of the repository.
+fn documents() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let others = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md", ".ci/run", "tests/simulation/run"];
+    let read =
+        |path: &str| Source { path: path.to_owned(), text: fs::read_to_string(root.join(path)).expect("a text") };
+    sources("docs", "md").into_iter().chain(others.map(read)).collect()
+}
+
+/// The sentences of a sheet of mistakes. The rest quotes code.
+fn sentences(sheet: &str) -> String {
+    let is_sentence = |line: &&str| line.starts_with("what = ") || line.starts_with('#');
+    sheet.split('\n').map(|line| Some(line).filter(is_sentence).unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn phrases_of_the_word_list_are_not_used() {
+    let itself = "tests/tidy/words.rs";
+    let code = all_code().into_iter();
+    let code = code.filter(|source| source.path != itself);
+    let code = code.map(|Source { path, text }| {
+        let mut found = words::in_code(&text);
+        if words::COMMENTS_ONLY.iter().any(|(folder, _)| path.starts_with(folder)) {
+            found.retain(|found| found.place == words::Place::Comment);
+        }
+        (path, found)
+    });
+    let pages = documents().into_iter().map(|Source { path, text }| (path, words::in_page(&text)));
+    let sheets = sources("tests/mistakes", "toml").into_iter();
+    let sheets = sheets.map(|Source { path, text }| (path, words::in_page(&sentences(&text))));
+    let mut idle: BTreeSet<_> = words::EXCEPTIONS.iter().map(|(path, phrase, _)| (*path, *phrase)).collect();
+    let mut mistakes = Vec::new();
+    for (path, found) in code.chain(pages).chain(sheets) {
+        for words::Found { line, phrase, instead, .. } in found {
+            match words::EXCEPTIONS.iter().find(|(file, excused, _)| *file == path && *excused == phrase) {
+                Some((path, phrase, _)) => drop(idle.remove(&(*path, *phrase))),
+                None => mistakes.push(format!("{path}:{line}: \"{phrase}\"; write: {instead}")),
+            }
+        }
+    }
+    mistakes
+        .extend(idle.iter().map(|(path, phrase)| format!("{path} does not have \"{phrase}\", and needs no excuse")));
     refuse(mistakes);
 }
 
@@ -320,7 +368,7 @@ fn every_planted_mistake_fits_the_sources_and_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let list = mistakes::read(root).unwrap();
     let (of_macros, others): (Vec<_>, Vec<_>) = list.iter().partition(|mistake| mistake.is_of_macros());
-    // Those of the macros are built one by one, and may be in one place.
+    // Mistakes of the macros are built one by one, and may share a place.
     let misfits = of_macros.into_iter().map(|mistake| vec![mistake]).chain([others]);
     refuse(misfits.filter_map(|mistakes| mistakes::plant(root, mistakes, |_| String::new()).err()).collect());
     let code: String = all_code().into_iter().map(|source| source.text).collect();
@@ -344,7 +392,7 @@ fn examples_name_the_crate_that_users_depend_on() {
         let is_page = path.ends_with(".md");
         for (nth, line) in text.lines().enumerate() {
             let doc = line.trim_start().strip_prefix("///").or_else(|| line.trim_start().strip_prefix("//!"));
-            // What begins with `# ` is not shown.
+            // A line that begins with `# ` is hidden.
             let shown = if is_page { Some(line) } else { doc }.filter(|shown| !shown.trim_start().starts_with("# "));
             let inner = ["kitaru_core::", "kitaru_agent::", "kitaru_macros::"];
             if shown.is_some_and(|shown| inner.iter().any(|inner| shown.contains(inner))) {
@@ -356,7 +404,7 @@ fn examples_name_the_crate_that_users_depend_on() {
 }
 
 #[test]
-fn what_a_document_links_to_exists() {
+fn links_of_documents_lead_to_files() {
     let mut mistakes = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documents = sources("docs", "md").into_iter().chain(

@@ -1,4 +1,4 @@
-//! `#[tool]`: what the model is told of a function, and what reaches it.
+//! `#[tool]`: the description that the model receives, and the arguments that reach the function.
 #![cfg(feature = "agent")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -41,7 +41,7 @@ async fn weather(
     #[schemars(range(min = 1, max = 14))] days: Option<u8>,
 ) -> anyhow::Result<Weather> {
     let Some(user) = context.deps.known.iter().find(|user| context.prompt.contains(**user)) else {
-        anyhow::bail!("nobody is known")
+        anyhow::bail!("no such person")
     };
     if city == "Atlantis" {
         return Err(ToolError::retry("there is no such city").into());
@@ -77,7 +77,7 @@ fn definition<D: Send + Sync + 'static>(tool: impl Tool<D>) -> (String, String, 
 }
 
 #[test]
-fn a_model_is_told_the_doc_comments_the_types_and_the_bounds() {
+fn model_receives_the_doc_comments_the_types_and_the_bounds() {
     let (name, description, parameters) = definition::<Users>(weather());
     assert_eq!((name.as_str(), description.as_str()), ("weather", "The weather of a city.\n\nNot for the sea."));
     assert_eq!(parameters["properties"]["city"], json!({ "type": "string", "description": "The name of the city." }));
@@ -93,7 +93,7 @@ fn a_model_is_told_the_doc_comments_the_types_and_the_bounds() {
 }
 
 #[test]
-fn what_a_tool_declares_is_neither_told_to_a_model_nor_in_any_key() {
+fn declared_effects_of_a_tool_are_not_sent_to_a_model_nor_in_any_key() {
     /// Says it again.
     #[tool(name = "say-again", idempotent, retries = 2)]
     async fn declared(mut text: String) -> String {
@@ -136,7 +136,7 @@ async fn asked(prompt: &str, arguments: &[serde_json::Value]) -> Result<Vec<Stri
 }
 
 #[tokio::test]
-async fn arguments_reach_the_function_typed_and_what_does_not_fit_goes_back_with_the_reason() {
+async fn arguments_arrive_typed_and_a_misfit_goes_back_with_the_reason() {
     let arguments = [
         json!({ "city": "Oslo" }),
         json!({ "city": "Oslo", "unit": "fahrenheit", "days": 3 }),
@@ -161,7 +161,7 @@ async fn arguments_reach_the_function_typed_and_what_does_not_fit_goes_back_with
 #[tokio::test]
 async fn an_ordinary_error_ends_the_run() {
     let error = asked("Bob asks", &[json!({ "city": "Oslo" })]).await.unwrap_err();
-    assert_eq!(error, AgentError::Tool { tool: "weather".to_owned(), error: ToolError::failed("nobody is known") });
+    assert_eq!(error, AgentError::Tool { tool: "weather".to_owned(), error: ToolError::failed("no such person") });
 }
 
 /// Opens a gate.
@@ -178,16 +178,16 @@ async fn text_that_a_tool_ends_in_ends_the_run() {
 }
 
 #[test]
-fn retry_is_found_under_what_anyhow_adds_to_it() {
+fn retry_is_found_under_context_of_anyhow() {
     let error = anyhow::Error::from(ToolError::retry("say which gate")).context("cannot open the gate");
     assert_eq!(ToolError::of(error), ToolError::retry("say which gate"));
 }
 
 #[tokio::test]
-async fn a_tool_without_a_context_goes_with_every_agent_and_a_text_is_told_as_it_is() {
+async fn tool_without_a_context_fits_every_agent_and_a_text_is_sent_as_it_is() {
     let agent = Agent::builder(TestModel::new()).tool(say()).tool(idle()).tool(odd()).build().unwrap();
     let result = agent.run("go").await.unwrap();
-    // Whether the order is that of the tools is up to a feature of serde_json, which another crate may have asked for.
+    // The order of the tools depends on a feature of serde_json, which another crate may enable.
     let output: serde_json::Value = serde_json::from_str(&result.output).unwrap();
     assert_eq!(output, serde_json::json!({ "idle": "null", "odd": "1", "say-again": "a!" }));
 }

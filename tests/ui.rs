@@ -1,4 +1,4 @@
-//! What the attributes accept, and what they say where they refuse.
+//! The functions that the attributes accept, and the messages for the others.
 
 #[test]
 fn the_attributes_accept_every_ordinary_function_and_explain_what_they_refuse() {

@@ -111,7 +111,7 @@ pub(crate) async fn brief_ones() {
         }
     }
     println!(
-        "(k) 1,000 at once: {best:.0}/s; bare redb, 1,000 a commit, {:.0}/s with the rows of indexes, {:.0}/s without; ratio {:.2}",
+        "(k) 1,000 concurrently: {best:.0}/s; bare redb, 1,000 a commit, {:.0}/s with the rows of indexes, {:.0}/s without; ratio {:.2}",
         fastest[1],
         fastest[0],
         best / fastest[1]

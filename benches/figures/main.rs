@@ -1,8 +1,8 @@
-//! The figures that are published in docs/performance.md, each beside its floor, measured in the same run: these
-//! machines are noisy, and only the ratio can be trusted.
+//! The figures in docs/performance.md, each with its floor, measured in the same run: the machines are noisy, and only the
+//! ratio can be trusted.
 //!
-//! `cargo bench --bench figures`, or with the name of one figure behind `--`: `sequential`, `replay`, `concurrent`,
-//! `disk`, `reopen`, `parked`, `woken`, `children`, `waiting`, `brief`, `listed`.
+//! `cargo bench --bench figures`, or with the name of one figure after `--`: `sequential`, `replay`, `concurrent`, `disk`,
+//! `reopen`, `parked`, `woken`, `children`, `waiting`, `brief`, `listed`.
 
 mod listing;
 mod measured;
@@ -19,7 +19,7 @@ use kitaru::{Error, Kitaru, flow};
 use measured::{BARE, FAIL, ROW, bare, bare_commit, filled, folder, goes_on_for_ever, many, median, open, small};
 use redb::Database;
 
-/// As the checkpoint, without being one.
+/// The work of the checkpoint, as a plain function.
 async fn plain(topic: &str, n: u32) -> u64 {
     u64::from(n) + topic.len() as u64
 }
@@ -30,7 +30,7 @@ async fn timed(run: u64, n: u32) -> Result<Vec<u64>, Error> {
     let _ = run;
     let mut nanos = Vec::with_capacity(n as usize);
     for n in 0..n {
-        // The time of this very run.
+        // The time in this process.
         #[allow(deprecated)]
         let start = Instant::now();
         small("topic", n).await;
@@ -39,7 +39,7 @@ async fn timed(run: u64, n: u32) -> Result<Vec<u64>, Error> {
     Ok(nanos)
 }
 
-/// One bare commit of a row that leaves the store quick to open; gives nanoseconds.
+/// One bare commit of a row that leaves the store quick to open. Returns nanoseconds.
 fn bare_quick_repair(database: &Database, n: u64) -> u64 {
     let start = Instant::now();
     let mut transaction = database.begin_write().expect("a transaction");
@@ -55,7 +55,7 @@ fn bare_quick_repair(database: &Database, n: u64) -> u64 {
 async fn sequential() {
     let dir = folder();
     let (kitaru, database) = (open(dir.path()).await, bare(dir.path()));
-    // Another execution is at work, so that no commit has to leave the store quick to open.
+    // Another execution is running, so that no commit has to leave the store quick to open.
     let busy = many(u64::MAX, 1).on(&kitaru);
     busy.await.expect("it completes");
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
@@ -73,7 +73,7 @@ async fn sequential() {
 
 async fn replayed(kitaru: &Kitaru, run: u64, n: u32) -> Duration {
     let start = Instant::now();
-    many(run, n).on(kitaru).await.expect_err("it is to fail");
+    many(run, n).on(kitaru).await.expect_err("it fails");
     start.elapsed()
 }
 
@@ -95,14 +95,14 @@ async fn replay() {
     for _ in 0..200 {
         samples.push(replayed(&kitaru, 1, 10).await.as_nanos() as u64);
     }
-    let beside = median(samples);
+    let company = median(samples);
     drop(busy);
     let repair = median((0..300).map(|n| bare_quick_repair(&database, n)).collect());
     let floor = median((0..500).map(|n| bare_commit(&database, n, 1, 1)).collect());
     let slope = (best[2] - best[1]) / 99_000.0;
     println!("(b) replay: {slope:.2} us a record, loading included (at most 1)");
     println!(
-        "(b) replay of 10 records to its end: {beside:.0} us beside another execution, {alone:.0} us alone, where the last \
+        "(b) replay of 10 records to its end: {company:.0} us next to another execution, {alone:.0} us alone, where the last \
          commit is a quick-repair one; two bare commits + 100 us are {:.0} us, a bare quick-repair commit is {repair:.0} us",
         2.0 * floor + 100.0
     );
@@ -137,7 +137,7 @@ async fn concurrent() {
         best = best.max(rows as f64 / start.elapsed().as_secs_f64());
     }
     println!(
-        "(c) 1,000 flows x 10 at once: {best:.0}/s; bare redb, 1,000 a commit: {floor:.0}/s; ratio {:.2} (at least 0.33 and 50,000/s)",
+        "(c) 1,000 concurrent flows x 10: {best:.0}/s; bare redb, 1,000 a commit: {floor:.0}/s; ratio {:.2} (at least 0.33 and 50,000/s)",
         best / floor
     );
     kitaru.close().await.expect("it closes");
@@ -166,13 +166,13 @@ async fn disk() {
     kitaru.close().await.expect("it closes");
     let spread = (size(dir.path()) - before) / 100_000;
     println!(
-        "(d) on disk: {one} bytes a record in one execution of 100,000 (at most 300); {spread} over 1,000 at once (at most 600)"
+        "(d) on disk: {one} bytes a record in one execution of 100,000 (at most 300); {spread} over 1,000 concurrent ones (at most 600)"
     );
 }
 
 const RECORDS: u32 = 1_000_000;
 
-/// The other process of the figure below: it is killed while commits are under way.
+/// The other process of the figure below: it is killed during commits.
 async fn load(dir: &Path) {
     let kitaru = open(dir).await;
     FAIL.store(false, Ordering::Relaxed);
@@ -231,7 +231,7 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
-    // In a task: that is where flows run, and a main thread that blocks on a future is woken more slowly.
+    // In a task: flows run in one, and a main thread that blocks on a future is woken more slowly.
     runtime.block_on(async move {
         if let Some(dir) = std::env::var_os(LOAD) {
             return tokio::spawn(async move { load(Path::new(&dir)).await }).await.expect("it is loaded");

@@ -1,4 +1,4 @@
-//! What is measured: flows that record much, and the same work on redb alone, which is their floor.
+//! The measured work: flows with many records, and the same work on redb alone, which is their floor.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ pub(crate) async fn small(topic: &str, n: u32) -> u64 {
     u64::from(n) + topic.len() as u64
 }
 
-/// Whether a flow is to fail at its end, so that it can be replayed.
+/// Whether a flow fails at its end, so that it can be replayed.
 pub(crate) static FAIL: AtomicBool = AtomicBool::new(false);
 /// Whether a flow makes its calls a thousand at a time, to fill a journal quickly.
 pub(crate) static FILL: AtomicBool = AtomicBool::new(false);
@@ -37,7 +37,7 @@ pub(crate) async fn many(run: u64, n: u32) -> Result<u64, Error> {
     if FAIL.load(Ordering::Relaxed) { Err(Error::msg("again")) } else { Ok(sum) }
 }
 
-/// Keeps the store from being left alone.
+/// Keeps an execution running.
 #[flow]
 pub(crate) async fn goes_on_for_ever(n: u32) -> Result<u32, Error> {
     std::future::pending::<()>().await;
@@ -49,7 +49,7 @@ pub(crate) fn median(mut samples: Vec<u64>) -> f64 {
     samples.get(samples.len() / 2).map_or(f64::NAN, |nanos| *nanos as f64 / 1_000.0)
 }
 
-/// As many bytes as a row of `small` has: key and value.
+/// The number of bytes in a row of `small`: key and value.
 pub(crate) const ROW: usize = 16 + 96;
 
 pub(crate) fn bare(dir: &Path) -> Database {
@@ -60,7 +60,7 @@ pub(crate) fn bare(dir: &Path) -> Database {
     database
 }
 
-/// One bare commit of `count` rows, spread over as many executions; gives nanoseconds.
+/// One bare commit of `count` rows, spread over as many executions. Returns nanoseconds.
 pub(crate) fn bare_commit(database: &Database, from: u64, count: u64, executions: u64) -> u64 {
     let start = Instant::now();
     let transaction = database.begin_write().expect("a transaction");
@@ -80,13 +80,13 @@ pub(crate) async fn open(dir: &Path) -> Kitaru {
 }
 
 pub(crate) fn folder() -> tempfile::TempDir {
-    // On the disk that holds the project, not on one in memory.
+    // On the disk that contains the project, not on one in memory.
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
 }
 
 pub(crate) async fn filled(kitaru: &Kitaru, run: u64, n: u32) {
     FAIL.store(true, Ordering::Relaxed);
     FILL.store(true, Ordering::Relaxed);
-    many(run, n).on(kitaru).await.expect_err("it is to fail");
+    many(run, n).on(kitaru).await.expect_err("it fails");
     FILL.store(false, Ordering::Relaxed);
 }

@@ -1,4 +1,4 @@
-//! What waits: parked executions, waking one of them, children, and many flows that do nothing else.
+//! Waiting executions: parked ones, waking one of them, children, and many flows that only wait.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,14 @@ use kitaru::{Error, Kitaru, flow};
 
 use crate::measured::{bare, bare_commit, filled, folder, goes_on_for_ever, median, open};
 
-/// Waits for longer than anybody measures.
+/// Waits longer than any measurement.
 #[flow]
 async fn waits(n: u64) -> Result<u64, Error> {
     kitaru::sleep(Duration::from_secs(86_400 + n)).await;
     Ok(n)
 }
 
-/// What of this process is in memory, in bytes.
+/// The resident memory of this process, in bytes.
 fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * 4_096
@@ -23,7 +23,7 @@ pub(crate) async fn parked() {
     const COUNT: u64 = 100_000;
     let dir = folder();
     let kitaru = open(dir.path()).await;
-    // What the store itself keeps in memory is there before.
+    // The store's own memory is allocated before.
     filled(&kitaru, 1, 200_000).await;
     let before = resident();
     let start = Instant::now();
@@ -33,7 +33,7 @@ pub(crate) async fn parked() {
             drop(started.expect("it starts"));
         }
     }
-    // The last of them is parked when all before it are.
+    // The last execution is parked when all before it are.
     while kitaru.executions().limit(1).await.expect("it reads")[0].status() != kitaru::Status::Waiting {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -66,7 +66,7 @@ async fn until_parked(kitaru: &Kitaru, flow: &str, id: &str) {
     }
 }
 
-/// So many executions are parked, which nobody has an eye on.
+/// Parks this many executions without a handle.
 async fn park_many(kitaru: &Kitaru, from: u64, to: u64) {
     for chunk in (from..to).step_by(1_000) {
         let ids = chunk..to.min(chunk + 1_000);
@@ -78,7 +78,7 @@ async fn park_many(kitaru: &Kitaru, from: u64, to: u64) {
     until_parked(kitaru, "hears", &(to - 1).to_string()).await;
 }
 
-/// What it takes from sending to one of those that are parked until it has completed, and of CPU, in microseconds.
+/// The time from a signal to a parked execution until it has completed, and the CPU time, in microseconds.
 async fn woken_of(kitaru: &Kitaru, first: u64, count: u64) -> (f64, f64) {
     let mut nanos = Vec::new();
     let cpu = cpu_ticks();
@@ -99,7 +99,7 @@ pub(crate) async fn woken() {
     const WAKES: u64 = 300;
     let dir = folder();
     let (kitaru, database) = (open(dir.path()).await, bare(dir.path()));
-    // Another execution is at work, so that no commit has to leave the store quick to open.
+    // Another execution is running, so that no commit has to leave the store quick to open.
     let busy = goes_on_for_ever(0).on(&kitaru).start().await.expect("it starts");
     let floor = |from: u64| median((from..from + 500).map(|n| bare_commit(&database, n, 1, 1)).collect());
     park_many(&kitaru, 0, FEW + WAKES).await;
@@ -137,7 +137,7 @@ pub(crate) async fn children() {
     let (kitaru, database) = (open(dir.path()).await, bare(dir.path()));
     let (mut best, mut floor): (f64, f64) = (0.0, 0.0);
     for round in 0..5u64 {
-        // Of each child: its header, its name, its end; that it was begun and what it came to in its parent's journal.
+        // For each child: its header, its name, its end; its begin and its result in the parent's journal.
         let nanos: u64 = (0..5).map(|n| bare_commit(&database, (round * 5 + n) * COUNT, COUNT, COUNT)).sum();
         floor = floor.max(COUNT as f64 / nanos as f64 * 1e9);
         let start = Instant::now();
@@ -145,7 +145,7 @@ pub(crate) async fn children() {
         best = best.max(COUNT as f64 / start.elapsed().as_secs_f64());
     }
     println!(
-        "(i) {COUNT} children of one flow at once: {best:.0}/s; bare redb, five rows each in five commits in all: \
+        "(i) {COUNT} concurrent children of one flow: {best:.0}/s; bare redb, five rows each in five commits in all: \
          {floor:.0}/s; ratio {:.2}",
         best / floor
     );
@@ -165,7 +165,7 @@ async fn waits_for_all(n: u64) -> Result<u64, Error> {
 /// and a signal; and those that record each park and each resume.
 const ROWS_OF_WAITS: u64 = 21;
 
-/// Until the executions look so, one after another: when the first does, most of them do.
+/// Waits until the executions look like this, one after another: when the first does, most of them do.
 async fn until_all(kitaru: &Kitaru, count: u64, looks: impl Fn(&kitaru::Execution) -> bool) {
     for n in 0..count {
         let id = n.to_string();
@@ -182,7 +182,7 @@ pub(crate) async fn waiting() {
     let nanos: u64 = (0..ROWS_OF_WAITS * COUNT / 1_000).map(|n| bare_commit(&database, n * 1_000, 1_000, COUNT)).sum();
     drop(database);
     let before = resident();
-    // Every wait is worth going out of memory for.
+    // Every wait is long enough to be parked.
     let builder = Kitaru::builder().dir(dir.path().join("store")).park_after(Duration::ZERO);
     let kitaru = builder.open().await.expect("the store opens");
     let store = &kitaru;
@@ -215,7 +215,7 @@ pub(crate) async fn waiting() {
     kitaru.close().await.expect("it closes");
 }
 
-/// What this process has worked, in hundredths of a second.
+/// The CPU time of this process, in hundredths of a second.
 fn cpu_ticks() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();

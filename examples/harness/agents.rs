@@ -1,6 +1,6 @@
 //! From a profile to an agent.
 //!
-//! Owns which model answers. Must not know what the agent is asked, nor that its runs are recorded.
+//! Owns which model answers. Must not know the agent's prompts, nor that its runs are recorded.
 
 use std::{env, sync::Arc};
 
@@ -8,11 +8,11 @@ use kitaru::agent::{Agent, Model, OpenAi};
 
 use super::{profile::Profile, scripted::Scripted, tools::build_tools};
 
-/// The agent that `profile` describes, on the model that the environment allows for.
+/// The agent that `profile` describes, on the model that the environment selects.
 ///
 /// # Errors
 ///
-/// A tool that does not exist, or a model that is not set up right.
+/// A tool that does not exist, or a model that is not configured correctly.
 pub(crate) fn build_agent(profile: &Profile) -> anyhow::Result<Agent> {
     build_agent_on(build_model(profile)?, profile)
 }

@@ -1,6 +1,6 @@
 //! The tool `exec`: a shell command in the host process.
 //!
-//! Owns the bounds on a command: its time, its children and what is kept of its output. Must not know who asks for it.
+//! Owns the bounds on a command: its time, its children and how much of its output is kept. Must not know who calls it.
 
 use std::{
     convert::Infallible, env, future::pending, io, os::unix::process::ExitStatusExt as _, pin::pin, process::Stdio,
@@ -18,14 +18,14 @@ use tokio::{
     time::timeout,
 };
 
-/// The variables of the environment that a command sees. None of them holds a key.
+/// The environment variables that a command sees. None of them contains a key.
 const SEEN: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 
-/// How long to wait, once all is killed, for a pipe that somebody outside the process group holds open.
+/// After the kill: how long to wait for a pipe that a process outside the process group holds open.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Runs a shell command, within bounds. Nothing that it starts outlives the call, short of a process that leaves its
-/// process group (`setsid`): to hold that one takes a container.
+/// Runs a shell command, within bounds. No process that it starts outlives the call, except one that leaves its process group
+/// (`setsid`): only a container holds that one.
 pub(crate) struct Exec {
     definition: ToolDefinition,
     time: Duration,
@@ -39,7 +39,7 @@ impl Default for Exec {
 }
 
 impl Exec {
-    /// A tool whose commands may take `time`, and which keeps `bytes` of each of their outputs.
+    /// A tool whose commands may take `time`, and which keeps `bytes` of each output.
     pub(crate) fn bounded(time: Duration, bytes: usize) -> Self {
         let description = format!(
             "Runs a shell command (sh -c) on this machine and gives its exit code, stdout and stderr. A command that \
@@ -62,9 +62,9 @@ impl Exec {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            // What a model makes a command print is recorded, and keys are none of its business: it sees what is listed and
-            // nothing else. A command of the same user can still read this process's own environment in `/proc`: to keep
-            // it from there takes another user or a container.
+            // The output of a command is recorded, and must not contain keys: the command sees only the listed variables. A
+            // command of the same user can still read this process's own environment in `/proc`. Only another user or a
+            // container prevents that.
             .env_clear()
             .envs(env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| SEEN.contains(&name))))
             .spawn()?;
@@ -73,7 +73,7 @@ impl Exec {
         let (out, err) = (child.stdout.take(), child.stderr.take());
 
         let ended = {
-            // Both pipes are read all the time, past the bound too: a full pipe would stop the command for ever.
+            // Both pipes are read all the time, even past the bound: a full pipe would block the command forever.
             let mut reading = pin!(futures::future::join(stdout.read(out), stderr.read(err)).fuse());
             let ended = tokio::select! {
                 ended = timeout(self.time, child.wait()) => ended,
@@ -119,20 +119,20 @@ impl Tool for Exec {
     }
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExecOutput {
-    /// 128 and the signal for a command that a signal ended; nothing for one that was killed for its time.
+    /// 128 plus the signal for a command that a signal ended; `None` for one that was killed for its time.
     pub(crate) exit_code: Option<i32>,
     /// Whether it was killed for its time.
     pub(crate) timed_out: bool,
-    /// What it printed, up to the bound.
+    /// Its standard output, up to the bound.
     pub(crate) stdout: String,
-    /// How many bytes it printed past the bound.
+    /// How many bytes of it exceeded the bound.
     pub(crate) stdout_bytes_cut: u64,
-    /// What it complained of, up to the bound.
+    /// Its standard error, up to the bound.
     pub(crate) stderr: String,
-    /// How many bytes it complained of past the bound.
+    /// How many bytes of it exceeded the bound.
     pub(crate) stderr_bytes_cut: u64,
 }
 
@@ -151,7 +151,7 @@ impl Kept {
     async fn read(&mut self, stream: Option<impl AsyncRead + Unpin>) {
         let Some(mut stream) = stream else { return };
         let mut buffer = vec![0; 8 * 1024];
-        // An error of a pipe is its end: there is nothing more to be had.
+        // An error of a pipe is its end: no more output can arrive.
         while let Ok(n @ 1..) = stream.read(&mut buffer).await {
             self.seen += n as u64;
             let room = self.bound - self.bytes.len();
@@ -165,7 +165,7 @@ impl Kept {
 
     fn text(&self) -> String {
         let whole = match std::str::from_utf8(&self.bytes) {
-            // The bound fell into a character: leave it out.
+            // The bound splits a character: leave it out.
             Err(error) if self.cut() > 0 && error.error_len().is_none() => &self.bytes[..error.valid_up_to()],
             _ => &self.bytes,
         };
@@ -183,7 +183,7 @@ impl Group {
 
     fn kill(&mut self) {
         if let Some(group) = self.0.take() {
-            // The only error there can be is that nobody is left.
+            // The only possible error is that no process is left.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }

@@ -1,4 +1,4 @@
-//! What a run is charged for: the calls that really reached a model or a tool. Must not know which of them are recorded.
+//! The calls that a run pays for: those that really reached a model or a tool. Must not know which of them are recorded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use kitaru::agent::{
 /// The calls of this process.
 pub(crate) static METER: Meter = Meter::new();
 
-/// Counts calls: those that are paid for, and those that turns say they are made of.
+/// Counts calls: those that were paid for, and those in the turns.
 pub(crate) struct Meter {
     models: AtomicU64,
     tools: AtomicU64,
@@ -37,13 +37,13 @@ impl Meter {
             .map_tools(|tool| -> Arc<dyn Tool> { Arc::new(Metered { inner: tool, meter: self }) })
     }
 
-    /// A turn is made of these calls, whoever paid for them.
+    /// A turn contains these calls, paid now or before.
     pub(crate) fn saw(&self, usage: &Usage) {
         self.all_models.fetch_add(usage.requests, Ordering::Relaxed);
         self.all_tools.fetch_add(usage.tool_calls, Ordering::Relaxed);
     }
 
-    /// Whether no turn has been seen.
+    /// Whether it has seen no turn.
     pub(crate) fn is_idle(&self) -> bool {
         self.all_models.load(Ordering::Relaxed) == 0
     }

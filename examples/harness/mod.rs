@@ -1,8 +1,6 @@
-//! The small library beside the stage examples: profiles, the agents and tools built from them, and a model for those
-//! without a key.
+//! A small library for the stage examples: profiles, the agents and tools built from them, and a model for users without a key.
 //!
-//! Everything here makes *plain* agents. That a run survives its process is the business of the example that wraps
-//! them.
+//! It makes *plain* agents. The example that wraps an agent makes it durable.
 
 pub(crate) mod agents;
 pub(crate) mod exec;

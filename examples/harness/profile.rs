@@ -1,18 +1,18 @@
-//! What an agent is, as data.
+//! The description of an agent, as data.
 //!
 //! Owns the profile. Must not know how an agent is built from it.
 
 use serde::{Deserialize, Serialize};
 
-/// What an agent is: enough to build it, and plain enough to keep in a file or to hand to a flow.
+/// The description of an agent: enough to build it, and simple enough for a file or for the input of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Profile {
-    /// The agent's name, after which its checkpoints are called.
+    /// The agent's name, with which its checkpoints' names begin.
     pub(crate) name: String,
-    /// Who the model is and how it works.
+    /// The role of the model, and how it works.
     pub(crate) system_prompt: String,
-    /// The model to ask for; `OPENAI_MODEL` takes its place.
+    /// The name of the model; `OPENAI_MODEL` overrides it.
     pub(crate) model: String,
-    /// The names of the tools that the agent gets. All others do not exist for it.
+    /// The names of the agent's tools. It has no others.
     pub(crate) allowed_tools: Vec<String>,
 }

@@ -1,13 +1,13 @@
-//! A model for those without a key.
+//! A model for users without a key.
 //!
-//! Owns a script in place of thought. Must not know the answers: it asks for real commands, and says what they printed.
+//! Owns a script instead of a model. Must not know the answers: it runs real commands, and repeats their output.
 
 use async_trait::async_trait;
 use kitaru::agent::{Message, Model, ModelError, ModelRequest, ModelResponse, ResponsePart, ToolCall};
 
 use super::exec::ExecOutput;
 
-/// What the script looks up: how a finding calls it, and the command.
+/// What the script looks up: the label of a finding, and the command.
 const LOOK_UP: [(&str, &str); 4] = [
     ("Operating system", r#"(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME") || uname -s"#),
     ("Kernel version", "uname -r"),
@@ -18,8 +18,8 @@ const LOOK_UP: [(&str, &str); 4] = [
     ),
 ];
 
-/// A model that is a script. Given a finding, it sums it up; else it looks things up with `exec` and makes a finding of
-/// what the commands printed.
+/// A model that is a script. If the prompt contains a finding, it sums it up. Otherwise it looks things up with `exec`, and
+/// makes a finding of the output.
 pub(crate) struct Scripted;
 
 #[async_trait]
@@ -47,7 +47,7 @@ impl Model for Scripted {
     }
 }
 
-/// One command for each thing to look up, all at once.
+/// One command for each thing to look up, all concurrently.
 fn look_up(so_far: usize) -> ModelResponse {
     let call = |(n, (_, command)): (usize, &(&str, &str))| {
         let arguments = serde_json::json!({ "command": command }).to_string();
@@ -56,7 +56,7 @@ fn look_up(so_far: usize) -> ModelResponse {
     ModelResponse::new(LOOK_UP.iter().enumerate().map(call).collect())
 }
 
-/// What a command printed, or why there is nothing to say.
+/// The output of a command, or why there is none.
 fn said(output: &str) -> String {
     match serde_json::from_str::<ExecOutput>(output) {
         Ok(output) if output.timed_out => "unknown (the command was killed for its time)".to_owned(),
@@ -66,7 +66,7 @@ fn said(output: &str) -> String {
     }
 }
 
-/// What an earlier turn found, in the order of [`LOOK_UP`]: in the prompt, or in what was said before it.
+/// The finding of an earlier turn, in the order of [`LOOK_UP`]: from the prompt, or from the messages before it.
 fn finding_in(request: &ModelRequest) -> Option<Vec<String>> {
     let earlier = request.messages.iter().rev().filter_map(|message| match message {
         Message::Response(response) => Some(response.output()),

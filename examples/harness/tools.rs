@@ -1,6 +1,6 @@
 //! From names to tools.
 //!
-//! Owns the list of the tools there are. Must not know who may use which.
+//! Owns the list of the known tools. Must not know who may use which.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use super::exec::Exec;
 
 type Build = fn() -> Arc<dyn Tool>;
 
-/// Every tool there is.
+/// Every known tool.
 const KNOWN: [(&str, Build); 1] = [("exec", || Arc::new(Exec::default()))];
 
-/// Builds the tools that are named, in that order, and no other.
+/// Builds the named tools, in that order, and no other.
 ///
 /// # Errors
 ///
-/// A name that is no tool's, with the names that are.
+/// A name that is not a tool's. The error lists the names that are.
 pub(crate) fn build_tools(allowed: &[String]) -> anyhow::Result<Vec<Arc<dyn Tool>>> {
     let build = |name: &String| match KNOWN.iter().find(|(known, _)| known == name) {
         Some((_, build)) => Ok(build()),

@@ -1,4 +1,4 @@
-//! What `#[tool]` expands onto. Not part of the public interface: it may change in any release.
+//! The target of `#[tool]`'s expansion. Not part of the public interface: it may change in any release.
 
 use std::{error::Error, future::Future, sync::OnceLock};
 
@@ -14,7 +14,7 @@ use crate::schema;
 use crate::tool::ToolOutput;
 pub use crate::tool::{Calling, Invocation, Tool, ToolDefinition, ToolOptions};
 
-/// The definition of a tool, made when it is first asked for.
+/// The definition of a tool, made on first use.
 #[derive(Debug)]
 pub struct Definition(OnceLock<ToolDefinition>);
 
@@ -46,12 +46,12 @@ where
     .boxed()
 }
 
-/// What a function that cannot fail gave.
+/// The output of a function that cannot fail.
 pub fn infallible<T: Tellable>(given: T) -> Result<ToolOutput, ToolError> {
     ToolOutput::json(&given)
 }
 
-/// What a function that can fail gave.
+/// The output of a function that can fail.
 pub fn fallible<T: Tellable, E: Failure>(given: Result<T, E>) -> Result<ToolOutput, ToolError> {
     match given {
         Ok(given) => ToolOutput::json(&given),
@@ -59,11 +59,11 @@ pub fn fallible<T: Tellable, E: Failure>(given: Result<T, E>) -> Result<ToolOutp
     }
 }
 
-/// What a model can give.
+/// A type that a model can send.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a tool",
     label = "has no `serde::Deserialize` and `schemars::JsonSchema`",
-    note = "a model gives an argument as JSON, and is told its schema",
+    note = "a model sends an argument as JSON, and receives its schema",
     note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` on `{Self}`; the second needs `schemars = \"1\"` in \
             `Cargo.toml`"
 )]
@@ -72,13 +72,13 @@ pub trait Askable: DeserializeOwned + JsonSchema {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + JsonSchema> Askable for T {}
 
-/// Checks that a model can give an argument.
+/// Checks that a model can send an argument.
 pub const fn askable<T: Askable>() {}
 
-/// What a model can be told.
+/// A type that a model can receive.
 #[diagnostic::on_unimplemented(
-    message = "a tool cannot give a `{Self}`",
-    label = "a model reads what a tool gives as JSON",
+    message = "a tool cannot return a `{Self}`",
+    label = "a model receives the output of a tool as JSON",
     note = "derive or implement `serde::Serialize` for it"
 )]
 pub trait Tellable: Serialize {}
@@ -86,11 +86,11 @@ pub trait Tellable: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Tellable for T {}
 
-/// What a tool can end in.
+/// A type that a tool can fail with.
 #[diagnostic::on_unimplemented(
-    message = "a tool cannot end in a `{Self}`",
-    label = "this is no error",
-    note = "its error is `kitaru::agent::ToolError`, `anyhow::Error`, a text, or any type that implements `std::error::Error`, \
+    message = "a tool cannot fail with a `{Self}`",
+    label = "this is not an error",
+    note = "use `kitaru::agent::ToolError`, `anyhow::Error`, a text, or any type that implements `std::error::Error`, \
             `Send` and `Sync`"
 )]
 pub trait Failure {

@@ -1,7 +1,6 @@
-//! What an agent is.
+//! The agent.
 //!
-//! Owns the parts of an agent, its identity and how its seams are replaced. Must not know how a run goes: that is
-//! `turn`.
+//! Owns the parts of an agent, its identity and how its seams are replaced. Must not know how a run goes: that is `turn`.
 
 mod builder;
 mod deps;
@@ -22,10 +21,10 @@ use crate::schema::Schema;
 use crate::tool::{self, Tool, ToolDefinition};
 use crate::usage::Limits;
 
-/// A model with instructions and tools. Cheap to clone; every run stands alone.
+/// A model with instructions and tools. Cheap to clone; runs share nothing.
 ///
-/// `D` is what tools, computed instructions and validators are handed, the *dependencies*; `T` is what the agent
-/// answers. An agent without dependencies runs; one with dependencies is given them by [`with_deps`](Self::with_deps).
+/// `D` is the type of the *dependencies*, which tools, computed instructions and validators receive. `T` is the type of the
+/// answers. An agent without dependencies can run; for any other, [`with_deps`](Self::with_deps) makes one that can.
 ///
 /// # Examples
 ///
@@ -60,7 +59,7 @@ pub(crate) struct Parts<D, T> {
     pub(crate) instructions: Vec<Arc<dyn Instructions<D>>>,
     pub(crate) model: Arc<dyn Model>,
     pub(crate) tools: Vec<Arc<dyn Tool<D>>>,
-    /// What checks the arguments of each tool, in the order of the tools.
+    /// The schema that checks the arguments of each tool, in the order of the tools.
     pub(crate) schemas: Arc<[Schema]>,
     pub(crate) settings: ModelSettings,
     pub(crate) limits: Limits,
@@ -85,7 +84,7 @@ impl<D, T> Clone for Parts<D, T> {
 }
 
 impl<D: Send + Sync + 'static, T: 'static> Parts<D, T> {
-    /// The same parts, which are handed `deps`, whatever the context of the run holds.
+    /// The same parts with `deps`, in a run whose own context has any dependencies.
     fn bound<Outer: Send + Sync + 'static>(self, deps: &Arc<D>) -> Parts<Outer, T> {
         let instructions = self.instructions.into_iter().map(|inner| -> Arc<dyn Instructions<Outer>> {
             Arc::new(instructions::Bound { inner, deps: deps.clone() })
@@ -108,11 +107,10 @@ impl<D: Send + Sync + 'static, T: 'static> Parts<D, T> {
     }
 }
 
-/// Everything that decides what an agent does with a prompt and a history: two agents of one identity are the same
-/// agent.
+/// Everything that decides how an agent continues a prompt and a history: two agents with equal identities are the same agent.
 ///
-/// Limits and prices are not in it: they decide how far a run may go, not where to. Nor is what cannot be looked into:
-/// the code of tools, computed instructions and validators, and the dependencies.
+/// Limits and prices are not a part of it: they decide how far a run may go, not where. Neither are code and dependencies,
+/// which cannot be compared: the code of tools, computed instructions and validators.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Identity {
@@ -122,11 +120,11 @@ pub struct Identity {
     pub instructions: Option<String>,
     /// The model's name.
     pub model: String,
-    /// How the model is to answer.
+    /// The settings of its requests.
     pub settings: ModelSettings,
-    /// What the model is told of the tools, in order.
+    /// The definitions of its tools, in order.
     pub tools: Vec<ToolDefinition>,
-    /// The schema of the answer, and how it is asked for; nothing for an answer in words.
+    /// The schema of the answer, and how it is requested; `None` for an answer in text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<(OutputMode, Value)>,
 }
@@ -142,12 +140,12 @@ impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {
         &self.parts.model
     }
 
-    /// The tools, in the order in which the model is told of them.
+    /// The tools, in the order of the requests.
     pub fn tools(&self) -> &[Arc<dyn Tool<D>>] {
         &self.parts.tools
     }
 
-    /// Everything that decides what the agent does, for a key.
+    /// Everything that decides how the agent answers, for a key.
     pub fn identity(&self) -> Identity {
         let fixed: Vec<_> = self.parts.instructions.iter().filter_map(|part| part.fixed()).collect();
         let output = &self.parts.output;
@@ -161,13 +159,13 @@ impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {
         }
     }
 
-    /// A copy of this agent that runs: its tools, instructions and validators are handed these dependencies.
+    /// A copy of this agent that can run: its tools, instructions and validators receive these dependencies.
     #[must_use]
     pub fn with_deps(&self, deps: impl Into<Arc<D>>) -> Agent<(), T> {
         Agent { parts: Arc::new((*self.parts).clone().bound(&deps.into())) }
     }
 
-    /// A copy of this agent whose model is what `wrap` makes of the present one. The agent itself stays as it is.
+    /// A copy of this agent, with `wrap` applied to its model. The agent itself does not change.
     ///
     /// # Examples
     ///
@@ -188,8 +186,7 @@ impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {
         Self { parts: Arc::new(parts) }
     }
 
-    /// A copy of this agent, each of whose tools is what `wrap` makes of the present one. What wraps a tool gives that
-    /// tool's definition as its own.
+    /// A copy of this agent, with `wrap` applied to each of its tools. A wrapper must return the definition of its tool.
     #[must_use]
     pub fn map_tools(&self, wrap: impl FnMut(Arc<dyn Tool<D>>) -> Arc<dyn Tool<D>>) -> Self {
         let mut parts = (*self.parts).clone();
@@ -197,7 +194,7 @@ impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {
         Self { parts: Arc::new(parts) }
     }
 
-    /// A copy of this agent, each part of whose instructions is what `wrap` makes of the present one.
+    /// A copy of this agent, with `wrap` applied to each part of its instructions.
     #[must_use]
     pub fn map_instructions(&self, wrap: impl FnMut(Arc<dyn Instructions<D>>) -> Arc<dyn Instructions<D>>) -> Self {
         let mut parts = (*self.parts).clone();
@@ -206,7 +203,7 @@ impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {
     }
 }
 
-/// What stands between the parts of the instructions.
+/// The separator between the parts of the instructions.
 pub(crate) const PARAGRAPH: &str = "\n\n";
 
 impl<D: Send + Sync + 'static, T> fmt::Debug for Agent<D, T> {

@@ -1,12 +1,12 @@
-//! What counts as an answer, for every model alike: of each provider, streamed and whole, and of those that users write.
+//! Which responses count as answers, for every model alike: every provider, streamed and whole, and models that users write.
 //!
 //! - An answer counts only if it stopped for a reason that means "complete".
 //! - A tool call counts only if its arguments arrived whole.
-//! - What stands beside the answer and cannot be understood never costs the answer.
-//! - What a provider wants back goes back byte for byte.
+//! - Unknown content next to the answer never costs the answer.
+//! - What a provider wants back is sent back byte for byte.
 //!
-//! Owns the first rule, which also keeps a call that was cut off from being made. Must not know how a provider sends an
-//! answer: those who read it own the other rules.
+//! Owns the first rule, which also prevents a truncated tool call from being made. Must not know how a provider sends an
+//! answer: its readers own the other rules.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use crate::error::{ModelError, ModelErrorKind};
 use crate::message::{ModelResponse, Stop};
 use crate::model::{AnswerForm, Model, ModelProfile, ModelRequest, OnLength};
 
-/// Gives `response` back if it counts as an answer of `model` to `request`. `reason` is why it stopped in the provider's
-/// own word.
+/// Returns `response` if it counts as an answer of `model` to `request`. `reason` is the provider's own word for why it
+/// stopped.
 ///
 /// # Errors
 ///
-/// A [`ModelError`] that says why it does not count and what to do.
+/// A [`ModelError`] that says why the response does not count, and what to do.
 pub(crate) fn counted(
     response: ModelResponse,
     reason: Option<&str>,
@@ -30,7 +30,7 @@ pub(crate) fn counted(
     request: &ModelRequest,
 ) -> Result<ModelResponse, ModelError> {
     let is_cut = match response.stop {
-        // A model that gives no reason gives whole answers.
+        // A model that gives no reason sends whole answers.
         None | Some(Stop::End | Stop::ToolCalls) => return Ok(response),
         Some(Stop::Length | Stop::ContextFull) => true,
         Some(_) => false,
@@ -46,7 +46,7 @@ pub(crate) fn counted(
         Some(Stop::Length) => {
             let bound = request.settings.max_tokens.map(|bound| format!(" of {bound}")).unwrap_or_default();
             let why = format!(
-                "it came to its bound{bound} on tokens{said} {cut}; raise `max_tokens` in the `ModelSettings`, or ask for less"
+                "it reached its bound{bound} on tokens{said} {cut}; raise `max_tokens` in the `ModelSettings`, or ask for less"
             );
             (ModelErrorKind::Incomplete, why)
         }
@@ -77,7 +77,7 @@ pub(crate) fn counted(
     Err(ModelError::new(kind, format!("cannot use the answer of `{model}`: {why}")))
 }
 
-/// A model of which only answers that count are let through.
+/// Wraps a model, and passes on only answers that count.
 pub(crate) struct Counted(Arc<dyn Model>);
 
 impl Counted {

@@ -1,7 +1,6 @@
-//! Anthropic's messages.
+//! Models behind Anthropic's messages API.
 //!
-//! Owns the words of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent
-//! loop.
+//! Owns the terms of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent loop.
 
 mod said;
 mod stream;
@@ -28,17 +27,16 @@ const DEFAULT_BASE_URL: &str = "https://api.anthropic.com/v1";
 const DEFAULT_MODEL: &str = "claude-sonnet-4-5";
 const VERSION: &str = "2023-06-01";
 
-/// A model behind Anthropic's messages API, or a server that speaks the same.
+/// A model behind Anthropic's messages API, or a server that speaks the same API.
 ///
-/// It tries again, and does not, as [`OpenAi`](crate::OpenAi) does. A typed answer is given by a tool. The API knows no
-/// seed.
+/// It retries like [`OpenAi`](crate::OpenAi). A typed answer comes from a tool call. The API has no seed.
 ///
-/// The API wants a bound on each answer, what the model thinks included. Unless
-/// [`ModelSettings::max_tokens`](crate::ModelSettings) sets it, it is 16,384 tokens, 8,192 for Claude 3.5 and for models
-/// that are no Claude, and 4,096 for older ones, which take no more. An answer that comes to it is an error that says so.
+/// The API requires a bound on each answer, thinking included. Unless [`ModelSettings::max_tokens`](crate::ModelSettings) sets
+/// it, it is 16,384 tokens, 8,192 for Claude 3.5 and for models other than Claude, and 4,096 for older ones, which accept no
+/// more. An answer that reaches the bound is an error.
 ///
-/// Blocks of kinds other than text and tool calls (`thinking` with its signature, `redacted_thinking`, those of the
-/// provider's own tools) are kept, and given back with the conversation as they came.
+/// Blocks of kinds other than text and tool calls (`thinking` with its signature, `redacted_thinking`, those of the provider's
+/// own tools) are kept, and sent back with the conversation unchanged.
 ///
 /// # Examples
 ///
@@ -57,13 +55,13 @@ pub struct Anthropic {
 }
 
 impl Anthropic {
-    /// The model that the environment names: `ANTHROPIC_API_KEY`, `ANTHROPIC_MODEL` (unless set, `claude-sonnet-4-5`)
-    /// and `ANTHROPIC_BASE_URL` (unless set, Anthropic's own).
+    /// The model that the environment sets: `ANTHROPIC_API_KEY`, `ANTHROPIC_MODEL` (unless set, `claude-sonnet-4-5`) and
+    /// `ANTHROPIC_BASE_URL` (unless set, Anthropic's own).
     ///
     /// # Errors
     ///
-    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when there is no key, or the
-    /// address is none.
+    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the key is missing, or the address
+    /// is invalid.
     pub fn from_env() -> Result<Self, ModelError> {
         let mut builder = Self::builder_from_env()?;
         if let Some(model) = set("ANTHROPIC_MODEL") {
@@ -72,12 +70,12 @@ impl Anthropic {
         builder.build()
     }
 
-    /// Begins a model with the key and the address of the environment, `ANTHROPIC_API_KEY` and `ANTHROPIC_BASE_URL`, for
-    /// those who choose the model themselves.
+    /// A builder with the key and the address of the environment, `ANTHROPIC_API_KEY` and `ANTHROPIC_BASE_URL`. The caller
+    /// chooses the model.
     ///
     /// # Errors
     ///
-    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when there is no key.
+    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the key is missing.
     pub fn builder_from_env() -> Result<AnthropicBuilder, ModelError> {
         let Some(key) = set("ANTHROPIC_API_KEY") else {
             return Err(configuration("no API key; set ANTHROPIC_API_KEY"));
@@ -89,7 +87,7 @@ impl Anthropic {
         })
     }
 
-    /// Begins a model with this key.
+    /// A builder with this key.
     pub fn builder(key: impl Into<String>) -> AnthropicBuilder {
         AnthropicBuilder { settings: Settings::new(key.into(), DEFAULT_BASE_URL, DEFAULT_MODEL) }
     }
@@ -119,7 +117,7 @@ impl Model for Anthropic {
     }
 }
 
-/// An [`Anthropic`] in the making.
+/// A builder of an [`Anthropic`].
 #[must_use = "call `.build()` to get the model"]
 #[derive(Debug)]
 pub struct AnthropicBuilder {
@@ -129,18 +127,18 @@ pub struct AnthropicBuilder {
 builder!(AnthropicBuilder);
 
 impl AnthropicBuilder {
-    /// The model.
+    /// Makes the model.
     ///
     /// # Errors
     ///
-    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the address is no HTTP
-    /// address, the key cannot stand in a header, or TLS has no certificates to trust.
+    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the address is not an HTTP
+    /// address, the key cannot be sent in a header, or TLS has no trusted certificates.
     pub fn build(self) -> Result<Anthropic, ModelError> {
         Ok(Anthropic { http: self.settings.build(Messages)? })
     }
 }
 
-/// The words of messages.
+/// The dialect of the messages API.
 struct Messages;
 
 impl Dialect for Messages {

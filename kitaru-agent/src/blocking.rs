@@ -15,23 +15,23 @@ use tokio::{
 
 use crate::error::AgentError;
 
-/// Clients keep connections, and each is served by the runtime that it was made on; so there is one runtime for all.
+/// Clients keep connections, and the runtime on which a connection was made serves it. So all runs share one runtime.
 static RUNTIME: Mutex<Option<&'static Runtime>> = Mutex::new(None);
 
-/// Blocks this thread until `future` is over.
+/// Blocks this thread until `future` is ready.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, AgentError> {
     if is_in_async_code() {
-        let message = "a run was to block a thread of an async runtime; await it instead, or call it in \
+        let message = "cannot block on a run: this thread belongs to an async runtime; await the run, or call it in \
                        tokio::task::spawn_blocking or in a thread of its own";
         return Err(AgentError::Misuse(message.to_owned()));
     }
     Ok(runtime()?.block_on(future))
 }
 
-/// Whether this thread is to go on with other tasks soon.
+/// Whether this thread must soon continue with other tasks.
 ///
-/// On its runtime's threads tokio bounds what a task may do in one poll. It bounds nothing where a thread of a runtime may
-/// block: in `spawn_blocking` and `block_in_place`. What is used up here is missed by none: the caller is refused.
+/// On its runtime's threads tokio bounds what a task may do in one poll. It sets no bound on threads that may block: in
+/// `spawn_blocking` and `block_in_place`. Using up the bound here does no harm: the caller is refused.
 fn is_in_async_code() -> bool {
     let cx = &mut Context::from_waker(Waker::noop());
     let mut is_bounded = || match coop::poll_proceed(cx) {
@@ -52,7 +52,7 @@ fn runtime() -> Result<&'static Runtime, AgentError> {
     let built = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| AgentError::Misuse(format!("no runtime for a run that blocks: {error}")))?;
+        .map_err(|error| AgentError::Misuse(format!("cannot make a runtime for a blocking run: {error}")))?;
     Ok(runtime.insert(Box::leak(Box::new(built))))
 }
 
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_run_blocks_wherever_a_thread_may_block_and_is_refused_elsewhere() {
+    async fn run_blocks_only_on_threads_that_may_block() {
         assert!(spawn_blocking(blocked).await.is_ok_and(|blocked| blocked));
         assert!(!blocked(), "in the body of a test");
         assert!(block_in_place(blocked));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_is_refused_on_a_runtime_of_one_thread() {
+    async fn blocking_run_is_refused_on_a_runtime_of_one_thread() {
         assert!(!blocked());
         assert!(spawn_blocking(blocked).await.is_ok_and(|blocked| blocked));
     }

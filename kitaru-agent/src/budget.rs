@@ -1,7 +1,7 @@
-//! What several runs together may cost, and have cost.
+//! A budget that several runs share.
 //!
-//! Owns the count that runs share, and its bounds. Must not know where a count is kept beyond the process: whoever counts
-//! again on every attempt comes to the same.
+//! Owns the count that runs share, and its bounds. Must not know where a count is kept beyond the process: counting again on
+//! every attempt gives the same sum.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,23 +14,23 @@ use crate::error::AgentError;
 use crate::price::Cost;
 use crate::usage::{Bill, Bounds, Usage};
 
-/// What several runs together may cost, of one agent or of many. Clones share the count.
+/// A bound on the cost of several runs together, of one agent or of many. Clones share the count.
 ///
-/// A bound on cost needs a [`Price`](crate::Price) of each agent: a run without one is refused before it asks anything. After
-/// an answer that says nothing of what it used, bounds on tokens and cost cannot be held any more, and the next request is
-/// refused; the answer itself counts.
+/// A bound on cost needs a [`Price`](crate::Price) of each agent: a run without one is refused before its first request. After
+/// an answer without usage, bounds on tokens and cost can no longer be kept, and the next request is refused; the answer itself
+/// counts.
 ///
-/// Each bound is looked at before the next thing is paid for, so an answer may overshoot it and the request after it is
-/// not sent; runs that go on at the same time may each overshoot it by one answer.
+/// Each bound is checked before the next payment. So an answer may exceed it, and the request after it is not sent. Each
+/// concurrent run may exceed it by one answer.
 ///
-/// In a flow, make the budget in the flow's own code: every attempt counts from zero, and what it takes from records
-/// counts as what was paid for it. So the budget holds across crashes. What a turn has spent that is one checkpoint, or
-/// a run in the body of a tool, is in the record of that; until it is recorded, only what runs in such bodies sees it. It
-/// is not known of a tool that fails, nor, on a later attempt, of a turn that failed and is gone through again; and in the
-/// body of a checkpoint of your own, give runs a budget of their own.
+/// In a flow, make the budget in the flow's own code. Every attempt counts from zero, and a replayed record counts as much as
+/// it cost, so the budget holds across crashes. The cost of a turn that is one checkpoint, or of a run in a tool's body, is in
+/// the record of that. Until it is recorded, only the runs in such bodies see it. The cost of a failed tool is unknown. On a
+/// later attempt, so is that of a failed turn that runs again. In the body of a checkpoint of your own, give runs a budget of
+/// their own.
 ///
-/// Outside flows it counts what each call takes from records, too: a question that is asked again because it came to no
-/// answer counts again from its beginning.
+/// Outside flows, replayed records count as well: a question that is asked again because it had no answer counts again from its
+/// start.
 ///
 /// # Examples
 ///
@@ -63,16 +63,16 @@ pub struct Budget {
 struct Count {
     total: Usage,
     replayed: Usage,
-    /// Spent in the bodies of calls that are not over.
+    /// Spent in the bodies of unfinished calls.
     under_way: Usage,
-    /// What is counted already and is about to be counted once more.
+    /// Already counted, and about to be counted again.
     credit: Usage,
-    /// An answer came of which nobody knows what it used.
+    /// An answer did not say what it used.
     is_unsure: bool,
 }
 
 thread_local! {
-    /// The bodies within which this thread runs, the innermost last: whose budget, and what they have spent of it.
+    /// The bodies around the code of this thread, the innermost last: each with its budget, and what it has spent of it.
     static BODIES: RefCell<Vec<(Budget, Arc<Mutex<Usage>>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -82,31 +82,31 @@ impl Budget {
         Self::default()
     }
 
-    /// At most `n` requests.
+    /// Allows at most `n` requests.
     pub fn requests(mut self, n: u64) -> Self {
         self.bounds.requests = Some(n);
         self
     }
 
-    /// At most `n` tool calls.
+    /// Allows at most `n` tool calls.
     pub fn tool_calls(mut self, n: u64) -> Self {
         self.bounds.tool_calls = Some(n);
         self
     }
 
-    /// No request once `n` tokens are used up, sent and received.
+    /// Allows no request once `n` tokens are used, sent and received.
     pub fn total_tokens(mut self, n: u64) -> Self {
         self.bounds.total_tokens = Some(n);
         self
     }
 
-    /// No request once so much is spent, by the agents' [`Price`](crate::Price)s.
+    /// Allows no request once this much is spent, by the agents' [`Price`](crate::Price)s.
     pub fn cost(mut self, cost: Cost) -> Self {
         self.bounds.cost = Some(cost);
         self
     }
 
-    /// What its runs have cost so far, whoever paid. In a flow it is the same on every attempt.
+    /// The cost of its runs so far, including what earlier attempts paid. In a flow it is the same on every attempt.
     pub fn usage(&self) -> Usage {
         let Count { mut total, under_way, .. } = *self.count();
         if self.spent_in_body().is_some() {
@@ -115,13 +115,13 @@ impl Budget {
         total
     }
 
-    /// What its runs have cost so far, and who paid. In a flow it tells of this attempt, and differs on the next.
+    /// The cost of its runs so far, and which part of it this attempt paid. In a flow it differs from attempt to attempt.
     pub fn bill(&self) -> Bill {
         let Count { total, replayed, .. } = *self.count();
         Bill { paid: total.less(replayed), replayed }
     }
 
-    /// Counts what an answer or a tool call has cost, whoever paid.
+    /// Adds the cost of an answer or a tool call, paid now or before.
     pub(crate) fn add(&self, usage: Usage) {
         let usage = self.count().take_credit(usage);
         match self.spent_in_body() {
@@ -137,55 +137,55 @@ impl Budget {
         }
     }
 
-    /// So much is about to be added that was added before: a run repeats what a broken one was given.
+    /// This much is about to be added again: a run repeats the outcomes of a broken one.
     pub(crate) fn credit(&self, usage: Usage) {
         self.count().credit += usage;
     }
 
-    /// Whether it is bounded by what things cost.
+    /// Whether it has a bound on cost.
     pub(crate) fn bounds_cost(&self) -> bool {
         self.bounds.cost.is_some()
     }
 
-    /// Whether it is bounded by what answers use.
+    /// Whether it has a bound on what answers use.
     pub(crate) fn bounds_usage(&self) -> bool {
         self.bounds.cost.is_some() || self.bounds.total_tokens.is_some()
     }
 
-    /// Whether an answer came of which nobody knows what it used.
+    /// Whether an answer did not say what it used.
     pub(crate) fn is_unsure(&self) -> bool {
         let Count { is_unsure, under_way, .. } = *self.count();
         is_unsure || self.spent_in_body().is_some() && under_way.is_unsure()
     }
 
-    /// Whether both count in one.
+    /// Whether both share one count.
     pub(crate) fn is_same(&self, other: &Budget) -> bool {
         Arc::ptr_eq(&self.count, &other.count)
     }
 
-    /// Of what is counted, or about to be, so much was paid for before.
+    /// This much of the count was paid for before.
     pub(crate) fn add_replayed(&self, usage: Usage) {
         self.count().replayed += usage;
     }
 
-    /// Looks whether another request may be sent.
+    /// Checks whether another request may be sent.
     pub(crate) fn check_request(&self) -> Result<(), AgentError> {
         self.bounds.check_request(&self.usage()).map_err(|(limit, bound)| AgentError::Budget { limit, bound })
     }
 
-    /// Looks whether so many more tools may be called.
+    /// Checks whether this many more tools may be called.
     pub(crate) fn check_tool_calls(&self, more: u64) -> Result<(), AgentError> {
         let checked = self.bounds.check_tool_calls(&self.usage(), more);
         checked.map_err(|(limit, bound)| AgentError::Budget { limit, bound })
     }
 
-    /// Begins the call of a checkpoint. What its bodies spend is counted by whoever releases its record, and until the call
-    /// is over nobody sees it but other bodies.
+    /// Begins the call of a checkpoint. The code that releases its record counts what its bodies spend. Until the call has
+    /// ended, only other bodies see it.
     pub(crate) fn hold(&self) -> Hold {
         Hold { budget: self.clone(), spent: Arc::default() }
     }
 
-    /// Where the body counts that this thread runs in, if it is one of this budget.
+    /// The count of the body around this thread's code, if it belongs to this budget.
     fn spent_in_body(&self) -> Option<Arc<Mutex<Usage>>> {
         BODIES.with_borrow(|bodies| {
             let mut own = bodies.iter().rev().filter(|(budget, _)| self.is_same(budget));
@@ -199,7 +199,7 @@ impl Budget {
 }
 
 impl Count {
-    /// What of a usage is to be counted.
+    /// The part of a usage that must be counted.
     fn take_credit(&mut self, usage: Usage) -> Usage {
         let counted = usage.less(self.credit);
         self.credit = self.credit.less(usage);
@@ -214,7 +214,7 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    /// Runs a body, and says what it and those before it have spent.
+    /// Runs a body, and returns what it and the bodies before it have spent.
     pub(crate) fn around<F: Future>(&self, body: F) -> Around<F> {
         Around { budget: self.budget.clone(), spent: self.spent.clone(), body: Box::pin(body) }
     }
@@ -228,7 +228,7 @@ impl Drop for Hold {
     }
 }
 
-/// A body, and what is spent while it is polled.
+/// A body, with what is spent while it is polled.
 pub(crate) struct Around<F> {
     budget: Budget,
     spent: Arc<Mutex<Usage>>,
@@ -245,7 +245,7 @@ impl<F: Future> Future for Around<F> {
     }
 }
 
-/// Takes the body off again, even if it panics.
+/// Removes the body again, even if it panics.
 struct Left;
 
 impl Drop for Left {

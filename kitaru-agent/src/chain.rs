@@ -1,6 +1,6 @@
-//! What an error of a user's function says to a run.
+//! What the error of a user's function means to a run.
 //!
-//! Owns how it is found in the chain of that error. Must not know which function it was.
+//! Owns the search through the chain of that error. Must not know which function it was.
 
 use std::any::Any;
 use std::error::Error;
@@ -10,9 +10,9 @@ use crate::error::{AgentError, Cause, MAX_CAUSES, ToolError};
 
 impl ToolError {
     /// The tool error of a function's error: a [`retry`](Self::retry) or a [request for approval](Self::approval_required) if
-    /// there is one anywhere in its chain, and else a failure.
+    /// its chain contains one, and otherwise a failure.
     ///
-    /// It takes any error, of `anyhow` too, or a text.
+    /// It takes any error, including `anyhow`'s, or a text.
     ///
     /// # Examples
     ///
@@ -26,7 +26,7 @@ impl ToolError {
     /// assert_eq!(ToolError::of(wrong), ToolError::retry("the path has to be relative"));
     /// ```
     pub fn of(error: impl Into<Box<dyn Error + Send + Sync>> + 'static) -> Self {
-        // As a boxed error, an `anyhow::Error` hides which error it was made of.
+        // A boxed `anyhow::Error` hides the error from which it was made.
         if let Some(error) = (&error as &dyn Any).downcast_ref::<anyhow::Error>() {
             return said_by(&**error);
         }
@@ -36,7 +36,7 @@ impl ToolError {
 
 fn said_by(error: &(dyn Error + 'static)) -> ToolError {
     let chain = std::iter::successors(Some(error), |&error| error.source());
-    // The end of a run inside the function concerns that run only: an approval of this call approves none of its calls.
+    // The end of a run inside the function concerns that run only: approving this call approves none of its calls.
     let own = chain.take(MAX_CAUSES).take_while(|error| !error.is::<AgentError>() && !error.is::<RunError>());
     match own.filter_map(|error| error.downcast_ref::<ToolError>()).next() {
         Some(said @ (ToolError::Retry(_) | ToolError::Approval(_))) => said.clone(),

@@ -1,15 +1,15 @@
-//! What a run hands to the user's code.
+//! The context of a run, for the user's code.
 //!
-//! Owns the context that tools, instructions and validators are given. Must not know how a run goes, nor who records it.
+//! Owns the context that tools, instructions and validators receive. Must not know how a run goes, nor who records it.
 
 use std::{fmt, sync::Arc};
 
 use crate::siblings::Sibling;
 use crate::usage::Usage;
 
-/// What a tool, an instruction or a validator may know of the run that it is part of. Cheap to clone.
+/// What a tool, an instruction or a validator knows of its run. Cheap to clone.
 ///
-/// It holds nothing that differs when the same run is gone through again, but for what the dependencies themselves do.
+/// It is the same when the run is replayed, except for what the dependencies do.
 ///
 /// # Examples
 ///
@@ -37,14 +37,14 @@ use crate::usage::Usage;
 /// ```
 #[non_exhaustive]
 pub struct RunContext<D = ()> {
-    /// What the caller gave with [`Agent::with_deps`](crate::Agent::with_deps).
+    /// The dependencies that [`Agent::with_deps`](crate::Agent::with_deps) set.
     pub deps: Arc<D>,
-    /// What the user asked.
+    /// The user's prompt.
     pub prompt: Arc<str>,
-    /// What the run has cost so far.
+    /// The cost of the run so far.
     pub usage: Usage,
-    /// For a tool: how many times in a row the model was told that its call of this tool was wrong. For a validator:
-    /// how many times in a row it was told that its answer was.
+    /// For a tool: how many times in a row the model's call of this tool was wrong. For a validator: how many times in a row
+    /// its answer was wrong.
     pub retry: u32,
     approved: bool,
     idempotency_key: Option<Arc<str>>,
@@ -74,25 +74,25 @@ impl<D> RunContext<D> {
         RunContext { deps: deps.into(), prompt, usage, retry, approved, idempotency_key, sibling }
     }
 
-    /// For a tool: whether somebody has agreed to this call. See
+    /// For a tool: whether a person has approved this call. See
     /// [`ToolError::approval_required`](crate::ToolError::approval_required).
     pub fn is_approved(&self) -> bool {
         self.approved
     }
 
-    /// The same context, of a call that somebody has agreed to. For tests of tools, and for whoever asks.
+    /// The same context, of an approved call. For tests of tools, and for code that asks for approval.
     #[must_use]
     pub fn approved(self) -> Self {
         Self { approved: true, ..self }
     }
 
-    /// For a tool in a durable run: what identifies this call, the same on every attempt and every try of it. A service that
-    /// is given it, and recognises what it has done, does it once. In a run without durability there is none.
+    /// For a tool in a durable run: the identity of this call, the same on every attempt and every try. A service that
+    /// recognises the key does its work once. A run without durability has none.
     pub fn idempotency_key(&self) -> Option<&str> {
         self.idempotency_key.as_deref()
     }
 
-    /// The same context, of a call with this key. For tests of tools, and for whoever repeats calls.
+    /// The same context, of a call with this key. For tests of tools, and for code that repeats calls.
     #[must_use]
     pub fn with_idempotency_key(self, key: impl Into<Arc<str>>) -> Self {
         Self { idempotency_key: Some(key.into()), ..self }
@@ -117,7 +117,7 @@ impl<D> Clone for RunContext<D> {
 
 impl<D> fmt::Debug for RunContext<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The dependencies are left out: they may hold what no log should.
+        // The dependencies are left out: they may contain secrets.
         f.debug_struct("RunContext")
             .field("prompt", &self.prompt)
             .field("usage", &self.usage)

@@ -1,6 +1,6 @@
-//! What a model says while it is still speaking.
+//! The pieces of a response while the model still produces it.
 //!
-//! Owns the pieces of a response and the way that they take. Must not know who listens.
+//! Owns the pieces of a response and their way. Must not know who listens.
 
 use std::{fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::message::{ModelResponse, ResponsePart, ToolCall};
 pub enum Delta {
     /// More of a text.
     Text(String),
-    /// A tool call, once it is whole.
+    /// A complete tool call.
     ToolCall(ToolCall),
     /// The response broke off and is asked for again: all pieces so far are void.
     Void,
@@ -22,12 +22,12 @@ pub enum Delta {
 
 type Send = dyn Fn(Delta) -> BoxFuture<'static, ()> + std::marker::Send + Sync;
 
-/// Where a model sends the pieces of a response. Clones send to the same place.
+/// Where a model sends the pieces of a response. Clones share the destination.
 #[derive(Clone)]
 pub struct Deltas(Option<Arc<Send>>);
 
 impl Deltas {
-    /// Calls `send` for each piece; a piece is taken when its future is over.
+    /// Calls `send` for each piece; a piece is taken when its future is ready.
     pub fn new<F>(send: F) -> Self
     where
         F: Fn(Delta) -> BoxFuture<'static, ()> + std::marker::Send + Sync + 'static,
@@ -35,7 +35,7 @@ impl Deltas {
         Self(Some(Arc::new(send)))
     }
 
-    /// For requests that nobody listens to.
+    /// For requests without a listener.
     pub fn unheard() -> Self {
         Self(None)
     }

@@ -1,7 +1,7 @@
-//! What can go wrong, in a form that can be kept.
+//! The errors of models, tools and runs.
 //!
-//! Owns the errors of models, tools and runs: all can be cloned and stored, and keep the messages of what caused them.
-//! Must not know a provider's error types, and never holds a key.
+//! Owns their form: all can be cloned and stored, and keep the messages of their causes. Must not know a provider's error
+//! types, and never contains a key.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::price::Cost;
 
-/// Why a model gave no answer.
+/// Why a model sent no answer.
 ///
 /// # Examples
 ///
@@ -34,24 +34,24 @@ impl ModelError {
         Self { kind, message: message.into(), retry_after_ms: None }
     }
 
-    /// The same error, with how long the provider asks to be left alone.
+    /// The same error, with how long the provider asks clients to wait.
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after_ms = Some(after.as_millis().try_into().unwrap_or(u64::MAX));
         self
     }
 
-    /// What went wrong, coarsely.
+    /// The kind of the error.
     pub fn kind(&self) -> ModelErrorKind {
         self.kind
     }
 
-    /// Whether the same request may be answered later: [`ModelErrorKind::is_transient`] of its kind. A durable run waits for
-    /// its model then; see [`KitaruAgent::wait_for_model`](crate::KitaruAgent::wait_for_model).
+    /// Whether the same request may be answered later: [`ModelErrorKind::is_transient`] of its kind. A durable run then waits
+    /// for its model; see [`KitaruAgent::wait_for_model`](crate::KitaruAgent::wait_for_model).
     pub fn is_transient(&self) -> bool {
         self.kind.is_transient()
     }
 
-    /// How long the provider asked to be left alone.
+    /// How long the provider asks clients to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after_ms.map(Duration::from_millis)
     }
@@ -65,22 +65,22 @@ impl fmt::Display for ModelError {
 
 impl Error for ModelError {}
 
-/// What kept a model from answering.
+/// The kinds of model errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ModelErrorKind {
-    /// The model is not set up right; nothing was sent.
+    /// The model is not configured correctly; no request was sent.
     Configuration,
     /// The provider could not be reached, or the connection broke.
     Unreachable,
     /// There was no answer in time.
     TimedOut,
-    /// The provider has had enough requests for now.
+    /// The provider limits the rate of requests.
     RateLimited,
-    /// The provider does not know the key, or the key may not do this.
+    /// The provider does not accept the key, or the key lacks the permission.
     Unauthorized,
-    /// The provider found the request wrong.
+    /// The provider considers the request wrong.
     Rejected,
     /// The provider failed.
     Unavailable,
@@ -92,16 +92,16 @@ pub enum ModelErrorKind {
     InvalidResponse,
     /// Anything else.
     Other,
-    /// The answer stopped before it was complete, and would again: it came to the bound on its tokens, or ended for a
-    /// reason that does not mean "complete".
+    /// The answer stopped before it was complete, and would again: it reached the bound on its tokens, or ended for a reason
+    /// that does not mean "complete".
     Incomplete,
     /// The account has no quota left; waiting does not help.
     OutOfQuota,
 }
 
 impl ModelErrorKind {
-    /// Whether the same request may be answered later. The other kinds need a change first: of the request, of the
-    /// settings, of the key or of the account.
+    /// Whether the same request may be answered later. The other kinds need a change first: of the request, the settings, the
+    /// key or the account.
     ///
     /// # Examples
     ///
@@ -132,7 +132,7 @@ impl ModelErrorKind {
     }
 }
 
-/// What a tool ended in when it gave nothing.
+/// Why a tool returned no output.
 ///
 /// # Examples
 ///
@@ -152,11 +152,12 @@ impl ModelErrorKind {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ToolError {
-    /// The model asked wrongly. It is told this, and may ask again within [`Limits::tool_retries`](crate::Limits).
+    /// The model's call was wrong. The model receives this text, and may try again within
+    /// [`Limits::tool_retries`](crate::Limits).
     #[error("{0}")]
     Retry(String),
-    /// Somebody has to agree to the call first, for this reason. A durable run waits until somebody has, and calls the tool
-    /// again; any other run ends.
+    /// A person must approve the call first, for this reason. A durable run waits for the approval, and calls the tool again;
+    /// any other run ends.
     #[error(
         "the call needs approval ({0}), for which a run has to wait: run the agent by `KitaruAgent`, in a flow's own code, \
          with `granular_checkpoints` on and the tool durable"
@@ -170,7 +171,7 @@ pub enum ToolError {
 impl ToolError {
     /// Tells the model what was wrong with its call, so that it can make another one.
     ///
-    /// The error goes through `?` into any error that takes errors, as `anyhow::Error` does; [`ToolError::of`] finds it there.
+    /// `?` converts it into any error type that accepts errors, such as `anyhow::Error`; [`ToolError::of`] finds it there.
     ///
     /// # Examples
     ///
@@ -190,12 +191,12 @@ impl ToolError {
         Self::Retry(message.into())
     }
 
-    /// Asks somebody to agree to the call that ends in it, for this reason.
+    /// Asks a person to approve the present call, for this reason.
     ///
-    /// A durable run waits by `<tool>_approval`, with the arguments and the reason in view, until somebody answers with an
-    /// [`Approval`](crate::Approval). If they agree, the tool is called again and its context says
-    /// [`is_approved`](crate::RunContext::is_approved); what the tool did before it asked has been done. It goes through `?`
-    /// as [`retry`](Self::retry) does.
+    /// A durable run waits at `<tool>_approval`, and shows the arguments and the reason, until a person answers with an
+    /// [`Approval`](crate::Approval). After an approval, the tool is called again, with
+    /// [`is_approved`](crate::RunContext::is_approved) in its context. What the tool did before it asked is not undone. `?`
+    /// works as with [`retry`](Self::retry).
     ///
     /// # Examples
     ///
@@ -217,7 +218,7 @@ impl ToolError {
         Self::Approval(reason.into())
     }
 
-    /// Ends the run. Takes any error (of `anyhow` too) or a text, and keeps its chain of messages.
+    /// Ends the run. Takes any error (including `anyhow`'s) or a text, and keeps its chain of messages.
     pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(Cause::of(&*error.into()))
     }
@@ -235,7 +236,7 @@ impl From<std::io::Error> for ToolError {
     }
 }
 
-/// An error and what caused it, as text.
+/// An error and its causes, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     message: String,
@@ -259,7 +260,7 @@ impl Cause {
     }
 }
 
-/// The messages of an error and of what caused it, in one text: whoever prints an error alone is to see why.
+/// The messages of an error and of its causes, in one text: an error that is printed alone must show why.
 fn chain(error: &ToolError) -> String {
     let chain = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
     let mut messages: Vec<String> = chain.take(MAX_CAUSES).map(ToString::to_string).collect();
@@ -284,7 +285,7 @@ impl Error for Cause {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AgentError {
-    /// The model gave no answer.
+    /// The model sent no answer.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A tool failed.
@@ -292,17 +293,17 @@ pub enum AgentError {
     Tool {
         /// The tool.
         tool: String,
-        /// What it ended in; its messages are in that of this error.
+        /// The tool's error; its messages are in that of this error.
         error: ToolError,
     },
-    /// The model got a tool call, or its answer, wrong too many times in a row.
+    /// The model made too many mistakes in a row, in calls of one tool or in its answer.
     #[error("the model got {what} wrong {times} times in a row, the last time with: {last}")]
     TooManyRetries {
-        /// What it got wrong.
+        /// What was wrong.
         what: String,
         /// How many times.
         times: u32,
-        /// What it was told last, or would have been.
+        /// The last message to the model, sent or not.
         last: String,
     },
     /// An instruction could not be computed.
@@ -311,31 +312,31 @@ pub enum AgentError {
     /// A validator of the answer failed.
     #[error("a validator of the answer failed: {}", chain(.0))]
     Validator(ToolError),
-    /// The run came to a bound.
-    #[error("the run came to its limit of {}; raise it with `Limits`, or ask for less", limit.at(*bound))]
+    /// The run reached a limit.
+    #[error("the run reached its limit of {}; raise it with `Limits`, or ask for less", limit.at(*bound))]
     Limit {
-        /// Which bound.
+        /// The limit.
         limit: Limit,
-        /// Where it is; for [`Limit::Cost`] in billionths.
+        /// Its value; for [`Limit::Cost`] in billionths.
         bound: u64,
     },
-    /// The runs that share a [`Budget`](crate::Budget) came to its bound.
+    /// The runs that share a [`Budget`](crate::Budget) reached a limit of it.
     #[error("the budget of {} is used up; give the runs a larger one, or ask for less", limit.at(*bound))]
     Budget {
-        /// Which bound.
+        /// The limit.
         limit: Limit,
-        /// Where it is; for [`Limit::Cost`] in billionths.
+        /// Its value; for [`Limit::Cost`] in billionths.
         bound: u64,
     },
-    /// A run was asked for where there can be none.
+    /// A run was requested where it cannot run.
     #[error("{0}")]
     Misuse(String),
-    /// The agent cannot be as it is described, or cannot run so where it is to run.
+    /// The agent's parts contradict each other, or it cannot run here.
     #[error("agent `{agent}` cannot be used as it is described: {reason}")]
     Invalid {
         /// The agent.
         agent: String,
-        /// What is wrong with it.
+        /// What is wrong with the agent.
         reason: String,
     },
 }

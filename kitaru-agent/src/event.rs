@@ -1,6 +1,6 @@
-//! What happens in a run, as it happens.
+//! The events of a run, as they happen.
 //!
-//! Owns the events and their way from the loop to whoever listens. Must not know what causes them.
+//! Owns the events and their way from the loop to the listener. Must not know what causes them.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use crate::message::{RequestPart, ToolCall};
 use crate::result::RunResult;
 use crate::usage::Usage;
 
-/// Something that happens in a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEvent<T = String> {
-    /// The model says more.
+    /// The model produced more text.
     Text(String),
-    /// The model asks for a tool.
+    /// The model calls a tool.
     ToolCall(ToolCall),
     /// The model's response broke off and is asked for again: the text and the tool calls since the last
     /// [`Usage`](Self::Usage) are void.
     Void,
-    /// The model's response is complete. What the run has cost so far.
+    /// The model's response is complete. The cost of the run so far.
     Usage(Usage),
-    /// The model will be told this: what a tool gave, or what was wrong.
+    /// The model will receive this: the output of a tool, or what was wrong.
     Told(RequestPart),
-    /// The run is over. There is no event after this one.
+    /// The run has ended. No event follows.
     Finished(RunResult<T>),
 }
 
@@ -50,7 +50,7 @@ impl<T: 'static> Events<T> {
         }
     }
 
-    /// Where a model sends its pieces, if anybody listens.
+    /// Where a model sends its pieces, if there is a listener.
     pub(crate) fn deltas(&self) -> Option<Deltas> {
         let listener = self.0.clone()?;
         Some(Deltas::new(move |delta| {

@@ -1,6 +1,6 @@
 //! A model that is a function, for tests.
 //!
-//! Owns counting and keeping what was asked. Must not know a provider.
+//! Owns the count and the list of requests. Must not know a provider.
 
 use std::{
     fmt,
@@ -41,7 +41,7 @@ pub struct FunctionModel {
 }
 
 impl FunctionModel {
-    /// A model called `name` that answers with what `function` gives.
+    /// A model called `name` that answers with what `function` returns.
     pub fn new<F>(name: impl Into<String>, function: F) -> Self
     where
         F: Fn(&ModelRequest) -> Result<ModelResponse, ModelError> + Send + Sync + 'static,
@@ -49,7 +49,7 @@ impl FunctionModel {
         Self::from_async(name, move |request| futures::future::ready(function(&request)))
     }
 
-    /// A model called `name` that answers with what the future of `function` gives.
+    /// A model called `name` that answers with the output of `function`'s future.
     pub fn from_async<F, Fut>(name: impl Into<String>, function: F) -> Self
     where
         F: Fn(ModelRequest) -> Fut + Send + Sync + 'static,
@@ -62,12 +62,12 @@ impl FunctionModel {
         }
     }
 
-    /// How many requests were made, those that failed included.
+    /// How many requests were made, including those that failed.
     pub fn requests(&self) -> usize {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// What was asked, in order.
+    /// The requests, in order.
     pub fn seen(&self) -> Vec<ModelRequest> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

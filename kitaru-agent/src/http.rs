@@ -1,12 +1,11 @@
-//! Models over HTTP: sending, sending again within a bound, and reading streams.
+//! Models over HTTP: requests, bounded retries, and streams.
 //!
-//! Owns what providers have in common. Must not know the words of any of them, which is a [`Dialect`]'s, nor the agent
-//! loop. The key is in one header and nowhere else: no log line, error or `Debug` form holds it.
+//! Owns what providers have in common. Must not know the terms of any provider, which a [`Dialect`] knows, nor the agent loop.
+//! The key is in one header and nowhere else: no log line, error or `Debug` output contains it.
 //!
-//! The words are read from JSON field by field, not by the types of a provider's client library: servers that call
-//! themselves compatible leave fields out and send arguments as JSON in place of text, which such a library takes for an
-//! error, and what is wrong with a stream has to be told apart from its end. Streams of events are taken apart by
-//! `sse-stream`, which the MCP client uses too.
+//! Responses are read from JSON field by field, not by the types of a provider's client library. Servers that call themselves
+//! compatible leave fields out and send arguments as JSON instead of text, which such a library treats as an error. An error in
+//! a stream must also be distinguished from its end. `sse-stream`, which the MCP client uses too, splits streams of events.
 
 mod builder;
 #[cfg(test)]
@@ -82,7 +81,7 @@ impl<D: Dialect> HttpModel<D> {
             Attempt::Failed(error) => (error, None),
             Attempt::Asked(error, asked) => (error, asked),
         };
-        // The caller waits by itself, and longer.
+        // The caller itself waits, and longer.
         let is_left_to_them = error.is_transient() && is_waited_for();
         let Some(pause) = self.patience.pause(*tries, asked).filter(|_| !is_left_to_them) else {
             return Err(match asked {

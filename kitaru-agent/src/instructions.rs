@@ -1,7 +1,7 @@
-//! What an agent tells its model in front of every conversation.
+//! The instructions of an agent, which precede every conversation.
 //!
-//! Owns instructions that are fixed and those that are computed for a run. Must not know when they are asked for, nor
-//! who stands in front of them: a decorator is an [`Instructions`] too.
+//! Owns fixed instructions and those that are computed for a run. Must not know when they are needed, nor which decorators wrap
+//! them: a decorator is an [`Instructions`] too.
 
 use std::{future::Future, sync::Arc};
 
@@ -11,7 +11,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use crate::context::RunContext;
 use crate::error::ToolError;
 
-/// One paragraph of an agent's instructions, made once at the beginning of each run.
+/// One paragraph of an agent's instructions, made once at the start of each run.
 #[async_trait]
 pub trait Instructions<D = ()>: Send + Sync
 where
@@ -26,7 +26,7 @@ where
     ///
     /// # Errors
     ///
-    /// Any error ends the run before the model is asked.
+    /// Any error ends the run before its first request.
     async fn text(&self, context: RunContext<D>) -> Result<String, ToolError>;
 }
 
@@ -64,7 +64,7 @@ impl<D: Send + Sync + 'static> Instructions<D> for Computed<D> {
     }
 }
 
-/// Instructions with the dependencies that they are given, whatever the context of the run holds.
+/// Instructions with their own dependencies, in a run whose own context has any others.
 pub(crate) struct Bound<D> {
     pub(crate) inner: Arc<dyn Instructions<D>>,
     pub(crate) deps: Arc<D>,

@@ -1,6 +1,6 @@
-//! A future that begins when it is first polled.
+//! A future that begins on its first poll.
 //!
-//! Owns its states: what is to be done can be changed until then. Must not know what is done.
+//! Owns its states: the task can be changed until then. Must not know the task.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-/// What is to be done (`Q`), or what does it, on its way to an `O`.
+/// A task (`Q`), or the future that does it, on its way to an `O`.
 pub(crate) enum Lazy<Q, O> {
     Ready(Box<Q>),
     Running(BoxFuture<'static, O>),
@@ -20,35 +20,35 @@ impl<Q, O> Lazy<Q, O> {
         Self::Ready(Box::new(question))
     }
 
-    /// Changes what is to be done. What has begun stays as it began.
+    /// Changes the task. A task that has begun does not change.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Q)) {
         if let Self::Ready(question) = self {
             change(question);
         }
     }
 
-    /// What is to be done, for whoever does it in another way.
+    /// The task, for a caller that does it in another way.
     ///
     /// # Panics
     ///
-    /// When it has begun.
+    /// When the task has begun.
     pub(crate) fn into_question(self) -> Q {
         match self {
             Self::Ready(question) => *question,
-            Self::Running(_) | Self::Over => panic!("a run is gone through in another way after it was polled"),
+            Self::Running(_) | Self::Over => panic!("the run was polled before; call `.stream()` or `.sync()` first"),
         }
     }
 
-    /// Polls what `begin` makes of the question.
+    /// Polls the future that `begin` makes of the task.
     ///
     /// # Panics
     ///
-    /// When it is over.
+    /// When it has returned its output.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, begin: impl FnOnce(Q) -> BoxFuture<'static, O>) -> Poll<O> {
         let mut running = match std::mem::replace(self, Self::Over) {
             Self::Ready(question) => begin(*question),
             Self::Running(running) => running,
-            Self::Over => panic!("a run is polled after it has given its result"),
+            Self::Over => panic!("the run was polled after it returned its result"),
         };
         let polled = running.poll_unpin(cx);
         if polled.is_pending() {

@@ -1,8 +1,8 @@
 //! A plain LLM agent: messages, models, tools and the loop between them.
 //!
-//! An [`Agent`] sends a prompt to a [`Model`], runs the [`Tool`]s that the model asks for, sends back what they gave,
-//! and ends when the model answers in text. Nothing in these modules knows of durability: they hold no clock, no store
-//! and no journal, and the seams are traits, so that a decorator in front of each model and each tool sees every call.
+//! An [`Agent`] sends a prompt to a [`Model`], runs the [`Tool`]s that the model calls, sends back their outputs, and ends when
+//! the model answers in text. These modules do not depend on durability: they contain no clock, no store and no journal. Models
+//! and tools are traits, so a decorator around each of them sees every call.
 //!
 //! ```
 //! # mod kitaru { pub use kitaru_agent as agent; }

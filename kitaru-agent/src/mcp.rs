@@ -19,22 +19,22 @@ use crate::error::ToolError;
 use crate::http;
 use crate::tool::{Invocation, Tool, ToolDefinition, ToolOptions, ToolOutput};
 
-/// A list of tools of more pages is not read to its end.
+/// A tool list with more pages is not read to its end.
 const MAX_PAGES: usize = 100;
-/// Nor is one of more tools: each of them is told to the model in every request.
+/// Nor is a list with more tools: every request contains each of them.
 const MAX_TOOLS: usize = 1000;
-/// Nor is one whose names, descriptions and schemas are larger.
+/// Nor is a list with larger names, descriptions and schemas.
 const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
 /// A connection to an MCP server. It lasts as long as this value or one of its tools.
 ///
-/// A server that was started as a process ends with it: it is asked to end, and killed if it does not. Where this process
-/// dies or aborts first, the end of the server's input is all that tells it; one that ignores that lives on. The process
-/// has the environment and the folder of this one, its keys included, unless the command says otherwise (`env_clear`,
+/// A server that was started as a process ends with the connection: it is asked to exit, and killed if it does not. If this
+/// process crashes first, only the end of its input tells the server; a server that ignores it keeps running. The server
+/// inherits the environment and the folder of this process, keys included, unless the command sets others (`env_clear`,
 /// `env_remove`).
 ///
-/// What a server says is bounded: a minute to greet, 5 minutes for a call and for its list of tools, 16 MiB for one
-/// message, and for the list 100 pages, 1,000 tools and 4 MiB. See [`builder`](Self::builder) for other times.
+/// Waits and sizes are bounded: a minute for the handshake, 5 minutes for a call and for the tool list, 16 MiB for one message,
+/// and for the list 100 pages, 1,000 tools and 4 MiB. [`builder`](Self::builder) sets other times.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ pub struct McpServer {
     call_timeout: Duration,
 }
 
-/// How an MCP server is reached.
+/// Options for the connection to an MCP server.
 #[must_use = "call `.start()` or `.connect()` to get the server"]
 #[derive(Clone, Debug)]
 pub struct McpBuilder {
@@ -67,14 +67,15 @@ pub struct McpBuilder {
     call_timeout: Duration,
 }
 
-/// The address of a server, as the texts of others' errors quote it: it may hold a token, and errors are recorded.
+/// The address of a server, in the forms in which other libraries' errors quote it: it may contain a token, and errors are
+/// recorded.
 #[derive(Clone, Default)]
 struct Address(Arc<[String]>);
 
 impl Address {
     fn of(mut url: Url) -> Self {
         let given = url.to_string();
-        // The client takes name and password out before it sends, and quotes what is left.
+        // The client removes name and password before it sends, and quotes the rest.
         let _ = (url.set_username(""), url.set_password(None));
         Address(Arc::new([given, url.to_string()]))
     }
@@ -85,7 +86,7 @@ impl Address {
 }
 
 impl McpServer {
-    /// Begins a connection with other times than those that hold unless set.
+    /// A builder that can set other timeouts.
     ///
     /// # Examples
     ///
@@ -104,12 +105,12 @@ impl McpServer {
         McpBuilder { greeting_timeout: Duration::from_secs(60), call_timeout: Duration::from_secs(300) }
     }
 
-    /// Starts a server as a process and speaks to it over its standard input and output. What it writes to its standard
-    /// error goes where this process writes its own.
+    /// Starts a server as a process and connects to its standard input and output. Its standard error is that of this process.
     ///
     /// # Errors
     ///
-    /// [`ToolError::Failed`] when it cannot be started, does not speak MCP, or does not greet within a minute.
+    /// [`ToolError::Failed`] when the server cannot be started, does not speak MCP, or does not complete the handshake within a
+    /// minute.
     ///
     /// # Cancel safety
     ///
@@ -118,11 +119,12 @@ impl McpServer {
         Self::builder().start(command).await
     }
 
-    /// Speaks to a server over streamable HTTP.
+    /// Connects to a server over streamable HTTP.
     ///
     /// # Errors
     ///
-    /// [`ToolError::Failed`] when the address is none, nobody there speaks MCP, or nobody greets within a minute.
+    /// [`ToolError::Failed`] when the address is invalid, the server does not speak MCP, or it does not complete the handshake
+    /// within a minute.
     ///
     /// # Cancel safety
     ///
@@ -131,14 +133,14 @@ impl McpServer {
         Self::builder().connect(url).await
     }
 
-    /// The tools that the server has now. What it says of their effects is taken at its word: `readOnlyHint` and
-    /// `idempotentHint` as [`read_only`](ToolOptions::read_only) and [`idempotent`](ToolOptions::idempotent), and a tool that
-    /// says that it destroys something, and not that it may do so twice, is called [`once`](ToolOptions::once).
-    /// [`KitaruAgent::tool_options`](crate::KitaruAgent::tool_options) overrides it.
+    /// The tools that the server has now. Its statements about their effects are trusted: `readOnlyHint` and `idempotentHint`
+    /// become [`read_only`](ToolOptions::read_only) and [`idempotent`](ToolOptions::idempotent). A tool that declares itself
+    /// destructive, and not idempotent, is called [`once`](ToolOptions::once).
+    /// [`KitaruAgent::tool_options`](crate::KitaruAgent::tool_options) overrides these options.
     ///
     /// # Errors
     ///
-    /// [`ToolError::Failed`] when it does not say, or says more than is read: 100 pages, 1,000 tools, 4 MiB.
+    /// [`ToolError::Failed`] when the server does not answer, or sends more than the bounds: 100 pages, 1,000 tools, 4 MiB.
     pub async fn tools(&self) -> Result<Vec<Arc<dyn Tool>>, ToolError> {
         let listed = tokio::time::timeout(self.call_timeout, self.listed()).await;
         let tools = listed.map_err(|_| self.late("its list of tools"))??;
@@ -190,19 +192,19 @@ impl McpServer {
     fn late(&self, what: &str) -> ToolError {
         let within = self.call_timeout;
         ToolError::failed(format!(
-            "the MCP server `{}` did not give {what} within {within:?}; allow more with `McpServer::builder()`",
+            "the MCP server `{}` did not send {what} within {within:?}; allow more with `McpServer::builder()`",
             self.name
         ))
     }
 }
 
 impl McpBuilder {
-    /// How long a server may take to start and to greet; a minute unless set.
+    /// How long a server may take to start and to complete the handshake; a minute unless set.
     pub fn greeting_timeout(self, timeout: Duration) -> Self {
         Self { greeting_timeout: timeout, ..self }
     }
 
-    /// How long a server may take for one call of a tool, and for its list of tools; 5 minutes unless set.
+    /// How long a server may take for one tool call, and for its tool list; 5 minutes unless set.
     pub fn call_timeout(self, timeout: Duration) -> Self {
         Self { call_timeout: timeout, ..self }
     }
@@ -215,22 +217,22 @@ impl McpBuilder {
     pub async fn start(self, command: process::Command) -> Result<McpServer, ToolError> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut command = tokio::process::Command::from(command);
-        // Also where the runtime ends before the server does.
+        // Also if the runtime ends before the server.
         command.kill_on_drop(true);
         let child = TokioChildProcess::new(command)
-            .map_err(|error| ToolError::failed(format!("the MCP server `{name}` cannot be started: {error}")))?;
+            .map_err(|error| ToolError::failed(format!("cannot start the MCP server `{name}`: {error}")))?;
         self.greet(name, Address::default(), ().serve(child)).await
     }
 
-    /// Speaks to a server over streamable HTTP, as [`McpServer::connect`] does.
+    /// Connects to a server over streamable HTTP, as [`McpServer::connect`] does.
     ///
     /// # Errors
     ///
     /// As [`McpServer::connect`].
     pub async fn connect(self, url: &str) -> Result<McpServer, ToolError> {
-        // The address is not quoted: it may hold a password.
+        // The address is not quoted: it may contain a password.
         let base = Url::parse(url)
-            .map_err(|error| ToolError::failed(format!("the address of the MCP server is none: {error}")))?;
+            .map_err(|error| ToolError::failed(format!("the address of the MCP server is invalid: {error}")))?;
         let name = base.host_str().unwrap_or_default().to_owned();
         let client = http::plain(&base).map_err(ToolError::failed)?;
         let config = StreamableHttpClientTransportConfig::with_uri(url);
@@ -254,10 +256,10 @@ impl McpBuilder {
             }),
             Ok(Err(error)) => {
                 let error = address.hide(&error.to_string());
-                Err(ToolError::failed(format!("the MCP server `{name}` does not greet back: {error}")))
+                Err(ToolError::failed(format!("the MCP server `{name}` did not complete the handshake: {error}")))
             }
             Err(_) => Err(ToolError::failed(format!(
-                "the MCP server `{name}` does not greet back within {within:?}; allow more with \
+                "the MCP server `{name}` did not complete the handshake within {within:?}; allow more with \
                  `McpServer::builder().greeting_timeout(…)`"
             ))),
         }
@@ -286,7 +288,7 @@ impl Tool for McpTool {
         let called = tokio::time::timeout(self.server.call_timeout, self.server.service.call_tool(params)).await;
         match called.map_err(|_| self.server.late("an answer"))? {
             Ok(result) => told(&result),
-            // Its own word for arguments that it does not take.
+            // The protocol's error for arguments that the tool does not accept.
             Err(ServiceError::McpError(error)) if error.code == rmcp::model::ErrorCode::INVALID_PARAMS => {
                 Err(ToolError::retry(error.message))
             }
@@ -295,8 +297,8 @@ impl Tool for McpTool {
     }
 }
 
-/// What a server says of a tool's effect. The protocol presumes that a tool destroys something; what is presumed of all is
-/// said of none.
+/// The effect that a server declares for a tool. The protocol's default is that a tool is destructive; a default declares
+/// nothing.
 fn declared(said: &ToolAnnotations) -> ToolOptions {
     let options = ToolOptions::default();
     if said.read_only_hint == Some(true) {
@@ -310,7 +312,7 @@ fn declared(said: &ToolAnnotations) -> ToolOptions {
     }
 }
 
-/// What the model is told: texts as they are, anything else as JSON. An error of the tool is for the model to correct.
+/// The output for the model: texts unchanged, anything else as JSON. The model must correct an error of the tool.
 fn told(result: &CallToolResult) -> Result<ToolOutput, ToolError> {
     let mut parts = Vec::with_capacity(result.content.len());
     for block in &result.content {

@@ -1,20 +1,18 @@
-//! What is said between an agent and a model, as data.
+//! The messages between an agent and a model, as data.
 //!
-//! Owns the message types and their stored form. Must not know of a provider, a clock or a journal: a message holds
-//! nothing that changes from one run to the next (no timestamp, no id of ours), because messages are part of the keys
-//! that decide whether recorded work still answers.
+//! Owns the message types and their stored form. Must not know a provider, a clock or a journal. A message contains nothing
+//! that differs between runs (no timestamp, no generated id), because messages are part of the keys that find recorded
+//! outcomes.
 //!
 //! # The stored form
 //!
-//! Messages are written as externally tagged enums and plain structs, which JSON and bincode both give back. Every
-//! [`History`] and every [`ModelResponse`] opens with the number of its [`Format`]. Within one format the JSON form
-//! grows by addition only: a new field is optional, so old JSON stays readable. A new kind of part is a new format, and
-//! a build that is too old for it says so instead of guessing. Messages without such a part are written as they were
-//! before there was one, so the keys of recorded requests stay what they are. Bincode has no names, so store it only
-//! where both sides are one build.
+//! Messages are externally tagged enums and plain structs, which both JSON and bincode read back. Every [`History`] and every
+//! [`ModelResponse`] begins with the number of its [`Format`]. Within one format the JSON form only grows: a new field is
+//! optional, so old JSON stays readable. A new kind of part is a new format, and a build that is too old for it returns an
+//! error instead of guessing. Messages without such a part keep their older form, so the keys of recorded requests do not
+//! change. Bincode has no names: use it only if the same build reads the value.
 //!
-//! Images, audio and documents will be kinds of [`RequestPart`] beside the texts that there are, in a format of their
-//! own; nothing that is stored today changes for them.
+//! Images, audio and documents will be further kinds of [`RequestPart`], in a new format; what is stored today will not change.
 
 mod call;
 mod format;
@@ -41,7 +39,7 @@ pub enum Message {
     Response(ModelResponse),
 }
 
-/// What the agent says to the model in one go.
+/// The agent's message to the model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RequestMessage {
@@ -61,17 +59,17 @@ impl RequestMessage {
     }
 }
 
-/// One part of what the agent says to the model.
+/// One part of the agent's message to the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RequestPart {
-    /// A system prompt that travels with the conversation. An agent's own instructions are not one: they go with each
-    /// request and never into the history.
+    /// A system prompt that is a part of the conversation. An agent's own instructions are not one: they are sent with each
+    /// request and never enter the history.
     SystemPrompt(SystemPrompt),
-    /// What the user asks.
+    /// The user's prompt.
     UserPrompt(UserPrompt),
-    /// What a tool gave.
+    /// The output of a tool.
     ToolReturn(ToolReturn),
     /// What was wrong with the model's last answer or tool call, and a request to try again.
     RetryPrompt(RetryPrompt),
@@ -97,19 +95,19 @@ macro_rules! prompt {
 }
 
 prompt! {
-    /// A system prompt that travels with the conversation.
+    /// A system prompt that is a part of the conversation.
     SystemPrompt
 }
 prompt! {
-    /// What the user asks.
+    /// The user's prompt.
     UserPrompt
 }
 
-/// What a tool gave.
+/// The output of a tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolReturn {
-    /// The call that is answered.
+    /// The answered call.
     pub call: CallRef,
     /// What the model reads.
     pub content: String,
@@ -122,11 +120,11 @@ impl ToolReturn {
     }
 }
 
-/// What was wrong, said to the model.
+/// What was wrong, for the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RetryPrompt {
-    /// The tool call that has to be made again; `None` when it is the answer as a whole.
+    /// The tool call to repeat; `None` for the answer as a whole.
     pub call: Option<CallRef>,
     /// What the model reads.
     pub content: String,
@@ -138,7 +136,7 @@ impl RetryPrompt {
         Self { call: None, content: content.into() }
     }
 
-    /// Asks for `call` to be made again.
+    /// Asks the model to repeat `call`.
     pub fn call(call: CallRef, content: impl Into<String>) -> Self {
         Self { call: Some(call), content: content.into() }
     }
@@ -162,13 +160,13 @@ impl RetryPrompt {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct History {
-    // Sorts before `messages`, so that it is also read first from JSON whose keys somebody sorted.
+    // Sorts before `messages`, so that it is read first even from JSON with sorted keys.
     #[allow(dead_code, reason = "its reading is what checks the number")]
     format: Format,
     messages: Vec<Message>,
 }
 
-/// The number in front is that of the oldest format that has a word for each part.
+/// The number is that of the oldest format that has all the parts.
 impl Serialize for History {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -187,7 +185,7 @@ impl Serialize for History {
 }
 
 impl History {
-    /// The messages, oldest first.
+    /// The messages, the oldest first.
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
@@ -202,12 +200,12 @@ impl History {
         self.messages.len()
     }
 
-    /// Whether nothing was said yet.
+    /// Whether it has no messages.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// Gives up the messages.
+    /// Takes the messages out.
     pub fn into_messages(self) -> Vec<Message> {
         self.messages
     }

@@ -1,7 +1,7 @@
 //! The seam to a model.
 //!
-//! Owns what is asked of a model and the trait that answers it. Must not know a provider, nor who stands in front of
-//! the model: a decorator is a [`Model`] too.
+//! Owns the request to a model and the trait that answers it. Must not know a provider, nor which decorators wrap the model: a
+//! decorator is a [`Model`] too.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::error::ModelError;
 use crate::message::{Message, ModelResponse, RequestPart, ToolReturn};
 use crate::tool::ToolDefinition;
 
-/// Something that answers requests: a provider over HTTP, a function, or a decorator in front of another model.
+/// An answerer of requests: a provider over HTTP, a function, or a decorator around another model.
 ///
-/// Its implementations want the attribute of the crate `async-trait`.
+/// Implementations need the attribute of the crate `async-trait`.
 ///
 /// # Examples
 ///
@@ -46,29 +46,29 @@ use crate::tool::ToolDefinition;
 /// ```
 #[async_trait]
 pub trait Model: Send + Sync {
-    /// The model's name, which is part of an agent's identity: another name is another model, and its answers are not
-    /// those of this one. It holds no address and no key.
+    /// The model's name. It is part of an agent's identity: a model with another name is another model, and a recorded answer
+    /// of one does not answer for the other. It contains no address and no key.
     fn name(&self) -> &str;
 
-    /// Asks once.
+    /// Sends one request.
     ///
     /// # Errors
     ///
-    /// A [`ModelError`] when there is no answer in full. It ends the run; a model that wants to try again does so
-    /// itself. An agent takes a response whose [`stop`](ModelResponse::stop) does not mean "complete" for such an error.
+    /// A [`ModelError`] when there is no complete answer. It ends the run; a model that retries does so itself. An agent turns
+    /// a response whose [`stop`](ModelResponse::stop) does not mean "complete" into such an error.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up on the answer. The provider may have been paid for it all the same.
+    /// Dropping the future abandons the answer. The provider may still charge for it.
     async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError>;
 
-    /// Asks once, and sends the pieces of the answer on while they come in. What it gives is the same as that of
-    /// [`request`](Self::request), and when it gives it, the pieces since the last [`Delta::Void`](crate::Delta::Void)
-    /// add up to its texts and tool calls. A model that cannot do so sends the answer in one piece.
+    /// Sends one request, and passes on the pieces of the answer as they arrive. It returns the same as
+    /// [`request`](Self::request). At that time the pieces since the last [`Delta::Void`](crate::Delta::Void) add up to its
+    /// texts and tool calls. A model that cannot stream sends the answer in one piece.
     ///
     /// # Errors
     ///
-    /// As [`request`](Self::request); an answer that broke off is an error, however much of it there was.
+    /// As [`request`](Self::request). An answer that broke off is an error, even if most of it arrived.
     ///
     /// # Cancel safety
     ///
@@ -79,19 +79,19 @@ pub trait Model: Send + Sync {
         Ok(response)
     }
 
-    /// What the model can do beside answering in words.
+    /// The abilities of the model, other than text.
     fn profile(&self) -> ModelProfile {
         ModelProfile::default()
     }
 }
 
-/// What a model can do beside answering in words.
+/// The abilities of a model, other than text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelProfile {
-    /// It calls tools; so it does unless said otherwise.
+    /// It can call tools. Unless set, it can.
     pub tools: bool,
-    /// Its provider holds its answer to a JSON schema; so it does only where that is said.
+    /// Its provider enforces a JSON schema on the answer. Unless set, it does not.
     pub json_schema: bool,
 }
 
@@ -120,20 +120,20 @@ impl<M: Model + ?Sized> Model for Arc<M> {
     }
 }
 
-/// Everything that a model is told in one request, and nothing that differs when the same is asked again.
+/// One request to a model. It contains nothing that differs when the same is asked again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ModelRequest {
-    /// The agent's instructions, which go before the messages.
+    /// The agent's instructions, which precede the messages.
     pub instructions: Option<String>,
     /// The conversation so far; the last message is the one to answer.
     pub messages: Vec<Message>,
-    /// The tools that the model may ask for.
+    /// The tools that the model may call.
     pub tools: Vec<ToolDefinition>,
-    /// How to answer.
+    /// The settings of the request.
     pub settings: ModelSettings,
-    /// What the answer is to be. Left out where it is words, so that such requests keep the keys that they had.
+    /// The form of the answer. Left out for text, so that such requests keep their earlier keys.
     #[serde(skip_serializing_if = "AnswerForm::is_text")]
     pub answer: AnswerForm,
 }
@@ -152,7 +152,7 @@ impl ModelRequest {
         })
     }
 
-    /// What tools gave since the newest user prompt, in order.
+    /// The outputs of tools since the newest user prompt, in order.
     pub fn tool_returns(&self) -> Vec<&ToolReturn> {
         let mut found: Vec<_> = self
             .parts()
@@ -175,19 +175,19 @@ impl ModelRequest {
     }
 }
 
-/// What a model is told of its answer.
+/// The form that a model's answer must have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AnswerForm {
-    /// In words.
+    /// Text.
     #[default]
     Text,
-    /// By a call of one of the tools, never in words.
+    /// A call of one of the tools, never text.
     Tool,
-    /// JSON of this schema, which is that of an object.
+    /// JSON of this schema, which describes an object.
     Schema {
-        /// What the schema is called.
+        /// The name of the schema.
         name: String,
         /// The schema.
         schema: Value,
@@ -195,13 +195,13 @@ pub enum AnswerForm {
 }
 
 impl AnswerForm {
-    /// Whether the answer is given in words.
+    /// Whether the answer is text.
     pub fn is_text(&self) -> bool {
         matches!(self, Self::Text)
     }
 }
 
-/// How a model should answer. What is not set is left to the provider.
+/// Settings of a request. A setting that is not set is left to the provider.
 ///
 /// # Examples
 ///
@@ -217,33 +217,33 @@ impl AnswerForm {
 #[serde(default)]
 #[non_exhaustive]
 pub struct ModelSettings {
-    /// How much chance there is in the choice of words.
+    /// The randomness of the answer.
     pub temperature: Option<f64>,
-    /// Which share of the likeliest words is considered.
+    /// The share of the likeliest words to consider.
     pub top_p: Option<f64>,
-    /// The most tokens to answer with, reasoning included. An answer that comes to it is an error: see
+    /// The most tokens of an answer, reasoning included. An answer that reaches it is an error: see
     /// [`on_length`](Self::on_length).
     pub max_tokens: Option<u32>,
-    /// Asks a provider that can for the same answer each time.
+    /// Asks a provider that supports it for the same answer each time.
     pub seed: Option<u64>,
-    /// Whether the model may ask for several tools at once.
+    /// Whether the model may call several tools in one response.
     pub parallel_tool_calls: Option<bool>,
-    /// What a text that came to the bound on its tokens is. Left out of the stored form where it is not set, so that
-    /// such requests keep the keys that they had.
+    /// What happens to a text that reached the bound on its tokens. Left out of the stored form if it is not set, so that such
+    /// requests keep their earlier keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_length: Option<OnLength>,
 }
 
-/// What an answer in words is that stopped because it came to the bound on its tokens.
+/// What happens to a text answer that stopped at the bound on its tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnLength {
-    /// An error that says to raise the bound.
+    /// It is an error that says to raise the bound.
     #[default]
     Fail,
-    /// The answer, as far as it goes. Its response says [`Stop::Length`](crate::Stop). A typed answer and an answer with
-    /// tool calls are an error all the same.
+    /// It is the answer, as far as it goes. Its response has [`Stop::Length`](crate::Stop). A typed answer and an answer with
+    /// tool calls are still errors.
     Accept,
 }
 
@@ -273,12 +273,12 @@ impl ModelSettings {
         Self { parallel_tool_calls: Some(value), ..self }
     }
 
-    /// Sets what a text that came to the bound on its tokens is; an error unless set.
+    /// Sets what happens to a text that reached the bound on its tokens; an error unless set.
     pub fn on_length(self, value: OnLength) -> Self {
         Self { on_length: Some(value), ..self }
     }
 
-    /// These settings, with those that `other` sets in their place.
+    /// These settings, overridden by those that `other` sets.
     pub fn overridden_by(self, other: &Self) -> Self {
         Self {
             temperature: other.temperature.or(self.temperature),
@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_take_the_place_of_others_one_by_one() {
+    fn settings_override_others_one_by_one() {
         let all = |n: u32, temperature: f64, on_length| {
             let settings = ModelSettings::default().temperature(temperature).top_p(temperature).max_tokens(n);
             settings.seed(n.into()).parallel_tool_calls(n == 1).on_length(on_length)

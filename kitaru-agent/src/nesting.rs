@@ -1,6 +1,6 @@
-//! How deep JSON that is written may be nested.
+//! How deep written JSON may be nested.
 //!
-//! A value is written by a function that calls itself for each level, so one that is nested too deep overflows the stack,
+//! A value is written by a function that calls itself for each level, so a value that is nested too deep overflows the stack,
 //! which aborts the process. Owns the bound, which is that of reading. Must not know what is written.
 
 use std::io;
@@ -14,14 +14,14 @@ const MOST_LEVELS: usize = 128;
 ///
 /// # Errors
 ///
-/// When its `Serialize` refuses, or when it is nested too deep to be read.
+/// When its `Serialize` fails, or when it is nested too deep to be read.
 pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
     let mut writer = Counting::default();
     serde_json::to_writer(&mut writer, value)?;
     String::from_utf8(writer.bytes).map_err(serde::ser::Error::custom)
 }
 
-/// Refuses the bracket that goes too deep, before what is in it is written.
+/// Refuses the bracket that exceeds the bound, before its content is written.
 #[derive(Default)]
 struct Counting {
     bytes: Vec<u8>,
@@ -61,12 +61,12 @@ mod tests {
     use super::*;
 
     fn nested(levels: usize) -> Value {
-        // Not with `json!`, which writes what it is given.
+        // Not with `json!`, which would write its arguments.
         (1..levels).fold(json!([r#"a text with " and [[ and \"#]), |inner, _| Value::Array(vec![inner, json!("]")]))
     }
 
     #[test]
-    fn what_can_be_read_is_written_and_nothing_deeper() {
+    fn json_is_written_if_it_can_be_read_and_no_deeper() {
         let deepest = nested(127);
         let text = to_text(&deepest).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), deepest);

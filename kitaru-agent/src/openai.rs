@@ -1,7 +1,6 @@
-//! OpenAI-compatible chat completions.
+//! Models behind OpenAI-compatible chat completions.
 //!
-//! Owns the words of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent
-//! loop.
+//! Owns the terms of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent loop.
 
 mod said;
 mod stream;
@@ -31,17 +30,17 @@ use crate::model::{Model, ModelProfile, ModelRequest};
 const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 const DEFAULT_MODEL: &str = "gpt-4.1-mini";
 
-/// A model behind an OpenAI-compatible server: OpenAI's own, or one of the many that speak the same (llama.cpp, vLLM,
+/// A model behind an OpenAI-compatible server: OpenAI's own, or one of the many that speak the same API (llama.cpp, vLLM,
 /// Ollama, gateways).
 ///
-/// 408, 409, 425, 429 and 5xx, broken connections, bodies that are no JSON, streams that stall or break off and requests
-/// that time out are tried again, as many times as [`retries`](OpenAiBuilder::retries) says, after the time that
-/// `Retry-After` asks for. The provider may still be at work on a request that has timed out, and is then paid for each
-/// try. An answer that is cut by its bound on tokens is not asked for again: it would be cut again.
+/// It retries after 408, 409, 425, 429 and 5xx, broken connections, bodies that are not JSON, streams that stall or break off
+/// and requests that time out. [`retries`](OpenAiBuilder::retries) bounds the retries, and `Retry-After` sets the pause. The
+/// provider may still be working on a request that timed out, and then charges for each try. An answer that was truncated by
+/// its bound on tokens is not requested again: it would be truncated again.
 ///
-/// What else the server says of an answer is kept and given back with the conversation where it may want it back: what
-/// the model thought (`reasoning_content`, `reasoning`, `reasoning_details`, parts of the content that are no text), and
-/// every field of a tool call (Gemini's `extra_content`). [`give_back`](OpenAiBuilder::give_back) turns that off.
+/// Other parts of the server's answer are kept and sent back with the conversation, because the server may need them: the
+/// model's reasoning (`reasoning_content`, `reasoning`, `reasoning_details`, parts of the content that are not text), and every
+/// field of a tool call (Gemini's `extra_content`). [`give_back`](OpenAiBuilder::give_back) turns that off.
 ///
 /// The environment's proxies (`HTTPS_PROXY`, `NO_PROXY`) are used, except for a server on this machine.
 ///
@@ -62,13 +61,13 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// The model that the environment names: `OPENAI_API_KEY`, `OPENAI_MODEL` (unless set, `gpt-4.1-mini`) and
-    /// `OPENAI_BASE_URL` (unless set, OpenAI's own).
+    /// The model that the environment sets: `OPENAI_API_KEY`, `OPENAI_MODEL` (unless set, `gpt-4.1-mini`) and `OPENAI_BASE_URL`
+    /// (unless set, OpenAI's own).
     ///
     /// # Errors
     ///
-    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when there is no key, or the address
-    /// is none.
+    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the key is missing, or the address
+    /// is invalid.
     pub fn from_env() -> Result<Self, ModelError> {
         let mut builder = Self::builder_from_env()?;
         if let Some(model) = set("OPENAI_MODEL") {
@@ -77,12 +76,12 @@ impl OpenAi {
         builder.build()
     }
 
-    /// Begins a model with the key and the address of the environment, `OPENAI_API_KEY` and `OPENAI_BASE_URL`, for
-    /// those who choose the model themselves.
+    /// A builder with the key and the address of the environment, `OPENAI_API_KEY` and `OPENAI_BASE_URL`. The caller chooses
+    /// the model.
     ///
     /// # Errors
     ///
-    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when there is no key.
+    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the key is missing.
     pub fn builder_from_env() -> Result<OpenAiBuilder, ModelError> {
         let Some(key) = set("OPENAI_API_KEY") else {
             return Err(configuration("no API key; set OPENAI_API_KEY (a local server takes any value)"));
@@ -94,7 +93,7 @@ impl OpenAi {
         })
     }
 
-    /// Begins a model with this key.
+    /// A builder with this key.
     pub fn builder(key: impl Into<String>) -> OpenAiBuilder {
         let settings = Settings::new(key.into(), DEFAULT_BASE_URL, DEFAULT_MODEL);
         let profile = ModelProfile { tools: true, json_schema: true };
@@ -130,7 +129,7 @@ impl Model for OpenAi {
     }
 }
 
-/// An [`OpenAi`] in the making.
+/// A builder of an [`OpenAi`].
 #[must_use = "call `.build()` to get the model"]
 #[derive(Debug)]
 pub struct OpenAiBuilder {
@@ -142,28 +141,28 @@ pub struct OpenAiBuilder {
 builder!(OpenAiBuilder);
 
 impl OpenAiBuilder {
-    /// What the server can do: call tools and hold an answer to a JSON schema, unless set. Some servers can do one of
-    /// them alone.
+    /// The server's abilities: unless set, it can call tools and enforce a JSON schema. Some servers can do only one of them,
+    /// or only one at a time.
     pub fn profile(self, profile: ModelProfile) -> Self {
         Self { profile, ..self }
     }
 
-    /// What goes back to the server of that which it says beside text and tool calls; everything unless set.
+    /// Which other parts of an answer are sent back to the server; all unless set.
     pub fn give_back(self, give_back: GiveBack) -> Self {
         Self { give_back, ..self }
     }
 
-    /// The model.
+    /// Makes the model.
     ///
     /// # Errors
     ///
-    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the address is no HTTP
-    /// address, the key cannot stand in a header, or TLS has no certificates to trust.
+    /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the address is not an HTTP
+    /// address, the key cannot be sent in a header, or TLS has no trusted certificates.
     pub fn build(self) -> Result<OpenAi, ModelError> {
         let chat = Chat { profile: self.profile, max_tokens: "max_tokens", give_back: self.give_back };
         let mut http = self.settings.build(chat)?;
         if http.host() == "api.openai.com" {
-            // Its newer models take only the new name, most other servers only the old one.
+            // Its newer models accept only the new name, most other servers only the old one.
             http.dialect.max_tokens = "max_completion_tokens";
         }
         Ok(OpenAi { http })

@@ -1,4 +1,4 @@
-//! What one run of an agent is given beside its prompt.
+//! The options of one run, in addition to its prompt.
 //!
 //! Owns the options. Must not know what a run does with them.
 
@@ -8,31 +8,31 @@ use crate::message::History;
 use crate::model::ModelSettings;
 use crate::usage::Limits;
 
-/// What may differ from one run of an agent to the next, the prompt aside.
+/// The options that may differ from run to run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct RunOptions {
-    /// What was said before.
+    /// The earlier messages of the conversation.
     pub history: History,
-    /// Settings that take the place of the agent's, one by one.
+    /// Settings that override the agent's, one by one.
     pub settings: ModelSettings,
-    /// Limits in place of the agent's.
+    /// Limits that replace the agent's.
     pub limits: Option<Limits>,
 }
 
 impl RunOptions {
-    /// Goes on from `history`.
+    /// Continues from `history`.
     pub fn history(self, history: impl Into<History>) -> Self {
         Self { history: history.into(), ..self }
     }
 
-    /// Sets what `settings` sets, for this run.
+    /// Overrides the model's settings for this run.
     pub fn settings(self, settings: ModelSettings) -> Self {
         Self { settings, ..self }
     }
 
-    /// Sets what this run may cost.
+    /// Limits what this run may cost.
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits: Some(limits), ..self }
     }

@@ -1,7 +1,7 @@
-//! What an answer is to be.
+//! The type of an agent's answers.
 //!
-//! Owns the type of an agent's answers: its schema, how it is asked for, how it is read and what validates it. Must not
-//! know a provider, nor how often a model may get it wrong.
+//! Owns its schema, how it is requested, how it is read and what validates it. Must not know a provider, nor how many mistakes
+//! a model may make.
 
 use std::{future::Future, sync::Arc};
 
@@ -21,27 +21,27 @@ use crate::tool::ToolDefinition;
 pub(crate) const ANSWER_TOOL: &str = "final_result";
 const ANSWER_DESCRIPTION: &str = "Gives the final answer and ends the conversation.";
 
-/// How a typed answer is asked for.
+/// How a typed answer is requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OutputMode {
-    /// By a tool if the model can call tools, else by a schema.
+    /// By a tool if the model can call tools, otherwise by a schema.
     #[default]
     Auto,
     /// The model calls a tool `final_result` whose arguments are the answer.
     Tool,
-    /// The model answers in JSON of a schema that the provider holds it to.
+    /// The model answers in JSON of a schema that the provider enforces.
     Schema,
 }
 
-/// A type that an agent can answer with: serde reads it, and a JSON schema tells the model what it has to be.
+/// A type that an agent can answer with: serde reads it, and its JSON schema goes to the model.
 ///
 /// Every type that has serde's `DeserializeOwned` and `schemars::JsonSchema` is one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the answer of an agent",
     label = "has no `serde::Deserialize` and `schemars::JsonSchema`",
-    note = "a model gives a typed answer as JSON, and is told its schema",
+    note = "a model sends a typed answer as JSON, and receives its schema",
     note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` on `{Self}`, and `serde::Serialize` for a \
             `KitaruAgent`; schemars needs `schemars = \"1\"` in `Cargo.toml`"
 )]
@@ -54,14 +54,14 @@ impl<T: DeserializeOwned + JsonSchema> Structured for T {}
 pub(crate) struct Output<D, T> {
     structure: Option<Structure<T>>,
     pub(crate) mode: OutputMode,
-    /// What makes an answer of a text. Only `String` has it.
+    /// Makes an answer of a text. Only `String` has it.
     from_text: Option<fn(String) -> T>,
     validators: Vec<Validator<D, T>>,
 }
 
 type Validator<D, T> = Arc<dyn Fn(RunContext<D>, T) -> BoxFuture<'static, Result<T, ToolError>> + Send + Sync>;
 
-/// What an answer that is no text is made of.
+/// How a typed answer is read.
 struct Structure<T> {
     definition: Arc<ToolDefinition>,
     check: Arc<Schema>,
@@ -87,7 +87,7 @@ impl<D> Output<D, String> {
 }
 
 impl<D, T> Output<D, T> {
-    /// Gives back what is wrong with a type whose schema is none.
+    /// Fails with what is wrong with the type's schema.
     pub(crate) fn of() -> Result<Self, String>
     where
         T: Structured,
@@ -105,12 +105,12 @@ impl<D, T> Output<D, T> {
         Ok(Self { structure, mode: OutputMode::Auto, from_text: None, validators: Vec::new() })
     }
 
-    /// In place of a type that cannot be asked for. Nothing is ever read by it.
+    /// A placeholder for a type with an invalid schema. It never reads anything.
     pub(crate) fn unreadable() -> Self {
         Self { structure: None, mode: OutputMode::Auto, from_text: None, validators: Vec::new() }
     }
 
-    /// What stands for the type of the answer in an agent's identity.
+    /// The answer's type in an agent's identity.
     pub(crate) fn schema(&self) -> Option<&Value> {
         self.structure.as_ref().map(|structure| &structure.definition.parameters)
     }
@@ -127,8 +127,8 @@ impl<D, T> Output<D, T> {
         self.validators.push(Arc::new(move |context, answer| validator(context, answer).boxed()));
     }
 
-    /// How an answer is to be asked of a model of this profile; the tool for it, if it is given by one. Gives back why
-    /// the model cannot give such an answer.
+    /// How a model of this profile is asked for an answer, and the tool for it, if there is one. Fails with the reason if the
+    /// model cannot send such an answer.
     pub(crate) fn form(&self, profile: ModelProfile) -> Result<(AnswerForm, Option<ToolDefinition>), String> {
         let Some(structure) = &self.structure else { return Ok((AnswerForm::Text, None)) };
         let by_tool = match self.mode {
@@ -137,7 +137,7 @@ impl<D, T> Output<D, T> {
             OutputMode::Schema if profile.json_schema => false,
             mode => {
                 return Err(format!(
-                    "its model cannot give a typed answer in the mode {mode:?}; choose another with `.output_mode()`"
+                    "its model cannot send a typed answer in the mode {mode:?}; choose another with `.output_mode()`"
                 ));
             }
         };
@@ -152,7 +152,7 @@ impl<D, T> Output<D, T> {
     ///
     /// # Errors
     ///
-    /// [`ToolError::Retry`], addressed to the model, for what is no such answer.
+    /// [`ToolError::Retry`], addressed to the model, if the text is not such an answer.
     pub(crate) fn read(&self, text: String) -> Result<T, ToolError> {
         let Some(structure) = &self.structure else {
             return match self.from_text {
@@ -169,14 +169,14 @@ impl<D, T> Output<D, T> {
         }
     }
 
-    /// The answer that a response gives, before any validator.
+    /// The answer in a response, before any validator.
     pub(crate) fn said(&self, response: &ModelResponse) -> Option<T> {
         let mut given = response.tool_calls().filter(|call| call.tool == ANSWER_TOOL);
         let by_tool = given.find_map(|call| self.read(call.arguments.clone()).ok());
         by_tool.or_else(|| self.read(response.output()).ok())
     }
 
-    /// Hands an answer from validator to validator.
+    /// Passes an answer from validator to validator.
     pub(crate) async fn validated(&self, context: &RunContext<D>, mut answer: T) -> Result<T, ToolError> {
         for validator in &self.validators {
             answer = validator(context.clone(), answer).await?;
@@ -184,7 +184,7 @@ impl<D, T> Output<D, T> {
         Ok(answer)
     }
 
-    /// The same answers, whose validators are given `deps`, whatever the context of the run holds.
+    /// The same answers, whose validators receive `deps`, in a run whose own context has any others.
     pub(crate) fn bound<Outer>(self, deps: &Arc<D>) -> Output<Outer, T>
     where
         D: Send + Sync + 'static,

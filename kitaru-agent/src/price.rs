@@ -1,7 +1,7 @@
-//! What tokens cost.
+//! The cost of tokens.
 //!
-//! Owns prices and sums of money, as whole numbers: sums of the same things are the same on every run. Must not know a
-//! provider's price list; the caller gives a price.
+//! Owns prices and sums of money, as whole numbers: equal sums on every run. Must not know a provider's price list; the caller
+//! sets a price.
 
 use std::{fmt, ops::AddAssign};
 
@@ -17,12 +17,12 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// So many billionths.
+    /// This many billionths.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self { nanos }
     }
 
-    /// The nearest sum to `amount` of the currency; nothing for what is below zero or no number.
+    /// The nearest sum to `amount` of the currency; zero for an amount that is negative or not a number.
     pub fn of(amount: f64) -> Self {
         Self::from_nanos((amount * 1e9).round() as u64)
     }
@@ -32,7 +32,7 @@ impl Cost {
         self.nanos
     }
 
-    /// Whether it costs nothing.
+    /// Whether it is zero.
     pub fn is_zero(&self) -> bool {
         self.nanos == 0
     }
@@ -44,7 +44,7 @@ impl AddAssign for Cost {
     }
 }
 
-/// In units of the currency, without zeros at the end.
+/// In units of the currency, without trailing zeros.
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = format!("{}.{:09}", self.nanos / 1_000_000_000, self.nanos % 1_000_000_000);
@@ -52,7 +52,7 @@ impl fmt::Display for Cost {
     }
 }
 
-/// What a model's tokens cost, in any one currency. The default is that nobody knows.
+/// The price of a model's tokens, in any one currency. The default is an unknown price.
 ///
 /// # Examples
 ///
@@ -69,28 +69,28 @@ pub struct Price {
     input: f64,
     output: f64,
     cached_input: f64,
-    /// Somebody has said it, be it nothing.
+    /// Whether the price is known. It may be zero.
     is_known: bool,
 }
 
 impl Price {
-    /// What a million tokens cost that are sent, and a million that come back. A price of 0 is one, too: of a model that is
-    /// free, or that says itself what an answer has cost.
+    /// The price of a million tokens sent, and of a million received. A price of 0 is known, too: use it for a model that is
+    /// free, or that reports its own cost.
     pub const fn per_million(input: f64, output: f64) -> Self {
         Self { input, output, cached_input: input, is_known: true }
     }
 
-    /// What a million tokens cost that are sent and that the provider has in its cache; as much as others unless set.
+    /// The price of a million tokens sent that the provider has in its cache; the same as others unless set.
     pub const fn cached_input(self, cached_input: f64) -> Self {
         Self { cached_input, ..self }
     }
 
-    /// Whether there is one.
+    /// Whether the price is known.
     pub(crate) fn asks(&self) -> bool {
         self.is_known
     }
 
-    /// What these tokens cost.
+    /// The cost of these tokens.
     pub fn of(&self, tokens: Tokens) -> Cost {
         let cached = tokens.cached_input.min(tokens.input);
         let millionths = (tokens.input - cached) as f64 * self.input
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_from_the_providers_cache_have_a_price_of_their_own() {
+    fn cached_tokens_have_a_price_of_their_own() {
         let mut tokens = Tokens::new(1_000_000, 0);
         tokens.cached_input = 250_000;
         assert_eq!(Price::per_million(2.0, 8.0).of(tokens), Cost::of(2.0));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_is_shown_without_zeros_at_its_end_and_an_odd_price_is_none() {
+    fn cost_is_shown_without_trailing_zeros_and_an_odd_price_is_zero() {
         let shown = [0, 1, 1_500_000_000, 20_000_000_000].map(|nanos| Cost::from_nanos(nanos).to_string());
         assert_eq!(shown, ["0", "0.000000001", "1.5", "20"]);
         assert_eq!((Cost::of(-1.0), Cost::of(f64::NAN)), (Cost::default(), Cost::default()));

@@ -1,22 +1,22 @@
-//! What a run of an agent comes to.
+//! The result of an agent's run.
 //!
-//! Owns its stored form, and who paid for it. Must not know how it was come to.
+//! Owns its stored form, and who paid for it. Must not know how the run went.
 
 use serde::{Deserialize, Serialize};
 
 use crate::message::History;
 use crate::usage::{Bill, Usage};
 
-/// What a run came to.
+/// The result of a run.
 ///
-/// Stored, it holds only what the run added. Whoever reads it back has the history that the run began with, and gives
-/// it by [`with_history`](Self::with_history); so a stored conversation costs each message once.
+/// Its stored form contains only what the run added. The reader of a stored result has the history with which the run began,
+/// and adds it with [`with_history`](Self::with_history). So a stored conversation contains each message once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunResult<T = String> {
     /// What the run added to the conversation, the prompt included.
     pub new_messages: History,
-    /// What the run cost.
+    /// The cost of the run.
     pub usage: Usage,
     /// The answer.
     pub output: T,
@@ -38,13 +38,14 @@ impl<T> RunResult<T> {
         Self { history: history.into(), ..self }
     }
 
-    /// What of its [`usage`](Self::usage) this run has paid for itself. The rest was paid for by an earlier attempt, and
-    /// comes from its record. A run without durability pays for all; what was stored and read back, for nothing.
+    /// The part of its [`usage`](Self::usage) that this run paid for itself. An earlier attempt paid for the rest, which comes
+    /// from its record. A run without durability pays for everything. A result that was stored and read back has paid for
+    /// nothing.
     pub fn paid(&self) -> Usage {
         self.paid
     }
 
-    /// What of its [`usage`](Self::usage) comes from records.
+    /// The part of its [`usage`](Self::usage) that comes from records.
     pub fn replayed(&self) -> Usage {
         self.usage.less(self.paid)
     }
@@ -54,7 +55,7 @@ impl<T> RunResult<T> {
         Bill { paid: self.paid(), replayed: self.replayed() }
     }
 
-    /// The same result, of which this much comes from records.
+    /// The same result, with this part of its cost from records.
     #[must_use]
     pub(crate) fn with_replayed(self, replayed: Usage) -> Self {
         Self { paid: self.usage.less(replayed), ..self }

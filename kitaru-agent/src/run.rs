@@ -1,6 +1,6 @@
 //! One run of an agent: the future of its result.
 //!
-//! Owns the shape of a run and the ways to go through it. Must not know how it goes: that is `turn`.
+//! Owns the shape of a run and the ways to drive it. Must not know how it goes: that is `turn`.
 
 use std::{
     fmt,
@@ -26,18 +26,18 @@ use crate::stream::RunStream;
 use crate::turn::Turn;
 use crate::usage::Limits;
 
-/// A run of an agent, which is the future of its result. It borrows nothing, and nothing happens before it is polled.
+/// A run of an agent. It is the future of its result. It borrows nothing, and nothing happens before it is polled.
 ///
-/// There are other ways to go through it: [`stream`](Self::stream) gives what happens as it happens,
-/// [`steps`](Self::steps) waits before each step, [`sync`](Self::sync) is for code that is not async.
+/// There are other ways to run it: [`stream`](Self::stream) streams its events as they happen, [`steps`](Self::steps) waits
+/// before each step, [`sync`](Self::sync) is for code that is not async.
 ///
 /// # Panics
 ///
-/// When it is polled after it has given its result.
+/// When it is polled after it returned its result.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the request or the tool calls that are under way.
+/// Dropping it drops the running request or tool calls.
 #[must_use = "nothing happens until a run is awaited"]
 pub struct Run<T = String> {
     state: Lazy<Question<T>, Result<RunResult<T>, AgentError>>,
@@ -56,11 +56,11 @@ impl<T: Send + 'static> Question<T> {
     }
 }
 
-// The bound stands at each method, where the compiler explains it.
+// The bound is on each method, where the compiler explains it.
 impl<D: Send + Sync + 'static, T: Send + 'static> Agent<D, T> {
     /// Asks the agent. Nothing happens before the [`Run`] is polled.
     ///
-    /// An agent with dependencies is given them first, by [`with_deps`](Self::with_deps).
+    /// If the agent has dependencies, set them first, with [`with_deps`](Self::with_deps).
     pub fn run(&self, prompt: impl Into<String>) -> Run<T>
     where
         D: HasDeps,
@@ -68,7 +68,7 @@ impl<D: Send + Sync + 'static, T: Send + 'static> Agent<D, T> {
         Run::new(D::ready(self.clone()), prompt.into())
     }
 
-    /// Asks the agent, and gives what happens as it happens. Short for `run(prompt).stream()`.
+    /// Asks the agent, and streams its events as they happen. Short for `run(prompt).stream()`.
     pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T>
     where
         D: HasDeps,
@@ -94,27 +94,27 @@ impl<T: Send + 'static> Run<T> {
         Self { state: Lazy::new(Question { agent, prompt, options: RunOptions::default(), budget: None }) }
     }
 
-    /// Goes on from `history`.
+    /// Continues from `history`.
     pub fn history(self, history: impl Into<History>) -> Self {
         self.map(|options| options.history(history))
     }
 
-    /// Sets what `settings` sets, for this run.
+    /// Overrides the model's settings for this run.
     pub fn settings(self, settings: ModelSettings) -> Self {
         self.map(|options| options.settings(settings))
     }
 
-    /// Sets what this run may cost.
+    /// Limits what this run may cost.
     pub fn limits(self, limits: Limits) -> Self {
         self.map(|options| options.limits(limits))
     }
 
-    /// Sets everything that can be set at once.
+    /// Sets all options together.
     pub fn options(self, options: RunOptions) -> Self {
         self.map(|_| options)
     }
 
-    /// Counts this run in `budget`, and ends it in [`AgentError::Budget`] where that is used up.
+    /// Counts this run in `budget`, and ends it in [`AgentError::Budget`] when that is used up.
     pub fn budget(mut self, budget: &Budget) -> Self {
         self.state.change(|question| question.budget = Some(budget.clone()));
         self
@@ -125,7 +125,7 @@ impl<T: Send + 'static> Run<T> {
         self
     }
 
-    /// Goes through the run one step at a time. Nothing happens before the first is asked for.
+    /// Runs one step at a time. Nothing happens before the first step.
     ///
     /// # Panics
     ///
@@ -134,7 +134,7 @@ impl<T: Send + 'static> Run<T> {
         Steps::new(self.state.into_question().into_turn())
     }
 
-    /// Gives what happens in the run as it happens. Nothing happens before the stream is polled.
+    /// Streams the events of the run as they happen. Nothing happens before the stream is polled.
     ///
     /// # Panics
     ///
@@ -143,13 +143,13 @@ impl<T: Send + 'static> Run<T> {
         RunStream::of(self.state.into_question().into_turn())
     }
 
-    /// Goes through the run and blocks until it is over, for code that is not async. All such runs of a process share
-    /// one runtime, which lives as long as the process.
+    /// Runs and blocks until the end, for code that is not async. All such runs of a process share one runtime, which lives as
+    /// long as the process.
     ///
     /// # Errors
     ///
-    /// As the run itself, and [`AgentError::Misuse`] in async code, whose thread it would block. `tokio::task::spawn_blocking` and
-    /// `block_in_place` have threads that may.
+    /// As the run itself, and [`AgentError::Misuse`] in async code, whose thread it would block. Threads of
+    /// `tokio::task::spawn_blocking` and `block_in_place` may block.
     pub fn sync(self) -> Result<RunResult<T>, AgentError> {
         blocking::block_on(self)?
     }

@@ -1,6 +1,6 @@
 //! JSON schemas: of types, and whether a value fits.
 //!
-//! Owns the check. Must not know what a value is for.
+//! Owns the check. Must not know the purpose of a value.
 
 mod effort;
 mod references;
@@ -11,9 +11,9 @@ use effort::Effort;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-/// How many things that are wrong with a value are told at once.
+/// How many mistakes in a value are reported together.
 const MAX_COMPLAINTS: usize = 5;
-/// A model is told no more than this of one thing that is wrong: what it wrote may be long, and it knows it.
+/// The longest report of one mistake: the model's text may be long, and the model knows it.
 const MAX_COMPLAINT_CHARS: usize = 300;
 
 /// A JSON schema, ready to check values.
@@ -23,16 +23,16 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Gives back what is wrong with a schema that is none, or that takes too much effort whatever it checks.
+    /// Fails with what is wrong with an invalid schema, or if the schema takes too much effort for any value.
     pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
         let effort = Effort::of(schema)?;
-        // A value that is in nothing is what every check begins with.
+        // Every check begins with the effort of an empty value.
         effort.check(&Value::Null)?;
         let validator = jsonschema::validator_for(schema).map_err(|error| error.to_string())?;
         Ok(Self { validator, effort })
     }
 
-    /// What is wrong with a value that does not fit, for the model to read.
+    /// What is wrong with a value, for the model to read.
     pub(crate) fn complaint(&self, value: &Value) -> Option<String> {
         if let Err(too_much) = self.effort.check(value) {
             return Some(too_much);
@@ -52,21 +52,21 @@ fn shown(error: &jsonschema::ValidationError<'_>) -> String {
     }
 }
 
-/// The schema of what `T` deserializes from, without what is said to people alone.
+/// The schema of what `T` deserializes from, without the parts for people.
 pub(crate) fn of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.meta_schema = None);
     let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<T>().to_value();
     if let Value::Object(schema) = &mut schema {
-        // The name of a Rust type says nothing to a model.
+        // The name of a Rust type tells a model nothing.
         schema.remove("title");
     }
     schema
 }
 
-/// The name of the one property of an object around a value that is none itself.
+/// The name of the one property of an object around a value that is not an object.
 pub(crate) const WRAPPED: &str = "result";
 
-/// A schema of an object, which is all that providers take: `schema`, or that of an object around what it describes.
+/// The schema of an object, which is all that providers accept: `schema`, or that of an object around what it describes.
 pub(crate) fn as_object(schema: Value) -> (Value, Wrapped) {
     if schema["type"] == "object" {
         return (schema, Wrapped::No);
@@ -76,8 +76,8 @@ pub(crate) fn as_object(schema: Value) -> (Value, Wrapped) {
     if let Some(Value::Object(known)) = schema.as_object_mut().and_then(|schema| schema.remove("$defs")) {
         definitions = known;
     }
-    // References count from the root, which is another one now: what refers to the root, or to a place in it, needs the
-    // root to have a name.
+    // References start from the root, which is another one now. If something refers to the root, or to a place in it, the root
+    // needs a name.
     let mut name = WRAPPED.to_owned();
     while definitions.contains_key(&name) {
         name.push('_');
@@ -99,8 +99,7 @@ pub(crate) fn as_object(schema: Value) -> (Value, Wrapped) {
     (Value::Object(object), Wrapped::Yes)
 }
 
-/// Has references to the root, and to places in it that are no definitions, say that it is at `place`. Whether there are
-/// any.
+/// Redirects references to the root, and to places in it that are not definitions, to `place`. Returns whether there are any.
 fn move_root(schema: &mut Value, place: &str) -> bool {
     let mut found = false;
     let visit: &mut references::Visit<'_> = &mut |words, _, _| {
@@ -113,12 +112,12 @@ fn move_root(schema: &mut Value, place: &str) -> bool {
         }
         Ok(())
     };
-    // The visit ends in no error.
+    // The visit never fails.
     let _ = references::walk(schema, "", "", visit);
     found
 }
 
-/// Whether [`as_object`] had to put an object around a value.
+/// Whether [`as_object`] put an object around a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrapped {
     Yes,

@@ -1,5 +1,5 @@
-//! Text of other programs, as a log line shows it: in one line, and with escapes for what is not seen as itself. Owns that
-//! form. Must not know whose text it is.
+//! Text of other programs in one line of a log, with escapes for invisible characters. Owns that form. Must not know whose text
+//! it is.
 
 use std::fmt::{self, Write as _};
 
@@ -10,7 +10,7 @@ impl<T: fmt::Display> fmt::Display for Shown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.to_string().chars().try_for_each(|char| match char {
             '"' | '\'' | '\\' => f.write_char(char),
-            // Escapes what is not printable: controls, ends of lines, changes of direction, what has no width.
+            // Escapes unprintable characters: controls, ends of lines, changes of direction, characters without width.
             char => write!(f, "{}", char.escape_debug()),
         })
     }
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_stays_in_its_line_and_hides_nothing() {
+    fn shown_text_stays_in_its_line_and_hides_nothing() {
         let text = "it \"said\" 'é 水 🦀' \\ \n\r\u{1b}\u{202e}\u{2028}\u{200b}\u{e0041}";
         let shown = Shown(text).to_string();
         assert_eq!(shown, r#"it "said" 'é 水 🦀' \ \n\r\u{1b}\u{202e}\u{2028}\u{200b}\u{e0041}"#);

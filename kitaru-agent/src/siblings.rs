@@ -1,6 +1,7 @@
-//! What the calls of one response know of each other.
+//! The state that the calls of one response share.
 //!
-//! Owns that no call begins beside one that has failed, if it has yet to wait for leave. Must not know what it waits for.
+//! Owns that a call which still waits for permission never begins after a sibling has failed. Must not know what the call waits
+//! for.
 
 use std::future::{IntoFuture, pending, poll_fn};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::error::ToolError;
 #[derive(Clone, Default)]
 pub(crate) struct Siblings(Arc<AtomicBool>);
 
-/// One of them: whether it waits for leave to begin. Clones share it.
+/// One of the calls: whether it waits for permission to begin. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Sibling {
     waits: Arc<AtomicBool>,
@@ -27,8 +28,8 @@ impl Siblings {
         Sibling { waits: Arc::default(), all: self.clone() }
     }
 
-    /// Waits for all calls, even when one fails: what the others did has happened. Then only those that wait for leave are
-    /// dropped; they come to nothing.
+    /// Waits for all calls, even after one fails: the effects of the others have happened. Calls that still wait for permission
+    /// are dropped, and have no outcome.
     pub(crate) async fn run<T>(
         &self,
         mut calls: Vec<(Sibling, BoxFuture<'_, Result<T, ToolError>>)>,
@@ -37,7 +38,7 @@ impl Siblings {
         poll_fn(|cx| {
             for ((_, call), outcome) in calls.iter_mut().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
                 if let Poll::Ready(given) = call.as_mut().poll(cx) {
-                    // What goes back to the model is no failure.
+                    // A message to the model is not a failure.
                     if !matches!(given, Ok(_) | Err(ToolError::Retry(_))) {
                         self.0.store(true, Ordering::Relaxed);
                     }
@@ -57,7 +58,7 @@ impl Siblings {
 }
 
 impl Sibling {
-    /// Waits for something before which the call does nothing. It never ends once a sibling has failed.
+    /// Waits for permission before the call does anything. It never returns after a sibling has failed.
     pub(crate) async fn wait<F: IntoFuture>(&self, leave: F) -> F::Output {
         self.waits.store(true, Ordering::Relaxed);
         self.stay_if_one_failed().await;
@@ -82,8 +83,8 @@ mod tests {
     use crate::tool::ToolOutput;
 
     #[tokio::test]
-    async fn beside_a_call_that_failed_none_begins_that_waited_and_all_end_that_had_begun() {
-        // Whether the one that waits is about to ask for leave when the other fails, or about to be given it.
+    async fn calls_that_wait_never_begin_after_a_sibling_failed_and_begun_ones_end() {
+        // The waiting call is about to ask for permission when the other fails, or about to receive it.
         for is_asking in [false, true] {
             none_begins_beside_a_failure(is_asking).await;
         }
@@ -103,7 +104,7 @@ mod tests {
         }
         .boxed();
         let (about_to_begin, still_asked) = (waits.clone(), asked.clone());
-        // Its leave is there in the same moment as the failure, which comes first.
+        // Its permission arrives together with the failure, which comes first.
         let waiting = async {
             about_to_begin.wait(moment()).await;
             begun.store(true, Ordering::Relaxed);
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_goes_back_to_the_model_keeps_nobody_from_waiting() {
+    async fn retry_of_one_call_does_not_stop_a_waiting_sibling() {
         let siblings = Siblings::default();
         let [wrong, waits] = [(); 2].map(|()| siblings.another());
         let waiting = waits.clone();

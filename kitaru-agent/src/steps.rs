@@ -1,6 +1,6 @@
 //! A run, one step at a time.
 //!
-//! Owns when a step is taken. Must not know what happens in one: that is `turn`.
+//! Owns when a step is taken. Must not know what happens in a step: that is `turn`.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::error::AgentError;
 use crate::event::Events;
 use crate::turn::{Step, Turn};
 
-/// A run that goes on only when the next step is asked for. Made by [`Run::steps`](crate::Run::steps).
+/// A run that continues only when the next step is requested. Made by [`Run::steps`](crate::Run::steps).
 ///
 /// # Examples
 ///
@@ -23,7 +23,7 @@ use crate::turn::{Step, Turn};
 /// while let Some(step) = steps.next().await? {
 ///     match step {
 ///         Step::Response(response) => println!("it said {}", response.output()),
-///         Step::Told(message) => println!("it is told {} things", message.parts.len()),
+///         Step::Told(message) => println!("it receives {} parts", message.parts.len()),
 ///         Step::Finished(result) => assert_eq!(result.output, "42"),
 ///         _ => {}
 ///     }
@@ -41,15 +41,15 @@ impl<T: Send + 'static> Steps<T> {
         Self { turn }
     }
 
-    /// Goes one step further; nothing once the run is over.
+    /// Takes the next step. `None` once the run has ended.
     ///
     /// # Errors
     ///
-    /// What ends the run. There is no step after it.
+    /// The error that ends the run. No step follows it.
     ///
     /// # Cancel safety
     ///
-    /// A step that was dropped is begun anew by the next call: its request is sent again, its tools are called again.
+    /// The next call repeats a step that was dropped: its request is sent again, its tools are called again.
     pub async fn next(&mut self) -> Result<Option<Step<T>>, AgentError> {
         self.turn.step(&Events::unheard()).await
     }

@@ -1,6 +1,6 @@
 //! A run as a stream of its events.
 //!
-//! Owns the order in which a run and what happens in it are polled. Must not know how a run goes.
+//! Owns the order in which a run and its events are polled. Must not know how a run goes.
 
 use std::{
     fmt,
@@ -21,15 +21,13 @@ use crate::event::{Events, RunEvent};
 use crate::result::RunResult;
 use crate::turn::Turn;
 
-/// A run as a stream of what happens in it, the last of which is its result or its error. Made by
-/// [`Run::stream`](crate::Run::stream).
+/// A run as a stream of its events. The last item is its result or its error. Made by [`Run::stream`](crate::Run::stream).
 ///
-/// The run goes on only while the stream is polled, and waits for whoever polls it too slowly.
+/// The run proceeds only while the stream is polled, and waits for a slow reader.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the request or the tool calls that are under way. Dropping a future of [`next`](Self::next) loses
-/// no event.
+/// Dropping it drops the running request or tool calls. Dropping a future of [`next`](Self::next) loses no event.
 ///
 /// # Examples
 ///
@@ -59,7 +57,7 @@ pub struct RunStream<T = String, E = AgentError> {
 }
 
 impl<T: Send + 'static> RunStream<T> {
-    /// The stream of a run that waits for whoever polls it too slowly.
+    /// The stream of a run that waits for a slow reader.
     pub(crate) fn of(mut turn: Turn<T>) -> Self {
         let (sender, mut events) = mpsc::channel(1);
         let listener = Events::new(move |event| {
@@ -75,7 +73,7 @@ impl<T: Send + 'static> RunStream<T> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> RunStream<T, E> {
-    /// The stream of what `run` comes to, and of the events that polling it makes.
+    /// The stream of `run`'s result, and of the events that polling it makes.
     pub(crate) fn new(
         events: impl Stream<Item = RunEvent<T>> + Send + 'static,
         run: impl Future<Output = Result<RunResult<T>, E>> + Send + 'static,
@@ -83,11 +81,11 @@ impl<T: Send + 'static, E: Send + 'static> RunStream<T, E> {
         Self { events: events.boxed(), run: Some(run.boxed()) }
     }
 
-    /// The next event; nothing once the run is over.
+    /// The next event. `None` once the run has ended.
     ///
     /// # Errors
     ///
-    /// What ends the run. There is no event after it.
+    /// The error that ends the run. No event follows it.
     pub async fn next(&mut self) -> Option<Result<RunEvent<T>, E>> {
         StreamExt::next(self).await
     }
@@ -97,7 +95,7 @@ impl<T: Send + 'static, E: Send + 'static> Stream for RunStream<T, E> {
     type Item = Result<RunEvent<T>, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // The run is polled after the events, and then they again: polling it is what makes them.
+        // The run is polled after the events, and then the events again: polling the run makes them.
         if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
             return Poll::Ready(Some(Ok(event)));
         }
@@ -105,7 +103,7 @@ impl<T: Send + 'static, E: Send + 'static> Stream for RunStream<T, E> {
         let polled = run.poll_unpin(cx);
         if let Poll::Ready(Some(event)) = self.events.poll_next_unpin(cx) {
             if let Poll::Ready(result) = polled {
-                // What came last comes last.
+                // The result comes after the last events.
                 self.run = Some(futures::future::ready(result).boxed());
             }
             return Poll::Ready(Some(Ok(event)));

@@ -1,6 +1,6 @@
 //! A model that exercises an agent.
 //!
-//! Owns arguments that are shaped as a schema says. Must not know a provider.
+//! Owns arguments that fit a schema. Must not know a provider.
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -10,9 +10,8 @@ use crate::message::{Message, ModelResponse, RequestPart, ResponsePart, ToolCall
 use crate::model::{AnswerForm, Model, ModelProfile, ModelRequest};
 use crate::output::ANSWER_TOOL;
 
-/// A model without a mind, for tests: it calls every tool once, with arguments that fit its schema, and then answers
-/// with what the tools gave, or with a value that fits the schema of the answer. The same is asked, the same is
-/// answered.
+/// A model for tests, without a provider. It calls every tool once, with arguments that fit its schema. Then it answers with
+/// the tools' outputs, or with a value that fits the schema of the answer. Equal requests get equal answers.
 ///
 /// # Examples
 ///
@@ -34,7 +33,7 @@ use crate::output::ANSWER_TOOL;
 pub struct TestModel;
 
 impl TestModel {
-    /// The model, whose name is `test`.
+    /// The model. Its name is `test`.
     pub fn new() -> Self {
         Self
     }
@@ -49,7 +48,7 @@ impl Model for TestModel {
     async fn request(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
         let (answers, tools): (Vec<_>, Vec<_>) =
             request.tools.iter().partition(|tool| tool.name == ANSWER_TOOL && request.answer == AnswerForm::Tool);
-        // What this run has called; calls of earlier runs are before the newest prompt.
+        // The calls of this run; calls of earlier runs are before the newest prompt.
         let asked = |message: &Message| match message {
             Message::Request(request) => request.parts.iter().any(|part| matches!(part, RequestPart::UserPrompt(_))),
             Message::Response(_) => false,
@@ -87,11 +86,10 @@ impl Model for TestModel {
     }
 }
 
-/// A schema that refers to itself is followed no further than this.
+/// A schema that refers to itself is followed only to this depth.
 const MAX_DEPTH: usize = 16;
 
-/// The plainest value that fits a schema, as far as its words are those that people and `schemars` use. `root` is what
-/// references count from.
+/// The simplest value that fits a schema, for the keywords that people and `schemars` use. `root` is where references start.
 fn sample(schema: &Value, root: &Value, depth: usize) -> Value {
     if depth > MAX_DEPTH {
         return Value::Null;

@@ -6,21 +6,21 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-/// Tokens, as the provider counted them; zero where it does not say.
+/// Tokens, as the provider counted them; zero if it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Tokens {
     /// Tokens that were sent.
     pub input: u64,
-    /// Tokens that came back.
+    /// Tokens that were received.
     pub output: u64,
     /// How many of `input` the provider had in its cache.
     pub cached_input: u64,
 }
 
 impl Tokens {
-    /// So many sent, so many received, none from a cache.
+    /// This many sent and received, none from a cache.
     pub fn new(input: u64, output: u64) -> Self {
         Self { input, output, cached_input: 0 }
     }

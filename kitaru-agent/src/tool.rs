@@ -1,7 +1,7 @@
 //! The seam to a tool.
 //!
-//! Owns what a tool is told, what it gives, and tools made of functions. Must not know the loop that calls it, nor who
-//! stands in front of the tool: a decorator is a [`Tool`] too.
+//! Owns the input and the output of a tool, and tools made of functions. Must not know the loop that calls it, nor which
+//! decorators wrap the tool: a decorator is a [`Tool`] too.
 
 mod options;
 
@@ -19,7 +19,7 @@ use crate::error::ToolError;
 use crate::message::{CallRef, ToolCall};
 use crate::nesting;
 
-/// Something that a model may ask for. Its implementations want the attribute of the crate `async-trait`.
+/// A tool that a model may call. Implementations need the attribute of the crate `async-trait`.
 ///
 /// # Examples
 ///
@@ -52,16 +52,16 @@ pub trait Tool<D = ()>: Send + Sync
 where
     D: Send + Sync + 'static,
 {
-    /// What the tool is. It stays the same for as long as the tool lives.
+    /// The definition of the tool. It must stay the same for as long as the tool lives.
     fn definition(&self) -> &ToolDefinition;
 
-    /// Does the work. The arguments fit the schema of the definition. The agent makes the futures of all calls of one
-    /// response in their order before it polls the first, then polls them all.
+    /// Does the work. The arguments fit the schema of the definition. The agent makes the futures of all calls of one response
+    /// in order before it polls the first, then polls them all concurrently.
     ///
     /// # Errors
     ///
-    /// [`ToolError::Retry`] goes back to the model, within a bound; [`ToolError::Approval`] has a durable run ask somebody;
-    /// anything else ends the run.
+    /// [`ToolError::Retry`] goes back to the model, within a bound. [`ToolError::Approval`] makes a durable run ask a person.
+    /// Any other error ends the run.
     ///
     /// # Cancel safety
     ///
@@ -69,7 +69,7 @@ where
     async fn call(&self, call: Invocation<D>) -> Result<ToolOutput, ToolError>;
 }
 
-/// What the model is told of a tool, and what the tool declares of its calls.
+/// The description of a tool for the model, and the options that the tool declares for its calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolDefinition {
@@ -79,8 +79,8 @@ pub struct ToolDefinition {
     pub description: String,
     /// The JSON schema of the arguments, which are an object.
     pub parameters: serde_json::Value,
-    /// How its calls are to be made where they are durable. The model is not told, and no key holds it: what is declared
-    /// later counts for executions that are under way.
+    /// How its durable calls are made. The model does not see it, and it is not a part of any key: a later declaration applies
+    /// to unfinished executions, too.
     #[serde(skip)]
     pub options: ToolOptions,
 }
@@ -97,12 +97,12 @@ impl ToolDefinition {
         Self { parameters: schema, ..self }
     }
 
-    /// Sets what the tool declares of its calls.
+    /// Sets the options that the tool declares for its calls.
     pub fn options(self, options: ToolOptions) -> Self {
         Self { options, ..self }
     }
 
-    /// What the model is told.
+    /// The part that the model receives.
     pub(crate) fn told(&self) -> Self {
         self.clone().options(ToolOptions::default())
     }
@@ -112,11 +112,11 @@ impl ToolDefinition {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Invocation<D = ()> {
-    /// The call in the conversation. Its id is the model's, so it says nothing of what is asked.
+    /// The call in the conversation. The model chooses its id, which says nothing of the arguments.
     pub call: CallRef,
-    /// What the tool is asked, a JSON object.
+    /// The arguments, a JSON object.
     pub arguments: Arguments,
-    /// The run that asks.
+    /// The context of the calling run.
     pub context: RunContext<D>,
 }
 
@@ -140,11 +140,11 @@ impl<D> Clone for Invocation<D> {
 pub struct Arguments(String);
 
 impl Arguments {
-    /// The arguments that the model wrote. Nothing at all counts as `{}`.
+    /// The arguments that the model wrote. An empty text counts as `{}`.
     ///
     /// # Errors
     ///
-    /// [`ToolError::Retry`], addressed to the model, when they are no JSON object.
+    /// [`ToolError::Retry`], addressed to the model, when they are not a JSON object.
     pub fn of(call: &ToolCall) -> Result<Self, ToolError> {
         let text = if call.arguments.trim().is_empty() { "{}" } else { call.arguments.as_str() };
         match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
@@ -165,13 +165,13 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// [`ToolError::Retry`], addressed to the model, when they are not what `T` asks for.
+    /// [`ToolError::Retry`], addressed to the model, when they do not fit `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
         serde_json::from_str(&self.0).map_err(|error| ToolError::retry(format!("wrong arguments: {error}")))
     }
 }
 
-/// What a tool gave.
+/// The output of a tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolOutput {
@@ -180,19 +180,19 @@ pub struct ToolOutput {
 }
 
 impl ToolOutput {
-    /// A text, as it is.
+    /// A text, unchanged.
     pub fn text(content: impl Into<String>) -> Self {
         Self { content: content.into() }
     }
 
-    /// A value, as JSON; a value that is a string, as it is.
+    /// A value, as JSON; a string, unchanged.
     ///
     /// # Errors
     ///
     /// [`ToolError::Failed`] when the value cannot be written as JSON, or is nested deeper than 128 levels.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
         let json = nesting::to_text(value).map_err(ToolError::failed)?;
-        // Only of a string, since what is read as a `Value` has its keys in an order of its own.
+        // Only for a string: the keys of a `Value` may have changed their order.
         let text = json.starts_with('"').then(|| serde_json::from_str(&json));
         text.unwrap_or(Ok(json)).map(Self::text).map_err(ToolError::failed)
     }
@@ -200,14 +200,14 @@ impl ToolOutput {
 
 type Function<D> = dyn Fn(Invocation<D>) -> BoxFuture<'static, Result<ToolOutput, ToolError>> + Send + Sync;
 
-/// A tool made of an async function, for those who learn what it does at run time; `#[tool]` is for the others.
+/// A tool made of an async function, defined at run time. For a tool that is known at compile time, use `#[tool]`.
 pub struct FunctionTool<D = ()> {
     definition: Arc<ToolDefinition>,
     function: Arc<Function<D>>,
 }
 
 impl FunctionTool {
-    /// The tool that `definition` describes and `function` does.
+    /// The tool that `definition` describes and `function` runs.
     pub fn new<F, Fut>(definition: ToolDefinition, function: F) -> Self
     where
         F: Fn(Invocation) -> Fut + Send + Sync + 'static,
@@ -218,7 +218,7 @@ impl FunctionTool {
 }
 
 impl<D> FunctionTool<D> {
-    /// As [`new`](FunctionTool::new), for a tool that is handed dependencies.
+    /// As [`new`](FunctionTool::new), for a tool that receives dependencies.
     pub fn with_deps<F, Fut>(definition: ToolDefinition, function: F) -> Self
     where
         F: Fn(Invocation<D>) -> Fut + Send + Sync + 'static,
@@ -251,7 +251,7 @@ impl<D: Send + Sync + 'static> Tool<D> for FunctionTool<D> {
     }
 }
 
-/// What a future of [`Tool::call`] is, for implementations that are not `async`: those that do something when it is made.
+/// The future of [`Tool::call`], for implementations that are not `async` because they do something when the future is made.
 pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>> + Send + 'a>>;
 
 impl<D: Send + Sync + 'static, T: Tool<D> + ?Sized> Tool<D> for Arc<T> {
@@ -269,7 +269,7 @@ impl<D: Send + Sync + 'static, T: Tool<D> + ?Sized> Tool<D> for Arc<T> {
     }
 }
 
-/// A tool with the dependencies that it is given, whatever the context of the run holds.
+/// A tool with its own dependencies, in a run whose own context has any others.
 pub(crate) struct Bound<D> {
     pub(crate) inner: Arc<dyn Tool<D>>,
     pub(crate) deps: Arc<D>,

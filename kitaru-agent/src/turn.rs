@@ -1,7 +1,7 @@
-//! How a run goes: request, tool calls, request, until the model answers.
+//! The loop of a run: request, tool calls, request, until the model answers.
 //!
-//! Owns the loop and its bounds. Must not know of durability: it holds no clock, no randomness and no I/O of its own,
-//! so that the same answers of model and tools make the same run.
+//! Owns the loop and its bounds. Must not know durability: it contains no clock, no randomness and no I/O, so equal answers of
+//! model and tools make equal runs.
 
 mod calls;
 mod countable;
@@ -24,30 +24,30 @@ use crate::output::ANSWER_TOOL;
 use crate::result::RunResult;
 use crate::usage::{Bounds, Limits, Usage};
 
-/// What one step of a run came to.
+/// The outcome of one step of a run.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Step<T = String> {
-    /// The model was asked, and said this. Its tool calls have not been made yet.
+    /// The model's response. Its tool calls have not been made yet.
     Response(ModelResponse),
-    /// What it asked for was done, and it will be told this.
+    /// The outputs of the tools, which the model will receive.
     Told(RequestMessage),
-    /// It has answered.
+    /// The model has answered.
     Finished(RunResult<T>),
 }
 
-/// A run that is under way, one step at a time.
+/// A run in progress, one step at a time.
 pub(crate) struct Turn<T> {
     agent: Agent<(), T>,
     request: ModelRequest,
-    /// How many messages of the request were there before the run.
+    /// How many messages of the request are older than the run.
     earlier: usize,
     limits: Limits,
-    /// What it shares with other runs.
+    /// The budget that it shares with other runs.
     budget: Option<Budget>,
     context: RunContext,
     wrong: Wrong,
-    /// An answer came of which nobody knows what it used.
+    /// An answer did not say what it used.
     is_unsure: bool,
     next: Next,
 }
@@ -59,11 +59,11 @@ enum Next {
     Over,
 }
 
-/// What comes of a response.
+/// What follows from a response.
 enum Acted<T> {
-    /// The model is told this.
+    /// The model receives this.
     Told(RequestMessage),
-    /// It has answered, and is told this when somebody goes on with the conversation.
+    /// The model has answered. It receives this if the conversation continues.
     Answered(T, Option<RequestMessage>),
 }
 
@@ -89,7 +89,7 @@ impl<T: Send + 'static> Turn<T> {
         }
     }
 
-    /// Goes on to the end.
+    /// Continues to the end.
     pub(crate) async fn run(&mut self, events: &Events<T>) -> Result<RunResult<T>, AgentError> {
         loop {
             if let Some(Step::Finished(result)) = self.step(events).await? {
@@ -98,17 +98,17 @@ impl<T: Send + 'static> Turn<T> {
         }
     }
 
-    /// What was said before it.
+    /// The messages before it.
     pub(crate) fn history(&self) -> &[Message] {
         &self.request.messages[..self.earlier]
     }
 
-    /// What the user asked.
+    /// The user's prompt.
     pub(crate) fn prompt(&self) -> &str {
         &self.context.prompt
     }
 
-    /// What it has cost so far.
+    /// Its cost so far.
     pub(crate) fn usage(&self) -> Usage {
         self.context.usage
     }
@@ -120,9 +120,9 @@ impl<T: Send + 'static> Turn<T> {
         }
     }
 
-    /// One step: a request and its response, or what comes of a response. Nothing once the run is over.
+    /// One step: a request and its response, or the work that a response asks for. `None` once the run has ended.
     ///
-    /// A step that is dropped is as good as not begun; one that fails is the last.
+    /// A dropped step counts as not begun; a failed step is the last.
     pub(crate) async fn step(&mut self, events: &Events<T>) -> Result<Option<Step<T>>, AgentError> {
         let step = match self.next {
             Next::Over => return Ok(None),
@@ -213,7 +213,7 @@ impl<T: Send + 'static> Turn<T> {
     async fn acted(&mut self, response: &ModelResponse) -> Result<Acted<T>, AgentError> {
         let calls: Vec<_> = response.tool_calls().collect();
         let by_tool = self.request.answer == AnswerForm::Tool;
-        // The first call that gives an answer ends the run; what else was asked for is left undone.
+        // The first call that gives an answer ends the run; the other calls are not made.
         let mut no_answers = BTreeMap::new();
         for (nth, call) in calls.iter().enumerate().filter(|(_, call)| by_tool && call.tool == ANSWER_TOOL) {
             match self.read(call.arguments.clone()).await? {
@@ -239,7 +239,7 @@ impl<T: Send + 'static> Turn<T> {
         }
     }
 
-    /// An answer that is read and validated, or what to tell the model.
+    /// A read and validated answer, or what to tell the model.
     async fn read(&self, text: String) -> Result<Result<T, String>, AgentError> {
         let output = &self.agent.parts.output;
         let mut context = self.context.clone();
@@ -256,7 +256,7 @@ impl<T: Send + 'static> Turn<T> {
     }
 }
 
-/// What each call is told when one of them has ended the run: a conversation in which a call is left open cannot go on.
+/// The outputs of all calls after one of them ended the run: a conversation with an open call could not continue.
 fn closing(calls: &[&ToolCall], answer: usize) -> RequestMessage {
     let part = |(nth, call): (usize, &&ToolCall)| {
         let content = if nth == answer { "the answer was taken" } else { "not called, for the answer was given" };

@@ -1,4 +1,4 @@
-//! What a run costs, and what it may cost.
+//! The cost of a run, and its limits.
 //!
 //! Owns counting. Must not know a clock or a provider.
 
@@ -10,23 +10,23 @@ use crate::error::Limit;
 use crate::price::Cost;
 use crate::tokens::Tokens;
 
-/// What a run cost.
+/// The cost of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Usage {
     /// Requests that a model answered.
     pub requests: u64,
-    /// Tool calls that were handed to a tool.
+    /// Tool calls that reached a tool.
     pub tool_calls: u64,
     /// The tokens of all answers.
     pub tokens: Tokens,
-    /// What they cost, by the agent's [`Price`](crate::Price); nothing where it has none.
+    /// Their cost, by the agent's [`Price`](crate::Price); zero without one.
     pub cost: Cost,
 }
 
 impl Usage {
-    /// Whether answers came of which nobody said what they used.
+    /// Whether some answers did not say what they used.
     pub(crate) fn is_unsure(&self) -> bool {
         self.requests > 0 && self.tokens == Tokens::default() && self.cost.is_zero()
     }
@@ -52,9 +52,9 @@ impl Usage {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Bill {
-    /// What was paid for now.
+    /// Paid for by this attempt.
     pub paid: Usage,
-    /// What was paid for by an earlier attempt, and comes from its record.
+    /// Paid for by an earlier attempt. It comes from that one's record.
     pub replayed: Usage,
 }
 
@@ -76,7 +76,7 @@ impl AddAssign for Usage {
     }
 }
 
-/// What one run may cost. Each bound is looked at before the next thing is paid for.
+/// The limits of one run. Each is checked before the next payment.
 ///
 /// # Examples
 ///
@@ -95,13 +95,13 @@ pub struct Limits {
     pub requests: u64,
     /// Tool calls in one run; 500 unless set.
     pub tool_calls: u64,
-    /// How many times in a row the model may be told that a call of one tool, or its answer, was wrong; 2 unless set.
+    /// How many times in a row a call of one tool, or the answer, may be wrong before the run fails; 2 unless set.
     pub tool_retries: u32,
-    /// Tokens in one run, sent and received; no bound unless set. An answer may overshoot it, the request after it is
-    /// not sent; nor is one after an answer that says nothing of what it used.
+    /// Tokens in one run, sent and received; no bound unless set. An answer may exceed it, and the request after it is not
+    /// sent. After an answer that does not say what it used, no request is sent either.
     pub total_tokens: Option<u64>,
-    /// The cost of one run by the agent's [`Price`](crate::Price), which it needs: without one the run is refused before it
-    /// asks anything. No bound unless set. An answer may overshoot it, the request after it is not sent.
+    /// The cost of one run by the agent's [`Price`](crate::Price). Without a price the run is refused before its first request.
+    /// No bound unless set. An answer may exceed it, and the request after it is not sent.
     pub cost: Option<Cost>,
 }
 
@@ -112,33 +112,33 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// At most `n` requests in one run.
+    /// Allows at most `n` requests in one run.
     pub fn requests(self, n: u64) -> Self {
         Self { requests: n, ..self }
     }
 
-    /// At most `n` tool calls in one run.
+    /// Allows at most `n` tool calls in one run.
     pub fn tool_calls(self, n: u64) -> Self {
         Self { tool_calls: n, ..self }
     }
 
-    /// At most `n` wrong calls of one tool, or wrong answers, in a row after the first.
+    /// Allows at most `n` wrong calls of one tool, or wrong answers, in a row after the first.
     pub fn tool_retries(self, n: u32) -> Self {
         Self { tool_retries: n, ..self }
     }
 
-    /// No request once `n` tokens are used up.
+    /// Allows no request once `n` tokens are used.
     pub fn total_tokens(self, n: u64) -> Self {
         Self { total_tokens: Some(n), ..self }
     }
 
-    /// No request once the run has cost `cost`.
+    /// Allows no request once the run has cost `cost`.
     pub fn cost(self, cost: Cost) -> Self {
         Self { cost: Some(cost), ..self }
     }
 }
 
-/// The bounds that are looked at before something is paid for.
+/// The bounds that are checked before a payment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bounds {
     pub(crate) requests: Option<u64>,
@@ -155,7 +155,7 @@ impl From<Limits> for Bounds {
 }
 
 impl Bounds {
-    /// The bound that one more request would break.
+    /// The bound that one more request would exceed.
     pub(crate) fn check_request(&self, usage: &Usage) -> Result<(), (Limit, u64)> {
         let tokens = usage.tokens.input.saturating_add(usage.tokens.output);
         for (limit, used, bound) in [
@@ -171,7 +171,7 @@ impl Bounds {
         Ok(())
     }
 
-    /// The bound that so many more tool calls would break.
+    /// The bound that this many more tool calls would exceed.
     pub(crate) fn check_tool_calls(&self, usage: &Usage, more: u64) -> Result<(), (Limit, u64)> {
         match self.tool_calls {
             Some(bound) if usage.tool_calls.saturating_add(more) > bound => Err((Limit::ToolCalls, bound)),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn bound_may_be_used_up_and_nothing_is_begun_beyond_it() {
+    fn bound_may_be_used_up_and_nothing_begins_beyond_it() {
         let bounds = Bounds::from(Limits::default().requests(3).tool_calls(4));
         let none = Tokens::default();
         assert!(bounds.check_request(&used(2, 9, none)).is_ok());
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn bound_on_tokens_counts_what_goes_in_and_what_comes_out() {
+    fn bound_on_tokens_counts_input_and_output() {
         let bounds = Bounds::from(Limits::default().total_tokens(10));
         assert!(bounds.check_request(&used(1, 0, Tokens::new(5, 4))).is_ok());
         for tokens in [Tokens::new(5, 5), Tokens::new(10, 0), Tokens::new(0, 10)] {

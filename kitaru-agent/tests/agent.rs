@@ -1,4 +1,4 @@
-//! The plain agent as a user meets it: dependencies, typed answers, ways to go through a run, the bill.
+//! The plain agent as a user sees it: dependencies, typed answers, ways to run it, the bill.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::sync::{
@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// A model that says these things in turn.
+/// A model that sends these responses in turn.
 fn script(responses: impl IntoIterator<Item = ModelResponse>) -> FunctionModel {
     let responses: Vec<_> = responses.into_iter().collect();
     let said = AtomicUsize::new(0);
@@ -27,7 +27,7 @@ fn call(tool: &str, arguments: serde_json::Value) -> ModelResponse {
     ModelResponse::tool_call(format!("call_{tool}"), tool, arguments.to_string())
 }
 
-/// What a model is told in the last message of a request.
+/// The last message of a request, for the model.
 fn told(request: &ModelRequest) -> Vec<String> {
     let Some(Message::Request(message)) = request.messages.last() else { panic!("{request:?}") };
     let content = |part: &RequestPart| match part {
@@ -84,7 +84,7 @@ async fn dependencies_reach_tools_instructions_and_validators_and_each_run_has_i
 }
 
 #[tokio::test]
-async fn an_instruction_that_cannot_be_computed_ends_the_run_before_the_model_is_asked() {
+async fn failed_instruction_ends_the_run_before_its_first_request() {
     let model = script([]);
     let agent = Agent::builder(model.clone())
         .instructions_from(|_| async { Err(ToolError::failed("no database")) })
@@ -96,7 +96,7 @@ async fn an_instruction_that_cannot_be_computed_ends_the_run_before_the_model_is
 }
 
 #[tokio::test]
-async fn arguments_that_do_not_fit_the_schema_go_back_to_the_model_and_never_reach_the_tool() {
+async fn arguments_that_do_not_fit_the_schema_go_back_to_the_model() {
     let model = script([
         call("tide", json!({})),
         call("tide", json!({ "port": 7 })),
@@ -120,7 +120,7 @@ async fn arguments_that_do_not_fit_the_schema_go_back_to_the_model_and_never_rea
 }
 
 #[test]
-fn a_tool_whose_schema_is_none_is_refused_when_the_agent_is_built() {
+fn tool_with_an_invalid_schema_is_refused_when_the_agent_is_built() {
     let definition = ToolDefinition::new("odd", "").parameters(json!({ "type": "thing" }));
     let odd = FunctionTool::new(definition, |_| async { Ok(ToolOutput::text("")) });
     let error = Agent::builder(script([])).tool(odd).build().unwrap_err();
@@ -143,7 +143,7 @@ struct Forecast {
 const RIGHT: Forecast = Forecast { degrees: 11, wet: true };
 
 #[tokio::test]
-async fn a_typed_answer_comes_by_a_tool_and_what_does_not_fit_goes_back_within_the_bound() {
+async fn typed_answer_comes_by_a_tool_and_goes_back_within_the_bound_if_it_does_not_fit() {
     let wrong = call("final_result", json!({ "degrees": 400, "wet": true }));
     let model = script([
         ModelResponse::text("eleven degrees"),
@@ -168,7 +168,7 @@ async fn a_typed_answer_comes_by_a_tool_and_what_does_not_fit_goes_back_within_t
 }
 
 #[tokio::test]
-async fn the_conversation_behind_a_typed_answer_is_closed_and_goes_on_in_the_next_run() {
+async fn conversation_after_a_typed_answer_is_closed_and_continues_in_the_next_run() {
     let both = ModelResponse::new(vec![
         ResponsePart::ToolCall(ToolCall::new("a", "boom", "{}")),
         ResponsePart::ToolCall(ToolCall::new("b", "final_result", r#"{"degrees":11,"wet":true}"#)),
@@ -193,7 +193,7 @@ async fn the_conversation_behind_a_typed_answer_is_closed_and_goes_on_in_the_nex
     assert_eq!(closed, [("a", "not called, for the answer was given"), ("b", "the answer was taken")]);
 }
 
-/// A model that is held to schemas and calls no tools.
+/// A model that enforces schemas and calls no tools.
 struct Held(FunctionModel);
 
 #[async_trait]
@@ -214,7 +214,7 @@ impl Model for Held {
 }
 
 #[tokio::test]
-async fn a_model_without_tools_gives_a_typed_answer_by_a_schema_and_a_list_is_put_into_an_object() {
+async fn model_without_tools_sends_typed_answers_by_a_schema_and_lists_in_an_object() {
     let model = script([
         ModelResponse::text("[1, 2]"),
         ModelResponse::text("so be it"),
@@ -229,7 +229,7 @@ async fn a_model_without_tools_gives_a_typed_answer_by_a_schema_and_a_list_is_pu
     assert!(told(&model.seen()[2])[0].contains("is not JSON"), "{:?}", told(&model.seen()[2]));
 
     let error = Agent::builder(Held(script([]))).output::<u8>().output_mode(OutputMode::Tool).build().unwrap_err();
-    assert!(error.to_string().contains("cannot give a typed answer in the mode Tool"), "{error}");
+    assert!(error.to_string().contains("cannot send a typed answer in the mode Tool"), "{error}");
 }
 
 #[tokio::test]
@@ -258,12 +258,12 @@ async fn a_validator_changes_an_answer_sends_it_back_or_ends_the_run() {
 }
 
 #[test]
-fn a_validator_before_the_type_of_the_answer_and_a_tool_named_like_the_answer_are_refused() {
+fn validator_before_the_type_and_tool_named_like_the_answer_are_refused() {
     let early = Agent::builder(script([])).validate(|_, answer| async { Ok(answer) }).output::<u8>().build();
     assert!(early.unwrap_err().to_string().contains("call `.output()` first"));
     let named = FunctionTool::new(ToolDefinition::new("final_result", ""), |_| async { Ok(ToolOutput::text("")) });
     let clash = Agent::builder(script([])).tool(named).output::<u8>().build();
-    assert!(clash.unwrap_err().to_string().contains("by which a typed answer is given"));
+    assert!(clash.unwrap_err().to_string().contains("the name of the tool for typed answers"));
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn the_type_of_the_answer_is_part_of_an_agents_identity() {
 }
 
 #[tokio::test]
-async fn a_run_in_steps_does_nothing_that_was_not_asked_for() {
+async fn run_in_steps_does_only_the_requested_steps() {
     let model = script([call("look", json!({})), ModelResponse::text("done")]);
     let look = FunctionTool::new(ToolDefinition::new("look", ""), |_| async { Ok(ToolOutput::text("seen")) });
     let agent = Agent::builder(model.clone()).tool(look).build().unwrap();
@@ -291,7 +291,7 @@ async fn a_run_in_steps_does_nothing_that_was_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_step_that_fails_is_the_last_and_one_that_is_dropped_is_begun_anew() {
+async fn failed_step_is_the_last_and_a_dropped_step_is_repeated() {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let model = {
         let gate = gate.clone();
@@ -316,7 +316,7 @@ async fn a_step_that_fails_is_the_last_and_one_that_is_dropped_is_begun_anew() {
     assert_eq!(steps.next().await.unwrap(), None);
 }
 
-/// A model that speaks in pieces, and breaks off once.
+/// A model that streams, and breaks off once.
 struct Speaker;
 
 #[async_trait]
@@ -338,7 +338,7 @@ impl Model for Speaker {
 }
 
 #[tokio::test]
-async fn a_stream_gives_pieces_what_is_void_the_usage_and_the_result() {
+async fn stream_sends_pieces_voids_the_usage_and_the_result() {
     let mut stream = Agent::builder(Speaker).build().unwrap().run_stream("go");
     let mut seen = Vec::new();
     while let Some(event) = stream.next().await {
@@ -351,7 +351,7 @@ async fn a_stream_gives_pieces_what_is_void_the_usage_and_the_result() {
 }
 
 #[tokio::test]
-async fn a_stream_tells_of_tool_calls_and_what_they_gave_and_ends_in_the_error_that_ends_the_run() {
+async fn stream_sends_tool_calls_and_their_outputs_and_ends_in_the_error_of_the_run() {
     let look = FunctionTool::new(ToolDefinition::new("look", ""), |_| async { Ok(ToolOutput::text("seen")) });
     let fall = FunctionTool::new(ToolDefinition::new("fall", ""), |_| async { Err(ToolError::failed("ouch")) });
     let said = ModelResponse::new(vec![
@@ -377,7 +377,7 @@ async fn a_stream_tells_of_tool_calls_and_what_they_gave_and_ends_in_the_error_t
 }
 
 #[tokio::test]
-async fn a_stream_that_nobody_polls_holds_the_run_up_and_queues_next_to_nothing() {
+async fn stream_that_is_not_polled_holds_the_run_up_and_queues_little() {
     struct Endless(Arc<AtomicUsize>);
     #[async_trait]
     impl Model for Endless {
@@ -399,7 +399,7 @@ async fn a_stream_that_nobody_polls_holds_the_run_up_and_queues_next_to_nothing(
     for taken in 1..20 {
         stream.next().await.unwrap().unwrap();
         let ahead = sent.load(Ordering::Relaxed) - taken + 1;
-        assert!(ahead <= 2, "{ahead} pieces were made that nobody had asked for");
+        assert!(ahead <= 2, "{ahead} pieces were made without a request");
     }
 }
 
@@ -427,7 +427,7 @@ fn a_blocking_run_needs_no_runtime_and_several_share_one() {
 #[tokio::test]
 async fn a_blocking_run_in_async_code_is_an_error_that_names_the_way_out() {
     let error = Agent::builder(script([])).build().unwrap().run_sync("go").unwrap_err();
-    assert!(matches!(&error, AgentError::Misuse(why) if why.contains("await it instead")), "{error}");
+    assert!(matches!(&error, AgentError::Misuse(why) if why.contains("await the run")), "{error}");
 }
 
 #[tokio::test]
@@ -446,7 +446,7 @@ async fn the_cost_is_counted_by_the_price_and_its_limit_is_looked_at_before_each
             Err(error) => break error,
         }
     };
-    // 0.28 for each answer: the second one overshoots, the third is not asked for.
+    // 0.28 for each answer: the second one exceeds the limit, the third is not requested.
     assert_eq!((last.unwrap().cost, model.requests()), (Cost::of(0.56), 2));
     assert_eq!(error, AgentError::Limit { limit: Limit::Cost, bound: 500_000_000 });
     assert!(error.to_string().contains("its limit of a cost of 0.5;"), "{error}");

@@ -1,4 +1,4 @@
-//! The agent over real HTTP against `llmock` 0.2.2. Skipped, with a line that says so, where that is not installed.
+//! The agent over real HTTP against `llmock` 0.2.2. Skipped, with a line that says so, if that is not installed.
 #![cfg(feature = "openai")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -31,7 +31,7 @@ fn statuses(server: &LlMock) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn an_agent_calls_its_tool_and_answers_and_the_server_saw_exactly_its_requests() {
+async fn agent_calls_its_tool_and_answers_with_exactly_its_requests() {
     let Some(server) = LlMock::start() else { return };
     let (agent, calls) = agent(&server);
     let result = agent.run("What is the weather in Paris?").await.unwrap();
@@ -60,7 +60,7 @@ async fn parallel_tool_calls_of_a_real_server_keep_their_own_arguments() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_busy_is_asked_again_after_its_retry_after_and_finds_our_manners_good() {
+async fn busy_server_gets_a_retry_after_its_retry_after_and_accepts_our_manners() {
     let Some(server) = LlMock::start() else { return };
     server.script(json!([
         { "type": "fail", "status": 429, "retry_after": 1 },
@@ -74,7 +74,7 @@ async fn a_server_that_is_busy_is_asked_again_after_its_retry_after_and_finds_ou
 }
 
 #[tokio::test]
-async fn a_request_that_the_server_rejects_is_sent_once_and_its_reason_reaches_the_user() {
+async fn rejected_request_is_sent_once_and_its_reason_reaches_the_user() {
     let Some(server) = LlMock::start() else { return };
     server.script(json!([{ "type": "fail", "status": 400, "message": "the schema is odd", "times": null }]));
     let (agent, _) = agent(&server);
@@ -84,7 +84,7 @@ async fn a_request_that_the_server_rejects_is_sent_once_and_its_reason_reaches_t
 }
 
 #[tokio::test]
-async fn broken_tool_calls_of_a_real_server_go_back_to_it_and_the_run_still_ends_well() {
+async fn broken_tool_calls_of_a_real_server_go_back_to_it_and_the_run_succeeds() {
     let Some(server) = LlMock::start() else { return };
     for kind in ["malformed_arguments", "unknown_tool"] {
         server.script(json!([{ "type": "tool_fault", "kind": kind }]));

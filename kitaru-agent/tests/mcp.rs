@@ -1,4 +1,4 @@
-//! Tools of MCP servers that the official Python SDK runs. Skipped, with a line that says so, where that is not installed.
+//! Tools of MCP servers that the official Python SDK runs. Skipped, with a line that says so, if that is not installed.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[allow(dead_code, reason = "other tests use the server")]
@@ -16,7 +16,7 @@ use kitaru_agent::{
 
 const SERVER: &str = include_str!("../../examples/agent_mcp_server.py");
 
-/// A server that says what its tools do to the world.
+/// A server that declares the effects of its tools.
 const ANNOTATED: &str = r#"
 from mcp.server.mcpserver import MCPServer
 from mcp.types import ToolAnnotations
@@ -37,7 +37,7 @@ for name, hints in {
 server.run(transport="stdio")
 "#;
 
-/// What starts the server, over stdio, or over HTTP if its port is among the `args`.
+/// The command of the server, over stdio, or over HTTP if its port is among the `args`.
 fn command(args: &[&str]) -> Option<Command> {
     python(SERVER, args)
 }
@@ -53,7 +53,7 @@ fn python(server: &str, args: &[&str]) -> Option<Command> {
     Some(command)
 }
 
-/// A server over HTTP; dropping it ends it.
+/// A server over HTTP. It ends when this is dropped.
 struct Http(Child, u16);
 
 impl Http {
@@ -101,7 +101,7 @@ async fn tools_of_a_server_over_http_are_listed_and_called() {
 }
 
 #[tokio::test]
-async fn what_a_server_says_of_its_tools_effects_is_what_they_declare() {
+async fn declared_effects_of_a_servers_tools_become_their_options() {
     let Some(command) = python(ANNOTATED, &[]) else { return };
     let tools = McpServer::start(command).await.unwrap().tools().await.unwrap();
     let declared: Vec<_> = tools.iter().map(|tool| (&*tool.definition().name, tool.definition().options)).collect();
@@ -131,7 +131,7 @@ async fn an_error_of_a_servers_tool_goes_back_to_the_model() {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_ends_the_run_in_an_error_that_names_it() {
+async fn crashed_server_ends_the_run_in_an_error_that_names_it() {
     let Some(server) = Http::start() else { return };
     let tools = McpServer::connect(&format!("http://127.0.0.1:{}/mcp", server.1)).await.unwrap().tools().await.unwrap();
     drop(server);
@@ -141,26 +141,26 @@ async fn a_server_that_dies_ends_the_run_in_an_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_server_is_an_error_that_says_so() {
+async fn command_and_address_that_are_not_a_server_are_errors() {
     let error = McpServer::start(Command::new("no-such-server")).await.unwrap_err();
-    assert!(error.to_string().contains("`no-such-server` cannot be started"), "{error}");
+    assert!(error.to_string().contains("cannot start the MCP server `no-such-server`"), "{error}");
     let error = McpServer::connect("nowhere").await.unwrap_err();
     assert!(error.to_string().contains("address"), "{error}");
 }
 
 #[tokio::test]
-async fn an_address_that_holds_a_secret_is_in_no_error() {
-    // Nobody listens there any more.
+async fn address_with_a_secret_is_in_no_error() {
+    // Nothing listens there any more.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://ada:hunter2@127.0.0.1:{port}/mcp?token=tok-123");
     let error = McpServer::connect(&url).await.unwrap_err();
     let said = format!("{error} {error:?}");
-    assert!(said.contains("the MCP server `127.0.0.1` does not greet back"), "{said}");
+    assert!(said.contains("the MCP server `127.0.0.1` did not complete the handshake"), "{said}");
     assert!(!said.contains("hunter2") && !said.contains("tok-123"), "{said}");
 }
 
-/// A process that answers each line of its input by what `answer`, an expression of Python, makes of the request. It
-/// needs no SDK.
+/// A process that answers each line of its input with the value of `answer`, a Python expression over the request. It needs no
+/// SDK.
 fn scripted(answer: &str) -> Command {
     const SERVER: &str = r#"
 import json, sys
@@ -181,13 +181,13 @@ for line in sys.stdin:
     command
 }
 
-/// Whether the process `id` is still there.
+/// Whether the process `id` still exists.
 fn lives(id: &str) -> bool {
     Command::new("kill").args(["-0", id]).stderr(Stdio::null()).status().unwrap().success()
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_greet_is_given_up_after_its_time_and_its_process_ends() {
+async fn server_without_a_handshake_times_out_and_its_process_ends() {
     let soon = Duration::from_millis(500);
     for says in ["", "echo garbage;", "printf {;"] {
         let file = std::env::temp_dir().join(format!("kitaru-mcp-{}-{}", std::process::id(), says.len()));
@@ -197,7 +197,7 @@ async fn a_server_that_does_not_greet_is_given_up_after_its_time_and_its_process
         let starting = McpServer::builder().greeting_timeout(soon).start(silent);
         let started = tokio::time::timeout(Duration::from_secs(20), starting).await;
         let error = started.expect("it is given up after its time").unwrap_err();
-        assert!(error.to_string().contains("the MCP server `sh` does not greet back"), "{error}");
+        assert!(error.to_string().contains("the MCP server `sh` did not complete the handshake"), "{error}");
         let id = std::fs::read_to_string(&file).unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
         while lives(id.trim()) {
@@ -209,15 +209,15 @@ async fn a_server_that_does_not_greet_is_given_up_after_its_time_and_its_process
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", silent.local_addr().unwrap());
     let error = McpServer::builder().greeting_timeout(soon).connect(&url).await.unwrap_err();
-    assert!(error.to_string().contains("does not greet back within 500ms"), "{error}");
+    assert!(error.to_string().contains("did not complete the handshake within 500ms"), "{error}");
 }
 
 #[tokio::test]
-async fn a_call_that_a_server_does_not_answer_is_given_up_after_its_time() {
+async fn call_that_a_server_does_not_answer_times_out() {
     let silent = scripted("__import__('time').sleep(1000)");
     let server = McpServer::builder().call_timeout(Duration::from_millis(100)).start(silent).await.unwrap();
     let error = server.tools().await.err().unwrap();
-    assert!(error.to_string().contains("did not give its list of tools within 100ms"), "{error}");
+    assert!(error.to_string().contains("did not send its list of tools within 100ms"), "{error}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Streams of real HTTP against `llmock` 0.2.2, broken at each of their chunks. Skipped, with a line that says so, where
-//! that is not installed.
+//! Streams of real HTTP against `llmock` 0.2.2, broken at each of their chunks. Skipped, with a line that says so, if that is
+//! not installed.
 #![cfg(all(feature = "openai", feature = "anthropic"))]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -18,16 +18,16 @@ use kitaru_agent::{
 use serde_json::json;
 use support::LlMock;
 
-/// How long a stream may pause where the server pauses for longer than anybody would wait.
+/// How long a stream may pause if the server pauses for a very long time.
 const SOON: Duration = Duration::from_millis(200);
-/// And where it does not, on a machine that is busy.
+/// And if it does not, on a busy machine.
 const LATE: Duration = Duration::from_secs(20);
 
 fn models(server: &LlMock, retries: u32, stall: Duration) -> Vec<Arc<dyn Model>> {
     let openai = OpenAi::builder("sk-anything-at-all").base_url(server.base_url());
     let anthropic = Anthropic::builder("sk-anything-at-all").base_url(server.anthropic_url());
     vec![
-        // The timeout is for the beginning.
+        // This timeout is for the first word.
         Arc::new(openai.retries(retries).timeout(stall).stall_timeout(stall).build().unwrap()),
         Arc::new(anthropic.retries(retries).timeout(stall).stall_timeout(stall).build().unwrap()),
     ]
@@ -45,7 +45,7 @@ fn reply() -> serde_json::Value {
     json!({ "type": "reply", "text": "Let me see.", "tool_calls": [call], "times": null })
 }
 
-/// What is heard of the pieces.
+/// Collects the pieces.
 fn ear() -> (Deltas, Arc<Mutex<Vec<Delta>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let deltas = {
@@ -59,7 +59,7 @@ fn ear() -> (Deltas, Arc<Mutex<Vec<Delta>>>) {
 }
 
 #[tokio::test]
-async fn a_stream_says_what_a_plain_answer_says() {
+async fn stream_equals_the_plain_answer() {
     let Some(server) = LlMock::start() else { return };
     server.script(json!([reply()]));
     for model in models(&server, 0, LATE) {
@@ -92,7 +92,7 @@ async fn break_streams(nth: usize, kind: &str) {
     let model = &models(&server, 0, if kind == "stall" { SOON } else { LATE })[nth];
     server.script(json!([reply()]));
     let whole = models(&server, 0, LATE)[nth].request_streaming(&request(), &Deltas::unheard()).await.unwrap();
-    // Up to where the fault lies behind the end, so that nothing is broken.
+    // Until the fault is after the end, so that nothing is broken.
     for chunk in 0.. {
         server.script(json!([{ "type": "stream_fault", "kind": kind, "after_chunks": chunk, "stall_seconds": 60 }]));
         match model.request_streaming(&request(), &Deltas::unheard()).await {
@@ -103,7 +103,7 @@ async fn break_streams(nth: usize, kind: &str) {
             Ok(response) => {
                 let said = |response: &ModelResponse| (response.output(), response.stop, response.tool_calls().count());
                 assert_eq!(said(&response), said(&whole), "{kind} at {chunk}");
-                // What comes behind the reason of its end is about the answer, and no part of it.
+                // Events after the stop reason are about the answer, and not a part of it.
                 if response.tokens != whole.tokens {
                     assert_eq!((kind, response.tokens), ("truncate", Tokens::default()), "at {chunk}");
                 }
@@ -114,7 +114,7 @@ async fn break_streams(nth: usize, kind: &str) {
     }
 }
 
-/// Of a stream that is broken at any of its chunks none is taken for an answer.
+/// A stream that is broken at any of its chunks is never an answer.
 macro_rules! broken_at_any_chunk {
     ($($test:ident: $nth:literal, $kind:literal;)*) => {
         $(#[tokio::test]
@@ -136,7 +136,7 @@ broken_at_any_chunk! {
 }
 
 #[tokio::test]
-async fn a_run_over_broken_streams_ends_well_and_the_server_finds_our_manners_good() {
+async fn run_over_broken_streams_succeeds_and_the_server_accepts_our_manners() {
     let Some(server) = LlMock::start() else { return };
     for model in models(&server, 3, LATE) {
         let call = json!({ "name": "get_weather", "arguments": { "city": "Paris" } });
@@ -149,7 +149,7 @@ async fn a_run_over_broken_streams_ends_well_and_the_server_finds_our_manners_go
         let weather = FunctionTool::new(definition, |_| async { Ok(ToolOutput::text("21 degrees")) });
         let agent = Agent::builder(model).tool(weather).build().unwrap();
         let mut stream = agent.run_stream("How is it in Paris?");
-        // What whoever listens has in hand: what is void is taken back.
+        // What a listener shows: void pieces are taken back.
         let (mut text, mut sure, mut voids) = (String::new(), String::new(), 0);
         let result = loop {
             match stream.next().await.unwrap().unwrap() {

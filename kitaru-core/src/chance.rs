@@ -11,12 +11,12 @@ use crate::id::check_name;
 
 /// The time, the same on every replay.
 ///
-/// In a flow's own code it is recorded: it rides on a commit and is durable before any later body starts. In a
-/// checkpoint's body, which is not replayed, it is the time of day. Precise to the millisecond.
+/// In a flow's own code the time is recorded: it is durable before any later body starts. In a checkpoint's body, which
+/// is not replayed, it is the time of day. It is precise to the millisecond.
 ///
 /// # Panics
 ///
-/// Where no flow is in scope.
+/// If no flow is in scope.
 ///
 /// # Examples
 ///
@@ -36,12 +36,12 @@ pub fn now() -> SystemTime {
 
 /// A random number, the same on every replay.
 ///
-/// In a flow's own code it derives from a seed kept with the execution. In a checkpoint's body it is another one each
-/// time.
+/// In a flow's own code it derives from a seed that is recorded with the execution. In a checkpoint's body it differs
+/// each time.
 ///
 /// # Panics
 ///
-/// Where no flow is in scope.
+/// If no flow is in scope.
 ///
 /// # Examples
 ///
@@ -59,11 +59,11 @@ pub fn random() -> u64 {
 
 /// A version 4 UUID, the same on every replay.
 ///
-/// As [`random`], from a seed kept with the execution. It is unique, and as unguessable as that seed.
+/// As [`random`], from a seed that is recorded with the execution. It is unique, and as unpredictable as that seed.
 ///
 /// # Panics
 ///
-/// Where no flow is in scope.
+/// If no flow is in scope.
 ///
 /// # Examples
 ///
@@ -81,17 +81,17 @@ pub fn uuid() -> Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-/// Whether a flow's code has changed for this execution: `true` for one that comes here for the first time, which takes the
-/// new path and goes on taking it; `false` for one that went past this point under the old code, which has to go on as it
-/// began.
+/// Whether this execution passes a change of the flow's code with the new code. `true` for an execution that reaches
+/// this point for the first time: it takes the new path, and keeps it. `false` for an execution that went past this
+/// point with the old code: it must continue with that.
 ///
-/// It is recorded by its name, and the first answer counts for the whole execution, wherever and however often it is asked.
-/// When no execution of the old code is left, take the old path and this call out of the flow; until then every later
-/// change gets a name of its own.
+/// The answer is recorded by its name, and the first one counts for the whole execution, wherever and however often
+/// `patched` is called. When no execution of the old code is left, remove the old path and this call from the flow.
+/// Until then every later change needs a name of its own.
 ///
 /// # Panics
 ///
-/// Outside a flow's own code, and where the name is not one: at most 128 bytes without control characters.
+/// Outside a flow's own code, and if the name is not valid: at most 128 bytes without control characters.
 ///
 /// # Examples
 ///
@@ -109,7 +109,10 @@ pub fn uuid() -> Uuid {
 /// ```
 pub fn patched(name: &str) -> bool {
     let Some(context) = flow_or_body("patched") else {
-        panic!("kitaru::patched was called in a checkpoint's body, which is not replayed; ask in the flow's own code")
+        panic!(
+            "cannot call kitaru::patched in a checkpoint's body: a body is not replayed; call it in the flow's \
+                own code"
+        )
     };
     if let Err(error) = check_name("patch", name) {
         panic!("{error}");

@@ -1,5 +1,5 @@
-//! Time. Owns the one place that reads the system's clock and waits, and a clock that tests turn by hand. Must not
-//! know what is waited for.
+//! Time. Owns the one place that reads the system's clock and waits, and a clock that tests turn by hand. Must not know
+//! what the waits are for.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -30,18 +30,19 @@ pub struct Clock(Inner);
 
 #[derive(Clone, Debug)]
 enum Inner {
-    /// With the runtime whose timers it uses, once a store is open on it. Before, those of whichever runtime waits.
+    /// With the runtime whose timers it uses, once a store is open on it. Before that, the timers of the runtime that
+    /// waits.
     System(Option<tokio::runtime::Handle>),
     Manual(Arc<Mutex<Manual>>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Manual {
-    /// Milliseconds since the Unix epoch, were the clock never set back.
+    /// Milliseconds since the Unix epoch, if the clock had never been set back.
     steady_ms: u64,
     /// By how much it was set back.
     back_ms: u64,
-    /// Who waits for when. The number keeps sleepers of one instant in the order in which they fell asleep.
+    /// The waits and their times. The number keeps waits for the same time in the order in which they began.
     sleepers: BinaryHeap<Reverse<Sleeper>>,
     next: u64,
 }
@@ -53,7 +54,7 @@ struct Sleeper {
     waker: Waker,
 }
 
-/// How long a wait for the system's clock rests before it looks whether somebody has set the clock forward.
+/// How long a wait for the system's clock pauses before it checks whether the clock was set forward.
 const LOOK: Duration = Duration::from_secs(60);
 
 impl Clock {
@@ -69,7 +70,7 @@ impl Clock {
         Clock(Inner::Manual(Arc::new(Mutex::new(manual))))
     }
 
-    /// The same clock, whose waits use the timers of this runtime, whichever runtime they are polled on.
+    /// The same clock, whose waits use the timers of this runtime, on any runtime that polls them.
     pub(crate) fn with_timers(self, timers: tokio::runtime::Handle) -> Self {
         match self.0 {
             Inner::System(_) => Clock(Inner::System(Some(timers))),
@@ -82,11 +83,11 @@ impl Clock {
         UNIX_EPOCH + Duration::from_millis(self.now_ms())
     }
 
-    /// Turns a manual clock forward, waking what is due.
+    /// Turns a manual clock forward, and wakes the waits that are due.
     ///
     /// # Panics
     ///
-    /// On the system's clock, which nobody turns.
+    /// On the system's clock.
     pub fn advance(&self, by: Duration) {
         let due: Vec<Waker> = {
             let mut manual = self.manually();
@@ -103,8 +104,8 @@ impl Clock {
         due.into_iter().for_each(Waker::wake);
     }
 
-    /// Sets a manual clock back, as a person or a time server does with the system's. A wait for a duration takes as long as
-    /// it would have taken, and a wait for a time of the day waits until the clock shows that time.
+    /// Sets a manual clock back, as a person or a time server does with the system's. A wait for a duration still takes
+    /// as long. A wait for a time of day waits until the clock shows that time.
     ///
     /// # Panics
     ///
@@ -132,21 +133,21 @@ impl Clock {
         lock(manual)
     }
 
-    /// When the first of those who wait is to be woken, on a manual clock, in its [steady](Self::steady_ms) time.
+    /// When the first wait on a manual clock must be woken, in its [steady](Self::steady_ms) time.
     #[cfg(feature = "testkit")]
     pub(crate) fn next_due_ms(&self) -> Option<u64> {
         let Inner::Manual(manual) = &self.0 else { return None };
         lock(manual).sleepers.peek().map(|Reverse(next)| next.due_ms)
     }
 
-    /// How many of those who wait, on a manual clock, hold a waker of this data.
+    /// How many waits on a manual clock hold a waker of this data.
     #[cfg(feature = "testkit")]
     pub(crate) fn wakers_of(&self, data: *const ()) -> usize {
         let Inner::Manual(manual) = &self.0 else { return 0 };
         lock(manual).sleepers.iter().filter(|Reverse(sleeper)| sleeper.waker.data() == data).count()
     }
 
-    /// What the clock shows.
+    /// The time that the clock shows.
     pub(crate) fn now_ms(&self) -> u64 {
         match &self.0 {
             Inner::System(_) => system_ms(),
@@ -157,8 +158,8 @@ impl Clock {
         }
     }
 
-    /// What the clock would show if nobody had set it back while this process runs. Durations are measured with it, so that
-    /// they take no longer then; what is shown and recorded as a time is not.
+    /// The time that the clock would show if it had not been set back while this process runs. Durations are measured
+    /// with it, so that setting the clock back does not extend them. Shown and recorded times do not use it.
     pub(crate) fn steady_ms(&self) -> u64 {
         match &self.0 {
             Inner::System(_) => Steady::of_this_process(),
@@ -166,17 +167,17 @@ impl Clock {
         }
     }
 
-    /// When the clock shows this time, in steady time: as far as that is known now, for it may be set meanwhile.
+    /// When the clock shows this time, in steady time, as far as that is known now: the clock may be set meanwhile.
     pub(crate) fn steady_when_shown(&self, shown_ms: u64) -> u64 {
         self.steady_ms().saturating_add(shown_ms.saturating_sub(self.now_ms()))
     }
 
-    /// When this duration from now on is over, in steady time. What is left of a millisecond counts as one.
+    /// When this duration from now ends, in steady time. A part of a millisecond counts as one.
     pub(crate) fn due_ms(&self, duration: Duration) -> u64 {
         self.steady_ms().saturating_add(millis_up(duration))
     }
 
-    /// Waits until a duration is over whose end, in steady time, is `due_ms`.
+    /// Waits for a duration that ends at `due_ms`, in steady time.
     pub(crate) fn until(&self, due_ms: u64) -> Until {
         Until::new(self, Reading::Steady, due_ms)
     }
@@ -186,7 +187,7 @@ impl Clock {
         Until::new(self, Reading::Shown, due_ms)
     }
 
-    /// Waits for `duration`. It starts to count when it is made.
+    /// Waits for `duration`, which begins when this is called.
     pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
         match &self.0 {
             Inner::System(timers) => {
@@ -200,7 +201,7 @@ impl Clock {
         }
     }
 
-    /// As [`sleep`](Self::sleep), in the time of the runtime that polls it, for what is not recorded.
+    /// As [`sleep`](Self::sleep), in the time of the runtime that polls it. For waits that are not recorded.
     pub(crate) fn sleep_here(&self, duration: Duration) -> Sleep {
         match &self.0 {
             Inner::System(_) => Sleep::System(Box::pin(tokio::time::sleep(duration))),
@@ -208,17 +209,18 @@ impl Clock {
         }
     }
 
-    /// Whether a wait of a store would go on here although the time of this runtime stands still: a test would seem to hang.
+    /// Whether a wait of a store would continue here although the time of this runtime stands still: a test would seem
+    /// to hang.
     pub(crate) fn is_paused_here(&self) -> bool {
         matches!(self.0, Inner::System(Some(_))) && is_time_paused()
     }
 }
 
-/// Whether the time of the runtime that this is called on stands still, as only a test has it.
+/// Whether the time of the current runtime stands still. Only a test does that.
 fn is_time_paused() -> bool {
     let before = tokio::time::Instant::now();
     let begun = Instant::now();
-    // A clock that does not move at all says nothing of tokio's.
+    // If the system's clock does not move, tokio's clock cannot be judged.
     let has_moved = (0..100_000).any(|_| !begun.elapsed().is_zero());
     has_moved && tokio::time::Instant::now() == before
 }
@@ -227,10 +229,10 @@ fn system_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
 }
 
-/// The system's clock, but that it never goes back.
+/// The system's clock, except that it never goes back.
 struct Steady {
     begun: Instant,
-    /// How far the system's clock was ahead of the time since then, at the most.
+    /// The most by which the system's clock was ahead of the time since then.
     ahead_ms: AtomicU64,
 }
 
@@ -241,14 +243,14 @@ impl Steady {
         steady.at(millis(steady.begun.elapsed()), system_ms())
     }
 
-    /// What it shows so long after it has begun, where the system's clock shows `system_ms`.
+    /// The time `since_ms` after it began, if the system's clock shows `system_ms`.
     fn at(&self, since_ms: u64, system_ms: u64) -> u64 {
         let ahead_ms = system_ms.saturating_sub(since_ms);
         since_ms.saturating_add(self.ahead_ms.fetch_max(ahead_ms, Ordering::Relaxed).max(ahead_ms))
     }
 }
 
-/// Which time a wait is for.
+/// Which reading of the clock a wait is for.
 #[derive(Clone, Copy)]
 enum Reading {
     Steady,
@@ -276,7 +278,7 @@ impl Until {
         }
     }
 
-    /// What is left, or a part of it where the clock may be set forward meanwhile.
+    /// The rest, or a part of it if the clock may be set forward meanwhile.
     fn rest(clock: &Clock, reading: Reading, due_ms: u64) -> Sleep {
         let left = Duration::from_millis(due_ms.saturating_sub(Self::now_ms(clock, reading)));
         clock.sleep(if let Inner::System(Some(_)) = clock.0 { left.min(LOOK) } else { left })
@@ -289,7 +291,7 @@ impl Future for Until {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         while Pin::new(&mut this.sleep).poll(cx).is_ready() {
-            // Outside a store, the runtime's time counts, which a test may have paused.
+            // Outside a store the runtime's time counts, which a test may have paused.
             let counts = !matches!(this.clock.0, Inner::System(None));
             if !counts || Self::now_ms(&this.clock, this.reading) >= this.due_ms {
                 return Poll::Ready(());
@@ -326,7 +328,6 @@ impl Future for Sleep {
     }
 }
 
-/// A duration in whole milliseconds, at most `u64::MAX`.
 /// A time of day, for people: `14:02:30 UTC`.
 #[derive(Clone, Copy)]
 pub(crate) struct At(pub(crate) u64);
@@ -351,7 +352,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The same, where what is left of a millisecond counts as one.
+/// A duration in whole milliseconds, rounded up.
 pub(crate) fn millis_up(duration: Duration) -> u64 {
     millis(duration.saturating_add(Duration::from_nanos(999_999)))
 }
@@ -385,7 +386,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steady_time_is_the_systems_but_that_it_never_goes_back() {
+    fn steady_time_is_the_systems_and_never_goes_back() {
         let steady = Steady { begun: Instant::now(), ahead_ms: AtomicU64::new(0) };
         assert_eq!(steady.at(0, 1_000_000), 1_000_000);
         assert_eq!(steady.at(10, 1_000_010), 1_000_010);

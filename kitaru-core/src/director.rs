@@ -1,8 +1,8 @@
-//! The seam through which a test has a hand in executions: it hears of what happens, may play a body's part, and may let
-//! nothing go further, as a dead process would. Owns the words for that; must not know who directs, nor why.
+//! The seam through which a test steers executions: it observes them, may play a body's part, and may stop anything, as
+//! a crash would. Owns the words for that; must not know what directs, nor why.
 //!
-//! Only a build with the feature `testkit` has directors, and few of its programs use one: then each place costs one look at
-//! an `Option`. In a build without the feature a [`Direction`] has no size, and each place costs nothing.
+//! Only a build with the feature `testkit` has directors, and few of its programs use one: then each place costs one
+//! look at an `Option`. In a build without the feature a [`Direction`] has no size, and each place costs nothing.
 
 #[cfg(feature = "testkit")]
 mod direction;
@@ -25,73 +25,73 @@ pub(crate) use direction::Direction;
 #[cfg(feature = "testkit")]
 pub(crate) use part::{Outside, Part};
 
-/// Who directs the executions of one store.
+/// Directs the executions of one store.
 #[cfg(feature = "testkit")]
 pub(crate) trait Director: Send + Sync + 'static {
     /// A call that no record answers is about to start.
     fn starts(&self, cue: &Cue<'_>) -> Goes;
 
-    /// A body comes to this moment.
+    /// A body reaches this moment.
     fn moment(&self, checkpoint: &str, moment: Moment) -> Goes;
 
-    /// An attempt comes to this moment.
+    /// An attempt reaches this moment.
     fn turn(&self, execution: &ExecutionId, turn: Turn) -> Goes;
 
-    /// Who plays the next try of a body. The arguments are there for the asking.
+    /// Decides what plays the next try of a body. `args` gives the arguments.
     fn cast(&self, checkpoint: &str, args: &mut dyn FnMut() -> serde_json::Value) -> Part;
 
-    /// Hears of something that it has no hand in.
+    /// Observes something that it does not steer.
     fn observe(&self, observation: &Observation<'_>);
 
-    /// Puts those who may go on at once in an order.
+    /// Orders the calls that may continue in the same step.
     fn order(&self, wake: &mut [Waker]);
 
-    /// What stands for chance that is not recorded.
+    /// A replacement for randomness that is not recorded.
     fn chance(&self) -> u64;
 
     /// A body begins that may wait for something outside.
     fn watches(&self, outside: &Arc<Outside>);
 
-    /// A test's stub is wrong, so that its body never ends.
+    /// A stub of a test is wrong, so that its body never ends.
     fn mistaken(&self, what: String);
 }
 
-/// Whether something goes on.
+/// Whether something continues.
 #[cfg(feature = "testkit")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "what goes no further has to stop"]
+#[must_use = "a part that goes no further must stop"]
 pub(crate) enum Goes {
     On,
     /// Its process is dead.
     NoFurther,
 }
 
-/// A moment of a body's.
+/// A moment of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     /// A try is about to be polled for the first time.
     Begins,
     /// It is about to be polled again.
     GoesOn,
-    /// A poll of it has ended, and it has not.
+    /// A poll of it has ended, but the body has not.
     Suspends,
-    /// It has come to its end, and nothing is recorded yet.
+    /// It has ended, and nothing is recorded yet.
     Ends,
 }
 
-/// A moment of an attempt's.
+/// A moment of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// It is counted, and nothing else of it has been touched.
+    /// It is counted, and nothing else of it has been read.
     Counted,
-    /// Its flow is about to be begun, from what is recorded.
+    /// Its flow is about to begin from its records.
     Begins,
-    /// Its flow is out of memory, and that is about to be recorded.
+    /// Its flow was dropped to park it, and that is about to be recorded.
     Parks,
 }
 
 /// A call that is about to start.
-#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody reads it without a testkit"))]
+#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "only a testkit reads it"))]
 pub(crate) struct Cue<'a> {
     pub(crate) execution: &'a ExecutionId,
     pub(crate) generation: u32,
@@ -99,7 +99,7 @@ pub(crate) struct Cue<'a> {
     pub(crate) checkpoint: &'a str,
     /// The visible name.
     pub(crate) name: String,
-    /// Where its checkpoint stands in the code.
+    /// The place of its checkpoint in the code.
     pub(crate) location: String,
     /// How many calls of the checkpoint were made before, in this attempt.
     pub(crate) place: u32,
@@ -109,43 +109,44 @@ pub(crate) struct Cue<'a> {
     pub(crate) stage: CueStage,
 }
 
-/// How far a call that starts is.
+/// The stage of a call that starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CueStage {
-    /// Its body runs at once.
+    /// Its body runs immediately.
     Body,
     /// Its body may run once, and its intent is recorded first.
     Intent,
     /// Its body may run once, and its intent is recorded.
     Once,
-    /// As `Once`, and a person has said that it runs, whether or not it has run before.
+    /// As `Once`, and a person decided that it runs, whether or not it ran before.
     OnceMore,
     /// It waits.
     Wait,
 }
 
-/// What a director only hears of.
-#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody reads it without a testkit"))]
+/// What a director only observes.
+#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "only a testkit reads it"))]
 pub(crate) enum Observation<'a> {
-    /// The flow is given the outcome of a call that had none recorded when it was made.
+    /// The flow receives the outcome of a call that had no record when it was made.
     Given { execution: &'a ExecutionId, checkpoint: &'a str, identity: Key },
-    /// A record has answered a call of this checkpoint.
+    /// A record answered a call of this checkpoint.
     Replayed { checkpoint: &'a str, identity: Key },
-    /// An `at_most_once` body of this checkpoint that an earlier attempt had begun is not run again, unless a person says so.
+    /// An `at_most_once` body of this checkpoint, begun by an earlier attempt, does not run again unless a person
+    /// decides so.
     Interrupted { checkpoint: &'a str },
     /// A call contradicts a record.
     Diverged(Divergence<'a>),
-    /// The value that was recorded for this checkpoint is not digested alike when it is read back.
+    /// The value that was recorded for this checkpoint has another digest when it is read back.
     Unsteady { checkpoint: &'a str },
 }
 
 /// A call that contradicts a record.
-#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "nobody reads it without a testkit"))]
+#[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "only a testkit reads it"))]
 pub(crate) struct Divergence<'a> {
-    /// Where its checkpoint stands in the code.
+    /// The place of its checkpoint in the code.
     pub(crate) location: String,
     /// The visible name of the record.
     pub(crate) record: String,
-    /// Each argument that differs, in words.
+    /// Each argument that differs, as text.
     pub(crate) differing: &'a [String],
 }

@@ -1,4 +1,4 @@
-//! What the examples in the documentation run on. Not part of the public interface.
+//! Support for the examples in the documentation. Not part of the public interface.
 
 use std::future::Future;
 

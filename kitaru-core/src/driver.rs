@@ -1,5 +1,5 @@
-//! The future that drives one attempt: it polls the flow and its branches, and lets outcomes reach them one at a time.
-//! Owns quiescence, the model's section 4; must not know what the calls are about, nor what becomes of the result.
+//! The future that drives one attempt: it polls the flow and its branches, and releases outcomes to them one at a time.
+//! Owns quiescence, the model's section 4; must not know the calls, nor what happens to the result.
 
 use std::future::Future;
 use std::mem;
@@ -19,10 +19,10 @@ use crate::journal::{Class, Status};
 use crate::machine::Exit;
 use crate::program::FlowFuture;
 
-/// How often the flow's code may wake itself before other tasks of the runtime get their turn.
+/// How often the flow's code may wake itself before other tasks of the runtime have their turn.
 const POLLS_AT_ONCE: u32 = 1_024;
 
-/// What an attempt came to.
+/// How an attempt ended.
 #[derive(Debug)]
 pub(crate) enum Driven<T> {
     /// The flow returned.
@@ -31,14 +31,14 @@ pub(crate) enum Driven<T> {
     Panicked(Error),
     /// It was dropped before it returned.
     Left(Exit),
-    /// It went no further, and what it has done was undone, or could not be.
+    /// It ended early, and its work was undone, or could not be.
     Undone(Result<(), Error>),
 }
 
 /// What is polled as the flow's own code.
 enum Code {
     Flow(FlowFuture),
-    /// The steps that undo what the flow has done.
+    /// The undo steps.
     Undo(Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>),
     Over,
 }
@@ -99,8 +99,8 @@ impl Driver {
         None
     }
 
-    /// Whether nobody holds a waker of the flow's but the driver and the calls that it knows of: then no wake of the
-    /// flow's own code can be under way.
+    /// Whether only the driver, and the calls that it knows of, hold a waker of the flow: then no wake of the flow's
+    /// own code can be under way.
     fn is_plainly_quiescent(&self) -> bool {
         // This `Arc`, the one in `waker`, and a clone in each call that waits.
         let known = self.context.replay().count_wakers(&self.waker).map(|calls| calls + 2);
@@ -115,18 +115,18 @@ impl Driver {
             self.branches.clear();
             drop(self.context.take_branches());
         }));
-        // The attempt has come to what it has come to.
+        // The end of the attempt is already decided.
         dropped.unwrap_or_else(drop_payload);
     }
 
-    /// Drops what would undo, too: it may hold calls of this very context.
+    /// Also drops the undo steps: they may hold calls of this context.
     fn drop_all(&mut self) {
         self.drop_flow();
         let _entered = Ambient::Flow(self.context.clone()).enter();
         catch_unwind(AssertUnwindSafe(|| drop(self.context.take_undo()))).unwrap_or_else(drop_payload);
     }
 
-    /// What the attempt ends in, unless the flow goes no further and it is to be undone what it has done.
+    /// How the attempt ends, unless the flow ends here and its work must be undone first.
     fn ends(&mut self, driven: Driven<Packed>) -> Option<Driven<Packed>> {
         let (is_undoing, is_unwinding) = {
             let replay = self.context.replay();
@@ -140,15 +140,15 @@ impl Driver {
             Driven::Left(_) | Driven::Undone(_) => return Some(driven),
         };
         if is_undoing {
-            // The steps give no value, so there is an error of ours.
+            // The steps give no value, so this is an error of Kitaru's.
             return Some(Driven::Undone(Err(failure.flatten()?)));
         }
         if is_unwinding {
-            // It goes no further, whatever it came to.
+            // It ends here, with any result.
             self.stop();
             return None;
         }
-        // Code that is wrong is to be mended, and the execution goes on then.
+        // Wrong code must be fixed, and the execution resumes then.
         let is_wrong = |error: &Error| error.is_misuse() || error.is_divergence();
         match failure {
             Some(error) if !error.as_ref().is_some_and(is_wrong) && self.context.has_undo() => {
@@ -166,19 +166,19 @@ impl Driver {
         }
     }
 
-    /// The flow is at its end, but the attempt is not.
+    /// The flow has ended, but the attempt has not.
     fn stop(&mut self) {
         self.abandon();
         self.context.stay();
     }
 
-    /// Drops the flow because it goes no further.
+    /// Drops the flow because it ends here.
     fn abandon(&mut self) {
         let context = self.context.clone();
         context.abandon(|| self.drop_flow());
     }
 
-    /// The flow goes no further: it is dropped, and what it has done is undone.
+    /// The flow ends here: it is dropped, and its work is undone.
     fn undo(&mut self) {
         self.abandon();
         self.code = Code::Undo(Box::pin(undo(self.context.take_undo())));
@@ -222,13 +222,13 @@ impl Driver {
         }
     }
 
-    /// Whether every wake that the flow's last poll has put off has arrived.
+    /// Whether every wake that the flow's last poll deferred has arrived.
     ///
-    /// tokio's budget and `yield_now` put a wake off until after the poll, on a list of the worker's, so that a flow
-    /// that is about to go on looks quiescent. A yield of our own is put on that list behind theirs: when it arrives on
-    /// the same worker, the whole list has been worked off. (It is worked off from its end, so ours comes first; but
-    /// the worker polls no task before it is done with the list, and another worker that stole this task goes round
-    /// once more.)
+    /// tokio's budget and `yield_now` defer a wake until after the poll, on a list of the worker, so that a flow that
+    /// is about to continue looks quiescent. A yield of the driver is put on that list behind theirs: when it arrives
+    /// on the same worker, the whole list has been processed. (The list is processed from its end, so the driver's
+    /// yield comes first. But the worker polls no task before it has finished the list, and if another worker stole
+    /// this task, the driver yields once more.)
     fn is_behind_barrier(&mut self, cx: &mut TaskContext<'_>) -> bool {
         loop {
             match &self.barrier {
@@ -249,7 +249,7 @@ impl Driver {
     }
 }
 
-/// Runs the steps, the last one first, until one fails.
+/// Runs the undo steps, the last one first, until one fails.
 async fn undo(mut steps: Vec<UndoStep>) -> Result<(), Error> {
     while let Some(step) = steps.pop() {
         step().await?;
@@ -257,22 +257,22 @@ async fn undo(mut steps: Vec<UndoStep>) -> Result<(), Error> {
     Ok(())
 }
 
-/// How far one stretch of the driver's work went.
+/// How far the driver got in one stretch.
 enum Step {
     Done(Driven<Packed>),
-    /// It is to be polled again, and a wake for that is under way.
+    /// It is polled again, and a wake for that is under way.
     Resumes,
-    /// Nothing moves until something outside does.
+    /// It waits for something outside.
     Idle,
 }
 
-/// Where the driver stands with wakes that were put off.
+/// How far deferred wakes have been observed.
 enum Barrier {
     /// Some may be under way.
     Ahead,
-    /// A yield of ours is under way, behind them, on this worker.
+    /// A yield of the driver is under way, behind them, on this worker.
     Passing { passing: Arc<Passing>, worker: ThreadId },
-    /// None is.
+    /// None is under way.
     Passed,
 }
 
@@ -304,7 +304,7 @@ impl Future for Driver {
                     this.context.rest();
                     return Poll::Pending;
                 }
-                // What came up while it was polling has woken nobody.
+                // What arrived while it was polling has not woken it.
                 Step::Idle if this.context.rest() => this.context.attend(cx.waker()),
                 Step::Idle => return Poll::Pending,
             }

@@ -1,5 +1,5 @@
-//! Checkpoints and flows without an attribute, for libraries that learn names and bodies at run time. Owns their
-//! builders; what they build goes the same way as what the macros expand to.
+//! Checkpoints and flows without an attribute, for libraries that learn names and bodies at run time. They run as the
+//! expansions of the attributes do.
 
 pub mod agents;
 mod run;
@@ -30,8 +30,8 @@ pub use crate::call::{CallIdentity, Occasion, Origin, Question, Summarize, WithO
 pub use run::{DurableRun, FlowOptions, Work};
 pub use scope::{Scope, beside_the_flow, resumes_by_itself, scope};
 
-/// Notes something beside the record of the checkpoint's body that runs, as [`log`](crate::log) does, made of what was noted
-/// under that key before, by this try or an earlier one. In a flow's own code, and outside flows, nothing is noted.
+/// Changes the metadata of the running body under a key, as [`log`](crate::log) sets it. `amend` gets the value that
+/// this try or an earlier one set. In a flow's own code and outside flows it does nothing.
 ///
 /// # Errors
 ///
@@ -57,7 +57,7 @@ pub fn amend_log<T: Serialize + DeserializeOwned>(key: &str, amend: impl FnOnce(
     crate::log(key, &amend(earlier))
 }
 
-/// A checkpoint by this name, whose arguments and body are still to be given.
+/// A checkpoint with this name. Its arguments and body follow.
 ///
 /// # Examples
 ///
@@ -104,7 +104,8 @@ impl DynamicCheckpoint {
         match serde_json::to_value(shallow(value)) {
             Ok(value) => self.args.push((name, value)),
             Err(why) => {
-                let message = format!("argument `{name}` of checkpoint `{}` cannot be serialized: {why}", self.name);
+                let message =
+                    format!("cannot call checkpoint `{}`: argument `{name}` cannot be serialized: {why}", self.name);
                 self.refused.get_or_insert(Error::new(Kind::Misuse, message));
             }
         }
@@ -117,7 +118,7 @@ impl DynamicCheckpoint {
         self
     }
 
-    /// Keeps values as JSON, which later versions of a type read by name.
+    /// Keeps values as JSON. Later versions of a type read JSON by field names.
     pub fn json(mut self) -> Self {
         self.meta = self.meta.json();
         self
@@ -141,11 +142,11 @@ impl DynamicCheckpoint {
         self
     }
 
-    /// What a call of this checkpoint asks, as far as it is described by now.
+    /// The question of this checkpoint, with the arguments added so far.
     ///
     /// # Errors
     ///
-    /// When an argument cannot be serialized.
+    /// If an argument cannot be serialized.
     pub fn question(&self) -> Result<Question, Error> {
         match &self.refused {
             Some(refused) => Err(refused.clone()),
@@ -153,7 +154,7 @@ impl DynamicCheckpoint {
         }
     }
 
-    /// The call of this checkpoint, with its body. The body is a function, because a retry calls it again.
+    /// Calls this checkpoint with its body. The body is a function, because a retry calls it again.
     pub fn run<T, E, Fut>(self, body: impl FnMut() -> Fut) -> Call<impl Body<Output = Result<T, E>>>
     where
         T: Recordable,
@@ -163,7 +164,7 @@ impl DynamicCheckpoint {
         self.run_summarized(body, None)
     }
 
-    /// As [`run`](Self::run); the log lines of the call carry what `summarize` says of its result.
+    /// As [`run`](Self::run). The log lines of the call contain the summary of its result.
     pub fn run_with_summary<T, E, Fut>(
         self,
         body: impl FnMut() -> Fut,
@@ -203,7 +204,7 @@ impl DynamicCheckpoint {
     }
 }
 
-/// Shared, so that another try costs no copy.
+/// Shared, so that another try needs no copy.
 #[derive(Clone)]
 struct Args(Arc<[(&'static str, serde_json::Value)]>);
 
@@ -211,9 +212,9 @@ fn describe(args: &[(&'static str, serde_json::Value)], sink: &mut ArgSink<'_>) 
     args.iter().for_each(|(name, value)| sink.arg(name, value));
 }
 
-/// A flow by this name, whose input and body are still to be given.
+/// A flow with this name. Its input and body follow.
 ///
-/// Its body is the caller's own: the execution is continued by a call like the first one, and by nothing else.
+/// Its body exists only in its caller. So only an equal call continues the execution.
 pub fn flow(name: impl Into<Cow<'static, str>>) -> DynamicFlow {
     DynamicFlow {
         name: name.into(),
@@ -240,7 +241,7 @@ impl fmt::Debug for DynamicFlow {
     }
 }
 
-/// A value that decides which execution a call stands for.
+/// A value that is part of the execution's id.
 struct Given {
     name: &'static str,
     value: serde_json::Value,
@@ -260,13 +261,13 @@ impl DynamicFlow {
         self
     }
 
-    /// Adds a value to its input, which decides which execution a call without an id stands for.
+    /// Adds a value to its input. The id of the execution is a digest of the input, unless the call sets it.
     pub fn input<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Self {
         self.given(name, value, Kept::Whole)
     }
 
-    /// As [`input`](Self::input), for a value that the body has anyhow and that is not worth its bytes: it decides which
-    /// execution a call stands for, and only its digest and a preview are kept.
+    /// As [`input`](Self::input), for a large value that the body has anyway: it is part of the id, and only its digest
+    /// and a preview are recorded.
     ///
     /// # Examples
     ///
@@ -290,20 +291,20 @@ impl DynamicFlow {
         match serde_json::to_value(shallow(value)) {
             Ok(value) => self.input.push(Given { name, value, kept }),
             Err(why) => {
-                let message = format!("input `{name}` of flow `{}` cannot be serialized: {why}", self.name);
+                let message = format!("cannot call flow `{}`: input `{name}` cannot be serialized: {why}", self.name);
                 self.refused.get_or_insert(Error::new(Kind::Misuse, message));
             }
         }
         self
     }
 
-    /// What is done if the execution has completed before.
+    /// What the call does if the execution has completed before.
     pub fn reuse(mut self, reuse: impl Into<Reuse>) -> Self {
         self.reuse = reuse.into();
         self
     }
 
-    /// The call of this flow, with its body.
+    /// Calls this flow with its body.
     pub fn run<T, E, Fut>(self, body: impl FnOnce() -> Fut + Send + 'static) -> FlowCall<Result<T, E>>
     where
         T: Recordable + 'static,

@@ -1,5 +1,5 @@
-//! The one error type. Owns the kinds of failure that the project knows and the chain of messages that an error
-//! carries across processes. Must not know who raises it.
+//! The one error type. Owns the kinds of failure and the chain of messages that an error carries across processes. Must
+//! not know what raises it.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -14,10 +14,9 @@ use crate::shown::Shown;
 
 /// What went wrong with a flow, a checkpoint or a store.
 ///
-/// It is cheap to clone, goes through serde, and keeps the messages of the whole chain of causes, so that an error
-/// that was recorded by one process reads the same in another. It keeps messages only: the value that an error was
-/// made of is gone, so downcasting one that was rebuilt finds `kitaru::Error`, not the original type. Of the messages it
-/// keeps the first 64, and 64 KiB in all.
+/// It is cheap to clone, goes through serde, and keeps the messages of the whole chain of causes. So an error that one
+/// process recorded reads the same in another. It keeps messages only, not the original value: downcasting a rebuilt
+/// error finds `kitaru::Error`, not the original type. It keeps the first 64 messages, and 64 KiB in total.
 ///
 /// [`Display`](fmt::Display) gives the first message; `{:#}` gives the whole chain; [`source`](StdError::source)
 /// walks it.
@@ -38,9 +37,9 @@ pub struct Error(Arc<Repr>);
 
 /// The most messages that a chain keeps, the first ones.
 const MAX_MESSAGES: usize = 64;
-/// The most sources of another error that are looked at.
+/// The most sources of another error that are visited.
 const MAX_SOURCES: usize = 2 * MAX_MESSAGES;
-/// The most bytes that they have together; what is over is cut.
+/// The most bytes of all messages together. The rest is cut.
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 struct Repr {
@@ -49,15 +48,15 @@ struct Repr {
     cause: Cause,
 }
 
-/// What an error of a body says of another try.
+/// What an error of a body says about another try.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Advice {
-    /// Nothing: the checkpoint's own rule holds.
+    /// Nothing: the rule of the checkpoint applies.
     #[default]
     None,
-    /// It would fail as well.
+    /// Another try would fail too.
     Fatal,
-    /// It is to wait so long.
+    /// Another try must wait this long.
     After(Duration),
 }
 
@@ -69,7 +68,7 @@ struct Cause {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal;)*) => {
-        /// What kind of failure an [`Error`] is. Recorded by name, so that a store outlives a reordering.
+        /// The kind of failure of an [`Error`]. Recorded by name, so that a store survives a reordering.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Kind { $($(#[$doc])* $kind,)* }
 
@@ -78,7 +77,7 @@ macro_rules! kinds {
                 match self { $(Kind::$kind => $name,)* }
             }
 
-            /// A name that this version does not know, of a newer one, is a plain failure.
+            /// A name of a newer version that this one does not know is a plain failure.
             fn from_name(name: &str) -> Self {
                 match name { $($name => Kind::$kind,)* _ => Kind::Failed }
             }
@@ -97,29 +96,29 @@ kinds! {
     Interrupted = "interrupted";
     /// The execution was cancelled.
     Cancelled = "cancelled";
-    /// The id is taken by an execution with another input, or by one that is running.
+    /// Another execution has the id: one with another input, or one that is running.
     Conflict = "conflict";
-    /// The code asked for something else than what was recorded.
+    /// A call contradicts a record.
     Diverged = "diverged";
-    /// The execution cannot go on until a person decides.
+    /// The execution cannot resume until a person decides.
     Stuck = "stuck";
-    /// The API was used in a way that cannot work; the message names the way out.
+    /// The API was used in a way that cannot work. The message names the way out.
     Misuse = "misuse";
     /// A value, an id or a queue is over its bound.
     TooLarge = "too_large";
     /// A value cannot be encoded, or what was encoded cannot be read back.
     Unreadable = "unreadable";
-    /// The store is held by another process.
+    /// Another process holds the store.
     Locked = "locked";
     /// The store's disk is full.
     StorageFull = "storage_full";
-    /// The store cannot be used: damaged, of a newer format, not a store, or its disk fails.
+    /// The store cannot be used: it is damaged, has a newer format, is not a store, or its disk fails.
     Store = "store";
     /// The store or the runtime was closed.
     Closed = "closed";
 }
 
-/// Drops what a panic has left, which may panic itself. What that leaves is not looked at.
+/// Drops the payload of a panic, which may panic itself. The payload of that second panic is leaked.
 pub(crate) fn drop_payload(panic: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
@@ -127,10 +126,10 @@ pub(crate) fn drop_payload(panic: Box<dyn Any + Send>) {
 }
 
 impl Error {
-    /// How long a try waits at the most because of [`retry_after`](Self::retry_after): a day, whatever a server asks for.
+    /// The longest wait of a try because of [`retry_after`](Self::retry_after): a day.
     pub const MOST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
 
-    /// An error of the caller's own, with a message and no cause.
+    /// An error of your own, with a message and no cause.
     pub fn msg(message: impl fmt::Display) -> Self {
         Self::from_chain(Kind::Failed, vec![message.to_string()])
     }
@@ -142,8 +141,8 @@ impl Error {
 
     /// An error with the messages of `error` and of all its sources.
     ///
-    /// Where `error` or one of its sources is a [`kitaru::Error`](Error) itself, its kind is kept, so that a timeout
-    /// that went through an error type of the caller's is still a timeout.
+    /// If `error` or one of its sources is a [`kitaru::Error`](Error), its kind is kept. So a timeout that went through
+    /// an error type of yours is still a timeout.
     pub fn from_std(error: &(dyn StdError + 'static)) -> Self {
         let (mut kind, mut advice) = (Kind::Failed, Advice::None);
         let mut messages = Vec::new();
@@ -153,7 +152,7 @@ impl Error {
                 (kind, advice) = (known.0.kind, known.0.advice);
             }
             let message = current.to_string();
-            // A transparent wrapper repeats the message of what it wraps.
+            // A transparent wrapper repeats the message of the error that it wraps.
             if messages.last() != Some(&message) {
                 messages.push(message);
             }
@@ -161,7 +160,7 @@ impl Error {
         Self::from_chain(kind, messages).advising(advice)
     }
 
-    /// The same error under a further message, as its new first one.
+    /// The same error with a further message in front.
     #[must_use]
     pub fn context(self, message: impl fmt::Display) -> Self {
         let mut messages = vec![message.to_string()];
@@ -169,11 +168,11 @@ impl Error {
         Self::from_chain(self.0.kind, messages).advising(self.0.advice)
     }
 
-    /// The same error, after which a checkpoint's body is not tried again, whatever its `retries`: another try would
-    /// come to the same.
+    /// The same error, after which a checkpoint's body is not tried again, despite its `retries`: another try would
+    /// have the same result.
     ///
-    /// It counts until the body's outcome is recorded, also where the error went through a type of the caller's that has
-    /// it as a source.
+    /// It counts until the body's outcome is recorded, even if the error went through a type of yours that has it as a
+    /// source.
     ///
     /// # Examples
     ///
@@ -188,9 +187,9 @@ impl Error {
         self.advising(Advice::Fatal)
     }
 
-    /// The same error, after which the next try of a checkpoint's body, if it has one left, waits for this long instead
-    /// of for its backoff: what a server asked for with `Retry-After`. As [`fatal`](Self::fatal). It may be longer than the
-    /// checkpoint's `max_backoff`; of more than [`MOST_RETRY_AFTER`](Self::MOST_RETRY_AFTER) the next try waits for that.
+    /// The same error, after which the next try of a checkpoint's body, if one is left, waits this long instead of its
+    /// backoff: the `Retry-After` of a server. It counts as long as [`fatal`](Self::fatal) does. It may be longer than
+    /// the checkpoint's `max_backoff`. A wait over [`MOST_RETRY_AFTER`](Self::MOST_RETRY_AFTER) is cut to that.
     ///
     /// # Examples
     ///
@@ -207,12 +206,12 @@ impl Error {
         self.advising(Advice::After(delay))
     }
 
-    /// Whether another try of a body that ended in it would come to the same. See [`fatal`](Self::fatal).
+    /// Whether another try of the body would have the same result. See [`fatal`](Self::fatal).
     pub fn is_fatal(&self) -> bool {
         self.0.advice == Advice::Fatal
     }
 
-    /// How long another try is to wait. See [`retry_after`](Self::retry_after).
+    /// How long another try must wait. See [`retry_after`](Self::retry_after).
     pub fn retry_delay(&self) -> Option<Duration> {
         match self.0.advice {
             Advice::After(delay) => Some(delay),
@@ -233,19 +232,18 @@ impl Error {
         self
     }
 
-    /// Why a flow does not wait where the time of its runtime is paused.
+    /// The error of a flow that cannot wait because the time of its runtime is paused.
     pub(crate) fn time_is_paused(what: impl fmt::Display) -> Self {
         Self::new(
             Kind::Misuse,
             format!(
-                "cannot wait in {what}: the time of this tokio runtime is paused (`start_paused`, `tokio::time::pause`), and \
-                 durable waits take the system's time, which is not; use kitaru::testkit::Testkit, or open the store \
-                 with Clock::manual()"
+                "cannot wait in {what}: the time of this tokio runtime is paused; use kitaru::testkit::Testkit, or a \
+                 store with Clock::manual()"
             ),
         )
     }
 
-    /// What a panic said. Its payload is dropped here, for it may panic, too.
+    /// The error for a panic. Its payload is dropped here, because that may panic too.
     pub(crate) fn panicked(what: &str, panic: Box<dyn Any + Send>) -> Self {
         let said = panic
             .downcast_ref::<&str>()
@@ -257,19 +255,20 @@ impl Error {
         error
     }
 
-    /// The same error with a further cause behind its last one.
+    /// The same error with a further cause after its last one.
     pub(crate) fn because(self, cause: impl fmt::Display) -> Self {
         let mut messages: Vec<String> = self.messages().map(str::to_owned).collect();
         messages.push(cause.to_string());
         Self::from_chain(self.0.kind, messages).advising(self.0.advice)
     }
 
-    /// The messages of the chain, the outermost first. There is always one.
+    /// The messages of the chain, the outermost first. There is at least one.
     pub fn messages(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(Some(&self.0.cause), |cause| cause.source.as_deref()).map(|cause| &*cause.message)
     }
 
-    /// An error of ours. What its message quotes of a caller's is shown in one line, with what is hidden in it escaped.
+    /// An error of Kitaru's. Its message may quote the user's text, so it is shown on one line with hidden characters
+    /// escaped.
     pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
         Self::from_chain(kind, vec![Shown(message).to_string()])
     }
@@ -284,10 +283,10 @@ impl Error {
     }
 }
 
-/// As much of a chain as is kept.
+/// The part of a chain that is kept.
 fn bounded(mut messages: Vec<String>) -> Vec<String> {
     messages.truncate(MAX_MESSAGES);
-    // What says that a message was cut is not to be cut when the chain grows.
+    // Room for the note that a message was cut, which must not be cut when the chain grows.
     const SPARE: usize = 256;
     let mut room = MAX_MESSAGE_BYTES;
     for message in &mut messages {
@@ -318,11 +317,11 @@ questions! {
     is_interrupted => Interrupted;
     /// Whether the execution was cancelled.
     is_cancelled => Cancelled;
-    /// Whether the id belongs to an execution with another input, or to one that is running.
+    /// Whether another execution has the id: one with another input, or one that is running.
     is_conflict => Conflict;
-    /// Whether the code asked for something else than what was recorded.
+    /// Whether a call contradicts a record.
     is_divergence => Diverged;
-    /// Whether the execution cannot go on until a person decides.
+    /// Whether the execution cannot resume until a person decides.
     is_stuck => Stuck;
     /// Whether the API was used in a way that cannot work. The message names the way out.
     is_misuse => Misuse;
@@ -330,11 +329,11 @@ questions! {
     is_too_large => TooLarge;
     /// Whether a value cannot be encoded, or what was recorded cannot be read back.
     is_unreadable => Unreadable;
-    /// Whether the store is held by another process.
+    /// Whether another process holds the store.
     is_locked => Locked;
     /// Whether the store's disk is full.
     is_storage_full => StorageFull;
-    /// Whether the store failed, for whatever reason: full, locked, closed, damaged, not a store, of a newer format.
+    /// Whether the store failed, for any reason: full, locked, closed, damaged, not a store, of a newer format.
     is_store => Store | StorageFull | Locked | Closed;
     /// Whether the store or the runtime was closed.
     is_closed => Closed;
@@ -435,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_says_of_another_try_goes_along_with_it() {
+    fn error_keeps_what_it_says_about_another_try() {
         let fatal = Error::msg("no such card").fatal();
         let foreign = anyhow::Error::new(fatal.clone()).context("paying");
         assert!(Error::from_std(foreign.as_ref()).is_fatal() && fatal.because("why").is_fatal());
@@ -445,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_whose_drop_panics_with_another_one_is_dropped_all_the_same() {
+    fn payload_whose_drop_panics_is_still_dropped() {
         struct Trap;
         impl Drop for Trap {
             fn drop(&mut self) {

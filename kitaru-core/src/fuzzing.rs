@@ -1,6 +1,6 @@
-//! What a fuzzer gives bytes to: the readers of all that comes from a disk or from outside. Owns what must hold of any bytes,
-//! beside that nobody panics: what is read is written, and read again, as the same. Built for tests and for the targets in
-//! `fuzz/` only.
+//! The readers of all data that comes from a disk or from outside, as a fuzzer calls them. Owns what must hold of any bytes, in
+//! addition to the absence of panics: a value that was read is written, and read again, as the same value. Built only for tests
+//! and for the targets in `fuzz/`.
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ use crate::testkit;
 use crate::value::{Codec, DecodeError, NotShown, Wish, decode, encode, show};
 use crate::view::History;
 
-/// What is given any bytes.
+/// A function that takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target, by its name.
@@ -45,7 +45,7 @@ pub fn frames(bytes: &[u8]) {
     let Ok(frame) = Frame::read(bytes) else { return };
     let again = frame.write();
     assert_eq!(Frame::read(&again).as_ref(), Ok(&frame));
-    // The index and the fast way to a value see what the whole frame holds.
+    // The index and the fast path to a value see what the whole frame contains.
     assert_eq!(Heading::read(&again), heading);
     match &frame {
         Frame::Outcome(outcome) => {
@@ -78,7 +78,7 @@ fn tries(bytes: &[u8]) {
     }
 }
 
-/// The rows about an execution and beside its journal. The first byte says which.
+/// The rows about an execution and next to its journal. The first byte chooses the row.
 pub fn rows(bytes: &[u8]) {
     let Some((which, bytes)) = bytes.split_first() else { return };
     match which % 7 {
@@ -103,7 +103,7 @@ fn row<R: PartialEq + Debug>(bytes: &[u8], read: fn(&[u8]) -> Result<R, Malforme
     }
 }
 
-/// Encoded values, of some types. The first byte says which, the second its codec.
+/// Encoded values, of some types. The first byte chooses the type, the second its codec.
 pub fn values(bytes: &[u8]) {
     let [which, codec, bytes @ ..] = bytes else { return };
     let Some(codec) = Codec::from_u8(codec % 3) else { return };
@@ -117,12 +117,12 @@ pub fn values(bytes: &[u8]) {
     }
 }
 
-/// As many bytes as a value may take here.
+/// The most bytes of a value here.
 const LIMIT: usize = 1 << 20;
 
 fn value<T: Serialize + DeserializeOwned>(codec: Codec, bytes: &[u8]) {
     let read = match decode::<T>(codec, 0, bytes) {
-        // The shape that it has is the one that it would have been recorded with.
+        // Its shape is the one that its record would have had.
         Err(DecodeError::Shape { found }) => decode(codec, fingerprint(&found), bytes),
         read => read,
     };
@@ -135,7 +135,7 @@ fn value<T: Serialize + DeserializeOwned>(codec: Codec, bytes: &[u8]) {
     assert_eq!(again.bytes, encoded.bytes);
     let shape = encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint);
     assert!(decode::<T>(encoded.codec, shape, &encoded.bytes).is_ok());
-    // So small a value is shown, and what is shown is JSON that others can read.
+    // A value this small is shown, as JSON that other readers accept.
     let shown = show(encoded.codec, encoded.shape.as_ref().map(|shape| &*shape.text), &encoded.bytes);
     match shown {
         Ok(shown) => is_json(&shown),
@@ -147,7 +147,7 @@ fn is_json(shown: &serde_json::Value) {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&shown.to_string()).expect("JSON"), *shown);
 }
 
-/// A shape and the bytes of a value: any text and any bytes. The first two bytes say how long the text is.
+/// A shape and the bytes of a value: any text and any bytes. The first two bytes are the length of the text.
 pub fn shapes(bytes: &[u8]) {
     let [low, high, bytes @ ..] = bytes else { return };
     let (text, bytes) = bytes.split_at(bytes.len().min(u16::from_le_bytes([*low, *high]).into()));
@@ -199,7 +199,7 @@ pub fn histories(bytes: &[u8]) {
     let history = match text.parse::<History>() {
         Ok(history) => history,
         Err(why) => {
-            assert!(why.is_unreadable() && why.to_string().contains("no history that can be read"), "{why:#}");
+            assert!(why.is_unreadable() && why.to_string().contains("cannot read the history"), "{why:#}");
             return;
         }
     };
@@ -211,7 +211,7 @@ pub fn histories(bytes: &[u8]) {
     }
 }
 
-/// The flow that histories are replayed with: something of everything that leaves a record.
+/// The flow that histories are replayed with. It leaves a record of every kind.
 fn report() -> FlowCall<Result<String, Error>> {
     flow("report").input("topic", "tides").run(|| async {
         let research = checkpoint("research").arg("topic", "tides").sensitive();

@@ -1,4 +1,4 @@
-//! Names and numbers that identify things. Owns their bounds; must not know what they identify is made of.
+//! Names and numbers that identify things. Owns their bounds; must not know the things.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub const MAX_NAME_BYTES: usize = 128;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct JournalId(pub(crate) u64);
 
-/// The number of a record in its journal, given to it by the commit that made it durable. Starts at 1.
+/// The number of a record in its journal, assigned by the commit that made it durable. Starts at 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Seq(pub(crate) u64);
 
@@ -29,21 +29,21 @@ pub(crate) struct ExecutionId {
 impl ExecutionId {
     /// # Errors
     ///
-    /// When the id is empty or over [`MAX_ID_BYTES`], or the flow's name is not one.
+    /// If the id is empty or over [`MAX_ID_BYTES`], or the flow's name is not valid.
     pub(crate) fn new(flow: &str, id: &str) -> Result<Self, Error> {
         check_name("flow", flow)?;
         if id.is_empty() {
             return Err(Error::new(
                 Kind::Misuse,
-                format!("the id of an execution of flow `{flow}` is empty; give it a text of its own, or no id at all"),
+                format!("cannot call flow `{flow}`: its id is empty; set a text, or leave the id out"),
             ));
         }
         if id.len() > MAX_ID_BYTES {
             return Err(Error::new(
                 Kind::TooLarge,
                 format!(
-                    "the id of an execution of flow `{flow}` has {} bytes, the bound is {MAX_ID_BYTES}; \
-                     use a digest of what it is made of",
+                    "cannot call flow `{flow}`: its id has {} bytes, the bound is {MAX_ID_BYTES}; use a digest of \
+                     its parts",
                     id.len()
                 ),
             ));
@@ -58,10 +58,10 @@ impl fmt::Display for ExecutionId {
     }
 }
 
-/// Refuses what cannot be a name: nothing, too much, or characters that nobody sees or a terminal obeys.
+/// Refuses a text that cannot be a name: empty, too long, or with invisible or control characters.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {
     if name.is_empty() {
-        return Err(Error::new(Kind::Misuse, format!("the name of a {what} is empty; give it one")));
+        return Err(Error::new(Kind::Misuse, format!("the name of a {what} is empty; set one")));
     }
     if name.len() > MAX_NAME_BYTES {
         return Err(Error::new(
@@ -73,8 +73,7 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {
         return Err(Error::new(
             Kind::Misuse,
             format!(
-                "the name of a {what} has a control character, or another one that is not seen, U+{:04X}: `{name}`; leave \
-                 it out",
+                "the name of a {what} has an invisible or control character, U+{:04X}: `{name}`; leave it out",
                 u32::from(hidden)
             ),
         ));

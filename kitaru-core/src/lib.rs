@@ -1,7 +1,7 @@
-//! The execution model of kitaru: what a flow and a checkpoint are, and how they survive their process.
+//! The execution model of Kitaru: what a flow and a checkpoint are, and how they survive their process.
 //!
-//! This is the crate behind the face `kitaru`, which users depend on. Its floors, each of which knows only those
-//! above it in this list, are in `ARCHITECTURE.md`.
+//! This is the crate behind the crate `kitaru`, which users depend on. `ARCHITECTURE.md` lists its floors; each knows only
+//! those below it.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -83,12 +83,12 @@ pub mod __private {
 
     use crate::call::bounds::{Argument, FlowArgument};
 
-    /// Shows an argument of a checkpoint.
+    /// Adds an argument of a checkpoint to the shown arguments.
     pub fn describe<T: Argument + ?Sized>(sink: &mut ArgSink<'_>, name: &'static str, value: &T) {
         sink.arg(name, value);
     }
 
-    /// Shows an argument of a flow.
+    /// Adds an argument of a flow to the shown arguments.
     pub fn describe_input<T: FlowArgument>(sink: &mut ArgSink<'_>, name: &'static str, value: &T) {
         sink.arg(name, value);
     }

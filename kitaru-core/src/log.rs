@@ -1,5 +1,5 @@
 //! The log lines. They are part of the interface: people read them and scripts look for them. Owns their words; must
-//! not know when they are due.
+//! not know when they are logged.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::value::{HIDDEN, Sensitivity};
 
 const TARGET: &str = "kitaru";
 
-/// The macros of `tracing`, for lines in which what is hidden in a name, an id, a question or an error is escaped: it can
-/// neither begin a line of its own nor change how another one reads.
+/// The macros of `tracing`, with hidden characters in names, ids, questions and errors escaped: such a text can neither
+/// begin a line of its own nor change how another line reads.
 macro_rules! lines {
     ($($level:ident)*) => { lines! { $($level)*; $ } };
     ($($level:ident)*; $dollar:tt) => { $(
@@ -53,12 +53,12 @@ pub(crate) fn checkpoint_span(name: impl FnOnce() -> String) -> Span {
     span
 }
 
-/// Whether anybody reads the lines that tell what goes on.
+/// Whether information lines are enabled.
 pub(crate) fn tells() -> bool {
     enabled!(target: TARGET, Level::INFO)
 }
 
-/// Whether anybody reads the lines that tell what goes wrong.
+/// Whether warnings are enabled.
 pub(crate) fn warns() -> bool {
     enabled!(target: TARGET, Level::WARN)
 }
@@ -93,7 +93,7 @@ pub(crate) fn wait_over(name: &str) {
 pub(crate) fn flow_parked(attempt: &Attempt, wakes_in: Option<Duration>) {
     let flow = &attempt.execution.flow;
     match wakes_in {
-        Some(wait) => info!(target: TARGET, "Flow `{flow}` waits, and goes on in {}.", Took(wait)),
+        Some(wait) => info!(target: TARGET, "Flow `{flow}` waits, and resumes in {}.", Took(wait)),
         None => info!(target: TARGET, "Flow `{flow}` waits."),
     }
 }
@@ -109,7 +109,7 @@ pub(crate) fn flow_continued_as_new(attempt: &Attempt, starts_in: Option<Duratio
 }
 
 pub(crate) fn retention_failed(error: &Error) {
-    error!(target: TARGET, "finished executions could not be taken away, which is tried again later: {error:#}");
+    error!(target: TARGET, "cannot delete finished executions: {error:#}; trying again later");
 }
 
 pub(crate) fn indexing_failed(error: &Error) {
@@ -122,14 +122,14 @@ pub(crate) fn not_indexed(error: &Error) {
 
 pub(crate) fn recovery_failed(error: &Error) {
     if error.is_closed() {
-        // It goes on when the store is opened again.
+        // It resumes when the store is opened again.
         return;
     }
-    error!(target: TARGET, "an execution that should go on by itself does not: {error:#}");
+    error!(target: TARGET, "cannot resume an execution automatically: {error:#}");
 }
 
 pub(crate) fn not_registered(function: &str) {
-    warn!(target: TARGET, "`{function}` was registered and is no #[flow]: executions of it do not go on by themselves.");
+    warn!(target: TARGET, "`{function}` was registered but is not a #[flow]: its executions do not resume automatically.");
 }
 
 pub(crate) fn open_to_others(names: &[String]) {
@@ -137,8 +137,8 @@ pub(crate) fn open_to_others(names: &[String]) {
         let names = names.join(", ");
         warn!(
             target: TARGET,
-            "The store can be used by others than this user: {names}. They may read what flows record, and keep it from being \
-             opened; take that from them with `chmod -R go= …`."
+            "The store can be used by others than this user: {names}. They may read what flows record, and keep the \
+             store from being opened; remove their access with `chmod -R go= …`."
         );
     }
 }
@@ -146,14 +146,14 @@ pub(crate) fn open_to_others(names: &[String]) {
 pub(crate) fn unknown_flow(flow: &str) {
     warn!(
         target: TARGET,
-        "Flow `{flow}` is no #[flow] of this program: what it has left unfinished stays as it is until it is called."
+        "Flow `{flow}` is not a #[flow] of this program: its unfinished executions resume only when it is called."
     );
 }
 
 pub(crate) fn crash_loop(execution: &ExecutionId, deaths: u32, pause: Duration) {
     warn!(
         target: TARGET,
-        "Flow `{}` has died in {deaths} attempts one after another (execution `{}`), trying again in {}.",
+        "Flow `{}` crashed its process in {deaths} attempts in a row (execution `{}`), trying again in {}.",
         execution.flow,
         execution.id,
         Took(pause)
@@ -181,7 +181,7 @@ pub(crate) fn trying_again(
     );
 }
 
-/// The first wait is a warning: what is away may have another address.
+/// The first wait is a warning: the cause may be a wrong address, not an outage.
 pub(crate) fn waits_out(
     name: &str,
     what: &str,
@@ -218,7 +218,7 @@ pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, erro
     let flow = &attempt.execution.flow;
     match (status, error) {
         (_, None) => info!(target: TARGET, "Flow `{flow}` finished in {}.", Took(took)),
-        // Whoever closes a store means it.
+        // Closing a store is not an error.
         (Status::Interrupted, Some(error)) if error.is_closed() => {
             let id = &attempt.execution.id;
             info!(
@@ -228,7 +228,7 @@ pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, erro
                 Took(took)
             );
         }
-        // So does whoever cancels it.
+        // Cancelling is not an error.
         (Status::Cancelled, Some(error)) => {
             info!(target: TARGET, "Flow `{flow}` cancelled in {}: {error:#}", Took(took))
         }
@@ -236,7 +236,7 @@ pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, erro
     }
 }
 
-/// The runtime was dropped on which an attempt ran.
+/// The runtime of an attempt was dropped.
 pub(crate) fn flow_left_by_its_runtime(execution: &ExecutionId) {
     let ExecutionId { flow, id } = execution;
     info!(
@@ -246,7 +246,7 @@ pub(crate) fn flow_left_by_its_runtime(execution: &ExecutionId) {
     );
 }
 
-/// The same, where nothing but a call has it resume.
+/// The same, for an execution that only a call resumes.
 pub(crate) fn flow_dropped(execution: &ExecutionId) {
     let ExecutionId { flow, id } = execution;
     info!(
@@ -255,7 +255,7 @@ pub(crate) fn flow_dropped(execution: &ExecutionId) {
     );
 }
 
-/// The grace time of a store that is closed was over.
+/// The grace time of a store that is being closed is over.
 pub(crate) fn flow_cut_off(execution: &ExecutionId) {
     let ExecutionId { flow, id } = execution;
     info!(
@@ -270,26 +270,26 @@ pub(crate) fn runs_behind_close(execution: &ExecutionId) {
     let ExecutionId { flow, id } = execution;
     warn!(
         target: TARGET,
-        "the store is closed while flow `{flow}` (execution `{id}`) still runs: its code blocks its thread, or its runtime \
-         does not run. Nothing of it is recorded any more; use #[checkpoint(blocking)] for work that blocks."
+        "the store is closed while flow `{flow}` (execution `{id}`) still runs: its code blocks its thread, or its \
+         runtime does not run. Nothing of it is recorded any more; use #[checkpoint(blocking)] for work that blocks."
     );
 }
 
-/// Without a new body the attempt could only come to what it came to before.
+/// Without a new body the attempt could only have the same result as before.
 pub(crate) fn failed_again(attempt: &Attempt) {
     warn!(
         target: TARGET,
-        "Flow `{}` failed on an error that was settled by an earlier attempt: its code went past it, so that it is the \
-         same on every attempt. Kitaru::resume can forget it, and .fresh() begins anew.",
+        "Flow `{}` failed on an error that an earlier attempt settled: its code went past the error, so every \
+         attempt gets it again. Kitaru::resume can forget it, and .fresh() starts over.",
         attempt.execution.flow
     );
 }
 
-/// What an earlier attempt had undone stays undone.
+/// The work that an earlier attempt undid stays undone.
 pub(crate) fn undone_before(attempt: &Attempt) {
     warn!(
         target: TARGET,
-        "Flow `{}` stays what it came to: what it had done was undone by an earlier attempt. .fresh() begins anew.",
+        "Flow `{}` keeps its result: an earlier attempt undid its work. .fresh() starts over.",
         attempt.execution.flow
     );
 }
@@ -297,7 +297,7 @@ pub(crate) fn undone_before(attempt: &Attempt) {
 pub(crate) fn flow_cached(flow: &str, age: Duration, ambiguous: bool) {
     let line = format!("Flow `{flow}` cached (finished {}; .fresh() runs it again)", Ago(age));
     if ambiguous {
-        // Without arguments every call is the same job: often not what was meant.
+        // Without arguments every call has the same id, which is often a mistake.
         warn!(target: TARGET, "{line}");
     } else {
         info!(target: TARGET, "{line}");

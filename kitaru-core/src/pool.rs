@@ -1,5 +1,5 @@
-//! Where blocking work is done: on the runtime's blocking pool or, where a test has everything on one thread, at once.
-//! Must not know what the work is.
+//! Where blocking work runs: on the runtime's blocking pool or, if a test keeps everything on one thread, immediately.
+//! Must not know the work.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -12,20 +12,20 @@ thread_local! {
     static AT_ONCE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Why blocking work gave nothing.
+/// Why blocking work gave no result.
 pub(crate) enum Gone {
     Panicked(Box<dyn Any + Send>),
     /// The runtime shuts down.
     ShutDown,
 }
 
-/// Has blocking work on this thread done at once from now on.
+/// Makes blocking work on this thread run immediately from now on.
 #[cfg(feature = "testkit")]
 pub(crate) fn work_at_once() {
     AT_ONCE.set(true);
 }
 
-/// Does what blocks off the runtime's threads. It is on its way before this is polled.
+/// Runs blocking work outside the runtime's threads. It begins before this is polled.
 pub(crate) fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> impl Future<Output = Result<T, Gone>> + Send {

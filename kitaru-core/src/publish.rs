@@ -1,5 +1,5 @@
-//! What flows and bodies show while they run: values for whoever watches, and notes beside a record or an execution. Owns
-//! where each goes and its bounds; must not know who looks.
+//! What flows and bodies show while they run: published values, and metadata of a record or an execution. Owns the
+//! destination and the bounds of each; must not know the readers.
 
 use serde::Serialize;
 
@@ -9,20 +9,21 @@ use crate::id::check_name;
 use crate::journal::NoteKind;
 use crate::value::shallow;
 
-/// The bound of one value.
+/// The bound on one value.
 const MOST_BYTES: usize = 1 << 20;
 
-/// Shows a value under a name, to be read and watched from outside with [`Kitaru::published`](crate::Kitaru::published) and
-/// [`Kitaru::watch`](crate::Kitaru::watch). The latest counts; it stays when the execution has ended.
+/// Shows a value under a name. [`Kitaru::published`](crate::Kitaru::published) and
+/// [`Kitaru::watch`](crate::Kitaru::watch) read it from outside. The latest value counts, and stays when the execution
+/// has ended.
 ///
-/// In a flow's own code it is shown once: a replay does not go back to what was shown before something later. In a
-/// checkpoint's body it is shown at once, on every try. Where checkpoints are plain functions, in
-/// `testkit::plain`, nothing is shown.
+/// In a flow's own code a value is published once: a replay does not return to an earlier value. In a checkpoint's body
+/// it is published immediately, on every try. Where checkpoints are plain functions, in `testkit::plain`, nothing is
+/// published.
 ///
 /// # Errors
 ///
-/// When the value cannot be serialized or has more than 1 MiB; when the name is none; when more than 1,000 names are used;
-/// where no flow is in scope.
+/// If the value cannot be serialized or has more than 1 MiB, if the name is not valid, if more than 1,000 names are
+/// used, or if no flow is in scope.
 ///
 /// # Examples
 ///
@@ -52,13 +53,13 @@ pub fn publish<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), Error
     }
 }
 
-/// Notes something for people: in a checkpoint's body beside its record, where
-/// [`Record::metadata`](crate::Record::metadata) shows it, in a flow's own code beside the execution
-/// ([`Execution::metadata`](crate::Execution::metadata)). Of one key the latest counts.
+/// Adds metadata for people. In a checkpoint's body it belongs to the record
+/// ([`Record::metadata`](crate::Record::metadata)), in a flow's own code to the execution
+/// ([`Execution::metadata`](crate::Execution::metadata)). The latest value of a key counts.
 ///
 /// # Errors
 ///
-/// As [`publish`]. A record takes 64 KiB in all.
+/// As [`publish`]. A record has at most 64 KiB of metadata.
 ///
 /// # Examples
 ///
@@ -80,12 +81,14 @@ pub fn log<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), Error> {
 
 fn json<T: Serialize + ?Sized>(what: &str, name: &str, value: &T) -> Result<String, Error> {
     check_name(what, name)?;
-    let json = serde_json::to_string(&shallow(value))
-        .map_err(|why| Error::new(Kind::Misuse, format!("the {what} `{name}` cannot be serialized: {why}")))?;
+    let json = serde_json::to_string(&shallow(value)).map_err(|why| {
+        Error::new(Kind::Misuse, format!("cannot show the {what} `{name}`: it cannot be serialized: {why}"))
+    })?;
     if json.len() > MOST_BYTES {
         let size = json.len();
-        let message =
-            format!("the {what} `{name}` has {size} bytes, the bound is {MOST_BYTES}; show where the data is");
+        let message = format!(
+            "cannot show the {what} `{name}`: it has {size} bytes, the bound is {MOST_BYTES}; show where the data is"
+        );
         return Err(Error::new(Kind::TooLarge, message));
     }
     Ok(json)
@@ -94,8 +97,6 @@ fn json<T: Serialize + ?Sized>(what: &str, name: &str, value: &T) -> Result<Stri
 fn outside(function: &str) -> Error {
     Error::new(
         Kind::Misuse,
-        format!(
-            "kitaru::{function}() was called where no flow is in scope; call it in a flow or in a checkpoint's body"
-        ),
+        format!("cannot call kitaru::{function}(): no flow is in scope; call it in a flow or in a checkpoint's body"),
     )
 }

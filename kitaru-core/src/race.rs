@@ -1,4 +1,4 @@
-//! The first of several futures, without chance. Must not know what they are.
+//! The first of several futures, without randomness. Must not know the futures.
 
 use std::fmt;
 use std::future::Future;
@@ -7,14 +7,13 @@ use std::task::{Context, Poll};
 
 /// Waits for the first of several futures and drops the others.
 ///
-/// Unlike an unbiased `tokio::select!` it polls them in the order given, so that a replay takes the path that the first
-/// run took, whatever the futures are. Takes a tuple of up to eight futures with one output type, an array or a `Vec`.
-/// A loser that is a checkpoint's call is cancelled, and leaves no outcome unless its record had already landed, which
-/// then does no harm.
+/// Unlike an unbiased `tokio::select!` it polls the futures in the given order, so that a replay takes the path of the
+/// first run. It takes a tuple of up to eight futures with one output type, an array or a `Vec`. A checkpoint's call
+/// that loses is cancelled. It leaves no outcome, unless its record had already landed, which has no other effect.
 ///
 /// # Panics
 ///
-/// When polled with no future at all, as nothing could win.
+/// If it is polled without a future, because nothing could win.
 ///
 /// # Cancel safety
 ///
@@ -102,7 +101,7 @@ impl<F: Future> Line for Vec<Pin<Box<F>>> {
     type Output = F::Output;
 
     fn poll_in_order(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
-        assert!(!self.is_empty(), "kitaru::race was given no future, so nothing can win; check before the call");
+        assert!(!self.is_empty(), "cannot run kitaru::race without a future: nothing can win; check before the call");
         self.iter_mut()
             .find_map(|racer| match racer.as_mut().poll(cx) {
                 Poll::Ready(output) => Some(Poll::Ready(output)),

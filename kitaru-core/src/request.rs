@@ -1,5 +1,5 @@
-//! What is asked of an execution: by a call of its flow, or by whoever steers it. Owns everything that decides which
-//! execution is meant and what is done about it; must not know how that is carried out.
+//! What a caller requests of an execution: a call of its flow, or a request by its id. Owns everything that decides
+//! which execution is meant and what happens to it; must not know how that is carried out.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -21,29 +21,29 @@ pub const MAX_TAG_BYTES: usize = 128;
 /// The most tags that an execution may have.
 pub const MAX_TAGS: usize = 16;
 
-/// Everything that decides which execution a call stands for and what is done about it.
+/// Everything that decides which execution a call identifies and what happens to it.
 pub(crate) struct Request {
     pub(crate) spec: FlowSpec,
     pub(crate) body: FlowBody,
     pub(crate) id: Option<String>,
     pub(crate) ask: Ask,
     pub(crate) input: Input,
-    /// When a new generation is to begin.
+    /// When a new generation begins.
     pub(crate) start_at_ms: Option<u64>,
-    /// How long it may take from then on.
+    /// Its deadline, counted from then on.
     pub(crate) deadline: Option<Duration>,
-    /// What a new generation is found by.
+    /// The tags of a new generation.
     pub(crate) tags: BTreeSet<String>,
-    /// Which call of another flow's it is.
+    /// The call of the parent, for a child.
     pub(crate) parent: Option<ParentRow>,
-    /// The records of that one, of which one says that this is called.
+    /// The journal of the parent, which records that the child is called.
     pub(crate) behind: Option<Arc<Tenure>>,
-    /// What an execution that resumes is to forget.
+    /// The records that a resumed execution forgets.
     pub(crate) forget: Vec<Forget>,
 }
 
 impl Request {
-    /// The same once more, if its flow can be begun by anybody.
+    /// The same request again, if its flow can begin without its caller.
     pub(crate) fn again(&self) -> Option<Request> {
         let FlowBody::Registered(meta) = self.body else { return None };
         let Input { digest, preview, encoded } = &self.input;
@@ -62,12 +62,12 @@ impl Request {
         })
     }
 
-    /// What stands for the input where that counts.
+    /// The digest that identifies the input, if the input counts.
     pub(crate) fn input_digest(&self) -> Option<Key> {
         (!matches!(self.ask, Ask::Cancel | Ask::Abandon)).then_some(self.input.digest)
     }
 
-    /// What asks something of an execution whatever its input.
+    /// A request to an execution with any input.
     pub(crate) fn steering(execution: &ExecutionId, ask: Ask) -> Self {
         let (spec, body) = match program::find(&execution.flow) {
             Some(meta) => (FlowSpec::of(meta), FlowBody::Registered(meta)),
@@ -87,7 +87,7 @@ impl Request {
         Self::new(spec, body, Some(execution.id.to_string()), ask, input)
     }
 
-    /// What has an execution of a flow of this program go on with what is recorded of it.
+    /// Resumes an execution of a flow of this program from its records.
     pub(crate) fn resuming(meta: &'static FlowMeta, stored: &Stored) -> Self {
         let Header { execution, input_digest, input_preview, input_codec, .. } = &stored.header;
         let encoded = Encoded { codec: *input_codec, shape: None, bytes: Vec::new() };
@@ -103,7 +103,7 @@ impl Request {
     }
 }
 
-/// What is to be forgotten, by the visible name of a record.
+/// A record to forget, by its visible name.
 #[derive(Clone)]
 pub(crate) enum Forget {
     Error(String),
@@ -116,15 +116,15 @@ pub(crate) struct FlowSpec {
     pub(crate) version: Cow<'static, str>,
     pub(crate) source: u64,
     pub(crate) on_divergence: Option<OnDivergence>,
-    /// Whether a result from the record may surprise: the flow has no arguments and no policy of its own.
+    /// Whether a recorded result may surprise: the flow has no arguments and no policy of its own.
     pub(crate) ambiguous: bool,
 }
 
 /// Where the flow's function comes from.
 pub(crate) enum FlowBody {
-    /// It begins from its recorded input, here as in another process.
+    /// It begins from its recorded input, in this process as in any other.
     Registered(&'static FlowMeta),
-    /// It is the caller's own, and only the caller can continue it.
+    /// It exists only in its caller, and only the caller can continue it.
     Own(Box<dyn FnOnce(usize) -> FlowFuture + Send>),
 }
 
@@ -155,7 +155,7 @@ impl Input {
         let mut canon = Canon::default();
         let mut sink = ArgSink::canonical(&mut canon);
         describe(&mut sink);
-        sink.finish().map_err(|error| error.context(format!("flow `{flow}` cannot be called")))?;
+        sink.finish().map_err(|error| error.context(format!("cannot call flow `{flow}`")))?;
         let digest = canon.key(&[flow.as_bytes()]);
         let mut preview = ArgPreview::new(PREVIEW_BYTES);
         describe(&mut ArgSink::preview(&mut preview));
@@ -166,8 +166,8 @@ impl Input {
                 Error::new(
                     Kind::Unreadable,
                     format!(
-                        "cannot record the input of flow `{flow}`: its type `{}` does not read back what it writes{at}: \
-                         {why}; write that part as another type or with #[serde(with = \"…\")]",
+                        "cannot record the input of flow `{flow}`: its type `{}` does not read back what it \
+                         writes{at}: {why}; write that part as another type or with #[serde(with)]",
                         clip(&of)
                     ),
                 )
@@ -181,8 +181,8 @@ fn input_too_large(flow: &str, size: usize, limit: usize) -> Error {
     Error::new(
         Kind::TooLarge,
         format!(
-            "cannot record the input of flow `{flow}`: it has {size} bytes, the bound is {limit}; pass where the data is, \
-             or raise the bound with Kitaru::builder().max_outcome_bytes(…)"
+            "cannot record the input of flow `{flow}`: it has {size} bytes, the bound is {limit}; pass where the data \
+             is, or raise max_outcome_bytes"
         ),
     )
 }
@@ -195,7 +195,7 @@ pub(crate) fn check_size(request: &Request, limit: usize) -> Result<(), Error> {
     }
 }
 
-/// Refuses tags over their bounds, and those with characters that nobody sees.
+/// Refuses tags over their bounds, and those with invisible characters.
 pub(crate) fn check_tags(request: &Request) -> Result<(), Error> {
     let refuse = |kind, why: &str| {
         let flow = &request.spec.name;
@@ -221,7 +221,7 @@ pub(crate) fn check_tags(request: &Request) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses what cannot be asked for of a store with this bound of an input.
+/// Refuses a request that a store with this bound on inputs cannot serve.
 pub(crate) fn check(request: &Request, limit: usize) -> Result<(), Error> {
     check_size(request, limit)?;
     check_tags(request)?;
@@ -229,13 +229,15 @@ pub(crate) fn check(request: &Request, limit: usize) -> Result<(), Error> {
     if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {
         return Err(Error::new(
             Kind::Misuse,
-            format!("flow `{name}` has no #[flow], so that it cannot begin by itself; call it when it is to begin"),
+            format!(
+                "cannot start flow `{name}` later: it has no #[flow], so it cannot begin automatically; call it at that time"
+            ),
         ));
     }
     if request.deadline.is_some_and(|deadline| deadline.is_zero()) {
         return Err(Error::new(
             Kind::Misuse,
-            format!("flow `{name}` was given a deadline of no time at all, which is over; give it some"),
+            format!("cannot call flow `{name}`: its deadline is zero; set a longer one"),
         ));
     }
     Ok(())

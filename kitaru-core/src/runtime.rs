@@ -13,7 +13,7 @@ use crate::ledger::{Archive, Ledger};
 
 pub(crate) use crate::sync::lock;
 
-/// The bound of an encoded outcome or input, unless set.
+/// The bound on an encoded outcome or input, unless set.
 pub(crate) const DEFAULT_MAX_OUTCOME_BYTES: usize = 64 << 20;
 
 pub(crate) struct Runtime {
@@ -21,31 +21,31 @@ pub(crate) struct Runtime {
     pub(crate) ledger: Ledger,
     pub(crate) clock: Clock,
     pub(crate) max_outcome_bytes: usize,
-    /// A flow whose waits are all further away than this is dropped from memory.
+    /// A flow is parked if all its waits end later than this.
     pub(crate) park_after_ms: u64,
-    /// Who watches what executions publish.
+    /// Watchers of published values.
     pub(crate) watchers: Watchers,
-    /// Who has a hand in all this, in a test.
+    /// The director, in a test.
     pub(crate) direction: Direction,
 }
 
-/// Who waits for executions to publish something, or to end.
+/// Watchers that wait until an execution publishes something, or ends.
 #[derive(Default)]
 pub(crate) struct Watchers {
-    /// Looked at for each thing that is published, so off the lock.
+    /// Read for each published value, so it is outside the lock.
     any: AtomicBool,
     watched: Mutex<HashMap<ExecutionId, watch::Sender<u64>>>,
 }
 
 impl Watchers {
-    /// Tells when something may have changed.
+    /// Notifies when something may have changed.
     pub(crate) fn of(&self, execution: &ExecutionId) -> watch::Receiver<u64> {
         let mut watched = lock(&self.watched);
         self.any.store(true, Ordering::SeqCst);
         watched.entry(execution.clone()).or_default().subscribe()
     }
 
-    /// One who watched is gone.
+    /// A watcher is gone.
     pub(crate) fn forget(&self, execution: &ExecutionId) {
         let mut watched = lock(&self.watched);
         if watched.get(execution).is_some_and(|sender| sender.receiver_count() == 0) {

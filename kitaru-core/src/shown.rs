@@ -1,18 +1,18 @@
-//! Text as people are shown it: characters that a terminal obeys, or that nobody sees, stand there as escapes. Owns which
-//! characters those are. Must not know what is shown.
+//! Text as people see it: characters that a terminal obeys, or that are invisible, are replaced by escapes. Owns which
+//! characters those are. Must not know where the text is shown.
 //!
-//! Ids, questions and error texts come from callers, models and other programs. Shown as they are, they could begin a line
-//! of their own in a log, turn the direction of the text around them, or hide what is in them.
+//! Ids, questions and error texts come from callers, models and other programs. Unchanged, they could begin a line of
+//! their own in a log, turn the direction of the text around them, or hide their content.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-/// The text, with what is hidden in it escaped.
+/// The text, with hidden characters escaped.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_hidden) { Cow::Owned(Shown(text).to_string()) } else { Cow::Borrowed(text) }
 }
 
-/// Whether a character is not seen as itself.
+/// Whether a character is hidden.
 pub(crate) fn is_hidden(char: char) -> bool {
     char.is_control()
         || matches!(char,
@@ -20,7 +20,7 @@ pub(crate) fn is_hidden(char: char) -> bool {
             '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
             | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            // Variants of the character in front, but for the one that makes an emoji of it.
+            // Variation selectors, except the one that makes an emoji.
             | '\u{fe00}'..='\u{fe0e}'
             // Tags, and further variants.
             | '\u{e0000}'..='\u{e0fff}'
@@ -28,12 +28,12 @@ pub(crate) fn is_hidden(char: char) -> bool {
             | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a character may not stand in a name. Joiners may: there are scripts, and emoji, that are written with them.
+/// Whether a character may not be part of a name. Joiners may be: some scripts and emoji need them.
 pub(crate) fn is_no_part_of_a_name(char: char) -> bool {
     is_hidden(char) && !matches!(char, '\u{200c}' | '\u{200d}')
 }
 
-/// Shows what is displayed in one line, with what is hidden in it escaped.
+/// Shows a `Display` on one line, with hidden characters escaped.
 pub(crate) struct Shown<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Shown<T> {

@@ -1,12 +1,12 @@
-//! The attributes of the user's function, each to where it belongs: to the function that is called, or to the one
-//! that holds the user's body.
+//! The attributes of the user's function. Owns which of them go to the function that is called, and which to the one
+//! with the user's body.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Token};
 
-/// The attributes of the two functions that one becomes.
+/// The attributes of the two functions that replace the user's.
 #[derive(Default)]
 pub(crate) struct Attributes {
     /// On the function that callers see.
@@ -16,7 +16,7 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
-    /// `nested`: the body is inside of the outer function, whose lints and `cfg` then hold for it too.
+    /// `nested`: the body is inside the outer function, whose lints and `cfg` then apply to it too.
     pub(crate) fn of(attrs: &[Attribute], nested: bool) -> Self {
         let mut all = Self::default();
         for attr in attrs {
@@ -45,12 +45,12 @@ impl Attributes {
         } else if is(&["expect"]) && nested {
             self.outer.push(wrap(meta));
         } else if let (true, Meta::List(list)) = (is(&["expect"]), meta) {
-            // Of two that expect it, one would be disappointed.
+            // If both expected the lint, one expectation would not be met.
             let lints = &list.tokens;
             self.outer.push(wrap(&quote!(allow(#lints))));
             self.body.push(wrap(meta));
         } else {
-            // An attribute macro wants the `async fn`; `inline` and the like, the code.
+            // An attribute macro expects the `async fn`; `inline` and similar ones expect the code.
             self.body.push(wrap(meta));
         }
     }
@@ -78,14 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_nested_has_the_lints_of_the_outer_function() {
+    fn nested_body_has_the_lints_of_the_outer_function() {
         let (outer, body) = routed("#[doc = \"d\"] #[allow(x)] #[expect(y)] #[cfg(z)] #[inline]", true);
         assert_eq!(outer, ["#[doc=\"d\"]", "#[allow(x)]", "#[expect(y)]", "#[cfg(z)]"]);
         assert_eq!(body, ["#[inline]"]);
     }
 
     #[test]
-    fn a_body_beside_it_gets_its_own() {
+    fn body_next_to_the_outer_function_gets_its_own_attributes() {
         let (outer, body) = routed("#[doc = \"d\"] #[allow(x)] #[expect(y)] #[cfg(z)] #[must_use]", false);
         assert_eq!(outer, ["#[doc=\"d\"]", "#[allow(x)]", "#[allow(y)]", "#[cfg(z)]"]);
         assert_eq!(body, ["#[allow(x)]", "#[expect(y)]", "#[cfg(z)]", "#[must_use]"]);

@@ -1,6 +1,6 @@
 //! The errors found so far. Owns how they are collected and reported; must not know what is checked.
 //!
-//! Nothing stops at the first mistake: every error goes in here, on its own token, and all are reported at once.
+//! Nothing stops at the first mistake: every error is added here, on its own token, and all are reported together.
 
 use std::fmt::Display;
 
@@ -24,7 +24,7 @@ impl Errors {
         }
     }
 
-    /// The value of `result`, or nothing and one more error.
+    /// The value of `result`. If it is an error, adds that and returns `None`.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
@@ -33,7 +33,7 @@ impl Errors {
         self.0.is_none()
     }
 
-    /// One `compile_error!` for each error; nothing if there is none.
+    /// One `compile_error!` for each error. Empty if there is none.
     pub(crate) fn into_compile_errors(self) -> TokenStream {
         self.0.map(syn::Error::into_compile_error).unwrap_or_default()
     }

@@ -1,8 +1,8 @@
-//! From a model that was found good to tokens. What the two attributes share: where the user's body goes, and the
-//! probe of what the function returns.
+//! From a valid model to tokens. Owns what the attributes share: the place of the user's body, and the probe of the
+//! function's return type.
 //!
-//! The expansion holds no logic: items, one generic call, and closures that name the arguments. All paths begin at
-//! `::core` or at the crate, and what it makes has names that no one else takes.
+//! The expansion contains no logic: items, one generic call, and closures that name the arguments. All paths begin at
+//! `::core` or at the crate, and all names are ones that user code does not have.
 
 mod checkpoint;
 mod flow;
@@ -23,7 +23,7 @@ use crate::model::{Function, Given};
 use crate::signature::{self, Argument};
 use crate::validate::{self, ImplTrait};
 
-/// How many kinds of outcome the probe tells apart: the number of references that autoref has to strip.
+/// How many kinds of outcome the probe distinguishes: the number of references that autoref has to strip.
 const OUTCOME_TIERS: usize = 15;
 
 /// The function that callers see, and the function that holds the user's body.
@@ -47,7 +47,7 @@ impl<'a> Split<'a> {
             arguments: signature::arguments(&function.sig),
             output: signature::output(&function.sig),
             attributes: Attributes::of(&function.attrs, !in_impl),
-            // A body that needs `Self` and the generics of its impl block stands in that block.
+            // A body that needs `Self` or the generics of its impl block is placed in that block.
             body: if in_impl {
                 format_ident!("__kitaru_{name}", span = span)
             } else {
@@ -85,8 +85,8 @@ impl<'a> Split<'a> {
         quote!(#(#attrs)* #hidden #sig #block)
     }
 
-    /// A closure that runs the body on the tuple of arguments. What is wrong with its future is reported at the
-    /// function's name.
+    /// A closure that runs the body on the tuple of arguments. Errors about its future are reported at the function's
+    /// name.
     fn run(&self) -> TokenStream {
         let span = self.body.span();
         let names: Vec<Ident> =
@@ -103,7 +103,7 @@ impl<'a> Split<'a> {
         quote!((#(#idents,)*))
     }
 
-    /// A function that shows the arguments that count to a sink, each by `function`.
+    /// A function that passes the arguments that count to a sink, each by `function`.
     fn describe(&self, function: &str, krate: &TokenStream, counts: impl Fn(&Argument) -> bool) -> TokenStream {
         let function = Ident::new(function, Span::call_site());
         let sink = Ident::new("__kitaru_sink", Span::mixed_site());
@@ -112,7 +112,7 @@ impl<'a> Split<'a> {
         let shown: Vec<TokenStream> = counting
             .map(|(index, argument)| {
                 let name = Literal::string(&argument.name);
-                // What is shown of a `&str` is a `str`, and so an error speaks of the type that has to be changed.
+                // For a `&str` it passes a `str`, so that an error names the type that has to be changed.
                 let value = match argument.references() {
                     0 => place(index, argument, &quote!(&)),
                     references => {
@@ -146,7 +146,7 @@ impl<'a> Split<'a> {
         quote!(#name, ::core::module_path!(), ::core::file!(), ::core::line!(), #fingerprint)
     }
 
-    /// The return type of a function that was refused: none that has to be inferred from its body.
+    /// The return type of a function that was refused. It does not have to be inferred from the body.
     fn output_if_refused(&self) -> Type {
         match ImplTrait::of_output(&self.function.sig.output) {
             Some(_) => syn::parse_quote!(()),
@@ -154,20 +154,20 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// Finds out what kind of outcome the function returns.
+    /// Finds out the kind of outcome that the function returns.
     fn outcome(&self, krate: &TokenStream) -> TokenStream {
         let references = (0..OUTCOME_TIERS).map(|_| quote!(&));
         let probe = self.probe(krate);
         method(signature::ends(&self.output), quote!(#(#references)* #probe), "kitaru_outcome")
     }
 
-    /// A question about what the function returns.
+    /// A question about the function's return type.
     fn probe(&self, krate: &TokenStream) -> TokenStream {
         let output = &self.output;
         quote!(#krate::__private::probe::Probe::<#output>::new())
     }
 
-    /// Checks that kind, in a statement; errors underline the return type.
+    /// Checks that kind, in a statement. Errors underline the return type.
     fn check(&self, check: &str, krate: &TokenStream) -> TokenStream {
         let (output, outcome) = (&self.output, self.outcome(krate));
         let check = Ident::new(check, Span::call_site());
@@ -214,8 +214,8 @@ fn krate(given: &Option<Given<Path>>) -> TokenStream {
     }
 }
 
-/// The function as it is emitted beside an error: it keeps its name, its arguments and the type of its call, so that
-/// its callers have nothing to add to the error, and its body, so that an editor still understands it.
+/// The function as it is emitted together with an error. It keeps its name, its arguments and the type of its call, so
+/// that its callers cause no further errors, and its body, so that an editor still understands it.
 fn lenient(function: &Function) -> Function {
     let mut function = function.clone();
     function.attrs.retain(|attr| !validate::is_ours(attr));

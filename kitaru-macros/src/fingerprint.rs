@@ -1,11 +1,11 @@
-//! The fingerprint of a function's source: eight bytes that change when its code does, and not when only its
-//! comments, its lints or its layout do.
+//! The fingerprint of a function's source: eight bytes that change when its code changes, but not when only its
+//! comments, its lints or its layout change.
 //!
 //! It is taken over the token trees, never over their printed form, which differs between compiler versions.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// The fingerprint of all that is in `tokens`.
+/// The fingerprint of everything in `tokens`.
 pub(crate) fn of(tokens: TokenStream) -> u64 {
     let mut hasher = blake3::Hasher::new();
     add(&mut hasher, tokens);
@@ -24,12 +24,12 @@ fn add(hasher: &mut blake3::Hasher, tokens: TokenStream) {
                     add(hasher, group.stream());
                     hasher.update(&[close]);
                 }
-                // What a `macro_rules!` put in is what a person would have typed.
+                // Tokens from a `macro_rules!` count as if they had been typed.
                 None => add(hasher, group.stream()),
             },
             TokenTree::Punct(punct) => match punct.as_char() {
                 '#' if tokens.next_if(is_silent_attribute).is_some() => {}
-                // rustfmt adds and takes these away as it breaks lines.
+                // rustfmt adds and removes these when it breaks lines.
                 ',' if ends_a_list(tokens.peek()) => {}
                 char => add_text(hasher, b'p', char.encode_utf8(&mut [0; 4])),
             },
@@ -63,7 +63,7 @@ fn ends_a_list(next: Option<&TokenTree>) -> bool {
     }
 }
 
-/// Whether the token after a `#` is an attribute that has no effect on what the code does.
+/// Whether the token after a `#` is an attribute without effect on the code.
 fn is_silent_attribute(token: &TokenTree) -> bool {
     let TokenTree::Group(group) = token else { return false };
     let first = group.stream().into_iter().next();
@@ -83,7 +83,7 @@ mod tests {
     const BASE: &str = "async fn f(topic: &str, n: u32) -> Vec<u8> { g::<u8, u16>(topic, n >> 1).await }";
 
     #[test]
-    fn layout_comments_and_lints_do_not_change_it() {
+    fn fingerprint_ignores_layout_comments_and_lints() {
         for same in [
             "async fn f(topic: &str, n: u32)\n-> Vec<u8>\n{ // a comment\n g::<u8, u16>(topic, n >> 1).await }",
             "async fn f(topic: &str, n: u32,) -> Vec<u8,> { g::<u8, u16,>(topic, n >> 1,).await }",
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_changes_it() {
+    fn fingerprint_changes_with_a_token() {
         for other in [
             "async fn f(topic: &str, n: u64) -> Vec<u8> { g::<u8, u16>(topic, n >> 1).await }",
             "async fn f(topic: &str, n: u32) -> Vec<u8> { g::<u8, u16>(topic, n >> 2).await }",
@@ -111,8 +111,8 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_in_every_build() {
-        // A record keeps it: a change here shows every finished record as made by other code.
+    fn fingerprint_is_the_same_in_every_build() {
+        // A record keeps it: after a change here, every finished record looks as if other code had made it.
         assert_eq!(print(BASE), 8_481_093_952_806_771_270);
     }
 }

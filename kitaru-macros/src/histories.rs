@@ -1,4 +1,4 @@
-//! A test of each file of a folder. Owns the names of the tests; must not know what a history is.
+//! A test for each file of a folder. Owns the names of the tests; must not know what a history is.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Ident, LitStr};
 
-/// The tests for a pattern such as `"tests/histories/*.json"`, from the folder of the package.
+/// The tests for a pattern such as `"tests/histories/*.json"`, relative to the folder of the package.
 pub(crate) fn histories(pattern: &LitStr, package: &Path) -> syn::Result<TokenStream> {
     let refuse = |why: String| syn::Error::new(pattern.span(), why);
     let text = pattern.value();
@@ -16,7 +16,7 @@ pub(crate) fn histories(pattern: &LitStr, package: &Path) -> syn::Result<TokenSt
     };
     let absolute = package.join(folder);
     let mut files = files(&absolute, ending).map_err(|why| {
-        refuse(format!("{} cannot be read: {why}; make it, and export a history into it", absolute.display()))
+        refuse(format!("cannot read {}: {why}; create it, and export a history into it", absolute.display()))
     })?;
     files.sort();
     let mut tests = Vec::new();
@@ -31,7 +31,7 @@ pub(crate) fn histories(pattern: &LitStr, package: &Path) -> syn::Result<TokenSt
         tests.push(quote! {
             #[test]
             fn #name() {
-                // Named here so that the test is built anew when the file changes.
+                // Named here so that the test is rebuilt when the file changes.
                 const _: &[u8] = ::core::include_bytes!(#path);
                 ::kitaru::testkit::replay_file(#path);
             }
@@ -43,7 +43,7 @@ pub(crate) fn histories(pattern: &LitStr, package: &Path) -> syn::Result<TokenSt
     Ok(quote! {
         #(#tests)*
 
-        /// A file that came later than this was built has no test yet.
+        /// Fails if a file was added after this was built, since that file has no test yet.
         #[test]
         fn every_history_has_a_test() {
             let found = ::std::fs::read_dir(#folder).expect("the folder of the histories").filter(|entry| {

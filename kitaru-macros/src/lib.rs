@@ -22,10 +22,10 @@ use syn::parse::{ParseStream, Parser as _};
 use crate::errors::Errors;
 use crate::model::{Attr, Function};
 
-/// Makes an `async fn` a checkpoint: work inside a flow that is done once, and whose outcome is recorded.
+/// Makes an `async fn` a checkpoint: work in a flow that is done once, and whose outcome is recorded.
 ///
 /// Calling the function gives a `kitaru::Call`, a future that runs the body, or answers from the record of an earlier
-/// attempt. The function keeps its visibility, attributes and documentation, and takes no further parameter.
+/// attempt. The function keeps its visibility, attributes and documentation, and has no further parameter.
 ///
 /// ```
 /// use kitaru::checkpoint;
@@ -49,14 +49,13 @@ use crate::model::{Attr, Function};
 ///
 /// # What it takes
 ///
-/// - Any number of arguments: owned, borrowed, patterns, `impl Trait`, generic. Those that count towards the record go
-///   through `serde::Serialize`. `&mut` is refused: an outcome that was recorded is given back without running the
-///   body.
-/// - Methods, by `&self` or `self`, and other functions of an impl block that say `Self`. `self` does not count unless
-///   `key(self, …)` asks for it. A function without `self` that uses a generic parameter of its impl block has to say
-///   `Self`, too, as in `where Self: Sized`.
-/// - A method in the impl of a trait is refused, as it is with `#[async_trait]`: put the attribute on a function, or on a
-///   method of the type itself, and call that from the trait's method. One that the trait gives a body itself is fine.
+/// - Any number of arguments: owned, borrowed, patterns, `impl Trait`, generic. Those that are part of the key go
+///   through `serde::Serialize`. `&mut` is refused: a recorded outcome is given back without running the body.
+/// - Methods, by `&self` or `self`, and other functions of an impl block that contain `Self`. `self` does not count
+///   unless `key(self, …)` selects it. A function without `self` that uses a generic parameter of its impl block must
+///   contain `Self` too, as in `where Self: Sized`.
+/// - Not a method in the impl of a trait, also with `#[async_trait]`: put the attribute on a function, or on a method
+///   of the type itself, and call that from the trait's method. A method with a body in the trait itself is accepted.
 /// - A function that a `macro_rules!` writes, from fragments of any kind.
 /// - A result that goes through serde, or a `Result` of such a value. Its error goes through serde as well, or
 ///   implements `From<kitaru::Error>`, as `anyhow::Error` does.
@@ -65,24 +64,24 @@ use crate::model::{Attr, Function};
 ///
 /// | option | |
 /// |---|---|
-/// | `name = "…"` | what records call it; by default the name of the function, and it has to be the only one of that name in an execution |
-/// | `version = "…"` | part of what a record answers to: another version runs again |
-/// | `retries = 3` | tries it so many more times before its error counts; every owned argument is `Clone` or goes through serde |
+/// | `name = "…"` | its name in records; by default the name of the function. It must be unique in an execution |
+/// | `version = "…"` | part of the key: another version runs again |
+/// | `retries = 3` | further tries before its error counts; every owned argument is `Clone` or goes through serde |
 /// | `backoff = "100ms"` | the pause before the first retry |
-/// | `max_backoff = "5m"` | the longest pause; by default a minute. One that is longer than the store's `park_after` is recorded, and the flow may go out of memory meanwhile |
-/// | `retry_if = is_passing` | a function from the error to whether it is worth another try; an error can say so itself, too: `kitaru::Error::fatal`, `retry_after` |
+/// | `max_backoff = "5m"` | the longest pause; by default a minute. If it is longer than the store's `park_after` it is recorded, and the flow may be parked meanwhile |
+/// | `retry_if = is_passing` | a function that decides whether an error allows another try; an error can also decide itself: `kitaru::Error::fatal`, `retry_after` |
 /// | `timeout = "30s"` | ends a try in an error; the function returns a `Result` that can hold a `kitaru::Error` |
 /// | `total_timeout = "10m"` | bounds all tries together, with their pauses; likewise |
 /// | `codec = "json"` | records the outcome as JSON; the default is `"bincode"` |
 /// | `key(a, b)` | only these arguments count |
 /// | `skip(client)` | all arguments but these count |
-/// | `memo`, `memo(max_age = "24h")` | may use the result of any execution for the same arguments |
+/// | `memo`, `memo(max_age = "24h")` | may use the outcome of any execution for the same arguments |
 /// | `at_most_once` | its body is never run a second time; the function returns a `Result` that can hold a `kitaru::Error` |
-/// | `on_interrupt = "ask"` | a person says what became of an `at_most_once` body that may have run when its process died (`kitaru::Resolution`); the default, `"error"`, gives the flow an error |
+/// | `on_interrupt = "ask"` | a person decides about an `at_most_once` body that may have run when its process died (`kitaru::Resolution`); the default, `"error"`, gives the flow an error |
 /// | `sensitive` | keeps no preview of arguments and outcome |
 /// | `blocking` | is a plain `fn`, which runs on the blocking pool; its arguments are owned and `Send` |
 /// | `on_code_change = "rerun"` | runs again after its source changed; the default is `"reuse"` |
-/// | `on_divergence = "fail"` | fails where a record has other arguments; the default is `"rerun"`, and `"fail"` for `at_most_once` |
+/// | `on_divergence = "fail"` | fails if a record has other arguments; the default is `"rerun"`, and `"fail"` for `at_most_once` |
 /// | `crate = path` | where the `kitaru` crate is, if it has another name |
 ///
 /// A duration is a whole number with a unit: `"250ms"`, `"30s"`, `"5m"`, `"24h"`, `"7d"`.
@@ -90,7 +89,7 @@ use crate::model::{Attr, Function};
 /// ```
 /// # use kitaru::checkpoint;
 /// # struct Client;
-/// // The client is no part of the question; the page is.
+/// // The client is not part of the key; the page is.
 /// #[checkpoint(skip(client), memo(max_age = "24h"))]
 /// async fn fetch(client: &Client, page: u32) -> anyhow::Result<String> {
 /// #     let _ = client;
@@ -131,10 +130,10 @@ pub fn checkpoint(options: TokenStream, item: TokenStream) -> TokenStream {
     beside(errors, expand::refused_checkpoint(&options, &function).into())
 }
 
-/// Makes an `async fn` a flow: a job that goes on after its process ends.
+/// Makes an `async fn` a flow: a job that survives its process.
 ///
-/// Calling the function gives a `kitaru::FlowCall`, a future of the function's result. What the checkpoints in it came
-/// to is recorded; the same call goes on where an earlier one stopped, in this process or another one.
+/// Calling the function gives a `kitaru::FlowCall`, a future of the function's result. The outcomes of its checkpoints
+/// are recorded. The same call continues where an earlier one stopped, in this process or another one.
 ///
 /// ```no_run
 /// use kitaru::flow;
@@ -154,19 +153,19 @@ pub fn checkpoint(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # What it takes
 ///
-/// A flow is started by its name in a process that knows no more than the record. So its arguments, 16 at most, are
-/// owned and go through `serde::Serialize` and `serde::Deserialize`; it is neither generic nor a method; and it returns
-/// a `Result` whose value goes through serde and whose error implements `From<kitaru::Error>`: `kitaru::Error` itself,
+/// Another process can start a flow by its name, with nothing but the record. So its arguments, 16 at most, are owned
+/// and go through `serde::Serialize` and `serde::Deserialize`. It is neither generic nor a method. It returns a
+/// `Result` whose value goes through serde and whose error implements `From<kitaru::Error>`: `kitaru::Error` itself,
 /// `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>`, or one of yours. The result is `Send`.
 ///
 /// # Options
 ///
 /// | option | |
 /// |---|---|
-/// | `name = "…"` | what records call it; by default the name of the function, and it has to be the only one of that name in a program |
-/// | `version = "…"` | kept with each execution, for people to see |
-/// | `reuse = "always"` | gives the result of a completed execution again: `"always"` (the default), `"unfinished"` (never), or for a time such as `"24h"` |
-/// | `on_divergence = "fail"` | for checkpoints that do not say it themselves; the default is `"rerun"` |
+/// | `name = "…"` | its name in records; by default the name of the function. It must be unique in a program |
+/// | `version = "…"` | recorded with each execution, for people to see |
+/// | `reuse = "always"` | whether a call of a completed execution returns its result: `"always"` (the default), `"unfinished"` (never), or for a time such as `"24h"` |
+/// | `on_divergence = "fail"` | for checkpoints that do not set it; the default is `"rerun"` |
 /// | `crate = path` | where the `kitaru` crate is, if it has another name |
 ///
 /// ```
@@ -181,31 +180,31 @@ pub fn checkpoint(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # What does not repeat
 ///
-/// A flow's own code is replayed, so what it takes from outside has to be recorded. The compiler warns of these in its
-/// body, as they are written there:
+/// A flow's own code is replayed, so values from outside must be recorded. The compiler warns about these expressions
+/// in its body:
 ///
 /// | instead of | use |
 /// |---|---|
 /// | `SystemTime::now`, `Instant::now` | `kitaru::now` |
-/// | `rand::random`, `rand::rng`, `thread_rng` and the like; `Uuid::new_v4` | `kitaru::random`; `kitaru::uuid` |
+/// | `rand::random`, `rand::rng`, `thread_rng` and similar; `Uuid::new_v4` | `kitaru::random`; `kitaru::uuid` |
 /// | `thread::sleep`, `tokio::time::sleep`, `sleep_until`, `interval` | `kitaru::sleep`, `kitaru::sleep_until` |
 /// | `tokio::time::timeout`, `timeout_at` | `kitaru::timeout` |
 /// | `tokio::spawn`, `tokio::task::spawn` | `kitaru::spawn` |
 /// | `tokio::task::spawn_blocking` | a `#[checkpoint(blocking)]` |
 /// | `tokio::select!` with `async` blocks as arms | `kitaru::race`, or `biased;` as its first line |
 ///
-/// It looks into closures, those that are bodies of `kitaru::dynamic` checkpoints included, into blocks and macros such as
-/// `join!`, `vec!` and `println!`, and not into items that stand in the body. What a function elsewhere does, or a name
-/// that was imported, such as a plain `sleep`, it cannot see. A warning is one of deprecation: `#[allow(deprecated)]` on
-/// the flow or on a statement silences it; where the statement is a macro's call, which the compiler takes no such
-/// attribute on, on a block around it.
+/// The check looks into closures, including bodies of `kitaru::dynamic` checkpoints, and into blocks and macros such as
+/// `join!`, `vec!` and `println!`, but not into items in the body. It cannot see the code of other functions, nor
+/// recognise an imported name, such as a plain `sleep`. A warning is one of deprecation: `#[allow(deprecated)]` on the
+/// flow or on a statement silences it. A statement that is a macro call cannot have that attribute: put the call in a
+/// block with it.
 ///
 /// ```
 /// # use kitaru::flow;
 /// # use std::time::Instant;
 /// #[flow]
 /// async fn is_timed() -> Result<u64, kitaru::Error> {
-///     // It is only for the log, and may differ from replay to replay.
+///     // Only for the log, so it may differ between replays.
 ///     #[allow(deprecated)]
 ///     let begun = Instant::now();
 ///     let drawn = kitaru::random();
@@ -230,8 +229,8 @@ pub fn flow(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes a test of each history in a folder: `kitaru::testkit::histories!("tests/histories/*.json")`.
 ///
-/// Each file holds what `Kitaru::export` gives, and is replayed against the code of today, as
-/// `kitaru::testkit::replay_file` does. The folder is looked for from the package's own.
+/// Each file contains the output of `Kitaru::export`, and is replayed against the current code, as
+/// `kitaru::testkit::replay_file` does. The folder is relative to the package's own.
 ///
 /// Another crate's flows are found only if the test names that crate: `use my_crate as _;`.
 #[proc_macro]
@@ -242,11 +241,11 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
     tests.unwrap_or_else(|why| why.into_compile_error()).into()
 }
 
-/// Makes an `async fn` a tool of an agent: something that a model may ask for.
+/// Makes an `async fn` a tool of an agent: a function that a model may call.
 ///
-/// Called without arguments, the function gives what goes to `AgentBuilder::tool`. Its doc comment is what the model reads
-/// to know when and how to use it; its arguments are the schema of what the model has to give, their doc comments
-/// included. Arguments that do not fit go back to the model and never reach the function.
+/// Called without arguments, the function gives the value for `AgentBuilder::tool`. The model reads its doc comment to
+/// know when and how to use it. Its arguments, with their doc comments, are the schema. Arguments that do not fit go
+/// back to the model and never reach the function.
 ///
 /// ```
 /// use kitaru::agent::{Agent, RunContext, TestModel, ToolError};
@@ -285,34 +284,34 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 ///
 /// # What it takes
 ///
-/// - First, if it likes, a `RunContext<D>` or a reference to one, whose `deps` are what the agent's runs are given. A
-///   tool without one goes with every agent.
-/// - No `self`, and no place in an impl block: it becomes a type of its name, which has none there.
-/// - Arguments that go through `serde::Deserialize` and `schemars::JsonSchema`, owned. A type of yours derives the second with
-///   `schemars = "1"` in `Cargo.toml`. What stands in front of the arguments,
-///   `#[serde(…)]` and `#[schemars(…)]` included, is that of a struct's field: `#[serde(default)]` makes one optional,
-///   `#[schemars(range(min = 1))]` bounds it.
-/// - A result that goes through `serde::Serialize`, which the model reads as JSON, or as it is if it is a text; or a
-///   `Result` of such a value, written as `…Result<…>`. Its error implements `std::error::Error`, is that of
-///   `anyhow`, or is a text. `ToolError::retry(…)` anywhere in its chain goes back to the model, within a bound; any other ends the
-///   run.
+/// - First, optionally, a `RunContext<D>` or a reference to one, whose `deps` are those of the agent's run. A tool
+///   without one fits every agent.
+/// - No `self`, and no place in an impl block: it becomes a type of its name, which an impl block cannot contain.
+/// - Arguments that go through `serde::Deserialize` and `schemars::JsonSchema`, owned. A type of yours derives the
+///   second with `schemars = "1"` in `Cargo.toml`. An argument's attributes, `#[serde(…)]` and `#[schemars(…)]`
+///   included, are those of a struct's field: `#[serde(default)]` makes it optional, `#[schemars(range(min = 1))]`
+///   bounds it.
+/// - A result that goes through `serde::Serialize`, which the model reads as JSON, or unchanged if it is a text; or a
+///   `Result` of such a value, written as `…Result<…>`. Its error implements `std::error::Error`, is that of `anyhow`,
+///   or is a text. An error with a `ToolError::retry(…)` in its chain goes back to the model, within a bound. Any other
+///   error ends the run.
 ///
 /// # Options
 ///
 /// | option | |
 /// |---|---|
-/// | `name = "…"` | what the model calls it; by default the name of the function |
+/// | `name = "…"` | its name for the model; by default the name of the function |
 /// | `read_only` | a call changes nothing, so that it may run again after a crash |
-/// | `idempotent` | a call that runs twice does no more than one that ran once |
-/// | `once` | a call never runs a second time by itself: after a crash in it a person says what became of it |
-/// | `requires_approval` | somebody agrees before each call |
-/// | `retries = 3` | tries a call that fails so many more times before its error ends the run |
+/// | `idempotent` | a second run of a call has no further effect |
+/// | `once` | a call never runs a second time automatically: if a crash interrupts it, a person decides |
+/// | `requires_approval` | a person must approve each call |
+/// | `retries = 3` | further tries of a call that fails, before its error ends the run |
 /// | `timeout = "30s"` | ends a try in an error |
-/// | `not_durable` | is run as plain code of the flow, on every attempt, without a record |
+/// | `not_durable` | runs as plain code of the flow, on every attempt, without a record |
 /// | `crate = path` | where the `kitaru` crate is, if it has another name |
 ///
-/// All but the names are heeded by a `KitaruAgent`, whose `tool_options` override them one by one. A tool that declares no
-/// effect runs at least once, and a warning says so where it may have run before a crash.
+/// A `KitaruAgent` applies all options except the names, and its `tool_options` override them one by one. A tool that
+/// declares no effect runs at least once, and a warning says so if it may have run before a crash.
 ///
 /// ```
 /// use kitaru::agent::{RunContext, ToolError};
@@ -324,7 +323,7 @@ pub fn histories(pattern: TokenStream) -> TokenStream {
 ///     format!("rain in {city}")
 /// }
 ///
-/// /// Pays somebody. Large sums want somebody's approval.
+/// /// Pays a person. Large sums need approval.
 /// #[tool(once)]
 /// async fn pay(context: RunContext, to: String, euros: u32) -> Result<String, ToolError> {
 ///     if euros > 100 && !context.is_approved() {
@@ -354,7 +353,7 @@ fn function(attr: Attr, item: &TokenStream, errors: &mut Errors) -> Option<Funct
     errors.keep(parse.parse(item.clone()))
 }
 
-/// The item stays, so that only the errors are reported and not that it is missing.
+/// The item stays, so that only the errors are reported and not its absence.
 fn beside(errors: Errors, item: TokenStream) -> TokenStream {
     let mut tokens = TokenStream::from(errors.into_compile_errors());
     tokens.extend(item);

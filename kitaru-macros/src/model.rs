@@ -1,4 +1,4 @@
-//! What an attribute and the function below it say: the model that is parsed, then validated, then expanded.
+//! The model of an attribute and the function below it. It is parsed, then validated, then expanded.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenTree};
 use syn::parse::ParseStream;
@@ -13,7 +13,7 @@ pub(crate) enum Attr {
 }
 
 impl Attr {
-    /// As it stands in messages.
+    /// The attribute, as messages show it.
     pub(crate) fn shown(self) -> &'static str {
         match self {
             Attr::Checkpoint => "#[checkpoint]",
@@ -23,7 +23,7 @@ impl Attr {
     }
 }
 
-/// The function below the attribute. Its body stays unparsed, so that an editor keeps working in a half-written one.
+/// The function below the attribute. Its body stays unparsed, so that an editor keeps working in an incomplete one.
 #[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
@@ -38,12 +38,12 @@ impl Function {
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
         if !starts_function(&input.fork()) {
-            return Err(input.error(format!("`{}` goes on an `async fn`", attr.shown())));
+            return Err(input.error(format!("`{}` belongs on an `async fn`", attr.shown())));
         }
         let sig = input.parse()?;
         if input.peek(Token![;]) {
             let message = format!(
-                "`{}` goes on a function with a body, and this one is only declared, as by a trait or an `extern` block: \
+                "`{}` belongs on a function with a body, but this one is only declared, as by a trait or an `extern` block: \
                  put it on a function of your own, and call that",
                 attr.shown()
             );
@@ -53,8 +53,7 @@ impl Function {
     }
 }
 
-/// The body in its braces. One that came through a `macro_rules!`, as its `$body:block`, is in an invisible group, or in
-/// several where it came through several.
+/// The body in its braces. A body from a `macro_rules!`, as its `$body:block`, is in one or several invisible groups.
 fn block(input: ParseStream<'_>) -> syn::Result<Group> {
     let mut token: TokenTree = input.parse()?;
     loop {
@@ -82,7 +81,7 @@ pub(crate) fn ungrouped(mut ty: &Type) -> &Type {
     ty
 }
 
-/// Whether a function comes next, under whatever qualifiers.
+/// Whether a function follows, under any qualifiers.
 fn starts_function(input: ParseStream<'_>) -> bool {
     let qualifiers = || -> syn::Result<()> {
         input.parse::<Option<Token![const]>>()?;
@@ -94,13 +93,13 @@ fn starts_function(input: ParseStream<'_>) -> bool {
     qualifiers().is_ok() && input.peek(Token![fn])
 }
 
-/// The value of an option, and where the option stands.
+/// The value of an option, and the place of the option.
 pub(crate) struct Given<T> {
     pub(crate) option: Ident,
     pub(crate) value: T,
 }
 
-/// The options of `#[checkpoint]`, each as far as it was given.
+/// The options of `#[checkpoint]` that were given.
 #[derive(Default)]
 pub(crate) struct CheckpointOptions {
     pub(crate) name: Option<Given<String>>,
@@ -124,7 +123,7 @@ pub(crate) struct CheckpointOptions {
     pub(crate) krate: Option<Given<Path>>,
 }
 
-/// The options of `#[flow]`, each as far as it was given.
+/// The options of `#[flow]` that were given.
 #[derive(Default)]
 pub(crate) struct FlowOptions {
     pub(crate) name: Option<Given<String>>,
@@ -134,11 +133,11 @@ pub(crate) struct FlowOptions {
     pub(crate) krate: Option<Given<Path>>,
 }
 
-/// The options of `#[tool]`, each as far as it was given.
+/// The options of `#[tool]` that were given.
 #[derive(Default)]
 pub(crate) struct ToolOptions {
     pub(crate) name: Option<Given<String>>,
-    /// Each that was given, where there is to be one at most.
+    /// All that were given. At most one is allowed.
     pub(crate) effects: Vec<Given<Effect>>,
     pub(crate) requires_approval: Option<Given<()>>,
     pub(crate) retries: Option<Given<u32>>,
@@ -147,7 +146,7 @@ pub(crate) struct ToolOptions {
     pub(crate) krate: Option<Given<Path>>,
 }
 
-/// What a call of a tool does to the world.
+/// The effect of a tool's call on the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     ReadOnly,

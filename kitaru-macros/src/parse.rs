@@ -1,5 +1,5 @@
-//! The options of an attribute, from tokens to the model. Owns their spelling and the shape of each value; must not
-//! know how options bear on each other or on the function, which is `validate`'s.
+//! The options of an attribute, from tokens to the model. Owns their spelling and the form of each value. Must not know
+//! how options relate to each other or to the function: `validate` does.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
@@ -130,7 +130,7 @@ pub(crate) fn tool(tokens: TokenStream, errors: &mut Errors) -> ToolOptions {
     options
 }
 
-/// An option that is known and given for the first time.
+/// A known option that is given for the first time.
 struct Written {
     /// Its name without `r#`.
     name: String,
@@ -140,7 +140,7 @@ struct Written {
     example: &'static str,
 }
 
-/// The options that are known, each once; what is unknown or repeated is an error.
+/// The known options, each once. An unknown or repeated option is an error.
 fn read(attr: Attr, tokens: TokenStream, errors: &mut Errors) -> Vec<Written> {
     let (own, other, other_attr): (&[_], &[(&str, &str)], _) = match attr {
         Attr::Checkpoint => (&CHECKPOINT, &FLOW, Attr::Flow),
@@ -187,7 +187,7 @@ impl Written {
         Some(Given { option: self.ident.clone(), value })
     }
 
-    /// The error of an option that is written another way; `what` says what is missing.
+    /// The error of an option that is written differently. `what` is the expected form.
     fn misspelt<T>(&self, what: &str) -> syn::Result<T> {
         let Self { name, example, .. } = self;
         Err(syn::Error::new_spanned(&self.meta, format!("`{name}` takes {what}: write `{example}`")))
@@ -211,7 +211,7 @@ impl Written {
         }
     }
 
-    /// An option without a value. It counts also where it is misspelt, so that nothing is said to be missing.
+    /// An option without a value. It counts even if it is misspelt, so that it is not reported as missing.
     fn flag(&self, errors: &mut Errors) -> Option<Given<()>> {
         if !matches!(self.meta, Meta::Path(_)) {
             errors.keep(self.misspelt::<()>("no value"));
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_at_once_with_the_right_spelling() {
+    fn faults_are_all_reported_together_with_the_right_spelling() {
         assert_eq!(
             faults(r#"retry = 1, retries = "3", retries = 2, reuse = "24h", codec = "jsn", memo = true, key = "a""#),
             [

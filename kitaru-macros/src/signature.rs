@@ -1,5 +1,5 @@
-//! The user's signature: its arguments by name, and the same signature for the function that callers see, which is
-//! not `async`, has plain parameters and returns the call.
+//! The user's signature: its arguments by name, and the signature for the function that callers see, which is not
+//! `async`, has plain parameters and returns the call.
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
@@ -13,7 +13,7 @@ use crate::model::Function;
 pub(crate) struct Argument {
     /// The parameter of the function that callers see.
     pub(crate) ident: Ident,
-    /// What records, messages, `key` and `skip` call it, without `r#`.
+    /// Its name in records, messages, `key` and `skip`, without `r#`.
     pub(crate) name: String,
     pub(crate) ty: Type,
     pub(crate) is_receiver: bool,
@@ -71,8 +71,8 @@ pub(crate) fn arguments(sig: &Signature) -> Vec<Argument> {
 
 /// The signature that callers see, returning `output`.
 ///
-/// The `impl` in `output` has to come from here: by the edition of this crate it captures every lifetime and type in
-/// scope, as an `async fn` does, also in a crate of edition 2021.
+/// The `impl` in `output` must come from here: by the edition of this crate it captures every lifetime and type in
+/// scope, as an `async fn` does, even in a crate of edition 2021.
 pub(crate) fn outer(sig: &Signature, arguments: &[Argument], output: TokenStream) -> Signature {
     let mut sig = sig.clone();
     sig.asyncness = None;
@@ -95,7 +95,7 @@ pub(crate) fn outer(sig: &Signature, arguments: &[Argument], output: TokenStream
     sig
 }
 
-/// What the function returns, `()` if it says nothing; that stands at its name.
+/// The return type. An implicit `()` has the span of the function's name.
 pub(crate) fn output(sig: &Signature) -> Type {
     match &sig.output {
         ReturnType::Type(_, ty) => (**ty).clone(),
@@ -106,7 +106,7 @@ pub(crate) fn output(sig: &Signature) -> Type {
     }
 }
 
-/// `::<T, N>` for the types and constants of the signature, as far as they have names.
+/// `::<T, N>` for the named types and constants of the signature.
 pub(crate) fn turbofish(sig: &Signature) -> TokenStream {
     let names: Vec<&Ident> = (sig.generics.params.iter())
         .filter_map(|param| match param {
@@ -118,7 +118,7 @@ pub(crate) fn turbofish(sig: &Signature) -> TokenStream {
     if names.is_empty() { TokenStream::new() } else { quote!(::<#(#names),*>) }
 }
 
-/// Where the function says that it stands in an impl block, if it does: its `self`, or else a `Self`.
+/// The token that places the function in an impl block, if there is one: its `self`, or else a `Self`.
 pub(crate) fn in_impl(function: &Function) -> Option<Ident> {
     let receiver = function.sig.receiver().map(|receiver| receiver.self_token.into());
     receiver
@@ -126,7 +126,7 @@ pub(crate) fn in_impl(function: &Function) -> Option<Ident> {
         .or_else(|| says_self(function.body.to_token_stream()))
 }
 
-/// A span for what the macro makes, to be reported at `span`.
+/// A span for generated code, to be reported at `span`.
 pub(crate) fn located(span: Span) -> Span {
     Span::mixed_site().located_at(span)
 }
@@ -139,7 +139,8 @@ pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     (located(first), located(last))
 }
 
-/// `name` as a parameter of our own: at the user's place, with our hygiene, so that the user's lints leave it alone.
+/// `name` as a generated parameter: at the user's place with the macro's hygiene, so that the user's lints do not apply
+/// to it.
 fn parameter(name: &Ident) -> Ident {
     let span = Span::call_site().located_at(name.span());
     match name.to_string().strip_prefix("r#") {

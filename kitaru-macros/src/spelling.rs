@@ -1,4 +1,4 @@
-//! How names and durations are written. Owns what is wrong with one that is not; must not know which option it is of.
+//! How names and durations are written. Owns what is wrong with an invalid one; must not know its option.
 
 /// The longest name that a record can keep.
 const MAX_NAME_BYTES: usize = 128;

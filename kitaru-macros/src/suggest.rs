@@ -1,8 +1,8 @@
-//! "did you mean": the nearest of the words that would have been right.
+//! "did you mean": the nearest of the valid words.
 
 use std::fmt::Write as _;
 
-/// The candidate that `word` is most likely a slip of, if one is near enough.
+/// The candidate of which `word` is most likely a misspelling, if one is near enough.
 pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     candidates
@@ -14,7 +14,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str>
         .map(|(_, candidate)| candidate)
 }
 
-/// ``did you mean `retries`?``, or else all that there is to choose from.
+/// ``did you mean `retries`?``, or else the list of candidates.
 pub(crate) fn hint(word: &str, candidates: &[&str], what: &str) -> String {
     match nearest(word, candidates) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
@@ -60,7 +60,7 @@ mod tests {
     const OPTIONS: [&str; 5] = ["name", "retries", "timeout", "at_most_once", "memo"];
 
     #[test]
-    fn a_slip_finds_its_word() {
+    fn misspelling_finds_its_word() {
         assert_eq!(nearest("retry", &OPTIONS), Some("retries"));
         assert_eq!(nearest("Timeout", &OPTIONS), Some("timeout"));
         assert_eq!(nearest("atmostonce", &OPTIONS), Some("at_most_once"));

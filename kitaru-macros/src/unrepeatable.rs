@@ -1,15 +1,15 @@
-//! Code in a flow that a replay would not repeat. Owns how it is found and marked, so that the compiler warns of it;
-//! must not know what the warnings say: each is a deprecated function of the core, which is called around what it is
-//! about.
+//! Code in a flow that a replay would not repeat. Owns how it is found and marked, so that the compiler warns about it.
+//! Must not know the texts of the warnings: each is a deprecated function of the core, which is called around the
+//! marked code.
 //!
-//! It sees paths as they are written, in token trees: so it looks into closures, `async` blocks and the macros that take
-//! expressions, and works in a body that is half-written. What it marks are functions, which stand only where an
-//! expression may. A body in which it finds nothing stays as it is, token by token.
+//! It sees paths as they are written, in token trees. So it looks into closures, `async` blocks and the macros that
+//! take expressions, and works in an incomplete body. It marks functions, which appear only where an expression may. A
+//! body in which it finds nothing stays as it is, token by token.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 
-/// A warning, the functions that it is about, and from how many segments on a path stands for such a function.
+/// A warning, its functions, and the number of last segments of a path that identify such a function.
 type Row = (&'static str, usize, &'static [&'static [&'static str]]);
 
 #[rustfmt::skip]
@@ -34,7 +34,7 @@ const TABLE: &[Row] = &[
     ("sleep", 2, &[&["tokio", "time", "sleep"], &["tokio", "time", "sleep_until"]]),
     ("interval", 2, &[&["tokio", "time", "interval"], &["tokio", "time", "interval_at"]]),
     ("timeout", 2, &[&["tokio", "time", "timeout"], &["tokio", "time", "timeout_at"]]),
-    // `task::spawn` may well be a function of the user's own.
+    // `task::spawn` may be a function of the user's own.
     ("spawn", 2, &[&["tokio", "spawn"]]),
     ("spawn", 3, &[&["tokio", "task", "spawn"], &["tokio", "task", "spawn_local"]]),
     ("effect", 2, &[
@@ -65,11 +65,11 @@ const TABLE: &[Row] = &[
     ("spawn_blocking", 3, &[&["tokio", "task", "spawn_blocking"]]),
 ];
 
-/// The macro that a warning of its own is about.
+/// The macro that has a warning of its own.
 const SELECT: &[&str] = &["tokio", "select"];
 
-/// Macros whose arguments are expressions, by the last segments of their paths. What another one takes its tokens for
-/// nobody knows, and `assert!` and `dbg!` print them: those get them as they are.
+/// Macros whose arguments are expressions, by the last segments of their paths. It is unknown how another macro uses
+/// its tokens, and `assert!` and `dbg!` print them: those get them unchanged.
 #[rustfmt::skip]
 const TRANSPARENT: &[&str] = &[
     "select", "select_biased", "join", "try_join", "pin", "vec", "matches", "format", "format_args", "print", "println",
@@ -77,7 +77,7 @@ const TRANSPARENT: &[&str] = &[
     "error", "anyhow", "bail",
 ];
 
-/// The body, with what does not repeat marked.
+/// The body, with code marked that does not repeat.
 pub(crate) fn marked(body: &Group, krate: &TokenStream) -> Group {
     Marks { krate, made: 0 }.group(body, None)
 }
@@ -146,7 +146,7 @@ impl Marks<'_> {
         out
     }
 
-    /// What a macro is given.
+    /// The arguments of a macro.
     fn arguments(&mut self, path: &Path, arguments: &Group) -> TokenTree {
         if !path.segments.last().is_some_and(|last| TRANSPARENT.contains(&last.as_str())) {
             return arguments.clone().into();
@@ -155,8 +155,8 @@ impl Marks<'_> {
         self.group(arguments, arm.map(|start| (start, path.last))).into()
     }
 
-    /// A call of the function with the warning, which gives the code back. It has the span of what it is about, so that
-    /// the compiler underlines that, as it does with what is deprecated: at its last segment.
+    /// A call of the function with the warning, which returns its argument. It has the span of the marked code, so that
+    /// the compiler underlines that, as it does for deprecated items: at its last segment.
     fn mark(&mut self, warning: &str, span: Span, code: TokenStream) -> TokenStream {
         self.made += 1;
         let (krate, warning) = (self.krate, Ident::new(warning, span));
@@ -175,7 +175,7 @@ struct Path {
 }
 
 impl Path {
-    /// The path that begins here, if one does: what follows a `.` is a method or a field.
+    /// The path that begins here, if one does. An identifier after a `.` is a method or a field.
     fn at(tokens: &[TokenTree], start: usize) -> Option<Self> {
         let before = |back: usize| start.checked_sub(back).map(|at| &tokens[at]);
         let is_range = before(2).is_some_and(|token| is(token, '.'));
@@ -198,21 +198,21 @@ impl Path {
         Some(Path { segments, is_absolute, last: last?, length: at - start })
     }
 
-    /// Whether it is `full`, or what is left of it behind a `use`, of no fewer segments than `least`.
+    /// Whether it is `full`, or its rest after a `use`, with at least `least` segments.
     fn stands_for(&self, full: &[&str], least: usize) -> bool {
         let length = self.segments.len();
         let is_enough = if self.is_absolute { length == full.len() && length > 1 } else { length >= least };
         is_enough && length <= full.len() && full[full.len() - length..] == self.segments[..]
     }
 
-    /// Whether it is none: behind `if` or `return` a `!` is an operator.
+    /// Whether it is a keyword: after `if` or `return` a `!` is an operator.
     fn is_keyword(&self) -> bool {
         matches!(&self.segments[..], [word] if syn::parse_str::<Ident>(word).is_err())
     }
 
-    /// The warning that it gets, with these tokens after it.
+    /// Its warning, with these tokens after it.
     fn warning(&self, after: &[TokenTree]) -> Option<&'static str> {
-        // A single name may be a variable's, or a function's of the user's own.
+        // A single name may be that of a variable, or of a function of the user's own.
         let is_called = matches!(after, [TokenTree::Group(arguments), ..]
             if arguments.delimiter() == Delimiter::Parenthesis && arguments.stream().is_empty());
         if self.segments.len() == 1 && !is_called {
@@ -223,7 +223,7 @@ impl Path {
     }
 }
 
-/// How many tokens an attribute, a `use` or another item takes that begins here: code of its own, or none.
+/// The number of tokens of an attribute, a `use` or another item that begins here: it has code of its own, or none.
 fn item_length(tokens: &[TokenTree]) -> usize {
     let [TokenTree::Ident(keyword), next, ..] = tokens else {
         return match tokens {
@@ -277,7 +277,7 @@ fn first_async_arm(arms: TokenStream) -> Option<usize> {
     None
 }
 
-/// How many tokens the generic arguments of a path take, as in `random::<u64>`.
+/// The number of tokens of the generic arguments of a path, as in `random::<u64>`.
 fn turbofish_length(tokens: &[TokenTree]) -> usize {
     if !(is_colons(tokens) && tokens.get(2).is_some_and(|token| is(token, '<'))) {
         return 0;
@@ -294,7 +294,7 @@ fn turbofish_length(tokens: &[TokenTree]) -> usize {
     0
 }
 
-/// How many tokens there are up to this one and with it.
+/// The number of tokens up to and including this one.
 fn through(tokens: &[TokenTree], ends: impl Fn(&TokenTree) -> bool) -> usize {
     tokens.iter().position(ends).map_or(tokens.len(), |at| at + 1)
 }

@@ -1,5 +1,5 @@
 //! What a function and its options must be, beyond their spelling. Owns every refusal that needs no types, each with
-//! its reason and the way out; what needs types is refused by the traits that the expansion asks for.
+//! its reason and the way out. The traits of the expansion refuse what needs types.
 
 mod tool;
 
@@ -44,8 +44,8 @@ pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function, error
         if let Some(mutable) = found.mutable {
             errors.at(
                 mutable,
-                "a checkpoint cannot take `&mut`: a recorded outcome is given back without running the body, and what \
-                 the body wrote would be missing; take the value and return the new one",
+                "a checkpoint cannot take `&mut`: a recorded outcome is given back without running the body, so the \
+                 changes of the body would be missing; take the value and return the new one",
             );
         } else if let (Some(_), Some(borrowed)) = (&options.blocking, found.shorter_than_static) {
             errors.at(
@@ -109,8 +109,8 @@ pub(crate) fn flow(named: bool, function: &Function, errors: &mut Errors) {
             borrows = true;
             errors.at(
                 borrowed,
-                "a flow cannot borrow: it goes on in another process, so its arguments are kept with the execution; \
-                 take this one owned, such as a `String` for a `&str`",
+                "a flow cannot borrow: it resumes in another process, so its arguments are recorded with the \
+                 execution; take this one owned, such as a `String` for a `&str`",
             );
         }
     }
@@ -137,8 +137,8 @@ pub(crate) fn flow(named: bool, function: &Function, errors: &mut Errors) {
 const GENERIC_FLOW: &str = "a flow cannot be generic: it is started by its name in another process, which does not \
                             know the types; write them out, or call a generic function from it";
 
-/// Whether it is a plain `fn` that boxes its future, as `#[async_trait]` makes one of a method before any attribute on that
-/// is looked at.
+/// Whether it is a plain `fn` that boxes its future. `#[async_trait]` turns a method into one before other attributes
+/// on it are expanded.
 pub(crate) fn boxes_its_future(function: &Function) -> bool {
     let Signature { asyncness: None, output: ReturnType::Type(_, ty), .. } = &function.sig else { return false };
     let Type::Path(path) = ungrouped(ty) else { return false };
@@ -150,14 +150,14 @@ fn of_async_trait(attr: Attr, function: &Function, errors: &mut Errors) {
     errors.at(
         &function.sig.ident,
         format!(
-            "`{shown}` goes on an `async fn`, and `#[async_trait]` has made a plain `fn` of this one: put `{shown}` on a \
+            "`{shown}` belongs on an `async fn`, but `#[async_trait]` turned this one into a plain `fn`: put `{shown}` on a \
              function outside the trait, and call that from this method",
             shown = attr.shown()
         ),
     );
 }
 
-/// What holds for all attributes.
+/// The checks for all attributes.
 fn every_function(attr: Attr, named: bool, function: &Function, errors: &mut Errors) {
     let Function { attrs, sig, .. } = function;
     let what = match attr {
@@ -171,7 +171,7 @@ fn every_function(attr: Attr, named: bool, function: &Function, errors: &mut Err
     if let Some(token) = &sig.unsafety {
         errors.at(
             token,
-            format!("a {what} cannot be `unsafe`: it is run by kitaru, which cannot keep what its caller promised"),
+            format!("a {what} cannot be `unsafe`: kitaru runs it, and cannot keep the promises of its caller"),
         );
     }
     if let Some(abi) = &sig.abi {
@@ -200,12 +200,12 @@ fn every_function(attr: Attr, named: bool, function: &Function, errors: &mut Err
     }
 }
 
-/// Whether an attribute is one of ours, under any path.
+/// Whether an attribute is one of Kitaru's, under any path.
 pub(crate) fn is_ours(attr: &syn::Attribute) -> bool {
     attr.path().segments.last().is_some_and(|last| ["checkpoint", "flow", "tool"].iter().any(|ours| last.ident == ours))
 }
 
-/// An outcome is written down and read back, so it has a type with a name that owns all it has.
+/// An outcome is recorded and read back, so its type has a name and owns its data.
 fn recordable_output(sig: &Signature, errors: &mut Errors) {
     if let Some(unnamed) = ImplTrait::of_output(&sig.output) {
         errors.at(unnamed, "an outcome is read back from its record, so its type needs a name: write it out");
@@ -218,7 +218,7 @@ fn recordable_output(sig: &Signature, errors: &mut Errors) {
     }
 }
 
-/// `key(…)` and `skip(…)` name arguments that are there, each once, and are not given together.
+/// `key(…)` and `skip(…)` name existing arguments, each once, and are not given together.
 fn keys(options: &CheckpointOptions, arguments: &[Argument], errors: &mut Errors) {
     if let (Some(_), Some(skip)) = (&options.key, &options.skip) {
         errors
@@ -248,7 +248,7 @@ fn choice(name: &str, arguments: &[Argument]) -> String {
     }
 }
 
-/// What a type borrows. The arguments of functions and closures in it do not count: they are none of its own.
+/// What a type borrows. The arguments of functions and closures in it do not count.
 #[derive(Default)]
 struct Borrows {
     mutable: Option<TokenStream>,
@@ -261,7 +261,7 @@ impl Borrows {
     fn of_input(input: &FnArg) -> Self {
         let mut found = Self::default();
         match input {
-            // The type of a plain `&self` is made up by syn.
+            // syn makes up the type of a plain `&self`.
             FnArg::Receiver(Receiver { colon_token: None, reference, mutability, self_token, .. }) => {
                 if let Some((and, lifetime)) = reference {
                     found.reference(
@@ -287,7 +287,7 @@ impl Borrows {
         self.mutable.or(self.shared).or(self.shorter_than_static)
     }
 
-    /// What an outcome must not have; a named lifetime may be that of a type that owns all the same.
+    /// A borrow that an outcome must not have. A named lifetime may be that of a type that owns its data.
     fn in_outcome(self) -> Option<TokenStream> {
         self.mutable.or(self.shared).or(self.elided)
     }

@@ -1,6 +1,6 @@
 //! Answers that were found before the bus is asked.
 //!
-//! Owns the handlers that stand in front of models and tools, and give what was found. Must not know how it was found.
+//! Owns the handlers that replace models and tools, and return the answers. Must not know how an answer was found.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,17 +10,17 @@ use rig_core::error::{ErrorKind, ErrorReport};
 use rig_core::serve::{Dispatch, Reply, Serve};
 use rig_core::tool::{PublishedContext, ToolContext, ToolResultContext};
 
-/// What marks a handler as one of these.
+/// The mark of these handlers.
 const LAYER: &str = "kitaru";
 
 /// The answers to effects that are about to be dispatched. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Answers(Arc<Mutex<HashMap<EffectId, Answer>>>);
 
-/// What an effect came to.
+/// The outcome of an effect.
 pub(crate) struct Answer {
     pub(crate) outcome: Result<Outcome, ErrorReport>,
-    /// What a tool has published beside its result.
+    /// What a tool has published with its result.
     pub(crate) published: Option<ToolResultContext>,
 }
 
@@ -46,7 +46,7 @@ impl Answers {
     }
 }
 
-/// Stands where a model or a tool was, and gives the answer that was found.
+/// Replaces a model or a tool, and returns the answer.
 pub(crate) struct Answering {
     descriptor: HandlerDescriptor,
     answers: Answers,

@@ -1,6 +1,6 @@
-//! The bus of an agent that was taken apart: what serves its effects, and is polled by whoever waits for one.
+//! The bus of an agent that was taken apart. It serves the agent's effects, and the runs that wait for them poll it.
 //!
-//! Owns the driver and the wakers of the runs that share it. Must not know what is served, nor that anything is recorded.
+//! Owns the driver and the wakers of the runs that share it. Must not know what is served, nor that records exist.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ impl Bus {
 
     /// The run, which serves its own effects, and those of other runs, whenever it is polled.
     ///
-    /// What a run has asked for is served before its poll returns, so a flow that looks quiescent is.
+    /// The requests of a run are served before its poll returns, so a flow that looks quiescent is quiescent.
     pub(crate) fn drive<F: Future + Send>(&self, run: F) -> Driven<'_, F> {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
         Driven { bus: self, number, run: Some(Box::pin(run)) }
@@ -37,7 +37,7 @@ impl Bus {
             Err(TryLockError::WouldBlock) => return Served::ByAnother,
         };
         let waker = Waker::from(self.wakers.clone());
-        // It is over only when nobody can ask any more.
+        // It ends only when no run can ask any more.
         let _ = Pin::new(&mut *driver).poll(&mut Context::from_waker(&waker));
         Served::Here
     }
@@ -67,8 +67,8 @@ impl<F: Future> Future for Driven<'_, F> {
         if polled.is_ready() {
             self.run = None;
         } else if self.bus.serve() == Served::ByAnother {
-            // What this run has just asked for may not have been seen by who serves now. Until it is, the flow around it
-            // must not look as if it waited.
+            // The present driver may not have seen the latest requests of this run. Until it has, the flow around the run must
+            // not look quiescent.
             cx.waker().wake_by_ref();
         }
         polled
@@ -83,12 +83,12 @@ impl<F> Drop for Driven<'_, F> {
         if was_under_way {
             self.bus.serve();
         }
-        // Whoever found the driver taken by this run goes on with it.
+        // A run that found the driver taken by this run continues with it.
         self.bus.wakers.wake_by_ref();
     }
 }
 
-/// The wakers of all runs: what the driver has done may be what any of them waits for.
+/// The wakers of all runs: the driver's work may be what any of them waits for.
 #[derive(Default)]
 struct Wakers(Mutex<Vec<(u64, Waker)>>);
 
@@ -112,7 +112,7 @@ impl Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Cloned first: who is woken may be polled at once, and registers again.
+        // Cloned first: a woken run may be polled immediately, and registers again.
         let wakers: Vec<Waker> = {
             let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             wakers.iter().map(|(_, waker)| waker.clone()).collect()

@@ -1,4 +1,4 @@
-//! What a durable run of a rig agent can end in.
+//! The errors of a durable run of a rig agent.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use rig_agent::completion::PromptError;
 use rig_core::error::ErrorReport;
 use serde::{Deserialize, Serialize};
 
-/// Why a run of a [`KitaruRig`](crate::KitaruRig) gave no result.
+/// Why a run of a [`KitaruRig`](crate::KitaruRig) has no result.
 #[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RigError {
-    /// A model, or what else the agent asks, failed: rig's own report.
+    /// A model, or another handler of the agent, failed: rig's own report.
     #[error(transparent)]
     Report(Box<ErrorReport>),
-    /// The agent used up the model calls that it may make.
+    /// The agent used up its model calls.
     #[error("reached the max turns limit of {max_turns}")]
     MaxTurns {
         /// The limit.
@@ -24,18 +24,18 @@ pub enum RigError {
     /// A hook ended the run.
     #[error("the run was cancelled: {reason}")]
     Cancelled {
-        /// What the hook said.
+        /// The hook's reason.
         reason: String,
     },
     /// The agent failed in another way, as it would have without durability.
     #[error("{0}")]
     Failed(String),
-    /// This agent cannot be run like this. Nothing was asked.
-    #[error("agent `{agent}` cannot be run: {reason}")]
+    /// This agent cannot run like this. No request was sent.
+    #[error("cannot run agent `{agent}`: {reason}")]
     Invalid {
-        /// Which agent.
+        /// The agent.
         agent: String,
-        /// Why not, and what to do.
+        /// The reason, and what to do.
         reason: String,
     },
     /// Durability failed: a fault of the store, a misuse, a panic.
@@ -55,7 +55,7 @@ impl From<PromptError> for RigError {
     }
 }
 
-/// What a checkpoint of a run ends in when it gives nothing that the agent could go on with.
+/// The error of a checkpoint without an outcome for the agent.
 #[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Failure {
@@ -72,12 +72,12 @@ impl From<ErrorReport> for Failure {
 }
 
 impl Failure {
-    /// Whether asking again may help.
+    /// Whether a retry may help.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Failure::Report(report) if report.retryable)
     }
 
-    /// How long the provider asks to be left alone, in seconds; a date is not read.
+    /// How long the provider asks clients to wait, in seconds; a date is not read.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let Failure::Report(report) = self else { return None };
         let headers = report.provider_response.as_ref()?.headers.as_ref()?;

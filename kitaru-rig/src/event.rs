@@ -1,6 +1,6 @@
-//! What happens in a run, as it is told while it happens.
+//! The events of a run, as they happen.
 //!
-//! Owns the events and telling those of an answer that is there as a whole. Must not know where it comes from.
+//! Owns the events, and those of a whole answer. Must not know where the answer comes from.
 
 use std::sync::Arc;
 
@@ -13,31 +13,31 @@ use rig_core::tool::ToolResult;
 
 use crate::usage::RigUsage;
 
-/// What is told of a run while it happens. See [`RigRun::on_event`](crate::RigRun::on_event).
+/// An event of a run. See [`RigRun::on_event`](crate::RigRun::on_event).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RigEvent {
-    /// A piece of what the model says.
+    /// A piece of the model's answer.
     Said(StreamEvent),
-    /// The answer broke off. What was said since the last [`Usage`](Self::Usage) is void.
+    /// The answer broke off. The pieces since the last [`Usage`](Self::Usage) are void.
     Void,
-    /// The answer is complete, and recorded where it is a checkpoint. This is what the run has cost so far.
+    /// The answer is complete, and recorded if it is a checkpoint. The cost of the run so far.
     Usage(RigUsage),
-    /// A tool was called, and gave this, which the model is told.
+    /// A tool was called. The model receives this output.
     Tool {
         /// Its name.
         name: String,
-        /// What it was called with, as JSON.
+        /// Its arguments, as JSON.
         arguments: String,
-        /// What it gave.
+        /// Its output.
         result: ToolResult,
     },
 }
 
-/// Who is told.
+/// The receiver of events.
 pub(crate) type Listener = Arc<dyn Fn(RigEvent) + Send + Sync>;
 
-/// Tells an answer as if it had been said piece by piece.
+/// Sends a whole answer as if it had been streamed.
 pub(crate) async fn tell_whole(response: CompletionResponse, listener: &Listener) {
     let mut pieces = Reply::Outcome(Ok(Outcome::Completion(response))).into_stream();
     while let Some(piece) = pieces.next().await {
@@ -45,7 +45,7 @@ pub(crate) async fn tell_whole(response: CompletionResponse, listener: &Listener
     }
 }
 
-/// Tells a piece, if there is anything in it that is modelled. Whether there was.
+/// Sends a piece, if its content has a type of its own. Returns whether it did.
 pub(crate) fn tell_piece(piece: Option<Relayed>, listener: &Listener) -> bool {
     let Some(Relayed::Item(Item::Event(event))) = piece else { return false };
     listener(RigEvent::Said(event));

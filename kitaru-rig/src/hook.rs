@@ -1,7 +1,7 @@
-//! The hook that has every effect of a run asked for as a checkpoint.
+//! The hook that makes every effect of a run a checkpoint.
 //!
-//! Owns when. It runs as the last hook, in the flow's own code, so that what the other hooks have made of an effect is what
-//! is asked. Must not know what is recorded.
+//! Owns when that happens. It runs as the last hook, in the flow's own code, so that it sees the effects after the other hooks'
+//! changes. Must not know what is recorded.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl AgentHook for Durable {
         } else if let Some((model, answering)) = taken.route(event.selected_model) {
             (model, ModelSelectionAction::Select(answering))
         } else {
-            // There is no such model, which the agent says.
+            // There is no such model. The agent reports that.
             return ModelSelectionAction::Continue;
         };
         self.0.select(model);
@@ -54,7 +54,7 @@ impl AgentHook for Durable {
                     }
                     Answer { outcome: result.map(|result| Outcome::ToolResult { result }), published }
                 }
-                // The bus answers with the report: a denial would be told to the model.
+                // The bus answers with the report. A denial would go to the model.
                 Some(Err(failure)) => match run.report(failure) {
                     cancelled if cancelled.kind == ErrorKind::Cancelled => return DispatchAction::Deny(cancelled),
                     report => Answer { outcome: Err(report), published: None },
@@ -65,7 +65,7 @@ impl AgentHook for Durable {
                 let append = || run.recording.taken.dispatcher.dispatch(&key, event.kind.clone());
                 let outcome = run.aside("memory", event.kind, append).await;
                 run.give(event.id, Answer { outcome, published: None });
-                // It is done; what is left for the agent to append is nothing.
+                // It is done; nothing remains for the agent to append.
                 let op = MemoryOp::Append { conversation: conversation.clone(), messages: Vec::new() };
                 return DispatchAction::Patch(EffectKind::Memory { op });
             }
@@ -75,7 +75,7 @@ impl AgentHook for Durable {
         DispatchAction::Proceed
     }
 
-    /// What was read is read again by every attempt, and what the first one was given is what counts.
+    /// Every attempt reads again, and the outcome of the first read counts.
     async fn on_outcome(&self, _: &HookContext, event: OutcomeEvent<'_>) -> OutcomeAction {
         let run = &self.0;
         let name = match event.kind {

@@ -1,7 +1,7 @@
 //! A [rig](https://docs.rs/rig/0.44) agent that survives its process, in one line.
 //!
-//! [`KitaruRig`] wraps somebody's existing, built agent of rig 0.44. Its model requests and tool calls, or its turns, are
-//! checkpoints of kitaru: a run that is repeated after a crash goes on where it stopped, and pays for nothing twice.
+//! [`KitaruRig`] wraps an existing, built agent of rig 0.44. Its model requests and tool calls, or its turns, are checkpoints
+//! of Kitaru: a run that is repeated after a crash resumes where it stopped, and pays for nothing twice.
 
 mod agent;
 mod answers;

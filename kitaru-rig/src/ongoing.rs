@@ -1,6 +1,6 @@
-//! What one run asks: of models, of tools, of what it remembers and looks up, or of the records of all that.
+//! The requests of one run: to models, tools, memory and retrieval, or to the records of these.
 //!
-//! Owns what is a checkpoint, its name and its key. Must not know when an agent asks, nor how a run is begun.
+//! Owns what is a checkpoint, its name and its key. Must not know when an agent asks, nor how a run begins.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -27,10 +27,10 @@ use crate::rig::Patience;
 use crate::told::Told;
 use crate::usage::{Counter, RigUsage};
 
-/// How effects of a run are asked for and recorded.
+/// How a run's effects become checkpoints and records.
 pub(crate) struct Recording {
     pub(crate) taken: Arc<Taken>,
-    /// The name of the agent, with which those of its checkpoints begin.
+    /// The name of the agent, with which its checkpoints' names begin.
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) patience: Patience,
@@ -39,14 +39,14 @@ pub(crate) struct Recording {
     pub(crate) paid: Counter,
 }
 
-/// What one run knows of itself.
+/// The state of one run.
 pub(crate) struct Ongoing {
     pub(crate) recording: Recording,
     total: Counter,
-    /// What the next request goes to, and what tools it offers.
+    /// The model of the next request, and the tools that it offers.
     asked: Mutex<(AskedModel, ToolSet)>,
     given: Mutex<Vec<EffectId>>,
-    /// A fault, which ends the run and is not the agent's to see.
+    /// A fault, which ends the run. The agent must not see it.
     fault: Mutex<Option<kitaru_core::Error>>,
 }
 
@@ -62,22 +62,22 @@ impl Ongoing {
         })
     }
 
-    /// What the run has cost so far, whoever paid.
+    /// The cost of the run so far, including what earlier attempts paid.
     pub(crate) fn usage(&self) -> RigUsage {
         self.total.usage()
     }
 
-    /// The model that the next request goes to.
+    /// Sets the model of the next request.
     pub(crate) fn select(&self, model: AskedModel) {
         lock(&self.asked).0 = model;
     }
 
-    /// The fault that has ended the run, if one has.
+    /// The fault that ended the run, if any.
     pub(crate) fn fault(&self) -> Option<kitaru_core::Error> {
         lock(&self.fault).take()
     }
 
-    /// A checkpoint of this run. Its values are read by name, so that a later version of the types still reads them.
+    /// A checkpoint of this run. Its values are read by name, so that a later version of the types can read them.
     fn checkpoint(&self, name: String) -> DynamicCheckpoint {
         dynamic::checkpoint(name).version(self.recording.version.clone()).json()
     }
@@ -93,12 +93,12 @@ impl Ongoing {
         self.recording.taken.answers.give(id, answer);
     }
 
-    /// The report in which an effect ends that came to nothing.
+    /// The report for an effect without an outcome.
     pub(crate) fn report(&self, failure: Failure) -> ErrorReport {
         match failure {
             Failure::Report(report) => *report,
             Failure::Kitaru(error) => {
-                // Of all reports this is the one that no model is told of: it cancels the run.
+                // This is the one kind of report that never goes to a model: it cancels the run.
                 let report = ErrorReport::new(ErrorKind::Cancelled, format!("{error:#}"));
                 lock(&self.fault).get_or_insert(error);
                 report
@@ -106,8 +106,7 @@ impl Ongoing {
         }
     }
 
-    /// Asks the model, or the record. Whether somebody listens is no part of the question: streamed and plain requests
-    /// answer each other.
+    /// Asks the model, or the record. Streaming is not a part of the question: streamed and plain requests answer each other.
     pub(crate) async fn ask(&self, request: &CompletionRequest) -> Result<CompletionResponse, Failure> {
         let request = &self.with_what_was_found(request).await?;
         let model = {
@@ -167,8 +166,8 @@ impl Ongoing {
         Err(broken.into())
     }
 
-    /// The request with the documents that were looked up for it the first time. rig does that before its hooks see the
-    /// request, so every attempt looks up, and what the first one found is what counts.
+    /// The request with the documents that were retrieved for it the first time. rig retrieves before its hooks see the
+    /// request, so every attempt retrieves, and the first result counts.
     async fn with_what_was_found(&self, request: &CompletionRequest) -> Result<CompletionRequest, Failure> {
         let agent = &self.recording.taken.agent;
         let mut request = request.clone();
@@ -188,7 +187,7 @@ impl Ongoing {
         Ok(request)
     }
 
-    /// Calls a tool, or asks the record. Nothing if there is no such tool, which the agent finds out by itself.
+    /// Calls a tool, or asks the record. `None` if there is no such tool, which the agent finds out by itself.
     pub(crate) async fn call(
         &self,
         name: &str,
@@ -199,7 +198,7 @@ impl Ongoing {
         let context = context.map(ToolContext::for_dispatch).unwrap_or_default();
         let options = self.recording.tools.get(name).copied().unwrap_or_default();
         let made = options.on(self.checkpoint(format!("{name}_tool"))).arg("arguments", args);
-        // Another agent's tool of the same name is another tool.
+        // Two agents' tools with the same name are different tools.
         let mut told = made.arg("agent", &self.recording.name).run(|| {
             let kind = EffectKind::ToolCall { name: name.to_owned(), args: args.to_owned() };
             let (handler, context) = (tool.handler(), context.clone());
@@ -233,13 +232,13 @@ impl Ongoing {
         Some(told)
     }
 
-    /// The key of what remembers conversations, if the agent has that.
+    /// The key of the agent's memory, if it has one.
     pub(crate) fn memory(&self) -> Option<HandlerKey> {
         let row = self.recording.taken.agent.required_row();
         row.iter().find_map(|(key, family)| (*family == EffectFamily::Memory).then(|| key.clone()))
     }
 
-    /// An effect beside models and tools: what is remembered, what is looked up.
+    /// An effect other than models and tools: memory and retrieval.
     pub(crate) async fn aside<F>(
         &self,
         name: &str,
@@ -262,7 +261,7 @@ impl Ongoing {
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
-        // A run that is dropped may have been given answers that it never fetched.
+        // A dropped run may have received answers that it never fetched.
         for id in lock(&self.given).drain(..) {
             self.recording.taken.answers.take(id);
         }
@@ -273,7 +272,7 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether the agent ends its run at such a report, in place of telling the model.
+/// Whether such a report ends the agent's run, instead of going to the model.
 fn ends_the_run(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Cancelled | ErrorKind::BusClosed | ErrorKind::HandlerUnavailable | ErrorKind::Divergence)
 }

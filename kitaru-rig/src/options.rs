@@ -1,6 +1,6 @@
-//! How the calls of one tool are made.
+//! The options for the calls of one tool.
 //!
-//! Owns the options and what they do to a checkpoint. Must not know the tool.
+//! Owns the options and their effect on a checkpoint. Must not know the tool.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::told::Told;
 
-/// How the calls of one tool are made by a [`KitaruRig`](crate::KitaruRig), where each is a checkpoint.
+/// How a [`KitaruRig`](crate::KitaruRig) makes the calls of one tool, if each is a checkpoint.
 ///
 /// # Examples
 ///
@@ -42,16 +42,16 @@ enum Effect {
 }
 
 impl ToolOptions {
-    /// Ends the run if a call takes longer than this; there is no bound unless set.
+    /// Ends the run if a call takes longer than this; no bound unless set.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
     }
 
-    /// Never runs a call a second time by itself. Its intent is recorded first; after a crash that leaves it without an
-    /// outcome the execution waits for a person, by the name of the call's record (`pay_tool`), who answers with a
-    /// `kitaru::Resolution`: it happened, and gave [this](happened), run it again, or fail. Needs an agent each of whose
-    /// calls is a checkpoint.
+    /// Never runs a call a second time by itself. Its intent is recorded first. If a crash leaves it without an outcome, the
+    /// execution waits for a person, under the name of the call's record (`pay_tool`). The person answers with a
+    /// `kitaru::Resolution`: the call happened and gave [this output](happened), run it again, or fail. Needs an agent whose
+    /// every call is a checkpoint.
     #[must_use]
     pub fn once(self) -> Self {
         Self { effect: Effect::Once, ..self }
@@ -64,7 +64,7 @@ impl ToolOptions {
         }
     }
 
-    /// Whether somebody may be asked what became of a call.
+    /// Whether a person may be asked about an interrupted call.
     pub(crate) fn asks(self) -> bool {
         self.effect == Effect::Once
     }
@@ -74,15 +74,15 @@ impl ToolOptions {
     }
 }
 
-/// What somebody answers when a call that may run [once](ToolOptions::once) was cut off, and has done its work all the
-/// same: it gave this.
+/// The answer for an interrupted call that may run only [once](ToolOptions::once), if the call did its work: it gave this
+/// output.
 ///
 /// # Errors
 ///
 /// When the result cannot be written as JSON.
 ///
-/// Who answers with JSON of their own writes `{"happened": "paid"}` for a tool that gives a text, and
-/// `{"happened": {"receipt": 7}}` for one that gives any other value.
+/// As JSON, the answer is `{"happened": "paid"}` for a tool that gives a text, and `{"happened": {"receipt": 7}}` for a tool
+/// that gives any other value.
 ///
 /// # Examples
 ///
@@ -97,7 +97,7 @@ pub fn happened(result: &ToolResult) -> Result<Resolution, Error> {
     Resolution::happened(&Told::of(result.clone()))
 }
 
-/// What somebody says that a call gave: a result as it is [recorded](happened), a text as it is, or any other JSON.
+/// A person's answer about the output of a call: a result as it is [recorded](happened), a text as it is, or any other JSON.
 pub(crate) fn told(said: Value) -> Told {
     if let Ok(told) = Told::deserialize(&said) {
         return told;
@@ -108,20 +108,20 @@ pub(crate) fn told(said: Value) -> Told {
     }))
 }
 
-/// Why an agent with these options cannot be run here.
+/// Why an agent with these options cannot run here.
 pub(crate) fn refusal(
     options: &BTreeMap<String, ToolOptions>,
     granularity: Granularity,
     is_known: impl Fn(&str) -> bool,
 ) -> Option<String> {
     if let Some(name) = options.keys().find(|name| !is_known(name)) {
-        return Some(format!("there are options for a tool `{name}`, which it does not have"));
+        return Some(format!("it has options for a tool `{name}` that it does not have"));
     }
     let (name, _) = options.iter().find(|(_, options)| options.effect == Effect::Once)?;
     let records = granularity == Granularity::Call && dynamic::scope() == Scope::Flow;
     (!records).then(|| {
         format!(
-            "tool `{name}` may run once, and a checkpoint around the turn runs again after a crash: keep \
+            "tool `{name}` may run only once, and a checkpoint around the turn runs again after a crash: keep \
              `Granularity::Call`, and run the agent in the flow's own code"
         )
     })

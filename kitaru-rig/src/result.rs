@@ -1,4 +1,4 @@
-//! What a run came to.
+//! The result of a run.
 
 use rig_agent::agent::PromptResponse;
 use rig_core::completion::Message;
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::usage::RigUsage;
 
-/// What a run of a [`KitaruRig`](crate::KitaruRig) came to.
+/// The result of a run of a [`KitaruRig`](crate::KitaruRig).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RigResult {
     /// The answer.
     pub output: String,
-    /// What the run cost, whoever paid.
+    /// The cost of the run, including what earlier attempts paid.
     pub usage: RigUsage,
-    /// What rig gives: the messages that the run added, the prompt included, the content of the answer, each request.
+    /// rig's own result: the messages that the run added, the prompt included, the content of the answer, each request.
     pub response: PromptResponse,
     #[serde(skip)]
     paid: RigUsage,
@@ -34,13 +34,13 @@ impl RigResult {
         &self.response.messages
     }
 
-    /// What of its [`usage`](Self::usage) this run has paid for itself. The rest was paid for by an earlier attempt, and
-    /// comes from its record. What was stored and read back has paid for nothing.
+    /// The part of its [`usage`](Self::usage) that this run paid for itself. An earlier attempt paid for the rest, which comes
+    /// from its record. A result that was stored and read back has paid for nothing.
     pub fn paid(&self) -> RigUsage {
         self.paid
     }
 
-    /// What of its [`usage`](Self::usage) comes from records.
+    /// The part of its [`usage`](Self::usage) that comes from records.
     pub fn replayed(&self) -> RigUsage {
         self.usage.less(self.paid)
     }

@@ -1,6 +1,6 @@
-//! The durable agent: somebody's rig agent, each of whose turns, or requests and tool calls, is a checkpoint.
+//! The options of a durable rig agent, whose every turn, or every request and tool call, is a checkpoint.
 //!
-//! Owns its options. Must not know how a run goes, nor how a checkpoint is recorded.
+//! Must not know how a run goes, nor how a checkpoint is recorded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,28 +14,29 @@ use crate::agent::Taken;
 use crate::error::RigError;
 use crate::options::ToolOptions;
 
-/// A built rig [`Agent`] that survives its process, in one line.
+/// Makes a built rig [`Agent`] survive its process, in one line.
 ///
-/// In a flow, each model request and each tool call is a checkpoint: `<agent>_model_request`, `<agent>_model_request_2`,
-/// …, `<tool>_tool`, … With [`Granularity::Turn`] each turn is one, by the agent's
-/// name. Outside a flow a run opens a flow of its own, by the agent's name, which goes on where it stopped if the same
-/// question is asked again, and asks the model anew once it has been answered.
+/// In a flow, each model request and each tool call is a checkpoint: `<agent>_model_request`, `<agent>_model_request_2`, …,
+/// `<tool>_tool`, … With [`Granularity::Turn`] each turn is one checkpoint, with the agent's name. Outside a flow, a run opens
+/// a flow of its own, with the agent's name. If the same question is asked again, an unfinished run resumes where it stopped,
+/// and a finished one is asked again from the start.
 ///
-/// A model request is keyed on the full request and the label of the model; a tool call on the names of tool and
-/// agent and the arguments; a turn on the agent's settings, the definitions of its tools, the prompt and the history; and all of them on
-/// the [`version`](Self::version). So what has changed runs again, and what has not is never paid for twice. What cannot
-/// be looked into is in no key: which model rig's default label stands for, the code of tools and hooks, what a tool's
-/// context holds; change the version with them, or give the model a label that names it (`AgentBuilder::named_model`).
+/// The key of a model request is the full request and the label of the model. The key of a tool call is the names of the tool
+/// and the agent, and the arguments. The key of a turn is the agent's settings, the definitions of its tools, the prompt and
+/// the history. All keys contain the [`version`](Self::version). So what has changed runs again, and what has not changed is
+/// never paid for twice. Some things are not a part of any key: the model behind rig's default label, the code of tools and
+/// hooks, a tool's context. Change the version with them, or give the model a label that names it
+/// (`AgentBuilder::named_model`).
 ///
-/// What the agent remembers (`<agent>_memory`) and looks up (`<agent>_retrieval`) is recorded too, so that a replay asks
-/// what the first run asked. Its hooks are code of the flow: they run on every attempt, and see what was recorded. All
-/// requests are plain ones to them, also where [somebody listens](crate::RigRun::on_event).
+/// The agent's memory (`<agent>_memory`) and retrieval (`<agent>_retrieval`) are recorded too, so that a replay sends the same
+/// requests as the first run. Its hooks are code of the flow: they run on every attempt, and see what was recorded. To hooks
+/// all requests are plain ones, even if [a listener](crate::RigRun::on_event) makes them streams.
 ///
-/// What a tool fails with is told to the model, as rig does it, and is recorded like any other result. A panic of a tool
-/// is a fault, which ends the run; the model is not told.
+/// The error of a tool goes to the model, as in rig, and is recorded like any other result. A panic of a tool is a fault, which
+/// ends the run; the model does not see it.
 ///
-/// A model that is away is [waited for](Self::wait_for_model). A run that ends in an error all the same is continued when its
-/// flow is called or resumed again, and by no other run of that flow: one in a loop asks, and pays, anew.
+/// A run [waits for](Self::wait_for_model) an unavailable model. If a run still ends in an error, it continues when its flow is
+/// called or resumed again. Another run of that flow does not continue it: a run in a loop asks, and pays, again.
 ///
 /// # Examples
 ///
@@ -67,19 +68,19 @@ pub struct KitaruRig {
     pub(crate) tools: BTreeMap<String, ToolOptions>,
 }
 
-/// What is done about a model that is away.
+/// How an unavailable model is handled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Patience {
-    /// It is waited for as long as is usual where the run is.
+    /// The run waits for the default time of its place.
     Usual,
-    /// It is waited for so long.
+    /// The run waits for this time.
     Time(Duration),
-    /// It is asked so many times more.
+    /// The run retries this many times.
     Times(u32),
 }
 
 impl Patience {
-    /// How long the outage of a model may last, or else how many times more it is asked.
+    /// How long to wait for an unavailable model, or else how many retries it gets.
     pub(crate) fn longest(self) -> Result<Duration, u32> {
         match self {
             Patience::Usual => Ok(usual_outage()),
@@ -92,8 +93,8 @@ impl Patience {
 impl KitaruRig {
     /// Makes each model request and each tool call of this agent a checkpoint.
     ///
-    /// The agent must be the only one on its bus. One of which there are clones, or that was built over a host's bus, is
-    /// refused at its first run, before anything is asked.
+    /// The agent must be the only one on its bus. An agent with clones, or on a host's bus, is refused at its first run, before
+    /// the first request.
     pub fn new(agent: Agent) -> Self {
         KitaruRig {
             name: agent.name().unwrap_or("agent").to_owned(),
@@ -105,7 +106,7 @@ impl KitaruRig {
         }
     }
 
-    /// Makes each model request and each tool call a checkpoint, or each turn. The default is [`Granularity::Call`].
+    /// Makes each model request and each tool call a checkpoint, or each turn. [`Granularity::Call`] unless set.
     ///
     /// # Examples
     ///
@@ -122,46 +123,45 @@ impl KitaruRig {
         self
     }
 
-    /// The name that checkpoints and flows of this agent have; rig's name for it, or `agent`, unless set. Several agents
-    /// in one flow need names of their own.
+    /// Sets the name of this agent's checkpoints and flows; rig's name for it, or `agent`, unless set. Each agent in a flow
+    /// needs a name of its own.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// A version of what no key can look into. Another one runs everything again.
+    /// The version of everything that is not a part of a key. A new version runs everything again.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
         self
     }
 
-    /// For how long a run waits for its model while that is away, from the first request that fails on: 24 hours in a
-    /// `#[flow]` and 2 minutes elsewhere, unless set. Zero waits for nothing.
+    /// How long a run waits for an unavailable model, from the first request that fails: 24 hours in a `#[flow]` and 2 minutes
+    /// elsewhere, unless set. With zero it does not wait.
     ///
-    /// What counts are errors that rig calls retryable: a busy server, a connection that breaks, a stream that breaks off. The
+    /// It waits after errors that rig calls retryable: a busy server, a connection that breaks, a stream that breaks off. The
     /// run asks again in the same checkpoint, after half a second, then after ever longer pauses of up to 5 minutes, or after
-    /// the seconds that the provider asks for by `Retry-After`. A long pause is recorded: the flow is parked, and a restart
-    /// waits for what is left of it. Where a turn is one checkpoint the pause stays in memory, and a restart asks that turn
-    /// again.
+    /// the seconds in `Retry-After`. A long pause is recorded: the flow is parked, and the rest of the pause continues after a
+    /// restart. If a turn is one checkpoint, the pause is only in memory, and a restart runs that turn again.
     ///
-    /// It takes the place of [`model_retries`](Self::model_retries), and the other way round.
+    /// It replaces [`model_retries`](Self::model_retries), and the other way round.
     #[must_use]
     pub fn wait_for_model(mut self, longest: Duration) -> Self {
         self.patience = Patience::Time(longest);
         self
     }
 
-    /// Asks a model so many times more when rig says that it may help, in place of [waiting](Self::wait_for_model) for it.
+    /// Retries a model this many times when rig says that it may help, instead of [waiting](Self::wait_for_model) for it.
     #[must_use]
     pub fn model_retries(mut self, retries: u32) -> Self {
         self.patience = Patience::Times(retries);
         self
     }
 
-    /// How the calls of the tool `name` are made, where each is a checkpoint. A run of an agent that has no such tool
-    /// ends in [`RigError::Invalid`] before anything is asked.
+    /// Sets how the calls of the tool `name` are made, if each is a checkpoint. If the agent has no such tool, its runs end in
+    /// [`RigError::Invalid`] before the first request.
     #[must_use]
     pub fn tool_options(mut self, name: impl Into<String>, options: ToolOptions) -> Self {
         self.tools.insert(name.into(), options);

@@ -1,7 +1,7 @@
 //! One turn of a durable rig agent, as its caller sees it.
 //!
-//! Owns the run's options, where it goes (into the flow around it, or into a flow of its own) and what a turn's key holds.
-//! Must not know what is a checkpoint within it.
+//! Owns the run's options, where it goes (into the flow around it, or into a flow of its own) and the content of a turn's key.
+//! Must not know which of its parts is a checkpoint.
 
 use std::fmt;
 use std::future::Future;
@@ -27,18 +27,18 @@ use crate::result::RigResult;
 use crate::rig::KitaruRig;
 use crate::usage::Counter;
 
-/// One turn of a [`KitaruRig`], which is the future of its result.
+/// One turn of a [`KitaruRig`]. It is the future of its result.
 ///
 /// # Cancel safety
 ///
-/// In a flow, dropping it cancels the checkpoint that runs; what was recorded stays. Outside a flow the run goes on by
-/// itself once it has been polled.
+/// In a flow, dropping it cancels the running checkpoint; records stay. Outside a flow, a run that was polled continues without
+/// it.
 #[must_use = "nothing happens until a run is awaited"]
 pub struct RigRun {
     run: DurableRun<Turn, Result<RigResult, RigError>>,
 }
 
-/// One turn, before it is gone through.
+/// One turn, before it runs.
 struct Turn {
     rig: KitaruRig,
     prompt: Message,
@@ -63,16 +63,16 @@ impl RigRun {
         RigRun { run: DurableRun::new(turn) }
     }
 
-    /// Goes on from `history`, in place of what the agent remembers.
+    /// Continues from `history`, instead of the agent's memory.
     pub fn history<M: Into<Message>>(self, history: impl IntoIterator<Item = M>) -> Self {
         let history = history.into_iter().map(Into::into).collect();
         self.with(|turn| turn.history = Some(history))
     }
 
-    /// Sets what rig's own runner can be told for one run: how many turns, how many tools at once, hooks, parameters.
+    /// Sets options of rig's own runner for one run: how many turns, how many tools concurrently, hooks, parameters.
     ///
-    /// What this changes of a request is in the request's key. It is in no key of a turn or of a flow that the run opens
-    /// by itself; change the [version](KitaruRig::version) with it there.
+    /// A change of a request is in the request's key. It is not in the key of a turn, or of a flow that the run opens by
+    /// itself: there, change the [version](KitaruRig::version) with it.
     ///
     /// # Examples
     ///
@@ -85,28 +85,28 @@ impl RigRun {
         self.with(|turn| turn.configure = Some(Arc::new(change)))
     }
 
-    /// Tells `listener` what happens in the run, as it happens: what the model says while it says it, tool calls and
-    /// usage. It is called in the run, and holds it up for as long as it takes.
+    /// Calls `listener` with the events of the run, as they happen: the model's answer while the model still produces it, tool
+    /// calls and usage. The run calls it, and waits until it returns.
     ///
-    /// What comes from a record is told as well, a response at a time. What is told of a response before its
-    /// [`Usage`](RigEvent::Usage) is not recorded yet: when it breaks off, [`Void`](RigEvent::Void) takes it back, and
-    /// after a crash the next process tells its listener all from the beginning. So a listener shows, and decides
-    /// nothing.
+    /// Replayed records are events as well, one response at a time. The events of a response before its
+    /// [`Usage`](RigEvent::Usage) are not recorded yet. If the response breaks off, [`Void`](RigEvent::Void) takes them back.
+    /// After a crash the listener of the next process receives all events from the start. So use a listener to show, not to
+    /// decide.
     pub fn on_event(self, listener: impl Fn(RigEvent) + Send + Sync + 'static) -> Self {
         self.with(|turn| turn.listener = Some(Arc::new(listener)))
     }
 
-    /// Outside a flow: the store on which the run opens its flow, in place of the implicit one.
+    /// Outside a flow: the store on which the run opens its flow, instead of the implicit one.
     pub fn on(self, kitaru: &Kitaru) -> Self {
         RigRun { run: self.run.on(kitaru) }
     }
 
-    /// Outside a flow: the id of the execution, in place of a digest of the question.
+    /// Outside a flow: the id of the execution, instead of a digest of the question.
     pub fn id(self, id: impl Into<String>) -> Self {
         RigRun { run: self.run.id(id) }
     }
 
-    /// Outside a flow: begins anew, and reads nothing of an unfinished run of the same question.
+    /// Outside a flow: starts over, and reads nothing of an unfinished run of the same question.
     pub fn fresh(self) -> Self {
         RigRun { run: self.run.fresh() }
     }
@@ -130,7 +130,7 @@ impl fmt::Debug for RigRun {
     }
 }
 
-/// What decides what a turn comes to.
+/// All that determines the outcome of a turn.
 #[derive(Serialize)]
 struct Key {
     agent: serde_json::Value,
@@ -147,14 +147,14 @@ impl Work for Turn {
 
     async fn open_flow(self, options: FlowOptions) -> Self::Output {
         let (_, key) = self.key()?;
-        // The flow's result comes from its record, which says nothing of who paid.
+        // The flow's result comes from its record, which does not say which process paid.
         let paid = self.paid.clone();
         let call = dynamic::flow(self.rig.name.clone())
             .version(self.rig.version.clone())
             .reuse(Reuse::Unfinished)
             .input("agent", &key.agent)
             .input("prompt", &key.prompt)
-            // Kept whole, a conversation would cost the square of its length.
+            // Stored in full, a conversation would grow with the square of its length.
             .key("history", &key.history)
             .run(move || self.go());
         Ok(options.apply(call).await?.with_paid(paid.usage()))
@@ -164,7 +164,7 @@ impl Work for Turn {
 impl Turn {
     /// # Errors
     ///
-    /// When the agent cannot be run at all.
+    /// When the agent cannot run at all.
     fn key(&self) -> Result<(Arc<Taken>, Key), RigError> {
         let taken = self.rig.taken()?;
         let spec = taken.agent.run_spec();
@@ -193,7 +193,7 @@ impl Turn {
             .arg("prompt", &key.prompt)
             .arg("history", &key.history)
             .run_with_summary(
-                // What is a checkpoint in a flow is a plain call here.
+                // A checkpoint in a flow is a plain call here.
                 || self.gone_through(taken.clone()),
                 summary,
             )
@@ -232,7 +232,7 @@ impl Turn {
     }
 }
 
-/// Tells what happened in a turn that comes from its record.
+/// Sends the events of a turn that comes from its record.
 async fn retell(result: &RigResult, listener: &Listener) {
     for message in &result.response.messages {
         if let Message::Assistant(said) = message {
@@ -245,7 +245,7 @@ async fn retell(result: &RigResult, listener: &Listener) {
     listener(RigEvent::Usage(result.usage));
 }
 
-/// How many calls a turn made, for its log line.
+/// The number of calls in a turn, for its log line.
 fn summary(result: &Result<RigResult, RigError>, occasion: Occasion) -> String {
     let Ok(result) = result else { return "failed".to_owned() };
     summary_of_calls(result.usage.requests, result.usage.tool_calls, occasion)

@@ -1,4 +1,4 @@
-//! What an agent goes on with when a tool was called.
+//! The output of a tool call, as the agent receives it.
 //!
 //! Owns its stored form. Must not know the call.
 
@@ -6,11 +6,11 @@ use rig_core::error::ErrorReport;
 use rig_core::tool::{ToolResult, ToolResultContext};
 use serde::{Deserialize, Serialize};
 
-/// What a tool came to that the agent goes on with.
+/// The output of a tool.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Told {
     pub(crate) result: Result<ToolResult, ErrorReport>,
-    /// What the tool has published beside it, for hooks.
+    /// What the tool has published with it, for hooks.
     pub(crate) published: Option<ToolResultContext>,
 }
 

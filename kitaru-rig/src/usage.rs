@@ -1,4 +1,4 @@
-//! What a run costs, and who paid for it.
+//! The cost of a run, and who paid for it.
 //!
 //! Owns counting. Must not know what was recorded.
 
@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rig_core::completion::Usage;
 use serde::{Deserialize, Serialize};
 
-/// What a run cost.
+/// The cost of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct RigUsage {
     /// Requests that a model answered.
     pub requests: u64,
-    /// Tool calls that were handed to a tool.
+    /// Tool calls that reached a tool.
     pub tool_calls: u64,
-    /// The tokens of all answers, and what they cost, where the provider says so.
+    /// The tokens of all answers, and their cost, if the provider reports it.
     pub tokens: Usage,
 }
 
@@ -43,7 +43,7 @@ impl RigUsage {
             .tool_use_prompt_tokens(count(whole.tool_use_prompt_tokens, paid.tool_use_prompt_tokens))
             .reasoning_tokens(count(whole.reasoning_tokens, paid.reasoning_tokens));
         tokens.cost = whole.cost.map(|mut cost| {
-            // Its parts are not known of a difference.
+            // The parts of a difference are unknown.
             (cost.input, cost.output, cost.cache_read, cost.cache_write) = (None, None, None, None);
             cost.total = (cost.total - paid.cost.map_or(0.0, |paid| paid.total)).max(0.0);
             cost
@@ -64,7 +64,7 @@ impl AddAssign for RigUsage {
     }
 }
 
-/// A count that what runs shares. Clones are the same one.
+/// A count that runs share. Clones share it, too.
 #[derive(Clone, Default)]
 pub(crate) struct Counter(Arc<Mutex<RigUsage>>);
 

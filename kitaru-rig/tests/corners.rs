@@ -1,4 +1,4 @@
-//! What rig agents have beside models and tools (memory, what they look up, routes, hooks), and what goes wrong in them.
+//! Other parts of rig agents (memory, retrieval, routes, hooks), and their failures.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -23,17 +23,17 @@ use rig_core::vector_store::{VectorSearchIdResult, VectorSearchResult, VectorSto
 use serde_json::{Value, json};
 use support::{Calls, Mind, TOLD, call, forecaster, granularity, herald, last_told, names, store, tool, weather};
 
-/// A flow of one run of `agent`, which then fails if it is to.
+/// A flow with one run of `agent`. With `fails` it then fails.
 async fn one_run(kitaru: &Kitaru, agent: &KitaruRig, fails: bool) -> Result<String, RigError> {
     let agent = agent.clone();
     let flow = dynamic::flow("story").run(move || async move {
         let told = agent.run("How is the weather?").await?.output;
-        if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(told) }
+        if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(told) }
     });
-    tokio::time::timeout(Duration::from_secs(20), flow.id("job").on(kitaru)).await.expect("the run comes to its end")
+    tokio::time::timeout(Duration::from_secs(20), flow.id("job").on(kitaru)).await.expect("the run ends")
 }
 
-/// Calls one tool, once, and says what it was told.
+/// Calls one tool, once, and repeats its output.
 fn asks_for(name: &'static str) -> Mind {
     Mind::new(move |request| match last_told(request).as_str() {
         "How is the weather?" => vec![call("call_1", name, json!({}))],
@@ -46,7 +46,7 @@ fn agent(mind: &Mind) -> rig_agent::AgentBuilder {
 }
 
 #[tokio::test]
-async fn an_agent_of_which_there_are_clones_is_refused_before_anything_is_asked() {
+async fn agent_with_clones_is_refused_before_the_first_request() {
     let (kitaru, mind) = (store().await, forecaster());
     let agent = herald(&mind, &Calls::default());
     let _clone = agent.clone();
@@ -56,7 +56,7 @@ async fn an_agent_of_which_there_are_clones_is_refused_before_anything_is_asked(
 }
 
 #[tokio::test]
-async fn what_a_tool_fails_with_is_told_to_the_model_and_recorded() {
+async fn error_of_a_tool_goes_to_the_model_and_is_recorded() {
     let (kitaru, mind, calls) = (store().await, asks_for("fails"), Calls::default());
     let noted = calls.clone();
     let schema = json!({ "type": "object" });
@@ -72,7 +72,7 @@ async fn what_a_tool_fails_with_is_told_to_the_model_and_recorded() {
 }
 
 #[tokio::test]
-async fn a_panic_of_a_tool_is_a_fault_of_which_the_model_is_not_told() {
+async fn panic_of_a_tool_is_a_fault_that_the_model_does_not_see() {
     for granular in [true, false] {
         let (kitaru, mind) = (store().await, asks_for("breaks"));
         let broken = Arc::new(AtomicUsize::new(1));
@@ -111,7 +111,7 @@ async fn options_that_cannot_be_kept_end_the_run_before_anything_is_asked() {
     let pays = || KitaruRig::new(agent(&mind).dynamic_tool(tool("pay", |_| async { String::new() })).build());
     let unknown = pays().tool_options("play", ToolOptions::default());
     let once = pays().tool_options("pay", ToolOptions::default().once()).granularity(Granularity::Turn);
-    for (agent, reason) in [(unknown, "does not have"), (once, "may run once")] {
+    for (agent, reason) in [(unknown, "does not have"), (once, "may run only once")] {
         let error = one_run(&kitaru, &agent, false).await.unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
     }
@@ -129,7 +129,7 @@ async fn until(condition: impl AsyncFn() -> bool) {
 }
 
 #[tokio::test]
-async fn a_call_that_may_run_once_and_was_cut_off_waits_for_a_person_who_says_what_it_gave() {
+async fn interrupted_once_call_waits_for_a_person_who_gives_its_output() {
     let dir = tempfile::tempdir().unwrap();
     let begun = Arc::new(AtomicUsize::new(0));
     let fires = {
@@ -150,7 +150,7 @@ async fn a_call_that_may_run_once_and_was_cut_off_waits_for_a_person_who_says_wh
         if life == 0 {
             until(async || begun.load(Ordering::SeqCst) == 1).await;
         } else {
-            // A flow without an attribute cannot go out of memory; it waits there.
+            // A flow without an attribute cannot be parked; it waits in memory.
             until(async || !kitaru.execution(("launch", "job")).await.unwrap().unwrap().waits().is_empty()).await;
             let flown = happened(&ToolResult::success(ToolOutput::text("it has flown"))).unwrap();
             kitaru.answer(&launch, "fire_tool", &flown).await.unwrap();
@@ -169,7 +169,7 @@ impl AgentHook for AsksFirst {
         let Some(tool) = event.tool_name() else { return DispatchAction::proceed() };
         match kitaru_core::wait::<bool>(format!("{tool}_approval")).await {
             Ok(true) => DispatchAction::proceed(),
-            Ok(false) => DispatchAction::skip("somebody said no"),
+            Ok(false) => DispatchAction::skip("a person said no"),
             Err(error) => DispatchAction::stop(error.to_string()),
         }
     }
@@ -188,8 +188,8 @@ async fn pays(nth: u32) -> Result<String, RigError> {
 }
 
 #[tokio::test]
-async fn a_hook_waits_for_a_person_out_of_memory_as_a_flow_does() {
-    for (nth, agreed, came) in [(0, true, "told: paid"), (1, false, "told: somebody said no")] {
+async fn hook_that_waits_for_a_person_is_parked_with_its_flow() {
+    for (nth, agreed, came) in [(0, true, "told: paid"), (1, false, "told: a person said no")] {
         let kit = Testkit::always_parking();
         let paying = kit.start(pays(nth)).await.unwrap();
         let job = kit.kitaru().execution(("pays", paying.id())).await.unwrap().unwrap();
@@ -202,7 +202,7 @@ async fn a_hook_waits_for_a_person_out_of_memory_as_a_flow_does() {
 }
 
 #[tokio::test]
-async fn what_an_agent_remembers_is_read_and_written_once() {
+async fn memory_of_an_agent_is_read_and_written_once() {
     let (kitaru, mind, memory) = (store().await, forecaster(), InMemoryConversationMemory::new());
     let calls = Calls::default();
     let agent = agent(&mind).memory(memory.clone()).conversation("weather").dynamic_tool(weather(&calls));
@@ -212,18 +212,18 @@ async fn what_an_agent_remembers_is_read_and_written_once() {
         let flow = dynamic::flow("story").run(move || async move {
             agent.run("How is the weather?").await?;
             let past = agent.run("And how was it?").await?.output;
-            if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(past) }
+            if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(past) }
         });
         assert_eq!(flow.id("job").on(&kitaru).await.is_err(), fails);
     }
-    // Had the second attempt loaded what the first one appended, it would have asked other questions.
+    // If the second attempt had loaded what the first one appended, it would have asked other questions.
     assert_eq!((mind.requests(), calls.take().len()), (3, 3));
     let conversation = "weather".into();
     let remembered = rig_core::memory::ConversationMemory::load(&memory, &conversation).await.unwrap();
     assert_eq!(remembered.len(), 6, "{remembered:?}");
 }
 
-/// Finds something else whenever it is asked.
+/// Finds something else on every call.
 #[derive(Clone, Default)]
 struct Shifting(Arc<AtomicUsize>);
 
@@ -247,7 +247,7 @@ impl VectorStoreIndex for Shifting {
 }
 
 #[tokio::test]
-async fn what_was_looked_up_for_a_request_is_what_every_attempt_asks_with() {
+async fn retrieval_for_a_request_is_the_same_on_every_attempt() {
     let (kitaru, mind, index) = (store().await, forecaster(), Shifting::default());
     let calls = Calls::default();
     let agent = agent(&mind).context("It is November.").dynamic_context(1, index.clone()).dynamic_tool(weather(&calls));
@@ -263,7 +263,7 @@ async fn what_was_looked_up_for_a_request_is_what_every_attempt_asks_with() {
 }
 
 #[tokio::test]
-async fn the_tools_that_were_looked_up_for_a_request_are_those_of_every_attempt() {
+async fn retrieved_tools_of_a_request_are_the_same_on_every_attempt() {
     let (kitaru, mind, index) = (store().await, asks_for("tool_0"), Shifting::default());
     let tools = (0..9).map(|nth| tool(&format!("tool_{nth}"), |_| async { "done".to_owned() })).collect();
     let agent = agent(&mind).retrieved_tools(1, index, rig_agent::tool::ToolSet::from_dynamic_tools(tools)).build();
@@ -274,7 +274,7 @@ async fn the_tools_that_were_looked_up_for_a_request_are_those_of_every_attempt(
 }
 
 #[tokio::test]
-async fn a_run_that_is_cancelled_withdraws_what_it_asked_for_and_others_of_its_agent_go_on() {
+async fn cancelled_run_withdraws_its_requests_and_other_runs_continue() {
     for hangs_in_the_model in [true, false] {
         let (kitaru, calls, mind) = (store().await, Calls::default(), asks_for("hang"));
         if hangs_in_the_model {
@@ -308,7 +308,7 @@ async fn a_run_that_is_cancelled_withdraws_what_it_asked_for_and_others_of_its_a
     }
 }
 
-/// Chooses the model by what is asked.
+/// Chooses the model by the question.
 struct Routes;
 
 impl AgentHook for Routes {
@@ -332,7 +332,7 @@ async fn every_model_that_a_hook_chooses_is_behind_a_checkpoint() {
     assert_eq!((mind.requests(), wise.requests(), calls.take().len()), (1, 1, 3));
 }
 
-/// Chooses another model, once that is said.
+/// Chooses another model, once switched on.
 #[derive(Clone, Default)]
 struct Changes(Arc<AtomicBool>);
 
@@ -358,7 +358,7 @@ async fn an_answer_of_one_model_answers_no_request_to_another() {
     assert_eq!((plain.requests(), wise.requests()), (1, 1));
 }
 
-/// Lets nobody ask for Brest, once that is said.
+/// Skips questions about Brest, once switched on.
 #[derive(Clone, Default)]
 struct Spares(Arc<AtomicBool>);
 
@@ -374,7 +374,7 @@ impl AgentHook for Spares {
 }
 
 #[tokio::test]
-async fn a_call_of_a_tool_answers_no_call_with_other_arguments_whichever_comes_first() {
+async fn tool_call_answers_no_call_with_other_arguments_in_any_order() {
     let (kitaru, mind, calls, spares) = (store().await, forecaster(), Calls::default(), Spares::default());
     let agent = KitaruRig::new(agent(&mind).add_hook(spares.clone()).dynamic_tool(weather(&calls)).build());
     one_run(&kitaru, &agent, true).await.unwrap_err();
@@ -384,7 +384,7 @@ async fn a_call_of_a_tool_answers_no_call_with_other_arguments_whichever_comes_f
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn flows_that_share_an_agent_at_the_same_time_keep_to_themselves() {
+async fn concurrent_flows_that_share_an_agent_stay_separate() {
     let (kitaru, mind, calls) = (store().await, forecaster(), Calls::default());
     let agent = KitaruRig::new(herald(&mind, &calls));
     let flows = (0..30).map(|nth| {

@@ -1,4 +1,4 @@
-//! The durable rig agent: what it names and keys its checkpoints, what it pays for, what it replays.
+//! The durable rig agent: the names and keys of its checkpoints, its payments, its replays.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -8,12 +8,12 @@ use kitaru_core::{Error, Kitaru, dynamic, testkit};
 use kitaru_rig::{KitaruRig, RigError};
 use support::{CITIES, Calls, TOLD, forecaster, herald, names, store};
 
-/// A flow of one turn, which then fails if it is to, so that the next attempt replays it.
+/// A flow with one turn. With `fails` it then fails, so that the next attempt replays it.
 async fn one_turn(kitaru: &Kitaru, agent: &KitaruRig, fails: bool) -> Result<String, RigError> {
     let agent = agent.clone();
     let flow = dynamic::flow("story").run(move || async move {
         let told = agent.run("How is the weather?").configure(|runner| runner.tool_concurrency(3)).await?.output;
-        if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(told) }
+        if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(told) }
     });
     flow.id("job").on(kitaru).await
 }
@@ -36,7 +36,7 @@ async fn each_model_request_and_each_tool_call_is_a_checkpoint_and_is_paid_for_o
 }
 
 #[tokio::test]
-async fn tool_calls_that_run_at_once_keep_their_own_arguments_and_their_own_records() {
+async fn concurrent_tool_calls_keep_their_own_arguments_and_records() {
     let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
     let agent = KitaruRig::new(herald(&mind, &calls));
     assert_eq!(one_turn(&kitaru, &agent, false).await.unwrap(), TOLD);
@@ -51,7 +51,7 @@ async fn tool_calls_that_run_at_once_keep_their_own_arguments_and_their_own_reco
 }
 
 #[test]
-fn a_death_anywhere_in_two_turns_with_tools_that_run_at_once_repeats_no_recorded_call() {
+fn crash_in_turns_with_concurrent_tools_repeats_no_recorded_call() {
     let report = testkit::crash_report(|kit| async move {
         let (mind, calls) = (forecaster(), Calls::default());
         let agent = KitaruRig::new(herald(&mind, &calls));
@@ -69,7 +69,7 @@ fn a_death_anywhere_in_two_turns_with_tools_that_run_at_once_repeats_no_recorded
 }
 
 #[test]
-fn a_death_anywhere_in_two_runs_of_one_agent_at_once_repeats_no_recorded_call() {
+fn crash_in_concurrent_runs_of_one_agent_repeats_no_recorded_call() {
     testkit::crash_everywhere(|kit| async move {
         let agent = KitaruRig::new(herald(&forecaster(), &Calls::default()));
         kit.run(dynamic::flow("story").run(move || async move {

@@ -1,5 +1,5 @@
 //! A rig agent over real HTTP against `llmock` 0.2.2, whose request log proves what was paid for. Skipped, with a line that
-//! says so, where that is not installed.
+//! says so, if that is not installed.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[allow(dead_code, reason = "other tests use the rest of the server")]
@@ -21,21 +21,21 @@ use server::LlMock;
 use support::{Calls, granularity, store, weather};
 
 fn agent(server: &LlMock, calls: &Calls) -> Agent {
-    // Beside kitaru's own client rig's is built without a provider of TLS, and wants one, though there is no TLS here.
+    // Next to Kitaru's own client, rig's is built without a TLS provider, and requires one, even without TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let openai = OpenAIConfig::new("sk-anything-at-all").with_base_url(server.base_url()).client();
     let agent = AgentBuilder::named_model("gpt-4.1-mini", openai.chat("gpt-4.1-mini")).name("herald");
     agent.preamble("Help with the weather.").default_max_turns(5).dynamic_tool(weather(calls)).build()
 }
 
-/// The server calls a tool where it is given one, in every conversation once: two requests for the first turn, one for
-/// the second, which goes on from it.
+/// The server calls a tool, if the request offers one, once in every conversation: two requests for the first turn, one for the
+/// second, which continues from it.
 async fn two_turns(kitaru: &Kitaru, agent: &KitaruRig, fails: bool) -> Result<String, RigError> {
     let agent = agent.clone();
     let flow = dynamic::flow("story").run(move || async move {
         let told = agent.run("What is the weather in Paris?").await?;
         if fails {
-            return Err(Error::msg("the process is to end here").into());
+            return Err(Error::msg("the process ends here").into());
         }
         let past = agent.run("Sum it up.").history(told.new_messages().to_vec()).await?;
         Ok::<_, RigError>(past.output)
@@ -43,7 +43,7 @@ async fn two_turns(kitaru: &Kitaru, agent: &KitaruRig, fails: bool) -> Result<St
     flow.id("job").on(kitaru).await
 }
 
-/// How many requests the server has answered in full and well, none of which may be one that it had answered before.
+/// How many requests the server has answered completely. None of them may repeat an answered one.
 fn paid(server: &LlMock) -> usize {
     let requests = server.requests();
     let whole: Vec<&Value> =
@@ -54,7 +54,7 @@ fn paid(server: &LlMock) -> usize {
 }
 
 #[tokio::test]
-async fn two_turns_with_a_failure_between_them_ask_the_server_for_nothing_twice() {
+async fn turns_around_a_failure_send_no_request_twice() {
     for granular in [true, false] {
         let Some(server) = LlMock::start() else { return };
         let (kitaru, calls) = (store().await, Calls::default());
@@ -69,7 +69,7 @@ async fn two_turns_with_a_failure_between_them_ask_the_server_for_nothing_twice(
     }
 }
 
-/// What a listener has in hand: what is void is taken back.
+/// What a listener shows: void pieces are taken back.
 #[derive(Clone, Default)]
 struct Hand(Arc<Mutex<(String, String, usize)>>);
 

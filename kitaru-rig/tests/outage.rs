@@ -1,4 +1,4 @@
-//! A model of a rig agent that is away for a while: a wait and no failure.
+//! An outage of a rig agent's model is a wait and not a failure.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -27,18 +27,18 @@ async fn asks(nth: usize, granular: bool) -> Result<String, RigError> {
     Ok(agent.run("How is the weather?").on_event(|_| ()).await?.output)
 }
 
-/// Has the next so many streams of the model break off.
+/// Breaks off the next `times` streams of the model.
 fn break_off(mind: &Mind, times: usize) {
     (0..times).for_each(|_| mind.cut(1));
 }
 
-/// What a job has come to, now that nothing moves any more.
+/// The result of a job, now that nothing moves any more.
 fn ended<R: Send + 'static>(job: Handle<R>) -> R {
-    job.now_or_never().expect("it has come to its end")
+    job.now_or_never().expect("it has ended")
 }
 
 #[tokio::test]
-async fn outage_of_a_rig_model_is_a_wait_and_no_failure() {
+async fn outage_of_a_rig_model_is_a_wait_and_not_a_failure() {
     for (nth, granular) in [true, false].into_iter().enumerate() {
         let (kit, (mind, calls)) = (Testkit::new(), &MINDS[nth]);
         break_off(mind, 30);
@@ -57,7 +57,7 @@ async fn outage_of_a_rig_model_is_a_wait_and_no_failure() {
 }
 
 #[tokio::test]
-async fn wait_for_a_rig_model_is_as_long_as_it_is_set_and_two_minutes_outside_of_flows_that_are_parked() {
+async fn wait_for_a_rig_model_is_as_set_or_two_minutes_if_its_flow_cannot_be_parked() {
     let asked = async |change: fn(KitaruRig) -> KitaruRig, by: Duration| {
         let (kit, mind) = (Testkit::new(), forecaster());
         break_off(&mind, 1_000);
@@ -81,7 +81,7 @@ async fn wait_for_a_rig_model_is_as_long_as_it_is_set_and_two_minutes_outside_of
 }
 
 #[tokio::test]
-async fn name_that_no_checkpoint_could_have_is_refused_before_anything_is_asked() {
+async fn name_that_is_not_valid_for_a_checkpoint_is_refused_before_the_first_request() {
     for name in ["x".repeat(MAX_NAME_BYTES), "a\nb".to_owned(), String::new()] {
         let (kit, mind) = (Testkit::new(), forecaster());
         let agent = KitaruRig::new(herald(&mind, &Calls::default())).name(name);

@@ -1,4 +1,4 @@
-//! What is told of a run while it happens, on the first attempt and on every other one.
+//! The events of a run, on the first attempt and on every other one.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -10,7 +10,7 @@ use rig_core::message::AssistantContent;
 use rig_core::streaming::StreamEvent;
 use support::{Calls, TOLD, forecaster, granularity, herald, names, store};
 
-/// An event as these tests look at it.
+/// An event as these tests compare it.
 fn line(event: RigEvent) -> Option<String> {
     match event {
         RigEvent::Said(StreamEvent::Text { text, .. }) => Some(text),
@@ -24,7 +24,7 @@ fn line(event: RigEvent) -> Option<String> {
     }
 }
 
-/// What is heard of a turn. A piece of text follows a piece of text without a seam.
+/// The events of a turn. Consecutive pieces of text are joined.
 #[derive(Clone, Default)]
 struct Ear(Calls);
 
@@ -51,7 +51,7 @@ async fn one_turn(kitaru: &Kitaru, agent: &KitaruRig, ear: Option<&Ear>, fails: 
             run = run.on_event(listener);
         }
         let told = run.await?.output;
-        if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(told) }
+        if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(told) }
     });
     flow.id("job").on(kitaru).await
 }
@@ -61,7 +61,7 @@ const HEARD: &str = "[weather][weather][weather]<1 requests, 0 calls>\
     rain in Brest, rain in Kyoto, rain in Lima<2 requests, 3 calls>";
 
 #[tokio::test]
-async fn a_stream_that_ended_is_told_again_from_its_record() {
+async fn completed_stream_sends_its_events_again_from_its_record() {
     for granular in [true, false] {
         let (kitaru, calls, mind, ear) = (store().await, Calls::default(), forecaster(), Ear::default());
         let agent = KitaruRig::new(herald(&mind, &calls)).granularity(granularity(granular));
@@ -70,7 +70,7 @@ async fn a_stream_that_ended_is_told_again_from_its_record() {
 
         assert_eq!(one_turn(&kitaru, &agent, Some(&ear), false).await.unwrap(), TOLD);
         assert_eq!((mind.requests(), calls.take().len()), (2, 3), "nothing is paid for again");
-        // A turn's record holds what the model said and what the whole cost.
+        // A turn's record contains the model's answer and the whole cost.
         let again =
             if granular { HEARD.to_owned() } else { format!("[weather][weather][weather]{TOLD}<2 requests, 3 calls>") };
         assert_eq!(ear.heard(), again);
@@ -92,7 +92,7 @@ async fn streamed_and_plain_runs_answer_each_others_records() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_is_void_and_asked_again_and_no_part_of_it_is_a_record() {
+async fn stream_that_breaks_off_is_void_and_retried_and_leaves_no_record() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
     let (calls, mind, ear) = (Calls::default(), forecaster(), Ear::default());
@@ -107,7 +107,7 @@ async fn a_stream_that_breaks_off_is_void_and_asked_again_and_no_part_of_it_is_a
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_for_good_ends_the_run_and_is_asked_again_by_the_next_one() {
+async fn stream_that_keeps_breaking_off_ends_the_run_and_the_next_run_asks_again() {
     let (kitaru, calls, mind, ear) = (store().await, Calls::default(), forecaster(), Ear::default());
     mind.cut(2);
     let agent = KitaruRig::new(herald(&mind, &calls)).model_retries(0);
@@ -119,7 +119,7 @@ async fn a_stream_that_breaks_off_for_good_ends_the_run_and_is_asked_again_by_th
     assert_eq!((mind.requests(), calls.take().len()), (3, 3));
 }
 
-/// Turns the clock on until the future is ready.
+/// Advances the clock until the future is ready.
 async fn advancing<F: Future>(clock: &Clock, future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     loop {

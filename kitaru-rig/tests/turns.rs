@@ -1,4 +1,4 @@
-//! Turns as checkpoints, flows that a run opens by itself, what a key holds, and who paid.
+//! Turns as checkpoints, flows that a run opens by itself, the content of a key, and who paid.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -11,7 +11,7 @@ use rig_core::message::AssistantContent;
 use support::{Calls, Mind, TOLD, forecaster, granularity, herald, last_told, names, store, tool, weather};
 
 #[tokio::test]
-async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobody() {
+async fn turn_is_one_checkpoint_in_turn_mode_and_its_replay_calls_nothing() {
     let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
     let agent = KitaruRig::new(herald(&mind, &calls)).granularity(Granularity::Turn);
     for fails in [true, false] {
@@ -22,7 +22,7 @@ async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobod
             assert_eq!((told.usage.requests, told.usage.tool_calls, past.usage.requests), (2, 3, 1));
             let paid = (told.paid().requests, told.paid().tool_calls, past.paid().requests);
             assert_eq!(paid, if fails { (2, 3, 1) } else { (0, 0, 0) });
-            if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(past.output) }
+            if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(past.output) }
         });
         let came = flow.id("job").on(&kitaru).await;
         assert_eq!(came.is_err(), fails, "{came:?}");
@@ -32,7 +32,7 @@ async fn in_turn_mode_each_turn_is_one_checkpoint_and_a_replayed_one_calls_nobod
 }
 
 #[test]
-fn a_death_anywhere_in_two_turns_that_are_checkpoints_repeats_no_recorded_turn() {
+fn crash_in_turns_that_are_checkpoints_repeats_no_recorded_turn() {
     testkit::crash_everywhere(|kit| async move {
         let agent = KitaruRig::new(herald(&forecaster(), &Calls::default())).granularity(Granularity::Turn);
         kit.run(dynamic::flow("story").run(move || async move {
@@ -46,7 +46,7 @@ fn a_death_anywhere_in_two_turns_that_are_checkpoints_repeats_no_recorded_turn()
 }
 
 #[tokio::test]
-async fn outside_a_flow_a_run_opens_one_that_goes_on_where_it_stopped_and_asks_anew_once_it_has_answered() {
+async fn run_outside_a_flow_resumes_and_asks_again_once_it_has_answered() {
     for (granular, paid_again) in [(true, 1), (false, 2)] {
         let (kitaru, calls) = (store().await, Calls::default());
         let fails = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
@@ -55,7 +55,7 @@ async fn outside_a_flow_a_run_opens_one_that_goes_on_where_it_stopped_and_asks_a
             Mind::new(move |request| {
                 let ends =
                     last_told(request).contains("rain") && fails.swap(false, std::sync::atomic::Ordering::SeqCst);
-                assert!(!ends, "the process is to end here");
+                assert!(!ends, "the process ends here");
                 forecaster.think(request)
             })
         };
@@ -72,12 +72,12 @@ async fn outside_a_flow_a_run_opens_one_that_goes_on_where_it_stopped_and_asks_a
         assert_eq!((executions.len(), executions[0].flow(), executions[0].status()), (1, "herald", Status::Completed));
 
         let before = mind.requests();
-        assert_eq!(ask().await.unwrap().paid().requests, 2, "answered, so it is asked anew");
+        assert_eq!(ask().await.unwrap().paid().requests, 2, "answered, so it is asked again");
         assert_eq!(mind.requests() - before, 2);
     }
 }
 
-/// What a second attempt of the same flow asks anew when `change` is made to what it asks.
+/// How many requests a second attempt of the same flow sends again after `change` to its question.
 async fn asked_again(granular: bool, change: fn(Asked) -> Asked) -> usize {
     let kitaru = store().await;
     let mut asked_last = 0;
@@ -94,7 +94,7 @@ async fn asked_again(granular: bool, change: fn(Asked) -> Asked) -> usize {
         let agent = KitaruRig::new(agent.build()).version(asked.version).granularity(granularity(granular));
         let flow = dynamic::flow("story").run(move || async move {
             agent.run(asked.prompt).await?;
-            if fails { Err(Error::msg("the process is to end here").into()) } else { Ok::<_, RigError>(()) }
+            if fails { Err(Error::msg("the process ends here").into()) } else { Ok::<_, RigError>(()) }
         });
         assert_eq!(flow.id("job").on(&kitaru).await.is_err(), fails);
         asked_last = mind.requests();
@@ -127,7 +127,7 @@ impl Default for Asked {
 }
 
 #[tokio::test]
-async fn whatever_changes_the_question_is_asked_anew_and_nothing_else_is() {
+async fn changed_question_is_asked_again_and_an_unchanged_one_is_not() {
     let changes: [fn(Asked) -> Asked; 6] = [
         |asked| Asked { model: "large", ..asked },
         |asked| Asked { preamble: "Tell it in verse.", ..asked },
@@ -142,18 +142,18 @@ async fn whatever_changes_the_question_is_asked_anew_and_nothing_else_is() {
             assert_eq!(asked_again(granular, change).await, 2, "granular: {granular}, change {nth}");
         }
     }
-    // How many requests a turn may make is no part of a request.
+    // The limit on a turn's requests is not a part of a request.
     assert_eq!(asked_again(true, |asked| Asked { max_turns: 6, ..asked }).await, 0);
 }
 
 #[tokio::test]
-async fn what_a_tool_of_one_agent_gave_answers_no_tool_of_another_agent() {
+async fn tool_record_of_one_agent_does_not_answer_another_agents_tool() {
     let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
     for name in ["ada", "bob"] {
         let agent = KitaruRig::new(herald(&mind, &calls)).name(name);
         let flow = dynamic::flow("story").run(move || async move {
             agent.run("How is the weather?").await?;
-            Err::<(), RigError>(Error::msg("the process is to end here").into())
+            Err::<(), RigError>(Error::msg("the process ends here").into())
         });
         flow.id("job").on(&kitaru).await.unwrap_err();
         assert_eq!(calls.take().len(), 3, "{name}");
@@ -161,7 +161,7 @@ async fn what_a_tool_of_one_agent_gave_answers_no_tool_of_another_agent() {
 }
 
 #[tokio::test]
-async fn in_a_checkpoints_body_an_agent_is_part_of_that_body() {
+async fn agent_in_a_checkpoints_body_is_part_of_that_body() {
     let (kitaru, calls, mind) = (store().await, Calls::default(), forecaster());
     let agent = KitaruRig::new(herald(&mind, &calls));
     let flow = dynamic::flow("story").run(move || async move {
@@ -174,7 +174,7 @@ async fn in_a_checkpoints_body_an_agent_is_part_of_that_body() {
 }
 
 #[tokio::test]
-async fn the_journal_of_a_growing_conversation_grows_with_what_is_new() {
+async fn journal_of_a_growing_conversation_grows_linearly() {
     let kitaru = store().await;
     let words = "a word or two ".repeat(100);
     let mind = Mind::new(move |_| vec![AssistantContent::text(&words)]);
@@ -184,7 +184,7 @@ async fn the_journal_of_a_growing_conversation_grows_with_what_is_new() {
         let flow = dynamic::flow("talk").run(move || async move {
             let mut history = Vec::new();
             for _ in 0..turns {
-                let said = agent.run("Go on.").history(history.clone()).await?;
+                let said = agent.run("Continue.").history(history.clone()).await?;
                 history.extend(said.new_messages().iter().cloned());
             }
             Ok::<_, RigError>(())

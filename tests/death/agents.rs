@@ -1,5 +1,5 @@
-//! Agents over HTTP whose processes die, against servers that nobody here wrote. Skipped, with a line that says so, where
-//! those are not installed.
+//! Agents over HTTP whose processes crash, against third-party servers. Where a server is not installed, the tests skip
+//! and print a line that says so.
 
 mod faults;
 mod house;

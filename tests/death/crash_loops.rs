@@ -1,4 +1,4 @@
-//! Processes that die again and again of what they go on with, whatever that is.
+//! Processes that crash again and again, of any cause.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -11,14 +11,14 @@ use crate::notes::note;
 use crate::process::{STOP, command, folder, say, start_as_it_is};
 use crate::{count, noted};
 
-/// The number of the process, by which its clock is turned: each begins when every pause is over.
+/// The number of the process, which sets its clock: each process begins when every pause is over.
 const NTH: &str = "KITARU_TEST_NTH";
 
 /// Runs one of the programs, if it is one.
 pub(crate) async fn program(name: &str) -> Result<bool, Error> {
     match name {
         "dies" => dies().await?,
-        "dies beside others" => dies_beside_others().await?,
+        "dies near others" => dies_beside_others().await?,
         "is charged" => charges().await?,
         "is cancelled" => cancels().await?,
         _ => return Ok(false),
@@ -26,7 +26,7 @@ pub(crate) async fn program(name: &str) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// A store, in a process each of which is later than the one before by more than any pause.
+/// A store in a process. Each process is later than the one before it by more than any pause.
 fn builder(store: impl Store) -> kitaru::KitaruBuilder {
     let nth: u32 = std::env::var(NTH).map_or(0, |nth| nth.parse().expect("a number"));
     let clock = Clock::manual();
@@ -38,7 +38,7 @@ fn disk() -> Result<Redb, Error> {
     Redb::open(Path::new("store"), OpenOptions::default())
 }
 
-/// How a flow's process dies.
+/// How a flow's process crashes.
 fn shape() -> String {
     std::env::var(STOP).unwrap_or_default()
 }
@@ -70,7 +70,7 @@ async fn deadly(n: u32) -> Result<u32, Error> {
     note("attempt");
     match shape().as_str() {
         "at its begin" => std::process::abort(),
-        // An error that is tried again is a record, and no progress.
+        // An error that is tried again is a record, but not progress.
         "behind an error" => fails().await.map(drop).unwrap_or_else(|_| std::process::abort()),
         _ => {}
     }
@@ -100,7 +100,7 @@ async fn neighbour(id: u32) -> Result<u32, Error> {
     Ok(sum)
 }
 
-/// A store in which reading what an execution is made of ends the process.
+/// A store in which reading an execution's rows ends the process.
 struct Deadly {
     store: Redb,
     table: Option<Table>,
@@ -116,12 +116,12 @@ impl Store for Deadly {
     }
 
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
-        // One row is looked for where the last one is; all are read when an execution goes on.
+        // A descending read looks for the last row alone; an ascending one reads all when an execution resumes.
         if Some(table) == self.table && matches!(order, Order::Ascending) {
             let mut mail = 0;
             let mut reads = |key: &[u8], row: &[u8]| {
                 mail += u32::from(key.get(8) == Some(&b'e'));
-                // Whether there is any is looked at first.
+                // The first read of the mail only checks whether there is any.
                 if table == Table::Journal || mail > 1 {
                     note("attempt");
                     std::process::abort();
@@ -142,7 +142,7 @@ async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Result<Option<Status>,
     Ok(kitaru.execution((flow, id)).await?.map(|execution| execution.status()))
 }
 
-/// Has one execution go on until it is given up.
+/// Lets one execution resume until it is stuck.
 async fn dies() -> Result<(), Error> {
     let is_first = std::env::var(NTH).is_ok_and(|nth| nth == "1");
     let table = match shape().as_str() {
@@ -171,13 +171,13 @@ async fn dies() -> Result<(), Error> {
     kitaru.close().await
 }
 
-/// Where the execution stands, without its records being read.
+/// The status of the execution, without its records.
 async fn status_of_header(kitaru: &Kitaru) -> Result<Option<Status>, Error> {
     let page = kitaru.executions().await?;
     Ok(page.iter().find(|found| found.flow() == "deadly").map(|found| found.status()))
 }
 
-/// The same beside others, until each has come to its end.
+/// The same next to other executions, until all of those have ended.
 async fn dies_beside_others() -> Result<(), Error> {
     let kitaru = builder(disk()?).open().await?;
     if std::env::var(NTH).is_ok_and(|nth| nth == "1") {
@@ -197,7 +197,7 @@ async fn dies_beside_others() -> Result<(), Error> {
     kitaru.close().await
 }
 
-/// Calls a flow whose body, or whose own code, dies immediately, unless it is told otherwise.
+/// Calls a flow whose body, or whose own code, crashes immediately, unless it is set otherwise.
 async fn charges() -> Result<(), Error> {
     let kitaru = builder(disk()?).recovery(kitaru::Recovery::Manual).open().await?;
     note(&format!("known {}", kitaru.execution(("deadly", "job")).await?.is_some()));
@@ -216,18 +216,18 @@ async fn cancels() -> Result<(), Error> {
     kitaru.close().await
 }
 
-/// What a process says, or nothing if it dies.
+/// The output of a process, or `None` if it crashes.
 fn life(program: &str, dir: &Path, shape: &str, nth: u32) -> Option<String> {
     let mut command = command(program, shape);
     command.env(NTH, nth.to_string()).stderr(Stdio::null());
     let (said, code) = start_as_it_is(command, dir).end();
     let said = said.join("\n");
-    // One that dies has no code.
+    // A process that crashes has no exit code.
     assert!(code.is_none_or(|code| code == 0), "{program}, {shape}: {said}");
     code.map(|_| said)
 }
 
-/// Runs a program again and again until it does not die. How many processes have died before, and what the last one said.
+/// Runs a program again and again until it does not crash. The number of crashes before that, and the last output.
 fn lives(program: &str, dir: &Path, shape: &str) -> (u32, String) {
     for nth in 1..40 {
         if let Some(said) = life(program, dir, shape, nth) {
@@ -238,7 +238,7 @@ fn lives(program: &str, dir: &Path, shape: &str) -> (u32, String) {
 }
 
 #[test]
-fn an_execution_is_given_up_after_eight_deaths_whatever_it_dies_of() {
+fn execution_is_stuck_after_eight_crashes_of_any_cause() {
     for shape in [
         "at its begin",
         "in a body",
@@ -250,7 +250,7 @@ fn an_execution_is_given_up_after_eight_deaths_whatever_it_dies_of() {
         let dir = folder();
         let (deaths, said) = lives("dies", dir.path(), shape);
         assert!(said.contains("stuck"), "{shape}: {said}");
-        // Whether the first attempt has left a record is known when the second one has read it.
+        // The second attempt reads first whether the first one has left a record.
         let most = if shape.ends_with("replay") { 9 } else { 8 };
         assert!((8..=most).contains(&deaths), "{deaths} {shape}: {:?}", noted(dir.path()));
         assert_eq!(count(&noted(dir.path()), "attempt"), deaths as usize, "{shape}");
@@ -258,26 +258,26 @@ fn an_execution_is_given_up_after_eight_deaths_whatever_it_dies_of() {
 }
 
 #[test]
-fn an_execution_is_given_up_after_eight_deaths_in_which_it_was_loaded() {
+fn execution_is_stuck_after_eight_crashes_while_it_was_loaded() {
     for shape in ["when it is loaded", "when its mail is loaded"] {
         let dir = folder();
         let (deaths, said) = lives("dies", dir.path(), shape);
         assert!(said.contains("stuck"), "{shape}: {said}");
-        // The first process has parked it.
+        // The first process has parked the flow.
         assert_eq!(deaths, 9, "{shape}: {:?}", noted(dir.path()));
     }
 }
 
 #[test]
-fn neighbours_of_an_execution_that_kills_its_process_come_to_their_ends() {
+fn neighbours_of_an_execution_that_crashes_its_process_finish() {
     for shape in ["in a body", "at its begin"] {
         let dir = folder();
-        let (deaths, said) = lives("dies beside others", dir.path(), shape);
+        let (deaths, said) = lives("dies near others", dir.path(), shape);
         assert_eq!(said.matches("neighbour 6").count(), 4, "{shape}: {said}");
         assert_eq!(deaths, 8, "{shape}");
         let notes = noted(dir.path());
         for id in 0..4 {
-            // Two processes die with it, and then it is alone.
+            // The neighbour is in two crashes, and then the crashing execution is alone.
             let most = (0..4).map(|n| count(&notes, &format!("useful {id} {n}"))).max();
             assert!(most <= Some(4), "{shape}: {notes:?}");
         }
@@ -285,7 +285,7 @@ fn neighbours_of_an_execution_that_kills_its_process_come_to_their_ends() {
 }
 
 #[test]
-fn an_execution_whose_first_body_has_begun_is_known_and_its_body_may_have_run() {
+fn execution_whose_first_body_began_is_known_and_its_body_may_have_run() {
     for _ in 0..5 {
         let dir = folder();
         assert_eq!(life("is charged", dir.path(), "in a body", 1), None);
@@ -300,7 +300,7 @@ fn an_execution_whose_first_body_has_begun_is_known_and_its_body_may_have_run() 
 fn a_flow_whose_own_code_kills_its_process_is_cancelled_without_its_undo() {
     let dir = folder();
     assert_eq!(life("is charged", dir.path(), "behind a replay", 1), None);
-    // Of these nobody knows yet whether the flow's own code is to blame, and the first attempt has left a record.
+    // After these crashes it is not known yet whether the flow's own code is to blame. The first attempt has left a record.
     let (deaths, said) = (2..6)
         .find_map(|nth| life("is cancelled", dir.path(), "behind a replay", nth).map(|said| (nth - 2, said)))
         .expect("it dies no more");

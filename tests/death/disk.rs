@@ -13,7 +13,7 @@ fn can_mount() -> bool {
 }
 
 #[test]
-fn a_full_disk_fails_the_execution_cleanly_and_it_goes_on_in_the_same_process_when_there_is_room() {
+fn full_disk_fails_an_execution_cleanly_and_it_resumes_when_there_is_room() {
     if !can_mount() {
         println!("skipped: no file system can be mounted here, so none can be filled");
         return;

@@ -1,4 +1,4 @@
-//! Where a process finds its store, whatever it does with its current folder and its environment.
+//! Where a process finds its store when its current folder and its environment change.
 
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +28,7 @@ async fn large(bytes: usize) -> String {
     (0..bytes).map(|n| char::from(b'a' + (n * 7_919 % 26) as u8)).collect()
 }
 
-/// Opens a store by a relative path, goes elsewhere, and meets a disk that takes no more for a moment.
+/// Opens a store by a relative path, changes its folder, and meets a disk that is full for a moment.
 async fn moves() -> Result<(), Error> {
     let kitaru = Kitaru::builder().dir("home").recovery(kitaru::Recovery::Manual).open().await?;
     doubles(1).id("before").on(&kitaru).await?;
@@ -53,7 +53,7 @@ async fn ids(dir: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_store_opened_by_a_relative_path_stays_in_its_folder_through_a_fault_of_the_disk() {
+async fn store_opened_by_a_relative_path_stays_in_its_folder_after_a_disk_fault() {
     for is_another_there in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let other = dir.path().join("elsewhere/home");
@@ -63,7 +63,7 @@ async fn a_store_opened_by_a_relative_path_stays_in_its_folder_through_a_fault_o
             doubles(3).id("theirs").on(&kitaru).await.unwrap();
             kitaru.close().await.unwrap();
         }
-        // What the limit does is an error then, and no signal.
+        // With this, exceeding the limit is an error and not a signal.
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());
         command.args(["--exact", "programs::program", "--nocapture"]).env(PROGRAM, "moves").env(STOP, "");
@@ -82,7 +82,7 @@ async fn a_store_opened_by_a_relative_path_stays_in_its_folder_through_a_fault_o
 fn an_empty_name_in_the_environment_counts_as_none() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = process::command("is lost", "");
-    // Behind what every program here is given.
+    // After the environment that every program here gets.
     command.current_dir(dir.path()).env("KITARU_DIR", "");
     let ended = command.output().unwrap();
     let said = String::from_utf8_lossy(&ended.stdout).into_owned();

@@ -1,4 +1,4 @@
-//! SIGKILL at chosen points and at any.
+//! SIGKILL at chosen points and at random points.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::process::{folder, result, run};
 use crate::programs::{FILLED, NAP};
 use crate::{copied, count, noted, refuse_second_runs};
 
-/// Runs a program, kills it where it is told to stop, and runs it again to its end, whose result is given.
+/// Runs a program, kills it where it stops, and runs it again to its end. Returns its result.
 fn killed(program: &str, dir: &Path, stop: &str) -> String {
     let mut process = run(program, dir, stop);
     process.wait_for("stopped");
@@ -43,7 +43,7 @@ fn a_process_killed_in_a_body_runs_that_body_again_and_no_other() {
 }
 
 #[test]
-fn a_process_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_one_comes_to() {
+fn process_killed_repeatedly_at_any_moment_has_the_undisturbed_result() {
     let results = |said: Vec<String>| said.into_iter().filter(|line| line.starts_with("result")).collect::<Vec<_>>();
     let undisturbed = folder();
     let (said, code) = run("crowd", undisturbed.path(), "").end();
@@ -61,7 +61,7 @@ fn a_process_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_o
         let mut kills = 0;
         let found = loop {
             let mut process = run("crowd", dir.path(), "");
-            // Of some five hundred lines that it says.
+            // Of the approximately five hundred lines that it prints.
             let lines = usize::from(blake3::hash(format!("{seed} {kills}").as_bytes()).as_bytes()[0]);
             let mut read = if kills < 40 { process.read(lines) } else { Vec::new() };
             if kills < 40 && read.len() == lines {
@@ -77,7 +77,7 @@ fn a_process_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_o
         };
         assert!(kills > 2, "{what}: it was killed {kills} times");
         refuse_second_runs(&noted(dir.path()), &what);
-        // The last process may have said some of them before it was waited for.
+        // The last process may have printed some of them before the wait.
         assert!(!found.is_empty() && found.iter().all(|line| expected.contains(line)), "{what}: {found:?}");
         let (said, _) = run("crowd", dir.path(), "").end();
         assert_eq!(results(said), expected, "{what}, and every result is recorded");
@@ -85,7 +85,7 @@ fn a_process_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_o
 }
 
 #[test]
-fn an_error_that_was_seen_is_tried_again_unless_something_started_after_it() {
+fn error_that_the_flow_received_is_tried_again_unless_it_is_settled() {
     let dir = folder();
     assert_eq!(killed("errors", dir.path(), "seen"), "1001", "it was tried again, and succeeded");
     assert_eq!(count(&noted(dir.path()), "ran fails_once"), 2);
@@ -96,7 +96,7 @@ fn an_error_that_was_seen_is_tried_again_unless_something_started_after_it() {
 }
 
 #[test]
-fn a_body_that_may_run_once_is_not_run_again_after_its_process_was_killed_in_it() {
+fn at_most_once_body_is_not_run_again_after_a_kill() {
     let dir = folder();
     assert_eq!(killed("pays", dir.path(), "in pay"), "interrupted");
     assert_eq!(count(&noted(dir.path()), "ran pay"), 1);
@@ -118,17 +118,17 @@ fn time_and_chance_are_the_same_after_a_kill() {
 }
 
 #[test]
-fn a_process_killed_in_a_wait_leaves_what_is_left_of_it_to_the_next_one() {
+fn process_killed_in_a_wait_leaves_the_rest_of_it_to_the_next_one() {
     let dir = folder();
     let waited: u64 = killed("naps", dir.path(), "asleep").parse().unwrap();
     assert_eq!(noted(dir.path()).iter().filter(|note| *note == "gets up").count(), 1);
     assert!(waited >= NAP.as_millis() as u64, "{waited} ms");
-    // Twice the wait would be one that began anew.
+    // Twice the wait would mean that it began from the start.
     assert!(waited < 2 * NAP.as_millis() as u64, "{waited} ms");
 }
 
 #[test]
-fn what_is_being_undone_when_its_process_is_killed_is_undone_by_the_next_one() {
+fn undo_cut_off_by_a_kill_is_completed_by_the_next_process() {
     for stop in ["in 1", "failing", "in take_back 2", "in take_back 0"] {
         let dir = folder();
         assert_eq!(killed("undoes", dir.path(), stop), "sold out");
@@ -143,7 +143,7 @@ fn what_is_being_undone_when_its_process_is_killed_is_undone_by_the_next_one() {
 }
 
 #[test]
-fn what_is_sent_to_a_waiting_flow_is_there_once_however_often_its_process_is_killed() {
+fn message_to_a_waiting_flow_arrives_once_however_often_its_process_is_killed() {
     let dir = folder();
     for stop in ["asked", "answered", "told"] {
         let mut process = run("answers", dir.path(), stop);
@@ -158,7 +158,7 @@ fn what_is_sent_to_a_waiting_flow_is_there_once_however_often_its_process_is_kil
 }
 
 #[test]
-fn what_a_killed_process_left_goes_on_in_one_that_only_opens_the_store() {
+fn interrupted_execution_resumes_in_a_process_that_only_opens_the_store() {
     for (program, stop, ran) in [("steps", "in 5", "ran 11"), ("naps", "asleep", "gets up")] {
         let dir = folder();
         let mut process = run(program, dir.path(), stop);
@@ -187,7 +187,7 @@ fn a_process_that_is_being_replaced_hands_its_store_over_when_it_ends() {
     second.kill();
 }
 
-/// The shortest of several times that something takes: on a busy machine all but the shortest say how busy it is.
+/// The shortest of several measurements: on a busy machine the others measure the load.
 async fn shortest(mut take: impl AsyncFnMut() -> Duration) -> Duration {
     let mut shortest = Duration::MAX;
     for _ in 0..9 {
@@ -196,7 +196,7 @@ async fn shortest(mut take: impl AsyncFnMut() -> Duration) -> Duration {
     shortest
 }
 
-/// How long opening a store takes, which is closed again.
+/// The time to open a store. The store is closed again.
 async fn opening(dir: &Path) -> Duration {
     let start = Instant::now();
     let kitaru = Kitaru::builder().dir(dir).recovery(kitaru::Recovery::Manual).open().await.unwrap();
@@ -206,14 +206,14 @@ async fn opening(dir: &Path) -> Duration {
 }
 
 #[tokio::test]
-async fn a_store_killed_under_load_opens_within_a_second_for_each_million_records_and_at_once_after_that() {
+async fn store_killed_under_load_opens_within_its_bound_and_immediately_after_that() {
     let dir = folder();
     let mut process = run("fills", dir.path(), "");
     process.wait_for("filled");
     process.kill();
     let store = dir.path().join("store");
 
-    // What the promise comes down to: one walk of redb through the file, and nothing of our own for each record.
+    // The promise is one walk of redb through the file, without own work for each record.
     let repair = shortest(async || {
         let copy = copied(&store);
         let start = Instant::now();

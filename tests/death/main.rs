@@ -1,5 +1,5 @@
-//! Processes that die, and what the next one makes of what they left. The programs are in `programs`; each runs in a
-//! process of its own, which is this one again, and stops where it is told to, to be killed there.
+//! Processes that crash, and processes that resume their executions. The programs are in `programs`; each runs in a process
+//! of its own, from this same binary, and stops at a given place, to be killed there.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -20,7 +20,7 @@ mod waits_killed;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A copy of a store's folder, as a dead process has left it; an empty one if it has left none.
+/// A copy of a store's folder, as a killed process left it; an empty folder if there is none.
 fn copied(store: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in store.read_dir().into_iter().flatten().map(|file| file.unwrap()) {
@@ -31,7 +31,7 @@ fn copied(store: &Path) -> tempfile::TempDir {
     copy
 }
 
-/// What bodies and flows have noted, line by line, in the order in which it happened.
+/// The notes of bodies and flows, line by line, in their order.
 fn noted(dir: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(dir.join("notes")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
@@ -41,8 +41,8 @@ fn count(notes: &[String], line: &str) -> usize {
     notes.iter().filter(|noted| *noted == line).count()
 }
 
-/// Refuses notes by which a body ran again although what it had come to could not be lost any more: a value once its
-/// flow had seen it, an error once a body of the same execution had started after the flow had seen it.
+/// Refuses notes that show a second run of a body whose outcome was durable: a value once its flow had received it, an error
+/// once a body of the same execution had started after the flow had received it.
 fn refuse_second_runs(notes: &[String], what: &str) {
     let mut kept = BTreeMap::new();
     let mut caught = Vec::new();
@@ -61,7 +61,7 @@ fn refuse_second_runs(notes: &[String], what: &str) {
                     kept.entry(error).or_insert(at);
                 }
             }
-            // What another process had caught, this one has not.
+            // Errors that an earlier process caught are not caught by this one.
             _ => caught.clear(),
         }
     }

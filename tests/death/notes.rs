@@ -1,4 +1,4 @@
-//! What all programs are made of: notes in a file, which outlives them, and places where they stop to be killed.
+//! The parts of all programs: notes in a file that outlives them, and places where they stop to be killed.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ pub(crate) fn note(line: &str) {
     file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes())).expect("notes can be taken");
 }
 
-/// Waits for the end, if this is where the process is to stop.
+/// Waits forever if the process has to stop here.
 pub(crate) async fn here(place: &str) {
     if std::env::var(STOP).is_ok_and(|stop| stop == place) {
         say("stopped");

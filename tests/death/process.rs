@@ -13,10 +13,10 @@ pub(crate) const PROGRAM: &str = "KITARU_TEST_PROGRAM";
 /// Where it stops.
 pub(crate) const STOP: &str = "KITARU_TEST_STOP";
 
-/// How long a process may be at work, which is far longer than any takes.
+/// The time after which a process is killed: far longer than any process takes.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// A process at work. One that does not come to its end is killed, so that whoever waits for it fails.
+/// A running process. If it does not end, it is killed, so that the test that waits for it fails.
 pub(crate) struct Process {
     child: Arc<Watched>,
     said: Lines<BufReader<ChildStdout>>,
@@ -27,12 +27,12 @@ struct Watched {
     is_late: AtomicBool,
 }
 
-/// Runs a program below a folder; `stop` says where it is to wait for its end.
+/// Runs a program below a folder; `stop` names the place where it stops.
 pub(crate) fn run(program: &str, dir: &Path, stop: &str) -> Process {
     start(command(program, stop), dir)
 }
 
-/// What runs a program.
+/// The command that runs a program.
 pub(crate) fn command(program: &str, stop: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.args(["--exact", "programs::program", "--nocapture"]).env(PROGRAM, program).env(STOP, stop);
@@ -45,7 +45,7 @@ pub(crate) fn example(name: &str) -> PathBuf {
     let folder = target.parent().and_then(Path::parent).expect("a folder for each profile").join("examples");
     let program = folder.join(name);
     if !program.exists() {
-        // Tests were asked for alone, without the examples.
+        // Only tests were built, without the examples.
         let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).status();
         assert!(built.is_ok_and(|built| built.success()), "the example cannot be built");
     }
@@ -58,7 +58,7 @@ pub(crate) fn start(mut command: Command, dir: &Path) -> Process {
     start_as_it_is(command, dir)
 }
 
-/// The same, where the command says what becomes of its errors.
+/// The same, but the command decides where its stderr goes.
 pub(crate) fn start_as_it_is(mut command: Command, dir: &Path) -> Process {
     command.current_dir(dir).env("KITARU_DIR", dir.join("store"));
     let mut child = command.stdout(Stdio::piped()).spawn().expect("a process starts");
@@ -93,7 +93,7 @@ impl Process {
         self.child.with(|child| child.id())
     }
 
-    /// Reads on until it says this.
+    /// Reads until it prints this line.
     pub(crate) fn wait_for(&mut self, line: &str) {
         let said = self.read_until(line);
         assert!(
@@ -102,7 +102,7 @@ impl Process {
         );
     }
 
-    /// What it says up to this line, or to its end.
+    /// Its output up to this line, or to its end.
     pub(crate) fn read_until(&mut self, line: &str) -> Vec<String> {
         let mut lines = Vec::new();
         while lines.last().is_none_or(|last| last != line) {
@@ -114,21 +114,21 @@ impl Process {
 
     /// Its next line.
     pub(crate) fn line(&mut self) -> String {
-        self.said.next().expect("it goes on").expect("a line")
+        self.said.next().expect("it prints one more line").expect("a line")
     }
 
-    /// Its next lines, so many of them, or fewer if it ends before.
+    /// Its next `lines` lines, or fewer if it ends first.
     pub(crate) fn read(&mut self, lines: usize) -> Vec<String> {
         self.said.by_ref().take(lines).map(|line| line.expect("a line")).collect()
     }
 
-    /// SIGKILL, and no moment to prepare for it.
+    /// SIGKILL, without any warning.
     pub(crate) fn kill(self) {
         self.child.kill();
         self.child.with(|child| child.wait().expect("it ends"));
     }
 
-    /// Waits for its end. What it has said from here on, and its exit code.
+    /// Waits for its end. Returns the rest of its output, and its exit code.
     pub(crate) fn end(mut self) -> (Vec<String>, Option<i32>) {
         let said = self.said.by_ref().map(|line| line.expect("a line")).collect();
         let code = self.child.with(|child| child.wait().expect("it ends").code());
@@ -142,14 +142,14 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-/// Runs a program to its end, and gives its result.
+/// Runs a program to its end, and returns its result.
 pub(crate) fn result(program: &str, dir: &Path) -> String {
     let (said, code) = run(program, dir, "").end();
     assert_eq!(code, Some(0), "{said:?}");
     said.into_iter().find_map(|line| line.strip_prefix("result ").map(str::to_owned)).expect("it says its result")
 }
 
-/// Says something to whoever has started this process.
+/// Prints a line for the parent process.
 pub(crate) fn say(line: impl AsRef<OsStr>) {
     println!("{}", line.as_ref().to_string_lossy());
 }

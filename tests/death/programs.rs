@@ -12,13 +12,13 @@ use crate::notes::{here, note, step};
 use crate::process::{PROGRAM, STOP, say};
 use crate::{folder, waits};
 
-/// The entry of the other process; in the tests' own it does nothing.
+/// The entry of the other process. In the process of the tests it does nothing.
 #[test]
 fn program() {
     let Ok(program) = std::env::var(PROGRAM) else { return };
     note("process");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    // The test harness has begun a line.
+    // The test harness has printed the beginning of a line.
     say("");
     let ended = runtime.block_on(async {
         match program.as_str() {
@@ -73,11 +73,11 @@ async fn work(execution: u32, name: &str, n: u64) -> Result<u64, Error> {
     for _ in 0..(n * 7 + u64::from(execution)) % 5 {
         tokio::task::yield_now().await;
     }
-    // Errors are seen, and gone past.
+    // The flow receives errors and continues.
     if n % 4 == 3 { Err(Error::msg(format!("{n} is refused"))) } else { Ok(n * 2 + u64::from(execution)) }
 }
 
-/// What it has come to is seen, told, and counted.
+/// Prints, notes and counts the outcome.
 async fn seen(execution: u32, name: &str, n: u64) -> u64 {
     let outcome = work(execution, name, n).await;
     let verb = if outcome.is_ok() { "seen" } else { "caught" };
@@ -97,7 +97,7 @@ async fn member(execution: u32) -> Result<u64, Error> {
         let (left, right) = tokio::join!(seen(execution, "left", round), seen(execution, "right", round + 1));
         let all = join_all((0..4).map(|n| seen(execution, "all", round * 4 + n))).await;
         sum = seen(execution, "sum", sum + left + right + all.iter().sum::<u64>() + branch.await).await;
-        // Which of them wins may differ from one execution to another.
+        // The winner may differ from execution to execution.
         let _ = kitaru::race([round, round + 7].map(|n| Box::pin(work(execution, "race", n)))).await;
     }
     Ok(sum)
@@ -155,12 +155,12 @@ async fn chances(n: u32) -> Result<u64, Error> {
 /// How long `naps` sleeps.
 pub(crate) const NAP: Duration = Duration::from_millis(400);
 
-/// Beside the flow, which may be out of memory by then.
+/// Runs outside the flow, which may be parked by then.
 async fn killed_in_the_nap() {
     while !std::fs::read_to_string("notes").unwrap_or_default().contains("lies down") {
         tokio::time::sleep(NAP / 100).await;
     }
-    // Long enough for the wait to be recorded, and a part of it only.
+    // Long enough for the wait to be recorded, but shorter than the wait.
     tokio::time::sleep(NAP / 4).await;
     here("asleep").await;
 }
@@ -200,7 +200,7 @@ async fn asks(n: u32) -> Result<u64, Error> {
     Ok(answer + signal + more + step(400 + n).await)
 }
 
-/// Sends what `asks` waits for, one thing in each process, and dies when it is sent.
+/// Sends the messages that `asks` waits for, one in each process, and stops after it.
 async fn answers() -> Result<(), Error> {
     let kitaru = Kitaru::builder().dir("store").open().await?;
     let handle = asks(0).id("job").on(&kitaru).start().await?;
@@ -224,13 +224,13 @@ async fn answers() -> Result<(), Error> {
     kitaru.close().await
 }
 
-/// Calls nothing: what is unfinished goes on by itself.
+/// Calls nothing: unfinished executions resume automatically.
 async fn recovers(kitaru: Kitaru) -> Result<(), Error> {
     loop {
         let page = kitaru.executions().await?;
         let has_ended = |execution: &Summary| match execution.status() {
             Status::Completed => true,
-            // While the list is read it may have continued as new: then the next look has its next generation.
+            // It may continue as new while the list is read: then the next look finds its next generation.
             Status::ContinuedAsNew => {
                 page.iter().any(|next| next.id() == execution.id() && next.generation() == execution.generation() + 1)
             }
@@ -250,7 +250,7 @@ async fn holds() -> Result<(), Error> {
     std::future::pending().await
 }
 
-/// How many records `fills` has before it is killed.
+/// The number of records of `fills` before it is killed.
 pub(crate) const FILLED: u32 = 60_000;
 
 #[flow]
@@ -274,7 +274,7 @@ async fn fills() -> Result<(), Error> {
     filler(FILLED).await
 }
 
-/// Of each outcome, in bytes.
+/// The size of each outcome, in bytes.
 const LARGE: usize = 200 << 10;
 
 #[checkpoint]
@@ -293,7 +293,7 @@ async fn grows(count: u32) -> Result<u64, Error> {
     Ok(sum)
 }
 
-/// Fills its disk, makes room, and goes on, in one process.
+/// Fills its disk, makes room, and resumes, in one process.
 async fn overflows() -> Result<(), Error> {
     let error = grows(100).await.expect_err("the disk is too small");
     say(format!("full {} {error:#}", error.is_storage_full()));

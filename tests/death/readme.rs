@@ -1,11 +1,11 @@
-//! The program of the README, as it stands.
+//! The program of the README, unchanged.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::process::{example, start};
 
-/// What it prints, but for errors, and its exit code.
+/// Its output without stderr, and its exit code.
 fn run(dir: &Path, env: &[(&str, &str)]) -> (Vec<String>, Option<i32>) {
     let mut command = Command::new(example("write_report"));
     command.envs(env.iter().copied());
@@ -15,7 +15,7 @@ fn run(dir: &Path, env: &[(&str, &str)]) -> (Vec<String>, Option<i32>) {
 const BREAK: (&str, &str) = ("BREAK", "1");
 
 #[test]
-fn the_program_of_the_readme_goes_on_where_it_broke() {
+fn readme_program_resumes_where_it_broke() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(run(dir.path(), &[BREAK]), (vec!["researching".into(), "drafting".into()], Some(1)));
     assert_eq!(run(dir.path(), &[]), (vec!["drafting".into(), "NOTES ON TIDES".into()], Some(0)));
@@ -24,7 +24,7 @@ fn the_program_of_the_readme_goes_on_where_it_broke() {
 }
 
 #[test]
-fn it_says_why_it_broke() {
+fn readme_program_says_why_it_broke() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = Command::new(example("write_report"));
     command.env("BREAK", "1").env("KITARU_DIR", dir.path()).env_remove("RUST_BACKTRACE");
@@ -33,7 +33,7 @@ fn it_says_why_it_broke() {
 }
 
 #[test]
-fn the_store_opens_by_itself_below_the_current_folder_out_of_version_control_or_where_it_is_told_to() {
+fn implicit_store_opens_in_an_unversioned_folder_or_at_the_configured_path() {
     let dir = tempfile::tempdir().unwrap();
     let run = |env: Option<&str>| {
         let mut command = Command::new(example("write_report"));

@@ -7,14 +7,14 @@ use kitaru::{Error, Execution, Kitaru, RecordStatus, Resolution, Status, checkpo
 use crate::notes::{here, note, step};
 use crate::process::{STOP, say};
 
-/// Longer than what parks, and short enough to wait for.
+/// Longer than the parking threshold, and short enough for a test.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Runs one of the programs, if it is one.
 pub(crate) async fn program(name: &str) -> Result<bool, Error> {
     match name {
         "persists" => runs(persists(false), "persists", in_pause).await?,
-        "persists beside" => runs(persists(true), "persists", in_pause).await?,
+        "persists concurrently" => runs(persists(true), "persists", in_pause).await?,
         "parents" => runs(parents(2), "parents", child_waits).await?,
         "continues" => runs(continues(0), "continues", |job| job.status() == Status::Queued).await?,
         "rounds" => runs(rounds(0), "rounds", |_| false).await?,
@@ -30,7 +30,7 @@ pub(crate) async fn open() -> Result<Kitaru, Error> {
     Kitaru::builder().dir("store").park_after(Duration::from_millis(20)).open().await
 }
 
-/// Calls a flow; stops at `waiting` when its execution looks so.
+/// Calls a flow; stops at `waiting` when its execution satisfies the condition.
 async fn runs<T: std::fmt::Display>(
     call: kitaru::FlowCall<Result<T, Error>>,
     flow: &str,
@@ -59,15 +59,15 @@ async fn refused(n: u32) -> Result<u32, Error> {
     Err(Error::msg(format!("{n} is refused")))
 }
 
-/// Whether it is between two tries, the second time: how many there were is not to be forgotten.
+/// Whether it is in the second pause between tries: the number of tries must survive.
 fn in_pause(job: &Execution) -> bool {
     job.records().iter().any(|record| record.status() == RecordStatus::Waiting && record.tries() == 2)
 }
 
 #[flow]
-async fn persists(beside: bool) -> Result<String, Error> {
-    let error = if beside {
-        // Something else that runs keeps it in memory.
+async fn persists(concurrently: bool) -> Result<String, Error> {
+    let error = if concurrently {
+        // Another running body keeps the flow in memory.
         let hangs = kitaru::dynamic::checkpoint("hangs").run(std::future::pending::<Result<u32, Error>>);
         kitaru::race((hangs, refused(1))).await
     } else {
@@ -110,7 +110,7 @@ async fn continues(round: u32) -> Result<String, Error> {
     continues(round + 1).start_at(kitaru::now() + PAUSE).continue_as_new().await
 }
 
-/// How many generations `rounds` has.
+/// The number of generations of `rounds`.
 pub(crate) const ROUNDS: u32 = 40;
 
 #[flow]
@@ -134,7 +134,7 @@ async fn charges(cents: u64) -> Result<u64, Error> {
     Ok(receipt + step(551).await)
 }
 
-/// Opens the store, and answers what is asked there.
+/// Opens the store, and answers its open questions.
 async fn resolves() -> Result<(), Error> {
     let kitaru = open().await?;
     until(&kitaru, "charges", |job| !job.waits().is_empty()).await?;
@@ -153,7 +153,7 @@ async fn collects(round: u32, sum: u64) -> Result<u64, Error> {
     if round == 2 { Ok(sum) } else { collects(round + 1, sum).continue_as_new().await }
 }
 
-/// Sends what `collects` takes: two things before its third generation waits, and one there, each with a key and more
+/// Sends the signals that `collects` takes: two before its third generation waits, and one there, each with a key and more
 /// than once.
 async fn collecting() -> Result<(), Error> {
     let kitaru = open().await?;

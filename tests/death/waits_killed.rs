@@ -1,4 +1,4 @@
-//! SIGKILL in each kind of wait: what another process comes to is what an undisturbed one does, and no body runs twice.
+//! SIGKILL in each kind of wait: another process reaches the undisturbed result, and no body runs twice.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::process::{folder, result, run};
 use crate::waits::ROUNDS;
 use crate::{count, noted};
 
-/// What bodies have noted.
+/// The notes of bodies.
 fn bodies(dir: &Path) -> Vec<String> {
     noted(dir).into_iter().filter(|note| note.starts_with("ran")).collect()
 }
@@ -17,9 +17,9 @@ fn kill_at(program: &str, dir: &Path, stop: &str) {
     process.kill();
 }
 
-/// Kills a program at each of its stops; then another process calls the flow again, or only opens the store. Both come
-/// to what an undisturbed process comes to.
-fn comes_to_the_same(program: &str, stops: &[&str]) {
+/// Kills a program at each of its stops; then another process calls the flow again, or only opens the store. Both reach
+/// the undisturbed result.
+fn has_the_undisturbed_result(program: &str, stops: &[&str]) {
     let undisturbed = folder();
     let (expected, mut notes) = (result(program, undisturbed.path()), bodies(undisturbed.path()));
     notes.sort();
@@ -43,23 +43,23 @@ fn comes_to_the_same(program: &str, stops: &[&str]) {
 }
 
 #[test]
-fn a_process_killed_in_a_pause_between_tries_leaves_the_rest_of_the_pause_and_of_the_tries() {
-    comes_to_the_same("persists", &["waiting"]);
-    comes_to_the_same("persists beside", &["waiting"]);
+fn process_killed_between_tries_leaves_the_rest_of_the_pause_and_tries() {
+    has_the_undisturbed_result("persists", &["waiting"]);
+    has_the_undisturbed_result("persists concurrently", &["waiting"]);
 }
 
 #[test]
-fn a_process_killed_while_a_flow_waits_for_its_children_leaves_parent_and_children_to_the_next_one() {
-    comes_to_the_same("parents", &["waiting", "between"]);
+fn process_killed_while_a_flow_awaits_children_leaves_all_to_the_next_one() {
+    has_the_undisturbed_result("parents", &["waiting", "between"]);
 }
 
 #[test]
-fn a_process_killed_before_a_continuation_or_while_one_waits_for_its_time_leaves_no_generation_out() {
-    comes_to_the_same("continues", &["continuing 0", "waiting", "continuing 1"]);
+fn process_killed_around_a_continuation_leaves_no_generation_out() {
+    has_the_undisturbed_result("continues", &["continuing 0", "waiting", "continuing 1"]);
 }
 
 #[test]
-fn a_flow_that_continues_as_new_all_the_time_comes_to_its_end_however_often_its_process_is_killed() {
+fn flow_that_keeps_continuing_as_new_finishes_however_often_it_is_killed() {
     let dir = folder();
     let mut kills = 0;
     for lines in [1, 2, 3, 5, 8, 4, 2, 1] {
@@ -80,19 +80,19 @@ fn a_flow_that_continues_as_new_all_the_time_comes_to_its_end_however_often_its_
 }
 
 #[test]
-fn a_body_that_may_run_once_and_was_killed_is_asked_about_however_often_the_process_that_asks_is_killed() {
+fn killed_at_most_once_body_is_asked_about_however_often_the_asker_is_killed() {
     let undisturbed = folder();
     let expected = result("charges", undisturbed.path());
     for stops in [&["asked"][..], &["asked", "asked", "resolved"]] {
         let dir = folder();
         kill_at("charges", dir.path(), "in charge");
-        // A call that asks, too.
+        // A call that asks a person.
         kill_at("charges", dir.path(), "waiting");
         for stop in stops {
             kill_at("resolves", dir.path(), stop);
         }
         if stops.contains(&"resolved") {
-            // The answer is there: a process that only opens the store goes on with it.
+            // The answer is durable: a process that only opens the store resumes with it.
             let (said, code) = run("wakes", dir.path(), "").end();
             assert_eq!(code, Some(0), "{said:?}");
         } else {
@@ -105,7 +105,7 @@ fn a_body_that_may_run_once_and_was_killed_is_asked_about_however_often_the_proc
 }
 
 #[test]
-fn a_signal_that_a_later_generation_waits_for_is_there_once_however_often_the_process_is_killed() {
+fn signal_for_a_later_generation_arrives_once_however_often_it_is_killed() {
     let undisturbed = folder();
     let expected = result("collects", undisturbed.path());
     let dir = folder();

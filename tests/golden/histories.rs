@@ -1,6 +1,6 @@
-//! Histories of released versions are replayed by today's code. `tests/golden/histories` holds what `Kitaru::export` gave of the
-//! executions of the golden store, where they had stopped and where they had come to their ends; and of what was left out as
-//! sensitive, a value given by hand, but in one file that is beside the folder.
+//! Current code replays the histories of released versions. `tests/golden/histories` holds the output of `Kitaru::export` for
+//! the executions of the golden store, both where they stopped and where they ended. Values that were omitted as sensitive are
+//! filled in by hand, except in one file outside the folder.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use kitaru::{Clock, History, Kitaru, testkit};
 
 use crate::programs::order;
 use crate::rows::{file, kinds, restore};
-use crate::{all_goes_on, input};
+use crate::{all_resume, input};
 
 /// Each file of the folder is a test.
 mod kept {
@@ -47,7 +47,7 @@ async fn bless() -> anyhow::Result<()> {
         Kitaru::builder().dir(dir.path()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await?;
     write(&kitaru, "stopped").await?;
     fs::write(file(WITHOUT_A_VALUE), kitaru.export(("order", "job-42")).await?.to_string())?;
-    all_goes_on(&kitaru, &clock).await?;
+    all_resume(&kitaru, &clock).await?;
     write(&kitaru, "ended").await?;
     kitaru.close().await?;
     Ok(())
@@ -60,7 +60,7 @@ fn frames(history: &str) -> Vec<String> {
     records.map(|record| record["frame"].as_str().expect("a frame").to_owned()).collect()
 }
 
-/// Every kind of record that this version writes into the histories of executions that are not stuck or undone.
+/// Every kind of record in the histories of executions that are not stuck or undone.
 const KINDS: &[&str] = &[
     // Values by either codec, by a signal or answer, at a later try; errors by their own serde and as ours.
     "outcome, flags 0, class 0, codec 0",
@@ -93,7 +93,7 @@ async fn the_golden_histories_are_those_of_every_kind_of_record() {
     }
     let texts =
         fs::read_dir(file("histories")).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
-    // As rows, whose checksums nobody looks at here.
+    // As rows. Their checksums are not checked here.
     let rows: String =
         texts.flat_map(|text| frames(&text)).map(|frame| format!("journal 00 {frame}00000000\n")).collect();
     let found = kinds(&rows);
@@ -102,7 +102,7 @@ async fn the_golden_histories_are_those_of_every_kind_of_record() {
 }
 
 #[test]
-fn a_golden_history_whose_value_was_left_out_is_replayed_with_another_in_its_place() {
+fn golden_history_is_replayed_with_another_value_for_an_omitted_one() {
     let history: History = fs::read_to_string(file(WITHOUT_A_VALUE)).unwrap().parse().unwrap();
     let (customer, items) = input();
     let refused = testkit::replay_report(&history, order(customer.clone(), items.clone())).unwrap_err().to_string();

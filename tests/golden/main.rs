@@ -1,8 +1,8 @@
 //! Stores of released formats stay readable. `tests/golden/store-1.txt` holds every row of a store of format 1, and
 //! `store-2.txt` those of one of format 2, as `docs/format.md` describes it: table, key and value in hexadecimal. A store is
-//! made of them, and a program like the one that wrote them goes on where it stopped.
+//! made of them, and a program like the one that wrote them resumes its executions.
 //!
-//! `KITARU_BLESS=1 cargo test --test golden of_format_2` writes the store anew, for a new format;
+//! `KITARU_BLESS=1 cargo test --test golden of_format_2` writes the store again, for a new format;
 //! `KITARU_BLESS=histories cargo test --test golden are_those_of` writes the histories of its executions.
 
 mod histories;
@@ -26,7 +26,7 @@ fn input() -> (String, Vec<u32>) {
     ("Ada".to_owned(), vec![3, 500])
 }
 
-/// Looks until it is so.
+/// Waits until the condition holds.
 async fn until<F: Future<Output = Result<bool, Error>>>(mut is_so: impl FnMut() -> F) -> Result<(), Error> {
     while !is_so().await? {
         tokio::task::yield_now().await;
@@ -47,7 +47,7 @@ fn written_at() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_225_600)
 }
 
-/// Writes the store anew, for a new format.
+/// Writes the store again, for a new format.
 async fn bless() -> anyhow::Result<()> {
     WRITES.store(true, Ordering::SeqCst);
     // The chance of its executions is that of the first one.
@@ -115,7 +115,7 @@ async fn bless() -> anyhow::Result<()> {
     drop(companion("Ada".to_owned()).id("job-55").on(&kitaru).start().await?);
     until(async || Ok(status(&kitaru, "companion", "job-55").await? == Some(Status::Waiting))).await?;
 
-    // What hangs is cut off.
+    // Closing interrupts the bodies that hang.
     kitaru.close().grace(Duration::ZERO).await?;
     fs::write(file("store-2.txt"), dump(dir.path())?)?;
     WRITES.store(false, Ordering::SeqCst);
@@ -160,7 +160,7 @@ const KINDS: &[&str] = &[
     "opening 2",
     "opening 3",
     "opening 4",
-    // What is undone, of one that failed and of one that was cancelled.
+    // The undo of a failed execution and of a cancelled one.
     "frame 7, status 5",
     "frame 7, status 6",
     "frame 8",
@@ -214,18 +214,18 @@ fn golden(name: &str, kinds_of_rows: &[&str]) -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn a_store_of_format_1_goes_on_where_it_stopped() {
-    goes_on(golden("store-1.txt", KINDS)).await;
+async fn store_of_format_1_resumes_where_it_stopped() {
+    resumes(golden("store-1.txt", KINDS)).await;
 }
 
 #[tokio::test]
-async fn a_store_of_format_2_goes_on_where_it_stopped() {
+async fn store_of_format_2_resumes_where_it_stopped() {
     if std::env::var("KITARU_BLESS").is_ok_and(|what| what == "1") {
         bless().await.unwrap();
     }
     let earlier = KINDS.iter().copied().filter(|kind| !is_of_earlier_versions(kind));
     let kinds: Vec<_> = earlier.chain(KINDS_OF_FORMAT_2.iter().copied()).collect();
-    goes_on(golden("store-2.txt", &kinds)).await;
+    resumes(golden("store-2.txt", &kinds)).await;
 }
 
 /// Every filter finds what the whole list has of it.
@@ -269,12 +269,12 @@ async fn a_store_of_format_1_is_listed_before_and_when_it_has_indexes() {
     assert!(count("index 66") == count("execution ") && count("index 73") > 0 && count("index 75") > 0, "{rows}");
 }
 
-/// Every execution of a golden store comes to its end.
-async fn goes_on(dir: tempfile::TempDir) {
+/// Every execution of a golden store ends.
+async fn resumes(dir: tempfile::TempDir) {
     let clock = Clock::manual();
     let builder = Kitaru::builder().dir(dir.path()).clock(clock.clone()).recovery(kitaru::Recovery::Manual);
     let kitaru = builder.open().await.expect("the store opens");
-    all_goes_on(&kitaru, &clock).await.expect("all goes on");
+    all_resume(&kitaru, &clock).await.expect("all executions resume");
     kitaru.close().await.expect("it closes");
 }
 
@@ -294,7 +294,7 @@ async fn a_sensitive_record_of_an_earlier_version_is_known_by_its_preview() {
         (record.is_sensitive(), record.value().unwrap())
     };
     assert_eq!(shown("rate"), (true, ShownValue::Sensitive));
-    // Its shape does not tell a variant from a struct.
+    // The shape does not distinguish a variant from a struct.
     let (false, ShownValue::Preview { preview, reason: NotShown::Earlier, .. }) = shown("quote") else {
         panic!("a value")
     };
@@ -304,8 +304,8 @@ async fn a_sensitive_record_of_an_earlier_version_is_known_by_its_preview() {
     kitaru.close().await.unwrap();
 }
 
-/// Every execution of the store comes to its end.
-async fn all_goes_on(kitaru: &Kitaru, clock: &Clock) -> anyhow::Result<()> {
+/// Every execution of the store resumes and ends.
+async fn all_resume(kitaru: &Kitaru, clock: &Clock) -> anyhow::Result<()> {
     the_order_goes_on(kitaru).await?;
     what_ended_stays_so_and_what_was_cut_off_goes_on(kitaru).await?;
     what_waits_is_answered(kitaru).await?;
@@ -336,7 +336,7 @@ async fn the_order_goes_on(kitaru: &Kitaru) -> anyhow::Result<()> {
         paid: "paid 200".to_owned(),
         rate: 1.0,
         at: written_at(),
-        // Of the secret in the store: another one when that is written anew.
+        // Derived from the store's secret: it differs when the store is written again.
         shipped: "shipped 645f1365-fd58-4664-948d-019a20d25b09".to_owned(),
     };
     assert_eq!(done, expected);
@@ -373,7 +373,7 @@ async fn what_waits_is_answered(kitaru: &Kitaru) -> anyhow::Result<()> {
     assert_eq!((wait.name(), wait.question()), ("breakfast", "With breakfast?"));
     assert_eq!(wait.metadata(), serde_json::json!({"room": "room 3 for 2"}));
     let companion = kitaru.handle::<String, Error>(("companion", "job-55")).await?;
-    // The signal has been sent before.
+    // This signal was sent before.
     kitaru.signal(("trip", "job-50"), "paid", &999u32).key("once").await?;
     kitaru.answer(("trip", "job-50"), "breakfast", &true).await?;
     let told = trip("Ada".to_owned()).id("job-50").on(kitaru).await?;
@@ -383,7 +383,7 @@ async fn what_waits_is_answered(kitaru: &Kitaru) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_store_of_the_first_version_which_lacks_a_table_and_counts_no_commits_goes_on() {
+async fn store_of_the_first_version_without_a_table_or_commit_count_resumes() {
     let text = fs::read_to_string(file("store-1.txt")).unwrap();
     let later = format!("meta {}", hex(b"commit"));
     let first: String = text

@@ -120,7 +120,7 @@ pub(crate) async fn trip(guest: String) -> Result<String, Error> {
     Ok(format!("{greeting} {guest}, {room}, {paid} paid, breakfast: {breakfast}"))
 }
 
-/// It waits for a trip that another has begun.
+/// It waits for a trip that another execution has begun.
 #[flow]
 pub(crate) async fn companion(guest: String) -> Result<String, Error> {
     trip(guest).id("job-50").await
@@ -142,7 +142,7 @@ async fn give_back(item: String) -> Result<(), Error> {
     }
 }
 
-/// It fails, and what it has done cannot be undone yet.
+/// It fails, and its work cannot be undone yet.
 #[flow]
 pub(crate) async fn spoiled(item: String) -> Result<u64, Error> {
     only_the_writer("spoiled");
@@ -156,7 +156,7 @@ async fn launch(rocket: u32) -> Result<u32, Error> {
     std::future::pending().await
 }
 
-/// Cut off in a body that may run once.
+/// Interrupted in an `at_most_once` body.
 #[flow]
 pub(crate) async fn risky(rocket: u32) -> Result<String, Error> {
     match launch(rocket).await {
@@ -171,12 +171,12 @@ async fn knock(door: u32) -> Result<u32, Error> {
     let mut knocked = KNOCKED.lock().unwrap_or_else(PoisonError::into_inner);
     if WRITES.load(Ordering::SeqCst) && !knocked.contains(&door) {
         knocked.push(door);
-        return Err(Error::msg("nobody is in"));
+        return Err(Error::msg("the office is closed"));
     }
     Ok(door)
 }
 
-/// It is tried again half an hour later, or so.
+/// Its body is tried again approximately half an hour later.
 #[flow]
 pub(crate) async fn patient(door: u32) -> Result<u32, Error> {
     knock(door).await
@@ -188,7 +188,7 @@ async fn look(page: u32) -> Result<u32, Error> {
     Ok(page)
 }
 
-/// It goes on in a new generation, and shows where it is.
+/// It continues in a new generation, and publishes its progress.
 #[flow]
 pub(crate) async fn pages(page: u32) -> Result<u32, Error> {
     kitaru::log("pages", &page)?;
@@ -202,7 +202,7 @@ async fn stumble(n: u32) -> Result<u32, Error> {
     if WRITES.load(Ordering::SeqCst) { Err(Error::msg("a stone")) } else { Ok(n) }
 }
 
-/// What it stumbled over is forgotten.
+/// Its error is forgotten later.
 #[flow]
 pub(crate) async fn mishap(n: u32) -> Result<u32, Error> {
     let stumbled = stumble(n).await;
@@ -215,11 +215,11 @@ pub(crate) async fn later(n: u32) -> Result<u32, Error> {
     Ok(n + 1)
 }
 
-/// What its type asks for is not what it asked for when it was written.
+/// The type asks serde for something else than when the store was written.
 #[derive(Debug, Serialize)]
 struct Changed(u64);
 
-/// Whether it asks for what it will.
+/// Whether the type has changed.
 pub(crate) static CHANGED: AtomicBool = AtomicBool::new(true);
 
 impl<'de> Deserialize<'de> for Changed {

@@ -1,5 +1,5 @@
-//! The list of planted mistakes: the files `*.toml` in this folder. Owns how one is written and whether it fits the sources;
-//! must not know how it is built or tried.
+//! The list of planted mistakes: the files `*.toml` in this folder. Owns the format of a mistake and whether it fits the
+//! sources; must not know how it is built or tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,14 +16,14 @@ pub(crate) const SWITCH: &str = "planted!()";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mistake {
     pub(crate) name: String,
-    /// What is wrong with the code that has it, in one sentence.
+    /// What is wrong in code with this mistake, in one sentence.
     pub(crate) what: String,
     /// The tests that fail with it, each by itself.
     pub(crate) tests: Vec<TestName>,
     pub(crate) edit: Vec<Edit>,
 }
 
-/// A text of a source that occurs there once, and what stands in its place.
+/// A text that occurs once in a source, and its replacement.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Edit {
@@ -101,7 +101,7 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Mistake>, String> {
     Ok(all)
 }
 
-/// The sources with these mistakes in them, by their paths; `switch` gives the text for each mistake's [`SWITCH`].
+/// The sources with these mistakes in them, by their paths; `switch` returns the text for each mistake's [`SWITCH`].
 pub(crate) fn plant<'a>(
     root: &Path,
     mistakes: impl IntoIterator<Item = &'a Mistake>,
@@ -119,7 +119,7 @@ pub(crate) fn plant<'a>(
     if misfits.is_empty() { Ok(planted) } else { Err(misfits.join("\n")) }
 }
 
-/// A source with its edits; those that do not fit it are left out, and told.
+/// A source with its edits. Edits that do not fit are left out and reported.
 fn apply(
     file: &str,
     text: &str,

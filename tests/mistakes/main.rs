@@ -1,4 +1,4 @@
-//! Whether the tests notice the mistakes that they are there to notice.
+//! Checks that the tests notice the mistakes that they exist for.
 //!
 //!     cargo test --test mistakes                  every mistake on the list
 //!     cargo test --test mistakes -- answer        those whose name contains `answer`
@@ -6,7 +6,7 @@
 //! A copy of the tree is built once, with every mistake of the list in it behind a switch; then the tests that a mistake
 //! names run with that mistake switched on, and each has to fail by itself. A test that hangs has not noticed it. Mistakes
 //! of the macros are made while other code is compiled, so each of them is built on its own. The whole list takes less than
-//! an hour on two cores, and is no part of CI; that the list still fits the sources is checked by `tests/tidy.rs`.
+//! an hour on two cores, and is not part of CI. `tests/tidy.rs` checks that the list still fits the sources.
 
 mod list;
 mod trial;
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// How many mistakes whose name contains `filter` go unnoticed.
+/// The number of unnoticed mistakes whose name contains `filter`.
 fn examine(filter: &str) -> Result<usize, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let begun = Instant::now();
@@ -76,7 +76,7 @@ fn examine(filter: &str) -> Result<usize, String> {
     Ok(unnoticed.len())
 }
 
-/// What each test that the mistakes name says without any.
+/// The result of each named test without a mistake.
 fn without_mistakes(
     workshop: &Workshop,
     programs: &workshop::Programs,

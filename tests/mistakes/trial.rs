@@ -28,7 +28,7 @@ pub(crate) fn with(workshop: &Workshop, programs: &Programs, mistake: &Mistake) 
     Verdict::Noticed
 }
 
-/// Why a test says nothing of any mistake; nothing if it passes without one.
+/// Why a test proves nothing about a mistake; `None` if it passes without one.
 pub(crate) fn passes(workshop: &Workshop, programs: &Programs, test: &TestName) -> Option<String> {
     match run(workshop, programs, test, None) {
         Ended::Passed => None,
@@ -48,7 +48,7 @@ enum Ended {
 
 fn run(workshop: &Workshop, programs: &Programs, test: &TestName, mistake: Option<&str>) -> Ended {
     let Some(program) = programs.get(&test.program) else { return Ended::Ran("there is no such program".to_owned()) };
-    // A file, since a pipe that nobody reads fills up.
+    // A file, since a pipe without a reader fills up.
     static RUNS: AtomicU64 = AtomicU64::new(0);
     let log = workshop.scratch().join(format!("{}.log", RUNS.fetch_add(1, Ordering::Relaxed)));
     let Ok(out) = File::create(&log) else { return Ended::Ran(format!("cannot write {}", log.display())) };

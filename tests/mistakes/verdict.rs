@@ -1,4 +1,4 @@
-//! What the trial of a mistake comes to.
+//! The verdict on a mistake.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use crate::list::TestName;
 /// Whether the tests of a mistake notice it.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Each of them has failed.
+    /// Each of these tests fails.
     Noticed,
     /// This one passes.
     Passes(TestName),
     /// This one does not end.
     Hangs(TestName),
-    /// The trial says nothing, and why.
+    /// The trial proves nothing, and why.
     Unsound(String),
 }
 

@@ -11,10 +11,10 @@ use crate::verdict::Verdict;
 /// The variable that names the mistake that is switched on.
 pub(crate) const VARIABLE: &str = "KITARU_MISTAKE";
 
-/// What cargo builds unless single programs are asked for: one set of features, so that nothing is built twice.
+/// The default build of cargo: one set of features, so that nothing is built twice.
 const WORKSPACE: [&str; 3] = ["--workspace", "--features", "kitaru-agent/mcp"];
 
-/// The expression that is true where a mistake is switched on: it stands by itself wherever an expression may stand.
+/// The expression that is true while a mistake is switched on. It is valid wherever an expression is.
 fn switch(mistake: &Mistake) -> String {
     let Mistake { name, .. } = mistake;
     format!(
@@ -137,7 +137,7 @@ impl Workshop {
         self.put(file, &bytes)
     }
 
-    /// Writes a file that is not there as it should be: what stays untouched is not built again.
+    /// Writes a file only if its content differs: an untouched file is not built again.
     fn put(&self, file: &str, bytes: &[u8]) -> Result<(), String> {
         let path = self.tree.join(file);
         if fs::read(&path).is_ok_and(|there| there == bytes) {
@@ -148,12 +148,12 @@ impl Workshop {
     }
 }
 
-/// The test program that a message of cargo tells of.
+/// The test program in a message of cargo.
 fn program(message: &serde_json::Value) -> Option<(String, Program)> {
     let file = message["executable"].as_str().filter(|_| message["profile"]["test"] == true)?;
     let manifest = Path::new(message["manifest_path"].as_str()?);
     let package = manifest.parent()?;
-    // `path+file:///…/kitaru-core#0.1.0` where the folder has the package's name, and else `…#kitaru@0.1.0`.
+    // `path+file:///…/kitaru-core#0.1.0` if the folder has the package's name, otherwise `…#kitaru@0.1.0`.
     let (folder, version) = message["package_id"].as_str()?.split_once('#')?;
     let name = version.split_once('@').map_or_else(|| folder.rsplit('/').next().unwrap_or_default(), |(name, _)| name);
     let target = &message["target"];

@@ -1,5 +1,5 @@
-//! Section 4, against an adversary: it decides which body ends next, and turns the clock when nobody expects it. Whatever it
-//! does, every attempt takes the path of the first one.
+//! Section 4, against an adversary: it decides which body ends next, and advances the clock at unexpected moments. Every
+//! attempt still takes the path of the first one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,13 +20,13 @@ enum Favour {
     Oldest,
     Newest,
     Any,
-    /// All of them, so that they land in one commit.
+    /// All of them, so that their outcomes are in one commit.
     All,
 }
 
 const FAVOURS: [Favour; 4] = [Favour::Oldest, Favour::Newest, Favour::Any, Favour::All];
 
-/// Bodies that have begun and are not let end yet.
+/// Bodies that have begun and may not end yet.
 #[derive(Clone, Default)]
 struct Adversary(Arc<Mutex<Vec<oneshot::Sender<()>>>>);
 
@@ -44,7 +44,7 @@ impl Adversary {
 
     fn pick(&self, favour: Favour) -> Vec<oneshot::Sender<()>> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who has lost a race is not there any more.
+        // A body that lost a race is dropped.
         held.retain(|permit| !permit.is_closed());
         match (held.len(), favour) {
             (0, _) => Vec::new(),
@@ -55,10 +55,10 @@ impl Adversary {
         }
     }
 
-    /// Rules without end.
+    /// Decides until it is dropped.
     async fn rules(self, favour: Favour, clock: Clock) {
         loop {
-            // What can begin has begun.
+            // By then, every body that can begin has begun.
             for _ in 0..10 {
                 tokio::task::yield_now().await;
             }
@@ -73,11 +73,11 @@ impl Adversary {
     }
 }
 
-/// A body that ends when it is let, and gives a number that nobody knows beforehand.
+/// A body that ends when the adversary lets it, and returns a random number.
 #[checkpoint(skip(name))]
 async fn held(name: &str, tag: u32, n: u32) -> Result<u64, Error> {
     match tag {
-        // One that has lost its race begins when it likes, its parent's replay or not.
+        // The child of a call that lost its race begins at any time, during its parent's replay or not.
         CHILD => log(&children(name)).say(n.to_string()),
         _ => log(name).say("body"),
     }
@@ -87,12 +87,12 @@ async fn held(name: &str, tag: u32, n: u32) -> Result<u64, Error> {
 
 const CHILD: u32 = 10;
 
-/// Where children say that their bodies have begun.
+/// The log in which children note that their bodies have begun.
 fn children(name: &str) -> String {
     format!("{name}: children")
 }
 
-/// A call that says when the flow is given its outcome.
+/// A call that notes when the flow receives its outcome.
 async fn told(name: &str, tag: u32, n: u32) -> Result<u64, Error> {
     let value = held(name, tag, n).await?;
     log(name).say(format!("{tag} {n} {value:x}"));
@@ -106,7 +106,7 @@ async fn shape(name: &str, shape: &str, path: &Log) -> Result<(), Error> {
     let thirds = |third: u32| (0..WIDE / 3).map(move |n| told(name, third, n));
     match shape {
         "join!" => {
-            // Nested, each wider than what `join_all` polls one by one.
+            // Nested, and each wider than the number of futures that `join_all` polls one by one.
             let (a, (b, c)) =
                 tokio::join!(join_all(thirds(0)), async { futures::join!(join_all(thirds(1)), join_all(thirds(2))) });
             path.say(
@@ -125,7 +125,7 @@ async fn shape(name: &str, shape: &str, path: &Log) -> Result<(), Error> {
             }
         }
         "buffer_unordered" => {
-            // Equal calls are told apart by the order in which they are made.
+            // The order in which equal calls are made distinguishes them.
             let mut values = stream::iter((0..WIDE).map(|n| held(name, 5, n % 7))).buffer_unordered(37);
             while let Some(value) = values.next().await {
                 path.say(value?.to_string());
@@ -133,7 +133,7 @@ async fn shape(name: &str, shape: &str, path: &Log) -> Result<(), Error> {
         }
         "select! biased" => {
             for n in 0..WIDE / 2 {
-                // The other one is dropped, and made anew.
+                // The other call is dropped, and made again.
                 let value = tokio::select! {
                     biased;
                     value = held(name, 6, 0) => { path.say("first"); value? }
@@ -180,14 +180,14 @@ async fn shape(name: &str, shape: &str, path: &Log) -> Result<(), Error> {
     Ok(())
 }
 
-/// A child, whose own path nobody looks at.
+/// A child, whose own path is not checked.
 #[flow]
 async fn leaf(name: String, n: u32) -> Result<u64, Error> {
     sleep(SECOND * (n % 3)).await;
     held(&name, CHILD, n).await
 }
 
-/// Waits, children, branches and bodies, in each other.
+/// Nested waits, children, branches and bodies.
 async fn tangled(name: String, n: u32) -> Result<u64, Error> {
     let path = log(&name);
     let branch = {
@@ -198,7 +198,7 @@ async fn tangled(name: String, n: u32) -> Result<u64, Error> {
         })
     };
     let first = async {
-        // Whoever takes it takes the next one.
+        // Each call takes the next signal.
         let signal: u64 = signal("signal").await?;
         path.say(format!("signal {signal} to {n}"));
         Ok::<_, Error>(signal)
@@ -226,7 +226,7 @@ async fn ordered(name: String, of: String) -> Result<(), Error> {
     Err(Error::msg("the end"))
 }
 
-/// The path of each attempt: an attempt that was parked, or that the flow was dropped in, took a part of it.
+/// The path of each attempt. An attempt that was parked or dropped took a part of it.
 fn paths(lines: Vec<String>) -> Vec<Vec<String>> {
     let lines: Vec<String> = lines.into_iter().filter(|line| line != "body").collect();
     lines.split(|line| line == "begins").skip(1).map(<[String]>::to_vec).collect()
@@ -281,46 +281,46 @@ async fn takes_one_path_under_every_favour(of: &str) {
 }
 
 #[tokio::test]
-async fn nested_joins_take_one_path_whatever_ends_first() {
+async fn nested_joins_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("join!").await;
 }
 
 #[tokio::test]
-async fn join_all_of_a_thousand_calls_takes_one_path_whatever_ends_first() {
+async fn join_all_of_a_thousand_calls_takes_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("join_all").await;
 }
 
 #[tokio::test]
-async fn a_thousand_unordered_futures_take_one_path_whatever_ends_first() {
+async fn thousand_unordered_futures_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("FuturesUnordered").await;
 }
 
 #[tokio::test]
-async fn a_thousand_buffered_calls_take_one_path_whatever_ends_first() {
+async fn thousand_buffered_calls_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("buffer_unordered").await;
 }
 
 #[tokio::test]
-async fn a_biased_select_takes_one_path_whatever_ends_first() {
+async fn biased_select_takes_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("select! biased").await;
 }
 
 #[tokio::test]
-async fn a_select_of_calls_made_beforehand_takes_one_path_whatever_ends_first() {
+async fn select_of_calls_made_beforehand_takes_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("select! of calls made beforehand").await;
 }
 
 #[tokio::test]
-async fn a_race_takes_one_path_whatever_ends_first() {
+async fn race_takes_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("race").await;
 }
 
 #[tokio::test]
-async fn a_thousand_timeouts_take_one_path_whatever_ends_first() {
+async fn thousand_timeouts_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("timeout").await;
 }
 
 #[tokio::test]
-async fn waits_children_and_branches_in_each_other_take_one_path_whatever_ends_first() {
+async fn nested_waits_children_and_branches_take_one_path_whichever_ends_first() {
     takes_one_path_under_every_favour("all of it").await;
 }

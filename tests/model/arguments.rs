@@ -1,4 +1,4 @@
-//! Section 3, of the arguments that decide whether a record answers a call.
+//! Section 3: the arguments that decide whether a record answers a call.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::support::{log, memory};
 
-/// A set of another crate, whose `Serialize` is written by hand: serde is shown a list.
+/// A set of another crate with a hand-written `Serialize`: serde sees a list.
 #[derive(Clone, Deserialize)]
 struct ByHand(Vec<u32>);
 
@@ -38,7 +38,7 @@ async fn takes_a_list(path: &str, list: Vec<u32>) -> usize {
     list.len()
 }
 
-/// What the flow gives its calls on this attempt, which no flow should do.
+/// The arguments of this attempt. No real flow should change them between attempts.
 fn turn(path: &str) -> Vec<u32> {
     let mut numbers = vec![1, 2, 3];
     numbers.rotate_left(log(&format!("{path}-turn")).count("turn"));
@@ -97,7 +97,7 @@ async fn fetches(path: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn what_a_key_picks_counts_and_self_where_it_is_picked() {
+async fn arguments_picked_by_a_key_count_and_self_only_if_picked() {
     let (kitaru, _) = memory().await;
     let path = "arguments: fetches";
     let said = log("arguments: fetches-is");
@@ -126,7 +126,7 @@ async fn disagrees(path: String) -> Result<usize, Error> {
 }
 
 #[tokio::test]
-async fn an_error_that_nobody_went_past_is_no_divergence() {
+async fn error_that_is_not_settled_is_not_a_divergence() {
     let (kitaru, _) = memory().await;
     let path = "arguments: disagrees";
     let call = || disagrees(path.into()).id("job").on(&kitaru);

@@ -1,4 +1,4 @@
-//! What is sent to an execution: answers and signals. And changes of code under executions that run.
+//! Messages to an execution: answers and signals. Also changes of code during executions.
 
 use std::future::pending;
 use std::time::Duration;
@@ -38,7 +38,7 @@ async fn order(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_waits_out_of_memory_until_it_is_answered_by_name() {
+async fn flow_is_parked_until_it_is_answered_by_name() {
     let (kitaru, _) = memory().await;
     let handle = order("asks".into()).id("job").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "order").await;
@@ -63,12 +63,12 @@ async fn a_flow_waits_out_of_memory_until_it_is_answered_by_name() {
     assert!(execution.waits().is_empty());
     let error = kitaru.answer(&execution, "approval_3", &1).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.answer(("order", "nobody"), "approval", &1).await.unwrap_err();
+    let error = kitaru.answer(("order", "absent"), "approval", &1).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_fit_is_refused_with_the_reason_and_the_wait_stays_open() {
+async fn answer_that_does_not_fit_is_refused_with_a_reason_and_the_wait_stays_open() {
     let (kitaru, _) = memory().await;
     let handle = order("refuses".into()).id("job").on(&kitaru).start().await.unwrap();
     for _ in 0..2 {
@@ -100,7 +100,7 @@ async fn a_flow_that_stays_in_memory_is_answered_there() {
 }
 
 #[tokio::test]
-async fn an_early_answer_is_kept_and_one_that_does_not_fit_is_shown_when_the_wait_opens() {
+async fn early_answer_is_kept_and_shown_if_it_does_not_fit_the_opened_wait() {
     let (kitaru, dir) = disk().await;
     let start = order("early".into()).id("job").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "order").await;
@@ -126,19 +126,22 @@ async fn an_early_answer_is_kept_and_one_that_does_not_fit_is_shown_when_the_wai
 }
 
 #[tokio::test]
-async fn a_deadline_is_an_outcome_that_the_flow_sees_and_that_stays() {
+async fn deadline_of_a_wait_is_an_outcome_that_stays() {
     let (kitaru, clock) = memory().await;
     let handle = order("late".into()).id("job").on(&kitaru).start().await.unwrap();
     until_waiting(&kitaru, "order").await;
     clock.advance(HOUR);
     let error = in_time(handle).await.unwrap_err();
-    assert!(error.is_timeout() && error.to_string().contains("nobody answered the wait `approval`"), "{error}");
-    // It is settled: the next attempt comes to the same, and an answer comes too late.
+    assert!(
+        error.is_timeout() && error.to_string().contains("no answer arrived in time for the wait `approval`"),
+        "{error}"
+    );
+    // It is settled: the next attempt has the same result, and an answer is too late.
     let handle = order("late".into()).id("job").on(&kitaru).start().await.unwrap();
     assert!(in_time(handle).await.unwrap_err().is_timeout());
     let no_time = dynamic::flow("no time").run(|| async { wait::<u32>("x").deadline(Duration::ZERO).await });
     let error = in_time(no_time.on(&kitaru)).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("no time at all"), "{error}");
+    assert!(error.is_misuse() && error.to_string().contains("the deadline is zero"), "{error}");
 }
 
 #[flow]
@@ -152,7 +155,7 @@ async fn till(path: String, count: u32) -> Result<Vec<u32>, Error> {
 }
 
 #[tokio::test]
-async fn signals_are_taken_in_the_order_in_which_they_were_sent_and_one_key_counts_once() {
+async fn signals_are_taken_in_the_order_of_sending_and_one_key_counts_once() {
     let (kitaru, dir) = disk().await;
     let handle = till("till".into(), 5).id("job").on(&kitaru).start().await.unwrap();
     for (n, key) in [(1, "a"), (2, "b"), (99, "a")] {
@@ -169,13 +172,13 @@ async fn signals_are_taken_in_the_order_in_which_they_were_sent_and_one_key_coun
     assert_eq!(handle, [1, 2, 3, 4, 5]);
     let error = kitaru.signal(("till", "job"), "paid", &6).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.signal(("till", "nobody"), "paid", &6).await.unwrap_err();
+    let error = kitaru.signal(("till", "absent"), "paid", &6).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
     kitaru.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn signal_is_shown_by_its_name_and_recorded_under_the_name_that_it_had_first() {
+async fn signal_is_shown_by_its_name_and_recorded_under_its_first_name() {
     let (kitaru, _) = memory().await;
     let handle = till("shown".into(), 1).id("job").on(&kitaru).start().await.unwrap();
     in_time(kitaru.signal(&handle, "paid", &1)).await.unwrap();
@@ -193,10 +196,10 @@ async fn a_signal_that_does_not_fit_is_an_error_that_the_flow_sees() {
     let handle = till("unfit".into(), 1).id("job").on(&kitaru).start().await.unwrap();
     in_time(kitaru.signal(&handle, "paid", "nothing")).await.unwrap();
     let error = in_time(handle).await.unwrap_err();
-    assert!(error.is_unreadable() && error.to_string().contains("It is \"nothing\""), "{error}");
+    assert!(error.is_unreadable() && error.to_string().contains("it is \"nothing\""), "{error}");
 }
 
-/// The loser of the race has been handed a signal, or not: it is the next call's all the same.
+/// The loser of the race may hold a signal. The next call takes it in any case.
 #[flow]
 async fn fickle(path: String) -> Result<(u32, Vec<u32>), Error> {
     let mut rounds = 0;
@@ -221,7 +224,7 @@ async fn fickle(path: String) -> Result<(u32, Vec<u32>), Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_is_taken_when_it_is_released_so_that_a_dropped_call_loses_none() {
+async fn signal_is_taken_when_it_is_released_so_a_dropped_call_loses_none() {
     for n in 0..60u32 {
         let (kitaru, dir) = disk().await;
         let path = format!("fickle {n}");
@@ -249,7 +252,7 @@ async fn a_signal_is_taken_when_it_is_released_so_that_a_dropped_call_loses_none
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_is_sent_while_a_flow_goes_out_of_memory_is_missed() {
+async fn message_sent_while_a_flow_parks_is_not_missed() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock).open().await.unwrap();
     for n in 0..200u32 {
@@ -292,7 +295,7 @@ fn greeting(new_code: bool) -> kitaru::FlowCall<Result<String, Error>> {
 }
 
 #[tokio::test]
-async fn executions_that_went_past_a_change_take_the_old_path_and_the_others_the_new_one() {
+async fn executions_past_a_change_take_the_old_path_and_others_the_new_one() {
     let (kitaru, dir) = disk().await;
     drop(greeting(false).id("old").on(&kitaru).start().await.unwrap());
     while crate::support::names(&kitaru, "greeting", "old").await.len() < 2 {
@@ -308,7 +311,7 @@ async fn executions_that_went_past_a_change_take_the_old_path_and_the_others_the
 }
 
 #[tokio::test]
-async fn an_answer_to_a_wait_that_lost_a_race_is_kept_and_its_sender_is_not_held_up() {
+async fn answer_to_a_wait_that_lost_a_race_is_kept_without_blocking_its_sender() {
     let (kitaru, _) = memory().await;
     let flow = dynamic::flow("races").run(|| async {
         let lost = async { kitaru::wait::<bool>("approval").await.unwrap() };

@@ -1,4 +1,4 @@
-//! What the beginning of a flow costs.
+//! The cost of beginning a flow.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use futures::future::join_all;
 use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Error, checkpoint, flow};
 
-/// A store that counts its commits, and takes its time for them.
+/// A store that counts its commits, and commits slowly.
 struct Counting {
     rows: Memory,
     commits: Arc<AtomicUsize>,
@@ -66,6 +66,6 @@ async fn a_beginning_costs_a_commit_which_those_that_begin_together_share() {
         outcome.unwrap();
     }
     let together = commits.load(Ordering::SeqCst);
-    // About ten on a machine that does nothing else.
+    // About ten on an idle machine.
     assert!(together <= 60, "{together} commits for 200 flows");
 }

@@ -14,7 +14,7 @@ static HOLDS: Mutex<Vec<mpsc::Receiver<()>>> = Mutex::new(Vec::new());
 async fn blocks(path: String) -> Result<(), Error> {
     let hold = HOLDS.lock().unwrap_or_else(PoisonError::into_inner).pop();
     log(&path).say("blocks");
-    // Not what a body should do: it is code that somebody else has written.
+    // A body should not block; this one stands for third-party code.
     let _ = hold.map(|hold| hold.recv());
     Ok(())
 }
@@ -32,7 +32,7 @@ async fn is_held_up(path: String, in_the_pool: bool) -> Result<(), Error> {
     if in_the_pool { blocks_in_the_pool(path).await } else { blocks(path).await }
 }
 
-/// The process is begun once more, where the system gives no thread with the stack that is asked for.
+/// The process starts again if the system refuses a thread with the requested stack.
 #[test]
 fn a_store_that_gets_no_thread_is_an_error_when_it_is_opened() {
     let name = "blocked::a_store_that_gets_no_thread_is_an_error_when_it_is_opened";
@@ -67,7 +67,7 @@ async fn closing_is_bounded_by_its_grace_time_although_a_body_blocks_its_thread(
         tokio::time::timeout(Duration::from_secs(10), closing).await.expect("it is bounded").unwrap();
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         assert!(handle.await.unwrap_err().is_closed());
-        // It is released: another one can have it, and does not find what the body gives now.
+        // The store is released: another owner can open it, and does not find the outcome that the body returns now.
         let kitaru = builder().lock_timeout(Duration::from_secs(1)).open().await.unwrap();
         drop(release);
         let execution = kitaru.execution(("is_held_up", "job")).await.unwrap().unwrap();

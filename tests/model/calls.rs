@@ -23,7 +23,7 @@ async fn nests(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_checkpoint_in_another_ones_body_runs_plainly_with_its_retries_and_leaves_no_record() {
+async fn checkpoint_in_a_body_runs_plainly_with_its_retries_and_no_record() {
     let kitaru = kitaru::Kitaru::builder().in_memory().open().await.unwrap();
     assert_eq!(nests("nests".into()).id("job").on(&kitaru).await.unwrap(), 2);
     assert_eq!(names(&kitaru, "nests", "job").await, ["outer"]);
@@ -90,7 +90,7 @@ async fn meets_twins(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn two_checkpoints_of_one_name_in_an_execution_are_an_error_that_asks_for_another() {
+async fn checkpoints_of_one_name_in_an_execution_are_an_error_that_asks_for_another() {
     let (kitaru, _) = memory().await;
     let error = meets_twins(0).on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("name = \"…\""), "{error}");

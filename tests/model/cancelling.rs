@@ -1,4 +1,4 @@
-//! Executions that are ended for good.
+//! Cancelled executions.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn job(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_execution_that_runs_is_dropped_with_its_bodies_and_never_goes_on() {
+async fn cancelled_execution_is_dropped_with_its_bodies_and_never_resumes() {
     let (kitaru, _) = memory().await;
     let handle = job("runs".into()).id("job").on(&kitaru).start().await.unwrap();
     log("runs").until("hangs").await;
@@ -58,7 +58,7 @@ async fn waits(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_execution_that_waits_is_cancelled_and_its_time_comes_to_nothing() {
+async fn cancelled_execution_that_waited_ignores_its_timer() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
     let handle = waits("waits".into()).id("job").on(&kitaru).start().await.unwrap();
@@ -74,7 +74,7 @@ async fn an_execution_that_waits_is_cancelled_and_its_time_comes_to_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_interrupted_or_has_failed_can_be_cancelled_and_what_is_completed_cannot() {
+async fn interrupted_or_failed_execution_can_be_cancelled_and_a_completed_one_cannot() {
     let (kitaru, dir) = crate::support::disk().await;
     let failing = dynamic::flow("fails").run(|| async { Err::<(), _>(Error::msg("no")) });
     failing.id("job").on(&kitaru).await.unwrap_err();
@@ -93,13 +93,13 @@ async fn what_was_interrupted_or_has_failed_can_be_cancelled_and_what_is_complet
     }
     let error = kitaru.cancel(("done", "job")).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
-    let error = kitaru.cancel(("nobody", "job")).await.unwrap_err();
+    let error = kitaru.cancel(("absent", "job")).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
     kitaru.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cancellation_at_any_moment_ends_in_cancelled_or_is_told_that_it_came_too_late() {
+async fn cancellation_at_any_moment_ends_as_cancelled_or_is_refused_as_too_late() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(Duration::ZERO).open().await.unwrap();
     let (mut cancelled, mut late) = (0, 0);

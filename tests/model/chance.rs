@@ -22,7 +22,7 @@ async fn draws(path: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn now_random_and_uuid_are_the_same_on_every_replay_and_differ_from_job_to_job() {
+async fn now_random_and_uuid_repeat_on_every_replay_and_differ_between_executions() {
     let (kitaru, clock) = memory().await;
     let mut first = Vec::new();
     for replay in 0..4 {
@@ -44,7 +44,7 @@ async fn now_random_and_uuid_are_the_same_on_every_replay_and_differ_from_job_to
 #[flow]
 async fn keeps_the_time(path: String) -> Result<(), Error> {
     let at = kitaru::now();
-    // Durable before this body starts: the attempt that is cut off in it has seen the time.
+    // The time is durable before this body starts: the attempt that is interrupted here has received the time.
     may_hang(path.clone()).await?;
     log(&path).say(at.duration_since(UNIX_EPOCH).unwrap().as_millis().to_string());
     Ok(())
@@ -53,7 +53,7 @@ async fn keeps_the_time(path: String) -> Result<(), Error> {
 #[checkpoint]
 async fn may_hang(path: String) -> Result<(), Error> {
     log(&path).say("started");
-    if log(&path).count("go on") == 0 {
+    if log(&path).count("continue") == 0 {
         std::future::pending::<()>().await;
     }
     Ok(())
@@ -71,7 +71,7 @@ async fn a_time_that_was_seen_is_durable_before_a_later_body_starts() {
     drop(call);
     let kitaru = reopen(&dir).await;
     log("time").take();
-    log("time").say("go on");
+    log("time").say("continue");
     std::thread::sleep(Duration::from_millis(2));
     keeps_the_time("time".into()).id("job").on(&kitaru).await.unwrap();
     let said: u128 = log("time").take().pop().unwrap().parse().unwrap();

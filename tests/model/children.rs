@@ -21,7 +21,7 @@ async fn work(path: &str, n: u32) -> Result<u32, Error> {
     Ok(n * 10)
 }
 
-/// A child, of whatever parent.
+/// A child of any parent.
 #[flow]
 async fn part(path: String, n: u32) -> Result<u32, Error> {
     let at = path.clone();
@@ -30,7 +30,7 @@ async fn part(path: String, n: u32) -> Result<u32, Error> {
         Ok::<_, Error>(())
     });
     if path.contains("asks") {
-        kitaru::wait::<bool>("go on").await?;
+        kitaru::wait::<bool>("continue").await?;
     }
     if path.contains("sleeps") {
         kitaru::sleep(HOUR).await;
@@ -81,7 +81,7 @@ async fn a_flow_called_in_a_flow_is_an_execution_of_its_own_linked_both_ways() {
     let shown = parent.records()[1].arguments().next().unwrap();
     assert!(shown.0 == "input" && shown.1.contains("n=1"), "{shown:?}");
 
-    // Another parent, with the same input for its children, shares none with it; nor does the next generation.
+    // Another parent with the same input for its children does not share them; neither does the next generation.
     log(path).take();
     assert_eq!(whole(path.into(), 3).id("another").on(&kitaru).await.unwrap(), 30);
     assert_eq!(whole(path.into(), 3).id("job").fresh().on(&kitaru).await.unwrap(), 30);
@@ -91,7 +91,7 @@ async fn a_flow_called_in_a_flow_is_an_execution_of_its_own_linked_both_ways() {
 }
 
 #[tokio::test]
-async fn a_parent_that_awaits_a_parked_child_is_parked_and_goes_on_with_it() {
+async fn parent_of_a_parked_child_is_parked_and_resumes_with_it() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
     let path = "children: sleeps";
@@ -106,7 +106,7 @@ async fn a_parent_that_awaits_a_parked_child_is_parked_and_goes_on_with_it() {
 }
 
 #[tokio::test]
-async fn a_parent_whose_process_ended_goes_on_with_what_its_children_came_to() {
+async fn parent_whose_process_ended_resumes_with_its_childrens_results() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
@@ -119,20 +119,20 @@ async fn a_parent_whose_process_ended_goes_on_with_what_its_children_came_to() {
 
     let kitaru = open().await.unwrap();
     for child in &children {
-        kitaru.answer(child, "go on", &true).await.unwrap();
+        kitaru.answer(child, "continue", &true).await.unwrap();
     }
     let handle = kitaru.handle::<u32, Error>(("whole", "job")).await.unwrap();
-    assert_eq!(tokio::time::timeout(HOUR, handle).await.expect("it goes on").unwrap(), 10);
+    assert_eq!(tokio::time::timeout(HOUR, handle).await.expect("it resumes").unwrap(), 10);
     assert_eq!(log(path).take().len(), 2);
     kitaru.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_child_that_failed_fails_its_parent_and_goes_on_with_it() {
+async fn failed_child_fails_its_parent_and_resumes_with_it() {
     let (kitaru, _) = memory().await;
     let path = "children: fails";
     let solo = || dynamic::flow("solo").run(move || part(path.into(), 7)).id("job").on(&kitaru);
-    // The child was undone, so that it stays what it has come to.
+    // The child was undone, so that its result stays.
     let error = solo().await.unwrap_err();
     assert_eq!(error.to_string(), "no luck");
     assert_eq!(log(path).count("undone 7"), 1);
@@ -165,7 +165,7 @@ async fn children_are_cancelled_with_their_parent_unless_they_are_detached() {
         assert_eq!(kitaru.execution((child.flow(), child.id())).await.unwrap().unwrap().status(), Status::Cancelled);
     }
 
-    // Parked, and by a process that did not begin them.
+    // Both are parked, in a process that did not begin them.
     let path = "children: asks in vain";
     drop(whole(path.into(), 2).id("parked").on(&kitaru).start().await.unwrap());
     until_parked(&kitaru, "whole", "parked").await;
@@ -188,12 +188,12 @@ async fn children_are_cancelled_with_their_parent_unless_they_are_detached() {
     };
     until_parked(&kitaru, child.flow(), child.id()).await;
     handle.cancel().await.unwrap();
-    kitaru.answer(&child, "go on", &true).await.unwrap();
+    kitaru.answer(&child, "continue", &true).await.unwrap();
     assert_eq!(kitaru.handle::<u32, Error>((child.flow(), child.id())).await.unwrap().await.unwrap(), 10);
     kitaru.close().await.unwrap();
 }
 
-/// Starts a child, and awaits what it comes to if it is told to.
+/// Starts a child, and awaits its result if `awaits` is set.
 #[flow]
 async fn starts(path: String, awaits: bool) -> Result<u32, Error> {
     let handle = part(path.clone(), 3).start().await?;
@@ -223,7 +223,7 @@ async fn a_flow_may_start_another_one_and_await_it_later_or_never() {
 }
 
 #[tokio::test]
-async fn a_child_is_called_with_an_id_of_its_own_and_refuses_what_it_cannot_do() {
+async fn child_may_have_an_id_of_its_own_and_refuses_unsupported_options() {
     let (kitaru, _) = memory().await;
     let path = "children: named";
     let run =
@@ -233,7 +233,7 @@ async fn a_child_is_called_with_an_id_of_its_own_and_refuses_what_it_cannot_do()
 
     let fresh = dynamic::flow("fresh").run(move || part(path.into(), 1).fresh());
     let error = fresh.on(&kitaru).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("cannot begin afresh by itself"), "{error}");
+    assert!(error.is_misuse() && error.to_string().contains("only that flow can begin both again"), "{error}");
     let (other, _) = memory().await;
     let elsewhere = dynamic::flow("elsewhere").run(move || part(path.into(), 1).on(&other));
     let error = elsewhere.on(&kitaru).await.unwrap_err();
@@ -246,7 +246,7 @@ async fn a_child_is_called_with_an_id_of_its_own_and_refuses_what_it_cannot_do()
     assert_eq!(awaited.on(&kitaru).await.unwrap(), 1);
 }
 
-/// Children of children, among waits, whatever parks when.
+/// Children of children and waits, parked at any time.
 #[flow]
 async fn nested(path: String, depth: u32) -> Result<u32, Error> {
     if depth == 0 {
@@ -260,7 +260,7 @@ async fn nested(path: String, depth: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn children_of_children_come_to_the_same_in_memory_and_parked_at_every_turn() {
+async fn grandchildren_have_the_same_results_in_memory_and_parked_everywhere() {
     for park_after in [Duration::ZERO, HOUR * 24] {
         let clock = Clock::manual();
         let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(park_after).open().await.unwrap();
@@ -293,7 +293,7 @@ async fn of_dying(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_child_whose_attempts_die_again_and_again_is_held_back_from_its_parent_too_and_then_left_to_a_person() {
+async fn child_that_keeps_crashing_is_held_back_from_its_parent_and_then_stuck() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let path = "children: dying";
     let (builder, mut life) = rows.process(&clock);
@@ -319,8 +319,8 @@ async fn a_child_whose_attempts_die_again_and_again_is_held_back_from_its_parent
     };
     let ended =
         async { tokio::join!(ended("dying", "child", Status::Stuck), ended("of_dying", "parent", Status::Failed)) };
-    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("both have come to an end");
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("both have ended");
     let parent = kitaru.execution(("of_dying", "parent")).await.unwrap().unwrap();
-    assert!(parent.error().unwrap().contains("8 attempts have died"), "{:?}", parent.error());
+    assert!(parent.error().unwrap().contains("8 attempts crashed"), "{:?}", parent.error());
     assert_eq!(log(path).count("dies"), 8);
 }

@@ -1,4 +1,4 @@
-//! Clauses that stand beside a story of another test, each by itself.
+//! Single clauses that the longer tests leave out.
 
 use kitaru::{Error, Status, checkpoint, flow, undo};
 

@@ -22,7 +22,7 @@ async fn never() -> Result<(), Error> {
     std::future::pending().await
 }
 
-/// Waits for two seconds, in one of the ways in which a flow can.
+/// Waits for two seconds, in one of the possible ways.
 #[flow]
 async fn waits_two_seconds(way: String, path: String) -> Result<String, Error> {
     let two = Duration::from_secs(2);
@@ -64,7 +64,7 @@ async fn ends(kitaru: &Kitaru, what: &str) {
     tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap_or_else(|_| panic!("{what} does not end"));
 }
 
-/// Begins a wait of two seconds, and sets the clock back by an hour in it.
+/// Begins a wait of two seconds, and sets the clock back by an hour during it.
 async fn set_back(way: &str, park_after: Duration) -> (Kitaru, Clock) {
     let clock = Clock::manual();
     let builder = Kitaru::builder().in_memory().clock(clock.clone()).park_after(park_after);
@@ -73,7 +73,7 @@ async fn set_back(way: &str, park_after: Duration) -> (Kitaru, Clock) {
     let call = waits_two_seconds(way.into(), path.clone()).id("job");
     let call = if way == "deadline" { call.deadline(Duration::from_secs(2)) } else { call };
     drop(call.on(&kitaru).start().await.unwrap());
-    // Its wait has begun by then, in whichever way.
+    // Its wait has begun by then.
     lets_others_move(&kitaru).await;
     clock.advance(Duration::from_secs(1));
     clock.set_back(HOUR);
@@ -82,7 +82,7 @@ async fn set_back(way: &str, park_after: Duration) -> (Kitaru, Clock) {
 }
 
 #[tokio::test]
-async fn a_wait_for_a_duration_takes_as_long_as_ever_when_the_clock_is_set_back() {
+async fn wait_for_a_duration_is_not_longer_when_the_clock_is_set_back() {
     for way in ["sleep", "timeout", "deadline of a wait", "pause", "total", "deadline"] {
         for park_after in [Duration::ZERO, HOUR] {
             let (kitaru, clock) = set_back(way, park_after).await;
@@ -117,7 +117,7 @@ async fn a_start_at_a_time_of_the_day_waits_until_the_clock_shows_it() {
         let before = store.reads.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(50)).await;
         let reads = store.reads.load(Ordering::SeqCst) - before;
-        assert!(begins || reads < 20, "it is looked at once, and not all the time: {reads} reads");
+        assert!(begins || reads < 20, "it is read a single time, and not all the time: {reads} reads");
         while begins && log(path).count("try") == 0 {
             tokio::task::yield_now().await;
         }
@@ -228,7 +228,7 @@ async fn obeys(path: String, seconds: u64) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn a_pause_that_a_server_asks_for_is_longer_than_the_longest_of_a_backoff_and_bounded_by_a_day() {
+async fn pause_that_a_server_asks_for_may_exceed_the_backoff_up_to_a_day() {
     for (seconds, hours) in [(7_200, 2), (u64::MAX, 24)] {
         let clock = Clock::manual();
         let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();

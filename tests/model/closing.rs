@@ -1,4 +1,4 @@
-//! Closing a store: what runs comes to its end or waits, and nothing that was recorded is lost.
+//! Closing a store: running bodies finish, waiting flows are parked, and nothing that was recorded is lost.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::support::{log, memory};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Lets a body that waits for it come to its end.
+/// Lets a waiting body finish.
 static GATES: Mutex<Vec<(String, oneshot::Sender<()>)>> = Mutex::new(Vec::new());
 
 fn open_gate(path: &str) {
@@ -43,7 +43,7 @@ async fn in_turn(path: String) -> Result<u32, Error> {
     Ok(first + gated(path, 2).await?)
 }
 
-/// Closes the store while the first body runs, which then comes to its end.
+/// Closes the store while the first body runs, and lets that body finish.
 async fn closed_in_the_first(path: &str) -> (tempfile::TempDir, Clock, Result<u32, Error>) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
@@ -64,7 +64,7 @@ async fn closed_in_the_first(path: &str) -> (tempfile::TempDir, Clock, Result<u3
 }
 
 #[tokio::test]
-async fn closing_lets_bodies_that_run_come_to_their_end_and_begins_no_other() {
+async fn closing_lets_running_bodies_finish_and_begins_no_other() {
     let path = "closing: body";
     let (dir, clock, came) = closed_in_the_first(path).await;
     assert!(came.unwrap_err().is_closed());
@@ -108,7 +108,7 @@ async fn closing_lets_a_flow_return_and_parks_one_that_waits_however_short() {
 }
 
 #[tokio::test]
-async fn what_still_runs_when_the_grace_time_is_over_is_interrupted_where_it_is() {
+async fn execution_that_outlasts_the_grace_time_is_interrupted_where_it_is() {
     let (kitaru, clock) = memory().await;
     let path = "closing: hangs";
     let handle = in_turn(path.into()).on(&kitaru).start().await.unwrap();

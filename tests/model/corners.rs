@@ -1,5 +1,4 @@
-//! Corners in which two things meet: what waits and who lets go, what was forgotten and what was said, what was seen and what
-//! begins.
+//! Combinations of two features: parking and closing, forgetting and answering, published values and new attempts.
 
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ async fn corner_waits(_path: String) -> Result<u32, Error> {
 
 /// The last handle is dropped while an execution is parked: the store is closed.
 #[tokio::test]
-async fn dropping_the_last_handle_closes_a_store_with_flows_that_wait_out_of_memory() {
+async fn dropping_the_last_handle_closes_a_store_with_parked_flows() {
     let dir = tempfile::tempdir().unwrap();
     let open = || Kitaru::builder().dir(dir.path().join("store")).lock_timeout(Duration::from_secs(3)).open();
     let kitaru = open().await.unwrap();
@@ -40,7 +39,7 @@ async fn corner_loses_a_wait(_path: String) -> Result<u32, Error> {
 
 /// A completed execution whose wait lost against a timer.
 #[tokio::test]
-async fn dropping_the_last_handle_closes_a_store_in_which_a_wait_has_lost_a_race() {
+async fn dropping_the_last_handle_closes_a_store_with_a_wait_that_lost_a_race() {
     let dir = tempfile::tempdir().unwrap();
     let open = || Kitaru::builder().dir(dir.path().join("store")).lock_timeout(Duration::from_secs(3)).open();
     let kitaru = open().await.unwrap();
@@ -65,7 +64,7 @@ async fn corner_changed(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_change_that_was_passed_with_the_new_code_is_so_for_good_whatever_is_forgotten() {
+async fn change_passed_with_the_new_code_stays_so_even_if_records_are_forgotten() {
     let (kitaru, _) = memory().await;
     let path = "corners: patched";
     corner_changed(path.into()).id("job").on(&kitaru).await.unwrap_err();
@@ -93,7 +92,7 @@ async fn corner_input(path: String) -> Result<String, Error> {
     corner_gate(path).await
 }
 
-/// Another input while the execution goes on because a person said so.
+/// Another input while a person has the execution resume.
 #[tokio::test]
 async fn another_input_is_refused_while_an_execution_is_resumed_too() {
     let (kitaru, _) = memory().await;
@@ -125,9 +124,9 @@ async fn corner_settles(path: String) -> Result<u32, Error> {
     corner_transfers(path).await
 }
 
-/// A person had it fail, then had that forgotten; it is cut off once more, and so is to be asked once more.
+/// A person lets it fail, and then has that forgotten. After another crash, its question is open again.
 #[tokio::test]
-async fn what_a_person_said_of_one_body_is_nothing_to_a_later_one() {
+async fn answer_about_one_body_has_no_effect_on_a_later_one() {
     let path = "corners: stale";
     let (kitaru, dir) = disk().await;
     log(path).say("hang");
@@ -173,14 +172,14 @@ async fn corner_persists(path: String) -> Result<u32, Error> {
 
 /// Nothing starts once the store is being closed.
 #[tokio::test]
-async fn no_try_begins_while_a_store_is_being_closed() {
+async fn closing_store_begins_no_try() {
     let (kitaru, clock) = memory().await;
     let path = "corners: closing";
     let _handle = corner_persists(path.into()).id("job").on(&kitaru).start().await.unwrap();
     while log(path).count("tried") == 0 {
         tokio::task::yield_now().await;
     }
-    // A pause that is under way is not waited for, nor is the grace time: the clock stands still.
+    // Closing does not wait for the current pause or the grace time: the clock stands still.
     kitaru.close().await.unwrap();
     clock.advance(HOUR);
     assert_eq!(log(path).count("tried"), 1);
@@ -209,7 +208,7 @@ async fn corner_tells(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_a_failed_attempt_has_shown_gives_way_to_what_the_next_one_shows() {
+async fn published_values_of_a_failed_attempt_give_way_to_those_of_the_next() {
     let (kitaru, _) = memory().await;
     corner_tells("corners: tells".into()).id("job").on(&kitaru).await.unwrap_err();
     corner_tells("corners: tells".into()).id("job").on(&kitaru).await.unwrap();
@@ -253,7 +252,7 @@ async fn corner_settling(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_whose_intent_was_on_its_way_waits_for_what_the_flow_has_seen() {
+async fn body_whose_intent_is_being_written_waits_for_the_flows_outcomes() {
     let (kitaru, _dir) = disk().await;
     let _ = STORE.set(kitaru.clone());
     for n in 0..60 {
@@ -271,7 +270,7 @@ async fn corner_in_time(path: String) -> Result<u32, Error> {
 
 /// An answer hours after the deadline.
 #[tokio::test]
-async fn an_answer_behind_the_deadline_is_refused_and_the_deadline_counts() {
+async fn answer_after_the_deadline_is_refused_and_the_deadline_counts() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || {

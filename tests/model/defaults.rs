@@ -1,4 +1,4 @@
-//! What holds unless something else is set.
+//! The defaults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn status(kitaru: &Kitaru, flow: &str, id: &str) -> Option<Status> {
     kitaru.execution((flow, id)).await.unwrap().map(|execution| execution.status())
 }
 
-/// Lets everything move, and fails where this does not come about.
+/// Lets everything move until the condition holds; otherwise fails.
 async fn comes_about<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let begun = std::time::Instant::now();
     while !holds().await {
@@ -61,7 +61,7 @@ async fn ends_soon(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn finished_executions_are_looked_for_once_an_hour_however_long_they_are_kept() {
+async fn sweep_for_finished_executions_runs_hourly_with_any_retention() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).retention(10 * DAY).open().await.unwrap();
     assert_eq!(ends_soon("old".into()).id("old").on(&kitaru).await.unwrap(), 1);
@@ -70,13 +70,13 @@ async fn finished_executions_are_looked_for_once_an_hour_however_long_they_are_k
     kitaru.cancel(&waits).await.unwrap();
     clock.advance(DAY);
     assert_eq!(ends_soon("young".into()).id("young").on(&kitaru).await.unwrap(), 1);
-    // The look of that day is over before the clock is turned again.
+    // The sweep of that day is over before the clock advances again.
     lets_others_move(&kitaru).await;
     clock.advance(9 * DAY);
     comes_about("the old one is deleted", async || status(&kitaru, "ends_soon", "old").await.is_none()).await;
     comes_about("a cancelled one is deleted", async || status(&kitaru, "naps_for", "cancelled").await.is_none()).await;
     assert!(status(&kitaru, "ends_soon", "young").await.is_some(), "it is nine days old");
-    // An hour at a time, for as long as a slow machine takes to look behind one of them: far less than ten days.
+    // An hour at a time, until a slow machine has swept once: far less than ten days.
     let mut hours = 0;
     while status(&kitaru, "ends_soon", "young").await.is_some() {
         hours += 1;

@@ -1,4 +1,4 @@
-//! Section 3: a call that contradicts a record is reported.
+//! Section 3: divergences are reported.
 
 use kitaru::{Error, FlowCall, checkpoint, flow};
 
@@ -51,7 +51,7 @@ async fn pays(path: String, amount: u32) -> Result<u32, Error> {
 }
 
 #[checkpoint(at_most_once, on_divergence = "rerun")]
-async fn pays_anew(path: String, amount: u32) -> Result<u32, Error> {
+async fn pays_again(path: String, amount: u32) -> Result<u32, Error> {
     log(&path).say(format!("paid {amount}"));
     if amount == 1 {
         std::future::pending::<()>().await;
@@ -66,9 +66,9 @@ async fn pays_a_page(path: String) -> Result<u32, Error> {
 }
 
 #[flow]
-async fn pays_a_page_anew(path: String) -> Result<u32, Error> {
+async fn pays_a_page_again(path: String) -> Result<u32, Error> {
     let amount = page(&path);
-    pays_anew(path, amount).await
+    pays_again(path, amount).await
 }
 
 /// Runs a flow until its body has begun, and ends its process's runtime there.
@@ -87,7 +87,7 @@ async fn cut_off(path: &'static str, call: FlowCall<Result<u32, Error>>) {
 }
 
 #[tokio::test]
-async fn an_at_most_once_call_that_diverges_from_what_was_cut_off_does_not_run_unless_told_otherwise() {
+async fn at_most_once_call_that_diverges_from_an_intent_does_not_run_by_default() {
     let (kitaru, _) = memory().await;
     log("settles-page").say("1");
     cut_off("settles", pays_a_page("settles".into()).id("job").on(&kitaru)).await;
@@ -96,15 +96,15 @@ async fn an_at_most_once_call_that_diverges_from_what_was_cut_off_does_not_run_u
     assert!(error.is_divergence() && error.to_string().contains("`amount` was 1 and is 2"), "{error}");
     assert_eq!(log("settles").take(), ["paid 1"], "nothing else was paid");
 
-    log("settles_anew-page").say("1");
-    cut_off("settles_anew", pays_a_page_anew("settles_anew".into()).id("job").on(&kitaru)).await;
-    log("settles_anew-page").say("2");
-    assert_eq!(pays_a_page_anew("settles_anew".into()).id("job").on(&kitaru).await.unwrap(), 2);
-    assert_eq!(log("settles_anew").take(), ["paid 1", "paid 2"]);
+    log("settles_again-page").say("1");
+    cut_off("settles_again", pays_a_page_again("settles_again".into()).id("job").on(&kitaru)).await;
+    log("settles_again-page").say("2");
+    assert_eq!(pays_a_page_again("settles_again".into()).id("job").on(&kitaru).await.unwrap(), 2);
+    assert_eq!(log("settles_again").take(), ["paid 1", "paid 2"]);
 }
 
 #[tokio::test]
-async fn a_divergence_runs_and_is_recorded_anew_unless_told_otherwise() {
+async fn divergence_runs_and_is_recorded_again_by_default() {
     let (kitaru, _) = memory().await;
     for (page, read) in [("1", 1), ("2", 1), ("2", 0), ("1", 0)] {
         log("lenient-page").say(page);
@@ -115,7 +115,7 @@ async fn a_divergence_runs_and_is_recorded_anew_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn a_divergence_that_fails_names_the_checkpoint_and_each_argument_that_differs() {
+async fn divergence_that_fails_names_the_checkpoint_and_each_changed_argument() {
     let (kitaru, _) = memory().await;
     log("strict-page").say("1");
     strict("strict".into()).id("job").on(&kitaru).await.unwrap_err();
@@ -129,7 +129,7 @@ async fn a_divergence_that_fails_names_the_checkpoint_and_each_argument_that_dif
 }
 
 #[tokio::test]
-async fn an_at_most_once_call_that_diverges_fails_unless_told_otherwise() {
+async fn at_most_once_call_that_diverges_fails_by_default() {
     let (kitaru, _) = memory().await;
     log("posts-page").say("1");
     posts("posts".into()).id("job").on(&kitaru).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Section 5: what has been seen is durable; effects are at least once, or at most once where asked.
+//! Section 5: received outcomes are durable; bodies run at least once, or at most once if set.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn an_at_most_once_body_that_was_cut_off_is_not_run_again() {
 }
 
 #[tokio::test]
-async fn any_error_of_an_at_most_once_body_is_settled_at_once() {
+async fn error_of_an_at_most_once_body_is_settled_immediately() {
     let (kitaru, _) = memory().await;
     log("declined").say("fail");
     for _ in 0..2 {
@@ -85,7 +85,7 @@ async fn sends(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_is_the_same_on_every_attempt_and_try_and_differs_otherwise() {
+async fn idempotency_key_is_the_same_on_every_attempt_and_try_and_differs_otherwise() {
     // Its retries wait by the system's clock, for a millisecond.
     let kitaru = kitaru::Kitaru::builder().in_memory().open().await.unwrap();
     let path = log("keys");
@@ -128,7 +128,7 @@ async fn delivers(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_body_is_told_that_it_may_have_run_before_where_the_journal_of_a_killed_process_ends_and_nowhere_else() {
+async fn body_may_have_run_only_where_the_journal_of_a_killed_process_ends() {
     let (kitaru, dir) = disk().await;
     let path = log("parcels");
     path.say("hang at b");
@@ -141,7 +141,7 @@ async fn a_body_is_told_that_it_may_have_run_before_where_the_journal_of_a_kille
     drop(handle);
     assert_eq!(path.take()[2..], ["a first", "b first", "c first", "d first"]);
 
-    // Both that were cut off may have run, and what comes behind them has not.
+    // Both interrupted bodies may have run, and the later ones have not.
     let kitaru = reopen(&dir).await;
     path.say("fail at f");
     delivers("parcels".into()).id("job").on(&kitaru).await.unwrap_err();
@@ -170,7 +170,7 @@ async fn delivers_behind_a_signature(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_begins_behind_something_that_the_flow_was_first_given_now_has_not_run_before() {
+async fn body_that_begins_after_a_new_outcome_has_not_run_before() {
     let (kitaru, dir) = disk().await;
     let path = log("signature");
     let handle = delivers_behind_a_signature("signature".into()).id("job").on(&kitaru).start().await.unwrap();
@@ -202,7 +202,7 @@ async fn settles(path: String) -> Result<u32, Error> {
     transfers(path).await
 }
 
-/// An execution whose process has ended in the body.
+/// An execution whose process ended during the body.
 async fn interrupted(path: &str, id: &str) -> (Kitaru, tempfile::TempDir) {
     let (kitaru, dir) = disk().await;
     log(path).say("hang");
@@ -225,14 +225,14 @@ async fn asked(kitaru: &Kitaru, path: &str, id: &str) -> Handle<Result<u32, Erro
 }
 
 #[tokio::test]
-async fn a_person_says_what_became_of_a_body_that_was_cut_off() {
+async fn person_decides_about_an_interrupted_body() {
     let path = "asked: happened";
     let (kitaru, dir) = interrupted(path, "job").await;
     let handle = asked(&kitaru, path, "job").await;
     let execution = kitaru.execution(("settles", "job")).await.unwrap().unwrap();
     let [wait] = execution.waits() else { panic!("{:?}", execution.waits()) };
     assert!(wait.name() == "transfers" && wait.question().contains("at most once"), "{wait:?}");
-    // What does not fit is refused, and it is asked on.
+    // An answer that does not fit is refused, and the question stays open.
     let happened = Resolution::happened("no number").unwrap();
     let error = kitaru.answer(&execution, "transfers", &happened).await.unwrap_err();
     assert!(error.is_unreadable() && error.to_string().contains("transfers"), "{error}");
@@ -256,7 +256,7 @@ async fn a_body_that_was_cut_off_runs_again_or_fails_as_a_person_says() {
     while log(path).count("transferred") == 0 {
         tokio::task::yield_now().await;
     }
-    // It is cut off once more, and so is asked once more.
+    // After another interruption, its question is open again.
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop(handle);
     log(path).take();

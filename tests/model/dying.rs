@@ -1,5 +1,5 @@
-//! Attempts whose process dies: which of them count, what begins beside what, and how a flow is ended whose own code is what
-//! its process dies of.
+//! Attempts whose process crashes: which of them count, which executions begin alone, and how to end a flow whose own code
+//! crashes its process.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[checkpoint]
 async fn works(path: &str) -> u32 {
     log(path).say(if kitaru::may_have_run() { "again?" } else { "first" });
-    while log(path).count("go on") == 0 {
+    while log(path).count("continue") == 0 {
         tokio::task::yield_now().await;
     }
     1
@@ -46,7 +46,7 @@ async fn until_status(kitaru: &Kitaru, flow: &str, id: &str, status: Status) {
     until(&format!("{flow} {id} is to be {status}"), is_so).await;
 }
 
-/// Nothing begins although others have their turn.
+/// Nothing begins, although other tasks can run.
 async fn stays_at(path: &str, times: usize) {
     tokio::time::sleep(Duration::from_millis(30)).await;
     assert_eq!(begun(path), times, "{path}");
@@ -59,7 +59,7 @@ async fn an_attempt_that_is_closed_counts_for_nothing() {
     until_begun("closed", 1).await;
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     for times in 2..12 {
-        // On a clock that stands still: there is no pause.
+        // The clock stands still, so there is no pause.
         let builder = Kitaru::builder().dir(dir.path().join("store")).clock(Clock::manual());
         let kitaru = builder.open().await.unwrap();
         until_begun("closed", times).await;
@@ -83,7 +83,7 @@ async fn an_attempt_that_parks_counts_for_nothing() {
     for _ in 0..10 {
         let (builder, life) = rows.process(&clock);
         let kitaru = builder.open().await.unwrap();
-        // Each process looks whether it has taken what was sent to it, and dies when it is parked.
+        // Each process checks whether it has taken its messages, and crashes when it is parked.
         until("it is replayed", async || log("parks").take().contains(&"asks".to_owned())).await;
         until_status(&kitaru, "asks_once", "parks", Status::Waiting).await;
         life.dies(kitaru).await;
@@ -101,7 +101,7 @@ async fn asks_once(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn executions_that_ran_at_a_second_death_begin_alone_one_after_another() {
+async fn executions_that_ran_at_a_second_crash_begin_alone_one_after_another() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let paths = ["alone: a", "alone: b", "alone: c"];
     for deaths in 1..=2 {
@@ -128,12 +128,12 @@ async fn executions_that_ran_at_a_second_death_begin_alone_one_after_another() {
         assert_eq!(all(), 6 + nth, "one at a time");
         let path = paths.into_iter().find(|path| begun(path) == 3 && !done.contains(path)).unwrap();
         done.push(path);
-        log(path).say("go on");
+        log(path).say("continue");
         until_status(&kitaru, "laborer", path, Status::Completed).await;
     }
 }
 
-/// Two executions that have both died twice, of which one is killed by whatever process it begins in.
+/// Two executions with two crashes each. One of them crashes any process that it begins in.
 async fn died_twice(rows: &Rows, clock: &Clock, paths: [&str; 2]) {
     for deaths in 1..=2 {
         let (builder, life) = rows.process(clock);
@@ -151,7 +151,7 @@ async fn died_twice(rows: &Rows, clock: &Clock, paths: [&str; 2]) {
 }
 
 #[tokio::test]
-async fn only_the_attempt_that_dies_alone_counts_and_its_neighbour_is_neither_starved_nor_blamed() {
+async fn attempt_that_crashes_alone_counts_and_its_neighbour_is_not_starved_or_blamed() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let (deadly, neighbour) = ("deadly", "its neighbour");
     died_twice(&rows, &clock, [deadly, neighbour]).await;
@@ -164,11 +164,11 @@ async fn only_the_attempt_that_dies_alone_counts_and_its_neighbour_is_neither_st
         clock.advance(SECOND);
         let ends = async || {
             // The neighbour takes its time.
-            if begun(neighbour) == 3 && log(neighbour).count("go on") == 0 {
+            if begun(neighbour) == 3 && log(neighbour).count("continue") == 0 {
                 assert_eq!(begun(deadly), before, "it is alone");
-                log(neighbour).say("go on");
+                log(neighbour).say("continue");
             }
-            // Only while nobody is alone whom others wait for.
+            // Only while no attempt is alone.
             let is_done =
                 kitaru.execution(("laborer", neighbour)).await.unwrap().unwrap().status() == Status::Completed;
             clock.advance(if is_done { SECOND } else { Duration::ZERO });
@@ -187,7 +187,7 @@ async fn only_the_attempt_that_dies_alone_counts_and_its_neighbour_is_neither_st
 }
 
 #[tokio::test]
-async fn others_wait_for_an_attempt_that_begins_alone_until_it_has_a_record_or_has_been_alone_for_long_enough() {
+async fn attempts_wait_for_a_lone_attempt_until_its_first_record_or_its_time_is_over() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     died_twice(&rows, &clock, ["slow", "slower"]).await;
     let (builder, life) = rows.process(&clock);
@@ -203,7 +203,7 @@ async fn others_wait_for_an_attempt_that_begins_alone_until_it_has_a_record_or_h
     clock.advance(SECOND);
     until_begun("a call", 1).await;
     drop(started.await.unwrap().unwrap());
-    // From then on a death may be that of either, so that it counts for neither.
+    // From then on either execution may cause a crash, so that it counts for neither.
     life.dies(kitaru).await;
     let (builder, _life) = rows.process(&clock);
     let kitaru = builder.recovery(kitaru::Recovery::Manual).open().await.unwrap();
@@ -212,14 +212,14 @@ async fn others_wait_for_an_attempt_that_begins_alone_until_it_has_a_record_or_h
     let started = tokio::spawn(laborer("another".into()).id("another").on(&kitaru).start());
     clock.advance(7 * SECOND);
     stays_at("another", 0).await;
-    // It was alone for twice as long this time, and its record ends that, too.
-    log("slow").say("go on");
+    // It is alone for twice as long this time, unless its first record ends that.
+    log("slow").say("continue");
     until_begun("another", 1).await;
     drop(started.await.unwrap().unwrap());
 }
 
 #[tokio::test]
-async fn an_attempt_that_died_under_a_clock_that_was_ahead_is_held_back_for_no_longer_than_its_pause() {
+async fn attempt_that_crashed_with_the_clock_ahead_waits_no_longer_than_its_pause() {
     let (rows, ahead) = (Rows::default(), Clock::manual());
     ahead.advance(Duration::from_secs(400 * 365 * 24 * 3_600));
     for deaths in 1..=2 {
@@ -256,7 +256,7 @@ async fn failed_before(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_body_of_an_execution_that_had_failed_may_have_run_when_its_process_dies_at_its_very_begin() {
+async fn body_of_a_failed_execution_may_have_run_if_its_process_crashes_as_it_begins() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let path = "failed before";
     log(path).say("fails");
@@ -275,14 +275,14 @@ async fn a_body_of_an_execution_that_had_failed_may_have_run_when_its_process_di
     }
 }
 
-/// Ends the process that polls it, as an abort would: nothing of it is written any more.
+/// Ends the process that polls it, as an abort would: the process writes nothing after that.
 static LIVES: std::sync::Mutex<Vec<(String, Life)>> = std::sync::Mutex::new(Vec::new());
 
 #[flow]
 async fn deadly_code(path: String) -> Result<u32, Error> {
     let undone = path.clone();
     kitaru::undo(move || async move { undoes(&undone).await });
-    if log(&path).count("go on") > 0 {
+    if log(&path).count("continue") > 0 {
         log(&path).say("dies");
         LIVES.lock().unwrap().iter().filter(|(known, _)| *known == path).for_each(|(_, life)| life.end());
         std::future::pending::<()>().await;
@@ -296,14 +296,14 @@ async fn undoes(path: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// A process in which the flow of this path dies in its own code.
+/// A process in which the flow of this path crashes in its own code.
 async fn process(rows: &Rows, clock: &Clock, path: &str) -> (Kitaru, Life) {
     let (builder, life) = rows.process(clock);
     LIVES.lock().unwrap().push((path.to_owned(), life.clone()));
     (builder.recovery(kitaru::Recovery::Manual).open().await.unwrap(), life)
 }
 
-/// Calls a flow, or cancels it, in a process of its own, until that dies in the flow's own code.
+/// Calls or cancels a flow in a process of its own, until the process crashes in the flow's own code.
 async fn dies_in_its_code(rows: &Rows, clock: &Clock, path: &str, cancels: bool) {
     let (kitaru, life) = process(rows, clock, path).await;
     let deaths = log(path).count("dies");
@@ -321,12 +321,12 @@ async fn dies_in_its_code(rows: &Rows, clock: &Clock, path: &str, cancels: bool)
 }
 
 #[tokio::test]
-async fn cancelling_a_flow_whose_own_code_is_what_its_process_dies_of_fails_and_names_the_way_out() {
+async fn cancelling_a_flow_whose_own_code_crashes_fails_and_names_the_way_out() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let path = "deadly code";
-    log(path).say("go on");
+    log(path).say("continue");
     dies_in_its_code(&rows, &clock, path, false).await;
-    // Of these nobody knows yet whether the flow's own code is to blame.
+    // After these crashes it is not known yet whether the flow's own code is to blame.
     dies_in_its_code(&rows, &clock, path, true).await;
     dies_in_its_code(&rows, &clock, path, true).await;
     let (kitaru, life) = process(&rows, &clock, path).await;
@@ -342,11 +342,11 @@ async fn cancelling_a_flow_whose_own_code_is_what_its_process_dies_of_fails_and_
 }
 
 #[tokio::test]
-async fn an_execution_that_was_given_up_is_cancelled_with_its_undo_unless_its_own_code_is_what_it_died_of() {
+async fn stuck_execution_is_cancelled_with_its_undo_unless_its_own_code_crashed() {
     for (path, in_code) in [("given up in a body", false), ("given up in its code", true)] {
         let (rows, clock) = (Rows::default(), Clock::manual());
         if in_code {
-            log(path).say("go on");
+            log(path).say("continue");
         }
         for deaths in 1..=8 {
             if in_code {
@@ -393,7 +393,7 @@ async fn an_execution_that_runs_is_not_cancelled_without_its_undo() {
 }
 
 #[tokio::test]
-async fn an_execution_that_has_failed_does_not_go_on_because_its_process_died_when_it_was_cancelled() {
+async fn failed_execution_does_not_resume_after_a_crash_while_it_is_cancelled() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let (path, job) = ("failed and cancelled", ("failed_before", "job"));
     log(path).say("fails");
@@ -404,7 +404,7 @@ async fn an_execution_that_has_failed_does_not_go_on_because_its_process_died_wh
     for _ in 1..=3 {
         let (builder, life) = rows.process(&clock);
         let kitaru = builder.open().await.unwrap();
-        // That it is counted is the last thing that is written.
+        // The count of the attempt is the last write.
         life.ends_after(1);
         kitaru.cancel(job).await.unwrap_err();
         life.dies(kitaru).await;

@@ -1,4 +1,4 @@
-//! What is on either side of an `and`, an `unless` and a bound.
+//! Both sides of each `and`, `unless` and bound.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn ran_so_often(path: String) -> Result<usize, Error> {
 }
 
 #[tokio::test]
-async fn fresh_counts_whatever_is_said_of_reuse() {
+async fn fresh_overrides_any_reuse() {
     let (kitaru, _) = memory().await;
     let call = || ran_so_often("edges: fresh".into()).id("job").on(&kitaru);
     assert_eq!(call().await.unwrap(), 1);
@@ -68,7 +68,7 @@ async fn fails_in_its_third_round(path: String, round: u32) -> Result<u32, Error
 }
 
 #[tokio::test]
-async fn steps_of_a_generation_do_not_run_when_it_continues_as_new_nor_when_a_later_one_fails() {
+async fn undo_steps_of_a_generation_do_not_run_after_it_continued_as_new() {
     let (kitaru, _) = memory().await;
     let path = "edges: rounds";
     let error = ends(fails_in_its_third_round(path.into(), 1).id("job").on(&kitaru)).await.unwrap_err();
@@ -90,14 +90,14 @@ async fn contradicts_itself(path: String) -> Result<usize, Error> {
     let wrong = log(&path).count("the code is wrong") > log(&path).count("the code is mended");
     let booked = books(&path, if begun > 0 && wrong { 2 } else { 1 }).await?;
     if begun == 0 {
-        // The process is thought to end here.
+        // The test ends the process here.
         kitaru::signal::<()>("never").await?;
     }
     Ok(booked)
 }
 
 #[tokio::test]
-async fn contradiction_of_a_record_undoes_nothing_so_that_the_code_can_be_mended() {
+async fn divergence_undoes_nothing_so_that_the_code_can_be_mended() {
     let (kitaru, dir) = disk().await;
     let path = "edges: contradicts";
     drop(contradicts_itself(path.into()).id("job").on(&kitaru).start().await.unwrap());
@@ -134,7 +134,7 @@ async fn pays(path: &str, euros: u32) -> Result<u32, Error> {
     Ok(euros)
 }
 
-/// What it is called with differs from attempt to attempt.
+/// An argument that differs from attempt to attempt.
 fn attempt(path: &str) -> u32 {
     log(path).say("began");
     log(path).count("began") as u32
@@ -159,7 +159,7 @@ async fn lenient_with_two(path: String, pay: bool) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn checkpoint_says_before_its_flow_what_becomes_of_a_divergence() {
+async fn on_divergence_of_a_checkpoint_overrides_that_of_its_flow() {
     let (kitaru, _) = memory().await;
     let path = "edges: strict";
     for _ in 0..2 {
@@ -197,7 +197,7 @@ async fn idempotency_key_of_a_signal_counts_among_signals_of_its_name() {
     let handle = takes_two("edges: keys".into()).id("job").on(&kitaru).start().await.unwrap();
     kitaru.signal(&handle, "first", &1).key("one").await.unwrap();
     kitaru.signal(&handle, "first", &9).key("one").await.unwrap();
-    // The last: the flow ends with it.
+    // The last signal: the flow ends with it.
     kitaru.signal(&handle, "second", &2).key("one").await.unwrap();
     assert_eq!(ends(handle).await.unwrap(), (1, 2));
     for (id, why) in [("job", "is completed and takes nothing more"), ("unknown", "there is no execution")] {
@@ -258,7 +258,7 @@ async fn tries_again(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn panics_and_timeouts_are_tried_again_whatever_the_predicate_says_of_errors() {
+async fn panics_and_timeouts_are_tried_again_despite_the_predicate() {
     let (kitaru, clock) = memory().await;
     let path = "edges: predicate";
     let handle = tries_again(path.into()).id("job").on(&kitaru).start().await.unwrap();
@@ -281,7 +281,7 @@ async fn asks_for_no_time(path: String) -> Result<bool, Error> {
 }
 
 #[tokio::test]
-async fn wait_with_a_deadline_of_no_time_is_a_mistake_and_no_timeout() {
+async fn wait_with_a_deadline_of_zero_is_a_mistake_and_not_a_timeout() {
     let (kitaru, _) = memory().await;
     let error = ends(asks_for_no_time("edges: no time".into()).id("job").on(&kitaru)).await.unwrap_err();
     assert!(error.is_misuse() && !error.is_timeout(), "{error}");
@@ -351,7 +351,7 @@ async fn tells_in_two_versions(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn checkpoint_of_another_version_runs_again_and_is_no_divergence() {
+async fn checkpoint_of_another_version_runs_again_and_does_not_diverge() {
     let (kitaru, _) = memory().await;
     let path = "edges: versions";
     for _ in 0..4 {
@@ -389,7 +389,7 @@ async fn wait_that_is_over_is_no_longer_shown() {
         }
         tokio::task::yield_now().await;
     }
-    panic!("it is shown although nobody can answer it");
+    panic!("it is shown although no answer is possible");
 }
 
 #[checkpoint(retries = 1, backoff = "0ms")]
@@ -437,7 +437,7 @@ async fn takes_a_text(n: u32) -> Result<usize, Error> {
 }
 
 #[tokio::test]
-async fn what_is_sent_may_have_all_the_bytes_of_the_bound_and_no_more() {
+async fn message_may_have_all_the_bytes_of_the_bound_and_not_more() {
     let kitaru = kitaru::Kitaru::builder().in_memory().max_outcome_bytes(100).open().await.unwrap();
     let handle = takes_a_text(1).id("job").on(&kitaru).start().await.unwrap();
     // Two bytes are quotes.

@@ -1,4 +1,4 @@
-//! Section 7: what cannot be read back is never recorded.
+//! Section 7: a value that cannot be read back is never recorded.
 
 use std::collections::HashMap;
 
@@ -71,7 +71,7 @@ async fn gives_all() -> All {
     all()
 }
 
-/// bincode gives it back as other values: the bytes of `v` are read as `a` and `v`.
+/// bincode reads it back as other values: the bytes of `v` become `a` and `v`.
 #[checkpoint]
 async fn gives_skips() -> Skips {
     all().skips

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::support::{log, memory, names};
 
-/// Fails while the log named like it says so.
+/// Fails while its log says so.
 #[checkpoint]
 async fn may_fail(path: String, n: u32) -> Result<u32, Error> {
     log(&path).say(format!("ran {n}"));
@@ -32,7 +32,7 @@ async fn an_error_that_the_flow_returned_is_tried_again_by_the_next_attempt() {
     assert_eq!(log("returns").take().len(), 2);
     fails.take();
     assert_eq!(returns_its_error("returns".into()).id("job").on(&kitaru).await.unwrap(), 3);
-    assert_eq!(log("returns").take(), ["ran 1"], "what succeeded beside it is not paid for again");
+    assert_eq!(log("returns").take(), ["ran 1"], "the concurrent success is not paid for again");
     assert_eq!(names(&kitaru, "returns_its_error", "job").await.iter().filter(|name| *name == "may_fail").count(), 2);
 }
 
@@ -44,7 +44,7 @@ async fn goes_past_its_error(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_error_that_the_flow_went_past_is_settled_before_anything_starts_after_it() {
+async fn error_that_the_flow_went_past_is_settled_before_anything_starts_after_it() {
     let (kitaru, _) = memory().await;
     let fails = log("past-fails");
     fails.say("1");
@@ -147,9 +147,9 @@ async fn sees_errors(path: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn the_flow_sees_the_decoded_or_rebuilt_error_on_the_first_run_as_on_every_replay() {
+async fn flow_receives_the_decoded_or_rebuilt_error_on_the_first_run_too() {
     let (kitaru, _) = memory().await;
-    // The last error is unsettled, and run again; what is seen is the same.
+    // The last error is not settled, so its body runs again; the flow receives the same.
     for _ in 0..3 {
         sees_errors("sees".into()).on(&kitaru).await.unwrap_err();
         assert_eq!(
@@ -180,7 +180,7 @@ async fn meets_a_panic(plainly: u32) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_body_is_an_error_of_that_checkpoint_and_one_in_a_flow_fails_the_attempt() {
+async fn panic_in_a_body_is_an_error_and_one_in_a_flow_fails_the_attempt() {
     let (kitaru, _) = memory().await;
     let error = meets_a_panic(0).on(&kitaru).await.unwrap_err();
     assert!(error.is_panic() && error.to_string().contains("`panics` panicked: out of paper"), "{error}");
@@ -243,7 +243,7 @@ async fn retries_what_cannot_be(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn retries_of_arguments_that_cannot_be_copied_are_refused_before_anything_runs() {
+async fn retries_with_arguments_that_cannot_be_copied_are_refused_before_any_run() {
     let (kitaru, _) = memory().await;
     let error = retries_what_cannot_be("once".into()).on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("Clone"), "{error}");

@@ -1,4 +1,4 @@
-//! Section 2: the same job continues.
+//! Section 2: the same call continues the same execution.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -25,14 +25,14 @@ async fn two_steps(name: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_that_failed_goes_on_where_it_stopped() {
+async fn failed_flow_resumes_where_it_stopped() {
     let (kitaru, _) = memory().await;
-    let path = log("goes-on");
+    let path = log("resumes");
     path.say("break");
-    let error = two_steps("goes-on".into()).on(&kitaru).await.unwrap_err();
+    let error = two_steps("resumes".into()).on(&kitaru).await.unwrap_err();
     assert_eq!(error.to_string(), "broken");
     assert_eq!(path.take(), ["break", "ran 1"]);
-    assert_eq!(two_steps("goes-on".into()).on(&kitaru).await.unwrap(), 3);
+    assert_eq!(two_steps("resumes".into()).on(&kitaru).await.unwrap(), 3);
     assert_eq!(path.take(), ["ran 2"]);
     let execution = kitaru.executions().await.unwrap();
     assert_eq!((execution[0].status(), execution[0].attempts()), (Status::Completed, 2));
@@ -66,7 +66,7 @@ async fn the_id_is_the_callers_or_a_digest_of_the_input() {
 }
 
 #[tokio::test]
-async fn the_same_id_with_another_input_is_an_error_that_names_both_and_runs_nothing() {
+async fn same_id_with_another_input_is_an_error_that_names_both_and_runs_nothing() {
     let (kitaru, _) = memory().await;
     two_steps("mine".into()).id("job").on(&kitaru).await.unwrap();
     let error = two_steps("yours".into()).id("job").on(&kitaru).await.unwrap_err();
@@ -90,7 +90,7 @@ async fn fresh_begins_a_new_generation_and_the_older_one_stays_readable() {
     assert!(kitaru.execution(("two_steps", "job")).generation(3).await.unwrap().is_none());
 }
 
-/// Runs until it is told to go on.
+/// Runs until the gate opens.
 static GATE: Notify = Notify::const_new();
 static ENTERED: Notify = Notify::const_new();
 
@@ -106,7 +106,7 @@ async fn gated(n: u32) -> Result<u32, Error> {
     Ok(n + waits_at_the_gate().await?)
 }
 
-/// One test: the gate is one.
+/// One test, because there is one gate.
 #[tokio::test]
 async fn calls_attach_to_a_running_execution_and_dropping_them_detaches() {
     let (kitaru, _) = memory().await;
@@ -133,7 +133,7 @@ async fn calls_attach_to_a_running_execution_and_dropping_them_detaches() {
     let after: Handle<Result<u32, Error>> = kitaru.handle(("gated", "job")).await.unwrap();
     assert_eq!(after.await.unwrap(), 8);
 
-    // Closing interrupts what runs, and a call after it is told so.
+    // Closing interrupts running flows, and a later call is refused.
     let cut = gated(3).id("cut").on(&kitaru).start().await.unwrap();
     ENTERED.notified().await;
     let closing = kitaru.clone();
@@ -242,8 +242,8 @@ async fn executions_are_listed_newest_first_in_pages() {
 #[tokio::test]
 async fn a_handle_without_input_is_refused_where_there_is_nothing_to_attach_to() {
     let (kitaru, _) = memory().await;
-    let error = kitaru.handle::<u32, Error>(("two_steps", "nobody")).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("nobody"), "{error}");
+    let error = kitaru.handle::<u32, Error>(("two_steps", "absent")).await.unwrap_err();
+    assert!(error.is_misuse() && error.to_string().contains("absent"), "{error}");
 }
 
 async fn records_of(kitaru: &Kitaru, id: &str) -> Vec<String> {
@@ -295,7 +295,7 @@ async fn closes_its_own_store(n: u32) -> Result<u32, Error> {
 static CLOSES: std::sync::OnceLock<kitaru::Kitaru> = std::sync::OnceLock::new();
 
 #[tokio::test]
-async fn a_flow_that_closes_its_own_store_is_interrupted_and_the_store_is_released() {
+async fn flow_that_closes_its_own_store_is_interrupted_and_the_store_is_released() {
     let (kitaru, dir) = crate::support::disk().await;
     CLOSES.set(kitaru.clone()).ok().unwrap();
     assert!(closes_its_own_store(1).id("job").on(&kitaru).await.unwrap_err().is_closed());

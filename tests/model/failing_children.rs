@@ -9,7 +9,7 @@ use crate::support::{ends, log};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Pauses for longer than a flow stays in memory.
+/// Pauses for longer than the parking threshold.
 #[checkpoint(retries = 2, backoff = "15s")]
 async fn request(n: u32) -> Result<u32, Error> {
     Err(Error::msg(format!("429 for {n}")))
@@ -82,7 +82,7 @@ async fn failure(kit: &Testkit, call: FlowCall<Result<u32, Error>>) -> String {
 }
 
 #[tokio::test]
-async fn a_parked_parent_is_given_its_childs_failure_and_the_child_is_not_tried_again() {
+async fn parked_parent_gets_its_childs_failure_and_the_child_is_not_tried_again() {
     let calls: [Called; 5] = [
         || asks_for(1).id("job"),
         || starts_asker(1).id("job"),
@@ -171,26 +171,26 @@ async fn a_child_that_failed_after_its_parent_had_failed_is_tried_again_with_it(
         kit.fail("own_step", 1, "it is enough");
         assert!(failure(&kit, fails_beside_sleeper(1).id("job")).await.contains("enough"));
         kit.advance(HOUR).await;
-        assert_eq!(kit.executed("charge"), 1, "the child has gone on by itself");
-        // Called again: it tries all again that had failed, its child too, and is given that failure.
+        assert_eq!(kit.executed("charge"), 1, "the child has resumed automatically");
+        // Called again, it tries all failed work again, its child too, and receives that failure.
         assert!(failure(&kit, fails_beside_sleeper(1).id("job")).await.contains("no money"));
         assert_eq!((kit.executed("own_step"), kit.executed("charge")), (2, 2));
     }
 }
 
-/// Has failed and is called again, and then its child pauses for so long that both are parked.
+/// Fails and is called again. Then its child pauses for so long that both are parked.
 #[flow]
 async fn fails_beside_asker(n: u32) -> Result<u32, Error> {
     futures::future::try_join(asker(n), own_step(n)).await.map(|(child, _)| child)
 }
 
 #[tokio::test]
-async fn a_parent_that_had_failed_before_it_was_parked_is_given_its_childs_failure_too() {
+async fn parent_that_failed_before_it_was_parked_gets_its_childs_failure_too() {
     for kit in kits() {
         kit.fail("own_step", 1, "it is enough");
         assert!(failure(&kit, fails_beside_asker(1).id("job")).await.contains("enough"));
         kit.advance(HOUR).await;
-        assert_eq!(kit.executed("request"), 3, "the child has gone on by itself");
+        assert_eq!(kit.executed("request"), 3, "the child has resumed automatically");
         assert!(failure(&kit, fails_beside_asker(1).id("job")).await.contains("429"));
         assert_eq!(kit.executed("request"), 6, "tried again once, with all its tries");
     }

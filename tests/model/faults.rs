@@ -1,4 +1,4 @@
-//! Stores that fail, and what flows, callers and records see of it.
+//! Faults of the store, and their effect on flows, callers and records.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::log;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Without a look for what a dead process has left, which would read, too.
+/// Without recovery, which would also read from the store.
 async fn opened_by_hand(store: &Faulty, clock: &Clock) -> Result<Kitaru, Error> {
     kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).recovery(kitaru::Recovery::Manual).open().await
 }
@@ -26,7 +26,7 @@ async fn noted(path: &str, n: u32) -> Result<u32, Error> {
     if n % 3 == 2 { Err(Error::msg(format!("no {n}"))) } else { Ok(n) }
 }
 
-/// Catches whatever it is given, and says so.
+/// Catches any error, and notes it.
 #[flow]
 async fn steady(path: String) -> Result<u32, Error> {
     let mut sum = 0;
@@ -50,7 +50,7 @@ async fn steady(path: String) -> Result<u32, Error> {
 const SUM: u32 = 1 + 3 + 4 + 6 + 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fault_of_the_store_never_enters_the_flows_code_and_the_next_call_goes_on() {
+async fn fault_of_the_store_never_enters_the_flow_and_the_next_call_resumes() {
     let healthy = Faulty::new(i64::MAX, false);
     let kitaru = open(&healthy).await;
     assert_eq!(steady("healthy".into()).on(&kitaru).await.unwrap(), SUM);
@@ -79,7 +79,7 @@ async fn a_fault_of_the_store_never_enters_the_flows_code_and_the_next_call_goes
         for n in [0, 1, 2, 3, 4, 5, 6, 8] {
             assert!((1..=2).contains(&count(&format!("ran {n}"))), "{path}: {said:?}");
         }
-        // What the failed commit held runs again, and nothing before it.
+        // The work of the failed commit runs again, and nothing before it.
         let again = said.iter().filter(|said| said.starts_with("ran")).count() - 8;
         assert!(again <= 2, "{path}: {said:?}");
     }
@@ -95,7 +95,7 @@ async fn pay(path: &str) -> Result<u32, Error> {
     Ok(1)
 }
 
-/// Fails at first; from its second attempt on it comes to what it has not come to before.
+/// Fails at first; from its second attempt on, it makes calls that it has not made before.
 #[flow]
 async fn comes_back(path: String) -> Result<String, Error> {
     let first = noted(&path, 0).await?;
@@ -109,7 +109,7 @@ async fn comes_back(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn a_further_attempt_that_is_cut_off_at_any_commit_leaves_an_execution_that_can_be_read_and_goes_on() {
+async fn later_attempt_cut_off_at_any_commit_leaves_an_execution_that_resumes() {
     for (until, lands) in (0..12).flat_map(|until| [(until, false), (until, true)]) {
         let path = format!("back {until} {lands}");
         let store = Faulty::new(i64::MAX, lands);
@@ -153,12 +153,12 @@ async fn a_start_that_cannot_be_made_durable_is_an_error_and_no_execution() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_fails_leaves_no_hole_in_a_journal_and_no_journal_without_its_head() {
+async fn failed_commit_leaves_no_hole_in_a_journal_and_no_journal_without_its_head() {
     for until in 1..14 {
         let store = Faulty::new(until, false);
         let kitaru = open(&store).await;
         let path = format!("hole {until}");
-        // More than one, so that what comes behind a failed commit is in the queue already.
+        // More than one, so that the queue already has work after the failed commit.
         let calls = (0..6).map(|n| steady(format!("{path} {n}")).on(&kitaru));
         let done = futures::future::join_all(calls).await;
         let failed = done.iter().filter(|done| done.is_err()).count();
@@ -190,7 +190,7 @@ async fn sleeps(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_goes_on_by_itself_is_tried_again_after_a_fault_of_the_store() {
+async fn automatic_resume_is_tried_again_after_a_fault_of_the_store() {
     let store = Faulty::new(i64::MAX, false);
     let clock = Clock::manual();
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
@@ -211,7 +211,7 @@ async fn what_goes_on_by_itself_is_tried_again_after_a_fault_of_the_store() {
     }
 }
 
-/// Long enough that it is listed as unfinished before it comes to something.
+/// Long enough that it is listed as unfinished before it has an outcome.
 #[checkpoint]
 async fn slow(path: &str) -> Result<u32, Error> {
     log(path).say("slow");
@@ -228,7 +228,7 @@ async fn sleeps_and_is_slow(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_store_that_takes_no_records_for_long_is_no_reason_to_give_an_execution_up() {
+async fn store_that_takes_no_records_for_long_does_not_make_an_execution_stuck() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     drop(sleeps_and_is_slow("full".into()).id("full").on(&kitaru).start().await.unwrap());
@@ -244,16 +244,16 @@ async fn a_store_that_takes_no_records_for_long_is_no_reason_to_give_an_executio
     assert!(log("full").count("slow") > 8, "{} attempts", log("full").count("slow"));
 }
 
-/// Turns the clock until an execution is completed.
+/// Advances the clock until an execution is completed.
 async fn completes(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) {
     let completed = async {
-        // A read that fails is what the tests are about.
+        // Failing reads are the subject of these tests.
         while !kitaru.execution((flow, id)).await.is_ok_and(|found| found.unwrap().status() == Status::Completed) {
             clock.advance(Duration::from_secs(10));
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), completed).await.unwrap_or_else(|_| panic!("{id} does not go on"));
+    tokio::time::timeout(Duration::from_secs(20), completed).await.unwrap_or_else(|_| panic!("{id} does not resume"));
 }
 
 async fn waits(kitaru: &Kitaru, flow: &str, id: &str) {
@@ -263,7 +263,7 @@ async fn waits(kitaru: &Kitaru, flow: &str, id: &str) {
 }
 
 #[tokio::test]
-async fn an_execution_that_cannot_be_read_keeps_no_other_from_going_on() {
+async fn execution_that_cannot_be_read_does_not_stop_others_from_resuming() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let open = || kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open();
     let kitaru = open().await.unwrap();
@@ -285,7 +285,7 @@ async fn sleeps_in_a_child(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_at_any_moment_keeps_nothing_from_going_on_by_itself() {
+async fn failed_read_at_any_moment_does_not_prevent_automatic_resuming() {
     for n in 0..40 {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
         let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
@@ -307,7 +307,7 @@ async fn takes_one(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_when_a_signal_has_come_keeps_the_signal_from_nobody() {
+async fn failed_read_when_a_signal_arrives_does_not_lose_the_signal() {
     for n in 0..12 {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
         let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
@@ -339,7 +339,7 @@ async fn is_told(path: &str) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_started_execution_goes_on_after_a_fault_of_the_store_though_nobody_waits_for_it() {
+async fn started_execution_without_callers_resumes_after_a_fault_of_the_store() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     drop(goes_when_told("told".into()).id("job").on(&kitaru).start().await.unwrap());
@@ -352,13 +352,13 @@ async fn a_started_execution_goes_on_after_a_fault_of_the_store_though_nobody_wa
     assert!(log("told").count("asks") > 1, "no commit failed");
 }
 
-/// Lets what is on other threads come to rest.
+/// Waits until other threads are idle.
 async fn rests() {
     drop(tokio::time::timeout(Duration::from_millis(20), std::future::pending::<()>()).await);
 }
 
 #[tokio::test]
-async fn execution_that_a_fault_of_the_store_has_stopped_resumes_after_ten_seconds() {
+async fn execution_stopped_by_a_fault_of_the_store_resumes_after_ten_seconds() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     let path = "ten seconds";
@@ -376,7 +376,7 @@ async fn execution_that_a_fault_of_the_store_has_stopped_resumes_after_ten_secon
     rests().await;
     assert_eq!(log(path).count("asks"), 1, "not before its time");
     for _ in 0..100 {
-        // A slow machine may have begun to wait behind the first turn.
+        // On a slow machine the wait may have begun after the first advance of the clock.
         clock.advance(Duration::from_millis(1));
         rests().await;
         if log(path).count("asks") > 1 {
@@ -397,7 +397,7 @@ async fn takes_many(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its_last_time_alone() {
+async fn flow_woken_repeatedly_for_other_reasons_keeps_only_its_last_timer() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = kitaru::testkit::store::builder(store.clone()).clock(clock.clone()).open().await.unwrap();
     let mut handle = takes_many("many".into()).id("job").on(&kitaru).start().await.unwrap();
@@ -411,7 +411,7 @@ async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its
     }
     waits(&kitaru, "takes_many", "job").await;
     store.reads_until.store(i64::MAX, Ordering::SeqCst);
-    // Whoever is woken is looked at in the store.
+    // The task reads every execution that it wakes from the store.
     clock.advance(HOUR - Duration::from_millis(1));
     if let Ok(early) = tokio::time::timeout(Duration::from_millis(20), &mut handle).await {
         panic!("it has not waited: {early:?}");
@@ -423,18 +423,18 @@ async fn a_flow_that_is_woken_for_something_else_again_and_again_is_kept_for_its
 }
 
 #[tokio::test]
-async fn a_call_that_attaches_to_what_has_just_ended_is_told_what_it_came_to() {
+async fn call_that_attaches_to_an_execution_that_just_ended_gets_its_result() {
     let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
     let kitaru = opened_by_hand(&store, &clock).await.unwrap();
     let path = "ended meanwhile";
     drop(sleeps(path.into()).id("job").on(&kitaru).start().await.unwrap());
     waits(&kitaru, "sleeps", "job").await;
-    // Its time has come, and it still waits when it is looked at.
+    // Its timer is over, and it still waits when it is read.
     store.gate.shut(Table::Unfinished);
     clock.advance(HOUR);
     store.gate.until_arrived(1).await;
     kitaru.cancel(("sleeps", "job")).await.unwrap();
-    // So it is to go on, and is looked at once more.
+    // So it has to resume, and is read again.
     store.gate.shut(Table::Name);
     store.gate.open();
     store.gate.until_arrived(2).await;
@@ -454,7 +454,7 @@ async fn sleeps_and_breaks(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_is_asked_of_a_failed_execution_is_done_although_a_late_wake_up_is_looking_at_it() {
+async fn request_to_a_failed_execution_is_done_despite_a_late_wake_up() {
     for ask in ["call", "fresh", "cancel"] {
         let (store, clock) = (Faulty::new(i64::MAX, false), Clock::manual());
         let kitaru = opened_by_hand(&store, &clock).await.unwrap();
@@ -463,13 +463,13 @@ async fn what_is_asked_of_a_failed_execution_is_done_although_a_late_wake_up_is_
         let call = || sleeps_and_breaks(path.clone()).id("job").on(&kitaru);
         drop(call().start().await.unwrap());
         waits(&kitaru, "sleeps_and_breaks", "job").await;
-        // Its time has come, and it still waits when it is looked at. A call is first.
+        // Its timer is over, and it still waits when it is read. A call is first.
         store.gate.shut(Table::Unfinished);
         clock.advance(HOUR);
         store.gate.until_arrived(1).await;
         call().await.unwrap_err();
         log(&path).say("mended");
-        // So it is looked at once more, for nothing.
+        // So it is read again, without effect.
         store.gate.shut(Table::Name);
         store.gate.open();
         store.gate.until_arrived(2).await;

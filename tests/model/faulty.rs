@@ -1,4 +1,4 @@
-//! A store that fails when a test says so, or holds a read up.
+//! A store that fails or blocks a read on request of a test.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,21 +10,21 @@ use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table
 #[derive(Clone)]
 pub struct Faulty {
     pub memory: Arc<Memory>,
-    /// How many commits succeed before one fails; negative when none does any more.
+    /// The number of commits that succeed before one fails; negative after that.
     pub until: Arc<AtomicI64>,
-    /// Whether the failing commit lands all the same, as one may whose acknowledgement was lost.
+    /// Whether the failing commit is written all the same, as if only its acknowledgement was lost.
     pub lands: bool,
     pub commits: Arc<AtomicUsize>,
-    /// How many more commits fail in which there is a record.
+    /// The number of further commits with a record that fail.
     pub full_for: Arc<AtomicI64>,
-    /// How many reads succeed before one fails; negative when none does any more.
+    /// The number of reads that succeed before one fails; negative after that.
     pub reads_until: Arc<AtomicI64>,
     /// The journal whose header cannot be read.
     pub damaged: Arc<AtomicU64>,
     pub gate: Arc<Gate>,
 }
 
-/// Where a read waits, with what it has found, until the test goes on.
+/// Where a read waits, with its result, until the test releases it.
 #[derive(Default)]
 pub struct Gate {
     shut: Mutex<Option<Table>>,

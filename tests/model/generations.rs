@@ -1,4 +1,4 @@
-//! What differs from one generation of a flow that continues as new to the next, and what goes along.
+//! Flows that continue as new: what differs between generations, and what moves to the next one.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ async fn reports(path: String) -> Result<(), Error> {
     Ok(())
 }
 
-/// Does the same in each generation, but for the number of the round.
+/// Does the same in each generation, except for the number of the round.
 #[flow]
 async fn repeats(path: String, round: u32) -> Result<u32, Error> {
     let at = kitaru::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
@@ -31,7 +31,7 @@ async fn repeats(path: String, round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn keys_children_times_and_chance_differ_from_continuation_to_continuation() {
+async fn keys_children_times_and_random_values_differ_between_continuations() {
     let (kitaru, clock) = memory().await;
     let path = "generations: differ";
     let call = repeats(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
@@ -46,7 +46,7 @@ async fn keys_children_times_and_chance_differ_from_continuation_to_continuation
         children.extend(job.children().iter().map(|child| child.id().to_owned()));
     }
     assert_eq!(children.len(), 3, "a child of an older generation is none of the next one's");
-    // Chance and time apart: the clock has stood still.
+    // Without random values and times: the clock stands still.
     for nth in [0, 1, 2] {
         let words: std::collections::HashSet<_> =
             said.iter().filter(|line| line.contains(' ')).map(|line| line.split(' ').nth(nth).unwrap()).collect();
@@ -84,7 +84,7 @@ async fn shows_each(round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_a_later_generation_publishes_is_seen_in_place_of_what_an_older_one_did() {
+async fn published_value_of_a_later_generation_replaces_an_older_one() {
     let (kitaru, _) = memory().await;
     let handle = shows_each(1).id("job").on(&kitaru).start().await.unwrap();
     let mut rounds = kitaru.watch::<u32>(&handle, "round");
@@ -141,7 +141,7 @@ async fn until(kitaru: &Kitaru, flow: &str, status: Status, generation: u32) {
     tokio::time::timeout(Duration::from_secs(20), arrived).await.expect(&hint);
 }
 
-/// Whether the job is over when the clock has been turned by so much, and not 1 ms earlier.
+/// Whether the job ends exactly when the clock has advanced by this duration, and not 1 ms earlier.
 async fn ends_after(kitaru: &Kitaru, clock: &Clock, flow: &str, time: Duration, generation: u32) {
     clock.advance(time - Duration::from_millis(1));
     lets_others_move(kitaru).await;
@@ -154,7 +154,7 @@ async fn ends_after(kitaru: &Kitaru, clock: &Clock, flow: &str, time: Duration, 
 }
 
 #[tokio::test]
-async fn a_deadline_counts_from_the_time_at_which_a_job_is_to_start() {
+async fn deadline_counts_from_the_time_at_which_the_execution_is_to_start() {
     let (kitaru, clock) = store().await;
     let at = UNIX_EPOCH + clock.now().duration_since(UNIX_EPOCH).unwrap() + 3 * HOUR;
     let handle = lingers(1, 1).id("job").start_at(at).deadline(2 * HOUR).on(&kitaru).start().await.unwrap();
@@ -165,7 +165,7 @@ async fn a_deadline_counts_from_the_time_at_which_a_job_is_to_start() {
 }
 
 #[tokio::test]
-async fn a_deadline_holds_over_all_continuations() {
+async fn deadline_holds_over_all_continuations() {
     let (kitaru, clock) = store().await;
     let handle = lingers(1, 3).id("job").deadline(4 * HOUR).on(&kitaru).start().await.unwrap();
     for generation in [1, 2] {
@@ -178,7 +178,7 @@ async fn a_deadline_holds_over_all_continuations() {
 }
 
 #[tokio::test]
-async fn a_continuation_with_a_deadline_of_its_own_counts_it_from_when_it_begins() {
+async fn deadline_of_a_continuation_counts_from_its_begin() {
     let (kitaru, clock) = store().await;
     let flow = "lingers_with_another_deadline";
     let handle = lingers_with_another_deadline(1).id("job").deadline(2 * HOUR).on(&kitaru).start().await.unwrap();

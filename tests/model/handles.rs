@@ -10,7 +10,7 @@ async fn shared_handle(n: u32) -> Result<bool, Error> {
     wait::<bool>("approval").await
 }
 
-/// As a handler of a web framework keeps it.
+/// As in a handler of a web framework.
 async fn all_at_a_shared_handle(kitaru: Kitaru, job: std::sync::Arc<Handle<Result<bool, Error>>>) {
     let (with, shared) = (kitaru.clone(), job.clone());
     let answered = tokio::spawn(async move { with.answer(&*shared, "approval", &true).await });
@@ -21,7 +21,7 @@ async fn all_at_a_shared_handle(kitaru: Kitaru, job: std::sync::Arc<Handle<Resul
     let (with, shared) = (kitaru.clone(), job.clone());
     let exported = tokio::spawn(async move { with.export(&*shared).await });
     assert!(exported.await.unwrap().unwrap().to_string().contains("shared_handle"));
-    // It has an end, or is cancelled: which of them does not matter here.
+    // It completes or is cancelled; either is fine here.
     let (with, shared) = (kitaru, job.clone());
     drop(tokio::spawn(async move { with.cancel(&*shared).await }).await.unwrap());
     drop(tokio::spawn(async move { job.cancel().await }).await.unwrap());

@@ -1,4 +1,4 @@
-//! Which wait an answer is for, and which record a name is of.
+//! Which wait an answer belongs to, and which record a name belongs to.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn steps(first: bool) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_visible_name_is_that_of_one_call_whatever_the_names_end_in() {
+async fn visible_name_belongs_to_one_call_even_if_names_end_in_numbers() {
     let (kitaru, _) = memory().await;
     assert_eq!(steps(true).id("job").on(&kitaru).await.unwrap(), 10);
     assert_eq!(names(&kitaru, "steps", "job").await, ["step_2", "step", "step_3", "step_2_2"]);
@@ -73,7 +73,7 @@ async fn an_answer_answers_one_wait_where_the_waits_follow_one_another() {
             assert_eq!(open(&kitaru, "signs_in_turn", 1).await, [name]);
             in_time(kitaru.answer(&handle, name, says)).await.unwrap();
         }
-        assert_eq!(open(&kitaru, "signs_in_turn", 1).await, ["approval_3"], "nobody has answered the third question");
+        assert_eq!(open(&kitaru, "signs_in_turn", 1).await, ["approval_3"], "the third question has no answer yet");
         let error = in_time(kitaru.answer(&handle, "approval_2", "once more")).await.unwrap_err();
         assert!(error.to_string().contains("answered already"), "{error}");
         in_time(kitaru.answer(&handle, "approval_3", "no")).await.unwrap();
@@ -122,7 +122,7 @@ async fn pays_wires(path: String) -> Result<(u32, u32, u32), Error> {
     Ok((a?, b?, c?))
 }
 
-/// An execution whose process has ended in its bodies.
+/// An execution whose process ended during its bodies.
 async fn cut_off(
     path: &str,
     bodies: usize,
@@ -142,7 +142,7 @@ async fn cut_off(
 }
 
 #[tokio::test]
-async fn each_body_that_was_cut_off_is_asked_about_and_an_answer_is_about_one_of_them() {
+async fn interrupted_bodies_are_asked_about_and_an_answer_is_about_one_of_them() {
     let path = "identity: wires";
     let (kitaru, _dir) = cut_off(path, 3, pays_wires(path.into())).await;
     let handle = pays_wires(path.into()).id("job").on(&kitaru).start().await.unwrap();
@@ -157,7 +157,7 @@ async fn each_body_that_was_cut_off_is_asked_about_and_an_answer_is_about_one_of
 }
 
 #[tokio::test]
-async fn nobody_says_what_became_of_a_body_before_that_is_asked() {
+async fn answer_about_a_body_is_refused_before_its_question_is_open() {
     let path = "identity: too early";
     let (kitaru, dir) = disk().await;
     let handle = pays_wires(path.into()).id("job").on(&kitaru).start().await.unwrap();
@@ -167,7 +167,7 @@ async fn nobody_says_what_became_of_a_body_before_that_is_asked() {
         }
     })
     .await;
-    // It runs: whatever somebody says of it now is about another time.
+    // The body runs: an answer now is about another run.
     let happened = Resolution::happened(&1u32).unwrap();
     let error = in_time(kitaru.answer(&handle, "wire", &happened)).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("nobody is asked"), "{error}");
@@ -186,7 +186,7 @@ async fn hurries_wire(path: String) -> Result<(u32, u32, u32), Error> {
 }
 
 #[tokio::test]
-async fn what_was_said_of_a_body_before_it_began_is_nothing_to_it() {
+async fn answer_about_a_body_before_it_began_has_no_effect() {
     let path = "identity: before";
     let (kitaru, dir) = disk().await;
     let handle = hurries_wire(path.into()).id("job").on(&kitaru).start().await.unwrap();
@@ -238,7 +238,7 @@ async fn records_first(n: u32) -> Result<bool, Error> {
 }
 
 #[tokio::test]
-async fn an_answer_to_what_is_no_wait_is_refused_and_kept_for_nobody() {
+async fn answer_to_something_that_is_not_a_wait_is_refused_and_not_kept() {
     let (kitaru, _) = memory().await;
     let handle = records_first(1).id("job").on(&kitaru).start().await.unwrap();
     assert_eq!(open(&kitaru, "records_first", 1).await, ["approval_2"]);
@@ -268,7 +268,7 @@ async fn an_answer_stays_with_its_wait_when_the_code_changes() {
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop((handle, kitaru));
     let kitaru = reopen(&dir).await;
-    // Answered while nobody drives it: it is the wait for the final text that is open under this name.
+    // The answer arrives while no process runs it: the wait for the final text is open under this name.
     in_time(kitaru.answer(("changes", "job"), "approval_2", "final")).await.unwrap();
     let handle = changes(true).id("job").on(&kitaru).start().await.unwrap();
     let asked = in_time(async {
@@ -309,7 +309,7 @@ async fn an_answer_belongs_to_one_generation() {
             }
         })
         .await;
-        // Somebody still looks at the question of the first round, which has the same name.
+        // A person still sees the question of the first round, which has the same name.
         let error = in_time(kitaru.answer_wait(&seen.waits()[0], &1)).await.unwrap_err();
         assert!(error.is_misuse() && error.to_string().contains("look at it again"), "{error}");
         let seen = look(&kitaru, "rounds").await;
@@ -330,11 +330,11 @@ async fn rounds_after_a_sign(round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_early_answer_goes_along_with_a_continuation_until_a_wait_has_taken_it() {
+async fn early_answer_moves_along_with_continuations_until_a_wait_takes_it() {
     let (kitaru, _) = memory().await;
     let handle = rounds_after_a_sign(1).id("job").on(&kitaru).start().await.unwrap();
     open(&kitaru, "rounds_after_a_sign", 1).await;
-    // Both come early: one for this generation, one for a wait of the next.
+    // Both answers are early: one for this generation, one for a wait of the next.
     in_time(kitaru.answer(&handle, "amount", &1)).await.unwrap();
     in_time(kitaru.answer(&handle, "begin 2", &true)).await.unwrap();
     in_time(kitaru.answer(&handle, "begin 1", &true)).await.unwrap();
@@ -391,7 +391,7 @@ async fn shows_what_is_asked(path: String) -> Result<(u32, u32, u32), Error> {
 }
 
 #[tokio::test]
-async fn who_is_asked_about_a_body_sees_which_call_it_is_and_what_to_say_in_json() {
+async fn question_about_a_body_shows_the_call_and_the_schema_of_the_answer() {
     let path = "identity: asked";
     let (kitaru, _dir) = cut_off(path, 2, shows_what_is_asked(path.into())).await;
     let key = log(path).take().into_iter().find(|said| said != "wired").unwrap();
@@ -403,7 +403,7 @@ async fn who_is_asked_about_a_body_sees_which_call_it_is_and_what_to_say_in_json
     assert_eq!(shown.metadata()["idempotency_key"].as_str().unwrap().len(), 32);
     assert_eq!(secret.metadata(), serde_json::json!({ "idempotency_key": key }), "nothing sensitive is shown");
 
-    // The schema says what fits, in itself.
+    // The schema is self-contained.
     let schema = shown.schema();
     let happened = &schema["oneOf"][0]["properties"]["happened"];
     assert_eq!(happened["properties"]["number"]["type"], "integer");

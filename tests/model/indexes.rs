@@ -1,4 +1,4 @@
-//! The indexes by which a list finds executions: a filtered list is what the whole list has of it, whatever becomes of the store.
+//! The indexes by which a list finds executions: a filtered list is what the whole list has of it, also after crashes and damage of the store.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -40,7 +40,7 @@ async fn does(what: &str, id: &str) -> Result<u32, Error> {
         "waits" => kitaru::signal::<u32>("word").await,
         "calls" => {
             let call = indexed_job("completes".to_owned(), format!("of-{id}")).id(format!("of-{id}"));
-            indexed_job("goes on".to_owned(), format!("next-of-{id}")).id(format!("next-of-{id}")).tag("red").await?;
+            indexed_job("continues".to_owned(), format!("next-of-{id}")).id(format!("next-of-{id}")).tag("red").await?;
             call.await
         }
         _ => Ok(7),
@@ -50,7 +50,7 @@ async fn does(what: &str, id: &str) -> Result<u32, Error> {
 #[flow]
 async fn indexed_job(what: String, id: String) -> Result<u32, Error> {
     match &*what {
-        "goes on" => indexed_job("completes".to_owned(), id).continue_as_new().await,
+        "continues" => indexed_job("completes".to_owned(), id).continue_as_new().await,
         what => does(what, &id).await,
     }
 }
@@ -60,7 +60,8 @@ async fn indexed_note(what: String, id: String) -> Result<u32, Error> {
     does(&what, &id).await
 }
 
-const WHAT: [&str; 9] = ["completes", "fails", "mends", "stalls", "hangs", "waits", "calls", "goes on", "starts later"];
+const WHAT: [&str; 9] =
+    ["completes", "fails", "mends", "stalls", "hangs", "waits", "calls", "continues", "starts later"];
 const TAGS: [&str; 3] = ["red", "green", "red and green"];
 
 struct Seeded(u64);
@@ -291,7 +292,7 @@ async fn deletion_leaves_no_row_of_an_index() {
     let (builder, life) = rows.process(&clock);
     let kitaru = builder.recovery(Recovery::Manual).open().await.unwrap();
     let run = chance();
-    let ids = ["mends", "fails", "calls", "goes on", "waits"].map(|what| (what, format!("{what}-{run}")));
+    let ids = ["mends", "fails", "calls", "continues", "waits"].map(|what| (what, format!("{what}-{run}")));
     for (what, id) in &ids {
         let call = || indexed_job((*what).to_owned(), id.clone()).id(&**id).tag("red").tag("green");
         match *what {

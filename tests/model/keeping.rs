@@ -1,4 +1,4 @@
-//! Which finished executions stay, and how often a store is gone through for them.
+//! Which finished executions are kept, and how often the store is swept for them.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::support::log;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// A store that counts how often it is read, and how often its executions are gone through.
+/// A store that counts its reads, and the sweeps through its executions.
 #[derive(Clone, Default)]
 pub struct Counting {
     memory: Arc<Memory>,
@@ -71,7 +71,7 @@ async fn holds_something_private(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn the_newest_execution_is_deleted_as_any_other_and_its_number_is_given_to_none() {
+async fn newest_execution_is_deleted_like_others_and_its_number_is_not_reused() {
     let (store, clock) = (Counting::default(), Clock::manual());
     let kitaru = store.open(&clock, DAY).await;
     for id in ["first", "last"] {
@@ -88,7 +88,7 @@ async fn the_newest_execution_is_deleted_as_any_other_and_its_number_is_given_to
 }
 
 #[tokio::test]
-async fn a_store_is_gone_through_once_a_second_at_the_most() {
+async fn store_is_swept_once_a_second_at_most() {
     for keep in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1), Duration::from_millis(999)] {
         let (store, clock) = (Counting::default(), Clock::manual());
         let kitaru = store.open(&clock, keep).await;
@@ -150,7 +150,7 @@ mod after {
     }
 }
 
-/// Its second version cannot read what its first one has recorded.
+/// Its second version cannot read the records of its first one.
 #[flow]
 async fn gets_stuck(path: String) -> Result<u32, Error> {
     let started = costly_part(path.clone()).id("stuck part").start().await?;

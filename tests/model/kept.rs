@@ -1,4 +1,4 @@
-//! Section 7, of what stands in a record: its codec, its shape, and nothing that is sensitive.
+//! Section 7: the content of a record: its codec, its shape, and nothing sensitive.
 
 use kitaru::{Error, checkpoint, flow};
 use serde::{Deserialize, Serialize};
@@ -36,12 +36,12 @@ mod after {
 
     #[checkpoint(name = "as_bincode")]
     pub async fn as_bincode() -> Paper {
-        Paper { title: "anew".into(), pages: 9 }
+        Paper { title: "revised".into(), pages: 9 }
     }
 
     #[checkpoint(name = "as_json", codec = "json")]
     pub async fn as_json() -> Paper {
-        Paper { title: "anew".into(), pages: 9 }
+        Paper { title: "revised".into(), pages: 9 }
     }
 }
 
@@ -100,7 +100,7 @@ async fn measures_twice(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_record_of_another_shape_is_refused_with_its_execution_its_name_and_both_shapes() {
+async fn record_of_another_shape_is_refused_with_its_names_and_both_shapes() {
     let (kitaru, _) = memory().await;
     let path = "kept: shapes";
     log(path).say("old");

@@ -1,4 +1,4 @@
-//! Idempotency keys of checkpoints that are called in another one's body.
+//! Idempotency keys of checkpoints that are called in a body.
 
 use kitaru::testkit::Testkit;
 use kitaru::{Error, Kitaru, checkpoint, flow};
@@ -27,14 +27,14 @@ async fn payday(path: String) -> Result<(), Error> {
     pays_all(&path).await
 }
 
-/// What was said in each try.
+/// The log of each try.
 fn tries(path: &str) -> Vec<Vec<String>> {
     let said = log(path).take();
     said.split(|line| line == "tried").map(<[String]>::to_vec).filter(|said| !said.is_empty()).collect()
 }
 
 #[tokio::test]
-async fn the_keys_of_checkpoints_in_a_body_are_the_same_on_every_try_and_differ_from_each_other() {
+async fn keys_of_checkpoints_in_a_body_are_distinct_and_the_same_on_every_try() {
     let kit = Testkit::new();
     let path = "keys: tries";
     kit.fast_forward(payday(path.into()).id("job")).await.unwrap();
@@ -59,7 +59,7 @@ async fn the_keys_of_checkpoints_in_a_body_differ_in_another_execution() {
     assert_eq!(distinct.len(), seen.len(), "{seen:#?}");
 }
 
-/// The outer try pauses for so long that the flow is parked: the next one is made of a new attempt.
+/// The pause of the outer checkpoint parks the flow: the next try belongs to a new attempt.
 #[checkpoint(retries = 1, backoff = "1h", max_backoff = "1h")]
 async fn pays_late(path: &str) -> Result<(), Error> {
     pay(path, "Ada").await?;
@@ -73,7 +73,7 @@ async fn late_payday(path: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn the_keys_of_checkpoints_in_a_body_stay_when_the_flow_is_parked_between_two_tries() {
+async fn keys_of_checkpoints_in_a_body_stay_when_the_flow_is_parked_between_tries() {
     let kit = Testkit::new();
     let path = "keys: parked";
     kit.fast_forward(late_payday(path.into()).id("job")).await.unwrap();
@@ -103,7 +103,7 @@ async fn deep_payday(path: String) -> Result<(), Error> {
 
 #[tokio::test]
 async fn a_key_is_the_same_however_deep_the_tries_are() {
-    // Its pauses are those of a body, which no testkit turns the clock for.
+    // Its pauses are in a body, and the testkit does not advance the clock for those.
     let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
     let path = "keys: deep";
     deep_payday(path.into()).id("job").on(&kitaru).await.unwrap();

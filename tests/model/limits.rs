@@ -1,4 +1,4 @@
-//! The rows of the table of bounds that nothing else meets.
+//! The rows of the table of bounds that no other test reaches.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -97,7 +97,7 @@ async fn adds(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_store_whose_folder_is_removed_fails_calls_and_another_one_begins_there() {
+async fn store_whose_folder_is_removed_fails_calls_and_another_one_begins_there() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("store");
     let open = || Kitaru::builder().dir(&place).lock_timeout(Duration::ZERO).recovery(kitaru::Recovery::Manual).open();
@@ -106,7 +106,7 @@ async fn a_store_whose_folder_is_removed_fails_calls_and_another_one_begins_ther
     std::fs::remove_dir_all(&place).unwrap();
     let error = adds(2).on(&kitaru).await.unwrap_err();
     assert!(error.is_store() && format!("{error:#}").contains("was removed, moved or replaced"), "{error:#}");
-    // It is no store of the first one's any more, which does not go on beside it.
+    // The folder does not belong to the first store any more, which does not keep running next to it.
     let other = open().await.unwrap();
     assert_eq!(adds(3).on(&other).await.unwrap(), 4);
     assert!(adds(4).on(&kitaru).await.unwrap_err().is_store());

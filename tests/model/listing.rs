@@ -1,4 +1,4 @@
-//! The list of executions, what it is filtered by, and what is looked at as JSON.
+//! The list of executions, its filters, and the JSON form of everything that is shown.
 
 use std::time::{Duration, SystemTime};
 
@@ -68,7 +68,7 @@ async fn filled() -> (Kitaru, Vec<SystemTime>) {
 }
 
 #[tokio::test]
-async fn list_shows_what_fits_all_its_filters() {
+async fn list_shows_executions_that_match_all_its_filters() {
     let (kitaru, times) = filled().await;
     let all = ["of-basket-milk", "of-basket-tea", "basket", "milk-3", "gold-2", "nothing-1", "tea-0"];
     assert_eq!(ids(kitaru.executions()).await, all);
@@ -89,7 +89,7 @@ async fn list_shows_what_fits_all_its_filters() {
 }
 
 #[tokio::test]
-async fn filtered_list_goes_on_behind_a_page_and_leaves_nothing_out() {
+async fn filtered_list_continues_after_a_page_and_omits_nothing() {
     let (kitaru, _) = memory().await;
     for n in 0..40 {
         let item = if n % 5 == 0 { "nothing" } else { "tea" };
@@ -99,7 +99,7 @@ async fn filtered_list_goes_on_behind_a_page_and_leaves_nothing_out() {
     loop {
         let failed = kitaru.executions().status(Status::Failed).limit(3);
         let page = match after {
-            // A cursor is text for whoever hands it around.
+            // A cursor can be passed on as text.
             Some(cursor) => failed.after(cursor.to_string().parse().unwrap()).await.unwrap(),
             None => failed.await.unwrap(),
         };
@@ -115,7 +115,7 @@ async fn filtered_list_goes_on_behind_a_page_and_leaves_nothing_out() {
 }
 
 #[tokio::test]
-async fn page_looks_at_a_bounded_number_of_executions_and_goes_on_there() {
+async fn page_reads_a_bounded_number_of_executions_and_the_next_continues_there() {
     let kit = Testkit::new();
     let kitaru = kit.kitaru();
     purchase("nothing".to_owned()).id("oldest").on(kitaru).await.unwrap_err();
@@ -137,7 +137,7 @@ async fn page_looks_at_a_bounded_number_of_executions_and_goes_on_there() {
 }
 
 #[tokio::test]
-async fn execution_is_named_by_a_pair_a_handle_or_what_was_looked_at() {
+async fn execution_is_named_by_a_pair_a_handle_or_a_view() {
     let (kitaru, _) = memory().await;
     let handle = purchase("tea".to_owned()).id("job").on(&kitaru).start().await.unwrap();
     let by_handle = kitaru.execution(&handle).await.unwrap().unwrap();
@@ -155,7 +155,7 @@ async fn execution_is_named_by_a_pair_a_handle_or_what_was_looked_at() {
     }
 }
 
-/// Times in place of those of this run.
+/// Fixed times in place of the times of this run.
 fn timeless(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {
@@ -171,7 +171,7 @@ fn timeless(mut value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_looked_at_is_json() {
+async fn views_are_json() {
     let (kitaru, _) = filled().await;
     let summary = &kitaru.executions().flow("purchase").status(Status::Failed).await.unwrap()[0];
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
@@ -232,7 +232,7 @@ async fn what_is_looked_at_is_json() {
 }
 
 #[test]
-fn status_is_read_from_what_it_is_shown_as() {
+fn status_is_read_from_its_shown_form() {
     for status in ["queued", "running", "waiting", "interrupted", "completed", "failed", "cancelled", "stuck"] {
         assert_eq!(status.parse::<Status>().unwrap().to_string(), status);
     }

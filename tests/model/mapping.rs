@@ -1,4 +1,4 @@
-//! `kitaru::map`: one future for each of many items, so many at once, whatever order their bodies end in.
+//! `kitaru::map`: one future for each of many items, with a limit, in any order of ends.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 
 use crate::support::{chance, disk, ends, log, memory, names, reopen};
 
-/// Lets a body through; what it is given is dropped when the body has ended.
+/// Lets a body through. The body drops the sender that it receives when it has ended.
 type Pass = oneshot::Sender<oneshot::Sender<()>>;
 
-/// Where a body says which item it is for, and how it is let through.
+/// Where a body announces its item, and its pass.
 type Gate = mpsc::UnboundedSender<(u32, Pass)>;
 
 /// Where the bodies of a test wait to be let through, by the name of the test.
@@ -42,8 +42,8 @@ impl Order {
     }
 }
 
-/// Lets bodies of a test through one after another, each time when so many wait or all that are left of so many items,
-/// and stops after so many. Gives the most that ever waited at once.
+/// Lets bodies of a test through one after another, each time when `window` bodies or all remaining ones wait, and stops
+/// after some of them. Returns the most that ever waited concurrently.
 fn guard(name: &str, mut order: Order, window: usize, items: usize, stop_after: usize) -> JoinHandle<usize> {
     let (send, mut receive) = mpsc::unbounded_channel();
     GATES.lock().unwrap().insert(name.to_owned(), send);
@@ -59,7 +59,7 @@ fn guard(name: &str, mut order: Order, window: usize, items: usize, stop_after: 
             waiting.sort_by_key(|(n, _)| *n);
             let (_, pass) = waiting.remove(order.next(waiting.len()));
             let (through, ended) = oneshot::channel();
-            // Its body may have been dropped, which is an end, too.
+            // A dropped body has ended, too.
             drop(pass.send(through));
             let _ = ended.await;
         }
@@ -67,12 +67,12 @@ fn guard(name: &str, mut order: Order, window: usize, items: usize, stop_after: 
     })
 }
 
-/// A body that ends when it is let through, with its item in the upper half of a number that nobody knows beforehand.
+/// A body that ends when it is let through, with its item in the upper half of a random number.
 #[checkpoint(skip(name))]
 async fn item(name: &str, n: u32) -> Result<u64, Error> {
     log(name).say("body");
     let (pass, passed) = oneshot::channel();
-    // Where nobody lets bodies through any more, they wait for ever.
+    // Without a guard, bodies wait forever.
     let _ = GATES.lock().unwrap()[name].send((n, pass));
     match passed.await {
         Ok(_through) => Ok(u64::from(n) << 32 | chance() >> 32),
@@ -102,7 +102,7 @@ async fn maps(name: String, items: u32) -> Result<(), Error> {
     Err(Error::msg("the end"))
 }
 
-/// What a flow did that fails at its end, without what its bodies said.
+/// The path of a flow that fails at its end, without the lines of its bodies.
 async fn path_of<C: Future<Output = Result<(), Error>>>(name: &str, call: C) -> Vec<String> {
     let error = call.await.unwrap_err();
     assert_eq!(error.to_string(), "the end");
@@ -119,20 +119,20 @@ where
     let replayed: Vec<_> = first.iter().filter(|line| !line.starts_with("cut")).collect();
     for replay in 0..3 {
         assert!(call().await.is_err());
-        // With what bodies say.
+        // With the lines of its bodies.
         assert_eq!(log(name).take().iter().collect::<Vec<_>>(), replayed, "replay {replay} of {name}");
     }
     first
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_map_gives_outcomes_in_the_order_of_its_items_and_replays_alike_whatever_body_ends_first() {
+async fn map_gives_outcomes_in_the_order_of_its_items_whichever_body_ends_first() {
     let (kitaru, _) = memory().await;
     for order in [Order::Oldest, Order::Newest, Order::Shuffled(7)] {
         let name = format!("maps {order:?}");
         let guard = guard(&name, order, 8, 1_000, 1_000);
         let first = replays_alike(&name, || maps(name.clone(), 1_000).id(&name).on(&kitaru)).await;
-        assert_eq!(guard.await.unwrap(), 8, "as many at once as the limit says");
+        assert_eq!(guard.await.unwrap(), 8, "as many concurrently as the limit says");
         let begun: Vec<_> = first.iter().filter_map(|line| line.strip_prefix("begun ")).collect();
         assert!(begun.iter().map(|n| n.parse::<u32>().unwrap()).eq(0..1_000), "begun in the order of the items");
     }
@@ -150,7 +150,7 @@ async fn the_call_for_the_nth_item_has_the_nth_name_whichever_is_recorded_first(
 
 /// Each attempt lets some more bodies through, and is then dropped with its runtime, as a crash would end it.
 #[test]
-fn a_map_that_is_cut_off_again_and_again_begins_no_recorded_item_anew_and_takes_one_path_in_all() {
+fn map_cut_off_repeatedly_repeats_no_recorded_item_and_takes_one_path() {
     let dir = tempfile::tempdir().unwrap();
     let name = "maps cut off";
     let attempt = |through: usize| {
@@ -158,7 +158,7 @@ fn a_map_that_is_cut_off_again_and_again_begins_no_recorded_item_anew_and_takes_
         runtime.block_on(async {
             let kitaru = reopen(&dir).await;
             let guard = guard(name, Order::Shuffled(through as u64), 1, 100, through);
-            // What replays needs nobody.
+            // A replay needs no guard.
             let cut_off = async {
                 guard.await.unwrap();
                 if through == 0 {
@@ -171,7 +171,7 @@ fn a_map_that_is_cut_off_again_and_again_begins_no_recorded_item_anew_and_takes_
                 () = cut_off => None,
             };
             let records = kitaru.execution(("maps", "job")).await.unwrap().unwrap().records().len();
-            // Its bodies wait for ever: nothing comes of waiting for them.
+            // Its bodies wait forever, so that a grace time is useless.
             kitaru.close().grace(Duration::ZERO).await.unwrap();
             (ended, records)
         })
@@ -181,7 +181,7 @@ fn a_map_that_is_cut_off_again_and_again_begins_no_recorded_item_anew_and_takes_
         attempts += 1;
         let (ended, records) = attempt(15);
         assert_eq!(ended.is_some(), records == 100);
-        assert!(records > recorded, "attempt {attempts} goes on where the last one stopped");
+        assert!(records > recorded, "attempt {attempts} resumes where the last one stopped");
         recorded = records;
         ran += log(name).take().iter().filter(|line| *line == "body").count();
     }
@@ -216,7 +216,7 @@ async fn the_limit_may_change_under_an_execution_that_runs() {
     }
 }
 
-/// Maps in a map, beside another one.
+/// Maps in a map, next to another map.
 #[flow]
 async fn maps_in_maps(name: String) -> Result<(), Error> {
     let path = log(&name);
@@ -227,14 +227,14 @@ async fn maps_in_maps(name: String) -> Result<(), Error> {
         Ok::<_, Error>((values, more))
     };
     let outer = kitaru::map(0..6).limit(3).run(inner);
-    let beside = kitaru::map(900..935).all().run(|n| logged(&name, n));
-    let (nested, flat) = tokio::join!(outer, beside);
+    let flat = kitaru::map(900..935).all().run(|n| logged(&name, n));
+    let (nested, flat) = tokio::join!(outer, flat);
     path.say(format!("{:x?} {:x?}", nested?, flat.into_iter().collect::<Result<Vec<_>, _>>()?));
     Err(Error::msg("the end"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn maps_in_maps_and_beside_each_other_take_the_path_they_took() {
+async fn nested_and_concurrent_maps_take_the_path_they_took() {
     let (kitaru, _dir) = disk().await;
     for seed in 0..10 {
         let name = format!("nests {seed}");
@@ -243,7 +243,7 @@ async fn maps_in_maps_and_beside_each_other_take_the_path_they_took() {
     }
 }
 
-/// Says so when it is dropped before its body has ended.
+/// Notes when it is dropped before its body has ended.
 struct Cut<'a>(&'a str, u32);
 
 impl Drop for Cut<'_> {
@@ -264,7 +264,7 @@ async fn odd_fails(name: &str, n: u32) -> Result<u32, Error> {
 #[checkpoint]
 async fn after() {}
 
-/// What a map comes to, on the log, and past it, so that its errors are settled.
+/// Notes the outcome of a map, and continues past it, so that its errors are settled.
 async fn goes_past<T: std::fmt::Debug>(name: &str, map: impl Future<Output = T>) -> Result<(), Error> {
     let outcome = map.await;
     after().await;
@@ -278,7 +278,7 @@ async fn ends_at_the_first_error(name: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn the_first_error_in_the_order_of_the_records_ends_a_map_and_cancels_the_others() {
+async fn first_error_in_the_order_of_records_ends_a_map_and_cancels_the_others() {
     let (kitaru, _) = memory().await;
     let name = "first error";
     guard(name, Order::Newest, 4, 9, 1);
@@ -299,7 +299,7 @@ async fn maps_all(name: String) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn a_map_of_all_gives_the_outcome_of_every_item_whatever_it_is() {
+async fn map_of_all_gives_the_outcome_of_every_item() {
     let (kitaru, _) = memory().await;
     guard("all", Order::Newest, 2, 4, 4);
     let path = replays_alike("all", || maps_all("all".into()).on(&kitaru)).await;
@@ -312,7 +312,7 @@ async fn maps_at_least(name: String, least: usize) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn a_map_of_at_least_so_many_runs_all_items_and_fails_when_so_many_cannot_succeed_any_more() {
+async fn map_of_at_least_k_runs_all_items_and_fails_when_k_cannot_succeed() {
     let (kitaru, _) = memory().await;
     let call = |name: &'static str, least| maps_at_least(name.into(), least).id(name).on(&kitaru);
 
@@ -323,7 +323,7 @@ async fn a_map_of_at_least_so_many_runs_all_items_and_fails_when_so_many_cannot_
         ["[Ok(0), Err(1 is odd), Ok(2), Err(3 is odd), Ok(4), Err(5 is odd)]"].map(|all| format!("Ok({all})"))
     );
 
-    // 2, 3, 4, 5 are let through; the third failure would be the one too many, and the second is of four.
+    // 2, 3, 4, 5 are let through. A third failure would be too many; the second one comes among the first four.
     guard("at least 5", Order::Newest, 3, 6, 4);
     let path = ends(replays_alike("at least 5", || call("at least 5", 5))).await;
     assert_eq!(path, ["cut 0", "cut 1", "Err(5 of 6 items had to succeed, but 2 failed: 5 is odd)"]);
@@ -347,9 +347,9 @@ async fn a_map_of_nothing_gives_nothing() {
 static PANICS: AtomicBool = AtomicBool::new(true);
 
 #[tokio::test]
-async fn a_panic_for_an_item_or_a_limit_of_0_fails_the_attempt_and_the_next_one_goes_on() {
+async fn panic_for_an_item_or_a_limit_of_0_fails_the_attempt_and_the_next_resumes() {
     let (kitaru, _) = memory().await;
-    let none = dynamic::flow("none at once").run(|| async {
+    let none = dynamic::flow("none concurrently").run(|| async {
         let values = kitaru::map(0..3).limit(0).run(|n| item("panics", n)).await?;
         Ok::<_, Error>(values.len())
     });
@@ -393,7 +393,7 @@ async fn a_map_over_waits_is_parked_with_them_and_gives_the_same() {
         let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(park_after).open().await.unwrap();
         let name = format!("naps {park_after:?}");
         let mut handle = maps_naps(name.clone()).id("naps").on(&kitaru).start().await.unwrap();
-        // No time passes while it does something, on whichever thread.
+        // No time passes while any of its threads works.
         let rests = async || {
             tokio::time::sleep(Duration::from_millis(1)).await;
             while park_after.is_zero()

@@ -1,4 +1,4 @@
-//! What a memo is the result of.
+//! Memos: which outcomes they hold.
 
 use kitaru::{Error, flow};
 
@@ -48,7 +48,7 @@ async fn tries_a_memo(path: String, n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_error_is_no_memo() {
+async fn error_is_not_a_memo() {
     let (kitaru, _) = memory().await;
     let path = "memos: error";
     let error = tries_a_memo(path.into(), 0).id("a").on(&kitaru).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What is sent to an execution, or wakes it, while somebody else looks at it or has only just called it.
+//! Messages and wake-ups that reach an execution while another task reads it or has just called it.
 
 use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::sync::{Arc, Condvar, Mutex};
@@ -13,7 +13,7 @@ use crate::support::ends;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A store that holds one read up, and gives it or refuses it later.
+/// A store that blocks one read, and completes or refuses it later.
 #[derive(Clone, Default)]
 struct Gate(Arc<Inside>);
 
@@ -23,7 +23,7 @@ struct Inside {
     next: Mutex<Next>,
     changed: Condvar,
     commits_are_held_up: Mutex<bool>,
-    /// After so many commits one is made and reported as failed.
+    /// After so many commits, one is written but reported as failed.
     misreported: Mutex<Option<usize>>,
     touched: AtomicUsize,
 }
@@ -70,7 +70,7 @@ impl Gate {
         .await;
     }
 
-    /// Until nobody reads or writes any more.
+    /// Waits until reads and writes have stopped.
     async fn is_quiet(&self) {
         let mut known = usize::MAX;
         loop {
@@ -79,7 +79,7 @@ impl Gate {
                 return;
             }
             known = touched;
-            // Others are at work on threads of their own.
+            // Other threads are still working.
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
@@ -95,7 +95,7 @@ impl Store for Gate {
         match *misreported {
             Some(0) => {
                 *misreported = None;
-                Err(Error::store("nobody knows whether the disk has it"))
+                Err(Error::store("the disk does not say whether it has it"))
             }
             Some(left) => {
                 *misreported = Some(left - 1);
@@ -145,7 +145,7 @@ async fn until(kitaru: &Kitaru, flow: &str, status: Status) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flow_is_woken_whose_time_comes_while_a_call_looks_that_is_refused() {
+async fn flow_is_woken_whose_timer_ends_while_a_call_looks_that_is_refused() {
     let (kitaru, gate, clock) = opened().await;
     drop(sleeps_for_missed(1).id("x").on(&kitaru).start().await.unwrap());
     until(&kitaru, "sleeps_for_missed", Status::Waiting).await;
@@ -161,7 +161,7 @@ async fn a_flow_is_woken_whose_time_comes_while_a_call_looks_that_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flow_is_woken_whose_time_comes_while_a_call_looks_that_the_store_fails() {
+async fn flow_is_woken_whose_timer_ends_while_a_call_looks_that_the_store_fails() {
     let (kitaru, gate, clock) = opened().await;
     drop(sleeps_for_missed(1).id("x").on(&kitaru).start().await.unwrap());
     until(&kitaru, "sleeps_for_missed", Status::Waiting).await;
@@ -197,7 +197,7 @@ async fn a_flow_is_woken_that_is_answered_while_a_call_looks_that_is_refused() {
 }
 
 #[test]
-fn a_flow_is_woken_whose_time_comes_while_a_call_looks_whose_runtime_ends() {
+fn flow_is_woken_whose_timer_ends_while_a_call_looks_whose_runtime_ends() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (first, second) = (runtime(), runtime());
     let (kitaru, gate, clock) = first.block_on(opened());
@@ -229,7 +229,7 @@ async fn asks_again_for_missed(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_execution_takes_answers_and_signals_as_soon_as_it_is_started_again() {
+async fn failed_execution_accepts_answers_and_signals_once_it_is_started_again() {
     let (kitaru, gate, _clock) = opened().await;
     let call = || asks_again_for_missed(1).id("x").on(&kitaru);
     call().await.unwrap_err();
@@ -264,12 +264,12 @@ async fn continues_for_missed(left: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_execution_resumes_whichever_of_its_commits_is_there_although_it_was_reported_as_failed() {
+async fn execution_resumes_whichever_of_its_commits_was_wrongly_reported_as_failed() {
     for nth in 0.. {
         let (kitaru, gate, clock) = opened().await;
         let call = || continues_for_missed(2).id("x").on(&kitaru);
         *gate.0.misreported.lock().unwrap() = Some(nth);
-        // It may be the one that it begins with.
+        // It may be the first commit of the execution.
         drop(call().start().await);
         ends(async {
             while kitaru.execution(("continues_for_missed", "x")).await.unwrap().unwrap().status() != Status::Completed
@@ -296,13 +296,13 @@ async fn an_execution_resumes_whichever_of_its_commits_is_there_although_it_was_
     }
 }
 
-/// Has the next commit made and reported as failed.
+/// Lets the next commit be written and reported as failed.
 fn misreport(gate: &Gate) {
     *gate.0.misreported.lock().unwrap() = Some(0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_is_there_although_it_was_reported_as_failed_reaches_its_flow() {
+async fn answer_reported_as_failed_but_written_reaches_its_flow() {
     let (kitaru, gate, clock) = opened().await;
     let handle = asks_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
     until(&kitaru, "asks_for_missed", Status::Waiting).await;
@@ -334,14 +334,14 @@ async fn hears_for_missed(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_that_is_there_although_it_was_reported_as_failed_is_taken_behind_a_later_one() {
+async fn signal_reported_as_failed_but_written_is_taken_after_a_later_one() {
     let (kitaru, gate, clock) = opened().await;
     let handle = hears_for_missed(1).id("x").on(&kitaru).start().await.unwrap();
     gate.is_quiet().await;
     misreport(&gate);
     let send = |n: u32| kitaru.signal(&handle, "e", &n).key(n.to_string());
     assert!(send(10).await.unwrap_err().is_store());
-    // It is known by its key, and so sent once.
+    // Its key identifies it, so that it is sent once.
     send(10).await.unwrap();
     send(100).await.unwrap();
     gate.is_quiet().await;

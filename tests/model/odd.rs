@@ -1,4 +1,4 @@
-//! What few flows do, and every flow may: nothing of it hangs, and nothing of it brings others down.
+//! Unusual but valid flows: none of them hangs, and none of them affects others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +23,7 @@ async fn yields(n: u32) -> u32 {
     n
 }
 
-/// A future, raced against a time that is far too long.
+/// Awaits a future, and fails after a time that is far too long.
 async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
 }
@@ -134,7 +134,7 @@ async fn a_call_may_be_polled_in_one_branch_and_awaited_in_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_calls_at_once_are_recorded_and_replayed() {
+async fn ten_thousand_concurrent_calls_are_recorded_and_replayed() {
     let (kitaru, _) = memory().await;
     for attempt in 0..2 {
         let flow = dynamic::flow("many").run(move || async move {
@@ -171,7 +171,7 @@ fn blocks(gate: Gate) -> u32 {
     1
 }
 
-/// What a test and a body on the blocking pool meet at; no part of a key.
+/// Where a test and a body on the blocking pool meet. It is not part of a key.
 #[derive(Clone)]
 struct Gate(Arc<std::sync::Barrier>);
 
@@ -182,7 +182,7 @@ impl serde::Serialize for Gate {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_is_closed_while_a_body_on_the_blocking_pool_goes_on() {
+async fn store_closes_while_a_body_on_the_blocking_pool_continues() {
     let (kitaru, dir) = disk().await;
     let gate = Gate(Arc::new(std::sync::Barrier::new(2)));
     let inner = gate.clone();
@@ -209,7 +209,7 @@ async fn slow(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_closed_in_the_middle_of_everything_loses_nothing_and_refuses_what_comes_after() {
+async fn store_closed_under_load_loses_nothing_and_refuses_later_calls() {
     let (mut kitaru, dir) = disk().await;
     for round in 0.. {
         let calls: Vec<_> = (0..20).map(|n| tokio::spawn(slow(format!("slow {n}")).on(&kitaru))).collect();

@@ -8,7 +8,7 @@ use kitaru::{Error, Kitaru, checkpoint, flow};
 
 use crate::support::{Log, chance, disk, log, memory};
 
-/// A body that takes a while that nobody knows beforehand and gives a number that nobody knows beforehand.
+/// A body that takes a random time and returns a random number.
 #[checkpoint(skip(bodies))]
 async fn work(bodies: &Log, tag: u32, n: u32) -> Result<u64, Error> {
     bodies.say("body");
@@ -19,21 +19,21 @@ async fn work(bodies: &Log, tag: u32, n: u32) -> Result<u64, Error> {
     Ok(chance() ^ u64::from(tag + n))
 }
 
-/// As `work`, and at once.
+/// As `work`, but immediately.
 #[checkpoint]
 async fn quick(n: u32) -> u64 {
     u64::from(n).wrapping_add(chance())
 }
 
-/// A pause of a known length and an unknown number.
+/// A body that takes a known time and returns a random number.
 #[checkpoint]
 async fn slow(ms: u64) -> u64 {
     tokio::time::sleep(Duration::from_millis(ms)).await;
     chance()
 }
 
-/// Runs a flow that fails at its end, so that each further call replays it, and says whether each replay logged the
-/// same path without running a body.
+/// Runs a flow that fails at its end, so that each further call replays it. Fails unless each replay logs the same path
+/// without running a body.
 async fn replays_alike<C>(kitaru: &Kitaru, name: &str, replays: usize, call: impl Fn(String) -> C)
 where
     C: Future<Output = Result<(), Error>>,
@@ -147,7 +147,7 @@ async fn completes_after_mixed(name: String) -> Result<u64, Error> {
 
 /// The runtime is dropped in the middle, again and again, as a crash would end it.
 #[test]
-fn an_execution_cut_off_anywhere_goes_on_and_takes_one_path_in_all() {
+fn execution_cut_off_anywhere_resumes_and_takes_one_path() {
     let dir = tempfile::tempdir().unwrap();
     let open = || async { Kitaru::builder().dir(dir.path()).open().await.unwrap() };
     for execution in 0..10u64 {
@@ -171,9 +171,9 @@ fn an_execution_cut_off_anywhere_goes_on_and_takes_one_path_in_all() {
             budget += 3;
         };
         let steps: Vec<String> = path.take().into_iter().filter(|line| line != "body").collect();
-        // It may have completed just before it was cut off: then this call only read the result.
+        // It may have completed just before the interruption: then this call only read the result.
         assert!(steps.is_empty() || steps.last() == Some(&format!("{result:x}")), "{steps:?}");
-        // A result that was read from several attempts is that of one path: a replay of it all gives the same.
+        // A result of several attempts belongs to one path: a replay of all of it gives the same.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let kitaru = open().await;
@@ -236,7 +236,7 @@ async fn keeps_a_landed_loser(name: String) -> Result<(), Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_loser_whose_record_landed_all_the_same_does_no_harm() {
+async fn loser_whose_record_landed_does_no_harm() {
     let (kitaru, _dir) = disk().await;
     for execution in 0..40 {
         let name = format!("loser-{execution}");
@@ -244,8 +244,8 @@ async fn a_loser_whose_record_landed_all_the_same_does_no_harm() {
     }
 }
 
-/// Two branches that make the same call, told apart by the order in which they get there: `a` gets there later than its
-/// outcome, because its own code takes a detour that hides from the runtime.
+/// Two branches that make the same call, so that only their order distinguishes them: `a` makes it later than its outcome
+/// allows, because its own code takes a detour that the runtime does not see.
 macro_rules! detour {
     ($flow:ident, $test:ident, $detour:expr) => {
         #[flow]
@@ -364,7 +364,7 @@ async fn spawned_branches_take_the_path_they_took() {
 async fn races(name: String) -> Result<(), Error> {
     let path = log(&name);
     for n in 0..6 {
-        // Equal calls made inside the arms: what an unbiased select! would leave to chance.
+        // Equal calls made inside the arms: an unbiased select! would leave their order to chance.
         let (arm, value) =
             kitaru::race((async { (0, work(&path, 80, 0).await) }, async { (1, work(&path, 80, 0).await) }, async {
                 (2, work(&path, 80, 0).await)

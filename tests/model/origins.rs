@@ -1,4 +1,4 @@
-//! Where an outcome comes from, as libraries learn it.
+//! The origin of an outcome, as libraries see it.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,10 +8,10 @@ use kitaru::{Error, FlowCall};
 
 use crate::support::memory;
 
-/// What each call of a flow came to, and where it came from.
+/// The outcome of each call of a flow, and its origin.
 type Seen = Arc<Mutex<Vec<(&'static str, Result<u32, String>, Origin)>>>;
 
-/// Two checkpoints, one of which fails and is gone past, and one with a checkpoint in its body. It ends in an error.
+/// Two checkpoints, one of which fails while the flow continues, and one with a checkpoint in its body. The flow fails.
 fn counting(seen: &Seen) -> FlowCall<Result<(), Error>> {
     let seen = seen.clone();
     dynamic::flow("counting").run(|| async move {

@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Is away until its log says `back`; says how long it wants to be left alone, or panics, or hangs at its second try.
+/// Is away until its log says `back`; asks for a pause, or panics, or hangs at its second try.
 #[checkpoint]
 async fn rate(path: String) -> Result<u32, Error> {
     let log = log(&path);
@@ -41,13 +41,13 @@ async fn paused(kitaru: &Kitaru) -> Vec<String> {
     execution.pauses().map(|pause| pause.to_string()).collect()
 }
 
-/// What a job has come to, now that nothing moves any more.
+/// The result of a job, once nothing moves any more.
 fn ended<R: Send + 'static>(job: Handle<R>) -> R {
-    job.now_or_never().expect("it has come to its end")
+    job.now_or_never().expect("the job has ended")
 }
 
 #[tokio::test]
-async fn outage_is_waited_out_for_a_time_and_the_last_try_begins_when_it_is_over() {
+async fn outage_is_waited_out_for_a_time_and_the_last_try_begins_at_its_end() {
     for (kit, path) in [(Testkit::new(), "outage: plain"), (Testkit::always_parking(), "outage: parked")] {
         let job = kit.start(quotes(path.into()).id("job")).await.unwrap();
         kit.advance(HOUR - SECOND).await;
@@ -92,7 +92,7 @@ async fn try_under_way_is_not_cut_off_when_the_time_for_an_outage_is_over() {
 }
 
 #[tokio::test]
-async fn pause_of_an_execution_says_what_is_waited_for_and_until_when() {
+async fn pause_of_an_execution_shows_its_service_and_its_end() {
     let (kit, path) = (Testkit::new(), "outage: shown");
     let job = kit.start(quotes(path.into()).id("job")).await.unwrap();
     assert!(paused(kit.kitaru()).await.is_empty(), "a short pause is not recorded");

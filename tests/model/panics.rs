@@ -1,4 +1,4 @@
-//! Panics whose payload panics when it is dropped. The flow has failed with a panic, wherever that was.
+//! Panics whose payload panics when it is dropped. In every place, the flow fails with a panic.
 
 use kitaru::{Error, Kitaru, Status, checkpoint, dynamic, flow};
 

@@ -1,4 +1,4 @@
-//! What flows and bodies show while they run.
+//! Values that flows and bodies publish while they run.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn progress(kitaru: &Kitaru, id: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn what_is_published_is_read_and_watched_until_the_execution_ends() {
+async fn published_value_is_read_and_watched_until_the_execution_ends() {
     let (kitaru, _) = memory().await;
     let handle = pages("publishing: watched".into(), 3).id("job").on(&kitaru).start().await.unwrap();
     let mut watched = kitaru.watch::<serde_json::Value>(&handle, "progress");
@@ -52,12 +52,12 @@ async fn what_is_published_is_read_and_watched_until_the_execution_ends() {
 
     let error = kitaru.published::<u32>(&("pages", "job"), "progress").await.unwrap_err();
     assert!(error.is_unreadable() && error.to_string().contains("\"done\""), "{error}");
-    let error = kitaru.published::<u32>(&("pages", "nobody"), "progress").await.unwrap_err();
+    let error = kitaru.published::<u32>(&("pages", "absent"), "progress").await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
 }
 
 #[tokio::test]
-async fn a_replay_does_not_go_back_to_what_was_published_before_something_later() {
+async fn replay_does_not_return_to_earlier_published_values() {
     let (kitaru, dir) = disk().await;
     let path = "publishing: replayed";
     log(path).say("hang 3");
@@ -87,7 +87,7 @@ async fn a_replay_does_not_go_back_to_what_was_published_before_something_later(
     kitaru.close().await.unwrap();
 }
 
-/// Goes past an error, shows that it did, and hangs in its own code.
+/// Continues past an error, publishes that, and hangs in its own code.
 #[flow]
 async fn shows_an_error(path: String) -> Result<u32, Error> {
     let failed = page(path.clone(), 1).await.is_err();
@@ -99,7 +99,7 @@ async fn shows_an_error(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn an_error_is_settled_before_what_the_flow_publishes_behind_it_is_seen() {
+async fn error_is_settled_before_a_value_that_is_published_after_it_is_visible() {
     let (kitaru, dir) = disk().await;
     let path = "publishing: settled";
     log(path).say("fail 1");
@@ -119,7 +119,7 @@ async fn an_error_is_settled_before_what_the_flow_publishes_behind_it_is_seen() 
 }
 
 #[tokio::test]
-async fn notes_stand_beside_the_record_of_a_body_and_beside_the_execution() {
+async fn metadata_is_kept_with_the_record_of_a_body_and_with_the_execution() {
     let (kitaru, _) = memory().await;
     pages("publishing: notes".into(), 2).id("job").on(&kitaru).await.unwrap();
     let execution = kitaru.execution(("pages", "job")).await.unwrap().unwrap();
@@ -145,7 +145,7 @@ async fn says_too_much(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn what_is_published_or_noted_is_bounded_and_belongs_to_a_flow() {
+async fn published_values_and_metadata_are_bounded_and_belong_to_a_flow() {
     let (kitaru, _) = memory().await;
     let path = "publishing: much";
     let refused = says_too_much(path.into()).on(&kitaru).await.unwrap();
@@ -159,7 +159,7 @@ async fn what_is_published_or_noted_is_bounded_and_belongs_to_a_flow() {
     assert_eq!(plain.await.unwrap(), 1);
 }
 
-/// Shows something in its first generation only.
+/// Publishes in its first generation only.
 #[flow]
 async fn shows_once(round: u32) -> Result<u32, Error> {
     if round == 2 {
@@ -170,7 +170,7 @@ async fn shows_once(round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_was_published_stays_when_a_flow_goes_on_in_a_new_generation() {
+async fn published_value_stays_when_a_flow_continues_in_a_new_generation() {
     let (kitaru, _) = memory().await;
     assert_eq!(shows_once(1).id("job").on(&kitaru).await.unwrap(), 2);
     assert_eq!(kitaru.execution(("shows_once", "job")).await.unwrap().unwrap().generation(), 2);

@@ -1,4 +1,4 @@
-//! Section 3: a record answers only its own question.
+//! Section 3: a record answers only its own call.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ async fn draft(path: String, topic: String) -> Result<String, Error> {
     Ok(topic.to_uppercase())
 }
 
-/// Drafts what the log names, and fails, so that the next call goes on with other code, as it were.
+/// Drafts the topics in the log, and fails, so that the next call resumes as if with other code.
 #[flow]
 async fn drafts(path: String) -> Result<(), Error> {
     let topics = log(&format!("{path}-topics")).take();
@@ -24,7 +24,7 @@ async fn drafts(path: String) -> Result<(), Error> {
     Err(Error::msg("the end"))
 }
 
-/// Runs the flow with these topics; gives the topics whose bodies ran.
+/// Runs the flow with these topics; returns the topics whose bodies ran.
 async fn drafted(kitaru: &kitaru::Kitaru, path: &str, topics: &[&str]) -> Vec<String> {
     let said = log(&format!("{path}-topics"));
     topics.iter().for_each(|topic| said.say(*topic));
@@ -42,7 +42,7 @@ async fn names_are_numbered_in_the_order_of_calls_and_a_record_keeps_its_name() 
 }
 
 #[tokio::test]
-async fn calls_may_be_reordered_inserted_and_removed_and_what_fits_is_still_used() {
+async fn calls_may_be_reordered_inserted_and_removed_and_fitting_records_are_used() {
     let (kitaru, _) = memory().await;
     assert_eq!(drafted(&kitaru, "moves", &["a", "b", "c"]).await, ["a", "b", "c"]);
     assert!(drafted(&kitaru, "moves", &["c", "a", "b"]).await.is_empty(), "reordered");
@@ -51,7 +51,7 @@ async fn calls_may_be_reordered_inserted_and_removed_and_what_fits_is_still_used
 }
 
 #[tokio::test]
-async fn equal_calls_are_told_apart_by_their_occurrence() {
+async fn equal_calls_differ_by_their_occurrence() {
     let (kitaru, _) = memory().await;
     assert_eq!(drafted(&kitaru, "equal", &["a", "a"]).await, ["a", "a"]);
     assert_eq!(drafted(&kitaru, "equal", &["a", "a", "a"]).await, ["a"]);
@@ -80,7 +80,7 @@ async fn takes_order(order: &Order) -> Result<usize, Error> {
 }
 
 fn order() -> Order {
-    // Each set and map is seeded anew, so that they iterate in another order each time.
+    // Each set and map has its own seed, so that they iterate in another order each time.
     Order {
         lines: (0..20).map(|n| (format!("line {n}"), (0..20).map(|m| m * n).collect())).collect(),
         tags: Tags { inner: (0..30).map(|n| format!("tag {n}")).collect() },
@@ -104,7 +104,7 @@ async fn maps_and_sets_are_the_same_argument_in_any_order() {
     assert_eq!(TAKEN.load(Ordering::SeqCst), 1);
 }
 
-/// No serde, and no matter for the key.
+/// Has no serde, and is not part of the key.
 struct Client(AtomicU32);
 
 #[checkpoint(skip(client))]
@@ -148,7 +148,7 @@ async fn picks_arguments(n: u32) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn key_and_skip_pick_the_arguments_that_count_and_self_counts_only_if_asked() {
+async fn key_and_skip_pick_the_arguments_and_self_counts_only_if_picked() {
     let (kitaru, _) = memory().await;
     for _ in 0..3 {
         picks_arguments(1).on(&kitaru).await.unwrap_err();
@@ -172,7 +172,7 @@ async fn secret(password: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn a_record_shows_its_name_its_arguments_and_its_outcome_shortened_and_nothing_sensitive() {
+async fn record_shows_its_name_arguments_and_outcome_and_nothing_sensitive() {
     let (kitaru, _) = memory().await;
     looks(1).id("job").on(&kitaru).await.unwrap();
     let execution = kitaru.execution(("looks", "job")).await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Finished executions that are kept for a time only.
+//! Finished executions that are kept for a limited time.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::support::{Rows, ends, log};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// A store that outlives the one who opened it, to be looked into.
+/// A store that outlives its owner, for inspection.
 #[derive(Clone, Default)]
 struct Shared(Arc<Memory>, Arc<AtomicUsize>);
 
@@ -84,10 +84,10 @@ async fn comes_about(holds: impl Fn() -> bool) {
     .await;
 }
 
-/// Whether it is taken away, an hour or some later: the look that is under way may have begun before the clock was turned.
+/// Whether it is deleted after an hour or more: the current sweep may have begun before the clock advanced.
 pub(crate) async fn is_gone(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str) -> bool {
     for _ in 0..40 {
-        // As long as a look takes on a slow machine.
+        // The time of a sweep on a slow machine.
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(20) {
             if kitaru.execution((flow, id)).await.unwrap().is_none() {
@@ -101,7 +101,7 @@ pub(crate) async fn is_gone(kitaru: &Kitaru, clock: &Clock, flow: &str, id: &str
 }
 
 #[tokio::test]
-async fn what_has_been_finished_for_so_long_is_taken_away_and_begins_anew_when_it_is_called() {
+async fn execution_finished_for_long_is_deleted_and_a_call_starts_it_again() {
     let (shared, clock) = (Shared::default(), Clock::manual());
     let kitaru = shared.open(&clock).await;
     let path = "retention: old";
@@ -117,7 +117,7 @@ async fn what_has_been_finished_for_so_long_is_taken_away_and_begins_anew_when_i
     clock.advance(DAY * 4);
 
     assert!(is_gone(&kitaru, &clock, "pays_in_parts", "old").await);
-    // It is no longer there with the first commit of its deletion.
+    // The first commit of its deletion hides it.
     comes_about(|| shared.rows() < rows - 2_500).await;
     for (id, status) in [("failed", Status::Failed), ("waits", Status::Waiting), ("young", Status::Completed)] {
         assert_eq!(kitaru.execution(("pays_in_parts", id)).await.unwrap().unwrap().status(), status, "{id}");
@@ -125,7 +125,7 @@ async fn what_has_been_finished_for_so_long_is_taken_away_and_begins_anew_when_i
     assert_eq!(pays_in_parts("retention: young".into(), 1).id("young").on(&kitaru).await.unwrap(), 1);
     assert_eq!(log("retention: young").take().len(), 1, "what is kept is not paid for again");
 
-    // Another process: what was taken away is no longer known, and its keys come no second time.
+    // In another process the deleted execution is unknown, and its keys do not recur.
     kitaru.close().await.unwrap();
     drop(waits);
     let kitaru = shared.open(&clock).await;
@@ -135,7 +135,7 @@ async fn what_has_been_finished_for_so_long_is_taken_away_and_begins_anew_when_i
     assert!(!before.contains(&again[0]), "a service that knows the old key is to see another payment");
     assert_eq!(kitaru.execution(("pays_in_parts", "old")).await.unwrap().unwrap().generation(), 2);
 
-    // All that was there of it was taken away.
+    // All of its rows were deleted.
     clock.advance(DAY * 8);
     assert!(is_gone(&kitaru, &clock, "pays_in_parts", "young").await);
     kitaru.close().await.unwrap();
@@ -146,12 +146,12 @@ async fn kept_part(n: u32) -> Result<u32, Error> {
     Ok(n)
 }
 
-/// Hangs with its child's outcome, which it may ask for again after a crash.
+/// Hangs after its child's result, which it may ask for again after a crash.
 #[flow]
 async fn has_a_kept_part(path: String) -> Result<u32, Error> {
     let n = kept_part(1).await?;
     signal::<u32>("end").await?;
-    log(&path).say("went on");
+    log(&path).say("continued");
     Ok(n)
 }
 
@@ -199,7 +199,7 @@ async fn endless(round: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn the_older_generations_of_a_flow_without_end_go_and_its_idempotency_keys_still_count() {
+async fn older_generations_of_an_endless_flow_are_deleted_and_their_keys_still_count() {
     let (shared, clock) = (Shared::default(), Clock::manual());
     let kitaru = shared.open(&clock).await;
     let handle = endless(0).id("job").on(&kitaru).start().await.unwrap();
@@ -237,7 +237,7 @@ async fn the_older_generations_of_a_flow_without_end_go_and_its_idempotency_keys
 }
 
 #[tokio::test]
-async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the_next_process() {
+async fn execution_with_an_interrupted_deletion_is_deleted_by_the_next_process() {
     let (rows, clock, path) = (Rows::default(), Clock::manual(), "retention: cut off");
     let (builder, life) = rows.process(&clock);
     let kitaru = builder.open().await.unwrap();
@@ -273,7 +273,7 @@ async fn execution_whose_deletion_was_cut_off_is_not_there_and_is_deleted_by_the
 }
 
 #[tokio::test]
-async fn generation_that_failed_and_was_begun_over_goes_with_the_one_that_followed_it() {
+async fn failed_generation_that_was_begun_over_is_deleted_with_its_successor() {
     let (shared, clock) = (Shared::default(), Clock::manual());
     let kitaru = shared.open(&clock).await;
     let call = || pays_in_parts("retention: begun over".into(), 1).id("job").on(&kitaru);

@@ -1,4 +1,4 @@
-//! Retries: how often, after which errors, how long apart and for how long in all.
+//! Retries: their number, their errors, their pauses and their total time.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn until_waiting(kitaru: &Kitaru, flow: &str) {
 }
 
 #[tokio::test]
-async fn a_long_pause_between_tries_is_recorded_and_the_flow_is_out_of_memory_meanwhile() {
+async fn long_pause_between_tries_is_recorded_and_parks_the_flow() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
@@ -58,7 +58,7 @@ async fn a_long_pause_between_tries_is_recorded_and_the_flow_is_out_of_memory_me
     assert_eq!((record.status(), record.tries()), (RecordStatus::Waiting, 1));
     assert_eq!(record.failed_tries().next().unwrap().error(), "busy 1");
 
-    // Another process waits for what is left, and goes on counting.
+    // Another process waits for the rest of the pause, and continues the count.
     kitaru.close().await.unwrap();
     let kitaru = open().await.unwrap();
     let handle = kitaru.handle::<u32, Error>(("persists", "job")).await.unwrap();
@@ -82,18 +82,18 @@ async fn a_long_pause_between_tries_is_recorded_and_the_flow_is_out_of_memory_me
 }
 
 #[tokio::test]
-async fn a_long_pause_beside_other_work_is_recorded_all_the_same() {
+async fn long_pause_next_to_other_work_is_recorded_too() {
     let (kitaru, clock) = memory().await;
-    let path = "retrying: beside";
-    let both = kitaru::dynamic::flow("beside").run(move || async move {
+    let path = "retrying: concurrent";
+    let both = kitaru::dynamic::flow("concurrent").run(move || async move {
         let hangs = kitaru::dynamic::checkpoint("hangs").run(std::future::pending::<Result<u32, Error>>);
         kitaru::race((hangs, flaky(path.into()))).await
     });
     let handle = both.id("job").on(&kitaru).start().await.unwrap();
     for tries in 1..=3 {
         until_tried(path, tries).await;
-        // Its own rows tell that it pauses.
-        while kitaru.execution(("beside", "job")).await.unwrap().unwrap().records().is_empty() {
+        // Its rows show the pause.
+        while kitaru.execution(("concurrent", "job")).await.unwrap().unwrap().records().is_empty() {
             tokio::task::yield_now().await;
         }
         clock.advance(MINUTE * 10);
@@ -163,7 +163,7 @@ async fn all_tries_together_are_bounded_in_time_across_restarts() {
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
 
-    // What could only begin when the time is over is not waited for.
+    // A try that could only begin after the total time is not waited for.
     let path = "retrying: hurried";
     let kitaru = open().await.unwrap();
     drop(hurried(path.into()).id("job").on(&kitaru).start().await.unwrap());
@@ -177,7 +177,7 @@ async fn all_tries_together_are_bounded_in_time_across_restarts() {
     assert_eq!((error.to_string().as_str(), log(path).count("tried")), ("busy", 2));
     kitaru.close().await.unwrap();
 
-    // What runs then is cut off.
+    // A try that runs at that time is cancelled.
     let path = "retrying: hurried hangs";
     let kitaru = open().await.unwrap();
     let handle = hurried(path.into()).id("hangs").on(&kitaru).start().await.unwrap();

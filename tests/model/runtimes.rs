@@ -1,5 +1,5 @@
-//! Programs that use a store from several runtimes, one after another or side by side: none of what the store has to do ends
-//! with one of them.
+//! Programs that use a store from several runtimes, one after another or concurrently: the store's own work does not end with
+//! any of them.
 #![allow(clippy::async_yields_async, reason = "a handle outlives the runtime on which it was made")]
 
 use std::future::Future;
@@ -17,12 +17,12 @@ fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// On a runtime that ends with it.
+/// Runs a future on a runtime of its own, which ends with it.
 fn once<R>(work: impl Future<Output = R>) -> R {
     one_thread().block_on(async { tokio::time::timeout(Duration::from_secs(20), work).await.expect("it hangs") })
 }
 
-/// Waits where no runtime is.
+/// Waits outside any runtime.
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
@@ -75,7 +75,7 @@ fn a_parked_flow_resumes_although_no_runtime_is_entered_any_more() {
 }
 
 #[test]
-fn a_parked_flow_resumes_while_nobody_waits_on_its_runtime() {
+fn parked_flow_resumes_although_its_runtime_is_not_driven() {
     let path = "runtimes: still";
     let runtime = one_thread();
     let _kitaru = runtime.block_on(async {
@@ -116,7 +116,7 @@ async fn naps_with_a_child(path: String) -> Result<u64, Error> {
 }
 
 #[test]
-fn a_parent_resumes_with_its_child_although_no_runtime_is_entered_any_more() {
+fn parent_resumes_with_its_child_although_no_runtime_is_entered() {
     let path = "runtimes: child";
     let _kitaru = once(async {
         let kitaru = parking().await;
@@ -147,7 +147,7 @@ async fn steps_of_a_runtime(path: String) -> Result<u32, Error> {
 }
 
 #[test]
-fn a_flow_whose_runtime_ends_resumes_by_itself_and_whoever_waits_for_it_waits_on() {
+fn flow_whose_runtime_ends_resumes_automatically_and_its_callers_keep_waiting() {
     for others in [one_thread as fn() -> Runtime, || Runtime::new().unwrap()] {
         let other = others();
         let path = format!("runtimes: cut {:?}", other.handle().runtime_flavor());
@@ -170,14 +170,14 @@ fn a_flow_whose_runtime_ends_resumes_by_itself_and_whoever_waits_for_it_waits_on
 }
 
 #[test]
-fn a_flow_whose_runtime_ends_again_and_again_is_not_given_up() {
+fn flow_whose_runtime_ends_repeatedly_does_not_become_stuck() {
     let path = "runtimes: again";
     let kitaru = once(parking());
     for _ in 0..10 {
         let before = log(path).count("begun");
         once(async {
             drop(hangs(path.into()).id("job").on(&kitaru).start().await.unwrap());
-            // Unless it has gone on elsewhere by now, where it goes on hanging.
+            // Unless it has resumed elsewhere by now, where it hangs again.
             let begins = async {
                 while log(path).count("begun") == before {
                     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -187,7 +187,7 @@ fn a_flow_whose_runtime_ends_again_and_again_is_not_given_up() {
         });
     }
     log(path).say("enough");
-    // Not called: whoever calls has it tried in any case.
+    // Without a call: a call would start an attempt in any case.
     let status = once(async {
         loop {
             let status = kitaru.execution(("hangs", "job")).await.unwrap().unwrap().status();
@@ -215,7 +215,7 @@ async fn hangs(path: String) -> Result<u32, Error> {
 }
 
 #[test]
-fn a_flow_without_an_attribute_can_be_called_again_when_its_runtime_has_ended() {
+fn flow_without_an_attribute_can_be_called_again_after_its_runtime_ended() {
     let kitaru = once(parking());
     let path = "runtimes: dynamic";
     let call = || {
@@ -230,7 +230,7 @@ fn a_flow_without_an_attribute_can_be_called_again_when_its_runtime_has_ended() 
 /// Each test of a program may have a runtime of its own.
 static SHARED: LazyLock<Kitaru> = LazyLock::new(|| {
     let open = || once(parking());
-    // It is opened on a runtime that ends, from whichever thread.
+    // It is opened on a runtime that ends, on any thread.
     std::thread::spawn(open).join().unwrap()
 });
 
@@ -245,7 +245,7 @@ async fn a_store_in_a_static_serves_the_runtime_of_each_test() {
 }
 
 #[test]
-fn what_a_dead_process_left_resumes_although_the_runtime_that_opened_the_store_has_ended() {
+fn execution_is_recovered_although_the_runtime_that_opened_the_store_ended() {
     let path = "runtimes: opened";
     let dir = tempfile::tempdir().unwrap();
     let open = || Kitaru::builder().dir(dir.path().join("store")).park_after(Duration::ZERO).open();
@@ -260,7 +260,7 @@ fn what_a_dead_process_left_resumes_although_the_runtime_that_opened_the_store_h
 }
 
 #[test]
-fn a_flow_that_nobody_has_called_runs_on_a_runtime_of_the_program_that_moves_by_itself() {
+fn flow_without_a_caller_runs_on_a_multi_thread_runtime_of_the_program() {
     let path = "runtimes: mine";
     let mine = Builder::new_multi_thread().worker_threads(1).thread_name("mine").enable_all().build().unwrap();
     let kitaru = once(parking());
@@ -269,7 +269,7 @@ fn a_flow_that_nobody_has_called_runs_on_a_runtime_of_the_program_that_moves_by_
         waits(&kitaru, "tells_where", "job").await;
     });
     until("it runs", || log(path).count("mine") > 0);
-    // One on a thread that somebody has to wait on does not take its place.
+    // A current-thread runtime does not take its place.
     once(async { kitaru.execution(("tells_where", "job")).await.unwrap() });
     drop(mine);
     let handle = once(async {
@@ -285,7 +285,7 @@ fn a_flow_that_nobody_has_called_runs_on_a_runtime_of_the_program_that_moves_by_
 #[flow]
 async fn tells_where(path: String) -> Result<(), Error> {
     kitaru::sleep(Duration::from_millis(50)).await;
-    // What needs a runtime has one.
+    // The flow runs on a runtime.
     #[allow(deprecated)]
     tokio::time::sleep(Duration::from_millis(1)).await;
     log(&path).say(std::thread::current().name().unwrap_or_default());
@@ -315,7 +315,7 @@ fn dropping_the_last_handle_releases_a_store_whose_runtimes_have_ended() {
 }
 
 #[test]
-fn a_store_is_closed_although_the_runtime_of_whoever_closes_it_ends() {
+fn store_is_closed_although_the_runtime_of_the_closing_task_ends() {
     let dir = tempfile::tempdir().unwrap();
     let builder = || Kitaru::builder().dir(dir.path().join("store"));
     let kitaru = once(builder().open()).unwrap();

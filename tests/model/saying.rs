@@ -1,4 +1,4 @@
-//! Section 6, of what an error says: the same on every replay, as its own message, and in one line of its own.
+//! Section 6: the text of an error: the same on every replay, as its own message, and in one line.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,7 +7,7 @@ use kitaru::{Error, checkpoint, dynamic, flow};
 
 use crate::support::{log, memory};
 
-/// An error that is its own source, as there are.
+/// An error that is its own source. Such errors exist.
 #[derive(Debug)]
 struct Own;
 
@@ -116,11 +116,11 @@ mod backtraces {
 
     #[checkpoint]
     async fn stop(path: String) -> anyhow::Result<()> {
-        anyhow::ensure!(log(&path).count("go on") > 0, "the process dies");
+        anyhow::ensure!(log(&path).count("continue") > 0, "the process dies");
         Ok(())
     }
 
-    /// An error of a caller's that takes a backtrace where it is made.
+    /// A user's error that captures a backtrace.
     #[derive(Debug)]
     struct Traced {
         #[allow(dead_code)]
@@ -159,11 +159,10 @@ mod backtraces {
         stop(path).await
     }
 
-    // In a process of its own: whether backtraces are taken is read once.
+    // In a process of its own: std reads once whether backtraces are on.
     #[test]
-    fn an_effect_that_is_given_the_debug_form_of_an_error_is_not_repeated_with_backtraces_on() {
-        const NAME: &str =
-            "saying::backtraces::an_effect_that_is_given_the_debug_form_of_an_error_is_not_repeated_with_backtraces_on";
+    fn effect_with_the_debug_form_of_an_error_is_not_repeated_with_backtraces() {
+        const NAME: &str = "saying::backtraces::effect_with_the_debug_form_of_an_error_is_not_repeated_with_backtraces";
         if std::env::var_os("KITARU_TEST_BACKTRACES").is_some() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -173,7 +172,7 @@ mod backtraces {
                 let first = log(path).take();
                 assert_eq!(first.len(), 3);
                 assert!(first.iter().all(|text| text.contains("acktrace")), "they are taken: {first:#?}");
-                // Of another depth.
+                // At another stack depth.
                 let task = tokio::spawn(async move { orders_and_mails(path.into()).on(&kitaru).await });
                 task.await.unwrap().unwrap_err();
                 assert_eq!(log(path).take(), Vec::<String>::new());
@@ -190,7 +189,7 @@ mod backtraces {
     }
 }
 
-/// What must not be seen as itself, wherever it is quoted.
+/// Characters that must not appear unescaped, wherever they are quoted.
 const HIDDEN: [char; 9] = ['\n', '\r', '\u{0}', '\u{1b}', '\u{202e}', '\u{2028}', '\u{200b}', '\u{200d}', '\u{e0041}'];
 
 #[flow]
@@ -205,19 +204,19 @@ async fn fails_by_any_id(n: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn ids_and_names_are_quoted_in_errors_with_what_is_hidden_escaped() {
+async fn ids_and_names_are_quoted_in_errors_with_hidden_characters_escaped() {
     let (kitaru, _) = memory().await;
     for hidden in HIDDEN {
         let id = format!("x{hidden} INFO kitaru: Flow `pay` finished in 0.1s.");
         let job = waits_by_any_id(1).id(&*id).on(&kitaru).start().await.unwrap();
-        let nobody = ("waits_by_any_id", format!("y{hidden}z"));
-        let nobody = (nobody.0, &*nobody.1);
+        let absent = ("waits_by_any_id", format!("y{hidden}z"));
+        let absent = (absent.0, &*absent.1);
         let errors = [
             waits_by_any_id(2).id(&*id).on(&kitaru).await.unwrap_err(),
-            kitaru.signal(nobody, "go", &1).await.unwrap_err(),
-            kitaru.cancel(nobody).await.unwrap_err(),
-            kitaru.resume(nobody).await.unwrap_err(),
-            kitaru.published::<u32>(&nobody, "name").await.unwrap_err(),
+            kitaru.signal(absent, "go", &1).await.unwrap_err(),
+            kitaru.cancel(absent).await.unwrap_err(),
+            kitaru.resume(absent).await.unwrap_err(),
+            kitaru.published::<u32>(&absent, "name").await.unwrap_err(),
         ];
         for error in errors {
             assert!(!format!("{error:#} {error:?}").contains(hidden), "{hidden:?}: {error:#}");

@@ -1,4 +1,4 @@
-//! Children that more than one parent calls, and children whose parents go no further.
+//! Children of more than one parent, and children whose parents end before them.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow, signal, undo};
 use crate::support::{disk, log, memory, reopen};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Whoever is not told waits for ever.
+/// A parent that is not notified waits forever.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A child, which goes on when it is told to, and begins anew if that is all it is told.
+/// A child, which ends with the answer, and continues as new on the answer 0.
 #[flow]
 async fn asks(path: String) -> Result<u32, Error> {
-    match kitaru::wait::<u32>("go on").await? {
+    match kitaru::wait::<u32>("continue").await? {
         0 => asks(path).continue_as_new().await,
         n => Ok(n),
     }
@@ -51,7 +51,7 @@ async fn a_parent_that_is_cancelled_leaves_a_child_alone_that_it_has_not_begun()
     until(&kitaru, "shares", "job", Status::Waiting).await;
     parent.cancel().await.unwrap();
     assert_eq!(status(&kitaru, "asks", path).await, Some(Status::Waiting));
-    kitaru.answer(&child, "go on", &7).await.unwrap();
+    kitaru.answer(&child, "continue", &7).await.unwrap();
     assert_eq!(child.await.unwrap(), 7);
 }
 
@@ -69,7 +69,7 @@ async fn impatient(path: String, parks: bool) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_child_that_lost_a_race_goes_on_whether_its_parent_is_cancelled_in_memory_or_parked() {
+async fn child_that_lost_a_race_keeps_running_when_its_parent_is_cancelled() {
     for (path, parks) in [("shared: loser", false), ("shared: loser parks", true)] {
         let (kitaru, clock) = memory().await;
         let parent = impatient(path.into(), parks).id("job").on(&kitaru).start().await.unwrap();
@@ -82,7 +82,7 @@ async fn a_child_that_lost_a_race_goes_on_whether_its_parent_is_cancelled_in_mem
             log(path).until("hangs").await;
         }
         parent.cancel().await.unwrap();
-        // It may be looking, so far, whether it has to wait on.
+        // It may still be checking whether it has to wait.
         while status(&kitaru, "asks", path).await == Some(Status::Running) {
             tokio::task::yield_now().await;
         }
@@ -90,7 +90,7 @@ async fn a_child_that_lost_a_race_goes_on_whether_its_parent_is_cancelled_in_mem
     }
 }
 
-/// It dies the first time, where it is to.
+/// Crashes the first time, at the chosen place.
 #[checkpoint]
 async fn take_back(path: String) -> Result<u32, Error> {
     log(&path).say("takes back");
@@ -100,7 +100,7 @@ async fn take_back(path: String) -> Result<u32, Error> {
     Ok(1)
 }
 
-/// It fails beside a child, whose call it drops by that itself or leaves in a branch.
+/// Fails next to a child, whose call it drops itself or leaves in a branch.
 #[flow]
 async fn sold_out(path: String) -> Result<u32, Error> {
     let at = path.clone();
@@ -118,7 +118,7 @@ async fn sold_out(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_becomes_of_a_child_of_a_flow_that_fails_is_the_same_wherever_its_undoing_died() {
+async fn child_of_a_failing_flow_ends_the_same_wherever_the_undo_crashed() {
     let dropped_by = [("itself", Status::Waiting), ("the end, in a branch", Status::Cancelled)];
     for (dropped, child) in dropped_by {
         for dies in ["lives", "dies"] {
@@ -141,7 +141,7 @@ async fn what_becomes_of_a_child_of_a_flow_that_fails_is_the_same_wherever_its_u
     }
 }
 
-/// Until a generation of the child waits that nobody here has in mind.
+/// Waits until this generation of the child waits.
 async fn until_asked(kitaru: &Kitaru, path: &str, generation: u32) {
     let is_asked = async || {
         let child = kitaru.execution(("asks", path)).await.unwrap().unwrap();
@@ -154,7 +154,7 @@ async fn until_asked(kitaru: &Kitaru, path: &str, generation: u32) {
 }
 
 #[tokio::test]
-async fn a_parked_parent_hears_of_a_child_that_it_has_not_begun_whatever_has_become_of_that() {
+async fn parked_parent_is_notified_of_any_end_of_a_child_that_another_began() {
     for becomes in ["looked at", "continued", "begun over"] {
         let (kitaru, _) = memory().await;
         let path = &*format!("shared: {becomes}");
@@ -164,20 +164,20 @@ async fn a_parked_parent_hears_of_a_child_that_it_has_not_begun_whatever_has_bec
         until(&kitaru, "shares", "job", Status::Waiting).await;
         until_asked(&kitaru, path, 1).await;
         match becomes {
-            "continued" => kitaru.answer(&("asks", path), "go on", &0).await.unwrap(),
+            "continued" => kitaru.answer(&("asks", path), "continue", &0).await.unwrap(),
             "begun over" => drop(asks(path.into()).id(path).fresh().on(&kitaru).start().await.unwrap()),
             _ => {}
         }
         if becomes != "looked at" {
             until_asked(&kitaru, path, 2).await;
         }
-        kitaru.answer(&("asks", path), "go on", &7).await.unwrap();
+        kitaru.answer(&("asks", path), "continue", &7).await.unwrap();
         let came = tokio::time::timeout(LONG, parent).await;
         assert_eq!(came.expect(becomes).unwrap(), 7);
     }
 }
 
-/// It goes on by itself to where it awaits the child.
+/// Resumes automatically, and awaits the child.
 #[flow]
 async fn shares_later(path: String) -> Result<u32, Error> {
     kitaru::sleep(SECOND * 3_600).await;
@@ -185,7 +185,7 @@ async fn shares_later(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn every_parent_of_a_parked_child_goes_out_of_memory_and_lets_others_go_on() {
+async fn every_parent_of_a_parked_child_is_parked_and_lets_others_run() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).max_concurrent_recoveries(1).open().await.unwrap();
     let path = "shared: one at a time";
@@ -204,7 +204,7 @@ async fn every_parent_of_a_parked_child_goes_out_of_memory_and_lets_others_go_on
             }
             until(&kitaru, "shares_later", parent.id(), Status::Waiting).await;
         }
-        kitaru.answer(&("asks", path), "go on", &7).await.unwrap();
+        kitaru.answer(&("asks", path), "continue", &7).await.unwrap();
         for parent in parents {
             assert_eq!(parent.await.unwrap(), 7);
         }
@@ -212,7 +212,7 @@ async fn every_parent_of_a_parked_child_goes_out_of_memory_and_lets_others_go_on
     tokio::time::timeout(LONG, come).await.expect("each has its turn");
 }
 
-/// It has what its child came to, and may ask for it again after a crash.
+/// Has its child's result, and may ask for it again after a crash.
 #[flow]
 async fn has_asked(path: String) -> Result<u32, Error> {
     let n = asks(path.clone()).id(path.clone()).await?;
@@ -234,7 +234,7 @@ async fn a_child_stays_as_long_as_a_parent_that_has_not_begun_it_may_ask_for_it(
     let parent = has_asked(path.into()).id("job").on(&kitaru).start().await.unwrap();
     until(&kitaru, "has_asked", "job", Status::Waiting).await;
     for id in [path, "other"] {
-        kitaru.answer(&("asks", id), "go on", &7).await.unwrap();
+        kitaru.answer(&("asks", id), "continue", &7).await.unwrap();
     }
     log(path).until("has it").await;
     while status(&kitaru, "asks", "other").await.is_some() {

@@ -1,4 +1,4 @@
-//! Section 7, of values that are shown: as JSON without their types, and nothing that is sensitive.
+//! Section 7: values are shown as JSON without their types, and sensitive values are not shown.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,7 +87,7 @@ async fn a_value_is_shown_as_json_without_its_type_by_every_later_process() {
     let whole = serde_json::to_value(an_order()).unwrap();
     assert_eq!(json_of(&execution, "takes_order"), serde_json::to_value(an_empty_order()).unwrap());
     assert_eq!(json_of(&execution, "takes_order_2"), whole);
-    // JSON that was written holds the shortest text of an `f32`.
+    // Recorded JSON holds the shortest text of an `f32`.
     let written: Value = serde_json::from_str(&serde_json::to_string(&an_order()).unwrap()).unwrap();
     assert_eq!(json_of(&execution, "keeps_as_json"), written);
     assert_eq!(execution.input_value(), ShownValue::Json(json!(["Ada", 3])));
@@ -141,7 +141,7 @@ async fn shows_odd_values() -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn what_json_cannot_say_is_shown_as_an_object_with_one_field() {
+async fn value_that_json_cannot_express_is_an_object_with_one_field() {
     let (kitaru, _) = memory().await;
     shows_odd_values().id("job").on(&kitaru).await.unwrap();
     let execution = execution(&kitaru, "shows_odd_values").await;
@@ -249,7 +249,7 @@ async fn a_value_of_a_sensitive_checkpoint_is_given_by_no_reader() {
 }
 
 #[tokio::test]
-async fn what_a_flow_returns_is_shown_whichever_checkpoint_it_comes_from() {
+async fn result_of_a_flow_is_shown_whichever_checkpoint_it_comes_from() {
     let (kitaru, _) = memory().await;
     shows_no_secrets(true).id("job").on(&kitaru).await.unwrap();
     let execution = execution(&kitaru, "shows_no_secrets").await;
@@ -262,7 +262,7 @@ async fn gathers(n: usize) -> Vec<u8> {
     vec![7; n]
 }
 
-/// As many different parts as it has.
+/// As many kinds of parts as serde has.
 #[derive(Serialize, Deserialize)]
 struct Tree(u8, Option<Box<Tree>>, Option<Box<Tree>>);
 
@@ -305,7 +305,7 @@ async fn shows_what_waits() -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_has_no_outcome_has_no_value() {
+async fn record_without_an_outcome_has_no_value() {
     let (kitaru, _) = memory().await;
     let handle = shows_what_waits().id("job").on(&kitaru).start().await.unwrap();
     let waiting = loop {

@@ -1,4 +1,4 @@
-//! What the tests share: stores, a log that flows write to, and a seeded scatter of delays.
+//! Helpers of the tests: stores, a log that flows write to, and random delays.
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering as Atomic};
@@ -8,20 +8,20 @@ use std::time::Duration;
 use kitaru::testkit::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Kitaru, KitaruBuilder};
 
-/// A store in memory, and its clock, which stands still.
+/// A store in memory, and its manual clock.
 pub async fn memory() -> (Kitaru, Clock) {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.expect("a store in memory opens");
     (kitaru, clock)
 }
 
-/// A store on disk, in a folder that goes with the value.
+/// A store on disk, in a folder that is removed with the value.
 pub async fn disk() -> (Kitaru, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     (reopen(&dir).await, dir)
 }
 
-/// Opened again, without what is unfinished going on by itself.
+/// Opens the store again, without automatic recovery.
 pub async fn reopen(dir: &tempfile::TempDir) -> Kitaru {
     Kitaru::builder()
         .dir(dir.path().join("store"))
@@ -31,7 +31,7 @@ pub async fn reopen(dir: &tempfile::TempDir) -> Kitaru {
         .expect("the store opens")
 }
 
-/// What happened, in order. It is no part of a key: checkpoints skip it.
+/// Events in their order. A log is not part of a key: checkpoints skip it.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -40,7 +40,7 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.into());
     }
 
-    /// What was said since the last time.
+    /// The lines since the last call.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -59,7 +59,7 @@ impl Log {
     }
 }
 
-/// A log by a name, for flows, which take only what serde carries.
+/// A log by its name, for flows, whose arguments need serde.
 pub fn log(name: &str) -> Log {
     static LOGS: Mutex<Vec<(String, Log)>> = Mutex::new(Vec::new());
     let mut logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +71,7 @@ pub fn log(name: &str) -> Log {
     log
 }
 
-/// A value or a pause that differs from run to run: the system's own chance.
+/// A random value or pause of the system.
 pub fn chance() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::thread::current().id())
@@ -83,7 +83,7 @@ pub async fn names(kitaru: &Kitaru, flow: &str, id: &str) -> Vec<String> {
     execution.records().iter().map(|record| record.name().to_owned()).collect()
 }
 
-/// Time for whatever is about to happen on any thread: as much as some executions take from their begin to their end.
+/// Gives other threads time: as much as some executions take from begin to end.
 pub async fn lets_others_move(kitaru: &Kitaru) {
     for _ in 0..50 {
         let passes = kitaru::dynamic::flow("passes").run(|| async { Ok::<_, Error>(()) });
@@ -91,8 +91,8 @@ pub async fn lets_others_move(kitaru: &Kitaru) {
     }
 }
 
-/// Awaits what has to end, and fails where it does not: a test that hangs does not say what is wrong. The bound is far longer
-/// than anything takes here.
+/// Awaits a future that has to end, and fails if it does not: a test that hangs does not say what is wrong. The bound is far
+/// longer than anything takes here.
 pub async fn ends<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(20), future.into_future()).await.expect("it ends")
 }
@@ -101,12 +101,12 @@ pub async fn ends<F: IntoFuture>(future: F) -> F::Output {
 #[derive(Clone, Default)]
 pub struct Rows(Arc<Memory>);
 
-/// What a process has of them: nothing, once it is dead.
+/// The rows as one process sees them: none, once it has crashed.
 #[derive(Clone, Default)]
 pub struct Life {
     rows: Rows,
     dead: Arc<AtomicBool>,
-    /// How many commits are left to it, if that is known.
+    /// The number of commits until the process ends, if that is set.
     left: Arc<Mutex<Option<usize>>>,
 }
 
@@ -117,7 +117,7 @@ impl Rows {
         (kitaru::testkit::store::builder(life.clone()).clock(clock.clone()), life)
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         let mut rows = 0;
         for table in Table::ALL {
@@ -170,17 +170,17 @@ impl Rows {
 }
 
 impl Life {
-    /// Whether nothing of the process is written any more.
+    /// Whether the process writes nothing any more.
     pub fn has_ended(&self) -> bool {
         self.dead.load(Atomic::SeqCst)
     }
 
-    /// Nothing of the process is written any more.
+    /// Stops all writes of the process.
     pub fn end(&self) {
         self.dead.store(true, Atomic::SeqCst);
     }
 
-    /// Nothing is written any more when so many commits are.
+    /// Stops all writes after so many commits.
     pub fn ends_after(&self, commits: usize) {
         *self.left.lock().unwrap() = Some(commits);
     }

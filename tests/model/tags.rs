@@ -144,7 +144,7 @@ async fn tags_survive_the_process_and_are_deleted_with_their_execution() {
     };
     rows_of("first", 0).await;
     let (plain, with_tags) = (rows_of("plain", 0).await, rows_of("tagged", 10).await);
-    assert_eq!(with_tags, plain + 20, "each tag has a row beside the execution and one in the index");
+    assert_eq!(with_tags, plain + 20, "each tag has a row of the execution and one in the index");
     life.dies(kitaru).await;
 
     let (builder, _life) = rows.process(&clock);

@@ -1,4 +1,4 @@
-//! Time that a flow waits for, flows that are dropped from memory meanwhile, and executions that go on by themselves.
+//! Timers, parked flows, and executions that resume automatically.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use crate::support::{Rows, log, until_it_holds};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A store on disk on a clock that is turned by hand.
+/// A store on disk, with a manual clock.
 struct Place {
     dir: tempfile::TempDir,
     clock: Clock,
@@ -52,7 +52,7 @@ async fn until_status(kitaru: &Kitaru, flow: &str, status: Status) {
     tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("it hangs");
 }
 
-/// Says when it is dropped.
+/// Notes when it is dropped.
 struct Told(String);
 
 impl Drop for Told {
@@ -79,7 +79,7 @@ async fn reminder(path: String, minutes: u64) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_that_waits_is_dropped_from_memory_and_goes_on_by_itself_when_its_time_has_come() {
+async fn waiting_flow_is_parked_and_resumes_automatically_at_its_time() {
     let place = Place::new();
     let kitaru = place.open().await;
     let handle = reminder("parks".into(), 60).id("job").on(&kitaru).start().await.unwrap();
@@ -89,7 +89,7 @@ async fn a_flow_that_waits_is_dropped_from_memory_and_goes_on_by_itself_when_its
     let records: Vec<_> = execution.records().iter().map(|record| (record.name(), record.status())).collect();
     assert_eq!(records, [("remind", RecordStatus::Completed), ("sleep", RecordStatus::Waiting)]);
 
-    // Others may wait for it too, whether they have its input or not.
+    // Other callers may wait for it too, with or without its input.
     let by_name: Handle<Result<u64, Error>> = kitaru.handle(("reminder", "job")).await.unwrap();
     place.clock.advance(HOUR - Duration::from_secs(1));
     tokio::task::yield_now().await;
@@ -104,7 +104,7 @@ async fn a_flow_that_waits_is_dropped_from_memory_and_goes_on_by_itself_when_its
 }
 
 #[tokio::test]
-async fn a_restart_waits_only_for_what_is_left() {
+async fn restart_waits_only_for_the_rest_of_a_timer() {
     let place = Place::new();
     let kitaru = place.open().await;
     drop(reminder("restart".into(), 60).id("job").on(&kitaru).start().await.unwrap());
@@ -119,7 +119,7 @@ async fn a_restart_waits_only_for_what_is_left() {
     assert_eq!(log("restart").count("reminded"), 2);
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 
-    // One whose time has come while nobody had the store open goes on when it is opened.
+    // An execution whose timer ended while the store was closed resumes when the store is opened.
     let place = Place::new();
     let kitaru = place.open().await;
     drop(reminder("late".into(), 60).id("job").on(&kitaru).start().await.unwrap());
@@ -163,7 +163,7 @@ async fn deadline(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_dropped_has_no_outcome_and_one_for_a_time_that_is_over_is_none() {
+async fn dropped_wait_has_no_outcome_and_a_wait_for_a_past_time_is_not_one() {
     let place = Place::new();
     let kitaru = place.open().await;
     assert_eq!(deadline("deadline".into()).id("job").on(&kitaru).await.unwrap(), "reminded 1");
@@ -189,7 +189,7 @@ async fn many_waits(count: u64) -> Result<Vec<u64>, Error> {
 }
 
 #[tokio::test]
-async fn waits_beside_each_other_end_in_the_order_of_their_times_in_memory_and_parked_at_each() {
+async fn concurrent_waits_end_in_the_order_of_their_times_in_memory_and_parked() {
     for park_after in [Duration::ZERO, HOUR * 24] {
         let place = Place::new();
         let kitaru = place.builder().park_after(park_after).open().await.unwrap();
@@ -203,7 +203,7 @@ async fn waits_beside_each_other_end_in_the_order_of_their_times_in_memory_and_p
         };
         over(RecordStatus::Waiting, 40).await;
         for count in 1..=40 {
-            // One at a time: of those that are over at once any may be the first.
+            // One at a time: timers that end together may end in any order.
             place.clock.advance(Duration::from_secs(60));
             over(RecordStatus::Completed, count).await;
         }
@@ -235,7 +235,7 @@ async fn a_wait_in_a_body_or_outside_a_flow_is_an_error_that_names_the_way_out()
 #[flow]
 async fn left_alone(path: String) -> Result<u32, Error> {
     let first = remind(&path).await;
-    if log(&path).count("go on") == 0 {
+    if log(&path).count("continue") == 0 {
         log(&path).say("hangs");
         std::future::pending::<()>().await;
     }
@@ -243,7 +243,7 @@ async fn left_alone(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_otherwise() {
+async fn interrupted_execution_resumes_when_the_store_opens_unless_recovery_is_manual() {
     let place = Place::new();
     let kitaru = place.open().await;
     drop(left_alone("left".into()).id("job").on(&kitaru).start().await.unwrap());
@@ -251,7 +251,7 @@ async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_o
     drop(unknown.id("job").on(&kitaru).start().await.unwrap());
     until("left", "hangs", 1).await;
     kitaru.close().grace(Duration::ZERO).await.unwrap();
-    log("left").say("go on");
+    log("left").say("continue");
 
     let kitaru = place.builder().recovery(kitaru::Recovery::Manual).open().await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -262,20 +262,20 @@ async fn what_a_dead_process_left_goes_on_when_the_store_is_opened_unless_told_o
     let kitaru = place.open().await;
     until_status(&kitaru, "left_alone", Status::Completed).await;
     assert_eq!(log("left").count("reminded"), 2, "nothing is paid for twice");
-    // A flow that is none of this program's is left as it is.
+    // A flow of another program is left as it is.
     let execution = kitaru.execution(("unknown", "job")).await.unwrap().unwrap();
     assert_eq!(execution.status(), Status::Interrupted);
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_call_of_a_job_that_goes_on_by_itself_attaches_to_it() {
+async fn call_of_an_automatically_resumed_execution_attaches_to_it() {
     let place = Place::new();
     let kitaru = place.open().await;
     drop(left_alone("attach".into()).id("job").on(&kitaru).start().await.unwrap());
     until("attach", "hangs", 1).await;
     kitaru.close().grace(Duration::ZERO).await.unwrap();
-    log("attach").say("go on");
+    log("attach").say("continue");
     let kitaru = place.open().await;
     assert_eq!(left_alone("attach".into()).id("job").on(&kitaru).await.unwrap(), 2);
     assert_eq!(log("attach").count("reminded"), 2);
@@ -286,7 +286,7 @@ static MOST: AtomicU32 = AtomicU32::new(0);
 
 #[checkpoint]
 async fn counts(n: u32, path: &str) -> u32 {
-    if log(path).count("go on") == 0 {
+    if log(path).count("continue") == 0 {
         log(path).say("hangs");
         std::future::pending::<()>().await;
     }
@@ -302,7 +302,7 @@ async fn one_of_many(n: u32, path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
+async fn automatic_resuming_is_bounded_and_the_others_follow() {
     let place = Place::new();
     let kitaru = place.open().await;
     for n in 0..30 {
@@ -310,17 +310,17 @@ async fn so_many_go_on_by_themselves_at_once_and_the_others_follow() {
     }
     until("bound", "hangs", 30).await;
     kitaru.close().grace(Duration::ZERO).await.unwrap();
-    log("bound").say("go on");
+    log("bound").say("continue");
     let kitaru = place.builder().max_concurrent_recoveries(3).open().await.unwrap();
     for n in 0..30 {
         assert_eq!(one_of_many(n, "bound".into()).id(format!("job-{n}")).on(&kitaru).await.unwrap(), n);
     }
-    // The calls above drive what has not come to its turn yet.
-    assert!(MOST.load(Ordering::SeqCst) <= 4, "{MOST:?} at once");
+    // The calls above drive executions whose turn has not come yet.
+    assert!(MOST.load(Ordering::SeqCst) <= 4, "{MOST:?} concurrently");
 }
 
 #[tokio::test]
-async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and_then_left_to_a_person() {
+async fn execution_that_keeps_crashing_is_tried_ever_later_and_then_stuck() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     let (builder, life) = rows.process(&clock);
     let kitaru = builder.recovery(kitaru::Recovery::Manual).open().await.unwrap();
@@ -345,14 +345,14 @@ async fn an_execution_whose_attempts_die_again_and_again_is_tried_ever_later_and
     until_status(&kitaru, "one_of_many", Status::Stuck).await;
     let execution = kitaru.execution(("one_of_many", "job")).await.unwrap().unwrap();
     let why = execution.error().unwrap();
-    assert!(why.contains("8 attempts have died") && why.contains(".fresh()"), "{why}");
+    assert!(why.contains("8 attempts crashed") && why.contains(".fresh()"), "{why}");
     assert!(why.contains("in a body that it began"), "{why}");
     let error = one_of_many(1, "loop".into()).id("job").on(&kitaru).await.unwrap_err();
     assert!(error.is_stuck(), "{error}");
 }
 
 #[tokio::test]
-async fn whoever_watches_an_execution_that_is_given_up_is_told() {
+async fn watcher_of_an_execution_that_becomes_stuck_is_notified() {
     let (rows, clock) = (Rows::default(), Clock::manual());
     for deaths in 1..=8 {
         let (builder, life) = rows.process(&clock);
@@ -365,7 +365,7 @@ async fn whoever_watches_an_execution_that_is_given_up_is_told() {
         until("given up", "hangs", deaths).await;
         life.dies(kitaru).await;
     }
-    // One goes on at a time, so that it is given up behind the other one.
+    // One execution resumes at a time, so that this one becomes stuck after the other one.
     let (builder, _life) = rows.process(&clock);
     let kitaru = builder.max_concurrent_recoveries(1).open().await.unwrap();
     until("first", "hangs", 2).await;
@@ -374,21 +374,21 @@ async fn whoever_watches_an_execution_that_is_given_up_is_told() {
     let early = tokio::time::timeout(Duration::from_millis(20), &mut next).await;
     assert!(early.is_err(), "it is not given up yet: {early:?}");
     kitaru.cancel(("one_of_many", "first")).await.unwrap();
-    let told = tokio::time::timeout(Duration::from_secs(20), next).await.expect("it is told");
+    let told = tokio::time::timeout(Duration::from_secs(20), next).await.expect("it is notified");
     assert_eq!(told.unwrap(), None);
     until_status(&kitaru, "one_of_many", Status::Stuck).await;
 }
 
 #[tokio::test]
-async fn a_job_that_is_to_start_at_a_time_is_recorded_and_begins_then_by_itself() {
+async fn execution_with_start_at_is_recorded_and_begins_automatically() {
     let place = Place::new();
     let kitaru = place.open().await;
     let at = place.clock.now() + HOUR;
     let handle = left_alone("later".into()).id("job").start_at(at).on(&kitaru).start().await.unwrap();
-    log("later").say("go on");
+    log("later").say("continue");
     let execution = kitaru.execution(("left_alone", "job")).await.unwrap().unwrap();
     assert_eq!((execution.status(), execution.attempts(), execution.records().len()), (Status::Queued, 0, 0));
-    // Another call of the same job waits for it, too.
+    // Another call of the same execution waits for it, too.
     let call = tokio::spawn(left_alone("later".into()).id("job").on(&kitaru));
     place.clock.advance(HOUR - Duration::from_secs(1));
     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -399,13 +399,13 @@ async fn a_job_that_is_to_start_at_a_time_is_recorded_and_begins_then_by_itself(
     assert_eq!(log("later").count("reminded"), 2);
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 
-    // In another process than the one that was asked.
+    // In a process other than that of the call.
     let place = Place::new();
     let kitaru = place.open().await;
     let at = place.clock.now() + HOUR;
     drop(left_alone("later still".into()).id("job").start_at(at).on(&kitaru).start().await.unwrap());
     kitaru.close().grace(Duration::ZERO).await.unwrap();
-    log("later still").say("go on");
+    log("later still").say("continue");
     let kitaru = place.open().await;
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!(log("later still").count("reminded"), 0);
@@ -418,14 +418,14 @@ async fn a_job_that_is_to_start_at_a_time_is_recorded_and_begins_then_by_itself(
     let error = flow.on(&kitaru).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("no #[flow]"), "{error}");
     let past = left_alone("past".into()).start_at(UNIX_EPOCH);
-    log("past").say("go on");
+    log("past").say("continue");
     assert_eq!(past.on(&kitaru).await.unwrap(), 2, "a time that is over is now");
 }
 
 #[checkpoint]
 async fn takes(path: &str, minutes: u64) -> u64 {
     log(path).say(format!("takes {minutes}"));
-    while log(path).count("go on") == 0 {
+    while log(path).count("continue") == 0 {
         tokio::task::yield_now().await;
     }
     minutes
@@ -441,21 +441,21 @@ async fn bounded(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_across_restarts() {
+async fn future_that_exceeds_its_timeout_is_dropped_even_across_restarts() {
     let place = Place::new();
     let kitaru = place.open().await;
     drop(bounded("bounded".into()).id("job").on(&kitaru).start().await.unwrap());
     until("bounded", "takes 1", 1).await;
     until_it_holds(async || !kitaru.execution(("bounded", "job")).await.unwrap().unwrap().records().is_empty()).await;
     kitaru.close().grace(Duration::ZERO).await.unwrap();
-    // Half of its time is over when the next process begins.
+    // Half of the timer is over when the next process begins.
     place.clock.advance(HOUR / 2);
     let kitaru = place.open().await;
     until("bounded", "takes 1", 2).await;
     place.clock.advance(HOUR / 2);
     until_status(&kitaru, "bounded", Status::Waiting).await;
     place.clock.advance(HOUR);
-    // An hour that passes before the flow waits is no hour of its wait.
+    // An hour that passes before the flow waits does not count.
     let looked_at = async || kitaru.execution(("bounded", "job")).await.unwrap().unwrap();
     let over =
         |of: &kitaru::Execution| of.records().iter().filter(|one| one.status() == RecordStatus::Completed).count();
@@ -469,7 +469,7 @@ async fn what_takes_longer_than_its_timeout_is_dropped_and_the_time_goes_on_acro
     assert!(!records.iter().any(|(name, _)| *name == "takes"), "a loser leaves no outcome: {records:?}");
 }
 
-/// Waits for a second signal, and dies in a body behind that.
+/// Waits for a second signal, and crashes in a body after that.
 #[flow]
 async fn waits_twice(path: String) -> Result<u32, Error> {
     let first = kitaru::signal::<u32>("amount").await?;
@@ -489,7 +489,7 @@ async fn an_attempt_that_was_only_replayed_and_waits_on_counts_for_nothing() {
     let before = kitaru.execution(("waits_twice", "job")).await.unwrap().unwrap().attempts();
     kitaru.close().await.unwrap();
     drop(handle);
-    // Something was sent to it once, so each opening looks whether it has taken that.
+    // It has a signal in the store, so each opening checks whether it was taken.
     for round in 2..12 {
         let kitaru = place.open().await;
         until("counts", "took", round).await;

@@ -1,4 +1,4 @@
-//! What ends a try from outside, and what forgetting a record does to what was shown.
+//! Tries that end from outside, and published values after a record was forgotten.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn outlasts(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_body_that_takes_longer_than_its_timeout_is_cancelled_and_its_next_try_is_not() {
+async fn body_that_exceeds_its_timeout_is_cancelled_and_its_next_try_is_not() {
     let kit = Testkit::new();
     let path = "tries: timeout";
     let handle = kit.start(outlasts(path.into()).id("job")).await.unwrap();
@@ -49,7 +49,7 @@ async fn priced(path: &str) -> Result<u32, Error> {
     if log(path).count("priced") == 1 { Err(Error::msg("no price")) } else { Ok(7) }
 }
 
-/// Shows one thing where the price is known, and more where it is not.
+/// Publishes one value if the price is known, and more if it is not.
 #[flow]
 async fn offers(path: String) -> Result<u32, Error> {
     match priced(&path).await {
@@ -67,7 +67,7 @@ async fn offers(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn what_was_shown_gives_way_to_what_is_shown_after_a_record_was_forgotten() {
+async fn published_value_gives_way_to_the_next_after_a_record_was_forgotten() {
     let (kitaru, clock) = memory().await;
     let path = "tries: forgotten";
     let handle = offers(path.into()).id("job").on(&kitaru).start().await.unwrap();

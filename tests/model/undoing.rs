@@ -1,4 +1,4 @@
-//! What is undone when a flow fails or is cancelled, and flows that have to be finished by a time.
+//! The undo of flows that fail or are cancelled, and flows with a deadline.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn reserve(path: &str, seat: u32) -> Result<u32, Error> {
 #[checkpoint]
 async fn release(path: &str, seat: u32) -> Result<(), Error> {
     if log(path).count("the desk is closed") > log(path).count("the desk is open") {
-        return Err(Error::msg("nobody is at the desk"));
+        return Err(Error::msg("the desk is empty"));
     }
     log(path).say(format!("release {seat}"));
     Ok(())
@@ -64,7 +64,7 @@ async fn until_parked(kitaru: &Kitaru, id: &str) {
 }
 
 #[tokio::test]
-async fn what_a_flow_has_done_is_undone_in_reverse_when_it_fails_and_stays_so() {
+async fn failed_flow_is_undone_in_reverse_and_stays_undone() {
     let (kitaru, _) = memory().await;
     let path = "undo: fails";
     let error = booking(path.into(), 3).id("job").on(&kitaru).await.unwrap_err();
@@ -73,7 +73,7 @@ async fn what_a_flow_has_done_is_undone_in_reverse_when_it_fails_and_stays_so() 
     let recorded = names(&kitaru, "booking", "job").await;
     assert_eq!(recorded, ["reserve", "reserve_2", "reserve_3", "pay", "release", "release_2", "release_3"]);
 
-    // It has come to its end: nothing is paid for again, and nothing undone again.
+    // It has ended: nothing is paid for again, and nothing is undone again.
     let error = booking(path.into(), 3).id("job").on(&kitaru).await.unwrap_err();
     assert_eq!(error.to_string(), "no money");
     assert_eq!((log(path).count("pay"), log(path).count("release 1")), (0, 0));
@@ -82,7 +82,7 @@ async fn what_a_flow_has_done_is_undone_in_reverse_when_it_fails_and_stays_so() 
 }
 
 #[tokio::test]
-async fn what_a_flow_has_done_is_undone_when_it_panics_and_not_when_it_succeeds() {
+async fn panicked_flow_is_undone_and_a_successful_one_is_not() {
     let (kitaru, _) = memory().await;
     let path = "undo: panics";
     let error = booking(path.into(), 2).id("job").on(&kitaru).await.unwrap_err();
@@ -127,26 +127,26 @@ async fn a_cancelled_flow_is_undone_whether_it_runs_waits_or_was_interrupted() {
 }
 
 #[tokio::test]
-async fn a_step_that_fails_to_undo_is_tried_again_when_its_flow_is_called_or_cancelled_once_more() {
+async fn failed_undo_step_is_tried_again_when_its_flow_is_called_or_cancelled() {
     let (kitaru, _) = memory().await;
     let path = "undo: fails at the desk";
     let call = || booking(path.into(), 2).id("job").on(&kitaru);
     log(path).say("the desk is closed");
     let error = call().await.unwrap_err();
     let chain = format!("{error:#}");
-    assert!(chain.contains("could not be undone") && chain.contains("nobody is at the desk"), "{chain}");
+    assert!(chain.contains("could not be undone") && chain.contains("the desk is empty"), "{chain}");
     assert_eq!(kitaru.execution(("booking", "job")).await.unwrap().unwrap().status(), Status::Failed);
     let error = kitaru.cancel(("booking", "job")).await.unwrap_err();
-    assert!(format!("{error:#}").contains("nobody is at the desk"), "{error:#}");
+    assert!(format!("{error:#}").contains("the desk is empty"), "{error:#}");
 
     log(path).say("the desk is open");
     assert_eq!(call().await.unwrap_err().to_string(), "no money");
     assert_eq!(undone(path), ["release 2", "release 1"]);
 }
 
-/// Cancels at every moment, with several flows beside each other.
+/// Cancels at every moment, with several concurrent flows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_reserved_is_released_at_whatever_moment_a_flow_is_cancelled() {
+async fn cancelled_flow_releases_its_reservation_at_any_moment() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).park_after(Duration::ZERO).open().await.unwrap();
     let mut cancelled = 0;
@@ -167,7 +167,7 @@ async fn what_was_reserved_is_released_at_whatever_moment_a_flow_is_cancelled() 
             cancelled += 1;
             assert!(ended.unwrap_err().is_cancelled());
             for seat in 1..=3 {
-                // Registered before it is reserved: it may be released without having been.
+                // The undo step is registered before the reservation: a seat may be released that was not reserved.
                 let (reserved, released) = (count(&format!("reserve {seat}")), count(&format!("release {seat}")));
                 assert!(released <= 1 && reserved <= released, "{lines:?}");
             }
@@ -179,7 +179,7 @@ async fn what_was_reserved_is_released_at_whatever_moment_a_flow_is_cancelled() 
 }
 
 #[tokio::test]
-async fn a_flow_that_is_not_finished_by_its_deadline_is_undone_and_has_failed() {
+async fn flow_that_misses_its_deadline_is_undone_and_fails() {
     let clock = Clock::manual();
     let kitaru = Kitaru::builder().in_memory().clock(clock.clone()).open().await.unwrap();
     for path in ["undo: hangs too long", "undo: asks too long"] {
@@ -203,7 +203,7 @@ async fn a_flow_that_is_not_finished_by_its_deadline_is_undone_and_has_failed() 
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_while_no_process_runs_holds_all_the_same() {
+async fn deadline_that_passes_while_no_process_runs_still_holds() {
     let clock = Clock::manual();
     let dir = tempfile::tempdir().unwrap();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
@@ -220,7 +220,7 @@ async fn a_deadline_that_passes_while_no_process_runs_holds_all_the_same() {
     kitaru.close().await.unwrap();
 }
 
-/// Undoes wrongly.
+/// An undo step that makes mistakes.
 #[flow]
 async fn confused() -> Result<(), Error> {
     undo(|| async {
@@ -234,10 +234,10 @@ async fn confused() -> Result<(), Error> {
 async fn a_step_cannot_register_steps_nor_can_a_body() {
     let (kitaru, _) = memory().await;
     let error = confused().on(&kitaru).await.unwrap_err();
-    assert!(format!("{error:#}").contains("is not undone in turn"), "{error:#}");
+    assert!(format!("{error:#}").contains("is not undone"), "{error:#}");
     let outside = std::panic::catch_unwind(|| undo(|| async { Ok::<_, Error>(()) })).unwrap_err();
     let message = outside.downcast_ref::<&str>().unwrap();
-    assert!(message.contains("belongs to a flow"), "{message}");
+    assert!(message.contains("needs a flow"), "{message}");
 }
 
 #[checkpoint(blocking)]

@@ -1,5 +1,5 @@
-//! Section 7, of values that cannot be kept: what is kept as it is read, what is refused and with which words, and how deep
-//! a value may be, on every way in and out.
+//! Section 7, of values that cannot be kept: which values are kept as they are read, which are refused and with which words,
+//! and how deep a value may be, on every way in and out.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::support::{log, memory, reopen};
 
-/// A decimal number as its crate reads it: as a text, by whatever type the text has, and without the sign of a zero.
+/// A decimal number as its crate reads it: from a text of any type, and without the sign of a zero.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Decimal(String);
 
@@ -39,7 +39,7 @@ async fn refunds(path: String) -> Result<String, Error> {
 }
 
 #[tokio::test]
-async fn a_value_that_reads_as_itself_the_second_time_is_kept_as_it_is_read() {
+async fn value_that_reads_as_itself_the_second_time_is_kept_as_read() {
     let (kitaru, _) = memory().await;
     let path = "values: refund";
     log(path).say("stop");
@@ -85,7 +85,7 @@ async fn reports_entries(path: String) -> Result<Report, Error> {
 }
 
 #[tokio::test]
-async fn a_value_that_is_lost_is_refused_with_its_checkpoint_type_and_path_and_runs_again_when_it_is_mended() {
+async fn value_that_is_lost_is_refused_with_its_path_and_runs_again_once_mended() {
     let (kitaru, _) = memory().await;
     for (path, at) in
         [("values: nan", ".value"), ("values: unit", ".at"), ("values: none", ".at"), ("values: large", ".n")]
@@ -234,7 +234,7 @@ async fn a_value_of_as_many_levels_as_are_allowed_goes_every_way() {
 }
 
 #[tokio::test]
-async fn a_value_that_is_nested_too_deep_is_refused_on_every_way_before_the_stack_is_at_risk() {
+async fn value_nested_too_deep_is_refused_everywhere_before_the_stack_is_at_risk() {
     let (kitaru, _) = memory().await;
     let handle = is_given_list(List::of(1)).id("open").on(&kitaru).start().await.unwrap();
     for length in [128, 3_000, 100_000] {
@@ -300,7 +300,7 @@ async fn bounded(dir: &tempfile::TempDir, bytes: usize) -> Kitaru {
 }
 
 #[tokio::test]
-async fn an_outcome_over_the_bound_is_tried_again_once_the_bound_is_higher_and_not_before() {
+async fn outcome_over_the_bound_is_tried_again_only_under_a_higher_bound() {
     let dir = tempfile::tempdir().unwrap();
     let path = "values: outgrown";
     for bound in [1_000, 2_000, 4_999] {
@@ -322,7 +322,7 @@ async fn an_outcome_over_the_bound_is_tried_again_once_the_bound_is_higher_and_n
 }
 
 #[tokio::test]
-async fn an_outcome_over_the_bound_that_the_flow_went_past_stays_too_large_under_a_higher_bound() {
+async fn settled_outcome_over_the_bound_stays_too_large_under_a_higher_bound() {
     let dir = tempfile::tempdir().unwrap();
     let path = "values: past large";
     log("values: stops").say("stop");

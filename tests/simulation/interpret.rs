@@ -1,4 +1,4 @@
-//! Programs run: the flow that does what a program says.
+//! The flow that runs a program.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ async fn same(turns: u32) -> u64 {
 }
 
 thread_local! {
-    /// How often each call was tried, over all processes of a run.
+    /// The number of tries of each call, over all processes of a run.
     static TRIES: RefCell<HashMap<String, u32>> = RefCell::default();
 }
 
@@ -47,7 +47,7 @@ async fn flaky(id: u32) -> Result<u64, Error> {
         *tries += 1;
         *tries
     });
-    // Never more often than it is tried, in how many attempts it may be.
+    // Never more often than it has tries, over all attempts.
     if nth <= 1 + id % 2 { Err(Error::msg("not yet")) } else { Ok(u64::from(id) * 5) }
 }
 
@@ -80,7 +80,7 @@ async fn asked(id: u32) -> Result<u64, Error> {
     Ok(u64::from(id) * 7)
 }
 
-/// What a person says of one that was cut off: either way it comes to the same.
+/// The answer about an interrupted body: both answers lead to the same result.
 pub fn said_of(id: u32) -> kitaru::Resolution {
     match id % 2 {
         0 => kitaru::Resolution::run_again(),
@@ -98,7 +98,7 @@ async fn undone(id: u32) -> u64 {
     u64::from(id)
 }
 
-/// Under which name a step shows something.
+/// The name under which a step publishes.
 pub fn shown(id: u32) -> String {
     format!("shown {id}")
 }
@@ -113,7 +113,7 @@ async fn sub_program(nth: u64, round: u32) -> Result<u64, Error> {
     go(Part { nth, round, role: Role::Child }).await
 }
 
-/// The call of the flow that runs a part, or of the child that does.
+/// The call of the flow or child that runs a part.
 pub fn call(part: Part) -> FlowCall<Result<u64, Error>> {
     let call = match part.role {
         Role::Root => program(part.nth, part.round),
@@ -147,7 +147,7 @@ async fn go(part: Part) -> Result<u64, Error> {
     }
 }
 
-/// Who writes down what a generation is given.
+/// Writes down the outcomes that a generation receives.
 type Scribe = Arc<str>;
 type Sum = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send>>;
 
@@ -179,7 +179,7 @@ async fn step(scribe: &Scribe, step: Step) -> Result<u64, Error> {
         Step::Work { id, turns } => given(id, work(id, turns).await),
         Step::Same { id, turns } => given(id, same(turns).await),
         Step::Flaky { id } => given(id, flaky(id).await?),
-        // An error that was not settled may be given later the next time.
+        // An error that was not settled may arrive later in the next attempt.
         Step::Fails { id } => fails(id).await.unwrap_or(7),
         Step::Slow { id, time } => slow(id).timeout(time).await.unwrap_or(23),
         Step::Nested { id } => given(id, nested(id).await),
@@ -194,7 +194,7 @@ async fn step(scribe: &Scribe, step: Step) -> Result<u64, Error> {
         Step::Unanswered { id, time } => {
             given(id, kitaru::wait::<u64>(format!("unanswered {id}")).deadline(time).await.unwrap_or(29))
         }
-        // What depends on them stands in a record: another value on another attempt contradicts that.
+        // A record depends on them: another value in another attempt diverges.
         Step::Chance { id } => {
             keep(id, kitaru::random()).await;
             0
@@ -224,7 +224,7 @@ async fn step(scribe: &Scribe, step: Step) -> Result<u64, Error> {
             sums.into_iter().try_fold(0u64, |all, sum| sum.map(|sum| all.wrapping_mul(17).wrapping_add(sum)))?
         }
         Step::Map(map) => self::map(scribe, map).await,
-        // Who wins is the world's business, here and below.
+        // The world decides who wins, here and below.
         Step::Race(arms) => {
             kitaru::race(all(arms).collect::<Vec<_>>()).await?;
             0
@@ -247,11 +247,11 @@ async fn step(scribe: &Scribe, step: Step) -> Result<u64, Error> {
         }
         Step::Throw { id, by: Thrown::Checkpoint } => fails(id).await?,
         Step::Throw { id, by: Thrown::Flow } => return Err(Error::msg(format!("{id} is thrown"))),
-        Step::Spawn(_) => unreachable!("a branch that is awaited is split off by whoever awaits it"),
+        Step::Spawn(_) => unreachable!("an awaited branch is spawned where it is awaited"),
     })
 }
 
-/// What a map comes to, the same whichever of its items fails first.
+/// The outcome of a map, which is the same whichever item fails first.
 async fn map(scribe: &Scribe, Map { items, limit, policy }: Map) -> u64 {
     let map = kitaru::map(items).limit(limit);
     let run = |item| steps(scribe.clone(), item);

@@ -1,6 +1,6 @@
-//! Random flow programs under a seeded order, clock and store: they die at random, again and again, their store refuses to
-//! write and is late, and they come to what they come to undisturbed, on the path they took. The testkit looks at the store
-//! after every commit.
+//! Random flow programs under a seeded order, clock and store: they crash at random, again and again, and their store refuses
+//! writes and is late. Still they reach their undisturbed results, on the same path. The testkit checks the store after every
+//! commit.
 //!
 //! `KITARU_PROGRAMS` says how many programs are run, `KITARU_FIRST` with which one it begins, and `KITARU_SEED` names another
 //! seed for all of them. For very many there is a command:
@@ -21,7 +21,7 @@ use kitaru::testkit::{self, Testkit};
 use crate::program::{Part, Role};
 use crate::world::run;
 
-/// How many programs are run, unless told otherwise.
+/// The default number of programs.
 const PROGRAMS: u64 = 3_000;
 /// How often each is run in each mode.
 const RUNS: u32 = 1;
@@ -62,17 +62,17 @@ fn half(rest: u64) {
 }
 
 #[test]
-fn random_programs_come_to_what_they_come_to_undisturbed() {
+fn random_programs_reach_their_undisturbed_results() {
     half(0);
 }
 
 #[test]
-fn other_random_programs_come_to_what_they_come_to_undisturbed() {
+fn other_random_programs_reach_their_undisturbed_results() {
     half(1);
 }
 
-/// Programs in which mistakes of Kitaru's came to light, each with what was wrong. A change of how programs are made has them
-/// do something else: `tests/mistakes`, which plants some of the mistakes again, finds others.
+/// Programs that found mistakes in Kitaru, each with the mistake. A change of the generator changes what they do: then
+/// `tests/mistakes`, which plants some of the mistakes again, finds other programs.
 const FOUND: [(u64, &str); 3] = [
     (1, "a wait that had been recorded began in the very poll in which the flow was given an error"),
     (16, "the same, of a child"),

@@ -1,4 +1,4 @@
-//! Random programs, made. Owns how often each kind of step is met, and which program each generation has.
+//! The generator of random programs. Owns the frequency of each kind of step, and the program of each generation.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const ROUNDS: u32 = 3;
 struct Maker {
     chance: Chance,
     ids: u32,
-    /// How many more steps it takes.
+    /// The number of steps that it may still add.
     budget: u32,
     role: Role,
 }
@@ -132,12 +132,12 @@ impl Part {
         }
     }
 
-    /// How it ends at last.
+    /// The end of its last generation.
     pub fn end(self) -> End {
         self.programs().last().map_or(End::Returns, |program| program.end)
     }
 
-    /// Whether it meets no error: one that was not settled is tried again by the next attempt, which may then take another path.
+    /// Whether it has no errors: the next attempt tries an unsettled error again, and may then take another path.
     pub fn meets_no_error(self) -> bool {
         self.programs().iter().all(meets_no_error)
     }

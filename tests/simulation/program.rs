@@ -1,8 +1,8 @@
-//! Random programs: what a flow does, as data.
+//! Random programs: the code of a flow, as data.
 
 use std::time::Duration;
 
-/// What a flow does in one generation.
+/// The steps of a flow in one generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
     pub steps: Vec<Step>,
@@ -25,12 +25,12 @@ pub enum Role {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// A checkpoint whose body is suspended so often.
+    /// A checkpoint whose body yields so often.
     Work {
         id: u32,
         turns: u32,
     },
-    /// The same call, wherever it is made.
+    /// A call that is equal to others of this kind.
     Same {
         id: u32,
         turns: u32,
@@ -39,24 +39,24 @@ pub enum Step {
     Flaky {
         id: u32,
     },
-    /// A checkpoint that fails, which is caught.
+    /// A checkpoint that fails. The flow catches the error.
     Fails {
         id: u32,
     },
-    /// A checkpoint whose body never ends, but for its timeout.
+    /// A checkpoint whose body ends only by its timeout.
     Slow {
         id: u32,
         time: Duration,
     },
-    /// A checkpoint that calls another one in its body, and shows something there.
+    /// A checkpoint that calls another one in its body, and publishes there.
     Nested {
         id: u32,
     },
-    /// An `at_most_once` checkpoint, which fails if nobody knows whether it ran.
+    /// An `at_most_once` checkpoint, which fails if it may have run.
     Once {
         id: u32,
     },
-    /// One of which a person is asked then.
+    /// One about which a person is asked in that case.
     Asked {
         id: u32,
     },
@@ -70,7 +70,7 @@ pub enum Step {
     Answer {
         id: u32,
     },
-    /// A wait that nobody answers.
+    /// A wait without an answer.
     Unanswered {
         id: u32,
         time: Duration,
@@ -85,7 +85,7 @@ pub enum Step {
         id: u32,
         nth: u64,
     },
-    /// A child that is begun, and perhaps awaited later.
+    /// A child that is started, and perhaps awaited later.
     Start {
         id: u32,
         nth: u64,
@@ -96,9 +96,9 @@ pub enum Step {
     },
     Join(Vec<Vec<Step>>),
     Map(Map),
-    /// Its losers are dropped, whoever they are.
+    /// Its losers are dropped.
     Race(Vec<Vec<Step>>),
-    /// Its losers are branches, which go on.
+    /// Its losers are branches, which keep running.
     RaceSpawned(Vec<Vec<Step>>),
     /// Dropped when the time is over.
     Within {
@@ -107,7 +107,7 @@ pub enum Step {
     },
     /// A branch that is awaited.
     Spawn(Vec<Step>),
-    /// A branch that goes on for as long as the flow does.
+    /// A branch that runs as long as the flow.
     Leave(Vec<Step>),
     Undo {
         id: u32,
@@ -146,9 +146,9 @@ pub enum End {
     Panics,
     /// The next generation begins, perhaps after so long.
     ContinuesAsNew(Option<Duration>),
-    /// It comes to no end by itself: it is cancelled after so long.
+    /// It does not end by itself: it is cancelled after so long.
     Cancelled(Duration),
-    /// It comes to no end by itself, but for its deadline.
+    /// It ends only by its deadline.
     Late(Duration),
 }
 
@@ -187,7 +187,7 @@ impl Program {
         found
     }
 
-    /// The steps of this kind that are done whoever wins, and whoever fails.
+    /// The steps of this kind that run whichever arm wins or fails.
     pub fn sure_ids(&self, wanted: impl Fn(&Step) -> Option<u32> + Copy) -> Vec<u32> {
         let mut found = Vec::new();
         if !matches!(self.end, End::Cancelled(_) | End::Late(_)) {
@@ -197,7 +197,7 @@ impl Program {
     }
 }
 
-/// Whether only steps are looked at that are done for sure.
+/// Whether to visit only steps that run for sure.
 #[derive(Clone, Copy, PartialEq)]
 enum Sure {
     Yes,
@@ -212,7 +212,7 @@ fn look(steps: &[Step], sure: Sure, wanted: impl Fn(&Step) -> Option<u32> + Copy
             Step::Join(arms) => all(arms),
             Step::Map(map) if sure == Sure::No => all(&map.items),
             Step::Map(map) if map.policy == Policy::All => {
-                // A branch is not awaited by who has failed.
+                // Code that has failed does not await a branch.
                 let throws = |step: &Step| matches!(step, Step::Throw { .. });
                 map.items
                     .iter()

@@ -1,11 +1,11 @@
-//! What flows that meet no error have been given, in order: each attempt goes on where the one before it was, or falls
-//! behind it.
+//! The outcomes that flows without errors receive, in order: each attempt continues the sequence of the one before it, or
+//! ends within it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 thread_local! {
-    /// For each generation, what each of its attempts was given. All processes of a run live on one thread.
+    /// For each generation, the outcomes of each of its attempts. All processes of a run are on one thread.
     static TRACES: RefCell<HashMap<String, Vec<Vec<String>>>> = RefCell::default();
 }
 
@@ -19,7 +19,7 @@ pub fn begin(generation: &str) {
     TRACES.with_borrow_mut(|traces| traces.entry(generation.to_owned()).or_default().push(Vec::new()));
 }
 
-/// The flow is given something.
+/// The flow receives an outcome.
 pub fn given(generation: &str, what: String) {
     TRACES.with_borrow_mut(|traces| {
         if let Some(trace) = traces.get_mut(generation).and_then(|attempts| attempts.last_mut()) {
@@ -28,7 +28,7 @@ pub fn given(generation: &str, what: String) {
     });
 }
 
-/// Where an attempt was given something else than the one before it.
+/// Where an attempt received another outcome than the one before it.
 pub fn breach() -> Option<String> {
     TRACES.with_borrow(|traces| {
         traces.iter().find_map(|(generation, attempts)| {

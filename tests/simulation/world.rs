@@ -1,5 +1,4 @@
-//! The world that a program runs in: it sends it what it waits for, answers what people are asked, cancels it, lets time pass,
-//! and looks what has come of it.
+//! The world of a program: it sends signals, answers questions, cancels the program, lets time pass, and checks the result.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -13,11 +12,11 @@ use crate::program::{End, Part, Role, Step};
 use crate::trace;
 
 const TARGET: (&str, &str) = ("program", "job");
-/// How much time passes between two looks, and how often it is looked: nothing in a program takes as long.
+/// The time between two checks, and the number of checks: no program takes as long.
 const LOOK: Duration = Duration::from_secs(20);
 const LOOKS: u32 = 200;
 
-/// Runs a program to its end, and gives it what it waits for, however often the store refuses.
+/// Runs a program to its end, and sends it all that it waits for, however often the store refuses.
 pub async fn run(kit: &Testkit, nth: u64) -> String {
     if kit.journal().to_string().is_empty() {
         trace::clear();
@@ -34,7 +33,7 @@ pub async fn run(kit: &Testkit, nth: u64) -> String {
     }
     let mut looks = 0..LOOKS;
     let came = loop {
-        assert!(looks.next().is_some(), "it comes to no end:\n{}", kit.journal());
+        assert!(looks.next().is_some(), "it does not end:\n{}", kit.journal());
         match &mut running {
             Err(error) => break Err(error.clone()),
             Ok(handle) => match poll!(handle) {
@@ -48,9 +47,9 @@ pub async fn run(kit: &Testkit, nth: u64) -> String {
         answer_what_is_asked(kit).await;
         kit.advance(LOOK).await;
     };
-    // What goes on without its parent comes to its end, too.
+    // Children that run without their parent end, too.
     while !is_at_its_end(kit).await {
-        assert!(looks.next().is_some(), "a child comes to no end:\n{}", kit.journal());
+        assert!(looks.next().is_some(), "a child does not end:\n{}", kit.journal());
         answer_what_is_asked(kit).await;
         kit.advance(LOOK).await;
     }
@@ -65,14 +64,14 @@ async fn start(kit: &Testkit, part: Part) -> Result<Handle<Result<u64, Error>>, 
     loop {
         match kit.start(call(part).id(TARGET.1)).await {
             Err(error) if again(&error) => {}
-            // Its attempts have met faults of the store too often: a person has it go on.
+            // Its attempts have met faults of the store too often: a person resumes it.
             Err(error) if error.is_stuck() => drop(kit.kitaru().resume(TARGET).await),
             started => break started,
         }
     }
 }
 
-/// What the flow waits for, in all its generations, is there before it asks.
+/// Sends everything that the flow waits for, in all its generations, before it asks.
 async fn post(kit: &Testkit, part: Part) {
     for program in part.programs() {
         for id in program.ids(|step| if let Step::Signal { id } = step { Some(*id) } else { None }) {
@@ -94,7 +93,7 @@ async fn answer_what_is_asked(kit: &Testkit) {
         let Ok(Some(execution)) = kit.kitaru().execution((&flow, &id)).await else { continue };
         for wait in execution.waits() {
             if let Some(nth) = wait.name().strip_prefix("asked ").and_then(|nth| nth.parse().ok()) {
-                // Refused by the store, it is given at the next look.
+                // If the store refuses it, the next check sends it again.
                 drop(kit.kitaru().answer(&(&*flow, &*id), wait.name(), &said_of(nth)).await);
             }
         }
@@ -111,7 +110,7 @@ async fn is_at_its_end(kit: &Testkit) -> bool {
     unfinished(kit).await.is_empty()
 }
 
-/// What its last generation shows of what it is sure to show.
+/// The published values of its last generation that it is sure to publish.
 async fn shows(kit: &Testkit, part: Part) -> String {
     let mut shows = Vec::new();
     let status = kit.kitaru().execution((TARGET.0, TARGET.1)).await.ok().flatten().map(|execution| execution.status());

@@ -1,4 +1,4 @@
-//! Flows with agents under a test's hand: tools whose parts are played, and tools that may run once.
+//! Flows with agents on a testkit: stubbed tools, and `at_most_once` tools.
 
 use std::panic::AssertUnwindSafe;
 
@@ -23,7 +23,7 @@ async fn send_parcel(context: &RunContext, number: u32) -> String {
     format!("sent {number}")
 }
 
-/// Asks for one tool, and answers with what that gave.
+/// Asks for one tool, and answers with its result.
 fn script(tool: &'static str) -> FunctionModel {
     FunctionModel::new("script", move |request| {
         Ok(match request.tool_returns().last() {
@@ -40,7 +40,7 @@ async fn desk(question: String) -> Result<String, RunError> {
 }
 
 #[tokio::test]
-async fn a_stub_of_a_tool_gives_what_the_tool_gives() {
+async fn stub_of_a_tool_returns_what_the_tool_returns() {
     let recorded = json!({ "output": { "content": "shipped" } });
     let output = serde_json::to_value(ToolOutput::text("shipped")).unwrap();
     for (given, told) in [
@@ -92,7 +92,7 @@ async fn parcels(question: String) -> Result<String, RunError> {
 }
 
 #[test]
-fn a_tool_that_may_run_once_survives_a_death_everywhere_whether_or_not_somebody_answers() {
+fn at_most_once_tool_survives_a_crash_everywhere_with_or_without_an_answer() {
     crash_everywhere(|kit| async move { kit.run(parcels("Send it.".into())).await.map_err(|error| error.to_string()) });
     crash_everywhere(|kit| async move {
         let job = kit.start(parcels("Send it.".into()).id("p")).await.unwrap();

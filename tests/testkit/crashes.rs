@@ -1,4 +1,4 @@
-//! Deaths everywhere: they find what is wrong, and nothing else.
+//! Crashes at every place: they find mistakes, and nothing else.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +46,7 @@ async fn thirty(name: String) -> Result<u64, Error> {
 }
 
 #[test]
-fn a_flow_with_thirty_checkpoints_survives_a_death_everywhere() {
+fn flow_with_thirty_checkpoints_survives_a_crash_everywhere() {
     let report = testkit::crash_report(|kit| async move { kit.run(thirty("x".into())).await.unwrap() });
     assert!(report.is_clean(), "{report}");
     assert!(report.deaths() > 200, "{} deaths", report.deaths());
@@ -65,7 +65,7 @@ async fn branches(width: u32) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn branches_and_joins_survive_a_death_everywhere() {
+async fn branches_and_joins_survive_a_crash_everywhere() {
     testkit::crash_everywhere(|kit| async move { kit.run(branches(3)).await });
 }
 
@@ -97,7 +97,7 @@ async fn wait_for_all(kit: Testkit) -> String {
 }
 
 #[test]
-fn waits_signals_times_and_children_survive_a_death_everywhere() {
+fn waits_signals_timers_and_children_survive_a_crash_everywhere() {
     let report = testkit::crash_report(wait_for_all);
     assert!(report.is_clean(), "{report}");
     assert!(report.deaths() > 50, "{} deaths", report.deaths());
@@ -113,7 +113,7 @@ async fn reserves(name: String) -> Result<(), Error> {
 }
 
 #[test]
-fn what_undoes_survives_a_death_everywhere() {
+fn undo_survives_a_crash_everywhere() {
     testkit::crash_everywhere(|kit| async move { kit.run(reserves("x".into())).await });
 }
 
@@ -125,10 +125,10 @@ async fn pays(amount: u64) -> Result<u64, Error> {
 }
 
 #[test]
-fn an_at_most_once_body_is_not_run_again_and_what_that_comes_to_is_no_mistake() {
+fn at_most_once_body_is_not_run_again_and_its_result_is_not_a_mistake() {
     let report = testkit::crash_report(|kit| async move { kit.run(pays(12)).await });
     assert!(report.is_clean(), "{report}");
-    assert!(report.to_string().contains("left it open whether an at_most_once body had happened"), "{report}");
+    assert!(report.to_string().contains("left it open whether an at_most_once body had run"), "{report}");
 }
 
 #[flow]
@@ -139,7 +139,7 @@ async fn quick(n: u32) -> Result<u64, Error> {
 #[flow]
 async fn looks_at_a_child(n: u32) -> Result<u64, Error> {
     let child = async { quick(n).await.unwrap_or_default() };
-    // The child is begun, and nobody waits for it.
+    // The child is begun, and has no caller.
     let first = kitaru::race((child, async { 7 })).await;
     kitaru::sleep(Duration::from_secs(3_600)).await;
     Ok(first)
@@ -159,7 +159,7 @@ async fn waits_for_a_child(n: u32) -> Result<u64, Error> {
     Ok(child(n).await? + child(n + 1).await?)
 }
 
-/// What a person does who starts a job once, and looks a day later.
+/// A person starts a job once, and checks it a day later.
 async fn starts_and_looks(kit: Testkit) -> String {
     if kit.kitaru().execution(("waits_for_a_child", "job")).await.unwrap().is_none() {
         drop(kit.start(waits_for_a_child(1).id("job")).await.unwrap());
@@ -169,7 +169,7 @@ async fn starts_and_looks(kit: Testkit) -> String {
 }
 
 #[test]
-fn a_parent_goes_on_by_itself_wherever_its_process_and_its_childs_died() {
+fn parent_resumes_automatically_wherever_it_and_its_child_crashed() {
     testkit::crash_everywhere(starts_and_looks);
 }
 
@@ -180,7 +180,7 @@ async fn is_answered_twice(name: String) -> Result<String, Error> {
     Ok(format!("{name} {first} {second}"))
 }
 
-/// The first answer of all is refused by the store, and given again.
+/// The store refuses the first answer, and it is sent again.
 async fn answers_again(kit: Testkit) -> Result<String, Error> {
     let (target, refused) = (("is_answered_twice", "job"), |error: &Error| error.is_store());
     let job = || is_answered_twice("x".into()).id("job");
@@ -191,7 +191,7 @@ async fn answers_again(kit: Testkit) -> Result<String, Error> {
     while kit.answer(&target, "second", &2).await.is_err_and(|error| refused(&error)) {}
     loop {
         match kit.run(job()).await {
-            // The refusal was still to come where the process had died before it did.
+            // If the process crashed first, the refusal is still to come.
             Err(error) if refused(&error) => {}
             came => break came,
         }
@@ -199,7 +199,7 @@ async fn answers_again(kit: Testkit) -> Result<String, Error> {
 }
 
 #[test]
-fn an_answer_that_is_given_again_is_not_taken_for_the_next_one_after_a_death() {
+fn answer_that_is_sent_again_after_a_crash_is_not_taken_for_the_next_one() {
     testkit::crash_everywhere(answers_again);
 }
 
@@ -226,7 +226,7 @@ async fn pays_and_asks(amount: u64) -> Result<u64, Error> {
     Ok(charge_or_ask(amount).await? + 1)
 }
 
-/// A person has whatever was cut off run again.
+/// A person lets every interrupted body run again.
 async fn has_it_run_again(kit: Testkit) -> u64 {
     let paying = kit.start(pays_and_asks(12).id("job")).await.unwrap();
     loop {
@@ -265,14 +265,14 @@ async fn by_raw_chance(name: String) -> Result<u64, Error> {
 }
 
 #[test]
-fn a_flow_that_goes_by_raw_chance_is_found_without_any_death() {
+fn flow_that_depends_on_raw_randomness_is_found_without_a_crash() {
     found(
         &testkit::crash_report(|kit| async move { kit.run(by_raw_chance("x".into())).await }),
-        "without any death\n     - it comes to another end",
+        "without a crash\n     - it has another output",
     );
 }
 
-/// Whether it was paid, as a program keeps it that does not know `at_most_once`.
+/// Whether it was paid, as a program without `at_most_once` would keep it.
 static PAID: AtomicBool = AtomicBool::new(false);
 
 #[checkpoint]
@@ -289,7 +289,7 @@ async fn pays_once_by_hand(amount: u64) -> Result<Option<u64>, Error> {
 #[test]
 fn an_effect_that_is_kept_to_once_by_hand_is_found() {
     let scenario = |kit: Testkit| async move {
-        // It is the world's: a death leaves it as it is.
+        // It belongs to the world: a crash does not change it.
         if kit.kitaru().execution(("pays_once_by_hand", "job")).await.unwrap().is_none()
             && kit.executed("pay_and_note") == 0
         {
@@ -316,10 +316,7 @@ async fn selects(name: String) -> Result<String, Error> {
 
 #[test]
 fn an_unbiased_select_over_equal_calls_is_found() {
-    found(
-        &testkit::crash_report(|kit| async move { kit.run(selects(String::new())).await }),
-        "it comes to another end",
-    );
+    found(&testkit::crash_report(|kit| async move { kit.run(selects(String::new())).await }), "it has another output");
 }
 
 /// A set whose `Serialize` is hand-written: its order counts.
@@ -357,7 +354,7 @@ async fn carries_a_bag(count: u32) -> Result<usize, Error> {
 #[test]
 fn a_set_with_an_order_of_its_own_is_found() {
     let report = testkit::crash_report(|kit| async move { kit.run(carries_a_bag(2)).await });
-    found(&report, "what `gather` returns is in another order whenever it is read back");
+    found(&report, "what `gather` returns has another order whenever it is read back");
 }
 
 #[checkpoint(at_most_once, on_divergence = "rerun")]
@@ -379,9 +376,9 @@ fn a_payment_that_is_another_one_on_every_attempt_is_found() {
 }
 
 #[test]
-fn a_scenario_that_comes_to_a_standstill_or_panics_is_found() {
+fn scenario_that_stops_moving_or_panics_is_found() {
     let waits = |kit: Testkit| async move { kit.start(waits("x".into())).await.unwrap().await.unwrap() };
-    found(&testkit::crash_report(waits), "a standstill, in which nothing moved any more");
+    found(&testkit::crash_report(waits), "no progress: nothing moved any more");
     let panics = |kit: Testkit| async move {
         let done = kit.run(thirty("x".into())).await.unwrap();
         assert_eq!(done, 1, "it is not that");
@@ -401,8 +398,8 @@ async fn lingers(name: String) -> Result<u32, Error> {
 }
 
 #[test]
-fn flow_that_begins_alone_after_deaths_holds_up_no_scenario() {
-    // Whatever the store refuses; by the kit, or beside it.
+fn flow_that_begins_alone_after_crashes_blocks_no_scenario() {
+    // Despite refusals of the store; through the kit, or not.
     async fn start(kit: &Testkit, name: &str) -> Handle<Result<u32, Error>> {
         loop {
             let lingers = lingers(name.to_owned());
@@ -412,7 +409,7 @@ fn flow_that_begins_alone_after_deaths_holds_up_no_scenario() {
             };
             match started {
                 Err(error) if error.is_store() => {}
-                // A scenario has several deaths, and a person who has it resume.
+                // A scenario has several crashes, and a person who resumes the execution.
                 Err(error) if error.is_stuck() => drop(kit.kitaru().resume(("lingers", name)).await),
                 started => break started.unwrap(),
             }

@@ -1,4 +1,4 @@
-//! Calls that contradict a record, on a testkit.
+//! Divergences on a testkit.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -26,7 +26,7 @@ async fn wavers(reruns: bool) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_call_that_contradicts_a_record_fails_on_a_testkit_unless_the_attribute_says_otherwise() {
+async fn divergence_fails_on_a_testkit_unless_the_attribute_says_otherwise() {
     let kit = Testkit::new();
     for (reruns, executed) in [(false, 1), (true, 2)] {
         assert!(!kit.run(wavers(reruns)).await.unwrap_err().is_divergence());

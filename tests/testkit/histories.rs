@@ -1,4 +1,4 @@
-//! Histories, kept and replayed against other code than that which made them.
+//! Histories, kept and replayed against other versions of their code.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use kitaru::{Error, History, checkpoint, flow};
 
 use crate::histories::library::{research, write};
 
-/// What every version of the flow calls.
+/// The library that every version of the flow calls.
 mod library {
     use super::*;
 
@@ -49,7 +49,7 @@ async fn history() -> History {
 }
 
 #[tokio::test]
-async fn a_history_is_the_same_json_again_and_its_own_code_replays_it_without_running_anything() {
+async fn history_is_the_same_json_again_and_its_code_replays_it_without_a_run() {
     let (one, other) = (history().await, history().await);
     let without_durations =
         |history: History| history.to_string().lines().filter(|line| !line.contains("frame")).count();
@@ -70,7 +70,7 @@ async fn a_divergence_is_shown_like_a_compilers_error() {
     let mismatch = testkit::replay_report(&history().await, report(other_arguments)).unwrap_err().to_string();
     let line = include_str!("histories.rs").lines().position(|line| line.contains("pub async fn write")).unwrap();
     let expected = format!(
-        r#"error: checkpoint `write` is not called as it was recorded
+        r#"error: checkpoint `write` is not called as recorded
   --> tests/testkit/histories.rs:{line} (testkit::histories::library)
    |
    | recorded: write(notes = "notes on tides", words = 300)  (record `write`)
@@ -80,7 +80,7 @@ async fn a_divergence_is_shown_like_a_compilers_error() {
 "#
     );
     assert!(mismatch.starts_with(&expected), "{mismatch}\n{expected}");
-    assert!(mismatch.ends_with("error: flow `report` does not go as its history does: 1 difference"), "{mismatch}");
+    assert!(mismatch.ends_with("error: flow `report` differs from its history: 1 difference"), "{mismatch}");
 }
 
 async fn one_more(topic: String) -> Result<String, Error> {
@@ -107,7 +107,7 @@ async fn a_call_more_a_call_less_and_another_end_are_differences() {
         "{more}"
     );
     let less = shown(report(one_less));
-    assert!(less.contains("error: nothing asks for the record `write` any more"), "{less}");
+    assert!(less.contains("error: no call asks for the record `write` any more"), "{less}");
     let end = shown(report(another_end));
     assert!(end.contains("now: completed: \"NOTES ON TIDES, IN 300 WORDS\""), "{end}");
 }
@@ -143,7 +143,7 @@ trait ToWaits {
 }
 
 impl ToWaits for Testkit {
-    /// Leaves `logs_in` where it waits for an answer.
+    /// Runs `logs_in` until it waits for an answer.
     async fn fast_forward_to_waits(&self) {
         drop(self.start(logs_in("ada".into()).id("job")).await.unwrap());
         self.advance(Duration::from_secs(3_600)).await;
@@ -168,7 +168,7 @@ async fn a_history_of_errors_and_several_attempts_is_replayed_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_history_is_not_replayed_with_another_input_or_by_another_version_of_the_format() {
+async fn history_is_not_replayed_with_another_input_or_format_version() {
     let kit = Testkit::new();
     kit.fail("research", 1, "no books");
     kit.run(retries(2).id("job")).await.unwrap();
@@ -176,7 +176,7 @@ async fn a_history_is_not_replayed_with_another_input_or_by_another_version_of_t
     let refused = testkit::replay_report(&history, retries(3)).unwrap_err().to_string();
     assert!(refused.contains("has another input"), "{refused}");
     let newer = history.to_string().replace("\"kitaru_history\": 1", "\"kitaru_history\": 2");
-    assert!(newer.parse::<History>().unwrap_err().to_string().contains("it is of version 2"));
+    assert!(newer.parse::<History>().unwrap_err().to_string().contains("its format has version 2"));
     assert!("{}".parse::<History>().unwrap_err().is_unreadable());
 }
 
@@ -185,7 +185,7 @@ mod kept {
     kitaru::testkit::histories!("tests/testkit/histories/*.json");
 }
 
-/// Writes what `kept` replays, where it is told to. Never over a history of a released version.
+/// Writes the histories that `kept` replays, on request. Never overwrites a history of a released version.
 #[tokio::test]
 async fn histories_are_written_on_demand() {
     if std::env::var_os("KITARU_WRITE_HISTORIES").is_none() {

@@ -1,4 +1,4 @@
-//! Flows run under a test's hand: time, answers, signals, parts played by others, faults on order.
+//! Flows on a testkit: time, answers, signals, stubs, and faults on request.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -57,7 +57,7 @@ async fn a_flow_runs_and_its_bodies_and_replays_are_counted() {
 }
 
 #[tokio::test]
-async fn a_flow_that_waits_a_month_goes_on_when_the_clock_is_turned_and_not_before() {
+async fn flow_that_waits_a_month_resumes_when_the_clock_advances_and_not_before() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         let reminder = kit.start(remind("ada".into())).await.unwrap();
         kit.advance(29 * DAY).await;
@@ -78,7 +78,7 @@ async fn ticks(name: String, every: u64) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn timers_fire_in_the_order_of_their_times_however_far_the_clock_is_turned() {
+async fn timers_fire_in_the_order_of_their_times_for_any_advance_of_the_clock() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         let ticking = [("slow", 50), ("fast", 20)].map(|(name, every)| ticks(name.into(), every));
         let order = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -157,7 +157,7 @@ async fn a_stub_plays_a_part_with_the_arguments_by_name_and_may_fail() {
 }
 
 #[tokio::test]
-async fn a_stub_that_gives_what_its_checkpoint_does_not_return_says_so() {
+async fn stub_that_returns_another_type_than_its_checkpoint_says_so() {
     let kit = Testkit::new();
     kit.stub("research", |_| json!(12));
     let run = AssertUnwindSafe(kit.run(write_report("tides".into()))).catch_unwind();
@@ -190,7 +190,7 @@ async fn a_body_hangs_until_its_timeout_and_panics_on_order() {
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_or_is_full_interrupts_a_flow_which_goes_on_when_it_is_called_again() {
+async fn refusing_or_full_store_interrupts_a_flow_that_resumes_when_called() {
     for full in [false, true] {
         let kit = Testkit::new();
         let report = || write_report("tides".into()).id("job");

@@ -1,4 +1,4 @@
-//! What a person does to an execution, done by a test, and stubs that are wrong.
+//! Actions of a person, done by a test, and wrong stubs.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn holds(seat: String) -> Result<u32, Error> {
     Ok(kitaru::wait::<u32>("paid").await? + seat.len() as u32)
 }
 
-/// Goes past the cancellation of its child, and then waits.
+/// Continues past the cancellation of its child, and then waits.
 #[flow]
 async fn parent(seat: String) -> Result<bool, Error> {
     let child = holds(seat).id("child").await;
@@ -36,7 +36,7 @@ async fn parent(seat: String) -> Result<bool, Error> {
 }
 
 #[tokio::test]
-async fn a_parent_whose_child_is_cancelled_goes_on_in_a_testkit() {
+async fn parent_whose_child_is_cancelled_continues_in_a_testkit() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
         let handle = kit.start(parent("a".into())).await.unwrap();
         kit.cancel(("holds", "child")).await.unwrap();
@@ -65,12 +65,12 @@ async fn a_failed_execution_is_resumed_in_a_testkit_and_may_forget() {
 }
 
 #[test]
-fn a_cancellation_and_a_resume_request_are_made_once_however_often_the_process_dies() {
+fn cancellation_and_resume_are_made_once_however_often_the_process_crashes() {
     #[flow]
     async fn fails_once(n: u32) -> Result<u32, Error> {
         let debited = debit(n).await?;
         if kitaru::wait::<bool>("fail").await? {
-            return Err(Error::msg("as it was told"));
+            return Err(Error::msg("on request"));
         }
         Ok(debited)
     }
@@ -79,7 +79,7 @@ fn a_cancellation_and_a_resume_request_are_made_once_however_often_the_process_d
         kit.cancel(("holds", "seat")).await.unwrap();
         let seat = match seat {
             Ok(seat) => seat.await.unwrap_err(),
-            // The process died behind it.
+            // The process crashed after it.
             Err(cancelled) => cancelled,
         };
         let failing = kit.start(fails_once(1).id("one")).await.unwrap();
@@ -138,12 +138,12 @@ async fn wires(euros: u32) -> Result<u32, Error> {
 }
 
 #[test]
-fn a_flow_that_waits_for_a_person_after_a_death_is_no_mistake() {
+fn flow_that_waits_for_a_person_after_a_crash_is_not_a_mistake() {
     crash_everywhere(|kit| async move { kit.run(wires(7)).await });
 }
 
 #[test]
-fn a_flow_whose_question_the_scenario_answers_comes_to_the_same_end() {
+fn flow_whose_question_the_scenario_answers_reaches_the_same_end() {
     crash_everywhere(|kit| async move {
         let job = kit.start(wires(7).id("job")).await.unwrap();
         let execution = kit.kitaru().execution(("wires", "job")).await.unwrap().unwrap();

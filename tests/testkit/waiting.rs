@@ -1,4 +1,4 @@
-//! Tests that wait for what does not come: they end in a picture, and never hang.
+//! Tests that wait for something that does not happen: they end with a picture, and never hang.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use futures::FutureExt;
 use kitaru::testkit::Testkit;
 use kitaru::{Error, checkpoint, flow};
 
-/// What a future panics with.
+/// The panic message of a future.
 async fn panics<F: Future>(future: F) -> String {
     let ended = AssertUnwindSafe(future).catch_unwind().await;
     let Err(panic) = ended else { panic!("it has not panicked") };
@@ -43,15 +43,15 @@ async fn bounds(kind: String) -> Result<bool, Error> {
     Ok(ended.unwrap_err().is_timeout())
 }
 
-/// What would hang without an end fails.
+/// Fails instead of hanging.
 async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(5), future).await.expect("it hangs")
 }
 
 #[tokio::test]
-async fn fast_forward_turns_the_clock_to_the_timeout_of_a_body_that_does_not_move() {
+async fn fast_forward_advances_the_clock_to_the_timeout_of_an_idle_body() {
     for kit in [Testkit::new(), Testkit::always_parking()] {
-        // Nothing can wake it any more, so that nobody has to be patient.
+        // Nothing can wake it any more, so that the test need not wait.
         assert!(within(kit.fast_forward(bounds("pending".into()))).await.unwrap());
         assert!(within(kit.fast_forward(bounds("in a body".into()))).await.unwrap());
         kit.patience(Duration::from_millis(20));
@@ -67,13 +67,13 @@ async fn a_run_of_a_body_that_never_ends_says_so() {
 }
 
 #[tokio::test]
-async fn a_run_has_patience_with_what_is_outside_and_then_says_what_to_use() {
+async fn run_waits_for_outside_work_and_then_names_what_to_use() {
     let kit = Testkit::new();
     kit.patience(Duration::from_millis(20));
     let message = within(panics(kit.run(bounds("server".into())))).await;
-    assert!(message.contains("has not come for 20ms") && message.contains("kit.hang"), "{message}");
+    assert!(message.contains("has not arrived for 20ms") && message.contains("kit.hang"), "{message}");
     let message = within(panics(kit.wait_for_bodies())).await;
-    assert!(message.contains("has not come for 20ms"), "{message}");
+    assert!(message.contains("has not arrived for 20ms"), "{message}");
 }
 
 #[flow]

@@ -1,11 +1,11 @@
-//! Circles of files that know each other. Owns what counts as one; must not know which are excused.
+//! Circles of files that know each other. Owns the rule; must not know the exceptions.
 //!
-//! The rule: a module may stand on another only if that one does not stand on it. Looked at are, for each module that has
-//! modules below it, its own file and each of those with all below it. One stands on another whose file *defines* what it
-//! names, by `use` or by a path; a name that a file only passes on, from wherever, leads through it to where it is defined. To
-//! pass a name on (`pub use`) is no use of it, unless the file also says the name elsewhere; to declare a module is none
-//! either. `use a::*` stands on the file of `a`. Tests within a crate stand on whatever they are about, which is no part of a
-//! circle; those of one folder are looked at like any others.
+//! The rule: a module may depend on another only if that one does not depend on it. The check takes each module that has
+//! modules below it: its own file, and each of those modules with all modules below it. A module depends on the file that
+//! *defines* a name that it mentions, by `use` or by a path. A re-export leads through to the definition. A re-export
+//! (`pub use`) does not use the name, unless the file also mentions it elsewhere. Declaring a module does not use it either.
+//! `use a::*` depends on the file of `a`. Tests within a crate depend on the modules that they test, which does not make a
+//! circle; tests of one folder are checked like any other files.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,10 +21,10 @@ pub struct Cycle {
     pub way: String,
 }
 
-/// The circles of one crate, of which these are the files, by their paths in the folder of its root.
+/// The circles of one crate. `files` are its files, by their paths in the folder of its root.
 pub fn cycles(files: &[(&str, &str)]) -> Vec<Cycle> {
     let tree = Tree { modules: files.iter().map(|(path, text)| (module(path), Names::of(text))).collect() };
-    // By the module that has both: who stands on whom, and by which name.
+    // By the module that has both: which module depends on which one, and by which name.
     let mut folders: BTreeMap<Path, BTreeMap<String, BTreeMap<String, String>>> = BTreeMap::new();
     for (from, names) in &tree.modules {
         for (to, name) in tree.known(from, names) {
@@ -54,7 +54,7 @@ struct Tree {
 }
 
 impl Tree {
-    /// The modules that this one stands on, each with a name for which it does.
+    /// The modules that this one depends on, each with a name that causes it.
     fn known(&self, module: &Path, names: &Names) -> BTreeMap<Path, String> {
         let mut known = BTreeMap::new();
         let imports = names.imports.iter().filter(|import| self.is_use(module, names, import));
@@ -80,7 +80,7 @@ impl Tree {
         home.is_some_and(|home| !home.defined.is_disjoint(&names.words))
     }
 
-    /// The same path from the root of the crate; none, if it leads into another crate.
+    /// The same path from the root of the crate; `None` if it leads into another crate.
     fn absolute(&self, module: &Path, mention: &Mention, seen: &mut BTreeSet<(Path, String)>) -> Option<Path> {
         let mut inner = mention.inner;
         let mut rest = &mention.path[..];
@@ -107,7 +107,7 @@ impl Tree {
         Some(path)
     }
 
-    /// What a module has imported by this name, as a path from the root.
+    /// The import of a module by this name, as a path from the root.
     fn bound(&self, module: &Path, name: &str, seen: &mut BTreeSet<(Path, String)>) -> Option<Path> {
         if !seen.insert((module.clone(), name.to_owned())) {
             return None;
@@ -117,7 +117,7 @@ impl Tree {
         of_name.into_iter().find_map(|import| self.absolute(module, &import.mention, seen))
     }
 
-    /// The module in whose file the item at a path is defined. None for a module itself, and for what is another crate's.
+    /// The module in whose file the item at a path is defined. `None` for a module itself, and for items of another crate.
     fn home(&self, path: &[String], seen: &mut BTreeSet<(Path, String)>) -> Option<Path> {
         let depth = (0..=path.len()).rev().find(|depth| self.modules.contains_key(&path[..*depth]))?;
         let module = path[..depth].to_vec();
@@ -126,7 +126,7 @@ impl Tree {
         if name == "*" || names.defined.contains(name) {
             return Some(module);
         }
-        // Its file is elsewhere, and shared with others.
+        // Its file is elsewhere, and shared with other modules.
         if names.declared.contains(name) {
             return None;
         }
@@ -143,7 +143,7 @@ impl Tree {
             let has = knows.defined.contains(name) || knows.imports.iter().any(|import| import.bound == *name);
             has.then(|| self.home(&join(&glob, name), seen)).flatten()
         });
-        // What is defined by a macro is not seen, and not lost either.
+        // An item that a macro defines is not visible here, and counts as the module's own.
         passed_on.or(Some(module))
     }
 }
@@ -168,7 +168,7 @@ fn circles(folder: &str, known: &BTreeMap<String, BTreeMap<String, String>>) -> 
     found
 }
 
-/// Who can be reached, and by whom each of them was.
+/// The reachable modules, each with its predecessor.
 fn way(known: &BTreeMap<String, BTreeMap<String, String>>, from: &str) -> BTreeMap<String, String> {
     let mut reached = BTreeMap::new();
     let mut queue = VecDeque::from([from.to_owned()]);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_and_a_parent_that_use_what_the_other_defines_are_a_circle() {
+    fn child_and_parent_that_use_each_others_definitions_are_a_circle() {
         let child = ("p/c.rs", "use super::P; pub struct C;");
         assert_eq!(found(&[("p.rs", "use c::C; pub struct P;"), child]), ["p: c self"]);
         assert_eq!(found(&[("p.rs", "pub use c::C; pub struct P(C);"), child]), ["p: c self"]);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn to_declare_a_child_or_to_pass_its_names_on_is_no_use_of_it() {
+    fn declaring_a_child_or_passing_its_names_on_does_not_use_it() {
         let child = ("p/c.rs", "use super::P; pub struct C;");
         assert_eq!(found(&[("p.rs", "mod c; pub(crate) use c::{C, D as E}; pub struct P;"), child]), [""; 0]);
         assert_eq!(found(&[("p.rs", "mod c; pub use c::*; pub struct P;"), child]), [""; 0]);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_code_and_what_is_of_another_crate_is_no_use() {
+    fn text_that_is_not_code_and_names_of_another_crate_are_not_uses() {
         let a = ("a.rs", "use crate::b::B; pub struct A<'a>(&'a ());");
         let said = r##"
             //! crate::a::A
@@ -276,13 +276,13 @@ mod tests {
     }
 
     #[test]
-    fn a_module_whose_file_is_elsewhere_is_no_part_of_its_parent() {
+    fn module_whose_file_is_elsewhere_is_not_part_of_its_parent() {
         let parent = r#"#[path = "../shared.rs"] mod shared; mod c; fn p() { c::c() }"#;
         assert_eq!(found(&[("p.rs", parent), ("p/c.rs", "use super::shared::S; fn c() {}")]), [""; 0]);
     }
 
     #[test]
-    fn tests_stand_on_what_they_are_about() {
+    fn tests_depend_on_the_modules_that_they_test() {
         let a = ("a.rs", "pub struct A;");
         let b = ("b.rs", "use crate::a::A; pub struct B;");
         assert_eq!(found(&[a, b, ("a/tests.rs", "use crate::b::B;")]), [""; 0]);

@@ -1,9 +1,9 @@
-//! Which names the text of a Rust file mentions, and which it imports and defines. Owns a lexer that is just good enough for
-//! that; must not know where a name leads.
+//! The names that a Rust file mentions, imports and defines. Owns a lexer that is just good enough for that; must not know
+//! where a name leads.
 
 use std::collections::BTreeSet;
 
-/// A name as it is written, and how often `super` in it leads out of modules within the file.
+/// A name as it is written, and the number of modules within the file around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mention {
     pub path: Vec<String>,
@@ -13,9 +13,9 @@ pub struct Mention {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     pub mention: Mention,
-    /// By what it is known in the file; `*` for all that there is.
+    /// Its name in the file; `*` for a glob import.
     pub bound: String,
-    /// It is shown to others, with `pub`.
+    /// It is re-exported, with `pub`.
     pub is_shown: bool,
 }
 
@@ -35,7 +35,7 @@ impl Names {
     pub fn of(text: &str) -> Names {
         let tokens = tokens(text);
         let mut names = Names::default();
-        // How deep the braces were where each module within the file was opened.
+        // The depth of braces at which each module within the file was opened.
         let (mut depth, mut inner) = (0usize, Vec::new());
         let mut at = 0;
         while at < tokens.len() {
@@ -54,7 +54,7 @@ impl Names {
                     }
                     _ => {}
                 },
-                // `impl Trait + use<'a>` is another word.
+                // `impl Trait + use<'a>` is another `use`.
                 "use" if tokens.get(at + 1).is_some_and(|next| next != "<") => {
                     let is_shown = at > 0 && matches!(tokens[at - 1].as_str(), "pub" | ")");
                     let mut tree = Tree { tokens: &tokens, at: at + 1, found: Vec::new() };
@@ -69,7 +69,7 @@ impl Names {
                 }
                 _ if is_word(token) => {
                     let is_macro = at > 1 && tokens[at - 1] == "!" && tokens[at - 2] == "macro_rules";
-                    // What is in braces is a method, or known to one function only.
+                    // An item in braces is a method, or local to a function.
                     if depth == inner.len() && at > 0 && (is_macro || DEFINES.contains(&tokens[at - 1].as_str())) {
                         names.defined.insert(token.to_owned());
                     }
@@ -115,7 +115,7 @@ impl Tree<'_> {
         loop {
             let token = self.next().to_owned();
             match token.as_str() {
-                // What begins with it is another crate's.
+                // A path that begins with it leads to another crate.
                 "::" if path.is_empty() => path.push(String::new()),
                 "::" => {}
                 "{" => {
@@ -142,11 +142,11 @@ impl Tree<'_> {
     }
 }
 
-fn is_word(token: &str) -> bool {
+pub fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
-/// The words, `::` and single signs of a text, without its comments and what stands in quotes.
+/// The words, `::` and single signs of a text, without comments and literals.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -175,7 +175,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-fn block_comment(text: &str) -> usize {
+pub fn block_comment(text: &str) -> usize {
     let mut depth = 0;
     let mut at = 0;
     while at < text.len() {
@@ -191,8 +191,8 @@ fn block_comment(text: &str) -> usize {
     at
 }
 
-/// How long a string, a character or a lifetime is that the text begins with.
-fn quoted(text: &str) -> Option<usize> {
+/// The length of the string, character or lifetime at the begin of the text.
+pub fn quoted(text: &str) -> Option<usize> {
     let prefix = text.find(|c: char| !matches!(c, 'b' | 'c' | 'r'))?;
     let is_raw = text[..prefix].contains('r');
     let behind = &text[prefix..];
@@ -208,7 +208,7 @@ fn quoted(text: &str) -> Option<usize> {
     let quote = behind.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let inside = &behind[1..];
     if quote == '\'' && !inside.starts_with('\\') && inside.chars().nth(1) != Some('\'') {
-        // A lifetime: the quote alone is passed over.
+        // A lifetime: only the quote is skipped.
         return Some(prefix + 1).filter(|_| prefix == 0);
     }
     let mut is_escaped = false;

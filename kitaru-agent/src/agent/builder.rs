@@ -1,6 +1,6 @@
-//! How an agent is put together.
+//! The builder of an agent.
 //!
-//! Owns the builder and what it refuses. Must not know what the parts are for.
+//! Owns the builder and what it refuses. Must not know the purpose of the parts.
 
 use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 
@@ -17,7 +17,7 @@ use crate::schema::Schema;
 use crate::tool::Tool;
 use crate::usage::Limits;
 
-/// An [`Agent`] in the making.
+/// A builder of an [`Agent`].
 #[must_use = "call `.build()` to get the agent"]
 pub struct AgentBuilder<D = (), T = String> {
     parts: Parts<D, T>,
@@ -26,7 +26,7 @@ pub struct AgentBuilder<D = (), T = String> {
 }
 
 impl Agent {
-    /// Begins an agent on `model`, with the name `default`, no instructions and no tools, that answers in words.
+    /// A builder of an agent on `model`, with the name `default`, no instructions and no tools, that answers in text.
     pub fn builder(model: impl Model + 'static) -> AgentBuilder {
         AgentBuilder::new(Arc::new(Counted::new(Arc::new(model))))
     }
@@ -50,26 +50,27 @@ impl AgentBuilder {
 }
 
 impl<T: 'static> AgentBuilder<(), T> {
-    /// Says what tools, computed instructions and validators are handed. What was added before stays.
+    /// Sets the type of the dependencies that tools, computed instructions and validators receive. Parts that were added before
+    /// stay.
     pub fn deps<D: Send + Sync + 'static>(self) -> AgentBuilder<D, T> {
         AgentBuilder { parts: self.parts.bound(&Arc::new(())), complaint: self.complaint }
     }
 }
 
 impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
-    /// Names the agent. The names of its checkpoints begin with this name.
+    /// Sets the agent's name. The names of its checkpoints begin with it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.parts.name = name.into();
         self
     }
 
-    /// Tells the model who it is and what to do, in front of every conversation. Called again, it adds a paragraph.
+    /// Adds a paragraph to the instructions, which precede every conversation.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.parts.instructions.push(Arc::new(Fixed(instructions.into())));
         self
     }
 
-    /// Adds a paragraph to the instructions that `compute` makes at the beginning of each run.
+    /// Adds a paragraph to the instructions that `compute` makes at the start of each run.
     pub fn instructions_from<F, Fut>(mut self, compute: F) -> Self
     where
         F: Fn(RunContext<D>) -> Fut + Send + Sync + 'static,
@@ -91,27 +92,26 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
         self
     }
 
-    /// Sets how the model is to answer.
+    /// Sets the settings of the model's requests.
     pub fn settings(mut self, settings: ModelSettings) -> Self {
         self.parts.settings = settings;
         self
     }
 
-    /// Sets what one run may cost.
+    /// Limits what one run may cost.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.parts.limits = limits;
         self
     }
 
-    /// Sets what the model's tokens cost, so that a run knows its [cost](crate::Usage::cost).
+    /// Sets the price of the model's tokens, so that a run knows its [cost](crate::Usage::cost).
     pub fn price(mut self, price: Price) -> Self {
         self.parts.price = price;
         self
     }
 
-    /// Sets what the agent answers: a value of this type, in place of words. What the model says of it is checked
-    /// against the type's schema and read; what does not fit goes back to the model, within
-    /// [`Limits::tool_retries`].
+    /// Sets the type of the answer: a value of this type instead of text. The model's answer is checked against the type's
+    /// schema and read. An answer that does not fit goes back to the model, within [`Limits::tool_retries`].
     ///
     /// # Examples
     ///
@@ -138,11 +138,10 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
         let Parts { name, instructions, model, tools, schemas, settings, limits, price, output: before } = self.parts;
         let mut complaint = self.complaint;
         if before.is_validated() {
-            complaint
-                .get_or_insert("a validator was given before the type of the answer; call `.output()` first".into());
+            complaint.get_or_insert("a validator was set before the type of the answer; call `.output()` first".into());
         }
         let mut output = Output::of().unwrap_or_else(|why| {
-            complaint.get_or_insert(format!("the schema of its answer is none: {why}"));
+            complaint.get_or_insert(format!("the schema of its answer is invalid: {why}"));
             Output::unreadable()
         });
         output.mode = before.mode;
@@ -150,15 +149,14 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
         AgentBuilder { parts, complaint }
     }
 
-    /// Sets how a typed answer is asked for; [`OutputMode::Auto`] unless set.
+    /// Sets how a typed answer is requested; [`OutputMode::Auto`] unless set.
     pub fn output_mode(mut self, mode: OutputMode) -> Self {
         self.parts.output.mode = mode;
         self
     }
 
-    /// Looks at each answer before it counts. A validator gives the answer, or another one, or
-    /// [`ToolError::retry`] with what the model is to be told; any other error ends the run. Several are asked in
-    /// turn.
+    /// Checks each answer before it counts. A validator returns the answer, or another one, or [`ToolError::retry`] with a
+    /// message for the model. Any other error ends the run. Several validators run one after another.
     ///
     /// # Examples
     ///
@@ -189,14 +187,14 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
         self
     }
 
-    /// The agent.
+    /// Makes the agent.
     ///
     /// # Errors
     ///
-    /// [`AgentError::Invalid`] for an agent name that is empty, longer than [`MAX_AGENT_NAME_BYTES`](crate::MAX_AGENT_NAME_BYTES)
-    /// or has control characters, a tool name that providers do not take, two tools of one
-    /// name, a schema that is none, a typed answer that the model cannot give, and a validator that was given before
-    /// the type of the answer.
+    /// [`AgentError::Invalid`] for an agent name that is empty, longer than
+    /// [`MAX_AGENT_NAME_BYTES`](crate::MAX_AGENT_NAME_BYTES) or has control characters, a tool name that providers do not
+    /// accept, two tools with the same name, an invalid schema, a typed answer that the model cannot send, and a validator that
+    /// was set before the type of the answer.
     pub fn build(mut self) -> Result<Agent<D, T>, AgentError> {
         let invalid = |agent: &str, reason| AgentError::Invalid { agent: agent.to_owned(), reason };
         if let Some(reason) = self.complaint.or_else(|| complaint(&self.parts)) {
@@ -209,7 +207,7 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
             .map(|tool| {
                 let definition = tool.definition();
                 Schema::compile(&definition.parameters)
-                    .map_err(|why| format!("the parameters of tool `{}` are no JSON schema: {why}", definition.name))
+                    .map_err(|why| format!("the parameters of tool `{}` are not a JSON schema: {why}", definition.name))
             })
             .collect();
         match schemas {
@@ -239,11 +237,11 @@ fn complaint<D: Send + Sync + 'static, T>(parts: &Parts<D, T>) -> Option<String>
         let name = tool.definition().name.as_str();
         let taken_by_providers = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if name.is_empty() || name.len() > 64 || !name.chars().all(taken_by_providers) {
-            return Some(format!("a tool is named `{name}`; providers take 1 to 64 letters, digits, `_` and `-`"));
+            return Some(format!("a tool is named `{name}`; providers accept 1 to 64 letters, digits, `_` and `-`"));
         }
         if !names.insert(name) {
             return Some(match name {
-                ANSWER_TOOL => format!("a tool is named `{name}`, by which a typed answer is given; rename it"),
+                ANSWER_TOOL => format!("a tool is named `{name}`, the name of the tool for typed answers; rename it"),
                 _ => format!("two tools are named `{name}`; rename one of them"),
             });
         }

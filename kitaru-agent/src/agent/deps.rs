@@ -1,12 +1,12 @@
-//! Whether an agent can run: whether it has what its tools are handed.
+//! Whether an agent has its dependencies, so that it can run.
 //!
-//! Owns what the compiler says of one that was given no dependencies. Must not know how they are handed on.
+//! Owns the compiler's message for an agent without its dependencies. Must not know how they are passed on.
 
 use crate::agent::Agent;
 
-/// The dependencies of an agent that can run: none are left to be given.
+/// The dependencies of an agent that can run: none are missing.
 ///
-/// Only `()` has it. An agent of other dependencies becomes one of `()` by [`Agent::with_deps`].
+/// Only `()` implements it. [`Agent::with_deps`] turns an agent with other dependencies into one with `()`.
 #[diagnostic::on_unimplemented(
     message = "an agent runs only with its dependencies, and this one has no `{Self}` yet",
     label = "give them with `.with_deps(…)`",

@@ -1,7 +1,7 @@
-//! What a message says, in whole or in pieces.
+//! The content of a message, whole or streamed.
 //!
-//! Owns how its blocks add up: a whole block is read as one that begins with all that it says, so that both are read with
-//! the same lenience. Must not know what is around the blocks.
+//! Owns how its blocks add up: a whole block is read as a streamed one that begins complete, so that both are read with the
+//! same lenience. Must not know what is around the blocks.
 
 use serde_json::value::RawValue;
 
@@ -13,25 +13,25 @@ use crate::http::{
 };
 use crate::message::{Opaque, Place, ResponsePart, Text, ToolCall};
 
-/// The blocks that there are so far.
+/// The blocks so far.
 #[derive(Default)]
 pub(super) struct Said {
     blocks: Vec<Block>,
 }
 
-/// There is no open block that an event speaks of.
+/// An event is about a block that is not open.
 pub(super) struct NoBlock;
 
 struct Block {
-    /// What the server calls its place.
+    /// The server's number of the block.
     label: Option<String>,
     is_over: bool,
-    /// What it begins with, as it came.
+    /// Its start, as received.
     json: Box<RawValue>,
     fields: Object,
-    /// What its fields grew by.
+    /// The additions to its fields.
     grown: Vec<(String, Pieces)>,
-    /// The JSON of its input, where that comes in pieces.
+    /// The JSON of its input, if that comes in pieces.
     input: Pieces,
 }
 
@@ -48,13 +48,13 @@ impl Block {
         self.grown[nth].1.push(json).map(str::to_owned)
     }
 
-    /// The text of a field, with all that it grew by.
+    /// The text of a field, with all additions.
     fn text(&self, name: &str) -> String {
         let grown = self.grown.iter().find(|(known, _)| known == name).map(|(_, pieces)| pieces.as_str());
         self.fields.text(name).unwrap_or_default() + grown.unwrap_or_default()
     }
 
-    /// The arguments of a call: the pieces, or where there are none what the block begins with.
+    /// The arguments of a call: the pieces, or without pieces the input at the block's start.
     fn arguments(&self) -> String {
         let pieces = self.input.as_str();
         if !pieces.trim().is_empty() {
@@ -68,7 +68,7 @@ impl Block {
         ToolCall::new(id, self.fields.text("name").unwrap_or_default(), self.arguments())
     }
 
-    /// The block as it is at its end, byte for byte where nothing was added to it.
+    /// The complete block, byte for byte if nothing was added to it.
     fn into_json(self) -> Option<Box<RawValue>> {
         if self.grown.is_empty() && self.input.is_empty() {
             return Some(self.json);
@@ -91,12 +91,12 @@ impl Said {
         self.blocks.iter().all(|block| matches!(&*block.kind(), "text" | "thinking") && nothing(block))
     }
 
-    /// Whether a block has begun and has not come to its end.
+    /// Whether a block has begun and has not ended.
     pub(super) fn is_open(&self) -> bool {
         self.blocks.iter().any(|block| !block.is_over)
     }
 
-    /// A block begins; what it says in words.
+    /// A block begins. Returns its text.
     pub(super) fn begin(&mut self, label: Option<String>, json: &RawValue) -> Option<Delta> {
         let fields = Object::read(json).unwrap_or_default();
         let block =
@@ -111,7 +111,7 @@ impl Said {
         self.blocks.iter().rposition(fits).ok_or(NoBlock)
     }
 
-    /// A block grows; what it says in words. What the piece says of other things costs nothing.
+    /// A block grows. Returns the added text. Unknown parts of the piece are ignored.
     pub(super) fn grow(&mut self, label: &Option<String>, piece: &Object) -> Result<Option<Delta>, NoBlock> {
         let nth = self.open(label)?;
         let block = &mut self.blocks[nth];
@@ -131,7 +131,7 @@ impl Said {
         Ok(said.filter(|text| !text.is_empty()).map(Delta::Text))
     }
 
-    /// A block comes to its end; the call that it is.
+    /// A block ends. Returns its call, if it is one.
     pub(super) fn end(&mut self, label: &Option<String>, so_far: usize) -> Result<Option<Delta>, NoBlock> {
         let nth = self.open(label)?;
         let block = &mut self.blocks[nth];
@@ -139,8 +139,7 @@ impl Said {
         Ok((block.kind() == "tool_use").then(|| Delta::ToolCall(block.call(nth, so_far))))
     }
 
-    /// Whether the pieces of the input of each call are JSON. The API sends no other, so a piece of one that is not was
-    /// lost.
+    /// Whether the pieces of a call's input are not JSON. The API sends only JSON, so a piece was lost.
     pub(super) fn has_lost_input(&self) -> bool {
         let lost = |block: &Block| {
             let pieces = block.input.as_str();
@@ -149,7 +148,7 @@ impl Said {
         self.blocks.iter().any(lost)
     }
 
-    /// The parts of the answer; `so_far` messages are before it.
+    /// The parts of the answer, which follows `so_far` messages.
     pub(super) fn into_parts(self, so_far: usize) -> Vec<ResponsePart> {
         let mut parts = Vec::new();
         for (nth, block) in self.blocks.into_iter().enumerate() {

@@ -1,7 +1,7 @@
-//! A message, as it comes.
+//! A streamed message.
 //!
 //! Owns what is around its blocks: events, usage, the reason of its end. Must not know how blocks add up, nor how events
-//! come.
+//! arrive.
 
 use serde_json::{json, value::RawValue};
 
@@ -16,7 +16,7 @@ use crate::http::{
 use crate::message::{ModelResponse, Stop};
 use crate::tokens::Tokens;
 
-/// Puts a message together.
+/// Assembles a message.
 pub(super) struct MessageReader<'a> {
     question: &'a Question<'a>,
     said: Said,
@@ -24,7 +24,7 @@ pub(super) struct MessageReader<'a> {
     usage: Usage,
 }
 
-/// What is counted, as far as it is said.
+/// The counts so far.
 #[derive(Clone, Copy, Default)]
 struct Usage {
     input: Option<u64>,
@@ -34,7 +34,7 @@ struct Usage {
 }
 
 impl Usage {
-    /// Takes the counts that `usage` says in place of those that are known.
+    /// Replaces the known counts with those in `usage`.
     fn update(&mut self, usage: &Object) {
         for (count, name) in [
             (&mut self.input, "input_tokens"),
@@ -48,7 +48,7 @@ impl Usage {
 }
 
 impl From<Usage> for Tokens {
-    /// The API does not count what goes through its cache as input.
+    /// The API does not count cached tokens as input.
     fn from(usage: Usage) -> Self {
         let cached = usage.cache_read.unwrap_or(0);
         let through_cache = cached.saturating_add(usage.cache_creation.unwrap_or(0));
@@ -58,21 +58,23 @@ impl From<Usage> for Tokens {
     }
 }
 
-/// Reads a message that came whole.
+/// Reads a whole message.
 pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
     let invalid = |what: &str| question.error(ModelErrorKind::InvalidResponse, what);
-    let Some(message) = Object::read(json) else { return Err(invalid("answered with no message: it is no object")) };
+    let Some(message) = Object::read(json) else {
+        return Err(invalid("answered without a message: it is not an object"));
+    };
     if let Some(complaint) = error_in(&message) {
         return Err(complaint.into_error(question, "answered", ModelErrorKind::InvalidResponse));
     }
     let mut reader = MessageReader::new(question);
     reader.note(&message);
-    // A content that is not there is one that says nothing, where the message says why it stopped.
+    // A missing content is an empty one, if the message says why it stopped.
     if message.get("content").is_none() && reader.draft.reason.is_none() {
-        return Err(invalid("answered with no message: missing field `content`"));
+        return Err(invalid("answered without a message: missing field `content`"));
     }
     for block in message.list("content") {
-        // A text in place of a block is one.
+        // A text instead of a block is a text block.
         let of_text = text(&block).and_then(|text| raw(&json!({ "type": "text", "text": text })));
         reader.said.begin(None, &of_text.unwrap_or(block));
     }
@@ -88,7 +90,7 @@ impl<'a> MessageReader<'a> {
         self.question.request.messages.len()
     }
 
-    /// Takes what stands beside the blocks. What is not as expected is no part of the answer, and costs nothing.
+    /// Takes the fields next to the blocks. Unexpected ones are not part of the answer, and are ignored.
     fn note(&mut self, around: &Object) {
         self.draft.model = self.draft.model.take().or_else(|| around.text("model"));
         if let Some(usage) = around.object("usage") {
@@ -108,11 +110,11 @@ impl<'a> MessageReader<'a> {
         Draft { parts, tokens: self.usage.into(), ..std::mem::take(&mut self.draft) }.finish(self.question)
     }
 
-    /// The message, which its server says is over.
+    /// The message, which the server has declared complete.
     fn over(&mut self) -> Result<Read, ModelError> {
         let Some(reason) = &self.draft.reason else { return Err(self.interrupted()) };
         let is_complete = matches!(Stop::of(reason), Stop::End | Stop::ToolCalls);
-        // Of an answer that was cut it is the cut that is told.
+        // If the answer was cut, the error must name the cut.
         if is_complete && (self.said.is_open() || self.said.has_lost_input()) {
             return Err(self.interrupted());
         }
@@ -127,9 +129,9 @@ impl Reader for MessageReader<'_> {
             return Ok(Read::More(Vec::new()));
         }
         let json: Box<RawValue> =
-            serde_json::from_str(data).map_err(|error| invalid(format!("sent an event that is no JSON ({error})")))?;
+            serde_json::from_str(data).map_err(|error| invalid(format!("sent an event that is not JSON ({error})")))?;
         let Some(fields) = Object::read(&json) else {
-            return Err(invalid("sent an event that is no object".to_owned()));
+            return Err(invalid("sent an event that is not an object".to_owned()));
         };
         if let Some(complaint) = error_in(&fields) {
             return Err(complaint.into_error(self.question, "broke off its answer", ModelErrorKind::Unavailable));
@@ -156,7 +158,7 @@ impl Reader for MessageReader<'_> {
                 None
             }
             "message_stop" => return self.over(),
-            // Pings, and what else there may be.
+            // Pings, and unknown events.
             _ => None,
         };
         Ok(Read::More(piece.into_iter().collect()))
@@ -166,7 +168,7 @@ impl Reader for MessageReader<'_> {
         !self.said.is_nothing()
     }
 
-    /// The last event of a message says that it is complete, and nothing else does.
+    /// Only the last event of a message says that it is complete.
     fn end(&mut self) -> Result<Read, ModelError> {
         Err(self.question.error(ModelErrorKind::Interrupted, "broke off in the middle of its answer"))
     }

@@ -36,7 +36,7 @@ fn answer() -> Value {
 }
 
 fn expected() -> ModelResponse {
-    // The order of its keys is that of whatever else is built with it.
+    // The order of its keys depends on the features of the whole build.
     let thought = json!({ "type": "thinking", "thinking": "hm", "signature": "s" }).to_string();
     let mut expected = ModelResponse::new(vec![
         ResponsePart::Reasoning(Opaque::new("anthropic", Place::Part, thought)),
@@ -165,7 +165,7 @@ async fn a_stream_that_lacks_any_of_its_events_at_the_end_is_an_error() {
     for end in 0..events.len() {
         let error = listen(streamed(&events[..end])).await.0.unwrap_err();
         assert_eq!(error.kind(), ModelErrorKind::Interrupted, "{end}: {error}");
-        // Nor does its last word make it whole.
+        // Its last event does not make it complete either.
         let mut torn = events[..end].to_vec();
         torn.push(events[events.len() - 1].clone());
         assert_eq!(listen(streamed(&torn)).await.0.is_ok(), end == events.len() - 1, "{end}");

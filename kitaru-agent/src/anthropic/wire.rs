@@ -1,4 +1,4 @@
-//! The words of the messages API.
+//! The JSON of the messages API.
 //!
 //! Owns the translation of our request into its JSON. Must not know HTTP, nor how an answer is read.
 
@@ -13,7 +13,7 @@ use crate::http::{
 use crate::message::{CallRef, Message, ModelResponse, Place, RequestPart, ResponsePart};
 use crate::model::{AnswerForm, ModelRequest};
 
-/// The dialect's name, under which what goes back to its servers is kept.
+/// The dialect's name, under which content for its servers is kept.
 pub(super) const DIALECT: &str = "anthropic";
 
 pub(super) fn body(question: &Question<'_>, reading: Reading) -> Result<Object, ModelError> {
@@ -38,7 +38,7 @@ pub(super) fn body(question: &Question<'_>, reading: Reading) -> Result<Object, 
         AnswerForm::Text => "auto",
         AnswerForm::Tool => "any",
         AnswerForm::Schema { .. } => {
-            return Err(configuration(format!("`{}` gives a typed answer by a tool, not by a schema", question.model)));
+            return Err(configuration(format!("`{}` sends a typed answer by a tool, not by a schema", question.model)));
         }
     };
     let one_at_a_time = settings.parallel_tool_calls == Some(false);
@@ -57,8 +57,8 @@ pub(super) fn body(question: &Question<'_>, reading: Reading) -> Result<Object, 
     Ok(body)
 }
 
-/// The bound on an answer for which none is set, since the API wants one: as much as the model may say, but no more than
-/// it says within the time that a request has.
+/// The bound on an answer for which none is set, since the API requires one: the most that the model can produce, but no more
+/// than it produces within the time of a request.
 pub(super) fn default_max_tokens(model: &str) -> u32 {
     let old = ["claude-2", "claude-instant", "claude-3-opus", "claude-3-sonnet", "claude-3-haiku"];
     if old.iter().any(|name| model.contains(name)) {
@@ -70,7 +70,7 @@ pub(super) fn default_max_tokens(model: &str) -> u32 {
     }
 }
 
-/// The instructions and the system prompts of the conversation: the API knows one place for them.
+/// The instructions and the system prompts of the conversation: the API has one field for them.
 fn system(request: &ModelRequest) -> String {
     let prompts = request.messages.iter().flat_map(|message| match message {
         Message::Request(said) => said.parts.as_slice(),
@@ -83,7 +83,7 @@ fn system(request: &ModelRequest) -> String {
     request.instructions.as_deref().into_iter().chain(prompts).collect::<Vec<_>>().join("\n\n")
 }
 
-/// The conversation, in which user and assistant take turns: what one of them says in several messages is one here.
+/// The conversation, in which user and assistant alternate: consecutive messages of one of them become one.
 fn messages(request: &ModelRequest) -> Vec<Object> {
     let mut messages: Vec<(&str, Vec<Box<RawValue>>)> = Vec::new();
     for message in &request.messages {
@@ -129,7 +129,7 @@ fn request_part(part: &RequestPart) -> Option<Box<RawValue>> {
     }
 }
 
-/// What the model said, with what its provider wants back in the places where it stood.
+/// The model's response, with the content that its provider wants back in its original places.
 fn blocks(response: &ModelResponse) -> Vec<Box<RawValue>> {
     let mut blocks = Vec::new();
     let mut parts = response.parts.iter().peekable();
@@ -141,7 +141,7 @@ fn blocks(response: &ModelResponse) -> Vec<Box<RawValue>> {
                 block.put("type", &"tool_use");
                 block.put("id", &call.id);
                 block.put("name", &call.tool);
-                // The API takes nothing but an object; what was wrong with the arguments is told behind it.
+                // The API accepts only an object; a later message says what was wrong with the arguments.
                 let given = serde_json::from_str::<&RawValue>(&call.arguments).ok();
                 match given.filter(|input| Object::read(input).is_some()) {
                     Some(input) => block.put_raw("input", input.to_owned()),

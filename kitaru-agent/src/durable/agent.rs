@@ -1,6 +1,6 @@
-//! The agent that survives its process, before it is asked.
+//! The options of an agent that survives its process.
 //!
-//! Owns its options. Must not know how a run goes, nor what is a checkpoint of it.
+//! Must not know how a run goes, nor which of its parts is a checkpoint.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,28 +14,28 @@ use serde::de::DeserializeOwned;
 use crate::agent::{Agent, HasDeps};
 use crate::tool::{ToolDefinition, ToolOptions};
 
-/// A plain [`Agent`] that survives its process, in one line.
+/// Makes a plain [`Agent`] survive its process, in one line.
 ///
-/// In a flow, each model request and each tool call is a checkpoint: `<agent>_model_request`, `<agent>_model_request_2`,
-/// …, `<tool>_tool`, … With [`Granularity::Turn`] each turn is one, by the agent's
-/// name. Outside a flow a run opens a flow of its own, by the agent's name, which resumes where it stopped if the same
-/// question is asked again, and asks the model anew once it has been answered.
+/// In a flow, each model request and each tool call is a checkpoint: `<agent>_model_request`, `<agent>_model_request_2`, …,
+/// `<tool>_tool`, … With [`Granularity::Turn`] each turn is one checkpoint, with the agent's name. Outside a flow, a run opens
+/// a flow of its own, with the agent's name. If the same question is asked again, an unfinished run resumes where it stopped,
+/// and a finished one is asked again from the start.
 ///
-/// A turn is keyed on the agent's whole identity, the prompt, the history and the settings; a model request on the full
-/// request, the model's name included; a tool call on the names of tool and agent and the arguments; and all of
-/// them on the [`version`](Self::version). So what has changed runs again, and what has not is never paid for twice. What cannot be
-/// looked into is in no key: the code of tools, computed instructions and validators, and the dependencies; change the
-/// version with them.
+/// The key of a turn is the agent's whole identity, the prompt, the history and the settings. The key of a model request is the
+/// full request, with the model's name. The key of a tool call is the names of the tool and the agent, and the arguments. All
+/// keys contain the [`version`](Self::version). So what has changed runs again, and what has not changed is never paid for
+/// twice. Code is not a part of any key, and neither are dependencies: change the version with the code of tools, computed
+/// instructions and validators, and with the dependencies.
 ///
-/// Computed instructions are computed once for each turn, and recorded: `<agent>_instructions`. A validator is code of
-/// the flow: it gives the same result for the same answer.
+/// Computed instructions are computed once for each turn, and recorded: `<agent>_instructions`. A validator is code of the
+/// flow: it must give the same result for the same answer.
 ///
-/// A model that is away is [waited for](Self::wait_for_model). A run that ends in an error all the same is continued by the next
-/// run of the same flow that is equal in agent, prompt and history: it asks again where the broken one stopped, and is given
-/// what that one was given. So a loop around a run pays for nothing twice. [`KitaruRun::fresh`](crate::KitaruRun::fresh) begins anew. Dependencies are not
-/// compared: runs that differ in nothing else want versions of their own.
+/// A run [waits for](Self::wait_for_model) an unavailable model. If a run still ends in an error, the next run of the same flow
+/// with an equal agent, prompt and history continues it: it gets the same outcomes, and asks again where the broken run
+/// stopped. So a loop around a run pays for nothing twice. [`KitaruRun::fresh`](crate::KitaruRun::fresh) starts over.
+/// Dependencies are not compared: runs that differ only in them need different versions.
 ///
-/// Several agents in one flow need names of their own.
+/// Each agent in a flow needs a name of its own.
 ///
 /// # Examples
 ///
@@ -62,7 +62,7 @@ pub struct KitaruAgent<T = String> {
     pub(super) version: String,
     pub(super) tools: BTreeMap<String, ToolOptions>,
     pub(super) sensitivity: Sensitivity,
-    /// For how long a model is waited for that is away; the usual time unless set.
+    /// How long to wait for an unavailable model; the default time unless set.
     pub(super) outage: Option<Duration>,
 }
 
@@ -80,7 +80,7 @@ impl<T> Clone for KitaruAgent<T> {
     }
 }
 
-/// Whether people are shown what an agent is asked and answers.
+/// Whether previews show the agent's questions and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sensitivity {
     Shown,
@@ -97,9 +97,9 @@ impl Sensitivity {
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
-    /// Makes each model request and each tool call of this agent a checkpoint. The agent itself stays as it is.
+    /// Makes each model request and each tool call of this agent a checkpoint. The agent itself does not change.
     ///
-    /// An agent with dependencies is given them first, by [`Agent::with_deps`].
+    /// If the agent has dependencies, set them first, with [`Agent::with_deps`].
     pub fn new<D: HasDeps>(agent: Agent<D, T>) -> Self {
         let agent = D::ready(agent);
         KitaruAgent {
@@ -112,7 +112,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
         }
     }
 
-    /// Makes each model request and each tool call a checkpoint, or each turn. The default is [`Granularity::Call`].
+    /// Makes each model request and each tool call a checkpoint, or each turn. [`Granularity::Call`] unless set.
     ///
     /// # Examples
     ///
@@ -131,38 +131,38 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
         self
     }
 
-    /// As [`granularity`](Self::granularity), by the name that it has in Kitaru for Python: `true` is
-    /// [`Granularity::Call`], `false` is [`Granularity::Turn`].
+    /// As [`granularity`](Self::granularity), under its name in Kitaru for Python: `true` is [`Granularity::Call`], `false` is
+    /// [`Granularity::Turn`].
     #[must_use]
     pub fn granular_checkpoints(self, granular: bool) -> Self {
         self.granularity(if granular { Granularity::Call } else { Granularity::Turn })
     }
 
-    /// A version of what no key can look into. Another one runs everything again.
+    /// The version of everything that is not a part of a key. A new version runs everything again.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
         self
     }
 
-    /// How the calls of the tool `name` are made: what is set here counts over what the tool declares itself. A run of an
-    /// agent that has no such tool ends in [`AgentError::Invalid`](crate::AgentError::Invalid) before anything is asked.
+    /// Sets how the calls of the tool `name` are made. Options set here override those that the tool declares. If the agent has
+    /// no such tool, its runs end in [`AgentError::Invalid`](crate::AgentError::Invalid) before the first request.
     #[must_use]
     pub fn tool_options(mut self, name: impl Into<String>, options: ToolOptions) -> Self {
         self.tools.insert(name.into(), options);
         self
     }
 
-    /// For how long a run waits for its model while that is away, from the first request that fails on: 24 hours in a
-    /// `#[flow]` and 2 minutes elsewhere, unless set. Zero waits for nothing, and leaves it to the model to try again.
+    /// How long a run waits for an unavailable model, from the first request that fails: 24 hours in a `#[flow]` and 2 minutes
+    /// elsewhere, unless set. With zero, only the model itself retries.
     ///
-    /// What counts are [transient](crate::ModelErrorKind::is_transient) errors: the model cannot be reached, has no answer in
-    /// time, has had enough requests for now, fails, breaks off, or answers with what cannot be read. The run asks again, in the
-    /// same checkpoint, after half a second, then after ever longer pauses of up to 5 minutes, or when the provider says by
-    /// `Retry-After`. A long pause is recorded: the flow is parked, a restart waits for what is left of it, and
-    /// `Execution::pauses` shows it. Any other error ends the run immediately.
+    /// It waits after [transient](crate::ModelErrorKind::is_transient) errors: the model cannot be reached, times out, limits
+    /// the rate, fails, breaks off, or sends an answer that cannot be read. The run asks again, in the same checkpoint, after
+    /// half a second, then after ever longer pauses of up to 5 minutes, or at the time in `Retry-After`. A long pause is
+    /// recorded: the flow is parked, the rest of the pause continues after a restart, and `Execution::pauses` shows it. Any
+    /// other error ends the run immediately.
     ///
-    /// Where a turn is one checkpoint the pause stays in memory, and a restart asks that turn again: long outages want
+    /// If a turn is one checkpoint, the pause is only in memory, and a restart runs that turn again. For long outages use
     /// [`Granularity::Call`].
     ///
     /// # Examples
@@ -183,20 +183,20 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
         self
     }
 
-    /// Shows nothing of prompts, answers and arguments in previews, log lines and exports. The records hold them all the
-    /// same, and a person who is asked for approval sees the arguments. What the flow takes and returns is the flow's own.
+    /// Hides prompts, answers and arguments in previews, log lines and exports. The records still contain them all, and a
+    /// person who is asked for approval sees the arguments. It does not hide the arguments and the result of the flow.
     #[must_use]
     pub fn sensitive(mut self) -> Self {
         self.sensitivity = Sensitivity::Hidden;
         self
     }
 
-    /// The agent that was wrapped.
+    /// The wrapped agent.
     pub fn agent(&self) -> &Agent<(), T> {
         &self.agent
     }
 
-    /// How the calls of a tool are made.
+    /// The options for the calls of a tool.
     pub(super) fn options_of(&self, tool: &ToolDefinition) -> ToolOptions {
         let given = self.tools.get(&tool.name).copied().unwrap_or_default();
         tool.options.overridden_by(given)

@@ -1,6 +1,6 @@
-//! Tools that are called only once somebody has agreed.
+//! Tools that are called only after a person has approved.
 //!
-//! Owns the question and what comes of its answer. Must not know how the flow waits, nor what the tool does.
+//! Owns the question and the effect of its answer. Must not know how the flow waits, nor what the tool does.
 
 use std::future::ready;
 
@@ -19,16 +19,16 @@ use crate::message::ToolCall;
 use crate::schema::Schema;
 use crate::tool::{Arguments, Calling, Invocation, NeedsApproval, Tool, ToolDefinition, ToolOutput};
 
-/// A tool in front of which a person stands, where it or its options want one.
+/// A tool whose calls a person approves, if the tool or its options require that.
 pub(super) struct ApprovedTool {
     inner: DurableTool,
     needs: NeedsApproval,
 }
 
-/// What somebody is told beside the arguments.
+/// Why the question is asked.
 #[derive(Clone, Copy)]
 enum Because<'a> {
-    /// Every call of the tool is asked about.
+    /// Every call of the tool needs approval.
     Always,
     /// The tool gave this reason.
     Reason(&'a str),
@@ -47,11 +47,11 @@ impl ApprovedTool {
         let place = self.inner.seams.progress.place(question.question());
         match place.given() {
             Some(Given::Approval(approval)) => Asking::Answered(approval),
-            _ => self.ask_anew(arguments, because, wrong, place),
+            _ => self.ask_again(arguments, because, wrong, place),
         }
     }
 
-    fn ask_anew(&self, arguments: &Arguments, because: Because<'_>, wrong: Option<&str>, place: Place) -> Asking {
+    fn ask_again(&self, arguments: &Arguments, because: Because<'_>, wrong: Option<&str>, place: Place) -> Asking {
         let tool = &self.definition().name;
         let mut question = format!("May the tool `{tool}` be called?");
         let shown = arguments.parse::<Value>().unwrap_or_default();
@@ -79,15 +79,15 @@ impl ApprovedTool {
         Subject { agent: self.inner.seams.agent.to_string(), arguments: arguments.as_str().to_owned() }
     }
 
-    /// The call that somebody agreed to, or what the model is told of one that was denied.
+    /// The approved call, or the output that tells the model of a denied one.
     async fn agreed(
         &self,
         mut asking: Asking,
         mut call: Invocation,
         because: Because<'_>,
     ) -> Result<Result<Invocation, ToolOutput>, ToolError> {
-        // The call begins when somebody has agreed, and not at all beside one that has failed meanwhile: that ends the run, so
-        // that it can be tried again before anything is done.
+        // The call begins only after approval, and not at all if a sibling has failed in the meantime: that ends the run, so
+        // that nothing has happened when it is tried again.
         let sibling = call.context.sibling.clone();
         loop {
             let answer = match asking {
@@ -97,8 +97,8 @@ impl ApprovedTool {
                     let asked = sibling.wait(asked).await?;
                     let answer = sibling.wait(answer).await?;
                     if asked != self.subject(&call.arguments) {
-                        // What was agreed to is another call, which a model asked for before something changed.
-                        asking = self.ask_anew(&call.arguments, because, None, place);
+                        // The approval is for another call, which a model made before something changed.
+                        asking = self.ask_again(&call.arguments, because, None, place);
                         continue;
                     }
                     self.inner.seams.progress.gave(&place, Given::Approval(answer.clone()));
@@ -122,7 +122,7 @@ impl ApprovedTool {
         Ok(Ok(call))
     }
 
-    /// Makes a call whose tool may ask for somebody's agreement: `made` is what it comes to.
+    /// Makes a call whose tool may ask for approval: `made` is its outcome.
     async fn or_ask(&self, made: Calling<'_>, mut call: Invocation) -> Result<ToolOutput, ToolError> {
         let reason = match made.await {
             Err(ToolError::Approval(reason)) if dynamic::scope() == Scope::Flow => reason,
@@ -158,8 +158,8 @@ impl ApprovedTool {
     }
 }
 
-/// Whether a value, written again, says what the model wrote, but for the order of members. A number may be longer than a value
-/// holds, and a member may be there twice.
+/// Whether a value, written again, contains all that the model wrote, in any order of members. A number may have more digits
+/// than a value holds, and a member may appear twice.
 fn says_all(value: &Value, arguments: &Arguments) -> bool {
     let sorted = |text: &str| {
         let mut chars: Vec<_> = text.chars().filter(|char| !char.is_whitespace()).collect();
@@ -169,7 +169,7 @@ fn says_all(value: &Value, arguments: &Arguments) -> bool {
     sorted(&value.to_string()) == sorted(arguments.as_str())
 }
 
-/// What a question is about, as it is recorded: in no key, since what is asked now has to find what was asked before.
+/// The subject of a question, as it is recorded. It is not in the key: the present question must find the earlier one.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Subject {
     agent: String,
@@ -177,13 +177,13 @@ struct Subject {
 }
 
 enum Asking {
-    /// Somebody has answered in a broken run, which this one continues.
+    /// A person answered in a broken run, which this run continues.
     Answered(Approval),
     Asked(Box<Question>),
 }
 
 struct Question {
-    /// What the question was about when it was put: a wait is known by its name alone.
+    /// The subject when the question was asked: only its name identifies a wait.
     asked: BoxFuture<'static, Result<Subject, ToolError>>,
     answer: Wait<Approval>,
     place: Place,

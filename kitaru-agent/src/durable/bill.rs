@@ -1,6 +1,6 @@
 //! The bill of an execution.
 //!
-//! Owns the note that says what a record has cost, and its stored form. Must not know how a run counts.
+//! Owns the metadata with the cost of a record, and its stored form. Must not know how a run counts.
 
 use kitaru_core::{Execution, dynamic};
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,11 @@ use crate::price::Cost;
 use crate::tokens::Tokens;
 use crate::usage::{Bill, Usage};
 
-/// The note beside a record.
+/// The name of the metadata.
 const NOTE: &str = "kitaru.usage";
 
-/// Adds to the note beside the record of the body that runs: several runs may be part of one body. Where the body's own notes
-/// have left no room, nothing is noted: what was paid for is not thrown away for that.
+/// Adds to the metadata of the running body's record: several runs may be part of one body. If the body's own metadata leaves
+/// no room, the cost is not attached: a paid outcome must not be lost for that.
 pub(super) fn note(usage: Usage) {
     let _ = dynamic::amend_log(NOTE, |earlier: Option<Noted>| {
         let mut sum = Usage::from(earlier.unwrap_or_default());
@@ -22,7 +22,7 @@ pub(super) fn note(usage: Usage) {
     });
 }
 
-/// A usage, as it is stored beside records and in them: what is zero is left out.
+/// A usage, as it is stored with records and in them: zeros are left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Noted {
@@ -73,11 +73,10 @@ impl From<Noted> for Usage {
 }
 
 impl Bill {
-    /// What the agents in an execution have cost, counted from its journal: each record once, however often it was
-    /// replayed. `paid` is what its latest attempt has paid for, `replayed` what attempts before that have; executions
-    /// that it began as children have bills of their own.
+    /// The cost of the agents in an execution, counted from its journal: each record once, however often it was replayed.
+    /// `paid` is the cost of the latest attempt, `replayed` that of earlier attempts. Child executions have bills of their own.
     ///
-    /// What was asked and never answered in full is in no record, and in no bill.
+    /// A request without a complete answer is in no record, and in no bill.
     ///
     /// # Examples
     ///

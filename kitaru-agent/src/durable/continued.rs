@@ -1,7 +1,7 @@
-//! The broken run that a run continues, and the word that it leaves if it breaks itself.
+//! The broken run that a run continues, and the entry that a run leaves if it breaks.
 //!
-//! Owns who continues what: the oldest broken run of the flow that is about the same, and each one once. Must not know what a
-//! run was given.
+//! Owns which run continues which: the oldest broken run of the flow with the same subject, and each one once. Must not know
+//! the outcomes of a run.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::budget::Budget;
 
 /// Where a run begins.
 pub(super) struct Continued {
-    /// Nothing outside a flow's own code, where a replay would not find the same.
+    /// None outside a flow's own code, where a replay would not find the same runs.
     runs: Option<Arc<BrokenRuns>>,
     wrong: u32,
     turn: Option<CallIdentity>,
@@ -26,7 +26,7 @@ impl Continued {
         Continued { runs: dynamic::beside_the_flow(), wrong: 0, turn: None, progress: Progress::default() }
     }
 
-    /// Where the oldest broken run about the same stopped, if there is one.
+    /// Where the oldest broken run with the same subject stopped, if there is one.
     pub(super) fn find(subject: impl FnOnce() -> Subject, budget: Option<&Budget>) -> Self {
         let continued = Continued::nothing();
         let runs = continued.runs.as_deref().filter(|runs| !runs.is_empty());
@@ -39,22 +39,22 @@ impl Continued {
         }
     }
 
-    /// What the run was given so far.
+    /// The outcomes of the run so far.
     pub(super) fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    /// How often the runs before it broke because the model got something wrong too many times.
+    /// How often earlier runs broke because the model made too many mistakes.
     pub(super) fn wrong(&self) -> u32 {
         self.wrong
     }
 
-    /// The call of the broken turn, where turns are checkpoints.
+    /// The call of the broken turn, if turns are checkpoints.
     pub(super) fn turn(&self) -> Option<CallIdentity> {
         self.turn
     }
 
-    /// The run ends in an error, which the flow is about to be given.
+    /// The run ends in an error, which the flow is about to receive.
     pub(super) fn broke(self, subject: Subject, broken: BrokenRun, error: &RunError) {
         if let Some(runs) = self.runs {
             runs.push(subject, broken.ended_in(error, self.wrong));

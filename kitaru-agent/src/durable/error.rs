@@ -1,11 +1,11 @@
-//! What a durable run can end in.
+//! The errors of a durable run.
 
 use kitaru_core::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AgentError, Cause, ModelError, ModelErrorKind, ToolError};
 
-/// Why a run of a [`KitaruAgent`](crate::KitaruAgent) gave no result.
+/// Why a run of a [`KitaruAgent`](crate::KitaruAgent) has no result.
 #[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -18,7 +18,7 @@ pub enum RunError {
     Kitaru(#[from] Error),
 }
 
-/// A panic or a timeout in front of a model.
+/// A panic or a timeout of a model's checkpoint.
 impl From<Error> for ModelError {
     fn from(error: Error) -> Self {
         let kind = if error.is_timeout() { ModelErrorKind::TimedOut } else { ModelErrorKind::Other };
@@ -26,7 +26,7 @@ impl From<Error> for ModelError {
     }
 }
 
-/// A panic or a timeout in front of a tool.
+/// A panic or a timeout of a tool's checkpoint.
 impl From<Error> for ToolError {
     fn from(error: Error) -> Self {
         ToolError::Failed(Cause::of(&error))

@@ -1,9 +1,9 @@
-//! What a run was given, and what becomes of it when the run breaks: an equal run of the same flow continues it.
+//! The outcomes of a run, and what happens to them when the run breaks: an equal run of the same flow continues it.
 //!
-//! Owns the answers by what was asked, and the list of broken runs. Must not know who asks.
+//! Owns the outcomes by their questions, and the list of broken runs. Must not know who asks.
 //!
-//! Nothing of this is recorded by itself. A replay goes through the broken run again, from its records, and finds the same;
-//! the record of a turn that is one checkpoint holds what was given in it.
+//! None of this is recorded separately. A replay goes through the broken run again, from its records, and finds the same
+//! outcomes. If a turn is one checkpoint, its record contains the outcomes in it.
 
 use std::collections::HashMap;
 use std::mem;
@@ -24,7 +24,7 @@ use crate::error::{AgentError, ToolError};
 use crate::message::{History, ModelResponse};
 use crate::usage::Usage;
 
-/// An answer that a run was given.
+/// An outcome that a run received.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Given {
@@ -32,44 +32,44 @@ pub(super) enum Given {
     Instructions(String),
     Tool {
         told: Told,
-        /// What runs in its body have spent.
+        /// The cost of the runs in its body.
         #[serde(default, skip_serializing_if = "Noted::is_nothing")]
         spent: Noted,
     },
-    /// A call that may run once has failed: it is not made again.
+    /// A call that must run at most once has failed: it is not repeated.
     Failed(ToolError),
     Approval(Approval),
 }
 
-/// What became of one question.
+/// The state of one question.
 #[derive(Clone, Default)]
 enum Slot {
-    /// It was asked, and has no answer.
+    /// It was asked, and has no outcome.
     #[default]
     Open,
     Given(Given),
-    /// The call failed. A later call does its work once more.
+    /// The call failed. A later call does its work again.
     Failed(CallIdentity),
 }
 
-/// What became of the questions of a run, in the order in which equal ones were asked.
+/// The states of a run's questions, in the order in which equal ones were asked.
 type Slots = HashMap<Question, Vec<Slot>>;
 
-/// The answers of a turn, as its record keeps them.
+/// The outcomes of a turn, as its record keeps them.
 pub(super) type Answers = Vec<(Question, Vec<Option<Given>>)>;
 
-/// What a run was given so far. Clones share it.
+/// The outcomes of a run so far. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Progress(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     slots: Slots,
-    /// How often each question was asked by this run.
+    /// How often this run asked each question.
     asked: HashMap<Question, usize>,
-    /// What the run was given that a broken run has paid for.
+    /// The cost of this run's outcomes for which a broken run has paid.
     repeated: Usage,
-    /// The budget, if the broken run was counted in the same one.
+    /// The budget, if it already contains the cost of the broken run.
     counted: Option<Budget>,
 }
 
@@ -81,7 +81,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The answer that the broken run was given.
+    /// The outcome that the broken run received.
     pub(super) fn given(&self) -> Option<Given> {
         match &self.earlier {
             Slot::Given(given) => Some(given.clone()),
@@ -99,13 +99,13 @@ impl Place {
 }
 
 impl Progress {
-    /// Begins where a broken run stopped. What that one was counted for in `budget` is not counted there again.
+    /// Begins where a broken run stopped. The cost that `budget` already contains is not added again.
     pub(super) fn after(broken: BrokenRun, budget: Option<&Budget>) -> Self {
         let counted = broken.budget.filter(|known| budget.is_some_and(|budget| budget.is_same(known)));
         Progress(Arc::new(Mutex::new(State { slots: broken.slots, counted, ..State::default() })))
     }
 
-    /// The run asks this next. A question that cannot be told from others has a place of its own.
+    /// The run asks this next. A question that cannot be compared with others has a place of its own.
     pub(super) fn place(&self, question: Result<Question, Error>) -> Place {
         let Ok(question) = question else { return Place { question: None, nth: 0, earlier: Slot::Open } };
         let mut state = self.state();
@@ -131,7 +131,7 @@ impl Progress {
         self.state().slots.entry(question).or_default()[place.nth] = slot;
     }
 
-    /// The run was given something that a broken run has paid for. Whether the budget knows of that.
+    /// The run received an outcome for which a broken run has paid. Returns whether the budget already contains its cost.
     pub(super) fn repeats(&self, usage: Usage) -> bool {
         let mut state = self.state();
         state.repeated += usage;
@@ -141,22 +141,22 @@ impl Progress {
         counted.is_some()
     }
 
-    /// What the run was given that a broken run has paid for.
+    /// The cost of this run's outcomes for which a broken run has paid.
     pub(super) fn repeated(&self) -> Usage {
         self.state().repeated
     }
 
-    /// Whether what the broken run cost is in the run's budget.
+    /// Whether the run's budget contains the cost of the broken run.
     pub(super) fn is_counted(&self) -> bool {
         self.state().counted.is_some()
     }
 
-    /// What of a usage that repeats a broken run's is in the run's budget already.
+    /// The part of a repeated usage that the run's budget already contains.
     pub(super) fn counted_before(&self, repeated: Usage) -> Usage {
         if self.is_counted() { repeated } else { Usage::default() }
     }
 
-    /// The answers, for the record of a turn.
+    /// The outcomes, for the record of a turn.
     pub(super) fn answers(&self) -> Answers {
         let given = |slot: &Slot| match slot {
             Slot::Given(given) => Some(given.clone()),
@@ -173,7 +173,7 @@ impl Progress {
     }
 }
 
-/// What a run is about. Runs that are equal in this continue each other.
+/// The subject of a run. A run continues a broken run with an equal subject.
 #[derive(PartialEq)]
 pub(super) struct Subject {
     pub(super) agent: Identity,
@@ -183,12 +183,12 @@ pub(super) struct Subject {
     pub(super) history: History,
 }
 
-/// A run that has given its flow an error, and that no run has continued.
+/// A run that returned an error to its flow, and that no run has continued.
 pub(super) struct BrokenRun {
     slots: Slots,
-    /// How often it broke because the model got something wrong too many times.
+    /// How often it broke because the model made too many mistakes.
     wrong: u32,
-    /// The call of the turn, where that is one checkpoint.
+    /// The call of the turn, if that is one checkpoint.
     turn: Option<CallIdentity>,
     budget: Option<Budget>,
 }
@@ -199,14 +199,14 @@ impl BrokenRun {
         BrokenRun { slots, wrong: 0, turn: None, budget }
     }
 
-    /// A turn that was one checkpoint, with the answers that its record holds.
+    /// A turn that was one checkpoint, with the outcomes in its record.
     pub(super) fn of_turn(answers: Answers, turn: Option<CallIdentity>, budget: Option<Budget>) -> Self {
         let slot = |given: Option<Given>| given.map_or(Slot::Open, Slot::Given);
         let slots = answers.into_iter().map(|(question, given)| (question, given.into_iter().map(slot).collect()));
         BrokenRun { slots: slots.collect(), wrong: 0, turn, budget }
     }
 
-    /// The same run, which ended in `error` and had continued one that was so often wrong.
+    /// The same run, which ended in `error` after it continued a run with so many mistakes.
     pub(super) fn ended_in(self, error: &RunError, earlier: u32) -> Self {
         let wrong = u32::from(matches!(error, RunError::Agent(AgentError::TooManyRetries { .. })));
         BrokenRun { wrong: earlier.saturating_add(wrong), ..self }
@@ -230,7 +230,7 @@ impl BrokenRuns {
         self.runs().push((subject, broken));
     }
 
-    /// The oldest one about `subject`, which nobody else continues from now on.
+    /// Takes the oldest one about `subject`. No other run continues it from now on.
     pub(super) fn take(&self, subject: &Subject) -> Option<BrokenRun> {
         let mut runs = self.runs();
         let nth = runs.iter().position(|(known, _)| known == subject)?;

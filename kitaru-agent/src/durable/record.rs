@@ -1,4 +1,4 @@
-//! What is recorded of a turn as a whole.
+//! The record of a turn as a whole.
 //!
 //! Owns its stored form, which holds each message, and the answer, once. Must not know when it is written.
 
@@ -14,19 +14,19 @@ use crate::agent::Agent;
 use crate::message::{History, Message};
 use crate::result::RunResult;
 
-/// A turn that came to an answer: what it added to the conversation.
+/// A turn with an answer: what it added to the conversation.
 #[derive(Serialize, Deserialize)]
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub(super) struct TurnRecord<T> {
-    /// Left out where the last response says it.
+    /// Left out if the last response contains it.
     #[serde(default = "none", deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     output: Option<T>,
     pub(super) new_messages: History,
     pub(super) usage: Noted,
-    /// What runs in the bodies of its tools have spent of its budget.
+    /// What the runs in the bodies of its tools have taken from its budget.
     #[serde(default, skip_serializing_if = "Noted::is_nothing")]
     pub(super) beside: Noted,
-    /// What of its usage a broken turn has paid for, which it continues.
+    /// The part of its usage for which a broken turn, which it continues, has paid.
     #[serde(default, skip_serializing_if = "Noted::is_nothing")]
     pub(super) repeated: Noted,
 }
@@ -41,23 +41,27 @@ impl<T: Serialize + 'static> TurnRecord<T> {
 
     pub(super) fn into_result(self, agent: &Agent<(), T>) -> Result<RunResult<T>, RunError> {
         let TurnRecord { new_messages, usage, output, .. } = self;
-        let unreadable = || Error::msg("the answer that was recorded cannot be read any more by the type of today");
+        let unreadable = || {
+            Error::msg(
+                "cannot read the recorded answer as the agent's output type; change the version of the agent with the type",
+            )
+        };
         let output = output.or_else(|| said(agent, &new_messages)).ok_or_else(unreadable)?;
         Ok(RunResult::new(output, new_messages, usage.into()))
     }
 }
 
-// Not `Default`, which the derive would ask of the answer's type.
+// Not `Default`, which the derive would require of the answer's type.
 fn none<T>() -> Option<T> {
     None
 }
 
-/// What is there is the answer, `null` too: an answer may be an `Option` itself.
+/// A present field is the answer, also `null`: an answer may itself be an `Option`.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// The answer as the last response has it, before any validator.
+/// The answer in the last response, before any validator.
 fn said<T: 'static>(agent: &Agent<(), T>, messages: &History) -> Option<T> {
     let response = messages.messages().iter().rev().find_map(|message| match message {
         Message::Response(response) => Some(response),
@@ -66,7 +70,7 @@ fn said<T: 'static>(agent: &Agent<(), T>, messages: &History) -> Option<T> {
     agent.parts.output.said(response?)
 }
 
-/// A turn that came to none. What it has spent is spent.
+/// A turn without an answer. Its cost still counts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TurnFailure {
     pub(super) error: RunError,
@@ -74,7 +78,7 @@ pub(super) struct TurnFailure {
     pub(super) beside: Noted,
     #[serde(default, skip_serializing_if = "Noted::is_nothing")]
     pub(super) repeated: Noted,
-    /// What was given in it, for the turn that continues it.
+    /// Its outcomes, for the turn that continues it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) given: Answers,
 }

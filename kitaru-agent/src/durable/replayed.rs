@@ -1,6 +1,6 @@
-//! What of a run's cost comes from records.
+//! The part of a run's cost that comes from records.
 //!
-//! Owns the count, which the checkpoints of a run share. Must not know what was paid for: that is what nobody adds here.
+//! Owns the count, which the checkpoints of a run share. Must not know what this run paid for: that is never added here.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,17 +29,17 @@ impl Replayed {
         }
     }
 
-    /// As [`add`](Self::add), of what the budget knows from a broken run.
+    /// As [`add`](Self::add), for a cost that the budget already contains from a broken run.
     pub(super) fn add_to_run(&self, usage: Usage) {
         *self.run.lock().unwrap_or_else(PoisonError::into_inner) += usage;
     }
 
-    /// Begins a call whose bodies may spend of the budget.
+    /// Begins a call whose bodies may take from the budget.
     pub(super) fn hold(&self) -> Held {
         Held(self.budget.as_ref().map(Budget::hold))
     }
 
-    /// Counts what a body has spent of the budget, now that its record is released, beside what its own run counts.
+    /// Counts what a body took from the budget, once its record is released, in addition to its own run's count.
     pub(super) fn settle(&self, spent: Usage, origin: Origin) {
         let Some(budget) = &self.budget else { return };
         budget.add(spent);
@@ -53,12 +53,12 @@ impl Replayed {
     }
 }
 
-/// What the bodies of a call have spent of the budget, if there is one.
+/// What the bodies of a call have taken from the budget, if there is one.
 #[derive(Default)]
 pub(super) struct Held(Option<Hold>);
 
 impl Held {
-    /// Runs a body, and says what it and those before it have spent.
+    /// Runs a body, and returns what it and the bodies before it have taken.
     pub(super) async fn around<F: Future>(&self, body: F) -> (F::Output, Usage) {
         match &self.0 {
             Some(hold) => hold.around(body).await,

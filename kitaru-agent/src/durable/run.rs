@@ -1,7 +1,7 @@
 //! One turn of a durable agent, as its caller sees it.
 //!
-//! Owns the run's options and where it goes: into the flow around it, or into a flow of its own. Must not know what is
-//! a checkpoint.
+//! Owns the run's options and where it goes: into the flow around it, or into a flow of its own. Must not know what is a
+//! checkpoint.
 
 use std::fmt;
 use std::future::Future;
@@ -32,19 +32,19 @@ use crate::stream::RunStream;
 use crate::usage::Limits;
 use tokio::sync::mpsc;
 
-/// One turn of a [`KitaruAgent`], which is the future of its result.
+/// One turn of a [`KitaruAgent`]. It is the future of its result.
 ///
-/// In a flow it is a part of that. A run that is equal in agent, prompt and history to an earlier run of the flow, which has
-/// ended in an error, continues that one: it is given what the earlier run was given, and asks again where that stopped. Each
-/// broken run is continued once. Runs side by side share nothing. A run that was dropped is not continued.
+/// In a flow it is a part of that flow. If an earlier run of the flow with an equal agent, prompt and history ended in an
+/// error, this run continues it: it gets the same outcomes, and asks again where the broken run stopped. Each broken run is
+/// continued once. Concurrent runs share nothing. A run that was dropped is not continued.
 ///
-/// Outside a flow it is a flow of its own. That stays in memory where a tool waits for a person, and after a restart it
-/// continues when the same question is asked again.
+/// Outside a flow it is a flow of its own. That flow is not parked while a tool waits for a person. After a restart it resumes
+/// when the same question is asked again.
 ///
 /// # Cancel safety
 ///
-/// In a flow, dropping it cancels the checkpoint that runs; what was recorded stays. Outside a flow the run goes on by
-/// itself once it has been polled.
+/// In a flow, dropping it cancels the running checkpoint; records stay. Outside a flow, a run that was polled continues without
+/// it.
 #[must_use = "nothing happens until a run is awaited"]
 pub struct KitaruRun<T = String> {
     run: DurableRun<Turn<T>, Result<RunResult<T>, RunError>>,
@@ -58,7 +58,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruAgent<T> {
-    /// Asks the agent outside a flow, and gives what happens as it happens. Short for `run(prompt).stream()`.
+    /// Asks the agent outside a flow, and streams its events as they happen. Short for `run(prompt).stream()`.
     pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T, RunError> {
         self.run(prompt).stream()
     }
@@ -79,22 +79,22 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
         KitaruRun { run: DurableRun::new(turn) }
     }
 
-    /// Goes on from `history`.
+    /// Continues from `history`.
     pub fn history(self, history: impl Into<History>) -> Self {
         self.with_options(|options| options.history(history))
     }
 
-    /// Sets what `settings` sets, for this run.
+    /// Overrides the model's settings for this run.
     pub fn settings(self, settings: ModelSettings) -> Self {
         self.with_options(|options| options.settings(settings))
     }
 
-    /// Sets what this run may cost.
+    /// Limits what this run may cost.
     pub fn limits(self, limits: Limits) -> Self {
         self.with_options(|options| options.limits(limits))
     }
 
-    /// Counts this run in `budget`, and ends it in [`AgentError::Budget`] where that is used up.
+    /// Counts this run in `budget`, and ends it in [`AgentError::Budget`] when that is used up.
     ///
     /// # Examples
     ///
@@ -128,15 +128,15 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
         self.with(|turn| turn.budget = Some(budget))
     }
 
-    /// Tells `listener` what happens in the run, as it happens: text while the model still says it, tool calls, usage
-    /// and the result. It is called in the run, and holds it up for as long as it takes.
+    /// Calls `listener` with the events of the run, as they happen: text while the model still produces it, tool calls, usage
+    /// and the result. The run calls it, and waits until it returns.
     ///
-    /// What comes from a record is told as well, a response at a time. What is told of a response before its
-    /// [`Usage`](RunEvent::Usage) is not recorded yet: when it breaks off, [`Void`](RunEvent::Void) takes it back, and
-    /// after a crash, or a wait that took the flow out of memory, its listener is told all from the beginning. So a listener
-    /// shows, and decides nothing.
+    /// Replayed records are events as well, one response at a time. The events of a response before its
+    /// [`Usage`](RunEvent::Usage) are not recorded yet. If the response breaks off, [`Void`](RunEvent::Void) takes them back.
+    /// After a crash, or after the flow was parked, the listener receives all events from the start. So use a listener to show,
+    /// not to decide.
     ///
-    /// Outside a flow, whoever asks a question that is under way is given its result, and hears nothing.
+    /// Outside a flow, a run that attaches to an unfinished one receives its result, and no events.
     ///
     /// # Examples
     ///
@@ -163,18 +163,18 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
         self.with(|turn| turn.listener = Some(Arc::new(listener)))
     }
 
-    /// Outside a flow: the store on which the run opens its flow, in place of the implicit one. In a flow it does not count.
+    /// Outside a flow: the store on which the run opens its flow, instead of the implicit one. No effect in a flow.
     pub fn on(self, kitaru: &Kitaru) -> Self {
         KitaruRun { run: self.run.on(kitaru) }
     }
 
-    /// Outside a flow: the id of the execution, in place of a digest of the question. In a flow it does not count.
+    /// Outside a flow: the id of the execution, instead of a digest of the question. No effect in a flow.
     pub fn id(self, id: impl Into<String>) -> Self {
         KitaruRun { run: self.run.id(id) }
     }
 
-    /// Begins anew: outside a flow it reads nothing of an unfinished run of the same question, and in a flow it does not
-    /// continue a run of the same question that has ended in an error.
+    /// Starts over: outside a flow it reads nothing of an unfinished run of the same question, and in a flow it does not
+    /// continue a run of the same question that ended in an error.
     pub fn fresh(self) -> Self {
         KitaruRun { run: self.run.fresh() }
     }
@@ -189,10 +189,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruRun<T> {
-    /// Outside a flow: gives what happens in the run as it happens, as [`on_event`](Self::on_event) tells it, and in its
-    /// place. Nothing happens before the stream is polled; then the run goes on by itself, however slowly it is listened to.
+    /// Outside a flow: streams the events of the run as they happen. It replaces [`on_event`](Self::on_event). Nothing happens
+    /// before the stream is polled; then the run continues by itself, even if the stream is read slowly.
     ///
-    /// In a flow's own code the stream ends at once in [`AgentError::Misuse`].
+    /// In a flow's own code the stream ends immediately in [`AgentError::Misuse`].
     ///
     /// # Examples
     ///
@@ -224,7 +224,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruRun<T> {
     /// When the run was polled before.
     pub fn stream(self) -> RunStream<T, RunError> {
         let (sender, mut events) = mpsc::unbounded_channel();
-        // The stream may be gone before its run is over.
+        // The stream may be dropped before its run ends.
         let run = self.on_event(move |event| drop(sender.send(event)));
         RunStream::new(stream::poll_fn(move |cx| events.poll_recv(cx)), async {
             if dynamic::scope() == Scope::Flow {
@@ -236,13 +236,13 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruRun<T> {
         })
     }
 
-    /// Goes through the run and blocks until it is over, for code that is not async. All such runs of a process share one
-    /// runtime, which lives as long as the process, and the implicit store unless one is given.
+    /// Runs and blocks until the end, for code that is not async. All such runs of a process share one runtime, which lives as
+    /// long as the process, and the implicit store unless one is set.
     ///
     /// # Errors
     ///
-    /// As the run itself, and [`AgentError::Misuse`] in async code, whose thread it would
-    /// block. `tokio::task::spawn_blocking` and `block_in_place` have threads that may.
+    /// As the run itself, and [`AgentError::Misuse`] in async code, whose thread it would block. Threads of
+    /// `tokio::task::spawn_blocking` and `block_in_place` may block.
     pub fn sync(self) -> Result<RunResult<T>, RunError> {
         blocking::block_on(self)?
     }
@@ -273,7 +273,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Work for Turn<T> {
         let history = self.options.history.clone();
         let budget = self.budget.clone();
         let key = self.key();
-        // The flow's result comes from its record, which says nothing of who paid.
+        // The flow's result comes from its record, which does not say which process paid.
         let agent = self.agent.agent.clone();
         let reader = agent.clone();
         let own = Arc::new(OnceLock::new());
@@ -283,8 +283,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Work for Turn<T> {
             Sensitivity::Shown => flow
                 .input("agent", &key.agent)
                 .input("prompt", &key.prompt)
-                // Each turn of a conversation has all turns before it in its history: kept whole, a conversation would cost
-                // the square of its length.
+                // Each turn of a conversation contains all turns before it in its history. Stored in full, a conversation would
+                // grow with the square of its length.
                 .key("history", &key.history)
                 .input("settings", &key.settings),
             Sensitivity::Hidden => flow.key("question", &dynamic::checkpoint("question").arg("key", &key).question()?),
@@ -296,7 +296,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Work for Turn<T> {
         });
         let result = options.apply(call).await?.into_result(&reader)?;
         let replayed = own.get().copied().unwrap_or_else(|| {
-            // Somebody else's call has run it, and paid.
+            // Another call has run it, and paid.
             if let Some(budget) = budget {
                 budget.add(result.usage);
                 budget.add_replayed(result.usage);

@@ -1,4 +1,4 @@
-//! Decorators that make a checkpoint of every request to a model, and of what computes instructions.
+//! Decorators that make each request to a model, and each computation of instructions, a checkpoint.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ pub(super) struct Seams {
     sensitivity: Sensitivity,
     outage: Option<Duration>,
     pub(super) progress: Progress,
-    /// Nothing where the turn around them counts what they cost.
+    /// `None` if the turn around them counts their cost.
     pub(super) replayed: Option<Replayed>,
 }
 
@@ -46,24 +46,24 @@ impl Seams {
         }
     }
 
-    /// A checkpoint of the agent. Its values are read by name, so that a later version of the types still reads them.
+    /// A checkpoint of the agent. Its values are read by name, so that a later version of the types can read them.
     pub(super) fn checkpoint(&self, name: String) -> DynamicCheckpoint {
         self.sensitivity.of(dynamic::checkpoint(name).version(self.version.to_string()).json())
     }
 
-    /// A checkpoint that answers whatever the version is.
+    /// A checkpoint whose record answers in any version.
     pub(super) fn checkpoint_of_any_version(&self, name: String) -> DynamicCheckpoint {
         self.sensitivity.of(dynamic::checkpoint(name).json())
     }
 
-    /// The run is given what a body of a broken run had spent of the budget.
+    /// A body of a broken run took this from the budget, and the run receives its outcome again.
     pub(super) fn spends_again(&self, spent: crate::usage::Usage) {
         if let Some(replayed) = self.replayed.as_ref().filter(|_| !self.progress.is_counted()) {
             replayed.settle(spent, Origin::Replayed);
         }
     }
 
-    /// The run was given what a broken run has paid for.
+    /// The run received an outcome for which a broken run has paid.
     pub(super) fn repeats(&self, usage: crate::usage::Usage) {
         let is_counted = self.progress.repeats(usage);
         match &self.replayed {
@@ -74,7 +74,7 @@ impl Seams {
     }
 }
 
-/// A model each of whose requests is a checkpoint.
+/// A model whose every request is a checkpoint.
 pub(super) struct DurableModel {
     seams: Seams,
     inner: Arc<dyn Model>,
@@ -86,7 +86,7 @@ impl DurableModel {
         DurableModel { seams, inner, price }
     }
 
-    /// Whether somebody listens is no part of the question: streamed and plain requests answer each other.
+    /// Streaming is not a part of the question: streamed and plain requests answer each other.
     async fn ask(&self, request: &ModelRequest, deltas: Option<&Deltas>) -> Result<ModelResponse, ModelError> {
         let Seams { agent, progress, .. } = &self.seams;
         let checkpoint = self.seams.checkpoint(format!("{agent}_model_request"));
@@ -126,7 +126,7 @@ impl DurableModel {
         Ok(told(deltas, response).await)
     }
 
-    /// One try. What was heard of an answer that broke off is void.
+    /// One try. The events of an answer that broke off are void.
     async fn ask_once(&self, request: &ModelRequest, deltas: Option<&Deltas>) -> Result<ModelResponse, ModelError> {
         let Some(deltas) = deltas else { return self.inner.request(request).await };
         let (heard, listener) = (Arc::new(AtomicBool::new(false)), deltas.clone());
@@ -143,7 +143,7 @@ impl DurableModel {
     }
 }
 
-/// Tells a whole response that nobody has heard yet.
+/// Sends the events of a whole response that was not streamed.
 async fn told(deltas: Option<&Deltas>, response: ModelResponse) -> ModelResponse {
     if let Some(deltas) = deltas {
         deltas.send_whole(&response).await;
@@ -170,7 +170,7 @@ impl Model for DurableModel {
     }
 }
 
-/// Instructions that are computed once, and recorded: what they look at may have changed when they are needed again.
+/// Instructions that are computed once, and recorded: their inputs may have changed when they are needed again.
 pub(super) struct DurableInstructions {
     seams: Seams,
     prompt: Arc<str>,

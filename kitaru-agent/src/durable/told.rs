@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ToolError;
 use crate::tool::ToolOutput;
 
-/// What a tool came to that is no failure: what the model is told, or that somebody has to agree first.
+/// The output of a tool, or its request for approval. Not a failure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Told {
@@ -26,7 +26,7 @@ impl Told {
         }
     }
 
-    /// Whether the call is made. One that is only asked about counts when somebody has agreed to it.
+    /// Whether the call is made. A call that needs approval counts once it is approved.
     pub(super) fn is_made(&self) -> bool {
         !matches!(self, Told::Approval(_))
     }

@@ -1,6 +1,6 @@
-//! A tool each of whose calls is a checkpoint.
+//! A tool whose every call is a checkpoint.
 //!
-//! Owns what is recorded of a call, and what its effect means for it. Must not know who agrees to a call.
+//! Owns the record of a call, and what the tool's effect means for it. Must not know who approves a call.
 
 use std::mem;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::tokens::Tokens;
 use crate::tool::{Calling, Effect, Invocation, Recording, Tool, ToolDefinition, ToolOptions, ToolOutput};
 use crate::usage::Usage;
 
-/// How somebody writes what a call gave that was cut off.
+/// How a person writes the output of an interrupted call.
 const GAVE: &str = "What the tool gave: a text as it is, or any other JSON value.";
 
 /// What a tool call adds to the usage of a run.
@@ -34,10 +34,10 @@ const ONE_CALL: Usage = Usage {
     cost: Cost::from_nanos(0),
 };
 
-/// A tool each of whose calls is a checkpoint, or, in the body of one, a part of that.
+/// A tool whose every call is a checkpoint, or, in the body of a checkpoint, a part of that.
 pub(super) struct DurableTool {
     checkpoint: String,
-    /// The agent's name is in the key: another agent's tool of the same name is another tool.
+    /// The agent's name is in the key: two agents' tools with the same name are different tools.
     pub(super) seams: Seams,
     inner: Arc<dyn Tool>,
     options: ToolOptions,
@@ -46,24 +46,25 @@ pub(super) struct DurableTool {
 /// Which of two questions a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// The one that the model put.
+    /// The model's call.
     ByTheModel,
-    /// The same once more, because the tool wanted somebody to agree, and somebody did. No record of the first answers it.
+    /// The same call again, after the tool asked for approval and a person approved. The first call's record does not answer
+    /// it.
     OnApproval,
 }
 
-/// What is recorded of a call. It is read from what a person would write of it, too: a `ToolOutput`, or what the tool gives.
+/// The record of a call. It is also read from what a person may write: a `ToolOutput`, or the tool's value.
 #[derive(Serialize, Deserialize)]
 #[serde(from = "Written")]
 struct Made {
     #[serde(flatten)]
     told: Told,
-    /// What runs in its body have spent of the budget of the run that called it.
+    /// What the runs in its body took from the budget of the calling run.
     #[serde(default, skip_serializing_if = "Noted::is_nothing")]
     spent: Noted,
 }
 
-/// The forms in which a call is written down, the recorded one first.
+/// The forms of a call, the recorded one first.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -74,11 +75,11 @@ enum Written {
         spent: Noted,
     },
     Output(OnlyOutput),
-    /// By a test that plays the tool's part, or by whoever says that a call has happened.
+    /// By a test's stub, or by a person who says that a call has run.
     Given(serde_json::Value),
 }
 
-/// A `ToolOutput` and nothing else: what a tool gives may have a field `content`, too.
+/// A `ToolOutput` and nothing else: a tool's own value may have a field `content`, too.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OnlyOutput {
@@ -98,23 +99,23 @@ impl From<Written> for Made {
 }
 
 impl ToolOutput {
-    /// What somebody answers when a call that may run [once](crate::ToolOptions::once) was cut off, and has done its work
-    /// all the same: it gave this.
+    /// The answer for an interrupted call that may run only [once](crate::ToolOptions::once), if the call did its work: it gave
+    /// this output.
     ///
-    /// Who answers with JSON of their own writes `{"happened": "sent"}` for a tool that gives a text, and
-    /// `{"happened": {"receipt": 7}}` for one that gives any other value.
+    /// As JSON, the answer is `{"happened": "sent"}` for a tool that gives a text, and `{"happened": {"receipt": 7}}` for a
+    /// tool that gives any other value.
     ///
     /// # Errors
     ///
-    /// None that is known; a text can be written as JSON.
+    /// None is known; a text can always be written as JSON.
     pub fn happened(&self) -> Result<Resolution, Error> {
         Resolution::happened(&self.content)
     }
 }
 
-/// What somebody says that a call gave: a text as it is, any other JSON as it is written.
+/// A person's answer about the output of a call: a text as it is, any other JSON as it is written.
 fn happened(said: serde_json::Value) -> Result<Made, String> {
-    // As it is recorded, which is how it was once said. What has other fields, too, is what a tool gave.
+    // The recorded form, which earlier versions asked for. A value with other fields, too, is the tool's output.
     let read = Made::deserialize(&said).ok();
     if let Some(made) = read.filter(|made| matches!(made.told, Told::Output(_)) && says_all_of(made, &said)) {
         return Ok(made);
@@ -123,7 +124,7 @@ fn happened(said: serde_json::Value) -> Result<Made, String> {
     Ok(Made { told: Told::Output(output), spent: Noted::default() })
 }
 
-/// Whether nothing of what somebody said is lost in what was read of it.
+/// Whether all of the person's answer was read.
 fn says_all_of(made: &Made, said: &serde_json::Value) -> bool {
     let Told::Output(output) = &made.told else { return false };
     let text = match said {
@@ -139,7 +140,7 @@ impl DurableTool {
         DurableTool { checkpoint, seams, inner, options }
     }
 
-    /// Makes the call, which claims its name now; or gives what a broken run was given, which this one continues.
+    /// Makes the call, which claims its name now. Or returns the outcome of the broken run that this one continues.
     pub(super) fn make(&self, call: Invocation, asked: Asked) -> Calling<'_> {
         let mut checkpoint = self
             .seams
@@ -168,7 +169,7 @@ impl DurableTool {
         }
     }
 
-    /// Gives what a broken run was given.
+    /// Returns the outcome of a broken run.
     fn give_again(&self, given: Given) -> Calling<'_> {
         async move {
             match given {
@@ -183,14 +184,15 @@ impl DurableTool {
                     told.give()
                 }
                 Given::Failed(error) => Err(error),
-                _ => Err(ToolError::failed("a tool was given what no tool gives; begin the run anew with `.fresh()`")),
+                _ => Err(ToolError::failed(
+                    "a tool call has an outcome of another kind; begin the run again with `.fresh()`",
+                )),
             }
         }
         .boxed()
     }
 
-    /// A call that is as good as code of the flow. That it is not made once more by a run that continues a broken one is for
-    /// what it calls.
+    /// A call that is like code of the flow. A run that continues a broken one may repeat it; the tool must allow for that.
     fn make_unrecorded(&self, call: Invocation, place: Place) -> Calling<'_> {
         async move {
             let told = Told::of(self.inner.call(call).await)?;
@@ -254,7 +256,7 @@ impl DurableTool {
         .boxed()
     }
 
-    /// Says so where a body of which nothing is known may run for a second time.
+    /// Warns if a body with an unknown outcome may run a second time.
     fn look_back(&self) {
         if self.options.effect() == Effect::AtLeastOnce && may_have_run() {
             warn!(

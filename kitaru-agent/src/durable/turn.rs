@@ -1,6 +1,6 @@
-//! What is a checkpoint of a turn, and what its key holds.
+//! Which parts of a turn are checkpoints, and what their keys contain.
 //!
-//! Owns both ways of recording a turn. Must not know how a run goes, nor where its flow came from.
+//! Owns both ways of recording a turn. Must not know how a run goes, nor where its flow comes from.
 
 use std::sync::Arc;
 
@@ -33,10 +33,10 @@ use crate::tool::{Effect, NeedsApproval, Recording, Tool, ToolOptions};
 use crate::turn;
 use crate::usage::Usage;
 
-/// Who is told what happens in a run.
+/// The receiver of a run's events.
 pub(super) type Listener<T> = Arc<dyn Fn(RunEvent<T>) + Send + Sync>;
 
-/// One turn, before it is gone through.
+/// One turn, before it runs.
 pub(super) struct Turn<T> {
     pub(super) agent: KitaruAgent<T>,
     pub(super) prompt: String,
@@ -45,7 +45,7 @@ pub(super) struct Turn<T> {
     pub(super) budget: Option<Budget>,
 }
 
-/// What decides what a turn comes to.
+/// All that determines the outcome of a turn.
 #[derive(Serialize)]
 pub(super) struct Key {
     pub(super) agent: Identity,
@@ -64,7 +64,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         }
     }
 
-    /// Goes through the turn. One that is fresh continues no broken run.
+    /// Runs the turn. A fresh turn does not continue a broken run.
     pub(super) async fn go(self, flow: FlowOptions) -> Result<RunResult<T>, RunError> {
         self.check_options()?;
         match self.agent.granularity {
@@ -86,21 +86,19 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         let waits = *granularity == Granularity::Call && dynamic::scope() == Scope::Flow;
         let granular = "leave `granular_checkpoints` on, and run the agent in the flow's own code";
         let reason = if let Some(name) = tools.keys().find(|name| !known(name)) {
-            format!("there are options for a tool `{name}`, which it does not have")
+            format!("it has options for a tool `{name}` that it does not have")
         } else if let Some((name, _)) = find(&|options| once(options) && options.tries_again() > 0) {
-            format!("tool `{name}` may run once, and has retries; choose one")
+            format!("tool `{name}` may run only once, and has retries; choose one")
         } else if let Some((name, _)) =
             find(&|options| options.recording() == Recording::Off && (asks(options) || once(options)))
         {
-            format!("tool `{name}` leaves no record, so nobody could be asked about it; leave out `not_durable`")
+            format!("tool `{name}` leaves no record, so a person cannot be asked about it; remove `not_durable`")
         } else if let Some((name, _)) = find(&asks).filter(|_| !waits) {
-            format!(
-                "tool `{name}` requires approval, for which the flow has to wait, and a checkpoint cannot: {granular}"
-            )
+            format!("tool `{name}` requires approval, and a turn that is one checkpoint cannot wait for it: {granular}")
         } else if let Some((name, _)) = find(&once).filter(|_| !waits) {
             format!(
-                "tool `{name}` may run once, and a checkpoint around the turn runs again after a crash: {granular}; or say, by \
-                 `.tool_options(\"{name}\", ToolOptions::default().at_least_once())`, that it may run again"
+                "tool `{name}` may run only once, and a checkpoint around the turn runs again after a crash: {granular}; or allow a second run with \
+                 `.tool_options(\"{name}\", ToolOptions::default().at_least_once())`"
             )
         } else {
             return Ok(());
@@ -134,7 +132,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         let agent = &durable.agent;
         let replayed = Replayed::of(budget.as_ref());
         let held = replayed.hold();
-        // Read by name, so that a later version of the messages still reads it.
+        // Read by name, so that a later version of the messages can read it.
         let checkpoint = dynamic::checkpoint(agent.name().to_owned()).json().version(durable.version.clone());
         let mut made = durable
             .sensitivity
@@ -195,12 +193,12 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         if let (Origin::Replayed, Some(listener)) = (origin, &listener) {
             retell(&result, listener);
         }
-        // A record holds what the turn added; what was there before is at hand.
+        // The record contains what the turn added; the earlier history is in memory.
         Ok(result.with_history(options.history).with_replayed(replayed.usage()))
     }
 
-    /// Where the run begins. One that continues a run in which the model was wrong too many times tells it what was wrong, and
-    /// grants it as many times again.
+    /// Where the run begins. If it continues a run in which the model made too many mistakes, it tells the model the mistakes,
+    /// and allows as many again.
     fn continued(&mut self, flow: &FlowOptions) -> Continued {
         let subject = || self.agent.subject(self.prompt.clone(), self.options.history.clone());
         let continued = match flow.is_fresh() {
@@ -223,8 +221,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
     }
 }
 
-/// The agent with a checkpoint in front of its model, of each tool and of what computes instructions. In the body of a turn
-/// these are parts of it, with retries, options and idempotency keys of their own.
+/// The agent with a checkpoint around its model, around each tool and around each computation of instructions. In the body of a
+/// turn they are parts of that, with retries, options and idempotency keys of their own.
 fn in_checkpoints<T: Serialize + DeserializeOwned + Send + 'static>(
     durable: &KitaruAgent<T>,
     prompt: &str,
@@ -254,9 +252,9 @@ fn events<T: Send + 'static>(listener: Option<&Listener<T>>) -> Events<T> {
     })
 }
 
-/// Tells what happened in a turn that comes from its record.
+/// Sends the events of a turn that comes from its record.
 fn retell<T>(result: &RunResult<T>, listener: &Listener<T>) {
-    // What stands behind the last response closes the conversation: nobody was told of it in the run.
+    // Messages after the last response close the conversation: the run sent no events of them.
     let messages = result.new_messages.messages();
     let last = messages.iter().rposition(|message| matches!(message, Message::Response(_)));
     let messages = &messages[..last.map_or(0, |last| last + 1)];
@@ -279,14 +277,14 @@ fn retell<T>(result: &RunResult<T>, listener: &Listener<T>) {
                     }
                 }
                 usage += response.usage();
-                // Messages do not say which calls reached a tool and were sent back by it; the sum is known.
+                // Messages do not show which calls reached a tool and which the tool sent back; the sum is known.
                 listener(RunEvent::Usage(if usage.requests == responses { result.usage } else { usage }));
             }
         }
     }
 }
 
-/// How many calls a turn made, for its log line.
+/// The number of calls in a turn, for its log line.
 fn summary<T>(turn: &Result<TurnRecord<T>, TurnFailure>, occasion: Occasion) -> String {
     let Ok(turn) = turn else { return "failed".to_owned() };
     let Usage { requests, tool_calls, .. } = turn.usage.into();

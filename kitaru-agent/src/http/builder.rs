@@ -1,6 +1,6 @@
-//! How a model over HTTP is set up.
+//! The settings of a model over HTTP.
 //!
-//! Owns what all such models let their users set, and the environment. Must not know what is asked of a model.
+//! Owns the settings of all such models, and the environment. Must not know the requests.
 
 use std::{env, fmt, time::Duration};
 
@@ -11,7 +11,7 @@ use super::retry::Patience;
 use super::secret::Secret;
 use crate::error::ModelError;
 
-/// What can be set of any model over HTTP.
+/// The settings of any model over HTTP.
 pub(crate) struct Settings {
     pub(crate) key: Secret,
     pub(crate) base_url: String,
@@ -36,7 +36,9 @@ impl Settings {
     pub(crate) fn build<D: Dialect>(self, dialect: D) -> Result<HttpModel<D>, ModelError> {
         if !self.key.fits_a_header() {
             let variable = D::KEY_VARIABLE;
-            return Err(configuration(format!("the API key holds characters that no key has; check {variable}")));
+            return Err(configuration(format!(
+                "the API key contains characters that a key cannot have; check {variable}"
+            )));
         }
         let client = Client::new(&self.base_url, self.timeout)?;
         let Self { key, model, patience, stall, .. } = self;
@@ -45,53 +47,53 @@ impl Settings {
 }
 
 impl fmt::Debug for Settings {
-    // The address is left out: it may hold a password.
+    // The address is left out: it may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("key", &self.key).field("model", &self.model).finish_non_exhaustive()
     }
 }
 
-/// The methods that all builders of models over HTTP have.
+/// The methods of all builders of models over HTTP.
 macro_rules! builder {
     ($builder:ident) => {
         impl $builder {
-            /// Where the server is, `/v1` included.
+            /// The address of the server, `/v1` included.
             pub fn base_url(mut self, url: impl Into<String>) -> Self {
                 self.settings.base_url = url.into();
                 self
             }
 
-            /// Which model to ask for.
+            /// The name of the model.
             pub fn model(mut self, model: impl Into<String>) -> Self {
                 self.settings.model = model.into();
                 self
             }
 
-            /// How long one try may take, the answer included; 5 minutes unless set. A streamed answer has this long
-            /// to say its first word or thought, and for each event after that.
+            /// How long one try may take, the answer included; 5 minutes unless set. A streamed answer has this long to its
+            /// first word or thought, and for each event after that.
             pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
                 self.settings.timeout = timeout;
                 self
             }
 
-            /// How long a streamed answer that has begun may pause; a minute unless set. A comment, which keeps the
-            /// line open, ends a pause.
+            /// How long a streamed answer that has begun may pause; a minute unless set. A comment, which keeps the connection
+            /// open, ends a pause.
             pub fn stall_timeout(mut self, timeout: std::time::Duration) -> Self {
                 self.settings.stall = timeout;
                 self
             }
 
-            /// How many times a request is tried again that the server refused for now, or that broke off, or that took
-            /// too long; 3 unless set. A server that was still at work may be paid for each try. In a durable run it is the
-            /// run that asks again; see [`KitaruAgent::wait_for_model`](crate::KitaruAgent::wait_for_model). An answer
-            /// that was cut by its bound on tokens is not asked for again.
+            /// How many times to retry a request that the server refused for now, that broke off, or that took too long; 3
+            /// unless set. A server that was still working may charge for each try. In a durable run the run itself retries;
+            /// see [`KitaruAgent::wait_for_model`](crate::KitaruAgent::wait_for_model). An answer that was cut by its bound on
+            /// tokens is not requested again.
             pub fn retries(mut self, retries: u32) -> Self {
                 self.settings.patience.retries = retries;
                 self
             }
 
-            /// The longest wait before a request is tried again; a minute unless set. A server that asks for more gets
-            /// no further try, and the error says how long it asked for.
+            /// The longest wait before a retry; a minute unless set. If a server asks for more, the request is not retried, and
+            /// the error contains the time.
             pub fn max_retry_wait(mut self, wait: std::time::Duration) -> Self {
                 self.settings.patience.max_wait = wait;
                 self
@@ -102,7 +104,7 @@ macro_rules! builder {
 
 pub(crate) use builder;
 
-/// A variable of the environment; one that is empty counts as not set.
+/// A variable of the environment; an empty one counts as not set.
 pub(crate) fn set(name: &str) -> Option<String> {
     env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }

@@ -1,4 +1,4 @@
-//! A canned server: a thread that answers each connection with the next of some bytes.
+//! A canned server: a thread that answers each connection with the next prepared bytes.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -16,7 +16,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// What was posted, in order: the head, and the body as JSON.
+    /// The posted requests, in order: the head, and the body as JSON.
     pub(crate) fn seen(&self) -> Vec<(String, Value)> {
         self.seen.try_iter().collect()
     }
@@ -46,11 +46,11 @@ pub(crate) fn serve(answers: Vec<String>) -> Server {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
             sender.send((head, serde_json::from_slice(&body).unwrap())).unwrap();
-            // A client that has seen the end of an answer may hang up before all of it is written.
+            // A client that has seen the end of an answer may hang up before the whole answer is written.
             let said = answer.strip_prefix(SILENCE);
             let _ = stream.write_all(said.unwrap_or(&answer).as_bytes());
             if said.is_some() {
-                // Holds the line until the client hangs up.
+                // Keeps the connection open until the client hangs up.
                 let _ = reader.read(&mut [0]);
             }
         }
@@ -58,7 +58,7 @@ pub(crate) fn serve(answers: Vec<String>) -> Server {
     Server { url, seen }
 }
 
-/// In front of an answer after which the server holds the line.
+/// The prefix of an answer after which the server keeps the connection open.
 pub(crate) const SILENCE: &str = "silence";
 
 pub(crate) fn http(status: u16, headers: &str, body: &str) -> String {

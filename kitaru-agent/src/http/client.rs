@@ -1,6 +1,6 @@
 //! The HTTP client.
 //!
-//! Owns TLS, timeouts, and the bound on what is read. Must not know what is said over it.
+//! Owns TLS, timeouts, and the bound on what is read. Must not know the content.
 
 use std::{
     pin::Pin,
@@ -20,7 +20,7 @@ use super::dialect::configuration;
 use super::retry;
 use crate::error::{ModelError, ModelErrorKind};
 
-/// An answer larger than this is an error: no completion is.
+/// A larger answer is an error: no completion is that large.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -43,7 +43,7 @@ impl Reply {
     }
 }
 
-/// The bytes of an answer, as they come.
+/// The bytes of an answer, as they arrive.
 pub(super) type Chunks<'a> = Pin<Box<dyn Stream<Item = Result<bytes::Bytes, ModelError>> + Send + 'a>>;
 
 /// An answer that has begun.
@@ -54,7 +54,7 @@ pub(super) enum Opened<'a> {
 
 impl Client {
     pub(super) fn new(base_url: &str, timeout: Duration) -> Result<Self, ModelError> {
-        // The address itself is not quoted: it may hold a password.
+        // The address itself is not quoted: it may contain a password.
         let base = Url::parse(base_url.trim_end_matches('/'))
             .map_err(|error| configuration(format!("the base URL is not an address ({error}); check it")))?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
@@ -74,7 +74,7 @@ impl Client {
         self.whole(request.send().await.map_err(|error| self.broken(error))?).await
     }
 
-    /// Posts JSON, and reads the answer as it comes if it is one.
+    /// Posts JSON, and streams the answer if it is one.
     pub(super) async fn open(&self, path: &str, headers: HeaderMap, body: &[u8]) -> Result<Opened<'_>, ModelError> {
         let sent = self.prepared(path, headers, body).send();
         let Ok(sent) = tokio::time::timeout(self.timeout, sent).await else { return Err(self.late()) };
@@ -127,7 +127,7 @@ impl Client {
         ModelError::new(ModelErrorKind::InvalidResponse, message)
     }
 
-    /// How long one try may take; of one that is streamed, its beginning.
+    /// How long one try may take; for a stream, until its first word.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -142,14 +142,14 @@ impl Client {
         if error.is_timeout() && !error.is_connect() {
             return self.late();
         }
-        // The address is left out: it may hold a password.
+        // The address is left out: it may contain a password.
         let error = error.without_url();
         let what = if error.is_connect() { "cannot reach" } else { "the connection broke while talking to" };
         ModelError::new(ModelErrorKind::Unreachable, format!("{what} {host}: {}", chain(&error)))
     }
 }
 
-/// A client of our TLS for the server at `base`.
+/// A client with this crate's TLS for the server at `base`.
 pub(crate) fn plain(base: &Url) -> Result<reqwest::Client, ModelError> {
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls(base.scheme() == "https")?)
@@ -160,27 +160,29 @@ pub(crate) fn plain(base: &Url) -> Result<reqwest::Client, ModelError> {
     if matches!(base.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
         builder = builder.no_proxy();
     }
-    builder.build().map_err(|error| configuration(format!("no HTTP client: {}", chain(&error))))
+    builder.build().map_err(|error| configuration(format!("cannot make an HTTP client: {}", chain(&error))))
 }
 
-/// TLS that trusts what this machine trusts. It is given to the client, not installed in the process: which crypto a
-/// program uses elsewhere is its own business.
+/// TLS that trusts the certificates of this machine. It is passed to the client, not installed in the process, so that the
+/// program can use another crypto library elsewhere.
 fn tls(needed: bool) -> Result<ClientConfig, ModelError> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| configuration(format!("no TLS: {error}")))?;
+        .map_err(|error| configuration(format!("cannot set up TLS: {error}")))?;
     if !needed {
         // Reading the machine's certificates takes time, and a slim container has none.
         return Ok(versions.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
     }
     let verifier = versions.with_platform_verifier().map_err(|error| {
-        configuration(format!("no TLS: {error}; install the system's certificates (the package ca-certificates)"))
+        configuration(format!(
+            "cannot set up TLS: {error}; install the system's certificates (the package ca-certificates)"
+        ))
     })?;
     Ok(verifier.with_no_client_auth())
 }
 
-/// The most causes that a line shows.
+/// The most causes in one line.
 const MOST_SOURCES: usize = 16;
 
 /// An error and its causes in one line; reqwest's own text leaves out the cause.

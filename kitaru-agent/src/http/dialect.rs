@@ -1,6 +1,6 @@
-//! The seam to the words of a provider.
+//! The seam to the terms of a provider.
 //!
-//! Owns what is asked of them: a body for a request, and a reader for an answer. Must not know how either travels.
+//! Owns what a dialect provides: a body for a request, and a reader for an answer. Must not know how either travels.
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ use crate::error::{ModelError, ModelErrorKind};
 use crate::message::ModelResponse;
 use crate::model::ModelRequest;
 
-/// The words of one kind of server.
+/// The terms of one kind of server.
 pub(crate) trait Dialect: Send + Sync {
     /// The variable of the environment that holds the key, for messages.
     const KEY_VARIABLE: &'static str;
-    /// Below the base URL.
+    /// The path below the base URL.
     const PATH: &'static str;
 
     fn headers(&self, key: &Secret) -> HeaderMap;
@@ -29,11 +29,11 @@ pub(crate) trait Dialect: Send + Sync {
     /// Reads a whole answer.
     fn response(&self, json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError>;
 
-    /// What reads an answer in pieces.
+    /// The reader of a streamed answer.
     fn reader<'a>(&self, question: &'a Question<'a>) -> Box<dyn Reader + 'a>;
 }
 
-/// What is asked, and of which model.
+/// A request, and the model for it.
 pub(crate) struct Question<'a> {
     pub(crate) model: &'a str,
     pub(crate) request: &'a ModelRequest,
@@ -45,7 +45,7 @@ impl Question<'_> {
     }
 }
 
-/// The error of a model that does `what`.
+/// An error of a model, with what the model did.
 pub(crate) fn error_of(model: &str, kind: ModelErrorKind, what: impl fmt::Display) -> ModelError {
     ModelError::new(kind, format!("`{model}` {what}"))
 }
@@ -57,34 +57,34 @@ pub(crate) enum Reading {
     Streaming,
 }
 
-/// Puts a streamed answer together.
+/// Assembles a streamed answer.
 pub(crate) trait Reader: Send {
     /// Takes one event.
     ///
     /// # Errors
     ///
-    /// What is no such event, and an error that the server sends as one.
+    /// If it is not a valid event, or if it contains an error of the server.
     fn event(&mut self, event: &str, data: &str) -> Result<Read, ModelError>;
 
-    /// Whether a part of the answer has come.
+    /// Whether a part of the answer has arrived.
     fn has_begun(&self) -> bool;
 
-    /// Takes the clean end of a stream whose server has not said that the answer is over.
+    /// Takes the clean end of a stream that lacks the server's end mark.
     ///
     /// # Errors
     ///
-    /// That the answer is not complete, unless what has come says that it is.
+    /// If the answer is not complete, unless earlier events say that it is.
     fn end(&mut self) -> Result<Read, ModelError>;
 }
 
-/// What came of an event.
+/// The result of an event.
 pub(crate) enum Read {
     More(Vec<Delta>),
-    /// The answer is complete, and said to be by the server.
+    /// The answer is complete, and the server said so.
     Over(Vec<Delta>, ModelResponse),
 }
 
-/// The error of a model that is not set up right.
+/// The error of a model that is not configured correctly.
 pub(crate) fn configuration(message: impl Into<String>) -> ModelError {
     ModelError::new(ModelErrorKind::Configuration, message)
 }

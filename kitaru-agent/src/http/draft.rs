@@ -1,6 +1,6 @@
-//! An answer that has been read, before it counts.
+//! An answer that was read, before it counts.
 //!
-//! Owns what the dialects have in common in the end of an answer. Must not know their words.
+//! Owns what the dialects have in common at the end of an answer. Must not know their terms.
 
 use serde_json::value::RawValue;
 
@@ -11,14 +11,14 @@ use crate::error::{ModelError, ModelErrorKind};
 use crate::message::{ModelResponse, Opaque, Place, ResponsePart, Stop};
 use crate::tokens::Tokens;
 
-/// What was said, in whichever way it came.
+/// The content of an answer, streamed or whole.
 #[derive(Default)]
 pub(crate) struct Draft {
     pub(crate) parts: Vec<ResponsePart>,
     pub(crate) model: Option<String>,
-    /// Why it stopped, in the provider's word.
+    /// The provider's word for why it stopped.
     pub(crate) reason: Option<String>,
-    /// What the model said in place of an answer.
+    /// The model's text instead of an answer.
     pub(crate) refusal: String,
     pub(crate) tokens: Tokens,
 }
@@ -28,7 +28,7 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// What keeps it from counting. A call without a name is looked at last: it may be what a bound has cut off.
+    /// Why the response does not count. A call without a name is checked last: a bound may have cut the name off.
     pub(crate) fn finish(self, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
         let Self { parts, model, reason, refusal, tokens } = self;
         let refusal = refusal.trim();
@@ -41,43 +41,45 @@ impl Draft {
         response.tokens = tokens;
         let response = counted(response, reason.as_deref(), question.model, question.request)?;
         if response.tool_calls().any(|call| call.tool.is_empty()) {
-            return Err(question.error(ModelErrorKind::InvalidResponse, "asked for a tool without its name"));
+            return Err(question.error(ModelErrorKind::InvalidResponse, "called a tool without its name"));
         }
-        // Servers that say so of an answer in words are many; of one that holds nothing it tells that a call was lost.
+        // Many servers say so of a text answer. In an empty answer it means that a call was lost.
         let is_nothing = response.tool_calls().next().is_none() && response.output().trim().is_empty();
         if is_nothing && response.stop == Some(Stop::ToolCalls) {
-            return Err(question.error(ModelErrorKind::InvalidResponse, "asked for a tool, and did not say for which"));
+            return Err(question.error(ModelErrorKind::InvalidResponse, "reported a tool call, and sent none"));
         }
         Ok(response)
     }
 }
 
-/// An id for a call that came without one: its place in the conversation, behind `so_far` messages.
+/// An id for a call that arrived without one: its place in the conversation, after `so_far` messages.
 pub(crate) fn call_id(so_far: usize, nth: usize) -> String {
     format!("call_{so_far}_{nth}")
 }
 
-/// An error that a server answers with, though the status is one of success.
+/// An error in an answer with a status of success.
 pub(crate) struct Complaint {
     message: String,
-    /// Nothing where the server does not say what kind of error it is.
+    /// `None` if the server does not name the kind of error.
     kind: Option<ModelErrorKind>,
 }
 
 impl Complaint {
-    /// The error of the model, which is of the kind `unless_said` where the server says none.
+    /// The error of the model, of the kind `unless_said` if the server names none.
     pub(crate) fn into_error(self, question: &Question<'_>, what: &str, unless_said: ModelErrorKind) -> ModelError {
         let Self { message, kind } = self;
         match kind {
-            // What the server says here may quote the key in part.
-            Some(ModelErrorKind::Unauthorized) => question
-                .error(ModelErrorKind::Unauthorized, format_args!("{what} with an error: it refuses the API key")),
+            // The server's text may quote a part of the key.
+            Some(ModelErrorKind::Unauthorized) => question.error(
+                ModelErrorKind::Unauthorized,
+                format_args!("{what} with an error: the server refuses the API key"),
+            ),
             kind => question.error(kind.unwrap_or(unless_said), format_args!("{what} with an error: {message}")),
         }
     }
 }
 
-/// What a server says of an error that it answers with, whatever the status.
+/// The error in a server's answer, with any status.
 pub(crate) fn error_in(answer: &Object) -> Option<Complaint> {
     let error = answer.get("error")?;
     let (message, kind) = match Object::read(error) {
@@ -89,7 +91,7 @@ pub(crate) fn error_in(answer: &Object) -> Option<Complaint> {
     (!message.is_empty()).then_some(Complaint { message, kind })
 }
 
-/// The words for kinds of errors, the most certain first.
+/// The words for kinds of errors, the most reliable first.
 const KINDS: [(ModelErrorKind, &[&str]); 3] = [
     (
         ModelErrorKind::Unauthorized,
@@ -102,7 +104,7 @@ const KINDS: [(ModelErrorKind, &[&str]); 3] = [
     ),
 ];
 
-/// The kind of an error, by the status that it names or by a word for it.
+/// The kind of an error, by the status in it or by a word for it.
 fn kind_of(error: &Object) -> Option<ModelErrorKind> {
     let names = ["code", "status", "type"];
     let words: Vec<_> =
@@ -119,25 +121,24 @@ fn kind_of(error: &Object) -> Option<ModelErrorKind> {
     status.or_else(of_words)
 }
 
-/// Whether a word for an error says that nothing is left to pay with.
+/// Whether a word for an error means that the quota is used up.
 pub(crate) fn is_out_of_quota(word: &str) -> bool {
     word == "insufficient_quota" || word == "billing_error"
 }
 
-/// The kind of error that a status tells of. Nothing for one of success, and for what is no status.
+/// The kind of error of a status. `None` for success, and for a number that is not a status.
 pub(crate) fn of_status(status: u16) -> Option<ModelErrorKind> {
     match status {
         401 | 403 => Some(ModelErrorKind::Unauthorized),
         429 => Some(ModelErrorKind::RateLimited),
-        // A conflict is that of the provider with itself: it has no state that a request of ours could contradict.
+        // The conflict is on the provider's side: it has no state that our request could contradict.
         408 | 409 | 425 | 500..=999 => Some(ModelErrorKind::Unavailable),
         300..=499 => Some(ModelErrorKind::Rejected),
         _ => None,
     }
 }
 
-/// The parts for the fields of a tool call that this crate has no word for, which go back with the call. `within` is in
-/// front of their names.
+/// The parts for unknown fields of a tool call, which go back with the call. `within` precedes their names.
 pub(crate) fn fields_of_a_call(dialect: &str, call: &Object, known: &[&str], within: &str) -> Vec<ResponsePart> {
     let unknown = call.fields().filter(|(name, value)| !known.contains(name) && says_something(value));
     let part = |(name, value): (&str, &RawValue)| {
@@ -146,16 +147,16 @@ pub(crate) fn fields_of_a_call(dialect: &str, call: &Object, known: &[&str], wit
     unknown.map(part).collect()
 }
 
-/// Whether a value is more than a place that is left empty.
+/// Whether a value is more than an empty placeholder.
 pub(crate) fn says_something(value: &RawValue) -> bool {
     !matches!(value.get(), "null" | "\"\"" | "[]" | "{}" | "false")
 }
 
-/// What goes back to a model of `dialect` of a part, and its place.
+/// The content in a part for a model of `dialect`, and its place.
 pub(crate) fn given_back<'a>(dialect: &str, part: &'a ResponsePart) -> Option<(&'a Place, Box<RawValue>)> {
     match part {
         ResponsePart::Reasoning(opaque) | ResponsePart::Opaque(opaque) if opaque.dialect == dialect => {
-            // What users made of no JSON goes nowhere: it would spoil the whole request.
+            // If users made a part that is not JSON, it is not sent: it would spoil the whole request.
             Some((&opaque.place, RawValue::from_string(opaque.json.clone()).ok()?))
         }
         _ => None,

@@ -1,8 +1,7 @@
-//! JSON as servers send it, and as it goes back to them.
+//! JSON as servers send it, and as it is sent back.
 //!
-//! Owns reading that never gives up on a whole for the sake of a part: each field is looked at alone, and what is not as
-//! expected counts as absent. A value that is not looked into keeps its text, byte for byte. Must not know what a field
-//! means.
+//! Owns reading that never fails as a whole because of a part: each field is read separately, and an unexpected value counts as
+//! absent. A value that is not inspected keeps its text, byte for byte. Must not know the meaning of a field.
 
 use std::fmt;
 
@@ -12,12 +11,12 @@ use serde::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 
-/// A JSON object whose fields are in their order and keep their text.
+/// A JSON object whose fields keep their order and their text.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Object(Vec<(String, Box<RawValue>)>);
 
 impl Object {
-    /// Nothing for what is no object.
+    /// `None` for a value that is not an object.
     pub(crate) fn read(json: &RawValue) -> Option<Self> {
         serde_json::from_str(json.get()).ok()
     }
@@ -32,7 +31,7 @@ impl Object {
         self.get(name).and_then(Self::read)
     }
 
-    /// A text; halves of characters in it are replaced.
+    /// A text. Unpaired surrogates in it are replaced.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.get(name).and_then(text)
     }
@@ -47,7 +46,7 @@ impl Object {
         self.get(name).and_then(count)
     }
 
-    /// The elements of an array; a value that is none is its own only element.
+    /// The elements of an array. Any other value is its own only element.
     pub(crate) fn list(&self, name: &str) -> Vec<Box<RawValue>> {
         let Some(value) = self.get(name) else { return Vec::new() };
         serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value.to_owned()])
@@ -57,7 +56,7 @@ impl Object {
         self.0.iter().map(|(name, value)| (name.as_str(), &**value))
     }
 
-    /// Puts a value in place of one of the same name, or behind the others.
+    /// Replaces the value of this name, or appends it.
     pub(crate) fn put_raw(&mut self, name: &str, value: Box<RawValue>) {
         match self.0.iter_mut().rfind(|(known, _)| known == name) {
             Some((_, known)) => *known = value,
@@ -72,8 +71,8 @@ impl Object {
     }
 }
 
-/// A value of ours as JSON text. Nothing for what cannot be written, of which there is none: our values are texts,
-/// numbers, lists and maps of texts.
+/// A value of this crate as JSON text. `None` if it cannot be written; that never happens with texts, numbers, lists and maps
+/// of texts.
 pub(crate) fn raw(value: &impl Serialize) -> Option<Box<RawValue>> {
     to_raw_value(value).ok()
 }
@@ -106,23 +105,23 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-/// A text; halves of characters in it are replaced. Nothing for what is no string.
+/// A text. Unpaired surrogates in it are replaced. `None` for a value that is not a string.
 pub(crate) fn text(json: &RawValue) -> Option<String> {
     let halves: Halves = serde_json::from_str(json.get()).ok()?;
     Some(Pieces::default().whole(&halves.0))
 }
 
-/// A number of things, however it is written. Nothing for what is no such number.
+/// A count, in any notation. `None` for a value that is not a count.
 pub(crate) fn count(json: &RawValue) -> Option<u64> {
     let number: f64 = match json.get().parse() {
         Ok(number) => return Some(number),
         Err(_) => json.get().parse().ok()?,
     };
-    // Rust's own cast is bounded at both ends.
+    // Rust's cast saturates at both ends.
     (number >= 0.0).then_some(number as u64)
 }
 
-/// The bytes of a text, in which a character that JSON wrote as two escapes may be cut in two (WTF-8).
+/// The bytes of a text, in which JSON may have escaped a character as two unpaired surrogates (WTF-8).
 struct Halves(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Halves {
@@ -147,16 +146,16 @@ impl<'de> Deserialize<'de> for Halves {
     }
 }
 
-/// A text that comes in pieces, which may cut a character in two.
+/// A text in pieces, which may split a character.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
     text: String,
-    /// The first half of a character whose second half is still to come.
+    /// The first half of a split character.
     half: Option<u16>,
 }
 
 impl Pieces {
-    /// What there is so far, without half a character.
+    /// The text so far, without half a character.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
@@ -165,7 +164,7 @@ impl Pieces {
         self.text.is_empty() && self.half.is_none()
     }
 
-    /// Adds the text of a JSON string, and gives what can be shown of it now. Nothing for what is no string.
+    /// Adds the text of a JSON string. Returns the part that can now be shown. `None` for a value that is not a string.
     pub(crate) fn push(&mut self, json: &RawValue) -> Option<&str> {
         let piece: Halves = serde_json::from_str(json.get()).ok()?;
         let before = self.text.len();
@@ -191,7 +190,7 @@ impl Pieces {
     }
 
     fn push_bytes(&mut self, mut bytes: &[u8]) {
-        // No text of whole characters has these bytes next to each other.
+        // Valid text never has these bytes next to each other.
         while let Some(at) = bytes.windows(3).position(|of| of[0] == 0xED && of[1] >= 0xA0) {
             self.push_whole(&bytes[..at]);
             let unit = 0xD000 | u16::from(bytes[at + 1] & 0x3F) << 6 | u16::from(bytes[at + 2] & 0x3F);
@@ -224,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_written_as_it_was_read() {
+    fn object_is_written_as_it_was_read() {
         let text = r#"{"z":1.0,"a":{"y": [ 1e2, "\u00e9" ],"b":null},"z2":12345678901234567890123}"#;
         let object = Object::read(&json(text)).unwrap();
         assert_eq!(serde_json::to_string(&object).unwrap(), text);
     }
 
     #[test]
-    fn a_field_that_is_not_as_expected_counts_as_absent_and_no_other_does() {
+    fn unexpected_field_counts_as_absent_and_no_other_does() {
         let object = Object::read(&json(r#"{"a":null,"b":[1],"c":"x","d":{"e":1}}"#)).unwrap();
         assert!(object.get("a").is_none() && object.text("b").is_none() && object.object("c").is_none());
         assert_eq!((object.text("c").as_deref(), object.object("d").unwrap().count("e")), (Some("x"), Some(1)));
@@ -239,14 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_read_however_it_is_written() {
+    fn count_is_read_in_any_notation() {
         let read = |text| count(&json(text));
         assert_eq!((read("7"), read("7.0"), read("7e2")), (Some(7), Some(7), Some(700)));
         assert_eq!((read("-1"), read("\"7\""), read("[]"), read("1e99")), (None, None, None, Some(u64::MAX)));
     }
 
     #[test]
-    fn a_character_that_pieces_cut_in_two_is_put_together_and_half_a_character_is_replaced() {
+    fn character_split_between_pieces_is_joined_and_half_a_character_is_replaced() {
         let mut pieces = Pieces::default();
         assert_eq!(pieces.push(&json(r#""a\ud83d""#)), Some("a"));
         assert_eq!(pieces.push(&json(r#""\ude00b\ud83d""#)), Some("\u{1F600}b"));

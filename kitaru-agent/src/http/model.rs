@@ -1,7 +1,7 @@
-//! A model that is asked over HTTP, and what one of its answers comes to.
+//! A model over HTTP, and the results of its requests.
 //!
-//! Owns its parts, and how a reply is judged: an answer, a refusal, an error whose text may be shown. Must not know how
-//! often it is asked.
+//! Owns its parts, and how a reply is judged: an answer, a refusal, an error whose text may be shown. Must not know how many
+//! tries there are.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::retry::{Attempt, Patience};
 use super::secret::Secret;
 use crate::error::{ModelError, ModelErrorKind};
 
-/// How much of what a server said about an error is kept.
+/// How much of a server's error message is kept.
 const MAX_MESSAGE_CHARS: usize = 600;
 
-/// A model that is asked over HTTP.
+/// A model over HTTP.
 pub(crate) struct HttpModel<D> {
     pub(crate) model: String,
     pub(crate) dialect: D,
@@ -35,10 +35,12 @@ impl<D: Dialect> HttpModel<D> {
 
     pub(super) fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Vec<u8>, ModelError> {
         let body = self.dialect.body(question, reading)?;
-        serde_json::to_vec(&body).map_err(|error| ModelError::new(ModelErrorKind::Other, format!("no JSON: {error}")))
+        serde_json::to_vec(&body).map_err(|error| {
+            ModelError::new(ModelErrorKind::Other, format!("cannot write the request as JSON: {error}"))
+        })
     }
 
-    /// What a whole answer comes to.
+    /// The result of a whole answer.
     pub(super) fn answered(&self, question: &Question<'_>, body: &[u8]) -> Attempt {
         match serde_json::from_str::<Box<RawValue>>(&String::from_utf8_lossy(body)) {
             Ok(json) => match self.dialect.response(&json, question) {
@@ -49,7 +51,7 @@ impl<D: Dialect> HttpModel<D> {
                 Err(error) => Attempt::Settled(self.presentable(error)),
             },
             Err(error) => {
-                let what = format_args!("answered with something that is no JSON ({error})");
+                let what = format_args!("answered with something other than JSON ({error})");
                 Attempt::Failed(question.error(ModelErrorKind::InvalidResponse, what))
             }
         }
@@ -60,7 +62,7 @@ impl<D: Dialect> HttpModel<D> {
         let (said, code) = complaint(&reply.body);
         let error = |kind, what: String| self.presentable(ModelError::new(kind, what));
         match of_status(status) {
-            // What the server says here may quote the key in part.
+            // The server's text may quote a part of the key.
             Some(ModelErrorKind::Unauthorized) => Attempt::Settled(error(
                 ModelErrorKind::Unauthorized,
                 format!("the server refuses the API key for `{model}` (status {status}); check {}", D::KEY_VARIABLE),
@@ -71,7 +73,7 @@ impl<D: Dialect> HttpModel<D> {
             Some(ModelErrorKind::RateLimited) => Attempt::Asked(
                 error(
                     ModelErrorKind::RateLimited,
-                    format!("`{model}` takes no more requests for now (status 429): {said}"),
+                    format!("`{model}` accepts no more requests for now (status 429): {said}"),
                 ),
                 reply.retry_after,
             ),
@@ -86,8 +88,8 @@ impl<D: Dialect> HttpModel<D> {
         }
     }
 
-    /// An error whose text is of bounded length and without the key, whatever the server said. The key goes first, so
-    /// that the cut leaves no half of it.
+    /// An error with a text of bounded length and without the key, even if the server quoted it. The key is removed first, so
+    /// that the cut does not leave a part of it.
     pub(super) fn presentable(&self, error: ModelError) -> ModelError {
         let text = self.key.hide(&error.to_string());
         match text.char_indices().nth(MAX_MESSAGE_CHARS) {
@@ -97,7 +99,7 @@ impl<D: Dialect> HttpModel<D> {
     }
 }
 
-/// What a server says about an error, and its code for it.
+/// A server's error message, and its code.
 fn complaint(body: &[u8]) -> (String, Option<String>) {
     let json: Object = serde_json::from_slice(body).unwrap_or_default();
     let error = json.object("error").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! When to ask again.
+//! When to retry a request.
 //!
 //! Owns the decision, as plain functions. Must not know HTTP's client, and waits for nothing itself.
 
@@ -10,14 +10,14 @@ use std::{
 use crate::error::ModelError;
 use crate::message::ModelResponse;
 
-/// What one try came to.
+/// The result of one try.
 pub(crate) enum Attempt {
     Answered(ModelResponse),
-    /// Asking again would give the same.
+    /// A retry would give the same result.
     Settled(ModelError),
     /// The connection or the body broke.
     Failed(ModelError),
-    /// The server said no for now, and perhaps for how long.
+    /// The server refused for now, and may have set a time.
     Asked(ModelError, Option<Duration>),
 }
 
@@ -34,13 +34,13 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// How long to wait before the next try; nothing when there is to be none. `asked` is what the server asked for.
+    /// How long to wait before the next try. `None` if there is none. `asked` is the time that the server set.
     pub(crate) fn pause(&self, tries: u32, asked: Option<Duration>) -> Option<Duration> {
         if tries >= self.retries || asked.is_some_and(|asked| asked > self.max_wait) {
             return None;
         }
         let doubled = Duration::from_millis(500).saturating_mul(2u32.saturating_pow(tries)).min(Duration::from_secs(8));
-        // Up to a quarter longer, so that many clients that failed at once do not come back at once.
+        // Up to a quarter longer, so that clients that failed together do not retry together.
         let jitter = doubled.mul_f64(0.25 * (RandomState::new().hash_one(tries) % 1000) as f64 / 1000.0);
         Some(asked.unwrap_or(doubled + jitter).min(self.max_wait))
     }
@@ -50,7 +50,7 @@ impl Patience {
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
-        // What no duration can hold is longer than any.
+        // A number that does not fit a duration is longer than any.
         return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
     }
     let date = httpdate::parse_http_date(value).ok()?;

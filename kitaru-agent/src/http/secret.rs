@@ -1,18 +1,18 @@
 //! The API key.
 //!
-//! Owns that it is never shown. Must not know what it opens.
+//! Owns that it is never shown. Must not know its use.
 
 use std::{collections::HashSet, fmt};
 
 use reqwest::header::HeaderValue;
 
 const MIN_SECRET_BYTES: usize = 8;
-/// A part of a key that is shorter may be what all keys of a provider begin with.
+/// A shorter part may be a prefix of all keys of a provider.
 const MIN_PART_BYTES: usize = 12;
-/// What is in place of a key, or of a part of one.
+/// Replaces a key, or a part of one.
 const HIDDEN: &str = "[key]";
 
-/// A key whose only way out is a header that is marked as sensitive.
+/// A key. It leaves only in a header that is marked as sensitive.
 pub(crate) struct Secret(String);
 
 impl Secret {
@@ -24,16 +24,15 @@ impl Secret {
         self.header("").is_some()
     }
 
-    /// The value of a header: the key behind `scheme`.
+    /// The value of a header: the key after `scheme`.
     pub(crate) fn header(&self, scheme: &str) -> Option<HeaderValue> {
         let mut value = HeaderValue::try_from(format!("{scheme}{}", self.0)).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
 
-    /// `text`, with the key blotted out where a server quoted it, and each part of it that tells it apart. A shorter word
-    /// is the placeholder that a local server takes for a key, and blotting it out would spoil every text. What the server
-    /// has encoded is not found.
+    /// `text` without the key, and without each part of it that is long enough to identify it. A shorter key is a placeholder
+    /// for a local server, and is not hidden: hiding it would spoil every text. A key that the server has encoded is not found.
     pub(crate) fn hide(&self, text: &str) -> String {
         if self.0.len() < MIN_SECRET_BYTES {
             return text.to_owned();

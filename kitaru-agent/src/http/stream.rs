@@ -1,11 +1,11 @@
-//! An answer that comes in pieces.
+//! A streamed answer.
 //!
-//! Owns that one which stalls, breaks off or is not what it says is an error, never an answer: only the server's own
-//! word that it is over ends it well. Must not know what is said in it.
+//! Owns that a stream which stalls, breaks off or is malformed is an error, never an answer: only the server's own end mark
+//! ends it well. Must not know the content.
 //!
-//! Three times bound it. The answer begins within the timeout of the request, whatever the server says before that. From
-//! then on each piece of an event or of a comment, which keeps the line open, comes within the stall timeout; and each
-//! event within the timeout of the request, for comments alone are no answer.
+//! Three timeouts bound it. The answer must begin within the timeout of the request, even if the server sends comments before.
+//! From then on each piece of an event, or of a comment that keeps the connection open, must arrive within the stall timeout.
+//! And each event must arrive within the timeout of the request, because comments alone are not an answer.
 
 use std::{
     pin::pin,
@@ -24,21 +24,21 @@ use super::retry::Attempt;
 use crate::delta::Deltas;
 use crate::error::{ModelError, ModelErrorKind};
 
-/// What one try came to.
+/// The result of one try.
 pub(super) struct Streamed {
     pub(super) attempt: Attempt,
-    /// Whether somebody heard pieces of it.
+    /// Whether pieces of it were sent to a listener.
     pub(super) heard: bool,
 }
 
-/// What is known of a line while it is open.
+/// The state of an open connection.
 #[derive(Default)]
 struct Line {
-    /// Whether a part of the answer has come.
+    /// Whether a part of the answer has arrived.
     begun: AtomicBool,
-    /// Whether the last byte was one in the middle of a line of text.
+    /// Whether the last byte is in the middle of a line of text.
     torn: AtomicBool,
-    /// Whether nothing comes any more.
+    /// Whether the stream has ended.
     over: AtomicBool,
 }
 
@@ -62,7 +62,7 @@ impl<D: Dialect> HttpModel<D> {
             Ok(begin) => begin,
             Err(error) => return Attempt::Failed(self.presentable(error)),
         };
-        // No line of an event stream begins so: it is the answer as a whole.
+        // No line of an event stream begins like this: it is a whole answer.
         if begin.trim_ascii_start().starts_with(b"{") {
             let body = timeout_at(deadline, rest(begin, chunks)).await.unwrap_or_else(|_| Err(self.client.late()));
             let attempt = match body {
@@ -94,21 +94,21 @@ impl<D: Dialect> HttpModel<D> {
                         Err(why) => broken(format!("broke off in the middle of its answer: {why}")),
                     };
                 }
-                Ok(Some(Err(error))) => return broken(format!("sent what is no stream of events: {error}")),
+                Ok(Some(Err(error))) => return broken(format!("sent a malformed stream of events: {error}")),
                 Ok(None) if line.torn.load(Ordering::Relaxed) => {
                     return broken("broke off in the middle of its answer".to_owned());
                 }
                 Ok(None) => reader.end(),
                 Err(_) if line.begun.load(Ordering::Relaxed) => {
                     let patience = self.client.timeout();
-                    return broken(format!("said nothing of its answer for {patience:?} in the middle of it"));
+                    return broken(format!("sent nothing of its answer for {patience:?}"));
                 }
                 Err(_) => return Attempt::Failed(self.presentable(self.client.late())),
             };
             let (pieces, answer) = match read {
                 Ok(Read::More(pieces)) => (pieces, None),
                 Ok(Read::Over(pieces, answer)) => (pieces, Some(answer)),
-                // Anything else may go well when it is asked for again.
+                // A retry may succeed after any other error.
                 Err(error) if !error.is_transient() => {
                     return Attempt::Settled(self.presentable(error));
                 }
@@ -131,8 +131,8 @@ impl<D: Dialect> HttpModel<D> {
         }
     }
 
-    /// The bytes of an answer, which must not stall once it has begun. Some servers leave out the end of their last line: it is
-    /// added, so that a last event counts that is whole.
+    /// The bytes of an answer, which must not stall once it has begun. Some servers omit the end of their last line: it is
+    /// added, so that a complete last event counts.
     fn lively<'a>(
         &'a self,
         question: &'a Question<'_>,
@@ -142,7 +142,7 @@ impl<D: Dialect> HttpModel<D> {
         stream::unfold(chunks, move |mut chunks| async move {
             let next = if line.begun.load(Ordering::Relaxed) {
                 timeout(self.stall, chunks.next()).await.unwrap_or_else(|_| {
-                    let what = format_args!("said nothing for {:?} in the middle of its answer", self.stall);
+                    let what = format_args!("sent nothing for {:?} in the middle of its answer", self.stall);
                     Some(Err(question.error(ModelErrorKind::Interrupted, what)))
                 })
             } else {
@@ -160,7 +160,7 @@ impl<D: Dialect> HttpModel<D> {
     }
 }
 
-/// The bytes of an answer up to the first that is no white space, and those that came with it.
+/// The bytes of an answer up to the first that is not white space, and the rest of its chunk.
 async fn beginning(chunks: &mut Chunks<'_>) -> Result<Vec<u8>, ModelError> {
     let mut begin = Vec::new();
     while begin.trim_ascii_start().is_empty() {

@@ -1,4 +1,4 @@
-//! Who asks again: a model over HTTP, or a caller that waits for it.
+//! Who retries: a model over HTTP, or a caller that waits for it.
 
 use super::canned::{KEY, http, serve};
 use crate::asking::waited_for;
@@ -32,7 +32,7 @@ async fn model_over_http_leaves_it_to_a_waiting_caller_to_ask_again() {
 }
 
 #[tokio::test]
-async fn quota_that_is_used_up_is_no_outage() {
+async fn used_up_quota_is_not_an_outage() {
     use crate::model::Model as _;
     let quota = r#"{"error":{"message":"pay first","code":"insufficient_quota"}}"#;
     let server = serve(vec![http(429, "", quota); 2]);

@@ -1,10 +1,10 @@
-//! Which tool call a part of a message is about.
+//! The tool call that a part of a message is about.
 //!
 //! Owns the reference and its stored form. Must not know the parts.
 
 use serde::{Deserialize, Serialize};
 
-/// Which call of which tool a part answers.
+/// The tool call that a part answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CallRef {

@@ -1,6 +1,6 @@
 //! The number in front of stored messages.
 //!
-//! Owns which formats this build reads. Must not know what the messages hold.
+//! Owns which formats this build reads. Must not know the content of the messages.
 
 use std::fmt;
 
@@ -8,9 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// The format of stored messages: a number that is checked whenever messages are read.
 ///
-/// Its value holds nothing. Messages are written with the oldest number that has a word for each of their parts, so that
-/// what could be said in an older format keeps its text and its keys. Reading a number that this build does not know is
-/// an error that names both.
+/// Its value is empty. Messages are written with the oldest format that has all their parts, so that messages of an older
+/// format keep their text and their keys. It is an error to read an unknown number, and the error names both.
 ///
 /// | format | adds |
 /// |---|---|
@@ -54,7 +53,7 @@ impl<'de> Deserialize<'de> for Format {
         match u32::deserialize(deserializer)? {
             Self::FIRST..=Self::NEWEST => Ok(Self),
             found => Err(D::Error::custom(format_args!(
-                "these messages are of message format {found}, and this build reads formats 1 to {}; read them with a \
+                "cannot read messages of message format {found}: this build reads formats 1 to {}; read them with a \
                  newer kitaru-agent",
                 Self::NEWEST
             ))),

@@ -1,14 +1,14 @@
-//! What belongs to a provider and goes back to it.
+//! Content that belongs to a provider and is sent back to it.
 //!
-//! Owns the form in which it is kept. Must not know what it means: only the provider does.
+//! Owns the form in which it is kept. Must not know its meaning: only the provider does.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Something of a provider's own that it wants back with the conversation: a signature, reasoning, a block of a kind
-/// that this crate has no word for. It is kept as the JSON text that came, and goes back byte for byte.
+/// A provider's own content, which it wants back with the conversation: a signature, reasoning, a block of an unknown kind. It
+/// is kept as the received JSON text, and sent back byte for byte.
 ///
-/// It goes back only to a model that speaks the same dialect; another one is not told.
+/// It is sent back only to a model of the same dialect. Other models do not receive it.
 ///
 /// # Examples
 ///
@@ -22,35 +22,34 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Opaque {
-    /// The dialect that it is a word of: `openai` or `anthropic`, for the models of this crate.
+    /// Its dialect: `openai` or `anthropic`, for the models of this crate.
     pub dialect: String,
-    /// Where it stood, and where it goes back to.
+    /// Its place, to which it is sent back.
     pub place: Place,
     /// The JSON text, byte for byte.
     pub json: String,
 }
 
-/// Where in an answer something stands.
+/// A place in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Place {
-    /// It is a part of the content of its own.
+    /// A part of the content.
     Part,
-    /// It is the field of this name of the message.
+    /// The field of this name of the message.
     Message(String),
-    /// It is the field of this name of the tool call before it; `function.x` is the field `x` of the call's function.
+    /// The field of this name of the tool call before it; `function.x` is the field `x` of the call's function.
     Call(String),
 }
 
 impl Opaque {
-    /// The JSON text `json` that stood at `place` in an answer of this dialect.
+    /// The JSON text `json` from `place` in an answer of this dialect.
     pub fn new(dialect: impl Into<String>, place: Place, json: impl Into<String>) -> Self {
         Self { dialect: dialect.into(), place, json: json.into() }
     }
 
-    /// The text in it that a person can read, if there is one: of a JSON string the string itself, of an object its
-    /// `thinking` or `text`.
+    /// The readable text in it, if there is one: a JSON string itself, or the `thinking` or `text` of an object.
     pub fn text(&self) -> Option<String> {
         match serde_json::from_str(&self.json).ok()? {
             Value::String(text) => Some(text),

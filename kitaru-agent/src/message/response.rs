@@ -1,6 +1,6 @@
-//! What a model says in one go.
+//! The model's half of a conversation.
 //!
-//! Owns the response half of the message types. Must not know how a provider spells it.
+//! Owns the response half of the message types. Must not know a provider's terms.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -11,7 +11,7 @@ use crate::price::{Cost, Price};
 use crate::tokens::Tokens;
 use crate::usage::Usage;
 
-/// What a model answered to one request: text, tool calls or both.
+/// A model's response to one request: text, tool calls or both.
 ///
 /// # Examples
 ///
@@ -31,9 +31,9 @@ use crate::usage::Usage;
 pub struct ModelResponse {
     /// The format of the stored form.
     pub format: Format,
-    /// In the order in which the model said them.
+    /// In the order in which the model produced them.
     pub parts: Vec<ResponsePart>,
-    /// Which model answered, if the provider says so; it may be more exact than the name that was asked for.
+    /// The model that answered, if the provider names it. It may be more exact than the requested name.
     #[serde(default)]
     pub model: Option<String>,
     /// Why the model stopped, if the provider says so.
@@ -42,13 +42,13 @@ pub struct ModelResponse {
     /// The tokens of the request and of its answer.
     #[serde(default)]
     pub tokens: Tokens,
-    /// What it cost when it was paid for: what a provider says, or else by the agent's [`Price`](crate::Price) of then. A
+    /// Its cost when it was paid for: as the provider reports, or else by the agent's [`Price`](crate::Price) at that time. A
     /// later price does not change it.
     #[serde(default)]
     pub cost: Option<Cost>,
 }
 
-/// The number in front is that of the oldest format that has a word for each part.
+/// The number is that of the oldest format that has all the parts.
 impl Serialize for ModelResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -73,12 +73,12 @@ impl ModelResponse {
         Self { parts, ..Self::default() }
     }
 
-    /// A response that is one text.
+    /// A response with one text.
     pub fn text(content: impl Into<String>) -> Self {
         Self::new(vec![ResponsePart::Text(Text::new(content))])
     }
 
-    /// A response that is one tool call; `arguments` is JSON.
+    /// A response with one tool call; `arguments` is JSON.
     pub fn tool_call(id: impl Into<String>, tool: impl Into<String>, arguments: impl Into<String>) -> Self {
         Self::new(vec![ResponsePart::ToolCall(ToolCall::new(id, tool, arguments))])
     }
@@ -89,13 +89,13 @@ impl ModelResponse {
         self
     }
 
-    /// The same response, with what it cost by `price` if nobody has said it.
+    /// The same response, with its cost by `price` if it has none.
     pub(crate) fn priced(mut self, price: &Price) -> Self {
         self.cost = self.cost.or_else(|| price.asks().then(|| price.of(self.tokens)));
         self
     }
 
-    /// What it adds to the usage of a run.
+    /// The usage that it adds to a run.
     pub(crate) fn usage(&self) -> Usage {
         Usage { requests: 1, tool_calls: 0, tokens: self.tokens, cost: self.cost.unwrap_or_default() }
     }
@@ -108,12 +108,12 @@ impl ModelResponse {
         })
     }
 
-    /// The oldest format that has a word for each of its parts.
+    /// The oldest format that has all its parts.
     pub(super) fn oldest_format(&self) -> u32 {
         self.parts.iter().map(ResponsePart::oldest_format).max().unwrap_or(Format::FIRST)
     }
 
-    /// What the model thought before it answered, as far as its provider shows it.
+    /// The model's reasoning before its answer, as far as its provider shows it.
     pub fn reasoning(&self) -> String {
         let texts = self.parts.iter().filter_map(|part| match part {
             ResponsePart::Reasoning(thought) => thought.text(),
@@ -134,23 +134,23 @@ impl ModelResponse {
     }
 }
 
-/// One part of what a model says.
+/// One part of a response.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResponsePart {
-    /// Something said.
+    /// Text.
     Text(Text),
-    /// A tool to be run.
+    /// A tool call.
     ToolCall(ToolCall),
-    /// What the model thought, which its provider wants back. From format 2 on.
+    /// The model's reasoning, which its provider wants back. From format 2 on.
     Reasoning(Opaque),
-    /// Something else that the provider wants back. From format 2 on.
+    /// Other content that the provider wants back. From format 2 on.
     Opaque(Opaque),
 }
 
 impl ResponsePart {
-    /// The oldest format that has a word for it.
+    /// The oldest format that has it.
     fn oldest_format(&self) -> u32 {
         match self {
             Self::Text(_) | Self::ToolCall(_) => Format::FIRST,
@@ -159,7 +159,7 @@ impl ResponsePart {
     }
 }
 
-/// Something that the model says.
+/// Text of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Text {
@@ -174,15 +174,15 @@ impl Text {
     }
 }
 
-/// A tool that the model wants run.
+/// A tool call of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolCall {
     /// The id that the model gave the call.
     pub id: String,
-    /// The name of the tool, as the model wrote it. There may be no such tool.
+    /// The name of the tool, as the model wrote it. The tool may not exist.
     pub tool: String,
-    /// The arguments, as the model wrote them. They may be no JSON.
+    /// The arguments, as the model wrote them. They may not be JSON.
     pub arguments: String,
 }
 
@@ -192,38 +192,38 @@ impl ToolCall {
         Self { id: id.into(), tool: tool.into(), arguments: arguments.into() }
     }
 
-    /// What an answer to this call refers to.
+    /// The reference for an answer to this call.
     pub fn call_ref(&self) -> CallRef {
         CallRef::new(&self.id, &self.tool)
     }
 }
 
-/// Why a model stopped. Only [`End`](Self::End) and [`ToolCalls`](Self::ToolCalls) mean that its answer is complete; an
-/// answer that stopped for another reason is an error of the run, and no call in it is made.
+/// Why a model stopped. Only [`End`](Self::End) and [`ToolCalls`](Self::ToolCalls) mean that its answer is complete. An answer
+/// that stopped for another reason is an error of the run, and no call in it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stop {
-    /// It had said what it wanted to say.
+    /// It finished its answer.
     End,
-    /// It waits for what tools give.
+    /// It waits for the outputs of tools.
     ToolCalls,
-    /// It came to the bound on its tokens.
+    /// It reached the bound on its tokens.
     Length,
     /// The provider withheld the answer.
     Refused,
-    /// Something that this build has no word for.
+    /// A reason that this build does not know.
     Other,
     /// The conversation and the answer fill the model's context window.
     ContextFull,
     /// The provider failed in the middle of it.
     Failed,
-    /// The provider paused its turn, and wants to be asked to continue.
+    /// The provider paused its turn, and expects a request to continue.
     Paused,
 }
 
 impl Stop {
-    /// What the word of a provider means, of whichever dialect: gateways mix them.
+    /// The meaning of a provider's word, of any dialect: gateways mix them.
     ///
     /// # Examples
     ///

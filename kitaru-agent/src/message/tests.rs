@@ -79,7 +79,7 @@ fn a_newer_format_is_refused_by_its_number_after_the_keys_were_sorted() {
     assert!(error.contains("message format 3"), "{error}");
 }
 
-/// What has parts of format 2 in it, and the JSON of it.
+/// A history with parts of format 2, and its JSON.
 fn thoughtful() -> (History, &'static str) {
     let thought = Opaque::new("anthropic", Place::Part, r#"{"type":"thinking", "thinking":"hm"}"#);
     let signature = Opaque::new("openai", Place::Call("extra_content".to_owned()), "{}");

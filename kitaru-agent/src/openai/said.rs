@@ -1,7 +1,7 @@
-//! What a completion says, in whole or in pieces.
+//! The content of a completion, whole or streamed.
 //!
-//! Owns how it adds up: a whole message is read as a piece that is all there is, so that both are read with the same
-//! lenience. Must not know what is around a message.
+//! Owns how it adds up: a whole message is read as a single piece, so that both are read with the same lenience. Must not know
+//! what is around a message.
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -15,38 +15,38 @@ use crate::http::{
 };
 use crate::message::{Opaque, Place, ResponsePart, Text, ToolCall};
 
-/// How a message comes.
+/// How a message arrives.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comes {
     Whole,
     InPieces,
 }
 
-/// What was said so far.
+/// The content so far.
 pub(super) struct Said {
-    /// The names of the tools that there are.
+    /// The names of the known tools.
     tools: Vec<String>,
-    /// How many messages there are before the answer.
+    /// How many messages precede the answer.
     so_far: usize,
     text: Pieces,
     pub(super) refusal: Pieces,
-    /// Parts of the content that are no text.
+    /// Parts of the content that are not text.
     parts: Vec<Box<RawValue>>,
-    /// Fields of the message that go back.
+    /// Fields of the message that are sent back.
     fields: Vec<(String, Field)>,
     calls: Vec<Call>,
 }
 
-/// A field of which there may be several pieces.
+/// A field that may have several pieces.
 enum Field {
-    /// As it came.
+    /// As received.
     One(Box<RawValue>),
     Text(Pieces),
     List(Vec<Box<RawValue>>),
 }
 
 impl Field {
-    /// Texts and lists add up; of anything else the newest counts.
+    /// Texts and lists add up; of other values the newest counts.
     fn add(&mut self, value: &RawValue) {
         let elements = |json: &RawValue| serde_json::from_str::<Vec<Box<RawValue>>>(json.get()).ok();
         if let Self::One(first) = self {
@@ -75,7 +75,7 @@ impl Field {
 
 #[derive(Default)]
 struct Call {
-    /// What the server calls its place.
+    /// The server's number of the call.
     label: Option<String>,
     id: Option<String>,
     name: String,
@@ -85,13 +85,13 @@ struct Call {
 }
 
 impl Call {
-    /// Whether its arguments have arrived whole.
+    /// Whether its arguments are complete.
     fn is_whole(&self) -> bool {
         let text = self.arguments.as_str().trim_end();
         text.ends_with('}') && serde_json::from_str::<IgnoredAny>(text).is_ok()
     }
 
-    /// Whether `json` is all of its arguments once more.
+    /// Whether `json` repeats its complete arguments.
     fn says_again(&self, json: &RawValue) -> bool {
         self.is_whole() && arguments(json) == self.arguments.as_str()
     }
@@ -108,7 +108,7 @@ impl Call {
     }
 }
 
-/// The text of arguments: of a string of JSON, or of the JSON itself.
+/// The text of arguments: the content of a JSON string, or the JSON itself.
 fn arguments(json: &RawValue) -> String {
     text(json).unwrap_or_else(|| json.get().to_owned())
 }
@@ -126,7 +126,7 @@ impl Said {
         }
     }
 
-    /// Whether nothing was said yet that is a part of an answer.
+    /// Whether no part of an answer has arrived.
     pub(super) fn is_nothing(&self) -> bool {
         self.text.is_empty()
             && self.refusal.is_empty()
@@ -135,7 +135,7 @@ impl Said {
             && self.calls.is_empty()
     }
 
-    /// Takes a message or a piece of one, and gives what of it is text.
+    /// Takes a message or a piece of one. Returns the text in it.
     pub(super) fn add(&mut self, message: &Object, comes: Comes) -> Vec<Delta> {
         let mut deltas = Vec::new();
         if let Some(content) = message.get("content") {
@@ -153,7 +153,7 @@ impl Said {
         deltas
     }
 
-    /// A text, or a list of parts, some of which are texts.
+    /// A text, or a list of parts, of which some are texts.
     fn add_content(&mut self, content: &RawValue, deltas: &mut Vec<Delta>) {
         if text(content).is_some() {
             self.add_text(content, deltas);
@@ -208,7 +208,7 @@ impl Said {
         known.id = known.id.take().or(piece.id);
         match piece.name {
             Some(name) if known.name.is_empty() => known.name = name,
-            // Some servers say it in every piece, others in pieces of its own.
+            // Some servers repeat the name in every piece, others split it into pieces.
             Some(name) if name != known.name => known.name.push_str(&name),
             _ => {}
         }
@@ -219,8 +219,8 @@ impl Said {
         take_in(&mut known.function, &function);
     }
 
-    /// Which of the calls so far `piece` is a piece of; nothing where it begins another one. Its id says so, or else its
-    /// index, or else it belongs to the newest call.
+    /// The call to which `piece` belongs. `None` if it begins another one. Its id decides, or else its index, or else it
+    /// belongs to the newest call.
     fn call_of(&self, piece: &Piece<'_>) -> Option<usize> {
         let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
         let fits = |call: &Call| call.label.is_none() || piece.label.is_none() || call.label == piece.label;
@@ -232,13 +232,13 @@ impl Said {
             None => self.calls.len().checked_sub(1)?,
         };
         let known = &self.calls[nth];
-        // A server that makes up an id for each piece says the name of a call once.
+        // A server that makes up an id for each piece sends the name of a call once.
         let other_id = known.id.is_some() && piece.id.is_some() && (piece.name.is_some() || known.is_whole());
         let is_another = other_id || self.names_another(known, piece);
         (!is_another).then_some(nth)
     }
 
-    /// Whether a piece that no id tells apart begins another call, as its name says.
+    /// Whether a piece without a distinct id begins another call, according to its name.
     fn names_another(&self, known: &Call, piece: &Piece<'_>) -> bool {
         let Some(name) = &piece.name else { return false };
         if known.name.is_empty() {
@@ -251,7 +251,7 @@ impl Said {
         !known.arguments.is_empty() || is_tool(&known.name) && is_tool(name)
     }
 
-    /// The parts of the answer, in the order in which a message has them.
+    /// The parts of the answer, in the order of a message.
     pub(super) fn into_parts(self) -> (Vec<ResponsePart>, String) {
         let mut parts = Vec::new();
         for (name, field) in self.fields {
@@ -276,7 +276,7 @@ impl Said {
     }
 }
 
-/// Takes what a piece says of other things, the newest of each name.
+/// Takes a piece's other fields, the newest of each name.
 fn take_in(known: &mut Object, piece: &Object) {
     for (name, value) in piece.fields().filter(|(_, value)| says_something(value)) {
         known.put_raw(name, value.to_owned());
@@ -288,15 +288,14 @@ struct Piece<'a> {
     label: Option<String>,
     id: Option<String>,
     name: Option<String>,
-    /// A string of JSON; some servers give the JSON itself.
+    /// A string of JSON; some servers send the JSON itself.
     arguments: Option<&'a RawValue>,
 }
 
-/// In the names of fields of a message that hold what the model thought.
+/// In the names of fields with the model's reasoning.
 const THOUGHTS: [&str; 3] = ["reason", "think", "thought"];
 
-/// Whether a field of a message is one that its provider wants back. Others are for people, and strict servers refuse
-/// what they do not know.
+/// Whether a provider wants a field of a message back. Other fields are for people, and strict servers refuse unknown ones.
 fn goes_back(name: &str) -> bool {
     THOUGHTS
         .iter()

@@ -1,7 +1,7 @@
-//! A completion, as it comes.
+//! A streamed completion.
 //!
-//! Owns what is around its message: choices, usage, the reason of its end. Must not know how a message adds up, nor how
-//! events come.
+//! Owns what is around its message: choices, usage, the reason of its end. Must not know how a message adds up, nor how events
+//! arrive.
 
 use serde_json::value::RawValue;
 
@@ -16,33 +16,33 @@ use crate::http::{
 use crate::message::ModelResponse;
 use crate::tokens::Tokens;
 
-/// What comes after the last chunk; some servers leave it out.
+/// The event after the last chunk; some servers omit it.
 const DONE: &str = "[DONE]";
 
-/// Puts a completion together.
+/// Assembles a completion.
 pub(super) struct ChatReader<'a> {
     question: &'a Question<'a>,
     said: Said,
     draft: Draft,
 }
 
-/// Reads a completion that came whole.
+/// Reads a whole completion.
 pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
     let invalid = |what: &str| question.error(ModelErrorKind::InvalidResponse, what);
     let Some(completion) = Object::read(json) else {
-        return Err(invalid("answered with no completion: it is no object"));
+        return Err(invalid("answered without a completion: it is not an object"));
     };
     if let Some(complaint) = error_in(&completion) {
         return Err(complaint.into_error(question, "answered", ModelErrorKind::InvalidResponse));
     }
     if completion.get("choices").is_none() {
-        return Err(invalid("answered with no completion: missing field `choices`"));
+        return Err(invalid("answered without a completion: missing field `choices`"));
     }
     let Some(choice) = completion.list("choices").first().and_then(|choice| Object::read(choice)) else {
-        return Err(invalid("answered with a completion that holds no choice"));
+        return Err(invalid("answered with a completion that has no choice"));
     };
     let Some(message) = choice.object("message") else {
-        return Err(invalid("answered with a choice that holds no message"));
+        return Err(invalid("answered with a choice that has no message"));
     };
     let mut reader = ChatReader::new(question);
     reader.note(&completion);
@@ -60,7 +60,7 @@ impl<'a> ChatReader<'a> {
         self.question.error(ModelErrorKind::InvalidResponse, what)
     }
 
-    /// Takes what stands beside the choices. What is not as expected is no part of the answer, and costs nothing.
+    /// Takes the fields next to the choices. Unexpected ones are not part of the answer, and are ignored.
     fn note(&mut self, around: &Object) {
         self.draft.model = self.draft.model.take().or_else(|| around.text("model"));
         let Some(usage) = around.object("usage") else { return };
@@ -90,13 +90,13 @@ impl Reader for ChatReader<'_> {
     fn event(&mut self, _: &str, data: &str) -> Result<Read, ModelError> {
         match data.trim() {
             DONE => return self.end(),
-            // Nothing was said, and some servers say so to keep the line open.
+            // An empty event, by which some servers keep the connection open.
             "" => return Ok(Read::More(Vec::new())),
             _ => {}
         }
         let json: Box<RawValue> = serde_json::from_str(data)
-            .map_err(|error| self.invalid(&format!("sent a chunk that is no JSON ({error})")))?;
-        let Some(chunk) = Object::read(&json) else { return Err(self.invalid("sent a chunk that is no object")) };
+            .map_err(|error| self.invalid(&format!("sent a chunk that is not JSON ({error})")))?;
+        let Some(chunk) = Object::read(&json) else { return Err(self.invalid("sent a chunk that is not an object")) };
         if let Some(complaint) = error_in(&chunk) {
             return Err(complaint.into_error(self.question, "broke off its answer", ModelErrorKind::Unavailable));
         }
@@ -106,7 +106,7 @@ impl Reader for ChatReader<'_> {
             if choice.count("index").is_some_and(|index| index != 0) {
                 continue;
             }
-            // Some servers say the whole message where a piece of it is to be.
+            // Some servers send the whole message instead of a piece.
             let whole = || choice.object("message").filter(|_| self.said.is_nothing());
             if let Some(piece) = choice.object("delta").or_else(whole) {
                 deltas.extend(self.said.add(&piece, Comes::InPieces));
@@ -120,7 +120,7 @@ impl Reader for ChatReader<'_> {
         !self.said.is_nothing()
     }
 
-    /// An answer that has said why it stopped is complete; what comes behind that is about it.
+    /// An answer with a reason for its end is complete; later events are about it.
     fn end(&mut self) -> Result<Read, ModelError> {
         if self.draft.reason.is_none() {
             return Err(self.question.error(ModelErrorKind::Interrupted, "ended its answer without saying why"));

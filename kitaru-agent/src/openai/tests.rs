@@ -78,7 +78,7 @@ async fn a_whole_conversation_is_sent_in_the_words_of_the_api() {
 }
 
 #[tokio::test]
-async fn tool_calls_and_usage_are_read_and_arguments_that_are_no_string_too() {
+async fn tool_calls_and_usage_are_read_with_arguments_of_any_json_type() {
     let calls = json!([
         { "id": "c1", "type": "function", "function": { "name": "exec", "arguments": "{\"a\":1}" } },
         { "type": "function", "function": { "name": "exec", "arguments": { "a": 2 } } },
@@ -112,11 +112,11 @@ async fn statuses_that_may_pass_are_tried_again_after_the_time_that_the_server_a
 }
 
 #[tokio::test]
-async fn retries_are_bounded_and_the_last_error_says_how_long_the_server_wants_to_be_left_alone() {
+async fn retries_are_bounded_and_the_last_error_has_the_servers_retry_after() {
     let server = serve(vec![http(429, "Retry-After: 0\r\n", r#"{"error":{"message":"busy"}}"#); 5]);
     let error = ask(&server).await.unwrap_err();
     assert_eq!((error.kind(), server.seen().len()), (ModelErrorKind::RateLimited, 4));
-    assert_eq!(error.to_string(), "`gpt-x` takes no more requests for now (status 429): busy");
+    assert_eq!(error.to_string(), "`gpt-x` accepts no more requests for now (status 429): busy");
     assert_eq!(error.retry_after(), Some(Duration::ZERO));
 
     let server = serve(vec![http(429, "Retry-After: 3600\r\n", ""); 2]);
@@ -142,7 +142,7 @@ async fn statuses_that_will_not_pass_are_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_or_was_cut_is_tried_again_and_then_an_error() {
+async fn body_that_is_not_json_or_was_cut_is_retried_and_then_an_error() {
     let cut = completion("whole").replace("Content-Length: ", "Content-Length: 9");
     let server = serve(vec![cut.clone(), http(200, "", "<html>"), completion("good")]);
     assert_eq!(ask(&server).await.unwrap().output(), "good");
@@ -158,7 +158,7 @@ async fn a_body_that_is_no_json_or_was_cut_is_tried_again_and_then_an_error() {
 }
 
 #[tokio::test]
-async fn json_that_is_no_completion_is_an_error_that_says_what_is_missing() {
+async fn json_that_is_not_a_completion_is_an_error_that_says_what_is_missing() {
     for (body, part) in [
         (r#"{"choices":[]}"#, "no choice"),
         (r#"{"object":"list"}"#, "missing field `choices`"),
@@ -226,7 +226,7 @@ fn an_address_that_is_none_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn openai_itself_is_told_the_bound_on_tokens_by_its_new_name() {
+fn openai_itself_receives_the_bound_on_tokens_by_its_new_name() {
     let mut request = hello();
     request.settings = ModelSettings::default().max_tokens(7);
     let question = Question { model: "m", request: &request };
@@ -251,7 +251,7 @@ fn finish(reason: &str) -> Value {
 
 const DONE: &str = "data: [DONE]\n\n";
 
-/// What came of a streamed request, and what was heard meanwhile.
+/// The result of a streamed request, and the pieces that arrived.
 async fn listen(model: &OpenAi) -> (Result<ModelResponse, ModelError>, Vec<Delta>) {
     let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let deltas = {
@@ -301,7 +301,7 @@ async fn a_stream_adds_up_to_what_a_plain_answer_is() {
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_a_stream_it_is_an_error_and_never_an_answer() {
+async fn broken_stream_is_an_error_and_never_an_answer() {
     let text = piece(json!({ "content": "half" }));
     let sick = json!({ "error": { "message": "overloaded" } });
     for (answer, kind) in [
@@ -313,7 +313,7 @@ async fn whatever_is_wrong_with_a_stream_it_is_an_error_and_never_an_answer() {
         (streamed(&[text.clone(), sick], DONE), ModelErrorKind::Unavailable),
         (http(200, "", "<html>"), ModelErrorKind::Interrupted),
     ] {
-        // A whole body of a wrong length ends well only if its end was seen before.
+        // A whole body of a wrong length succeeds only if its end mark arrived before.
         let whole = answer.contains("Length: 9") && answer.ends_with(DONE);
         let server = serve(vec![answer.clone()]);
         let model = OpenAi::builder(KEY).base_url(&server.url).retries(0).build().unwrap();
@@ -345,7 +345,7 @@ async fn a_stream_that_stalls_is_an_error_even_if_its_line_is_kept_open() {
     let model = OpenAi::builder(KEY).base_url(&server.url).stall_timeout(Duration::from_millis(50)).retries(0);
     let error = listen(&model.build().unwrap()).await.0.unwrap_err();
     assert_eq!(error.kind(), ModelErrorKind::Interrupted, "{error}");
-    assert!(error.to_string().contains("said nothing for 50ms"), "{error}");
+    assert!(error.to_string().contains("sent nothing for 50ms"), "{error}");
 }
 
 #[tokio::test]

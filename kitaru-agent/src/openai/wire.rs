@@ -1,4 +1,4 @@
-//! The words of the chat completions API.
+//! The JSON of the chat completions API.
 //!
 //! Owns the translation of our request into its JSON. Must not know HTTP, nor how an answer is read.
 
@@ -12,26 +12,26 @@ use crate::http::{
 use crate::message::{CallRef, Message, ModelResponse, Place, RequestPart, ResponsePart, ToolCall};
 use crate::model::{AnswerForm, ModelProfile};
 
-/// The dialect's name, under which what goes back to its servers is kept.
+/// The dialect's name, under which content for its servers is kept.
 pub(super) const DIALECT: &str = "openai";
-/// In front of the name of a field that stands in the function of a call.
+/// The prefix for a field in the function of a call.
 pub(super) const IN_FUNCTION: &str = "function.";
 
-/// What goes back to a server of that which it says beside text and tool calls.
+/// Which content is sent back to a server, in addition to text and tool calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GiveBack {
     /// All that it may want back, byte for byte.
     #[default]
     Everything,
-    /// Texts and tool calls alone, for servers that refuse what they have said themselves.
+    /// Only texts and tool calls, for servers that refuse their own content.
     Nothing,
 }
 
-/// The words of chat completions.
+/// The dialect of chat completions.
 pub(super) struct Chat {
     pub(super) profile: ModelProfile,
-    /// What the bound on an answer is called.
+    /// The name of the bound on an answer.
     pub(super) max_tokens: &'static str,
     pub(super) give_back: GiveBack,
 }
@@ -98,11 +98,11 @@ fn request_part(part: &RequestPart) -> Value {
     }
 }
 
-/// What the model said, with what its provider wants back in the places where it stood.
+/// The model's response, with the content that its provider wants back in its original places.
 fn assistant(response: &ModelResponse, give_back: GiveBack) -> Object {
     let mut message = Object::default();
     message.put("role", &"assistant");
-    // The places of these two come before those of what goes back.
+    // The places of these two precede those of the content that is sent back.
     message.put("content", &Value::Null);
     let (mut content, mut calls) = (Vec::new(), Vec::new());
     let mut is_list = false;
@@ -138,7 +138,7 @@ fn assistant(response: &ModelResponse, give_back: GiveBack) -> Object {
     message
 }
 
-/// A tool call, as it goes back.
+/// A tool call, as it is sent back.
 struct Call {
     call: Object,
     function: Object,

@@ -1,8 +1,7 @@
-//! How much effort a check takes.
+//! The effort of a check.
 //!
-//! Owns the bounds on it: a schema may come from anybody, and one of a few lines can have a value looked at a billion
-//! times, or deeper than the stack goes. The steps are counted before they are made. Must not know what a value has to
-//! be like.
+//! Owns the bounds on it. A schema may come from anywhere, and a few lines can visit a value a billion times, or deeper than
+//! the stack allows. The steps are counted before they are made. Must not know what makes a value valid.
 
 use std::collections::HashMap;
 
@@ -10,42 +9,42 @@ use serde_json::{Map, Value};
 
 use super::references;
 
-/// A check that takes more looks at parts of a value is not made. They take a fraction of a second, and the largest
-/// answers of models some tenth of them.
+/// A check with more visits to parts of a value is not made. They take a fraction of a second; the largest answers of models
+/// need a tenth of them.
 const MAX_STEPS: usize = 300_000;
-/// Nor is one whose looks are nested deeper, nor a schema compiled whose parts are. A recursive type whose values are as
-/// deep as JSON may be takes some 400.
+/// Nor is a check whose visits are nested deeper, nor a schema compiled whose parts are. A recursive type whose values are as
+/// deep as JSON allows needs some 400.
 const MAX_DEPTH: usize = 512;
 
-/// The words by which a schema has the same value looked at again.
+/// The keywords that check the same value again.
 const OF_THE_VALUE: [&str; 7] = ["allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
-/// The same, where they hold schemas under names.
+/// The same, for keywords that hold schemas under names.
 const OF_THE_VALUE_BY_NAME: [&str; 2] = ["dependentSchemas", "dependencies"];
-/// The words by which it has each element looked at.
+/// The keywords that check each element.
 const OF_ELEMENTS: [&str; 5] = ["items", "additionalItems", "prefixItems", "contains", "unevaluatedItems"];
-/// The words by which it has each value of a field looked at.
+/// The keywords that check each value of a field.
 const OF_FIELDS: [&str; 3] = ["additionalProperties", "unevaluatedProperties", "propertyNames"];
-/// The words by which it has the value looked at once more, to know what its other words have left.
+/// The keywords that check the value once more, to find what the other keywords have left.
 const OF_THE_REST: [&str; 2] = ["unevaluatedItems", "unevaluatedProperties"];
-/// The words that hold a list with which a value is compared, or whose elements it is asked for.
+/// The keywords with a list that is compared with a value, or that names its fields.
 const LISTS: [&str; 2] = ["enum", "required"];
-/// How many elements of such a list take as long as one look at a value.
+/// How many elements of such a list cost as much as one visit.
 const COMPARED_IN_A_STEP: usize = 16;
 
-/// A schema, as far as it says what is looked at.
+/// The parts of a schema that decide what is visited.
 pub(super) struct Effort {
-    /// Each of its references is a pointer from the root.
+    /// Each reference in it is a pointer from the root.
     schema: Value,
 }
 
-/// What is left of the bounds.
+/// The rest of the bounds.
 struct Left {
     steps: usize,
     depth: usize,
 }
 
 impl Effort {
-    /// Gives back what is wrong with a schema that is nested too deep, or that refers to nothing.
+    /// Fails with what is wrong with a schema that is nested too deep, or that refers to nothing.
     pub(super) fn of(schema: &Value) -> Result<Self, String> {
         let effort = Effort { schema: references::as_pointers(schema)? };
         if effort.levels() > MAX_DEPTH {
@@ -58,13 +57,13 @@ impl Effort {
         references::of(words).filter_map(|pointer| self.schema.pointer(pointer))
     }
 
-    /// How deep its parts are nested. What refers to a part that is around it adds nothing.
+    /// How deep its parts are nested. A reference to a surrounding part adds nothing.
     fn levels(&self) -> usize {
         enum Step<'a> {
             Enter(&'a Value),
             Leave(&'a Value, Vec<&'a Value>),
         }
-        // Nothing while a part is entered and not left. By hand, for the stack is what is at stake.
+        // `None` while a part is being visited. An explicit stack, because the call stack is what could overflow.
         let mut levels: HashMap<*const Value, usize> = HashMap::new();
         let mut todo = vec![Step::Enter(&self.schema)];
         while let Some(step) = todo.pop() {
@@ -92,7 +91,7 @@ impl Effort {
         levels.into_values().max().unwrap_or(0)
     }
 
-    /// Says why a check of `value` would take too much.
+    /// Fails with the reason if a check of `value` would take too much.
     pub(super) fn check(&self, value: &Value) -> Result<(), String> {
         let mut left = Left { steps: MAX_STEPS, depth: MAX_DEPTH };
         self.look(&self.schema, value, &mut left).map_err(|TooMuch| {
@@ -103,7 +102,7 @@ impl Effort {
         })
     }
 
-    /// Counts every look at `value` and its parts, whether or not a check would be over before it.
+    /// Counts every visit to `value` and its parts, even if a check would end before it.
     fn look(&self, schema: &Value, value: &Value, left: &mut Left) -> Result<(), TooMuch> {
         let Value::Object(words) = schema else { return Ok(()) };
         left.steps = left.steps.checked_sub(1).ok_or(TooMuch)?;
@@ -140,13 +139,13 @@ impl Effort {
         Ok(())
     }
 
-    /// The schemas that have the same value looked at.
+    /// The schemas that check the same value.
     fn of_the_value<'a>(&'a self, words: &'a Map<String, Value>) -> impl Iterator<Item = &'a Value> {
         let by_name = OF_THE_VALUE_BY_NAME.iter().filter_map(|word| words.get(*word)?.as_object());
         self.targets(words).chain(held(words, &OF_THE_VALUE)).chain(by_name.flat_map(Map::values))
     }
 
-    /// Counts the looks that find out what of a value the words of a schema have left: which of its schemas fit, and what
+    /// Counts the visits that find what the keywords of a schema have left of a value: which of its schemas match, and what
     /// each of those has left.
     fn look_what_is_left(&self, words: &Map<String, Value>, value: &Value, left: &mut Left) -> Result<(), TooMuch> {
         left.depth = left.depth.checked_sub(1).ok_or(TooMuch)?;
@@ -163,7 +162,7 @@ impl Effort {
 
 struct TooMuch;
 
-/// The schemas that these words of a schema hold, alone or in lists.
+/// The schemas in these keywords of a schema, alone or in lists.
 fn held<'a>(words: &'a Map<String, Value>, of: &'a [&str]) -> impl Iterator<Item = &'a Value> {
     of.iter().filter_map(|word| words.get(*word)).flat_map(|held| match held {
         Value::Array(list) => list.as_slice(),

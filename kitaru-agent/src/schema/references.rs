@@ -1,26 +1,25 @@
 //! References of a schema to its own parts.
 //!
-//! Owns how they are written: as pointers, by the names of anchors, by the identity of a part. Must not know what a check
-//! looks at.
+//! Owns their forms: pointers, names of anchors, the identity of a part. Must not know what a check visits.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 pub(super) const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
-/// The words of a schema that hold values, not schemas.
+/// The keywords that hold values, not schemas.
 const VALUES: [&str; 4] = ["const", "enum", "default", "examples"];
-/// The words that hold schemas under names, which are no words.
+/// The keywords that hold schemas under names, which are not keywords.
 const NAMED: [&str; 6] =
     ["properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"];
 
-/// The pointers to which these words refer, once [`as_pointers`] has made them such.
+/// The pointers to which these keywords refer, after [`as_pointers`].
 pub(super) fn of(words: &Map<String, Value>) -> impl Iterator<Item = &str> {
     REFERENCES.into_iter().filter_map(|word| words.get(word)?.as_str())
 }
 
-/// The same schema, in which each reference is a JSON pointer from the root. Gives back what is wrong with one that leads
-/// nowhere within the schema: nothing is fetched.
+/// The same schema, with each reference as a JSON pointer from the root. Fails with what is wrong if a reference leads nowhere
+/// within the schema: nothing is fetched.
 pub(super) fn as_pointers(schema: &Value) -> Result<Value, String> {
     let mut names = HashMap::new();
     walk(&mut schema.clone(), "", "", &mut |words, at, base| {
@@ -48,7 +47,7 @@ pub(super) fn as_pointers(schema: &Value) -> Result<Value, String> {
     Ok(pointers)
 }
 
-/// Where a reference leads that stands in the part at `base` with an identity of its own.
+/// The target of a reference in the part at `base`, which has an identity of its own.
 fn pointer_of(reference: &str, base: &str, names: &HashMap<String, String>) -> Option<String> {
     let (identity, place) = reference.split_once('#').unwrap_or((reference, ""));
     let base = if identity.is_empty() {
@@ -64,7 +63,7 @@ fn pointer_of(reference: &str, base: &str, names: &HashMap<String, String>) -> O
     names.get(&format!("{base}#{place}")).cloned()
 }
 
-/// A pointer in a reference may have its characters written in per cent.
+/// A pointer in a reference may be percent-encoded.
 fn decoded(pointer: &str) -> String {
     let mut bytes = Vec::with_capacity(pointer.len());
     let mut rest = pointer.as_bytes();
@@ -86,7 +85,7 @@ fn decoded(pointer: &str) -> String {
 
 pub(super) type Visit<'a> = dyn FnMut(&mut Map<String, Value>, &str, &str) -> Result<(), String> + 'a;
 
-/// Shows the words of each schema, where it is, and where the part is whose identity counts there.
+/// Visits the keywords of each schema, with its place, and the place of the part whose identity applies.
 pub(super) fn walk(schema: &mut Value, at: &str, base: &str, visit: &mut Visit<'_>) -> Result<(), String> {
     let below = |name: &str| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
     match schema {

@@ -25,7 +25,7 @@ fn a_schema_holds_what_a_model_needs_and_neither_title_nor_draft() {
 }
 
 #[test]
-fn what_is_no_object_is_put_into_one_and_its_references_still_hold() {
+fn schema_that_is_not_an_object_is_put_into_one_and_keeps_its_references() {
     assert_eq!(as_object(of::<Place>()).1, Wrapped::No);
     let (schema, wrapped) = as_object(of::<Vec<Place>>());
     assert_eq!(wrapped, Wrapped::Yes);
@@ -43,7 +43,7 @@ fn complaints_are_bounded_in_number_and_length() {
     assert!(complaint.len() < 2 * MAX_COMPLAINTS * MAX_COMPLAINT_CHARS, "{}", complaint.len());
 }
 
-/// Whether a value of `T` is taken, as its own JSON, and that of `other` is not.
+/// Whether a schema accepts a value of `T`, as its own JSON, and refuses `other`.
 fn takes<T>(value: &T, other: &serde_json::Value)
 where
     T: JsonSchema + serde::Serialize,
@@ -120,7 +120,7 @@ fn references_to_places_in_the_root_still_lead_there_and_texts_that_look_so_stay
 }
 
 #[test]
-fn what_refers_to_no_root_keeps_the_schema_that_it_had() {
+fn schema_without_references_to_the_root_stays_the_same() {
     let (schema, _) = as_object(of::<Vec<Place>>());
     assert_eq!(schema["properties"]["result"]["items"], json!({ "$ref": "#/$defs/Place" }));
     let (plain, _) = as_object(json!({ "type": "integer" }));
@@ -128,7 +128,7 @@ fn what_refers_to_no_root_keeps_the_schema_that_it_had() {
     assert_eq!(plain, around);
 }
 
-/// `count` definitions, each of which is `refers` to the one that follows.
+/// `count` definitions, each of which is `refers` applied to the next one.
 fn chain(count: usize, refers: impl Fn(serde_json::Value) -> serde_json::Value) -> serde_json::Value {
     let mut definitions = serde_json::Map::new();
     for nth in 0..count {
@@ -201,7 +201,7 @@ fn a_schema_that_is_nested_deeper_than_the_stack_goes_is_refused() {
         let refused = Schema::compile(&deep).err().unwrap();
         assert!(refused.contains("nested deeper than 512 levels"), "{refused}");
     }
-    // What is within the bound is compiled and checked on a thread as small as those of a runtime.
+    // A schema within the bound is compiled and checked on a thread as small as those of a runtime.
     let near = json!({ "$ref": "#/$defs/d0", "$defs": chain(120, |next| json!({ "allOf": [next] })) });
     let check = std::thread::Builder::new()
         .stack_size(2 << 20)
@@ -221,7 +221,7 @@ fn a_value_as_deep_as_json_may_be_is_checked_by_a_recursive_type() {
 }
 
 #[test]
-fn references_by_anchor_by_identity_and_in_per_cent_are_followed_and_others_are_refused() {
+fn references_by_anchor_identity_and_percent_encoding_are_followed() {
     let named = json!({
         "$id": "https://example.org/root",
         "properties": {

@@ -1,13 +1,13 @@
-//! What a tool declares of its calls.
+//! The options that a tool declares for its calls.
 //!
-//! Owns the words and which of two declarations counts. Must not know who heeds them: the plain agent does not.
+//! Owns the options and which of two declarations applies. Must not know who applies them: the plain agent does not.
 
 use std::time::Duration;
 
-/// How the calls of a tool are to be made by a [`KitaruAgent`](crate::KitaruAgent). The plain agent calls a tool as it is.
+/// How a [`KitaruAgent`](crate::KitaruAgent) makes the calls of a tool. The plain agent ignores these options.
 ///
-/// A tool declares it itself, by `#[tool(…)]` or [`ToolDefinition::options`](crate::ToolDefinition::options), and
-/// [`KitaruAgent::tool_options`](crate::KitaruAgent::tool_options) overrides what it sets, one by one.
+/// A tool declares them with `#[tool(…)]` or [`ToolDefinition::options`](crate::ToolDefinition::options).
+/// [`KitaruAgent::tool_options`](crate::KitaruAgent::tool_options) overrides them one by one.
 ///
 /// # Examples
 ///
@@ -34,17 +34,17 @@ pub struct ToolOptions {
     approval: Option<NeedsApproval>,
 }
 
-/// What a call does to the world.
+/// The effect of a call on the world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Something, and nothing is known of doing it twice.
+    /// An effect, and a second call may do harm.
     #[default]
     AtLeastOnce,
-    /// Nothing.
+    /// None.
     ReadOnly,
-    /// As much when it is done twice as when it is done once.
+    /// Two calls have the same effect as one.
     Idempotent,
-    /// Something that nobody but a person may have done twice.
+    /// An effect that only a person may allow a second time.
     Once,
 }
 
@@ -64,30 +64,30 @@ pub(crate) enum Recording {
 }
 
 impl ToolOptions {
-    /// A call changes nothing, so that it may run again.
+    /// A call changes nothing, so it may run again.
     #[must_use]
     pub fn read_only(self) -> Self {
         self.with_effect(Effect::ReadOnly)
     }
 
-    /// A call that runs again does no more than one that ran once: it sets something to a value, or sends the call's
-    /// [`idempotency_key`](crate::RunContext::idempotency_key) to a service that knows what it has done.
+    /// A second run of a call has no further effect: the call sets something to a value, or sends its
+    /// [`idempotency_key`](crate::RunContext::idempotency_key) to a service that recognises it.
     #[must_use]
     pub fn idempotent(self) -> Self {
         self.with_effect(Effect::Idempotent)
     }
 
-    /// Never runs a call a second time by itself. Its intent is recorded first; after a crash that leaves it without an
-    /// outcome the execution waits for a person, by the name of the call's record (`pay_tool`), who answers with a
-    /// `kitaru::Resolution`: it happened, and gave [this](crate::ToolOutput::happened), run it again, or fail. Takes no
-    /// retries, and needs an agent each of whose calls is a checkpoint.
+    /// Never runs a call a second time by itself. Its intent is recorded first. If a crash leaves it without an outcome, the
+    /// execution waits for a person, under the name of the call's record (`pay_tool`). The person answers with a
+    /// `kitaru::Resolution`: the call happened and gave [this output](crate::ToolOutput::happened), run it again, or fail. Does
+    /// not allow retries, and needs an agent whose every call is a checkpoint.
     #[must_use]
     pub fn once(self) -> Self {
         self.with_effect(Effect::Once)
     }
 
-    /// What holds of a tool that declares nothing, to override one that does: a call runs at least once. Where one may run
-    /// again after a crash, a warning says so.
+    /// The default of a tool that declares nothing, to override one that does: a call runs at least once. A warning is logged
+    /// when a call may run again after a crash.
     #[must_use]
     pub fn at_least_once(self) -> Self {
         self.with_effect(Effect::AtLeastOnce)
@@ -97,48 +97,48 @@ impl ToolOptions {
         Self { effect: Some(effect), ..self }
     }
 
-    /// Tries a call that fails so many times more before its error ends the run; none unless set. What is sent back to
-    /// the model is no failure.
+    /// How many times to retry a failed call before its error ends the run; none unless set. A message to the model is not a
+    /// failure.
     #[must_use]
     pub fn retries(self, retries: u32) -> Self {
         Self { retries: Some(retries), ..self }
     }
 
-    /// Ends a try that takes longer than this; there is no bound unless set.
+    /// Ends a try that takes longer than this; no bound unless set.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
     }
 
-    /// Runs the tool as part of the flow's own code, on every attempt, without a record. It has to come to the same each
-    /// time; retries and a timeout do not count.
+    /// Runs the tool as part of the flow's own code, on every attempt, without a record. Its output must be the same each time.
+    /// Retries and a timeout have no effect.
     #[must_use]
     pub fn not_durable(self) -> Self {
         Self { recording: Some(Recording::Off), ..self }
     }
 
-    /// Asks somebody before each call, by a wait `<tool>_approval` that shows the arguments and is answered with an
-    /// [`Approval`](crate::Approval). If a JSON value cannot say what the model wrote, it shows the model's own `text` too.
-    /// Needs an agent each of whose calls is a checkpoint.
+    /// Asks a person before each call, in a wait `<tool>_approval` that shows the arguments. The answer is an
+    /// [`Approval`](crate::Approval). If a JSON value cannot express what the model wrote, the wait shows the model's own
+    /// `text` too. Needs an agent whose every call is a checkpoint.
     ///
-    /// The flow is out of memory meanwhile. Outside a flow, the run's own flow stays in memory while it waits, and after a
-    /// restart goes on when the same question is asked again. Beside a call of the same response that has failed nobody is
-    /// asked: the run ends, and the question is put when that call is tried again.
+    /// The flow is parked until the answer. Outside a flow, the run's own flow is not parked while it waits, and after a
+    /// restart it resumes when the same question is asked again. If another call of the same response has failed, the question
+    /// is not asked: the run ends, and the question is asked when that call is tried again.
     ///
-    /// A tool that wants approval of some calls only ends those in
+    /// A tool that needs approval only for some calls ends those in
     /// [`ToolError::approval_required`](crate::ToolError::approval_required) instead.
     #[must_use]
     pub fn requires_approval(self) -> Self {
         Self { approval: Some(NeedsApproval::Yes), ..self }
     }
 
-    /// Asks nobody, to override a tool that says otherwise.
+    /// Asks for no approval, to override a tool that declares it.
     #[must_use]
     pub fn without_approval(self) -> Self {
         Self { approval: Some(NeedsApproval::No), ..self }
     }
 
-    /// These, but for what `others` set.
+    /// These options, overridden by those that `others` sets.
     pub(crate) fn overridden_by(self, others: Self) -> Self {
         Self {
             effect: others.effect.or(self.effect),
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_set_counts_over_what_the_tool_declares_and_the_rest_stays() {
+    fn options_override_what_the_tool_declares_one_by_one() {
         let declared = ToolOptions::default().once().requires_approval().timeout(Duration::from_secs(1));
         let given = declared.overridden_by(ToolOptions::default().retries(2).without_approval());
         assert_eq!((given.effect(), given.approval()), (Effect::Once, NeedsApproval::No));

@@ -1,7 +1,7 @@
 //! The tool calls of one response.
 //!
-//! Owns which of them reach a tool, that they run at once, and the order of what they give. Must not know what is done
-//! with it.
+//! Owns which of them reach a tool, that they run concurrently, and the order of their outputs. Must not know what happens to
+//! the outputs.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ use crate::siblings::Siblings;
 use crate::tool::{Arguments, Invocation, ToolOutput};
 use crate::usage::Usage;
 
-/// One tool call, looked at.
+/// One checked tool call.
 enum Checked<'a> {
     Fits { call: &'a ToolCall, tool: usize, arguments: Arguments },
     Wrong { call: &'a ToolCall, what: What, message: String },
 }
 
 impl<T: Send + 'static> Turn<T> {
-    /// Runs the calls of one response at once; the answers are in the order of the calls.
-    /// `no_answers` are those that were to be an answer and were none, with what to say of each.
+    /// Runs the calls of one response concurrently. The answers are in the order of the calls. `no_answers` are the invalid
+    /// answers, each with a message.
     pub(super) async fn call_tools(
         &mut self,
         calls: &[&ToolCall],
@@ -38,7 +38,7 @@ impl<T: Send + 'static> Turn<T> {
         let fitting = checked.iter().filter(|call| matches!(call, Checked::Fits { .. })).count() as u64;
         self.check_tool_calls(fitting)?;
 
-        // All futures are made before the first is polled: whoever numbers calls when they are made numbers them in
+        // All futures are made before the first is polled: a decorator that numbers calls when they are made numbers them in
         // order.
         let (siblings, mut made) = (Siblings::default(), Vec::new());
         for checked in &checked {
@@ -81,11 +81,11 @@ impl<T: Send + 'static> Turn<T> {
     }
 }
 
-/// What the model got wrong, and what it is told of it.
+/// The model's mistakes, and the messages about them.
 type Complaints = Vec<(What, String)>;
 
-/// What the model is told of its calls, in their order; `outcomes` are those of the calls that fit. One that came to nothing
-/// stands beside one that failed.
+/// The outputs for the model, in the order of its calls; `outcomes` are those of the valid calls. A call without an outcome has
+/// a sibling that failed.
 fn told(
     checked: Vec<Checked<'_>>,
     outcomes: Vec<Option<Result<ToolOutput, ToolError>>>,

@@ -1,7 +1,7 @@
-//! Whether what a run is bounded by can be counted.
+//! Whether the bounded quantities of a run can be counted.
 //!
-//! Owns the refusal of bounds that would hold nothing back: on the cost of what has no price, and on the tokens of a model that
-//! does not say what it uses. Must not know the bounds' numbers.
+//! Owns the refusal of bounds that cannot be enforced: on the cost of a model without a price, and on the tokens of a model
+//! that does not report its usage. Must not know the bounds' numbers.
 
 use super::Turn;
 use crate::budget::Budget;
@@ -9,7 +9,7 @@ use crate::error::AgentError;
 use crate::message::ModelResponse;
 
 impl<T> Turn<T> {
-    /// Looks whether what the next request uses will be known.
+    /// Checks whether the usage of the next request will be known.
     pub(super) fn check_countable(&self) -> Result<(), AgentError> {
         let parts = &self.agent.parts;
         let invalid = |reason| Err(AgentError::Invalid { agent: parts.name.clone(), reason });
@@ -17,30 +17,30 @@ impl<T> Turn<T> {
         let costs = self.limits.cost.is_some() || budget.is_some_and(Budget::bounds_cost);
         if costs && !parts.price.asks() {
             return invalid(
-                "its runs are bounded by cost, and it has no price, so that nobody can tell what they cost; set one with \
-                 `.price(Price::per_million(…))`, which is 0 for a model that is free or says itself what an answer has \
-                 cost, or bound the tokens with `total_tokens`"
+                "its runs are bounded by cost, and it has no price, so their cost is unknown; set one with \
+                 `.price(Price::per_million(…))`, which is 0 for a model that is free or reports the cost of each \
+                 answer, or bound the tokens with `total_tokens`"
                     .to_owned(),
             );
         }
         if self.is_bounded_by_usage() && (self.is_unsure || budget.is_some_and(Budget::is_unsure)) {
             return invalid(format!(
-                "its runs are bounded by tokens or cost, and an answer came without a usage, so that nobody can tell how much \
-                 is left; have the server of model `{}` tell the usage, or bound the requests in their place",
+                "its runs are bounded by tokens or cost, and an answer came without a usage, so the rest of the budget is \
+                 unknown; let the server of model `{}` report the usage, or bound the requests instead",
                 parts.model.name()
             ));
         }
         Ok(())
     }
 
-    /// Notes whether it is known what a response has used.
+    /// Notes whether a response reports its usage.
     pub(super) fn note_usage(&mut self, response: &ModelResponse) {
         if response.usage().is_unsure() && self.is_bounded_by_usage() && !self.is_unsure {
             self.is_unsure = true;
             tracing::warn!(
                 target: "kitaru",
-                "Agent `{}` is bounded by tokens or cost, and model `{}` has answered without a usage: nobody can tell how much \
-                 is left, and the next request is refused.",
+                "Agent `{}` is bounded by tokens or cost, and model `{}` has answered without a usage: the rest of the budget is \
+                 unknown, and the next request is refused.",
                 self.agent.parts.name,
                 self.agent.parts.model.name()
             );

@@ -1,4 +1,4 @@
-//! The loop against functions in place of a model and tools.
+//! The loop against functions instead of a model and tools.
 
 use std::sync::{
     Arc,
@@ -26,7 +26,7 @@ fn tool_calls(calls: &[(&str, &str)]) -> ModelResponse {
     ModelResponse::new(calls.iter().enumerate().map(part).collect()).with_tokens(Tokens::new(10, 1))
 }
 
-/// A model that says these things in turn, and "done" after them.
+/// A model that sends these responses in turn, and "done" after them.
 fn script(responses: Vec<ModelResponse>) -> FunctionModel {
     let said = AtomicUsize::new(0);
     FunctionModel::new("script", move |_| {
@@ -45,7 +45,7 @@ fn failing(name: &'static str, error: ToolError) -> FunctionTool {
     FunctionTool::new(ToolDefinition::new(name, ""), move |_| std::future::ready(Err(error.clone())))
 }
 
-/// What the last request of a run told the model about its tool calls.
+/// The last request's parts about tool calls.
 fn last_parts(model: &FunctionModel) -> Vec<RequestPart> {
     match model.seen().pop().and_then(|mut request| request.messages.pop()) {
         Some(Message::Request(message)) => message.parts,
@@ -65,7 +65,7 @@ fn a_run_its_agent_and_the_seams_can_go_to_another_thread() {
 }
 
 #[tokio::test]
-async fn nothing_happens_before_a_run_is_polled() {
+async fn run_does_nothing_before_it_is_polled() {
     let model = script(vec![]);
     let agent = Agent::builder(model.clone()).build().unwrap();
     drop(agent.run("hello"));
@@ -86,8 +86,8 @@ async fn a_run_ends_with_the_first_answer_without_tool_calls_and_counts_what_it_
 }
 
 #[tokio::test]
-async fn parallel_tool_calls_run_at_once_with_their_own_arguments_and_answer_in_the_order_of_the_calls() {
-    // The barrier opens only when all three are under way; then the last call ends first.
+async fn parallel_tool_calls_run_concurrently_and_answer_in_the_order_of_the_calls() {
+    // The barrier opens only when all three are running; then the last call ends first.
     let barrier = Arc::new(Barrier::new(3));
     let finished = Arc::new(Mutex::new(Vec::new()));
     let (seen, turn) = (finished.clone(), Arc::new(tokio::sync::Notify::new()));
@@ -144,7 +144,7 @@ async fn the_futures_of_all_calls_are_made_in_order_before_the_first_is_polled()
 }
 
 #[tokio::test]
-async fn arguments_that_are_no_json_object_and_unknown_tools_go_back_to_the_model_and_never_to_a_tool() {
+async fn malformed_arguments_and_unknown_tools_go_back_to_the_model() {
     let model = script(vec![tool_calls(&[("echo", "{oops"), ("shout", "{}"), ("echo", "[1]"), ("echo", "{}")])]);
     let result = Agent::builder(model.clone()).tool(echo()).build().unwrap().run("go").await.unwrap();
     assert_eq!(result.usage.tool_calls, 1);
@@ -187,7 +187,7 @@ fn parts_of(message: &Message) -> Vec<RequestPart> {
 }
 
 #[tokio::test]
-async fn retries_in_a_row_are_bounded_for_each_tool_and_the_error_says_what_was_wrong_last() {
+async fn retries_in_a_row_are_bounded_for_each_tool_and_the_error_has_the_last_mistake() {
     let model = script(vec![tool_calls(&[("no", "{}")]); 9]);
     let agent = Agent::builder(model.clone()).tool(failing("no", ToolError::retry("never"))).build().unwrap();
     let error = agent.run("go").await.unwrap_err();
@@ -198,7 +198,7 @@ async fn retries_in_a_row_are_bounded_for_each_tool_and_the_error_says_what_was_
 }
 
 #[tokio::test]
-async fn a_right_call_in_between_begins_the_count_anew() {
+async fn right_call_in_between_resets_the_count() {
     let (wrong, right) = (tool_calls(&[("echo", "{")]), tool_calls(&[("echo", "{}")]));
     let responses = vec![wrong.clone(), wrong.clone(), right, wrong.clone(), wrong];
     let result = Agent::builder(script(responses)).tool(echo()).build().unwrap().run("go").await.unwrap();
@@ -298,7 +298,7 @@ async fn settings_of_a_run_take_the_place_of_the_agents_one_by_one() {
 }
 
 #[tokio::test]
-async fn decorators_see_every_request_and_every_call_and_leave_the_agent_and_its_identity_alone() {
+async fn decorators_see_every_request_and_call_and_keep_the_agents_identity() {
     struct Loud<T: ?Sized>(Arc<T>, Arc<AtomicUsize>);
     #[async_trait]
     impl Model for Loud<dyn Model> {

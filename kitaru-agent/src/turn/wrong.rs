@@ -1,4 +1,4 @@
-//! What the model got wrong, and how often in a row.
+//! The model's mistakes, and how often in a row it makes them.
 //!
 //! Owns the count and its bound. Must not know what is right.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::error::AgentError;
 
-/// What a model can get wrong, counted apart.
+/// The kinds of mistakes, counted separately.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     Answer,
@@ -33,8 +33,8 @@ impl Wrong {
         self.0.get(what).copied().unwrap_or(0)
     }
 
-    /// Counts what one response got wrong; what it did not get wrong begins anew. Several wrong calls of one tool in
-    /// one response count once: the model was told once.
+    /// Counts the mistakes of one response, and resets the count of every other kind. Several wrong calls of one tool in one
+    /// response count once: the model received one message.
     pub(super) fn count(
         &mut self,
         wrong: impl IntoIterator<Item = (What, String)>,

@@ -1,9 +1,9 @@
-//! Which calls an answer holds.
+//! The tool calls in an answer.
 
 use super::*;
 
 #[tokio::test]
-async fn tool_calls_of_a_stream_are_told_apart_however_a_server_numbers_them() {
+async fn tool_calls_of_a_stream_are_distinguished_in_every_numbering() {
     let call = |call: Value| piece(json!({ "tool_calls": [call] }));
     let of = |arguments: Value| json!({ "name": "weather", "arguments": arguments });
     let (rome, oslo) = (r#"{"city":"Rome"}"#, r#"{"city":"Oslo"}"#);
@@ -147,7 +147,7 @@ async fn tool_calls_of_a_stream_are_told_apart_however_a_server_numbers_them() {
 }
 
 #[tokio::test]
-async fn a_call_without_a_name_is_no_answer() {
+async fn call_without_a_name_is_not_an_answer() {
     let call = json!({ "tool_calls": [{ "index": 0, "id": "a", "function": { "arguments": "{}" } }] });
     let whole = json_of(&json!({ "choices": [{ "message": call, "finish_reason": "tool_calls" }] }));
     for (way, answer) in
@@ -158,7 +158,7 @@ async fn a_call_without_a_name_is_no_answer() {
 }
 
 #[tokio::test]
-async fn arguments_that_a_block_begins_with_count_where_no_others_follow() {
+async fn arguments_at_the_start_of_a_block_count_if_no_others_follow() {
     let input = json!({ "city": "Rome" });
     let start = |input: Value| json!({ "type": "tool_use", "id": "t", "name": "weather", "input": input });
     let delta = |text: &str| json!({ "type": "input_json_delta", "partial_json": text });

@@ -10,13 +10,13 @@ use std::{
 
 use serde_json::Value;
 
-/// One answer. Its end is that of the connection.
+/// One answer. The connection ends with it.
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: String,
     pub(crate) body: String,
-    /// What comes after the body, each behind a pause.
+    /// The pieces after the body, each after a pause.
     pub(crate) rest: Vec<(Pause, String)>,
     pub(crate) is_held: bool,
 }
@@ -29,14 +29,14 @@ impl Answer {
         Self { status: 200, headers, body, rest: Vec::new(), is_held: false }
     }
 
-    /// The same answer whose body is these pieces, with a pause between them.
+    /// The same answer, with these pieces as its body and a pause between them.
     pub(crate) fn paused(mut self, pieces: &[&str], pause: Pause) -> Self {
         self.rest = pieces[1..].iter().map(|piece| (pause, (*piece).to_owned())).collect();
         self.body = pieces[0].to_owned();
         self
     }
 
-    /// The same answer, after whose first piece nothing comes until the client hangs up.
+    /// The same answer, which stops after its first piece until the client hangs up.
     pub(crate) fn held(mut self) -> Self {
         self.is_held = true;
         self
@@ -78,7 +78,7 @@ impl Server {
                 reader.read_exact(&mut body).unwrap();
                 noted.lock().unwrap().push(String::from_utf8(body).unwrap());
                 let Answer { status, headers, body, rest, is_held } = answer;
-                // A client that has seen enough may hang up before all of it is written.
+                // A client that has seen enough may hang up before the whole answer is written.
                 let _ = write!(stream, "HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}\r\n{body}");
                 if is_held {
                     let _ = reader.read(&mut [0]);

@@ -1,9 +1,9 @@
-//! How an answer may come, and in which time.
+//! The forms and the timing in which answers arrive.
 
 use super::*;
 
 #[tokio::test]
-async fn half_a_character_costs_no_answer_and_two_halves_are_one() {
+async fn half_a_character_does_not_cost_the_answer_and_two_halves_are_joined() {
     let streamed = |pieces: [&str; 2]| {
         let pieces: String = pieces
             .iter()
@@ -22,10 +22,10 @@ async fn half_a_character_costs_no_answer_and_two_halves_are_one() {
 }
 
 #[tokio::test]
-async fn a_stream_that_has_said_why_it_stopped_and_ends_cleanly_needs_no_last_word() {
+async fn stream_with_a_stop_reason_and_a_clean_end_needs_no_end_mark() {
     let body = format!("data: {}\n\ndata: {}\n\n", piece(json!({ "content": "all of it" })), finish("stop"));
     assert_eq!(ask(Way::OpenAiStreamed, sse(&body)).await.unwrap().output(), "all of it");
-    // The last two are no event, whatever is added to them.
+    // The last two are not events, with any suffix.
     for torn in ["data: [DON", "data: {\"choices\":[{\"delta\":{\"content\":\"and", "dat", ": keep-al"] {
         let error = ask(Way::OpenAiStreamed, sse(&format!("{body}{torn}"))).await.unwrap_err();
         assert_eq!(error.kind(), ModelErrorKind::Interrupted, "{torn}: {error}");
@@ -33,7 +33,7 @@ async fn a_stream_that_has_said_why_it_stopped_and_ends_cleanly_needs_no_last_wo
 }
 
 #[tokio::test]
-async fn a_last_event_that_is_whole_needs_no_end_of_its_line() {
+async fn complete_last_event_needs_no_end_of_line() {
     for way in [Way::OpenAiStreamed, Way::AnthropicStreamed] {
         let whole = way.answer("all of it", &[], "stop");
         let body = whole.body.trim_end();
@@ -46,7 +46,7 @@ async fn a_last_event_that_is_whole_needs_no_end_of_its_line() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_to_a_streamed_request_is_an_answer_and_any_status_of_success_too() {
+async fn whole_answer_to_a_streamed_request_counts_with_any_status_of_success() {
     for way in [Way::OpenAiStreamed, Way::AnthropicStreamed] {
         let whole = if way.is_openai() { Way::OpenAiWhole } else { Way::AnthropicWhole };
         let server = Server::start(vec![
@@ -66,7 +66,7 @@ async fn a_whole_answer_to_a_streamed_request_is_an_answer_and_any_status_of_suc
 }
 
 #[tokio::test]
-async fn an_event_that_is_taken_out_of_the_middle_of_a_message_makes_it_no_answer() {
+async fn message_that_lacks_an_event_in_its_middle_is_not_an_answer() {
     let list = [
         vec![json!({ "type": "message_start", "message": {} })],
         block(0, json!({ "type": "text", "text": "" }), &[json!({ "type": "text_delta", "text": "let me see" })]),
@@ -86,13 +86,13 @@ async fn an_event_that_is_taken_out_of_the_middle_of_a_message_makes_it_no_answe
         let mut rest = list.clone();
         rest.remove(nth);
         let answer = ask(Way::AnthropicStreamed, events(&rest)).await;
-        // Nothing says how much text there is, and what a message begins with is about it.
+        // Nothing counts the text, and a message's start is not part of its content.
         let is_missed = event["type"] != "message_start" && event["delta"]["type"] != "text_delta";
         assert_eq!(answer.is_err(), is_missed, "{event}: {answer:?}");
     }
 }
 
-/// How a model is asked whose timeouts are these.
+/// A request of a model with these timeouts.
 async fn patiently(answer: Answer, timeout: Duration, stall: Duration) -> Result<ModelResponse, ModelError> {
     let server = Server::start(vec![answer]);
     let model = OpenAi::builder("k").base_url(&server.url).retries(0).timeout(timeout).stall_timeout(stall);
@@ -104,7 +104,7 @@ const SOON: Duration = Duration::from_millis(100);
 const LATE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_streamed_answer_has_the_whole_timeout_to_begin_whatever_comes_before_it() {
+async fn streamed_answer_has_the_whole_timeout_to_begin_after_comments_too() {
     let whole = Way::OpenAiStreamed.answer("hi", &[], "stop").body;
     let role = format!("data: {}\n\n", piece(json!({ "role": "assistant", "content": "" })));
     for before in ["", ": PROCESSING\n\n", &role] {
@@ -116,22 +116,22 @@ async fn a_streamed_answer_has_the_whole_timeout_to_begin_whatever_comes_before_
 }
 
 #[tokio::test]
-async fn an_answer_that_has_begun_may_pause_as_long_as_something_comes() {
+async fn answer_that_has_begun_may_pause_while_comments_arrive() {
     let begin = format!("data: {}\n\n", piece(json!({ "content": "h" })));
     let end = format!("data: {}\n\ndata: {}\n\ndata: [DONE]\n\n", piece(json!({ "content": "i" })), finish("stop"));
     let (ping, pause) = (": PROCESSING\n\n", 3 * SOON);
     let alive = || sse("").paused(&[&begin, ping, ping, &end], pause);
     assert_eq!(patiently(alive(), LATE, 2 * pause).await.unwrap().output(), "hi");
     let error = patiently(alive(), LATE, SOON).await.unwrap_err();
-    assert!(error.to_string().contains("said nothing for 100ms"), "{error}");
-    // Comments alone are no answer, however often they come.
+    assert!(error.to_string().contains("sent nothing for 100ms"), "{error}");
+    // Comments alone are not an answer, even if many arrive.
     let alive = sse("").paused(&[&begin, ping, ping, ping, ping, ping, ping, &end], SOON);
     let error = patiently(alive, 3 * SOON, LATE).await.unwrap_err();
-    assert!(error.to_string().contains("said nothing of its answer for 300ms"), "{error}");
+    assert!(error.to_string().contains("sent nothing of its answer for 300ms"), "{error}");
 }
 
 #[tokio::test]
-async fn the_wish_of_a_server_that_failed_to_be_left_alone_is_obeyed() {
+async fn retry_after_of_a_failed_server_is_obeyed() {
     for status in [408, 409, 425, 429, 500, 503, 529] {
         let refusal =
             || Answer { status, headers: "Retry-After: 3600\r\n".to_owned(), ..Answer::json("{}".to_owned()) };

@@ -1,4 +1,4 @@
-//! Which answers count, and what they cost.
+//! Which answers count, and their cost.
 
 use super::*;
 
@@ -33,7 +33,7 @@ async fn an_answer_counts_only_if_it_stopped_for_a_reason_that_means_complete() 
 }
 
 #[tokio::test]
-async fn a_call_that_was_cut_off_is_not_made_and_ends_the_run_immediately() {
+async fn truncated_call_is_not_made_and_ends_the_run_immediately() {
     for way in WAYS {
         for reason in ["length", "max_tokens", "content_filter", "error", "pause_turn", "bored"] {
             for arguments in ["", "{}", r#"{"city":"Ro"#, r#"{"city":"Rome"}"#] {
@@ -48,7 +48,7 @@ async fn a_call_that_was_cut_off_is_not_made_and_ends_the_run_immediately() {
 }
 
 #[tokio::test]
-async fn a_cut_names_the_bound_that_was_set_and_the_call_that_it_fell_into() {
+async fn truncation_names_the_bound_and_the_call_that_it_cut() {
     for way in WAYS {
         let server = Server::start(vec![way.answer("", &[("weather", "{")], "length")]);
         let mut asked = go();
@@ -59,7 +59,7 @@ async fn a_cut_names_the_bound_that_was_set_and_the_call_that_it_fell_into() {
 }
 
 #[tokio::test]
-async fn a_text_that_was_cut_is_an_answer_where_that_is_asked_for_and_nothing_else_is() {
+async fn truncated_text_is_an_answer_only_with_on_length_accept() {
     for way in WAYS {
         for (text, calls, reason, counts) in [
             ("half of", &[][..], "length", true),
@@ -75,7 +75,7 @@ async fn a_text_that_was_cut_is_an_answer_where_that_is_asked_for_and_nothing_el
             assert_eq!(answer.is_ok(), counts, "{way:?} {text:?} {reason}: {answer:?}");
         }
     }
-    // A typed answer that was cut is none.
+    // A typed answer that was cut is not an answer.
     let model = FunctionModel::new("m", |_| {
         let mut response = ModelResponse::text(r#"{"result":1}"#);
         response.stop = Some(Stop::Length);
@@ -91,7 +91,7 @@ async fn a_text_that_was_cut_is_an_answer_where_that_is_asked_for_and_nothing_el
 }
 
 #[tokio::test]
-async fn the_rule_holds_for_a_model_that_a_user_writes_too() {
+async fn rule_holds_for_a_users_own_model_too() {
     for stop in [Stop::Length, Stop::Refused, Stop::Other, Stop::Failed, Stop::Paused, Stop::ContextFull] {
         let model = FunctionModel::new("mine", move |_| {
             let mut response = ModelResponse::tool_call("c", "weather", "");
@@ -107,7 +107,7 @@ async fn the_rule_holds_for_a_model_that_a_user_writes_too() {
 }
 
 #[tokio::test]
-async fn an_answer_counts_whatever_stands_beside_it() {
+async fn answer_counts_with_any_other_fields_next_to_it() {
     let odd = [
         json!(null),
         json!([]),
@@ -144,7 +144,7 @@ async fn an_answer_counts_whatever_stands_beside_it() {
 }
 
 #[tokio::test]
-async fn the_default_bound_of_a_message_is_what_its_model_takes() {
+async fn default_bound_of_a_message_is_the_most_its_model_accepts() {
     for (model, bound) in [
         ("claude-sonnet-4-5", 16_384),
         ("anthropic/claude-opus-5", 16_384),
@@ -162,7 +162,7 @@ async fn the_default_bound_of_a_message_is_what_its_model_takes() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_key_that_a_server_quotes_is_hidden_too() {
+async fn part_of_a_key_that_a_server_quotes_is_hidden_too() {
     let key = "sk-proj-0123456789abcdefghijklmnopqrstuvwxyz";
     let body = json!({ "error": { "message": format!("no {} and no {} of sk-proj", &key[..20], &key[15..]) } });
     let server = Server::start(vec![Answer { status: 400, ..json_of(&body) }]);
@@ -172,7 +172,7 @@ async fn a_part_of_a_key_that_a_server_quotes_is_hidden_too() {
 }
 
 #[tokio::test]
-async fn an_answer_of_a_type_that_holds_itself_is_taken_in_both_modes() {
+async fn answer_of_a_recursive_type_is_read_in_both_modes() {
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
     enum Sum {
         Number(f64),

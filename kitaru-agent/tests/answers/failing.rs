@@ -1,4 +1,4 @@
-//! Errors that a server answers with under a status of success.
+//! Errors in answers with a status of success.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn answer_of(way: Way, error: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn an_error_is_of_the_kind_that_its_server_names_whatever_the_status() {
+async fn error_has_the_kind_that_its_server_names_with_any_status() {
     use ModelErrorKind::{OutOfQuota, RateLimited, Rejected, Unauthorized, Unavailable};
     for (error, kind) in [
         (json!({ "code": 401, "message": "who are you?" }), Unauthorized),
@@ -32,7 +32,7 @@ async fn an_error_is_of_the_kind_that_its_server_names_whatever_the_status() {
             assert_eq!(found.kind(), kind, "{way:?} {error}: {found}");
         }
     }
-    // Who says nothing of the kind may be right the next time.
+    // Without a kind, a retry may succeed.
     for error in [json!("no"), json!({ "message": "no" }), json!({ "code": 7, "type": "odd", "message": "no" })] {
         for way in WAYS {
             let found = ask(way, answer_of(way, &error)).await.unwrap_err();
@@ -45,7 +45,7 @@ async fn an_error_is_of_the_kind_that_its_server_names_whatever_the_status() {
 }
 
 #[tokio::test]
-async fn an_error_that_asking_again_would_not_change_is_asked_for_once() {
+async fn error_that_a_retry_would_not_change_is_not_retried() {
     for (error, requests) in [
         (json!({ "code": 400, "message": "no" }), 1),
         (json!({ "code": 401, "message": "no" }), 1),
@@ -66,7 +66,7 @@ async fn an_error_that_asking_again_would_not_change_is_asked_for_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_asks_for_a_tool_and_holds_nothing_is_none() {
+async fn empty_answer_that_reports_a_tool_call_is_not_an_answer() {
     for way in WAYS {
         let error = ask(way, way.answer("", &[], "tool_calls")).await.unwrap_err();
         assert_eq!(error.kind(), ModelErrorKind::InvalidResponse, "{way:?}: {error}");

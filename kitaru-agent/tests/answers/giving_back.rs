@@ -1,8 +1,8 @@
-//! What goes back to a provider.
+//! Content that is sent back to a provider.
 
 use super::*;
 
-/// What a second request sends of the first answer, as it was sent.
+/// The part of a second request that repeats the first answer, as it was sent.
 async fn given_back(way: Way, first: Answer) -> String {
     let server = Server::start(vec![first, way.answer("done", &[], "stop")]);
     let (ended, made) = run(way, &server).await;
@@ -10,11 +10,11 @@ async fn given_back(way: Way, first: Answer) -> String {
     server.seen().remove(1)
 }
 
-/// JSON that nobody who reads and writes it anew gives back: keys that are not sorted, spaces, numbers of its own.
+/// JSON that changes when it is parsed and written again: unsorted keys, spaces, unusual numbers.
 const SIGNED: &str = r#"{"google": {"thought_signature":"a/b+c=\u00e9", "n":1.0e2,"a":12345678901234567890123}}"#;
 
 #[tokio::test]
-async fn what_came_with_a_call_goes_back_with_it_byte_for_byte() {
+async fn fields_of_a_call_go_back_with_it_byte_for_byte() {
     let call = r#"{"index":0,"id":"c","type":"function","extra_content":SIGNED,"function":{"name":"weather","arguments":"{}","sig":SIGNED}}"#;
     let call = call.replace("SIGNED", SIGNED);
     let whole = format!(r#"{{"choices":[{{"message":{{"tool_calls":[{call}]}},"finish_reason":"tool_calls"}}]}}"#);
@@ -32,7 +32,7 @@ async fn what_came_with_a_call_goes_back_with_it_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn what_a_model_thought_goes_back_with_the_message() {
+async fn reasoning_goes_back_with_its_message() {
     let call = r#""tool_calls":[{"index":0,"id":"c","function":{"name":"weather","arguments":"{}"}}]"#;
     let fields = format!(
         r#""reasoning_content":"h\u006d","reasoning_details":[{SIGNED}],"extra_content":{SIGNED},"reasoning":null"#
@@ -56,13 +56,13 @@ async fn what_a_model_thought_goes_back_with_the_message() {
     assert!(!sent.contains("model_extra"), "what is for people does not go back: {sent}");
 }
 
-/// A part that is ours: the order of its keys is that of whatever else is built with it.
+/// A part from this crate: the order of its keys depends on the features of the whole build.
 fn text_part() -> String {
     json!({ "type": "text", "text": "let me see" }).to_string()
 }
 
 #[tokio::test]
-async fn blocks_that_are_no_text_and_no_call_go_back_byte_for_byte_and_in_their_place() {
+async fn unknown_blocks_go_back_byte_for_byte_and_in_their_place() {
     let thinking = r#"{"type":"thinking", "thinking":"h\u006d","signature":"Eq/+=="}"#;
     let redacted = r#"{"type":"redacted_thinking","data": "xyz"}"#;
     let searched = r#"{"type":"web_search_tool_result","tool_use_id":"s","content":[{"n":1.0,"a":{}}]}"#;
@@ -107,7 +107,7 @@ async fn blocks_that_are_no_text_and_no_call_go_back_byte_for_byte_and_in_their_
 }
 
 #[tokio::test]
-async fn what_one_dialect_wants_back_is_not_told_to_the_other_nor_where_nothing_is_to_go_back() {
+async fn content_of_one_dialect_is_not_sent_to_the_other_or_with_give_back_nothing() {
     let response = |dialect: &str| {
         ModelResponse::new(vec![
             ResponsePart::Reasoning(Opaque::new(dialect, Place::Part, r#"{"type":"thinking","thinking":"SECRET"}"#)),
@@ -135,7 +135,7 @@ async fn what_one_dialect_wants_back_is_not_told_to_the_other_nor_where_nothing_
 }
 
 #[tokio::test]
-async fn a_content_that_is_a_list_of_parts_is_its_texts_and_its_other_parts_go_back() {
+async fn content_list_is_read_as_its_texts_and_its_other_parts_go_back() {
     let other = r#"{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}"#;
     let content = format!(r#"[{other},{{"type":"text","text":"let "}},"me see"]"#);
     let call = r#""tool_calls":[{"index":0,"id":"c","function":{"name":"weather","arguments":"{}"}}]"#;

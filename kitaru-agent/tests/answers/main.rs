@@ -1,4 +1,4 @@
-//! What counts as a provider's answer, in both dialects, streamed and whole, against a server of canned answers.
+//! Which provider answers count, in both dialects, streamed and whole, against a server of canned answers.
 #![cfg(all(feature = "openai", feature = "anthropic"))]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use canned::{Answer, Server, json_of, sse};
 
-/// The way in which an answer comes.
+/// The form in which an answer arrives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     OpenAiWhole,
@@ -51,7 +51,7 @@ impl Way {
         }
     }
 
-    /// An answer of a text and of calls with these names and arguments, that stops for `reason`.
+    /// An answer with a text and with calls of these names and arguments, which stops for `reason`.
     fn answer(self, text: &str, calls: &[(&str, &str)], reason: &str) -> Answer {
         let id = |nth: usize| format!("c{nth}");
         match self {
@@ -142,8 +142,7 @@ fn calls(response: &ModelResponse) -> Vec<(&str, &str)> {
     response.tool_calls().map(|call| (call.tool.as_str(), call.arguments.as_str())).collect()
 }
 
-/// What came of a run of an agent with a tool `weather`, all of whose arguments may be left out, and with which
-/// arguments that was called.
+/// The result of a run of an agent with a tool `weather`, whose arguments are all optional, and the arguments of its calls.
 async fn run(way: Way, server: &Server) -> (Result<String, AgentError>, Vec<String>) {
     let made = Arc::new(Mutex::new(Vec::new()));
     let schema = json!({ "type": "object", "properties": { "city": { "type": "string" } } });

@@ -1,4 +1,4 @@
-//! Starts `llmock`, a server that nobody here wrote, on a free port of this machine, and reads its request log.
+//! Starts `llmock`, an independent server, on a free port of this machine, and reads its request log.
 
 use std::{
     io::{Read as _, Write as _},
@@ -9,24 +9,23 @@ use std::{
 
 use serde_json::Value;
 
-/// Says why a test is skipped. Where nothing may be, as in CI, it fails: a test that is skipped looks like one that passed.
+/// Prints why a test is skipped. If no test may be skipped, as in CI, it fails: a skipped test looks like one that passed.
 pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("KITARU_SKIP").is_none_or(|skips| skips != "never"), "skipped: {why}");
     eprintln!("skipped: {why}");
 }
 
-/// A running server; dropping it ends it.
+/// A running server. It ends when this is dropped.
 pub(crate) struct LlMock {
     child: Child,
     port: u16,
 }
 
 impl LlMock {
-    /// Starts the server that `LLMOCK` names, or the `llmock` on the path. Says so in one line when there is none.
+    /// Starts the server in `LLMOCK`, or the `llmock` on the path. Prints a line if there is none.
     pub(crate) fn start() -> Option<Self> {
         let program = std::env::var_os("LLMOCK").unwrap_or_else(|| "llmock".into());
-        // Somebody else may take the port between our letting go of it and the server's start, so there are several
-        // tries.
+        // Another process may take the port before the server starts, so there are several tries.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut command = Command::new(&program);
@@ -57,39 +56,39 @@ impl LlMock {
         false
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
-    /// Where an OpenAI client finds it.
+    /// Its URL for an OpenAI client.
     pub(crate) fn base_url(&self) -> String {
         format!("http://127.0.0.1:{}/v1", self.port)
     }
 
-    /// Where an Anthropic client finds it.
+    /// Its URL for an Anthropic client.
     pub(crate) fn anthropic_url(&self) -> String {
         format!("http://127.0.0.1:{}/anthropic/v1", self.port)
     }
 
-    /// Queues what the next requests get.
+    /// Queues the answers to the next requests.
     pub(crate) fn script(&self, behaviors: Value) {
         let body = serde_json::json!({ "behaviors": behaviors }).to_string();
         self.call("POST", "/_llmock/scenario", &body).expect("llmock takes the scenario");
     }
 
-    /// Every request that it served, oldest first: what was paid for.
+    /// Every request that it served, the oldest first: what was paid for.
     pub(crate) fn requests(&self) -> Vec<Value> {
         let mut log = self.call("GET", "/_llmock/requests", "").expect("llmock gives its log");
         serde_json::from_value(log["requests"].take()).unwrap()
     }
 
-    /// Forgets the requests and what is queued.
+    /// Deletes the requests and the queue.
     pub(crate) fn reset(&self) {
         self.call("POST", "/_llmock/reset", "").expect("llmock forgets");
     }
 
-    /// What it thinks of the client's manners: the codes of its findings.
+    /// Its verdict on the client's manners: the codes of its findings.
     pub(crate) fn verdict(&self) -> Value {
         self.call("GET", "/_llmock/verdict", "").expect("llmock gives its verdict")
     }

@@ -1,4 +1,4 @@
-//! What a call holds of what it runs: a body, which runs in tries, and which may be a wait. Must not know when it runs.
+//! What a call runs: a body, which runs in tries and may be a wait. Must not know when it runs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub trait Body: sealed::Sealed {
     type Output;
 
     fn describe(&self, sink: &mut ArgSink<'_>);
-    /// The body as a wait, if it is one: then it is opened first.
+    /// The body as a wait, if it is one. A wait is opened before it runs.
     fn as_wait(&mut self) -> Option<&mut dyn Wait> {
         None
     }
@@ -39,16 +39,16 @@ pub trait Body: sealed::Sealed {
     fn failure(value: &Self::Output) -> Option<Error>;
 }
 
-/// What a body is besides that waits for something outside, and has no effect of its own.
+/// A body that waits for something outside, and has no effect of its own.
 #[doc(hidden)]
 #[allow(missing_docs, private_interfaces)]
 pub trait Wait {
-    /// What it waits for, decided when it begins for the first time, and what is shown of it outside; nothing if it need
-    /// not wait.
+    /// What it waits for, decided when it begins for the first time, and what is shown of it outside. `None` if it does
+    /// not need to wait.
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)>;
-    /// Begins to wait, for what an earlier attempt has recorded or this one has decided. Gives when it is over by itself.
+    /// Begins to wait for what an earlier attempt recorded or this one decided. Gives when the wait ends by itself.
     fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due;
-    /// The signal that it has taken.
+    /// The signal that it took.
     fn message(&self) -> Option<u64> {
         None
     }
@@ -79,9 +79,9 @@ pub(crate) mod sealed {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoreTries {
-    /// There may be more.
+    /// Further tries are possible.
     Possible,
-    /// This is the last one.
+    /// This is the last try.
     None,
 }
 
@@ -89,7 +89,7 @@ pub enum MoreTries {
 ///
 /// # Panics
 ///
-/// Where the result cannot hold one. Outside a durable call nobody else could be told.
+/// If the result cannot hold an error. Outside a durable call nothing else can receive it.
 pub(super) fn hold<B: Body>(error: Error) -> B::Output {
     B::fail(error).unwrap_or_else(|error| panic!("{error:#}"))
 }

@@ -1,8 +1,8 @@
-//! What flows and checkpoints ask of the types in their signatures, and how the compiler says it. Owns the words;
-//! must not know what is done with a type that has what was asked.
+//! What flows and checkpoints require of the types in their signatures, and how the compiler says it. Owns the words;
+//! must not know how a type that satisfies them is used.
 //!
-//! Each trait is implemented for all types that qualify, and only by that. `do_not_recommend` on that implementation
-//! makes the compiler report the trait, with the words below, and not what the implementation is built on.
+//! Each trait is implemented for exactly the types that qualify. `do_not_recommend` on that implementation makes the
+//! compiler report the trait, with the words below, and not the bounds of the implementation.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -49,7 +49,7 @@ pub trait HoldsError {}
 #[diagnostic::do_not_recommend]
 impl<E: From<Error>> HoldsError for E {}
 
-/// A `Result`. What is one never needs to be asked: this trait is for the others, and has no implementation.
+/// A `Result`. This trait reports types that are not a `Result`, and has no implementation.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Result`",
     label = "return `Result<{Self}, kitaru::Error>` or `anyhow::Result<{Self}>`",
@@ -57,7 +57,7 @@ impl<E: From<Error>> HoldsError for E {}
 )]
 pub trait ReturnsResult {}
 
-/// What a flow returns, which goes from the flow's own task to its caller.
+/// What a flow returns. It is sent from the flow's own task to the caller.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot leave its flow",
     label = "is not `Send`",
@@ -73,7 +73,7 @@ impl<R: Send + 'static> LeavesFlow for R {}
 /// Checks that a result can be sent from a flow to its caller.
 pub const fn leaves_flow<R: LeavesFlow>() {}
 
-/// A type that somebody outside answers with: serde reads it, and a JSON schema tells what it has to be.
+/// A type of answers: serde reads it, and a JSON schema describes it.
 ///
 /// Every type that has serde's `DeserializeOwned` and `schemars::JsonSchema` is one.
 #[diagnostic::on_unimplemented(
@@ -88,7 +88,7 @@ pub trait Answer: DeserializeOwned + JsonSchema {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + JsonSchema> Answer for T {}
 
-/// An argument that can be part of what a record answers to.
+/// An argument that can be part of the key of a record.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a checkpoint's key",
     label = "has no `serde::Serialize`",
@@ -100,11 +100,11 @@ pub trait Argument: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Argument for T {}
 
-/// An argument that an execution can keep.
+/// An argument that can be recorded with an execution.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a flow",
-    label = "cannot be kept with the execution and read back",
-    note = "a flow goes on in another process with the arguments that were kept",
+    label = "cannot be recorded with the execution and read back",
+    note = "a flow resumes in another process with the recorded arguments",
     note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`, or pass what it is made from"
 )]
 pub trait FlowArgument: Serialize + DeserializeOwned {}
@@ -129,7 +129,7 @@ pub const fn sendable_argument<T: Sendable>(_: &T) {}
 /// Checks that an outcome can be sent back from the blocking pool.
 pub const fn sendable_outcome<R: Sendable>() {}
 
-/// A way to have `T` twice: see [`probe`](super::probe).
+/// A way to duplicate a `T`: see [`probe`](super::probe).
 #[diagnostic::on_unimplemented(
     message = "`{T}` cannot be handed to a second try",
     label = "has no `Clone`, and does not go through serde",
@@ -137,7 +137,7 @@ pub const fn sendable_outcome<R: Sendable>() {}
 )]
 pub trait Retryable<T> {}
 
-/// Asks that `duplicate` is a way to have `value` twice.
+/// Checks that `duplicate` can duplicate `value`.
 pub const fn retryable<T, D: Retryable<T>>(_value: &T, duplicate: D) -> D {
     duplicate
 }

@@ -1,4 +1,5 @@
-//! How a body, and what it has set going, learns that nobody waits for it any more. Owns the token; must not know why.
+//! How a body, and work that it started, learns that its outcome is no longer needed. Owns the token; must not know the
+//! reason.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,11 +8,14 @@ use tokio::sync::SetOnce;
 
 use crate::context::Ambient;
 
-/// The cancellation of the body that this is called in: of its try, to be exact.
+/// The cancellation of the body that calls this. More precisely, of its current try.
 ///
-/// A body is cancelled when its execution is, when its call is dropped (the loser of a [`race`](crate::race())), and when
-/// it takes longer than its timeout. An `async` body is dropped then, at its next `.await`. What it has set going beside
-/// itself is not, nor is a `blocking` body, which runs on: hand them the token, so that they can stop.
+/// A body is cancelled when its execution is cancelled, when its call is dropped (the loser of a
+/// [`race`](crate::race())), and when it exceeds its timeout. An `async` body is then dropped at its next `.await`.
+/// Work that it started elsewhere is not dropped, and neither is a `blocking` body. Give them the token, so that they
+/// can stop.
+///
+/// A flow's own code has no cancellation: it is dropped. [`undo`](crate::undo()) registers what is to run then.
 ///
 /// # Panics
 ///
@@ -40,14 +44,13 @@ pub fn cancellation() -> Cancellation {
     Ambient::with(|ambient| match ambient {
         Ambient::Body(scope) => Cancellation(scope.cancellation()),
         Ambient::Flow(_) | Ambient::Outside => panic!(
-            "kitaru::cancellation() was called outside a checkpoint's body; it belongs to a body: ask for it there, before \
-             anything is spawned. A flow's own code is dropped when it is cancelled; kitaru::undo registers what is to run \
-             then"
+            "cannot call kitaru::cancellation(): no checkpoint's body runs here; call it in a body, before anything \
+             is spawned"
         ),
     })
 }
 
-/// Tells whether a body was cancelled. Made by [`cancellation`]; clones tell of the same body.
+/// Says whether a body was cancelled. Made by [`cancellation`]. Clones refer to the same body.
 #[derive(Clone)]
 pub struct Cancellation(Arc<SetOnce<()>>);
 
@@ -57,11 +60,11 @@ impl Cancellation {
         self.0.initialized()
     }
 
-    /// Waits until the body is cancelled: for ever, if it comes to its end.
+    /// Waits until the body is cancelled. If the body ends first, this waits forever.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when this is dropped.
+    /// Dropping this future loses nothing.
     pub async fn cancelled(&self) {
         self.0.wait().await;
     }

@@ -1,5 +1,5 @@
-//! A flow that is called in another flow's own code: a child execution, which its parent awaits or only starts. Owns what
-//! a parent's record of it holds; must not know how an execution is driven.
+//! A call of a flow in another flow's own code: a child execution, which its parent awaits or only starts. Owns what
+//! the parent's record of it contains; must not know how an execution is driven.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,10 +20,10 @@ use crate::race::race;
 use crate::request::{Input, Request};
 use crate::value::{ArgSink, Codec, Key};
 
-/// What a child came to, as it was recorded there; or why it has come to nothing.
+/// The recorded result of a child, or the reason why there is none.
 pub(crate) type Came = Result<Arc<OwnedPayload>, Error>;
 
-/// The place of a child among its parent's calls: claimed when the flow is called, before anything else is known of it.
+/// The place of a child among its parent's calls, claimed when the flow is called, before the call has its options.
 pub(crate) struct Claimed(Call<Awaiting>);
 
 impl Claimed {
@@ -31,22 +31,22 @@ impl Claimed {
         Claimed(Awaiting::call(flow, input))
     }
 
-    /// The place of a call that awaits what a started child comes to.
+    /// The place of a call that awaits the result of a started child.
     pub(crate) fn result_of(execution: &ExecutionId, input: &Input) -> Self {
-        // Of another name than the call that has started it, so that neither answers the other.
+        // Its name differs from that of the call that started the child, so that neither record answers the other.
         Claimed(Awaiting::call(&format!("{}.result", execution.flow), input))
     }
 
-    /// The call, with all that it asks for.
+    /// The call, with its options.
     ///
     /// # Errors
     ///
-    /// When a child cannot be asked for that.
+    /// If a child does not support an option.
     pub(crate) fn call(self, asked: Asked) -> Result<ChildCall, Error> {
         let Asked { context, mut request, wish, detached } = asked;
         let mut call = self.0;
         let Some(identity) = call.identity() else { return Err(elsewhere(&request.spec.name)) };
-        // Of its parent, its parent's generation and the call: two parents never share one unless they say so.
+        // A digest of the parent, its generation and the call. Two parents never share a child unless they set its id.
         let id = request.id.take().unwrap_or_else(|| identity.hex());
         let execution = ExecutionId::new(&request.spec.name, &id)?;
         request.id = Some(id);
@@ -66,21 +66,21 @@ impl Claimed {
     }
 }
 
-/// What is asked of a child.
+/// The options of a child.
 pub(crate) struct Asked {
     pub(crate) context: Arc<Context>,
     pub(crate) request: Request,
     pub(crate) wish: Wish,
-    /// Whether it goes on when its parent is cancelled.
+    /// Whether the child continues when its parent is cancelled.
     pub(crate) detached: bool,
 }
 
 /// What a parent wants of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// What it comes to.
+    /// The result of the child.
     Outcome,
-    /// That it is there.
+    /// That the child exists.
     Start,
 }
 
@@ -98,17 +98,17 @@ impl ChildCall {
         &self.context
     }
 
-    /// The executions of the store that this one is in.
+    /// The executions of the store that contains this one.
     pub(crate) fn executions(&self) -> Weak<dyn Executions> {
         self.context.executions.clone()
     }
 
-    /// Whether the parent has not failed, been resumed by somebody or died since the call was made for the first time.
+    /// Whether the parent did not fail, crash or get resumed by a caller since the call was first made.
     pub(crate) fn is_of_this_run(&self) -> bool {
         self.call.is_of_this_run() && !self.context.attempt.after_crash
     }
 
-    /// Leaves the flow for this reason.
+    /// Ends the attempt for this reason.
     pub(crate) fn leave_with(&self, exit: Exit) {
         self.context.leave_with(exit);
     }
@@ -127,7 +127,7 @@ impl Drop for ChildCall {
         if self.detached || !self.call.is_open() || !self.context.is_abandoning() {
             return;
         }
-        // Its parent goes no further: the child is cancelled before anything that the parent did is undone.
+        // The parent stops here. The child is cancelled before any of the parent's work is undone.
         let Some(executions) = self.context.executions.upgrade() else { return };
         let cancel = executions.cancel_child(self.execution.clone(), self.identity);
         self.context.push_undo(Box::new(move || cancel));
@@ -140,7 +140,7 @@ pub(crate) struct Awaiting {
     digest: String,
     wish: Wish,
     execution: Option<ExecutionId>,
-    /// Until it is launched.
+    /// Present until the child is launched.
     request: Option<Request>,
     running: Option<Running>,
 }
@@ -166,13 +166,13 @@ impl Awaiting {
         loop {
             let is_parked = *parks.borrow_and_update();
             if is_parked && !child.tells(parent.journal) {
-                // Another has begun it. This one parks only when it is sure to be told, too.
+                // Another parent began it. This one parks only when it is sure to be notified.
                 child.clone().tell(parent.clone()).await;
             }
             let due = if is_parked && child.tells(parent.journal) { Due::Execution } else { Due::At(0) };
             context.replay().set_due(slot, due);
             let parked: Pin<Box<dyn Future<Output = Option<Came>> + Send>> = Box::pin(async {
-                // The child, which is held, says so.
+                // `child` is held here, so the channel stays open.
                 let _ = parks.changed().await;
                 None
             });
@@ -206,7 +206,7 @@ impl Body for Awaiting {
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Came> {
         let Some(running) = &mut self.running else { return Poll::Pending };
         match running.came.as_mut().poll(cx) {
-            // What has stopped the child stops its parent; it is no outcome.
+            // A fault that stops the child stops its parent too. It is not an outcome.
             Poll::Ready(Err(fault)) if fault.is_store() => {
                 running.context.leave_with(Exit::Fault(fault));
                 Poll::Pending
@@ -253,7 +253,7 @@ impl Waits for Awaiting {
     fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {
         let context = site.context;
         let mut request = self.request.take().expect("a child is launched once");
-        // It ended while its parent was parked: the parent is given what it came to, as it is in memory.
+        // The child ended while its parent was parked. The parent gets the result that is in memory.
         if recorded.is_some() && context.attempt.after_park {
             request.ask = Ask::Outcome;
         }
@@ -273,7 +273,7 @@ impl Waits for Awaiting {
             Err(error) => Box::pin(std::future::ready(Err(error))),
         };
         self.running = Some(Running { context: context.clone(), came });
-        // In memory until the child is parked.
+        // The parent stays in memory until the child is parked.
         Due::At(0)
     }
 }
@@ -284,7 +284,7 @@ impl Drop for Awaiting {
     }
 }
 
-/// What the child has recorded is what its parent records.
+/// The parent records what the child recorded.
 fn landing(came: Came) -> Landing<Came> {
     let packed = match &came {
         Ok(payload) => Packed::of(payload),
@@ -293,18 +293,21 @@ fn landing(came: Came) -> Landing<Came> {
     Landing { packed, value: Ok(came) }
 }
 
-/// What is recorded of a child that was only started: no JSON is nothing at all.
+/// The record of a child that was only started: an empty payload.
 fn started() -> OwnedPayload {
     OwnedPayload::new(&Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &[] }, "started")
 }
 
 fn closed() -> Error {
-    Error::new(Kind::Closed, "the store was closed while a flow called another one; open it again to go on")
+    Error::new(Kind::Closed, "cannot call a flow: the store was closed; open it again to resume")
 }
 
 fn elsewhere(flow: &str) -> Error {
     Error::new(
         Kind::Misuse,
-        format!("a call of flow `{flow}` was made outside the flow that polls it; call it in that flow's own code"),
+        format!(
+            "cannot await the call of flow `{flow}`: another flow made it; await it in the own code of the flow \
+                 that made it"
+        ),
     )
 }

@@ -1,5 +1,5 @@
-//! A call that takes the place of an earlier one of the same flow. Owns what both have in common: the question, and the
-//! identity that services outside know. Must not know why it takes that place.
+//! A call that takes the place of an earlier one of the same flow. Owns what both share: the question, and the identity
+//! towards services outside. Must not know why it takes that place.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::value::Key;
 #[serde(transparent)]
 pub struct Question([u8; 16]);
 
-/// What [`idempotency_key`](crate::idempotency_key) is made of: which call of the execution it is.
+/// What [`idempotency_key`](crate::idempotency_key) is derived from: the call's identity in the execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallIdentity(Key);
 
@@ -23,7 +23,7 @@ impl Question {
 }
 
 impl<B: Body> Call<B> {
-    /// What the call asks; nothing where it cannot be made.
+    /// The question of the call. `None` if the call cannot be made.
     pub fn question(&self) -> Option<Question> {
         match &self.place {
             Place::Flow(durable) => Some(Question::new(durable.key())),
@@ -32,7 +32,7 @@ impl<B: Body> Call<B> {
         }
     }
 
-    /// Which call of its execution it is to services outside; nothing where it is not made in a flow's own code.
+    /// The call's identity towards services outside. `None` if it was not made in a flow's own code.
     pub fn call_identity(&self) -> Option<CallIdentity> {
         match &self.place {
             Place::Flow(durable) => Some(CallIdentity(durable.body_identity())),
@@ -40,8 +40,8 @@ impl<B: Body> Call<B> {
         }
     }
 
-    /// Gives the body the idempotency key of an earlier call, whose work it does once more. The record is its own. What is
-    /// called within the body has the keys that it had in the body of the earlier call, too.
+    /// Gives the body the idempotency key of an earlier call, whose work it repeats. The record is its own. Calls
+    /// within the body also get the keys that they had in the earlier body.
     pub fn in_place_of(mut self, earlier: CallIdentity) -> Self {
         if let Place::Flow(durable) = &mut self.place {
             durable.stand_for(earlier.0);

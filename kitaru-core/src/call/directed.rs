@@ -1,5 +1,5 @@
-//! Bodies that a test steers: whether they continue, and what runs in their place. Must not know the result of a try. In a
-//! build without the feature `testkit`, `undirected.rs` replaces this file.
+//! Bodies that a test steers: whether they continue, and what runs in their place. Must not know the result of a try.
+//! In a build without the feature `testkit`, `undirected.rs` replaces this file.
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -12,29 +12,29 @@ use crate::director::{Director, Goes, Moment, Outside, Part};
 use crate::journal::{Class, Payload};
 use crate::value::{ArgSink, Codec};
 
-/// Who plays one try.
+/// What plays one try.
 #[derive(Default)]
 pub(super) struct Cast {
-    /// Nothing, where it is the checkpoint's own function.
+    /// `None` for the checkpoint's own function.
     part: Option<Part>,
-    /// What wakes it, where somebody has an eye on that.
+    /// What wakes it, if a test watches that.
     outside: Option<Arc<Outside>>,
 }
 
 impl Cast {
-    /// Who plays the next try.
+    /// Decides what plays the next try.
     pub(super) fn of<B: Body>(body: &B, spec: &Spec, scope: &BodyScope) -> Self {
         let Some(director) = director(spec, scope) else { return Cast::default() };
         let mut args = || {
             let mut args = serde_json::Map::new();
             let mut sink = ArgSink::json(&mut args);
             body.describe(&mut sink);
-            // What JSON cannot hold is left out.
+            // Arguments that JSON cannot express are left out.
             drop(sink.finish());
             args.into()
         };
         match director.cast(spec.name(), &mut args) {
-            // One that is a part of another body is woken by what wakes that.
+            // A body that is part of another body has the wakers of that body.
             Part::Itself if scope.is_part() => Cast::default(),
             Part::Itself => {
                 let outside = Arc::default();
@@ -72,18 +72,18 @@ impl Drop for Cast {
     }
 }
 
-/// Who directs a body, if anybody does. Waits have none: they do nothing of their own.
+/// The director of a body, if there is one. Waits have none, because they have no effect of their own.
 fn director<'a>(spec: &Spec, scope: &'a BodyScope) -> Option<&'a dyn Director> {
     let director = scope.direction.director()?;
     matches!(spec.meta().effect, Effect::AtLeastOnce | Effect::AtMostOnce).then_some(director)
 }
 
-/// Whether the body goes no further than to this moment.
+/// Whether the body stops at this moment.
 pub(super) fn is_stopped(spec: &Spec, scope: &BodyScope, moment: Moment) -> bool {
     director(spec, scope).is_some_and(|director| director.moment(spec.name(), moment) == Goes::NoFurther)
 }
 
-/// What a try comes to that somebody else plays.
+/// The result of a try that a stub plays.
 fn play<B: Body>(part: &Part, spec: &Spec, scope: &BodyScope) -> Poll<B::Output> {
     let name = spec.name();
     let mistaken = |what: String| {
@@ -96,9 +96,10 @@ fn play<B: Body>(part: &Part, spec: &Spec, scope: &BodyScope) -> Poll<B::Output>
         Part::Panics(message) => panic!("{message}"),
         Part::Gives(Err(error)) => match B::fail(error.clone()) {
             Ok(output) => Poll::Ready(output),
-            Err(why) => {
-                mistaken(format!("the stub of checkpoint `{name}` gives an error, which that cannot return: {why:#}"))
-            }
+            Err(why) => mistaken(format!(
+                "the stub of checkpoint `{name}` gives an error, which the checkpoint cannot \
+                                  return: {why:#}"
+            )),
         },
         Part::Gives(Ok(value)) => {
             let bytes = value.to_string().into_bytes();

@@ -1,5 +1,5 @@
 //! A checkpoint's call in a flow's own code: answered from its record, or run, recorded and then answered. Owns what
-//! happens between the call's polls; must not know in which order the driver lets calls go on.
+//! happens between the call's polls; must not know in which order the driver releases calls.
 
 mod asking;
 mod directed;
@@ -33,18 +33,19 @@ use stage::{How, Running, Stage};
 pub(crate) struct Durable<B: Body> {
     context: Arc<Context>,
     claim: Claim,
-    /// The arguments as a record keeps them; empty for a call that has one.
+    /// The arguments as a record keeps them. Empty for a call that has a record.
     args: Vec<u8>,
-    /// That the wait has begun is durable.
+    /// The record that the wait has begun is durable.
     opened: bool,
-    /// The body was to begin while the flow had been given nothing new, and waits for the store to know of its attempt.
+    /// The body was ready to begin before the flow had received anything new. It waits until the store knows of its
+    /// attempt.
     caught_up: bool,
-    /// The signal that it holds, until the flow is given it.
+    /// The signal that it holds until it is released to the flow.
     message: Option<u64>,
     /// Where its outcome comes from, as far as it has one.
     origin: Origin,
     stage: Stage<B::Output>,
-    /// The identity that its body has, if it is not its own.
+    /// The identity of its body, if it differs from that of the call.
     stands_for: Option<Key>,
     pub(crate) summarize: Option<Summarize<B::Output>>,
 }
@@ -59,7 +60,7 @@ impl<B: Body> Durable<B> {
             let most_bytes = context.runtime.max_outcome_bytes as u64;
             let asked = Asked { checkpoint: spec.name(), item: spec.item(), key, only_source, most_bytes };
             let claim = context.replay().make(&asked).map_err(|refused| refuse(refused, spec, context))?;
-            // What has a record is not described again.
+            // A call that has a record is not described again.
             let args = match claim.standing {
                 Standing::Recorded(_) => Vec::new(),
                 Standing::New | Standing::Open(_) | Standing::Again(_) | Standing::Interrupted(_) => {
@@ -94,7 +95,7 @@ impl<B: Body> Durable<B> {
         self.context.call_identity(self.claim.key, self.claim.occurrence)
     }
 
-    /// What identifies the call to services outside.
+    /// What identifies the call towards services outside.
     pub(crate) fn body_identity(&self) -> Key {
         self.stands_for.unwrap_or_else(|| self.identity())
     }
@@ -107,12 +108,12 @@ impl<B: Body> Durable<B> {
         self.claim.key
     }
 
-    /// Where the outcome comes from that the call has answered with.
+    /// Where the outcome comes from with which the call answered.
     pub(crate) fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// Whether it has begun to wait, in this attempt or an earlier one, and has not answered.
+    /// Whether its wait has begun, in this attempt or an earlier one, and it has not answered.
     pub(crate) fn is_open(&self) -> bool {
         self.opened && !matches!(self.stage, Stage::Over)
     }
@@ -232,7 +233,7 @@ impl<B: Body> Durable<B> {
         }
     }
 
-    /// Whether it is polled by the flow that made it, in the flow's own code.
+    /// Whether it is polled in the own code of the flow that made it.
     fn is_at_home(&self) -> bool {
         Ambient::with(|ambient| matches!(ambient, Ambient::Flow(context) if Arc::ptr_eq(context, &self.context)))
     }
@@ -242,7 +243,7 @@ impl<B: Body> Durable<B> {
         let intended = matches!(self.stage, Stage::Intending(_));
         let paused = self.paused();
         let paused_until = paused.as_ref().and_then(Tries::paused_until);
-        // Nothing of its body starts before.
+        // Nothing of its body starts before that time.
         let pause = paused_until.filter(|due_ms| *due_ms > self.context.runtime.clock.now_ms());
         if spec.meta().effect == Effect::AtLeastOnce && pause.is_none() {
             if intended && !self.context.replay().resumes(slot) {
@@ -319,7 +320,7 @@ impl<B: Body> Durable<B> {
         self.run(running);
     }
 
-    /// The store is told that bodies of this attempt may run, before this one does.
+    /// Tells the store that bodies of this attempt may run, before this one does.
     fn announce(&mut self, slot: SlotId) {
         self.stage = Stage::Intending(slot);
         {
@@ -330,16 +331,16 @@ impl<B: Body> Durable<B> {
         self.context.send_announcement(slot);
     }
 
-    /// Whether an earlier attempt may have begun the body that begins now, and left no record of what it came to.
+    /// Whether an earlier attempt may have begun this body without recording its outcome.
     fn may_have_run(&self, spec: &Spec) -> bool {
         match spec.meta().effect {
-            // Its intent says so.
+            // The intent says so.
             Effect::AtMostOnce => matches!(self.claim.standing, Standing::Again(_)),
             _ => self.context.attempt.after_crash && (self.caught_up || self.context.replay().is_catching_up()),
         }
     }
 
-    /// Whether time passes here. If not, the flow is dropped for that.
+    /// Whether time passes in this test. If not, the flow is dropped for that reason.
     fn may_wait(&mut self, spec: &Spec) -> bool {
         if !self.context.runtime.clock.is_paused_here() {
             return true;
@@ -349,7 +350,7 @@ impl<B: Body> Durable<B> {
         false
     }
 
-    /// The wait begins, or goes on where an earlier attempt began it.
+    /// The wait begins, or continues from where an earlier attempt began it.
     fn open(&mut self, wait: &mut dyn Wait, spec: &Spec, slot: SlotId) {
         let (name, identity) = (self.claim.name(spec.shown()), self.identity());
         let site = Site { context: &self.context, name: &name, identity, slot };
@@ -363,7 +364,7 @@ impl<B: Body> Durable<B> {
                 self.context.replay().intend(slot);
                 return self.context.send_intent(slot, frame, rows);
             }
-            // All that the other execution records lands behind it.
+            // Everything that the other execution records is written after this frame.
             self.context.send_ahead(frame);
         }
         let recorded = match self.claim.standing {
@@ -378,8 +379,8 @@ impl<B: Body> Durable<B> {
         self.stage = Stage::Running(self.running(spec, slot), Tries::new());
     }
 
-    /// Whether a child was awaited by an attempt that has failed since, or that a person has had forgotten something of: it is
-    /// called anew.
+    /// Whether a child was first awaited before the parent failed, or before a caller had the parent forget a record.
+    /// Such a child is called again.
     fn is_outdated(&self, spec: &Spec) -> bool {
         match self.claim.standing {
             Standing::Open(at) if spec.meta().effect == Effect::Child => self.context.replay().has_ended_since(at),
@@ -387,7 +388,7 @@ impl<B: Body> Durable<B> {
         }
     }
 
-    /// Whether no attempt has ended or failed, and no caller has resumed the execution, since the call was first made.
+    /// Whether no attempt ended or failed, and no caller resumed the execution, since the call was first made.
     pub(crate) fn is_of_this_run(&self) -> bool {
         match self.claim.standing {
             Standing::Recorded(at) => !self.context.replay().has_ended_since(at),
@@ -415,7 +416,7 @@ impl<B: Body> Durable<B> {
         })
     }
 
-    /// The record was released: it answers.
+    /// The record was released, and answers the call.
     fn replayed(&mut self, spec: &Spec) -> Poll<B::Output> {
         self.stage = Stage::Over;
         self.release_message();
@@ -441,7 +442,7 @@ impl<B: Body> Durable<B> {
         }
     }
 
-    /// The flow is given the signal that the call holds, for good.
+    /// Gives the flow the signal that the call holds, permanently.
     fn release_message(&mut self) {
         self.message.take().into_iter().for_each(|number| self.context.mailbox.release_signal(number));
     }
@@ -452,7 +453,7 @@ impl<B: Body> Durable<B> {
         log::checkpoint_cached(&call.name(), self.summary(value, Occasion::Cached).as_deref(), other_code);
     }
 
-    /// Ends the attempt; the flow's code sees nothing of it.
+    /// Ends the attempt. The flow's code does not notice.
     fn leave(&mut self, exit: Exit) -> Poll<B::Output> {
         self.leave_quietly(exit);
         Poll::Pending
@@ -481,7 +482,7 @@ impl<B: Body> Durable<B> {
 
 impl<B: Body> Drop for Durable<B> {
     fn drop(&mut self) {
-        // The flow has not been given it: the next call is.
+        // The flow did not receive it, so the next call does.
         self.message.take().into_iter().for_each(|number| self.context.mailbox.return_signal(number));
         let slot = match &self.stage {
             Stage::Made | Stage::Over => return,

@@ -1,5 +1,5 @@
-//! The user's function as a body: its arguments, how to copy them, how to run it; and the calls of it that the macro makes.
-//! Must not know when it runs.
+//! The user's function as a body: its arguments, how to copy them, how to run it; and its calls, as the macro makes
+//! them. Must not know when it runs.
 
 use std::fmt;
 use std::future::Future;
@@ -53,8 +53,8 @@ where
     Call::new(Spec::new(meta), Function::new(outcome, args, describe, duplicate, run))
 }
 
-/// What stands for a call of a checkpoint that the macro has refused: it compiles, so that the refusal is the only
-/// error, and is never run.
+/// Stands for a call of a checkpoint that the macro refused. It compiles, so that the refusal is the only error, and
+/// never runs.
 #[doc(hidden)]
 pub fn refused<R>() -> Call<impl Body<Output = R>> {
     fn never<R>() -> Call<Refused<R>> {
@@ -87,14 +87,14 @@ impl<A: Send + 'static, R: Send + 'static> Pool<A, R> for OnThePool {
         match pool::blocking(run).await {
             Ok(result) => result,
             Err(Gone::Panicked(panic)) => std::panic::resume_unwind(panic),
-            // The runtime shuts down, and drops this task with it.
+            // The runtime shuts down and drops this task too.
             Err(Gone::ShutDown) => std::future::pending().await,
         }
     }
 }
 
 impl<A, R> Pool<A, R> for Lost<OfArguments> {
-    /// It keeps nothing, so that a call that does not compile for one reason has no second one.
+    /// It keeps nothing, so that a call that does not compile for one reason has only one error.
     fn run(self, _: A, _: fn(A) -> R) -> impl Future<Output = R> {
         std::future::pending()
     }

@@ -1,12 +1,12 @@
-//! What a body may ask about its own call. Owns the words; must not know how the answers come about.
+//! What a body may ask about its own call. Owns the questions; must not know how the answers are found.
 
 use crate::context::Ambient;
 
-/// A stable key for this call: the same on every attempt and every try of it, another one for every other call and
+/// A stable key for this call. It is the same on every attempt and every try, and differs for every other call and
 /// after `.fresh()`.
 ///
-/// Give it to a service that recognises a request it has seen, so that an effect that ran without its record landing
-/// is not repeated there. 32 hexadecimal digits, derived from the execution, its generation, the checkpoint, its
+/// Give it to a service that recognises repeated requests. Then an effect that ran without a record is not repeated
+/// there. The key has 32 hexadecimal digits, and is derived from the execution, its generation, the checkpoint, its
 /// arguments and the occurrence.
 ///
 /// # Panics
@@ -30,18 +30,18 @@ pub fn idempotency_key() -> String {
     Ambient::with(|ambient| match ambient {
         Ambient::Body(scope) => scope.idempotency_key(),
         Ambient::Flow(_) | Ambient::Outside => panic!(
-            "kitaru::idempotency_key() was called outside a checkpoint's body; it belongs to one call of a checkpoint: \
-             ask for it in the body, before anything is spawned"
+            "cannot call kitaru::idempotency_key(): no checkpoint's body runs here; call it in a body, before \
+             anything is spawned"
         ),
     })
 }
 
-/// Whether the body that asks may have run before: the attempt before this one was cut off, by a crash or a kill, and may
-/// have begun this body without a record of what it came to.
+/// Whether this body may have run before: the last attempt was interrupted, and may have begun this body without
+/// recording its outcome.
 ///
-/// `true` is said of the bodies at which the journal ends, one for each branch of the flow: they were about to run, or did,
-/// and how far nobody knows. `false` is said of all others: no body begins before it is durable that its attempt may run it.
-/// Earlier tries of the same attempt do not count.
+/// `true` applies to the bodies at which the journal ends, one for each branch of the flow: the interrupted attempt was
+/// about to run them, or ran them. `false` applies to all others: no body begins before it is durable that its attempt
+/// may run it. Earlier tries of the same attempt do not count.
 ///
 /// # Panics
 ///
@@ -69,8 +69,8 @@ pub fn may_have_run() -> bool {
     Ambient::with(|ambient| match ambient {
         Ambient::Body(scope) => scope.may_have_run(),
         Ambient::Flow(_) | Ambient::Outside => panic!(
-            "kitaru::may_have_run() was called outside a checkpoint's body; it is said of one call of a checkpoint: ask \
-             for it in the body, before anything is spawned"
+            "cannot call kitaru::may_have_run(): no checkpoint's body runs here; call it in a body, before anything \
+             is spawned"
         ),
     })
 }

@@ -1,4 +1,4 @@
-//! A bound on how long a flow waits for something, kept across crashes. Owns nothing but the race of the two.
+//! A bound on how long a flow waits for something, kept across crashes. Owns the race of the two.
 
 use std::fmt;
 use std::future::Future;
@@ -9,15 +9,15 @@ use std::time::Duration;
 use crate::call::timer::{Sleep, sleep};
 use crate::error::{Error, Kind};
 
-/// Waits for a future, a checkpoint's call or more, for no longer than this. The time begins when this is polled for the
-/// first time, is recorded, and goes on across crashes and restarts, other than that of a checkpoint's own
-/// [`timeout`](crate::Call::timeout), which bounds one try of its body.
+/// Waits for a future, such as a call or a block of calls, for at most this long. The time begins when this is first
+/// polled. It is recorded, and continues across crashes and restarts. A checkpoint's own
+/// [`timeout`](crate::Call::timeout) differs: it bounds one try of its body.
 ///
-/// What takes longer is dropped, which cancels it.
+/// A future that takes longer is dropped, which cancels it.
 ///
 /// # Errors
 ///
-/// A [timeout](Error::is_timeout), when the time is over first.
+/// A [timeout](Error::is_timeout), if the time is over first.
 ///
 /// # Panics
 ///
@@ -57,13 +57,13 @@ impl<F: Future> Future for Timeout<F> {
     type Output = Result<F::Output, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // The future first: where both are there, it was in time.
+        // The future first: if both are ready, it was in time.
         if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
         let duration = self.duration;
         Pin::new(&mut self.limit).poll(cx).map(|()| {
-            Err(Error::new(Kind::TimedOut, format!("what the flow waited for took longer than {duration:?}")))
+            Err(Error::new(Kind::TimedOut, format!("the wait timed out: the future took longer than {duration:?}")))
         })
     }
 }

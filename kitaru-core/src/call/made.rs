@@ -1,5 +1,5 @@
-//! The call itself: the future that a checkpoint's function returns. Owns where it was made, and what its caller can set;
-//! must not know what becomes of it in a flow.
+//! The call itself: the future that a checkpoint's function returns. Owns where it was made and its options; must not
+//! know what happens to it in a flow.
 
 use std::fmt;
 use std::future::Future;
@@ -22,26 +22,25 @@ use crate::value::Key;
 
 /// A checkpoint that was called and has not run yet.
 ///
-/// It is a future: awaiting it in a flow gives the recorded outcome, or runs the checkpoint's body, records what it
-/// came to and gives that, once it is durable. It claims its name and its record when it is made, so the order in which
-/// calls are made is what counts, not the order in which they are polled. Nothing runs before it is polled.
+/// It is a future. Awaiting it in a flow gives the recorded outcome, or runs the body and gives its outcome once that
+/// is durable. A call claims its name and its record when it is made. So the order in which calls are made counts, not
+/// the order in which they are polled. Nothing runs before it is polled.
 ///
-/// Called in another checkpoint's body it runs as a plain part of that body: with its retries and timeout, without a
-/// record.
+/// In another checkpoint's body it runs as a plain part of that body: with its retries and timeout, without a record.
 ///
 /// # Errors
 ///
-/// A call where no flow is in scope gives a `kitaru::Error` that names the way out, if its result can hold one.
+/// A call outside a flow gives a `kitaru::Error` that names the way out, if its result can hold one.
 ///
 /// # Panics
 ///
-/// When it is polled where no flow is in scope, and its result cannot hold a `kitaru::Error`; when it is polled after
-/// it has answered.
+/// If it is polled outside a flow and its result cannot hold a `kitaru::Error`, or if it is polled after it has
+/// answered.
 ///
 /// # Cancel safety
 ///
-/// Dropping it cancels the body. Its outcome is then recorded only if it was on its way to the store already, which
-/// does no harm. Its name stays taken.
+/// Dropping it cancels the body. If the outcome was already on its way to the store, it is recorded, which has no other
+/// effect. The name stays taken.
 #[must_use = "a checkpoint does nothing unless awaited"]
 pub struct Call<B: Body> {
     body: B,
@@ -95,26 +94,26 @@ impl<B: Body> Call<B> {
         Call { body, spec, options, place: place.unwrap_or_else(|error| Place::Nowhere(Some(error))) }
     }
 
-    /// Tries the body again, up to `retries` times, when it ends in an error, a panic or a timeout. The pause between
-    /// tries grows exponentially; the attribute's `backoff = "…"` says from where.
+    /// Repeats the body, up to `retries` times, if it ends in an error, a panic or a timeout. The pause between tries
+    /// grows exponentially from the attribute's `backoff = "…"`.
     ///
-    /// Its arguments have to be `Clone`, or to survive a serde round trip; where they do not, the flow ends with an
-    /// error that says so before anything runs.
+    /// Its arguments must be `Clone` or survive a serde round trip. Otherwise the flow ends with an error that says so,
+    /// before anything runs.
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = retries;
         self
     }
 
-    /// How long it waits before each further try, in place of the attribute's `backoff` and `max_backoff`. A pause that is
-    /// longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is recorded, and a flow that has nothing else to do
-    /// is dropped from memory meanwhile.
+    /// How long it waits before each further try, in place of the attribute's `backoff` and `max_backoff`. A pause
+    /// longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is recorded. A flow that only waits
+    /// is parked meanwhile.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.options.backoff = Some(backoff);
         self
     }
 
-    /// Shows its record under this name, numbered as names are: `intro`, `intro_2`. What answers the call does not
-    /// change. A record that was made under another name keeps it.
+    /// Shows its record under this name, numbered as names are: `intro`, `intro_2`. The name is not part of the key. A
+    /// record that was made under another name keeps that name.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         if let Err(error) = crate::id::check_name("checkpoint", &name) {
@@ -128,19 +127,19 @@ impl<B: Body> Call<B> {
         self
     }
 
-    /// How a person is told what to say that a body came to which was cut off: as a JSON schema, if there is one. The macro
-    /// calls it where `on_interrupt = "ask"`.
+    /// The JSON schema for what a person says about an interrupted body, if there is one. The macro calls it where
+    /// `on_interrupt = "ask"`.
     #[doc(hidden)]
     pub fn described(mut self, schema: fn() -> Option<serde_json::Value>) -> Self {
         self.options.happened = Happened::Described(schema);
         self
     }
 
-    /// Takes what a person says of a body that was cut off, by
-    /// [`Resolution::happened`](crate::Resolution::happened), in the form that this JSON schema describes; `read` makes the
-    /// call's result of it. Without it, it is the value in the form in which serde reads it.
+    /// Sets the form in which a person gives the outcome of an interrupted body, with
+    /// [`Resolution::happened`](crate::Resolution::happened). The JSON schema describes the form, and `read` turns it
+    /// into the call's result. Without this, the form is the one in which serde reads the value.
     ///
-    /// It counts where `on_interrupt = "ask"` does.
+    /// It has an effect only with `on_interrupt = "ask"`.
     ///
     /// # Examples
     ///
@@ -173,7 +172,7 @@ impl<B: Body> Call<B> {
         }
     }
 
-    /// Whether it was made for the first time since an attempt has failed or somebody has asked to resume, if any.
+    /// Whether it was first made after the last time that an attempt failed or a caller resumed the execution.
     pub(crate) fn is_of_this_run(&self) -> bool {
         matches!(&self.place, Place::Flow(durable) if durable.is_of_this_run())
     }
@@ -209,15 +208,15 @@ where
     B: Body<Output = Result<T, E>>,
     E: From<Error>,
 {
-    /// Ends a try of the body that takes longer than this with a [timeout error](Error::is_timeout).
+    /// Ends a try that takes longer than this with a [timeout error](Error::is_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
-    /// Bounds all tries of the body together, with the pauses between them: what runs when this is over ends with a
-    /// [timeout error](Error::is_timeout), and a try that could only begin later is not waited for. Where a pause was
-    /// recorded the time goes on across restarts.
+    /// Bounds all tries together, with the pauses between them. A try that is running when the time is over ends with a
+    /// [timeout error](Error::is_timeout). If the next try could only begin later, the call ends without waiting for
+    /// it. The time continues across restarts if a pause was recorded.
     pub fn total_timeout(mut self, timeout: Duration) -> Self {
         self.options.total_timeout = Some(timeout);
         self
@@ -228,9 +227,9 @@ impl<B, T, E> Call<B>
 where
     B: Body<Output = Result<T, E>>,
 {
-    /// Tries the body again only after errors for which `predicate` holds, and after panics and timeouts.
+    /// Repeats the body only after errors for which `predicate` holds, and after panics and timeouts.
     ///
-    /// An error can say so itself, too: see [`Error::fatal`] and [`Error::retry_after`].
+    /// An error can decide this itself: see [`Error::fatal`] and [`Error::retry_after`].
     ///
     /// # Examples
     ///
@@ -256,15 +255,15 @@ where
     B: Body<Output = Result<T, E>>,
     E: fmt::Display,
 {
-    /// Waits for `what` while it is away: tries the body again for so long after its first failure, in place of a number of
-    /// [`retries`](Self::retries). No try is cut off when that time is over, and the last one begins then. `asked` says how
-    /// long an error asks to be left alone; an error that asks for longer than there is left ends the wait, and one that asks for
-    /// less than the first pause gets the pause that it would get otherwise.
+    /// Waits for an outage of `what` to end. It repeats the body for this long after its first failure, in place of a
+    /// number of [`retries`](Self::retries). No try is cut off when that time is over: the last one begins then.
+    /// `asked` says for how long an error asks for no further request. If that is longer than the time that is left,
+    /// the wait ends. If it is shorter than the first pause, it is ignored.
     ///
-    /// It is meant for services that fail for a while and come back. [`retry_if`](Self::retry_if) says which errors tell of
-    /// that; panics and timeouts do not. The first wait is a warning in the log, the others are lines for information. A
-    /// pause that is longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is recorded, the flow is parked if it
-    /// has nothing else to do, and [`Execution::pauses`](crate::Execution::pauses) shows it.
+    /// It is meant for services that fail for a while and recover. [`retry_if`](Self::retry_if) says which errors are
+    /// an outage; panics and timeouts are not. The first wait is logged as a warning, the others as information. A
+    /// pause longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is recorded. A flow that only
+    /// waits is parked meanwhile, and [`Execution::pauses`](crate::Execution::pauses) shows the pause.
     ///
     /// # Examples
     ///
@@ -312,7 +311,7 @@ impl<B: Body> Call<B> {
                 .map(|output| (output, tries.origin())),
             Place::Nowhere(error) => {
                 let error = error.take().expect("a checkpoint's call is polled after it has answered");
-                // In a flow the attempt ends: its code is never to see what a replay would not show.
+                // In a flow the attempt ends: the flow's code must not see what a replay would not show.
                 if let Ambient::Flow(context) = Ambient::current() {
                     context.leave_with(crate::machine::Exit::Fail(error));
                     return Poll::Pending;
@@ -332,9 +331,8 @@ fn outside(name: &str) -> Error {
     Error::new(
         Kind::Misuse,
         format!(
-            "checkpoint `{name}` was called where no flow is in scope, so nothing could be recorded; call it in a \
-             #[flow], carry the flow into a branch with kitaru::spawn instead of tokio::spawn, or, in a unit test, \
-             wrap the call in kitaru::testkit::plain"
+            "cannot call checkpoint `{name}`: no flow is in scope; call it in a #[flow], in kitaru::spawn, or in \
+             testkit::plain"
         ),
     )
 }

@@ -1,4 +1,4 @@
-//! Results that other executions have recorded, for `#[checkpoint(memo)]`. Owns where they are looked for; must not know
+//! Results that other executions recorded, for `#[checkpoint(memo)]`. Owns where they are looked up; must not know
 //! when.
 
 use std::future::Future;
@@ -22,7 +22,7 @@ pub(super) fn memo_key(spec: &Spec, claim: &Claim) -> Key {
     digest_parts(&[&claim.key.0, &spec.meta().source.to_le_bytes()])
 }
 
-/// Looks for a memo, off the runtime's threads.
+/// Looks for a memo, outside the runtime's threads.
 pub(super) fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age: Option<Duration>) -> Recall {
     let key = memo_key(spec, claim);
     let runtime = context.runtime.clone();
@@ -31,7 +31,7 @@ pub(super) fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age
         let age_ms = runtime.clock.now_ms().saturating_sub(MemoRow::read(&row).ok()?.recorded_ms);
         max_age.is_none_or(|bound| age_ms <= millis(bound)).then_some(row)
     });
-    // A memo that cannot be read is none: the body runs.
+    // A memo that cannot be read does not count: the body runs.
     Box::pin(async move { looked.await.ok().flatten() })
 }
 

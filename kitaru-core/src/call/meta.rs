@@ -1,4 +1,4 @@
-//! What the attribute of a checkpoint says. Owns the options and their defaults; must not know how they are kept.
+//! The options of a checkpoint's attribute and their defaults. Must not know how they are applied.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -37,22 +37,22 @@ pub struct CheckpointMeta {
 pub(crate) enum Effect {
     AtLeastOnce,
     AtMostOnce,
-    /// There is none: the body waits for the world.
+    /// The body has no effect: it waits for something outside.
     Wait,
-    /// That of another execution, which sees to it itself.
+    /// The effect is another execution, which keeps its own promises.
     Child,
 }
 
-/// What becomes of an `at_most_once` body that may have run when its process died.
+/// What happens to an `at_most_once` body that may have run when its process crashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnInterrupt {
-    /// The flow is given an error.
+    /// The flow gets an error.
     Error,
-    /// A person says.
+    /// A person decides.
     Ask,
 }
 
-/// What is done with a record that other code made.
+/// What happens when a call contradicts its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnCodeChange {
     Reuse,
@@ -72,7 +72,7 @@ impl CheckpointMeta {
         Self { item: Some(Item { file, line }), module, source, name, ..Self::dynamic() }
     }
 
-    /// A checkpoint that is no item of the program.
+    /// A checkpoint without an attribute.
     pub(crate) const fn dynamic() -> Self {
         CheckpointMeta {
             name: "",
@@ -109,7 +109,7 @@ impl CheckpointMeta {
         self
     }
 
-    /// Behind `backoff_ms`.
+    /// The cap on the pauses that begin at `backoff_ms`.
     pub const fn max_backoff_ms(mut self, cap_ms: u64) -> Self {
         self.backoff = self.backoff.up_to(Duration::from_millis(cap_ms));
         self
@@ -191,7 +191,7 @@ pub(crate) fn key<R>(
         canon.clear();
         let mut sink = ArgSink::canonical(canon);
         describe(&mut sink);
-        sink.finish().map_err(|error| error.context(format!("checkpoint `{name}` cannot be called")))?;
+        sink.finish().map_err(|error| error.context(format!("cannot call checkpoint `{name}`")))?;
         let key = canon.key(&[name.as_bytes(), version.as_bytes()]);
         Ok(then(key, canon))
     })
@@ -252,7 +252,7 @@ impl Spec {
         }
     }
 
-    /// What `.named("…")` asked for, or nothing.
+    /// The name set by `.named("…")`, or an empty text.
     pub(crate) fn label(&self) -> &str {
         self.label.as_deref().unwrap_or_default()
     }
@@ -261,7 +261,7 @@ impl Spec {
         self.label = Some(label.into());
     }
 
-    /// What its visible name is made of.
+    /// The base of its visible name.
     pub(crate) fn shown(&self) -> &str {
         self.label.as_deref().unwrap_or(self.name())
     }
@@ -278,11 +278,11 @@ impl Spec {
         }
     }
 
-    /// The key of a call, and the arguments in canonical form while they are at hand.
+    /// The key of a call, and its arguments in canonical form.
     ///
     /// # Errors
     ///
-    /// When an argument cannot be serialized.
+    /// If an argument cannot be serialized.
     pub(crate) fn key<B: Body, R>(&self, body: &B, then: impl FnOnce(Key, &Canon) -> R) -> Result<R, Error> {
         key(self.name(), self.version(), |sink| body.describe(sink), then)
     }

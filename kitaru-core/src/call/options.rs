@@ -1,4 +1,4 @@
-//! How a call is to run: what its methods set. Owns the words for that; must not know what is done with them.
+//! The options that a call's methods set. Must not know how they are applied.
 
 use std::time::Duration;
 
@@ -15,27 +15,27 @@ pub(crate) struct Options<R> {
     pub(crate) retry_if: Option<RetryIf<R>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) total_timeout: Option<Duration>,
-    /// How a person says what the body came to, where it is not known that it ended.
+    /// How a person says the outcome of a body if it is not known whether it ended.
     pub(crate) happened: Happened<R>,
 }
 
-/// How long a result that is an error asks to be left alone.
+/// For how long an error asks for no further try.
 type AskedPause<R> = Box<dyn Fn(&R) -> Option<Duration> + Send + Sync>;
 
-/// Whether a result that is an error is worth another try.
+/// Whether a result that is an error allows another try.
 type RetryIf<R> = Box<dyn Fn(&R) -> bool + Send + Sync>;
 
-/// Something outside that may be away for a while, and for how long it is waited for.
+/// Something outside that may have an outage, and how long the call waits for it.
 pub(crate) struct Outage<R> {
     pub(crate) what: String,
     pub(crate) longest: Duration,
-    /// How long a result asks to be left alone.
+    /// For how long an error asks for no further try.
     pub(crate) asked: AskedPause<R>,
-    /// What people are told of a result that is an error.
+    /// The text that people see of an error.
     pub(crate) shown: fn(&R) -> String,
 }
 
-/// What a log line tells of a checkpoint.
+/// Which log line of a checkpoint it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Occasion {
@@ -45,5 +45,5 @@ pub enum Occasion {
     Cached,
 }
 
-/// What a log line adds of a result.
+/// What a log line adds about a result.
 pub type Summarize<R> = fn(&R, Occasion) -> String;

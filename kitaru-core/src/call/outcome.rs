@@ -1,5 +1,5 @@
-//! What a body's result is to a record: a value, an error of the user's, an error of ours. Owns the ways in which a
-//! result is packed and given back; must not know which of them a type gets (that is the probe's) or when.
+//! What a record keeps of a body's result: a value, an error of the user's, an error of Kitaru's. Owns how a result is
+//! packed and unpacked; must not know which way a type gets (the probe decides) or when.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +18,9 @@ use crate::value::{self, DecodeError, EncodeError, HIDDEN, Sensitivity, Unreadab
 #[doc(hidden)]
 #[allow(missing_docs, private_interfaces)]
 pub trait Outcome<R>: Send + Sync + 'static {
-    /// To bytes, and to what the flow is given.
+    /// Packs it to bytes, and to what the flow receives.
     fn pack(value: R, packing: &Packing) -> Landing<R>;
-    /// An error of ours, which the type may or may not hold.
+    /// Packs an error of Kitaru's, which the type may or may not hold.
     fn pack_error(error: Error) -> Landing<R> {
         let packed = Packed::error(&error);
         Landing { packed, value: Self::fail(error) }
@@ -28,7 +28,7 @@ pub trait Outcome<R>: Send + Sync + 'static {
     fn unpack(payload: &Payload<'_>) -> Result<R, Unpack>;
     /// # Errors
     ///
-    /// The error itself, where the type cannot hold it.
+    /// The error itself, if the type cannot hold it.
     fn fail(error: Error) -> Result<R, Error>;
     /// The error, if the result is one.
     fn failure(value: &R) -> Option<Error>;
@@ -36,12 +36,12 @@ pub trait Outcome<R>: Send + Sync + 'static {
 
 /// How to pack.
 pub(crate) struct Packing<'a> {
-    /// Whose outcome it is, for the message that refuses it.
+    /// Whose outcome it is, for error messages.
     pub(crate) whose: Whose<'a>,
     pub(crate) sensitivity: Sensitivity,
     pub(crate) wish: Wish,
     pub(crate) limit: usize,
-    /// Set, where somebody asks, if the value is not digested alike whenever it is read back.
+    /// Set to true, if given, when the value's digest differs between readings.
     pub(crate) unsteady: Option<&'a AtomicBool>,
 }
 
@@ -53,10 +53,11 @@ pub(crate) enum Whose<'a> {
     Flow(&'a str),
 }
 
-/// How often a value is read back to see whether it is steady: an order of two entries is another one half of the time.
+/// How often a value is read back to find out whether its digest is steady. The order of two entries is right by chance
+/// half of the time.
 const READINGS: usize = 16;
 
-/// An outcome on its way to the store, and what its call answers once it is there.
+/// An outcome on its way to the store, and the answer of its call once it is durable.
 pub(crate) struct Landing<R> {
     pub(crate) packed: Packed,
     /// The decoded value, or the error that the type cannot hold.
@@ -66,13 +67,13 @@ pub(crate) struct Landing<R> {
 /// Why a record gives no result.
 #[derive(Debug)]
 pub(crate) enum Unpack {
-    /// It is an error that the type cannot hold: the attempt ends in it.
+    /// It is an error that the type cannot hold. The attempt ends in it.
     CannotHold(Error),
     /// It cannot be read back.
     Unreadable(DecodeError),
 }
 
-/// A value that serde carries, packed as `class`, and the value as it was read back.
+/// A value that goes through serde, packed as `class`, and the value as it was read back.
 pub(crate) fn pack_serde<T: Serialize + DeserializeOwned>(
     value: &T,
     class: Class,
@@ -105,10 +106,10 @@ pub(crate) fn unpack_serde<T: DeserializeOwned>(payload: &Payload<'_>) -> Result
     value::decode(payload.codec, payload.shape, payload.bytes).map_err(Unpack::Unreadable)
 }
 
-/// The caller's own error of ours.
+/// The caller's own error, made of one of Kitaru's.
 ///
-/// One that takes a backtrace takes it here, and by this function's name the backtrace is known wherever its text is an
-/// argument: so it is never inlined, nor left before it returns.
+/// An error that takes a backtrace takes it here. `value::digest` finds the backtrace in the error's text by this
+/// function's name. So this function is never inlined, nor left before `from` returns.
 #[inline(never)]
 pub(crate) fn rebuilt<E: From<Error>>(error: Error) -> E {
     std::hint::black_box(E::from(error))
@@ -126,16 +127,15 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
         EncodeError::TooLarge { size, limit } => Error::new(
             Kind::TooLarge,
             format!(
-                "cannot record the outcome of {whose}: it has {size} bytes, the bound is {limit}; raise the bound with \
-                 Kitaru::builder().max_outcome_bytes(…) and call the flow again, or keep the data elsewhere and return \
-                 where it is{}",
-                whose.forgotten(", for which the flow is called again with", "")
+                "cannot record the outcome of {whose}: it has {size} bytes, the bound is {limit}; raise \
+                 max_outcome_bytes and call the flow again, or return where the data is{}",
+                whose.forgotten(" and call")
             ),
         ),
         EncodeError::Unreadable(Unreadable { of, at, why }) => {
             let (at, why) = match packing.sensitivity {
                 Sensitivity::Shown => (at.as_deref().unwrap_or_default(), &**why),
-                // A path may hold keys of a map, and serde quotes what it does not take.
+                // A path may contain keys of a map, and serde quotes what it refuses.
                 Sensitivity::Hidden => ("", HIDDEN),
             };
             let at = if at.is_empty() { String::new() } else { format!(" at `{at}`") };
@@ -146,10 +146,10 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
             Error::new(
                 Kind::Unreadable,
                 format!(
-                    "cannot record the outcome of {whose}: its type `{}` does not read back what it writes{at}: {why}; \
-                     write that part {codec}as another type or with #[serde(with = \"…\")], and call the flow again{}",
+                    "cannot record the outcome of {whose}: its type `{}` does not read back what it writes{at}: \
+                     {why}; write that part {codec}as another type or with #[serde(with)], and call the flow again{}",
                     clip(of),
-                    whose.forgotten(" (if the error is settled, with", ")")
+                    whose.forgotten("; if the error is settled, call")
                 ),
             )
         }
@@ -157,10 +157,10 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
 }
 
 impl Whose<'_> {
-    /// How the error of a checkpoint is forgotten.
-    fn forgotten(self, before: &str, behind: &str) -> String {
+    /// How to forget the error of a checkpoint.
+    fn forgotten(self, before: &str) -> String {
         match self {
-            Whose::Checkpoint(name) => format!("{before} Kitaru::resume(…).forget({:?}){behind}", name()),
+            Whose::Checkpoint(name) => format!("{before} Kitaru::resume(…).forget({:?})", name()),
             Whose::Flow(_) => String::new(),
         }
     }
@@ -228,7 +228,7 @@ impl<T: Recordable, E: From<Error>, X: Read<E>> Outcome<Result<T, E>> for Rebuil
                 Err((packed, error)) => Landing { packed, value: Ok(Err(rebuilt(error))) },
             },
             Err(error) => {
-                // Rebuilt on the first run too: the flow is not to branch on what a replay would not show.
+                // Rebuilt on the first run too: the flow must not branch on what a replay would not show.
                 let error = X::read(&error);
                 Landing { packed: Packed::error(&error), value: Ok(Err(rebuilt(error))) }
             }
@@ -240,7 +240,7 @@ impl<T: Recordable, E: From<Error>, X: Read<E>> Outcome<Result<T, E>> for Rebuil
             Class::Value => unpack_serde(payload).map(Ok),
             Class::Kitaru => unpack_error(payload).map(|error| Err(rebuilt(error))),
             Class::Error => Err(Unpack::Unreadable(DecodeError::Malformed(
-                "an error that was recorded by its own serde, which it has no more".to_owned(),
+                "an error that its own serde recorded, which the type no longer has".to_owned(),
             ))),
         }
     }
@@ -268,7 +268,7 @@ impl<R: Recordable> Outcome<R> for Plain {
             Class::Value => unpack_serde(payload),
             Class::Kitaru => Err(cannot_hold(payload)),
             Class::Error => Err(Unpack::Unreadable(DecodeError::Malformed(
-                "an error, and the checkpoint returns no Result any more".to_owned(),
+                "an error, but the checkpoint no longer returns a Result".to_owned(),
             ))),
         }
     }
@@ -282,7 +282,7 @@ impl<R: Recordable> Outcome<R> for Plain {
     }
 }
 
-/// The marker of what does not compile.
+/// The marker of an outcome that does not compile.
 #[allow(private_interfaces)]
 impl<R, P: 'static> Outcome<R> for Lost<P> {
     fn pack(_: R, _: &Packing) -> Landing<R> {

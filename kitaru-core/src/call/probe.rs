@@ -1,22 +1,21 @@
 //! What a type can do, found out where the macros use it. Owns the order of preference among the ways to keep an
-//! outcome, a second set of arguments and an input; must not know how any of them is done.
+//! outcome, a second set of arguments and an input; must not know how these ways work.
 //!
-//! A macro sees tokens and no types. So it writes `(&&&Probe::<T>::new()).kitaru_duplicate()` and lets the compiler pick the
-//! method. Each way is a tier: a trait whose method has the same name as those of the others, implemented for
-//! [`Probe`] behind one more `&` than the tier below it. Method lookup tries the type as it is written before it
-//! strips a reference, so it meets the best tier first and takes the first whose bounds hold. The answer is a marker,
-//! which carries no data and implements what its tier promises.
+//! A macro sees tokens, not types. So it writes `(&&&Probe::<T>::new()).kitaru_duplicate()`, and the compiler picks the
+//! method. Each way is a tier: a trait whose method has the same name in every tier, implemented for [`Probe`] behind
+//! one more `&` than the tier below it. Method lookup tries the type as it is written before it strips a reference. So
+//! it meets the best tier first, and takes the first whose bounds hold. The answer is a marker: a type without data
+//! that implements what its tier promises.
 //!
 //! Before changing a tier:
 //!
-//! - The expansion writes as many `&` as there are tiers; `kitaru-macros` has the number too.
-//! - The choice is made where the function is defined. A generic function is judged by the bounds that are written
-//!   there, not by the types that come later: `-> T` is [`Plain`] even where `T` turns out to be a `Result`.
+//! - The expansion writes as many `&` as there are tiers; `kitaru-macros` contains the number too.
+//! - The choice is made where the function is defined. A generic function is judged by its written bounds, not by its
+//!   later types: `-> T` is [`Plain`] even if `T` turns out to be a `Result`.
 //!
-//! Where nothing would do there is a tier all the same: the lowest answers with [`Lost`]. It has whatever is asked of
-//! a marker, so that it is no error to use it, except that it does not pass the check, [`recorded`] or [`fallible`],
-//! that the expansion makes once, at the user's type. So one mistake is one error, in the words of
-//! `bounds`, however often the expansion needs the marker.
+//! If no way works, the lowest tier answers with [`Lost`]. It has all the methods of a marker, so that using it is not
+//! an error. But it does not pass the check, [`recorded`] or [`fallible`], which the expansion makes once, at the
+//! user's type. So one mistake is one error, in the words of `bounds`, however often the expansion uses the marker.
 
 use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
@@ -63,7 +62,7 @@ pub mod traits {
 
 // ---- Outcomes: a value or an error to bytes and back ----
 
-/// The best tier: [`SerdeFallible`], with an error that knows its sources.
+/// The best tier: [`SerdeFallible`], with an error that has sources.
 pub trait OutcomeBySerdeFallibleStdError {
     /// The marker of this tier.
     fn kitaru_outcome(&self) -> SerdeFallible<ByStdError> {
@@ -99,7 +98,7 @@ pub trait OutcomeBySerdeFallible {
 
 impl<T: Recordable, E: Recordable + From<Error>> OutcomeBySerdeFallible for &&&&&&&&&&&&Probe<Result<T, E>> {}
 
-/// The tier of [`Serde`] with an error that knows its sources.
+/// The tier of [`Serde`] with an error that has sources.
 pub trait OutcomeBySerdeStdError {
     /// The marker of this tier.
     fn kitaru_outcome(&self) -> Serde<ByStdError> {
@@ -129,7 +128,7 @@ pub trait OutcomeBySerde {
 
 impl<T: Recordable, E: Recordable> OutcomeBySerde for &&&&&&&&&Probe<Result<T, E>> {}
 
-/// The tier of errors that know their sources.
+/// The tier of errors that have sources.
 pub trait OutcomeByStdError {
     /// The marker of this tier.
     fn kitaru_outcome(&self) -> Rebuilt<ByStdError> {
@@ -189,7 +188,7 @@ pub trait OutcomeByName {
 
 impl<T: Recordable, E: From<Error>> OutcomeByName for &&&&Probe<Result<T, E>> {}
 
-/// The tier of [`Plain`]: what is no `Result`, for a `Result` of that kind has been met above.
+/// The tier of [`Plain`]: a type that is not a `Result`, because a tier above matches every `Result`.
 pub trait OutcomePlain {
     /// The marker of this tier.
     fn kitaru_outcome(&self) -> Plain {
@@ -199,7 +198,7 @@ pub trait OutcomePlain {
 
 impl<R: Recordable> OutcomePlain for &&&Probe<R> {}
 
-/// The tier of a `Result` that has only an error at fault.
+/// The tier of a `Result` whose error alone is at fault.
 pub trait OutcomeErrorLost {
     /// The marker of this tier.
     fn kitaru_outcome(&self) -> Lost<OfError> {
@@ -209,7 +208,7 @@ pub trait OutcomeErrorLost {
 
 impl<T: Recordable, E> OutcomeErrorLost for &&Probe<Result<T, E>> {}
 
-/// The tier of a `Result` that has its value at fault.
+/// The tier of a `Result` whose value is at fault.
 pub trait OutcomeValueLost {
     /// The marker of this tier.
     fn kitaru_outcome(&self) -> Lost<OfValue> {
@@ -229,7 +228,7 @@ pub trait OutcomeLost {
 
 impl<R> OutcomeLost for Probe<R> {}
 
-// ---- What a person may say that a body came to ----
+// ---- The outcome of a body, as a person gives it ----
 
 /// The best tier: the value in a `Result` has a JSON schema.
 pub trait SchemaOfValue {
@@ -243,7 +242,7 @@ impl<T: JsonSchema, E> SchemaOfValue for &&Probe<Result<T, E>> {
     }
 }
 
-/// The tier of what is no `Result` and has a JSON schema.
+/// The tier of a type that is not a `Result` and has a JSON schema.
 pub trait SchemaOfPlain {
     /// That schema.
     fn kitaru_schema(&self) -> Option<serde_json::Value>;
@@ -255,7 +254,7 @@ impl<R: JsonSchema> SchemaOfPlain for &Probe<R> {
     }
 }
 
-/// The lowest tier: nothing is known.
+/// The lowest tier: the schema is unknown.
 pub trait SchemaUnknown {
     /// Nothing.
     fn kitaru_schema(&self) -> Option<serde_json::Value> {
@@ -292,8 +291,8 @@ impl<R: ReturnsResult> Fallible<R> for Lost<OfOutcome> {}
 impl<T: Recordable, E> Fallible<Result<T, E>> for Lost<OfValue> {}
 impl<T, E: HoldsError> Fallible<Result<T, E>> for Lost<OfError> {}
 
-/// Checks that the outcome of a flow, or of a checkpoint with an option that can end it in an error which its body did
-/// not return, can be recorded and can hold that error.
+/// Checks that an outcome can be recorded and can hold an error that the body did not return. Flows need it, and
+/// checkpoints with an option that can end them in such an error.
 pub const fn fallible<R, O: Fallible<R>>(_: &O, _: Probe<R>) {}
 
 // ---- A second set of arguments, for another try ----

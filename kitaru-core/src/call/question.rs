@@ -1,5 +1,5 @@
-//! A question that a person is asked: its row, and an answer that does not fit. Owns what is shown of it; must not know who
-//! waits for the answer.
+//! A question to a person: its row, and the refusal of an answer that does not fit. Owns what is shown of it; must not
+//! know what waits for the answer.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ pub(super) struct Question {
     pub(super) schema: String,
     /// A JSON object.
     pub(super) metadata: String,
-    /// When it is over by itself; 0 is never.
+    /// When it ends by itself; 0 is never.
     pub(super) due_ms: u64,
 }
 
-/// Who asks a question: the name is for people, and the identity for what they answer.
+/// The call that asks: its name is for people, its identity for the answer.
 #[derive(Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub(super) context: &'a Arc<Context>,
@@ -36,7 +36,8 @@ impl Asking<'_> {
         Change::Wait { name: self.name.to_owned(), wait: Some(row) }
     }
 
-    /// The answer does not fit: it is taken back, why is shown, and its sender is told. The wait stays open.
+    /// Refuses an answer that does not fit: takes it back, shows the reason, and notifies the sender. The wait stays
+    /// open.
     pub(super) fn refuse(&self, question: Question, why: &str, json: &str) {
         let Asking { context, name, asks } = self;
         let error = unfit(context, name, why, json);
@@ -52,7 +53,8 @@ fn unfit(context: &Context, name: &str, why: &str, json: &str) -> Error {
     Error::new(
         Kind::Unreadable,
         format!(
-            "the answer to `{name}` of execution {} does not fit: {why}. It was {}. The wait is still open",
+            "cannot take the answer to `{name}` of execution {}: it does not fit: {why}; it was {}, and the wait is \
+             still open",
             context.attempt.execution,
             crate::value::clip(json)
         ),

@@ -1,4 +1,4 @@
-//! Why a call in a flow cannot go on. Owns the words of those errors; must not know when they are due.
+//! Why a call in a flow cannot continue. Owns the words of those errors; must not know when they occur.
 
 use crate::call::meta::Spec;
 use crate::context::Context;
@@ -6,7 +6,7 @@ use crate::error::{Error, Kind};
 use crate::journal::{Arg, shown_checkpoint};
 use crate::machine::Refused;
 
-/// Which arguments differ, each by its previews.
+/// Which arguments differ, each with its previews.
 pub(super) fn differences(before: &[Arg], now: &[Arg]) -> Vec<String> {
     let changed = now.iter().filter_map(|arg| match before.iter().find(|known| known.name == arg.name) {
         Some(known) if known.digest == arg.digest => None,
@@ -26,7 +26,7 @@ pub(super) fn refuse(refused: Refused, spec: &Spec, context: &Context) -> Error 
         Refused::Clash(other) => Error::new(
             Kind::Misuse,
             format!(
-                "two checkpoints go by the name `{}` in execution {execution}: {} and {}:{}; give one of them another \
+                "cannot call checkpoint `{}` in execution {execution}: {} and {}:{} have the same name; rename one \
                  with #[checkpoint(name = \"…\")]",
                 shown_checkpoint(spec.name()),
                 spec.location(),
@@ -51,8 +51,8 @@ pub(super) fn astray(name: &str) -> Error {
     Error::new(
         Kind::Misuse,
         format!(
-            "the call of checkpoint `{name}` was polled outside the flow that made it; await it in that flow's own \
-             code, or carry the flow into another branch with kitaru::spawn"
+            "cannot await the call of checkpoint `{name}`: another flow made it; await it in that flow, or spawn with \
+             kitaru::spawn"
         ),
     )
 }
@@ -61,8 +61,8 @@ pub(super) fn interrupted(name: &str, context: &Context) -> Error {
     Error::new(
         Kind::Interrupted,
         format!(
-            "checkpoint `{name}` of execution {} is at_most_once and was begun by an earlier attempt whose process died \
-             before the outcome was recorded; it may or may not have happened, and is not run again",
+            "cannot run checkpoint `{name}` of execution {} again: it is at_most_once, and may have run before its \
+             process died",
             context.attempt.execution
         ),
     )
@@ -71,7 +71,10 @@ pub(super) fn interrupted(name: &str, context: &Context) -> Error {
 pub(super) fn retried_at_most_once(name: &str) -> Error {
     Error::new(
         Kind::Misuse,
-        format!("checkpoint `{name}` is at_most_once and was called with retries; call it without. Nothing has run"),
+        format!(
+            "cannot call checkpoint `{name}` with retries: it is at_most_once; call it without retries. Nothing \
+                 has run"
+        ),
     )
 }
 
@@ -80,9 +83,8 @@ pub(super) fn unreadable(name: &str, context: &Context, why: &crate::value::Deco
     Error::new(
         Kind::Stuck,
         format!(
-            "the record `{name}` of execution {}, generation {}, cannot be read back as what its checkpoint returns \
-             now: {why}; nothing is lost. Run the code that recorded it, give the changed checkpoint a new \
-             #[checkpoint(version = \"…\")], keep such values with codec = \"json\", or begin anew with .fresh()",
+            "cannot read the record `{name}` of execution {}, generation {}: {why}; run the code that recorded it, \
+             set a new version and codec = \"json\", or start over with .fresh()",
             attempt.execution, attempt.generation
         ),
     )

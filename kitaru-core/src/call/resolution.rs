@@ -1,5 +1,5 @@
-//! What a person says of a body that may or may not have run. Owns the question and what its answer means; must not know
-//! how it is asked.
+//! What a person says about a body that may or may not have run. Owns the question and the meaning of its answer; must
+//! not know how it is asked.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,13 +11,13 @@ use crate::error::{Error, Kind};
 use crate::journal::{Arg, Class, Payload};
 use crate::value::{Codec, Key, Sensitivity, shallow};
 
-/// What became of an `at_most_once` body with `on_interrupt = "ask"` whose process died in it: the answer to the wait that
-/// goes by its checkpoint's visible name, given with [`Kitaru::answer`](crate::Kitaru::answer).
+/// What happened to an `at_most_once` body with `on_interrupt = "ask"` whose process died while it ran. It is the
+/// answer to the wait with the visible name of the checkpoint, given with [`Kitaru::answer`](crate::Kitaru::answer).
 ///
-/// As JSON it is `{"happened": …}`, `"run_again"` or `{"fail": "why"}`. The wait's [schema](crate::OpenWait::schema) says so,
-/// and what the checkpoint returns where its type has a JSON schema (`schemars::JsonSchema`). The wait's
-/// [metadata](crate::OpenWait::metadata) says which call it is: its `arguments`, as a record shows them and unless the
-/// checkpoint is `sensitive`, and the `idempotency_key` by which a service may know it.
+/// As JSON it is `{"happened": …}`, `"run_again"` or `{"fail": "why"}`. The wait's [schema](crate::OpenWait::schema)
+/// says so. It includes the type that the checkpoint returns, if that has a JSON schema (`schemars::JsonSchema`). The
+/// wait's [metadata](crate::OpenWait::metadata) identifies the call: its `arguments`, as a record shows them and unless
+/// the checkpoint is `sensitive`, and the `idempotency_key` by which a service may know it.
 ///
 /// # Examples
 ///
@@ -43,15 +43,17 @@ pub(super) enum Said {
 }
 
 impl Resolution {
-    /// It ran, and this is what it came to: what is in the `Ok` of the checkpoint's result. It is recorded, and the body does
+    /// It ran with this outcome: the value in the `Ok` of the checkpoint's result. It is recorded, and the body does
     /// not run again.
     ///
     /// # Errors
     ///
-    /// When the value cannot be serialized.
+    /// If the value cannot be serialized.
     pub fn happened<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         let value = serde_json::to_value(shallow(value));
-        let value = value.map_err(|why| Error::new(Kind::Misuse, format!("what happened cannot be serialized: {why}")));
+        let value = value.map_err(|why| {
+            Error::new(Kind::Misuse, format!("cannot give this outcome: it cannot be serialized: {why}"))
+        });
         Ok(Resolution(Said::Happened(value?)))
     }
 
@@ -60,33 +62,33 @@ impl Resolution {
         Resolution(Said::RunAgain)
     }
 
-    /// The flow is given an [interrupted](Error::is_interrupted) error with this reason.
+    /// The flow gets an [interrupted](Error::is_interrupted) error with this reason.
     pub fn fail(why: impl Into<String>) -> Self {
         Resolution(Said::Fail(why.into()))
     }
 }
 
-/// What an answer has the call do.
+/// What an answer makes the call do.
 pub(super) enum Resolved<R> {
     Happened(R),
     RunAgain,
     Fail(Error),
 }
 
-/// How a person says what a body came to.
+/// The form in which a person gives the outcome of a body.
 pub(crate) enum Happened<R> {
-    /// As the checkpoint's record would hold it.
+    /// As the checkpoint's record would contain it.
     Recorded,
-    /// Likewise, and this is its JSON schema, where there is one.
+    /// The same, with its JSON schema if there is one.
     Described(fn() -> Option<Value>),
-    /// As this JSON schema says, and so it is read.
+    /// As this JSON schema describes it, read by this function.
     Read(Box<(Value, Box<ReadHappened<R>>)>),
 }
 
 type ReadHappened<R> = dyn Fn(Value) -> Result<R, String> + Send + Sync;
 
 impl<R> Happened<R> {
-    /// The JSON schema of what a person says; anything, where it is not known.
+    /// The JSON schema of what a person gives. Any value, if it is unknown.
     fn schema(&self) -> Value {
         let known = match self {
             Happened::Recorded => None,
@@ -108,13 +110,13 @@ pub(super) fn resolve<B: Body>(
     happened: &Happened<B::Output>,
 ) -> Result<Resolved<B::Output>, String> {
     let Resolution(said) = serde_json::from_str(json).map_err(|why| {
-        format!("{why}; it takes {{\"happened\": …}} with the value, \"run_again\", or {{\"fail\": \"why\"}}")
+        format!("{why}; give {{\"happened\": …}} with the value, \"run_again\", or {{\"fail\": \"why\"}}")
     })?;
     match said {
         Said::RunAgain => Ok(Resolved::RunAgain),
         Said::Fail(why) => Ok(Resolved::Fail(Error::new(
             Kind::Interrupted,
-            format!("checkpoint `{name}` was interrupted, and a person had it fail: {why}"),
+            format!("checkpoint `{name}` was interrupted, and a person decided that it fails: {why}"),
         ))),
         Said::Happened(value) => match happened {
             Happened::Read(read) => read.1(value).map(Resolved::Happened),
@@ -131,12 +133,12 @@ pub(super) fn resolve<B: Body>(
     }
 }
 
-/// What is asked. `metadata` is what tells which call it is.
+/// The question. `metadata` identifies the call.
 pub(super) fn question<R>(name: &str, metadata: String, happened: &Happened<R>) -> Question {
     Question {
         text: format!(
-            "The process died while `{name}` ran, and it is to run at most once. Did it happen? Answer with what it came \
-             to, have it run again, or have it fail."
+            "The process died while `{name}` ran, and it may run at most once. Did it happen? Answer with its \
+             outcome, have it run again, or have it fail."
         ),
         schema: schema(happened.schema()).to_string(),
         metadata,
@@ -144,9 +146,9 @@ pub(super) fn question<R>(name: &str, metadata: String, happened: &Happened<R>) 
     }
 }
 
-/// The JSON schema of an answer, of that of an outcome.
+/// The JSON schema of an answer, made of that of an outcome.
 fn schema(mut outcome: Value) -> Value {
-    // What it refers to by a path stands at the root of a schema.
+    // Its references are paths from the root of a schema.
     let definitions = outcome.as_object_mut().and_then(|outcome| {
         outcome.remove("$schema");
         outcome.remove("$defs")
@@ -171,8 +173,8 @@ fn schema(mut outcome: Value) -> Value {
     schema
 }
 
-/// What tells a person which call it is: its arguments, as far as a record shows them, and the key by which a service knows
-/// it. A JSON object.
+/// What identifies the call to a person: its arguments, as far as a record shows them, and the key by which a service
+/// knows it. A JSON object.
 pub(super) fn metadata(args: &[u8], sensitivity: Sensitivity, identity: Key) -> String {
     let mut metadata = serde_json::json!({ "idempotency_key": identity.hex() });
     if sensitivity == Sensitivity::Shown {
@@ -189,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definitions_of_an_outcomes_schema_stand_where_its_references_look() {
+    fn definitions_of_an_outcomes_schema_are_where_its_references_look() {
         let outcome = serde_json::json!({ "$schema": "x", "$ref": "#/$defs/Receipt", "$defs": { "Receipt": {} } });
         let schema = schema(outcome);
         assert_eq!(schema["oneOf"][0]["properties"]["happened"], serde_json::json!({ "$ref": "#/$defs/Receipt" }));

@@ -1,5 +1,4 @@
-//! Signals: what others send to an execution, one after another. Owns the waiting for the next one; must not know how it is
-//! sent.
+//! Signals that an execution receives, one after another. Owns the wait for the next one; must not know how it is sent.
 
 use std::fmt;
 use std::future::Future;
@@ -23,16 +22,17 @@ use crate::ledger::Change;
 use crate::machine::Due;
 use crate::value::ArgSink;
 
-/// The next signal of this name that is sent to the execution with [`Kitaru::signal`](crate::Kitaru::signal): those that
-/// were sent before wait in the order in which they were sent. A flow that has nothing else to do is dropped from memory
-/// until one comes.
+/// The next signal of this name that is sent to the execution with [`Kitaru::signal`](crate::Kitaru::signal). Signals
+/// are taken in the order in which they were sent, earlier ones included. A flow that only waits is parked until a
+/// signal arrives.
 ///
-/// A signal is taken when the flow is given it: what a call had and was dropped with, because another branch of a
-/// [`race`](crate::race()) won, goes to the next call.
+/// A signal is taken when the flow receives it. If a call is dropped before that, because another branch of a
+/// [`race`](crate::race()) won, the next call gets its signal.
 ///
 /// # Errors
 ///
-/// [Unreadable](Error::is_unreadable), if the signal is not a `T`. The signal counts as taken; the flow decides what to do.
+/// [Unreadable](Error::is_unreadable), if the signal is not a `T`. The signal counts as taken; the flow decides what to
+/// do.
 ///
 /// # Panics
 ///
@@ -127,7 +127,7 @@ impl<T: DeserializeOwned> Body for Next<T> {
             let json = crate::value::clip(&json);
             Error::new(
                 Kind::Unreadable,
-                format!("the signal `{}` is not what the flow takes: {why}. It is {json}", self.name),
+                format!("cannot read the signal `{}` as what the flow takes: {why}; it is {json}", self.name),
             )
         }))
     }
@@ -160,7 +160,7 @@ impl<T: DeserializeOwned> Body for Next<T> {
 #[allow(private_interfaces)]
 impl<T: DeserializeOwned> body::Wait for Next<T> {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
-        // One that is there already is taken without a record of the wait.
+        // A signal that is there already is taken without a record of the wait.
         (!site.context.mailbox.has_signal(&self.name)).then(|| (Opening::Signal, Vec::new()))
     }
 

@@ -1,5 +1,5 @@
-//! Time that a flow waits for durably: when it is over is recorded, and a restart waits only for what is left. Owns the
-//! waiting; must not know whether the flow stays in memory meanwhile.
+//! Timers. The time at which one ends is recorded, so that a restart waits only for the rest. Owns the wait; must not
+//! know whether the flow stays in memory meanwhile.
 
 use std::fmt;
 use std::future::Future;
@@ -20,10 +20,11 @@ use crate::ledger::Change;
 use crate::machine::Due;
 use crate::value::ArgSink;
 
-/// A flow that waits until `duration` has passed since the wait began, across crashes and restarts.
+/// Waits until `duration` has passed since the wait began, across crashes and restarts.
 ///
-/// When it is over is recorded when it begins: a restart waits only for what is left. A part of a millisecond counts as one. A flow that has nothing to do for
-/// longer than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is dropped from memory, and goes on by itself.
+/// The time at which it ends is recorded when it begins, so a restart waits only for the rest. A part of a millisecond
+/// counts as one. A flow that only waits for longer than
+/// [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) is parked, and resumes automatically.
 ///
 /// # Panics
 ///
@@ -46,7 +47,7 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep::new("sleep", Until::After(duration))
 }
 
-/// A flow that waits until a time, across crashes and restarts. A time that is over is no wait. As [`sleep`].
+/// Waits until a time, across crashes and restarts, as [`sleep`] does. A time in the past does not wait.
 ///
 /// # Panics
 ///
@@ -82,8 +83,8 @@ impl Sleep {
         Ambient::with(|ambient| match ambient {
             Ambient::Flow(_) => {}
             Ambient::Body(_) | Ambient::Outside => panic!(
-                "kitaru::{function} was called outside a flow's own code, where nothing could be recorded; in a \
-                 checkpoint's body and outside flows, use tokio::time::sleep"
+                "cannot call kitaru::{function} outside a flow's own code: nothing could be recorded; use \
+                 tokio::time::sleep there"
             ),
         });
         const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
@@ -111,7 +112,7 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// When a wait is to be over, as it was asked for.
+/// When a timer is to end, as it was requested.
 #[derive(Clone, Copy)]
 enum Until {
     After(Duration),

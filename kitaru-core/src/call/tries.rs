@@ -1,5 +1,5 @@
-//! Running a body: its tries, their timeout, the pauses between them. Owns what happens from the first poll of a body
-//! to its last; must not know whether anything is recorded.
+//! Running a body: its tries, their timeout, the pauses between them. Owns what happens between the first and the last
+//! poll of a body; must not know whether anything is recorded.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,9 +26,9 @@ use crate::value::{HIDDEN, Sensitivity};
 /// The tries of one call.
 pub(crate) struct Tries {
     failures: u32,
-    /// The last of those that failed.
+    /// The last of the failed tries.
     failed: Vec<FailedTry>,
-    /// When the first one began, or, where something is waited for that is away, when the first one failed; 0 before.
+    /// When the first try began. For an outage, when the first try failed. 0 before that.
     begun_ms: u64,
     /// The time for all of them.
     total: Option<Until>,
@@ -52,12 +52,12 @@ enum Stage {
     NoFurther,
 }
 
-/// What ended the tries without a result of the body's own.
+/// What ended the tries without a result of the body.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// A panic or a timeout: an outcome like any other.
+    /// A panic or a timeout: an outcome.
     Outcome(Error),
-    /// The call cannot be made like this: no outcome.
+    /// The call cannot be made like this: not an outcome.
     Misuse(Error),
 }
 
@@ -81,7 +81,7 @@ impl Tries {
         }
     }
 
-    /// Those that an earlier attempt has left in a pause.
+    /// The tries that an earlier attempt left in a pause.
     pub(crate) fn paused(opening: Opening, clock: &Clock) -> Option<Self> {
         let Opening::Pause { due_ms, begun_ms, failures, failed, .. } = opening else { return None };
         let failed = FailedTry::read_all(&failed).unwrap_or_default();
@@ -89,7 +89,7 @@ impl Tries {
         Some(Tries { failures, failed, begun_ms, total: None, origin: Origin::Replayed, stage })
     }
 
-    /// What a later attempt needs to go on behind the pause.
+    /// What a later attempt needs to continue after the pause.
     pub(crate) fn opening<R>(&self, options: &Options<R>) -> Option<Opening> {
         let Stage::Pausing { due_ms, .. } = &self.stage else { return None };
         let failed = FailedTry::write_all(&self.failed);
@@ -102,17 +102,17 @@ impl Tries {
         self.failures + 1
     }
 
-    /// Whether the body itself ran, or somebody else played it.
+    /// Whether the body itself ran, or a stub played it.
     pub(crate) fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// Those that failed and were followed by another, as a record keeps them.
+    /// The tries that failed and were followed by another, as a record keeps them.
     pub(crate) fn failed(&self) -> Vec<u8> {
         FailedTry::write_all(&self.failed)
     }
 
-    /// When the pause is over, if there is one.
+    /// When the pause ends, if there is one.
     pub(crate) fn paused_until(&self) -> Option<u64> {
         match &self.stage {
             Stage::Pausing { due_ms, .. } => Some(*due_ms),
@@ -120,7 +120,7 @@ impl Tries {
         }
     }
 
-    /// Waits for the end of a pause; there need be none.
+    /// Waits for the end of a pause, if there is one.
     pub(crate) fn poll_pause(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         if let Stage::Pausing { until, .. } = &mut self.stage {
             ready!(Pin::new(until).poll(cx));
@@ -191,7 +191,7 @@ impl Tries {
         };
         let cast = Cast::of(body, spec, scope);
         scope.begin_try();
-        // The function that makes the future is the user's too: it is `|args| body(args)`.
+        // The user's code also makes the future: `|args| body(args)`.
         if cast.is_itself() {
             if !body.begin(more) {
                 return Err(Failure::Misuse(cannot_repeat(spec.name(), options.retries)));
@@ -208,7 +208,7 @@ impl Tries {
             }
             self.total = options.total_ms(self.begun_ms).map(|end_ms| scope.clock.until(end_ms));
         }
-        // In the time of the runtime that polls the body: a test may have paused that for both.
+        // In the time of the runtime that polls the body: a test may have paused it for both.
         let timeout = options.timeout.map(|timeout| scope.clock.sleep_here(timeout));
         self.stage = match is_stopped(spec, scope, Moment::Begins) {
             false => Stage::Running { timeout, since: Instant::now(), cast },
@@ -252,7 +252,7 @@ impl Tries {
                 late
             }
         };
-        // Dropped where it was polled: what it drops may call what a body may call.
+        // Dropped where it was polled: its drop may call what a body may call.
         body.end();
         if is_stopped(spec, scope, Moment::Ends) {
             self.stage = Stage::NoFurther;
@@ -261,7 +261,7 @@ impl Tries {
         Poll::Ready(tried)
     }
 
-    /// How long the next try waits, if there is to be one.
+    /// How long to pause before the next try, if there is one.
     fn pause<R>(
         &self,
         failure: &Error,
@@ -278,7 +278,7 @@ impl Tries {
         let asked = asked.or_else(|| failure.retry_delay()).map(|asked| asked.min(Error::MOST_RETRY_AFTER));
         let grown = |failures: u32| backoff.pause(failures.saturating_add(1), chance_of_jitter(scope));
         if let Some(outage) = &options.outage {
-            // A wish of no time, as of a date that has passed, would have a day's outage asked about without a rest.
+            // A requested pause of no time, such as a date in the past, would repeat requests without a rest for a day.
             let asked = asked.filter(|asked| !backoff.is_no_rest(*asked));
             let pause = || asked.unwrap_or_else(|| grown(self.failures));
             let since_ms = if self.failures == 0 { now_ms } else { self.begun_ms };
@@ -294,7 +294,7 @@ impl Tries {
         }
         let pause = asked.unwrap_or_else(|| grown(self.failures));
         let next_ms = scope.clock.due_ms(pause);
-        // What could not begin in time is not waited for.
+        // A try that could not begin in time is not waited for.
         options.total_ms(self.begun_ms).is_none_or(|end_ms| next_ms < end_ms).then_some(pause)
     }
 
@@ -335,7 +335,7 @@ enum Tried<R> {
 }
 
 impl<R> Options<R> {
-    /// When the time for all tries is over, if ever.
+    /// When the time for all tries ends, if it is bounded.
     fn total_ms(&self, begun_ms: u64) -> Option<u64> {
         self.total_timeout.map(|total| begun_ms.saturating_add(millis_up(total)))
     }
@@ -361,9 +361,8 @@ fn cannot_repeat(name: &str, retries: u32) -> Error {
     Error::new(
         Kind::Misuse,
         format!(
-            "checkpoint `{name}` was called with {retries} retries, and an argument of it can neither be cloned nor be \
-             rebuilt through serde; make it Clone, or Serialize and Deserialize, or call without retries. Nothing has \
-             run"
+            "cannot call checkpoint `{name}` with {retries} retries: an argument cannot be copied; make it Clone, or \
+             call without retries"
         ),
     )
 }

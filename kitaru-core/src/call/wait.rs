@@ -1,5 +1,5 @@
-//! Questions that a flow asks people or other programs. Owns the waiting for an answer, and whether it fits; must not know
-//! how it is given.
+//! Questions that a flow asks people or other programs. Owns the wait for an answer and the check that it fits; must
+//! not know how it is given.
 
 use std::fmt;
 use std::future::Future;
@@ -28,18 +28,18 @@ use crate::ledger::Change;
 use crate::machine::Due;
 use crate::value::{ArgSink, Key};
 
-/// A flow that waits for an answer, which somebody gives with [`Kitaru::answer`](crate::Kitaru::answer), under this name;
-/// the second wait of one name in an execution is `approval_2`, or the next number that no other call goes by. A flow that has nothing else to do is dropped from memory
+/// Waits for an answer, which [`Kitaru::answer`](crate::Kitaru::answer) gives under this name. The second wait of one
+/// name in an execution is `approval_2`, or the next number that no other call has. A flow that only waits is parked
 /// meanwhile.
 ///
-/// A type of your own derives `schemars::JsonSchema`, of the crate `schemars` 1, beside serde's `Deserialize`. What the
-/// answer is to be, as a JSON schema, the [question](Wait::question) and its [metadata](Wait::metadata) are
-/// shown by [`Execution::waits`](crate::Execution::waits). An answer that is no `T` is refused, and the wait stays open.
+/// A type of your own derives `schemars::JsonSchema`, of the crate `schemars` 1, in addition to serde's `Deserialize`.
+/// [`Execution::waits`](crate::Execution::waits) shows the JSON schema of the answer, the [question](Wait::question)
+/// and its [metadata](Wait::metadata). An answer that is not a `T` is refused, and the wait stays open.
 ///
 /// # Errors
 ///
-/// A [timeout](Error::is_timeout), if there was no answer before the [deadline](Wait::deadline). Without one there is
-/// none.
+/// A [timeout](Error::is_timeout), if there was no answer before the [deadline](Wait::deadline). Without a deadline
+/// there is no error.
 ///
 /// # Panics
 ///
@@ -89,30 +89,30 @@ pub struct Wait<T: Answer> {
 }
 
 impl<T: Answer> Wait<T> {
-    /// What people are asked.
+    /// The question that people see.
     pub fn question(mut self, question: impl Into<String>) -> Self {
         self.call.body_mut().question = question.into();
         self
     }
 
-    /// Shows this beside the question.
+    /// Shows this together with the question.
     pub fn metadata<V: Serialize + ?Sized>(mut self, key: impl Into<String>, value: &V) -> Self {
         let key = key.into();
         match serde_json::to_value(crate::value::shallow(value)) {
             Ok(value) => drop(self.call.body_mut().metadata.insert(key, value)),
             Err(why) => {
-                let message = format!("the metadata `{key}` of a wait cannot be serialized: {why}");
+                let message = format!("cannot show the metadata `{key}` of a wait: it cannot be serialized: {why}");
                 self.refused.get_or_insert(Error::new(Kind::Misuse, message));
             }
         }
         self
     }
 
-    /// Waits for no longer than this. It begins when the wait does, is recorded, and goes on across restarts.
+    /// Waits for no longer than this. The time begins with the wait, is recorded, and continues across restarts.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         if deadline.is_zero() {
-            let message = "a wait was given a deadline of no time at all, so that nobody could answer; give it some, or \
-                           do not wait";
+            let message = "cannot wait for an answer: the deadline is zero, so it would be over immediately; set a longer \
+                           deadline";
             self.refused.get_or_insert(Error::new(Kind::Misuse, message));
         }
         self.call.body_mut().deadline = Some(deadline);
@@ -152,7 +152,7 @@ struct Open {
     context: Arc<Context>,
     /// The visible name.
     name: String,
-    /// What identifies it, whatever it is called.
+    /// What identifies it. Its name does not.
     wait: Key,
     deadline: Option<clock::Until>,
 }
@@ -181,7 +181,7 @@ impl<T: JsonSchema> Asked<T> {
 }
 
 impl<T: Answer> Asked<T> {
-    /// An answer that fits. One that does not is refused, and shown.
+    /// An answer that fits. An answer that does not fit is refused, and shown.
     fn answered(&self, cx: &mut TaskContext<'_>) -> Option<Received<T>> {
         let asking = self.open.as_ref().expect("a wait is polled after it was opened").asking();
         let (mailbox, wait) = (&asking.context.mailbox, asking.asks.wait);
@@ -228,7 +228,8 @@ impl<T: Answer> Body for Asked<T> {
         let asking = self.open.as_ref().expect("a wait is polled after it was opened").asking();
         let Asking { context, name, .. } = asking;
         context.send_aside(vec![asking.row(self.question(), WaitRow { over: true, ..WaitRow::default() })]);
-        let message = format!("nobody answered the wait `{name}` of execution {} in time", context.attempt.execution);
+        let message =
+            format!("no answer arrived in time for the wait `{name}` of execution {}", context.attempt.execution);
         Poll::Ready(Err(Error::new(Kind::TimedOut, message)))
     }
 
@@ -289,20 +290,19 @@ pub(super) fn refuse_outside(function: &str) {
     Ambient::with(|ambient| match ambient {
         Ambient::Flow(_) => {}
         Ambient::Body(_) | Ambient::Outside => panic!(
-            "kitaru::{function} was called outside a flow's own code, where nothing could be recorded; wait in the \
-             flow, and hand what came to the checkpoint"
+            "cannot call kitaru::{function} outside a flow's own code: nothing could be recorded; wait in the flow"
         ),
     });
 }
 
-/// A value that came from outside, and the JSON that it came as, which is what is recorded.
+/// A value from outside, and the JSON that it came as, which is what is recorded.
 pub(crate) struct Received<T> {
     pub(crate) value: T,
     json: String,
 }
 
 impl<T: DeserializeOwned> Received<T> {
-    /// Gives back why it cannot be read, and what it was.
+    /// Returns why the JSON cannot be read, and the JSON.
     pub(crate) fn read(json: String) -> Result<Self, (String, String)> {
         match serde_json::from_str(&json) {
             Ok(value) => Ok(Received { value, json }),
@@ -311,7 +311,7 @@ impl<T: DeserializeOwned> Received<T> {
     }
 }
 
-/// How what came from outside is recorded.
+/// How a value from outside is recorded.
 pub(super) mod received {
     use super::*;
     use crate::call::outcome::unpack_error;

@@ -1,5 +1,5 @@
-//! The ways to keep an outcome, to read an error, to have an argument twice, to send an input: markers, which carry no data.
-//! Owns what each of them does for a type; must not know which of them a type gets (that is the probe's).
+//! The ways to keep an outcome, to read an error, to duplicate an argument, to send an input: markers, which carry no
+//! data. Owns the effect of each way for a type; must not know which way a type gets (the probe decides).
 
 use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
@@ -23,15 +23,15 @@ pub struct Serde<Read>(PhantomData<fn() -> Read>);
 #[derive(Debug)]
 pub struct Rebuilt<Read>(PhantomData<fn() -> Read>);
 
-/// The outcome goes through serde as it is; there is no error in it that the journal would know of.
+/// The outcome goes through serde as it is. Any error in it is unknown to the journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
-/// There is no way. A program in which a probe answers this does not compile, so nothing of it ever runs.
+/// There is no way. A program in which a probe answers this does not compile, so it never runs.
 #[derive(Debug)]
 pub struct Lost<Part>(PhantomData<fn() -> Part>);
 
-/// Of [`Lost`]: the outcome, which is no `Result`.
+/// Of [`Lost`]: the outcome, which is not a `Result`.
 #[derive(Debug)]
 pub enum OfOutcome {}
 
@@ -83,9 +83,9 @@ markers! { SerdeFallible Serde Rebuilt }
 
 // ---- What an error says ----
 
-/// How an error is read: for what is recorded of one that does not go through serde, and for people.
+/// How an error is read, for people and for the record of an error that does not go through serde.
 pub trait Read<E>: 'static {
-    /// What the error says, in the form that is recorded.
+    /// The text of the error, in the form that is recorded.
     fn read(error: &E) -> Error;
 }
 
@@ -101,7 +101,7 @@ pub struct ByAsRef;
 #[derive(Debug)]
 pub struct ByDisplay;
 
-/// Reads the text of an error for programmers.
+/// Reads the `Debug` text of an error.
 #[derive(Debug)]
 pub struct ByDebug;
 
@@ -109,7 +109,7 @@ pub struct ByDebug;
 #[derive(Debug)]
 pub struct ByJson;
 
-/// Knows only what type of error it was.
+/// Knows only the type of an error.
 #[derive(Debug)]
 pub struct ByName;
 
@@ -151,9 +151,9 @@ impl<E> Read<E> for ByName {
 
 // ---- A second set of arguments, for another try ----
 
-/// A way to have an argument twice.
+/// A way to duplicate an argument.
 pub trait Duplicate<T> {
-    /// Another `value`; nothing if it cannot be had.
+    /// A copy of `value`; `None` if there is none.
     fn of(&self, value: &T) -> Option<T>;
 }
 

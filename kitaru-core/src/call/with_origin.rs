@@ -1,4 +1,4 @@
-//! A call that gives its outcome together with where that comes from. Owns the future. Must not know how it is found out.
+//! A call that gives its outcome together with its origin. Must not know how the origin is found out.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +9,7 @@ use crate::call::origin::Origin;
 use crate::call::{Body, Call};
 
 impl<B: Body> Call<B> {
-    /// Gives the outcome together with where it comes from. Nothing else about the call changes.
+    /// Gives the outcome together with its origin. Nothing else about the call changes.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Options for opening a store, and the opening.
+//! Options for opening a store, and the opening itself.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct KitaruBuilder {
     recovery: Option<usize>,
     retention: Option<Duration>,
     clock: Clock,
-    /// The paths of functions that were named.
+    /// The paths of the registered functions.
     registered: Vec<&'static str>,
     #[cfg(feature = "testkit")]
     stage: Option<Stage>,
@@ -42,13 +42,13 @@ pub struct KitaruBuilder {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// They resume when the store is opened, or when their time comes.
+    /// Executions resume when the store is opened, or when their time comes.
     Automatic,
-    /// They resume when their flow is called, or when [`Kitaru::resume`] says so.
+    /// Executions resume when their flow is called, or by [`Kitaru::resume`].
     Manual,
 }
 
-/// Where a test has everything on one thread, and a hand in it.
+/// Puts all work on one thread, under the control of a test.
 #[cfg(feature = "testkit")]
 #[derive(Clone)]
 pub(crate) struct Stage {
@@ -102,10 +102,10 @@ impl Default for KitaruBuilder {
     }
 }
 
-/// How many executions may go on by themselves at once, unless set.
+/// How many executions may resume concurrently without a caller, unless set.
 pub(super) const DEFAULT_RECOVERY: usize = 256;
 
-/// How far away a wait is that a flow is parked for, unless set.
+/// How long a wait must be for its flow to be parked, unless set.
 fn default_park_after() -> Duration {
     match std::env::var_os("KITARU_PARK").is_some_and(|park| park == "always") {
         true => Duration::ZERO,
@@ -121,8 +121,8 @@ impl Kitaru {
 }
 
 impl KitaruBuilder {
-    /// Keeps executions in this folder, which is created if it is missing, for this user only. It is found once, when the
-    /// store is opened: that the program changes its current folder later does not matter. An empty path is an error.
+    /// Keeps executions in this folder, which is created if it is missing, for this user only. The path is resolved once, when
+    /// the store is opened: a later change of the current folder has no effect. An empty path is an error.
     pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.place = Place::Dir(dir.as_ref().to_owned());
         self
@@ -134,32 +134,30 @@ impl KitaruBuilder {
         self
     }
 
-    /// How long to wait for a store that another process holds, as one that is being replaced does for a moment.
-    /// 5 seconds unless set.
+    /// How long to wait for a store that another process holds. During a deployment the old process holds it for a moment. 5
+    /// seconds unless set.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
     }
 
-    /// The bound of an outcome, of an input and of what is sent, in bytes, encoded. 64 MiB unless set; redb takes at most
-    /// 3 GiB.
+    /// The largest encoded outcome, input, signal or answer, in bytes. 64 MiB unless set; redb takes at most 3 GiB.
     pub fn max_outcome_bytes(mut self, bytes: usize) -> Self {
         self.max_outcome_bytes = bytes;
         self
     }
 
-    /// A flow that only waits, and for longer than this, is dropped from memory until then. 10 seconds unless set;
-    /// `KITARU_PARK=always` in the environment makes that none at all, so that flows are parked wherever they can be: for
-    /// tests.
+    /// A flow that only waits, for longer than this, is parked. 10 seconds unless set. `KITARU_PARK=always` in the environment
+    /// sets it to zero for tests, so that flows are parked wherever possible.
     pub fn park_after(mut self, wait: Duration) -> Self {
         self.park_after = Some(wait);
         self
     }
 
-    /// Whether executions that a dead process left unfinished resume when the store is opened, and parked ones when their time
-    /// comes. [`Recovery::Automatic`] unless set; the implicit store is [`Recovery::Manual`].
+    /// Whether interrupted executions resume when the store is opened, and parked ones when their time comes.
+    /// [`Recovery::Automatic`] unless set; the implicit store is [`Recovery::Manual`].
     ///
-    /// Only flows of this program resume, those with `#[flow]`. Others are left as they are.
+    /// Only this program's flows with `#[flow]` resume. Other executions stay as they are.
     ///
     /// # Examples
     ///
@@ -180,12 +178,12 @@ impl KitaruBuilder {
         self
     }
 
-    /// How many executions may run concurrently that no call waits for; the others follow. 256 unless set. Sets
+    /// How many executions without a caller may run concurrently; the others follow. 256 unless set. Sets
     /// [`Recovery::Automatic`].
     ///
     /// # Panics
     ///
-    /// When it is 0.
+    /// When `count` is 0.
     ///
     /// # Examples
     ///
@@ -199,21 +197,24 @@ impl KitaruBuilder {
     /// # kitaru.close().await }
     /// ```
     pub fn max_concurrent_recoveries(mut self, count: usize) -> Self {
-        assert!(count > 0, "no execution could resume; use .recovery(Recovery::Manual) to leave them as they are");
+        assert!(
+            count > 0,
+            "max_concurrent_recoveries must not be 0; use .recovery(Recovery::Manual) to leave executions as they are"
+        );
         self.recovery = Some(count);
         self
     }
 
-    /// How long executions are kept that are completed or cancelled, and older generations of a flow that
-    /// [continues as new](crate::FlowCall::continue_as_new). Then they are deleted with all their records. Unless set, they are
-    /// kept forever.
+    /// How long to keep completed and cancelled executions, and older generations of a flow that [continues as
+    /// new](crate::FlowCall::continue_as_new). After that they are deleted with all their records. Unless set, they are kept
+    /// forever.
     ///
-    /// The store is scanned when it is opened, and then as often as this duration says: at least once an hour, at most once a
-    /// second, and no more than a fifth of the time where a scan takes long. The newest execution is deleted as any other.
+    /// The store is scanned when it is opened, and then once per this duration: at least once an hour, at most once a second. Slow
+    /// scans take at most a fifth of the time. The newest execution is deleted like any other.
     ///
-    /// A deleted execution is unknown: its flow starts over when it is called, in a generation of its own, with new idempotency
-    /// keys. Failed and stuck executions stay, unless another generation was begun over them, and so do children that their
-    /// parent may still ask for.
+    /// A deleted execution is unknown. A call of its flow starts over in a new generation, with new idempotency keys. Failed
+    /// and stuck executions are kept, unless a newer generation replaces them. Children that their parent may still ask for are
+    /// kept, too.
     ///
     /// # Examples
     ///
@@ -232,42 +233,43 @@ impl KitaruBuilder {
         self
     }
 
-    /// Takes down that a flow was named, by its function.
+    /// Registers a flow by the path of its function.
     pub(super) fn names(&mut self, function: &'static str) {
         self.registered.push(function);
     }
 
-    /// Where time is taken from. The system's clock unless set.
+    /// The source of time. The system's clock unless set.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Keeps executions in a store of the caller's own, such as one that fails on purpose.
+    /// Keeps executions in a custom store, such as one that fails on purpose.
     #[cfg(feature = "testkit")]
     pub(crate) fn store(mut self, store: impl Store) -> Self {
         self.place = Place::Own(Arc::new(store));
         self
     }
 
-    /// Has everything done on the thread of the runtime that opens the store, and directed.
+    /// Runs all work on the thread of the runtime that opens the store, under the control of a test.
     #[cfg(feature = "testkit")]
     pub(crate) fn staged(mut self, stage: Stage) -> Self {
         self.stage = Some(stage);
         self
     }
 
-    /// Opens the store, creating it if there is none.
+    /// Opens the store, and creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// When no place was given, or an empty path; the folder cannot be made or written; another process holds the store
-    /// after the lock timeout; what is there is no store, is missing where there was one, is a link, is damaged, of a newer
-    /// format, or lacks commits that were acknowledged; or the program has two flows of one name. Nothing is overwritten.
+    /// When no place was given, or an empty path; when the folder cannot be made or written; when another process still holds
+    /// the store after the lock timeout; when the files are not a store, are missing although there was one, are a link, are
+    /// damaged, have a newer format, or lack acknowledged commits; or when two flows of the program have the same name. Nothing
+    /// is overwritten.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it opens nothing for long: what was opened in the background is closed.
+    /// If it is dropped while it waits, a store that opens in the background is closed again.
     pub async fn open(self) -> Result<Kitaru, Error> {
         program::check_names()?;
         let KitaruBuilder {
@@ -300,7 +302,7 @@ impl KitaruBuilder {
                 Place::Unset => {
                     return Err(Error::new(
                         Kind::Misuse,
-                        "a store was opened without a place; say .dir(path) or .in_memory()",
+                        "cannot open the store: no place was given; set .dir(path) or .in_memory()",
                     ));
                 }
             };
@@ -313,7 +315,7 @@ impl KitaruBuilder {
             Ok::<_, Error>((kitaru, open_to_others))
         })
         .await??;
-        // Here, where the caller's own subscriber hears it.
+        // Here, so that the caller's own subscriber receives it.
         log::open_to_others(&open_to_others);
         let inner = &kitaru.inner;
         inner.start(recovery.is_some(), retention);
@@ -321,7 +323,7 @@ impl KitaruBuilder {
     }
 }
 
-/// Who does the work of a store, and whose hand is in it.
+/// Who does the work of a store, and which test steers it.
 struct Workers {
     keeper: Keeper,
     writer: store::WriterOptions,

@@ -1,4 +1,4 @@
-//! Ending an execution for good. Owns who may be named; must not know how an attempt ends.
+//! Ending an execution for good. Owns which execution a caller may name; must not know how an attempt ends.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -13,24 +13,23 @@ use crate::journal::Ask;
 use crate::view::ExecutionRef;
 
 impl Kitaru {
-    /// Cancels an execution, whether it runs, waits, was interrupted or has failed: its flow is dropped where it is, with
-    /// the bodies that run, what it has registered with [`undo`](crate::undo()) runs, and it becomes `Cancelled` and never
-    /// goes on. It is durable when this returns.
+    /// Cancels an execution that is running, waiting, interrupted or failed. Its flow and its running bodies are dropped, and
+    /// the steps that it registered with [`undo`](crate::undo()) run. It becomes `Cancelled` and never resumes. The
+    /// cancellation is durable when this returns.
     ///
-    /// One that does not run is replayed to where it stopped, so that its steps are there. That needs a `#[flow]`: what
-    /// another one has done is undone only while it runs in this process. Where the replay is what the process dies of,
-    /// cancelling fails from the third such death in a row on, and [`without_undo`](CancelRequest::without_undo) is the way out.
+    /// An execution that is not running is replayed up to where it stopped, to find its undo steps. That needs a `#[flow]`: the
+    /// work of any other flow is undone only while it runs in this process. If the replay crashes the process three times in a
+    /// row, cancelling fails, and [`without_undo`](CancelRequest::without_undo) is the way out.
     ///
-    /// Cancelling twice is an error, as is cancelling one that is completed; so is it if it completes meanwhile.
+    /// It is an error to cancel an execution that is cancelled or completed, or that completes before the cancellation.
     ///
     /// # Errors
     ///
-    /// When there is no such execution, when it is completed or cancelled, when what it has done cannot be undone, or when
-    /// the store fails.
+    /// When the execution does not exist, is completed or cancelled, when its work cannot be undone, or when the store fails.
     ///
     /// # Cancel safety
     ///
-    /// Once polled the execution may be cancelled, whether or not the future is polled to its end.
+    /// Once polled, the execution may be cancelled, whether or not the future is polled to its end.
     ///
     /// # Examples
     ///
@@ -51,7 +50,7 @@ impl Kitaru {
     }
 }
 
-/// An execution about to be cancelled; awaited, it gives `Result<(), Error>`. See [`Kitaru::cancel`].
+/// A request to cancel an execution. Awaited, it gives `Result<(), Error>`. See [`Kitaru::cancel`].
 #[must_use = "an execution is cancelled only if this is awaited"]
 pub struct CancelRequest {
     inner: Arc<Engine>,
@@ -60,9 +59,9 @@ pub struct CancelRequest {
 }
 
 impl CancelRequest {
-    /// Ends it without undoing what it has done: the way out where the flow's own code ends the process, so that it cannot be
-    /// replayed for the steps that it has registered. [`Execution::undo_skipped`](crate::Execution::undo_skipped) says so for good. One that runs in this
-    /// process is refused: it can be cancelled with its undo.
+    /// Ends the execution without undoing its work. It is the way out if the flow's own code crashes the process, so that a
+    /// replay cannot find the undo steps. [`Execution::undo_skipped`](crate::Execution::undo_skipped) records that permanently.
+    /// Refused for an execution that is running in this process, which can be cancelled with its undo.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! The request to close a store. Must not know what happens to the executions that run.
+//! The request to close a store. Must not know what happens to running executions.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -10,20 +10,20 @@ use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
 
-/// How long what runs has to come to its end, unless set.
+/// How long running bodies have to finish, unless set.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 impl Kitaru {
-    /// Closes the store for this process and every handle of it. From now on nothing starts: bodies that run come to their
-    /// end within a [grace time](CloseRequest::grace), 10 s unless set, and are recorded; a flow that waits is parked, one that
-    /// then returns has returned, and any other is interrupted. What still runs when the time is over is interrupted where
-    /// it is. Then what is on its way to the store is made durable, and the store is released for other processes.
+    /// Closes the store for this process and every handle of it. From now on nothing starts. Running bodies have a [grace
+    /// time](CloseRequest::grace) to finish, 10 s unless set, and are recorded. A flow that waits is parked, a flow that
+    /// returns has completed, and any other flow is interrupted. After the grace time, running attempts are interrupted
+    /// immediately. Then pending writes are made durable, and other processes can open the store.
     ///
-    /// The grace time is a bound. A body on the blocking pool, or one that blocks its thread, cannot be stopped: it runs on in
-    /// this process, and what it gives is not recorded. A warning names each execution whose thread is blocked.
+    /// The grace time is a bound. A body on the blocking pool, or one that blocks its thread, cannot be stopped: it keeps
+    /// running in this process, and its outcome is not recorded. A warning names each execution whose thread is blocked.
     ///
-    /// Nothing that was recorded is lost: an interrupted execution goes on when the store is opened again, or when its flow
-    /// is called. Closing twice is no error.
+    /// No record is lost: an interrupted execution resumes when the store is opened again, or when its flow is called. It is
+    /// not an error to close a store twice.
     ///
     /// # Errors
     ///
@@ -31,7 +31,7 @@ impl Kitaru {
     ///
     /// # Cancel safety
     ///
-    /// Once polled the store is closed, whether or not the future is polled to its end.
+    /// Once polled, the store is closed, whether or not the future is polled to its end.
     ///
     /// # Examples
     ///
@@ -47,7 +47,7 @@ impl Kitaru {
     }
 }
 
-/// A store about to be closed; awaited, it gives `Result<(), Error>`. See [`Kitaru::close`].
+/// A request to close a store. Awaited, it gives `Result<(), Error>`. See [`Kitaru::close`].
 #[must_use = "a store is closed only if this is awaited"]
 pub struct CloseRequest {
     inner: Arc<Engine>,
@@ -55,7 +55,7 @@ pub struct CloseRequest {
 }
 
 impl CloseRequest {
-    /// How long bodies that run have to come to their end. With none, what runs is interrupted where it is.
+    /// How long running bodies have to finish. With zero, they are interrupted immediately.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

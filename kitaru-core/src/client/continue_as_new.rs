@@ -1,4 +1,5 @@
-//! A flow without end, which continues as new. Owns what goes along; must not know how a generation is driven.
+//! A flow without end, which continues as new. Owns what the next generation takes along; must not know how a generation is
+//! driven.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +13,7 @@ use crate::error::{Error, Kind};
 use crate::machine::Exit;
 use crate::request::{FlowBody, Request, check_size, check_tags};
 
-/// A flow that continues as new. Made by [`FlowCall::continue_as_new`](crate::FlowCall::continue_as_new); it never gives a result.
+/// A flow that continues as new. Made by [`FlowCall::continue_as_new`](crate::FlowCall::continue_as_new). It never returns.
 #[must_use = "a flow continues as new only if this is awaited"]
 pub struct ContinueAsNew<R> {
     asked: Option<Result<Request, Error>>,
@@ -38,7 +39,7 @@ impl<R> Future for ContinueAsNew<R> {
         let Some(asked) = self.asked.take() else { return Poll::Pending };
         let Ambient::Flow(context) = Ambient::current() else {
             panic!(
-                "FlowCall::continue_as_new() was awaited outside a flow's own code; return it from the flow that is to begin anew: \
+                "cannot continue as new: FlowCall::continue_as_new() was awaited outside a flow's own code; return it: \
                  `return poller(next).continue_as_new().await`"
             )
         };
@@ -58,16 +59,16 @@ fn next(context: &Arc<Context>, request: Request) -> Result<NextInput, Error> {
     let own = &context.attempt.execution;
     let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("cannot continue execution {own} as new: {why}")));
     if request.spec.name != *own.flow {
-        return refuse("the call is of another flow; call or start that one, and continue with a call of this flow");
+        return refuse("the call is of another flow; call or start that flow, and continue with a call of this one");
     }
     if request.id.as_deref().is_some_and(|id| id != &*own.id) {
         return refuse("it keeps its id; leave .id(…) out");
     }
     if matches!(request.body, FlowBody::Own(_)) {
-        return refuse("it has no #[flow], so that nobody could begin it");
+        return refuse("it has no #[flow], so no process could begin it by its name; add #[flow]");
     }
     if context.replay().is_undoing() {
-        return refuse("what it has done is being undone");
+        return refuse("its work is being undone");
     }
     check_size(&request, context.runtime.max_outcome_bytes)?;
     check_tags(&request)?;

@@ -1,12 +1,12 @@
-//! The execution that a flow's code is in.
+//! The execution around the current code.
 
 use crate::context::Ambient;
 use crate::view::ExecutionRef;
 
-/// The execution whose flow, or whose checkpoint's body, this is called in: for a link in a question, the name of a channel, a line
-/// in a log. None outside flows, and where `testkit::plain` makes checkpoints plain functions.
+/// The execution of the flow or the body that calls this: for a link in a question, the name of a channel, a line in a log.
+/// None outside flows, and where `testkit::plain` makes checkpoints plain functions.
 ///
-/// It is the same on every attempt. It is no part of a checkpoint's key: pass it as an argument where it counts.
+/// Every attempt gets the same value. It is not a part of a checkpoint's key: pass it as an argument where it matters.
 ///
 /// # Examples
 ///

@@ -1,13 +1,13 @@
-//! How a recorded result becomes a flow's.
+//! How a recorded result becomes the flow's result.
 
 use std::sync::Arc;
 
 use crate::error::Error;
 use crate::journal::OwnedPayload;
 
-/// How what was recorded becomes the flow's result.
+/// Decodes a recorded result into the flow's.
 pub(crate) struct Decode<R> {
-    /// The error is that it cannot be read back.
+    /// The error means that the record cannot be read back.
     pub(crate) unpack: fn(&OwnedPayload) -> Result<R, Error>,
     pub(crate) fail: fn(Error) -> R,
 }

@@ -1,4 +1,4 @@
-//! The numbers that the docs give, by those of the code.
+//! The numbers in the docs match those in the code.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn mebibytes(bytes: u64) -> String {
     if bytes.is_multiple_of(1 << 30) { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
 }
 
-/// The row of a table that begins so, which has to hold all of these.
+/// The row of a table that begins like this, which must contain all of these.
 fn check(file: &str, what: &str, numbers: &[String]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
     let text = fs::read_to_string(path).expect("a page of the docs");

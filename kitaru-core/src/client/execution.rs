@@ -1,4 +1,4 @@
-//! A look at one execution.
+//! One execution, as it is looked at.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -12,12 +12,11 @@ use crate::ledger::blocking;
 use crate::view::{Execution, ExecutionRef, read};
 
 impl Kitaru {
-    /// Looks for an execution: its newest generation, or the one that [`generation`](ExecutionRequest::generation) asks
-    /// for.
+    /// Looks up an execution: its newest generation, or the one set by [`generation`](ExecutionRequest::generation).
     ///
     /// # Errors
     ///
-    /// When the store cannot be read, or the id is over its bound.
+    /// When the store cannot be read, or the id exceeds its bound.
     ///
     /// # Examples
     ///
@@ -37,7 +36,7 @@ impl Kitaru {
     }
 }
 
-/// A search for one execution; awaited, it gives `Result<Option<Execution>, Error>`. See [`Kitaru::execution`].
+/// A request to look up an execution. Awaited, it gives `Result<Option<Execution>, Error>`. See [`Kitaru::execution`].
 #[must_use = "a search does nothing unless awaited"]
 pub struct ExecutionRequest {
     inner: Arc<Engine>,
@@ -70,7 +69,7 @@ impl IntoFuture for ExecutionRequest {
                     })?;
                     let Some((stored, status)) = found else { return Ok(None) };
                     let read = read(archive, &stored);
-                    // One that was deleted meanwhile is looked for again, and not found.
+                    // An execution that was deleted in the meantime is looked up again, and not found.
                     if archive.has(&stored)? {
                         return Ok(Some(Execution::new(stored, status, read?)));
                     }

@@ -13,7 +13,7 @@ use crate::journal::Status;
 use crate::ledger::{Listed, Narrow, Unread, blocking};
 use crate::view::{Cursor, ExecutionRef, Filter, Page, Summary, Unreadable};
 
-/// How many summaries a page has, unless asked for.
+/// How many summaries a page has, unless set.
 const DEFAULT_LIMIT: usize = 100;
 /// The most summaries that a page may have.
 pub(super) const MAX_LIMIT: usize = 1_000;
@@ -21,10 +21,10 @@ pub(super) const MAX_LIMIT: usize = 1_000;
 pub(super) const MOST_LOOKED_AT: usize = 10_000;
 
 impl Kitaru {
-    /// Lists the executions, the newest first, every generation on its own, in pages of 100. One whose rows are damaged, or
-    /// were written by a newer version, is in [`Page::unreadable`] and hides no other.
+    /// Lists the executions in pages of 100, the newest first. Every generation is listed separately. An execution whose rows
+    /// are damaged, or were written by a newer version, is in [`Page::unreadable`] and hides no other.
     ///
-    /// Filters are combined: an execution is listed if it fits all of them. Indexes lead to the executions of a flow, a tag, a parent
+    /// Filters are combined: an execution is listed if it matches all of them. Indexes lead to the executions of a flow, a tag, a parent
     /// and a status. A page looks at 10,000 generations at most, so with filters it may have fewer summaries than its limit, or
     /// none, and still a [next cursor](Page::next_cursor).
     ///
@@ -57,7 +57,7 @@ impl Kitaru {
     }
 }
 
-/// A list of executions; awaited, it gives a [`Page`]. See [`Kitaru::executions`].
+/// A request to list executions. Awaited, it gives a [`Page`]. See [`Kitaru::executions`].
 #[must_use = "a list does nothing unless awaited"]
 #[derive(Clone)]
 pub struct ListRequest {
@@ -68,43 +68,44 @@ pub struct ListRequest {
 }
 
 impl ListRequest {
-    /// Those of this flow only.
+    /// Lists only executions of this flow.
     pub fn flow(mut self, flow: impl Into<String>) -> Self {
         self.filter.flow = Some(flow.into());
         self
     }
 
-    /// Those only whose id begins with this.
+    /// Lists only executions whose id begins with this.
     pub fn id_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.filter.id_prefix = Some(prefix.into());
         self
     }
 
-    /// Those only that stand there. Called more than once, those that stand at one of these.
+    /// Lists only executions with this status. If it is called more than once, executions with any of the given statuses.
     pub fn status(mut self, status: Status) -> Self {
         self.filter.statuses.push(status);
         self
     }
 
-    /// Those only that were created at this time or later.
+    /// Lists only executions that were created at this time or later.
     pub fn created_from(mut self, time: SystemTime) -> Self {
         self.filter.created_from = Some(time);
         self
     }
 
-    /// Those only that were created before this time.
+    /// Lists only executions that were created before this time.
     pub fn created_before(mut self, time: SystemTime) -> Self {
         self.filter.created_before = Some(time);
         self
     }
 
-    /// Those only that this execution's flow has begun, in any of its generations.
+    /// Lists only executions that this execution's flow began, in any of its generations.
     pub fn parent(mut self, parent: impl Into<ExecutionRef>) -> Self {
         self.filter.parent = Some(parent.into());
         self
     }
 
-    /// Those only that have this [tag](crate::FlowCall::tag). Called more than once, those that have all of them.
+    /// Lists only executions with this [tag](crate::FlowCall::tag). If it is called more than once, executions with all of the
+    /// given tags.
     ///
     /// # Examples
     ///
@@ -124,13 +125,13 @@ impl ListRequest {
         self
     }
 
-    /// Goes on behind a page.
+    /// Continues after a page.
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self
     }
 
-    /// How many summaries the page may have: from 1 to 1,000. Other numbers are the nearest of these.
+    /// How many summaries the page may have: from 1 to 1,000. Other numbers become the nearest of these.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit.clamp(1, MAX_LIMIT);
         self
@@ -155,11 +156,11 @@ impl ListRequest {
             let Some((stored, status)) = found.filter(|(_, status)| filter.fits_status(*status)) else {
                 return Ok(None);
             };
-            if !filter.fits_beside(archive, &stored)? {
+            if !filter.fits_aside(archive, &stored)? {
                 return Ok(None);
             }
             let tags = archive.tags(&stored)?;
-            // Some of them may be missing, if its deletion has begun.
+            // Some rows may be missing, if the deletion has begun.
             Ok(archive.has(&stored)?.then(|| Summary::new(stored, status, tags)))
         };
         let before = after.map(|Cursor(journal)| journal);

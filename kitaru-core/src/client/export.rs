@@ -1,4 +1,4 @@
-//! Executions on their way out of the store, whole. Owns what is read of them; must not know what becomes of it.
+//! Whole executions on their way out of the store. Owns what is read of them; must not know what the caller does with it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,13 +11,12 @@ use crate::ledger::{blocking, malformed};
 use crate::view::{ExecutionRef, History};
 
 impl Kitaru {
-    /// The history of an execution's newest generation: what it was asked, and all that it has recorded, but for the values
-    /// of `sensitive` checkpoints. Kept as JSON beside the code it is a test of later code; see
-    /// `testkit::replay`.
+    /// The history of an execution's newest generation: its input and all its records, except the values of `sensitive`
+    /// checkpoints. Keep it as JSON next to your code as a test of later code; see `testkit::replay`.
     ///
     /// # Errors
     ///
-    /// When there is no such execution, or the store cannot be read.
+    /// When the execution does not exist, or the store cannot be read.
     ///
     /// # Examples
     ///
@@ -49,7 +48,12 @@ impl Engine {
                 Some(stored) => archive.whole(stored)?,
                 None => None,
             };
-            let unknown = || Error::new(Kind::Misuse, format!("there is no execution {wanted}"));
+            let unknown = || {
+                Error::new(
+                    Kind::Misuse,
+                    format!("cannot export: there is no execution {wanted}; look at Kitaru::executions"),
+                )
+            };
             let generation = generation.ok_or_else(unknown)?;
             History::of(&generation).map_err(|why| malformed(&generation.header.execution, "journal", why))
         })

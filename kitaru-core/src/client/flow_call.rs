@@ -1,5 +1,5 @@
-//! A call of a flow: the value that the function returns. Owns the options of the call; must not know how an execution
-//! is found or begun.
+//! A call of a flow: the value that the function returns. Owns the options of the call; must not know how an execution is found
+//! or begun.
 
 use std::fmt;
 use std::future::Future;
@@ -27,16 +27,16 @@ use crate::program::FlowMeta;
 use crate::request::{FlowBody, FlowSpec, Input, Request, check};
 use crate::value::ArgSink;
 
-/// A flow that was called and has not begun yet.
+/// A call of a flow that has not begun yet.
 ///
-/// It is a future: awaiting it runs the flow, or continues it where it stopped, or gives its recorded result. Nothing
-/// happens before it is polled or [started](FlowCall::start). The flow runs as a task of its own: dropping the call
-/// once it has been polled detaches, and never cancels.
+/// It is a future: awaiting it runs the flow, resumes it where it stopped, or gives its recorded result. Nothing happens before
+/// it is polled or [started](FlowCall::start). The flow runs in a task of its own: dropping a polled call detaches, and never
+/// cancels.
 ///
 /// # Errors
 ///
-/// The flow's own error, or a `kitaru::Error` turned into it: the id is taken by an execution with another input, the
-/// execution was cancelled or is stuck, the store cannot be opened or fails.
+/// The flow's own error, or a `kitaru::Error` turned into it: an execution with another input has the id, the execution was
+/// cancelled or is stuck, the store cannot be opened or fails.
 #[must_use = "a flow does nothing unless awaited or started"]
 pub struct FlowCall<R> {
     stage: Stage<R>,
@@ -53,7 +53,7 @@ enum Stage<R> {
 struct Made<R> {
     request: Result<Request, Error>,
     on: Option<Kitaru>,
-    /// Where it was called in another flow's own code.
+    /// If it was called in another flow's own code.
     claimed: Option<Claimed>,
     detached: bool,
     decode: Decode<R>,
@@ -108,7 +108,7 @@ impl<R> FlowCall<R> {
         reuse: Reuse,
         input: Result<Input, Error>,
     ) -> Self {
-        // In a flow's own code it takes its place among the flow's calls now, whatever is asked of it later.
+        // In a flow's own code the call takes its place among the flow's calls now, before its options are known.
         let claimed = match (&input, Ambient::with(|ambient| matches!(ambient, Ambient::Flow(_)))) {
             (Ok(input), true) => Some(Claimed::make(&spec.name, input)),
             _ => None,
@@ -120,7 +120,7 @@ impl<R> FlowCall<R> {
             Err(Unpack::Unreadable(why)) => Err(Error::new(
                 Kind::Stuck,
                 format!(
-                    "the recorded result of the flow cannot be read back as what it returns now: {why}; nothing is lost. \
+                    "cannot read the recorded result as the flow's return type: {why}; nothing is lost. \
                      Run the code that recorded it, or run the flow again with .fresh()"
                 ),
             )),
@@ -137,24 +137,23 @@ impl<R> FlowCall<R> {
         self
     }
 
-    /// Names the execution, with at most 512 bytes. Without it the id is a digest of the flow's input.
+    /// Sets the id of the execution, at most 512 bytes. Without it the id is a digest of the flow's input.
     ///
-    /// The same id with another input is an error.
+    /// It is an error to use the same id with another input.
     pub fn id(self, id: impl Into<String>) -> Self {
         let id = id.into();
         self.with(|request| request.id = Some(id))
     }
 
-    /// Begins a new generation of the execution, which reads nothing of the older ones. An unfinished one becomes
-    /// `Cancelled`; one that is running makes this an error.
+    /// Begins a new generation of the execution, which reads nothing of the older ones. An unfinished generation becomes
+    /// `Cancelled`. If one is running, the call is an error.
     ///
-    /// `KITARU_CACHE=off` in the environment asks the same of every call.
+    /// `KITARU_CACHE=off` in the environment does the same for every call.
     pub fn fresh(self) -> Self {
         self.with(|request| request.ask = Ask::Fresh)
     }
 
-    /// What is done if the execution has completed before: a [`Reuse`], or a `Duration` for results not older than
-    /// that.
+    /// Whether a completed execution's result is used again: a [`Reuse`], or a `Duration` for results not older than that.
     pub fn reuse(self, reuse: impl Into<Reuse>) -> Self {
         let reuse = reuse.into();
         self.with(|request| {
@@ -165,9 +164,9 @@ impl<R> FlowCall<R> {
         })
     }
 
-    /// Begins at this time, by itself, if the job is a new one; one that has begun before goes on at once. It is recorded,
-    /// and [`Queued`](crate::Status::Queued) until then, also for a process that opens the store later. A time that is over
-    /// is now.
+    /// Begins a new execution at this time, automatically. An execution that has begun before resumes immediately. The new
+    /// execution is recorded, and [`Queued`](crate::Status::Queued) until then, also for a process that opens the store later.
+    /// A time in the past means now.
     ///
     /// # Examples
     ///
@@ -183,9 +182,9 @@ impl<R> FlowCall<R> {
         self.with(|request| request.start_at_ms = Some(unix_ms))
     }
 
-    /// How long the job may take, from its begin on, if it is a new one: then its flow is dropped where it is, what it has
-    /// registered with [`undo`](crate::undo()) runs, and it has failed with a [timeout](Error::is_timeout). It is recorded,
-    /// and holds while the flow is parked and across restarts.
+    /// How long a new execution may take, from its begin. After that its flow is dropped, the steps that it registered with
+    /// [`undo`](crate::undo()) run, and it fails with a [timeout](Error::is_timeout). The deadline is recorded, and holds while
+    /// the flow is parked and across restarts.
     ///
     /// # Examples
     ///
@@ -205,14 +204,14 @@ impl<R> FlowCall<R> {
         self.with(|request| request.deadline = Some(deadline))
     }
 
-    /// Tags the execution, if it is a new one: [`executions().tag(…)`](crate::ListRequest::tag) finds it by any of its tags. Each
-    /// is a text of 1 to [`MAX_TAG_BYTES`](crate::MAX_TAG_BYTES) bytes without control characters, and there are at most
-    /// [`MAX_TAGS`](crate::MAX_TAGS). The same tag given twice counts once.
+    /// Tags the execution, if it is new: [`executions().tag(…)`](crate::ListRequest::tag) finds it by any of its tags. A tag is
+    /// a text of 1 to [`MAX_TAG_BYTES`](crate::MAX_TAG_BYTES) bytes without control characters. An execution has at most
+    /// [`MAX_TAGS`](crate::MAX_TAGS). Repeating a tag has no effect.
     ///
-    /// Tags belong to the generation that the call begins, and never change. A continuation keeps them, unless its call has tags:
-    /// then it has those alone. With [`fresh`](Self::fresh) the new generation has the tags of that call alone.
+    /// Tags belong to the generation that the call begins, and never change. A continuation keeps them, unless its call sets
+    /// tags: then it has only those. With [`fresh`](Self::fresh) the new generation has only the tags of that call.
     ///
-    /// Tags are shown to everybody who can list executions: put nothing in them that is secret.
+    /// Everyone who can list executions sees the tags: do not put secrets in them.
     ///
     /// # Examples
     ///
@@ -237,14 +236,17 @@ impl<R> FlowCall<R> {
     ///
     /// # Errors
     ///
-    /// When it cannot be started, for the reasons given at [`FlowCall`].
+    /// When the flow cannot be started, for the reasons given at [`FlowCall`].
     ///
     /// # Cancel safety
     ///
-    /// Once polled the flow may be started, whether or not this is polled to its end.
+    /// Once polled, the flow may be started, whether or not this is polled to its end.
     pub async fn start(self) -> Result<Handle<R>, Error> {
         let Stage::Made(made) = self.stage else {
-            return Err(Error::new(Kind::Misuse, "a call of a flow is started after it was polled; start it first"));
+            return Err(Error::new(
+                Kind::Misuse,
+                "cannot start a call of a flow: it was polled before; call .start() first",
+            ));
         };
         let decode = made.decode;
         if made.claimed.is_some() {
@@ -255,18 +257,17 @@ impl<R> FlowCall<R> {
         Ok(Handle::new(&kitaru.inner, execution, ended(active), decode))
     }
 
-    /// Has the flow whose own code this is continue in a new generation, with the arguments of this call and a fresh journal:
-    /// for flows without end, whose journal would grow for ever. `return` it from the flow.
+    /// Continues the flow around this call in a new generation, with the arguments of this call and an empty journal. It is for
+    /// flows without end, whose journal would otherwise grow forever. `return` it from the flow.
     ///
-    /// Id, parent, deadline and tags stay, unless the call says another deadline or other tags; with [`start_at`](Self::start_at) it begins then.
-    /// Signals that were sent and not taken go along, and answers that came early; steps of [`undo`](crate::undo()) and calls
-    /// that run do not. Whoever waits for the execution goes on waiting. A call from outside goes by the arguments of the
-    /// first generation.
+    /// Id, parent, deadline and tags stay, unless the call sets another deadline or other tags. With
+    /// [`start_at`](Self::start_at) the new generation begins at that time. Signals that the flow has not taken, and early
+    /// answers, move to the new generation. Steps of [`undo`](crate::undo()) and running calls do not. Callers of the execution
+    /// keep waiting. A call from outside still uses the arguments of the first generation.
     ///
     /// # Errors
     ///
-    /// The attempt fails with a [misuse](Error::is_misuse), when this is a call of another flow, or of one without
-    /// `#[flow]`.
+    /// The attempt fails with a [misuse](Error::is_misuse) if this is a call of another flow, or of a flow without `#[flow]`.
     ///
     /// # Panics
     ///
@@ -293,8 +294,8 @@ impl<R> FlowCall<R> {
         })
     }
 
-    /// Has the flow, called in another flow's own code, go on when that one is cancelled. Without it, it is cancelled
-    /// first, if this call has begun it and still awaits it.
+    /// Lets the called flow continue when the calling flow is cancelled. Without it, a cancelled parent first cancels the
+    /// child, if this call began it and the parent still awaits it.
     ///
     /// # Examples
     ///
@@ -322,14 +323,14 @@ impl<R> FlowCall<R> {
 }
 
 impl<R> Made<R> {
-    /// What is asked of a child, checked.
+    /// The options of a child's call, checked.
     fn child(self, wish: Wish) -> Result<(ChildCall, Option<Request>), Error> {
         let request = self.request?;
         let name = &request.spec.name;
         let refuse =
-            |what: &str| Err(Error::new(Kind::Misuse, format!("flow `{name}`, called in another flow, {what}")));
+            |what: &str| Err(Error::new(Kind::Misuse, format!("cannot call flow `{name}` in another flow: {what}")));
         let (Some(claimed), Ambient::Flow(context)) = (self.claimed, Ambient::current()) else {
-            return refuse("is polled outside that flow's own code; await it there, or in kitaru::spawn");
+            return refuse("it is polled outside that flow's own code; await it there, or in kitaru::spawn");
         };
         let own = |kitaru: &Kitaru| {
             let own = context.executions.upgrade();
@@ -337,22 +338,24 @@ impl<R> Made<R> {
         };
         if self.on.is_some_and(|kitaru| !own(&kitaru)) {
             return refuse(
-                "cannot run on another store; call it in a checkpoint's body through a program of that store's",
+                "a child cannot run on another store; let a checkpoint call it through a program that owns that store",
             );
         }
         if request.ask == Ask::Fresh {
-            return refuse("cannot begin afresh by itself; it does when that flow does, or under another .id(…)");
+            return refuse("only that flow can begin both again with .fresh(); or use another .id(…)");
         }
         let again = if wish == Wish::Start { request.again() } else { None };
         if wish == Wish::Start && again.is_none() {
-            return refuse("has no #[flow], so that nobody could go on with it; await it instead of starting it");
+            return refuse(
+                "it has no #[flow], so no process could resume it by its name; await it instead of starting it",
+            );
         }
         check(&request, context.runtime.max_outcome_bytes)?;
         let asked = Asked { context, request, wish, detached: self.detached };
         Ok((claimed.call(asked)?, again))
     }
 
-    /// A flow that is started by another one, which may await what it comes to.
+    /// A flow that another flow starts, which may await its result.
     async fn start_child(self) -> Result<Handle<R>, Error> {
         let decode = self.decode;
         let (call, again) = self.child(Wish::Start)?;
@@ -363,7 +366,7 @@ impl<R> Made<R> {
         let Some(mut request) = again else { unreachable!("only what can be asked for again is started") };
         request.id = Some(execution.id.to_string());
         if is_of_this_run {
-            // If it fails before it is awaited that is its outcome, as if it had been awaited all the time.
+            // A failure before the parent awaits it is its outcome, as if the parent had always awaited it.
             request.ask = Ask::Outcome;
         }
         let claimed = Claimed::result_of(&execution, &request.input);
@@ -372,7 +375,7 @@ impl<R> Made<R> {
         Ok(Handle::of_child(executions, execution, ended, decode))
     }
 
-    /// Sees to it that the execution is driven. It may not be in the store yet.
+    /// Makes sure that the execution is driven. It may not be in the store yet.
     async fn launch(self) -> Result<(Kitaru, ExecutionId, Awaited), Error> {
         let mut request = self.request?;
         if std::env::var_os("KITARU_CACHE").is_some_and(|cache| cache == "off") {
@@ -383,7 +386,9 @@ impl<R> Made<R> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Error::new(
                 Kind::Misuse,
-                format!("flow `{name}` was called outside a tokio runtime; call it in #[tokio::main] or in block_on"),
+                format!(
+                    "cannot run flow `{name}`: it was called outside a tokio runtime; call it in #[tokio::main] or in block_on"
+                ),
             ));
         }
         let kitaru = match self.on {
@@ -418,7 +423,7 @@ impl<R: Send + 'static> Future for FlowCall<R> {
                     match made.launch().await {
                         Ok((kitaru, execution, active)) => {
                             let handle = Handle::new(&kitaru.inner, execution, ended(active), decode);
-                            // Whoever waits does not keep the store open.
+                            // A caller that waits does not keep the store open.
                             drop(kitaru);
                             handle.await
                         }
@@ -456,24 +461,24 @@ impl<R> ChildOf<R> {
     }
 }
 
-/// An error as the flow's result, which can hold it: the macro asks for that at compile time.
+/// Turns an error into the flow's result, which can hold it: the macro checks that at compile time.
 fn hold<R, C: Outcome<R>>(error: Error) -> R {
     C::fail(error).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-/// What stands for a call of a flow that the macro has refused; never run.
+/// A placeholder for a call of a flow that the macro has refused. It never runs.
 #[doc(hidden)]
 pub fn refused_flow<R>() -> FlowCall<R> {
     unreachable!("a program with a refused flow does not compile")
 }
 
-/// Neither a body nor a flow can record an execution of its own kind as part of itself.
+/// A body or a flow cannot record an execution as part of itself.
 fn refuse_inside(name: &str) -> Result<(), Error> {
     let refuse = |why| Err(Error::new(Kind::Misuse, format!("flow `{name}` was called {why}")));
     Ambient::with(|ambient| match ambient {
         Ambient::Outside => Ok(()),
         Ambient::Body(_) => refuse(
-            "in a checkpoint's body, which is one unit of work; call it in a flow's own code or outside flows, and hand \
+            "in a checkpoint's body, which is one unit of work; call it in a flow's own code or outside flows, and pass \
              its result to the checkpoint",
         ),
         Ambient::Flow(_) => refuse("outside the flow that polls it; call it in that flow's own code"),

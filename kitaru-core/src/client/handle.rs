@@ -21,14 +21,14 @@ use crate::value::decode;
 use crate::view::ExecutionRef;
 
 impl Kitaru {
-    /// Attaches to an execution without its flow's input: to one that this process drives, to one that is parked, or to
-    /// the result of one that has ended.
+    /// Attaches to an execution without its flow's input: to a running or parked execution, or to the result of one that has
+    /// ended.
     ///
-    /// `T` and `E` are those of the flow's `Result<T, E>`. The error keeps its message, not its variant.
+    /// `T` and `E` are those of the flow's `Result<T, E>`. The error keeps its message, but not its variant.
     ///
     /// # Errors
     ///
-    /// When there is no such execution, when nobody drives it and it has not ended, or when the store cannot be read.
+    /// When the execution does not exist or is interrupted, or the store cannot be read.
     pub async fn handle<T, E>(&self, execution: impl Into<ExecutionRef>) -> Result<Handle<Result<T, E>>, Error>
     where
         T: DeserializeOwned,
@@ -62,31 +62,30 @@ fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result
     let borrowed = payload.borrow();
     match borrowed.class {
         Class::Value => decode(borrowed.codec, borrowed.shape, borrowed.bytes).map_err(|why| {
-            Error::new(Kind::Unreadable, format!("the result of the flow is not of the type that was asked for: {why}"))
-                .into()
+            Error::new(Kind::Unreadable, format!("the result of the flow has another type: {why}")).into()
         }),
         Class::Kitaru => Err(borrowed.kitaru_error().unwrap_or_else(|| Error::msg(&payload.preview)).into()),
         Class::Error => Err(Error::msg(&payload.preview).into()),
     }
 }
 
-/// An execution that has been started or found: a future of the flow's result.
+/// An execution that was started or found: a future of the flow's result.
 ///
-/// Dropping it detaches; the execution goes on.
+/// Dropping the handle detaches; the execution continues.
 ///
 /// # Cancel safety
 ///
 /// Awaiting `&mut handle` is cancel safe.
-#[must_use = "the execution goes on without its handle, but nobody is told of its result"]
+#[must_use = "the execution continues without its handle, but only the handle gives its result"]
 pub struct Handle<R> {
     executions: Weak<dyn Executions>,
     execution: ExecutionId,
-    /// Behind a lock that nobody else takes, so that a shared handle can be looked at from several threads.
+    /// Behind an uncontended lock, so that several threads can share a handle.
     ended: Mutex<BoxedEnded>,
     decode: Decode<R>,
 }
 
-/// The end of an execution, as it is waited for.
+/// The end of an execution, as a future.
 type BoxedEnded = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
 impl<R> Handle<R> {
@@ -100,7 +99,7 @@ impl<R> Handle<R> {
         Self::of_child(Arc::downgrade(&executions), execution, ended, decode)
     }
 
-    /// Of an execution that a flow has started, which holds the store open.
+    /// Of an execution that a flow has started. It holds the store open.
     pub(crate) fn of_child(
         executions: Weak<dyn Executions>,
         execution: ExecutionId,
@@ -110,7 +109,7 @@ impl<R> Handle<R> {
         Handle { executions, execution, ended: Mutex::new(Box::pin(ended)), decode }
     }
 
-    /// Has its end be waited for in another way.
+    /// Changes how the end is awaited.
     #[cfg(feature = "testkit")]
     pub(crate) fn waited_for<F>(mut self, wait: impl FnOnce(BoxedEnded) -> F) -> Self
     where
@@ -130,13 +129,16 @@ impl<R> Handle<R> {
         let (executions, execution) = (self.executions.clone(), self.execution.clone());
         async move {
             let Some(executions) = executions.upgrade() else {
-                return Err(Error::new(Kind::Closed, "the store was closed; open it again to cancel the execution"));
+                return Err(Error::new(
+                    Kind::Closed,
+                    "cannot cancel the execution: the store was closed; open it again",
+                ));
             };
             executions.cancel(execution).await
         }
     }
 
-    /// The execution's id: the caller's, or the digest of the flow's input.
+    /// The execution's id: set by the caller, or the digest of the flow's input.
     pub fn id(&self) -> &str {
         &self.execution.id
     }
@@ -155,7 +157,7 @@ impl<R> From<&Handle<R>> for ExecutionRef {
 
 impl<R> Unpin for Handle<R> {}
 
-/// What is behind a lock, for its only holder.
+/// The content of a lock, for its only holder.
 fn exclusive<T>(lock: &mut Mutex<T>) -> &mut T {
     lock.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
@@ -168,7 +170,7 @@ impl<R> Future for Handle<R> {
             Ended::Outcome(payload) => self.decode.outcome(Ok(payload)),
             Ended::Fault(error) => self.decode.outcome(Err(error)),
             Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => {
-                unreachable!("nobody is told that an execution is parked or has continued as new")
+                unreachable!("callers do not learn that an execution is parked or has continued as new")
             }
         })
     }

@@ -1,5 +1,4 @@
-//! The store that opens by itself at the first call of a flow, for scripts. It continues what is called and nothing
-//! else.
+//! The store that opens by itself at the first call of a flow, for scripts. It resumes only the executions that are called.
 
 use std::path::PathBuf;
 
@@ -9,13 +8,13 @@ use crate::client::builder::Recovery;
 use crate::client::kitaru::Kitaru;
 use crate::error::Error;
 
-/// The folder of the implicit store, unless `KITARU_DIR` names another one. Empty it counts as not set, as a file of settings
-/// leaves it.
+/// The folder of the implicit store, unless `KITARU_DIR` names another one. An empty `KITARU_DIR`, as a settings file may leave
+/// it, counts as not set.
 pub(crate) const DEFAULT_DIR: &str = ".kitaru";
 
 static KITARU: OnceCell<Kitaru> = OnceCell::const_new();
 
-/// The implicit store, opened if it is not. A failure is not kept: the next call tries again.
+/// The implicit store, opened if necessary. A failure is not kept: the next call tries again.
 pub(crate) async fn kitaru() -> Result<Kitaru, Error> {
     KITARU
         .get_or_try_init(|| {

@@ -8,8 +8,8 @@ use crate::error::Error;
 
 /// An open store, and the executions that this process drives on it.
 ///
-/// A cheap handle: clones stand for the same store. The store is closed by [`close`](Kitaru::close); dropping the last
-/// handle closes it too, in the background, so that another process may find it held a moment longer.
+/// A cheap handle: clones share one store. [`close`](Kitaru::close) closes the store. Dropping the last handle closes it too,
+/// in the background, so another process may find it held a moment longer.
 ///
 /// # Examples
 ///

@@ -1,5 +1,5 @@
-//! What is sent to executions from outside: answers and signals. Owns that it is durable before it is handed on, and that
-//! whoever waits for it hears of it; must not know what becomes of it in the flow.
+//! Answers and signals that programs send to executions. Owns what the sender sees of them; must not know how they are
+//! delivered.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -15,24 +15,24 @@ use crate::id::{ExecutionId, check_name};
 use crate::view::{ExecutionRef, OpenWait};
 
 impl Kitaru {
-    /// Answers a wait of an execution, by its visible name: `approval`, `approval_2`. It is durable when this returns, and
-    /// the flow goes on with it, wherever it stopped.
+    /// Answers a wait of an execution, by its visible name: `approval`, `approval_2`. The answer is durable when this returns,
+    /// and the flow resumes with it.
     ///
-    /// It is the answer to the wait that is open under that name, and to no later one. An answer may come before its wait: it
-    /// is kept for the first wait that opens under the name in this generation, or in those that follow it as continuations. One
-    /// that does not fit then is shown in [`Execution::waits`](crate::Execution::waits), and the wait stays open for another.
-    /// What became of a body that was cut off ([`Resolution`](crate::Resolution)) can be said only once it is asked.
+    /// The answer is for the wait that is open under this name, and for no later one. An early answer is kept for the first
+    /// wait that opens under the name, in this generation or in its continuations. If it does not fit,
+    /// [`Execution::waits`](crate::Execution::waits) shows it, and the wait stays open for another. A
+    /// [`Resolution`](crate::Resolution) of an interrupted body is accepted only once the wait for it is open.
     ///
     /// # Errors
     ///
-    /// [Unreadable](Error::is_unreadable), when an open wait takes something else: nothing has happened, and it is still
-    /// open. When there is no such execution, it has ended, or the wait has been answered or is over; when the name is that
-    /// of a checkpoint which is no open wait; when two waits that an earlier version has begun go by it; when the answer cannot
-    /// be serialized or is over the bound of an outcome; when the store fails.
+    /// [Unreadable](Error::is_unreadable) if an open wait takes another type: nothing has happened, and the wait is still open.
+    /// Also when the execution does not exist or has ended; when the wait has been answered or is over; when the name is that
+    /// of a checkpoint, not of an open wait; when two waits of an earlier version have the name; when the answer cannot be
+    /// serialized or exceeds the bound of an outcome; when the store fails.
     ///
     /// # Cancel safety
     ///
-    /// Once polled the answer may be given, whether or not the future is polled to its end.
+    /// Once polled, the answer may be given, whether or not the future is polled to its end.
     ///
     /// # Examples
     ///
@@ -52,12 +52,12 @@ impl Kitaru {
         async move { inner.answer(checked?).await }
     }
 
-    /// Answers a wait that somebody has looked at: this one and no other, whatever has become of its execution since. As
-    /// [`answer`](Self::answer), which goes by the name alone.
+    /// Answers a wait that was read from an [`Execution`](crate::Execution): this wait and no other, even if the execution has
+    /// moved since. [`answer`](Self::answer) uses the name alone.
     ///
     /// # Errors
     ///
-    /// As [`answer`](Self::answer), and when the execution has gone on in another generation, whose waits are others.
+    /// As [`answer`](Self::answer), and when the execution has continued in another generation, which has other waits.
     ///
     /// # Cancel safety
     ///
@@ -91,18 +91,18 @@ impl Kitaru {
         async move { inner.answer(answer?).await }
     }
 
-    /// Sends a signal to an execution, which takes signals of one name in the order in which they were sent, with
-    /// [`signal`](crate::signal()). Awaited, it is durable, and neither lost nor seen twice, whatever crashes.
+    /// Sends a signal to an execution. Its flow takes signals of one name in the order in which they were sent, with
+    /// [`signal`](crate::signal()). Once this returns, the signal is durable: a crash neither loses nor repeats it.
     ///
     /// # Errors
     ///
-    /// When there is no such execution, or it has ended; when the signal cannot be serialized or is over the bound of an
-    /// outcome; when the store fails.
+    /// When the execution does not exist or has ended; when the signal cannot be serialized or exceeds the bound of an outcome;
+    /// when the store fails.
     ///
     /// # Cancel safety
     ///
-    /// Once polled the signal may be sent, whether or not the future is polled to its end. Send it again with the same
-    /// [key](SignalRequest::key) to be sure.
+    /// Once polled, the signal may be sent, whether or not the future is polled to its end. To be sure, send it again with the
+    /// same [key](SignalRequest::key).
     ///
     /// # Examples
     ///
@@ -121,7 +121,7 @@ impl Kitaru {
     }
 }
 
-/// A signal on its way to an execution; awaited, it gives `Result<(), Error>`. See [`Kitaru::signal`].
+/// A signal on its way to an execution. Awaited, it gives `Result<(), Error>`. See [`Kitaru::signal`].
 #[must_use = "a signal is sent only if this is awaited"]
 pub struct SignalRequest {
     inner: Arc<Engine>,
@@ -131,8 +131,8 @@ pub struct SignalRequest {
 }
 
 impl SignalRequest {
-    /// An idempotency key: of the signals of one name that are sent to a generation with the same key, the first counts, and
-    /// the others are no error.
+    /// An idempotency key. Of the signals with one name and one key that a generation receives, only the first counts. The
+    /// others have no effect and are not an error.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self

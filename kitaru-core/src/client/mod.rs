@@ -1,4 +1,4 @@
-//! The face of a store: opening it, running flows on it, looking at what is in it. Must not know how an execution is driven or
+//! The public interface of a store: opening it, running flows on it, reading it. Must not know how an execution is driven or
 //! how rows are kept.
 
 mod builder;

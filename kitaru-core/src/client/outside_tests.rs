@@ -1,4 +1,4 @@
-//! Rows that this program has not written, or that are there no more: what is read of the others, and what is said.
+//! Rows that this program did not write, and missing rows: the others stay readable, and an error names the problem.
 
 use std::ops::Bound;
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use crate::ledger::{MOST_MAIL_BYTES, MailTotal};
 use crate::store::{Durability, Key, Memory, Order, Range, Reader, Row, Store, Table, Visit, seal};
 use crate::{FlowCall, Kitaru};
 
-/// A store that outlives the handles on it, counts its commits, and holds them up where it is told to.
+/// A store that outlives its handles, counts its commits, and delays them on request.
 #[derive(Clone, Default)]
 struct Kept(Arc<Inside>);
 
@@ -37,7 +37,7 @@ impl Kept {
         options.open().await.expect("the store opens")
     }
 
-    /// Writes a value under a key, with a checksum that fits.
+    /// Writes a value under a key, with a valid checksum.
     fn put(&self, table: Table, key: impl AsRef<[u8]>, mut value: Vec<u8>) {
         seal(table, key.as_ref(), &mut value);
         self.put_as_it_is(table, key, Some(value));
@@ -76,7 +76,7 @@ impl Store for Kept {
         self.0.memory.scan(table, range, order, visit)
     }
 
-    /// Others open it again.
+    /// The next opening uses it again.
     fn close(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -100,7 +100,7 @@ fn add(n: u64) -> FlowCall<Result<u64, Error>> {
 }
 
 #[tokio::test]
-async fn an_execution_that_cannot_be_read_is_listed_as_such_and_hides_no_other() {
+async fn unreadable_execution_is_listed_as_such_and_hides_no_other() {
     let store = Kept::default();
     let kitaru = store.open().await;
     for n in 1..=6 {
@@ -108,11 +108,11 @@ async fn an_execution_that_cannot_be_read_is_listed_as_such_and_hides_no_other()
     }
     kitaru.close().await.unwrap();
     store.flip(Table::Execution, generation_key(JournalId(2)));
-    // Whole, and not to be understood.
+    // Intact, but of an unknown format.
     store.put(Table::Execution, generation_key(JournalId(4)), vec![200]);
-    // Finished, and its end is gone.
+    // Completed, but its last record is missing.
     store.put_as_it_is(Table::Journal, journal_key(JournalId(5), Seq(4)), None);
-    // The newest one does not keep the store from being opened.
+    // The newest execution does not prevent the store from opening.
     store.flip(Table::Execution, generation_key(JournalId(6)));
     for limit in [1, 2, 100] {
         let kitaru = store.open().await;
@@ -137,7 +137,7 @@ async fn an_execution_that_cannot_be_read_is_listed_as_such_and_hides_no_other()
 }
 
 #[tokio::test]
-async fn an_execution_that_cannot_be_read_keeps_no_other_from_being_taken_away() {
+async fn unreadable_execution_does_not_keep_others_from_being_deleted() {
     let (store, clock) = (Kept::default(), Clock::manual());
     let kitaru = store.open_at(clock.clone()).await;
     for n in 1..=4 {
@@ -160,7 +160,7 @@ async fn an_execution_that_cannot_be_read_keeps_no_other_from_being_taken_away()
 }
 
 #[tokio::test]
-async fn a_journal_that_lacks_a_record_is_not_gone_on_with() {
+async fn journal_that_lacks_a_record_is_not_resumed() {
     let of_this_test = 1_000;
     for missing in 1..=3 {
         let store = Kept::default();
@@ -181,17 +181,17 @@ async fn a_journal_that_lacks_a_record_is_not_gone_on_with() {
                 assert!(message.contains(part), "{message} lacks {part}");
             }
         }
-        // Other tests of this process run bodies, too, and none of them of this input.
+        // Other tests of this process run bodies, too, and none of them with this input.
         assert!(RAN.load(Ordering::SeqCst) - ran < 100);
         assert!(add(7).fresh().id("job").on(&kitaru).await.is_ok());
     }
 }
 
-/// Beyond what any store comes to.
+/// Larger than any number in a real store.
 const FAR: u64 = u64::MAX;
 
 #[tokio::test]
-async fn numbers_that_no_store_comes_to_are_refused_without_a_panic() {
+async fn numbers_that_no_store_reaches_are_refused_without_a_panic() {
     let store = Kept::default();
     store.put(Table::Execution, generation_key(JournalId(FAR)), vec![1]);
     let error = Kitaru::builder().store(store.clone()).open().await.map(drop).unwrap_err();
@@ -206,7 +206,7 @@ async fn numbers_that_no_store_comes_to_are_refused_without_a_panic() {
     assert!(error.is_too_large(), "{error:#}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 
-    // The row of an attempt that is still running, as long ago or far ahead as can be.
+    // The row of a running attempt, as far in the past or future as possible.
     for (attempts, ms) in [(u32::MAX, FAR), (u32::MAX, 0), (1, FAR)] {
         let store = Kept::default();
         let kitaru = store.open().await;
@@ -221,7 +221,7 @@ async fn numbers_that_no_store_comes_to_are_refused_without_a_panic() {
         let _ = (page[0].updated(), page[0].created());
         let error = add(1_000).id("job").on(&kitaru).await.unwrap_err();
         assert!(error.to_string().contains("too many"), "it is tried again: {error:#}");
-        // A last record of that number, of an execution over which another one begins.
+        // A last record with that number, in an execution that another one replaces.
         store.put(Table::Journal, journal_key(JournalId(1), Seq(FAR)), vec![1, 3, 0]);
         store.put(Table::Unfinished, generation_key(JournalId(1)), row.write());
         let error = add(7).id("job").fresh().on(&kitaru).await.unwrap_err();
@@ -241,7 +241,7 @@ fn waits() -> FlowCall<Result<Vec<u64>, Error>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_order() {
+async fn signals_that_are_sent_together_share_commits_and_keep_their_order() {
     let store = Kept::default();
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
@@ -250,7 +250,7 @@ async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_ord
     store.hold_up(true);
     let mut sending = Vec::new();
     for n in 0..50u64 {
-        // Each is on its way before the next one is sent; every one of them is sent twice with one key.
+        // Each signal is on its way before the next is sent. Each is sent twice with the same key.
         for _ in 0..2 {
             let sent = kitaru.signal(&handle, "go", &n).key(format!("key {n}"));
             sending.push(tokio::spawn(async move { sent.await }));
@@ -260,7 +260,7 @@ async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_ord
             tokio::task::yield_now().await;
         }
     }
-    assert!(sending.iter().all(|sent| !sent.is_finished()), "none is told of before it is durable");
+    assert!(sending.iter().all(|sent| !sent.is_finished()), "no sender learns of it before it is durable");
     store.hold_up(false);
     for sent in sending {
         sent.await.unwrap().unwrap();
@@ -282,11 +282,11 @@ async fn what_is_sent_to_one_execution_together_shares_commits_and_keeps_its_ord
 }
 
 #[tokio::test]
-async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
+async fn mail_of_an_execution_is_bounded_in_bytes() {
     let store = Kept::default();
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
-    // As if that had been sent already.
+    // As if that much had been sent already.
     let (execution, so_far) = (ExecutionId::new("waits", "job").unwrap(), MailTotal::new(0, MOST_MAIL_BYTES - 1_000));
     kitaru.inner.runtime.ledger.tallies().add(&execution, JournalId(1), so_far, Aside::Answer, 0, u64::MAX).unwrap();
     let part = "x".repeat(400);
@@ -301,7 +301,7 @@ async fn what_is_sent_to_an_execution_is_bounded_in_bytes() {
         assert!(message.contains("waits"), "{message}");
         assert!(message.contains(".continue_as_new()"), "{message}");
     }
-    // There is room for what is small, and what is counted in the store comes to the same.
+    // A small signal still fits, and the recount of the store agrees.
     kitaru.signal(&handle, "other", &1).await.unwrap();
     let counted = kitaru.inner.runtime.archive.sent_so_far(JournalId(1)).unwrap();
     assert!(counted.last_signal == 2 && (800..900).contains(&counted.bytes), "{counted:?}");
@@ -328,7 +328,7 @@ async fn more_mail_than_an_attempt_may_have_in_memory_is_not_loaded() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_taken_can_be_what_the_flow_comes_to() {
+async fn accepted_answer_fits_as_the_result_of_the_flow() {
     let kitaru = Kitaru::builder().in_memory().max_outcome_bytes(1_000).open().await.unwrap();
     let ask = || flow("ask").run(|| async { crate::wait::<String>("text").await });
     let mut taken = 0;
@@ -345,6 +345,6 @@ async fn an_answer_that_is_taken_can_be_what_the_flow_comes_to() {
             }
         }
     }
-    // 1,000 bytes less the three that its length takes.
+    // 1,000 bytes minus the three bytes of its length.
     assert_eq!(taken, 998 - 980);
 }

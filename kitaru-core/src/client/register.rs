@@ -5,10 +5,11 @@ use crate::client::flow_call::FlowCall;
 use crate::flow::FlowFunction;
 
 impl KitaruBuilder {
-    /// Names a flow that is to go on by itself. `#[flow]` puts every flow of the program on the list, but of a library that
-    /// a program does not mention anywhere the linker takes nothing: to name one of its flows here is to mention it.
+    /// Registers a flow of a library, so that its executions resume automatically. `#[flow]` registers every flow of the
+    /// program, but the linker drops the parts of a library that the program never mentions. Naming one of its flows here is
+    /// enough.
     ///
-    /// Opening warns if the flow is not on the list all the same.
+    /// Opening logs a warning if the flow is still not registered.
     ///
     /// # Examples
     ///
@@ -22,7 +23,7 @@ impl KitaruBuilder {
     /// # Ok(()) }
     /// ```
     pub fn register<R, Args, F: FlowFunction<FlowCall<R>, Args>>(mut self, flow: F) -> Self {
-        // Held for a moment, so that nothing leaves it out.
+        // Used briefly, so that the linker keeps it.
         std::hint::black_box(flow);
         self.names(std::any::type_name::<F>());
         self

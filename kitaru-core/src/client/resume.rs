@@ -1,5 +1,4 @@
-//! Having an execution resume that has failed or is stuck. Owns which records are forgotten; must not know how an attempt is
-//! driven.
+//! Resuming an execution that failed or is stuck. Owns which records a caller names; must not know how an attempt is driven.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -14,30 +13,29 @@ use crate::request::Forget;
 use crate::view::ExecutionRef;
 
 impl Kitaru {
-    /// Has an execution resume that has failed, is stuck or was interrupted, as if its flow were called: from where it
-    /// stopped, by itself. That it does is durable when this returns.
+    /// Resumes an execution that failed, is stuck or was interrupted, as a call of its flow would: from where it stopped, in
+    /// the background. The request is durable when this returns.
     ///
-    /// What it has recorded counts, also an error that its flow went past: such a job fails on it once more. A person may
-    /// have records forgotten: [`forget`](ResumeRequest::forget), [`after`](ResumeRequest::after). To resume what cannot go
-    /// on is an error: what a failed execution did may have been [undone](crate::undo), and then only
-    /// [`fresh`](crate::FlowCall::fresh) begins it anew. Where a step that undoes has failed, it resumes at that step.
+    /// All records still count, including an error that the flow went past: such an execution fails with it again. A person can
+    /// have records forgotten: [`forget`](ResumeRequest::forget), [`after`](ResumeRequest::after). It is an error to resume an
+    /// execution whose work was [undone](crate::undo) when it failed; only [`fresh`](crate::FlowCall::fresh) begins it again.
+    /// If an undo step failed, the execution resumes at that step.
     ///
     /// # Errors
     ///
-    /// When there is no such execution; when it runs, waits, is completed or was cancelled; when its flow is no `#[flow]` of
-    /// this program; when there is no such record to be forgotten; when what it did has been undone; or when the store
-    /// fails.
+    /// When the execution does not exist, is running, waiting, completed or cancelled; when its flow is not a `#[flow]` of this
+    /// program; when a record to forget does not exist; when its work was undone; or when the store fails.
     ///
     /// # Cancel safety
     ///
-    /// Once awaited the execution may go on, whether or not the future is polled to its end.
+    /// Once awaited, the execution may resume, whether or not the future is polled to its end.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # extern crate kitaru_core as kitaru;
     /// # async fn doc(kitaru: &kitaru::Kitaru) -> Result<(), kitaru::Error> {
-    /// // The card was topped up: what the flow has seen of it is not to count.
+    /// // The card was topped up: the error that the flow saw must not count.
     /// kitaru.resume(("order", "job-42")).forget("charge").await?;
     /// # Ok(()) }
     /// ```
@@ -46,7 +44,7 @@ impl Kitaru {
     }
 }
 
-/// An execution that is to resume; awaited, it gives `Result<(), Error>`. See [`Kitaru::resume`].
+/// A request to resume an execution. Awaited, it gives `Result<(), Error>`. See [`Kitaru::resume`].
 #[must_use = "an execution resumes only if this is awaited"]
 pub struct ResumeRequest {
     inner: Arc<Engine>,
@@ -55,14 +53,14 @@ pub struct ResumeRequest {
 }
 
 impl ResumeRequest {
-    /// Forgets the error that a checkpoint came to, by the visible name of its record: it runs again, under that name.
+    /// Forgets the error of a checkpoint, by the visible name of its record. The checkpoint runs again, under that name.
     pub fn forget(mut self, record: impl Into<String>) -> Self {
         self.forget.push(Forget::Error(record.into()));
         self
     }
 
-    /// Forgets all that was recorded after the record of this visible name, values and times included: it is done again, and
-    /// paid for again. Answers of people and signals stay, and are taken once more.
+    /// Forgets all records after the record of this visible name, including values and times. The checkpoints run again, and
+    /// cost again. Answers and signals stay, and the flow takes them again.
     pub fn after(mut self, record: impl Into<String>) -> Self {
         self.forget.push(Forget::After(record.into()));
         self

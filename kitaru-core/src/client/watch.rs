@@ -1,4 +1,4 @@
-//! Looking at what executions publish. Owns the waiting for the next value; must not know how one gets to the store.
+//! Reading what executions publish. Owns the wait for the next value; must not know how a value gets to the store.
 
 use std::fmt;
 use std::future::Future;
@@ -18,11 +18,12 @@ use crate::ledger::blocking;
 use crate::view::ExecutionRef;
 
 impl Kitaru {
-    /// The latest value that an execution has shown under a name with [`publish`](crate::publish()), if there is one.
+    /// The latest value that an execution has published under a name with [`publish`](crate::publish()), if any.
     ///
     /// # Errors
     ///
-    /// [Unreadable](Error::is_unreadable), when it is no `T`; when there is no such execution; when the store cannot be read.
+    /// [Unreadable](Error::is_unreadable) when the value is not a `T`; when the execution does not exist; when the store cannot
+    /// be read.
     ///
     /// # Examples
     ///
@@ -39,8 +40,8 @@ impl Kitaru {
         }
     }
 
-    /// Watches what an execution shows under a name with [`publish`](crate::publish()): first the latest value, then each
-    /// that follows. Of values that follow one another quickly, only the last may be seen.
+    /// Watches what an execution publishes under a name with [`publish`](crate::publish()): first the latest value, then each
+    /// later one. If values follow one another quickly, only the last may be seen.
     ///
     /// # Examples
     ///
@@ -73,8 +74,8 @@ impl Kitaru {
     }
 }
 
-/// The values that an execution shows under a name, one after another. Made by [`Kitaru::watch`]; it does not keep the store
-/// open.
+/// The values that an execution publishes under a name, one after another. Made by [`Kitaru::watch`]. It does not keep the
+/// store open.
 pub struct Watch<T> {
     inner: Weak<Engine>,
     execution: Result<ExecutionId, Error>,
@@ -85,7 +86,7 @@ pub struct Watch<T> {
 }
 
 impl<T: DeserializeOwned> Watch<T> {
-    /// The next value; nothing, when the execution has ended and the last one was seen.
+    /// The next value. `None` when the execution has ended and the last value was seen.
     ///
     /// # Errors
     ///
@@ -97,7 +98,7 @@ impl<T: DeserializeOwned> Watch<T> {
     pub async fn next(&mut self) -> Result<Option<T>, Error> {
         let execution = self.execution.clone()?;
         loop {
-            // Before it is looked: what comes behind that is heard of.
+            // Before the read, so that a later change is noticed.
             self.changes.iter_mut().for_each(|changes| drop(changes.borrow_and_update()));
             let inner = self.inner.upgrade().filter(|inner| !inner.is_closed()).ok_or_else(closed)?;
             let (stored, json) = inner.look(execution.clone(), &self.name).await?;
@@ -111,7 +112,7 @@ impl<T: DeserializeOwned> Watch<T> {
                 return Ok(None);
             }
             match &mut self.changes {
-                // Nobody else ends the watchers but the store.
+                // Only a closing store ends the watchers.
                 Some(changes) => changes.changed().await.map_err(|_| closed())?,
                 None => return Ok(None),
             }
@@ -135,7 +136,7 @@ impl<T> fmt::Debug for Watch<T> {
 }
 
 impl Engine {
-    /// The newest generation of an execution, and what it shows under a name, as JSON.
+    /// The newest generation of an execution, and what it publishes under a name, as JSON.
     async fn look(self: &Arc<Self>, execution: ExecutionId, name: &str) -> Result<(Stored, Option<String>), Error> {
         check_name("published value", name)?;
         let (inner, name) = (self.clone(), name.to_owned());
@@ -155,9 +156,6 @@ impl Engine {
 fn read<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|why| {
         let json = crate::value::clip(json);
-        Error::new(
-            Kind::Unreadable,
-            format!("what is published as `{name}` is not what was asked for: {why}. It is {json}"),
-        )
+        Error::new(Kind::Unreadable, format!("the value published as `{name}` has another type: {why}. It is {json}"))
     })
 }

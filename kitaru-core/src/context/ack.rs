@@ -1,5 +1,5 @@
-//! What the writer's acknowledgement of a submission is about. Owns the number as which that goes through the writer; must
-//! not know what is done about it.
+//! What an acknowledgement of the writer is about. Owns the number that stands for it in the writer; must not know its
+//! effect.
 
 use crate::machine::SlotId;
 
@@ -9,7 +9,7 @@ pub(super) struct Ack {
     pub(super) subject: Subject,
     /// The submission says that bodies may run.
     pub(super) tells: bool,
-    /// It is the first that shows that the attempt gets on.
+    /// It is the first submission that shows progress of the attempt.
     pub(super) proves: bool,
 }
 
@@ -18,23 +18,23 @@ pub(super) struct Ack {
 pub(super) enum Subject {
     /// The outcome of a call.
     Outcome(SlotId),
-    /// Its intent, or what else lands before its body begins.
+    /// Its intent, or another row that lands before its body begins.
     Intent(SlotId),
-    /// What the flow has seen.
+    /// What the flow has received.
     Flush,
-    /// A record or a row for which nobody waits.
+    /// A record or a row for which no call waits.
     Ahead,
-    /// That the flow goes no further.
+    /// That the flow ends here.
     Unwind,
     /// What a body shows.
     Note,
-    /// That others begin beside the attempt.
+    /// That other attempts may begin.
     Company,
 }
 
 const TELLS: u64 = 1 << 62;
 const PROVES: u64 = 1 << 63;
-/// Where the kind of the subject is; below it there is the slot.
+/// The position of the subject's kind; the slot is below it.
 const KIND: u32 = 32;
 
 impl Ack {

@@ -22,12 +22,12 @@ thread_local! {
 /// Where code runs.
 #[derive(Clone, Default)]
 pub(crate) enum Ambient {
-    /// In no flow.
+    /// Outside a flow.
     #[default]
     Outside,
     /// In a flow's own code.
     Flow(Arc<Context>),
-    /// In a checkpoint's body, or where checkpoints are to be plain functions.
+    /// In a checkpoint's body, or where checkpoints are plain functions.
     Body(Arc<BodyScope>),
 }
 
@@ -37,21 +37,21 @@ pub(crate) struct BodyScope {
     pub(crate) direction: Direction,
     /// Identifies the call: the same on every attempt and try.
     identity: Key,
-    /// An earlier attempt may have begun it, and left no record of what it came to.
+    /// An earlier attempt may have begun the body without recording its outcome.
     may_have_run: AtomicBool,
-    /// How many calls of each key the try that runs has made.
+    /// The number of calls per key that the current try has made.
     made: Mutex<HashMap<Key, u32>>,
-    /// Set when the try that runs is cancelled; there only if somebody has asked for it.
+    /// Set when the current try is cancelled. `None` until the body asks for it.
     cancelled: Mutex<Option<Arc<SetOnce<()>>>>,
-    /// The body that this one is a part of, with which it is cancelled.
+    /// The body that this one is part of. Both are cancelled together.
     outer: Option<Arc<BodyScope>>,
-    /// The attempt that it is a part of; none where checkpoints are plain functions.
+    /// The attempt that it is part of; none where checkpoints are plain functions.
     context: Weak<Context>,
-    /// What it noted beside its record, as JSON.
+    /// Its metadata, as JSON.
     notes: Mutex<BTreeMap<String, String>>,
 }
 
-/// The bound of what a body notes beside its record.
+/// The bound on the metadata of a body.
 const MOST_NOTES_BYTES: usize = 64 << 10;
 
 impl Ambient {
@@ -59,7 +59,7 @@ impl Ambient {
         AMBIENT.with_borrow(Ambient::clone)
     }
 
-    /// Looks without cloning.
+    /// Looks at it without cloning.
     pub(crate) fn with<R>(look: impl FnOnce(&Ambient) -> R) -> R {
         AMBIENT.with_borrow(look)
     }
@@ -74,24 +74,24 @@ impl Ambient {
 ///
 /// # Panics
 ///
-/// Where no flow is in scope.
+/// If no flow is in scope.
 pub(crate) fn flow_or_body(function: &str) -> Option<Arc<Context>> {
     match Ambient::current() {
         Ambient::Flow(context) => Some(context),
         Ambient::Body(_) => None,
         Ambient::Outside => panic!(
-            "kitaru::{function}() was called where no flow is in scope; call it in a flow's own code, where it is \
-             recorded, or in a checkpoint's body. A bare tokio::spawn leaves the flow: use kitaru::spawn"
+            "cannot call kitaru::{function}(): no flow is in scope; call it in a flow or in a checkpoint's body, and \
+             spawn with kitaru::spawn"
         ),
     }
 }
 
-/// Puts the ambient back that was there before.
+/// Restores the previous ambient.
 pub(crate) struct Entered(Ambient);
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // Dropped outside the borrow: a context that goes with it may look at the ambient.
+        // Dropped outside the borrow: a context that is dropped with it may look at the ambient.
         let _left = AMBIENT.replace(std::mem::take(&mut self.0));
     }
 }
@@ -120,18 +120,18 @@ impl BodyScope {
         Arc::new(BodyScope { clock, direction, identity, may_have_run, made, cancelled, outer, context, notes })
     }
 
-    /// The attempt that the body is a part of, if there is one.
+    /// The attempt that the body is part of, if there is one.
     pub(crate) fn context(&self) -> Option<Arc<Context>> {
         self.context.upgrade()
     }
 
-    /// Whether it is the body of a checkpoint that another one's body has called.
+    /// Whether it is the body of a checkpoint that was called in another body.
     #[cfg(feature = "testkit")]
     pub(crate) fn is_part(&self) -> bool {
         self.outer.is_some()
     }
 
-    /// Notes something beside the record of the body, or of the one that it is a part of.
+    /// Adds metadata to the record of the body, or of the outer body.
     pub(crate) fn log(&self, key: &str, json: String) -> Result<(), Error> {
         if let Some(outer) = &self.outer {
             return outer.log(key, json);
@@ -143,8 +143,8 @@ impl BodyScope {
             return Err(Error::new(
                 Kind::TooLarge,
                 format!(
-                    "with the note `{key}` a record would have {size} bytes of notes, the bound is {MOST_NOTES_BYTES}; note \
-                     where the data is"
+                    "cannot log `{key}`: the record would have {size} bytes of metadata, the bound is \
+                     {MOST_NOTES_BYTES}; log where the data is"
                 ),
             ));
         }
@@ -152,7 +152,7 @@ impl BodyScope {
         Ok(())
     }
 
-    /// What was noted under a key beside the record, as JSON.
+    /// The metadata under a key, as JSON.
     pub(crate) fn logged(&self, key: &str) -> Option<String> {
         match &self.outer {
             Some(outer) => outer.logged(key),
@@ -160,18 +160,18 @@ impl BodyScope {
         }
     }
 
-    /// What was noted, as a JSON object; nothing for nothing.
+    /// The metadata, as a JSON object. Empty if there is none.
     pub(crate) fn metadata(&self) -> String {
         let notes = lock(&self.notes);
         if notes.is_empty() {
             return String::new();
         }
-        // A key has no control characters; what else JSON escapes, serde_json does.
+        // A key has no control characters. serde_json escapes everything else.
         let fields = notes.iter().map(|(key, json)| format!("{}:{json}", serde_json::Value::from(key.as_str())));
         format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
     }
 
-    /// What is set when the try that runs is cancelled.
+    /// Set when the current try is cancelled.
     pub(crate) fn cancellation(&self) -> Arc<SetOnce<()>> {
         match &self.outer {
             Some(outer) => outer.cancellation(),
@@ -179,13 +179,13 @@ impl BodyScope {
         }
     }
 
-    /// The try that runs is cancelled.
+    /// Cancels the current try.
     pub(crate) fn cancel(&self) {
         let cancelled = lock(&self.cancelled).take();
         cancelled.into_iter().for_each(|cancelled| drop(cancelled.set(())));
     }
 
-    /// A try begins: it makes its calls anew, and each is the call that it was in the try before.
+    /// A try begins. It makes its calls again, and each has the identity that it had in the try before.
     pub(crate) fn begin_try(&self) {
         lock(&self.made).clear();
     }

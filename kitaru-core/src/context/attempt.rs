@@ -1,31 +1,31 @@
-//! What an attempt is an attempt at, and how. Owns the words for that; must not know how it goes.
+//! Which generation an attempt runs, and how. Must not know how it proceeds.
 
 use crate::id::ExecutionId;
 use crate::program::OnDivergence;
 
-/// What an attempt is an attempt at.
+/// Which generation an attempt runs.
 pub(crate) struct Attempt {
     pub(crate) execution: ExecutionId,
     pub(crate) generation: u32,
     pub(crate) number: u32,
-    /// Whether the one before it was cut off: bodies may have run of which there is no record.
+    /// Whether the attempt before it was interrupted: bodies may have run without a record.
     pub(crate) after_crash: bool,
-    /// Whether the flow was parked before it: nothing has failed in between.
+    /// Whether the flow was parked before it: no failure happened in between.
     pub(crate) after_park: bool,
     pub(crate) seed: [u8; 32],
-    /// Whether `.fresh()` asked for this generation, so that no memo is read.
+    /// Whether `.fresh()` began this generation. Then no memo is read.
     pub(crate) fresh: bool,
-    /// What a call does that contradicts a record, where its checkpoint does not say.
+    /// The rule for a call that contradicts a record, if its checkpoint has none.
     pub(crate) on_divergence: Option<OnDivergence>,
     pub(crate) parking: Parking,
-    /// When it has to be finished.
+    /// Its deadline.
     pub(crate) deadline_ms: Option<u64>,
 }
 
-/// Whether the flow may be dropped from memory while it waits.
+/// Whether the flow may be parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parking {
-    /// It is registered, and goes on by replay.
+    /// It is registered, and resumes by replay.
     Possible,
     /// Only its caller can begin it again.
     Never,

@@ -1,4 +1,4 @@
-//! What libraries keep beside a flow while one attempt lasts. Owns where it is kept; must not know what it is.
+//! Values that libraries keep with a flow during one attempt. Must not know what they are.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use crate::runtime::lock;
 pub(crate) struct Beside(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
 
 impl Beside {
-    /// The value of this type, which begins as the default.
+    /// The value of this type. It starts as the default.
     pub(crate) fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         let mut kept = lock(&self.0);
         let value = kept.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default())).clone();

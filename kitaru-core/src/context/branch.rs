@@ -1,4 +1,4 @@
-//! A branch of a flow. Owns when it is polled again, and that a panic does not leave it; must not know what it is for.
+//! A branch of a flow. Owns when it is polled again, and catches its panics; must not know its purpose.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -32,7 +32,7 @@ impl Wake for BranchWaker {
 }
 
 impl Branch {
-    /// A branch that wakes the flow, too, when it is woken.
+    /// A branch that also wakes the flow when it is woken.
     pub(super) fn new(future: impl Future<Output = ()> + Send + 'static, flow: Waker) -> Self {
         Branch { future: Some(Box::pin(future)), waker: Arc::new(BranchWaker { woken: AtomicBool::new(true), flow }) }
     }
@@ -41,7 +41,7 @@ impl Branch {
     ///
     /// # Errors
     ///
-    /// When it panicked.
+    /// If it panicked.
     pub(crate) fn poll(&mut self) -> Result<(), Error> {
         if !self.waker.woken.swap(false, Ordering::SeqCst) {
             return Ok(());

@@ -1,5 +1,5 @@
-//! An attempt as its driver sees it. Owns what happens when the flow is quiescent, and when the driver is woken; must not
-//! know how the driver polls.
+//! An attempt as its driver sees it. Owns the step after quiescence, and when the driver is woken; must not know how
+//! the driver polls.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -10,19 +10,19 @@ use super::flags::Flag;
 use crate::machine::{Due, Exit, Quiet};
 use crate::runtime::lock;
 
-/// What becomes of a flow that was quiescent.
+/// What happens to a flow that was quiescent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Advance {
     /// It is polled again.
     GoesOn,
-    /// Nothing moves until something outside does.
+    /// It waits for something outside.
     Rests,
-    /// It is dropped, and what it has done is undone.
+    /// It is dropped, and its work is undone.
     Unwinds,
 }
 
 impl Context {
-    /// Begins a poll of the driver's: until [`rest`](Self::rest), nothing has to wake it.
+    /// Begins a poll of the driver. Until [`rest`](Self::rest), nothing needs to wake it.
     pub(crate) fn attend(&self, waker: &Waker) {
         {
             let mut driver = lock(&self.driver);
@@ -35,14 +35,14 @@ impl Context {
         self.flags.raise(Flag::Polling);
     }
 
-    /// Ends a poll of the driver's. Whether something came up meanwhile, so that it has to poll on.
+    /// Ends a poll of the driver. True if something arrived meanwhile, so that it must poll again.
     pub(crate) fn rest(&self) -> bool {
         self.flags.lower(Flag::Polling);
-        // What has landed meanwhile may be what the flow waited for to go out of memory.
+        // A record that landed meanwhile may be what the flow waited for before parking.
         self.flags.lower(Flag::Stirred) || self.is_woken() || self.replay().has_work()
     }
 
-    /// Why the attempt is to end, if it is.
+    /// The reason to end the attempt, if there is one.
     pub(crate) fn exit(&self) -> Option<Exit> {
         if self.flags.has(Flag::Left) { self.replay().exit() } else { None }
     }
@@ -51,12 +51,12 @@ impl Context {
         self.flags.lower(Flag::Woken)
     }
 
-    /// The flow's code is to be polled once more, in a later poll of the driver's.
+    /// Polls the flow's code once more, in a later poll of the driver.
     pub(crate) fn wake_flow(&self) {
         self.flags.raise(Flag::Woken);
     }
 
-    /// The driver is gone; its task holds this context no longer, nor the other way round.
+    /// The driver is gone. Its task and this context no longer hold each other.
     pub(crate) fn forget_driver(&self) {
         lock(&self.driver).take();
     }
@@ -65,7 +65,7 @@ impl Context {
         self.flags.has(Flag::Woken)
     }
 
-    /// The flow is quiescent: lets the next thing happen.
+    /// The flow is quiescent: makes the next thing happen.
     pub(crate) fn advance(self: &Arc<Self>, wake: &mut Vec<Waker>) -> Advance {
         let quiet = self.replay().quiet(wake);
         self.runtime.direction.order(wake);
@@ -89,7 +89,8 @@ impl Context {
                 Advance::Rests
             }
             Quiet::Still => {
-                // It has nothing to do of which it could die, and may wait for one that waits behind it.
+                // Nothing runs that could crash the process, and the flow may wait for an execution that is queued
+                // behind it.
                 self.admit_others();
                 Advance::Rests
             }
@@ -97,10 +98,10 @@ impl Context {
         }
     }
 
-    /// Every call that is awaited is a wait. Where the first of them is far enough away the flow is dropped, once what it
-    /// has seen is durable.
+    /// Every awaited call is a wait. If the first of them ends late enough, the flow is dropped once everything that it
+    /// received is durable.
     fn park(self: &Arc<Self>) {
-        // It has nothing to do of which it could die.
+        // Nothing runs that could crash the process.
         self.admit_others();
         if self.attempt.parking == Parking::Never {
             return self.leave_drained();
@@ -108,7 +109,7 @@ impl Context {
         let is_draining = self.draining.get().is_some();
         let (due, unflushed) = {
             let mut replay = self.replay();
-            // The deadline is kept by whoever drives it.
+            // The task that drives the execution keeps the deadline.
             let due = self.attempt.deadline_ms.map_or(replay.due(), |ms| replay.due().min(Due::At(ms)));
             let soon_ms = self.runtime.clock.steady_ms().saturating_add(self.runtime.park_after_ms);
             if !is_draining && matches!(due, Due::At(due_ms) if due_ms <= soon_ms) {
@@ -119,16 +120,16 @@ impl Context {
         if let Some(unflushed) = unflushed {
             return self.send_unflushed(unflushed);
         }
-        // Looked at while the waits are there: the flow is dropped before it is recorded that it is parked.
+        // Read while the waits exist: the flow is dropped before the row says that it is parked.
         self.flags.set(Flag::AwaitsExecution, self.replay().awaits_execution());
-        // What is sent from now on is for the attempt that goes on.
+        // Mail that is sent from now on is for the next attempt.
         if !self.mailbox.close_unless(|| self.replay().has_woken()) {
             return;
         }
         self.leave_with(Exit::Park(due));
     }
 
-    /// The flow is dropped, if nothing is to start any more.
+    /// Drops the flow, if no call may start any more.
     fn leave_drained(&self) {
         if let Some(why) = self.draining.get() {
             self.leave_with(Exit::Fault(why.clone()));

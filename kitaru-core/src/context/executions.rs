@@ -12,35 +12,35 @@ use crate::journal::{OwnedPayload, ParentRow};
 use crate::request::Request;
 use crate::value::Key;
 
-/// What is awaited of an execution, behind a trait object.
+/// A future of another execution, behind a trait object.
 pub(crate) type Coming<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The executions of a store.
 pub(crate) trait Executions: Send + Sync {
-    /// Joins the execution that a request stands for, or has it driven.
+    /// Joins the execution that a request identifies, or starts a task for it.
     fn launch(self: Arc<Self>, request: Request) -> Result<Arc<dyn Child>, Error>;
 
     /// Cancels an execution.
     fn cancel(self: Arc<Self>, execution: ExecutionId) -> Coming<Result<(), Error>>;
 
-    /// Cancels an execution if this call has begun its newest generation, and it has not ended.
+    /// Cancels an execution if this call began its newest generation, and it has not ended.
     fn cancel_child(self: Arc<Self>, execution: ExecutionId, call: Key) -> Coming<Result<(), Error>>;
 }
 
 /// An execution that a flow waits for.
 pub(crate) trait Child: Send + Sync {
-    /// That it is in the store, or cannot be.
+    /// Resolves when it is in the store, or cannot be.
     fn recorded(self: Arc<Self>) -> Coming<Result<(), Error>>;
 
-    /// What it comes to.
+    /// Its result.
     fn ended(self: Arc<Self>) -> Coming<Result<Arc<OwnedPayload>, Error>>;
 
-    /// Says when its flow parks, and when it is driven again.
+    /// Reports when its flow parks, and when it resumes.
     fn parks(&self) -> watch::Receiver<bool>;
 
-    /// Whether a parent is told when it ends.
+    /// Whether a parent is notified when it ends.
     fn tells(&self, parent: JournalId) -> bool;
 
-    /// Has a parent told when it ends. Not where it has ended, or that cannot be recorded.
+    /// Registers a parent to be notified when it ends. Has no effect if it has ended or the row cannot be written.
     fn tell(self: Arc<Self>, parent: ParentRow) -> Coming<()>;
 }

@@ -1,5 +1,5 @@
-//! What the flow, its bodies, the writer and the driver let each other know without a lock. Owns the flags; must not know
-//! who waits for which.
+//! What the flow, its bodies, the writer and the driver signal to each other without a lock. Owns the flags; must not
+//! know which side waits for which flag.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -11,15 +11,15 @@ pub(super) struct Flags(AtomicU8);
 pub(super) enum Flag {
     /// The flow's own code was woken.
     Woken = 1,
-    /// The attempt is to end. Looked at for each release, so off the lock.
+    /// The attempt must end. Read at each release, so it is outside the lock.
     Left = 2,
-    /// One of the waits with which the flow goes out of memory is for another execution.
+    /// One of the waits with which the flow parks is for another execution.
     AwaitsExecution = 4,
-    /// The driver is polling: it looks for itself, and needs no waking.
+    /// The driver is polling. It checks for itself, and is not woken.
     Polling = 8,
-    /// Something has landed since it began to.
+    /// Something has landed since the poll began.
     Stirred = 16,
-    /// The flow is being dropped because it goes no further, not by its own code or to go on later.
+    /// The flow is being dropped because it ends here. It is not dropped by its own code or to resume later.
     Abandoning = 32,
 }
 

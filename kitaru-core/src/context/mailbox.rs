@@ -1,5 +1,5 @@
-//! What has been sent to an execution, on the way to the calls that wait for it. Owns which signal is taken by whom; must
-//! not know how it got here.
+//! Mail of an execution, on its way to the calls that wait for it. Owns which call takes which signal; must not know
+//! how mail arrives.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::task::Waker;
@@ -11,7 +11,7 @@ use crate::ledger::{Addressee, Sent};
 use crate::sync::{Mutex, lock};
 use crate::value::Key;
 
-/// Something that was sent to an execution. It is durable already.
+/// Mail of an execution. It is already durable.
 #[derive(Debug)]
 pub(crate) enum Mail {
     Signal {
@@ -24,7 +24,7 @@ pub(crate) enum Mail {
         json: String,
         verdict: Option<Verdict>,
     },
-    /// An execution that this one may have waited for has come to its end.
+    /// An execution for which this one may wait has ended.
     Ended,
 }
 
@@ -37,7 +37,7 @@ impl From<Sent> for Mail {
     }
 }
 
-/// Who sent an answer, and wants to know whether it fits.
+/// Reports to the sender of an answer whether it fits.
 type Verdict = oneshot::Sender<Result<(), Error>>;
 
 /// The mail of one attempt.
@@ -46,29 +46,29 @@ pub(crate) struct Mailbox(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// The flow is on its way out of memory.
+    /// The flow is being parked.
     closed: bool,
-    /// The highest number of a signal that has come. They come in order, but the last ones may come twice: from the store
-    /// and from who sent them.
+    /// The highest signal number that arrived. Signals arrive in order, but the last ones may arrive twice: from the
+    /// store and from their senders.
     newest: u64,
-    /// Lower numbers that have not come: the store may have them although it has reported that it had failed.
+    /// Lower numbers that did not arrive. The store may have them although it reported a failure.
     missing: BTreeSet<u64>,
-    /// Signals that no call has been given for good.
+    /// Signals that no call has taken permanently.
     signals: BTreeMap<u64, Signal>,
-    /// Those of them that no call holds, by their name. The lowest is taken first.
+    /// Those that no call holds, by name. The lowest number is taken first.
     free: HashMap<String, BTreeSet<u64>>,
     /// By the identity of the wait.
     answers: HashMap<Key, Answer>,
-    /// Answers that came before a wait has opened under their name.
+    /// Answers that arrived before a wait opened under their name.
     early: HashMap<String, Answer>,
-    /// Which wait has opened under a name: it takes what comes under that name, and no later one does.
+    /// The wait that opened first under a name. It takes what arrives under that name, and no later wait does.
     opened: HashMap<String, Key>,
     /// The waits that look for an answer now.
     listening: HashSet<Key>,
     waiting: HashMap<Topic, Vec<Waker>>,
 }
 
-/// What somebody waits for.
+/// What a waker waits for.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Topic {
     /// The next signal of this name.
@@ -88,18 +88,17 @@ struct Answer {
 }
 
 impl Mailbox {
-    /// The mail that was there when the attempt began. `taken` are the signals that a record of an earlier attempt holds.
+    /// The mail that was there when the attempt began. `taken` are the signals that records of earlier attempts hold.
     pub(crate) fn new(mail: Vec<Mail>, taken: &HashSet<u64>) -> Self {
         let mut state = State::default();
         mail.into_iter().for_each(|mail| drop(state.add(mail, taken)));
         Mailbox(Mutex::new(state))
     }
 
-    /// Takes in what has been sent meanwhile, and wakes who waits for it; gives it back if the flow is on its way out of
-    /// memory.
+    /// Takes mail in and wakes the call that waits for it, or gives the mail back if the flow is being parked.
     ///
-    /// Wakes under its lock: a flow that goes out of memory looks for bodies that were woken behind that lock. Only
-    /// bodies of waits wait here, whose wakers lock nothing but the replay and the driver's waker.
+    /// It wakes under its own lock: a flow that is being parked looks for woken bodies behind that lock. Only bodies of
+    /// waits wait here, and their wakers lock nothing but the replay and the driver's waker.
     pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
         let mut state = lock(&self.0);
         if state.closed {
@@ -115,7 +114,7 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Whoever waits with this waker waits no longer.
+    /// Forgets a waker.
     pub(crate) fn forget(&self, waker: &Waker) {
         lock(&self.0).waiting.retain(|_, wakers| {
             wakers.retain(|known| !known.will_wake(waker));
@@ -123,22 +122,22 @@ impl Mailbox {
         });
     }
 
-    /// Nothing is taken in any more, unless something came that is a reason to stay; that is asked where nothing can come
-    /// meanwhile. Whether it is closed.
+    /// Closes the mailbox, unless `stays` holds. `stays` runs while no mail can arrive. Returns whether the mailbox is
+    /// closed.
     pub(crate) fn close_unless(&self, stays: impl FnOnce() -> bool) -> bool {
         let mut state = lock(&self.0);
         state.closed = !stays();
         state.closed
     }
 
-    /// Nothing is taken in any more.
+    /// Closes the mailbox.
     pub(crate) fn close(&self) {
         self.close_unless(|| false);
     }
 
     // ---- signals ----
 
-    /// The next signal of a name, which is then held by the call that asks; or the waker is kept.
+    /// The next signal of a name, which the call then holds. If there is none, the waker is kept.
     pub(crate) fn take_signal(&self, name: &str, waker: &Waker) -> Option<(u64, String)> {
         let mut state = lock(&self.0);
         let Some(number) = state.free.get_mut(name).and_then(BTreeSet::pop_first) else {
@@ -162,18 +161,18 @@ impl Mailbox {
         }
     }
 
-    /// The flow has been given the signal.
+    /// The flow received the signal.
     pub(crate) fn release_signal(&self, number: u64) {
         lock(&self.0).signals.remove(&number);
     }
 
-    /// Whether the flow has been given the signal.
+    /// Whether the flow received the signal.
     pub(crate) fn took(&self, number: u64) -> bool {
         let state = lock(&self.0);
         number <= state.newest && !state.signals.contains_key(&number) && !state.missing.contains(&number)
     }
 
-    /// The call that held the signal was dropped before the flow was given it: it is the next one again.
+    /// The call that held the signal was dropped before the flow received it. The signal is the next one again.
     pub(crate) fn return_signal(&self, number: u64) {
         let state = &mut *lock(&self.0);
         let Some(signal) = state.signals.get(&number) else { return };
@@ -184,7 +183,7 @@ impl Mailbox {
 
     // ---- answers ----
 
-    /// The answer to a wait; or the waker is kept.
+    /// The answer to a wait. If there is none, the waker is kept.
     pub(crate) fn answer(&self, wait: Key, waker: &Waker) -> Option<String> {
         let mut state = lock(&self.0);
         let json = state.answers.get(&wait).map(|answer| answer.json.clone());
@@ -194,8 +193,8 @@ impl Mailbox {
         json
     }
 
-    /// A wait looks for its answer from now on. One with a name takes what came early under that name, if it is the first
-    /// that opens under it.
+    /// A wait looks for its answer from now on. The first wait that opens under a name takes an early answer for that
+    /// name.
     pub(crate) fn listen(&self, wait: Key, name: Option<&str>) {
         let state = &mut *lock(&self.0);
         state.listening.insert(wait);
@@ -207,29 +206,29 @@ impl Mailbox {
         }
     }
 
-    /// A wait looks for an answer no longer.
+    /// A wait no longer looks for an answer.
     pub(crate) fn leave(&self, wait: Key) {
         lock(&self.0).listening.remove(&wait);
     }
 
-    /// The flow is where it is: whoever has sent an answer that no wait looks for is not told whether it fits. It is kept.
+    /// The flow waits. Senders of answers that no wait looks for do not learn whether they fit. The answers are kept.
     pub(crate) fn dismiss(&self) {
         let State { answers, listening, .. } = &mut *lock(&self.0);
         answers.iter_mut().filter(|(wait, _)| !listening.contains(*wait)).for_each(|(_, answer)| answer.verdict = None);
     }
 
-    /// The answer fits, or does not: whoever has sent it is told.
+    /// Notifies the sender whether the answer fits.
     pub(crate) fn judge(&self, wait: Key, verdict: Result<(), Error>) {
         let answer = lock(&self.0).answers.remove(&wait);
         if let Some(sender) = answer.and_then(|answer| answer.verdict) {
-            // The sender may have gone away.
+            // The sender may be gone.
             let _ = sender.send(verdict);
         }
     }
 }
 
 impl State {
-    /// Takes something in. Gives what it is that somebody may wait for.
+    /// Takes mail in. Returns the topic for which a call may wait.
     fn add(&mut self, mail: Mail, taken: &HashSet<u64>) -> Option<Topic> {
         match mail {
             Mail::Signal { number, name, json } => {
@@ -242,12 +241,12 @@ impl State {
                 }
                 Some(Topic::Signal(name))
             }
-            // Who waits for it in memory has heard of it.
+            // A call that waits for it in memory has already received it.
             Mail::Ended => None,
             Mail::Answer { wait, json, verdict } => {
                 let wait = match wait {
                     Addressee::Named(name) => match self.opened.get(&name) {
-                        // It has opened while the answer was on its way.
+                        // The wait opened while the answer was on its way.
                         Some(wait) => *wait,
                         None => {
                             self.early.entry(name).or_insert(Answer { json, verdict });

@@ -1,4 +1,4 @@
-//! Which signal and which answer of a mailbox is taken by whom.
+//! Which call takes which signal and which answer of a mailbox.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn take(mailbox: &Mailbox) -> Option<(u64, String)> {
 }
 
 #[test]
-fn signals_are_taken_first_in_first_out_and_one_that_is_returned_is_the_next() {
+fn signals_are_taken_first_in_first_out_and_a_returned_one_is_next() {
     let mailbox = Mailbox::new(vec![signal(1, "a"), signal(2, "b")], &HashSet::new());
     assert_eq!(take(&mailbox), Some((1, "a".into())));
     mailbox.post(signal(3, "c")).unwrap();
@@ -39,7 +39,7 @@ fn a_signal_that_a_record_holds_is_free_when_its_call_is_dropped() {
 }
 
 #[test]
-fn a_signal_that_comes_twice_counts_once_and_none_is_taken_in_on_the_way_out() {
+fn signal_that_arrives_twice_counts_once_and_a_closed_mailbox_takes_none() {
     let mailbox = Mailbox::new(vec![signal(1, "a")], &HashSet::new());
     assert!(take(&mailbox).is_some());
     mailbox.post(signal(1, "a")).unwrap();
@@ -65,9 +65,9 @@ fn given(mailbox: &Mailbox, wait: Key) -> Option<String> {
 }
 
 #[test]
-fn an_early_answer_is_for_the_first_wait_that_opens_under_its_name_and_for_no_other() {
+fn early_answer_is_for_the_first_wait_under_its_name_only() {
     let mailbox = Mailbox::new(vec![answer(Addressee::Named("pay".into()), "1")], &HashSet::new());
-    // Of a body that was cut off: nothing that came early is about it.
+    // For a body that was interrupted: an early answer is not about it.
     mailbox.listen(Key([3; 16]), None);
     assert_eq!(given(&mailbox, Key([3; 16])), None);
     for _ in 0..2 {

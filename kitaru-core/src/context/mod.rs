@@ -1,5 +1,5 @@
-//! One attempt at an execution, as its calls, its bodies and the writer see it. Owns the replay's lock and what the attempt
-//! comes to. Must not know how a call runs.
+//! One attempt at an execution, as its calls, its bodies and the writer see it. Owns the replay's lock and the end of
+//! the attempt. Must not know how a call runs.
 
 mod ack;
 mod admission;
@@ -63,7 +63,7 @@ pub(crate) struct Context {
     pub(crate) numbers: Arc<Tenure>,
     pub(crate) mailbox: Mailbox,
     notes: Notes,
-    /// Where a flow that this one calls is begun.
+    /// The store's other executions, for the children of this flow.
     pub(crate) executions: Weak<dyn Executions>,
     replay: Mutex<Replay>,
     flags: Flags,
@@ -72,23 +72,23 @@ pub(crate) struct Context {
     presence: Presence,
     /// Held until the attempt has proved itself.
     admission: Mutex<Option<Admission>>,
-    /// Branches that the flow has split off since the driver last looked.
+    /// Branches that the flow spawned since the driver last looked.
     branches: Mutex<Vec<Branch>>,
-    /// How often chance was asked for.
+    /// How many random values were drawn.
     drawn: Mutex<u64>,
-    /// What undoes what the flow has done, the latest last.
+    /// The undo steps, the latest last.
     undo_steps: Mutex<Vec<UndoStep>>,
-    /// What the generation comes to, once it is known that the flow goes no further.
+    /// The generation's result, once it is known that the flow ends here.
     ending: OnceLock<Ending>,
-    /// Why nothing starts any more, once that is so.
+    /// Why no call may start any more, if that is so.
     draining: OnceLock<Error>,
-    /// What the flow has asked to go on with in a new generation.
+    /// The input of the continuation, if the flow continues as new.
     next: Mutex<Option<NextInput>>,
-    /// What libraries keep beside the flow, one value of each type.
+    /// Values that libraries keep with the flow, one of each type.
     pub(crate) beside: Beside,
 }
 
-/// What an attempt stands on: what is in the store of its generation.
+/// What the store has of an attempt's generation.
 pub(crate) struct Ground {
     pub(crate) numbers: Arc<Tenure>,
     pub(crate) journal: Arc<Journal>,
@@ -105,19 +105,19 @@ pub(crate) struct NextInput {
     pub(crate) preview: String,
     pub(crate) encoded: Encoded,
     pub(crate) start_at_ms: Option<u64>,
-    /// How long it may take.
+    /// Its deadline.
     pub(crate) deadline_ms: Option<u64>,
-    /// Its own tags; it keeps those of the generation before it, if there are none.
+    /// Its own tags. If empty, it keeps those of the generation before it.
     pub(crate) tags: BTreeSet<String>,
 }
 
-/// What a generation comes to whose flow goes no further.
+/// The result of a generation whose flow ends here.
 pub(crate) struct Ending {
     pub(crate) status: Status,
     pub(crate) payload: OwnedPayload,
 }
 
-/// A step that undoes.
+/// An undo step.
 pub(crate) type UndoStep = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send>;
 
 impl Context {
@@ -155,7 +155,7 @@ impl Context {
         })
     }
 
-    /// Never held while a future or a waker of somebody else's is dropped, polled or woken: those lock it again.
+    /// Never held while another future or waker is dropped, polled or woken: those lock it again.
     pub(crate) fn replay(&self) -> MutexGuard<'_, Replay> {
         lock(&self.replay)
     }
@@ -167,14 +167,13 @@ impl Context {
         self.kick();
     }
 
-    /// The flow is not to be dropped for this reason after all.
+    /// Withdraws the reason to drop the flow.
     pub(crate) fn stay(&self) {
         let stays = self.replay().stay();
         self.flags.set(Flag::Left, !stays);
     }
 
-    /// Has nothing start any more: bodies that run come to their end, and then the flow is parked, or dropped for this
-    /// reason.
+    /// Lets no call start any more. Running bodies finish, and then the flow is parked, or dropped for this reason.
     pub(crate) fn drain(&self, why: Error) {
         let _ = self.draining.set(why);
         self.replay().drain();
@@ -182,8 +181,8 @@ impl Context {
         self.kick();
     }
 
-    /// Has the flow go no further than to what lands before this does; then it is undone what it has done, and this is
-    /// what the generation comes to. Nothing, if that is under way.
+    /// Lets the flow continue only with what lands before this frame. Then its work is undone, and this becomes the
+    /// result of the generation. `None` if that has already begun.
     pub(crate) fn unwind(self: &Arc<Self>, status: Status, payload: &Payload<'_>, preview: &str, changes: Vec<Change>) {
         if !self.replay().ask_unwind() {
             return;
@@ -196,7 +195,7 @@ impl Context {
         self.submit(Subject::Unwind, Some(Frame::Unwind(end).write()), changes, says);
     }
 
-    /// What the generation comes to, where its flow goes no further.
+    /// The result of the generation, if its flow ends here.
     pub(crate) fn ending(&self) -> Option<&Ending> {
         self.ending.get()
     }
@@ -209,7 +208,7 @@ impl Context {
         lock(&self.next).take()
     }
 
-    /// What identifies a call of this execution's, the same on every attempt.
+    /// The identity of a call of this execution, the same on every attempt.
     pub(crate) fn call_identity(&self, key: Key, occurrence: u32) -> Key {
         let Attempt { execution, generation, .. } = &self.attempt;
         call_identity(execution, *generation, key, occurrence)
@@ -235,14 +234,14 @@ impl Context {
         mem::take(&mut *lock(&self.branches))
     }
 
-    /// Takes in what was sent; gives it back if the flow is on its way out of memory.
+    /// Takes in mail, or gives it back if the flow is being parked.
     pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
         if let Err(mail) = self.mailbox.post(mail) {
-            // That a child has ended is of interest only to who waits for it.
+            // The end of a child matters only to a flow that waits for it.
             let is_moot = matches!(mail, Mail::Ended) && !self.flags.has(Flag::AwaitsExecution);
             return if is_moot { Ok(()) } else { Err(mail) };
         }
-        // Where nobody waits for it, whoever has sent it is to be told so.
+        // If no call waits for it, the sender must learn that.
         self.kick();
         Ok(())
     }

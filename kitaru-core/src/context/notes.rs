@@ -1,5 +1,5 @@
-//! What a flow shows to the outside while it runs: values under names. Owns which of them are on the way to the store, and
-//! which a replay shows again; must not know who looks.
+//! What a flow shows while it runs: values under names. Owns which of them are on their way to the store, and which a
+//! replay shows again; must not know the readers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use crate::error::{Error, Kind};
 use crate::journal::{NoteKind, NoteRow};
 use crate::runtime::lock;
 
-/// As many names may have a value in one execution.
+/// The most names under which one execution may show values.
 const MOST_NAMES: usize = 1_000;
 
 /// The values of one attempt.
@@ -17,9 +17,9 @@ pub(crate) struct Notes(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// How often the flow has said something under a name in this attempt, and how often an earlier attempt had.
+    /// How often the flow wrote under a name in this attempt, and how often earlier attempts did.
     said: HashMap<Name, Said>,
-    /// Not on their way yet; the latest under each name.
+    /// Not on their way yet. The latest value under each name.
     pending: BTreeMap<Name, NoteRow>,
 }
 
@@ -28,23 +28,23 @@ type Name = (NoteKind, String);
 #[derive(Clone, Copy, Default)]
 struct Said {
     now: u64,
-    /// What is in the store, or on its way there.
+    /// The count that is in the store, or on its way there.
     before: u64,
 }
 
 impl Notes {
-    /// `stored` is what earlier attempts have said.
+    /// `stored` are the counts of earlier attempts.
     pub(crate) fn new(stored: Vec<(NoteKind, String, u64)>) -> Self {
         let said = stored.into_iter().map(|(kind, name, before)| ((kind, name), Said { now: 0, before }));
         Notes(Mutex::new(State { said: said.collect(), pending: BTreeMap::new() }))
     }
 
-    /// The flow says something. Whether it is news: what an earlier attempt has said is not said again, for something later
-    /// may have been said since.
+    /// The flow shows a value. Returns whether it is new: a replay does not repeat what an earlier attempt showed,
+    /// because a later value may have replaced it.
     ///
     /// # Errors
     ///
-    /// When it is too many names.
+    /// If there are too many names.
     pub(crate) fn say(&self, kind: NoteKind, name: &str, row: NoteRow) -> Result<bool, Error> {
         let mut state = lock(&self.0);
         let name = state.name(kind, name)?;
@@ -58,17 +58,17 @@ impl Notes {
         Ok(true)
     }
 
-    /// A body says something, which is news: bodies are not replayed.
+    /// A body shows a value. It is always new, because bodies are not replayed.
     pub(crate) fn say_at_once(&self, kind: NoteKind, name: &str, row: NoteRow) -> Result<NoteRow, Error> {
         let mut state = lock(&self.0);
         let name = state.name(kind, name)?;
         let said = *state.said.entry(name.clone()).or_default();
-        // What the flow said before is not to come behind it.
+        // A value that the flow showed earlier must not replace it.
         state.pending.remove(&name);
         Ok(NoteRow { nth: said.now.max(said.before), ..row })
     }
 
-    /// What is to go to the store.
+    /// The values to send to the store.
     pub(crate) fn take(&self) -> impl Iterator<Item = (NoteKind, String, NoteRow)> {
         let mut state = lock(&self.0);
         let pending = std::mem::take(&mut state.pending);
@@ -78,7 +78,7 @@ impl Notes {
         pending.into_iter().map(|((kind, name), row)| (kind, name, row))
     }
 
-    /// The same, for the next attempt to say again.
+    /// The same, for the next attempt to show again.
     pub(crate) fn take_back(&self) -> impl Iterator<Item = (NoteKind, String, NoteRow)> {
         let mut state = lock(&self.0);
         let pending = std::mem::take(&mut state.pending);
@@ -100,10 +100,7 @@ impl State {
         if self.said.len() >= MOST_NAMES && !self.said.contains_key(&key) {
             return Err(Error::new(
                 Kind::TooLarge,
-                format!(
-                    "`{name}` would be the {}th name under which a flow shows something; use fewer",
-                    MOST_NAMES + 1
-                ),
+                format!("cannot show `{name}`: it is the {}th name of this execution; use fewer names", MOST_NAMES + 1),
             ));
         }
         Ok(key)
@@ -129,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_names_and_no_more() {
+    fn names_of_shown_values_are_bounded() {
         let notes = Notes::default();
         let say = |name: usize| notes.say(NoteKind::Logged, &name.to_string(), row("0"));
         assert!((0..MOST_NAMES).all(|name| say(name).is_ok()));

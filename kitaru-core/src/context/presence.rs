@@ -1,5 +1,5 @@
-//! What the store knows of an attempt. Owns the row that says it, and when it has to be written; must not know what the
-//! attempt does.
+//! What the store knows of an attempt. Owns the row that says it, and when it must be written; must not know the course
+//! of the attempt.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +8,13 @@ use crate::journal::{Status, Tally, UnfinishedRow};
 use crate::ledger::Listing;
 use crate::runtime::lock;
 
-/// Whether a record shows that its attempt gets on.
+/// Whether a record is progress of its attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     Made,
-    /// None: it is an error that the next attempt tries again.
+    /// No: it is an error that the next attempt tries again.
     ToBeTriedAgain,
-    /// None: it says that the flow goes no further, before it has come to where it does not.
+    /// No: it says that the flow will end at a point that it has not reached.
     Unwinds,
 }
 
@@ -24,23 +24,24 @@ pub(super) struct Presence {
     listed: AtomicBool,
     /// Whether the attempt was on it when it began.
     counted: bool,
-    /// Whether the row says that the generation has ended: from its first record on it says that the attempt runs.
+    /// Whether the row says that the generation has ended. From the attempt's first record on, the row says that the
+    /// attempt runs.
     ended: AtomicBool,
-    /// Whether the store has been told that bodies of the attempt may run. What is sent later lands behind that.
+    /// Whether the row that says that bodies may run was sent. Later submissions land behind it.
     told: AtomicBool,
-    /// That is durable.
+    /// Whether that row is durable.
     known: AtomicBool,
     /// Whether a lasting record of the attempt has been sent.
     proved: AtomicBool,
     tally: Mutex<Tally>,
 }
 
-/// What a submission says of the attempt besides.
+/// What a submission also says of the attempt.
 #[derive(Default)]
 pub(super) struct Says {
-    /// Whether the row goes with it.
+    /// Whether it contains the attempt's row.
     pub(super) row: bool,
-    /// Whether that says that bodies of the attempt may run.
+    /// Whether that row says that bodies of the attempt may run.
     pub(super) tells: bool,
     /// Whether it is the first lasting record.
     pub(super) proves: bool,
@@ -64,7 +65,7 @@ impl Presence {
         self.listed.load(Ordering::Relaxed)
     }
 
-    /// Whether the attempt is on it, or on its way there.
+    /// Whether the attempt is counted in the store, or that is on its way.
     pub(super) fn is_counted(&self) -> bool {
         self.counted || self.is_told()
     }
@@ -79,7 +80,7 @@ impl Presence {
     }
 
     pub(super) fn set_known(&self) {
-        debug_assert!(self.is_told(), "the store knows of what it was told");
+        debug_assert!(self.is_told(), "the store knows an attempt only after its row was sent");
         self.known.store(true, Ordering::Release);
     }
 
@@ -89,7 +90,7 @@ impl Presence {
         Says { row: tells, tells, proves: false }
     }
 
-    /// A record is sent. A journal that does not end in what an attempt came to is on the list of unfinished ones.
+    /// A record is sent. A journal that does not end with a result is on the list of unfinished ones.
     pub(super) fn records(&self, progress: Progress) -> Says {
         if progress == Progress::Unwinds && self.counted {
             let row = self.ended.swap(false, Ordering::Relaxed);
@@ -112,13 +113,13 @@ impl Presence {
         !told
     }
 
-    /// What was presumed of the attempt before turns out not to be so.
+    /// The presumption about the earlier attempt was wrong.
     pub(super) fn clear(&self) {
         let mut tally = lock(&self.tally);
         *tally = Tally { replays: tally.replays, ..Tally::default() };
     }
 
-    /// From now on others begin beside it. Whether the row says otherwise.
+    /// From now on other attempts may begin. Returns whether the row says otherwise.
     pub(super) fn has_company(&self) -> bool {
         std::mem::take(&mut lock(&self.tally).alone)
     }
@@ -128,7 +129,7 @@ impl Presence {
         UnfinishedRow { status: Status::Running, attempts, updated_ms, wake_ms: 0, tally: *lock(&self.tally) }
     }
 
-    /// The row that says that it was cut off by a process that lives.
+    /// The row that says that it was interrupted in a process that lives.
     pub(super) fn cut_off(&self, attempts: u32, updated_ms: u64) -> UnfinishedRow {
         let tally = Tally { alone: false, replays: false, ..*lock(&self.tally) };
         UnfinishedRow { status: Status::Interrupted, attempts, updated_ms, wake_ms: 0, tally }

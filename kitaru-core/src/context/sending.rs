@@ -1,4 +1,4 @@
-//! The way of an attempt to the store and back. Owns what is sent of records and rows, and what becomes of an
+//! The way of an attempt to the store and back. Owns which records and rows are sent, and the effect of an
 //! acknowledgement; must not know when something is sent.
 
 use std::sync::Arc;
@@ -26,8 +26,8 @@ impl Context {
         self.submit(Subject::Outcome(slot), Some(frame), changes, says);
     }
 
-    /// Tells the store, before the body of a call begins, that bodies of this attempt may run; the call hears of it as of an
-    /// intent.
+    /// Tells the store, before the body of a call begins, that bodies of this attempt may run. The acknowledgement
+    /// reaches the call as that of an intent does.
     pub(crate) fn send_announcement(self: &Arc<Self>, slot: SlotId) {
         let says = self.presence.bodies_begin();
         self.submit(Subject::Intent(slot), None, Vec::new(), says);
@@ -37,12 +37,12 @@ impl Context {
         self.send(Subject::Intent(slot), Some(frame), changes);
     }
 
-    /// Sends changes for which nobody waits.
+    /// Sends changes for which no call waits.
     pub(crate) fn send_aside(self: &Arc<Self>, changes: Vec<Change>) {
         self.send(Subject::Ahead, None, changes);
     }
 
-    /// Sends a record for which nobody waits: whatever is sent later, by whomever, lands behind it.
+    /// Sends a record for which no call waits. Every later submission, by any sender, lands behind it.
     pub(crate) fn send_ahead(self: &Arc<Self>, frame: Vec<u8>) {
         self.send(Subject::Ahead, Some(frame), Vec::new());
     }
@@ -53,7 +53,7 @@ impl Context {
         let errors = unflushed.errors;
         let settled = (!errors.is_empty()).then_some(Frame::Settled(SettledFrame { errors }));
         let mut frames: Vec<Vec<u8>> = nows.chain(patches).chain(settled).map(|frame| frame.write()).collect();
-        // What lands last has all before it durable: the writer keeps the order of one owner's submissions.
+        // When the last one lands, all before it are durable: the writer keeps the order of one owner's submissions.
         let last = frames.pop();
         for frame in frames {
             self.send(Subject::Ahead, Some(frame), Vec::new());
@@ -61,7 +61,7 @@ impl Context {
         self.send(Subject::Flush, last, self.notes());
     }
 
-    /// The flow shows something, once what it has seen is durable.
+    /// The flow shows a value, once what it has received is durable.
     pub(crate) fn note(&self, kind: NoteKind, name: &str, json: String) -> Result<(), Error> {
         let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
         if self.notes.say(kind, name, row)? {
@@ -70,7 +70,7 @@ impl Context {
         Ok(())
     }
 
-    /// A body shows something.
+    /// A body shows a value.
     pub(crate) fn note_at_once(self: &Arc<Self>, kind: NoteKind, name: &str, json: String) -> Result<(), Error> {
         let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
         let note = self.notes.say_at_once(kind, name, row)?;
@@ -78,12 +78,12 @@ impl Context {
         Ok(())
     }
 
-    /// What the flow has shown and what is not on its way yet.
+    /// The values that the flow showed and that are not on their way yet.
     pub(crate) fn notes(&self) -> Vec<Change> {
         self.notes.take().map(|(kind, name, note)| Change::Note { kind, name, note }).collect()
     }
 
-    /// The same for a flow that failed: the next attempt may come to something else, and say that.
+    /// The same for a flow that failed: the next attempt may show other values.
     pub(crate) fn last_notes(&self) -> Vec<Change> {
         self.notes.take_back().map(|(kind, name, note)| Change::Note { kind, name, note }).collect()
     }

@@ -1,5 +1,5 @@
-//! Branches that a flow splits off with [`spawn`]. Owns the way of a branch's result to its handle; must not know when
-//! the driver polls it.
+//! Branches that a flow spawns with [`spawn`]. Owns the way of a branch's result to its handle; must not know when the
+//! driver polls it.
 
 use std::fmt;
 use std::future::Future;
@@ -10,13 +10,12 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use crate::context::{Ambient, Branch};
 use crate::runtime::lock;
 
-/// Splits a branch off the flow: it goes on by itself while the flow does other things, and the checkpoints in it are
-/// the flow's.
+/// Spawns a branch of the flow. The branch runs concurrently with the flow, and its checkpoints are the flow's.
 ///
-/// It is what `tokio::spawn` would be if a task could carry the flow with it. The driver polls the branch together with
-/// the flow, in the order in which branches were split off, so that a replay takes the path that the first run took.
-/// The result reaches whoever awaits the [`Branch`](BranchHandle). Dropping the handle lets the branch go on; when the
-/// flow returns, branches that still run are dropped.
+/// It is what `tokio::spawn` would be if a task could carry the flow with it. The driver polls the branches together
+/// with the flow, in the order in which they were spawned, so that a replay takes the path of the first run. Await the
+/// [`BranchHandle`] for the result. Dropping the handle lets the branch continue. When the flow returns, branches that
+/// still run are dropped.
 ///
 /// # Panics
 ///
@@ -43,10 +42,7 @@ where
     F::Output: Send + 'static,
 {
     let Ambient::Flow(context) = Ambient::current() else {
-        panic!(
-            "kitaru::spawn was called outside a flow's own code; it carries the flow into a branch. In a checkpoint's \
-             body and outside flows, use tokio::spawn"
-        )
+        panic!("cannot call kitaru::spawn outside a flow's own code: there is no flow to carry; use tokio::spawn there")
     };
     let shared = Arc::new(Mutex::new(Shared { result: None, waiter: None }));
     let branch = {
@@ -66,7 +62,7 @@ where
 }
 
 /// The result of a branch, to be awaited. See [`spawn`].
-#[must_use = "a branch goes on without its handle, but its result is lost"]
+#[must_use = "a branch continues without its handle, but its result is lost"]
 pub struct BranchHandle<T> {
     shared: Arc<Mutex<Shared<T>>>,
 }

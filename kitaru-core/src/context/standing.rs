@@ -1,5 +1,5 @@
-//! What an attempt says of itself to the store: that it runs, may run bodies, is parked, was cut off. Owns the rows for that; must
-//! not know why they are written.
+//! What an attempt says of itself to the store: it runs, may run bodies, is parked, was interrupted. Owns the rows for
+//! that; must not know why they are written.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ impl Context {
         self.presence.is_known()
     }
 
-    /// Tells the store, once, that bodies of this attempt may run. Nobody waits for that here.
+    /// Tells the store, once, that bodies of this attempt may run. Does not wait.
     pub(crate) fn announce(self: &Arc<Self>) {
         let says = self.presence.bodies_begin();
         if says.row {
@@ -25,8 +25,7 @@ impl Context {
         }
     }
 
-    /// The attempt before this one has left a lasting record: what was presumed of it before that could be read does not
-    /// count.
+    /// The earlier attempt left a lasting record. What was presumed of it before that could be read does not count.
     pub(crate) fn clear_tally(self: &Arc<Self>) {
         self.presence.clear();
         self.send_aside(vec![self.running()]);
@@ -37,15 +36,15 @@ impl Context {
         self.presence.is_listed()
     }
 
-    /// Lets others begin beside this attempt: it has proved itself, or has been alone for long enough. Whether it held them
-    /// up.
+    /// Lets others begin: this attempt has proved itself, or has been alone for long enough. Returns whether it held
+    /// them up.
     pub(crate) fn admit_others(self: &Arc<Self>) -> bool {
         let holds = lock(&self.admission).as_ref().map(Admission::is_alone);
         match holds {
             None => return false,
-            // Whoever begins does so behind that: from now on a death may be another one's.
+            // Others begin after this row: from now on another attempt may cause a crash.
             Some(_) if self.presence.has_company() => self.send(Subject::Company, None, vec![self.running()]),
-            // What says so may be on its way.
+            // The row that says so may be on its way.
             Some(true) => {}
             Some(false) => self.release(),
         }
@@ -58,12 +57,12 @@ impl Context {
         drop(admission);
     }
 
-    /// Whether it holds its leave to begin, as until it has proved itself.
+    /// Whether it still holds its leave to begin, and so has not proved itself.
     pub(crate) fn is_admitted(&self) -> bool {
         lock(&self.admission).is_some()
     }
 
-    /// That this attempt runs.
+    /// The row that says that this attempt runs.
     pub(crate) fn running(&self) -> Change {
         Change::State(self.running_state())
     }
@@ -72,26 +71,27 @@ impl Context {
         self.presence.running(self.attempt.number, self.runtime.clock.now_ms())
     }
 
-    /// That it was cut off by a process that lives, if the store knows of it.
+    /// The row that says that it was interrupted in a process that lives, if the store knows of it.
     pub(crate) fn cut_off(&self) -> Option<Change> {
         let state = self.presence.cut_off(self.attempts(), self.runtime.clock.now_ms());
         self.presence.is_counted().then_some(Change::State(state))
     }
 
-    /// That the flow is parked, and until when.
+    /// The row that says that the flow is parked, and until when.
     pub(crate) fn parked(&self, due: Due) -> Change {
         Change::State(UnfinishedRow {
             status: Status::Waiting,
             attempts: self.attempts(),
             updated_ms: self.runtime.clock.now_ms(),
             tally: Tally::default(),
-            // One that waits for another execution looks for itself when the store is opened again: what that comes to
-            // may land without anybody being left to tell.
+            // A flow that waits for another execution checks for itself when the store is opened again: the other's
+            // result may land without a notification.
             wake_ms: if self.flags.has(Flag::AwaitsExecution) { AT_ONCE_MS } else { due.unix_ms() },
         })
     }
 
-    /// How many attempts there were by now. One that has only been replayed is none: it neither came to something nor died.
+    /// The number of attempts so far. An attempt that only replayed does not count: it neither recorded anything nor
+    /// crashed.
     fn attempts(&self) -> u32 {
         self.attempt.number - u32::from(!self.presence.is_told())
     }

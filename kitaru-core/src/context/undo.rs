@@ -1,5 +1,5 @@
-//! What undoes what a flow has done. Owns the steps that are registered, and whether the flow is being dropped for them to
-//! run; must not know when they run.
+//! Undo steps. Owns the registered steps, and whether the flow is being dropped so that they can run; must not know
+//! when they run.
 
 use std::fmt;
 use std::future::Future;
@@ -9,27 +9,27 @@ use crate::context::{Ambient, Context, UndoStep};
 use crate::error::Error;
 use crate::runtime::lock;
 
-/// Registers a step that undoes what the flow is about to do, for the case that the flow fails or is cancelled.
+/// Registers an undo step for what the flow is about to do, in case the flow fails or is cancelled.
 ///
-/// Then the steps registered by then run, the last one first, as code of the flow: what a step does belongs into
-/// checkpoints, which are recorded, so that after a crash in the midst of it only what is left is undone. A step that
-/// fails ends the undoing: the execution is [`Failed`](crate::Status::Failed) with that error, and goes on with this very
-/// step when its flow is called, or it is cancelled, once more.
+/// Then the registered steps run as code of the flow, the last one first. The work of a step belongs in checkpoints,
+/// which are recorded, so that a crash in between undoes only the rest. A step that fails ends the undo: the execution
+/// is [`Failed`](crate::Status::Failed) with that error, and continues with this step when its flow is called, or the
+/// execution is cancelled, once more.
 ///
-/// Register a step *before* the call that it undoes, and let it be fit for a call that has had no effect: a body that is
-/// cut off may or may not have done its work.
+/// Register a step *before* the call that it undoes, and let it tolerate a call without effect: an interrupted body may
+/// or may not have done its work.
 ///
-/// A step outlives the place where it is registered, so it owns what it uses. One that passes a borrow on takes it from an
-/// `async` closure, which keeps what it owns until its body is over: `undo(async move || release(&seat).await)`.
+/// A step outlives the place where it is registered, so it owns its values. To pass a borrow on, use an `async`
+/// closure, which keeps its values until its body ends: `undo(async move || release(&seat).await)`.
 ///
 /// A flow fails when it returns an error or panics, when an outcome cannot be given to it, or when its
-/// [deadline](crate::FlowCall::deadline) is over. An execution that was undone stays what it has come to, and only
-/// [`fresh`](crate::FlowCall::fresh) begins it anew. A call that is refused because the code is wrong (two checkpoints of
-/// one name, a divergence) undoes nothing: the execution goes on when that is mended.
+/// [deadline](crate::FlowCall::deadline) is over. An execution that was undone keeps its result, and only
+/// [`fresh`](crate::FlowCall::fresh) starts it over. A call that is refused because the code is wrong (two checkpoints
+/// of one name, a divergence) undoes nothing: the execution resumes when the code is fixed.
 ///
 /// # Panics
 ///
-/// Outside a flow's own code, and within a step that undoes.
+/// Outside a flow's own code, and in an undo step.
 ///
 /// # Examples
 ///
@@ -54,8 +54,8 @@ where
 {
     let Ambient::Flow(context) = Ambient::current() else {
         panic!(
-            "kitaru::undo() was called outside a flow's own code; a step that undoes belongs to a flow: register it there, \
-             before the call that it undoes"
+            "cannot call kitaru::undo() outside a flow's own code: an undo step needs a flow; call it before the call \
+             that it undoes"
         )
     };
     context.add_undo(Box::new(move || {
@@ -65,15 +65,15 @@ where
 }
 
 impl Context {
-    /// Drops the flow, which goes no further: what is dropped meanwhile is left by it for good.
+    /// Drops the flow, which ends here. Everything dropped meanwhile is left permanently.
     pub(crate) fn abandon(&self, drop_flow: impl FnOnce()) {
         self.flags.raise(Flag::Abandoning);
         drop_flow();
         self.flags.lower(Flag::Abandoning);
     }
 
-    /// Whether the flow is being dropped because it goes no further. That is the same on every attempt, whereas whether it
-    /// is known already that it will be is not.
+    /// Whether the flow is being dropped because it ends here. That is the same on every attempt. Whether the attempt
+    /// knows its end in advance is not.
     pub(crate) fn is_abandoning(&self) -> bool {
         self.flags.has(Flag::Abandoning)
     }
@@ -81,22 +81,22 @@ impl Context {
     fn add_undo(&self, step: UndoStep) {
         assert!(
             !self.replay().is_undoing(),
-            "kitaru::undo() was called by a step that undoes; what it does is not undone in turn"
+            "cannot call kitaru::undo() in an undo step: an undo step is not undone; do this work in the flow"
         );
         self.push_undo(step);
     }
 
-    /// Adds a step, which runs before those that are there.
+    /// Adds a step, which runs before the others.
     pub(crate) fn push_undo(&self, step: UndoStep) {
         lock(&self.undo_steps).push(step);
     }
 
-    /// Whether something is to be undone if the flow fails.
+    /// Whether there are undo steps to run if the flow fails.
     pub(crate) fn has_undo(&self) -> bool {
         !lock(&self.undo_steps).is_empty()
     }
 
-    /// What is to be undone, the first step last.
+    /// The undo steps, the first one last.
     pub(crate) fn take_undo(&self) -> Vec<UndoStep> {
         std::mem::take(&mut *lock(&self.undo_steps))
     }

@@ -1,4 +1,4 @@
-//! The wakers between the flow, its bodies and the driver. Owns who is woken; must not know what is done then.
+//! The wakers between the flow, its bodies and the driver. Owns what is woken; must not know what happens then.
 
 use std::sync::{Arc, Weak};
 use std::task::Wake;
@@ -27,9 +27,9 @@ impl Wake for FlowWaker {
 }
 
 /// Wakes one body. It does not wake the flow: the driver fires the call's own waker just before its next poll, so that
-/// a body that streams does not look like the flow's own code being busy.
+/// a body that streams does not make the flow's own code look busy.
 pub(crate) struct BodyWaker {
-    /// Not held: what a body waits for may be a part of the context, or outlive it.
+    /// Weak: what a body waits for may be part of the context, or outlive it.
     pub(crate) context: Weak<Context>,
     pub(crate) slot: SlotId,
 }

@@ -1,4 +1,4 @@
-//! Who directs executions in a build with the feature `testkit`.
+//! What directs executions in a build with the feature `testkit`.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -6,7 +6,7 @@ use std::task::Waker;
 use crate::director::{Cue, Director, Goes, Observation, Turn};
 use crate::id::ExecutionId;
 
-/// Who directs the executions of one store, if anybody does.
+/// The director of the executions of one store, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Direction(Option<Arc<dyn Director>>);
 
@@ -23,31 +23,31 @@ impl Direction {
         self.0.as_deref()
     }
 
-    /// Whether a call, which no record answers and which is about to start, goes no further.
+    /// Whether the director stops a call that no record answers and that is about to start.
     pub(crate) fn stops_call<'a>(&self, cue: impl FnOnce() -> Cue<'a>) -> bool {
         self.director().is_some_and(|director| director.starts(&cue()) == Goes::NoFurther)
     }
 
-    /// Whether an attempt goes no further than to this moment.
+    /// Whether the director stops an attempt at this moment.
     pub(crate) fn stops_attempt(&self, execution: &ExecutionId, turn: Turn) -> bool {
         self.director().is_some_and(|director| director.turn(execution, turn) == Goes::NoFurther)
     }
 
-    /// Tells whoever directs.
+    /// Notifies the director.
     pub(crate) fn observe<'a>(&self, observation: impl FnOnce() -> Observation<'a>) {
         if let Some(director) = self.director() {
             director.observe(&observation());
         }
     }
 
-    /// Puts those who may go on at once in an order.
+    /// Orders the calls that may continue in the same step.
     pub(crate) fn order(&self, wake: &mut [Waker]) {
         if let Some(director) = self.director() {
             director.order(wake);
         }
     }
 
-    /// What stands for chance that is not recorded.
+    /// A replacement for randomness that is not recorded.
     pub(crate) fn chance(&self) -> Option<u64> {
         self.director().map(Director::chance)
     }

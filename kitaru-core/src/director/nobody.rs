@@ -1,12 +1,12 @@
-//! Who directs executions in a build without the feature `testkit`: nobody. Each method is what the other build does where
-//! a store has no director.
+//! The stand-in for a director in a build without the feature `testkit`. Each method does what the other build does in
+//! a store without a director.
 
 use std::task::Waker;
 
 use crate::director::{Cue, Observation, Turn};
 use crate::id::ExecutionId;
 
-/// Nobody directs the executions of a store. It is made and cloned as that of the other build is.
+/// The stand-in. It is made and cloned as in the other build.
 #[derive(Clone, Default)]
 pub(crate) struct Direction(());
 

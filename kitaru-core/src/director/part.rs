@@ -1,26 +1,26 @@
-//! What a director has a body do. Owns what wakes a body from outside; must not know which body it is.
+//! What plays a try, as a director decides. Owns what wakes a body from outside; must not know which body it is.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
 use crate::error::Error;
 
-/// Who plays a try of a body.
+/// What plays a try of a body.
 pub(crate) enum Part {
     /// The checkpoint's own function.
     Itself,
-    /// Nobody: this is what it comes to, the value as JSON.
+    /// A stub: this is its outcome, the value as JSON.
     Gives(Result<serde_json::Value, Error>),
     Panics(String),
     Hangs,
 }
 
-/// What a body is woken by. While somebody holds on to a waker of it, something outside may wake the body.
+/// What wakes a body. While a clone of its waker exists, something outside may wake the body.
 #[derive(Default)]
 pub(crate) struct Outside(Mutex<Option<Waker>>);
 
 impl Outside {
-    /// What the body is polled with, which wakes `inner`.
+    /// The waker that the body is polled with. It wakes `inner`.
     pub(crate) fn waker(self: &Arc<Self>, inner: &Waker) -> Waker {
         let mut wakes = self.wakes();
         if !wakes.as_ref().is_some_and(|wakes| wakes.will_wake(inner)) {
@@ -29,7 +29,7 @@ impl Outside {
         Waker::from(self.clone())
     }
 
-    /// The body is over: whatever still holds on to it wakes nothing.
+    /// The body has ended: remaining wakers wake nothing.
     pub(crate) fn close(&self) {
         drop(self.wakes().take());
     }
@@ -49,7 +49,7 @@ impl Wake for Outside {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Off the lock: it is somebody else's.
+        // Outside the lock: it is a foreign waker.
         let wakes = self.wakes().clone();
         wakes.iter().for_each(Waker::wake_by_ref);
     }

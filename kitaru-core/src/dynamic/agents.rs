@@ -1,5 +1,5 @@
-//! What durable agents have in common, whichever library the agent itself is of. Owns what of a run is a checkpoint, the
-//! bounds of their names, how long a model is waited for, and how a log line counts calls. Must not know a model or a tool.
+//! What durable agents of all libraries share: the granularity of checkpoints, the bounds of names, how long a run
+//! waits for a model, and the counts in log lines.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::dynamic::scope::resumes_by_itself;
 use crate::id::MAX_NAME_BYTES;
 use crate::machine::Backoff;
 
-/// What of an agent's run is one checkpoint.
+/// Which parts of an agent's run are checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Granularity {
@@ -19,22 +19,22 @@ pub enum Granularity {
     Call,
 }
 
-/// What follows the name of an agent in the longest name of its checkpoints.
+/// The suffix of the longest name of an agent's checkpoints.
 const LONGEST_SUFFIX: &str = "_model_request";
 
-/// The longest name of an agent: those of its checkpoints are longer, and within the bound of names.
+/// The longest name of an agent. The names of its checkpoints are longer, and within the bound on names.
 pub const MAX_AGENT_NAME_BYTES: usize = MAX_NAME_BYTES - LONGEST_SUFFIX.len();
 
-/// The pauses between two requests to a model that is away.
+/// The pauses between two requests to a model that has an outage.
 pub const OUTAGE_BACKOFF: Backoff = Backoff::starting_at(Duration::from_millis(500)).up_to(Duration::from_secs(300));
 
-/// In a flow that is parked meanwhile, and that another process resumes.
+/// In a flow that is parked meanwhile, and that another process can resume.
 const OUTAGE_OF_PARKED_FLOWS: Duration = Duration::from_secs(24 * 60 * 60);
-/// Where somebody waits for the run.
+/// In a run that a caller waits for.
 const OUTAGE_ELSEWHERE: Duration = Duration::from_secs(2 * 60);
 
-/// For how long a model that is away is waited for unless users say otherwise: 24 hours where the flow
-/// [resumes by itself](resumes_by_itself), and 2 minutes elsewhere.
+/// For how long a run waits for a model that has an outage, unless users set it: 24 hours if the flow [resumes
+/// automatically](resumes_by_itself), and 2 minutes elsewhere.
 ///
 /// # Examples
 ///
@@ -53,7 +53,7 @@ pub fn usual_outage() -> Duration {
 ///
 /// # Errors
 ///
-/// What is wrong with the name, for a message that names the agent and says how it is named otherwise.
+/// What is wrong with the name, for a message that names the agent.
 ///
 /// # Examples
 ///
@@ -68,8 +68,8 @@ pub fn check_name(name: &str) -> Result<(), String> {
     match name {
         "" => Err("its name is empty".to_owned()),
         name if name.len() > MAX_AGENT_NAME_BYTES => Err(format!(
-            "its name has {} bytes, and the bound is {MAX_AGENT_NAME_BYTES}: the names of its checkpoints begin with it, as \
-             in `<name>{LONGEST_SUFFIX}`; shorten it",
+            "its name has {} bytes, the bound is {MAX_AGENT_NAME_BYTES}: the names of its checkpoints begin with it, \
+             as in `<name>{LONGEST_SUFFIX}`; shorten it",
             name.len()
         )),
         name if name.chars().any(char::is_control) => {
@@ -79,7 +79,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// What the log line of a turn says of its calls.
+/// The counts of calls in the log line of a turn.
 ///
 /// # Examples
 ///

@@ -1,5 +1,5 @@
-//! Runs: what users of a library await, in a flow or outside of all. Owns when a run begins, where its work is done and the
-//! options of the flow that is opened for it. Must not know the work.
+//! Runs: what users of a library await, in a flow or outside flows. This module decides when a run begins, where its
+//! work is done, and with which options a flow is opened for it.
 
 use std::fmt;
 use std::future::Future;
@@ -10,22 +10,22 @@ use std::task::{Context as TaskContext, Poll};
 use crate::client::{FlowCall, Kitaru};
 use crate::dynamic::scope::{Scope, scope};
 
-/// What a library does for its users, where they await it as a [`DurableRun`].
+/// The work of a library. Its users await it as a [`DurableRun`].
 pub trait Work: Sized {
-    /// What it gives.
+    /// The result.
     type Output;
 
-    /// Does the work as a part of the flow, or of the body, in which the run is awaited.
+    /// Does the work as part of the flow, or of the body, in which the run is awaited.
     fn run(self, options: FlowOptions) -> impl Future<Output = Self::Output> + Send + 'static;
 
-    /// Does the work as a flow of its own, because the run is awaited in none: makes the call of that flow, and awaits it with
-    /// [`FlowOptions::apply`].
+    /// Does the work as a flow of its own, because the run is awaited outside flows: makes the call of that flow, and
+    /// awaits it with [`FlowOptions::apply`].
     fn open_flow(self, options: FlowOptions) -> impl Future<Output = Self::Output> + Send + 'static;
 }
 
-/// On which store, by which id, and whether anew a run opens a flow of its own.
+/// The store, the id and the freshness of a flow that a run opens.
 ///
-/// By default it is the implicit store, an id that is made of the input, and an unfinished execution is continued.
+/// By default it is the implicit store and a digest of the input, and an unfinished execution is continued.
 #[derive(Clone, Default)]
 pub struct FlowOptions {
     on: Option<Kitaru>,
@@ -41,7 +41,7 @@ enum Start {
 }
 
 impl FlowOptions {
-    /// Whether the run begins anew.
+    /// Whether the run starts over.
     pub fn is_fresh(&self) -> bool {
         self.start == Start::Fresh
     }
@@ -69,18 +69,18 @@ impl fmt::Debug for FlowOptions {
     }
 }
 
-/// A piece of a library's work, which is the future of what it gives.
+/// A run of a library's work: a future of its result.
 ///
-/// Nothing happens before it is polled; what it has begun with cannot be changed any more. In a flow, and in a checkpoint's
-/// body, it is a part of that; elsewhere it opens a flow of its own.
+/// Nothing happens before it is polled, and its options are fixed from then on. In a flow, and in a checkpoint's body,
+/// it is part of that. Elsewhere it opens a flow of its own.
 ///
 /// # Panics
 ///
-/// When it is polled after it has given its result.
+/// If it is polled after it has given its result.
 ///
 /// # Cancel safety
 ///
-/// In a flow, dropping it drops the work. A flow that it has opened goes on by itself.
+/// In a flow, dropping it drops the work. A flow that it opened continues.
 ///
 /// # Examples
 ///
@@ -91,7 +91,7 @@ impl fmt::Debug for FlowOptions {
 /// use kitaru::Error;
 /// use kitaru::dynamic::{self, DurableRun, FlowOptions, Work};
 ///
-/// /// Greets somebody, once.
+/// /// Greets a person, once.
 /// struct Greet {
 ///     whom: String,
 /// }
@@ -131,7 +131,7 @@ impl<W, O> DurableRun<W, O> {
         DurableRun { state: State::Ready(Box::new((work, FlowOptions::default()))) }
     }
 
-    /// Changes the work. What has begun stays as it began.
+    /// Changes the work. A run that has begun does not change.
     pub fn change(self, change: impl FnOnce(&mut W)) -> Self {
         self.with(|work, _| change(work))
     }
@@ -148,7 +148,7 @@ impl<W, O> DurableRun<W, O> {
         self.with(|_, options| options.id = Some(id))
     }
 
-    /// Begins anew: reads nothing of an unfinished execution. What it means in a flow is the work's to say.
+    /// Starts over: it reads nothing of an unfinished execution. The work decides what this means in a flow.
     pub fn fresh(self) -> Self {
         self.with(|_, options| options.start = Start::Fresh)
     }

@@ -1,14 +1,14 @@
-//! Where a library's code runs. Owns what it can learn of that, and what it keeps there. Must not know what it makes there.
+//! Where a library's code runs, and values that it keeps there.
 
 use std::sync::Arc;
 
 use crate::context::{Ambient, Parking};
 
-/// Where code runs, as far as kitaru is concerned.
+/// Where code runs, in terms of flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
-    /// In no flow.
+    /// Outside a flow.
     Outside,
     /// In a flow's own code.
     Flow,
@@ -25,9 +25,9 @@ pub fn scope() -> Scope {
     })
 }
 
-/// Whether the flow in which this code runs, in its own code or in a body, resumes by itself: it is a `#[flow]`, which is
-/// parked while it waits and which another process takes up. Other flows stay in memory, and only their caller begins them
-/// again.
+/// Whether the flow around this code, in its own code or in a body, resumes automatically: it is a `#[flow]`, which is
+/// parked while it waits and which another process can resume. Other flows stay in memory, and only their caller can
+/// begin them again.
 pub fn resumes_by_itself() -> bool {
     let context = match Ambient::current() {
         Ambient::Outside => None,
@@ -37,9 +37,9 @@ pub fn resumes_by_itself() -> bool {
     context.is_some_and(|context| context.attempt.parking == Parking::Possible)
 }
 
-/// What a library keeps beside the flow whose own code this is: one value of each type, which begins as the default. It lasts
-/// as long as this attempt. Code that a replay repeats finds in it what the first run found, as long as it is changed by
-/// such code alone. Nothing in a body, and outside flows.
+/// A value that a library keeps with the flow whose own code this is: one value of each type, which starts as the
+/// default. It lasts as long as this attempt. A replay finds in it what the first run found, as long as only code that
+/// a replay repeats changes it. `None` in a body and outside flows.
 pub fn beside_the_flow<T: Default + Send + Sync + 'static>() -> Option<Arc<T>> {
     match Ambient::current() {
         Ambient::Flow(context) => Some(context.beside.get()),

@@ -1,5 +1,5 @@
-//! What callers learn of an execution that this process drives, or that they wait for. Owns its result on the way to all of
-//! them; must not know how it comes about.
+//! What callers learn of an execution that this process drives, or that they wait for. Owns the result on its way to all
+//! callers; must not know how the flow produces it.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,19 +18,19 @@ use crate::value::Key;
 /// An execution in this process.
 pub(crate) type Active = Seated<Context, Progress>;
 
-/// An execution that somebody waits for.
+/// An execution with callers that wait for it.
 pub(crate) type Awaited = Joined<Context, Progress>;
 
-/// What an attempt came to, as its callers are told.
+/// How an attempt ended, as its callers learn it.
 #[derive(Clone, Debug)]
 pub(crate) enum Ended {
-    /// The flow returned, and that is durable.
+    /// The flow returned, and its result is durable.
     Outcome(Arc<OwnedPayload>),
-    /// It did not, and why. Nothing of it is in the journal.
+    /// The flow did not return, for this reason. The journal has no trace of it.
     Fault(Error),
-    /// It resumes in a new generation, of this journal. Nobody is told: callers wait on.
+    /// The execution resumes in a new generation, of this journal. Callers keep waiting and learn nothing.
     ContinuedAsNew { journal: JournalId, start_at_ms: Option<u64> },
-    /// It waits, and is parked. Nobody is told: callers wait on.
+    /// The flow is parked. Callers keep waiting and learn nothing.
     Parked { due: Due, journal: JournalId },
 }
 
@@ -46,13 +46,13 @@ impl Ended {
 
 /// What callers learn of an execution.
 pub(crate) struct Progress {
-    /// None while it is being cancelled: then its input is of no interest.
+    /// None while the execution is being cancelled: its input does not matter then.
     pub(crate) input: Option<Key>,
     pub(crate) input_preview: String,
-    /// It is in the store, or cannot be.
+    /// The execution is in the store, or cannot be.
     recorded: SetOnce<Result<(), Error>>,
     ended: SetOnce<Ended>,
-    /// The parents that are told when it ends: that each of them is to be is in the store.
+    /// The parents to notify when the execution ends. The store has each of them.
     parents: Mutex<Vec<ParentRow>>,
 }
 
@@ -62,14 +62,14 @@ impl Progress {
         Progress { input, input_preview, recorded, ended, parents }
     }
 
-    /// Of an execution that is recorded.
+    /// Of a recorded execution.
     pub(crate) fn of(stored: &Stored) -> Self {
         let progress = Self::new(Some(stored.header.input_digest), stored.header.input_preview.clone());
         progress.record(Ok(()));
         progress
     }
 
-    /// Has this parent told when it ends, once.
+    /// Registers a parent to notify when the execution ends, once.
     pub(crate) fn add_parent(&self, parent: ParentRow) {
         let mut parents = lock(&self.parents);
         if parents.iter().all(|known| known.journal != parent.journal) {
@@ -77,57 +77,57 @@ impl Progress {
         }
     }
 
-    /// Whether a parent is told when it ends.
+    /// Whether this parent is notified when the execution ends.
     pub(crate) fn tells(&self, parent: JournalId) -> bool {
         lock(&self.parents).iter().any(|known| known.journal == parent)
     }
 
-    /// The parents that are told when it ends.
+    /// The parents to notify when the execution ends.
     pub(crate) fn parents(&self) -> Vec<ParentRow> {
         lock(&self.parents).clone()
     }
 
-    /// Says that it is in the store, or why it cannot be. What is said first stays.
+    /// Publishes that the execution is in the store, or why it cannot be. The first message stays.
     pub(crate) fn record(&self, recorded: Result<(), Error>) {
         let _ = self.recorded.set(recorded);
     }
 
-    /// Says what it came to. What is said first stays.
+    /// Publishes how the execution ended. The first message stays.
     pub(crate) fn end(&self, ended: Ended) {
         let _ = self.ended.set(ended);
     }
 
-    /// Whether it has come to something.
+    /// Whether the execution has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.initialized()
     }
 
-    /// Waits until it is in the store.
+    /// Waits until the execution is in the store.
     pub(crate) async fn recorded(&self) -> Result<(), Error> {
         let recorded = self.recorded.wait().await.clone();
         if recorded.is_err() {
-            // The next call is to begin anew, not to attach to what is ending.
+            // The next call must begin again, not attach to an execution that is ending.
             self.ended.wait().await;
         }
         recorded
     }
 
-    /// What it comes to.
+    /// How the execution ends.
     pub(crate) async fn ended(&self) -> Ended {
         self.ended.wait().await.clone()
     }
 }
 
-/// What an execution comes to, for one who waits for it until then.
+/// How an execution ends, for a caller that waits for it until then.
 pub(crate) async fn ended(awaited: Awaited) -> Ended {
     awaited.ended().await
 }
 
-/// Its runtime was dropped, or the store was closed.
+/// The execution's runtime was dropped, or the store was closed.
 pub(crate) fn interrupted() -> Error {
     Error::new(
         Kind::Closed,
         "the execution was interrupted: its runtime was shut down or its store was closed. Nothing is lost; call the \
-         flow again to go on",
+         flow again to resume it",
     )
 }

@@ -1,5 +1,5 @@
-//! Which attempts begin beside one another. Owns that one whose attempts have died twice begins alone, and those one after
-//! another; must not know how an attempt is driven, nor what it does.
+//! Which attempts may begin next to one another. Owns the rule that an execution whose attempts have crashed twice begins
+//! alone, one such execution after another; must not know how an attempt is driven, nor what it does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::engine::active::interrupted;
 use crate::error::Error;
 use crate::runtime::lock;
 
-/// How many attempts may be there that have not proved themselves. Who begins alone has all of them.
+/// How many unproven attempts may exist. An attempt that begins alone holds all permits.
 pub(super) const ALL: u32 = 1 << 24;
-/// After how long it is looked again for an attempt that is alone for long enough, and is still being loaded.
+/// How long to wait before the next check of an attempt that has been alone for long enough and is still being loaded.
 pub(super) const LOADING: Duration = Duration::from_secs(1);
 
-/// The right to begin. It is given in the order in which it is asked for.
+/// The right to begin. It is given in the order of the requests.
 pub(crate) struct Admissions {
     pub(super) begins: Arc<Semaphore>,
     pub(super) trials: Arc<Mutex<()>>,
-    /// Until when the attempt that began alone is alone, whoever waits.
+    /// Until when the attempt that began alone stays alone.
     pub(super) alone_until_ms: watch::Sender<u64>,
     /// Until when attempts are held up.
     held_up: Lock<Vec<u64>>,
@@ -45,7 +45,7 @@ impl Default for Admissions {
 }
 
 impl Admissions {
-    /// Nothing begins any more.
+    /// Nothing begins after this.
     pub(crate) fn close(&self) {
         self.begins.close();
     }
@@ -59,7 +59,7 @@ impl Admissions {
         HeldUp { admissions: self, until_ms }
     }
 
-    /// When the next attempt that is held up looks again, if there is such a time.
+    /// When the next held-up attempt checks again, if there is such a time.
     #[cfg(feature = "testkit")]
     pub(crate) fn next_ms(&self) -> Option<u64> {
         lock(&self.held_up).iter().copied().min().filter(|until_ms| *until_ms != u64::MAX)

@@ -1,4 +1,4 @@
-//! The leave of an attempt to begin. Must not know how it is driven.
+//! An attempt's permission to begin. Must not know how it is driven.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -19,7 +19,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When the store is closed meanwhile.
+    /// When the store is closed during the wait.
     pub(crate) async fn admit(&self, tally: Tally) -> Result<Admission, Error> {
         if let Some(time) = alone_for(tally) {
             return self.admit_alone(time).await;
@@ -32,7 +32,8 @@ impl Engine {
     }
 
     async fn admit_alone(&self, time: Duration) -> Result<Admission, Error> {
-        // Only one of them at the head of the queue, so that those who begin beside others are not held up by all of them.
+        // Only one of them is at the head of the queue, so that together they do not hold up the attempts that may have
+        // company.
         let trial = Some(self.behind_a_trial(self.admissions.trials.clone().lock_owned()).await);
         let clock = &self.runtime.clock;
         let mut all = pin!(self.admissions.admit(ALL));
@@ -43,20 +44,20 @@ impl Engine {
         let permit = match admitted {
             Some(permit) => permit?,
             None => {
-                // Nothing has begun meanwhile, so that all that runs has lived for so long.
+                // Nothing has begun in the meantime, so every running attempt has lived for that long.
                 self.running().iter().for_each(|attempt| attempt.release());
                 all.await?
             }
         };
-        // The permits beside those who hold them.
+        // The permits that no attempt holds.
         debug_assert_eq!(self.admissions.begins.available_permits(), 0, "who begins alone has all permits");
         debug_assert!(!self.running().iter().any(|attempt| attempt.is_admitted()), "no other attempt holds a permit");
         self.admissions.alone_until_ms.send_replace(clock.now_ms().saturating_add(millis(time)));
         Ok(Admission { permit, trial })
     }
 
-    /// Waits for something that may be held up by an attempt that began alone, and ends that when it has been alone for long
-    /// enough.
+    /// Waits for something that an attempt which began alone may hold up. Ends the hold when that attempt has been alone for
+    /// long enough.
     async fn behind_a_trial<T>(&self, wait: impl Future<Output = T>) -> T {
         let clock = &self.runtime.clock;
         let mut wait = pin!(wait);
@@ -82,7 +83,7 @@ impl Engine {
             if until_ms <= now_ms {
                 let held_up = self.running().iter().filter(|attempt| attempt.admit_others()).count() > 0;
                 let again_ms = if held_up { u64::MAX } else { now_ms.saturating_add(millis(LOADING)) };
-                // Unless the next one is alone by now.
+                // Unless the next attempt is already alone.
                 self.admissions.alone_until_ms.send_if_modified(|known_ms| {
                     let is_same = *known_ms == until_ms;
                     if is_same {
@@ -94,13 +95,13 @@ impl Engine {
         }
     }
 
-    /// The attempts that run.
+    /// The running attempts.
     fn running(&self) -> Vec<Arc<Context>> {
         self.registry.all().iter().filter_map(|(_, active)| active.attempt()).collect()
     }
 }
 
-/// What something gives, if it does so before the other thing.
+/// The output of a future, if it is ready before the other one.
 async fn before<T>(mut wait: Pin<&mut impl Future<Output = T>>, over: impl Future<Output = ()>) -> Option<T> {
     let mut over = pin!(over);
     poll_fn(|cx| match wait.as_mut().poll(cx) {

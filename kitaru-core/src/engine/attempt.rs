@@ -32,10 +32,10 @@ use crate::program::{FlowFuture, FlowInput};
 use crate::request::{FlowBody, Request};
 use crate::value::Codec;
 
-/// Has an attempt counted, durably, before the journal, what was sent, or the flow's code is touched: any of these may be
-/// what its process dies of. Then it goes on.
+/// Counts an attempt durably, then continues. The count comes before the journal, the mail and the flow's code are touched: the
+/// process may crash in any of them.
 pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tally: Tally) -> Ended {
-    // The execution is in the store already.
+    // The execution is already in the store.
     task.active.record(Ok(()));
     let admission = match task.engine.admit(tally).await {
         Ok(admission) => admission,
@@ -49,13 +49,13 @@ pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tal
     };
     let before = stored.state.attempts;
     let ended = stored.state.status.is_final().then_some(stored.state.status);
-    // One that has failed and is cancelled does not go on by itself where its process dies of that.
+    // A failed execution that is being cancelled does not resume by itself if its process crashes in the cancellation.
     let counted = state(ended.unwrap_or(Status::Running), before.saturating_add(1), tally);
     let left = match ended {
         Some(_) => Change::Finished,
         None => state(Status::Interrupted, before, Tally { alone: false, replays: false, ..tally }),
     };
-    // No record is written with these.
+    // These changes write no record.
     let numbers = Arc::new(Tenure::of_changes(stored.journal));
     task.drives(stored.journal);
     if let Err(fault) = runtime.ledger.write(&numbers, vec![counted], None).await {
@@ -87,7 +87,7 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
         Work::New { generation, cancelled, fresh } => {
             let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
             task.begins(&context);
-            // It lives on in the store, or nowhere: whoever waits for that has been told.
+            // The execution is in the store, or does not exist. Its callers have learned that.
             if let Err(fault) = landed.await {
                 return Ended::Fault(fault);
             }
@@ -100,7 +100,8 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
                 return task.fails(fault);
             }
             task.begins(&context);
-            // The execution is in the store already. Behind that: who hears of it may send to it.
+            // The execution is already in the store. This comes after the registration: a caller that hears of the execution
+            // may send to it.
             task.active.record(Ok(()));
             (context, input)
         }
@@ -121,7 +122,7 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
     finish(entered, &context, driven, begun).await
 }
 
-/// A flow's input, out of the request or of the store.
+/// A flow's input, from the request or from the store.
 struct Recorded {
     codec: Codec,
     shape: u64,
@@ -134,7 +135,8 @@ impl Recorded {
     }
 }
 
-/// The first attempt at a new generation, whose header is on its way to the store: when that has landed it begins.
+/// The first attempt at a new generation, whose header is on its way to the store. The attempt begins when the header has
+/// landed.
 fn begin(
     task: &Task,
     request: &Request,
@@ -167,17 +169,17 @@ fn begin(
             owner.leave_with(Exit::Fault(fault.clone()));
         }
         active.record(landed.clone());
-        // It may have been dropped meanwhile.
+        // The receiver may be gone.
         let _ = send.send(landed);
     });
     let landed = async move { landed.await.unwrap_or_else(|_| Err(interrupted())) };
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input }, landed)
 }
 
-/// Records a new generation that begins by itself, at a time that has not come.
+/// Records a new generation that begins by itself at a later time.
 pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u64) -> Ended {
     if task.engine.runtime.clock.is_paused_here() {
-        let error = Error::time_is_paused(format_args!("execution {}, which is to start later", task.execution));
+        let error = Error::time_is_paused(format_args!("execution {}, which starts later", task.execution));
         task.active.record(Err(error.clone()));
         return Ended::Fault(error);
     }
@@ -196,7 +198,7 @@ pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u
             let tenure = Arc::new(Tenure::new(journal, Seq(1)));
             (journal, task.engine.runtime.ledger.begin(&tenure, request.behind, generation).await)
         }
-        // It is recorded, and to begin then.
+        // The generation is recorded and begins at that time.
         Work::Resume(resume) => (resume.stored.journal, task.engine.runtime.ledger.settle().await),
     };
     task.active.record(recorded.clone());
@@ -206,7 +208,7 @@ pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u
     }
 }
 
-/// A further attempt on the same journal, whose last records, so many, are not in the store yet.
+/// A further attempt on the same journal. Its last `unwritten` records are not in the store yet.
 fn resume(
     task: &Task,
     request: &Request,
@@ -224,7 +226,7 @@ fn resume(
         after_park: state.status == Status::Waiting,
         ..attempt(task, request, header.generation, number, header.seed)
     };
-    // A person has looked at what an execution that is stuck or has failed resumes with.
+    // A person resumed this execution, and so approved its state.
     let tally = if request.ask == Ask::Resume { Tally::default() } else { state.tally };
     let has_progressed =
         is_counted && tally.deaths == 1 && journal.last_attempt().is_some_and(|last| last + 1 >= number);
@@ -236,17 +238,17 @@ fn resume(
     (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
 }
 
-/// Makes durable that a person has had the execution go on, and what is forgotten.
+/// Makes durable that a person resumed the execution, and which records are forgotten.
 async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(), Error> {
     for forgotten in forgot {
         context.send_ahead(Frame::Forgot(*forgotten).write());
     }
     context.announce();
-    // Behind them: one owner's submissions land in their order.
+    // After those changes: the submissions of one owner land in their order.
     context.runtime.ledger.write(&context.numbers, vec![Change::Undo(None)], None).await
 }
 
-/// Where a flow that calls another one begins that.
+/// Where a flow begins the executions that it calls.
 fn executions(task: &Task) -> Weak<dyn Executions> {
     let engine: Arc<dyn Executions> = task.engine.clone();
     Arc::downgrade(&engine)
@@ -270,7 +272,7 @@ fn attempt(task: &Task, request: &Request, generation: u32, number: u32, seed: [
     }
 }
 
-/// Drives an attempt, and has it go no further when its time is over.
+/// Drives an attempt, and unwinds it at its deadline.
 async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Packed>>) -> Driven<Packed> {
     let Some(deadline_ms) = context.attempt.deadline_ms else { return driver.await };
     let clock = &context.runtime.clock;
@@ -281,7 +283,7 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
     }
     let mut time = Some(clock.until(deadline_ms));
     poll_fn(|cx| {
-        // First: where it is over already, nothing is to start.
+        // First, so that nothing starts after the deadline.
         if let Some(until) = &mut time
             && Pin::new(until).poll(cx).is_ready()
         {
@@ -311,7 +313,7 @@ fn flow_future(
     }
 }
 
-/// Writes what the attempt came to, and gives it once that is durable.
+/// Writes how the attempt ended, and returns it once that is durable.
 async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven<Packed>, begun: Instant) -> Ended {
     let took = begun.elapsed();
     if !matches!(driven, Driven::Left(Exit::Park(_))) {
@@ -326,7 +328,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
             (Status::Stuck, Packed::error(&with_shape(context, error, shape).await))
         }
         Driven::Undone(Ok(())) => {
-            let ending = context.ending().expect("what is undone has come to something");
+            let ending = context.ending().expect("an undone flow has a result");
             (ending.status, Packed::of(&ending.payload))
         }
         Driven::Undone(Err(error)) => (Status::Failed, Packed::error(&not_undone(&context.attempt.execution, &error))),
@@ -382,11 +384,11 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
 
 fn not_undone(execution: &ExecutionId, error: &Error) -> Error {
     error.clone().context(format!(
-        "what execution {execution} has done could not be undone; call its flow, or cancel it, once more to go on with that"
+        "cannot continue execution {execution}: its work could not be undone; call its flow or cancel it again"
     ))
 }
 
-/// Whether whoever directs the execution lets it go no further.
+/// Whether the test that directs the execution stops it here.
 fn is_stopped(task: &Task, turn: Turn) -> bool {
     task.engine.runtime.direction.stops_attempt(&task.execution, turn)
 }
@@ -411,7 +413,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
     Ended::Parked { due, journal: context.numbers.journal() }
 }
 
-/// Adds what the record's shape was, which is kept in the store.
+/// Adds the shape of the record, which is kept in the store.
 async fn with_shape(context: &Arc<Context>, error: Error, shape: u64) -> Error {
     let runtime = context.runtime.clone();
     match blocking(move || runtime.archive.shape_text(shape)).await {

@@ -1,4 +1,4 @@
-//! What flows reach of other executions. Must not know how a flow waits for a child.
+//! What flows do with other executions. Must not know how a flow waits for a child.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl Executions for Engine {
                 return Ok(());
             }
             match Engine::cancel(&self, execution).await {
-                // It has ended meanwhile.
+                // It has ended in the meantime.
                 Err(error) if error.is_misuse() => Ok(()),
                 cancelled => cancelled,
             }
@@ -46,10 +46,10 @@ impl Executions for Engine {
 }
 
 impl Engine {
-    /// Whether the newest generation of an execution was begun by this call, which may else have attached to it only.
+    /// Whether this call began the newest generation of an execution. Otherwise the call may only have attached to it.
     async fn has_begun(self: &Arc<Self>, call: Key, execution: &ExecutionId) -> Result<bool, Error> {
         if let Some(active) = self.registry.driven(execution) {
-            // What it begins with is on its way.
+            // Its header is on its way.
             let _ = active.recorded().await;
         }
         let (engine, execution) = (self.clone(), execution.clone());
@@ -74,7 +74,7 @@ impl Child for AwaitedChild {
                 Ended::Outcome(payload) => Ok(payload),
                 Ended::Fault(error) => Err(error),
                 Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => {
-                    unreachable!("nobody is told that an execution is parked or has continued as new")
+                    unreachable!("callers do not learn that an execution is parked or has continued as new")
                 }
             }
         })

@@ -1,4 +1,4 @@
-//! A flow that continues as new. Owns what that begins with; must not know how a generation is driven.
+//! A flow that continues as new. Owns what the next generation begins with; must not know how a generation is driven.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::journal::{EndFrame, Frame, Header, Status, Tally, UnfinishedRow};
 use crate::ledger::{self, CarryOver, NewGeneration, Stored, indexed};
 use crate::log;
 
-/// When the next generation has to be finished.
+/// The deadline of the next generation.
 fn deadline_ms(next: &NextInput, carried: &CarryOver, clock: &Clock) -> Option<u64> {
     let begins_in_ms = next.start_at_ms.unwrap_or_default().saturating_sub(clock.now_ms());
     let begins_ms = clock.steady_ms().saturating_add(begins_in_ms);
@@ -22,11 +22,11 @@ fn deadline_ms(next: &NextInput, carried: &CarryOver, clock: &Clock) -> Option<u
     own.or(carried.deadline_ms)
 }
 
-/// Writes that the generation has ended, and the next one that the flow has asked for, in one commit.
+/// Ends the generation, and begins the next one that the flow has asked for, in one commit.
 pub(crate) async fn continue_as_new(mut entered: Entered<'_>, context: &Arc<Context>, took: Duration) -> Ended {
     let next = context.take_next().expect("a flow that continues as new has said with what");
     let start_at_ms = next.start_at_ms;
-    // What is sent meanwhile is for the next generation, and whoever sends waits for that to be there.
+    // Mail that arrives from now on is for the next generation. Its senders wait until that exists.
     context.mailbox.close();
     let written = write_next(&mut entered, context, next, took).await;
     let journal = match written {
@@ -85,7 +85,7 @@ fn next_generation(
         input_codec: encoded.codec,
         input_shape: shape.as_ref().map_or(0, |shape| shape.fingerprint),
         input: encoded.bytes,
-        // What a call from outside goes by stays that of the first one.
+        // The fields by which an outside call finds the execution stay those of the first generation.
         ..older
     };
     let state = UnfinishedRow {
@@ -95,7 +95,7 @@ fn next_generation(
         wake_ms: start_ms.unwrap_or_default(),
         tally: Tally::default(),
     };
-    let packed = Packed::error(&Error::new(Kind::Cancelled, format!("it went on in generation {generation}")));
+    let packed = Packed::error(&Error::new(Kind::Cancelled, format!("it continued in generation {generation}")));
     let frame = Frame::End(EndFrame {
         status: Status::ContinuedAsNew,
         attempt: context.attempt.number,

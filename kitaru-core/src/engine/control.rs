@@ -1,4 +1,4 @@
-//! Ending an execution for good. Owns what is recorded of one that is cancelled; must not know how an attempt ends.
+//! Ending an execution for good. Owns the record of a cancelled execution; must not know how an attempt ends.
 
 use std::sync::Arc;
 
@@ -21,33 +21,33 @@ impl Engine {
         let mut given_up = 0;
         loop {
             let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel))?;
-            // Nothing to an attempt that is there only to cancel it.
+            // It has no effect on an attempt that exists only to cancel.
             if !active.cancel() {
-                // It went out of memory meanwhile.
+                // The flow was parked in the meantime.
                 continue;
             }
             match is_cancelled(active.ended().await, &execution) {
-                // It may have been given up at that very moment: one that is stuck can be cancelled.
+                // The execution may have become stuck at this moment. A stuck execution can be cancelled.
                 Err(error) if error.is_stuck() && given_up < 3 => given_up += 1,
                 cancelled => return cancelled,
             }
         }
     }
 
-    /// Cancels an execution whose attempt a cancellation has missed. The seat tells whoever waits for that.
+    /// Cancels an execution whose attempt a cancellation has missed. The seat notifies the callers.
     pub(super) fn cancel_soon(self: &Arc<Self>, execution: &ExecutionId) {
         let (engine, execution) = (self.clone(), execution.clone());
         self.keeper.spawn(async move { drop(engine.cancel(execution).await) });
     }
 
-    /// Ends an execution without undoing what it has done.
+    /// Ends an execution without its undo.
     pub(crate) async fn abandon(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
         let (_, active) = self.launch(Request::steering(&execution, Ask::Abandon))?;
         is_cancelled(active.ended().await, &execution)
     }
 }
 
-/// Whether it has come to its end as cancelled.
+/// Whether the execution ended as cancelled.
 fn is_cancelled(ended: Ended, execution: &ExecutionId) -> Result<(), Error> {
     match ended.fault() {
         Some(error) if error.is_cancelled() => Ok(()),
@@ -74,7 +74,7 @@ impl Steered for Context {
     }
 }
 
-/// Makes an execution `Cancelled` that nobody drives.
+/// Makes an execution `Cancelled` that no task drives.
 pub(crate) async fn cancel_parked(task: &Task, stored: Stored, next: Seq) -> Ended {
     let why = cancelled(&task.execution);
     let runtime = &task.engine.runtime;
@@ -85,7 +85,7 @@ pub(crate) async fn cancel_parked(task: &Task, stored: Stored, next: Seq) -> End
     }
 }
 
-/// Has a running attempt go no further, its work undone, and end as cancelled.
+/// Stops a running attempt, undoes its work, and ends it as cancelled.
 pub(crate) fn cancel_running(context: &Arc<Context>) {
     let packed = Packed::error(&cancelled(&context.attempt.execution));
     context.unwind(Status::Cancelled, &packed.payload(), &packed.preview, Vec::new());
@@ -95,7 +95,7 @@ fn cancelled(execution: &ExecutionId) -> Error {
     Error::new(Kind::Cancelled, format!("execution {execution} was cancelled"))
 }
 
-/// How a generation becomes `Cancelled`, and nothing that it has done is undone.
+/// How a generation becomes `Cancelled` without its undo.
 pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -> Ending {
     let packed = Packed::error(why);
     let frame = Frame::End(EndFrame {
@@ -106,7 +106,7 @@ pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -
         preview: &packed.preview,
         payload: packed.payload(),
     });
-    // One that has not begun has done nothing.
+    // A queued execution has done no work.
     let undo = (stored.state.status != Status::Queued).then_some(UndoRow::Skipped);
     Ending { frame: frame.write(), stored: Box::new(stored), seq, status: Status::Cancelled, undo }
 }
@@ -114,7 +114,7 @@ pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -
 pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {
     let message = match stored {
         Some(stored) => format!(
-            "cannot cancel execution {execution}: it is {}, and what it has come to stays; .fresh() begins it anew",
+            "cannot cancel execution {execution}: it is {} and keeps its result; begin it again with .fresh()",
             stored.state.status
         ),
         None => format!("cannot cancel: there is no execution {execution}; look at Kitaru::executions"),
@@ -122,12 +122,9 @@ pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) ->
     Error::new(Kind::Misuse, message)
 }
 
-/// It came to its end before it could be cancelled.
+/// The execution ended before it could be cancelled.
 pub(crate) fn ended_meanwhile(execution: &ExecutionId) -> Error {
-    Error::new(
-        Kind::Misuse,
-        format!("cannot cancel execution {execution}: it has ended meanwhile; look at what it came to"),
-    )
+    Error::new(Kind::Misuse, format!("cannot cancel execution {execution}: it has ended; look at its result"))
 }
 
 /// Why an older generation ends.

@@ -1,5 +1,5 @@
-//! What is sent to executions from outside, on its way to them: answers and signals. Owns that it is durable before it is handed
-//! on, and that the flow that waits for it is woken; must not know what becomes of it in the flow.
+//! Answers and signals on their way from outside to executions. Owns that mail is durable before it is delivered, and that it
+//! wakes the flow that waits for it; must not know what the flow does with it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::log;
 use crate::machine::Cause;
 use crate::value::{Key, bincode_size, shallow};
 
-/// What is left to its sender of an answer that is on its way to an attempt.
+/// What the sender of an answer still awaits while the answer is on its way to an attempt.
 struct Judged {
     verdict: oneshot::Receiver<Result<(), Error>>,
     journal: JournalId,
@@ -28,7 +28,7 @@ struct Judged {
 /// An answer on its way to an execution.
 pub(crate) struct Answer {
     pub(crate) letter: Letter,
-    /// Which wait it is to be, where that is known.
+    /// The wait that it is for, if known.
     pub(crate) wait: Option<Key>,
 }
 
@@ -36,13 +36,15 @@ impl Engine {
     /// As JSON, within the bound of a value.
     pub(crate) fn json<T: Serialize + ?Sized>(&self, what: &str, value: &T) -> Result<String, Error> {
         let json = serde_json::to_string(&shallow(value)).map_err(|why| {
-            Error::new(Kind::Misuse, format!("the {what} cannot be serialized: {why}; nothing was sent"))
+            Error::new(Kind::Misuse, format!("cannot send the {what}: it cannot be serialized: {why}"))
         })?;
         let bound = self.runtime.max_outcome_bytes;
-        // As an outcome is counted, too: a flow that gives on what it was given comes to no error for its size.
+        // Counted as an outcome is, too: a flow that returns what it received gets no error for its size.
         let size = json.len().max(bincode_size(value));
         if size > bound {
-            let message = format!("the {what} has {size} bytes, the bound is {bound}; send where the data is");
+            let message = format!(
+                "cannot send the {what}: it has {size} bytes, the bound is {bound}; send a reference to the data"
+            );
             return Err(Error::new(Kind::TooLarge, message));
         }
         Ok(json)
@@ -52,11 +54,11 @@ impl Engine {
         self.check_open()?;
         let (send, receive) = oneshot::channel();
         let inner = self.clone();
-        // Its sender may go away, and what is durable is to be handed on all the same.
+        // The sender may go away, and durable mail must still be delivered.
         self.keeper.spawn(async move { drop(send.send(inner.post_answer(answer).await)) });
         let posted = receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed")))?;
         let Some(Judged { verdict, journal, bytes }) = posted else { return Ok(()) };
-        // Where the attempt ends before it has looked, the answer is kept for the next.
+        // If the attempt ends before it has looked, the answer is kept for the next attempt.
         let verdict = verdict.await.unwrap_or(Ok(()));
         if verdict.is_err() {
             self.runtime.ledger.taken_back(journal, bytes).await?;
@@ -64,11 +66,12 @@ impl Engine {
         verdict
     }
 
-    /// Makes an answer durable and hands it on; what tells its sender whether it fits, if somebody does.
+    /// Makes an answer durable and delivers it. Returns what tells the sender whether the answer fits, if an attempt decides
+    /// that.
     async fn post_answer(self: &Arc<Self>, answer: Answer) -> Result<Option<Judged>, Error> {
         let Answer { letter, wait } = answer;
         let (execution, bytes) = (letter.execution.clone(), letter.bytes());
-        // Asked before it is looked as well as behind: it may be parked in between.
+        // Read before the check as well as after it: the flow may be parked in between.
         let was_active = self.registry.driven(&execution).is_some();
         let (inner, wanted) = (self.clone(), execution.clone());
         let driven = move || inner.driven(&wanted);
@@ -80,7 +83,7 @@ impl Engine {
             }
             let (stored, mut mail) = (arrival.stored, Mail::from(arrival.sent));
             let journal = stored.journal;
-            // Who comes early, or to an execution that nobody drives, is not told whether it fits.
+            // The sender of an early answer, or of one to an execution that no task drives, does not learn whether it fits.
             let is_driven =
                 was_active || stored.state.status == Status::Waiting || self.registry.driven(&execution).is_some();
             let mut told = None;
@@ -97,8 +100,8 @@ impl Engine {
         self.runtime.ledger.answer(&self.runtime.archive, letter, wait, (driven, now_ms), arrived).await
     }
 
-    /// The store has failed to take something in that was sent, and may have it all the same: who sends it again is then told
-    /// that it is there, and nobody hands it on. So that is done when the store may have recovered.
+    /// The store has failed to take in something that was sent, and may have it all the same. A sender that repeats it then
+    /// learns that it is there, and nothing delivers it. So it is delivered when the store may have recovered.
     fn look_again(self: &Arc<Self>, stored: Stored, key: SentKey, fault: &Error) {
         if !fault.is_store() {
             return;
@@ -118,7 +121,7 @@ impl Engine {
         });
     }
 
-    /// Sends a signal. It is handed on when it has landed, whether or not its sender still waits for that.
+    /// Sends a signal. It is delivered when it has landed, whether or not its sender still waits.
     pub(crate) async fn signal(self: &Arc<Self>, letter: Letter, key: Option<String>) -> Result<(), Error> {
         self.check_open()?;
         let (inner, wanted, own) = (self.clone(), letter.execution.clone(), Arc::downgrade(self));
@@ -138,13 +141,13 @@ impl Engine {
         Letter { execution, name: name.to_owned(), json, sent_ms: self.runtime.clock.now_ms() }
     }
 
-    /// The generation that an attempt of this process goes on with, which may yet take what is sent to it.
+    /// The generation that an attempt of this process continues, and that may still take mail.
     fn driven(&self, execution: &ExecutionId) -> Option<JournalId> {
         let attempt = self.registry.driven(execution)?.attempt()?;
         (attempt.ending().is_none() && !attempt.numbers.is_cut()).then(|| attempt.numbers.journal())
     }
 
-    /// What is durable now is handed to the attempt that runs, or has the execution resume.
+    /// Delivers durable mail to the running attempt, or resumes the execution.
     fn hand_on(self: &Arc<Self>, stored: &Stored, mail: Mail) {
         let (execution, journal) = (&stored.header.execution, stored.journal);
         if self.registry.send(execution, (journal, mail), || Progress::of(stored)) {
@@ -152,7 +155,8 @@ impl Engine {
         }
     }
 
-    /// Has a parent told when a child ends, whoever drives it then. Not where it has ended, or that cannot be recorded.
+    /// Registers a parent to notify when a child ends, in any attempt of the child. Does nothing if the child has ended, or if
+    /// that cannot be recorded.
     pub(crate) async fn tell_when_ended(self: &Arc<Self>, child: &Active, execution: &ExecutionId, parent: ParentRow) {
         let (inner, wanted) = (self.clone(), execution.clone());
         let driven = move || inner.driven(&wanted);
@@ -162,10 +166,10 @@ impl Engine {
         }
     }
 
-    /// A child has come to its end: its parent goes on, if it waits for that out of memory.
+    /// A child has ended: its parent resumes, if it is parked and waits for the child.
     pub(crate) fn tell_parent(self: &Arc<Self>, parent: &ParentRow) {
         if self.is_closed() {
-            // It looks for itself when the store is opened again.
+            // The parent looks for itself when the store is opened again.
             return;
         }
         if self.registry.send_if_driven(&parent.execution, parent.journal, Mail::Ended) {
@@ -175,7 +179,7 @@ impl Engine {
         self.keeper.spawn(async move {
             let archive = inner.runtime.archive.clone();
             match blocking(move || archive.stored(journal)).await {
-                // One that waits for something else is not woken.
+                // A parent that waits for something else is not woken.
                 Ok(Ok(Some(stored)))
                     if stored.state.status == Status::Waiting && stored.state.wake_ms == AT_ONCE_MS =>
                 {

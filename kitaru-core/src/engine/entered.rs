@@ -1,5 +1,5 @@
-//! An attempt that is under way. Owns that the writer counts it, and that the store is told where it is cut off by a process that
-//! lives; must not know what it does.
+//! A running attempt. Owns that the writer counts it, and that the store learns of an attempt that a living process interrupts;
+//! must not know what the attempt does.
 
 use std::sync::Arc;
 
@@ -8,22 +8,22 @@ use crate::engine::task::Task;
 use crate::ledger::{Change, Tenure};
 use crate::runtime::Runtime;
 
-/// An attempt that counts as running for the writer until it has ended.
+/// An attempt that the writer counts as running until it has ended.
 pub(super) struct Entered<'a> {
     runtime: &'a Runtime,
     pub(super) task: &'a Task,
-    /// What the store is told if it is cut off by a process that lives.
+    /// What the store learns if a living process interrupts the attempt.
     pub(super) left: Left,
-    /// Its end has been submitted.
+    /// The end of the attempt has been submitted.
     pub(super) ended: bool,
-    /// It has landed, and all before it.
+    /// The end has landed, and all before it.
     pub(super) landed: bool,
 }
 
 /// What the store knows of an attempt that has not ended.
 pub(super) enum Left {
     Nothing,
-    /// It is counted, and nothing else.
+    /// Only that it is counted.
     Counted(Arc<Tenure>, Change),
     Begun(Arc<Context>),
 }
@@ -35,7 +35,7 @@ impl<'a> Entered<'a> {
         Entered { runtime, task, left: Left::Nothing, ended: false, landed: false }
     }
 
-    /// Says that the attempt did not die.
+    /// Records that the attempt did not crash.
     fn cut_off(&mut self) {
         let (tenure, change) = match std::mem::replace(&mut self.left, Left::Nothing) {
             Left::Nothing => return,
@@ -43,7 +43,7 @@ impl<'a> Entered<'a> {
             Left::Begun(context) => (context.numbers.clone(), context.cut_off()),
         };
         if let Some(change) = change {
-            // Where it cannot be written, this process remembers it.
+            // If it cannot be written, this process remembers it.
             self.runtime.ledger.write_then(&tenure, vec![change], drop);
         }
     }

@@ -1,4 +1,4 @@
-//! What there is to wait for of an execution. Must not know who waits.
+//! What a caller of an execution can wait for. Must not know who waits.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use crate::id::ExecutionId;
 use crate::journal::Status;
 use crate::ledger::{Archive, Stored};
 
-/// What is there of an execution.
+/// What exists of an execution.
 pub(crate) enum Found {
     Ended(Ended),
-    /// It is parked, or this process has taken it up meanwhile.
+    /// The execution is parked, or a task of this process now drives it.
     Going(Awaited),
 }
 
 impl Engine {
-    /// What is there to wait for. None if it has moved since it was read: it is to be read again.
+    /// What there is to wait for. None if the execution has moved since it was read: read it again.
     pub(crate) fn find(&self, stored: &Stored) -> Result<Option<Found>, Error> {
         let execution = &stored.header.execution;
         if let Some(ended) = came_to(&self.runtime.archive, stored)? {
@@ -25,7 +25,8 @@ impl Engine {
         }
         if matches!(stored.state.status, Status::Waiting | Status::Queued) {
             let active = self.registry.join_parked(execution, || Progress::of(stored));
-            // Behind that: whoever drives it from now on tells the active; what has ended before is in the store.
+            // After the look at the seat: a task that drives it from now on tells its callers, and an end before that is in the
+            // store.
             let now = self.runtime.archive.newest(execution)?;
             if now.is_some_and(|now| !now.state.status.is_final()) {
                 return Ok(Some(Found::Going(active)));
@@ -38,14 +39,16 @@ impl Engine {
         match self.status(stored)? {
             None | Some(Status::Running) => Ok(None),
             Some(_) => {
-                let why = format!("execution {execution} was interrupted and nobody drives it; call its flow to go on");
+                let why = format!(
+                    "cannot wait for execution {execution}: it was interrupted and nothing drives it; call its flow to resume it"
+                );
                 Err(Error::new(Kind::Misuse, why))
             }
         }
     }
 }
 
-/// What an execution came to, as its callers are told; nothing if that is still open.
+/// How an execution ended, as its callers learn it. None if it has not ended.
 pub(crate) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended>, Error> {
     Ok(match stored.state.status {
         Status::Completed | Status::Failed => Some(Ended::Outcome(Arc::new(archive.outcome(stored)?))),

@@ -38,7 +38,7 @@ impl Head {
         Head { journal: task.engine.runtime.ledger.new_journal(), deadline_ms, header }
     }
 
-    /// The generation that begins with it, and ends the one that it is begun over.
+    /// The generation that begins with this head. It ends the generation that it replaces.
     pub(super) fn begins(
         self,
         task: &Task,
@@ -47,7 +47,7 @@ impl Head {
         cancelled: Option<Box<(Stored, Seq)>>,
     ) -> NewGeneration {
         let runtime = &task.engine.runtime;
-        // Whoever waits for the generation that this one is begun over waits for this one.
+        // The callers of the replaced generation wait for this one.
         let waiters = if cancelled.is_some() { task.active.parents() } else { Vec::new() };
         let over = cancelled.map(|over| {
             let (stored, next) = *over;

@@ -1,5 +1,5 @@
-//! Executions whose attempts die one after another: one waits before its next attempt, or is left to a person. Must not know
-//! when an attempt counts as dead.
+//! Executions whose attempts crash one after another: each pauses before its next attempt, or becomes stuck. Must not know when
+//! an attempt counts as crashed.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::log;
 use crate::machine::Due;
 use crate::runtime::Runtime;
 
-/// Has an execution wait before its next attempt, or leaves it to a person.
+/// Pauses an execution before its next attempt, or makes it stuck.
 pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
     let runtime = &task.engine.runtime;
     let (stored, next, tally) = match held {
@@ -29,14 +29,14 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
     };
     let execution = &task.execution;
     let (place_of_death, undo) = match tally.replays {
-        true => ("before it came to a body: in its flow's own code, or while it was loaded", UndoRow::DiesInReplay),
+        true => ("before a body began: in its flow's own code, or while it was loaded", UndoRow::DiesInReplay),
         false => ("in a body that it began", UndoRow::DiesInBodies),
     };
     let error = Error::new(
         Kind::Stuck,
         format!(
-            "execution {execution} is stuck: {} attempts have died one after another without a record of \
-             their own, the last {place_of_death}. Mend that, and have it go on with Kitaru::resume, or begin it anew with \
+            "execution {execution} is stuck: {} attempts crashed one after another without a \
+             lasting record, the last {place_of_death}. Fix that, then call Kitaru::resume, or begin it again with \
              .fresh()",
             tally.deaths
         ),
@@ -59,7 +59,8 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
     Ended::Fault(error)
 }
 
-/// An attempt that began in the future, by a clock that was wrong, began now: else it would be held back again and again.
+/// An attempt that began in the future, by a clock that was wrong, counts as begun now. Otherwise it would be held back again
+/// and again.
 async fn begun_by_now(runtime: &Runtime, stored: &Stored) -> Result<(), Error> {
     let State { status, attempts, updated_ms, wake_ms, tally, .. } = stored.state;
     let now_ms = runtime.clock.steady_ms();

@@ -1,8 +1,8 @@
-//! Where a store's own work is done, and where flows run that nobody has called. Owns that neither ends with a runtime of
-//! the program's; must not know what the work is.
+//! Where a store's own work runs, and where flows run that have no caller. Owns that neither ends with a runtime of the
+//! program; must not know what the work is.
 //!
-//! A thread of the store's own waits for times, looks for what a dead process has left, wakes what is parked and closes the
-//! store. It runs no code of a flow, so none can hold it up.
+//! One thread of the store waits for times, looks for interrupted executions, wakes parked flows and closes the store. It runs
+//! no code of a flow, so no flow can hold it up.
 
 use std::future::Future;
 use std::io;
@@ -21,34 +21,34 @@ use crate::runtime::lock;
 
 pub(crate) enum Keeper {
     Thread(Box<Keep>),
-    /// Where a test has everything on one thread: the runtime that has opened the store.
+    /// A test has everything on one thread: the runtime that opened the store.
     #[cfg(feature = "testkit")]
     Test(Handle),
 }
 
-/// The thread, as others hold it. Dropped, it ends.
+/// A handle to the thread. The thread ends when the handle is dropped.
 pub(crate) struct Keep {
     tasks: Handle,
     stop: Arc<Notify>,
     logs: Logs,
-    /// The last of the program's runtimes that can be relied on to move what is spawned on it.
+    /// The last runtime of the program that reliably polls what is spawned on it.
     program: Mutex<Option<Handle>>,
-    /// Where flows run that nobody has called, if there is none. Nothing, where the system gives none.
+    /// Where flows without a caller run if the program has no such runtime. `None` if the system provides no thread.
     own: OnceLock<Option<Runtime>>,
 }
 
-/// Where log lines go that are written on the store's own threads: where those go of the thread that opens it.
+/// Where log lines of the store's own threads go: where those of the opening thread go.
 #[derive(Clone)]
 pub(crate) struct Logs(Option<Dispatch>);
 
 impl Logs {
-    /// Those of this thread.
+    /// The log of this thread.
     pub(crate) fn here() -> Self {
-        // A program may yet say where they go.
+        // The program may still set where they go.
         Logs(get_default(|dispatch| (!dispatch.is::<NoSubscriber>()).then(|| dispatch.clone())))
     }
 
-    /// Has those of this thread go there until it ends.
+    /// Sends this thread's log lines there until the thread ends.
     fn take_over(&self) {
         if let Some(dispatch) = &self.0 {
             std::mem::forget(set_default(dispatch));
@@ -59,7 +59,7 @@ impl Logs {
 impl Keeper {
     /// # Errors
     ///
-    /// When the system gives no thread.
+    /// When the system provides no thread.
     pub(crate) fn start(logs: Logs) -> Result<Self, Error> {
         let runtime = Builder::new_current_thread().enable_time().thread_name("kitaru-keeper").build();
         let runtime = runtime.map_err(no_thread)?;
@@ -73,7 +73,7 @@ impl Keeper {
         Ok(Keeper::Thread(Box::new(Keep { tasks, stop, logs, program: Mutex::default(), own: OnceLock::new() })))
     }
 
-    /// Does work of the store's own, whatever becomes of the runtime that this is called on.
+    /// Runs work of the store. It survives the runtime that this is called on.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         match self {
             Keeper::Thread(keep) => drop(keep.tasks.spawn(work)),
@@ -82,8 +82,8 @@ impl Keeper {
         }
     }
 
-    /// Has an attempt driven: on the runtime that calls it; and where nobody does, on one of the program's that moves by
-    /// itself, or else on the store's own.
+    /// Drives an attempt: on the runtime of the caller; without a caller, on a runtime of the program that polls by itself, or
+    /// else on the store's own runtime.
     pub(crate) fn drive(&self, attempt: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         match self {
             Keeper::Thread(keep) => keep.home().spawn(attempt).abort_handle(),
@@ -92,15 +92,15 @@ impl Keeper {
         }
     }
 
-    /// The runtime that this is called on is one of the program's.
+    /// The runtime that this is called on belongs to the program.
     pub(crate) fn meet(&self) {
         if let (Keeper::Thread(keep), Ok(current)) = (self, Handle::try_current()) {
             keep.meet(&current);
         }
     }
 
-    /// This runtime of the program's has come to its end; nothing, where it was found so when an attempt was to begin on it.
-    /// Whether the store's work goes on without it.
+    /// This runtime of the program has shut down; `None` if an attempt was to begin on it and found it shut down. Returns
+    /// whether the store's work continues without it.
     pub(crate) fn outlives(&self, runtime: Option<Id>) -> bool {
         match self {
             Keeper::Thread(keep) => {
@@ -115,7 +115,7 @@ impl Keeper {
         }
     }
 
-    /// The timers that go on whatever becomes of the program's runtimes.
+    /// Timers that do not depend on the program's runtimes.
     pub(crate) fn timers(&self) -> Option<Handle> {
         match self {
             Keeper::Thread(keep) => Some(keep.tasks.clone()),
@@ -138,7 +138,7 @@ impl Keep {
     }
 
     fn meet(&self, current: &Handle) {
-        // A runtime on one thread moves only while somebody waits on that.
+        // A runtime on one thread polls only while the program blocks on it.
         let moves_by_itself = current.runtime_flavor() == RuntimeFlavor::MultiThread;
         let is_own = self.own.get().and_then(Option::as_ref).is_some_and(|own| own.handle().id() == current.id());
         if !moves_by_itself || is_own {
@@ -164,7 +164,7 @@ impl Drop for Keep {
     fn drop(&mut self) {
         self.stop.notify_one();
         if let Some(own) = self.own.take().flatten() {
-            // This may be one of its threads.
+            // This thread may be one of that runtime's own.
             own.shutdown_background();
         }
     }

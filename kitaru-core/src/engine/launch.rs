@@ -1,5 +1,5 @@
-//! The loop of one execution: a task plans, carries that out, and goes on until the execution ends or parks. Owns who has the
-//! seat of an execution; must not know how an attempt is driven.
+//! The loop of one execution: a task plans, carries out the plan, and continues until the execution ends or is parked. Owns who
+//! holds the seat of an execution; must not know how an attempt is driven.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::request::{FlowBody, Request};
 use crate::runtime::lock;
 
 impl Engine {
-    /// Sees to it that the execution that a request stands for is driven. It may not be in the store yet.
+    /// Makes sure that a task drives the execution of a request. The execution may not be in the store yet.
     pub(crate) fn launch(self: &Arc<Self>, request: Request) -> Result<(ExecutionId, Awaited), Error> {
         self.check_open()?;
         let id = request.id.clone().unwrap_or_else(|| request.input.digest.hex());
@@ -54,12 +54,12 @@ impl Engine {
         Ok((execution, active))
     }
 
-    /// Has an execution resume that nobody has called, if no task drives it. What it is woken for counts for that task.
+    /// Resumes an execution without a caller, if no task drives it. A task that drives it receives the wake-up.
     pub(super) fn launch_woken(self: &Arc<Self>, stored: &Stored, request: Request, wakeup: Wakeup) {
         let execution = &stored.header.execution;
         let wakes = (stored.journal, wakeup.cause);
         let Some(seat) = self.registry.wake(execution, wakes, || Progress::of(stored)) else { return };
-        // Before it resumes: then it may be parked until the same time once more.
+        // Before it resumes: the flow may be parked until the same time again.
         self.forget_time(stored);
         self.drive(execution, seat, request, Some(wakeup));
     }
@@ -76,13 +76,13 @@ impl Engine {
             execution: execution.clone(),
             active: active.clone(),
             id,
-            // Whoever wants it cancelled does not want it to resume.
+            // A caller that cancels an execution does not want it to resume.
             resumes: matches!(request.body, FlowBody::Registered(_))
                 && !matches!(request.ask, Ask::Cancel | Ask::Abandon),
             runtime: None,
             wakeup,
         };
-        // A task of its own: the caller may go away.
+        // A separate task: the caller may go away.
         let handle = self.keeper.drive(task.run(request).instrument(Span::current()));
         active.driven_by(id, handle);
     }
@@ -109,7 +109,7 @@ fn refused(execution: &ExecutionId, call: Call, is_parked: bool) -> Error {
         ),
         Call::BeginOver | Call::Join => Error::new(
             Kind::Conflict,
-            format!("execution {execution} is running, so it cannot begin afresh; wait for it, or use another id"),
+            format!("cannot begin execution {execution} again: it is running; wait for it, or use another id"),
         ),
     }
 }
@@ -124,7 +124,7 @@ impl Task {
             };
             let plan = planning::plan(&self, PlanInput::of(&request)).await;
             if !self.active.confirm(self.id) {
-                // Another task has taken the seat over.
+                // Another task has taken the seat.
                 return;
             }
             match (self.carry_out(plan, request).await, meta) {
@@ -140,7 +140,7 @@ impl Task {
                 (ended, _) => break ended,
             }
         };
-        // Those who watch look whether it has ended.
+        // Watchers check whether the execution has ended.
         self.engine.runtime.watchers.notify(&self.execution);
         match ended {
             Ended::Parked { due, journal } => self.park(due, journal),
@@ -180,7 +180,7 @@ impl Task {
         }
     }
 
-    /// The flow is parked. Callers wait on.
+    /// The flow is parked. Callers keep waiting.
     fn park(&self, due: Due, journal: JournalId) {
         let sleeps = || {
             if let Due::At(due_ms) = due {
@@ -198,11 +198,11 @@ impl Task {
         }
     }
 
-    /// The execution has come to its end here. It may be called again.
+    /// The execution has ended here. A call may continue it.
     fn end(&self, ended: Ended) {
         let is_store_fault = matches!(&ended, Ended::Fault(error) if error.is_store());
         let journal = self.active.generation();
-        // While the seat is this task's: whoever has it next reads that.
+        // While this task holds the seat: the next holder reads it.
         if let Some(journal) = journal {
             let mut faults = lock(&self.engine.faults);
             let _ = match is_store_fault {
@@ -223,14 +223,15 @@ impl Task {
         self.active.parents().iter().for_each(|parent| self.engine.tell_parent(parent));
     }
 
-    /// Wakes now what it was to be woken for while this task had the seat, and drove nothing.
+    /// Wakes the execution for the wake-ups that arrived while this task held the seat and drove nothing.
     fn wakes(&self, wakes: Wakes) {
         if !self.engine.is_closed() {
             wakes.into_iter().for_each(|(journal, cause)| self.engine.wake_soon(journal, cause));
         }
     }
 
-    /// Ends a parked execution for its callers if the store is closed by now: `Engine::close` finds it parked, or it finds that.
+    /// Ends a parked execution for its callers if the store is closed: either `Engine::close` finds it parked, or this finds
+    /// the store closed.
     fn is_behind_close(&self) -> bool {
         let is_closed = self.engine.is_closed();
         if is_closed {
@@ -241,15 +242,15 @@ impl Task {
     }
 }
 
-/// The task was aborted, or its runtime ends.
+/// The task was aborted, or its runtime shuts down.
 impl Drop for Task {
     fn drop(&mut self) {
         let resumes = |generation| {
-            // A mistake of ours would be repeated for ever.
+            // A bug in Kitaru would repeat without end.
             let can = self.resumes && !self.engine.is_closed() && !std::thread::panicking();
             let resumes = can && self.engine.keeper.outlives(self.runtime);
             if resumes {
-                // It did not die.
+                // The attempt did not crash.
                 lock(&self.engine.faults).insert(generation);
             }
             resumes

@@ -1,5 +1,5 @@
-//! What drives executions. Owns which executions this process drives, and that each is driven once at a time; must not know who
-//! asks, nor how anything is kept.
+//! What drives executions. Owns which executions this process drives, and that one task drives each; must not know who calls,
+//! nor how anything is kept.
 
 mod active;
 mod admissions;

@@ -1,5 +1,4 @@
-//! What a task does with its execution. Owns what an attempt is loaded with; must not know what decides about it, nor how it is
-//! carried out.
+//! What a task does with its execution. Owns what an attempt is loaded with; must not know how that is decided or carried out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +17,12 @@ use crate::request::Forget;
 pub(crate) enum Plan {
     Ended(Ended),
     HeldBack(Held),
-    /// It becomes `Cancelled`, without an attempt.
+    /// The execution becomes `Cancelled`, without an attempt.
     Cancel {
         stored: Box<Stored>,
         next: Seq,
     },
-    /// It goes on, and its attempt is counted before anything of it is touched.
+    /// The execution resumes. Its attempt is counted before anything else is touched.
     Count {
         stored: Box<Stored>,
         tally: Tally,
@@ -35,7 +34,7 @@ pub(crate) enum Plan {
     Drive(Work),
 }
 
-/// What a further attempt goes on with.
+/// What a further attempt continues from.
 pub(crate) struct Resume {
     pub(super) stored: Stored,
     pub(super) journal: Arc<Journal>,
@@ -43,18 +42,18 @@ pub(crate) struct Resume {
     pub(super) mail: Vec<Mail>,
     pub(super) notes: Notes,
     pub(super) deadline_ms: Option<u64>,
-    /// What a person has had forgotten: records that are in the journal here, and not yet in the store.
+    /// The records that a person wants forgotten: forgotten in this journal, and not yet in the store.
     pub(super) forgot: Vec<Forgotten>,
 }
 
-/// An attempt that is to be driven.
+/// An attempt to drive.
 pub(crate) enum Work {
     New { generation: u32, cancelled: Option<Box<(Stored, Seq)>>, fresh: bool },
     Resume(Box<Resume>),
 }
 
 impl Work {
-    /// The time that the generation is to begin at, if that is not over.
+    /// When the generation begins, if that is still to come.
     pub(crate) fn starts_at(&self, asked_ms: Option<u64>, now_ms: u64) -> Option<u64> {
         let start_ms = match self {
             Work::New { .. } => asked_ms?,
@@ -66,7 +65,7 @@ impl Work {
 }
 
 impl Plan {
-    /// `cancelled` is the unfinished generation that the new one is begun over.
+    /// `cancelled` is the unfinished generation that the new one replaces.
     pub(crate) fn begin(
         archive: &Archive,
         generation: u32,
@@ -79,13 +78,13 @@ impl Plan {
         Ok(Plan::Drive(Work::New { generation, cancelled, fresh: ask == Ask::Fresh }))
     }
 
-    /// It ends without an attempt.
+    /// The execution ends without an attempt.
     pub(crate) fn cancel(archive: &Archive, stored: Stored) -> Result<Self, Error> {
         let next = archive.next_seq(&stored)?;
         Ok(Plan::Cancel { stored: Box::new(stored), next })
     }
 
-    /// `forget` says which records are to count no more.
+    /// `forget` names the records that no longer count.
     pub(crate) fn resume(
         archive: &Archive,
         stored: Stored,
@@ -104,7 +103,7 @@ impl Plan {
             return Err(Error::new(
                 Kind::Misuse,
                 format!(
-                    "what execution {} has done has been undone, so that nothing of it can be forgotten; begin it anew with \
+                    "cannot forget records of execution {}: its work was undone; begin it again with \
                      .fresh()",
                     stored.header.execution
                 ),
@@ -116,12 +115,12 @@ impl Plan {
         {
             return Err(forget::undone(&stored.header.execution));
         }
-        // Behind the journal: what a record has taken is there.
+        // After the journal: a signal that a record has taken is still there.
         let sent = archive.inbox(&stored, most_loaded_bytes(max_outcome_bytes))?;
         let mail = sent.into_iter().map(Mail::from).collect();
         let notes = match forgot.is_empty() {
             true => archive.notes(&stored)?.into_iter().map(|(kind, name, row)| (kind, name, row.nth)).collect(),
-            // It may say other things than before.
+            // The replay may publish other values than before.
             false => Vec::new(),
         };
         let notes = Notes::new(notes);
@@ -130,7 +129,7 @@ impl Plan {
     }
 }
 
-/// What becomes of an execution whose attempts die one after another without a lasting record of their own.
+/// What happens to an execution whose attempts crash one after another without a lasting record.
 pub(crate) enum Held {
     Until { due_ms: u64, stored: Box<Stored> },
     GivenUp { stored: Box<Stored>, next: Seq, tally: Tally },

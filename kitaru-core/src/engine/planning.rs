@@ -1,5 +1,5 @@
-//! What a task does with its execution, of all that is recorded of that. Owns what becomes of an execution whose attempts die again
-//! and again; must not know how a plan is carried out.
+//! Decides what a task does with its execution, from what is recorded. Owns what happens to an execution whose attempts crash
+//! again and again; must not know how a plan is carried out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ use crate::request::{FlowBody, Forget, Request};
 use crate::runtime::lock;
 use crate::value::Key;
 
-/// What decides about a plan, of a request.
+/// The parts of a request that decide about a plan.
 pub(super) struct PlanInput {
     ask: Ask,
     digest: Key,
     preview: String,
-    /// Whether the flow can begin from what is recorded.
+    /// Whether the flow can begin from its recorded input.
     registered: bool,
-    /// Which call of another flow's asks.
+    /// The call of the parent flow, if one asks.
     parent: Option<ParentRow>,
     forget: Vec<Forget>,
 }
@@ -47,20 +47,20 @@ impl PlanInput {
 
 /// Reads what is recorded of an execution, and decides what the task does.
 pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
-    // Behind the seat: whoever closes the store finds it, or it finds that.
+    // After the seat is taken: either a closing store finds the seat, or this finds the store closed.
     task.engine.check_open()?;
     let engine = task.engine.clone();
     let execution = task.execution.clone();
     let active = task.active.clone();
-    // By a person's program, as opposed to a flow or nobody.
+    // Whether a program called, as opposed to a flow or a wake-up.
     let caller = match &task.wakeup {
         Some(wakeup) if wakeup.cause == Cause::Opening => Caller::Opening,
-        Some(_) => Caller::Nobody,
+        Some(_) => Caller::Wakeup,
         None if input.parent.is_some() => Caller::Parent,
         None => Caller::Person,
     };
     if lock(&engine.left).remove(&execution) {
-        // What an attempt of this process left on its way to the store is to be there before it is read.
+        // Writes that an attempt of this process left on their way must land before the read.
         engine.runtime.ledger.settle().await?;
     }
     blocking(move || {
@@ -70,7 +70,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
         let found = stored.as_ref().map(|stored| Found {
             generation: stored.header.generation,
             status: match stored.state.status {
-                // This task has its seat, so nobody else drives it.
+                // This task has the seat, so no other task drives the execution.
                 Status::Running => Status::Interrupted,
                 status => status,
             },
@@ -81,7 +81,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
         let is_own = input.parent.as_ref().zip(parent.as_ref()).is_some_and(|(own, parent)| own.call == parent.call);
         let ask = match input.ask {
             Ask::Outcome => Ask::Outcome,
-            // Begun by this very call, in an earlier attempt of its parent's.
+            // This very call began it, in an earlier attempt of the parent.
             _ if is_own => Ask::Reuse(Reuse::Always),
             ask => ask,
         };
@@ -89,13 +89,13 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
         if let Begin::New { .. } = begin {
             input.parent.into_iter().for_each(|parent| active.add_parent(parent));
         }
-        // Whoever waited for a generation that has ended has been told.
+        // The callers of a generation that has ended have learned its result.
         if let Some(stored) = stored.as_ref().filter(|_| !matches!(begin, Begin::New { cancels: false, .. })) {
             archive.waiters(stored)?.into_iter().for_each(|parent| active.add_parent(parent));
         }
         match (begin, stored) {
             (Begin::New { generation, .. }, None) => {
-                // Above what was deleted, which may have been of this very job.
+                // Above the deleted generations, which may be of this execution.
                 let deleted = engine.runtime.ledger.deleted_generation();
                 Plan::begin(archive, generation.saturating_add(deleted), None, input.ask)
             }
@@ -133,7 +133,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             }
             (Begin::Cancelled, _) => Err(Error::new(
                 Kind::Cancelled,
-                format!("execution {execution} was cancelled; begin it anew with .fresh(), or use another id"),
+                format!("execution {execution} was cancelled; begin it again with .fresh(), or use another id"),
             )),
             (Begin::Stuck, Some(stored)) => {
                 Err(Error::new(Kind::Stuck, format!("execution {execution} is stuck: {}", stored.state.reason)))
@@ -144,20 +144,20 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
     .await?
 }
 
-/// Who has an execution go on.
+/// Who resumes an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// A person's program, which is not held back.
+    /// A program's call, which is not held back.
     Person,
     /// A flow that calls it.
     Parent,
-    /// Nobody: its time has come, or something was sent to it.
-    Nobody,
-    /// Nobody: that was so when the store was opened.
+    /// No caller: its time has come, or something was sent to it.
+    Wakeup,
+    /// No caller: the store was opened.
     Opening,
 }
 
-/// How an execution resumes. `lives` says that its last attempt was of this process, and did not die.
+/// How an execution resumes. `lives` says that its last attempt was in this process and did not crash.
 fn plan_to_resume(
     archive: &Archive,
     stored: Stored,
@@ -183,7 +183,7 @@ fn plan_to_resume(
     }
     let may_have_died = match stored.state.status {
         Status::Running | Status::Interrupted => true,
-        // It begins when the clock shows its time, which one that was set back does later.
+        // It begins when the clock shows its time. A clock that was set back shows it later.
         Status::Queued => stored.state.wake_ms <= clock.now_ms(),
         _ => false,
     };
@@ -193,12 +193,12 @@ fn plan_to_resume(
     Plan::resume(archive, stored, Ask::Recover, &[], max_outcome_bytes)
 }
 
-/// How an execution is cancelled: it is replayed to where it stopped, for what is to be undone. That is counted, too.
+/// How an execution is cancelled: a replay up to where it stopped finds its undo steps. That attempt counts, too.
 fn plan_to_undo(archive: &Archive, stored: Stored, lives: bool) -> Result<Plan, Error> {
     let tally = match stored.state.status {
         Status::Stuck if stored.state.listing == Listing::Off => match archive.undo(&stored)? {
             Some(UndoRow::DiesInReplay) => return Err(dies_when_cancelled(&stored)),
-            // One more death, and it is known that a replay is no way out.
+            // After one more crash, a replay is known not to help.
             Some(UndoRow::DiesInBodies) => last_chance(),
             Some(UndoRow::Skipped) | None => return Plan::cancel(archive, stored),
         },
@@ -216,20 +216,20 @@ fn dies_when_cancelled(stored: &Stored) -> Error {
     Error::new(
         Kind::Stuck,
         format!(
-            "cannot cancel execution {execution}: what undoes its work is found by a replay of its flow, and its last \
-             attempts died in that; mend the flow's own code, or end it with .cancel(…).without_undo(), and undo by hand \
-             what it has done"
+            "cannot cancel execution {execution}: a replay must find its undo steps, and its last \
+             attempts crashed in the replay; fix the flow's own code, or end it with .cancel(…).without_undo() and undo \
+             its work by hand"
         ),
     )
 }
 
-/// The deaths that count by now.
+/// The crashes that count so far.
 fn tally(stored: &Stored, lives: bool) -> Tally {
     let state = &stored.state;
     match state.status {
-        // A generation that follows another one is there before its first attempt.
+        // The generation after a `.continue_as_new()` exists before its first attempt.
         Status::Running if state.attempts > 0 && !lives => died(state.tally),
-        // It died when it was cancelled.
+        // The process crashed while the execution was being cancelled.
         Status::Failed | Status::Stuck if state.listing == Listing::Earlier && !lives => died(state.tally),
         Status::Running | Status::Interrupted => Tally { alone: false, replays: false, ..state.tally },
         _ => Tally::default(),
@@ -241,7 +241,7 @@ pub(super) fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) 
         Kind::Conflict,
         format!(
             "execution {execution} has another input: it was called with ({recorded}) and is now called with ({asked}); \
-             use another id, or begin it anew with .fresh(). Nothing has run"
+             use another id, or begin it again with .fresh(). Nothing has run"
         ),
     )
 }

@@ -1,6 +1,5 @@
-//! Executions that go on without being called: those that a dead process left, and those whose time has come. Owns the
-//! search for them, the bound on how many are driven at once, and what becomes of those whose attempts die again and again;
-//! must not know how one is driven.
+//! Executions that resume without a call: interrupted ones, and those whose time has come. Owns the search for them, and the
+//! bound on how many resume concurrently; must not know how one is driven.
 
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -25,13 +24,13 @@ use crate::request::Request;
 /// How many rows are read at a time.
 const PAGE: usize = 256;
 
-/// How long an execution that goes on by itself waits after a fault of the store.
+/// How long an execution without a caller waits after a fault of the store.
 pub(super) const AFTER_FAULT: Duration = Duration::from_secs(10);
-/// How long an execution waits whose runtime has come to its end.
+/// How long an execution waits after its runtime has shut down.
 const AFTER_RUNTIME: Duration = Duration::from_millis(250);
 
-/// Drives what a dead process left, and sees to it that what is parked is woken in time. What this process has begun, from
-/// `own` on, is not looked at.
+/// Resumes interrupted executions, and makes sure that parked ones are woken in time. Skips the generations that this process
+/// began, from `own` on.
 pub(crate) async fn recover(inner: Weak<Engine>, own: JournalId) {
     let mut after = JournalId(0);
     let mut unknown = HashSet::new();
@@ -43,7 +42,7 @@ pub(crate) async fn recover(inner: Weak<Engine>, own: JournalId) {
             Ok(Ok(page)) => page,
             Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
         };
-        // The others go on all the same.
+        // The others still resume.
         page.unread.iter().for_each(|unread| log::recovery_failed(&unread.error));
         let Some(last) = page.last else { return };
         after = last;
@@ -52,15 +51,15 @@ pub(crate) async fn recover(inner: Weak<Engine>, own: JournalId) {
             if program::find(&execution.flow).is_some() {
                 strong.go_on(stored, has_mail).await;
             } else if unknown.insert(execution.flow.clone()) {
-                // Said once for each flow, however many executions it has.
+                // Logged once for each flow.
                 log::unknown_flow(&execution.flow);
             }
         }
     }
 }
 
-/// The generation that is woken for this one: where it has continued as new, the newest. A commit that says so may be there although
-/// the store has reported that it failed, and then nobody drives that generation.
+/// The generation to wake for this one: the newest, if the execution has continued as new. The store may have reported that the
+/// commit failed which says so, and have it all the same; then no task drives that generation.
 fn awake(archive: &Archive, journal: JournalId) -> Result<Option<Stored>, Error> {
     match archive.stored(journal)? {
         Some(stored) if stored.state.status == Status::ContinuedAsNew => archive.newest(&stored.header.execution),
@@ -69,13 +68,13 @@ fn awake(archive: &Archive, journal: JournalId) -> Result<Option<Stored>, Error>
 }
 
 impl Engine {
-    /// Does what an open store does by itself: wakes what is parked; has what a dead process left resume, if it `recovers`; and
-    /// deletes what has been finished for so long.
+    /// Begins what an open store does by itself: wakes parked flows, resumes interrupted executions if it `recovers`, and
+    /// deletes executions whose retention is over.
     pub(crate) fn start(self: &Arc<Self>, recovers: bool, retention: Option<Duration>) {
         self.keeper.meet();
         self.keeper.spawn(keep(Arc::downgrade(self)));
         if recovers {
-            // Before anything is begun here.
+            // Before this process begins an execution.
             self.keeper.spawn(recover(Arc::downgrade(self), self.runtime.ledger.next_journal()));
         }
         if retention.is_some() || !self.runtime.archive.is_indexed() {
@@ -83,12 +82,12 @@ impl Engine {
         }
     }
 
-    /// Goes on with what was found when the store was opened; `has_mail` says that it waits, and something was sent to it.
+    /// Resumes what was found when the store was opened. `has_mail` says that it waits, and that something was sent to it.
     async fn go_on(self: &Arc<Self>, stored: Stored, has_mail: bool) {
         let journal = stored.journal;
         match stored.state.status {
-            // Its process may have died when that was durable and before it went on with it. Whether it did, it knows
-            // itself, by a replay: one that has taken all of it is parked again.
+            // The process may have crashed after that was durable and before it acted on it. Only a replay finds out: a flow
+            // that has taken all its mail is parked again.
             Status::Waiting if has_mail => self.wake(journal, Cause::Opening).await,
             Status::Waiting if stored.state.wake_ms == 0 => {}
             Status::Waiting if stored.state.wake_ms > self.runtime.clock.steady_ms() => {
@@ -105,17 +104,17 @@ impl Engine {
         }
     }
 
-    /// When an execution is to be looked at that begins when the clock shows a time.
+    /// When to look at an execution that begins at a time of day.
     pub(crate) fn starts(&self, start_ms: u64) -> Due {
         Due::At(self.runtime.clock.steady_when_shown(start_ms))
     }
 
-    /// Has an execution woken at that time.
+    /// Wakes an execution at that time.
     pub(crate) fn wake_at(self: &Arc<Self>, due_ms: u64, journal: JournalId) {
         self.sleepers.push(Sleeper { due_ms, journal, cause: Cause::Time });
     }
 
-    /// Has an execution woken when the store may have recovered: nobody else may be there to do it.
+    /// Wakes an execution when the store may have recovered: there may be no caller to do it.
     pub(crate) fn wake_after_fault(self: &Arc<Self>, journal: JournalId, cause: Cause) {
         if !self.is_closed() {
             let due_ms = self.runtime.clock.due_ms(AFTER_FAULT);
@@ -123,14 +122,14 @@ impl Engine {
         }
     }
 
-    /// The runtime of an attempt has come to its end, and this store has not: the execution resumes where others run.
+    /// The runtime of an attempt has shut down, and this store is open: the execution resumes on another runtime.
     pub(super) fn wake_elsewhere(self: &Arc<Self>, execution: &ExecutionId, journal: JournalId) {
         let (engine, execution) = (Arc::downgrade(self), execution.clone());
         self.keeper.spawn(async move {
-            // Where the program comes to its end, too, nothing more is to begin.
+            // If the program is exiting, nothing more begins.
             tokio::time::sleep(AFTER_RUNTIME).await;
             let Some(engine) = engine.upgrade().filter(|engine| !engine.is_closed()) else { return };
-            // What the attempt has left on its way, its header perhaps, is to be there.
+            // The attempt's last writes, perhaps its header, must have landed.
             match engine.runtime.ledger.settle().await {
                 Ok(()) => engine.wake(journal, Cause::Fault).await,
                 Err(_) => engine.wake_after_fault(journal, Cause::Fault),
@@ -139,7 +138,7 @@ impl Engine {
         });
     }
 
-    /// Has an execution woken for something that was sent to it and that the store has.
+    /// Wakes an execution for durable mail.
     pub(super) fn wake_for_mail(self: &Arc<Self>, execution: &ExecutionId, journal: JournalId) {
         let (engine, execution) = (self.clone(), execution.clone());
         self.keeper.spawn(async move {
@@ -148,15 +147,15 @@ impl Engine {
         });
     }
 
-    /// Has an execution woken as soon as can be.
+    /// Wakes an execution as soon as possible.
     pub(super) fn wake_soon(self: &Arc<Self>, journal: JournalId, cause: Cause) {
         let engine = self.clone();
         self.keeper.spawn(async move { engine.wake(journal, cause).await });
     }
 
-    /// Has an execution resume, if it is not finished and no task drives it. Waits while as many are driven as may be.
+    /// Resumes an execution, unless it is finished or a task drives it. Waits while the maximum number of executions is driven.
     pub(crate) async fn wake(self: &Arc<Self>, journal: JournalId, cause: Cause) {
-        // It is never closed.
+        // The semaphore is never closed.
         let Ok(permit) = self.driving.clone().acquire_owned().await else { return };
         let engine = self.clone();
         let stored = match blocking(move || awake(&engine.runtime.archive, journal)).await {
@@ -169,7 +168,7 @@ impl Engine {
         };
         let is_over = match stored.state.status {
             Status::Waiting => false,
-            // One that was interrupted is not begun again because something was sent to it.
+            // Mail does not begin an interrupted execution again.
             Status::Running | Status::Interrupted | Status::Queued => cause == Cause::Mail,
             _ => true,
         };
@@ -186,21 +185,21 @@ impl Engine {
         }
     }
 
-    /// The execution is awake: the time that it waited for is nothing any more.
+    /// The execution is awake: the time that it waited for no longer matters.
     pub(super) fn forget_time(&self, stored: &Stored) {
         let (due_ms, journal) = (stored.state.wake_ms, stored.journal);
         self.sleepers.forget(Sleeper { due_ms, journal, cause: Cause::Time });
     }
 }
 
-/// Waits for one time after another, until the store is closed or given up.
+/// Waits for one time after another, until the store is closed or dropped.
 pub(crate) async fn keep(inner: Weak<Engine>) {
     let Some(sleepers) = inner.upgrade().map(|inner| inner.sleepers.clone()) else { return };
     loop {
         let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
         let clock = strong.runtime.clock.clone();
         for Sleeper { journal, cause, .. } in sleepers.take_due(clock.steady_ms()) {
-            // Waits where as many are driven as may be: those that are due stay due.
+            // This waits while the maximum number is driven. Other due executions stay due.
             strong.wake(journal, cause).await;
         }
         drop(strong);

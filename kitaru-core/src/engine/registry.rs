@@ -1,8 +1,8 @@
-//! The executions that this process drives, or that somebody here waits for: one seat each. Owns that what a seat decides is done
-//! in that order; must not know what a task does with its seat.
+//! The executions that this process drives, or that a caller here waits for: one seat each. Owns that the decisions of a seat
+//! are carried out in order; must not know what a task does with its seat.
 //!
-//! The map is locked before a seat. A seat that is found in the map is locked before the map is released, so it is not over.
-//! `tests/concurrency` runs this module in the orders in which threads may.
+//! The map is locked before a seat. A seat that is found in the map is locked before the map is released, so it is still
+//! current. `tests/concurrency` runs this module in every order of threads.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,18 +17,18 @@ use crate::id::{ExecutionId, JournalId};
 use crate::machine::{Call, Called, Cancel, Cause, Lost, Parked, Seat, Sent, TaskId, Wakes};
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// An attempt, as far as it can be steered.
+/// An attempt, as far as others steer it.
 pub(crate) trait Steered {
-    /// The generation that it is an attempt at.
+    /// The generation of the attempt.
     fn journal(&self) -> JournalId;
 
-    /// Takes something in, or gives it back if it parks.
+    /// Takes mail in, or gives it back if the flow is being parked.
     fn post(&self, mail: Mail) -> Result<(), Mail>;
 
-    /// Has the flow dropped, what it has done undone, and the execution end as cancelled.
+    /// Drops the flow, undoes its work, and ends the execution as cancelled.
     fn cancel(self: &Arc<Self>);
 
-    /// Has nothing of it start any more.
+    /// Starts nothing more of the attempt.
     fn drain(self: &Arc<Self>);
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Registry<A, P> {
     seats: Mutex<HashMap<ExecutionId, Arc<Seated<A, P>>>>,
 }
 
-/// An execution in this process: its seat, who has it, and what callers learn.
+/// An execution in this process: its seat, its task, and what callers learn.
 pub(crate) struct Seated<A, P> {
     held: Mutex<Held<A>>,
     /// Whether the flow is parked.
@@ -47,13 +47,13 @@ pub(crate) struct Seated<A, P> {
 
 struct Held<A> {
     seat: Seat<Mail>,
-    /// The last attempt that has begun.
+    /// The last attempt that began.
     attempt: Weak<A>,
     /// The task that has the seat.
     task: Option<AbortHandle>,
 }
 
-/// Somebody waits for an execution. Its seat is kept meanwhile.
+/// A caller waits for an execution. Its seat is kept until then.
 pub(crate) struct Joined<A, P> {
     registry: Arc<Registry<A, P>>,
     execution: ExecutionId,
@@ -62,11 +62,11 @@ pub(crate) struct Joined<A, P> {
 
 /// What a caller finds.
 pub(crate) enum Seating<A, P> {
-    /// A task that is to drive the execution has its seat. If that replaces another one, here it is.
+    /// A task that is to drive the execution has taken its seat, and `replaces` held the seat before.
     Seat { seated: Arc<Seated<A, P>>, task: TaskId, replaces: Option<Arc<Seated<A, P>>> },
     /// A task drives it already.
     Driven(Arc<Seated<A, P>>),
-    /// The call is refused. It is parked, or else driven.
+    /// The call is refused. The execution is parked, or a task drives it.
     Refused { is_parked: bool },
 }
 
@@ -79,8 +79,8 @@ impl<A, P> Default for Registry<A, P> {
 impl<A, P> Registry<A, P> {
     // ---- who drives an execution ----
 
-    /// Seats a task that drives an execution, unless one does. `admits` may refuse what is there; `learns` begins what callers
-    /// learn.
+    /// Seats a task that drives an execution, unless one does. `admits` may refuse the present state; `learns` makes what
+    /// callers learn.
     pub(crate) fn call<E>(
         &self,
         execution: &ExecutionId,
@@ -122,8 +122,8 @@ impl<A, P> Registry<A, P> {
         })
     }
 
-    /// Seats a task that looks whether an execution is to resume. None if a task drives it, which then learns of the wake-up if
-    /// it drives nothing.
+    /// Seats a task that checks whether an execution resumes. None if a task drives the execution: that task then receives the
+    /// wake-up if it drives nothing.
     pub(crate) fn wake(
         &self,
         execution: &ExecutionId,
@@ -147,8 +147,8 @@ impl<A, P> Registry<A, P> {
         }
     }
 
-    /// The flow of a task is parked, and that is durable. `parks` is called before anybody can wake it. None if the seat is not
-    /// that task's any more.
+    /// The flow of a task is parked, and that is durable. `parks` is called before the execution can be woken. None if the task
+    /// no longer holds the seat.
     pub(crate) fn park(
         &self,
         execution: &ExecutionId,
@@ -163,7 +163,7 @@ impl<A, P> Registry<A, P> {
         Some(parked)
     }
 
-    /// A task has come to an end. Returns what is still to be woken.
+    /// A task has ended. Returns the wake-ups that remain.
     pub(crate) fn end(
         &self,
         execution: &ExecutionId,
@@ -181,7 +181,7 @@ impl<A, P> Registry<A, P> {
         wakes
     }
 
-    /// A task is dropped where it is. The execution resumes on another runtime if `resumes` says so of its generation.
+    /// A task is dropped before its end. The execution resumes on another runtime if `resumes` allows it for the generation.
     pub(crate) fn lose(
         &self,
         execution: &ExecutionId,
@@ -227,7 +227,7 @@ impl<A, P> Registry<A, P> {
 
     // ---- what reaches it ----
 
-    /// Hands on what was sent to a generation, which the store has. True if the execution is to be woken for it.
+    /// Delivers durable mail to a generation. True if the execution must be woken for it.
     pub(crate) fn send(
         &self,
         execution: &ExecutionId,
@@ -260,7 +260,7 @@ impl<A, P> Registry<A, P> {
         true
     }
 
-    /// A wake-up for what was sent to an execution is over.
+    /// A wake-up for mail is over.
     pub(crate) fn rest(&self, execution: &ExecutionId) {
         let mut seats = lock(&self.seats);
         let Some(seated) = seats.get(execution).cloned() else { return };
@@ -271,7 +271,7 @@ impl<A, P> Registry<A, P> {
         if is_idle {
             remove(&mut seats, execution, &seated);
         }
-        // Off the locks: whoever has sent them is woken.
+        // Outside the locks: this wakes the senders.
         drop(seats);
         drop(left);
     }
@@ -284,7 +284,7 @@ impl<A, P> Registry<A, P> {
         Joined { registry: self.clone(), execution: execution.clone(), seated: seated.clone() }
     }
 
-    /// Waits for an execution, if a task drives it or somebody waits for it.
+    /// Waits for an execution, if a task drives it or a caller waits for it.
     pub(crate) fn join(self: &Arc<Self>, execution: &ExecutionId) -> Option<Joined<A, P>> {
         let seats = lock(&self.seats);
         seats.get(execution).map(|seated| self.joins(execution, seated))
@@ -297,7 +297,7 @@ impl<A, P> Registry<A, P> {
         self.joins(execution, seated)
     }
 
-    /// Nobody waits for an execution any more, and it may be parked.
+    /// An execution may be parked, and its last caller has stopped waiting.
     fn forget(&self, execution: &ExecutionId, seated: &Arc<Seated<A, P>>) {
         let mut seats = lock(&self.seats);
         if lock(&seated.held).seat.is_idle() {
@@ -307,7 +307,7 @@ impl<A, P> Registry<A, P> {
 
     // ---- what is there ----
 
-    /// Whether a task drives the execution, or somebody waits for it.
+    /// Whether a task drives the execution, or a caller waits for it.
     pub(crate) fn has(&self, execution: &ExecutionId) -> bool {
         lock(&self.seats).contains_key(execution)
     }
@@ -317,13 +317,13 @@ impl<A, P> Registry<A, P> {
         lock(&self.seats).get(execution).filter(|seated| seated.is_driven()).cloned()
     }
 
-    /// All that are driven or waited for.
+    /// All executions that are driven or awaited.
     pub(crate) fn all(&self) -> Vec<(ExecutionId, Arc<Seated<A, P>>)> {
         lock(&self.seats).iter().map(|(execution, seated)| (execution.clone(), seated.clone())).collect()
     }
 }
 
-/// Hands on what was sent. True if the execution is to be woken for it.
+/// Delivers mail. True if the execution must be woken for it.
 fn post<A: Steered>(mut held: MutexGuard<'_, Held<A>>, generation: JournalId, mail: Mail) -> bool {
     match held.seat.send(generation, mail) {
         Sent::Keep => false,
@@ -339,7 +339,7 @@ fn post<A: Steered>(mut held: MutexGuard<'_, Held<A>>, generation: JournalId, ma
     }
 }
 
-/// Removes a seat, unless another one is in its place.
+/// Removes a seat, unless another one has its place.
 fn remove<A, P>(
     seats: &mut HashMap<ExecutionId, Arc<Seated<A, P>>>,
     execution: &ExecutionId,
@@ -357,7 +357,7 @@ impl<A, P> Seated<A, P> {
         Arc::new(Seated { held: Mutex::new(held), parks, progress })
     }
 
-    /// Which task this is. It can be [interrupted](Self::interrupt) while it has the seat.
+    /// Sets the handle of this task. The task can be [interrupted](Self::interrupt) while it holds the seat.
     pub(crate) fn driven_by(&self, task: TaskId, handle: AbortHandle) {
         let mut held = lock(&self.held);
         if held.seat.is_of(task) {
@@ -365,7 +365,7 @@ impl<A, P> Seated<A, P> {
         }
     }
 
-    /// A task has read what is recorded. False if another one has the seat by now.
+    /// A task has read what is recorded. False if another task now holds the seat.
     pub(crate) fn confirm(&self, task: TaskId) -> bool {
         lock(&self.held).seat.confirm(task)
     }
@@ -375,7 +375,7 @@ impl<A, P> Seated<A, P> {
         lock(&self.held).seat.plan(task, generation);
     }
 
-    /// An attempt begins: it is given what has been sent so far.
+    /// An attempt begins, and receives the mail so far.
     pub(crate) fn begin(&self, task: TaskId, attempt: &Arc<A>)
     where
         A: Steered,
@@ -386,7 +386,7 @@ impl<A, P> Seated<A, P> {
             let Some(begun) = held.seat.begin(task, generation) else { return };
             held.attempt = Arc::downgrade(attempt);
             for mail in begun.messages {
-                // Under the lock, so that nothing that is sent meanwhile comes before it.
+                // Under the lock, so that later mail does not overtake it.
                 if let Err(mail) = attempt.post(mail) {
                     held.seat.give_back(generation, mail);
                 }
@@ -401,8 +401,8 @@ impl<A, P> Seated<A, P> {
         }
     }
 
-    /// Has the execution end as cancelled, by the attempt that runs or the next one. False if no task has the seat, so that the
-    /// execution is to be called for it.
+    /// Ends the execution as cancelled, by the running attempt or the next one. False if no task holds the seat: then the
+    /// caller must launch one.
     pub(crate) fn cancel(&self) -> bool
     where
         A: Steered,
@@ -415,14 +415,14 @@ impl<A, P> Seated<A, P> {
                 Cancel::Unwind => held.attempt.upgrade(),
             }
         };
-        // Outside the lock: the attempt may park meanwhile, and then finds that it was cancelled.
+        // Outside the lock: the flow may be parked in the meantime, and then finds that it was cancelled.
         if let Some(attempt) = attempt {
             attempt.cancel();
         }
         true
     }
 
-    /// Has nothing of it start any more, in this attempt or the next.
+    /// Starts nothing more, in this attempt or the next.
     pub(crate) fn drain(&self)
     where
         A: Steered,
@@ -437,19 +437,19 @@ impl<A, P> Seated<A, P> {
         }
     }
 
-    /// Drops the flow where it is. What it has recorded stays.
+    /// Drops the flow immediately. Its records stay.
     pub(crate) fn interrupt(&self) {
         if let Some(task) = lock(&self.held).task.take() {
             task.abort();
         }
     }
 
-    /// The attempt that runs.
+    /// The running attempt.
     pub(crate) fn attempt(&self) -> Option<Arc<A>> {
         lock(&self.held).attempt.upgrade()
     }
 
-    /// The generation that the task drives, once that is known.
+    /// The generation that the task drives, once known.
     pub(crate) fn generation(&self) -> Option<JournalId> {
         lock(&self.held).seat.generation()
     }
@@ -458,7 +458,7 @@ impl<A, P> Seated<A, P> {
         lock(&self.held).seat.is_driven()
     }
 
-    /// Says when the flow parks, and when it is driven again.
+    /// Reports when the flow is parked, and when a task drives it again.
     pub(crate) fn parks(&self) -> watch::Receiver<bool> {
         self.parks.subscribe()
     }

@@ -1,4 +1,4 @@
-//! The registry, by hand: what becomes of mail that no attempt takes in.
+//! The registry alone: what happens to mail that no attempt takes in.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::machine::{Call, Cause, Lost, TaskId};
 
 const JOURNAL: JournalId = JournalId(1);
 
-/// An attempt that parks.
+/// An attempt whose flow is being parked.
 struct Leaving;
 
 impl Steered for Leaving {
@@ -40,7 +40,7 @@ fn execution() -> ExecutionId {
 
 fn called(seats: &Seats) -> (Arc<Seated<Leaving, ()>>, TaskId) {
     let found = seats.call::<Infallible>(&execution(), Call::Join, |()| Ok(()), || ());
-    let Ok(Seating::Seat { seated, task, .. }) = found else { panic!("nobody drives it") };
+    let Ok(Seating::Seat { seated, task, .. }) = found else { panic!("no task drives it") };
     (seated, task)
 }
 
@@ -56,8 +56,8 @@ fn answer_to_a_flow_that_meets_a_fault_while_it_parks_does_not_wait_for_ever() {
     seated.begin(task, &leaving);
     let (before, mut told) = answer();
     assert!(!seats.send(&execution(), (JOURNAL, before), || ()));
-    assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Empty, "the next attempt is to judge it");
-    // The row that it is parked was refused. A handle may still wait.
+    assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Empty, "the next attempt judges it");
+    // The row that parks it was refused. A handle may still wait.
     let _handle = seats.joins(&execution(), &seated);
     assert_eq!(seats.end(&execution(), (&seated, task), true).len(), 1);
     assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Closed);

@@ -1,4 +1,4 @@
-//! Having an execution resume that has failed or is stuck. Must not know how an attempt is driven.
+//! Resuming an execution that failed or is stuck. Must not know how an attempt is driven.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ impl Engine {
             return Err(Error::new(
                 Kind::Misuse,
                 format!(
-                    "cannot resume execution {execution}: its flow is no #[flow] of this program; name it with \
+                    "cannot resume execution {execution}: its flow is not a #[flow] of this program; name it with \
                      KitaruBuilder::register if a library has it, or call the flow"
                 ),
             ));
         };
         let (inner, wanted) = (self.clone(), execution.clone());
-        // Before it is reserved: whoever waits for one that cannot resume is not to hear of this.
+        // Before the seat is taken: callers that wait for an execution that cannot resume must not see this error.
         let found = blocking(move || inner.stands(|archive| archive.newest(&wanted))).await??;
         let stored = match found {
             Some((stored, Status::Failed | Status::Stuck | Status::Interrupted)) => stored,

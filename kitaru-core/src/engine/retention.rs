@@ -1,5 +1,5 @@
-//! Finished executions that are kept for a time only. Owns which generations go, and what of them; must not know what is in
-//! their records.
+//! Finished executions that are kept for a limited time. Owns which generations are deleted; must not know what is in their
+//! records.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -12,16 +12,16 @@ use crate::journal::Status;
 use crate::ledger::{Archive, Stored, blocking};
 use crate::log;
 
-/// How many generations are looked at, at a time.
+/// How many generations are read at a time.
 const PAGE: usize = 256;
-/// How often it is looked, at the least.
+/// The longest time between two sweeps.
 const EVERY: Duration = Duration::from_secs(3_600);
-/// How long it is not looked behind a look, at the least, and how many times as long as that has read: each goes through the
-/// whole store.
+/// The shortest pause between two sweeps. It is at least `REST` times as long as the last sweep read, because each sweep
+/// reads the whole store.
 const PAUSE: Duration = Duration::from_secs(1);
 const REST: u32 = 4;
 
-/// Takes away what has been finished for this long, again and again, until the store is closed.
+/// Deletes executions that were finished this long ago, again and again, until the store is closed.
 pub(crate) async fn retire(inner: Weak<Engine>, keep: Duration) {
     loop {
         let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
@@ -42,7 +42,7 @@ pub(crate) async fn retire(inner: Weak<Engine>, keep: Duration) {
 }
 
 impl Engine {
-    /// Looks once, and says for how long it has read.
+    /// Sweeps once. Returns how long it read.
     async fn sweep(self: &Arc<Self>, keep: Duration) -> Result<Duration, Error> {
         let until_ms = self.runtime.clock.now_ms().saturating_sub(millis(keep));
         let (mut after, mut looked) = (JournalId(0), Duration::ZERO);
@@ -56,7 +56,7 @@ impl Engine {
             };
             let page = blocking(expires).await??;
             looked += begun.elapsed();
-            // They stay, and the others go all the same.
+            // These stay, and the others are still deleted.
             page.unread.iter().for_each(|unread| log::retention_failed(&unread.error));
             self.runtime.ledger.delete(page.found).await?;
             let Some(last) = page.last else { return Ok(looked) };
@@ -65,31 +65,31 @@ impl Engine {
     }
 }
 
-/// Whether a generation is to go.
+/// Whether a generation is deleted now.
 fn expires(inner: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Error> {
     let (archive, status) = (&inner.runtime.archive, stored.state.status);
     if !status.is_final() || stored.state.updated_ms > until_ms {
         return Ok(false);
     }
     if status != Status::ContinuedAsNew && is_begun_over(archive, stored)? {
-        // Whatever it came to: where the one that followed it goes, it is not to come back as the newest.
+        // With any status: if the generation after it is deleted, this one must not reappear as the newest.
         return Ok(true);
     }
     let has_ended = match status {
         Status::ContinuedAsNew => true,
-        // Somebody may be about to give it as a result.
+        // A call may be about to return its result.
         Status::Completed | Status::Cancelled => !inner.registry.has(&stored.header.execution),
         _ => false,
     };
     Ok(has_ended && !is_awaited(archive, stored)?)
 }
 
-/// Whether another generation was begun over it. Calls, retries and parents ask for the newest.
+/// Whether a newer generation replaces it. Calls, retries and parents ask for the newest.
 fn is_begun_over(archive: &Archive, stored: &Stored) -> Result<bool, Error> {
     Ok(archive.newest(&stored.header.execution)?.is_some_and(|newest| newest.journal > stored.journal))
 }
 
-/// Whether a parent of its may still ask what it came to.
+/// Whether one of its parents may still ask for its result.
 fn is_awaited(archive: &Archive, stored: &Stored) -> Result<bool, Error> {
     for parent in archive.waiters(stored)? {
         let parent = archive.stored(parent.journal)?;

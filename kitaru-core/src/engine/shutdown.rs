@@ -1,4 +1,4 @@
-//! Closing a store. Owns what becomes of what runs; must not know how an attempt ends.
+//! Closing a store. Owns what happens to running attempts; must not know how an attempt ends.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,11 +14,11 @@ use crate::ledger::blocking;
 use crate::log;
 use crate::race::race;
 
-/// How long what was interrupted has to let go of its thread.
+/// How long interrupted attempts have to release their threads.
 const LETTING_GO: Duration = Duration::from_millis(250);
 
 impl Engine {
-    /// Closes the store, whatever becomes of the caller, who may be interrupted with what runs.
+    /// Closes the store. Continues if the caller is dropped, which may itself be an interrupted attempt.
     pub(crate) async fn shut_down(self: Arc<Self>, grace: Duration) -> Result<(), Error> {
         self.closed.store(true, Ordering::SeqCst);
         self.sleepers.end();
@@ -54,7 +54,7 @@ impl Engine {
                 active.ended().await;
             }
         };
-        // A flow that is awaited lets go of its thread. A body that blocks it keeps it for as long as it likes.
+        // An async flow releases its thread. A body that blocks keeps it for an unbounded time.
         if timeout(LETTING_GO, ended).await.is_err() {
             for (execution, active) in running.iter().filter(|(_, active)| !active.has_ended()) {
                 log::runs_behind_close(execution);

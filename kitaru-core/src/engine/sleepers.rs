@@ -9,18 +9,18 @@ use crate::id::JournalId;
 use crate::machine::Cause;
 use crate::runtime::lock;
 
-/// How many executions are woken before others get their turn.
+/// How many executions are woken before other tasks run.
 const AT_ONCE: usize = 256;
 
-/// What is due when, the earliest first. 24 bytes for each: that a flow waits costs no more memory. A sleeper may be stale:
-/// whoever is woken looks for itself.
+/// What is due when, the earliest first. Each takes 24 bytes; a waiting flow takes no other memory. An entry may be stale: the
+/// woken task checks.
 #[derive(Default)]
 pub(crate) struct Sleepers {
     due: Mutex<BTreeSet<Sleeper>>,
     pub(super) changed: Notify,
 }
 
-/// Who is to be woken, and when, in steady time.
+/// The execution to wake, and when, in steady time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sleeper {
     pub(crate) due_ms: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Sleeper {
 }
 
 impl Sleepers {
-    /// Has an execution woken at that time.
+    /// Wakes an execution at that time.
     pub(crate) fn push(&self, sleeper: Sleeper) {
         let is_first = {
             let mut due = lock(&self.due);
@@ -41,12 +41,12 @@ impl Sleepers {
         }
     }
 
-    /// It is awake: a flow that is woken for something else again and again is not kept for each of its times.
+    /// It is awake. A flow that something else wakes again and again does not keep one entry for each of its times.
     pub(crate) fn forget(&self, sleeper: Sleeper) {
         lock(&self.due).remove(&sleeper);
     }
 
-    /// Nothing is woken any more.
+    /// Wakes nothing more.
     pub(crate) fn end(&self) {
         self.changed.notify_one();
     }

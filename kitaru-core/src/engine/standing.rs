@@ -1,4 +1,4 @@
-//! Where an execution stands. Owns how what is recorded and what this process drives are read together; must not know what asks.
+//! The status of an execution. Owns how the record and the process's own state are read together; must not know who asks.
 
 use crate::engine::state::Engine;
 use crate::error::Error;
@@ -6,7 +6,7 @@ use crate::journal::Status;
 use crate::ledger::{Archive, Standing, Stored};
 
 impl Engine {
-    /// What is read of a generation, with where it stands: what is recorded, and whether this process drives it.
+    /// What is read of a generation, with its status: from the record, and from whether this process drives it.
     pub(crate) fn stands(
         &self,
         read: impl Fn(&Archive) -> Result<Option<Stored>, Error>,
@@ -19,18 +19,18 @@ impl Engine {
         }
     }
 
-    /// Where it stands; None if it has moved since it was read, and is to be read again.
+    /// Its status. None if the execution has moved since it was read: read it again.
     pub(crate) fn status(&self, stored: &Stored) -> Result<Option<Status>, Error> {
         let is_driven = self.registry.driven(&stored.header.execution).is_some();
         match stored.state.status {
-            // Its process died or dropped it, unless it ended, or was taken up, between the read and the look.
+            // Its process died or dropped it, unless it ended or resumed between the two reads.
             Status::Running if !is_driven => {
                 let now = self.runtime.archive.stored(stored.journal)?.map(|stored| stored.state);
                 let stands =
                     now.is_some_and(|now| (now.status, now.attempts) == (Status::Running, stored.state.attempts));
                 Ok(stands.then_some(Status::Interrupted))
             }
-            // It is continued, and has not come to a body of its own yet.
+            // It resumes, and has not begun a body of its own yet.
             Status::Failed | Status::Interrupted | Status::Queued | Status::Waiting if is_driven => {
                 Ok(Some(Status::Running))
             }

@@ -20,17 +20,17 @@ use crate::runtime::Runtime;
 pub(crate) struct Engine {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) registry: Arc<Registry<Context, Progress>>,
-    /// Executions of which an attempt of this process left writes on their way.
+    /// Executions with writes on their way that an attempt of this process left.
     pub(super) left: Mutex<HashSet<ExecutionId>>,
-    /// Generations whose last attempt was of this process, which a fault of the store has ended: it did not die.
+    /// Generations whose last attempt, in this process, ended by a fault of the store: it did not crash.
     pub(super) faults: Mutex<HashSet<JournalId>>,
-    /// Which attempts begin beside one another.
+    /// Which attempts may begin next to one another.
     pub(crate) admissions: Admissions,
     /// What is parked until a time.
     pub(super) sleepers: Arc<Sleepers>,
-    /// Where all this is done.
+    /// Where all this runs.
     pub(super) keeper: Keeper,
-    /// How many executions may go on by themselves at once.
+    /// How many executions may resume concurrently without a caller.
     pub(super) driving: Arc<Semaphore>,
     pub(super) closed: AtomicBool,
 }
@@ -62,11 +62,11 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.sleepers.end();
-        // Whoever still waits for one that is parked waits for nothing.
+        // The callers of parked executions would wait without end.
         self.registry.all().iter().for_each(|(_, active)| active.end(Ended::Fault(interrupted())));
     }
 }
 
 pub(crate) fn closed() -> Error {
-    Error::new(Kind::Closed, "the store was closed by Kitaru::close(); open it again to go on")
+    Error::new(Kind::Closed, "the store was closed by Kitaru::close(); open it again to continue")
 }

@@ -26,32 +26,32 @@ pub(crate) struct Task {
     pub(super) wakeup: Option<Wakeup>,
 }
 
-/// Why an execution resumes that nobody has called.
+/// Why an execution resumes without a caller.
 pub(crate) struct Wakeup {
-    /// Where the store was opened, a dead process may have had it resume, and died of it.
+    /// After an opening, an interrupted attempt may have been such a resumption, and have crashed.
     pub(crate) cause: Cause,
-    /// Held while it is driven.
+    /// Held while the execution is driven.
     pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 impl Task {
-    /// It comes to nothing, for this reason.
+    /// The task ends with this error.
     pub(crate) fn fails(&self, error: Error) -> Ended {
         self.active.record(Err(error.clone()));
         Ended::Fault(error)
     }
 
-    /// Says which generation it drives.
+    /// Sets the generation that the task drives.
     pub(crate) fn drives(&self, journal: JournalId) {
         self.active.plan(self.id, journal);
     }
 
-    /// Says that an attempt is in memory.
+    /// An attempt is in memory.
     pub(crate) fn begins(&self, attempt: &Arc<Context>) {
         self.active.begin(self.id, attempt);
     }
 
-    /// What was on its way to the store has not been waited for.
+    /// Writes on their way to the store were not awaited.
     pub(crate) fn leaves_writes(&self) {
         lock(&self.engine.left).insert(self.execution.clone());
     }

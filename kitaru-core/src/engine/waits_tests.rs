@@ -1,4 +1,4 @@
-//! Which wait an answer is for, in stores of an earlier version, where two calls may have one visible name.
+//! Which wait an answer is for, in stores of an earlier version, where two calls may have the same visible name.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn execution() -> ExecutionId {
     ExecutionId::new("order", "job").unwrap()
 }
 
-/// What an earlier version has written: records, and rows without the identity of a wait.
+/// What an earlier version wrote: records, and rows without the identity of a wait.
 struct Written {
     rows: Vec<Row>,
     next: u64,
@@ -77,7 +77,7 @@ impl Written {
     }
 }
 
-/// A call whose visible name is made of this.
+/// A call whose visible name is made of these parts.
 fn call<'a>(label: &'a str, number: u32) -> CallFrame<'a> {
     let (occurrence, place) = (number - 1, number - 1);
     let key = Key([label.len() as u8; 16]);
@@ -128,7 +128,7 @@ fn a_wait_of_an_earlier_version_is_answered_if_it_alone_is_open_under_its_name()
 }
 
 #[test]
-fn two_waits_of_an_earlier_version_that_are_open_under_one_name_are_not_answered_by_it() {
+fn two_open_waits_of_an_earlier_version_with_one_name_are_not_answered_by_it() {
     let mut written = Written::new();
     written.record(&waits(call("approval_2", 1)));
     written.record(&waits(call("approval", 2)));
@@ -138,7 +138,7 @@ fn two_waits_of_an_earlier_version_that_are_open_under_one_name_are_not_answered
 }
 
 #[test]
-fn an_answer_that_an_earlier_version_kept_is_for_the_one_wait_that_is_open_under_its_name() {
+fn kept_answer_of_an_earlier_version_is_for_the_one_open_wait_of_its_name() {
     let given = |mut written: Written| {
         written.answer("approval_2");
         let archive = written.archive();
@@ -156,7 +156,7 @@ fn an_answer_that_an_earlier_version_kept_is_for_the_one_wait_that_is_open_under
     one.wait("approval_2");
     one.answer("approval_2");
     assert_eq!(given(one), [Addressee::Wait(identity(&call("approval_2", 1)))]);
-    // Taken by the first, and nothing to the second.
+    // The first takes it, and the second gets nothing.
     let mut taken = Written::new();
     taken.record(&waits(call("approval_2", 1)));
     taken.record(&ended(call("approval_2", 1), Class::Value));
@@ -180,7 +180,7 @@ fn an_answer_that_an_earlier_version_kept_is_for_the_one_wait_that_is_open_under
 }
 
 #[test]
-fn a_wait_of_an_earlier_version_is_open_although_another_one_of_its_name_was_answered() {
+fn wait_of_an_earlier_version_stays_open_if_another_of_its_name_was_answered() {
     let mut written = Written::new();
     written.record(&waits(call("approval_2", 1)));
     written.record(&ended(call("approval_2", 1), Class::Value));
@@ -204,7 +204,7 @@ fn a_record_is_not_forgotten_by_a_name_that_an_earlier_version_gave_twice() {
     for forget in [Forget::Error("step_2".to_owned()), Forget::After("step_2".to_owned())] {
         let error = forget::find(&journal, &[forget], &execution()).unwrap_err().to_string();
         assert!(error.contains("record 2 of `wait`") && error.contains("record 3 of `wait`"), "{error}");
-        assert!(error.contains("was touched"), "{error}");
+        assert!(error.contains("nothing was changed"), "{error}");
     }
     assert_eq!(forget::find(&journal, &[Forget::Error("step".to_owned())], &execution()).unwrap().len(), 1);
 }

@@ -1,8 +1,8 @@
-//! The functions that `#[flow]` makes. Owns the question whether something is one.
+//! The functions that `#[flow]` makes. Owns the question whether a type is one.
 
-/// A function with `#[flow]`, of up to sixteen arguments. `Call` is what it returns. Sealed.
+/// A function with `#[flow]`, of up to sixteen arguments. `Call` is its return type. Sealed.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no flow",
+    message = "`{Self}` is not a flow",
     label = "not a function with `#[flow]`",
     note = "name the function: `.register(write_report)`"
 )]

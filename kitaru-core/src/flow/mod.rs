@@ -1,4 +1,4 @@
-//! How a flow's function is begun from recorded input. Must not know where executions are kept.
+//! How a flow's function begins from recorded input. Must not know where executions are kept.
 
 mod function;
 #[doc(hidden)]
@@ -32,8 +32,8 @@ where
             return Begun(Err(Error::new(
                 Kind::Stuck,
                 format!(
-                    "the recorded input of flow `{}` cannot be read back as what the flow takes now: {why}; nothing is \
-                     lost. Run the code that recorded it, or begin anew with .fresh()",
+                    "cannot read the recorded input of flow `{}`: {why}; run the code that recorded it, or start over \
+                     with .fresh()",
                     input.flow
                 ),
             )));
@@ -43,7 +43,7 @@ where
     Begun(Ok(Box::pin(pack_flow::<R, C>(input.flow.into(), flow, input.limit))))
 }
 
-/// Runs a flow's future and packs what it returns.
+/// Runs a flow's future and packs its result.
 pub(crate) async fn pack_flow<R, C: Outcome<R>>(
     name: Cow<'static, str>,
     flow: impl Future<Output = R>,
@@ -66,7 +66,7 @@ pub trait Input<A>: 'static {
 #[allow(private_interfaces)]
 impl<A: Recordable> Input<A> for ArgumentsBySerde {
     fn write(args: &A) -> Result<Encoded, EncodeError> {
-        // The store, whose bound holds, is known when the flow is launched.
+        // The bound is that of the store, which is known when the flow is launched.
         encode(args, Wish::Bincode, usize::MAX).map(|(encoded, _)| encoded)
     }
 

@@ -1,7 +1,7 @@
 //! The corpora of `fuzz/`, and mutations of them, run as ordinary tests.
 //!
-//! `KITARU_MUTATIONS` says how many mutations each target is given, `KITARU_SEED` repeats one. `KITARU_BLESS=1` writes the
-//! seeds that are made here into the corpora, after a change to what is written.
+//! `KITARU_MUTATIONS` sets how many mutations each target gets, `KITARU_SEED` repeats one. `KITARU_BLESS=1` writes the seeds
+//! that are made here into the corpora, after a change of the format.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ fn corpus(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target)
 }
 
-/// The files of a corpus, in one order everywhere.
+/// The files of a corpus, in the same order on every system.
 fn files(target: &str) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(corpus(target)).expect("a corpus");
     let mut files: Vec<_> = entries
@@ -163,7 +163,7 @@ fn value_seeds() -> Vec<Vec<u8>> {
     .concat()
 }
 
-/// Shapes with all that there is in them, and values of them.
+/// Shapes of every kind, and values of them.
 fn shape_seeds() -> Vec<Vec<u8>> {
     fn seed<T: Serialize + DeserializeOwned>(value: &T) -> Vec<u8> {
         let (encoded, _) = encode(value, Wish::Bincode, LIMIT).expect("it can be encoded");
@@ -218,7 +218,7 @@ fn the_corpora_hold_every_frame_row_value_and_answer_of_this_version() {
     }
 }
 
-/// Histories of the flow that they are replayed with: one that has come to its end, and one that waits.
+/// Histories of the flow that replays them: one that has ended, and one that waits.
 fn history_seeds() -> Vec<Vec<u8>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let histories = runtime.block_on(async {
@@ -249,7 +249,7 @@ fn the_corpus_of_histories_is_of_the_flow_that_replays_it() {
     }
 }
 
-/// Writes the seeds that are made here into a corpus, in place of those that were.
+/// Writes the seeds that are made here into a corpus, and deletes the earlier ones.
 fn bless(target: &str, seeds: &[Vec<u8>]) {
     let dir = corpus(target);
     fs::create_dir_all(&dir).unwrap();
@@ -259,7 +259,7 @@ fn bless(target: &str, seeds: &[Vec<u8>]) {
     seeds.iter().for_each(|seed| fs::write(dir.join(file(seed)), seed).unwrap());
 }
 
-/// What a fuzzer does to bytes, without its eye on the code.
+/// Mutates bytes as a fuzzer does, but without coverage.
 fn mutated(mut bytes: Vec<u8>, seed: &mut u64) -> Vec<u8> {
     let mut below = |bound: usize| {
         // Marsaglia, "Xorshift RNGs" (2003).
@@ -289,7 +289,7 @@ fn mutated(mut bytes: Vec<u8>, seed: &mut u64) -> Vec<u8> {
 }
 
 #[test]
-fn no_bytes_of_the_corpora_nor_mutations_of_them_panic_or_come_back_as_others() {
+fn corpora_and_their_mutations_never_panic_and_read_back_unchanged() {
     let mutations = std::env::var("KITARU_MUTATIONS").map_or(30_000, |count| count.parse().expect("a number"));
     let first: u64 = std::env::var("KITARU_SEED").map_or(1, |seed| seed.parse().expect("a number"));
     for (target, run) in TARGETS {

@@ -1,5 +1,5 @@
-//! The rows beside a journal: what is sent to an execution from outside, and what it shows to the outside. Owns their
-//! keys and layout; must not know when they are written.
+//! The rows next to a journal: messages to an execution, and its published values. Owns their keys and layout; must not
+//! know when they are written.
 
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::FORMAT;
@@ -7,37 +7,38 @@ use crate::journal::rows::versioned;
 use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::Key;
 
-/// What has been sent to an execution.
+/// A signal or an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MailRow {
     pub(crate) sent_ms: u64,
     /// The name of the signal or of the wait.
     pub(crate) name: String,
     pub(crate) json: String,
-    /// The identity of the wait that an answer is for; nothing for one that came before its wait, and for a signal.
+    /// The identity of the wait that an answer is for. `None` for an answer that came before its wait, and for a
+    /// signal.
     pub(crate) wait: Option<Key>,
 }
 
 /// A wait for an answer, as people see it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct WaitRow {
-    /// Nobody can answer it any more.
+    /// It can no longer be answered.
     pub(crate) over: bool,
     pub(crate) opened_ms: u64,
-    /// When it is over by itself; 0 is never.
+    /// When it ends by itself; 0 is never.
     pub(crate) due_ms: u64,
     pub(crate) question: String,
-    /// The JSON schema of an answer, or nothing.
+    /// The JSON schema of an answer, or an empty text.
     pub(crate) schema: String,
     /// A JSON object.
     pub(crate) metadata: String,
-    /// Why the last answer did not fit, or nothing.
+    /// Why the last answer did not fit, or an empty text.
     pub(crate) refused: String,
-    /// Which wait it is. Nothing in a row of an earlier version, which told waits apart by their names.
+    /// Which wait it is. `None` in a row of an earlier version, which identified waits by their names.
     pub(crate) asks: Option<Asks>,
 }
 
-/// Which wait a row is of.
+/// Which wait a row belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asks {
     /// What identifies the call.
@@ -48,32 +49,32 @@ pub(crate) struct Asks {
 /// What a question is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    /// What the flow wants to know. An answer may come before it.
+    /// Something that the flow asks. An answer may come before the question.
     Anything,
-    /// What became of a body that was cut off. Nobody can know that before it is asked.
+    /// The fate of a body that was interrupted. It cannot be known before the question is asked.
     Body,
 }
 
-/// Whose child an execution is, or who else calls it.
+/// The parent of an execution, or another caller of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ParentRow {
     pub(crate) journal: JournalId,
     pub(crate) generation: u32,
     pub(crate) execution: ExecutionId,
-    /// Which call of the parent's it is.
+    /// The parent's call.
     pub(crate) call: Key,
 }
 
-/// What a flow or a body shows under a name.
+/// A value that a flow or a body shows under a name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct NoteRow {
-    /// How often the flow had said something under the name by then, in one attempt.
+    /// How often the flow had shown a value under the name by then, in one attempt.
     pub(crate) nth: u64,
     pub(crate) updated_ms: u64,
     pub(crate) json: String,
 }
 
-/// What a row beside a journal is about. In the order of keys.
+/// The kind of a row next to a journal, in the order of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub(crate) enum Aside {
@@ -85,41 +86,41 @@ pub(crate) enum Aside {
     Answer = b'a',
     /// A wait for an answer.
     Wait = b'w',
-    /// When the generation has to be finished.
+    /// The deadline of the generation.
     Deadline = b'd',
-    /// What the generation is found by: the tag is the name.
+    /// A tag of the generation. The name is the tag.
     Tag = b't',
-    /// Whose child the generation is.
+    /// The parent of the generation.
     Parent = b'u',
-    /// Another parent that waits for it out of memory, under the number of that one's journal.
+    /// Another parent that waits for it while parked, under the number of that parent's journal.
     Waiter = b'q',
-    /// What is published, by its name.
+    /// A published value, by its name.
     Published = b'p',
-    /// What is noted beside the execution, by its key.
+    /// Metadata of the execution, by its key.
     Logged = b'l',
-    /// The first of the generations that have followed one another as continuations: what all of them share is beside it.
+    /// The first generation in a chain of continuations. Rows that all of them share are next to to its journal.
     First = b'f',
-    /// What is known of undoing the generation's work.
+    /// What is known about undoing the generation's work.
     Undo = b'o',
 }
 
-/// How something is shown under a name.
+/// The kind of a shown value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum NoteKind {
     /// It is published.
     Published,
-    /// It is noted beside the execution.
+    /// It is metadata of the execution.
     Logged,
 }
 
-/// What is known of undoing a generation's work, where it was given up or cancelled.
+/// What is known about undoing a generation's work, if the generation is stuck or was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UndoRow {
-    /// It was given up: its attempts died before they came to a body, so that nothing could be undone either.
+    /// It is stuck: its attempts crashed before they reached a body, so that an undo would crash too.
     DiesInReplay,
-    /// It was given up: its attempts died in bodies.
+    /// It is stuck: its attempts crashed in bodies.
     DiesInBodies,
-    /// It was cancelled, and what undoes its work did not run.
+    /// It was cancelled, and its undo steps did not run.
     Skipped,
 }
 
@@ -144,7 +145,7 @@ impl UndoRow {
     }
 }
 
-/// The key of a row beside a journal: the journal's number, what it is, its name.
+/// The key of a row next to a journal: the journal's number, its kind, its name.
 pub(crate) fn aside_key(journal: JournalId, aside: Aside, name: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(9 + name.len());
     key.extend_from_slice(&journal.0.to_be_bytes());
@@ -153,7 +154,7 @@ pub(crate) fn aside_key(journal: JournalId, aside: Aside, name: &[u8]) -> Vec<u8
     key
 }
 
-/// The first key of rows of this kind, and the first behind them.
+/// The first key of rows of this kind, and the first key after them.
 pub(crate) fn aside_range(journal: JournalId, aside: Aside) -> (Vec<u8>, Vec<u8>) {
     let first = aside_key(journal, aside, &[]);
     let mut end = first.clone();
@@ -166,12 +167,12 @@ pub(crate) fn aside_name(key: &[u8]) -> &[u8] {
     key.get(9..).unwrap_or_default()
 }
 
-/// What stands for an idempotency key in the row that remembers it.
+/// The name of the row that remembers an idempotency key.
 pub(crate) fn sent_name(signal: &str, key: &str) -> Key {
     crate::value::digest_parts(&[signal.as_bytes(), key.as_bytes()])
 }
 
-/// The row of a tag, whose key says all.
+/// The row of a tag, whose key contains everything.
 pub(crate) fn write_tag() -> Vec<u8> {
     vec![FORMAT]
 }
@@ -220,7 +221,7 @@ impl WaitRow {
         out
     }
 
-    /// Whether this answer, found under the same name, is one to this question.
+    /// Whether this answer, found under the same name, is for this question.
     pub(crate) fn is_answered_by(&self, answer: &MailRow) -> bool {
         match (self.asks, answer.wait) {
             (Some(asks), Some(wait)) => asks.wait == wait,

@@ -1,4 +1,5 @@
-//! The records of a journal, to bytes and back. Owns the layout of a frame; must not know which records answer what.
+//! The records of a journal, to bytes and back. Owns the layout of a frame; must not know which records answer which
+//! calls.
 
 mod call;
 mod kind;
@@ -21,27 +22,27 @@ pub(crate) use tries::FailedTry;
 /// One record of a journal, borrowed from its bytes.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Frame<'a> {
-    /// What a checkpoint came to.
+    /// The outcome of a checkpoint.
     Outcome(OutcomeFrame<'a>),
     /// An `at_most_once` body is about to run.
     Intent(CallFrame<'a>),
     /// A wait has begun.
     Open(OpenFrame<'a>),
-    /// Errors that the flow went past: from here on they stay as they are.
+    /// Errors that the flow went past: they are settled from here on.
     Settled(SettledFrame),
-    /// What `kitaru::now()` gave.
+    /// The time of a `kitaru::now()`.
     Now(NowFrame),
-    /// What an attempt came to.
+    /// The end of an attempt.
     End(EndFrame<'a>),
-    /// The flow goes no further, and this is what the generation comes to once it is undone what the flow has done.
+    /// The flow ends early. This is the result of the generation once the work of the flow is undone.
     Unwind(EndFrame<'a>),
     /// The execution passed a change of the flow's code with the new code.
     Patched(&'a str),
-    /// A person has had records before it forgotten.
+    /// A person had records before it forgotten.
     Forgot(Forgotten),
 }
 
-/// Records that count no more.
+/// Records that no longer count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forgotten {
     This(Seq),
@@ -56,12 +57,12 @@ pub(crate) struct SettledFrame {
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct NowFrame {
-    /// How many times the flow asked before.
+    /// How many times the flow called `now` before.
     pub(crate) occurrence: u32,
     pub(crate) unix_ms: u64,
 }
 
-/// As much of a record as an index needs, read without looking at the rest.
+/// As much of a record as an index needs, read without the rest.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Heading<'a> {
     Call(CallHeading<'a>),
@@ -86,14 +87,14 @@ pub(crate) struct CallHeading<'a> {
     pub(crate) message: Option<u64>,
 }
 
-/// What the record of a call is to a later call.
+/// How the record of a call affects a later call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallKind {
     /// A value, or an error that was settled when it was recorded.
     Answer,
     /// An error that a later attempt tries again, unless it was settled since.
     Unsettled,
-    /// As `Unsettled`, and stands for an outcome over its bound: nothing but a higher bound has it tried again.
+    /// As `Unsettled`, for an outcome over its bound. Only a higher bound makes it be tried again.
     Outgrown,
     /// An intent.
     Intent,
@@ -144,7 +145,7 @@ impl<'a> Heading<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Whether a record says what an attempt came to, by its first bytes.
+    /// Whether a record is the result of an attempt, by its first bytes.
     pub(crate) fn is_end(bytes: &[u8]) -> bool {
         matches!(kind(bytes), Ok((END, _)))
     }
@@ -366,7 +367,7 @@ mod tests {
         for frame in frames(&[]) {
             let bytes = frame.write();
             for length in 0..bytes.len() {
-                // The value is the rest of the frame; that it is whole is for the row's checksum to say.
+                // The value is the rest of the frame. The row's checksum says whether it is whole.
                 if let Ok(cut) = Frame::read(&bytes[..length]) {
                     assert!(
                         matches!(cut, Frame::Outcome(_) | Frame::End(_) | Frame::Unwind(_)),

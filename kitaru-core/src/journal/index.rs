@@ -47,7 +47,7 @@ impl<'a> Indexed<'a> {
     }
 }
 
-/// Short, so that a key costs little. Two texts of one digest are told apart by the rows that the generation has.
+/// Short, so that a key costs little. The rows of a generation distinguish two texts of one digest.
 fn digest(parts: &[&[u8]]) -> [u8; 8] {
     let digest = digest_parts(parts).0;
     std::array::from_fn(|nth| digest[nth])

@@ -1,5 +1,5 @@
-//! What is written of an execution, and how. Owns the bytes of rows and records and the status that they add up to.
-//! Must not know where rows are kept, nor who decides what to write.
+//! What is written of an execution, and how. Owns the bytes of rows and records and the status that follows from them.
+//! Must not know where rows are kept, nor what decides to write them.
 //!
 //! `docs/format.md` describes every byte.
 

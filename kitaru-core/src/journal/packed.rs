@@ -5,7 +5,7 @@ use crate::journal::{Class, OwnedPayload, Payload};
 use crate::shown::Shown;
 use crate::value::{Codec, HIDDEN};
 
-/// The bound of a preview of arguments or of an outcome.
+/// The bound on a preview of arguments or of an outcome.
 pub(crate) const PREVIEW_BYTES: usize = 200;
 
 /// An outcome in bytes.
@@ -13,18 +13,19 @@ pub(crate) const PREVIEW_BYTES: usize = 200;
 pub(crate) struct Packed {
     pub(crate) class: Class,
     pub(crate) codec: Codec,
-    /// Of the value's shape; 0 for JSON. Of an error of ours that stands for an outcome over its bound, the size of that.
+    /// The fingerprint of the value's shape; 0 for JSON. For Kitaru's error about an outcome over its bound, the size
+    /// of the outcome.
     pub(crate) fingerprint: u64,
-    /// The text of that shape, where it was taken just now.
+    /// The text of that shape, if it was taken just now.
     pub(crate) text: Option<String>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) preview: String,
-    /// An error that another try of the body would only pay for again.
+    /// An error that another try of the body would only repeat at the same cost.
     pub(crate) settled: bool,
 }
 
 impl Packed {
-    /// An error of ours. JSON: it is read by name, whatever version wrote it.
+    /// An error of Kitaru's, as JSON, which every version reads by name.
     pub(crate) fn error(error: &Error) -> Self {
         let bytes = serde_json::to_vec(error).expect("an error is a text and a list of texts");
         Packed {
@@ -54,7 +55,7 @@ impl Packed {
     }
 }
 
-/// What is shown of an error.
+/// The preview of an error.
 pub(crate) fn preview_error(error: &Error) -> String {
     let mut text = Shown(format_args!("{error:#}")).to_string();
     if text.len() > PREVIEW_BYTES {

@@ -16,7 +16,7 @@ pub(crate) struct Header {
     pub(crate) created_ms: u64,
     /// What `random` and `uuid` derive from.
     pub(crate) seed: [u8; 32],
-    /// The flow's `version = "…"`, or nothing.
+    /// The flow's `version = "…"`, or empty.
     pub(crate) version: String,
     /// The fingerprint of the flow's source.
     pub(crate) source: u64,
@@ -27,29 +27,29 @@ pub(crate) struct Header {
     pub(crate) input: Vec<u8>,
 }
 
-/// Where an unfinished generation stands: the row that is there from its begin, or from the first body of a further
-/// attempt, to its end. Where a finished one stands is in its last record.
+/// The state of an unfinished generation. The row exists from its start, or from the first body of a further attempt,
+/// to its end. The state of a finished generation is its last record.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct UnfinishedRow {
     pub(crate) status: Status,
     pub(crate) attempts: u32,
     pub(crate) updated_ms: u64,
-    /// When a waiting one is to go on by itself; 0 if something else has to happen.
+    /// When a waiting one resumes automatically; 0 if it waits for something else.
     pub(crate) wake_ms: u64,
     pub(crate) tally: Tally,
 }
 
-/// What is known of attempts that have died one after another without a lasting record. Beside an attempt that runs it
-/// counts those before it.
+/// Attempts that crashed one after another without a lasting record. While an attempt runs, this counts those before
+/// it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// How many deaths count.
+    /// How many crashes count.
     pub(crate) deaths: u32,
-    /// How many count for nobody, because other executions began beside this one.
+    /// How many crashes do not count, because other executions began during the attempt.
     pub(crate) together: u32,
-    /// The attempt that runs began alone, and nothing has begun since.
+    /// The running attempt began alone, and nothing has begun since.
     pub(crate) alone: bool,
-    /// The attempt that runs has come to no body of its own: it is loaded, or its flow's code is replayed.
+    /// The running attempt has reached no body of its own: it is being loaded, or its flow's code is replayed.
     pub(crate) replays: bool,
 }
 
@@ -156,7 +156,7 @@ impl<'a> MemoRow<'a> {
     }
 }
 
-/// What follows the version of a row's layout.
+/// The bytes after the version of a row's layout.
 pub(super) fn versioned(bytes: &[u8]) -> Result<Take<'_>, Malformed> {
     let mut take = Take(bytes);
     if take.u8()? > FORMAT { Err(Malformed("a row of a newer format")) } else { Ok(take) }
@@ -180,7 +180,7 @@ pub(crate) fn journal_range(journal: JournalId) -> ([u8; 16], [u8; 16]) {
     (journal_key(journal, Seq(0)), journal_key(journal, Seq(u64::MAX)))
 }
 
-/// The key under which a generation is found: flow, NUL (which no name holds), length of the id, id, generation.
+/// The key under which a generation is found: flow, NUL (which no name contains), length of the id, id, generation.
 pub(crate) fn name_key(execution: &ExecutionId, generation: u32) -> Vec<u8> {
     let mut key = Vec::with_capacity(execution.flow.len() + execution.id.len() + 7);
     key.extend_from_slice(execution.flow.as_bytes());
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_row_without_a_tally_is_as_it_was_before_there_were_tallies() {
+    fn unfinished_row_without_a_tally_reads_as_before_tallies() {
         let row = |wake_ms| UnfinishedRow {
             status: Status::Running,
             attempts: 2,

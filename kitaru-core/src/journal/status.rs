@@ -1,4 +1,4 @@
-//! Where an execution stands, and what a call of its flow does about it. Owns the table of that decision; must not
+//! The status of an execution, and what a call of its flow does for each. Owns the table of that decision; must not
 //! know how it is carried out.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::clock::millis;
 use crate::error::{Error, Kind};
 use crate::shown::shown;
 
-/// Where an execution stands.
+/// The state of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
@@ -17,19 +17,19 @@ pub enum Status {
     Queued,
     /// This process drives it.
     Running,
-    /// It waits for a person, a time or another program, and costs nothing meanwhile.
+    /// It is parked: it waits for a person, a time or another program, and needs no memory meanwhile.
     Waiting,
-    /// Its process died, or its runtime was dropped. The next call of the flow goes on where it stopped.
+    /// Its process died, or its runtime was dropped. The next call of the flow resumes it.
     Interrupted,
     /// It returned `Ok`.
     Completed,
-    /// It returned `Err`, or panicked. The next call of the flow goes on where it stopped.
+    /// It returned `Err`, or panicked. The next call of the flow resumes it.
     Failed,
-    /// It was cancelled, or `.fresh()` began a new generation over it. It never goes on.
+    /// It was cancelled, or `.fresh()` began a new generation over it. It never resumes.
     Cancelled,
-    /// It cannot go on until a person decides; nothing is lost.
+    /// It cannot resume until a person decides; nothing is lost.
     Stuck,
-    /// It continued in the next generation, as `.continue_as_new()` asked.
+    /// It continued in the next generation, by `.continue_as_new()`.
     ContinuedAsNew,
 }
 
@@ -46,7 +46,7 @@ impl Status {
         Status::ContinuedAsNew,
     ];
 
-    /// Whether nothing more happens to it unless somebody asks.
+    /// Whether nothing more happens to it unless a caller acts.
     pub fn is_final(self) -> bool {
         match self {
             Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::ContinuedAsNew => true,
@@ -54,7 +54,7 @@ impl Status {
         }
     }
 
-    /// Whether its flow has begun, and can go on.
+    /// Whether its flow has begun, and can resume.
     pub(crate) fn has_flow(self) -> bool {
         match self {
             Status::Running | Status::Waiting | Status::Interrupted | Status::Failed => true,
@@ -97,33 +97,34 @@ impl fmt::Display for Status {
     }
 }
 
-/// Reads what its `Display` writes.
+/// Parses the text that `Display` writes.
 impl FromStr for Status {
     type Err = Error;
 
     /// # Errors
     ///
-    /// [Misuse](Error::is_misuse), when there is no such status.
+    /// [Misuse](Error::is_misuse), if there is no such status.
     fn from_str(text: &str) -> Result<Self, Error> {
         let known = Status::ALL.into_iter().find(|status| status.to_string() == text);
         known.ok_or_else(|| {
             let all = Status::ALL.map(|status| status.to_string()).join(", ");
-            Error::new(Kind::Misuse, format!("there is no status `{}`; it is one of {all}", shown(text)))
+            Error::new(Kind::Misuse, format!("cannot read `{}` as a status: it is not one of {all}", shown(text)))
         })
     }
 }
 
-/// What a call of a flow does when its execution has completed before.
+/// What a call of a flow does if its execution has already completed.
 ///
-/// A [`Duration`] is [`Reuse::Within`] it.
+/// A [`Duration`] converts to [`Reuse::Within`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reuse {
-    /// It gives the recorded result, however old. The default.
+    /// The call returns the recorded result, however old. The default.
     Always,
-    /// It gives the recorded result if the execution finished within this time, else it runs in a new generation.
+    /// The call returns the recorded result if the execution finished within this time. Otherwise it runs a new
+    /// generation.
     Within(Duration),
-    /// It runs again, in a new generation: only what is unfinished is continued.
+    /// The call runs a new generation. It continues only an unfinished execution.
     Unfinished,
 }
 
@@ -149,7 +150,7 @@ pub(crate) enum Begin {
     New { generation: u32, cancels: bool },
     /// A new attempt on the same journal.
     Continue,
-    /// It has come to an end.
+    /// It has ended.
     Nothing,
     /// It becomes `Cancelled`.
     Cancel,
@@ -163,24 +164,24 @@ pub(crate) enum Begin {
     Stuck,
 }
 
-/// What the caller wants of an execution that exists.
+/// What the caller wants from an execution that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
     Reuse(Reuse),
-    /// What it came to, if it has ended since the caller began to wait for it; else that it goes on.
+    /// Its result, if it ended since the caller began to wait for it. Otherwise its continuation.
     Outcome,
     Fresh,
-    /// To go on with what is unfinished, and to do nothing else.
+    /// To resume it if it is unfinished, and nothing else.
     Recover,
-    /// That it never goes on, and what it has done is undone.
+    /// To end it as cancelled, with its work undone.
     Cancel,
-    /// That it never goes on, whatever it has done.
+    /// To end it as cancelled, without an undo.
     Abandon,
-    /// To go on although it has failed or is stuck.
+    /// To resume it although it failed or is stuck.
     Resume,
 }
 
-/// What a call of a flow does about the newest generation of its execution.
+/// Decides what a call of a flow does with the newest generation of its execution.
 pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
     let Some(found) = found else {
         return match ask {
@@ -215,7 +216,7 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
     match found.status {
         Status::Queued | Status::Running | Status::Waiting | Status::Interrupted | Status::Failed => Begin::Continue,
         Status::Completed => {
-            // A clock that was set back makes no result older than it is.
+            // If the clock was set back, the result has no age.
             let age_ms = now_ms.saturating_sub(found.updated_ms);
             match reuse {
                 Reuse::Always => Begin::Cached { age_ms },
@@ -225,7 +226,7 @@ pub(crate) fn decide(found: Option<&Found>, ask: Ask, now_ms: u64) -> Begin {
         }
         Status::Cancelled => Begin::Cancelled,
         Status::Stuck => Begin::Stuck,
-        // There is always a newer one.
+        // There is always a newer generation.
         Status::ContinuedAsNew => next(false),
     }
 }
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unfinished_or_failed_is_continued_whatever_the_reuse() {
+    fn unfinished_or_failed_execution_continues_under_any_reuse() {
         for status in [Status::Queued, Status::Running, Status::Waiting, Status::Interrupted, Status::Failed] {
             for reuse in [Reuse::Always, Reuse::Unfinished, Reuse::Within(Duration::ZERO)] {
                 assert_eq!(decide(Some(&found(status, true)), Ask::Reuse(reuse), 0), Begin::Continue);
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn fresh_begins_a_new_generation_over_anything_and_cancels_what_was_unfinished() {
+    fn fresh_begins_a_new_generation_and_cancels_an_unfinished_one() {
         for status in Status::ALL {
             for same_input in [true, false] {
                 let begin = decide(Some(&found(status, same_input)), Ask::Fresh, 0);
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_failed_is_stuck_or_was_interrupted_can_be_resumed_and_nothing_else() {
+    fn only_a_failed_stuck_or_interrupted_execution_can_be_resumed() {
         for status in Status::ALL {
             let resumes = matches!(status, Status::Failed | Status::Stuck | Status::Running | Status::Interrupted);
             let begin = decide(Some(&found(status, false)), Ask::Resume, 0);
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn execution_that_came_to_an_end_does_not_resume_by_itself() {
+    fn execution_that_ended_does_not_resume_automatically() {
         for status in Status::ALL {
             let begin = decide(Some(&found(status, false)), Ask::Recover, 0);
             assert_eq!(begin, if status.is_final() { Begin::Nothing } else { Begin::Continue }, "{status}");
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn another_input_is_refused_whatever_the_status() {
+    fn another_input_is_refused_in_every_status() {
         for status in Status::ALL {
             for ask in [Ask::Reuse(Reuse::Always), Ask::Outcome] {
                 assert_eq!(decide(Some(&found(status, false)), ask, 0), Begin::OtherInput, "{status}");
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_waited_for_an_execution_is_given_its_failure_and_does_not_begin_it_again() {
+    fn waiting_caller_gets_the_failure_and_does_not_begin_it_again() {
         for status in Status::ALL {
             let begin = decide(Some(&found(status, true)), Ask::Outcome, 1_000);
             let called = decide(Some(&found(status, true)), Ask::Reuse(Reuse::Always), 1_000);

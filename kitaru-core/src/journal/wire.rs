@@ -1,13 +1,13 @@
-//! The primitives of the project's own formats: numbers, texts and byte strings, to bytes and back. Owns nothing but
-//! the encoding; must not know what is encoded.
+//! The primitives of the project's own formats: numbers, texts and byte strings, to bytes and back. Owns the encoding;
+//! must not know what is encoded.
 //!
 //! Numbers are LEB128 varints (as in DWARF 5, section 7.6) where they are usually small and little endian where they
 //! are not. A text is its length in bytes as a varint, then UTF-8.
 
 use std::str;
 
-/// Why bytes are not what they should be. A row that is damaged is found by its checksum before it gets here, so this
-/// is a format of a newer version or a mistake of ours.
+/// Why bytes are invalid. The checksum of a row finds damage earlier, so this is a format of a newer version or a
+/// mistake in Kitaru.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
@@ -98,7 +98,7 @@ impl<'a> Take<'a> {
         std::mem::take(&mut self.0)
     }
 
-    /// Refuses bytes that nobody asked for.
+    /// Refuses bytes that were not read.
     pub(crate) fn end(self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed("bytes left over")) }
     }

@@ -1,4 +1,4 @@
-//! What is written beside records. Must not know how it is kept.
+//! The rows that are written next to records. Must not know how they are kept.
 
 use std::collections::BTreeSet;
 

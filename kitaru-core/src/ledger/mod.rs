@@ -1,11 +1,11 @@
 //! What a store keeps of executions. The only module that knows tables, keys and rows; all others speak of generations,
 //! records and changes. Must not know why something is read or written.
 //!
-//! Two types are the seam. [`Archive`] reads: whatever it is asked blocks, so it is asked on the pool. [`Ledger`] writes: what
+//! Two types are the seam. [`Archive`] reads: each call blocks, so it is made on the pool. [`Ledger`] writes: what
 //! is appended to a journal becomes durable in the order in which it was submitted, together or not at all, behind a
 //! [`Tenure`]: the right to write to that journal, which ends when something of it is lost or its attempt has had its last
 //! word. Both are types and not traits, so that the path of a checkpoint is static; a store of another kind is another folder
-//! beside `embedded`, and these two names become enums.
+//! next to `embedded`, and these two names become enums.
 
 mod change;
 mod embedded;

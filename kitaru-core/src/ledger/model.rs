@@ -19,7 +19,7 @@ pub(crate) struct State {
     pub(crate) status: Status,
     pub(crate) attempts: u32,
     pub(crate) updated_ms: u64,
-    /// When a parked one goes on by itself; 0 if it does not.
+    /// When a parked one resumes automatically; 0 if it does not.
     pub(crate) wake_ms: u64,
     /// Why it failed, was cancelled or is stuck.
     pub(crate) reason: String,

@@ -12,7 +12,7 @@ pub(crate) enum Sent {
 /// Which wait an answer is for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Addressee {
-    /// The one with this identity, and no other whatever its name is.
+    /// The one with this identity, and no other of any name.
     Wait(Key),
     /// The one that opens first under this visible name: the answer came before it.
     Named(String),

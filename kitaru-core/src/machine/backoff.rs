@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The pause before each further try of a checkpoint: it doubles from try to try up to a bound, and a fifth of it, up
-/// or down, is left to chance, so that callers who failed together do not come back together.
+/// The pause before each further try of a checkpoint. It doubles from try to try up to a bound, and varies randomly by
+/// a fifth, so that calls that failed together do not repeat together.
 ///
 /// Exponential backoff with jitter as in Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,8 @@ impl Backoff {
     /// The longest pause.
     pub const DEFAULT_CAP: Duration = Duration::from_secs(60);
 
-    /// A backoff that starts with `first` and grows to [`DEFAULT_CAP`](Backoff::DEFAULT_CAP), or to `first` where
-    /// that is longer.
+    /// A backoff that starts with `first` and grows to [`DEFAULT_CAP`](Backoff::DEFAULT_CAP), or to `first` if that is
+    /// longer.
     pub const fn starting_at(first: Duration) -> Self {
         let cap = if first.as_millis() > Self::DEFAULT_CAP.as_millis() { first } else { Self::DEFAULT_CAP };
         Self { first, cap }
@@ -31,7 +31,7 @@ impl Backoff {
         Self { first: self.first, cap }
     }
 
-    /// Whether a wish to be left alone for so long is none: waiting for less than the first pause is asking without a rest.
+    /// Whether a requested pause is ignored: a pause shorter than the first one is not a rest.
     pub(crate) fn is_no_rest(&self, asked: Duration) -> bool {
         asked < self.first.min(self.cap)
     }
@@ -41,7 +41,7 @@ impl Backoff {
         let doublings = failures.saturating_sub(1).min(31);
         let full = self.first.saturating_mul(1 << doublings).min(self.cap);
         let spread = 0.8 + 0.4 * (chance as f64 / u64::MAX as f64);
-        // What no duration can hold is over any bound.
+        // A pause that no duration can express is over any bound.
         Duration::try_from_secs_f64(full.as_secs_f64() * spread).unwrap_or(Duration::MAX).min(self.cap)
     }
 }

@@ -12,42 +12,43 @@ use crate::machine::names::{NameIx, Names};
 use crate::machine::sparse::Sparse;
 use crate::value::Key;
 
-/// The index of a journal, and what this attempt has asked of it so far.
+/// The index of a journal, and what this attempt has claimed of it so far.
 #[derive(Default)]
 pub(crate) struct Claims {
     keys: Keys,
     names: Names,
-    /// By the place of their names; a label that is no checkpoint's name has one that is empty.
+    /// By the place of their names. The entry of a label that is not a checkpoint's name is empty.
     checkpoints: Vec<Checkpoint>,
-    /// What `now` gave, by occurrence, and how often it was asked in this attempt.
+    /// The recorded times of `now`, by occurrence, and how many this attempt has read.
     nows: Sparse<u64>,
     nows_asked: u32,
     /// Records that answer and whose call was not polled yet, or not even made.
     unawaited: usize,
-    /// Calls that have a record of any kind and have not been made yet.
+    /// Calls that have any record and have not been made yet.
     unmet: usize,
     /// Changes of the flow's code, and whether the execution passes them with the new code.
     patches: HashMap<String, bool>,
     /// The signals that records have taken.
     messages: HashSet<u64>,
-    /// The records that count still, once some were forgotten: each is forgotten once, however often that is recorded.
+    /// The records that still count, if some were forgotten. Each is forgotten once, even if that is recorded more
+    /// often.
     counting: Option<BTreeSet<RecordIx>>,
-    /// Where the flow goes no further.
+    /// The record at which the flow ends, if there is one.
     unwind: Option<RecordIx>,
-    /// The last record that says that an attempt has ended, or that a person has had something forgotten.
+    /// The last record of an end of an attempt, or of a person's request to forget something.
     ended: Option<RecordIx>,
 }
 
 #[derive(Default)]
 struct Checkpoint {
-    /// Which item of the program goes by this name.
+    /// The item of the program that has this name.
     item: Option<Item>,
     made: u32,
     /// The record at each place.
     places: Sparse<RecordIx>,
 }
 
-/// An item of the program: where its attribute stands. Two items of one name would answer each other's calls.
+/// An item of the program, by the place of its attribute. Two items of one name would answer each other's calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) file: &'static str,
@@ -57,12 +58,12 @@ pub(crate) struct Item {
 /// What a call asks the journal.
 pub(crate) struct Asked<'a> {
     pub(crate) checkpoint: &'a str,
-    /// `None` for a checkpoint that is no item of its own.
+    /// `None` for a checkpoint that is not an item of its own.
     pub(crate) item: Option<Item>,
     pub(crate) key: Key,
-    /// The fingerprint that a record must have to be reused, where another one is refused.
+    /// The fingerprint that a record must have to be reused, if the call is limited to one.
     pub(crate) only_source: Option<u64>,
-    /// The bound of an outcome: what was over a lower one is tried again.
+    /// The bound on an outcome. An outcome that was over a lower bound is tried again.
     pub(crate) most_bytes: u64,
 }
 
@@ -76,34 +77,34 @@ pub(crate) struct Claim {
     pub(crate) standing: Standing,
 }
 
-/// What the journal says to a call.
+/// What the journal has for a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Standing {
     /// This record answers it.
     Recorded(RecordIx),
-    /// It has to run; a void record lends it its name.
+    /// It must run. A void record gives it its name.
     Again(RecordIx),
-    /// An earlier attempt meant to run its body, and nobody knows whether it did.
+    /// An earlier attempt recorded the intent. It is unknown whether the body ran.
     Interrupted(RecordIx),
     /// An earlier attempt has begun to wait.
     Open(RecordIx),
-    /// It has to run.
+    /// It must run.
     New,
 }
 
 /// Why a call cannot be made.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Refused {
-    /// Another item of the program goes by the same name.
+    /// Another item of the program has the same name.
     Clash(Item),
     /// The execution has made [`MAX_CALLS`] calls.
     TooMany,
 }
 
-/// The most calls that one attempt may make. A journal that has more is to begin a new generation.
+/// The most calls of one attempt. A flow that needs more continues as new.
 pub(crate) const MAX_CALLS: u32 = 1 << 24;
 
-/// Of more keys the records are not counted: each call would look at all of them.
+/// With more keys than this the records are not counted: each call would visit all of them.
 const MOST_RECOUNTED: usize = 256;
 
 impl Claims {
@@ -177,22 +178,22 @@ impl Claims {
         Ok(claims)
     }
 
-    /// Counts anew what is counted as it comes and goes.
+    /// Recounts what is otherwise counted incrementally.
     ///
     /// # Panics
     ///
-    /// In builds with debug assertions, where a counter has come to differ.
+    /// In builds with debug assertions, if a counter differs.
     fn recount(&self) {
         if cfg!(debug_assertions) && self.keys.len() <= MOST_RECOUNTED {
             let unmet = self.keys.all().filter(|known| !known.claimed);
             let unawaited = unmet.clone().filter(|known| known.kind.answers()).count();
             assert_eq!(self.unmet, unmet.count(), "calls that have a record and were not made");
-            // Some were made and not polled, and what they are is not kept.
+            // Some were made and not polled. Which ones is not stored.
             assert!(self.unawaited >= unawaited, "calls that a record answers and that were not polled");
         }
     }
 
-    /// A record counts no more: what it was about runs again, under the name that it had.
+    /// A record no longer counts: its call runs again, under the same name.
     fn forget(&mut self, at: RecordIx, journal: &Journal) -> Result<(), Malformed> {
         if let Some(counting) = &mut self.counting {
             counting.remove(&at);
@@ -212,7 +213,7 @@ impl Claims {
             Heading::Now(now) => {
                 self.nows.remove(now.occurrence);
             }
-            // Which code the execution passes a change with is decided once.
+            // The execution decides once with which code it passes a change.
             Heading::Patched(_) | Heading::Settled(_) | Heading::End | Heading::Unwind | Heading::Forgot(_) => {}
         }
         Ok(())
@@ -228,7 +229,7 @@ impl Claims {
         let shown = if call.label.is_empty() { checkpoint } else { self.checkpoint(text(call.label)?) };
         self.names.take(shown, call.number);
         let known = Known { at, number: call.number, kind: call.kind, claimed: false };
-        // A later record of the same call stands for the earlier: it was made because that one did not count.
+        // A later record of the same call replaces the earlier one: it was made because the earlier one did not count.
         let replaced = self.keys.of(call.key).set(call.occurrence, known);
         match replaced {
             None => self.unmet += 1,
@@ -291,7 +292,7 @@ impl Claims {
         Ok(Claim { key: asked.key, occurrence, place, number, standing })
     }
 
-    /// Gives a call that has no record another name than its checkpoint's.
+    /// Gives a call that has no record a name other than its checkpoint's.
     pub(crate) fn rename(&mut self, claim: &mut Claim, from: &str, to: &str) {
         if claim.standing == Standing::New {
             let (from, to) = (self.checkpoint(from), self.checkpoint(to));
@@ -300,9 +301,9 @@ impl Claims {
         }
     }
 
-    /// The record of the same checkpoint at the same place, if it answers another question and nobody claimed it. An intent
-    /// is one, too: the body that it announced may have run. An error that nobody went past, and a wait that has
-    /// given nothing yet, are none: nothing was built on them.
+    /// The record of the same checkpoint at the same occurrence, if it has other arguments and no call claimed it. An
+    /// intent counts too: its body may have run. An error that is not settled, and a wait without an outcome, do not
+    /// count: nothing was built on them.
     pub(crate) fn divergent(&mut self, checkpoint: &str, claim: &Claim, journal: &Journal) -> Option<RecordIx> {
         let checkpoint = self.checkpoint(checkpoint);
         let at = *self.checkpoints[checkpoint.index()].places.get(claim.place)?;
@@ -312,7 +313,7 @@ impl Claims {
         (answers && call.key != claim.key).then_some(at)
     }
 
-    /// What `now` gave here before, and how often it was asked before.
+    /// The recorded time of this `now`, and its occurrence.
     pub(crate) fn now(&mut self) -> (u32, Option<u64>) {
         let nth = self.nows_asked;
         self.nows_asked += 1;
@@ -324,18 +325,19 @@ impl Claims {
         self.unawaited -= 1;
     }
 
-    /// Whether the call of every record that answers has been awaited: the journal's end. That it was made is not enough:
-    /// it may be polled in the same breath as one without a record that was first, and wins.
+    /// Whether the call of every answering record has been awaited, so that the journal is used up. It is not enough
+    /// that the calls were made: such a call may be polled together with one without a record that was made first, and
+    /// win.
     pub(crate) fn all_awaited(&self) -> bool {
         self.unawaited == 0
     }
 
-    /// Whether the execution passes a change of the flow's code with the new code, and whether that is new.
+    /// Whether the execution passes a change of the flow's code with the new code, and whether that was decided now.
     pub(crate) fn patched(&mut self, name: &str) -> (bool, bool) {
         if let Some(patched) = self.patches.get(name) {
             return (*patched, false);
         }
-        // Where there are records behind this point, it was passed with the old code.
+        // If there are records after this point, the flow passed it with the old code.
         let patched = self.unmet == 0;
         self.patches.insert(name.to_owned(), patched);
         (patched, patched)
@@ -346,12 +348,12 @@ impl Claims {
         &self.messages
     }
 
-    /// Where the flow goes no further.
+    /// The record at which the flow ends.
     pub(crate) fn unwind(&self) -> Option<RecordIx> {
         self.unwind
     }
 
-    /// Whether an attempt has ended since a record was made, or a person has had something forgotten.
+    /// Whether an attempt ended since a record was made, or a person had something forgotten.
     pub(crate) fn has_ended_since(&self, at: RecordIx) -> bool {
         self.ended > Some(at)
     }
@@ -359,7 +361,7 @@ impl Claims {
     /// The place of a name, of a checkpoint or a label.
     fn checkpoint(&mut self, name: &str) -> NameIx {
         let name = self.names.intern(name);
-        // A name that reads as a numbered one brings the name before the number along.
+        // A name that ends in a number also interns the name before the number.
         if self.checkpoints.len() < self.names.len() {
             self.checkpoints.resize_with(self.names.len(), Checkpoint::default);
         }
@@ -372,7 +374,7 @@ impl Claims {
 }
 
 impl Claim {
-    /// The visible name of a call that goes by this base.
+    /// The visible name of a call with this base.
     pub(crate) fn name(&self, base: &str) -> String {
         visible_name(base, self.number)
     }
@@ -384,7 +386,7 @@ mod tests {
     use crate::journal::{CallFrame, Frame, NowFrame};
 
     #[test]
-    fn an_attempt_makes_so_many_calls_and_no_more() {
+    fn calls_of_an_attempt_are_bounded() {
         let (mut claims, journal) = (Claims::default(), Journal::default());
         let asked = Asked { checkpoint: "draft", item: None, key: Key([0; 16]), only_source: None, most_bytes: 0 };
         assert!(claims.claim(&asked, &journal).is_ok());
@@ -415,8 +417,8 @@ mod tests {
     }
 
     #[test]
-    fn what_an_index_takes_grows_with_its_records_and_not_with_the_numbers_in_them() {
-        // Of each of these one alone would take a list of 16 million places.
+    fn index_grows_with_its_records_and_not_with_the_numbers_in_them() {
+        // Each of these alone would take a list of 16 million places.
         let calls = (0..2_000).map(|number| call(number, MAX_CALLS - number % 7));
         let nows = (0..2_000).map(|nth| Frame::Now(NowFrame { occurrence: MAX_CALLS - nth, unix_ms: 7 }));
         let journal = journal(calls.chain(nows));
@@ -424,7 +426,7 @@ mod tests {
         let room: usize = claims.checkpoints.iter().map(|checkpoint| checkpoint.places.room()).sum();
         let more = claims.keys.room() + claims.names.room() + claims.nows.room();
         assert!(room + more < 40_000, "{room}, {more}");
-        // They are found all the same.
+        // They are still found.
         let Frame::Intent(first) = call(0, 0) else { panic!("an intent") };
         assert!(claims.known(first.key, MAX_CALLS).is_some() && claims.known(first.key, MAX_CALLS - 1).is_none());
         assert_eq!(claims.nows.get(MAX_CALLS - 1_999), Some(&7));
@@ -433,12 +435,13 @@ mod tests {
     }
 
     #[test]
-    fn records_are_forgotten_once_however_often_that_is_recorded() {
+    fn record_is_forgotten_once_even_if_that_is_recorded_often() {
         let frames = 20_000;
         let calls = (0..frames).map(|number| call(number, 0));
         let forgotten = (0..frames).map(|nth| Frame::Forgot(Forgotten::After(Seq(u64::from(nth % 7)))));
         let journal = journal(calls.chain(forgotten));
-        // On a thread that is not waited for: where each is looked for again with every record, this takes minutes.
+        // On another thread, with a time limit: if each record were searched for again with every record, this would
+        // take minutes.
         let (send, receive) = std::sync::mpsc::channel();
         std::thread::spawn(move || send.send(Box::new(Claims::index(&journal).unwrap())));
         let indexed = receive.recv_timeout(std::time::Duration::from_secs(20));

@@ -1,34 +1,35 @@
-//! What becomes of an execution whose attempts have died. Owns the arithmetic: which death counts, how long the next attempt
-//! waits, and whether it begins alone; must not know where the numbers are kept, nor who begins it.
+//! What happens to an execution whose attempts crashed. Owns the arithmetic: which crash counts, how long the next
+//! attempt waits, and whether it begins alone; must not know where the numbers are stored, nor what begins the attempt.
 
 use std::time::Duration;
 
 use crate::clock::millis;
 use crate::journal::Tally;
 
-/// So many deaths count before a person has to look.
+/// The number of counted crashes after which an execution is stuck.
 pub(crate) const MOST_DEATHS: u32 = 8;
-/// So many count, whatever else ran. From then on an attempt begins alone, and only one that dies alone counts.
+/// This many crashes count even if other attempts ran. From then on an attempt begins alone, and only a crash while it
+/// is alone counts.
 const BESIDE: u32 = 2;
-/// How long after the beginning of the second attempt that died the next one begins; it doubles with each.
+/// The pause after the start of the second attempt that crashed. It doubles with each crash.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How long nothing else begins beside an attempt that begins alone, unless it proves itself before. It doubles with each
-/// death that counted for nobody: where one takes longer to die, the next is alone for longer.
+/// How long nothing else begins while an attempt begins alone, unless the attempt proves itself earlier. It doubles
+/// with each crash that was not counted: the next attempt is alone for longer, in case the crash takes longer.
 const FIRST_ALONE: Duration = Duration::from_secs(4);
 
-/// What becomes of the next attempt.
+/// What happens to the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Begins,
-    /// It is held back until this time.
+    /// It waits until this time.
     Waits {
         due_ms: u64,
     },
-    /// A person has to look.
+    /// The execution is stuck.
     GivenUp,
 }
 
-/// The tally once the attempt that it stands beside has died.
+/// The tally after its attempt has crashed.
 pub(crate) fn died(tally: Tally) -> Tally {
     let counts = tally.alone || tally.deaths < BESIDE;
     Tally {
@@ -38,13 +39,13 @@ pub(crate) fn died(tally: Tally) -> Tally {
     }
 }
 
-/// Whether the next attempt begins, when the last one began at this time.
+/// Whether the next attempt may begin, if the last one began at `begun_ms`.
 pub(crate) fn verdict(tally: Tally, begun_ms: u64, now_ms: u64) -> Verdict {
     if tally.deaths >= MOST_DEATHS {
         return Verdict::GivenUp;
     }
     let Some(doublings) = tally.deaths.checked_sub(BESIDE) else { return Verdict::Begins };
-    // A clock that was ahead then holds nothing back for longer than the pause from now.
+    // If the clock was ahead then, the pause still lasts no longer than its length from now.
     let due_ms = begun_ms.min(now_ms).saturating_add(millis(FIRST_PAUSE * (1 << doublings)));
     if due_ms > now_ms { Verdict::Waits { due_ms } } else { Verdict::Begins }
 }
@@ -55,13 +56,13 @@ pub(crate) fn alone_for(tally: Tally) -> Option<Duration> {
     (tally.deaths >= BESIDE).then(|| FIRST_ALONE * (1 << tally.together.min(MOST_DOUBLINGS)))
 }
 
-/// Whether a replay of the flow's own code is what the process dies of, as far as can be known: attempts have died one after
-/// another, the last of them alone, and came to no body. So does an attempt that was given up.
+/// Whether the replay of the flow's own code crashes the process, as far as that is known: attempts crashed in a row,
+/// the last of them alone, and none reached a body. The same applies to an attempt of a stuck execution.
 pub(crate) fn dies_in_replay(tally: Tally) -> bool {
     (tally.deaths > BESIDE && tally.replays) || tally.deaths >= MOST_DEATHS
 }
 
-/// The tally of one that was given up and is to be tried once more.
+/// The tally of a stuck execution that is tried once more.
 pub(crate) fn last_chance() -> Tally {
     Tally { deaths: MOST_DEATHS - 1, ..Tally::default() }
 }
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn two_deaths_count_in_company_and_further_ones_only_alone() {
+    fn two_crashes_count_in_company_and_further_ones_only_alone() {
         for (before, after) in [
             (tally(0, 0, false), (1, 0)),
             (tally(1, 0, false), (2, 0)),
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_begins_immediately_then_ever_later_and_never_after_eight_deaths() {
+    fn attempt_begins_immediately_then_ever_later_until_eight_crashes() {
         let begun_ms = 1_000_000;
         for (deaths, pause_ms) in [(0, 0), (1, 0), (2, 1_000), (3, 2_000), (5, 8_000), (7, 32_000)] {
             let tally = tally(deaths, 0, false);
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_began_in_the_future_is_held_back_from_now() {
+    fn attempt_that_began_in_the_future_pauses_from_now() {
         let year_2400_ms = 13_569_465_600_000;
         let due_ms = 1_000 + 32_000;
         assert_eq!(verdict(tally(7, 0, false), year_2400_ms, 1_000), Verdict::Waits { due_ms });
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_alone_from_the_second_death_on_and_for_longer_where_that_found_nobody() {
+    fn attempt_is_alone_after_two_crashes_and_longer_if_none_is_blamed() {
         let seconds = |deaths, together| alone_for(tally(deaths, together, false)).map(|time| time.as_secs());
         assert_eq!((seconds(0, 0), seconds(1, 9)), (None, None));
         assert_eq!((seconds(2, 0), seconds(7, 0), seconds(2, 1), seconds(3, 4)), (Some(4), Some(4), Some(8), Some(64)));
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_is_suspected_when_the_third_death_in_a_row_came_before_any_body() {
+    fn replay_is_suspected_if_the_third_crash_in_a_row_precedes_any_body() {
         let replays = |deaths, replays| dies_in_replay(Tally { replays, ..tally(deaths, 0, true) });
         assert!(!replays(2, true) && !replays(7, false));
         assert!(replays(3, true) && replays(8, false));

@@ -1,24 +1,25 @@
-//! What leaves an attempt: what the flow has seen on its way to the store, how far the flow goes, and why it is dropped.
+//! What leaves an attempt: what the flow received that is not durable yet, how far the flow continues, and why it is
+//! dropped.
 
 use crate::error::Error;
 use crate::id::Seq;
 use crate::journal::NowFrame;
 use crate::machine::slot::Due;
 
-/// What the flow has seen and what is not durable yet.
+/// What the flow received and what is not durable yet.
 #[derive(Default, Debug)]
 pub(crate) struct Unflushed {
     pub(crate) errors: Vec<Seq>,
     pub(crate) nows: Vec<NowFrame>,
     pub(crate) patches: Vec<String>,
-    /// Whether it has shown something, which waits for the rest of this.
+    /// Whether the flow showed a value, which waits for the rest of this.
     pub(crate) notes: bool,
 }
 
-/// Why the driver drops the flow before it has returned. None of it ever reaches the flow's own code.
+/// Why the driver drops the flow before it returns. The flow's own code never sees it.
 #[derive(Clone, Debug)]
 pub(crate) enum Exit {
-    /// The attempt ends in an error that no type of the flow's could hold.
+    /// The attempt ends in an error that no type of the flow can hold.
     Fail(Error),
     /// A record cannot be read back; the fingerprint is of the shape that it was recorded with.
     Stuck { error: Error, shape: u64 },
@@ -26,7 +27,7 @@ pub(crate) enum Exit {
     Fault(Error),
     /// The flow continues in a new generation.
     ContinueAsNew,
-    /// Every call that is awaited is a wait: the flow costs only its rows until then, or until something else ends one.
+    /// Every awaited call is a wait. The flow needs no memory until the time is over or something else ends a wait.
     Park(Due),
 }
 
@@ -36,21 +37,21 @@ impl Unflushed {
     }
 }
 
-/// Whether the flow goes on.
+/// Whether the flow ends early.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Unwinding {
-    /// It does.
+    /// It does not.
     No,
-    /// That it does not is on its way to the store.
+    /// The record that it ends early is on its way to the store.
     Asked,
-    /// It goes no further than to what was recorded before this number.
+    /// It receives only what was recorded before this number.
     At(Seq),
-    /// It has been dropped: what is called now undoes what it did.
+    /// It was dropped: calls are made by undo steps from now on.
     Done,
 }
 
 impl Unwinding {
-    /// Whether the flow still sees what was recorded under this number.
+    /// Whether the flow still receives what was recorded under this number.
     pub(super) fn lets_pass(self, seq: Seq) -> bool {
         match self {
             Unwinding::At(end) => seq < end,

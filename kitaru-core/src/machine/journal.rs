@@ -45,7 +45,7 @@ impl Journal {
         self.records.binary_search_by_key(&seq, |stored| stored.seq).ok().map(|nth| RecordIx(nth as u32))
     }
 
-    /// The place of the first record behind this number; that behind the last one, if there is none.
+    /// The place of the first record after this number, or the place after the last record.
     pub(crate) fn behind(&self, seq: Seq) -> RecordIx {
         RecordIx(self.records.partition_point(|stored| stored.seq <= seq) as u32)
     }
@@ -62,8 +62,8 @@ impl Journal {
         Heading::read(self.bytes(at))
     }
 
-    /// The last attempt that has left a lasting record which says by whom it was made. An error that nobody went past is
-    /// none: the next attempt tries it again.
+    /// The last attempt that left a lasting record with its number. An error that is not settled is not a lasting
+    /// record: the next attempt tries it again.
     pub(crate) fn last_attempt(&self) -> Option<u32> {
         let mut is_settled = false;
         self.indices().rev().find_map(|at| match self.frame(at) {
@@ -82,12 +82,12 @@ impl Journal {
         })
     }
 
-    /// What the record gives, if it is a checkpoint's outcome.
+    /// The payload of the record, if it is a checkpoint's outcome.
     pub(crate) fn payload(&self, at: RecordIx) -> Result<Payload<'_>, Malformed> {
         Payload::of_outcome(self.bytes(at))
     }
 
-    /// How large the outcome was, if the record is an error that stands for one over its bound.
+    /// The size of the outcome, if the record is the error for an outcome over its bound.
     pub(crate) fn outgrown(&self, at: RecordIx) -> Option<u64> {
         let Payload { class, shape, .. } = self.payload(at).ok()?;
         (class == Class::Kitaru && shape > 0).then_some(shape)
@@ -107,7 +107,7 @@ impl Journal {
         }
     }
 
-    /// What a wait waits for, if the record is of one that has begun.
+    /// What a wait waits for, if the record says that one has begun.
     pub(crate) fn opening(&self, at: RecordIx) -> Option<Opening> {
         match self.frame(at) {
             Ok(Frame::Open(open)) => Some(open.opening),
@@ -115,7 +115,7 @@ impl Journal {
         }
     }
 
-    /// What the generation comes to, if the record says that the flow goes no further.
+    /// The result of the generation, if the record says that the flow ends early.
     pub(crate) fn unwind(&self, at: RecordIx) -> Option<EndFrame<'_>> {
         match self.frame(at) {
             Ok(Frame::Unwind(end)) => Some(end),
@@ -123,7 +123,7 @@ impl Journal {
         }
     }
 
-    /// What an attempt has come to, if the record says so.
+    /// The end of an attempt, if the record is one.
     pub(crate) fn end(&self, at: RecordIx) -> Option<EndFrame<'_>> {
         match self.frame(at) {
             Ok(Frame::End(end)) => Some(end),
@@ -131,13 +131,13 @@ impl Journal {
         }
     }
 
-    /// What the last attempt that has come to something has come to.
+    /// The status of the last attempt that ended.
     pub(crate) fn ended_with(&self) -> Option<Status> {
         let at = self.indices().rev().find(|at| Frame::is_end(self.bytes(*at)))?;
         self.end(at).map(|end| end.status)
     }
 
-    /// Which call a record belongs to, if to any.
+    /// The call that a record belongs to, if there is one.
     pub(crate) fn call(&self, at: RecordIx) -> Option<CallFrame<'_>> {
         match self.frame(at) {
             Ok(Frame::Outcome(outcome)) => Some(outcome.call),

@@ -1,5 +1,5 @@
-//! The records of each key. Owns how they are found: most calls ask for the record behind the last one. Must not know what
-//! a record is good for.
+//! The records of each key. Owns how they are found: most calls ask for the record after the last one. Must not know
+//! the use of a record.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -9,12 +9,12 @@ use crate::machine::journal::RecordIx;
 use crate::machine::sparse::Sparse;
 use crate::value::Key;
 
-/// The keys of a journal and of this attempt's calls, in the order in which they were first met.
+/// The keys of a journal and of this attempt's calls, in the order in which they first appeared.
 #[derive(Default)]
 pub(super) struct Keys {
     places: HashMap<Key, u32, BuildHasherDefault<KeyHasher>>,
     entries: Vec<Entry>,
-    /// Behind the entry that was looked for last: a replay asks for one after another, and finds them without a search.
+    /// The entry after the last one found: a replay asks for one after another, and finds them without a search.
     next: usize,
 }
 
@@ -46,7 +46,7 @@ impl Keys {
         self.entries.reserve(count);
     }
 
-    /// The records of a key, which is new if there are none.
+    /// The records of a key. Adds the key if it is new.
     pub(super) fn of(&mut self, key: Key) -> &mut Occurrences {
         let guess = self.next;
         let place = if self.entries.get(guess).is_some_and(|entry| entry.key == key) {
@@ -64,7 +64,7 @@ impl Keys {
         &mut self.entries[place].occurrences
     }
 
-    /// The records of a key, if it has been met.
+    /// The records of a key, if it has appeared.
     pub(super) fn known(&mut self, key: Key) -> Option<&mut Occurrences> {
         let place = *self.places.get(&key)?;
         Some(&mut self.entries[place as usize].occurrences)
@@ -85,14 +85,14 @@ impl Keys {
         self.entries.iter().map(|entry| 1 + entry.occurrences.more.room()).sum()
     }
 
-    /// The calls of this attempt begin: the first one probably asks for the first record.
+    /// The calls of this attempt begin. The first one probably asks for the first record.
     pub(super) fn rewind(&mut self) {
         self.next = 0;
     }
 }
 
 impl Occurrences {
-    /// Counts a call; gives how many were made before it.
+    /// Counts a call. Returns how many were made before it.
     pub(super) fn make(&mut self) -> u32 {
         self.made += 1;
         self.made - 1
@@ -105,7 +105,7 @@ impl Occurrences {
         }
     }
 
-    /// Gives what stood there before.
+    /// Returns the previous value.
     pub(super) fn set(&mut self, occurrence: u32, known: Known) -> Option<Known> {
         match occurrence.checked_sub(1) {
             None => self.first.replace(known),
@@ -114,7 +114,7 @@ impl Occurrences {
     }
 }
 
-/// A key is a digest: its first bytes are as good a hash as any.
+/// A key is a digest, so its first bytes are a good hash.
 #[derive(Default)]
 struct KeyHasher(u64);
 
@@ -125,7 +125,7 @@ impl Hasher for KeyHasher {
         }
     }
 
-    // The derived `Hash` of an array says its length first.
+    // The derived `Hash` of an array writes its length first.
     fn write_usize(&mut self, _: usize) {}
 
     fn finish(&self) -> u64 {

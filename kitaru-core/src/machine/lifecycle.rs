@@ -1,5 +1,5 @@
-//! The life of one execution in one process. Owns who has the seat of an execution: a task that plans, an attempt that runs, or
-//! nobody; must not know what a plan or an attempt does.
+//! The life of one execution in one process. Owns what has the seat of an execution: a task that plans, a running
+//! attempt, or nothing; must not know what a plan or an attempt does.
 
 mod seat;
 #[cfg(test)]

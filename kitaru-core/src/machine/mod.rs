@@ -1,5 +1,5 @@
-//! The replay logic: which record answers which call, what is released next, when live work may start. A synchronous
-//! state machine: no runtime, clock, disk, network or randomness in here, so that tests can feed it and look.
+//! The replay logic: which record answers, what is released next, when live work may start. A synchronous state machine
+//! without runtime, clock, disk, network or randomness, so that tests can drive it.
 
 mod backoff;
 mod claims;

@@ -1,9 +1,9 @@
-//! Names, and the numbers behind visible ones: `draft`, `draft_2`, `draft_3`. Owns which visible names are taken; must not
-//! know by what.
+//! Names, and the numbers behind visible ones: `draft`, `draft_2`, `draft_3`. Owns which visible names are taken; must
+//! not know by which calls.
 //!
-//! A visible name has two readings where it ends in a number: `draft_2` is the second call of `draft`, or the first one of a
-//! checkpoint that is named `draft_2`. So a name that ends in a number is linked to the name before that number, and what
-//! one of the two readings takes is taken for the other, too.
+//! A visible name that ends in a number has two readings: `draft_2` is the second call of `draft`, or the first call of
+//! a checkpoint named `draft_2`. So a name that ends in a number is linked to the name before that number, and a name
+//! taken in one reading is taken in both.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,7 +17,7 @@ use crate::machine::sparse::Sparse;
 pub(crate) struct Names {
     known: HashMap<Box<str>, NameIx>,
     numbers: Vec<Numbers>,
-    /// What was looked for last: calls of one checkpoint come in a row.
+    /// The name that was looked up last: calls of one checkpoint often follow each other.
     last: NameIx,
 }
 
@@ -27,15 +27,15 @@ pub(crate) struct NameIx(u32);
 
 struct Numbers {
     name: Box<str>,
-    /// A bit for each number, in words; bit 0 of the first one stands for number 1.
+    /// One bit per number, in words. Bit 0 of the first word stands for number 1.
     taken: Sparse<u64>,
     /// No number below this is free.
     floor: u32,
-    /// The other reading of number 1, where there is one: a name, and the bit of its number.
+    /// The other reading of number 1, if there is one: a name, and the bit of its number.
     twin: Option<(NameIx, u32)>,
     /// The bits whose visible names are taken in their other reading.
     elsewhere: BTreeSet<u32>,
-    /// Whether it is in the other reading of some name.
+    /// Whether it is the base in the other reading of some name.
     is_base: bool,
 }
 
@@ -46,7 +46,7 @@ impl NameIx {
 }
 
 impl Names {
-    /// The place of a name, which is made if it is a new one.
+    /// The place of a name, which is added if it is new.
     pub(crate) fn intern(&mut self, name: &str) -> NameIx {
         if self.numbers.get(self.last.index()).is_some_and(|last| *last.name == *name) {
             return self.last;
@@ -75,7 +75,7 @@ impl Names {
         self.numbers.len()
     }
 
-    /// Notes that a record has this number.
+    /// Records that this number is taken.
     pub(crate) fn take(&mut self, name: NameIx, number: u32) {
         if let Some(bit) = number.checked_sub(1) {
             self.set(name, bit);
@@ -98,7 +98,7 @@ impl Names {
         self.numbers.iter().map(|numbers| 1 + numbers.taken.room()).sum()
     }
 
-    /// Gives a number back that no record has, because its call goes by another name.
+    /// Gives back a number that no record has, because its call has another name.
     pub(crate) fn give_back(&mut self, name: NameIx, number: u32) {
         let Some(bit) = number.checked_sub(1) else { return };
         let numbers = &mut self.numbers[name.index()];
@@ -136,7 +136,7 @@ impl Names {
     }
 }
 
-/// What stands before the number in a name that reads as a numbered one, and the number.
+/// The base and the number of a name that ends in a number.
 fn numbered(name: &str) -> Option<(&str, u32)> {
     let (base, digits) = name.rsplit_once('_')?;
     let is_number = !base.is_empty() && !digits.starts_with('0') && digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -201,7 +201,7 @@ mod tests {
         // Nothing else reads as a number.
         assert_eq!(shown(&["a", "a", "a_02", "a_1", "a_+2", "a_", "_2", "a_x"]).len(), 8);
         assert_eq!(shown(&["a_1", "a_02", "a", "a"]), ["a_1", "a_02", "a", "a_2"]);
-        // No number is too large to be one of a name's, or is one of none.
+        // Numbers up to the largest possible one are read as numbers; larger ones are not.
         assert_eq!(shown(&["a_4294967295", "a_4294967296", "a"]), ["a_4294967295", "a_4294967296", "a"]);
     }
 

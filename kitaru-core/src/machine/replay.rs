@@ -1,5 +1,5 @@
-//! What is released, and what may start. Owns the calls that have been polled and the rule of the model's section 4:
-//! outcomes reach the flow one at a time, in the order of their records. Must not know what a call does when it runs.
+//! What is released, and what may start. Owns the polled calls and the rule of the model's section 4: outcomes reach
+//! the flow one at a time, in the order of their records. Must not know what a call does when it runs.
 
 mod flushing;
 mod gating;
@@ -29,30 +29,30 @@ pub(crate) struct Replay {
     /// Landed or recorded outcomes whose call has been polled, the lowest number first. An entry whose slot no longer
     /// has its number is stale.
     ready: BinaryHeap<Reverse<(Seq, SlotId)>>,
-    /// Calls that have to run, and wait until nothing is left to release.
+    /// Calls that must run, and wait until nothing is left to release.
     waiting: Vec<SlotId>,
     /// Bodies that were woken, and calls whose intent has landed.
     woken: Vec<SlotId>,
-    /// What the flow has seen and what is not yet durable: errors that a replay would try again, and times.
+    /// What the flow received that is not yet durable: errors that a replay would try again, and times.
     unflushed: Unflushed,
     flushing: bool,
     /// How many bodies run or have outcomes on the way to the store.
     busy: usize,
     /// How many of those wait for another try.
     napping: usize,
-    /// Bodies that are to begin, once what the flow has seen is durable.
+    /// Bodies that begin once what the flow received is durable.
     gated: Vec<SlotId>,
     /// How many waits are open.
     open: usize,
     exit: Option<Exit>,
     unwinding: Unwinding,
-    /// Nothing starts any more: what runs comes to its end, and then the flow is dropped.
+    /// Nothing starts any more: running bodies finish, and then the flow is dropped.
     draining: bool,
-    /// Errors that records have given to the flow.
+    /// Errors that the flow received from records.
     given: Vec<RecordIx>,
     /// How many bodies this attempt has started.
     started: u64,
-    /// The flow has been given something that no earlier attempt can have given it.
+    /// The flow received something that no earlier attempt can have received.
     has_news: bool,
 }
 
@@ -63,22 +63,22 @@ pub(crate) enum Quiet {
     Go,
     /// These are made durable before live work starts.
     Flush(Unflushed),
-    /// Nothing moves until something outside does.
+    /// Nothing happens until something outside does.
     Idle,
     /// The same, and no body runs, nor is anything on its way to the store.
     Still,
-    /// Nothing moves until one of the open waits is over.
+    /// Nothing happens until one of the open waits ends.
     Asleep,
-    /// What ran has come to its end, and nothing else is to start.
+    /// Running bodies have finished, and nothing else may start.
     Drained,
-    /// The flow has come to where it goes no further.
+    /// The flow has reached the point where it ends early.
     Unwind,
 }
 
 impl Replay {
     /// # Errors
     ///
-    /// When a record is not one.
+    /// If a record is not valid.
     pub(crate) fn new(journal: std::sync::Arc<Journal>) -> Result<Self, Malformed> {
         let claims = Claims::index(&journal)?;
         let unwinding = claims.unwind().map_or(Unwinding::No, |at| Unwinding::At(journal.seq(at)));
@@ -119,7 +119,7 @@ impl Replay {
         self.claims.divergent(checkpoint, claim, &self.journal)
     }
 
-    /// Whether an attempt has ended since a record was made, or a person has had something forgotten.
+    /// Whether an attempt ended since a record was made, or a person had something forgotten.
     pub(crate) fn has_ended_since(&self, at: RecordIx) -> bool {
         self.claims.has_ended_since(at)
     }
@@ -139,7 +139,7 @@ impl Replay {
             SlotId(self.slots.len() as u32 - 1)
         });
         let step = match standing {
-            // Never answered here, even if its number is next: another branch may move first with what was released
+            // Never answered here, even if its number is next: another branch may first continue with what was released
             // last.
             Standing::Recorded(at) => {
                 let seq = self.journal.seq(at);
@@ -199,7 +199,7 @@ impl Replay {
         self.started += 1;
     }
 
-    /// A call that may begin first has its intent made durable.
+    /// A call that may begin, but whose intent must be durable first.
     pub(crate) fn intend(&mut self, id: SlotId) {
         let slot = self.slot(id);
         slot.phase = Phase::Intending;
@@ -209,8 +209,8 @@ impl Replay {
         self.busy += 1;
     }
 
-    /// The intent is durable: the call may begin, when the flow is quiescent. Woken while that is polled it could make the
-    /// flow take another path than a replay, which has no intent to wait for.
+    /// The intent is durable. The call may begin once the flow is quiescent. If it were woken while the flow is polled,
+    /// the flow could take another path than in a replay, which waits for no intent.
     pub(crate) fn intended(&mut self, id: SlotId) {
         self.recount();
         self.busy -= 1;
@@ -230,8 +230,8 @@ impl Replay {
         }
     }
 
-    /// A call that has waited for the store to know of its attempt is to begin. False if nothing is to begin now: then it
-    /// waits like any other.
+    /// A call that waited until the store knew of its attempt begins. False if nothing may begin now: then it waits
+    /// like any other.
     pub(crate) fn resumes(&mut self, id: SlotId) -> bool {
         let may_start = self.may_start();
         if !may_start {
@@ -241,7 +241,7 @@ impl Replay {
         may_start
     }
 
-    /// A body was woken. Whether the driver has to hear of it.
+    /// A body was woken. Returns whether the driver must be notified.
     pub(crate) fn wake_body(&mut self, id: SlotId) -> bool {
         let slot = self.slot(id);
         let running = slot.phase == Phase::Running;
@@ -257,7 +257,7 @@ impl Replay {
         let slot = self.slot(id);
         slot.unsettled = unsettled;
         let was_open = slot.due.take().is_some();
-        // A body counts as busy from its begin on.
+        // A body counts as busy from its start.
         if mem::replace(&mut slot.phase, Phase::Landing) == Phase::Begin || was_open {
             self.busy += 1;
         }
@@ -282,13 +282,13 @@ impl Replay {
         }
     }
 
-    /// A call is dropped, whatever it was doing. Its number stays taken.
+    /// A call is dropped in any phase. Its number stays taken.
     pub(crate) fn leave(&mut self, id: SlotId) -> Option<Waker> {
         self.recount();
         let slot = self.slot(id);
         let waker = slot.waker.take();
         match slot.phase {
-            // Its record may land all the same; the slot is free then.
+            // Its record may still land; the slot becomes free then.
             Phase::Landing | Phase::Intending => slot.phase = Phase::Orphan,
             Phase::Running | Phase::Woken => {
                 match slot.due {
@@ -306,11 +306,11 @@ impl Replay {
             }
             Phase::Free | Phase::Orphan => {}
         }
-        // The caller drops it off the lock: it may hold more than a number.
+        // The caller drops it outside the lock: it may hold more than a number.
         waker
     }
 
-    /// The flow is quiescent: what happens next. The wakers of the calls that may go on are put in `wake`.
+    /// The flow is quiescent: decides what happens next. The wakers of the calls that may continue are put in `wake`.
     pub(crate) fn quiet(&mut self, wake: &mut Vec<Waker>) -> Quiet {
         self.recount();
         for id in mem::take(&mut self.woken) {
@@ -334,7 +334,7 @@ impl Replay {
             if self.flushing {
                 return Quiet::Idle;
             }
-            // What the flow has seen stays as it was for every attempt that undoes it.
+            // What the flow received is fixed for every attempt that undoes it.
             return match self.flush() {
                 Some(unflushed) => Quiet::Flush(unflushed),
                 None => {
@@ -343,7 +343,7 @@ impl Replay {
                 }
             };
         }
-        // Whoever watches is not to wait for the flow to do something else.
+        // A watcher must not wait until the flow does something else.
         if self.unflushed.notes
             && !self.flushing
             && self.unwinding != Unwinding::Asked
@@ -372,7 +372,7 @@ impl Replay {
         if !wake.is_empty() {
             return Quiet::Go;
         }
-        // What is tried again later is not waited for by who lets nothing begin.
+        // Draining does not wait for a try that begins later.
         let busy = if self.draining { self.busy - self.napping } else { self.busy };
         if busy > 0 || self.flushing || self.unwinding == Unwinding::Asked {
             return Quiet::Idle;
@@ -389,22 +389,22 @@ impl Replay {
         self.claims.messages()
     }
 
-    /// Nothing is to start any more.
+    /// Lets nothing start any more.
     pub(crate) fn drain(&mut self) {
         self.draining = true;
     }
 
-    /// Whether what waits to start may.
+    /// Whether waiting calls may start.
     fn may_start(&self) -> bool {
         !self.flushing && !self.draining && matches!(self.unwinding, Unwinding::No | Unwinding::Done)
     }
 
-    /// Whether a body was woken that the driver has not seen to yet.
+    /// Whether a body was woken that the driver has not polled yet.
     pub(crate) fn has_woken(&self) -> bool {
         !self.woken.is_empty()
     }
 
-    /// Whether something can be done without the flow's code moving first.
+    /// Whether there is work that does not need the flow's code.
     pub(crate) fn has_work(&self) -> bool {
         let may_start = !self.waiting.is_empty() && self.may_start();
         let may_release = self.ready.peek().is_some_and(|Reverse((seq, _))| self.unwinding.lets_pass(*seq));
@@ -412,15 +412,15 @@ impl Replay {
         !self.woken.is_empty() || may_release || may_start || may_end || self.exit.is_some()
     }
 
-    /// How many calls hold this waker; `None` if they are too many to look.
+    /// How many calls hold this waker. `None` if there are too many calls to count.
     pub(crate) fn count_wakers(&self, waker: &Waker) -> Option<usize> {
         const FEW: usize = 8;
         let held = |slot: &&Slot| slot.waker.as_ref().is_some_and(|held| held.will_wake(waker));
         (self.slots.len() <= FEW).then(|| self.slots.iter().filter(held).count())
     }
 
-    /// Whether an earlier attempt may have begun a body that begins now: outcomes and times are durable before any body
-    /// starts behind them, so what begins behind one of this attempt's own has never begun before.
+    /// Whether an earlier attempt may have begun a body that begins now. Outcomes and times are durable before any body
+    /// starts after them, so a body that begins after something new of this attempt has never begun before.
     pub(crate) fn is_catching_up(&self) -> bool {
         !self.has_news
     }
@@ -430,8 +430,8 @@ impl Replay {
         self.given.push(error);
     }
 
-    /// Whether the flow failed on an error that was settled before, without a body of this attempt's own: then every
-    /// further attempt comes to the same.
+    /// Whether the flow failed on an error that was settled before, without a body of this attempt: then every further
+    /// attempt has the same result.
     pub(crate) fn gave_again(&self, failure: &Error) -> bool {
         let is_it = |at: &RecordIx| {
             let message = self.journal.outcome(*at).map(|outcome| outcome.preview);
@@ -440,8 +440,8 @@ impl Replay {
         self.started == 0 && self.given.iter().any(is_it)
     }
 
-    /// Whether the journal is used up and the flow has seen nothing that would first have to be durable. What has landed
-    /// in this attempt and waits to be released holds nothing up: the flow has not seen it.
+    /// Whether the journal is used up and the flow received nothing that must first be durable. Outcomes that landed in
+    /// this attempt and wait to be released do not count: the flow has not received them.
     fn may_start_at_once(&mut self) -> bool {
         let first_of_own = self.journal.next();
         let used_up = self.claims.all_awaited() && self.next_ready().is_none_or(|(seq, _)| seq >= first_of_own);

@@ -87,7 +87,7 @@ fn quiet(replay: &mut Replay) -> Quiet {
     replay.quiet(&mut Vec::new())
 }
 
-/// A new call runs, and what it comes to lands under this number.
+/// A new call runs, and its outcome lands under this number.
 fn run(replay: &mut Replay, slot: SlotId, seq: u64, unsettled: bool) {
     replay.begin(slot);
     assert_eq!(replay.poll(slot, Waker::noop()), Step::Poll);
@@ -102,19 +102,19 @@ fn a_call_is_answered_by_the_record_of_the_same_question_and_occurrence() {
     let recorded = |standing: &Standing| matches!(standing, Standing::Recorded(_));
     assert_eq!(standings.each_ref().map(recorded), [true, true, true, false, false, false]);
     assert!(matches!(standings[3], Standing::New), "there are two records of `a`");
-    assert!(matches!(standings[4], Standing::Again(_)), "nobody went past the error");
+    assert!(matches!(standings[4], Standing::Again(_)), "the error is not settled");
     assert!(matches!(standings[5], Standing::Interrupted(_)), "an intent without an outcome");
 }
 
 #[test]
-fn an_error_that_was_settled_answers_like_a_value_and_an_outcome_stands_for_its_intent() {
+fn settled_error_answers_like_a_value_and_an_outcome_replaces_its_intent() {
     let mut replay = replay(&["c!", "settled 1", "d?", "d"]);
     assert!(matches!(make(&mut replay, "c").standing, Standing::Recorded(_)));
     assert!(matches!(make(&mut replay, "d").standing, Standing::Recorded(_)));
 }
 
 #[test]
-fn outcomes_are_released_one_at_a_time_in_the_order_of_their_records_whatever_order_they_are_asked_in() {
+fn outcomes_are_released_singly_in_the_order_of_their_records() {
     let mut replay = replay(&["a", "b", "c"]);
     let (c, step) = enter(&mut replay, "c");
     assert_eq!(step, Step::Pending, "not even the next record answers a first poll");
@@ -139,13 +139,13 @@ fn a_call_without_a_record_starts_when_no_awaited_record_is_left() {
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(answers(&mut replay, [a]), [true]);
     assert_eq!(replay.poll(new, Waker::noop()), Step::Pending, "`a` was released, and may lead to `b`");
-    // Nobody asks for `b`: the code has changed.
+    // No call asks for `b`: the code has changed.
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(replay.poll(new, Waker::noop()), Step::Begin);
 }
 
 #[test]
-fn behind_the_journal_a_call_starts_at_its_first_poll_whatever_has_landed_unseen() {
+fn call_after_the_journal_starts_at_its_first_poll() {
     let mut replay = replay(&["a"]);
     let (a, _) = enter(&mut replay, "a");
     let (early, step) = enter(&mut replay, "early");
@@ -163,7 +163,7 @@ fn behind_the_journal_a_call_starts_at_its_first_poll_whatever_has_landed_unseen
 }
 
 #[test]
-fn a_call_without_a_record_that_is_polled_before_one_with_a_record_does_not_start() {
+fn call_without_a_record_does_not_start_before_one_with_a_record() {
     let mut replay = replay(&["winner"]);
     // As the arms of a biased select!: both are made, and then polled in turn.
     let (loser, winner) = (make(&mut replay, "loser"), make(&mut replay, "winner"));
@@ -172,13 +172,13 @@ fn a_call_without_a_record_that_is_polled_before_one_with_a_record_does_not_star
     let (winner, _) = replay.enter(winner.standing, Waker::noop());
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(answers(&mut replay, [winner]), [true]);
-    // One that is made and not polled holds nobody up when the flow is quiescent.
+    // A call that is made and not polled does not hold others up when the flow is quiescent.
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(replay.poll(loser, Waker::noop()), Step::Begin);
 }
 
 #[test]
-fn a_call_whose_intent_has_landed_is_woken_when_the_flow_is_quiescent_and_not_before() {
+fn call_whose_intent_landed_is_woken_only_when_the_flow_is_quiescent() {
     let mut replay = replay(&[]);
     let (wait, step) = enter(&mut replay, "wait");
     assert_eq!(step, Step::Begin);
@@ -193,14 +193,14 @@ fn a_call_whose_intent_has_landed_is_woken_when_the_flow_is_quiescent_and_not_be
 }
 
 #[test]
-fn a_call_whose_intent_has_landed_does_not_begin_beside_the_error_that_the_flow_is_given() {
+fn call_whose_intent_landed_waits_while_the_flow_receives_an_error() {
     let mut replay = replay(&[]);
     let (failing, _) = enter(&mut replay, "a");
     let (once, _) = enter(&mut replay, "b");
     replay.intend(once);
     replay.intended(once);
     run(&mut replay, failing, 2, true);
-    // Both are woken at once.
+    // Both are woken in the same step.
     assert!(matches!(quiet(&mut replay), Quiet::Go));
     assert_eq!(replay.poll(failing, Waker::noop()), Step::Answer);
     assert_eq!(replay.poll(once, Waker::noop()), Step::Pending);
@@ -211,7 +211,7 @@ fn a_call_whose_intent_has_landed_does_not_begin_beside_the_error_that_the_flow_
 }
 
 #[test]
-fn an_error_that_was_seen_is_flushed_before_anything_starts_and_a_value_is_not() {
+fn error_is_flushed_before_anything_starts_and_a_value_is_not() {
     let mut replay = replay(&[]);
     let (value, _) = enter(&mut replay, "value");
     run(&mut replay, value, 1, false);
@@ -234,7 +234,7 @@ fn an_error_that_was_seen_is_flushed_before_anything_starts_and_a_value_is_not()
 }
 
 #[test]
-fn a_time_that_was_seen_is_flushed_before_anything_starts_and_is_the_same_again() {
+fn time_is_flushed_before_anything_starts_and_stays_the_same() {
     let mut replay = replay(&["now 17"]);
     assert_eq!(replay.now(|| 18), 17);
     assert_eq!(replay.now(|| 18), 18);
@@ -244,7 +244,7 @@ fn a_time_that_was_seen_is_flushed_before_anything_starts_and_is_the_same_again(
 }
 
 #[test]
-fn a_call_that_is_dropped_while_its_outcome_travels_frees_its_place_when_that_lands() {
+fn dropped_call_frees_its_slot_when_its_outcome_lands() {
     let mut replay = replay(&[]);
     let (loser, _) = enter(&mut replay, "loser");
     replay.begin(loser);
@@ -271,7 +271,7 @@ fn a_record_whose_call_was_dropped_before_it_was_released_holds_nothing_up() {
 }
 
 #[test]
-fn a_body_that_is_woken_is_polled_once_for_it_and_the_first_reason_to_leave_stays() {
+fn woken_body_is_polled_once_and_the_first_reason_to_leave_stays() {
     let mut replay = replay(&[]);
     let (slot, _) = enter(&mut replay, "body");
     replay.begin(slot);
@@ -299,7 +299,7 @@ fn names_of_records_are_kept_and_new_ones_take_the_next_free_number() {
 }
 
 #[test]
-fn the_counters_are_what_the_calls_say_at_every_step_of_a_call() {
+fn counters_agree_with_the_calls_at_every_step() {
     let mut replay = replay(&[]);
     // A body that has an intent, fails, waits for its next try nearby and then far away, and ends.
     let (body, step) = enter(&mut replay, "a");

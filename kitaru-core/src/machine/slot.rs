@@ -1,5 +1,4 @@
-//! The place of one polled call: what it does, and who is to be woken for it. Owns the words for that; must not know in
-//! which order calls go on.
+//! The place of one polled call: its phase, and its waker. Must not know in which order calls continue.
 
 use std::task::Waker;
 
@@ -16,17 +15,17 @@ pub(super) struct Slot {
     pub(super) seq: Seq,
     /// Whether its outcome is an error that a later attempt would try again.
     pub(super) unsettled: bool,
-    /// When an open wait is over by itself, if ever; `None` for what is not one.
+    /// When an open wait ends by itself, if ever. `None` for any other call.
     pub(super) due: Option<Due>,
-    /// Its body has failed and is tried again soon.
+    /// Its body failed and is tried again soon.
     pub(super) napping: bool,
 }
 
-/// When a wait is over by itself.
+/// When a wait ends by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Due {
     At(u64),
-    /// When another execution is, which is out of memory, too.
+    /// When another execution ends, which is parked too.
     Execution,
     Never,
 }
@@ -47,7 +46,7 @@ pub(super) enum Phase {
     /// It has a record and waits to be released.
     Ready,
     Released,
-    /// It has to run and waits until nothing is left to release.
+    /// It must run and waits until nothing is left to release.
     Waiting,
     /// It may run.
     Begin,
@@ -55,7 +54,7 @@ pub(super) enum Phase {
     Running,
     /// Its body was woken.
     Woken,
-    /// A body of it is to begin, once what the flow has seen is durable.
+    /// A body of it begins once what the flow received is durable.
     Gated(Behind),
     /// The intent of its body is on its way to the store.
     Intending,
@@ -65,12 +64,12 @@ pub(super) enum Phase {
     Orphan,
 }
 
-/// How far a call is whose body is to begin.
+/// The phase of a call whose body is about to begin.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Behind {
     /// Its intent is durable.
     Intent,
-    /// An earlier try, or a search for what another execution had, has ended.
+    /// An earlier try, or the search for a memo, has ended.
     Try,
 }
 

@@ -1,16 +1,16 @@
-//! Lists by number, most of whose numbers are there. Owns that a list takes memory for what is in it, not for the highest
-//! number: that comes from a store or a history, which anybody may have written. Must not know what is listed.
+//! Lists by number, most of whose numbers are present. Owns that a list takes memory for its entries, not for the
+//! highest number: that number may come from a store or a history that anyone wrote. Must not know what is listed.
 
 use std::collections::BTreeMap;
 
 /// Values by number.
 pub(super) struct Sparse<T> {
     dense: Vec<Option<T>>,
-    /// Those whose number was far above the others when they came.
+    /// Values whose number was far above the others when they were added.
     far: BTreeMap<u32, T>,
 }
 
-/// So far above what is there a number may be without being far.
+/// How far above the others a number may be without being far.
 const SLACK: usize = 16;
 
 impl<T> Default for Sparse<T> {
@@ -34,11 +34,11 @@ impl<T> Sparse<T> {
         }
     }
 
-    /// Gives what stood there before.
+    /// Returns the previous value.
     pub(super) fn set(&mut self, number: u32, value: T) -> Option<T> {
         let nth = number as usize;
         if nth >= self.dense.len() {
-            // It doubles at the most, so that values pay for it.
+            // It doubles at most, so that its size is proportional to its entries.
             if nth > 2 * self.dense.len() + SLACK {
                 return self.far.insert(number, value);
             }

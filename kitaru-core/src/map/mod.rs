@@ -1,6 +1,4 @@
-//! One future for each of many items, so many at once, with the outcomes in the order of the items. Owns the window of
-//! those that run and in what order they are begun and polled; must not know what they are, and leaves to `policy` what
-//! becomes of failures.
+//! One future for each of many items, run concurrently up to a limit, with the outcomes in the order of the items.
 
 mod policy;
 
@@ -17,11 +15,10 @@ use std::vec;
 
 pub use policy::{All, AtLeast, Fallible, FirstError, Policy};
 
-/// Does the same with each of many items, so many of them at once, and gives the outcomes in the order of the items.
+/// Runs one future for each of many items, with a limit on concurrency. The outcomes are in the order of the items.
 ///
-/// [`limit`](Map::limit) says how many run at once, by default all. [`run`](Map::run) says what is done with an item:
-/// usually one checkpoint is called, which has a record of its own as anywhere else. What becomes of failures is a
-/// policy:
+/// [`limit`](Map::limit) sets how many run concurrently; without it, all do. [`run`](Map::run) sets what is done with
+/// an item: usually one call of a checkpoint, with a record of its own. A policy decides about failures:
 ///
 /// | policy | gives | ends early |
 /// |---|---|---|
@@ -31,11 +28,11 @@ pub use policy::{All, AtLeast, Fallible, FirstError, Policy};
 ///
 /// # Replay
 ///
-/// Items are begun in their order, the next one whenever one is done, so the call for the n-th item is the n-th of its
-/// kind, whichever bodies are quick and whatever the limit is. The limit may therefore be changed under executions that
-/// run. The first error is the first in the order of the records, the same on every replay.
+/// Items begin in their order, the next one when one ends. So the call for the n-th item is the n-th of its kind, with
+/// any limit and with bodies of any speed. The limit may therefore be changed while executions run. The first error is
+/// the first in the order of the records, the same on every replay.
 ///
-/// It needs no flow: in a checkpoint's body, or anywhere else, it does the same with plain futures.
+/// It needs no flow. In a checkpoint's body and outside flows it does the same with plain futures.
 ///
 /// # Examples
 ///
@@ -60,7 +57,7 @@ pub fn map<I: IntoIterator>(items: I) -> Map<I::Item> {
     Map { items: items.into_iter().collect(), limit: usize::MAX, policy: FirstError }
 }
 
-/// Items, and how something is to be done with each of them. Made by [`map()`].
+/// Items, and how to run them. Made by [`map()`].
 #[must_use = "a map does nothing until it is run and awaited"]
 pub struct Map<T, P = FirstError> {
     items: Vec<T>,
@@ -75,11 +72,11 @@ impl<T, P> fmt::Debug for Map<T, P> {
 }
 
 impl<T, P> Map<T, P> {
-    /// Runs no more than this at once.
+    /// Sets how many items run concurrently.
     ///
     /// # Panics
     ///
-    /// When it is 0, as nothing could ever run.
+    /// If it is 0, because nothing could run.
     ///
     /// # Examples
     ///
@@ -92,12 +89,12 @@ impl<T, P> Map<T, P> {
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(demo());
     /// ```
     pub fn limit(mut self, limit: usize) -> Self {
-        assert!(limit > 0, "kitaru::map was given a limit of 0, so nothing could ever run; give it 1 or more");
+        assert!(limit > 0, "cannot run a kitaru::map with a limit of 0: nothing could run; set a limit of 1 or more");
         self.limit = limit;
         self
     }
 
-    /// Gives the outcome of every item, whatever it is, and never fails by itself.
+    /// Gives the outcome of every item, and never fails by itself.
     ///
     /// # Examples
     ///
@@ -115,8 +112,9 @@ impl<T, P> Map<T, P> {
         Map { items: self.items, limit: self.limit, policy: All }
     }
 
-    /// Puts up with failures as long as so many items can succeed: then it gives the outcome of every item, and as soon
-    /// as they cannot any more, an error that says so and why. It runs all items, also when so many have succeeded.
+    /// Accepts failures as long as `count` items can succeed, and gives the outcome of every item. As soon as `count`
+    /// items cannot succeed any more, it ends with an error that gives the reason. It runs all items, even if `count`
+    /// have already succeeded.
     ///
     /// # Examples
     ///
@@ -139,8 +137,8 @@ impl<T, P> Map<T, P> {
         Map { items: self.items, limit: self.limit, policy: AtLeast::new(count) }
     }
 
-    /// Does this with each item. The first items are begun at once, as many as the limit lets, and the next one whenever
-    /// one is done: then the function is called with the item. What it gives is polled when this is.
+    /// Runs the function for each item. The first items begin immediately, up to the limit, and the next one when one
+    /// ends: the function is called when its item begins. Its futures are polled when this is polled.
     ///
     /// # Errors
     ///
@@ -148,12 +146,11 @@ impl<T, P> Map<T, P> {
     ///
     /// # Panics
     ///
-    /// When the function or a future panics. In a flow that fails the attempt.
+    /// If the function or a future panics. In a flow that fails the attempt.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops all that runs, which cancels the bodies of checkpoints that were called; no further item is
-    /// begun.
+    /// Dropping it drops everything that runs, which cancels the bodies of called checkpoints. No further item begins.
     pub fn run<'a, F, C>(self, function: F) -> Run<'a, P::Output>
     where
         T: Send + 'a,
@@ -182,9 +179,9 @@ impl<T, P> Map<T, P> {
     }
 }
 
-/// Something that is being done with each of many items. Made by [`Map::run`].
-// What it holds is not in its type: the compiler cannot tell that a flow is `Send` across an await of a type that has a
-// closure which borrows, and what it gives, in it.
+/// A running map. Made by [`Map::run`].
+// What it holds is not part of its type. Otherwise the compiler could not prove that a flow is `Send` across an await
+// of it, if its closure borrows.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Run<'a, O>(Pin<Box<dyn Future<Output = O> + Send + 'a>>);
 
@@ -202,14 +199,14 @@ impl<O> Future for Run<'_, O> {
     }
 }
 
-/// The items that are at work, and those that are to come.
+/// The running items, and those that have not begun.
 struct Window<T, F, C> {
-    /// Those that are not begun yet, and their numbers.
+    /// Items that have not begun, with their numbers.
     items: iter::Enumerate<vec::IntoIter<T>>,
     function: F,
     /// By the numbers of the items.
     running: BTreeMap<usize, (Pin<Box<C>>, Waker)>,
-    /// Which of them are to be polled.
+    /// Items to poll.
     due: BTreeSet<usize>,
     woken: Arc<Woken>,
 }
@@ -228,12 +225,12 @@ impl<T, F: FnMut(T) -> C, C: Future> Window<T, F, C> {
         self.due.insert(nth)
     }
 
-    /// The next item that is done, and its outcome. The lowest number is polled first, so that a replay does what the
+    /// The next item that ended, and its outcome. The lowest number is polled first, so that a replay does what the
     /// first run did.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, C::Output)>> {
         self.due.append(&mut self.woken.take(cx.waker()));
         while let Some(nth) = self.due.pop_first() {
-            // It may have been woken once more after it was done.
+            // It may have been woken once more after it ended.
             let Some((future, waker)) = self.running.get_mut(&nth) else { continue };
             if let Poll::Ready(outcome) = future.as_mut().poll(&mut Context::from_waker(waker)) {
                 self.running.remove(&nth);
@@ -244,7 +241,7 @@ impl<T, F: FnMut(T) -> C, C: Future> Window<T, F, C> {
     }
 }
 
-/// Which items were woken since they were last polled, and who polls them.
+/// Which items were woken since they were last polled, and the waker of the poller.
 #[derive(Default)]
 struct Woken(Mutex<(BTreeSet<usize>, Option<Waker>)>);
 
@@ -255,7 +252,7 @@ impl Woken {
         poller.clone()
     }
 
-    /// Those that were woken, and from now on this is woken with them.
+    /// Takes the woken items, and registers the waker for the next ones.
     fn take(&self, waker: &Waker) -> BTreeSet<usize> {
         let (numbers, poller) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match poller {
@@ -278,7 +275,7 @@ impl Wake for Nth {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Not under the lock: the poller may do anything.
+        // Outside the lock: the waker is foreign code.
         if let Some(poller) = self.woken.add(self.nth) {
             poller.wake();
         }

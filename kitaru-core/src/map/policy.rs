@@ -1,11 +1,11 @@
-//! What becomes of failures among many outcomes. Must not know where the outcomes come from.
+//! How a map treats failures. Must not know where the outcomes come from.
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
 
 use crate::error::Error;
 
-/// What a map makes of the outcomes of its items. See [`map()`](super::map()) for the three there are. Sealed.
+/// How a map turns the outcomes of its items into its own. See [`map()`](super::map()) for the three policies. Sealed.
 pub trait Policy<R>: sealed::Sealed {
     /// What it keeps of each outcome.
     #[doc(hidden)]
@@ -13,29 +13,29 @@ pub trait Policy<R>: sealed::Sealed {
     /// What it gives.
     type Output;
 
-    /// So many items are to be begun.
+    /// Called before the first item, with the number of items.
     #[doc(hidden)]
     fn begin(&mut self, items: usize) -> ControlFlow<Self::Output>;
 
-    /// An item is done: keeps what is needed of its outcome, or ends.
+    /// An item ended: keeps what is needed of its outcome, or ends the map.
     #[doc(hidden)]
     fn take(&mut self, outcome: R) -> ControlFlow<Self::Output, Self::Kept>;
 
-    /// All items are done; what was kept is in their order.
+    /// All items ended. The kept values are in the order of the items.
     #[doc(hidden)]
     fn finish(self, kept: Vec<Self::Kept>) -> Self::Output;
 }
 
-/// A `Result`, as all policies but [`All`] ask for. Sealed.
+/// A `Result`, which all policies but [`All`] require. Sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Result`",
     label = "this map ends when items fail",
     note = "with `.all()` a map takes outcomes of any type, and never fails by itself"
 )]
 pub trait Fallible: sealed::Sealed {
-    /// What is there if it succeeded.
+    /// The type in `Ok`.
     type Value;
-    /// What is there if it failed.
+    /// The type in `Err`.
     type Error;
 
     #[doc(hidden)]
@@ -106,7 +106,7 @@ impl<R> Policy<R> for All {
     }
 }
 
-/// So many items have to succeed. See [`Map::at_least`](super::Map::at_least).
+/// A number of items must succeed. See [`Map::at_least`](super::Map::at_least).
 #[derive(Clone, Copy, Debug)]
 pub struct AtLeast {
     least: usize,
@@ -144,7 +144,7 @@ impl<R: Fallible<Error: Display>> Policy<R> for AtLeast {
             return ControlFlow::Continue(outcome);
         }
         let message = format!("{least} of {items} items had to succeed, but {failed} failed");
-        // The alternate form has the whole chain of causes.
+        // The alternate form contains the whole chain of causes.
         ControlFlow::Break(Err(Error::msg(format_args!("{error:#}")).context(message)))
     }
 

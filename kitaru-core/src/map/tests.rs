@@ -13,7 +13,7 @@ fn cx() -> Context<'static> {
 }
 
 #[test]
-fn only_what_was_woken_is_polled_the_lowest_first() {
+fn only_woken_items_are_polled_the_lowest_first() {
     let (polls, path, wakers) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let begin = |n: usize| {
         let mut begun = false;
@@ -40,7 +40,7 @@ fn only_what_was_woken_is_polled_the_lowest_first() {
 }
 
 #[test]
-fn the_first_items_are_begun_when_a_map_is_run_and_the_next_ones_as_others_end() {
+fn first_items_begin_with_the_map_and_the_next_ones_as_others_end() {
     let begun = Mutex::new(Vec::new());
     let last = || begun.lock().unwrap().last().copied();
     let begin = |n: u32| {
@@ -58,7 +58,7 @@ fn the_first_items_are_begun_when_a_map_is_run_and_the_next_ones_as_others_end()
 }
 
 #[test]
-fn whoever_polls_a_map_is_woken_with_its_items() {
+fn poller_of_a_map_is_woken_with_its_items() {
     struct Count(AtomicUsize);
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
@@ -84,7 +84,7 @@ fn whoever_polls_a_map_is_woken_with_its_items() {
 }
 
 #[test]
-fn what_still_runs_is_dropped_when_a_map_ends_and_not_only_when_it_is_dropped() {
+fn running_items_are_dropped_when_a_map_ends() {
     let runs = Arc::new(());
     let begin = |n: u32| {
         let runs = runs.clone();
@@ -103,7 +103,7 @@ fn what_still_runs_is_dropped_when_a_map_ends_and_not_only_when_it_is_dropped() 
 }
 
 #[test]
-fn items_that_are_done_at_once_take_one_poll_and_no_stack() {
+fn items_that_are_ready_immediately_take_one_poll_and_no_stack() {
     let mut map = super::map(0..100_000).limit(1).run(|n| ready(Ok::<_, ()>(n)));
     let Poll::Ready(Ok(values)) = Pin::new(&mut map).poll(&mut cx()) else { panic!("it is done") };
     assert!(values.into_iter().eq(0..100_000));

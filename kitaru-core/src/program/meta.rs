@@ -1,4 +1,4 @@
-//! What the attribute of a flow says. Owns the options; must not know how they are kept.
+//! The options of a flow's attribute. Must not know how they are applied.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::program::{Begun, FlowInput};
 /// What a call does that contradicts a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnDivergence {
-    /// Warn, run, record anew.
+    /// Warns, runs, and records again.
     Rerun,
-    /// End the attempt.
+    /// Ends the attempt.
     Fail,
 }
 
@@ -27,7 +27,7 @@ pub struct FlowMeta {
     pub(crate) source: u64,
     pub(crate) begin: fn(FlowInput<'_>) -> Begun,
     pub(crate) version: &'static str,
-    /// `None` where the attribute does not say.
+    /// `None` if the attribute does not set it.
     pub(crate) reuse: Option<Reuse>,
     pub(crate) on_divergence: Option<OnDivergence>,
 }

@@ -1,5 +1,5 @@
-//! The flows of this program, as their attributes describe them. Owns how one is found by its name, and what it is begun with; must
-//! not know what a flow does.
+//! The flows of this program, as their attributes describe them. Owns how one is found by its name, and how it begins;
+//! must not know what a flow does.
 
 mod meta;
 mod registry;
@@ -17,7 +17,7 @@ pub(crate) use meta::OnDivergence;
 pub use registry::Registered;
 pub(crate) use registry::{check_names, find, has_function};
 
-/// A flow's function at work, down to its packed result.
+/// A running flow function, up to its packed result.
 pub(crate) type FlowFuture = Pin<Box<dyn Future<Output = Packed> + Send>>;
 
 /// A flow's recorded input, for the function that the macro writes.
@@ -36,7 +36,7 @@ impl fmt::Debug for FlowInput<'_> {
     }
 }
 
-/// What comes of beginning a flow.
+/// The result of beginning a flow.
 #[doc(hidden)]
 pub struct Begun(pub(crate) Result<FlowFuture, Error>);
 

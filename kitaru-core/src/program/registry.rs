@@ -1,11 +1,11 @@
-//! The flows of the program, by name. Owns the list that the macro fills; must not know who looks.
+//! The flows of the program, by name. Owns the list that the macro fills; must not know its readers.
 
 use std::collections::HashMap;
 
 use crate::error::{Error, Kind};
 use crate::program::FlowMeta;
 
-/// A flow that the macro has put on the list.
+/// A flow that the macro added to the list.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Registered(pub &'static FlowMeta);
@@ -27,7 +27,7 @@ pub(crate) fn has_function(path: &str) -> bool {
     inventory::iter::<Registered>.into_iter().any(|Registered(flow)| is_it(flow))
 }
 
-/// Refuses a program in which two flows go by one name: they would continue each other's executions.
+/// Refuses a program in which two flows have the same name: they would continue each other's executions.
 pub(crate) fn check_names() -> Result<(), Error> {
     let mut known: HashMap<&str, &FlowMeta> = HashMap::new();
     for Registered(flow) in inventory::iter::<Registered> {
@@ -36,8 +36,8 @@ pub(crate) fn check_names() -> Result<(), Error> {
             return Err(Error::new(
                 Kind::Misuse,
                 format!(
-                    "two flows of this program go by the name `{}`: {}:{} ({}) and {}:{} ({}); give one of them another \
-                     with #[flow(name = \"…\")]",
+                    "cannot open a store: two flows of this program have the name `{}`: {}:{} ({}) and {}:{} ({}); \
+                     rename one with #[flow(name = \"…\")]",
                     flow.name, other.file, other.line, other.module, flow.file, flow.line, flow.module
                 ),
             ));

@@ -19,8 +19,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When it is not known that the rows are durable. After a full disk or an I/O error the store goes on as soon as
-    /// the disk does, without being opened again.
+    /// When it is not known that the rows are durable. After a full disk or an I/O error the store works again as
+    /// soon as the disk does, without being opened again.
     fn commit(&self, rows: &[Row], durability: Durability) -> Result<(), Error>;
 
     /// The value under a key.
@@ -37,7 +37,7 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read. What was shown before is right all the same.
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error>;
 
-    /// Releases the store, for other processes too. Closing twice is no error; every other call fails from then on.
+    /// Releases the store, for other processes too. Closing twice is not an error; every other call fails from then on.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ pub struct Row {
 pub enum Durability {
     /// As fast as can be. After a kill the next opening may have to walk the whole store.
     Fast,
-    /// So that the next opening is quick, whatever happens.
+    /// So that the next opening is quick in all cases.
     QuickRepair,
 }
 

@@ -61,7 +61,7 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// When it is a link or anything else that is no regular file, besides what the system says. Opening waits for nobody.
+    /// When it is a link or anything else that is not a regular file, besides errors of the system. Opening never blocks.
     pub(super) fn file(&self, name: &str, presence: Presence) -> io::Result<File> {
         self.check_is_regular(name)?;
         let file = self.handle.open_file(name, presence)?;
@@ -69,7 +69,7 @@ impl Folder {
         if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular("it is no regular file")) }
     }
 
-    /// Refuses what is no regular file; nothing at all is none.
+    /// Refuses anything but a regular file. A missing file is accepted.
     fn check_is_regular(&self, name: &str) -> io::Result<()> {
         match self.handle.kind(name)? {
             Some(kind) if kind.is_link => Err(not_regular(

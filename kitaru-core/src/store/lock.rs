@@ -1,6 +1,6 @@
 //! The lock on a store's folder. Owns that one process at a time uses it, and who that is; must not know the store.
 //!
-//! The file holds the number of the process and a random mark of it: numbers are given out again, and in each container anew.
+//! The file holds the number of the process and a random mark of it: numbers are given out again, and each container has its own.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -35,7 +35,7 @@ impl Holder {
     fn this_process() -> Self {
         // A forked child has it from its parent.
         static MARK: OnceLock<u64> = OnceLock::new();
-        // Without chance two processes are told apart by their numbers only.
+        // Without randomness, only their numbers distinguish two processes.
         let mark = *MARK.get_or_init(|| getrandom::u64().unwrap_or_default());
         Holder { pid: std::process::id(), mark: Some(mark) }
     }
@@ -81,7 +81,7 @@ impl FolderLock {
                 Err(TryLockError::Error(why)) => return Err(unusable(why)),
             }
         }
-        // For the message of whoever waits. The lock is the file's, not its content's.
+        // For the message of a process that waits. The lock is on the file, not on its content.
         Holder::this_process().write(&mut file).map_err(unusable)?;
         Ok(FolderLock { _file: file })
     }

@@ -185,7 +185,7 @@ impl Store for Redb {
             transaction.commit()?;
             Ok(number)
         })?;
-        // Behind the commit: what was written where nobody finds it is not acknowledged.
+        // After the commit: a write to a file that the path does not lead to is not acknowledged.
         if let Some(Err(gone)) = self.file.as_ref().map(|file| file.check_is_in_place()) {
             self.fail();
             return Err(gone);

@@ -33,7 +33,7 @@ pub(crate) trait Owner: Send + Sync {
     fn landed(&self, token: u64, result: Result<u64, Error>);
 }
 
-/// What is to become durable at once.
+/// Rows that become durable together.
 pub(crate) struct Submission {
     pub(crate) owner: Arc<dyn Owner>,
     /// Given back when it has landed.
@@ -51,7 +51,7 @@ pub(crate) enum Activity {
     Ends,
 }
 
-/// With more submissions at once their bytes are not counted anew: that would be done for each batch.
+/// With more queued submissions their bytes are not counted again: that would happen for each batch.
 const MOST_RECOUNTED: usize = 256;
 
 /// The bounds of the writer.
@@ -87,7 +87,7 @@ pub(crate) struct Writer {
 /// Who does a writer's work.
 enum Hand {
     Thread(JoinHandle<Result<(), Error>>),
-    /// A task, which gives way to whoever closes it.
+    /// A task, which gives way to the caller that closes it.
     #[cfg(feature = "testkit")]
     Task(Arc<Mutex<Thread>>),
     Gone,
@@ -172,8 +172,8 @@ impl Writer {
         self.shared.leave();
     }
 
-    /// Lands what is queued, leaves the store so that it opens quickly, and closes it. Blocks. Closing twice is no
-    /// error.
+    /// Lands what is queued, leaves the store so that it opens quickly, and closes it. Blocks. Closing twice is not
+    /// an error.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.shared.close();
         let mut hand = lock(&self.hand);
@@ -243,11 +243,11 @@ impl Shared {
 }
 
 impl Queue {
-    /// Counts the bytes anew, where no commit has taken any.
+    /// Counts the bytes again, while no commit has taken any.
     ///
     /// # Panics
     ///
-    /// In builds with debug assertions, where the count has come to differ.
+    /// In builds with debug assertions, where the count differs.
     fn recount(&self) {
         if cfg!(debug_assertions) && self.submissions.len() <= MOST_RECOUNTED {
             let bytes: usize = self.submissions.iter().map(Submission::bytes).sum();
@@ -277,7 +277,7 @@ fn cut(failure: Option<&Error>) -> Error {
     }
 }
 
-/// What one commit takes, and who is told of it, with which number.
+/// The rows of one commit, and the owners to notify, each with its number.
 struct Batch {
     rows: Vec<Row>,
     /// As the queue counts them.
@@ -369,7 +369,7 @@ impl Thread {
         }
     }
 
-    /// One commit, and everybody is told.
+    /// Makes one commit, and notifies all owners.
     fn land(&mut self, submissions: &mut VecDeque<Submission>) {
         let mut batch = self.batch(submissions);
         let landed = self.land_rows(&mut batch);
@@ -428,7 +428,7 @@ impl Thread {
     }
 
     fn commit(&mut self, rows: &[Row]) -> Result<(), Error> {
-        // A submission without rows only asks to be told when those before it have landed.
+        // A submission without rows only waits until those before it have landed.
         if rows.is_empty() {
             return Ok(());
         }
@@ -447,7 +447,7 @@ impl Thread {
     fn rest(&mut self) {
         if self.last == Durability::Fast {
             self.last = Durability::QuickRepair;
-            // Nobody waits for it, and a store that fails says so at the next commit.
+            // It has no waiter, and a store that fails says so at the next commit.
             let rested = catch_unwind(AssertUnwindSafe(|| self.store.commit(&[], Durability::QuickRepair)));
             drop(rested);
         }

@@ -1,5 +1,5 @@
-//! What is read of a store whenever its process has died: all that was durable, by the ways by which the next process reads
-//! it. Must not know how it died.
+//! Reads the store whenever its process has crashed: all that was durable, by the code with which the next process reads it.
+//! Must not know how the process crashed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::testkit::invariants::Invariants;
 use crate::testkit::shelf::Shelf;
 use crate::value::Key;
 
-/// Looks at the rows that a process has left: they are as they should be, and what stands in them is not to run again.
+/// Checks the rows that a process has left, and notes the recorded calls, which must not run again.
 pub(super) fn examine(house: &Arc<House>) {
-    // The dead read nothing.
+    // A dead process reads nothing.
     house.revive();
     let read = Archive::of(Arc::new(Shelf(house.clone()))).generations();
     let generations = match read {
@@ -26,7 +26,7 @@ pub(super) fn examine(house: &Arc<House>) {
     audit(house, &generations, &recorded);
 }
 
-/// What holds of a store's rows whenever its process dies.
+/// What must hold of a store's rows whenever its process crashes.
 fn audit(house: &House, generations: &[Generation], recorded: &HashSet<Key>) {
     let gone = |seen: &mut Invariants| {
         let gone = seen.standing().filter(|(call, _)| !recorded.contains(call));
@@ -35,11 +35,11 @@ fn audit(house: &House, generations: &[Generation], recorded: &HashSet<Key>) {
     house.invariants(gone).into_iter().for_each(|what| house.is_broken(what));
     for generation in generations {
         let (journal, execution) = (&generation.journal, &generation.header.execution);
-        // Each under the number of its record.
+        // By the number of their record.
         let mut values = HashMap::new();
         for (nth, at) in (1..).zip(journal.indices()) {
             if journal.seq(at).0 != nth {
-                house.is_broken(format!("the journal of {execution} has a hole before record {}", journal.seq(at).0));
+                house.is_broken(format!("the journal of {execution} has a gap before record {}", journal.seq(at).0));
                 break;
             }
             match journal.frame(at) {
@@ -48,7 +48,7 @@ fn audit(house: &House, generations: &[Generation], recorded: &HashSet<Key>) {
                         house.is_broken(format!("`{}` of {execution} has two values", outcome.call.name()));
                     }
                 }
-                // A person has had it forgotten, so that it may come again.
+                // A person had it forgotten, so it may appear again.
                 Ok(Frame::Forgot(Forgotten::This(this))) => values.retain(|_, seq| *seq != this),
                 Ok(Frame::Forgot(Forgotten::After(after))) => values.retain(|_, seq| *seq <= after),
                 Ok(_) => {}
@@ -58,7 +58,7 @@ fn audit(house: &House, generations: &[Generation], recorded: &HashSet<Key>) {
     }
 }
 
-/// The calls whose outcome stands in the store: a value, or an error that was settled.
+/// The calls with an outcome in the store: a value, or a settled error.
 fn of_generation(generation: &Generation) -> Vec<Key> {
     let (journal, header) = (&generation.journal, &generation.header);
     let mut standing = Vec::new();

@@ -1,8 +1,8 @@
-//! Chance that repeats: SplitMix64. Must not know what is drawn.
+//! Randomness that repeats: SplitMix64. Must not know what it decides.
 
-/// The seed of everything, unless the environment names another one.
+/// The default seed, unless the environment sets another one.
 const SEED: u64 = 0;
-/// The variable that names it.
+/// The variable that sets it.
 pub(super) const VARIABLE: &str = "KITARU_SEED";
 
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,7 @@ impl Chance {
     }
 
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        // A bound is the length of a list: what the remainder favours is nothing beside that.
+        // A bound is the length of a list, so the bias of the remainder is negligible.
         (self.next() % bound.max(1) as u64) as usize
     }
 
@@ -34,15 +34,15 @@ impl Chance {
     }
 }
 
-/// The seed that the environment names, or the usual one.
+/// The seed from the environment, or the default one.
 ///
 /// # Panics
 ///
-/// When it names none.
+/// When the variable is not a number.
 pub(super) fn seed() -> u64 {
     let Ok(named) = std::env::var(VARIABLE) else { return SEED };
     named
         .trim()
         .parse()
-        .unwrap_or_else(|_| panic!("{VARIABLE} is {named:?}, which is no seed: it takes a whole number"))
+        .unwrap_or_else(|_| panic!("{VARIABLE} is {named:?}, which is not a seed; set it to a whole number"))
 }

@@ -1,5 +1,5 @@
-//! A process that dies everywhere: a scenario is run once undisturbed, and once more for each point at which its process
-//! could die, with a death there and a new process after it. Owns what is compared; must not know how a process dies.
+//! Crashes at every point: runs a scenario once undisturbed, and once more for each point at which its process could crash,
+//! with a crash there and a new process after it. Owns what is compared; must not know how a process crashes.
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -20,30 +20,30 @@ use crate::testkit::process::{Process, admits, runtime};
 use crate::testkit::quiet::be_quiet;
 use crate::testkit::report::{Mode, Report, Trial, Verdict};
 
-/// Runs a scenario once for each point at which its process could die, with a death there and a new process after it, and
-/// panics with a report where what it comes to is not what an undisturbed run comes to.
+/// Runs a scenario once for each point at which its process could crash, with a crash there and a new process after it. Panics
+/// with a report if the output differs from that of an undisturbed run.
 ///
-/// A process could die before and after each write is durable, in each body at its start, wherever it is suspended and at
-/// its end, and where a flow is parked and comes back. All of it is tried twice: once as in any program, and once with
-/// flows parked wherever they wait.
+/// A process could crash before and after each write is durable; in each body at its start, at its end and wherever it is
+/// suspended; and where a flow is parked and resumes. Each point is tried twice: once as in any program, and once with flows
+/// parked wherever they wait.
 ///
-/// The scenario is run anew in each process: what it awaits has to be a call of a flow, which goes on where it stopped, or a
-/// method of the kit. Time that has passed stays passed, and an answer or a signal that was acknowledged is not sent again.
-/// What it comes to is compared by its `Debug`, and has to be the same however the bodies of a flow overtake each other.
+/// Each process runs the scenario from its start. So the scenario may await only calls of flows, which resume where they
+/// stopped, and methods of the kit. Time that has passed stays passed. An answer or a signal that was acknowledged is not sent
+/// again. Outputs are compared by their `Debug`, and must not depend on the order in which concurrent bodies finish.
 ///
-/// Reported is
-/// - a scenario that comes to something else, panics, or comes to a standstill after a death;
+/// The report shows
+/// - a scenario that has another output, panics, or stops moving after a crash;
 /// - a body that runs although its outcome is recorded, and an `at_most_once` body that begins twice;
-/// - a call that contradicts a record, and a value that is digested differently when it is read back: what depends on
-///   chance or on the order of a hash does that.
+/// - a call that contradicts a record, and a value whose digest differs after it is read back. The usual cause is randomness or
+///   the order of a hash map.
 ///
-/// A flow that was told that an `at_most_once` body may have happened may come to something else, and one that asks a person
-/// what became of the body (`on_interrupt = "ask"`, a tool that is `once`) may wait; the report of [`crash_report`] says so. A
-/// scenario that answers such a wait is held to the same end.
+/// A flow that gets the error that an `at_most_once` body may have run may have another output. A flow that asks a person about
+/// the body (`on_interrupt = "ask"`, a tool that is `once`) may wait. The report of [`crash_report`] says so. If the scenario
+/// answers such a wait, its output must be the same.
 ///
 /// # Panics
 ///
-/// With the report. It ends in the line that repeats it.
+/// With the report. Its last line is the command that repeats the failure.
 ///
 /// # Examples
 ///
@@ -68,7 +68,7 @@ where
     assert!(report.is_clean(), "{report}");
 }
 
-/// As [`crash_everywhere`], for those who want to look at the report.
+/// As [`crash_everywhere`], but returns the report.
 ///
 /// # Examples
 ///
@@ -94,7 +94,7 @@ where
     })
 }
 
-/// Makes the trials on a thread of its own: the caller's may be a runtime's, which cannot run another one.
+/// Runs the trials on a thread of its own: the caller's thread may belong to a runtime, which cannot run another one.
 pub(super) fn alone(trials: impl FnOnce(u64) -> Vec<Trial> + Send) -> Report {
     let seed = chance::seed();
     let explore = move || {
@@ -121,7 +121,7 @@ where
     let expected = live(&house, scenario, &Arc::default());
     let points = house.learned();
     let mut trials = vec![trial(&house, mode, None, expected.clone(), expected.clone(), false)];
-    // Once more without a death: what comes of chance alone comes out here.
+    // Once more without a crash: a difference here is due to randomness alone.
     let again = House::new(seed, parking);
     let came = live(&again, scenario, &Arc::default());
     trials.push(trial(&again, mode, None, expected.clone(), came, false));
@@ -151,7 +151,7 @@ pub(super) fn trial(
 ) -> Trial {
     let findings: Findings = house.findings();
     let verdict = match (&expected, &came) {
-        // It says itself that it is no good.
+        // The scenario itself fails.
         (Life::Panicked(_) | Life::Still(_), _) if point.is_none() => Verdict::NoGood(came.told()),
         (expected, came) if expected == came => Verdict::Same,
         (_, came) if was_interrupted => Verdict::Interrupted(came.told()),
@@ -166,14 +166,14 @@ pub(super) fn trial(
     }
 }
 
-/// What the life of a process came to.
+/// How the life of a process ended.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Life {
     /// The scenario's output.
     Came(String),
     Panicked(String),
     Died,
-    /// Nothing moved any more. This is where everything stood.
+    /// Nothing moved any more. This is the journal at that time.
     Still(String),
 }
 
@@ -182,13 +182,13 @@ impl Life {
         match self {
             Life::Came(output) => output.clone(),
             Life::Panicked(message) => format!("a panic: {message}"),
-            Life::Died => "a death".to_owned(),
-            Life::Still(journal) => format!("a standstill, in which nothing moved any more:\n{journal}"),
+            Life::Died => "a crash".to_owned(),
+            Life::Still(journal) => format!("no progress: nothing moved any more:\n{journal}"),
         }
     }
 }
 
-/// One process, from its begin to its death, or to the end of the scenario.
+/// One process, from its begin to its crash, or to the end of the scenario.
 pub(super) fn live<F, Fut>(house: &Arc<House>, scenario: &F, posted: &Arc<Posted>) -> Life
 where
     F: Fn(Testkit) -> Fut,
@@ -208,7 +208,7 @@ where
         let mut death = pin!(house.died.notified());
         let mut still = pin!(idle.abandoned());
         poll_fn(|cx| {
-            // It may ring for a death before this process's life.
+            // It may ring for a crash before this process.
             while !house.is_dead() && death.as_mut().poll(cx).is_ready() {
                 death.set(house.died.notified());
             }
@@ -235,7 +235,7 @@ where
     runtime.block_on(idle.foreground(life))
 }
 
-/// An error's `Debug` may hold where it was made, which differs from run to run.
+/// An error's `Debug` may contain a backtrace, which differs from run to run.
 fn without_backtrace(output: &impl Debug) -> String {
     let text = format!("{output:#?}");
     text.split("\nStack backtrace:").next().unwrap_or_default().to_owned()

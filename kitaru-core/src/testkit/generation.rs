@@ -1,4 +1,4 @@
-//! What a generation came to, as a test reads it.
+//! The outcomes of a generation, as a test reads them.
 
 use crate::error::Error;
 use crate::journal::Frame;
@@ -6,7 +6,7 @@ use crate::ledger::{Generation, malformed};
 use crate::view::{Record, records};
 
 impl Generation {
-    /// What it came to, for people; nothing, if its last record does not say.
+    /// Its result, for people; empty, if its last record has none.
     pub(crate) fn outcome(&self) -> String {
         match self.journal.indices().last().map(|last| self.journal.frame(last)) {
             Some(Ok(Frame::End(end))) => end.preview.to_owned(),
@@ -14,7 +14,7 @@ impl Generation {
         }
     }
 
-    /// What its checkpoints came to.
+    /// The records of its checkpoints.
     pub(crate) fn records(&self) -> Result<Vec<Record>, Error> {
         let read = records(&self.journal);
         read.map(|(records, _)| records).map_err(|why| malformed(&self.header.execution, "journal", why))

@@ -1,5 +1,5 @@
-//! What outlives the processes of a test: the rows, the clock, who plays which part, what was counted, and where the
-//! process is to die. Owns the direction of executions; must not know what a test makes of it.
+//! What outlives the processes of a test: the rows, the clock, the stubs, the counters, and where the process crashes next.
+//! Owns the direction of executions; must not know what a test makes of it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -25,7 +25,7 @@ use crate::testkit::chance::Chance;
 use crate::testkit::invariants::Invariants;
 use crate::testkit::script::Script;
 
-/// What a test's stub of a checkpoint gives.
+/// A test's stub of a checkpoint.
 pub(super) type Stub = Arc<dyn Fn(Value) -> Result<Value, Error> + Send + Sync>;
 
 pub(super) struct House {
@@ -36,23 +36,23 @@ pub(super) struct House {
     start_ms: u64,
     /// Rings when the process dies.
     pub(super) died: Notify,
-    /// What wakes the bodies that run.
+    /// The wakers of the running bodies.
     outside: Mutex<Vec<Weak<Outside>>>,
     /// How often a body has moved.
     moves: AtomicU64,
-    /// How much real time a body may wait for something outside without a move, in milliseconds.
+    /// How many milliseconds of real time a body may wait for something outside without a move.
     patience_ms: AtomicU64,
     state: Mutex<State>,
-    /// A lock of its own: it is looked at while the other is held, and never the other way round.
+    /// A separate lock: it is taken while the other is held, and never the other way round.
     invariants: Mutex<Invariants>,
 }
 
-/// When flows are dropped from memory while they wait.
+/// When waiting flows are parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parking {
     /// As in any program.
     Plain,
-    /// Wherever they can be.
+    /// Wherever possible.
     Always,
 }
 
@@ -61,7 +61,7 @@ struct State {
     executed: BTreeMap<String, u64>,
     replayed: BTreeMap<String, u64>,
     stubs: HashMap<String, Stub>,
-    /// What the next tries of a body come to instead.
+    /// What happens to the next tries of a body instead.
     faults: HashMap<String, VecDeque<Fault>>,
     store: StoreFaults,
     chance: Chance,
@@ -69,11 +69,11 @@ struct State {
     plan: Plan,
     findings: Findings,
     script: Option<Script>,
-    /// What is wrong with a stub of the test's.
+    /// What is wrong with a stub of the test.
     mistake: Option<String>,
 }
 
-/// What becomes of a try on order.
+/// A fault of a try that the test has ordered.
 #[derive(Clone)]
 pub(super) enum Fault {
     Fails(Error),
@@ -81,21 +81,21 @@ pub(super) enum Fault {
     Hangs,
 }
 
-/// What becomes of the store's work on order.
+/// Faults of the store that the test has ordered.
 #[derive(Default)]
 pub(super) struct StoreFaults {
-    /// What the next commits fail with.
+    /// The errors of the next commits.
     pub(super) refusals: VecDeque<Error>,
-    /// One of so many commits is refused, whichever; none, where this is nothing.
+    /// One of this many commits is refused, at random; none if this is `None`.
     odds: Option<u64>,
     pub(super) commit_delay: Duration,
     pub(super) acknowledgement_delay: Duration,
-    /// Whatever the store does takes up to so many turns of everything else, and of those who wait for one commit any may
-    /// hear of it first.
+    /// Each operation of the store takes up to this many turns of all other tasks, and of several tasks that wait for one
+    /// commit, any may learn of it first.
     most_turns: Option<usize>,
 }
 
-/// What is done with the points at which a process could die.
+/// What happens at the points at which a process could crash.
 #[derive(Default)]
 enum Plan {
     #[default]
@@ -107,27 +107,27 @@ enum Plan {
     },
 }
 
-/// What was seen of executions that nobody may see of correct ones.
+/// What was seen of executions that must never be seen of correct ones.
 #[derive(Clone, Default)]
 pub(super) struct Findings {
-    /// Where the process died.
+    /// Where the process crashed.
     pub(super) died: Option<String>,
     /// Bodies that ran although their outcome is recorded.
     pub(super) ran_again: Vec<String>,
-    /// Where each `at_most_once` body that has begun was called: in which generation, of which checkpoint, as the how manieth.
+    /// The call of each `at_most_once` body that has begun: execution, generation, checkpoint, occurrence.
     once: HashSet<(ExecutionId, u32, String, u32)>,
-    /// Those that began a second time.
+    /// Those that began twice.
     pub(super) ran_twice: Vec<String>,
     pub(super) diverged: Vec<String>,
-    /// Checkpoints whose values are not digested alike whenever they are read back.
+    /// Checkpoints whose values have another digest whenever they are read back.
     pub(super) unsteady: Vec<String>,
     /// What is wrong with the rows.
     pub(super) broken: Vec<String>,
-    /// Checkpoints of which a call was told that it may have happened.
+    /// Checkpoints of which a call got the error that it may have run.
     pub(super) interrupted: Vec<String>,
 }
 
-/// How much real time a body may wait for something outside without a move, unless a test says otherwise.
+/// How much real time a body may wait for something outside without a move, unless a test sets it.
 const PATIENCE_MS: u64 = 10_000;
 
 impl House {
@@ -158,7 +158,7 @@ impl House {
         self.start_ms
     }
 
-    // ---- what a test orders and asks ----
+    // ---- what a test orders and reads ----
 
     pub(super) fn stub(&self, checkpoint: &str, stub: Stub) {
         lock(&self.state).stubs.insert(checkpoint.to_owned(), stub);
@@ -174,17 +174,18 @@ impl House {
         order(&mut lock(&self.state).store)
     }
 
-    /// Has one of so many commits refused, whichever; none, if this is 0.
+    /// Refuses one of this many commits, at random; none if this is 0.
     pub(super) fn refuse_some(&self, of: u64) {
         lock(&self.state).store.odds = (of > 0).then_some(of);
     }
 
-    /// Has the store take its time, whichever, up to so many turns of everything else, and its owners hear of it in any order.
+    /// Delays the store by up to this many turns of all other tasks, at random, and notifies the owners of a commit in any
+    /// order.
     pub(super) fn dawdle(&self, most_turns: usize) {
         lock(&self.state).store.most_turns = (most_turns > 0).then_some(most_turns);
     }
 
-    /// Why the next commit fails, if it is to.
+    /// The error of the next commit, if it must fail.
     pub(super) fn refusal(&self) -> Option<Error> {
         let State { store, chance, .. } = &mut *lock(&self.state);
         if let Some(refusal) = store.refusals.pop_front() {
@@ -202,12 +203,12 @@ impl House {
         lock(&self.state).replayed.get(checkpoint).copied().unwrap_or_default()
     }
 
-    /// Whether a body may be woken by something outside: somebody holds on to what wakes it, and not the clock alone.
+    /// Whether a body may be woken from outside: something other than the clock holds its waker.
     pub(super) fn has_presence(&self) -> bool {
         let mut outside = lock(&self.outside);
         outside.retain(|outside| outside.strong_count() > 0);
         outside.iter().filter_map(Weak::upgrade).any(|outside| {
-            // Its call holds it, and so does this look.
+            // Its call holds one reference, and this check another.
             let holders = Arc::strong_count(&outside).saturating_sub(2);
             outside.is_open() && holders > self.clock.wakers_of(Arc::as_ptr(&outside).cast())
         })
@@ -226,29 +227,29 @@ impl House {
         self.patience_ms.store(millis(patience), Ordering::SeqCst);
     }
 
-    /// What is wrong with a stub, if something is.
+    /// What is wrong with a stub, if anything.
     pub(super) fn mistake(&self) -> Option<String> {
         lock(&self.state).mistake.clone()
     }
 
-    /// Fails the test where a stub of it is wrong.
+    /// Fails the test if one of its stubs is wrong.
     ///
     /// # Panics
     ///
-    /// Then.
+    /// In that case.
     pub(super) fn check_stubs(&self) {
         if let Some(mistake) = self.mistake() {
             panic!("{mistake}");
         }
     }
 
-    // ---- the death of a process ----
+    // ---- the crash of a process ----
 
     pub(super) fn learn(&self) {
         lock(&self.state).plan = Plan::Learn(Vec::new());
     }
 
-    /// The points at which the process could have died.
+    /// The points at which the process could have crashed.
     pub(super) fn learned(&self) -> Vec<String> {
         match std::mem::take(&mut lock(&self.state).plan) {
             Plan::Learn(points) => points,
@@ -264,14 +265,14 @@ impl House {
         lock(&self.state).dead
     }
 
-    /// The rows may be looked at again, and another process may begin.
+    /// Allows reads of the rows again, and another process.
     pub(super) fn revive(&self) {
         let mut state = lock(&self.state);
         state.dead = false;
         state.plan = Plan::Nothing;
     }
 
-    /// Something is wrong with the rows.
+    /// Notes what is wrong with the rows.
     pub(super) fn is_broken(&self, what: String) {
         lock(&self.state).findings.broken.push(what);
     }
@@ -282,12 +283,12 @@ impl House {
         findings
     }
 
-    /// What holds after every commit, and whenever a flow is given something or begins something.
+    /// What must hold after every commit, and whenever a flow receives something or begins something.
     pub(super) fn invariants<R>(&self, look: impl FnOnce(&mut Invariants) -> R) -> R {
         look(&mut lock(&self.invariants))
     }
 
-    /// The process could die here.
+    /// The process could crash here.
     pub(super) fn point(&self, place: impl FnOnce() -> String) -> Goes {
         let mut state = lock(&self.state);
         if state.dead {
@@ -318,13 +319,13 @@ impl House {
         lock(&self.state).script = Some(script);
     }
 
-    /// What became of the script.
+    /// Takes the script, with what the replay asked for.
     pub(super) fn script(&self) -> Option<Script> {
         lock(&self.state).script.take()
     }
 }
 
-/// What the executions' own chance derives from, the same for the same seed.
+/// The key of the executions' own randomness, the same for the same seed.
 fn secret(seed: u64) -> [u8; 32] {
     let mut secret = [0; 32];
     secret[..8].copy_from_slice(&seed.to_le_bytes());
@@ -403,7 +404,7 @@ impl Director for House {
                 None => state.stubs.get(checkpoint).cloned(),
             }
         };
-        // Off the lock: it is the test's own code.
+        // Outside the lock: the stub is the test's own code.
         let Some(stub) = stub else { return Part::Itself };
         match catch_unwind(AssertUnwindSafe(|| stub(args()))) {
             Ok(given) => Part::Gives(given),

@@ -22,7 +22,7 @@ struct Known {
     leaves: bool,
     /// What it is to be found by, but for how it has ended.
     begins_with: BTreeSet<IndexPrefix>,
-    /// How the last attempt that has come to something has ended.
+    /// The status of the last attempt that ended.
     ends_with: Option<IndexPrefix>,
     /// What it is found by.
     found_by: BTreeSet<IndexPrefix>,

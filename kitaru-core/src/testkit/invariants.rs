@@ -1,5 +1,5 @@
-//! What holds of a store's rows after every commit, and of a flow whenever it is given something or begins something. Sees
-//! each commit once, so that it stays as fast as the store; must not know who dies, or why.
+//! What must hold of a store's rows after every commit, and of a flow whenever it receives or begins something. Sees each
+//! commit once, so that it stays as fast as the store; must not know what crashes, or why.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,18 +13,18 @@ use crate::store::{Row, Table};
 use crate::testkit::indexes::Indexes;
 use crate::value::Key;
 
-/// How many bytes of a row are its checksum, behind everything else.
+/// How many bytes at the end of a row are its checksum.
 const CHECKSUM: usize = 4;
 
-/// What has been seen of a store, and what of it was wrong.
+/// What was seen of a store, and what was wrong.
 #[derive(Clone, Default)]
 pub(super) struct Invariants {
     journals: HashMap<JournalId, Known>,
-    /// The outcomes of all journals, by what identifies their calls.
+    /// The outcomes of all journals, by the identity of their calls.
     fates: HashMap<Key, Outcome>,
-    /// How often something had been said under a name that is shown, by the key of its row.
+    /// How many values had been published under a name, by the key of its row.
     said: HashMap<Vec<u8>, u64>,
-    /// Errors that a flow has been given in its present attempt.
+    /// Errors that a flow has received in its present attempt.
     errors_seen: HashMap<ExecutionId, HashSet<Key>>,
     indexes: Indexes,
     broken: Vec<String>,
@@ -36,18 +36,18 @@ struct Known {
     header: Option<(ExecutionId, u32)>,
     last: u64,
     is_listed: bool,
-    /// The attempt whose bodies may run, as the store says.
+    /// The attempt whose bodies may run, according to the store.
     runs: Option<u32>,
-    /// What its last record says that an attempt came to, if it says that.
+    /// The status that its last record gives, if any.
     ended: Option<Status>,
-    /// The highest number of an attempt that has left a record of a call.
+    /// The highest number of an attempt with a record of a call.
     attempt: u32,
-    /// The calls whose errors stand under these numbers.
+    /// The calls whose errors have these numbers.
     errors: HashMap<Seq, Key>,
-    /// The outcomes that stand, by the numbers of their records.
+    /// The valid outcomes, by the numbers of their records.
     outcomes: HashMap<Seq, Key>,
     opened: HashSet<ExecutionId>,
-    /// A person has had something forgotten, so that it may come again.
+    /// A person had something forgotten, so it may appear again.
     forgot: bool,
 }
 
@@ -57,12 +57,12 @@ struct Outcome {
     fate: Fate,
 }
 
-/// What is known of a call that has an outcome.
+/// The kind of outcome that a call has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Value,
     SettledError,
-    /// The next attempt tries it again.
+    /// The next attempt runs the body again.
     UnsettledError,
 }
 
@@ -82,7 +82,7 @@ impl Invariants {
         &self.broken
     }
 
-    /// The calls whose outcome stands: a value, or an error that was settled.
+    /// The calls with a lasting outcome: a value, or a settled error.
     pub(super) fn standing(&self) -> impl Iterator<Item = (Key, &str)> {
         let standing = self.fates.iter().filter(|(_, outcome)| outcome.fate.stands());
         standing.map(|(call, outcome)| (*call, &*outcome.name))
@@ -94,12 +94,12 @@ impl Invariants {
 
     // ---- what a flow does ----
 
-    /// An attempt begins: its flow has seen nothing yet.
+    /// An attempt begins: its flow has received nothing yet.
     pub(super) fn begins(&mut self, execution: &ExecutionId) {
         self.errors_seen.remove(execution);
     }
 
-    /// A flow is given an outcome of this attempt's own.
+    /// A flow receives an outcome of this attempt.
     pub(super) fn given(&mut self, execution: &ExecutionId, checkpoint: &str, call: Key) {
         match self.fates.get(&call).map(|outcome| outcome.fate) {
             None => self.breaks(format!("{execution} was given the outcome of `{checkpoint}` before it was durable")),
@@ -110,7 +110,7 @@ impl Invariants {
         }
     }
 
-    /// A call without an outcome starts, whatever it is.
+    /// A call without an outcome starts, of any kind.
     pub(super) fn starts(&mut self, execution: &ExecutionId, name: &str) {
         let Some(seen) = self.errors_seen.get_mut(execution) else { return };
         seen.retain(|call| self.fates.get(call).is_some_and(|outcome| !outcome.fate.stands()));
@@ -147,7 +147,7 @@ impl Invariants {
             };
             match (row.table, value) {
                 (Table::Execution, Some(value)) => self.begun(journal, value),
-                // It is taken away, and all of it with it.
+                // The execution is deleted, with all its rows.
                 (Table::Execution, None) => drop(self.journals.remove(&journal)),
                 (Table::Unfinished, value) => self.listed(journal, value),
                 (Table::Journal, Some(frame)) => {
@@ -182,13 +182,13 @@ impl Invariants {
         };
     }
 
-    /// A journal that does not end in what an attempt came to has its generation on the list of unfinished ones, and a header.
+    /// A journal without a final record has a header, and its generation is on the list of unfinished ones.
     fn is_found(&mut self, journal: JournalId) {
         let Some(Known { header, is_listed, ended, .. }) = self.journals.get(&journal) else { return };
         let found = match header {
             None => Some(format!("journal {} has records and no header", journal.0)),
             Some((execution, _)) => match (ended, is_listed) {
-                (None, false) => Some(format!("{execution} has records, is not at its end, and nobody would find it")),
+                (None, false) => Some(format!("{execution} has records, has not ended, and is not listed")),
                 (Some(status), true) => {
                     Some(format!("{execution} is {status}, and still on the list of unfinished ones"))
                 }
@@ -244,7 +244,7 @@ impl Invariants {
                 for error in settled.errors {
                     match self.known(journal).errors.remove(&error).and_then(|call| self.fates.get_mut(&call)) {
                         Some(outcome) => outcome.fate = Fate::SettledError,
-                        None => self.breaks(format!("record {} of {execution} is settled and is no error", error.0)),
+                        None => self.breaks(format!("record {} of {execution} settled, but not an error", error.0)),
                     }
                 }
             }
@@ -254,7 +254,7 @@ impl Invariants {
         }
     }
 
-    /// One attempt at a time: what an older one had on its way does not land behind a newer one's records.
+    /// One attempt at a time: a record of an older attempt must not follow those of a newer one.
     fn is_of_newest_attempt(&mut self, journal: JournalId, execution: &ExecutionId, call: &CallFrame<'_>) {
         let newest = &mut self.known(journal).attempt;
         let (before, now) = (*newest, call.attempt);
@@ -290,7 +290,7 @@ impl Invariants {
             && let Some((child, _)) = self.known(journal).header.clone()
         {
             if !self.known(parent.journal).opened.contains(&child) {
-                self.breaks(format!("{child} is in the store before {} says that it has called it", parent.execution));
+                self.breaks(format!("{child} is in the store before {} records the call", parent.execution));
             }
         } else if (is(Aside::Published) || is(Aside::Logged))
             && let Ok(note) = NoteRow::read(value)
@@ -298,7 +298,7 @@ impl Invariants {
             let before = self.said.insert(key.to_owned(), note.nth).unwrap_or_default();
             if note.nth < before && !self.known(journal).forgot {
                 let name = String::from_utf8_lossy(aside_name(key));
-                self.breaks(format!("what is shown under `{name}` went back from saying {before} to {}", note.nth));
+                self.breaks(format!("what is shown under `{name}` went back from value {before} to {}", note.nth));
             }
         }
     }

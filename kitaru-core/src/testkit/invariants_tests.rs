@@ -1,4 +1,4 @@
-//! Each check of the invariants, against rows that break it and rows that do not.
+//! Each check of the invariants, with rows that violate it and rows that do not.
 
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
@@ -16,7 +16,7 @@ fn execution(id: &str) -> ExecutionId {
     ExecutionId::new("report", id).unwrap()
 }
 
-/// As the store has it: with a checksum behind it.
+/// As in the store: with its checksum.
 fn row(table: Table, key: impl AsRef<[u8]>, value: Option<Vec<u8>>) -> Row {
     let sealed = value.map(|value| [value, vec![0; 4]].concat());
     Row { table, key: RowKey::from(key), value: sealed }
@@ -100,7 +100,7 @@ fn end(seq: u64, status: Status) -> [Row; 2] {
     [record(seq, Frame::End(end)), found_by(JOURNAL, Indexed::Status(status))]
 }
 
-/// An execution that is in the store and on the list of unfinished ones.
+/// An execution in the store that is on the list of unfinished ones.
 fn begun() -> Invariants {
     let mut invariants = Invariants::default();
     invariants.committed(&[&header(JOURNAL, "job")[..], &[listed(JOURNAL)]].concat());
@@ -149,7 +149,7 @@ fn invariants_find_a_start_behind_an_error_that_is_not_settled() {
     invariants.given(&execution("job"), "draft", identity(1));
     invariants.starts(&execution("job"), "review");
     breaks(&invariants, "before the error of `draft` was settled");
-    // A new attempt has seen nothing yet.
+    // A new attempt has received nothing yet.
     let mut invariants = begun();
     invariants.committed(&[outcome(1, call(1, 1), Class::Error)]);
     invariants.given(&execution("job"), "draft", identity(1));
@@ -159,10 +159,10 @@ fn invariants_find_a_start_behind_an_error_that_is_not_settled() {
 }
 
 #[test]
-fn invariants_find_a_journal_that_nobody_would_find() {
+fn invariants_find_an_unfinished_journal_that_is_not_listed() {
     let mut invariants = Invariants::default();
     invariants.committed(&[&header(JOURNAL, "job")[..], &[outcome(1, call(1, 1), Class::Value)]].concat());
-    breaks(&invariants, "nobody would find it");
+    breaks(&invariants, "is not listed");
     let mut invariants = Invariants::default();
     invariants.committed(&[listed(JOURNAL), outcome(1, call(1, 1), Class::Value)]);
     breaks(&invariants, "no header");
@@ -212,11 +212,11 @@ fn invariants_find_a_record_of_an_older_attempt() {
 }
 
 #[test]
-fn invariants_find_a_settled_record_that_is_no_error() {
+fn invariants_find_a_settled_record_that_is_not_an_error() {
     let mut invariants = begun();
     let settled = record(2, Frame::Settled(SettledFrame { errors: vec![Seq(1)] }));
     invariants.committed(&[outcome(1, call(1, 1), Class::Value), settled]);
-    breaks(&invariants, "is settled and is no error");
+    breaks(&invariants, "settled, but not an error");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn invariants_let_what_was_forgotten_run_again() {
         invariants.committed(&[outcome(3, call(1, 1), Class::Value)]);
         holds(&invariants);
     }
-    // What came before stays.
+    // The records before it stay.
     let mut invariants = begun();
     let forgot = record(2, Frame::Forgot(Forgotten::After(Seq(1))));
     invariants.committed(&[outcome(1, call(1, 1), Class::Value), forgot, outcome(3, call(1, 1), Class::Value)]);
@@ -243,7 +243,7 @@ fn invariants_find_a_child_that_its_parent_has_not_called() {
     let child = [&header(CHILD, "child")[..], &[listed(CHILD), link, found_by_parent]].concat();
     let mut invariants = begun();
     invariants.committed(&child);
-    breaks(&invariants, "has called it");
+    breaks(&invariants, "records the call");
     let mut invariants = begun();
     let open = OpenFrame { call: call(1, 1), opening: Opening::Execution(execution("child")) };
     invariants.committed(&[record(1, Frame::Open(open))]);
@@ -263,7 +263,7 @@ fn invariants_find_a_published_value_that_goes_back() {
         invariants.committed(&says(2));
         holds(&invariants);
         invariants.committed(&says(1));
-        breaks(&invariants, "went back from saying 2 to 1");
+        breaks(&invariants, "went back from value 2 to 1");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a test holds: flows are run, time is turned, answers and signals are given, parts are played by others.
+//! The handle of a test: it runs flows, moves the clock, sends answers and signals, and stubs checkpoints.
 
 mod steering;
 
@@ -28,14 +28,13 @@ pub use steering::KitResumeRequest;
 /// How much real time other threads of a test have to move what a handle waits for, several times over.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A store in memory, a clock that stands still until it is turned, and a hand in what runs. Everything of it happens on
-/// one thread of its own, in an order that repeats: no real time passes anywhere, but in bodies that ask for it.
+/// A store in memory, with a clock that the test moves, and control over what runs. Everything runs on one thread, in an order
+/// that repeats. No real time passes, except in bodies that need it.
 ///
-/// Each method that sets something going comes back when nothing moves any more. A body that waits for something outside (a
-/// socket, another thread, `tokio::time`) does not move: [`wait_for_bodies`](Self::wait_for_bodies) waits for it, and so do
-/// [`run`](Self::run), [`fast_forward`](Self::fast_forward) and the handle of a flow, each for 10 s of real time unless
-/// [`patience`](Self::patience) says otherwise. What waits in vain panics with a picture of where everything stands, and never
-/// hangs.
+/// Each method that starts something returns when nothing moves any more. A body that waits for something outside (a socket,
+/// another thread, `tokio::time`) does not move. [`wait_for_bodies`](Self::wait_for_bodies), [`run`](Self::run),
+/// [`fast_forward`](Self::fast_forward) and the handle of a flow wait for it, each for 10 s of real time unless
+/// [`patience`](Self::patience) sets another bound. A wait in vain never hangs: it panics, and shows the journals.
 ///
 /// A test of a flow that waits a month takes milliseconds:
 ///
@@ -67,19 +66,19 @@ pub struct Testkit {
     /// How much time this process's test has let pass.
     elapsed_ms: AtomicU64,
     vigil: Vigil,
-    /// Dropped, it ends the process's thread.
+    /// The process's thread ends when this is dropped.
     _end: Option<oneshot::Sender<()>>,
 }
 
 impl Testkit {
-    /// A kit of its own.
+    /// A new kit with a store of its own.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self::alone(House::new(chance::seed(), Parking::Plain))
     }
 
-    /// A kit in which a flow is dropped from memory wherever it waits, and comes back by replay: whatever holds in one of
-    /// [`new`](Self::new) holds here too.
+    /// A kit in which a flow is parked wherever it waits, and resumes by replay. What holds in a kit of [`new`](Self::new) also
+    /// holds here.
     pub fn always_parking() -> Self {
         Self::alone(House::new(chance::seed(), Parking::Always))
     }
@@ -94,42 +93,41 @@ impl Testkit {
         Testkit { house, process, posted, outbox: Arc::default(), elapsed_ms: AtomicU64::new(0), vigil, _end: None }
     }
 
-    /// The kit's store. Look at executions with it; what sets something going has a method of the kit, which sees to it that
-    /// it happens on the kit's thread: [`run`](Self::run), [`start`](Self::start), [`answer`](Self::answer),
-    /// [`signal`](Self::signal), [`cancel`](Self::cancel), [`resume`](Self::resume).
+    /// The kit's store. Use it to look at executions. To start something, use a method of the kit, which runs it on the kit's
+    /// thread: [`run`](Self::run), [`start`](Self::start), [`answer`](Self::answer), [`signal`](Self::signal),
+    /// [`cancel`](Self::cancel), [`resume`](Self::resume).
     pub fn kitaru(&self) -> &Kitaru {
         &self.process.kitaru
     }
 
     // ---- running flows ----
 
-    /// Runs a flow to its end, and gives what it came to. No time passes.
+    /// Runs a flow to its end, and returns its result. No time passes.
     ///
     /// # Panics
     ///
-    /// When nothing moves any more before it has come to its end, because it waits for a time, an answer or a signal: then
-    /// [`start`](Self::start) it, and give it that, or [`fast_forward`](Self::fast_forward). So it does when a body never
-    /// ends, or what it waits for outside has not come in [10 s of real time](Self::patience). The message shows where
-    /// everything stands.
+    /// When nothing moves before the flow ends, because it waits for a time, an answer or a signal. Then [`start`](Self::start)
+    /// it and send that, or use [`fast_forward`](Self::fast_forward). Also when a body never ends, or waits for something
+    /// outside longer than [10 s of real time](Self::patience). The message shows the journals.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it detaches; the flow goes on.
+    /// Dropping it detaches; the flow continues.
     pub async fn run<R: Send + 'static>(&self, call: FlowCall<R>) -> R {
         self.to_its_end(call, || false).await
     }
 
-    /// Runs a flow to its end; whenever nothing moves the clock is turned to the next time that something waits for.
+    /// Runs a flow to its end. Whenever nothing moves, the clock moves to the next time that something waits for.
     ///
     /// # Panics
     ///
-    /// When it waits for something that no time brings: an answer, a signal, or something outside that does not come in
-    /// [10 s of real time](Self::patience). A body that never ends is ended by its timeout, if it has one; have it
-    /// [hang](Self::hang) on order rather than wait.
+    /// When the flow waits for something that time does not bring: an answer, a signal, or something outside for longer than
+    /// [10 s of real time](Self::patience). A timeout ends a body that never ends, if it has one. Order a body to
+    /// [hang](Self::hang) instead of letting it wait.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it detaches; the flow goes on.
+    /// Dropping it detaches; the flow continues.
     ///
     /// # Examples
     ///
@@ -161,11 +159,12 @@ impl Testkit {
         came
     }
 
-    /// Starts a flow, and lets it go on until nothing moves.
+    /// Starts a flow, and lets it run until nothing moves.
     ///
     /// # Panics
     ///
-    /// When a [stub](Self::stub) is wrong. Awaited, the handle panics as [`run`](Self::run) does where the flow does not end.
+    /// When a [stub](Self::stub) is wrong. The handle panics when it is awaited, as [`run`](Self::run) does if the flow does
+    /// not end.
     ///
     /// # Errors
     ///
@@ -179,7 +178,7 @@ impl Testkit {
         let started = self.process.tasks.spawn(call.on(&self.process.kitaru).start());
         let started = self.vigil.task(started).await;
         self.vigil.settled().await;
-        // Where processes die, whoever lets them live sees that nothing moves.
+        // In a test of crashes, the loop that runs the processes notices that nothing moves.
         let Some(_) = self._end else { return started };
         let vigil = self.vigil.with_grace(GRACE);
         started.map(|handle| handle.waited_for(|ended| async move { vigil.until(ended, || false).await }))
@@ -191,7 +190,7 @@ impl Testkit {
         self.vigil.until_moved(flow, moves_on).await
     }
 
-    /// Waits until nothing moves, but for bodies that wait for something outside.
+    /// Waits until nothing moves, except bodies that wait for something outside.
     ///
     /// # Panics
     ///
@@ -199,7 +198,7 @@ impl Testkit {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it does nothing.
+    /// Dropping it has no effect.
     pub async fn settle(&self) {
         self.vigil.ask();
         self.vigil.settled().await;
@@ -209,11 +208,11 @@ impl Testkit {
     ///
     /// # Panics
     ///
-    /// When something that a body waits for has not come in [10 s of real time](Self::patience).
+    /// When a body waits for something outside longer than [10 s of real time](Self::patience).
     ///
     /// # Cancel safety
     ///
-    /// Dropping it does nothing.
+    /// Dropping it has no effect.
     ///
     /// # Examples
     ///
@@ -240,16 +239,17 @@ impl Testkit {
         self.vigil.quiet().await;
     }
 
-    /// How much real time a body may wait for something outside, while no body moves, before what waits for it panics; 10 s
-    /// unless set. [`fast_forward`](Self::fast_forward) turns the clock then, as to the timeout of the body.
+    /// How much real time a body may wait for something outside, while no body moves, before the test's wait for it panics. 10
+    /// s unless set. [`fast_forward`](Self::fast_forward) moves the clock instead of panicking if there is a next time, such as
+    /// the timeout of the body.
     pub fn patience(&self, patience: Duration) {
         self.house.be_patient(patience);
     }
 
     // ---- what comes from outside ----
 
-    /// Lets time pass: the clock is turned to each time that something waits for, one after another, and nothing moves any
-    /// more before it is turned on.
+    /// Lets time pass: the clock moves to each time that something waits for, one after another. Before each move, it waits
+    /// until nothing moves any more.
     ///
     /// # Cancel safety
     ///
@@ -257,7 +257,7 @@ impl Testkit {
     pub async fn advance(&self, by: Duration) {
         self.vigil.ask();
         let elapsed_ms = self.elapsed_ms.fetch_add(millis(by), Ordering::SeqCst).saturating_add(millis(by));
-        // After a crash the test begins anew, and time does not.
+        // After a crash the test starts over, and time does not.
         let target_ms = self.house.start_ms().saturating_add(elapsed_ms);
         let (house, idle) = (self.house.clone(), self.process.idle.clone());
         self.vigil.task(self.process.tasks.spawn(async move { turn(&house, &idle, target_ms).await })).await;
@@ -310,7 +310,7 @@ impl Testkit {
         self.post(letter, async move { kitaru.signal((&*target.0, &*target.1), &signal, &value).key(key).await }).await
     }
 
-    /// Sends something once, however often the test is begun anew after a crash.
+    /// Sends something once, however often the test starts over after a crash.
     async fn post<S>(&self, letter: Letter, send: S) -> Result<(), Error>
     where
         S: Future<Output = Result<(), Error>> + Send + 'static,
@@ -322,7 +322,7 @@ impl Testkit {
         let (posted, outbox) = (self.posted.clone(), self.outbox.clone());
         let send = async move {
             let sent = match send.await {
-                // It was durable when the process died, or when its store failed, and the flow may have gone past it.
+                // It was durable when the process crashed or its store failed, and the flow may have gone past it.
                 Err(error) if was_begun && error.is_misuse() => Ok(()),
                 sent => sent,
             };
@@ -334,15 +334,15 @@ impl Testkit {
         sent
     }
 
-    // ---- whose part is played by others ----
+    // ---- stubs and faults ----
 
-    /// Plays a checkpoint's part from now on: it is given the arguments that count, by name, and what it gives is read as
-    /// what the checkpoint returns. Give an `Err` for an error of the body's.
+    /// Replaces a checkpoint's body from now on. The stub receives the arguments in the checkpoint's key, by name. Its value is
+    /// read as the checkpoint's return type. Return an `Err` for an error of the body.
     ///
-    /// A stub that is wrong (it panics, or gives what its checkpoint does not return) fails the test: the method that the test
-    /// waits on panics, and no try follows. A panic of the body's is [`panic`](Self::panic)'s.
+    /// A wrong stub (it panics, or returns what its checkpoint does not) fails the test: the method that the test awaits
+    /// panics, and no try follows. For a panic of the body, use [`panic`](Self::panic).
     ///
-    /// What the tool of an agent gives is given as it is: `kit.stub("lookup_order_tool", |_| json!("shipped"))`.
+    /// For the tool of an agent, return the tool's value as it is: `kit.stub("lookup_order_tool", |_| json!("shipped"))`.
     ///
     /// # Examples
     ///
@@ -363,48 +363,48 @@ impl Testkit {
         self.house.stub(checkpoint, Arc::new(move |args| stub(args).into_outcome()));
     }
 
-    /// Has the next `times` tries of a checkpoint's body end in this error.
+    /// Lets the next `times` tries of a checkpoint's body fail with this error.
     pub fn fail(&self, checkpoint: &str, times: u32, error: impl fmt::Display) {
         self.house.fault(checkpoint, times, &Fault::Fails(Error::msg(error)));
     }
 
-    /// Has the next try of a checkpoint's body panic.
+    /// Lets the next try of a checkpoint's body panic.
     pub fn panic(&self, checkpoint: &str, message: impl fmt::Display) {
         self.house.fault(checkpoint, 1, &Fault::Panics(message.to_string()));
     }
 
-    /// Has the next try of a checkpoint's body come to no end. Its timeout ends it.
+    /// Lets the next try of a checkpoint's body hang. Its timeout ends it.
     pub fn hang(&self, checkpoint: &str) {
         self.house.fault(checkpoint, 1, &Fault::Hangs);
     }
 
-    /// Has the next `times` commits of the store fail, as those of a broken disk would.
+    /// Refuses the next `times` commits of the store, as a broken disk does.
     pub fn refuse_writes(&self, times: usize) {
-        self.refuse(times, || Error::new(Kind::Store, "the testkit's store refuses to write, as it was told"));
+        self.refuse(times, || Error::new(Kind::Store, "the testkit's store refuses to write, as the test ordered"));
     }
 
-    /// Has the next `times` commits of the store fail because its disk is full.
+    /// Refuses the next `times` commits of the store, as a full disk does.
     pub fn fill_disk(&self, times: usize) {
-        self.refuse(times, || Error::new(Kind::StorageFull, "the testkit's disk is full, as it was told"));
+        self.refuse(times, || Error::new(Kind::StorageFull, "the testkit's disk is full, as the test ordered"));
     }
 
     fn refuse(&self, times: usize, refusal: impl Fn() -> Error) {
         self.house.store_faults(|faults| faults.refusals.extend((0..times).map(|_| refusal())));
     }
 
-    /// Has each commit of the store take this long from now on.
+    /// Delays each commit of the store by this time from now on.
     pub fn slow_writes(&self, by: Duration) {
         self.house.store_faults(|faults| faults.commit_delay = by);
     }
 
-    /// Has each commit of the store be acknowledged this long after it is durable from now on.
+    /// Delays the acknowledgement of each durable commit by this time from now on.
     pub fn late_acknowledgements(&self, by: Duration) {
         self.house.store_faults(|faults| faults.acknowledgement_delay = by);
     }
 
-    // ---- looking ----
+    // ---- inspection ----
 
-    /// How often a body of this checkpoint ran, each try for itself, stubs included.
+    /// How often a body of this checkpoint ran. Each try counts, stubs included.
     pub fn executed(&self, checkpoint: &str) -> u64 {
         self.house.executed(checkpoint)
     }
@@ -414,8 +414,8 @@ impl Testkit {
         self.house.replayed(checkpoint)
     }
 
-    /// Everything that is recorded, as a table for people. It holds no time and no id, so that it is the same again for the
-    /// same test: good for a snapshot.
+    /// All records, as a table for people. It has no time and no id, so it is the same on every run of the test: use it for a
+    /// snapshot.
     ///
     /// # Examples
     ///
@@ -452,13 +452,13 @@ impl fmt::Debug for Testkit {
     }
 }
 
-/// What a [stub](Testkit::stub) may give: a JSON value, or that or an error. Sealed.
+/// What a [stub](Testkit::stub) may return: a JSON value, or a `Result` of one. Sealed.
 pub trait Stubbed: sealed::Sealed {
-    /// What the body comes to.
+    /// The outcome of the body.
     ///
     /// # Errors
     ///
-    /// What the body fails with.
+    /// The error of the body.
     fn into_outcome(self) -> Result<Value, Error>;
 }
 
@@ -483,7 +483,7 @@ impl Stubbed for Result<Value, Error> {
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
     serde_json::to_value(crate::value::shallow(value))
-        .map_err(|why| Error::new(Kind::Unreadable, format!("what is sent cannot be serialized: {why}")))
+        .map_err(|why| Error::new(Kind::Unreadable, format!("cannot serialize the value that is sent: {why}")))
 }
 
 fn own(execution: &ExecutionRef) -> (String, String) {

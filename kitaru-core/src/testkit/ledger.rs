@@ -1,4 +1,4 @@
-//! What is recorded, as a table for people. Must not show what differs from one run of a test to the next.
+//! The records, as a table for people. Must not show what differs from one run of a test to the next.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::testkit::house::House;
 use crate::testkit::shelf::Shelf;
 use crate::view::{Record, RecordStatus};
 
-/// Everything that a [`Testkit`](crate::testkit::Testkit) has recorded. See [`Testkit::journal`](crate::testkit::Testkit::journal).
+/// All records of a [`Testkit`](crate::testkit::Testkit). See [`Testkit::journal`](crate::testkit::Testkit::journal).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ledger(String);
 

@@ -37,8 +37,8 @@ pub use report::Report;
 pub use script::Mismatch;
 pub use storm::crash_randomly;
 
-/// Runs a future in which checkpoints are plain functions: with their retries and timeouts, without a flow, a store or
-/// a record. For unit tests of checkpoints.
+/// Runs a future in which checkpoints are plain functions, with their retries and timeouts, but without a flow, a store or a
+/// record. For unit tests of checkpoints.
 ///
 /// # Examples
 ///

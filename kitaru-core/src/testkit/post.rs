@@ -1,5 +1,5 @@
-//! What a test has sent, over all processes of it: each thing is sent once. Owns which of them is which; must not know how
-//! they are sent.
+//! What a test has sent, over all its processes: each letter is sent once. Owns which letter is which; must not know how one is
+//! sent.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -7,13 +7,13 @@ use std::sync::Mutex;
 use crate::error::Error;
 use crate::runtime::lock;
 
-/// What is known of it to all processes.
+/// The letters of all processes.
 #[derive(Default)]
 pub(super) struct Posted(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Perhaps it is there: its process died before that was known.
+    /// Perhaps sent: the process crashed before it knew.
     begun: HashSet<Letter>,
     done: HashSet<Letter>,
 }
@@ -22,8 +22,8 @@ struct State {
 #[derive(Default)]
 pub(super) struct Outbox(Mutex<HashSet<Letter>>);
 
-/// Something that is sent: to whom, under which name, and how many of that name came before it. One that is sent again,
-/// because the store had refused it, is the same as before.
+/// Something that is sent: to which execution, under which name, and how many of that name were sent before. A letter that is
+/// sent again, because the store refused it, is the same letter.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Letter {
     to: (String, String),
@@ -32,7 +32,7 @@ pub(super) struct Letter {
     pub(super) nth: u64,
 }
 
-/// What kind of thing is sent.
+/// The kind of a letter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum What {
     Answer,
@@ -41,7 +41,7 @@ pub(super) enum What {
     Resume,
 }
 
-/// Whether something is still to be sent.
+/// Whether a letter must still be sent.
 pub(super) enum Stands {
     Sent,
     /// An earlier process may have sent it.
@@ -50,7 +50,7 @@ pub(super) enum Stands {
 }
 
 impl Outbox {
-    /// The next thing of this name that this process has not sent.
+    /// The next letter of this name that this process has not sent.
     pub(super) fn next(&self, to: &(String, String), what: What, name: &str) -> Letter {
         let mut sent = lock(&self.0);
         let mut letter = Letter { to: to.clone(), what, name: name.to_owned(), nth: 0 };
@@ -61,14 +61,14 @@ impl Outbox {
         letter
     }
 
-    /// It was not sent: the next one is this one again.
+    /// The letter was not sent: the next one is this one again.
     fn take_back(&self, letter: &Letter) {
         lock(&self.0).remove(letter);
     }
 }
 
 impl Posted {
-    /// A process is about to send this.
+    /// A process is about to send this letter.
     pub(super) fn begin(&self, letter: &Letter) -> Stands {
         let mut state = lock(&self.0);
         match () {
@@ -78,13 +78,13 @@ impl Posted {
         }
     }
 
-    /// What came of it.
+    /// The result of sending.
     pub(super) fn end(&self, outbox: &Outbox, letter: Letter, sent: &Result<(), Error>) {
         let mut state = lock(&self.0);
         match sent {
             Ok(()) => drop(state.done.insert(letter)),
             Err(error) => {
-                // Where the store or the process failed it may be there all the same.
+                // If the store or the process failed, the letter may have been sent.
                 if !error.is_store() && !error.is_closed() {
                     state.begun.remove(&letter);
                 }

@@ -1,5 +1,5 @@
-//! One process of a test: a runtime on one thread, and a store opened on it. Owns the notice that nothing moves any more;
-//! must not know what is run.
+//! One process of a test: a runtime on one thread, and a store opened on it. Owns the detection that nothing moves any more;
+//! must not know what runs.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use crate::store::WriterOptions;
 use crate::testkit::house::{House, Parking};
 use crate::testkit::shelf::Shelf;
 
-/// A process's store, and where its tasks run.
+/// A process's store, and the place of its tasks.
 #[derive(Clone)]
 pub(super) struct Process {
     pub(super) kitaru: Kitaru,
@@ -35,7 +35,7 @@ impl Process {
             Parking::Plain => Duration::from_secs(10),
             Parking::Always => Duration::ZERO,
         };
-        // In one mode what is queued lands at once, in the other one after another.
+        // In one mode queued writes land together, in the other one by one.
         let batch_count = match house.parking {
             Parking::Plain => WriterOptions::default().batch_count,
             Parking::Always => 1,
@@ -48,11 +48,11 @@ impl Process {
             .staged(Stage { direction: Direction::by(house.clone()), pace: house.clone(), writer })
             .open()
             .await;
-        let kitaru = opened.unwrap_or_else(|error| panic!("the testkit's store cannot be opened: {error:#}"));
+        let kitaru = opened.unwrap_or_else(|error| panic!("cannot open the testkit's store: {error:#}"));
         Process { kitaru, tasks: Handle::current(), idle }
     }
 
-    /// A process on a thread of its own, that ends when the sender is dropped.
+    /// A process on a thread of its own. The thread ends when the sender is dropped.
     pub(super) fn on_a_thread(house: &Arc<House>) -> (Self, oneshot::Sender<()>) {
         let house = house.clone();
         let (opened, open) = std::sync::mpsc::channel();
@@ -75,7 +75,7 @@ impl Process {
     }
 }
 
-/// Turns the clock to a time, stopping wherever something waits for.
+/// Moves the clock to a time, and stops at each time that something waits for.
 pub(super) async fn turn(house: &House, idle: &Idle, target_ms: u64) {
     let clock = &house.clock;
     let to = |unix_ms: u64| clock.advance(Duration::from_millis(unix_ms.saturating_sub(clock.steady_ms())));
@@ -88,8 +88,8 @@ pub(super) async fn turn(house: &House, idle: &Idle, target_ms: u64) {
     idle.settled().await;
 }
 
-/// Turns the clock to the next time that something waits for, if attempts are held up by one that begins alone, since it has died:
-/// that is no time that a test knows of. Whether they are.
+/// Moves the clock to the next time that something waits for, if an attempt that begins alone after a crash holds up others: a
+/// test does not know of that time. Returns whether it holds up others.
 pub(super) fn admits(house: &House, engine: &Weak<Engine>) -> bool {
     let held_up = engine.upgrade().and_then(|engine| engine.admissions.next_ms());
     let Some(due_ms) = held_up.and_then(|_| house.clock.next_due_ms()) else { return false };
@@ -97,10 +97,10 @@ pub(super) fn admits(house: &House, engine: &Weak<Engine>) -> bool {
     true
 }
 
-/// A runtime on this thread, and its notice.
+/// A runtime on this thread, and its idle detection.
 pub(super) fn runtime(house: &Arc<House>) -> (Runtime, Arc<Idle>) {
     let idle = Arc::new(Idle::default());
-    // The runtime holds neither of them: both hold wakers of its tasks.
+    // The runtime holds weak references: both hold wakers of its tasks.
     let (resting, house) = (Arc::downgrade(&idle), Arc::downgrade(house));
     let rest = move || {
         if let (Some(idle), Some(house)) = (resting.upgrade(), house.upgrade()) {
@@ -111,11 +111,11 @@ pub(super) fn runtime(house: &Arc<House>) -> (Runtime, Arc<Idle>) {
     (built.expect("the system gives a runtime"), idle)
 }
 
-/// Tells when nothing moves any more. The runtime's one thread is about to sleep then: no task can run, and whatever
-/// wakes one comes from outside.
+/// Detects that nothing moves any more. The runtime's one thread is about to sleep then: no task can run, and only something
+/// outside can wake one.
 #[derive(Default)]
 pub(super) struct Idle {
-    /// What the thread polls beside its tasks was woken.
+    /// The foreground future was woken.
     woken: AtomicBool,
     waiting: Mutex<Waiting>,
 }
@@ -128,21 +128,21 @@ struct Waiting {
 }
 
 impl Idle {
-    /// Waits until nothing moves, but for bodies that wait for something outside. To be awaited on the process's runtime.
+    /// Waits until nothing moves, except bodies that wait for something outside. Await it on the process's runtime.
     pub(super) async fn settled(&self) {
         let (send, receive) = oneshot::channel();
         lock(&self.waiting).settled.push(send);
         drop(receive.await);
     }
 
-    /// Waits until nothing moves, nobody waits for that, and no body could wait for anything outside.
+    /// Waits until nothing moves, no other waiter exists, and no body could wait for anything outside.
     pub(super) async fn stuck(&self) {
         let (send, receive) = oneshot::channel();
         lock(&self.waiting).stuck.push(send);
         drop(receive.await);
     }
 
-    /// Waits until nothing moves, and nobody waits for that who could move it.
+    /// Waits until nothing moves, and no waiter exists that could move something.
     pub(super) async fn abandoned(&self) {
         let (send, receive) = oneshot::channel();
         lock(&self.waiting).abandoned.push(send);
@@ -168,12 +168,12 @@ impl Idle {
             std::mem::take(next)
         };
         for waiter in tell {
-            // It may wait no longer.
+            // It may have stopped waiting.
             let _ = waiter.send(());
         }
     }
 
-    /// The future as what the thread polls beside its tasks: a wake of it counts as a move.
+    /// Makes the future the one that the thread polls in addition to its tasks. Its wake-ups count as moves.
     pub(super) fn foreground<F: Future>(self: &Arc<Self>, future: F) -> Foreground<F> {
         Foreground { idle: self.clone(), future: Box::pin(future) }
     }

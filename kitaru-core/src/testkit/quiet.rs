@@ -1,4 +1,4 @@
-//! Threads whose panics are not shown, because a report tells of them. Must not know what panics.
+//! Threads whose panics are not printed, because a report shows them. Must not know what panics.
 
 use std::cell::Cell;
 use std::panic;
@@ -8,7 +8,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has no panic of this thread shown from now on.
+/// Prints no panic of this thread from now on.
 pub(super) fn be_quiet() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

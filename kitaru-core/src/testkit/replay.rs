@@ -1,5 +1,4 @@
-//! Histories against today's code: what was recorded answers, nothing runs. Owns the comparison; must not know how a history
-//! is kept.
+//! Histories against today's code: records answer, nothing runs. Owns the comparison; must not know how a history is kept.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,18 +20,18 @@ use crate::testkit::script::{Mismatch, Script};
 use crate::testkit::shelf::Shelf;
 use crate::view::History;
 
-/// The generation that is replayed is the store's only one.
+/// The replayed generation is the only one of the store.
 const JOURNAL: JournalId = JournalId(1);
 
-/// Replays a history against today's code, and panics where the code asks for something else than what was recorded.
+/// Replays a history against today's code. Panics if the code makes other calls than those recorded.
 ///
-/// What was recorded answers, and no body runs. The message shows each call that differs like a compiler's error: the
-/// checkpoint, where it stands in the code, what was recorded, what was asked, and the arguments that differ.
+/// Records answer the calls, and no body runs. The message shows each difference like a compiler's error: the checkpoint, its
+/// place in the code, what was recorded, what was asked, and the arguments that differ.
 ///
 /// # Panics
 ///
-/// With that message; when the call is not of the history's flow, or has another input; and when the history holds the value
-/// of a `sensitive` checkpoint, which was left out: give one with [`History::with_value`].
+/// With that message; when the call is of another flow or has another input; and when the history lacks the value of a
+/// `sensitive` checkpoint, which was left out: set one with [`History::with_value`].
 ///
 /// # Examples
 ///
@@ -57,16 +56,16 @@ pub fn replay<R: Send + 'static>(history: &History, call: FlowCall<R>) {
     }
 }
 
-/// As [`replay`], for those who want to look at what differs.
+/// As [`replay`], but returns the difference.
 ///
 /// # Errors
 ///
-/// What differs.
+/// The difference.
 pub fn replay_report<R: Send + 'static>(history: &History, call: FlowCall<R>) -> Result<(), Mismatch> {
     check(history, Some(call))
 }
 
-/// Replays a history of a `#[flow]` of this program, read from a file: what `testkit::histories!` makes a test of.
+/// Replays a history of a `#[flow]` of this program, read from a file. The tests of `testkit::histories!` call it.
 ///
 /// # Panics
 ///
@@ -86,7 +85,7 @@ fn check<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Res
         pool::work_at_once();
         play(history, call)
     };
-    // A thread of its own: this one may be a runtime's, which cannot run another one.
+    // A thread of its own: this one may belong to a runtime, which cannot run another one.
     let played = std::thread::scope(|scope| scope.spawn(explore).join());
     played.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -105,7 +104,7 @@ fn play<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Resu
         let process = Process::open(&house, idle.clone()).await;
         let started = match call {
             Some(call) => call.id(id).on(&process.kitaru).start().await.map(drop),
-            // It goes on by itself.
+            // It resumes by itself.
             None => Ok(()),
         };
         process.tasks.spawn(async move { process.idle.settled().await }).await.unwrap_or_default();
@@ -122,20 +121,20 @@ fn refuse(history: &History, by_name: bool) -> Result<(), Error> {
     let flow = history.flow();
     if by_name && program::find(flow).is_none() {
         let message = format!(
-            "there is no flow `{flow}` in this program; name the crate that has it in the test, as in `use my_crate as _;`"
+            "this program has no flow `{flow}`; name the crate that has it in the test, as in `use my_crate as _;`"
         );
         return Err(Error::new(Kind::Misuse, message));
     }
     match history.left_out() {
         Some(record) => Err(Error::new(
             Kind::Misuse,
-            format!("the value of `{record}` is sensitive and was left out; give one with History::with_value(…)"),
+            format!("the value of `{record}` is sensitive and was left out; set one with History::with_value(…)"),
         )),
         None => Ok(()),
     }
 }
 
-/// The rows of a store in which the generation has stopped where the history ends.
+/// The rows of a store whose generation stopped where the history ends.
 fn rows(header: &Header, history: &History, goes_on: bool) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut lay = |table: Table, key: &[u8], mut value: Vec<u8>| {
@@ -150,9 +149,9 @@ fn rows(header: &Header, history: &History, goes_on: bool) -> Vec<Row> {
     lay(Table::Unfinished, &generation_key(JOURNAL), unfinished.write());
     for (seq, frame) in (1..).map(Seq).zip(history.frames()) {
         let frame = match Frame::read(frame) {
-            // In its place, because a journal has no holes: nothing.
+            // An empty record in its place, because a journal has no gaps.
             Ok(Frame::End(_)) => Frame::Settled(SettledFrame { errors: Vec::new() }).write(),
-            // An error is what it was, whether or not another attempt would try again.
+            // An error stays the error, even if another attempt would run the body again.
             Ok(Frame::Outcome(outcome)) => Frame::Outcome(OutcomeFrame { settled: true, ..outcome }).write(),
             Ok(_) | Err(_) => frame.to_vec(),
         };

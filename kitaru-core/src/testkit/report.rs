@@ -1,4 +1,4 @@
-//! What deaths everywhere came to, for people. Owns the words; must not know how it was found out.
+//! The report of crashes at every point, for people. Owns the words; must not know how the results were found.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use crate::testkit::chance::VARIABLE;
 use crate::testkit::house::{Findings, Parking};
 use crate::testkit::ledger::Ledger;
 
-/// How many failures are told at length.
+/// How many failures are shown in full.
 const TOLD: usize = 3;
 
-/// What [`crash_report`](crate::testkit::crash_report) has found. Its `Display` is for people.
+/// The result of [`crash_report`](crate::testkit::crash_report). Its `Display` is for people.
 #[derive(Clone)]
 pub struct Report {
     seed: u64,
@@ -20,14 +20,14 @@ pub struct Report {
 #[derive(Clone)]
 pub(super) struct Trial {
     pub(super) mode: Mode,
-    /// Where the process died, if it did.
+    /// Where the process crashed, if it did.
     pub(super) point: Option<String>,
     pub(super) verdict: Verdict,
     pub(super) findings: Findings,
     pub(super) journal: Ledger,
 }
 
-/// When flows are dropped from memory while they wait.
+/// When waiting flows are parked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Plain,
@@ -46,14 +46,14 @@ impl Mode {
 #[derive(Clone)]
 pub(super) enum Verdict {
     Same,
-    /// It came to something else, having been told that an `at_most_once` body may have happened, or waits for a person who
-    /// knows whether it has.
+    /// The output differs, after the error that an `at_most_once` body may have run, or the scenario waits for a person who
+    /// knows whether it did.
     Interrupted(String),
     Differs {
         expected: String,
         came: String,
     },
-    /// The undisturbed run is no good already.
+    /// The undisturbed run already fails.
     NoGood(String),
 }
 
@@ -67,14 +67,14 @@ impl Report {
         self.trials.iter().all(|trial| trial.faults().is_empty())
     }
 
-    /// How many deaths were tried.
+    /// How many crashes were tried.
     pub fn deaths(&self) -> usize {
         self.trials.iter().filter(|trial| trial.point.is_some()).count()
     }
 }
 
 impl Trial {
-    /// What is wrong with it, in words.
+    /// What is wrong with the trial, in words.
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let Findings { ran_again, ran_twice, diverged, unsteady, broken, .. } = &self.findings;
@@ -85,9 +85,9 @@ impl Trial {
         };
         match &self.verdict {
             Verdict::Same | Verdict::Interrupted(_) => {}
-            Verdict::NoGood(came) => say(format!("without any death it comes to {}", indented(came))),
+            Verdict::NoGood(came) => say(format!("without a crash its output is {}", indented(came))),
             Verdict::Differs { expected, came } => say(format!(
-                "it comes to another end\n       undisturbed: {}\n       now:         {}",
+                "it has another output\n       undisturbed: {}\n       now:         {}",
                 indented(expected),
                 indented(came)
             )),
@@ -100,7 +100,7 @@ impl Trial {
         diverged.iter().for_each(|what| say(format!("a call contradicts its {what}")));
         unsteady.iter().for_each(|checkpoint| {
             say(format!(
-                "what `{checkpoint}` returns is in another order whenever it is read back, so that a call that is given it \
+                "what `{checkpoint}` returns has another order whenever it is read back, so a call that receives it \
                  finds no record; return something with an order, such as a `Vec` or a `BTreeSet`"
             ));
         });
@@ -115,9 +115,9 @@ fn indented(text: &str) -> String {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failed: Vec<&Trial> = self.trials.iter().filter(|trial| !trial.faults().is_empty()).collect();
-        writeln!(f, "{} deaths were tried, and {} runs are not as they should be", self.deaths(), failed.len())?;
+        writeln!(f, "{} crashes were tried, and {} runs were wrong", self.deaths(), failed.len())?;
         for trial in failed.iter().take(TOLD) {
-            let place = trial.point.as_deref().unwrap_or("without any death");
+            let place = trial.point.as_deref().unwrap_or("without a crash");
             let mode = match trial.mode {
                 Mode::Plain => "",
                 Mode::AlwaysParking => " (with flows parked wherever they wait)",
@@ -126,7 +126,7 @@ impl fmt::Display for Report {
             for fault in trial.faults() {
                 writeln!(f, "     - {fault}")?;
             }
-            writeln!(f, "     where everything stands after it:")?;
+            writeln!(f, "     the journals after it:")?;
             trial.journal.to_string().lines().try_for_each(|line| writeln!(f, "       {line}"))?;
         }
         if failed.len() > TOLD {
@@ -142,8 +142,8 @@ impl fmt::Display for Report {
             let names = interrupted.count() + 1;
             writeln!(
                 f,
-                "\n  {names} deaths left it open whether an at_most_once body had happened, which is no mistake; one {place}, \
-                 and it came to {}",
+                "\n  {names} crashes left it open whether an at_most_once body had run, which is not a mistake; one {place}, \
+                 and its output was {}",
                 indented(came)
             )?;
         }
@@ -180,7 +180,7 @@ mod tests {
             ),
             (|found| found.ran_twice.push("pay".into()), "`pay` is at_most_once, and its body began twice"),
             (|found| found.diverged.push("record `pay`".into()), "a call contradicts its record `pay`"),
-            (|found| found.unsteady.push("pay".into()), "what `pay` returns is in another order"),
+            (|found| found.unsteady.push("pay".into()), "what `pay` returns has another order"),
             (|found| found.broken.push("a hole".into()), "- a hole"),
         ];
         for (find, said) in finds {

@@ -1,4 +1,4 @@
-//! What a replay is to ask for, and what it has asked for. Must not know how that is shown.
+//! The calls that a replay should make, and those that it made. Must not know how differences are shown.
 
 mod calls;
 mod mismatch;
@@ -17,17 +17,17 @@ use mismatch::Difference;
 
 pub use mismatch::Mismatch;
 
-/// The records of a history, as its replay goes through them.
+/// The records of a history, in the order of its replay.
 pub(crate) struct Script {
     execution: ExecutionId,
-    /// The calls that have a record, in their order.
+    /// The calls with a record, in order.
     records: Vec<Recorded>,
-    /// Calls that have begun, and have come to nothing yet.
+    /// Calls that have begun, and have no outcome yet.
     open: HashSet<Key>,
     answered: HashSet<Key>,
     /// Calls that have no record.
     news: Vec<Asked>,
-    /// What the generation came to, if it came to an end.
+    /// How the generation ended, if it did.
     end: Option<(Status, String)>,
 }
 
@@ -43,7 +43,7 @@ impl Script {
             news: Vec::new(),
             end: None,
         };
-        // The places of those that count, and where each is; one that is forgotten leaves its place empty.
+        // The records that count, and the place of each. A forgotten record leaves its place empty.
         let (mut known, mut counting) = (HashMap::new(), BTreeMap::new());
         let mut records: Vec<Option<Recorded>> = Vec::new();
         for (seq, frame) in (1..).map(Seq).zip(frames) {
@@ -62,7 +62,7 @@ impl Script {
                         identity,
                         args: Arg::read_all(call.args).unwrap_or_default(),
                     };
-                    // A later record of the same call stands for the earlier.
+                    // A later record of the same call replaces the earlier one.
                     let nth = *known.entry(identity).or_insert(records.len());
                     counting.insert(seq, nth);
                     match records.get_mut(nth) {
@@ -95,12 +95,12 @@ impl Script {
         Ok(script)
     }
 
-    /// Whether an attempt is at what is replayed, and not at a child of it.
+    /// Whether an attempt is of the replayed execution, and not of a child.
     pub(crate) fn is_of(&self, execution: &ExecutionId) -> bool {
         self.execution == *execution
     }
 
-    /// A call is about to start, for which no record answers. It never does.
+    /// A call without a record is about to start. It never does.
     pub(crate) fn starts(&mut self, cue: &Cue<'_>) -> Goes {
         if !self.open.contains(&cue.identity) {
             self.news.push(Asked {
@@ -118,7 +118,7 @@ impl Script {
         self.answered.insert(identity);
     }
 
-    /// What differs between what was recorded and what was asked.
+    /// The differences between what was recorded and what was asked.
     pub(super) fn compare(self, flow: &str, came: Option<&Generation>, refused: Option<Error>) -> Result<(), Mismatch> {
         let mut left: Vec<&Recorded> =
             self.records.iter().filter(|record| !self.answered.contains(&record.identity)).collect();
@@ -130,7 +130,7 @@ impl Script {
             let found = left.iter().position(at_its_place).or_else(|| left.iter().position(of_its_own));
             match found {
                 Some(nth) => differences.push(Difference::otherwise(left.remove(nth), asked)),
-                // A history that has not come to its end has stopped somewhere.
+                // A history without an end stops somewhere.
                 None if self.end.is_none() && left.is_empty() => {}
                 None => differences.push(Difference::New(asked)),
             }

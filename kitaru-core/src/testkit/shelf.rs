@@ -1,5 +1,5 @@
-//! The store of a test: rows in memory that outlive the process that wrote them. Owns that a dead process writes nothing
-//! more, and the faults that a test has ordered.
+//! The store of a test: rows in memory that outlive the process that wrote them. Owns that a dead process writes nothing more,
+//! and the faults that a test has ordered.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::journal::Frame;
 use crate::store::{Durability, Memory, Order, Range, Row, Store, Table, Visit};
 use crate::testkit::house::House;
 
-/// A process's way to the rows.
+/// A process's access to the rows.
 pub(super) struct Shelf(pub(super) Arc<House>);
 
 impl Shelf {
@@ -66,14 +66,14 @@ fn what(rows: &[Row]) -> String {
     }
     if words.is_empty() {
         words.push(
-            if rows.iter().any(|row| row.table == Table::Unfinished) { "where a flow stands" } else { "a row" }.into(),
+            if rows.iter().any(|row| row.table == Table::Unfinished) { "the status of a flow" } else { "a row" }.into(),
         );
     }
     words.join(", ")
 }
 
 fn record(sealed: &[u8]) -> String {
-    // The checksum is behind it.
+    // The checksum follows it.
     let frame = &sealed[..sealed.len().saturating_sub(4)];
     match Frame::read(frame) {
         Ok(Frame::Outcome(outcome)) => format!("the outcome of `{}`", outcome.call.name()),

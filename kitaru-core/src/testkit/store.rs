@@ -1,5 +1,5 @@
-//! Stores of a test's own, such as one that fails on purpose: for the tests of kitaru itself. Not part of the public
-//! interface: it may change in any release.
+//! Stores of a test's own, such as one that fails on purpose, for the tests of Kitaru itself. Not part of the public interface:
+//! it may change in any release.
 
 use crate::client::{Kitaru, KitaruBuilder};
 

@@ -1,5 +1,5 @@
-//! A process that dies at random, again and again, and whose store refuses to write, and is late. Owns the chance of it; must
-//! not know how a process dies.
+//! A process that crashes at random, again and again, with a store that refuses writes and is late. Owns the randomness; must
+//! not know how a process crashes.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,12 +11,13 @@ use crate::testkit::house::House;
 use crate::testkit::kit::Testkit;
 use crate::testkit::report::{Mode, Report, Trial};
 
-/// Runs a scenario many times, each with several deaths and refused commits at random, in both of the modes of
-/// [`crash_everywhere`](crate::testkit::crash_everywhere), and gives the report: for programs that are too large, or too many, to die everywhere.
+/// Runs a scenario many times, each with several crashes and refused commits at random, in both modes of
+/// [`crash_everywhere`](crate::testkit::crash_everywhere), and returns the report. Use it for programs that are too large, or
+/// too many, for a crash at every point.
 ///
-/// Here a call of a flow may fail because the store refuses to write, which the scenario has to allow for by calling it
-/// again. From one run to the next bodies overtake each other in another order, commits and their acknowledgements take
-/// their time, and whoever waits for a commit may hear of it before others do.
+/// Here a call of a flow may fail because the store refuses to write. The scenario must allow for that by calling it again.
+/// From run to run, concurrent bodies finish in another order, commits and their acknowledgements are late, and of several
+/// tasks that wait for one commit any may learn of it first.
 ///
 /// # Examples
 ///
@@ -51,12 +52,12 @@ where
     })
 }
 
-/// The most deaths of one run.
+/// The most crashes of one run.
 const DEATHS: usize = 4;
 /// The most turns that a commit, or one acknowledgement of it, may take.
 const TURNS: usize = 12;
 
-/// One scenario in one mode, with deaths and refusals at random.
+/// One scenario in one mode, with random crashes and refusals.
 fn storm<F, Fut>(scenario: &F, mode: Mode, seed: u64, runs: u32) -> Vec<Trial>
 where
     F: Fn(Testkit) -> Fut,

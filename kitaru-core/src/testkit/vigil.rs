@@ -1,5 +1,5 @@
-//! What a test waits for, and that it does not wait in vain: when nothing moves any more, nothing will come. Owns what the
-//! test is told then; must not know what it waits for.
+//! What a test waits for, without waiting in vain: when nothing moves any more, nothing will arrive. Owns the message for the
+//! test; must not know what it waits for.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -16,29 +16,29 @@ use crate::testkit::house::House;
 use crate::testkit::ledger::Ledger;
 use crate::testkit::process::{Idle, Process, admits};
 
-/// How often a test is found to wait in vain before it is told so: another branch of it may be about to move something.
+/// How often a test must be found waiting in vain before it fails: another branch of it may be about to move something.
 const TIMES: u32 = 3;
 
-/// The ways of a test to wait for what its process does.
+/// How a test waits for its process.
 #[derive(Clone)]
 pub(super) struct Vigil {
     house: Arc<House>,
     tasks: Handle,
     idle: Arc<Idle>,
-    /// How many things the test has asked for.
+    /// How many requests the test has made.
     asked: Arc<AtomicU64>,
-    /// The process's executions, which it may outlive.
+    /// The process's executions. This may outlive the process.
     engine: Weak<Engine>,
-    /// How much real time there is between the times at which it is found to wait in vain.
+    /// The real time between two checks for a wait in vain.
     grace: Duration,
 }
 
-/// Why nothing will come.
+/// Why nothing will arrive.
 #[derive(Clone, Copy)]
 enum Vain {
     /// Nothing moves.
     Still,
-    /// Bodies wait for something outside, and the test's patience is over.
+    /// Bodies wait for something outside, for longer than the test's patience.
     Outside,
 }
 
@@ -54,12 +54,12 @@ impl Vigil {
         }
     }
 
-    /// One that leaves other threads of the test this much real time.
+    /// A vigil that leaves other threads of the test this much real time.
     pub(super) fn with_grace(&self, grace: Duration) -> Self {
         Vigil { grace, ..self.clone() }
     }
 
-    /// Counts what the test asks for.
+    /// Counts a request of the test.
     pub(super) fn ask(&self) {
         self.asked.fetch_add(1, Ordering::SeqCst);
     }
@@ -69,12 +69,12 @@ impl Vigil {
         self.until_moved(task, || false).await
     }
 
-    /// Waits for a task of the process. Where nothing moves before it has ended, `moves_on` may move something.
+    /// Waits for a task of the process. If nothing moves before it ends, `moves_on` may move something.
     pub(super) async fn until_moved<T>(&self, task: JoinHandle<T>, moves_on: impl FnMut() -> bool) -> T {
         unwound(self.until(task, moves_on).await)
     }
 
-    /// Waits until nothing moves, but for bodies that wait for something outside.
+    /// Waits until nothing moves, except bodies that wait for something outside.
     pub(super) async fn settled(&self) {
         let idle = self.idle.clone();
         unwound(self.tasks.spawn(async move { idle.settled().await }).await);
@@ -88,11 +88,11 @@ impl Vigil {
         self.house.check_stubs();
     }
 
-    /// Waits for what comes. Where nothing moves before it has come, `moves_on` may move something.
+    /// Waits for a future. If nothing moves before it is ready, `moves_on` may move something.
     ///
     /// # Panics
     ///
-    /// When nothing will come.
+    /// When it will never be ready.
     pub(super) async fn until<T>(&self, awaited: impl Future<Output = T>, mut moves_on: impl FnMut() -> bool) -> T {
         let mut awaited = pin!(awaited);
         let mut times = 0;
@@ -135,19 +135,19 @@ impl Vigil {
     fn in_vain(&self, vain: Vain) -> String {
         let why = match vain {
             Vain::Still => {
-                "nothing moves any more, and what the test waits for has not come. What waits for a time goes on \
-                            with kit.advance(…) or kit.fast_forward(…), what waits for an answer or a signal with \
-                            kit.answer(…) or kit.signal(…), after kit.start(…)."
+                "nothing moves any more, and what the test waits for has not arrived. To end a wait for a time, use \
+                            kit.advance(…) or kit.fast_forward(…). For a wait for an answer or a signal, use \
+                            kit.start(…), then kit.answer(…) or kit.signal(…)."
                     .to_owned()
             }
             Vain::Outside => format!(
-                "a body waits for something outside (a socket, a thread, real time) that has not come for {:?}. Have its \
-                 part played with kit.stub(…), have it hang on order with kit.hang(…), or wait longer with \
+                "a body waits for something outside (a socket, a thread, real time) that has not arrived for {:?}. Replace \
+                 the body with kit.stub(…), let it hang with kit.hang(…), or wait longer with \
                  kit.patience(…).",
                 self.house.patience()
             ),
         };
-        format!("{why} This is where everything stands:\n\n{}", Ledger::of(&self.house))
+        format!("{why} These are the journals:\n\n{}", Ledger::of(&self.house))
     }
 }
 
@@ -179,7 +179,7 @@ impl Drop for Alarm {
     }
 }
 
-/// Waits until bodies have waited for something outside for so long that nobody believes in it.
+/// Waits until bodies have waited for something outside for longer than the test's patience.
 async fn impatient(house: &House) {
     loop {
         let moves = house.moves();

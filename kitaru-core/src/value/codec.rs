@@ -1,13 +1,13 @@
-//! Values to bytes and back. Owns the choice between bincode and JSON, and is the only one that knows bincode, so that
-//! another format could take its place. Must not know what a record or a store is.
+//! Values to bytes and back. Owns the choice between bincode and JSON. No other module knows bincode, so another format
+//! could replace it. Must not know what a record or a store is.
 //!
-//! bincode writes values that it cannot read, and reads bytes of one shape as another. So whatever it wrote is read
-//! back before it counts, and must come to the same value: with a field left out by `skip_serializing_if`, for one,
-//! those behind it can shift into its place without an error. What bincode does not give back is written as JSON.
+//! bincode writes values that it cannot read, and reads bytes of one shape as another. So every encoded value is read
+//! back, and must be the same value. For example, if `skip_serializing_if` leaves a field out, the fields after it can
+//! shift into its place without an error. A value that bincode does not give back is written as JSON.
 //!
-//! JSON is read by name, so nothing shifts there. A type may still read a text or a number as another one than it wrote,
-//! as a decimal of minus zero is read as zero. Such a value is kept, as it was read, if it has the same parts, and if it
-//! is written and read a second time without another change.
+//! JSON is read by names, so nothing shifts. A type may still read a text or a number as another one, as a decimal of
+//! minus zero is read as zero. Such a value is kept as it was read, if it has the same parts, and if it is written and
+//! read a second time without another change.
 
 #[cfg(test)]
 mod tests;
@@ -27,17 +27,17 @@ use super::digest::{Likened, alike, same_in_any_order};
 use super::inspect::{self, Misfit, OTHER_VALUE, json_in_words};
 use super::shape::{Form, Recorder, Recording};
 
-/// Little-endian, with integers as short as they come. Part of the format of every store.
+/// Little-endian, with integers of variable length. Part of the format of every store.
 const BINCODE: Configuration = bincode::config::standard();
 
 /// How a recorded value is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Codec {
-    /// bincode beside a shape in the plain form, as earlier versions wrote it.
+    /// bincode with a shape in the plain form, as earlier versions wrote it.
     Unmarked = 0,
     Json = 1,
-    /// bincode beside a shape in the marked form.
+    /// bincode with a shape in the marked form.
     Bincode = 2,
 }
 
@@ -55,12 +55,12 @@ impl Codec {
 /// Which codec is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// bincode, or JSON for what it cannot give back.
+    /// bincode, or JSON for values that bincode cannot give back.
     Bincode,
     Json,
 }
 
-/// What a value's type asks for while its bytes are decoded.
+/// What a value's type requests while its bytes are decoded.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) fingerprint: u64,
@@ -79,7 +79,7 @@ pub(crate) struct Encoded {
 /// Why a value cannot be recorded.
 #[derive(Debug)]
 pub(crate) enum EncodeError {
-    /// It takes more bytes than it may.
+    /// It takes more bytes than the bound.
     TooLarge { size: usize, limit: usize },
     /// No codec gives it back.
     Unreadable(Unreadable),
@@ -90,9 +90,9 @@ pub(crate) enum EncodeError {
 pub(crate) struct Unreadable {
     /// The type of the value, without the paths to it.
     pub(crate) of: String,
-    /// The path to the part that is not given back, if it could be found; empty for the whole value.
+    /// The path to the part that is not given back, if it was found; empty for the whole value.
     pub(crate) at: Option<String>,
-    /// What each codec said. It may quote the value.
+    /// The error of each codec. It may quote the value.
     pub(crate) why: String,
 }
 
@@ -101,9 +101,9 @@ pub(crate) struct Unreadable {
 pub(crate) enum DecodeError {
     /// They were written for a type of another shape.
     Shape { found: String },
-    /// So many bytes are left when the value is complete.
+    /// This many bytes are left after the complete value.
     Leftover { bytes: usize },
-    /// They are not such a value.
+    /// They are not a value of the type.
     Malformed(String),
 }
 
@@ -121,18 +121,18 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// Encodes `value` and reads it back; gives what was read, which is what a replay will see.
+/// Encodes `value` and reads it back. Returns the value as read, which is what a replay sees.
 ///
 /// # Errors
 ///
-/// Where it takes more than `limit` bytes, or no codec gives it back.
+/// If it takes more than `limit` bytes, or no codec gives it back.
 pub(crate) fn encode<T: Serialize + DeserializeOwned>(
     value: &T,
     wish: Wish,
     limit: usize,
 ) -> Result<(Encoded, T), EncodeError> {
     let unreadable = |why, at| EncodeError::Unreadable(Unreadable { of: inspect::type_name::<T>(), at, why });
-    // First of all: it says whether the others may go as deep as the value does.
+    // This comes first: it says whether the codecs may recurse as deep as the value.
     let mut exactly = Likened::exactly(value).map_err(|why| unreadable(why.to_string(), None))?;
     let mut said = String::new();
     if wish == Wish::Bincode {
@@ -144,21 +144,21 @@ pub(crate) fn encode<T: Serialize + DeserializeOwned>(
     by_json(value, &mut exactly, limit)?.map_err(|Misfit { at, why }| unreadable(format!("json: {why}{said}"), at))
 }
 
-/// How many bytes a value takes as bincode writes it; 0 where it does not. One that came as JSON takes so many where a flow gives
-/// it on.
+/// The number of bytes that bincode takes for a value; 0 if it cannot write it. A value that came as JSON takes as many
+/// when a flow passes it on.
 pub(crate) fn bincode_size<T: Serialize + ?Sized>(value: &T) -> usize {
     let mut counted = Bounded::new(0);
     bincode::serde::encode_into_writer(value, &mut counted, BINCODE).map_or(0, |()| counted.size)
 }
 
-/// Decodes what [`encode`] gave. The fingerprint counts for bincode only.
+/// Decodes the bytes of [`encode`]. The fingerprint counts for bincode only.
 ///
-/// However damaged, the bytes make it neither panic, nor allocate much more than they are many, nor recurse deeper
-/// than the bound in [`shape`](super::shape).
+/// Damaged bytes cause no panic, no allocation much larger than the bytes, and no recursion deeper than the bound in
+/// [`shape`](super::shape).
 ///
 /// # Errors
 ///
-/// Where the bytes are not exactly one `T` of that shape.
+/// If the bytes are not exactly one `T` of that shape.
 pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, fingerprint: u64, bytes: &[u8]) -> Result<T, DecodeError> {
     let form = match codec {
         Codec::Json => {
@@ -169,7 +169,7 @@ pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, fingerprint: u64, bytes:
     };
     Recorder::lend(form, bytes.len(), |recorder| {
         let (value, left) = read(bytes, recorder).map_err(DecodeError::Malformed)?;
-        // Bytes left over mostly come of another shape, and that tells more.
+        // Leftover bytes mostly come from another shape, which is the better message.
         if recorder.fingerprint() != fingerprint {
             return Err(DecodeError::Shape { found: recorder.text().to_owned() });
         }
@@ -180,7 +180,7 @@ pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, fingerprint: u64, bytes:
     })
 }
 
-/// A value read back, or why that codec does not give it back; the outer error is no matter of codecs.
+/// A value read back, or why this codec does not give it back. The outer error concerns no codec.
 type Tried<T, Why> = Result<Result<(Encoded, T), Why>, EncodeError>;
 
 fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, exactly: &mut Likened, limit: usize) -> Tried<T, String> {
@@ -206,8 +206,8 @@ fn by_bincode<T: Serialize + DeserializeOwned>(value: &T, exactly: &mut Likened,
     })
 }
 
-// JSON is read by name, so nothing shifts; but an untagged enum can come back as another variant, and a value in a
-// `Some` as nothing. What it may change without harm is told in `alike`; the flow sees what a replay will see.
+// JSON is read by names, so nothing shifts. But an untagged enum can be read as another variant, and a value in a
+// `Some` as nothing. `alike` says which changes are harmless. The flow sees what a replay sees.
 fn by_json<T: Serialize + DeserializeOwned>(value: &T, exactly: &mut Likened, limit: usize) -> Tried<T, Misfit> {
     let mut out = Bounded::new(limit);
     if let Err(why) = serde_json::to_writer(&mut out, &shallow(value)) {
@@ -233,7 +233,7 @@ fn is_settled<T: Serialize + DeserializeOwned>(value: &T) -> bool {
         .is_some_and(|again| same_in_any_order(value, &again))
 }
 
-/// Reads a `T`; gives it and how many bytes are left.
+/// Reads a `T`. Returns it and the number of bytes that are left.
 fn read<T: DeserializeOwned>(bytes: &[u8], recorder: &mut Recorder) -> Result<(T, usize), String> {
     let seed = Seed { recorder, value: PhantomData };
     let (value, used) =
@@ -254,8 +254,8 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Seed<'_, T> {
     }
 }
 
-/// The parts of a value without its type, taken off the front of its bytes. Each is nothing where the bytes hold no such
-/// thing; what is taken is what is there, whatever length the bytes declare.
+/// The parts of a value without its type, taken off the front of its bytes. Each is `None` if the bytes contain no such
+/// part. A declared length takes no more than the bytes that exist.
 pub(super) struct Front<'a>(pub(super) &'a [u8]);
 
 impl<'a> Front<'a> {
@@ -271,7 +271,7 @@ pub(super) trait Part<'a>: bincode::BorrowDecode<'a, ()> {}
 
 impl<'a, T: bincode::BorrowDecode<'a, ()>> Part<'a> for T {}
 
-/// Keeps what is written up to a bound, and only counts from there.
+/// Keeps written bytes up to a bound, and only counts after that.
 struct Bounded {
     bytes: Vec<u8>,
     size: usize,
@@ -324,7 +324,7 @@ impl io::Write for Bounded {
 fn in_words(why: &Refused) -> String {
     match why {
         Refused::OtherString(why) => why.clone(),
-        Refused::Serde(_) => "it cannot write a list or map whose length is not known beforehand".to_owned(),
+        Refused::Serde(_) => "it cannot write a list or map of unknown length".to_owned(),
         why => format!("{why:?}"),
     }
 }
@@ -334,7 +334,7 @@ fn refusal_in_words(why: &Refusal) -> String {
         Refusal::OtherString(why) => why.clone(),
         Refusal::UnexpectedEnd { .. } => "the bytes end before the value does".to_owned(),
         Refusal::Utf8 { inner } => format!("a text in it is not UTF-8: {inner}"),
-        Refusal::Serde(_) => "its type is told by the data, which bincode does not hold".to_owned(),
-        why => format!("the bytes are not such a value: {why:?}"),
+        Refusal::Serde(_) => "its type depends on the data, but bincode does not record types".to_owned(),
+        why => format!("the bytes are not a value of this type: {why:?}"),
     }
 }

@@ -1,9 +1,9 @@
-//! How deep a value may be nested, and the wrapper that counts it while a value is written. Owns the one bound that every
-//! way in and out goes by. Must not know what a value is written as.
+//! How deep a value may be nested, and the wrapper that counts the levels while a value is written. Owns the one bound
+//! for every way in and out. Must not know the format of the output.
 //!
 //! A value is written by a function that calls itself for each level, so a value that is nested too deep overflows the
-//! stack, which aborts the process. Each serializer of this project therefore counts the levels as it goes down: the
-//! canonical one by itself, those of other crates inside [`shallow`].
+//! stack, which aborts the process. Each serializer of this project therefore counts the levels: the canonical one by
+//! itself, those of other crates inside [`shallow`].
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,15 +13,15 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// How many levels a value has at most: lists, maps, structs, tuples and variants with content in each other, and what
-/// stands in the innermost. It is as deep as serde_json reads.
+/// The most levels of a value: nested lists, maps, structs, tuples and variants with content, and the innermost part.
+/// It is as deep as serde_json reads.
 pub(crate) const MOST_LEVELS: u16 = 128;
 
-/// How many options and newtypes there may be around all of those. They are no level of their own, since JSON does not
-/// show them, but each costs stack.
+/// The most options and newtypes around all of those. They are not levels of their own, since JSON does not show them,
+/// but each takes stack.
 const MOST_WRAPS: u16 = 2 * MOST_LEVELS;
 
-/// Where in a value it is written.
+/// The depth at which a part is written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Depth {
     parts: u16,
@@ -29,7 +29,7 @@ pub(crate) struct Depth {
 }
 
 impl Depth {
-    /// Goes into a list, map, struct, tuple or variant; false if there may be none.
+    /// Enters a list, map, struct, tuple or variant. False if that is too deep.
     #[inline]
     pub(crate) fn enter(&mut self) -> bool {
         self.parts += 1;
@@ -41,7 +41,7 @@ impl Depth {
         self.parts = self.parts.saturating_sub(1);
     }
 
-    /// Goes into an option or newtype; false if there may be none.
+    /// Enters an option or newtype. False if that is too deep.
     #[inline]
     pub(crate) fn wrap(&mut self) -> bool {
         self.wraps += 1;
@@ -54,7 +54,7 @@ impl Depth {
     }
 }
 
-/// What is said of a value that is nested too deep.
+/// The error for a value that is nested too deep.
 pub(crate) struct TooDeep;
 
 impl fmt::Display for TooDeep {
@@ -63,7 +63,7 @@ impl fmt::Display for TooDeep {
     }
 }
 
-/// The value, which refuses to be written where it is nested too deep.
+/// The value, which refuses to be written if it is nested too deep.
 pub(crate) fn shallow<T: Serialize + ?Sized>(value: &T) -> impl Serialize {
     Shallow(value)
 }
@@ -77,7 +77,7 @@ impl<T: Serialize + ?Sized> Serialize for Shallow<'_, T> {
     }
 }
 
-/// A serializer, or a part that one writes, and where in the value it is.
+/// A serializer, or a compound of one, and its depth.
 struct Counting<'a, S> {
     inner: S,
     depth: &'a Cell<Depth>,
@@ -105,7 +105,7 @@ impl<'a, S> Counting<'a, S> {
         if fits { Ok(()) } else { Err(E::custom(TooDeep)) }
     }
 
-    /// Goes into an option or newtype and comes back.
+    /// Enters an option or newtype and leaves it.
     #[inline]
     fn around<T: Serialize + ?Sized, R, E: ser::Error>(
         self,
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_part_counts_and_those_beside_each_other_do_not() {
+    fn every_kind_of_part_is_a_level_and_siblings_are_not() {
         let kinds: [(Around, u16); 5] = [
             (|inner| Nest::List(vec![inner, Nest::End]), 2),
             (|inner| Nest::Fields { inner: inner.into() }, 1),

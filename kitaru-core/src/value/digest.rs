@@ -1,20 +1,20 @@
-//! What a call's arguments come to: canonical bytes, and the key and short digests taken of them. Owns which values
+//! The digests of a call's arguments: canonical bytes, and the key and short digests taken of them. Owns which values
 //! count as equal. Must not know what a checkpoint, a record or a codec is.
 //!
-//! A digest is stored and compared by processes built at other times, for other platforms, so it depends on no pointer,
-//! no width of `usize` and no layout. Equal are:
+//! A digest is stored, and compared by processes of other builds on other platforms. So it depends on no pointer, no
+//! width of `usize` and no layout. These are equal:
 //!
 //! - the same number in another integer width, signed or not; the same float as `f32` and as `f64`; all NaNs. `0.0` and
-//!   `-0.0` differ.
-//! - maps, and std's and hashbrown's `HashSet`, whatever the order of their entries;
-//! - structs of the same fields, names and order of the declaration included, whatever the struct is called;
-//! - tuples, arrays, slices and lists of the same elements. Bytes that serde is shown as bytes differ from a list of
+//!   `-0.0` differ;
+//! - maps, and std's and hashbrown's `HashSet`, in any order of their entries;
+//! - structs with the same fields in the same order, with any name of the struct;
+//! - tuples, arrays, slices and lists of the same elements. Bytes that serde receives as bytes differ from a list of
 //!   numbers.
 //!
-//! Of a text counts all but the backtrace of an error that was [rebuilt](backtrace). A value that is nested too deep has
-//! no bytes.
+//! All of a text counts, except the backtrace of an error that was [rebuilt](backtrace). A value that is nested too
+//! deep has no bytes.
 //!
-//! A set whose `Serialize` is hand-written, or that comes through `erased_serde`, reaches serde as a list, and its order
+//! A set whose `Serialize` is hand-written, or that goes through `erased_serde`, reaches serde as a list, so its order
 //! counts.
 
 mod backtrace;
@@ -44,25 +44,24 @@ impl Key {
     }
 }
 
-/// An argument whose canonical bytes are longer stands in the list as their digest, so that the list stays small
-/// however large the arguments are.
+/// An argument with longer canonical bytes is replaced by their digest in the list, so that the list stays small.
 const INLINE: usize = 1024;
 
-/// Above this, a buffer is given back instead of kept for the next call.
+/// A larger buffer is freed instead of kept for the next call.
 const KEEP: usize = 256 << 10;
 
-/// The canonical bytes of a list of arguments. Meant to be kept and [cleared](Self::clear), which keeps its buffer.
+/// The canonical bytes of a list of arguments. Keep and [clear](Self::clear) it to reuse its buffer.
 #[derive(Default)]
 pub(crate) struct Canon {
     sink: Sink,
-    /// Where each argument ends in the sink.
+    /// The end of each argument in the sink.
     args: Vec<Written>,
 }
 
 /// One argument in the list.
 struct Written {
     end: usize,
-    /// The digest that stands for it, where it was too long to stand there itself.
+    /// Whether the argument was too long and is represented by its digest.
     folded: bool,
 }
 
@@ -77,7 +76,7 @@ impl Canon {
     ///
     /// # Errors
     ///
-    /// What `T`'s `Serialize` refuses. The argument then counts as an empty one.
+    /// The error of `T`'s `Serialize`. The argument then counts as an empty one.
     pub(crate) fn arg<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let start = self.sink.bytes.len();
         let wrote = self.sink.write(value);
@@ -91,7 +90,7 @@ impl Canon {
         digest(parts, &self.sink.bytes)
     }
 
-    /// One short digest for each argument, by which to say which of them differs.
+    /// One short digest for each argument, to find out which of them differs.
     pub(crate) fn shorts(&self) -> Vec<u64> {
         (0..self.args.len())
             .map(|nth| {
@@ -117,40 +116,41 @@ impl Canon {
     }
 }
 
-/// The digest of some parts, each under its length, so that no two lists of parts run into each other.
+/// The digest of some parts, each after its length, so that different lists of parts differ.
 pub(crate) fn digest_parts(parts: &[&[u8]]) -> Key {
     digest(parts, &[])
 }
 
-/// Whether two values have the same canonical bytes. A value that cannot be serialized is like no other.
+/// Whether two values have the same canonical bytes. A value that cannot be serialized equals no other.
 pub(crate) fn same<A: Serialize + ?Sized, B: Serialize + ?Sized>(a: &A, b: &B) -> bool {
     Likened::of(a, Likeness::Equal).is_ok_and(|mut a| a.is(b))
 }
 
-/// Whether two values have the same parts, with texts and numbers that may be others.
+/// Whether two values have the same parts, although texts and numbers may differ.
 pub(crate) fn alike<A: Serialize + ?Sized, B: Serialize + ?Sized>(a: &A, b: &B) -> bool {
     Likened::of(a, Likeness::Alike).is_ok_and(|mut a| a.is(b))
 }
 
-/// Whether two values are the same but for the order of lists.
+/// Whether two values are the same except for the order of lists.
 pub(crate) fn same_in_any_order<A: Serialize + ?Sized, B: Serialize + ?Sized>(a: &A, b: &B) -> bool {
     Likened::of(a, Likeness::Reordered).is_ok_and(|mut a| a.is(b))
 }
 
-/// The canonical bytes of a value, and room for those of others that it is compared with.
+/// The canonical bytes of a value, and room for those of the values that it is compared with.
 pub(crate) struct Likened {
     canon: Canon,
 }
 
 thread_local! {
-    // Taken out while in use: a `Serialize` of the caller's may come back here.
+    // Taken out while in use: a `Serialize` of the user's may call this again.
     static SCRATCH: Cell<Option<Canon>> = const { Cell::new(None) };
 }
 
 impl Likened {
     /// # Errors
     ///
-    /// What the value's `Serialize` refuses, or that it is nested too deep: nothing else may write it before this has.
+    /// The error of the value's `Serialize`, or that it is nested too deep. No other serializer may write the value
+    /// before this one.
     pub(crate) fn exactly<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         Self::of(value, Likeness::Equal)
     }
@@ -162,7 +162,7 @@ impl Likened {
         Ok(likened)
     }
 
-    /// Whether another value has the same bytes. One that cannot be serialized has not.
+    /// Whether another value has the same bytes. False if it cannot be serialized.
     pub(crate) fn is<T: Serialize + ?Sized>(&mut self, other: &T) -> bool {
         let is = self.canon.arg(other).is_ok() && self.canon.nth(0) == self.canon.nth(self.canon.args.len() - 1);
         self.canon.forget_last();
@@ -188,7 +188,7 @@ pub(super) fn first_eight(digest: &[u8; 32]) -> u64 {
 fn digest(parts: &[&[u8]], tail: &[u8]) -> Key {
     let size = parts.iter().map(|part| part.len() + sink::MAX_LEN_BYTES).sum::<usize>() + tail.len();
     let mut small = [0; 256];
-    // The hasher's state is 2 KB: where everything fits on the stack, one call over it is three times as fast.
+    // The hasher's state is 2 KB: if everything fits on the stack, one call over it is three times as fast.
     let digest = if size + sink::MAX_LEN_BYTES <= small.len() {
         let mut used = 0;
         feed(parts, tail, |bytes| {

@@ -1,5 +1,5 @@
-//! Where a value is not given back, and why, for the message that refuses it. Owns the paths into values. Must not know
-//! what the message is about; nothing here runs for a value that is kept.
+//! Which part of a value is not given back, and why, for the message that refuses it. Owns the paths into values. Must
+//! not know the rest of the message. Nothing here runs for a value that is recorded.
 
 #[cfg(test)]
 mod tests;
@@ -13,10 +13,10 @@ use walk::{Found, walk};
 
 pub(super) const OTHER_VALUE: &str = "what was written reads as another value";
 
-/// What stands in the way of a value.
+/// Why a value is not given back.
 #[derive(Debug)]
 pub(super) struct Misfit {
-    /// The path to the part of it; empty for the whole.
+    /// The path to the part; empty for the whole value.
     pub(super) at: Option<String>,
     pub(super) why: String,
 }
@@ -24,14 +24,14 @@ pub(super) struct Misfit {
 /// JSON cannot write the value.
 pub(super) fn unwritten<T: Serialize>(value: &T, why: &serde_json::Error) -> Misfit {
     let walked = walk(value);
-    // Only keys of maps are refused by serde_json; anything else is said by the value's own `Serialize`.
+    // serde_json refuses only keys of maps. Any other error is from the value's own `Serialize`.
     match walked.worst("").filter(|found| found.found == Found::Key) {
         Some(found) => Misfit { at: Some(found.at.clone()), why: found.found.in_words().to_owned() },
         None => Misfit { at: walked.refused_at, why: why.to_string() },
     }
 }
 
-/// The type does not read the JSON that it has written.
+/// The type does not read the JSON that it wrote.
 pub(super) fn unread<T: Serialize>(value: &T, bytes: &[u8], why: &serde_json::Error) -> Misfit {
     let around = text::path(bytes, why.column());
     let mut why = json_in_words(why);
@@ -44,7 +44,7 @@ pub(super) fn unread<T: Serialize>(value: &T, bytes: &[u8], why: &serde_json::Er
     }
 }
 
-/// The type reads another value than it has written.
+/// The type reads another value than it wrote.
 pub(super) fn changed<T: Serialize>(value: &T, back: &T) -> Misfit {
     let (value, back) = (walk(value), walk(back));
     let at = value.first_difference(&back);
@@ -53,7 +53,7 @@ pub(super) fn changed<T: Serialize>(value: &T, back: &T) -> Misfit {
     Misfit { at, why }
 }
 
-/// What serde_json says of bytes that it does not read.
+/// The error of serde_json for bytes that it does not read.
 pub(super) fn json_in_words(why: &serde_json::Error) -> String {
     let said = why.to_string();
     // Its error has no kind for this.
@@ -64,7 +64,7 @@ const ARBITRARY_PRECISION: &str = "; a crate of this program turns on the featur
                                    which an enum with a tag or without one and a flattened struct cannot read numbers: turn \
                                    it off, or keep the number as a text";
 
-/// Whether `serde_json/arbitrary_precision` is on, as any crate of the program can turn it on for all.
+/// Whether `serde_json/arbitrary_precision` is on. Any crate of the program can turn it on for all.
 fn numbers_are_texts() -> bool {
     serde_json::from_str::<serde_json::Number>("1e999").is_ok()
 }
@@ -73,7 +73,7 @@ fn numbers_are_texts() -> bool {
 pub(super) fn type_name<T: ?Sized>() -> String {
     let mut name = String::new();
     for word in std::any::type_name::<T>().split_inclusive(|char: char| !(char.is_alphanumeric() || char == '_')) {
-        // Behind each segment but the last of a path there are two colons.
+        // Every segment of a path but the last is followed by two colons.
         if name.ends_with("::") {
             let path = name.trim_end_matches("::").trim_end_matches(|char: char| char.is_alphanumeric() || char == '_');
             name.truncate(path.len());

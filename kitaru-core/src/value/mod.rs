@@ -1,4 +1,4 @@
-//! Values: to bytes and back, to keys, to shapes, to text. Owns what of a value outlives its process. Must not know
+//! Values: to bytes and back, to keys, to shapes, to text. Owns the forms of a value outside its process. Must not know
 //! what a checkpoint, a record or a store is.
 
 mod codec;
@@ -24,7 +24,7 @@ pub(crate) use showing::{needs_shape, show};
 
 use crate::error::Error;
 
-/// Takes the arguments of a call, one after another, for whatever is made of them. Called by what the macros expand to.
+/// Takes the arguments of a call, one after another, in one of several forms. The expansions of the macros call it.
 #[doc(hidden)]
 pub struct ArgSink<'a> {
     into: Into<'a>,
@@ -73,7 +73,7 @@ impl<'a> ArgSink<'a> {
         }
     }
 
-    /// Takes the next argument, for which people are shown something else.
+    /// Takes the next argument, with a replacement that is shown to people.
     pub(crate) fn shown<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T, shown: &str) {
         match &mut self.into {
             Into::Canon(_) => self.arg(name, value),
@@ -83,7 +83,7 @@ impl<'a> ArgSink<'a> {
         }
     }
 
-    /// Ends it.
+    /// Finishes the arguments.
     ///
     /// # Errors
     ///

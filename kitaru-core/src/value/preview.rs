@@ -1,5 +1,5 @@
-//! Values as text for people, on one line and bounded. Owns what is shown of a value. Must not know what is shown
-//! where; nothing is ever read back from a preview.
+//! Values as text for people, on one line and bounded. Owns what is shown of a value. Must not know where it is shown.
+//! A preview is never read back.
 
 #[cfg(test)]
 mod tests;
@@ -12,10 +12,10 @@ use serde::Serialize;
 use super::depth::shallow;
 use crate::shown::shown;
 
-/// What stands where a text was cut.
+/// Marks where a text was cut.
 const CUT: char = '…';
 
-/// What stands for a value that is not to be shown.
+/// The preview of a sensitive value.
 pub(crate) const HIDDEN: &str = "(sensitive)";
 
 /// Whether arguments and outcome may be shown.
@@ -25,10 +25,10 @@ pub(crate) enum Sensitivity {
     Hidden,
 }
 
-/// `value` like JSON, in at most `limit` bytes, or the three of a lone `…`.
+/// `value` as JSON-like text, in at most `limit` bytes, or the three of a lone `…`.
 ///
-/// It never fails: what JSON cannot hold is shown as far as it goes. Serializing ends with the bound, so that a large
-/// value costs no more than a small one.
+/// It never fails: a value that JSON cannot express is shown up to that point. Serializing stops at the bound, so that
+/// a large value costs no more than a small one.
 pub(crate) fn preview<T: Serialize + ?Sized>(value: &T, limit: usize) -> String {
     let mut window = Window { bytes: Vec::new(), limit };
     let whole = serde_json::to_writer(&mut window, &shallow(value)).is_ok();
@@ -62,7 +62,7 @@ impl ArgPreview {
         self.args.push((name, text.to_owned()));
     }
 
-    /// Each argument's name and its own preview; together they are within the bound.
+    /// Each argument's name and its preview. Together they are within the bound.
     pub(crate) fn into_args(mut self) -> Vec<(&'static str, String)> {
         let share = self.share();
         self.args.iter_mut().for_each(|(_, text)| cut(text, share));
@@ -70,7 +70,7 @@ impl ArgPreview {
     }
 
     /// How many bytes of its text each argument may show. The long ones share what the short ones leave, so that a long
-    /// first argument does not hide those behind it.
+    /// first argument does not hide the others.
     fn share(&self) -> usize {
         let around: usize = self.args.iter().map(|(name, _)| name.len() + "=, ".len()).sum();
         let mut sizes: Vec<usize> = self.args.iter().map(|(_, text)| text.len()).collect();
@@ -103,7 +103,7 @@ impl fmt::Display for ArgPreview {
     }
 }
 
-/// Takes what fits, then says that it is full, which ends the serialization.
+/// Takes bytes up to the bound, then reports that it is full, which ends the serialization.
 struct Window {
     bytes: Vec<u8>,
     limit: usize,
@@ -121,7 +121,7 @@ impl io::Write for Window {
     }
 }
 
-/// The text that the bytes are, up to a character that the bound has split.
+/// The text of the bytes, up to a character that the bound has split.
 fn in_utf8(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|why| {
         let whole = why.utf8_error().valid_up_to();
@@ -141,10 +141,10 @@ fn shorten(text: &mut String, limit: usize) {
     text.truncate(text.floor_char_boundary(limit.saturating_sub(CUT.len_utf8())));
 }
 
-/// As much of a text as a preview shows.
+/// The part of a text that a preview shows.
 pub(crate) fn clip(text: &str) -> String {
     const LIMIT: usize = 200;
-    // One character more than is shown tells that there is more.
+    // One character more than is shown reveals that there is more.
     let mut text = shown(&text[..text.floor_char_boundary(LIMIT + 4)]).into_owned();
     cut(&mut text, LIMIT);
     text

@@ -1,11 +1,11 @@
-//! The shape of a value: a text of what a type's `Deserialize` asks for while some bytes are decoded, and its
-//! fingerprint. Owns that text's grammar and its bounds. Must not know the encoding that the bytes are in.
+//! The shape of a value: a text of what a type's `Deserialize` requests while some bytes are decoded, and its
+//! fingerprint. Owns that text's grammar and its bounds. Must not know the encoding of the bytes.
 //!
-//! Bytes without names in them can be read as a type that did not write them, and give a wrong value. Two types that
-//! ask for other things have other texts, and that is found out.
+//! Bytes without names can be read as a type that did not write them, which gives a wrong value. Two types that request
+//! different things have different texts, so the mistake is detected.
 //!
-//! There are two forms. What is written has the [marked](Form::Marked) one, by which bytes can be shown without their
-//! type; what earlier versions have written is compared in the [plain](Form::Plain) one.
+//! There are two forms. New shapes have the [marked](Form::Marked) form, by which bytes can be shown without their
+//! type. The shapes of earlier versions are compared in the [plain](Form::Plain) form.
 //!
 //! ```text
 //! plain                           marked
@@ -24,8 +24,8 @@
 //! #8c1f4e02a9d3b756               #8c1f4e02a9d3b756               the digest of what did not fit
 //! ```
 //!
-//! In the marked form a sign of the grammar that is in a name has a `\` before it, an empty name is `\_`, and `!` before
-//! the end of a struct says that its type lists more names than fields. [`OTHER_NAMES`] behind the whole of it is no part of it.
+//! In the marked form, a sign of the grammar within a name follows a `\`, an empty name is `\_`, and `!` before the end
+//! of a struct says that its type lists more names than fields. [`OTHER_NAMES`] after the whole text is not part of it.
 
 mod name;
 pub(super) mod plan;
@@ -48,32 +48,31 @@ pub(super) use recording::Recording;
 const PART: usize = 16 << 10;
 const HEAD: usize = 1 << 10;
 
-/// What a name of the marked form has a `\` before.
+/// Signs that follow a `\` in a name of the marked form.
 const SIGNS: &str = "\\(){}[]<>|,:?*#@!";
 
-/// A list keeps so many distinct shapes, within [`PART`]; of those that follow it keeps one digest.
+/// The number of distinct shapes that a list keeps, within [`PART`]. One digest stands for the others.
 const DISTINCT: usize = 64;
 
-/// How deep values may be nested, options and newtypes included. The bytes may be damaged, and each level costs stack:
+/// How deep values may be nested, options and newtypes included. The bytes may be damaged, and each level takes stack:
 /// some 4 KB without optimization. It is as deep as serde_json goes.
 const DEPTH: u16 = 128;
 
-/// How many elements there may be beyond one for each byte: elements such as `()` take none, so that a damaged length
-/// would be counted up to for years.
+/// How many elements may exist in addition to one for each byte. Elements such as `()` take no bytes, so that a damaged
+/// length would be counted up to for years.
 const EMPTY_ELEMENTS: usize = 1 << 20;
 
-/// How a shape is put into words.
+/// How a shape is written as text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As versions before the marked form did. It tells no variant from a struct of that name.
+    /// As versions before the marked form did. It does not distinguish a variant from a struct of the same name.
     Plain,
-    /// With all that it takes to find the parts of a value in its bytes.
+    /// With everything that is needed to find the parts of a value in its bytes.
     #[default]
     Marked,
 }
 
-/// What is kept behind the text of a shape whose variants have other names than those in it. It does not count for the
-/// fingerprint.
+/// Follows the text of a shape whose variants have names other than those in it. It is not part of the fingerprint.
 pub(super) const OTHER_NAMES: char = '!';
 
 /// The fingerprint of a shape's text.
@@ -81,35 +80,35 @@ pub(crate) fn fingerprint(text: &str) -> u64 {
     first_eight(blake3::hash(text.as_bytes()).as_bytes())
 }
 
-/// Takes down the shape of one value after another.
+/// Records the shape of one value after another.
 #[derive(Default)]
 pub(crate) struct Recorder {
     text: String,
     form: Form,
-    /// The distinct shapes that the lists now open have had so far, those of an inner list behind those of its outer.
+    /// The distinct shapes so far in the lists that are open. Those of an inner list follow those of its outer list.
     met: Vec<Range<usize>>,
     depth: u16,
-    /// How many bytes the value is decoded from, so how many elements may be believed to follow.
+    /// The number of bytes that the value is decoded from, which bounds the elements that can follow.
     bytes: usize,
     elements: usize,
-    /// What the element of a list that is about to be decoded will be, if it is like the one before and has no parts.
+    /// The expected text of the list's next element, if it is like the one before and has no parts.
     expected: Option<&'static str>,
     was_expected: bool,
-    /// The last thing without parts that was put.
+    /// The last leaf that was put.
     leaf: Option<&'static str>,
     /// The last text and its fingerprint: most calls decode the same type as the one before.
     last: (String, u64),
-    /// Whether that one's variants have the names that are in it, if that was asked.
+    /// Whether the variants of that one have the names in it, if that was checked.
     last_is_own: Option<bool>,
     /// The variants that were met.
     spelling: Spelling,
 }
 
 impl Recorder {
-    /// Lends the thread's recorder, whose buffers are reused, for one value decoded from so many bytes.
+    /// Lends the thread's recorder, whose buffers are reused, for one value of this many bytes.
     pub(crate) fn lend<R>(form: Form, bytes: usize, to: impl FnOnce(&mut Recorder) -> R) -> R {
         thread_local! {
-            // Taken out while in use: a `Deserialize` of the caller's may come back here.
+            // Taken out while in use: a `Deserialize` of the user's may call this again.
             static LENT: Cell<Option<Box<Recorder>>> = const { Cell::new(None) };
         }
         let mut recorder = LENT.take().unwrap_or_default();
@@ -144,7 +143,7 @@ impl Recorder {
         self.last.1
     }
 
-    /// The shape of this value, which was written and read back, as it is kept.
+    /// The shape of this value, which was written and read back, as it is recorded.
     pub(crate) fn shape_of<T: Serialize + ?Sized>(&mut self, value: &T) -> (u64, String) {
         let fingerprint = self.fingerprint();
         let is_own = *self.last_is_own.get_or_insert_with(|| spelling::is_own(fingerprint, self.spelling, value));
@@ -164,7 +163,7 @@ impl Recorder {
         self.form == Form::Marked
     }
 
-    /// Puts the sign that stands for this one in the form that is asked for.
+    /// Puts the sign for this form.
     #[inline]
     fn put_sign(&mut self, plain: &str, marked: &str) {
         self.put(if self.is_marked() { marked } else { plain });
@@ -195,10 +194,10 @@ impl Recorder {
         }
     }
 
-    /// Puts something without parts.
+    /// Puts a leaf.
     #[inline]
     fn put_leaf(&mut self, text: &'static str) {
-        // The same text at another address is put and compared, and comes to the same.
+        // The same text at another address is put and compared, with the same result.
         if self.expected.take().is_some_and(|expected| std::ptr::eq(expected, text)) {
             self.was_expected = true;
         } else {
@@ -207,7 +206,7 @@ impl Recorder {
         }
     }
 
-    /// Begins a part, or says why there may be none.
+    /// Begins a part, or says why it is refused.
     fn open(&mut self) -> Result<usize, String> {
         if self.depth == DEPTH {
             return Err(format!("it is nested deeper than {DEPTH} levels"));
@@ -231,21 +230,21 @@ impl Recorder {
         self.text.push_str(&format!("#{digest:016x}"));
     }
 
-    /// Takes one element, or one entry, off what the bytes can hold.
+    /// Takes one element, or one entry, off the number that the bytes can contain.
     #[inline]
     fn count_element(&mut self) -> Result<(), &'static str> {
         self.elements = self.elements.checked_sub(1).ok_or("it has more elements than its bytes can hold")?;
         Ok(())
     }
 
-    /// How long the shapes in a list may be together. In the marked form they leave room for what is around the list, so
-    /// that it is not cut for their sake.
+    /// How long the shapes in a list may be together. In the marked form they leave room for the text around the list,
+    /// so that it is not cut because of them.
     fn most_of_a_list(&self) -> usize {
         if self.is_marked() { PART / 2 } else { PART }
     }
 
     fn is(&self, range: &Range<usize>, from: usize) -> bool {
-        // A `Deserialize` that goes on after an error may have left ranges behind that are no more.
+        // A `Deserialize` that continues after an error may have left stale ranges.
         self.text.get(range.clone()).is_some_and(|text| text == &self.text[from..])
     }
 }
@@ -255,10 +254,10 @@ struct Distinct {
     /// Where its first shape begins, in the text and among those met.
     text: usize,
     met: usize,
-    /// Which shape the last element had; itself, if it had no parts.
+    /// The shape of the last element. The element itself, if it had no parts.
     recent: usize,
     leaf: Option<&'static str>,
-    /// The digest of those beyond the bound.
+    /// The digest of those over the bound.
     more: Option<Box<Hasher>>,
 }
 
@@ -268,15 +267,15 @@ impl Distinct {
         Distinct { text: recorder.text.len(), met, recent: met, leaf: None, more: None }
     }
 
-    /// Begins an element; gives what [`end`](Self::end) takes. A million numbers are to cost little more than without
-    /// us: their text is not even put.
+    /// Begins an element. Returns the argument of [`end`](Self::end). A million numbers must cost little more than
+    /// without the recorder: their text is not even put.
     #[inline]
     fn begin_element(&self, recorder: &mut Recorder) -> usize {
         recorder.expected = self.leaf;
         recorder.text.len()
     }
 
-    /// Begins an entry, likewise.
+    /// Begins an entry, in the same way.
     fn begin_entry(&self, recorder: &mut Recorder) -> usize {
         recorder.text.len()
     }
@@ -310,7 +309,8 @@ impl Distinct {
             self.recent = recorder.met.len();
             recorder.met.push(at + usize::from(!first)..recorder.text.len());
         } else {
-            // No longer each distinct one once: that would take memory for each. The same bytes still give the same.
+            // No longer each distinct shape once: that would take memory for each. The same bytes still give the same
+            // digest.
             let shape = &recorder.text[at..];
             self.more.get_or_insert_default().update(&shape.len().to_le_bytes()).update(shape.as_bytes());
             self.leaf = None;
@@ -319,7 +319,7 @@ impl Distinct {
     }
 
     fn finish(self, recorder: &mut Recorder) {
-        // What was expected after the last element did not come.
+        // What was expected after the last element did not follow.
         (recorder.expected, recorder.was_expected) = (None, false);
         recorder.met.truncate(self.met);
         if let Some(more) = self.more {
@@ -331,7 +331,7 @@ impl Distinct {
 
 /// The elements of a tuple, equal neighbours once.
 struct Neighbours {
-    /// The shape before, and how often in a row it was met.
+    /// The previous shape, and how often it appeared in a row.
     last: Range<usize>,
     times: usize,
 }

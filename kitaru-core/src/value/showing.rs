@@ -1,8 +1,8 @@
-//! Values as JSON, without their types. Owns how a part looks for which JSON has no word, and the bounds on all of it. Must
-//! not know which values may be shown, or where they are.
+//! Values as JSON, without their types. Owns the form of parts that JSON cannot express, and the bounds on the whole.
+//! Must not know which values may be shown, or where they are.
 //!
-//! The bytes may be damaged, and so may the shape that they are read by: neither makes it panic, go deeper than its bound, or
-//! take memory by a number that they hold.
+//! The bytes may be damaged, and so may their shape. Neither causes a panic, nor recursion beyond the bound, nor an
+//! allocation by a number in them.
 
 #[cfg(test)]
 mod tests;
@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 use super::codec::{Codec, Front, Part};
 use super::shape::plan::{self, Leaf, Plan, Planned, Unplanned};
 
-/// How many parts are shown at most.
+/// The most parts that are shown.
 const MOST_PARTS: usize = 1 << 20;
 
-/// How many bytes the texts in it have at most, names of fields included.
+/// The most bytes of all texts in it, names of fields included.
 const MOST_BYTES: usize = 16 << 20;
 
 /// How deep it may be nested: as deep as serde_json reads.
@@ -28,23 +28,23 @@ const MOST_LEVELS: u16 = 127;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotShown {
-    /// It was recorded by a version that did not keep which parts its bytes have.
+    /// An earlier version recorded it, without the shape that shows its parts.
     Earlier,
-    /// It has so many different parts that not all are kept of which its bytes have.
+    /// Its shape has too many different parts to be recorded as a whole.
     Cut,
     /// It has more than 1,048,576 parts, more than 16 MiB of text, or more than 127 levels.
     TooLarge,
-    /// Its bytes are not what they should be, or its type does not always read the same parts.
+    /// Its bytes are damaged, or its type does not always read the same parts.
     Unreadable,
 }
 
 impl fmt::Display for NotShown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NotShown::Earlier => "it was recorded by a version that did not keep how to show it",
-            NotShown::Cut => "its shape is too large to be kept as a whole",
+            NotShown::Earlier => "an earlier version recorded it, without the shape that shows its parts",
+            NotShown::Cut => "its shape is too large to be recorded as a whole",
             NotShown::TooLarge => "it is too large to be shown as a whole",
-            NotShown::Unreadable => "its bytes are not of the shape that they were recorded with",
+            NotShown::Unreadable => "its bytes do not have the shape that they were recorded with",
         })
     }
 }
@@ -58,12 +58,12 @@ impl From<Unplanned> for NotShown {
     }
 }
 
-/// Whether a value of this codec is shown by the text of its shape.
+/// Whether a value of this codec needs the text of its shape to be shown.
 pub(crate) fn needs_shape(codec: Codec) -> bool {
     codec == Codec::Bincode
 }
 
-/// A value as JSON, by the text of its shape if it needs one.
+/// A value as JSON, with the text of its shape if it needs one.
 pub(crate) fn show(codec: Codec, shape: Option<&str>, bytes: &[u8]) -> Result<Value, NotShown> {
     match codec {
         Codec::Json => by_name(bytes),
@@ -100,11 +100,11 @@ fn by_name(json: &[u8]) -> Result<Value, NotShown> {
     serde_json::from_slice(json).map_err(|_| NotShown::Unreadable)
 }
 
-/// Why it goes no further.
+/// Why it stops.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stop {
     Malformed,
-    /// The plan has nothing of what is met.
+    /// The plan does not contain what the bytes contain.
     Unplanned,
     TooLarge,
 }
@@ -114,7 +114,7 @@ struct Showing<'a> {
     /// How many more parts there may be, and bytes of text.
     parts: usize,
     room: usize,
-    /// Variants go by their numbers.
+    /// Variants are shown by their numbers.
     has_other_names: bool,
 }
 
@@ -279,7 +279,7 @@ fn below(levels: u16) -> Result<u16, Stop> {
     levels.checked_sub(1).ok_or(Stop::TooLarge)
 }
 
-/// An object with one field: what stands for a variant, or for a thing that JSON has no word for.
+/// An object with one field: it stands for a variant, or for a value that JSON cannot express.
 fn tagged(tag: &str, value: impl Into<Value>, levels: u16) -> Result<Value, Stop> {
     below(levels)?;
     Ok(Value::Object(Map::from_iter([(tag.to_owned(), value.into())])))
@@ -302,14 +302,14 @@ fn always_has_name(key: &Plan) -> bool {
     }
 }
 
-/// What a key is called in JSON, if it has a name there.
+/// The name of a key in JSON, if it has one.
 fn name(key: &Plan, shown: &Value) -> Option<String> {
     match (key, shown) {
         (Plan::Leaf(Leaf::F32 | Leaf::F64 | Leaf::Bytes), _) => None,
         (Plan::Leaf(_) | Plan::Enum(_), Value::String(text)) => Some(text.clone()),
         (Plan::Leaf(_), Value::Bool(is)) => Some(is.to_string()),
         (Plan::Leaf(_), Value::Number(number)) => Some(number.to_string()),
-        // One of more than 64 bits.
+        // A number of more than 64 bits.
         (Plan::Leaf(_), number) => number.get("$number").and_then(Value::as_str).map(str::to_owned),
         _ => None,
     }

@@ -9,8 +9,8 @@ use crate::error::{Error, Kind};
 use crate::id::JournalId;
 use crate::value::clip;
 
-/// Where a page ended, and the next one begins. It is text for whoever hands it around: a command line, a URL. What it says is
-/// nobody's business but the list's, and it stays valid while the store lives, whatever becomes of the executions of the page.
+/// Where a page ended and the next one begins. It is text that a program can pass around: on a command line, in a URL. Its
+/// content is private to the list. It stays valid while the store exists, even if the executions of the page are deleted.
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ use crate::value::clip;
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor(pub(crate) JournalId);
 
-/// What the text begins with: the version of its form.
+/// The beginning of the text: the version of its form.
 const VERSION: &str = "1-";
 
 impl fmt::Display for Cursor {
@@ -47,12 +47,15 @@ impl FromStr for Cursor {
 
     /// # Errors
     ///
-    /// [Misuse](Error::is_misuse), when it is not what a page has given.
+    /// [Misuse](Error::is_misuse) when the text is not from [`Page::next_cursor`](crate::Page::next_cursor).
     fn from_str(text: &str) -> Result<Self, Error> {
         let digits = text.strip_prefix(VERSION).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         number.map(|number| Cursor(JournalId(number))).ok_or_else(|| {
-            let why = format!("cannot read `{}` as a cursor: no page gives it; begin the list without one", clip(text));
+            let why = format!(
+                "cannot read `{}` as a cursor: it is not from a page; begin the list without a cursor",
+                clip(text)
+            );
             Error::new(Kind::Misuse, why)
         })
     }

@@ -1,4 +1,4 @@
-//! One execution, to be looked at.
+//! One execution, as it is shown.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use crate::view::showing::{Kept, ShownValue};
 use crate::view::time::time;
 use crate::view::wait::OpenWait;
 
-/// What is kept of a generation beside where it stands.
+/// What is kept of a generation in addition to its status.
 pub(crate) struct Read {
     records: Vec<Record>,
     kept: Arc<Kept>,
@@ -44,7 +44,7 @@ pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<Read, Error> {
     })
 }
 
-/// One generation of an execution, as it stood when it was asked for.
+/// One generation of an execution, as it was when it was read.
 #[derive(Debug)]
 pub struct Execution {
     pub(super) stored: Stored,
@@ -80,27 +80,27 @@ impl Execution {
         &self.stored.header.execution.id
     }
 
-    /// Where it stands.
+    /// Its status.
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// Whether its flow is a `#[flow]` of this program, so that it can go on by itself here.
+    /// Whether its flow is a `#[flow]` of this program, so that it can resume automatically here.
     pub fn is_known(&self) -> bool {
         program::find(self.flow()).is_some()
     }
 
-    /// Which fresh start it is. The first one is 1.
+    /// Its number among the generations of the execution. The first one is 1.
     pub fn generation(&self) -> u32 {
         self.stored.header.generation
     }
 
-    /// How many attempts have come to a body of their own, or to an end.
+    /// How many attempts have begun a body of their own, or have ended.
     pub fn attempts(&self) -> u32 {
         self.stored.state.attempts
     }
 
-    /// What has been recorded, in the order in which it became durable.
+    /// Its records, in the order in which they became durable.
     pub fn records(&self) -> &[Record] {
         &self.records
     }
@@ -110,12 +110,12 @@ impl Execution {
         &self.waits
     }
 
-    /// The execution whose flow has called this one, if there is one.
+    /// The execution whose flow called this one, if any.
     pub fn parent(&self) -> Option<&ExecutionRef> {
         self.parent.as_ref()
     }
 
-    /// The executions that its flow has called, in the order in which it began to wait for them.
+    /// The executions that its flow called, in the order in which it began to wait for them.
     pub fn children(&self) -> &[ExecutionRef] {
         &self.children
     }
@@ -130,7 +130,7 @@ impl Execution {
         &self.stored.header.input_preview
     }
 
-    /// The flow's `version = "…"` when the generation began, or nothing.
+    /// The flow's `version = "…"` when the generation began, or empty.
     pub fn version(&self) -> &str {
         &self.stored.header.version
     }
@@ -145,14 +145,14 @@ impl Execution {
         time(self.stored.state.updated_ms)
     }
 
-    /// What its flow has noted with [`log`](crate::log()), as a JSON object.
+    /// What its flow attached with [`log`](crate::log()), as a JSON object.
     pub fn metadata(&self) -> &serde_json::Value {
         &self.metadata
     }
 
-    /// Whether it was cancelled and what undoes its work did not run: it was cancelled
-    /// [without undo](crate::CancelRequest::without_undo), begun over with `.fresh()`, or is of no `#[flow]` of the program that
-    /// has cancelled it.
+    /// Whether it was cancelled and its undo steps did not run: it was cancelled [without
+    /// undo](crate::CancelRequest::without_undo), replaced with `.fresh()`, or its flow is not a `#[flow]` of the program that
+    /// cancelled it.
     pub fn undo_skipped(&self) -> bool {
         self.undo_skipped
     }
@@ -162,7 +162,7 @@ impl Execution {
         Some(&*self.stored.state.reason).filter(|reason| !reason.is_empty())
     }
 
-    /// The flow's arguments, as a JSON list of them in their order. [`ShownValue`] says what the JSON is.
+    /// The flow's arguments, as a JSON list in their order. [`ShownValue`] describes the JSON.
     ///
     /// # Examples
     ///
@@ -185,10 +185,11 @@ impl Execution {
         self.kept.show(&payload, &header.input_preview)
     }
 
-    /// What its flow came to, as JSON: what it returned, or what is in `Err`, as of [`Record::value`]. Nothing before its end, nor
-    /// of a generation that a newer one has followed.
+    /// The flow's result as JSON: what it returned, or the content of its `Err`, as in [`Record::value`]. `None` before its
+    /// end, and for a generation that a newer one has followed.
     ///
-    /// `sensitive` is of checkpoints: what a flow takes and returns is shown, whichever checkpoint it comes from.
+    /// `sensitive` applies to checkpoints only: the arguments and the result of a flow are shown, even if a value comes from a
+    /// sensitive checkpoint.
     ///
     /// # Examples
     ///
@@ -213,7 +214,7 @@ impl Execution {
     }
 }
 
-/// What the flow has noted beside the execution.
+/// The metadata that the flow attached to the execution.
 fn metadata(archive: &Archive, stored: &Stored) -> Result<serde_json::Value, Error> {
     let notes = archive.notes(stored)?.into_iter().filter(|(kind, ..)| *kind == NoteKind::Logged);
     let fields = notes.map(|(_, key, row)| (key, serde_json::from_str(&row.json).unwrap_or_default()));

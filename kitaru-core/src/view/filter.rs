@@ -8,12 +8,12 @@ use crate::journal::{Header, Status};
 use crate::ledger::{Archive, Narrow, Stored};
 use crate::view::reference::ExecutionRef;
 
-/// Which executions a list shows: those that fit all that it asks for.
+/// Which executions a list shows: those that match all conditions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     pub(crate) flow: Option<String>,
     pub(crate) id_prefix: Option<String>,
-    /// One of these; any, if there is none.
+    /// Any of these; without one, every status.
     pub(crate) statuses: Vec<Status>,
     pub(crate) created_from: Option<SystemTime>,
     pub(crate) created_before: Option<SystemTime>,
@@ -34,8 +34,8 @@ impl Filter {
         }
     }
 
-    /// Whether the tags and the parent of a generation fit. Blocks.
-    pub(crate) fn fits_beside(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
+    /// Whether the tags and the parent of a generation match. Blocks.
+    pub(crate) fn fits_aside(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
         for tag in &self.tags {
             if !archive.has_tag(stored, tag)? {
                 return Ok(false);
@@ -46,7 +46,7 @@ impl Filter {
         Ok(parent.is_some_and(|parent| ExecutionRef::of(&parent.execution) == *wanted))
     }
 
-    /// Whether a generation fits by its header.
+    /// Whether the header of a generation matches.
     pub(crate) fn fits_header(&self, header: &Header) -> bool {
         let Header { execution, created_ms, .. } = header;
         self.flow.as_ref().is_none_or(|flow| *flow == *execution.flow)
@@ -55,7 +55,7 @@ impl Filter {
             && self.created_before.is_none_or(|before| *created_ms < unix_ms(before))
     }
 
-    /// Whether a generation that stands there fits.
+    /// Whether a generation with this status matches.
     pub(crate) fn fits_status(&self, status: Status) -> bool {
         self.statuses.is_empty() || self.statuses.contains(&status)
     }

@@ -1,4 +1,4 @@
-//! The records of a journal, as they are shown. Owns which frames make up one record; must not know who looks.
+//! The records of a journal, as they are shown. Owns which frames make up one record; must not know who reads them.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
@@ -10,7 +10,7 @@ use crate::value::Key;
 use crate::view::record::{Record, RecordStatus};
 use crate::view::reference::ExecutionRef;
 
-/// What has been recorded, and which executions were called.
+/// The records, and the executions that the flow called.
 pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<ExecutionRef>), Malformed> {
     let mut shown = Shown::default();
     let (mut children, mut known_children) = (Vec::new(), HashSet::new());
@@ -61,12 +61,13 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<ExecutionRe
     Ok((shown.records, children))
 }
 
-/// The records so far, and where each is: a journal from outside has as many of anything as it likes.
+/// The records so far, and maps to the place of each: a journal from outside may have any number of anything, so nothing is
+/// searched.
 #[derive(Default)]
 struct Shown {
     records: Vec<Record>,
     by_seq: HashMap<Seq, usize>,
-    /// Those that nobody has had forgotten.
+    /// Those that were not forgotten.
     counting: BTreeMap<Seq, usize>,
     /// Calls that have begun and have no outcome.
     begun: HashMap<(Key, u32), VecDeque<usize>>,
@@ -99,7 +100,7 @@ impl Shown {
 
     fn waits(&mut self, call: (Key, u32), record: Record) {
         match self.begun.get(&call).and_then(|begun| begun.front().copied()) {
-            // One pause after another.
+            // A call may pause more than once.
             Some(nth) => self.replace(nth, record),
             None => self.begins(call, record),
         }
@@ -107,7 +108,7 @@ impl Shown {
 
     fn outcome(&mut self, call: (Key, u32), record: Record) {
         match self.begun.get_mut(&call).and_then(VecDeque::pop_front) {
-            // An outcome takes the place of its intent.
+            // An outcome replaces its intent.
             Some(nth) => self.replace(nth, record),
             None => drop(self.push(record)),
         }

@@ -13,11 +13,11 @@ use crate::value::{Codec, shallow};
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// A longer text is not looked into.
+/// A longer text is not read.
 pub(crate) const MOST_HISTORY_BYTES: usize = 1 << 30;
 
-/// Everything that one generation of an execution was asked and has recorded. Made by [`Kitaru::export`](crate::Kitaru::export);
-/// its `Display` is JSON, which [`FromStr`] reads.
+/// The input and all records of one generation of an execution. Made by [`Kitaru::export`](crate::Kitaru::export). Its
+/// `Display` is JSON, which [`FromStr`] reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct History {
     kitaru_history: u32,
@@ -33,9 +33,9 @@ pub struct History {
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Entry {
-    /// For people: what it is.
+    /// For people: the kind of the record.
     is: String,
-    /// For people: what its call came to.
+    /// For people: the outcome of the call.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     outcome: String,
     /// The value was sensitive.
@@ -68,10 +68,10 @@ impl History {
         &self.flow
     }
 
-    /// Gives the records of a `sensitive` checkpoint, whose values were left out, this value.
+    /// Sets the value of the records of a `sensitive` checkpoint, whose values were left out.
     pub fn with_value<T: Serialize + ?Sized>(mut self, checkpoint: &str, value: &T) -> Result<Self, Error> {
         let json = serde_json::to_vec(&shallow(value)).map_err(|why| {
-            Error::new(Kind::Unreadable, format!("a value for `{checkpoint}` cannot be serialized: {why}"))
+            Error::new(Kind::Unreadable, format!("cannot serialize the value for checkpoint `{checkpoint}`: {why}"))
         })?;
         for entry in self.records.iter_mut().filter(|entry| entry.left_out) {
             let frame = match Frame::read(&entry.frame.0) {
@@ -90,7 +90,7 @@ impl History {
         Header::read(&self.header.0).map_err(|why| unreadable(why.0))
     }
 
-    /// The frames of its records, in their order.
+    /// The frames of its records, in order.
     pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
         self.records.iter().map(|entry| &*entry.frame.0)
     }
@@ -109,7 +109,7 @@ impl Entry {
             Frame::Intent(call) => (format!("{} is about to run", call.name()), ""),
             Frame::Open(open) => (format!("{} waits", open.call.name()), ""),
             Frame::End(end) => (format!("the flow is {}", end.status), end.preview),
-            Frame::Unwind(EndFrame { status, .. }) => (format!("the flow goes no further, and is {status}"), ""),
+            Frame::Unwind(EndFrame { status, .. }) => (format!("the flow is unwound, and is {status}"), ""),
             Frame::Settled(_) => ("errors are settled".to_owned(), ""),
             Frame::Forgot(_) => ("records are forgotten".to_owned(), ""),
             Frame::Now(_) => ("a time".to_owned(), ""),
@@ -139,11 +139,14 @@ impl FromStr for History {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         if text.len() > MOST_HISTORY_BYTES {
-            return Err(unreadable(format!("it has {} bytes, and the bound is {MOST_HISTORY_BYTES}", text.len())));
+            return Err(unreadable(format!("it has {} bytes, the bound is {MOST_HISTORY_BYTES}", text.len())));
         }
         let history: History = serde_json::from_str(text).map_err(unreadable)?;
         if history.kitaru_history > VERSION {
-            return Err(unreadable(format!("it is of version {}, and this is {VERSION}", history.kitaru_history)));
+            return Err(unreadable(format!(
+                "its format has version {}, this program reads version {VERSION}",
+                history.kitaru_history
+            )));
         }
         for frame in history.frames() {
             Frame::read(frame).map_err(|why| unreadable(why.0))?;
@@ -154,10 +157,7 @@ impl FromStr for History {
 }
 
 fn unreadable(why: impl fmt::Display) -> Error {
-    Error::new(
-        Kind::Unreadable,
-        format!("this is no history that can be read: {why}; it takes what Kitaru::export gives"),
-    )
+    Error::new(Kind::Unreadable, format!("cannot read the history: {why}; use a history from Kitaru::export"))
 }
 
 impl From<Hex> for String {
@@ -170,7 +170,7 @@ impl TryFrom<String> for Hex {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const NO_HEX: &str = "it holds what are no bytes in hexadecimal digits";
+        const NO_HEX: &str = "it contains a field that is not bytes in hexadecimal digits";
         let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
         let digits = digits.filter(|digits| digits.len() % 2 == 0).ok_or(NO_HEX)?;
         Ok(Hex(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()))

@@ -1,7 +1,7 @@
-//! What is looked at, as JSON: for a control API, a command, a page. Owns the names of the fields; must not know who reads them.
+//! The read model as JSON: for a control API, a command, a page. Owns the names of the fields; must not know who reads them.
 //!
-//! Times are milliseconds since 1970 and end in `_ms`; an absent one is `null`. What stands somewhere is in snake case, as its
-//! `Display` has it. Nothing of a `sensitive` checkpoint is in there but that it is one.
+//! Times are milliseconds since 1970, in fields that end in `_ms`; an absent time is `null`. A status is in snake case, like
+//! its `Display`. A `sensitive` checkpoint is marked as such, and none of its values are shown.
 
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
@@ -94,7 +94,7 @@ impl Serialize for Unreadable {
     }
 }
 
-/// An error as the text that people read.
+/// An error, as the text that people read.
 struct Message<'a>(&'a Error);
 
 impl Serialize for Message<'_> {
@@ -175,7 +175,7 @@ impl Serialize for Pause<'_> {
     }
 }
 
-/// An iterator as a list.
+/// An iterator, as a list.
 struct List<F>(F);
 
 impl<T: Serialize, I: Iterator<Item = T>, F: Fn() -> I> Serialize for List<F> {

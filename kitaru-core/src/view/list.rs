@@ -30,8 +30,8 @@ impl Page {
         self.next
     }
 
-    /// The executions of this page of which not even a summary can be read: their rows are damaged, or were written by a newer
-    /// version. They count for the page's limit, and the next page begins behind them.
+    /// The executions of this page that cannot even be summarized: their rows are damaged, or a newer version wrote them. They
+    /// count towards the page's limit, and the next page begins after them.
     pub fn unreadable(&self) -> &[Unreadable] {
         &self.unreadable
     }
@@ -49,17 +49,17 @@ impl Unreadable {
         Unreadable { execution, error }
     }
 
-    /// The flow's name, if that can be found out.
+    /// The flow's name, if it can be read.
     pub fn flow(&self) -> Option<&str> {
         self.execution.as_ref().map(|execution| &*execution.flow)
     }
 
-    /// The execution's id, if that can be found out.
+    /// The execution's id, if it can be read.
     pub fn id(&self) -> Option<&str> {
         self.execution.as_ref().map(|execution| &*execution.id)
     }
 
-    /// What is wrong with it, and what to do.
+    /// What is wrong with the execution, and what to do.
     pub fn error(&self) -> &Error {
         &self.error
     }
@@ -73,7 +73,7 @@ impl Deref for Page {
     }
 }
 
-/// An execution as the list shows it.
+/// An execution, as the list shows it.
 #[derive(Debug)]
 pub struct Summary {
     stored: Stored,
@@ -101,17 +101,17 @@ impl Summary {
         &self.stored.header.execution.id
     }
 
-    /// Whether its flow is a `#[flow]` of this program, so that it can go on by itself here.
+    /// Whether its flow is a `#[flow]` of this program, so that it can resume automatically here.
     pub fn is_known(&self) -> bool {
         program::find(self.flow()).is_some()
     }
 
-    /// Which fresh start it is. The first one is 1.
+    /// Its number among the generations of the execution. The first one is 1.
     pub fn generation(&self) -> u32 {
         self.stored.header.generation
     }
 
-    /// Where it stands.
+    /// Its status.
     pub fn status(&self) -> Status {
         self.status
     }
@@ -121,7 +121,7 @@ impl Summary {
         &self.tags
     }
 
-    /// How many attempts have come to a body of their own, or to an end.
+    /// How many attempts have begun a body of their own, or have ended.
     pub fn attempts(&self) -> u32 {
         self.stored.state.attempts
     }

@@ -1,5 +1,4 @@
-//! What is looked at: the read model. Owns what is shown of executions, and its JSON; must not know who asks, nor what drives an
-//! execution.
+//! The read model. Owns what is shown of executions, and its JSON; must not know who asks, nor what drives an execution.
 
 mod cursor;
 mod execution;

@@ -1,4 +1,4 @@
-//! What an execution waits for before it tries something again. Owns what is shown of it; must not know why it is tried again.
+//! The pauses of an execution before its next tries. Owns what is shown of them; must not know why a body is tried again.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -9,8 +9,8 @@ use crate::view::record::{Record, RecordStatus};
 use crate::view::time::time;
 
 impl Execution {
-    /// The tries that it waits for: bodies that have failed and are tried again, such as requests to a service that is away.
-    /// Pauses that are shorter than [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) are not recorded and not shown.
+    /// The pauses of failed bodies before their next tries, such as requests to an unavailable service. Pauses shorter than
+    /// [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) are not recorded and not shown.
     pub fn pauses(&self) -> impl Iterator<Item = Pause<'_>> {
         let goes_on = !self.stored.state.status.is_final();
         let paused = self.records().iter().filter(move |record| goes_on && record.is_paused());
@@ -24,23 +24,23 @@ impl Record {
     }
 }
 
-/// A pause before the next try of a body that has failed. It reads as a line for people: ``waits for model `x`: status 503,
+/// A pause before the next try of a body that failed. Its `Display` is a line for people: ``waits for model `x`: status 503,
 /// next try 14:02:30 UTC``.
 #[derive(Clone, Copy, Debug)]
 pub struct Pause<'a>(&'a Record);
 
 impl<'a> Pause<'a> {
-    /// The record of the call that waits.
+    /// The record of the waiting call.
     pub fn record(&self) -> &'a Record {
         self.0
     }
 
-    /// What the call waits for, if it says so.
+    /// What the call waits for, if it has set that.
     pub fn awaited(&self) -> Option<&'a str> {
         Some(&*self.0.awaited).filter(|awaited| !awaited.is_empty())
     }
 
-    /// What the last try ended in, shortened for people to read.
+    /// The error of the last try, shortened for people to read.
     pub fn error(&self) -> &'a str {
         self.0.failed.last().map_or("", |failed| &failed.error)
     }

@@ -1,4 +1,4 @@
-//! What one checkpoint came to, to be looked at.
+//! One checkpoint's record, as it is shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::value::HIDDEN;
 use crate::view::showing::{Kept, ShownValue};
 use crate::view::time::{object, time};
 
-/// What one checkpoint came to.
+/// The record of one checkpoint or wait.
 #[derive(Clone, Debug)]
 pub struct Record {
     pub(super) name: String,
@@ -19,9 +19,9 @@ pub struct Record {
     pub(super) settled: bool,
     pub(super) forgotten: bool,
     pub(super) from_memo: bool,
-    /// Its outcome says that nobody is shown it.
+    /// Its outcome must not be shown.
     pub(super) sensitive: bool,
-    /// What its value is shown of.
+    /// The source of its value.
     pub(super) kept: Option<Arc<Kept>>,
     pub(super) seq: Seq,
     pub(super) attempt: u32,
@@ -32,19 +32,19 @@ pub struct Record {
     pub(super) duration_us: u64,
     pub(super) preview: String,
     pub(super) args: Vec<Arg>,
-    /// When the next try begins; 0 where there is none to wait for.
+    /// When the next try begins; 0 if none is due.
     pub(super) due_ms: u64,
-    /// What it waits for, or nothing.
+    /// What it waits for, or empty.
     pub(super) awaited: String,
 }
 
-/// What a record says of its checkpoint.
+/// The status of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RecordStatus {
-    /// It came to a value.
+    /// Its outcome is a value.
     Completed,
-    /// It came to an error.
+    /// Its outcome is an error.
     Failed,
     /// An `at_most_once` body was about to run, and no outcome is known.
     Begun,
@@ -65,12 +65,12 @@ impl fmt::Display for RecordStatus {
 }
 
 impl Record {
-    /// Has its value shown of this.
+    /// Sets the source of its value.
     pub(super) fn show(&mut self, kept: &Arc<Kept>) {
         self.kept = Some(kept.clone());
     }
 
-    /// The visible name: `draft`, `draft_2`, …, or what `.named("…")` asked for.
+    /// The visible name: `draft`, `draft_2`, …, or the name set by `.named("…")`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -80,22 +80,23 @@ impl Record {
         &self.checkpoint
     }
 
-    /// What it came to.
+    /// Its status.
     pub fn status(&self) -> RecordStatus {
         self.status
     }
 
-    /// Whether an error is the same on every further attempt. One that is not settled is tried again.
+    /// Whether an error is the same on every further attempt. The next attempt runs the body again for one that is not settled.
     pub fn is_settled(&self) -> bool {
         self.settled
     }
 
-    /// Whether a person has had it forgotten, with [`Kitaru::resume`](crate::Kitaru::resume): it counts no more.
+    /// Whether a person has had it forgotten, with [`Kitaru::resume`](crate::Kitaru::resume). A forgotten record no longer
+    /// counts.
     pub fn is_forgotten(&self) -> bool {
         self.forgotten
     }
 
-    /// Whether the value was copied from another execution's.
+    /// Whether the value was copied from another execution.
     pub fn is_from_memo(&self) -> bool {
         self.from_memo
     }
@@ -105,7 +106,7 @@ impl Record {
         self.seq.0
     }
 
-    /// Which attempt made it. The first one is 1.
+    /// The attempt that made it. The first one is 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
@@ -115,12 +116,12 @@ impl Record {
         self.tries
     }
 
-    /// The tries that failed before the last one, the last 16 of them.
+    /// The tries that failed before the last one, at most the last 16 of them.
     pub fn failed_tries(&self) -> impl Iterator<Item = FailedTry<'_>> {
         self.failed.iter().map(FailedTry)
     }
 
-    /// What its body has noted with [`log`](crate::log()), as a JSON object.
+    /// What its body attached with [`log`](crate::log()), as a JSON object.
     pub fn metadata(&self) -> serde_json::Value {
         object(&self.metadata)
     }
@@ -140,16 +141,16 @@ impl Record {
         &self.preview
     }
 
-    /// The arguments that count, by name, each shortened for people to read.
+    /// The arguments in its key, by name, each shortened for people to read.
     pub fn arguments(&self) -> impl Iterator<Item = (&str, &str)> {
         self.args.iter().map(|arg| (&*arg.name, &*arg.preview))
     }
 
-    /// What it came to, as JSON, without its type: the value, or what is in `Err`. A [`kitaru::Error`](crate::Error), and any
-    /// error that is kept as one, is `["failed",["what failed","why"]]`: its kind, and its messages, the outermost first. Nothing
-    /// where no outcome is recorded.
+    /// Its outcome as JSON, without its type: the value, or the content of `Err`. A [`kitaru::Error`](crate::Error), and any
+    /// error that is kept as one, is `["failed",["what failed","why"]]`: its kind, and its messages, the outermost first.
+    /// `None` if no outcome is recorded.
     ///
-    /// [`ShownValue`] says what the JSON is. It is made when it is asked for, within bounds on its size.
+    /// [`ShownValue`] describes the JSON. It is made by this call, within bounds on its size.
     ///
     /// # Examples
     ///
@@ -193,9 +194,9 @@ impl Record {
         Some(kept.show(&payload, &self.preview))
     }
 
-    /// Whether its checkpoint was `sensitive` when it was recorded, so that nobody is shown its arguments and what it came to.
-    /// What is recorded of a call before its outcome says so by its arguments only: of one without arguments it is not known. A
-    /// record of a version that did not say so is known by its preview.
+    /// Whether its checkpoint was `sensitive` when it was recorded, so that its arguments and its outcome are not shown. Before
+    /// the outcome, only the arguments in the record show it, so a call without arguments counts as not sensitive. An older
+    /// version did not record it; there the preview shows it.
     ///
     /// # Examples
     ///

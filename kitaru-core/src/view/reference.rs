@@ -1,4 +1,4 @@
-//! Which execution is meant. Owns its text form; must not know whether there is one.
+//! A reference to an execution. Owns its text form; must not know whether the execution exists.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
 use crate::value::clip;
 
-/// An execution: the name of its flow, and its id. Everything that asks for an execution takes one, or what can be made one: a
-/// pair of texts, a [`Handle`](crate::Handle), an [`Execution`](crate::Execution), a [`Summary`](crate::Summary).
+/// An execution: the name of its flow, and its id. Every method that takes an execution accepts one, or a value that converts
+/// to one: a pair of texts, a [`Handle`](crate::Handle), an [`Execution`](crate::Execution), a [`Summary`](crate::Summary).
 ///
 /// # Text
 ///
-/// `write_report/job-42`: the name, `/`, the id. A `/` in the name is `%2F` there, and a `%` is `%25`; the id stands as it is.
-/// `Display` and `FromStr` are each other's inverse. In JSON it is `{"flow":"write_report","id":"job-42"}`.
+/// `write_report/job-42`: the name, `/`, the id. A `/` in the name is written as `%2F`, and a `%` as `%25`; the id is
+/// unchanged. `FromStr` reads what `Display` writes. In JSON it is `{"flow":"write_report","id":"job-42"}`.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ pub struct ExecutionRef {
 }
 
 impl ExecutionRef {
-    /// Names an execution. Whether there can be one of these names is found out when it is asked for.
+    /// Refers to an execution. A name or an id that is not allowed is an error of the method that takes the reference.
     pub fn new(flow: impl AsRef<str>, id: impl AsRef<str>) -> Self {
         ExecutionRef { flow: flow.as_ref().to_owned(), id: id.as_ref().to_owned() }
     }
@@ -57,7 +57,7 @@ impl ExecutionRef {
 
     /// # Errors
     ///
-    /// When no execution can be of these names.
+    /// When no execution can have these names.
     pub(crate) fn checked(&self) -> Result<ExecutionId, Error> {
         ExecutionId::new(&self.flow, &self.id)
     }
@@ -92,7 +92,7 @@ impl FromStr for ExecutionRef {
 
     /// # Errors
     ///
-    /// [Misuse](Error::is_misuse), when there is no `/` in it.
+    /// [Misuse](Error::is_misuse) when the text has no `/`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let Some((flow, id)) = text.split_once('/') else {
             let why = format!("cannot read `{}` as an execution: it has no `/`; write flow/id", clip(text));

@@ -1,5 +1,4 @@
-//! What was recorded, as JSON for whoever looks at an execution. Owns what is read for it, and what nobody is shown; must
-//! not know how a value is taken apart.
+//! Recorded values as JSON. Owns what is read for that, and what is never shown; must not know how a value is decoded.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,40 +11,40 @@ use crate::value::{self, HIDDEN};
 
 pub use crate::value::NotShown;
 
-/// A recorded value, as far as it is shown. See [`Record::value`](crate::Record::value).
+/// A recorded value, as far as it can be shown. See [`Record::value`](crate::Record::value).
 ///
-/// A value kept as JSON, as `#[checkpoint(codec = "json")]` does, is that JSON. Any other looks as serde_json writes it, from
-/// what its type gives to formats that are not for people: an `IpAddr`, for one, is `{"V4":[127,0,0,1]}`. Names are those by
-/// which its type is read, and all fields are there. What JSON cannot say is an object with one field:
+/// A value that is stored as JSON, by `#[checkpoint(codec = "json")]`, is that JSON. Any other value looks as serde_json writes
+/// it, from what its type serializes for binary formats: an `IpAddr`, for example, is `{"V4":[127,0,0,1]}`. Names are those
+/// that deserialization uses, and all fields are present. What JSON cannot express is an object with one field:
 ///
 /// | value | JSON |
 /// |---|---|
 /// | a number that fits neither `u64` nor `i64` | `{"$number":"340282366920938463463374607431768211455"}` |
-/// | a float that is no number | `{"$number":"NaN"}`, `{"$number":"Infinity"}`, `{"$number":"-Infinity"}` |
+/// | a float that is not a number | `{"$number":"NaN"}`, `{"$number":"Infinity"}`, `{"$number":"-Infinity"}` |
 /// | bytes | `{"$bytes":"00ff"}`, in hexadecimal digits |
-/// | a map with keys that are no texts, whole numbers, `bool`, `char` or variants without content | `{"$map":[[key,value],…]}` |
+/// | a map whose keys are not texts, whole numbers, `bool`, `char` or variants without content | `{"$map":[[key,value],…]}` |
 /// | `Some` of what is `null`, such as `Some(None)` | `{"$some":null}` |
 ///
-/// A list of `u8` is a list of numbers: serde tells it from bytes only if its type says so. What is not UTF-8 is there as its
-/// type writes it, as bytes or a list of numbers. A struct with `#[serde(alias = "…")]` on a field is a list of its fields in
-/// their order, and an enum with it on a variant has the numbers of its variants in place of their names, `"1"` or `{"1":7}`:
-/// serde does not say which of the names is whose.
+/// A list of `u8` is a list of numbers: serde tells it from bytes only if its type says so. Text that is not UTF-8 appears as
+/// its type writes it, as bytes or a list of numbers. A struct with `#[serde(alias = "…")]` on a field is a list of its fields
+/// in order. An enum with an alias on a variant shows variant numbers instead of names, `"1"` or `{"1":7}`: serde does not say
+/// which name belongs to which variant.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ShownValue {
-    /// The value.
+    /// The whole value.
     Json(serde_json::Value),
-    /// As much of it as is shown in one line, because all of it cannot be.
+    /// One line of the value, because the whole value cannot be shown.
     #[non_exhaustive]
     Preview {
         /// The value or the error, shortened for people to read.
         preview: String,
         /// How many bytes it takes in the store.
         bytes: usize,
-        /// Why that is all.
+        /// Why the whole value is not shown.
         reason: NotShown,
     },
-    /// It is of a `sensitive` checkpoint: nobody is shown it.
+    /// A value of a `sensitive` checkpoint, which is never shown.
     Sensitive,
 }
 
@@ -76,7 +75,7 @@ impl ShownValue {
     }
 }
 
-/// As a line for people: the JSON, a preview, `(sensitive)`.
+/// A line for people: the JSON, a preview, or `(sensitive)`.
 impl fmt::Display for ShownValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,15 +86,15 @@ impl fmt::Display for ShownValue {
     }
 }
 
-/// What values are shown of: the records, and the texts of their shapes. It is read with the records, and nothing is made
-/// of it before it is asked for.
+/// The sources of values: the records, and the texts of their shapes. They are read with the records, and decoded only on
+/// request.
 #[derive(Default)]
 pub(super) struct Kept {
     journal: Journal,
     shapes: HashMap<u64, String>,
 }
 
-/// Values are not shown by the way.
+/// Debug output shows no values.
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kept").field("records", &self.journal.len()).finish_non_exhaustive()
@@ -107,8 +106,8 @@ impl Kept {
         &self.journal
     }
 
-    /// Keeps the journal, and the shapes of what may be shown of it. A shape that cannot be read hides no execution: what
-    /// would be shown by it is not shown.
+    /// Keeps the journal, and the shapes of what it may show. An unreadable shape does not hide the execution: only the values
+    /// of that shape are not shown.
     pub(super) fn of(archive: &Archive, stored: &Stored, journal: Journal) -> Arc<Self> {
         let mut shapes = HashMap::new();
         let mut need = |codec, shape| {

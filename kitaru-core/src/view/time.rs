@@ -1,9 +1,9 @@
-//! Times and JSON as they are recorded, for whoever looks at them.
+//! Recorded times and JSON, as they are shown.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) fn time(unix_ms: u64) -> SystemTime {
-    // One that this system cannot tell was written by a clock that was wrong.
+    // A time that this system cannot represent was written by a wrong clock.
     UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)).unwrap_or(UNIX_EPOCH)
 }
 

@@ -1,4 +1,4 @@
-//! A wait that can be answered, to be looked at.
+//! A wait that can be answered, as it is shown.
 
 use std::time::SystemTime;
 
@@ -20,32 +20,33 @@ impl OpenWait {
         OpenWait { execution: execution.clone(), name, row }
     }
 
-    /// The visible name, by which it is [answered](crate::Kitaru::answer).
+    /// The visible name, by which programs [answer](crate::Kitaru::answer) it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The execution, the visible name, and what identifies the wait; nothing of one that an earlier version has begun.
+    /// The execution, the visible name, and the identity of the wait. The identity is `None` if an earlier version began the
+    /// wait.
     pub(crate) fn addressed(&self) -> (ExecutionId, String, Option<Key>) {
         (self.execution.clone(), self.name.clone(), self.row.asks.map(|asks| asks.wait))
     }
 
-    /// What is asked, or nothing.
+    /// The question, or empty.
     pub fn question(&self) -> &str {
         &self.row.question
     }
 
-    /// What an answer has to be, as a JSON schema.
+    /// The JSON schema of an answer.
     pub fn schema(&self) -> serde_json::Value {
         serde_json::from_str(&self.row.schema).unwrap_or_default()
     }
 
-    /// What the flow shows beside the question, as a JSON object.
+    /// What the flow shows with the question, as a JSON object.
     pub fn metadata(&self) -> serde_json::Value {
         serde_json::from_str(&self.row.metadata).unwrap_or_default()
     }
 
-    /// Until when an answer counts.
+    /// The end of the time for an answer.
     pub fn deadline(&self) -> Option<SystemTime> {
         (self.row.due_ms > 0).then(|| time(self.row.due_ms))
     }

@@ -187,13 +187,13 @@ impl World {
         }
     }
 
-    /// Waits until nobody does anything any more.
+    /// Waits until all threads are idle.
     fn rest(&self) {
         loop {
             let Some(thread) = lock(&self.threads).pop() else { break };
             thread.join().expect("it goes well");
         }
-        assert!(self.ended().is_none() || !self.seats.has(&EXECUTION), "a seat is left that nobody has");
+        assert!(self.ended().is_none() || !self.seats.has(&EXECUTION), "a seat is left without an owner");
     }
 }
 
@@ -221,7 +221,7 @@ fn cancellation_that_meets_a_flow_that_parks_ends_it() {
 }
 
 #[test]
-fn cancellation_beside_a_signal_ends_it_one_way_or_the_other() {
+fn cancellation_with_a_signal_ends_it_one_way_or_the_other() {
     try_orders(|| {
         let world = World::new(1);
         world.spawn(|world| world.send());

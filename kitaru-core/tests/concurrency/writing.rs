@@ -1,4 +1,4 @@
-//! The writer: who submits, in which order that lands, what is told and when, closing, and a store that fails.
+//! The writer: submissions, the order in which they land, acknowledgements, closing, and a store that fails.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +96,7 @@ impl Execution {
         writer.submit(Submission { owner: self.clone(), token, rows, frame, activity })
     }
 
-    /// Submits so many records at once; how many were taken.
+    /// Submits so many records together; how many were accepted.
     fn submit(self: &Arc<Self>, writer: &Writer, records: u64) -> u64 {
         writer.enter();
         for token in 0..records {
@@ -110,7 +110,7 @@ impl Execution {
         records
     }
 
-    /// Submits a record when the one before was told.
+    /// Submits a record when the one before was acknowledged.
     fn submit_one_by_one(self: &Arc<Self>, writer: &Writer, records: u64) {
         writer.enter();
         for token in 0..records {
@@ -120,7 +120,7 @@ impl Execution {
         writer.leave();
     }
 
-    /// Waits until so many were told.
+    /// Waits until so many were acknowledged.
     fn wait(&self, count: usize) {
         let mut landed = lock(&self.landed);
         while landed.len() < count {
@@ -128,11 +128,11 @@ impl Execution {
         }
     }
 
-    /// All that was taken was told, once, in order, and truly.
+    /// Every accepted record was acknowledged once, in order, and when it was durable.
     fn check(&self, taken: u64) {
         let landed = lock(&self.landed);
         let tokens: Vec<u64> = landed.iter().map(|(token, _)| *token).collect();
-        assert_eq!(tokens, (0..taken).collect::<Vec<_>>(), "what was taken is told once, in order");
+        assert_eq!(tokens, (0..taken).collect::<Vec<_>>(), "every accepted record is acknowledged once, in order");
         let durable = landed.iter().take_while(|(_, durable)| *durable).count();
         assert!(
             landed[durable..].iter().all(|(_, durable)| !durable),
@@ -158,7 +158,7 @@ impl Owner for Execution {
 
     fn landed(&self, token: u64, result: Result<u64, Error>) {
         if let Ok(number) = &result {
-            assert!(self.disk.journal(self.journal).contains(number), "it is told before it is durable");
+            assert!(self.disk.journal(self.journal).contains(number), "it is acknowledged before it is durable");
         } else {
             self.cut.store(true, Ordering::SeqCst);
         }
@@ -177,7 +177,7 @@ fn nobody_refuses() -> usize {
 }
 
 #[test]
-fn what_is_submitted_is_told_once_in_order_and_when_it_is_durable() {
+fn submission_is_acknowledged_once_in_order_and_when_it_is_durable() {
     try_orders(|| {
         let disk = Disk::new(nobody_refuses());
         let writer = Arc::new(Writer::start(disk.clone(), options()).unwrap());
@@ -190,7 +190,7 @@ fn what_is_submitted_is_told_once_in_order_and_when_it_is_durable() {
                 thread::spawn(move || one_by_one.submit_one_by_one(&second, 3)),
             ]
         };
-        // Nobody has to close it for that.
+        // It need not be closed for that.
         at_once.wait(3);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         writer.close().unwrap();
@@ -201,7 +201,7 @@ fn what_is_submitted_is_told_once_in_order_and_when_it_is_durable() {
 }
 
 #[test]
-fn what_is_submitted_while_the_writer_closes_lands_or_is_refused() {
+fn submission_while_the_writer_closes_lands_or_is_refused() {
     try_orders(|| {
         let disk = Disk::new(nobody_refuses());
         let writer = Arc::new(Writer::start(disk.clone(), options()).unwrap());
@@ -220,7 +220,7 @@ fn what_is_submitted_while_the_writer_closes_lands_or_is_refused() {
 }
 
 #[test]
-fn behind_a_commit_that_was_refused_no_journal_goes_on_and_the_others_do() {
+fn journal_of_a_refused_commit_is_cut_and_the_others_continue() {
     for refuses in 0..3 {
         try_orders(move || {
             let disk = Disk::new(refuses);

@@ -1,4 +1,4 @@
-//! What `#[checkpoint]` becomes: a function that makes a call, and the body that the call runs.
+//! The expansion of `#[checkpoint]`: a function that makes a call, and the body that the call runs.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -22,7 +22,7 @@ pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function) -> To
     let run = run(options, &split, &krate);
     let retry_if = options.retry_if.as_ref().map(|given| {
         let predicate = &given.value;
-        // What is wrong with the predicate is said where it is named.
+        // Errors about the predicate are reported where it is named.
         quote_spanned!(predicate.span() => .retry_if(#predicate))
     });
     let described = asks(options).then(|| {
@@ -43,8 +43,8 @@ pub(crate) fn checkpoint(options: &CheckpointOptions, function: &Function) -> To
     quote!(#item #marker)
 }
 
-/// What names the mistake where a method turns out to be one of a trait, which only the compiler sees: in an impl of a
-/// trait it says that this is not a member of it, and in any other place it says nothing.
+/// An item that names the mistake if a method belongs to a trait, which only the compiler sees: in an impl of a trait
+/// the item is reported as not being a member of it, and in any other place it has no effect.
 fn of_a_trait(function: &Function) -> Option<TokenStream> {
     // A method of a trait has no visibility of its own.
     let Visibility::Inherited = function.vis else { return None };
@@ -58,7 +58,7 @@ fn of_a_trait(function: &Function) -> Option<TokenStream> {
     })
 }
 
-/// What stands in for a checkpoint that was refused.
+/// The replacement of a checkpoint that was refused.
 pub(crate) fn refused_checkpoint(options: &CheckpointOptions, function: &Function) -> TokenStream {
     let krate = krate(&options.krate);
     let function = lenient(function);
@@ -129,12 +129,12 @@ fn settings(options: &CheckpointOptions) -> TokenStream {
     calls
 }
 
-/// Whether a person is asked what became of a body that was cut off.
+/// Whether a person is asked about an interrupted body.
 fn asks(options: &CheckpointOptions) -> bool {
     options.on_interrupt.as_ref().is_some_and(|choice| choice.value == OnInterrupt::Ask)
 }
 
-/// The check of what the function returns: some options need more of it.
+/// The check of the return type. Some options require more of it.
 fn check(options: &CheckpointOptions, split: &Split<'_>, krate: &TokenStream) -> TokenStream {
     let times = [&options.timeout_ms, &options.total_timeout_ms];
     match options.at_most_once.is_some() || times.into_iter().any(Option::is_some) {
@@ -143,7 +143,7 @@ fn check(options: &CheckpointOptions, split: &Split<'_>, krate: &TokenStream) ->
     }
 }
 
-/// A function that shows the arguments that count: by default all but `self`.
+/// A function that describes the arguments that count: by default all but `self`.
 fn describe(options: &CheckpointOptions, split: &Split<'_>, krate: &TokenStream) -> TokenStream {
     let named = |list: &[Ident], argument: &Argument| list.iter().any(|name| name.unraw() == argument.name.as_str());
     split.describe("describe", krate, |argument| match (&options.key, &options.skip) {
@@ -153,7 +153,7 @@ fn describe(options: &CheckpointOptions, split: &Split<'_>, krate: &TokenStream)
     })
 }
 
-/// A function that makes a second set of the arguments, for another try.
+/// A function that copies the arguments for another try.
 fn duplicate(options: &CheckpointOptions, split: &Split<'_>, krate: &TokenStream) -> TokenStream {
     if split.arguments.is_empty() {
         return quote!(|_| ::core::option::Option::Some(()));
@@ -172,7 +172,7 @@ fn duplicate(options: &CheckpointOptions, split: &Split<'_>, krate: &TokenStream
     quote!(|#arguments| ::core::option::Option::Some((#(#duplicates,)*)))
 }
 
-/// A function that runs the body, on the blocking pool if it is to.
+/// A function that runs the body, on the blocking pool if requested.
 fn run(options: &CheckpointOptions, split: &Split<'_>, krate: &TokenStream) -> TokenStream {
     let run = split.run();
     if options.blocking.is_none() {

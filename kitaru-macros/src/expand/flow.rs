@@ -1,5 +1,5 @@
-//! What `#[flow]` becomes: a function that makes a call, and an entry of the registry by which another process finds
-//! the same flow.
+//! The expansion of `#[flow]`: a function that makes a call, and an entry of the registry by which another process
+//! finds the same flow.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
@@ -22,7 +22,7 @@ pub(crate) fn flow(options: &FlowOptions, function: &Function) -> TokenStream {
     let leaves = quote_spanned!(signature::ends(output).0=> #krate::__private::leaves_flow::<#output>(););
     let types: Vec<&Type> = split.arguments.iter().map(|argument| &argument.ty).collect();
     let (arguments, describe, run) = (split.tuple(), split.describe("describe_input", &krate, |_| true), split.run());
-    // Each bound on what the user wrote is asked for in one place only, so that one mistake is one error.
+    // Each bound on the user's types is checked in one place only, so that one mistake is one error.
     let code = quote! {
         fn __kitaru_outcome() -> impl #krate::__private::Outcome<#output> {
             use #krate::__private::probe::traits::*;
@@ -45,7 +45,7 @@ pub(crate) fn flow(options: &FlowOptions, function: &Function) -> TokenStream {
     split.item(quote!(#krate::FlowCall<#output>), code)
 }
 
-/// What stands in for a flow that was refused.
+/// The replacement of a flow that was refused.
 pub(crate) fn refused_flow(options: &FlowOptions, function: &Function) -> TokenStream {
     let krate = krate(&options.krate);
     let function = lenient(function);

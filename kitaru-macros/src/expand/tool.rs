@@ -28,7 +28,7 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
     let checks = asked.iter().filter_map(|input| check(input, &private));
     let names = asked.iter().map(|input| name_of(input));
 
-    // A tool without a context goes with every agent.
+    // A tool without a context fits every agent.
     let (generics, deps) = match &context {
         Some(context) => (quote!(), context.deps.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream)),
         None => (quote!(<__KitaruDeps: ::core::marker::Send + ::core::marker::Sync + 'static>), quote!(__KitaruDeps)),
@@ -54,10 +54,10 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
         }
 
         const _: () = {
-            // The derives take the path as a text, in which a `$crate` of a `macro_rules!` would not hold.
+            // The derives take the path as a text, in which a `$crate` of a `macro_rules!` would not work.
             use #private::{schemars as __kitaru_schemars, serde as __kitaru_serde};
 
-            // Before the derives, which say the same in words of their own.
+            // Before the derives, whose errors say the same in other words.
             #[allow(dead_code)]
             const fn __kitaru_arguments() { #(#checks)* }
 
@@ -90,7 +90,7 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function) -> TokenStream {
     }
 }
 
-/// What the tool declares of its calls.
+/// The declared effect of the tool's calls.
 fn declared(options: &ToolOptions, private: &TokenStream) -> TokenStream {
     let mut declared = quote!(<#private::ToolOptions as ::core::default::Default>::default());
     for effect in &options.effects {
@@ -117,11 +117,11 @@ fn declared(options: &ToolOptions, private: &TokenStream) -> TokenStream {
     declared
 }
 
-/// What stands in for a tool that was refused: it still goes to an agent, so that nothing is to be added to the error.
+/// The replacement of a tool that was refused: an agent accepts it, so that there is no further error.
 pub(crate) fn refused_tool(options: &ToolOptions, function: &Function) -> TokenStream {
     let mut run = lenient(function);
     if signature::in_impl(function).is_some() {
-        // An impl block has no room for a type.
+        // An impl block cannot contain a type.
         let Function { attrs, vis, sig, body } = &run;
         return quote!(#(#attrs)* #vis #sig #body);
     }
@@ -157,7 +157,7 @@ struct Value {
     ident: Ident,
 }
 
-/// What goes to an agent, with the function's name, visibility, documentation and conditions.
+/// The value for an agent, with the function's name, visibility, documentation and conditions.
 fn value(function: &Function) -> Value {
     let ident = function.sig.ident.clone();
     let vis = &function.vis;
@@ -165,7 +165,7 @@ fn value(function: &Function) -> Value {
         ["doc", "cfg", "deprecated", "allow", "expect", "warn", "deny"].iter().any(|name| attr.path().is_ident(name))
     });
     let conditions = function.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
-    // A type of its own and a function that makes it: a unit struct would get in the way of every variable of its name.
+    // A type of its own and a function that makes it: a unit struct would conflict with every variable of its name.
     let item = quote! {
         #(#attrs)*
         #[allow(non_camel_case_types)]
@@ -196,7 +196,7 @@ fn run(function: &Function) -> TokenStream {
     quote!(#(#attrs)* #[allow(clippy::too_many_arguments)] #vis #sig #body)
 }
 
-/// The doc comment, line by line; what is no literal, such as an `include_str!`, included.
+/// The doc comment, line by line, including parts that are not literals, such as an `include_str!`.
 fn description(attrs: &[Attribute]) -> TokenStream {
     let lines = attrs.iter().filter_map(|attr| match &attr.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => Some(&pair.value),
@@ -212,14 +212,14 @@ fn description(attrs: &[Attribute]) -> TokenStream {
     quote!(::core::concat!(#(#lines, "\n"),*))
 }
 
-/// An argument as a field, with all that stands in front of it.
+/// An argument as a field, with its attributes.
 fn field(input: &FnArg) -> TokenStream {
     let FnArg::Typed(typed) = input else { return TokenStream::new() };
     let (attrs, name, ty) = (&typed.attrs, name_of(input), &typed.ty);
     quote!(#(#attrs)* #name: #ty)
 }
 
-/// Checks that a model can give an argument, unless attributes say how else it is read.
+/// Checks that a model can give an argument, unless attributes define how it is read.
 fn check(input: &FnArg, private: &TokenStream) -> Option<TokenStream> {
     let FnArg::Typed(typed) = input else { return None };
     if typed.attrs.iter().any(|attr| ["serde", "schemars"].iter().any(|name| attr.path().is_ident(name))) {
@@ -239,7 +239,7 @@ fn name_of(input: &FnArg) -> Option<&Ident> {
     }
 }
 
-/// Whether a type is written as a `Result`, that of a library with one parameter included.
+/// Whether a type is written as a `Result`, including a library's alias with one parameter.
 fn is_result(ty: &Type) -> bool {
     matches!(ungrouped(ty), Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Result"))
 }

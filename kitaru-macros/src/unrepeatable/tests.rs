@@ -16,7 +16,7 @@ fn becomes(body: &str, expected: &str) {
 }
 
 #[test]
-fn a_function_that_does_not_repeat_is_marked_wherever_an_expression_may_stand() {
+fn unrepeatable_function_is_marked_wherever_an_expression_may_be() {
     becomes("SystemTime::now()", "!!time(SystemTime::now)()");
     becomes("::std::time::Instant::now()", "!!time(::std::time::Instant::now)()");
     becomes("x.or_else(Instant::now).max(1)", "x.or_else(!!time(Instant::now)).max(1)");
@@ -39,7 +39,7 @@ fn a_function_that_does_not_repeat_is_marked_wherever_an_expression_may_stand() 
 }
 
 #[test]
-fn what_goes_by_another_path_stays_as_it_is() {
+fn function_of_another_path_stays_as_it_is() {
     for body in [
         "sleep(d) + spawn(f) + now() + time::spawn(f) + task::spawn(f)",
         "kitaru::sleep(d) + kitaru::timeout(d, f) + kitaru::spawn(f) + kitaru::now()",
@@ -77,7 +77,7 @@ fn an_unbiased_select_is_marked_at_its_first_async_block() {
 }
 
 #[test]
-fn what_macros_take_as_expressions_is_looked_into() {
+fn expressions_in_macros_are_looked_into() {
     becomes("tokio::join!(tokio::time::sleep(d))", "tokio::join!(!!sleep(tokio::time::sleep)(d))");
     becomes("println!(\"{:?}\", [vec![rand::rng()]])", "println!(\"{:?}\", [vec![!!random(rand::rng)()]])");
 }

@@ -1,4 +1,4 @@
-//! What a tool must be: its name, its description and its arguments are told to a model.
+//! What a tool must be: the model gets its name, its description and its arguments.
 
 use syn::{FnArg, GenericArgument, Pat, PatIdent, PathArguments, Type, TypePath};
 
@@ -22,7 +22,7 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function, errors: &mut Erro
     if !attrs.iter().any(|attr| attr.path().is_ident("doc")) {
         errors.at(
             &sig.ident,
-            "a model knows of a tool what its doc comment says: say when and how to use it, in a `///` comment",
+            "a model knows a tool by its doc comment: say when and how to use the tool, in a `///` comment",
         );
     }
     if let Some(place) = signature::in_impl(function) {
@@ -34,7 +34,7 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function, errors: &mut Erro
         return;
     }
     if !sig.generics.params.is_empty() {
-        errors.at(&sig.generics.params, "a tool cannot be generic: a model is told one schema; write the types out");
+        errors.at(&sig.generics.params, "a tool cannot be generic: a model gets one schema; write the types out");
     }
     for (index, input) in sig.inputs.iter().enumerate() {
         let FnArg::Typed(typed) = input else { continue };
@@ -48,20 +48,20 @@ pub(crate) fn tool(options: &ToolOptions, function: &Function, errors: &mut Erro
             errors.at(&typed.pat, "a model gives an argument by its name: give it one, and take it apart in the body");
         }
         if let Some(generic) = ImplTrait::of_type(&typed.ty) {
-            errors.at(generic, "a tool cannot be generic: a model is told one schema; write the types out");
+            errors.at(generic, "a tool cannot be generic: a model gets one schema; write the types out");
         } else if let Some(borrowed) = Borrows::of_input(input).any() {
             errors.at(
                 borrowed,
-                "what a model gives is read into a value: take it owned, such as a `String` for a `&str`",
+                "arguments from a model are read into values: take this one owned, such as a `String` for a `&str`",
             );
         }
     }
     if let Some(unnamed) = ImplTrait::of_output(&sig.output) {
-        errors.at(unnamed, "what a tool gives is written for the model, so its type needs a name: write it out");
+        errors.at(unnamed, "the result of a tool is written for the model, so its type needs a name: write it out");
     }
 }
 
-/// What a tool cannot be at once.
+/// Options that exclude each other.
 fn conflicts(options: &ToolOptions, errors: &mut Errors) {
     let mut effects = options.effects.iter();
     if let Some(first) = effects.next() {
@@ -79,8 +79,8 @@ fn conflicts(options: &ToolOptions, errors: &mut Errors) {
         return;
     }
     for (option, why) in [
-        (once.map(|given| &given.option), "nobody could know whether it ran"),
-        (options.requires_approval.as_ref().map(|given| &given.option), "nobody could be asked about it"),
+        (once.map(|given| &given.option), "it would be unknown whether it ran"),
+        (options.requires_approval.as_ref().map(|given| &given.option), "no person could approve it"),
         (options.retries.as_ref().map(|given| &given.option), "nothing counts its tries"),
         (options.timeout_ms.as_ref().map(|given| &given.option), "nothing keeps its time"),
     ] {
@@ -97,7 +97,7 @@ pub(crate) struct TakesContext {
     pub(crate) by_reference: bool,
 }
 
-/// The context of the run, which its type gives away: `RunContext<…>` or a reference to one, under any path.
+/// The context of the run, recognised by its type: `RunContext<…>` or a reference to one, under any path.
 pub(crate) fn context_of(input: &FnArg) -> Option<TakesContext> {
     let FnArg::Typed(typed) = input else { return None };
     let (ty, by_reference) = match ungrouped(&typed.ty) {

@@ -1,6 +1,6 @@
-//! An agent of rig, whose turns survive the process.
+//! A rig agent whose turns survive the process.
 //!
-//! The agent looks into a pantry, and then plans a meal of what it found.
+//! The agent looks into a pantry, and then plans a meal of its content.
 //!
 //! - `FORCE_FAILURE=1` fails between the two turns. Run it again without, and the first turn is not paid for again.
 //! - `DISABLE_CACHE=1` runs everything again.
@@ -17,18 +17,18 @@ use rig_core::message::ToolName;
 use rig_core::tool::{DynamicTool, ToolOutput};
 use serde_json::json;
 
-/// An agent as somebody may have it: nothing of it knows that it will be durable.
+/// An ordinary agent: nothing in it knows that it will be durable.
 fn cook() -> Agent {
     let schema = json!({ "type": "object", "properties": { "shelf": { "type": "string" } }, "required": ["shelf"] });
     let name = ToolName::new("look").expect("a name");
     let look = DynamicTool::new(name, "What is on a shelf of the pantry.", schema, |arguments| {
         let shelf = arguments["shelf"].as_str().unwrap_or_default().to_owned();
-        println!("  (somebody walks to the {shelf} shelf)");
+        println!("  (a walk to the {shelf} shelf)");
         Box::pin(
             async move { Ok(ToolOutput::text(if shelf == "upper" { "lentils, rice" } else { "onions, carrots" })) },
         )
     });
-    // With a key of one's own: `OpenAI::from_env()?.chat("gpt-4.1-mini")`.
+    // With your own key: `OpenAI::from_env()?.chat("gpt-4.1-mini")`.
     AgentBuilder::named_model("scripted", script::model())
         .name("cook")
         .preamble("You cook with what there is.")
@@ -82,7 +82,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether a variable of the environment asks for something.
+/// Whether a variable of the environment is switched on.
 fn is_on(name: &str) -> bool {
     env::var(name).is_ok_and(|value| !matches!(value.trim(), "" | "0" | "false"))
 }

@@ -1,4 +1,4 @@
-//! A model without a mind, over rig's own scripted wire: what it says follows from what it is asked.
+//! A scripted model over rig's own test wire: its answers follow from the requests.
 
 use rig_core::completion::{AssistantContent, CompletionRequest, CompletionResponse, Message, Usage};
 use rig_core::driver::{Exchange, Model, Opened, Opening, Transport};

@@ -1,4 +1,4 @@
-//! Who serves, and who is woken.
+//! Which run serves, and which runs are woken.
 
 use std::future::pending;
 use std::pin::pin;
@@ -30,7 +30,7 @@ fn poll<F: Future + Unpin>(future: &mut F, woken: &Arc<Woken>) -> Poll<F::Output
     Pin::new(future).poll(&mut Context::from_waker(&Waker::from(woken.clone())))
 }
 
-/// Answers once it is told to.
+/// Answers on request of the test.
 struct Slow(Mutex<Option<oneshot::Receiver<()>>>);
 
 impl Serve for Slow {
@@ -49,7 +49,7 @@ impl Serve for Slow {
 }
 
 #[test]
-fn a_run_that_finds_the_driver_taken_does_not_look_as_if_it_waited() {
+fn run_that_finds_the_driver_taken_does_not_look_quiescent() {
     let (_dispatcher, _registrar, driver) = rig_agent::bus::Bus::channel();
     let (bus, woken) = (Bus::new(driver), Arc::new(Woken::default()));
     let mut run = pin!(bus.drive(pending::<()>()));
@@ -65,7 +65,7 @@ fn a_run_that_finds_the_driver_taken_does_not_look_as_if_it_waited() {
 }
 
 #[test]
-fn an_answer_wakes_the_run_that_waits_for_it_whoever_has_polled_the_driver_last() {
+fn answer_wakes_its_run_although_another_run_polled_the_driver_last() {
     let (dispatcher, registrar, driver) = rig_agent::bus::Bus::channel();
     let (tell, told) = oneshot::channel();
     registrar.register("slow", Slow(Mutex::new(Some(told)))).unwrap();

@@ -1,4 +1,4 @@
-//! What a run leaves of itself.
+//! What a run leaves behind.
 
 use rig_agent::AgentBuilder;
 use rig_core::test_utils::MockCompletionModel;
@@ -6,7 +6,7 @@ use rig_core::tool::{ToolOutput, ToolResult};
 
 use super::*;
 
-/// A run of an agent that asks for nothing.
+/// A run of an agent that sends no request.
 fn idle() -> Arc<Ongoing> {
     let agent = AgentBuilder::new(MockCompletionModel::text("nothing")).name("idle").build();
     Ongoing::new(Recording {
@@ -26,7 +26,7 @@ fn told() -> Answer {
 }
 
 #[test]
-fn a_run_that_is_dropped_leaves_no_answer_that_it_was_given_and_those_of_others_stay() {
+fn dropped_run_leaves_no_answers_and_those_of_others_stay() {
     let run = idle();
     let answers = run.recording.taken.answers.clone();
     let [fetched, left, of_another] = [1, 2, 3].map(EffectId::from_raw);
@@ -35,6 +35,6 @@ fn a_run_that_is_dropped_leaves_no_answer_that_it_was_given_and_those_of_others_
     answers.give(of_another, told());
     assert!(answers.take(fetched).is_some());
     drop(run);
-    assert!(answers.take(left).is_none(), "nobody fetches it any more");
+    assert!(answers.take(left).is_none(), "no run fetches it any more");
     assert!(answers.take(of_another).is_some());
 }

@@ -1,4 +1,4 @@
-//! A model that a function stands for, over rig's own scripted wire, and tools that note their calls.
+//! A model made of a function, over rig's own scripted wire, and tools that note their calls.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -20,12 +20,12 @@ pub(crate) fn granularity(granular: bool) -> Granularity {
     if granular { Granularity::Call } else { Granularity::Turn }
 }
 
-/// What was called, in order. Clones share it.
+/// The calls, in order. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Calls(Arc<Mutex<Vec<String>>>);
 
 impl Calls {
-    /// Those of a flow that is called by name, and so is given nothing but its input.
+    /// The calls of a flow that is called by name, and so receives only its input.
     pub(crate) fn of(flow: &str, nth: u32) -> Self {
         static KNOWN: Mutex<BTreeMap<String, Calls>> = Mutex::new(BTreeMap::new());
         KNOWN.lock().unwrap().entry(format!("{flow} {nth}")).or_default().clone()
@@ -59,17 +59,17 @@ impl Drop for During {
     }
 }
 
-/// What a model answers.
+/// The answer of a model.
 type Think = dyn Fn(&CompletionRequest) -> Vec<AssistantContent> + Send + Sync;
 
-/// A model that is a function. Clones share what is known of it.
+/// A model that is a function. Clones share its state.
 #[derive(Clone)]
 pub(crate) struct Mind {
     think: Arc<Think>,
     requests: Arc<Mutex<Vec<CompletionRequest>>>,
     /// After how many pieces the next streams break off.
     cuts: Arc<Mutex<VecDeque<usize>>>,
-    /// Where it notes which requests, that it never answers, begin and end.
+    /// Where it notes the begin and the end of requests that it never answers.
     hangs: Arc<Mutex<Option<Calls>>>,
 }
 
@@ -90,12 +90,12 @@ impl Mind {
         self.requests.lock().unwrap().len()
     }
 
-    /// Answers nothing any more.
+    /// Answers no further request.
     pub(crate) fn hang(&self, calls: &Calls) {
         *self.hangs.lock().unwrap() = Some(calls.clone());
     }
 
-    /// Breaks the next stream off after so many pieces.
+    /// Breaks the next stream off after this many pieces.
     pub(crate) fn cut(&self, after: usize) {
         self.cuts.lock().unwrap().push_back(after);
     }
@@ -152,13 +152,13 @@ fn pieces(content: AssistantContent) -> Vec<MockStreamEvent> {
     }
 }
 
-/// What a request says last, as text.
+/// The last part of a request, as text.
 pub(crate) fn last_told(request: &CompletionRequest) -> String {
     let Some(Message::User { content }) = request.chat_history.last() else { return String::new() };
     let texts = content.iter().map(|part| match part {
         UserContent::Text(text) => text.text.clone(),
         UserContent::ToolResult(result) => result.content.iter().map(told).collect(),
-        // What was looked up.
+        // A retrieved document.
         UserContent::Document(_) => String::new(),
         other => panic!("no test tells {other:?}"),
     });
@@ -181,7 +181,7 @@ pub(crate) fn call(id: impl Into<String>, tool: &str, arguments: Value) -> Assis
 pub(crate) const CITIES: [&str; 3] = ["Brest", "Kyoto", "Lima"];
 pub(crate) const TOLD: &str = "rain in Brest, rain in Kyoto, rain in Lima";
 
-/// Asks for the weather of three cities at once, then tells it. What is past it knows.
+/// Asks for the weather of three cities concurrently, then repeats it. It knows the past.
 pub(crate) fn forecaster() -> Mind {
     Mind::new(|request| match last_told(request).as_str() {
         "And how was it?" => vec![AssistantContent::text("wet")],
@@ -192,7 +192,7 @@ pub(crate) fn forecaster() -> Mind {
     })
 }
 
-/// The later a city comes, the sooner it is answered.
+/// The later a city is asked for, the sooner it is answered.
 pub(crate) fn weather(calls: &Calls) -> DynamicTool {
     let calls = calls.clone();
     tool("weather", move |arguments| {

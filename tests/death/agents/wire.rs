@@ -1,5 +1,5 @@
-//! The wire between a program and its model's server: it hands on what both say, and holds an exchange where it is told
-//! to, so that the program can be killed at that very point. Must not know what is said.
+//! The wire between a program and its model's server: it forwards both directions, and holds an exchange at a given point,
+//! so that the program can be killed there. Must not know the content.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,13 +14,13 @@ use serde_json::Value;
 pub(crate) enum Hold {
     /// The question is on its way, and the server has not seen it.
     Question(usize),
-    /// The server has answered in full, of which so many events have been handed on; of none not even the head.
+    /// The server has answered completely, and so many events were forwarded; with 0, not even the head.
     Answer(usize, usize),
-    /// The server has answered, and all of it has been handed on, even that it broke off.
+    /// The server has answered, and all of it was forwarded, even a broken end.
     Over(usize),
 }
 
-/// What is done with a question before the server gets it.
+/// Changes a question before the server gets it.
 type Prepare = dyn Fn(&Value) + Send + Sync;
 
 /// A wire. It lives as long as its process.
@@ -42,11 +42,11 @@ struct Ends {
 struct State {
     hold: Option<Hold>,
     exchanges: Vec<Exchange>,
-    /// How many exchanges are not over.
+    /// The number of exchanges that are not over.
     open: usize,
 }
 
-/// A question, and what was handed on of its answer.
+/// A question, and the forwarded part of its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) question: Value,
@@ -66,7 +66,7 @@ impl Wire {
             for client in listener.incoming() {
                 let ends = accepting.clone();
                 ends.state.lock().unwrap().open += 1;
-                // Whoever was killed says no more, and what cannot be handed on any more is nobody's loss.
+                // The client may have been killed: then there is no client to forward to.
                 std::thread::spawn(move || {
                     let _ = client.and_then(|client| ends.exchange(client));
                     ends.state.lock().unwrap().open -= 1;
@@ -87,7 +87,7 @@ impl Wire {
         *self.idle() = State { hold, ..State::default() };
     }
 
-    /// Waits until the exchange is held. Whether it is: a program may come to its end before.
+    /// Waits until the exchange is held. False if the program ends first.
     pub(crate) fn is_held(&self) -> bool {
         self.held.recv_timeout(Duration::from_secs(30)).is_ok()
     }
@@ -97,9 +97,9 @@ impl Wire {
         self.idle().exchanges.clone()
     }
 
-    /// Waits until no exchange is going on: the server may still be answering somebody who was killed.
+    /// Waits until no exchange is open: the server may still be answering a client that was killed.
     fn idle(&self) -> MutexGuard<'_, State> {
-        // Whoever connected before this connection did is counted once it has been closed.
+        // Once this connection is closed, all earlier connections are counted.
         let mut last = TcpStream::connect(self.address).expect("a connection");
         last.shutdown(Shutdown::Write).expect("nothing to ask");
         last.read_to_end(&mut Vec::new()).expect("its end");
@@ -135,7 +135,7 @@ impl Ends {
         let (mut answer, mut events) = (BufReader::new(server), 0);
         loop {
             let mut line = Vec::new();
-            // Either of them may have had enough.
+            // Either side may have closed its connection.
             if matches!(answer.read_until(b'\n', &mut line), Ok(0) | Err(_)) || client.write_all(&line).is_err() {
                 break;
             }
@@ -152,9 +152,9 @@ impl Ends {
         if hold == Some(Hold::Over(nth)) { self.hold(client) } else { Ok(()) }
     }
 
-    /// Says that the exchange is held, and does so until the client is gone.
+    /// Announces that the exchange is held, and holds it until the client is gone.
     fn hold(&self, mut client: TcpStream) -> std::io::Result<()> {
-        // If nobody waits for it, the test has failed already.
+        // Without a receiver, the test has failed already.
         let _ = self.held.send(());
         client.read_to_end(&mut Vec::new()).map(drop)
     }

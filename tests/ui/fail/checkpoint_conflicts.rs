@@ -1,4 +1,4 @@
-//! What `#[checkpoint]` says of options that do not go together, or name what is not there.
+//! The errors of `#[checkpoint]` for options that exclude each other, or name arguments that do not exist.
 
 use kitaru::checkpoint;
 

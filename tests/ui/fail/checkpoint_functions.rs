@@ -1,4 +1,4 @@
-//! What `#[checkpoint]` says of functions that cannot be one.
+//! The errors of `#[checkpoint]` for functions that cannot be a checkpoint.
 
 use std::pin::Pin;
 

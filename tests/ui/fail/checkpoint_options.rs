@@ -1,4 +1,4 @@
-//! What `#[checkpoint]` says of options that are misspelt, repeated or of the wrong kind.
+//! The errors of `#[checkpoint]` for options that are misspelt, repeated or of the wrong kind.
 
 use kitaru::checkpoint;
 
@@ -179,7 +179,7 @@ async fn crate_in_quotes() -> u32 {
     1
 }
 
-/// All at once, and none of the calls below has anything to add.
+/// All errors are reported together, and the calls below add none.
 #[checkpoint(nam = "a", retries = "3", timeout = 30, codec = "xml", memo(max = "1h"), skip(clint))]
 async fn several(client: &std::sync::Mutex<u32>) -> anyhow::Result<u32> {
     Ok(*client.lock().unwrap())

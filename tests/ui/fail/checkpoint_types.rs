@@ -1,4 +1,4 @@
-//! What a checkpoint asks of its types, each said once and at the type.
+//! The requirements of a checkpoint on its types, each reported once and at the type.
 
 use std::rc::Rc;
 
@@ -78,7 +78,7 @@ async fn generic_value<T: Default>() -> T {
     T::default()
 }
 
-// Options that ask for more.
+// Options with further requirements.
 
 #[checkpoint(retries = 2, skip(order))]
 async fn retried(text: String, order: Opaque) -> anyhow::Result<u32> {

@@ -1,4 +1,4 @@
-//! What `#[flow]` says of functions that cannot be one.
+//! The errors of `#[flow]` for functions that cannot be a flow.
 
 use kitaru::flow;
 
@@ -101,7 +101,7 @@ async fn both(a: u32) -> anyhow::Result<u32> {
     Ok(a)
 }
 
-/// A flow that is wrong in several ways is told so at once.
+/// All errors of a flow are reported together.
 #[flow(name = "")]
 fn several<T>(text: &str, value: T) {
     drop((text, value));

@@ -1,4 +1,4 @@
-//! What `#[flow]` says of options that are misspelt, repeated or of the wrong kind.
+//! The errors of `#[flow]` for options that are misspelt, repeated or of the wrong kind.
 
 use kitaru::flow;
 

@@ -1,4 +1,4 @@
-//! What a flow asks of its types, each said once and at the type.
+//! The requirements of a flow on its types, each reported once and at the type.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! What a replay of a flow would not repeat is a warning, at the path as it is written, in closures, blocks and macros.
+//! Code that a replay would not repeat is a warning, at the path as it is written, in closures, blocks and macros.
 
 #![deny(deprecated)]
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use kitaru::{checkpoint, flow};
 use tokio::time;
 
-/// As far as this is concerned, the crates of these names.
+/// Stand-ins for the crates of these names.
 mod rand {
     pub fn random<T: Default>() -> T {
         T::default()

@@ -1,4 +1,4 @@
-//! A map whose outcomes its policy cannot take says which it can.
+//! A map whose policy does not accept its outcomes reports which outcomes the policy accepts.
 
 use kitaru::{checkpoint, flow};
 

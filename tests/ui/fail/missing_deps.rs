@@ -1,4 +1,4 @@
-//! What is said of an agent that has not been given its dependencies.
+//! The error for an agent without its dependencies.
 
 use kitaru::agent::{Agent, KitaruAgent, RunContext, TestModel};
 use kitaru::tool;

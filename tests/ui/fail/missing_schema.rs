@@ -1,4 +1,4 @@
-//! What is said of a type that comes from outside and has no schema.
+//! The error for a type that comes from outside and has no schema.
 
 use kitaru::agent::{Agent, TestModel};
 use kitaru::{Error, flow, tool};

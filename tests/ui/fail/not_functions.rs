@@ -1,4 +1,4 @@
-//! What the attributes say of what is no function.
+//! The errors of the attributes for items that are not a function.
 
 use kitaru::{checkpoint, flow};
 

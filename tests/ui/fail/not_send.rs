@@ -1,4 +1,4 @@
-//! What is said of a result that cannot go from the task of a flow to its caller.
+//! The error for a result that cannot be sent from the task of a flow to its caller.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! What the attributes say where no function of their kind can stand.
+//! The errors of the attributes in places where such a function is not possible.
 
 use async_trait::async_trait;
 use kitaru::{checkpoint, flow, tool};

@@ -1,4 +1,4 @@
-//! What is said of a checkpoint in a trait's impl, and of one that names its impl block's types without a `Self`.
+//! The errors for a checkpoint in a trait's impl, and for one that uses its impl block's types without a `Self`.
 
 use kitaru::checkpoint;
 

@@ -1,4 +1,4 @@
-//! What is said of a tool in an impl block that does not give itself away by a `self`.
+//! The error for a tool in an impl block that has no `self` to reveal it.
 
 use kitaru::tool;
 

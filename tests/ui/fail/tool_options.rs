@@ -12,7 +12,7 @@ async fn two_effects() {}
 #[tool(once, retries = 2)]
 async fn once_again() {}
 
-/// Nobody knows whether it ran.
+/// It is not known whether it ran.
 #[tool(once, requires_approval, retries = 1, timeout = "1s", not_durable)]
 async fn unrecorded() {}
 

@@ -1,4 +1,4 @@
-//! What a tool asks of its types, each said at the type.
+//! The requirements of a tool on its types, each reported at the type.
 
 use kitaru::tool;
 
@@ -18,7 +18,7 @@ async fn value_in_result(city: String) -> std::io::Result<Opaque> {
     Ok(Opaque)
 }
 
-/// Ends in what is no error.
+/// Its error type is not an error.
 #[tool]
 async fn error_in_result(city: String) -> Result<String, u32> {
     Ok(city)

@@ -1,4 +1,4 @@
-//! What cannot be a tool, and what the macro says of it.
+//! The errors of `#[tool]` for functions that cannot be a tool.
 
 use kitaru::agent::RunContext;
 use kitaru::tool;

@@ -21,7 +21,7 @@ fn is_static<T: 'static>(value: T) -> T {
     value
 }
 
-/// A caller may hand on a call that borrows what it was given.
+/// A caller may pass on a call that borrows the caller's arguments.
 fn handed_on<'a>(text: &'a str) -> impl Future<Output = u32> + use<'a> {
     double(1, text).retries(1)
 }

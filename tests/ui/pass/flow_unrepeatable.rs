@@ -1,4 +1,4 @@
-//! What repeats, is somebody's own, is in an item of its own or is allowed gives no warning.
+//! There is no warning for code that repeats, is the user's own, is in an item of its own, or is allowed.
 
 #![deny(warnings, clippy::all)]
 #![allow(dead_code)]

@@ -1,4 +1,4 @@
-//! A module where nothing is called what it is called elsewhere.
+//! A module that redefines the common names.
 
 #![allow(dead_code, non_camel_case_types, non_snake_case, unused_macros)]
 

@@ -40,7 +40,7 @@ macro_rules! once {
         fn $name(n: u32) -> Result<u32, kitaru::Error> $body
     };
     (tool $name:ident $body:block) => {
-        /// Is told to a model.
+        /// A model receives this text.
         #[kitaru::tool]
         async fn $name(n: u32) -> Result<u32, kitaru::agent::ToolError> $body
     };
@@ -110,7 +110,7 @@ macro_rules! own_path {
         #[$crate::again::kitaru::flow(crate = $crate::again::kitaru)]
         async fn $flow(n: u32) -> Result<u32, kitaru::Error> { Ok($name(n).await) }
 
-        /// Is told to a model.
+        /// A model receives this text.
         #[$crate::again::kitaru::tool(crate = $crate::again::kitaru)]
         async fn $tool(n: u32) -> u32 { n }
     };

@@ -5,7 +5,7 @@ use kitaru::{checkpoint, flow, tool};
 struct Client;
 
 impl Client {
-    /// A flow that stands in an impl block is a function of it, which says neither `self` nor `Self`.
+    /// A flow in an impl block is a function of it that contains neither `self` nor `Self`.
     #[flow]
     async fn fetch_all(pages: u32) -> Result<u32, kitaru::Error> {
         Ok(pages)

@@ -1,4 +1,4 @@
-//! A method that a trait itself has.
+//! A method with a body in the trait itself.
 
 use kitaru::checkpoint;
 

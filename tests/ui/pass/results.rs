@@ -10,7 +10,7 @@ struct Value {
     n: u32,
 }
 
-/// Keeps its variants, but can hold no `kitaru::Error`.
+/// Keeps its variants, but cannot hold a `kitaru::Error`.
 #[derive(Debug, Serialize, Deserialize)]
 enum Refused {
     NotFound,
@@ -29,7 +29,7 @@ impl From<kitaru::Error> for Both {
     }
 }
 
-/// Can hold one, and is an error by the book.
+/// Can hold one, and is a `std::error::Error`.
 #[derive(Debug)]
 struct Standard(kitaru::Error);
 
@@ -47,7 +47,7 @@ impl From<kitaru::Error> for Standard {
     }
 }
 
-/// Can hold one, and says nothing.
+/// Can hold one, and has no text.
 struct Silent;
 
 impl From<kitaru::Error> for Silent {

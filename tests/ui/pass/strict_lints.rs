@@ -1,4 +1,4 @@
-//! A crate that denies what it can leaves the expansion alone.
+//! A crate that denies all lints accepts the expansion.
 
 #![deny(warnings, missing_docs, unused, unused_qualifications, unreachable_pub, single_use_lifetimes)]
 #![deny(elided_lifetimes_in_paths, explicit_outlives_requirements, non_ascii_idents, unused_lifetimes)]

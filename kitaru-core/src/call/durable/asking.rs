@@ -1,5 +1,5 @@
-//! A body that may or may not have run, and a person who says. Owns what becomes of the call; must not know the words that
-//! are asked.
+//! A body that may or may not have run, and the person who decides. Owns the fate of the call; must not know the words
+//! of the question.
 
 use super::Durable;
 use super::stage::{Asked, How, Stage};
@@ -14,7 +14,7 @@ use crate::log;
 use crate::machine::{Due, SlotId, Standing};
 
 impl<B: Body> Durable<B> {
-    /// Asks a person what became of the body. That nobody knows is in the journal already.
+    /// Asks a person about the body. The journal already says that its outcome is unknown.
     pub(super) fn ask(&mut self, spec: &Spec, options: &Options<B::Output>, slot: SlotId) {
         let context = self.context.clone();
         let asked = Asked {
@@ -28,12 +28,12 @@ impl<B: Body> Durable<B> {
         let row = asked.asking(&context).row(question, WaitRow { opened_ms, ..WaitRow::default() });
         context.send_aside(vec![row]);
         context.replay().open(slot, Due::Never);
-        // Nothing that came early: before it is asked nobody can know.
+        // An early answer does not count: before the question is open, the outcome cannot be known.
         context.mailbox.listen(asked.wait(), None);
         self.stage = Stage::Asking(self.running(spec, slot), asked);
     }
 
-    /// What the person said, once it fits.
+    /// The decision of the person, once it fits.
     pub(super) fn resolved(&self, options: &Options<B::Output>) -> Option<Resolved<B::Output>> {
         let Stage::Asking(running, asked) = &self.stage else { return None };
         let mailbox = &self.context.mailbox;
@@ -80,7 +80,7 @@ impl<B: Body> Durable<B> {
         self.land(spec, running, None, landing.packed, landing.value, How::Resolved);
     }
 
-    /// A body is about to run of which a person may be asked: what was said of an earlier one does not count for it.
+    /// A body is about to run about which a person may be asked. An answer about an earlier body does not count for it.
     pub(super) fn forget_answer(&self, spec: &Spec) -> Vec<Change> {
         if spec.meta().on_interrupt != OnInterrupt::Ask {
             return Vec::new();

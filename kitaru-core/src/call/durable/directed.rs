@@ -1,4 +1,4 @@
-//! A call under a director's hand. Owns what the director is told of it.
+//! A call that a director steers. Owns what the director learns of it.
 
 use super::Durable;
 use crate::call::body::Body;
@@ -8,12 +8,12 @@ use crate::journal::Arg;
 use crate::machine::Standing;
 
 impl<B: Body> Durable<B> {
-    /// How far a call is that is about to start.
+    /// The stage of a call that is about to start.
     pub(super) fn cue_stage(&self, spec: &Spec, intended: bool) -> CueStage {
         match spec.meta().effect {
             Effect::AtLeastOnce => CueStage::Body,
             Effect::AtMostOnce if intended => match self.claim.standing {
-                // Its record is void, which only a person brings about.
+                // Its record is void, which only a person can cause.
                 Standing::Again(_) => CueStage::OnceMore,
                 _ => CueStage::Once,
             },
@@ -22,7 +22,7 @@ impl<B: Body> Durable<B> {
         }
     }
 
-    /// Whether whoever directs the execution lets the call, which is about to start, go no further.
+    /// Whether the director stops the call, which is about to start.
     pub(super) fn is_stopped(&self, spec: &Spec, stage: CueStage) -> bool {
         self.context.runtime.direction.stops_call(|| Cue {
             execution: &self.context.attempt.execution,
@@ -38,7 +38,7 @@ impl<B: Body> Durable<B> {
         })
     }
 
-    /// Tells whoever directs the execution, if anybody does.
+    /// Notifies the director, if there is one.
     pub(super) fn observe<'a>(&self, observation: impl FnOnce() -> Observation<'a>) {
         self.context.runtime.direction.observe(observation);
     }

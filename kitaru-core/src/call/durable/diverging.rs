@@ -1,4 +1,4 @@
-//! A call that contradicts a record. Owns what is said and done about it.
+//! A call that contradicts a record. Owns the error and its effect.
 
 use super::Durable;
 use crate::call::body::Body;
@@ -23,7 +23,7 @@ impl<B: Body> Durable<B> {
         let now = Arg::read_all(&self.args).unwrap_or_default();
         let differing: Vec<String> = differences(&before, &now);
         if differing.is_empty() {
-            // Another version of the checkpoint, which is meant to run again.
+            // Another version of the checkpoint is meant to run again.
             return None;
         }
         self.observe(|| {
@@ -39,17 +39,18 @@ impl<B: Body> Durable<B> {
             }
         };
         let rule = spec.meta().on_divergence.unwrap_or(default);
-        let does = match rule {
-            OnDivergence::Rerun => "it runs, and is recorded anew",
-            OnDivergence::Fail => {
-                "nothing ran; call it with what was recorded, allow it with on_divergence = \"rerun\", or begin anew \
-                 with .fresh()"
-            }
+        let (checkpoint, diverged, hint) = match rule {
+            OnDivergence::Rerun => ("checkpoint", " diverged", "it runs, and is recorded again"),
+            OnDivergence::Fail => (
+                "cannot run checkpoint",
+                ": it diverged",
+                "call it with the recorded arguments, set on_divergence = \"rerun\", or start over with .fresh()",
+            ),
         };
         let error = Error::new(
             Kind::Diverged,
             format!(
-                "checkpoint `{}` diverged from its record `{}` in execution {}: {}; {does}",
+                "{checkpoint} `{}`{diverged} from its record `{}` in execution {}: {}; {hint}",
                 shown_checkpoint(spec.name()),
                 recorded.name(),
                 self.context.attempt.execution,

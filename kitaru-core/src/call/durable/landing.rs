@@ -1,5 +1,5 @@
-//! What a body came to, on its way to the store. Owns what is recorded and said of it; must not know when the flow is given
-//! it.
+//! The outcome of a body, on its way to the store. Owns what is recorded and logged of it; must not know when the flow
+//! receives it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,7 +22,7 @@ use crate::machine::Exit;
 use crate::value::Sensitivity;
 
 impl<B: Body> Durable<B> {
-    /// The body's tries have come to an end.
+    /// The tries of the body have ended.
     pub(super) fn finish(&mut self, spec: &Spec, tried: Result<B::Output, Failure>) {
         let Stage::Running(running, tries) = std::mem::replace(&mut self.stage, Stage::Over) else {
             unreachable!("tries end while the call runs")
@@ -51,14 +51,14 @@ impl<B: Body> Durable<B> {
         self.land(spec, running, Some(&tries), landing.packed, landing.value, How::Ran(took));
     }
 
-    /// Says what the call came to, now that it is durable and the flow goes on with it.
+    /// Logs the outcome, now that it is durable and the flow continues with it.
     pub(super) fn tell(&self, name: &str, spec: &Spec, value: &Result<B::Output, Error>, how: How) {
         let sensitivity = spec.meta().sensitivity;
         match (how, value) {
             (How::Interrupted, _) => {}
             (How::Resolved, _) => log::wait_over(name),
             _ if spec.meta().effect == Effect::Wait => log::wait_over(name),
-            // It tells itself.
+            // A child logs its own end.
             _ if spec.meta().effect == Effect::Child => {}
             (How::Recalled, _) => log::checkpoint_cached(name, Some("from a memo"), false),
             (How::Ran(took), Err(error)) => log::checkpoint_failed(name, took, sensitivity, error),

@@ -10,13 +10,13 @@ use crate::journal::{Frame, OpenFrame};
 use crate::machine::{Due, Standing};
 
 impl<B: Body> Durable<B> {
-    /// The tries that an earlier attempt has left in a pause.
+    /// The tries that an earlier attempt left in a pause.
     pub(super) fn paused(&self) -> Option<Tries> {
         let Standing::Open(at) = self.claim.standing else { return None };
         Tries::paused(self.context.journal.opening(at)?, &self.context.runtime.clock)
     }
 
-    /// A try has failed, and if the next one is far away that is recorded: the flow may go out of memory meanwhile.
+    /// A try has failed. Records a long pause before the next one, because the flow may be parked meanwhile.
     pub(super) fn pause(&mut self, spec: &Spec, options: &Options<B::Output>) {
         let Stage::Running(running, tries) = &self.stage else { return };
         let runtime = &self.context.runtime;
@@ -26,7 +26,7 @@ impl<B: Body> Durable<B> {
         if due_ms <= soon_ms {
             return self.context.replay().nap(slot);
         }
-        // Whatever says that the flow is out of memory lands behind it.
+        // The row that says that the flow is parked is written after this frame.
         self.context.send_ahead(Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write());
         self.context.replay().pause(slot, Due::At(due_ms));
     }

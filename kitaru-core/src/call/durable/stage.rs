@@ -1,4 +1,4 @@
-//! How far a call is between its polls. Owns what it holds there; must not know how it gets on.
+//! The stages of a call between its polls. Owns what each stage holds; must not know what leads from one to the next.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -19,18 +19,18 @@ use crate::value::Key;
 
 pub(super) enum Stage<R> {
     Made,
-    /// Polled; its record is released, or its turn to run comes.
+    /// Polled. It waits until its record is released or until it may run.
     Entered(SlotId),
     /// Its intent is on its way to the store.
     Intending(SlotId),
     /// It looks for a result of another execution.
     Recalling(Box<Running>, Recall),
     Running(Box<Running>, Tries),
-    /// Nobody knows whether its body ran: it waits for a person to say.
+    /// It is unknown whether its body ran. The call waits until a person decides.
     Asking(Box<Running>, Asked),
     /// Its outcome is on its way to the store.
     Landing(Box<Running>, Result<R, Error>, How),
-    /// It is not polled to an end: the driver drops the flow.
+    /// It is not polled again: the driver drops the flow.
     Over,
 }
 
@@ -41,29 +41,29 @@ pub(super) struct Running {
     pub(super) scope: Arc<BodyScope>,
     pub(super) started_ms: u64,
     pub(super) started: Instant,
-    /// The visible name, if anybody reads log lines.
+    /// The visible name, if log lines are enabled.
     pub(super) name: Option<String>,
     pub(super) span: Span,
 }
 
-/// How a call came to an outcome that no record of its own journal had.
+/// How a call got an outcome that was not in its own journal.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum How {
-    /// Its body ran, and took this long.
+    /// Its body ran for this long.
     Ran(Duration),
-    /// Another execution had recorded it.
+    /// Another execution recorded it.
     Recalled,
-    /// It did not run: an earlier attempt may have run it.
+    /// It did not run, because an earlier attempt may have run it.
     Interrupted,
-    /// A person said what it came to.
+    /// A person gave it.
     Resolved,
 }
 
-/// A person is asked.
+/// A question that a person is asked.
 pub(super) struct Asked {
     pub(super) name: String,
     pub(super) asks: Asks,
-    /// What becomes of the arguments where they may be shown, and the idempotency key, as a JSON object.
+    /// The arguments, if they may be shown, and the idempotency key, as a JSON object.
     pub(super) metadata: String,
 }
 

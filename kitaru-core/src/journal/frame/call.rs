@@ -1,12 +1,12 @@
-//! Which call a record belongs to. Owns how a call is written in every record of it.
+//! Which call a record belongs to. Owns how a call is written in its records.
 
 use crate::journal::wire::{Malformed, Put, Take};
 use crate::value::Key;
 
-/// The checkpoint of a signal, in records and in keys: the name that signals had first.
+/// The checkpoint of a signal, in records and in keys: the first name that signals had.
 pub(crate) const SIGNAL_CHECKPOINT: &str = "kitaru::event";
 
-/// What people see of a checkpoint's name.
+/// The name of a checkpoint as people see it.
 pub(crate) fn shown_checkpoint(recorded: &str) -> &str {
     if recorded == SIGNAL_CHECKPOINT { "kitaru::signal" } else { recorded }
 }
@@ -25,13 +25,13 @@ pub(crate) struct CallFrame<'a> {
     /// The fingerprint of the checkpoint's source when the record was made.
     pub(crate) source: u64,
     pub(crate) checkpoint: &'a str,
-    /// What `.named("…")` asked for, or nothing.
+    /// The name set by `.named("…")`, or an empty text.
     pub(crate) label: &'a str,
     /// The arguments that count, encoded by [`Arg`].
     pub(crate) args: &'a [u8],
 }
 
-/// One argument of a call, as far as it is kept.
+/// One argument of a call, as far as it is recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Arg {
     pub(crate) name: String,

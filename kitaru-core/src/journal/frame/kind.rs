@@ -1,4 +1,4 @@
-//! The first bytes of a frame: its format, and which kind of record it is. Must not know what such a record holds.
+//! The first bytes of a frame: its format and the kind of its record. Must not know what such a record contains.
 
 use crate::journal::FORMAT;
 use crate::journal::wire::{Malformed, Take};

@@ -1,4 +1,4 @@
-//! A wait that has begun. Owns what a record says of what is waited for.
+//! A wait that has begun. Owns what a record says about it.
 
 use crate::id::ExecutionId;
 use crate::journal::frame::CallFrame;
@@ -19,10 +19,10 @@ pub(crate) enum Opening {
     Answer { due_ms: u64 },
     /// The next signal of a name.
     Signal,
-    /// The next try of a body that has failed. The time for all tries counts from `begun_ms`. The tries are encoded by
-    /// [`FailedTry`](super::FailedTry). `awaited` says what the body waits for, or nothing.
+    /// The next try of a body that failed. The time for all tries counts from `begun_ms`. The tries are encoded by
+    /// [`FailedTry`](super::FailedTry). `awaited` names the service that the body waits for, or is empty.
     Pause { due_ms: u64, begun_ms: u64, failures: u32, failed: Vec<u8>, awaited: String },
-    /// What another execution comes to, or that it has been started.
+    /// The result of another execution, or its start.
     Execution(ExecutionId),
 }
 

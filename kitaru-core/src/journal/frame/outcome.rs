@@ -1,4 +1,4 @@
-//! What a call or an attempt came to. Owns the layout of outcomes, ends and their payloads.
+//! The outcome of a call and the end of an attempt. Owns the layout of outcomes, ends and their payloads.
 
 use crate::error::Error;
 use crate::journal::frame::CallFrame;
@@ -25,9 +25,9 @@ pub(crate) struct OutcomeFrame<'a> {
     /// The number of the signal that it took.
     pub(crate) message: Option<u64>,
     pub(crate) tries: u32,
-    /// Those that failed before the last one, encoded by [`FailedTry`](super::FailedTry).
+    /// The tries that failed before the last one, encoded by [`FailedTry`](super::FailedTry).
     pub(crate) failed: &'a [u8],
-    /// What the body noted, a JSON object, or nothing.
+    /// The metadata of the body, a JSON object, or empty.
     pub(crate) metadata: &'a str,
     pub(crate) started_ms: u64,
     pub(crate) duration_us: u64,
@@ -37,7 +37,7 @@ pub(crate) struct OutcomeFrame<'a> {
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct EndFrame<'a> {
-    /// Where the generation stands from here on, unless a further attempt begins.
+    /// The status of the generation from here on, unless a further attempt begins.
     pub(crate) status: Status,
     pub(crate) attempt: u32,
     pub(crate) ended_ms: u64,
@@ -60,9 +60,9 @@ pub(crate) struct Payload<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Class {
-    /// A value: the whole of a plain type, or what is in `Ok`.
+    /// A value: all of a plain type, or the value in `Ok`.
     Value = 0,
-    /// What is in `Err`, by the error type's own serde.
+    /// The error in `Err`, by the error type's own serde.
     Error = 1,
     /// A `kitaru::Error`, from which the error type is rebuilt.
     Kitaru = 2,
@@ -84,7 +84,7 @@ impl<'a> OutcomeFrame<'a> {
         self.call.texts() + self.failed.len() + self.metadata.len() + self.preview.len() + self.payload.bytes.len()
     }
 
-    /// Whether nobody is shown what it holds. A preview that stands for no value says so of records of earlier versions.
+    /// Whether its value must not be shown. In records of earlier versions a preview that stands for no value says so.
     pub(crate) fn is_sensitive(&self) -> bool {
         self.sensitive || self.preview == HIDDEN
     }
@@ -106,7 +106,7 @@ impl<'a> OutcomeFrame<'a> {
             preview: take.text()?,
             payload: Payload::read(take)?,
         };
-        // An index believes the flag alone.
+        // An index reads the flag alone.
         match outcome.payload.is_error() == (flags & FLAG_ERROR != 0) {
             true => Ok(outcome),
             false => Err(Malformed("an outcome that its flags contradict")),
@@ -117,7 +117,7 @@ impl<'a> OutcomeFrame<'a> {
         self.call.write(out);
         let settled = if self.settled { FLAG_SETTLED } else { 0 };
         let from_memo = if self.from_memo { FLAG_FROM_MEMO } else { 0 };
-        // Said here as well as by the payload, so that an index need not look for that.
+        // The flag repeats what the payload says, so that an index need not read the payload.
         let error = if self.payload.is_error() { FLAG_ERROR } else { 0 };
         let sensitive = if self.sensitive { FLAG_SENSITIVE } else { 0 };
         let message = if self.message.is_some() { FLAG_MESSAGE } else { 0 };
@@ -162,7 +162,7 @@ impl<'a> EndFrame<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// The payload of an outcome's frame, without a look at the rest.
+    /// The payload of an outcome's frame, read without the rest.
     pub(crate) fn of_outcome(frame: &'a [u8]) -> Result<Self, Malformed> {
         let (OUTCOME, mut take) = kind(frame)? else { return Err(Malformed("no outcome")) };
         take.array::<16>()?;
@@ -189,7 +189,7 @@ impl<'a> Payload<'a> {
         Payload::read(&mut take)
     }
 
-    /// The rest of the bytes.
+    /// Reads the rest of the bytes.
     pub(crate) fn read(take: &mut Take<'a>) -> Result<Self, Malformed> {
         let class = match take.u8()? {
             0 => Class::Value,
@@ -224,7 +224,7 @@ impl OwnedPayload {
         OwnedPayload { class, codec, shape, bytes: bytes.to_vec(), preview: preview.to_owned() }
     }
 
-    /// The error that it is, if it is one, as far as that can be told without its type.
+    /// The error that it contains, if it is one, as far as that is known without its type.
     pub(crate) fn error(&self) -> Option<Error> {
         let payload = self.borrow();
         payload.is_error().then(|| payload.kitaru_error().unwrap_or_else(|| Error::msg(&self.preview)))

@@ -1,5 +1,4 @@
-//! The tries of a body that failed before the one that its record is about. Owns how they are written; must not know why
-//! there was another.
+//! The tries of a body that failed before the last one. Owns how they are written; must not know why there was another.
 
 use crate::journal::wire::{Malformed, Put, Take};
 
@@ -7,17 +6,18 @@ use crate::journal::wire::{Malformed, Put, Take};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FailedTry {
     pub(crate) took_us: u64,
-    /// How long the next one waited.
+    /// The pause before the next try.
     pub(crate) pause_ms: u64,
     /// For people.
     pub(crate) error: String,
 }
 
 impl FailedTry {
-    /// As many are kept, the last ones: a body that was tried a thousand times failed for the same few reasons.
+    /// The number of tries that are kept, the last ones: a body that was tried a thousand times failed for the same few
+    /// reasons.
     pub(crate) const MOST: usize = 16;
 
-    /// All of them; nothing for none.
+    /// All of them. Empty if there are none.
     pub(crate) fn write_all(tries: &[FailedTry]) -> Vec<u8> {
         let mut out = Vec::with_capacity(tries.iter().map(|failed| 24 + failed.error.len()).sum());
         for FailedTry { took_us, pause_ms, error } in tries {

@@ -15,7 +15,7 @@ use crate::machine::Journal;
 use crate::store::{Order, Reader, Table};
 use crate::value::Key;
 
-/// What is told the name and the row of something beside a journal, and whether to go on.
+/// Receives the name and the value of each row next to a journal, and decides whether to continue.
 pub(super) type Beside<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// What a store has, to be read. All of it blocks.
@@ -33,14 +33,14 @@ impl Archive {
         Archive { reader: Reader::new(store), unindexed: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 
-    /// Goes through what is kept beside a journal: the name and the row of each.
+    /// Goes through the rows next to a journal: the name and the value of each.
     pub(super) fn beside(&self, journal: JournalId, aside: Aside, see: &mut Beside<'_>) -> Result<(), Error> {
         let (first, end) = aside_range(journal, aside);
         let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
         self.reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| see(aside_name(key), row))
     }
 
-    /// Reads all of one kind that is kept beside a journal, whose `what` it is.
+    /// Reads all rows of one kind next to a journal. `what` names the kind in errors.
     pub(super) fn read_beside<T>(
         &self,
         stored: &Stored,
@@ -62,7 +62,7 @@ impl Archive {
         }
     }
 
-    /// Reads what is kept beside a journal under a name, whose `what` it is.
+    /// Reads the row next to a journal under a name. `what` names it in errors.
     pub(super) fn one_beside<T>(
         &self,
         stored: &Stored,
@@ -111,7 +111,7 @@ impl Archive {
         journal.map(|journal| self.named(execution, &journal)).transpose().map(Option::flatten)
     }
 
-    /// The generation that a name leads to, unless it was taken away meanwhile.
+    /// The generation that a name leads to, unless it was deleted meanwhile.
     fn named(&self, execution: &ExecutionId, journal: &[u8]) -> Result<Option<Stored>, Error> {
         let journal =
             journal.try_into().map_err(|_| malformed(execution, "name", Malformed("not a journal's number")))?;
@@ -147,7 +147,7 @@ impl Archive {
     fn with_state(&self, journal: JournalId, header: Header) -> Result<Option<Stored>, Error> {
         match self.state(&header.execution, journal) {
             Ok(state) => Ok(Some(Stored { journal, header, state })),
-            // It was taken away between the two.
+            // It was deleted between the two reads.
             Err(_) if self.reader.get(Table::Execution, &generation_key(journal))?.is_none() => Ok(None),
             Err(error) => Err(error),
         }
@@ -159,7 +159,7 @@ impl Archive {
             if let Some(row) = self.reader.get(Table::Unfinished, &generation_key(journal))? {
                 let row = UnfinishedRow::read(&row).map_err(|why| malformed(execution, "state", why))?;
                 let UnfinishedRow { status, attempts, updated_ms, wake_ms, tally } = row;
-                // It has ended, and its process died when it was cancelled: what it has come to stands.
+                // It has ended, and its process crashed while it was cancelled: its result stays.
                 let reason = match status.is_final() {
                     true => self.with_end(execution, journal, reason)?.unwrap_or_default(),
                     false => String::new(),
@@ -182,7 +182,7 @@ impl Archive {
         Err(malformed(execution, "state", Malformed("it is neither unfinished nor has it come to an end")))
     }
 
-    /// Reads the last record of a finished generation, which says what it came to; nothing, if that is another record.
+    /// Reads the last record of a finished generation, which has its result; `None` if that is another record.
     fn with_end<R>(
         &self,
         execution: &ExecutionId,
@@ -237,7 +237,7 @@ impl Archive {
         self.one_beside(stored, Aside::Parent, "", "parent", ParentRow::read)
     }
 
-    /// The parents that are to hear of a generation's end: whose child it is, and who else waits for it out of memory.
+    /// The parents to notify of a generation's end: its own parent, and other parked executions that wait for it.
     pub(crate) fn waiters(&self, stored: &Stored) -> Result<Vec<ParentRow>, Error> {
         let mut waiters: Vec<_> = self.parent(stored)?.into_iter().collect();
         waiters.extend(self.read_beside(stored, Aside::Waiter, "waiting parent", |_, row| ParentRow::read(row))?);
@@ -326,7 +326,7 @@ impl Archive {
         }
     }
 
-    /// What a finished execution came to.
+    /// The result of a finished execution.
     pub(crate) fn outcome(&self, stored: &Stored) -> Result<OwnedPayload, Error> {
         let execution = &stored.header.execution;
         self.with_end(execution, stored.journal, |end| OwnedPayload::new(&end.payload, end.preview))?
@@ -334,7 +334,7 @@ impl Archive {
     }
 }
 
-/// Why a generation has come to its end, unless it is completed.
+/// Why a generation has ended, unless it is completed.
 fn reason(end: &EndFrame<'_>) -> String {
     match end.status {
         Status::Completed => String::new(),

@@ -57,7 +57,7 @@ impl Archive {
 }
 
 impl CarryOver {
-    /// The rows beside the journal of the new generation.
+    /// The rows next to the journal of the new generation.
     pub(super) fn rows(self, journal: JournalId) -> impl Iterator<Item = Row> {
         let child = self.parent.into_iter().flat_map(move |parent| rows::child(journal, &parent));
         let others = self.rows.into_iter();

@@ -56,7 +56,7 @@ impl Archive {
             match self.index_of(journal) {
                 Ok(rows) => unindexed.rows.extend(rows),
                 Err(error) if error.is_closed() => return Err(error),
-                // If the store cannot be read at all, it is no fault of the generation's.
+                // If the store cannot be read at all, the fault is not in the generation.
                 Err(error) => {
                     self.reader.get(Table::Meta, UNINDEXED)?;
                     unindexed.unread.push(error);

@@ -87,8 +87,8 @@ impl Senders {
         Ok(Admitted::New { stored: Box::new(stored), so_far, sent })
     }
 
-    /// What has been sent to a generation, counted in the store the first time that something is sent to it. Asked while nobody
-    /// else can send to it.
+    /// The count of messages to a generation, read from the store at the first message. No other sender can send to it
+    /// meanwhile.
     pub(super) fn so_far(&self, archive: &Archive, journal: JournalId) -> Result<MailTotal, Error> {
         match self.tallies.known(journal) {
             Some(tally) => Ok(tally),

@@ -73,7 +73,7 @@ impl Ledger {
                 Admitted::New { stored, so_far, sent } => break self.post(letter, *stored, so_far, sent, arrived)?,
             }
         };
-        // Whoever else sends to this execution meanwhile shares the commit.
+        // Other senders to this execution share the commit.
         landed.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed; nothing was sent")))
     }
 
@@ -120,8 +120,8 @@ impl Ledger {
         Ok(landed)
     }
 
-    /// Sends an answer to the wait that is open under a visible name, or to the one that is `meant`. `arrived` hears of it
-    /// while nobody else can send to the execution.
+    /// Sends an answer to the wait that is open under a visible name, or to the one that is `meant`. `arrived` learns of it
+    /// while no other sender can send to the execution.
     pub(crate) async fn answer<R>(
         &self,
         archive: &Archive,

@@ -65,7 +65,7 @@ impl Source {
             let Some(journal) = key.last_chunk().map(|key| u64::from_be_bytes(*key)) else {
                 return ControlFlow::Continue(());
             };
-            // A row that cannot be read is no reason to leave its generation out.
+            // A row that cannot be read does not hide its generation.
             let status = value.and_then(|row| Status::from_code(*row.get(1)?));
             if statuses.is_none_or(|statuses| status.is_none_or(|status| statuses.contains(&status))) {
                 found.push(journal);

@@ -47,7 +47,7 @@ impl Archive {
         let journal = stored.journal;
         let generation = stored.header.generation;
         let mut keys = vec![(Table::Name, name_key(&stored.header.execution, generation))];
-        // Before what they are made of: should the process die, they can be told again.
+        // Before the rows that they are made of: if the process dies, they can be made again.
         let index = |by: Indexed<'_>| (Table::Index, by.key(journal).to_vec());
         self.found_by(stored, |by| keys.push(index(by)))?;
         let others = RESUMED.into_iter().filter(|status| *status != stored.state.status);
@@ -90,7 +90,7 @@ impl Archive {
 }
 
 impl Ledger {
-    /// Deletes these in their order, many in a commit: they are no fewer than those that begin.
+    /// Deletes these in their order, many in a commit: as many executions end as begin.
     pub(crate) async fn delete(&self, expired: Vec<Expired>) -> Result<(), Error> {
         let mut gone = Vec::new();
         for Expired { journal, generation, keys, head } in expired {

@@ -26,7 +26,7 @@ pub(crate) struct Tallies(Mutex<State>);
 #[derive(Default)]
 struct State {
     generations: HashMap<JournalId, MailTotal>,
-    /// Idempotency keys of signals that are on their way. Dropped, a sender wakes whoever waits for that.
+    /// Idempotency keys of signals that are on their way. A dropped sender wakes the tasks that wait for it.
     keys: HashMap<Vec<u8>, watch::Sender<()>>,
 }
 
@@ -59,7 +59,7 @@ impl Tallies {
     }
 
     /// Counts a signal or an answer of so many bytes that is about to be on its way. The number of the signal. `so_far` is what
-    /// was [known](Self::known) or counted of the generation since nobody else could send to it.
+    /// was [known](Self::known) or counted of the generation while no other sender could send to it.
     ///
     /// # Errors
     ///

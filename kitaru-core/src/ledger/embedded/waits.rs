@@ -3,7 +3,7 @@
 //!
 //! A visible name is that of one call in a generation, and what a wait is asked and answered says which call that is. In a
 //! store of an earlier version two calls may have one name, and what is asked has only the name: there the records say which
-//! wait is open, and where that are two nobody guesses.
+//! wait is open. If two are open, the answer is refused.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;

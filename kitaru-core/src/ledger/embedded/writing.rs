@@ -103,7 +103,7 @@ impl Ledger {
         lock(&self.shapes).insert(fingerprint).then_some(Change::Shape { fingerprint, text })
     }
 
-    /// After a commit that failed nobody knows which shapes the store has.
+    /// After a failed commit it is not known which shapes the store has.
     pub(crate) fn forget_shapes(&self) {
         lock(&self.shapes).clear();
     }
@@ -205,7 +205,7 @@ impl Ledger {
         wait
     }
 
-    /// Records the end of a generation that nobody drives.
+    /// Records the end of a generation without a driver.
     pub(crate) fn end(&self, ending: Ending) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let tenure = Arc::new(Tenure::of_changes(ending.stored.journal));
         self.write_rows(&tenure, ending.rows(), None)
@@ -245,10 +245,10 @@ fn rows(tenure: &Tenure, changes: Vec<Change>) -> Vec<Row> {
     changes.into_iter().map(|change| change.row(tenure.journal())).collect()
 }
 
-/// Who is told that something has landed, and who waits for that.
+/// The callback for a landed write, and a future that waits for it.
 fn awaited() -> (impl FnOnce(Result<(), Error>) + Send + 'static, impl Future<Output = Result<(), Error>> + Send) {
     let (send, receive) = oneshot::channel();
-    // Where nobody waits any more the rows are durable all the same.
+    // Without a waiter the rows are durable too.
     let landed = |landed| drop(send.send(landed));
     let wait = async move { receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed"))) };
     (landed, wait)
@@ -335,7 +335,7 @@ mod tests {
         assert!(begin(&other, 2).await.unwrap_err().is_store());
         let has = |key: u8| store.get(Table::Memo, &[key; 16]).unwrap().is_some();
         assert!(has(1) && !has(2));
-        // It has begun, and goes on by itself.
+        // It has begun, and resumes automatically.
         ledger.write(&child, memo(3), None).await.unwrap();
     }
 

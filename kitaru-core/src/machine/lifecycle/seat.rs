@@ -1,4 +1,4 @@
-//! The seat of an execution: the one place that decides which task drives it, and what becomes of what is sent to it.
+//! The seat of an execution: the one place that decides which task drives it, and what happens to messages for it.
 //!
 //! ```text
 //!            call                    begin                  park
@@ -10,15 +10,15 @@
 //!                      └──────────────────────────────── wake ──────────────┘
 //! ```
 //!
-//! Each event is a method. It changes the state, and returns the one thing that is to be done about it. So the type of what it
-//! returns lists all that an event can lead to, and a table in the tests lists when.
+//! Each event is a method. It changes the state, and returns the one action that follows. So the return type lists
+//! everything that an event can lead to, and a table in the tests lists when.
 
 use std::collections::BTreeSet;
 use std::mem;
 
 use crate::id::JournalId;
 
-/// The state of one execution in one process, with what was sent to it and not taken in yet. `M` is what is sent.
+/// The state of one execution in one process, with the messages that no attempt has taken in yet. `M` is a message.
 ///
 /// It is kept until it is over, or [idle](Self::is_idle).
 #[derive(Debug)]
@@ -30,27 +30,27 @@ pub(crate) struct Seat<M> {
     waiting: usize,
     cancelled: bool,
     draining: bool,
-    /// What was sent to a generation, and no attempt has taken in.
+    /// Messages for a generation that no attempt has taken in.
     inbox: Vec<(JournalId, M)>,
-    /// Wake-ups that met a task: they are due again if that task drives nothing.
+    /// Wake-ups that met a task. They are due again if that task drives nothing.
     wakes: Wakes,
 }
 
-/// Which generations are to be woken, and why.
+/// Which generations to wake, and why.
 pub(crate) type Wakes = BTreeSet<(JournalId, Cause)>;
 
-/// Who has the seat.
+/// What has the seat.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum State {
-    /// A task that was woken. It reads what is recorded, and may find nothing to do; so a caller may take the seat over.
+    /// A task that was woken. It reads the records and may find nothing to do, so a caller may take the seat over.
     Looking { task: TaskId, generation: JournalId },
-    /// A task that reads what is recorded, or writes what an attempt begins with.
+    /// A task that reads the records, or writes what an attempt begins with.
     Planning { task: TaskId, generation: Option<JournalId> },
     /// An attempt is in memory.
     Running { task: TaskId, generation: JournalId },
-    /// Nobody: the flow is not in memory.
+    /// No task: the flow is parked.
     Parked,
-    /// Nobody, and nobody will: this seat is not the execution's any more.
+    /// No task, for good: this seat no longer belongs to the execution.
     Over,
 }
 
@@ -61,30 +61,30 @@ pub(crate) struct TaskId(u64);
 /// Why an execution is woken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Cause {
-    /// The time has come that it waits for.
+    /// Its time has come.
     Time,
-    /// Something was sent to it.
+    /// A message was sent to it.
     Mail,
-    /// The store has stopped it, or the end of the runtime that it ran on.
+    /// A fault of the store stopped it, or the end of its runtime.
     Fault,
     /// The store was opened, and the execution is unfinished.
     Opening,
 }
 
-/// What a caller wants of an execution.
+/// What a caller wants from an execution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Call {
     /// Its result, from a new attempt or one that runs.
     Join,
     /// A new generation.
     BeginOver,
-    /// An attempt at what has failed or is stuck.
+    /// An attempt at an execution that failed or is stuck.
     Resume,
     /// Its end, without an attempt.
     Abandon,
 }
 
-/// What a call does.
+/// The effect of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Called {
     /// A new task drives the execution.
@@ -106,25 +106,25 @@ pub(crate) struct Begun<M> {
     pub(crate) draining: bool,
 }
 
-/// What becomes of a message.
+/// The effect of a message.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Sent<M> {
-    /// The attempt takes it in. If it does not, it [gives it back](Seat::give_back).
+    /// The attempt takes it in, or [gives it back](Seat::give_back).
     Deliver(M),
-    /// It waits for the attempt that the task begins, or for the task to park.
+    /// It waits for the attempt that the task begins, or until the task parks.
     Keep,
-    /// It waits, and the execution is to be woken.
+    /// It waits, and the execution must be woken.
     Wake,
 }
 
-/// What becomes of a cancellation.
+/// The effect of a cancellation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cancel {
     /// The attempt unwinds.
     Unwind,
     /// The attempt that begins next unwinds.
     Keep,
-    /// The execution is to be called for it: no task has it.
+    /// The execution must be called, because no task has it.
     Call,
 }
 
@@ -132,20 +132,20 @@ pub(crate) enum Cancel {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Parked {
     Rest,
-    /// A cancellation came too late for the attempt.
+    /// A cancellation arrived too late for the attempt.
     Cancel,
-    /// A message came too late for the attempt.
+    /// A message arrived too late for the attempt.
     Wake,
 }
 
 /// What follows if a task is dropped where it is.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Lost {
-    /// Nothing: the seat was not its any more.
+    /// Nothing: the seat no longer belonged to the task.
     Nothing,
     /// The execution is parked, and resumes on another runtime.
     Resume { generation: JournalId, cancelled: bool },
-    /// The seat is over. These are to be woken all the same.
+    /// The seat is over. These generations must still be woken.
     Over(Wakes),
 }
 
@@ -167,7 +167,7 @@ impl<M> Seat<M> {
         (seat, task)
     }
 
-    /// The seat of an execution that is recorded and not in memory: somebody waits for it, or has sent something to it.
+    /// The seat of an execution that is recorded and not in memory: a caller waits for it, or a message was sent to it.
     pub(crate) fn parked() -> Self {
         Self::of(State::Parked)
     }
@@ -187,7 +187,7 @@ impl<M> Seat<M> {
         self.state
     }
 
-    // ---- who drives it ----
+    // ---- which task drives it ----
 
     pub(crate) fn call(&mut self, call: Call) -> Called {
         let is_free = matches!(self.state, State::Looking { .. } | State::Parked);
@@ -207,7 +207,8 @@ impl<M> Seat<M> {
         }
     }
 
-    /// Wakes the execution, by a new task if none has it. A task that has it learns of the wake-up when it drives nothing.
+    /// Wakes the execution, by a new task if none has it. A task that has it learns of the wake-up if it drives
+    /// nothing.
     pub(crate) fn wake(&mut self, generation: JournalId, cause: Cause) -> Option<TaskId> {
         self.wakes.insert((generation, cause));
         (self.state == State::Parked).then(|| {
@@ -217,7 +218,7 @@ impl<M> Seat<M> {
         })
     }
 
-    /// A task has read what is recorded, and carries out what it has decided. False if another one has the seat by now.
+    /// A task has read the records, and carries out its decision. False if another task has the seat by now.
     pub(crate) fn confirm(&mut self, task: TaskId) -> bool {
         if let State::Looking { task: looking, generation } = self.state
             && looking == task
@@ -234,25 +235,25 @@ impl<M> Seat<M> {
         }
     }
 
-    /// An attempt of a task is in memory. None if the seat is not that task's any more.
+    /// An attempt of a task is in memory. `None` if the seat no longer belongs to that task.
     pub(crate) fn begin(&mut self, task: TaskId, generation: JournalId) -> Option<Begun<M>> {
         if !self.is_of(task) {
             return None;
         }
         self.state = State::Running { task, generation };
-        // What was sent to an older generation is nothing to this one, which has taken the rest along.
+        // Messages to an older generation do not concern this one. The others were carried over to it.
         let inbox = mem::take(&mut self.inbox).into_iter();
         let messages = inbox.filter(|(known, _)| *known == generation).map(|(_, message)| message).collect();
         Some(Begun { messages, cancelled: self.cancelled, draining: self.draining })
     }
 
-    /// The flow of a task is parked, and that is durable. None if the seat is not that task's any more.
+    /// The flow of a task is parked, and that is durable. `None` if the seat no longer belongs to that task.
     pub(crate) fn park(&mut self, task: TaskId) -> Option<Parked> {
         if !self.is_of(task) {
             return None;
         }
         self.state = State::Parked;
-        // The attempt has just looked for all of that.
+        // The attempt has just checked all of these.
         self.wakes.clear();
         Some(match (mem::take(&mut self.cancelled), self.inbox.is_empty()) {
             (true, _) => Parked::Cancel,
@@ -261,8 +262,8 @@ impl<M> Seat<M> {
         })
     }
 
-    /// A task has come to an end. If it has driven nothing, or `failed` for a fault of the store, it returns what is still to
-    /// be woken.
+    /// A task has ended. If it drove nothing, or `failed` because of a fault of the store, this returns the generations
+    /// that must still be woken.
     pub(crate) fn end(&mut self, task: TaskId, failed: bool) -> Wakes {
         if !self.is_of(task) {
             return Wakes::new();
@@ -272,7 +273,7 @@ impl<M> Seat<M> {
         if failed || !has_driven { wakes } else { Wakes::new() }
     }
 
-    /// A task is dropped where it is. It `resumes` if the execution can, on another runtime.
+    /// A task is dropped. `resumes` says whether the execution can resume, on another runtime.
     pub(crate) fn lose(&mut self, task: TaskId, resumes: bool) -> Lost {
         if !self.is_of(task) {
             return Lost::Nothing;
@@ -291,8 +292,8 @@ impl<M> Seat<M> {
         }
     }
 
-    /// The seat is over. Returns what is still to be woken: the wake-ups that met a task, and the last generation that something
-    /// was sent to. The messages themselves are dropped; the store has them.
+    /// The seat is over. Returns what must still be woken: the wake-ups that met a task, and the last generation that
+    /// got a message. The messages themselves are dropped; the store has them.
     pub(crate) fn over(&mut self) -> Wakes {
         self.state = State::Over;
         let mut wakes = mem::take(&mut self.wakes);
@@ -325,7 +326,7 @@ impl<M> Seat<M> {
 
     // ---- what reaches it ----
 
-    /// Something that is durable was sent to this generation.
+    /// A durable message was sent to this generation.
     pub(crate) fn send(&mut self, generation: JournalId, message: M) -> Sent<M> {
         match self.state {
             State::Running { generation: running, .. } if running == generation => Sent::Deliver(message),
@@ -341,12 +342,13 @@ impl<M> Seat<M> {
         }
     }
 
-    /// The attempt does not take a message in, since it parks or is gone: [`park`](Self::park) or the next attempt finds it.
+    /// The attempt does not take a message in, because it parks or is gone: [`park`](Self::park) or the next attempt
+    /// finds it.
     pub(crate) fn give_back(&mut self, generation: JournalId, message: M) {
         self.inbox.push((generation, message));
     }
 
-    /// A wake-up for what was sent has found nothing to do. Returns the messages, which are dropped; the store has them.
+    /// A wake-up for a message found nothing to do. Returns the messages, which are dropped; the store has them.
     pub(crate) fn rest(&mut self) -> Vec<(JournalId, M)> {
         match self.state {
             State::Parked => mem::take(&mut self.inbox),
@@ -354,7 +356,7 @@ impl<M> Seat<M> {
         }
     }
 
-    /// The execution is to end as cancelled.
+    /// The execution is being cancelled.
     pub(crate) fn cancel(&mut self) -> Cancel {
         match self.state {
             State::Parked => Cancel::Call,
@@ -374,20 +376,20 @@ impl<M> Seat<M> {
         self.draining = true;
     }
 
-    // ---- who waits for it ----
+    // ---- which callers wait for it ----
 
-    /// Somebody waits for the execution.
+    /// A caller starts to wait for the execution.
     pub(crate) fn join(&mut self) {
         self.waiting += 1;
     }
 
-    /// Somebody waits no longer.
+    /// A caller stops waiting.
     pub(crate) fn part(&mut self) {
-        debug_assert!(self.waiting > 0, "whoever parts has joined");
+        debug_assert!(self.waiting > 0, "a caller joins before it parts");
         self.waiting -= 1;
     }
 
-    /// Whether there is no reason to keep it: no task has it, nobody waits, and no message lies in it.
+    /// Whether it need not be kept: no task has it, no caller waits, and it contains no message.
     pub(crate) fn is_idle(&self) -> bool {
         self.state == State::Parked && self.waiting == 0 && self.inbox.is_empty()
     }

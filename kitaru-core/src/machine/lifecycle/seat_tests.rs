@@ -45,7 +45,7 @@ fn seats() -> [(Words, Seat<Words>, TaskId); 6] {
     ]
 }
 
-/// The state by its name, where that of `before` stays by `same`.
+/// The state by its name, or `same` if it equals `before`.
 fn name(state: State, before: State) -> &'static str {
     match state {
         _ if state == before => "same",
@@ -58,7 +58,7 @@ fn name(state: State, before: State) -> &'static str {
     }
 }
 
-/// What an event does in each of the states: the state that follows, and what is to be done.
+/// The effect of an event in each of the states: the state that follows, and the action.
 fn table<T: Debug>(event: impl Fn(&mut Seat<Words>, TaskId) -> T) -> Vec<String> {
     let row = |(from, mut seat, task): (Words, Seat<Words>, TaskId)| {
         let before = seat.state();
@@ -162,7 +162,7 @@ fn task_that_looked_keeps_its_seat_unless_a_caller_took_it() {
     );
     let (mut seat, looks) = Seat::<Words>::woken(OLD, Cause::Time);
     assert_eq!(seat.call(Call::Join), Called::Drive(task(2)));
-    assert!(!seat.confirm(looks), "a caller has taken it over");
+    assert!(!seat.confirm(looks), "a caller took it over");
     assert!(seat.confirm(task(2)));
 }
 
@@ -233,7 +233,7 @@ fn wake_ups_that_met_a_task_are_due_again_if_it_drove_nothing_or_failed() {
             "over: same, 0"
         ]
     );
-    // The wake-up that it was seated for is one of them.
+    // The wake-up that it was created for is one of them.
     assert_eq!(
         table(ends(true)),
         [
@@ -301,7 +301,7 @@ fn message_goes_to_the_attempt_at_its_generation_or_waits() {
 }
 
 #[test]
-fn attempt_is_given_what_was_sent_to_its_generation_in_that_order() {
+fn attempt_gets_the_messages_to_its_generation_in_order() {
     let (mut seat, task) = Seat::called();
     for (generation, message) in [(NEW, "first"), (OLD, "to the generation before"), (NEW, "second")] {
         assert_eq!(seat.send(generation, message), Sent::Keep);
@@ -312,7 +312,7 @@ fn attempt_is_given_what_was_sent_to_its_generation_in_that_order() {
 }
 
 #[test]
-fn message_that_an_attempt_gave_back_wakes_what_is_parked() {
+fn message_that_an_attempt_gave_back_wakes_a_parked_flow() {
     let (mut seat, task) = Seat::called();
     seat.begin(task, OLD);
     let Sent::Deliver(message) = seat.send(OLD, "paid") else { unreachable!("it runs") };
@@ -356,7 +356,7 @@ fn cancellation_reaches_the_attempt_that_runs_or_the_next_one() {
 }
 
 #[test]
-fn cancellation_that_missed_the_attempt_is_told_to_the_task_that_parks() {
+fn cancellation_that_missed_the_attempt_reaches_the_task_that_parks() {
     let (mut seat, task) = Seat::called();
     seat.begin(task, OLD);
     assert_eq!(seat.cancel(), Cancel::Unwind);
@@ -368,7 +368,7 @@ fn cancellation_that_missed_the_attempt_is_told_to_the_task_that_parks() {
 }
 
 #[test]
-fn cancellation_of_a_task_that_is_dropped_is_told() {
+fn cancellation_of_a_dropped_task_is_kept() {
     let (mut seat, task) = Seat::<Words>::called();
     seat.begin(task, OLD);
     seat.cancel();
@@ -383,7 +383,7 @@ fn draining_seat_begins_no_attempt_that_starts_anything() {
 }
 
 #[test]
-fn parked_seat_is_kept_while_somebody_waits() {
+fn parked_seat_is_kept_while_a_caller_waits() {
     let mut seat = Seat::<Words>::parked();
     seat.join();
     seat.join();

@@ -1,5 +1,5 @@
-//! What the flow has seen and what is not durable: errors that a later attempt would try again, times, changes of code that it
-//! passed, what it shows. Owns that it is gathered until the driver sends it; must not know how.
+//! What the flow received that is not durable: errors that a later attempt would try again, times, changes of code that
+//! it passed, values that it shows. Owns that these are collected until the driver sends them; must not know how.
 
 use std::mem;
 
@@ -8,7 +8,7 @@ use crate::journal::NowFrame;
 use crate::machine::exit::Unflushed;
 
 impl Replay {
-    /// What the flow has seen and what is not durable yet.
+    /// What the flow received and what is not durable yet.
     pub(crate) fn flush(&mut self) -> Option<Unflushed> {
         if self.unflushed.is_empty() {
             return None;
@@ -17,12 +17,12 @@ impl Replay {
         Some(mem::take(&mut self.unflushed))
     }
 
-    /// What was to be flushed is durable.
+    /// What was flushed is durable.
     pub(crate) fn flushed(&mut self) {
         self.flushing = false;
     }
 
-    /// The time for the flow's next `now`: what it was before, or `unix_ms`.
+    /// The time for the flow's next `now`: the recorded one, or `unix_ms`.
     pub(crate) fn now(&mut self, unix_ms: impl FnOnce() -> u64) -> u64 {
         let (occurrence, before) = self.claims.now();
         before.unwrap_or_else(|| {
@@ -42,7 +42,7 @@ impl Replay {
         patched
     }
 
-    /// The flow has shown something.
+    /// The flow showed a value.
     pub(crate) fn noted(&mut self) {
         self.unflushed.notes = true;
     }

@@ -1,5 +1,5 @@
-//! Bodies of calls that have begun already, and are to begin once more: behind a pause, behind a search, behind an intent. Owns
-//! that none does before what the flow has seen is durable.
+//! Bodies of calls that began already and begin once more: after a pause, a search or an intent. Owns that none begins
+//! before what the flow received is durable.
 
 use std::mem;
 use std::task::Waker;
@@ -8,15 +8,15 @@ use super::Replay;
 use crate::machine::slot::{Behind, Due, Phase, SlotId};
 
 impl Replay {
-    /// The body of a call has failed, and is tried again at a time that is far away: until then it only waits.
+    /// The body of a call failed, and its next try is far away: until then it only waits.
     pub(crate) fn pause(&mut self, id: SlotId, due: Due) {
         self.slot(id).due = Some(due);
         self.busy -= 1;
         self.open += 1;
     }
 
-    /// The body of a call that waited is tried again.
-    /// False if it has to wait until what the flow has seen is durable: then it is woken for that.
+    /// The body of a call that waited is tried again. False if it must wait until what the flow received is durable: it
+    /// is woken when it is.
     pub(crate) fn unpause(&mut self, id: SlotId) -> bool {
         if self.slot(id).due.take().is_some() {
             self.open -= 1;
@@ -27,15 +27,15 @@ impl Replay {
         !self.gate(id)
     }
 
-    /// A body gives way to another one of the same call: the next poll polls that.
+    /// Another body of the same call follows: the next poll polls that.
     pub(crate) fn begin_next(&mut self, id: SlotId) {
         if !self.gate(id) {
             self.slot(id).phase = Phase::Woken;
         }
     }
 
-    /// Holds a call back that was woken to begin, because its intent has landed, together with another one that was given
-    /// something: what the flow has made of that comes first.
+    /// Holds a call back that was woken to begin because its intent landed, if another call received an outcome in the
+    /// same poll: the flow's reaction to that comes first.
     pub(super) fn hold_back(&mut self, id: SlotId) {
         if self.slot(id).phase == Phase::Begin && (self.flushing || !self.unflushed.is_empty()) {
             self.slot(id).phase = Phase::Gated(Behind::Intent);
@@ -43,7 +43,7 @@ impl Replay {
         }
     }
 
-    /// Holds a body back that is to begin while the flow has seen something that is not durable, or nothing is to begin.
+    /// Holds a body back while the flow received something that is not durable, or while nothing may begin.
     fn gate(&mut self, id: SlotId) -> bool {
         let holds = self.draining || self.flushing || !self.unflushed.is_empty();
         if holds {
@@ -54,7 +54,7 @@ impl Replay {
         holds
     }
 
-    /// The body of a call has failed, and is tried again soon: until then nothing of it runs.
+    /// The body of a call failed, and its next try is near: until then nothing of it runs.
     pub(crate) fn nap(&mut self, id: SlotId) {
         if !mem::replace(&mut self.slot(id).napping, true) {
             self.napping += 1;
@@ -67,7 +67,7 @@ impl Replay {
         }
     }
 
-    /// Lets bodies begin that were held back; where nothing is to begin, only those whose intent is durable.
+    /// Lets bodies begin that were held back. If nothing may begin, only those whose intent is durable.
     pub(super) fn open_gate(&mut self, wake: &mut Vec<Waker>) {
         for id in mem::take(&mut self.gated) {
             let draining = self.draining;

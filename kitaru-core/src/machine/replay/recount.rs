@@ -1,18 +1,18 @@
-//! The counters of a replay beside the calls that determine them. Owns the comparison, which builds with debug assertions
-//! make at every step; must not know how a counter comes to differ.
+//! Compares the counters of a replay with the calls that determine them. Builds with debug assertions do so at every
+//! step. Must not know why a counter differs.
 
 use super::Replay;
 use crate::machine::slot::{Behind, Phase, Slot};
 
-/// With more calls at once they are not counted: each step would look at all of them.
+/// With more calls than this they are not counted: each step would visit all of them.
 const MOST_RECOUNTED: usize = 256;
 
 impl Replay {
-    /// Counts anew what is counted as it comes and goes.
+    /// Recounts what is otherwise counted incrementally.
     ///
     /// # Panics
     ///
-    /// In builds with debug assertions, where a counter has come to differ.
+    /// In builds with debug assertions, if a counter differs.
     pub(super) fn recount(&self) {
         if cfg!(debug_assertions) && self.slots.len() <= MOST_RECOUNTED {
             let count = |is_counted: fn(&Slot) -> bool| self.slots.iter().filter(|slot| is_counted(slot)).count();
@@ -20,7 +20,7 @@ impl Replay {
             assert_eq!(self.open, count(|slot| slot.due.is_some()), "waits that are open");
             assert_eq!(self.napping, count(|slot| slot.napping), "bodies that wait for another try");
             assert_eq!(self.free.len(), count(|slot| slot.phase == Phase::Free), "slots that are free");
-            assert_eq!(count(|slot| slot.napping && !slot.is_busy()), 0, "who waits for another try is busy");
+            assert_eq!(count(|slot| slot.napping && !slot.is_busy()), 0, "a body that waits for another try is busy");
             assert_eq!(count(|slot| slot.due.is_some() && !slot.is_polled()), 0, "a wait that is open is polled");
             assert!(self.started >= count(Slot::has_body) as u64, "a body that runs was started");
         }

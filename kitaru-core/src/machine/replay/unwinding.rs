@@ -1,5 +1,5 @@
-//! A flow that goes no further: dropped for good, once it has seen what was recorded before, or for this attempt only. Owns how
-//! far it goes; must not know what undoes it.
+//! A flow that ends early: dropped for good once it received what was recorded before, or dropped for this attempt
+//! only. Owns how far it continues; must not know what undoes it.
 
 use super::Replay;
 use crate::id::Seq;
@@ -7,7 +7,7 @@ use crate::machine::exit::{Exit, Unwinding};
 use crate::machine::journal::RecordIx;
 
 impl Replay {
-    /// The flow is to go no further. Whether that is news.
+    /// The flow is to end early. Returns whether that is new.
     pub(crate) fn ask_unwind(&mut self) -> bool {
         let news = self.unwinding == Unwinding::No;
         if news {
@@ -16,23 +16,23 @@ impl Replay {
         news
     }
 
-    /// The attempt is at its end: that the flow is to go no further comes too late.
+    /// The attempt has ended: a request to end the flow early now arrives too late.
     pub(crate) fn seal(&mut self) {
         self.ask_unwind();
     }
 
-    /// That the flow goes no further is durable, under this number.
+    /// The record that the flow ends early is durable, under this number.
     pub(crate) fn unwind_at(&mut self, seq: Seq) {
         self.unwinding = Unwinding::At(seq);
         self.has_news = true;
     }
 
-    /// Whether the flow goes no further, or is not there any more.
+    /// Whether the flow ends early, or has ended.
     pub(crate) fn is_unwinding(&self) -> bool {
         self.unwinding != Unwinding::No
     }
 
-    /// Whether the flow has been dropped, so that what is called now undoes.
+    /// Whether the flow has been dropped, so that calls are made by undo steps.
     pub(crate) fn is_undoing(&self) -> bool {
         self.unwinding == Unwinding::Done
     }
@@ -42,8 +42,7 @@ impl Replay {
         self.claims.unwind()
     }
 
-    /// Takes back the reason to drop the flow.
-    /// Whether that is done: a fault of the store is none that one can stay with.
+    /// Withdraws the reason to drop the flow. False if the flow cannot stay, because of a fault of the store.
     pub(crate) fn stay(&mut self) -> bool {
         if !matches!(self.exit, Some(Exit::Fault(_))) {
             self.exit = None;
@@ -51,7 +50,7 @@ impl Replay {
         self.exit.is_none()
     }
 
-    /// The flow is to be dropped. The first reason stays.
+    /// The flow must be dropped. The first reason stays.
     pub(crate) fn leave_with(&mut self, exit: Exit) {
         self.exit.get_or_insert(exit);
     }

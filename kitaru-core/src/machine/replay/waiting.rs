@@ -1,4 +1,4 @@
-//! Waits that are open. Owns when they are over by themselves; must not know what they wait for.
+//! Open waits. Owns when they end by themselves; must not know what they wait for.
 
 use super::Replay;
 use crate::machine::slot::{Due, Phase, SlotId};
@@ -12,7 +12,7 @@ impl Replay {
         self.open += 1;
     }
 
-    /// When an open wait is over by itself has changed.
+    /// The time at which an open wait ends by itself has changed.
     pub(crate) fn set_due(&mut self, id: SlotId, due: Due) {
         let slot = self.slot(id);
         if slot.due.is_some() {
@@ -25,7 +25,7 @@ impl Replay {
         self.slots.iter().any(|slot| slot.due == Some(Due::Execution))
     }
 
-    /// When the first of the open waits is over by itself.
+    /// When the first of the open waits ends by itself.
     pub(crate) fn due(&self) -> Due {
         self.slots.iter().filter_map(|slot| slot.due).min().unwrap_or(Due::Never)
     }

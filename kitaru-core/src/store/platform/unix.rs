@@ -12,11 +12,11 @@ use rustix::process::{Pid, test_kill_process};
 
 use crate::store::platform::{NameKind, Presence};
 
-/// For this user only, whatever the program's mask lets through.
+/// For this user only, regardless of the program's umask.
 const OWN_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const OWN_FOLDER: u32 = 0o700;
 
-/// Which file this is, whatever it is called.
+/// The identity of a file under any name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::store) struct FileId {
     device: u64,
@@ -31,7 +31,7 @@ impl FileId {
     /// The file at a path, a link not followed.
     ///
     /// Its times are not asked for: Linux gives a file whose times were looked at a new time with its next write, and
-    /// writes its inode with the next fdatasync. Beside each commit that cost 60 µs.
+    /// writes its inode with the next fdatasync. With each commit that cost 60 µs.
     pub(in crate::store) fn at(path: &Path) -> Option<Self> {
         #[cfg(target_os = "linux")]
         {
@@ -71,7 +71,7 @@ impl Handle {
     }
 
     pub(in crate::store) fn open_file(&self, name: &str, presence: Presence) -> io::Result<File> {
-        // A pipe that took the file's place after it was looked at makes nobody wait.
+        // A pipe that replaced the file after the check must not block the opening.
         let mut flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         match presence {
             Presence::Required => {}

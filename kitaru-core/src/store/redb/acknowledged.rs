@@ -1,9 +1,9 @@
-//! The number of the last acknowledged commit, kept beside the store. Owns that a store which has gone back to an older
+//! The number of the last acknowledged commit, kept next to the store. Owns that a store which has gone back to an older
 //! commit is noticed; must not know how one does. Of a file that is damaged after a kill redb silently gives what an
 //! earlier commit left.
 //!
-//! The number is written behind each commit and never synced. Whatever a power cut leaves of it is the number of a commit
-//! that was durable before it was written, or nothing that its checksum would fit.
+//! The number is written behind each commit and never synced. After a power cut it is the number of a commit that was
+//! durable before it was written, or its checksum does not fit.
 
 use std::fmt;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::store::folder::Folder;
 use crate::store::platform::Presence;
 use crate::store::{Table, seal};
 
-/// The file beside the store's.
+/// The file next to the store's.
 pub(super) const FILE: &str = "acknowledged";
 
 /// What is kept there, and no more of it is read.
@@ -48,7 +48,7 @@ impl CommitNumber {
         CommitNumber(self.0 + 1)
     }
 
-    /// As it is kept in `meta` and beside the store alike.
+    /// As it is kept in `meta` and next to the store alike.
     pub(super) fn sealed(self) -> Vec<u8> {
         let mut value = Vec::with_capacity(12);
         value.extend_from_slice(&self.0.to_le_bytes());
@@ -70,7 +70,7 @@ pub(super) trait Medium: Send + Sync {
     fn write(&self, bytes: &[u8]) -> io::Result<()>;
 }
 
-/// A file beside the store's.
+/// A file next to the store's.
 struct Beside(Mutex<File>);
 
 impl Medium for Beside {
@@ -92,7 +92,7 @@ impl Medium for Beside {
 /// The number of the last acknowledged commit.
 pub(super) struct Acknowledged {
     medium: Box<dyn Medium>,
-    /// For the message: what to remove to go on without what is missing.
+    /// For the message: what to remove to continue without the missing commits.
     name: String,
 }
 

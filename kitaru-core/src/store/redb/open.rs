@@ -73,7 +73,7 @@ impl StoreFile {
         admit(database, &name, acknowledged)
     }
 
-    /// Refuses to go on where the path does not lead to this file any more: nobody would find what is written.
+    /// Refuses to continue if the path does not lead to this file any more: the writes would be lost.
     pub(super) fn check_is_in_place(&self) -> Result<(), Error> {
         if FileId::at(&self.path) == Some(self.id) {
             return Ok(());
@@ -198,7 +198,7 @@ pub(super) fn builder(bytes: u64) -> Builder {
     builder
 }
 
-/// Tells a file that is no store from one that is damaged.
+/// Distinguishes a file that is not a store from one that is damaged.
 fn check_magic(file: &mut File, name: &str) -> Result<(), Error> {
     let mut magic = [0; MAGIC.len()];
     let problem = match file.read_exact(&mut magic) {

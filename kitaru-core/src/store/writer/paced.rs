@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::store::Store;
 use crate::sync::{Mutex, lock};
 
-/// How fast a writer in a task is, and who hears of a commit first. Must not be told what is written.
+/// How fast a writer in a task is, and which owner learns of a commit first. Must not know what is written.
 pub(crate) trait Pace: Send + Sync + 'static {
     /// Waits before a commit, between it and its acknowledgement, or between two of those.
     fn wait(&self, before: Before) -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -105,7 +105,7 @@ async fn run_in_a_task(shared: Arc<Shared>, thread: Arc<Mutex<Thread>>, pace: Ar
             batch.acknowledge_at(&*pace, &landed).await;
         }
         if shared.queue().closed {
-            // Whoever has closed it has asked for nothing, or ends it itself.
+            // The caller that closed it waits for nothing, or ends it itself.
             drop(locked().end());
             return;
         }

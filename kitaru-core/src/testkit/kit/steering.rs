@@ -1,4 +1,4 @@
-//! What a person does to an execution, done by a test: it is cancelled, and resumed. Must not know what becomes of it.
+//! A test acts as a person: it cancels and resumes executions. Must not know what happens to them.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -21,7 +21,7 @@ impl Testkit {
     ///
     /// # Panics
     ///
-    /// When what undoes the flow's work waits for a time: join it with [`advance`](Self::advance).
+    /// When an undo step waits for a time: join the call with [`advance`](Self::advance).
     ///
     /// # Cancel safety
     ///
@@ -48,7 +48,7 @@ impl Testkit {
         self.post(letter, async move { kitaru.cancel((&*target.0, &*target.1)).await }).await
     }
 
-    /// Resumes an execution that has failed, is stuck or was interrupted. As [`Kitaru::resume`]; it happens when it is awaited.
+    /// Resumes an execution that failed, is stuck or was interrupted. As [`Kitaru::resume`]; it resumes when this is awaited.
     ///
     /// # Examples
     ///
@@ -64,7 +64,7 @@ impl Testkit {
     }
 }
 
-/// An execution that is to be resumed; awaited, it gives `Result<(), Error>`. See [`Testkit::resume`].
+/// A request to resume an execution. Awaited, it gives `Result<(), Error>`. See [`Testkit::resume`].
 #[must_use = "an execution is resumed only if this is awaited"]
 pub struct KitResumeRequest<'a> {
     kit: &'a Testkit,

@@ -1,10 +1,10 @@
-//! A call that has a record, and one that today's code has made. Owns what is compared of the two.
+//! A call with a record, and a call that today's code made. Owns what is compared of the two.
 
 use crate::id::Seq;
 use crate::journal::Arg;
 use crate::value::Key;
 
-/// A call that has a record.
+/// A call with a record.
 pub(super) struct Recorded {
     pub(super) seq: Seq,
     pub(super) name: String,
@@ -14,7 +14,7 @@ pub(super) struct Recorded {
     pub(super) args: Vec<Arg>,
 }
 
-/// A call that today's code has made.
+/// A call that today's code made.
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) name: String,

@@ -1,4 +1,4 @@
-//! How today's code differs from a history, shown like a compiler's error. Owns the words.
+//! The differences between today's code and a history, shown like a compiler's error. Owns the words.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::journal::{Arg, shown_checkpoint};
 use crate::testkit::script::calls::{Asked, Recorded};
 
-/// How today's code differs from a history. Its `Display` is for people.
+/// The differences between today's code and a history. Its `Display` is for people.
 #[derive(Clone)]
 pub struct Mismatch {
     flow: String,
@@ -15,7 +15,7 @@ pub struct Mismatch {
 
 #[derive(Clone)]
 enum Found {
-    /// It could not be replayed.
+    /// The replay was not possible.
     Nothing(Error),
     Differences(Vec<Difference>),
 }
@@ -78,7 +78,7 @@ impl fmt::Display for Mismatch {
                 differences.iter().try_for_each(|difference| writeln!(f, "{difference}"))?;
                 let count = differences.len();
                 let what = if count == 1 { "difference" } else { "differences" };
-                write!(f, "error: flow `{}` does not go as its history does: {count} {what}", self.flow)
+                write!(f, "error: flow `{}` differs from its history: {count} {what}", self.flow)
             }
         }
     }
@@ -88,11 +88,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Difference::Otherwise { recorded, record, asked, differing } => {
-                writeln!(
-                    f,
-                    "error: checkpoint `{}` is not called as it was recorded",
-                    shown_checkpoint(&asked.checkpoint)
-                )?;
+                writeln!(f, "error: checkpoint `{}` is not called as recorded", shown_checkpoint(&asked.checkpoint))?;
                 writeln!(f, "  --> {}", asked.location)?;
                 writeln!(f, "   |")?;
                 writeln!(f, "   | recorded: {recorded}  (record `{record}`)")?;
@@ -101,7 +97,7 @@ impl fmt::Display for Difference {
                 differing.iter().try_for_each(|what| writeln!(f, "   = {what}"))?;
                 writeln!(
                     f,
-                    "   = help: executions that are under way run it again; keep them on the old path with \
+                    "   = help: unfinished executions run it again; keep them on the old path with \
                      `if kitaru::patched(\"…\")`"
                 )
             }
@@ -118,19 +114,19 @@ impl fmt::Display for Difference {
                 writeln!(f, "   |")?;
                 writeln!(
                     f,
-                    "   = help: executions that are under way run it when they come there; if they are not to, call it \
+                    "   = help: unfinished executions run it when they reach it; to prevent that, call it \
                      under `if kitaru::patched(\"…\")`"
                 )
             }
             Difference::Gone { record, recorded } => {
-                writeln!(f, "error: nothing asks for the record `{record}` any more")?;
+                writeln!(f, "error: no call asks for the record `{record}` any more")?;
                 writeln!(f, "   |")?;
                 writeln!(f, "   | recorded: {recorded}")?;
                 writeln!(f, "   |")?;
-                writeln!(f, "   = help: if its call was taken away on purpose, export the history anew")
+                writeln!(f, "   = help: if its call was removed on purpose, export the history again")
             }
             Difference::End { recorded, came } => {
-                writeln!(f, "error: the flow comes to something else")?;
+                writeln!(f, "error: the flow has another result")?;
                 writeln!(f, "   |")?;
                 writeln!(f, "   | recorded: {recorded}")?;
                 writeln!(f, "   |      now: {came}")?;

@@ -11,7 +11,7 @@ use super::*;
 
 const ENOUGH: usize = 64 << 20;
 
-/// Goes there and back, by the codec that it should, and is the same.
+/// Encodes and decodes the value. The codec is the expected one, and the value is the same.
 fn round<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, by: Codec) -> Encoded {
     let (encoded, back) = encode(&value, Wish::Bincode, ENOUGH).unwrap();
     assert_eq!(encoded.codec, by, "{value:?}");
@@ -75,7 +75,7 @@ fn plain_values_go_by_bincode() {
 }
 
 #[test]
-fn what_bincode_writes_and_cannot_read_goes_by_json() {
+fn values_that_bincode_cannot_read_are_encoded_as_json() {
     round(json!({"a": [1, -2, 0.5, null], "b": {"c": "text"}}), Codec::Json);
     round(json!(null), Codec::Json);
     round((7u8, json!("text")), Codec::Json);
@@ -137,7 +137,7 @@ fn what_bincode_writes_and_cannot_read_goes_by_json() {
 }
 
 #[test]
-fn fields_that_shift_into_one_left_out_are_found_out() {
+fn fields_that_shift_into_a_skipped_one_are_detected() {
     #[derive(Serialize, Deserialize, PartialEq, Debug)]
     struct Shifts {
         #[serde(default, skip_serializing_if = "is_zero")]
@@ -169,7 +169,7 @@ fn a_variant_that_is_skipped_does_not_make_its_neighbour_of_another() {
     round(vec![Skips::Second, Skips::First], Codec::Json);
 }
 
-/// Why a value is not kept.
+/// Why a value is not recorded.
 fn refused<T: Serialize + DeserializeOwned>(value: &T, wish: Wish) -> Unreadable {
     match encode(value, wish, ENOUGH) {
         Err(EncodeError::Unreadable(unreadable)) => unreadable,
@@ -215,8 +215,7 @@ fn floats_and_nulls_that_json_changes_without_harm_are_kept() {
     encode(&Reply { body: Some(Value::Null) }, Wish::Bincode, ENOUGH).unwrap();
 }
 
-/// A decimal number as its crate reads and writes it: as a text, by whatever type the text has, and without the sign of a
-/// zero.
+/// A decimal number as its crate reads and writes it: as a text of any type, and without the sign of a zero.
 #[derive(Debug, PartialEq, Clone)]
 struct Decimal(String);
 
@@ -247,10 +246,10 @@ impl<'de> Deserialize<'de> for Decimal {
 }
 
 #[test]
-fn a_value_that_reads_as_itself_the_second_time_is_kept_as_it_is_read() {
+fn value_that_reads_as_itself_the_second_time_is_kept_as_read() {
     for wish in [Wish::Bincode, Wish::Json] {
         let (encoded, back) = encode(&Decimal("-0".into()), wish, ENOUGH).unwrap();
-        assert_eq!(back, Decimal("0".into()), "the flow is given what a replay reads");
+        assert_eq!(back, Decimal("0".into()), "the flow receives what a replay reads");
         assert_eq!(decode::<Decimal>(encoded.codec, 0, &encoded.bytes).unwrap(), back);
         let all = BTreeMap::from([("a".to_owned(), vec![Some(Decimal("-0".into())), None])]);
         assert_eq!(encode(&all, wish, ENOUGH).unwrap().1["a"], [Some(Decimal("0".into())), None]);
@@ -314,7 +313,7 @@ fn a_part_that_json_would_lose_is_refused_with_its_path() {
 }
 
 #[test]
-fn what_no_codec_gives_back_says_what_each_of_them_said() {
+fn value_that_no_codec_gives_back_has_the_error_of_each() {
     #[derive(Serialize, Deserialize, Debug)]
     struct OneWay {
         #[serde(skip_serializing)]
@@ -329,7 +328,7 @@ fn what_no_codec_gives_back_says_what_each_of_them_said() {
     assert_eq!(of, "f64");
     assert!(why.starts_with("json: JSON has neither NaN nor infinity (invalid type: null"), "{why}");
 
-    // JSON reads it, as nothing.
+    // JSON reads it as `None`.
     let lost = (Some(None::<u8>), json!(1));
     let Unreadable { at, why, .. } = refused(&lost, Wish::Bincode);
     assert_eq!(at.as_deref(), Some("[0]"));
@@ -358,7 +357,7 @@ fn a_value_that_refuses_to_be_written_is_unreadable() {
 }
 
 #[test]
-fn a_value_over_the_bound_tells_its_size() {
+fn value_over_the_bound_is_refused_with_its_size() {
     let text = "x".repeat(1_000);
     for wish in [Wish::Bincode, Wish::Json] {
         let (fits, _) = encode(&text, wish, 2_000).unwrap();
@@ -375,7 +374,7 @@ fn a_value_over_the_bound_tells_its_size() {
 }
 
 #[test]
-fn bytes_of_another_shape_are_refused_with_the_shape_that_was_asked_for() {
+fn bytes_of_another_shape_are_refused_with_the_requested_shape() {
     let encoded = round((1u32, 2u32), Codec::Bincode);
     let fingerprint = encoded.shape.unwrap().fingerprint;
     let Err(DecodeError::Shape { found }) = decode::<[u8; 2]>(Codec::Bincode, fingerprint, &encoded.bytes) else {
@@ -387,7 +386,7 @@ fn bytes_of_another_shape_are_refused_with_the_shape_that_was_asked_for() {
 }
 
 #[test]
-fn a_field_added_since_is_no_value_by_bincode_and_one_by_json() {
+fn type_with_an_added_field_is_refused_by_bincode_and_read_by_json() {
     #[derive(Serialize, Deserialize, PartialEq, Debug)]
     struct Old {
         id: u8,
@@ -423,7 +422,7 @@ fn bytes_left_over_are_refused() {
     assert_eq!(DecodeError::Leftover { bytes: 2 }.to_string(), "2 bytes are left over behind it");
 }
 
-/// Bytes cut short are refused; whatever else is done to them, they are refused or are a value.
+/// Bytes cut short are refused. Bytes with other damage are refused, or are a value.
 fn damage<T: Serialize + DeserializeOwned + Debug>(value: T) {
     for wish in [Wish::Bincode, Wish::Json] {
         let (encoded, _) = encode(&value, wish, ENOUGH).unwrap();
@@ -435,7 +434,7 @@ fn damage<T: Serialize + DeserializeOwned + Debug>(value: T) {
         for bit in 0..encoded.bytes.len() * 8 {
             let mut flipped = encoded.bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            // Many a flip makes another value of the same shape; that is what the frame's checksum is for.
+            // Many flips make another value of the same shape. The frame's checksum detects those.
             let _ = read(&flipped);
         }
     }
@@ -487,7 +486,7 @@ fn a_codec_is_known_by_its_number() {
     assert_eq!(Codec::from_u8(3), None);
 }
 
-// A store that exists is read by these bytes and fingerprints.
+// These bytes and fingerprints are in existing stores.
 #[test]
 fn the_bytes_and_fingerprints_are_those_that_were_published() {
     let encoded = round(order(), Codec::Bincode);
@@ -496,7 +495,7 @@ fn the_bytes_and_fingerprints_are_those_that_were_published() {
 }
 
 #[test]
-fn a_record_beside_a_shape_of_the_plain_form_is_read_and_one_of_another_shape_is_refused() {
+fn record_with_a_plain_shape_is_read_and_one_of_another_shape_refused() {
     let bytes = round(order(), Codec::Bincode).bytes;
     assert_eq!(decode::<Order>(Codec::Unmarked, PLAIN, &bytes).unwrap(), order());
     let Err(DecodeError::Shape { found }) = decode::<Order>(Codec::Unmarked, GOLDEN.1, &bytes) else {

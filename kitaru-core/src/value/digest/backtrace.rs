@@ -1,24 +1,23 @@
-//! The backtrace that a text quotes of an error which kitaru has rebuilt. Owns how it is found. Must not know where texts
-//! come from.
+//! The backtrace of a rebuilt error, quoted in a text. Owns how it is found. Must not know where texts come from.
 //!
 //! Errors such as `anyhow::Error` take a backtrace where they are made, and show it in their debug form if
-//! `RUST_BACKTRACE` is set. One that is rebuilt from a record is made in [`rebuilt`](crate::call), at another depth of
-//! the stack on a replay than on the first run, or by another build. So a checkpoint that is given the text of such an
-//! error would have another argument on each attempt. The backtrace says nothing but that: it is left out where arguments
-//! are compared. A backtrace of any other place counts as any text does.
+//! `RUST_BACKTRACE` is set. An error that is rebuilt from a record is made in [`rebuilt`](crate::call). On a replay, or
+//! in another build, that is at another depth of the stack than on the first run. So a checkpoint with the text of such
+//! an error as argument would have another argument on each attempt. The backtrace contains no other information, so it
+//! is left out when arguments are compared. A backtrace of any other place counts as any text does.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::memmem;
 
-/// The function in which errors are rebuilt, as a backtrace shows it.
+/// The function that rebuilds errors, as a backtrace shows it.
 const REBUILT: &str = "kitaru_core::call::outcome::rebuilt";
 
-/// What stands for a backtrace that was not taken.
+/// The text of a backtrace that was not taken.
 const NONE: &str = "<disabled>";
 
-/// Texts that are shorter quote no backtrace.
+/// Shorter texts contain no backtrace.
 const SHORTEST: usize = 32;
 
 /// The text without such backtraces.
@@ -46,12 +45,12 @@ fn search(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// Whether a backtrace is of an error that was rebuilt, or of a program without symbols, where it only tells its depth.
+/// Whether a backtrace is of a rebuilt error, or of a program without symbols, where it shows only its depth.
 fn says_nothing(backtrace: &str) -> bool {
     backtrace.contains(REBUILT) || (backtrace.contains("<unknown>") && !backtrace.contains("::"))
 }
 
-/// `Stack backtrace:` and a frame on each line, as `anyhow` and `eyre` show it, with the empty lines in front of it.
+/// `Stack backtrace:` and a frame on each line, as `anyhow` and `eyre` show it, with the empty lines before it.
 fn lines(text: &str, at: usize) -> Option<Range<usize>> {
     let start = text[..at].rfind('\n').map_or(0, |before| before + 1);
     let end = text[at..].find('\n').map(|length| at + length)?;
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backtrace_of_a_rebuilt_error_is_left_out_whatever_its_depth() {
+    fn backtrace_of_a_rebuilt_error_is_left_out_at_any_depth() {
         for frames in [&["anyhow::error::from", REBUILT, "main"][..], &[REBUILT], &["<unknown>"], &["<unknown>"; 30]] {
             assert_eq!(left_out(&anyhow(frames)), "card 1 declined");
             let behind = anyhow(frames) + "\nand more";
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_text_stays_as_it_is() {
+    fn other_text_stays_as_it_is() {
         let theirs = anyhow(&["their::function", "main"]);
         let list = r#"Own { backtrace: Backtrace [{ fn: "their::function", line: 1 }] }"#;
         let texts = [

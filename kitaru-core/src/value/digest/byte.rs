@@ -1,5 +1,5 @@
-//! Whether a value is a `u8`, as serde is shown it. Owns nothing but the question: long lists of bytes are common, and
-//! serde shows them number by number. The compiler answers it for every type that does not hide behind a `dyn`.
+//! Whether a value is a `u8`, as serde receives it. Long lists of bytes are common, and serde passes them number by
+//! number. The compiler answers the question for every type that is not behind a `dyn`.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub(super) fn of<T: Serialize + ?Sized>(value: &T) -> Option<u8> {
 
 struct Byte;
 
-/// It is something else.
+/// It is not a byte.
 #[derive(Debug)]
 struct Other;
 

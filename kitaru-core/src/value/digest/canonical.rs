@@ -1,9 +1,9 @@
-//! The canonical bytes of one value, as a serde `Serializer` writes them. Owns the byte layout, on which every stored
-//! digest rests: a change here makes every record of every store answer nothing. Must not know what is hashed with it.
+//! The canonical bytes of one value, as a serde `Serializer` writes them. Owns the byte layout. Every stored digest
+//! depends on it: after a change here no record of any store answers. Must not know what is hashed with it.
 //!
-//! A value is a tag and its content. Lists end in [`END`], which is no value's tag; texts and bytes stand under their
-//! length; the entries of a map or set are digested one by one and stand as their sorted digests. So no two different
-//! values write the same bytes.
+//! A value is a tag and its content. Lists end in [`END`], which is not the tag of any value. Texts and bytes follow
+//! their length. The entries of a map or set are digested one by one, and represented by their sorted digests. So no
+//! two different values write the same bytes.
 
 use std::any::type_name;
 
@@ -19,15 +19,15 @@ use super::tag::{
 };
 use crate::value::depth::{Depth, TooDeep};
 
-/// The one bit pattern for all NaNs. Not taken from `f64::NAN`, whose bits no one promises.
+/// The one bit pattern for all NaNs. The bits of `f64::NAN` are not guaranteed.
 const NAN: u64 = 0x7ff8_0000_0000_0000;
 
-/// What serde is shown a number of JSON as, if a crate of the program turns on serde_json's `arbitrary_precision`: a struct
-/// of this name around its text. Whether one does is to make no difference to a digest.
+/// How serde receives a number of JSON if a crate of the program turns on serde_json's `arbitrary_precision`: a struct
+/// of this name around its text. That must make no difference to a digest.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// Whether what `I` goes through has no order of its own. serde is shown a `HashSet` as a list; the name of its type
-/// is all that gives it away.
+/// Whether the type `I` has no order of its own. serde receives a `HashSet` as a list; only the name of its type
+/// reveals it.
 fn unordered<I>() -> bool {
     let name = type_name::<I>();
     let path = name.split_once('<').map_or(name, |(path, _)| path);
@@ -35,7 +35,7 @@ fn unordered<I>() -> bool {
         || ["std::collections::hash::set::", "hashbrown::set::"].iter().any(|of| path.contains(of))
 }
 
-/// Whether `T` is JSON of any sort, in which a null in an option is the same as no value.
+/// Whether `T` is any JSON, in which a null in an option is the same as no value.
 fn is_any_json<T: ?Sized>() -> bool {
     type_name::<T>().trim_end_matches('>').ends_with("serde_json::value::Value")
 }
@@ -47,7 +47,7 @@ macro_rules! forward {
 }
 
 impl Sink {
-    /// Goes into a part, or says that it would be too deep.
+    /// Enters a part, or reports that it would be too deep.
     #[inline]
     fn within(&mut self, into: fn(&mut Depth) -> bool) -> Result<(), Refused> {
         if into(&mut self.depth) { Ok(()) } else { Err(ser::Error::custom(TooDeep)) }
@@ -62,7 +62,7 @@ impl Sink {
         written?;
         let text = match self.bytes.get(start..) {
             Some([TEXT, length, text @ ..]) if *length < 0x80 => String::from_utf8_lossy(text).into_owned(),
-            // Of another form than is known, it stands as it is.
+            // A number of an unknown form is written as it is.
             _ => return Ok(()),
         };
         if let Ok(number) = text.parse::<u64>() {
@@ -78,7 +78,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Writes what has no parts, or only which kind of such a thing it is.
+    /// Writes a value without parts, or only its kind.
     #[inline]
     fn leaf(&mut self, tag: u8, write: impl FnOnce(&mut Self)) {
         if self.is_alike() { self.byte(tag) } else { write(self) }
@@ -289,7 +289,7 @@ impl<'a> Serializer for &'a mut Sink {
         Ok(())
     }
 
-    /// As bincode, so that what is compared is what was encoded.
+    /// As bincode, so that the compared form is the encoded one.
     fn is_human_readable(&self) -> bool {
         false
     }
@@ -335,7 +335,7 @@ impl<'a> List<'a> {
         let content = self.sink.bytes.len();
         value.serialize(&mut *self.sink)?;
         if self.sink.is_alike() && self.sink.is_null(content) {
-            // One that is null may be left out, and one left out is read as null.
+            // A null field may be left out, and a field that is left out is read as null.
             self.sink.bytes.truncate(start);
         }
         self.sink.settle();

@@ -1,5 +1,5 @@
-//! Where canonical bytes are written, and digested as they come. Owns the stretches that are digested as one. Must not
-//! know what of a value is written.
+//! Where canonical bytes are written, and digested incrementally. Owns the stretches that are digested as one. Must not
+//! know which part of a value is written.
 
 use std::fmt;
 
@@ -11,11 +11,10 @@ use super::byte;
 use super::tag::{BYTE, FOLDED, NEGATIVE, NONE, UNIT, WORD};
 use crate::value::depth::Depth;
 
-/// Bytes go from the buffer into the hasher when there are so many: a large value is digested within a buffer that
-/// stays in the cache.
+/// The number of bytes after which the buffer is hashed: a large value is digested in a buffer that stays in the cache.
 const SPILL: usize = 16 << 10;
 
-/// The most that [`length`] writes.
+/// The most bytes that [`length`] writes.
 pub(super) const MAX_LEN_BYTES: usize = 10;
 
 /// Writes a length, seven bits to a byte, the low ones first.
@@ -29,25 +28,24 @@ pub(super) fn length(len: usize, into: &mut impl FnMut(&[u8])) {
     into(&[rest as u8]);
 }
 
-/// The digest in what [`Sink::fold`] left.
+/// The digest in the bytes that [`Sink::fold`] left.
 pub(super) fn folded(bytes: &[u8]) -> &[u8; 32] {
     bytes.last_chunk().expect("a folded argument ends in 32 bytes of digest")
 }
 
-/// Which values are to write the same bytes.
+/// Which values write the same bytes.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Likeness {
-    /// Those that are equal: the rule of every digest.
+    /// Equal values: the rule of every digest.
     #[default]
     Equal,
-    /// Those, too, whose lists are in another order, as those of a set whose `Serialize` is hand-written are.
+    /// Also values whose lists are in another order, as those of a set with a hand-written `Serialize` are.
     Reordered,
-    /// Those, too, of the same parts and other texts or numbers, of JSON that is null and no JSON, and of a field that is
-    /// null and no field.
+    /// Also values of the same parts with other texts or numbers; null JSON and no JSON; a null field and no field.
     Alike,
 }
 
-/// Why a value has no canonical bytes: what its `Serialize` said.
+/// Why a value has no canonical bytes: the error of its `Serialize`.
 #[derive(Debug)]
 pub(super) struct Refused(Box<str>);
 
@@ -74,11 +72,11 @@ pub(super) struct Sink {
     stretch: Stretch,
 }
 
-/// The part of the bytes that is being digested as one: an argument, or an entry of a map in it.
+/// The stretch of bytes that is digested as one: an argument, or an entry of a map in it.
 #[derive(Default)]
 pub(super) struct Stretch {
     start: usize,
-    /// What of it has left the buffer already.
+    /// The part of it that has already left the buffer.
     spilled: Option<Box<Hasher>>,
 }
 
@@ -89,7 +87,7 @@ impl Sink {
         self.stretch = Stretch::default();
     }
 
-    /// Writes a whole value. Of one that is refused nothing stays.
+    /// Writes a whole value. If it is refused, nothing of it stays.
     pub(super) fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
         let start = self.bytes.len();
         self.stretch = Stretch { start, spilled: None };
@@ -105,7 +103,7 @@ impl Sink {
         wrote
     }
 
-    /// Puts a digest in the place of the value written from `start`, if that is longer than `inline`.
+    /// Replaces the value written from `start` by its digest, if it is longer than `inline`.
     pub(super) fn fold(&mut self, start: usize, inline: usize) -> bool {
         if self.stretch.spilled.is_none() && self.bytes.len() - start <= inline {
             return false;
@@ -155,12 +153,12 @@ impl Sink {
         }
     }
 
-    /// Begins an entry; gives back the stretch that it interrupts.
+    /// Begins an entry. Returns the stretch that it interrupts.
     pub(super) fn open(&mut self) -> Stretch {
         std::mem::replace(&mut self.stretch, Stretch { start: self.bytes.len(), spilled: None })
     }
 
-    /// Ends the entry, whose bytes go, and goes on with the stretch around it. As a number, which sorts faster.
+    /// Ends the entry, removes its bytes, and continues the stretch around it. Returns a number, which sorts faster.
     pub(super) fn close(&mut self, outer: Stretch) -> u128 {
         let digest = self.take_digest();
         self.stretch = outer;
@@ -232,7 +230,7 @@ impl Sink {
         Ok(())
     }
 
-    /// As [`others`](Self::others), faster for those that are a `u8`: the buffer's length changes once for many.
+    /// As [`others`](Self::others), but faster if the items are `u8`s: the buffer's length changes once for many.
     pub(super) fn bytes_then_others(&mut self, mut items: impl Iterator<Item: Serialize>) -> Result<(), Refused> {
         loop {
             let mut block = [[BYTE, 0]; 256];
@@ -262,7 +260,7 @@ impl Sink {
         }
     }
 
-    /// To be called after each part of anything that can be long.
+    /// Must be called after each part of anything that can be long.
     #[inline]
     pub(super) fn settle(&mut self) {
         if self.bytes.len() - self.stretch.start >= SPILL {

@@ -1,4 +1,4 @@
-//! What kind of value comes next in canonical bytes. A part of the layout on which every stored digest rests.
+//! The kinds of values in canonical bytes. Part of the layout on which every stored digest depends.
 
 pub(super) const END: u8 = 0xff;
 pub(super) const FOLDED: u8 = 0;

@@ -54,7 +54,7 @@ fn words(of: impl Iterator<Item = u32>) -> HashSet<String> {
     of.map(|n| format!("word {n}")).collect()
 }
 
-/// The same value; its maps and sets are new ones, each of another order, and built in another order.
+/// The same value. Its maps and sets are new ones, with other orders and built in another order.
 fn nested(turn: u32) -> Nested {
     let order = || (0..40).map(move |n| (n * 7 + turn) % 40);
     Nested {
@@ -67,7 +67,7 @@ fn nested(turn: u32) -> Nested {
 }
 
 #[test]
-fn maps_and_hash_sets_have_no_order_however_deep_they_are() {
+fn maps_and_hash_sets_have_no_order_at_any_depth() {
     let first = key(&nested(0));
     for turn in 1..=20 {
         assert_eq!(key(&nested(turn)), first, "rebuilt for the {turn}th time");
@@ -78,7 +78,7 @@ fn maps_and_hash_sets_have_no_order_however_deep_they_are() {
     assert_ne!(key(&other), first);
 }
 
-/// As the sets of other crates: the name is all that is known of them.
+/// Like the sets of other crates: only their name is known.
 mod foreign {
     use super::*;
 
@@ -116,7 +116,7 @@ mod foreign {
     }
 }
 
-/// Shows an iterator of a set, not the set.
+/// Serializes an iterator of a set, not the set.
 struct ByIter(HashSet<u32>);
 
 impl Serialize for ByIter {
@@ -133,7 +133,7 @@ fn a_set_is_known_by_the_name_of_what_serde_goes_through() {
 }
 
 #[test]
-fn what_has_an_order_keeps_it() {
+fn ordered_values_keep_their_order() {
     assert_ne!(key(&vec![1, 2]), key(&vec![2, 1]));
     assert_ne!(key(&[1, 2]), key(&[2, 1]));
     assert_ne!(key(&VecDeque::from([1, 2])), key(&VecDeque::from([2, 1])));
@@ -218,7 +218,7 @@ fn names_of_fields_and_variants_count_those_of_types_do_not() {
 }
 
 #[test]
-fn nothing_runs_into_its_neighbour() {
+fn neighbours_in_canonical_bytes_stay_apart() {
     let different: Vec<Key> = vec![
         key(&("ab", "c")),
         key(&("a", "bc")),
@@ -286,10 +286,10 @@ fn the_short_digests_tell_which_argument_differs() {
 }
 
 #[test]
-fn a_long_value_has_one_digest_whatever_bounds_it_crosses_while_it_is_written() {
+fn long_value_has_one_digest_wherever_its_buffer_spills() {
     for len in [0, 1, 255, 256, 257, 500, 511, 512, 513, 4_095, 8_190, 8_192, 8_193, 20_000, 100_000] {
         let bytes: Vec<u8> = (0..len).map(|n: u32| n as u8).collect();
-        // Byte by byte by another way: a tuple's elements do not go through `collect_seq`.
+        // Byte by byte on another path: a tuple's elements do not go through `collect_seq`.
         let wide: Vec<u64> = bytes.iter().map(|byte| u64::from(*byte)).collect();
         assert_eq!(key(&bytes), key(&wide), "{len} bytes");
         let text = "x".repeat(len as usize);
@@ -307,7 +307,7 @@ fn a_long_value_has_one_digest_whatever_bounds_it_crosses_while_it_is_written() 
 }
 
 #[test]
-fn a_list_that_begins_with_bytes_may_go_on_with_others() {
+fn list_that_begins_with_bytes_may_continue_with_others() {
     #[derive(Serialize)]
     #[serde(untagged)]
     enum Mixed {
@@ -335,7 +335,7 @@ fn an_argument_that_is_refused_leaves_nothing_behind() {
             Err(S::Error::custom("a socket cannot be kept"))
         }
     }
-    /// Begins an entry of a map and leaves it at that.
+    /// Begins an entry of a map and does not end it.
     struct Unfinished;
     impl Serialize for Unfinished {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -360,7 +360,7 @@ fn an_argument_that_is_refused_leaves_nothing_behind() {
     assert!(!same(&Refuses, &Refuses));
 }
 
-/// A number of JSON as serde is shown it with `serde_json/arbitrary_precision`.
+/// A number of JSON as serde receives it with `serde_json/arbitrary_precision`.
 #[derive(Serialize)]
 #[serde(rename = "$serde_json::private::Number")]
 struct Precise {
@@ -369,7 +369,7 @@ struct Precise {
 }
 
 #[test]
-fn a_number_of_json_is_the_same_argument_however_precise_numbers_are() {
+fn json_number_is_the_same_argument_with_arbitrary_precision() {
     for text in ["7", "300", "-3", "0.5", "1e3", "-0.0", "18446744073709551615", "18446744073709551616"] {
         let json: serde_json::Value = serde_json::from_str(text).unwrap();
         assert_eq!(key(&Precise { text }), key(&json), "{text}");
@@ -411,7 +411,7 @@ fn the_same_in_any_order_are_values_that_differ_in_nothing_else() {
 }
 
 #[test]
-fn a_key_is_the_digest_of_the_parts_and_the_tagged_arguments_each_under_its_length() {
+fn key_is_the_digest_of_length_prefixed_parts_and_arguments() {
     let bytes = [&[2, 10][..], b"checkpoint", &[1], b"1", &[11, 5], b"tides"].concat();
     assert_eq!(key("tides").0, blake3::hash(&bytes).as_bytes()[..16]);
     let long = [&[11, 0xd0, 0x0f][..], &[b'x'; 2_000]].concat();
@@ -419,8 +419,8 @@ fn a_key_is_the_digest_of_the_parts_and_the_tagged_arguments_each_under_its_leng
     assert_eq!(key(&"x".repeat(2_000)).0, blake3::hash(&bytes).as_bytes()[..16]);
 }
 
-// Stored keys are compared with what this code gives in ten years. When this fails, the digest has changed: every
-// record of every store then answers nothing.
+// Stored keys are compared with the output of this code in ten years. If this test fails, the digest has changed: then
+// no record of any store answers.
 #[test]
 fn the_digests_are_those_that_were_published() {
     let order = Order { id: 7, note: Some("gift".to_owned()), state: State::Lost { by: "post".to_owned() } };

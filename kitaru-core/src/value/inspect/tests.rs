@@ -26,7 +26,7 @@ fn a_path_into_json_ends_where_its_error_is() {
 }
 
 #[test]
-fn what_json_cannot_hold_is_found_at_its_path_the_worst_first() {
+fn parts_that_json_cannot_express_are_found_the_worst_first() {
     let value = (f32::NAN, u128::MAX, Some(()), BTreeMap::from([("k", vec![Some(f64::INFINITY)])]), Some(1));
     let walked = walk::walk(&value);
     assert_eq!(walked.worst("").map(|found| &*found.at), Some("[0]"));

@@ -1,6 +1,6 @@
-//! Where in a JSON text an error is. Owns how far that can be told without reading the text as any type.
+//! Where in a JSON text an error is. Owns how far that is known without reading the text as any type.
 
-/// The path to the part of compact JSON that is open behind so many bytes, or was closed by the last of them.
+/// The path to the part of compact JSON that is open after `end` bytes, or was closed by the last of them.
 pub(super) fn path(json: &[u8], end: usize) -> String {
     let mut open: Vec<Part> = Vec::new();
     let mut at = 0;
@@ -29,11 +29,11 @@ pub(super) fn path(json: &[u8], end: usize) -> String {
         }
         at += 1;
     }
-    // Of a part that was only begun nothing is named yet.
+    // A part that has only begun has no name yet.
     open.iter().filter_map(Part::segment).collect()
 }
 
-/// How many bytes a text in quotes takes.
+/// The number of bytes of a text in quotes.
 fn text_length(json: &[u8]) -> usize {
     let mut escaped = false;
     for (at, byte) in json.iter().enumerate().skip(1) {

@@ -1,5 +1,5 @@
-//! A walk through a value, as serde shows it, which notes what is where. Owns the form of a path. Must not know what the
-//! notes are for.
+//! A walk through a value, as serde shows it, which notes each part and its path. Owns the form of a path. Must not
+//! know the use of the notes.
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
@@ -10,13 +10,13 @@ use serde::ser::{self, Serializer};
 
 use crate::value::depth::Depth;
 
-/// A value of more parts is looked at no further.
+/// The most parts of a value that are noted.
 const MOST_NOTES: usize = 10_000;
 
 /// The most bytes of a map's key that a path shows.
 const KEY: usize = 32;
 
-/// What of a value JSON has no way to hold, the worst last.
+/// Parts of a value that JSON cannot express, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Found {
     Large,
@@ -44,17 +44,17 @@ pub(super) struct Finding {
     pub(super) found: Found,
 }
 
-/// What is known of a value.
+/// The notes about a value.
 #[derive(Default)]
 pub(super) struct Walked {
     findings: Vec<Finding>,
-    /// What has no parts, by its path, in order.
+    /// Parts without parts of their own, by path, in order.
     leaves: Vec<(String, u64)>,
-    /// Where the value's `Serialize` refused to go on.
+    /// Where the value's `Serialize` returned an error.
     pub(super) refused_at: Option<String>,
 }
 
-/// Goes through a value.
+/// Walks through a value.
 pub(super) fn walk<T: Serialize + ?Sized>(value: &T) -> Walked {
     let mut walk = Walk { path: String::new(), depth: Depth::default(), walked: Walked::default() };
     if value.serialize(&mut walk).is_err() {
@@ -64,18 +64,18 @@ pub(super) fn walk<T: Serialize + ?Sized>(value: &T) -> Walked {
 }
 
 impl Walked {
-    /// The worst of what was found in the part at this path; of equals the first.
+    /// The worst finding in the part at this path; the first of equally bad ones.
     pub(super) fn worst(&self, within: &str) -> Option<&Finding> {
         let within = self.findings.iter().filter(|finding| finding.at.starts_with(within));
         within.rev().max_by_key(|finding| finding.found)
     }
 
-    /// What was found at this path or right in it.
+    /// The finding at this path or directly in it.
     pub(super) fn found_at(&self, at: &str) -> Option<Found> {
         self.findings.iter().find(|finding| finding.at == at).map(|finding| finding.found)
     }
 
-    /// The path of what the other value has not, or has otherwise.
+    /// The path of a part that the other value lacks, or has with another value.
     pub(super) fn first_difference(&self, other: &Walked) -> Option<String> {
         let missing = |of: &Walked, from: &Walked| {
             let known: HashSet<_> = from.leaves.iter().collect();
@@ -142,7 +142,7 @@ impl Walk {
         self.leaf("float", value.to_bits())
     }
 
-    /// Goes into a part under a further segment of the path.
+    /// Enters a part, with a further segment of the path.
     fn part<T: Serialize + ?Sized>(&mut self, segment: fmt::Arguments<'_>, value: &T) -> Result<(), Stop> {
         let length = self.path.len();
         if !self.depth.enter() {
@@ -313,7 +313,7 @@ impl<'a> Serializer for &'a mut Walk {
     }
 }
 
-/// What a leaf without content is noted as.
+/// The note for a leaf without content.
 fn of(kind: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (kind, ()).hash(&mut hasher);
@@ -371,7 +371,7 @@ impl ser::SerializeMap for Parts<'_> {
     type Error = Stop;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stop> {
-        // What serde_json takes for a key is what it writes as a text or as a plain number.
+        // serde_json takes as a key what it writes as a text or as a plain number.
         let json = serde_json::to_value(crate::value::shallow(&Entry(value)));
         self.key = match json.as_ref().ok().and_then(serde_json::Value::as_object).and_then(|map| map.keys().next()) {
             Some(name) => key(name),

@@ -1,4 +1,4 @@
-//! What people are shown of a value.
+//! Values as people see them.
 
 use std::collections::HashMap;
 
@@ -36,13 +36,13 @@ fn a_preview_keeps_its_bound_and_splits_no_character() {
 }
 
 #[test]
-fn what_a_terminal_would_obey_is_escaped() {
+fn control_characters_of_a_terminal_are_escaped() {
     let shown = preview("\u{1b}[31m\u{7f}\u{9b}2J\u{202e}\u{2028}é", 200);
     assert_eq!(shown, r#""\u001b[31m\u007f\u009b2J\u202e\u2028é""#);
 }
 
 #[test]
-fn what_json_cannot_hold_is_shown_as_far_as_it_goes() {
+fn value_that_json_cannot_express_is_shown_up_to_that_part() {
     let map = HashMap::from([((1, 2), "x")]);
     assert_eq!(preview(&(7, map), 200), "[7,{…");
     struct Refuses;

@@ -1,5 +1,5 @@
-//! Names and texts as they pass by: the name of a variant or field is taken down, a borrowed text is made an owned one.
-//! Owns these two wrappers. Must not know what a name stands for.
+//! Wrappers for names and texts: one records the name of a variant or field, the other makes a borrowed text an owned
+//! one. Must not know the meaning of a name.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::Recorder;
 /// The fields of a struct or the variants of an enum, as its type lists them.
 pub(super) type Names = &'static [&'static str];
 
-/// Takes down a name, of a variant or field: the seed of it, its deserializer, its visitor.
+/// Records the name of a variant or field: its seed, its deserializer, its visitor.
 pub(super) struct Name<'r, T> {
     pub(super) inner: T,
     pub(super) recorder: &'r mut Recorder,
@@ -57,7 +57,7 @@ macro_rules! numbered {
                     self.recorder.spelling.add(u32::try_from(number).unwrap_or(u32::MAX), name);
                     self.recorder.put_name(name);
                 }
-                // The visitor is about to refuse it, or knows what we do not.
+                // The visitor will refuse it, or knows more than this wrapper.
                 None => self.recorder.put(&format!("variant {number}")),
             }
             if self.recorder.is_marked() {
@@ -98,7 +98,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Name<'_, V> {
     }
 }
 
-/// Gives a visitor that asked for an owned text or owned bytes what was read as borrowed.
+/// Gives a visitor that asked for owned text or bytes what was read as borrowed.
 pub(super) struct Owned<V>(pub(super) V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Owned<V> {

@@ -1,21 +1,21 @@
-//! A shape read back, to find the parts of a value in its bytes by. Owns reading a text of the marked form, and what
-//! several shapes in one list come to. Must not know the encoding, nor what a part is shown as.
+//! A shape read back, by which the parts of a value are found in its bytes. Owns reading a text of the marked form, and
+//! merging the shapes in one list. Must not know the encoding, nor how a part is shown.
 //!
 //! The elements of a list are of one type, so their shapes differ only where the bytes say which of them it is: in an
-//! option, in the variant of an enum, in a list that is empty. All of them together are one plan.
+//! option, in the variant of an enum, in an empty list. All of them together are one plan.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::{DEPTH, OTHER_NAMES, PART, SIGNS};
 
-/// A longer text is no shape of ours.
+/// A longer text is not a shape that Kitaru wrote.
 pub(in crate::value) const MOST_TEXT: usize = 2 * PART;
 
-/// How many plans there are at most while one is made. A text of ours makes fewer than it has bytes.
+/// The most plans while one is made. A text that Kitaru wrote makes fewer than it has bytes.
 const MOST_PLANS: usize = 1 << 18;
 
-/// How many plans are looked at, at most, to make one of several.
+/// The most plans that are visited to merge several.
 const MOST_STEPS: usize = 1 << 22;
 
 /// What is in some bytes.
@@ -24,18 +24,18 @@ pub(in crate::value) enum Plan {
     Leaf(Leaf),
     /// It takes no bytes.
     Unit,
-    /// What is in it, if one was met that was not empty.
+    /// The plan of its content, if one was not empty.
     Option(Option<Box<Plan>>),
-    /// One after another, each so many times in a row, by their names if they have any.
+    /// One after another, each with the number of times in a row, and with their names if they have any.
     Parts(Option<Vec<String>>, Vec<(Plan, u64)>),
-    /// By its number, each variant that was met: its name, and what is in it unless that is nothing.
+    /// Each variant that appeared, by its number: its name, and its content if it has any.
     Enum(BTreeMap<u32, (String, Option<Plan>)>),
-    /// What each element is, unless none was met.
+    /// The plan of each element, if there was one.
     List(Option<Box<Plan>>),
     Map(Option<Box<(Plan, Plan)>>),
 }
 
-/// What has no parts.
+/// A value without parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::value) enum Leaf {
     U8,
@@ -61,17 +61,17 @@ pub(in crate::value) enum Leaf {
 pub(in crate::value) enum Unplanned {
     /// A part of the shape was cut to a digest.
     Cut,
-    /// It is no shape of the marked form, or one of which the bytes do not tell what they hold.
+    /// It is not a shape of the marked form, or the bytes do not say which of its plans applies.
     Unclear,
 }
 
-/// What a shape says of a value.
+/// What a shape says about a value.
 #[derive(Debug)]
 pub(in crate::value) struct Planned {
     pub(in crate::value) plan: Plan,
     /// Some of the shapes in a list are missing.
     pub(in crate::value) is_cut: bool,
-    /// The names of variants are not theirs.
+    /// The variants have names other than these.
     pub(in crate::value) has_other_names: bool,
 }
 
@@ -94,16 +94,16 @@ struct Reading<'a> {
     depth: u16,
     /// How many more plans there may be.
     left: usize,
-    /// How many more plans may be looked at.
+    /// How many more plans may be visited.
     steps: Cell<usize>,
-    /// There is a digest in place of some shapes of a list.
+    /// A digest replaces some shapes of a list.
     is_cut: bool,
 }
 
 type Read<T> = Result<T, Unplanned>;
 
 impl Reading<'_> {
-    /// Why it goes no further.
+    /// Why it stops.
     fn stop(&self) -> Unplanned {
         if self.rest.starts_with('#') { Unplanned::Cut } else { Unplanned::Unclear }
     }
@@ -127,7 +127,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// What is behind a bracket, one level down.
+    /// Reads the text after a bracket, one level down.
     fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
         // A variant with parts takes two levels of a recorder, and one here.
         if self.depth == DEPTH {
@@ -260,7 +260,7 @@ impl Reading<'_> {
         }
     }
 
-    /// An entry of a map, as the parts that its key and value are.
+    /// An entry of a map: its key and its value as parts.
     fn entry(&mut self) -> Read<Plan> {
         let key = self.shape()?;
         self.expect(":")?;
@@ -291,12 +291,12 @@ impl Reading<'_> {
         }
     }
 
-    /// Makes one plan of two.
+    /// Merges a plan into another.
     fn join(&mut self, plan: &mut Plan, other: Plan) -> Read<()> {
         if self.fits(plan, &other) { self.merge(plan, other) } else { Err(Unplanned::Unclear) }
     }
 
-    /// Makes one plan of two that [fit](Self::fits).
+    /// Merges a plan into another that it [fits](Self::fits).
     fn merge(&mut self, plan: &mut Plan, other: Plan) -> Read<()> {
         match (plan, other) {
             (Plan::Option(mine), Plan::Option(other)) | (Plan::List(mine), Plan::List(other)) => match (mine, other) {
@@ -336,7 +336,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// The parts of both, which are as many.
+    /// The parts of both, which are equally many.
     fn joined(&mut self, mine: &[(Plan, u64)], other: &[(Plan, u64)]) -> Read<Vec<(Plan, u64)>> {
         let mut joined = Vec::new();
         for (mine, other, times) in aligned(mine, other) {
@@ -354,7 +354,7 @@ impl Reading<'_> {
         left > 0
     }
 
-    /// Whether bytes tell which of two plans they are of, or both are of one.
+    /// Whether the bytes say which of two plans they have, or both plans are of one type.
     fn fits(&self, plan: &Plan, other: &Plan) -> bool {
         self.step()
             && match (plan, other) {
@@ -386,7 +386,7 @@ impl Reading<'_> {
             }
     }
 
-    /// Another one like it, which counts.
+    /// A copy, which counts as a plan.
     fn copy(&mut self, plan: &Plan) -> Read<Plan> {
         self.left = self.left.checked_sub(size(plan)).ok_or(Unplanned::Unclear)?;
         Ok(plan.clone())
@@ -415,7 +415,7 @@ fn size(plan: &Plan) -> usize {
     }
 }
 
-/// Two rows of parts beside each other, equally long stretches of both.
+/// Two rows of parts in parallel, as equally long stretches of both.
 fn aligned<'a>(
     mine: &'a [(Plan, u64)],
     other: &'a [(Plan, u64)],

@@ -1,5 +1,5 @@
-//! A serde `Deserializer` around another one, which takes down what is asked of it. Owns that wrapping and the bounds
-//! on what damaged bytes can make of it. Must not know what becomes of the shape.
+//! A serde `Deserializer` around another one, which records the requests to it. Owns that wrapper and the bounds on the
+//! effects of damaged bytes. Must not know the use of the shape.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(in crate::value) struct Recording<'r, D> {
     pub(in crate::value) recorder: &'r mut Recorder,
 }
 
-/// What is asked for, where it has parts.
+/// A requested part that has parts of its own.
 enum Part {
     Option,
     Newtype,
@@ -27,7 +27,7 @@ enum Part {
     Variant(Names),
 }
 
-/// The visitor of something that has parts.
+/// The visitor of a part with parts.
 struct Shown<'r, V> {
     visitor: V,
     recorder: &'r mut Recorder,
@@ -36,7 +36,7 @@ struct Shown<'r, V> {
 }
 
 impl<'r, D> Recording<'r, D> {
-    /// Begins a part. The name and the bracket are part of it.
+    /// Begins a part. The name and the bracket belong to it.
     fn show<'de, V>(self, name: Option<&str>, part: Part, visitor: V) -> Result<(D, Shown<'r, V>), D::Error>
     where
         D: Deserializer<'de>,
@@ -93,8 +93,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recording<'_, D> {
         deserialize_identifier => deserialize_identifier, "identifier";
     }
 
-    // bincode allocates an owned text by the length that the bytes declare, before it looks whether they are there; a
-    // borrowed one it looks up first.
+    // bincode allocates an owned text by its declared length before it checks that the bytes exist. For a borrowed text
+    // it checks first.
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         self.recorder.put_leaf("str");
         self.inner.deserialize_str(Owned(visitor))
@@ -228,7 +228,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Shown<'_, V> {
             Part::Fields(names) => {
                 let mut names = names.iter();
                 let value = self.visitor.visit_seq(Fields { inner, recorder, names: &mut names, first: true })?;
-                // Its other names are among them, and nobody says which.
+                // Its other names are among them, and nothing says which.
                 if recorder.is_marked() && names.next().is_some() {
                     recorder.put("!");
                 }
@@ -295,7 +295,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        // There are visitors that reserve what is hinted, however damaged.
+        // Some visitors reserve the hinted size, even if it is damaged.
         self.inner.size_hint().map(|hint| hint.min(self.recorder.bytes))
     }
 }
@@ -322,7 +322,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Tuple<'_, A> {
     }
 }
 
-/// The fields of a struct that come without their names.
+/// The fields of a struct, without their names.
 struct Fields<'r, A> {
     inner: A,
     recorder: &'r mut Recorder,
@@ -350,13 +350,13 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Fields<'_, A> {
     }
 }
 
-/// The entries of a map, or the fields of a struct that come under their names.
+/// The entries of a map, or the fields of a struct with their names.
 struct Entries<'r, A> {
     inner: A,
     recorder: &'r mut Recorder,
     names: Option<Names>,
     distinct: &'r mut Distinct,
-    /// Where the entry begins whose value is next.
+    /// The start of the entry whose value is next.
     at: usize,
 }
 
@@ -388,7 +388,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, A> {
     }
 }
 
-/// Which variant of an enum it is, and then what is in it.
+/// Which variant of an enum it is, and then its content.
 struct Choice<'r, A> {
     inner: A,
     recorder: &'r mut Recorder,

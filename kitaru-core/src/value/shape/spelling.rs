@@ -1,6 +1,6 @@
-//! Which names a value's `Serialize` gives to its variants. serde lists the other names of a variant among the names of all
-//! variants, so that the name at a variant's number need not be its own. Owns the one look at a value that finds it out; must
-//! not know what becomes of it.
+//! Which names a value's `Serialize` gives to its variants. serde lists aliases among the names of all variants, so
+//! that the name at a variant's number may not be its own. Owns the one pass over a value that finds this out; must not
+//! know the use of the answer.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::ser::{self, Serialize, Serializer};
 /// How many shapes are remembered at most.
 const MOST_KNOWN: usize = 10_000;
 
-/// The names of variants with their numbers, as a sum that has no order.
+/// The names of variants with their numbers, as a sum without order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Spelling(u64);
 
@@ -24,7 +24,7 @@ impl Spelling {
     }
 }
 
-/// Whether the names that were met in a shape are those that the value is written with. Each shape is looked at once.
+/// Whether the names in a shape are those that the value is written with. Each shape is checked once.
 pub(super) fn is_own<T: Serialize + ?Sized>(fingerprint: u64, met: Spelling, value: &T) -> bool {
     static KNOWN: Mutex<Option<HashMap<u64, bool>>> = Mutex::new(None);
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,7 +34,7 @@ pub(super) fn is_own<T: Serialize + ?Sized>(fingerprint: u64, met: Spelling, val
     if let Some(is_own) = known().get_or_insert_default().get(&fingerprint) {
         return *is_own;
     }
-    // Somebody else's code, so without the lock.
+    // User code, so it runs outside the lock.
     let mut written = Spelling::default();
     let is_own = value.serialize(&mut written).is_ok() && written == met;
     let mut known = known();
@@ -147,7 +147,7 @@ impl Serializer for &mut Spelling {
         value.serialize(self)
     }
 
-    // As bincode is, for which the value was written.
+    // As in bincode, for which the value was written.
     fn is_human_readable(&self) -> bool {
         false
     }

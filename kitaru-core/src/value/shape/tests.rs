@@ -1,4 +1,4 @@
-//! The texts of shapes, and what damaged bytes make of them.
+//! The texts of shapes, and the effect of damaged bytes on them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,7 @@ use super::*;
 
 const BINCODE: bincode::config::Configuration = bincode::config::standard();
 
-/// The value and shape that the bytes have as a `T`, or what was said.
+/// The value and shape of the bytes as a `T`, or the error.
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, String), String> {
     read_in(Form::Plain, bytes)
 }
@@ -212,7 +212,7 @@ fn a_shape_is_taken_of_a_format_with_names_too() {
     });
 }
 
-/// As many shapes as there are numbers.
+/// A type with as many shapes as there are numbers.
 #[derive(Serialize, Deserialize)]
 enum Tree {
     Leaf(u8),
@@ -255,7 +255,7 @@ fn the_fingerprint_is_that_of_the_text() {
     assert_eq!(fingerprint("u64"), 755_853_612_151_614_250);
 }
 
-/// Reserves what is hinted, as not every visitor is careful.
+/// Reserves the hinted size, as careless visitors do.
 struct Hinted(Option<usize>);
 
 impl<'de> Deserialize<'de> for Hinted {
@@ -282,8 +282,8 @@ fn declared(len: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_declared_length_is_not_believed_beyond_the_bytes_that_are_there() {
-    // Each would abort the process, were it reserved.
+fn declared_length_counts_no_further_than_the_bytes() {
+    // Each would abort the process if it were reserved.
     for len in [1 << 40, 1 << 62, u64::MAX] {
         let bytes = declared(len);
         assert!(read::<String>(&bytes).is_err());
@@ -311,8 +311,8 @@ enum Nest {
 }
 
 #[test]
-fn nesting_is_bounded_whatever_the_bytes_say() {
-    // A million levels, were they followed, would overflow any stack.
+fn nesting_is_bounded_for_any_bytes() {
+    // A million levels would overflow any stack if they were followed.
     for bytes in [vec![1; 1 << 20], [1, 1].repeat(1 << 20)] {
         assert!(read::<Chain>(&bytes).unwrap_err().contains("nested deeper than 128 levels"));
         assert!(read::<Nest>(&bytes).unwrap_err().contains("nested deeper than 128 levels"));
@@ -325,7 +325,7 @@ fn nesting_is_bounded_whatever_the_bytes_say() {
 }
 
 #[test]
-fn a_deserialize_that_decodes_something_itself_gets_a_recorder_of_its_own() {
+fn nested_decoding_in_a_deserialize_gets_a_recorder_of_its_own() {
     let inner = Recorder::lend(Form::Plain, 10, |outer| {
         outer.put("outer");
         let inner = shape(&vec![1u8]);

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::value::{Wish, encode};
 
-/// What is shown of a value that was recorded.
+/// A recorded value as it is shown.
 fn shown<T: Serialize + DeserializeOwned>(value: &T) -> Result<Value, NotShown> {
     let (encoded, _) = encode(value, Wish::Bincode, usize::MAX).expect("it can be encoded");
     show(encoded.codec, encoded.shape.as_ref().map(|shape| &*shape.text), &encoded.bytes)
@@ -106,7 +106,7 @@ fn a_value_that_was_kept_as_json_is_shown_as_that() {
 }
 
 #[test]
-fn what_json_cannot_say_is_an_object_with_one_field() {
+fn part_that_json_cannot_express_is_an_object_with_one_field() {
     #[derive(Serialize, Deserialize)]
     struct Blob(#[serde(with = "blob")] Vec<u8>);
     mod blob {
@@ -159,7 +159,7 @@ fn what_json_cannot_say_is_an_object_with_one_field() {
 }
 
 #[test]
-fn a_variant_goes_by_its_number_where_serde_does_not_say_which_name_is_its_own() {
+fn variant_is_shown_by_its_number_if_its_name_is_ambiguous() {
     #[derive(Serialize, Deserialize)]
     enum State {
         #[serde(alias = "Closed")]
@@ -198,7 +198,7 @@ fn a_value_that_is_too_large_is_not_shown_and_says_so() {
 }
 
 #[test]
-fn what_is_shown_can_be_read_by_serde_json_however_deep_it_is() {
+fn shown_value_is_read_by_serde_json_at_any_depth() {
     fn levels(value: &Value) -> usize {
         match value {
             Value::Array(all) => 1 + all.iter().map(levels).max().unwrap_or(0),
@@ -251,7 +251,7 @@ fn a_shape_that_was_cut_says_so() {
         }
     }
     let many: Vec<Any> = (0..400).map(|nth| any(nth * 977, 5)).collect();
-    // What is beyond the bound is of the same parts.
+    // The elements beyond the bound have the same parts.
     as_json(&many);
     let mut more = vec![Any::None; 0];
     more.extend((0..400).map(|nth| Any::One(vec![Any::Two(any(nth * 977, 4).into(), any(nth, 3).into())])));
@@ -266,7 +266,7 @@ fn a_record_of_an_earlier_version_is_not_shown_and_says_so() {
 }
 
 #[test]
-fn no_length_or_depth_in_damaged_bytes_or_shapes_is_believed() {
+fn lengths_and_depths_in_damaged_bytes_and_shapes_are_bounded() {
     let length = |len: u64| [&[253][..], &len.to_le_bytes()].concat();
     for len in [1 << 40, 1 << 62, u64::MAX] {
         for text in ["[()]", "[u8]", "[<>]", "str", "bytes", "{():()}", "[[()]]"] {
@@ -280,7 +280,7 @@ fn no_length_or_depth_in_damaged_bytes_or_shapes_is_believed() {
         assert!(show(Codec::Bincode, Some(&sign.repeat(10_000)), &[1; 10_000]).is_err());
         let _ = show(Codec::Bincode, Some(&format!("{}u8", sign.repeat(100))), &[1; 10_000]);
     }
-    // Lists of many shapes, none of which the others fit.
+    // Lists of many shapes, each of which fits no other.
     let tagged =
         |nth: usize| format!("a{{t:x@{nth},u:a{{t:x@{nth},u:{}}}}}", if nth.is_multiple_of(2) { "u8" } else { "str" });
     let many = (0..1_000).map(tagged).collect::<Vec<_>>().join("|");
@@ -290,7 +290,7 @@ fn no_length_or_depth_in_damaged_bytes_or_shapes_is_believed() {
 }
 
 #[test]
-fn bytes_that_do_not_fit_their_shape_are_no_value() {
+fn bytes_that_do_not_fit_their_shape_are_not_a_value() {
     for (text, bytes) in [
         ("u8", &[][..]),
         ("u8", &[1, 2]),

@@ -41,7 +41,7 @@ enum Left {
 
 const LEFT: [Left; 3] = [Left::Closed, Left::Killed, Left::Large];
 
-/// A store's file, the one beside it, and the rows that are in it.
+/// A store's file, the one next to it, and the rows that are in it.
 struct Sound {
     left: Left,
     file: Vec<u8>,
@@ -205,7 +205,7 @@ fn damager() {
     let [left, damage, from] = order[..] else { panic!("a store, a damage and a case") };
     let sound = Sound::new(LEFT[left]);
     let damage = [Damage::Flip, Damage::Cut][damage];
-    // redb's panics are caught, and too many to be told of.
+    // redb's panics are caught, and too many to print.
     std::panic::set_hook(Box::new(|_| {}));
     let begun = Arc::new(AtomicU64::new(0));
     let watched = begun.clone();
@@ -245,7 +245,7 @@ struct Tally {
     aborts: BTreeSet<usize>,
 }
 
-/// Has another process try all cases, and another one go on where redb has ended one.
+/// Lets another process try all cases, and a further one continue where redb has ended one.
 fn try_all(left: Left, damage: Damage) -> Tally {
     let mut tally = Tally::default();
     let mut broken = Vec::new();

@@ -1,4 +1,4 @@
-//! Folders and files that are held, cannot be used, or are no store.
+//! Folders and files that are held, cannot be used, or are not stores.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -111,7 +111,7 @@ fn a_folder_that_cannot_be_made_or_written_is_refused_with_what_to_do() {
         assert!(message.contains(advice) && message.contains(&path.display().to_string()), "{message}");
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "a file");
-    // Nobody, not even the superuser, makes files there.
+    // Not even the superuser makes files there.
     if Path::new("/proc/self").exists() {
         let message = refused(Path::new("/proc/self/store"));
         assert!(message.contains("cannot be made") && message.contains("/proc/self/store"), "{message}");

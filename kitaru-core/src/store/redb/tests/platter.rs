@@ -1,5 +1,5 @@
-//! A disk that can be looked into: all that was written to it and when it was told to keep that, so that the power may be cut
-//! at any point of it; and that fails when it is told to.
+//! A disk for inspection: it keeps all writes and syncs, so that a test can cut the power at any point, and it fails on
+//! request.
 
 use std::fmt;
 use std::io;
@@ -19,7 +19,7 @@ pub(super) enum Event {
     Length(usize),
     /// All before this is kept.
     Sync,
-    /// The file beside the store's was overwritten. That is never synced.
+    /// The file next to the store's was overwritten. That is never synced.
     Beside(Vec<u8>),
     /// What the test wants to know of it.
     Mark(u64),
@@ -53,7 +53,7 @@ impl Event {
 struct State {
     /// The store's file, as its process sees it.
     now: Vec<u8>,
-    /// The file beside it.
+    /// The file next to it.
     beside: Vec<u8>,
     log: Vec<Event>,
     fails: Option<Fails>,
@@ -72,7 +72,7 @@ struct Fails {
 pub(super) struct Disk(Arc<Mutex<State>>);
 
 impl Disk {
-    /// One that holds a store, and what is beside it.
+    /// One that holds a store, and the file next to it.
     pub(super) fn of(store: Vec<u8>, beside: Vec<u8>) -> Self {
         Disk(Arc::new(Mutex::new(State { now: store, beside, ..State::default() })))
     }
@@ -87,7 +87,7 @@ impl Disk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store's file and the one beside it, as they are now.
+    /// The store's file and the one next to it, as they are now.
     pub(super) fn files(&self) -> (Vec<u8>, Vec<u8>) {
         let state = self.state();
         (state.now.clone(), state.beside.clone())

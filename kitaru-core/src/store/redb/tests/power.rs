@@ -1,5 +1,4 @@
-//! The power goes: at every point at which the disk is told to keep what was written, and of what was written since the
-//! last one any part reaches it, in units of a sector.
+//! Power cuts at every sync: of the writes since the sync before it, any part reaches the disk, in units of a sector.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -82,7 +81,7 @@ struct Cut<'a> {
     kept: Vec<u8>,
     /// What was written since, in order.
     pending: Vec<&'a Event>,
-    /// What may be beside the store: anything that was written there.
+    /// The possible contents of the file next to the store: anything that was written there.
     beside: Vec<&'a [u8]>,
     /// How many commits were acknowledged.
     acknowledged: u64,
@@ -209,7 +208,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged_and_leaves_no_commit_half_don
                 tried += 1;
                 let what = format!("KITARU_SEED={seed}, the power goes at sync {point}, outcome {nth}");
                 let (store, found) = recovered(&disk, &states, cut, &what);
-                // It goes on from there.
+                // It continues from there.
                 let more = &commits[found as usize % commits.len()];
                 store.commit(&more.0, more.1).unwrap_or_else(|error| panic!("{what}: {error:#}"));
                 store.close().unwrap_or_else(|error| panic!("{what}: {error:#}"));
@@ -233,7 +232,7 @@ fn a_power_cut_while_a_store_recovers_from_one_loses_nothing_either() {
                 let what = format!("KITARU_SEED={seed}, the power goes at sync {point}, outcome {nth}");
                 let files = disk.files();
                 let (store, found) = recovered(&disk, &states, cut, &what);
-                // As often as not the recovery is all that it comes to.
+                // In half of the cases the recovery is all that happens.
                 if chance.below(2) == 0 {
                     store.close().unwrap_or_else(|error| panic!("{what}: {error:#}"));
                 }

@@ -1,4 +1,4 @@
-//! Random values of random types, shown by the shapes that are recorded of them.
+//! Random values of random types, shown by their recorded shapes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -256,7 +256,7 @@ impl Serialize for Thing {
     }
 }
 
-/// Asks for what a type asks for, and keeps nothing of it.
+/// Makes the requests that a type makes, and keeps nothing.
 struct Asking<'t>(&'t Type);
 
 impl<'de> DeserializeSeed<'de> for Asking<'_> {
@@ -331,7 +331,7 @@ impl<'de> Visitor<'de> for Asking<'_> {
                 Ok(())
             }
             Type::Tuple(parts) | Type::TupleStruct(_, parts) | Type::Struct(_, _, parts) => Row(parts).visit_seq(from),
-            other => panic!("{other:?} is no list"),
+            other => panic!("{other:?} is not a list"),
         }
     }
 
@@ -393,7 +393,7 @@ impl Visitor<'_> for Number {
     }
 }
 
-/// What has to be shown, and whether serde_json writes the same.
+/// The value that must be shown, and whether serde_json writes the same.
 fn expected(thing: &Thing) -> (Value, bool) {
     let all = |things: &[Thing]| {
         let (values, plain): (Vec<Value>, Vec<bool>) = things.iter().map(expected).unzip();
@@ -508,7 +508,7 @@ fn a_random_value_of_a_random_type_is_shown_as_it_is() {
                 }
                 Err(why) => panic!("seed {seed}: {why} {text}"),
             }
-            // Damaged, it is something else or nothing.
+            // If it is damaged, it is another value or an error.
             let mut damaged = bytes.clone();
             if let Some(at) = (!damaged.is_empty()).then(|| dice.below(bytes.len())) {
                 damaged[at] ^= 1 << dice.below(8);

@@ -1,4 +1,4 @@
-//! Executions that a person has go on, and flows that go on for ever in one generation after another.
+//! Executions that a person resumes, and flows that continue forever in one generation after another.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn step(path: String, n: u32) -> Result<u32, Error> {
     if log(&path).count(&format!("fail {n}")) > 0 { Err(Error::msg(format!("no luck at {n}"))) } else { Ok(n) }
 }
 
-/// Goes past an error of its second step, which is settled by then, and fails on it in the end.
+/// Continues past an error of its second step, which is settled by then, and finally fails on it.
 #[flow]
 async fn goes_past(path: String) -> Result<u32, Error> {
     let first = step(path.clone(), 1).await?;
@@ -28,14 +28,14 @@ async fn until_ended(kitaru: &Kitaru, flow: &str, id: &str, status: Status) {
 }
 
 #[tokio::test]
-async fn a_person_has_one_error_forgotten_and_its_checkpoint_runs_again() {
+async fn person_forgets_one_error_and_its_checkpoint_runs_again() {
     let (kitaru, dir) = disk().await;
-    let path = "going on: one";
+    let path = "resuming: one";
     log(path).say("fail 2");
     goes_past(path.into()).id("job").on(&kitaru).await.unwrap_err();
     assert_eq!(log(path).take(), ["fail 2", "step 1", "step 2", "step 3"]);
 
-    // Without that it comes to the same again.
+    // Without that, it has the same result again.
     kitaru.resume(("goes_past", "job")).await.unwrap();
     while kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().attempts() < 2 {
         tokio::task::yield_now().await;
@@ -75,9 +75,9 @@ async fn asks_in_between(path: String) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_person_has_all_after_a_record_forgotten_and_it_is_done_again() {
+async fn person_forgets_all_after_a_record_and_its_work_runs_again() {
     let (kitaru, clock) = memory().await;
-    let path = "going on: after";
+    let path = "resuming: after";
     log(path).say("fail 3");
     let handle = asks_in_between(path.into()).id("job").on(&kitaru).start().await.unwrap();
     kitaru.signal(&handle, "amount", &100).await.unwrap();
@@ -97,28 +97,28 @@ async fn a_person_has_all_after_a_record_forgotten_and_it_is_done_again() {
 }
 
 #[tokio::test]
-async fn resuming_what_cannot_be_resumed_says_why_and_touches_nothing() {
+async fn resume_that_is_impossible_says_why_and_changes_nothing() {
     let (kitaru, _) = memory().await;
     let refused = async |request: kitaru::ResumeRequest, why: &str| {
         let error = request.await.unwrap_err();
         assert!(error.is_misuse() && error.to_string().contains(why), "{error}");
     };
-    refused(kitaru.resume(("goes_past", "nobody")), "there is no execution").await;
+    refused(kitaru.resume(("goes_past", "absent")), "there is no execution").await;
     dynamic::flow("own").run(|| async { Err::<(), _>(Error::msg("no")) }).id("job").on(&kitaru).await.unwrap_err();
-    refused(kitaru.resume(("own", "job")), "no #[flow]").await;
+    refused(kitaru.resume(("own", "job")), "not a #[flow]").await;
 
-    let path = "going on: refused";
+    let path = "resuming: refused";
     log(path).say("fail 2");
     goes_past(path.into()).id("job").on(&kitaru).await.unwrap_err();
     refused(kitaru.resume(("goes_past", "job")).forget("charge"), "`step`, `step_2`, `step_3`").await;
-    refused(kitaru.resume(("goes_past", "job")).forget("step"), "holds no error").await;
+    refused(kitaru.resume(("goes_past", "job")).forget("step"), "has no error").await;
     assert_eq!(kitaru.execution(("goes_past", "job")).await.unwrap().unwrap().records().len(), 3);
     log(path).take();
     kitaru.resume(("goes_past", "job")).forget("step_2").await.unwrap();
     until_ended(&kitaru, "goes_past", "job", Status::Completed).await;
     refused(kitaru.resume(("goes_past", "job")), "has ended").await;
 
-    let waits = asks_in_between("going on: waits".into()).id("waits").on(&kitaru).start().await.unwrap();
+    let waits = asks_in_between("resuming: waits".into()).id("waits").on(&kitaru).start().await.unwrap();
     until_ended(&kitaru, "asks_in_between", "waits", Status::Waiting).await;
     refused(kitaru.resume(&waits), "waiting").await;
     kitaru.signal(&waits, "amount", &1).await.unwrap();
@@ -139,9 +139,9 @@ async fn poller(path: String, page: u32) -> Result<u32, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_signal() {
+async fn endless_flow_continues_in_new_generations_and_loses_no_signal() {
     let (kitaru, dir) = disk().await;
-    let path = "going on: poller";
+    let path = "resuming: poller";
     let handle = poller(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
     for amount in (1..=10).rev() {
         kitaru.signal(&handle, "amount", &amount).key(format!("payment {amount}")).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_flow_without_end_goes_on_in_new_generations_and_loses_no_signal() {
     kitaru.close().await.unwrap();
     drop(handle);
 
-    // The call that began it finds it, in another process and in another generation.
+    // The call that began it attaches to it, in another process and another generation.
     let kitaru = reopen(&dir).await;
     let handle = poller(path.into(), 1).id("job").on(&kitaru).start().await.unwrap();
     kitaru.signal(&handle, "amount", &1).key("payment 1").await.unwrap();
@@ -189,12 +189,12 @@ async fn hourly(path: String, hour: u64) -> Result<u64, Error> {
 }
 
 #[tokio::test]
-async fn a_flow_continues_as_new_at_a_time_and_its_parent_waits_for_the_last_generation() {
+async fn flow_continues_as_new_at_a_time_and_its_parent_awaits_the_last_generation() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual();
     let open = || Kitaru::builder().dir(dir.path().join("store")).clock(clock.clone()).open();
     let kitaru = open().await.unwrap();
-    let path = "going on: hourly";
+    let path = "resuming: hourly";
     let parent = waits_for_hourly(path.into()).id("job").on(&kitaru).start().await.unwrap();
     while names(&kitaru, "waits_for_hourly", "job").await.is_empty() {
         tokio::task::yield_now().await;
@@ -224,7 +224,7 @@ async fn waits_for_hourly(path: String) -> Result<u64, Error> {
     hourly(path, 1).await
 }
 
-/// Continues as new what is not its own.
+/// Returns a continuation of another flow or id.
 #[flow]
 async fn continues_wrongly(path: String) -> Result<u64, Error> {
     match path.as_str() {
@@ -245,10 +245,10 @@ async fn a_continuation_of_another_flow_or_id_is_refused() {
 }
 
 #[tokio::test]
-async fn a_continuation_meets_a_cancellation_at_any_moment_and_one_of_them_counts() {
+async fn continuation_and_cancellation_meet_at_any_moment_and_one_of_them_counts() {
     for n in 0..60u32 {
         let (kitaru, _) = memory().await;
-        let path = format!("going on: cancelled {n}");
+        let path = format!("resuming: cancelled {n}");
         let handle = poller(path.clone(), 1).id("job").on(&kitaru).start().await.unwrap();
         for amount in 1..=4u32 {
             kitaru.signal(&handle, "amount", &amount).await.unwrap();
