@@ -19,6 +19,7 @@ pub(super) const DEFINITIONS: [Definition; Table::ALL.len()] = [
     TableDefinition::new("shape"),
     TableDefinition::new("memo"),
     TableDefinition::new("aside"),
+    TableDefinition::new("index"),
 ];
 
 /// Drops a database, which after a failure, or where it is damaged, may panic.

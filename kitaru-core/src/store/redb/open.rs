@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use ::redb::backends::FileBackend;
-use ::redb::{Builder, Database, ReadableDatabase};
+use ::redb::{Builder, Database, ReadableDatabase, WriteTransaction};
 
 use crate::error::{Error, Kind};
 use crate::store::folder::{Folder, kind_of};
@@ -21,7 +21,7 @@ pub(super) const FILE: &str = "store.redb";
 const UNFINISHED: &str = "store.redb.new";
 
 /// The version of the tables and their rows.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 
 /// What a file of redb's begins with (redb, docs/design.md, "Database header").
@@ -141,20 +141,27 @@ pub(super) fn initialise(database: &Database) -> Result<(), Error> {
         for definition in DEFINITIONS {
             transaction.open_table(definition)?;
         }
-        let mut format = FORMAT.to_le_bytes().to_vec();
-        seal::seal(Table::Meta, FORMAT_KEY, &mut format);
-        transaction.open_table(DEFINITIONS[Table::Meta as usize])?.insert(FORMAT_KEY, format.as_slice())?;
+        write_format(&transaction)?;
         transaction.commit()?;
         Ok(())
     };
     guarded(initialise)
 }
 
+fn write_format(transaction: &WriteTransaction) -> Result<(), ::redb::Error> {
+    let mut format = FORMAT.to_le_bytes().to_vec();
+    seal::seal(Table::Meta, FORMAT_KEY, &mut format);
+    transaction.open_table(DEFINITIONS[Table::Meta as usize])?.insert(FORMAT_KEY, format.as_slice())?;
+    Ok(())
+}
+
 /// An open file, if it is a store that lacks nothing.
 pub(super) fn admit(database: Database, file: &str, acknowledged: &Acknowledged) -> Result<Database, Error> {
     let check = || {
-        check_format(&database, file)?;
-        guarded(|| complete(&database))?;
+        let format = check_format(&database, file)?;
+        if format < FORMAT {
+            guarded(|| raise(&database))?;
+        }
         let last = guarded(|| {
             let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
             Ok(CommitNumber::of(&meta)?)
@@ -170,16 +177,15 @@ pub(super) fn admit(database: Database, file: &str, acknowledged: &Acknowledged)
     }
 }
 
-/// Makes the table that a store of an earlier version does not have.
-fn complete(database: &Database) -> Result<(), ::redb::Error> {
-    let definition = DEFINITIONS[Table::Aside as usize];
-    match database.begin_read()?.open_table(definition) {
-        Err(::redb::TableError::TableDoesNotExist(_)) => {}
-        found => return found.map(drop).map_err(::redb::Error::from),
-    }
+/// Makes a store of an earlier format one of this format: with all tables, and so that no earlier version writes to it, which
+/// would not write all rows.
+fn raise(database: &Database) -> Result<(), ::redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
-    transaction.open_table(definition)?;
+    for definition in DEFINITIONS {
+        transaction.open_table(definition)?;
+    }
+    write_format(&transaction)?;
     transaction.commit()?;
     Ok(())
 }
@@ -208,7 +214,7 @@ fn check_magic(file: &mut File, name: &str) -> Result<(), Error> {
     Err(Error::new(Kind::Store, format!("the file {name} {problem}. Nothing was changed")))
 }
 
-fn check_format(database: &Database, file: &str) -> Result<(), Error> {
+fn check_format(database: &Database, file: &str) -> Result<u32, Error> {
     let read = || -> Result<Option<Vec<u8>>, ::redb::Error> {
         let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
         Ok(meta.get(FORMAT_KEY)?.map(|format| format.value().to_vec()))
@@ -217,7 +223,7 @@ fn check_format(database: &Database, file: &str) -> Result<(), Error> {
     let row = guarded(read).map_err(no_store)?;
     let known = row.map(|row| seal::open(Table::Meta, FORMAT_KEY, &row).map(|format| format.try_into().ok()));
     match known.transpose().map_err(no_store)?.flatten().map(u32::from_le_bytes) {
-        Some(format) if format <= FORMAT => Ok(()),
+        Some(format) if format <= FORMAT => Ok(format),
         Some(format) => Err(Error::new(
             Kind::Store,
             format!(

@@ -156,14 +156,32 @@ fn a_redb_file_of_another_program_is_refused_and_keeps_its_tables() {
 fn a_store_of_a_newer_format_is_refused_with_both_versions() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), Duration::ZERO).unwrap();
-    let mut format = 2u32.to_le_bytes().to_vec();
+    let mut format = 3u32.to_le_bytes().to_vec();
     seal(Table::Meta, b"format", &mut format);
     let row = Row { table: Table::Meta, key: b"format".into(), value: Some(format) };
     store.commit(&[row], Durability::QuickRepair).unwrap();
     store.close().unwrap();
     let message = refused(dir.path());
-    assert!(message.contains("has format 2") && message.contains("reads up to 1"), "{message}");
+    assert!(message.contains("has format 3") && message.contains("reads up to 2"), "{message}");
     assert!(message.contains("update Kitaru"), "{message}");
+}
+
+#[test]
+fn a_store_of_an_earlier_format_becomes_one_of_this_format_when_it_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let row_of = |format: u32| {
+        let mut format = format.to_le_bytes().to_vec();
+        seal(Table::Meta, b"format", &mut format);
+        Row { table: Table::Meta, key: b"format".into(), value: Some(format) }
+    };
+    let store = open(dir.path(), Duration::ZERO).unwrap();
+    let this = store.get(Table::Meta, b"format").unwrap();
+    assert_eq!(this, row_of(2).value);
+    store.commit(&[row_of(1)], Durability::QuickRepair).unwrap();
+    store.close().unwrap();
+    // No earlier version writes to it any more: it would leave rows out.
+    let store = open(dir.path(), Duration::ZERO).unwrap();
+    assert_eq!(store.get(Table::Meta, b"format").unwrap(), this);
 }
 
 #[test]
