@@ -29,12 +29,12 @@
 //! #[tokio::main]
 //! async fn main() -> anyhow::Result<()> {
 //!     println!("{}", write_report("tides".to_string()).await?);
-//! With `BREAK=1` the program fails in `draft`. Run again without it, it drafts and does not research a second time. Run a
-//! third time, it only prints the report.
+//!     Ok(())
+//! }
 //! ```
 //!
-//! Run with `BREAK=1` it fails in `draft`. Run again without, it drafts and does not research a second time. Run a third
-//! time, it only prints the report.
+//! With `BREAK=1` the program fails in `draft`. Run again without it, it drafts and does not research a second time. Run a
+//! third time, it only prints the report.
 //!
 //! The [guide to flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/flows.md) describes waiting, undoing, cancelling and
 //! resuming. [Running flows](https://github.com/kitaru-rs/kitaru/blob/main/docs/running.md) describes settings, logs, servers

@@ -2,8 +2,9 @@
 //! ratio can be trusted.
 //!
 //! `cargo bench --bench figures`, or with the name of one figure after `--`: `sequential`, `replay`, `concurrent`, `disk`,
-//! `reopen`, `parked`, `woken`, `children`, `waiting`.
+//! `reopen`, `parked`, `woken`, `children`, `waiting`, `brief`, `listed`.
 
+mod listing;
 mod measured;
 mod waits;
 
@@ -212,8 +213,19 @@ async fn reopen() {
 /// Names the folder that `load` fills.
 const LOAD: &str = "KITARU_BENCH_LOAD";
 
-const FIGURES: [&str; 9] =
-    ["sequential", "replay", "concurrent", "disk", "reopen", "parked", "woken", "children", "waiting"];
+const FIGURES: [&str; 11] = [
+    "sequential",
+    "replay",
+    "concurrent",
+    "disk",
+    "reopen",
+    "parked",
+    "woken",
+    "children",
+    "waiting",
+    "brief",
+    "listed",
+];
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
@@ -234,7 +246,9 @@ fn main() {
                 "parked" => tokio::spawn(waits::parked()),
                 "woken" => tokio::spawn(waits::woken()),
                 "children" => tokio::spawn(waits::children()),
-                _ => tokio::spawn(waits::waiting()),
+                "waiting" => tokio::spawn(waits::waiting()),
+                "brief" => tokio::spawn(listing::brief_ones()),
+                _ => tokio::spawn(listing::listed()),
             };
             figure.await.expect("the figure is measured");
         }

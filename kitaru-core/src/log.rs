@@ -112,6 +112,14 @@ pub(crate) fn retention_failed(error: &Error) {
     error!(target: TARGET, "cannot delete finished executions: {error:#}; trying again later");
 }
 
+pub(crate) fn indexing_failed(error: &Error) {
+    error!(target: TARGET, "cannot index the store, and tries again in 10 s; filtered lists are slow until then: {error:#}");
+}
+
+pub(crate) fn not_indexed(error: &Error) {
+    error!(target: TARGET, "an execution that cannot be read is left out of filtered lists: {error:#}");
+}
+
 pub(crate) fn recovery_failed(error: &Error) {
     if error.is_closed() {
         // It resumes when the store is opened again.

@@ -121,10 +121,19 @@ async fn page_reads_a_bounded_number_of_executions_and_the_next_continues_there(
     purchase("nothing".to_owned()).id("oldest").on(kitaru).await.unwrap_err();
     let begun: Vec<_> = (0..10_000).map(|n| purchase("tea".to_owned()).id(format!("{n}")).on(kitaru)).collect();
     futures::future::try_join_all(begun).await.unwrap();
-    let page = kitaru.executions().status(Status::Failed).await.unwrap();
+    let oldest = || kitaru.executions().id_prefix("oldest");
+    let page = oldest().await.unwrap();
     assert_eq!(page.len(), 0, "10,000 others are newer");
-    let page = kitaru.executions().status(Status::Failed).after(page.next_cursor().unwrap()).await.unwrap();
+    let page = oldest().after(page.next_cursor().unwrap()).await.unwrap();
     assert_eq!((page.len(), page.next_cursor()), (1, None));
+    for found_by_index in [
+        kitaru.executions().status(Status::Failed),
+        kitaru.executions().status(Status::Failed).flow("purchase"),
+        oldest().flow("purchase"),
+    ] {
+        let page = found_by_index.await.unwrap();
+        assert_eq!((page.len(), page.next_cursor()), (1, None), "the others are not looked at");
+    }
 }
 
 #[tokio::test]

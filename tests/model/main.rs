@@ -32,6 +32,7 @@ mod generations;
 mod glances;
 mod handles;
 mod identity;
+mod indexes;
 mod keeping;
 mod kept;
 mod keys;

@@ -132,6 +132,43 @@ impl Rows {
     }
 }
 
+/// The key of the highest journal that lacks its rows in the index.
+const UNINDEXED: &[u8] = b"unindexed";
+
+impl Rows {
+    /// The keys of a table, in their order.
+    pub fn keys(&self, table: Table) -> Vec<Vec<u8>> {
+        let mut keys = Vec::new();
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        let mut see = |key: &[u8], _: &[u8]| {
+            keys.push(key.to_vec());
+            ControlFlow::Continue(())
+        };
+        self.0.scan(table, all, Order::Ascending, &mut see).unwrap();
+        keys
+    }
+
+    /// Makes the store one that was written before there were indexes.
+    pub fn forget_indexes(&self) {
+        let row = |table, key: Vec<u8>| Row { table, key: key.into(), value: None };
+        let mut gone: Vec<_> = self.keys(Table::Index).into_iter().map(|key| row(Table::Index, key)).collect();
+        gone.push(row(Table::Meta, UNINDEXED.to_vec()));
+        self.0.commit(gone).unwrap();
+    }
+
+    /// Whether every generation has its rows in the index.
+    pub fn is_indexed(&self) -> bool {
+        self.0.get(Table::Meta, UNINDEXED).unwrap().is_some_and(|row| row.starts_with(&[0; 8]))
+    }
+
+    /// Damages all rows of a table.
+    pub fn damage(&self, table: Table) {
+        let damaged = |key: Vec<u8>| Row { table, key: key.into(), value: Some(vec![0; 4]) };
+        let rows: Vec<_> = self.keys(table).into_iter().map(damaged).collect();
+        self.0.commit(rows).unwrap();
+    }
+}
+
 impl Life {
     /// Whether the process writes nothing any more.
     pub fn has_ended(&self) -> bool {

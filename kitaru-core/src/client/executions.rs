@@ -10,7 +10,7 @@ use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::journal::Status;
-use crate::ledger::{Listed, Unread, blocking};
+use crate::ledger::{Listed, Narrow, Unread, blocking};
 use crate::view::{Cursor, ExecutionRef, Filter, Page, Summary, Unreadable};
 
 /// How many summaries a page has, unless set.
@@ -24,8 +24,11 @@ impl Kitaru {
     /// Lists the executions in pages of 100, the newest first. Every generation is listed separately. An execution whose rows
     /// are damaged, or were written by a newer version, is in [`Page::unreadable`] and hides no other.
     ///
-    /// Filters are combined: an execution is listed if it matches all of them. A page looks at 10,000 generations at most. So
-    /// with filters it may have fewer summaries than its limit, or none, and still a [next cursor](Page::next_cursor).
+    /// Filters are combined: an execution is listed if it matches all of them. Indexes lead to the executions of a flow, a tag, a parent
+    /// and a status. A page looks at 10,000 generations at most, so with filters it may have fewer summaries than its limit, or
+    /// none, and still a [next cursor](Page::next_cursor).
+    ///
+    /// An execution whose rows cannot be read is on a filtered list if an index leads to it.
     ///
     /// # Errors
     ///
@@ -161,7 +164,9 @@ impl ListRequest {
             Ok(archive.has(&stored)?.then(|| Summary::new(stored, status, tags)))
         };
         let before = after.map(|Cursor(journal)| journal);
-        let Listed { found, unread, last, more } = archive.newest_first(before, (limit, MOST_LOOKED_AT), read)?;
+        let narrow = Narrow { standing: inner.standing(&filter.statuses), ..filter.narrow() };
+        let listed = archive.newest_first(before, (limit, MOST_LOOKED_AT), &narrow, read)?;
+        let Listed { found, unread, last, more } = listed;
         let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();
         let mut names = archive.names(&journals)?;
         let unreadable = unread.into_iter().map(|Unread { journal, error }| {

@@ -25,7 +25,7 @@ use crate::id::{ExecutionId, Seq};
 use crate::journal::Packed;
 use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UnfinishedRow};
 use crate::ledger::blocking;
-use crate::ledger::{Change, Listing, Stored, Tenure};
+use crate::ledger::{Change, Listing, Stored, Tenure, indexed};
 use crate::log;
 use crate::machine::{Due, Exit, Replay};
 use crate::program::{FlowFuture, FlowInput};
@@ -354,6 +354,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         Status::Failed => context.last_notes(),
         _ => context.notes(),
     };
+    changes.extend(indexed(status, context.journal.ended_with()));
     if context.is_listed() {
         changes.push(Change::Finished);
     }

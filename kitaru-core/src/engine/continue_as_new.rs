@@ -11,7 +11,7 @@ use crate::error::{Error, Kind};
 use crate::id::JournalId;
 use crate::journal::Packed;
 use crate::journal::{EndFrame, Frame, Header, Status, Tally, UnfinishedRow};
-use crate::ledger::{CarryOver, NewGeneration, Stored};
+use crate::ledger::{self, CarryOver, NewGeneration, Stored, indexed};
 use crate::log;
 
 /// The deadline of the next generation.
@@ -68,7 +68,7 @@ fn next_generation(
     carried: &CarryOver,
     next: NextInput,
     took: Duration,
-) -> (NewGeneration, Vec<u8>) {
+) -> (NewGeneration, ledger::Ended) {
     let (runtime, execution) = (&context.runtime, &context.attempt.execution);
     let now_ms = runtime.clock.now_ms();
     let start_ms = next.start_at_ms.filter(|start_ms| *start_ms > now_ms);
@@ -116,5 +116,5 @@ fn next_generation(
         shape: shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text))),
         over: None,
     };
-    (next, frame)
+    (next, ledger::Ended { frame, indexed: indexed(Status::ContinuedAsNew, context.journal.ended_with()) })
 }

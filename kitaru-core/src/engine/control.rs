@@ -108,7 +108,7 @@ pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -
     });
     // A queued execution has done no work.
     let undo = (stored.state.status != Status::Queued).then_some(UndoRow::Skipped);
-    Ending { frame: frame.write(), stored: Box::new(stored), seq, undo }
+    Ending { frame: frame.write(), stored: Box::new(stored), seq, status: Status::Cancelled, undo }
 }
 
 pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {

@@ -51,7 +51,7 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
         payload: packed.payload(),
     })
     .write();
-    let ending = Ending { stored, seq: next, frame, undo: Some(undo) };
+    let ending = Ending { stored, seq: next, status: Status::Stuck, frame, undo: Some(undo) };
     if let Err(fault) = runtime.ledger.end(ending).await {
         return Ended::Fault(fault);
     }

@@ -14,6 +14,7 @@ mod forget;
 mod found;
 mod head;
 mod holding;
+mod indexing;
 mod keeper;
 mod launch;
 mod plan;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::engine::retention::retire;
+use crate::engine::indexing::upkeep;
 use crate::engine::sleepers::Sleeper;
 use crate::engine::state::Engine;
 use crate::engine::task::Wakeup;
@@ -77,8 +77,8 @@ impl Engine {
             // Before this process begins an execution.
             self.keeper.spawn(recover(Arc::downgrade(self), self.runtime.ledger.next_journal()));
         }
-        if let Some(keep) = retention {
-            self.keeper.spawn(retire(Arc::downgrade(self), keep));
+        if retention.is_some() || !self.runtime.archive.is_indexed() {
+            self.keeper.spawn(upkeep(Arc::downgrade(self), retention));
         }
     }
 

@@ -3,8 +3,7 @@
 use crate::engine::state::Engine;
 use crate::error::Error;
 use crate::journal::Status;
-use crate::ledger::Archive;
-use crate::ledger::Stored;
+use crate::ledger::{Archive, Standing, Stored};
 
 impl Engine {
     /// What is read of a generation, with its status: from the record, and from whether this process drives it.
@@ -37,5 +36,31 @@ impl Engine {
             }
             status => Ok(Some(status)),
         }
+    }
+
+    /// Where those are found that stand at one of these; nothing if they may stand anywhere.
+    pub(crate) fn standing(&self, statuses: &[Status]) -> Option<Standing> {
+        if statuses.is_empty() {
+            return None;
+        }
+        let mut standing = Standing::default();
+        for status in statuses {
+            match status {
+                Status::Queued | Status::Waiting => standing.unfinished.push(*status),
+                Status::Interrupted => standing.unfinished.extend([Status::Interrupted, Status::Running]),
+                Status::Running => {
+                    let driven = self.registry.all().into_iter().filter(|(_, seated)| seated.is_driven());
+                    standing.executions = driven.map(|(execution, _)| execution).collect();
+                }
+                Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::ContinuedAsNew => {
+                    standing.ended.push(*status);
+                }
+            }
+        }
+        // Where it may be taken up between the two looks.
+        if statuses.contains(&Status::Running) && !standing.unfinished.is_empty() {
+            standing.unfinished.push(Status::Running);
+        }
+        Some(standing)
     }
 }

@@ -145,6 +145,11 @@ impl<'a> Heading<'a> {
 }
 
 impl<'a> Frame<'a> {
+    /// Whether a record is the result of an attempt, by its first bytes.
+    pub(crate) fn is_end(bytes: &[u8]) -> bool {
+        matches!(kind(bytes), Ok((END, _)))
+    }
+
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (kind, mut take) = kind(bytes)?;
         Ok(match kind {

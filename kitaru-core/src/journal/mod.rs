@@ -5,6 +5,7 @@
 
 mod aside;
 mod frame;
+mod index;
 mod packed;
 mod rows;
 mod status;
@@ -18,9 +19,10 @@ pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTry, Forgotten, Frame, Heading, NowFrame, OpenFrame,
     Opening, OutcomeFrame, OwnedPayload, Payload, SIGNAL_CHECKPOINT, SettledFrame, shown_checkpoint, visible_name,
 };
+pub(crate) use index::{IndexPrefix, Indexed};
 pub(crate) use packed::{PREVIEW_BYTES, Packed, preview_error};
 pub(crate) use rows::{
-    Header, MemoRow, Tally, UnfinishedRow, generation_key, journal_key, journal_range, name_key, name_range,
+    Header, MemoRow, Tally, UnfinishedRow, generation_key, id_range, journal_key, journal_range, name_key, name_range,
     read_name_key,
 };
 pub use status::Reuse;

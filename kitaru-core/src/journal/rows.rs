@@ -209,6 +209,17 @@ pub(crate) fn name_range(execution: &ExecutionId) -> (Vec<u8>, Vec<u8>) {
     (name_key(execution, 0), name_key(execution, u32::MAX))
 }
 
+/// The first key of a flow's generations whose ids have this length and begin with this, and the first behind all of the flow's.
+pub(crate) fn id_range(flow: &str, length: usize, prefix: &str) -> (Vec<u8>, Vec<u8>) {
+    let mut first = Vec::with_capacity(flow.len() + prefix.len() + 3);
+    first.extend_from_slice(flow.as_bytes());
+    let end = [&first[..], &[1]].concat();
+    first.push(0);
+    first.extend_from_slice(&(length as u16).to_be_bytes());
+    first.extend_from_slice(prefix.as_bytes());
+    (first, end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::id::{JournalId, Seq};
-use crate::journal::{Header, MailRow, NoteKind, NoteRow, ParentRow, UndoRow, UnfinishedRow, WaitRow};
+use crate::journal::{Header, MailRow, NoteKind, NoteRow, ParentRow, Status, UndoRow, UnfinishedRow, WaitRow};
 use crate::ledger::Stored;
 use crate::value::Key;
 
@@ -14,6 +14,10 @@ pub(crate) enum Change {
     State(UnfinishedRow),
     /// The generation is finished: its last record says how.
     Finished,
+    /// The list finds the generation by this, with which it has ended.
+    Indexed(Status),
+    /// It does so no more: the generation has ended otherwise.
+    Unindexed(Status),
     /// The text of a shape, the first time that it is met.
     Shape { fingerprint: u64, text: String },
     /// A result for other executions.
@@ -34,6 +38,15 @@ pub(crate) enum Change {
     Waiter(ParentRow),
 }
 
+/// By what the list finds a generation that ends with this, and whose last end before was that one.
+pub(crate) fn indexed(status: Status, earlier: Option<Status>) -> Vec<Change> {
+    match earlier {
+        Some(earlier) if earlier == status => Vec::new(),
+        Some(earlier) => vec![Change::Indexed(status), Change::Unindexed(earlier)],
+        None => vec![Change::Indexed(status)],
+    }
+}
+
 /// A generation that begins.
 pub(crate) struct NewGeneration {
     pub(crate) journal: JournalId,
@@ -51,11 +64,18 @@ pub(crate) struct NewGeneration {
     pub(crate) over: Option<Ending>,
 }
 
+/// How an attempt ends its generation.
+pub(crate) struct Ended {
+    pub(crate) frame: Vec<u8>,
+    pub(crate) indexed: Vec<Change>,
+}
+
 /// An unfinished generation that ends without an attempt.
 pub(crate) struct Ending {
     pub(crate) stored: Box<Stored>,
-    /// The number of its last record.
+    /// The number of its last record, which says that it ends with this status.
     pub(crate) seq: Seq,
+    pub(crate) status: Status,
     pub(crate) frame: Vec<u8>,
     pub(crate) undo: Option<UndoRow>,
 }

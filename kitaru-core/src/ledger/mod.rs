@@ -10,21 +10,23 @@
 mod change;
 mod embedded;
 mod model;
+mod narrow;
 mod sent;
 
 use crate::error::{Error, Kind};
 use crate::pool::{self, Gone};
 
 pub(crate) use crate::store::Owner;
-pub(crate) use change::{Change, Ending, NewGeneration};
+pub(crate) use change::{Change, Ended, Ending, NewGeneration, indexed};
 #[cfg(feature = "testkit")]
-pub(crate) use embedded::SECRET;
+pub(crate) use embedded::first_rows;
 pub(crate) use embedded::{
     Append, Archive, Arrival, CarryOver, Ledger, LedgerOptions, Letter, Listed, Tenure, Unread, most_loaded_bytes, open,
 };
 #[cfg(test)]
 pub(crate) use embedded::{MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_SIGNALS, MailTotal};
 pub(crate) use model::{AT_ONCE_MS, Generation, Listing, State, Stored, malformed};
+pub(crate) use narrow::{Narrow, Standing};
 pub(crate) use sent::{Addressee, Sent, SentKey};
 
 /// Runs what blocks off the runtime's threads.

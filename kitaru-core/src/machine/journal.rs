@@ -1,7 +1,7 @@
 //! A journal in memory, as it was read. Owns the bytes of the records; must not know which of them still count.
 
 use crate::id::Seq;
-use crate::journal::{CallFrame, Class, EndFrame, Frame, Heading, Malformed, Opening, OutcomeFrame, Payload};
+use crate::journal::{CallFrame, Class, EndFrame, Frame, Heading, Malformed, Opening, OutcomeFrame, Payload, Status};
 
 /// The records of one generation in the order of their numbers, in one allocation.
 #[derive(Default)]
@@ -129,6 +129,12 @@ impl Journal {
             Ok(Frame::End(end)) => Some(end),
             _ => None,
         }
+    }
+
+    /// The status of the last attempt that ended.
+    pub(crate) fn ended_with(&self) -> Option<Status> {
+        let at = self.indices().rev().find(|at| Frame::is_end(self.bytes(*at)))?;
+        self.end(at).map(|end| end.status)
     }
 
     /// The call that a record belongs to, if there is one.

@@ -72,11 +72,13 @@ pub enum Table {
     Memo = 6,
     /// What is sent to executions from outside, and what of their waits is shown there.
     Aside = 7,
+    /// By what generations are found, without a value.
+    Index = 8,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Table; 8] = [
+    pub const ALL: [Table; 9] = [
         Table::Meta,
         Table::Execution,
         Table::Name,
@@ -85,6 +87,7 @@ impl Table {
         Table::Shape,
         Table::Memo,
         Table::Aside,
+        Table::Index,
     ];
 }
 

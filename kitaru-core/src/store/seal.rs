@@ -77,6 +77,17 @@ impl Reader {
         })
     }
 
+    /// The rows of a range: the key of each, and its value if that is as it was written.
+    pub(crate) fn all(
+        &self,
+        table: Table,
+        range: Range<'_>,
+        order: Order,
+        mut visit: impl FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.0.scan(table, range, order, &mut |key, sealed| visit(key, open(table, key, sealed).ok()))
+    }
+
     pub(crate) fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
         let mut damaged = None;
         self.0.scan(table, range, order, &mut |key, sealed| match open(table, key, sealed) {

@@ -18,9 +18,9 @@ use crate::clock::{Clock, millis};
 use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Observation, Outside, Part, Turn};
 use crate::error::{Error, Kind};
 use crate::id::ExecutionId;
-use crate::ledger::SECRET;
+use crate::ledger::first_rows;
 use crate::runtime::lock;
-use crate::store::{Before, Key as RowKey, Memory, Pace, Row, Store, Table, seal};
+use crate::store::{Before, Memory, Pace, Store};
 use crate::testkit::chance::Chance;
 use crate::testkit::invariants::Invariants;
 use crate::testkit::script::Script;
@@ -134,7 +134,7 @@ impl House {
     pub(super) fn new(seed: u64, parking: Parking) -> Arc<Self> {
         let state = State { chance: Chance::new(seed), ..State::default() };
         let rows = Memory::new();
-        let laid = rows.commit(vec![secret(seed)]);
+        let laid = rows.commit(first_rows(secret(seed)).to_vec());
         laid.expect("a store in memory takes a row");
         let clock = Clock::manual();
         let house = House {
@@ -326,11 +326,10 @@ impl House {
 }
 
 /// The key of the executions' own randomness, the same for the same seed.
-fn secret(seed: u64) -> Row {
-    let mut value = [0; 32].to_vec();
-    value[..8].copy_from_slice(&seed.to_le_bytes());
-    seal(Table::Meta, SECRET, &mut value);
-    Row { table: Table::Meta, key: RowKey::from(SECRET), value: Some(value) }
+fn secret(seed: u64) -> [u8; 32] {
+    let mut secret = [0; 32];
+    secret[..8].copy_from_slice(&seed.to_le_bytes());
+    secret
 }
 
 impl Director for House {

@@ -10,13 +10,14 @@ use crate::journal::{
     aside_range, call_identity,
 };
 use crate::store::{Row, Table};
+use crate::testkit::indexes::Indexes;
 use crate::value::Key;
 
 /// How many bytes at the end of a row are its checksum.
 const CHECKSUM: usize = 4;
 
 /// What was seen of a store, and what was wrong.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Invariants {
     journals: HashMap<JournalId, Known>,
     /// The outcomes of all journals, by the identity of their calls.
@@ -25,11 +26,12 @@ pub(super) struct Invariants {
     said: HashMap<Vec<u8>, u64>,
     /// Errors that a flow has received in its present attempt.
     errors_seen: HashMap<ExecutionId, HashSet<Key>>,
+    indexes: Indexes,
     broken: Vec<String>,
 }
 
 /// One journal.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known {
     header: Option<(ExecutionId, u32)>,
     last: u64,
@@ -68,6 +70,10 @@ impl Fate {
     fn stands(self) -> bool {
         self != Fate::UnsettledError
     }
+}
+
+fn unsealed(sealed: &[u8]) -> &[u8] {
+    &sealed[..sealed.len().saturating_sub(CHECKSUM)]
 }
 
 impl Invariants {
@@ -135,7 +141,7 @@ impl Invariants {
         let mut touched = Vec::new();
         for row in rows {
             let key = row.key.as_bytes();
-            let value = row.value.as_ref().map(|sealed| &sealed[..sealed.len().saturating_sub(CHECKSUM)]);
+            let value = row.value.as_deref().map(unsealed);
             let Some(journal) = key.first_chunk().map(|number| JournalId(u64::from_be_bytes(*number))) else {
                 continue;
             };
@@ -153,6 +159,8 @@ impl Invariants {
                 _ => {}
             }
         }
+        let values = rows.iter().map(|row| (row, row.value.as_deref().map(unsealed)));
+        self.indexes.committed(values).into_iter().for_each(|what| self.breaks(what));
         touched.dedup();
         touched.into_iter().for_each(|journal| self.is_found(journal));
     }

@@ -2,8 +2,8 @@
 
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, CallFrame, Class, EndFrame, Forgotten, Frame, Header, NoteRow, OpenFrame, Opening, OutcomeFrame, ParentRow,
-    Payload, SettledFrame, Status, aside_key, call_identity, generation_key, journal_key,
+    Aside, CallFrame, Class, EndFrame, Forgotten, Frame, Header, Indexed, NoteRow, OpenFrame, Opening, OutcomeFrame,
+    ParentRow, Payload, SettledFrame, Status, aside_key, call_identity, generation_key, journal_key,
 };
 use crate::store::{Key as RowKey, Row, Table};
 use crate::testkit::invariants::Invariants;
@@ -22,7 +22,13 @@ fn row(table: Table, key: impl AsRef<[u8]>, value: Option<Vec<u8>>) -> Row {
     Row { table, key: RowKey::from(key), value: sealed }
 }
 
-fn header(journal: JournalId, id: &str) -> Row {
+/// The row by which a list finds a generation.
+fn found_by(journal: JournalId, by: Indexed<'_>) -> Row {
+    row(Table::Index, by.key(journal), Some(Vec::new()))
+}
+
+/// A header, and the row by which a list finds the generation.
+fn header(journal: JournalId, id: &str) -> [Row; 2] {
     let header = Header {
         execution: execution(id),
         generation: 1,
@@ -36,7 +42,8 @@ fn header(journal: JournalId, id: &str) -> Row {
         input_shape: 0,
         input: Vec::new(),
     };
-    row(Table::Execution, generation_key(journal), Some(header.write()))
+    let header = row(Table::Execution, generation_key(journal), Some(header.write()));
+    [header, found_by(journal, Indexed::Flow("report"))]
 }
 
 fn listed(journal: JournalId) -> Row {
@@ -87,15 +94,16 @@ fn outcome(seq: u64, call: CallFrame<'static>, class: Class) -> Row {
     record(seq, Frame::Outcome(outcome))
 }
 
-fn end(seq: u64, status: Status) -> Row {
+fn end(seq: u64, status: Status) -> [Row; 2] {
     let payload = payload(Class::Value);
-    record(seq, Frame::End(EndFrame { status, attempt: 1, ended_ms: 0, duration_us: 0, preview: "", payload }))
+    let end = EndFrame { status, attempt: 1, ended_ms: 0, duration_us: 0, preview: "", payload };
+    [record(seq, Frame::End(end)), found_by(JOURNAL, Indexed::Status(status))]
 }
 
 /// An execution in the store that is on the list of unfinished ones.
 fn begun() -> Invariants {
     let mut invariants = Invariants::default();
-    invariants.committed(&[header(JOURNAL, "job"), listed(JOURNAL)]);
+    invariants.committed(&[&header(JOURNAL, "job")[..], &[listed(JOURNAL)]].concat());
     invariants
 }
 
@@ -122,7 +130,7 @@ fn invariants_hold_of_an_execution_from_its_begin_to_its_end() {
     invariants.given(&execution("job"), "draft", identity(2));
     invariants.committed(&[record(3, Frame::Settled(SettledFrame { errors: vec![Seq(2)] }))]);
     invariants.starts(&execution("job"), "review");
-    invariants.committed(&[end(4, Status::Completed), unlisted(JOURNAL)]);
+    invariants.committed(&[&end(4, Status::Completed)[..], &[unlisted(JOURNAL)]].concat());
     holds(&invariants);
     assert!(invariants.stands(identity(1)) && invariants.stands(identity(2)));
 }
@@ -153,13 +161,13 @@ fn invariants_find_a_start_behind_an_error_that_is_not_settled() {
 #[test]
 fn invariants_find_an_unfinished_journal_that_is_not_listed() {
     let mut invariants = Invariants::default();
-    invariants.committed(&[header(JOURNAL, "job"), outcome(1, call(1, 1), Class::Value)]);
+    invariants.committed(&[&header(JOURNAL, "job")[..], &[outcome(1, call(1, 1), Class::Value)]].concat());
     breaks(&invariants, "is not listed");
     let mut invariants = Invariants::default();
     invariants.committed(&[listed(JOURNAL), outcome(1, call(1, 1), Class::Value)]);
     breaks(&invariants, "no header");
     let mut invariants = begun();
-    invariants.committed(&[end(1, Status::Completed)]);
+    invariants.committed(&end(1, Status::Completed));
     breaks(&invariants, "still on the list");
 }
 
@@ -174,12 +182,12 @@ fn invariants_find_a_hole_in_a_journal() {
 fn invariants_find_a_record_behind_the_end() {
     for status in [Status::Completed, Status::Cancelled, Status::ContinuedAsNew] {
         let mut invariants = begun();
-        invariants.committed(&[end(1, status), unlisted(JOURNAL)]);
+        invariants.committed(&[&end(1, status)[..], &[unlisted(JOURNAL)]].concat());
         invariants.committed(&[listed(JOURNAL), outcome(2, call(1, 2), Class::Value)]);
         breaks(&invariants, "was written although it is");
     }
     let mut invariants = begun();
-    invariants.committed(&[end(1, Status::Failed), unlisted(JOURNAL)]);
+    invariants.committed(&[&end(1, Status::Failed)[..], &[unlisted(JOURNAL)]].concat());
     invariants.committed(&[listed(JOURNAL), outcome(2, call(1, 2), Class::Value)]);
     holds(&invariants);
 }
@@ -231,7 +239,8 @@ fn invariants_let_what_was_forgotten_run_again() {
 fn invariants_find_a_child_that_its_parent_has_not_called() {
     let parent = ParentRow { journal: JOURNAL, generation: 1, execution: execution("job"), call: Key([1; 16]) };
     let link = row(Table::Aside, aside_key(CHILD, Aside::Parent, &[]), Some(parent.write()));
-    let child = [header(CHILD, "child"), listed(CHILD), link];
+    let found_by_parent = found_by(CHILD, Indexed::parent(&parent.execution));
+    let child = [&header(CHILD, "child")[..], &[listed(CHILD), link, found_by_parent]].concat();
     let mut invariants = begun();
     invariants.committed(&child);
     breaks(&invariants, "records the call");
@@ -256,6 +265,42 @@ fn invariants_find_a_published_value_that_goes_back() {
         invariants.committed(&says(1));
         breaks(&invariants, "went back from value 2 to 1");
     }
+}
+
+#[test]
+fn invariants_find_an_index_that_says_something_else() {
+    let by = |status| found_by(JOURNAL, Indexed::Status(status));
+    let not_by = |by: Indexed<'_>| row(Table::Index, by.key(JOURNAL), None);
+    let mut invariants = begun();
+    invariants.committed(&end(1, Status::Failed)[..1]);
+    breaks(&invariants, "is to be found by");
+    let mut invariants = begun();
+    invariants.committed(&[&end(1, Status::Failed)[..], &[unlisted(JOURNAL)]].concat());
+    // It is found by that until it ends otherwise.
+    invariants.committed(&[listed(JOURNAL)]);
+    let ends = |others: &[Row]| [&end(2, Status::Completed)[..], &[unlisted(JOURNAL)], others].concat();
+    let mut ended = invariants.clone();
+    ended.committed(&ends(&[not_by(Indexed::Status(Status::Failed))]));
+    holds(&ended);
+    invariants.committed(&ends(&[]));
+    breaks(&invariants, "is to be found by");
+    let mut invariants = begun();
+    invariants.committed(&[by(Status::Completed)]);
+    breaks(&invariants, "is to be found by");
+    let tag = row(Table::Aside, aside_key(JOURNAL, Aside::Tag, b"nightly"), Some(vec![1]));
+    let mut invariants = begun();
+    invariants.committed(&[tag.clone(), found_by(JOURNAL, Indexed::Tag("nightly"))]);
+    holds(&invariants);
+    let mut invariants = begun();
+    invariants.committed(&[tag]);
+    breaks(&invariants, "is to be found by");
+    let gone = row(Table::Execution, generation_key(JOURNAL), None);
+    let mut invariants = begun();
+    invariants.committed(&[gone.clone(), not_by(Indexed::Flow("report"))]);
+    holds(&invariants);
+    let mut invariants = begun();
+    invariants.committed(&[gone]);
+    breaks(&invariants, "which is not there");
 }
 
 #[test]

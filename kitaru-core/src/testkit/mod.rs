@@ -5,6 +5,7 @@ mod chance;
 mod crash;
 mod generation;
 mod house;
+mod indexes;
 mod invariants;
 #[cfg(test)]
 mod invariants_tests;

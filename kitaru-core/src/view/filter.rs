@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::clock::unix_ms;
 use crate::error::Error;
 use crate::journal::{Header, Status};
-use crate::ledger::{Archive, Stored};
+use crate::ledger::{Archive, Narrow, Stored};
 use crate::view::reference::ExecutionRef;
 
 /// Which executions a list shows: those that match all conditions.
@@ -23,6 +23,17 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Where to look for what fits, wherever it stands.
+    pub(crate) fn narrow(&self) -> Narrow<'_> {
+        Narrow {
+            flow: self.flow.as_deref(),
+            id_prefix: self.id_prefix.as_deref(),
+            parent: self.parent.as_ref().map(|parent| (parent.flow(), parent.id())),
+            tags: &self.tags,
+            standing: None,
+        }
+    }
+
     /// Whether the tags and the parent of a generation match. Blocks.
     pub(crate) fn fits_aside(&self, archive: &Archive, stored: &Stored) -> Result<bool, Error> {
         for tag in &self.tags {

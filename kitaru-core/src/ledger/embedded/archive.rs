@@ -1,6 +1,8 @@
 //! Reading executions from the store. All of it blocks; must not know why something is read.
 
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::error::{Error, Kind};
 use crate::id::{ExecutionId, JournalId, Seq};
@@ -20,13 +22,15 @@ pub(super) type Beside<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 #[derive(Clone)]
 pub(crate) struct Archive {
     pub(super) reader: Reader,
+    /// The highest journal whose generation lacks the rows by which a list finds it; 0 if none does.
+    pub(super) unindexed: Arc<AtomicU64>,
 }
 
 impl Archive {
     /// What this store has.
     #[cfg(feature = "testkit")]
-    pub(crate) fn of(store: std::sync::Arc<dyn crate::store::Store>) -> Self {
-        Archive { reader: Reader::new(store) }
+    pub(crate) fn of(store: Arc<dyn crate::store::Store>) -> Self {
+        Archive { reader: Reader::new(store), unindexed: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 
     /// Goes through the rows next to a journal: the name and the value of each.

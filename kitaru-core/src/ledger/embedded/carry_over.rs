@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::error::Error;
 use crate::id::JournalId;
-use crate::journal::{Aside, NoteRow, aside_key};
+use crate::journal::{Aside, NoteRow, ParentRow, aside_key};
 use crate::ledger::Stored;
 use crate::ledger::embedded::{Archive, rows};
 use crate::store::{Row, Table};
@@ -15,6 +15,7 @@ use crate::store::{Row, Table};
 pub(crate) struct CarryOver {
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) tags: BTreeSet<String>,
+    parent: Option<ParentRow>,
     rows: Vec<(Aside, Vec<u8>, Vec<u8>)>,
 }
 
@@ -44,9 +45,6 @@ impl Archive {
             // There until the new generation shows something else.
             rows.push((kind.into(), name.into_bytes(), NoteRow { nth: 0, ..row }.write()));
         }
-        if let Some(parent) = self.parent(stored)? {
-            rows.push((Aside::Parent, Vec::new(), parent.write()));
-        }
         self.beside(journal, Aside::Waiter, &mut |name, row| {
             rows.push((Aside::Waiter, name.to_vec(), row.to_vec()));
             ControlFlow::Continue(())
@@ -54,13 +52,15 @@ impl Archive {
         let first = self.first_of_chain(journal)?;
         rows.push((Aside::First, Vec::new(), first.0.to_be_bytes().to_vec()));
         let tags = self.tags(stored)?.into_iter().collect();
-        Ok(CarryOver { deadline_ms: self.deadline(stored)?, tags, rows })
+        Ok(CarryOver { deadline_ms: self.deadline(stored)?, tags, parent: self.parent(stored)?, rows })
     }
 }
 
 impl CarryOver {
     /// The rows next to the journal of the new generation.
     pub(super) fn rows(self, journal: JournalId) -> impl Iterator<Item = Row> {
-        self.rows.into_iter().map(move |(aside, name, row)| rows::aside(journal, aside, &name, Some(row)))
+        let child = self.parent.into_iter().flat_map(move |parent| rows::child(journal, &parent));
+        let others = self.rows.into_iter();
+        child.chain(others.map(move |(aside, name, row)| rows::aside(journal, aside, &name, Some(row))))
     }
 }

@@ -7,7 +7,9 @@ use crate::error::Error;
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Status, generation_key, read_name_key};
 use crate::ledger::embedded::Archive;
-use crate::ledger::{Generation, Stored};
+use crate::ledger::embedded::candidates::{self, Candidates};
+use crate::ledger::embedded::stream::Sought;
+use crate::ledger::{Generation, Narrow, Stored};
 use crate::store::{Order, Table};
 
 /// A page of a list: what could be read, and what could not.
@@ -26,9 +28,6 @@ pub(crate) struct Unread {
     pub(crate) error: Error,
 }
 
-/// How many keys of a list are read at a time.
-const CHUNK: usize = 256;
-
 impl<T> Listed<T> {
     /// Looks at the next generation.
     fn look(&mut self, journal: JournalId, read: impl Fn(JournalId) -> Result<Option<T>, Error>) -> Result<(), Error> {
@@ -43,33 +42,53 @@ impl<T> Listed<T> {
     }
 }
 
+/// Looks at candidates, so many, from before one of them, until so many are found.
+fn looked_at<T>(
+    before: Option<JournalId>,
+    (limit, most): (usize, usize),
+    mut candidates: Candidates<'_>,
+    read: impl Fn(JournalId) -> Result<Option<T>, Error>,
+) -> Result<Listed<T>, Error> {
+    let mut all = Listed { found: Vec::new(), unread: Vec::new(), last: before, more: true };
+    for _ in 0..most {
+        let journal = match candidates.seek(candidates::from(all.last))? {
+            Sought::Found(journal) => JournalId(journal),
+            Sought::Nothing => {
+                all.more = false;
+                return Ok(all);
+            }
+            Sought::Spent(last) => {
+                all.last = Some(JournalId(last));
+                return Ok(all);
+            }
+        };
+        if all.found.len() + all.unread.len() == limit {
+            return Ok(all);
+        }
+        all.look(journal, &read)?;
+    }
+    Ok(all)
+}
+
 impl Archive {
     /// Generations, the newest first, from before one of them: so many of those that `read` gives, out of so many that are looked
-    /// at. Blocks.
+    /// at. Those are found by indexes, if the store has all of their rows. Blocks.
     pub(crate) fn newest_first<T>(
         &self,
         before: Option<JournalId>,
-        (limit, most): (usize, usize),
+        limits: (usize, usize),
+        narrow: &Narrow<'_>,
         read: impl Fn(JournalId) -> Result<Option<T>, Error>,
     ) -> Result<Listed<T>, Error> {
-        let mut all = Listed { found: Vec::new(), unread: Vec::new(), last: before, more: true };
-        let mut left = most;
-        while all.more && left > 0 {
-            let key = all.last.map(generation_key);
-            let end = key.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(&key[..]));
-            let range = (Bound::Unbounded, end);
-            let (journals, more) = self.journals(Table::Execution, range, Order::Descending, left.min(CHUNK))?;
-            all.more = more;
-            left -= journals.len();
-            for journal in journals {
-                if all.found.len() + all.unread.len() == limit {
-                    all.more = true;
-                    return Ok(all);
-                }
-                all.look(journal, &read)?;
+        if self.is_indexed() {
+            let narrowed = Candidates::narrowed(&self.reader, narrow);
+            match narrowed.and_then(|candidates| looked_at(before, limits, candidates, &read)) {
+                // What an index does not lead to, because a row of its is damaged, is found without it.
+                Err(error) if !error.is_closed() => {}
+                listed => return listed,
             }
         }
-        Ok(all)
+        looked_at(before, limits, Candidates::all(&self.reader), &read)
     }
 
     /// So many generations that were not finished, in the order in which they began: those behind `after` and before `until`.

@@ -2,14 +2,17 @@
 
 mod addressee;
 mod archive;
+mod candidates;
 mod carry_over;
 mod found;
 mod inbox;
+mod indexing;
 mod list;
 mod opening;
 mod rows;
 mod senders;
 mod sending;
+mod stream;
 mod sweep;
 mod tally;
 mod tenure;
@@ -28,7 +31,7 @@ pub(crate) use writing::{Append, Ledger};
 #[cfg(test)]
 pub(crate) use opening::MOST_JOURNALS;
 #[cfg(feature = "testkit")]
-pub(crate) use opening::SECRET;
+pub(crate) use opening::first_rows;
 #[cfg(test)]
 pub(crate) use tally::{MOST_MAIL_BYTES, MOST_SIGNALS, MailTotal};
 #[cfg(test)]

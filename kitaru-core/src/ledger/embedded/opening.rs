@@ -2,6 +2,7 @@
 
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::entropy;
 use crate::error::{Error, Kind};
@@ -20,11 +21,15 @@ pub(crate) struct LedgerOptions {
 }
 
 /// The key of the store's secret.
-pub(crate) const SECRET: &[u8] = b"secret";
+const SECRET: &[u8] = b"secret";
 /// The key of the highest generation that was deleted.
 pub(super) const DELETED_GENERATION: &[u8] = b"retired";
 /// The key of the highest journal that was deleted, so that its number, which others may hold, is given to no other one.
 pub(super) const DELETED_JOURNAL: &[u8] = b"last_journal";
+
+/// The key of the highest journal whose generation lacks the rows by which a list finds it. A store of format 1 lacks it: none
+/// has them.
+pub(super) const UNINDEXED: &[u8] = b"unindexed";
 
 /// More journals than a store sees in any time.
 pub(crate) const MOST_JOURNALS: u64 = 1 << 62;
@@ -32,16 +37,22 @@ pub(crate) const MOST_JOURNALS: u64 = 1 << 62;
 /// Opens the ledger of a store. Blocks.
 pub(crate) fn open(store: Arc<dyn Store>, options: LedgerOptions) -> Result<(Archive, Ledger), Error> {
     let reader = Reader::new(store.clone());
-    let secret = secret(&store, &reader)?;
     let deleted = reader.get(Table::Meta, DELETED_GENERATION)?.and_then(|row| row.try_into().ok());
     let deleted_generation = deleted.map_or(0, u32::from_le_bytes);
     let deleted = reader.get(Table::Meta, DELETED_JOURNAL)?.and_then(|row| row.try_into().ok());
     let deleted_journal = deleted.map_or(0, u64::from_le_bytes);
     let newest = newest_journal(&reader, deleted_journal)?;
+    let mut made = Vec::new();
+    let secret = secret(&reader, &mut made)?;
+    let unindexed = unindexed(&reader, newest, &mut made)?;
+    if !made.is_empty() {
+        store.commit(made)?;
+    }
     let found = Found { secret, newest, deleted_generation, deleted_journal };
     let max_outcome_bytes = options.max_outcome_bytes;
     let writer = start_writer(store, options)?;
-    Ok((Archive { reader }, Ledger::new(writer, found, max_outcome_bytes)))
+    let archive = Archive { reader, unindexed: Arc::new(AtomicU64::new(unindexed)) };
+    Ok((archive, Ledger::new(writer, found, max_outcome_bytes)))
 }
 
 fn start_writer(store: Arc<dyn Store>, options: LedgerOptions) -> Result<Writer, Error> {
@@ -73,14 +84,32 @@ fn newest_journal(reader: &Reader, deleted_journal: u64) -> Result<u64, Error> {
 }
 
 /// The store's secret, made when it is opened for the first time.
-fn secret(store: &Arc<dyn Store>, reader: &Reader) -> Result<[u8; 32], Error> {
+fn secret(reader: &Reader, made: &mut Vec<Row>) -> Result<[u8; 32], Error> {
     if let Some(secret) = reader.get(Table::Meta, SECRET)? {
         return secret.try_into().map_err(|_| Error::new(Kind::Store, "the store's secret is not one; it is damaged"));
     }
     let secret = entropy::draw();
-    let mut value = secret.to_vec();
-    store::seal(Table::Meta, SECRET, &mut value);
-    let row = Row { table: Table::Meta, key: Key::from(SECRET), value: Some(value) };
-    store.commit(vec![row])?;
+    made.push(meta(SECRET, secret.to_vec()));
     Ok(secret)
+}
+
+/// The highest journal whose generation lacks the rows by which a list finds it.
+fn unindexed(reader: &Reader, newest: u64, made: &mut Vec<Row>) -> Result<u64, Error> {
+    if let Some(unindexed) = reader.get(Table::Meta, UNINDEXED)?.and_then(|row| row.try_into().ok()) {
+        return Ok(u64::from_le_bytes(unindexed));
+    }
+    // Before anything is begun: what begins from now on has its rows.
+    made.push(meta(UNINDEXED, newest.to_le_bytes().to_vec()));
+    Ok(newest)
+}
+
+/// The rows of a store that has been opened, and has nothing in it.
+#[cfg(feature = "testkit")]
+pub(crate) fn first_rows(secret: [u8; 32]) -> [Row; 2] {
+    [meta(SECRET, secret.to_vec()), meta(UNINDEXED, 0u64.to_le_bytes().to_vec())]
+}
+
+fn meta(key: &[u8], mut value: Vec<u8>) -> Row {
+    store::seal(Table::Meta, key, &mut value);
+    Row { table: Table::Meta, key: Key::from(key), value: Some(value) }
 }

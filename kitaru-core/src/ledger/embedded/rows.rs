@@ -2,7 +2,8 @@
 
 use crate::id::JournalId;
 use crate::journal::{
-    Aside, NoteKind, UndoRow, aside_key, generation_key, journal_key, name_key, sent_name, write_tag,
+    Aside, Indexed, NoteKind, ParentRow, Status, UndoRow, aside_key, generation_key, journal_key, name_key, sent_name,
+    write_tag,
 };
 use crate::ledger::{Change, Ending, NewGeneration};
 use crate::store::{Key, Row, Table};
@@ -13,6 +14,8 @@ impl Change {
         match self {
             Change::State(state) => row(Table::Unfinished, generation_key(journal), Some(state.write())),
             Change::Finished => row(Table::Unfinished, generation_key(journal), None),
+            Change::Indexed(status) => index(journal, Indexed::Status(status)),
+            Change::Unindexed(status) => row(Table::Index, Indexed::Status(status).key(journal), None),
             Change::Shape { fingerprint, text } => {
                 row(Table::Shape, fingerprint.to_be_bytes(), Some(text.into_bytes()))
             }
@@ -44,10 +47,14 @@ impl NewGeneration {
             row(Table::Execution, generation_key(journal), Some(header.write())),
             row(Table::Name, name_key(&header.execution, header.generation), Some(named)),
             Change::State(state).row(journal),
+            index(journal, Indexed::Flow(&header.execution.flow)),
         ];
         rows.extend(deadline_ms.map(|ms| aside(journal, Aside::Deadline, &[], Some(ms.to_be_bytes().to_vec()))));
-        rows.extend(tags.iter().map(|tag| aside(journal, Aside::Tag, tag.as_bytes(), Some(write_tag()))));
-        rows.extend(parent.map(|parent| aside(journal, Aside::Parent, &[], Some(parent.write()))));
+        for tag in &tags {
+            rows.push(aside(journal, Aside::Tag, tag.as_bytes(), Some(write_tag())));
+            rows.push(index(journal, Indexed::Tag(tag)));
+        }
+        rows.extend(parent.iter().flat_map(|parent| child(journal, parent)));
         rows.extend(waiters.into_iter().map(|parent| Change::Waiter(parent).row(journal)));
         rows.extend(over.into_iter().flat_map(Ending::rows));
         rows.extend(shape.map(|shape| shape.row(journal)));
@@ -57,13 +64,19 @@ impl NewGeneration {
 
 impl Ending {
     pub(super) fn rows(self) -> Vec<Row> {
-        let Ending { stored, seq, frame, undo } = self;
+        let Ending { stored, seq, status, frame, undo } = self;
         let journal = stored.journal;
         let end = row(Table::Journal, journal_key(journal, seq), Some(frame));
-        let undo = undo.map(|undo| Change::Undo(Some(undo)).row(journal));
-        [end, Change::Finished.row(journal)].into_iter().chain(undo).collect()
+        let undo = undo.map(|undo| Change::Undo(Some(undo)));
+        // Which one it had, if any, is not known here.
+        let others = RESUMED.into_iter().filter(|earlier| *earlier != status).map(Change::Unindexed);
+        let changes = [Change::Indexed(status), Change::Finished].into_iter().chain(others).chain(undo);
+        [end].into_iter().chain(changes.map(|change| change.row(journal))).collect()
     }
 }
+
+/// What a generation may have ended with before it resumed.
+pub(super) const RESUMED: [Status; 2] = [Status::Failed, Status::Stuck];
 
 impl From<NoteKind> for Aside {
     fn from(kind: NoteKind) -> Self {
@@ -72,6 +85,17 @@ impl From<NoteKind> for Aside {
             NoteKind::Logged => Aside::Logged,
         }
     }
+}
+
+/// The row by which the list finds a generation.
+pub(super) fn index(journal: JournalId, by: Indexed<'_>) -> Row {
+    row(Table::Index, by.key(journal), Some(Vec::new()))
+}
+
+/// The rows of a generation that a flow has begun.
+pub(super) fn child(journal: JournalId, parent: &ParentRow) -> [Row; 2] {
+    let link = aside(journal, Aside::Parent, &[], Some(parent.write()));
+    [link, index(journal, Indexed::parent(&parent.execution))]
 }
 
 pub(super) fn aside(journal: JournalId, aside: Aside, name: &[u8], value: Option<Vec<u8>>) -> Row {

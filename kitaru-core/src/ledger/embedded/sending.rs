@@ -11,7 +11,7 @@ use crate::journal::{Aside, MailRow, ParentRow};
 use crate::ledger::embedded::senders::{Admitted, SentBefore};
 use crate::ledger::embedded::tally::{MailTotal, most_bytes};
 use crate::ledger::embedded::{Archive, CarryOver, Ledger, Tenure};
-use crate::ledger::{Addressee, Change, NewGeneration, Sent, SentKey, Stored, blocking};
+use crate::ledger::{Addressee, Change, Ended, NewGeneration, Sent, SentKey, Stored, blocking};
 use crate::value::Key;
 
 /// Something on its way to an execution.
@@ -189,7 +189,7 @@ impl Ledger {
         tenure: &Arc<Tenure>,
         execution: &ExecutionId,
         takes: impl Fn(u64) -> bool + Send + 'static,
-        next: impl FnOnce(Stored, &CarryOver) -> (NewGeneration, Vec<u8>),
+        next: impl FnOnce(Stored, &CarryOver) -> (NewGeneration, Ended),
         submitted: impl FnOnce(),
     ) -> Result<JournalId, Error> {
         let _turn = self.senders.doors.of(execution).await;
@@ -204,9 +204,9 @@ impl Ledger {
             Ok::<_, Error>((stored, carried))
         })
         .await??;
-        let (next, frame) = next(stored, &carried);
+        let (next, ended) = next(stored, &carried);
         let journal = next.journal;
-        let landed = self.write_continuation(tenure, next, carried, frame);
+        let landed = self.write_continuation(tenure, next, carried, ended);
         submitted();
         landed.await.map(|()| journal)
     }

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use crate::error::Error;
 use crate::id::JournalId;
-use crate::journal::{Aside, Status, aside_range, generation_key, journal_range, name_key};
+use crate::journal::{Aside, Indexed, Status, aside_range, generation_key, journal_range, name_key};
 use crate::ledger::Stored;
 use crate::ledger::embedded::opening::{DELETED_GENERATION, DELETED_JOURNAL};
+use crate::ledger::embedded::rows::RESUMED;
 use crate::ledger::embedded::{Archive, Ledger, Listed, Tenure};
 use crate::store::{Key, Order, Row, Table};
 
@@ -46,6 +47,11 @@ impl Archive {
         let journal = stored.journal;
         let generation = stored.header.generation;
         let mut keys = vec![(Table::Name, name_key(&stored.header.execution, generation))];
+        // Before the rows that they are made of: if the process dies, they can be made again.
+        let index = |by: Indexed<'_>| (Table::Index, by.key(journal).to_vec());
+        self.found_by(stored, |by| keys.push(index(by)))?;
+        let others = RESUMED.into_iter().filter(|status| *status != stored.state.status);
+        keys.extend(others.map(|status| index(Indexed::Status(status))));
         // All but `Sent`, which counts for the generations behind it, too.
         let asides = [
             Aside::Signal,

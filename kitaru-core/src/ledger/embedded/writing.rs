@@ -12,7 +12,7 @@ use crate::id::{ExecutionId, JournalId};
 use crate::ledger::embedded::found::Found;
 use crate::ledger::embedded::senders::Senders;
 use crate::ledger::embedded::{CarryOver, Tenure};
-use crate::ledger::{Change, Ending, NewGeneration};
+use crate::ledger::{Change, Ended, Ending, NewGeneration};
 use crate::store::{Owner, Row, Submission, Writer};
 use crate::sync::lock;
 
@@ -207,12 +207,12 @@ impl Ledger {
         tenure: &Arc<Tenure>,
         next: NewGeneration,
         carried: CarryOver,
-        frame: Vec<u8>,
+        Ended { frame, indexed }: Ended,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let journal = next.journal;
         let mut rows = next.rows();
         rows.extend(carried.rows(journal));
-        rows.push(Change::Finished.row(tenure.journal()));
+        rows.extend(indexed.into_iter().chain([Change::Finished]).map(|change| change.row(tenure.journal())));
         self.write_last_rows(tenure, rows, Some(frame))
     }
 

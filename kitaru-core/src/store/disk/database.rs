@@ -21,10 +21,13 @@ pub(super) const DEFINITIONS: [Definition; Table::ALL.len()] = [
     TableDefinition::new("shape"),
     TableDefinition::new("memo"),
     TableDefinition::new("aside"),
+    TableDefinition::new("index"),
 ];
 
-/// The version of the files, the tables and their rows. Version 1 has no log.
+/// The version of the files, the tables and their rows. Version 1 has no log and no index.
 const FORMAT: u32 = 2;
+/// The first version with a log.
+const LOGGED: u32 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 
 /// A library keeps its hands off the memory of its program: redb's own default is a gigabyte.
@@ -55,23 +58,14 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, ::redb::Err
     Ok(transaction)
 }
 
-/// Makes the tables of a new store.
-pub(super) fn initialise(database: &Database, mark: &Mark) -> Result<(), Error> {
+/// Makes a new store, or one of an earlier format, a store of this format: with all tables, and so that no earlier version
+/// writes to it, which would neither see its log nor write all rows.
+pub(super) fn raise(database: &Database, mark: &Mark) -> Result<(), Error> {
     guarded(|| {
         let transaction = begin(database)?;
         for definition in DEFINITIONS {
             transaction.open_table(definition)?;
         }
-        write_format(&transaction, mark)?;
-        Ok(transaction.commit()?)
-    })
-}
-
-/// Gives a store of an earlier format what it lacks.
-pub(super) fn upgrade(database: &Database, mark: &Mark) -> Result<(), Error> {
-    guarded(|| {
-        let transaction = begin(database)?;
-        transaction.open_table(DEFINITIONS[Table::Aside as usize])?;
         write_format(&transaction, mark)?;
         Ok(transaction.commit()?)
     })
@@ -94,14 +88,18 @@ fn write_format(transaction: &WriteTransaction, mark: &Mark) -> Result<(), ::red
 ///
 /// When it is another program's, has a newer format, or is damaged.
 pub(super) fn marked(database: &impl ReadableDatabase, file: &str) -> Result<Marked, Error> {
-    check_format(database, file)?;
+    let format = check_format(database, file)?;
     guarded(|| {
         let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
-        Ok(Mark::of(&meta)?)
+        Ok(if format < LOGGED {
+            Marked::Unlogged { sequence: Mark::sequence_of(&meta)? }
+        } else {
+            Marked::Logged(Mark::of(&meta)?)
+        })
     })
 }
 
-fn check_format(database: &impl ReadableDatabase, file: &str) -> Result<(), Error> {
+fn check_format(database: &impl ReadableDatabase, file: &str) -> Result<u32, Error> {
     let read = || -> Result<Option<Vec<u8>>, ::redb::Error> {
         let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
         Ok(meta.get(FORMAT_KEY)?.map(|format| format.value().to_vec()))
@@ -110,7 +108,7 @@ fn check_format(database: &impl ReadableDatabase, file: &str) -> Result<(), Erro
     let row = guarded(read).map_err(no_store)?;
     let known = row.map(|row| seal::open(Table::Meta, FORMAT_KEY, &row).map(|format| format.try_into().ok()));
     match known.transpose().map_err(no_store)?.flatten().map(u32::from_le_bytes) {
-        Some(format) if format <= FORMAT => Ok(()),
+        Some(format) if format <= FORMAT => Ok(format),
         Some(format) => Err(Error::new(
             Kind::Store,
             format!(

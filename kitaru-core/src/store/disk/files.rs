@@ -10,7 +10,7 @@ use ::redb::{Database, StorageBackend};
 
 use crate::error::{Error, Kind};
 use crate::store::disk::acknowledged;
-use crate::store::disk::database::{builder, initialise};
+use crate::store::disk::database::{builder, raise};
 use crate::store::disk::failure::guarded;
 use crate::store::disk::mark::Mark;
 use crate::store::disk::segment::{SIZES, Segment};
@@ -236,7 +236,7 @@ fn make(folder: &Folder) -> Result<(), Error> {
     }
     let file = folder.file(UNFINISHED, Presence::New).map_err(made)?;
     let database = guarded(|| Ok(builder(0).create_with_backend(FileBackend::new(file)?)?))?;
-    initialise(&database, &Mark::first(0))?;
+    raise(&database, &Mark::first(0))?;
     drop(database);
     make_log(folder)?;
     folder.rename(UNFINISHED, FILE).map_err(made)?;

@@ -41,29 +41,19 @@ impl Mark {
         Mark { epoch: self.epoch + 1, ..self }
     }
 
-    /// What a store's table `meta` says. A store of format 1 has no log, and says the number of its last commit only.
-    pub(super) fn of(meta: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Marked, StorageError> {
-        let damaged = |what| StorageError::Corrupted(format!("the {what} is damaged"));
-        let read = |key| -> Result<Option<Vec<u8>>, StorageError> {
-            let Some(row) = meta.get(key)? else { return Ok(None) };
-            let value = seal::open(Table::Meta, key, row.value());
-            value.map(|value| Some(value.to_vec())).map_err(|_| damaged("row of the log"))
-        };
-        let sequence = match read(Self::COMMIT)? {
-            None => 0,
-            Some(value) => value
-                .try_into()
-                .ok()
-                .map(u64::from_le_bytes)
-                .filter(|number| *number < MOST_COMMITS)
-                .ok_or_else(|| damaged("number of the last commit"))?,
-        };
-        let Some(log) = read(Self::LOG)? else { return Ok(Marked::Unlogged { sequence }) };
-        if log.len() != 32 {
-            return Err(damaged("row of the log"));
-        }
+    /// What a store's table `meta` says.
+    pub(super) fn of(meta: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Self, StorageError> {
+        let log = read(meta, Self::LOG)?.filter(|log| log.len() == 32).ok_or_else(|| damaged("row of the log"))?;
         let number = |from: usize| u64::from_le_bytes(first_chunk(&log[from..]));
-        Ok(Marked::Logged(Mark { store: first_chunk(&log), epoch: number(16), sequence, hash: number(24) }))
+        let sequence = Self::sequence_of(meta)?;
+        Ok(Mark { store: first_chunk(&log), epoch: number(16), sequence, hash: number(24) })
+    }
+
+    /// The number of the last commit that a store's table `meta` says.
+    pub(super) fn sequence_of(meta: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<u64, StorageError> {
+        let Some(value) = read(meta, Self::COMMIT)? else { return Ok(0) };
+        let number = value.try_into().ok().map(u64::from_le_bytes);
+        number.filter(|number| *number < MOST_COMMITS).ok_or_else(|| damaged("number of the last commit"))
     }
 
     /// The rows of `meta` that say it, with their checksums.
@@ -74,6 +64,20 @@ impl Mark {
         seal::seal(Table::Meta, Self::LOG, &mut log);
         [(Self::COMMIT, seal_commit(self.sequence)), (Self::LOG, log)]
     }
+}
+
+fn damaged(what: &str) -> StorageError {
+    StorageError::Corrupted(format!("the {what} is damaged"))
+}
+
+/// A row of `meta`.
+fn read(
+    meta: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &'static [u8],
+) -> Result<Option<Vec<u8>>, StorageError> {
+    let Some(row) = meta.get(key)? else { return Ok(None) };
+    let value = seal::open(Table::Meta, key, row.value());
+    value.map(|value| Some(value.to_vec())).map_err(|_| damaged("row of how far the store has come"))
 }
 
 /// What a redb file says of how far it has come.

@@ -12,7 +12,7 @@ use ::redb::Database;
 use crate::error::{Error, Kind};
 use crate::store::disk::acknowledged::Acknowledged;
 use crate::store::disk::catching_up::CatchingUp;
-use crate::store::disk::database::{marked, release, upgrade};
+use crate::store::disk::database::{marked, raise, release};
 use crate::store::disk::failure::{damaged, failed, guarded};
 use crate::store::disk::files::{self, Files};
 use crate::store::disk::mark::{Mark, Marked};
@@ -71,7 +71,7 @@ impl Disk {
             Marked::Unlogged { sequence } => {
                 acknowledged.check(sequence, &name)?;
                 let (segments, mark) = (files.make_log()?, Mark::first(sequence));
-                upgrade(&database, &mark)?;
+                raise(&database, &mark)?;
                 Ok((segments, mark))
             }
         })();
@@ -115,7 +115,11 @@ impl Disk {
             _ => None,
         };
         let (rows, last) = match marked(&database, &name)? {
-            Marked::Unlogged { sequence } => (Overlay::default(), sequence),
+            Marked::Unlogged { sequence } => {
+                // In memory: nothing is written to the file.
+                raise(&database, &Mark::first(sequence))?;
+                (Overlay::default(), sequence)
+            }
             Marked::Logged(mark) => {
                 let segments = files.read_log()?;
                 let Tail { commits, mark } =

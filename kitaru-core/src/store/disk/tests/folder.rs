@@ -167,6 +167,24 @@ fn a_store_of_a_newer_format_is_refused_with_both_versions() {
 }
 
 #[test]
+fn a_store_of_an_earlier_format_becomes_one_of_this_format_when_it_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let row_of = |format: u32| {
+        let mut format = format.to_le_bytes().to_vec();
+        seal(Table::Meta, b"format", &mut format);
+        Row { table: Table::Meta, key: b"format".into(), value: Some(format) }
+    };
+    let store = open(dir.path(), Duration::ZERO).unwrap();
+    let this = store.get(Table::Meta, b"format").unwrap();
+    assert_eq!(this, row_of(2).value);
+    store.commit(vec![row_of(1)]).unwrap();
+    store.close().unwrap();
+    // No earlier version writes to it any more: it would leave rows out.
+    let store = open(dir.path(), Duration::ZERO).unwrap();
+    assert_eq!(store.get(Table::Meta, b"format").unwrap(), this);
+}
+
+#[test]
 fn what_a_crash_left_of_a_store_being_made_is_no_obstacle() {
     let dir = tempfile::tempdir().unwrap();
     let mut half = fs::File::create(dir.path().join("store.redb.new")).unwrap();

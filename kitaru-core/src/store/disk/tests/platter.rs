@@ -11,7 +11,7 @@ use ::redb::StorageBackend;
 use crate::error::Error;
 use crate::store::Disk;
 use crate::store::disk::acknowledged::{Acknowledged, Medium};
-use crate::store::disk::database::{builder, initialise, marked};
+use crate::store::disk::database::{builder, marked, raise};
 use crate::store::disk::failure::{failed, guarded};
 use crate::store::disk::mark::{Mark, Marked};
 use crate::store::disk::opening::{Parts, admit};
@@ -167,7 +167,7 @@ impl Platter {
         let database = open()?;
         let segment = if is_new { Segment::make } else { Segment::open };
         if is_new {
-            initialise(&database, &Mark::first(0))?;
+            raise(&database, &Mark::first(0))?;
         }
         let Marked::Logged(mark) = marked(&database, &name)? else { panic!("a store of format 1") };
         let flushed = Arc::new(AtomicU64::new(mark.sequence));
