@@ -208,7 +208,7 @@ fn the_replay_logic_has_no_runtime_clock_disk_or_chance_in_it() {
 fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
     let homes: [(&str, &[&str]); 7] = [
         ("bincode::", &["kitaru-core/src/value/codec.rs", "kitaru-core/src/value/shape/"]),
-        ("::redb::", &["kitaru-core/src/store/redb"]),
+        ("::redb::", &["kitaru-core/src/store/disk"]),
         (
             "reqwest::",
             &[

@@ -1,5 +1,5 @@
-//! An attempt that is under way. Owns that the store is told where it is cut off by a process that lives; must not
-//! know what it does.
+//! An attempt that is under way. Owns that the store learns of an attempt that a living process interrupts; must not know
+//! what the attempt does.
 
 use std::sync::Arc;
 

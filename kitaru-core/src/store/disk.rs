@@ -141,7 +141,7 @@ impl Disk {
         }
         log.is_sound = false;
         segments[log.active].write(log.at, &log.buffer).map_err(failed)?;
-        // Behind the sync: what was written where nobody finds it is not acknowledged.
+        // Behind the sync: a write to a file that the path does not lead to is not acknowledged.
         if let Some(Err(gone)) = shared.files.as_ref().map(|files| files.check_is_in_place(log.active)) {
             shared.redb.fail();
             return Err(gone);
@@ -194,7 +194,7 @@ impl Disk {
         lock(&self.thread).is_some()
     }
 
-    /// Has redb catch up with all that the log holds, and come to `mark`.
+    /// Has redb catch up with all that the log holds, up to `mark`.
     fn drain(&self, log: &mut Log, mark: Mark) -> Result<(), Error> {
         self.caught_up()?;
         let full = self.fill(log, mark);

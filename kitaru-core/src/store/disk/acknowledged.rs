@@ -1,9 +1,9 @@
-//! The number of the last acknowledged commit, kept beside the store. Owns that a store which has gone back to an older
-//! commit is noticed; must not know how one does. A damaged last frame of a log cannot be told from a torn one, and of a file
+//! The number of the last acknowledged commit, kept next to the store. Owns that a store which has gone back to an older
+//! commit is noticed; must not know how one does. A damaged last frame of a log cannot be distinguished from a torn one, and of a file
 //! that is damaged after a kill redb silently gives what an earlier commit left.
 //!
-//! The number is written behind each commit and never synced. Whatever a power cut leaves of it is the number of a commit
-//! that was durable before it was written, or bytes that its checksum does not fit.
+//! The number is written behind each commit and never synced. After a power cut it is the number of a commit that was
+//! durable before it was written, or its checksum does not fit.
 
 use std::fmt;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::store::disk::mark::{MOST_COMMITS, open_commit, seal_commit};
 use crate::store::folder::Folder;
 use crate::store::platform::Presence;
 
-/// The file beside the store's.
+/// The file next to the store's.
 pub(super) const FILE: &str = "acknowledged";
 
 /// What is kept there, and no more of it is read.
@@ -29,7 +29,7 @@ pub(super) trait Medium: Send + Sync {
     fn write(&self, bytes: &[u8]) -> io::Result<()>;
 }
 
-/// A file beside the store's.
+/// A file next to the store's.
 struct Beside(Mutex<File>);
 
 impl Medium for Beside {

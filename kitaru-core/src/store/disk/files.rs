@@ -106,8 +106,9 @@ impl Files {
             })
         });
         let [first, second] = segments;
+        let segments = [first?, second?];
         self.log = Some(self.places()?);
-        Ok([first?, second?])
+        Ok(segments)
     }
 
     /// All that is in the log, which is not changed.
@@ -144,7 +145,7 @@ impl Files {
         Ok([first?, second?])
     }
 
-    /// Refuses to continue where a path does not lead to its file any more: nobody would find what is written.
+    /// Refuses to continue if a path does not lead to its file any more: the writes would be lost.
     pub(super) fn check_are_in_place(&self) -> Result<(), Error> {
         self.check(std::iter::once(&self.store).chain(self.log.iter().flatten()))
     }
@@ -313,7 +314,7 @@ fn cut_short(folder: &Folder, name: &str) -> Error {
     )
 }
 
-/// Tells a file that is not a store from one that is damaged.
+/// Distinguishes a file that is not a store from one that is damaged.
 fn check_magic(file: &mut File, name: &str) -> Result<(), Error> {
     let mut magic = [0; MAGIC.len()];
     let problem = match file.read_exact(&mut magic) {

@@ -200,7 +200,7 @@ mod tests {
         let frame = read(&buffer).unwrap();
         assert_eq!((frame.header.before, frame.bytes, frame.mark()), (6, buffer.len(), next));
         assert_eq!(frame.rows().unwrap(), rows());
-        // What comes behind it is no part of it.
+        // What follows it is not a part of it.
         let whole = buffer.len();
         buffer.extend_from_slice(&[9; 100]);
         assert_eq!(read(&buffer).unwrap().bytes, whole);

@@ -9,7 +9,7 @@ use crate::store::{Table, seal};
 /// More commits than a store sees in any time: a number that is not below is damaged.
 pub(super) const MOST_COMMITS: u64 = 1 << 62;
 
-/// A store, whatever its folder is called. A copy of a store has the same.
+/// The identity of a store, under any name of its folder. A copy of a store has the same.
 pub(super) type StoreId = [u8; 16];
 
 /// How far a store has come.

@@ -92,8 +92,8 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Opens the store in `dir` to read it, and writes nothing there, whatever a killed process has left. What the log holds is
-    /// read too. Commits fail.
+    /// Opens the store in `dir` to read it, and writes nothing there, also after a kill. The rows of the log are read
+    /// too. Commits fail.
     ///
     /// # Errors
     ///

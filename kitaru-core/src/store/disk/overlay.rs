@@ -105,7 +105,7 @@ impl<'a> Cursor<'a> {
         self.chunk.front().map(|(key, _)| key.as_bytes())
     }
 
-    /// The value of the row at which it is, none if it was deleted; it goes on to the next.
+    /// The value of the row at which it is, none if it was deleted; the cursor moves to the next one.
     pub(super) fn take(&mut self) -> Option<(Key, Option<Vec<u8>>)> {
         self.chunk.pop_front()
     }

@@ -102,3 +102,115 @@ fn frames_in(bytes: &[u8]) -> impl Iterator<Item = Frame<'_>> {
     let places = memmem::find_iter(bytes, MAGIC);
     places.filter(|at| at.is_multiple_of(ALIGNED)).filter_map(|at| frame::read(&bytes[at..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Table;
+
+    const START: Mark = Mark { store: [7; 16], epoch: 3, sequence: 10, hash: 99 };
+
+    /// The frames of so many commits, and where the store is after each.
+    fn frames(mut mark: Mark, commits: u64) -> (Vec<Vec<u8>>, Vec<Mark>) {
+        (0..commits)
+            .map(|n| {
+                let row = Row { table: Table::Journal, key: n.to_be_bytes().into(), value: Some(vec![n as u8; 40]) };
+                let mut frame = Vec::new();
+                mark = frame::write(&mut frame, &mark, &[row]);
+                (frame, mark)
+            })
+            .unzip()
+    }
+
+    fn segment(frames: &[Vec<u8>]) -> Vec<u8> {
+        let mut segment = frames.concat();
+        segment.resize(4_096, 0);
+        segment
+    }
+
+    fn sequences(mark: &Mark, first: &[u8], second: &[u8]) -> Result<Vec<u64>, Mismatch> {
+        read(mark, [first, second]).map(|tail| tail.commits.iter().map(|(sequence, _)| *sequence).collect())
+    }
+
+    #[test]
+    fn tail_is_what_redb_lacks_wherever_it_begins() {
+        let (frames, marks) = frames(START, 6);
+        let (first, second) = (segment(&frames[..4]), segment(&frames[4..]));
+        assert_eq!(sequences(&START, &first, &second), Ok(vec![11, 12, 13, 14, 15, 16]));
+        assert_eq!(sequences(&START, &second, &first), Ok(vec![11, 12, 13, 14, 15, 16]));
+        for (nth, mark) in marks.iter().enumerate() {
+            let expected: Vec<u64> = (12 + nth as u64..=16).collect();
+            assert_eq!(sequences(mark, &first, &second), Ok(expected), "redb has commit {}", mark.sequence);
+        }
+        let tail = read(&START, [&first, &second]).unwrap();
+        assert_eq!(tail.mark, marks[5]);
+    }
+
+    #[test]
+    fn earlier_use_of_a_segment_and_an_earlier_epoch_are_passed_over() {
+        let (old, marks) = frames(START, 8);
+        // The segment was used again from its start, and the frames of before are longer.
+        let (new, _) = frames(marks[7], 2);
+        let mut mixed = segment(&old);
+        let again = new.concat();
+        mixed[..again.len()].copy_from_slice(&again);
+        assert_eq!(sequences(&marks[7], &mixed, &segment(&[])), Ok(vec![19, 20]));
+        // A log that has ended.
+        assert_eq!(sequences(&START.next_epoch(), &segment(&old), &segment(&[])), Ok(vec![]));
+    }
+
+    #[test]
+    fn torn_frame_at_the_end_is_not_replayed() {
+        let (frames, _) = frames(START, 3);
+        let whole = segment(&frames);
+        let end = frames.concat().len();
+        for cut in [1, 63, 64, 100] {
+            let mut torn = whole.clone();
+            torn[end - frames[2].len() + cut.min(frames[2].len() - 9)..].fill(0);
+            assert_eq!(sequences(&START, &torn, &segment(&[])), Ok(vec![11, 12]), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn damaged_frame_before_a_whole_one_is_refused() {
+        let (frames, _) = frames(START, 4);
+        for damaged in 0..3 {
+            let mut segment = segment(&frames);
+            let at = frames[..damaged].concat().len();
+            segment[at + 70] ^= 1;
+            let after = START.sequence + damaged as u64;
+            assert_eq!(sequences(&START, &segment, &[]), Err(Mismatch::Damaged { after }));
+        }
+    }
+
+    #[test]
+    fn log_that_continues_behind_a_gap_is_refused() {
+        let (frames, marks) = frames(START, 4);
+        let behind = Err(Mismatch::Behind { redb: 10, log: 12 });
+        assert_eq!(sequences(&START, &segment(&frames[1..]), &segment(&[])), behind);
+        // A segment of the two is an older copy.
+        let behind = Err(Mismatch::Behind { redb: 11, log: 14 });
+        assert_eq!(sequences(&START, &segment(&frames[..1]), &segment(&frames[3..])), behind);
+        // redb is older than the epoch of its log.
+        let older = Mark { epoch: 2, ..START };
+        assert_eq!(sequences(&older, &segment(&frames), &[]), Err(Mismatch::Behind { redb: 10, log: 11 }));
+        drop(marks);
+    }
+
+    #[test]
+    fn log_of_another_store_is_refused() {
+        let (frames, _) = frames(Mark { store: [8; 16], ..START }, 2);
+        assert_eq!(sequences(&START, &segment(&[]), &segment(&frames)), Err(Mismatch::OtherStore));
+    }
+
+    #[test]
+    fn log_of_a_copy_that_went_another_way_is_refused() {
+        let (ours, marks) = frames(START, 3);
+        let (theirs, _) = frames(Mark { hash: 98, ..START }, 3);
+        drop(ours);
+        for mark in [START, marks[1], marks[2]] {
+            let forked = sequences(&mark, &segment(&theirs), &segment(&[]));
+            assert!(matches!(forked, Err(Mismatch::Forked { .. })), "{mark:?}: {forked:?}");
+        }
+    }
+}

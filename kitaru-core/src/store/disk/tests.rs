@@ -4,6 +4,7 @@ mod acknowledged;
 mod damage;
 mod disk;
 mod folder;
+mod log;
 #[cfg(unix)]
 mod outside;
 mod platter;

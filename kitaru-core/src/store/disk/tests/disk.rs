@@ -72,7 +72,7 @@ fn disk_that_fails_at_any_write_loses_nothing_that_was_acknowledged() {
         assert!(fails <= 1, "{what}");
         failed += fails;
     }
-    // One while a segment is made larger is no error.
+    // A failed growth of a segment is not an error.
     assert!(failed > 120, "{failed} commits failed");
 }
 

@@ -1,5 +1,5 @@
-//! A disk that can be looked into: all that was written to the files of a store and when it was told to keep that, so that the
-//! power may be cut at any point of it; and that fails when it is told to.
+//! A disk that can be looked into: all writes and syncs of the files of a store, so that the power may be cut at any point
+//! of it; and that fails on demand.
 
 use std::fmt;
 use std::io;
@@ -99,7 +99,7 @@ struct Fails {
 pub(super) struct Platter(Arc<Mutex<State>>);
 
 /// One of its files.
-struct PlatterFile(Platter, usize);
+pub(super) struct PlatterFile(pub(super) Platter, pub(super) usize);
 
 impl Platter {
     /// One that holds a store.

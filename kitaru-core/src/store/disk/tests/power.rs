@@ -1,5 +1,5 @@
-//! The power goes: at every point at which the disk is told to keep what was written to one of the files, and of what was
-//! written to each since its last one any part reaches it, in units of a sector.
+//! Power cuts at every sync of one of the files: of the writes to each file since its last sync, any part reaches the disk, in
+//! units of a sector.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow};

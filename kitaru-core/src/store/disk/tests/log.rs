@@ -1,0 +1,244 @@
+//! The log and redb as one store: what readers see, and what the files say of each other.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ::redb::Builder;
+
+use crate::error::Error;
+use crate::store::disk::files::{FILE, LOG};
+use crate::store::disk::tests::platter::{Platter, PlatterFile, STORE};
+use crate::store::disk::tests::{Seeded, fill, row, rows, seeds};
+use crate::store::{Disk, Key, OpenOptions, Order, Range, Reader, Row, Store, Table};
+
+const NOW: OpenOptions = OpenOptions { lock_timeout: Duration::ZERO };
+
+fn open(dir: &Path) -> Result<Arc<Disk>, Error> {
+    Disk::open(dir, NOW).map(Arc::new)
+}
+
+fn read_only(dir: &Path) -> Result<Arc<Disk>, Error> {
+    Disk::open_read_only(dir, NOW).map(Arc::new)
+}
+
+fn found(store: &Arc<Disk>) -> Vec<u64> {
+    rows(&Reader::new(store.clone())).unwrap()
+}
+
+/// A copy of a store's folder as a kill leaves it.
+fn killed(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(dir).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    copy
+}
+
+/// The files of a folder, with their bytes.
+fn files(dir: &Path) -> BTreeMap<std::ffi::OsString, Vec<u8>> {
+    let files = fs::read_dir(dir).unwrap().map(Result::unwrap);
+    files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect()
+}
+
+#[test]
+fn store_reads_as_a_map_does_in_both_orders() {
+    for seed in seeds(20) {
+        let mut chance = Seeded::new(seed);
+        let store = Platter::default().store().unwrap();
+        let mut map: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        for nth in 0..300u64 {
+            let commit: Vec<Row> = (0..1 + chance.below(4))
+                .map(|_| {
+                    let key = vec![chance.below(6) as u8; 1 + chance.below(30) as usize];
+                    let value = (chance.below(3) > 0).then(|| vec![nth as u8; chance.below(60) as usize]);
+                    match &value {
+                        Some(value) => drop(map.insert(key.clone(), value.clone())),
+                        None => drop(map.remove(&key)),
+                    }
+                    Row { table: Table::Journal, key: Key::from(key), value }
+                })
+                .collect();
+            store.commit(commit).unwrap();
+            let bound = |chance: &mut Seeded| vec![chance.below(7) as u8; chance.below(20) as usize];
+            let (mut from, mut to) = (bound(&mut chance), bound(&mut chance));
+            if from > to {
+                std::mem::swap(&mut from, &mut to);
+            }
+            let range: Range<'_> = match chance.below(3) {
+                0 => (Bound::Unbounded, Bound::Unbounded),
+                1 => (Bound::Included(&from), Bound::Included(&to)),
+                _ => (Bound::Excluded(&from), Bound::Unbounded),
+            };
+            for order in [Order::Ascending, Order::Descending] {
+                let mut seen = Vec::new();
+                let mut visit = |key: &[u8], value: &[u8]| {
+                    seen.push((key.to_vec(), value.to_vec()));
+                    ControlFlow::Continue(())
+                };
+                store.scan(Table::Journal, range, order, &mut visit).unwrap();
+                let mut expected: Vec<_> =
+                    map.range::<[u8], _>(range).map(|(key, value)| (key.clone(), value.clone())).collect();
+                if order == Order::Descending {
+                    expected.reverse();
+                }
+                assert_eq!(seen, expected, "KITARU_SEED={seed}, commit {nth}, {order:?}");
+            }
+            assert_eq!(store.get(Table::Journal, &from).unwrap(), map.get(&from).cloned());
+        }
+    }
+}
+
+#[test]
+fn readers_see_whole_commits_in_order_while_redb_catches_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    // Each commit overwrites all rows of a table, in any of which its number is.
+    let commit = |nth: u64| -> Vec<Row> {
+        let value = [nth.to_le_bytes().as_slice(), &[0; 500]].concat();
+        let row = |key: u8| Row { table: Table::Aside, key: [key].into(), value: Some(value.clone()) };
+        (0..100).map(row).collect()
+    };
+    store.commit(commit(0)).unwrap();
+    let (done, newest) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for order in [Order::Ascending, Order::Descending] {
+            let (store, done, newest) = (&store, &done, &newest);
+            scope.spawn(move || {
+                let mut last = 0;
+                while !done.load(Ordering::SeqCst) {
+                    let at_least = newest.load(Ordering::SeqCst);
+                    let mut seen = Vec::new();
+                    let mut visit = |_: &[u8], value: &[u8]| {
+                        seen.push(u64::from_le_bytes(*value.first_chunk().unwrap()));
+                        ControlFlow::Continue(())
+                    };
+                    store.scan(Table::Aside, (Bound::Unbounded, Bound::Unbounded), order, &mut visit).unwrap();
+                    assert_eq!(seen.len(), 100);
+                    assert!(seen.iter().all(|nth| *nth == seen[0]), "{seen:?}");
+                    assert!(seen[0] >= at_least.max(last), "an older state is shown");
+                    last = seen[0];
+                    let one = store.get(Table::Aside, &[50]).unwrap().unwrap();
+                    assert!(u64::from_le_bytes(*one.first_chunk().unwrap()) >= last);
+                }
+            });
+        }
+        // Of 50 kB each: the first are too large for the log, and make it grow.
+        for nth in 1..400 {
+            store.commit(commit(nth)).unwrap();
+            newest.store(nth, Ordering::SeqCst);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    store.close().unwrap();
+}
+
+#[test]
+fn killed_store_opens_without_a_repair_of_its_file() {
+    let disk = Platter::default();
+    let store = disk.store().unwrap();
+    fill(&store, 0..300).unwrap();
+    let was_repaired = Arc::new(AtomicBool::new(false));
+    let called = was_repaired.clone();
+    Builder::new()
+        .set_repair_callback(move |_| called.store(true, Ordering::SeqCst))
+        .create_with_backend(PlatterFile(Platter::of(disk.files()), STORE))
+        .unwrap();
+    assert!(!was_repaired.load(Ordering::SeqCst));
+}
+
+#[test]
+fn killed_store_is_read_with_its_log_and_nothing_is_written() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path()).unwrap();
+    fill(&*store, 0..2_500).unwrap();
+    let dir = killed(home.path());
+    store.close().unwrap();
+    let before = files(dir.path());
+    let reader = read_only(dir.path()).unwrap();
+    assert_eq!(found(&reader), (0..2_500).collect::<Vec<_>>());
+    let error = reader.commit(vec![row(7)]).unwrap_err();
+    assert!(error.is_misuse() && error.to_string().contains("read only"), "{error:#}");
+    // Others may read too, and none may write meanwhile.
+    assert_eq!(found(&read_only(dir.path()).unwrap()).len(), 2_500);
+    assert!(open(dir.path()).unwrap_err().is_locked());
+    reader.close().unwrap();
+    drop(reader);
+    assert!(before == files(dir.path()), "a file was changed");
+    assert_eq!(found(&open(dir.path()).unwrap()).len(), 2_500);
+}
+
+#[test]
+fn store_that_is_held_or_is_not_there_is_not_read() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path()).unwrap();
+    assert!(read_only(home.path()).unwrap_err().is_locked());
+    drop(store);
+    let empty = tempfile::tempdir().unwrap();
+    let message = format!("{:#}", read_only(empty.path()).unwrap_err());
+    assert!(message.contains("there is no store"), "{message}");
+    assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
+    let message = format!("{:#}", read_only(&empty.path().join("none")).unwrap_err());
+    assert!(message.contains("name the folder of one"), "{message}");
+}
+
+#[test]
+fn log_that_is_missing_is_refused_until_an_empty_file_is_in_its_place() {
+    for name in LOG {
+        let home = tempfile::tempdir().unwrap();
+        let store = open(home.path()).unwrap();
+        fill(&*store, 0..3).unwrap();
+        store.close().unwrap();
+        drop(store);
+        fs::remove_file(home.path().join(name)).unwrap();
+        for error in [open(home.path()).unwrap_err(), read_only(home.path()).unwrap_err()] {
+            let message = format!("{error:#}");
+            for part in [name, "is missing", "restore a backup", "make an empty file"] {
+                assert!(message.contains(part), "{message} lacks {part}");
+            }
+        }
+        fs::write(home.path().join(name), []).unwrap();
+        assert_eq!(found(&open(home.path()).unwrap()), [0, 1, 2]);
+    }
+}
+
+#[test]
+fn log_of_another_store_is_refused_and_nothing_is_changed() {
+    let [one, other] = [(); 2].map(|()| {
+        let home = tempfile::tempdir().unwrap();
+        let store = open(home.path()).unwrap();
+        fill(&*store, 0..5).unwrap();
+        let copy = killed(home.path());
+        store.close().unwrap();
+        copy
+    });
+    fs::copy(other.path().join(LOG[0]), one.path().join(LOG[0])).unwrap();
+    let before = fs::read(one.path().join(FILE)).unwrap();
+    let message = format!("{:#}", open(one.path()).unwrap_err());
+    assert!(
+        message.contains("is another store's") && message.contains("Put the files of one moment together"),
+        "{message}"
+    );
+    assert_eq!(fs::read(one.path().join(LOG[0])).unwrap(), fs::read(other.path().join(LOG[0])).unwrap());
+    drop(before);
+}
+
+#[test]
+fn new_store_is_small_and_one_that_was_closed_is_as_small_again() {
+    let home = tempfile::tempdir().unwrap();
+    let bytes = || files(home.path()).values().map(Vec::len).sum::<usize>();
+    let store = open(home.path()).unwrap();
+    assert!(bytes() <= 2 << 20, "{} bytes", bytes());
+    let logs = || LOG.map(|log| fs::metadata(home.path().join(log)).unwrap().len());
+    let small = logs();
+    let large = |n: u64| Row { table: Table::Memo, key: n.to_be_bytes().into(), value: Some(vec![1; 50_000]) };
+    (0..20).for_each(|n| store.commit(vec![large(n)]).unwrap());
+    assert!(logs() > small, "it has not grown");
+    store.close().unwrap();
+    assert_eq!(logs(), small);
+}
