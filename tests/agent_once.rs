@@ -84,7 +84,7 @@ async fn option_that_cannot_be_kept_is_refused_before_any_request() {
     for (agent, says) in [
         (agent(once).granular_checkpoints(false), "leave `granular_checkpoints` on"),
         (agent(once.retries(1)), "has retries; choose one"),
-        (agent(once.not_durable()), "leave out `not_durable`"),
+        (agent(once.not_durable()), "remove `not_durable`"),
     ] {
         let error = agent.run("Fire!").on(&kitaru).await.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");

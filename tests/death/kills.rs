@@ -213,7 +213,7 @@ async fn store_killed_under_load_opens_within_its_bound_and_immediately_after_th
     process.kill();
     let store = dir.path().join("store");
 
-    // The promise is one walk of redb through the file, without own work for each record.
+    // The promise is the replay of a log of two segments at most, without work for each record.
     let repair = shortest(async || {
         let copy = copied(&store);
         let start = Instant::now();
@@ -230,7 +230,9 @@ async fn store_killed_under_load_opens_within_its_bound_and_immediately_after_th
          {repair:?}, an empty store {empty:?}"
     );
     let most = 5 * (repair + empty);
-    assert!(after_kill < most, "{after_kill:?}, where redb alone takes {repair:?}");
+    // Of two full segments, in a build without optimisations.
+    let replay = Duration::from_secs(2);
+    assert!(after_kill < most + replay, "{after_kill:?}, where redb alone takes {repair:?}");
     // A file of this size is verified whenever it is opened.
     assert!(after_close < most, "{after_close:?}, where redb alone takes {repair:?}");
 }
