@@ -38,7 +38,7 @@ use crate::store::disk::failure::{closed, failed};
 use crate::store::disk::files::Files;
 use crate::store::disk::mark::Mark;
 use crate::store::disk::overlay::{Cursor, Overlay};
-use crate::store::disk::redb::{Redb, Snapshot};
+use crate::store::disk::redb::Redb;
 use crate::store::disk::segment::Segment;
 use crate::store::lock::FolderLock;
 use crate::store::{Order, Range, Row, Store, Table, Visit};
@@ -239,16 +239,6 @@ impl Disk {
         Ok(())
     }
 
-    /// The rows in redb and in memory as they are now.
-    fn snapshot(&self) -> Result<(Snapshot<'_>, [Option<Arc<Overlay>>; 2], u64), Error> {
-        // Under one lock: a full overlay is dropped when redb has it.
-        let view = self.shared.view();
-        if view.is_closed {
-            return Err(closed());
-        }
-        Ok((self.shared.redb.snapshot()?, [Some(view.active.clone()), view.full.clone()], view.last))
-    }
-
     /// Which of the store's folder and files others than this user may use, with their modes: what was there before and is
     /// left as it is. What is made here is for this user only.
     pub(crate) fn open_to_others(&self) -> Vec<String> {
@@ -295,7 +285,14 @@ impl Store for Disk {
     }
 
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
-        let (snapshot, overlays, last) = self.snapshot()?;
+        let (snapshot, overlays, last) = {
+            // Under one lock: a full overlay is dropped when redb has it.
+            let view = self.shared.view();
+            if view.is_closed {
+                return Err(closed());
+            }
+            (self.shared.redb.snapshot()?, [Some(view.active.clone()), view.full.clone()], view.last)
+        };
         let overlays = overlays.iter().flatten();
         let cursors = overlays.map(|overlay| Cursor::new(overlay, table, range, order, last)).collect();
         snapshot.read(|transaction| merge::scan(transaction, (table, range, order), cursors, visit))
