@@ -1,5 +1,7 @@
 //! The measured work: flows with many records, and the same work on redb alone, which is their floor.
 
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -73,6 +75,32 @@ pub(crate) fn bare_commit(database: &Database, from: u64, count: u64, executions
     }
     transaction.commit().expect("a commit");
     start.elapsed().as_nanos() as u64
+}
+
+/// A preallocated file that is appended to, as a log is.
+pub(crate) struct BareLog(File);
+
+impl BareLog {
+    /// How many bytes a frame of one row of `small` has.
+    const FRAME: u64 = 192;
+    const FRAMES: u64 = 4_096;
+
+    pub(crate) fn new(dir: &Path) -> Self {
+        let mut file = File::create(dir.join("bare.log")).expect("a file");
+        file.write_all(&vec![0; (Self::FRAME * Self::FRAMES) as usize]).expect("zeros");
+        file.sync_all().expect("a sync");
+        BareLog(file)
+    }
+
+    /// Writes and syncs one frame. Returns nanoseconds.
+    pub(crate) fn append(&self, n: u64) -> u64 {
+        let start = Instant::now();
+        let mut file = &self.0;
+        file.seek(SeekFrom::Start(n % Self::FRAMES * Self::FRAME)).expect("a place");
+        file.write_all(&[9; Self::FRAME as usize]).expect("a write");
+        file.sync_data().expect("a sync");
+        start.elapsed().as_nanos() as u64
+    }
 }
 
 pub(crate) async fn open(dir: &Path) -> Kitaru {
