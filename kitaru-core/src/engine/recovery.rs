@@ -34,17 +34,23 @@ const AFTER_RUNTIME: Duration = Duration::from_millis(250);
 pub(crate) async fn recover(inner: Weak<Engine>, own: JournalId) {
     let mut after = JournalId(0);
     let mut unknown = HashSet::new();
+    let mut unread = Vec::new();
     loop {
         let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
         let archive = strong.runtime.archive.clone();
         let page = blocking(move || archive.unfinished(after, own, PAGE)).await;
         let page = match page {
             Ok(Ok(page)) => page,
-            Ok(Err(error)) | Err(error) => return log::recovery_failed(&error),
+            Ok(Err(error)) | Err(error) => {
+                log::recovery_failed(&error);
+                until_after_fault(strong).await;
+                continue;
+            }
         };
         // The others still resume.
         page.unread.iter().for_each(|unread| log::recovery_failed(&unread.error));
-        let Some(last) = page.last else { return };
+        unread.extend(page.unread.iter().map(|unread| unread.journal));
+        let Some(last) = page.last else { break };
         after = last;
         for (stored, has_mail) in page.found {
             let execution = &stored.header.execution;
@@ -56,6 +62,28 @@ pub(crate) async fn recover(inner: Weak<Engine>, own: JournalId) {
             }
         }
     }
+    if unread.is_empty() {
+        return;
+    }
+    // A row that is damaged stays so; a disk that failed may have recovered.
+    let Some(strong) = inner.upgrade() else { return };
+    until_after_fault(strong).await;
+    for journal in unread {
+        let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
+        let archive = strong.runtime.archive.clone();
+        match blocking(move || archive.stored(journal)).await {
+            Ok(Ok(Some(stored))) => strong.go_on(stored, true).await,
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) | Err(error) => log::recovery_failed(&error),
+        }
+    }
+}
+
+/// Waits until the store may have recovered from a fault, and does not keep it open meanwhile.
+async fn until_after_fault(engine: Arc<Engine>) {
+    let clock = engine.runtime.clock.clone();
+    drop(engine);
+    clock.until(clock.due_ms(AFTER_FAULT)).await;
 }
 
 /// The generation to wake for this one: the newest, if the execution has continued as new. The store may have reported that the
