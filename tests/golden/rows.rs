@@ -54,7 +54,7 @@ pub(crate) fn restore(text: &str) -> anyhow::Result<tempfile::TempDir> {
     }
     transaction.commit()?;
     if kinds(text).contains("meta log") {
-        ["log.0", "log.1"].into_iter().try_for_each(|log| std::fs::write(dir.path().join(log), []))?;
+        ["store.log.0", "store.log.1"].into_iter().try_for_each(|log| std::fs::write(dir.path().join(log), []))?;
     }
     Ok(dir)
 }

@@ -170,7 +170,7 @@ async fn answer_about_a_body_is_refused_before_its_question_is_open() {
     // The body runs: an answer now is about another run.
     let happened = Resolution::happened(&1u32).unwrap();
     let error = in_time(kitaru.answer(&handle, "wire", &happened)).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("nobody is asked"), "{error}");
+    assert!(error.is_misuse() && error.to_string().contains("no person is asked"), "{error}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();
     drop((handle, kitaru));
     let kitaru = reopen(&dir).await;
@@ -243,7 +243,7 @@ async fn answer_to_something_that_is_not_a_wait_is_refused_and_not_kept() {
     let handle = records_first(1).id("job").on(&kitaru).start().await.unwrap();
     assert_eq!(open(&kitaru, "records_first", 1).await, ["approval_2"]);
     let error = in_time(kitaru.answer(&handle, "approval", &true)).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("is no open wait"), "{error}");
+    assert!(error.is_misuse() && error.to_string().contains("is not an open wait"), "{error}");
     in_time(kitaru.answer(&handle, "approval_2", &false)).await.unwrap();
     assert!(!in_time(handle).await.unwrap());
 }

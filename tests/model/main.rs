@@ -27,6 +27,7 @@ mod errors;
 mod executions;
 mod failing_children;
 mod faults;
+mod faults_at_opening;
 mod faulty;
 mod generations;
 mod glances;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::engine::active::{Ended, interrupted};
+use crate::engine::active::{Active, Ended, interrupted};
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind};
+use crate::id::ExecutionId;
 use crate::ledger::blocking;
 use crate::log;
 use crate::race::race;
@@ -24,14 +25,17 @@ impl Engine {
         self.sleepers.end();
         self.admissions.close();
         self.runtime.watchers.notify_all();
+        // Here, before the caller runs on: no body begins once the store is being closed.
+        let running = self.drain();
         let (send, receive) = oneshot::channel();
         let closing = self.clone();
-        self.keeper.spawn(async move { drop(send.send(closing.close(grace).await)) });
+        self.keeper.spawn(async move { drop(send.send(closing.close(running, grace).await)) });
         drop(self);
         receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the runtime is shutting down")))
     }
 
-    async fn close(&self, grace: Duration) -> Result<(), Error> {
+    /// Has running attempts begin nothing more, and ends those that are not driven. Gives all of them.
+    fn drain(&self) -> Vec<(ExecutionId, Arc<Active>)> {
         let running = self.registry.all();
         for (execution, active) in &running {
             if active.is_driven() {
@@ -41,6 +45,10 @@ impl Engine {
                 self.registry.rest(execution);
             }
         }
+        running
+    }
+
+    async fn close(&self, running: Vec<(ExecutionId, Arc<Active>)>, grace: Duration) -> Result<(), Error> {
         let ended = async {
             for (_, active) in &running {
                 active.ended().await;

@@ -96,7 +96,7 @@ fn a_closed_store_refuses_everything_but_being_closed() {
 }
 
 #[test]
-fn what_was_committed_is_there_when_the_store_is_opened_again() {
+fn commit_is_there_when_the_store_is_opened_again() {
     let dir = tempfile::tempdir().unwrap();
     let store = Disk::open(dir.path(), OpenOptions::default()).unwrap();
     store.commit(vec![row(Table::Journal, "a", Some("1"))]).unwrap();
@@ -195,7 +195,7 @@ fn writer(spy: &Arc<Spy>) -> Writer {
 }
 
 #[test]
-fn what_arrives_during_a_commit_is_the_next_batch_and_lands_in_order() {
+fn submissions_during_a_commit_are_the_next_batch_and_land_in_order() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     spy.hold(true);
     let writer = writer(&spy);
@@ -215,7 +215,7 @@ fn what_arrives_during_a_commit_is_the_next_batch_and_lands_in_order() {
 }
 
 #[test]
-fn a_commit_that_fails_or_panics_is_told_and_the_next_one_succeeds() {
+fn commit_that_fails_or_panics_is_reported_and_the_next_one_succeeds() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     let writer = writer(&spy);
     spy.fails.store(true, Ordering::SeqCst);
@@ -268,7 +268,7 @@ fn a_full_queue_says_so() {
 }
 
 #[test]
-fn what_a_commit_has_taken_counts_as_waiting_until_it_has_landed() {
+fn submissions_of_a_commit_count_as_waiting_until_it_has_landed() {
     let (spy, acks) = (Arc::new(Spy::default()), Arc::new(Acks::default()));
     spy.hold(true);
     let options = WriterOptions { queue_bytes: 1_000, ..WriterOptions::default() };

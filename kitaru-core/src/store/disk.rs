@@ -299,8 +299,9 @@ impl Store for Disk {
     }
 
     fn close(&self) -> Result<(), Error> {
-        let log = lock(&self.log).take();
-        let drained = log.map_or(Ok(()), |mut log| {
+        // Held to the end: another call of this waits, and a commit finds the store closed.
+        let mut held = lock(&self.log);
+        let drained = held.take().map_or(Ok(()), |mut log| {
             // A commit that failed must not come back.
             let mark = if log.is_sound { log.mark } else { log.mark.next_epoch() };
             if log.is_sound && log.rows.is_empty() { self.caught_up() } else { self.drain(&mut log, mark) }
@@ -310,11 +311,11 @@ impl Store for Disk {
             drop(thread.join());
         }
         if !std::mem::replace(&mut self.shared.view_mut().is_closed, true) {
-            self.shared.redb.close();
             if let (Ok(()), Some(segments)) = (&drained, &self.shared.segments) {
-                // All of it is in redb. What cannot be cleared is replayed as nothing.
+                // All of it is in redb, whose file is held until then. A segment that cannot be cleared is replayed as nothing.
                 segments.iter().for_each(|segment| drop(segment.clear()));
             }
+            self.shared.redb.close();
         }
         drop(lock(&self.lock).take());
         drained

@@ -81,7 +81,7 @@ impl Folder {
         self.check_is_regular(name)?;
         let file = self.handle.open_file(name, presence)?;
         // It may have been replaced in between.
-        if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular("it is no regular file")) }
+        if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular("it is not a regular file")) }
     }
 
     /// Refuses anything but a regular file. A missing file is accepted.
@@ -91,7 +91,7 @@ impl Folder {
                 "it is a link, and the files of a store are opened without \
                                                            following links",
             )),
-            Some(kind) if !kind.is_file => Err(not_regular("it is no regular file")),
+            Some(kind) if !kind.is_file => Err(not_regular("it is not a regular file")),
             Some(_) | None => Ok(()),
         }
     }

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_is_told_apart_by_its_mark_and_not_by_its_number_alone() {
+    fn holder_is_identified_by_its_mark_and_not_by_its_number_alone() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(dir.path()).unwrap();
         let own = Holder::this_process();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_of_any_content_names_nobody_and_is_read_within_a_bound() {
+    fn lock_file_of_any_content_names_no_process_and_is_read_within_a_bound() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
         for (content, holder) in [

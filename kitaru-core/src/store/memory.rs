@@ -23,10 +23,7 @@ impl Memory {
 
     fn with<R>(&self, work: impl FnOnce(&mut Tables) -> R) -> Result<R, Error> {
         let mut tables: MutexGuard<'_, _> = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables
-            .as_mut()
-            .map(work)
-            .ok_or_else(|| Error::new(Kind::Closed, "the store was closed; open it again to go on"))
+        tables.as_mut().map(work).ok_or_else(|| Error::new(Kind::Closed, "the store was closed; open it again"))
     }
 }
 

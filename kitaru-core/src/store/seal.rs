@@ -25,7 +25,7 @@ pub(super) fn open<'a>(table: Table, key: &[u8], sealed: &'a [u8]) -> Result<&'a
             Kind::Store,
             format!(
                 "the row {} of table {table:?} is damaged: its checksum does not fit. Restore the store from a backup, or \
-                 begin what it belongs to anew with .fresh()",
+                 start the execution that it belongs to again with .fresh()",
                 key.escape_ascii()
             ),
         )),

@@ -119,7 +119,7 @@ impl Writer {
         let first = {
             let mut queue = self.shared.queue();
             if queue.closed {
-                return Err(Error::new(Kind::Closed, "the store was closed; open it again to go on"));
+                return Err(Error::new(Kind::Closed, "the store was closed; open it again"));
             }
             let bound = self.shared.options.queue_bytes;
             if queue.bytes + bytes > bound && queue.bytes > 0 {
@@ -127,7 +127,7 @@ impl Writer {
                     Kind::TooLarge,
                     format!(
                         "{} bytes wait to be written, and {bytes} more are over the bound of {bound}: the disk does not \
-                         keep up. Run fewer executions at once, or keep large data elsewhere",
+                         keep up. Run fewer executions concurrently, or keep large data elsewhere",
                         queue.bytes
                     ),
                 ));
@@ -232,8 +232,8 @@ impl Submission {
 fn cut(failure: Option<&Error>) -> Error {
     let error = Error::new(
         Kind::Store,
-        "what came before could not be written to the store; nothing that was acknowledged is lost. Call the flow again, \
-         it goes on where it stopped",
+        "an earlier record could not be written to the store; nothing that was acknowledged is lost. Call the flow again, \
+         it resumes",
     );
     match failure {
         Some(failure) => error.because(format!("{failure:#}")),

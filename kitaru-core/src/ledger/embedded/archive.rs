@@ -179,7 +179,7 @@ impl Archive {
                 return Ok(state);
             }
         }
-        Err(malformed(execution, "state", Malformed("it is neither unfinished nor has it come to an end")))
+        Err(malformed(execution, "state", Malformed("it is neither unfinished nor ended")))
     }
 
     /// Reads the last record of a finished generation, which has its result; `None` if that is another record.
@@ -218,7 +218,7 @@ impl Archive {
     /// When a generation has to be finished.
     pub(crate) fn deadline(&self, stored: &Stored) -> Result<Option<u64>, Error> {
         self.one_beside(stored, Aside::Deadline, "", "deadline", |row| {
-            row.try_into().map(u64::from_be_bytes).map_err(|_| Malformed("it is no time"))
+            row.try_into().map(u64::from_be_bytes).map_err(|_| Malformed("it is not a time"))
         })
     }
 
@@ -319,7 +319,7 @@ impl Archive {
                 Kind::Store,
                 format!(
                     "the journal of execution {} cannot be read: record {missing} is missing and later ones are there; the store \
-                     is damaged. Restore it from a backup, or begin the execution anew with .fresh()",
+                     is damaged. Restore it from a backup, or start the execution again with .fresh()",
                     stored.header.execution
                 ),
             )),

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_begin_as_asked_for_are_found_whatever_their_lengths() {
+    fn ids_with_a_prefix_are_found_at_any_length() {
         let ids = ["a", "b", "ab", "abc", "abd", "b0", "ba", "abcdefgh", "xabc", "a\u{0}"];
         let mut rows = Vec::new();
         for (nth, id) in ids.iter().enumerate() {

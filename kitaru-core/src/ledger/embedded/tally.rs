@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_given_once_however_many_generations_there_are_and_whatever_was_forgotten() {
+    fn number_is_given_once_over_all_generations_and_deletions() {
         let tallies = Tallies::default();
         assert_eq!(add(&tallies, MailTotal::default(), Aside::Signal, 1).unwrap(), 1);
         let other = |journal: u64| {

@@ -47,20 +47,20 @@ pub(super) fn addressed(
             None => only(calls.named(name)?, name, execution)?,
         };
         if meant.is_some_and(|meant| meant != open) {
-            return refuse("is not the one that was looked at: the execution has gone on since; look at it again");
+            return refuse("is not the one that was shown: the execution has continued; look at it again");
         }
         return Ok((stored, Addressee::Wait(open)));
     }
     if meant.is_some() {
-        return refuse("is no longer there: the execution has gone on since; look at it again");
+        return refuse("is no longer there: the execution has continued; look at it again");
     }
     if let Some(call) = calls.named(name)?.last() {
         let why = match call.stands {
             Stands::Begun => {
-                "is no question: the checkpoint's body has begun, and nobody is asked what became of it; answer when \
+                "is not a question: the checkpoint's body has begun, and no person is asked about it; answer when \
                  Execution::waits() shows it"
             }
-            Stands::Open | Stands::Ended => "is no open wait: a checkpoint of that name has been recorded",
+            Stands::Open | Stands::Ended => "is not an open wait: a checkpoint of that name has been recorded",
         };
         return refuse(why);
     }
@@ -234,8 +234,8 @@ fn only(calls: &[Called], name: &str, execution: &ExecutionId) -> Result<Key, Er
         (Some(call), None) => Ok(call.identity),
         (None, _) => refuse(format!("has no open wait `{name}`")),
         (Some(first), Some(second)) => refuse(format!(
-            "has two waits `{name}`, one of `{}` and one of `{}`, which an earlier version has begun, so that nobody knows \
-             which of them is meant; begin it anew with .fresh(). Nothing was sent",
+            "has two waits `{name}`, one of `{}` and one of `{}`, which an earlier version began, so that the \
+             answer fits both; start it again with .fresh(). Nothing was sent",
             first.checkpoint, second.checkpoint
         )),
     }

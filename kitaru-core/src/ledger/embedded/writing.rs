@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_written_to_a_journal_behind_the_last_word_of_its_attempt() {
+    async fn journal_takes_nothing_after_the_last_write_of_an_attempt() {
         let (_, ledger) = opened();
         let attempt = Arc::new(Tenure::new(JournalId(1), Seq(1)));
         ledger.write_last(&attempt, Vec::new(), Some(vec![0])).await.unwrap();

@@ -1,10 +1,12 @@
 //! How redb catches up with the log: what is handed to the thread that does it, and what that says of it. Must not know how it
 //! is done.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::store::disk::failure::closed;
 use crate::store::disk::mark::Mark;
 use crate::store::disk::overlay::Overlay;
 
@@ -80,7 +82,7 @@ impl CatchingUp {
                 return Err(failure);
             }
             if state.ends {
-                return Ok(());
+                return Err(closed());
             }
             state = self.wait(state);
         }
@@ -89,12 +91,18 @@ impl CatchingUp {
     /// Says what became of an attempt.
     pub(super) fn say(&self, done: Result<(), Error>) {
         let mut state = self.state();
-        match done {
-            Ok(()) => state.full = None,
-            Err(failure) => state.failure = Some(failure),
-        }
+        // Dropped off the lock: it may be large.
+        let full = match done {
+            Ok(()) => state.full.take(),
+            Err(failure) => {
+                state.failure = Some(failure);
+                None
+            }
+        };
         state.is_urgent = false;
         self.changed.notify_all();
+        drop(state);
+        drop(full);
     }
 
     /// Ends the thread.
@@ -115,7 +123,8 @@ impl CatchingUp {
                 continue;
             };
             drop(state);
-            let done = attempt(&full);
+            let done = catch_unwind(AssertUnwindSafe(|| attempt(&full)))
+                .unwrap_or_else(|panic| Err(Error::panicked("the thread of the log", panic)));
             let failed = done.is_err();
             drop(full);
             self.say(done);

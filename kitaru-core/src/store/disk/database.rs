@@ -91,11 +91,10 @@ pub(super) fn marked(database: &impl ReadableDatabase, file: &str) -> Result<Mar
     let format = check_format(database, file)?;
     guarded(|| {
         let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
-        Ok(if format < LOGGED {
-            Marked::Unlogged { sequence: Mark::sequence_of(&meta)? }
-        } else {
-            Marked::Logged(Mark::of(&meta)?)
-        })
+        if format < LOGGED {
+            return Ok(Marked::Unlogged { sequence: Mark::sequence_of(&meta)? });
+        }
+        Ok(Mark::of(&meta)?)
     })
 }
 

@@ -12,15 +12,15 @@ use crate::error::{Error, Kind};
 use crate::store::disk::acknowledged;
 use crate::store::disk::database::{builder, raise};
 use crate::store::disk::failure::guarded;
+use crate::store::disk::frame::HEADER;
 use crate::store::disk::mark::Mark;
 use crate::store::disk::segment::{SIZES, Segment};
-use crate::store::disk::tail::is_used;
 use crate::store::folder::{Folder, kind_of};
 use crate::store::platform::{FileId, Presence};
 
 pub(super) const FILE: &str = "store.redb";
 /// The files of the log.
-pub(super) const LOG: [&str; 2] = ["log.0", "log.1"];
+pub(super) const LOG: [&str; 2] = ["store.log.0", "store.log.1"];
 /// Made under another name, so that a crash while it is made leaves no file that looks like a damaged store.
 const UNFINISHED: &str = "store.redb.new";
 
@@ -101,7 +101,8 @@ impl Files {
             let opened = segment(&self.folder, name, Presence::Required).and_then(|file| Segment::open(file, SIZES));
             opened.map_err(|why| match why.kind() {
                 io::ErrorKind::NotFound => lost(&self.folder, name),
-                io::ErrorKind::UnexpectedEof => cut_short(&self.folder, name),
+                io::ErrorKind::UnexpectedEof => of_wrong_length(&self.folder, name, "cut short"),
+                io::ErrorKind::FileTooLarge => of_wrong_length(&self.folder, name, "too long"),
                 _ => unusable_log(&self.folder, name, why),
             })
         });
@@ -116,8 +117,14 @@ impl Files {
         let [first, second] = LOG.map(|name| {
             let mut bytes = Vec::new();
             let file = self.folder.file(name, Presence::ReadOnly);
-            let read = file.and_then(|mut file| file.read_to_end(&mut bytes));
-            match read {
+            let read = file.and_then(|file| {
+                // What is shown must not vanish when the power goes. Where a file that is read cannot be synced, it may.
+                let _ = file.sync_data();
+                file.take(SIZES.most + 1).read_to_end(&mut bytes)
+            });
+            match read.map(|read| read as u64) {
+                Ok(read) if read > 0 && read < SIZES.least => Err(of_wrong_length(&self.folder, name, "cut short")),
+                Ok(read) if read > SIZES.most => Err(of_wrong_length(&self.folder, name, "too long")),
                 Ok(_) => Ok(bytes),
                 Err(why) if why.kind() == io::ErrorKind::NotFound => Err(lost(&self.folder, name)),
                 Err(why) => Err(unusable_log(&self.folder, name, why)),
@@ -203,14 +210,15 @@ fn is_there(folder: &Folder) -> Result<Found, Error> {
     found().map_err(|why| unusable(folder, why))
 }
 
-/// Whether a file of a log is there that holds commits.
+/// Whether a file of a log's name is there that holds something: commits, or another program's data. One that was closed begins
+/// with zeros.
 fn is_left(folder: &Folder, name: &str) -> io::Result<bool> {
     if !folder.has(name)? {
         return Ok(false);
     }
     let mut begins = Vec::new();
-    folder.file(name, Presence::ReadOnly)?.take(SIZES.most).read_to_end(&mut begins)?;
-    Ok(is_used(&begins))
+    folder.file(name, Presence::ReadOnly)?.take(HEADER as u64).read_to_end(&mut begins)?;
+    Ok(begins.iter().any(|byte| *byte != 0))
 }
 
 fn segment(folder: &Folder, name: &str, presence: Presence) -> io::Result<Box<dyn StorageBackend>> {
@@ -240,6 +248,8 @@ fn make(folder: &Folder) -> Result<(), Error> {
     raise(&database, &Mark::first(0))?;
     drop(database);
     make_log(folder)?;
+    // The log is durable before the name of the store: one without the other is refused.
+    folder.sync().map_err(made)?;
     folder.rename(UNFINISHED, FILE).map_err(made)?;
     // The names are durable only with their folder.
     folder.sync().map_err(made)
@@ -266,7 +276,7 @@ fn missing(folder: &Folder, remains: &str) -> Error {
         Kind::Store,
         format!(
             "cannot open the store {}: the file is missing, and {} next to it says that there was one. Put it back, or \
-             restore a backup; to begin with an empty store, remove {1} too. Nothing was changed",
+             restore a backup; to begin with an empty store, move {1} away too. Nothing was changed",
             file.display(),
             remains.display()
         ),
@@ -302,12 +312,12 @@ fn newer(folder: &Folder, name: &str) -> Error {
     )
 }
 
-fn cut_short(folder: &Folder, name: &str) -> Error {
+fn of_wrong_length(folder: &Folder, name: &str, what: &str) -> Error {
     let log = folder.path().join(name);
     Error::new(
         Kind::Store,
         format!(
-            "cannot open the store: the file {} of its log is damaged, it is cut short; restore the whole folder from a \
+            "cannot open the store: the file {} of its log is damaged, it is {what}; restore the whole folder from a \
              backup. Nothing was changed",
             log.display()
         ),

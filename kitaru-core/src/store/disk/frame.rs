@@ -55,7 +55,7 @@ impl Header {
     }
 
     /// The header at the start of these bytes, if there is one.
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let header = bytes.first_chunk::<HEADER>()?;
         let number = |at: usize| u64::from_le_bytes(first_chunk(&header[at..]));
         let short = |at: usize| u32::from_le_bytes(first_chunk(&header[at..]));

@@ -24,15 +24,25 @@ struct Version {
     older: Option<Box<Version>>,
 }
 
+impl Drop for Version {
+    /// One after another: a row that is overwritten often has more versions than a stack has room for.
+    fn drop(&mut self) {
+        let mut older = self.older.take();
+        while let Some(mut version) = older {
+            older = version.older.take();
+        }
+    }
+}
+
 impl Version {
     /// The row as the commit `at` left it, if that or one before it wrote it.
     fn at(&self, at: u64) -> Option<&Option<Vec<u8>>> {
         let mut version = Some(self);
-        while let Some(Version { sequence, value, older }) = version {
-            if *sequence <= at {
-                return Some(value);
+        while let Some(found) = version {
+            if found.sequence <= at {
+                return Some(&found.value);
             }
-            version = older.as_deref();
+            version = found.older.as_deref();
         }
         None
     }
@@ -94,7 +104,12 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(overlay: &'a Overlay, table: Table, (from, to): Range<'_>, order: Order, at: u64) -> Self {
-        let left = Some((from.map(Key::from), to.map(Key::from)));
+        let is_empty = match (from, to) {
+            (Bound::Excluded(from), Bound::Excluded(to)) => from >= to,
+            (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from > to,
+            _ => false,
+        };
+        let left = (!is_empty).then(|| (from.map(Key::from), to.map(Key::from)));
         Cursor { overlay, table, at, order, left, chunk: VecDeque::new() }
     }
 

@@ -16,13 +16,14 @@ const PIECE: u64 = 4_096;
 #[derive(Debug)]
 pub(super) struct ReadOnly {
     file: FileBackend,
-    file_bytes: u64,
     written: Mutex<Written>,
 }
 
 #[derive(Debug)]
 struct Written {
     bytes: u64,
+    /// How much of the file counts: what was cut off once is zeros when it is there again.
+    file_bytes: u64,
     /// Whole pieces, by their place in the file divided by their size.
     pieces: BTreeMap<u64, Vec<u8>>,
 }
@@ -31,7 +32,7 @@ impl ReadOnly {
     pub(super) fn of(file: File) -> io::Result<Self> {
         let file = FileBackend::new(file).map_err(io::Error::other)?;
         let bytes = file.len()?;
-        Ok(ReadOnly { file, file_bytes: bytes, written: Mutex::new(Written { bytes, pieces: BTreeMap::new() }) })
+        Ok(ReadOnly { file, written: Mutex::new(Written { bytes, file_bytes: bytes, pieces: BTreeMap::new() }) })
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
@@ -44,7 +45,7 @@ impl ReadOnly {
             return Ok(piece.clone());
         }
         let mut piece = vec![0; PIECE as usize];
-        let there = self.file_bytes.saturating_sub(nth * PIECE).min(PIECE);
+        let there = written.file_bytes.saturating_sub(nth * PIECE).min(PIECE);
         self.file.read(nth * PIECE, &mut piece[..there as usize])?;
         Ok(piece)
     }
@@ -82,6 +83,7 @@ impl StorageBackend for ReadOnly {
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         let mut written = self.written();
         written.bytes = bytes;
+        written.file_bytes = written.file_bytes.min(bytes);
         written.pieces.split_off(&bytes.div_ceil(PIECE));
         Ok(())
     }

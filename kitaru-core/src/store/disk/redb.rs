@@ -175,6 +175,12 @@ impl<'t> Tables<'t> {
     }
 }
 
+impl Drop for Redb {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl fmt::Debug for Redb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redb").finish_non_exhaustive()

@@ -38,11 +38,12 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// With `UnexpectedEof` if the file was cut short.
+    /// With `UnexpectedEof` if the file was cut short, and with `FileTooLarge` if it is longer than a segment.
     pub(super) fn open(file: Box<dyn StorageBackend>, sizes: Sizes) -> io::Result<Self> {
         match file.len()? {
             0 => Self::make(file, sizes),
             bytes if bytes < sizes.least => Err(io::ErrorKind::UnexpectedEof.into()),
+            bytes if bytes > sizes.most => Err(io::ErrorKind::FileTooLarge.into()),
             bytes => Ok(Segment { file, sizes, bytes: AtomicU64::new(bytes) }),
         }
     }

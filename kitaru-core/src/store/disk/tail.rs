@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use crate::store::Row;
-use crate::store::disk::frame::{self, ALIGNED, Frame, MAGIC};
+use crate::store::disk::frame::{self, ALIGNED, Frame, Header, MAGIC};
 use crate::store::disk::mark::{MOST_COMMITS, Mark};
 
 /// The commits that redb does not have.
@@ -57,17 +57,16 @@ pub(super) fn read(mark: &Mark, segments: [&[u8]; 2]) -> Result<Tail, Mismatch> 
         tail.mark = frame.mark();
     }
     let last = tail.mark.sequence;
-    let behind = runs.iter().flat_map(|run| frames_in(run.rest));
-    let is_newer = |frame: Frame<'_>| frame.header.epoch == mark.epoch && frame.header.sequence > last;
-    match behind.filter(|frame| frame.header.store == mark.store).any(is_newer) {
+    // An epoch that has ended holds one commit at most that redb does not have: the one that failed.
+    let is_newer = |header: &Header| {
+        let beyond = last + u64::from(header.epoch < mark.epoch);
+        header.store == mark.store && header.sequence > beyond
+    };
+    let mut behind = runs.iter().flat_map(|run| frames_in(run.rest, is_newer));
+    match behind.next().is_some() {
         true => Err(Mismatch::Damaged { after: last }),
         false => Ok(tail),
     }
-}
-
-/// Whether a segment begins with a frame: its store was not closed, or another one has used it.
-pub(super) fn is_used(segment: &[u8]) -> bool {
-    frame::read(segment).is_some()
 }
 
 /// The frames from the start of a segment that follow each other.
@@ -97,10 +96,13 @@ fn run<'a>(mark: &Mark, segment: &'a [u8]) -> Result<Run<'a>, Mismatch> {
     Ok(run)
 }
 
-/// The whole frames anywhere in these bytes, which begin where a frame may.
-fn frames_in(bytes: &[u8]) -> impl Iterator<Item = Frame<'_>> {
-    let places = memmem::find_iter(bytes, MAGIC);
-    places.filter(|at| at.is_multiple_of(ALIGNED)).filter_map(|at| frame::read(&bytes[at..]))
+/// The whole frames anywhere in these bytes that are meant, by their headers, and begin where a frame may.
+fn frames_in<'a>(bytes: &'a [u8], is_meant: impl Fn(&Header) -> bool) -> impl Iterator<Item = Frame<'a>> {
+    let places = memmem::find_iter(bytes, MAGIC).filter(|at| at.is_multiple_of(ALIGNED));
+    places
+        .map(|at| &bytes[at..])
+        .filter(move |bytes| Header::read(bytes).is_some_and(|header| is_meant(&header)))
+        .filter_map(frame::read)
 }
 
 #[cfg(test)]
@@ -155,8 +157,12 @@ mod tests {
         let again = new.concat();
         mixed[..again.len()].copy_from_slice(&again);
         assert_eq!(sequences(&marks[7], &mixed, &segment(&[])), Ok(vec![19, 20]));
-        // A log that has ended.
-        assert_eq!(sequences(&START.next_epoch(), &segment(&old), &segment(&[])), Ok(vec![]));
+        // A log that has ended, with the commit that failed at its end.
+        assert_eq!(sequences(&marks[7].next_epoch(), &segment(&old), &segment(&[])), Ok(vec![]));
+        assert_eq!(sequences(&marks[6].next_epoch(), &segment(&old), &segment(&[])), Ok(vec![]));
+        // That of a copy of the store, which continued in that epoch.
+        let other = sequences(&marks[5].next_epoch(), &segment(&old), &segment(&[]));
+        assert_eq!(other, Err(Mismatch::Damaged { after: 16 }));
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn found(store: &Arc<Disk>) -> Vec<u64> {
 }
 
 #[test]
-fn a_store_that_an_older_copy_has_replaced_is_refused_until_the_file_beside_it_is_removed() {
+fn store_replaced_by_an_older_copy_is_refused_until_its_number_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     fill(&*store, 0..3).unwrap();
@@ -40,7 +40,7 @@ fn a_store_that_an_older_copy_has_replaced_is_refused_until_the_file_beside_it_i
     fs::write(dir.path().join(FILE), older).unwrap();
     // The log has what the older file has not, and not all of it.
     let message = format!("{:#}", open(dir.path()).unwrap_err());
-    for part in ["commit 4", "files of one moment", "make log.0 and log.1 empty files"] {
+    for part in ["commit 4", "files of one moment", "make store.log.0 and store.log.1 empty files"] {
         assert!(message.contains(part), "{message} lacks {part}");
     }
     LOG.iter().for_each(|log| fs::write(dir.path().join(log), []).unwrap());

@@ -79,7 +79,8 @@ impl Sound {
     fn look(&self, disk: &Platter) -> Result<Found, String> {
         let refused = |error: Error| {
             let message = format!("{error:#}");
-            let says = ["damaged", "restore", "is missing", "is no store", "version", "redb file of another program"];
+            let says =
+                ["damaged", "restore", "is missing", "is not a store", "version", "redb file of another program"];
             let is_clear = error.is_store() && says.iter().any(|part| message.contains(part));
             if is_clear {
                 Ok(Found::Refused)
@@ -309,17 +310,17 @@ fn flips(left: Left) -> Tally {
 }
 
 #[test]
-fn a_bit_flipped_at_any_byte_of_a_closed_store_is_an_error_or_harmless() {
+fn bit_flipped_at_any_byte_of_a_closed_store_is_an_error_or_harmless() {
     drop(flips(Left::Closed));
 }
 
 #[test]
-fn a_bit_flipped_at_any_byte_of_a_store_whose_process_was_killed_is_an_error_or_harmless() {
+fn bit_flipped_at_any_byte_of_a_killed_store_is_an_error_or_harmless() {
     drop(flips(Left::Killed));
 }
 
 #[test]
-fn a_bit_flipped_in_a_file_too_large_to_be_verified_gives_no_wrong_row_and_seldom_hides_one() {
+fn bit_flipped_in_a_large_file_gives_no_wrong_row_and_seldom_hides_one() {
     let tally = flips(Left::Large);
     // Five of 135,168, all of which the sample has.
     assert!(tally.less <= 5, "{tally:?}");

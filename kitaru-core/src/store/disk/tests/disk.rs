@@ -13,7 +13,7 @@ fn reader(store: &Arc<Disk>) -> Reader {
 }
 
 #[test]
-fn a_full_disk_is_said_to_be_full_and_the_store_goes_on_when_there_is_room() {
+fn full_disk_is_reported_and_the_store_works_again_when_there_is_room() {
     let disk = Platter::default();
     let store = Arc::new(disk.store().unwrap());
     fill(&*store, 0..5).unwrap();

@@ -52,7 +52,7 @@ fn hold(dir: &Path) -> Child {
 }
 
 #[test]
-fn a_store_that_another_process_holds_is_refused_with_its_pid_after_the_lock_timeout() {
+fn store_held_by_another_process_is_refused_with_its_pid_after_a_timeout() {
     let dir = tempfile::tempdir().unwrap();
     let mut holder = hold(dir.path());
     let start = Instant::now();
@@ -69,7 +69,7 @@ fn a_store_that_another_process_holds_is_refused_with_its_pid_after_the_lock_tim
 }
 
 #[test]
-fn a_store_is_handed_over_to_whoever_waits_when_its_holder_ends() {
+fn store_is_handed_over_to_a_waiting_process_when_its_holder_ends() {
     let dir = tempfile::tempdir().unwrap();
     let mut holder = hold(dir.path());
     let waits = {
@@ -119,7 +119,7 @@ fn a_folder_that_cannot_be_made_or_written_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_file_that_is_no_store_is_refused_and_left_as_it_is() {
+fn file_that_is_not_a_store_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(FILE);
     for (content, says) in [
@@ -185,7 +185,7 @@ fn a_store_of_an_earlier_format_becomes_one_of_this_format_when_it_is_opened() {
 }
 
 #[test]
-fn what_a_crash_left_of_a_store_being_made_is_no_obstacle() {
+fn remains_of_a_store_that_was_being_made_are_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let mut half = fs::File::create(dir.path().join("store.redb.new")).unwrap();
     half.write_all(b"redb, half made").unwrap();
@@ -196,7 +196,7 @@ fn what_a_crash_left_of_a_store_being_made_is_no_obstacle() {
 }
 
 #[test]
-fn the_folder_is_kept_out_of_version_control_and_a_file_of_the_users_own_is_left_alone() {
+fn new_folder_is_kept_out_of_version_control_and_other_files_stay() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("made/here");
     open(&dir, Duration::ZERO).unwrap();

@@ -12,11 +12,13 @@ use ::redb::Builder;
 
 use crate::error::Error;
 use crate::store::disk::files::{FILE, LOG};
-use crate::store::disk::tests::platter::{Platter, PlatterFile, STORE};
+use crate::store::disk::frame;
+use crate::store::disk::overlay::Overlay;
+use crate::store::disk::tests::platter::{Event, Platter, PlatterFile, STORE};
 use crate::store::disk::tests::{Seeded, fill, row, rows, seeds};
 use crate::store::{Disk, Key, OpenOptions, Order, Range, Reader, Row, Store, Table};
 
-const NOW: OpenOptions = OpenOptions { lock_timeout: Duration::ZERO };
+const NOW: OpenOptions = OpenOptions { lock_timeout: Duration::from_millis(300) };
 
 fn open(dir: &Path) -> Result<Arc<Disk>, Error> {
     Disk::open(dir, NOW).map(Arc::new)
@@ -241,4 +243,91 @@ fn new_store_is_small_and_one_that_was_closed_is_as_small_again() {
     assert!(logs() > small, "it has not grown");
     store.close().unwrap();
     assert_eq!(logs(), small);
+}
+
+/// The epochs of the frames that were written, in order.
+fn epochs(events: &[Event]) -> Vec<u64> {
+    let frames = events.iter().filter_map(|event| match event {
+        Event::Bytes(_, _, data) => frame::read(data),
+        _ => None,
+    });
+    frames.map(|frame| frame.header.epoch).collect()
+}
+
+#[test]
+fn epoch_ends_with_a_failed_sync_and_with_a_replay() {
+    let disk = Platter::default();
+    let store = disk.store().unwrap();
+    fill(&store, 0..2).unwrap();
+    // The frame is written, and not synced.
+    disk.fails_after(1, std::io::ErrorKind::Other);
+    assert!(store.commit(vec![row(2)]).is_err());
+    disk.heals();
+    fill(&store, 3..5).unwrap();
+    assert_eq!(epochs(&disk.events()), [1, 1, 1, 2, 2]);
+    let killed = Platter::of(disk.files());
+    let store = Arc::new(killed.store().unwrap());
+    assert_eq!(found(&store), [0, 1, 3, 4]);
+    fill(&*store, 5..6).unwrap();
+    assert_eq!(epochs(&killed.events()), [3]);
+}
+
+#[test]
+fn row_that_is_overwritten_very_often_is_dropped_and_replayed() {
+    let overlay = Overlay::default();
+    let version = |n: u64| Row { table: Table::Memo, key: b"progress".into(), value: Some(n.to_le_bytes().to_vec()) };
+    (1..200_000).for_each(|n| overlay.insert(n, vec![version(n)]));
+    assert_eq!(overlay.get(Table::Memo, b"progress", 5), Some(version(5).value));
+    std::thread::spawn(move || drop(overlay)).join().unwrap();
+}
+
+#[test]
+fn file_of_the_users_own_is_not_taken_for_a_log() {
+    for name in LOG {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(name), "a precious file").unwrap();
+        let message = format!("{:#}", open(home.path()).unwrap_err());
+        assert!(message.contains(name) && message.contains("move"), "{message}");
+        assert_eq!(fs::read_to_string(home.path().join(name)).unwrap(), "a precious file");
+    }
+}
+
+#[test]
+fn log_that_is_cut_short_or_too_long_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    drop(open(home.path()).unwrap());
+    for (bytes, says) in [(1, "cut short"), (100_000, "cut short"), (1 << 40, "too long")] {
+        fs::OpenOptions::new().write(true).open(home.path().join(LOG[1])).unwrap().set_len(bytes).unwrap();
+        for error in [open(home.path()).unwrap_err(), read_only(home.path()).unwrap_err()] {
+            let message = format!("{error:#}");
+            assert!(message.contains(says) && message.contains(LOG[1]), "{message}");
+        }
+    }
+}
+
+#[test]
+fn store_that_two_threads_close_loses_nothing() {
+    for _ in 0..10 {
+        let home = tempfile::tempdir().unwrap();
+        let store = open(home.path()).unwrap();
+        store.commit((0..3_000).map(row).collect()).unwrap();
+        std::thread::scope(|scope| {
+            (0..2).for_each(|_| drop(scope.spawn(|| store.close().unwrap())));
+        });
+        assert_eq!(found(&open(home.path()).unwrap()).len(), 3_000);
+    }
+}
+
+#[test]
+fn range_that_is_empty_or_inverted_shows_nothing() {
+    let store = Platter::default().store().unwrap();
+    fill(&store, 0..3).unwrap();
+    let (low, high) = (1u64.to_be_bytes(), 2u64.to_be_bytes());
+    for range in [
+        (Bound::Included(high.as_slice()), Bound::Included(low.as_slice())),
+        (Bound::Excluded(low.as_slice()), Bound::Excluded(low.as_slice())),
+    ] {
+        let mut visit = |_: &[u8], _: &[u8]| panic!("a row is shown");
+        store.scan(Table::Journal, range, Order::Ascending, &mut visit).unwrap();
+    }
 }

@@ -14,7 +14,7 @@ use crate::store::disk::tests::{fill, row, rows};
 use crate::store::{Disk, OpenOptions, Reader, Store, Table};
 
 fn open(dir: &Path) -> Result<Disk, Error> {
-    Disk::open(dir, OpenOptions { lock_timeout: Duration::ZERO })
+    Disk::open(dir, OpenOptions { lock_timeout: Duration::from_millis(300) })
 }
 
 fn refused(dir: &Path) -> String {
@@ -62,7 +62,7 @@ fn a_new_folder_and_its_files_are_for_this_user_only() {
 }
 
 #[test]
-fn what_was_there_and_is_wider_is_named_and_left_as_it_is() {
+fn wider_permissions_are_named_and_left_as_they_are() {
     let (_home, dir) = filled();
     set_mode(&dir, 0o755);
     for (file, mode) in [(FILE, 0o644), (NUMBER, 0o660), ("lock", 0o604)] {
@@ -103,7 +103,7 @@ fn a_link_in_the_place_of_a_file_is_refused_and_what_it_leads_to_is_not_touched(
 }
 
 #[test]
-fn a_link_beside_a_store_is_refused_and_what_it_leads_to_is_not_touched() {
+fn link_next_to_a_store_is_refused_and_its_target_is_not_touched() {
     for name in [FILE, NUMBER, "lock"] {
         let (home, dir) = filled();
         let target = home.path().join("target");
@@ -117,7 +117,7 @@ fn a_link_beside_a_store_is_refused_and_what_it_leads_to_is_not_touched() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_without_waiting_for_it() {
+fn file_that_is_not_regular_is_refused_without_waiting() {
     for name in [FILE, NUMBER, "lock"] {
         let makes: [fn(&Path); 3] = [
             fifo,
@@ -129,13 +129,13 @@ fn what_is_no_regular_file_is_refused_without_waiting_for_it() {
             fs::remove_file(dir.join(name)).unwrap();
             make(&dir.join(name));
             let message = refused(&dir);
-            assert!(message.contains("no regular file") && message.contains(name), "{message}");
+            assert!(message.contains("not a regular file") && message.contains(name), "{message}");
         }
     }
 }
 
 #[test]
-fn files_of_any_length_beside_the_store_are_read_within_a_bound() {
+fn files_of_any_length_next_to_the_store_are_read_within_a_bound() {
     let (_home, dir) = filled();
     for name in [NUMBER, "lock"] {
         // Holes of a terabyte.
@@ -249,13 +249,13 @@ fn a_lock_that_a_child_keeps_of_a_process_that_has_ended_is_said_to_be_so() {
 }
 
 #[test]
-fn a_store_whose_file_is_missing_is_refused_until_the_number_beside_it_is_removed() {
+fn store_whose_file_is_missing_is_refused_until_its_number_is_removed() {
     let (_home, dir) = filled();
     fs::remove_file(dir.join(FILE)).unwrap();
     for _ in 0..2 {
         let message = refused(&dir);
         let number = dir.join(NUMBER).display().to_string();
-        for part in ["the file is missing", &number, "restore a backup", "remove", "Nothing was changed"] {
+        for part in ["the file is missing", &number, "restore a backup", "move ", "Nothing was changed"] {
             assert!(message.contains(part), "{message} lacks {part}");
         }
     }
@@ -283,7 +283,7 @@ fn a_damaged_version_of_the_format_is_damage_and_no_other_version() {
 }
 
 #[test]
-fn a_number_of_the_last_commit_that_no_store_comes_to_is_damage() {
+fn number_of_a_commit_that_no_store_reaches_is_damage() {
     let (_home, dir) = filled();
     let store = open(&dir).unwrap();
     let mut number = u64::MAX.to_le_bytes().to_vec();

@@ -294,7 +294,7 @@ fn a_power_cut_while_a_store_recovers_from_one_loses_nothing_either() {
 }
 
 #[test]
-fn what_is_seen_after_a_kill_stays_when_the_power_goes_before_anything_else_is_written() {
+fn rows_seen_after_a_kill_stay_when_the_power_goes() {
     let empty = empty();
     let mut tried = 0;
     for seed in seeds(2) {
