@@ -91,6 +91,19 @@ impl Archive {
 
     /// The newest generation of an execution.
     pub(crate) fn newest(&self, execution: &ExecutionId) -> Result<Option<Stored>, Error> {
+        let mut continued = None;
+        loop {
+            match self.newest_name(execution)? {
+                // It has continued as new since its name was read, so that there is a newer one.
+                Some(stored) if stored.state.status == Status::ContinuedAsNew && continued != Some(stored.journal) => {
+                    continued = Some(stored.journal);
+                }
+                found => return Ok(found),
+            }
+        }
+    }
+
+    fn newest_name(&self, execution: &ExecutionId) -> Result<Option<Stored>, Error> {
         let (first, last) = name_range(execution);
         let mut newest = None;
         self.reader.scan(
