@@ -2,8 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use kitaru::testkit::store::Table;
 use kitaru::{Clock, Error, Kitaru, Status, checkpoint, flow};
 
+use crate::faulty::Faulty;
 use crate::support::{lets_others_move, log, memory};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -81,6 +83,23 @@ async fn shows_each(round: u32) -> Result<u32, Error> {
         kitaru::signal::<()>("end").await?;
     }
     if round == 3 { Ok(round) } else { shows_each(round + 1).continue_as_new().await }
+}
+
+#[tokio::test]
+async fn watch_that_reads_while_a_flow_continues_as_new_sees_the_next_generation() {
+    let store = Faulty::new(i64::MAX, false);
+    let kitaru = kitaru::testkit::store::builder(store.clone()).open().await.unwrap();
+    let handle = shows_each(2).id("read meanwhile").on(&kitaru).start().await.unwrap();
+    let mut rounds = kitaru.watch::<u32>(&handle, "round");
+    assert_eq!(rounds.next().await.unwrap(), Some(2));
+    store.gate.shut(Table::Name);
+    let reading = tokio::spawn(async move { rounds.next().await });
+    // It has found the second generation.
+    store.gate.until_arrived(1).await;
+    kitaru.signal(&handle, "end", &()).await.unwrap();
+    assert_eq!(handle.await.unwrap(), 3);
+    store.gate.open();
+    assert_eq!(reading.await.unwrap().unwrap(), Some(3));
 }
 
 #[tokio::test]
