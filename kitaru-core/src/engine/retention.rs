@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(3_600);
 /// The shortest pause between two sweeps. It is at least `REST` times as long as the last sweep read, because each sweep
 /// reads the whole store.
 const PAUSE: Duration = Duration::from_secs(1);
-const REST: u32 = 4;
+const REST: u32 = 1;
 
 /// Deletes executions that were finished this long ago, again and again, until the store is closed.
 pub(crate) async fn retire(inner: Weak<Engine>, keep: Duration) {
