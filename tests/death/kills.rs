@@ -231,7 +231,7 @@ async fn store_killed_under_load_opens_within_its_bound_and_immediately_after_th
     );
     let most = 5 * (repair + empty);
     // Of two full segments, in a build without optimisations.
-    let replay = Duration::from_secs(2);
+    let replay = Duration::from_millis(500);
     assert!(after_kill < most + replay, "{after_kill:?}, where redb alone takes {repair:?}");
     // A file of this size is verified whenever it is opened.
     assert!(after_close < most, "{after_close:?}, where redb alone takes {repair:?}");

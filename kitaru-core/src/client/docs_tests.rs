@@ -64,6 +64,8 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     model("what waits for a commit, what the commit has taken included", std::slice::from_ref(&waiting));
     model("a page of executions", &[grouped(executions::MAX_LIMIT as u64)]);
     model("generations that a page looks at", &[grouped(executions::MOST_LOOKED_AT as u64)]);
+    model("index entries that a page passes over", &[grouped(ledger::MOST_PASSED as u64)]);
+    model("generations that the beginning of an id leads to", &[grouped(ledger::MOST_NAMED as u64)]);
     model("executions that resume automatically and concurrently", &[builder::DEFAULT_RECOVERY.to_string()]);
     model("consecutive crashes without a lasting record", &[MOST_DEATHS.to_string()]);
 

@@ -24,7 +24,9 @@ pub(crate) use embedded::{
     Append, Archive, Arrival, CarryOver, Ledger, LedgerOptions, Letter, Listed, Tenure, Unread, most_loaded_bytes, open,
 };
 #[cfg(test)]
-pub(crate) use embedded::{MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_SIGNALS, MailTotal};
+pub(crate) use embedded::{
+    MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_NAMED, MOST_PASSED, MOST_SIGNALS, MailTotal,
+};
 pub(crate) use model::{AT_ONCE_MS, Generation, Listing, State, Stored, malformed};
 pub(crate) use narrow::{Narrow, Standing};
 pub(crate) use sent::{Addressee, Sent, SentKey};

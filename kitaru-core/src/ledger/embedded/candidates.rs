@@ -12,7 +12,7 @@ use crate::store::{Order, Reader, Table};
 /// How many rows of indexes a page passes over.
 pub(crate) const MOST_PASSED: usize = 100_000;
 /// An id that begins as asked for leads to no more generations than this by the table of names; more are sought otherwise.
-const MOST_NAMED: usize = 10_000;
+pub(crate) const MOST_NAMED: usize = 10_000;
 
 /// The generations that all streams have, the newest first.
 pub(super) struct Candidates<'a> {
@@ -228,6 +228,20 @@ mod tests {
         assert!(found.is_empty() && (19..25).contains(&spent), "{spent}");
         let narrow = Narrow { flow: Some("f"), tags: &["other".to_owned()], ..Narrow::default() };
         assert_eq!(gone_through(&reader, &narrow, 1), (vec![], 0), "a tag that nothing has costs one look");
+    }
+
+    #[test]
+    fn prefix_of_too_many_ids_is_left_to_the_index_of_the_flow() {
+        let named_rows = |ids: usize| {
+            let row = |nth: usize| {
+                let execution = ExecutionId { flow: "f".into(), id: format!("job {nth:05}").into() };
+                row(Table::Name, &name_key(&execution, 1), (nth as u64).to_be_bytes().to_vec())
+            };
+            reader(&(0..ids).map(row).collect::<Vec<_>>())
+        };
+        let found = named(&named_rows(MOST_NAMED), "f", "job").unwrap();
+        assert_eq!(found.map(|found| found.len()), Some(MOST_NAMED));
+        assert_eq!(named(&named_rows(MOST_NAMED + 1), "f", "job").unwrap(), None);
     }
 
     #[test]

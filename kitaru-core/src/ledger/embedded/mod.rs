@@ -29,6 +29,8 @@ pub(crate) use tenure::Tenure;
 pub(crate) use writing::{Append, Ledger};
 
 #[cfg(test)]
+pub(crate) use candidates::{MOST_NAMED, MOST_PASSED};
+#[cfg(test)]
 pub(crate) use opening::MOST_JOURNALS;
 #[cfg(feature = "testkit")]
 pub(crate) use opening::first_rows;

@@ -59,7 +59,10 @@ impl Files {
             Found::Store => Self::at(folder),
             Found::Nothing => {
                 let dir = folder.path().display();
-                Err(Error::new(Kind::Store, format!("there is no store in {dir} to be read; name the folder of one")))
+                Err(Error::new(
+                    Kind::Store,
+                    format!("cannot read a store in {dir}: there is none; name the folder of a store"),
+                ))
             }
             Found::Remains(name) => Err(missing(&folder, name)),
         }

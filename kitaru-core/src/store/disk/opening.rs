@@ -48,6 +48,7 @@ pub(super) struct Parts {
     pub(super) segments: [Segment; 2],
     pub(super) acknowledged: Acknowledged,
     pub(super) files: Option<Arc<Files>>,
+    pub(super) lock: Option<FolderLock>,
     /// The redb file, for messages.
     pub(super) name: String,
 }
@@ -85,9 +86,8 @@ impl Disk {
         let (files, flushed) = (Arc::new(files), Arc::new(AtomicU64::new(mark.sequence)));
         let open = reopener(files.clone(), mark, flushed.clone());
         let redb = Redb::new(open, database);
-        let files = Some(files);
-        let disk = Self::of(Parts { redb, flushed, mark, segments, acknowledged, files, name })?;
-        *disk.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(lock);
+        let (files, lock) = (Some(files), Some(lock));
+        let disk = Self::of(Parts { redb, flushed, mark, segments, acknowledged, files, lock, name })?;
         disk.start()?;
         Ok(disk)
     }
@@ -106,6 +106,8 @@ impl Disk {
         let name = files.name();
         let open = |files: &Files| {
             let file = files.file(Presence::ReadOnly)?;
+            // As with the log: what is shown must not vanish when the power goes.
+            let _ = file.sync_data();
             let bytes = file.metadata().map_or(u64::MAX, |file| file.len());
             let file = ReadOnly::of(file).map_err(failed)?;
             guarded(|| Ok(database::builder(bytes).create_with_backend(file)?))
@@ -149,7 +151,7 @@ impl Disk {
     /// A store of which the files are there, after its log is replayed. It has no thread yet: redb catches up while a commit
     /// waits for it.
     pub(super) fn of(parts: Parts) -> Result<Self, Error> {
-        let Parts { redb, flushed, mut mark, segments, acknowledged, files, name } = parts;
+        let Parts { redb, flushed, mut mark, segments, acknowledged, files, lock, name } = parts;
         let read = |segment: &Segment| segment.read().map_err(failed);
         let (first, second) = (read(&segments[0])?, read(&segments[1])?);
         let tail = tail::read(&mark, [&first, &second]).map_err(|mismatch| mismatched(mismatch, &name))?;
@@ -178,7 +180,7 @@ impl Disk {
             shared: Arc::new(shared),
             log: Mutex::new(Some(log)),
             thread: Mutex::new(None),
-            lock: Mutex::new(None),
+            lock: Mutex::new(lock),
         })
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Tail {
 pub(super) enum Mismatch {
     /// The log is another store's.
     OtherStore,
-    /// The log began behind what redb has: the redb file is older, or another segment is.
+    /// The log continues later than redb and the rest of the log end: one of the files is older.
     Behind { redb: u64, log: u64 },
     /// The log and redb are of copies of one store that went different ways.
     Forked { sequence: u64 },
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn log_that_continues_behind_a_gap_is_refused() {
-        let (frames, marks) = frames(START, 4);
+        let (frames, _) = frames(START, 4);
         let behind = Err(Mismatch::Behind { redb: 10, log: 12 });
         assert_eq!(sequences(&START, &segment(&frames[1..]), &segment(&[])), behind);
         // A segment of the two is an older copy.
@@ -200,7 +200,6 @@ mod tests {
         // redb is older than the epoch of its log.
         let older = Mark { epoch: 2, ..START };
         assert_eq!(sequences(&older, &segment(&frames), &[]), Err(Mismatch::Behind { redb: 10, log: 11 }));
-        drop(marks);
     }
 
     #[test]
@@ -211,9 +210,8 @@ mod tests {
 
     #[test]
     fn log_of_a_copy_that_went_another_way_is_refused() {
-        let (ours, marks) = frames(START, 3);
+        let (_, marks) = frames(START, 3);
         let (theirs, _) = frames(Mark { hash: 98, ..START }, 3);
-        drop(ours);
         for mark in [START, marks[1], marks[2]] {
             let forked = sequences(&mark, &segment(&theirs), &segment(&[]));
             assert!(matches!(forked, Err(Mismatch::Forked { .. })), "{mark:?}: {forked:?}");

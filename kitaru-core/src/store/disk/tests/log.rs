@@ -11,7 +11,7 @@ use std::time::Duration;
 use ::redb::Builder;
 
 use crate::error::Error;
-use crate::store::disk::files::{FILE, LOG};
+use crate::store::disk::files::LOG;
 use crate::store::disk::frame;
 use crate::store::disk::overlay::Overlay;
 use crate::store::disk::tests::platter::{Event, Platter, PlatterFile, STORE};
@@ -183,7 +183,7 @@ fn store_that_is_held_or_is_not_there_is_not_read() {
     drop(store);
     let empty = tempfile::tempdir().unwrap();
     let message = format!("{:#}", read_only(empty.path()).unwrap_err());
-    assert!(message.contains("there is no store"), "{message}");
+    assert!(message.contains("there is none; name the folder of a store"), "{message}");
     assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
     let message = format!("{:#}", read_only(&empty.path().join("none")).unwrap_err());
     assert!(message.contains("name the folder of one"), "{message}");
@@ -219,15 +219,18 @@ fn log_of_another_store_is_refused_and_nothing_is_changed() {
         store.close().unwrap();
         copy
     });
-    fs::copy(other.path().join(LOG[0]), one.path().join(LOG[0])).unwrap();
-    let before = fs::read(one.path().join(FILE)).unwrap();
+    let own = fs::read(one.path().join(LOG[0])).unwrap();
+    let theirs = fs::read(other.path().join(LOG[0])).unwrap();
+    fs::write(one.path().join(LOG[0]), &theirs).unwrap();
     let message = format!("{:#}", open(one.path()).unwrap_err());
     assert!(
         message.contains("is another store's") && message.contains("Put the files of one moment together"),
         "{message}"
     );
-    assert_eq!(fs::read(one.path().join(LOG[0])).unwrap(), fs::read(other.path().join(LOG[0])).unwrap());
-    drop(before);
+    assert!(fs::read(one.path().join(LOG[0])).unwrap() == theirs, "the log is left as it is");
+    // With its own log back, the store lacks nothing.
+    fs::write(one.path().join(LOG[0]), own).unwrap();
+    assert_eq!(found(&open(one.path()).unwrap()), [0, 1, 2, 3, 4]);
 }
 
 #[test]

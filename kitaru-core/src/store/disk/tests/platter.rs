@@ -183,7 +183,7 @@ impl Platter {
         ];
         let redb = Redb::new(Box::new(again), database);
         let acknowledged = Acknowledged::on(Box::new(self.clone()), "acknowledged".to_owned());
-        Disk::of(Parts { redb, flushed, mark, segments, acknowledged, files: None, name })
+        Disk::of(Parts { redb, flushed, mark, segments, acknowledged, files: None, lock: None, name })
     }
 }
 
