@@ -1,6 +1,7 @@
 //! Finished executions that are kept for a limited time. Owns which generations are deleted; must not know what is in their
 //! records.
 
+use std::cell::Cell;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,11 @@ use crate::log;
 const PAGE: usize = 256;
 /// The longest time between two sweeps.
 const EVERY: Duration = Duration::from_secs(3_600);
-/// The shortest pause between two sweeps. It is at least `REST` times as long as the last sweep read, because each sweep
-/// reads the whole store.
+/// The shortest pause between two sweeps. It is at least `REST` times as long as the last sweep read executions that stay,
+/// because each sweep reads the whole store. The time for deleted ones does not count: a sweep that rested for them would find
+/// more of them the next time, and rest for longer, without end.
 const PAUSE: Duration = Duration::from_secs(1);
-const REST: u32 = 1;
+const REST: u32 = 4;
 
 /// Deletes executions that were finished this long ago, again and again, until the store is closed.
 pub(crate) async fn retire(inner: Weak<Engine>, keep: Duration) {
@@ -42,7 +44,7 @@ pub(crate) async fn retire(inner: Weak<Engine>, keep: Duration) {
 }
 
 impl Engine {
-    /// Sweeps once. Returns how long it read.
+    /// Sweeps once. Returns how long it read executions that stay.
     async fn sweep(self: &Arc<Self>, keep: Duration) -> Result<Duration, Error> {
         let until_ms = self.runtime.clock.now_ms().saturating_sub(millis(keep));
         let (mut after, mut looked) = (JournalId(0), Duration::ZERO);
@@ -50,18 +52,31 @@ impl Engine {
             self.check_open()?;
             let inner = self.clone();
             let begun = Instant::now();
-            let expires = move || {
-                let archive = &inner.runtime.archive;
-                archive.expired(after, PAGE, |stored| expires(&inner, stored, until_ms))
+            let read = move || {
+                let (archive, stay) = (&inner.runtime.archive, Cell::new(0));
+                let page = archive.expired(after, PAGE, |stored| {
+                    let expires = expires(&inner, stored, until_ms)?;
+                    stay.set(stay.get() + u32::from(!expires));
+                    Ok(expires)
+                });
+                page.map(|page| (page, stay.get()))
             };
-            let page = blocking(expires).await??;
-            looked += begun.elapsed();
+            let (page, stay) = blocking(read).await??;
+            looked += share(begun.elapsed(), stay, page.found.len() as u32);
             // These stay, and the others are still deleted.
             page.unread.iter().for_each(|unread| log::retention_failed(&unread.error));
             self.runtime.ledger.delete(page.found).await?;
             let Some(last) = page.last else { return Ok(looked) };
             after = last;
         }
+    }
+}
+
+/// The part of a time that was spent on executions that stay, next to so many that are deleted.
+fn share(time: Duration, stay: u32, deleted: u32) -> Duration {
+    match stay + deleted {
+        0 => Duration::ZERO,
+        all => time.mul_f64(f64::from(stay) / f64::from(all)),
     }
 }
 
@@ -98,4 +113,28 @@ fn is_awaited(archive: &Archive, stored: &Stored) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pause_grows_with_executions_that_stay_and_not_with_deleted_ones() {
+        let second = Duration::from_secs(1);
+        assert_eq!(share(second, 5, 0), second);
+        assert_eq!(share(second, 1, 3), second / 4);
+        assert_eq!(share(second, 0, 9), Duration::ZERO);
+        assert_eq!(share(second, 0, 0), Duration::ZERO);
+        // A store that gets executions so fast that reading them takes half of the time, all of which are deleted after a second.
+        // Those that came since the last sweep are deleted by the next one.
+        let (mut pause, mut reads) = (Duration::ZERO, Vec::new());
+        for _ in 0..50 {
+            let (stay, deleted) = (1_000, 1_000 * pause.as_secs() as u32);
+            let read = Duration::from_micros(500) * (stay + deleted);
+            pause = share(read, stay, deleted).saturating_mul(REST).max(PAUSE);
+            reads.push(read);
+        }
+        assert!(reads.iter().all(|read| *read < 3 * second), "{reads:?}");
+    }
 }
