@@ -55,6 +55,16 @@ async fn a_parent_that_is_cancelled_leaves_a_child_alone_that_it_has_not_begun()
     assert_eq!(child.await.unwrap(), 7);
 }
 
+/// The status of an execution that was woken, once it has checked whether it has to wait.
+async fn at_rest(kitaru: &Kitaru, flow: &str, id: &str) -> Option<Status> {
+    loop {
+        match status(kitaru, flow, id).await {
+            Some(Status::Running) => tokio::task::yield_now().await,
+            rests => return rests,
+        }
+    }
+}
+
 /// Its child loses against a second.
 #[flow]
 async fn impatient(path: String, parks: bool) -> Result<u32, Error> {
@@ -82,11 +92,7 @@ async fn child_that_lost_a_race_keeps_running_when_its_parent_is_cancelled() {
             log(path).until("hangs").await;
         }
         parent.cancel().await.unwrap();
-        // It may still be checking whether it has to wait.
-        while status(&kitaru, "asks", path).await == Some(Status::Running) {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(status(&kitaru, "asks", path).await, Some(Status::Waiting), "{path}");
+        assert_eq!(at_rest(&kitaru, "asks", path).await, Some(Status::Waiting), "{path}");
     }
 }
 
@@ -135,7 +141,7 @@ async fn child_of_a_failing_flow_ends_the_same_wherever_the_undo_crashed() {
             }
             let error = sold_out(path.clone()).id("job").on(&kitaru).await.unwrap_err();
             assert_eq!(error.to_string(), "sold out");
-            assert_eq!(status(&kitaru, "asks", &path).await, Some(child), "{path}");
+            assert_eq!(at_rest(&kitaru, "asks", &path).await, Some(child), "{path}");
             kitaru.close().await.unwrap();
         }
     }
