@@ -230,7 +230,7 @@ async fn tool_that_asks_after_an_approval_is_an_error_not_an_endless_question() 
     };
     tokio::time::timeout(Duration::from_secs(20), answered).await.expect("it hangs");
     let error = format!("{:#}", anyhow::Error::from(handle.await.unwrap_err()));
-    assert!(error.contains("asks for approval of a call that was approved (one never knows)"), "{error}");
+    assert!(error.contains("asks to approve an approved call (one never knows)"), "{error}");
 }
 
 #[checkpoint]
@@ -255,7 +255,7 @@ async fn approval_request_where_no_wait_is_possible_is_an_error_that_names_the_w
         agent().tool_options("pay", not_durable).run("Sue").id("unrecorded").on(&kitaru).await.unwrap_err();
     for error in [RunError::from(plain), in_a_turn, in_a_body, unrecorded] {
         let said = format!("{:#}", anyhow::Error::from(error));
-        for part in ["tool `pay` failed", "needs approval (200 € is much)", "run the agent by `KitaruAgent`"] {
+        for part in ["tool `pay` failed", "needs approval (200 € is much)", "run it by `KitaruAgent`"] {
             assert!(said.contains(part), "{said}");
         }
     }

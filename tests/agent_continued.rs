@@ -205,7 +205,7 @@ async fn call_that_may_run_once_and_failed_is_not_made_again_by_a_continued_run(
     let (kit, name) = (Testkit::new(), "once");
     within(name, |mut world| world.closed = 1);
     let told = kit.fast_forward(pays_once(name.into()).id("job")).await.unwrap();
-    assert_eq!(told, ["tool `wire` failed: the bank is closed"; 3].join("|"));
+    assert_eq!(told, ["cannot finish the run: tool `wire` failed: the bank is closed"; 3].join("|"));
     assert_eq!(asked_and_keys(name), (1, 1, 1));
 }
 

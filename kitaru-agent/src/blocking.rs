@@ -21,8 +21,8 @@ static RUNTIME: Mutex<Option<&'static Runtime>> = Mutex::new(None);
 /// Blocks this thread until `future` is ready.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, AgentError> {
     if is_in_async_code() {
-        let message = "cannot block on a run: this thread belongs to an async runtime; await the run, or call it in \
-                       tokio::task::spawn_blocking or in a thread of its own";
+        let message =
+            "cannot block on a run: this thread belongs to an async runtime; await the run, or use spawn_blocking";
         return Err(AgentError::Misuse(message.to_owned()));
     }
     Ok(runtime()?.block_on(future))

@@ -159,8 +159,7 @@ pub enum ToolError {
     /// A person must approve the call first, for this reason. A durable run waits for the approval, and calls the tool again;
     /// any other run ends.
     #[error(
-        "the call needs approval ({0}), for which a run has to wait: run the agent by `KitaruAgent`, in a flow's own code, \
-         with `granular_checkpoints` on and the tool durable"
+        "cannot make the call: it needs approval ({0}); run it by `KitaruAgent` in a flow, with `granular_checkpoints`"
     )]
     Approval(String),
     /// The tool failed. The run ends.
@@ -289,7 +288,7 @@ pub enum AgentError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A tool failed.
-    #[error("tool `{tool}` failed: {}", chain(error))]
+    #[error("cannot finish the run: tool `{tool}` failed: {}", chain(error))]
     Tool {
         /// The tool.
         tool: String,
@@ -297,7 +296,7 @@ pub enum AgentError {
         error: ToolError,
     },
     /// The model made too many mistakes in a row, in calls of one tool or in its answer.
-    #[error("the model got {what} wrong {times} times in a row, the last time with: {last}")]
+    #[error("cannot finish the run: the model got {what} wrong {times} times in a row, the last time with: {last}")]
     TooManyRetries {
         /// What was wrong.
         what: String,
@@ -307,13 +306,13 @@ pub enum AgentError {
         last: String,
     },
     /// An instruction could not be computed.
-    #[error("the instructions of the agent could not be computed: {}", chain(.0))]
+    #[error("cannot compute the instructions of the agent: {}", chain(.0))]
     Instructions(ToolError),
     /// A validator of the answer failed.
-    #[error("a validator of the answer failed: {}", chain(.0))]
+    #[error("cannot validate the answer: {}", chain(.0))]
     Validator(ToolError),
     /// The run reached a limit.
-    #[error("the run reached its limit of {}; raise it with `Limits`, or ask for less", limit.at(*bound))]
+    #[error("cannot continue the run: it reached its limit of {}; raise it with `Limits`, or ask for less", limit.at(*bound))]
     Limit {
         /// The limit.
         limit: Limit,
@@ -321,7 +320,7 @@ pub enum AgentError {
         bound: u64,
     },
     /// The runs that share a [`Budget`](crate::Budget) reached a limit of it.
-    #[error("the budget of {} is used up; give the runs a larger one, or ask for less", limit.at(*bound))]
+    #[error("cannot continue the run: the budget of {} is used up; give it a larger one, or ask for less", limit.at(*bound))]
     Budget {
         /// The limit.
         limit: Limit,
@@ -332,7 +331,7 @@ pub enum AgentError {
     #[error("{0}")]
     Misuse(String),
     /// The agent's parts contradict each other, or it cannot run here.
-    #[error("agent `{agent}` cannot be used as it is described: {reason}")]
+    #[error("cannot use agent `{agent}` as it is described: {reason}")]
     Invalid {
         /// The agent.
         agent: String,

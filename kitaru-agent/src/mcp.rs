@@ -186,13 +186,13 @@ impl McpServer {
 
     fn failed(&self, error: &ServiceError) -> ToolError {
         let error = self.address.hide(&error.to_string());
-        ToolError::failed(format!("the MCP server `{}` failed: {error}", self.name))
+        ToolError::failed(format!("cannot ask the MCP server `{}`: {error}", self.name))
     }
 
     fn late(&self, what: &str) -> ToolError {
         let within = self.call_timeout;
         ToolError::failed(format!(
-            "the MCP server `{}` did not send {what} within {within:?}; allow more with `McpServer::builder()`",
+            "cannot ask the MCP server `{}`: it did not send {what} within {within:?}; allow more with `McpServer::builder()`",
             self.name
         ))
     }
@@ -231,8 +231,9 @@ impl McpBuilder {
     /// As [`McpServer::connect`].
     pub async fn connect(self, url: &str) -> Result<McpServer, ToolError> {
         // The address is not quoted: it may contain a password.
-        let base = Url::parse(url)
-            .map_err(|error| ToolError::failed(format!("the address of the MCP server is invalid: {error}")))?;
+        let base = Url::parse(url).map_err(|error| {
+            ToolError::failed(format!("cannot connect to the MCP server: its address is invalid: {error}"))
+        })?;
         let name = base.host_str().unwrap_or_default().to_owned();
         let client = http::plain(&base).map_err(ToolError::failed)?;
         let config = StreamableHttpClientTransportConfig::with_uri(url);
@@ -256,11 +257,12 @@ impl McpBuilder {
             }),
             Ok(Err(error)) => {
                 let error = address.hide(&error.to_string());
-                Err(ToolError::failed(format!("the MCP server `{name}` did not complete the handshake: {error}")))
+                Err(ToolError::failed(format!(
+                    "cannot connect to the MCP server `{name}`: it did not complete the handshake: {error}"
+                )))
             }
             Err(_) => Err(ToolError::failed(format!(
-                "the MCP server `{name}` did not complete the handshake within {within:?}; allow more with \
-                 `McpServer::builder().greeting_timeout(…)`"
+                "cannot connect to the MCP server `{name}`: no handshake within {within:?}; set `McpBuilder::greeting_timeout`"
             ))),
         }
     }

@@ -84,7 +84,9 @@ impl OpenAi {
     /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the key is missing.
     pub fn builder_from_env() -> Result<OpenAiBuilder, ModelError> {
         let Some(key) = set("OPENAI_API_KEY") else {
-            return Err(configuration("no API key; set OPENAI_API_KEY (a local server takes any value)"));
+            return Err(configuration(
+                "cannot ask a model: there is no API key; set OPENAI_API_KEY (a local server takes any value)",
+            ));
         };
         let builder = Self::builder(key);
         Ok(match set("OPENAI_BASE_URL") {

@@ -125,9 +125,7 @@ fn tool_with_an_invalid_schema_is_refused_when_the_agent_is_built() {
     let odd = FunctionTool::new(definition, |_| async { Ok(ToolOutput::text("")) });
     let error = Agent::builder(script([])).tool(odd).build().unwrap_err();
     assert!(
-        error
-            .to_string()
-            .starts_with("agent `default` cannot be used as it is described: the parameters of tool `odd`"),
+        error.to_string().starts_with("cannot use agent `default` as it is described: the parameters of tool `odd`"),
         "{error}"
     );
 }
@@ -371,8 +369,15 @@ async fn stream_sends_tool_calls_and_their_outputs_and_ends_in_the_error_of_the_
             Err(error) => error.to_string(),
         });
     }
-    let expected =
-        ["let me see", "call of look", "1 requests", "seen", "call of fall", "2 requests", "tool `fall` failed: ouch"];
+    let expected = [
+        "let me see",
+        "call of look",
+        "1 requests",
+        "seen",
+        "call of fall",
+        "2 requests",
+        "cannot finish the run: tool `fall` failed: ouch",
+    ];
     assert_eq!(shown, expected);
 }
 

@@ -137,7 +137,7 @@ async fn crashed_server_ends_the_run_in_an_error_that_names_it() {
     drop(server);
     let error = Agent::builder(TestModel::new()).tools(tools).build().unwrap().run("How high?").await.unwrap_err();
     let AgentError::Tool { error, .. } = &error else { panic!("{error:?}") };
-    assert!(error.to_string().contains("the MCP server `127.0.0.1` failed"), "{error}");
+    assert!(error.to_string().contains("cannot ask the MCP server `127.0.0.1`"), "{error}");
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn address_with_a_secret_is_in_no_error() {
     let url = format!("http://ada:hunter2@127.0.0.1:{port}/mcp?token=tok-123");
     let error = McpServer::connect(&url).await.unwrap_err();
     let said = format!("{error} {error:?}");
-    assert!(said.contains("the MCP server `127.0.0.1` did not complete the handshake"), "{said}");
+    assert!(said.contains("the MCP server `127.0.0.1`: it did not complete the handshake"), "{said}");
     assert!(!said.contains("hunter2") && !said.contains("tok-123"), "{said}");
 }
 
@@ -197,7 +197,7 @@ async fn server_without_a_handshake_times_out_and_its_process_ends() {
         let starting = McpServer::builder().greeting_timeout(soon).start(silent);
         let started = tokio::time::timeout(Duration::from_secs(20), starting).await;
         let error = started.expect("it is given up after its time").unwrap_err();
-        assert!(error.to_string().contains("the MCP server `sh` did not complete the handshake"), "{error}");
+        assert!(error.to_string().contains("the MCP server `sh`: it did not complete the handshake"), "{error}");
         let id = std::fs::read_to_string(&file).unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
         while lives(id.trim()) {
@@ -209,7 +209,7 @@ async fn server_without_a_handshake_times_out_and_its_process_ends() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", silent.local_addr().unwrap());
     let error = McpServer::builder().greeting_timeout(soon).connect(&url).await.unwrap_err();
-    assert!(error.to_string().contains("did not complete the handshake within 500ms"), "{error}");
+    assert!(error.to_string().contains("no handshake within 500ms"), "{error}");
 }
 
 #[tokio::test]

@@ -16,13 +16,13 @@ pub enum RigError {
     #[error(transparent)]
     Report(Box<ErrorReport>),
     /// The agent used up its model calls.
-    #[error("reached the max turns limit of {max_turns}")]
+    #[error("cannot finish the run: it reached the max turns limit of {max_turns}")]
     MaxTurns {
         /// The limit.
         max_turns: usize,
     },
     /// A hook ended the run.
-    #[error("the run was cancelled: {reason}")]
+    #[error("cannot finish the run: it was cancelled: {reason}")]
     Cancelled {
         /// The hook's reason.
         reason: String,

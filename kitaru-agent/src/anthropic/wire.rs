@@ -38,7 +38,10 @@ pub(super) fn body(question: &Question<'_>, reading: Reading) -> Result<Object, 
         AnswerForm::Text => "auto",
         AnswerForm::Tool => "any",
         AnswerForm::Schema { .. } => {
-            return Err(configuration(format!("`{}` sends a typed answer by a tool, not by a schema", question.model)));
+            return Err(configuration(format!(
+                "cannot ask `{}`: it sends a typed answer by a tool, not by a schema",
+                question.model
+            )));
         }
     };
     let one_at_a_time = settings.parallel_tool_calls == Some(false);

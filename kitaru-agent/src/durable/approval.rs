@@ -138,8 +138,7 @@ impl ApprovedTool {
         }
         match self.inner.make(call, Asked::OnApproval).await {
             Err(ToolError::Approval(reason)) => Err(ToolError::failed(format!(
-                "tool `{}` asks for approval of a call that was approved ({reason}); it has to let a call pass whose context \
-                 says `is_approved()`",
+                "cannot call tool `{}`: it asks to approve an approved call ({reason}); let a call pass that `is_approved()`",
                 self.definition().name
             ))),
             given => given,

@@ -228,8 +228,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruRun<T> {
         let run = self.on_event(move |event| drop(sender.send(event)));
         RunStream::new(stream::poll_fn(move |cx| events.poll_recv(cx)), async {
             if dynamic::scope() == Scope::Flow {
-                let message = "a flow's own code would go by the pieces of an answer, which no record repeats; hear them with \
-                               `on_event`, and await the run";
+                let message = "cannot stream in a flow's own code: no record repeats the pieces; use `on_event`, and await the run";
                 return Err(AgentError::Misuse(message.to_owned()).into());
             }
             run.await

@@ -185,7 +185,7 @@ impl DurableTool {
                 }
                 Given::Failed(error) => Err(error),
                 _ => Err(ToolError::failed(
-                    "a tool call has an outcome of another kind; begin the run again with `.fresh()`",
+                    "cannot make a tool call: its outcome is of another kind; begin the run again with `.fresh()`",
                 )),
             }
         }

@@ -37,7 +37,7 @@ impl Settings {
         if !self.key.fits_a_header() {
             let variable = D::KEY_VARIABLE;
             return Err(configuration(format!(
-                "the API key contains characters that a key cannot have; check {variable}"
+                "cannot use the API key: it has characters that a key cannot have; check {variable}"
             )));
         }
         let client = Client::new(&self.base_url, self.timeout)?;

@@ -55,10 +55,11 @@ pub(super) enum Opened<'a> {
 impl Client {
     pub(super) fn new(base_url: &str, timeout: Duration) -> Result<Self, ModelError> {
         // The address itself is not quoted: it may contain a password.
-        let base = Url::parse(base_url.trim_end_matches('/'))
-            .map_err(|error| configuration(format!("the base URL is not an address ({error}); check it")))?;
+        let base = Url::parse(base_url.trim_end_matches('/')).map_err(|error| {
+            configuration(format!("cannot use the base URL: it is not an address ({error}); check it"))
+        })?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(configuration("the base URL is not an http or https address; check it"));
+            return Err(configuration("cannot use the base URL: it is not an http or https address; check it"));
         }
         let http = plain(&base)?;
         Ok(Self { http, base, timeout })
@@ -123,7 +124,7 @@ impl Client {
     }
 
     fn too_large(&self) -> ModelError {
-        let message = format!("the answer of {} is larger than {MAX_BODY_BYTES} bytes", self.host());
+        let message = format!("cannot read the answer of {}: it is larger than {MAX_BODY_BYTES} bytes", self.host());
         ModelError::new(ModelErrorKind::InvalidResponse, message)
     }
 
@@ -133,7 +134,11 @@ impl Client {
     }
 
     pub(super) fn late(&self) -> ModelError {
-        let message = format!("no answer from {} within {:?}; allow more with `.timeout()`", self.host(), self.timeout);
+        let message = format!(
+            "cannot reach {}: no answer arrived within {:?}; allow more with `.timeout()`",
+            self.host(),
+            self.timeout
+        );
         ModelError::new(ModelErrorKind::TimedOut, message)
     }
 
@@ -144,8 +149,8 @@ impl Client {
         }
         // The address is left out: it may contain a password.
         let error = error.without_url();
-        let what = if error.is_connect() { "cannot reach" } else { "the connection broke while talking to" };
-        ModelError::new(ModelErrorKind::Unreachable, format!("{what} {host}: {}", chain(&error)))
+        let why = if error.is_connect() { "" } else { "the connection broke: " };
+        ModelError::new(ModelErrorKind::Unreachable, format!("cannot reach {host}: {why}{}", chain(&error)))
     }
 }
 

@@ -47,7 +47,7 @@ impl Question<'_> {
 
 /// An error of a model, with what the model did.
 pub(crate) fn error_of(model: &str, kind: ModelErrorKind, what: impl fmt::Display) -> ModelError {
-    ModelError::new(kind, format!("`{model}` {what}"))
+    ModelError::new(kind, format!("cannot use the answer of `{model}`: it {what}"))
 }
 
 /// How an answer is read.

@@ -65,25 +65,34 @@ impl<D: Dialect> HttpModel<D> {
             // The server's text may quote a part of the key.
             Some(ModelErrorKind::Unauthorized) => Attempt::Settled(error(
                 ModelErrorKind::Unauthorized,
-                format!("the server refuses the API key for `{model}` (status {status}); check {}", D::KEY_VARIABLE),
+                format!(
+                    "cannot ask `{model}`: the server refuses the API key (status {status}); check {}",
+                    D::KEY_VARIABLE
+                ),
             )),
-            Some(ModelErrorKind::RateLimited) if code.as_deref().is_some_and(is_out_of_quota) => Attempt::Settled(
-                error(ModelErrorKind::OutOfQuota, format!("the quota for `{model}` is used up (status 429): {said}")),
-            ),
+            Some(ModelErrorKind::RateLimited) if code.as_deref().is_some_and(is_out_of_quota) => {
+                Attempt::Settled(error(
+                    ModelErrorKind::OutOfQuota,
+                    format!("cannot ask `{model}`: its quota is used up (status 429): {said}"),
+                ))
+            }
             Some(ModelErrorKind::RateLimited) => Attempt::Asked(
                 error(
                     ModelErrorKind::RateLimited,
-                    format!("`{model}` accepts no more requests for now (status 429): {said}"),
+                    format!("cannot ask `{model}`: it accepts no more requests for now (status 429): {said}"),
                 ),
                 reply.retry_after,
             ),
             Some(ModelErrorKind::Unavailable) => Attempt::Asked(
-                error(ModelErrorKind::Unavailable, format!("the server of `{model}` failed (status {status}): {said}")),
+                error(
+                    ModelErrorKind::Unavailable,
+                    format!("cannot ask `{model}`: its server failed (status {status}): {said}"),
+                ),
                 reply.retry_after,
             ),
             _ => Attempt::Settled(error(
                 ModelErrorKind::Rejected,
-                format!("the server rejects the request to `{model}` (status {status}): {said}"),
+                format!("cannot ask `{model}`: the server rejects the request (status {status}): {said}"),
             )),
         }
     }

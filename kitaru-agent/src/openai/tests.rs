@@ -116,7 +116,7 @@ async fn retries_are_bounded_and_the_last_error_has_the_servers_retry_after() {
     let server = serve(vec![http(429, "Retry-After: 0\r\n", r#"{"error":{"message":"busy"}}"#); 5]);
     let error = ask(&server).await.unwrap_err();
     assert_eq!((error.kind(), server.seen().len()), (ModelErrorKind::RateLimited, 4));
-    assert_eq!(error.to_string(), "`gpt-x` accepts no more requests for now (status 429): busy");
+    assert_eq!(error.to_string(), "cannot ask `gpt-x`: it accepts no more requests for now (status 429): busy");
     assert_eq!(error.retry_after(), Some(Duration::ZERO));
 
     let server = serve(vec![http(429, "Retry-After: 3600\r\n", ""); 2]);

@@ -191,7 +191,8 @@ async fn retries_in_a_row_are_bounded_for_each_tool_and_the_error_has_the_last_m
     let model = script(vec![tool_calls(&[("no", "{}")]); 9]);
     let agent = Agent::builder(model.clone()).tool(failing("no", ToolError::retry("never"))).build().unwrap();
     let error = agent.run("go").await.unwrap_err();
-    let expected = "the model got the call of tool `no` wrong 3 times in a row, the last time with: never";
+    let expected =
+        "cannot finish the run: the model got the call of tool `no` wrong 3 times in a row, the last time with: never";
     assert_eq!((error.to_string().as_str(), model.requests()), (expected, 3));
     assert!(agent.run("go").limits(Limits::default().tool_retries(0)).await.is_err());
     assert_eq!(model.requests(), 4);
@@ -233,7 +234,7 @@ async fn a_failed_tool_ends_the_run_after_the_other_calls_have_ended_and_keeps_t
     let agent = Agent::builder(model).tool(broken).tool(slow).build().unwrap();
     let error = agent.run("go").await.unwrap_err();
     assert_eq!(finished.load(Ordering::Relaxed), 1);
-    assert_eq!(error.to_string(), "tool `broken` failed: no disk", "it says why by itself");
+    assert_eq!(error.to_string(), "cannot finish the run: tool `broken` failed: no disk", "it says why by itself");
     assert!(std::error::Error::source(&error).is_none(), "and not a second time in a chain");
     let stored = serde_json::to_string(&error).unwrap();
     assert_eq!(serde_json::from_str::<AgentError>(&stored).unwrap(), error);
@@ -362,7 +363,7 @@ fn an_agent_with_two_tools_of_one_name_or_a_name_that_providers_refuse_is_not_bu
     let error = Agent::builder(script(vec![])).tool(echo()).tool(echo()).build().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "agent `default` cannot be used as it is described: two tools are named `echo`; rename one of them"
+        "cannot use agent `default` as it is described: two tools are named `echo`; rename one of them"
     );
     let odd = failing("say it", ToolError::retry(""));
     let error = Agent::builder(script(vec![])).tool(odd).build().unwrap_err();
