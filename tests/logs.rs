@@ -422,7 +422,7 @@ async fn cancelling_a_flow_logs_no_error() {
     let job = waits_for_somebody().id("unwanted").on(&kitaru).start().await.unwrap();
     kitaru.cancel(&job).await.unwrap();
     let said = lines.take();
-    let last = "INFO Flow `waits_for_somebody` cancelled in …s: execution `unwanted` of flow `waits_for_somebody` was cancelled";
+    let last = "INFO Flow `waits_for_somebody` cancelled in …s: cannot finish execution `unwanted` of flow `waits_for_somebody`: it was cancelled";
     assert_eq!(said.last().map(String::as_str), Some(last), "{said:#?}");
     assert!(said.iter().all(|line| line.starts_with("INFO ")), "{said:#?}");
 }

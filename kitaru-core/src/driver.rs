@@ -82,7 +82,7 @@ impl Driver {
             Ok(Poll::Ready(driven)) => return Some(driven),
             Ok(Poll::Pending) => {}
             Err(panic) => {
-                let what = format!("flow `{}`", self.context.attempt.execution.flow);
+                let what = format!("execution {}", self.context.attempt.execution);
                 return Some(Driven::Panicked(Error::panicked(&what, panic)));
             }
         }

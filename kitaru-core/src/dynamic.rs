@@ -19,11 +19,12 @@ use crate::call::probe::{ByStdError, SerdeFallible};
 use crate::call::{Body, Call, CheckpointMeta, Function, Spec, key};
 use crate::client::FlowCall;
 use crate::context::Ambient;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::flow::pack_flow;
 use crate::id::check_name;
 use crate::journal::Reuse;
 use crate::request::{FlowBody, FlowSpec, Input};
+use crate::shown::short;
 use crate::value::{ArgSink, Wish, encode, shallow};
 
 pub use crate::call::{CallIdentity, Occasion, Origin, Question, Summarize, WithOrigin};
@@ -104,9 +105,13 @@ impl DynamicCheckpoint {
         match serde_json::to_value(shallow(value)) {
             Ok(value) => self.args.push((name, value)),
             Err(why) => {
-                let message =
-                    format!("cannot call checkpoint `{}`: argument `{name}` cannot be serialized: {why}", self.name);
-                self.refused.get_or_insert(Error::new(Kind::Misuse, message));
+                let (checkpoint, name) = (short(&self.name), short(name));
+                self.refused.get_or_insert(cannot!(
+                    Kind::Misuse,
+                    "call checkpoint `{checkpoint}`",
+                    "argument `{name}` cannot be serialized: {why}",
+                    "serialize it as another type"
+                ));
             }
         }
         self
@@ -291,8 +296,13 @@ impl DynamicFlow {
         match serde_json::to_value(shallow(value)) {
             Ok(value) => self.input.push(Given { name, value, kept }),
             Err(why) => {
-                let message = format!("cannot call flow `{}`: input `{name}` cannot be serialized: {why}", self.name);
-                self.refused.get_or_insert(Error::new(Kind::Misuse, message));
+                let (flow, name) = (short(&self.name), short(name));
+                self.refused.get_or_insert(cannot!(
+                    Kind::Misuse,
+                    "call flow `{flow}`",
+                    "input `{name}` cannot be serialized: {why}",
+                    "serialize it as another type"
+                ));
             }
         }
         self

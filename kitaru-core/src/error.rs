@@ -12,6 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::shown::Shown;
 
+#[path = "error/form.rs"]
+pub(crate) mod form;
+
 /// What went wrong with a flow, a checkpoint or a store.
 ///
 /// It is cheap to clone, goes through serde, and keeps the messages of the whole chain of causes. So an error that one
@@ -65,6 +68,26 @@ struct Cause {
     message: String,
     source: Option<Box<Cause>>,
 }
+
+/// An error of a kind, whose message has the form `cannot X: reason; hint`. The compiler refuses any other message. The parts
+/// are literals with captured placeholders. The hint is left out only where there is none.
+macro_rules! cannot {
+    ($kind:expr, $what:literal, $reason:literal $(,)?) => {{
+        $crate::error::cannot!(@check $what, $reason, "");
+        $crate::error::Error::new($kind, format_args!("cannot {}: {}", format_args!($what), format_args!($reason)))
+    }};
+    ($kind:expr, $what:literal, $reason:literal, $hint:literal $(,)?) => {{
+        $crate::error::cannot!(@check $what, $reason, $hint);
+        let parts = (format_args!($what), format_args!($reason), format_args!($hint));
+        $crate::error::Error::new($kind, format_args!("cannot {}: {}; {}", parts.0, parts.1, parts.2))
+    }};
+    (@check $what:literal, $reason:literal, $hint:literal) => {
+        const _: () = if let Some(flaw) = $crate::error::form::flaw($what, $reason, $hint) {
+            panic!("{}", flaw);
+        };
+    };
+}
+pub(crate) use cannot;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal;)*) => {
@@ -234,12 +257,11 @@ impl Error {
 
     /// The error of a flow that cannot wait because the time of its runtime is paused.
     pub(crate) fn time_is_paused(what: impl fmt::Display) -> Self {
-        Self::new(
+        cannot!(
             Kind::Misuse,
-            format!(
-                "cannot wait in {what}: the time of this tokio runtime is paused; use kitaru::testkit::Testkit, or a \
-                 store with Clock::manual()"
-            ),
+            "wait in {what}",
+            "the time of this tokio runtime is paused",
+            "use kitaru::testkit::Testkit or Clock::manual()"
         )
     }
 
@@ -250,7 +272,8 @@ impl Error {
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        let error = Self::from_chain(Kind::Panicked, vec![format!("{what} panicked: {said}")]);
+        // Not on one line: what a panic says is kept as it is.
+        let error = Self::from_chain(Kind::Panicked, vec![format!("cannot finish {what}: it panicked: {said}")]);
         drop_payload(panic);
         error
     }
@@ -267,8 +290,8 @@ impl Error {
         std::iter::successors(Some(&self.0.cause), |cause| cause.source.as_deref()).map(|cause| &*cause.message)
     }
 
-    /// An error of Kitaru's. Its message may quote the user's text, so it is shown on one line with hidden characters
-    /// escaped.
+    /// An error with a message that was recorded or that another library gave. [`cannot!`] makes the others. A message may
+    /// quote the user's text, so it is shown on one line with hidden characters escaped.
     pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
         Self::from_chain(kind, vec![Shown(message).to_string()])
     }

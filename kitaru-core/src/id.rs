@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::{Error, Kind};
-use crate::shown::{is_no_part_of_a_name, shown};
+use crate::error::{Error, Kind, cannot};
+use crate::shown::{is_no_part_of_a_name, short};
 
 /// The most bytes an execution's id may have.
 pub const MAX_ID_BYTES: usize = 512;
@@ -32,51 +32,63 @@ impl ExecutionId {
     /// If the id is empty or over [`MAX_ID_BYTES`], or the flow's name is not valid.
     pub(crate) fn new(flow: &str, id: &str) -> Result<Self, Error> {
         check_name("flow", flow)?;
+        let named = short(flow);
         if id.is_empty() {
-            return Err(Error::new(
+            return Err(cannot!(
                 Kind::Misuse,
-                format!("cannot call flow `{flow}`: its id is empty; set a text, or leave the id out"),
+                "call flow `{named}`",
+                "its id is empty",
+                "set a text, or leave the id out"
             ));
         }
         if id.len() > MAX_ID_BYTES {
-            return Err(Error::new(
-                Kind::TooLarge,
-                format!(
-                    "cannot call flow `{flow}`: its id has {} bytes, the bound is {MAX_ID_BYTES}; use a digest of \
-                     its parts",
-                    id.len()
-                ),
-            ));
+            return Err({
+                let size = id.len();
+                cannot!(
+                    Kind::TooLarge,
+                    "call flow `{named}`",
+                    "its id has {size} bytes, the bound is {MAX_ID_BYTES}",
+                    "use a digest of its parts"
+                )
+            });
         }
         Ok(Self { flow: flow.into(), id: id.into() })
     }
 }
 
+/// As messages name an execution: escaped and shortened.
 impl fmt::Display for ExecutionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` of flow `{}`", shown(&self.id), shown(&self.flow))
+        write!(f, "`{}` of flow `{}`", short(&self.id), short(&self.flow))
     }
 }
 
 /// Refuses a text that cannot be a name: empty, too long, or with invisible or control characters.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {
     if name.is_empty() {
-        return Err(Error::new(Kind::Misuse, format!("the name of a {what} is empty; set one")));
+        return Err(cannot!(Kind::Misuse, "use the name of a {what}", "it is empty", "set one"));
     }
     if name.len() > MAX_NAME_BYTES {
-        return Err(Error::new(
-            Kind::TooLarge,
-            format!("the name of a {what} has {} bytes, the bound is {MAX_NAME_BYTES}: `{name}`", name.len()),
-        ));
+        return Err({
+            let (size, name) = (name.len(), short(name));
+            cannot!(
+                Kind::TooLarge,
+                "use the name `{name}` of a {what}",
+                "it has {size} bytes, the bound is {MAX_NAME_BYTES}",
+                "shorten it"
+            )
+        });
     }
     if let Some(hidden) = name.chars().find(|char| is_no_part_of_a_name(*char)) {
-        return Err(Error::new(
-            Kind::Misuse,
-            format!(
-                "the name of a {what} has an invisible or control character, U+{:04X}: `{name}`; leave it out",
-                u32::from(hidden)
-            ),
-        ));
+        return Err({
+            let (code, name) = (u32::from(hidden), short(name));
+            cannot!(
+                Kind::Misuse,
+                "use the name `{name}` of a {what}",
+                "it has an invisible or control character, U+{code:04X}",
+                "leave it out"
+            )
+        });
     }
     Ok(())
 }
@@ -91,6 +103,17 @@ mod tests {
         assert!(error.is_too_large());
         assert!(error.to_string().contains("513 bytes"), "{error}");
         assert!(ExecutionId::new("report", &"x".repeat(MAX_ID_BYTES)).is_ok());
+    }
+
+    #[test]
+    fn a_message_shortens_a_long_id_and_a_long_name() {
+        let execution = ExecutionId::new(&"f".repeat(100), &format!("{}\n{}", "x".repeat(100), "the end!")).unwrap();
+        let shown = format!("`{}…the end!` of flow `{}…{}`", "x".repeat(40), "f".repeat(40), "f".repeat(8));
+        assert_eq!(execution.to_string(), shown);
+        let error = check_name("tag", &"n".repeat(200)).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{}…{}`", "n".repeat(40), "n".repeat(8))), "{error}");
+        // The execution itself keeps what it has.
+        assert_eq!((execution.flow.len(), execution.id.len()), (100, 109));
     }
 
     #[test]

@@ -4,9 +4,10 @@
 use serde::Serialize;
 
 use crate::context::Ambient;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::check_name;
 use crate::journal::NoteKind;
+use crate::shown::short;
 use crate::value::shallow;
 
 /// The bound on one value.
@@ -82,21 +83,32 @@ pub fn log<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), Error> {
 fn json<T: Serialize + ?Sized>(what: &str, name: &str, value: &T) -> Result<String, Error> {
     check_name(what, name)?;
     let json = serde_json::to_string(&shallow(value)).map_err(|why| {
-        Error::new(Kind::Misuse, format!("cannot show the {what} `{name}`: it cannot be serialized: {why}"))
+        let name = short(name);
+        cannot!(
+            Kind::Misuse,
+            "show the {what} `{name}`",
+            "it cannot be serialized: {why}",
+            "serialize it as another type"
+        )
     })?;
     if json.len() > MOST_BYTES {
         let size = json.len();
-        let message = format!(
-            "cannot show the {what} `{name}`: it has {size} bytes, the bound is {MOST_BYTES}; show where the data is"
-        );
-        return Err(Error::new(Kind::TooLarge, message));
+        let name = short(name);
+        return Err(cannot!(
+            Kind::TooLarge,
+            "show the {what} `{name}`",
+            "it has {size} bytes, the bound is {MOST_BYTES}",
+            "show where the data is"
+        ));
     }
     Ok(json)
 }
 
 fn outside(function: &str) -> Error {
-    Error::new(
+    cannot!(
         Kind::Misuse,
-        format!("cannot call kitaru::{function}(): no flow is in scope; call it in a flow or in a checkpoint's body"),
+        "call kitaru::{function}()",
+        "no flow is in scope",
+        "call it in a flow or in a checkpoint's body"
     )
 }

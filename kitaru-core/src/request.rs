@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::PREVIEW_BYTES;
 use crate::journal::{Ask, Header, ParentRow, Reuse};
 use crate::ledger::{Stored, Tenure};
 use crate::program::OnDivergence;
 use crate::program::{self, FlowFuture, FlowMeta};
-use crate::shown::is_no_part_of_a_name;
+use crate::shown::{is_no_part_of_a_name, short};
 use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key, Unreadable, clip};
 
 /// The most bytes that a tag may have.
@@ -155,7 +155,7 @@ impl Input {
         let mut canon = Canon::default();
         let mut sink = ArgSink::canonical(&mut canon);
         describe(&mut sink);
-        sink.finish().map_err(|error| error.context(format!("cannot call flow `{flow}`")))?;
+        sink.finish().map_err(|error| error.context(format!("cannot call flow `{}`", short(flow))))?;
         let digest = canon.key(&[flow.as_bytes()]);
         let mut preview = ArgPreview::new(PREVIEW_BYTES);
         describe(&mut ArgSink::preview(&mut preview));
@@ -163,14 +163,15 @@ impl Input {
             EncodeError::TooLarge { size, limit } => input_too_large(flow, size, limit),
             EncodeError::Unreadable(Unreadable { of, at, why }) => {
                 let at = at.filter(|at| !at.is_empty()).map(|at| format!(" at `{at}`")).unwrap_or_default();
-                Error::new(
-                    Kind::Unreadable,
-                    format!(
-                        "cannot record the input of flow `{flow}`: its type `{}` does not read back what it \
-                         writes{at}: {why}; write that part as another type or with #[serde(with)]",
-                        clip(&of)
-                    ),
-                )
+                {
+                    let (flow, of) = (short(flow), clip(&of));
+                    cannot!(
+                        Kind::Unreadable,
+                        "record the input of flow `{flow}`",
+                        "`{of}` is read back differently{at}: {why}",
+                        "use another type or #[serde(with)]"
+                    )
+                }
             }
         })?;
         Ok(Input { digest, preview: preview.to_string(), encoded })
@@ -178,12 +179,12 @@ impl Input {
 }
 
 fn input_too_large(flow: &str, size: usize, limit: usize) -> Error {
-    Error::new(
+    let flow = short(flow);
+    cannot!(
         Kind::TooLarge,
-        format!(
-            "cannot record the input of flow `{flow}`: it has {size} bytes, the bound is {limit}; pass where the data \
-             is, or raise max_outcome_bytes"
-        ),
+        "record the input of flow `{flow}`",
+        "it has {size} bytes, the bound is {limit}",
+        "pass where it is, or raise max_outcome_bytes"
     )
 }
 
@@ -197,25 +198,37 @@ pub(crate) fn check_size(request: &Request, limit: usize) -> Result<(), Error> {
 
 /// Refuses tags over their bounds, and those with invisible characters.
 pub(crate) fn check_tags(request: &Request) -> Result<(), Error> {
-    let refuse = |kind, why: &str| {
-        let flow = &request.spec.name;
-        Err(Error::new(kind, format!("cannot tag a call of flow `{flow}`: {why}")))
-    };
+    let flow = short(&request.spec.name);
     if request.tags.len() > MAX_TAGS {
-        let why = format!("it has {} tags, the bound is {MAX_TAGS}; use fewer", request.tags.len());
-        return refuse(Kind::TooLarge, &why);
+        let count = request.tags.len();
+        return Err(cannot!(
+            Kind::TooLarge,
+            "tag a call of flow `{flow}`",
+            "it has {count} tags, the bound is {MAX_TAGS}",
+            "use fewer"
+        ));
     }
     for tag in &request.tags {
         if tag.is_empty() {
-            return refuse(Kind::Misuse, "a tag is empty; give it a text");
+            return Err(cannot!(Kind::Misuse, "tag a call of flow `{flow}`", "a tag is empty", "give it a text"));
         }
         if tag.len() > MAX_TAG_BYTES {
-            let why = format!("a tag has {} bytes, the bound is {MAX_TAG_BYTES}; shorten it", tag.len());
-            return refuse(Kind::TooLarge, &why);
+            let size = tag.len();
+            return Err(cannot!(
+                Kind::TooLarge,
+                "tag a call of flow `{flow}`",
+                "a tag has {size} bytes, the bound is {MAX_TAG_BYTES}",
+                "shorten it"
+            ));
         }
         if let Some(hidden) = tag.chars().find(|char| is_no_part_of_a_name(*char)) {
-            let why = format!("a tag has an invisible or control character, U+{:04X}; leave it out", u32::from(hidden));
-            return refuse(Kind::Misuse, &why);
+            let code = u32::from(hidden);
+            return Err(cannot!(
+                Kind::Misuse,
+                "tag a call of flow `{flow}`",
+                "a tag has an invisible or control character, U+{code:04X}",
+                "leave it out"
+            ));
         }
     }
     Ok(())
@@ -225,20 +238,17 @@ pub(crate) fn check_tags(request: &Request) -> Result<(), Error> {
 pub(crate) fn check(request: &Request, limit: usize) -> Result<(), Error> {
     check_size(request, limit)?;
     check_tags(request)?;
-    let name = &request.spec.name;
+    let name = short(&request.spec.name);
     if request.start_at_ms.is_some() && matches!(request.body, FlowBody::Own(_)) {
-        return Err(Error::new(
+        return Err(cannot!(
             Kind::Misuse,
-            format!(
-                "cannot start flow `{name}` later: it has no #[flow], so it cannot begin automatically; call it at that time"
-            ),
+            "start flow `{name}` later",
+            "it has no #[flow], so it cannot begin by itself",
+            "call it at that time"
         ));
     }
     if request.deadline.is_some_and(|deadline| deadline.is_zero()) {
-        return Err(Error::new(
-            Kind::Misuse,
-            format!("cannot call flow `{name}`: its deadline is zero; set a longer one"),
-        ));
+        return Err(cannot!(Kind::Misuse, "call flow `{name}`", "its deadline is zero", "set a longer one"));
     }
     Ok(())
 }

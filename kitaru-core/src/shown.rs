@@ -42,6 +42,23 @@ impl<T: fmt::Display> fmt::Display for Shown<T> {
     }
 }
 
+/// The most characters of an id or a name in a message.
+const MOST: usize = 64;
+/// What is shown of a longer one.
+const FIRST: usize = 40;
+const LAST: usize = 8;
+
+/// An id or a name as a message quotes it: escaped, and shortened to its beginning and its end.
+pub(crate) fn short(text: &str) -> Cow<'_, str> {
+    let text = shown(text);
+    if text.len() <= MOST || text.chars().count() <= MOST {
+        return text;
+    }
+    let (first, _) = text.char_indices().nth(FIRST).expect("a longer text");
+    let (last, _) = text.char_indices().nth_back(LAST - 1).expect("a longer text");
+    Cow::Owned(format!("{}…{}", &text[..first], &text[last..]))
+}
+
 /// A writer that escapes as JSON does.
 struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
@@ -75,6 +92,16 @@ mod tests {
             assert_eq!(shown(plain), plain);
             assert!(matches!(shown(plain), Cow::Borrowed(_)));
         }
+    }
+
+    #[test]
+    fn long_name_is_shortened_to_its_beginning_and_its_end() {
+        let name = "n".repeat(40) + &"ø".repeat(16) + "the rest";
+        assert_eq!(short(&name), name);
+        let longer = "n".repeat(40) + &"ø".repeat(17) + "the rest";
+        assert_eq!(short(&longer), "n".repeat(40) + "…the rest");
+        // Escapes count as they are shown.
+        assert_eq!(short(&"\n".repeat(40)), r"\n".repeat(20) + "…" + &r"\n".repeat(4));
     }
 
     #[test]

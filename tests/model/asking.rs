@@ -133,7 +133,8 @@ async fn deadline_of_a_wait_is_an_outcome_that_stays() {
     clock.advance(HOUR);
     let error = in_time(handle).await.unwrap_err();
     assert!(
-        error.is_timeout() && error.to_string().contains("no answer arrived in time for the wait `approval`"),
+        error.is_timeout()
+            && error.to_string().contains("the wait `approval` of execution `job` of flow `order`: no answer"),
         "{error}"
     );
     // It is settled: the next attempt has the same result, and an answer is too late.
@@ -196,7 +197,7 @@ async fn a_signal_that_does_not_fit_is_an_error_that_the_flow_sees() {
     let handle = till("unfit".into(), 1).id("job").on(&kitaru).start().await.unwrap();
     in_time(kitaru.signal(&handle, "paid", "nothing")).await.unwrap();
     let error = in_time(handle).await.unwrap_err();
-    assert!(error.is_unreadable() && error.to_string().contains("it is \"nothing\""), "{error}");
+    assert!(error.is_unreadable() && error.to_string().contains(": \"nothing\" is not what the flow takes"), "{error}");
 }
 
 /// The loser of the race may hold a signal. The next call takes it in any case.

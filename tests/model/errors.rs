@@ -183,9 +183,9 @@ async fn meets_a_panic(plainly: u32) -> Result<u64, Error> {
 async fn panic_in_a_body_is_an_error_and_one_in_a_flow_fails_the_attempt() {
     let (kitaru, _) = memory().await;
     let error = meets_a_panic(0).on(&kitaru).await.unwrap_err();
-    assert!(error.is_panic() && error.to_string().contains("`panics` panicked: out of paper"), "{error}");
+    assert!(error.is_panic() && error.to_string().contains("`panics`: it panicked: out of paper"), "{error}");
     let error = meets_a_panic(1).on(&kitaru).await.unwrap_err();
-    assert!(error.to_string().contains("`panics_plainly` panicked: out of ink"), "a u64 cannot hold it: {error}");
+    assert!(error.to_string().contains("`panics_plainly`: it panicked: out of ink"), "a u64 cannot hold it: {error}");
     let error = meets_a_panic(2).id("flow").on(&kitaru).await.unwrap_err();
     assert!(error.is_panic() && error.to_string().contains("in the flow"), "{error}");
     assert_eq!(kitaru.execution(("meets_a_panic", "flow")).await.unwrap().unwrap().status(), Status::Failed);

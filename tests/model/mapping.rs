@@ -326,10 +326,10 @@ async fn map_of_at_least_k_runs_all_items_and_fails_when_k_cannot_succeed() {
     // 2, 3, 4, 5 are let through. A third failure would be too many; the second one comes among the first four.
     guard("at least 5", Order::Newest, 3, 6, 4);
     let path = ends(replays_alike("at least 5", || call("at least 5", 5))).await;
-    assert_eq!(path, ["cut 0", "cut 1", "Err(5 of 6 items had to succeed, but 2 failed: 5 is odd)"]);
+    assert_eq!(path, ["cut 0", "cut 1", "Err(cannot have 5 of 6 items succeed: 2 failed: 5 is odd)"]);
 
     let path = replays_alike("at least 7", || call("at least 7", 7)).await;
-    assert_eq!(path, ["Err(7 items had to succeed, but there are only 6)"], "and none is begun");
+    assert_eq!(path, ["Err(cannot have 7 items succeed: there are only 6; ask for fewer)"], "and none is begun");
 }
 
 #[tokio::test]

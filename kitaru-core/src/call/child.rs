@@ -11,13 +11,14 @@ use crate::call::made::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packing, Unpack};
 use crate::context::{Child, Coming, Context, Executions};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Class, Opening, OwnedPayload, Packed, ParentRow, Payload};
 use crate::ledger::Change;
 use crate::machine::{Due, Exit, SlotId};
 use crate::race::race;
 use crate::request::{Input, Request};
+use crate::shown::short;
 use crate::value::{ArgSink, Codec, Key};
 
 /// The recorded result of a child, or the reason why there is none.
@@ -299,15 +300,15 @@ fn started() -> OwnedPayload {
 }
 
 fn closed() -> Error {
-    Error::new(Kind::Closed, "cannot call a flow: the store was closed; open it again to resume")
+    cannot!(Kind::Closed, "call a flow", "the store was closed", "open it again to resume")
 }
 
 fn elsewhere(flow: &str) -> Error {
-    Error::new(
+    let flow = short(flow);
+    cannot!(
         Kind::Misuse,
-        format!(
-            "cannot await the call of flow `{flow}`: another flow made it; await it in the own code of the flow \
-                 that made it"
-        ),
+        "await the call of flow `{flow}`",
+        "another flow made it",
+        "await it in the own code of that flow"
     )
 }

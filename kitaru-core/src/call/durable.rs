@@ -27,6 +27,7 @@ use crate::error::Error;
 use crate::journal::{CallFrame, Frame, OpenFrame};
 use crate::log;
 use crate::machine::{Asked, Claim, Due, Exit, RecordIx, SlotId, Standing, Step};
+use crate::shown::short;
 use crate::value::Key;
 use stage::{How, Running, Stage};
 
@@ -345,7 +346,7 @@ impl<B: Body> Durable<B> {
         if !self.context.runtime.clock.is_paused_here() {
             return true;
         }
-        let error = Error::time_is_paused(format_args!("`{}`", self.claim.name(spec.shown())));
+        let error = Error::time_is_paused(format_args!("`{}`", short(&self.claim.name(spec.shown()))));
         self.leave_quietly(Exit::Fail(error));
         false
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::call::timer::{Sleep, sleep};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 
 /// Waits for a future, such as a call or a block of calls, for at most this long. The time begins when this is first
 /// polled. It is recorded, and continues across crashes and restarts. A checkpoint's own
@@ -63,7 +63,12 @@ impl<F: Future> Future for Timeout<F> {
         }
         let duration = self.duration;
         Pin::new(&mut self.limit).poll(cx).map(|()| {
-            Err(Error::new(Kind::TimedOut, format!("the wait timed out: the future took longer than {duration:?}")))
+            Err(cannot!(
+                Kind::TimedOut,
+                "finish the future",
+                "it timed out, it took longer than {duration:?}",
+                "raise the timeout"
+            ))
         })
     }
 }

@@ -16,8 +16,9 @@ use crate::call::origin::Origin;
 use crate::call::resolution::Happened;
 use crate::call::tries::Tries;
 use crate::context::{Ambient, BodyScope};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::machine::Backoff;
+use crate::shown::short;
 use crate::value::Key;
 
 /// A checkpoint that was called and has not run yet.
@@ -328,11 +329,11 @@ impl<B: Body> Call<B> {
 }
 
 fn outside(name: &str) -> Error {
-    Error::new(
+    let name = short(name);
+    cannot!(
         Kind::Misuse,
-        format!(
-            "cannot call checkpoint `{name}`: no flow is in scope; call it in a #[flow], in kitaru::spawn, or in \
-             testkit::plain"
-        ),
+        "call checkpoint `{name}`",
+        "no flow is in scope",
+        "call it in a #[flow], in kitaru::spawn, or in testkit::plain"
     )
 }

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::journal::Arg;
 use crate::machine::{Backoff, Item};
 use crate::program::OnDivergence;
+use crate::shown::short;
 use crate::value::{ArgPreview, ArgSink, Canon, HIDDEN, Key, Sensitivity, Wish};
 
 /// A checkpoint as its attribute describes it. Written by the macro; not part of the public interface.
@@ -191,7 +192,7 @@ pub(crate) fn key<R>(
         canon.clear();
         let mut sink = ArgSink::canonical(canon);
         describe(&mut sink);
-        sink.finish().map_err(|error| error.context(format!("cannot call checkpoint `{name}`")))?;
+        sink.finish().map_err(|error| error.context(format!("cannot call checkpoint `{}`", short(name))))?;
         let key = canon.key(&[name.as_bytes(), version.as_bytes()]);
         Ok(then(key, canon))
     })

@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::call::bounds::Recordable;
 use crate::call::ways::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::{Class, PREVIEW_BYTES, Packed, Payload, preview_error};
+use crate::shown::short;
 use crate::value::{self, DecodeError, EncodeError, HIDDEN, Sensitivity, Unreadable, Wish, clip, preview};
 
 /// How the results of a type are kept. Chosen by the macro for the function's result; not part of the public
@@ -124,14 +125,15 @@ pub(crate) fn unpack_error(payload: &Payload<'_>) -> Result<Error, Unpack> {
 fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
     let whose = packing.whose;
     match error {
-        EncodeError::TooLarge { size, limit } => Error::new(
-            Kind::TooLarge,
-            format!(
-                "cannot record the outcome of {whose}: it has {size} bytes, the bound is {limit}; raise \
-                 max_outcome_bytes and call the flow again, or return where the data is{}",
-                whose.forgotten(" and call")
-            ),
-        ),
+        EncodeError::TooLarge { size, limit } => {
+            let forgotten = whose.forgotten(", or return where the data is and call");
+            cannot!(
+                Kind::TooLarge,
+                "record the outcome of {whose}",
+                "it has {size} bytes, the bound is {limit}",
+                "raise max_outcome_bytes and call the flow again{forgotten}"
+            )
+        }
         EncodeError::Unreadable(Unreadable { of, at, why }) => {
             let (at, why) = match packing.sensitivity {
                 Sensitivity::Shown => (at.as_deref().unwrap_or_default(), &**why),
@@ -140,18 +142,18 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
             };
             let at = if at.is_empty() { String::new() } else { format!(" at `{at}`") };
             let codec = match packing.wish {
-                Wish::Json => "without codec = \"json\", ",
+                Wish::Json => " without codec = \"json\"",
                 Wish::Bincode => "",
             };
-            Error::new(
-                Kind::Unreadable,
-                format!(
-                    "cannot record the outcome of {whose}: its type `{}` does not read back what it writes{at}: \
-                     {why}; write that part {codec}as another type or with #[serde(with)], and call the flow again{}",
-                    clip(of),
-                    whose.forgotten("; if the error is settled, call")
-                ),
-            )
+            {
+                let (of, forgotten) = (clip(of), whose.forgotten(" or, if the error is settled,"));
+                cannot!(
+                    Kind::Unreadable,
+                    "record the outcome of {whose}",
+                    "`{of}` is read back differently{at}: {why}",
+                    "use another type or #[serde(with)]{codec} and call the flow again{forgotten}"
+                )
+            }
         }
     }
 }
@@ -169,8 +171,8 @@ impl Whose<'_> {
 impl fmt::Display for Whose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Whose::Checkpoint(name) => write!(f, "checkpoint `{}`", name()),
-            Whose::Flow(name) => write!(f, "flow `{name}`"),
+            Whose::Checkpoint(name) => write!(f, "checkpoint `{}`", short(&name())),
+            Whose::Flow(name) => write!(f, "flow `{}`", short(name)),
         }
     }
 }

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::{Asks, WaitRow};
 use crate::ledger::Change;
+use crate::shown::short;
+use crate::value::clip;
 
 /// A question as people see it.
 pub(super) struct Question {
@@ -50,13 +52,11 @@ impl Asking<'_> {
 }
 
 fn unfit(context: &Context, name: &str, why: &str, json: &str) -> Error {
-    Error::new(
+    let (name, execution, json) = (short(name), &context.attempt.execution, clip(json));
+    cannot!(
         Kind::Unreadable,
-        format!(
-            "cannot take the answer to `{name}` of execution {}: it does not fit: {why}; it was {}, and the wait is \
-             still open",
-            context.attempt.execution,
-            crate::value::clip(json)
-        ),
+        "answer the wait `{name}` of execution {execution}",
+        "{json} does not fit: {why}",
+        "answer again, it is still open"
     )
 }

@@ -2,9 +2,10 @@
 
 use crate::call::meta::Spec;
 use crate::context::Context;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::{Arg, shown_checkpoint};
 use crate::machine::Refused;
+use crate::shown::short;
 
 /// Which arguments differ, each with its previews.
 pub(super) fn differences(before: &[Arg], now: &[Arg]) -> Vec<String> {
@@ -23,69 +24,59 @@ pub(super) fn differences(before: &[Arg], now: &[Arg]) -> Vec<String> {
 pub(super) fn refuse(refused: Refused, spec: &Spec, context: &Context) -> Error {
     let execution = &context.attempt.execution;
     match refused {
-        Refused::Clash(other) => Error::new(
-            Kind::Misuse,
-            format!(
-                "cannot call checkpoint `{}` in execution {execution}: {} and {}:{} have the same name; rename one \
-                 with #[checkpoint(name = \"…\")]",
-                shown_checkpoint(spec.name()),
-                spec.location(),
-                other.file,
-                other.line,
-            ),
-        ),
-        Refused::TooMany => Error::new(
-            Kind::TooLarge,
-            format!(
-                "execution {execution} has made {} calls of checkpoint `{}`, which is the bound; split the work over \
-                 several executions",
-                crate::machine::MAX_CALLS,
-                shown_checkpoint(spec.name())
-            ),
-        ),
+        Refused::Clash(other) => {
+            let checkpoint = short(shown_checkpoint(spec.name()));
+            let (first, second) = (spec.location(), format_args!("{}:{}", other.file, other.line));
+            cannot!(
+                Kind::Misuse,
+                "call checkpoint `{checkpoint}` in execution {execution}",
+                "{first} and {second} have the same name",
+                "rename one with name = \"…\""
+            )
+        }
+        Refused::TooMany => {
+            let (checkpoint, most) = (short(shown_checkpoint(spec.name())), crate::machine::MAX_CALLS);
+            cannot!(
+                Kind::TooLarge,
+                "call checkpoint `{checkpoint}` in execution {execution}",
+                "it has made {most} calls of it",
+                "split the work over executions"
+            )
+        }
     }
 }
 
 pub(super) fn astray(name: &str) -> Error {
-    let name = shown_checkpoint(name);
-    Error::new(
+    let name = short(shown_checkpoint(name));
+    cannot!(
         Kind::Misuse,
-        format!(
-            "cannot await the call of checkpoint `{name}`: another flow made it; await it in that flow, or spawn with \
-             kitaru::spawn"
-        ),
+        "await the call of checkpoint `{name}`",
+        "another flow made it",
+        "await it in that flow, or use kitaru::spawn"
     )
 }
 
 pub(super) fn interrupted(name: &str, context: &Context) -> Error {
-    Error::new(
+    let (name, execution) = (short(name), &context.attempt.execution);
+    cannot!(
         Kind::Interrupted,
-        format!(
-            "cannot run checkpoint `{name}` of execution {} again: it is at_most_once, and may have run before its \
-             process died",
-            context.attempt.execution
-        ),
+        "run checkpoint `{name}` of execution {execution} again",
+        "it is at_most_once, and may have run"
     )
 }
 
 pub(super) fn retried_at_most_once(name: &str) -> Error {
-    Error::new(
-        Kind::Misuse,
-        format!(
-            "cannot call checkpoint `{name}` with retries: it is at_most_once; call it without retries. Nothing \
-                 has run"
-        ),
-    )
+    let name = short(name);
+    cannot!(Kind::Misuse, "call checkpoint `{name}` with retries", "it is at_most_once", "call it without retries")
 }
 
 pub(super) fn unreadable(name: &str, context: &Context, why: &crate::value::DecodeError) -> Error {
     let attempt = &context.attempt;
-    Error::new(
+    let (name, execution, generation) = (short(name), &attempt.execution, attempt.generation);
+    cannot!(
         Kind::Stuck,
-        format!(
-            "cannot read the record `{name}` of execution {}, generation {}: {why}; run the code that recorded it, \
-             set a new version and codec = \"json\", or start over with .fresh()",
-            attempt.execution, attempt.generation
-        ),
+        "read the record `{name}` of execution {execution}, generation {generation}",
+        "{why}",
+        "set a new version and codec = \"json\", or use .fresh()"
     )
 }

@@ -7,8 +7,9 @@ use serde_json::Value;
 use crate::call::body::Body;
 use crate::call::outcome::Unpack;
 use crate::call::question::Question;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::{Arg, Class, Payload};
+use crate::shown::short;
 use crate::value::{Codec, Key, Sensitivity, shallow};
 
 /// What happened to an `at_most_once` body with `on_interrupt = "ask"` whose process died while it ran. It is the
@@ -52,7 +53,7 @@ impl Resolution {
     pub fn happened<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         let value = serde_json::to_value(shallow(value));
         let value = value.map_err(|why| {
-            Error::new(Kind::Misuse, format!("cannot give this outcome: it cannot be serialized: {why}"))
+            cannot!(Kind::Misuse, "give this outcome", "it cannot be serialized: {why}", "serialize it as another type")
         });
         Ok(Resolution(Said::Happened(value?)))
     }
@@ -114,10 +115,14 @@ pub(super) fn resolve<B: Body>(
     })?;
     match said {
         Said::RunAgain => Ok(Resolved::RunAgain),
-        Said::Fail(why) => Ok(Resolved::Fail(Error::new(
-            Kind::Interrupted,
-            format!("checkpoint `{name}` was interrupted, and a person decided that it fails: {why}"),
-        ))),
+        Said::Fail(why) => Ok(Resolved::Fail({
+            let name = short(name);
+            cannot!(
+                Kind::Interrupted,
+                "finish checkpoint `{name}`",
+                "it was interrupted, and a person decided that it fails: {why}"
+            )
+        })),
         Said::Happened(value) => match happened {
             Happened::Read(read) => read.1(value).map(Resolved::Happened),
             Happened::Recorded | Happened::Described(_) => {

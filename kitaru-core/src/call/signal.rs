@@ -15,12 +15,14 @@ use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packing, Unpack};
 use crate::call::wait::{Received, received, refuse_outside};
 use crate::context::Context;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::Packed;
 use crate::journal::{Opening, Payload, SIGNAL_CHECKPOINT};
 use crate::ledger::Change;
 use crate::machine::Due;
+use crate::shown::short;
 use crate::value::ArgSink;
+use crate::value::clip;
 
 /// The next signal of this name that is sent to the execution with [`Kitaru::signal`](crate::Kitaru::signal). Signals
 /// are taken in the order in which they were sent, earlier ones included. A flow that only waits is parked until a
@@ -125,10 +127,15 @@ impl<T: DeserializeOwned> Body for Next<T> {
         self.taken = Some(number);
         Poll::Ready(Received::read(json).map_err(|(why, json)| {
             let json = crate::value::clip(&json);
-            Error::new(
-                Kind::Unreadable,
-                format!("cannot read the signal `{}` as what the flow takes: {why}; it is {json}", self.name),
-            )
+            {
+                let (name, json) = (short(&self.name), clip(&json));
+                cannot!(
+                    Kind::Unreadable,
+                    "read the signal `{name}`",
+                    "{json} is not what the flow takes: {why}",
+                    "send what it takes"
+                )
+            }
         }))
     }
 

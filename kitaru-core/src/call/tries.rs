@@ -17,10 +17,11 @@ use crate::clock::{At, Clock, Sleep, Until, millis, millis_up};
 use crate::context::{Ambient, BodyScope};
 use crate::director::Moment;
 use crate::entropy;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::preview_error;
 use crate::journal::{FailedTry, Opening};
 use crate::log;
+use crate::shown::short;
 use crate::value::{HIDDEN, Sensitivity};
 
 /// The tries of one call.
@@ -158,7 +159,7 @@ impl Tries {
             match failure.and_then(|failure| Some((pause(&failure)?, failure))) {
                 Some((pause, failure)) => {
                     if scope.clock.is_paused_here() {
-                        let misuse = Error::time_is_paused(format_args!("checkpoint `{}`", spec.name()));
+                        let misuse = Error::time_is_paused(format_args!("checkpoint `{}`", short(spec.name())));
                         return Poll::Ready(Err(Failure::Misuse(misuse)));
                     }
                     let failure = match (&tried, &options.outage) {
@@ -203,7 +204,7 @@ impl Tries {
         }
         if self.total.is_none() {
             if options.total_timeout.is_some() && scope.clock.is_paused_here() {
-                let misuse = Error::time_is_paused(format_args!("checkpoint `{}`", spec.name()));
+                let misuse = Error::time_is_paused(format_args!("checkpoint `{}`", short(spec.name())));
                 return Err(Failure::Misuse(misuse));
             }
             self.total = options.total_ms(self.begun_ms).map(|end_ms| scope.clock.until(end_ms));
@@ -233,7 +234,7 @@ impl Tries {
         let polled = catch_unwind(AssertUnwindSafe(|| cast.poll(body, spec, scope, cx)));
         let tried = match polled {
             Ok(Poll::Ready(value)) => Tried::Over(Ok(value)),
-            Err(panic) => Tried::Over(Err(Error::panicked(&format!("checkpoint `{}`", spec.name()), panic))),
+            Err(panic) => Tried::Over(Err(Error::panicked(&format!("checkpoint `{}`", short(spec.name())), panic))),
             Ok(Poll::Pending) => {
                 let is_over = |time: Option<Pin<&mut dyn Future<Output = ()>>>, cx: &mut TaskContext<'_>| {
                     time.is_some_and(|time| time.poll(cx).is_ready())
@@ -354,15 +355,16 @@ fn chance_of_jitter(scope: &BodyScope) -> u64 {
 
 fn timed_out(name: &str, what: &str, timeout: Option<Duration>) -> Error {
     let timeout = timeout.unwrap_or_default();
-    Error::new(Kind::TimedOut, format!("checkpoint `{name}` timed out: {what} {timeout:?}"))
+    let name = short(name);
+    cannot!(Kind::TimedOut, "finish checkpoint `{name}`", "it timed out, {what} {timeout:?}", "raise the timeout")
 }
 
 fn cannot_repeat(name: &str, retries: u32) -> Error {
-    Error::new(
+    let name = short(name);
+    cannot!(
         Kind::Misuse,
-        format!(
-            "cannot call checkpoint `{name}` with {retries} retries: an argument cannot be copied; make it Clone, or \
-             call without retries"
-        ),
+        "call checkpoint `{name}` with {retries} retries",
+        "an argument cannot be copied",
+        "make it Clone, or call without retries"
     )
 }

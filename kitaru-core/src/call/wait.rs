@@ -21,11 +21,12 @@ use crate::call::outcome::{Landing, Packing, Unpack};
 use crate::call::question::{Asking, Question};
 use crate::clock;
 use crate::context::{Ambient, Context};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::Packed;
 use crate::journal::{About, Asks, Opening, Payload, WaitRow};
 use crate::ledger::Change;
 use crate::machine::Due;
+use crate::shown::short;
 use crate::value::{ArgSink, Key};
 
 /// Waits for an answer, which [`Kitaru::answer`](crate::Kitaru::answer) gives under this name. The second wait of one
@@ -101,8 +102,13 @@ impl<T: Answer> Wait<T> {
         match serde_json::to_value(crate::value::shallow(value)) {
             Ok(value) => drop(self.call.body_mut().metadata.insert(key, value)),
             Err(why) => {
-                let message = format!("cannot show the metadata `{key}` of a wait: it cannot be serialized: {why}");
-                self.refused.get_or_insert(Error::new(Kind::Misuse, message));
+                let key = short(&key);
+                self.refused.get_or_insert(cannot!(
+                    Kind::Misuse,
+                    "show the metadata `{key}` of a wait",
+                    "it cannot be serialized: {why}",
+                    "serialize it as another type"
+                ));
             }
         }
         self
@@ -111,9 +117,12 @@ impl<T: Answer> Wait<T> {
     /// Waits for no longer than this. The time begins with the wait, is recorded, and continues across restarts.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         if deadline.is_zero() {
-            let message = "cannot wait for an answer: the deadline is zero, so it would be over immediately; set a longer \
-                           deadline";
-            self.refused.get_or_insert(Error::new(Kind::Misuse, message));
+            self.refused.get_or_insert(cannot!(
+                Kind::Misuse,
+                "wait for an answer",
+                "the deadline is zero",
+                "set a longer one"
+            ));
         }
         self.call.body_mut().deadline = Some(deadline);
         self
@@ -228,9 +237,13 @@ impl<T: Answer> Body for Asked<T> {
         let asking = self.open.as_ref().expect("a wait is polled after it was opened").asking();
         let Asking { context, name, .. } = asking;
         context.send_aside(vec![asking.row(self.question(), WaitRow { over: true, ..WaitRow::default() })]);
-        let message =
-            format!("no answer arrived in time for the wait `{name}` of execution {}", context.attempt.execution);
-        Poll::Ready(Err(Error::new(Kind::TimedOut, message)))
+        let (name, execution) = (short(name), &context.attempt.execution);
+        Poll::Ready(Err(cannot!(
+            Kind::TimedOut,
+            "finish the wait `{name}` of execution {execution}",
+            "no answer arrived in time",
+            "set a longer deadline"
+        )))
     }
 
     fn end(&mut self) {

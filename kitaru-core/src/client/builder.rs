@@ -13,7 +13,7 @@ use crate::clock::{Clock, millis};
 use crate::director::Direction;
 use crate::engine::Engine;
 use crate::engine::{Keeper, Logs};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::ledger::blocking;
 use crate::ledger::{self, LedgerOptions};
 use crate::log;
@@ -300,9 +300,11 @@ impl KitaruBuilder {
                 #[cfg(feature = "testkit")]
                 Place::Own(store) => store,
                 Place::Unset => {
-                    return Err(Error::new(
+                    return Err(cannot!(
                         Kind::Misuse,
-                        "cannot open the store: no place was given; set .dir(path) or .in_memory()",
+                        "open the store",
+                        "no place was given",
+                        "set .dir(path) or .in_memory()"
                     ));
                 }
             };

@@ -9,7 +9,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use crate::clock::millis;
 use crate::context::{Ambient, Context, NextInput};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::machine::Exit;
 use crate::request::{FlowBody, Request, check_size, check_tags};
 
@@ -57,18 +57,27 @@ impl<R> Future for ContinueAsNew<R> {
 /// What the next generation begins with.
 fn next(context: &Arc<Context>, request: Request) -> Result<NextInput, Error> {
     let own = &context.attempt.execution;
-    let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("cannot continue execution {own} as new: {why}")));
     if request.spec.name != *own.flow {
-        return refuse("the call is of another flow; call or start that flow, and continue with a call of this one");
+        return Err(cannot!(
+            Kind::Misuse,
+            "continue execution {own} as new",
+            "the call is of another flow",
+            "continue with a call of this one"
+        ));
     }
     if request.id.as_deref().is_some_and(|id| id != &*own.id) {
-        return refuse("it keeps its id; leave .id(…) out");
+        return Err(cannot!(Kind::Misuse, "continue execution {own} as new", "it keeps its id", "leave .id(…) out"));
     }
     if matches!(request.body, FlowBody::Own(_)) {
-        return refuse("it has no #[flow], so no process could begin it by its name; add #[flow]");
+        return Err(cannot!(
+            Kind::Misuse,
+            "continue execution {own} as new",
+            "no process could begin it, as it has no #[flow]",
+            "add #[flow]"
+        ));
     }
     if context.replay().is_undoing() {
-        return refuse("its work is being undone");
+        return Err(cannot!(Kind::Misuse, "continue execution {own} as new", "its work is being undone"));
     }
     check_size(&request, context.runtime.max_outcome_bytes)?;
     check_tags(&request)?;

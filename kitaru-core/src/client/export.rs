@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::ledger::{blocking, malformed};
 use crate::view::{ExecutionRef, History};
@@ -48,12 +48,8 @@ impl Engine {
                 Some(stored) => archive.whole(stored)?,
                 None => None,
             };
-            let unknown = || {
-                Error::new(
-                    Kind::Misuse,
-                    format!("cannot export: there is no execution {wanted}; look at Kitaru::executions"),
-                )
-            };
+            let unknown =
+                || cannot!(Kind::Misuse, "export", "there is no execution {wanted}", "look at Kitaru::executions");
             let generation = generation.ok_or_else(unknown)?;
             History::of(&generation).map_err(|why| malformed(&generation.header.execution, "journal", why))
         })

@@ -16,15 +16,17 @@ use crate::client::decode::Decode;
 use crate::client::handle::Handle;
 use crate::client::implicit;
 use crate::client::kitaru::Kitaru;
+use crate::client::refusals::refuse_inside;
 use crate::clock::millis;
 use crate::context::Ambient;
 use crate::engine::{Awaited, Ended, ended};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, OwnedPayload, Reuse};
 use crate::machine::Exit;
 use crate::program::FlowMeta;
 use crate::request::{FlowBody, FlowSpec, Input, Request, check};
+use crate::shown::short;
 use crate::value::ArgSink;
 
 /// A call of a flow that has not begun yet.
@@ -117,12 +119,11 @@ impl<R> FlowCall<R> {
         let unpack = |payload: &OwnedPayload| match C::unpack(&payload.borrow()) {
             Ok(result) => Ok(result),
             Err(Unpack::CannotHold(error)) => Ok(hold::<R, C>(error)),
-            Err(Unpack::Unreadable(why)) => Err(Error::new(
+            Err(Unpack::Unreadable(why)) => Err(cannot!(
                 Kind::Stuck,
-                format!(
-                    "cannot read the recorded result as the flow's return type: {why}; nothing is lost. \
-                     Run the code that recorded it, or run the flow again with .fresh()"
-                ),
+                "read the recorded result",
+                "it is not of the flow's return type: {why}",
+                "run the code that recorded it, or use .fresh()"
             )),
         };
         let decode = Decode { unpack, fail: hold::<R, C> };
@@ -243,10 +244,7 @@ impl<R> FlowCall<R> {
     /// Once polled, the flow may be started, whether or not this is polled to its end.
     pub async fn start(self) -> Result<Handle<R>, Error> {
         let Stage::Made(made) = self.stage else {
-            return Err(Error::new(
-                Kind::Misuse,
-                "cannot start a call of a flow: it was polled before; call .start() first",
-            ));
+            return Err(cannot!(Kind::Misuse, "start a call of a flow", "it was polled before", "call .start() first"));
         };
         let decode = made.decode;
         if made.claimed.is_some() {
@@ -287,9 +285,11 @@ impl<R> FlowCall<R> {
     pub fn continue_as_new(self) -> ContinueAsNew<R> {
         ContinueAsNew::new(match self.stage {
             Stage::Made(made) => made.request,
-            _ => Err(Error::new(
+            _ => Err(cannot!(
                 Kind::Misuse,
-                "cannot continue as new: the call of the flow was polled; call .continue_as_new() first",
+                "continue as new",
+                "the call of the flow was polled",
+                "call .continue_as_new() first"
             )),
         })
     }
@@ -326,29 +326,43 @@ impl<R> Made<R> {
     /// The options of a child's call, checked.
     fn child(self, wish: Wish) -> Result<(ChildCall, Option<Request>), Error> {
         let request = self.request?;
-        let name = &request.spec.name;
-        let refuse =
-            |what: &str| Err(Error::new(Kind::Misuse, format!("cannot call flow `{name}` in another flow: {what}")));
+        let name = short(&request.spec.name);
         let (Some(claimed), Ambient::Flow(context)) = (self.claimed, Ambient::current()) else {
-            return refuse("it is polled outside that flow's own code; await it there, or in kitaru::spawn");
+            return Err(cannot!(
+                Kind::Misuse,
+                "call flow `{name}` in another flow",
+                "it is polled outside that flow",
+                "await it there, or in kitaru::spawn"
+            ));
         };
         let own = |kitaru: &Kitaru| {
             let own = context.executions.upgrade();
             own.is_some_and(|own| std::ptr::addr_eq(Arc::as_ptr(&own), Arc::as_ptr(&kitaru.inner)))
         };
         if self.on.is_some_and(|kitaru| !own(&kitaru)) {
-            return refuse(
-                "a child cannot run on another store; let a checkpoint call it through a program that owns that store",
-            );
+            return Err(cannot!(
+                Kind::Misuse,
+                "call flow `{name}` in another flow",
+                "it names another store",
+                "call it through a program that owns that store"
+            ));
         }
         if request.ask == Ask::Fresh {
-            return refuse("only that flow can begin both again with .fresh(); or use another .id(…)");
+            return Err(cannot!(
+                Kind::Misuse,
+                "call flow `{name}` in another flow",
+                "only that flow can begin both again",
+                "use that flow's .fresh(), or another .id(…)"
+            ));
         }
         let again = if wish == Wish::Start { request.again() } else { None };
         if wish == Wish::Start && again.is_none() {
-            return refuse(
-                "it has no #[flow], so no process could resume it by its name; await it instead of starting it",
-            );
+            return Err(cannot!(
+                Kind::Misuse,
+                "call flow `{name}` in another flow",
+                "no process could resume it, as it has no #[flow]",
+                "await it"
+            ));
         }
         check(&request, context.runtime.max_outcome_bytes)?;
         let asked = Asked { context, request, wish, detached: self.detached };
@@ -384,12 +398,15 @@ impl<R> Made<R> {
         let name = &request.spec.name;
         refuse_inside(name)?;
         if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Error::new(
-                Kind::Misuse,
-                format!(
-                    "cannot run flow `{name}`: it was called outside a tokio runtime; call it in #[tokio::main] or in block_on"
-                ),
-            ));
+            return Err({
+                let name = short(name);
+                cannot!(
+                    Kind::Misuse,
+                    "run flow `{name}`",
+                    "it was called outside a tokio runtime",
+                    "call it in #[tokio::main] or in block_on"
+                )
+            });
         }
         let kitaru = match self.on {
             Some(kitaru) => kitaru,
@@ -470,17 +487,4 @@ fn hold<R, C: Outcome<R>>(error: Error) -> R {
 #[doc(hidden)]
 pub fn refused_flow<R>() -> FlowCall<R> {
     unreachable!("a program with a refused flow does not compile")
-}
-
-/// A body or a flow cannot record an execution as part of itself.
-fn refuse_inside(name: &str) -> Result<(), Error> {
-    let refuse = |why| Err(Error::new(Kind::Misuse, format!("flow `{name}` was called {why}")));
-    Ambient::with(|ambient| match ambient {
-        Ambient::Outside => Ok(()),
-        Ambient::Body(_) => refuse(
-            "in a checkpoint's body, which is one unit of work; call it in a flow's own code or outside flows, and pass \
-             its result to the checkpoint",
-        ),
-        Ambient::Flow(_) => refuse("outside the flow that polls it; call it in that flow's own code"),
-    })
 }

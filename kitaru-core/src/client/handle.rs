@@ -13,7 +13,7 @@ use crate::client::kitaru::Kitaru;
 use crate::context::Executions;
 use crate::engine::{Ended, ended};
 use crate::engine::{Engine, Found, unknown};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Class, OwnedPayload};
 use crate::ledger::blocking;
@@ -62,7 +62,13 @@ fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result
     let borrowed = payload.borrow();
     match borrowed.class {
         Class::Value => decode(borrowed.codec, borrowed.shape, borrowed.bytes).map_err(|why| {
-            Error::new(Kind::Unreadable, format!("the result of the flow has another type: {why}")).into()
+            cannot!(
+                Kind::Unreadable,
+                "read the result of the flow",
+                "it has another type: {why}",
+                "read it as its own type"
+            )
+            .into()
         }),
         Class::Kitaru => Err(borrowed.kitaru_error().unwrap_or_else(|| Error::msg(&payload.preview)).into()),
         Class::Error => Err(Error::msg(&payload.preview).into()),
@@ -129,10 +135,7 @@ impl<R> Handle<R> {
         let (executions, execution) = (self.executions.clone(), self.execution.clone());
         async move {
             let Some(executions) = executions.upgrade() else {
-                return Err(Error::new(
-                    Kind::Closed,
-                    "cannot cancel the execution: the store was closed; open it again",
-                ));
+                return Err(cannot!(Kind::Closed, "cancel the execution", "the store was closed", "open it again"));
             };
             executions.cancel(execution).await
         }

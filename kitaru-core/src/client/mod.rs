@@ -15,6 +15,7 @@ mod handle;
 mod implicit;
 mod kitaru;
 mod mail;
+mod refusals;
 mod register;
 mod resume;
 mod watch;

@@ -11,10 +11,12 @@ use tokio::sync::watch;
 use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::engine::closed;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, check_name};
 use crate::ledger::Stored;
 use crate::ledger::blocking;
+use crate::shown::short;
+use crate::value::clip;
 use crate::view::ExecutionRef;
 
 impl Kitaru {
@@ -143,9 +145,8 @@ impl Engine {
         blocking(move || {
             let archive = &inner.runtime.archive;
             let stored = archive.newest(&execution)?;
-            let stored = stored.ok_or_else(|| {
-                Error::new(Kind::Misuse, format!("there is no execution {execution}; start it first"))
-            })?;
+            let stored = stored
+                .ok_or_else(|| cannot!(Kind::Misuse, "watch", "there is no execution {execution}", "start it first"))?;
             let json = archive.published(&stored, &name)?;
             Ok((stored, json))
         })
@@ -156,6 +157,14 @@ impl Engine {
 fn read<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|why| {
         let json = crate::value::clip(json);
-        Error::new(Kind::Unreadable, format!("the value published as `{name}` has another type: {why}. It is {json}"))
+        {
+            let (name, json) = (short(name), clip(&json));
+            cannot!(
+                Kind::Unreadable,
+                "read the value published as `{name}`",
+                "{json} has another type: {why}",
+                "read it as its own type"
+            )
+        }
     })
 }

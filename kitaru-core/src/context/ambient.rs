@@ -11,8 +11,9 @@ use tokio::sync::SetOnce;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::director::Direction;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::runtime::lock;
+use crate::shown::short;
 use crate::value::{Key, digest_parts};
 
 thread_local! {
@@ -140,13 +141,15 @@ impl BodyScope {
         let others = notes.iter().filter(|(known, _)| *known != key).map(|(key, json)| key.len() + json.len() + 6);
         let size = others.sum::<usize>() + key.len() + json.len() + 6;
         if size > MOST_NOTES_BYTES {
-            return Err(Error::new(
-                Kind::TooLarge,
-                format!(
-                    "cannot log `{key}`: the record would have {size} bytes of metadata, the bound is \
-                     {MOST_NOTES_BYTES}; log where the data is"
-                ),
-            ));
+            return Err({
+                let key = short(key);
+                cannot!(
+                    Kind::TooLarge,
+                    "log `{key}`",
+                    "the record would have {size} bytes of metadata, the bound is {MOST_NOTES_BYTES}",
+                    "log where the data is"
+                )
+            });
         }
         notes.insert(key.to_owned(), json);
         Ok(())

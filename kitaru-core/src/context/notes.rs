@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::{NoteKind, NoteRow};
 use crate::runtime::lock;
+use crate::shown::short;
 
 /// The most names under which one execution may show values.
 const MOST_NAMES: usize = 1_000;
@@ -98,10 +99,10 @@ impl State {
     fn name(&self, kind: NoteKind, name: &str) -> Result<Name, Error> {
         let key = (kind, name.to_owned());
         if self.said.len() >= MOST_NAMES && !self.said.contains_key(&key) {
-            return Err(Error::new(
-                Kind::TooLarge,
-                format!("cannot show `{name}`: it is the {}th name of this execution; use fewer names", MOST_NAMES + 1),
-            ));
+            return Err({
+                let (name, nth) = (short(name), MOST_NAMES + 1);
+                cannot!(Kind::TooLarge, "show `{name}`", "it is the {nth}th name of this execution", "use fewer names")
+            });
         }
         Ok(key)
     }

@@ -7,7 +7,7 @@ use tokio::sync::SetOnce;
 
 use crate::context::Context;
 use crate::engine::registry::{Joined, Seated};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::JournalId;
 use crate::journal::{OwnedPayload, ParentRow};
 use crate::ledger::Stored;
@@ -125,9 +125,10 @@ pub(crate) async fn ended(awaited: Awaited) -> Ended {
 
 /// The execution's runtime was dropped, or the store was closed.
 pub(crate) fn interrupted() -> Error {
-    Error::new(
+    cannot!(
         Kind::Closed,
-        "the execution was interrupted: its runtime was shut down or its store was closed. Nothing is lost; call the \
-         flow again to resume it",
+        "finish the execution",
+        "its runtime was shut down or its store was closed",
+        "call the flow again to resume it"
     )
 }

@@ -20,7 +20,7 @@ use crate::engine::entered::{Entered, Left};
 use crate::engine::head::Head;
 use crate::engine::plan::{Plan, Resume, Work};
 use crate::engine::task::Task;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, Seq};
 use crate::journal::Packed;
 use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UnfinishedRow};
@@ -288,9 +288,12 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
             && Pin::new(until).poll(cx).is_ready()
         {
             time = None;
-            let error = Error::new(
+            let execution = &context.attempt.execution;
+            let error = cannot!(
                 Kind::TimedOut,
-                format!("execution {} was not finished by its deadline", context.attempt.execution),
+                "finish execution {execution}",
+                "its deadline has passed",
+                "call it with a longer one"
             );
             let packed = Packed::error(&error);
             context.unwind(Status::Failed, &packed.payload(), &packed.preview, Vec::new());

@@ -7,7 +7,7 @@ use crate::clock::{Clock, micros};
 use crate::context::{Context, NextInput};
 use crate::engine::active::Ended;
 use crate::engine::entered::Entered;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::JournalId;
 use crate::journal::Packed;
 use crate::journal::{EndFrame, Frame, Header, Status, Tally, UnfinishedRow};
@@ -95,7 +95,8 @@ fn next_generation(
         wake_ms: start_ms.unwrap_or_default(),
         tally: Tally::default(),
     };
-    let packed = Packed::error(&Error::new(Kind::Cancelled, format!("it continued in generation {generation}")));
+    let packed =
+        Packed::error(&cannot!(Kind::Cancelled, "finish this generation", "it continued in generation {generation}"));
     let frame = Frame::End(EndFrame {
         status: Status::ContinuedAsNew,
         attempt: context.attempt.number,

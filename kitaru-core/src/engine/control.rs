@@ -10,7 +10,7 @@ use crate::engine::task::Task;
 use crate::journal::Packed;
 use crate::request::Request;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{Ask, EndFrame, Frame, Status, UndoRow};
 use crate::ledger::{Ending, Stored};
@@ -92,7 +92,7 @@ pub(crate) fn cancel_running(context: &Arc<Context>) {
 }
 
 fn cancelled(execution: &ExecutionId) -> Error {
-    Error::new(Kind::Cancelled, format!("execution {execution} was cancelled"))
+    cannot!(Kind::Cancelled, "finish execution {execution}", "it was cancelled")
 }
 
 /// How a generation becomes `Cancelled` without its undo.
@@ -112,22 +112,23 @@ pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -
 }
 
 pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {
-    let message = match stored {
-        Some(stored) => format!(
-            "cannot cancel execution {execution}: it is {} and keeps its result; begin it again with .fresh()",
-            stored.state.status
+    match stored.map(|stored| stored.state.status) {
+        Some(status) => cannot!(
+            Kind::Misuse,
+            "cancel execution {execution}",
+            "it is {status} and keeps its result",
+            "begin it again with .fresh()"
         ),
-        None => format!("cannot cancel: there is no execution {execution}; look at Kitaru::executions"),
-    };
-    Error::new(Kind::Misuse, message)
+        None => cannot!(Kind::Misuse, "cancel", "there is no execution {execution}", "look at Kitaru::executions"),
+    }
 }
 
 /// The execution ended before it could be cancelled.
 pub(crate) fn ended_meanwhile(execution: &ExecutionId) -> Error {
-    Error::new(Kind::Misuse, format!("cannot cancel execution {execution}: it has ended; look at its result"))
+    cannot!(Kind::Misuse, "cancel execution {execution}", "it has ended", "look at its result")
 }
 
 /// Why an older generation ends.
 pub(crate) fn begun_over() -> Error {
-    Error::new(Kind::Cancelled, "a new generation was begun over it with .fresh()")
+    cannot!(Kind::Cancelled, "continue this generation", "a new one was begun over it with .fresh()")
 }

@@ -10,7 +10,7 @@ use crate::context::Mail;
 use crate::engine::active::{Active, Progress};
 use crate::engine::recovery::AFTER_FAULT;
 use crate::engine::state::Engine;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{ParentRow, Status};
 use crate::ledger::{AT_ONCE_MS, Addressee, Arrival, Letter, SentKey, Stored, blocking};
@@ -36,16 +36,18 @@ impl Engine {
     /// As JSON, within the bound of a value.
     pub(crate) fn json<T: Serialize + ?Sized>(&self, what: &str, value: &T) -> Result<String, Error> {
         let json = serde_json::to_string(&shallow(value)).map_err(|why| {
-            Error::new(Kind::Misuse, format!("cannot send the {what}: it cannot be serialized: {why}"))
+            cannot!(Kind::Misuse, "send the {what}", "it cannot be serialized: {why}", "serialize it as another type")
         })?;
         let bound = self.runtime.max_outcome_bytes;
         // Counted as an outcome is, too: a flow that returns what it received gets no error for its size.
         let size = json.len().max(bincode_size(value));
         if size > bound {
-            let message = format!(
-                "cannot send the {what}: it has {size} bytes, the bound is {bound}; send a reference to the data"
-            );
-            return Err(Error::new(Kind::TooLarge, message));
+            return Err(cannot!(
+                Kind::TooLarge,
+                "send the {what}",
+                "it has {size} bytes, the bound is {bound}",
+                "send a reference to the data"
+            ));
         }
         Ok(json)
     }
@@ -56,7 +58,9 @@ impl Engine {
         let inner = self.clone();
         // The sender may go away, and durable mail must still be delivered.
         self.keeper.spawn(async move { drop(send.send(inner.post_answer(answer).await)) });
-        let posted = receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed")))?;
+        let posted = receive
+            .await
+            .unwrap_or_else(|_| Err(cannot!(Kind::Closed, "send", "the store was closed", "open it again")))?;
         let Some(Judged { verdict, journal, bytes }) = posted else { return Ok(()) };
         // If the attempt ends before it has looked, the answer is kept for the next attempt.
         let verdict = verdict.await.unwrap_or(Ok(()));

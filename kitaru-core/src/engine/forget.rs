@@ -1,23 +1,25 @@
 //! Which records a resumed execution forgets. Must not know how an attempt is driven.
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Forgotten, Status, shown_checkpoint};
 use crate::machine::{Journal, RecordIx};
 use crate::request::Forget;
+use crate::shown::short;
 
 pub(crate) fn cannot_resume(execution: &ExecutionId, status: Option<Status>) -> Error {
-    let message = match status {
+    match status {
         Some(Status::Completed | Status::Cancelled) => {
-            format!("cannot resume execution {execution}: it has ended; begin it again with .fresh()")
+            cannot!(Kind::Misuse, "resume execution {execution}", "it has ended", "begin it again with .fresh()")
         }
-        Some(status) => format!(
-            "cannot resume execution {execution}: it is {status}, and resumes by itself; Execution::waits and \
-             Execution::pauses show what it waits for"
+        Some(status) => cannot!(
+            Kind::Misuse,
+            "resume execution {execution}",
+            "it is {status} and resumes by itself",
+            "see Execution::waits and Execution::pauses"
         ),
-        None => format!("cannot resume: there is no execution {execution}; call the flow to begin it"),
-    };
-    Error::new(Kind::Misuse, message)
+        None => cannot!(Kind::Misuse, "resume", "there is no execution {execution}", "call the flow to begin it"),
+    }
 }
 
 /// Whether all work of the generation was undone, given that its flow stopped at `unwound`. A failed undo step has an end of
@@ -29,38 +31,43 @@ pub(crate) fn is_undone(journal: &Journal, unwound: RecordIx) -> bool {
 }
 
 pub(crate) fn undone(execution: &ExecutionId) -> Error {
-    Error::new(
+    cannot!(
         Kind::Misuse,
-        format!(
-            "cannot resume execution {execution}: its work was undone when it failed, so nothing is left to continue; \
-             begin it again with .fresh()"
-        ),
+        "resume execution {execution}",
+        "its work was undone when it failed",
+        "begin it again with .fresh()"
     )
 }
 
 /// Finds the records to forget.
 pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId) -> Result<Vec<Forgotten>, Error> {
-    let refuse = |why: String| {
-        Err(Error::new(Kind::Misuse, format!("cannot resume execution {execution}: {why} (nothing was changed)")))
-    };
     let mut found = Vec::with_capacity(forget.len());
     for wanted in forget {
         let (Forget::Error(name) | Forget::After(name)) = wanted;
         let named = |at: &RecordIx| journal.call(*at).filter(|call| call.name() == *name);
         // The latest record stands for the call.
         let Some(at) = journal.indices().rev().find(|at| named(at).is_some()) else {
-            return refuse(format!("there is no record `{name}` to forget; the records are {}", names(journal)));
+            let (name, names) = (short(name), names(journal));
+            return Err(cannot!(
+                Kind::Misuse,
+                "resume execution {execution}",
+                "it has no record `{name}` to forget",
+                "its records are {names}"
+            ));
         };
         let last = named(&at).map(|call| (call.key, call.occurrence));
         let mut calls = journal.indices().filter_map(|at| Some((at, named(&at)?)));
         if let Some((other, call)) = calls.find(|(_, call)| Some((call.key, call.occurrence)) != last) {
-            return refuse(format!(
-                "two calls have the name `{name}`, which an earlier version gave twice: record {} of `{}` and record {} of \
-                 `{}`; name a record before both with .after(…), or begin again with .fresh()",
-                journal.seq(other).0,
-                shown_checkpoint(call.checkpoint),
-                journal.seq(at).0,
-                journal.call(at).map_or_else(String::new, |call| shown_checkpoint(call.checkpoint).to_owned()),
+            let (first, second) = (journal.seq(other).0, journal.seq(at).0);
+            let of_second =
+                journal.call(at).map_or_else(String::new, |call| shown_checkpoint(call.checkpoint).to_owned());
+            let (name, of_first, of_second) =
+                (short(name), short(shown_checkpoint(call.checkpoint)), short(&of_second));
+            return Err(cannot!(
+                Kind::Misuse,
+                "resume execution {execution}",
+                "records {first} of `{of_first}` and {second} of `{of_second}` share the name `{name}`",
+                "name an earlier one with .after(…)"
             ));
         }
         found.push(match wanted {
@@ -69,8 +76,12 @@ pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId
                 Forgotten::This(journal.seq(at))
             }
             Forget::Error(_) => {
-                return refuse(format!(
-                    "the record `{name}` has no error; .after(…) of the record before it forgets values too"
+                let name = short(name);
+                return Err(cannot!(
+                    Kind::Misuse,
+                    "resume execution {execution}",
+                    "the record `{name}` has no error",
+                    "forget values with .after(…) of the record before"
                 ));
             }
         });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::active::{Awaited, Ended, Progress};
 use crate::engine::state::Engine;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::Status;
 use crate::ledger::{Archive, Stored};
@@ -38,12 +38,12 @@ impl Engine {
         }
         match self.status(stored)? {
             None | Some(Status::Running) => Ok(None),
-            Some(_) => {
-                let why = format!(
-                    "cannot wait for execution {execution}: it was interrupted and nothing drives it; call its flow to resume it"
-                );
-                Err(Error::new(Kind::Misuse, why))
-            }
+            Some(_) => Err(cannot!(
+                Kind::Misuse,
+                "wait for execution {execution}",
+                "it was interrupted and nothing drives it",
+                "call its flow to resume it"
+            )),
         }
     }
 }
@@ -59,5 +59,5 @@ pub(crate) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended
 }
 
 pub(crate) fn unknown(execution: &ExecutionId) -> Error {
-    Error::new(Kind::Misuse, format!("there is no execution {execution}; call the flow to begin it"))
+    cannot!(Kind::Misuse, "continue", "there is no execution {execution}", "call the flow to begin it")
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::active::Ended;
 use crate::engine::plan::Held;
 use crate::engine::task::Task;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::Packed;
 use crate::journal::{EndFrame, Frame, Status, UndoRow, UnfinishedRow};
 use crate::ledger::{Change, Ending, State, Stored, Tenure};
@@ -29,17 +29,15 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
     };
     let execution = &task.execution;
     let (place_of_death, undo) = match tally.replays {
-        true => ("before a body began: in its flow's own code, or while it was loaded", UndoRow::DiesInReplay),
+        true => ("before a body began, in its flow's own code", UndoRow::DiesInReplay),
         false => ("in a body that it began", UndoRow::DiesInBodies),
     };
-    let error = Error::new(
+    let deaths = tally.deaths;
+    let error = cannot!(
         Kind::Stuck,
-        format!(
-            "execution {execution} is stuck: {} attempts crashed one after another without a \
-             lasting record, the last {place_of_death}. Fix that, then call Kitaru::resume, or begin it again with \
-             .fresh()",
-            tally.deaths
-        ),
+        "resume execution {execution}",
+        "{deaths} attempts crashed, the last {place_of_death}",
+        "fix that, then call Kitaru::resume or use .fresh()"
     );
     let packed = Packed::error(&error);
     let frame = Frame::End(EndFrame {

@@ -16,7 +16,7 @@ use tracing::Dispatch;
 use tracing::dispatcher::{get_default, set_default};
 use tracing::subscriber::NoSubscriber;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::runtime::lock;
 
 pub(crate) enum Keeper {
@@ -171,9 +171,6 @@ impl Drop for Keep {
 }
 
 fn no_thread(why: io::Error) -> Error {
-    Error::new(
-        Kind::Store,
-        "cannot open the store: the system gives no thread for its own work; raise the limit of threads or of open files",
-    )
-    .because(why)
+    cannot!(Kind::Store, "open the store", "the system gives no thread", "raise the limit of threads or of open files")
+        .because(why)
 }

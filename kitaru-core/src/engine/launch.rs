@@ -17,7 +17,7 @@ use crate::engine::planning::{self, PlanInput};
 use crate::engine::registry::Seating;
 use crate::engine::state::Engine;
 use crate::engine::task::{Task, Wakeup};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Ask, Status, Tally};
 use crate::ledger::Stored;
@@ -101,15 +101,17 @@ fn call(ask: Ask) -> Call {
 fn refused(execution: &ExecutionId, call: Call, is_parked: bool) -> Error {
     match call {
         Call::Resume => cannot_resume(execution, Some(if is_parked { Status::Waiting } else { Status::Running })),
-        Call::Abandon => Error::new(
+        Call::Abandon => cannot!(
             Kind::Conflict,
-            format!(
-                "cannot cancel execution {execution} without its undo: it runs in this process; cancel it with its undo"
-            ),
+            "cancel execution {execution} without its undo",
+            "it runs in this process",
+            "cancel it with its undo"
         ),
-        Call::BeginOver | Call::Join => Error::new(
+        Call::BeginOver | Call::Join => cannot!(
             Kind::Conflict,
-            format!("cannot begin execution {execution} again: it is running; wait for it, or use another id"),
+            "begin execution {execution} again",
+            "it is running",
+            "wait for it, or use another id"
         ),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::context::{Mail, Notes};
 use crate::engine::active::Ended;
 use crate::engine::forget;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::Seq;
 use crate::journal::{Ask, Forgotten, Frame, OwnedPayload, Status, Tally};
 use crate::ledger::{Archive, Stored, malformed, most_loaded_bytes};
@@ -100,14 +100,15 @@ impl Plan {
         let journal = Arc::new(journal);
         let replay = Replay::new(journal.clone()).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
         if !forgot.is_empty() && replay.unwound_by().is_some() {
-            return Err(Error::new(
-                Kind::Misuse,
-                format!(
-                    "cannot forget records of execution {}: its work was undone; begin it again with \
-                     .fresh()",
-                    stored.header.execution
-                ),
-            ));
+            return Err({
+                let execution = &stored.header.execution;
+                cannot!(
+                    Kind::Misuse,
+                    "forget records of execution {execution}",
+                    "its work was undone",
+                    "begin it again with .fresh()"
+                )
+            });
         }
         if ask == Ask::Resume
             && let Some(unwound) = replay.unwound_by()

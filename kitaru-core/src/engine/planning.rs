@@ -10,7 +10,7 @@ use crate::engine::forget::cannot_resume;
 use crate::engine::found::{came_to, unknown};
 use crate::engine::plan::{Held, Plan};
 use crate::engine::task::Task;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Begin, Found, ParentRow, Reuse, Status, Tally, UndoRow, decide};
 use crate::ledger::{Archive, Listing, Stored, blocking};
@@ -131,12 +131,17 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             (Begin::OtherInput, Some(stored)) => {
                 Err(other_input(&execution, &stored.header.input_preview, &input.preview))
             }
-            (Begin::Cancelled, _) => Err(Error::new(
+            (Begin::Cancelled, _) => Err(cannot!(
                 Kind::Cancelled,
-                format!("execution {execution} was cancelled; begin it again with .fresh(), or use another id"),
+                "continue execution {execution}",
+                "it was cancelled",
+                "begin it again with .fresh(), or use another id"
             )),
             (Begin::Stuck, Some(stored)) => {
-                Err(Error::new(Kind::Stuck, format!("execution {execution} is stuck: {}", stored.state.reason)))
+                Err(
+                    // Its message names the execution.
+                    Error::new(Kind::Stuck, &stored.state.reason),
+                )
             }
             (_, None) => unreachable!("only what was found is continued, reused or refused"),
         }
@@ -213,13 +218,11 @@ fn plan_to_undo(archive: &Archive, stored: Stored, lives: bool) -> Result<Plan, 
 
 fn dies_when_cancelled(stored: &Stored) -> Error {
     let execution = &stored.header.execution;
-    Error::new(
+    cannot!(
         Kind::Stuck,
-        format!(
-            "cannot cancel execution {execution}: a replay must find its undo steps, and its last \
-             attempts crashed in the replay; fix the flow's own code, or end it with .cancel(…).without_undo() and undo \
-             its work by hand"
-        ),
+        "cancel execution {execution}",
+        "its last attempts crashed in a replay, which finds its undo steps",
+        "use .without_undo()"
     )
 }
 
@@ -237,11 +240,10 @@ fn tally(stored: &Stored, lives: bool) -> Tally {
 }
 
 pub(super) fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) -> Error {
-    Error::new(
+    cannot!(
         Kind::Conflict,
-        format!(
-            "execution {execution} has another input: it was called with ({recorded}) and is now called with ({asked}); \
-             use another id, or begin it again with .fresh(). Nothing has run"
-        ),
+        "call execution {execution}",
+        "it has another input, ({recorded}), and is called with ({asked})",
+        "use another id, or begin it again with .fresh()"
     )
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::forget::cannot_resume;
 use crate::engine::state::Engine;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Status};
 use crate::ledger::blocking;
@@ -15,12 +15,11 @@ impl Engine {
     pub(crate) async fn resume(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
         self.check_open()?;
         let Some(meta) = program::find(&execution.flow) else {
-            return Err(Error::new(
+            return Err(cannot!(
                 Kind::Misuse,
-                format!(
-                    "cannot resume execution {execution}: its flow is not a #[flow] of this program; name it with \
-                     KitaruBuilder::register if a library has it, or call the flow"
-                ),
+                "resume execution {execution}",
+                "its flow is not a #[flow] of this program",
+                "name it with KitaruBuilder::register"
             ));
         };
         let (inner, wanted) = (self.clone(), execution.clone());

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::engine::active::{Active, Ended, interrupted};
 use crate::engine::state::Engine;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::ledger::blocking;
 use crate::log;
@@ -31,7 +31,9 @@ impl Engine {
         let closing = self.clone();
         self.keeper.spawn(async move { drop(send.send(closing.close(running, grace).await)) });
         drop(self);
-        receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the runtime is shutting down")))
+        receive.await.unwrap_or_else(|_| {
+            Err(cannot!(Kind::Closed, "continue", "the runtime is shutting down", "open the store in another runtime"))
+        })
     }
 
     /// Has running attempts begin nothing more, and ends those that are not driven. Gives all of them.

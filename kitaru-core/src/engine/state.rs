@@ -12,7 +12,7 @@ use crate::engine::admissions::Admissions;
 use crate::engine::keeper::Keeper;
 use crate::engine::registry::Registry;
 use crate::engine::sleepers::Sleepers;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::runtime::Runtime;
 
@@ -68,5 +68,5 @@ impl Drop for Engine {
 }
 
 pub(crate) fn closed() -> Error {
-    Error::new(Kind::Closed, "the store was closed by Kitaru::close(); open it again to continue")
+    cannot!(Kind::Closed, "use the store", "it was closed by Kitaru::close()", "open it again")
 }

@@ -10,9 +10,10 @@ use std::future::Future;
 use crate::call::bounds::Recordable;
 use crate::call::probe::{ArgumentsBySerde, Lost, OfArguments};
 use crate::call::{Outcome, Packing, Whose};
-use crate::error::{Error, Kind};
+use crate::error::{Kind, cannot};
 use crate::journal::Packed;
 use crate::program::{Begun, FlowInput};
+use crate::shown::short;
 use crate::value::{DecodeError, EncodeError, Encoded, Sensitivity, Wish, decode, encode};
 
 pub use function::FlowFunction;
@@ -29,14 +30,15 @@ where
     let args = match I::read(&input) {
         Ok(args) => args,
         Err(why) => {
-            return Begun(Err(Error::new(
-                Kind::Stuck,
-                format!(
-                    "cannot read the recorded input of flow `{}`: {why}; run the code that recorded it, or start over \
-                     with .fresh()",
-                    input.flow
-                ),
-            )));
+            return Begun(Err({
+                let flow = short(input.flow);
+                cannot!(
+                    Kind::Stuck,
+                    "read the recorded input of flow `{flow}`",
+                    "{why}",
+                    "run the code that recorded it, or use .fresh()"
+                )
+            }));
         }
     };
     let flow = run(args);

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::clock::millis;
-use crate::error::{Error, Kind};
-use crate::shown::shown;
+use crate::error::{Error, Kind, cannot};
+use crate::shown::short;
 
 /// The state of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +108,10 @@ impl FromStr for Status {
         let known = Status::ALL.into_iter().find(|status| status.to_string() == text);
         known.ok_or_else(|| {
             let all = Status::ALL.map(|status| status.to_string()).join(", ");
-            Error::new(Kind::Misuse, format!("cannot read `{}` as a status: it is not one of {all}", shown(text)))
+            {
+                let text = short(text);
+                cannot!(Kind::Misuse, "read `{text}` as a status", "it is not one of {all}", "use one of them")
+            }
         })
     }
 }

@@ -13,7 +13,7 @@ mod model;
 mod narrow;
 mod sent;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::pool::{self, Gone};
 
 pub(crate) use crate::store::Owner;
@@ -34,7 +34,7 @@ pub(crate) use sent::{Addressee, Sent, SentKey};
 /// Runs what blocks off the runtime's threads.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     pool::blocking(work).await.map_err(|gone| match gone {
-        Gone::Panicked(panic) => Error::panicked("the store", panic),
-        Gone::ShutDown => Error::new(Kind::Closed, "the runtime is shutting down"),
+        Gone::Panicked(panic) => Error::panicked("a call of the store", panic),
+        Gone::ShutDown => cannot!(Kind::Closed, "use the store", "the runtime is shutting down", "use another runtime"),
     })
 }

@@ -1,6 +1,6 @@
 //! What is known of a generation, however it is kept. Must not know how it is read or written.
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Header, Malformed, Status, Tally};
 use crate::machine::Journal;
@@ -51,13 +51,12 @@ pub(crate) struct Generation {
 }
 
 pub(crate) fn malformed(execution: &ExecutionId, what: &str, why: Malformed) -> Error {
-    Error::new(
+    let why = why.0;
+    cannot!(
         Kind::Store,
-        format!(
-            "the {what} of execution {execution} cannot be read: {}; it was written by a newer version or is damaged. \
-             Use the version that wrote it, or restore the store from a backup",
-            why.0
-        ),
+        "read the {what} of execution {execution}",
+        "{why}",
+        "use the version that wrote it, or restore a backup"
     )
 }
 

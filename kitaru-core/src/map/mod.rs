@@ -128,7 +128,7 @@ impl<T, P> Map<T, P> {
     /// let error = kitaru::map(["1", "two", "3"]).at_least(3).run(parse).await.unwrap_err();
     /// assert_eq!(
     ///     format!("{error:#}"),
-    ///     "3 of 3 items had to succeed, but 1 failed: invalid digit found in string"
+    ///     "cannot have 3 of 3 items succeed: 1 failed: invalid digit found in string"
     /// );
     /// # }
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(demo());

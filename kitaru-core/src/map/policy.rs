@@ -129,7 +129,7 @@ impl<R: Fallible<Error: Display>> Policy<R> for AtLeast {
     fn begin(&mut self, items: usize) -> ControlFlow<Self::Output> {
         self.items = items;
         if items < self.least {
-            let message = format!("{} items had to succeed, but there are only {items}", self.least);
+            let message = format!("cannot have {} items succeed: there are only {items}; ask for fewer", self.least);
             return ControlFlow::Break(Err(Error::msg(message)));
         }
         ControlFlow::Continue(())
@@ -143,7 +143,7 @@ impl<R: Fallible<Error: Display>> Policy<R> for AtLeast {
         if items - failed >= least {
             return ControlFlow::Continue(outcome);
         }
-        let message = format!("{least} of {items} items had to succeed, but {failed} failed");
+        let message = format!("cannot have {least} of {items} items succeed: {failed} failed");
         // The alternate form contains the whole chain of causes.
         ControlFlow::Break(Err(Error::msg(format_args!("{error:#}")).context(message)))
     }

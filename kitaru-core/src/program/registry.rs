@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::program::FlowMeta;
+use crate::shown::short;
 
 /// A flow that the macro added to the list.
 #[doc(hidden)]
@@ -33,14 +34,17 @@ pub(crate) fn check_names() -> Result<(), Error> {
     for Registered(flow) in inventory::iter::<Registered> {
         let Some(other) = known.insert(flow.name, flow) else { continue };
         if (other.file, other.line, other.module) != (flow.file, flow.line, flow.module) {
-            return Err(Error::new(
-                Kind::Misuse,
-                format!(
-                    "cannot open a store: two flows of this program have the name `{}`: {}:{} ({}) and {}:{} ({}); \
-                     rename one with #[flow(name = \"…\")]",
-                    flow.name, other.file, other.line, other.module, flow.file, flow.line, flow.module
-                ),
-            ));
+            return Err({
+                let name = short(flow.name);
+                let [first, second] =
+                    [other, flow].map(|flow| format!("{}:{} ({})", flow.file, flow.line, flow.module));
+                cannot!(
+                    Kind::Misuse,
+                    "open a store",
+                    "two flows have the name `{name}`: {first} and {second}",
+                    "rename one with #[flow(name = \"…\")]"
+                )
+            });
         }
     }
     Ok(())

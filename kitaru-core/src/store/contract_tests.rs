@@ -263,7 +263,7 @@ fn a_full_queue_says_so() {
     let options = WriterOptions { queue_bytes: 10, ..WriterOptions::default() };
     let writer = Writer::start(spy.clone(), options).unwrap();
     let refused = (0..).find_map(|token| writer.submit(frame(&acks, token)).err()).unwrap();
-    assert!(refused.is_too_large() && refused.to_string().contains("bound of 10"), "{refused}");
+    assert!(refused.is_too_large() && refused.to_string().contains("the bound is 10"), "{refused}");
     spy.hold(false);
 }
 

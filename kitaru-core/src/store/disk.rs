@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::disk::acknowledged::Acknowledged;
 use crate::store::disk::catching_up::{CatchingUp, Full};
 use crate::store::disk::failure::{closed, failed};
@@ -252,7 +252,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn read_only() -> Error {
-    Error::new(Kind::Misuse, "cannot write to the store: it was opened to be read only; open it with Kitaru::builder()")
+    cannot!(Kind::Misuse, "write to the store", "it was opened to be read only", "open it with Kitaru::builder()")
 }
 
 impl Store for Disk {

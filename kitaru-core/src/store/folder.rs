@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::platform::{self, Handle, Presence};
 
 /// Keeps the folder out of version control.
@@ -23,33 +23,42 @@ impl Folder {
     /// Opens a folder, which is made if it is missing, for this user only.
     pub(super) fn open(dir: &Path) -> Result<Self, Error> {
         if dir.as_os_str().is_empty() {
-            return Err(Error::new(
+            return Err(cannot!(
                 Kind::Misuse,
-                "the folder of the store cannot be opened: its name is empty; name a folder with .dir(…), as \".kitaru\", \
-                 or \".\" for the current one",
+                "open the folder of the store",
+                "its name is empty",
+                "name one with .dir(…), such as .kitaru"
             ));
         }
         let unusable = |what: &str, why: io::Error| {
-            let hint = match why.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    "; let this user write it, or name another"
-                }
+            let (kind, dir) = (kind_of(&why), dir.display());
+            let error = match why.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => cannot!(
+                    kind,
+                    "{what} the folder {dir} of the store",
+                    "this user may not",
+                    "let the user write it, or name another folder"
+                ),
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-                    "; a file is in the way, name another folder"
+                    cannot!(kind, "{what} the folder {dir} of the store", "a file is in the way", "name another folder")
                 }
-                _ => "; name another folder with .dir(…) or KITARU_DIR",
+                _ => cannot!(
+                    kind,
+                    "{what} the folder {dir} of the store",
+                    "the system refuses it",
+                    "name another with .dir(…) or KITARU_DIR"
+                ),
             };
-            Error::new(kind_of(&why), format!("the folder {} of the store cannot be {what}{hint}", dir.display()))
-                .because(why)
+            error.because(why)
         };
-        let is_made = make(dir).map_err(|why| unusable("made", why))?;
-        let path = dir.canonicalize().map_err(|why| unusable("found", why))?;
-        let handle = Handle::open(&path).map_err(|why| unusable("opened", why))?;
+        let is_made = make(dir).map_err(|why| unusable("make", why))?;
+        let path = dir.canonicalize().map_err(|why| unusable("find", why))?;
+        let handle = Handle::open(&path).map_err(|why| unusable("open", why))?;
         let folder = Folder { handle, path };
         // A folder that was there may be a place of work, whose files are under version control.
         if is_made {
             let written = folder.file(IGNORE, Presence::New).and_then(|mut file| file.write_all(b"*\n"));
-            written.map_err(|why| unusable("written", why))?;
+            written.map_err(|why| unusable("write", why))?;
         }
         Ok(folder)
     }
@@ -57,11 +66,8 @@ impl Folder {
     /// Opens a folder that is there, and writes nothing into it.
     pub(super) fn find(dir: &Path) -> Result<Self, Error> {
         let unusable = |why: io::Error| {
-            let message = format!(
-                "cannot open the store in {}: its folder cannot be read; name the folder of one",
-                dir.display()
-            );
-            Error::new(kind_of(&why), message).because(why)
+            let (kind, dir) = (kind_of(&why), dir.display());
+            cannot!(kind, "open the store in {dir}", "its folder cannot be read", "name the folder of one").because(why)
         };
         let path = dir.canonicalize().map_err(unusable)?;
         let handle = Handle::open(&path).map_err(unusable)?;

@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, Write};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::folder::Folder;
 use crate::store::platform::{Presence, is_running};
 
@@ -80,11 +80,9 @@ impl FolderLock {
 
 fn unusable(folder: &Folder, why: io::Error) -> Error {
     let path = folder.path().join(FILE);
-    Error::new(
-        Kind::Store,
-        format!("the lock {} of the store cannot be used; remove it, or name another folder", path.display()),
-    )
-    .because(why)
+    let path = path.display();
+    cannot!(Kind::Store, "open the store", "its lock {path} cannot be used", "remove it, or name another folder")
+        .because(why)
 }
 
 /// Tries to take a lock until it is free, or `timeout` has passed.
@@ -111,35 +109,48 @@ fn wait(
 fn held(folder: &Folder, holder: Option<Holder>, timeout: Duration) -> Error {
     let own = Holder::this_process();
     let dir = folder.path().display();
-    let advice = "wait longer with .lock_timeout(…), or use another folder";
-    let message = match holder {
-        Some(holder) if holder == own => {
-            format!("the store in {dir} is already open in this process; clone its Kitaru handle instead of opening it")
-        }
-        Some(Holder { pid, mark }) if mark == own.mark => format!(
-            "the store in {dir} was opened by process {pid}, and this process and that one are forks of each other, which \
-             share its lock until both have closed it or ended; open a store behind the fork, in one of them"
+    match holder {
+        Some(holder) if holder == own => cannot!(
+            Kind::Locked,
+            "open the store in {dir}",
+            "it is already open in this process",
+            "clone its Kitaru handle instead"
         ),
-        Some(Holder { pid, .. }) if pid == own.pid => format!(
-            "the store in {dir} is held by a process whose number is {pid} as that of this one is, in another container, and \
-             still was after {timeout:?}; end that process, {advice}"
+        Some(Holder { pid, mark }) if mark == own.mark => cannot!(
+            Kind::Locked,
+            "open the store in {dir}",
+            "process {pid}, a fork of this one, shares its lock",
+            "open it after the fork, in one of them"
         ),
-        Some(Holder { pid, .. }) if !is_running(pid) => format!(
-            "the store in {dir} was opened by process {pid}, which is not seen here any more, and is still held after \
-             {timeout:?}: by a process that it has forked, or in another container; end that process (`fuser {}` names \
-             it), {advice}",
-            folder.path().join(FILE).display()
+        Some(Holder { pid, .. }) if pid == own.pid => cannot!(
+            Kind::Locked,
+            "open the store in {dir}",
+            "process {pid} of another container still held it after {timeout:?}",
+            "end that process"
         ),
-        Some(Holder { pid, .. }) => {
-            format!(
-                "the store in {dir} is held by process {pid}, and still was after {timeout:?}; end that process, {advice}"
+        Some(Holder { pid, .. }) if !is_running(pid) => {
+            let lock = folder.path().join(FILE);
+            let lock = lock.display();
+            cannot!(
+                Kind::Locked,
+                "open the store in {dir}",
+                "a fork of process {pid}, or a container, held it for {timeout:?}",
+                "end what `fuser {lock}` names"
             )
         }
-        None => format!(
-            "the store in {dir} is held by another process, and still was after {timeout:?}; end that process, {advice}"
+        Some(Holder { pid, .. }) => cannot!(
+            Kind::Locked,
+            "open the store in {dir}",
+            "process {pid} still held it after {timeout:?}",
+            "end that process, or set .lock_timeout(…)"
         ),
-    };
-    Error::new(Kind::Locked, message)
+        None => cannot!(
+            Kind::Locked,
+            "open the store in {dir}",
+            "another process still held it after {timeout:?}",
+            "end it, or set .lock_timeout(…)"
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -159,15 +170,15 @@ mod tests {
         assert!(message(&folder, Some(own)).contains("already open in this process"));
         for mark in [other, None] {
             let message = message(&folder, Some(Holder { mark, ..own }));
-            assert!(message.contains("in another container") && !message.contains("in this process"), "{message}");
+            assert!(message.contains("of another container") && !message.contains("in this process"), "{message}");
         }
         let fork = message(&folder, Some(Holder { pid: own.pid + 1, ..own }));
-        assert!(fork.contains("forks of each other"), "{fork}");
+        assert!(fork.contains("a fork of this one"), "{fork}");
         // No process has the highest number.
         let gone = message(&folder, Some(Holder { pid: i32::MAX as u32, mark: other }));
-        assert!(!cfg!(unix) || gone.contains("not seen here any more"), "{gone}");
+        assert!(!cfg!(unix) || gone.contains("a fork of process"), "{gone}");
         let parent = message(&folder, Some(Holder { pid: 1, mark: other }));
-        assert!(parent.contains("is held by process 1,"), "{parent}");
+        assert!(parent.contains(": process 1 still held it"), "{parent}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::{Key, Order, Range, Row, Store, Table, Visit};
 
 /// A store in memory. It keeps the contract but for the one thing that it cannot: it does not survive its process.
@@ -23,7 +23,10 @@ impl Memory {
 
     fn with<R>(&self, work: impl FnOnce(&mut Tables) -> R) -> Result<R, Error> {
         let mut tables: MutexGuard<'_, _> = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.as_mut().map(work).ok_or_else(|| Error::new(Kind::Closed, "the store was closed; open it again"))
+        tables
+            .as_mut()
+            .map(work)
+            .ok_or_else(|| cannot!(Kind::Closed, "use the store", "it was closed", "open it again"))
     }
 }
 

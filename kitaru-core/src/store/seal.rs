@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::{Order, Range, Store, Table, Visit};
 
 const BYTES: usize = 4;
@@ -21,14 +21,15 @@ pub(crate) fn seal(table: Table, key: &[u8], value: &mut Vec<u8>) {
 pub(super) fn open<'a>(table: Table, key: &[u8], sealed: &'a [u8]) -> Result<&'a [u8], Error> {
     match sealed.split_last_chunk::<BYTES>() {
         Some((value, seal)) if checksum(table, key, value) == *seal => Ok(value),
-        _ => Err(Error::new(
-            Kind::Store,
-            format!(
-                "the row {} of table {table:?} is damaged: its checksum does not fit. Restore the store from a backup, or \
-                 start the execution that it belongs to again with .fresh()",
-                key.escape_ascii()
-            ),
-        )),
+        _ => Err({
+            let key = key.escape_ascii();
+            cannot!(
+                Kind::Store,
+                "read row {key} of table {table:?}",
+                "its checksum does not fit",
+                "restore a backup, or use .fresh()"
+            )
+        }),
     }
 }
 

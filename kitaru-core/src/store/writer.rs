@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::{Key, Row, Store, Table, seal};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, lock};
@@ -102,9 +102,13 @@ impl Writer {
         let thread = Thread::new(shared.clone(), store);
         let thread = thread::Builder::new().name("kitaru-writer".to_owned()).spawn(move || thread.run());
         let thread = thread.map_err(|why| {
-            let message =
-                "cannot open the store: the system gives no thread for its writer; raise the limit of threads";
-            Error::new(Kind::Store, message).because(why)
+            cannot!(
+                Kind::Store,
+                "open the store",
+                "the system gives no thread for its writer",
+                "raise the limit of threads"
+            )
+            .because(why)
         })?;
         Ok(Writer { shared, hand: Mutex::new(Hand::Thread(thread)) })
     }
@@ -119,18 +123,19 @@ impl Writer {
         let first = {
             let mut queue = self.shared.queue();
             if queue.closed {
-                return Err(Error::new(Kind::Closed, "the store was closed; open it again"));
+                return Err(cannot!(Kind::Closed, "write", "the store was closed", "open it again"));
             }
             let bound = self.shared.options.queue_bytes;
             if queue.bytes + bytes > bound && queue.bytes > 0 {
-                return Err(Error::new(
-                    Kind::TooLarge,
-                    format!(
-                        "{} bytes wait to be written, and {bytes} more are over the bound of {bound}: the disk does not \
-                         keep up. Run fewer executions concurrently, or keep large data elsewhere",
-                        queue.bytes
-                    ),
-                ));
+                return Err({
+                    let waiting = queue.bytes;
+                    cannot!(
+                        Kind::TooLarge,
+                        "write {bytes} bytes",
+                        "{waiting} bytes wait, the bound is {bound}",
+                        "run fewer executions concurrently, or keep large data elsewhere"
+                    )
+                });
             }
             queue.bytes += bytes;
             queue.submissions.push_back(submission);
@@ -230,11 +235,8 @@ impl Submission {
 
 /// Why something is not written; `failure` is that of the last commit.
 fn cut(failure: Option<&Error>) -> Error {
-    let error = Error::new(
-        Kind::Store,
-        "an earlier record could not be written to the store; nothing that was acknowledged is lost. Call the flow again, \
-         it resumes",
-    );
+    let error =
+        cannot!(Kind::Store, "write", "an earlier record could not be written", "call the flow again, it resumes");
     match failure {
         Some(failure) => error.because(format!("{failure:#}")),
         None => error,
@@ -372,7 +374,7 @@ impl Thread {
             return Ok(());
         }
         let committed = catch_unwind(AssertUnwindSafe(|| self.store.commit(rows)))
-            .unwrap_or_else(|panic| Err(Error::panicked("the store", panic)));
+            .unwrap_or_else(|panic| Err(Error::panicked("a call of the store", panic)));
         self.failure = committed.as_ref().err().cloned();
         committed
     }

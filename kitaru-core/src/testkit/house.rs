@@ -16,7 +16,7 @@ use tokio::task::yield_now;
 
 use crate::clock::{Clock, millis};
 use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Observation, Outside, Part, Turn};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::ledger::first_rows;
 use crate::runtime::lock;
@@ -192,7 +192,7 @@ impl House {
             return Some(refusal);
         }
         let refused = store.odds.is_some_and(|of| chance.next() % of == 0);
-        refused.then(|| Error::new(Kind::Store, "the testkit's store refuses to write, at random"))
+        refused.then(|| cannot!(Kind::Store, "write", "the store of the testkit refuses to, at random"))
     }
 
     pub(super) fn executed(&self, checkpoint: &str) -> u64 {

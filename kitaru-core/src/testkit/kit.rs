@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::client::{FlowCall, Handle, Kitaru};
 use crate::clock::millis;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::testkit::chance;
 use crate::testkit::house::{Fault, House, Parking};
 use crate::testkit::ledger::Ledger;
@@ -380,12 +380,16 @@ impl Testkit {
 
     /// Refuses the next `times` commits of the store, as a broken disk does.
     pub fn refuse_writes(&self, times: usize) {
-        self.refuse(times, || Error::new(Kind::Store, "the testkit's store refuses to write, as the test ordered"));
+        self.refuse(times, || {
+            cannot!(Kind::Store, "write", "the store of the testkit refuses to, as the test ordered")
+        });
     }
 
     /// Refuses the next `times` commits of the store, as a full disk does.
     pub fn fill_disk(&self, times: usize) {
-        self.refuse(times, || Error::new(Kind::StorageFull, "the testkit's disk is full, as the test ordered"));
+        self.refuse(times, || {
+            cannot!(Kind::StorageFull, "write", "the disk of the testkit is full, as the test ordered")
+        });
     }
 
     fn refuse(&self, times: usize, refusal: impl Fn() -> Error) {
@@ -482,8 +486,9 @@ impl Stubbed for Result<Value, Error> {
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
-    serde_json::to_value(crate::value::shallow(value))
-        .map_err(|why| Error::new(Kind::Unreadable, format!("cannot serialize the value that is sent: {why}")))
+    serde_json::to_value(crate::value::shallow(value)).map_err(|why| {
+        cannot!(Kind::Unreadable, "send the value", "it cannot be serialized: {why}", "serialize it as another type")
+    })
 }
 
 fn own(execution: &ExecutionRef) -> (String, String) {

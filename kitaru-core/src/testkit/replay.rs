@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::client::FlowCall;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{JournalId, Seq};
 use crate::journal::{
     Frame, Header, OutcomeFrame, SettledFrame, Status, Tally, UnfinishedRow, generation_key, journal_key, name_key,
@@ -12,6 +12,7 @@ use crate::journal::{
 use crate::ledger::Archive;
 use crate::pool;
 use crate::program;
+use crate::shown::short;
 use crate::store::{Key as RowKey, Row, Store, Table, seal};
 use crate::testkit::chance;
 use crate::testkit::house::{House, Parking};
@@ -120,16 +121,24 @@ fn play<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Resu
 fn refuse(history: &History, by_name: bool) -> Result<(), Error> {
     let flow = history.flow();
     if by_name && program::find(flow).is_none() {
-        let message = format!(
-            "this program has no flow `{flow}`; name the crate that has it in the test, as in `use my_crate as _;`"
-        );
-        return Err(Error::new(Kind::Misuse, message));
+        let flow = short(flow);
+        return Err(cannot!(
+            Kind::Misuse,
+            "replay the history",
+            "this program has no flow `{flow}`",
+            "name its crate in the test, as in `use my_crate as _`"
+        ));
     }
     match history.left_out() {
-        Some(record) => Err(Error::new(
-            Kind::Misuse,
-            format!("the value of `{record}` is sensitive and was left out; set one with History::with_value(…)"),
-        )),
+        Some(record) => Err({
+            let record = short(record);
+            cannot!(
+                Kind::Misuse,
+                "replay the history",
+                "the value of `{record}` is sensitive and was left out",
+                "set it with History::with_value(…)"
+            )
+        }),
         None => Ok(()),
     }
 }

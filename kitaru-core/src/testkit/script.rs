@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 use crate::director::{Cue, Goes};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{Arg, CallFrame, Forgotten, Frame, Header, Status, call_identity};
 use crate::ledger::Generation;
@@ -47,7 +47,10 @@ impl Script {
         let (mut known, mut counting) = (HashMap::new(), BTreeMap::new());
         let mut records: Vec<Option<Recorded>> = Vec::new();
         for (seq, frame) in (1..).map(Seq).zip(frames) {
-            let frame = Frame::read(frame).map_err(|why| Error::new(Kind::Unreadable, why.0))?;
+            let frame = Frame::read(frame).map_err(|why| {
+                let why = why.0;
+                cannot!(Kind::Unreadable, "read the history", "{why}", "use a history from Kitaru::export")
+            })?;
             script.end = None;
             match frame {
                 Frame::Outcome(outcome) => {

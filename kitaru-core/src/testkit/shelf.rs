@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::director::Goes;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::Frame;
 use crate::store::{Memory, Order, Range, Row, Store, Table, Visit};
 use crate::testkit::house::House;
@@ -50,7 +50,7 @@ impl Store for Shelf {
 }
 
 fn dead() -> Error {
-    Error::new(Kind::Closed, "the process is dead")
+    cannot!(Kind::Closed, "use the store", "its process is dead")
 }
 
 /// What a commit makes durable, in words.

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::JournalId;
-use crate::value::clip;
+use crate::shown::short;
 
 /// Where a page ended and the next one begins. It is text that a program can pass around: on a command line, in a URL. Its
 /// content is private to the list. It stays valid while the store exists, even if the executions of the page are deleted.
@@ -52,11 +52,13 @@ impl FromStr for Cursor {
         let digits = text.strip_prefix(VERSION).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         number.map(|number| Cursor(JournalId(number))).ok_or_else(|| {
-            let why = format!(
-                "cannot read `{}` as a cursor: it is not from a page; begin the list without a cursor",
-                clip(text)
-            );
-            Error::new(Kind::Misuse, why)
+            let text = short(text);
+            cannot!(
+                Kind::Misuse,
+                "read `{text}` as a cursor",
+                "it is not from a page",
+                "begin the list without a cursor"
+            )
         })
     }
 }

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::journal::{EndFrame, Frame, Header, Malformed, OutcomeFrame, Payload};
 use crate::ledger::Generation;
+use crate::shown::short;
 use crate::value::{Codec, shallow};
 
 /// The version of the format.
@@ -71,7 +72,13 @@ impl History {
     /// Sets the value of the records of a `sensitive` checkpoint, whose values were left out.
     pub fn with_value<T: Serialize + ?Sized>(mut self, checkpoint: &str, value: &T) -> Result<Self, Error> {
         let json = serde_json::to_vec(&shallow(value)).map_err(|why| {
-            Error::new(Kind::Unreadable, format!("cannot serialize the value for checkpoint `{checkpoint}`: {why}"))
+            let checkpoint = short(checkpoint);
+            cannot!(
+                Kind::Unreadable,
+                "set the value of checkpoint `{checkpoint}`",
+                "it cannot be serialized: {why}",
+                "serialize it as another type"
+            )
         })?;
         for entry in self.records.iter_mut().filter(|entry| entry.left_out) {
             let frame = match Frame::read(&entry.frame.0) {
@@ -157,7 +164,7 @@ impl FromStr for History {
 }
 
 fn unreadable(why: impl fmt::Display) -> Error {
-    Error::new(Kind::Unreadable, format!("cannot read the history: {why}; use a history from Kitaru::export"))
+    cannot!(Kind::Unreadable, "read the history", "{why}", "use a history from Kitaru::export")
 }
 
 impl From<Hex> for String {

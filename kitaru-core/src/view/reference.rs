@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
-use crate::value::clip;
+use crate::shown::short;
 
 /// An execution: the name of its flow, and its id. Every method that takes an execution accepts one, or a value that converts
 /// to one: a pair of texts, a [`Handle`](crate::Handle), an [`Execution`](crate::Execution), a [`Summary`](crate::Summary).
@@ -95,8 +95,8 @@ impl FromStr for ExecutionRef {
     /// [Misuse](Error::is_misuse) when the text has no `/`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let Some((flow, id)) = text.split_once('/') else {
-            let why = format!("cannot read `{}` as an execution: it has no `/`; write flow/id", clip(text));
-            return Err(Error::new(Kind::Misuse, why));
+            let text = short(text);
+            return Err(cannot!(Kind::Misuse, "read `{text}` as an execution", "it has no `/`", "write flow/id"));
         };
         Ok(Self::new(flow.replace("%2F", "/").replace("%25", "%"), id))
     }

@@ -5,11 +5,12 @@ use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::call::refusals::differences;
 use crate::director::{Divergence, Observation};
-use crate::error::{Error, Kind};
+use crate::error::{Kind, cannot};
 use crate::journal::{Arg, shown_checkpoint};
 use crate::log;
 use crate::machine::{Exit, RecordIx};
 use crate::program::OnDivergence;
+use crate::shown::short;
 
 impl<B: Body> Durable<B> {
     pub(super) fn divergent(&self, spec: &Spec) -> Option<RecordIx> {
@@ -39,24 +40,23 @@ impl<B: Body> Durable<B> {
             }
         };
         let rule = spec.meta().on_divergence.unwrap_or(default);
-        let (checkpoint, diverged, hint) = match rule {
-            OnDivergence::Rerun => ("checkpoint", " diverged", "it runs, and is recorded again"),
-            OnDivergence::Fail => (
-                "cannot run checkpoint",
-                ": it diverged",
-                "call it with the recorded arguments, set on_divergence = \"rerun\", or start over with .fresh()",
+        let recorded = recorded.name();
+        let (checkpoint, record) = (short(shown_checkpoint(spec.name())), short(&recorded));
+        let (execution, differing) = (&self.context.attempt.execution, differing.join(", "));
+        let error = match rule {
+            OnDivergence::Rerun => cannot!(
+                Kind::Diverged,
+                "replay checkpoint `{checkpoint}` of execution {execution}",
+                "it diverged from `{record}`: {differing}",
+                "it runs again"
+            ),
+            OnDivergence::Fail => cannot!(
+                Kind::Diverged,
+                "run checkpoint `{checkpoint}` of execution {execution}",
+                "it diverged from `{record}`: {differing}",
+                "set on_divergence = \"rerun\", or use .fresh()"
             ),
         };
-        let error = Error::new(
-            Kind::Diverged,
-            format!(
-                "{checkpoint} `{}`{diverged} from its record `{}` in execution {}: {}; {hint}",
-                shown_checkpoint(spec.name()),
-                recorded.name(),
-                self.context.attempt.execution,
-                differing.join(", "),
-            ),
-        );
         match rule {
             OnDivergence::Rerun => {
                 log::diverged(&error);

@@ -1,6 +1,6 @@
 //! Which generation takes what is sent to an execution. Must not know what that is.
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::Status;
 use crate::ledger::Stored;
@@ -10,22 +10,24 @@ impl Archive {
     /// The generation that takes what is sent to an execution. One that has failed takes it where it is `driven` again.
     pub(super) fn addressee(&self, execution: &ExecutionId, driven: Option<JournalId>) -> Result<Stored, Error> {
         let Some(stored) = self.newest(execution)? else {
-            return Err(Error::new(
-                Kind::Misuse,
-                format!("cannot send: there is no execution {execution}; start it first"),
-            ));
+            return Err(cannot!(Kind::Misuse, "send", "there is no execution {execution}", "start it first"));
         };
         if stored.state.status.is_final() && driven != Some(stored.journal) {
             let status = stored.state.status;
-            let message = match status {
-                Status::Failed | Status::Stuck => format!(
-                    "cannot send to execution {execution}: it is {status} and takes nothing until Kitaru::resume resumes it"
+            return Err(match status {
+                Status::Failed | Status::Stuck => cannot!(
+                    Kind::Misuse,
+                    "send to execution {execution}",
+                    "it is {status} and takes nothing",
+                    "resume it with Kitaru::resume"
                 ),
-                _ => format!(
-                    "cannot send to execution {execution}: it is {status} and takes nothing more; begin it with .fresh()"
+                _ => cannot!(
+                    Kind::Misuse,
+                    "send to execution {execution}",
+                    "it is {status} and takes nothing more",
+                    "begin it again with .fresh()"
                 ),
-            };
-            return Err(Error::new(Kind::Misuse, message));
+            });
         }
         Ok(stored)
     }

@@ -4,7 +4,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
     Aside, EndFrame, Frame, Header, Malformed, NoteKind, NoteRow, OwnedPayload, ParentRow, Status, Tally, UndoRow,
@@ -328,14 +328,15 @@ impl Archive {
         )?;
         match missing {
             None => Ok(loaded),
-            Some(Seq(missing)) => Err(Error::new(
-                Kind::Store,
-                format!(
-                    "the journal of execution {} cannot be read: record {missing} is missing and later ones are there; the store \
-                     is damaged. Restore it from a backup, or start the execution again with .fresh()",
-                    stored.header.execution
-                ),
-            )),
+            Some(Seq(missing)) => Err({
+                let execution = &stored.header.execution;
+                cannot!(
+                    Kind::Store,
+                    "read the journal of execution {execution}",
+                    "record {missing} is missing",
+                    "restore a backup, or use .fresh()"
+                )
+            }),
         }
     }
 
@@ -359,13 +360,12 @@ fn reason(end: &EndFrame<'_>) -> String {
 const MOST_RECORDS: u64 = 1 << 62;
 
 fn malformed_journal(journal: JournalId, what: &str, why: Malformed) -> Error {
-    Error::new(
+    let (journal, why) = (journal.0, why.0);
+    cannot!(
         Kind::Store,
-        format!(
-            "the {what} of journal {} cannot be read: {}; it was written by a newer version or is damaged. Use the \
-             version that wrote it, or restore the store from a backup",
-            journal.0, why.0
-        ),
+        "read the {what} of journal {journal}",
+        "{why}",
+        "use the version that wrote it, or restore a backup"
     )
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::entropy;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::ledger::embedded::found::Found;
 use crate::ledger::embedded::{Archive, Ledger};
 use crate::store::{self, Key, Order, Reader, Row, Store, Table, Writer, WriterOptions};
@@ -74,19 +74,20 @@ fn newest_journal(reader: &Reader, deleted_journal: u64) -> Result<u64, Error> {
     if newest < MOST_JOURNALS {
         return Ok(newest);
     }
-    Err(Error::new(
+    Err(cannot!(
         Kind::Store,
-        format!(
-            "the newest journal of the store has number {newest}, which no journal has; the store is damaged. Restore it from \
-             a backup"
-        ),
+        "open the store",
+        "its newest journal has number {newest}, which no journal has",
+        "restore it from a backup"
     ))
 }
 
 /// The store's secret, made when it is opened for the first time.
 fn secret(reader: &Reader, made: &mut Vec<Row>) -> Result<[u8; 32], Error> {
     if let Some(secret) = reader.get(Table::Meta, SECRET)? {
-        return secret.try_into().map_err(|_| Error::new(Kind::Store, "the store's secret is not one; it is damaged"));
+        return secret
+            .try_into()
+            .map_err(|_| cannot!(Kind::Store, "open the store", "its secret is damaged", "restore it from a backup"));
     }
     let secret = entropy::draw();
     made.push(meta(SECRET, secret.to_vec()));

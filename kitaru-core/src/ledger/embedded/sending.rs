@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Aside, MailRow, ParentRow};
 use crate::ledger::embedded::senders::{Admitted, SentBefore};
@@ -74,7 +74,7 @@ impl Ledger {
             }
         };
         // Other senders to this execution share the commit.
-        landed.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed; nothing was sent")))
+        landed.await.unwrap_or_else(|_| Err(cannot!(Kind::Closed, "send", "the store was closed", "open it again")))
     }
 
     /// Has a signal on its way. The writer keeps the order of what is sent to one generation, so that the numbers ascend.
@@ -198,7 +198,14 @@ impl Ledger {
         let (archive, older) = (archive.clone(), tenure.journal());
         let (stored, carried) = blocking(move || {
             let stored = archive.stored(older)?;
-            let missing = || Error::new(Kind::Store, "the header of a running execution is missing");
+            let missing = || {
+                cannot!(
+                    Kind::Store,
+                    "continue the execution as new",
+                    "its header is missing",
+                    "restore the store from a backup"
+                )
+            };
             let stored = stored.ok_or_else(missing)?;
             let carried = archive.carry_over(&stored, takes)?;
             Ok::<_, Error>((stored, carried))

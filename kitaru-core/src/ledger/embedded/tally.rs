@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use tokio::sync::watch;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::Aside;
 use crate::sync::{Mutex, lock};
@@ -134,12 +134,11 @@ impl Tallies {
 }
 
 pub(super) fn too_many(execution: &ExecutionId, what: &str) -> Error {
-    Error::new(
+    cannot!(
         Kind::TooLarge,
-        format!(
-            "execution {execution} has been sent {what}, which is the bound; have its flow continue as new from time to \
-             time, with .continue_as_new(). Nothing was sent"
-        ),
+        "send to execution {execution}",
+        "it was sent {what}, which is the bound",
+        "use .continue_as_new() in its flow"
     )
 }
 

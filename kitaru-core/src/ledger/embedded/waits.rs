@@ -9,12 +9,13 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::{Bound, ControlFlow};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Aside, CallFrame, Frame, MailRow, Opening, WaitRow, aside_key, call_identity, journal_range};
 use crate::ledger::embedded::archive::{Archive, text};
 use crate::ledger::embedded::tally::too_many;
 use crate::ledger::{Addressee, Sent, Stored, malformed};
+use crate::shown::short;
 use crate::store::{Order, Table};
 use crate::value::Key;
 
@@ -31,41 +32,61 @@ pub(super) fn addressed(
     now_ms: u64,
 ) -> Result<(Stored, Addressee), Error> {
     let stored = archive.addressee(execution, driven)?;
-    let refuse = |why: &str| Err(Error::new(Kind::Misuse, format!("the wait `{name}` of execution {execution} {why}")));
     let (answer, calls) = (answer(archive, &stored, name)?, Calls::of(archive, &stored));
+    let shown_name = short(name);
     if let Some(wait) = wait(archive, &stored, name)? {
         if let Some(answer) = &answer
             && is_answered(&wait, answer, &calls)?
         {
-            return refuse("has been answered already; the first answer counts");
+            return Err(answered_already(name, execution));
         }
         if wait.over || (1..=now_ms).contains(&wait.due_ms) {
-            return refuse("is over: its deadline has passed");
+            return Err(cannot!(
+                Kind::Misuse,
+                "answer the wait `{shown_name}` of execution {execution}",
+                "its deadline has passed"
+            ));
         }
         let open = match wait.asks {
             Some(asks) => asks.wait,
             None => only(calls.named(name)?, name, execution)?,
         };
         if meant.is_some_and(|meant| meant != open) {
-            return refuse("is not the one that was shown: the execution has continued; look at it again");
+            return Err(cannot!(
+                Kind::Misuse,
+                "answer the wait `{shown_name}` of execution {execution}",
+                "it is not the one that was shown",
+                "look at it again"
+            ));
         }
         return Ok((stored, Addressee::Wait(open)));
     }
     if meant.is_some() {
-        return refuse("is no longer there: the execution has continued; look at it again");
+        return Err(cannot!(
+            Kind::Misuse,
+            "answer the wait `{shown_name}` of execution {execution}",
+            "it is no longer there",
+            "look at it again"
+        ));
     }
     if let Some(call) = calls.named(name)?.last() {
-        let why = match call.stands {
-            Stands::Begun => {
-                "is not a question: the checkpoint's body has begun, and no person is asked about it; answer when \
-                 Execution::waits() shows it"
-            }
-            Stands::Open | Stands::Ended => "is not an open wait: a checkpoint of that name has been recorded",
-        };
-        return refuse(why);
+        return Err(match call.stands {
+            Stands::Begun => cannot!(
+                Kind::Misuse,
+                "answer the wait `{shown_name}` of execution {execution}",
+                "its body has begun, and no person is asked",
+                "see Execution::waits()"
+            ),
+            Stands::Open | Stands::Ended => cannot!(
+                Kind::Misuse,
+                "answer the wait `{shown_name}` of execution {execution}",
+                "it is not an open wait but a recorded checkpoint",
+                "see Execution::waits()"
+            ),
+        });
     }
     if answer.is_some() {
-        return refuse("has been answered already; the first answer counts");
+        return Err(answered_already(name, execution));
     }
     if early_answers(archive, stored.journal)? >= MOST_EARLY_ANSWERS {
         return Err(too_many(execution, &format!("{MOST_EARLY_ANSWERS} answers to waits that have not begun")));
@@ -225,18 +246,36 @@ fn called(archive: &Archive, stored: &Stored) -> Result<HashMap<String, Vec<Call
     }
 }
 
+fn answered_already(name: &str, execution: &ExecutionId) -> Error {
+    let name = short(name);
+    cannot!(
+        Kind::Misuse,
+        "answer the wait `{name}` of execution {execution}",
+        "it has been answered already, the first answer counts"
+    )
+}
+
 /// The one call that can be answered, of those that go by one name.
 fn only(calls: &[Called], name: &str, execution: &ExecutionId) -> Result<Key, Error> {
     let mut open = calls.iter().filter(|call| call.stands != Stands::Ended);
     let (first, second) = (open.next(), open.next());
-    let refuse = |why: String| Err(Error::new(Kind::Misuse, format!("execution {execution} {why}")));
+    let name = short(name);
     match (first, second) {
         (Some(call), None) => Ok(call.identity),
-        (None, _) => refuse(format!("has no open wait `{name}`")),
-        (Some(first), Some(second)) => refuse(format!(
-            "has two waits `{name}`, one of `{}` and one of `{}`, which an earlier version began, so that the \
-             answer fits both; start it again with .fresh(). Nothing was sent",
-            first.checkpoint, second.checkpoint
+        (None, _) => Err(cannot!(
+            Kind::Misuse,
+            "answer the wait `{name}` of execution {execution}",
+            "it is not open",
+            "see Execution::waits()"
         )),
+        (Some(first), Some(second)) => {
+            let (first, second) = (short(&first.checkpoint), short(&second.checkpoint));
+            Err(cannot!(
+                Kind::Misuse,
+                "answer the wait `{name}` of execution {execution}",
+                "one of `{first}` and one of `{second}` are open",
+                "begin it again with .fresh()"
+            ))
+        }
     }
 }

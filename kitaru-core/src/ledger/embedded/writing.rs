@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::ledger::embedded::found::Found;
 use crate::ledger::embedded::senders::Senders;
@@ -240,7 +240,9 @@ fn awaited() -> (impl FnOnce(Result<(), Error>) + Send + 'static, impl Future<Ou
     let (send, receive) = oneshot::channel();
     // Without a waiter the rows are durable too.
     let landed = |landed| drop(send.send(landed));
-    let wait = async move { receive.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the store was closed"))) };
+    let wait = async move {
+        receive.await.unwrap_or_else(|_| Err(cannot!(Kind::Closed, "write", "the store was closed", "open it again")))
+    };
     (landed, wait)
 }
 

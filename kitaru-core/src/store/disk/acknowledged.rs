@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::disk::mark::{MOST_COMMITS, open_commit, seal_commit};
 use crate::store::folder::Folder;
 use crate::store::platform::Presence;
@@ -60,8 +60,8 @@ impl Acknowledged {
     pub(super) fn beside(folder: &Folder, presence: Presence) -> Result<Self, Error> {
         let path = folder.path().join(FILE);
         let file = folder.file(FILE, presence).map_err(|why| {
-            let message = format!("the file {} of the store cannot be used; check its folder", path.display());
-            Error::new(Kind::Store, message).because(why)
+            let file = path.display();
+            cannot!(Kind::Store, "open the store", "its file {file} cannot be used", "check its folder").because(why)
         })?;
         Ok(Self::on(Box::new(Beside(Mutex::new(file))), path.display().to_string()))
     }
@@ -81,17 +81,15 @@ impl Acknowledged {
         // What cannot be read, or does not fit its checksum, was torn by a power cut, or never written.
         let kept = self.medium.read().ok().and_then(|kept| open_commit(&kept));
         let Some(acknowledged) = kept.filter(|kept| (last + 1..MOST_COMMITS).contains(kept)) else { return Ok(()) };
-        Err(Error::new(
-            Kind::Store,
-            format!(
-                "the store {store} lacks what was acknowledged: commit {acknowledged} was durable, and the store ends with \
-                 commit {last}. A file of it is damaged, or an older copy has taken its place. Restore the newest backup. To \
-                 continue with what is left remove the file {}; what the {} missing commits recorded is lost then, and runs \
-                 again",
-                self.name,
-                acknowledged - last
-            ),
-        ))
+        Err({
+            let (name, missing) = (&self.name, acknowledged - last);
+            cannot!(
+                Kind::Store,
+                "open the store {store}",
+                "it lacks the last {missing} of {acknowledged} commits",
+                "restore a backup, or remove {name} and lose them"
+            )
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ::redb::{Builder, Database, ReadableDatabase, TableDefinition, WriteTransaction};
 
-use crate::error::{Error, Kind, drop_payload};
+use crate::error::{Error, Kind, cannot, drop_payload};
 use crate::store::disk::failure::guarded;
 use crate::store::disk::mark::{Mark, Marked};
 use crate::store::{Table, seal};
@@ -103,21 +103,24 @@ fn check_format(database: &impl ReadableDatabase, file: &str) -> Result<u32, Err
         let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
         Ok(meta.get(FORMAT_KEY)?.map(|format| format.value().to_vec()))
     };
-    let no_store = |error: Error| error.context(format!("the file {file} is not a store of Kitaru's, or is damaged"));
+    let no_store = |error: Error| {
+        error.context(format!("cannot open the store {file}: it is not a store of Kitaru's, or is damaged"))
+    };
     let row = guarded(read).map_err(no_store)?;
     let known = row.map(|row| seal::open(Table::Meta, FORMAT_KEY, &row).map(|format| format.try_into().ok()));
     match known.transpose().map_err(no_store)?.flatten().map(u32::from_le_bytes) {
         Some(format) if format <= FORMAT => Ok(format),
-        Some(format) => Err(Error::new(
+        Some(format) => Err(cannot!(
             Kind::Store,
-            format!(
-                "the store {file} has format {format}, and this version of Kitaru reads up to {FORMAT}; update Kitaru. \
-                 Nothing was changed"
-            ),
+            "open the store {file}",
+            "it has format {format}, this version of Kitaru reads up to {FORMAT}",
+            "update Kitaru"
         )),
-        None => Err(Error::new(
+        None => Err(cannot!(
             Kind::Store,
-            format!("the file {file} is a redb file of another program; name another folder. Nothing was changed"),
+            "open the store {file}",
+            "it is a redb file of another program",
+            "name another folder"
         )),
     }
 }

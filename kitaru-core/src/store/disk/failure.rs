@@ -3,51 +3,58 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::folder::kind_of;
 
 /// Runs redb, which panics on some damaged files.
 pub(super) fn guarded<R>(work: impl FnOnce() -> Result<R, ::redb::Error>) -> Result<R, Error> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(worked) => worked.map_err(explain),
-        Err(panic) => Err(damaged(Error::panicked("redb", panic))),
+        Err(panic) => Err(damaged(Error::panicked("a call of redb", panic))),
     }
 }
 
 pub(super) fn damaged(why: Error) -> Error {
-    Error::new(
+    cannot!(
         Kind::Store,
-        "the store's file is damaged; restore it from a backup, or move its folder away to begin with an empty one",
+        "use the store",
+        "its file is damaged",
+        "restore it from a backup, or move its folder away to begin with an empty one"
     )
     .because(why)
 }
 
 pub(super) fn closed() -> Error {
-    Error::new(Kind::Closed, "the store was closed; open it again")
+    cannot!(Kind::Closed, "use the store", "it was closed", "open it again")
 }
 
 /// redb's error in our words.
 pub(super) fn explain(error: ::redb::Error) -> Error {
     match error {
         ::redb::Error::Io(why) => failed(why),
-        ::redb::Error::PreviousIo => Error::new(
+        ::redb::Error::PreviousIo => cannot!(
             Kind::Store,
-            "the store is being opened again after an error of its disk; call the flow again, it resumes",
+            "use the store",
+            "it is being opened again after an error of its disk",
+            "call the flow again, it resumes"
         ),
-        ::redb::Error::DatabaseAlreadyOpen => Error::new(
+        ::redb::Error::DatabaseAlreadyOpen => cannot!(
             Kind::Locked,
-            "the store's file is held by a program that does not take the folder's lock, or whose lock file was removed; end \
-             that program",
+            "open the store",
+            "a program without its lock, or whose lock file was removed, holds its file",
+            "end that program"
         ),
-        ::redb::Error::UpgradeRequired(version) => Error::new(
+        ::redb::Error::UpgradeRequired(version) => cannot!(
             Kind::Store,
-            format!(
-                "the store's file has version {version} of redb's own format; this version of Kitaru cannot read it"
-            ),
+            "open the store",
+            "its file has version {version} of redb's own format",
+            "update Kitaru"
         ),
-        ::redb::Error::ValueTooLarge(bytes) => Error::new(
+        ::redb::Error::ValueTooLarge(bytes) => cannot!(
             Kind::TooLarge,
-            format!("a row has {bytes} bytes, more than redb takes; lower the bound of outcomes"),
+            "write a row",
+            "it has {bytes} bytes, more than redb takes",
+            "lower the bound of outcomes"
         ),
         other => damaged(Error::msg(other)),
     }
@@ -56,15 +63,19 @@ pub(super) fn explain(error: ::redb::Error) -> Error {
 /// An error of the disk, of either file.
 pub(super) fn failed(why: io::Error) -> Error {
     match why.kind() {
-        _ if kind_of(&why) == Kind::StorageFull => Error::new(
+        _ if kind_of(&why) == Kind::StorageFull => cannot!(
             Kind::StorageFull,
-            "the disk of the store is full; make room and call the flow again, it resumes where it stopped",
+            "use the store",
+            "its disk is full",
+            "make room and call the flow again, it resumes where it stopped"
         )
         .because(why),
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => damaged(Error::msg(why)),
-        _ => Error::new(
+        _ => cannot!(
             Kind::Store,
-            "the disk of the store has failed; nothing that was acknowledged is lost. Check the disk, and call the flow again",
+            "use the store",
+            "its disk has failed",
+            "check the disk and call the flow again, nothing acknowledged is lost"
         )
         .because(why),
     }

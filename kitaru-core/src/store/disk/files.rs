@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use ::redb::backends::FileBackend;
 use ::redb::{Database, StorageBackend};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::disk::acknowledged;
 use crate::store::disk::database::{builder, raise};
 use crate::store::disk::failure::guarded;
@@ -59,10 +59,7 @@ impl Files {
             Found::Store => Self::at(folder),
             Found::Nothing => {
                 let dir = folder.path().display();
-                Err(Error::new(
-                    Kind::Store,
-                    format!("cannot read a store in {dir}: there is none; name the folder of a store"),
-                ))
+                Err(cannot!(Kind::Store, "read a store in {dir}", "there is none", "name the folder of a store"))
             }
             Found::Remains(name) => Err(missing(&folder, name)),
         }
@@ -169,13 +166,11 @@ impl Files {
         let Some(gone) = places.find(|place| FileId::at(&place.path) != Some(place.id)) else { return Ok(()) };
         let dir = self.folder.path().display();
         let file = gone.path.file_name().unwrap_or_default().display();
-        Err(Error::new(
+        Err(cannot!(
             Kind::Store,
-            format!(
-                "the store in {dir} cannot be written: its folder or its file {file} was removed, moved or replaced while \
-                 it was open. Put it back and call the flow again, or end this process; what another process records \
-                 there meanwhile is a store of its own"
-            ),
+            "write the store in {dir}",
+            "its folder or {file} was removed, moved or replaced",
+            "put it back, or end this process"
         ))
     }
 }
@@ -240,7 +235,11 @@ fn make_log(folder: &Folder) -> Result<[Segment; 2], Error> {
 fn make(folder: &Folder) -> Result<(), Error> {
     let made = |why: io::Error| {
         let file = folder.path().join(FILE);
-        Error::new(kind_of(&why), format!("cannot make the store {}; check its folder", file.display())).because(why)
+        {
+            let (kind, file) = (kind_of(&why), file.display());
+            cannot!(kind, "make the store {file}", "a file cannot be written", "check its folder")
+        }
+        .because(why)
     };
     match folder.remove(UNFINISHED) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(made(why)),
@@ -264,81 +263,89 @@ fn unusable(folder: &Folder, why: io::Error) -> Error {
 
 fn unusable_log(folder: &Folder, name: &str, why: io::Error) -> Error {
     let file = folder.path().join(name);
-    let hint = match why.kind() {
-        io::ErrorKind::InvalidInput => "put a file of a store in its place, or name another folder",
-        _ => "check the file and its folder, or name another folder",
+    let (kind, file) = (kind_of(&why), file.display());
+    let error = match why.kind() {
+        io::ErrorKind::InvalidInput => cannot!(
+            kind,
+            "open the store {file}",
+            "it is not a plain file",
+            "put a file of a store in its place, or name another folder"
+        ),
+        _ => cannot!(
+            kind,
+            "open the store {file}",
+            "the system refuses it",
+            "check the file and its folder, or name another folder"
+        ),
     };
-    let message = format!("cannot open the store {}: {hint}. Nothing was changed", file.display());
-    Error::new(kind_of(&why), message).because(why)
+    error.because(why)
 }
 
 /// Commits were acknowledged here, and the file that held them is gone.
 fn missing(folder: &Folder, remains: &str) -> Error {
     let (file, remains) = (folder.path().join(FILE), folder.path().join(remains));
-    Error::new(
+    let (file, remains) = (file.display(), remains.display());
+    cannot!(
         Kind::Store,
-        format!(
-            "cannot open the store {}: the file is missing, and {} next to it says that there was one. Put it back, or \
-             restore a backup; to begin with an empty store, move {1} away too. Nothing was changed",
-            file.display(),
-            remains.display()
-        ),
+        "open the store {file}",
+        "it is missing, and {remains} is there",
+        "put it back, or move the other away to begin again"
     )
 }
 
 /// A file of the log is gone, and with it perhaps the newest commits.
 fn lost(folder: &Folder, name: &str) -> Error {
     let (file, log) = (folder.path().join(FILE), folder.path().join(name));
-    Error::new(
+    let (file, log) = (file.display(), log.display());
+    cannot!(
         Kind::Store,
-        format!(
-            "cannot open the store {}: the file {} of its log is missing, which may hold the newest commits. Put it back, or \
-             restore a backup of the whole folder; to continue with what is left, make an empty file of that name. Nothing \
-             was changed",
-            file.display(),
-            log.display()
-        ),
+        "open the store {file}",
+        "the file {log} of its log is missing",
+        "put it back, or make an empty one and lose its commits"
     )
 }
 
 /// A store of a format without a log, next to a log.
 fn newer(folder: &Folder, name: &str) -> Error {
     let (file, log) = (folder.path().join(FILE), folder.path().join(name));
-    Error::new(
+    let (file, log) = (file.display(), log.display());
+    cannot!(
         Kind::Store,
-        format!(
-            "cannot open the store {}: it is of an older format, which has no log, and {} next to it is the log of a newer \
-             one; restore the whole folder, or move the log away to continue with the older store. Nothing was changed",
-            file.display(),
-            log.display()
-        ),
+        "open the store {file}",
+        "it has an older format, and {log} is of a newer one",
+        "restore the folder, or move the log away"
     )
 }
 
 fn of_wrong_length(folder: &Folder, name: &str, what: &str) -> Error {
     let log = folder.path().join(name);
-    Error::new(
+    let log = log.display();
+    cannot!(
         Kind::Store,
-        format!(
-            "cannot open the store: the file {} of its log is damaged, it is {what}; restore the whole folder from a \
-             backup. Nothing was changed",
-            log.display()
-        ),
+        "open the store",
+        "the file {log} of its log is damaged, it is {what}",
+        "restore the whole folder from a backup"
     )
 }
 
 /// Distinguishes a file that is not a store from one that is damaged.
 fn check_magic(file: &mut File, name: &str) -> Result<(), Error> {
     let mut magic = [0; MAGIC.len()];
-    let problem = match file.read_exact(&mut magic) {
-        Ok(()) if magic == MAGIC => return Ok(()),
-        Ok(()) => "is not a store of Kitaru's; move it away, or name another folder".to_owned(),
-        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => format!(
-            "is cut short, shorter than any store; restore it from a backup, or move it and the file {} next to it away to \
-             begin with an empty one",
-            acknowledged::FILE
-        ),
-        Err(why) => format!("cannot be read: {why}"),
-    };
-    Err(Error::new(Kind::Store, format!("the file {name} {problem}. Nothing was changed")))
+    let other = acknowledged::FILE;
+    match file.read_exact(&mut magic) {
+        Ok(()) if magic == MAGIC => Ok(()),
+        Ok(()) => Err(cannot!(
+            Kind::Store,
+            "open the store {name}",
+            "it is not a store of Kitaru's",
+            "move it away, or name another folder"
+        )),
+        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => Err(cannot!(
+            Kind::Store,
+            "open the store {name}",
+            "it is cut short",
+            "restore a backup, or move it and {other} away to begin with an empty one"
+        )),
+        Err(why) => Err(cannot!(Kind::Store, "open the store {name}", "it cannot be read: {why}", "check its disk")),
+    }
 }

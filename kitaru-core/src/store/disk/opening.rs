@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ::redb::Database;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, cannot};
 use crate::store::disk::acknowledged::Acknowledged;
 use crate::store::disk::catching_up::CatchingUp;
 use crate::store::disk::database::{marked, raise, release};
@@ -193,8 +193,13 @@ impl Disk {
         let shared = self.shared.clone();
         let work = move || shared.catching_up.run(|full| shared.catch_up(full));
         let thread = thread::Builder::new().name("kitaru-catch-up".to_owned()).spawn(work).map_err(|why| {
-            let message = "cannot open the store: the system gives no thread for its log; raise the limit of threads";
-            Error::new(Kind::Store, message).because(why)
+            cannot!(
+                Kind::Store,
+                "open the store",
+                "the system gives no thread for its log",
+                "raise the limit of threads"
+            )
+            .because(why)
         })?;
         *self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(thread);
         Ok(())
@@ -231,27 +236,15 @@ pub(super) fn admit(database: &Database, name: &str, mark: &Mark, flushed: u64) 
 fn mismatched(mismatch: Mismatch, store: &str) -> Error {
     let [first, second] = files::LOG;
     let what = match mismatch {
-        Mismatch::OtherStore => format!("its log ({first} and {second} next to it) is another store's"),
-        Mismatch::Behind { redb, log } => format!(
-            "its log continues with commit {log}, and it ends with commit {redb}: it, {first} or {second} is an older copy or \
-             is damaged"
-        ),
-        Mismatch::Forked { sequence } => format!(
-            "its log ({first} and {second} next to it) is that of another copy of the store, which went another way before \
-             commit {sequence}"
-        ),
-        Mismatch::Damaged { after } => {
-            format!(
-                "its log is damaged ({first} or {second} next to it): commit {} cannot be read, and later ones can",
-                after + 1
-            )
-        }
+        Mismatch::OtherStore => "its log is another store's".to_owned(),
+        Mismatch::Behind { redb, log } => format!("it ends with commit {redb}, its log continues with {log}"),
+        Mismatch::Forked { sequence } => format!("its log is of another copy since commit {sequence}"),
+        Mismatch::Damaged { after } => format!("its log is damaged at commit {}", after + 1),
     };
-    Error::new(
+    cannot!(
         Kind::Store,
-        format!(
-            "cannot open the store {store}: {what}. Put the files of one moment together, or restore the newest backup of the \
-             whole folder. To continue without what the log records, make {first} and {second} empty files. Nothing was changed"
-        ),
+        "open the store {store}",
+        "{what}",
+        "restore its folder, or make {first} and {second} empty files and lose their commits"
     )
 }

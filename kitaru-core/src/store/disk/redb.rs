@@ -73,7 +73,7 @@ impl Redb {
             Err(panic) => {
                 drop(state);
                 self.fail();
-                Err(damaged(Error::panicked("redb", panic)))
+                Err(damaged(Error::panicked("a call of redb", panic)))
             }
         }
     }
@@ -106,7 +106,7 @@ impl Redb {
         let error = match worked {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => explain(error),
-            Err(panic) => damaged(Error::panicked("redb", panic)),
+            Err(panic) => damaged(Error::panicked("a call of redb", panic)),
         };
         self.fail();
         Err(error)

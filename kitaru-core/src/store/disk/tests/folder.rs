@@ -114,7 +114,7 @@ fn a_folder_that_cannot_be_made_or_written_is_refused_with_what_to_do() {
     // Not even the superuser makes files there.
     if Path::new("/proc/self").exists() {
         let message = refused(Path::new("/proc/self/store"));
-        assert!(message.contains("cannot be made") && message.contains("/proc/self/store"), "{message}");
+        assert!(message.contains("cannot make the folder /proc/self/store"), "{message}");
     }
 }
 
@@ -129,7 +129,7 @@ fn file_that_is_not_a_store_is_refused_and_left_as_it_is() {
     ] {
         fs::write(&file, &content).unwrap();
         let message = refused(dir.path());
-        assert!(message.contains(says) && message.contains("Nothing was changed"), "{message}");
+        assert!(message.contains(says), "{message}");
         assert_eq!(fs::read(&file).unwrap(), content);
     }
 }

@@ -200,7 +200,7 @@ fn log_that_is_missing_is_refused_until_an_empty_file_is_in_its_place() {
         fs::remove_file(home.path().join(name)).unwrap();
         for error in [open(home.path()).unwrap_err(), read_only(home.path()).unwrap_err()] {
             let message = format!("{error:#}");
-            for part in [name, "is missing", "restore a backup", "make an empty file"] {
+            for part in [name, "is missing", "put it back", "make an empty one"] {
                 assert!(message.contains(part), "{message} lacks {part}");
             }
         }
@@ -223,10 +223,7 @@ fn log_of_another_store_is_refused_and_nothing_is_changed() {
     let theirs = fs::read(other.path().join(LOG[0])).unwrap();
     fs::write(one.path().join(LOG[0]), &theirs).unwrap();
     let message = format!("{:#}", open(one.path()).unwrap_err());
-    assert!(
-        message.contains("is another store's") && message.contains("Put the files of one moment together"),
-        "{message}"
-    );
+    assert!(message.contains("is another store's") && message.contains("restore its folder"), "{message}");
     assert!(fs::read(one.path().join(LOG[0])).unwrap() == theirs, "the log is left as it is");
     // With its own log back, the store lacks nothing.
     fs::write(one.path().join(LOG[0]), own).unwrap();
