@@ -9,6 +9,9 @@ use cycles::Cycle;
 #[path = "tidy/cycles.rs"]
 #[allow(unreachable_pub)]
 mod cycles;
+#[path = "tidy/messages.rs"]
+#[allow(unreachable_pub)]
+mod messages;
 #[path = "mistakes/list.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod mistakes;
@@ -333,6 +336,28 @@ fn phrases_of_the_word_list_are_not_used() {
     }
     mistakes
         .extend(idle.iter().map(|(path, phrase)| format!("{path} does not have \"{phrase}\", and needs no excuse")));
+    refuse(mistakes);
+}
+
+#[test]
+fn messages_of_errors_have_the_one_form() {
+    let dirs = ["kitaru-core/src", "kitaru-agent/src", "kitaru-rig/src", "src"];
+    let code = dirs.iter().flat_map(|dir| sources(dir, "rs")).filter(|source| !is_test(&source.path));
+    let mut idle: BTreeSet<_> = messages::EXCEPTIONS.iter().map(|(path, message, _)| (*path, *message)).collect();
+    let mut mistakes = Vec::new();
+    for Source { path, text } in code {
+        let may_quote = messages::QUOTES.iter().any(|(file, _)| *file == path);
+        for (line, flaw) in messages::flaws(without_tests(&text), may_quote) {
+            let excuse =
+                messages::EXCEPTIONS.iter().find(|(file, message, _)| *file == path && flaw.ends_with(message));
+            match excuse {
+                Some((path, message, _)) => drop(idle.remove(&(*path, *message))),
+                None => mistakes.push(format!("{path}:{line}: {flaw}")),
+            }
+        }
+    }
+    mistakes
+        .extend(idle.iter().map(|(path, message)| format!("{path} does not have \"{message}\", and needs no excuse")));
     refuse(mistakes);
 }
 
