@@ -5,12 +5,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const GROUPS: [(&str, &[&str]); 4] = [
     ("checkpoint", &["checkpoint_"]),
     ("flow", &["flow_"]),
     ("tool", &["tool_", "tools"]),
-    ("call", &["histories", "map_", "missing_", "not_", "odd_places"]),
+    ("call", &["histories", "map_", "not_", "odd_places"]),
 ];
 
 /// The cases in a folder of `tests/ui`, in order.
@@ -68,6 +69,39 @@ fn attributes_explain_mistakes_in_tools() {
 #[test]
 fn attributes_explain_mistakes_in_calls_and_places() {
     explain("call");
+}
+
+/// What the compiler prints of these depends on more than their source: it writes paths through crates that are not named here.
+/// So only what each case lists is compared: how often a text is said.
+#[test]
+fn attributes_explain_what_types_of_agents_lack() {
+    let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("said");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::create_dir_all(project.join("src")).expect("a folder");
+    fs::copy(root.join("Cargo.lock"), project.join("Cargo.lock")).expect("a lock file");
+    let manifest = format!(
+        "[package]\nname = \"said\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
+         kitaru = {{ path = {root:?}, features = [\"testkit\"] }}\n\
+         serde = {{ version = \"1\", features = [\"derive\"] }}\n"
+    );
+    fs::write(project.join("Cargo.toml"), manifest).expect("a manifest");
+    for case in cases("said") {
+        let source = fs::read_to_string(&case).expect("a case");
+        fs::write(project.join("src/main.rs"), &source).expect("a program");
+        let mut check = Command::new(env!("CARGO"));
+        check.args(["check", "--quiet", "--offline"]).current_dir(&project).env_remove("RUSTFLAGS");
+        // What the other cases have compiled is there.
+        check.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tests/trybuild"));
+        let checked = check.output().expect("cargo");
+        let says = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(!checked.status.success(), "{} compiles", case.display());
+        for expected in source.lines().filter_map(|line| line.strip_prefix("//~ ")) {
+            let (times, text) = expected.split_once(' ').expect("a number and a text");
+            let times: usize = times.parse().expect("a number");
+            let said = says.matches(text).count();
+            assert_eq!(said, times, "{} is to say {times} times: {text}\n{says}", case.display());
+        }
+    }
 }
 
 #[test]

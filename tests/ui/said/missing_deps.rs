@@ -1,4 +1,7 @@
 //! The error for an agent without its dependencies.
+//~ 3 error[E0277]: an agent runs only with its dependencies, and this one has no `Tides` yet
+//~ 3 give them with `.with_deps(…)`
+//~ 3 `agent.with_deps(deps)` is cheap, and runs: `agent.with_deps(deps).run(prompt)`, or `KitaruAgent::new(agent.with_deps(deps))`
 
 use kitaru::agent::{Agent, KitaruAgent, RunContext, TestModel};
 use kitaru::tool;
