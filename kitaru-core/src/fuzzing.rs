@@ -18,7 +18,7 @@ use crate::client::FlowCall;
 use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
 use crate::journal::{
-    Arg, FailedTry, Frame, Header, Heading, MailRow, Malformed, MemoRow, NoteRow, Opening, ParentRow, Payload,
+    Arg, FailedTry, Frame, Header, Heading, MailRow, Malformed, MemoRow, Note, Opening, ParentCall, Payload,
     UnfinishedRow, WaitRow, aside_name,
 };
 use crate::testkit;
@@ -91,8 +91,8 @@ pub fn rows(bytes: &[u8]) {
         }
         3 => row(bytes, MailRow::read, MailRow::write),
         4 => row(bytes, WaitRow::read, WaitRow::write),
-        5 => row(bytes, ParentRow::read, ParentRow::write),
-        _ => row(bytes, NoteRow::read, NoteRow::write),
+        5 => row(bytes, ParentCall::read, ParentCall::write),
+        _ => row(bytes, Note::read, Note::write),
     }
     let _ = aside_name(bytes);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::PREVIEW_BYTES;
-use crate::journal::{Ask, Header, ParentRow, Reuse};
+use crate::journal::{Ask, Header, ParentCall, Reuse};
 use crate::ledger::{Stored, Tenure};
 use crate::program::OnDivergence;
 use crate::program::{self, FlowFuture, FlowMeta};
@@ -35,7 +35,7 @@ pub(crate) struct Request {
     /// The tags of a new generation.
     pub(crate) tags: BTreeSet<String>,
     /// The call of the parent, for a child.
-    pub(crate) parent: Option<ParentRow>,
+    pub(crate) parent: Option<ParentCall>,
     /// The journal of the parent, which records that the child is called.
     pub(crate) behind: Option<Arc<Tenure>>,
     /// The records that a resumed execution forgets.

@@ -13,7 +13,7 @@ use crate::call::outcome::{Landing, Packing, Unpack};
 use crate::context::{Child, Coming, Context, Executions};
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
-use crate::journal::{Ask, Class, Opening, OwnedPayload, Packed, ParentRow, Payload};
+use crate::journal::{Ask, Class, Opening, OwnedPayload, Packed, ParentCall, Payload};
 use crate::ledger::Change;
 use crate::machine::{Due, Exit, SlotId};
 use crate::race::race;
@@ -52,7 +52,7 @@ impl Claimed {
         let execution = ExecutionId::new(&request.spec.name, &id)?;
         request.id = Some(id);
         request.spec.ambiguous = false;
-        request.parent = Some(ParentRow {
+        request.parent = Some(ParentCall {
             journal: context.numbers.journal(),
             generation: context.attempt.generation,
             execution: context.attempt.execution.clone(),
@@ -161,7 +161,7 @@ impl Awaiting {
     }
 
     /// Waits for the child's result, and says whether the parent may park meanwhile.
-    async fn came(child: Arc<dyn Child>, context: Arc<Context>, slot: SlotId, parent: ParentRow) -> Came {
+    async fn came(child: Arc<dyn Child>, context: Arc<Context>, slot: SlotId, parent: ParentCall) -> Came {
         let mut parks = child.parks();
         let mut ended = child.clone().ended();
         loop {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{OwnedPayload, ParentRow};
+use crate::journal::{OwnedPayload, ParentCall};
 use crate::request::Request;
 use crate::value::Key;
 
@@ -42,5 +42,5 @@ pub(crate) trait Child: Send + Sync {
     fn tells(&self, parent: JournalId) -> bool;
 
     /// Registers a parent to be notified when it ends. Has no effect if it has ended or the row cannot be written.
-    fn tell(self: Arc<Self>, parent: ParentRow) -> Coming<()>;
+    fn tell(self: Arc<Self>, parent: ParentCall) -> Coming<()>;
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use crate::error::{Error, Kind, cannot};
-use crate::journal::{NoteKind, NoteRow};
+use crate::journal::{Note, NoteKind};
 use crate::runtime::lock;
 use crate::shown::short;
 
@@ -21,7 +21,7 @@ struct State {
     /// How often the flow wrote under a name in this attempt, and how often earlier attempts did.
     said: HashMap<Name, Said>,
     /// Not on their way yet. The latest value under each name.
-    pending: BTreeMap<Name, NoteRow>,
+    pending: BTreeMap<Name, Note>,
 }
 
 type Name = (NoteKind, String);
@@ -46,7 +46,7 @@ impl Notes {
     /// # Errors
     ///
     /// If there are too many names.
-    pub(crate) fn say(&self, kind: NoteKind, name: &str, row: NoteRow) -> Result<bool, Error> {
+    pub(crate) fn say(&self, kind: NoteKind, name: &str, note: Note) -> Result<bool, Error> {
         let mut state = lock(&self.0);
         let name = state.name(kind, name)?;
         let said = state.said.entry(name.clone()).or_default();
@@ -55,43 +55,43 @@ impl Notes {
         if nth <= said.before {
             return Ok(false);
         }
-        state.pending.insert(name, NoteRow { nth, ..row });
+        state.pending.insert(name, Note { nth, ..note });
         Ok(true)
     }
 
     /// A body shows a value. It is always new, because bodies are not replayed.
-    pub(crate) fn say_at_once(&self, kind: NoteKind, name: &str, row: NoteRow) -> Result<NoteRow, Error> {
+    pub(crate) fn say_at_once(&self, kind: NoteKind, name: &str, note: Note) -> Result<Note, Error> {
         let mut state = lock(&self.0);
         let name = state.name(kind, name)?;
         let said = *state.said.entry(name.clone()).or_default();
         // A value that the flow showed earlier must not replace it.
         state.pending.remove(&name);
-        Ok(NoteRow { nth: said.now.max(said.before), ..row })
+        Ok(Note { nth: said.now.max(said.before), ..note })
     }
 
     /// The values to send to the store.
-    pub(crate) fn take(&self) -> impl Iterator<Item = (NoteKind, String, NoteRow)> {
+    pub(crate) fn take(&self) -> impl Iterator<Item = (NoteKind, String, Note)> {
         let mut state = lock(&self.0);
         let pending = std::mem::take(&mut state.pending);
-        for (name, row) in &pending {
-            state.said.entry(name.clone()).or_default().before = row.nth;
+        for (name, note) in &pending {
+            state.said.entry(name.clone()).or_default().before = note.nth;
         }
-        pending.into_iter().map(|((kind, name), row)| (kind, name, row))
+        pending.into_iter().map(|((kind, name), note)| (kind, name, note))
     }
 
     /// The same, for the next attempt to show again.
-    pub(crate) fn take_back(&self) -> impl Iterator<Item = (NoteKind, String, NoteRow)> {
+    pub(crate) fn take_back(&self) -> impl Iterator<Item = (NoteKind, String, Note)> {
         let mut state = lock(&self.0);
         let pending = std::mem::take(&mut state.pending);
         let State { said, .. } = &*state;
-        let rows: Vec<_> = pending
+        let shown: Vec<_> = pending
             .into_iter()
-            .map(|(name, row)| {
+            .map(|(name, note)| {
                 let nth = said.get(&name).map_or(0, |said| said.before);
-                (name.0, name.1, NoteRow { nth, ..row })
+                (name.0, name.1, Note { nth, ..note })
             })
             .collect();
-        rows.into_iter()
+        shown.into_iter()
     }
 }
 
@@ -112,24 +112,24 @@ impl State {
 mod tests {
     use super::*;
 
-    fn row(json: &str) -> NoteRow {
-        NoteRow { nth: 0, updated_ms: 7, json: json.into() }
+    fn note(json: &str) -> Note {
+        Note { nth: 0, updated_ms: 7, json: json.into() }
     }
 
     #[test]
     fn a_replay_says_only_what_was_not_said_before() {
         let notes = Notes::new(vec![(NoteKind::Published, "progress".into(), 2)]);
-        let say = |json| notes.say(NoteKind::Published, "progress", row(json)).unwrap();
+        let say = |json| notes.say(NoteKind::Published, "progress", note(json)).unwrap();
         assert_eq!((say("1"), say("2"), say("3"), say("4")), (false, false, true, true));
-        let pending: Vec<_> = notes.take().map(|(_, _, row)| (row.nth, row.json)).collect();
+        let pending: Vec<_> = notes.take().map(|(_, _, note)| (note.nth, note.json)).collect();
         assert_eq!(pending, [(4, "4".to_owned())], "the latest counts");
-        assert_eq!(notes.say_at_once(NoteKind::Published, "progress", row("5")).unwrap().nth, 4);
+        assert_eq!(notes.say_at_once(NoteKind::Published, "progress", note("5")).unwrap().nth, 4);
     }
 
     #[test]
     fn names_of_shown_values_are_bounded() {
         let notes = Notes::default();
-        let say = |name: usize| notes.say(NoteKind::Logged, &name.to_string(), row("0"));
+        let say = |name: usize| notes.say(NoteKind::Logged, &name.to_string(), note("0"));
         assert!((0..MOST_NAMES).all(|name| say(name).is_ok()));
         assert!(say(MOST_NAMES).unwrap_err().is_too_large() && say(7).is_ok());
     }

@@ -9,7 +9,7 @@ use super::flags::Flag;
 use super::presence::{Progress, Says};
 use crate::error::Error;
 use crate::id::Seq;
-use crate::journal::{Frame, NoteKind, NoteRow, SettledFrame};
+use crate::journal::{Frame, Note, NoteKind, SettledFrame};
 use crate::ledger::{Append, Change, Owner};
 use crate::machine::{Exit, SlotId, Unflushed};
 
@@ -63,8 +63,8 @@ impl Context {
 
     /// The flow shows a value, once what it has received is durable.
     pub(crate) fn note(&self, kind: NoteKind, name: &str, json: String) -> Result<(), Error> {
-        let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
-        if self.notes.say(kind, name, row)? {
+        let note = Note { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
+        if self.notes.say(kind, name, note)? {
             self.replay().noted();
         }
         Ok(())
@@ -72,8 +72,8 @@ impl Context {
 
     /// A body shows a value.
     pub(crate) fn note_at_once(self: &Arc<Self>, kind: NoteKind, name: &str, json: String) -> Result<(), Error> {
-        let row = NoteRow { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
-        let note = self.notes.say_at_once(kind, name, row)?;
+        let note = Note { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
+        let note = self.notes.say_at_once(kind, name, note)?;
         self.send(Subject::Note, None, vec![Change::Note { kind, name: name.to_owned(), note }]);
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::engine::registry::{Joined, Seated};
 use crate::error::{Error, Kind, cannot};
 use crate::id::JournalId;
-use crate::journal::{OwnedPayload, ParentRow};
+use crate::journal::{OwnedPayload, ParentCall};
 use crate::ledger::Stored;
 use crate::machine::Due;
 use crate::runtime::lock;
@@ -53,7 +53,7 @@ pub(crate) struct Progress {
     recorded: SetOnce<Result<(), Error>>,
     ended: SetOnce<Ended>,
     /// The parents to notify when the execution ends. The store has each of them.
-    parents: Mutex<Vec<ParentRow>>,
+    parents: Mutex<Vec<ParentCall>>,
 }
 
 impl Progress {
@@ -70,7 +70,7 @@ impl Progress {
     }
 
     /// Registers a parent to notify when the execution ends, once.
-    pub(crate) fn add_parent(&self, parent: ParentRow) {
+    pub(crate) fn add_parent(&self, parent: ParentCall) {
         let mut parents = lock(&self.parents);
         if parents.iter().all(|known| known.journal != parent.journal) {
             parents.push(parent);
@@ -83,7 +83,7 @@ impl Progress {
     }
 
     /// The parents to notify when the execution ends.
-    pub(crate) fn parents(&self) -> Vec<ParentRow> {
+    pub(crate) fn parents(&self) -> Vec<ParentCall> {
         lock(&self.parents).clone()
     }
 

@@ -9,7 +9,7 @@ use crate::engine::active::{Awaited, Ended};
 use crate::engine::state::Engine;
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{OwnedPayload, ParentRow};
+use crate::journal::{OwnedPayload, ParentCall};
 use crate::ledger::blocking;
 use crate::request::Request;
 use crate::value::Key;
@@ -88,7 +88,7 @@ impl Child for AwaitedChild {
         self.active.tells(parent)
     }
 
-    fn tell(self: Arc<Self>, parent: ParentRow) -> Coming<()> {
+    fn tell(self: Arc<Self>, parent: ParentCall) -> Coming<()> {
         Box::pin(async move { self.engine.tell_when_ended(&self.active, &self.execution, parent).await })
     }
 }

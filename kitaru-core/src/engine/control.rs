@@ -12,7 +12,7 @@ use crate::request::Request;
 
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId, Seq};
-use crate::journal::{Ask, EndFrame, Frame, Status, UndoRow};
+use crate::journal::{Ask, EndFrame, Frame, NotUndone, Status};
 use crate::ledger::{Ending, Stored};
 use crate::runtime::Runtime;
 
@@ -107,7 +107,7 @@ pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -
         payload: packed.payload(),
     });
     // A queued execution has done no work.
-    let undo = (stored.state.status != Status::Queued).then_some(UndoRow::Skipped);
+    let undo = (stored.state.status != Status::Queued).then_some(NotUndone::Skipped);
     Ending { frame: frame.write(), stored: Box::new(stored), seq, status: Status::Cancelled, undo }
 }
 

@@ -12,7 +12,7 @@ use crate::engine::recovery::AFTER_FAULT;
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{ParentRow, Status};
+use crate::journal::{ParentCall, Status};
 use crate::ledger::{AT_ONCE_MS, Addressee, Arrival, Letter, SentKey, Stored, blocking};
 use crate::log;
 use crate::machine::Cause;
@@ -161,7 +161,7 @@ impl Engine {
 
     /// Registers a parent to notify when a child ends, in any attempt of the child. Does nothing if the child has ended, or if
     /// that cannot be recorded.
-    pub(crate) async fn tell_when_ended(self: &Arc<Self>, child: &Active, execution: &ExecutionId, parent: ParentRow) {
+    pub(crate) async fn tell_when_ended(self: &Arc<Self>, child: &Active, execution: &ExecutionId, parent: ParentCall) {
         let (inner, wanted) = (self.clone(), execution.clone());
         let driven = move || inner.driven(&wanted);
         let added = self.runtime.ledger.add_waiter(&self.runtime.archive, execution, parent.clone(), driven).await;
@@ -171,7 +171,7 @@ impl Engine {
     }
 
     /// A child has ended: its parent resumes, if it is parked and waits for the child.
-    pub(crate) fn tell_parent(self: &Arc<Self>, parent: &ParentRow) {
+    pub(crate) fn tell_parent(self: &Arc<Self>, parent: &ParentCall) {
         if self.is_closed() {
             // The parent looks for itself when the store is opened again.
             return;

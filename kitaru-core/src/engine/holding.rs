@@ -8,7 +8,7 @@ use crate::engine::plan::Held;
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::journal::Packed;
-use crate::journal::{EndFrame, Frame, Status, UndoRow, UnfinishedRow};
+use crate::journal::{EndFrame, Frame, NotUndone, Status, UnfinishedRow};
 use crate::ledger::{Change, Ending, State, Stored, Tenure};
 use crate::log;
 use crate::machine::Due;
@@ -29,8 +29,8 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
     };
     let execution = &task.execution;
     let (place_of_death, undo) = match tally.replays {
-        true => ("before a body began, in its flow's own code", UndoRow::DiesInReplay),
-        false => ("in a body that it began", UndoRow::DiesInBodies),
+        true => ("before a body began, in its flow's own code", NotUndone::DiesInReplay),
+        false => ("in a body that it began", NotUndone::DiesInBodies),
     };
     let deaths = tally.deaths;
     let error = cannot!(

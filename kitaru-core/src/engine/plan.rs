@@ -120,7 +120,7 @@ impl Plan {
         let sent = archive.inbox(&stored, most_loaded_bytes(max_outcome_bytes))?;
         let mail = sent.into_iter().map(Mail::from).collect();
         let notes = match forgot.is_empty() {
-            true => archive.notes(&stored)?.into_iter().map(|(kind, name, row)| (kind, name, row.nth)).collect(),
+            true => archive.notes(&stored)?.into_iter().map(|(kind, name, note)| (kind, name, note.nth)).collect(),
             // The replay may publish other values than before.
             false => Vec::new(),
         };

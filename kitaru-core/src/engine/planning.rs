@@ -12,7 +12,7 @@ use crate::engine::plan::{Held, Plan};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
-use crate::journal::{Ask, Begin, Found, ParentRow, Reuse, Status, Tally, UndoRow, decide};
+use crate::journal::{Ask, Begin, Found, NotUndone, ParentCall, Reuse, Status, Tally, decide};
 use crate::ledger::{Archive, Listing, Stored, blocking};
 use crate::log;
 use crate::machine::{Cause, Verdict, died, dies_in_replay, last_chance, verdict};
@@ -28,7 +28,7 @@ pub(super) struct PlanInput {
     /// Whether the flow can begin from its recorded input.
     registered: bool,
     /// The call of the parent flow, if one asks.
-    parent: Option<ParentRow>,
+    parent: Option<ParentCall>,
     forget: Vec<Forget>,
 }
 
@@ -202,10 +202,10 @@ fn plan_to_resume(
 fn plan_to_undo(archive: &Archive, stored: Stored, lives: bool) -> Result<Plan, Error> {
     let tally = match stored.state.status {
         Status::Stuck if stored.state.listing == Listing::Off => match archive.undo(&stored)? {
-            Some(UndoRow::DiesInReplay) => return Err(dies_when_cancelled(&stored)),
+            Some(NotUndone::DiesInReplay) => return Err(dies_when_cancelled(&stored)),
             // After one more crash, a replay is known not to help.
-            Some(UndoRow::DiesInBodies) => last_chance(),
-            Some(UndoRow::Skipped) | None => return Plan::cancel(archive, stored),
+            Some(NotUndone::DiesInBodies) => last_chance(),
+            Some(NotUndone::Skipped) | None => return Plan::cancel(archive, stored),
         },
         status if status.has_flow() || status == Status::Stuck => tally(&stored, lives),
         _ => return Plan::cancel(archive, stored),

@@ -135,8 +135,8 @@ fn row_seeds() -> Vec<Vec<u8>> {
     let memo = MemoRow { recorded_ms: 1, preview: "x", payload };
     let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into(), wait: None };
     let wait = WaitRow { due_ms: 2, question: "Pay?".into(), refused: "no".into(), ..WaitRow::default() };
-    let parent = ParentRow { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
-    let note = NoteRow { nth: 300, updated_ms: 7, json: "[1]".into() };
+    let parent = ParentCall { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
+    let note = Note { nth: 300, updated_ms: 7, json: "[1]".into() };
     let rows =
         [header.write(), unfinished.write(), memo.write(), mail.write(), wait.write(), parent.write(), note.write()];
     rows.into_iter().enumerate().map(|(which, row)| [vec![which as u8], row].concat()).collect()

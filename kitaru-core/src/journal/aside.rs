@@ -55,19 +55,19 @@ pub(crate) enum About {
     Body,
 }
 
-/// The parent of an execution, or another caller of it.
+/// The call of a flow that waits for an execution: its parent's, or another one's.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ParentRow {
+pub(crate) struct ParentCall {
     pub(crate) journal: JournalId,
     pub(crate) generation: u32,
     pub(crate) execution: ExecutionId,
-    /// The parent's call.
+    /// What identifies the call.
     pub(crate) call: Key,
 }
 
 /// A value that a flow or a body shows under a name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct NoteRow {
+pub(crate) struct Note {
     /// How often the flow had shown a value under the name by then, in one attempt.
     pub(crate) nth: u64,
     pub(crate) updated_ms: u64,
@@ -100,7 +100,7 @@ pub(crate) enum Aside {
     Logged = b'l',
     /// The first generation in a chain of continuations. Rows that all of them share are next to to its journal.
     First = b'f',
-    /// What is known about undoing the generation's work.
+    /// Why the generation's work is not undone.
     Undo = b'o',
 }
 
@@ -113,9 +113,9 @@ pub(crate) enum NoteKind {
     Logged,
 }
 
-/// What is known about undoing a generation's work, if the generation is stuck or was cancelled.
+/// Why the work of a generation that is stuck or was cancelled is not undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UndoRow {
+pub(crate) enum NotUndone {
     /// It is stuck: its attempts crashed before they reached a body, so that an undo would crash too.
     DiesInReplay,
     /// It is stuck: its attempts crashed in bodies.
@@ -124,12 +124,12 @@ pub(crate) enum UndoRow {
     Skipped,
 }
 
-impl UndoRow {
+impl NotUndone {
     pub(crate) fn write(self) -> Vec<u8> {
         let code = match self {
-            UndoRow::DiesInReplay => 1,
-            UndoRow::DiesInBodies => 2,
-            UndoRow::Skipped => 3,
+            NotUndone::DiesInReplay => 1,
+            NotUndone::DiesInBodies => 2,
+            NotUndone::Skipped => 3,
         };
         vec![FORMAT, code]
     }
@@ -137,9 +137,9 @@ impl UndoRow {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         match bytes {
             [version, ..] if *version > FORMAT => Err(Malformed("a row of a newer format")),
-            [_, 1] => Ok(UndoRow::DiesInReplay),
-            [_, 2] => Ok(UndoRow::DiesInBodies),
-            [_, 3] => Ok(UndoRow::Skipped),
+            [_, 1] => Ok(NotUndone::DiesInReplay),
+            [_, 2] => Ok(NotUndone::DiesInBodies),
+            [_, 3] => Ok(NotUndone::Skipped),
             _ => Err(Malformed("an unknown kind of undoing")),
         }
     }
@@ -254,7 +254,7 @@ impl Asks {
     }
 }
 
-impl NoteRow {
+impl Note {
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(24 + self.json.len());
         out.push(FORMAT);
@@ -266,15 +266,15 @@ impl NoteRow {
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut take = versioned(bytes)?;
-        let row = NoteRow { nth: take.varint()?, updated_ms: take.varint()?, json: take.text()?.to_owned() };
+        let row = Note { nth: take.varint()?, updated_ms: take.varint()?, json: take.text()?.to_owned() };
         take.end()?;
         Ok(row)
     }
 }
 
-impl ParentRow {
+impl ParentCall {
     pub(crate) fn write(&self) -> Vec<u8> {
-        let ParentRow { journal, generation, execution, call } = self;
+        let ParentCall { journal, generation, execution, call } = self;
         let mut out = Vec::with_capacity(48 + execution.flow.len() + execution.id.len());
         out.push(FORMAT);
         out.put_varint(journal.0);
@@ -287,7 +287,7 @@ impl ParentRow {
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut take = versioned(bytes)?;
-        let row = ParentRow {
+        let row = ParentCall {
             journal: JournalId(take.varint()?),
             generation: take.varint_u32()?,
             execution: ExecutionId { flow: take.text()?.into(), id: take.text()?.into() },
@@ -314,13 +314,13 @@ mod tests {
                 WaitRow { over: true, opened_ms: 1, due_ms: 2, refused: "no".into(), asks, ..WaitRow::default() };
             assert_eq!(WaitRow::read(&wait.write()), Ok(wait));
         }
-        let note = NoteRow { nth: 300, updated_ms: 7, json: "[1]".into() };
-        assert_eq!(NoteRow::read(&note.write()), Ok(note));
+        let note = Note { nth: 300, updated_ms: 7, json: "[1]".into() };
+        assert_eq!(Note::read(&note.write()), Ok(note));
         assert_eq!(read_tag(&write_tag()), Ok(()));
         assert!(read_tag(&[FORMAT + 1]).is_err() && read_tag(&[FORMAT, 0]).is_err() && read_tag(&[]).is_err());
         let execution = ExecutionId::new("report", "job-42").unwrap();
-        let parent = ParentRow { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
-        assert_eq!(ParentRow::read(&parent.write()), Ok(parent));
+        let parent = ParentCall { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
+        assert_eq!(ParentCall::read(&parent.write()), Ok(parent));
     }
 
     #[test]

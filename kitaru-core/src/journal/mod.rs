@@ -12,7 +12,7 @@ mod status;
 mod wire;
 
 pub(crate) use aside::{
-    About, Aside, Asks, MailRow, NoteKind, NoteRow, ParentRow, UndoRow, WaitRow, aside_key, aside_name, aside_range,
+    About, Aside, Asks, MailRow, NotUndone, Note, NoteKind, ParentCall, WaitRow, aside_key, aside_name, aside_range,
     read_tag, sent_name, write_tag,
 };
 pub(crate) use frame::{

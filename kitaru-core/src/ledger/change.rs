@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::id::{JournalId, Seq};
-use crate::journal::{Header, MailRow, NoteKind, NoteRow, ParentRow, Status, UndoRow, UnfinishedRow, WaitRow};
+use crate::journal::{Header, MailRow, NotUndone, Note, NoteKind, ParentCall, Status, UnfinishedRow, WaitRow};
 use crate::ledger::Stored;
 use crate::value::Key;
 
@@ -31,11 +31,11 @@ pub(crate) enum Change {
     /// The idempotency key of a signal that was sent to a chain of generations, of which this is the first.
     Sent { first: JournalId, signal: String, key: String, number: u64 },
     /// What the flow shows under a name.
-    Note { kind: NoteKind, name: String, note: NoteRow },
+    Note { kind: NoteKind, name: String, note: Note },
     /// What is known of undoing the generation's work.
-    Undo(Option<UndoRow>),
+    Undo(Option<NotUndone>),
     /// A parent that is to hear of the generation's end.
-    Waiter(ParentRow),
+    Waiter(ParentCall),
 }
 
 /// By what the list finds a generation that ends with this, and whose last end before was that one.
@@ -55,9 +55,9 @@ pub(crate) struct NewGeneration {
     pub(crate) deadline_ms: Option<u64>,
     /// What it is found by.
     pub(crate) tags: BTreeSet<String>,
-    pub(crate) parent: Option<ParentRow>,
+    pub(crate) parent: Option<ParentCall>,
     /// The parents that waited for the generation that this one is begun over.
-    pub(crate) waiters: Vec<ParentRow>,
+    pub(crate) waiters: Vec<ParentCall>,
     /// The shape of its input, where its text is to be kept.
     pub(crate) shape: Option<Change>,
     /// The unfinished generation that it is begun over, which ends in the same commit.
@@ -77,5 +77,5 @@ pub(crate) struct Ending {
     pub(crate) seq: Seq,
     pub(crate) status: Status,
     pub(crate) frame: Vec<u8>,
-    pub(crate) undo: Option<UndoRow>,
+    pub(crate) undo: Option<NotUndone>,
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::id::JournalId;
-use crate::journal::{Aside, Frame, Header, IndexPrefix, Indexed, ParentRow, aside_name};
+use crate::journal::{Aside, Frame, Header, IndexPrefix, Indexed, ParentCall, aside_name};
 use crate::store::{Row, Table};
 
 /// What has been seen of the generations of a store.
@@ -64,7 +64,7 @@ impl Indexes {
                     known.begins_with.insert(Indexed::Tag(tag).prefix());
                 }
                 letter if letter == Aside::Parent as u8 => {
-                    let parent = ParentRow::read(row).ok()?;
+                    let parent = ParentCall::read(row).ok()?;
                     known.begins_with.insert(Indexed::parent(&parent.execution).prefix());
                 }
                 _ => return None,

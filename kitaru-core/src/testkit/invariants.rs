@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::director::Cue;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, CallFrame, Class, Forgotten, Frame, Header, NoteRow, Opening, ParentRow, Status, UnfinishedRow, aside_name,
+    Aside, CallFrame, Class, Forgotten, Frame, Header, Note, Opening, ParentCall, Status, UnfinishedRow, aside_name,
     aside_range, call_identity,
 };
 use crate::store::{Row, Table};
@@ -286,14 +286,14 @@ impl Invariants {
             (first.as_slice()..end.as_slice()).contains(&key)
         };
         if is(Aside::Parent)
-            && let Ok(parent) = ParentRow::read(value)
+            && let Ok(parent) = ParentCall::read(value)
             && let Some((child, _)) = self.known(journal).header.clone()
         {
             if !self.known(parent.journal).opened.contains(&child) {
                 self.breaks(format!("{child} is in the store before {} records the call", parent.execution));
             }
         } else if (is(Aside::Published) || is(Aside::Logged))
-            && let Ok(note) = NoteRow::read(value)
+            && let Ok(note) = Note::read(value)
         {
             let before = self.said.insert(key.to_owned(), note.nth).unwrap_or_default();
             if note.nth < before && !self.known(journal).forgot {

@@ -2,8 +2,8 @@
 
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, CallFrame, Class, EndFrame, Forgotten, Frame, Header, Indexed, NoteRow, OpenFrame, Opening, OutcomeFrame,
-    ParentRow, Payload, SettledFrame, Status, aside_key, call_identity, generation_key, journal_key,
+    Aside, CallFrame, Class, EndFrame, Forgotten, Frame, Header, Indexed, Note, OpenFrame, Opening, OutcomeFrame,
+    ParentCall, Payload, SettledFrame, Status, aside_key, call_identity, generation_key, journal_key,
 };
 use crate::store::{Key as RowKey, Row, Table};
 use crate::testkit::invariants::Invariants;
@@ -237,7 +237,7 @@ fn invariants_let_what_was_forgotten_run_again() {
 
 #[test]
 fn invariants_find_a_child_that_its_parent_has_not_called() {
-    let parent = ParentRow { journal: JOURNAL, generation: 1, execution: execution("job"), call: Key([1; 16]) };
+    let parent = ParentCall { journal: JOURNAL, generation: 1, execution: execution("job"), call: Key([1; 16]) };
     let link = row(Table::Aside, aside_key(CHILD, Aside::Parent, &[]), Some(parent.write()));
     let found_by_parent = found_by(CHILD, Indexed::parent(&parent.execution));
     let child = [&header(CHILD, "child")[..], &[listed(CHILD), link, found_by_parent]].concat();
@@ -255,7 +255,7 @@ fn invariants_find_a_child_that_its_parent_has_not_called() {
 fn invariants_find_a_published_value_that_goes_back() {
     for aside in [Aside::Published, Aside::Logged] {
         let says = |nth| {
-            let note = NoteRow { nth, updated_ms: 0, json: "1".into() };
+            let note = Note { nth, updated_ms: 0, json: "1".into() };
             [row(Table::Aside, aside_key(JOURNAL, aside, b"progress"), Some(note.write()))]
         };
         let mut invariants = begun();

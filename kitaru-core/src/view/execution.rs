@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::Error;
-use crate::journal::{Class, NoteKind, Payload, Status, UndoRow};
+use crate::journal::{Class, NotUndone, NoteKind, Payload, Status};
 use crate::ledger::{Archive, Stored, malformed};
 use crate::program;
 use crate::view::fold::records;
@@ -40,7 +40,7 @@ pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<Read, Error> {
         parent: archive.parent(stored)?.map(|parent| ExecutionRef::of(&parent.execution)),
         tags: archive.tags(stored)?,
         metadata: metadata(archive, stored)?,
-        undo_skipped: archive.undo(stored)? == Some(UndoRow::Skipped),
+        undo_skipped: archive.undo(stored)? == Some(NotUndone::Skipped),
     })
 }
 
@@ -217,7 +217,7 @@ impl Execution {
 /// The metadata that the flow attached to the execution.
 fn metadata(archive: &Archive, stored: &Stored) -> Result<serde_json::Value, Error> {
     let notes = archive.notes(stored)?.into_iter().filter(|(kind, ..)| *kind == NoteKind::Logged);
-    let fields = notes.map(|(_, key, row)| (key, serde_json::from_str(&row.json).unwrap_or_default()));
+    let fields = notes.map(|(_, key, note)| (key, serde_json::from_str(&note.json).unwrap_or_default()));
     Ok(serde_json::Value::Object(fields.collect()))
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, EndFrame, Frame, Header, Malformed, NoteKind, NoteRow, OwnedPayload, ParentRow, Status, Tally, UndoRow,
+    Aside, EndFrame, Frame, Header, Malformed, NotUndone, Note, NoteKind, OwnedPayload, ParentCall, Status, Tally,
     UnfinishedRow, aside_key, aside_name, aside_range, generation_key, journal_range, name_key, name_range, read_tag,
 };
 use crate::ledger::{Listing, State, Stored, malformed};
@@ -246,22 +246,22 @@ impl Archive {
     }
 
     /// Whose child a generation is.
-    pub(crate) fn parent(&self, stored: &Stored) -> Result<Option<ParentRow>, Error> {
-        self.one_beside(stored, Aside::Parent, "", "parent", ParentRow::read)
+    pub(crate) fn parent(&self, stored: &Stored) -> Result<Option<ParentCall>, Error> {
+        self.one_beside(stored, Aside::Parent, "", "parent", ParentCall::read)
     }
 
     /// The parents to notify of a generation's end: its own parent, and other parked executions that wait for it.
-    pub(crate) fn waiters(&self, stored: &Stored) -> Result<Vec<ParentRow>, Error> {
+    pub(crate) fn waiters(&self, stored: &Stored) -> Result<Vec<ParentCall>, Error> {
         let mut waiters: Vec<_> = self.parent(stored)?.into_iter().collect();
-        waiters.extend(self.read_beside(stored, Aside::Waiter, "waiting parent", |_, row| ParentRow::read(row))?);
+        waiters.extend(self.read_beside(stored, Aside::Waiter, "waiting parent", |_, row| ParentCall::read(row))?);
         Ok(waiters)
     }
 
     /// What a generation shows under names.
-    pub(crate) fn notes(&self, stored: &Stored) -> Result<Vec<(NoteKind, String, NoteRow)>, Error> {
+    pub(crate) fn notes(&self, stored: &Stored) -> Result<Vec<(NoteKind, String, Note)>, Error> {
         let mut notes = Vec::new();
         for kind in [NoteKind::Published, NoteKind::Logged] {
-            let read = |name: &[u8], row: &[u8]| NoteRow::read(row).map(|row| (kind, text(name), row));
+            let read = |name: &[u8], row: &[u8]| Note::read(row).map(|row| (kind, text(name), row));
             notes.extend(self.read_beside(stored, kind.into(), "note", read)?);
         }
         Ok(notes)
@@ -269,8 +269,8 @@ impl Archive {
 
     /// What a generation has published under a name, as JSON.
     pub(crate) fn published(&self, stored: &Stored, name: &str) -> Result<Option<String>, Error> {
-        let row = self.one_beside(stored, Aside::Published, name, "published value", NoteRow::read)?;
-        Ok(row.map(|row| row.json))
+        let row = self.one_beside(stored, Aside::Published, name, "published value", Note::read)?;
+        Ok(row.map(|note| note.json))
     }
 
     /// What is recorded of a call for other executions, if that can be read.
@@ -292,8 +292,8 @@ impl Archive {
     }
 
     /// What is known of undoing a generation's work.
-    pub(crate) fn undo(&self, stored: &Stored) -> Result<Option<UndoRow>, Error> {
-        self.one_beside(stored, Aside::Undo, "", "undoing", UndoRow::read)
+    pub(crate) fn undo(&self, stored: &Stored) -> Result<Option<NotUndone>, Error> {
+        self.one_beside(stored, Aside::Undo, "", "undoing", NotUndone::read)
     }
 
     /// The number that the next record of a journal gets.

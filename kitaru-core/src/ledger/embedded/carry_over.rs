@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::error::Error;
 use crate::id::JournalId;
-use crate::journal::{Aside, NoteRow, ParentRow, aside_key};
+use crate::journal::{Aside, Note, ParentCall, aside_key};
 use crate::ledger::Stored;
 use crate::ledger::embedded::{Archive, rows};
 use crate::store::{Row, Table};
@@ -15,7 +15,7 @@ use crate::store::{Row, Table};
 pub(crate) struct CarryOver {
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) tags: BTreeSet<String>,
-    parent: Option<ParentRow>,
+    parent: Option<ParentCall>,
     rows: Vec<(Aside, Vec<u8>, Vec<u8>)>,
 }
 
@@ -43,7 +43,7 @@ impl Archive {
         }
         for (kind, name, row) in self.notes(stored)? {
             // There until the new generation shows something else.
-            rows.push((kind.into(), name.into_bytes(), NoteRow { nth: 0, ..row }.write()));
+            rows.push((kind.into(), name.into_bytes(), Note { nth: 0, ..row }.write()));
         }
         self.beside(journal, Aside::Waiter, &mut |name, row| {
             rows.push((Aside::Waiter, name.to_vec(), row.to_vec()));

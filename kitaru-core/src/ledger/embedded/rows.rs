@@ -2,8 +2,8 @@
 
 use crate::id::JournalId;
 use crate::journal::{
-    Aside, Indexed, NoteKind, ParentRow, Status, UndoRow, aside_key, generation_key, journal_key, name_key, sent_name,
-    write_tag,
+    Aside, Indexed, NotUndone, NoteKind, ParentCall, Status, aside_key, generation_key, journal_key, name_key,
+    sent_name, write_tag,
 };
 use crate::ledger::{Change, Ending, NewGeneration};
 use crate::store::{Key, Row, Table};
@@ -31,7 +31,7 @@ impl Change {
                 aside(first, Aside::Sent, &sent_name(&signal, &key).0, Some(number.to_be_bytes().to_vec()))
             }
             Change::Note { kind, name, note } => aside(journal, kind.into(), name.as_bytes(), Some(note.write())),
-            Change::Undo(undo) => aside(journal, Aside::Undo, &[], undo.map(UndoRow::write)),
+            Change::Undo(undo) => aside(journal, Aside::Undo, &[], undo.map(NotUndone::write)),
             Change::Waiter(parent) => {
                 aside(journal, Aside::Waiter, &generation_key(parent.journal), Some(parent.write()))
             }
@@ -93,7 +93,7 @@ pub(super) fn index(journal: JournalId, by: Indexed<'_>) -> Row {
 }
 
 /// The rows of a generation that a flow has begun.
-pub(super) fn child(journal: JournalId, parent: &ParentRow) -> [Row; 2] {
+pub(super) fn child(journal: JournalId, parent: &ParentCall) -> [Row; 2] {
     let link = aside(journal, Aside::Parent, &[], Some(parent.write()));
     [link, index(journal, Indexed::parent(&parent.execution))]
 }

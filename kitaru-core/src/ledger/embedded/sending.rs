@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Aside, MailRow, ParentRow};
+use crate::journal::{Aside, MailRow, ParentCall};
 use crate::ledger::embedded::senders::{Admitted, SentBefore};
 use crate::ledger::embedded::tally::{MailTotal, most_bytes};
 use crate::ledger::embedded::{Archive, CarryOver, Ledger, Tenure};
@@ -170,7 +170,7 @@ impl Ledger {
         &self,
         archive: &Archive,
         execution: &ExecutionId,
-        parent: ParentRow,
+        parent: ParentCall,
         driven: impl Fn() -> Option<JournalId> + Send + 'static,
     ) -> Result<(), Error> {
         // As what is sent: the next generation takes it along, or it is written to that one.
