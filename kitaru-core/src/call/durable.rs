@@ -164,7 +164,7 @@ impl<B: Body> Durable<B> {
                     let Stage::Recalling(running, _) = std::mem::replace(&mut self.stage, Stage::Over) else {
                         unreachable!("the stage was matched above")
                     };
-                    match found.as_deref().and_then(|row| memoized::<B>(row)) {
+                    match found.and_then(memoized::<B>) {
                         Some((packed, value)) => self.land(spec, running, None, packed, Ok(value), How::Recalled),
                         None => {
                             let slot = running.slot;
@@ -299,8 +299,8 @@ impl<B: Body> Durable<B> {
             if !intended {
                 self.stage = Stage::Intending(slot);
                 self.context.replay().intend(slot);
-                let rows = self.forget_answer(spec);
-                self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write(), rows);
+                let changes = self.forget_answer(spec);
+                self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write(), changes);
                 return;
             }
         }

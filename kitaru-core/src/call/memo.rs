@@ -10,13 +10,13 @@ use crate::call::body::Body;
 use crate::call::meta::Spec;
 use crate::clock::millis;
 use crate::context::Context;
-use crate::journal::MemoRow;
 use crate::journal::Packed;
+use crate::ledger::Memo;
 use crate::machine::Claim;
 use crate::pool;
 use crate::value::{Key, digest_parts};
 
-pub(super) type Recall = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+pub(super) type Recall = Pin<Box<dyn Future<Output = Option<Memo>> + Send>>;
 
 pub(super) fn memo_key(spec: &Spec, claim: &Claim) -> Key {
     digest_parts(&[&claim.key.0, &spec.meta().source.to_le_bytes()])
@@ -27,25 +27,15 @@ pub(super) fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age
     let key = memo_key(spec, claim);
     let runtime = context.runtime.clone();
     let looked = pool::blocking(move || {
-        let row = runtime.archive.memo(&key)?;
-        let age_ms = runtime.clock.now_ms().saturating_sub(MemoRow::read(&row).ok()?.recorded_ms);
-        max_age.is_none_or(|bound| age_ms <= millis(bound)).then_some(row)
+        let memo = runtime.archive.memo(&key)?;
+        let age_ms = runtime.clock.now_ms().saturating_sub(memo.recorded_ms);
+        max_age.is_none_or(|bound| age_ms <= millis(bound)).then_some(memo)
     });
     // A memo that cannot be read does not count: the body runs.
     Box::pin(async move { looked.await.ok().flatten() })
 }
 
-pub(super) fn memoized<B: Body>(row: &[u8]) -> Option<(Packed, B::Output)> {
-    let memo = MemoRow::read(row).ok()?;
-    let value = B::unpack(&memo.payload).ok()?;
-    let packed = Packed {
-        class: memo.payload.class,
-        codec: memo.payload.codec,
-        fingerprint: memo.payload.shape,
-        text: None,
-        bytes: memo.payload.bytes.to_vec(),
-        preview: memo.preview.to_owned(),
-        settled: false,
-    };
-    Some((packed, value))
+pub(super) fn memoized<B: Body>(memo: Memo) -> Option<(Packed, B::Output)> {
+    let value = B::unpack(&memo.payload.borrow()).ok()?;
+    Some((memo.payload.into(), value))
 }

@@ -1,25 +1,14 @@
-//! A question to a person: its row, and the refusal of an answer that does not fit. Owns what is shown of it; must not
+//! A question to a person: what is written of it, and the refusal of an answer that does not fit. Owns what is shown of it; must not
 //! know what waits for the answer.
 
 use std::sync::Arc;
 
 use crate::context::Context;
 use crate::error::{Error, Kind, cannot};
-use crate::journal::{Asks, WaitRow};
-use crate::ledger::Change;
+use crate::journal::Asks;
+use crate::ledger::{Change, Question};
 use crate::shown::short;
 use crate::value::clip;
-
-/// A question as people see it.
-pub(super) struct Question {
-    pub(super) text: String,
-    /// The JSON schema of an answer.
-    pub(super) schema: String,
-    /// A JSON object.
-    pub(super) metadata: String,
-    /// When it ends by itself; 0 is never.
-    pub(super) due_ms: u64,
-}
 
 /// The call that asks: its name is for people, its identity for the answer.
 #[derive(Clone, Copy)]
@@ -31,11 +20,20 @@ pub(super) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// The row that shows a question under the visible name.
-    pub(super) fn row(&self, question: Question, row: WaitRow) -> Change {
-        let Question { text: question, schema, metadata, due_ms } = question;
-        let row = WaitRow { due_ms, question, schema, metadata, asks: Some(self.asks), ..row };
-        Change::Wait { name: self.name.to_owned(), wait: Some(row) }
+    /// Shows a question under the visible name.
+    pub(super) fn asks(&self, question: Question) -> Change {
+        self.asks_again(question, String::new())
+    }
+
+    /// The same, with the reason why the last answer did not fit.
+    fn asks_again(&self, question: Question, refused: String) -> Change {
+        let opened_ms = self.context.runtime.clock.now_ms();
+        Change::Asks { name: self.name.to_owned(), asks: self.asks, question, opened_ms, refused }
+    }
+
+    /// No answer came in time.
+    pub(super) fn is_over(&self, question: Question) -> Change {
+        Change::WaitOver { name: self.name.to_owned(), asks: self.asks, question }
     }
 
     /// Refuses an answer that does not fit: takes it back, shows the reason, and notifies the sender. The wait stays
@@ -43,10 +41,8 @@ impl Asking<'_> {
     pub(super) fn refuse(&self, question: Question, why: &str, json: &str) {
         let Asking { context, name, asks } = self;
         let error = unfit(context, name, why, json);
-        let opened_ms = context.runtime.clock.now_ms();
-        let refused = WaitRow { opened_ms, refused: error.to_string(), ..WaitRow::default() };
-        context
-            .send_aside(vec![Change::Answer { name: (*name).to_owned(), answer: None }, self.row(question, refused)]);
+        let taken_back = Change::TakenBack { name: (*name).to_owned() };
+        context.send_aside(vec![taken_back, self.asks_again(question, error.to_string())]);
         context.mailbox.judge(asks.wait, Err(error));
     }
 }

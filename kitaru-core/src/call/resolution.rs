@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::call::body::Body;
 use crate::call::outcome::Unpack;
-use crate::call::question::Question;
 use crate::error::{Error, Kind, cannot};
 use crate::journal::{Arg, Class, Payload};
+use crate::ledger::Question;
 use crate::shown::short;
 use crate::value::{Codec, Key, Sensitivity, shallow};
 

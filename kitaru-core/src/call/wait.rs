@@ -18,13 +18,13 @@ use crate::call::bounds::Answer;
 use crate::call::made::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packing, Unpack};
-use crate::call::question::{Asking, Question};
+use crate::call::question::Asking;
 use crate::clock;
 use crate::context::{Ambient, Context};
 use crate::error::{Error, Kind, cannot};
 use crate::journal::Packed;
-use crate::journal::{About, Asks, Opening, Payload, WaitRow};
-use crate::ledger::Change;
+use crate::journal::{About, Asks, Opening, Payload};
+use crate::ledger::{Change, Question};
 use crate::machine::Due;
 use crate::shown::short;
 use crate::value::{ArgSink, Key};
@@ -236,7 +236,7 @@ impl<T: Answer> Body for Asked<T> {
         }
         let asking = self.open.as_ref().expect("a wait is polled after it was opened").asking();
         let Asking { context, name, .. } = asking;
-        context.send_aside(vec![asking.row(self.question(), WaitRow { over: true, ..WaitRow::default() })]);
+        context.send_aside(vec![asking.is_over(self.question())]);
         let (name, execution) = (short(name), &context.attempt.execution);
         Poll::Ready(Err(cannot!(
             Kind::TimedOut,
@@ -274,12 +274,10 @@ impl<T: Answer> Body for Asked<T> {
 #[allow(private_interfaces)]
 impl<T: Answer> body::Wait for Asked<T> {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
-        let now_ms = site.context.runtime.clock.now_ms();
         self.due_ms = self.deadline.map_or(0, |deadline| site.context.runtime.clock.due_ms(deadline));
         let asks = Asks { wait: site.identity, about: About::Anything };
         let asking = Asking { context: site.context, name: site.name, asks };
-        let row = asking.row(self.question(), WaitRow { opened_ms: now_ms, ..WaitRow::default() });
-        Some((Opening::Answer { due_ms: self.due_ms }, vec![row]))
+        Some((Opening::Answer { due_ms: self.due_ms }, vec![asking.asks(self.question())]))
     }
 
     fn open(&mut self, site: &Site<'_>, recorded: Option<Opening>) -> Due {

@@ -4,8 +4,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::journal::{Status, Tally, UnfinishedRow};
-use crate::ledger::Listing;
+use crate::journal::Tally;
+use crate::ledger::{Change, Listing};
 use crate::runtime::lock;
 
 /// Whether a record is progress of its attempt.
@@ -124,15 +124,15 @@ impl Presence {
         std::mem::take(&mut lock(&self.tally).alone)
     }
 
-    /// The row that says that the attempt runs.
-    pub(super) fn running(&self, attempts: u32, updated_ms: u64) -> UnfinishedRow {
-        UnfinishedRow { status: Status::Running, attempts, updated_ms, wake_ms: 0, tally: *lock(&self.tally) }
+    /// That the attempt runs.
+    pub(super) fn running(&self, attempts: u32, at_ms: u64) -> Change {
+        Change::Running { attempts, at_ms, tally: *lock(&self.tally) }
     }
 
-    /// The row that says that it was interrupted in a process that lives.
-    pub(super) fn cut_off(&self, attempts: u32, updated_ms: u64) -> UnfinishedRow {
+    /// That it was interrupted in a process that lives.
+    pub(super) fn cut_off(&self, attempts: u32, at_ms: u64) -> Change {
         let tally = Tally { alone: false, replays: false, ..*lock(&self.tally) };
-        UnfinishedRow { status: Status::Interrupted, attempts, updated_ms, wake_ms: 0, tally }
+        Change::Interrupted { attempts, at_ms, tally }
     }
 }
 

@@ -74,18 +74,18 @@ impl Context {
     pub(crate) fn note_at_once(self: &Arc<Self>, kind: NoteKind, name: &str, json: String) -> Result<(), Error> {
         let note = Note { nth: 0, updated_ms: self.runtime.clock.now_ms(), json };
         let note = self.notes.say_at_once(kind, name, note)?;
-        self.send(Subject::Note, None, vec![Change::Note { kind, name: name.to_owned(), note }]);
+        self.send(Subject::Note, None, vec![Change::Shows { kind, name: name.to_owned(), note }]);
         Ok(())
     }
 
     /// The values that the flow showed and that are not on their way yet.
     pub(crate) fn notes(&self) -> Vec<Change> {
-        self.notes.take().map(|(kind, name, note)| Change::Note { kind, name, note }).collect()
+        self.notes.take().map(|(kind, name, note)| Change::Shows { kind, name, note }).collect()
     }
 
     /// The same for a flow that failed: the next attempt may show other values.
     pub(crate) fn last_notes(&self) -> Vec<Change> {
-        self.notes.take_back().map(|(kind, name, note)| Change::Note { kind, name, note }).collect()
+        self.notes.take_back().map(|(kind, name, note)| Change::Shows { kind, name, note }).collect()
     }
 
     pub(super) fn send(self: &Arc<Self>, subject: Subject, frame: Option<Vec<u8>>, changes: Vec<Change>) {

@@ -1,13 +1,13 @@
-//! What an attempt says of itself to the store: it runs, may run bodies, is parked, was interrupted. Owns the rows for
-//! that; must not know why they are written.
+//! What an attempt says of itself to the store: it runs, may run bodies, is parked, was interrupted. Owns what is
+//! written for that; must not know why they are written.
 
 use std::sync::Arc;
 
 use super::ack::Subject;
 use super::flags::Flag;
 use super::{Admission, Context};
-use crate::journal::{Status, Tally, UnfinishedRow};
-use crate::ledger::{AT_ONCE_MS, Change};
+use crate::journal::Status;
+use crate::ledger::{Change, Ended};
 use crate::machine::Due;
 use crate::runtime::lock;
 
@@ -29,11 +29,6 @@ impl Context {
     pub(crate) fn clear_tally(self: &Arc<Self>) {
         self.presence.clear();
         self.send_aside(vec![self.running()]);
-    }
-
-    /// Whether the generation is on the store's list of unfinished ones.
-    pub(crate) fn is_listed(&self) -> bool {
-        self.presence.is_listed()
     }
 
     /// Lets others begin: this attempt has proved itself, or has been alone for long enough. Returns whether it held
@@ -62,32 +57,27 @@ impl Context {
         lock(&self.admission).is_some()
     }
 
-    /// The row that says that this attempt runs.
-    pub(crate) fn running(&self) -> Change {
-        Change::State(self.running_state())
-    }
-
-    pub(crate) fn running_state(&self) -> UnfinishedRow {
+    /// That this attempt runs.
+    pub(super) fn running(&self) -> Change {
         self.presence.running(self.attempt.number, self.runtime.clock.now_ms())
     }
 
-    /// The row that says that it was interrupted in a process that lives, if the store knows of it.
+    /// That it was interrupted in a process that lives, if the store knows of it.
     pub(crate) fn cut_off(&self) -> Option<Change> {
-        let state = self.presence.cut_off(self.attempts(), self.runtime.clock.now_ms());
-        self.presence.is_counted().then_some(Change::State(state))
+        let interrupted = self.presence.cut_off(self.attempts(), self.runtime.clock.now_ms());
+        self.presence.is_counted().then_some(interrupted)
     }
 
-    /// The row that says that the flow is parked, and until when.
+    /// That the flow is parked, and until when.
     pub(crate) fn parked(&self, due: Due) -> Change {
-        Change::State(UnfinishedRow {
-            status: Status::Waiting,
-            attempts: self.attempts(),
-            updated_ms: self.runtime.clock.now_ms(),
-            tally: Tally::default(),
-            // A flow that waits for another execution checks for itself when the store is opened again: the other's
-            // result may land without a notification.
-            wake_ms: if self.flags.has(Flag::AwaitsExecution) { AT_ONCE_MS } else { due.unix_ms() },
-        })
+        let due = if self.flags.has(Flag::AwaitsExecution) { Due::Execution } else { due };
+        Change::Parked { attempts: self.attempts(), at_ms: self.runtime.clock.now_ms(), due }
+    }
+
+    /// How the attempt ends its generation, with a last record that says so.
+    pub(crate) fn ended(&self, status: Status, frame: Vec<u8>) -> Ended {
+        let (earlier, is_listed) = (self.journal.ended_with(), self.presence.is_listed());
+        Ended { frame, status, earlier, is_listed }
     }
 
     /// The number of attempts so far. An attempt that only replayed does not count: it neither recorded anything nor

@@ -22,10 +22,8 @@ use crate::engine::plan::{Plan, Resume, Work};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, Seq};
-use crate::journal::Packed;
-use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Status, Tally, UnfinishedRow};
-use crate::ledger::blocking;
-use crate::ledger::{Change, Listing, Stored, Tenure, indexed};
+use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Packed, Status, Tally};
+use crate::ledger::{Change, FirstAttempt, Listing, Stored, Tenure, blocking};
 use crate::log;
 use crate::machine::{Due, Exit, Replay};
 use crate::program::{FlowFuture, FlowInput};
@@ -44,16 +42,17 @@ pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tal
     let mut entered = Entered::new(task);
     let runtime = task.engine.runtime.clone();
     let tally = Tally { alone: admission.is_alone(), replays: true, ..tally };
-    let state = |status, attempts, tally| {
-        Change::State(UnfinishedRow { status, attempts, updated_ms: runtime.clock.now_ms(), wake_ms: 0, tally })
-    };
     let before = stored.state.attempts;
+    let (attempts, at_ms) = (before.saturating_add(1), runtime.clock.now_ms());
     let ended = stored.state.status.is_final().then_some(stored.state.status);
-    // A failed execution that is being cancelled does not resume by itself if its process crashes in the cancellation.
-    let counted = state(ended.unwrap_or(Status::Running), before.saturating_add(1), tally);
-    let left = match ended {
-        Some(_) => Change::Finished,
-        None => state(Status::Interrupted, before, Tally { alone: false, replays: false, ..tally }),
+    let (counted, left) = match ended {
+        // A failed execution that is being cancelled does not resume by itself if its process crashes in the cancellation.
+        Some(ended) => (Change::Reopened { ended, attempts, at_ms, tally }, Change::Finished),
+        None => {
+            let interrupted = Tally { alone: false, replays: false, ..tally };
+            let left = Change::Interrupted { attempts: before, at_ms, tally: interrupted };
+            (Change::Running { attempts, at_ms, tally }, left)
+        }
     };
     // These changes write no record.
     let numbers = Arc::new(Tenure::of_changes(stored.journal));
@@ -65,7 +64,7 @@ pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tal
     if is_stopped(task, Turn::Counted) {
         return pending().await;
     }
-    stored.state.attempts = before.saturating_add(1);
+    stored.state.attempts = attempts;
     stored.state.listing = if ended.is_some() { Listing::Ended } else { Listing::Current };
     stored.state.tally = tally;
     let ask = request.ask;
@@ -161,7 +160,7 @@ fn begin(
     };
     let context = Context::new(attempt, executions(task), runtime.clone(), ground);
     let header = head.header.clone();
-    let generation = head.begins(task, request, context.running_state(), cancelled);
+    let generation = head.begins(task, request, FirstAttempt::Together, cancelled);
     let (send, landed) = oneshot::channel();
     let (owner, active) = (context.clone(), task.active.clone());
     runtime.ledger.begin_then(&numbers, request.behind.clone(), generation, move |landed| {
@@ -187,14 +186,7 @@ pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u
         Work::New { generation, cancelled, .. } => {
             let head = Head::new(task, &request, generation);
             let journal = head.journal;
-            let state = UnfinishedRow {
-                status: Status::Queued,
-                attempts: 0,
-                updated_ms: head.header.created_ms,
-                wake_ms: start_ms,
-                tally: Tally::default(),
-            };
-            let generation = head.begins(task, &request, state, cancelled);
+            let generation = head.begins(task, &request, FirstAttempt::At(start_ms), cancelled);
             let tenure = Arc::new(Tenure::new(journal, Seq(1)));
             (journal, task.engine.runtime.ledger.begin(&tenure, request.behind, generation).await)
         }
@@ -245,7 +237,7 @@ async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(),
     }
     context.announce();
     // After those changes: the submissions of one owner land in their order.
-    context.runtime.ledger.write(&context.numbers, vec![Change::Undo(None)], None).await
+    context.runtime.ledger.write(&context.numbers, vec![Change::Resumed], None).await
 }
 
 /// Where a flow begins the executions that it calls.
@@ -357,13 +349,9 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
         Status::Failed => context.last_notes(),
         _ => context.notes(),
     };
-    changes.extend(indexed(status, context.journal.ended_with()));
-    if context.is_listed() {
-        changes.push(Change::Finished);
-    }
     let ledger = &context.runtime.ledger;
     changes.extend(ledger.shape(packed.fingerprint, packed.text.clone()));
-    let landed = ledger.write_last(&context.numbers, changes, Some(frame));
+    let landed = ledger.finish(&context.numbers, changes, context.ended(status, frame));
     entered.ended = true;
     if let Err(fault) = landed.await {
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
@@ -401,7 +389,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
     if is_stopped(entered.task, Turn::Parks) {
         return pending().await;
     }
-    let parked = context.runtime.ledger.write_last(&context.numbers, vec![context.parked(due)], None);
+    let parked = context.runtime.ledger.write_last(&context.numbers, vec![context.parked(due)]);
     entered.ended = true;
     if let Err(fault) = parked.await {
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));

@@ -9,9 +9,8 @@ use crate::engine::active::Ended;
 use crate::engine::entered::Entered;
 use crate::error::{Error, Kind, cannot};
 use crate::id::JournalId;
-use crate::journal::Packed;
-use crate::journal::{EndFrame, Frame, Header, Status, Tally, UnfinishedRow};
-use crate::ledger::{self, CarryOver, NewGeneration, Stored, indexed};
+use crate::journal::{EndFrame, Frame, Header, Packed, Status};
+use crate::ledger::{self, CarryOver, FirstAttempt, NewGeneration, Stored};
 use crate::log;
 
 /// The deadline of the next generation.
@@ -88,13 +87,6 @@ fn next_generation(
         // The fields by which an outside call finds the execution stay those of the first generation.
         ..older
     };
-    let state = UnfinishedRow {
-        status: if start_ms.is_some() { Status::Queued } else { Status::Running },
-        attempts: 0,
-        updated_ms: now_ms,
-        wake_ms: start_ms.unwrap_or_default(),
-        tally: Tally::default(),
-    };
     let packed =
         Packed::error(&cannot!(Kind::Cancelled, "finish this generation", "it continued in generation {generation}"));
     let frame = Frame::End(EndFrame {
@@ -109,7 +101,7 @@ fn next_generation(
     let next = NewGeneration {
         journal: runtime.ledger.new_journal(),
         header,
-        state,
+        first: start_ms.map_or(FirstAttempt::Behind, FirstAttempt::At),
         deadline_ms,
         tags,
         parent: None,
@@ -117,5 +109,5 @@ fn next_generation(
         shape: shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text))),
         over: None,
     };
-    (next, ledger::Ended { frame, indexed: indexed(Status::ContinuedAsNew, context.journal.ended_with()) })
+    (next, context.ended(Status::ContinuedAsNew, frame))
 }

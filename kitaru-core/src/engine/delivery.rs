@@ -13,7 +13,7 @@ use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{ParentCall, Status};
-use crate::ledger::{AT_ONCE_MS, Addressee, Arrival, Letter, SentKey, Stored, blocking};
+use crate::ledger::{Addressee, Arrival, Letter, SentKey, Stored, blocking};
 use crate::log;
 use crate::machine::Cause;
 use crate::value::{Key, bincode_size, shallow};
@@ -184,11 +184,7 @@ impl Engine {
             let archive = inner.runtime.archive.clone();
             match blocking(move || archive.stored(journal)).await {
                 // A parent that waits for something else is not woken.
-                Ok(Ok(Some(stored)))
-                    if stored.state.status == Status::Waiting && stored.state.wake_ms == AT_ONCE_MS =>
-                {
-                    inner.hand_on(&stored, Mail::Ended);
-                }
+                Ok(Ok(Some(stored))) if stored.state.awaits_execution() => inner.hand_on(&stored, Mail::Ended),
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) | Err(error) => {
                     log::recovery_failed(&error);

@@ -1,10 +1,10 @@
-//! What a generation begins with. Owns the rows that record it; must not know when they are written.
+//! What a generation begins with. Owns what is recorded of it; must not know when they are written.
 
 use crate::engine::control::{begun_over, cancel};
 use crate::engine::task::Task;
 use crate::id::{JournalId, Seq};
-use crate::journal::{Header, UnfinishedRow};
-use crate::ledger::{NewGeneration, Stored};
+use crate::journal::Header;
+use crate::ledger::{FirstAttempt, NewGeneration, Stored};
 use crate::request::Request;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Head {
         self,
         task: &Task,
         request: &Request,
-        state: UnfinishedRow,
+        first: FirstAttempt,
         cancelled: Option<Box<(Stored, Seq)>>,
     ) -> NewGeneration {
         let runtime = &task.engine.runtime;
@@ -57,6 +57,6 @@ impl Head {
         let shape = shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text.clone())));
         let Head { journal, deadline_ms, header } = self;
         let (parent, tags) = (request.parent.clone(), request.tags.clone());
-        NewGeneration { journal, header, state, deadline_ms, tags, parent, waiters, shape, over }
+        NewGeneration { journal, header, first, deadline_ms, tags, parent, waiters, shape, over }
     }
 }

@@ -7,9 +7,8 @@ use crate::engine::active::Ended;
 use crate::engine::plan::Held;
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
-use crate::journal::Packed;
-use crate::journal::{EndFrame, Frame, NotUndone, Status, UnfinishedRow};
-use crate::ledger::{Change, Ending, State, Stored, Tenure};
+use crate::journal::{EndFrame, Frame, NotUndone, Packed, Status};
+use crate::ledger::{Change, Ending, Stored, Tenure};
 use crate::log;
 use crate::machine::Due;
 use crate::runtime::Runtime;
@@ -20,7 +19,7 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
     let (stored, next, tally) = match held {
         Held::Until { due_ms, stored } => {
             let journal = stored.journal;
-            if let Err(fault) = begun_by_now(runtime, &stored).await {
+            if let Err(fault) = begun_by_now(runtime, *stored).await {
                 return Ended::Fault(fault);
             }
             return Ended::Parked { due: Due::At(due_ms), journal };
@@ -59,12 +58,12 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
 
 /// An attempt that began in the future, by a clock that was wrong, counts as begun now. Otherwise it would be held back again
 /// and again.
-async fn begun_by_now(runtime: &Runtime, stored: &Stored) -> Result<(), Error> {
-    let State { status, attempts, updated_ms, wake_ms, tally, .. } = stored.state;
+async fn begun_by_now(runtime: &Runtime, stored: Stored) -> Result<(), Error> {
+    let Stored { journal, state, .. } = stored;
     let now_ms = runtime.clock.steady_ms();
-    if updated_ms <= now_ms {
+    if state.updated_ms <= now_ms {
         return Ok(());
     }
-    let state = Change::State(UnfinishedRow { status, attempts, updated_ms: now_ms, wake_ms, tally });
-    runtime.ledger.write(&Arc::new(Tenure::of_changes(stored.journal)), vec![state], None).await
+    let since = Change::Since { at_ms: now_ms, state };
+    runtime.ledger.write(&Arc::new(Tenure::of_changes(journal)), vec![since], None).await
 }

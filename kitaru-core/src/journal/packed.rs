@@ -55,6 +55,20 @@ impl Packed {
     }
 }
 
+impl From<Packed> for OwnedPayload {
+    fn from(packed: Packed) -> Self {
+        let Packed { class, codec, fingerprint: shape, bytes, preview, .. } = packed;
+        OwnedPayload { class, codec, shape, bytes, preview }
+    }
+}
+
+impl From<OwnedPayload> for Packed {
+    fn from(owned: OwnedPayload) -> Self {
+        let OwnedPayload { class, codec, shape: fingerprint, bytes, preview } = owned;
+        Packed { class, codec, fingerprint, text: None, bytes, preview, settled: false }
+    }
+}
+
 /// The preview of an error.
 pub(crate) fn preview_error(error: &Error) -> String {
     let mut text = Shown(format_args!("{error:#}")).to_string();

@@ -1,57 +1,66 @@
-//! The rows that are written next to records. Must not know how they are kept.
+//! What is written of a generation next to its records. Must not know how it is kept.
 
 use std::collections::BTreeSet;
 
 use crate::id::{JournalId, Seq};
-use crate::journal::{Header, MailRow, NotUndone, Note, NoteKind, ParentCall, Status, UnfinishedRow, WaitRow};
-use crate::ledger::Stored;
+use crate::journal::{Asks, Header, NotUndone, Note, NoteKind, OwnedPayload, ParentCall, Status, Tally};
+use crate::ledger::{Question, State, Stored};
+use crate::machine::Due;
 use crate::value::Key;
 
 /// Something that is written of a generation, in the same commit as the record that it comes with.
 #[derive(Debug)]
 pub(crate) enum Change {
-    /// Where the generation stands, while it is unfinished.
-    State(UnfinishedRow),
+    /// An attempt is under way.
+    Running { attempts: u32, at_ms: u64, tally: Tally },
+    /// An attempt is under way over a generation that has ended with this, and keeps its result.
+    Reopened { ended: Status, attempts: u32, at_ms: u64, tally: Tally },
+    /// The attempt was interrupted in a process that lives.
+    Interrupted { attempts: u32, at_ms: u64, tally: Tally },
+    /// The flow is parked, until then.
+    Parked { attempts: u32, at_ms: u64, due: Due },
+    /// The generation stands where it stood, but since another time.
+    Since { at_ms: u64, state: State },
     /// The generation is finished: its last record says how.
     Finished,
-    /// The list finds the generation by this, with which it has ended.
-    Indexed(Status),
-    /// It does so no more: the generation has ended otherwise.
-    Unindexed(Status),
     /// The text of a shape, the first time that it is met.
     Shape { fingerprint: u64, text: String },
     /// A result for other executions.
-    Memo { key: Key, memo: Vec<u8> },
-    /// A question under a visible name; none takes it away.
-    Wait { name: String, wait: Option<WaitRow> },
-    /// An answer under a visible name; none takes it away.
-    Answer { name: String, answer: Option<MailRow> },
+    Memo { key: Key, memo: Memo },
+    /// A question under a visible name, and why the last answer to it did not fit.
+    Asks { name: String, asks: Asks, question: Question, opened_ms: u64, refused: String },
+    /// No answer to a question came in time.
+    WaitOver { name: String, asks: Asks, question: Question },
+    /// Nothing is asked under a visible name.
+    Unasked { name: String },
+    /// An answer under a visible name, for a wait if it is known.
+    Answered { name: String, json: String, sent_ms: u64, wait: Option<Key> },
+    /// No answer is there under a visible name.
+    TakenBack { name: String },
     /// A signal, under its number.
-    Signal { number: u64, signal: MailRow },
+    Signal { number: u64, name: String, json: String, sent_ms: u64 },
     /// The idempotency key of a signal that was sent to a chain of generations, of which this is the first.
     Sent { first: JournalId, signal: String, key: String, number: u64 },
     /// What the flow shows under a name.
-    Note { kind: NoteKind, name: String, note: Note },
-    /// What is known of undoing the generation's work.
-    Undo(Option<NotUndone>),
-    /// A parent that is to hear of the generation's end.
-    Waiter(ParentCall),
+    Shows { kind: NoteKind, name: String, note: Note },
+    /// A person has resumed the generation: why its work was not undone counts no more.
+    Resumed,
+    /// The call of a parent that is to hear of the generation's end.
+    AwaitedBy(ParentCall),
 }
 
-/// By what the list finds a generation that ends with this, and whose last end before was that one.
-pub(crate) fn indexed(status: Status, earlier: Option<Status>) -> Vec<Change> {
-    match earlier {
-        Some(earlier) if earlier == status => Vec::new(),
-        Some(earlier) => vec![Change::Indexed(status), Change::Unindexed(earlier)],
-        None => vec![Change::Indexed(status)],
-    }
+/// A result that other executions may use.
+#[derive(Debug)]
+pub(crate) struct Memo {
+    pub(crate) recorded_ms: u64,
+    pub(crate) payload: OwnedPayload,
 }
 
 /// A generation that begins.
 pub(crate) struct NewGeneration {
     pub(crate) journal: JournalId,
     pub(crate) header: Header,
-    pub(crate) state: UnfinishedRow,
+    pub(crate) first: FirstAttempt,
     pub(crate) deadline_ms: Option<u64>,
     /// What it is found by.
     pub(crate) tags: BTreeSet<String>,
@@ -64,10 +73,26 @@ pub(crate) struct NewGeneration {
     pub(crate) over: Option<Ending>,
 }
 
+/// When the first attempt at a generation begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FirstAttempt {
+    /// With the generation.
+    Together,
+    /// When the generation is recorded.
+    Behind,
+    /// At this time.
+    At(u64),
+}
+
 /// How an attempt ends its generation.
 pub(crate) struct Ended {
+    /// The last record, which says that it ends with this status.
     pub(crate) frame: Vec<u8>,
-    pub(crate) indexed: Vec<Change>,
+    pub(crate) status: Status,
+    /// What the generation had ended with before, if it had.
+    pub(crate) earlier: Option<Status>,
+    /// Whether the generation is on the list of unfinished ones.
+    pub(crate) is_listed: bool,
 }
 
 /// An unfinished generation that ends without an attempt.
@@ -77,5 +102,6 @@ pub(crate) struct Ending {
     pub(crate) seq: Seq,
     pub(crate) status: Status,
     pub(crate) frame: Vec<u8>,
+    /// Why its work is not undone, unless it has done none.
     pub(crate) undo: Option<NotUndone>,
 }

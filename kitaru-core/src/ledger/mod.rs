@@ -11,13 +11,14 @@ mod change;
 mod embedded;
 mod model;
 mod narrow;
+mod question;
 mod sent;
 
 use crate::error::{Error, Kind, cannot};
 use crate::pool::{self, Gone};
 
 pub(crate) use crate::store::Owner;
-pub(crate) use change::{Change, Ended, Ending, NewGeneration, indexed};
+pub(crate) use change::{Change, Ended, Ending, FirstAttempt, Memo, NewGeneration};
 #[cfg(feature = "testkit")]
 pub(crate) use embedded::first_rows;
 pub(crate) use embedded::{
@@ -27,8 +28,9 @@ pub(crate) use embedded::{
 pub(crate) use embedded::{
     MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_NAMED, MOST_PASSED, MOST_SIGNALS, MailTotal,
 };
-pub(crate) use model::{AT_ONCE_MS, Generation, Listing, State, Stored, malformed};
+pub(crate) use model::{Generation, Listing, State, Stored, malformed};
 pub(crate) use narrow::{Narrow, Standing};
+pub(crate) use question::{OpenQuestion, Question};
 pub(crate) use sent::{Addressee, Sent, SentKey};
 
 /// Runs what blocks off the runtime's threads.

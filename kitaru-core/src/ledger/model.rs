@@ -27,6 +27,13 @@ pub(crate) struct State {
     pub(crate) tally: Tally,
 }
 
+impl State {
+    /// Whether its flow is parked until another execution ends.
+    pub(crate) fn awaits_execution(&self) -> bool {
+        self.status == Status::Waiting && self.wake_ms == AT_ONCE_MS
+    }
+}
+
 /// Whether the generation is on the store's list of unfinished ones when an attempt begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listing {
@@ -60,5 +67,6 @@ pub(crate) fn malformed(execution: &ExecutionId, what: &str, why: Malformed) -> 
     )
 }
 
-/// When a parked flow resumes that waits for another execution to end, should its process die meanwhile.
-pub(crate) const AT_ONCE_MS: u64 = 1;
+/// When a parked flow resumes that waits for another execution to end, should its process die meanwhile. It looks for itself
+/// then: the other's result may land without a notification.
+pub(super) const AT_ONCE_MS: u64 = 1;

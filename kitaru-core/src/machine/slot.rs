@@ -30,16 +30,6 @@ pub(crate) enum Due {
     Never,
 }
 
-impl Due {
-    /// As rows keep it: 0 is never.
-    pub(crate) fn unix_ms(self) -> u64 {
-        match self {
-            Due::At(unix_ms) => unix_ms.max(1),
-            Due::Execution | Due::Never => 0,
-        }
-    }
-}
-
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Phase {
     Free,

@@ -228,7 +228,7 @@ fn waits(archive: &Archive, stored: &Stored) -> Result<Vec<OpenWait>, Error> {
     }
     let open = archive.open_waits(stored)?.into_iter();
     let execution = &stored.header.execution;
-    Ok(open.map(|(name, row)| OpenWait::new(execution, name, row)).collect())
+    Ok(open.map(|open| OpenWait::new(execution, open)).collect())
 }
 
 impl From<&Execution> for ExecutionRef {

@@ -8,7 +8,7 @@ use crate::call::meta::{OnInterrupt, Spec};
 use crate::call::options::Options;
 use crate::call::outcome::{Packing, Whose};
 use crate::call::resolution::{self, Resolved};
-use crate::journal::{About, Asks, Frame, WaitRow};
+use crate::journal::{About, Asks, Frame};
 use crate::ledger::Change;
 use crate::log;
 use crate::machine::{Due, SlotId, Standing};
@@ -24,9 +24,7 @@ impl<B: Body> Durable<B> {
         };
         let question = asked.question(options);
         log::asks(&context.attempt, &asked.name, &question.text);
-        let opened_ms = context.runtime.clock.now_ms();
-        let row = asked.asking(&context).row(question, WaitRow { opened_ms, ..WaitRow::default() });
-        context.send_aside(vec![row]);
+        context.send_aside(vec![asked.asking(&context).asks(question)]);
         context.replay().open(slot, Due::Never);
         // An early answer does not count: before the question is open, the outcome cannot be known.
         context.mailbox.listen(asked.wait(), None);
@@ -73,8 +71,8 @@ impl<B: Body> Durable<B> {
                 }
                 self.stage = Stage::Intending(slot);
                 self.context.replay().intend(slot);
-                let rows = self.forget_answer(spec);
-                return self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write(), rows);
+                let changes = self.forget_answer(spec);
+                return self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write(), changes);
             }
         };
         self.land(spec, running, None, landing.packed, landing.value, How::Resolved);
@@ -86,6 +84,6 @@ impl<B: Body> Durable<B> {
             return Vec::new();
         }
         let name = self.claim.name(spec.shown());
-        vec![Change::Answer { name: name.clone(), answer: None }, Change::Wait { name, wait: None }]
+        vec![Change::TakenBack { name: name.clone() }, Change::Unasked { name }]
     }
 }

@@ -14,9 +14,8 @@ use crate::call::tries::{Failure, Tries};
 use crate::context::Progress;
 use crate::director::Observation;
 use crate::error::Error;
-use crate::journal::Packed;
-use crate::journal::{Class, Frame, MemoRow, OutcomeFrame};
-use crate::ledger::Change;
+use crate::journal::{Class, Frame, OutcomeFrame, Packed};
+use crate::ledger::{Change, Memo};
 use crate::log;
 use crate::machine::Exit;
 use crate::value::Sensitivity;
@@ -107,12 +106,11 @@ impl<B: Body> Durable<B> {
             payload: packed.payload(),
         })
         .write();
+        let shape = self.context.runtime.ledger.shape(packed.fingerprint, packed.text.take());
         let memo = (spec.meta().memo.is_some() && !is_error && how != How::Recalled).then(|| {
             let recorded_ms = self.context.runtime.clock.now_ms();
-            let row = MemoRow { recorded_ms, preview: &packed.preview, payload: packed.payload() };
-            Change::Memo { key: memo_key(spec, &self.claim), memo: row.write() }
+            Change::Memo { key: memo_key(spec, &self.claim), memo: Memo { recorded_ms, payload: packed.into() } }
         });
-        let shape = self.context.runtime.ledger.shape(packed.fingerprint, packed.text.take());
         let changes = shape.into_iter().chain(memo).collect();
         let slot = running.slot;
         self.context.replay().land(slot, is_error && !settled);

@@ -8,12 +8,13 @@ use tracing::Span;
 
 use crate::call::memo::Recall;
 use crate::call::options::Options;
-use crate::call::question::{Asking, Question};
+use crate::call::question::Asking;
 use crate::call::resolution;
 use crate::call::tries::Tries;
 use crate::context::{BodyScope, Context};
 use crate::error::Error;
 use crate::journal::Asks;
+use crate::ledger::Question;
 use crate::machine::SlotId;
 use crate::value::Key;
 

@@ -71,10 +71,10 @@ pub(crate) enum Class {
 /// An encoded outcome of its own.
 #[derive(Debug)]
 pub(crate) struct OwnedPayload {
-    class: Class,
-    codec: Codec,
-    shape: u64,
-    bytes: Vec<u8>,
+    pub(in crate::journal) class: Class,
+    pub(in crate::journal) codec: Codec,
+    pub(in crate::journal) shape: u64,
+    pub(in crate::journal) bytes: Vec<u8>,
     /// For people.
     pub(crate) preview: String,
 }

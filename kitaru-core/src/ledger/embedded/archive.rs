@@ -7,10 +7,11 @@ use std::sync::atomic::AtomicU64;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    Aside, EndFrame, Frame, Header, Malformed, NotUndone, Note, NoteKind, OwnedPayload, ParentCall, Status, Tally,
-    UnfinishedRow, aside_key, aside_name, aside_range, generation_key, journal_range, name_key, name_range, read_tag,
+    Aside, EndFrame, Frame, Header, Malformed, MemoRow, NotUndone, Note, NoteKind, OwnedPayload, ParentCall, Status,
+    Tally, UnfinishedRow, aside_key, aside_name, aside_range, generation_key, journal_range, name_key, name_range,
+    read_tag,
 };
-use crate::ledger::{Listing, State, Stored, malformed};
+use crate::ledger::{Listing, Memo, State, Stored, malformed};
 use crate::machine::Journal;
 use crate::store::{Order, Reader, Table};
 use crate::value::Key;
@@ -274,8 +275,10 @@ impl Archive {
     }
 
     /// What is recorded of a call for other executions, if that can be read.
-    pub(crate) fn memo(&self, key: &Key) -> Option<Vec<u8>> {
-        self.reader.get(Table::Memo, &key.0).ok()?
+    pub(crate) fn memo(&self, key: &Key) -> Option<Memo> {
+        let row = self.reader.get(Table::Memo, &key.0).ok()??;
+        let MemoRow { recorded_ms, preview, payload } = MemoRow::read(&row).ok()?;
+        Some(Memo { recorded_ms, payload: OwnedPayload::new(&payload, preview) })
     }
 
     /// The text of a shape, for an error message.

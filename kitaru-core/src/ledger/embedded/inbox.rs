@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Aside, MailRow, Malformed, WaitRow, aside_key};
+use crate::journal::{Aside, MailRow, Malformed, aside_key};
 use crate::ledger::embedded::Archive;
 use crate::ledger::embedded::tally::{MailTotal, most_bytes};
 use crate::ledger::embedded::waits;
-use crate::ledger::{Addressee, Sent, SentKey, Stored, malformed};
+use crate::ledger::{Addressee, OpenQuestion, Sent, SentKey, Stored, malformed};
 use crate::store::Table;
 use crate::value::Key;
 
@@ -26,8 +26,8 @@ impl Archive {
         waits::addressed(self, (execution, driven), name, meant, now_ms)
     }
 
-    /// The waits of a generation that can be answered, by their names. Blocks.
-    pub(crate) fn open_waits(&self, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
+    /// The waits of a generation that can be answered, in the order of their names. Blocks.
+    pub(crate) fn open_waits(&self, stored: &Stored) -> Result<Vec<OpenQuestion>, Error> {
         waits::open(self, stored)
     }
 

@@ -2,51 +2,90 @@
 
 use crate::id::JournalId;
 use crate::journal::{
-    Aside, Indexed, NotUndone, NoteKind, ParentCall, Status, aside_key, generation_key, journal_key, name_key,
-    sent_name, write_tag,
+    Aside, Indexed, MailRow, MemoRow, NotUndone, NoteKind, ParentCall, Status, Tally, UnfinishedRow, WaitRow,
+    aside_key, generation_key, journal_key, name_key, sent_name, write_tag,
 };
-use crate::ledger::{Change, Ending, NewGeneration};
+use crate::ledger::model::AT_ONCE_MS;
+use crate::ledger::{Change, Ended, Ending, FirstAttempt, NewGeneration, Question, State};
+use crate::machine::Due;
 use crate::store::{Key, Row, Table};
 
 impl Change {
     /// The row of a journal's generation.
     pub(super) fn row(self, journal: JournalId) -> Row {
         match self {
-            Change::State(state) => row(Table::Unfinished, generation_key(journal), Some(state.write())),
+            Change::Running { attempts, at_ms, tally } => {
+                unfinished(journal, (Status::Running, attempts, at_ms), 0, tally)
+            }
+            Change::Reopened { ended, attempts, at_ms, tally } => {
+                unfinished(journal, (ended, attempts, at_ms), 0, tally)
+            }
+            Change::Interrupted { attempts, at_ms, tally } => {
+                unfinished(journal, (Status::Interrupted, attempts, at_ms), 0, tally)
+            }
+            Change::Parked { attempts, at_ms, due } => {
+                unfinished(journal, (Status::Waiting, attempts, at_ms), wake_ms(due), Tally::default())
+            }
+            Change::Since { at_ms, state: State { status, attempts, wake_ms, tally, .. } } => {
+                unfinished(journal, (status, attempts, at_ms), wake_ms, tally)
+            }
             Change::Finished => row(Table::Unfinished, generation_key(journal), None),
-            Change::Indexed(status) => index(journal, Indexed::Status(status)),
-            Change::Unindexed(status) => row(Table::Index, Indexed::Status(status).key(journal), None),
             Change::Shape { fingerprint, text } => {
                 row(Table::Shape, fingerprint.to_be_bytes(), Some(text.into_bytes()))
             }
-            Change::Memo { key, memo } => row(Table::Memo, key.0, Some(memo)),
-            Change::Wait { name, wait } => aside(journal, Aside::Wait, name.as_bytes(), wait.map(|wait| wait.write())),
-            Change::Answer { name, answer } => {
-                aside(journal, Aside::Answer, name.as_bytes(), answer.map(|answer| answer.write()))
+            Change::Memo { key, memo } => {
+                let payload = memo.payload.borrow();
+                let memo = MemoRow { recorded_ms: memo.recorded_ms, preview: &memo.payload.preview, payload };
+                row(Table::Memo, key.0, Some(memo.write()))
             }
-            Change::Signal { number, signal } => {
+            Change::Asks { name, asks, question, opened_ms, refused } => {
+                let wait = WaitRow { opened_ms, refused, asks: Some(asks), ..WaitRow::of(question) };
+                aside(journal, Aside::Wait, name.as_bytes(), Some(wait.write()))
+            }
+            Change::WaitOver { name, asks, question } => {
+                let wait = WaitRow { over: true, asks: Some(asks), ..WaitRow::of(question) };
+                aside(journal, Aside::Wait, name.as_bytes(), Some(wait.write()))
+            }
+            Change::Unasked { name } => aside(journal, Aside::Wait, name.as_bytes(), None),
+            Change::Answered { name, json, sent_ms, wait } => {
+                let answer = MailRow { sent_ms, name, json, wait };
+                aside(journal, Aside::Answer, answer.name.as_bytes(), Some(answer.write()))
+            }
+            Change::TakenBack { name } => aside(journal, Aside::Answer, name.as_bytes(), None),
+            Change::Signal { number, name, json, sent_ms } => {
+                let signal = MailRow { sent_ms, name, json, wait: None };
                 aside(journal, Aside::Signal, &number.to_be_bytes(), Some(signal.write()))
             }
             Change::Sent { first, signal, key, number } => {
                 aside(first, Aside::Sent, &sent_name(&signal, &key).0, Some(number.to_be_bytes().to_vec()))
             }
-            Change::Note { kind, name, note } => aside(journal, kind.into(), name.as_bytes(), Some(note.write())),
-            Change::Undo(undo) => aside(journal, Aside::Undo, &[], undo.map(NotUndone::write)),
-            Change::Waiter(parent) => {
-                aside(journal, Aside::Waiter, &generation_key(parent.journal), Some(parent.write()))
-            }
+            Change::Shows { kind, name, note } => aside(journal, kind.into(), name.as_bytes(), Some(note.write())),
+            Change::Resumed => undo(journal, None),
+            Change::AwaitedBy(call) => aside(journal, Aside::Waiter, &generation_key(call.journal), Some(call.write())),
         }
+    }
+}
+
+impl WaitRow {
+    fn of(question: Question) -> Self {
+        let Question { text: question, schema, metadata, due_ms } = question;
+        WaitRow { due_ms, question, schema, metadata, ..WaitRow::default() }
     }
 }
 
 impl NewGeneration {
     pub(super) fn rows(self) -> Vec<Row> {
-        let NewGeneration { journal, header, state, deadline_ms, tags, parent, waiters, shape, over } = self;
+        let NewGeneration { journal, header, first, deadline_ms, tags, parent, waiters, shape, over } = self;
         let named = journal.0.to_be_bytes().to_vec();
+        let (status, attempts, wake_ms) = match first {
+            FirstAttempt::Together => (Status::Running, 1, 0),
+            FirstAttempt::Behind => (Status::Running, 0, 0),
+            FirstAttempt::At(starts_ms) => (Status::Queued, 0, starts_ms),
+        };
         let mut rows = vec![
             row(Table::Execution, generation_key(journal), Some(header.write())),
             row(Table::Name, name_key(&header.execution, header.generation), Some(named)),
-            Change::State(state).row(journal),
+            unfinished(journal, (status, attempts, header.created_ms), wake_ms, Tally::default()),
             index(journal, Indexed::Flow(&header.execution.flow)),
         ];
         rows.extend(deadline_ms.map(|ms| aside(journal, Aside::Deadline, &[], Some(ms.to_be_bytes().to_vec()))));
@@ -55,28 +94,69 @@ impl NewGeneration {
             rows.push(index(journal, Indexed::Tag(tag)));
         }
         rows.extend(parent.iter().flat_map(|parent| child(journal, parent)));
-        rows.extend(waiters.into_iter().map(|parent| Change::Waiter(parent).row(journal)));
+        rows.extend(waiters.into_iter().map(|parent| Change::AwaitedBy(parent).row(journal)));
         rows.extend(over.into_iter().flat_map(Ending::rows));
         rows.extend(shape.map(|shape| shape.row(journal)));
         rows
     }
 }
 
+impl Ended {
+    /// The rows next to the last record of a journal, and that record.
+    pub(super) fn rows(self, journal: JournalId) -> (impl Iterator<Item = Row>, Vec<u8>) {
+        let Ended { frame, status, earlier, is_listed } = self;
+        let finished = is_listed.then(|| Change::Finished.row(journal));
+        let is_new = earlier != Some(status);
+        let indexed = is_new.then(|| ends(journal, status, earlier)).into_iter().flatten();
+        (finished.into_iter().chain(indexed), frame)
+    }
+}
+
 impl Ending {
     pub(super) fn rows(self) -> Vec<Row> {
-        let Ending { stored, seq, status, frame, undo } = self;
+        let Ending { stored, seq, status, frame, undo: why } = self;
         let journal = stored.journal;
-        let end = row(Table::Journal, journal_key(journal, seq), Some(frame));
-        let undo = undo.map(|undo| Change::Undo(Some(undo)));
+        let mut rows = vec![row(Table::Journal, journal_key(journal, seq), Some(frame)), Change::Finished.row(journal)];
         // Which one it had, if any, is not known here.
-        let others = RESUMED.into_iter().filter(|earlier| *earlier != status).map(Change::Unindexed);
-        let changes = [Change::Indexed(status), Change::Finished].into_iter().chain(others).chain(undo);
-        [end].into_iter().chain(changes.map(|change| change.row(journal))).collect()
+        rows.extend(ends(journal, status, RESUMED));
+        rows.extend(why.map(|why| undo(journal, Some(why))));
+        rows
     }
 }
 
 /// What a generation may have ended with before it resumed.
 pub(super) const RESUMED: [Status; 2] = [Status::Failed, Status::Stuck];
+
+/// By what a list finds a generation that ends with this, and whose end before may have been one of those.
+fn ends(journal: JournalId, status: Status, earlier: impl IntoIterator<Item = Status>) -> impl Iterator<Item = Row> {
+    let others = earlier.into_iter().filter(move |earlier| *earlier != status);
+    let unindexed = others.map(move |earlier| row(Table::Index, Indexed::Status(earlier).key(journal), None));
+    [index(journal, Indexed::Status(status))].into_iter().chain(unindexed)
+}
+
+/// Where an unfinished generation stands, after how many attempts and since when.
+fn unfinished(
+    journal: JournalId,
+    (status, attempts, updated_ms): (Status, u32, u64),
+    wake_ms: u64,
+    tally: Tally,
+) -> Row {
+    let unfinished = UnfinishedRow { status, attempts, updated_ms, wake_ms, tally };
+    row(Table::Unfinished, generation_key(journal), Some(unfinished.write()))
+}
+
+/// When a flow that is parked until then resumes automatically; 0 is never.
+fn wake_ms(due: Due) -> u64 {
+    match due {
+        Due::At(unix_ms) => unix_ms.max(1),
+        Due::Execution => AT_ONCE_MS,
+        Due::Never => 0,
+    }
+}
+
+fn undo(journal: JournalId, why: Option<NotUndone>) -> Row {
+    aside(journal, Aside::Undo, &[], why.map(NotUndone::write))
+}
 
 impl From<NoteKind> for Aside {
     fn from(kind: NoteKind) -> Self {

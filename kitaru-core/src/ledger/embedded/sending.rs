@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Aside, MailRow, ParentCall};
+use crate::journal::{Aside, ParentCall};
 use crate::ledger::embedded::senders::{Admitted, SentBefore};
 use crate::ledger::embedded::tally::{MailTotal, most_bytes};
 use crate::ledger::embedded::{Archive, CarryOver, Ledger, Tenure};
@@ -27,10 +27,6 @@ impl Letter {
     /// What it counts for, in the store and in memory.
     pub(crate) fn bytes(&self) -> u64 {
         (self.name.len() + self.json.len()) as u64
-    }
-
-    fn row(&self, wait: Option<Key>) -> MailRow {
-        MailRow { sent_ms: self.sent_ms, name: self.name.clone(), json: self.json.clone(), wait }
     }
 }
 
@@ -96,7 +92,8 @@ impl Ledger {
             bytes,
             most_bytes(self.max_outcome_bytes),
         )?;
-        let mut changes = vec![Change::Signal { number, signal: letter.row(None) }];
+        let Letter { name, json, sent_ms, .. } = &letter;
+        let mut changes = vec![Change::Signal { number, name: name.clone(), json: json.clone(), sent_ms: *sent_ms }];
         let idempotency = sent.map(|SentBefore { first, key, row }| {
             self.senders.tallies.key_leaves(row.clone());
             changes.push(Change::Sent { first, signal: letter.name.clone(), key, number });
@@ -146,7 +143,8 @@ impl Ledger {
             Addressee::Wait(wait) => Some(*wait),
             Addressee::Named(_) => None,
         };
-        let answer = Change::Answer { name: letter.name.clone(), answer: Some(letter.row(identity)) };
+        let (name, json) = (letter.name.clone(), letter.json.clone());
+        let answer = Change::Answered { name, json, sent_ms: letter.sent_ms, wait: identity };
         let landed = self.write(&Arc::new(Tenure::of_changes(journal)), vec![answer], None).await;
         self.senders.tallies.arrived(journal, bytes, landed.is_ok());
         let (key, sent) = (SentKey::Answer(letter.name), Sent::Answer { wait, json: letter.json });
@@ -177,7 +175,7 @@ impl Ledger {
         let _turn = self.senders.doors.of(execution).await;
         let (archive, wanted) = (archive.clone(), execution.clone());
         let newest = blocking(move || archive.addressee(&wanted, driven())).await??;
-        self.write(&Arc::new(Tenure::of_changes(newest.journal)), vec![Change::Waiter(parent)], None).await
+        self.write(&Arc::new(Tenure::of_changes(newest.journal)), vec![Change::AwaitedBy(parent)], None).await
     }
 
     /// Records that a generation has ended and the next one has begun, in one commit. `takes` says which signals a record of the

@@ -14,7 +14,7 @@ use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Aside, CallFrame, Frame, MailRow, Opening, WaitRow, aside_key, call_identity, journal_range};
 use crate::ledger::embedded::archive::{Archive, text};
 use crate::ledger::embedded::tally::too_many;
-use crate::ledger::{Addressee, Sent, Stored, malformed};
+use crate::ledger::{Addressee, OpenQuestion, Question, Sent, Stored, malformed};
 use crate::shown::short;
 use crate::store::{Order, Table};
 use crate::value::Key;
@@ -115,15 +115,17 @@ pub(super) fn mail(archive: &Archive, stored: &Stored, answers: Vec<MailRow>) ->
     Ok(mail)
 }
 
-/// The waits of a generation that can be answered, by their names.
-pub(super) fn open(archive: &Archive, stored: &Stored) -> Result<Vec<(String, WaitRow)>, Error> {
+/// The waits of a generation that can be answered.
+pub(super) fn open(archive: &Archive, stored: &Stored) -> Result<Vec<OpenQuestion>, Error> {
     let calls = Calls::of(archive, stored);
     let mut open = Vec::new();
     for (name, row) in all(archive, stored)? {
         let answer = answer(archive, stored, &name)?;
         let is_answered = answer.map(|answer| is_answered(&row, &answer, &calls)).transpose()?.unwrap_or_default();
         if !row.over && !is_answered {
-            open.push((name, row));
+            let WaitRow { question: text, schema, metadata, due_ms, refused, asks, .. } = row;
+            let question = Question { text, schema, metadata, due_ms };
+            open.push(OpenQuestion { name, wait: asks.map(|asks| asks.wait), question, refused });
         }
     }
     Ok(open)

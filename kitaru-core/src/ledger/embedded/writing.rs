@@ -150,9 +150,21 @@ impl Ledger {
         &self,
         tenure: &Arc<Tenure>,
         changes: Vec<Change>,
-        frame: Option<Vec<u8>>,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
-        self.write_last_rows(tenure, rows(tenure, changes), frame)
+        self.write_last_rows(tenure, rows(tenure, changes), None)
+    }
+
+    /// As [`write_last`](Self::write_last), of an attempt that ends its generation.
+    pub(crate) fn finish(
+        &self,
+        tenure: &Arc<Tenure>,
+        changes: Vec<Change>,
+        ended: Ended,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (ended, frame) = ended.rows(tenure.journal());
+        let mut rows = rows(tenure, changes);
+        rows.extend(ended);
+        self.write_last_rows(tenure, rows, Some(frame))
     }
 
     fn write_last_rows(
@@ -207,12 +219,13 @@ impl Ledger {
         tenure: &Arc<Tenure>,
         next: NewGeneration,
         carried: CarryOver,
-        Ended { frame, indexed }: Ended,
+        ended: Ended,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let journal = next.journal;
+        let (of_the_older, frame) = ended.rows(tenure.journal());
         let mut rows = next.rows();
         rows.extend(carried.rows(journal));
-        rows.extend(indexed.into_iter().chain([Change::Finished]).map(|change| change.row(tenure.journal())));
+        rows.extend(of_the_older);
         self.write_last_rows(tenure, rows, Some(frame))
     }
 
@@ -294,8 +307,10 @@ impl Owner for Ticket {
 mod tests {
     use super::*;
     use crate::id::Seq;
+    use crate::journal::{Class, OwnedPayload, Payload};
+    use crate::ledger::Memo;
     use crate::store::{Memory, Store, Table, WriterOptions};
-    use crate::value::Key;
+    use crate::value::{Codec, Key};
 
     fn opened() -> (Arc<dyn Store>, Ledger) {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
@@ -305,7 +320,9 @@ mod tests {
     }
 
     fn memo(key: u8) -> Vec<Change> {
-        vec![Change::Memo { key: Key([key; 16]), memo: vec![key] }]
+        let payload = Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &[key] };
+        let memo = Memo { recorded_ms: 1, payload: OwnedPayload::new(&payload, "") };
+        vec![Change::Memo { key: Key([key; 16]), memo }]
     }
 
     #[tokio::test]
@@ -319,7 +336,7 @@ mod tests {
             wait
         };
         // Its attempt is over, and has lost nothing.
-        ledger.write_last(&parent, Vec::new(), Some(vec![0])).await.unwrap();
+        ledger.write_last_rows(&parent, Vec::new(), Some(vec![0])).await.unwrap();
         begin(&child, 1).await.unwrap();
         parent.cut();
         let other = Arc::new(Tenure::new(JournalId(3), Seq(1)));
@@ -334,7 +351,7 @@ mod tests {
     async fn journal_takes_nothing_after_the_last_write_of_an_attempt() {
         let (_, ledger) = opened();
         let attempt = Arc::new(Tenure::new(JournalId(1), Seq(1)));
-        ledger.write_last(&attempt, Vec::new(), Some(vec![0])).await.unwrap();
+        ledger.write_last_rows(&attempt, Vec::new(), Some(vec![0])).await.unwrap();
         assert!(ledger.write(&attempt, Vec::new(), Some(vec![0])).await.unwrap_err().is_store());
     }
 }
