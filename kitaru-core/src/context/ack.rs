@@ -8,7 +8,7 @@ use crate::machine::SlotId;
 pub(super) struct Ack {
     pub(super) subject: Subject,
     /// The submission says that bodies may run.
-    pub(super) tells: bool,
+    pub(super) announces: bool,
     /// It is the first submission that shows progress of the attempt.
     pub(super) proves: bool,
 }
@@ -32,7 +32,7 @@ pub(super) enum Subject {
     Company,
 }
 
-const TELLS: u64 = 1 << 62;
+const ANNOUNCES: u64 = 1 << 62;
 const PROVES: u64 = 1 << 63;
 /// The position of the subject's kind; the slot is below it.
 const KIND: u32 = 32;
@@ -48,13 +48,13 @@ impl Ack {
             Subject::Note => (5, 0),
             Subject::Company => (6, 0),
         };
-        let said = if self.tells { TELLS } else { 0 } | if self.proves { PROVES } else { 0 };
+        let said = if self.announces { ANNOUNCES } else { 0 } | if self.proves { PROVES } else { 0 };
         said | kind << KIND | u64::from(slot)
     }
 
     pub(super) fn from_bits(bits: u64) -> Self {
         let slot = SlotId(bits as u32);
-        let subject = match (bits & !(TELLS | PROVES)) >> KIND {
+        let subject = match (bits & !(ANNOUNCES | PROVES)) >> KIND {
             0 => Subject::Outcome(slot),
             1 => Subject::Intent(slot),
             2 => Subject::Flush,
@@ -64,7 +64,7 @@ impl Ack {
             6 => Subject::Company,
             kind => unreachable!("the writer gave back a token of kind {kind}, which it was not given"),
         };
-        Ack { subject, tells: bits & TELLS != 0, proves: bits & PROVES != 0 }
+        Ack { subject, announces: bits & ANNOUNCES != 0, proves: bits & PROVES != 0 }
     }
 }
 
@@ -78,8 +78,8 @@ mod tests {
         let of_calls = slots.into_iter().flat_map(|slot| [Subject::Outcome(slot), Subject::Intent(slot)]);
         let others = [Subject::Flush, Subject::Ahead, Subject::Unwind, Subject::Note, Subject::Company];
         for subject in of_calls.chain(others) {
-            for (tells, proves) in [(false, false), (true, false), (false, true), (true, true)] {
-                let ack = Ack { subject, tells, proves };
+            for (announces, proves) in [(false, false), (true, false), (false, true), (true, true)] {
+                let ack = Ack { subject, announces, proves };
                 assert_eq!(Ack::from_bits(ack.to_bits()), ack);
             }
         }

@@ -6,9 +6,8 @@ use std::task::Waker;
 
 use super::Context;
 use super::attempt::Parking;
-use super::flags::Flag;
+use super::mailbox::Awaits;
 use crate::machine::{Due, Exit, Quiet};
-use crate::runtime::lock;
 
 /// What happens to a flow that was quiescent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,45 +23,36 @@ pub(crate) enum Advance {
 impl Context {
     /// Begins a poll of the driver. Until [`rest`](Self::rest), nothing needs to wake it.
     pub(crate) fn attend(&self, waker: &Waker) {
-        {
-            let mut driver = lock(&self.driver);
-            match &mut *driver {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-        }
-        self.flags.lower(Flag::Stirred);
-        self.flags.raise(Flag::Polling);
+        self.wakeups.attend(waker);
     }
 
     /// Ends a poll of the driver. True if something arrived meanwhile, so that it must poll again.
     pub(crate) fn rest(&self) -> bool {
-        self.flags.lower(Flag::Polling);
         // A record that landed meanwhile may be what the flow waited for before parking.
-        self.flags.lower(Flag::Stirred) || self.is_woken() || self.replay().has_work()
+        self.wakeups.rest() || self.replay().has_work()
     }
 
     /// The reason to end the attempt, if there is one.
     pub(crate) fn exit(&self) -> Option<Exit> {
-        if self.flags.has(Flag::Left) { self.replay().exit() } else { None }
+        if self.course.state().leaves() { self.replay().exit() } else { None }
     }
 
     pub(crate) fn take_woken(&self) -> bool {
-        self.flags.lower(Flag::Woken)
+        self.wakeups.take_woken()
     }
 
     /// Polls the flow's code once more, in a later poll of the driver.
     pub(crate) fn wake_flow(&self) {
-        self.flags.raise(Flag::Woken);
+        self.wakeups.wake_flow();
     }
 
     /// The driver is gone. Its task and this context no longer hold each other.
     pub(crate) fn forget_driver(&self) {
-        lock(&self.driver).take();
+        self.wakeups.forget_driver();
     }
 
     pub(crate) fn is_woken(&self) -> bool {
-        self.flags.has(Flag::Woken)
+        self.wakeups.is_woken()
     }
 
     /// The flow is quiescent: makes the next thing happen.
@@ -120,10 +110,10 @@ impl Context {
         if let Some(unflushed) = unflushed {
             return self.send_unflushed(unflushed);
         }
-        // Read while the waits exist: the flow is dropped before the row says that it is parked.
-        self.flags.set(Flag::AwaitsExecution, self.replay().awaits_execution());
+        // Read while the waits exist: the flow is dropped before the store learns that it is parked.
+        let awaits = if self.replay().awaits_execution() { Awaits::Execution } else { Awaits::Other };
         // Mail that is sent from now on is for the next attempt.
-        if !self.mailbox.close_unless(|| self.replay().has_woken()) {
+        if !self.mailbox.close_unless(awaits, || self.replay().has_woken()) {
             return;
         }
         self.leave_with(Exit::Park(due));
@@ -133,16 +123,6 @@ impl Context {
     fn leave_drained(&self) {
         if let Some(why) = self.draining.get() {
             self.leave_with(Exit::Fault(why.clone()));
-        }
-    }
-
-    /// Wakes the driver, unless it is polling.
-    pub(super) fn kick(&self) {
-        if !self.flags.has(Flag::Polling) {
-            let waker = lock(&self.driver).clone();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
         }
     }
 }

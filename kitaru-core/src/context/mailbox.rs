@@ -46,8 +46,8 @@ pub(crate) struct Mailbox(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// The flow is being parked.
-    closed: bool,
+    /// Set when the flow is being parked.
+    closed: Option<Awaits>,
     /// The highest signal number that arrived. Signals arrive in order, but the last ones may arrive twice: from the
     /// store and from their senders.
     newest: u64,
@@ -66,6 +66,14 @@ struct State {
     /// The waits that look for an answer now.
     listening: HashSet<Key>,
     waiting: HashMap<Topic, Vec<Waker>>,
+}
+
+/// For what a flow is parked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Awaits {
+    /// The end of another execution, among other things.
+    Execution,
+    Other,
 }
 
 /// What a waker waits for.
@@ -101,8 +109,11 @@ impl Mailbox {
     /// waits wait here, and their wakers lock nothing but the replay and the driver's waker.
     pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
         let mut state = lock(&self.0);
-        if state.closed {
-            return Err(mail);
+        match state.closed {
+            // The end of a child matters only to a flow that waits for it.
+            Some(Awaits::Other) if matches!(mail, Mail::Ended) => return Ok(()),
+            Some(_) => return Err(mail),
+            None => {}
         }
         if let Mail::Signal { number, .. } = &mail {
             let next = state.newest.saturating_add(1);
@@ -124,15 +135,20 @@ impl Mailbox {
 
     /// Closes the mailbox, unless `stays` holds. `stays` runs while no mail can arrive. Returns whether the mailbox is
     /// closed.
-    pub(crate) fn close_unless(&self, stays: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn close_unless(&self, awaits: Awaits, stays: impl FnOnce() -> bool) -> bool {
         let mut state = lock(&self.0);
-        state.closed = !stays();
-        state.closed
+        state.closed = (!stays()).then_some(awaits);
+        state.closed.is_some()
     }
 
-    /// Closes the mailbox.
+    /// Closes the mailbox of a flow that waits for nothing.
     pub(crate) fn close(&self) {
-        self.close_unless(|| false);
+        self.close_unless(Awaits::Other, || false);
+    }
+
+    /// Whether the flow is being parked until another execution ends, among other things.
+    pub(crate) fn awaits_execution(&self) -> bool {
+        lock(&self.0).closed == Some(Awaits::Execution)
     }
 
     // ---- signals ----

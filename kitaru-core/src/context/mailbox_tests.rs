@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
+use crate::context::mailbox::Awaits;
 use crate::context::{Mail, Mailbox};
 use crate::ledger::Addressee;
 use crate::value::Key;
@@ -39,6 +40,16 @@ fn a_signal_that_a_record_holds_is_free_when_its_call_is_dropped() {
 }
 
 #[test]
+fn end_of_an_execution_is_for_a_closed_mailbox_that_awaits_one() {
+    let mailbox = Mailbox::new(Vec::new(), &HashSet::new());
+    assert!(mailbox.post(Mail::Ended).is_ok());
+    assert!(mailbox.close_unless(Awaits::Other, || false) && !mailbox.awaits_execution());
+    assert!(mailbox.post(Mail::Ended).is_ok(), "nothing awaits it");
+    assert!(mailbox.close_unless(Awaits::Execution, || false) && mailbox.awaits_execution());
+    assert!(mailbox.post(Mail::Ended).is_err(), "the next attempt takes it");
+}
+
+#[test]
 fn signal_that_arrives_twice_counts_once_and_a_closed_mailbox_takes_none() {
     let mailbox = Mailbox::new(vec![signal(1, "a")], &HashSet::new());
     assert!(take(&mailbox).is_some());
@@ -47,9 +58,9 @@ fn signal_that_arrives_twice_counts_once_and_a_closed_mailbox_takes_none() {
     mailbox.release_signal(1);
     mailbox.post(signal(1, "a")).unwrap();
     assert_eq!(take(&mailbox), None, "the flow has it");
-    assert!(!mailbox.close_unless(|| true));
+    assert!(!mailbox.close_unless(Awaits::Other, || true));
     mailbox.post(signal(2, "b")).unwrap();
-    assert!(mailbox.close_unless(|| false));
+    assert!(mailbox.close_unless(Awaits::Other, || false));
     assert!(mailbox.post(signal(3, "c")).is_err());
 }
 

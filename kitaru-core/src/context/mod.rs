@@ -7,17 +7,17 @@ mod ambient;
 mod attempt;
 mod beside;
 mod branch;
+mod course;
 mod driven;
 mod executions;
-mod flags;
 mod mailbox;
 mod notes;
-mod presence;
 mod sending;
 mod spawn;
 mod standing;
 mod undo;
 mod wakers;
+mod wakeups;
 #[cfg(feature = "testkit")]
 mod within;
 
@@ -28,18 +28,17 @@ use std::collections::BTreeSet;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
-use std::task::Waker;
 
 use crate::error::Error;
 use crate::journal::{EndFrame, Frame, OwnedPayload, Payload, Status, Tally, call_identity};
 use crate::ledger::{Change, Listing, Tenure};
-use crate::machine::{Exit, Journal, Replay};
+use crate::machine::{Event, Exit, Journal, Progress, Replay};
 use crate::runtime::{Runtime, lock};
 use crate::value::{Encoded, Key};
 use ack::Subject;
 use beside::Beside;
-use flags::{Flag, Flags};
-use presence::Presence;
+use course::Course;
+use wakeups::Wakeups;
 
 pub(crate) use admission::Admission;
 pub(crate) use ambient::{Ambient, BodyScope, flow_or_body};
@@ -49,7 +48,6 @@ pub(crate) use driven::Advance;
 pub(crate) use executions::{Child, Coming, Executions};
 pub(crate) use mailbox::{Mail, Mailbox};
 pub(crate) use notes::Notes;
-pub(crate) use presence::Progress;
 pub use spawn::{BranchHandle, spawn};
 pub use undo::undo;
 pub(crate) use wakers::{BodyWaker, FlowWaker};
@@ -66,10 +64,9 @@ pub(crate) struct Context {
     /// The store's other executions, for the children of this flow.
     pub(crate) executions: Weak<dyn Executions>,
     replay: Mutex<Replay>,
-    flags: Flags,
-    driver: Mutex<Option<Waker>>,
-    /// What the store knows of this attempt.
-    presence: Presence,
+    wakeups: Wakeups,
+    /// What the attempt is for the store and for its driver.
+    course: Course,
     /// Held until the attempt has proved itself.
     admission: Mutex<Option<Admission>>,
     /// Branches that the flow spawned since the driver last looked.
@@ -141,9 +138,8 @@ impl Context {
             notes,
             executions,
             replay: Mutex::new(replay),
-            flags: Flags::new(Flag::Woken),
-            driver: Mutex::new(None),
-            presence: Presence::new(listing, tally),
+            wakeups: Wakeups::new(),
+            course: Course::new(listing, tally),
             admission: Mutex::new(Some(admission)),
             branches: Mutex::default(),
             drawn: Mutex::new(0),
@@ -162,23 +158,29 @@ impl Context {
 
     /// Ends the attempt as soon as the flow's poll returns.
     pub(crate) fn leave_with(&self, exit: Exit) {
-        self.replay().leave_with(exit);
-        self.flags.raise(Flag::Left);
-        self.kick();
+        {
+            let mut replay = self.replay();
+            replay.leave_with(exit);
+            // Under the lock: the state says what the replay says.
+            self.course.see(Event::Leaves);
+        }
+        self.wakeups.kick();
     }
 
     /// Withdraws the reason to drop the flow.
     pub(crate) fn stay(&self) {
-        let stays = self.replay().stay();
-        self.flags.set(Flag::Left, !stays);
+        let mut replay = self.replay();
+        if replay.stay() {
+            self.course.see(Event::Stays);
+        }
     }
 
     /// Lets no call start any more. Running bodies finish, and then the flow is parked, or dropped for this reason.
     pub(crate) fn drain(&self, why: Error) {
         let _ = self.draining.set(why);
         self.replay().drain();
-        self.flags.raise(Flag::Woken);
-        self.kick();
+        self.wakeups.wake_flow();
+        self.wakeups.kick();
     }
 
     /// Lets the flow continue only with what lands before this frame. Then its work is undone, and this becomes the
@@ -191,7 +193,7 @@ impl Context {
         let ended_ms = self.runtime.clock.now_ms();
         let attempt = self.attempt.number;
         let end = EndFrame { status, attempt, ended_ms, duration_us: 0, preview, payload: *payload };
-        let says = self.presence.records(Progress::Unwinds);
+        let says = self.course.see(Event::Records(Progress::Unwinds));
         self.submit(Subject::Unwind, Some(Frame::Unwind(end).write()), changes, says);
     }
 
@@ -226,8 +228,8 @@ impl Context {
 
     pub(crate) fn add_branch(&self, branch: Branch) {
         lock(&self.branches).push(branch);
-        self.flags.raise(Flag::Woken);
-        self.kick();
+        self.wakeups.wake_flow();
+        self.wakeups.kick();
     }
 
     pub(crate) fn take_branches(&self) -> Vec<Branch> {
@@ -236,13 +238,9 @@ impl Context {
 
     /// Takes in mail, or gives it back if the flow is being parked.
     pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
-        if let Err(mail) = self.mailbox.post(mail) {
-            // The end of a child matters only to a flow that waits for it.
-            let is_moot = matches!(mail, Mail::Ended) && !self.flags.has(Flag::AwaitsExecution);
-            return if is_moot { Ok(()) } else { Err(mail) };
-        }
+        self.mailbox.post(mail)?;
         // If no call waits for it, the sender must learn that.
-        self.kick();
+        self.wakeups.stir();
         Ok(())
     }
 }

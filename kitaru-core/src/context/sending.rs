@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use super::Context;
 use super::ack::{Ack, Subject};
-use super::flags::Flag;
-use super::presence::{Progress, Says};
 use crate::error::Error;
 use crate::id::Seq;
 use crate::journal::{Frame, Note, NoteKind, SettledFrame};
 use crate::ledger::{Append, Change, Owner};
-use crate::machine::{Exit, SlotId, Unflushed};
+use crate::machine::{Event, Exit, Progress, Says, SlotId, Unflushed};
 
 impl Context {
     /// Sends a call's outcome to the store.
@@ -22,14 +20,14 @@ impl Context {
         changes: Vec<Change>,
         progress: Progress,
     ) {
-        let says = self.presence.records(progress);
+        let says = self.course.see(Event::Records(progress));
         self.submit(Subject::Outcome(slot), Some(frame), changes, says);
     }
 
     /// Tells the store, before the body of a call begins, that bodies of this attempt may run. The acknowledgement
     /// reaches the call as that of an intent does.
     pub(crate) fn send_announcement(self: &Arc<Self>, slot: SlotId) {
-        let says = self.presence.bodies_begin();
+        let says = self.course.see(Event::BodiesBegin);
         self.submit(Subject::Intent(slot), None, Vec::new(), says);
     }
 
@@ -89,7 +87,10 @@ impl Context {
     }
 
     pub(super) fn send(self: &Arc<Self>, subject: Subject, frame: Option<Vec<u8>>, changes: Vec<Change>) {
-        let says = if frame.is_some() { self.presence.records(Progress::Made) } else { Says::default() };
+        let says = match frame {
+            Some(_) => self.course.see(Event::Records(Progress::Made)),
+            None => Says::Nothing,
+        };
         self.submit(subject, frame, changes, says);
     }
 
@@ -100,10 +101,10 @@ impl Context {
         mut changes: Vec<Change>,
         says: Says,
     ) {
-        if says.row {
+        if self.course.is_said_with(says) {
             changes.push(self.running());
         }
-        let token = Ack { subject, tells: says.tells, proves: says.proves }.to_bits();
+        let token = Ack { subject, announces: says.announces(), proves: says.proves() }.to_bits();
         let append = Append { owner: self.clone(), token, changes, frame };
         if let Err(fault) = self.runtime.ledger.append(append) {
             self.numbers.cut();
@@ -126,7 +127,7 @@ impl Owner for Context {
     }
 
     fn landed(&self, token: u64, result: Result<u64, Error>) {
-        let Ack { subject, tells, proves } = Ack::from_bits(token);
+        let Ack { subject, announces, proves } = Ack::from_bits(token);
         let seq = match result {
             Ok(seq) => Seq(seq),
             Err(fault) => {
@@ -135,8 +136,8 @@ impl Owner for Context {
                 return self.leave_with(Exit::Fault(fault));
             }
         };
-        if tells || proves {
-            self.presence.set_known();
+        if announces || proves {
+            self.course.see(Event::Lands);
         }
         if proves {
             self.release();
@@ -153,7 +154,6 @@ impl Owner for Context {
             Subject::Intent(slot) => self.replay().intended(slot),
             Subject::Outcome(slot) => self.replay().landed(slot, seq),
         }
-        self.flags.raise(Flag::Stirred);
-        self.kick();
+        self.wakeups.stir();
     }
 }

@@ -4,30 +4,29 @@
 use std::sync::Arc;
 
 use super::ack::Subject;
-use super::flags::Flag;
 use super::{Admission, Context};
 use crate::journal::Status;
 use crate::ledger::{Change, Ended};
-use crate::machine::Due;
+use crate::machine::{Due, Event, Says};
 use crate::runtime::lock;
 
 impl Context {
     /// Whether the store knows that bodies of this attempt may run.
     pub(crate) fn is_known(&self) -> bool {
-        self.presence.is_known()
+        self.course.state().is_known()
     }
 
     /// Tells the store, once, that bodies of this attempt may run. Does not wait.
     pub(crate) fn announce(self: &Arc<Self>) {
-        let says = self.presence.bodies_begin();
-        if says.row {
+        let says = self.course.see(Event::BodiesBegin);
+        if says != Says::Nothing {
             self.submit(Subject::Ahead, None, Vec::new(), says);
         }
     }
 
     /// The earlier attempt left a lasting record. What was presumed of it before that could be read does not count.
     pub(crate) fn clear_tally(self: &Arc<Self>) {
-        self.presence.clear();
+        self.course.clear();
         self.send_aside(vec![self.running()]);
     }
 
@@ -38,7 +37,7 @@ impl Context {
         match holds {
             None => return false,
             // Others begin after this row: from now on another attempt may cause a crash.
-            Some(_) if self.presence.has_company() => self.send(Subject::Company, None, vec![self.running()]),
+            Some(_) if self.course.has_company() => self.send(Subject::Company, None, vec![self.running()]),
             // The row that says so may be on its way.
             Some(true) => {}
             Some(false) => self.release(),
@@ -59,30 +58,30 @@ impl Context {
 
     /// That this attempt runs.
     pub(super) fn running(&self) -> Change {
-        self.presence.running(self.attempt.number, self.runtime.clock.now_ms())
+        self.course.running(self.attempt.number, self.runtime.clock.now_ms())
     }
 
     /// That it was interrupted in a process that lives, if the store knows of it.
     pub(crate) fn cut_off(&self) -> Option<Change> {
-        let interrupted = self.presence.cut_off(self.attempts(), self.runtime.clock.now_ms());
-        self.presence.is_counted().then_some(interrupted)
+        let interrupted = self.course.cut_off(self.attempts(), self.runtime.clock.now_ms());
+        self.course.state().is_counted().then_some(interrupted)
     }
 
     /// That the flow is parked, and until when.
     pub(crate) fn parked(&self, due: Due) -> Change {
-        let due = if self.flags.has(Flag::AwaitsExecution) { Due::Execution } else { due };
+        let due = if self.mailbox.awaits_execution() { Due::Execution } else { due };
         Change::Parked { attempts: self.attempts(), at_ms: self.runtime.clock.now_ms(), due }
     }
 
     /// How the attempt ends its generation, with a last record that says so.
     pub(crate) fn ended(&self, status: Status, frame: Vec<u8>) -> Ended {
-        let (earlier, is_listed) = (self.journal.ended_with(), self.presence.is_listed());
+        let (earlier, is_listed) = (self.journal.ended_with(), self.course.state().is_listed());
         Ended { frame, status, earlier, is_listed }
     }
 
     /// The number of attempts so far. An attempt that only replayed does not count: it neither recorded anything nor
     /// crashed.
     fn attempts(&self) -> u32 {
-        self.attempt.number - u32::from(!self.presence.is_told())
+        self.attempt.number - u32::from(!self.course.state().is_announced())
     }
 }

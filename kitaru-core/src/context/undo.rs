@@ -4,9 +4,9 @@
 use std::fmt;
 use std::future::Future;
 
-use crate::context::flags::Flag;
 use crate::context::{Ambient, Context, UndoStep};
 use crate::error::Error;
+use crate::machine::Event;
 use crate::runtime::lock;
 
 /// Registers an undo step for what the flow is about to do, in case the flow fails or is cancelled.
@@ -67,15 +67,19 @@ where
 impl Context {
     /// Drops the flow, which ends here. Everything dropped meanwhile is left permanently.
     pub(crate) fn abandon(&self, drop_flow: impl FnOnce()) {
-        self.flags.raise(Flag::Abandoning);
+        self.course.see(Event::Abandons);
         drop_flow();
-        self.flags.lower(Flag::Abandoning);
+        let mut replay = self.replay();
+        self.course.see(Event::Dropped);
+        if replay.exit().is_some() {
+            self.course.see(Event::Leaves);
+        }
     }
 
     /// Whether the flow is being dropped because it ends here. That is the same on every attempt. Whether the attempt
     /// knows its end in advance is not.
     pub(crate) fn is_abandoning(&self) -> bool {
-        self.flags.has(Flag::Abandoning)
+        self.course.state().is_abandoned()
     }
 
     fn add_undo(&self, step: UndoStep) {

@@ -21,8 +21,8 @@ impl Wake for FlowWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.wake_flow();
-        self.0.kick();
+        self.0.wakeups.wake_flow();
+        self.0.wakeups.kick();
     }
 }
 
@@ -43,7 +43,7 @@ impl Wake for BodyWaker {
         let Some(context) = self.context.upgrade() else { return };
         let woken = context.replay().wake_body(self.slot);
         if woken {
-            context.kick();
+            context.wakeups.kick();
         }
     }
 }

@@ -57,7 +57,7 @@ mod ledger {
 mod context {
     mod mailbox;
 
-    pub(crate) use mailbox::{Mail, Mailbox};
+    pub(crate) use mailbox::{Awaits, Mail, Mailbox};
 }
 
 #[path = "../../src/machine"]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use crate::context::{Mail, Mailbox};
+use crate::context::{Awaits, Mail, Mailbox};
 use crate::engine::{Joined, Registry, Seated, Seating, Steered};
 use crate::id::{ExecutionId, JournalId};
 use crate::machine::{Call, Cause, Parked, TaskId};
@@ -159,7 +159,7 @@ impl World {
                 continue;
             }
             // A signal that came meanwhile has woken the flow.
-            if attempt.mailbox.close_unless(|| woken.0.swap(false, Ordering::SeqCst)) {
+            if attempt.mailbox.close_unless(Awaits::Other, || woken.0.swap(false, Ordering::SeqCst)) {
                 return None;
             }
         }

@@ -11,13 +11,12 @@ use crate::call::meta::{Effect, Spec};
 use crate::call::options::Occasion;
 use crate::call::outcome::{Packing, Whose};
 use crate::call::tries::{Failure, Tries};
-use crate::context::Progress;
 use crate::director::Observation;
 use crate::error::Error;
 use crate::journal::{Class, Frame, OutcomeFrame, Packed};
 use crate::ledger::{Change, Memo};
 use crate::log;
-use crate::machine::Exit;
+use crate::machine::{Exit, Progress};
 use crate::value::Sensitivity;
 
 impl<B: Body> Durable<B> {

@@ -1,0 +1,95 @@
+//! What an attempt is for the store and for its driver, as all who work on it share it. Owns that its state is read without
+//! a lock, and the count of crashes that goes with it; must not know what an event is sent with.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::journal::Tally;
+use crate::ledger::{Change, Listing};
+use crate::machine::{AttemptState, Event, Reported, Says};
+use crate::runtime::lock;
+
+/// The state of an attempt, and its count of crashes.
+pub(super) struct Course {
+    state: AtomicU8,
+    tally: Mutex<Tally>,
+}
+
+impl Course {
+    pub(super) fn new(listing: Listing, tally: Tally) -> Self {
+        let reported = match listing {
+            Listing::Off => Reported::Unlisted,
+            Listing::Earlier => Reported::Listed,
+            Listing::Current if tally.replays => Reported::Counted,
+            Listing::Current => Reported::Known,
+            Listing::Ended => Reported::Reopened,
+        };
+        Course { state: AtomicU8::new(AttemptState::new(reported).to_bits()), tally: Mutex::new(tally) }
+    }
+
+    pub(super) fn state(&self) -> AttemptState {
+        AttemptState::from_bits(self.state.load(Ordering::SeqCst))
+    }
+
+    /// Takes in an event, and returns what the attempt reports with it. Most events change nothing, and write nothing.
+    pub(super) fn see(&self, event: Event) -> Says {
+        let mut bits = self.state.load(Ordering::SeqCst);
+        loop {
+            let (after, says) = AttemptState::from_bits(bits).after(event);
+            let after = after.to_bits();
+            if after == bits {
+                return Says::Nothing;
+            }
+            match self.state.compare_exchange_weak(bits, after, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return says,
+                Err(other) => bits = other,
+            }
+        }
+    }
+
+    /// Whether a submission that says this also says that the attempt runs.
+    pub(super) fn is_said_with(&self, says: Says) -> bool {
+        match says {
+            Says::Nothing => false,
+            Says::Runs => true,
+            Says::Announces => {
+                lock(&self.tally).replays = false;
+                true
+            }
+            Says::Proves => std::mem::take(&mut *lock(&self.tally)).counts(),
+            Says::AnnouncesAndProves => {
+                *lock(&self.tally) = Tally::default();
+                true
+            }
+        }
+    }
+
+    /// The presumption about the earlier attempt was wrong.
+    pub(super) fn clear(&self) {
+        let mut tally = lock(&self.tally);
+        *tally = Tally { replays: tally.replays, ..Tally::default() };
+    }
+
+    /// From now on other attempts may begin. Returns whether the store has it otherwise.
+    pub(super) fn has_company(&self) -> bool {
+        std::mem::take(&mut lock(&self.tally).alone)
+    }
+
+    /// That the attempt runs.
+    pub(super) fn running(&self, attempts: u32, at_ms: u64) -> Change {
+        Change::Running { attempts, at_ms, tally: *lock(&self.tally) }
+    }
+
+    /// That it was interrupted in a process that lives.
+    pub(super) fn cut_off(&self, attempts: u32, at_ms: u64) -> Change {
+        let tally = Tally { alone: false, replays: false, ..*lock(&self.tally) };
+        Change::Interrupted { attempts, at_ms, tally }
+    }
+}
+
+impl Tally {
+    /// Whether a lasting record makes a difference to it.
+    fn counts(self) -> bool {
+        self.deaths > 0 || self.together > 0 || self.alone
+    }
+}
