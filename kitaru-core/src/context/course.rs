@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::journal::Tally;
+use crate::journal::{Status, Tally};
 use crate::ledger::{Change, Listing};
 use crate::machine::{AttemptState, Event, Reported, Says};
 use crate::runtime::lock;
@@ -75,15 +75,23 @@ impl Course {
         std::mem::take(&mut lock(&self.tally).alone)
     }
 
-    /// That the attempt runs.
-    pub(super) fn running(&self, attempts: u32, at_ms: u64) -> Change {
-        Change::Running { attempts, at_ms, tally: *lock(&self.tally) }
+    /// That the attempt runs. `ended` says with what its generation has ended.
+    pub(super) fn running(&self, attempts: u32, at_ms: u64, ended: impl FnOnce() -> Option<Status>) -> Change {
+        let tally = *lock(&self.tally);
+        match self.state().is_reopened().then(ended).flatten() {
+            Some(ended) => Change::Reopened { ended, attempts, at_ms, tally },
+            None => Change::Running { attempts, at_ms, tally },
+        }
     }
 
-    /// That it was interrupted in a process that lives.
-    pub(super) fn cut_off(&self, attempts: u32, at_ms: u64) -> Change {
+    /// That it was interrupted in a process that lives, if the store counts it. A generation that has ended keeps its result.
+    pub(super) fn cut_off(&self, attempts: u32, at_ms: u64) -> Option<Change> {
+        let state = self.state();
+        if state.is_reopened() {
+            return Some(Change::Finished);
+        }
         let tally = Tally { alone: false, replays: false, ..*lock(&self.tally) };
-        Change::Interrupted { attempts, at_ms, tally }
+        state.is_counted().then_some(Change::Interrupted { attempts, at_ms, tally })
     }
 }
 
@@ -91,5 +99,27 @@ impl Tally {
     /// Whether a lasting record makes a difference to it.
     fn counts(self) -> bool {
         self.deaths > 0 || self.together > 0 || self.alone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Progress;
+
+    #[test]
+    fn attempt_over_an_ended_generation_says_so_until_it_unwinds_or_begins_a_body() {
+        let begins = [Event::BodiesBegin, Event::Records(Progress::Unwinds)];
+        for event in begins {
+            let course = Course::new(Listing::Ended, Tally { deaths: 1, replays: true, ..Tally::default() });
+            let running = || course.running(2, 7, || Some(Status::Failed));
+            assert!(matches!(running(), Change::Reopened { ended: Status::Failed, attempts: 2, at_ms: 7, .. }));
+            course.clear();
+            assert!(matches!(running(), Change::Reopened { tally: Tally { deaths: 0, .. }, .. }));
+            assert!(matches!(course.cut_off(1, 8), Some(Change::Finished)));
+            assert!(course.is_said_with(course.see(event)));
+            assert!(matches!(running(), Change::Running { attempts: 2, at_ms: 7, .. }));
+            assert!(matches!(course.cut_off(1, 8), Some(Change::Interrupted { attempts: 1, at_ms: 8, .. })));
+        }
     }
 }

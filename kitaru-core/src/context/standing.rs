@@ -58,13 +58,12 @@ impl Context {
 
     /// That this attempt runs.
     pub(super) fn running(&self) -> Change {
-        self.course.running(self.attempt.number, self.runtime.clock.now_ms())
+        self.course.running(self.attempt.number, self.runtime.clock.now_ms(), || self.journal.ended_with())
     }
 
     /// That it was interrupted in a process that lives, if the store knows of it.
     pub(crate) fn cut_off(&self) -> Option<Change> {
-        let interrupted = self.course.cut_off(self.attempts(), self.runtime.clock.now_ms());
-        self.course.state().is_counted().then_some(interrupted)
+        self.course.cut_off(self.attempts(), self.runtime.clock.now_ms())
     }
 
     /// That the flow is parked, and until when.

@@ -154,6 +154,11 @@ impl AttemptState {
         }
     }
 
+    /// Whether the store says that the generation has ended, and keeps its result.
+    pub(crate) fn is_reopened(self) -> bool {
+        self.reported == Reported::Reopened
+    }
+
     /// Whether the store knows that bodies may run, or that is on its way.
     pub(crate) fn is_announced(self) -> bool {
         match self.reported {
