@@ -376,6 +376,7 @@ fn open(
         None => clock,
     };
     let watchers = Watchers::default();
-    let runtime = Runtime { archive, ledger, clock, max_outcome_bytes, park_after_ms, watchers, direction };
+    let lookups = Arc::default();
+    let runtime = Runtime { archive, ledger, lookups, clock, max_outcome_bytes, park_after_ms, watchers, direction };
     Ok(Kitaru { inner: Arc::new(Engine::new(Arc::new(runtime), keeper, driving)) })
 }

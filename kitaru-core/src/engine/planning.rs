@@ -13,7 +13,7 @@ use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Begin, Found, NotUndone, ParentCall, Reuse, Status, Tally, decide};
-use crate::ledger::{Archive, Listing, Stored, blocking};
+use crate::ledger::{Archive, Listing, Stored, brief};
 use crate::log;
 use crate::machine::{Cause, Verdict, died, dies_in_replay, last_chance, verdict};
 use crate::request::{FlowBody, Forget, Request};
@@ -63,10 +63,20 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
         // Writes that an attempt of this process left on their way must land before the read.
         engine.runtime.ledger.settle().await?;
     }
-    blocking(move || {
+    let is_woken = task.wakeup.is_some();
+    let lookups = engine.runtime.lookups.clone();
+    brief(&lookups, move |turn| {
         let archive = &engine.runtime.archive;
         let (now_ms, bound) = (engine.runtime.clock.now_ms(), engine.runtime.max_outcome_bytes);
+        if is_woken {
+            // It is there, and what is new does not wait for it.
+            turn.takes_long();
+        }
         let stored = archive.newest(&execution)?;
+        if stored.is_some() {
+            // Its journal may be read whole.
+            turn.takes_long();
+        }
         let found = stored.as_ref().map(|stored| Found {
             generation: stored.header.generation,
             status: match stored.state.status {

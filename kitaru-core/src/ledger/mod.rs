@@ -14,8 +14,10 @@ mod narrow;
 mod question;
 mod sent;
 
+use std::sync::Arc;
+
 use crate::error::{Error, Kind, cannot};
-use crate::pool::{self, Gone};
+use crate::pool::{self, Gone, Queue, Turn};
 
 pub(crate) use crate::store::Owner;
 pub(crate) use change::{Change, Ended, Ending, FirstAttempt, Memo, NewGeneration};
@@ -35,8 +37,20 @@ pub(crate) use sent::{Addressee, Sent, SentKey};
 
 /// Runs what blocks off the runtime's threads.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    pool::blocking(work).await.map_err(|gone| match gone {
+    pool::blocking(work).await.map_err(explain)
+}
+
+/// As [`blocking`], for what reads a few rows, unless it says that it takes long. Under load it takes turns on few threads.
+pub(crate) async fn brief<T: Send + 'static>(
+    queue: &Arc<Queue>,
+    work: impl FnOnce(&Turn) -> T + Send + 'static,
+) -> Result<T, Error> {
+    pool::brief(queue, work).await.map_err(explain)
+}
+
+fn explain(gone: Gone) -> Error {
+    match gone {
         Gone::Panicked(panic) => Error::panicked("a call of the store", panic),
         Gone::ShutDown => cannot!(Kind::Closed, "use the store", "the runtime is shutting down", "use another runtime"),
-    })
+    }
 }

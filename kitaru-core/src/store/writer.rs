@@ -340,8 +340,8 @@ impl Thread {
             (count, bytes) = (count + 1, bytes + more);
         }
         let submissions = submissions.drain(..count);
-        let mut rows = Vec::new();
-        let mut waiting = Vec::new();
+        let mut rows = Vec::with_capacity(2 * count);
+        let mut waiting = Vec::with_capacity(count);
         for Submission { owner, token, rows: own, frame } in submissions {
             if owner.is_cut() {
                 owner.landed(token, Err(cut(self.failure.as_ref())));
