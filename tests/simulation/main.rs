@@ -6,6 +6,10 @@
 //! seed for all of them. For very many there is a command:
 //!
 //!     tests/simulation/run 1000000
+//!
+//! Fewer of them run over the store of a program, on a disk that fails; more of these with
+//!
+//!     tests/simulation/run 100000 disk
 
 // Every line of these modules is a test, helpers and flows included.
 #![allow(clippy::unwrap_used, unreachable_pub)]
@@ -16,13 +20,16 @@ mod program;
 mod trace;
 mod world;
 
-use kitaru::testkit::{self, Testkit};
+use kitaru::testkit::store::crash_randomly_on_a_failing_disk;
+use kitaru::testkit::{self, Report, Testkit};
 
 use crate::program::{Part, Role};
 use crate::world::run;
 
 /// The default number of programs.
 const PROGRAMS: u64 = 3_000;
+/// The same over a disk.
+const PROGRAMS_ON_A_DISK: u64 = 200;
 /// How often each is run in each mode.
 const RUNS: u32 = 1;
 
@@ -35,13 +42,24 @@ fn first() -> u64 {
     seed().wrapping_mul(1 << 32)
 }
 
-fn programs() -> u64 {
-    std::env::var("KITARU_PROGRAMS").map_or(PROGRAMS, |count| count.parse().expect("KITARU_PROGRAMS is a whole number"))
+fn programs(few: u64) -> std::ops::Range<u64> {
+    let number = |name: &str, unless: u64| {
+        std::env::var(name)
+            .map_or(unless, |number| number.parse().unwrap_or_else(|_| panic!("{name} is a whole number")))
+    };
+    let first = number("KITARU_FIRST", 0) + first();
+    first..first + number("KITARU_PROGRAMS", few)
 }
 
 fn simulate(nth: u64) {
-    let scenario = |kit: Testkit| async move { run(&kit, nth).await };
-    let report = testkit::crash_randomly(RUNS, scenario);
+    check(nth, &testkit::crash_randomly(RUNS, |kit: Testkit| async move { run(&kit, nth).await }));
+}
+
+fn simulate_on_a_disk(nth: u64) {
+    check(nth, &crash_randomly_on_a_failing_disk(RUNS, |kit: Testkit| async move { run(&kit, nth).await }));
+}
+
+fn check(nth: u64, report: &Report) {
     assert!(
         report.is_clean(),
         "program {nth}: {:?}\n{report}\n  with: KITARU_FIRST={} KITARU_PROGRAMS=1",
@@ -56,9 +74,7 @@ fn asks(nth: u64) -> Vec<program::Program> {
 
 /// The programs of one of two halves, which run side by side.
 fn half(rest: u64) {
-    let first = std::env::var("KITARU_FIRST").map_or(0, |first| first.parse().expect("KITARU_FIRST is a whole number"));
-    let first = first + self::first();
-    (first..first + programs()).filter(|nth| nth % 2 == rest).for_each(simulate);
+    programs(PROGRAMS).filter(|nth| nth % 2 == rest).for_each(simulate);
 }
 
 #[test]
@@ -69,6 +85,16 @@ fn random_programs_reach_their_undisturbed_results() {
 #[test]
 fn other_random_programs_reach_their_undisturbed_results() {
     half(1);
+}
+
+#[test]
+fn random_programs_on_a_failing_disk_reach_their_undisturbed_results() {
+    programs(PROGRAMS_ON_A_DISK).filter(|nth| nth % 2 == 0).for_each(simulate_on_a_disk);
+}
+
+#[test]
+fn other_random_programs_on_a_failing_disk_reach_their_undisturbed_results() {
+    programs(PROGRAMS_ON_A_DISK).filter(|nth| nth % 2 == 1).for_each(simulate_on_a_disk);
 }
 
 /// Programs that found mistakes in Kitaru, each with the mistake. A change of the generator changes what they do: then

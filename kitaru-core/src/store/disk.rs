@@ -18,6 +18,8 @@ mod mark;
 mod merge;
 mod opening;
 mod overlay;
+#[cfg(feature = "testkit")]
+pub(crate) mod platter;
 mod read_only;
 mod redb;
 mod segment;

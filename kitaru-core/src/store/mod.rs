@@ -17,6 +17,8 @@ mod writer;
 mod contract_tests;
 
 pub use contract::{Order, Range, Row, Store, Table, Visit};
+#[cfg(feature = "testkit")]
+pub(crate) use disk::platter::{Platter, Sectors, last_commit};
 pub use disk::{Disk, OpenOptions};
 pub use key::Key;
 pub use memory::Memory;

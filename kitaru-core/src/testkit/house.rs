@@ -20,8 +20,9 @@ use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::ledger::first_rows;
 use crate::runtime::lock;
-use crate::store::{Before, Memory, Pace, Store};
+use crate::store::{Before, Pace};
 use crate::testkit::chance::Chance;
+use crate::testkit::disk::Rows;
 use crate::testkit::invariants::Invariants;
 use crate::testkit::script::Script;
 
@@ -30,7 +31,7 @@ pub(super) type Stub = Arc<dyn Fn(Value) -> Result<Value, Error> + Send + Sync>;
 
 pub(super) struct House {
     pub(super) clock: Clock,
-    pub(super) rows: Memory,
+    pub(super) rows: Rows,
     pub(super) seed: u64,
     pub(super) parking: Parking,
     start_ms: u64,
@@ -132,10 +133,13 @@ const PATIENCE_MS: u64 = 10_000;
 
 impl House {
     pub(super) fn new(seed: u64, parking: Parking) -> Arc<Self> {
+        Self::over(Rows::InMemory(Box::default()), seed, parking)
+    }
+
+    pub(super) fn over(rows: Rows, seed: u64, parking: Parking) -> Arc<Self> {
         let state = State { chance: Chance::new(seed), ..State::default() };
-        let rows = Memory::new();
-        let laid = rows.commit(first_rows(secret(seed)).to_vec());
-        laid.expect("a store in memory takes a row");
+        let laid = rows.store().commit(first_rows(secret(seed)).to_vec());
+        laid.expect("an empty store takes a row");
         let clock = Clock::manual();
         let house = House {
             start_ms: clock.now_ms(),
@@ -267,9 +271,12 @@ impl House {
 
     /// Allows reads of the rows again, and another process.
     pub(super) fn revive(&self) {
-        let mut state = lock(&self.state);
-        state.dead = false;
-        state.plan = Plan::Nothing;
+        let revive = |state: &mut State| (state.dead, state.plan) = (false, Plan::Nothing);
+        revive(&mut lock(&self.state));
+        match self.rows.open_again() {
+            Ok(unheard) => unheard.iter().for_each(|rows| self.invariants(|seen| seen.committed(rows))),
+            Err(what) => self.is_broken(what),
+        }
     }
 
     /// Notes what is wrong with the rows.

@@ -3,6 +3,7 @@
 mod audit;
 mod chance;
 mod crash;
+mod disk;
 mod generation;
 mod house;
 mod indexes;

@@ -13,7 +13,7 @@ use crate::ledger::Archive;
 use crate::pool;
 use crate::program;
 use crate::shown::short;
-use crate::store::{Key as RowKey, Row, Store, Table, seal};
+use crate::store::{Key as RowKey, Row, Table, seal};
 use crate::testkit::chance;
 use crate::testkit::house::{House, Parking};
 use crate::testkit::process::{Process, runtime};
@@ -96,7 +96,7 @@ fn play<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Resu
     refuse(history, call.is_none()).map_err(Mismatch::no_replay)?;
     let house = House::new(chance::seed(), Parking::Plain);
     let script = Script::new(&header, history.frames()).map_err(Mismatch::no_replay)?;
-    let laid = house.rows.commit(rows(&header, history, call.is_none()));
+    let laid = house.rows.store().commit(rows(&header, history, call.is_none()));
     laid.map_err(Mismatch::no_replay)?;
     house.follow(script);
     let (runtime, idle) = runtime(&house);

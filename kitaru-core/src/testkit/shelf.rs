@@ -1,4 +1,4 @@
-//! The store of a test: rows in memory that outlive the process that wrote them. Owns that a dead process writes nothing more,
+//! The store of a test: rows that outlive the process that wrote them. Owns that a dead process writes nothing more,
 //! and the faults that a test has ordered.
 
 use std::sync::Arc;
@@ -6,28 +6,42 @@ use std::sync::Arc;
 use crate::director::Goes;
 use crate::error::{Error, Kind, cannot};
 use crate::journal::Frame;
-use crate::store::{Memory, Order, Range, Row, Store, Table, Visit};
+use crate::store::{Order, Range, Row, Store, Table, Visit};
+use crate::testkit::disk::Rows;
 use crate::testkit::house::House;
 
 /// A process's access to the rows.
 pub(super) struct Shelf(pub(super) Arc<House>);
 
 impl Shelf {
-    fn rows(&self) -> Result<&Memory, Error> {
-        if self.0.is_dead() { Err(dead()) } else { Ok(&self.0.rows) }
+    fn rows(&self) -> Result<&dyn Store, Error> {
+        self.check_lives().map(|()| self.0.rows.store())
+    }
+
+    fn check_lives(&self) -> Result<(), Error> {
+        if self.0.is_dead() { Err(dead()) } else { Ok(()) }
+    }
+
+    /// Writes, unless the test has ordered a fault: a disk then fails by itself.
+    fn write(&self, rows: Vec<Row>) -> Result<(), Error> {
+        match (self.0.refusal(), &self.0.rows) {
+            (None, kept) => kept.store().commit(rows),
+            (Some(_), Rows::OnDisk(disk)) => disk.commit_on_failing(rows),
+            (Some(refusal), Rows::InMemory(_)) => Err(refusal),
+        }
     }
 }
 
 impl Store for Shelf {
     fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
-        let kept = self.rows()?;
+        self.check_lives()?;
         if self.0.point(|| format!("before {} is durable", what(&rows))) == Goes::NoFurther {
+            if let Rows::OnDisk(disk) = &self.0.rows {
+                disk.die_before(rows);
+            }
             return Err(dead());
         }
-        if let Some(refusal) = self.0.refusal() {
-            return Err(refusal);
-        }
-        kept.commit(rows.clone())?;
+        self.write(rows.clone())?;
         self.0.invariants(|seen| seen.committed(&rows));
         if self.0.point(|| format!("after {} is durable", what(&rows))) == Goes::NoFurther {
             return Err(dead());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::testkit::audit::examine;
 use crate::testkit::chance::Chance;
 use crate::testkit::crash::{Life, alone, live, trial};
+use crate::testkit::disk::{FailingDisk, Rows};
 use crate::testkit::house::House;
 use crate::testkit::kit::Testkit;
 use crate::testkit::report::{Mode, Report, Trial};
@@ -43,10 +44,30 @@ where
     Fut: Future,
     Fut::Output: Debug,
 {
+    storms(runs, scenario, |_| Rows::InMemory(Box::default()))
+}
+
+/// As [`crash_randomly`], with the store of a program on a disk whose writes and syncs fail. The process dies in the middle of
+/// them too, and the power may go with it. Whenever the store is opened again, all that was acknowledged is there.
+pub fn crash_randomly_on_a_failing_disk<F, Fut>(runs: u32, scenario: F) -> Report
+where
+    F: Fn(Testkit) -> Fut + Send,
+    Fut: Future,
+    Fut::Output: Debug,
+{
+    storms(runs, scenario, |seed| Rows::OnDisk(Box::new(FailingDisk::new(seed))))
+}
+
+fn storms<F, Fut>(runs: u32, scenario: F, rows: impl Fn(u64) -> Rows + Send) -> Report
+where
+    F: Fn(Testkit) -> Fut + Send,
+    Fut: Future,
+    Fut::Output: Debug,
+{
     alone(move |seed| {
         let mut trials = Vec::new();
         for mode in [Mode::Plain, Mode::AlwaysParking] {
-            trials.extend(storm(&scenario, mode, seed, runs));
+            trials.extend(storm(&scenario, mode, seed, runs, &rows));
         }
         trials
     })
@@ -58,7 +79,7 @@ const DEATHS: usize = 4;
 const TURNS: usize = 12;
 
 /// One scenario in one mode, with random crashes and refusals.
-fn storm<F, Fut>(scenario: &F, mode: Mode, seed: u64, runs: u32) -> Vec<Trial>
+fn storm<F, Fut>(scenario: &F, mode: Mode, seed: u64, runs: u32, rows: &dyn Fn(u64) -> Rows) -> Vec<Trial>
 where
     F: Fn(Testkit) -> Fut,
     Fut: Future,
@@ -71,7 +92,8 @@ where
     let points = house.learned().len();
     let mut trials = vec![trial(&house, mode, None, expected.clone(), expected.clone(), false)];
     for _ in 0..runs {
-        let house = House::new(chance.next(), mode.parking());
+        let seed = chance.next();
+        let house = House::over(rows(seed), seed, mode.parking());
         if chance.below(2) == 0 {
             house.refuse_some(6 + chance.below(18) as u64);
         }

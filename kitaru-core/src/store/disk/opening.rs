@@ -71,9 +71,7 @@ impl Disk {
             Marked::Logged(mark) => Ok((files.open_log()?, mark)),
             Marked::Unlogged { sequence } => {
                 acknowledged.check(sequence, &name)?;
-                let (segments, mark) = (files.make_log()?, Mark::first(sequence));
-                raise(&database, &mark)?;
-                Ok((segments, mark))
+                upgrade(&database, sequence, || files.make_log())
             }
         })();
         let (segments, mark) = match admitted {
@@ -204,6 +202,17 @@ impl Disk {
         *self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(thread);
         Ok(())
     }
+}
+
+/// Makes a store without a log one with a log, which is durable before the redb file says so.
+pub(super) fn upgrade(
+    database: &Database,
+    sequence: u64,
+    make_log: impl FnOnce() -> Result<[Segment; 2], Error>,
+) -> Result<([Segment; 2], Mark), Error> {
+    let (segments, mark) = (make_log()?, Mark::first(sequence));
+    raise(database, &mark)?;
+    Ok((segments, mark))
 }
 
 /// Opens the redb file of a store again: it must be the same, and have all that it had.

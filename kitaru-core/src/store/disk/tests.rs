@@ -7,7 +7,6 @@ mod folder;
 mod log;
 #[cfg(unix)]
 mod outside;
-mod platter;
 mod power;
 
 use crate::error::Error;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::store::disk::acknowledged::FILE as NUMBER;
 use crate::store::disk::files::{FILE, LOG};
 use crate::store::disk::segment::SIZES;
-use crate::store::disk::tests::platter::{Event, Platter};
+use crate::store::disk::platter::{Event, Platter};
 use crate::store::disk::tests::{Seeded, fill, row, rows, seeds};
 use crate::store::{Disk, OpenOptions, Reader, Store};
 

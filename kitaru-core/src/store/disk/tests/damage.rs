@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::store::disk::tests::platter::{Files, LOG, Platter, STORE};
+use crate::store::disk::platter::{Files, LOG, Platter, STORE};
 use crate::store::disk::tests::{Seeded, row};
 use crate::store::{Disk, Order, Reader, Row, Store, Table, seal};
 

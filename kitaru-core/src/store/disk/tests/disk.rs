@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use crate::store::disk::tests::platter::{LOG, Platter, STORE};
+use crate::store::disk::platter::{LOG, Platter, STORE};
 use crate::store::disk::tests::{fill, row, rows};
 use crate::store::{Disk, Reader, Store};
 

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::store::disk::files::LOG;
 use crate::store::disk::frame;
 use crate::store::disk::overlay::Overlay;
-use crate::store::disk::tests::platter::{Event, Platter, PlatterFile, STORE};
+use crate::store::disk::platter::{Event, Platter, PlatterFile, STORE};
 use crate::store::disk::tests::{Seeded, fill, row, rows, seeds};
 use crate::store::{Disk, Key, OpenOptions, Order, Range, Reader, Row, Store, Table};
 

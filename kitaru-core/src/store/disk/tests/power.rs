@@ -7,20 +7,17 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::store::disk::frame::MAGIC;
-use crate::store::disk::tests::platter::{Event, Files, Platter, STORE};
+use crate::store::disk::platter::{Event, Files, Platter, STORE};
 use crate::store::disk::tests::{Seeded, seeds};
 use crate::store::{Disk, Order, Reader, Row, Store, Table, seal};
 
-/// What a disk writes whole or not at all.
-const SECTOR: usize = 512;
-
 /// The rows of the tables that the workload writes.
-type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+pub(super) type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
 const WRITTEN: [Table; 3] = [Table::Unfinished, Table::Journal, Table::Aside];
 
 /// The commits of a workload: records that come, rows that are overwritten and go, values of many pages, and batches.
-fn workload(seed: &mut Seeded, commits: u64) -> Vec<Vec<Row>> {
+pub(super) fn workload(seed: &mut Seeded, commits: u64) -> Vec<Vec<Row>> {
     let row = |table: Table, key: u64, value: Option<Vec<u8>>| {
         let key = key.to_be_bytes();
         let value = value.map(|mut value| {
@@ -47,7 +44,7 @@ fn workload(seed: &mut Seeded, commits: u64) -> Vec<Vec<Row>> {
 }
 
 /// What a store holds, every row checked.
-fn held(store: &Arc<Disk>) -> Result<Rows, Error> {
+pub(super) fn held(store: &Arc<Disk>) -> Result<Rows, Error> {
     let reader = Reader::new(store.clone());
     let mut held = Rows::new();
     for table in WRITTEN {
@@ -60,7 +57,7 @@ fn held(store: &Arc<Disk>) -> Result<Rows, Error> {
 }
 
 /// What a store has to hold after each of the commits, the first being none.
-fn states(mut rows: Rows, commits: &[Vec<Row>]) -> Vec<Rows> {
+pub(super) fn states(mut rows: Rows, commits: &[Vec<Row>]) -> Vec<Rows> {
     let mut states = vec![rows.clone()];
     for batch in commits {
         for Row { table, key, value } in batch {
@@ -77,7 +74,7 @@ fn states(mut rows: Rows, commits: &[Vec<Row>]) -> Vec<Rows> {
 
 /// A disk at one of its syncs.
 #[derive(Default)]
-struct Cut<'a> {
+pub(super) struct Cut<'a> {
     /// What it holds for good.
     kept: [Vec<u8>; 3],
     /// What was written since, in order.
@@ -89,7 +86,7 @@ struct Cut<'a> {
 }
 
 /// The disk at each of its syncs, and at the end.
-fn cuts<'a>(files: &'a Files, events: &'a [Event]) -> Vec<Cut<'a>> {
+pub(super) fn cuts<'a>(files: &'a Files, events: &'a [Event]) -> Vec<Cut<'a>> {
     let (mut kept, mut pending, mut acknowledged) = (files.0.clone(), Vec::new(), 0);
     let mut beside = vec![files.1.as_slice()];
     let mut cuts = Vec::new();
@@ -98,6 +95,7 @@ fn cuts<'a>(files: &'a Files, events: &'a [Event]) -> Vec<Cut<'a>> {
             Event::Bytes(..) | Event::Length(..) => pending.push(event),
             Event::Beside(bytes) => beside.push(bytes),
             Event::Mark(mark) => acknowledged = *mark,
+            Event::Lost(_) => {}
             Event::Sync(file) => {
                 cuts.push(Cut { kept: kept.clone(), pending: pending.clone(), beside: beside.clone(), acknowledged });
                 pending.retain(|event: &&Event| {
@@ -148,23 +146,14 @@ fn interleaved(events: Vec<Event>, seed: &mut Seeded) -> Vec<Event> {
 }
 
 impl Cut<'_> {
+    /// Nothing but that so many commits were acknowledged.
+    pub(super) fn after(acknowledged: u64) -> Self {
+        Cut { acknowledged, ..Cut::default() }
+    }
+
     /// The parts that reach the disk or do not, each for itself.
     fn parts(&self) -> Vec<Event> {
-        let mut parts = Vec::new();
-        for event in &self.pending {
-            match event {
-                Event::Bytes(file, at, data) => {
-                    let mut from = 0;
-                    while from < data.len() {
-                        let to = data.len().min(from + SECTOR - (at + from) % SECTOR);
-                        parts.push(Event::Bytes(*file, at + from, data[from..to].to_vec()));
-                        from = to;
-                    }
-                }
-                other => parts.push((*other).clone()),
-            }
-        }
-        parts
+        self.pending.iter().flat_map(|event| event.parts()).collect()
     }
 
     /// The disk after the power has gone, and been so kind as to keep these of the parts.
@@ -182,7 +171,7 @@ impl Cut<'_> {
     }
 
     /// All that is tried at this point.
-    fn outcomes(&self, seed: &mut Seeded, random: usize) -> Vec<Platter> {
+    pub(super) fn outcomes(&self, seed: &mut Seeded, random: usize) -> Vec<Platter> {
         let parts = self.parts();
         let all = parts.len();
         let mut disks = vec![self.disk(&parts, seed, &mut |_| false), self.disk(&parts, seed, &mut |_| true)];
@@ -205,7 +194,7 @@ impl Cut<'_> {
 
 /// Opens what a cut has left and compares it with what has to be there: what one of the commits left, from the last one
 /// that was acknowledged on. Gives which.
-fn recovered(disk: &Platter, states: &[Rows], cut: &Cut<'_>, what: &str) -> (Arc<Disk>, u64) {
+pub(super) fn recovered(disk: &Platter, states: &[Rows], cut: &Cut<'_>, what: &str) -> (Arc<Disk>, u64) {
     let store = Arc::new(disk.store().unwrap_or_else(|error| panic!("{what}: {error:#}")));
     let held = held(&store).unwrap_or_else(|error| panic!("{what}: {error:#}"));
     let possible = cut.acknowledged as usize..states.len().min(cut.acknowledged as usize + 2);
@@ -218,7 +207,7 @@ fn recovered(disk: &Platter, states: &[Rows], cut: &Cut<'_>, what: &str) -> (Arc
 }
 
 /// Makes commits, and what has happened to the disk by then.
-fn run(disk: &Platter, commits: &[Vec<Row>]) -> Vec<Event> {
+pub(super) fn run(disk: &Platter, commits: &[Vec<Row>]) -> Vec<Event> {
     let store = disk.store().expect("a store");
     for (nth, rows) in commits.iter().enumerate() {
         store.commit(rows.clone()).expect("a commit");
@@ -284,7 +273,7 @@ fn a_power_cut_while_a_store_recovers_from_one_loses_nothing_either() {
                         let what = format!("{what}, and again at sync {second} of the recovery, outcome {nth}");
                         // What was seen after the first cut stays.
                         let seen = &states[..=found as usize];
-                        recovered(&disk, seen, &Cut { acknowledged: found, ..Cut::default() }, &what);
+                        recovered(&disk, seen, &Cut::after(found), &what);
                     }
                 }
             }
@@ -312,7 +301,7 @@ fn rows_seen_after_a_kill_stay_when_the_power_goes() {
             let disk = Platter::of(files);
             let acknowledged = log[..killed].iter().rev().find_map(Event::mark).unwrap_or(0);
             let what = format!("KITARU_SEED={seed}, killed after write {killed}");
-            let (store, found) = recovered(&disk, &states, &Cut { acknowledged, ..Cut::default() }, &what);
+            let (store, found) = recovered(&disk, &states, &Cut::after(acknowledged), &what);
             let all: Vec<Event> = log[..killed].iter().cloned().chain(disk.events()).collect();
             drop(store);
             let cuts = cuts(&empty, &all);
@@ -321,7 +310,7 @@ fn rows_seen_after_a_kill_stay_when_the_power_goes() {
                 tried += 1;
                 let what = format!("{what}, then the power goes, outcome {nth}");
                 let seen = &states[..=found as usize];
-                recovered(&disk, seen, &Cut { acknowledged: found, ..Cut::default() }, &what);
+                recovered(&disk, seen, &Cut::after(found), &what);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! A disk that can be looked into: all writes and syncs of the files of a store, so that the power may be cut at any point
-//! of it; and that fails on demand.
+//! A disk in memory, for tests: all writes and syncs of the files of a store, so that the power may be cut at any point of it.
+//! Owns how it fails on demand, and what a power cut leaves; must not know why.
 
 use std::fmt;
 use std::io;
@@ -14,7 +14,7 @@ use crate::store::disk::acknowledged::{Acknowledged, Medium};
 use crate::store::disk::database::{builder, marked, raise};
 use crate::store::disk::failure::{failed, guarded};
 use crate::store::disk::mark::{Mark, Marked};
-use crate::store::disk::opening::{Parts, admit};
+use crate::store::disk::opening::{Parts, admit, upgrade};
 use crate::store::disk::redb::Redb;
 use crate::store::disk::segment::{Segment, Sizes};
 
@@ -26,6 +26,9 @@ pub(super) const LOG: [usize; 2] = [1, 2];
 /// Small, so that a few commits fill a segment.
 pub(super) const SMALL: Sizes = Sizes { least: 2 << 10, most: 16 << 10 };
 
+/// What a disk writes whole or not at all.
+pub(super) const SECTOR: usize = 512;
+
 /// What happened to a disk, in order.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -33,9 +36,12 @@ pub(super) enum Event {
     Length(usize, usize),
     /// All before this is kept of a file.
     Sync(usize),
+    /// A sync of it has failed: of what was written before, any part is kept, and no later sync keeps more.
+    Lost(usize),
     /// The file `acknowledged` was overwritten. That is never synced.
     Beside(Vec<u8>),
     /// What the test wants to know of it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests of this module set marks"))]
     Mark(u64),
 }
 
@@ -46,7 +52,7 @@ impl Event {
     /// The file that it is about.
     pub(super) fn file(&self) -> Option<usize> {
         match self {
-            Event::Bytes(file, ..) | Event::Length(file, _) | Event::Sync(file) => Some(*file),
+            Event::Bytes(file, ..) | Event::Length(file, _) | Event::Sync(file) | Event::Lost(file) => Some(*file),
             Event::Beside(_) | Event::Mark(_) => None,
         }
     }
@@ -63,10 +69,24 @@ impl Event {
                 bytes[*at..end].copy_from_slice(data);
             }
             Event::Length(file, length) => files[*file].resize(*length, 0),
-            Event::Sync(_) | Event::Beside(_) | Event::Mark(_) => {}
+            Event::Sync(_) | Event::Lost(_) | Event::Beside(_) | Event::Mark(_) => {}
         }
     }
 
+    /// The parts that reach the disk or do not, each for itself.
+    pub(super) fn parts(&self) -> Vec<Event> {
+        let Event::Bytes(file, at, data) = self else { return vec![self.clone()] };
+        let mut parts = Vec::new();
+        let mut from = 0;
+        while from < data.len() {
+            let to = data.len().min(from + SECTOR - (at + from) % SECTOR);
+            parts.push(Event::Bytes(*file, at + from, data[from..to].to_vec()));
+            from = to;
+        }
+        parts
+    }
+
+    #[cfg(test)]
     pub(super) fn mark(&self) -> Option<u64> {
         match self {
             Event::Mark(mark) => Some(*mark),
@@ -80,6 +100,8 @@ struct State {
     /// The files, as their process sees them.
     files: [Vec<u8>; 3],
     beside: Vec<u8>,
+    /// What was there before the events.
+    base: Files,
     events: Vec<Event>,
     fails: Option<Fails>,
     /// The redb file stands for one that is too large to be verified.
@@ -92,11 +114,16 @@ struct Fails {
     kind: io::ErrorKind,
     /// Of this file only.
     file: Option<usize>,
+    /// Which sectors of a write that fails are written all the same. None of them unless this is set.
+    torn: Option<Sectors>,
 }
+
+/// Whether the next sector reaches the disk.
+pub(crate) type Sectors = Box<dyn FnMut() -> bool + Send>;
 
 /// A disk. Clones stand for the same one.
 #[derive(Clone, Default)]
-pub(super) struct Platter(Arc<Mutex<State>>);
+pub(crate) struct Platter(Arc<Mutex<State>>);
 
 /// One of its files.
 pub(super) struct PlatterFile(pub(super) Platter, pub(super) usize);
@@ -104,10 +131,12 @@ pub(super) struct PlatterFile(pub(super) Platter, pub(super) usize);
 impl Platter {
     /// One that holds a store.
     pub(super) fn of((files, beside): Files) -> Self {
-        Platter(Arc::new(Mutex::new(State { files, beside, ..State::default() })))
+        let base = (files.clone(), beside.clone());
+        Platter(Arc::new(Mutex::new(State { files, beside, base, ..State::default() })))
     }
 
     /// As if the redb file were too large to be verified when it is opened.
+    #[cfg(test)]
     pub(super) fn made_large(self) -> Self {
         self.state().is_large = true;
         self
@@ -124,31 +153,82 @@ impl Platter {
     }
 
     /// What has happened so far.
+    #[cfg(test)]
     pub(super) fn events(&self) -> Vec<Event> {
         self.state().events.clone()
     }
 
+    #[cfg(test)]
     pub(super) fn mark(&self, mark: u64) {
         self.state().events.push(Event::Mark(mark));
     }
 
     /// From the nth write on, all fail.
+    #[cfg(test)]
     pub(super) fn fails_after(&self, after: u64, kind: io::ErrorKind) {
-        self.state().fails = Some(Fails { after, kind, file: None });
+        self.state().fails = Some(Fails { after, kind, file: None, torn: None });
     }
 
     /// From the nth write to a file on, all to it fail.
+    #[cfg(test)]
     pub(super) fn file_fails_after(&self, file: usize, after: u64) {
-        self.state().fails = Some(Fails { after, kind: io::ErrorKind::Other, file: Some(file) });
+        self.state().fails = Some(Fails { after, kind: io::ErrorKind::Other, file: Some(file), torn: None });
     }
 
-    pub(super) fn heals(&self) {
+    /// From the nth write on, all fail, and leave some of their sectors.
+    pub(crate) fn tears_after(&self, after: u64, kind: io::ErrorKind, torn: Sectors) {
+        self.state().fails = Some(Fails { after, kind, file: None, torn: Some(torn) });
+    }
+
+    pub(crate) fn heals(&self) {
         self.state().fails = None;
     }
 
+    /// The disk after its process was killed.
+    pub(crate) fn after_a_kill(&self) -> Self {
+        Platter::of(self.files())
+    }
+
+    /// The disk after the power has gone. Of what was written to a file since its last sync, `keeps` says which sectors reached
+    /// it.
+    pub(crate) fn after_a_cut(&self, mut keeps: Sectors) -> Self {
+        let state = self.state();
+        let (mut files, mut beside) = state.base.clone();
+        let mut pending: Vec<&Event> = Vec::new();
+        let reach = |event: &Event, keeps: &mut Sectors, files: &mut _| {
+            event.parts().iter().filter(|_| keeps()).for_each(|part| part.to(files));
+        };
+        for event in &state.events {
+            match event {
+                Event::Bytes(..) | Event::Length(..) => pending.push(event),
+                Event::Sync(file) | Event::Lost(file) => {
+                    let (synced, others) = pending.into_iter().partition(|event: &&Event| event.file() == Some(*file));
+                    pending = others;
+                    let synced: Vec<&Event> = synced;
+                    match event {
+                        Event::Sync(_) => synced.into_iter().for_each(|event| event.to(&mut files)),
+                        _ => synced.into_iter().for_each(|event| reach(event, &mut keeps, &mut files)),
+                    }
+                }
+                // Never synced: any that was written.
+                Event::Beside(bytes) if keeps() => beside.clone_from(bytes),
+                Event::Beside(_) | Event::Mark(_) => {}
+            }
+        }
+        pending.into_iter().for_each(|event| reach(event, &mut keeps, &mut files));
+        Platter::of((files, beside))
+    }
+
     /// The store on it, made if the disk is empty. redb catches up while a commit waits for it.
-    pub(super) fn store(&self) -> Result<Disk, Error> {
+    pub(crate) fn store(&self) -> Result<Disk, Error> {
         self.store_of(SMALL)
+    }
+
+    /// The store on it, as a program has it: a thread has redb catch up.
+    pub(crate) fn store_with_a_thread(&self) -> Result<Disk, Error> {
+        let store = self.store()?;
+        store.start()?;
+        Ok(store)
     }
 
     /// The store on it, with segments of these sizes.
@@ -165,11 +245,21 @@ impl Platter {
         };
         let is_new = self.state().files[STORE].is_empty();
         let database = open()?;
-        let segment = if is_new { Segment::make } else { Segment::open };
         if is_new {
             raise(&database, &Mark::first(0))?;
         }
-        let Marked::Logged(mark) = marked(&database, &name)? else { panic!("a store of format 1") };
+        let segments = |open: fn(Box<dyn StorageBackend>, Sizes) -> io::Result<Segment>| {
+            let of = |nth: usize| open(Box::new(file(LOG[nth])), sizes).map_err(failed);
+            Ok([of(0)?, of(1)?])
+        };
+        let acknowledged = Acknowledged::on(Box::new(self.clone()), "acknowledged".to_owned());
+        let (segments, mark) = match marked(&database, &name)? {
+            Marked::Logged(mark) => (segments(if is_new { Segment::make } else { Segment::open })?, mark),
+            Marked::Unlogged { sequence } => {
+                acknowledged.check(sequence, &name)?;
+                upgrade(&database, sequence, || segments(Segment::make))?
+            }
+        };
         let flushed = Arc::new(AtomicU64::new(mark.sequence));
         let (at_least, named) = (flushed.clone(), name.clone());
         let again = move || {
@@ -177,12 +267,7 @@ impl Platter {
             admit(&database, &named, &mark, at_least.load(std::sync::atomic::Ordering::SeqCst))?;
             Ok(database)
         };
-        let segments = [
-            segment(Box::new(file(LOG[0])), sizes).map_err(failed)?,
-            segment(Box::new(file(LOG[1])), sizes).map_err(failed)?,
-        ];
         let redb = Redb::new(Box::new(again), database);
-        let acknowledged = Acknowledged::on(Box::new(self.clone()), "acknowledged".to_owned());
         Disk::of(Parts { redb, flushed, mark, segments, acknowledged, files: None, lock: None, name })
     }
 }
@@ -191,13 +276,27 @@ impl State {
     fn change(&mut self, event: Event) -> io::Result<()> {
         match &mut self.fails {
             Some(Fails { file: Some(file), .. }) if Some(*file) != event.file() => {}
-            Some(Fails { after: 0, kind, .. }) => return Err(io::Error::new(*kind, "the disk refuses")),
+            Some(Fails { after: 0, kind, torn, .. }) => {
+                let refused = io::Error::new(*kind, "the disk refuses");
+                let parts = torn.iter_mut().flat_map(|torn| event.parts().into_iter().filter(|_| torn()));
+                match event {
+                    Event::Bytes(..) => parts.collect::<Vec<_>>().into_iter().for_each(|part| self.happens(part)),
+                    // redb's own file is written again where it matters: a later sync takes that along.
+                    Event::Sync(file) if file != STORE => self.events.push(Event::Lost(file)),
+                    _ => {}
+                }
+                return Err(refused);
+            }
             Some(Fails { after, .. }) => *after -= 1,
             None => {}
         }
+        self.happens(event);
+        Ok(())
+    }
+
+    fn happens(&mut self, event: Event) {
         event.to(&mut self.files);
         self.events.push(event);
-        Ok(())
     }
 }
 
@@ -244,4 +343,9 @@ impl Medium for Platter {
         state.events.push(Event::Beside(bytes.to_vec()));
         Ok(())
     }
+}
+
+/// The number of the last commit that a store shows.
+pub(crate) fn last_commit(store: &Disk) -> u64 {
+    store.shared.view().last
 }
