@@ -1,6 +1,7 @@
 //! What disks do to a store, and what a store does about it.
 
 mod acknowledged;
+mod copies;
 mod damage;
 mod disk;
 mod folder;
@@ -8,6 +9,7 @@ mod log;
 #[cfg(unix)]
 mod outside;
 mod power;
+mod upgrade;
 
 use crate::error::Error;
 use crate::store::{Reader, Row, Store, Table, seal};

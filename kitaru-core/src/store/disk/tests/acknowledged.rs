@@ -10,12 +10,13 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::store::disk::acknowledged::FILE as NUMBER;
 use crate::store::disk::files::{FILE, LOG};
-use crate::store::disk::segment::SIZES;
 use crate::store::disk::platter::{Event, Platter};
+use crate::store::disk::segment::SIZES;
 use crate::store::disk::tests::{Seeded, fill, row, rows, seeds};
-use crate::store::{Disk, OpenOptions, Reader, Store};
+use crate::store::{Disk, OpenOptions, Reader, Row, Store, Table};
 
 const COMMITS: &str = "KITARU_TEST_COMMITS";
+const BYTES: &str = "KITARU_TEST_COMMIT_BYTES";
 
 fn open(dir: &Path) -> Result<Arc<Disk>, Error> {
     Disk::open(dir, OpenOptions { lock_timeout: Duration::from_secs(5) }).map(Arc::new)
@@ -123,52 +124,77 @@ fn kill_and_flipped_bit_that_hide_the_last_commits_are_noticed() {
     assert!(noticed >= 90, "{noticed}");
 }
 
-/// The other process of the test below: commits and tells so, until it is killed.
+/// The other process of the tests below: commits and tells so, until it is killed.
 #[test]
 fn committer() {
     let Some(dir) = std::env::var_os(COMMITS) else { return };
+    let more: usize = std::env::var(BYTES).map_or(0, |bytes| bytes.parse().unwrap());
+    println!("\nopening");
     let store = open(Path::new(&dir)).unwrap();
-    println!();
     let first = found(&store).len() as u64;
     for n in first.. {
-        store.commit(vec![row(n)]).unwrap();
+        let filler = Row { table: Table::Shape, key: n.to_be_bytes().into(), value: Some(vec![n as u8; more]) };
+        store.commit(vec![row(n), filler]).unwrap();
         println!("committed {n}");
+    }
+}
+
+/// Kills that process again and again, each time after up to so many of its commits, or while it opens the store. Each commit has
+/// so many bytes more.
+fn kill_again_and_again(seed: u64, kills: u64, commits: u64, bytes: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut chance = Seeded::new(seed);
+    for kill in 0..kills {
+        let test = concat!(module_path!(), "::committer").split_once("::").unwrap().1;
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(COMMITS, dir.path())
+            .env(BYTES, bytes.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut acknowledged = None;
+        // Each third kill is while the store is opened.
+        let opens = kill % 3 == 2;
+        let mut left = if opens { 1 } else { chance.below(commits) };
+        while left > 0
+            && let Some(line) = said.next()
+        {
+            if let Some(n) = line.strip_prefix("committed ") {
+                acknowledged = n.parse::<u64>().ok();
+            }
+            left -= u64::from(line.starts_with("committed ") || line == "opening");
+        }
+        // At no point of its work in particular.
+        for n in 0..chance.below(if opens { 500_000 } else { 20_000 }) {
+            std::hint::black_box(n);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What another one finds is left for the next one to replay.
+        let copy = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+        if !copy.path().join(FILE).exists() {
+            assert!(acknowledged.is_none(), "KITARU_SEED={seed}, kill {kill}");
+            continue;
+        }
+        let store = open(copy.path()).unwrap_or_else(|error| panic!("KITARU_SEED={seed}, kill {kill}: {error:#}"));
+        let found = found(&store);
+        assert!(acknowledged.is_none_or(|n| found.len() as u64 > n), "KITARU_SEED={seed}, kill {kill}");
+        assert!(found.iter().copied().eq(0..found.len() as u64), "KITARU_SEED={seed}, kill {kill}: {found:?}");
     }
 }
 
 #[test]
 fn a_process_killed_at_any_moment_leaves_a_store_that_opens_without_an_alarm() {
-    for seed in seeds(1) {
-        let dir = tempfile::tempdir().unwrap();
-        let mut chance = Seeded::new(seed);
-        for kill in 0..25 {
-            let test = concat!(module_path!(), "::committer").split_once("::").unwrap().1;
-            let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", test, "--nocapture"])
-                .env(COMMITS, dir.path())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-            let mut acknowledged = None;
-            let mut left = chance.below(30);
-            while left > 0
-                && let Some(line) = said.next()
-            {
-                if let Some(n) = line.strip_prefix("committed ") {
-                    acknowledged = n.parse::<u64>().ok();
-                    left -= 1;
-                }
-            }
-            // At no point of its work in particular.
-            for n in 0..chance.below(20_000) {
-                std::hint::black_box(n);
-            }
-            child.kill().unwrap();
-            child.wait().unwrap();
-            let store = open(dir.path()).unwrap_or_else(|error| panic!("KITARU_SEED={seed}, kill {kill}: {error:#}"));
-            let found = found(&store);
-            assert!(acknowledged.is_none_or(|n| found.len() as u64 > n), "KITARU_SEED={seed}, kill {kill}");
-        }
-    }
+    seeds(1).for_each(|seed| kill_again_and_again(seed, 25, 30, 0));
+}
+
+#[test]
+fn process_killed_while_redb_catches_up_or_its_log_is_replayed_loses_nothing() {
+    // A few commits fill a segment, and the next opening replays what the last kill has left.
+    seeds(1).for_each(|seed| kill_again_and_again(seed, 30, 60, 20_000));
 }

@@ -5,18 +5,23 @@
 //! `KITARU_DAMAGE=all` tries every byte and every length; a sample of them otherwise.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::store::disk::acknowledged::FILE as NUMBER;
+use crate::store::disk::files::{FILE, LOG as NAMES};
 use crate::store::disk::platter::{Files, LOG, Platter, STORE};
+use crate::store::disk::segment::SIZES;
 use crate::store::disk::tests::{Seeded, row};
-use crate::store::{Disk, Order, Reader, Row, Store, Table, seal};
+use crate::store::{Disk, OpenOptions, Order, Reader, Row, Store, Table, seal};
 
 /// What is done to which store, and from which case on: the order to the other process.
 const DAMAGE: &str = "KITARU_TEST_DAMAGE";
@@ -75,19 +80,34 @@ impl Sound {
         Sound { left, files: disk.files(), rows }
     }
 
+    /// The same with a log as large as one on a real disk.
+    fn padded(mut self) -> Self {
+        LOG.iter().for_each(|log| self.files.0[*log].resize(SIZES.least as usize, 0));
+        self
+    }
+
+    /// Opens a damaged copy in a folder, to read it. Nothing is written there.
+    fn read(&self, dir: &Path, ([redb, first, second], number): &Files) -> Result<Found, String> {
+        let files = [(FILE, redb), (NAMES[0], first), (NAMES[1], second), (NUMBER, number)];
+        let is_changed = |(name, bytes): &(&str, &Vec<u8>)| fs::read(dir.join(name)).ok().as_ref() != Some(*bytes);
+        for (name, bytes) in files.into_iter().filter(is_changed) {
+            fs::write(dir.join(name), bytes).expect("a file");
+        }
+        let opened = Disk::open_read_only(dir, OpenOptions { lock_timeout: Duration::ZERO });
+        let found = match opened.and_then(|store| all_rows(&Arc::new(store))) {
+            Ok(rows) if rows == self.rows => Ok(Found::Whole),
+            Ok(rows) => Err(format!("{} rows of {} are there, or others", rows.len(), self.rows.len())),
+            Err(error) => refused(error),
+        };
+        if let Some((name, _)) = files.iter().find(|file| is_changed(file)) {
+            return Err(format!("{name} was written to"));
+        }
+        let made = fs::read_dir(dir).expect("a folder").count();
+        if made == files.len() { found } else { Err(format!("{made} files are there")) }
+    }
+
     /// Opens a damaged copy, reads and writes. A large file may hide rows.
     fn look(&self, disk: &Platter) -> Result<Found, String> {
-        let refused = |error: Error| {
-            let message = format!("{error:#}");
-            let says =
-                ["damaged", "restore", "is missing", "is not a store", "version", "redb file of another program"];
-            let is_clear = error.is_store() && says.iter().any(|part| message.contains(part));
-            if is_clear {
-                Ok(Found::Refused)
-            } else {
-                Err(format!("an error that does not say what is wrong: {message}"))
-            }
-        };
         let store = match disk.store() {
             Ok(store) => Arc::new(store),
             Err(error) => return refused(error),
@@ -126,6 +146,16 @@ impl Sound {
     }
 }
 
+/// An error has to say what is wrong.
+fn refused(error: Error) -> Result<Found, String> {
+    let message = format!("{error:#}");
+    let says = ["damaged", "restore", "is missing", "is not a store", "version", "redb file of another program"];
+    match error.is_store() && says.iter().any(|part| message.contains(part)) {
+        true => Ok(Found::Refused),
+        false => Err(format!("an error that does not say what is wrong: {message}")),
+    }
+}
+
 /// What was found of a damaged store.
 #[derive(Clone, Copy, Debug)]
 enum Found {
@@ -150,6 +180,13 @@ fn all_rows(store: &Arc<Disk>) -> Result<Rows, Error> {
     Ok(rows)
 }
 
+/// How a damaged store is opened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Opened {
+    ToWrite,
+    ToRead,
+}
+
 /// Which damage is tried.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
@@ -162,16 +199,21 @@ enum Damage {
 impl Damage {
     /// The bytes of the file at which it is done. A sample takes each part of the file that is written to and little of the
     /// others, in steps that differ.
-    fn places(self, sound: &Sound, file: usize) -> Vec<usize> {
+    fn places(self, sound: &Sound, file: usize, opened: Opened) -> Vec<usize> {
         let bytes = &sound.files.0[file];
-        if std::env::var_os(ALL).is_some() {
+        if opened == Opened::ToWrite && std::env::var_os(ALL).is_some() {
             return (0..bytes.len()).collect();
         }
-        let sample = if file == STORE { 97 } else { 23 };
+        let sample = match opened {
+            // Real files, which are slow, and the same code.
+            Opened::ToRead => 797,
+            Opened::ToWrite if file == STORE => 97,
+            Opened::ToWrite => 23,
+        };
         let mut chance = Seeded::new(7);
         let mut places = BTreeSet::new();
         // The header; of the redb file also where rows went missing or redb panicked when it was closed.
-        places.extend(0..320);
+        places.extend((0..320).step_by(if opened == Opened::ToRead { 7 } else { 1 }));
         if file == STORE {
             places.extend([8_560, 69_701, 69_702, 69_703, 69_704, 69_917]);
         }
@@ -184,14 +226,13 @@ impl Damage {
         places.into_iter().collect()
     }
 
-    fn done(self, sound: &Sound, file: usize, place: usize) -> Platter {
+    fn done(self, sound: &Sound, file: usize, place: usize) -> Files {
         let mut files = sound.files.clone();
         match self {
             Damage::Flip => files.0[file][place] ^= 1 << bit(place),
             Damage::Cut => files.0[file].truncate(place),
         }
-        let disk = Platter::of(files);
-        if sound.left == Left::Large { disk.made_large() } else { disk }
+        files
     }
 }
 
@@ -205,9 +246,11 @@ fn bit(place: usize) -> u64 {
 fn damager() {
     let Ok(order) = std::env::var(DAMAGE) else { return };
     let order: Vec<usize> = order.split(' ').map(|n| n.parse().unwrap()).collect();
-    let [left, damage, file, from] = order[..] else { panic!("a store, a damage, a file and a case") };
+    let [left, opened, damage, file, from] = order[..] else { panic!("a store, a damage, a file and a case") };
+    let (opened, damage) = ([Opened::ToWrite, Opened::ToRead][opened], [Damage::Flip, Damage::Cut][damage]);
     let sound = Sound::new(LEFT[left]);
-    let damage = [Damage::Flip, Damage::Cut][damage];
+    let sound = if opened == Opened::ToRead { sound.padded() } else { sound };
+    let dir = tempfile::tempdir().unwrap();
     // redb's panics are caught, and too many to print.
     std::panic::set_hook(Box::new(|_| {}));
     let begun = Arc::new(AtomicU64::new(0));
@@ -225,11 +268,16 @@ fn damager() {
         }
     });
     println!();
-    for (nth, place) in damage.places(&sound, file).into_iter().enumerate().skip(from) {
+    for (nth, place) in damage.places(&sound, file, opened).into_iter().enumerate().skip(from) {
         begun.store(nth as u64, Ordering::SeqCst);
         println!("case {nth} {place}");
-        let disk = damage.done(&sound, file, place);
-        match catch_unwind(AssertUnwindSafe(|| sound.look(&disk))) {
+        let files = damage.done(&sound, file, place);
+        let look = || match opened {
+            Opened::ToWrite if sound.left == Left::Large => sound.look(&Platter::of(files).made_large()),
+            Opened::ToWrite => sound.look(&Platter::of(files)),
+            Opened::ToRead => sound.read(dir.path(), &files),
+        };
+        match catch_unwind(AssertUnwindSafe(look)) {
             Ok(Ok(found)) => println!("{found:?}"),
             Ok(Err(why)) => println!("broken {why}"),
             Err(panic) => println!("broken {}", Error::panicked("the store", panic)),
@@ -249,7 +297,7 @@ struct Tally {
 }
 
 /// Lets another process try all cases, and a further one continue where redb has ended one.
-fn try_all(left: Left, damage: Damage, file: usize) -> Tally {
+fn try_all(left: Left, opened: Opened, damage: Damage, file: usize) -> Tally {
     let mut tally = Tally::default();
     let mut broken = Vec::new();
     let (mut from, mut place) = (0, 0);
@@ -257,7 +305,7 @@ fn try_all(left: Left, damage: Damage, file: usize) -> Tally {
         let test = concat!(module_path!(), "::damager").split_once("::").unwrap_or_default().1;
         let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
             .args(["--exact", test, "--nocapture"])
-            .env(DAMAGE, format!("{} {} {file} {from}", left as u8, damage as u8))
+            .env(DAMAGE, format!("{} {} {} {file} {from}", left as u8, opened as u8, damage as u8))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -274,9 +322,9 @@ fn try_all(left: Left, damage: Damage, file: usize) -> Tally {
                 ("Whole", _) => tally.whole += 1,
                 ("Refused", _) => tally.refused += 1,
                 ("Less", _) => tally.less += 1,
-                ("broken", why) => {
-                    broken.push(format!("{damage:?} at {place} of file {file} of a store that was {left:?}: {why}"))
-                }
+                ("broken", why) => broken.push(format!(
+                    "{damage:?} at {place} of file {file} of a store that was {left:?}, opened {opened:?}: {why}"
+                )),
                 ("done", _) => done = true,
                 _ => {}
             }
@@ -292,12 +340,12 @@ fn try_all(left: Left, damage: Damage, file: usize) -> Tally {
     }
     let few: Vec<_> = broken.iter().take(20).collect();
     assert!(broken.is_empty(), "{} of {} cases: {few:#?}", broken.len(), from);
-    println!("{damage:?}, file {file}, {left:?}: {tally:?}");
+    println!("{damage:?}, file {file}, {left:?}, {opened:?}: {tally:?}");
     tally
 }
 
-fn flips(left: Left) -> Tally {
-    let tally = try_all(left, Damage::Flip, STORE);
+fn flips(left: Left, opened: Opened) -> Tally {
+    let tally = try_all(left, opened, Damage::Flip, STORE);
     let known: BTreeSet<usize> = ABORTS
         .lines()
         .filter_map(|line| line.strip_prefix(&format!("{left:?} ")))
@@ -305,23 +353,24 @@ fn flips(left: Left) -> Tally {
         .collect();
     let new: Vec<_> = tally.aborts.difference(&known).collect();
     assert!(new.is_empty(), "redb ends the process at bits that are not listed: {left:?} {new:?}");
-    assert!(tally.refused > 200, "only {tally:?} were noticed");
+    let few = if opened == Opened::ToRead { 20 } else { 200 };
+    assert!(tally.refused > few, "only {tally:?} were noticed");
     tally
 }
 
 #[test]
 fn bit_flipped_at_any_byte_of_a_closed_store_is_an_error_or_harmless() {
-    drop(flips(Left::Closed));
+    drop(flips(Left::Closed, Opened::ToWrite));
 }
 
 #[test]
 fn bit_flipped_at_any_byte_of_a_killed_store_is_an_error_or_harmless() {
-    drop(flips(Left::Killed));
+    drop(flips(Left::Killed, Opened::ToWrite));
 }
 
 #[test]
 fn bit_flipped_in_a_large_file_gives_no_wrong_row_and_seldom_hides_one() {
-    let tally = flips(Left::Large);
+    let tally = flips(Left::Large, Opened::ToWrite);
     // Five of 135,168, all of which the sample has.
     assert!(tally.less <= 5, "{tally:?}");
 }
@@ -329,7 +378,7 @@ fn bit_flipped_in_a_large_file_gives_no_wrong_row_and_seldom_hides_one() {
 #[test]
 fn a_store_cut_short_at_any_length_is_refused_unless_what_it_lacks_was_not_in_use() {
     for left in [Left::Closed, Left::Killed] {
-        let tally = try_all(left, Damage::Cut, STORE);
+        let tally = try_all(left, Opened::ToWrite, Damage::Cut, STORE);
         assert!(tally.aborts.is_empty(), "{tally:?}");
         assert!(tally.refused > 200 && tally.whole < 10, "{tally:?}");
     }
@@ -341,10 +390,27 @@ fn bit_flipped_or_length_cut_anywhere_in_a_log_is_an_error_or_harmless() {
         for (damage, file) in
             [(Damage::Flip, LOG[0]), (Damage::Flip, LOG[1]), (Damage::Cut, LOG[0]), (Damage::Cut, LOG[1])]
         {
-            let tally = try_all(left, damage, file);
+            let tally = try_all(left, Opened::ToWrite, damage, file);
             assert!(tally.aborts.is_empty() && tally.less == 0, "{tally:?}");
             // What redb has is not needed of a log.
             assert!(left == Left::Killed || tally.whole > 0, "{tally:?}");
+        }
+    }
+}
+
+#[test]
+fn damaged_store_that_is_only_read_is_an_error_or_whole_and_nothing_is_written() {
+    for left in [Left::Closed, Left::Killed] {
+        drop(flips(left, Opened::ToRead));
+        for (damage, file) in [
+            (Damage::Cut, STORE),
+            (Damage::Flip, LOG[0]),
+            (Damage::Flip, LOG[1]),
+            (Damage::Cut, LOG[0]),
+            (Damage::Cut, LOG[1]),
+        ] {
+            let tally = try_all(left, Opened::ToRead, damage, file);
+            assert!(tally.aborts.is_empty() && tally.less == 0, "{tally:?}");
         }
     }
 }
