@@ -26,6 +26,7 @@ mod encoding;
 mod errors;
 mod executions;
 mod failing_children;
+mod failing_disks;
 mod faults;
 mod faults_at_opening;
 mod faulty;
