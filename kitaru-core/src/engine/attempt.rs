@@ -16,14 +16,14 @@ use crate::director::Turn;
 use crate::driver::{Driven, Driver};
 use crate::engine::active::{Ended, interrupted};
 use crate::engine::continue_as_new;
-use crate::engine::entered::{Entered, Left};
+use crate::engine::entered::{Entered, Trace};
 use crate::engine::head::Head;
 use crate::engine::plan::{Plan, Resume, Work};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{Ask, Class, EndFrame, Forgotten, Frame, OwnedPayload, Packed, Status, Tally};
-use crate::ledger::{Change, FirstAttempt, Listing, Stored, Tenure, blocking};
+use crate::ledger::{Change, ClaimedGeneration, FirstAttempt, Listing, Stored, blocking};
 use crate::log;
 use crate::machine::{Due, Exit, Replay};
 use crate::program::{FlowFuture, FlowInput};
@@ -32,7 +32,7 @@ use crate::value::Codec;
 
 /// Counts an attempt durably, then continues. The count comes before the journal, the mail and the flow's code are touched: the
 /// process may crash in any of them.
-pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tally: Tally) -> Ended {
+pub(super) async fn count(task: &Task, request: Request, mut claimed: ClaimedGeneration, tally: Tally) -> Ended {
     // The execution is already in the store.
     task.active.record(Ok(()));
     let admission = match task.engine.admit(tally).await {
@@ -42,9 +42,9 @@ pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tal
     let mut entered = Entered::new(task);
     let runtime = task.engine.runtime.clone();
     let tally = Tally { alone: admission.is_alone(), replays: true, ..tally };
-    let before = stored.state.attempts;
+    let before = claimed.stored.state.attempts;
     let (attempts, at_ms) = (before.saturating_add(1), runtime.clock.now_ms());
-    let ended = stored.state.status.is_final().then_some(stored.state.status);
+    let ended = Some(claimed.stored.state.status).filter(|status| status.is_final());
     let (counted, left) = match ended {
         // A failed execution that is being cancelled does not resume by itself if its process crashes in the cancellation.
         Some(ended) => (Change::Reopened { ended, attempts, at_ms, tally }, Change::Finished),
@@ -54,21 +54,22 @@ pub(super) async fn count(task: &Task, request: Request, mut stored: Stored, tal
             (Change::Running { attempts, at_ms, tally }, left)
         }
     };
-    // These changes write no record.
-    let numbers = Arc::new(Tenure::of_changes(stored.journal));
-    task.drives(stored.journal);
-    if let Err(fault) = runtime.ledger.write(&numbers, vec![counted], None).await {
+    let tenure = claimed.tenure.clone();
+    task.drives(tenure.journal());
+    entered.trace = Trace::Journal(tenure.clone());
+    if let Err(fault) = runtime.ledger.write(&tenure, vec![counted], None).await {
         return task.fails(fault);
     }
-    entered.left = Left::Counted(numbers, left);
+    entered.trace = Trace::Count(tenure, left);
     if is_stopped(task, Turn::Counted) {
         return pending().await;
     }
-    stored.state.attempts = attempts;
-    stored.state.listing = if ended.is_some() { Listing::Ended } else { Listing::Current };
-    stored.state.tally = tally;
+    let state = &mut claimed.stored.state;
+    state.attempts = attempts;
+    state.listing = if ended.is_some() { Listing::Ended } else { Listing::Current };
+    state.tally = tally;
     let ask = request.ask;
-    let load = move || Plan::resume(&runtime.archive, stored, ask, &[], runtime.max_outcome_bytes);
+    let load = move || Plan::resume(&runtime.ledger, claimed, ask, &[]);
     let loaded = blocking(load).await;
     match loaded.and_then(|loaded| loaded) {
         Ok(Plan::Drive(work)) => drive(entered, request, work, admission).await,
@@ -85,6 +86,7 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
     let (context, input) = match work {
         Work::New { generation, cancelled, fresh } => {
             let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
+            entered.trace = Trace::Journal(context.numbers.clone());
             task.begins(&context);
             // The execution is in the store, or does not exist. Its callers have learned that.
             if let Err(fault) = landed.await {
@@ -94,7 +96,8 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
         }
         Work::Resume(mut work) => {
             let forgot = std::mem::take(&mut work.forgot);
-            let (context, input) = resume(task, &request, *work, forgot.len(), admission);
+            entered.trace = Trace::Journal(work.claimed.tenure.clone());
+            let (context, input) = resume(task, &request, *work, admission);
             if is_asked_for && let Err(fault) = begin_again(&context, &forgot).await {
                 return task.fails(fault);
             }
@@ -105,7 +108,7 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
             (context, input)
         }
     };
-    entered.left = Left::Begun(context.clone());
+    entered.trace = Trace::Attempt(context.clone());
     if is_stopped(task, Turn::Begins) {
         return pending().await;
     }
@@ -144,7 +147,7 @@ fn begin(
 ) -> (Arc<Context>, Recorded, impl Future<Output = Result<(), Error>> + Send + use<>) {
     let runtime = &task.engine.runtime;
     let head = Head::new(task, request, generation);
-    let numbers = Arc::new(Tenure::new(head.journal, Seq(1)));
+    let numbers = head.tenure.clone();
     let attempt =
         Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(task, request, generation, 1, head.header.seed) };
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
@@ -185,13 +188,12 @@ pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u
     let (journal, recorded) = match work {
         Work::New { generation, cancelled, .. } => {
             let head = Head::new(task, &request, generation);
-            let journal = head.journal;
+            let tenure = head.tenure.clone();
             let generation = head.begins(task, &request, FirstAttempt::At(start_ms), cancelled);
-            let tenure = Arc::new(Tenure::new(journal, Seq(1)));
-            (journal, task.engine.runtime.ledger.begin(&tenure, request.behind, generation).await)
+            (tenure.journal(), task.engine.runtime.ledger.begin(&tenure, request.behind, generation).await)
         }
         // The generation is recorded and begins at that time.
-        Work::Resume(resume) => (resume.stored.journal, task.engine.runtime.ledger.settle().await),
+        Work::Resume(resume) => (resume.claimed.stored.journal, task.engine.runtime.ledger.settle().await),
     };
     task.active.record(recorded.clone());
     match recorded {
@@ -200,21 +202,15 @@ pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u
     }
 }
 
-/// A further attempt on the same journal. Its last `unwritten` records are not in the store yet.
-fn resume(
-    task: &Task,
-    request: &Request,
-    work: Resume,
-    unwritten: usize,
-    admission: Admission,
-) -> (Arc<Context>, Recorded) {
-    let Resume { stored: Stored { journal: id, header, state }, journal, replay, mail, notes, deadline_ms, .. } = work;
-    let numbers = Arc::new(Tenure::new(id, Seq(journal.next().0 - unwritten as u64)));
+/// A further attempt on the same journal.
+fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) -> (Arc<Context>, Recorded) {
+    let Resume { claimed, journal, replay, mail, notes, deadline_ms, .. } = work;
+    let ClaimedGeneration { stored: Stored { header, state, .. }, tenure: numbers, .. } = claimed;
     let is_counted = matches!(state.listing, Listing::Current | Listing::Ended);
     let number = state.attempts.saturating_add(u32::from(!is_counted));
     let attempt = Attempt {
         deadline_ms,
-        after_crash: matches!(state.status, Status::Running | Status::Interrupted) && number > 1,
+        after_crash: state.status == Status::Interrupted && number > 1,
         after_park: state.status == Status::Waiting,
         ..attempt(task, request, header.generation, number, header.seed)
     };

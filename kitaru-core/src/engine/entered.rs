@@ -1,19 +1,15 @@
-//! An attempt that is under way. Owns that the store learns of an attempt that a living process interrupts; must not know
-//! what the attempt does.
+//! An attempt that is under way. Owns that the ledger learns how a living process leaves it; must not know what the attempt does.
 
 use std::sync::Arc;
 
 use crate::context::Context;
 use crate::engine::task::Task;
-use crate::ledger::{Change, Tenure};
-use crate::runtime::Runtime;
+use crate::ledger::{Change, Left, Tenure};
 
 /// An attempt that is under way.
 pub(super) struct Entered<'a> {
-    runtime: &'a Runtime,
     pub(super) task: &'a Task,
-    /// What the store learns if a living process interrupts the attempt.
-    pub(super) left: Left,
+    pub(super) trace: Trace,
     /// The end of the attempt has been submitted.
     pub(super) ended: bool,
     /// The end has landed, and all before it.
@@ -21,42 +17,38 @@ pub(super) struct Entered<'a> {
 }
 
 /// What the store knows of an attempt that has not ended.
-pub(super) enum Left {
+pub(super) enum Trace {
     Nothing,
-    /// Only that it is counted.
-    Counted(Arc<Tenure>, Change),
-    Begun(Arc<Context>),
+    /// Something of it may be on its way.
+    Journal(Arc<Tenure>),
+    /// That it is counted. The change says that it was interrupted.
+    Count(Arc<Tenure>, Change),
+    Attempt(Arc<Context>),
 }
 
 impl<'a> Entered<'a> {
     pub(super) fn new(task: &'a Task) -> Self {
-        Entered { runtime: &task.engine.runtime, task, left: Left::Nothing, ended: false, landed: false }
-    }
-
-    /// Records that the attempt did not crash.
-    fn cut_off(&mut self) {
-        let (tenure, change) = match std::mem::replace(&mut self.left, Left::Nothing) {
-            Left::Nothing => return,
-            Left::Counted(tenure, change) => (tenure, Some(change)),
-            Left::Begun(context) => (context.numbers.clone(), context.cut_off()),
-        };
-        if let Some(change) = change {
-            // If it cannot be written, this process remembers it.
-            self.runtime.ledger.write_then(&tenure, vec![change], drop);
-        }
+        Entered { task, trace: Trace::Nothing, ended: false, landed: false }
     }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        if let Left::Begun(context) = &self.left {
-            context.release();
-        }
-        if !self.ended {
-            self.cut_off();
-        }
-        if !self.landed {
-            self.task.leaves_writes();
-        }
+        let (tenure, interrupted) = match std::mem::replace(&mut self.trace, Trace::Nothing) {
+            Trace::Nothing => return,
+            Trace::Journal(tenure) => (tenure, None),
+            Trace::Count(tenure, interrupted) => (tenure, Some(interrupted)),
+            Trace::Attempt(context) => {
+                context.release();
+                (context.numbers.clone(), context.cut_off())
+            }
+        };
+        let left = match (self.ended, self.landed) {
+            (_, true) => Left::Done,
+            (true, false) => Left::Unsure,
+            // The attempt did not crash.
+            (false, false) => Left::CutOff(interrupted),
+        };
+        self.task.engine.runtime.ledger.leave(&self.task.execution, &tenure, left);
     }
 }

@@ -1,16 +1,18 @@
 //! What a generation begins with. Owns what is recorded of it; must not know when they are written.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::engine::control::{begun_over, cancel};
 use crate::engine::task::Task;
-use crate::id::{JournalId, Seq};
+use crate::id::Seq;
 use crate::journal::Header;
-use crate::ledger::{FirstAttempt, NewGeneration, Stored};
+use crate::ledger::{FirstAttempt, NewGeneration, Stored, Tenure};
 use crate::request::Request;
-use std::time::Duration;
 
 /// What a generation begins with.
 pub(super) struct Head {
-    pub(super) journal: JournalId,
+    pub(super) tenure: Arc<Tenure>,
     pub(super) deadline_ms: Option<u64>,
     pub(super) header: Header,
 }
@@ -35,7 +37,7 @@ impl Head {
             Duration::from_millis(request.start_at_ms.unwrap_or_default().saturating_sub(header.created_ms));
         let clock = &task.engine.runtime.clock;
         let deadline_ms = request.deadline.map(|deadline| clock.due_ms(begins_in.saturating_add(deadline)));
-        Head { journal: task.engine.runtime.ledger.new_journal(), deadline_ms, header }
+        Head { tenure: task.engine.runtime.ledger.new_tenure(), deadline_ms, header }
     }
 
     /// The generation that begins with this head. It ends the generation that it replaces.
@@ -55,7 +57,8 @@ impl Head {
         });
         let shape = request.input.encoded.shape.as_ref();
         let shape = shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text.clone())));
-        let Head { journal, deadline_ms, header } = self;
+        let Head { tenure, deadline_ms, header } = self;
+        let journal = tenure.journal();
         let (parent, tags) = (request.parent.clone(), request.tags.clone());
         NewGeneration { journal, header, first, deadline_ms, tags, parent, waiters, shape, over }
     }

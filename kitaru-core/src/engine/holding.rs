@@ -1,14 +1,12 @@
 //! Executions whose attempts crash one after another: each pauses before its next attempt, or becomes stuck. Must not know when
 //! an attempt counts as crashed.
 
-use std::sync::Arc;
-
 use crate::engine::active::Ended;
 use crate::engine::plan::Held;
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::journal::{EndFrame, Frame, NotUndone, Packed, Status};
-use crate::ledger::{Change, Ending, Stored, Tenure};
+use crate::ledger::{ClaimedGeneration, Ending};
 use crate::log;
 use crate::machine::Due;
 use crate::runtime::Runtime;
@@ -17,9 +15,9 @@ use crate::runtime::Runtime;
 pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
     let runtime = &task.engine.runtime;
     let (stored, next, tally) = match held {
-        Held::Until { due_ms, stored } => {
-            let journal = stored.journal;
-            if let Err(fault) = begun_by_now(runtime, *stored).await {
+        Held::Until { due_ms, claimed } => {
+            let journal = claimed.stored.journal;
+            if let Err(fault) = begun_by_now(runtime, *claimed).await {
                 return Ended::Fault(fault);
             }
             return Ended::Parked { due: Due::At(due_ms), journal };
@@ -58,12 +56,10 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
 
 /// An attempt that began in the future, by a clock that was wrong, counts as begun now. Otherwise it would be held back again
 /// and again.
-async fn begun_by_now(runtime: &Runtime, stored: Stored) -> Result<(), Error> {
-    let Stored { journal, state, .. } = stored;
-    let now_ms = runtime.clock.steady_ms();
-    if state.updated_ms <= now_ms {
+async fn begun_by_now(runtime: &Runtime, claimed: ClaimedGeneration) -> Result<(), Error> {
+    let (updated_ms, now_ms) = (claimed.stored.state.updated_ms, runtime.clock.steady_ms());
+    if updated_ms <= now_ms {
         return Ok(());
     }
-    let since = Change::Since { at_ms: now_ms, state };
-    runtime.ledger.write(&Arc::new(Tenure::of_changes(journal)), vec![since], None).await
+    runtime.ledger.restate(claimed, now_ms).await
 }

@@ -24,7 +24,6 @@ use crate::ledger::Stored;
 use crate::log;
 use crate::machine::{Call, Cause, Due, Lost, Parked, TaskId, Wakes};
 use crate::request::{FlowBody, Request};
-use crate::runtime::lock;
 
 impl Engine {
     /// Makes sure that a task drives the execution of a request. The execution may not be in the store yet.
@@ -171,7 +170,7 @@ impl Task {
                 self.active.record(Ok(()));
                 cancel_parked(self, *stored, next).await
             }
-            Ok(Plan::Count { stored, tally }) => attempt::count(self, request, *stored, tally).await,
+            Ok(Plan::Count { claimed, tally }) => attempt::count(self, request, *claimed, tally).await,
             Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.engine.runtime.clock.now_ms()) {
                 Some(start_ms) => attempt::queue(self, request, work, start_ms).await,
                 None => match self.engine.admit(Tally::default()).await {
@@ -204,14 +203,6 @@ impl Task {
     fn end(&self, ended: Ended) {
         let is_store_fault = matches!(&ended, Ended::Fault(error) if error.is_store());
         let journal = self.active.generation();
-        // While this task holds the seat: the next holder reads it.
-        if let Some(journal) = journal {
-            let mut faults = lock(&self.engine.faults);
-            let _ = match is_store_fault {
-                true => faults.insert(journal),
-                false => faults.remove(&journal),
-            };
-        }
         let wakes = self.engine.registry.end(&self.execution, (&self.active, self.id), is_store_fault);
         if let Some(journal) = journal.filter(|_| is_store_fault && self.resumes) {
             self.engine.wake_after_fault(journal, Cause::Fault);
@@ -247,15 +238,10 @@ impl Task {
 /// The task was aborted, or its runtime shuts down.
 impl Drop for Task {
     fn drop(&mut self) {
-        let resumes = |generation| {
+        let resumes = |_| {
             // A bug in Kitaru would repeat without end.
             let can = self.resumes && !self.engine.is_closed() && !std::thread::panicking();
-            let resumes = can && self.engine.keeper.outlives(self.runtime);
-            if resumes {
-                // The attempt did not crash.
-                lock(&self.engine.faults).insert(generation);
-            }
-            resumes
+            can && self.engine.keeper.outlives(self.runtime)
         };
         match self.engine.registry.lose(&self.execution, (&self.active, self.id), resumes) {
             Lost::Nothing => {}

@@ -9,7 +9,7 @@ use crate::engine::forget;
 use crate::error::{Error, Kind, cannot};
 use crate::id::Seq;
 use crate::journal::{Ask, Forgotten, Frame, OwnedPayload, Status, Tally};
-use crate::ledger::{Archive, Stored, malformed, most_loaded_bytes};
+use crate::ledger::{Archive, ClaimedGeneration, Ledger, Loaded, Stored, malformed};
 use crate::machine::{Journal, Replay};
 use crate::request::Forget;
 
@@ -24,7 +24,7 @@ pub(crate) enum Plan {
     },
     /// The execution resumes. Its attempt is counted before anything else is touched.
     Count {
-        stored: Box<Stored>,
+        claimed: Box<ClaimedGeneration>,
         tally: Tally,
     },
     Cached {
@@ -36,7 +36,7 @@ pub(crate) enum Plan {
 
 /// What a further attempt continues from.
 pub(crate) struct Resume {
-    pub(super) stored: Stored,
+    pub(super) claimed: ClaimedGeneration,
     pub(super) journal: Arc<Journal>,
     pub(super) replay: Replay,
     pub(super) mail: Vec<Mail>,
@@ -57,7 +57,9 @@ impl Work {
     pub(crate) fn starts_at(&self, asked_ms: Option<u64>, now_ms: u64) -> Option<u64> {
         let start_ms = match self {
             Work::New { .. } => asked_ms?,
-            Work::Resume(resume) if resume.stored.state.status == Status::Queued => resume.stored.state.wake_ms,
+            Work::Resume(resume) if resume.claimed.stored.state.status == Status::Queued => {
+                resume.claimed.stored.state.wake_ms
+            }
             Work::Resume(_) => return None,
         };
         (start_ms > now_ms).then_some(start_ms)
@@ -86,52 +88,46 @@ impl Plan {
 
     /// `forget` names the records that no longer count.
     pub(crate) fn resume(
-        archive: &Archive,
-        stored: Stored,
+        ledger: &Ledger,
+        claimed: ClaimedGeneration,
         ask: Ask,
         forget: &[Forget],
-        max_outcome_bytes: usize,
     ) -> Result<Self, Error> {
-        let mut journal = archive.journal(&stored)?;
-        let forgot = forget::find(&journal, forget, &stored.header.execution)?;
+        let Loaded { mut journal, sent, notes, deadline_ms } = ledger.load(&claimed)?;
+        let execution = &claimed.stored.header.execution;
+        let forgot = forget::find(&journal, forget, execution)?;
         for forgotten in &forgot {
             journal.push(journal.next(), &Frame::Forgot(*forgotten).write());
         }
         let journal = Arc::new(journal);
-        let replay = Replay::new(journal.clone()).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
+        let replay = Replay::new(journal.clone()).map_err(|why| malformed(execution, "journal", why))?;
         if !forgot.is_empty() && replay.unwound_by().is_some() {
-            return Err({
-                let execution = &stored.header.execution;
-                cannot!(
-                    Kind::Misuse,
-                    "forget records of execution {execution}",
-                    "its work was undone",
-                    "begin it again with .fresh()"
-                )
-            });
+            return Err(cannot!(
+                Kind::Misuse,
+                "forget records of execution {execution}",
+                "its work was undone",
+                "begin it again with .fresh()"
+            ));
         }
         if ask == Ask::Resume
             && let Some(unwound) = replay.unwound_by()
             && forget::is_undone(&journal, unwound)
         {
-            return Err(forget::undone(&stored.header.execution));
+            return Err(forget::undone(execution));
         }
-        // After the journal: a signal that a record has taken is still there.
-        let sent = archive.inbox(&stored, most_loaded_bytes(max_outcome_bytes))?;
         let mail = sent.into_iter().map(Mail::from).collect();
         let notes = match forgot.is_empty() {
-            true => archive.notes(&stored)?.into_iter().map(|(kind, name, note)| (kind, name, note.nth)).collect(),
+            true => notes.into_iter().map(|(kind, name, note)| (kind, name, note.nth)).collect(),
             // The replay may publish other values than before.
             false => Vec::new(),
         };
         let notes = Notes::new(notes);
-        let deadline_ms = archive.deadline(&stored)?;
-        Ok(Plan::Drive(Work::Resume(Box::new(Resume { stored, journal, replay, mail, notes, deadline_ms, forgot }))))
+        Ok(Plan::Drive(Work::Resume(Box::new(Resume { claimed, journal, replay, mail, notes, deadline_ms, forgot }))))
     }
 }
 
 /// What happens to an execution whose attempts crash one after another without a lasting record.
 pub(crate) enum Held {
-    Until { due_ms: u64, stored: Box<Stored> },
+    Until { due_ms: u64, claimed: Box<ClaimedGeneration> },
     GivenUp { stored: Box<Stored>, next: Seq, tally: Tally },
 }

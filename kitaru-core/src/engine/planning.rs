@@ -13,11 +13,10 @@ use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Ask, Begin, Found, NotUndone, ParentCall, Reuse, Status, Tally, decide};
-use crate::ledger::{Archive, Listing, Stored, brief};
+use crate::ledger::{Archive, ClaimedGeneration, Earlier, Ledger, Listing, Stored};
 use crate::log;
 use crate::machine::{Cause, Verdict, died, dies_in_replay, last_chance, verdict};
 use crate::request::{FlowBody, Forget, Request};
-use crate::runtime::lock;
 use crate::value::Key;
 
 /// The parts of a request that decide about a plan.
@@ -59,35 +58,17 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
         None if input.parent.is_some() => Caller::Parent,
         None => Caller::Person,
     };
-    if lock(&engine.left).remove(&execution) {
-        // Writes that an attempt of this process left on their way must land before the read.
-        engine.runtime.ledger.settle().await?;
-    }
-    let is_woken = task.wakeup.is_some();
-    let lookups = engine.runtime.lookups.clone();
-    brief(&lookups, move |turn| {
-        let archive = &engine.runtime.archive;
-        let (now_ms, bound) = (engine.runtime.clock.now_ms(), engine.runtime.max_outcome_bytes);
-        if is_woken {
-            // It is there, and what is new does not wait for it.
-            turn.takes_long();
-        }
-        let stored = archive.newest(&execution)?;
-        if stored.is_some() {
-            // Its journal may be read whole.
-            turn.takes_long();
-        }
-        let found = stored.as_ref().map(|stored| Found {
+    let (wanted, runtime) = (execution.clone(), engine.runtime.clone());
+    let plan = move |archive: &Archive, newest: Option<ClaimedGeneration>| {
+        let (ledger, now_ms) = (&engine.runtime.ledger, engine.runtime.clock.now_ms());
+        let stored = newest.as_ref().map(|newest| &newest.stored);
+        let found = stored.map(|stored| Found {
             generation: stored.header.generation,
-            status: match stored.state.status {
-                // This task has the seat, so no other task drives the execution.
-                Status::Running => Status::Interrupted,
-                status => status,
-            },
+            status: stored.state.status,
             updated_ms: stored.state.updated_ms,
             same_input: stored.header.input_digest == input.digest,
         });
-        let parent = stored.as_ref().map(|stored| archive.parent(stored)).transpose()?.flatten();
+        let parent = stored.map(|stored| archive.parent(stored)).transpose()?.flatten();
         let is_own = input.parent.as_ref().zip(parent.as_ref()).is_some_and(|(own, parent)| own.call == parent.call);
         let ask = match input.ask {
             Ask::Outcome => Ask::Outcome,
@@ -100,46 +81,43 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             input.parent.into_iter().for_each(|parent| active.add_parent(parent));
         }
         // The callers of a generation that has ended have learned its result.
-        if let Some(stored) = stored.as_ref().filter(|_| !matches!(begin, Begin::New { cancels: false, .. })) {
+        if let Some(stored) = stored.filter(|_| !matches!(begin, Begin::New { cancels: false, .. })) {
             archive.waiters(stored)?.into_iter().for_each(|parent| active.add_parent(parent));
         }
-        match (begin, stored) {
+        match (begin, newest) {
             (Begin::New { generation, .. }, None) => {
                 // Above the deleted generations, which may be of this execution.
-                let deleted = engine.runtime.ledger.deleted_generation();
+                let deleted = ledger.deleted_generation();
                 Plan::begin(archive, generation.saturating_add(deleted), None, input.ask)
             }
-            (Begin::New { generation, cancels }, stored) => {
-                Plan::begin(archive, generation, stored.filter(|_| cancels), input.ask)
+            (Begin::New { generation, cancels }, newest) => {
+                let cancelled = newest.filter(|_| cancels).map(|older| older.stored);
+                Plan::begin(archive, generation, cancelled, input.ask)
             }
-            (Begin::Continue, Some(stored)) if input.ask == Ask::Resume => {
-                Plan::resume(archive, stored, input.ask, &input.forget, bound)
+            (Begin::Continue, Some(claimed)) if input.ask == Ask::Resume => {
+                Plan::resume(ledger, claimed, input.ask, &input.forget)
             }
-            (Begin::Continue, Some(stored)) => {
-                let lives = lock(&engine.faults).contains(&stored.journal);
-                plan_to_resume(archive, stored, lives, caller, &engine.runtime.clock, bound)
+            (Begin::Continue, Some(claimed)) => plan_to_resume(ledger, archive, claimed, caller, &engine.runtime.clock),
+            (Begin::Nothing, newest) if input.ask == Ask::Resume => {
+                Err(cannot_resume(&execution, newest.map(|newest| newest.stored.state.status)))
             }
-            (Begin::Nothing, stored) if input.ask == Ask::Resume => {
-                Err(cannot_resume(&execution, stored.map(|stored| stored.state.status)))
+            (Begin::Nothing, newest) if matches!(input.ask, Ask::Cancel | Ask::Abandon) => {
+                Err(cannot_cancel(&execution, newest.as_ref().map(|newest| &newest.stored)))
             }
-            (Begin::Nothing, stored) if matches!(input.ask, Ask::Cancel | Ask::Abandon) => {
-                Err(cannot_cancel(&execution, stored.as_ref()))
-            }
-            (Begin::Nothing, stored) => {
-                let ended = stored.map(|stored| came_to(archive, &stored)).transpose()?.flatten();
+            (Begin::Nothing, newest) => {
+                let ended = newest.map(|newest| came_to(archive, &newest.stored)).transpose()?.flatten();
                 ended.map(Plan::Ended).ok_or_else(|| unknown(&execution))
             }
-            (Begin::Cancel, Some(stored)) if input.registered && input.ask == Ask::Cancel => {
-                let lives = lock(&engine.faults).contains(&stored.journal);
-                plan_to_undo(archive, stored, lives)
+            (Begin::Cancel, Some(claimed)) if input.registered && input.ask == Ask::Cancel => {
+                plan_to_undo(archive, claimed)
             }
-            (Begin::Cancel, Some(stored)) => Plan::cancel(archive, stored),
-            (Begin::Cached { age_ms }, Some(stored)) => {
-                let payload = archive.outcome(&stored)?;
+            (Begin::Cancel, Some(claimed)) => Plan::cancel(archive, claimed.stored),
+            (Begin::Cached { age_ms }, Some(claimed)) => {
+                let payload = archive.outcome(&claimed.stored)?;
                 Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
             }
-            (Begin::OtherInput, Some(stored)) => {
-                Err(other_input(&execution, &stored.header.input_preview, &input.preview))
+            (Begin::OtherInput, Some(claimed)) => {
+                Err(other_input(&execution, &claimed.stored.header.input_preview, &input.preview))
             }
             (Begin::Cancelled, _) => Err(cannot!(
                 Kind::Cancelled,
@@ -147,16 +125,14 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
                 "it was cancelled",
                 "begin it again with .fresh(), or use another id"
             )),
-            (Begin::Stuck, Some(stored)) => {
-                Err(
-                    // Its message names the execution.
-                    Error::new(Kind::Stuck, &stored.state.reason),
-                )
+            (Begin::Stuck, Some(claimed)) => {
+                // Its message names the execution.
+                Err(Error::new(Kind::Stuck, &claimed.stored.state.reason))
             }
             (_, None) => unreachable!("only what was found is continued, reused or refused"),
         }
-    })
-    .await?
+    };
+    runtime.ledger.claim(&wanted, plan).await
 }
 
 /// Who resumes an execution.
@@ -172,58 +148,60 @@ pub(crate) enum Caller {
     Opening,
 }
 
-/// How an execution resumes. `lives` says that its last attempt was in this process and did not crash.
+/// How an execution resumes.
 fn plan_to_resume(
+    ledger: &Ledger,
     archive: &Archive,
-    stored: Stored,
-    lives: bool,
+    claimed: ClaimedGeneration,
     caller: Caller,
     clock: &Clock,
-    max_outcome_bytes: usize,
 ) -> Result<Plan, Error> {
-    let (tally, now_ms) = (tally(&stored, lives), clock.steady_ms());
+    let (tally, now_ms) = (tally(&claimed), clock.steady_ms());
+    let stored = &claimed.stored;
     if caller != Caller::Person {
         match verdict(tally, stored.state.updated_ms, now_ms) {
             Verdict::Begins => {}
             Verdict::Waits { due_ms } => {
                 let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
                 log::crash_loop(&stored.header.execution, tally.deaths, wait);
-                return Ok(Plan::HeldBack(Held::Until { due_ms, stored: Box::new(stored) }));
+                return Ok(Plan::HeldBack(Held::Until { due_ms, claimed: Box::new(claimed) }));
             }
             Verdict::GivenUp => {
-                let next = archive.next_seq(&stored)?;
-                return Ok(Plan::HeldBack(Held::GivenUp { stored: Box::new(stored), next, tally }));
+                let next = archive.next_seq(stored)?;
+                let stored = Box::new(claimed.stored);
+                return Ok(Plan::HeldBack(Held::GivenUp { stored, next, tally }));
             }
         }
     }
     let may_have_died = match stored.state.status {
-        Status::Running | Status::Interrupted => true,
+        Status::Interrupted => true,
         // It begins when the clock shows its time. A clock that was set back shows it later.
         Status::Queued => stored.state.wake_ms <= clock.now_ms(),
         _ => false,
     };
     if may_have_died || caller == Caller::Opening {
-        return Ok(Plan::Count { stored: Box::new(stored), tally });
+        return Ok(Plan::Count { claimed: Box::new(claimed), tally });
     }
-    Plan::resume(archive, stored, Ask::Recover, &[], max_outcome_bytes)
+    Plan::resume(ledger, claimed, Ask::Recover, &[])
 }
 
 /// How an execution is cancelled: a replay up to where it stopped finds its undo steps. That attempt counts, too.
-fn plan_to_undo(archive: &Archive, stored: Stored, lives: bool) -> Result<Plan, Error> {
+fn plan_to_undo(archive: &Archive, claimed: ClaimedGeneration) -> Result<Plan, Error> {
+    let stored = &claimed.stored;
     let tally = match stored.state.status {
-        Status::Stuck if stored.state.listing == Listing::Off => match archive.undo(&stored)? {
-            Some(NotUndone::DiesInReplay) => return Err(dies_when_cancelled(&stored)),
+        Status::Stuck if stored.state.listing == Listing::Off => match archive.undo(stored)? {
+            Some(NotUndone::DiesInReplay) => return Err(dies_when_cancelled(stored)),
             // After one more crash, a replay is known not to help.
             Some(NotUndone::DiesInBodies) => last_chance(),
-            Some(NotUndone::Skipped) | None => return Plan::cancel(archive, stored),
+            Some(NotUndone::Skipped) | None => return Plan::cancel(archive, claimed.stored),
         },
-        status if status.has_flow() || status == Status::Stuck => tally(&stored, lives),
-        _ => return Plan::cancel(archive, stored),
+        status if status.has_flow() || status == Status::Stuck => tally(&claimed),
+        _ => return Plan::cancel(archive, claimed.stored),
     };
     if dies_in_replay(tally) {
-        return Err(dies_when_cancelled(&stored));
+        return Err(dies_when_cancelled(stored));
     }
-    Ok(Plan::Count { stored: Box::new(stored), tally })
+    Ok(Plan::Count { claimed: Box::new(claimed), tally })
 }
 
 fn dies_when_cancelled(stored: &Stored) -> Error {
@@ -237,15 +215,12 @@ fn dies_when_cancelled(stored: &Stored) -> Error {
 }
 
 /// The crashes that count so far.
-fn tally(stored: &Stored, lives: bool) -> Tally {
-    let state = &stored.state;
-    match state.status {
-        // The generation after a `.continue_as_new()` exists before its first attempt.
-        Status::Running if state.attempts > 0 && !lives => died(state.tally),
-        // The process crashed while the execution was being cancelled.
-        Status::Failed | Status::Stuck if state.listing == Listing::Earlier && !lives => died(state.tally),
-        Status::Running | Status::Interrupted => Tally { alone: false, replays: false, ..state.tally },
-        _ => Tally::default(),
+fn tally(claimed: &ClaimedGeneration) -> Tally {
+    let tally = claimed.stored.state.tally;
+    match claimed.earlier {
+        Earlier::Crashed => died(tally),
+        Earlier::CutOff => Tally { alone: false, replays: false, ..tally },
+        Earlier::Ended => Tally::default(),
     }
 }
 

@@ -1,8 +1,7 @@
 //! The executions of a store, as this process drives them. Must not know how one is driven.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
@@ -13,17 +12,12 @@ use crate::engine::keeper::Keeper;
 use crate::engine::registry::Registry;
 use crate::engine::sleepers::Sleepers;
 use crate::error::{Error, Kind, cannot};
-use crate::id::{ExecutionId, JournalId};
 use crate::runtime::Runtime;
 
 /// The executions of a store, as this process drives them.
 pub(crate) struct Engine {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) registry: Arc<Registry<Context, Progress>>,
-    /// Executions with writes on their way that an attempt of this process left.
-    pub(super) left: Mutex<HashSet<ExecutionId>>,
-    /// Generations whose last attempt, in this process, ended by a fault of the store: it did not crash.
-    pub(super) faults: Mutex<HashSet<JournalId>>,
     /// Which attempts may begin next to one another.
     pub(crate) admissions: Admissions,
     /// What is parked until a time.
@@ -40,8 +34,6 @@ impl Engine {
         Engine {
             runtime,
             registry: Arc::default(),
-            left: Mutex::default(),
-            faults: Mutex::default(),
             admissions: Admissions::default(),
             sleepers: Arc::default(),
             keeper,

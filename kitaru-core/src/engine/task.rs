@@ -11,7 +11,6 @@ use crate::engine::state::Engine;
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId};
 use crate::machine::{Cause, TaskId};
-use crate::runtime::lock;
 
 /// A task that drives an execution, from its seat to the end.
 pub(crate) struct Task {
@@ -49,10 +48,5 @@ impl Task {
     /// An attempt is in memory.
     pub(crate) fn begins(&self, attempt: &Arc<Context>) {
         self.active.begin(self.id, attempt);
-    }
-
-    /// Writes on their way to the store were not awaited.
-    pub(crate) fn leaves_writes(&self) {
-        lock(&self.engine.left).insert(self.execution.clone());
     }
 }

@@ -24,11 +24,13 @@ pub(crate) use change::{Change, Ended, Ending, FirstAttempt, Memo, NewGeneration
 #[cfg(feature = "testkit")]
 pub(crate) use embedded::first_rows;
 pub(crate) use embedded::{
-    Append, Archive, Arrival, CarryOver, Ledger, LedgerOptions, Letter, Listed, Tenure, Unread, most_loaded_bytes, open,
+    Append, Archive, Arrival, CarryOver, ClaimedGeneration, Earlier, Ledger, LedgerOptions, Left, Letter, Listed,
+    Loaded, Tenure, Unread, open,
 };
 #[cfg(test)]
 pub(crate) use embedded::{
     MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_NAMED, MOST_PASSED, MOST_SIGNALS, MailTotal,
+    most_loaded_bytes,
 };
 pub(crate) use model::{Generation, Listing, State, Stored, malformed};
 pub(crate) use narrow::{Narrow, Standing};

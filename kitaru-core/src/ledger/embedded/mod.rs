@@ -4,6 +4,8 @@ mod addressee;
 mod archive;
 mod candidates;
 mod carry_over;
+mod claiming;
+mod claims;
 mod found;
 mod inbox;
 mod indexing;
@@ -21,7 +23,7 @@ mod writing;
 
 pub(crate) use archive::Archive;
 pub(crate) use carry_over::CarryOver;
-pub(crate) use inbox::most_loaded_bytes;
+pub(crate) use claims::{ClaimedGeneration, Earlier, Left, Loaded};
 pub(crate) use list::{Listed, Unread};
 pub(crate) use opening::{LedgerOptions, open};
 pub(crate) use sending::{Arrival, Letter};
@@ -30,6 +32,8 @@ pub(crate) use writing::{Append, Ledger};
 
 #[cfg(test)]
 pub(crate) use candidates::{MOST_NAMED, MOST_PASSED};
+#[cfg(test)]
+pub(crate) use inbox::most_loaded_bytes;
 #[cfg(test)]
 pub(crate) use opening::MOST_JOURNALS;
 #[cfg(feature = "testkit")]

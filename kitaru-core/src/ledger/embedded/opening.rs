@@ -52,7 +52,8 @@ pub(crate) fn open(store: Arc<dyn Store>, options: LedgerOptions) -> Result<(Arc
     let max_outcome_bytes = options.max_outcome_bytes;
     let writer = start_writer(store, options)?;
     let archive = Archive { reader, unindexed: Arc::new(AtomicU64::new(unindexed)) };
-    Ok((archive, Ledger::new(writer, found, max_outcome_bytes)))
+    let ledger = Ledger::new(writer, archive.clone(), found, max_outcome_bytes);
+    Ok((archive, ledger))
 }
 
 fn start_writer(store: Arc<dyn Store>, options: LedgerOptions) -> Result<Writer, Error> {

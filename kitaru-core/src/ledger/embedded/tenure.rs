@@ -17,13 +17,18 @@ pub(crate) struct Tenure {
 
 impl Tenure {
     /// `next` is the number that the next record gets.
-    pub(crate) fn new(journal: JournalId, next: Seq) -> Self {
+    pub(super) fn new(journal: JournalId, next: Seq) -> Self {
         Tenure { journal, next: AtomicU64::new(next.0), cut: AtomicBool::new(false), over: AtomicBool::new(false) }
     }
 
     /// For changes without a record.
-    pub(crate) fn of_changes(journal: JournalId) -> Self {
+    pub(super) fn of_changes(journal: JournalId) -> Self {
         Self::new(journal, Seq(0))
+    }
+
+    /// The records that it writes follow those of the journal, which has been loaded: this one is next.
+    pub(super) fn follow(&self, next: Seq) {
+        self.next.store(next.0, Ordering::Relaxed);
     }
 
     pub(crate) fn journal(&self) -> JournalId {

@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
+use crate::ledger::embedded::claims::LeftGenerations;
 use crate::ledger::embedded::found::Found;
 use crate::ledger::embedded::senders::Senders;
-use crate::ledger::embedded::{CarryOver, Tenure};
+use crate::ledger::embedded::{Archive, CarryOver, Tenure};
 use crate::ledger::{Change, Ended, Ending, NewGeneration};
 use crate::store::{Owner, Row, Submission, Writer};
 use crate::sync::lock;
@@ -19,6 +20,9 @@ use crate::sync::lock;
 /// What a store is to have. Writes are grouped: what is submitted meanwhile shares the next commit.
 pub(crate) struct Ledger {
     writer: Writer,
+    /// What it has, to be read.
+    pub(super) archive: Archive,
+    pub(super) claims: Arc<LeftGenerations>,
     pub(super) senders: Arc<Senders>,
     /// The bound of an encoded outcome.
     pub(super) max_outcome_bytes: usize,
@@ -43,10 +47,12 @@ pub(crate) struct Append {
 }
 
 impl Ledger {
-    pub(super) fn new(writer: Writer, found: Found, max_outcome_bytes: usize) -> Self {
+    pub(super) fn new(writer: Writer, archive: Archive, found: Found, max_outcome_bytes: usize) -> Self {
         let Found { secret, newest, deleted_generation, deleted_journal } = found;
         Ledger {
             writer,
+            archive,
+            claims: Arc::default(),
             senders: Arc::default(),
             max_outcome_bytes,
             shapes: Mutex::default(),
@@ -208,9 +214,12 @@ impl Ledger {
     }
 
     /// Records the end of a generation without a driver.
-    pub(crate) fn end(&self, ending: Ending) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+    pub(crate) async fn end(&self, ending: Ending) -> Result<(), Error> {
         let tenure = Arc::new(Tenure::of_changes(ending.stored.journal));
-        self.write_rows(&tenure, ending.rows(), None)
+        let execution = ending.stored.header.execution.clone();
+        self.write_rows(&tenure, ending.rows(), None).await?;
+        self.claims.done(&execution);
+        Ok(())
     }
 
     /// Records the end of an attempt's generation and the next one, with what that takes along, in one commit.
@@ -309,14 +318,15 @@ mod tests {
     use crate::id::Seq;
     use crate::journal::{Class, OwnedPayload, Payload};
     use crate::ledger::Memo;
-    use crate::store::{Memory, Store, Table, WriterOptions};
+    use crate::store::{Memory, Reader, Store, Table, WriterOptions};
     use crate::value::{Codec, Key};
 
     fn opened() -> (Arc<dyn Store>, Ledger) {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
         let writer = Writer::start(store.clone(), WriterOptions::default()).unwrap();
         let found = Found { secret: [0; 32], newest: 0, deleted_generation: 0, deleted_journal: 0 };
-        (store, Ledger::new(writer, found, 1_000))
+        let archive = Archive { reader: Reader::new(store.clone()), unindexed: Arc::default() };
+        (store, Ledger::new(writer, archive, found, 1_000))
     }
 
     fn memo(key: u8) -> Vec<Change> {

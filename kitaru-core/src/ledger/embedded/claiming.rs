@@ -1,0 +1,186 @@
+//! Claiming, loading and leaving executions. Owns that a claim sees everything that an earlier attempt wrote, and that this
+//! attempt writes nothing more; must not know who claims.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::id::{ExecutionId, Seq};
+use crate::ledger::embedded::claims::{ClaimedGeneration, Left, Loaded};
+use crate::ledger::embedded::inbox::most_loaded_bytes;
+use crate::ledger::embedded::{Archive, Ledger, Tenure};
+use crate::ledger::{Change, State, blocking};
+
+impl Ledger {
+    /// The right to write to a new journal, whose number it gives out. A generation [begins](Self::begin) with it.
+    pub(crate) fn new_tenure(&self) -> Arc<Tenure> {
+        Arc::new(Tenure::new(self.new_journal(), Seq(1)))
+    }
+
+    /// Claims the newest generation of an execution, and decides on the pool what to do with it. The claim waits until
+    /// everything has landed that an attempt of this process left on its way.
+    pub(crate) async fn claim<R: Send + 'static>(
+        &self,
+        execution: &ExecutionId,
+        decide: impl FnOnce(&Archive, Option<ClaimedGeneration>) -> Result<R, Error> + Send + 'static,
+    ) -> Result<R, Error> {
+        self.settle_left(execution).await?;
+        let (archive, claims, execution) = (self.archive.clone(), self.claims.clone(), execution.clone());
+        blocking(move || {
+            let newest = archive.newest(&execution)?;
+            decide(&archive, newest.map(|stored| claims.claim(stored)))
+        })
+        .await?
+    }
+
+    /// Waits until everything has landed that an attempt of this process left on its way.
+    pub(crate) async fn settle_left(&self, execution: &ExecutionId) -> Result<(), Error> {
+        if self.claims.left(execution).is_some() { self.settle().await } else { Ok(()) }
+    }
+
+    /// Loads what an attempt continues from. Its records follow those of the journal. Blocks.
+    pub(crate) fn load(&self, claimed: &ClaimedGeneration) -> Result<Loaded, Error> {
+        let (archive, stored) = (&self.archive, &claimed.stored);
+        let journal = archive.journal(stored)?;
+        claimed.tenure.follow(journal.next());
+        // After the journal: a signal that a record has taken is still there.
+        let sent = archive.inbox(stored, most_loaded_bytes(self.max_outcome_bytes))?;
+        Ok(Loaded { journal, sent, notes: archive.notes(stored)?, deadline_ms: archive.deadline(stored)? })
+    }
+
+    /// A claimed generation stands where it stood, but since another time.
+    pub(crate) async fn restate(&self, claimed: ClaimedGeneration, at_ms: u64) -> Result<(), Error> {
+        let ClaimedGeneration { stored, tenure, recorded, .. } = claimed;
+        let state = State { status: recorded, ..stored.state };
+        self.write(&tenure, vec![Change::Since { at_ms, state }], None).await
+    }
+
+    /// An attempt leaves its generation. What it sends from now on is not written: the next claim may read the journal.
+    pub(crate) fn leave(&self, execution: &ExecutionId, tenure: &Arc<Tenure>, left: Left) {
+        let said = match left {
+            Left::Done => return self.claims.done(execution),
+            // Nothing is written behind the last word.
+            Left::Unsure => None,
+            Left::CutOff(change) => Some(change.into_iter().collect()),
+        };
+        self.claims.leave(execution, tenure.journal());
+        if let Some(said) = said {
+            // If it cannot be written, this process remembers it.
+            drop(self.write_last(tenure, said));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::JournalId;
+    use crate::journal::{Header, Tally};
+    use crate::ledger::embedded::claims::Earlier;
+    use crate::ledger::embedded::opening::{self, LedgerOptions};
+    use crate::ledger::{FirstAttempt, NewGeneration};
+    use crate::store::{Memory, Store, WriterOptions};
+    use crate::value::{Codec, Key};
+
+    fn open(store: &Arc<dyn Store>) -> Ledger {
+        let options = LedgerOptions {
+            max_outcome_bytes: 1_000,
+            writer: WriterOptions::default(),
+            #[cfg(feature = "testkit")]
+            pace: None,
+        };
+        opening::open(store.clone(), options).unwrap().1
+    }
+
+    fn execution() -> ExecutionId {
+        ExecutionId::new("order", "job").unwrap()
+    }
+
+    async fn begin(ledger: &Ledger) -> Arc<Tenure> {
+        let tenure = ledger.new_tenure();
+        let header = Header {
+            execution: execution(),
+            generation: 1,
+            created_ms: 1,
+            seed: [0; 32],
+            version: String::new(),
+            source: 0,
+            input_digest: Key([0; 16]),
+            input_preview: String::new(),
+            input_codec: Codec::Json,
+            input_shape: 0,
+            input: Vec::new(),
+        };
+        let generation = NewGeneration {
+            journal: tenure.journal(),
+            header,
+            first: FirstAttempt::Together,
+            deadline_ms: None,
+            tags: Default::default(),
+            parent: None,
+            waiters: Vec::new(),
+            shape: None,
+            over: None,
+        };
+        ledger.begin(&tenure, None, generation).await.unwrap();
+        tenure
+    }
+
+    async fn claim(ledger: &Ledger) -> ClaimedGeneration {
+        let claimed = ledger.claim(&execution(), |_, newest| Ok(newest)).await.unwrap();
+        claimed.expect("the execution is recorded")
+    }
+
+    /// What is claimed of it, with the number of its next record.
+    async fn load(ledger: &Ledger) -> (ClaimedGeneration, Seq) {
+        let claimed = claim(ledger).await;
+        let next = ledger.load(&claimed).unwrap().journal.next();
+        (claimed, next)
+    }
+
+    #[tokio::test]
+    async fn claim_says_whether_the_attempt_before_it_crashed() {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let ledger = open(&store);
+        let tenure = begin(&ledger).await;
+        // Another process has the store from now on.
+        let ledger = open(&store);
+        let claimed = claim(&ledger).await;
+        assert_eq!((claimed.stored.journal, claimed.earlier), (tenure.journal(), Earlier::Crashed));
+        // A fault stopped the attempt, and the store could not record that.
+        ledger.leave(&execution(), &claimed.tenure, Left::CutOff(None));
+        assert_eq!(claim(&ledger).await.earlier, Earlier::CutOff);
+        let claimed = claim(&ledger).await;
+        let parked = Change::Parked { attempts: 1, at_ms: 2, due: crate::machine::Due::Never };
+        ledger.write_last(&claimed.tenure, vec![parked]).await.unwrap();
+        ledger.leave(&execution(), &claimed.tenure, Left::Done);
+        assert_eq!(claim(&ledger).await.earlier, Earlier::Ended);
+        // This process has not left what another one leaves.
+        let claimed = claim(&ledger).await;
+        let running = Change::Running { attempts: 2, at_ms: 3, tally: Tally::default() };
+        ledger.write(&claimed.tenure, vec![running], None).await.unwrap();
+        assert_eq!(claim(&ledger).await.earlier, Earlier::Crashed);
+    }
+
+    #[tokio::test]
+    async fn claim_sees_what_was_left_on_its_way_and_nothing_is_written_behind_it() {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let ledger = open(&store);
+        let older = begin(&ledger).await;
+        for _ in 0..100 {
+            drop(ledger.write(&older, Vec::new(), Some(vec![0])));
+        }
+        ledger.leave(&execution(), &older, Left::CutOff(None));
+        let (claimed, next) = load(&ledger).await;
+        assert_eq!(next, Seq(101));
+        assert!(ledger.write(&older, Vec::new(), Some(vec![0])).await.unwrap_err().is_store());
+        ledger.write(&claimed.tenure, Vec::new(), Some(vec![0])).await.unwrap();
+        assert_eq!(load(&ledger).await.1, Seq(102));
+    }
+
+    #[tokio::test]
+    async fn claim_of_an_unknown_execution_finds_nothing() {
+        let ledger = open(&(Arc::new(Memory::new()) as Arc<dyn Store>));
+        assert!(ledger.claim(&execution(), |_, newest| Ok(newest)).await.unwrap().is_none());
+        assert_eq!(ledger.new_tenure().journal(), JournalId(1));
+    }
+}

@@ -1,0 +1,96 @@
+//! LeftGenerations of executions. Owns how the attempt before a claim ended, and what the attempts of this process have left; must not
+//! know what an attempt does.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::id::{ExecutionId, JournalId, Seq};
+use crate::journal::{Note, NoteKind, Status};
+use crate::ledger::embedded::Tenure;
+use crate::ledger::{Change, Listing, Sent, State, Stored};
+use crate::machine::Journal;
+use crate::sync::{Mutex, lock};
+
+/// The newest generation of an execution, and the right to write to it. No other task or process has that right.
+pub(crate) struct ClaimedGeneration {
+    /// As it is recorded. One that was running is interrupted: its attempt is over.
+    pub(crate) stored: Stored,
+    pub(crate) earlier: Earlier,
+    pub(crate) tenure: Arc<Tenure>,
+    /// The status in its row.
+    pub(super) recorded: Status,
+}
+
+/// How the attempt before a claim ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// With its last word, or there was none.
+    Ended,
+    /// In a process that lived: it was cut off, or a fault of the store stopped it.
+    CutOff,
+    /// With its process.
+    Crashed,
+}
+
+/// What an attempt continues from.
+pub(crate) struct Loaded {
+    pub(crate) journal: Journal,
+    /// Everything that was sent to the generation.
+    pub(crate) sent: Vec<Sent>,
+    /// What it shows.
+    pub(crate) notes: Vec<(NoteKind, String, Note)>,
+    pub(crate) deadline_ms: Option<u64>,
+}
+
+/// How an attempt leaves its generation.
+pub(crate) enum Left {
+    /// Its last word has landed: it has ended, or is parked.
+    Done,
+    /// Whether its last word has landed is not known.
+    Unsure,
+    /// It was cut off before its last word. The ledger is to say this of it.
+    CutOff(Option<Change>),
+}
+
+/// The generations that an attempt of this process left without a last word that has landed. This process lives, so none of
+/// those attempts crashed, and what they have written may be on its way.
+#[derive(Default)]
+pub(super) struct LeftGenerations(Mutex<HashMap<ExecutionId, JournalId>>);
+
+impl LeftGenerations {
+    pub(super) fn leave(&self, execution: &ExecutionId, journal: JournalId) {
+        lock(&self.0).insert(execution.clone(), journal);
+    }
+
+    /// The last word of an attempt has landed.
+    pub(super) fn done(&self, execution: &ExecutionId) {
+        lock(&self.0).remove(execution);
+    }
+
+    /// The generation of an execution that was left.
+    pub(super) fn left(&self, execution: &ExecutionId) -> Option<JournalId> {
+        lock(&self.0).get(execution).copied()
+    }
+
+    /// LeftGenerations the newest generation of an execution. No other process writes to the store, and in this one each execution is
+    /// claimed by one task at a time.
+    pub(super) fn claim(&self, mut stored: Stored) -> ClaimedGeneration {
+        let lives = self.left(&stored.header.execution) == Some(stored.journal);
+        let State { status: recorded, attempts, listing, .. } = stored.state;
+        let earlier = match recorded {
+            // The generation after a `.continue_as_new()` exists before its first attempt.
+            Status::Running if attempts == 0 => Earlier::Ended,
+            Status::Running if !lives => Earlier::Crashed,
+            // The process crashed while the execution was being cancelled.
+            Status::Failed | Status::Stuck if listing == Listing::Earlier && !lives => Earlier::Crashed,
+            Status::Running | Status::Interrupted => Earlier::CutOff,
+            _ => Earlier::Ended,
+        };
+        if recorded == Status::Running {
+            stored.state.status = Status::Interrupted;
+        }
+        // The number of the next record is known when the journal is loaded.
+        let tenure = Arc::new(Tenure::new(stored.journal, Seq(0)));
+        ClaimedGeneration { stored, earlier, tenure, recorded }
+    }
+}
