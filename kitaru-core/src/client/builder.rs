@@ -364,17 +364,18 @@ fn open(
     driving: usize,
 ) -> Result<Kitaru, Error> {
     let Workers { keeper, direction, .. } = workers;
+    let clock = match keeper.timers() {
+        Some(timers) => clock.with_timers(timers),
+        None => clock,
+    };
     let options = LedgerOptions {
         max_outcome_bytes,
+        clock: clock.clone(),
         writer: workers.writer,
         #[cfg(feature = "testkit")]
         pace: workers.pace,
     };
     let (archive, ledger) = ledger::open(store, options)?;
-    let clock = match keeper.timers() {
-        Some(timers) => clock.with_timers(timers),
-        None => clock,
-    };
     let watchers = Watchers::default();
     let lookups = Arc::default();
     let runtime = Runtime { archive, ledger, lookups, clock, max_outcome_bytes, park_after_ms, watchers, direction };

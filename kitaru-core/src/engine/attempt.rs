@@ -385,7 +385,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
     if is_stopped(entered.task, Turn::Parks) {
         return pending().await;
     }
-    let parked = context.runtime.ledger.write_last(&context.numbers, vec![context.parked(due)]);
+    let parked = context.runtime.ledger.park(&context.numbers, context.parked(due));
     entered.ended = true;
     if let Err(fault) = parked.await {
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));

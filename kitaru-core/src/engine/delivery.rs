@@ -8,12 +8,11 @@ use tokio::sync::oneshot;
 
 use crate::context::Mail;
 use crate::engine::active::{Active, Progress};
-use crate::engine::recovery::AFTER_FAULT;
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{ParentCall, Status};
-use crate::ledger::{Addressee, Arrival, Letter, SentKey, Stored, blocking};
+use crate::ledger::{AFTER_FAULT, Addressee, Arrival, Letter, SentKey, Stored, blocking};
 use crate::log;
 use crate::machine::Cause;
 use crate::value::{Key, bincode_size, shallow};

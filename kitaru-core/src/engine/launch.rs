@@ -58,8 +58,6 @@ impl Engine {
         let execution = &stored.header.execution;
         let wakes = (stored.journal, wakeup.cause);
         let Some(seat) = self.registry.wake(execution, wakes, || Progress::of(stored)) else { return };
-        // Before it resumes: the flow may be parked until the same time again.
-        self.forget_time(stored);
         self.drive(execution, seat, request, Some(wakeup));
     }
 
@@ -183,11 +181,7 @@ impl Task {
 
     /// The flow is parked. Callers keep waiting.
     fn park(&self, due: Due, journal: JournalId) {
-        let sleeps = || {
-            if let Due::At(due_ms) = due {
-                self.engine.wake_at(due_ms, journal);
-            }
-        };
+        let sleeps = || self.engine.runtime.ledger.sleep(journal, due);
         let parked = self.engine.registry.park(&self.execution, (&self.active, self.id), sleeps);
         if self.is_behind_close() {
             return;

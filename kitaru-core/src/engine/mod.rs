@@ -24,7 +24,6 @@ mod registry;
 mod resume;
 mod retention;
 mod shutdown;
-mod sleepers;
 mod standing;
 mod state;
 mod task;

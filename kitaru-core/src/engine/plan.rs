@@ -58,7 +58,7 @@ impl Work {
         let start_ms = match self {
             Work::New { .. } => asked_ms?,
             Work::Resume(resume) if resume.claimed.stored.state.status == Status::Queued => {
-                resume.claimed.stored.state.wake_ms
+                resume.claimed.stored.state.starts_ms()
             }
             Work::Resume(_) => return None,
         };

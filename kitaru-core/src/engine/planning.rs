@@ -176,7 +176,7 @@ fn plan_to_resume(
     let may_have_died = match stored.state.status {
         Status::Interrupted => true,
         // It begins when the clock shows its time. A clock that was set back shows it later.
-        Status::Queued => stored.state.wake_ms <= clock.now_ms(),
+        Status::Queued => stored.state.starts_ms() <= clock.now_ms(),
         _ => false,
     };
     if may_have_died || caller == Caller::Opening {

@@ -22,7 +22,7 @@ impl Engine {
     /// Closes the store. Continues if the caller is dropped, which may itself be an interrupted attempt.
     pub(crate) async fn shut_down(self: Arc<Self>, grace: Duration) -> Result<(), Error> {
         self.closed.store(true, Ordering::SeqCst);
-        self.sleepers.end();
+        self.runtime.ledger.end_waking();
         self.admissions.close();
         self.runtime.watchers.notify_all();
         // Here, before the caller runs on: no body begins once the store is being closed.

@@ -10,7 +10,6 @@ use crate::engine::active::{Ended, Progress, interrupted};
 use crate::engine::admissions::Admissions;
 use crate::engine::keeper::Keeper;
 use crate::engine::registry::Registry;
-use crate::engine::sleepers::Sleepers;
 use crate::error::{Error, Kind, cannot};
 use crate::runtime::Runtime;
 
@@ -20,8 +19,6 @@ pub(crate) struct Engine {
     pub(crate) registry: Arc<Registry<Context, Progress>>,
     /// Which attempts may begin next to one another.
     pub(crate) admissions: Admissions,
-    /// What is parked until a time.
-    pub(super) sleepers: Arc<Sleepers>,
     /// Where all this runs.
     pub(super) keeper: Keeper,
     /// How many executions may resume concurrently without a caller.
@@ -35,7 +32,6 @@ impl Engine {
             runtime,
             registry: Arc::default(),
             admissions: Admissions::default(),
-            sleepers: Arc::default(),
             keeper,
             driving: Arc::new(Semaphore::new(driving)),
             closed: AtomicBool::new(false),
@@ -53,7 +49,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.sleepers.end();
+        self.runtime.ledger.end_waking();
         // The callers of parked executions would wait without end.
         self.registry.all().iter().for_each(|(_, active)| active.end(Ended::Fault(interrupted())));
     }

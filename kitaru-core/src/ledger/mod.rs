@@ -24,8 +24,8 @@ pub(crate) use change::{Change, Ended, Ending, FirstAttempt, Memo, NewGeneration
 #[cfg(feature = "testkit")]
 pub(crate) use embedded::first_rows;
 pub(crate) use embedded::{
-    Append, Archive, Arrival, CarryOver, ClaimedGeneration, Earlier, Ledger, LedgerOptions, Left, Letter, Listed,
-    Loaded, Tenure, Unread, open,
+    AFTER_FAULT, Append, Archive, Arrival, CarryOver, ClaimedGeneration, Earlier, Ledger, LedgerOptions, Left, Letter,
+    Listed, Loaded, Tenure, Unread, Waking, WokenGeneration, open,
 };
 #[cfg(test)]
 pub(crate) use embedded::{

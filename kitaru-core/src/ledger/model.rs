@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Header, Malformed, Status, Tally};
-use crate::machine::Journal;
+use crate::machine::{Due, Journal};
 
 /// One generation, as it is kept.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(crate) struct State {
     pub(crate) status: Status,
     pub(crate) attempts: u32,
     pub(crate) updated_ms: u64,
-    /// When a parked one resumes automatically; 0 if it does not.
-    pub(crate) wake_ms: u64,
+    /// When a parked or queued one resumes automatically.
+    pub(crate) due: Due,
     /// Why it failed, was cancelled or is stuck.
     pub(crate) reason: String,
     pub(crate) listing: Listing,
@@ -30,7 +30,15 @@ pub(crate) struct State {
 impl State {
     /// Whether its flow is parked until another execution ends.
     pub(crate) fn awaits_execution(&self) -> bool {
-        self.status == Status::Waiting && self.wake_ms == AT_ONCE_MS
+        self.status == Status::Waiting && self.due == Due::Execution
+    }
+
+    /// When a queued one begins, by the clock that is shown.
+    pub(crate) fn starts_ms(&self) -> u64 {
+        match self.due {
+            Due::At(starts_ms) => starts_ms,
+            Due::Execution | Due::Never => 0,
+        }
     }
 }
 
@@ -66,7 +74,3 @@ pub(crate) fn malformed(execution: &ExecutionId, what: &str, why: Malformed) -> 
         "use the version that wrote it, or restore a backup"
     )
 }
-
-/// When a parked flow resumes that waits for another execution to end, should its process die meanwhile. It looks for itself
-/// then: the other's result may land without a notification.
-pub(super) const AT_ONCE_MS: u64 = 1;

@@ -11,8 +11,9 @@ use crate::journal::{
     Tally, UnfinishedRow, aside_key, aside_name, aside_range, generation_key, journal_range, name_key, name_range,
     read_tag,
 };
+use crate::ledger::embedded::rows;
 use crate::ledger::{Listing, Memo, State, Stored, malformed};
-use crate::machine::Journal;
+use crate::machine::{Due, Journal};
 use crate::store::{Order, Reader, Table};
 use crate::value::Key;
 
@@ -178,13 +179,14 @@ impl Archive {
                     true => self.with_end(execution, journal, reason)?.unwrap_or_default(),
                     false => String::new(),
                 };
-                return Ok(State { status, attempts, updated_ms, wake_ms, reason, listing: Listing::Earlier, tally });
+                let due = rows::due(wake_ms);
+                return Ok(State { status, attempts, updated_ms, due, reason, listing: Listing::Earlier, tally });
             }
             let ended = self.with_end(execution, journal, |end| State {
                 status: end.status,
                 attempts: end.attempt,
                 updated_ms: end.ended_ms,
-                wake_ms: 0,
+                due: Due::Never,
                 reason: reason(end),
                 listing: Listing::Off,
                 tally: Tally::default(),

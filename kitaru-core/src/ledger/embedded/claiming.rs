@@ -42,6 +42,7 @@ impl Ledger {
         let (archive, stored) = (&self.archive, &claimed.stored);
         let journal = archive.journal(stored)?;
         claimed.tenure.follow(journal.next());
+        self.forget_time(stored);
         // After the journal: a signal that a record has taken is still there.
         let sent = archive.inbox(stored, most_loaded_bytes(self.max_outcome_bytes))?;
         Ok(Loaded { journal, sent, notes: archive.notes(stored)?, deadline_ms: archive.deadline(stored)? })
@@ -73,56 +74,24 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::id::JournalId;
-    use crate::journal::{Header, Tally};
+    use crate::journal::Tally;
     use crate::ledger::embedded::claims::Earlier;
-    use crate::ledger::embedded::opening::{self, LedgerOptions};
-    use crate::ledger::{FirstAttempt, NewGeneration};
-    use crate::store::{Memory, Store, WriterOptions};
-    use crate::value::{Codec, Key};
+    use crate::ledger::embedded::fixture;
+    use crate::machine::Due;
+    use crate::store::{Memory, Store};
 
     fn open(store: &Arc<dyn Store>) -> Ledger {
-        let options = LedgerOptions {
-            max_outcome_bytes: 1_000,
-            writer: WriterOptions::default(),
-            #[cfg(feature = "testkit")]
-            pace: None,
-        };
-        opening::open(store.clone(), options).unwrap().1
+        fixture::open(store, Clock::system())
     }
 
     fn execution() -> ExecutionId {
-        ExecutionId::new("order", "job").unwrap()
+        fixture::execution("job")
     }
 
     async fn begin(ledger: &Ledger) -> Arc<Tenure> {
-        let tenure = ledger.new_tenure();
-        let header = Header {
-            execution: execution(),
-            generation: 1,
-            created_ms: 1,
-            seed: [0; 32],
-            version: String::new(),
-            source: 0,
-            input_digest: Key([0; 16]),
-            input_preview: String::new(),
-            input_codec: Codec::Json,
-            input_shape: 0,
-            input: Vec::new(),
-        };
-        let generation = NewGeneration {
-            journal: tenure.journal(),
-            header,
-            first: FirstAttempt::Together,
-            deadline_ms: None,
-            tags: Default::default(),
-            parent: None,
-            waiters: Vec::new(),
-            shape: None,
-            over: None,
-        };
-        ledger.begin(&tenure, None, generation).await.unwrap();
-        tenure
+        fixture::begin(ledger, execution()).await
     }
 
     async fn claim(ledger: &Ledger) -> ClaimedGeneration {
@@ -150,7 +119,7 @@ mod tests {
         ledger.leave(&execution(), &claimed.tenure, Left::CutOff(None));
         assert_eq!(claim(&ledger).await.earlier, Earlier::CutOff);
         let claimed = claim(&ledger).await;
-        let parked = Change::Parked { attempts: 1, at_ms: 2, due: crate::machine::Due::Never };
+        let parked = Change::Parked { attempts: 1, at_ms: 2, due: Due::Never };
         ledger.write_last(&claimed.tenure, vec![parked]).await.unwrap();
         ledger.leave(&execution(), &claimed.tenure, Left::Done);
         assert_eq!(claim(&ledger).await.earlier, Earlier::Ended);

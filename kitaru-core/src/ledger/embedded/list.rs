@@ -93,7 +93,7 @@ impl Archive {
 
     /// So many generations that were not finished, in the order in which they began: those behind `after` and before `until`.
     /// Each comes with whether it waits and something was sent to it, now or long ago. Blocks.
-    pub(crate) fn unfinished(
+    pub(super) fn unfinished(
         &self,
         after: JournalId,
         until: JournalId,

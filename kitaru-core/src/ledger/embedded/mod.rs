@@ -6,19 +6,24 @@ mod candidates;
 mod carry_over;
 mod claiming;
 mod claims;
+#[cfg(test)]
+mod fixture;
 mod found;
 mod inbox;
 mod indexing;
 mod list;
 mod opening;
 mod rows;
+mod search;
 mod senders;
 mod sending;
+mod sleepers;
 mod stream;
 mod sweep;
 mod tally;
 mod tenure;
 mod waits;
+mod waking;
 mod writing;
 
 pub(crate) use archive::Archive;
@@ -26,8 +31,10 @@ pub(crate) use carry_over::CarryOver;
 pub(crate) use claims::{ClaimedGeneration, Earlier, Left, Loaded};
 pub(crate) use list::{Listed, Unread};
 pub(crate) use opening::{LedgerOptions, open};
+pub(crate) use search::AFTER_FAULT;
 pub(crate) use sending::{Arrival, Letter};
 pub(crate) use tenure::Tenure;
+pub(crate) use waking::{Waking, WokenGeneration};
 pub(crate) use writing::{Append, Ledger};
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use crate::clock::Clock;
 use crate::entropy;
 use crate::error::{Error, Kind, cannot};
 use crate::ledger::embedded::found::Found;
@@ -14,6 +15,7 @@ use crate::store::{self, Key, Order, Reader, Row, Store, Table, Writer, WriterOp
 pub(crate) struct LedgerOptions {
     /// The bound of an encoded outcome.
     pub(crate) max_outcome_bytes: usize,
+    pub(crate) clock: Clock,
     pub(crate) writer: WriterOptions,
     /// In a test: a task of the runtime that opens it, at this pace, instead of a thread.
     #[cfg(feature = "testkit")]
@@ -49,10 +51,10 @@ pub(crate) fn open(store: Arc<dyn Store>, options: LedgerOptions) -> Result<(Arc
         store.commit(made)?;
     }
     let found = Found { secret, newest, deleted_generation, deleted_journal };
-    let max_outcome_bytes = options.max_outcome_bytes;
+    let (max_outcome_bytes, clock) = (options.max_outcome_bytes, options.clock.clone());
     let writer = start_writer(store, options)?;
     let archive = Archive { reader, unindexed: Arc::new(AtomicU64::new(unindexed)) };
-    let ledger = Ledger::new(writer, archive.clone(), found, max_outcome_bytes);
+    let ledger = Ledger::new(writer, archive.clone(), clock, found, max_outcome_bytes);
     Ok((archive, ledger))
 }
 

@@ -5,7 +5,6 @@ use crate::journal::{
     Aside, Indexed, MailRow, MemoRow, NotUndone, NoteKind, ParentCall, Status, Tally, UnfinishedRow, WaitRow,
     aside_key, generation_key, journal_key, name_key, sent_name, write_tag,
 };
-use crate::ledger::model::AT_ONCE_MS;
 use crate::ledger::{Change, Ended, Ending, FirstAttempt, NewGeneration, Question, State};
 use crate::machine::Due;
 use crate::store::{Key, Row, Table};
@@ -26,8 +25,8 @@ impl Change {
             Change::Parked { attempts, at_ms, due } => {
                 unfinished(journal, (Status::Waiting, attempts, at_ms), wake_ms(due), Tally::default())
             }
-            Change::Since { at_ms, state: State { status, attempts, wake_ms, tally, .. } } => {
-                unfinished(journal, (status, attempts, at_ms), wake_ms, tally)
+            Change::Since { at_ms, state: State { status, attempts, due, tally, .. } } => {
+                unfinished(journal, (status, attempts, at_ms), wake_ms(due), tally)
             }
             Change::Finished => row(Table::Unfinished, generation_key(journal), None),
             Change::Shape { fingerprint, text } => {
@@ -145,12 +144,24 @@ fn unfinished(
     row(Table::Unfinished, generation_key(journal), Some(unfinished.write()))
 }
 
-/// When a flow that is parked until then resumes automatically; 0 is never.
+/// A time in a row: the flow is parked until another execution ends.
+const EXECUTION_MS: u64 = 1;
+
+/// The time in the row of a flow that is parked until then; 0 is never.
 fn wake_ms(due: Due) -> u64 {
     match due {
         Due::At(unix_ms) => unix_ms.max(1),
-        Due::Execution => AT_ONCE_MS,
+        Due::Execution => EXECUTION_MS,
         Due::Never => 0,
+    }
+}
+
+/// Until when a flow is parked, by the time in its row.
+pub(super) fn due(wake_ms: u64) -> Due {
+    match wake_ms {
+        0 => Due::Never,
+        EXECUTION_MS => Due::Execution,
+        unix_ms => Due::At(unix_ms),
     }
 }
 

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
+use crate::clock::Clock;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::ledger::embedded::claims::LeftGenerations;
 use crate::ledger::embedded::found::Found;
 use crate::ledger::embedded::senders::Senders;
+use crate::ledger::embedded::sleepers::Sleepers;
 use crate::ledger::embedded::{Archive, CarryOver, Tenure};
 use crate::ledger::{Change, Ended, Ending, NewGeneration};
 use crate::store::{Owner, Row, Submission, Writer};
@@ -23,6 +25,8 @@ pub(crate) struct Ledger {
     /// What it has, to be read.
     pub(super) archive: Archive,
     pub(super) claims: Arc<LeftGenerations>,
+    pub(super) clock: Clock,
+    pub(super) sleepers: Arc<Sleepers>,
     pub(super) senders: Arc<Senders>,
     /// The bound of an encoded outcome.
     pub(super) max_outcome_bytes: usize,
@@ -47,12 +51,14 @@ pub(crate) struct Append {
 }
 
 impl Ledger {
-    pub(super) fn new(writer: Writer, archive: Archive, found: Found, max_outcome_bytes: usize) -> Self {
+    pub(super) fn new(writer: Writer, archive: Archive, clock: Clock, found: Found, max_outcome_bytes: usize) -> Self {
         let Found { secret, newest, deleted_generation, deleted_journal } = found;
         Ledger {
             writer,
             archive,
             claims: Arc::default(),
+            clock,
+            sleepers: Arc::default(),
             senders: Arc::default(),
             max_outcome_bytes,
             shapes: Mutex::default(),
@@ -69,7 +75,7 @@ impl Ledger {
     }
 
     /// The number that the next journal gets.
-    pub(crate) fn next_journal(&self) -> JournalId {
+    pub(super) fn next_journal(&self) -> JournalId {
         JournalId(self.next_journal.load(Ordering::Relaxed))
     }
 
@@ -150,9 +156,18 @@ impl Ledger {
         wait
     }
 
+    /// Records that the flow is parked, as the last that its attempt has to say.
+    pub(crate) fn park(
+        &self,
+        tenure: &Arc<Tenure>,
+        parked: Change,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        self.write_last(tenure, vec![parked])
+    }
+
     /// As [`write`](Self::write), of the last that an attempt has to say. What it sends behind that, because it is cancelled
     /// at that very moment, is not written: the next attempt may have read the journal by then.
-    pub(crate) fn write_last(
+    pub(super) fn write_last(
         &self,
         tenure: &Arc<Tenure>,
         changes: Vec<Change>,
@@ -326,7 +341,7 @@ mod tests {
         let writer = Writer::start(store.clone(), WriterOptions::default()).unwrap();
         let found = Found { secret: [0; 32], newest: 0, deleted_generation: 0, deleted_journal: 0 };
         let archive = Archive { reader: Reader::new(store.clone()), unindexed: Arc::default() };
-        (store, Ledger::new(writer, archive, found, 1_000))
+        (store, Ledger::new(writer, archive, Clock::system(), found, 1_000))
     }
 
     fn memo(key: u8) -> Vec<Change> {

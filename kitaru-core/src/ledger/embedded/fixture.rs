@@ -1,0 +1,59 @@
+//! Ledgers and executions for tests. Must not know what is tested.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::id::ExecutionId;
+use crate::journal::Header;
+use crate::ledger::embedded::opening::{self, LedgerOptions};
+use crate::ledger::embedded::{Ledger, Tenure};
+use crate::ledger::{FirstAttempt, NewGeneration};
+use crate::store::{Store, WriterOptions};
+use crate::value::{Codec, Key};
+
+/// The ledger of a process that opens the store.
+pub(super) fn open(store: &Arc<dyn Store>, clock: Clock) -> Ledger {
+    let options = LedgerOptions {
+        max_outcome_bytes: 1_000,
+        clock,
+        writer: WriterOptions::default(),
+        #[cfg(feature = "testkit")]
+        pace: None,
+    };
+    opening::open(store.clone(), options).unwrap().1
+}
+
+pub(super) fn execution(id: &str) -> ExecutionId {
+    ExecutionId::new("order", id).unwrap()
+}
+
+/// Begins an execution, whose first attempt runs.
+pub(super) async fn begin(ledger: &Ledger, execution: ExecutionId) -> Arc<Tenure> {
+    let tenure = ledger.new_tenure();
+    let header = Header {
+        execution,
+        generation: 1,
+        created_ms: 1,
+        seed: [0; 32],
+        version: String::new(),
+        source: 0,
+        input_digest: Key([0; 16]),
+        input_preview: String::new(),
+        input_codec: Codec::Json,
+        input_shape: 0,
+        input: Vec::new(),
+    };
+    let generation = NewGeneration {
+        journal: tenure.journal(),
+        header,
+        first: FirstAttempt::Together,
+        deadline_ms: None,
+        tags: Default::default(),
+        parent: None,
+        waiters: Vec::new(),
+        shape: None,
+        over: None,
+    };
+    ledger.begin(&tenure, None, generation).await.unwrap();
+    tenure
+}
