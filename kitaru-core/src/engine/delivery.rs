@@ -100,7 +100,7 @@ impl Engine {
             self.hand_on(&stored, mail);
             Ok(told)
         };
-        self.runtime.ledger.answer(&self.runtime.archive, letter, wait, (driven, now_ms), arrived).await
+        self.runtime.ledger.answer(letter, wait, (driven, now_ms), arrived).await
     }
 
     /// The store has failed to take in something that was sent, and may have it all the same. A sender that repeats it then
@@ -137,7 +137,7 @@ impl Engine {
                 Err(fault) => inner.look_again(stored, key, &fault),
             }
         };
-        self.runtime.ledger.signal(&self.runtime.archive, letter, key, driven, arrived).await
+        self.runtime.ledger.signal(letter, key, driven, arrived).await
     }
 
     pub(crate) fn letter(&self, execution: ExecutionId, name: &str, json: String) -> Letter {
@@ -163,7 +163,7 @@ impl Engine {
     pub(crate) async fn tell_when_ended(self: &Arc<Self>, child: &Active, execution: &ExecutionId, parent: ParentCall) {
         let (inner, wanted) = (self.clone(), execution.clone());
         let driven = move || inner.driven(&wanted);
-        let added = self.runtime.ledger.add_waiter(&self.runtime.archive, execution, parent.clone(), driven).await;
+        let added = self.runtime.ledger.add_waiter(execution, parent.clone(), driven).await;
         if added.is_ok() {
             child.add_parent(parent);
         }

@@ -43,7 +43,7 @@ impl Engine {
         let Some(unindexed) = unindexed else { return Ok(false) };
         // They are listed where nothing is filtered, and the others are found all the same.
         unindexed.unread.iter().for_each(log::not_indexed);
-        self.runtime.ledger.index(&self.runtime.archive, unindexed).await?;
+        self.runtime.ledger.index(unindexed).await?;
         Ok(true)
     }
 }

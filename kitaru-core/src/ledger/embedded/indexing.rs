@@ -102,12 +102,12 @@ impl Archive {
 
 impl Ledger {
     /// Writes the rows of generations that lack them. From the last of them on, lists are made by indexes.
-    pub(crate) async fn index(&self, archive: &Archive, unindexed: Unindexed) -> Result<(), Error> {
+    pub(crate) async fn index(&self, unindexed: Unindexed) -> Result<(), Error> {
         let Unindexed { mut rows, left, .. } = unindexed;
         rows.push(Row { table: Table::Meta, key: Key::from(UNINDEXED), value: Some(left.to_le_bytes().to_vec()) });
         let nobody = Arc::new(Tenure::of_changes(JournalId(0)));
         self.write_rows(&nobody, rows, None).await?;
-        archive.unindexed.store(left, SeqCst);
+        self.archive.unindexed.store(left, SeqCst);
         Ok(())
     }
 }

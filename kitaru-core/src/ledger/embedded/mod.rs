@@ -12,6 +12,7 @@ mod found;
 mod inbox;
 mod indexing;
 mod list;
+mod locks;
 mod opening;
 mod rows;
 mod search;

@@ -1,43 +1,23 @@
 //! What senders of this process share. Owns that one number is given once, that an idempotency key counts once, and how much
 //! one generation may be sent; must not know how anything is sent.
 
-use std::hash::{BuildHasher, RandomState};
-
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Aside, aside_key, sent_name};
 use crate::ledger::Stored;
 use crate::ledger::embedded::Archive;
+use crate::ledger::embedded::locks::Locks;
 use crate::ledger::embedded::tally::{MailTotal, Tallies};
 use crate::store::Table;
 
 /// What senders of this process share: no other process sends to the store.
 #[derive(Default)]
 pub(super) struct Senders {
-    pub(super) doors: Doors,
+    /// Two that look and write at the same time would give one number twice.
+    pub(super) locks: Locks,
     pub(super) tallies: Tallies,
-}
-
-/// Who may look and write at a time: two that send to one execution would give one number twice. Executions share a few
-/// locks, so that those of different ones seldom wait for each other's commit.
-pub(super) struct Doors {
-    hash: RandomState,
-    pub(super) doors: [Mutex<()>; 256],
-}
-
-impl Default for Doors {
-    fn default() -> Self {
-        Doors { hash: RandomState::new(), doors: std::array::from_fn(|_| Mutex::default()) }
-    }
-}
-
-impl Doors {
-    pub(super) async fn of(&self, execution: &ExecutionId) -> MutexGuard<'_, ()> {
-        let nth = self.hash.hash_one(execution) % self.doors.len() as u64;
-        self.doors[nth as usize].lock().await
-    }
 }
 
 /// Whether a signal is to be sent.

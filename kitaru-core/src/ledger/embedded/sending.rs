@@ -10,7 +10,7 @@ use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Aside, ParentCall};
 use crate::ledger::embedded::senders::{Admitted, SentBefore};
 use crate::ledger::embedded::tally::{MailTotal, most_bytes};
-use crate::ledger::embedded::{Archive, CarryOver, Ledger, Tenure};
+use crate::ledger::embedded::{CarryOver, Ledger, Tenure};
 use crate::ledger::{Addressee, Change, Ended, NewGeneration, Sent, SentKey, Stored, blocking};
 use crate::value::Key;
 
@@ -48,7 +48,6 @@ impl Ledger {
     /// sent to one generation lands in the order of its numbers. `driven` is the generation that is under way in this process.
     pub(crate) async fn signal(
         &self,
-        archive: &Archive,
         letter: Letter,
         key: Option<String>,
         driven: impl Fn() -> Option<JournalId> + Send + Sync + 'static,
@@ -56,13 +55,13 @@ impl Ledger {
     ) -> Result<(), Error> {
         let driven = Arc::new(driven);
         let landed = loop {
-            let turn = self.senders.doors.of(&letter.execution).await;
-            let (archive, senders, driven) = (archive.clone(), self.senders.clone(), driven.clone());
+            let locked = self.senders.locks.of(&letter.execution).await;
+            let (archive, senders, driven) = (self.archive.clone(), self.senders.clone(), driven.clone());
             let (wanted, name, key) = (letter.execution.clone(), letter.name.clone(), key.clone());
             match blocking(move || senders.admit(&archive, &wanted, &name, key, driven())).await?? {
                 Admitted::Known => return Ok(()),
                 Admitted::OnItsWay(mut arrives) => {
-                    drop(turn);
+                    drop(locked);
                     // It is looked for again, whether it has landed or is lost.
                     let _ = arrives.changed().await;
                 }
@@ -121,14 +120,13 @@ impl Ledger {
     /// while no other sender can send to the execution.
     pub(crate) async fn answer<R>(
         &self,
-        archive: &Archive,
         letter: Letter,
         meant: Option<Key>,
         (driven, now_ms): (impl Fn() -> Option<JournalId> + Send + 'static, u64),
         arrived: impl FnOnce(Arrival) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let _turn = self.senders.doors.of(&letter.execution).await;
-        let (archive, senders) = (archive.clone(), self.senders.clone());
+        let _locked = self.senders.locks.of(&letter.execution).await;
+        let (archive, senders) = (self.archive.clone(), self.senders.clone());
         let (wanted, named) = (letter.execution.clone(), letter.name.clone());
         let look = move || {
             let (stored, wait) = archive.addressed((&wanted, driven()), &named, meant, now_ms)?;
@@ -166,14 +164,13 @@ impl Ledger {
     /// When it has ended, or that cannot be recorded.
     pub(crate) async fn add_waiter(
         &self,
-        archive: &Archive,
         execution: &ExecutionId,
         parent: ParentCall,
         driven: impl Fn() -> Option<JournalId> + Send + 'static,
     ) -> Result<(), Error> {
         // As what is sent: the next generation takes it along, or it is written to that one.
-        let _turn = self.senders.doors.of(execution).await;
-        let (archive, wanted) = (archive.clone(), execution.clone());
+        let _locked = self.senders.locks.of(execution).await;
+        let (archive, wanted) = (self.archive.clone(), execution.clone());
         let newest = blocking(move || archive.addressee(&wanted, driven())).await??;
         self.write(&Arc::new(Tenure::of_changes(newest.journal)), vec![Change::AwaitedBy(parent)], None).await
     }
@@ -183,17 +180,16 @@ impl Ledger {
     /// their way. What is sent meanwhile is for the next generation, and its sender waits for that to be there.
     pub(crate) async fn continue_as_new(
         &self,
-        archive: &Archive,
         tenure: &Arc<Tenure>,
         execution: &ExecutionId,
         takes: impl Fn(u64) -> bool + Send + 'static,
         next: impl FnOnce(Stored, &CarryOver) -> (NewGeneration, Ended),
         submitted: impl FnOnce(),
     ) -> Result<JournalId, Error> {
-        let _turn = self.senders.doors.of(execution).await;
+        let _locked = self.senders.locks.of(execution).await;
         // What the flow has shown, and the header, may be on their way.
         self.settle().await?;
-        let (archive, older) = (archive.clone(), tenure.journal());
+        let (archive, older) = (self.archive.clone(), tenure.journal());
         let (stored, carried) = blocking(move || {
             let stored = archive.stored(older)?;
             let missing = || {
