@@ -204,6 +204,20 @@ fn only_the_ledger_knows_tables_keys_and_rows() {
 }
 
 #[test]
+fn only_begin_and_claim_give_the_right_to_write() {
+    let foreign = ["Tenure::new", "of_changes", "write_last", ".unfinished(", "wake_ms"];
+    let mut mistakes = Vec::new();
+    for room in ["engine", "context", "client", "call", "view"] {
+        for Source { path, text } in sources(&format!("kitaru-core/src/{room}"), "rs") {
+            let code = without_tests(&text);
+            let named = foreign.iter().filter(|word| !is_test(&path) && code.contains(**word));
+            mistakes.extend(named.map(|word| format!("{path} names `{word}`, which is the ledger's")));
+        }
+    }
+    refuse(mistakes);
+}
+
+#[test]
 fn the_replay_logic_has_no_runtime_clock_disk_or_chance_in_it() {
     let foreign = ["tokio", "std::time::Instant", "std::time::SystemTime", "std::fs", "getrandom", "async fn", "Mutex"];
     let machine = sources("kitaru-core/src/machine", "rs");

@@ -3,9 +3,27 @@
 //!
 //! Two types are the seam. [`Archive`] reads: each call blocks, so it is made on the pool. [`Ledger`] writes: what
 //! is appended to a journal becomes durable in the order in which it was submitted, together or not at all, behind a
-//! [`Tenure`]: the right to write to that journal, which ends when something of it is lost or its attempt has had its last
-//! word. Both are types and not traits, so that the path of a checkpoint is static; a store of another kind is another folder
-//! next to `embedded`, and these two names become enums.
+//! [`Tenure`]: the right to write to that journal. Only [`Ledger::new_tenure`] and [`Ledger::claim`] give one. It ends when
+//! something of the journal is lost, when its attempt has had its last word, and when its attempt leaves.
+//!
+//! | | here | who calls it | a ledger that several processes share |
+//! |---|---|---|---|
+//! | find | `Archive::newest`, `stored`, `generation` | planning, delivery, what is looked at | in one trip |
+//! | begin | `new_tenure`, `begin`, `begin_then` | `engine::attempt` | unless another process has begun it; that one is then found |
+//! | claim | `claim` | `engine::planning` | unless a process that lives has it; the claim is a row, and fences the one before it |
+//! | load | `load` | `engine::plan`, behind the claim | in one trip, in a statement behind the claim |
+//! | append | `append`, `write`, `write_then` | `context`, `engine::attempt` | refused where the claim of the tenure is not the last |
+//! | send | `signal`, `answer`, `taken_back`, `add_waiter` | `engine::delivery` | raises a mark in the row of the execution, for its owner |
+//! | park | `park`, then `sleep` | `engine::attempt`, `engine::launch` | gives the claim back in the same commit; the row has the time |
+//! | finish | `finish`; `end`, without an attempt | `engine::attempt`, `holding`, `control` | the same, fenced |
+//! | continue as new | `continue_as_new` | `engine::continue_as_new` | the same, fenced; senders lock the row |
+//! | leave | `leave` | `engine::entered` | gives the claim back, or lets it run out |
+//! | list | `Archive::newest_first`, by a `Narrow` | `engine::looking` | by its indexes |
+//! | sweep | `Archive::expired`, `delete` | `engine::retention` | one process at a time |
+//! | woken | `waking`, `Waking::woken`, `wake_after_fault` | `engine::recovery` | what is due or marked and has no owner, and what a dead process had |
+//!
+//! Both are types and not traits, so that the path of a checkpoint is static; a store of another kind is another folder next to
+//! `embedded`, and these two names become enums. That no other process writes is known in `embedded` only.
 
 mod change;
 mod embedded;

@@ -1,4 +1,4 @@
-//! LeftGenerations of executions. Owns how the attempt before a claim ended, and what the attempts of this process have left; must not
+//! Claims of executions. Owns how the attempt before a claim ended, and what the attempts of this process have left; must not
 //! know what an attempt does.
 
 use std::collections::HashMap;
@@ -72,7 +72,7 @@ impl LeftGenerations {
         lock(&self.0).get(execution).copied()
     }
 
-    /// LeftGenerations the newest generation of an execution. No other process writes to the store, and in this one each execution is
+    /// Claims the newest generation of an execution. No other process writes to the store, and in this one each execution is
     /// claimed by one task at a time.
     pub(super) fn claim(&self, mut stored: Stored) -> ClaimedGeneration {
         let lives = self.left(&stored.header.execution) == Some(stored.journal);
