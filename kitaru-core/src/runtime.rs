@@ -1,8 +1,8 @@
 //! What all executions of one store share: the ledger, the clock, the bounds. Must not know what an execution is doing.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
@@ -10,7 +10,6 @@ use crate::clock::Clock;
 use crate::director::Direction;
 use crate::id::ExecutionId;
 use crate::ledger::{Archive, Ledger};
-use crate::pool::Queue;
 
 pub(crate) use crate::sync::lock;
 
@@ -20,8 +19,6 @@ pub(crate) const DEFAULT_MAX_OUTCOME_BYTES: usize = 64 << 20;
 pub(crate) struct Runtime {
     pub(crate) archive: Archive,
     pub(crate) ledger: Ledger,
-    /// What is looked up when executions begin.
-    pub(crate) lookups: Arc<Queue>,
     pub(crate) clock: Clock,
     pub(crate) max_outcome_bytes: usize,
     /// A flow is parked if all its waits end later than this.

@@ -377,7 +377,6 @@ fn open(
     };
     let (archive, ledger) = ledger::open(store, options)?;
     let watchers = Watchers::default();
-    let lookups = Arc::default();
-    let runtime = Runtime { archive, ledger, lookups, clock, max_outcome_bytes, park_after_ms, watchers, direction };
+    let runtime = Runtime { archive, ledger, clock, max_outcome_bytes, park_after_ms, watchers, direction };
     Ok(Kitaru { inner: Arc::new(Engine::new(Arc::new(runtime), keeper, driving)) })
 }

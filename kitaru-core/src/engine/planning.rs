@@ -132,7 +132,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             (_, None) => unreachable!("only what was found is continued, reused or refused"),
         }
     };
-    runtime.ledger.claim(&wanted, plan).await
+    runtime.ledger.claim((&wanted, task.wakeup.is_some()), plan).await
 }
 
 /// Who resumes an execution.

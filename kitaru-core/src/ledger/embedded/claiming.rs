@@ -8,7 +8,7 @@ use crate::id::{ExecutionId, Seq};
 use crate::ledger::embedded::claims::{ClaimedGeneration, Left, Loaded};
 use crate::ledger::embedded::inbox::most_loaded_bytes;
 use crate::ledger::embedded::{Archive, Ledger, Tenure};
-use crate::ledger::{Change, State, blocking};
+use crate::ledger::{Change, State, brief};
 
 impl Ledger {
     /// The right to write to a new journal, whose number it gives out. A generation [begins](Self::begin) with it.
@@ -17,16 +17,24 @@ impl Ledger {
     }
 
     /// Claims the newest generation of an execution, and decides on the pool what to do with it. The claim waits until
-    /// everything has landed that an attempt of this process left on its way.
+    /// everything has landed that an attempt of this process left on its way. One that is known to be there does not hold up
+    /// those that may be new.
     pub(crate) async fn claim<R: Send + 'static>(
         &self,
-        execution: &ExecutionId,
+        (execution, is_known): (&ExecutionId, bool),
         decide: impl FnOnce(&Archive, Option<ClaimedGeneration>) -> Result<R, Error> + Send + 'static,
     ) -> Result<R, Error> {
         self.settle_left(execution).await?;
         let (archive, claims, execution) = (self.archive.clone(), self.claims.clone(), execution.clone());
-        blocking(move || {
+        brief(&self.lookups, move |turn| {
+            if is_known {
+                turn.takes_long();
+            }
             let newest = archive.newest(&execution)?;
+            if newest.is_some() {
+                // Its journal may be read whole.
+                turn.takes_long();
+            }
             decide(&archive, newest.map(|stored| claims.claim(stored)))
         })
         .await?
@@ -95,7 +103,7 @@ mod tests {
     }
 
     async fn claim(ledger: &Ledger) -> ClaimedGeneration {
-        let claimed = ledger.claim(&execution(), |_, newest| Ok(newest)).await.unwrap();
+        let claimed = ledger.claim((&execution(), false), |_, newest| Ok(newest)).await.unwrap();
         claimed.expect("the execution is recorded")
     }
 
@@ -149,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn claim_of_an_unknown_execution_finds_nothing() {
         let ledger = open(&(Arc::new(Memory::new()) as Arc<dyn Store>));
-        assert!(ledger.claim(&execution(), |_, newest| Ok(newest)).await.unwrap().is_none());
+        assert!(ledger.claim((&execution(), false), |_, newest| Ok(newest)).await.unwrap().is_none());
         assert_eq!(ledger.new_tenure().journal(), JournalId(1));
     }
 }

@@ -16,6 +16,7 @@ use crate::ledger::embedded::senders::Senders;
 use crate::ledger::embedded::sleepers::Sleepers;
 use crate::ledger::embedded::{Archive, CarryOver, Tenure};
 use crate::ledger::{Change, Ended, Ending, NewGeneration};
+use crate::pool::Queue;
 use crate::store::{Owner, Row, Submission, Writer};
 use crate::sync::lock;
 
@@ -25,6 +26,8 @@ pub(crate) struct Ledger {
     /// What it has, to be read.
     pub(super) archive: Archive,
     pub(super) claims: Arc<LeftGenerations>,
+    /// What is looked up when executions begin.
+    pub(super) lookups: Arc<Queue>,
     pub(super) clock: Clock,
     pub(super) sleepers: Arc<Sleepers>,
     pub(super) senders: Arc<Senders>,
@@ -57,6 +60,7 @@ impl Ledger {
             writer,
             archive,
             claims: Arc::default(),
+            lookups: Arc::default(),
             clock,
             sleepers: Arc::default(),
             senders: Arc::default(),
