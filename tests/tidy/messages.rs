@@ -12,7 +12,7 @@ const MOST: usize = 120;
 /// Sources that may make an error of a message that is not theirs, and why.
 pub const QUOTES: [(&str, &str); 5] = [
     ("kitaru-core/src/error.rs", "`cannot!` and what a user says"),
-    ("kitaru-core/src/engine/found.rs", "the reason that a record has"),
+    ("kitaru-core/src/engine/attach.rs", "the reason that a record has"),
     ("kitaru-core/src/engine/planning.rs", "the reason that a record has"),
     ("kitaru-core/src/value/digest.rs", "what a type's `Serialize` says"),
     ("kitaru-core/src/value/mod.rs", "what a type's `Serialize` says"),

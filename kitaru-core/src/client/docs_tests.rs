@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::client::{builder, executions};
+use crate::engine;
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::journal::FailedTry;
 use crate::journal::PREVIEW_BYTES;
@@ -63,7 +64,7 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     model("a commit", &commit);
     model("what waits for a commit, what the commit has taken included", std::slice::from_ref(&waiting));
     model("a page of executions", &[grouped(executions::MAX_LIMIT as u64)]);
-    model("generations that a page looks at", &[grouped(executions::MOST_LOOKED_AT as u64)]);
+    model("generations that a page looks at", &[grouped(engine::MOST_LOOKED_AT as u64)]);
     model("index entries that a page passes over", &[grouped(ledger::MOST_PASSED as u64)]);
     model("generations that the beginning of an id leads to", &[grouped(ledger::MOST_NAMED as u64)]);
     model("executions that resume automatically and concurrently", &[builder::DEFAULT_RECOVERY.to_string()]);

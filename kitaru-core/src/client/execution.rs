@@ -8,8 +8,7 @@ use std::sync::Arc;
 use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::ledger::blocking;
-use crate::view::{Execution, ExecutionRef, read};
+use crate::view::{Execution, ExecutionRef};
 
 impl Kitaru {
     /// Looks up an execution: its newest generation, or the one set by [`generation`](ExecutionRequest::generation).
@@ -59,23 +58,7 @@ impl IntoFuture for ExecutionRequest {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let ExecutionRequest { inner, execution, generation } = self;
-            let execution = execution.checked()?;
-            blocking(move || {
-                let archive = &inner.runtime.archive;
-                loop {
-                    let found = inner.stands(|archive| match generation {
-                        Some(generation) => archive.generation(&execution, generation),
-                        None => archive.newest(&execution),
-                    })?;
-                    let Some((stored, status)) = found else { return Ok(None) };
-                    let read = read(archive, &stored);
-                    // An execution that was deleted in the meantime is looked up again, and not found.
-                    if archive.has(&stored)? {
-                        return Ok(Some(Execution::new(stored, status, read?)));
-                    }
-                }
-            })
-            .await?
+            inner.execution(execution.checked()?, generation).await
         })
     }
 }

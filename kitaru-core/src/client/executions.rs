@@ -10,15 +10,12 @@ use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::journal::Status;
-use crate::ledger::{Listed, Narrow, Unread, blocking};
-use crate::view::{Cursor, ExecutionRef, Filter, Page, Summary, Unreadable};
+use crate::view::{Cursor, ExecutionRef, Filter, Page};
 
 /// How many summaries a page has, unless set.
 const DEFAULT_LIMIT: usize = 100;
 /// The most summaries that a page may have.
 pub(super) const MAX_LIMIT: usize = 1_000;
-/// How many generations a page looks at.
-pub(super) const MOST_LOOKED_AT: usize = 10_000;
 
 impl Kitaru {
     /// Lists the executions in pages of 100, the newest first. Every generation is listed separately. An execution whose rows
@@ -143,37 +140,8 @@ impl IntoFuture for ListRequest {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { blocking(move || self.page()).await? })
-    }
-}
-
-impl ListRequest {
-    fn page(self) -> Result<Page, Error> {
         let Self { inner, filter, after, limit } = self;
-        let archive = &inner.runtime.archive;
-        let read = |journal| {
-            let found = inner.stands(|archive| archive.listed(journal, |header| filter.fits_header(header)))?;
-            let Some((stored, status)) = found.filter(|(_, status)| filter.fits_status(*status)) else {
-                return Ok(None);
-            };
-            if !filter.fits_aside(archive, &stored)? {
-                return Ok(None);
-            }
-            let tags = archive.tags(&stored)?;
-            // Some rows may be missing, if the deletion has begun.
-            Ok(archive.has(&stored)?.then(|| Summary::new(stored, status, tags)))
-        };
-        let before = after.map(|Cursor(journal)| journal);
-        let narrow = Narrow { standing: inner.standing(&filter.statuses), ..filter.narrow() };
-        let listed = archive.newest_first(before, (limit, MOST_LOOKED_AT), &narrow, read)?;
-        let Listed { found, unread, last, more } = listed;
-        let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();
-        let mut names = archive.names(&journals)?;
-        let unreadable = unread.into_iter().map(|Unread { journal, error }| {
-            let execution = names.remove(&journal);
-            Unreadable::new(execution, error)
-        });
-        Ok(Page::new(found, unreadable.collect(), last.filter(|_| more).map(Cursor)))
+        Box::pin(inner.page(filter, after, limit))
     }
 }
 

@@ -1,13 +1,9 @@
 //! Whole executions on their way out of the store. Owns what is read of them; must not know what the caller does with it.
 
 use std::future::Future;
-use std::sync::Arc;
 
 use crate::client::kitaru::Kitaru;
-use crate::engine::Engine;
-use crate::error::{Error, Kind, cannot};
-use crate::id::ExecutionId;
-use crate::ledger::{blocking, malformed};
+use crate::error::Error;
 use crate::view::{ExecutionRef, History};
 
 impl Kitaru {
@@ -37,22 +33,5 @@ impl Kitaru {
         let wanted = execution.into().checked();
         let inner = self.inner.clone();
         async move { inner.history(wanted?).await }
-    }
-}
-
-impl Engine {
-    async fn history(self: Arc<Self>, wanted: ExecutionId) -> Result<History, Error> {
-        blocking(move || {
-            let archive = &self.runtime.archive;
-            let generation = match archive.newest(&wanted)? {
-                Some(stored) => archive.whole(stored)?,
-                None => None,
-            };
-            let unknown =
-                || cannot!(Kind::Misuse, "export", "there is no execution {wanted}", "look at Kitaru::executions");
-            let generation = generation.ok_or_else(unknown)?;
-            History::of(&generation).map_err(|why| malformed(&generation.header.execution, "journal", why))
-        })
-        .await?
     }
 }

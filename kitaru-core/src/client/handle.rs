@@ -11,12 +11,10 @@ use serde::de::DeserializeOwned;
 use crate::client::decode::Decode;
 use crate::client::kitaru::Kitaru;
 use crate::context::Executions;
-use crate::engine::{Ended, ended};
-use crate::engine::{Engine, Found, unknown};
+use crate::engine::{Attached, Ended, Engine, ended};
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Class, OwnedPayload};
-use crate::ledger::blocking;
 use crate::value::decode;
 use crate::view::ExecutionRef;
 
@@ -37,23 +35,9 @@ impl Kitaru {
         self.check_open()?;
         let execution = execution.into().checked()?;
         let decode = Decode { unpack: |payload| Ok(unpack::<T, E>(payload)), fail: |error| Err(error.into()) };
-        if let Some(active) = self.inner.registry.join(&execution) {
-            return Ok(Handle::new(&self.inner, execution, ended(active), decode));
-        }
-        let inner = self.inner.clone();
-        let wanted = execution.clone();
-        let found = blocking(move || {
-            loop {
-                let stored = inner.runtime.archive.newest(&wanted)?.ok_or_else(|| unknown(&wanted))?;
-                if let Some(found) = inner.find(&stored)? {
-                    return Ok::<_, Error>(found);
-                }
-            }
-        })
-        .await??;
-        Ok(match found {
-            Found::Ended(ended) => Handle::new(&self.inner, execution, std::future::ready(ended), decode),
-            Found::Going(active) => Handle::new(&self.inner, execution, ended(active), decode),
+        Ok(match self.inner.attach(&execution).await? {
+            Attached::Ended(ended) => Handle::new(&self.inner, execution, std::future::ready(ended), decode),
+            Attached::Going(active) => Handle::new(&self.inner, execution, ended(active), decode),
         })
     }
 }

@@ -9,12 +9,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::client::kitaru::Kitaru;
-use crate::engine::Engine;
-use crate::engine::closed;
+use crate::engine::{Engine, Published, closed};
 use crate::error::{Error, Kind, cannot};
-use crate::id::{ExecutionId, check_name};
-use crate::ledger::Stored;
-use crate::ledger::blocking;
+use crate::id::ExecutionId;
 use crate::shown::short;
 use crate::value::clip;
 use crate::view::ExecutionRef;
@@ -37,7 +34,7 @@ impl Kitaru {
     ) -> impl Future<Output = Result<Option<T>, Error>> + Send {
         let execution = execution.into().checked();
         async move {
-            let (_, json) = self.inner.look(execution?, name).await?;
+            let Published { json, .. } = self.inner.clone().published(execution?, name).await?;
             json.map(|json| read(name, &json)).transpose()
         }
     }
@@ -64,7 +61,7 @@ impl Kitaru {
     /// ```
     pub fn watch<T: DeserializeOwned>(&self, execution: impl Into<ExecutionRef>, name: &str) -> Watch<T> {
         let execution = execution.into().checked();
-        let changes = execution.as_ref().ok().map(|execution| self.inner.runtime.watchers.of(execution));
+        let changes = execution.as_ref().ok().map(|execution| self.inner.changes(execution));
         Watch {
             inner: Arc::downgrade(&self.inner),
             execution,
@@ -103,14 +100,13 @@ impl<T: DeserializeOwned> Watch<T> {
             // Before the read, so that a later change is noticed.
             self.changes.iter_mut().for_each(|changes| drop(changes.borrow_and_update()));
             let inner = self.inner.upgrade().filter(|inner| !inner.is_closed()).ok_or_else(closed)?;
-            let (stored, json) = inner.look(execution.clone(), &self.name).await?;
-            drop(inner);
+            let Published { json, is_last } = inner.published(execution.clone(), &self.name).await?;
             if let Some(json) = json.filter(|json| self.seen.as_ref() != Some(json)) {
                 let value = read(&self.name, &json);
                 self.seen = Some(json);
                 return value.map(Some);
             }
-            if stored.state.status.is_final() {
+            if is_last {
                 return Ok(None);
             }
             match &mut self.changes {
@@ -126,7 +122,7 @@ impl<T> Drop for Watch<T> {
     fn drop(&mut self) {
         self.changes = None;
         if let (Some(inner), Ok(execution)) = (self.inner.upgrade(), &self.execution) {
-            inner.runtime.watchers.forget(execution);
+            inner.forget_changes(execution);
         }
     }
 }
@@ -134,23 +130,6 @@ impl<T> Drop for Watch<T> {
 impl<T> fmt::Debug for Watch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch").field("execution", &self.execution).field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl Engine {
-    /// The newest generation of an execution, and what it publishes under a name, as JSON.
-    async fn look(self: &Arc<Self>, execution: ExecutionId, name: &str) -> Result<(Stored, Option<String>), Error> {
-        check_name("published value", name)?;
-        let (inner, name) = (self.clone(), name.to_owned());
-        blocking(move || {
-            let archive = &inner.runtime.archive;
-            let stored = archive.newest(&execution)?;
-            let stored = stored
-                .ok_or_else(|| cannot!(Kind::Misuse, "watch", "there is no execution {execution}", "start it first"))?;
-            let json = archive.published(&stored, &name)?;
-            Ok((stored, json))
-        })
-        .await?
     }
 }
 

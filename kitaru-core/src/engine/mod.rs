@@ -4,6 +4,7 @@
 mod active;
 mod admissions;
 mod admit;
+mod attach;
 mod attempt;
 mod children;
 mod continue_as_new;
@@ -11,12 +12,12 @@ mod control;
 mod delivery;
 mod entered;
 mod forget;
-mod found;
 mod head;
 mod holding;
 mod indexing;
 mod keeper;
 mod launch;
+mod looking;
 mod plan;
 mod planning;
 mod recovery;
@@ -34,7 +35,10 @@ mod registry_tests;
 mod waits_tests;
 
 pub(crate) use active::{Awaited, Ended, ended};
+pub(crate) use attach::Attached;
 pub(crate) use delivery::Answer;
-pub(crate) use found::{Found, unknown};
 pub(crate) use keeper::{Keeper, Logs};
+#[cfg(test)]
+pub(crate) use looking::MOST_LOOKED_AT;
+pub(crate) use looking::Published;
 pub(crate) use state::{Engine, closed};

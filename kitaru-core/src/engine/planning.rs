@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::engine::attach::{came_to, unknown};
 use crate::engine::control::cannot_cancel;
 use crate::engine::forget::cannot_resume;
-use crate::engine::found::{came_to, unknown};
 use crate::engine::plan::{Held, Plan};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};

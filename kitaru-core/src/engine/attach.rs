@@ -7,21 +7,38 @@ use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::Status;
-use crate::ledger::{Archive, Stored};
+use crate::ledger::{Archive, Stored, blocking};
 
 /// What exists of an execution.
-pub(crate) enum Found {
+pub(crate) enum Attached {
     Ended(Ended),
     /// The execution is parked, or a task of this process now drives it.
     Going(Awaited),
 }
 
 impl Engine {
+    /// What there is to wait for of an execution.
+    pub(crate) async fn attach(self: &Arc<Self>, execution: &ExecutionId) -> Result<Attached, Error> {
+        if let Some(active) = self.registry.join(execution) {
+            return Ok(Attached::Going(active));
+        }
+        let (engine, execution) = (self.clone(), execution.clone());
+        blocking(move || {
+            loop {
+                let stored = engine.runtime.archive.newest(&execution)?.ok_or_else(|| unknown(&execution))?;
+                if let Some(attached) = engine.attached(&stored)? {
+                    return Ok(attached);
+                }
+            }
+        })
+        .await?
+    }
+
     /// What there is to wait for. None if the execution has moved since it was read: read it again.
-    pub(crate) fn find(&self, stored: &Stored) -> Result<Option<Found>, Error> {
+    fn attached(&self, stored: &Stored) -> Result<Option<Attached>, Error> {
         let execution = &stored.header.execution;
         if let Some(ended) = came_to(&self.runtime.archive, stored)? {
-            return Ok(Some(Found::Ended(ended)));
+            return Ok(Some(Attached::Ended(ended)));
         }
         if matches!(stored.state.status, Status::Waiting | Status::Queued) {
             let active = self.registry.join_parked(execution, || Progress::of(stored));
@@ -29,12 +46,12 @@ impl Engine {
             // store.
             let now = self.runtime.archive.newest(execution)?;
             if now.is_some_and(|now| !now.state.status.is_final()) {
-                return Ok(Some(Found::Going(active)));
+                return Ok(Some(Attached::Going(active)));
             }
             return Ok(None);
         }
         if let Some(active) = self.registry.join(execution) {
-            return Ok(Some(Found::Going(active)));
+            return Ok(Some(Attached::Going(active)));
         }
         match self.status(stored)? {
             None | Some(Status::Running) => Ok(None),
@@ -49,7 +66,7 @@ impl Engine {
 }
 
 /// How an execution ended, as its callers learn it. None if it has not ended.
-pub(crate) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended>, Error> {
+pub(super) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended>, Error> {
     Ok(match stored.state.status {
         Status::Completed | Status::Failed => Some(Ended::Outcome(Arc::new(archive.outcome(stored)?))),
         Status::Stuck => Some(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason))),
@@ -58,6 +75,6 @@ pub(crate) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended
     })
 }
 
-pub(crate) fn unknown(execution: &ExecutionId) -> Error {
+pub(super) fn unknown(execution: &ExecutionId) -> Error {
     cannot!(Kind::Misuse, "continue", "there is no execution {execution}", "call the flow to begin it")
 }
