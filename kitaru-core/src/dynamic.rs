@@ -22,7 +22,7 @@ use crate::context::Ambient;
 use crate::error::{Error, Kind, cannot};
 use crate::flow::pack_flow;
 use crate::id::check_name;
-use crate::journal::Reuse;
+use crate::machine::Reuse;
 use crate::request::{FlowBody, FlowSpec, Input};
 use crate::shown::short;
 use crate::value::{ArgSink, Wish, encode, shallow};

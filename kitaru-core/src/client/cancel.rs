@@ -9,7 +9,7 @@ use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::id::ExecutionId;
-use crate::journal::Ask;
+use crate::machine::Ask;
 use crate::view::ExecutionRef;
 
 impl Kitaru {

@@ -8,11 +8,12 @@ use crate::engine::registry::Steered;
 use crate::engine::state::Engine;
 use crate::engine::task::Task;
 use crate::journal::Packed;
+use crate::machine::Ask;
 use crate::request::Request;
 
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId, Seq};
-use crate::journal::{Ask, EndFrame, Frame, NotUndone, Status};
+use crate::journal::{EndFrame, Frame, NotUndone, Status};
 use crate::ledger::{Ending, Stored};
 use crate::runtime::Runtime;
 

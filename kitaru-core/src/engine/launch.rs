@@ -19,10 +19,10 @@ use crate::engine::state::Engine;
 use crate::engine::task::{Task, Wakeup};
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Ask, Status, Tally};
+use crate::journal::{Status, Tally};
 use crate::ledger::Stored;
 use crate::log;
-use crate::machine::{Call, Cause, Due, Lost, Parked, TaskId, Wakes};
+use crate::machine::{Ask, Call, Cause, Due, Lost, Parked, TaskId, Wakes};
 use crate::request::{FlowBody, Request};
 
 impl Engine {

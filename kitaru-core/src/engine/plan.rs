@@ -8,9 +8,9 @@ use crate::engine::active::Ended;
 use crate::engine::forget;
 use crate::error::{Error, Kind, cannot};
 use crate::id::Seq;
-use crate::journal::{Ask, Forgotten, Frame, OwnedPayload, Status, Tally};
+use crate::journal::{Forgotten, Frame, OwnedPayload, Status, Tally};
 use crate::ledger::{Archive, ClaimedGeneration, Ledger, Loaded, Stored, malformed};
-use crate::machine::{Journal, Replay};
+use crate::machine::{Ask, Journal, Replay};
 use crate::request::Forget;
 
 /// What a call of a flow does.

@@ -12,10 +12,12 @@ use crate::engine::plan::{Held, Plan};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
-use crate::journal::{Ask, Begin, Found, NotUndone, ParentCall, Reuse, Status, Tally, decide};
+use crate::journal::{NotUndone, ParentCall, Status, Tally};
 use crate::ledger::{Archive, ClaimedGeneration, Earlier, Ledger, Listing, Stored};
 use crate::log;
-use crate::machine::{Cause, Verdict, died, dies_in_replay, last_chance, verdict};
+use crate::machine::{
+    Ask, Cause, Decision, Newest, Reuse, Verdict, decide, died, dies_in_replay, last_chance, verdict,
+};
 use crate::request::{FlowBody, Forget, Request};
 use crate::value::Key;
 
@@ -62,7 +64,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
     let plan = move |archive: &Archive, newest: Option<ClaimedGeneration>| {
         let (ledger, now_ms) = (&engine.runtime.ledger, engine.runtime.clock.now_ms());
         let stored = newest.as_ref().map(|newest| &newest.stored);
-        let found = stored.map(|stored| Found {
+        let found = stored.map(|stored| Newest {
             generation: stored.header.generation,
             status: stored.state.status,
             updated_ms: stored.state.updated_ms,
@@ -76,56 +78,58 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             _ if is_own => Ask::Reuse(Reuse::Always),
             ask => ask,
         };
-        let begin = decide(found.as_ref(), ask, now_ms);
-        if let Begin::New { .. } = begin {
+        let decision = decide(found.as_ref(), ask, now_ms);
+        if let Decision::New { .. } = decision {
             input.parent.into_iter().for_each(|parent| active.add_parent(parent));
         }
         // The callers of a generation that has ended have learned its result.
-        if let Some(stored) = stored.filter(|_| !matches!(begin, Begin::New { cancels: false, .. })) {
+        if let Some(stored) = stored.filter(|_| !matches!(decision, Decision::New { cancels: false, .. })) {
             archive.waiters(stored)?.into_iter().for_each(|parent| active.add_parent(parent));
         }
-        match (begin, newest) {
-            (Begin::New { generation, .. }, None) => {
+        match (decision, newest) {
+            (Decision::New { generation, .. }, None) => {
                 // Above the deleted generations, which may be of this execution.
                 let deleted = ledger.deleted_generation();
                 Plan::begin(archive, generation.saturating_add(deleted), None, input.ask)
             }
-            (Begin::New { generation, cancels }, newest) => {
+            (Decision::New { generation, cancels }, newest) => {
                 let cancelled = newest.filter(|_| cancels).map(|older| older.stored);
                 Plan::begin(archive, generation, cancelled, input.ask)
             }
-            (Begin::Continue, Some(claimed)) if input.ask == Ask::Resume => {
+            (Decision::Continue, Some(claimed)) if input.ask == Ask::Resume => {
                 Plan::resume(ledger, claimed, input.ask, &input.forget)
             }
-            (Begin::Continue, Some(claimed)) => plan_to_resume(ledger, archive, claimed, caller, &engine.runtime.clock),
-            (Begin::Nothing, newest) if input.ask == Ask::Resume => {
+            (Decision::Continue, Some(claimed)) => {
+                plan_to_resume(ledger, archive, claimed, caller, &engine.runtime.clock)
+            }
+            (Decision::Nothing, newest) if input.ask == Ask::Resume => {
                 Err(cannot_resume(&execution, newest.map(|newest| newest.stored.state.status)))
             }
-            (Begin::Nothing, newest) if matches!(input.ask, Ask::Cancel | Ask::Abandon) => {
+            (Decision::Nothing, newest) if matches!(input.ask, Ask::Cancel | Ask::Abandon) => {
                 Err(cannot_cancel(&execution, newest.as_ref().map(|newest| &newest.stored)))
             }
-            (Begin::Nothing, newest) => {
+            (Decision::Nothing, newest) => {
                 let ended = newest.map(|newest| came_to(archive, &newest.stored)).transpose()?.flatten();
                 ended.map(Plan::Ended).ok_or_else(|| unknown(&execution))
             }
-            (Begin::Cancel, Some(claimed)) if input.registered && input.ask == Ask::Cancel => {
+            (Decision::Cancel, Some(claimed)) if input.registered && input.ask == Ask::Cancel => {
                 plan_to_undo(archive, claimed)
             }
-            (Begin::Cancel, Some(claimed)) => Plan::cancel(archive, claimed.stored),
-            (Begin::Cached { age_ms }, Some(claimed)) => {
+            (Decision::Cancel, Some(claimed)) => Plan::cancel(archive, claimed.stored),
+            (Decision::Cached { age_ms }, Some(claimed)) => {
                 let payload = archive.outcome(&claimed.stored)?;
                 Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
             }
-            (Begin::OtherInput, Some(claimed)) => {
+            (Decision::OtherInput, Some(claimed)) => {
                 Err(other_input(&execution, &claimed.stored.header.input_preview, &input.preview))
             }
-            (Begin::Cancelled, _) => Err(cannot!(
+            (Decision::Cancelled, _) => Err(cannot!(
                 Kind::Cancelled,
                 "continue execution {execution}",
                 "it was cancelled",
                 "begin it again with .fresh(), or use another id"
             )),
-            (Begin::Stuck, Some(claimed)) => {
+            (Decision::Stuck, Some(claimed)) => {
                 // Its message names the execution.
                 Err(Error::new(Kind::Stuck, &claimed.stored.state.reason))
             }

@@ -6,8 +6,9 @@ use crate::engine::forget::cannot_resume;
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
-use crate::journal::{Ask, Status};
+use crate::journal::Status;
 use crate::ledger::blocking;
+use crate::machine::Ask;
 use crate::program;
 use crate::request::{Forget, Request};
 

@@ -25,9 +25,7 @@ pub(crate) use rows::{
     Header, MemoRow, Tally, UnfinishedRow, generation_key, id_range, journal_key, journal_range, name_key, name_range,
     read_name_key,
 };
-pub use status::Reuse;
 pub use status::Status;
-pub(crate) use status::{Ask, Begin, Found, decide};
 pub(crate) use wire::Malformed;
 
 use crate::id::ExecutionId;

@@ -22,8 +22,10 @@ pub(crate) use deaths::MOST_DEATHS;
 pub(crate) use deaths::{Verdict, alone_for, died, dies_in_replay, last_chance, verdict};
 pub(crate) use exit::{Exit, Unflushed};
 pub(crate) use journal::{Journal, RecordIx};
+pub use lifecycle::Reuse;
 pub(crate) use lifecycle::{
-    AttemptState, Call, Called, Cancel, Cause, Event, Lost, Parked, Progress, Reported, Says, Seat, Sent, TaskId, Wakes,
+    Ask, AttemptState, Call, Called, Cancel, Cause, Decision, Event, Lost, Newest, Parked, Progress, Reported, Says,
+    Seat, Sent, TaskId, Wakes, decide,
 };
 pub(crate) use replay::{Quiet, Replay};
 pub(crate) use slot::{Due, SlotId, Step};

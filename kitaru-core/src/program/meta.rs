@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::journal::Reuse;
+use crate::machine::Reuse;
 use crate::program::{Begun, FlowInput};
 
 /// What a call does that contradicts a record.

@@ -18,6 +18,13 @@ mod writing;
 
 use primitives as sync;
 
+/// What the table of calls knows of time.
+mod clock {
+    pub fn millis(duration: std::time::Duration) -> u64 {
+        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 /// What `Mail` and `Registry` know of journals and executions.
 mod id {
     #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -31,6 +38,13 @@ mod id {
 mod value {
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
     pub struct Key(pub [u8; 16]);
+}
+
+#[path = "../../src/journal"]
+mod journal {
+    mod status;
+
+    pub use status::Status;
 }
 
 #[path = "../../src/store"]
