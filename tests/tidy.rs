@@ -421,6 +421,22 @@ fn every_promise_of_the_model_names_a_test_that_exists() {
 }
 
 #[test]
+fn every_promise_of_the_model_has_a_test() {
+    let model = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/model.md")).unwrap();
+    let (_, promises) = model.split_once("\n## 1. ").expect("the promises");
+    let is_item = |paragraph: &str| paragraph.starts_with("- ") || paragraph.starts_with("| ");
+    let paragraphs: Vec<_> = promises.split("\n\n").skip(1).filter(|paragraph| !paragraph.starts_with("## ")).collect();
+    // What comes before a list or a table is shown with it.
+    let shown = |nth: usize| paragraphs[nth].contains('✓') || paragraphs.get(nth + 1).is_some_and(|next| is_item(next));
+    let bare = (0..paragraphs.len()).filter(|nth| !is_item(paragraphs[*nth]) && !shown(*nth));
+    let bare = bare.map(|nth| format!("docs/model.md: no test is named for: {}", paragraphs[nth]));
+    // A list or a table is followed by its tests.
+    let lists = (0..paragraphs.len()).filter(|nth| is_item(paragraphs[*nth]));
+    let lists = lists.filter(|nth| !paragraphs.get(nth + 1).is_some_and(|next| next.contains('✓')));
+    refuse(bare.chain(lists.map(|nth| format!("docs/model.md: no test is named for: {}", paragraphs[nth]))).collect());
+}
+
+#[test]
 fn every_planted_mistake_fits_the_sources_and_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let list = mistakes::read(root).unwrap();

@@ -220,6 +220,14 @@ async fn call_that_a_server_does_not_answer_times_out() {
     assert!(error.to_string().contains("did not send its list of tools within 100ms"), "{error}");
 }
 
+#[test]
+fn times_of_a_server_are_those_of_the_docs_unless_set() {
+    let builder = format!("{:?}", McpServer::builder());
+    assert!(builder.contains("greeting_timeout: 60s") && builder.contains("call_timeout: 300s"), "{builder}");
+    let set = McpServer::builder().greeting_timeout(Duration::from_secs(1)).call_timeout(Duration::from_secs(2));
+    assert!(format!("{set:?}").contains("greeting_timeout: 1s, call_timeout: 2s"), "{set:?}");
+}
+
 #[tokio::test]
 async fn a_list_of_tools_is_bounded_in_pages_in_tools_and_in_bytes() {
     let tool = |name: &str, description: &str| {

@@ -39,11 +39,11 @@ pub(crate) mod form;
 pub struct Error(Arc<Repr>);
 
 /// The most messages that a chain keeps, the first ones.
-const MAX_MESSAGES: usize = 64;
+pub(crate) const MAX_MESSAGES: usize = 64;
 /// The most sources of another error that are visited.
 const MAX_SOURCES: usize = 2 * MAX_MESSAGES;
 /// The most bytes of all messages together. The rest is cut.
-const MAX_MESSAGE_BYTES: usize = 64 << 10;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 struct Repr {
     kind: Kind,

@@ -11,7 +11,7 @@ use crate::shown::short;
 use crate::value::shallow;
 
 /// The bound on one value.
-const MOST_BYTES: usize = 1 << 20;
+pub(crate) const MOST_BYTES: usize = 1 << 20;
 
 /// Shows a value under a name. [`Kitaru::published`](crate::Kitaru::published) and
 /// [`Kitaru::watch`](crate::Kitaru::watch) read it from outside. The latest value counts, and stays when the execution

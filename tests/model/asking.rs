@@ -95,6 +95,14 @@ async fn a_flow_that_stays_in_memory_is_answered_there() {
     }
     let error = in_time(kitaru.answer(&handle, "name", &7)).await.unwrap_err();
     assert!(error.is_unreadable(), "{error}");
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        kitaru.execution(("asking", "job")).await.unwrap().unwrap().status(),
+        Status::Running,
+        "it is not parked"
+    );
     in_time(kitaru.answer(&handle, "name", "Ada")).await.unwrap();
     assert_eq!(in_time(handle).await.unwrap(), "Ada");
 }

@@ -230,6 +230,19 @@ async fn confused() -> Result<(), Error> {
     Err(Error::msg("no"))
 }
 
+#[checkpoint]
+async fn registers_a_step() -> Result<u32, Error> {
+    undo(|| async { Ok::<_, Error>(()) });
+    Ok(1)
+}
+
+#[flow]
+async fn confused_in_a_body(path: String) -> Result<String, Error> {
+    let error = registers_a_step().await.unwrap_err();
+    log(&path).say("has the error");
+    Err(error)
+}
+
 #[tokio::test]
 async fn a_step_cannot_register_steps_nor_can_a_body() {
     let (kitaru, _) = memory().await;
@@ -238,6 +251,12 @@ async fn a_step_cannot_register_steps_nor_can_a_body() {
     let outside = std::panic::catch_unwind(|| undo(|| async { Ok::<_, Error>(()) })).unwrap_err();
     let message = outside.downcast_ref::<&str>().unwrap();
     assert!(message.contains("needs a flow"), "{message}");
+    let error = confused_in_a_body("undo: in a body".into()).id("job").on(&kitaru).await.unwrap_err();
+    assert!(error.to_string().contains("needs a flow"), "{error}");
+    assert_eq!(log("undo: in a body").take(), ["has the error"]);
+    let execution = kitaru.execution(("confused_in_a_body", "job")).await.unwrap().unwrap();
+    let records: Vec<_> = execution.records().iter().map(|record| record.name().to_owned()).collect();
+    assert_eq!(records, ["registers_a_step"], "no step was registered");
 }
 
 #[checkpoint(blocking)]

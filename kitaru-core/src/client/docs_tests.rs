@@ -4,15 +4,19 @@ use std::fs;
 use std::path::Path;
 
 use crate::client::{builder, executions};
+use crate::context::{MOST_NAMES, MOST_NOTES_BYTES};
 use crate::engine;
+use crate::error::{Error, MAX_MESSAGE_BYTES, MAX_MESSAGES};
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
 use crate::journal::FailedTry;
 use crate::journal::PREVIEW_BYTES;
 use crate::ledger;
-use crate::machine::{MAX_CALLS, MOST_DEATHS};
+use crate::machine::{Backoff, MAX_CALLS, MOST_DEATHS};
+use crate::publish;
 use crate::request::{MAX_TAG_BYTES, MAX_TAGS};
 use crate::runtime::DEFAULT_MAX_OUTCOME_BYTES;
 use crate::store::WriterOptions;
+use crate::value::{MOST_LEVELS, MOST_WRAPS};
 
 /// With a comma between thousands.
 fn grouped(number: u64) -> String {
@@ -20,6 +24,11 @@ fn grouped(number: u64) -> String {
         0..1_000 => number.to_string(),
         _ => format!("{},{:03}", grouped(number / 1_000), number % 1_000),
     }
+}
+
+fn kibibytes(bytes: usize) -> String {
+    assert!(bytes.is_multiple_of(1 << 10));
+    format!("{} KiB", bytes >> 10)
 }
 
 fn mebibytes(bytes: u64) -> String {
@@ -51,6 +60,15 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     model("an id; a name", &id_and_name);
     model("a tag; tags of an execution", &tags);
     model("an encoded outcome or input", std::slice::from_ref(&outcome));
+    model("the depth of a value", &[format!("{MOST_LEVELS} levels"), format!("{MOST_WRAPS} options")]);
+    model("an error", &[format!("{MAX_MESSAGES} messages"), kibibytes(MAX_MESSAGE_BYTES)]);
+    let shown = [mebibytes(publish::MOST_BYTES as u64), kibibytes(MOST_NOTES_BYTES), grouped(MOST_NAMES as u64)];
+    model("a published value; the metadata of a record; names in an execution", &shown);
+    let (cap, first) = (Backoff::DEFAULT_CAP, Backoff::DEFAULT_FIRST);
+    let pauses = [format!("{} s", cap.as_secs()), format!("{} ms", first.as_millis())];
+    model("a pause between tries", &pauses);
+    assert_eq!(Error::MOST_RETRY_AFTER.as_secs(), 24 * 3_600);
+    model("a pause set by an error with `retry_after`", &["a day".to_owned()]);
     model("a preview", &[format!("{PREVIEW_BYTES} bytes")]);
     assert_eq!((ledger::MOST_SIGNALS, MAX_CALLS), (1 << 20, 1 << 24));
     model(

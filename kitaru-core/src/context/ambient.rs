@@ -53,7 +53,7 @@ pub(crate) struct BodyScope {
 }
 
 /// The bound on the metadata of a body.
-const MOST_NOTES_BYTES: usize = 64 << 10;
+pub(crate) const MOST_NOTES_BYTES: usize = 64 << 10;
 
 impl Ambient {
     pub(crate) fn current() -> Ambient {

@@ -41,12 +41,16 @@ use course::Course;
 use wakeups::Wakeups;
 
 pub(crate) use admission::Admission;
+#[cfg(test)]
+pub(crate) use ambient::MOST_NOTES_BYTES;
 pub(crate) use ambient::{Ambient, BodyScope, flow_or_body};
 pub(crate) use attempt::{Attempt, Parking};
 pub(crate) use branch::Branch;
 pub(crate) use driven::Advance;
 pub(crate) use executions::{Child, Coming, Executions};
 pub(crate) use mailbox::{Mail, Mailbox};
+#[cfg(test)]
+pub(crate) use notes::MOST_NAMES;
 pub(crate) use notes::Notes;
 pub use spawn::{BranchHandle, spawn};
 pub use undo::undo;

@@ -10,7 +10,7 @@ use crate::runtime::lock;
 use crate::shown::short;
 
 /// The most names under which one execution may show values.
-const MOST_NAMES: usize = 1_000;
+pub(crate) const MOST_NAMES: usize = 1_000;
 
 /// The values of one attempt.
 #[derive(Default)]

@@ -95,6 +95,23 @@ impl Engine {
         }
     }
 
+    /// Recounts the permits, at a moment at which nothing moves.
+    ///
+    /// # Panics
+    ///
+    /// In builds with debug assertions, if an attempt has begun without a permit, or one is lost.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn recount_permits(&self) {
+        if cfg!(debug_assertions) && !self.is_closed() {
+            let available = self.admissions.begins.available_permits();
+            let held = self.running().iter().filter(|attempt| attempt.is_admitted()).count();
+            assert!(available + held <= ALL as usize, "{held} attempts hold a permit, and {available} are available");
+            if self.registry.all().iter().all(|(_, seated)| !seated.is_driven()) {
+                assert_eq!(available, ALL as usize, "nothing is driven, so that nothing holds a permit");
+            }
+        }
+    }
+
     /// The running attempts.
     fn running(&self) -> Vec<Arc<Context>> {
         self.registry.all().iter().filter_map(|(_, active)| active.attempt()).collect()

@@ -222,6 +222,9 @@ where
                 Ok(Poll::Pending) => {}
             }
             while still.as_mut().poll(cx).is_ready() {
+                if let Some(engine) = engine.upgrade() {
+                    engine.recount_permits();
+                }
                 match house.mistake() {
                     Some(mistake) => return Poll::Ready(Life::Panicked(mistake)),
                     None if admits(house, &engine) => still.set(idle.abandoned()),

@@ -76,8 +76,14 @@ impl Vigil {
 
     /// Waits until nothing moves, except bodies that wait for something outside.
     pub(super) async fn settled(&self) {
-        let idle = self.idle.clone();
-        unwound(self.tasks.spawn(async move { idle.settled().await }).await);
+        let (idle, engine) = (self.idle.clone(), self.engine.clone());
+        let settled = async move {
+            idle.settled().await;
+            if let Some(engine) = engine.upgrade() {
+                engine.recount_permits();
+            }
+        };
+        unwound(self.tasks.spawn(settled).await);
         self.house.check_stubs();
     }
 

@@ -19,7 +19,7 @@ pub(crate) const MOST_LEVELS: u16 = 128;
 
 /// The most options and newtypes around all of those. They are not levels of their own, since JSON does not show them,
 /// but each takes stack.
-const MOST_WRAPS: u16 = 2 * MOST_LEVELS;
+pub(crate) const MOST_WRAPS: u16 = 2 * MOST_LEVELS;
 
 /// The depth at which a part is written.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,6 +17,8 @@ use serde::Serialize;
 
 pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Unreadable, Wish, bincode_size, decode, encode};
 pub(crate) use depth::shallow;
+#[cfg(test)]
+pub(crate) use depth::{MOST_LEVELS, MOST_WRAPS};
 pub(crate) use digest::{Canon, Key, digest_parts, same};
 pub(crate) use preview::{ArgPreview, HIDDEN, Sensitivity, clip, preview};
 pub use showing::NotShown;
