@@ -9,6 +9,9 @@ use cycles::Cycle;
 #[path = "tidy/cycles.rs"]
 #[allow(unreachable_pub)]
 mod cycles;
+#[path = "tidy/map.rs"]
+#[allow(unreachable_pub)]
+mod map;
 #[path = "tidy/messages.rs"]
 #[allow(unreachable_pub)]
 mod messages;
@@ -283,6 +286,19 @@ fn the_agent_loop_knows_nothing_of_durability() {
         !durable && without_tests(&source.text).contains("kitaru_core")
     });
     refuse(mistakes.map(|source| format!("{} knows kitaru_core", source.path)).collect());
+}
+
+#[test]
+fn architecture_names_every_file_of_core_and_walks_through_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("a text");
+    let files = sources("kitaru-core/src", "rs").into_iter().map(|source| source.path);
+    let files: Vec<_> = files.filter(|path| !is_test(path)).collect();
+    let unnamed = map::unnamed(&page, files.iter().map(|path| &path["kitaru-core/src/".len()..]));
+    let lost =
+        map::walked(&page).filter(|file| !["kitaru-core/src", ""].iter().any(|at| root.join(at).join(file).exists()));
+    let lost = lost.map(|file| format!("ARCHITECTURE.md: a walk goes through {file}, which does not exist"));
+    refuse(unnamed.into_iter().chain(lost).collect());
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Which files `ARCHITECTURE.md` names. Owns the form of its code map and of its walks; must not know which files there are.
+
+use std::collections::BTreeSet;
+
+/// The files, below the folder of the core's sources, that the row of their module does not name.
+pub fn unnamed<'a>(page: &str, files: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let map = page.split("\n### ").find(|section| section.starts_with("`kitaru-core`")).unwrap_or_default();
+    let rows: Vec<_> = map.lines().filter(|line| line.starts_with("| `")).collect();
+    let is_named = |file: &str| {
+        let path = file.trim_end_matches(".rs");
+        let (module, name) = (path.split('/').next().unwrap_or_default(), path.rsplit('/').next().unwrap_or_default());
+        let is_of_module = |row: &&&str| row.split('|').nth(1).is_some_and(|cell| words(cell).contains(module));
+        matches!(name, "lib" | "mod") || rows.iter().find(is_of_module).is_some_and(|row| words(row).contains(name))
+    };
+    let unnamed = files.filter(|file| !is_named(file));
+    unnamed.map(|file| format!("ARCHITECTURE.md: the row of its module does not name {file}")).collect()
+}
+
+/// The words of the quoted names in a text.
+fn words(text: &str) -> BTreeSet<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.flat_map(|name| name.split(|c: char| !(c.is_alphanumeric() || c == '_'))).collect()
+}
+
+/// The files through which the walks go.
+pub fn walked(page: &str) -> impl Iterator<Item = &str> {
+    let walks = page.split("\n## ").find(|section| section.starts_with("Four walks")).unwrap_or_default();
+    walks.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "# A\n\n### `kitaru-core`\n\n| `id`, `map` | names; `policy` |\n| `store` | `disk::frame` |\n\n\
+                        ## Four walks\n\n1. `id.rs` then `Id::new`\n\n## More\n\n`gone.rs`\n";
+
+    #[test]
+    fn file_is_named_in_the_row_of_its_module_alone() {
+        let files = [
+            "id.rs",
+            "map/mod.rs",
+            "map/policy.rs",
+            "store/disk/frame.rs",
+            "store/policy.rs",
+            "value/mod.rs",
+            "wire.rs",
+        ];
+        let unnamed = unnamed(PAGE, files.into_iter());
+        let files: Vec<_> = unnamed.iter().filter_map(|line| line.rsplit(' ').next()).collect();
+        assert_eq!(files, ["store/policy.rs", "wire.rs"]);
+        assert_eq!(walked(PAGE).collect::<Vec<_>>(), ["id.rs"]);
+    }
+}
