@@ -21,6 +21,9 @@ mod mistakes;
 #[path = "tidy/names.rs"]
 #[allow(unreachable_pub)]
 mod names;
+#[path = "tidy/promises.rs"]
+#[allow(unreachable_pub)]
+mod promises;
 #[path = "tidy/words.rs"]
 #[allow(unreachable_pub)]
 mod words;
@@ -292,12 +295,10 @@ fn the_agent_loop_knows_nothing_of_durability() {
 fn architecture_names_every_file_of_core_and_walks_through_files_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("a text");
-    let files = sources("kitaru-core/src", "rs").into_iter().map(|source| source.path);
-    let files: Vec<_> = files.filter(|path| !is_test(path)).collect();
-    let unnamed = map::unnamed(&page, files.iter().map(|path| &path["kitaru-core/src/".len()..]));
-    let lost =
-        map::walked(&page).filter(|file| !["kitaru-core/src", ""].iter().any(|at| root.join(at).join(file).exists()));
-    let lost = lost.map(|file| format!("ARCHITECTURE.md: a walk goes through {file}, which does not exist"));
+    let sources = sources("kitaru-core/src", "rs");
+    let files = sources.iter().map(|source| &*source.path).filter(|path| !is_test(path));
+    let unnamed = map::unnamed(&page, files.map(|path| &path["kitaru-core/src/".len()..]));
+    let lost = map::lost(&page, |file| root.join("kitaru-core/src").join(file).exists() || root.join(file).exists());
     refuse(unnamed.into_iter().chain(lost).collect());
 }
 
@@ -439,17 +440,8 @@ fn every_promise_of_the_model_names_a_test_that_exists() {
 #[test]
 fn every_promise_of_the_model_has_a_test() {
     let model = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/model.md")).unwrap();
-    let (_, promises) = model.split_once("\n## 1. ").expect("the promises");
-    let is_item = |paragraph: &str| paragraph.starts_with("- ") || paragraph.starts_with("| ");
-    let paragraphs: Vec<_> = promises.split("\n\n").skip(1).filter(|paragraph| !paragraph.starts_with("## ")).collect();
-    // What comes before a list or a table is shown with it.
-    let shown = |nth: usize| paragraphs[nth].contains('✓') || paragraphs.get(nth + 1).is_some_and(|next| is_item(next));
-    let bare = (0..paragraphs.len()).filter(|nth| !is_item(paragraphs[*nth]) && !shown(*nth));
-    let bare = bare.map(|nth| format!("docs/model.md: no test is named for: {}", paragraphs[nth]));
-    // A list or a table is followed by its tests.
-    let lists = (0..paragraphs.len()).filter(|nth| is_item(paragraphs[*nth]));
-    let lists = lists.filter(|nth| !paragraphs.get(nth + 1).is_some_and(|next| next.contains('✓')));
-    refuse(bare.chain(lists.map(|nth| format!("docs/model.md: no test is named for: {}", paragraphs[nth]))).collect());
+    let bare = promises::without_a_test(&model);
+    refuse(bare.into_iter().map(|promise| format!("docs/model.md: no test is named for: {promise}")).collect());
 }
 
 #[test]
