@@ -24,6 +24,9 @@ mod names;
 #[path = "tidy/promises.rs"]
 #[allow(unreachable_pub)]
 mod promises;
+#[path = "tidy/types.rs"]
+#[allow(unreachable_pub)]
+mod types;
 #[path = "tidy/words.rs"]
 #[allow(unreachable_pub)]
 mod words;
@@ -58,7 +61,8 @@ const FLOORS: [&[&str]; 21] = [
 const MOST_LINES: usize = 500;
 
 /// Files that are longer, and why.
-const LONG: [(&str, &str); 3] = [
+const LONG: [(&str, &str); 4] = [
+    ("tests/tidy.rs", "one test for each rule that can be checked on the text of the code"),
     (
         "kitaru-core/src/call/durable.rs",
         "the stages of a call are one loop, in the order in which it goes through them",
@@ -337,6 +341,13 @@ fn files_of_a_folder_do_not_know_each_other_in_a_circle() {
     let idle = CIRCLES.iter().filter(|excuse| !circles.iter().any(|circle| excuses(excuse, circle)));
     let idle = idle.map(|(folder, members, _)| format!("{folder}: {members:?} is not a circle, and needs no excuse"));
     refuse(refused.chain(idle).collect());
+}
+
+#[test]
+fn type_of_core_that_other_files_can_name_has_a_name_of_its_own() {
+    let sources = sources("kitaru-core/src", "rs");
+    let code = sources.iter().filter(|source| !is_test(&source.path));
+    refuse(types::mistakes(code.map(|source| (&*source.path, without_tests(&source.text)))));
 }
 
 #[test]

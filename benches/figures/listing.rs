@@ -6,7 +6,7 @@ use std::time::Instant;
 use kitaru::{Error, Kitaru, ListRequest, Status, flow};
 use redb::{Database, TableDefinition};
 
-use crate::measured::{folder, goes_on_for_ever, median, open};
+use crate::measured::{folder, median, open, runs_forever};
 
 /// Ends as soon as it has begun.
 #[flow(reuse = "unfinished")]
@@ -71,7 +71,7 @@ pub(crate) async fn brief_ones() {
     const BLOCK: u64 = 50;
     let dir = folder();
     let kitaru = open(dir.path()).await;
-    let busy = goes_on_for_ever(0).on(&kitaru).start().await.expect("it starts");
+    let busy = runs_forever(0).on(&kitaru).start().await.expect("it starts");
     let floors = [(bare(dir.path(), "plain.redb"), false), (bare(dir.path(), "indexed.redb"), true)];
     let (mut ours, mut plain, mut indexed) = (Vec::new(), Vec::new(), Vec::new());
     for block in 0..40 {

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kitaru::{Error, Kitaru, flow};
-use measured::{BareLog, FAIL, bare, bare_commit, filled, folder, goes_on_for_ever, many, median, open, small};
+use measured::{BareLog, FAIL, bare, bare_commit, filled, folder, many, median, open, runs_forever, small};
 
 /// The work of the checkpoint, as a plain function.
 async fn plain(topic: &str, n: u32) -> u64 {
@@ -77,7 +77,7 @@ async fn replay() {
         best.push(median(samples));
     }
     let alone = best[0];
-    let busy = goes_on_for_ever(0).on(&kitaru).start().await.expect("it starts");
+    let busy = runs_forever(0).on(&kitaru).start().await.expect("it starts");
     let mut samples = Vec::new();
     for _ in 0..200 {
         samples.push(replayed(&kitaru, 1, 10).await.as_nanos() as u64);

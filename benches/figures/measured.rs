@@ -41,7 +41,7 @@ pub(crate) async fn many(run: u64, n: u32) -> Result<u64, Error> {
 
 /// Keeps an execution running.
 #[flow]
-pub(crate) async fn goes_on_for_ever(n: u32) -> Result<u32, Error> {
+pub(crate) async fn runs_forever(n: u32) -> Result<u32, Error> {
     std::future::pending::<()>().await;
     Ok(n)
 }

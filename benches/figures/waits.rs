@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kitaru::{Error, Kitaru, flow};
 
-use crate::measured::{bare, bare_commit, filled, folder, goes_on_for_ever, median, open};
+use crate::measured::{bare, bare_commit, filled, folder, median, open, runs_forever};
 
 /// Waits longer than any measurement.
 #[flow]
@@ -100,7 +100,7 @@ pub(crate) async fn woken() {
     let dir = folder();
     let (kitaru, database) = (open(dir.path()).await, bare(dir.path()));
     // Another execution is running, so that no commit has to leave the store quick to open.
-    let busy = goes_on_for_ever(0).on(&kitaru).start().await.expect("it starts");
+    let busy = runs_forever(0).on(&kitaru).start().await.expect("it starts");
     let floor = |from: u64| median((from..from + 500).map(|n| bare_commit(&database, n, 1, 1)).collect());
     park_many(&kitaru, 0, FEW + WAKES).await;
     let few_floor = floor(0);

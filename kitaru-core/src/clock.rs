@@ -43,12 +43,12 @@ pub(crate) struct Manual {
     /// By how much it was set back.
     back_ms: u64,
     /// The waits and their times. The number keeps waits for the same time in the order in which they began.
-    sleepers: BinaryHeap<Reverse<Sleeper>>,
+    sleepers: BinaryHeap<Reverse<ClockSleeper>>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Sleeper {
+struct ClockSleeper {
     due_ms: u64,
     number: u64,
     waker: Waker,
@@ -178,33 +178,33 @@ impl Clock {
     }
 
     /// Waits for a duration that ends at `due_ms`, in steady time.
-    pub(crate) fn until(&self, due_ms: u64) -> Until {
-        Until::new(self, Reading::Steady, due_ms)
+    pub(crate) fn until(&self, due_ms: u64) -> WaitUntil {
+        WaitUntil::new(self, Reading::Steady, due_ms)
     }
 
     /// Waits until the clock shows `due_ms`.
-    pub(crate) fn until_shown(&self, due_ms: u64) -> Until {
-        Until::new(self, Reading::Shown, due_ms)
+    pub(crate) fn until_shown(&self, due_ms: u64) -> WaitUntil {
+        WaitUntil::new(self, Reading::Shown, due_ms)
     }
 
     /// Waits for `duration`, which begins when this is called.
-    pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
+    pub(crate) fn sleep(&self, duration: Duration) -> ClockWait {
         match &self.0 {
             Inner::System(timers) => {
                 let _timers = timers.as_ref().map(tokio::runtime::Handle::enter);
-                Sleep::System(Box::pin(tokio::time::sleep(duration)))
+                ClockWait::System(Box::pin(tokio::time::sleep(duration)))
             }
             Inner::Manual(manual) => {
                 let due_ms = lock(manual).steady_ms.saturating_add(millis_up(duration));
-                Sleep::Manual { clock: manual.clone(), due_ms }
+                ClockWait::Manual { clock: manual.clone(), due_ms }
             }
         }
     }
 
     /// As [`sleep`](Self::sleep), in the time of the runtime that polls it. For waits that are not recorded.
-    pub(crate) fn sleep_here(&self, duration: Duration) -> Sleep {
+    pub(crate) fn sleep_here(&self, duration: Duration) -> ClockWait {
         match &self.0 {
-            Inner::System(_) => Sleep::System(Box::pin(tokio::time::sleep(duration))),
+            Inner::System(_) => ClockWait::System(Box::pin(tokio::time::sleep(duration))),
             Inner::Manual(_) => self.sleep(duration),
         }
     }
@@ -258,17 +258,17 @@ enum Reading {
 }
 
 /// A wait until a time of a clock that may be set.
-pub(crate) struct Until {
+pub(crate) struct WaitUntil {
     clock: Clock,
     reading: Reading,
     due_ms: u64,
-    sleep: Sleep,
+    sleep: ClockWait,
 }
 
-impl Until {
+impl WaitUntil {
     fn new(clock: &Clock, reading: Reading, due_ms: u64) -> Self {
         let sleep = Self::rest(clock, reading, due_ms);
-        Until { clock: clock.clone(), reading, due_ms, sleep }
+        WaitUntil { clock: clock.clone(), reading, due_ms, sleep }
     }
 
     fn now_ms(clock: &Clock, reading: Reading) -> u64 {
@@ -279,13 +279,13 @@ impl Until {
     }
 
     /// The rest, or a part of it if the clock may be set forward meanwhile.
-    fn rest(clock: &Clock, reading: Reading, due_ms: u64) -> Sleep {
+    fn rest(clock: &Clock, reading: Reading, due_ms: u64) -> ClockWait {
         let left = Duration::from_millis(due_ms.saturating_sub(Self::now_ms(clock, reading)));
         clock.sleep(if let Inner::System(Some(_)) = clock.0 { left.min(LOOK) } else { left })
     }
 }
 
-impl Future for Until {
+impl Future for WaitUntil {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -303,25 +303,25 @@ impl Future for Until {
 }
 
 /// A wait for a time.
-pub(crate) enum Sleep {
+pub(crate) enum ClockWait {
     System(Pin<Box<tokio::time::Sleep>>),
     Manual { clock: Arc<Mutex<Manual>>, due_ms: u64 },
 }
 
-impl Future for Sleep {
+impl Future for ClockWait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match &mut *self {
-            Sleep::System(sleep) => sleep.as_mut().poll(cx),
-            Sleep::Manual { clock, due_ms } => {
+            ClockWait::System(sleep) => sleep.as_mut().poll(cx),
+            ClockWait::Manual { clock, due_ms } => {
                 let mut manual = lock(clock);
                 if manual.steady_ms >= *due_ms {
                     return Poll::Ready(());
                 }
                 let number = manual.next;
                 manual.next += 1;
-                manual.sleepers.push(Reverse(Sleeper { due_ms: *due_ms, number, waker: cx.waker().clone() }));
+                manual.sleepers.push(Reverse(ClockSleeper { due_ms: *due_ms, number, waker: cx.waker().clone() }));
                 Poll::Pending
             }
         }
@@ -361,21 +361,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl PartialEq for Sleeper {
+impl PartialEq for ClockSleeper {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Sleeper {}
+impl Eq for ClockSleeper {}
 
-impl PartialOrd for Sleeper {
+impl PartialOrd for ClockSleeper {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Sleeper {
+impl Ord for ClockSleeper {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.due_ms, self.number).cmp(&(other.due_ms, other.number))
     }

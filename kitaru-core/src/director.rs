@@ -72,7 +72,7 @@ pub(crate) enum Moment {
     /// A try is about to be polled for the first time.
     Begins,
     /// It is about to be polled again.
-    GoesOn,
+    Continues,
     /// A poll of it has ended, but the body has not.
     Suspends,
     /// It has ended, and nothing is recorded yet.

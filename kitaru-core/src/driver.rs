@@ -20,7 +20,7 @@ use crate::machine::Exit;
 use crate::program::FlowFuture;
 
 /// How often the flow's code may wake itself before other tasks of the runtime have their turn.
-const POLLS_AT_ONCE: u32 = 1_024;
+const POLLS_PER_TURN: u32 = 1_024;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -185,38 +185,38 @@ impl Driver {
         self.context.wake_flow();
     }
 
-    fn step(&mut self, cx: &mut TaskContext<'_>) -> Step {
+    fn step(&mut self, cx: &mut TaskContext<'_>) -> DriverStep {
         let mut polls = 0;
         loop {
             if let Some(exit) = self.context.exit() {
                 match self.ends(Driven::Left(exit)) {
-                    Some(driven) => return Step::Done(driven),
+                    Some(driven) => return DriverStep::Done(driven),
                     None => continue,
                 }
             }
             if self.context.take_woken() {
-                if polls == POLLS_AT_ONCE {
+                if polls == POLLS_PER_TURN {
                     self.context.wake_flow();
                     cx.waker().wake_by_ref();
-                    return Step::Resumes;
+                    return DriverStep::Resumes;
                 }
                 polls += 1;
                 self.barrier = Barrier::Ahead;
                 if let Some(driven) = self.poll_flow().and_then(|driven| self.ends(driven)) {
-                    return Step::Done(driven);
+                    return DriverStep::Done(driven);
                 }
                 continue;
             }
             if !self.is_behind_barrier(cx) {
-                return Step::Resumes;
+                return DriverStep::Resumes;
             }
             // Quiescent.
             let mut wake = mem::take(&mut self.wake);
             let advance = self.context.advance(&mut wake);
             self.wake = wake;
             match advance {
-                Advance::Rests if !self.context.is_woken() => return Step::Idle,
-                Advance::GoesOn | Advance::Rests => {}
+                Advance::Rests if !self.context.is_woken() => return DriverStep::Idle,
+                Advance::Continues | Advance::Rests => {}
                 Advance::Unwinds => self.undo(),
             }
         }
@@ -258,7 +258,7 @@ async fn undo(mut steps: Vec<UndoStep>) -> Result<(), Error> {
 }
 
 /// How far the driver got in one stretch.
-enum Step {
+enum DriverStep {
     Done(Driven<Packed>),
     /// It is polled again, and a wake for that is under way.
     Resumes,
@@ -296,17 +296,17 @@ impl Future for Driver {
         this.context.attend(cx.waker());
         loop {
             match this.step(cx) {
-                Step::Done(driven) => {
+                DriverStep::Done(driven) => {
                     this.drop_all();
                     return Poll::Ready(driven);
                 }
-                Step::Resumes => {
+                DriverStep::Resumes => {
                     this.context.rest();
                     return Poll::Pending;
                 }
                 // What arrived while it was polling has not woken it.
-                Step::Idle if this.context.rest() => this.context.attend(cx.waker()),
-                Step::Idle => return Poll::Pending,
+                DriverStep::Idle if this.context.rest() => this.context.attend(cx.waker()),
+                DriverStep::Idle => return Poll::Pending,
             }
         }
     }

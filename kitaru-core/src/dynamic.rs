@@ -23,11 +23,11 @@ use crate::error::{Error, Kind, cannot};
 use crate::flow::pack_flow;
 use crate::id::check_name;
 use crate::machine::Reuse;
-use crate::request::{FlowBody, FlowSpec, Input};
+use crate::request::{FlowBody, FlowSpec, RequestInput};
 use crate::shown::short;
-use crate::value::{ArgSink, Wish, encode, shallow};
+use crate::value::{ArgSink, CodecWish, encode, shallow};
 
-pub use crate::call::{CallIdentity, Occasion, Origin, Question, Summarize, WithOrigin};
+pub use crate::call::{CallIdentity, CallKey, Occasion, Origin, Summarize, WithOrigin};
 pub use run::{DurableRun, FlowOptions, Work};
 pub use scope::{Scope, beside_the_flow, resumes_by_itself, scope};
 
@@ -152,10 +152,10 @@ impl DynamicCheckpoint {
     /// # Errors
     ///
     /// If an argument cannot be serialized.
-    pub fn question(&self) -> Result<Question, Error> {
+    pub fn question(&self) -> Result<CallKey, Error> {
         match &self.refused {
             Some(refused) => Err(refused.clone()),
-            None => key(&self.name, &self.version, |sink| describe(&self.args, sink), |key, _| Question::new(key)),
+            None => key(&self.name, &self.version, |sink| describe(&self.args, sink), |key, _| CallKey::new(key)),
         }
     }
 
@@ -250,11 +250,11 @@ impl fmt::Debug for DynamicFlow {
 struct Given {
     name: &'static str,
     value: serde_json::Value,
-    kept: Kept,
+    kept: ErrorForm,
 }
 
 #[derive(PartialEq)]
-enum Kept {
+enum ErrorForm {
     Whole,
     AsDigest,
 }
@@ -268,7 +268,7 @@ impl DynamicFlow {
 
     /// Adds a value to its input. The id of the execution is a digest of the input, unless the call sets it.
     pub fn input<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Self {
-        self.given(name, value, Kept::Whole)
+        self.given(name, value, ErrorForm::Whole)
     }
 
     /// As [`input`](Self::input), for a large value that the body has anyway: it is part of the id, and only its digest
@@ -289,10 +289,10 @@ impl DynamicFlow {
     /// # Ok(()) }
     /// ```
     pub fn key<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Self {
-        self.given(name, value, Kept::AsDigest)
+        self.given(name, value, ErrorForm::AsDigest)
     }
 
-    fn given<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T, kept: Kept) -> Self {
+    fn given<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T, kept: ErrorForm) -> Self {
         match serde_json::to_value(shallow(value)) {
             Ok(value) => self.input.push(Given { name, value, kept }),
             Err(why) => {
@@ -324,8 +324,8 @@ impl DynamicFlow {
         let input = match self.refused {
             Some(refused) => Err(refused),
             None => {
-                let encoded = encode(&self.input_map(), Wish::Json, usize::MAX);
-                Input::new(&self.name, encoded.map(|(encoded, _)| encoded), |sink| {
+                let encoded = encode(&self.input_map(), CodecWish::Json, usize::MAX);
+                RequestInput::new(&self.name, encoded.map(|(encoded, _)| encoded), |sink| {
                     self.input.iter().for_each(|Given { name, value, .. }| sink.arg(name, value));
                 })
             }
@@ -345,7 +345,7 @@ impl DynamicFlow {
     }
 
     fn input_map(&self) -> serde_json::Map<String, serde_json::Value> {
-        let whole = self.input.iter().filter(|given| given.kept == Kept::Whole);
+        let whole = self.input.iter().filter(|given| given.kept == ErrorForm::Whole);
         whole.map(|given| (given.name.to_owned(), given.value.clone())).collect()
     }
 }

@@ -48,7 +48,7 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 10;
 struct Repr {
     kind: Kind,
     advice: Advice,
-    cause: Cause,
+    cause: ChainLink,
 }
 
 /// What an error of a body says about another try.
@@ -64,9 +64,9 @@ enum Advice {
 }
 
 /// One message of the chain, and what caused it.
-struct Cause {
+struct ChainLink {
     message: String,
-    source: Option<Box<Cause>>,
+    source: Option<Box<ChainLink>>,
 }
 
 /// An error of a kind, whose message has the form `cannot X: reason; hint`. The compiler refuses any other message. The parts
@@ -300,8 +300,8 @@ impl Error {
         let cause = bounded(messages)
             .into_iter()
             .rev()
-            .fold(None, |source, message| Some(Cause { message, source: source.map(Box::new) }))
-            .unwrap_or_else(|| Cause { message: "unknown error".to_owned(), source: None });
+            .fold(None, |source, message| Some(ChainLink { message, source: source.map(Box::new) }))
+            .unwrap_or_else(|| ChainLink { message: "unknown error".to_owned(), source: None });
         Error(Arc::new(Repr { kind, advice: Advice::None, cause }))
     }
 }
@@ -389,19 +389,19 @@ impl StdError for Error {
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for ChainLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl fmt::Debug for Cause {
+impl fmt::Debug for ChainLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl StdError for Cause {
+impl StdError for ChainLink {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|cause| cause as _)
     }

@@ -18,11 +18,11 @@ use crate::client::FlowCall;
 use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
 use crate::journal::{
-    Arg, FailedTry, Frame, Header, Heading, MailRow, Malformed, MemoRow, Note, Opening, ParentCall, Payload,
+    Arg, FailedTryFrame, Frame, Header, Heading, MailRow, Malformed, MemoRow, Note, Opening, ParentCall, Payload,
     UnfinishedRow, WaitRow, aside_name,
 };
 use crate::testkit;
-use crate::value::{Codec, DecodeError, NotShown, Wish, decode, encode, show};
+use crate::value::{Codec, CodecWish, DecodeError, NotShown, decode, encode, show};
 use crate::view::History;
 
 /// A function that takes any bytes.
@@ -73,8 +73,8 @@ fn args(bytes: &[u8]) {
 }
 
 fn tries(bytes: &[u8]) {
-    if let Ok(tries) = FailedTry::read_all(bytes) {
-        assert_eq!(FailedTry::read_all(&FailedTry::write_all(&tries)), Ok(tries));
+    if let Ok(tries) = FailedTryFrame::read_all(bytes) {
+        assert_eq!(FailedTryFrame::read_all(&FailedTryFrame::write_all(&tries)), Ok(tries));
     }
 }
 
@@ -130,8 +130,8 @@ fn value<T: Serialize + DeserializeOwned>(codec: Codec, bytes: &[u8]) {
         Ok(value) => value,
         Err(why) => return drop(why.to_string()),
     };
-    let Ok((encoded, back)) = encode(&value, Wish::Bincode, LIMIT) else { return };
-    let (again, _) = encode(&back, Wish::Bincode, LIMIT).expect("what was read back can be written");
+    let Ok((encoded, back)) = encode(&value, CodecWish::Bincode, LIMIT) else { return };
+    let (again, _) = encode(&back, CodecWish::Bincode, LIMIT).expect("what was read back can be written");
     assert_eq!(again.bytes, encoded.bytes);
     let shape = encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint);
     assert!(decode::<T>(encoded.codec, shape, &encoded.bytes).is_ok());

@@ -68,7 +68,7 @@ pub(crate) fn checkpoint_started(name: &str) {
 }
 
 pub(crate) fn checkpoint_finished(name: &str, took: Duration, summary: Option<&str>) {
-    info!(target: TARGET, "Checkpoint `{name}` finished in {}{}.", Took(took), Summary(summary));
+    info!(target: TARGET, "Checkpoint `{name}` finished in {}{}.", Took(took), SummaryText(summary));
 }
 
 pub(crate) fn checkpoint_failed(name: &str, took: Duration, sensitivity: Sensitivity, error: &Error) {
@@ -77,7 +77,7 @@ pub(crate) fn checkpoint_failed(name: &str, took: Duration, sensitivity: Sensiti
 
 pub(crate) fn checkpoint_cached(name: &str, summary: Option<&str>, other_code: bool) {
     let note = if other_code { "; recorded by other code" } else { "" };
-    info!(target: TARGET, "Checkpoint `{name}` cached{}{note}.", Summary(summary));
+    info!(target: TARGET, "Checkpoint `{name}` cached{}{note}.", SummaryText(summary));
 }
 
 pub(crate) fn asks(attempt: &Attempt, name: &str, question: &str) {
@@ -338,9 +338,9 @@ impl fmt::Display for Ago {
     }
 }
 
-struct Summary<'a>(Option<&'a str>);
+struct SummaryText<'a>(Option<&'a str>);
 
-impl fmt::Display for Summary<'_> {
+impl fmt::Display for SummaryText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |summary| write!(f, " ({summary})"))
     }

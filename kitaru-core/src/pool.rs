@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 thread_local! {
-    static AT_ONCE: Cell<bool> = const { Cell::new(false) };
+    static INLINE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Why blocking work gave no result.
@@ -24,22 +24,22 @@ pub(crate) enum Gone {
 
 /// Makes blocking work on this thread run immediately from now on.
 #[cfg(feature = "testkit")]
-pub(crate) fn work_at_once() {
-    AT_ONCE.set(true);
+pub(crate) fn work_inline() {
+    INLINE.set(true);
 }
 
 /// Runs blocking work outside the runtime's threads. It begins before this is polled.
 pub(crate) fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> impl Future<Output = Result<T, Gone>> + Send {
-    let begun = match AT_ONCE.get() {
-        true => Begun::Done(catch_unwind(AssertUnwindSafe(work)).map_err(Gone::Panicked)),
-        false => Begun::OnThePool(spawn_blocking(work)),
+    let begun = match INLINE.get() {
+        true => PoolWork::Done(catch_unwind(AssertUnwindSafe(work)).map_err(Gone::Panicked)),
+        false => PoolWork::OnThePool(spawn_blocking(work)),
     };
     async move {
         match begun {
-            Begun::Done(done) => done,
-            Begun::OnThePool(working) => working.await.map_err(|failed| match failed.is_panic() {
+            PoolWork::Done(done) => done,
+            PoolWork::OnThePool(working) => working.await.map_err(|failed| match failed.is_panic() {
                 true => Gone::Panicked(failed.into_panic()),
                 false => Gone::ShutDown,
             }),
@@ -47,7 +47,7 @@ pub(crate) fn blocking<T: Send + 'static>(
     }
 }
 
-enum Begun<T> {
+enum PoolWork<T> {
     Done(Result<T, Gone>),
     OnThePool(JoinHandle<T>),
 }
@@ -58,48 +58,48 @@ const MOST_FOR_ONE: usize = 32;
 /// Short work that waits for a thread of the pool. A thread continues with the next piece: to wake one takes longer than the
 /// work.
 #[derive(Default)]
-pub(crate) struct Queue(Mutex<Waiting>);
+pub(crate) struct LookupQueue(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    work: VecDeque<Work>,
+    work: VecDeque<LookupWork>,
     /// How many threads work it off.
     threads: usize,
 }
 
-type Work = Box<dyn FnOnce(&Turn) + Send>;
+type LookupWork = Box<dyn FnOnce(&LookupTurn) + Send>;
 
 /// A thread that works off a queue.
-pub(crate) struct Turn {
+pub(crate) struct LookupTurn {
     /// None where work runs immediately.
-    queue: Option<Arc<Queue>>,
+    queue: Option<Arc<LookupQueue>>,
     /// The queue counts this thread.
     is_counted: Cell<bool>,
 }
 
 /// As [`blocking`], for work that is short unless it says otherwise.
 pub(crate) fn brief<T: Send + 'static>(
-    queue: &Arc<Queue>,
-    work: impl FnOnce(&Turn) -> T + Send + 'static,
+    queue: &Arc<LookupQueue>,
+    work: impl FnOnce(&LookupTurn) -> T + Send + 'static,
 ) -> impl Future<Output = Result<T, Gone>> + Send {
     let (send, receive) = oneshot::channel();
-    let work = move |turn: &Turn| {
+    let work = move |turn: &LookupTurn| {
         // Who waited may be gone.
         let _ = send.send(catch_unwind(AssertUnwindSafe(|| work(turn))).map_err(Gone::Panicked));
     };
-    match AT_ONCE.get() {
-        true => work(&Turn { queue: None, is_counted: Cell::new(false) }),
+    match INLINE.get() {
+        true => work(&LookupTurn { queue: None, is_counted: Cell::new(false) }),
         false => queue.submit(Box::new(work)),
     }
     async move { receive.await.unwrap_or(Err(Gone::ShutDown)) }
 }
 
-impl Queue {
+impl LookupQueue {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(self: &Arc<Self>, work: Work) {
+    fn submit(self: &Arc<Self>, work: LookupWork) {
         let needs_thread = {
             let mut waiting = self.waiting();
             waiting.work.push_back(work);
@@ -114,13 +114,13 @@ impl Queue {
 
     /// Has a thread work off the queue, which counts it already.
     fn work_off(self: &Arc<Self>) {
-        let turn = Turn { queue: Some(self.clone()), is_counted: Cell::new(true) };
+        let turn = LookupTurn { queue: Some(self.clone()), is_counted: Cell::new(true) };
         // A runtime that shuts down drops it here and now.
         drop(spawn_blocking(move || drop(turn)));
     }
 }
 
-impl Turn {
+impl LookupTurn {
     /// The rest of the work takes long: what waits behind it goes to another thread.
     pub(crate) fn takes_long(&self) {
         let Some(queue) = self.queue.as_ref().filter(|_| self.is_counted.replace(false)) else { return };
@@ -135,7 +135,7 @@ impl Turn {
         }
     }
 
-    fn next(&self) -> Option<Work> {
+    fn next(&self) -> Option<LookupWork> {
         let mut waiting = self.queue.as_ref().filter(|_| self.is_counted.get())?.waiting();
         let next = waiting.work.pop_front();
         if next.is_none() {
@@ -146,7 +146,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for LookupTurn {
     /// Works off the queue, also where the runtime drops it unused: what waits may be another runtime's.
     fn drop(&mut self) {
         while let Some(work) = self.next() {
@@ -166,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_of_a_queue_is_done_once_and_a_panic_is_that_of_its_own_caller() {
-        let queue = Arc::<Queue>::default();
+        let queue = Arc::<LookupQueue>::default();
         let all: Vec<_> =
             (0..1_000u32).map(|n| brief(&queue, move |_| if n == 500 { panic!("{n}") } else { n })).collect();
         for (n, one) in all.into_iter().enumerate() {
@@ -181,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_takes_long_holds_up_none_behind_it() {
-        let queue = Arc::<Queue>::default();
+        let queue = Arc::<LookupQueue>::default();
         let (go, wait) = mpsc::channel();
         let long = brief(&queue, move |turn| {
             turn.takes_long();
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn work_of_a_runtime_that_shuts_down_is_done_all_the_same() {
-        let queue = Arc::<Queue>::default();
+        let queue = Arc::<LookupQueue>::default();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let handle = runtime.handle().clone();
         drop(runtime);

@@ -15,7 +15,7 @@ use crate::machine::{Ask, Reuse};
 use crate::program::OnDivergence;
 use crate::program::{self, FlowFuture, FlowMeta};
 use crate::shown::{is_no_part_of_a_name, short};
-use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key, Unreadable, clip};
+use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key, Undecodable, clip};
 
 /// The most bytes that a tag may have.
 pub const MAX_TAG_BYTES: usize = 128;
@@ -28,7 +28,7 @@ pub(crate) struct Request {
     pub(crate) body: FlowBody,
     pub(crate) id: Option<String>,
     pub(crate) ask: Ask,
-    pub(crate) input: Input,
+    pub(crate) input: RequestInput,
     /// When a new generation begins.
     pub(crate) start_at_ms: Option<u64>,
     /// Its deadline, counted from then on.
@@ -47,13 +47,13 @@ impl Request {
     /// The same request again, if its flow can begin without its caller.
     pub(crate) fn again(&self) -> Option<Request> {
         let FlowBody::Registered(meta) = self.body else { return None };
-        let Input { digest, preview, encoded } = &self.input;
+        let RequestInput { digest, preview, encoded } = &self.input;
         Some(Request {
             spec: FlowSpec::of(meta),
             body: FlowBody::Registered(meta),
             id: self.id.clone(),
             ask: Ask::Reuse(Reuse::Always),
-            input: Input { digest: *digest, preview: preview.clone(), encoded: encoded.clone() },
+            input: RequestInput { digest: *digest, preview: preview.clone(), encoded: encoded.clone() },
             start_at_ms: self.start_at_ms,
             deadline: self.deadline,
             tags: self.tags.clone(),
@@ -84,7 +84,7 @@ impl Request {
             }
         };
         let encoded = Encoded { codec: Codec::Json, shape: None, bytes: Vec::new() };
-        let input = Input { digest: Key([0; 16]), preview: String::new(), encoded };
+        let input = RequestInput { digest: Key([0; 16]), preview: String::new(), encoded };
         Self::new(spec, body, Some(execution.id.to_string()), ask, input)
     }
 
@@ -92,12 +92,12 @@ impl Request {
     pub(crate) fn resuming(meta: &'static FlowMeta, stored: &Stored) -> Self {
         let Header { execution, input_digest, input_preview, input_codec, .. } = &stored.header;
         let encoded = Encoded { codec: *input_codec, shape: None, bytes: Vec::new() };
-        let input = Input { digest: *input_digest, preview: input_preview.clone(), encoded };
+        let input = RequestInput { digest: *input_digest, preview: input_preview.clone(), encoded };
         let id = Some(execution.id.to_string());
         Self::new(FlowSpec::of(meta), FlowBody::Registered(meta), id, Ask::Recover, input)
     }
 
-    pub(crate) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: Input) -> Self {
+    pub(crate) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: RequestInput) -> Self {
         let (start_at_ms, deadline, parent, behind, forget) = (None, None, None, None, Vec::new());
         let tags = BTreeSet::new();
         Request { spec, body, id, ask, input, start_at_ms, deadline, tags, parent, behind, forget }
@@ -129,7 +129,7 @@ pub(crate) enum FlowBody {
     Own(Box<dyn FnOnce(usize) -> FlowFuture + Send>),
 }
 
-pub(crate) struct Input {
+pub(crate) struct RequestInput {
     pub(crate) digest: Key,
     pub(crate) preview: String,
     pub(crate) encoded: Encoded,
@@ -147,7 +147,7 @@ impl FlowSpec {
     }
 }
 
-impl Input {
+impl RequestInput {
     pub(crate) fn new(
         flow: &str,
         encoded: Result<Encoded, EncodeError>,
@@ -162,7 +162,7 @@ impl Input {
         describe(&mut ArgSink::preview(&mut preview));
         let encoded = encoded.map_err(|error| match error {
             EncodeError::TooLarge { size, limit } => input_too_large(flow, size, limit),
-            EncodeError::Unreadable(Unreadable { of, at, why }) => {
+            EncodeError::Unreadable(Undecodable { of, at, why }) => {
                 let at = at.filter(|at| !at.is_empty()).map(|at| format!(" at `{at}`")).unwrap_or_default();
                 {
                     let (flow, of) = (short(flow), clip(&of));
@@ -175,7 +175,7 @@ impl Input {
                 }
             }
         })?;
-        Ok(Input { digest, preview: preview.to_string(), encoded })
+        Ok(RequestInput { digest, preview: preview.to_string(), encoded })
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kitaru_core::Error;
 use kitaru_core::dynamic::agents::Granularity;
-use kitaru_core::dynamic::{CallIdentity, Question};
+use kitaru_core::dynamic::{CallIdentity, CallKey};
 use serde::{Deserialize, Serialize};
 
 use super::agreement::Approval;
@@ -53,10 +53,10 @@ enum Slot {
 }
 
 /// The states of a run's questions, in the order in which equal ones were asked.
-type Slots = HashMap<Question, Vec<Slot>>;
+type Slots = HashMap<CallKey, Vec<Slot>>;
 
 /// The outcomes of a turn, as its record keeps them.
-pub(super) type Answers = Vec<(Question, Vec<Option<Given>>)>;
+pub(super) type Answers = Vec<(CallKey, Vec<Option<Given>>)>;
 
 /// The outcomes of a run so far. Clones share it.
 #[derive(Clone, Default)]
@@ -66,7 +66,7 @@ pub(super) struct Progress(Arc<Mutex<State>>);
 struct State {
     slots: Slots,
     /// How often this run asked each question.
-    asked: HashMap<Question, usize>,
+    asked: HashMap<CallKey, usize>,
     /// The cost of this run's outcomes for which a broken run has paid.
     repeated: Usage,
     /// The budget, if it already contains the cost of the broken run.
@@ -75,7 +75,7 @@ struct State {
 
 /// One question of a run.
 pub(super) struct Place {
-    question: Option<Question>,
+    question: Option<CallKey>,
     nth: usize,
     earlier: Slot,
 }
@@ -106,7 +106,7 @@ impl Progress {
     }
 
     /// The run asks this next. A question that cannot be compared with others has a place of its own.
-    pub(super) fn place(&self, question: Result<Question, Error>) -> Place {
+    pub(super) fn place(&self, question: Result<CallKey, Error>) -> Place {
         let Ok(question) = question else { return Place { question: None, nth: 0, earlier: Slot::Open } };
         let mut state = self.state();
         let asked = state.asked.entry(question).or_default();

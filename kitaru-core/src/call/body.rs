@@ -23,7 +23,7 @@ pub trait Body: sealed::Sealed {
 
     fn describe(&self, sink: &mut ArgSink<'_>);
     /// The body as a wait, if it is one. A wait is opened before it runs.
-    fn as_wait(&mut self) -> Option<&mut dyn Wait> {
+    fn as_wait(&mut self) -> Option<&mut dyn WaitBody> {
         None
     }
     /// Starts a try. False if the arguments are needed again and cannot be copied.
@@ -42,7 +42,7 @@ pub trait Body: sealed::Sealed {
 /// A body that waits for something outside, and has no effect of its own.
 #[doc(hidden)]
 #[allow(missing_docs, private_interfaces)]
-pub trait Wait {
+pub trait WaitBody {
     /// What it waits for, decided when it begins for the first time, and what is shown of it outside. `None` if it does
     /// not need to wait.
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)>;

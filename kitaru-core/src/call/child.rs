@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll};
 
-use crate::call::body::{Body, MoreTries, Site, Wait as Waits, sealed};
+use crate::call::body::{Body, MoreTries, Site, WaitBody as Waits, sealed};
 use crate::call::made::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packing, Unpack};
@@ -17,7 +17,7 @@ use crate::journal::{Class, Opening, OwnedPayload, Packed, ParentCall, Payload};
 use crate::ledger::Change;
 use crate::machine::{Ask, Due, Exit, SlotId};
 use crate::race::race;
-use crate::request::{Input, Request};
+use crate::request::{Request, RequestInput};
 use crate::shown::short;
 use crate::value::{ArgSink, Codec, Key};
 
@@ -28,12 +28,12 @@ pub(crate) type Came = Result<Arc<OwnedPayload>, Error>;
 pub(crate) struct Claimed(Call<Awaiting>);
 
 impl Claimed {
-    pub(crate) fn make(flow: &str, input: &Input) -> Self {
+    pub(crate) fn make(flow: &str, input: &RequestInput) -> Self {
         Claimed(Awaiting::call(flow, input))
     }
 
     /// The place of a call that awaits the result of a started child.
-    pub(crate) fn result_of(execution: &ExecutionId, input: &Input) -> Self {
+    pub(crate) fn result_of(execution: &ExecutionId, input: &RequestInput) -> Self {
         // Its name differs from that of the call that started the child, so that neither record answers the other.
         Claimed(Awaiting::call(&format!("{}.result", execution.flow), input))
     }
@@ -43,8 +43,8 @@ impl Claimed {
     /// # Errors
     ///
     /// If a child does not support an option.
-    pub(crate) fn call(self, asked: Asked) -> Result<ChildCall, Error> {
-        let Asked { context, mut request, wish, detached } = asked;
+    pub(crate) fn call(self, asked: ChildOptions) -> Result<ChildCall, Error> {
+        let ChildOptions { context, mut request, wish, detached } = asked;
         let mut call = self.0;
         let Some(identity) = call.identity() else { return Err(elsewhere(&request.spec.name)) };
         // A digest of the parent, its generation and the call. Two parents never share a child unless they set its id.
@@ -68,17 +68,17 @@ impl Claimed {
 }
 
 /// The options of a child.
-pub(crate) struct Asked {
+pub(crate) struct ChildOptions {
     pub(crate) context: Arc<Context>,
     pub(crate) request: Request,
-    pub(crate) wish: Wish,
+    pub(crate) wish: ChildWish,
     /// Whether the child continues when its parent is cancelled.
     pub(crate) detached: bool,
 }
 
 /// What a parent wants of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum ChildWish {
     /// The result of the child.
     Outcome,
     /// That the child exists.
@@ -139,24 +139,25 @@ impl Drop for ChildCall {
 pub(crate) struct Awaiting {
     preview: String,
     digest: String,
-    wish: Wish,
+    wish: ChildWish,
     execution: Option<ExecutionId>,
     /// Present until the child is launched.
     request: Option<Request>,
-    running: Option<Running>,
+    running: Option<RunningChild>,
 }
 
-struct Running {
+struct RunningChild {
     context: Arc<Context>,
     came: Pin<Box<dyn Future<Output = Came> + Send>>,
 }
 
 impl Awaiting {
-    fn call(flow: &str, input: &Input) -> Call<Self> {
+    fn call(flow: &str, input: &RequestInput) -> Call<Self> {
         const META: CheckpointMeta = CheckpointMeta::dynamic().child();
         let spec = Spec::own(flow.to_owned().into(), "".into(), META);
         let (preview, digest) = (input.preview.clone(), input.digest.hex());
-        let child = Awaiting { preview, digest, wish: Wish::Outcome, execution: None, request: None, running: None };
+        let child =
+            Awaiting { preview, digest, wish: ChildWish::Outcome, execution: None, request: None, running: None };
         Call::new(spec, child)
     }
 
@@ -264,7 +265,7 @@ impl Waits for Awaiting {
             return Due::At(0);
         };
         let came: Coming<Came> = match executions.launch(request) {
-            Ok(child) if self.wish == Wish::Start => {
+            Ok(child) if self.wish == ChildWish::Start => {
                 Box::pin(async move { child.recorded().await.map(|()| Arc::new(started())) })
             }
             Ok(child) => {
@@ -273,7 +274,7 @@ impl Waits for Awaiting {
             }
             Err(error) => Box::pin(std::future::ready(Err(error))),
         };
-        self.running = Some(Running { context: context.clone(), came });
+        self.running = Some(RunningChild { context: context.clone(), came });
         // The parent stays in memory until the child is parked.
         Due::At(0)
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
 
-use crate::call::body::{self, Body, Site, Wait};
+use crate::call::body::{self, Body, Site, WaitBody};
 use crate::call::memo::{memoized, recall};
 use crate::call::meta::{Effect, OnCodeChange, OnInterrupt, Spec};
 use crate::call::options::{Occasion, Options, Summarize};
@@ -26,10 +26,10 @@ use crate::director::{CueStage, Observation};
 use crate::error::Error;
 use crate::journal::{CallFrame, Frame, OpenFrame};
 use crate::log;
-use crate::machine::{Asked, Claim, Due, Exit, RecordIx, SlotId, Standing, Step};
+use crate::machine::{Asked, Claim, Due, Exit, RecordIx, RecordState, SlotId, Step};
 use crate::shown::short;
 use crate::value::Key;
-use stage::{How, Running, Stage};
+use stage::{CallStage, How, Running};
 
 pub(crate) struct Durable<B: Body> {
     context: Arc<Context>,
@@ -45,7 +45,7 @@ pub(crate) struct Durable<B: Body> {
     message: Option<u64>,
     /// Where its outcome comes from, as far as it has one.
     origin: Origin,
-    stage: Stage<B::Output>,
+    stage: CallStage<B::Output>,
     /// The identity of its body, if it differs from that of the call.
     stands_for: Option<Key>,
     pub(crate) summarize: Option<Summarize<B::Output>>,
@@ -63,14 +63,14 @@ impl<B: Body> Durable<B> {
             let claim = context.replay().make(&asked).map_err(|refused| refuse(refused, spec, context))?;
             // A call that has a record is not described again.
             let args = match claim.standing {
-                Standing::Recorded(_) => Vec::new(),
-                Standing::New | Standing::Open(_) | Standing::Again(_) | Standing::Interrupted(_) => {
+                RecordState::Recorded(_) => Vec::new(),
+                RecordState::New | RecordState::Open(_) | RecordState::Again(_) | RecordState::Interrupted(_) => {
                     spec.args(body, canon)
                 }
             };
-            let opened = matches!(claim.standing, Standing::Open(_));
+            let opened = matches!(claim.standing, RecordState::Open(_));
             let message = match claim.standing {
-                Standing::Recorded(at) if spec.meta().effect == Effect::Wait => {
+                RecordState::Recorded(at) if spec.meta().effect == Effect::Wait => {
                     context.journal.outcome(at).and_then(|outcome| outcome.message)
                 }
                 _ => None,
@@ -84,7 +84,7 @@ impl<B: Body> Durable<B> {
                 caught_up: false,
                 message,
                 origin: Origin::Replayed,
-                stage: Stage::Made,
+                stage: CallStage::Made,
                 stands_for: None,
                 summarize: None,
             })
@@ -116,7 +116,7 @@ impl<B: Body> Durable<B> {
 
     /// Whether its wait has begun, in this attempt or an earlier one, and it has not answered.
     pub(crate) fn is_open(&self) -> bool {
-        self.opened && !matches!(self.stage, Stage::Over)
+        self.opened && !matches!(self.stage, CallStage::Over)
     }
 
     pub(crate) fn rename(&mut self, from: &str, to: &str) {
@@ -137,15 +137,15 @@ impl<B: Body> Durable<B> {
         }
         loop {
             match &mut self.stage {
-                Stage::Made => {
+                CallStage::Made => {
                     let (slot, step) = self.context.replay().enter(self.claim.standing, cx.waker());
-                    self.stage = Stage::Entered(slot);
+                    self.stage = CallStage::Entered(slot);
                     match step {
                         Step::Begin => self.begin(body, spec, options, slot),
                         _ => return Poll::Pending,
                     }
                 }
-                Stage::Entered(slot) | Stage::Intending(slot) => {
+                CallStage::Entered(slot) | CallStage::Intending(slot) => {
                     let slot = *slot;
                     let step = self.context.replay().poll(slot, cx.waker());
                     match step {
@@ -154,14 +154,14 @@ impl<B: Body> Durable<B> {
                         Step::Poll | Step::Pending => return Poll::Pending,
                     }
                 }
-                Stage::Recalling(running, recall) => {
+                CallStage::Recalling(running, recall) => {
                     if self.context.replay().poll(running.slot, cx.waker()) != Step::Poll {
                         return Poll::Pending;
                     }
                     let Poll::Ready(found) = recall.as_mut().poll(&mut TaskContext::from_waker(&running.waker)) else {
                         return Poll::Pending;
                     };
-                    let Stage::Recalling(running, _) = std::mem::replace(&mut self.stage, Stage::Over) else {
+                    let CallStage::Recalling(running, _) = std::mem::replace(&mut self.stage, CallStage::Over) else {
                         unreachable!("the stage was matched above")
                     };
                     match found.and_then(memoized::<B>) {
@@ -173,7 +173,7 @@ impl<B: Body> Durable<B> {
                         }
                     }
                 }
-                Stage::Running(running, tries) => {
+                CallStage::Running(running, tries) => {
                     if self.context.replay().poll(running.slot, cx.waker()) != Step::Poll {
                         return Poll::Pending;
                     }
@@ -202,7 +202,7 @@ impl<B: Body> Durable<B> {
                     self.message = body.as_wait().and_then(|wait| wait.message());
                     self.finish(spec, tried);
                 }
-                Stage::Asking(running, _) => {
+                CallStage::Asking(running, _) => {
                     if self.context.replay().poll(running.slot, cx.waker()) != Step::Poll {
                         return Poll::Pending;
                     }
@@ -211,11 +211,12 @@ impl<B: Body> Durable<B> {
                         None => return Poll::Pending,
                     }
                 }
-                Stage::Landing(running, ..) => {
+                CallStage::Landing(running, ..) => {
                     if self.context.replay().poll(running.slot, cx.waker()) != Step::Answer {
                         return Poll::Pending;
                     }
-                    let Stage::Landing(running, value, how) = std::mem::replace(&mut self.stage, Stage::Over) else {
+                    let CallStage::Landing(running, value, how) = std::mem::replace(&mut self.stage, CallStage::Over)
+                    else {
                         unreachable!("the stage was matched above")
                     };
                     self.release_message();
@@ -229,7 +230,7 @@ impl<B: Body> Durable<B> {
                         Err(error) => self.leave(Exit::Fail(error)),
                     };
                 }
-                Stage::Over => return Poll::Pending,
+                CallStage::Over => return Poll::Pending,
             }
         }
     }
@@ -241,14 +242,14 @@ impl<B: Body> Durable<B> {
 
     /// The call may run.
     fn begin(&mut self, body: &mut B, spec: &Spec, options: &Options<B::Output>, slot: SlotId) {
-        let intended = matches!(self.stage, Stage::Intending(_));
+        let intended = matches!(self.stage, CallStage::Intending(_));
         let paused = self.paused();
         let paused_until = paused.as_ref().and_then(Tries::paused_until);
         // Nothing of its body starts before that time.
         let pause = paused_until.filter(|due_ms| *due_ms > self.context.runtime.clock.now_ms());
         if spec.meta().effect == Effect::AtLeastOnce && pause.is_none() {
             if intended && !self.context.replay().resumes(slot) {
-                self.stage = Stage::Entered(slot);
+                self.stage = CallStage::Entered(slot);
                 return;
             }
             if !self.context.is_known() {
@@ -257,11 +258,11 @@ impl<B: Body> Durable<B> {
         }
         let stage = if pause.is_some() { CueStage::Wait } else { self.cue_stage(spec, intended) };
         if self.is_stopped(spec, stage) {
-            self.stage = Stage::Over;
+            self.stage = CallStage::Over;
             return;
         }
-        self.stage = Stage::Entered(slot);
-        if let Standing::Interrupted(_) = self.claim.standing {
+        self.stage = CallStage::Entered(slot);
+        if let RecordState::Interrupted(_) = self.claim.standing {
             self.observe(|| Observation::Interrupted { checkpoint: spec.name() });
             if spec.meta().on_interrupt == OnInterrupt::Ask {
                 return self.ask(spec, options, slot);
@@ -288,7 +289,7 @@ impl<B: Body> Durable<B> {
             }
             self.context.replay().open(slot, Due::At(due_ms));
             let tries = paused.unwrap_or_else(Tries::new);
-            self.stage = Stage::Running(self.running(spec, slot), tries);
+            self.stage = CallStage::Running(self.running(spec, slot), tries);
             return;
         }
         if spec.meta().effect == Effect::AtMostOnce {
@@ -297,7 +298,7 @@ impl<B: Body> Durable<B> {
                 return;
             }
             if !intended {
-                self.stage = Stage::Intending(slot);
+                self.stage = CallStage::Intending(slot);
                 self.context.replay().intend(slot);
                 let changes = self.forget_answer(spec);
                 self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write(), changes);
@@ -310,12 +311,12 @@ impl<B: Body> Durable<B> {
             running.scope.set_may_have_run();
         }
         if let Some(tries) = paused {
-            self.stage = Stage::Running(running, tries);
+            self.stage = CallStage::Running(running, tries);
             return;
         }
         if let Some(memo) = spec.meta().memo.filter(|_| !self.context.attempt.fresh) {
             let recall = recall(&self.context, spec, &self.claim, memo.max_age);
-            self.stage = Stage::Recalling(running, recall);
+            self.stage = CallStage::Recalling(running, recall);
             return;
         }
         self.run(running);
@@ -323,7 +324,7 @@ impl<B: Body> Durable<B> {
 
     /// Tells the store that bodies of this attempt may run, before this one does.
     fn announce(&mut self, slot: SlotId) {
-        self.stage = Stage::Intending(slot);
+        self.stage = CallStage::Intending(slot);
         {
             let mut replay = self.context.replay();
             self.caught_up = replay.is_catching_up();
@@ -336,7 +337,7 @@ impl<B: Body> Durable<B> {
     fn may_have_run(&self, spec: &Spec) -> bool {
         match spec.meta().effect {
             // The intent says so.
-            Effect::AtMostOnce => matches!(self.claim.standing, Standing::Again(_)),
+            Effect::AtMostOnce => matches!(self.claim.standing, RecordState::Again(_)),
             _ => self.context.attempt.after_crash && (self.caught_up || self.context.replay().is_catching_up()),
         }
     }
@@ -352,7 +353,7 @@ impl<B: Body> Durable<B> {
     }
 
     /// The wait begins, or continues from where an earlier attempt began it.
-    fn open(&mut self, wait: &mut dyn Wait, spec: &Spec, slot: SlotId) {
+    fn open(&mut self, wait: &mut dyn WaitBody, spec: &Spec, slot: SlotId) {
         let (name, identity) = (self.claim.name(spec.shown()), self.identity());
         let site = Site { context: &self.context, name: &name, identity, slot };
         let outdated = self.is_outdated(spec);
@@ -361,7 +362,7 @@ impl<B: Body> Durable<B> {
         {
             let frame = Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write();
             if spec.meta().effect == Effect::Wait {
-                self.stage = Stage::Intending(slot);
+                self.stage = CallStage::Intending(slot);
                 self.context.replay().intend(slot);
                 return self.context.send_intent(slot, frame, rows);
             }
@@ -369,7 +370,7 @@ impl<B: Body> Durable<B> {
             self.context.send_ahead(frame);
         }
         let recorded = match self.claim.standing {
-            Standing::Open(at) if !outdated => self.context.journal.opening(at),
+            RecordState::Open(at) if !outdated => self.context.journal.opening(at),
             _ => None,
         };
         let due = wait.open(&site, recorded);
@@ -377,14 +378,14 @@ impl<B: Body> Durable<B> {
             return;
         }
         self.context.replay().open(slot, due);
-        self.stage = Stage::Running(self.running(spec, slot), Tries::new());
+        self.stage = CallStage::Running(self.running(spec, slot), Tries::new());
     }
 
     /// Whether a child was first awaited before the parent failed, or before a caller had the parent forget a record.
     /// Such a child is called again.
     fn is_outdated(&self, spec: &Spec) -> bool {
         match self.claim.standing {
-            Standing::Open(at) if spec.meta().effect == Effect::Child => self.context.replay().has_ended_since(at),
+            RecordState::Open(at) if spec.meta().effect == Effect::Child => self.context.replay().has_ended_since(at),
             _ => false,
         }
     }
@@ -392,7 +393,7 @@ impl<B: Body> Durable<B> {
     /// Whether no attempt ended or failed, and no caller resumed the execution, since the call was first made.
     pub(crate) fn is_of_this_run(&self) -> bool {
         match self.claim.standing {
-            Standing::Recorded(at) => !self.context.replay().has_ended_since(at),
+            RecordState::Recorded(at) => !self.context.replay().has_ended_since(at),
             _ => true,
         }
     }
@@ -401,7 +402,7 @@ impl<B: Body> Durable<B> {
         if let Some(name) = &running.name {
             log::checkpoint_started(name);
         }
-        self.stage = Stage::Running(running, Tries::new());
+        self.stage = CallStage::Running(running, Tries::new());
     }
 
     fn running(&self, spec: &Spec, slot: SlotId) -> Box<Running> {
@@ -419,9 +420,9 @@ impl<B: Body> Durable<B> {
 
     /// The record was released, and answers the call.
     fn replayed(&mut self, spec: &Spec) -> Poll<B::Output> {
-        self.stage = Stage::Over;
+        self.stage = CallStage::Over;
         self.release_message();
-        let Standing::Recorded(at) = self.claim.standing else { unreachable!("only a record is released unrun") };
+        let RecordState::Recorded(at) = self.claim.standing else { unreachable!("only a record is released unrun") };
         self.observe(|| Observation::Replayed { checkpoint: spec.name(), identity: self.identity() });
         let payload = self.context.journal.payload(at).expect("the index holds outcomes that were read");
         if payload.is_error() {
@@ -461,7 +462,7 @@ impl<B: Body> Durable<B> {
     }
 
     fn leave_quietly(&mut self, exit: Exit) {
-        self.stage = Stage::Over;
+        self.stage = CallStage::Over;
         self.context.leave_with(exit);
     }
 
@@ -486,19 +487,19 @@ impl<B: Body> Drop for Durable<B> {
         // The flow did not receive it, so the next call does.
         self.message.take().into_iter().for_each(|number| self.context.mailbox.return_signal(number));
         let slot = match &self.stage {
-            Stage::Made | Stage::Over => return,
-            Stage::Entered(slot) | Stage::Intending(slot) => *slot,
-            Stage::Running(running, _) => {
+            CallStage::Made | CallStage::Over => return,
+            CallStage::Entered(slot) | CallStage::Intending(slot) => *slot,
+            CallStage::Running(running, _) => {
                 running.scope.cancel();
                 self.context.mailbox.forget(&running.waker);
                 running.slot
             }
-            Stage::Asking(running, asked) => {
+            CallStage::Asking(running, asked) => {
                 self.context.mailbox.leave(asked.wait());
                 self.context.mailbox.forget(&running.waker);
                 running.slot
             }
-            Stage::Recalling(running, _) | Stage::Landing(running, ..) => running.slot,
+            CallStage::Recalling(running, _) | CallStage::Landing(running, ..) => running.slot,
         };
         let waker = self.context.replay().leave(slot);
         drop(waker);

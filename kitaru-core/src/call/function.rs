@@ -57,7 +57,7 @@ where
 /// never runs.
 #[doc(hidden)]
 pub fn refused<R>() -> Call<impl Body<Output = R>> {
-    fn never<R>() -> Call<Refused<R>> {
+    fn never<R>() -> Call<RefusedBody<R>> {
         unreachable!("a program with a refused checkpoint does not compile")
     }
     never()
@@ -169,11 +169,11 @@ where
 }
 
 /// The body of a checkpoint that the macro has refused.
-struct Refused<R>(PhantomData<fn() -> R>);
+struct RefusedBody<R>(PhantomData<fn() -> R>);
 
-impl<R> sealed::Sealed for Refused<R> {}
+impl<R> sealed::Sealed for RefusedBody<R> {}
 
-impl<R> Body for Refused<R> {
+impl<R> Body for RefusedBody<R> {
     type Output = R;
 
     fn describe(&self, _: &mut ArgSink<'_>) {}

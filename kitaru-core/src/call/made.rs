@@ -47,7 +47,7 @@ pub struct Call<B: Body> {
     body: B,
     spec: Spec,
     options: Options<B::Output>,
-    pub(super) place: Place<B>,
+    pub(super) place: CallPlace<B>,
 }
 
 impl<B: Body> fmt::Debug for Call<B> {
@@ -57,7 +57,7 @@ impl<B: Body> fmt::Debug for Call<B> {
 }
 
 /// Where a call was made.
-pub(super) enum Place<B: Body> {
+pub(super) enum CallPlace<B: Body> {
     /// In a flow's own code.
     Flow(Durable<B>),
     /// In another checkpoint's body.
@@ -86,13 +86,13 @@ impl<B: Body> Call<B> {
             happened: Happened::Recorded,
         };
         let place = Ambient::with(|ambient| match ambient {
-            Ambient::Flow(context) => Durable::make(context, &spec, &body).map(Place::Flow),
+            Ambient::Flow(context) => Durable::make(context, &spec, &body).map(CallPlace::Flow),
             Ambient::Body(scope) => {
-                spec.key(&body, |key, _| Place::Plain { scope: scope.nested(key), tries: Tries::new(), key })
+                spec.key(&body, |key, _| CallPlace::Plain { scope: scope.nested(key), tries: Tries::new(), key })
             }
             Ambient::Outside => Err(outside(spec.name())),
         });
-        Call { body, spec, options, place: place.unwrap_or_else(|error| Place::Nowhere(Some(error))) }
+        Call { body, spec, options, place: place.unwrap_or_else(|error| CallPlace::Nowhere(Some(error))) }
     }
 
     /// Repeats the body, up to `retries` times, if it ends in an error, a panic or a timeout. The pause between tries
@@ -118,10 +118,10 @@ impl<B: Body> Call<B> {
     pub fn named(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         if let Err(error) = crate::id::check_name("checkpoint", &name) {
-            self.place = Place::Nowhere(Some(error));
+            self.place = CallPlace::Nowhere(Some(error));
             return self;
         }
-        if let Place::Flow(durable) = &mut self.place {
+        if let CallPlace::Flow(durable) = &mut self.place {
             durable.rename(self.spec.shown(), &name);
         }
         self.spec.set_label(name);
@@ -168,19 +168,19 @@ impl<B: Body> Call<B> {
     /// What identifies the call, if it was made in a flow's own code.
     pub(crate) fn identity(&self) -> Option<Key> {
         match &self.place {
-            Place::Flow(durable) => Some(durable.identity()),
-            Place::Plain { .. } | Place::Nowhere(_) | Place::Done => None,
+            CallPlace::Flow(durable) => Some(durable.identity()),
+            CallPlace::Plain { .. } | CallPlace::Nowhere(_) | CallPlace::Done => None,
         }
     }
 
     /// Whether it was first made after the last time that an attempt failed or a caller resumed the execution.
     pub(crate) fn is_of_this_run(&self) -> bool {
-        matches!(&self.place, Place::Flow(durable) if durable.is_of_this_run())
+        matches!(&self.place, CallPlace::Flow(durable) if durable.is_of_this_run())
     }
 
     /// Whether it waits, and has not answered.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(&self.place, Place::Flow(durable) if durable.is_open())
+        matches!(&self.place, CallPlace::Flow(durable) if durable.is_open())
     }
 
     pub(crate) fn body_mut(&mut self) -> &mut B {
@@ -190,14 +190,14 @@ impl<B: Body> Call<B> {
     /// A call that cannot be made, if there is an error.
     pub(crate) fn refused(mut self, error: Option<Error>) -> Self {
         if let Some(error) = error {
-            self.place = Place::Nowhere(Some(error));
+            self.place = CallPlace::Nowhere(Some(error));
         }
         self
     }
 
     /// Adds to the log lines of this call what `summarize` says of its result.
     pub(crate) fn summarized(mut self, summarize: Summarize<B::Output>) -> Self {
-        if let Place::Flow(durable) = &mut self.place {
+        if let CallPlace::Flow(durable) = &mut self.place {
             durable.summarize = Some(summarize);
         }
         self
@@ -305,12 +305,12 @@ impl<B: Body> Call<B> {
     pub(crate) fn poll_with_origin(&mut self, cx: &mut TaskContext<'_>) -> Poll<(B::Output, Origin)> {
         let Call { body, spec, options, place } = self;
         let polled = match place {
-            Place::Flow(durable) => durable.poll(body, spec, options, cx).map(|output| (output, durable.origin())),
-            Place::Plain { scope, tries, .. } => tries
+            CallPlace::Flow(durable) => durable.poll(body, spec, options, cx).map(|output| (output, durable.origin())),
+            CallPlace::Plain { scope, tries, .. } => tries
                 .poll(body, spec, options, scope, cx)
                 .map(|tried| tried.unwrap_or_else(|failure| body::hold::<B>(failure.into_error())))
                 .map(|output| (output, tries.origin())),
-            Place::Nowhere(error) => {
+            CallPlace::Nowhere(error) => {
                 let error = error.take().expect("a checkpoint's call is polled after it has answered");
                 // In a flow the attempt ends: the flow's code must not see what a replay would not show.
                 if let Ambient::Flow(context) = Ambient::current() {
@@ -319,10 +319,10 @@ impl<B: Body> Call<B> {
                 }
                 Poll::Ready((body::hold::<B>(error), Origin::Replayed))
             }
-            Place::Done => panic!("a checkpoint's call is polled after it has answered"),
+            CallPlace::Done => panic!("a checkpoint's call is polled after it has answered"),
         };
         if polled.is_ready() {
-            *place = Place::Done;
+            *place = CallPlace::Done;
         }
         polled
     }

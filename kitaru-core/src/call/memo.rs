@@ -11,12 +11,12 @@ use crate::call::meta::Spec;
 use crate::clock::millis;
 use crate::context::Context;
 use crate::journal::Packed;
-use crate::ledger::Memo;
+use crate::ledger::MemoEntry;
 use crate::machine::Claim;
 use crate::pool;
 use crate::value::{Key, digest_parts};
 
-pub(super) type Recall = Pin<Box<dyn Future<Output = Option<Memo>> + Send>>;
+pub(super) type Recall = Pin<Box<dyn Future<Output = Option<MemoEntry>> + Send>>;
 
 pub(super) fn memo_key(spec: &Spec, claim: &Claim) -> Key {
     digest_parts(&[&claim.key.0, &spec.meta().source.to_le_bytes()])
@@ -35,7 +35,7 @@ pub(super) fn recall(context: &Arc<Context>, spec: &Spec, claim: &Claim, max_age
     Box::pin(async move { looked.await.ok().flatten() })
 }
 
-pub(super) fn memoized<B: Body>(memo: Memo) -> Option<(Packed, B::Output)> {
+pub(super) fn memoized<B: Body>(memo: MemoEntry) -> Option<(Packed, B::Output)> {
     let value = B::unpack(&memo.payload.borrow()).ok()?;
     Some((memo.payload.into(), value))
 }

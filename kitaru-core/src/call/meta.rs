@@ -10,7 +10,7 @@ use crate::journal::Arg;
 use crate::machine::{Backoff, Item};
 use crate::program::OnDivergence;
 use crate::shown::short;
-use crate::value::{ArgPreview, ArgSink, Canon, HIDDEN, Key, Sensitivity, Wish};
+use crate::value::{ArgPreview, ArgSink, Canon, CodecWish, HIDDEN, Key, Sensitivity};
 
 /// A checkpoint as its attribute describes it. Written by the macro; not part of the public interface.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub struct CheckpointMeta {
     pub(crate) backoff: Backoff,
     pub(crate) timeout: Option<Duration>,
     pub(crate) total_timeout: Option<Duration>,
-    pub(crate) wish: Wish,
+    pub(crate) wish: CodecWish,
     pub(crate) memo: Option<Memo>,
     pub(crate) effect: Effect,
     pub(crate) sensitivity: Sensitivity,
@@ -85,7 +85,7 @@ impl CheckpointMeta {
             backoff: Backoff::starting_at(Backoff::DEFAULT_FIRST),
             timeout: None,
             total_timeout: None,
-            wish: Wish::Bincode,
+            wish: CodecWish::Bincode,
             memo: None,
             effect: Effect::AtLeastOnce,
             sensitivity: Sensitivity::Shown,
@@ -127,7 +127,7 @@ impl CheckpointMeta {
     }
 
     pub const fn json(mut self) -> Self {
-        self.wish = Wish::Json;
+        self.wish = CodecWish::Json;
         self
     }
 

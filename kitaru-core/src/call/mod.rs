@@ -31,8 +31,8 @@ mod with_origin;
 
 pub use body::Body;
 pub use cancellation::{Cancellation, cancellation};
-pub(crate) use child::{Asked, ChildCall, Claimed, Wish};
-pub use continuing::{CallIdentity, Question};
+pub(crate) use child::{ChildCall, ChildOptions, ChildWish, Claimed};
+pub use continuing::{CallIdentity, CallKey};
 pub(crate) use function::Function;
 pub use function::{blocking, call, refused};
 pub use inside::{idempotency_key, may_have_run};

@@ -12,7 +12,7 @@ use crate::call::ways::{Lost, Plain, Read, Rebuilt, Serde, SerdeFallible};
 use crate::error::{Error, Kind, cannot};
 use crate::journal::{Class, PREVIEW_BYTES, Packed, Payload, preview_error};
 use crate::shown::short;
-use crate::value::{self, DecodeError, EncodeError, HIDDEN, Sensitivity, Unreadable, Wish, clip, preview};
+use crate::value::{self, CodecWish, DecodeError, EncodeError, HIDDEN, Sensitivity, Undecodable, clip, preview};
 
 /// How the results of a type are kept. Chosen by the macro for the function's result; not part of the public
 /// interface.
@@ -40,7 +40,7 @@ pub(crate) struct Packing<'a> {
     /// Whose outcome it is, for error messages.
     pub(crate) whose: Whose<'a>,
     pub(crate) sensitivity: Sensitivity,
-    pub(crate) wish: Wish,
+    pub(crate) wish: CodecWish,
     pub(crate) limit: usize,
     /// Set to true, if given, when the value's digest differs between readings.
     pub(crate) unsteady: Option<&'a AtomicBool>,
@@ -134,7 +134,7 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
                 "raise max_outcome_bytes and call the flow again{forgotten}"
             )
         }
-        EncodeError::Unreadable(Unreadable { of, at, why }) => {
+        EncodeError::Unreadable(Undecodable { of, at, why }) => {
             let (at, why) = match packing.sensitivity {
                 Sensitivity::Shown => (at.as_deref().unwrap_or_default(), &**why),
                 // A path may contain keys of a map, and serde quotes what it refuses.
@@ -142,8 +142,8 @@ fn unencodable(error: &EncodeError, packing: &Packing) -> Error {
             };
             let at = if at.is_empty() { String::new() } else { format!(" at `{at}`") };
             let codec = match packing.wish {
-                Wish::Json => " without codec = \"json\"",
-                Wish::Bincode => "",
+                CodecWish::Json => " without codec = \"json\"",
+                CodecWish::Bincode => "",
             };
             {
                 let (of, forgotten) = (clip(of), whose.forgotten(" or, if the error is settled,"));

@@ -33,11 +33,11 @@ use crate::value::{Codec, Key, Sensitivity, shallow};
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Resolution(Said);
+pub struct Resolution(ResolutionForm);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Said {
+pub(super) enum ResolutionForm {
     Happened(Value),
     RunAgain,
     Fail(String),
@@ -55,17 +55,17 @@ impl Resolution {
         let value = value.map_err(|why| {
             cannot!(Kind::Misuse, "give this outcome", "it cannot be serialized: {why}", "serialize it as another type")
         });
-        Ok(Resolution(Said::Happened(value?)))
+        Ok(Resolution(ResolutionForm::Happened(value?)))
     }
 
     /// It did not run, or may run twice: it runs now.
     pub fn run_again() -> Self {
-        Resolution(Said::RunAgain)
+        Resolution(ResolutionForm::RunAgain)
     }
 
     /// The flow gets an [interrupted](Error::is_interrupted) error with this reason.
     pub fn fail(why: impl Into<String>) -> Self {
-        Resolution(Said::Fail(why.into()))
+        Resolution(ResolutionForm::Fail(why.into()))
     }
 }
 
@@ -114,8 +114,8 @@ pub(super) fn resolve<B: Body>(
         format!("{why}; give {{\"happened\": …}} with the value, \"run_again\", or {{\"fail\": \"why\"}}")
     })?;
     match said {
-        Said::RunAgain => Ok(Resolved::RunAgain),
-        Said::Fail(why) => Ok(Resolved::Fail({
+        ResolutionForm::RunAgain => Ok(Resolved::RunAgain),
+        ResolutionForm::Fail(why) => Ok(Resolved::Fail({
             let name = short(name);
             cannot!(
                 Kind::Interrupted,
@@ -123,7 +123,7 @@ pub(super) fn resolve<B: Body>(
                 "it was interrupted, and a person decided that it fails: {why}"
             )
         })),
-        Said::Happened(value) => match happened {
+        ResolutionForm::Happened(value) => match happened {
             Happened::Read(read) => read.1(value).map(Resolved::Happened),
             Happened::Recorded | Happened::Described(_) => {
                 let bytes = value.to_string().into_bytes();

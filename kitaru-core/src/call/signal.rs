@@ -64,14 +64,14 @@ pub fn signal<T: DeserializeOwned>(name: impl Into<String>) -> Signal<T> {
     const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
     let name = name.into();
     let spec = Spec::own(SIGNAL_CHECKPOINT.into(), "".into(), META);
-    let body = Next { name: name.clone(), context: None, taken: None, result: PhantomData };
+    let body = SignalOptions { name: name.clone(), context: None, taken: None, result: PhantomData };
     Signal { call: Call::new(spec, body).named(name) }
 }
 
 /// A durable wait for the next signal of a name. Made by [`signal`].
 #[must_use = "a flow takes a signal only if this is awaited"]
 pub struct Signal<T: DeserializeOwned> {
-    call: Call<Next<T>>,
+    call: Call<SignalOptions<T>>,
 }
 
 impl<T: DeserializeOwned> Signal<T> {
@@ -96,24 +96,24 @@ impl<T: DeserializeOwned> fmt::Debug for Signal<T> {
 }
 
 /// What a [`Signal`] waits with.
-pub(crate) struct Next<T> {
+pub(crate) struct SignalOptions<T> {
     name: String,
     context: Option<Arc<Context>>,
     taken: Option<u64>,
     result: PhantomData<fn() -> T>,
 }
 
-impl<T> sealed::Sealed for Next<T> {}
+impl<T> sealed::Sealed for SignalOptions<T> {}
 
 #[allow(private_interfaces)]
-impl<T: DeserializeOwned> Body for Next<T> {
+impl<T: DeserializeOwned> Body for SignalOptions<T> {
     type Output = Result<Received<T>, Error>;
 
     fn describe(&self, sink: &mut ArgSink<'_>) {
         sink.arg("name", &self.name);
     }
 
-    fn as_wait(&mut self) -> Option<&mut dyn body::Wait> {
+    fn as_wait(&mut self) -> Option<&mut dyn body::WaitBody> {
         Some(self)
     }
 
@@ -165,7 +165,7 @@ impl<T: DeserializeOwned> Body for Next<T> {
 }
 
 #[allow(private_interfaces)]
-impl<T: DeserializeOwned> body::Wait for Next<T> {
+impl<T: DeserializeOwned> body::WaitBody for SignalOptions<T> {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         // A signal that is there already is taken without a record of the wait.
         (!site.context.mailbox.has_signal(&self.name)).then(|| (Opening::Signal, Vec::new()))

@@ -123,7 +123,7 @@ enum Until {
 pub(crate) struct Timer {
     until: Until,
     due_ms: u64,
-    wait: Option<clock::Until>,
+    wait: Option<clock::WaitUntil>,
 }
 
 impl sealed::Sealed for Timer {}
@@ -139,7 +139,7 @@ impl Body for Timer {
         }
     }
 
-    fn as_wait(&mut self) -> Option<&mut dyn body::Wait> {
+    fn as_wait(&mut self) -> Option<&mut dyn body::WaitBody> {
         Some(self)
     }
 
@@ -177,7 +177,7 @@ impl Body for Timer {
 }
 
 #[allow(private_interfaces)]
-impl body::Wait for Timer {
+impl body::WaitBody for Timer {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         self.due_ms = match self.until {
             Until::After(duration) => site.context.runtime.clock.due_ms(duration),

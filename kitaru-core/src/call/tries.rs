@@ -13,13 +13,13 @@ use crate::call::directed::{Cast, is_stopped};
 use crate::call::meta::Spec;
 use crate::call::options::Options;
 use crate::call::origin::Origin;
-use crate::clock::{At, Clock, Sleep, Until, millis, millis_up};
+use crate::clock::{At, Clock, ClockWait, WaitUntil, millis, millis_up};
 use crate::context::{Ambient, BodyScope};
 use crate::director::Moment;
 use crate::entropy;
 use crate::error::{Error, Kind, cannot};
 use crate::journal::preview_error;
-use crate::journal::{FailedTry, Opening};
+use crate::journal::{FailedTryFrame, Opening};
 use crate::log;
 use crate::shown::short;
 use crate::value::{HIDDEN, Sensitivity};
@@ -28,11 +28,11 @@ use crate::value::{HIDDEN, Sensitivity};
 pub(crate) struct Tries {
     failures: u32,
     /// The last of the failed tries.
-    failed: Vec<FailedTry>,
+    failed: Vec<FailedTryFrame>,
     /// When the first try began. For an outage, when the first try failed. 0 before that.
     begun_ms: u64,
     /// The time for all of them.
-    total: Option<Until>,
+    total: Option<WaitUntil>,
     /// Whether the body itself has begun in this attempt.
     origin: Origin,
     stage: Stage,
@@ -41,13 +41,13 @@ pub(crate) struct Tries {
 enum Stage {
     Ready,
     Running {
-        timeout: Option<Sleep>,
+        timeout: Option<ClockWait>,
         since: Instant,
         cast: Cast,
     },
     Pausing {
         due_ms: u64,
-        until: Until,
+        until: WaitUntil,
     },
     /// Its process is dead.
     NoFurther,
@@ -85,7 +85,7 @@ impl Tries {
     /// The tries that an earlier attempt left in a pause.
     pub(crate) fn paused(opening: Opening, clock: &Clock) -> Option<Self> {
         let Opening::Pause { due_ms, begun_ms, failures, failed, .. } = opening else { return None };
-        let failed = FailedTry::read_all(&failed).unwrap_or_default();
+        let failed = FailedTryFrame::read_all(&failed).unwrap_or_default();
         let stage = Stage::Pausing { due_ms, until: clock.until(due_ms) };
         Some(Tries { failures, failed, begun_ms, total: None, origin: Origin::Replayed, stage })
     }
@@ -93,7 +93,7 @@ impl Tries {
     /// What a later attempt needs to continue after the pause.
     pub(crate) fn opening<R>(&self, options: &Options<R>) -> Option<Opening> {
         let Stage::Pausing { due_ms, .. } = &self.stage else { return None };
-        let failed = FailedTry::write_all(&self.failed);
+        let failed = FailedTryFrame::write_all(&self.failed);
         let awaited = options.outage.as_ref().map(|outage| outage.what.clone()).unwrap_or_default();
         Some(Opening::Pause { due_ms: *due_ms, begun_ms: self.begun_ms, failures: self.failures, failed, awaited })
     }
@@ -110,7 +110,7 @@ impl Tries {
 
     /// The tries that failed and were followed by another, as a record keeps them.
     pub(crate) fn failed(&self) -> Vec<u8> {
-        FailedTry::write_all(&self.failed)
+        FailedTryFrame::write_all(&self.failed)
     }
 
     /// When the pause ends, if there is one.
@@ -227,7 +227,7 @@ impl Tries {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Tried<B::Output>> {
         let Stage::Running { timeout, cast, .. } = &mut self.stage else { return Poll::Pending };
-        if is_stopped(spec, scope, Moment::GoesOn) {
+        if is_stopped(spec, scope, Moment::Continues) {
             return Poll::Pending;
         }
         let _entered = Ambient::Body(scope.clone()).enter();
@@ -313,10 +313,10 @@ impl Tries {
             }
             None => log::trying_again(spec.shown(), self.failures, options.retries, pause, sensitivity, failure),
         }
-        if self.failed.len() == FailedTry::MOST {
+        if self.failed.len() == FailedTryFrame::MOST {
             self.failed.remove(0);
         }
-        self.failed.push(FailedTry {
+        self.failed.push(FailedTryFrame {
             took_us: u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX),
             pause_ms: millis(pause),
             error: match sensitivity {

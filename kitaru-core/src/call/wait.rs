@@ -34,12 +34,12 @@ use crate::value::{ArgSink, Key};
 /// meanwhile.
 ///
 /// A type of your own derives `schemars::JsonSchema`, of the crate `schemars` 1, in addition to serde's `Deserialize`.
-/// [`Execution::waits`](crate::Execution::waits) shows the JSON schema of the answer, the [question](Wait::question)
-/// and its [metadata](Wait::metadata). An answer that is not a `T` is refused, and the wait stays open.
+/// [`Execution::waits`](crate::Execution::waits) shows the JSON schema of the answer, the [question](WaitBody::question)
+/// and its [metadata](WaitBody::metadata). An answer that is not a `T` is refused, and the wait stays open.
 ///
 /// # Errors
 ///
-/// A [timeout](Error::is_timeout), if there was no answer before the [deadline](Wait::deadline). Without a deadline
+/// A [timeout](Error::is_timeout), if there was no answer before the [deadline](WaitBody::deadline). Without a deadline
 /// there is no error.
 ///
 /// # Panics
@@ -70,7 +70,7 @@ pub fn wait<T: Answer>(name: impl Into<String>) -> Wait<T> {
     const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
     let name = name.into();
     let spec = Spec::own("kitaru::wait".into(), "".into(), META);
-    let asked = Asked {
+    let asked = WaitOptions {
         name: name.clone(),
         question: String::new(),
         metadata: serde_json::Map::new(),
@@ -85,7 +85,7 @@ pub fn wait<T: Answer>(name: impl Into<String>) -> Wait<T> {
 /// A durable wait for an answer. Made by [`wait`].
 #[must_use = "a flow waits only if this is awaited"]
 pub struct Wait<T: Answer> {
-    call: Call<Asked<T>>,
+    call: Call<WaitOptions<T>>,
     refused: Option<Error>,
 }
 
@@ -146,8 +146,8 @@ impl<T: Answer> fmt::Debug for Wait<T> {
     }
 }
 
-/// What a [`Wait`] waits with.
-pub(crate) struct Asked<T> {
+/// What a [`WaitBody`] waits with.
+pub(crate) struct WaitOptions<T> {
     name: String,
     question: String,
     metadata: serde_json::Map<String, serde_json::Value>,
@@ -163,7 +163,7 @@ struct Open {
     name: String,
     /// What identifies it. Its name does not.
     wait: Key,
-    deadline: Option<clock::Until>,
+    deadline: Option<clock::WaitUntil>,
 }
 
 impl Open {
@@ -178,7 +178,7 @@ impl Drop for Open {
     }
 }
 
-impl<T: JsonSchema> Asked<T> {
+impl<T: JsonSchema> WaitOptions<T> {
     fn question(&self) -> Question {
         Question {
             text: self.question.clone(),
@@ -189,7 +189,7 @@ impl<T: JsonSchema> Asked<T> {
     }
 }
 
-impl<T: Answer> Asked<T> {
+impl<T: Answer> WaitOptions<T> {
     /// An answer that fits. An answer that does not fit is refused, and shown.
     fn answered(&self, cx: &mut TaskContext<'_>) -> Option<Received<T>> {
         let asking = self.open.as_ref().expect("a wait is polled after it was opened").asking();
@@ -207,17 +207,17 @@ impl<T: Answer> Asked<T> {
     }
 }
 
-impl<T> sealed::Sealed for Asked<T> {}
+impl<T> sealed::Sealed for WaitOptions<T> {}
 
 #[allow(private_interfaces)]
-impl<T: Answer> Body for Asked<T> {
+impl<T: Answer> Body for WaitOptions<T> {
     type Output = Result<Received<T>, Error>;
 
     fn describe(&self, sink: &mut ArgSink<'_>) {
         sink.arg("name", &self.name);
     }
 
-    fn as_wait(&mut self) -> Option<&mut dyn body::Wait> {
+    fn as_wait(&mut self) -> Option<&mut dyn body::WaitBody> {
         Some(self)
     }
 
@@ -272,7 +272,7 @@ impl<T: Answer> Body for Asked<T> {
 }
 
 #[allow(private_interfaces)]
-impl<T: Answer> body::Wait for Asked<T> {
+impl<T: Answer> body::WaitBody for WaitOptions<T> {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         self.due_ms = self.deadline.map_or(0, |deadline| site.context.runtime.clock.due_ms(deadline));
         let asks = Asks { wait: site.identity, about: About::Anything };

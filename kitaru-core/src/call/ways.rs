@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use crate::call::bounds::{Recordable, Retryable};
 use crate::error::Error;
 use crate::journal::PREVIEW_BYTES;
-use crate::value::{Wish, encode, preview};
+use crate::value::{CodecWish, encode, preview};
 
 /// Value and error go through serde; a `kitaru::Error` fits into the error. `Read` says what the error reads as.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl<T: Clone> Duplicate<T> for ByClone {
 
 impl<T: Recordable> Duplicate<T> for BySerde {
     fn of(&self, value: &T) -> Option<T> {
-        encode(value, Wish::Bincode, usize::MAX).ok().map(|(_, copy)| copy)
+        encode(value, CodecWish::Bincode, usize::MAX).ok().map(|(_, copy)| copy)
     }
 }
 

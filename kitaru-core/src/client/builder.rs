@@ -35,7 +35,7 @@ pub struct KitaruBuilder {
     /// The paths of the registered functions.
     registered: Vec<&'static str>,
     #[cfg(feature = "testkit")]
-    stage: Option<Stage>,
+    stage: Option<TestStage>,
 }
 
 /// Whether executions resume without a caller. See [`KitaruBuilder::recovery`].
@@ -51,14 +51,14 @@ pub enum Recovery {
 /// Puts all work on one thread, under the control of a test.
 #[cfg(feature = "testkit")]
 #[derive(Clone)]
-pub(crate) struct Stage {
+pub(crate) struct TestStage {
     pub(crate) direction: Direction,
     pub(crate) pace: Arc<dyn store::Pace>,
     pub(crate) writer: store::WriterOptions,
 }
 
 #[cfg(feature = "testkit")]
-impl fmt::Debug for Stage {
+impl fmt::Debug for TestStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Stage")
     }
@@ -253,7 +253,7 @@ impl KitaruBuilder {
 
     /// Runs all work on the thread of the runtime that opens the store, under the control of a test.
     #[cfg(feature = "testkit")]
-    pub(crate) fn staged(mut self, stage: Stage) -> Self {
+    pub(crate) fn staged(mut self, stage: TestStage) -> Self {
         self.stage = Some(stage);
         self
     }
@@ -348,9 +348,9 @@ impl Workers {
 }
 
 #[cfg(feature = "testkit")]
-impl Stage {
+impl TestStage {
     fn workers(self, tasks: Handle) -> Workers {
-        let Stage { direction, pace, writer } = self;
+        let TestStage { direction, pace, writer } = self;
         Workers { keeper: Keeper::Test(tasks), writer, pace: Some(pace), direction }
     }
 }

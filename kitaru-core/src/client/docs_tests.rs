@@ -8,7 +8,7 @@ use crate::context::{MOST_NAMES, MOST_NOTES_BYTES};
 use crate::engine;
 use crate::error::{Error, MAX_MESSAGE_BYTES, MAX_MESSAGES};
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES};
-use crate::journal::FailedTry;
+use crate::journal::FailedTryFrame;
 use crate::journal::PREVIEW_BYTES;
 use crate::ledger;
 use crate::machine::{Backoff, MAX_CALLS, MOST_DEATHS};
@@ -77,7 +77,7 @@ fn the_numbers_in_the_docs_are_those_of_the_code() {
     );
     model("signals and answers sent to a generation, in bytes", std::slice::from_ref(&mail));
     model("calls of one attempt", &["2²⁴".to_owned()]);
-    model("failed tries that a record shows", &[format!("the last {}", FailedTry::MOST)]);
+    model("failed tries that a record shows", &[format!("the last {}", FailedTryFrame::MOST)]);
     let commit = [grouped(writer.batch_count as u64), mebibytes(writer.batch_bytes as u64)];
     model("a commit", &commit);
     model("what waits for a commit, what the commit has taken included", std::slice::from_ref(&waiting));

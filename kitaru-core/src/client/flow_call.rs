@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::call::Outcome;
 use crate::call::Unpack;
-use crate::call::{Asked, ChildCall, Claimed, Wish};
+use crate::call::{ChildCall, ChildOptions, ChildWish, Claimed};
 use crate::client::continue_as_new::ContinueAsNew;
 use crate::client::decode::Decode;
 use crate::client::handle::Handle;
@@ -25,7 +25,7 @@ use crate::id::ExecutionId;
 use crate::journal::OwnedPayload;
 use crate::machine::{Ask, Exit, Reuse};
 use crate::program::FlowMeta;
-use crate::request::{FlowBody, FlowSpec, Input, Request, check};
+use crate::request::{FlowBody, FlowSpec, Request, RequestInput, check};
 use crate::shown::short;
 use crate::value::ArgSink;
 
@@ -99,7 +99,7 @@ where
         spec,
         FlowBody::Registered(meta),
         reuse,
-        Input::new(meta.name, I::write(&args), |sink| describe(&args, sink)),
+        RequestInput::new(meta.name, I::write(&args), |sink| describe(&args, sink)),
     )
 }
 
@@ -108,7 +108,7 @@ impl<R> FlowCall<R> {
         spec: FlowSpec,
         body: FlowBody,
         reuse: Reuse,
-        input: Result<Input, Error>,
+        input: Result<RequestInput, Error>,
     ) -> Self {
         // In a flow's own code the call takes its place among the flow's calls now, before its options are known.
         let claimed = match (&input, Ambient::with(|ambient| matches!(ambient, Ambient::Flow(_)))) {
@@ -324,7 +324,7 @@ impl<R> FlowCall<R> {
 
 impl<R> Made<R> {
     /// The options of a child's call, checked.
-    fn child(self, wish: Wish) -> Result<(ChildCall, Option<Request>), Error> {
+    fn child(self, wish: ChildWish) -> Result<(ChildCall, Option<Request>), Error> {
         let request = self.request?;
         let name = short(&request.spec.name);
         let (Some(claimed), Ambient::Flow(context)) = (self.claimed, Ambient::current()) else {
@@ -355,8 +355,8 @@ impl<R> Made<R> {
                 "use that flow's .fresh(), or another .id(…)"
             ));
         }
-        let again = if wish == Wish::Start { request.again() } else { None };
-        if wish == Wish::Start && again.is_none() {
+        let again = if wish == ChildWish::Start { request.again() } else { None };
+        if wish == ChildWish::Start && again.is_none() {
             return Err(cannot!(
                 Kind::Misuse,
                 "call flow `{name}` in another flow",
@@ -365,14 +365,14 @@ impl<R> Made<R> {
             ));
         }
         check(&request, context.runtime.max_outcome_bytes)?;
-        let asked = Asked { context, request, wish, detached: self.detached };
+        let asked = ChildOptions { context, request, wish, detached: self.detached };
         Ok((claimed.call(asked)?, again))
     }
 
     /// A flow that another flow starts, which may await its result.
     async fn start_child(self) -> Result<Handle<R>, Error> {
         let decode = self.decode;
-        let (call, again) = self.child(Wish::Start)?;
+        let (call, again) = self.child(ChildWish::Start)?;
         let context = call.context().clone();
         let (execution, executions, is_of_this_run) =
             (call.execution.clone(), call.executions(), call.is_of_this_run());
@@ -384,7 +384,7 @@ impl<R> Made<R> {
             request.ask = Ask::Outcome;
         }
         let claimed = Claimed::result_of(&execution, &request.input);
-        let call = claimed.call(Asked { context, request, wish: Wish::Outcome, detached: true })?;
+        let call = claimed.call(ChildOptions { context, request, wish: ChildWish::Outcome, detached: true })?;
         let ended = async { call.await.map_or_else(Ended::Fault, Ended::Outcome) };
         Ok(Handle::of_child(executions, execution, ended, decode))
     }
@@ -431,7 +431,7 @@ impl<R: Send + 'static> Future for FlowCall<R> {
             };
             let decode = made.decode;
             this.stage = if made.claimed.is_some() {
-                match made.child(Wish::Outcome) {
+                match made.child(ChildWish::Outcome) {
                     Ok((call, _)) => Stage::Child(Box::new(ChildOf { call, decode })),
                     Err(error) => return Poll::Ready((decode.fail)(error)),
                 }

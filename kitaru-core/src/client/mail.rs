@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::client::kitaru::Kitaru;
-use crate::engine::{Answer, Engine};
+use crate::engine::{AnswerToSend, Engine};
 use crate::error::Error;
 use crate::id::{ExecutionId, check_name};
 use crate::view::{ExecutionRef, OpenWait};
@@ -46,7 +46,7 @@ impl Kitaru {
         let checked = execution.into().checked().and_then(|execution| {
             check_name("wait", wait)?;
             let json = self.inner.json("answer", answer)?;
-            Ok(Answer { letter: self.inner.letter(execution, wait, json), wait: None })
+            Ok(AnswerToSend { message: self.inner.message(execution, wait, json), wait: None })
         });
         let inner = self.inner.clone();
         async move { inner.answer(checked?).await }
@@ -86,7 +86,8 @@ impl Kitaru {
     ) -> impl Future<Output = Result<(), Error>> + Send {
         let json = self.inner.json("answer", answer);
         let (execution, name, identity) = wait.addressed();
-        let answer = json.map(|json| Answer { letter: self.inner.letter(execution, &name, json), wait: identity });
+        let answer =
+            json.map(|json| AnswerToSend { message: self.inner.message(execution, &name, json), wait: identity });
         let inner = self.inner.clone();
         async move { inner.answer(answer?).await }
     }
@@ -147,8 +148,8 @@ impl IntoFuture for SignalRequest {
         Box::pin(async move {
             let SignalRequest { inner, checked, signal, key } = self;
             let (execution, json) = checked?;
-            let letter = inner.letter(execution, &signal, json);
-            inner.signal(letter, key).await
+            let message = inner.message(execution, &signal, json);
+            inner.signal(message, key).await
         })
     }
 }

@@ -26,7 +26,7 @@ mod docs_tests;
 mod outside_tests;
 
 #[cfg(feature = "testkit")]
-pub(crate) use builder::Stage;
+pub(crate) use builder::TestStage;
 pub use builder::{KitaruBuilder, Recovery};
 pub use cancel::CancelRequest;
 pub use closing::CloseRequest;

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{Aside, MailRow, Status, Tally, UnfinishedRow, aside_key, generation_key, journal_key};
 use crate::ledger::{MOST_MAIL_BYTES, MailTotal};
-use crate::store::{Key, Memory, Order, Range, Reader, Row, Store, Table, Visit, seal};
+use crate::store::{Memory, Order, Range, Reader, Row, RowKey, Store, Table, Visit, seal};
 use crate::{FlowCall, Kitaru};
 
 /// A store that outlives its handles, counts its commits, and delays them on request.
@@ -44,7 +44,7 @@ impl Kept {
     }
 
     fn put_as_it_is(&self, table: Table, key: impl AsRef<[u8]>, value: Option<Vec<u8>>) {
-        let row = Row { table, key: Key::from(key.as_ref()), value };
+        let row = Row { table, key: RowKey::from(key.as_ref()), value };
         self.0.memory.commit(vec![row]).unwrap();
     }
 

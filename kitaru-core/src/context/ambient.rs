@@ -66,8 +66,8 @@ impl Ambient {
     }
 
     /// Makes this the ambient of the thread until the guard is dropped.
-    pub(crate) fn enter(self) -> Entered {
-        Entered(AMBIENT.replace(self))
+    pub(crate) fn enter(self) -> AmbientGuard {
+        AmbientGuard(AMBIENT.replace(self))
     }
 }
 
@@ -88,9 +88,9 @@ pub(crate) fn flow_or_body(function: &str) -> Option<Arc<Context>> {
 }
 
 /// Restores the previous ambient.
-pub(crate) struct Entered(Ambient);
+pub(crate) struct AmbientGuard(Ambient);
 
-impl Drop for Entered {
+impl Drop for AmbientGuard {
     fn drop(&mut self) {
         // Dropped outside the borrow: a context that is dropped with it may look at the ambient.
         let _left = AMBIENT.replace(std::mem::take(&mut self.0));

@@ -22,7 +22,7 @@ impl Course {
             Listing::Earlier => Reported::Listed,
             Listing::Current if tally.replays => Reported::Counted,
             Listing::Current => Reported::Known,
-            Listing::Ended => Reported::Reopened,
+            Listing::AfterEnd => Reported::Reopened,
         };
         Course { state: AtomicU8::new(AttemptState::new(reported).to_bits()), tally: Mutex::new(tally) }
     }
@@ -111,7 +111,7 @@ mod tests {
     fn attempt_over_an_ended_generation_says_so_until_it_unwinds_or_begins_a_body() {
         let begins = [Event::BodiesBegin, Event::Records(Progress::Unwinds)];
         for event in begins {
-            let course = Course::new(Listing::Ended, Tally { deaths: 1, replays: true, ..Tally::default() });
+            let course = Course::new(Listing::AfterEnd, Tally { deaths: 1, replays: true, ..Tally::default() });
             let running = || course.running(2, 7, || Some(Status::Failed));
             assert!(matches!(running(), Change::Reopened { ended: Status::Failed, attempts: 2, at_ms: 7, .. }));
             course.clear();

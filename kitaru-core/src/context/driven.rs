@@ -13,7 +13,7 @@ use crate::machine::{Due, Exit, Quiet};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Advance {
     /// It is polled again.
-    GoesOn,
+    Continues,
     /// It waits for something outside.
     Rests,
     /// It is dropped, and its work is undone.
@@ -64,7 +64,7 @@ impl Context {
             self.mailbox.dismiss();
         }
         match quiet {
-            Quiet::Go => Advance::GoesOn,
+            Quiet::Go => Advance::Continues,
             Quiet::Unwind => Advance::Unwinds,
             Quiet::Flush(unflushed) => {
                 self.send_unflushed(unflushed);

@@ -13,7 +13,7 @@ use crate::value::Key;
 
 /// Mail of an execution. It is already durable.
 #[derive(Debug)]
-pub(crate) enum Mail {
+pub(crate) enum Message {
     Signal {
         number: u64,
         name: String,
@@ -22,23 +22,23 @@ pub(crate) enum Mail {
     Answer {
         wait: Addressee,
         json: String,
-        verdict: Option<Verdict>,
+        verdict: Option<FitReport>,
     },
     /// An execution for which this one may wait has ended.
-    Ended,
+    OtherEnded,
 }
 
-impl From<Sent> for Mail {
+impl From<Sent> for Message {
     fn from(sent: Sent) -> Self {
         match sent {
-            Sent::Signal { number, name, json } => Mail::Signal { number, name, json },
-            Sent::Answer { wait, json } => Mail::Answer { wait, json, verdict: None },
+            Sent::Signal { number, name, json } => Message::Signal { number, name, json },
+            Sent::Answer { wait, json } => Message::Answer { wait, json, verdict: None },
         }
     }
 }
 
 /// Reports to the sender of an answer whether it fits.
-type Verdict = oneshot::Sender<Result<(), Error>>;
+type FitReport = oneshot::Sender<Result<(), Error>>;
 
 /// The mail of one attempt.
 #[derive(Default)]
@@ -54,13 +54,13 @@ struct State {
     /// Lower numbers that did not arrive. The store may have them although it reported a failure.
     missing: BTreeSet<u64>,
     /// Signals that no call has taken permanently.
-    signals: BTreeMap<u64, Signal>,
+    signals: BTreeMap<u64, HeldSignal>,
     /// Those that no call holds, by name. The lowest number is taken first.
     free: HashMap<String, BTreeSet<u64>>,
     /// By the identity of the wait.
-    answers: HashMap<Key, Answer>,
+    answers: HashMap<Key, HeldAnswer>,
     /// Answers that arrived before a wait opened under their name.
-    early: HashMap<String, Answer>,
+    early: HashMap<String, HeldAnswer>,
     /// The wait that opened first under a name. It takes what arrives under that name, and no later wait does.
     opened: HashMap<String, Key>,
     /// The waits that look for an answer now.
@@ -85,19 +85,19 @@ enum Topic {
     Answer(Key),
 }
 
-struct Signal {
+struct HeldSignal {
     name: String,
     json: String,
 }
 
-struct Answer {
+struct HeldAnswer {
     json: String,
-    verdict: Option<Verdict>,
+    verdict: Option<FitReport>,
 }
 
 impl Mailbox {
     /// The mail that was there when the attempt began. `taken` are the signals that records of earlier attempts hold.
-    pub(crate) fn new(mail: Vec<Mail>, taken: &HashSet<u64>) -> Self {
+    pub(crate) fn new(mail: Vec<Message>, taken: &HashSet<u64>) -> Self {
         let mut state = State::default();
         mail.into_iter().for_each(|mail| drop(state.add(mail, taken)));
         Mailbox(Mutex::new(state))
@@ -107,15 +107,15 @@ impl Mailbox {
     ///
     /// It wakes under its own lock: a flow that is being parked looks for woken bodies behind that lock. Only bodies of
     /// waits wait here, and their wakers lock nothing but the replay and the driver's waker.
-    pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
+    pub(crate) fn post(&self, mail: Message) -> Result<(), Message> {
         let mut state = lock(&self.0);
         match state.closed {
             // The end of a child matters only to a flow that waits for it.
-            Some(Awaits::Other) if matches!(mail, Mail::Ended) => return Ok(()),
+            Some(Awaits::Other) if matches!(mail, Message::OtherEnded) => return Ok(()),
             Some(_) => return Err(mail),
             None => {}
         }
-        if let Mail::Signal { number, .. } = &mail {
+        if let Message::Signal { number, .. } = &mail {
             let next = state.newest.saturating_add(1);
             state.missing.extend(next..*number);
         }
@@ -245,33 +245,33 @@ impl Mailbox {
 
 impl State {
     /// Takes mail in. Returns the topic for which a call may wait.
-    fn add(&mut self, mail: Mail, taken: &HashSet<u64>) -> Option<Topic> {
+    fn add(&mut self, mail: Message, taken: &HashSet<u64>) -> Option<Topic> {
         match mail {
-            Mail::Signal { number, name, json } => {
+            Message::Signal { number, name, json } => {
                 if number > self.newest || self.missing.remove(&number) {
                     self.newest = self.newest.max(number);
                     if !taken.contains(&number) {
                         self.free.entry(name.clone()).or_default().insert(number);
                     }
-                    self.signals.insert(number, Signal { name: name.clone(), json });
+                    self.signals.insert(number, HeldSignal { name: name.clone(), json });
                 }
                 Some(Topic::Signal(name))
             }
             // A call that waits for it in memory has already received it.
-            Mail::Ended => None,
-            Mail::Answer { wait, json, verdict } => {
+            Message::OtherEnded => None,
+            Message::Answer { wait, json, verdict } => {
                 let wait = match wait {
                     Addressee::Named(name) => match self.opened.get(&name) {
                         // The wait opened while the answer was on its way.
                         Some(wait) => *wait,
                         None => {
-                            self.early.entry(name).or_insert(Answer { json, verdict });
+                            self.early.entry(name).or_insert(HeldAnswer { json, verdict });
                             return None;
                         }
                     },
                     Addressee::Wait(wait) => wait,
                 };
-                let known = self.answers.entry(wait).or_insert(Answer { json, verdict: None });
+                let known = self.answers.entry(wait).or_insert(HeldAnswer { json, verdict: None });
                 known.verdict = verdict.or(known.verdict.take());
                 Some(Topic::Answer(wait))
             }

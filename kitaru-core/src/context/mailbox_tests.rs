@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
 use crate::context::mailbox::Awaits;
-use crate::context::{Mail, Mailbox};
+use crate::context::{Mailbox, Message};
 use crate::ledger::Addressee;
 use crate::value::Key;
 
-fn signal(number: u64, json: &str) -> Mail {
-    Mail::Signal { number, name: "paid".into(), json: json.into() }
+fn signal(number: u64, json: &str) -> Message {
+    Message::Signal { number, name: "paid".into(), json: json.into() }
 }
 
 fn take(mailbox: &Mailbox) -> Option<(u64, String)> {
@@ -42,11 +42,11 @@ fn a_signal_that_a_record_holds_is_free_when_its_call_is_dropped() {
 #[test]
 fn end_of_an_execution_is_for_a_closed_mailbox_that_awaits_one() {
     let mailbox = Mailbox::new(Vec::new(), &HashSet::new());
-    assert!(mailbox.post(Mail::Ended).is_ok());
+    assert!(mailbox.post(Message::OtherEnded).is_ok());
     assert!(mailbox.close_unless(Awaits::Other, || false) && !mailbox.awaits_execution());
-    assert!(mailbox.post(Mail::Ended).is_ok(), "nothing awaits it");
+    assert!(mailbox.post(Message::OtherEnded).is_ok(), "nothing awaits it");
     assert!(mailbox.close_unless(Awaits::Execution, || false) && mailbox.awaits_execution());
-    assert!(mailbox.post(Mail::Ended).is_err(), "the next attempt takes it");
+    assert!(mailbox.post(Message::OtherEnded).is_err(), "the next attempt takes it");
 }
 
 #[test]
@@ -64,8 +64,8 @@ fn signal_that_arrives_twice_counts_once_and_a_closed_mailbox_takes_none() {
     assert!(mailbox.post(signal(3, "c")).is_err());
 }
 
-fn answer(wait: Addressee, json: &str) -> Mail {
-    Mail::Answer { wait, json: json.into(), verdict: None }
+fn answer(wait: Addressee, json: &str) -> Message {
+    Message::Answer { wait, json: json.into(), verdict: None }
 }
 
 const FIRST: Key = Key([1; 16]);

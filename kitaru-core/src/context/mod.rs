@@ -48,7 +48,7 @@ pub(crate) use attempt::{Attempt, Parking};
 pub(crate) use branch::Branch;
 pub(crate) use driven::Advance;
 pub(crate) use executions::{Child, Coming, Executions};
-pub(crate) use mailbox::{Mail, Mailbox};
+pub(crate) use mailbox::{Mailbox, Message};
 #[cfg(test)]
 pub(crate) use notes::MOST_NAMES;
 pub(crate) use notes::Notes;
@@ -97,7 +97,7 @@ pub(crate) struct Ground {
     pub(crate) listing: Listing,
     pub(crate) tally: Tally,
     pub(crate) admission: Admission,
-    pub(crate) mail: Vec<Mail>,
+    pub(crate) mail: Vec<Message>,
     pub(crate) notes: Notes,
 }
 
@@ -241,7 +241,7 @@ impl Context {
     }
 
     /// Takes in mail, or gives it back if the flow is being parked.
-    pub(crate) fn post(&self, mail: Mail) -> Result<(), Mail> {
+    pub(crate) fn post(&self, mail: Message) -> Result<(), Message> {
         self.mailbox.post(mail)?;
         // If no call waits for it, the sender must learn that.
         self.wakeups.stir();

@@ -19,12 +19,12 @@ pub(crate) struct Notes(Mutex<State>);
 #[derive(Default)]
 struct State {
     /// How often the flow wrote under a name in this attempt, and how often earlier attempts did.
-    said: HashMap<Name, Said>,
+    said: HashMap<NoteName, Said>,
     /// Not on their way yet. The latest value under each name.
-    pending: BTreeMap<Name, Note>,
+    pending: BTreeMap<NoteName, Note>,
 }
 
-type Name = (NoteKind, String);
+type NoteName = (NoteKind, String);
 
 #[derive(Clone, Copy, Default)]
 struct Said {
@@ -96,7 +96,7 @@ impl Notes {
 }
 
 impl State {
-    fn name(&self, kind: NoteKind, name: &str) -> Result<Name, Error> {
+    fn name(&self, kind: NoteKind, name: &str) -> Result<NoteName, Error> {
         let key = (kind, name.to_owned());
         if self.said.len() >= MOST_NAMES && !self.said.contains_key(&key) {
             return Err({

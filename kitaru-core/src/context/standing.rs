@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ack::Subject;
 use super::{Admission, Context};
 use crate::journal::Status;
-use crate::ledger::{Change, Ended};
+use crate::ledger::{AttemptEnd, Change};
 use crate::machine::{Due, Event, Says};
 use crate::runtime::lock;
 
@@ -73,9 +73,9 @@ impl Context {
     }
 
     /// How the attempt ends its generation, with a last record that says so.
-    pub(crate) fn ended(&self, status: Status, frame: Vec<u8>) -> Ended {
+    pub(crate) fn ended(&self, status: Status, frame: Vec<u8>) -> AttemptEnd {
         let (earlier, is_listed) = (self.journal.ended_with(), self.course.state().is_listed());
-        Ended { frame, status, earlier, is_listed }
+        AttemptEnd { frame, status, earlier, is_listed }
     }
 
     /// The number of attempts so far. An attempt that only replayed does not count: it neither recorded anything nor

@@ -16,10 +16,10 @@ use crate::runtime::lock;
 use crate::value::Key;
 
 /// An execution in this process.
-pub(crate) type Active = Seated<Context, Progress>;
+pub(crate) type Active = Seated<Context, CallerView>;
 
 /// An execution with callers that wait for it.
-pub(crate) type Awaited = Joined<Context, Progress>;
+pub(crate) type Awaited = Joined<Context, CallerView>;
 
 /// How an attempt ended, as its callers learn it.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Ended {
 }
 
 /// What callers learn of an execution.
-pub(crate) struct Progress {
+pub(crate) struct CallerView {
     /// None while the execution is being cancelled: its input does not matter then.
     pub(crate) input: Option<Key>,
     pub(crate) input_preview: String,
@@ -56,10 +56,10 @@ pub(crate) struct Progress {
     parents: Mutex<Vec<ParentCall>>,
 }
 
-impl Progress {
+impl CallerView {
     pub(crate) fn new(input: Option<Key>, input_preview: String) -> Self {
         let (recorded, ended, parents) = (SetOnce::new(), SetOnce::new(), Mutex::default());
-        Progress { input, input_preview, recorded, ended, parents }
+        CallerView { input, input_preview, recorded, ended, parents }
     }
 
     /// Of a recorded execution.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::active::{Awaited, Ended, Progress};
+use crate::engine::active::{Awaited, CallerView, Ended};
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
@@ -41,7 +41,7 @@ impl Engine {
             return Ok(Some(Attached::Ended(ended)));
         }
         if matches!(stored.state.status, Status::Waiting | Status::Queued) {
-            let active = self.registry.join_parked(execution, || Progress::of(stored));
+            let active = self.registry.join_parked(execution, || CallerView::of(stored));
             // After the look at the seat: a task that drives it from now on tells its callers, and an end before that is in the
             // store.
             let now = self.runtime.archive.newest(execution)?;

@@ -18,7 +18,7 @@ use crate::engine::active::{Ended, interrupted};
 use crate::engine::continue_as_new;
 use crate::engine::entered::{Entered, Trace};
 use crate::engine::head::Head;
-use crate::engine::plan::{Plan, Resume, Work};
+use crate::engine::plan::{AttemptPlan, Plan, Resume};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, Seq};
@@ -66,7 +66,7 @@ pub(super) async fn count(task: &Task, request: Request, mut claimed: ClaimedGen
     }
     let state = &mut claimed.stored.state;
     state.attempts = attempts;
-    state.listing = if ended.is_some() { Listing::Ended } else { Listing::Current };
+    state.listing = if ended.is_some() { Listing::AfterEnd } else { Listing::Current };
     state.tally = tally;
     let ask = request.ask;
     let load = move || Plan::resume(&runtime.ledger, claimed, ask, &[]);
@@ -79,12 +79,17 @@ pub(super) async fn count(task: &Task, request: Request, mut claimed: ClaimedGen
 }
 
 /// Drives an attempt to its end.
-pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work, admission: Admission) -> Ended {
+pub(super) async fn drive(
+    mut entered: Entered<'_>,
+    request: Request,
+    work: AttemptPlan,
+    admission: Admission,
+) -> Ended {
     let task = entered.task;
     let begun = Instant::now();
     let is_asked_for = request.ask == Ask::Resume;
     let (context, input) = match work {
-        Work::New { generation, cancelled, fresh } => {
+        AttemptPlan::New { generation, cancelled, fresh } => {
             let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
             entered.trace = Trace::Journal(context.numbers.clone());
             task.begins(&context);
@@ -94,7 +99,7 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
             }
             (context, input)
         }
-        Work::Resume(mut work) => {
+        AttemptPlan::Resume(mut work) => {
             let forgot = std::mem::take(&mut work.forgot);
             entered.trace = Trace::Journal(work.claimed.tenure.clone());
             let (context, input) = resume(task, &request, *work, admission);
@@ -125,13 +130,13 @@ pub(super) async fn drive(mut entered: Entered<'_>, request: Request, work: Work
 }
 
 /// A flow's input, from the request or from the store.
-struct Recorded {
+struct RecordedInput {
     codec: Codec,
     shape: u64,
     bytes: Vec<u8>,
 }
 
-impl Recorded {
+impl RecordedInput {
     fn borrow(&self) -> (Codec, u64, &[u8]) {
         (self.codec, self.shape, &self.bytes)
     }
@@ -144,7 +149,7 @@ fn begin(
     request: &Request,
     (generation, cancelled, fresh): (u32, Option<Box<(Stored, Seq)>>, bool),
     admission: Admission,
-) -> (Arc<Context>, Recorded, impl Future<Output = Result<(), Error>> + Send + use<>) {
+) -> (Arc<Context>, RecordedInput, impl Future<Output = Result<(), Error>> + Send + use<>) {
     let runtime = &task.engine.runtime;
     let head = Head::new(task, request, generation);
     let numbers = head.tenure.clone();
@@ -175,25 +180,25 @@ fn begin(
         let _ = send.send(landed);
     });
     let landed = async move { landed.await.unwrap_or_else(|_| Err(interrupted())) };
-    (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input }, landed)
+    (context, RecordedInput { codec: header.input_codec, shape: header.input_shape, bytes: header.input }, landed)
 }
 
 /// Records a new generation that begins by itself at a later time.
-pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u64) -> Ended {
+pub(crate) async fn queue(task: &Task, request: Request, work: AttemptPlan, start_ms: u64) -> Ended {
     if task.engine.runtime.clock.is_paused_here() {
         let error = Error::time_is_paused(format_args!("execution {}, which starts later", task.execution));
         task.active.record(Err(error.clone()));
         return Ended::Fault(error);
     }
     let (journal, recorded) = match work {
-        Work::New { generation, cancelled, .. } => {
+        AttemptPlan::New { generation, cancelled, .. } => {
             let head = Head::new(task, &request, generation);
             let tenure = head.tenure.clone();
             let generation = head.begins(task, &request, FirstAttempt::At(start_ms), cancelled);
             (tenure.journal(), task.engine.runtime.ledger.begin(&tenure, request.behind, generation).await)
         }
         // The generation is recorded and begins at that time.
-        Work::Resume(resume) => (resume.claimed.stored.journal, task.engine.runtime.ledger.settle().await),
+        AttemptPlan::Resume(resume) => (resume.claimed.stored.journal, task.engine.runtime.ledger.settle().await),
     };
     task.active.record(recorded.clone());
     match recorded {
@@ -203,10 +208,10 @@ pub(crate) async fn queue(task: &Task, request: Request, work: Work, start_ms: u
 }
 
 /// A further attempt on the same journal.
-fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) -> (Arc<Context>, Recorded) {
+fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) -> (Arc<Context>, RecordedInput) {
     let Resume { claimed, journal, replay, mail, notes, deadline_ms, .. } = work;
     let ClaimedGeneration { stored: Stored { header, state, .. }, tenure: numbers, .. } = claimed;
-    let is_counted = matches!(state.listing, Listing::Current | Listing::Ended);
+    let is_counted = matches!(state.listing, Listing::Current | Listing::AfterEnd);
     let number = state.attempts.saturating_add(u32::from(!is_counted));
     let attempt = Attempt {
         deadline_ms,
@@ -223,7 +228,7 @@ fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) ->
     if has_progressed {
         context.clear_tally();
     }
-    (context, Recorded { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
+    (context, RecordedInput { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
 }
 
 /// Makes durable that a person resumed the execution, and which records are forgotten.

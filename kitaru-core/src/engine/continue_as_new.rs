@@ -65,7 +65,7 @@ fn next_generation(
     carried: &CarryOver,
     next: NextInput,
     took: Duration,
-) -> (NewGeneration, ledger::Ended) {
+) -> (NewGeneration, ledger::AttemptEnd) {
     let (runtime, execution) = (&context.runtime, &context.attempt.execution);
     let now_ms = runtime.clock.now_ms();
     let start_ms = next.start_at_ms.filter(|start_ms| *start_ms > now_ms);

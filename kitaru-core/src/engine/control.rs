@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::context::{Context, Mail};
+use crate::context::{Context, Message};
 use crate::engine::active::{Ended, interrupted};
 use crate::engine::registry::Steered;
 use crate::engine::state::Engine;
@@ -14,7 +14,7 @@ use crate::request::Request;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{EndFrame, Frame, NotUndone, Status};
-use crate::ledger::{Ending, Stored};
+use crate::ledger::{Stored, UnattendedEnd};
 use crate::runtime::Runtime;
 
 impl Engine {
@@ -62,7 +62,7 @@ impl Steered for Context {
         self.numbers.journal()
     }
 
-    fn post(&self, mail: Mail) -> Result<(), Mail> {
+    fn post(&self, mail: Message) -> Result<(), Message> {
         Context::post(self, mail)
     }
 
@@ -97,7 +97,7 @@ fn cancelled(execution: &ExecutionId) -> Error {
 }
 
 /// How a generation becomes `Cancelled` without its undo.
-pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -> Ending {
+pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -> UnattendedEnd {
     let packed = Packed::error(why);
     let frame = Frame::End(EndFrame {
         status: Status::Cancelled,
@@ -109,7 +109,7 @@ pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -
     });
     // A queued execution has done no work.
     let undo = (stored.state.status != Status::Queued).then_some(NotUndone::Skipped);
-    Ending { frame: frame.write(), stored: Box::new(stored), seq, status: Status::Cancelled, undo }
+    UnattendedEnd { frame: frame.write(), stored: Box::new(stored), seq, status: Status::Cancelled, undo }
 }
 
 pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::context::Mail;
-use crate::engine::active::{Active, Progress};
+use crate::context::Message;
+use crate::engine::active::{Active, CallerView};
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{ParentCall, Status};
-use crate::ledger::{AFTER_FAULT, Addressee, Arrival, Letter, SentKey, Stored, blocking};
+use crate::ledger::{AFTER_FAULT, Addressee, Arrival, NewMessage, SentKey, Stored, blocking};
 use crate::log;
 use crate::machine::Cause;
 use crate::value::{Key, bincode_size, shallow};
@@ -25,8 +25,8 @@ struct Judged {
 }
 
 /// An answer on its way to an execution.
-pub(crate) struct Answer {
-    pub(crate) letter: Letter,
+pub(crate) struct AnswerToSend {
+    pub(crate) message: NewMessage,
     /// The wait that it is for, if known.
     pub(crate) wait: Option<Key>,
 }
@@ -51,7 +51,7 @@ impl Engine {
         Ok(json)
     }
 
-    pub(crate) async fn answer(self: &Arc<Self>, answer: Answer) -> Result<(), Error> {
+    pub(crate) async fn answer(self: &Arc<Self>, answer: AnswerToSend) -> Result<(), Error> {
         self.check_open()?;
         let (send, receive) = oneshot::channel();
         let inner = self.clone();
@@ -71,9 +71,9 @@ impl Engine {
 
     /// Makes an answer durable and delivers it. Returns what tells the sender whether the answer fits, if an attempt decides
     /// that.
-    async fn post_answer(self: &Arc<Self>, answer: Answer) -> Result<Option<Judged>, Error> {
-        let Answer { letter, wait } = answer;
-        let (execution, bytes) = (letter.execution.clone(), letter.bytes());
+    async fn post_answer(self: &Arc<Self>, answer: AnswerToSend) -> Result<Option<Judged>, Error> {
+        let AnswerToSend { message, wait } = answer;
+        let (execution, bytes) = (message.execution.clone(), message.bytes());
         // Read before the check as well as after it: the flow may be parked in between.
         let was_active = self.registry.driven(&execution).is_some();
         let (inner, wanted) = (self.clone(), execution.clone());
@@ -84,13 +84,13 @@ impl Engine {
                 self.look_again(arrival.stored, arrival.key, &fault);
                 return Err(fault);
             }
-            let (stored, mut mail) = (arrival.stored, Mail::from(arrival.sent));
+            let (stored, mut mail) = (arrival.stored, Message::from(arrival.sent));
             let journal = stored.journal;
             // The sender of an early answer, or of one to an execution that no task drives, does not learn whether it fits.
             let is_driven =
                 was_active || stored.state.status == Status::Waiting || self.registry.driven(&execution).is_some();
             let mut told = None;
-            if let Mail::Answer { wait: Addressee::Wait(_), verdict, .. } = &mut mail
+            if let Message::Answer { wait: Addressee::Wait(_), verdict, .. } = &mut mail
                 && is_driven
             {
                 let (send, receive) = oneshot::channel();
@@ -100,7 +100,7 @@ impl Engine {
             self.hand_on(&stored, mail);
             Ok(told)
         };
-        self.runtime.ledger.answer(letter, wait, (driven, now_ms), arrived).await
+        self.runtime.ledger.answer(message, wait, (driven, now_ms), arrived).await
     }
 
     /// The store has failed to take in something that was sent, and may have it all the same. A sender that repeats it then
@@ -125,9 +125,9 @@ impl Engine {
     }
 
     /// Sends a signal. It is delivered when it has landed, whether or not its sender still waits.
-    pub(crate) async fn signal(self: &Arc<Self>, letter: Letter, key: Option<String>) -> Result<(), Error> {
+    pub(crate) async fn signal(self: &Arc<Self>, message: NewMessage, key: Option<String>) -> Result<(), Error> {
         self.check_open()?;
-        let (inner, wanted, own) = (self.clone(), letter.execution.clone(), Arc::downgrade(self));
+        let (inner, wanted, own) = (self.clone(), message.execution.clone(), Arc::downgrade(self));
         let driven = move || inner.driven(&wanted);
         let arrived = move |arrival: Arrival| {
             let Some(inner) = own.upgrade() else { return };
@@ -137,11 +137,11 @@ impl Engine {
                 Err(fault) => inner.look_again(stored, key, &fault),
             }
         };
-        self.runtime.ledger.signal(letter, key, driven, arrived).await
+        self.runtime.ledger.signal(message, key, driven, arrived).await
     }
 
-    pub(crate) fn letter(&self, execution: ExecutionId, name: &str, json: String) -> Letter {
-        Letter { execution, name: name.to_owned(), json, sent_ms: self.runtime.clock.now_ms() }
+    pub(crate) fn message(&self, execution: ExecutionId, name: &str, json: String) -> NewMessage {
+        NewMessage { execution, name: name.to_owned(), json, sent_ms: self.runtime.clock.now_ms() }
     }
 
     /// The generation that an attempt of this process continues, and that may still take mail.
@@ -151,9 +151,9 @@ impl Engine {
     }
 
     /// Delivers durable mail to the running attempt, or resumes the execution.
-    fn hand_on(self: &Arc<Self>, stored: &Stored, mail: Mail) {
+    fn hand_on(self: &Arc<Self>, stored: &Stored, mail: Message) {
         let (execution, journal) = (&stored.header.execution, stored.journal);
-        if self.registry.send(execution, (journal, mail), || Progress::of(stored)) {
+        if self.registry.send(execution, (journal, mail), || CallerView::of(stored)) {
             self.wake_for_mail(execution, journal);
         }
     }
@@ -175,7 +175,7 @@ impl Engine {
             // The parent looks for itself when the store is opened again.
             return;
         }
-        if self.registry.send_if_driven(&parent.execution, parent.journal, Mail::Ended) {
+        if self.registry.send_if_driven(&parent.execution, parent.journal, Message::OtherEnded) {
             return;
         }
         let (inner, journal) = (self.clone(), parent.journal);
@@ -183,7 +183,7 @@ impl Engine {
             let archive = inner.runtime.archive.clone();
             match blocking(move || archive.stored(journal)).await {
                 // A parent that waits for something else is not woken.
-                Ok(Ok(Some(stored))) if stored.state.awaits_execution() => inner.hand_on(&stored, Mail::Ended),
+                Ok(Ok(Some(stored))) if stored.state.awaits_execution() => inner.hand_on(&stored, Message::OtherEnded),
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) | Err(error) => {
                     log::recovery_failed(&error);

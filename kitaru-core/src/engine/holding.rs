@@ -2,27 +2,27 @@
 //! an attempt counts as crashed.
 
 use crate::engine::active::Ended;
-use crate::engine::plan::Held;
+use crate::engine::plan::Hold;
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::journal::{EndFrame, Frame, NotUndone, Packed, Status};
-use crate::ledger::{ClaimedGeneration, Ending};
+use crate::ledger::{ClaimedGeneration, UnattendedEnd};
 use crate::log;
 use crate::machine::Due;
 use crate::runtime::Runtime;
 
 /// Pauses an execution before its next attempt, or makes it stuck.
-pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
+pub(crate) async fn hold_back(task: &Task, held: Hold) -> Ended {
     let runtime = &task.engine.runtime;
     let (stored, next, tally) = match held {
-        Held::Until { due_ms, claimed } => {
+        Hold::Until { due_ms, claimed } => {
             let journal = claimed.stored.journal;
             if let Err(fault) = begun_by_now(runtime, *claimed).await {
                 return Ended::Fault(fault);
             }
             return Ended::Parked { due: Due::At(due_ms), journal };
         }
-        Held::GivenUp { stored, next, tally } => (stored, next, tally),
+        Hold::GivenUp { stored, next, tally } => (stored, next, tally),
     };
     let execution = &task.execution;
     let (place_of_death, undo) = match tally.replays {
@@ -46,7 +46,7 @@ pub(crate) async fn hold_back(task: &Task, held: Held) -> Ended {
         payload: packed.payload(),
     })
     .write();
-    let ending = Ending { stored, seq: next, status: Status::Stuck, frame, undo: Some(undo) };
+    let ending = UnattendedEnd { stored, seq: next, status: Status::Stuck, frame, undo: Some(undo) };
     if let Err(fault) = runtime.ledger.end(ending).await {
         return Ended::Fault(fault);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tracing::{Instrument as _, Span};
 
-use crate::engine::active::{Active, Awaited, Ended, Progress, interrupted};
+use crate::engine::active::{Active, Awaited, CallerView, Ended, interrupted};
 use crate::engine::attempt;
 use crate::engine::control::{begun_over, cancel_parked};
 use crate::engine::entered::Entered;
@@ -22,7 +22,7 @@ use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Status, Tally};
 use crate::ledger::Stored;
 use crate::log;
-use crate::machine::{Ask, Call, Cause, Due, Lost, Parked, TaskId, Wakes};
+use crate::machine::{Ask, Cause, Due, LossEffect, ParkEffect, SeatCall, TaskId, Wakes};
 use crate::request::{FlowBody, Request};
 
 impl Engine {
@@ -32,12 +32,12 @@ impl Engine {
         let id = request.id.clone().unwrap_or_else(|| request.input.digest.hex());
         let execution = ExecutionId::new(&request.spec.name, &id)?;
         let (call, input) = (call(request.ask), request.input_digest());
-        let admits = |known: &Progress| match (known.input, input) {
+        let admits = |known: &CallerView| match (known.input, input) {
             (Some(known), Some(asked)) if known == asked || request.ask == Ask::Fresh => Ok(()),
             (Some(_), Some(_)) => Err(planning::other_input(&execution, &known.input_preview, &request.input.preview)),
             _ => Ok(()),
         };
-        let learns = || Progress::new(input, request.input.preview.clone());
+        let learns = || CallerView::new(input, request.input.preview.clone());
         let active = match self.registry.call(&execution, call, admits, learns)? {
             Seating::Driven(active) => return Ok((execution.clone(), self.registry.joins(&execution, &active))),
             Seating::Refused { is_parked } => return Err(refused(&execution, call, is_parked)),
@@ -57,7 +57,7 @@ impl Engine {
     pub(super) fn launch_woken(self: &Arc<Self>, stored: &Stored, request: Request, wakeup: Wakeup) {
         let execution = &stored.header.execution;
         let wakes = (stored.journal, wakeup.cause);
-        let Some(seat) = self.registry.wake(execution, wakes, || Progress::of(stored)) else { return };
+        let Some(seat) = self.registry.wake(execution, wakes, || CallerView::of(stored)) else { return };
         self.drive(execution, seat, request, Some(wakeup));
     }
 
@@ -86,25 +86,25 @@ impl Engine {
 }
 
 /// What a request means to the seat of its execution.
-fn call(ask: Ask) -> Call {
+fn call(ask: Ask) -> SeatCall {
     match ask {
-        Ask::Reuse(_) | Ask::Outcome | Ask::Recover | Ask::Cancel => Call::Join,
-        Ask::Fresh => Call::BeginOver,
-        Ask::Resume => Call::Resume,
-        Ask::Abandon => Call::Abandon,
+        Ask::Reuse(_) | Ask::Outcome | Ask::Recover | Ask::Cancel => SeatCall::Join,
+        Ask::Fresh => SeatCall::BeginOver,
+        Ask::Resume => SeatCall::Resume,
+        Ask::Abandon => SeatCall::Abandon,
     }
 }
 
-fn refused(execution: &ExecutionId, call: Call, is_parked: bool) -> Error {
+fn refused(execution: &ExecutionId, call: SeatCall, is_parked: bool) -> Error {
     match call {
-        Call::Resume => cannot_resume(execution, Some(if is_parked { Status::Waiting } else { Status::Running })),
-        Call::Abandon => cannot!(
+        SeatCall::Resume => cannot_resume(execution, Some(if is_parked { Status::Waiting } else { Status::Running })),
+        SeatCall::Abandon => cannot!(
             Kind::Conflict,
             "cancel execution {execution} without its undo",
             "it runs in this process",
             "cancel it with its undo"
         ),
-        Call::BeginOver | Call::Join => cannot!(
+        SeatCall::BeginOver | SeatCall::Join => cannot!(
             Kind::Conflict,
             "begin execution {execution} again",
             "it is running",
@@ -187,9 +187,9 @@ impl Task {
             return;
         }
         match parked {
-            None | Some(Parked::Rest) => {}
-            Some(Parked::Cancel) => self.engine.cancel_soon(&self.execution),
-            Some(Parked::Wake) => self.engine.wake_for_mail(&self.execution, journal),
+            None | Some(ParkEffect::Rest) => {}
+            Some(ParkEffect::Cancel) => self.engine.cancel_soon(&self.execution),
+            Some(ParkEffect::Wake) => self.engine.wake_for_mail(&self.execution, journal),
         }
     }
 
@@ -238,8 +238,8 @@ impl Drop for Task {
             can && self.engine.keeper.outlives(self.runtime)
         };
         match self.engine.registry.lose(&self.execution, (&self.active, self.id), resumes) {
-            Lost::Nothing => {}
-            Lost::Resume { generation, cancelled } => {
+            LossEffect::Nothing => {}
+            LossEffect::Resume { generation, cancelled } => {
                 if self.is_behind_close() {
                     return;
                 }
@@ -249,7 +249,7 @@ impl Drop for Task {
                     false => self.engine.wake_elsewhere(&self.execution, generation),
                 }
             }
-            Lost::Over(wakes) => {
+            LossEffect::Over(wakes) => {
                 match self.engine.is_closed() {
                     true => log::flow_cut_off(&self.execution),
                     false => log::flow_dropped(&self.execution),

@@ -48,7 +48,7 @@ impl Engine {
             Ok(archive.has(&stored)?.then(|| Summary::new(stored, status, tags)))
         };
         let before = after.map(|Cursor(journal)| journal);
-        let narrow = Narrow { standing: self.standing(&filter.statuses), ..filter.narrow() };
+        let narrow = Narrow { by_status: self.by_status(&filter.statuses), ..filter.narrow() };
         let listed = archive.newest_first(before, (limit, MOST_LOOKED_AT), &narrow, read)?;
         let Listed { found, unread, last, more } = listed;
         let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();

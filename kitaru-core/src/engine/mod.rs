@@ -25,8 +25,8 @@ mod registry;
 mod resume;
 mod retention;
 mod shutdown;
-mod standing;
 mod state;
+mod status;
 mod task;
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ mod waits_tests;
 
 pub(crate) use active::{Awaited, Ended, ended};
 pub(crate) use attach::Attached;
-pub(crate) use delivery::Answer;
+pub(crate) use delivery::AnswerToSend;
 pub(crate) use keeper::{Keeper, Logs};
 #[cfg(test)]
 pub(crate) use looking::MOST_LOOKED_AT;

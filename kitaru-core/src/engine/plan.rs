@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::context::{Mail, Notes};
+use crate::context::{Message, Notes};
 use crate::engine::active::Ended;
 use crate::engine::forget;
 use crate::error::{Error, Kind, cannot};
@@ -16,7 +16,7 @@ use crate::request::Forget;
 /// What a call of a flow does.
 pub(crate) enum Plan {
     Ended(Ended),
-    HeldBack(Held),
+    HeldBack(Hold),
     /// The execution becomes `Cancelled`, without an attempt.
     Cancel {
         stored: Box<Stored>,
@@ -31,7 +31,7 @@ pub(crate) enum Plan {
         payload: Arc<OwnedPayload>,
         age: Duration,
     },
-    Drive(Work),
+    Drive(AttemptPlan),
 }
 
 /// What a further attempt continues from.
@@ -39,7 +39,7 @@ pub(crate) struct Resume {
     pub(super) claimed: ClaimedGeneration,
     pub(super) journal: Arc<Journal>,
     pub(super) replay: Replay,
-    pub(super) mail: Vec<Mail>,
+    pub(super) mail: Vec<Message>,
     pub(super) notes: Notes,
     pub(super) deadline_ms: Option<u64>,
     /// The records that a person wants forgotten: forgotten in this journal, and not yet in the store.
@@ -47,20 +47,20 @@ pub(crate) struct Resume {
 }
 
 /// An attempt to drive.
-pub(crate) enum Work {
+pub(crate) enum AttemptPlan {
     New { generation: u32, cancelled: Option<Box<(Stored, Seq)>>, fresh: bool },
     Resume(Box<Resume>),
 }
 
-impl Work {
+impl AttemptPlan {
     /// When the generation begins, if that is still to come.
     pub(crate) fn starts_at(&self, asked_ms: Option<u64>, now_ms: u64) -> Option<u64> {
         let start_ms = match self {
-            Work::New { .. } => asked_ms?,
-            Work::Resume(resume) if resume.claimed.stored.state.status == Status::Queued => {
+            AttemptPlan::New { .. } => asked_ms?,
+            AttemptPlan::Resume(resume) if resume.claimed.stored.state.status == Status::Queued => {
                 resume.claimed.stored.state.starts_ms()
             }
-            Work::Resume(_) => return None,
+            AttemptPlan::Resume(_) => return None,
         };
         (start_ms > now_ms).then_some(start_ms)
     }
@@ -77,7 +77,7 @@ impl Plan {
         let next = cancelled.as_ref().map(|stored| archive.next_seq(stored)).transpose()?;
         let cancelled = cancelled.zip(next);
         let cancelled = cancelled.map(Box::new);
-        Ok(Plan::Drive(Work::New { generation, cancelled, fresh: ask == Ask::Fresh }))
+        Ok(Plan::Drive(AttemptPlan::New { generation, cancelled, fresh: ask == Ask::Fresh }))
     }
 
     /// The execution ends without an attempt.
@@ -115,19 +115,27 @@ impl Plan {
         {
             return Err(forget::undone(execution));
         }
-        let mail = sent.into_iter().map(Mail::from).collect();
+        let mail = sent.into_iter().map(Message::from).collect();
         let notes = match forgot.is_empty() {
             true => notes.into_iter().map(|(kind, name, note)| (kind, name, note.nth)).collect(),
             // The replay may publish other values than before.
             false => Vec::new(),
         };
         let notes = Notes::new(notes);
-        Ok(Plan::Drive(Work::Resume(Box::new(Resume { claimed, journal, replay, mail, notes, deadline_ms, forgot }))))
+        Ok(Plan::Drive(AttemptPlan::Resume(Box::new(Resume {
+            claimed,
+            journal,
+            replay,
+            mail,
+            notes,
+            deadline_ms,
+            forgot,
+        }))))
     }
 }
 
 /// What happens to an execution whose attempts crash one after another without a lasting record.
-pub(crate) enum Held {
+pub(crate) enum Hold {
     Until { due_ms: u64, claimed: Box<ClaimedGeneration> },
     GivenUp { stored: Box<Stored>, next: Seq, tally: Tally },
 }

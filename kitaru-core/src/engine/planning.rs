@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::engine::attach::{came_to, unknown};
 use crate::engine::control::cannot_cancel;
 use crate::engine::forget::cannot_resume;
-use crate::engine::plan::{Held, Plan};
+use crate::engine::plan::{Hold, Plan};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
@@ -168,12 +168,12 @@ fn plan_to_resume(
             Verdict::Waits { due_ms } => {
                 let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
                 log::crash_loop(&stored.header.execution, tally.deaths, wait);
-                return Ok(Plan::HeldBack(Held::Until { due_ms, claimed: Box::new(claimed) }));
+                return Ok(Plan::HeldBack(Hold::Until { due_ms, claimed: Box::new(claimed) }));
             }
             Verdict::GivenUp => {
                 let next = archive.next_seq(stored)?;
                 let stored = Box::new(claimed.stored);
-                return Ok(Plan::HeldBack(Held::GivenUp { stored, next, tally }));
+                return Ok(Plan::HeldBack(Hold::GivenUp { stored, next, tally }));
             }
         }
     }

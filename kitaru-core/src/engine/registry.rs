@@ -12,9 +12,11 @@ use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::context::Mail;
+use crate::context::Message;
 use crate::id::{ExecutionId, JournalId};
-use crate::machine::{Call, Called, Cancel, Cause, Lost, Parked, Seat, Sent, TaskId, Wakes};
+use crate::machine::{
+    CallEffect, CancelEffect, Cause, LossEffect, ParkEffect, Seat, SeatCall, SendEffect, TaskId, Wakes,
+};
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// An attempt, as far as others steer it.
@@ -23,7 +25,7 @@ pub(crate) trait Steered {
     fn journal(&self) -> JournalId;
 
     /// Takes mail in, or gives it back if the flow is being parked.
-    fn post(&self, mail: Mail) -> Result<(), Mail>;
+    fn post(&self, mail: Message) -> Result<(), Message>;
 
     /// Drops the flow, undoes its work, and ends the execution as cancelled.
     fn cancel(self: &Arc<Self>);
@@ -46,7 +48,7 @@ pub(crate) struct Seated<A, P> {
 }
 
 struct Held<A> {
-    seat: Seat<Mail>,
+    seat: Seat<Message>,
     /// The last attempt that began.
     attempt: Weak<A>,
     /// The task that has the seat.
@@ -84,7 +86,7 @@ impl<A, P> Registry<A, P> {
     pub(crate) fn call<E>(
         &self,
         execution: &ExecutionId,
-        call: Call,
+        call: SeatCall,
         admits: impl FnOnce(&P) -> Result<(), E>,
         learns: impl FnOnce() -> P,
     ) -> Result<Seating<A, P>, E> {
@@ -98,21 +100,21 @@ impl<A, P> Registry<A, P> {
         };
         let mut held = lock(&seated.held);
         let is_parked = !held.seat.is_driven();
-        if call != Call::Resume {
+        if call != SeatCall::Resume {
             admits(&seated.progress)?;
         }
         Ok(match held.seat.call(call) {
-            Called::Refuse => Seating::Refused { is_parked },
-            Called::Join => {
+            CallEffect::Refuse => Seating::Refused { is_parked },
+            CallEffect::Join => {
                 drop(held);
                 Seating::Driven(seated)
             }
-            Called::Drive(task) => {
+            CallEffect::Drive(task) => {
                 seated.parks.send_replace(false);
                 drop(held);
                 Seating::Seat { seated, task, replaces: None }
             }
-            Called::Replace => {
+            CallEffect::Replace => {
                 drop(held);
                 let (seat, task) = Seat::called();
                 let next = Seated::new(seat, learns());
@@ -154,7 +156,7 @@ impl<A, P> Registry<A, P> {
         execution: &ExecutionId,
         (seated, task): (&Arc<Seated<A, P>>, TaskId),
         parks: impl FnOnce(),
-    ) -> Option<Parked> {
+    ) -> Option<ParkEffect> {
         let mut seats = lock(&self.seats);
         let mut held = lock(&seated.held);
         parks();
@@ -187,19 +189,19 @@ impl<A, P> Registry<A, P> {
         execution: &ExecutionId,
         (seated, task): (&Arc<Seated<A, P>>, TaskId),
         resumes: impl FnOnce(JournalId) -> bool,
-    ) -> Lost {
+    ) -> LossEffect {
         let mut seats = lock(&self.seats);
         let mut held = lock(&seated.held);
         let generation = held.seat.generation().filter(|_| held.seat.is_of(task));
         let resumes = generation.is_some_and(resumes);
         let lost = held.seat.lose(task, resumes);
         match &lost {
-            Lost::Nothing => {}
-            Lost::Resume { .. } => {
+            LossEffect::Nothing => {}
+            LossEffect::Resume { .. } => {
                 held.attempt = Weak::new();
                 self.vacate(&mut seats, execution, seated, held);
             }
-            Lost::Over(_) => {
+            LossEffect::Over(_) => {
                 drop(held);
                 remove(&mut seats, execution, seated);
             }
@@ -231,7 +233,7 @@ impl<A, P> Registry<A, P> {
     pub(crate) fn send(
         &self,
         execution: &ExecutionId,
-        (generation, mail): (JournalId, Mail),
+        (generation, mail): (JournalId, Message),
         learns: impl FnOnce() -> P,
     ) -> bool
     where
@@ -245,7 +247,7 @@ impl<A, P> Registry<A, P> {
     }
 
     /// As [`send`](Self::send), if a task drives the execution. False if none does.
-    pub(crate) fn send_if_driven(&self, execution: &ExecutionId, generation: JournalId, mail: Mail) -> bool
+    pub(crate) fn send_if_driven(&self, execution: &ExecutionId, generation: JournalId, mail: Message) -> bool
     where
         A: Steered,
     {
@@ -324,11 +326,11 @@ impl<A, P> Registry<A, P> {
 }
 
 /// Delivers mail. True if the execution must be woken for it.
-fn post<A: Steered>(mut held: MutexGuard<'_, Held<A>>, generation: JournalId, mail: Mail) -> bool {
+fn post<A: Steered>(mut held: MutexGuard<'_, Held<A>>, generation: JournalId, mail: Message) -> bool {
     match held.seat.send(generation, mail) {
-        Sent::Keep => false,
-        Sent::Wake => true,
-        Sent::Deliver(mail) => {
+        SendEffect::Keep => false,
+        SendEffect::Wake => true,
+        SendEffect::Deliver(mail) => {
             let left = match held.attempt.upgrade() {
                 Some(attempt) => attempt.post(mail).err(),
                 None => Some(mail),
@@ -351,7 +353,7 @@ fn remove<A, P>(
 }
 
 impl<A, P> Seated<A, P> {
-    fn new(seat: Seat<Mail>, progress: P) -> Arc<Self> {
+    fn new(seat: Seat<Message>, progress: P) -> Arc<Self> {
         let parks = watch::Sender::new(!seat.is_driven());
         let held = Held { seat, attempt: Weak::new(), task: None };
         Arc::new(Seated { held: Mutex::new(held), parks, progress })
@@ -410,9 +412,9 @@ impl<A, P> Seated<A, P> {
         let attempt = {
             let mut held = lock(&self.held);
             match held.seat.cancel() {
-                Cancel::Call => return false,
-                Cancel::Keep => return true,
-                Cancel::Unwind => held.attempt.upgrade(),
+                CancelEffect::Call => return false,
+                CancelEffect::Keep => return true,
+                CancelEffect::Unwind => held.attempt.upgrade(),
             }
         };
         // Outside the lock: the flow may be parked in the meantime, and then finds that it was cancelled.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use crate::context::Mail;
+use crate::context::Message;
 use crate::engine::registry::{Registry, Seated, Seating, Steered};
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId};
 use crate::ledger::Addressee;
-use crate::machine::{Call, Cause, Lost, TaskId};
+use crate::machine::{Cause, LossEffect, SeatCall, TaskId};
 
 const JOURNAL: JournalId = JournalId(1);
 
@@ -23,7 +23,7 @@ impl Steered for Leaving {
         JOURNAL
     }
 
-    fn post(&self, mail: Mail) -> Result<(), Mail> {
+    fn post(&self, mail: Message) -> Result<(), Message> {
         Err(mail)
     }
 
@@ -39,14 +39,14 @@ fn execution() -> ExecutionId {
 }
 
 fn called(seats: &Seats) -> (Arc<Seated<Leaving, ()>>, TaskId) {
-    let found = seats.call::<Infallible>(&execution(), Call::Join, |()| Ok(()), || ());
+    let found = seats.call::<Infallible>(&execution(), SeatCall::Join, |()| Ok(()), || ());
     let Ok(Seating::Seat { seated, task, .. }) = found else { panic!("no task drives it") };
     (seated, task)
 }
 
-fn answer() -> (Mail, oneshot::Receiver<Result<(), Error>>) {
+fn answer() -> (Message, oneshot::Receiver<Result<(), Error>>) {
     let (verdict, told) = oneshot::channel();
-    (Mail::Answer { wait: Addressee::Named("approval".into()), json: "true".into(), verdict: Some(verdict) }, told)
+    (Message::Answer { wait: Addressee::Named("approval".into()), json: "true".into(), verdict: Some(verdict) }, told)
 }
 
 #[test]
@@ -97,9 +97,9 @@ fn seat_is_kept_while_it_is_driven_or_awaited() {
 fn task_whose_seat_was_replaced_takes_nothing_away() {
     let seats = Arc::new(Seats::default());
     let (older, looks) = seats.wake(&execution(), (JOURNAL, Cause::Time), || ()).unwrap();
-    let found = seats.call::<Infallible>(&execution(), Call::BeginOver, |()| Ok(()), || ());
+    let found = seats.call::<Infallible>(&execution(), SeatCall::BeginOver, |()| Ok(()), || ());
     assert!(matches!(found, Ok(Seating::Seat { replaces: Some(_), .. })));
     assert!(!older.confirm(looks));
-    assert_eq!(seats.lose(&execution(), (&older, looks), |_| unreachable!("it has no seat")), Lost::Nothing);
+    assert_eq!(seats.lose(&execution(), (&older, looks), |_| unreachable!("it has no seat")), LossEffect::Nothing);
     assert!(seats.driven(&execution()).is_some());
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 
 use crate::context::Context;
-use crate::engine::active::{Ended, Progress, interrupted};
+use crate::engine::active::{CallerView, Ended, interrupted};
 use crate::engine::admissions::Admissions;
 use crate::engine::keeper::Keeper;
 use crate::engine::registry::Registry;
@@ -16,7 +16,7 @@ use crate::runtime::Runtime;
 /// The executions of a store, as this process drives them.
 pub(crate) struct Engine {
     pub(crate) runtime: Arc<Runtime>,
-    pub(crate) registry: Arc<Registry<Context, Progress>>,
+    pub(crate) registry: Arc<Registry<Context, CallerView>>,
     /// Which attempts may begin next to one another.
     pub(crate) admissions: Admissions,
     /// Where all this runs.

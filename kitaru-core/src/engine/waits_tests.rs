@@ -11,7 +11,7 @@ use crate::journal::{
 };
 use crate::ledger::{Addressee, Archive, Sent};
 use crate::request::Forget;
-use crate::store::{Key as RowKey, Memory, Row, Store as _, Table, seal};
+use crate::store::{Memory, Row, RowKey, Store as _, Table, seal};
 use crate::value::{Codec, Key};
 
 const JOURNAL: JournalId = JournalId(1);

@@ -14,7 +14,7 @@ use crate::error::{Kind, cannot};
 use crate::journal::Packed;
 use crate::program::{Begun, FlowInput};
 use crate::shown::short;
-use crate::value::{DecodeError, EncodeError, Encoded, Sensitivity, Wish, decode, encode};
+use crate::value::{CodecWish, DecodeError, EncodeError, Encoded, Sensitivity, decode, encode};
 
 pub use function::FlowFunction;
 
@@ -53,7 +53,7 @@ pub(crate) async fn pack_flow<R, C: Outcome<R>>(
 ) -> Packed {
     let result = flow.await;
     let whose = Whose::Flow(&name);
-    let packing = Packing { whose, sensitivity: Sensitivity::Shown, wish: Wish::Bincode, limit, unsteady: None };
+    let packing = Packing { whose, sensitivity: Sensitivity::Shown, wish: CodecWish::Bincode, limit, unsteady: None };
     C::pack(result, &packing).packed
 }
 
@@ -69,7 +69,7 @@ pub trait Input<A>: 'static {
 impl<A: Recordable> Input<A> for ArgumentsBySerde {
     fn write(args: &A) -> Result<Encoded, EncodeError> {
         // The bound is that of the store, which is known when the flow is launched.
-        encode(args, Wish::Bincode, usize::MAX).map(|(encoded, _)| encoded)
+        encode(args, CodecWish::Bincode, usize::MAX).map(|(encoded, _)| encoded)
     }
 
     fn read(input: &FlowInput<'_>) -> Result<A, DecodeError> {

@@ -48,7 +48,7 @@ fn tree(depth: u8) -> Tree {
 /// One of each kind of frame and opening.
 fn frame_seeds() -> Vec<Vec<u8>> {
     let args = Arg::write_all(&[Arg { name: "topic".into(), digest: 9, preview: "\"tides\"".into() }]);
-    let failed = FailedTry::write_all(&[FailedTry { took_us: 300, pause_ms: 200, error: "no luck".into() }]);
+    let failed = FailedTryFrame::write_all(&[FailedTryFrame { took_us: 300, pause_ms: 200, error: "no luck".into() }]);
     let call = || CallFrame {
         key: Key(*b"0123456789abcdef"),
         occurrence: 3,
@@ -144,7 +144,7 @@ fn row_seeds() -> Vec<Vec<u8>> {
 
 fn value_seeds() -> Vec<Vec<u8>> {
     fn seeds<T: Serialize + DeserializeOwned>(which: u8, value: &T) -> [Vec<u8>; 2] {
-        [Wish::Bincode, Wish::Json].map(|wish| {
+        [CodecWish::Bincode, CodecWish::Json].map(|wish| {
             let (encoded, _) = encode(value, wish, LIMIT).expect("it can be encoded");
             [vec![which, encoded.codec as u8], encoded.bytes].concat()
         })
@@ -166,7 +166,7 @@ fn value_seeds() -> Vec<Vec<u8>> {
 /// Shapes of every kind, and values of them.
 fn shape_seeds() -> Vec<Vec<u8>> {
     fn seed<T: Serialize + DeserializeOwned>(value: &T) -> Vec<u8> {
-        let (encoded, _) = encode(value, Wish::Bincode, LIMIT).expect("it can be encoded");
+        let (encoded, _) = encode(value, CodecWish::Bincode, LIMIT).expect("it can be encoded");
         let text = encoded.shape.expect("bincode has a shape").text;
         let length = u16::try_from(text.len()).expect("it is short").to_le_bytes();
         [&length, text.as_bytes(), &encoded.bytes].concat()

@@ -17,7 +17,7 @@ pub(crate) use call::{Arg, CallFrame, SIGNAL_CHECKPOINT, shown_checkpoint, visib
 pub(crate) use open::{OpenFrame, Opening};
 pub(crate) use outcome::{Class, EndFrame, OutcomeFrame, OwnedPayload, Payload};
 use outcome::{FLAG_ERROR, FLAG_MESSAGE, FLAG_SETTLED};
-pub(crate) use tries::FailedTry;
+pub(crate) use tries::FailedTryFrame;
 
 /// One record of a journal, borrowed from its bytes.
 #[derive(Debug, PartialEq)]

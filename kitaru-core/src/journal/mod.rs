@@ -16,8 +16,9 @@ pub(crate) use aside::{
     read_tag, sent_name, write_tag,
 };
 pub(crate) use frame::{
-    Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTry, Forgotten, Frame, Heading, NowFrame, OpenFrame,
-    Opening, OutcomeFrame, OwnedPayload, Payload, SIGNAL_CHECKPOINT, SettledFrame, shown_checkpoint, visible_name,
+    Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTryFrame, Forgotten, Frame, Heading, NowFrame,
+    OpenFrame, Opening, OutcomeFrame, OwnedPayload, Payload, SIGNAL_CHECKPOINT, SettledFrame, shown_checkpoint,
+    visible_name,
 };
 pub(crate) use index::{IndexPrefix, Indexed};
 pub(crate) use packed::{PREVIEW_BYTES, Packed, preview_error};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::id::{JournalId, Seq};
 use crate::journal::{Asks, Header, NotUndone, Note, NoteKind, OwnedPayload, ParentCall, Status, Tally};
-use crate::ledger::{Question, State, Stored};
+use crate::ledger::{GenerationState, Question, Stored};
 use crate::machine::Due;
 use crate::value::Key;
 
@@ -20,13 +20,13 @@ pub(crate) enum Change {
     /// The flow is parked, until then.
     Parked { attempts: u32, at_ms: u64, due: Due },
     /// The generation stands where it stood, but since another time.
-    Since { at_ms: u64, state: State },
+    Since { at_ms: u64, state: GenerationState },
     /// The generation is finished: its last record says how.
     Finished,
     /// The text of a shape, the first time that it is met.
     Shape { fingerprint: u64, text: String },
     /// A result for other executions.
-    Memo { key: Key, memo: Memo },
+    Memo { key: Key, memo: MemoEntry },
     /// A question under a visible name, and why the last answer to it did not fit.
     Asks { name: String, asks: Asks, question: Question, opened_ms: u64, refused: String },
     /// No answer to a question came in time.
@@ -51,7 +51,7 @@ pub(crate) enum Change {
 
 /// A result that other executions may use.
 #[derive(Debug)]
-pub(crate) struct Memo {
+pub(crate) struct MemoEntry {
     pub(crate) recorded_ms: u64,
     pub(crate) payload: OwnedPayload,
 }
@@ -70,7 +70,7 @@ pub(crate) struct NewGeneration {
     /// The shape of its input, where its text is to be kept.
     pub(crate) shape: Option<Change>,
     /// The unfinished generation that it is begun over, which ends in the same commit.
-    pub(crate) over: Option<Ending>,
+    pub(crate) over: Option<UnattendedEnd>,
 }
 
 /// When the first attempt at a generation begins.
@@ -85,7 +85,7 @@ pub(crate) enum FirstAttempt {
 }
 
 /// How an attempt ends its generation.
-pub(crate) struct Ended {
+pub(crate) struct AttemptEnd {
     /// The last record, which says that it ends with this status.
     pub(crate) frame: Vec<u8>,
     pub(crate) status: Status,
@@ -96,7 +96,7 @@ pub(crate) struct Ended {
 }
 
 /// An unfinished generation that ends without an attempt.
-pub(crate) struct Ending {
+pub(crate) struct UnattendedEnd {
     pub(crate) stored: Box<Stored>,
     /// The number of its last record, which says that it ends with this status.
     pub(crate) seq: Seq,

@@ -35,23 +35,23 @@ mod sent;
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, cannot};
-use crate::pool::{self, Gone, Queue, Turn};
+use crate::pool::{self, Gone, LookupQueue, LookupTurn};
 
 pub(crate) use crate::store::Owner;
-pub(crate) use change::{Change, Ended, Ending, FirstAttempt, Memo, NewGeneration};
+pub(crate) use change::{AttemptEnd, Change, FirstAttempt, MemoEntry, NewGeneration, UnattendedEnd};
 #[cfg(feature = "testkit")]
 pub(crate) use embedded::first_rows;
 pub(crate) use embedded::{
-    AFTER_FAULT, Append, Archive, Arrival, CarryOver, ClaimedGeneration, Earlier, Ledger, LedgerOptions, Left, Letter,
-    Listed, Loaded, Tenure, Unread, Waking, WokenGeneration, open,
+    AFTER_FAULT, Append, Archive, Arrival, CarryOver, ClaimedGeneration, Earlier, Ledger, LedgerOptions, Left, Listed,
+    Loaded, NewMessage, Tenure, Unread, Waking, WokenGeneration, open,
 };
 #[cfg(test)]
 pub(crate) use embedded::{
     MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_NAMED, MOST_PASSED, MOST_SIGNALS, MailTotal,
     most_loaded_bytes,
 };
-pub(crate) use model::{Generation, Listing, State, Stored, malformed};
-pub(crate) use narrow::{Narrow, Standing};
+pub(crate) use model::{Generation, GenerationState, Listing, Stored, malformed};
+pub(crate) use narrow::{ByStatus, Narrow};
 pub(crate) use question::{OpenQuestion, Question};
 pub(crate) use sent::{Addressee, Sent, SentKey};
 
@@ -62,8 +62,8 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 /// As [`blocking`], for what reads a few rows, unless it says that it takes long. Under load it takes turns on few threads.
 pub(crate) async fn brief<T: Send + 'static>(
-    queue: &Arc<Queue>,
-    work: impl FnOnce(&Turn) -> T + Send + 'static,
+    queue: &Arc<LookupQueue>,
+    work: impl FnOnce(&LookupTurn) -> T + Send + 'static,
 ) -> Result<T, Error> {
     pool::brief(queue, work).await.map_err(explain)
 }

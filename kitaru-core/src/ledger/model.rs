@@ -10,12 +10,12 @@ use crate::machine::{Due, Journal};
 pub(crate) struct Stored {
     pub(crate) journal: JournalId,
     pub(crate) header: Header,
-    pub(crate) state: State,
+    pub(crate) state: GenerationState,
 }
 
 /// Where a generation stands: what its row says while it is unfinished, and its last record from then on.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct GenerationState {
     pub(crate) status: Status,
     pub(crate) attempts: u32,
     pub(crate) updated_ms: u64,
@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(crate) tally: Tally,
 }
 
-impl State {
+impl GenerationState {
     /// Whether its flow is parked until another execution ends.
     pub(crate) fn awaits_execution(&self) -> bool {
         self.status == Status::Waiting && self.due == Due::Execution
@@ -52,7 +52,7 @@ pub(crate) enum Listing {
     /// The attempt is there.
     Current,
     /// The attempt is there, and it is one of a generation that has ended: it is replayed for what is to be undone.
-    Ended,
+    AfterEnd,
 }
 
 /// One generation, with all its records.

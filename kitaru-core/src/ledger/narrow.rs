@@ -13,12 +13,12 @@ pub(crate) struct Narrow<'a> {
     pub(crate) parent: Option<(&'a str, &'a str)>,
     /// All of these.
     pub(crate) tags: &'a [String],
-    pub(crate) standing: Option<Standing>,
+    pub(crate) by_status: Option<ByStatus>,
 }
 
 /// Where generations stand.
 #[derive(Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct ByStatus {
     /// What they have ended with.
     pub(crate) ended: Vec<Status>,
     /// What the rows of unfinished ones say.

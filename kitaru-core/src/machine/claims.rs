@@ -74,12 +74,12 @@ pub(crate) struct Claim {
     pub(crate) occurrence: u32,
     pub(crate) place: u32,
     pub(crate) number: u32,
-    pub(crate) standing: Standing,
+    pub(crate) standing: RecordState,
 }
 
 /// What the journal has for a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Standing {
+pub(crate) enum RecordState {
     /// This record answers it.
     Recorded(RecordIx),
     /// It must run. A void record gives it its name.
@@ -262,7 +262,7 @@ impl Claims {
         let occurrence = occurrences.make();
         let Some(known) = occurrences.get(occurrence) else {
             let number = self.names.next(name);
-            return Ok(Claim { key: asked.key, occurrence, place, number, standing: Standing::New });
+            return Ok(Claim { key: asked.key, occurrence, place, number, standing: RecordState::New });
         };
         known.claimed = true;
         self.unmet -= 1;
@@ -272,29 +272,29 @@ impl Claims {
                 let other_source = |source| journal.call(at).is_some_and(|call| call.source != source);
                 if asked.only_source.is_some_and(other_source) {
                     self.unawaited -= 1;
-                    Standing::Again(at)
+                    RecordState::Again(at)
                 } else {
-                    Standing::Recorded(at)
+                    RecordState::Recorded(at)
                 }
             }
             CallKind::Outgrown => {
                 if journal.outgrown(at).is_some_and(|size| size > asked.most_bytes) {
-                    Standing::Recorded(at)
+                    RecordState::Recorded(at)
                 } else {
                     self.unawaited -= 1;
-                    Standing::Again(at)
+                    RecordState::Again(at)
                 }
             }
-            CallKind::Unsettled => Standing::Again(at),
-            CallKind::Intent => Standing::Interrupted(at),
-            CallKind::Open => Standing::Open(at),
+            CallKind::Unsettled => RecordState::Again(at),
+            CallKind::Intent => RecordState::Interrupted(at),
+            CallKind::Open => RecordState::Open(at),
         };
         Ok(Claim { key: asked.key, occurrence, place, number, standing })
     }
 
     /// Gives a call that has no record a name other than its checkpoint's.
     pub(crate) fn rename(&mut self, claim: &mut Claim, from: &str, to: &str) {
-        if claim.standing == Standing::New {
+        if claim.standing == RecordState::New {
             let (from, to) = (self.checkpoint(from), self.checkpoint(to));
             self.names.give_back(from, claim.number);
             claim.number = self.names.next(to);

@@ -7,10 +7,10 @@ use crate::journal::{CallFrame, Class, EndFrame, Frame, Heading, Malformed, Open
 #[derive(Default)]
 pub(crate) struct Journal {
     bytes: Vec<u8>,
-    records: Vec<Stored>,
+    records: Vec<StoredFrame>,
 }
 
-struct Stored {
+struct StoredFrame {
     seq: Seq,
     start: usize,
 }
@@ -23,7 +23,7 @@ impl Journal {
     /// Adds the next record. Numbers ascend.
     pub(crate) fn push(&mut self, seq: Seq, frame: &[u8]) {
         debug_assert!(self.records.last().is_none_or(|last| last.seq < seq));
-        self.records.push(Stored { seq, start: self.bytes.len() });
+        self.records.push(StoredFrame { seq, start: self.bytes.len() });
         self.bytes.extend_from_slice(frame);
     }
 

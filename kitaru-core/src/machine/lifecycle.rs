@@ -13,4 +13,6 @@ mod seat_tests;
 pub(crate) use attempt::{AttemptState, Event, Progress, Reported, Says};
 pub use policy::Reuse;
 pub(crate) use policy::{Ask, Decision, Newest, decide};
-pub(crate) use seat::{Call, Called, Cancel, Cause, Lost, Parked, Seat, Sent, TaskId, Wakes};
+pub(crate) use seat::{
+    CallEffect, CancelEffect, Cause, LossEffect, ParkEffect, Seat, SeatCall, SendEffect, TaskId, Wakes,
+};

@@ -16,7 +16,7 @@ mod slot;
 mod sparse;
 
 pub use backoff::Backoff;
-pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, Refused, Standing};
+pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, RecordState, Refused};
 #[cfg(test)]
 pub(crate) use deaths::MOST_DEATHS;
 pub(crate) use deaths::{Verdict, alone_for, died, dies_in_replay, last_chance, verdict};
@@ -24,8 +24,8 @@ pub(crate) use exit::{Exit, Unflushed};
 pub(crate) use journal::{Journal, RecordIx};
 pub use lifecycle::Reuse;
 pub(crate) use lifecycle::{
-    Ask, AttemptState, Call, Called, Cancel, Cause, Decision, Event, Lost, Newest, Parked, Progress, Reported, Says,
-    Seat, Sent, TaskId, Wakes, decide,
+    Ask, AttemptState, CallEffect, CancelEffect, Cause, Decision, Event, LossEffect, Newest, ParkEffect, Progress,
+    Reported, Says, Seat, SeatCall, SendEffect, TaskId, Wakes, decide,
 };
 pub(crate) use replay::{Quiet, Replay};
 pub(crate) use slot::{Due, SlotId, Step};

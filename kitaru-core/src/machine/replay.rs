@@ -15,7 +15,7 @@ use std::task::Waker;
 use crate::error::Error;
 use crate::id::Seq;
 use crate::journal::Malformed;
-use crate::machine::claims::{Asked, Claim, Claims, Refused, Standing};
+use crate::machine::claims::{Asked, Claim, Claims, RecordState, Refused};
 use crate::machine::exit::{Exit, Unflushed, Unwinding};
 use crate::machine::journal::{Journal, RecordIx};
 use crate::machine::slot::{Behind, Phase, Slot, SlotId, Step};
@@ -125,7 +125,7 @@ impl Replay {
     }
 
     /// A call is polled for the first time.
-    pub(crate) fn enter(&mut self, standing: Standing, waker: &Waker) -> (SlotId, Step) {
+    pub(crate) fn enter(&mut self, standing: RecordState, waker: &Waker) -> (SlotId, Step) {
         self.recount();
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
@@ -141,20 +141,20 @@ impl Replay {
         let step = match standing {
             // Never answered here, even if its number is next: another branch may first continue with what was released
             // last.
-            Standing::Recorded(at) => {
+            RecordState::Recorded(at) => {
                 let seq = self.journal.seq(at);
                 self.claims.awaited();
                 self.set(slot, Phase::Ready, seq, false);
                 self.ready.push(Reverse((seq, slot)));
                 Step::Pending
             }
-            Standing::New | Standing::Open(_) | Standing::Again(_) | Standing::Interrupted(_)
+            RecordState::New | RecordState::Open(_) | RecordState::Again(_) | RecordState::Interrupted(_)
                 if self.may_start_at_once() =>
             {
                 self.set(slot, Phase::Begin, Seq(0), false);
                 Step::Begin
             }
-            Standing::New | Standing::Open(_) | Standing::Again(_) | Standing::Interrupted(_) => {
+            RecordState::New | RecordState::Open(_) | RecordState::Again(_) | RecordState::Interrupted(_) => {
                 self.set(slot, Phase::Waiting, Seq(0), false);
                 self.waiting.push(slot);
                 Step::Pending

@@ -6,7 +6,7 @@ use std::task::Waker;
 use crate::error::{Error, Kind};
 use crate::id::Seq;
 use crate::journal::{CallFrame, Class, Frame, NowFrame, OutcomeFrame, Payload, SettledFrame};
-use crate::machine::{Asked, Claim, Due, Exit, Journal, Quiet, Replay, SlotId, Standing, Step};
+use crate::machine::{Asked, Claim, Due, Exit, Journal, Quiet, RecordState, Replay, SlotId, Step};
 use crate::value::{Codec, Key};
 
 /// A journal, written as its records are named: `a` is a value, `a!` an error, `a?` an intent, `settled 1` settles.
@@ -99,18 +99,18 @@ fn run(replay: &mut Replay, slot: SlotId, seq: u64, unsettled: bool) {
 fn a_call_is_answered_by_the_record_of_the_same_question_and_occurrence() {
     let mut replay = replay(&["a", "b", "a", "c!", "d?"]);
     let standings = ["b", "a", "a", "a", "c", "d"].map(|name| make(&mut replay, name).standing);
-    let recorded = |standing: &Standing| matches!(standing, Standing::Recorded(_));
+    let recorded = |standing: &RecordState| matches!(standing, RecordState::Recorded(_));
     assert_eq!(standings.each_ref().map(recorded), [true, true, true, false, false, false]);
-    assert!(matches!(standings[3], Standing::New), "there are two records of `a`");
-    assert!(matches!(standings[4], Standing::Again(_)), "the error is not settled");
-    assert!(matches!(standings[5], Standing::Interrupted(_)), "an intent without an outcome");
+    assert!(matches!(standings[3], RecordState::New), "there are two records of `a`");
+    assert!(matches!(standings[4], RecordState::Again(_)), "the error is not settled");
+    assert!(matches!(standings[5], RecordState::Interrupted(_)), "an intent without an outcome");
 }
 
 #[test]
 fn settled_error_answers_like_a_value_and_an_outcome_replaces_its_intent() {
     let mut replay = replay(&["c!", "settled 1", "d?", "d"]);
-    assert!(matches!(make(&mut replay, "c").standing, Standing::Recorded(_)));
-    assert!(matches!(make(&mut replay, "d").standing, Standing::Recorded(_)));
+    assert!(matches!(make(&mut replay, "c").standing, RecordState::Recorded(_)));
+    assert!(matches!(make(&mut replay, "d").standing, RecordState::Recorded(_)));
 }
 
 #[test]

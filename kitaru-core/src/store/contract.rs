@@ -3,7 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 
 use crate::error::Error;
-use crate::store::Key;
+use crate::store::RowKey;
 
 /// A durable, ordered key-value store with atomic batches: all that the journals need.
 ///
@@ -97,7 +97,7 @@ pub struct Row {
     /// The table.
     pub table: Table,
     /// The key.
-    pub key: Key,
+    pub key: RowKey,
     /// The value, or nothing to delete what is there.
     pub value: Option<Vec<u8>>,
 }

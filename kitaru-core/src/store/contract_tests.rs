@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use crate::error::{Error, Kind};
 use crate::store::{
-    Disk, Key, Memory, OpenOptions, Order, Owner, Range, Reader, Row, Store, Submission, Table, Visit, Writer,
+    Disk, Memory, OpenOptions, Order, Owner, Range, Reader, Row, RowKey, Store, Submission, Table, Visit, Writer,
     WriterOptions,
 };
 
@@ -17,7 +17,7 @@ fn each_store(test: impl Fn(&dyn Store)) {
 }
 
 fn row(table: Table, key: &str, value: Option<&str>) -> Row {
-    Row { table, key: Key::from(key), value: value.map(|value| value.as_bytes().to_vec()) }
+    Row { table, key: RowKey::from(key), value: value.map(|value| value.as_bytes().to_vec()) }
 }
 
 fn keys(store: &dyn Store, range: Range<'_>, order: Order) -> Vec<String> {

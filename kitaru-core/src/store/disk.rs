@@ -39,7 +39,7 @@ use crate::store::disk::catching_up::{CatchingUp, Full};
 use crate::store::disk::failure::{closed, failed};
 use crate::store::disk::files::Files;
 use crate::store::disk::mark::Mark;
-use crate::store::disk::overlay::{Cursor, Overlay};
+use crate::store::disk::overlay::{Overlay, OverlayRows};
 use crate::store::disk::redb::Redb;
 use crate::store::disk::segment::Segment;
 use crate::store::lock::FolderLock;
@@ -296,7 +296,7 @@ impl Store for Disk {
             (self.shared.redb.snapshot()?, [Some(view.active.clone()), view.full.clone()], view.last)
         };
         let overlays = overlays.iter().flatten();
-        let cursors = overlays.map(|overlay| Cursor::new(overlay, table, range, order, last)).collect();
+        let cursors = overlays.map(|overlay| OverlayRows::new(overlay, table, range, order, last)).collect();
         snapshot.read(|transaction| merge::scan(transaction, (table, range, order), cursors, visit))
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, cannot};
-use crate::store::platform::{self, Handle, Presence};
+use crate::store::platform::{self, FilePresence, FolderHandle};
 
 /// Keeps the folder out of version control.
 const IGNORE: &str = ".gitignore";
@@ -14,7 +14,7 @@ const IGNORE: &str = ".gitignore";
 /// A folder, by a handle that stays on it.
 #[derive(Debug)]
 pub(super) struct Folder {
-    handle: Handle,
+    handle: FolderHandle,
     /// Absolute and without links, as it was when the folder was opened.
     path: PathBuf,
 }
@@ -53,11 +53,11 @@ impl Folder {
         };
         let is_made = make(dir).map_err(|why| unusable("make", why))?;
         let path = dir.canonicalize().map_err(|why| unusable("find", why))?;
-        let handle = Handle::open(&path).map_err(|why| unusable("open", why))?;
+        let handle = FolderHandle::open(&path).map_err(|why| unusable("open", why))?;
         let folder = Folder { handle, path };
         // A folder that was there may be a place of work, whose files are under version control.
         if is_made {
-            let written = folder.file(IGNORE, Presence::New).and_then(|mut file| file.write_all(b"*\n"));
+            let written = folder.file(IGNORE, FilePresence::New).and_then(|mut file| file.write_all(b"*\n"));
             written.map_err(|why| unusable("write", why))?;
         }
         Ok(folder)
@@ -70,7 +70,7 @@ impl Folder {
             cannot!(kind, "open the store in {dir}", "its folder cannot be read", "name the folder of one").because(why)
         };
         let path = dir.canonicalize().map_err(unusable)?;
-        let handle = Handle::open(&path).map_err(unusable)?;
+        let handle = FolderHandle::open(&path).map_err(unusable)?;
         Ok(Folder { handle, path })
     }
 
@@ -83,7 +83,7 @@ impl Folder {
     /// # Errors
     ///
     /// When it is a link or anything else that is not a regular file, besides errors of the system. Opening never blocks.
-    pub(super) fn file(&self, name: &str, presence: Presence) -> io::Result<File> {
+    pub(super) fn file(&self, name: &str, presence: FilePresence) -> io::Result<File> {
         self.check_is_regular(name)?;
         let file = self.handle.open_file(name, presence)?;
         // It may have been replaced in between.

@@ -8,7 +8,7 @@ const INLINE: usize = 22;
 
 /// The bytes of a key, ordered bytewise. Up to 22 of them are kept without an allocation.
 #[derive(Clone)]
-pub struct Key(Repr);
+pub struct RowKey(Repr);
 
 #[derive(Clone)]
 enum Repr {
@@ -16,7 +16,7 @@ enum Repr {
     Heap(Box<[u8]>),
 }
 
-impl Key {
+impl RowKey {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -26,45 +26,45 @@ impl Key {
     }
 }
 
-impl<B: AsRef<[u8]>> From<B> for Key {
+impl<B: AsRef<[u8]>> From<B> for RowKey {
     fn from(key: B) -> Self {
         let key = key.as_ref();
         if key.len() > INLINE {
-            return Key(Repr::Heap(key.into()));
+            return RowKey(Repr::Heap(key.into()));
         }
         let mut bytes = [0; INLINE];
         bytes[..key.len()].copy_from_slice(key);
-        Key(Repr::Inline { length: key.len() as u8, bytes })
+        RowKey(Repr::Inline { length: key.len() as u8, bytes })
     }
 }
 
-impl Borrow<[u8]> for Key {
+impl Borrow<[u8]> for RowKey {
     fn borrow(&self) -> &[u8] {
         self.as_bytes()
     }
 }
 
-impl PartialEq for Key {
+impl PartialEq for RowKey {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl Eq for Key {}
+impl Eq for RowKey {}
 
-impl PartialOrd for Key {
+impl PartialOrd for RowKey {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Key {
+impl Ord for RowKey {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.as_bytes().cmp(other.as_bytes())
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for RowKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_bytes().escape_ascii().fmt(f)
     }

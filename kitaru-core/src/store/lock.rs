@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, cannot};
 use crate::store::folder::Folder;
-use crate::store::platform::{Presence, is_running};
+use crate::store::platform::{FilePresence, is_running};
 
 pub(super) const FILE: &str = "lock";
 /// How often to look whether the holder is gone.
@@ -60,7 +60,7 @@ impl Holder {
 impl FolderLock {
     /// Takes the lock, waiting for it up to `timeout`.
     pub(super) fn take(folder: &Folder, timeout: Duration) -> Result<Self, Error> {
-        let mut file = folder.file(FILE, Presence::Optional).map_err(|why| unusable(folder, why))?;
+        let mut file = folder.file(FILE, FilePresence::Optional).map_err(|why| unusable(folder, why))?;
         wait(folder, &mut file, timeout, File::try_lock)?;
         // For the message of a process that waits. The lock is on the file, not on its content.
         Holder::this_process().write(&mut file).map_err(|why| unusable(folder, why))?;
@@ -69,7 +69,7 @@ impl FolderLock {
 
     /// Takes the lock together with others that only read, and writes nothing. A folder without the file has no holder.
     pub(super) fn share(folder: &Folder, timeout: Duration) -> Result<Option<Self>, Error> {
-        let mut file = match folder.file(FILE, Presence::ReadOnly) {
+        let mut file = match folder.file(FILE, FilePresence::ReadOnly) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => found.map_err(|why| unusable(folder, why))?,
         };
@@ -200,7 +200,7 @@ mod tests {
         let mut file = File::create(&path).unwrap();
         file.set_len(1 << 24).unwrap();
         let folder = Folder::open(dir.path()).unwrap();
-        let mut long = folder.file(FILE, Presence::Required).unwrap();
+        let mut long = folder.file(FILE, FilePresence::Required).unwrap();
         assert_eq!(Holder::read(&mut long), None);
         assert!(long.stream_position().unwrap() <= MOST_BYTES, "{:?} bytes were read", long.stream_position());
         // The file of somebody who wrote a terabyte is taken over all the same.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind, cannot};
-use crate::store::{Key, Order, Range, Row, Store, Table, Visit};
+use crate::store::{Order, Range, Row, RowKey, Store, Table, Visit};
 
 /// A store in memory. It keeps the contract but for the one thing that it cannot: it does not survive its process.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Memory {
     tables: Mutex<Option<Tables>>,
 }
 
-type Tables = [BTreeMap<Key, Vec<u8>>; Table::ALL.len()];
+type Tables = [BTreeMap<RowKey, Vec<u8>>; Table::ALL.len()];
 
 impl Memory {
     /// An empty store.
@@ -55,11 +55,11 @@ impl Store for Memory {
 
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
         // Copied, so that `visit` may come back to the store, and sees one state of it.
-        let rows: Vec<(Key, Vec<u8>)> = self.with(|tables| {
+        let rows: Vec<(RowKey, Vec<u8>)> = self.with(|tables| {
             let rows = tables[table as usize].range::<[u8], _>(range);
             rows.map(|(key, value)| (key.clone(), value.clone())).collect()
         })?;
-        let mut show = |(key, value): &(Key, Vec<u8>)| visit(key.as_bytes(), value).is_break();
+        let mut show = |(key, value): &(RowKey, Vec<u8>)| visit(key.as_bytes(), value).is_break();
         match order {
             Order::Ascending => rows.iter().any(&mut show),
             Order::Descending => rows.iter().rev().any(&mut show),

@@ -20,7 +20,7 @@ pub use contract::{Order, Range, Row, Store, Table, Visit};
 #[cfg(feature = "testkit")]
 pub(crate) use disk::platter::{Platter, Sectors, last_commit};
 pub use disk::{Disk, OpenOptions};
-pub use key::Key;
+pub use key::RowKey;
 pub use memory::Memory;
 pub(crate) use seal::{Reader, seal};
 #[cfg(feature = "testkit")]

@@ -20,7 +20,7 @@ pub(super) struct NameKind {
 
 /// Whether a file has to be there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Presence {
+pub(super) enum FilePresence {
     Required,
     /// Required, and opened to be read.
     ReadOnly,

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, cannot};
-use crate::store::{Key, Row, Store, Table, seal};
+use crate::store::{Row, RowKey, Store, Table, seal};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, lock};
 
@@ -360,7 +360,7 @@ impl Thread {
                 key[..8].copy_from_slice(&owner.journal().to_be_bytes());
                 key[8..].copy_from_slice(&number.to_be_bytes());
                 seal(Table::Journal, &key, &mut frame);
-                rows.push(Row { table: Table::Journal, key: Key::from(key), value: Some(frame) });
+                rows.push(Row { table: Table::Journal, key: RowKey::from(key), value: Some(frame) });
                 number
             });
             waiting.push((owner, token, number));

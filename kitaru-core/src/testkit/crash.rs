@@ -18,7 +18,7 @@ use crate::testkit::ledger::Ledger;
 use crate::testkit::post::Posted;
 use crate::testkit::process::{Process, admits, runtime};
 use crate::testkit::quiet::be_quiet;
-use crate::testkit::report::{Mode, Report, Trial, Verdict};
+use crate::testkit::report::{Mode, Report, RunVerdict, Trial};
 
 /// Runs a scenario once for each point at which its process could crash, with a crash there and a new process after it. Panics
 /// with a report if the output differs from that of an undisturbed run.
@@ -98,7 +98,7 @@ where
 pub(super) fn alone(trials: impl FnOnce(u64) -> Vec<Trial> + Send) -> Report {
     let seed = chance::seed();
     let explore = move || {
-        pool::work_at_once();
+        pool::work_inline();
         be_quiet();
         let mut report = Report::new(seed);
         report.trials = trials(seed);
@@ -152,10 +152,10 @@ pub(super) fn trial(
     let findings: Findings = house.findings();
     let verdict = match (&expected, &came) {
         // The scenario itself fails.
-        (Life::Panicked(_) | Life::Still(_), _) if point.is_none() => Verdict::NoGood(came.told()),
-        (expected, came) if expected == came => Verdict::Same,
-        (_, came) if was_interrupted => Verdict::Interrupted(came.told()),
-        (expected, came) => Verdict::Differs { expected: expected.told(), came: came.told() },
+        (Life::Panicked(_) | Life::Still(_), _) if point.is_none() => RunVerdict::NoGood(came.told()),
+        (expected, came) if expected == came => RunVerdict::Same,
+        (_, came) if was_interrupted => RunVerdict::Interrupted(came.told()),
+        (expected, came) => RunVerdict::Differs { expected: expected.told(), came: came.told() },
     };
     Trial {
         mode,

@@ -13,7 +13,7 @@ use crate::testkit::chance::Chance;
 /// Where the rows are.
 pub(super) enum Rows {
     InMemory(Box<Memory>),
-    OnDisk(Box<FailingDisk>),
+    OnDisk(Box<DiskStore>),
 }
 
 impl Rows {
@@ -38,7 +38,7 @@ impl Rows {
 }
 
 /// A store on a disk that fails on demand.
-pub(super) struct FailingDisk(Mutex<State>);
+pub(super) struct DiskStore(Mutex<State>);
 
 struct State {
     platter: Platter,
@@ -54,12 +54,12 @@ struct State {
     unheard: Option<Vec<Row>>,
 }
 
-impl FailingDisk {
+impl DiskStore {
     pub(super) fn new(seed: u64) -> Self {
         let platter = Platter::default();
         let store = Some(platter.store().expect("a store on an empty disk"));
         let (chance, acknowledged) = (Chance::new(seed), Memory::new());
-        FailingDisk(Mutex::new(State {
+        DiskStore(Mutex::new(State {
             platter,
             store,
             chance,
@@ -206,10 +206,10 @@ fn copy(from: &Memory) -> Memory {
 }
 
 /// Keys and values.
-type Found = Vec<(Vec<u8>, Vec<u8>)>;
+type ReadRows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// The rows of a table, but for what a store on disk says of itself.
-fn rows(store: &dyn Store, table: Table) -> Result<Found, Error> {
+fn rows(store: &dyn Store, table: Table) -> Result<ReadRows, Error> {
     let mut rows = Vec::new();
     store.scan(table, (Bound::Unbounded, Bound::Unbounded), Order::Ascending, &mut |key, value| {
         if table != Table::Meta || !matches!(key, b"format" | b"commit" | b"log") {
@@ -220,7 +220,7 @@ fn rows(store: &dyn Store, table: Table) -> Result<Found, Error> {
     Ok(rows)
 }
 
-impl Store for FailingDisk {
+impl Store for DiskStore {
     fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         lock(&self.0).commit(rows)
     }

@@ -33,7 +33,7 @@ pub(super) struct House {
     pub(super) clock: Clock,
     pub(super) rows: Rows,
     pub(super) seed: u64,
-    pub(super) parking: Parking,
+    pub(super) parking: ParkingMode,
     start_ms: u64,
     /// Rings when the process dies.
     pub(super) died: Notify,
@@ -50,7 +50,7 @@ pub(super) struct House {
 
 /// When waiting flows are parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Parking {
+pub(super) enum ParkingMode {
     /// As in any program.
     Plain,
     /// Wherever possible.
@@ -67,7 +67,7 @@ struct State {
     store: StoreFaults,
     chance: Chance,
     dead: bool,
-    plan: Plan,
+    plan: CrashPlan,
     findings: Findings,
     script: Option<Script>,
     /// What is wrong with a stub of the test.
@@ -98,7 +98,7 @@ pub(super) struct StoreFaults {
 
 /// What happens at the points at which a process could crash.
 #[derive(Default)]
-enum Plan {
+enum CrashPlan {
     #[default]
     Nothing,
     Learn(Vec<String>),
@@ -132,11 +132,11 @@ pub(super) struct Findings {
 const PATIENCE_MS: u64 = 10_000;
 
 impl House {
-    pub(super) fn new(seed: u64, parking: Parking) -> Arc<Self> {
+    pub(super) fn new(seed: u64, parking: ParkingMode) -> Arc<Self> {
         Self::over(Rows::InMemory(Box::default()), seed, parking)
     }
 
-    pub(super) fn over(rows: Rows, seed: u64, parking: Parking) -> Arc<Self> {
+    pub(super) fn over(rows: Rows, seed: u64, parking: ParkingMode) -> Arc<Self> {
         let state = State { chance: Chance::new(seed), ..State::default() };
         let laid = rows.store().commit(first_rows(secret(seed)).to_vec());
         laid.expect("an empty store takes a row");
@@ -250,19 +250,19 @@ impl House {
     // ---- the crash of a process ----
 
     pub(super) fn learn(&self) {
-        lock(&self.state).plan = Plan::Learn(Vec::new());
+        lock(&self.state).plan = CrashPlan::Learn(Vec::new());
     }
 
     /// The points at which the process could have crashed.
     pub(super) fn learned(&self) -> Vec<String> {
         match std::mem::take(&mut lock(&self.state).plan) {
-            Plan::Learn(points) => points,
-            Plan::Nothing | Plan::DieAt { .. } => Vec::new(),
+            CrashPlan::Learn(points) => points,
+            CrashPlan::Nothing | CrashPlan::DieAt { .. } => Vec::new(),
         }
     }
 
     pub(super) fn die_at(&self, nth: usize) {
-        lock(&self.state).plan = Plan::DieAt { nth, seen: 0 };
+        lock(&self.state).plan = CrashPlan::DieAt { nth, seen: 0 };
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -271,7 +271,7 @@ impl House {
 
     /// Allows reads of the rows again, and another process.
     pub(super) fn revive(&self) {
-        let revive = |state: &mut State| (state.dead, state.plan) = (false, Plan::Nothing);
+        let revive = |state: &mut State| (state.dead, state.plan) = (false, CrashPlan::Nothing);
         revive(&mut lock(&self.state));
         match self.rows.open_again() {
             Ok(unheard) => unheard.iter().for_each(|rows| self.invariants(|seen| seen.committed(rows))),
@@ -302,12 +302,12 @@ impl House {
             return Goes::NoFurther;
         }
         match &mut state.plan {
-            Plan::Nothing => Goes::On,
-            Plan::Learn(points) => {
+            CrashPlan::Nothing => Goes::On,
+            CrashPlan::Learn(points) => {
                 points.push(place());
                 Goes::On
             }
-            Plan::DieAt { nth, seen } => {
+            CrashPlan::DieAt { nth, seen } => {
                 *seen += 1;
                 if *seen <= *nth {
                     return Goes::On;
@@ -372,8 +372,8 @@ impl Director for House {
     fn moment(&self, checkpoint: &str, moment: Moment) -> Goes {
         self.moves.fetch_add(1, Ordering::SeqCst);
         match moment {
-            Moment::GoesOn if self.is_dead() => Goes::NoFurther,
-            Moment::GoesOn => Goes::On,
+            Moment::Continues if self.is_dead() => Goes::NoFurther,
+            Moment::Continues => Goes::On,
             Moment::Begins => {
                 let goes = self.point(|| format!("in `{checkpoint}`, at its start"));
                 if goes == Goes::On {

@@ -10,13 +10,13 @@ use crate::store::{Row, Table};
 /// What has been seen of the generations of a store.
 #[derive(Clone, Default)]
 pub(super) struct Indexes {
-    generations: HashMap<JournalId, Known>,
+    generations: HashMap<JournalId, KnownIndexes>,
     /// Generations by their names.
     names: HashMap<Vec<u8>, JournalId>,
 }
 
 #[derive(Clone, Default)]
-struct Known {
+struct KnownIndexes {
     is_there: bool,
     /// Its deletion has begun.
     leaves: bool,
@@ -86,7 +86,7 @@ impl Indexes {
     }
 
     fn breach(&mut self, journal: JournalId) -> Option<String> {
-        let Known { is_there, leaves, begins_with, ends_with, found_by } = self.generations.get(&journal)?;
+        let KnownIndexes { is_there, leaves, begins_with, ends_with, found_by } = self.generations.get(&journal)?;
         if !is_there {
             let left = found_by.len();
             self.generations.remove(&journal);

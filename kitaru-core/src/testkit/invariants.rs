@@ -19,9 +19,9 @@ const CHECKSUM: usize = 4;
 /// What was seen of a store, and what was wrong.
 #[derive(Clone, Default)]
 pub(super) struct Invariants {
-    journals: HashMap<JournalId, Known>,
+    journals: HashMap<JournalId, KnownJournal>,
     /// The outcomes of all journals, by the identity of their calls.
-    fates: HashMap<Key, Outcome>,
+    fates: HashMap<Key, KnownOutcome>,
     /// How many values had been published under a name, by the key of its row.
     said: HashMap<Vec<u8>, u64>,
     /// Errors that a flow has received in its present attempt.
@@ -32,7 +32,7 @@ pub(super) struct Invariants {
 
 /// One journal.
 #[derive(Clone, Default)]
-struct Known {
+struct KnownJournal {
     header: Option<(ExecutionId, u32)>,
     last: u64,
     is_listed: bool,
@@ -52,7 +52,7 @@ struct Known {
 }
 
 #[derive(Clone)]
-struct Outcome {
+struct KnownOutcome {
     name: String,
     fate: Fate,
 }
@@ -184,7 +184,7 @@ impl Invariants {
 
     /// A journal without a final record has a header, and its generation is on the list of unfinished ones.
     fn is_found(&mut self, journal: JournalId) {
-        let Some(Known { header, is_listed, ended, .. }) = self.journals.get(&journal) else { return };
+        let Some(KnownJournal { header, is_listed, ended, .. }) = self.journals.get(&journal) else { return };
         let found = match header {
             None => Some(format!("journal {} has records and no header", journal.0)),
             Some((execution, _)) => match (ended, is_listed) {
@@ -226,7 +226,7 @@ impl Invariants {
                 if self.stands(identity) {
                     self.breaks(format!("`{}` of {execution} has two outcomes that stand", call.name()));
                 }
-                self.fates.insert(identity, Outcome { name: call.name(), fate });
+                self.fates.insert(identity, KnownOutcome { name: call.name(), fate });
                 let known = self.known(journal);
                 known.outcomes.insert(seq, identity);
                 if fate == Fate::UnsettledError {
@@ -303,7 +303,7 @@ impl Invariants {
         }
     }
 
-    fn known(&mut self, journal: JournalId) -> &mut Known {
+    fn known(&mut self, journal: JournalId) -> &mut KnownJournal {
         self.journals.entry(journal).or_default()
     }
 

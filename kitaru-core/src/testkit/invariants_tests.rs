@@ -5,7 +5,7 @@ use crate::journal::{
     Aside, CallFrame, Class, EndFrame, Forgotten, Frame, Header, Indexed, Note, OpenFrame, Opening, OutcomeFrame,
     ParentCall, Payload, SettledFrame, Status, aside_key, call_identity, generation_key, journal_key,
 };
-use crate::store::{Key as RowKey, Row, Table};
+use crate::store::{Row, RowKey, Table};
 use crate::testkit::invariants::Invariants;
 use crate::value::{Codec, Key};
 

@@ -16,9 +16,9 @@ use crate::client::{FlowCall, Handle, Kitaru};
 use crate::clock::millis;
 use crate::error::{Error, Kind, cannot};
 use crate::testkit::chance;
-use crate::testkit::house::{Fault, House, Parking};
+use crate::testkit::house::{Fault, House, ParkingMode};
 use crate::testkit::ledger::Ledger;
-use crate::testkit::post::{Letter, Outbox, Posted, Stands, What};
+use crate::testkit::post::{Command, Delivery, Outbox, Posted, What};
 use crate::testkit::process::{Process, turn};
 use crate::testkit::vigil::Vigil;
 use crate::view::ExecutionRef;
@@ -74,13 +74,13 @@ impl Testkit {
     /// A new kit with a store of its own.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        Self::alone(House::new(chance::seed(), Parking::Plain))
+        Self::alone(House::new(chance::seed(), ParkingMode::Plain))
     }
 
     /// A kit in which a flow is parked wherever it waits, and resumes by replay. What holds in a kit of [`new`](Self::new) also
     /// holds here.
     pub fn always_parking() -> Self {
-        Self::alone(House::new(chance::seed(), Parking::Always))
+        Self::alone(House::new(chance::seed(), ParkingMode::Always))
     }
 
     pub(super) fn alone(house: Arc<House>) -> Self {
@@ -281,9 +281,9 @@ impl Testkit {
         self.vigil.ask();
         let answer = json(answer)?;
         let (target, wait) = (own(&execution.into()), wait.to_owned());
-        let letter = self.outbox.next(&target, What::Answer, &wait);
+        let command = self.outbox.next(&target, What::Answer, &wait);
         let kitaru = self.process.kitaru.clone();
-        self.post(letter, async move { kitaru.answer((&*target.0, &*target.1), &wait, &answer).await }).await
+        self.post(command, async move { kitaru.answer((&*target.0, &*target.1), &wait, &answer).await }).await
     }
 
     /// Sends a signal to an execution. As [`Kitaru::signal`].
@@ -304,20 +304,20 @@ impl Testkit {
         self.vigil.ask();
         let value = json(value)?;
         let (target, signal) = (own(&execution.into()), signal.to_owned());
-        let letter = self.outbox.next(&target, What::Signal, &signal);
-        let key = format!("testkit-{}", letter.nth);
+        let command = self.outbox.next(&target, What::Signal, &signal);
+        let key = format!("testkit-{}", command.nth);
         let kitaru = self.process.kitaru.clone();
-        self.post(letter, async move { kitaru.signal((&*target.0, &*target.1), &signal, &value).key(key).await }).await
+        self.post(command, async move { kitaru.signal((&*target.0, &*target.1), &signal, &value).key(key).await }).await
     }
 
     /// Sends something once, however often the test starts over after a crash.
-    async fn post<S>(&self, letter: Letter, send: S) -> Result<(), Error>
+    async fn post<S>(&self, command: Command, send: S) -> Result<(), Error>
     where
         S: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        let was_begun = match self.posted.begin(&letter) {
-            Stands::Sent => return Ok(()),
-            stands => matches!(stands, Stands::Perhaps),
+        let was_begun = match self.posted.begin(&command) {
+            Delivery::Sent => return Ok(()),
+            stands => matches!(stands, Delivery::Perhaps),
         };
         let (posted, outbox) = (self.posted.clone(), self.outbox.clone());
         let send = async move {
@@ -326,7 +326,7 @@ impl Testkit {
                 Err(error) if was_begun && error.is_misuse() => Ok(()),
                 sent => sent,
             };
-            posted.end(&outbox, letter, &sent);
+            posted.end(&outbox, command, &sent);
             sent
         };
         let sent = self.vigil.task(self.process.tasks.spawn(send)).await;

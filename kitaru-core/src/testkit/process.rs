@@ -11,13 +11,13 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use crate::client::{Kitaru, Stage};
+use crate::client::{Kitaru, TestStage};
 use crate::director::Direction;
 use crate::engine::Engine;
 use crate::pool;
 use crate::runtime::lock;
 use crate::store::WriterOptions;
-use crate::testkit::house::{House, Parking};
+use crate::testkit::house::{House, ParkingMode};
 use crate::testkit::shelf::Shelf;
 
 /// A process's store, and the place of its tasks.
@@ -32,20 +32,20 @@ impl Process {
     /// Opens the store on the runtime that this is called on.
     pub(super) async fn open(house: &Arc<House>, idle: Arc<Idle>) -> Self {
         let park_after = match house.parking {
-            Parking::Plain => Duration::from_secs(10),
-            Parking::Always => Duration::ZERO,
+            ParkingMode::Plain => Duration::from_secs(10),
+            ParkingMode::Always => Duration::ZERO,
         };
         // In one mode queued writes land together, in the other one by one.
         let batch_count = match house.parking {
-            Parking::Plain => WriterOptions::default().batch_count,
-            Parking::Always => 1,
+            ParkingMode::Plain => WriterOptions::default().batch_count,
+            ParkingMode::Always => 1,
         };
         let writer = WriterOptions { batch_count, ..WriterOptions::default() };
         let opened = Kitaru::builder()
             .store(Shelf(house.clone()))
             .clock(house.clock.clone())
             .park_after(park_after)
-            .staged(Stage { direction: Direction::by(house.clone()), pace: house.clone(), writer })
+            .staged(TestStage { direction: Direction::by(house.clone()), pace: house.clone(), writer })
             .open()
             .await;
         let kitaru = opened.unwrap_or_else(|error| panic!("cannot open the testkit's store: {error:#}"));
@@ -60,7 +60,7 @@ impl Process {
         let dispatch = tracing::dispatcher::get_default(Clone::clone);
         let live = move || {
             let _logs = tracing::dispatcher::set_default(&dispatch);
-            pool::work_at_once();
+            pool::work_inline();
             let (runtime, idle) = runtime(&house);
             runtime.block_on(async {
                 let process = Process::open(&house, idle).await;

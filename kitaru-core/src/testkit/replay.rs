@@ -13,9 +13,9 @@ use crate::ledger::Archive;
 use crate::pool;
 use crate::program;
 use crate::shown::short;
-use crate::store::{Key as RowKey, Row, Table, seal};
+use crate::store::{Row, RowKey, Table, seal};
 use crate::testkit::chance;
-use crate::testkit::house::{House, Parking};
+use crate::testkit::house::{House, ParkingMode};
 use crate::testkit::process::{Process, runtime};
 use crate::testkit::script::{Mismatch, Script};
 use crate::testkit::shelf::Shelf;
@@ -83,7 +83,7 @@ pub fn replay_file(path: impl AsRef<Path>) {
 
 fn check<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Result<(), Mismatch> {
     let explore = || {
-        pool::work_at_once();
+        pool::work_inline();
         play(history, call)
     };
     // A thread of its own: this one may belong to a runtime, which cannot run another one.
@@ -94,7 +94,7 @@ fn check<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Res
 fn play<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Result<(), Mismatch> {
     let header = history.header().map_err(Mismatch::no_replay)?;
     refuse(history, call.is_none()).map_err(Mismatch::no_replay)?;
-    let house = House::new(chance::seed(), Parking::Plain);
+    let house = House::new(chance::seed(), ParkingMode::Plain);
     let script = Script::new(&header, history.frames()).map_err(Mismatch::no_replay)?;
     let laid = house.rows.store().commit(rows(&header, history, call.is_none()));
     laid.map_err(Mismatch::no_replay)?;
@@ -144,7 +144,7 @@ fn refuse(history: &History, by_name: bool) -> Result<(), Error> {
 }
 
 /// The rows of a store whose generation stopped where the history ends.
-fn rows(header: &Header, history: &History, goes_on: bool) -> Vec<Row> {
+fn rows(header: &Header, history: &History, is_unfinished: bool) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut lay = |table: Table, key: &[u8], mut value: Vec<u8>| {
         seal(table, key, &mut value);
@@ -152,7 +152,7 @@ fn rows(header: &Header, history: &History, goes_on: bool) -> Vec<Row> {
     };
     lay(Table::Execution, &generation_key(JOURNAL), header.write());
     lay(Table::Name, &name_key(&header.execution, header.generation), JOURNAL.0.to_be_bytes().to_vec());
-    let status = if goes_on { Status::Running } else { Status::Interrupted };
+    let status = if is_unfinished { Status::Running } else { Status::Interrupted };
     let unfinished =
         UnfinishedRow { status, attempts: 1, updated_ms: header.created_ms, wake_ms: 0, tally: Tally::default() };
     lay(Table::Unfinished, &generation_key(JOURNAL), unfinished.write());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::testkit::chance::VARIABLE;
-use crate::testkit::house::{Findings, Parking};
+use crate::testkit::house::{Findings, ParkingMode};
 use crate::testkit::ledger::Ledger;
 
 /// How many failures are shown in full.
@@ -22,7 +22,7 @@ pub(super) struct Trial {
     pub(super) mode: Mode,
     /// Where the process crashed, if it did.
     pub(super) point: Option<String>,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: RunVerdict,
     pub(super) findings: Findings,
     pub(super) journal: Ledger,
 }
@@ -35,16 +35,16 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    pub(super) fn parking(self) -> Parking {
+    pub(super) fn parking(self) -> ParkingMode {
         match self {
-            Mode::Plain => Parking::Plain,
-            Mode::AlwaysParking => Parking::Always,
+            Mode::Plain => ParkingMode::Plain,
+            Mode::AlwaysParking => ParkingMode::Always,
         }
     }
 }
 
 #[derive(Clone)]
-pub(super) enum Verdict {
+pub(super) enum RunVerdict {
     Same,
     /// The output differs, after the error that an `at_most_once` body may have run, or the scenario waits for a person who
     /// knows whether it did.
@@ -84,9 +84,9 @@ impl Trial {
             }
         };
         match &self.verdict {
-            Verdict::Same | Verdict::Interrupted(_) => {}
-            Verdict::NoGood(came) => say(format!("without a crash its output is {}", indented(came))),
-            Verdict::Differs { expected, came } => say(format!(
+            RunVerdict::Same | RunVerdict::Interrupted(_) => {}
+            RunVerdict::NoGood(came) => say(format!("without a crash its output is {}", indented(came))),
+            RunVerdict::Differs { expected, came } => say(format!(
                 "it has another output\n       undisturbed: {}\n       now:         {}",
                 indented(expected),
                 indented(came)
@@ -135,7 +135,7 @@ impl fmt::Display for Report {
             more.take(20).try_for_each(|place| writeln!(f, "     {place}"))?;
         }
         let mut interrupted = self.trials.iter().filter_map(|trial| match &trial.verdict {
-            Verdict::Interrupted(came) => Some((trial.point.as_deref().unwrap_or_default(), came)),
+            RunVerdict::Interrupted(came) => Some((trial.point.as_deref().unwrap_or_default(), came)),
             _ => None,
         });
         if let Some((place, came)) = interrupted.next() {
@@ -162,10 +162,10 @@ mod tests {
     use super::*;
     use crate::testkit::house::House;
 
-    fn report(mode: Mode, point: Option<&str>, verdict: Verdict, find: impl FnOnce(&mut Findings)) -> Report {
+    fn report(mode: Mode, point: Option<&str>, verdict: RunVerdict, find: impl FnOnce(&mut Findings)) -> Report {
         let mut findings = Findings::default();
         find(&mut findings);
-        let journal = Ledger::of(&House::new(1, Parking::Plain));
+        let journal = Ledger::of(&House::new(1, ParkingMode::Plain));
         let trial = Trial { mode, point: point.map(str::to_owned), verdict, findings, journal };
         Report { seed: 7, trials: vec![trial] }
     }
@@ -184,7 +184,7 @@ mod tests {
             (|found| found.broken.push("a hole".into()), "- a hole"),
         ];
         for (find, said) in finds {
-            let report = report(Mode::Plain, Some("before `pay`"), Verdict::Same, find);
+            let report = report(Mode::Plain, Some("before `pay`"), RunVerdict::Same, find);
             assert!(!report.is_clean() && report.to_string().contains(said), "{said}: {report}");
         }
     }
@@ -192,16 +192,16 @@ mod tests {
     #[test]
     fn report_of_another_end_is_not_clean_and_of_an_interrupted_body_it_is() {
         let nothing = |_: &mut Findings| {};
-        let differs = Verdict::Differs { expected: "7".into(), came: "8".into() };
+        let differs = RunVerdict::Differs { expected: "7".into(), came: "8".into() };
         let differs = report(Mode::AlwaysParking, Some("at `pay`"), differs, nothing);
         let said = differs.to_string();
         assert!(!differs.is_clean() && said.contains("undisturbed: 7") && said.contains("now:         8"), "{said}");
         assert!(said.contains("at `pay` (with flows parked wherever they wait)"), "{said}");
-        assert!(!report(Mode::Plain, None, Verdict::NoGood("a panic".into()), nothing).is_clean());
+        assert!(!report(Mode::Plain, None, RunVerdict::NoGood("a panic".into()), nothing).is_clean());
 
-        let interrupted = report(Mode::Plain, Some("in `pay`"), Verdict::Interrupted("an error".into()), nothing);
+        let interrupted = report(Mode::Plain, Some("in `pay`"), RunVerdict::Interrupted("an error".into()), nothing);
         assert!(interrupted.is_clean() && interrupted.to_string().contains("left it open whether"), "{interrupted}");
-        let undisturbed = report(Mode::Plain, None, Verdict::Same, nothing);
+        let undisturbed = report(Mode::Plain, None, RunVerdict::Same, nothing);
         assert_eq!((interrupted.deaths(), undisturbed.deaths(), undisturbed.is_clean()), (1, 0, true));
     }
 }

@@ -12,7 +12,7 @@ use crate::id::{ExecutionId, Seq};
 use crate::journal::{Arg, CallFrame, Forgotten, Frame, Header, Status, call_identity};
 use crate::ledger::Generation;
 use crate::value::Key;
-use calls::{Asked, Recorded};
+use calls::{MadeCall, RecordedCall};
 use mismatch::Difference;
 
 pub use mismatch::Mismatch;
@@ -21,12 +21,12 @@ pub use mismatch::Mismatch;
 pub(crate) struct Script {
     execution: ExecutionId,
     /// The calls with a record, in order.
-    records: Vec<Recorded>,
+    records: Vec<RecordedCall>,
     /// Calls that have begun, and have no outcome yet.
     open: HashSet<Key>,
     answered: HashSet<Key>,
     /// Calls that have no record.
-    news: Vec<Asked>,
+    news: Vec<MadeCall>,
     /// How the generation ended, if it did.
     end: Option<(Status, String)>,
 }
@@ -45,7 +45,7 @@ impl Script {
         };
         // The records that count, and the place of each. A forgotten record leaves its place empty.
         let (mut known, mut counting) = (HashMap::new(), BTreeMap::new());
-        let mut records: Vec<Option<Recorded>> = Vec::new();
+        let mut records: Vec<Option<RecordedCall>> = Vec::new();
         for (seq, frame) in (1..).map(Seq).zip(frames) {
             let frame = Frame::read(frame).map_err(|why| {
                 let why = why.0;
@@ -57,7 +57,7 @@ impl Script {
                     let call = &outcome.call;
                     let identity = identity(call);
                     script.open.remove(&identity);
-                    let recorded = Recorded {
+                    let recorded = RecordedCall {
                         seq,
                         name: call.name(),
                         checkpoint: call.checkpoint.to_owned(),
@@ -106,7 +106,7 @@ impl Script {
     /// A call without a record is about to start. It never does.
     pub(crate) fn starts(&mut self, cue: &Cue<'_>) -> Goes {
         if !self.open.contains(&cue.identity) {
-            self.news.push(Asked {
+            self.news.push(MadeCall {
                 name: cue.name.clone(),
                 checkpoint: cue.checkpoint.to_owned(),
                 location: cue.location.clone(),
@@ -123,13 +123,13 @@ impl Script {
 
     /// The differences between what was recorded and what was asked.
     pub(super) fn compare(self, flow: &str, came: Option<&Generation>, refused: Option<Error>) -> Result<(), Mismatch> {
-        let mut left: Vec<&Recorded> =
+        let mut left: Vec<&RecordedCall> =
             self.records.iter().filter(|record| !self.answered.contains(&record.identity)).collect();
         let has_news = !self.news.is_empty();
         let mut differences = Vec::new();
         for asked in self.news {
-            let of_its_own = |record: &&Recorded| record.checkpoint == asked.checkpoint;
-            let at_its_place = |record: &&Recorded| of_its_own(record) && record.place == asked.place;
+            let of_its_own = |record: &&RecordedCall| record.checkpoint == asked.checkpoint;
+            let at_its_place = |record: &&RecordedCall| of_its_own(record) && record.place == asked.place;
             let found = left.iter().position(at_its_place).or_else(|| left.iter().position(of_its_own));
             match found {
                 Some(nth) => differences.push(Difference::otherwise(left.remove(nth), asked)),

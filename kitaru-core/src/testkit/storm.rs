@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::testkit::audit::examine;
 use crate::testkit::chance::Chance;
 use crate::testkit::crash::{Life, alone, live, trial};
-use crate::testkit::disk::{FailingDisk, Rows};
+use crate::testkit::disk::{DiskStore, Rows};
 use crate::testkit::house::House;
 use crate::testkit::kit::Testkit;
 use crate::testkit::report::{Mode, Report, Trial};
@@ -55,7 +55,7 @@ where
     Fut: Future,
     Fut::Output: Debug,
 {
-    storms(runs, scenario, |seed| Rows::OnDisk(Box::new(FailingDisk::new(seed))))
+    storms(runs, scenario, |seed| Rows::OnDisk(Box::new(DiskStore::new(seed))))
 }
 
 fn storms<F, Fut>(runs: u32, scenario: F, rows: impl Fn(u64) -> Rows + Send) -> Report

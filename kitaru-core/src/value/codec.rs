@@ -54,7 +54,7 @@ impl Codec {
 
 /// Which codec is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum CodecWish {
     /// bincode, or JSON for values that bincode cannot give back.
     Bincode,
     Json,
@@ -82,12 +82,12 @@ pub(crate) enum EncodeError {
     /// It takes more bytes than the bound.
     TooLarge { size: usize, limit: usize },
     /// No codec gives it back.
-    Unreadable(Unreadable),
+    Unreadable(Undecodable),
 }
 
 /// Why no codec gives a value back.
 #[derive(Debug)]
-pub(crate) struct Unreadable {
+pub(crate) struct Undecodable {
     /// The type of the value, without the paths to it.
     pub(crate) of: String,
     /// The path to the part that is not given back, if it was found; empty for the whole value.
@@ -128,14 +128,14 @@ impl fmt::Display for DecodeError {
 /// If it takes more than `limit` bytes, or no codec gives it back.
 pub(crate) fn encode<T: Serialize + DeserializeOwned>(
     value: &T,
-    wish: Wish,
+    wish: CodecWish,
     limit: usize,
 ) -> Result<(Encoded, T), EncodeError> {
-    let unreadable = |why, at| EncodeError::Unreadable(Unreadable { of: inspect::type_name::<T>(), at, why });
+    let unreadable = |why, at| EncodeError::Unreadable(Undecodable { of: inspect::type_name::<T>(), at, why });
     // This comes first: it says whether the codecs may recurse as deep as the value.
     let mut exactly = Likened::exactly(value).map_err(|why| unreadable(why.to_string(), None))?;
     let mut said = String::new();
-    if wish == Wish::Bincode {
+    if wish == CodecWish::Bincode {
         match by_bincode(value, &mut exactly, limit)? {
             Ok(done) => return Ok(done),
             Err(why) => said = format!("; bincode: {why}"),
@@ -259,7 +259,7 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Seed<'_, T> {
 pub(super) struct Front<'a>(pub(super) &'a [u8]);
 
 impl<'a> Front<'a> {
-    pub(super) fn take<T: Part<'a>>(&mut self) -> Option<T> {
+    pub(super) fn take<T: Atom<'a>>(&mut self) -> Option<T> {
         let (part, used) = bincode::borrow_decode_from_slice(self.0, BINCODE).ok()?;
         self.0 = self.0.get(used..)?;
         Some(part)
@@ -267,9 +267,9 @@ impl<'a> Front<'a> {
 }
 
 /// What can be taken off the front of bytes: numbers, `bool`, `char`, a text, bytes.
-pub(super) trait Part<'a>: bincode::BorrowDecode<'a, ()> {}
+pub(super) trait Atom<'a>: bincode::BorrowDecode<'a, ()> {}
 
-impl<'a, T: bincode::BorrowDecode<'a, ()>> Part<'a> for T {}
+impl<'a, T: bincode::BorrowDecode<'a, ()>> Atom<'a> for T {}
 
 /// Keeps written bytes up to a bound, and only counts after that.
 struct Bounded {

@@ -84,12 +84,12 @@ struct Counting<'a, S> {
 }
 
 /// A value within another one.
-struct Within<'a, T: ?Sized> {
+struct Nested<'a, T: ?Sized> {
     value: &'a T,
     depth: &'a Cell<Depth>,
 }
 
-impl<T: Serialize + ?Sized> Serialize for Within<'_, T> {
+impl<T: Serialize + ?Sized> Serialize for Nested<'_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(Counting { inner: serializer, depth: self.depth })
@@ -110,10 +110,10 @@ impl<'a, S> Counting<'a, S> {
     fn around<T: Serialize + ?Sized, R, E: ser::Error>(
         self,
         value: &T,
-        write: impl FnOnce(S, &Within<'_, T>) -> Result<R, E>,
+        write: impl FnOnce(S, &Nested<'_, T>) -> Result<R, E>,
     ) -> Result<R, E> {
         self.change(Depth::wrap)?;
-        let written = write(self.inner, &Within { value, depth: self.depth })?;
+        let written = write(self.inner, &Nested { value, depth: self.depth })?;
         leave(self.depth, Depth::unwrap);
         Ok(written)
     }
@@ -217,7 +217,7 @@ impl<'a, S: Serializer> Serializer for Counting<'a, S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         self.change(Depth::enter)?;
-        let within = Within { value, depth: self.depth };
+        let within = Nested { value, depth: self.depth };
         let written = self.inner.serialize_newtype_variant(name, nth, variant, &within)?;
         leave(self.depth, Depth::leave);
         Ok(written)
@@ -242,7 +242,7 @@ macro_rules! elements {
 
             $(#[inline]
             fn $method<T: Serialize + ?Sized>(&mut self, $($name: &'static str,)? value: &T) -> Result<(), S::Error> {
-                self.inner.$method($($name,)? &Within { value, depth: self.depth })
+                self.inner.$method($($name,)? &Nested { value, depth: self.depth })
             })*
 
             #[inline]

@@ -9,7 +9,7 @@ mod walk;
 use serde::Serialize;
 
 use super::depth::TooDeep;
-use walk::{Found, walk};
+use walk::{Inexpressible, walk};
 
 pub(super) const OTHER_VALUE: &str = "what was written reads as another value";
 
@@ -25,7 +25,7 @@ pub(super) struct Misfit {
 pub(super) fn unwritten<T: Serialize>(value: &T, why: &serde_json::Error) -> Misfit {
     let walked = walk(value);
     // serde_json refuses only keys of maps. Any other error is from the value's own `Serialize`.
-    match walked.worst("").filter(|found| found.found == Found::Key) {
+    match walked.worst("").filter(|found| found.found == Inexpressible::Key) {
         Some(found) => Misfit { at: Some(found.at.clone()), why: found.found.in_words().to_owned() },
         None => Misfit { at: walked.refused_at, why: why.to_string() },
     }

@@ -15,7 +15,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub(crate) use codec::{Codec, DecodeError, EncodeError, Encoded, Unreadable, Wish, bincode_size, decode, encode};
+pub(crate) use codec::{
+    Codec, CodecWish, DecodeError, EncodeError, Encoded, Undecodable, bincode_size, decode, encode,
+};
 pub(crate) use depth::shallow;
 #[cfg(test)]
 pub(crate) use depth::{MOST_LEVELS, MOST_WRAPS};

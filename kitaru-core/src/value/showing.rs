@@ -12,8 +12,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::codec::{Codec, Front, Part};
-use super::shape::plan::{self, Leaf, Plan, Planned, Unplanned};
+use super::codec::{Atom, Codec, Front};
+use super::shape::plan::{self, Leaf, Planned, ReadPlan, Unplanned};
 
 /// The most parts that are shown.
 const MOST_PARTS: usize = 1 << 20;
@@ -119,7 +119,7 @@ struct Showing<'a> {
 }
 
 impl<'a> Showing<'a> {
-    fn take<T: Part<'a>>(&mut self) -> Result<T, Stop> {
+    fn take<T: Atom<'a>>(&mut self) -> Result<T, Stop> {
         self.bytes.take().ok_or(Stop::Malformed)
     }
 
@@ -134,22 +134,22 @@ impl<'a> Showing<'a> {
         if usize::try_from(count).is_ok_and(|count| count <= self.parts) { Ok(count) } else { Err(Stop::TooLarge) }
     }
 
-    fn value(&mut self, plan: &Plan, levels: u16) -> Result<Value, Stop> {
+    fn value(&mut self, plan: &ReadPlan, levels: u16) -> Result<Value, Stop> {
         self.parts = self.parts.checked_sub(1).ok_or(Stop::TooLarge)?;
         match plan {
-            Plan::Leaf(leaf) => self.leaf(*leaf, levels),
-            Plan::Unit => Ok(Value::Null),
-            Plan::Option(inner) => match (self.take::<u8>()?, inner) {
+            ReadPlan::Leaf(leaf) => self.leaf(*leaf, levels),
+            ReadPlan::Unit => Ok(Value::Null),
+            ReadPlan::Option(inner) => match (self.take::<u8>()?, inner) {
                 (0, _) => Ok(Value::Null),
                 (1, Some(inner)) => {
                     let value = self.value(inner, levels)?;
-                    let is_inner = matches!(**inner, Plan::Option(_)) && value.get("$some").is_some();
+                    let is_inner = matches!(**inner, ReadPlan::Option(_)) && value.get("$some").is_some();
                     if value.is_null() || is_inner { tagged("$some", value, levels) } else { Ok(value) }
                 }
                 (1, None) => Err(Stop::Unplanned),
                 _ => Err(Stop::Malformed),
             },
-            Plan::Parts(None, parts) => {
+            ReadPlan::Parts(None, parts) => {
                 let levels = below(levels)?;
                 let mut values = Vec::new();
                 for (part, times) in parts {
@@ -159,7 +159,7 @@ impl<'a> Showing<'a> {
                 }
                 Ok(Value::Array(values))
             }
-            Plan::Parts(Some(names), parts) => {
+            ReadPlan::Parts(Some(names), parts) => {
                 let levels = below(levels)?;
                 let mut fields = Map::new();
                 for (name, (part, _)) in names.iter().zip(parts) {
@@ -168,7 +168,7 @@ impl<'a> Showing<'a> {
                 }
                 Ok(Value::Object(fields))
             }
-            Plan::Enum(variants) => {
+            ReadPlan::Enum(variants) => {
                 let number: u32 = self.take()?;
                 let (name, content) = variants.get(&number).ok_or(Stop::Unplanned)?;
                 let name = if self.has_other_names { number.to_string() } else { name.clone() };
@@ -178,7 +178,7 @@ impl<'a> Showing<'a> {
                     Some(content) => tagged(&name, self.value(content, below(levels)?)?, levels),
                 }
             }
-            Plan::List(element) => {
+            ReadPlan::List(element) => {
                 let levels = below(levels)?;
                 let mut values = Vec::new();
                 for _ in 0..self.count()? {
@@ -187,7 +187,7 @@ impl<'a> Showing<'a> {
                 }
                 Ok(Value::Array(values))
             }
-            Plan::Map(entry) => self.map(entry.as_deref(), levels),
+            ReadPlan::Map(entry) => self.map(entry.as_deref(), levels),
         }
     }
 
@@ -241,7 +241,7 @@ impl<'a> Showing<'a> {
         })
     }
 
-    fn map(&mut self, entry: Option<&(Plan, Plan)>, levels: u16) -> Result<Value, Stop> {
+    fn map(&mut self, entry: Option<&(ReadPlan, ReadPlan)>, levels: u16) -> Result<Value, Stop> {
         let object = below(levels)?;
         // A list of pairs is two levels more.
         let pairs = || below(below(object)?);
@@ -294,23 +294,23 @@ fn no_number(number: f64) -> &'static str {
 }
 
 /// Whether every such key has a name in JSON.
-fn always_has_name(key: &Plan) -> bool {
+fn always_has_name(key: &ReadPlan) -> bool {
     match key {
-        Plan::Leaf(leaf) => !matches!(leaf, Leaf::F32 | Leaf::F64 | Leaf::Bytes),
-        Plan::Enum(variants) => variants.values().all(|(_, content)| content.is_none()),
+        ReadPlan::Leaf(leaf) => !matches!(leaf, Leaf::F32 | Leaf::F64 | Leaf::Bytes),
+        ReadPlan::Enum(variants) => variants.values().all(|(_, content)| content.is_none()),
         _ => false,
     }
 }
 
 /// The name of a key in JSON, if it has one.
-fn name(key: &Plan, shown: &Value) -> Option<String> {
+fn name(key: &ReadPlan, shown: &Value) -> Option<String> {
     match (key, shown) {
-        (Plan::Leaf(Leaf::F32 | Leaf::F64 | Leaf::Bytes), _) => None,
-        (Plan::Leaf(_) | Plan::Enum(_), Value::String(text)) => Some(text.clone()),
-        (Plan::Leaf(_), Value::Bool(is)) => Some(is.to_string()),
-        (Plan::Leaf(_), Value::Number(number)) => Some(number.to_string()),
+        (ReadPlan::Leaf(Leaf::F32 | Leaf::F64 | Leaf::Bytes), _) => None,
+        (ReadPlan::Leaf(_) | ReadPlan::Enum(_), Value::String(text)) => Some(text.clone()),
+        (ReadPlan::Leaf(_), Value::Bool(is)) => Some(is.to_string()),
+        (ReadPlan::Leaf(_), Value::Number(number)) => Some(number.to_string()),
         // A number of more than 64 bits.
-        (Plan::Leaf(_), number) => number.get("$number").and_then(Value::as_str).map(str::to_owned),
+        (ReadPlan::Leaf(_), number) => number.get("$number").and_then(Value::as_str).map(str::to_owned),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use crate::view::time::time;
 use crate::view::wait::OpenWait;
 
 /// What is kept of a generation in addition to its status.
-pub(crate) struct Read {
+pub(crate) struct ExecutionParts {
     records: Vec<Record>,
     kept: Arc<Kept>,
     children: Vec<ExecutionRef>,
@@ -26,13 +26,13 @@ pub(crate) struct Read {
     undo_skipped: bool,
 }
 
-pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<Read, Error> {
+pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<ExecutionParts, Error> {
     let journal = archive.journal(stored)?;
     let (mut records, children) =
         records(&journal).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
     let kept = Kept::of(archive, stored, journal);
     records.iter_mut().for_each(|record| record.show(&kept));
-    Ok(Read {
+    Ok(ExecutionParts {
         records,
         kept,
         children,
@@ -60,8 +60,8 @@ pub struct Execution {
 }
 
 impl Execution {
-    pub(crate) fn new(stored: Stored, status: Status, read: Read) -> Self {
-        let Read { records, kept, children, waits, parent, tags, metadata, undo_skipped } = read;
+    pub(crate) fn new(stored: Stored, status: Status, read: ExecutionParts) -> Self {
+        let ExecutionParts { records, kept, children, waits, parent, tags, metadata, undo_skipped } = read;
         Execution { stored, status, records, kept, waits, metadata, parent, children, tags, undo_skipped }
     }
 

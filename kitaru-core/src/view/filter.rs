@@ -30,7 +30,7 @@ impl Filter {
             id_prefix: self.id_prefix.as_deref(),
             parent: self.parent.as_ref().map(|parent| (parent.flow(), parent.id())),
             tags: &self.tags,
-            standing: None,
+            by_status: None,
         }
     }
 

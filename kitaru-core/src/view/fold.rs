@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 
 use crate::id::Seq;
-use crate::journal::{Arg, CallFrame, Class, FailedTry, Forgotten, Frame, Malformed, Opening, shown_checkpoint};
+use crate::journal::{Arg, CallFrame, Class, FailedTryFrame, Forgotten, Frame, Malformed, Opening, shown_checkpoint};
 use crate::machine::Journal;
 use crate::value::Key;
 use crate::view::record::{Record, RecordStatus};
@@ -12,7 +12,7 @@ use crate::view::reference::ExecutionRef;
 
 /// The records, and the executions that the flow called.
 pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<ExecutionRef>), Malformed> {
-    let mut shown = Shown::default();
+    let mut shown = ShownRecords::default();
     let (mut children, mut known_children) = (Vec::new(), HashSet::new());
     for at in journal.indices() {
         let seq = journal.seq(at);
@@ -28,7 +28,7 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<ExecutionRe
                     from_memo: outcome.from_memo,
                     sensitive: outcome.is_sensitive(),
                     tries: outcome.tries,
-                    failed: FailedTry::read_all(outcome.failed)?,
+                    failed: FailedTryFrame::read_all(outcome.failed)?,
                     metadata: outcome.metadata.to_owned(),
                     started_ms: outcome.started_ms,
                     duration_us: outcome.duration_us,
@@ -49,7 +49,7 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<ExecutionRe
                 if let Opening::Pause { due_ms, failures, failed, awaited, .. } = &open.opening {
                     (record.due_ms, record.awaited) = (*due_ms, awaited.clone());
                     record.tries = *failures;
-                    record.failed = FailedTry::read_all(failed)?;
+                    record.failed = FailedTryFrame::read_all(failed)?;
                 }
                 shown.waits((open.call.key, open.call.occurrence), record);
             }
@@ -64,7 +64,7 @@ pub(crate) fn records(journal: &Journal) -> Result<(Vec<Record>, Vec<ExecutionRe
 /// The records so far, and maps to the place of each: a journal from outside may have any number of anything, so nothing is
 /// searched.
 #[derive(Default)]
-struct Shown {
+struct ShownRecords {
     records: Vec<Record>,
     by_seq: HashMap<Seq, usize>,
     /// Those that were not forgotten.
@@ -73,7 +73,7 @@ struct Shown {
     begun: HashMap<(Key, u32), VecDeque<usize>>,
 }
 
-impl Shown {
+impl ShownRecords {
     fn push(&mut self, record: Record) -> usize {
         let nth = self.records.len();
         self.place(nth, &record);

@@ -88,16 +88,16 @@ impl Serialize for Unreadable {
         struct Form<'a> {
             flow: Option<&'a str>,
             id: Option<&'a str>,
-            error: Message<'a>,
+            error: ErrorText<'a>,
         }
-        Form { flow: self.flow(), id: self.id(), error: Message(self.error()) }.serialize(serializer)
+        Form { flow: self.flow(), id: self.id(), error: ErrorText(self.error()) }.serialize(serializer)
     }
 }
 
 /// An error, as the text that people read.
-struct Message<'a>(&'a Error);
+struct ErrorText<'a>(&'a Error);
 
-impl Serialize for Message<'_> {
+impl Serialize for ErrorText<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{:#}", self.0))
     }
@@ -176,9 +176,9 @@ impl Serialize for Pause<'_> {
 }
 
 /// An iterator, as a list.
-struct List<F>(F);
+struct JsonList<F>(F);
 
-impl<T: Serialize, I: Iterator<Item = T>, F: Fn() -> I> Serialize for List<F> {
+impl<T: Serialize, I: Iterator<Item = T>, F: Fn() -> I> Serialize for JsonList<F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
         for item in (self.0)() {
@@ -226,8 +226,8 @@ impl Serialize for Record {
             number: self.number(),
             attempt: self.attempt(),
             tries: self.tries(),
-            failed_tries: List(|| self.failed_tries()),
-            arguments: List(|| self.arguments().map(|(name, preview)| Argument { name, preview })),
+            failed_tries: JsonList(|| self.failed_tries()),
+            arguments: JsonList(|| self.arguments().map(|(name, preview)| Argument { name, preview })),
             metadata: self.metadata(),
             started_ms: unix_ms(self.started()),
             duration_us: crate::clock::micros(self.duration()),
@@ -282,7 +282,7 @@ impl Serialize for Execution {
             parent: self.parent(),
             children: self.children(),
             waits: self.waits(),
-            pauses: List(|| self.pauses()),
+            pauses: JsonList(|| self.pauses()),
             records: self.records(),
         };
         form.serialize(serializer)

@@ -12,8 +12,8 @@ impl Execution {
     /// The pauses of failed bodies before their next tries, such as requests to an unavailable service. Pauses shorter than
     /// [`KitaruBuilder::park_after`](crate::KitaruBuilder::park_after) are not recorded and not shown.
     pub fn pauses(&self) -> impl Iterator<Item = Pause<'_>> {
-        let goes_on = !self.stored.state.status.is_final();
-        let paused = self.records().iter().filter(move |record| goes_on && record.is_paused());
+        let is_unfinished = !self.stored.state.status.is_final();
+        let paused = self.records().iter().filter(move |record| is_unfinished && record.is_paused());
         paused.map(Pause)
     }
 }

@@ -26,7 +26,7 @@ pub struct Record {
     pub(super) seq: Seq,
     pub(super) attempt: u32,
     pub(super) tries: u32,
-    pub(super) failed: Vec<journal::FailedTry>,
+    pub(super) failed: Vec<journal::FailedTryFrame>,
     pub(super) metadata: String,
     pub(super) started_ms: u64,
     pub(super) duration_us: u64,
@@ -221,7 +221,7 @@ impl Record {
 
 /// A try of a body that failed and was followed by another one.
 #[derive(Clone, Copy, Debug)]
-pub struct FailedTry<'a>(&'a journal::FailedTry);
+pub struct FailedTry<'a>(&'a journal::FailedTryFrame);
 
 impl<'a> FailedTry<'a> {
     /// The error, shortened for people to read.

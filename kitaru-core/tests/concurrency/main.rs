@@ -55,7 +55,7 @@ mod store {
     mod writer;
 
     pub use contract::{Order, Range, Row, Store, Table, Visit};
-    pub use key::Key;
+    pub use key::RowKey;
     pub(crate) use seal::{Reader, seal};
     pub(crate) use writer::{Owner, Submission, Writer, WriterOptions};
 }
@@ -71,14 +71,16 @@ mod ledger {
 mod context {
     mod mailbox;
 
-    pub(crate) use mailbox::{Awaits, Mail, Mailbox};
+    pub(crate) use mailbox::{Awaits, Mailbox, Message};
 }
 
 #[path = "../../src/machine"]
 mod machine {
     mod lifecycle;
 
-    pub(crate) use lifecycle::{Call, Called, Cancel, Cause, Lost, Parked, Seat, Sent, TaskId, Wakes};
+    pub(crate) use lifecycle::{
+        CallEffect, CancelEffect, Cause, LossEffect, ParkEffect, Seat, SeatCall, SendEffect, TaskId, Wakes,
+    };
 }
 
 #[path = "../../src/engine"]

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use crate::context::{Awaits, Mail, Mailbox};
+use crate::context::{Awaits, Mailbox, Message};
 use crate::engine::{Joined, Registry, Seated, Seating, Steered};
 use crate::id::{ExecutionId, JournalId};
-use crate::machine::{Call, Cause, Parked, TaskId};
+use crate::machine::{Cause, ParkEffect, SeatCall, TaskId};
 use crate::orders::try_orders;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock, thread};
@@ -24,7 +24,7 @@ impl Steered for Attempt {
         GENERATION
     }
 
-    fn post(&self, mail: Mail) -> Result<(), Mail> {
+    fn post(&self, mail: Message) -> Result<(), Message> {
         self.mailbox.post(mail)
     }
 
@@ -94,7 +94,7 @@ impl World {
 
     /// As `Engine::launch`.
     fn call(self: &Arc<Self>) -> Joined<Attempt, ()> {
-        let found = self.seats.call::<()>(&EXECUTION, Call::Join, |()| Ok(()), || ());
+        let found = self.seats.call::<()>(&EXECUTION, SeatCall::Join, |()| Ok(()), || ());
         let seated = match found.expect("nothing is refused") {
             Seating::Driven(seated) => seated,
             Seating::Seat { seated, task, .. } => {
@@ -132,14 +132,14 @@ impl World {
             return;
         }
         match self.seats.park(&EXECUTION, (seated, task), || ()).expect("it has the seat") {
-            Parked::Cancel => self.spawn(|world| world.cancel()),
-            Parked::Wake => self.wake(),
-            Parked::Rest => {}
+            ParkEffect::Cancel => self.spawn(|world| world.cancel()),
+            ParkEffect::Wake => self.wake(),
+            ParkEffect::Rest => {}
         }
     }
 
     fn attempt(&self, seated: &Seat, task: TaskId) -> Option<Ended> {
-        let signal = |number| Mail::Signal { number, name: "paid".into(), json: String::new() };
+        let signal = |number| Message::Signal { number, name: "paid".into(), json: String::new() };
         let stored = *lock(&self.stored);
         let mailbox = Mailbox::new((1..=stored).map(signal).collect(), &HashSet::new());
         let attempt = Arc::new(Attempt { mailbox, cancelled: AtomicBool::new(false) });
@@ -181,7 +181,7 @@ impl World {
             *stored += 1;
             *stored
         };
-        let mail = Mail::Signal { number, name: "paid".into(), json: String::new() };
+        let mail = Message::Signal { number, name: "paid".into(), json: String::new() };
         if self.seats.send(&EXECUTION, (GENERATION, mail), || ()) {
             self.wake();
         }

@@ -2,7 +2,7 @@
 //! of the question.
 
 use super::Durable;
-use super::stage::{Asked, How, Stage};
+use super::stage::{AskedQuestion, CallStage, How};
 use crate::call::body::Body;
 use crate::call::meta::{OnInterrupt, Spec};
 use crate::call::options::Options;
@@ -11,13 +11,13 @@ use crate::call::resolution::{self, Resolved};
 use crate::journal::{About, Asks, Frame};
 use crate::ledger::Change;
 use crate::log;
-use crate::machine::{Due, SlotId, Standing};
+use crate::machine::{Due, RecordState, SlotId};
 
 impl<B: Body> Durable<B> {
     /// Asks a person about the body. The journal already says that its outcome is unknown.
     pub(super) fn ask(&mut self, spec: &Spec, options: &Options<B::Output>, slot: SlotId) {
         let context = self.context.clone();
-        let asked = Asked {
+        let asked = AskedQuestion {
             name: self.claim.name(spec.shown()),
             asks: Asks { wait: self.identity(), about: About::Body },
             metadata: resolution::metadata(&self.args, spec.meta().sensitivity, self.identity()),
@@ -28,12 +28,12 @@ impl<B: Body> Durable<B> {
         context.replay().open(slot, Due::Never);
         // An early answer does not count: before the question is open, the outcome cannot be known.
         context.mailbox.listen(asked.wait(), None);
-        self.stage = Stage::Asking(self.running(spec, slot), asked);
+        self.stage = CallStage::Asking(self.running(spec, slot), asked);
     }
 
     /// The decision of the person, once it fits.
     pub(super) fn resolved(&self, options: &Options<B::Output>) -> Option<Resolved<B::Output>> {
-        let Stage::Asking(running, asked) = &self.stage else { return None };
+        let CallStage::Asking(running, asked) = &self.stage else { return None };
         let mailbox = &self.context.mailbox;
         loop {
             let json = mailbox.answer(asked.wait(), &running.waker)?;
@@ -48,7 +48,7 @@ impl<B: Body> Durable<B> {
     }
 
     pub(super) fn resolve(&mut self, spec: &Spec, resolved: Resolved<B::Output>) {
-        let Stage::Asking(running, asked) = std::mem::replace(&mut self.stage, Stage::Over) else {
+        let CallStage::Asking(running, asked) = std::mem::replace(&mut self.stage, CallStage::Over) else {
             unreachable!("a person is asked before")
         };
         self.context.mailbox.leave(asked.wait());
@@ -66,10 +66,10 @@ impl<B: Body> Durable<B> {
             Resolved::Fail(error) => B::pack_error(error),
             Resolved::RunAgain => {
                 let slot = running.slot;
-                if let Standing::Interrupted(at) = self.claim.standing {
-                    self.claim.standing = Standing::Again(at);
+                if let RecordState::Interrupted(at) = self.claim.standing {
+                    self.claim.standing = RecordState::Again(at);
                 }
-                self.stage = Stage::Intending(slot);
+                self.stage = CallStage::Intending(slot);
                 self.context.replay().intend(slot);
                 let changes = self.forget_answer(spec);
                 return self.context.send_intent(slot, Frame::Intent(self.call_frame(spec)).write(), changes);

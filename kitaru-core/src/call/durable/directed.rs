@@ -5,7 +5,7 @@ use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::director::{Cue, CueStage, Observation};
 use crate::journal::Arg;
-use crate::machine::Standing;
+use crate::machine::RecordState;
 
 impl<B: Body> Durable<B> {
     /// The stage of a call that is about to start.
@@ -14,7 +14,7 @@ impl<B: Body> Durable<B> {
             Effect::AtLeastOnce => CueStage::Body,
             Effect::AtMostOnce if intended => match self.claim.standing {
                 // Its record is void, which only a person can cause.
-                Standing::Again(_) => CueStage::OnceMore,
+                RecordState::Again(_) => CueStage::OnceMore,
                 _ => CueStage::Once,
             },
             Effect::AtMostOnce => CueStage::Intent,

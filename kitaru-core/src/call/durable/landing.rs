@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Durable;
-use super::stage::{How, Running, Stage};
+use super::stage::{CallStage, How, Running};
 use crate::call::body::Body;
 use crate::call::memo::memo_key;
 use crate::call::meta::{Effect, Spec};
@@ -14,7 +14,7 @@ use crate::call::tries::{Failure, Tries};
 use crate::director::Observation;
 use crate::error::Error;
 use crate::journal::{Class, Frame, OutcomeFrame, Packed};
-use crate::ledger::{Change, Memo};
+use crate::ledger::{Change, MemoEntry};
 use crate::log;
 use crate::machine::{Exit, Progress};
 use crate::value::Sensitivity;
@@ -22,7 +22,7 @@ use crate::value::Sensitivity;
 impl<B: Body> Durable<B> {
     /// The tries of the body have ended.
     pub(super) fn finish(&mut self, spec: &Spec, tried: Result<B::Output, Failure>) {
-        let Stage::Running(running, tries) = std::mem::replace(&mut self.stage, Stage::Over) else {
+        let CallStage::Running(running, tries) = std::mem::replace(&mut self.stage, CallStage::Over) else {
             unreachable!("tries end while the call runs")
         };
         let took = running.started.elapsed();
@@ -108,12 +108,12 @@ impl<B: Body> Durable<B> {
         let shape = self.context.runtime.ledger.shape(packed.fingerprint, packed.text.take());
         let memo = (spec.meta().memo.is_some() && !is_error && how != How::Recalled).then(|| {
             let recorded_ms = self.context.runtime.clock.now_ms();
-            Change::Memo { key: memo_key(spec, &self.claim), memo: Memo { recorded_ms, payload: packed.into() } }
+            Change::Memo { key: memo_key(spec, &self.claim), memo: MemoEntry { recorded_ms, payload: packed.into() } }
         });
         let changes = shape.into_iter().chain(memo).collect();
         let slot = running.slot;
         self.context.replay().land(slot, is_error && !settled);
-        self.stage = Stage::Landing(running, value, how);
+        self.stage = CallStage::Landing(running, value, how);
         let progress = if is_error && !settled { Progress::ToBeTriedAgain } else { Progress::Made };
         self.context.send_outcome(slot, frame, changes, progress);
     }

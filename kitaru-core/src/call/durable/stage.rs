@@ -18,7 +18,7 @@ use crate::ledger::Question;
 use crate::machine::SlotId;
 use crate::value::Key;
 
-pub(super) enum Stage<R> {
+pub(super) enum CallStage<R> {
     Made,
     /// Polled. It waits until its record is released or until it may run.
     Entered(SlotId),
@@ -28,7 +28,7 @@ pub(super) enum Stage<R> {
     Recalling(Box<Running>, Recall),
     Running(Box<Running>, Tries),
     /// It is unknown whether its body ran. The call waits until a person decides.
-    Asking(Box<Running>, Asked),
+    Asking(Box<Running>, AskedQuestion),
     /// Its outcome is on its way to the store.
     Landing(Box<Running>, Result<R, Error>, How),
     /// It is not polled again: the driver drops the flow.
@@ -61,14 +61,14 @@ pub(super) enum How {
 }
 
 /// A question that a person is asked.
-pub(super) struct Asked {
+pub(super) struct AskedQuestion {
     pub(super) name: String,
     pub(super) asks: Asks,
     /// The arguments, if they may be shown, and the idempotency key, as a JSON object.
     pub(super) metadata: String,
 }
 
-impl Asked {
+impl AskedQuestion {
     /// What identifies the wait.
     pub(super) fn wait(&self) -> Key {
         self.asks.wait

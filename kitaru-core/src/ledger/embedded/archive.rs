@@ -12,13 +12,13 @@ use crate::journal::{
     read_tag,
 };
 use crate::ledger::embedded::rows;
-use crate::ledger::{Listing, Memo, State, Stored, malformed};
+use crate::ledger::{GenerationState, Listing, MemoEntry, Stored, malformed};
 use crate::machine::{Due, Journal};
 use crate::store::{Order, Reader, Table};
 use crate::value::Key;
 
 /// Receives the name and the value of each row next to a journal, and decides whether to continue.
-pub(super) type Beside<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+pub(super) type VisitBeside<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// What a store has, to be read. All of it blocks.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl Archive {
     }
 
     /// Goes through the rows next to a journal: the name and the value of each.
-    pub(super) fn beside(&self, journal: JournalId, aside: Aside, see: &mut Beside<'_>) -> Result<(), Error> {
+    pub(super) fn beside(&self, journal: JournalId, aside: Aside, see: &mut VisitBeside<'_>) -> Result<(), Error> {
         let (first, end) = aside_range(journal, aside);
         let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
         self.reader.scan(Table::Aside, range, Order::Ascending, &mut |key, row| see(aside_name(key), row))
@@ -169,7 +169,7 @@ impl Archive {
     }
 
     /// Where a generation stands. A further attempt may begin between the two reads: then the second look finds it.
-    fn state(&self, execution: &ExecutionId, journal: JournalId) -> Result<State, Error> {
+    fn state(&self, execution: &ExecutionId, journal: JournalId) -> Result<GenerationState, Error> {
         for _ in 0..2 {
             if let Some(row) = self.reader.get(Table::Unfinished, &generation_key(journal))? {
                 let row = UnfinishedRow::read(&row).map_err(|why| malformed(execution, "state", why))?;
@@ -180,9 +180,17 @@ impl Archive {
                     false => String::new(),
                 };
                 let due = rows::due(wake_ms);
-                return Ok(State { status, attempts, updated_ms, due, reason, listing: Listing::Earlier, tally });
+                return Ok(GenerationState {
+                    status,
+                    attempts,
+                    updated_ms,
+                    due,
+                    reason,
+                    listing: Listing::Earlier,
+                    tally,
+                });
             }
-            let ended = self.with_end(execution, journal, |end| State {
+            let ended = self.with_end(execution, journal, |end| GenerationState {
                 status: end.status,
                 attempts: end.attempt,
                 updated_ms: end.ended_ms,
@@ -277,10 +285,10 @@ impl Archive {
     }
 
     /// What is recorded of a call for other executions, if that can be read.
-    pub(crate) fn memo(&self, key: &Key) -> Option<Memo> {
+    pub(crate) fn memo(&self, key: &Key) -> Option<MemoEntry> {
         let row = self.reader.get(Table::Memo, &key.0).ok()??;
         let MemoRow { recorded_ms, preview, payload } = MemoRow::read(&row).ok()?;
-        Some(Memo { recorded_ms, payload: OwnedPayload::new(&payload, preview) })
+        Some(MemoEntry { recorded_ms, payload: OwnedPayload::new(&payload, preview) })
     }
 
     /// The text of a shape, for an error message.

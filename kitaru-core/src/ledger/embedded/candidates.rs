@@ -29,14 +29,14 @@ impl<'a> Candidates<'a> {
 
     /// Those that may fit.
     pub(super) fn narrowed(reader: &'a Reader, narrow: &Narrow<'_>) -> Result<Self, Error> {
-        let Narrow { flow, id_prefix, parent, tags, standing } = narrow;
+        let Narrow { flow, id_prefix, parent, tags, by_status } = narrow;
         let mut sources = Vec::new();
         // What there may be the least of is first.
         sources.extend(parent.map(|(flow, id)| vec![Source::of(Indexed::Parent { flow, id })]));
         sources.extend(tags.iter().map(|tag| vec![Source::of(Indexed::Tag(tag))]));
-        if let Some(standing) = standing {
-            let executions = of_executions(reader, &standing.executions)?;
-            let mut ended = standing.ended.clone();
+        if let Some(by_status) = by_status {
+            let executions = of_executions(reader, &by_status.executions)?;
+            let mut ended = by_status.ended.clone();
             // It resumes from these, and may have ended with another one by the time that that is looked for.
             ended.sort_unstable_by_key(|status| !matches!(status, Status::Failed | Status::Stuck));
             if ended.contains(&Status::Failed) && ended.contains(&Status::Stuck) {
@@ -44,8 +44,8 @@ impl<'a> Candidates<'a> {
                 ended.push(ended[0]);
             }
             let mut standing_there = vec![Source::Known(executions)];
-            if !standing.unfinished.is_empty() {
-                standing_there.push(Source::Unfinished(standing.unfinished.clone()));
+            if !by_status.unfinished.is_empty() {
+                standing_there.push(Source::Unfinished(by_status.unfinished.clone()));
             }
             standing_there.extend(ended.into_iter().map(|status| Source::of(Indexed::Status(status))));
             sources.push(standing_there);
@@ -135,12 +135,12 @@ mod tests {
 
     use super::*;
     use crate::journal::name_key;
-    use crate::ledger::Standing;
-    use crate::store::{Key, Memory, Row, Store, seal};
+    use crate::ledger::ByStatus;
+    use crate::store::{Memory, Row, RowKey, Store, seal};
 
     fn row(table: Table, key: &[u8], mut value: Vec<u8>) -> Row {
         seal(table, key, &mut value);
-        Row { table, key: Key::from(key), value: Some(value) }
+        Row { table, key: RowKey::from(key), value: Some(value) }
     }
 
     fn reader(rows: &[Row]) -> Reader {
@@ -202,10 +202,10 @@ mod tests {
             };
             rows.extend(sets[3].iter().map(waiting));
             let reader = reader(&rows);
-            let standing =
-                Standing { ended: vec![Status::Failed], unfinished: vec![Status::Waiting], executions: Vec::new() };
+            let by_status =
+                ByStatus { ended: vec![Status::Failed], unfinished: vec![Status::Waiting], executions: Vec::new() };
             let tags = ["t".to_owned()];
-            let narrow = Narrow { flow: Some("f"), tags: &tags, standing: Some(standing), ..Narrow::default() };
+            let narrow = Narrow { flow: Some("f"), tags: &tags, by_status: Some(by_status), ..Narrow::default() };
             let stands =
                 |journal: &u64| sets[2].contains(journal) || sets[3].contains(journal) && !journal.is_multiple_of(3);
             let mut expected: Vec<u64> = sets[0].intersection(&sets[1]).copied().filter(stands).collect();

@@ -8,7 +8,7 @@ use crate::id::{ExecutionId, Seq};
 use crate::ledger::embedded::claims::{ClaimedGeneration, Left, Loaded};
 use crate::ledger::embedded::inbox::most_loaded_bytes;
 use crate::ledger::embedded::{Archive, Ledger, Tenure};
-use crate::ledger::{Change, State, brief};
+use crate::ledger::{Change, GenerationState, brief};
 
 impl Ledger {
     /// The right to write to a new journal, whose number it gives out. A generation [begins](Self::begin) with it.
@@ -59,7 +59,7 @@ impl Ledger {
     /// A claimed generation stands where it stood, but since another time.
     pub(crate) async fn restate(&self, claimed: ClaimedGeneration, at_ms: u64) -> Result<(), Error> {
         let ClaimedGeneration { stored, tenure, recorded, .. } = claimed;
-        let state = State { status: recorded, ..stored.state };
+        let state = GenerationState { status: recorded, ..stored.state };
         self.write(&tenure, vec![Change::Since { at_ms, state }], None).await
     }
 

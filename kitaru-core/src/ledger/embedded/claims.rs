@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{Note, NoteKind, Status};
 use crate::ledger::embedded::Tenure;
-use crate::ledger::{Change, Listing, Sent, State, Stored};
+use crate::ledger::{Change, GenerationState, Listing, Sent, Stored};
 use crate::machine::Journal;
 use crate::sync::{Mutex, lock};
 
@@ -76,7 +76,7 @@ impl LeftGenerations {
     /// claimed by one task at a time.
     pub(super) fn claim(&self, mut stored: Stored) -> ClaimedGeneration {
         let lives = self.left(&stored.header.execution) == Some(stored.journal);
-        let State { status: recorded, attempts, listing, .. } = stored.state;
+        let GenerationState { status: recorded, attempts, listing, .. } = stored.state;
         let earlier = match recorded {
             // The generation after a `.continue_as_new()` exists before its first attempt.
             Status::Running if attempts == 0 => Earlier::Ended,

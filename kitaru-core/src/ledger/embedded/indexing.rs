@@ -12,10 +12,10 @@ use crate::ledger::Stored;
 use crate::ledger::embedded::archive::text;
 use crate::ledger::embedded::opening::UNINDEXED;
 use crate::ledger::embedded::{Archive, Ledger, Tenure, rows};
-use crate::store::{Key, Order, Row, Table};
+use crate::store::{Order, Row, RowKey, Table};
 
 /// How many generations are given their rows in one commit.
-const GENERATIONS_AT_ONCE: usize = 256;
+const GENERATIONS_PER_COMMIT: usize = 256;
 /// How often a generation is read whose rows cannot be read: the store may have failed for a moment.
 const READS: usize = 3;
 
@@ -40,15 +40,15 @@ impl Archive {
         if from == 0 {
             return Ok(None);
         }
-        let mut journals = Vec::with_capacity(GENERATIONS_AT_ONCE);
+        let mut journals = Vec::with_capacity(GENERATIONS_PER_COMMIT);
         let last = from.to_be_bytes();
         let range = (Bound::Unbounded, Bound::Included(&last[..]));
         self.reader.keys(Table::Execution, range, Order::Descending, &mut |key| {
             journals.extend(key.first_chunk().map(|key| JournalId(u64::from_be_bytes(*key))));
-            if journals.len() < GENERATIONS_AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if journals.len() < GENERATIONS_PER_COMMIT { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         let left = match journals.last() {
-            Some(last) if journals.len() == GENERATIONS_AT_ONCE => last.0 - 1,
+            Some(last) if journals.len() == GENERATIONS_PER_COMMIT => last.0 - 1,
             _ => 0,
         };
         let mut unindexed = Unindexed { rows: Vec::new(), left, unread: Vec::new() };
@@ -104,7 +104,7 @@ impl Ledger {
     /// Writes the rows of generations that lack them. From the last of them on, lists are made by indexes.
     pub(crate) async fn index(&self, unindexed: Unindexed) -> Result<(), Error> {
         let Unindexed { mut rows, left, .. } = unindexed;
-        rows.push(Row { table: Table::Meta, key: Key::from(UNINDEXED), value: Some(left.to_le_bytes().to_vec()) });
+        rows.push(Row { table: Table::Meta, key: RowKey::from(UNINDEXED), value: Some(left.to_le_bytes().to_vec()) });
         let nobody = Arc::new(Tenure::of_changes(JournalId(0)));
         self.write_rows(&nobody, rows, None).await?;
         self.archive.unindexed.store(left, SeqCst);

@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicU64;
 use crate::clock::Clock;
 use crate::entropy;
 use crate::error::{Error, Kind, cannot};
-use crate::ledger::embedded::found::Found;
+use crate::ledger::embedded::facts::StoreFacts;
 use crate::ledger::embedded::{Archive, Ledger};
-use crate::store::{self, Key, Order, Reader, Row, Store, Table, Writer, WriterOptions};
+use crate::store::{self, Order, Reader, Row, RowKey, Store, Table, Writer, WriterOptions};
 
 /// What a ledger is opened with.
 pub(crate) struct LedgerOptions {
@@ -50,7 +50,7 @@ pub(crate) fn open(store: Arc<dyn Store>, options: LedgerOptions) -> Result<(Arc
     if !made.is_empty() {
         store.commit(made)?;
     }
-    let found = Found { secret, newest, deleted_generation, deleted_journal };
+    let found = StoreFacts { secret, newest, deleted_generation, deleted_journal };
     let (max_outcome_bytes, clock) = (options.max_outcome_bytes, options.clock.clone());
     let writer = start_writer(store, options)?;
     let archive = Archive { reader, unindexed: Arc::new(AtomicU64::new(unindexed)) };
@@ -115,5 +115,5 @@ pub(crate) fn first_rows(secret: [u8; 32]) -> [Row; 2] {
 
 fn meta(key: &[u8], mut value: Vec<u8>) -> Row {
     store::seal(Table::Meta, key, &mut value);
-    Row { table: Table::Meta, key: Key::from(key), value: Some(value) }
+    Row { table: Table::Meta, key: RowKey::from(key), value: Some(value) }
 }

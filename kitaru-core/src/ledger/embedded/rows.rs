@@ -5,9 +5,9 @@ use crate::journal::{
     Aside, Indexed, MailRow, MemoRow, NotUndone, NoteKind, ParentCall, Status, Tally, UnfinishedRow, WaitRow,
     aside_key, generation_key, journal_key, name_key, sent_name, write_tag,
 };
-use crate::ledger::{Change, Ended, Ending, FirstAttempt, NewGeneration, Question, State};
+use crate::ledger::{AttemptEnd, Change, FirstAttempt, GenerationState, NewGeneration, Question, UnattendedEnd};
 use crate::machine::Due;
-use crate::store::{Key, Row, Table};
+use crate::store::{Row, RowKey, Table};
 
 impl Change {
     /// The row of a journal's generation.
@@ -25,7 +25,7 @@ impl Change {
             Change::Parked { attempts, at_ms, due } => {
                 unfinished(journal, (Status::Waiting, attempts, at_ms), wake_ms(due), Tally::default())
             }
-            Change::Since { at_ms, state: State { status, attempts, due, tally, .. } } => {
+            Change::Since { at_ms, state: GenerationState { status, attempts, due, tally, .. } } => {
                 unfinished(journal, (status, attempts, at_ms), wake_ms(due), tally)
             }
             Change::Finished => row(Table::Unfinished, generation_key(journal), None),
@@ -94,16 +94,16 @@ impl NewGeneration {
         }
         rows.extend(parent.iter().flat_map(|parent| child(journal, parent)));
         rows.extend(waiters.into_iter().map(|parent| Change::AwaitedBy(parent).row(journal)));
-        rows.extend(over.into_iter().flat_map(Ending::rows));
+        rows.extend(over.into_iter().flat_map(UnattendedEnd::rows));
         rows.extend(shape.map(|shape| shape.row(journal)));
         rows
     }
 }
 
-impl Ended {
+impl AttemptEnd {
     /// The rows next to the last record of a journal, and that record.
     pub(super) fn rows(self, journal: JournalId) -> (impl Iterator<Item = Row>, Vec<u8>) {
-        let Ended { frame, status, earlier, is_listed } = self;
+        let AttemptEnd { frame, status, earlier, is_listed } = self;
         let finished = is_listed.then(|| Change::Finished.row(journal));
         let is_new = earlier != Some(status);
         let indexed = is_new.then(|| ends(journal, status, earlier)).into_iter().flatten();
@@ -111,9 +111,9 @@ impl Ended {
     }
 }
 
-impl Ending {
+impl UnattendedEnd {
     pub(super) fn rows(self) -> Vec<Row> {
-        let Ending { stored, seq, status, frame, undo: why } = self;
+        let UnattendedEnd { stored, seq, status, frame, undo: why } = self;
         let journal = stored.journal;
         let mut rows = vec![row(Table::Journal, journal_key(journal, seq), Some(frame)), Change::Finished.row(journal)];
         // Which one it had, if any, is not known here.
@@ -193,6 +193,6 @@ pub(super) fn aside(journal: JournalId, aside: Aside, name: &[u8], value: Option
     row(Table::Aside, aside_key(journal, aside, name), value)
 }
 
-fn row(table: Table, key: impl Into<Key>, value: Option<Vec<u8>>) -> Row {
+fn row(table: Table, key: impl Into<RowKey>, value: Option<Vec<u8>>) -> Row {
     Row { table, key: key.into(), value }
 }

@@ -36,7 +36,7 @@ pub(super) struct Search {
 }
 
 /// What was found.
-pub(super) enum Found {
+pub(super) enum Unfinished {
     /// A generation that resumes now.
     Now(JournalId),
     /// One that resumes at a time, which is steady.
@@ -57,20 +57,20 @@ impl Search {
     }
 
     /// Looks a little further. `None` once everything was read.
-    pub(super) async fn look(&mut self) -> Option<Vec<Found>> {
+    pub(super) async fn look(&mut self) -> Option<Vec<Unfinished>> {
         match self.after {
             Some(after) => Some(self.page(after).await),
             None => self.read_again().await,
         }
     }
 
-    async fn page(&mut self, after: JournalId) -> Vec<Found> {
+    async fn page(&mut self, after: JournalId) -> Vec<Unfinished> {
         let (archive, own) = (self.archive.clone(), self.own);
         let page = match blocking(move || archive.unfinished(after, own, PAGE)).await {
             Ok(Ok(page)) => page,
             Ok(Err(error)) | Err(error) => {
                 self.pause();
-                return vec![Found::Unread(error)];
+                return vec![Unfinished::Unread(error)];
             }
         };
         self.after = page.last;
@@ -79,7 +79,7 @@ impl Search {
         // The others still resume.
         for unread in page.unread {
             self.unread.push_back(unread.journal);
-            found.push(Found::Unread(unread.error));
+            found.push(Unfinished::Unread(unread.error));
         }
         if page.last.is_none() && !self.unread.is_empty() {
             self.pause();
@@ -88,12 +88,12 @@ impl Search {
     }
 
     /// A row that is damaged stays so; a disk that failed may have recovered.
-    async fn read_again(&mut self) -> Option<Vec<Found>> {
+    async fn read_again(&mut self) -> Option<Vec<Unfinished>> {
         let journal = self.unread.pop_front()?;
         let archive = self.archive.clone();
         Some(match blocking(move || archive.stored(journal)).await {
             Ok(Ok(stored)) => stored.and_then(|stored| self.found(&stored, true)).into_iter().collect(),
-            Ok(Err(error)) | Err(error) => vec![Found::Unread(error)],
+            Ok(Err(error)) | Err(error) => vec![Unfinished::Unread(error)],
         })
     }
 
@@ -102,7 +102,7 @@ impl Search {
     }
 
     /// When a generation resumes, if it does. `has_mail` says that it waits, and that something was sent to it.
-    fn found(&mut self, stored: &Stored, has_mail: bool) -> Option<Found> {
+    fn found(&mut self, stored: &Stored, has_mail: bool) -> Option<Unfinished> {
         if !(self.drives)(&stored.header.execution.flow) {
             return None;
         }
@@ -110,17 +110,17 @@ impl Search {
         match state.status {
             // The process may have crashed after that was durable and before it acted on it. Only a replay finds out: a flow
             // that has taken all its mail is parked again.
-            Status::Waiting if has_mail => Some(Found::Now(journal)),
+            Status::Waiting if has_mail => Some(Unfinished::Now(journal)),
             Status::Waiting => match state.due {
                 Due::Never => None,
-                Due::At(due_ms) if due_ms > self.clock.steady_ms() => Some(Found::Later(journal, due_ms)),
+                Due::At(due_ms) if due_ms > self.clock.steady_ms() => Some(Unfinished::Later(journal, due_ms)),
                 // The result of the other execution may have landed without a notification.
-                Due::At(_) | Due::Execution => Some(Found::Now(journal)),
+                Due::At(_) | Due::Execution => Some(Unfinished::Now(journal)),
             },
             Status::Queued if state.starts_ms() > self.clock.now_ms() => {
-                Some(Found::Later(journal, self.clock.steady_when_shown(state.starts_ms())))
+                Some(Unfinished::Later(journal, self.clock.steady_when_shown(state.starts_ms())))
             }
-            Status::Queued | Status::Running | Status::Interrupted => Some(Found::Now(journal)),
+            Status::Queued | Status::Running | Status::Interrupted => Some(Unfinished::Now(journal)),
             Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::ContinuedAsNew => None,
         }
     }

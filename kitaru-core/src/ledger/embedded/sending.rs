@@ -11,11 +11,11 @@ use crate::journal::{Aside, ParentCall};
 use crate::ledger::embedded::senders::{Admitted, SentBefore};
 use crate::ledger::embedded::tally::{MailTotal, most_bytes};
 use crate::ledger::embedded::{CarryOver, Ledger, Tenure};
-use crate::ledger::{Addressee, Change, Ended, NewGeneration, Sent, SentKey, Stored, blocking};
+use crate::ledger::{Addressee, AttemptEnd, Change, NewGeneration, Sent, SentKey, Stored, blocking};
 use crate::value::Key;
 
 /// Something on its way to an execution.
-pub(crate) struct Letter {
+pub(crate) struct NewMessage {
     pub(crate) execution: ExecutionId,
     /// The name of the signal, or the visible name of the wait.
     pub(crate) name: String,
@@ -23,7 +23,7 @@ pub(crate) struct Letter {
     pub(crate) sent_ms: u64,
 }
 
-impl Letter {
+impl NewMessage {
     /// What it counts for, in the store and in memory.
     pub(crate) fn bytes(&self) -> u64 {
         (self.name.len() + self.json.len()) as u64
@@ -48,16 +48,16 @@ impl Ledger {
     /// sent to one generation lands in the order of its numbers. `driven` is the generation that is under way in this process.
     pub(crate) async fn signal(
         &self,
-        letter: Letter,
+        message: NewMessage,
         key: Option<String>,
         driven: impl Fn() -> Option<JournalId> + Send + Sync + 'static,
         arrived: impl FnOnce(Arrival) + Send + 'static,
     ) -> Result<(), Error> {
         let driven = Arc::new(driven);
         let landed = loop {
-            let locked = self.senders.locks.of(&letter.execution).await;
+            let locked = self.senders.locks.of(&message.execution).await;
             let (archive, senders, driven) = (self.archive.clone(), self.senders.clone(), driven.clone());
-            let (wanted, name, key) = (letter.execution.clone(), letter.name.clone(), key.clone());
+            let (wanted, name, key) = (message.execution.clone(), message.name.clone(), key.clone());
             match blocking(move || senders.admit(&archive, &wanted, &name, key, driven())).await?? {
                 Admitted::Known => return Ok(()),
                 Admitted::OnItsWay(mut arrives) => {
@@ -65,7 +65,7 @@ impl Ledger {
                     // It is looked for again, whether it has landed or is lost.
                     let _ = arrives.changed().await;
                 }
-                Admitted::New { stored, so_far, sent } => break self.post(letter, *stored, so_far, sent, arrived)?,
+                Admitted::New { stored, so_far, sent } => break self.post(message, *stored, so_far, sent, arrived)?,
             }
         };
         // Other senders to this execution share the commit.
@@ -75,13 +75,13 @@ impl Ledger {
     /// Has a signal on its way. The writer keeps the order of what is sent to one generation, so that the numbers ascend.
     fn post(
         &self,
-        letter: Letter,
+        message: NewMessage,
         stored: Stored,
         so_far: MailTotal,
         sent: Option<SentBefore>,
         arrived: impl FnOnce(Arrival) + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
-        let (journal, bytes) = (stored.journal, letter.bytes());
+        let (journal, bytes) = (stored.journal, message.bytes());
         let execution = &stored.header.execution;
         let number = self.senders.tallies.add(
             execution,
@@ -91,11 +91,11 @@ impl Ledger {
             bytes,
             most_bytes(self.max_outcome_bytes),
         )?;
-        let Letter { name, json, sent_ms, .. } = &letter;
+        let NewMessage { name, json, sent_ms, .. } = &message;
         let mut changes = vec![Change::Signal { number, name: name.clone(), json: json.clone(), sent_ms: *sent_ms }];
         let idempotency = sent.map(|SentBefore { first, key, row }| {
             self.senders.tallies.key_leaves(row.clone());
-            changes.push(Change::Sent { first, signal: letter.name.clone(), key, number });
+            changes.push(Change::Sent { first, signal: message.name.clone(), key, number });
             row
         });
         let (tell, landed) = oneshot::channel();
@@ -107,7 +107,7 @@ impl Ledger {
             if let Some(key) = &idempotency {
                 senders.tallies.key_arrived(key);
             }
-            let Letter { name, json, .. } = letter;
+            let NewMessage { name, json, .. } = message;
             let (key, sent) = (SentKey::Signal(number), Sent::Signal { number, name, json });
             arrived(Arrival { stored, key, sent, landed: result.clone() });
             // The sender may have gone away.
@@ -120,32 +120,32 @@ impl Ledger {
     /// while no other sender can send to the execution.
     pub(crate) async fn answer<R>(
         &self,
-        letter: Letter,
+        message: NewMessage,
         meant: Option<Key>,
         (driven, now_ms): (impl Fn() -> Option<JournalId> + Send + 'static, u64),
         arrived: impl FnOnce(Arrival) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let _locked = self.senders.locks.of(&letter.execution).await;
+        let _locked = self.senders.locks.of(&message.execution).await;
         let (archive, senders) = (self.archive.clone(), self.senders.clone());
-        let (wanted, named) = (letter.execution.clone(), letter.name.clone());
+        let (wanted, named) = (message.execution.clone(), message.name.clone());
         let look = move || {
             let (stored, wait) = archive.addressed((&wanted, driven()), &named, meant, now_ms)?;
             let so_far = senders.so_far(&archive, stored.journal)?;
             Ok::<_, Error>((stored, wait, so_far))
         };
         let (stored, wait, so_far) = blocking(look).await??;
-        let (journal, bytes) = (stored.journal, letter.bytes());
+        let (journal, bytes) = (stored.journal, message.bytes());
         let most = most_bytes(self.max_outcome_bytes);
-        self.senders.tallies.add(&letter.execution, journal, so_far, Aside::Answer, bytes, most)?;
+        self.senders.tallies.add(&message.execution, journal, so_far, Aside::Answer, bytes, most)?;
         let identity = match &wait {
             Addressee::Wait(wait) => Some(*wait),
             Addressee::Named(_) => None,
         };
-        let (name, json) = (letter.name.clone(), letter.json.clone());
-        let answer = Change::Answered { name, json, sent_ms: letter.sent_ms, wait: identity };
+        let (name, json) = (message.name.clone(), message.json.clone());
+        let answer = Change::Answered { name, json, sent_ms: message.sent_ms, wait: identity };
         let landed = self.write(&Arc::new(Tenure::of_changes(journal)), vec![answer], None).await;
         self.senders.tallies.arrived(journal, bytes, landed.is_ok());
-        let (key, sent) = (SentKey::Answer(letter.name), Sent::Answer { wait, json: letter.json });
+        let (key, sent) = (SentKey::Answer(message.name), Sent::Answer { wait, json: message.json });
         arrived(Arrival { stored, key, sent, landed })
     }
 
@@ -183,7 +183,7 @@ impl Ledger {
         tenure: &Arc<Tenure>,
         execution: &ExecutionId,
         takes: impl Fn(u64) -> bool + Send + 'static,
-        next: impl FnOnce(Stored, &CarryOver) -> (NewGeneration, Ended),
+        next: impl FnOnce(Stored, &CarryOver) -> (NewGeneration, AttemptEnd),
         submitted: impl FnOnce(),
     ) -> Result<JournalId, Error> {
         let _locked = self.senders.locks.of(execution).await;

@@ -11,10 +11,10 @@ use crate::ledger::Stored;
 use crate::ledger::embedded::opening::{DELETED_GENERATION, DELETED_JOURNAL};
 use crate::ledger::embedded::rows::RESUMED;
 use crate::ledger::embedded::{Archive, Ledger, Listed, Tenure};
-use crate::store::{Key, Order, Row, Table};
+use crate::store::{Order, Row, RowKey, Table};
 
 /// How many rows go in one commit.
-const ROWS_AT_ONCE: usize = 1_000;
+const ROWS_PER_COMMIT: usize = 1_000;
 
 /// A generation that is to go.
 pub(crate) struct Expired {
@@ -95,7 +95,7 @@ impl Ledger {
         let mut gone = Vec::new();
         for Expired { journal, generation, keys, head } in expired {
             // One that fits into a commit goes whole.
-            if !gone.is_empty() && gone.len() + keys.len() > ROWS_AT_ONCE {
+            if !gone.is_empty() && gone.len() + keys.len() > ROWS_PER_COMMIT {
                 self.erase(std::mem::take(&mut gone)).await?;
             }
             // Before its name goes: the next one of that name has a higher number.
@@ -103,7 +103,7 @@ impl Ledger {
             self.deleted_journal.fetch_max(journal.0, SeqCst);
             for key in keys {
                 gone.push(key);
-                if gone.len() >= ROWS_AT_ONCE {
+                if gone.len() >= ROWS_PER_COMMIT {
                     self.erase(std::mem::take(&mut gone)).await?;
                 }
             }
@@ -113,8 +113,8 @@ impl Ledger {
     }
 
     async fn erase(&self, keys: Vec<(Table, Vec<u8>)>) -> Result<(), Error> {
-        let gone = keys.into_iter().map(|(table, key)| Row { table, key: Key::from(key), value: None });
-        let meta = |key: &[u8], value: Vec<u8>| Row { table: Table::Meta, key: Key::from(key), value: Some(value) };
+        let gone = keys.into_iter().map(|(table, key)| Row { table, key: RowKey::from(key), value: None });
+        let meta = |key: &[u8], value: Vec<u8>| Row { table: Table::Meta, key: RowKey::from(key), value: Some(value) };
         let generation = meta(DELETED_GENERATION, self.deleted_generation.load(SeqCst).to_le_bytes().to_vec());
         let journal = meta(DELETED_JOURNAL, self.deleted_journal.load(SeqCst).to_le_bytes().to_vec());
         let nobody = Arc::new(Tenure::of_changes(JournalId(0)));

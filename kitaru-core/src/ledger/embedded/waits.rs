@@ -71,13 +71,13 @@ pub(super) fn addressed(
     }
     if let Some(call) = calls.named(name)?.last() {
         return Err(match call.stands {
-            Stands::Begun => cannot!(
+            LastRecord::Begun => cannot!(
                 Kind::Misuse,
                 "answer the wait `{shown_name}` of execution {execution}",
                 "its body has begun, and no person is asked",
                 "see Execution::waits()"
             ),
-            Stands::Open | Stands::Ended => cannot!(
+            LastRecord::Open | LastRecord::Ended => cannot!(
                 Kind::Misuse,
                 "answer the wait `{shown_name}` of execution {execution}",
                 "it is not an open wait but a recorded checkpoint",
@@ -106,7 +106,7 @@ pub(super) fn mail(archive: &Archive, stored: &Stored, answers: Vec<MailRow>) ->
             }
             // Of an earlier version.
             None => match calls.named(&name)? {
-                [call] if call.stands != Stands::Ended => Addressee::Wait(call.identity),
+                [call] if call.stands != LastRecord::Ended => Addressee::Wait(call.identity),
                 _ => continue,
             },
         };
@@ -138,7 +138,7 @@ fn is_answered(wait: &WaitRow, answer: &MailRow, calls: &Calls<'_>) -> Result<bo
     }
     let calls = calls.named(&answer.name)?;
     Ok(match answer.wait {
-        Some(wait) => calls.iter().all(|call| call.identity == wait || call.stands == Stands::Ended),
+        Some(wait) => calls.iter().all(|call| call.identity == wait || call.stands == LastRecord::Ended),
         // Of two calls it may have been that of the one that has ended.
         None => calls.len() < 2,
     })
@@ -172,16 +172,16 @@ fn early_answers(archive: &Archive, journal: JournalId) -> Result<u64, Error> {
 }
 
 /// A call of which there are records.
-struct Called {
+struct CallState {
     /// What identifies it.
     identity: Key,
     checkpoint: String,
-    stands: Stands,
+    stands: LastRecord,
 }
 
 /// What the last record of a call says.
 #[derive(Clone, Copy, PartialEq)]
-enum Stands {
+enum LastRecord {
     /// Its body has begun.
     Begun,
     /// It waits.
@@ -194,7 +194,7 @@ enum Stands {
 struct Calls<'a> {
     archive: &'a Archive,
     stored: &'a Stored,
-    known: OnceCell<HashMap<String, Vec<Called>>>,
+    known: OnceCell<HashMap<String, Vec<CallState>>>,
 }
 
 impl<'a> Calls<'a> {
@@ -203,7 +203,7 @@ impl<'a> Calls<'a> {
     }
 
     /// Those that go by a visible name.
-    fn named(&self, name: &str) -> Result<&[Called], Error> {
+    fn named(&self, name: &str) -> Result<&[CallState], Error> {
         let known = match self.known.get() {
             Some(known) => known,
             None => {
@@ -216,26 +216,26 @@ impl<'a> Calls<'a> {
 }
 
 /// The calls that are recorded, by their visible names.
-fn called(archive: &Archive, stored: &Stored) -> Result<HashMap<String, Vec<Called>>, Error> {
+fn called(archive: &Archive, stored: &Stored) -> Result<HashMap<String, Vec<CallState>>, Error> {
     let (first, last) = journal_range(stored.journal);
     let range = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
-    let mut called: HashMap<String, Vec<Called>> = HashMap::new();
+    let mut called: HashMap<String, Vec<CallState>> = HashMap::new();
     let mut unread = None;
-    let mut see = |call: &CallFrame<'_>, stands: Stands| {
+    let mut see = |call: &CallFrame<'_>, stands: LastRecord| {
         let identity = call_identity(&stored.header.execution, stored.header.generation, call.key, call.occurrence);
         let calls = called.entry(call.name()).or_default();
         match calls.iter_mut().find(|known| known.identity == identity) {
             Some(known) => known.stands = stands,
-            None => calls.push(Called { identity, checkpoint: call.checkpoint.to_owned(), stands }),
+            None => calls.push(CallState { identity, checkpoint: call.checkpoint.to_owned(), stands }),
         }
     };
     archive.reader.scan(Table::Journal, range, Order::Ascending, &mut |_, frame| {
         match Frame::read(frame) {
-            Ok(Frame::Outcome(outcome)) => see(&outcome.call, Stands::Ended),
-            Ok(Frame::Intent(call)) => see(&call, Stands::Begun),
+            Ok(Frame::Outcome(outcome)) => see(&outcome.call, LastRecord::Ended),
+            Ok(Frame::Intent(call)) => see(&call, LastRecord::Begun),
             Ok(Frame::Open(open)) => {
                 let waits = matches!(open.opening, Opening::Answer { .. });
-                see(&open.call, if waits { Stands::Open } else { Stands::Ended });
+                see(&open.call, if waits { LastRecord::Open } else { LastRecord::Ended });
             }
             Ok(_) => {}
             Err(why) => unread = Some(why),
@@ -258,8 +258,8 @@ fn answered_already(name: &str, execution: &ExecutionId) -> Error {
 }
 
 /// The one call that can be answered, of those that go by one name.
-fn only(calls: &[Called], name: &str, execution: &ExecutionId) -> Result<Key, Error> {
-    let mut open = calls.iter().filter(|call| call.stands != Stands::Ended);
+fn only(calls: &[CallState], name: &str, execution: &ExecutionId) -> Result<Key, Error> {
+    let mut open = calls.iter().filter(|call| call.stands != LastRecord::Ended);
     let (first, second) = (open.next(), open.next());
     let name = short(name);
     match (first, second) {

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::id::JournalId;
 use crate::ledger::Stored;
 use crate::ledger::embedded::Ledger;
-use crate::ledger::embedded::search::{AFTER_FAULT, Drives, Found, Search};
+use crate::ledger::embedded::search::{AFTER_FAULT, Drives, Search, Unfinished};
 use crate::ledger::embedded::sleepers::{Sleeper, Sleepers};
 use crate::machine::{Cause, Due};
 use crate::race::race;
@@ -27,7 +27,7 @@ pub(crate) struct Waking {
     sleepers: Arc<Sleepers>,
     clock: Clock,
     search: Option<Search>,
-    found: VecDeque<Found>,
+    found: VecDeque<Unfinished>,
     /// The last one was due. The next one is one that was found.
     was_due: bool,
 }
@@ -99,11 +99,11 @@ impl Waking {
     async fn found(&mut self) -> Option<Result<WokenGeneration, Error>> {
         loop {
             match self.found.pop_front() {
-                Some(Found::Now(journal)) => return Some(Ok(WokenGeneration { journal, cause: Cause::Opening })),
-                Some(Found::Later(journal, due_ms)) => {
+                Some(Unfinished::Now(journal)) => return Some(Ok(WokenGeneration { journal, cause: Cause::Opening })),
+                Some(Unfinished::Later(journal, due_ms)) => {
                     self.sleepers.push(Sleeper { due_ms, journal, cause: Cause::Time });
                 }
-                Some(Found::Unread(error)) => return Some(Err(error)),
+                Some(Unfinished::Unread(error)) => return Some(Err(error)),
                 None => {
                     let search = self.search.as_mut().filter(|search| !search.is_paused())?;
                     match search.look().await {

@@ -11,12 +11,12 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::ledger::embedded::claims::LeftGenerations;
-use crate::ledger::embedded::found::Found;
+use crate::ledger::embedded::facts::StoreFacts;
 use crate::ledger::embedded::senders::Senders;
 use crate::ledger::embedded::sleepers::Sleepers;
 use crate::ledger::embedded::{Archive, CarryOver, Tenure};
-use crate::ledger::{Change, Ended, Ending, NewGeneration};
-use crate::pool::Queue;
+use crate::ledger::{AttemptEnd, Change, NewGeneration, UnattendedEnd};
+use crate::pool::LookupQueue;
 use crate::store::{Owner, Row, Submission, Writer};
 use crate::sync::lock;
 
@@ -27,7 +27,7 @@ pub(crate) struct Ledger {
     pub(super) archive: Archive,
     pub(super) claims: Arc<LeftGenerations>,
     /// What is looked up when executions begin.
-    pub(super) lookups: Arc<Queue>,
+    pub(super) lookups: Arc<LookupQueue>,
     pub(super) clock: Clock,
     pub(super) sleepers: Arc<Sleepers>,
     pub(super) senders: Arc<Senders>,
@@ -54,8 +54,14 @@ pub(crate) struct Append {
 }
 
 impl Ledger {
-    pub(super) fn new(writer: Writer, archive: Archive, clock: Clock, found: Found, max_outcome_bytes: usize) -> Self {
-        let Found { secret, newest, deleted_generation, deleted_journal } = found;
+    pub(super) fn new(
+        writer: Writer,
+        archive: Archive,
+        clock: Clock,
+        found: StoreFacts,
+        max_outcome_bytes: usize,
+    ) -> Self {
+        let StoreFacts { secret, newest, deleted_generation, deleted_journal } = found;
         Ledger {
             writer,
             archive,
@@ -184,7 +190,7 @@ impl Ledger {
         &self,
         tenure: &Arc<Tenure>,
         changes: Vec<Change>,
-        ended: Ended,
+        ended: AttemptEnd,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let (ended, frame) = ended.rows(tenure.journal());
         let mut rows = rows(tenure, changes);
@@ -233,7 +239,7 @@ impl Ledger {
     }
 
     /// Records the end of a generation without a driver.
-    pub(crate) async fn end(&self, ending: Ending) -> Result<(), Error> {
+    pub(crate) async fn end(&self, ending: UnattendedEnd) -> Result<(), Error> {
         let tenure = Arc::new(Tenure::of_changes(ending.stored.journal));
         let execution = ending.stored.header.execution.clone();
         self.write_rows(&tenure, ending.rows(), None).await?;
@@ -247,7 +253,7 @@ impl Ledger {
         tenure: &Arc<Tenure>,
         next: NewGeneration,
         carried: CarryOver,
-        ended: Ended,
+        ended: AttemptEnd,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let journal = next.journal;
         let (of_the_older, frame) = ended.rows(tenure.journal());
@@ -336,21 +342,21 @@ mod tests {
     use super::*;
     use crate::id::Seq;
     use crate::journal::{Class, OwnedPayload, Payload};
-    use crate::ledger::Memo;
+    use crate::ledger::MemoEntry;
     use crate::store::{Memory, Reader, Store, Table, WriterOptions};
     use crate::value::{Codec, Key};
 
     fn opened() -> (Arc<dyn Store>, Ledger) {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
         let writer = Writer::start(store.clone(), WriterOptions::default()).unwrap();
-        let found = Found { secret: [0; 32], newest: 0, deleted_generation: 0, deleted_journal: 0 };
+        let found = StoreFacts { secret: [0; 32], newest: 0, deleted_generation: 0, deleted_journal: 0 };
         let archive = Archive { reader: Reader::new(store.clone()), unindexed: Arc::default() };
         (store, Ledger::new(writer, archive, Clock::system(), found, 1_000))
     }
 
     fn memo(key: u8) -> Vec<Change> {
         let payload = Payload { class: Class::Value, codec: Codec::Json, shape: 0, bytes: &[key] };
-        let memo = Memo { recorded_ms: 1, payload: OwnedPayload::new(&payload, "") };
+        let memo = MemoEntry { recorded_ms: 1, payload: OwnedPayload::new(&payload, "") };
         vec![Change::Memo { key: Key([key; 16]), memo }]
     }
 

@@ -23,7 +23,7 @@ use crate::id::JournalId;
 /// It is kept until it is over, or [idle](Self::is_idle).
 #[derive(Debug)]
 pub(crate) struct Seat<M> {
-    state: State,
+    state: Occupant,
     /// How many tasks have had it.
     tasks: u64,
     /// How many callers wait for the execution.
@@ -41,7 +41,7 @@ pub(crate) type Wakes = BTreeSet<(JournalId, Cause)>;
 
 /// What has the seat.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum State {
+pub(crate) enum Occupant {
     /// A task that was woken. It reads the records and may find nothing to do, so a caller may take the seat over.
     Looking { task: TaskId, generation: JournalId },
     /// A task that reads the records, or writes what an attempt begins with.
@@ -73,7 +73,7 @@ pub(crate) enum Cause {
 
 /// What a caller wants from an execution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Call {
+pub(crate) enum SeatCall {
     /// Its result, from a new attempt or one that runs.
     Join,
     /// A new generation.
@@ -86,7 +86,7 @@ pub(crate) enum Call {
 
 /// The effect of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Called {
+pub(crate) enum CallEffect {
     /// A new task drives the execution.
     Drive(TaskId),
     /// It waits for the task that drives the execution.
@@ -99,7 +99,7 @@ pub(crate) enum Called {
 
 /// What an attempt begins with.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) struct Begun<M> {
+pub(crate) struct AttemptStart<M> {
     /// What was sent to its generation before it began, in that order.
     pub(crate) messages: Vec<M>,
     pub(crate) cancelled: bool,
@@ -108,7 +108,7 @@ pub(crate) struct Begun<M> {
 
 /// The effect of a message.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Sent<M> {
+pub(crate) enum SendEffect<M> {
     /// The attempt takes it in, or [gives it back](Seat::give_back).
     Deliver(M),
     /// It waits for the attempt that the task begins, or until the task parks.
@@ -119,7 +119,7 @@ pub(crate) enum Sent<M> {
 
 /// The effect of a cancellation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Cancel {
+pub(crate) enum CancelEffect {
     /// The attempt unwinds.
     Unwind,
     /// The attempt that begins next unwinds.
@@ -130,7 +130,7 @@ pub(crate) enum Cancel {
 
 /// What follows once a flow is parked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Parked {
+pub(crate) enum ParkEffect {
     Rest,
     /// A cancellation arrived too late for the attempt.
     Cancel,
@@ -140,7 +140,7 @@ pub(crate) enum Parked {
 
 /// What follows if a task is dropped where it is.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Lost {
+pub(crate) enum LossEffect {
     /// Nothing: the seat no longer belonged to the task.
     Nothing,
     /// The execution is parked, and resumes on another runtime.
@@ -152,27 +152,27 @@ pub(crate) enum Lost {
 impl<M> Seat<M> {
     /// The seat of an execution that is called.
     pub(crate) fn called() -> (Self, TaskId) {
-        let mut seat = Self::of(State::Parked);
+        let mut seat = Self::of(Occupant::Parked);
         let task = seat.next_task();
-        seat.state = State::Planning { task, generation: None };
+        seat.state = Occupant::Planning { task, generation: None };
         (seat, task)
     }
 
     /// The seat of an execution that is woken.
     pub(crate) fn woken(generation: JournalId, cause: Cause) -> (Self, TaskId) {
-        let mut seat = Self::of(State::Parked);
+        let mut seat = Self::of(Occupant::Parked);
         let task = seat.next_task();
-        seat.state = State::Looking { task, generation };
+        seat.state = Occupant::Looking { task, generation };
         seat.wakes.insert((generation, cause));
         (seat, task)
     }
 
     /// The seat of an execution that is recorded and not in memory: a caller waits for it, or a message was sent to it.
     pub(crate) fn parked() -> Self {
-        Self::of(State::Parked)
+        Self::of(Occupant::Parked)
     }
 
-    fn of(state: State) -> Self {
+    fn of(state: Occupant) -> Self {
         let (waiting, cancelled, draining, inbox) = (0, false, false, Vec::new());
         Seat { state, tasks: 0, waiting, cancelled, draining, inbox, wakes: Wakes::new() }
     }
@@ -183,27 +183,27 @@ impl<M> Seat<M> {
     }
 
     #[cfg(test)]
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> Occupant {
         self.state
     }
 
     // ---- which task drives it ----
 
-    pub(crate) fn call(&mut self, call: Call) -> Called {
-        let is_free = matches!(self.state, State::Looking { .. } | State::Parked);
+    pub(crate) fn call(&mut self, call: SeatCall) -> CallEffect {
+        let is_free = matches!(self.state, Occupant::Looking { .. } | Occupant::Parked);
         match call {
-            Call::Resume => Called::Refuse,
-            Call::Join | Call::Abandon if is_free => {
+            SeatCall::Resume => CallEffect::Refuse,
+            SeatCall::Join | SeatCall::Abandon if is_free => {
                 let task = self.next_task();
-                self.state = State::Planning { task, generation: None };
-                Called::Drive(task)
+                self.state = Occupant::Planning { task, generation: None };
+                CallEffect::Drive(task)
             }
-            Call::BeginOver if is_free => {
-                self.state = State::Over;
-                Called::Replace
+            SeatCall::BeginOver if is_free => {
+                self.state = Occupant::Over;
+                CallEffect::Replace
             }
-            Call::Join => Called::Join,
-            Call::BeginOver | Call::Abandon => Called::Refuse,
+            SeatCall::Join => CallEffect::Join,
+            SeatCall::BeginOver | SeatCall::Abandon => CallEffect::Refuse,
         }
     }
 
@@ -211,19 +211,19 @@ impl<M> Seat<M> {
     /// nothing.
     pub(crate) fn wake(&mut self, generation: JournalId, cause: Cause) -> Option<TaskId> {
         self.wakes.insert((generation, cause));
-        (self.state == State::Parked).then(|| {
+        (self.state == Occupant::Parked).then(|| {
             let task = self.next_task();
-            self.state = State::Looking { task, generation };
+            self.state = Occupant::Looking { task, generation };
             task
         })
     }
 
     /// A task has read the records, and carries out its decision. False if another task has the seat by now.
     pub(crate) fn confirm(&mut self, task: TaskId) -> bool {
-        if let State::Looking { task: looking, generation } = self.state
+        if let Occupant::Looking { task: looking, generation } = self.state
             && looking == task
         {
-            self.state = State::Planning { task, generation: Some(generation) };
+            self.state = Occupant::Planning { task, generation: Some(generation) };
         }
         self.is_of(task)
     }
@@ -231,34 +231,34 @@ impl<M> Seat<M> {
     /// A task drives this generation.
     pub(crate) fn plan(&mut self, task: TaskId, generation: JournalId) {
         if self.is_of(task) {
-            self.state = State::Planning { task, generation: Some(generation) };
+            self.state = Occupant::Planning { task, generation: Some(generation) };
         }
     }
 
     /// An attempt of a task is in memory. `None` if the seat no longer belongs to that task.
-    pub(crate) fn begin(&mut self, task: TaskId, generation: JournalId) -> Option<Begun<M>> {
+    pub(crate) fn begin(&mut self, task: TaskId, generation: JournalId) -> Option<AttemptStart<M>> {
         if !self.is_of(task) {
             return None;
         }
-        self.state = State::Running { task, generation };
+        self.state = Occupant::Running { task, generation };
         // Messages to an older generation do not concern this one. The others were carried over to it.
         let inbox = mem::take(&mut self.inbox).into_iter();
         let messages = inbox.filter(|(known, _)| *known == generation).map(|(_, message)| message).collect();
-        Some(Begun { messages, cancelled: self.cancelled, draining: self.draining })
+        Some(AttemptStart { messages, cancelled: self.cancelled, draining: self.draining })
     }
 
     /// The flow of a task is parked, and that is durable. `None` if the seat no longer belongs to that task.
-    pub(crate) fn park(&mut self, task: TaskId) -> Option<Parked> {
+    pub(crate) fn park(&mut self, task: TaskId) -> Option<ParkEffect> {
         if !self.is_of(task) {
             return None;
         }
-        self.state = State::Parked;
+        self.state = Occupant::Parked;
         // The attempt has just checked all of these.
         self.wakes.clear();
         Some(match (mem::take(&mut self.cancelled), self.inbox.is_empty()) {
-            (true, _) => Parked::Cancel,
-            (false, false) => Parked::Wake,
-            (false, true) => Parked::Rest,
+            (true, _) => ParkEffect::Cancel,
+            (false, false) => ParkEffect::Wake,
+            (false, true) => ParkEffect::Rest,
         })
     }
 
@@ -274,28 +274,28 @@ impl<M> Seat<M> {
     }
 
     /// A task is dropped. `resumes` says whether the execution can resume, on another runtime.
-    pub(crate) fn lose(&mut self, task: TaskId, resumes: bool) -> Lost {
+    pub(crate) fn lose(&mut self, task: TaskId, resumes: bool) -> LossEffect {
         if !self.is_of(task) {
-            return Lost::Nothing;
+            return LossEffect::Nothing;
         }
         match self.generation() {
             Some(generation) if resumes => {
-                self.state = State::Parked;
+                self.state = Occupant::Parked;
                 self.wakes.clear();
-                Lost::Resume { generation, cancelled: mem::take(&mut self.cancelled) }
+                LossEffect::Resume { generation, cancelled: mem::take(&mut self.cancelled) }
             }
             Some(_) => {
                 self.over();
-                Lost::Over(Wakes::new())
+                LossEffect::Over(Wakes::new())
             }
-            None => Lost::Over(self.over()),
+            None => LossEffect::Over(self.over()),
         }
     }
 
     /// The seat is over. Returns what must still be woken: the wake-ups that met a task, and the last generation that
     /// got a message. The messages themselves are dropped; the store has them.
     pub(crate) fn over(&mut self) -> Wakes {
-        self.state = State::Over;
+        self.state = Occupant::Over;
         let mut wakes = mem::take(&mut self.wakes);
         wakes.extend(mem::take(&mut self.inbox).pop().map(|(generation, _)| (generation, Cause::Mail)));
         wakes
@@ -304,41 +304,41 @@ impl<M> Seat<M> {
     /// The generation that the task drives, once that is known.
     pub(crate) fn generation(&self) -> Option<JournalId> {
         match self.state {
-            State::Looking { generation, .. } | State::Running { generation, .. } => Some(generation),
-            State::Planning { generation, .. } => generation,
-            State::Parked | State::Over => None,
+            Occupant::Looking { generation, .. } | Occupant::Running { generation, .. } => Some(generation),
+            Occupant::Planning { generation, .. } => generation,
+            Occupant::Parked | Occupant::Over => None,
         }
     }
 
     /// Whether a task has it.
     pub(crate) fn is_driven(&self) -> bool {
-        matches!(self.state, State::Looking { .. } | State::Planning { .. } | State::Running { .. })
+        matches!(self.state, Occupant::Looking { .. } | Occupant::Planning { .. } | Occupant::Running { .. })
     }
 
     pub(crate) fn is_of(&self, task: TaskId) -> bool {
         match self.state {
-            State::Looking { task: own, .. } | State::Planning { task: own, .. } | State::Running { task: own, .. } => {
-                own == task
-            }
-            State::Parked | State::Over => false,
+            Occupant::Looking { task: own, .. }
+            | Occupant::Planning { task: own, .. }
+            | Occupant::Running { task: own, .. } => own == task,
+            Occupant::Parked | Occupant::Over => false,
         }
     }
 
     // ---- what reaches it ----
 
     /// A durable message was sent to this generation.
-    pub(crate) fn send(&mut self, generation: JournalId, message: M) -> Sent<M> {
+    pub(crate) fn send(&mut self, generation: JournalId, message: M) -> SendEffect<M> {
         match self.state {
-            State::Running { generation: running, .. } if running == generation => Sent::Deliver(message),
-            State::Looking { .. } | State::Planning { .. } | State::Running { .. } => {
+            Occupant::Running { generation: running, .. } if running == generation => SendEffect::Deliver(message),
+            Occupant::Looking { .. } | Occupant::Planning { .. } | Occupant::Running { .. } => {
                 self.inbox.push((generation, message));
-                Sent::Keep
+                SendEffect::Keep
             }
-            State::Parked => {
+            Occupant::Parked => {
                 self.inbox.push((generation, message));
-                Sent::Wake
+                SendEffect::Wake
             }
-            State::Over => Sent::Wake,
+            Occupant::Over => SendEffect::Wake,
         }
     }
 
@@ -351,22 +351,24 @@ impl<M> Seat<M> {
     /// A wake-up for a message found nothing to do. Returns the messages, which are dropped; the store has them.
     pub(crate) fn rest(&mut self) -> Vec<(JournalId, M)> {
         match self.state {
-            State::Parked => mem::take(&mut self.inbox),
-            State::Looking { .. } | State::Planning { .. } | State::Running { .. } | State::Over => Vec::new(),
+            Occupant::Parked => mem::take(&mut self.inbox),
+            Occupant::Looking { .. } | Occupant::Planning { .. } | Occupant::Running { .. } | Occupant::Over => {
+                Vec::new()
+            }
         }
     }
 
     /// The execution is being cancelled.
-    pub(crate) fn cancel(&mut self) -> Cancel {
+    pub(crate) fn cancel(&mut self) -> CancelEffect {
         match self.state {
-            State::Parked => Cancel::Call,
-            State::Running { .. } => {
+            Occupant::Parked => CancelEffect::Call,
+            Occupant::Running { .. } => {
                 self.cancelled = true;
-                Cancel::Unwind
+                CancelEffect::Unwind
             }
-            State::Looking { .. } | State::Planning { .. } | State::Over => {
+            Occupant::Looking { .. } | Occupant::Planning { .. } | Occupant::Over => {
                 self.cancelled = true;
-                Cancel::Keep
+                CancelEffect::Keep
             }
         }
     }
@@ -391,6 +393,6 @@ impl<M> Seat<M> {
 
     /// Whether it need not be kept: no task has it, no caller waits, and it contains no message.
     pub(crate) fn is_idle(&self) -> bool {
-        self.state == State::Parked && self.waiting == 0 && self.inbox.is_empty()
+        self.state == Occupant::Parked && self.waiting == 0 && self.inbox.is_empty()
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Debug;
 
-use super::seat::{Begun, Call, Called, Cancel, Cause, Lost, Parked, Seat, Sent, State, TaskId, Wakes};
+use super::seat::{
+    AttemptStart, CallEffect, CancelEffect, Cause, LossEffect, Occupant, ParkEffect, Seat, SeatCall, SendEffect,
+    TaskId, Wakes,
+};
 use crate::id::JournalId;
 
 const OLD: JournalId = JournalId(1);
@@ -46,15 +49,15 @@ fn seats() -> [(Words, Seat<Words>, TaskId); 6] {
 }
 
 /// The state by its name, or `same` if it equals `before`.
-fn name(state: State, before: State) -> &'static str {
+fn name(state: Occupant, before: Occupant) -> &'static str {
     match state {
         _ if state == before => "same",
-        State::Looking { .. } => "looking",
-        State::Planning { generation: None, .. } => "planning",
-        State::Planning { generation: Some(_), .. } => "driving",
-        State::Running { .. } => "running",
-        State::Parked => "parked",
-        State::Over => "over",
+        Occupant::Looking { .. } => "looking",
+        Occupant::Planning { generation: None, .. } => "planning",
+        Occupant::Planning { generation: Some(_), .. } => "driving",
+        Occupant::Running { .. } => "running",
+        Occupant::Parked => "parked",
+        Occupant::Over => "over",
     }
 }
 
@@ -72,7 +75,7 @@ fn task(number: u64) -> TaskId {
     let mut seat = Seat::<Words>::parked();
     let mut task = None;
     for _ in 0..number {
-        let Called::Drive(next) = seat.call(Call::Join) else { unreachable!("a parked seat is free") };
+        let CallEffect::Drive(next) = seat.call(SeatCall::Join) else { unreachable!("a parked seat is free") };
         seat.park(next);
         task = Some(next);
     }
@@ -81,9 +84,9 @@ fn task(number: u64) -> TaskId {
 
 #[test]
 fn call_that_joins_takes_a_free_seat() {
-    let drive = format!("{:?}", Called::Drive(task(2)));
+    let drive = format!("{:?}", CallEffect::Drive(task(2)));
     assert_eq!(
-        table(|seat, _| seat.call(Call::Join)),
+        table(|seat, _| seat.call(SeatCall::Join)),
         [
             &format!("looking: planning, {drive}"),
             "planning: same, Join",
@@ -98,7 +101,7 @@ fn call_that_joins_takes_a_free_seat() {
 #[test]
 fn call_that_begins_over_replaces_a_free_seat() {
     assert_eq!(
-        table(|seat, _| seat.call(Call::BeginOver)),
+        table(|seat, _| seat.call(SeatCall::BeginOver)),
         [
             "looking: over, Replace",
             "planning: same, Refuse",
@@ -112,9 +115,9 @@ fn call_that_begins_over_replaces_a_free_seat() {
 
 #[test]
 fn call_that_abandons_takes_a_free_seat() {
-    let drive = format!("{:?}", Called::Drive(task(2)));
+    let drive = format!("{:?}", CallEffect::Drive(task(2)));
     assert_eq!(
-        table(|seat, _| seat.call(Call::Abandon)),
+        table(|seat, _| seat.call(SeatCall::Abandon)),
         [
             &format!("looking: planning, {drive}"),
             "planning: same, Refuse",
@@ -128,7 +131,7 @@ fn call_that_abandons_takes_a_free_seat() {
 
 #[test]
 fn resume_request_is_refused_while_there_is_a_seat() {
-    assert!(table(|seat, _| seat.call(Call::Resume)).iter().all(|row| row.ends_with("same, Refuse")));
+    assert!(table(|seat, _| seat.call(SeatCall::Resume)).iter().all(|row| row.ends_with("same, Refuse")));
 }
 
 #[test]
@@ -161,14 +164,14 @@ fn task_that_looked_keeps_its_seat_unless_a_caller_took_it() {
         ]
     );
     let (mut seat, looks) = Seat::<Words>::woken(OLD, Cause::Time);
-    assert_eq!(seat.call(Call::Join), Called::Drive(task(2)));
+    assert_eq!(seat.call(SeatCall::Join), CallEffect::Drive(task(2)));
     assert!(!seat.confirm(looks), "a caller took it over");
     assert!(seat.confirm(task(2)));
 }
 
 #[test]
 fn attempt_begins_in_the_seat_of_its_task() {
-    let begun = "Some(Begun { messages: [], cancelled: false, draining: false })";
+    let begun = "Some(AttemptStart { messages: [], cancelled: false, draining: false })";
     assert_eq!(
         table(|seat, task| seat.begin(task, NEW)),
         [
@@ -250,13 +253,13 @@ fn wake_ups_that_met_a_task_are_due_again_if_it_drove_nothing_or_failed() {
 #[test]
 fn message_that_no_attempt_took_in_is_a_wake_up_too() {
     let (mut seat, task) = Seat::called();
-    assert_eq!(seat.send(NEW, "paid"), Sent::Keep);
+    assert_eq!(seat.send(NEW, "paid"), SendEffect::Keep);
     assert_eq!(seat.end(task, false), Wakes::from([(NEW, Cause::Mail)]));
 }
 
 #[test]
 fn task_that_is_dropped_resumes_elsewhere_or_is_over() {
-    let resume = format!("{:?}", Lost::Resume { generation: OLD, cancelled: false });
+    let resume = format!("{:?}", LossEffect::Resume { generation: OLD, cancelled: false });
     assert_eq!(
         table(|seat, task| seat.lose(task, true)),
         [
@@ -281,7 +284,7 @@ fn task_that_is_dropped_resumes_elsewhere_or_is_over() {
     );
     let (mut seat, task) = Seat::<Words>::called();
     seat.wake(NEW, Cause::Time);
-    assert_eq!(seat.lose(task, true), Lost::Over(Wakes::from([(NEW, Cause::Time)])), "it has driven nothing");
+    assert_eq!(seat.lose(task, true), LossEffect::Over(Wakes::from([(NEW, Cause::Time)])), "it has driven nothing");
 }
 
 #[test]
@@ -304,20 +307,20 @@ fn message_goes_to_the_attempt_at_its_generation_or_waits() {
 fn attempt_gets_the_messages_to_its_generation_in_order() {
     let (mut seat, task) = Seat::called();
     for (generation, message) in [(NEW, "first"), (OLD, "to the generation before"), (NEW, "second")] {
-        assert_eq!(seat.send(generation, message), Sent::Keep);
+        assert_eq!(seat.send(generation, message), SendEffect::Keep);
     }
-    let begun = Begun { messages: vec!["first", "second"], cancelled: false, draining: false };
+    let begun = AttemptStart { messages: vec!["first", "second"], cancelled: false, draining: false };
     assert_eq!(seat.begin(task, NEW), Some(begun));
-    assert_eq!(seat.park(task), Some(Parked::Rest), "what was sent to an older generation is dropped");
+    assert_eq!(seat.park(task), Some(ParkEffect::Rest), "what was sent to an older generation is dropped");
 }
 
 #[test]
 fn message_that_an_attempt_gave_back_wakes_a_parked_flow() {
     let (mut seat, task) = Seat::called();
     seat.begin(task, OLD);
-    let Sent::Deliver(message) = seat.send(OLD, "paid") else { unreachable!("it runs") };
+    let SendEffect::Deliver(message) = seat.send(OLD, "paid") else { unreachable!("it runs") };
     seat.give_back(OLD, message);
-    assert_eq!(seat.park(task), Some(Parked::Wake));
+    assert_eq!(seat.park(task), Some(ParkEffect::Wake));
     assert!(!seat.is_idle(), "the message lies in it");
     let next = seat.wake(OLD, Cause::Mail).unwrap();
     assert_eq!(seat.begin(next, OLD).unwrap().messages, ["paid"]);
@@ -326,12 +329,12 @@ fn message_that_an_attempt_gave_back_wakes_a_parked_flow() {
 #[test]
 fn message_of_a_wake_up_that_found_nothing_to_do_is_left_to_the_store() {
     let mut seat = Seat::parked();
-    assert_eq!(seat.send(OLD, "paid"), Sent::Wake);
+    assert_eq!(seat.send(OLD, "paid"), SendEffect::Wake);
     assert!(!seat.is_idle());
     seat.rest();
     assert!(seat.is_idle());
     // A task that has the seat still takes it.
-    assert_eq!(seat.send(OLD, "paid"), Sent::Wake);
+    assert_eq!(seat.send(OLD, "paid"), SendEffect::Wake);
     let task = seat.wake(OLD, Cause::Mail).unwrap();
     seat.rest();
     assert_eq!(seat.begin(task, OLD).unwrap().messages, ["paid"]);
@@ -359,12 +362,12 @@ fn cancellation_reaches_the_attempt_that_runs_or_the_next_one() {
 fn cancellation_that_missed_the_attempt_reaches_the_task_that_parks() {
     let (mut seat, task) = Seat::called();
     seat.begin(task, OLD);
-    assert_eq!(seat.cancel(), Cancel::Unwind);
+    assert_eq!(seat.cancel(), CancelEffect::Unwind);
     seat.give_back(OLD, "paid");
-    assert_eq!(seat.park(task), Some(Parked::Cancel), "that comes before the message");
-    assert_eq!(seat.cancel(), Cancel::Call);
-    let Called::Drive(next) = seat.call(Call::Join) else { unreachable!("it is parked") };
-    assert_eq!(seat.begin(next, OLD), Some(Begun { messages: vec!["paid"], cancelled: false, draining: false }));
+    assert_eq!(seat.park(task), Some(ParkEffect::Cancel), "that comes before the message");
+    assert_eq!(seat.cancel(), CancelEffect::Call);
+    let CallEffect::Drive(next) = seat.call(SeatCall::Join) else { unreachable!("it is parked") };
+    assert_eq!(seat.begin(next, OLD), Some(AttemptStart { messages: vec!["paid"], cancelled: false, draining: false }));
 }
 
 #[test]
@@ -372,7 +375,7 @@ fn cancellation_of_a_dropped_task_is_kept() {
     let (mut seat, task) = Seat::<Words>::called();
     seat.begin(task, OLD);
     seat.cancel();
-    assert_eq!(seat.lose(task, true), Lost::Resume { generation: OLD, cancelled: true });
+    assert_eq!(seat.lose(task, true), LossEffect::Resume { generation: OLD, cancelled: true });
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::{Error, Kind, cannot};
 use crate::store::disk::mark::{MOST_COMMITS, open_commit, seal_commit};
 use crate::store::folder::Folder;
-use crate::store::platform::Presence;
+use crate::store::platform::FilePresence;
 
 /// The file next to the store's.
 pub(super) const FILE: &str = "acknowledged";
@@ -30,9 +30,9 @@ pub(super) trait Medium: Send + Sync {
 }
 
 /// A file next to the store's.
-struct Beside(Mutex<File>);
+struct SideFile(Mutex<File>);
 
-impl Medium for Beside {
+impl Medium for SideFile {
     fn read(&self) -> io::Result<Vec<u8>> {
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         file.rewind()?;
@@ -57,13 +57,13 @@ pub(super) struct Acknowledged {
 
 impl Acknowledged {
     /// In a folder, in a file of its own.
-    pub(super) fn beside(folder: &Folder, presence: Presence) -> Result<Self, Error> {
+    pub(super) fn beside(folder: &Folder, presence: FilePresence) -> Result<Self, Error> {
         let path = folder.path().join(FILE);
         let file = folder.file(FILE, presence).map_err(|why| {
             let file = path.display();
             cannot!(Kind::Store, "open the store", "its file {file} cannot be used", "check its folder").because(why)
         })?;
-        Ok(Self::on(Box::new(Beside(Mutex::new(file))), path.display().to_string()))
+        Ok(Self::on(Box::new(SideFile(Mutex::new(file))), path.display().to_string()))
     }
 
     pub(super) fn on(medium: Box<dyn Medium>, name: String) -> Self {

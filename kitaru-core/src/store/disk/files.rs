@@ -16,7 +16,7 @@ use crate::store::disk::frame::HEADER;
 use crate::store::disk::mark::Mark;
 use crate::store::disk::segment::{SIZES, Segment};
 use crate::store::folder::{Folder, kind_of};
-use crate::store::platform::{FileId, Presence};
+use crate::store::platform::{FileId, FilePresence};
 
 pub(super) const FILE: &str = "store.redb";
 /// The files of the log.
@@ -46,9 +46,9 @@ impl Files {
     /// Finds the redb file, or makes it and the log where there is no store yet.
     pub(super) fn find_or_make(folder: Folder) -> Result<Self, Error> {
         match is_there(&folder)? {
-            Found::Store => {}
-            Found::Nothing => make(&folder)?,
-            Found::Remains(name) => return Err(missing(&folder, name)),
+            FolderContent::Store => {}
+            FolderContent::Nothing => make(&folder)?,
+            FolderContent::Remains(name) => return Err(missing(&folder, name)),
         }
         Self::at(folder)
     }
@@ -56,12 +56,12 @@ impl Files {
     /// Finds the redb file.
     pub(super) fn find(folder: Folder) -> Result<Self, Error> {
         match is_there(&folder)? {
-            Found::Store => Self::at(folder),
-            Found::Nothing => {
+            FolderContent::Store => Self::at(folder),
+            FolderContent::Nothing => {
                 let dir = folder.path().display();
                 Err(cannot!(Kind::Store, "read a store in {dir}", "there is none", "name the folder of a store"))
             }
-            Found::Remains(name) => Err(missing(&folder, name)),
+            FolderContent::Remains(name) => Err(missing(&folder, name)),
         }
     }
 
@@ -82,14 +82,14 @@ impl Files {
     /// Opens the redb file, now and again.
     pub(super) fn open(&self) -> Result<Database, Error> {
         self.check_are_in_place()?;
-        let file = self.file(Presence::Required)?;
+        let file = self.file(FilePresence::Required)?;
         let bytes = file.metadata().map_or(u64::MAX, |file| file.len());
         let opened = guarded(|| Ok(builder(bytes).create_with_backend(FileBackend::new(file)?)?));
         opened.map_err(|error| error.context(format!("cannot open the store {}", self.name())))
     }
 
     /// The redb file, if it looks like one.
-    pub(super) fn file(&self, presence: Presence) -> Result<File, Error> {
+    pub(super) fn file(&self, presence: FilePresence) -> Result<File, Error> {
         let mut file = self.folder.file(FILE, presence).map_err(|why| unusable(&self.folder, why))?;
         check_magic(&mut file, &self.name())?;
         Ok(file)
@@ -98,7 +98,8 @@ impl Files {
     /// Opens the log.
     pub(super) fn open_log(&mut self) -> Result<[Segment; 2], Error> {
         let segments = LOG.map(|name| {
-            let opened = segment(&self.folder, name, Presence::Required).and_then(|file| Segment::open(file, SIZES));
+            let opened =
+                segment(&self.folder, name, FilePresence::Required).and_then(|file| Segment::open(file, SIZES));
             opened.map_err(|why| match why.kind() {
                 io::ErrorKind::NotFound => lost(&self.folder, name),
                 io::ErrorKind::UnexpectedEof => of_wrong_length(&self.folder, name, "cut short"),
@@ -116,7 +117,7 @@ impl Files {
     pub(super) fn read_log(&self) -> Result<[Vec<u8>; 2], Error> {
         let [first, second] = LOG.map(|name| {
             let mut bytes = Vec::new();
-            let file = self.folder.file(name, Presence::ReadOnly);
+            let file = self.folder.file(name, FilePresence::ReadOnly);
             let read = file.and_then(|file| {
                 // What is shown must not vanish when the power goes. Where a file that is read cannot be synced, it may.
                 let _ = file.sync_data();
@@ -177,33 +178,33 @@ impl Files {
 
 impl Place {
     fn of(folder: &Folder, name: &str) -> io::Result<Self> {
-        let id = folder.file(name, Presence::ReadOnly).and_then(|file| FileId::of(&file))?;
+        let id = folder.file(name, FilePresence::ReadOnly).and_then(|file| FileId::of(&file))?;
         Ok(Place { path: folder.path().join(name), id })
     }
 }
 
 /// What is in a folder.
-enum Found {
+enum FolderContent {
     Store,
     Nothing,
     /// A file of a store whose redb file is missing.
     Remains(&'static str),
 }
 
-fn is_there(folder: &Folder) -> Result<Found, Error> {
-    let found = || -> io::Result<Found> {
+fn is_there(folder: &Folder) -> Result<FolderContent, Error> {
+    let found = || -> io::Result<FolderContent> {
         if folder.has(FILE)? {
-            return Ok(Found::Store);
+            return Ok(FolderContent::Store);
         }
         if folder.has(acknowledged::FILE)? {
-            return Ok(Found::Remains(acknowledged::FILE));
+            return Ok(FolderContent::Remains(acknowledged::FILE));
         }
         for name in LOG {
             if is_left(folder, name)? {
-                return Ok(Found::Remains(name));
+                return Ok(FolderContent::Remains(name));
             }
         }
-        Ok(Found::Nothing)
+        Ok(FolderContent::Nothing)
     };
     found().map_err(|why| unusable(folder, why))
 }
@@ -215,18 +216,18 @@ fn is_left(folder: &Folder, name: &str) -> io::Result<bool> {
         return Ok(false);
     }
     let mut begins = Vec::new();
-    folder.file(name, Presence::ReadOnly)?.take(HEADER as u64).read_to_end(&mut begins)?;
+    folder.file(name, FilePresence::ReadOnly)?.take(HEADER as u64).read_to_end(&mut begins)?;
     Ok(begins.iter().any(|byte| *byte != 0))
 }
 
-fn segment(folder: &Folder, name: &str, presence: Presence) -> io::Result<Box<dyn StorageBackend>> {
+fn segment(folder: &Folder, name: &str, presence: FilePresence) -> io::Result<Box<dyn StorageBackend>> {
     let file = FileBackend::new(folder.file(name, presence)?).map_err(io::Error::other)?;
     Ok(Box::new(file))
 }
 
 fn make_log(folder: &Folder) -> Result<[Segment; 2], Error> {
     let [first, second] = LOG.map(|name| {
-        let made = segment(folder, name, Presence::Optional).and_then(|file| Segment::make(file, SIZES));
+        let made = segment(folder, name, FilePresence::Optional).and_then(|file| Segment::make(file, SIZES));
         made.map_err(|why| unusable_log(folder, name, why))
     });
     Ok([first?, second?])
@@ -245,7 +246,7 @@ fn make(folder: &Folder) -> Result<(), Error> {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(made(why)),
         _ => {}
     }
-    let file = folder.file(UNFINISHED, Presence::New).map_err(made)?;
+    let file = folder.file(UNFINISHED, FilePresence::New).map_err(made)?;
     let database = guarded(|| Ok(builder(0).create_with_backend(FileBackend::new(file)?)?))?;
     raise(&database, &Mark::first(0))?;
     drop(database);

@@ -3,7 +3,7 @@
 //! docs/format.md describes them.
 
 use crate::store::disk::mark::{Mark, StoreId, first_chunk};
-use crate::store::{Key, Row, Table};
+use crate::store::{Row, RowKey, Table};
 
 /// What a frame begins with.
 pub(super) const MAGIC: &[u8; 8] = b"kitaruLG";
@@ -13,7 +13,7 @@ pub(super) const ALIGNED: usize = 8;
 
 /// The header of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Header {
+pub(super) struct LogFrameHeader {
     pub(super) store: StoreId,
     pub(super) epoch: u64,
     pub(super) sequence: u64,
@@ -25,8 +25,8 @@ pub(super) struct Header {
 
 /// One whole frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frame<'a> {
-    pub(super) header: Header,
+pub(super) struct LogFrame<'a> {
+    pub(super) header: LogFrameHeader,
     /// The running hash after this frame.
     pub(super) hash: u64,
     /// With the bytes up to the next frame.
@@ -34,7 +34,7 @@ pub(super) struct Frame<'a> {
     payload: &'a [u8],
 }
 
-impl Header {
+impl LogFrameHeader {
     fn bytes(&self) -> [u8; HEADER] {
         let mut header = [0; HEADER];
         let mut at = 0;
@@ -62,7 +62,7 @@ impl Header {
         let is_whole = header.starts_with(MAGIC)
             && header[HEADER - 4..] == [0; 4]
             && short(HEADER - 8) == crc32fast::hash(&header[..HEADER - 8]);
-        is_whole.then(|| Header {
+        is_whole.then(|| LogFrameHeader {
             store: first_chunk(&header[8..]),
             epoch: number(24),
             sequence: number(32),
@@ -95,7 +95,7 @@ pub(super) fn write(buffer: &mut Vec<u8>, mark: &Mark, rows: &[Row]) -> Mark {
         }
     }
     let payload = &buffer[HEADER..];
-    let header = Header {
+    let header = LogFrameHeader {
         store: mark.store,
         epoch: mark.epoch,
         sequence: mark.sequence + 1,
@@ -110,10 +110,10 @@ pub(super) fn write(buffer: &mut Vec<u8>, mark: &Mark, rows: &[Row]) -> Mark {
 }
 
 /// The frame at the start of these bytes, if there is a whole one.
-pub(super) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
-    let header = Header::read(bytes)?;
+pub(super) fn read(bytes: &[u8]) -> Option<LogFrame<'_>> {
+    let header = LogFrameHeader::read(bytes)?;
     let payload = bytes[HEADER..].get(..header.payload_bytes as usize)?;
-    (crc32fast::hash(payload) == header.payload_checksum).then(|| Frame {
+    (crc32fast::hash(payload) == header.payload_checksum).then(|| LogFrame {
         header,
         hash: hash(&first_chunk(bytes)),
         bytes: (HEADER + payload.len()).next_multiple_of(ALIGNED),
@@ -121,10 +121,10 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
     })
 }
 
-impl Frame<'_> {
+impl LogFrame<'_> {
     /// Where the store is after this frame.
     pub(super) fn mark(&self) -> Mark {
-        let Header { store, epoch, sequence, .. } = self.header;
+        let LogFrameHeader { store, epoch, sequence, .. } = self.header;
         Mark { store, epoch, sequence, hash: self.hash }
     }
 
@@ -141,7 +141,7 @@ impl Frame<'_> {
                 0 => None,
                 more => Some(take_bytes(&mut left, more - 1)?.to_vec()),
             };
-            rows.push(Row { table, key: Key::from(key), value });
+            rows.push(Row { table, key: RowKey::from(key), value });
         }
         Some(rows)
     }

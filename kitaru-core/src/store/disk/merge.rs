@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use crate::store::disk::database::DEFINITIONS;
-use crate::store::disk::overlay::Cursor;
+use crate::store::disk::overlay::OverlayRows;
 use crate::store::{Order, Range, Table, Visit};
 
 use ::redb::ReadTransaction;
@@ -13,7 +13,7 @@ use ::redb::ReadTransaction;
 pub(super) fn scan(
     transaction: &ReadTransaction,
     (table, range, order): (Table, Range<'_>, Order),
-    mut overlays: Vec<Cursor<'_>>,
+    mut overlays: Vec<OverlayRows<'_>>,
     visit: Visit<'_>,
 ) -> Result<(), ::redb::Error> {
     let rows = transaction.open_table(DEFINITIONS[table as usize])?;

@@ -20,11 +20,11 @@ use crate::store::disk::overlay::Overlay;
 use crate::store::disk::read_only::ReadOnly;
 use crate::store::disk::redb::{Opener, Redb};
 use crate::store::disk::segment::Segment;
-use crate::store::disk::tail::{self, Mismatch, Tail};
+use crate::store::disk::tail::{self, LogMismatch, Tail};
 use crate::store::disk::{Disk, Log, Shared, View, database};
 use crate::store::folder::Folder;
 use crate::store::lock::FolderLock;
-use crate::store::platform::Presence;
+use crate::store::platform::FilePresence;
 
 /// How to open a store on disk.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ impl Default for OpenOptions {
 }
 
 /// What a store is made of, wherever its files are.
-pub(super) struct Parts {
+pub(super) struct StoreParts {
     pub(super) redb: Redb,
     /// The number below which no commit of redb is when its file is opened again.
     pub(super) flushed: Arc<AtomicU64>,
@@ -65,7 +65,7 @@ impl Disk {
         let folder = Folder::open(dir)?;
         let lock = FolderLock::take(&folder, options.lock_timeout)?;
         let mut files = Files::find_or_make(folder)?;
-        let acknowledged = Acknowledged::beside(files.folder(), Presence::Optional)?;
+        let acknowledged = Acknowledged::beside(files.folder(), FilePresence::Optional)?;
         let (database, name) = (files.open()?, files.name());
         let admitted = (|| match marked(&database, &name)? {
             Marked::Logged(mark) => Ok((files.open_log()?, mark)),
@@ -85,7 +85,7 @@ impl Disk {
         let open = reopener(files.clone(), mark, flushed.clone());
         let redb = Redb::new(open, database);
         let (files, lock) = (Some(files), Some(lock));
-        let disk = Self::of(Parts { redb, flushed, mark, segments, acknowledged, files, lock, name })?;
+        let disk = Self::of(StoreParts { redb, flushed, mark, segments, acknowledged, files, lock, name })?;
         disk.start()?;
         Ok(disk)
     }
@@ -103,7 +103,7 @@ impl Disk {
         let files = Files::find(folder)?;
         let name = files.name();
         let open = |files: &Files| {
-            let file = files.file(Presence::ReadOnly)?;
+            let file = files.file(FilePresence::ReadOnly)?;
             // As with the log: what is shown must not vanish when the power goes.
             let _ = file.sync_data();
             let bytes = file.metadata().map_or(u64::MAX, |file| file.len());
@@ -112,7 +112,7 @@ impl Disk {
         };
         let database = open(&files).map_err(|error| error.context(format!("cannot open the store {name}")))?;
         let acknowledged = match files.folder().has(super::acknowledged::FILE) {
-            Ok(true) => Some(Acknowledged::beside(files.folder(), Presence::ReadOnly)?),
+            Ok(true) => Some(Acknowledged::beside(files.folder(), FilePresence::ReadOnly)?),
             _ => None,
         };
         let (rows, last) = match marked(&database, &name)? {
@@ -148,8 +148,8 @@ impl Disk {
 
     /// A store of which the files are there, after its log is replayed. It has no thread yet: redb catches up while a commit
     /// waits for it.
-    pub(super) fn of(parts: Parts) -> Result<Self, Error> {
-        let Parts { redb, flushed, mut mark, segments, acknowledged, files, lock, name } = parts;
+    pub(super) fn of(parts: StoreParts) -> Result<Self, Error> {
+        let StoreParts { redb, flushed, mut mark, segments, acknowledged, files, lock, name } = parts;
         let read = |segment: &Segment| segment.read().map_err(failed);
         let (first, second) = (read(&segments[0])?, read(&segments[1])?);
         let tail = tail::read(&mark, [&first, &second]).map_err(|mismatch| mismatched(mismatch, &name))?;
@@ -242,13 +242,13 @@ pub(super) fn admit(database: &Database, name: &str, mark: &Mark, flushed: u64) 
 }
 
 /// What is wrong with the files of a store, and what to do.
-fn mismatched(mismatch: Mismatch, store: &str) -> Error {
+fn mismatched(mismatch: LogMismatch, store: &str) -> Error {
     let [first, second] = files::LOG;
     let what = match mismatch {
-        Mismatch::OtherStore => "its log is another store's".to_owned(),
-        Mismatch::Behind { redb, log } => format!("it ends with commit {redb}, its log continues with {log}"),
-        Mismatch::Forked { sequence } => format!("its log is of another copy since commit {sequence}"),
-        Mismatch::Damaged { after } => format!("its log is damaged at commit {}", after + 1),
+        LogMismatch::OtherStore => "its log is another store's".to_owned(),
+        LogMismatch::Behind { redb, log } => format!("it ends with commit {redb}, its log continues with {log}"),
+        LogMismatch::Forked { sequence } => format!("its log is of another copy since commit {sequence}"),
+        LogMismatch::Damaged { after } => format!("its log is damaged at commit {}", after + 1),
     };
     cannot!(
         Kind::Store,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
-use crate::store::{Key, Order, Range, Row, Table};
+use crate::store::{Order, Range, Row, RowKey, Table};
 
 /// How many rows a scan copies at a time.
 const CHUNK: usize = 64;
@@ -13,7 +13,7 @@ const CHUNK: usize = 64;
 /// Rows of commits, by table and key.
 #[derive(Default)]
 pub(super) struct Overlay {
-    tables: RwLock<[BTreeMap<Key, Version>; Table::ALL.len()]>,
+    tables: RwLock<[BTreeMap<RowKey, Version>; Table::ALL.len()]>,
 }
 
 /// What a commit has made of a row.
@@ -92,25 +92,25 @@ impl Overlay {
 }
 
 /// The rows of a range, one after another, deleted ones included. The overlay may grow meanwhile.
-pub(super) struct Cursor<'a> {
+pub(super) struct OverlayRows<'a> {
     overlay: &'a Overlay,
     table: Table,
     at: u64,
     order: Order,
     /// What is left to be copied.
-    left: Option<(Bound<Key>, Bound<Key>)>,
-    chunk: VecDeque<(Key, Option<Vec<u8>>)>,
+    left: Option<(Bound<RowKey>, Bound<RowKey>)>,
+    chunk: VecDeque<(RowKey, Option<Vec<u8>>)>,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> OverlayRows<'a> {
     pub(super) fn new(overlay: &'a Overlay, table: Table, (from, to): Range<'_>, order: Order, at: u64) -> Self {
         let is_empty = match (from, to) {
             (Bound::Excluded(from), Bound::Excluded(to)) => from >= to,
             (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from > to,
             _ => false,
         };
-        let left = (!is_empty).then(|| (from.map(Key::from), to.map(Key::from)));
-        Cursor { overlay, table, at, order, left, chunk: VecDeque::new() }
+        let left = (!is_empty).then(|| (from.map(RowKey::from), to.map(RowKey::from)));
+        OverlayRows { overlay, table, at, order, left, chunk: VecDeque::new() }
     }
 
     pub(super) fn peek(&mut self) -> Option<&[u8]> {
@@ -121,7 +121,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The value of the row at which it is, none if it was deleted; the cursor moves to the next one.
-    pub(super) fn take(&mut self) -> Option<(Key, Option<Vec<u8>>)> {
+    pub(super) fn take(&mut self) -> Option<(RowKey, Option<Vec<u8>>)> {
         self.chunk.pop_front()
     }
 
@@ -129,9 +129,9 @@ impl<'a> Cursor<'a> {
         let Some((from, to)) = self.left.take() else { return };
         {
             let tables = self.overlay.tables.read().unwrap_or_else(PoisonError::into_inner);
-            let range = (from.as_ref().map(Key::as_bytes), to.as_ref().map(Key::as_bytes));
+            let range = (from.as_ref().map(RowKey::as_bytes), to.as_ref().map(RowKey::as_bytes));
             let rows = tables[self.table as usize].range::<[u8], _>(range);
-            let mut copy = |(key, version): (&Key, &Version)| {
+            let mut copy = |(key, version): (&RowKey, &Version)| {
                 // One that came later than the scan is not there for it.
                 if let Some(value) = version.at(self.at) {
                     self.chunk.push_back((key.clone(), value.clone()));

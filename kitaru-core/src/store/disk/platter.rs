@@ -14,7 +14,7 @@ use crate::store::disk::acknowledged::{Acknowledged, Medium};
 use crate::store::disk::database::{builder, marked, raise};
 use crate::store::disk::failure::{failed, guarded};
 use crate::store::disk::mark::{Mark, Marked};
-use crate::store::disk::opening::{Parts, admit, upgrade};
+use crate::store::disk::opening::{StoreParts, admit, upgrade};
 use crate::store::disk::redb::Redb;
 use crate::store::disk::segment::{Segment, Sizes};
 
@@ -31,7 +31,7 @@ pub(super) const SECTOR: usize = 512;
 
 /// What happened to a disk, in order.
 #[derive(Clone, Debug)]
-pub(super) enum Event {
+pub(super) enum DiskEvent {
     Bytes(usize, usize, Vec<u8>),
     Length(usize, usize),
     /// All before this is kept of a file.
@@ -46,21 +46,23 @@ pub(super) enum Event {
 }
 
 /// The bytes of a store's files, and of the file `acknowledged`.
-pub(super) type Files = ([Vec<u8>; 3], Vec<u8>);
+pub(super) type PlatterFiles = ([Vec<u8>; 3], Vec<u8>);
 
-impl Event {
+impl DiskEvent {
     /// The file that it is about.
     pub(super) fn file(&self) -> Option<usize> {
         match self {
-            Event::Bytes(file, ..) | Event::Length(file, _) | Event::Sync(file) | Event::Lost(file) => Some(*file),
-            Event::Beside(_) | Event::Mark(_) => None,
+            DiskEvent::Bytes(file, ..) | DiskEvent::Length(file, _) | DiskEvent::Sync(file) | DiskEvent::Lost(file) => {
+                Some(*file)
+            }
+            DiskEvent::Beside(_) | DiskEvent::Mark(_) => None,
         }
     }
 
     /// Does it to the files' bytes.
     pub(super) fn to(&self, files: &mut [Vec<u8>; 3]) {
         match self {
-            Event::Bytes(file, at, data) => {
+            DiskEvent::Bytes(file, at, data) => {
                 let bytes = &mut files[*file];
                 let end = at + data.len();
                 if bytes.len() < end {
@@ -68,19 +70,19 @@ impl Event {
                 }
                 bytes[*at..end].copy_from_slice(data);
             }
-            Event::Length(file, length) => files[*file].resize(*length, 0),
-            Event::Sync(_) | Event::Lost(_) | Event::Beside(_) | Event::Mark(_) => {}
+            DiskEvent::Length(file, length) => files[*file].resize(*length, 0),
+            DiskEvent::Sync(_) | DiskEvent::Lost(_) | DiskEvent::Beside(_) | DiskEvent::Mark(_) => {}
         }
     }
 
     /// The parts that reach the disk or do not, each for itself.
-    pub(super) fn parts(&self) -> Vec<Event> {
-        let Event::Bytes(file, at, data) = self else { return vec![self.clone()] };
+    pub(super) fn parts(&self) -> Vec<DiskEvent> {
+        let DiskEvent::Bytes(file, at, data) = self else { return vec![self.clone()] };
         let mut parts = Vec::new();
         let mut from = 0;
         while from < data.len() {
             let to = data.len().min(from + SECTOR - (at + from) % SECTOR);
-            parts.push(Event::Bytes(*file, at + from, data[from..to].to_vec()));
+            parts.push(DiskEvent::Bytes(*file, at + from, data[from..to].to_vec()));
             from = to;
         }
         parts
@@ -89,7 +91,7 @@ impl Event {
     #[cfg(test)]
     pub(super) fn mark(&self) -> Option<u64> {
         match self {
-            Event::Mark(mark) => Some(*mark),
+            DiskEvent::Mark(mark) => Some(*mark),
             _ => None,
         }
     }
@@ -101,8 +103,8 @@ struct State {
     files: [Vec<u8>; 3],
     beside: Vec<u8>,
     /// What was there before the events.
-    base: Files,
-    events: Vec<Event>,
+    base: PlatterFiles,
+    events: Vec<DiskEvent>,
     fails: Option<Fails>,
     /// The redb file stands for one that is too large to be verified.
     is_large: bool,
@@ -130,7 +132,7 @@ pub(super) struct PlatterFile(pub(super) Platter, pub(super) usize);
 
 impl Platter {
     /// One that holds a store.
-    pub(super) fn of((files, beside): Files) -> Self {
+    pub(super) fn of((files, beside): PlatterFiles) -> Self {
         let base = (files.clone(), beside.clone());
         Platter(Arc::new(Mutex::new(State { files, beside, base, ..State::default() })))
     }
@@ -147,20 +149,20 @@ impl Platter {
     }
 
     /// The files as they are now.
-    pub(super) fn files(&self) -> Files {
+    pub(super) fn files(&self) -> PlatterFiles {
         let state = self.state();
         (state.files.clone(), state.beside.clone())
     }
 
     /// What has happened so far.
     #[cfg(test)]
-    pub(super) fn events(&self) -> Vec<Event> {
+    pub(super) fn events(&self) -> Vec<DiskEvent> {
         self.state().events.clone()
     }
 
     #[cfg(test)]
     pub(super) fn mark(&self, mark: u64) {
-        self.state().events.push(Event::Mark(mark));
+        self.state().events.push(DiskEvent::Mark(mark));
     }
 
     /// From the nth write on, all fail.
@@ -194,25 +196,26 @@ impl Platter {
     pub(crate) fn after_a_cut(&self, mut keeps: Sectors) -> Self {
         let state = self.state();
         let (mut files, mut beside) = state.base.clone();
-        let mut pending: Vec<&Event> = Vec::new();
-        let reach = |event: &Event, keeps: &mut Sectors, files: &mut _| {
+        let mut pending: Vec<&DiskEvent> = Vec::new();
+        let reach = |event: &DiskEvent, keeps: &mut Sectors, files: &mut _| {
             event.parts().iter().filter(|_| keeps()).for_each(|part| part.to(files));
         };
         for event in &state.events {
             match event {
-                Event::Bytes(..) | Event::Length(..) => pending.push(event),
-                Event::Sync(file) | Event::Lost(file) => {
-                    let (synced, others) = pending.into_iter().partition(|event: &&Event| event.file() == Some(*file));
+                DiskEvent::Bytes(..) | DiskEvent::Length(..) => pending.push(event),
+                DiskEvent::Sync(file) | DiskEvent::Lost(file) => {
+                    let (synced, others) =
+                        pending.into_iter().partition(|event: &&DiskEvent| event.file() == Some(*file));
                     pending = others;
-                    let synced: Vec<&Event> = synced;
+                    let synced: Vec<&DiskEvent> = synced;
                     match event {
-                        Event::Sync(_) => synced.into_iter().for_each(|event| event.to(&mut files)),
+                        DiskEvent::Sync(_) => synced.into_iter().for_each(|event| event.to(&mut files)),
                         _ => synced.into_iter().for_each(|event| reach(event, &mut keeps, &mut files)),
                     }
                 }
                 // Never synced: any that was written.
-                Event::Beside(bytes) if keeps() => beside.clone_from(bytes),
-                Event::Beside(_) | Event::Mark(_) => {}
+                DiskEvent::Beside(bytes) if keeps() => beside.clone_from(bytes),
+                DiskEvent::Beside(_) | DiskEvent::Mark(_) => {}
             }
         }
         pending.into_iter().for_each(|event| reach(event, &mut keeps, &mut files));
@@ -268,21 +271,21 @@ impl Platter {
             Ok(database)
         };
         let redb = Redb::new(Box::new(again), database);
-        Disk::of(Parts { redb, flushed, mark, segments, acknowledged, files: None, lock: None, name })
+        Disk::of(StoreParts { redb, flushed, mark, segments, acknowledged, files: None, lock: None, name })
     }
 }
 
 impl State {
-    fn change(&mut self, event: Event) -> io::Result<()> {
+    fn change(&mut self, event: DiskEvent) -> io::Result<()> {
         match &mut self.fails {
             Some(Fails { file: Some(file), .. }) if Some(*file) != event.file() => {}
             Some(Fails { after: 0, kind, torn, .. }) => {
                 let refused = io::Error::new(*kind, "the disk refuses");
                 let parts = torn.iter_mut().flat_map(|torn| event.parts().into_iter().filter(|_| torn()));
                 match event {
-                    Event::Bytes(..) => parts.collect::<Vec<_>>().into_iter().for_each(|part| self.happens(part)),
+                    DiskEvent::Bytes(..) => parts.collect::<Vec<_>>().into_iter().for_each(|part| self.happens(part)),
                     // redb's own file is written again where it matters: a later sync takes that along.
-                    Event::Sync(file) if file != STORE => self.events.push(Event::Lost(file)),
+                    DiskEvent::Sync(file) if file != STORE => self.events.push(DiskEvent::Lost(file)),
                     _ => {}
                 }
                 return Err(refused);
@@ -294,7 +297,7 @@ impl State {
         Ok(())
     }
 
-    fn happens(&mut self, event: Event) {
+    fn happens(&mut self, event: DiskEvent) {
         event.to(&mut self.files);
         self.events.push(event);
     }
@@ -320,15 +323,15 @@ impl StorageBackend for PlatterFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.state().change(Event::Length(self.1, len as usize))
+        self.0.state().change(DiskEvent::Length(self.1, len as usize))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.state().change(Event::Sync(self.1))
+        self.0.state().change(DiskEvent::Sync(self.1))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.state().change(Event::Bytes(self.1, offset as usize, data.to_vec()))
+        self.0.state().change(DiskEvent::Bytes(self.1, offset as usize, data.to_vec()))
     }
 }
 
@@ -340,7 +343,7 @@ impl Medium for Platter {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         state.beside = bytes.to_vec();
-        state.events.push(Event::Beside(bytes.to_vec()));
+        state.events.push(DiskEvent::Beside(bytes.to_vec()));
         Ok(())
     }
 }

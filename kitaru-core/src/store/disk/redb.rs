@@ -45,11 +45,11 @@ impl Redb {
     pub(super) fn commit(
         &self,
         mark: &Mark,
-        fill: impl Fn(&mut Tables<'_>) -> Result<(), ::redb::Error>,
+        fill: impl Fn(&mut OpenTables<'_>) -> Result<(), ::redb::Error>,
     ) -> Result<(), Error> {
         self.work(|database| {
             let transaction = database::begin(database)?;
-            let mut tables = Tables::of(&transaction);
+            let mut tables = OpenTables::of(&transaction);
             fill(&mut tables)?;
             for (key, value) in mark.rows() {
                 tables.write(Table::Meta, key, Some(&value))?;
@@ -146,14 +146,14 @@ impl Snapshot<'_> {
 }
 
 /// The tables that a transaction has opened so far.
-pub(super) struct Tables<'t> {
+pub(super) struct OpenTables<'t> {
     transaction: &'t WriteTransaction,
     open: [Option<::redb::Table<'t, &'static [u8], &'static [u8]>>; Table::ALL.len()],
 }
 
-impl<'t> Tables<'t> {
+impl<'t> OpenTables<'t> {
     fn of(transaction: &'t WriteTransaction) -> Self {
-        Tables { transaction, open: Default::default() }
+        OpenTables { transaction, open: Default::default() }
     }
 
     /// Writes a row, or deletes it where there is no value.

@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use crate::store::Row;
-use crate::store::disk::frame::{self, ALIGNED, Frame, Header, MAGIC};
+use crate::store::disk::frame::{self, ALIGNED, LogFrame, LogFrameHeader, MAGIC};
 use crate::store::disk::mark::{MOST_COMMITS, Mark};
 
 /// The commits that redb does not have.
@@ -18,7 +18,7 @@ pub(super) struct Tail {
 
 /// Why a log and a redb file do not belong together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Mismatch {
+pub(super) enum LogMismatch {
     /// The log is another store's.
     OtherStore,
     /// The log continues later than redb and the rest of the log end: one of the files is older.
@@ -33,60 +33,60 @@ pub(super) enum Mismatch {
 ///
 /// A frame that is torn ends the log: its commit was never acknowledged. That it is the last one is checked by looking for
 /// whole frames behind it.
-pub(super) fn read(mark: &Mark, segments: [&[u8]; 2]) -> Result<Tail, Mismatch> {
+pub(super) fn read(mark: &Mark, segments: [&[u8]; 2]) -> Result<Tail, LogMismatch> {
     let mut runs = [run(mark, segments[0])?, run(mark, segments[1])?];
-    let newest = |run: &Run<'_>| run.frames.last().map_or(0, |frame| frame.header.sequence);
+    let newest = |run: &FrameRun<'_>| run.frames.last().map_or(0, |frame| frame.header.sequence);
     runs.sort_by_key(newest);
     let mut tail = Tail { commits: Vec::new(), mark: *mark };
     for frame in runs.iter().flat_map(|run| &run.frames) {
         let (sequence, last) = (frame.header.sequence, tail.mark.sequence);
         if sequence == mark.sequence && frame.hash != mark.hash {
-            return Err(Mismatch::Forked { sequence });
+            return Err(LogMismatch::Forked { sequence });
         }
         if sequence <= last {
             continue;
         }
         if sequence > last + 1 {
-            return Err(Mismatch::Behind { redb: last, log: sequence });
+            return Err(LogMismatch::Behind { redb: last, log: sequence });
         }
         if frame.header.before != tail.mark.hash {
-            return Err(Mismatch::Forked { sequence });
+            return Err(LogMismatch::Forked { sequence });
         }
-        let rows = frame.rows().ok_or(Mismatch::Damaged { after: last })?;
+        let rows = frame.rows().ok_or(LogMismatch::Damaged { after: last })?;
         tail.commits.push((sequence, rows));
         tail.mark = frame.mark();
     }
     let last = tail.mark.sequence;
     // An epoch that has ended holds one commit at most that redb does not have: the one that failed.
-    let is_newer = |header: &Header| {
+    let is_newer = |header: &LogFrameHeader| {
         let beyond = last + u64::from(header.epoch < mark.epoch);
         header.store == mark.store && header.sequence > beyond
     };
     let mut behind = runs.iter().flat_map(|run| frames_in(run.rest, is_newer));
     match behind.next().is_some() {
-        true => Err(Mismatch::Damaged { after: last }),
+        true => Err(LogMismatch::Damaged { after: last }),
         false => Ok(tail),
     }
 }
 
 /// The frames from the start of a segment that follow each other.
-struct Run<'a> {
-    frames: Vec<Frame<'a>>,
+struct FrameRun<'a> {
+    frames: Vec<LogFrame<'a>>,
     rest: &'a [u8],
 }
 
-fn run<'a>(mark: &Mark, segment: &'a [u8]) -> Result<Run<'a>, Mismatch> {
-    let mut run = Run { frames: Vec::new(), rest: segment };
+fn run<'a>(mark: &Mark, segment: &'a [u8]) -> Result<FrameRun<'a>, LogMismatch> {
+    let mut run = FrameRun { frames: Vec::new(), rest: segment };
     while let Some(frame) = frame::read(run.rest) {
         let header = frame.header;
         if header.store != mark.store {
-            return Err(Mismatch::OtherStore);
+            return Err(LogMismatch::OtherStore);
         }
         if header.epoch > mark.epoch || header.sequence >= MOST_COMMITS {
-            return Err(Mismatch::Behind { redb: mark.sequence, log: header.sequence });
+            return Err(LogMismatch::Behind { redb: mark.sequence, log: header.sequence });
         }
         // What an earlier use of the segment left.
-        let follows = |last: &Frame<'_>| (last.header.sequence + 1, last.hash) == (header.sequence, header.before);
+        let follows = |last: &LogFrame<'_>| (last.header.sequence + 1, last.hash) == (header.sequence, header.before);
         if header.epoch < mark.epoch || !run.frames.last().is_none_or(follows) {
             break;
         }
@@ -97,11 +97,11 @@ fn run<'a>(mark: &Mark, segment: &'a [u8]) -> Result<Run<'a>, Mismatch> {
 }
 
 /// The whole frames anywhere in these bytes that are meant, by their headers, and begin where a frame may.
-fn frames_in<'a>(bytes: &'a [u8], is_meant: impl Fn(&Header) -> bool) -> impl Iterator<Item = Frame<'a>> {
+fn frames_in<'a>(bytes: &'a [u8], is_meant: impl Fn(&LogFrameHeader) -> bool) -> impl Iterator<Item = LogFrame<'a>> {
     let places = memmem::find_iter(bytes, MAGIC).filter(|at| at.is_multiple_of(ALIGNED));
     places
         .map(|at| &bytes[at..])
-        .filter(move |bytes| Header::read(bytes).is_some_and(|header| is_meant(&header)))
+        .filter(move |bytes| LogFrameHeader::read(bytes).is_some_and(|header| is_meant(&header)))
         .filter_map(frame::read)
 }
 
@@ -130,7 +130,7 @@ mod tests {
         segment
     }
 
-    fn sequences(mark: &Mark, first: &[u8], second: &[u8]) -> Result<Vec<u64>, Mismatch> {
+    fn sequences(mark: &Mark, first: &[u8], second: &[u8]) -> Result<Vec<u64>, LogMismatch> {
         read(mark, [first, second]).map(|tail| tail.commits.iter().map(|(sequence, _)| *sequence).collect())
     }
 
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(sequences(&marks[6].next_epoch(), &segment(&old), &segment(&[])), Ok(vec![]));
         // That of a copy of the store, which continued in that epoch.
         let other = sequences(&marks[5].next_epoch(), &segment(&old), &segment(&[]));
-        assert_eq!(other, Err(Mismatch::Damaged { after: 16 }));
+        assert_eq!(other, Err(LogMismatch::Damaged { after: 16 }));
     }
 
     #[test]
@@ -185,27 +185,27 @@ mod tests {
             let at = frames[..damaged].concat().len();
             segment[at + 70] ^= 1;
             let after = START.sequence + damaged as u64;
-            assert_eq!(sequences(&START, &segment, &[]), Err(Mismatch::Damaged { after }));
+            assert_eq!(sequences(&START, &segment, &[]), Err(LogMismatch::Damaged { after }));
         }
     }
 
     #[test]
     fn log_that_continues_behind_a_gap_is_refused() {
         let (frames, _) = frames(START, 4);
-        let behind = Err(Mismatch::Behind { redb: 10, log: 12 });
+        let behind = Err(LogMismatch::Behind { redb: 10, log: 12 });
         assert_eq!(sequences(&START, &segment(&frames[1..]), &segment(&[])), behind);
         // A segment of the two is an older copy.
-        let behind = Err(Mismatch::Behind { redb: 11, log: 14 });
+        let behind = Err(LogMismatch::Behind { redb: 11, log: 14 });
         assert_eq!(sequences(&START, &segment(&frames[..1]), &segment(&frames[3..])), behind);
         // redb is older than the epoch of its log.
         let older = Mark { epoch: 2, ..START };
-        assert_eq!(sequences(&older, &segment(&frames), &[]), Err(Mismatch::Behind { redb: 10, log: 11 }));
+        assert_eq!(sequences(&older, &segment(&frames), &[]), Err(LogMismatch::Behind { redb: 10, log: 11 }));
     }
 
     #[test]
     fn log_of_another_store_is_refused() {
         let (frames, _) = frames(Mark { store: [8; 16], ..START }, 2);
-        assert_eq!(sequences(&START, &segment(&[]), &segment(&frames)), Err(Mismatch::OtherStore));
+        assert_eq!(sequences(&START, &segment(&[]), &segment(&frames)), Err(LogMismatch::OtherStore));
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
         let (theirs, _) = frames(Mark { hash: 98, ..START }, 3);
         for mark in [START, marks[1], marks[2]] {
             let forked = sequences(&mark, &segment(&theirs), &segment(&[]));
-            assert!(matches!(forked, Err(Mismatch::Forked { .. })), "{mark:?}: {forked:?}");
+            assert!(matches!(forked, Err(LogMismatch::Forked { .. })), "{mark:?}: {forked:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::store::platform::{NameKind, Presence};
+use crate::store::platform::{FilePresence, NameKind};
 
 /// Files are not told apart here: one is there or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,11 +21,11 @@ impl FileId {
 }
 
 #[derive(Debug)]
-pub(in crate::store) struct Handle(PathBuf);
+pub(in crate::store) struct FolderHandle(PathBuf);
 
-impl Handle {
+impl FolderHandle {
     pub(in crate::store) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Handle(path.to_owned()))
+        Ok(FolderHandle(path.to_owned()))
     }
 
     pub(in crate::store) fn kind(&self, name: &str) -> io::Result<Option<NameKind>> {
@@ -36,15 +36,15 @@ impl Handle {
         }
     }
 
-    pub(in crate::store) fn open_file(&self, name: &str, presence: Presence) -> io::Result<File> {
+    pub(in crate::store) fn open_file(&self, name: &str, presence: FilePresence) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.read(true).write(presence != Presence::ReadOnly);
+        options.read(true).write(presence != FilePresence::ReadOnly);
         match presence {
-            Presence::Required | Presence::ReadOnly => {}
-            Presence::Optional => {
+            FilePresence::Required | FilePresence::ReadOnly => {}
+            FilePresence::Optional => {
                 options.create(true);
             }
-            Presence::New => {
+            FilePresence::New => {
                 options.create_new(true);
             }
         }

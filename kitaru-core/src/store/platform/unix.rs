@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-use crate::store::platform::{NameKind, Presence};
+use crate::store::platform::{FilePresence, NameKind};
 
 /// For this user only, regardless of the program's umask.
 const OWN_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -52,12 +52,12 @@ impl FileId {
 
 /// A folder that stays the same one when it is renamed.
 #[derive(Debug)]
-pub(in crate::store) struct Handle(OwnedFd);
+pub(in crate::store) struct FolderHandle(OwnedFd);
 
-impl Handle {
+impl FolderHandle {
     pub(in crate::store) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Handle(rustix::fs::open(path, flags, Mode::empty())?))
+        Ok(FolderHandle(rustix::fs::open(path, flags, Mode::empty())?))
     }
 
     pub(in crate::store) fn kind(&self, name: &str) -> io::Result<Option<NameKind>> {
@@ -71,14 +71,14 @@ impl Handle {
         }
     }
 
-    pub(in crate::store) fn open_file(&self, name: &str, presence: Presence) -> io::Result<File> {
+    pub(in crate::store) fn open_file(&self, name: &str, presence: FilePresence) -> io::Result<File> {
         // A pipe that replaced the file after the check must not block the opening.
-        let access = if presence == Presence::ReadOnly { OFlags::RDONLY } else { OFlags::RDWR };
+        let access = if presence == FilePresence::ReadOnly { OFlags::RDONLY } else { OFlags::RDWR };
         let mut flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         match presence {
-            Presence::Required | Presence::ReadOnly => {}
-            Presence::Optional => flags |= OFlags::CREATE,
-            Presence::New => flags |= OFlags::CREATE | OFlags::EXCL,
+            FilePresence::Required | FilePresence::ReadOnly => {}
+            FilePresence::Optional => flags |= OFlags::CREATE,
+            FilePresence::New => flags |= OFlags::CREATE | OFlags::EXCL,
         }
         Ok(rustix::fs::openat(&self.0, name, flags, OWN_FILE)?.into())
     }

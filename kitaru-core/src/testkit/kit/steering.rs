@@ -43,9 +43,9 @@ impl Testkit {
     pub async fn cancel(&self, execution: impl Into<ExecutionRef>) -> Result<(), Error> {
         self.vigil.ask();
         let target = own(&execution.into());
-        let letter = self.outbox.next(&target, What::Cancellation, "");
+        let command = self.outbox.next(&target, What::Cancellation, "");
         let kitaru = self.process.kitaru.clone();
-        self.post(letter, async move { kitaru.cancel((&*target.0, &*target.1)).await }).await
+        self.post(command, async move { kitaru.cancel((&*target.0, &*target.1)).await }).await
     }
 
     /// Resumes an execution that failed, is stuck or was interrupted. As [`Kitaru::resume`]; it resumes when this is awaited.
@@ -94,8 +94,8 @@ impl<'a> IntoFuture for KitResumeRequest<'a> {
         Box::pin(async move {
             let Self { kit, target, request } = self;
             kit.vigil.ask();
-            let letter = kit.outbox.next(&target, What::Resume, "");
-            kit.post(letter, request.into_future()).await
+            let command = kit.outbox.next(&target, What::Resume, "");
+            kit.post(command, request.into_future()).await
         })
     }
 }

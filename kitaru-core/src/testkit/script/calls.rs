@@ -5,7 +5,7 @@ use crate::journal::Arg;
 use crate::value::Key;
 
 /// A call with a record.
-pub(super) struct Recorded {
+pub(super) struct RecordedCall {
     pub(super) seq: Seq,
     pub(super) name: String,
     pub(super) checkpoint: String,
@@ -16,7 +16,7 @@ pub(super) struct Recorded {
 
 /// A call that today's code made.
 #[derive(Clone)]
-pub(super) struct Asked {
+pub(super) struct MadeCall {
     pub(super) name: String,
     pub(super) checkpoint: String,
     pub(super) location: String,

@@ -4,17 +4,17 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::journal::{Arg, shown_checkpoint};
-use crate::testkit::script::calls::{Asked, Recorded};
+use crate::testkit::script::calls::{MadeCall, RecordedCall};
 
 /// The differences between today's code and a history. Its `Display` is for people.
 #[derive(Clone)]
 pub struct Mismatch {
     flow: String,
-    found: Found,
+    found: Counterpart,
 }
 
 #[derive(Clone)]
-enum Found {
+enum Counterpart {
     /// The replay was not possible.
     Nothing(Error),
     Differences(Vec<Difference>),
@@ -22,14 +22,14 @@ enum Found {
 
 #[derive(Clone)]
 pub(super) enum Difference {
-    Otherwise { recorded: String, record: String, asked: Asked, differing: Vec<String> },
-    New(Asked),
+    Otherwise { recorded: String, record: String, asked: MadeCall, differing: Vec<String> },
+    New(MadeCall),
     Gone { record: String, recorded: String },
     End { recorded: String, came: String },
 }
 
 impl Difference {
-    pub(super) fn otherwise(record: &Recorded, asked: Asked) -> Self {
+    pub(super) fn otherwise(record: &RecordedCall, asked: MadeCall) -> Self {
         let was = |arg: &Arg| record.args.iter().find(|known| known.name == arg.name).cloned();
         let mut differing: Vec<String> = asked
             .args
@@ -50,18 +50,18 @@ impl Difference {
         Difference::Otherwise { recorded, record: record.name.clone(), asked, differing }
     }
 
-    pub(super) fn gone(record: &Recorded) -> Self {
+    pub(super) fn gone(record: &RecordedCall) -> Self {
         Difference::Gone { record: record.name.clone(), recorded: called(&record.checkpoint, &record.args) }
     }
 }
 
 impl Mismatch {
     pub(super) fn new(flow: &str, differences: Vec<Difference>) -> Self {
-        Mismatch { flow: flow.to_owned(), found: Found::Differences(differences) }
+        Mismatch { flow: flow.to_owned(), found: Counterpart::Differences(differences) }
     }
 
     pub(in crate::testkit) fn no_replay(error: Error) -> Self {
-        Mismatch { flow: String::new(), found: Found::Nothing(error) }
+        Mismatch { flow: String::new(), found: Counterpart::Nothing(error) }
     }
 }
 
@@ -73,8 +73,8 @@ fn called(checkpoint: &str, args: &[Arg]) -> String {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.found {
-            Found::Nothing(error) => write!(f, "error: the history cannot be replayed: {error:#}"),
-            Found::Differences(differences) => {
+            Counterpart::Nothing(error) => write!(f, "error: the history cannot be replayed: {error:#}"),
+            Counterpart::Differences(differences) => {
                 differences.iter().try_for_each(|difference| writeln!(f, "{difference}"))?;
                 let count = differences.len();
                 let what = if count == 1 { "difference" } else { "differences" };
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn between(before: &[(&str, &str)], now: &[(&str, &str)]) -> String {
-        let record = Recorded {
+        let record = RecordedCall {
             seq: Seq(1),
             name: "pay".into(),
             checkpoint: "pay".into(),
@@ -169,8 +169,13 @@ mod tests {
             identity: Key([0; 16]),
             args: args(before),
         };
-        let asked =
-            Asked { name: "pay".into(), checkpoint: "pay".into(), location: String::new(), place: 0, args: args(now) };
+        let asked = MadeCall {
+            name: "pay".into(),
+            checkpoint: "pay".into(),
+            location: String::new(),
+            place: 0,
+            args: args(now),
+        };
         Difference::otherwise(&record, asked).to_string()
     }
 

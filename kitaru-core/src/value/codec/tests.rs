@@ -13,12 +13,12 @@ const ENOUGH: usize = 64 << 20;
 
 /// Encodes and decodes the value. The codec is the expected one, and the value is the same.
 fn round<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, by: Codec) -> Encoded {
-    let (encoded, back) = encode(&value, Wish::Bincode, ENOUGH).unwrap();
+    let (encoded, back) = encode(&value, CodecWish::Bincode, ENOUGH).unwrap();
     assert_eq!(encoded.codec, by, "{value:?}");
     assert_eq!(back, value);
     let fingerprint = encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint);
     assert_eq!(decode::<T>(by, fingerprint, &encoded.bytes).unwrap(), value);
-    let (json, back) = encode(&value, Wish::Json, ENOUGH).unwrap();
+    let (json, back) = encode(&value, CodecWish::Json, ENOUGH).unwrap();
     assert_eq!((json.codec, json.shape.is_none()), (Codec::Json, true));
     assert_eq!(back, value);
     encoded
@@ -70,7 +70,7 @@ fn plain_values_go_by_bincode() {
         shape.text,
         "Order{id:u64,price:f64,lines:[<str,?i16>|<str,?>],by_name:{str:Open@0|str:Paid@1(u32)|str:Lost@2{by:str}},initial:char}"
     );
-    let (nan, _) = encode(&f64::NAN, Wish::Bincode, ENOUGH).unwrap();
+    let (nan, _) = encode(&f64::NAN, CodecWish::Bincode, ENOUGH).unwrap();
     assert_eq!(nan.codec, Codec::Bincode);
 }
 
@@ -170,7 +170,7 @@ fn a_variant_that_is_skipped_does_not_make_its_neighbour_of_another() {
 }
 
 /// Why a value is not recorded.
-fn refused<T: Serialize + DeserializeOwned>(value: &T, wish: Wish) -> Unreadable {
+fn refused<T: Serialize + DeserializeOwned>(value: &T, wish: CodecWish) -> Undecodable {
     match encode(value, wish, ENOUGH) {
         Err(EncodeError::Unreadable(unreadable)) => unreadable,
         Err(other) => panic!("{other:?}"),
@@ -194,9 +194,9 @@ impl Serialize for ByHand {
 fn a_set_that_comes_back_in_another_order_is_kept() {
     for turn in 0..5 {
         let set = ByHand((turn..turn + 100).collect());
-        let (_, back) = encode(&set, Wish::Bincode, ENOUGH).unwrap();
+        let (_, back) = encode(&set, CodecWish::Bincode, ENOUGH).unwrap();
         assert_eq!(back.0, set.0);
-        let (_, back) = encode(&set, Wish::Json, ENOUGH).unwrap();
+        let (_, back) = encode(&set, CodecWish::Json, ENOUGH).unwrap();
         assert_eq!(back.0, set.0);
     }
 }
@@ -204,15 +204,15 @@ fn a_set_that_comes_back_in_another_order_is_kept() {
 #[test]
 fn floats_and_nulls_that_json_changes_without_harm_are_kept() {
     let floats: Vec<f64> = (1..2_000).map(|n| f64::from(n).sqrt() * 1e-7).collect();
-    encode(&floats, Wish::Json, ENOUGH).unwrap();
-    let (_, back) = encode(&Some(Value::Null), Wish::Bincode, ENOUGH).unwrap();
+    encode(&floats, CodecWish::Json, ENOUGH).unwrap();
+    let (_, back) = encode(&Some(Value::Null), CodecWish::Bincode, ENOUGH).unwrap();
     assert_eq!(back, None);
     #[derive(Serialize, Deserialize)]
     struct Reply {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<Value>,
     }
-    encode(&Reply { body: Some(Value::Null) }, Wish::Bincode, ENOUGH).unwrap();
+    encode(&Reply { body: Some(Value::Null) }, CodecWish::Bincode, ENOUGH).unwrap();
 }
 
 /// A decimal number as its crate reads and writes it: as a text of any type, and without the sign of a zero.
@@ -247,13 +247,13 @@ impl<'de> Deserialize<'de> for Decimal {
 
 #[test]
 fn value_that_reads_as_itself_the_second_time_is_kept_as_read() {
-    for wish in [Wish::Bincode, Wish::Json] {
+    for wish in [CodecWish::Bincode, CodecWish::Json] {
         let (encoded, back) = encode(&Decimal("-0".into()), wish, ENOUGH).unwrap();
         assert_eq!(back, Decimal("0".into()), "the flow receives what a replay reads");
         assert_eq!(decode::<Decimal>(encoded.codec, 0, &encoded.bytes).unwrap(), back);
         let all = BTreeMap::from([("a".to_owned(), vec![Some(Decimal("-0".into())), None])]);
         assert_eq!(encode(&all, wish, ENOUGH).unwrap().1["a"], [Some(Decimal("0".into())), None]);
-        let Unreadable { at, why, .. } = refused(&(1, vec![Decimal("1".into()), Decimal("grows".into())]), wish);
+        let Undecodable { at, why, .. } = refused(&(1, vec![Decimal("1".into()), Decimal("grows".into())]), wish);
         assert_eq!(at.as_deref(), Some("[1][1]"), "{why}");
         assert!(why.starts_with("json: what was written reads as another value"), "{why}");
     }
@@ -298,16 +298,16 @@ fn a_part_that_json_would_lose_is_refused_with_its_path() {
         (Tagged::Twice { at: Some(None) }, ".at", nothing),
         (Tagged::Large { n: u128::MAX }, ".n", "a number over 64 bits"),
     ] {
-        let refused = refused(&log(bad), Wish::Bincode);
+        let refused = refused(&log(bad), CodecWish::Bincode);
         assert_eq!(refused.at, Some(format!(".entries[2]{at}")), "{}", refused.why);
         assert!(refused.why.contains(why), "{}", refused.why);
         assert!(refused.of.ends_with("Log"), "{}", refused.of);
     }
-    assert!(encode(&log(Tagged::Twice { at: Some(Some(1)) }), Wish::Bincode, ENOUGH).is_ok());
-    let lost = refused(&Flat { rest: Rest { done: Some(()) } }, Wish::Bincode);
+    assert!(encode(&log(Tagged::Twice { at: Some(Some(1)) }), CodecWish::Bincode, ENOUGH).is_ok());
+    let lost = refused(&Flat { rest: Rest { done: Some(()) } }, CodecWish::Bincode);
     assert_eq!(lost.at.as_deref(), Some(".done"), "{}", lost.why);
 
-    let keys = refused(&(json!(1), HashMap::from([((1, 2), 3)])), Wish::Bincode);
+    let keys = refused(&(json!(1), HashMap::from([((1, 2), 3)])), CodecWish::Bincode);
     assert_eq!(keys.at.as_deref(), Some("[1]"), "{}", keys.why);
     assert!(keys.why.starts_with("json: a key of a map in JSON is a text or a number"), "{}", keys.why);
 }
@@ -321,16 +321,16 @@ fn value_that_no_codec_gives_back_has_the_error_of_each() {
         id: u32,
         other: String,
     }
-    let Unreadable { at, why, .. } = refused(&OneWay { id: 1, other: "xy".into() }, Wish::Bincode);
+    let Undecodable { at, why, .. } = refused(&OneWay { id: 1, other: "xy".into() }, CodecWish::Bincode);
     assert_eq!(at.as_deref(), Some(""), "what is not there has no path");
     assert_eq!(why, "json: missing field `id` at line 1 column 14; bincode: the bytes end before the value does");
-    let Unreadable { of, why, .. } = refused(&f64::NAN, Wish::Json);
+    let Undecodable { of, why, .. } = refused(&f64::NAN, CodecWish::Json);
     assert_eq!(of, "f64");
     assert!(why.starts_with("json: JSON has neither NaN nor infinity (invalid type: null"), "{why}");
 
     // JSON reads it as `None`.
     let lost = (Some(None::<u8>), json!(1));
-    let Unreadable { at, why, .. } = refused(&lost, Wish::Bincode);
+    let Undecodable { at, why, .. } = refused(&lost, CodecWish::Bincode);
     assert_eq!(at.as_deref(), Some("[0]"));
     assert!(why.contains("json: what was written reads as another value: JSON has the same null"), "{why}");
 
@@ -340,8 +340,8 @@ fn value_that_no_codec_gives_back_has_the_error_of_each() {
         Short { id: u8 },
         Long { id: u8, more: u8 },
     }
-    assert!(encode(&Overlap::Short { id: 1 }, Wish::Bincode, ENOUGH).is_ok());
-    assert!(encode(&Overlap::Long { id: 1, more: 2 }, Wish::Bincode, ENOUGH).is_err());
+    assert!(encode(&Overlap::Short { id: 1 }, CodecWish::Bincode, ENOUGH).is_ok());
+    assert!(encode(&Overlap::Long { id: 1, more: 2 }, CodecWish::Bincode, ENOUGH).is_err());
 }
 
 #[test]
@@ -353,13 +353,13 @@ fn a_value_that_refuses_to_be_written_is_unreadable() {
             Err(serde::ser::Error::custom("a socket cannot be kept"))
         }
     }
-    assert_eq!(refused(&Refuses, Wish::Bincode).why, "a socket cannot be kept");
+    assert_eq!(refused(&Refuses, CodecWish::Bincode).why, "a socket cannot be kept");
 }
 
 #[test]
 fn value_over_the_bound_is_refused_with_its_size() {
     let text = "x".repeat(1_000);
-    for wish in [Wish::Bincode, Wish::Json] {
+    for wish in [CodecWish::Bincode, CodecWish::Json] {
         let (fits, _) = encode(&text, wish, 2_000).unwrap();
         assert!(encode(&text, wish, fits.bytes.len()).is_ok());
         let limit = fits.bytes.len() - 1;
@@ -397,19 +397,19 @@ fn type_with_an_added_field_is_refused_by_bincode_and_read_by_json() {
         #[serde(default)]
         note: Option<String>,
     }
-    let (bincode, _) = encode(&Old { id: 1 }, Wish::Bincode, ENOUGH).unwrap();
+    let (bincode, _) = encode(&Old { id: 1 }, CodecWish::Bincode, ENOUGH).unwrap();
     let fingerprint = bincode.shape.unwrap().fingerprint;
     let Err(DecodeError::Malformed(why)) = decode::<New>(Codec::Bincode, fingerprint, &bincode.bytes) else {
         panic!("it was read");
     };
     assert_eq!(why, "the bytes end before the value does");
-    let (json, _) = encode(&Old { id: 1 }, Wish::Json, ENOUGH).unwrap();
+    let (json, _) = encode(&Old { id: 1 }, CodecWish::Json, ENOUGH).unwrap();
     assert_eq!(decode::<New>(Codec::Json, 0, &json.bytes).unwrap(), New { id: 1, note: None });
 }
 
 #[test]
 fn bytes_left_over_are_refused() {
-    for (wish, codec) in [(Wish::Bincode, Codec::Bincode), (Wish::Json, Codec::Json)] {
+    for (wish, codec) in [(CodecWish::Bincode, Codec::Bincode), (CodecWish::Json, Codec::Json)] {
         let (encoded, _) = encode(&order(), wish, ENOUGH).unwrap();
         let fingerprint = encoded.shape.map_or(0, |shape| shape.fingerprint);
         let longer = [&encoded.bytes[..], &[0, 0]].concat();
@@ -424,7 +424,7 @@ fn bytes_left_over_are_refused() {
 
 /// Bytes cut short are refused. Bytes with other damage are refused, or are a value.
 fn damage<T: Serialize + DeserializeOwned + Debug>(value: T) {
-    for wish in [Wish::Bincode, Wish::Json] {
+    for wish in [CodecWish::Bincode, CodecWish::Json] {
         let (encoded, _) = encode(&value, wish, ENOUGH).unwrap();
         let fingerprint = encoded.shape.map_or(0, |shape| shape.fingerprint);
         let read = |bytes: &[u8]| decode::<T>(encoded.codec, fingerprint, bytes);
@@ -467,11 +467,11 @@ fn a_value_nested_too_deep_is_refused_by_both_codecs() {
     #[derive(Serialize, Deserialize, Debug)]
     struct Nest(Vec<Nest>);
     let nest = |depth: u32| (0..depth).fold(Nest(vec![]), |inner, _| Nest(vec![inner]));
-    assert_eq!(encode(&nest(60), Wish::Bincode, ENOUGH).unwrap().0.codec, Codec::Bincode);
-    assert_eq!(encode(&nest(100), Wish::Bincode, ENOUGH).unwrap().0.codec, Codec::Json);
-    assert_eq!(encode(&nest(126), Wish::Bincode, ENOUGH).unwrap().0.codec, Codec::Json);
+    assert_eq!(encode(&nest(60), CodecWish::Bincode, ENOUGH).unwrap().0.codec, Codec::Bincode);
+    assert_eq!(encode(&nest(100), CodecWish::Bincode, ENOUGH).unwrap().0.codec, Codec::Json);
+    assert_eq!(encode(&nest(126), CodecWish::Bincode, ENOUGH).unwrap().0.codec, Codec::Json);
     for depth in [127, 150, 3_000] {
-        for wish in [Wish::Bincode, Wish::Json] {
+        for wish in [CodecWish::Bincode, CodecWish::Json] {
             assert_eq!(refused(&nest(depth), wish).why, "it is nested deeper than 128 levels");
         }
     }

@@ -12,7 +12,7 @@ use serde::ser::{self, Serializer};
 
 use super::backtrace;
 use super::byte;
-use super::sink::{Likeness, Refused, Sink, Stretch};
+use super::sink::{Likeness, NotCanonical, Sink, Stretch};
 use super::tag::{
     BYTES, CHAR, END, FALSE, FLOAT, LIST, LONG, MAP, NEGATIVE_LONG, NEWTYPE_VARIANT, NONE, SET, SOME, STRUCT,
     STRUCT_VARIANT, TEXT, TRUE, TUPLE_VARIANT, UNIT, UNIT_VARIANT, WORD,
@@ -42,19 +42,19 @@ fn is_any_json<T: ?Sized>() -> bool {
 
 macro_rules! forward {
     ($($from:ident($value:ident: $type:ty) => $to:ident($($cast:expr),+);)*) => {
-        $(#[inline] fn $from(self, $value: $type) -> Result<(), Refused> { self.$to($($cast),+); Ok(()) })*
+        $(#[inline] fn $from(self, $value: $type) -> Result<(), NotCanonical> { self.$to($($cast),+); Ok(()) })*
     };
 }
 
 impl Sink {
     /// Enters a part, or reports that it would be too deep.
     #[inline]
-    fn within(&mut self, into: fn(&mut Depth) -> bool) -> Result<(), Refused> {
+    fn within(&mut self, into: fn(&mut Depth) -> bool) -> Result<(), NotCanonical> {
         if into(&mut self.depth) { Ok(()) } else { Err(ser::Error::custom(TooDeep)) }
     }
 
     /// Writes the number whose text `value` is.
-    fn number<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+    fn number<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotCanonical> {
         let start = self.bytes.len();
         let likeness = std::mem::replace(&mut self.likeness, Likeness::Equal);
         let written = value.serialize(&mut *self);
@@ -87,7 +87,7 @@ impl Sink {
 
 impl<'a> Serializer for &'a mut Sink {
     type Ok = ();
-    type Error = Refused;
+    type Error = NotCanonical;
     type SerializeSeq = List<'a>;
     type SerializeTuple = List<'a>;
     type SerializeTupleStruct = List<'a>;
@@ -108,18 +108,18 @@ impl<'a> Serializer for &'a mut Sink {
         serialize_bool(value: bool) => byte(if value { TRUE } else { FALSE });
     }
 
-    fn serialize_str(self, value: &str) -> Result<(), Refused> {
+    fn serialize_str(self, value: &str) -> Result<(), NotCanonical> {
         let value = backtrace::left_out(value);
         self.leaf(TEXT, |sink| sink.sized(TEXT, value.as_bytes()));
         Ok(())
     }
 
-    fn serialize_bytes(self, value: &[u8]) -> Result<(), Refused> {
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), NotCanonical> {
         self.leaf(BYTES, |sink| sink.sized(BYTES, value));
         Ok(())
     }
 
-    fn serialize_u128(self, value: u128) -> Result<(), Refused> {
+    fn serialize_u128(self, value: u128) -> Result<(), NotCanonical> {
         match u64::try_from(value) {
             Ok(value) => self.unsigned(value),
             Err(_) if self.is_alike() => self.byte(WORD),
@@ -128,7 +128,7 @@ impl<'a> Serializer for &'a mut Sink {
         Ok(())
     }
 
-    fn serialize_i128(self, value: i128) -> Result<(), Refused> {
+    fn serialize_i128(self, value: i128) -> Result<(), NotCanonical> {
         match (u128::try_from(value), i64::try_from(value)) {
             (Ok(value), _) => return self.serialize_u128(value),
             (_, Ok(value)) => self.signed(value),
@@ -138,27 +138,27 @@ impl<'a> Serializer for &'a mut Sink {
         Ok(())
     }
 
-    fn serialize_f32(self, value: f32) -> Result<(), Refused> {
+    fn serialize_f32(self, value: f32) -> Result<(), NotCanonical> {
         self.serialize_f64(value.into())
     }
 
-    fn serialize_f64(self, value: f64) -> Result<(), Refused> {
+    fn serialize_f64(self, value: f64) -> Result<(), NotCanonical> {
         let bits = if value.is_nan() { NAN } else { value.to_bits() };
         self.leaf(FLOAT, |sink| sink.fixed(FLOAT, bits.to_le_bytes()));
         Ok(())
     }
 
-    fn serialize_char(self, value: char) -> Result<(), Refused> {
+    fn serialize_char(self, value: char) -> Result<(), NotCanonical> {
         self.leaf(CHAR, |sink| sink.fixed(CHAR, u32::from(value).to_le_bytes()));
         Ok(())
     }
 
-    fn serialize_none(self) -> Result<(), Refused> {
+    fn serialize_none(self) -> Result<(), NotCanonical> {
         self.byte(NONE);
         Ok(())
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), NotCanonical> {
         let at = self.bytes.len();
         self.byte(SOME);
         self.within(Depth::wrap)?;
@@ -171,23 +171,23 @@ impl<'a> Serializer for &'a mut Sink {
         Ok(())
     }
 
-    fn serialize_unit(self) -> Result<(), Refused> {
+    fn serialize_unit(self) -> Result<(), NotCanonical> {
         self.byte(UNIT);
         Ok(())
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Refused> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), NotCanonical> {
         self.serialize_unit()
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Refused> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), NotCanonical> {
         self.within(Depth::wrap)?;
         value.serialize(&mut *self)?;
         self.depth.unwrap();
         Ok(())
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Refused> {
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), NotCanonical> {
         self.sized(UNIT_VARIANT, variant.as_bytes());
         Ok(())
     }
@@ -198,7 +198,7 @@ impl<'a> Serializer for &'a mut Sink {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), NotCanonical> {
         self.sized(NEWTYPE_VARIANT, variant.as_bytes());
         self.within(Depth::enter)?;
         value.serialize(&mut *self)?;
@@ -206,7 +206,7 @@ impl<'a> Serializer for &'a mut Sink {
         Ok(())
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<List<'a>, Refused> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<List<'a>, NotCanonical> {
         self.within(Depth::enter)?;
         if self.has_no_order() {
             return Ok(List { sink: self, parts: Parts::Unordered(Vec::new()) });
@@ -215,13 +215,13 @@ impl<'a> Serializer for &'a mut Sink {
         Ok(List::of(self))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<List<'a>, Refused> {
+    fn serialize_tuple(self, _: usize) -> Result<List<'a>, NotCanonical> {
         self.within(Depth::enter)?;
         self.byte(LIST);
         Ok(List::of(self))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<List<'a>, Refused> {
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<List<'a>, NotCanonical> {
         self.serialize_tuple(len)
     }
 
@@ -231,13 +231,13 @@ impl<'a> Serializer for &'a mut Sink {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<List<'a>, Refused> {
+    ) -> Result<List<'a>, NotCanonical> {
         self.within(Depth::enter)?;
         self.sized(TUPLE_VARIANT, variant.as_bytes());
         Ok(List::of(self))
     }
 
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<List<'a>, Refused> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<List<'a>, NotCanonical> {
         self.within(Depth::enter)?;
         if name == NUMBER {
             return Ok(List { sink: self, parts: Parts::Number });
@@ -252,25 +252,25 @@ impl<'a> Serializer for &'a mut Sink {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<List<'a>, Refused> {
+    ) -> Result<List<'a>, NotCanonical> {
         self.within(Depth::enter)?;
         self.sized(STRUCT_VARIANT, variant.as_bytes());
         Ok(List::of(self))
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, Refused> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, NotCanonical> {
         self.within(Depth::enter)?;
         Ok(Entries { sink: self, begun: None, done: Vec::new() })
     }
 
-    fn collect_seq<I>(self, items: I) -> Result<(), Refused>
+    fn collect_seq<I>(self, items: I) -> Result<(), NotCanonical>
     where
         I: IntoIterator,
         I::Item: Serialize,
     {
         self.within(Depth::enter)?;
         if self.has_no_order() || unordered::<I>() {
-            let entries: Result<_, Refused> = items.into_iter().map(|item| self.entry(&item)).collect();
+            let entries: Result<_, NotCanonical> = items.into_iter().map(|item| self.entry(&item)).collect();
             self.entries(SET, entries?);
             self.depth.leave();
             return Ok(());
@@ -315,7 +315,7 @@ impl<'a> List<'a> {
     }
 
     #[inline]
-    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotCanonical> {
         if let Parts::Unordered(done) = &mut self.parts {
             done.push(self.sink.entry(value)?);
             return Ok(());
@@ -326,7 +326,7 @@ impl<'a> List<'a> {
     }
 
     #[inline]
-    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Refused> {
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), NotCanonical> {
         if let Parts::Number = self.parts {
             return self.sink.number(value);
         }
@@ -356,14 +356,14 @@ macro_rules! lists {
     ($($trait:ident $method:ident($($name:ident)?) => $to:ident;)*) => {
         $(impl ser::$trait for List<'_> {
             type Ok = ();
-            type Error = Refused;
+            type Error = NotCanonical;
 
             #[inline]
-            fn $method<T: Serialize + ?Sized>(&mut self, $($name: &'static str,)? value: &T) -> Result<(), Refused> {
+            fn $method<T: Serialize + ?Sized>(&mut self, $($name: &'static str,)? value: &T) -> Result<(), NotCanonical> {
                 self.$to($($name,)? value)
             }
 
-            fn end(self) -> Result<(), Refused> {
+            fn end(self) -> Result<(), NotCanonical> {
                 self.finish();
                 Ok(())
             }
@@ -389,7 +389,7 @@ pub(super) struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    fn put<T: Serialize + ?Sized>(&mut self, value: &T, outer: Stretch) -> Result<Stretch, Refused> {
+    fn put<T: Serialize + ?Sized>(&mut self, value: &T, outer: Stretch) -> Result<Stretch, NotCanonical> {
         match value.serialize(&mut *self.sink) {
             Ok(()) => Ok(outer),
             Err(why) => {
@@ -402,9 +402,9 @@ impl Entries<'_> {
 
 impl ser::SerializeMap for Entries<'_> {
     type Ok = ();
-    type Error = Refused;
+    type Error = NotCanonical;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), NotCanonical> {
         if self.begun.is_some() {
             return Err(ser::Error::custom("a key of a map without a value"));
         }
@@ -413,7 +413,7 @@ impl ser::SerializeMap for Entries<'_> {
         Ok(())
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotCanonical> {
         let Some(outer) = self.begun.take() else {
             return Err(ser::Error::custom("a value of a map without a key"));
         };
@@ -426,7 +426,7 @@ impl ser::SerializeMap for Entries<'_> {
         Ok(())
     }
 
-    fn end(self) -> Result<(), Refused> {
+    fn end(self) -> Result<(), NotCanonical> {
         self.sink.depth.leave();
         self.sink.entries(MAP, self.done);
         Ok(())

@@ -47,19 +47,19 @@ pub(super) enum Likeness {
 
 /// Why a value has no canonical bytes: the error of its `Serialize`.
 #[derive(Debug)]
-pub(super) struct Refused(Box<str>);
+pub(super) struct NotCanonical(Box<str>);
 
-impl fmt::Display for Refused {
+impl fmt::Display for NotCanonical {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for NotCanonical {}
 
-impl ser::Error for Refused {
+impl ser::Error for NotCanonical {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Refused(message.to_string().into())
+        NotCanonical(message.to_string().into())
     }
 }
 
@@ -88,13 +88,13 @@ impl Sink {
     }
 
     /// Writes a whole value. If it is refused, nothing of it stays.
-    pub(super) fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+    pub(super) fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotCanonical> {
         let start = self.bytes.len();
         self.stretch = Stretch { start, spilled: None };
         self.depth = Depth::default();
         let mut wrote = value.serialize(&mut *self);
         if wrote.is_ok() && self.stretch.start != start {
-            wrote = Err(Refused::custom("its Serialize begins an entry of a map and does not end it"));
+            wrote = Err(NotCanonical::custom("its Serialize begins an entry of a map and does not end it"));
         }
         if wrote.is_err() {
             self.bytes.truncate(start);
@@ -142,7 +142,7 @@ impl Sink {
     }
 
     /// Writes a part that is digested on its own.
-    pub(super) fn entry<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<u128, Refused> {
+    pub(super) fn entry<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<u128, NotCanonical> {
         let outer = self.open();
         match value.serialize(&mut *self) {
             Ok(()) => Ok(self.close(outer)),
@@ -222,7 +222,7 @@ impl Sink {
         }
     }
 
-    pub(super) fn others(&mut self, items: impl Iterator<Item: Serialize>) -> Result<(), Refused> {
+    pub(super) fn others(&mut self, items: impl Iterator<Item: Serialize>) -> Result<(), NotCanonical> {
         for item in items {
             item.serialize(&mut *self)?;
             self.settle();
@@ -231,7 +231,7 @@ impl Sink {
     }
 
     /// As [`others`](Self::others), but faster if the items are `u8`s: the buffer's length changes once for many.
-    pub(super) fn bytes_then_others(&mut self, mut items: impl Iterator<Item: Serialize>) -> Result<(), Refused> {
+    pub(super) fn bytes_then_others(&mut self, mut items: impl Iterator<Item: Serialize>) -> Result<(), NotCanonical> {
         loop {
             let mut block = [[BYTE, 0]; 256];
             let mut used = 0;

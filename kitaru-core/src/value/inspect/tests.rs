@@ -31,11 +31,11 @@ fn parts_that_json_cannot_express_are_found_the_worst_first() {
     let walked = walk::walk(&value);
     assert_eq!(walked.worst("").map(|found| &*found.at), Some("[0]"));
     assert_eq!(walked.worst("[3]").map(|found| &*found.at), Some("[3].k[0]"));
-    assert_eq!(walked.found_at("[2]"), Some(Found::Nothing));
-    assert_eq!(walked.found_at("[1]"), Some(Found::Large));
+    assert_eq!(walked.found_at("[2]"), Some(Inexpressible::Nothing));
+    assert_eq!(walked.found_at("[1]"), Some(Inexpressible::Large));
     assert_eq!(walked.found_at("[4]"), None);
     let keys = walk::walk(&HashMap::from([(Some(vec![1]), f64::NAN)]));
-    assert_eq!(keys.worst("").map(|found| found.found), Some(Found::Key));
+    assert_eq!(keys.worst("").map(|found| found.found), Some(Inexpressible::Key));
     assert!(walk::walk(&BTreeMap::from([(7, 'a')])).worst("").is_none());
 }
 

@@ -2,16 +2,16 @@
 
 /// The path to the part of compact JSON that is open after `end` bytes, or was closed by the last of them.
 pub(super) fn path(json: &[u8], end: usize) -> String {
-    let mut open: Vec<Part> = Vec::new();
+    let mut open: Vec<TextPart> = Vec::new();
     let mut at = 0;
     let end = end.min(json.len());
     while at < end {
         match json[at] {
-            b'{' => open.push(Part::Map(None)),
-            b'[' => open.push(Part::List(0)),
+            b'{' => open.push(TextPart::Map(None)),
+            b'[' => open.push(TextPart::List(0)),
             b'}' | b']' => drop(open.pop()),
             b',' => {
-                if let Some(Part::List(nth)) = open.last_mut() {
+                if let Some(TextPart::List(nth)) = open.last_mut() {
                     *nth += 1;
                 }
             }
@@ -19,7 +19,7 @@ pub(super) fn path(json: &[u8], end: usize) -> String {
                 let length = text_length(&json[at..]);
                 let text = json.get(at..at + length).unwrap_or_default();
                 if json.get(at + length) == Some(&b':')
-                    && let Some(Part::Map(key)) = open.last_mut()
+                    && let Some(TextPart::Map(key)) = open.last_mut()
                 {
                     *key = serde_json::from_slice(text).ok();
                 }
@@ -30,7 +30,7 @@ pub(super) fn path(json: &[u8], end: usize) -> String {
         at += 1;
     }
     // A part that has only begun has no name yet.
-    open.iter().filter_map(Part::segment).collect()
+    open.iter().filter_map(TextPart::segment).collect()
 }
 
 /// The number of bytes of a text in quotes.
@@ -47,16 +47,16 @@ fn text_length(json: &[u8]) -> usize {
     json.len()
 }
 
-enum Part {
+enum TextPart {
     List(usize),
     Map(Option<String>),
 }
 
-impl Part {
+impl TextPart {
     fn segment(&self) -> Option<String> {
         match self {
-            Part::List(nth) => Some(format!("[{nth}]")),
-            Part::Map(key) => key.as_deref().map(super::walk::key),
+            TextPart::List(nth) => Some(format!("[{nth}]")),
+            TextPart::Map(key) => key.as_deref().map(super::walk::key),
         }
     }
 }

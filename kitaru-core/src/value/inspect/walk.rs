@@ -18,22 +18,22 @@ const KEY: usize = 32;
 
 /// Parts of a value that JSON cannot express, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Found {
+pub(super) enum Inexpressible {
     Large,
     Nothing,
     NoNumber,
     Key,
 }
 
-impl Found {
+impl Inexpressible {
     pub(super) fn in_words(self) -> &'static str {
         match self {
-            Found::Large => {
+            Inexpressible::Large => {
                 "a number over 64 bits is read only by a plain field, not in an enum with a tag or flattened"
             }
-            Found::Nothing => "JSON has the same null for `None` as for `Some(None)` and `Some(())`",
-            Found::NoNumber => "JSON has neither NaN nor infinity",
-            Found::Key => "a key of a map in JSON is a text or a number",
+            Inexpressible::Nothing => "JSON has the same null for `None` as for `Some(None)` and `Some(())`",
+            Inexpressible::NoNumber => "JSON has neither NaN nor infinity",
+            Inexpressible::Key => "a key of a map in JSON is a text or a number",
         }
     }
 }
@@ -41,7 +41,7 @@ impl Found {
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) at: String,
-    pub(super) found: Found,
+    pub(super) found: Inexpressible,
 }
 
 /// The notes about a value.
@@ -71,7 +71,7 @@ impl Walked {
     }
 
     /// The finding at this path or directly in it.
-    pub(super) fn found_at(&self, at: &str) -> Option<Found> {
+    pub(super) fn found_at(&self, at: &str) -> Option<Inexpressible> {
         self.findings.iter().find(|finding| finding.at == at).map(|finding| finding.found)
     }
 
@@ -129,7 +129,7 @@ impl Walk {
         Ok(())
     }
 
-    fn find(&mut self, found: Found) {
+    fn find(&mut self, found: Inexpressible) {
         if self.walked.findings.len() < MOST_NOTES {
             self.walked.findings.push(Finding { at: self.path.clone(), found });
         }
@@ -137,7 +137,7 @@ impl Walk {
 
     fn float(&mut self, value: f64) -> Result<(), Stop> {
         if !value.is_finite() {
-            self.find(Found::NoNumber);
+            self.find(Inexpressible::NoNumber);
         }
         self.leaf("float", value.to_bits())
     }
@@ -194,14 +194,14 @@ impl<'a> Serializer for &'a mut Walk {
 
     fn serialize_i128(self, value: i128) -> Result<(), Stop> {
         if i64::try_from(value).is_err() && u64::try_from(value).is_err() {
-            self.find(Found::Large);
+            self.find(Inexpressible::Large);
         }
         self.leaf("number", value)
     }
 
     fn serialize_u128(self, value: u128) -> Result<(), Stop> {
         if u64::try_from(value).is_err() {
-            self.find(Found::Large);
+            self.find(Inexpressible::Large);
         }
         self.leaf("number", value)
     }
@@ -228,7 +228,7 @@ impl<'a> Serializer for &'a mut Walk {
         let leaves = &self.walked.leaves[before..];
         let is_null = leaves.iter().any(|(at, leaf)| *at == self.path && (*leaf == of("none") || *leaf == of("unit")));
         if is_null {
-            self.find(Found::Nothing);
+            self.find(Inexpressible::Nothing);
         }
         self.leaf("some", ())
     }
@@ -376,7 +376,7 @@ impl ser::SerializeMap for Parts<'_> {
         self.key = match json.as_ref().ok().and_then(serde_json::Value::as_object).and_then(|map| map.keys().next()) {
             Some(name) => key(name),
             None => {
-                self.walk.find(Found::Key);
+                self.walk.find(Inexpressible::Key);
                 "[…]".to_owned()
             }
         };

@@ -8,13 +8,13 @@ use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 use super::Recorder;
 
 /// The fields of a struct or the variants of an enum, as its type lists them.
-pub(super) type Names = &'static [&'static str];
+pub(super) type NameList = &'static [&'static str];
 
 /// Records the name of a variant or field: its seed, its deserializer, its visitor.
 pub(super) struct Name<'r, T> {
     pub(super) inner: T,
     pub(super) recorder: &'r mut Recorder,
-    pub(super) names: Names,
+    pub(super) names: NameList,
 }
 
 impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Name<'_, T> {

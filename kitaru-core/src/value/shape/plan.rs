@@ -20,19 +20,19 @@ const MOST_STEPS: usize = 1 << 22;
 
 /// What is in some bytes.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::value) enum Plan {
+pub(in crate::value) enum ReadPlan {
     Leaf(Leaf),
     /// It takes no bytes.
     Unit,
     /// The plan of its content, if one was not empty.
-    Option(Option<Box<Plan>>),
+    Option(Option<Box<ReadPlan>>),
     /// One after another, each with the number of times in a row, and with their names if they have any.
-    Parts(Option<Vec<String>>, Vec<(Plan, u64)>),
+    Parts(Option<Vec<String>>, Vec<(ReadPlan, u64)>),
     /// Each variant that appeared, by its number: its name, and its content if it has any.
-    Enum(BTreeMap<u32, (String, Option<Plan>)>),
+    Enum(BTreeMap<u32, (String, Option<ReadPlan>)>),
     /// The plan of each element, if there was one.
-    List(Option<Box<Plan>>),
-    Map(Option<Box<(Plan, Plan)>>),
+    List(Option<Box<ReadPlan>>),
+    Map(Option<Box<(ReadPlan, ReadPlan)>>),
 }
 
 /// A value without parts.
@@ -68,7 +68,7 @@ pub(in crate::value) enum Unplanned {
 /// What a shape says about a value.
 #[derive(Debug)]
 pub(in crate::value) struct Planned {
-    pub(in crate::value) plan: Plan,
+    pub(in crate::value) plan: ReadPlan,
     /// Some of the shapes in a list are missing.
     pub(in crate::value) is_cut: bool,
     /// The variants have names other than these.
@@ -100,7 +100,7 @@ struct Reading<'a> {
     is_cut: bool,
 }
 
-type Read<T> = Result<T, Unplanned>;
+type PlanResult<T> = Result<T, Unplanned>;
 
 impl Reading<'_> {
     /// Why it stops.
@@ -118,17 +118,17 @@ impl Reading<'_> {
         }
     }
 
-    fn expect(&mut self, sign: &str) -> Read<()> {
+    fn expect(&mut self, sign: &str) -> PlanResult<()> {
         if self.takes(sign) { Ok(()) } else { Err(self.stop()) }
     }
 
-    fn count(&mut self) -> Read<()> {
+    fn count(&mut self) -> PlanResult<()> {
         self.left = self.left.checked_sub(1).ok_or(Unplanned::Unclear)?;
         Ok(())
     }
 
     /// Reads the text after a bracket, one level down.
-    fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
+    fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> PlanResult<T>) -> PlanResult<T> {
         // A variant with parts takes two levels of a recorder, and one here.
         if self.depth == DEPTH {
             return Err(Unplanned::Unclear);
@@ -139,7 +139,7 @@ impl Reading<'_> {
         read
     }
 
-    fn number(&mut self) -> Read<u64> {
+    fn number(&mut self) -> PlanResult<u64> {
         let digits = self.rest.bytes().take_while(u8::is_ascii_digit).count();
         let number = self.rest[..digits].parse().map_err(|_| self.stop())?;
         self.rest = &self.rest[digits..];
@@ -147,7 +147,7 @@ impl Reading<'_> {
     }
 
     /// A name, if there is one.
-    fn name(&mut self) -> Read<Option<String>> {
+    fn name(&mut self) -> PlanResult<Option<String>> {
         if self.takes("\\_") {
             return Ok(Some(String::new()));
         }
@@ -166,33 +166,33 @@ impl Reading<'_> {
         }
     }
 
-    fn shape(&mut self) -> Read<Plan> {
+    fn shape(&mut self) -> PlanResult<ReadPlan> {
         self.count()?;
         if self.takes("?") {
             let is_empty = self.rest.is_empty() || self.rest.starts_with([',', '|', ')', '>', ']', '}', ':', '*', '!']);
             let inner = if is_empty { None } else { Some(Box::new(self.within(Self::shape)?)) };
-            return Ok(Plan::Option(inner));
+            return Ok(ReadPlan::Option(inner));
         }
         if self.takes("()") {
-            return Ok(Plan::Unit);
+            return Ok(ReadPlan::Unit);
         }
         if self.takes("<") {
             return self.within(Self::tuple);
         }
         if self.takes("[") {
             let element = self.within(|reading| reading.together("]", Self::shape))?;
-            return Ok(Plan::List(element.map(Box::new)));
+            return Ok(ReadPlan::List(element.map(Box::new)));
         }
         if self.takes("{") {
             let entry = self.within(|reading| reading.together("}", Self::entry))?;
-            return Ok(Plan::Map(entry.and_then(pair)));
+            return Ok(ReadPlan::Map(entry.and_then(pair)));
         }
         let name = self.name()?.ok_or_else(|| self.stop())?;
         if self.takes("@") {
             return self.variant(name);
         }
         if self.takes("()") {
-            return Ok(Plan::Unit);
+            return Ok(ReadPlan::Unit);
         }
         if self.takes("(") {
             return self.newtype();
@@ -203,16 +203,16 @@ impl Reading<'_> {
         if self.takes("{") {
             return self.within(Self::fields);
         }
-        leaf(&name).map(Plan::Leaf).ok_or_else(|| self.stop())
+        leaf(&name).map(ReadPlan::Leaf).ok_or_else(|| self.stop())
     }
 
-    fn newtype(&mut self) -> Read<Plan> {
+    fn newtype(&mut self) -> PlanResult<ReadPlan> {
         let inner = self.within(Self::shape)?;
         self.expect(")")?;
         Ok(inner)
     }
 
-    fn variant(&mut self, name: String) -> Read<Plan> {
+    fn variant(&mut self, name: String) -> PlanResult<ReadPlan> {
         let number = u32::try_from(self.number()?).map_err(|_| Unplanned::Unclear)?;
         self.count()?;
         let content = if self.takes("(") {
@@ -224,11 +224,11 @@ impl Reading<'_> {
         } else {
             None
         };
-        Ok(Plan::Enum(BTreeMap::from([(number, (name, content))])))
+        Ok(ReadPlan::Enum(BTreeMap::from([(number, (name, content))])))
     }
 
     /// The elements of a tuple, and its end.
-    fn tuple(&mut self) -> Read<Plan> {
+    fn tuple(&mut self) -> PlanResult<ReadPlan> {
         let mut parts = Vec::new();
         while !self.takes(">") {
             if !parts.is_empty() {
@@ -238,18 +238,18 @@ impl Reading<'_> {
             let times = if self.takes("*") { self.number()? } else { 1 };
             parts.push((part, times));
         }
-        Ok(Plan::Parts(None, parts))
+        Ok(ReadPlan::Parts(None, parts))
     }
 
     /// The fields of a struct, and its end.
-    fn fields(&mut self) -> Read<Plan> {
+    fn fields(&mut self) -> PlanResult<ReadPlan> {
         let (mut names, mut parts) = (Vec::new(), Vec::new());
         loop {
             if self.takes("!}") {
-                return Ok(Plan::Parts(None, parts));
+                return Ok(ReadPlan::Parts(None, parts));
             }
             if self.takes("}") {
-                return Ok(Plan::Parts(Some(names), parts));
+                return Ok(ReadPlan::Parts(Some(names), parts));
             }
             if !parts.is_empty() {
                 self.expect(",")?;
@@ -261,15 +261,15 @@ impl Reading<'_> {
     }
 
     /// An entry of a map: its key and its value as parts.
-    fn entry(&mut self) -> Read<Plan> {
+    fn entry(&mut self) -> PlanResult<ReadPlan> {
         let key = self.shape()?;
         self.expect(":")?;
-        Ok(Plan::Parts(None, vec![(key, 1), (self.shape()?, 1)]))
+        Ok(ReadPlan::Parts(None, vec![(key, 1), (self.shape()?, 1)]))
     }
 
     /// The shapes in a list, and its end.
-    fn together(&mut self, end: &str, read: fn(&mut Self) -> Read<Plan>) -> Read<Option<Plan>> {
-        let mut all: Option<Plan> = None;
+    fn together(&mut self, end: &str, read: fn(&mut Self) -> PlanResult<ReadPlan>) -> PlanResult<Option<ReadPlan>> {
+        let mut all: Option<ReadPlan> = None;
         loop {
             if self.takes(end) {
                 return Ok(all);
@@ -292,19 +292,21 @@ impl Reading<'_> {
     }
 
     /// Merges a plan into another.
-    fn join(&mut self, plan: &mut Plan, other: Plan) -> Read<()> {
+    fn join(&mut self, plan: &mut ReadPlan, other: ReadPlan) -> PlanResult<()> {
         if self.fits(plan, &other) { self.merge(plan, other) } else { Err(Unplanned::Unclear) }
     }
 
     /// Merges a plan into another that it [fits](Self::fits).
-    fn merge(&mut self, plan: &mut Plan, other: Plan) -> Read<()> {
+    fn merge(&mut self, plan: &mut ReadPlan, other: ReadPlan) -> PlanResult<()> {
         match (plan, other) {
-            (Plan::Option(mine), Plan::Option(other)) | (Plan::List(mine), Plan::List(other)) => match (mine, other) {
-                (Some(mine), Some(other)) => self.merge(mine, *other)?,
-                (mine @ None, other) => *mine = other,
-                (Some(_), None) => {}
-            },
-            (Plan::Map(mine), Plan::Map(other)) => match (mine, other) {
+            (ReadPlan::Option(mine), ReadPlan::Option(other)) | (ReadPlan::List(mine), ReadPlan::List(other)) => {
+                match (mine, other) {
+                    (Some(mine), Some(other)) => self.merge(mine, *other)?,
+                    (mine @ None, other) => *mine = other,
+                    (Some(_), None) => {}
+                }
+            }
+            (ReadPlan::Map(mine), ReadPlan::Map(other)) => match (mine, other) {
                 (Some(mine), Some(other)) => {
                     self.merge(&mut mine.0, other.0)?;
                     self.merge(&mut mine.1, other.1)?;
@@ -312,7 +314,7 @@ impl Reading<'_> {
                 (mine @ None, other) => *mine = other,
                 (Some(_), None) => {}
             },
-            (Plan::Enum(mine), Plan::Enum(other)) => {
+            (ReadPlan::Enum(mine), ReadPlan::Enum(other)) => {
                 for (number, (name, content)) in other {
                     match (mine.get_mut(&number), content) {
                         (Some((_, Some(mine))), Some(content)) => self.merge(mine, content)?,
@@ -321,14 +323,14 @@ impl Reading<'_> {
                     }
                 }
             }
-            (Plan::Parts(_, mine), Plan::Parts(_, other)) => self.merge_parts(mine, other)?,
+            (ReadPlan::Parts(_, mine), ReadPlan::Parts(_, other)) => self.merge_parts(mine, other)?,
             _ => {}
         }
         Ok(())
     }
 
-    fn merge_parts(&mut self, mine: &mut Vec<(Plan, u64)>, other: Vec<(Plan, u64)>) -> Read<()> {
-        let times = |parts: &[(Plan, u64)]| parts.iter().map(|(_, times)| *times).collect::<Vec<_>>();
+    fn merge_parts(&mut self, mine: &mut Vec<(ReadPlan, u64)>, other: Vec<(ReadPlan, u64)>) -> PlanResult<()> {
+        let times = |parts: &[(ReadPlan, u64)]| parts.iter().map(|(_, times)| *times).collect::<Vec<_>>();
         if times(mine) == times(&other) {
             return mine.iter_mut().zip(other).try_for_each(|((mine, _), (other, _))| self.merge(mine, other));
         }
@@ -337,7 +339,7 @@ impl Reading<'_> {
     }
 
     /// The parts of both, which are equally many.
-    fn joined(&mut self, mine: &[(Plan, u64)], other: &[(Plan, u64)]) -> Read<Vec<(Plan, u64)>> {
+    fn joined(&mut self, mine: &[(ReadPlan, u64)], other: &[(ReadPlan, u64)]) -> PlanResult<Vec<(ReadPlan, u64)>> {
         let mut joined = Vec::new();
         for (mine, other, times) in aligned(mine, other) {
             let mut part = self.copy(mine)?;
@@ -355,19 +357,19 @@ impl Reading<'_> {
     }
 
     /// Whether the bytes say which of two plans they have, or both plans are of one type.
-    fn fits(&self, plan: &Plan, other: &Plan) -> bool {
+    fn fits(&self, plan: &ReadPlan, other: &ReadPlan) -> bool {
         self.step()
             && match (plan, other) {
-                (Plan::Leaf(mine), Plan::Leaf(other)) => mine == other,
-                (Plan::Unit, Plan::Unit) => true,
-                (Plan::Option(mine), Plan::Option(other)) | (Plan::List(mine), Plan::List(other)) => {
+                (ReadPlan::Leaf(mine), ReadPlan::Leaf(other)) => mine == other,
+                (ReadPlan::Unit, ReadPlan::Unit) => true,
+                (ReadPlan::Option(mine), ReadPlan::Option(other)) | (ReadPlan::List(mine), ReadPlan::List(other)) => {
                     mine.as_deref().zip(other.as_deref()).is_none_or(|(mine, other)| self.fits(mine, other))
                 }
-                (Plan::Map(mine), Plan::Map(other)) => mine
+                (ReadPlan::Map(mine), ReadPlan::Map(other)) => mine
                     .as_deref()
                     .zip(other.as_deref())
                     .is_none_or(|(mine, other)| self.fits(&mine.0, &other.0) && self.fits(&mine.1, &other.1)),
-                (Plan::Enum(mine), Plan::Enum(other)) => other.iter().all(|(number, (name, content))| {
+                (ReadPlan::Enum(mine), ReadPlan::Enum(other)) => other.iter().all(|(number, (name, content))| {
                     mine.get(number).is_none_or(|(my_name, mine)| {
                         name == my_name
                             && match (mine, content) {
@@ -376,8 +378,9 @@ impl Reading<'_> {
                             }
                     })
                 }),
-                (Plan::Parts(names, mine), Plan::Parts(other_names, other)) => {
-                    let count = |parts: &[(Plan, u64)]| parts.iter().map(|(_, times)| u128::from(*times)).sum::<u128>();
+                (ReadPlan::Parts(names, mine), ReadPlan::Parts(other_names, other)) => {
+                    let count =
+                        |parts: &[(ReadPlan, u64)]| parts.iter().map(|(_, times)| u128::from(*times)).sum::<u128>();
                     names == other_names
                         && count(mine) == count(other)
                         && aligned(mine, other).all(|(mine, other, _)| self.fits(mine, other))
@@ -387,15 +390,15 @@ impl Reading<'_> {
     }
 
     /// A copy, which counts as a plan.
-    fn copy(&mut self, plan: &Plan) -> Read<Plan> {
+    fn copy(&mut self, plan: &ReadPlan) -> PlanResult<ReadPlan> {
         self.left = self.left.checked_sub(size(plan)).ok_or(Unplanned::Unclear)?;
         Ok(plan.clone())
     }
 }
 
-fn pair(entry: Plan) -> Option<Box<(Plan, Plan)>> {
+fn pair(entry: ReadPlan) -> Option<Box<(ReadPlan, ReadPlan)>> {
     match entry {
-        Plan::Parts(_, parts) => {
+        ReadPlan::Parts(_, parts) => {
             let mut parts = parts.into_iter().map(|(part, _)| part);
             Some(Box::new((parts.next()?, parts.next()?)))
         }
@@ -403,30 +406,30 @@ fn pair(entry: Plan) -> Option<Box<(Plan, Plan)>> {
     }
 }
 
-fn size(plan: &Plan) -> usize {
+fn size(plan: &ReadPlan) -> usize {
     1 + match plan {
-        Plan::Leaf(_) | Plan::Unit => 0,
-        Plan::Option(inner) | Plan::List(inner) => inner.as_deref().map_or(0, size),
-        Plan::Parts(_, parts) => parts.iter().map(|(part, _)| size(part)).sum(),
-        Plan::Enum(variants) => {
+        ReadPlan::Leaf(_) | ReadPlan::Unit => 0,
+        ReadPlan::Option(inner) | ReadPlan::List(inner) => inner.as_deref().map_or(0, size),
+        ReadPlan::Parts(_, parts) => parts.iter().map(|(part, _)| size(part)).sum(),
+        ReadPlan::Enum(variants) => {
             variants.values().map(|(_, content)| 1 + content.as_ref().map_or(0, size)).sum::<usize>()
         }
-        Plan::Map(entry) => entry.as_deref().map_or(0, |(key, value)| size(key) + size(value)),
+        ReadPlan::Map(entry) => entry.as_deref().map_or(0, |(key, value)| size(key) + size(value)),
     }
 }
 
 /// Two rows of parts in parallel, as equally long stretches of both.
 fn aligned<'a>(
-    mine: &'a [(Plan, u64)],
-    other: &'a [(Plan, u64)],
-) -> impl Iterator<Item = (&'a Plan, &'a Plan, u64)> + use<'a> {
+    mine: &'a [(ReadPlan, u64)],
+    other: &'a [(ReadPlan, u64)],
+) -> impl Iterator<Item = (&'a ReadPlan, &'a ReadPlan, u64)> + use<'a> {
     let (mut mine, mut other) = (mine.iter(), other.iter());
-    let next = |parts: &mut std::slice::Iter<'a, (Plan, u64)>| parts.next().map(|(plan, times)| (plan, *times));
+    let next = |parts: &mut std::slice::Iter<'a, (ReadPlan, u64)>| parts.next().map(|(plan, times)| (plan, *times));
     let (mut a, mut b) = (next(&mut mine), next(&mut other));
     std::iter::from_fn(move || {
         let (left, right) = (a?, b?);
         let times = left.1.min(right.1);
-        let rest = |(plan, all): (&'a Plan, u64)| (all > times).then_some((plan, all - times));
+        let rest = |(plan, all): (&'a ReadPlan, u64)| (all > times).then_some((plan, all - times));
         a = rest(left).or_else(|| next(&mut mine));
         b = rest(right).or_else(|| next(&mut other));
         Some((left.0, right.0, times))

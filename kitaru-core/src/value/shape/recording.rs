@@ -7,7 +7,7 @@ use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-use super::name::{Name, Names, Owned};
+use super::name::{Name, NameList, Owned};
 use super::{Distinct, Neighbours, Recorder};
 
 /// The wrapper: a deserializer, the seed of one, or the access to one.
@@ -17,27 +17,27 @@ pub(in crate::value) struct Recording<'r, D> {
 }
 
 /// A requested part that has parts of its own.
-enum Part {
+enum PartShape {
     Option,
     Newtype,
     List,
     Tuple,
     Map,
-    Fields(Names),
-    Variant(Names),
+    Fields(NameList),
+    Variant(NameList),
 }
 
 /// The visitor of a part with parts.
-struct Shown<'r, V> {
+struct PartVisitor<'r, V> {
     visitor: V,
     recorder: &'r mut Recorder,
-    part: Part,
+    part: PartShape,
     start: usize,
 }
 
 impl<'r, D> Recording<'r, D> {
     /// Begins a part. The name and the bracket belong to it.
-    fn show<'de, V>(self, name: Option<&str>, part: Part, visitor: V) -> Result<(D, Shown<'r, V>), D::Error>
+    fn show<'de, V>(self, name: Option<&str>, part: PartShape, visitor: V) -> Result<(D, PartVisitor<'r, V>), D::Error>
     where
         D: Deserializer<'de>,
     {
@@ -46,14 +46,14 @@ impl<'r, D> Recording<'r, D> {
             self.recorder.put_name(name);
         }
         match part {
-            Part::Option => self.recorder.put("?"),
-            Part::Newtype => self.recorder.put("("),
-            Part::List => self.recorder.put("["),
-            Part::Tuple => self.recorder.put_sign("(", "<"),
-            Part::Map | Part::Fields(_) => self.recorder.put("{"),
-            Part::Variant(_) => {}
+            PartShape::Option => self.recorder.put("?"),
+            PartShape::Newtype => self.recorder.put("("),
+            PartShape::List => self.recorder.put("["),
+            PartShape::Tuple => self.recorder.put_sign("(", "<"),
+            PartShape::Map | PartShape::Fields(_) => self.recorder.put("{"),
+            PartShape::Variant(_) => {}
         }
-        Ok((self.inner, Shown { visitor, recorder: self.recorder, part, start }))
+        Ok((self.inner, PartVisitor { visitor, recorder: self.recorder, part, start }))
     }
 }
 
@@ -117,22 +117,22 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recording<'_, D> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(None, Part::Option, visitor)?;
+        let (inner, shown) = self.show(None, PartShape::Option, visitor)?;
         inner.deserialize_option(shown)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(Some(name), Part::Newtype, visitor)?;
+        let (inner, shown) = self.show(Some(name), PartShape::Newtype, visitor)?;
         inner.deserialize_newtype_struct(name, shown)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(None, Part::List, visitor)?;
+        let (inner, shown) = self.show(None, PartShape::List, visitor)?;
         inner.deserialize_seq(shown)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(None, Part::Tuple, visitor)?;
+        let (inner, shown) = self.show(None, PartShape::Tuple, visitor)?;
         inner.deserialize_tuple(len, shown)
     }
 
@@ -142,32 +142,32 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Recording<'_, D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(Some(name), Part::Tuple, visitor)?;
+        let (inner, shown) = self.show(Some(name), PartShape::Tuple, visitor)?;
         inner.deserialize_tuple_struct(name, len, shown)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(None, Part::Map, visitor)?;
+        let (inner, shown) = self.show(None, PartShape::Map, visitor)?;
         inner.deserialize_map(shown)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
-        fields: Names,
+        fields: NameList,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(Some(name), Part::Fields(fields), visitor)?;
+        let (inner, shown) = self.show(Some(name), PartShape::Fields(fields), visitor)?;
         inner.deserialize_struct(name, fields, shown)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
-        variants: Names,
+        variants: NameList,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let (inner, shown) = self.show(None, Part::Variant(variants), visitor)?;
+        let (inner, shown) = self.show(None, PartShape::Variant(variants), visitor)?;
         inner.deserialize_enum(name, variants, shown)
     }
 
@@ -185,7 +185,7 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Recording<'_, T> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Shown<'_, V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for PartVisitor<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -218,14 +218,14 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Shown<'_, V> {
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let recorder = self.recorder;
         let value = match self.part {
-            Part::List => {
+            PartShape::List => {
                 let mut distinct = Distinct::new(recorder);
                 let value = self.visitor.visit_seq(Elements { inner, recorder, distinct: &mut distinct })?;
                 distinct.finish(recorder);
                 recorder.put("]");
                 value
             }
-            Part::Fields(names) => {
+            PartShape::Fields(names) => {
                 let mut names = names.iter();
                 let value = self.visitor.visit_seq(Fields { inner, recorder, names: &mut names, first: true })?;
                 // Its other names are among them, and nothing says which.
@@ -251,10 +251,10 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Shown<'_, V> {
         let recorder = self.recorder;
         let mut distinct = Distinct::new(recorder);
         let names = match self.part {
-            Part::Fields(names) => Some(names),
+            PartShape::Fields(names) => Some(names),
             _ => None,
         };
-        let value = self.visitor.visit_map(Entries { inner, recorder, names, distinct: &mut distinct, at: 0 })?;
+        let value = self.visitor.visit_map(EntryVisitor { inner, recorder, names, distinct: &mut distinct, at: 0 })?;
         distinct.finish(recorder);
         recorder.put("}");
         recorder.close(self.start);
@@ -263,7 +263,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Shown<'_, V> {
 
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let names = match self.part {
-            Part::Variant(names) => names,
+            PartShape::Variant(names) => names,
             _ => &[],
         };
         let recorder = self.recorder;
@@ -351,16 +351,16 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Fields<'_, A> {
 }
 
 /// The entries of a map, or the fields of a struct with their names.
-struct Entries<'r, A> {
+struct EntryVisitor<'r, A> {
     inner: A,
     recorder: &'r mut Recorder,
-    names: Option<Names>,
+    names: Option<NameList>,
     distinct: &'r mut Distinct,
     /// The start of the entry whose value is next.
     at: usize,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for EntryVisitor<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
@@ -392,7 +392,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, A> {
 struct Choice<'r, A> {
     inner: A,
     recorder: &'r mut Recorder,
-    names: Names,
+    names: NameList,
 }
 
 impl<'de, 'r, A: EnumAccess<'de>> EnumAccess<'de> for Choice<'r, A> {
@@ -423,13 +423,13 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Recording<'_, A> {
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
         let start = self.recorder.open().map_err(A::Error::custom)?;
         self.recorder.put_sign("(", "<");
-        self.inner.tuple_variant(len, Shown { visitor, recorder: self.recorder, part: Part::Tuple, start })
+        self.inner.tuple_variant(len, PartVisitor { visitor, recorder: self.recorder, part: PartShape::Tuple, start })
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, fields: Names, visitor: V) -> Result<V::Value, A::Error> {
+    fn struct_variant<V: Visitor<'de>>(self, fields: NameList, visitor: V) -> Result<V::Value, A::Error> {
         let start = self.recorder.open().map_err(A::Error::custom)?;
         self.recorder.put("{");
-        let part = Part::Fields(fields);
-        self.inner.struct_variant(fields, Shown { visitor, recorder: self.recorder, part, start })
+        let part = PartShape::Fields(fields);
+        self.inner.struct_variant(fields, PartVisitor { visitor, recorder: self.recorder, part, start })
     }
 }

@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::*;
-use crate::value::{Wish, encode};
+use crate::value::{CodecWish, encode};
 
 /// A recorded value as it is shown.
 fn shown<T: Serialize + DeserializeOwned>(value: &T) -> Result<Value, NotShown> {
-    let (encoded, _) = encode(value, Wish::Bincode, usize::MAX).expect("it can be encoded");
+    let (encoded, _) = encode(value, CodecWish::Bincode, usize::MAX).expect("it can be encoded");
     show(encoded.codec, encoded.shape.as_ref().map(|shape| &*shape.text), &encoded.bytes)
 }
 
 /// It is recorded by bincode, and shown as serde_json writes it.
 fn by_bincode<T: Serialize + DeserializeOwned>(value: &T) {
-    assert_eq!(encode(value, Wish::Bincode, usize::MAX).expect("it can be encoded").0.codec, Codec::Bincode);
+    assert_eq!(encode(value, CodecWish::Bincode, usize::MAX).expect("it can be encoded").0.codec, Codec::Bincode);
     as_json(value);
 }
 
@@ -173,7 +173,7 @@ fn variant_is_shown_by_its_number_if_its_name_is_ambiguous() {
     assert_eq!(shown(&State::Open), Ok(json!("0")));
     assert_eq!(shown(&vec![State::Lost { by: 'x' }, State::Paid(7)]), Ok(json!([{ "2": { "by": "x" } }, { "1": 7 }])));
     for _ in 0..2 {
-        let (encoded, back) = encode(&State::Paid(7), Wish::Bincode, usize::MAX).unwrap();
+        let (encoded, back) = encode(&State::Paid(7), CodecWish::Bincode, usize::MAX).unwrap();
         let shape = encoded.shape.unwrap();
         assert_eq!(shape.text, "Open@1(u32)!");
         assert_eq!(shape.fingerprint, crate::value::shape::fingerprint("Open@1(u32)"));

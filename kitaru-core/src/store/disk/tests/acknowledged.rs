@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::store::disk::acknowledged::FILE as NUMBER;
 use crate::store::disk::files::{FILE, LOG};
-use crate::store::disk::platter::{Event, Platter};
+use crate::store::disk::platter::{DiskEvent, Platter};
 use crate::store::disk::segment::SIZES;
 use crate::store::disk::tests::{Seeded, fill, row, rows, seeds};
 use crate::store::{Disk, OpenOptions, Reader, Row, Store, Table};
@@ -103,7 +103,7 @@ fn kill_and_flipped_bit_that_hide_the_last_commits_are_noticed() {
     let (files, beside) = disk.files();
     // In the frame that the last commit has written.
     let last = disk.events().into_iter().rev().find_map(|event| match event {
-        Event::Bytes(file, at, data) => Some((file, at..at + data.len())),
+        DiskEvent::Bytes(file, at, data) => Some((file, at..at + data.len())),
         _ => None,
     });
     let (file, frame) = last.expect("a frame");

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use crate::store::disk::mark::open_commit;
-use crate::store::disk::platter::{Files, Platter};
+use crate::store::disk::platter::{Platter, PlatterFiles};
 use crate::store::disk::tests::power::{Rows, held, states, workload};
 use crate::store::disk::tests::{Seeded, seeds};
 use crate::store::{Disk, Row, Store};
 /// The files at one moment, what the store held then, and how many commits had been acknowledged.
 struct Moment {
-    files: Files,
+    files: PlatterFiles,
     rows: Rows,
     commits: u64,
 }

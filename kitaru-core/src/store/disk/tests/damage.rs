@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::store::disk::acknowledged::FILE as NUMBER;
 use crate::store::disk::files::{FILE, LOG as NAMES};
-use crate::store::disk::platter::{Files, LOG, Platter, STORE};
+use crate::store::disk::platter::{LOG, Platter, PlatterFiles, STORE};
 use crate::store::disk::segment::SIZES;
 use crate::store::disk::tests::{Seeded, row};
 use crate::store::{Disk, OpenOptions, Order, Reader, Row, Store, Table, seal};
@@ -49,7 +49,7 @@ const LEFT: [Left; 3] = [Left::Closed, Left::Killed, Left::Large];
 /// A store's files, and the rows that are in it.
 struct Sound {
     left: Left,
-    files: Files,
+    files: PlatterFiles,
     rows: Rows,
 }
 
@@ -87,7 +87,7 @@ impl Sound {
     }
 
     /// Opens a damaged copy in a folder, to read it. Nothing is written there.
-    fn read(&self, dir: &Path, ([redb, first, second], number): &Files) -> Result<Found, String> {
+    fn read(&self, dir: &Path, ([redb, first, second], number): &PlatterFiles) -> Result<Found, String> {
         let files = [(FILE, redb), (NAMES[0], first), (NAMES[1], second), (NUMBER, number)];
         let is_changed = |(name, bytes): &(&str, &Vec<u8>)| fs::read(dir.join(name)).ok().as_ref() != Some(*bytes);
         for (name, bytes) in files.into_iter().filter(is_changed) {
@@ -226,7 +226,7 @@ impl Damage {
         places.into_iter().collect()
     }
 
-    fn done(self, sound: &Sound, file: usize, place: usize) -> Files {
+    fn done(self, sound: &Sound, file: usize, place: usize) -> PlatterFiles {
         let mut files = sound.files.clone();
         match self {
             Damage::Flip => files.0[file][place] ^= 1 << bit(place),

@@ -14,9 +14,9 @@ use crate::error::Error;
 use crate::store::disk::files::LOG;
 use crate::store::disk::frame;
 use crate::store::disk::overlay::Overlay;
-use crate::store::disk::platter::{Event, Platter, PlatterFile, STORE};
+use crate::store::disk::platter::{DiskEvent, Platter, PlatterFile, STORE};
 use crate::store::disk::tests::{Seeded, fill, row, rows, seeds};
-use crate::store::{Disk, Key, OpenOptions, Order, Range, Reader, Row, Store, Table};
+use crate::store::{Disk, OpenOptions, Order, Range, Reader, Row, RowKey, Store, Table};
 
 const NOW: OpenOptions = OpenOptions { lock_timeout: Duration::from_millis(300) };
 
@@ -63,7 +63,7 @@ fn store_reads_as_a_map_does_in_both_orders() {
                         Some(value) => drop(map.insert(key.clone(), value.clone())),
                         None => drop(map.remove(&key)),
                     }
-                    Row { table: Table::Journal, key: Key::from(key), value }
+                    Row { table: Table::Journal, key: RowKey::from(key), value }
                 })
                 .collect();
             store.commit(commit).unwrap();
@@ -246,9 +246,9 @@ fn new_store_is_small_and_one_that_was_closed_is_as_small_again() {
 }
 
 /// The epochs of the frames that were written, in order.
-fn epochs(events: &[Event]) -> Vec<u64> {
+fn epochs(events: &[DiskEvent]) -> Vec<u64> {
     let frames = events.iter().filter_map(|event| match event {
-        Event::Bytes(_, _, data) => frame::read(data),
+        DiskEvent::Bytes(_, _, data) => frame::read(data),
         _ => None,
     });
     frames.map(|frame| frame.header.epoch).collect()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::store::disk::frame::MAGIC;
-use crate::store::disk::platter::{Event, Files, Platter, STORE};
+use crate::store::disk::platter::{DiskEvent, Platter, PlatterFiles, STORE};
 use crate::store::disk::tests::{Seeded, seeds};
 use crate::store::{Disk, Order, Reader, Row, Store, Table, seal};
 
@@ -78,7 +78,7 @@ pub(super) struct Cut<'a> {
     /// What it holds for good.
     kept: [Vec<u8>; 3],
     /// What was written since, in order.
-    pending: Vec<&'a Event>,
+    pending: Vec<&'a DiskEvent>,
     /// The possible contents of the file next to the store: anything that was written there.
     beside: Vec<&'a [u8]>,
     /// How many commits were acknowledged.
@@ -86,19 +86,19 @@ pub(super) struct Cut<'a> {
 }
 
 /// The disk at each of its syncs, and at the end.
-pub(super) fn cuts<'a>(files: &'a Files, events: &'a [Event]) -> Vec<Cut<'a>> {
+pub(super) fn cuts<'a>(files: &'a PlatterFiles, events: &'a [DiskEvent]) -> Vec<Cut<'a>> {
     let (mut kept, mut pending, mut acknowledged) = (files.0.clone(), Vec::new(), 0);
     let mut beside = vec![files.1.as_slice()];
     let mut cuts = Vec::new();
-    for event in events.iter().chain([&Event::Sync(STORE)]) {
+    for event in events.iter().chain([&DiskEvent::Sync(STORE)]) {
         match event {
-            Event::Bytes(..) | Event::Length(..) => pending.push(event),
-            Event::Beside(bytes) => beside.push(bytes),
-            Event::Mark(mark) => acknowledged = *mark,
-            Event::Lost(_) => {}
-            Event::Sync(file) => {
+            DiskEvent::Bytes(..) | DiskEvent::Length(..) => pending.push(event),
+            DiskEvent::Beside(bytes) => beside.push(bytes),
+            DiskEvent::Mark(mark) => acknowledged = *mark,
+            DiskEvent::Lost(_) => {}
+            DiskEvent::Sync(file) => {
                 cuts.push(Cut { kept: kept.clone(), pending: pending.clone(), beside: beside.clone(), acknowledged });
-                pending.retain(|event: &&Event| {
+                pending.retain(|event: &&DiskEvent| {
                     let is_synced = event.file() == Some(*file);
                     if is_synced {
                         event.to(&mut kept);
@@ -113,9 +113,9 @@ pub(super) fn cuts<'a>(files: &'a Files, events: &'a [Event]) -> Vec<Cut<'a>> {
 
 /// The same, as it may have been with a thread that has redb catch up: what it does to the redb file comes at any time before
 /// the next segment is full, in pieces between what commits do to the log.
-fn interleaved(events: Vec<Event>, seed: &mut Seeded) -> Vec<Event> {
-    let mut mixed: Vec<Event> = Vec::new();
-    let mut late: VecDeque<Event> = VecDeque::new();
+fn interleaved(events: Vec<DiskEvent>, seed: &mut Seeded) -> Vec<DiskEvent> {
+    let mut mixed: Vec<DiskEvent> = Vec::new();
+    let mut late: VecDeque<DiskEvent> = VecDeque::new();
     let mut events = events.into_iter().peekable();
     while let Some(event) = events.next() {
         if event.file() != Some(STORE) {
@@ -132,12 +132,12 @@ fn interleaved(events: Vec<Event>, seed: &mut Seeded) -> Vec<Event> {
         late.push_back(event);
         late.extend(std::iter::from_fn(|| events.next_if(|event| event.file() == Some(STORE))));
         // The free segment grows behind it.
-        if let Some(Event::Length(grown, _)) = events.peek() {
+        if let Some(DiskEvent::Length(grown, _)) = events.peek() {
             let grown = *grown;
             late.extend(std::iter::from_fn(|| events.next_if(|event| event.file() == Some(grown))));
         }
         // A commit that is too large for the log waits for it, and closing does.
-        if !matches!(events.peek(), Some(Event::Bytes(_, _, data)) if data.starts_with(MAGIC)) {
+        if !matches!(events.peek(), Some(DiskEvent::Bytes(_, _, data)) if data.starts_with(MAGIC)) {
             mixed.extend(late.drain(..));
         }
     }
@@ -152,12 +152,12 @@ impl Cut<'_> {
     }
 
     /// The parts that reach the disk or do not, each for itself.
-    fn parts(&self) -> Vec<Event> {
+    fn parts(&self) -> Vec<DiskEvent> {
         self.pending.iter().flat_map(|event| event.parts()).collect()
     }
 
     /// The disk after the power has gone, and been so kind as to keep these of the parts.
-    fn disk(&self, parts: &[Event], seed: &mut Seeded, keeps: &mut dyn FnMut(usize) -> bool) -> Platter {
+    fn disk(&self, parts: &[DiskEvent], seed: &mut Seeded, keeps: &mut dyn FnMut(usize) -> bool) -> Platter {
         let mut files = self.kept.clone();
         parts.iter().enumerate().filter(|(nth, _)| keeps(*nth)).for_each(|(_, part)| part.to(&mut files));
         // Never synced: any of what was there, the newest as often as not, or what the file system makes of it.
@@ -207,7 +207,7 @@ pub(super) fn recovered(disk: &Platter, states: &[Rows], cut: &Cut<'_>, what: &s
 }
 
 /// Makes commits, and what has happened to the disk by then.
-pub(super) fn run(disk: &Platter, commits: &[Vec<Row>]) -> Vec<Event> {
+pub(super) fn run(disk: &Platter, commits: &[Vec<Row>]) -> Vec<DiskEvent> {
     let store = disk.store().expect("a store");
     for (nth, rows) in commits.iter().enumerate() {
         store.commit(rows.clone()).expect("a commit");
@@ -217,7 +217,7 @@ pub(super) fn run(disk: &Platter, commits: &[Vec<Row>]) -> Vec<Event> {
     disk.events()
 }
 
-fn empty() -> Files {
+fn empty() -> PlatterFiles {
     let disk = Platter::default();
     disk.store().expect("a store").close().expect("it closes");
     disk.files()
@@ -295,14 +295,14 @@ fn rows_seen_after_a_kill_stay_when_the_power_goes() {
         for killed in 0..=log.len() {
             let mut files = empty.clone();
             log[..killed].iter().for_each(|event| match event {
-                Event::Beside(bytes) => files.1.clone_from(bytes),
+                DiskEvent::Beside(bytes) => files.1.clone_from(bytes),
                 event => event.to(&mut files.0),
             });
             let disk = Platter::of(files);
-            let acknowledged = log[..killed].iter().rev().find_map(Event::mark).unwrap_or(0);
+            let acknowledged = log[..killed].iter().rev().find_map(DiskEvent::mark).unwrap_or(0);
             let what = format!("KITARU_SEED={seed}, killed after write {killed}");
             let (store, found) = recovered(&disk, &states, &Cut::after(acknowledged), &what);
-            let all: Vec<Event> = log[..killed].iter().cloned().chain(disk.events()).collect();
+            let all: Vec<DiskEvent> = log[..killed].iter().cloned().chain(disk.events()).collect();
             drop(store);
             let cuts = cuts(&empty, &all);
             let last = cuts.last().expect("the end");

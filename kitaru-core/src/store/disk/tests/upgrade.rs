@@ -3,13 +3,13 @@
 use ::redb::ReadableDatabase as _;
 
 use crate::store::disk::database::{DEFINITIONS, builder};
-use crate::store::disk::platter::{Event, Files, Platter, PlatterFile, STORE};
+use crate::store::disk::platter::{DiskEvent, Platter, PlatterFile, PlatterFiles, STORE};
 use crate::store::disk::tests::power::{Cut, Rows, cuts, recovered, run, states, workload};
 use crate::store::disk::tests::{Seeded, seeds};
 use crate::store::{Store, Table, seal};
 
 /// The files of a store of format 1, after these commits.
-fn of_format_1(commits: &[Vec<crate::store::Row>]) -> Files {
+fn of_format_1(commits: &[Vec<crate::store::Row>]) -> PlatterFiles {
     let disk = Platter::default();
     let store = disk.store().unwrap();
     commits.iter().for_each(|rows| store.commit(rows.clone()).unwrap());
@@ -53,10 +53,10 @@ fn store_of_format_1_that_is_killed_while_it_is_upgraded_opens_with_all_of_it() 
         for killed in 0..=log.len() {
             let mut files = left.clone();
             log[..killed].iter().for_each(|event| match event {
-                Event::Beside(bytes) => files.1.clone_from(bytes),
+                DiskEvent::Beside(bytes) => files.1.clone_from(bytes),
                 event => event.to(&mut files.0),
             });
-            let acknowledged = log[..killed].iter().rev().find_map(Event::mark).unwrap_or(0);
+            let acknowledged = log[..killed].iter().rev().find_map(DiskEvent::mark).unwrap_or(0);
             let what = format!("KITARU_SEED={seed}, killed after write {killed}");
             let disk = Platter::of(files);
             old += u64::from(format(&Platter::of(disk.files())) == 1);

@@ -1,7 +1,7 @@
 //! What a store says of itself when it is opened. Must not know how that is read.
 
 /// What a store says of itself.
-pub(super) struct Found {
+pub(super) struct StoreFacts {
     pub(super) secret: [u8; 32],
     /// The highest journal that there is, or was.
     pub(super) newest: u64,

@@ -3,7 +3,7 @@
 use crate::engine::state::Engine;
 use crate::error::Error;
 use crate::journal::Status;
-use crate::ledger::{Archive, Standing, Stored};
+use crate::ledger::{Archive, ByStatus, Stored};
 
 impl Engine {
     /// What is read of a generation, with its status: from the record, and from whether this process drives it.
@@ -39,28 +39,28 @@ impl Engine {
     }
 
     /// Where those are found that stand at one of these; nothing if they may stand anywhere.
-    pub(crate) fn standing(&self, statuses: &[Status]) -> Option<Standing> {
+    pub(crate) fn by_status(&self, statuses: &[Status]) -> Option<ByStatus> {
         if statuses.is_empty() {
             return None;
         }
-        let mut standing = Standing::default();
+        let mut by_status = ByStatus::default();
         for status in statuses {
             match status {
-                Status::Queued | Status::Waiting => standing.unfinished.push(*status),
-                Status::Interrupted => standing.unfinished.extend([Status::Interrupted, Status::Running]),
+                Status::Queued | Status::Waiting => by_status.unfinished.push(*status),
+                Status::Interrupted => by_status.unfinished.extend([Status::Interrupted, Status::Running]),
                 Status::Running => {
                     let driven = self.registry.all().into_iter().filter(|(_, seated)| seated.is_driven());
-                    standing.executions = driven.map(|(execution, _)| execution).collect();
+                    by_status.executions = driven.map(|(execution, _)| execution).collect();
                 }
                 Status::Completed | Status::Failed | Status::Cancelled | Status::Stuck | Status::ContinuedAsNew => {
-                    standing.ended.push(*status);
+                    by_status.ended.push(*status);
                 }
             }
         }
         // Where it may be taken up between the two looks.
-        if statuses.contains(&Status::Running) && !standing.unfinished.is_empty() {
-            standing.unfinished.push(Status::Running);
+        if statuses.contains(&Status::Running) && !by_status.unfinished.is_empty() {
+            by_status.unfinished.push(Status::Running);
         }
-        Some(standing)
+        Some(by_status)
     }
 }
