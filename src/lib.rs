@@ -68,6 +68,8 @@ struct Running;
 
 #[cfg(feature = "agent")]
 pub use kitaru_agent as agent;
+#[cfg(feature = "control")]
+pub use kitaru_control as control;
 #[doc(hidden)]
 pub use kitaru_core::__private;
 pub use kitaru_core::{
@@ -75,7 +77,7 @@ pub use kitaru_core::{
     Error, Execution, ExecutionRef, ExecutionRequest, FailedTry, FlowCall, FlowFunction, Handle, History, Kitaru,
     KitaruBuilder, ListRequest, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS, NotShown, OpenWait, Page, Pause,
     Race, Racers, Record, RecordStatus, Recovery, Resolution, ResumeRequest, Reuse, ShownValue, Signal, SignalRequest,
-    Sleep, Status, Summary, Timeout, Unreadable, Wait, Watch, cancellation, current_execution, dynamic,
+    Sleep, Status, Summary, Timeout, Unreadable, Wait, Watch, WeakKitaru, cancellation, current_execution, dynamic,
     idempotency_key, log, map, may_have_run, now, patched, publish, race, random, signal, sleep, sleep_until, spawn,
     timeout, undo, uuid, wait,
 };

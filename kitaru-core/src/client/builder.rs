@@ -8,6 +8,7 @@ use std::time::Duration;
 #[cfg(feature = "testkit")]
 use tokio::runtime::Handle;
 
+use crate::client::companion;
 use crate::client::kitaru::Kitaru;
 use crate::clock::{Clock, millis};
 use crate::director::Direction;
@@ -31,6 +32,7 @@ pub struct KitaruBuilder {
     park_after: Option<Duration>,
     recovery: Option<usize>,
     retention: Option<Duration>,
+    read_only: bool,
     clock: Clock,
     /// The paths of the registered functions.
     registered: Vec<&'static str>,
@@ -94,6 +96,7 @@ impl Default for KitaruBuilder {
             park_after: None,
             recovery: Some(DEFAULT_RECOVERY),
             retention: None,
+            read_only: false,
             clock: Clock::system(),
             registered: Vec::new(),
             #[cfg(feature = "testkit")]
@@ -233,6 +236,32 @@ impl KitaruBuilder {
         self
     }
 
+    /// Opens the store to look at it: nothing is written, nothing resumes, and whatever would change something is refused.
+    ///
+    /// A program that holds the store keeps it from being opened, and readers keep a program from opening it; several readers
+    /// may have it open. What the last process had recorded before it was killed is seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kitaru_core::Kitaru;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path();
+    /// Kitaru::builder().dir(dir).open().await?.close().await?;
+    /// let kitaru = Kitaru::builder().dir(dir).read_only().open().await?;
+    /// assert!(kitaru.executions().await?.is_empty());
+    /// kitaru.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
     /// Registers a flow by the path of its function.
     pub(super) fn names(&mut self, function: &'static str) {
         self.registered.push(function);
@@ -279,6 +308,7 @@ impl KitaruBuilder {
             park_after,
             recovery,
             retention,
+            read_only,
             clock,
             registered,
             #[cfg(feature = "testkit")]
@@ -290,10 +320,15 @@ impl KitaruBuilder {
         let tasks = Handle::current();
         let (kitaru, open_to_others) = blocking(move || {
             let mut open_to_others = Vec::new();
+            let mut folder = None;
             let store: Arc<dyn Store> = match place {
+                Place::Dir(dir) if read_only => {
+                    Arc::new(Disk::open_read_only(&dir, store::OpenOptions { lock_timeout })?)
+                }
                 Place::Dir(dir) => {
                     let store = Disk::open(&dir, store::OpenOptions { lock_timeout })?;
                     open_to_others = store.open_to_others();
+                    folder = Some(dir);
                     Arc::new(store)
                 }
                 Place::Memory => Arc::new(Memory::new()),
@@ -314,13 +349,15 @@ impl KitaruBuilder {
             #[cfg(feature = "testkit")]
             let workers = || stage.map_or_else(workers, |stage| Ok(stage.workers(tasks)));
             let kitaru = open(store, workers()?, clock, max_outcome_bytes, park_after_ms, driving)?;
+            folder.iter().for_each(|dir| companion::begin(&kitaru, dir));
             Ok::<_, Error>((kitaru, open_to_others))
         })
         .await??;
         // Here, so that the caller's own subscriber receives it.
         log::open_to_others(&open_to_others);
-        let inner = &kitaru.inner;
-        inner.start(recovery.is_some(), retention);
+        if !read_only {
+            kitaru.inner.start(recovery.is_some(), retention);
+        }
         Ok(kitaru)
     }
 }

@@ -1,7 +1,10 @@
 //! An open store.
 
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::oneshot;
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -37,5 +40,59 @@ impl fmt::Debug for Kitaru {
 impl Kitaru {
     pub(super) fn check_open(&self) -> Result<(), Error> {
         self.inner.check_open()
+    }
+}
+
+impl Kitaru {
+    /// A handle that does not keep the store open: once all other handles are dropped, the store closes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), kitaru_core::Error> {
+    /// use kitaru_core::Kitaru;
+    ///
+    /// let kitaru = Kitaru::builder().in_memory().open().await?;
+    /// let weak = kitaru.downgrade();
+    /// assert!(weak.upgrade().is_some());
+    /// drop(kitaru);
+    /// assert!(weak.upgrade().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn downgrade(&self) -> WeakKitaru {
+        WeakKitaru { inner: Arc::downgrade(&self.inner) }
+    }
+
+    /// Makes a request on the store's own thread. What it begins or resumes is then driven by a runtime of the program, and
+    /// not by that of whoever asks, which may end at any time. `None` if the store ends first.
+    #[doc(hidden)]
+    pub fn apart<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        request: F,
+    ) -> impl Future<Output = Option<T>> + Send + use<T, F> {
+        let (answer, answered) = oneshot::channel();
+        self.inner.apart(async move { drop(answer.send(request.await)) });
+        async move { answered.await.ok() }
+    }
+}
+
+/// A handle to an open store that does not keep it open. [`Kitaru::downgrade`] makes one.
+#[derive(Clone)]
+pub struct WeakKitaru {
+    inner: Weak<Engine>,
+}
+
+impl WeakKitaru {
+    /// The store, if it has not ended.
+    pub fn upgrade(&self) -> Option<Kitaru> {
+        self.inner.upgrade().map(|inner| Kitaru { inner })
+    }
+}
+
+impl fmt::Debug for WeakKitaru {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakKitaru").finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ mod admit;
 mod attach;
 mod attempt;
 mod children;
+mod companions;
 mod continue_as_new;
 mod control;
 mod delivery;

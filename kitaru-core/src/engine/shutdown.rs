@@ -50,7 +50,7 @@ impl Engine {
         running
     }
 
-    async fn close(&self, running: Vec<(ExecutionId, Arc<Active>)>, grace: Duration) -> Result<(), Error> {
+    async fn close(self: Arc<Self>, running: Vec<(ExecutionId, Arc<Active>)>, grace: Duration) -> Result<(), Error> {
         let ended = async {
             for (_, active) in &running {
                 active.ended().await;
@@ -71,7 +71,11 @@ impl Engine {
                 active.end(Ended::Fault(interrupted()));
             }
         }
-        let runtime = self.runtime.clone();
-        blocking(move || runtime.ledger.close()).await?
+        let engine = self.clone();
+        let close = move || {
+            engine.companions.end();
+            engine.runtime.ledger.close()
+        };
+        blocking(close).await?
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use crate::context::Context;
 use crate::engine::active::{CallerView, Ended, interrupted};
 use crate::engine::admissions::Admissions;
+use crate::engine::companions::Companions;
 use crate::engine::keeper::Keeper;
 use crate::engine::registry::Registry;
 use crate::error::{Error, Kind, cannot};
@@ -23,6 +24,8 @@ pub(crate) struct Engine {
     pub(super) keeper: Keeper,
     /// How many executions may resume concurrently without a caller.
     pub(super) driving: Arc<Semaphore>,
+    /// What runs beside the store.
+    pub(super) companions: Companions,
     pub(super) closed: AtomicBool,
 }
 
@@ -34,6 +37,7 @@ impl Engine {
             admissions: Admissions::default(),
             keeper,
             driving: Arc::new(Semaphore::new(driving)),
+            companions: Companions::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -49,6 +53,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.companions.end();
         self.runtime.ledger.end_waking();
         // The callers of parked executions would wait without end.
         self.registry.all().iter().for_each(|(_, active)| active.end(Ended::Fault(interrupted())));

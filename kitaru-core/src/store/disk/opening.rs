@@ -96,7 +96,6 @@ impl Disk {
     /// # Errors
     ///
     /// As for [`open`](Self::open), and when there is no store.
-    #[cfg_attr(not(feature = "testkit"), expect(dead_code, reason = "only programs that inspect a store call it"))]
     pub fn open_read_only(dir: &Path, options: OpenOptions) -> Result<Self, Error> {
         let folder = Folder::find(dir)?;
         let lock = FolderLock::share(&folder, options.lock_timeout)?;

@@ -1,0 +1,179 @@
+//! What may be typed. Owns the names of commands and options; must not know what they do.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// See executions and steer them.
+///
+/// An EXECUTION is `flow/id`, as `list` prints it, or the beginning of an id where one execution has it.
+#[derive(Debug, Parser)]
+#[command(name = "kitaru", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Args {
+    /// The folder of the store
+    #[arg(long, global = true, env = "KITARU_DIR", default_value = ".kitaru", value_name = "FOLDER")]
+    pub(crate) dir: PathBuf,
+    /// Print JSON, in the shapes of the control API
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused (it conflicts, or the server is \
+                          read-only), 5 the store cannot be reached";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List executions, newest first
+    List(List),
+    /// Show one execution: its records, its open questions, its error
+    Show(Show),
+    /// Follow one execution until it ends
+    Tail {
+        /// flow/id, or the beginning of an id
+        execution: String,
+    },
+    /// List the open questions, oldest first
+    Waits,
+    /// Answer an open question
+    Answer {
+        /// flow/id, or the beginning of an id
+        execution: String,
+        /// The answer, as JSON; a text that is no JSON is taken as it is
+        value: String,
+        /// Which question; may be left out where only one is open
+        #[arg(long, value_name = "NAME")]
+        wait: Option<String>,
+    },
+    /// Send a signal
+    Send {
+        /// flow/id, or the beginning of an id
+        execution: String,
+        /// The name of the signal
+        signal: String,
+        /// Its value, as JSON; a text that is no JSON is taken as it is
+        #[arg(default_value = "null")]
+        value: String,
+        /// A signal with a key counts once, however often it is sent
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Cancel an execution; its undo steps run
+    Cancel {
+        /// flow/id, or the beginning of an id
+        execution: String,
+        /// Skip the undo steps
+        #[arg(long)]
+        without_undo: bool,
+    },
+    /// Resume an execution that has failed, is stuck or was interrupted
+    Resume {
+        /// flow/id, or the beginning of an id
+        execution: String,
+        /// Run this failed record again; may be repeated
+        #[arg(long, value_name = "RECORD")]
+        forget: Vec<String>,
+        /// Run everything behind this record again
+        #[arg(long, value_name = "RECORD")]
+        after: Option<String>,
+    },
+    /// Print the history of an execution, for a test
+    Export {
+        /// flow/id, or the beginning of an id
+        execution: String,
+    },
+    /// Say which process holds the store
+    Status,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Command {
+    /// Whether it changes something.
+    pub(crate) fn acts(&self) -> bool {
+        match self {
+            Command::Answer { .. } | Command::Send { .. } | Command::Cancel { .. } | Command::Resume { .. } => true,
+            Command::List(_) | Command::Show(_) | Command::Tail { .. } | Command::Waits | Command::Export { .. } => {
+                false
+            }
+            Command::Status | Command::Completions { .. } => false,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Only this flow
+    #[arg(long)]
+    pub(crate) flow: Option<String>,
+    /// Only these statuses; may be repeated
+    #[arg(long, value_enum)]
+    pub(crate) status: Vec<Status>,
+    /// Only ids that begin with this
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) id: Option<String>,
+    /// Only executions with this tag; with several, with all of them
+    #[arg(long)]
+    pub(crate) tag: Vec<String>,
+    /// Only children of this execution
+    #[arg(long, value_name = "FLOW/ID")]
+    pub(crate) parent: Option<String>,
+    /// How many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) limit: u32,
+    /// Continue behind the page that printed this
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+    /// Print the list again every second
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// flow/id, or the beginning of an id
+    pub(crate) execution: String,
+    /// How many records
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) limit: u32,
+    /// Only records behind this number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) after: Option<u64>,
+    /// Print values whole
+    #[arg(long)]
+    pub(crate) values: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Status {
+    Queued,
+    Running,
+    Waiting,
+    Interrupted,
+    Completed,
+    Failed,
+    Cancelled,
+    Stuck,
+    ContinuedAsNew,
+}
+
+impl Status {
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn arguments_are_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

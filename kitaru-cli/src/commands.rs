@@ -1,0 +1,187 @@
+//! What each command does. Owns the order of questions and what is printed; must not know how a text looks.
+
+mod list;
+mod show;
+mod tail;
+
+use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::CommandFactory as _;
+use kitaru_control::api;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+use crate::target::Store;
+use crate::text::{self, Cell};
+
+/// Runs a command.
+pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(), Failure> {
+    match command {
+        Command::List(list) => list::run(store, list, json).await,
+        Command::Show(show) => show::run(store, show, json).await,
+        Command::Tail { execution } => tail::run(store, &execution, json).await,
+        Command::Waits => waits(store, json).await,
+        Command::Answer { execution, value, wait } => answer(store, &execution, &value, wait, json).await,
+        Command::Send { execution, signal, value, key } => {
+            let signal = api::Signal { signal, value: value_of(&value), key };
+            send(store, &execution, &signal, json).await
+        }
+        Command::Cancel { execution, without_undo } => {
+            cancel(store, &execution, api::Cancel { without_undo }, json).await
+        }
+        Command::Resume { execution, forget, after } => {
+            resume(store, &execution, &api::Resume { forget, after }, json).await
+        }
+        Command::Export { execution } => export(store, &execution).await,
+        Command::Status => status(store, json).await,
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    clap_complete::generate(shell, &mut Args::command(), "kitaru", &mut std::io::stdout());
+    Ok(())
+}
+
+/// Prints text, with colour on a terminal only.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|why| Failure::Failed(format!("cannot print: {why}")))?;
+    print(&format!("{text}\n"))
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// JSON, or the text itself: `north` is what `"north"` is.
+fn value_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// As [`value_of`], for a question: where a boolean is asked for, `yes` and `no` are one, and where a text is, `7` is a text.
+fn answer_of(text: &str, schema: &Value) -> Value {
+    match (schema["type"].as_str(), text) {
+        (Some("boolean"), "yes" | "y") => Value::Bool(true),
+        (Some("boolean"), "no" | "n") => Value::Bool(false),
+        (Some("string"), text) if !text.starts_with('"') => Value::String(text.to_owned()),
+        _ => value_of(text),
+    }
+}
+
+/// Says what was done.
+fn done(json: bool, what: &str) -> Result<(), Failure> {
+    match json {
+        true => print_json(&api::Done {}),
+        false => print(&format!("{what}\n")),
+    }
+}
+
+/// Who takes what was sent.
+fn takes(store: &Store) -> &'static str {
+    match store.is_free() {
+        true => "; the next process that opens the store takes it",
+        false => "",
+    }
+}
+
+async fn waits(store: &Store, json: bool) -> Result<(), Failure> {
+    let waits = store.client.waits().await?;
+    if json {
+        return print_json(&waits);
+    }
+    if waits.waits.is_empty() {
+        return print("nothing waits for an answer\n");
+    }
+    let now = now_ms();
+    let rows = waits.waits.iter().map(|wait| {
+        let refused = wait.refused.as_ref().map_or_else(String::new, |why| format!(" (refused: {})", text::plain(why)));
+        vec![
+            Cell::new(text::name(&wait.flow, &wait.id)),
+            Cell(text::plain(&wait.name), text::STRONG),
+            Cell::new(text::when(wait.since_ms, now)),
+            Cell::new(format!("{}{refused}", text::plain(&wait.question))),
+        ]
+    });
+    print(&text::table(&["EXECUTION", "WAIT", "SINCE", "QUESTION"], rows.collect()))?;
+    match waits.more {
+        true => print("there are more; answer these first\n"),
+        false => Ok(()),
+    }
+}
+
+async fn answer(store: &Store, execution: &str, value: &str, wait: Option<String>, json: bool) -> Result<(), Failure> {
+    let target = store.find(execution).await?;
+    let name = target.name();
+    let open = store.client.execution(&target.flow, &target.id).await?.waits;
+    let named = |wanted: &str| open.iter().find(|open| open.name == wanted);
+    let (wait, schema) = match (wait, &*open) {
+        (Some(wait), _) => {
+            let schema = named(&wait).map_or(Value::Null, |open| open.schema.clone());
+            (wait, schema)
+        }
+        (None, [open]) => (open.name.clone(), open.schema.clone()),
+        (None, []) => {
+            return Err(Failure::NotFound(format!(
+                "cannot answer {name}: it has no open question; name one with --wait to answer it early"
+            )));
+        }
+        (None, several) => {
+            let names: Vec<_> = several.iter().map(|wait| text::plain(&wait.name)).collect();
+            let names = names.join(", ");
+            return Err(Failure::Failed(format!(
+                "cannot answer {name}: it has several open questions; name one with --wait: {names}"
+            )));
+        }
+    };
+    let answer = api::Answer { wait, value: answer_of(value, &schema) };
+    store.client.answer(&target.flow, &target.id, &answer).await?;
+    done(json, &format!("answered {} of {name}{}", text::plain(&answer.wait), takes(store)))
+}
+
+async fn send(store: &Store, execution: &str, signal: &api::Signal, json: bool) -> Result<(), Failure> {
+    let target = store.find(execution).await?;
+    store.client.signal(&target.flow, &target.id, signal).await?;
+    done(json, &format!("sent {} to {}{}", text::plain(&signal.signal), target.name(), takes(store)))
+}
+
+async fn cancel(store: &Store, execution: &str, cancel: api::Cancel, json: bool) -> Result<(), Failure> {
+    let target = store.find(execution).await?;
+    store.client.cancel(&target.flow, &target.id, cancel).await?;
+    done(json, &format!("cancelled {}", target.name()))
+}
+
+async fn resume(store: &Store, execution: &str, resume: &api::Resume, json: bool) -> Result<(), Failure> {
+    let target = store.find(execution).await?;
+    store.client.resume(&target.flow, &target.id, resume).await?;
+    done(json, &format!("resumed {}", target.name()))
+}
+
+async fn export(store: &Store, execution: &str) -> Result<(), Failure> {
+    let target = store.find(execution).await?;
+    print_json(&store.client.export(&target.flow, &target.id).await?)
+}
+
+async fn status(store: &Store, json: bool) -> Result<(), Failure> {
+    let status = store.client.status().await?;
+    if store.is_free() && !json {
+        return print("no process holds the store\n");
+    }
+    if json {
+        return print_json(&status);
+    }
+    let actions = if status.actions { "takes actions" } else { "is read-only" };
+    print(&format!(
+        "process {} holds the store (kitaru {}, API {}) and {actions}\n",
+        status.pid, status.version, status.api
+    ))
+}

@@ -1,0 +1,63 @@
+//! Why a command fails, and its exit code. Must not know the commands.
+
+use std::fmt;
+use std::io;
+
+use kitaru_control::ClientError;
+
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was asked for cannot be done.
+    Failed(String),
+    /// There is no such execution or question.
+    NotFound(String),
+    /// The store cannot be reached.
+    Unreachable(String),
+    /// The server has an answer, which is no.
+    Client(ClientError),
+    /// Whoever read the output has had enough, as `head` does.
+    ClosedPipe,
+}
+
+impl Failure {
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Failure::Failed(_) | Failure::ClosedPipe => 1,
+            Failure::NotFound(_) => 3,
+            Failure::Unreachable(_) => 5,
+            Failure::Client(ClientError::Refused(problem)) => match &*problem.code {
+                "misuse" | "too_large" => 2,
+                "not_found" => 3,
+                "conflict" | "stuck" | "cancelled" | "read_only" => 4,
+                _ => 1,
+            },
+            Failure::Client(ClientError::Unreachable { .. }) => 5,
+            Failure::Client(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Failed(why) | Failure::NotFound(why) | Failure::Unreachable(why) => f.write_str(why),
+            Failure::Client(error) => error.fmt(f),
+            Failure::ClosedPipe => f.write_str("the output was closed"),
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Failure::Client(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
+            _ => Failure::Failed(format!("cannot print: {error}")),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The command `kitaru`: find executions, read what they did and why they wait, answer, cancel and resume them.
+//!
+//! It asks the process that holds the store, over the socket in the store's folder. Where no process holds it, it opens the store
+//! itself.
+
+mod args;
+mod commands;
+mod failure;
+mod target;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+use crate::target::Store;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args) {
+        Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Err(failure) => {
+            anstream::eprintln!(
+                "{}error:{} {}",
+                text::BAD.render(),
+                text::BAD.render_reset(),
+                text::plain(&failure.to_string())
+            );
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    let Args { dir, json, command } = args;
+    if let Command::Completions { shell } = command {
+        return commands::completions(shell);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| Failure::Failed(format!("cannot begin: {why}")))?;
+    runtime.block_on(async {
+        let store = Store::reach(&dir, command.acts()).await?;
+        let done = commands::run(&store, command, json).await;
+        store.close().await.and(done)
+    })
+}

@@ -1,0 +1,153 @@
+//! Who may ask, and for what. Owns the token, the hosts, and whether actions are allowed; must not know what is asked.
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use crate::problem::Problem;
+
+/// Who may ask a router.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) who: Who,
+    /// Whether requests that change something are carried out.
+    pub(crate) actions: bool,
+}
+
+/// How a request shows that it may be answered.
+#[derive(Clone)]
+pub(crate) enum Who {
+    /// Nobody: neither a token was set, nor was it said that somebody else authenticates.
+    Nobody,
+    /// It has this token, and names one of these hosts.
+    Token { token: String, hosts: Vec<String> },
+    /// The server around the router has authenticated it.
+    OuterServer { hosts: Vec<String> },
+    /// It came through a socket that only its owner may open.
+    Socket,
+}
+
+/// Without the token.
+impl std::fmt::Debug for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Who::Nobody => f.write_str("Nobody"),
+            Who::Token { hosts, .. } => f.debug_struct("Token").field("hosts", hosts).finish_non_exhaustive(),
+            Who::OuterServer { hosts } => f.debug_struct("OuterServer").field("hosts", hosts).finish(),
+            Who::Socket => f.write_str("Socket"),
+        }
+    }
+}
+
+impl Access {
+    /// Checks a request before anything of it is carried out.
+    pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        match &self.who {
+            Who::Nobody => {
+                let detail =
+                    "cannot answer: the router has no token; set .token(…), or say that the outer server authenticates";
+                return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail));
+            }
+            Who::Token { token, hosts } => {
+                check_host(uri, headers, hosts)?;
+                check_token(headers, token)?;
+            }
+            Who::OuterServer { hosts } => check_host(uri, headers, hosts)?,
+            Who::Socket => {}
+        }
+        if matches!(*method, Method::GET | Method::HEAD) || self.actions {
+            return Ok(());
+        }
+        let detail = "cannot act: this server is read-only; ask one that allows actions";
+        Err(Problem::new(StatusCode::FORBIDDEN, "read_only", detail))
+    }
+}
+
+/// A page of another host, whose name leads here, is refused (DNS rebinding), and so is a request that a page of another origin
+/// makes.
+fn check_host(uri: &Uri, headers: &HeaderMap, hosts: &[String]) -> Result<(), Problem> {
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = named.or_else(|| uri.authority().map(http::uri::Authority::as_str));
+    let is_ours = |host: &str| hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+    let refused = |what: &str, given: &str| {
+        let detail =
+            format!("cannot answer {what} {given:?}: it is not one of this server; ask {}", hosts.join(" or "));
+        Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", detail))
+    };
+    match host {
+        Some(host) if is_ours(host) => {}
+        other => return refused("host", other.unwrap_or("")),
+    }
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or("");
+    match origin.split_once("://") {
+        Some((_, host)) if is_ours(host) => Ok(()),
+        _ => refused("origin", origin),
+    }
+}
+
+fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Problem> {
+    let given = headers.get(AUTHORIZATION).and_then(|given| given.to_str().ok()).unwrap_or("");
+    let given = given.strip_prefix("Bearer ").unwrap_or("");
+    if is_equal(given.as_bytes(), token.as_bytes()) {
+        return Ok(());
+    }
+    let detail = "cannot answer: the token is missing or wrong; send `Authorization: Bearer …`";
+    Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail))
+}
+
+/// In a time that says nothing of where they differ.
+fn is_equal(one: &[u8], other: &[u8]) -> bool {
+    let differs = one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other));
+    one.len() == other.len() && std::hint::black_box(differs) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(http::HeaderName, &str)]) -> HeaderMap {
+        all.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    fn status(access: &Access, method: &Method, all: &[(http::HeaderName, &str)]) -> u16 {
+        access
+            .check(method, &Uri::from_static("/v1/status"), &headers(all))
+            .map_or_else(|p| p.status.as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn request_needs_the_token_and_a_host_of_the_server() {
+        let who = Who::Token { token: "secret".into(), hosts: vec!["127.0.0.1:7000".into()] };
+        let access = Access { who, actions: true };
+        let host = (HOST, "127.0.0.1:7000");
+        let token = (AUTHORIZATION, "Bearer secret");
+        assert_eq!(status(&access, &Method::GET, &[host.clone(), token.clone()]), 200);
+        assert_eq!(status(&access, &Method::GET, std::slice::from_ref(&host)), 401);
+        for wrong in ["Bearer secre", "Bearer secrets", "secret", "Bearer "] {
+            assert_eq!(status(&access, &Method::GET, &[host.clone(), (AUTHORIZATION, wrong)]), 401, "{wrong}");
+        }
+        assert_eq!(status(&access, &Method::GET, &[(HOST, "evil.example:7000"), token.clone()]), 421);
+        assert_eq!(status(&access, &Method::GET, std::slice::from_ref(&token)), 421);
+        let foreign = (ORIGIN, "http://evil.example");
+        assert_eq!(status(&access, &Method::POST, &[host.clone(), token.clone(), foreign]), 421);
+        assert_eq!(status(&access, &Method::POST, &[host.clone(), token.clone(), (ORIGIN, "null")]), 421);
+        assert_eq!(status(&access, &Method::POST, &[host, token, (ORIGIN, "http://127.0.0.1:7000")]), 200);
+    }
+
+    #[test]
+    fn router_without_a_token_answers_nobody_and_one_without_actions_only_shows() {
+        let nobody = Access { who: Who::Nobody, actions: true };
+        assert_eq!(status(&nobody, &Method::GET, &[]), 401);
+        let shows = Access { who: Who::Socket, actions: false };
+        assert_eq!(status(&shows, &Method::GET, &[]), 200);
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            assert_eq!(status(&shows, &method, &[]), 403, "{method}");
+        }
+    }
+
+    #[test]
+    fn token_is_absent_from_debug_output() {
+        let who = Who::Token { token: "secret".into(), hosts: Vec::new() };
+        assert!(!format!("{:?}", Access { who, actions: false }).contains("secret"));
+    }
+}

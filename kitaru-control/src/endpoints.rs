@@ -1,0 +1,200 @@
+//! What the endpoints do. Owns how a request becomes a call of the library, and its result an answer; must not know paths or
+//! who may ask.
+
+mod shown;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::StatusCode;
+use kitaru_core::{Cursor, Error, Execution, ExecutionRef, Kitaru, Status};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api;
+use crate::problem::Problem;
+use crate::routes::{Endpoint, Match};
+
+/// How many records a page has unless the request says, and how many it has at most.
+const RECORDS: usize = 100;
+const MOST_RECORDS: usize = 1_000;
+/// How many waiting executions are looked at for the list of open questions.
+const MOST_WAITING: usize = 1_000;
+
+/// A request that may be carried out.
+pub(crate) struct Asked {
+    pub(crate) found: Match,
+    pub(crate) query: String,
+    pub(crate) body: Bytes,
+    /// Whether the server carries out actions.
+    pub(crate) actions: bool,
+}
+
+/// What is sent back: JSON.
+pub(crate) type Answered = Result<Vec<u8>, Problem>;
+
+/// Carries out a request.
+pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked) -> Answered {
+    let Asked { found: Match { endpoint, named }, query, body, actions } = asked;
+    let named = || ExecutionRef::new(&named[0], &named[1]);
+    match endpoint {
+        Endpoint::Status => json(&api::Status {
+            api: "v1".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            actions,
+        }),
+        Endpoint::List => list(kitaru, &api::ListQuery::read(&query)?).await,
+        Endpoint::Waits => json(&waits(kitaru).await?),
+        Endpoint::Show => {
+            let execution = find(kitaru, &named(), api::RecordsQuery::read(&query)?.generation).await?;
+            json(&shown::execution(&execution))
+        }
+        Endpoint::Records => {
+            let query = api::RecordsQuery::read(&query)?;
+            let execution = find(kitaru, &named(), query.generation).await?;
+            json(&records(&execution, query))
+        }
+        Endpoint::Export => {
+            let wanted = named();
+            find(kitaru, &wanted, None).await?;
+            let history = kitaru.export(wanted).await?;
+            json(&history)
+        }
+        Endpoint::Answer => {
+            let api::Answer { wait, value } = read(&body)?;
+            let wanted = named();
+            find(kitaru, &wanted, None).await?;
+            kitaru.answer(wanted, &wait, &value).await?;
+            done()
+        }
+        Endpoint::Signal => {
+            let api::Signal { signal, value, key } = read(&body)?;
+            let wanted = named();
+            find(kitaru, &wanted, None).await?;
+            let request = kitaru.signal(wanted, &signal, &value);
+            match key {
+                Some(key) => request.key(key).await?,
+                None => request.await?,
+            }
+            done()
+        }
+        Endpoint::Cancel => {
+            let api::Cancel { without_undo } = read(&body)?;
+            let wanted = named();
+            find(kitaru, &wanted, None).await?;
+            let request = kitaru.cancel(wanted);
+            if without_undo {
+                request.without_undo().await?
+            } else {
+                request.await?
+            }
+            done()
+        }
+        Endpoint::Resume => {
+            let api::Resume { forget, after } = read(&body)?;
+            let wanted = named();
+            find(kitaru, &wanted, None).await?;
+            let request = forget.into_iter().fold(kitaru.resume(wanted), kitaru_core::ResumeRequest::forget);
+            match after {
+                Some(after) => request.after(after).await?,
+                None => request.await?,
+            }
+            done()
+        }
+    }
+}
+
+fn json(answer: &impl Serialize) -> Answered {
+    serde_json::to_vec(answer).map_err(|error| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", format!("cannot write the answer as JSON: {error}"))
+    })
+}
+
+fn done() -> Answered {
+    json(&api::Done {})
+}
+
+/// Reads a body; an empty one is an empty object.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::misuse(format!("cannot read the body: {error}; openapi.json has its fields")))
+}
+
+async fn list(kitaru: &Kitaru, query: &api::ListQuery) -> Answered {
+    let mut request = kitaru.executions();
+    if let Some(flow) = &query.flow {
+        request = request.flow(flow);
+    }
+    if let Some(prefix) = &query.id_prefix {
+        request = request.id_prefix(prefix);
+    }
+    for status in &query.status {
+        request = request.status(status.parse::<Status>()?);
+    }
+    for tag in &query.tag {
+        request = request.tag(tag);
+    }
+    if let Some(parent) = &query.parent {
+        request = request.parent(parent.parse::<ExecutionRef>()?);
+    }
+    if let Some(from) = query.created_from_ms {
+        request = request.created_from(time(from)?);
+    }
+    if let Some(before) = query.created_before_ms {
+        request = request.created_before(time(before)?);
+    }
+    if let Some(cursor) = &query.cursor {
+        request = request.after(cursor.parse::<Cursor>()?);
+    }
+    if let Some(limit) = query.limit {
+        request = request.limit(limit as usize);
+    }
+    json(&shown::page(&request.await?))
+}
+
+fn time(ms: u64) -> Result<SystemTime, Problem> {
+    UNIX_EPOCH
+        .checked_add(Duration::from_millis(ms))
+        .ok_or_else(|| Problem::misuse(format!("cannot read {ms} as a time: it is too far away")))
+}
+
+async fn find(kitaru: &Kitaru, wanted: &ExecutionRef, generation: Option<u32>) -> Result<Execution, Problem> {
+    let request = kitaru.execution(wanted);
+    let found = match generation {
+        Some(generation) => request.generation(generation).await?,
+        None => request.await?,
+    };
+    found.ok_or_else(|| match generation {
+        Some(generation) => Problem::not_found(format!(
+            "cannot find generation {generation} of execution {wanted}: the store has none; leave the generation out for the newest"
+        )),
+        None => Problem::not_found(format!("cannot find execution {wanted}: the store has none; look at the list")),
+    })
+}
+
+fn records(execution: &Execution, query: api::RecordsQuery) -> api::Records {
+    let limit = query.limit.map_or(RECORDS, |limit| (limit as usize).clamp(1, MOST_RECORDS));
+    let all = execution.records();
+    let first = query.after.map_or(0, |after| all.partition_point(|record| record.number() <= after));
+    let page = &all[first..all.len().min(first + limit)];
+    let more = first + page.len() < all.len();
+    api::Records {
+        records: page.iter().map(shown::record).collect(),
+        next_after: page.last().filter(|_| more).map(kitaru_core::Record::number),
+    }
+}
+
+/// The open questions of the store, oldest first.
+async fn waits(kitaru: &Kitaru) -> Result<api::Waits, Error> {
+    let page = kitaru.executions().status(Status::Waiting).limit(MOST_WAITING).await?;
+    let mut waits = Vec::new();
+    for summary in page.iter().rev() {
+        // One that has ended meanwhile asks nothing.
+        let Some(execution) = kitaru.execution(summary).await? else { continue };
+        waits.extend(execution.waits().iter().map(|wait| shown::wait(&execution, wait)));
+    }
+    waits.sort_by_key(|wait| wait.since_ms);
+    Ok(api::Waits { waits, more: page.next_cursor().is_some() })
+}

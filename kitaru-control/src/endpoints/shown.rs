@@ -1,0 +1,133 @@
+//! What the library shows, in the shapes of the API. Must not know how it is asked for.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kitaru_core::{Execution, ExecutionRef, OpenWait, Page, Record, ShownValue};
+
+use crate::api;
+
+fn ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn us(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn reference(execution: &ExecutionRef) -> api::Reference {
+    api::Reference { flow: execution.flow().to_owned(), id: execution.id().to_owned() }
+}
+
+fn value(value: ShownValue) -> api::Shown {
+    match value {
+        ShownValue::Json(json) => api::Shown::Json { json },
+        ShownValue::Preview { preview, bytes, reason, .. } => {
+            api::Shown::Preview { preview, bytes: bytes as u64, reason: reason.to_string() }
+        }
+        _ => api::Shown::Sensitive { sensitive: true },
+    }
+}
+
+pub(super) fn page(page: &Page) -> api::Page {
+    let executions = page.iter().map(|summary| api::Summary {
+        flow: summary.flow().to_owned(),
+        id: summary.id().to_owned(),
+        generation: summary.generation(),
+        status: summary.status().to_string(),
+        attempts: summary.attempts(),
+        tags: summary.tags().to_vec(),
+        input: summary.input().to_owned(),
+        created_ms: ms(summary.created()),
+        updated_ms: ms(summary.updated()),
+    });
+    let unreadable = page.unreadable().iter().map(|unreadable| api::Unreadable {
+        flow: unreadable.flow().map(str::to_owned),
+        id: unreadable.id().map(str::to_owned),
+        error: format!("{:#}", unreadable.error()),
+    });
+    api::Page {
+        executions: executions.collect(),
+        unreadable: unreadable.collect(),
+        next_cursor: page.next_cursor().map(|cursor| cursor.to_string()),
+    }
+}
+
+pub(super) fn execution(execution: &Execution) -> api::Execution {
+    api::Execution {
+        flow: execution.flow().to_owned(),
+        id: execution.id().to_owned(),
+        generation: execution.generation(),
+        status: execution.status().to_string(),
+        is_known: execution.is_known(),
+        attempts: execution.attempts(),
+        tags: execution.tags().to_vec(),
+        version: execution.version().to_owned(),
+        created_ms: ms(execution.created()),
+        updated_ms: ms(execution.updated()),
+        input: value(execution.input_value()),
+        value: execution.value().map(value),
+        error: execution.error().map(str::to_owned),
+        undo_skipped: execution.undo_skipped(),
+        metadata: execution.metadata().clone(),
+        parent: execution.parent().map(reference),
+        children: execution.children().iter().map(reference).collect(),
+        waits: execution.waits().iter().map(|open| wait(execution, open)).collect(),
+        pauses: execution
+            .pauses()
+            .map(|pause| api::Pause {
+                record: pause.record().name().to_owned(),
+                awaited: pause.awaited().map(str::to_owned),
+                error: pause.error().to_owned(),
+                next_try_ms: ms(pause.next_try()),
+            })
+            .collect(),
+        records: execution.records().len() as u64,
+    }
+}
+
+pub(super) fn wait(execution: &Execution, wait: &OpenWait) -> api::Wait {
+    api::Wait {
+        flow: execution.flow().to_owned(),
+        id: execution.id().to_owned(),
+        name: wait.name().to_owned(),
+        question: wait.question().to_owned(),
+        schema: wait.schema(),
+        metadata: wait.metadata(),
+        deadline_ms: wait.deadline().map(ms),
+        refused: wait.refused().map(str::to_owned),
+        since_ms: ms(execution.updated()),
+    }
+}
+
+pub(super) fn record(record: &Record) -> api::Record {
+    api::Record {
+        number: record.number(),
+        name: record.name().to_owned(),
+        checkpoint: record.checkpoint().to_owned(),
+        status: record.status().to_string(),
+        settled: record.is_settled(),
+        forgotten: record.is_forgotten(),
+        from_memo: record.is_from_memo(),
+        sensitive: record.is_sensitive(),
+        attempt: record.attempt(),
+        tries: record.tries(),
+        failed_tries: record
+            .failed_tries()
+            .map(|failed| api::FailedTry {
+                error: failed.error().to_owned(),
+                duration_us: us(failed.duration()),
+                pause_ms: us(failed.pause()) / 1_000,
+            })
+            .collect(),
+        arguments: record
+            .arguments()
+            .map(|(name, preview)| api::Argument { name: name.to_owned(), preview: preview.to_owned() })
+            .collect(),
+        metadata: record.metadata(),
+        started_ms: ms(record.started()),
+        duration_us: us(record.duration()),
+        preview: record.preview().to_owned(),
+        value: record.value().map(value),
+    }
+}

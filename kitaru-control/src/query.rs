@@ -1,0 +1,135 @@
+//! The parameters of a request. Owns how they are read and written; must not know what they narrow.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::api::{ListQuery, RecordsQuery};
+use crate::problem::Problem;
+
+/// What a segment of a path and a parameter may hold as it is.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+pub(crate) fn encode(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+/// Reads each parameter of a query, decoded.
+fn parameters(query: &str) -> impl Iterator<Item = Result<(String, String), Problem>> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decode = |text: &str| {
+            let text = text.replace('+', " ");
+            percent_decode_str(&text).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| {
+                Problem::misuse("cannot read the query: a parameter is not UTF-8 behind its percent signs; encode it")
+            })
+        };
+        Ok((decode(name)?, decode(value)?))
+    })
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Problem> {
+    value.parse().map_err(|_| Problem::misuse(format!("cannot read {name}={value:?}: it is not a number in its range")))
+}
+
+fn unknown(name: &str, known: &str) -> Problem {
+    Problem::misuse(format!("cannot read the query: there is no parameter {name:?}; there are {known}"))
+}
+
+impl ListQuery {
+    pub(crate) fn read(query: &str) -> Result<Self, Problem> {
+        let mut read = ListQuery::default();
+        for parameter in parameters(query) {
+            let (name, value) = parameter?;
+            match &*name {
+                "flow" => read.flow = Some(value),
+                "id_prefix" => read.id_prefix = Some(value),
+                "status" => read.status.push(value),
+                "tag" => read.tag.push(value),
+                "parent" => read.parent = Some(value),
+                "created_from_ms" => read.created_from_ms = Some(number(&name, &value)?),
+                "created_before_ms" => read.created_before_ms = Some(number(&name, &value)?),
+                "cursor" => read.cursor = Some(value),
+                "limit" => read.limit = Some(number(&name, &value)?),
+                _ => {
+                    let known =
+                        "flow, id_prefix, status, tag, parent, created_from_ms, created_before_ms, cursor, limit";
+                    return Err(unknown(&name, known));
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    pub(crate) fn write(&self) -> String {
+        let mut pairs = Vec::new();
+        let mut put = |name: &str, value: &str| pairs.push(format!("{name}={}", encode(value)));
+        let Self { flow, id_prefix, status, tag, parent, created_from_ms, created_before_ms, cursor, limit } = self;
+        flow.iter().for_each(|flow| put("flow", flow));
+        id_prefix.iter().for_each(|prefix| put("id_prefix", prefix));
+        status.iter().for_each(|status| put("status", status));
+        tag.iter().for_each(|tag| put("tag", tag));
+        parent.iter().for_each(|parent| put("parent", parent));
+        created_from_ms.iter().for_each(|ms| put("created_from_ms", &ms.to_string()));
+        created_before_ms.iter().for_each(|ms| put("created_before_ms", &ms.to_string()));
+        cursor.iter().for_each(|cursor| put("cursor", cursor));
+        limit.iter().for_each(|limit| put("limit", &limit.to_string()));
+        pairs.join("&")
+    }
+}
+
+impl RecordsQuery {
+    pub(crate) fn read(query: &str) -> Result<Self, Problem> {
+        let mut read = RecordsQuery::default();
+        for parameter in parameters(query) {
+            let (name, value) = parameter?;
+            match &*name {
+                "generation" => read.generation = Some(number(&name, &value)?),
+                "after" => read.after = Some(number(&name, &value)?),
+                "limit" => read.limit = Some(number(&name, &value)?),
+                _ => return Err(unknown(&name, "generation, after, limit")),
+            }
+        }
+        Ok(read)
+    }
+
+    pub(crate) fn write(&self) -> String {
+        let mut pairs = Vec::new();
+        let Self { generation, after, limit } = self;
+        generation.iter().for_each(|generation| pairs.push(format!("generation={generation}")));
+        after.iter().for_each(|after| pairs.push(format!("after={after}")));
+        limit.iter().for_each(|limit| pairs.push(format!("limit={limit}")));
+        pairs.join("&")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_comes_back_from_its_text() {
+        let list = ListQuery {
+            flow: Some("shop/order & co".into()),
+            id_prefix: Some("a+b=%20ü".into()),
+            status: vec!["failed".into(), "stuck".into()],
+            tag: vec!["nightly".into()],
+            parent: Some("a/b".into()),
+            created_from_ms: Some(1),
+            created_before_ms: Some(u64::MAX),
+            cursor: Some("1-a".into()),
+            limit: Some(7),
+        };
+        assert_eq!(ListQuery::read(&list.write()).unwrap(), list);
+        let records = RecordsQuery { generation: Some(2), after: Some(9), limit: Some(1) };
+        assert_eq!(RecordsQuery::read(&records.write()).unwrap(), records);
+        assert_eq!(ListQuery::read("").unwrap(), ListQuery::default());
+    }
+
+    #[test]
+    fn query_with_an_unknown_parameter_or_no_number_is_refused_with_what_there_is() {
+        let unknown = ListQuery::read("state=failed").unwrap_err().body();
+        assert!(unknown.detail.contains("\"state\"") && unknown.detail.contains("id_prefix"), "{unknown:?}");
+        for bad in ["limit=x", "limit=-1", "created_from_ms=", "flow=%ff"] {
+            assert_eq!(ListQuery::read(bad).unwrap_err().status, http::StatusCode::BAD_REQUEST, "{bad}");
+        }
+    }
+}
