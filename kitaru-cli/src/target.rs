@@ -74,9 +74,15 @@ impl Store {
 
     /// The execution that a text means: `flow/id`, or the beginning of an id that one execution has.
     pub(crate) async fn find(&self, text: &str) -> Result<Target, Failure> {
-        if let Some((flow, id)) = text.split_once('/') {
-            return Ok(Target { flow: flow.replace("%2F", "/").replace("%25", "%"), id: id.to_owned() });
+        let named = text
+            .split_once('/')
+            .map(|(flow, id)| Target { flow: flow.replace("%2F", "/").replace("%25", "%"), id: id.to_owned() });
+        if let Some(Target { flow, id }) = &named
+            && self.client.execution(flow, id).await.is_ok()
+        {
+            return Ok(Target { flow: flow.clone(), id: id.clone() });
         }
+        // An id may have a slash, too.
         let query =
             api::ListQuery { id_prefix: Some(text.to_owned()), limit: Some(CANDIDATES + 1), ..Default::default() };
         let page = self.client.executions(&query).await?;
@@ -94,9 +100,12 @@ impl Store {
         }
         match found.len() {
             1 => Ok(found.remove(0)),
-            0 => Err(Failure::NotFound(format!(
-                "cannot find an execution whose id begins with {text:?}; look at `kitaru list`"
-            ))),
+            0 => Err(Failure::NotFound(match named {
+                Some(named) => {
+                    format!("cannot find execution {}: the store has none; look at `kitaru list`", named.name())
+                }
+                None => format!("cannot find an execution whose id begins with {text:?}; look at `kitaru list`"),
+            })),
             _ => {
                 let names: Vec<_> = found.iter().take(CANDIDATES as usize).map(Target::name).collect();
                 let more = if found.len() > CANDIDATES as usize { ", …" } else { "" };

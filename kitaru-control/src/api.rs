@@ -43,6 +43,7 @@ pub struct RecordsQuery {
 
 /// What process holds the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
     /// The version of the API: `v1`.
     pub api: String,
@@ -56,6 +57,7 @@ pub struct Status {
 
 /// A page of executions, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Page {
     /// The executions.
     pub executions: Vec<Summary>,
@@ -67,6 +69,7 @@ pub struct Page {
 
 /// One execution of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Its flow.
     pub flow: String,
@@ -90,6 +93,7 @@ pub struct Summary {
 
 /// An execution that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unreadable {
     /// Its flow, where that is known.
     pub flow: Option<String>,
@@ -101,6 +105,7 @@ pub struct Unreadable {
 
 /// The name of an execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reference {
     /// Its flow.
     pub flow: String,
@@ -110,6 +115,7 @@ pub struct Reference {
 
 /// A value, as far as it can be shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Shown {
@@ -136,6 +142,7 @@ pub enum Shown {
 
 /// One execution, without its records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Execution {
     /// Its flow.
     pub flow: String,
@@ -181,6 +188,7 @@ pub struct Execution {
 
 /// An open question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Wait {
     /// The flow that asks.
     pub flow: String,
@@ -204,6 +212,7 @@ pub struct Wait {
 
 /// The open questions of a store, oldest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Waits {
     /// The questions.
     pub waits: Vec<Wait>,
@@ -213,6 +222,7 @@ pub struct Waits {
 
 /// A checkpoint that waits for its next try.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pause {
     /// The name of its record.
     pub record: String,
@@ -226,6 +236,7 @@ pub struct Pause {
 
 /// A page of records, in the order in which they were written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Records {
     /// The records.
     pub records: Vec<Record>,
@@ -235,6 +246,7 @@ pub struct Records {
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Record {
     /// Its number in the journal.
     pub number: u64,
@@ -274,6 +286,7 @@ pub struct Record {
 
 /// A try that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FailedTry {
     /// The error.
     pub error: String,
@@ -285,6 +298,7 @@ pub struct FailedTry {
 
 /// An argument.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Argument {
     /// Its name.
     pub name: String,
@@ -294,6 +308,7 @@ pub struct Argument {
 
 /// Answers an open question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     /// The name of the wait.
@@ -304,6 +319,7 @@ pub struct Answer {
 
 /// Sends a signal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Signal {
     /// The name of the signal.
@@ -317,6 +333,7 @@ pub struct Signal {
 
 /// Cancels an execution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
     /// Whether its undo steps are skipped.
@@ -326,6 +343,7 @@ pub struct Cancel {
 
 /// Resumes an execution.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Resume {
     /// Failed records to run again, by name.
@@ -338,10 +356,12 @@ pub struct Resume {
 
 /// What was done is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Done {}
 
 /// Why a request was not carried out, as `application/problem+json` (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Problem {
     /// `about:blank`.
     #[serde(rename = "type")]

@@ -37,6 +37,8 @@ mod access;
 pub mod api;
 mod client;
 mod endpoints;
+#[cfg(test)]
+mod openapi;
 mod problem;
 mod query;
 mod router;
