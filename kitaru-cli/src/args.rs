@@ -83,6 +83,18 @@ pub(crate) enum Command {
         /// flow/id, or the beginning of an id
         execution: String,
     },
+    /// Serve the dashboard and the API on loopback, until Ctrl-C
+    Serve {
+        /// The port; 0 takes any
+        #[arg(long, default_value_t = 7420)]
+        port: u16,
+        /// Show and do not act
+        #[arg(long)]
+        read_only: bool,
+        /// What a browser must send; a random one unless set
+        #[arg(long, env = "KITARU_TOKEN", hide_env_values = true)]
+        token: Option<String>,
+    },
     /// Say which process holds the store
     Status,
     /// Print a completion script for a shell
@@ -100,7 +112,7 @@ impl Command {
             Command::List(_) | Command::Show(_) | Command::Tail { .. } | Command::Waits | Command::Export { .. } => {
                 false
             }
-            Command::Status | Command::Completions { .. } => false,
+            Command::Status | Command::Serve { .. } | Command::Completions { .. } => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What each command does. Owns the order of questions and what is printed; must not know how a text looks.
 
 mod list;
+mod serve;
 mod show;
 mod tail;
 
@@ -16,6 +17,8 @@ use crate::args::{Args, Command};
 use crate::failure::Failure;
 use crate::target::Store;
 use crate::text::{self, Cell};
+
+pub(crate) use serve::run as serve;
 
 /// Runs a command.
 pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(), Failure> {
@@ -37,7 +40,8 @@ pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(
         }
         Command::Export { execution } => export(store, &execution).await,
         Command::Status => status(store, json).await,
-        Command::Completions { shell } => completions(shell),
+        // Those need no store.
+        Command::Completions { .. } | Command::Serve { .. } => Ok(()),
     }
 }
 

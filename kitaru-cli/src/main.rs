@@ -42,6 +42,9 @@ fn run(args: Args) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|why| Failure::Failed(format!("cannot begin: {why}")))?;
+    if let Command::Serve { port, read_only, token } = command {
+        return runtime.block_on(commands::serve(&dir, port, read_only, token));
+    }
     runtime.block_on(async {
         let store = Store::reach(&dir, command.acts()).await?;
         let done = commands::run(&store, command, json).await;

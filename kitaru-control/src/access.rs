@@ -1,8 +1,9 @@
 //! Who may ask, and for what. Owns the token, the hosts, and whether actions are allowed; must not know what is asked.
 
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
+use crate::folder::READ_ONLY;
 use crate::problem::Problem;
 
 /// Who may ask a router.
@@ -39,8 +40,24 @@ impl std::fmt::Debug for Who {
 }
 
 impl Access {
-    /// Checks a request before anything of it is carried out.
-    pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Whether this is the token, for a page of this server that asks for it.
+    pub(crate) fn admits(&self, uri: &Uri, headers: &HeaderMap, given: &str) -> Result<bool, Problem> {
+        match &self.who {
+            Who::Token { token, hosts } => {
+                check_host(uri, headers, hosts)?;
+                Ok(is_equal(given.as_bytes(), token.as_bytes()))
+            }
+            Who::Nobody | Who::OuterServer { .. } | Who::Socket => Ok(false),
+        }
+    }
+
+    /// Whether a token lets somebody in.
+    pub(crate) fn has_token(&self) -> bool {
+        matches!(self.who, Who::Token { .. })
+    }
+
+    /// Checks a request before anything of it is carried out. Returns whether who asks may act.
+    pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<bool, Problem> {
         match &self.who {
             Who::Nobody => {
                 let detail =
@@ -49,13 +66,14 @@ impl Access {
             }
             Who::Token { token, hosts } => {
                 check_host(uri, headers, hosts)?;
-                check_token(headers, token)?;
+                check_token(method, headers, token)?;
             }
             Who::OuterServer { hosts } => check_host(uri, headers, hosts)?,
             Who::Socket => {}
         }
-        if matches!(*method, Method::GET | Method::HEAD) || self.actions {
-            return Ok(());
+        let actions = self.actions && !headers.contains_key(READ_ONLY);
+        if reads(method) || actions {
+            return Ok(actions);
         }
         let detail = "cannot act: this server is read-only; ask one that allows actions";
         Err(Problem::new(StatusCode::FORBIDDEN, "read_only", detail))
@@ -85,14 +103,40 @@ fn check_host(uri: &Uri, headers: &HeaderMap, hosts: &[String]) -> Result<(), Pr
     }
 }
 
-fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Problem> {
-    let given = headers.get(AUTHORIZATION).and_then(|given| given.to_str().ok()).unwrap_or("");
-    let given = given.strip_prefix("Bearer ").unwrap_or("");
-    if is_equal(given.as_bytes(), token.as_bytes()) {
+/// The name of the cookie that holds the token of a browser.
+pub(crate) const TOKEN_COOKIE: &str = "kitaru_token";
+
+fn check_token(method: &Method, headers: &HeaderMap, token: &str) -> Result<(), Problem> {
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|given| given.to_str().ok())
+        .and_then(|given| given.strip_prefix("Bearer "));
+    if given.is_some_and(|given| is_equal(given.as_bytes(), token.as_bytes())) {
         return Ok(());
     }
-    let detail = "cannot answer: the token is missing or wrong; send `Authorization: Bearer …`";
+    let cookies = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|cookies| cookies.to_str().ok())
+        .flat_map(|cookies| cookies.split("; "));
+    let mut tokens = cookies.filter_map(|cookie| cookie.strip_prefix(TOKEN_COOKIE)?.strip_prefix('='));
+    if tokens.any(|given| is_equal(given.as_bytes(), token.as_bytes())) {
+        // A browser sends a cookie by itself: only a page of this server may act. Whose origin is there is checked before.
+        return match reads(method) || headers.contains_key(ORIGIN) {
+            true => Ok(()),
+            false => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "wrong_host",
+                "cannot act: the request has no origin; send it from a page of this server",
+            )),
+        };
+    }
+    let detail = "cannot answer: the token is missing or wrong; send `Authorization: Bearer …`, or log in at /login";
     Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail))
+}
+
+fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// In a time that says nothing of where they differ.
@@ -110,9 +154,7 @@ mod tests {
     }
 
     fn status(access: &Access, method: &Method, all: &[(http::HeaderName, &str)]) -> u16 {
-        access
-            .check(method, &Uri::from_static("/v1/status"), &headers(all))
-            .map_or_else(|p| p.status.as_u16(), |()| 200)
+        access.check(method, &Uri::from_static("/v1/status"), &headers(all)).map_or_else(|p| p.status.as_u16(), |_| 200)
     }
 
     #[test]
@@ -131,7 +173,13 @@ mod tests {
         let foreign = (ORIGIN, "http://evil.example");
         assert_eq!(status(&access, &Method::POST, &[host.clone(), token.clone(), foreign]), 421);
         assert_eq!(status(&access, &Method::POST, &[host.clone(), token.clone(), (ORIGIN, "null")]), 421);
-        assert_eq!(status(&access, &Method::POST, &[host, token, (ORIGIN, "http://127.0.0.1:7000")]), 200);
+        let own = (ORIGIN, "http://127.0.0.1:7000");
+        assert_eq!(status(&access, &Method::POST, &[host.clone(), token, own.clone()]), 200);
+        let cookie = (COOKIE, "theme=dark; kitaru_token=secret");
+        assert_eq!(status(&access, &Method::GET, &[host.clone(), cookie.clone()]), 200);
+        assert_eq!(status(&access, &Method::POST, &[host.clone(), cookie.clone()]), 403, "no origin");
+        assert_eq!(status(&access, &Method::POST, &[host.clone(), cookie, own]), 200);
+        assert_eq!(status(&access, &Method::GET, &[host, (COOKIE, "kitaru_token=secre")]), 401);
     }
 
     #[test]
@@ -140,6 +188,10 @@ mod tests {
         assert_eq!(status(&nobody, &Method::GET, &[]), 401);
         let shows = Access { who: Who::Socket, actions: false };
         assert_eq!(status(&shows, &Method::GET, &[]), 200);
+        let acts = Access { who: Who::Socket, actions: true };
+        let told = (http::HeaderName::from_static(READ_ONLY), "1");
+        assert_eq!(status(&acts, &Method::POST, &[]), 200);
+        assert_eq!(status(&acts, &Method::POST, &[told]), 403, "the server in between is read-only");
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
             assert_eq!(status(&shows, &method, &[]), 403, "{method}");
         }

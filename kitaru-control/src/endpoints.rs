@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::StatusCode;
-use kitaru_core::{Cursor, Error, Execution, ExecutionRef, Kitaru, Status};
+use kitaru_core::{Cursor, Execution, ExecutionRef, Kitaru, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -44,65 +44,53 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked) -> Answered {
             pid: std::process::id(),
             actions,
         }),
-        Endpoint::List => list(kitaru, &api::ListQuery::read(&query)?).await,
+        Endpoint::List => json(&list(kitaru, &api::ListQuery::read(&query)?).await?),
         Endpoint::Waits => json(&waits(kitaru).await?),
-        Endpoint::Show => {
-            let execution = find(kitaru, &named(), api::RecordsQuery::read(&query)?.generation).await?;
-            json(&shown::execution(&execution))
-        }
-        Endpoint::Records => {
-            let query = api::RecordsQuery::read(&query)?;
-            let execution = find(kitaru, &named(), query.generation).await?;
-            json(&records(&execution, query))
-        }
+        Endpoint::Show => json(&show(kitaru, &named(), api::RecordsQuery::read(&query)?.generation).await?),
+        Endpoint::Records => json(&records(kitaru, &named(), api::RecordsQuery::read(&query)?).await?),
         Endpoint::Export => {
             let wanted = named();
             find(kitaru, &wanted, None).await?;
-            let history = kitaru.export(wanted).await?;
-            json(&history)
+            json(&kitaru.export(wanted).await?)
         }
-        Endpoint::Answer => {
-            let api::Answer { wait, value } = read(&body)?;
-            let wanted = named();
-            find(kitaru, &wanted, None).await?;
-            kitaru.answer(wanted, &wait, &value).await?;
-            done()
-        }
-        Endpoint::Signal => {
-            let api::Signal { signal, value, key } = read(&body)?;
-            let wanted = named();
-            find(kitaru, &wanted, None).await?;
+        Endpoint::Answer => done(act(kitaru, named(), Action::Answer(read(&body)?)).await),
+        Endpoint::Signal => done(act(kitaru, named(), Action::Signal(read(&body)?)).await),
+        Endpoint::Cancel => done(act(kitaru, named(), Action::Cancel(read(&body)?)).await),
+        Endpoint::Resume => done(act(kitaru, named(), Action::Resume(read(&body)?)).await),
+    }
+}
+
+/// Something that changes an execution.
+pub(crate) enum Action {
+    Answer(api::Answer),
+    Signal(api::Signal),
+    Cancel(api::Cancel),
+    Resume(api::Resume),
+}
+
+/// Carries out an action. It is durable when this returns.
+pub(crate) async fn act(kitaru: &Kitaru, wanted: ExecutionRef, action: Action) -> Result<(), Problem> {
+    find(kitaru, &wanted, None).await?;
+    match action {
+        Action::Answer(api::Answer { wait, value }) => kitaru.answer(wanted, &wait, &value).await?,
+        Action::Signal(api::Signal { signal, value, key }) => {
             let request = kitaru.signal(wanted, &signal, &value);
             match key {
                 Some(key) => request.key(key).await?,
                 None => request.await?,
             }
-            done()
         }
-        Endpoint::Cancel => {
-            let api::Cancel { without_undo } = read(&body)?;
-            let wanted = named();
-            find(kitaru, &wanted, None).await?;
-            let request = kitaru.cancel(wanted);
-            if without_undo {
-                request.without_undo().await?
-            } else {
-                request.await?
-            }
-            done()
-        }
-        Endpoint::Resume => {
-            let api::Resume { forget, after } = read(&body)?;
-            let wanted = named();
-            find(kitaru, &wanted, None).await?;
+        Action::Cancel(api::Cancel { without_undo: true }) => kitaru.cancel(wanted).without_undo().await?,
+        Action::Cancel(api::Cancel { without_undo: false }) => kitaru.cancel(wanted).await?,
+        Action::Resume(api::Resume { forget, after }) => {
             let request = forget.into_iter().fold(kitaru.resume(wanted), kitaru_core::ResumeRequest::forget);
             match after {
                 Some(after) => request.after(after).await?,
                 None => request.await?,
             }
-            done()
         }
     }
+    Ok(())
 }
 
 fn json(answer: &impl Serialize) -> Answered {
@@ -111,8 +99,8 @@ fn json(answer: &impl Serialize) -> Answered {
     })
 }
 
-fn done() -> Answered {
-    json(&api::Done {})
+fn done(done: Result<(), Problem>) -> Answered {
+    done.and_then(|()| json(&api::Done {}))
 }
 
 /// Reads a body; an empty one is an empty object.
@@ -122,7 +110,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         .map_err(|error| Problem::misuse(format!("cannot read the body: {error}; openapi.json has its fields")))
 }
 
-async fn list(kitaru: &Kitaru, query: &api::ListQuery) -> Answered {
+/// A page of executions.
+pub(crate) async fn list(kitaru: &Kitaru, query: &api::ListQuery) -> Result<api::Page, Problem> {
     let mut request = kitaru.executions();
     if let Some(flow) = &query.flow {
         request = request.flow(flow);
@@ -151,7 +140,7 @@ async fn list(kitaru: &Kitaru, query: &api::ListQuery) -> Answered {
     if let Some(limit) = query.limit {
         request = request.limit(limit as usize);
     }
-    json(&shown::page(&request.await?))
+    Ok(shown::page(&request.await?))
 }
 
 fn time(ms: u64) -> Result<SystemTime, Problem> {
@@ -174,20 +163,35 @@ async fn find(kitaru: &Kitaru, wanted: &ExecutionRef, generation: Option<u32>) -
     })
 }
 
-fn records(execution: &Execution, query: api::RecordsQuery) -> api::Records {
+/// One execution, without its records.
+pub(crate) async fn show(
+    kitaru: &Kitaru,
+    wanted: &ExecutionRef,
+    generation: Option<u32>,
+) -> Result<api::Execution, Problem> {
+    Ok(shown::execution(&find(kitaru, wanted, generation).await?))
+}
+
+/// A page of records.
+pub(crate) async fn records(
+    kitaru: &Kitaru,
+    wanted: &ExecutionRef,
+    query: api::RecordsQuery,
+) -> Result<api::Records, Problem> {
+    let execution = find(kitaru, wanted, query.generation).await?;
     let limit = query.limit.map_or(RECORDS, |limit| (limit as usize).clamp(1, MOST_RECORDS));
     let all = execution.records();
     let first = query.after.map_or(0, |after| all.partition_point(|record| record.number() <= after));
     let page = &all[first..all.len().min(first + limit)];
     let more = first + page.len() < all.len();
-    api::Records {
+    Ok(api::Records {
         records: page.iter().map(shown::record).collect(),
         next_after: page.last().filter(|_| more).map(kitaru_core::Record::number),
-    }
+    })
 }
 
 /// The open questions of the store, oldest first.
-async fn waits(kitaru: &Kitaru) -> Result<api::Waits, Error> {
+pub(crate) async fn waits(kitaru: &Kitaru) -> Result<api::Waits, Problem> {
     let page = kitaru.executions().status(Status::Waiting).limit(MOST_WAITING).await?;
     let mut waits = Vec::new();
     for summary in page.iter().rev() {

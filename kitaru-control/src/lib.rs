@@ -37,8 +37,11 @@ mod access;
 pub mod api;
 mod client;
 mod endpoints;
+mod folder;
+mod live;
 #[cfg(test)]
 mod openapi;
+mod pages;
 mod problem;
 mod query;
 mod router;
@@ -46,7 +49,7 @@ mod routes;
 mod serve;
 
 pub use client::{Client, ClientError};
-pub use router::{Body, Router, router};
+pub use router::{Body, BodyError, Router, folder, router};
 pub use serve::{Server, serve_tcp, serve_unix};
 
 /// The routes and the shapes of this version, as OpenAPI 3.1 JSON.

@@ -26,6 +26,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
+    pub(crate) fn closed() -> Self {
+        let detail = "cannot answer: the store was closed; ask again once it is open";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "closed", detail)
+    }
+
     pub(crate) fn body(&self) -> api::Problem {
         api::Problem {
             kind: "about:blank".to_owned(),

@@ -12,8 +12,15 @@ pub(crate) fn encode(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
-/// Reads each parameter of a query, decoded.
-fn parameters(query: &str) -> impl Iterator<Item = Result<(String, String), Problem>> {
+/// Decodes a segment of a path.
+pub(crate) fn decoded(segment: &str) -> Result<String, Problem> {
+    percent_decode_str(segment).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| {
+        Problem::misuse("cannot read the path: it is not UTF-8 behind its percent signs; encode each segment")
+    })
+}
+
+/// Reads each pair of a query or of a form, decoded.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Result<(String, String), Problem>> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let decode = |text: &str| {
@@ -37,7 +44,7 @@ fn unknown(name: &str, known: &str) -> Problem {
 impl ListQuery {
     pub(crate) fn read(query: &str) -> Result<Self, Problem> {
         let mut read = ListQuery::default();
-        for parameter in parameters(query) {
+        for parameter in pairs(query) {
             let (name, value) = parameter?;
             match &*name {
                 "flow" => read.flow = Some(value),
@@ -79,7 +86,7 @@ impl ListQuery {
 impl RecordsQuery {
     pub(crate) fn read(query: &str) -> Result<Self, Problem> {
         let mut read = RecordsQuery::default();
-        for parameter in parameters(query) {
+        for parameter in pairs(query) {
             let (name, value) = parameter?;
             match &*name {
                 "generation" => read.generation = Some(number(&name, &value)?),

@@ -2,25 +2,38 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use kitaru_core::{Kitaru, WeakKitaru};
 
-use crate::access::{Access, Who};
-use crate::endpoints::{self, Answered, Asked};
+use crate::access::{Access, TOKEN_COOKIE, Who};
+use crate::endpoints::{self, Asked};
+use crate::folder::{Folder, Holder, forward, passed_on};
+use crate::live::Live;
+use crate::pages;
 use crate::problem::Problem;
+use crate::query::pairs;
 use crate::routes;
 
 /// The longest body that is read, in bytes: 4 MiB.
 const MOST_BODY: usize = 4 << 20;
 
-/// The body of an answer.
-pub type Body = Full<Bytes>;
+/// The body of an answer: most are whole, and one that says when an execution moves has no end.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Why the body of an answer broke off.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The control API of a store, to mount in your own server: a `tower` service over `http` types.
 ///
@@ -52,6 +65,7 @@ pub type Body = Full<Bytes>;
 pub struct Router {
     store: Store,
     access: Access,
+    live: Live,
 }
 
 /// The store of a router.
@@ -61,39 +75,45 @@ enum Store {
     Kept(Kitaru),
     /// The router ends with it.
     Beside(WeakKitaru),
-}
-
-impl Store {
-    fn open(&self) -> Result<Kitaru, Problem> {
-        let open = match self {
-            Store::Kept(kitaru) => Some(kitaru.clone()),
-            Store::Beside(kitaru) => kitaru.upgrade(),
-        };
-        open.ok_or_else(closed)
-    }
-}
-
-fn closed() -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "closed",
-        "cannot answer: the store was closed; ask again once it is open",
-    )
+    /// Another process may have it open.
+    Folder(Folder),
 }
 
 /// The control API of a store. See [`Router`].
 pub fn router(kitaru: &Kitaru) -> Router {
-    Router { store: Store::Kept(kitaru.clone()), access: Access { who: Who::Nobody, actions: false } }
+    Router {
+        store: Store::Kept(kitaru.clone()),
+        access: Access { who: Who::Nobody, actions: false },
+        live: Live::default(),
+    }
+}
+
+/// The control API of the store in a folder, whoever holds it: each request is passed on to the socket of the process that does
+/// or, where none does, the store is opened for it, to be read only unless it acts. See [`Router`].
+pub fn folder(dir: impl AsRef<Path>) -> Router {
+    Router {
+        store: Store::Folder(Folder::new(dir.as_ref())),
+        access: Access { who: Who::Nobody, actions: false },
+        live: Live::default(),
+    }
 }
 
 /// As [`router`], for the program itself.
 pub(crate) fn trusted(kitaru: &Kitaru) -> Router {
-    Router { store: Store::Kept(kitaru.clone()), access: Access { who: Who::Socket, actions: true } }
+    Router {
+        store: Store::Kept(kitaru.clone()),
+        access: Access { who: Who::Socket, actions: true },
+        live: Live::default(),
+    }
 }
 
 /// As [`router`], of a store that it does not keep open, for whoever comes through a socket that only its owner may open.
 pub(crate) fn beside(kitaru: &WeakKitaru) -> Router {
-    Router { store: Store::Beside(kitaru.clone()), access: Access { who: Who::Socket, actions: true } }
+    Router {
+        store: Store::Beside(kitaru.clone()),
+        access: Access { who: Who::Socket, actions: true },
+        live: Live::default(),
+    }
 }
 
 impl Router {
@@ -133,51 +153,149 @@ impl Router {
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<BodyError>,
     {
-        let is_head = request.method() == Method::HEAD;
-        let answered = self.carry_out(request).await;
-        let (status, kind, body) = match answered {
-            Ok(json) => (StatusCode::OK, "application/json", json),
-            Err(problem) => {
+        let (head, body) = request.into_parts();
+        let mut response = match self.carry_out(&head, body).await {
+            Ok(response) => response,
+            Err(problem) if is_api(&head) => {
                 let body = serde_json::to_vec(&problem.body()).unwrap_or_default();
-                (problem.status, "application/problem+json", body)
+                whole(problem.status, "application/problem+json", body)
             }
+            Err(problem) if problem.status == StatusCode::UNAUTHORIZED && self.access.has_token() => see("/login"),
+            Err(problem) => html(problem.status, pages::problem(&problem)),
         };
-        let mut response = Response::new(Full::from(if is_head { Vec::new() } else { body }));
-        *response.status_mut() = status;
+        if head.method == Method::HEAD {
+            *response.body_mut() = nothing();
+        }
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         response
     }
 
-    async fn carry_out<B>(&self, request: Request<B>) -> Answered
+    async fn carry_out<B>(&self, head: &Parts, body: B) -> Result<Response<Body>, Problem>
     where
         B: http_body::Body,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<BodyError>,
     {
-        let (head, body) = request.into_parts();
-        self.access.check(&head.method, &head.uri, &head.headers)?;
-        let found = routes::find(&head.method, head.uri.path())?;
-        let body = read(body).await?;
-        let query = head.uri.query().unwrap_or("");
-        let kitaru = self.store.open()?;
-        let asked = Asked { found, query: query.to_owned(), body, actions: self.access.actions };
-        if matches!(head.method, Method::GET | Method::HEAD) {
-            return endpoints::answer(&kitaru, asked).await;
+        if let Some((text, kind)) = pages::asset(head.uri.path()) {
+            let mut response = Response::new(Full::from(text).map_err(|never| match never {}).boxed_unsync());
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
+            response.headers_mut().insert(CACHE_CONTROL, forever);
+            return Ok(response);
         }
-        // Not by this task: what is resumed is not to be driven by the runtime of a server.
-        let answering = kitaru.clone();
-        kitaru.apart(async move { endpoints::answer(&answering, asked).await }).await.unwrap_or_else(|| Err(closed()))
+        if head.uri.path() == "/login" {
+            return self.login(head, &read(body).await?);
+        }
+        let actions = self.access.check(&head.method, &head.uri, &head.headers)?;
+        let body = read(body).await?;
+        match &self.store {
+            Store::Kept(kitaru) => self.ask(kitaru, head, body, actions).await,
+            Store::Beside(kitaru) => {
+                let kitaru = kitaru.upgrade().ok_or_else(Problem::closed)?;
+                self.ask(&kitaru, head, body, actions).await
+            }
+            Store::Folder(folder) => match folder.holder(!matches!(head.method, Method::GET | Method::HEAD)).await? {
+                Holder::Other(stream) => Ok(forward(stream, head, body, actions).await?.map(passed_on)),
+                Holder::This(kitaru) => {
+                    let response = self.ask(&kitaru, head, body, actions).await;
+                    kitaru.close().await?;
+                    response
+                }
+            },
+        }
     }
+
+    /// Asks an open store.
+    async fn ask(&self, kitaru: &Kitaru, head: &Parts, body: Bytes, actions: bool) -> Result<Response<Body>, Problem> {
+        let query = head.uri.query().unwrap_or("");
+        if is_api(head) {
+            let found = routes::find(&head.method, head.uri.path())?;
+            let asked = Asked { found, query: query.to_owned(), body, actions };
+            let json = match head.method {
+                Method::GET | Method::HEAD => endpoints::answer(kitaru, asked).await?,
+                // Not by this task: what is resumed is not to be driven by the runtime of a server.
+                _ => {
+                    let answering = kitaru.clone();
+                    let answered = kitaru.apart(async move { endpoints::answer(&answering, asked).await });
+                    answered.await.unwrap_or_else(|| Err(Problem::closed()))?
+                }
+            };
+            return Ok(whole(StatusCode::OK, "application/json", json));
+        }
+        let asked = pages::Asked { method: &head.method, path: head.uri.path(), query, body, actions };
+        match pages::answer(kitaru, asked).await? {
+            pages::Answer::Page(page) => Ok(html(StatusCode::OK, page)),
+            pages::Answer::See(path) => Ok(see(&path)),
+            pages::Answer::Live(execution) => {
+                let events = self.live.watch(kitaru.downgrade(), execution);
+                let mut response = Response::new(events.map_err(|never| match never {}).boxed_unsync());
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                Ok(response)
+            }
+        }
+    }
+
+    /// Asks a browser for the token, and keeps it in a cookie that no other site's page can use.
+    fn login(&self, head: &Parts, body: &[u8]) -> Result<Response<Body>, Problem> {
+        if head.method != Method::POST {
+            return Ok(html(StatusCode::OK, pages::login(false)));
+        }
+        let form = std::str::from_utf8(body).unwrap_or("");
+        let token = pairs(form).filter_map(Result::ok).find(|(name, _)| name == "token").map(|(_, token)| token);
+        let token = token.unwrap_or_default();
+        if !self.access.admits(&head.uri, &head.headers, &token)? {
+            return Ok(html(StatusCode::UNAUTHORIZED, pages::login(true)));
+        }
+        let mut response = see("/");
+        let cookie = format!("{TOKEN_COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/");
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().insert(SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+}
+
+fn is_api(head: &Parts) -> bool {
+    head.uri.path() == "/v1" || head.uri.path().starts_with("/v1/")
+}
+
+fn nothing() -> Body {
+    Full::default().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Nothing from elsewhere, no script and no style in the page itself.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Full::from(body.into()).map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn html(status: StatusCode, page: maud::Markup) -> Response<Body> {
+    whole(status, "text/html; charset=utf-8", page.into_string())
+}
+
+/// Another page is to be shown.
+fn see(path: &str) -> Response<Body> {
+    let mut response = whole(StatusCode::SEE_OTHER, "text/plain", Bytes::new());
+    if let Ok(path) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(LOCATION, path);
+    }
+    response
 }
 
 async fn read<B>(body: B) -> Result<Bytes, Problem>
 where
     B: http_body::Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<BodyError>,
 {
     match Limited::new(body, MOST_BODY).collect().await {
         Ok(body) => Ok(body.to_bytes()),
@@ -193,7 +311,7 @@ impl<B> tower_service::Service<Request<B>> for Router
 where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<BodyError>,
 {
     type Response = Response<Body>;
     type Error = Infallible;

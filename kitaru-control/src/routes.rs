@@ -1,9 +1,9 @@
 //! The routes of the API. Owns which path and method lead to which endpoint; must not know what an endpoint does.
 
 use http::Method;
-use percent_encoding::percent_decode_str;
 
 use crate::problem::Problem;
+use crate::query::decoded;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,11 +84,7 @@ fn fits(pattern: &str, path: &str) -> Result<Option<Vec<String>>, Problem> {
     if given.next().is_some() {
         return Ok(None);
     }
-    let decode = |segment: &&str| percent_decode_str(segment).decode_utf8().map(std::borrow::Cow::into_owned);
-    let decoded: Result<Vec<_>, _> = named.iter().map(decode).collect();
-    decoded.map(Some).map_err(|_| {
-        Problem::misuse("cannot read the path: it is not UTF-8 behind its percent signs; encode each segment")
-    })
+    named.into_iter().map(decoded).collect::<Result<_, _>>().map(Some)
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ pub fn serve_unix(kitaru: &Kitaru, path: impl AsRef<Path>) -> Result<Server, Err
 }
 
 /// The name of the socket in a store's folder.
-const SOCKET: &str = "control.sock";
+pub(crate) const SOCKET: &str = "control.sock";
 
 /// Serves each store on disk that the program opens.
 fn accompany(kitaru: &WeakKitaru, dir: &Path) -> Option<Box<dyn Send + Sync>> {

@@ -21,6 +21,7 @@ mod launch;
 mod looking;
 mod plan;
 mod planning;
+mod pulse;
 mod recovery;
 mod registry;
 mod resume;

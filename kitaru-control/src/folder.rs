@@ -1,0 +1,98 @@
+//! A store by its folder: the process that holds it answers or, where none does, this one opens it for one request. Owns which of
+//! the two; must not know what is asked.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use kitaru_core::{Kitaru, Recovery};
+use tokio::net::UnixStream;
+
+use crate::problem::Problem;
+use crate::serve::SOCKET;
+
+/// How long another process may hold the store for a moment, as a command does.
+const LOCK: Duration = Duration::from_secs(2);
+/// Tells the process that holds the store that whoever asks may only look.
+pub(crate) const READ_ONLY: &str = "kitaru-read-only";
+
+/// A store on disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder(PathBuf);
+
+/// Who answers.
+pub(crate) enum Holder {
+    /// The process at the other end.
+    Other(UnixStream),
+    /// This process, with the store open for one request.
+    This(Kitaru),
+}
+
+impl Folder {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Folder(dir.to_owned())
+    }
+
+    /// Finds out who answers. The store is opened to be read only unless the request `acts`.
+    pub(crate) async fn holder(&self, acts: bool) -> Result<Holder, Problem> {
+        let silent = match UnixStream::connect(self.0.join(SOCKET)).await {
+            Ok(stream) => return Ok(Holder::Other(stream)),
+            Err(silent) => silent,
+        };
+        let builder = Kitaru::builder().dir(&self.0).lock_timeout(LOCK).recovery(Recovery::Manual);
+        let opened = if acts { builder.open().await } else { builder.read_only().open().await };
+        match opened {
+            Ok(kitaru) => Ok(Holder::This(kitaru)),
+            Err(error) if error.is_locked() => {
+                let detail = format!(
+                    "cannot reach the store: the process that holds it serves no socket ({silent}); build it with the feature \
+                     `control`, or end it"
+                );
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unreachable", detail))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Passes a request on, and the answer back as it comes.
+pub(crate) async fn forward(
+    stream: UnixStream,
+    head: &Parts,
+    body: Bytes,
+    actions: bool,
+) -> Result<Response<Incoming>, Problem> {
+    let broken = |why: hyper::Error| {
+        let detail = format!("cannot reach the process that holds the store: {why}; ask again");
+        Problem::new(StatusCode::BAD_GATEWAY, "unreachable", detail)
+    };
+    let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() =
+        path.parse().map_err(|_| Problem::misuse("cannot read the path: it is malformed; encode it"))?;
+    let headers = request.headers_mut();
+    headers.insert(http::header::HOST, HeaderValue::from_static("localhost"));
+    if !actions {
+        headers.insert(READ_ONLY, HeaderValue::from_static("1"));
+    }
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    // It ends with the answer.
+    tokio::spawn(connection);
+    sender.send_request(request).await.map_err(broken)
+}
+
+/// The body of an answer that is passed on: what breaks off ends.
+pub(crate) fn passed_on(body: Incoming) -> crate::router::Body {
+    body.map_err(|broken| {
+        tracing::debug!("control: an answer has broken off: {broken}");
+        Box::<dyn std::error::Error + Send + Sync>::from(broken)
+    })
+    .boxed_unsync()
+}
