@@ -104,8 +104,19 @@ fn sources(dir: &str, extension: &str) -> Vec<Source> {
 }
 
 fn all_code() -> Vec<Source> {
-    let dirs =
-        ["src", "kitaru-core", "kitaru-macros", "kitaru-agent", "kitaru-rig", "examples", "tests", "benches", "fuzz"];
+    let dirs = [
+        "src",
+        "kitaru-core",
+        "kitaru-macros",
+        "kitaru-agent",
+        "kitaru-rig",
+        "kitaru-control",
+        "kitaru-cli",
+        "examples",
+        "tests",
+        "benches",
+        "fuzz",
+    ];
     dirs.iter().flat_map(|dir| sources(dir, "rs")).collect()
 }
 
@@ -272,7 +283,15 @@ fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
         ("rmcp::", &["kitaru-agent/src/mcp.rs"]),
         ("rig_agent::", &["kitaru-rig/"]),
         ("rig_core::", &["kitaru-rig/"]),
-        ("inventory::", &["kitaru-core/src/program/registry.rs", "kitaru-macros/"]),
+        (
+            "inventory::",
+            &[
+                "kitaru-core/src/program/registry.rs",
+                "kitaru-core/src/client/companion.rs",
+                "kitaru-control/src/serve.rs",
+                "kitaru-macros/",
+            ],
+        ),
     ];
     let mut mistakes = Vec::new();
     for Source { path, text } in all_code().iter().filter(|source| !is_test(&source.path)) {
@@ -476,7 +495,8 @@ fn every_planted_mistake_fits_the_sources_and_names_tests_that_exist() {
 
 #[test]
 fn examples_name_the_crate_that_users_depend_on() {
-    let dirs = ["src", "kitaru-core/src", "kitaru-agent/src", "kitaru-macros/src", "kitaru-rig/src"];
+    let dirs =
+        ["src", "kitaru-core/src", "kitaru-agent/src", "kitaru-macros/src", "kitaru-rig/src", "kitaru-control/src"];
     let in_code = dirs.iter().flat_map(|dir| sources(dir, "rs"));
     let pages = sources("docs", "md");
     let mut mistakes = Vec::new();

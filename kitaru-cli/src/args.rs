@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Answer {
         /// flow/id, or the beginning of an id
         execution: String,
-        /// The answer, as JSON; a text that is no JSON is taken as it is
+        /// The answer: JSON, or a text
         value: String,
         /// Which question; may be left out where only one is open
         #[arg(long, value_name = "NAME")]
@@ -52,7 +52,7 @@ pub(crate) enum Command {
         execution: String,
         /// The name of the signal
         signal: String,
-        /// Its value, as JSON; a text that is no JSON is taken as it is
+        /// Its value: JSON, or a text
         #[arg(default_value = "null")]
         value: String,
         /// A signal with a key counts once, however often it is sent

@@ -5,16 +5,13 @@ mod serve;
 mod show;
 mod tail;
 
-use std::io::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use clap::CommandFactory as _;
 use kitaru_control::api;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
+use crate::output::{now_ms, print, print_json};
 use crate::target::Store;
 use crate::text::{self, Cell};
 
@@ -48,23 +45,6 @@ pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(
 pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     clap_complete::generate(shell, &mut Args::command(), "kitaru", &mut std::io::stdout());
     Ok(())
-}
-
-/// Prints text, with colour on a terminal only.
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = anstream::stdout();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
-}
-
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|why| Failure::Failed(format!("cannot print: {why}")))?;
-    print(&format!("{text}\n"))
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// JSON, or the text itself: `north` is what `"north"` is.

@@ -13,9 +13,9 @@ pub(crate) enum Failure {
     NotFound(String),
     /// The store cannot be reached.
     Unreachable(String),
-    /// The server has an answer, which is no.
+    /// The server refuses it, or its answer cannot be read.
     Client(ClientError),
-    /// Whoever read the output has had enough, as `head` does.
+    /// The reader of the output has had enough, as `head` does.
     ClosedPipe,
 }
 

@@ -1,5 +1,5 @@
 //! The command `kitaru`, against a store that another process holds, a free one, one whose holder was killed, and a socket that
-//! nobody serves.
+//! no process serves.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -277,7 +277,7 @@ fn socket_that_cannot_be_made_does_not_keep_a_store_from_opening() {
 }
 
 #[test]
-fn output_has_no_colour_unless_it_goes_to_a_terminal_and_a_closed_pipe_is_no_error() {
+fn output_has_colour_on_a_terminal_only_and_may_be_closed_early() {
     let dir = store();
     let dir = dir.path();
     let _holder = Holder::start(dir, &[]);

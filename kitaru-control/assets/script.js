@@ -45,7 +45,7 @@
     clearInterval(timer);
     if (main.dataset.refresh) timer = setInterval(refresh, Number(main.dataset.refresh));
   };
-  // Times are made in UTC; whoever reads them has a zone of their own.
+  // Times are made in UTC; the reader has a zone of their own.
   const localize = () => document.querySelectorAll("time[datetime]").forEach((time) => {
     if (time.title) return;
     time.title = time.dateTime;

@@ -3,7 +3,6 @@
 use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use crate::folder::READ_ONLY;
 use crate::problem::Problem;
 
 /// Who may ask a router.
@@ -14,11 +13,14 @@ pub(crate) struct Access {
     pub(crate) actions: bool,
 }
 
+/// Says that a server in between passes requests on that may only look.
+pub(crate) const READ_ONLY: &str = "kitaru-read-only";
+
 /// How a request shows that it may be answered.
 #[derive(Clone)]
 pub(crate) enum Who {
-    /// Nobody: neither a token was set, nor was it said that somebody else authenticates.
-    Nobody,
+    /// No request may: neither a token nor an outer server that authenticates was set.
+    Closed,
     /// It has this token, and names one of these hosts.
     Token { token: String, hosts: Vec<String> },
     /// The server around the router has authenticated it.
@@ -31,7 +33,7 @@ pub(crate) enum Who {
 impl std::fmt::Debug for Who {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Who::Nobody => f.write_str("Nobody"),
+            Who::Closed => f.write_str("Closed"),
             Who::Token { hosts, .. } => f.debug_struct("Token").field("hosts", hosts).finish_non_exhaustive(),
             Who::OuterServer { hosts } => f.debug_struct("OuterServer").field("hosts", hosts).finish(),
             Who::Socket => f.write_str("Socket"),
@@ -47,7 +49,7 @@ impl Access {
                 check_host(uri, headers, hosts)?;
                 Ok(is_equal(given.as_bytes(), token.as_bytes()))
             }
-            Who::Nobody | Who::OuterServer { .. } | Who::Socket => Ok(false),
+            Who::Closed | Who::OuterServer { .. } | Who::Socket => Ok(false),
         }
     }
 
@@ -59,7 +61,7 @@ impl Access {
     /// Checks a request before anything of it is carried out. Returns whether who asks may act.
     pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<bool, Problem> {
         match &self.who {
-            Who::Nobody => {
+            Who::Closed => {
                 let detail =
                     "cannot answer: the router has no token; set .token(…), or say that the outer server authenticates";
                 return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail));
@@ -183,9 +185,9 @@ mod tests {
     }
 
     #[test]
-    fn router_without_a_token_answers_nobody_and_one_without_actions_only_shows() {
-        let nobody = Access { who: Who::Nobody, actions: true };
-        assert_eq!(status(&nobody, &Method::GET, &[]), 401);
+    fn router_without_a_token_is_closed_and_one_without_actions_only_shows() {
+        let closed = Access { who: Who::Closed, actions: true };
+        assert_eq!(status(&closed, &Method::GET, &[]), 401);
         let shows = Access { who: Who::Socket, actions: false };
         assert_eq!(status(&shows, &Method::GET, &[]), 200);
         let acts = Access { who: Who::Socket, actions: true };

@@ -60,7 +60,7 @@ impl fmt::Debug for Client {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Nobody serves there.
+    /// No server is there.
     #[non_exhaustive]
     Unreachable {
         /// Where it was asked.

@@ -7,20 +7,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use kitaru_core::{Kitaru, Recovery};
 use tokio::net::UnixStream;
 
+use crate::access::READ_ONLY;
 use crate::problem::Problem;
-use crate::serve::SOCKET;
 
 /// How long another process may hold the store for a moment, as a command does.
 const LOCK: Duration = Duration::from_secs(2);
-/// Tells the process that holds the store that whoever asks may only look.
-pub(crate) const READ_ONLY: &str = "kitaru-read-only";
+/// The name of the socket in a store's folder.
+pub(crate) const SOCKET: &str = "control.sock";
 
 /// A store on disk.
 #[derive(Clone, Debug)]
@@ -86,13 +86,4 @@ pub(crate) async fn forward(
     // It ends with the answer.
     tokio::spawn(connection);
     sender.send_request(request).await.map_err(broken)
-}
-
-/// The body of an answer that is passed on: what breaks off ends.
-pub(crate) fn passed_on(body: Incoming) -> crate::router::Body {
-    body.map_err(|broken| {
-        tracing::debug!("control: an answer has broken off: {broken}");
-        Box::<dyn std::error::Error + Send + Sync>::from(broken)
-    })
-    .boxed_unsync()
 }

@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use kitaru_control::{Client, serve_unix};
-//! use kitaru_core::Kitaru;
+//! use kitaru::Kitaru;
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,6 +35,7 @@
 
 mod access;
 pub mod api;
+mod body;
 mod client;
 mod endpoints;
 mod folder;
@@ -48,8 +49,9 @@ mod router;
 mod routes;
 mod serve;
 
+pub use body::{Body, BodyError};
 pub use client::{Client, ClientError};
-pub use router::{Body, BodyError, Router, folder, router};
+pub use router::{Router, folder, router};
 pub use serve::{Server, serve_tcp, serve_unix};
 
 /// The routes and the shapes of this version, as OpenAPI 3.1 JSON.

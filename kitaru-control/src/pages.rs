@@ -18,12 +18,13 @@ use maud::Markup;
 use crate::api;
 use crate::endpoints::{self, Action};
 use crate::problem::Problem;
-use crate::query::{decoded, encode, pairs};
+use crate::query::{decoded, pairs};
 
 pub(crate) use assets::asset;
 pub(crate) use layout::{login, problem};
+use text::link;
 
-/// What a page request comes to.
+/// The answer to a request for a page.
 pub(crate) enum Answer {
     Page(Markup),
     /// A form was carried out: this is to be shown now.
@@ -69,11 +70,6 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked<'_>) -> Result<Answer, 
         }
         _ => Err(Problem::not_found("cannot find the page: there is none of this name; begin at the list")),
     }
-}
-
-/// Where the page of an execution is.
-pub(crate) fn link(flow: &str, id: &str) -> String {
-    format!("/e/{}/{}", encode(flow), encode(id))
 }
 
 async fn action(

@@ -13,13 +13,13 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kitaru_core::{Kitaru, WeakKitaru};
 
 use crate::access::{Access, TOKEN_COOKIE, Who};
+use crate::body::{Body, BodyError, full, passed_on};
 use crate::endpoints::{self, Asked};
-use crate::folder::{Folder, Holder, forward, passed_on};
+use crate::folder::{Folder, Holder, forward};
 use crate::live::Live;
 use crate::pages;
 use crate::problem::Problem;
@@ -29,15 +29,9 @@ use crate::routes;
 /// The longest body that is read, in bytes: 4 MiB.
 const MOST_BODY: usize = 4 << 20;
 
-/// The body of an answer: most are whole, and one that says when an execution moves has no end.
-pub type Body = UnsyncBoxBody<Bytes, BodyError>;
-
-/// Why the body of an answer broke off.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
-
 /// The control API of a store, to mount in your own server: a `tower` service over `http` types.
 ///
-/// It answers nobody until it has a [`token`](Self::token) or is told that the
+/// It refuses every request until it has a [`token`](Self::token) or its
 /// [outer server authenticates](Self::outer_server_authenticates), and only shows until
 /// [`allow_actions`](Self::allow_actions).
 ///
@@ -46,7 +40,7 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// ```
 /// use http::{Request, StatusCode};
 /// use http_body_util::Empty;
-/// use kitaru_core::{Kitaru, WeakKitaru};
+/// use kitaru::Kitaru;
 ///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -83,17 +77,17 @@ enum Store {
 pub fn router(kitaru: &Kitaru) -> Router {
     Router {
         store: Store::Kept(kitaru.clone()),
-        access: Access { who: Who::Nobody, actions: false },
+        access: Access { who: Who::Closed, actions: false },
         live: Live::default(),
     }
 }
 
-/// The control API of the store in a folder, whoever holds it: each request is passed on to the socket of the process that does
-/// or, where none does, the store is opened for it, to be read only unless it acts. See [`Router`].
+/// The control API of the store in a folder. Each request is passed on to the socket of the process that holds the store.
+/// Where no process does, the store is opened for the request, to be read only unless it acts. See [`Router`].
 pub fn folder(dir: impl AsRef<Path>) -> Router {
     Router {
         store: Store::Folder(Folder::new(dir.as_ref())),
-        access: Access { who: Who::Nobody, actions: false },
+        access: Access { who: Who::Closed, actions: false },
         live: Live::default(),
     }
 }
@@ -107,7 +101,7 @@ pub(crate) fn trusted(kitaru: &Kitaru) -> Router {
     }
 }
 
-/// As [`router`], of a store that it does not keep open, for whoever comes through a socket that only its owner may open.
+/// As [`router`], of a store that it does not keep open, behind a socket that only its owner may open.
 pub(crate) fn beside(kitaru: &WeakKitaru) -> Router {
     Router {
         store: Store::Beside(kitaru.clone()),
@@ -166,7 +160,7 @@ impl Router {
             Err(problem) => html(problem.status, pages::problem(&problem)),
         };
         if head.method == Method::HEAD {
-            *response.body_mut() = nothing();
+            *response.body_mut() = full(Bytes::new());
         }
         let headers = response.headers_mut();
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -182,7 +176,7 @@ impl Router {
         B::Error: Into<BodyError>,
     {
         if let Some((text, kind)) = pages::asset(head.uri.path()) {
-            let mut response = Response::new(Full::from(text).map_err(|never| match never {}).boxed_unsync());
+            let mut response = Response::new(full(text));
             response.headers_mut().insert(CONTENT_TYPE, kind);
             let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
             response.headers_mut().insert(CACHE_CONTROL, forever);
@@ -264,16 +258,12 @@ fn is_api(head: &Parts) -> bool {
     head.uri.path() == "/v1" || head.uri.path().starts_with("/v1/")
 }
 
-fn nothing() -> Body {
-    Full::default().map_err(|never| match never {}).boxed_unsync()
-}
-
 /// Nothing from elsewhere, no script and no style in the page itself.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(Full::from(body.into()).map_err(|never| match never {}).boxed_unsync());
+    let mut response = Response::new(full(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn path_of_no_route_is_not_found_and_a_wrong_method_is_told_the_right_one() {
+    fn path_of_no_route_is_not_found_and_a_wrong_method_learns_the_right_one() {
         for path in ["/", "/v1", "/v1/status/", "/v2/status", "/v1/executions/a", "/v1/executions/a/b/c"] {
             assert_eq!(find(&Method::GET, path).unwrap_err().status, http::StatusCode::NOT_FOUND, "{path}");
         }

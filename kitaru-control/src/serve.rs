@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
+use crate::folder::SOCKET;
 use crate::router::{Router, beside};
 
 /// How long a client may take for the headers of a request.
@@ -78,9 +79,6 @@ pub fn serve_unix(kitaru: &Kitaru, path: impl AsRef<Path>) -> Result<Server, Err
     listen(path.as_ref(), beside(&kitaru.downgrade()))
 }
 
-/// The name of the socket in a store's folder.
-pub(crate) const SOCKET: &str = "control.sock";
-
 /// Serves each store on disk that the program opens.
 fn accompany(kitaru: &WeakKitaru, dir: &Path) -> Option<Box<dyn Send + Sync>> {
     match listen(&dir.join(SOCKET), beside(kitaru)) {
@@ -123,7 +121,7 @@ pub fn serve_tcp(router: Router, address: SocketAddr) -> Result<Server, Error> {
     Ok(server)
 }
 
-/// Removes a socket that nobody listens on.
+/// Removes a socket that a dead process has left.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let kind = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -140,7 +138,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Binds under a name that nobody asks for, and gives the socket its own name once only its owner may open it.
+/// Binds under a hidden name, and gives the socket its own name once only its owner may open it.
 fn bind_privately(path: &Path) -> io::Result<StdUnixListener> {
     let mut hidden = path.as_os_str().to_owned();
     hidden.push("~");

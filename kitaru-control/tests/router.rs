@@ -237,7 +237,7 @@ async fn page_of_a_long_journal_and_of_a_large_value_stays_small() {
     #[flow]
     async fn long(count: u32) -> anyhow::Result<()> {
         for nth in 0..count {
-            note(format!("{nth}{}", "x".repeat(2_000))).await;
+            note(format!("{nth}{}", "x".repeat(if nth < 50 { 100_000 } else { 2_000 }))).await;
         }
         Ok(())
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use kitaru_control::api;
 
-use super::{now_ms, print, print_json};
 use crate::args::{List, Status};
 use crate::failure::Failure;
+use crate::output::{now_ms, print, print_json};
 use crate::target::Store;
 use crate::text::{self, Cell};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use kitaru_control::{folder, serve_tcp};
 
-use super::print;
 use crate::failure::Failure;
+use crate::output::print;
 
 /// Serves until Ctrl-C.
 pub(crate) async fn run(dir: &Path, port: u16, read_only: bool, token: Option<String>) -> Result<(), Failure> {

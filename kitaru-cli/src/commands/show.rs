@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use kitaru_control::api;
 use serde::Serialize;
 
-use super::{now_ms, print, print_json};
 use crate::args::Show;
 use crate::failure::Failure;
+use crate::output::{now_ms, print, print_json};
 use crate::target::Store;
 use crate::text::{self, Cell};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use kitaru_control::api;
 
-use super::show::{outcome, value};
-use super::{print, print_json};
+use crate::commands::show::{outcome, value};
 use crate::failure::Failure;
+use crate::output::{print, print_json};
 use crate::target::Store;
 use crate::text;
 

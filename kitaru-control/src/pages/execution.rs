@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::layout::{News, Place, page as whole};
-use super::text::{badge, duration, time};
+use super::text::{badge, duration, link, time};
 use super::value::value;
-use super::{link, waits};
+use super::waits;
 use crate::api::{self, Execution, Record, Records};
 
 pub(super) fn page(execution: &Execution, records: &Records, query: api::RecordsQuery, actions: bool) -> Markup {

@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use super::layout::{News, Place, page as whole};
-use super::link;
-use super::text::{badge, time};
+use super::text::{badge, link, time};
 use crate::api;
 use crate::query::encode;
 

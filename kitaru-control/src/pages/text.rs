@@ -1,9 +1,11 @@
-//! Times and durations, for people.
+//! Times, durations and links, for people.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-/// A time in UTC; the script shows it in the zone of whoever reads it.
+use crate::query::encode;
+
+/// A time in UTC; the script shows it in the zone of the reader.
 pub(super) fn time(ms: u64) -> Markup {
     let exact = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     match exact {
@@ -26,4 +28,9 @@ pub(super) fn duration(us: u64) -> String {
 /// Where something stands.
 pub(super) fn badge(status: &str) -> Markup {
     html! { span class={ "badge " (status) } { (status.replace('_', " ")) } }
+}
+
+/// Where the page of an execution is.
+pub(in crate::pages) fn link(flow: &str, id: &str) -> String {
+    format!("/e/{}/{}", encode(flow), encode(id))
 }

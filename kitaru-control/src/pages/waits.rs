@@ -4,8 +4,7 @@ use maud::{Markup, html};
 
 use super::form;
 use super::layout::{News, Place, page as whole};
-use super::link;
-use super::text::time;
+use super::text::{link, time};
 use crate::api;
 
 /// How often the page looks again, in milliseconds.

@@ -236,7 +236,7 @@ impl KitaruBuilder {
         self
     }
 
-    /// Opens the store to look at it: nothing is written, nothing resumes, and whatever would change something is refused.
+    /// Opens the store to look at it: nothing is written, nothing resumes, and every request that changes something is refused.
     ///
     /// A program that holds the store keeps it from being opened, and readers keep a program from opening it; several readers
     /// may have it open. What the last process had recorded before it was killed is seen.
@@ -244,9 +244,10 @@ impl KitaruBuilder {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use kitaru_core::Kitaru;
+    /// use kitaru::Kitaru;
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let dir = dir.path();

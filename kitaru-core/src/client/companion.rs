@@ -1,11 +1,11 @@
-//! What other crates run beside an open store. Owns when it begins; must not know what it is.
+//! What other crates run next to an open store. Owns when it begins; must not know what it is.
 
 use std::path::Path;
 
 use crate::client::kitaru::{Kitaru, WeakKitaru};
 
-/// Something that runs beside each store on disk, such as a server for those who look at it. It begins when the store is open,
-/// and what it gives is dropped before the store is released.
+/// Something that runs next to each store on disk, such as a server that shows its executions. It begins when the store is
+/// open, and what it gives is dropped before the store is released.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Companion(pub fn(&WeakKitaru, &Path) -> Option<Box<dyn Send + Sync>>);

@@ -49,9 +49,10 @@ impl Kitaru {
     /// # Examples
     ///
     /// ```
+    /// # extern crate kitaru_core as kitaru;
     /// # #[tokio::main]
-    /// # async fn main() -> Result<(), kitaru_core::Error> {
-    /// use kitaru_core::Kitaru;
+    /// # async fn main() -> Result<(), kitaru::Error> {
+    /// use kitaru::Kitaru;
     ///
     /// let kitaru = Kitaru::builder().in_memory().open().await?;
     /// let weak = kitaru.downgrade();
@@ -65,8 +66,8 @@ impl Kitaru {
         WeakKitaru { inner: Arc::downgrade(&self.inner) }
     }
 
-    /// Makes a request on the store's own thread. What it begins or resumes is then driven by a runtime of the program, and
-    /// not by that of whoever asks, which may end at any time. `None` if the store ends first.
+    /// Makes a request on the store's own thread. A runtime of the program then drives what the request begins or resumes, and
+    /// not the runtime of the caller, which may end at any time. `None` if the store ends first.
     #[doc(hidden)]
     pub fn apart<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,

@@ -24,7 +24,7 @@ pub(crate) struct Engine {
     pub(super) keeper: Keeper,
     /// How many executions may resume concurrently without a caller.
     pub(super) driving: Arc<Semaphore>,
-    /// What runs beside the store.
+    /// What runs next to the store.
     pub(super) companions: Companions,
     pub(super) closed: AtomicBool,
 }
@@ -40,6 +40,16 @@ impl Engine {
             companions: Companions::default(),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// Keeps a companion as long as the store is open.
+    pub(crate) fn accompany(&self, companion: Box<dyn Send + Sync>) {
+        self.companions.add(companion);
+    }
+
+    /// Runs a request on the store's own thread.
+    pub(crate) fn apart(&self, request: impl Future<Output = ()> + Send + 'static) {
+        self.keeper.spawn(request);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
