@@ -8,6 +8,10 @@
   document.addEventListener("input", (event) => {
     const form = event.target.closest("main form");
     if (form) form.dataset.touched = "";
+    // What somebody writes is what they choose.
+    const choice = event.target.closest("fieldset");
+    const radio = choice && choice.querySelector("input[type=radio]");
+    if (radio && event.target !== radio) radio.checked = true;
   });
   let loading = false, again = false;
   const refresh = async () => {

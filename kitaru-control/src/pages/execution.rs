@@ -89,7 +89,7 @@ fn table(records: &Records) -> Markup {
                 @for record in &records.records {
                     tr id={ "r" (record.number) } {
                         td.number { a href={ "#r" (record.number) } { (record.number) } }
-                        td {
+                        td.name {
                             (record.name)
                             @if record.attempt > 1 { " " span.faint { "attempt " (record.attempt) } }
                             @if record.from_memo { " " span.faint { "from another execution" } }

@@ -39,7 +39,7 @@ pub(super) fn question(wait: &api::Wait, actions: bool, nth: usize) -> Markup {
             @if actions {
                 form method="post" action={ (of) "/answer" } {
                     input type="hidden" name="wait" value=(wait.name);
-                    (form::fields(&wait.schema, &format!("answer-{nth}")))
+                    (form::fields(&wait.schema, &wait.metadata, &format!("answer-{nth}")))
                 }
             }
         }
