@@ -5,7 +5,6 @@ use std::future::Future;
 use crate::client::kitaru::Kitaru;
 use crate::error::Error;
 use crate::journal::Status;
-use crate::ledger::blocking;
 use crate::view::ExecutionRef;
 
 /// How far an execution has come: another one of these means that there is something new to show.
@@ -29,8 +28,7 @@ impl Kitaru {
     ) -> impl Future<Output = Result<Option<Pulse>, Error>> + Send {
         let (inner, wanted) = (self.inner.clone(), execution.into().checked());
         async move {
-            let wanted = wanted?;
-            let pulse = blocking(move || inner.pulse(&wanted)).await??;
+            let pulse = inner.pulse(wanted?).await?;
             Ok(pulse.map(|(generation, status, next_record, updated_ms)| Pulse {
                 generation,
                 status,
