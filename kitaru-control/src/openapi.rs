@@ -8,19 +8,22 @@ use serde_json::{Value, json};
 use crate::api;
 use crate::routes::{Endpoint, ROUTES};
 
+/// A parameter: its name, its type, and what it means.
+type Parameter = (&'static str, &'static str, &'static str);
+
 /// What an endpoint is for, what it takes and what it gives.
 struct Described {
     summary: &'static str,
-    query: &'static [(&'static str, &'static str, &'static str)],
+    query: &'static [Parameter],
     takes: Option<Value>,
     gives: Value,
 }
 
-const GENERATION: (&str, &str, &str) = ("generation", "integer", "Of this generation; the newest unless set.");
+const GENERATION: Parameter = ("generation", "integer", "Of this generation; the newest unless set.");
 
 fn described(endpoint: Endpoint, shapes: &mut SchemaGenerator) -> Described {
     let done = |shapes: &mut SchemaGenerator| shapes.subschema_for::<api::Done>().to_value();
-    let (summary, query, takes, gives): (_, &[(&str, &str, &str)], Option<Value>, Value) = match endpoint {
+    let (summary, query, takes, gives): (_, &'static [Parameter], Option<Value>, Value) = match endpoint {
         Endpoint::Status => {
             ("Which process holds the store", &[], None, shapes.subschema_for::<api::Status>().to_value())
         }

@@ -34,12 +34,12 @@ use crate::value::{ArgSink, Key};
 /// meanwhile.
 ///
 /// A type of your own derives `schemars::JsonSchema`, of the crate `schemars` 1, in addition to serde's `Deserialize`.
-/// [`Execution::waits`](crate::Execution::waits) shows the JSON schema of the answer, the [question](WaitBody::question)
-/// and its [metadata](WaitBody::metadata). An answer that is not a `T` is refused, and the wait stays open.
+/// [`Execution::waits`](crate::Execution::waits) shows the JSON schema of the answer, the [question](Wait::question)
+/// and its [metadata](Wait::metadata). An answer that is not a `T` is refused, and the wait stays open.
 ///
 /// # Errors
 ///
-/// A [timeout](Error::is_timeout), if there was no answer before the [deadline](WaitBody::deadline). Without a deadline
+/// A [timeout](Error::is_timeout), if there was no answer before the [deadline](Wait::deadline). Without a deadline
 /// there is no error.
 ///
 /// # Panics
