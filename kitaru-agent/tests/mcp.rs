@@ -197,7 +197,7 @@ async fn server_without_a_handshake_times_out_and_its_process_ends() {
         let starting = McpServer::builder().greeting_timeout(soon).start(silent);
         let started = tokio::time::timeout(Duration::from_secs(20), starting).await;
         let error = started.expect("it is given up after its time").unwrap_err();
-        assert!(error.to_string().contains("the MCP server `sh`: it did not complete the handshake"), "{error}");
+        assert!(error.to_string().contains("the MCP server `sh`: no handshake within 500ms"), "{error}");
         let id = std::fs::read_to_string(&file).unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
         while lives(id.trim()) {
