@@ -32,11 +32,28 @@ pub(super) struct CatchingUp {
 #[derive(Default)]
 struct State {
     full: Option<Full>,
-    /// Why it could not be done, the last time.
+    /// How many attempts have begun.
+    begun: u64,
+    /// Why the last attempt failed.
     failure: Option<Error>,
-    /// The writer waits for it.
-    is_urgent: bool,
+    /// The attempt whose failure the writer waits for. Those before it may have failed for a reason that has passed.
+    awaited: u64,
     ends: bool,
+}
+
+impl State {
+    /// What the writer waits for, once it is known.
+    fn done(&mut self) -> Option<Result<(), Error>> {
+        if self.full.is_none() {
+            return Some(Ok(()));
+        }
+        if self.begun >= self.awaited
+            && let Some(failure) = self.failure.take()
+        {
+            return Some(Err(failure));
+        }
+        self.ends.then(|| Err(closed()))
+    }
 }
 
 impl CatchingUp {
@@ -65,24 +82,17 @@ impl CatchingUp {
     ///
     /// # Errors
     ///
-    /// When the next attempt at it fails. It stays handed over.
+    /// When an attempt fails that begins after this is called. It stays handed over.
     pub(super) fn wait_until_done(&self) -> Result<(), Error> {
         let mut state = self.state();
         if state.full.is_none() {
             return Ok(());
         }
-        state.failure = None;
-        state.is_urgent = true;
+        state.awaited = state.begun + 1;
         self.changed.notify_all();
         loop {
-            if state.full.is_none() {
-                return Ok(());
-            }
-            if let Some(failure) = state.failure.take() {
-                return Err(failure);
-            }
-            if state.ends {
-                return Err(closed());
+            if let Some(done) = state.done() {
+                return done;
             }
             state = self.wait(state);
         }
@@ -99,7 +109,6 @@ impl CatchingUp {
                 None
             }
         };
-        state.is_urgent = false;
         self.changed.notify_all();
         drop(state);
         drop(full);
@@ -122,6 +131,8 @@ impl CatchingUp {
                 state = self.wait(state);
                 continue;
             };
+            state.begun += 1;
+            state.failure = None;
             drop(state);
             let done = catch_unwind(AssertUnwindSafe(|| attempt(&full)))
                 .unwrap_or_else(|panic| Err(Error::panicked("the thread of the log", panic)));
@@ -129,9 +140,30 @@ impl CatchingUp {
             drop(full);
             self.say(done);
             state = self.state();
-            if failed && !state.is_urgent && !state.ends {
+            if failed && state.awaited <= state.begun && !state.ends {
                 state = self.changed.wait_timeout(state, PAUSE).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writer_gets_no_failure_of_an_attempt_that_began_before_it_waits() {
+        let full = Full { rows: Arc::default(), mark: Mark::first(1), segment: 0 };
+        let failure = || Some(Error::store("no room"));
+        // One attempt is under way when the writer comes.
+        let mut state = State { full: Some(full), begun: 1, awaited: 2, ..State::default() };
+        assert!(state.done().is_none());
+        state.failure = failure();
+        assert!(state.done().is_none(), "the disk may work by now");
+        (state.begun, state.failure) = (2, failure());
+        assert!(state.done().is_some_and(|done| done.is_err()));
+        assert!(state.done().is_none(), "a failure is given once");
+        state.full = None;
+        assert!(state.done().is_some_and(|done| done.is_ok()));
     }
 }
