@@ -78,7 +78,7 @@ impl Anthropic {
     /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the key is missing.
     pub fn builder_from_env() -> Result<AnthropicBuilder, ModelError> {
         let Some(key) = set("ANTHROPIC_API_KEY") else {
-            return Err(configuration("cannot ask a model: there is no API key; set ANTHROPIC_API_KEY"));
+            return Err(configuration("cannot ask a model: the API key is missing; set ANTHROPIC_API_KEY"));
         };
         let builder = Self::builder(key);
         Ok(match set("ANTHROPIC_BASE_URL") {

@@ -85,7 +85,7 @@ impl OpenAi {
     pub fn builder_from_env() -> Result<OpenAiBuilder, ModelError> {
         let Some(key) = set("OPENAI_API_KEY") else {
             return Err(configuration(
-                "cannot ask a model: there is no API key; set OPENAI_API_KEY (a local server takes any value)",
+                "cannot ask a model: the API key is missing; set OPENAI_API_KEY (a local server takes any value)",
             ));
         };
         let builder = Self::builder(key);

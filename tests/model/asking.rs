@@ -64,7 +64,7 @@ async fn flow_is_parked_until_it_is_answered_by_name() {
     let error = kitaru.answer(&execution, "approval_3", &1).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
     let error = kitaru.answer(("order", "absent"), "approval", &1).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
+    assert!(error.is_misuse() && error.to_string().contains("the store has no execution"), "{error}");
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn signals_are_taken_in_the_order_of_sending_and_one_key_counts_once() {
     let error = kitaru.signal(("till", "job"), "paid", &6).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
     let error = kitaru.signal(("till", "absent"), "paid", &6).await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
+    assert!(error.is_misuse() && error.to_string().contains("the store has no execution"), "{error}");
     kitaru.close().await.unwrap();
 }
 

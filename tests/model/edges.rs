@@ -200,7 +200,7 @@ async fn idempotency_key_of_a_signal_counts_among_signals_of_its_name() {
     // The last signal: the flow ends with it.
     kitaru.signal(&handle, "second", &2).key("one").await.unwrap();
     assert_eq!(ends(handle).await.unwrap(), (1, 2));
-    for (id, why) in [("job", "is completed and takes nothing more"), ("unknown", "there is no execution")] {
+    for (id, why) in [("job", "is completed and takes nothing more"), ("unknown", "the store has no execution")] {
         let error = kitaru.signal(("takes_two", id), "first", &1).key("other").await.unwrap_err();
         let message = error.to_string();
         assert!(error.is_misuse() && message.contains("cannot send") && message.contains(why), "{message}");

@@ -53,7 +53,7 @@ async fn published_value_is_read_and_watched_until_the_execution_ends() {
     let error = kitaru.published::<u32>(&("pages", "job"), "progress").await.unwrap_err();
     assert!(error.is_unreadable() && error.to_string().contains("\"done\""), "{error}");
     let error = kitaru.published::<u32>(&("pages", "absent"), "progress").await.unwrap_err();
-    assert!(error.is_misuse() && error.to_string().contains("there is no execution"), "{error}");
+    assert!(error.is_misuse() && error.to_string().contains("the store has no execution"), "{error}");
 }
 
 #[tokio::test]

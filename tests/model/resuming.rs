@@ -103,7 +103,7 @@ async fn resume_that_is_impossible_says_why_and_changes_nothing() {
         let error = request.await.unwrap_err();
         assert!(error.is_misuse() && error.to_string().contains(why), "{error}");
     };
-    refused(kitaru.resume(("goes_past", "absent")), "there is no execution").await;
+    refused(kitaru.resume(("goes_past", "absent")), "the store has no execution").await;
     dynamic::flow("own").run(|| async { Err::<(), _>(Error::msg("no")) }).id("job").on(&kitaru).await.unwrap_err();
     refused(kitaru.resume(("own", "job")), "not a #[flow]").await;
 

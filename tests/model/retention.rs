@@ -258,7 +258,9 @@ async fn execution_with_an_interrupted_deletion_is_deleted_by_the_next_process()
     let left = rows.len();
     assert!(left > 1_000, "{left} rows");
     assert!(kitaru.execution(("pays_in_parts", "job")).await.unwrap().is_none());
-    assert!(kitaru.export(("pays_in_parts", "job")).await.unwrap_err().to_string().contains("there is no execution"));
+    assert!(
+        kitaru.export(("pays_in_parts", "job")).await.unwrap_err().to_string().contains("the store has no execution")
+    );
     let listed = kitaru.executions().await.unwrap();
     assert!(listed.is_empty() && listed.unreadable().is_empty(), "{listed:?}");
     assert_eq!(pays_in_parts(path.into(), 1).id("job").on(&kitaru).await.unwrap(), 1);

@@ -47,7 +47,7 @@ impl Wakeups {
         marks & (STIRRED | WOKEN) != 0
     }
 
-    /// The driver is gone. Its task and this no longer hold each other.
+    /// The driver has ended. Its task and this attempt stop to hold each other.
     pub(super) fn forget_driver(&self) {
         lock(&self.driver).take();
     }

@@ -76,5 +76,5 @@ pub(super) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended
 }
 
 pub(super) fn unknown(execution: &ExecutionId) -> Error {
-    cannot!(Kind::Misuse, "continue", "there is no execution {execution}", "call the flow to begin it")
+    cannot!(Kind::Misuse, "continue", "the store has no execution {execution}", "call the flow to begin it")
 }

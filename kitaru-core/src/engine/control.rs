@@ -120,7 +120,7 @@ pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) ->
             "it is {status} and keeps its result",
             "begin it again with .fresh()"
         ),
-        None => cannot!(Kind::Misuse, "cancel", "there is no execution {execution}", "look at Kitaru::executions"),
+        None => cannot!(Kind::Misuse, "cancel", "the store has no execution {execution}", "look at Kitaru::executions"),
     }
 }
 

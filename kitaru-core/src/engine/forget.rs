@@ -18,7 +18,7 @@ pub(crate) fn cannot_resume(execution: &ExecutionId, status: Option<Status>) -> 
             "it is {status} and resumes by itself",
             "see Execution::waits and Execution::pauses"
         ),
-        None => cannot!(Kind::Misuse, "resume", "there is no execution {execution}", "call the flow to begin it"),
+        None => cannot!(Kind::Misuse, "resume", "the store has no execution {execution}", "call the flow to begin it"),
     }
 }
 

@@ -92,8 +92,9 @@ impl Engine {
                 Some(stored) => archive.whole(stored)?,
                 None => None,
             };
-            let unknown =
-                || cannot!(Kind::Misuse, "export", "there is no execution {execution}", "look at Kitaru::executions");
+            let unknown = || {
+                cannot!(Kind::Misuse, "export", "the store has no execution {execution}", "look at Kitaru::executions")
+            };
             let generation = generation.ok_or_else(unknown)?;
             History::of(&generation).map_err(|why| malformed(&generation.header.execution, "journal", why))
         })
@@ -107,8 +108,9 @@ impl Engine {
         blocking(move || {
             let archive = &self.runtime.archive;
             let stored = archive.newest(&execution)?;
-            let stored = stored
-                .ok_or_else(|| cannot!(Kind::Misuse, "watch", "there is no execution {execution}", "start it first"))?;
+            let stored = stored.ok_or_else(|| {
+                cannot!(Kind::Misuse, "watch", "the store has no execution {execution}", "start it first")
+            })?;
             let json = archive.published(&stored, &name)?;
             Ok(Published { json, is_last: stored.state.status.is_final() })
         })

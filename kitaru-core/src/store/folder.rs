@@ -67,7 +67,13 @@ impl Folder {
     pub(super) fn find(dir: &Path) -> Result<Self, Error> {
         let unusable = |why: io::Error| {
             let (kind, dir) = (kind_of(&why), dir.display());
-            cannot!(kind, "open the store in {dir}", "its folder cannot be read", "name the folder of one").because(why)
+            let error = match why.kind() {
+                io::ErrorKind::NotFound => {
+                    cannot!(kind, "open the store in {dir}", "the folder is missing", "name the folder of a store")
+                }
+                _ => cannot!(kind, "open the store in {dir}", "the folder cannot be read", "make it readable"),
+            };
+            error.because(why)
         };
         let path = dir.canonicalize().map_err(unusable)?;
         let handle = FolderHandle::open(&path).map_err(unusable)?;

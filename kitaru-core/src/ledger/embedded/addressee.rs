@@ -10,7 +10,7 @@ impl Archive {
     /// The generation that takes what is sent to an execution. One that has failed takes it where it is `driven` again.
     pub(super) fn addressee(&self, execution: &ExecutionId, driven: Option<JournalId>) -> Result<Stored, Error> {
         let Some(stored) = self.newest(execution)? else {
-            return Err(cannot!(Kind::Misuse, "send", "there is no execution {execution}", "start it first"));
+            return Err(cannot!(Kind::Misuse, "send", "the store has no execution {execution}", "start it first"));
         };
         if stored.state.status.is_final() && driven != Some(stored.journal) {
             let status = stored.state.status;

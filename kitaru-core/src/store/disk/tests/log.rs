@@ -186,7 +186,7 @@ fn store_that_is_held_or_is_not_there_is_not_read() {
     assert!(message.contains("there is none; name the folder of a store"), "{message}");
     assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
     let message = format!("{:#}", read_only(&empty.path().join("none")).unwrap_err());
-    assert!(message.contains("name the folder of one"), "{message}");
+    assert!(message.contains("the folder is missing; name the folder of a store"), "{message}");
 }
 
 #[test]
