@@ -68,7 +68,7 @@ struct Running;
 
 #[cfg(feature = "agent")]
 pub use kitaru_agent as agent;
-#[cfg(feature = "control")]
+#[cfg(all(feature = "control", unix))]
 pub use kitaru_control as control;
 #[doc(hidden)]
 pub use kitaru_core::__private;

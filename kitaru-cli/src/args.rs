@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 /// See executions and steer them.
 ///
@@ -104,27 +104,14 @@ pub(crate) enum Command {
     },
 }
 
-impl Command {
-    /// Whether it changes something.
-    pub(crate) fn acts(&self) -> bool {
-        match self {
-            Command::Answer { .. } | Command::Send { .. } | Command::Cancel { .. } | Command::Resume { .. } => true,
-            Command::List(_) | Command::Show(_) | Command::Tail { .. } | Command::Waits | Command::Export { .. } => {
-                false
-            }
-            Command::Status | Command::Serve { .. } | Command::Completions { .. } => false,
-        }
-    }
-}
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
     /// Only this flow
     #[arg(long)]
     pub(crate) flow: Option<String>,
     /// Only these statuses; may be repeated
-    #[arg(long, value_enum)]
-    pub(crate) status: Vec<Status>,
+    #[arg(long, value_parser = STATUSES)]
+    pub(crate) status: Vec<String>,
     /// Only ids that begin with this
     #[arg(long, value_name = "PREFIX")]
     pub(crate) id: Option<String>,
@@ -160,25 +147,9 @@ pub(crate) struct Show {
     pub(crate) values: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(crate) enum Status {
-    Queued,
-    Running,
-    Waiting,
-    Interrupted,
-    Completed,
-    Failed,
-    Cancelled,
-    Stuck,
-    ContinuedAsNew,
-}
-
-impl Status {
-    pub(crate) fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
-}
+/// The statuses of executions.
+const STATUSES: [&str; 9] =
+    ["queued", "running", "waiting", "interrupted", "completed", "failed", "cancelled", "stuck", "continued_as_new"];
 
 #[cfg(test)]
 mod tests {

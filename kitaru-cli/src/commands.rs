@@ -72,7 +72,7 @@ fn done(json: bool, what: &str) -> Result<(), Failure> {
 
 /// Who takes what was sent.
 fn takes(store: &Store) -> &'static str {
-    match store.is_free() {
+    match store.is_free {
         true => "; the next process that opens the store takes it",
         false => "",
     }
@@ -157,7 +157,7 @@ async fn export(store: &Store, execution: &str) -> Result<(), Failure> {
 
 async fn status(store: &Store, json: bool) -> Result<(), Failure> {
     let status = store.client.status().await?;
-    if store.is_free() && !json {
+    if store.is_free && !json {
         return print("no process holds the store\n");
     }
     if json {

@@ -9,10 +9,8 @@ use kitaru_control::ClientError;
 pub(crate) enum Failure {
     /// What was asked for cannot be done.
     Failed(String),
-    /// There is no such execution or question.
+    /// The store lacks the execution or the question.
     NotFound(String),
-    /// The store cannot be reached.
-    Unreachable(String),
     /// The server refuses it, or its answer cannot be read.
     Client(ClientError),
     /// The reader of the output has had enough, as `head` does.
@@ -24,10 +22,10 @@ impl Failure {
         match self {
             Failure::Failed(_) | Failure::ClosedPipe => 1,
             Failure::NotFound(_) => 3,
-            Failure::Unreachable(_) => 5,
             Failure::Client(ClientError::Refused(problem)) => match &*problem.code {
                 "misuse" | "too_large" => 2,
                 "not_found" => 3,
+                "unreachable" => 5,
                 "conflict" | "stuck" | "cancelled" | "read_only" => 4,
                 _ => 1,
             },
@@ -40,7 +38,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Failed(why) | Failure::NotFound(why) | Failure::Unreachable(why) => f.write_str(why),
+            Failure::Failed(why) | Failure::NotFound(why) => f.write_str(why),
             Failure::Client(error) => error.fmt(f),
             Failure::ClosedPipe => f.write_str("the output was closed"),
         }

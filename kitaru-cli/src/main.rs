@@ -47,8 +47,7 @@ fn run(args: Args) -> Result<(), Failure> {
         return runtime.block_on(commands::serve(&dir, port, read_only, token));
     }
     runtime.block_on(async {
-        let store = Store::reach(&dir, command.acts()).await?;
-        let done = commands::run(&store, command, json).await;
-        store.close().await.and(done)
+        let store = Store::reach(&dir).await?;
+        commands::run(&store, command, json).await
     })
 }

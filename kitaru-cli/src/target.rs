@@ -1,28 +1,21 @@
 //! Which store and which execution is meant. Owns how a text leads to one; must not know what is done with it.
 
 use std::path::Path;
-use std::time::Duration;
 
 use kitaru_control::{Client, ClientError, api};
-use kitaru_core::{Kitaru, Recovery};
 
 use crate::failure::Failure;
 use crate::text;
 
-/// The name of the socket in a store's folder.
-const SOCKET: &str = "control.sock";
 /// How many candidates a message lists.
 const CANDIDATES: u32 = 5;
-
-/// How long another process may hold the store for a moment, as a command does that acts.
-const LOCK: Duration = Duration::from_secs(2);
 
 /// A store.
 pub(crate) struct Store {
     /// Asks the process that holds it or, where none does, this one.
     pub(crate) client: Client,
-    /// The store, if this process has it open.
-    own: Option<Kitaru>,
+    /// Whether no process holds it.
+    pub(crate) is_free: bool,
 }
 
 /// An execution, by its name.
@@ -32,44 +25,11 @@ pub(crate) struct Target {
 }
 
 impl Store {
-    /// Reaches the store in a folder: by the socket of the process that holds it or, where none does, by opening it, to read it
-    /// only unless it `acts`.
-    pub(crate) async fn reach(dir: &Path, acts: bool) -> Result<Self, Failure> {
-        let client = Client::unix(dir.join(SOCKET));
-        let silent = match client.status().await {
-            Ok(_) => return Ok(Store { client, own: None }),
-            Err(ClientError::Unreachable { source, .. }) => source,
-            Err(error) => return Err(error.into()),
-        };
-        if !dir.is_dir() {
-            let dir = text::plain(&dir.display().to_string());
-            return Err(Failure::Unreachable(format!(
-                "cannot find a store: there is no folder {dir}; name it with --dir or KITARU_DIR"
-            )));
-        }
-        let builder = Kitaru::builder().dir(dir).lock_timeout(LOCK).recovery(Recovery::Manual);
-        let opened = if acts { builder.open().await } else { builder.read_only().open().await };
-        match opened {
-            Ok(kitaru) => Ok(Store { client: Client::local(&kitaru), own: Some(kitaru) }),
-            Err(error) if error.is_locked() => Err(Failure::Unreachable(format!(
-                "cannot reach the store: the process that holds it serves no socket ({silent}); build it with the feature `control`, \
-                 or end it"
-            ))),
-            Err(error) => Err(Failure::Unreachable(format!("{error:#}"))),
-        }
-    }
-
-    /// Whether no process holds the store but this one.
-    pub(crate) fn is_free(&self) -> bool {
-        self.own.is_some()
-    }
-
-    /// Releases the store.
-    pub(crate) async fn close(self) -> Result<(), Failure> {
-        match self.own {
-            Some(kitaru) => kitaru.close().await.map_err(|error| Failure::Failed(format!("{error:#}"))),
-            None => Ok(()),
-        }
+    /// Reaches the store in a folder.
+    pub(crate) async fn reach(dir: &Path) -> Result<Self, Failure> {
+        let client = Client::folder(dir);
+        let is_free = client.status().await?.pid == std::process::id();
+        Ok(Store { client, is_free })
     }
 
     /// The execution that a text means: `flow/id`, or the beginning of an id that one execution has.
@@ -77,17 +37,18 @@ impl Store {
         let named = text
             .split_once('/')
             .map(|(flow, id)| Target { flow: flow.replace("%2F", "/").replace("%25", "%"), id: id.to_owned() });
-        if let Some(Target { flow, id }) = &named
-            && self.client.execution(flow, id).await.is_ok()
-        {
-            return Ok(Target { flow: flow.clone(), id: id.clone() });
+        if let Some(Target { flow, id }) = &named {
+            match self.client.execution(flow, id).await {
+                Ok(_) => return Ok(Target { flow: flow.clone(), id: id.clone() }),
+                // An id may have a slash, too.
+                Err(ClientError::Refused(problem)) if problem.code == "not_found" => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        // An id may have a slash, too.
         let query =
             api::ListQuery { id_prefix: Some(text.to_owned()), limit: Some(CANDIDATES + 1), ..Default::default() };
-        let page = self.client.executions(&query).await?;
         let mut found: Vec<Target> = Vec::new();
-        for api::Summary { flow, id, .. } in page.executions {
+        for api::Summary { flow, id, .. } in self.client.executions(&query).await?.executions {
             // Generations of one execution.
             if !found.iter().any(|known| known.flow == flow && known.id == id) {
                 found.push(Target { flow, id });
@@ -110,7 +71,7 @@ impl Store {
                 let names: Vec<_> = found.iter().take(CANDIDATES as usize).map(Target::name).collect();
                 let more = if found.len() > CANDIDATES as usize { ", …" } else { "" };
                 Err(Failure::Failed(format!(
-                    "cannot tell which execution {text:?} is: there are {}{more}; write more of it",
+                    "cannot tell which execution {text:?} is: there are {}{more}; write flow/id",
                     names.join(", ")
                 )))
             }

@@ -238,7 +238,7 @@ fn execution_that_is_not_there_or_not_the_only_one_is_refused_with_the_candidate
 #[test]
 fn folder_without_a_store_and_a_store_without_a_socket_are_refused_with_what_to_do() {
     let dir = store();
-    refused(&dir.path().join("nothing"), &["list"], 5, "there is no folder");
+    refused(&dir.path().join("nothing"), &["list"], 5, "the folder is missing; name the folder of a store");
     refused(dir.path(), &["list"], 5, "store");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made there");
 

@@ -10,7 +10,6 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use kitaru_core::Kitaru;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,6 +20,15 @@ use crate::query::encode;
 use crate::router::{Router, trusted};
 
 /// Asks a server of the control API, over a new connection each time.
+///
+/// # Errors
+///
+/// Each question fails with a [`ClientError`]: the server cannot be reached, it refuses the question and says why, or its answer
+/// cannot be read.
+///
+/// # Cancel safety
+///
+/// A question that is dropped may be carried out all the same.
 ///
 /// # Examples
 ///
@@ -112,9 +120,10 @@ impl Client {
         Client { place: Place::Tcp(address.into()), token: Some(token.into()) }
     }
 
-    /// Asks a store that this process has open.
-    pub fn local(kitaru: &Kitaru) -> Self {
-        Client { place: Place::Here(trusted(kitaru)), token: None }
+    /// Asks the store in a folder: the process that holds it or, where none does, this process opens it for each question, to
+    /// read it only unless the question changes something.
+    pub fn folder(dir: impl AsRef<Path>) -> Self {
+        Client { place: Place::Here(trusted(dir.as_ref())), token: None }
     }
 
     /// Who holds the store.

@@ -50,7 +50,7 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked) -> Answered {
         Endpoint::Records => json(&records(kitaru, &named(), api::RecordsQuery::read(&query)?).await?),
         Endpoint::Export => {
             let wanted = named();
-            find(kitaru, &wanted, None).await?;
+            check(kitaru, &wanted).await?;
             json(&kitaru.export(wanted).await?)
         }
         Endpoint::Answer => done(act(kitaru, named(), Action::Answer(read(&body)?)).await),
@@ -70,7 +70,7 @@ pub(crate) enum Action {
 
 /// Carries out an action. It is durable when this returns.
 pub(crate) async fn act(kitaru: &Kitaru, wanted: ExecutionRef, action: Action) -> Result<(), Problem> {
-    find(kitaru, &wanted, None).await?;
+    check(kitaru, &wanted).await?;
     match action {
         Action::Answer(api::Answer { wait, value }) => kitaru.answer(wanted, &wait, &value).await?,
         Action::Signal(api::Signal { signal, value, key }) => {
@@ -149,6 +149,15 @@ fn time(ms: u64) -> Result<SystemTime, Problem> {
         .ok_or_else(|| Problem::misuse(format!("cannot read {ms} as a time: it is too far away")))
 }
 
+/// Checks that an execution is there. Reads no record.
+pub(crate) async fn check(kitaru: &Kitaru, wanted: &ExecutionRef) -> Result<(), Problem> {
+    kitaru.pulse(wanted).await?.map(drop).ok_or_else(|| missing(wanted))
+}
+
+fn missing(wanted: &ExecutionRef) -> Problem {
+    Problem::not_found(format!("cannot find execution {wanted}: the store has none; look at the list"))
+}
+
 async fn find(kitaru: &Kitaru, wanted: &ExecutionRef, generation: Option<u32>) -> Result<Execution, Problem> {
     let request = kitaru.execution(wanted);
     let found = match generation {
@@ -159,7 +168,7 @@ async fn find(kitaru: &Kitaru, wanted: &ExecutionRef, generation: Option<u32>) -
         Some(generation) => Problem::not_found(format!(
             "cannot find generation {generation} of execution {wanted}: the store has none; leave the generation out for the newest"
         )),
-        None => Problem::not_found(format!("cannot find execution {wanted}: the store has none; look at the list")),
+        None => missing(wanted),
     })
 }
 
@@ -178,16 +187,29 @@ pub(crate) async fn records(
     wanted: &ExecutionRef,
     query: api::RecordsQuery,
 ) -> Result<api::Records, Problem> {
+    Ok(page_of(&find(kitaru, wanted, query.generation).await?, query))
+}
+
+/// One execution, and a page of its records, as they stood at one moment.
+pub(crate) async fn show_with_records(
+    kitaru: &Kitaru,
+    wanted: &ExecutionRef,
+    query: api::RecordsQuery,
+) -> Result<(api::Execution, api::Records), Problem> {
     let execution = find(kitaru, wanted, query.generation).await?;
+    Ok((shown::execution(&execution), page_of(&execution, query)))
+}
+
+fn page_of(execution: &Execution, query: api::RecordsQuery) -> api::Records {
     let limit = query.limit.map_or(RECORDS, |limit| (limit as usize).clamp(1, MOST_RECORDS));
     let all = execution.records();
     let first = query.after.map_or(0, |after| all.partition_point(|record| record.number() <= after));
     let page = &all[first..all.len().min(first + limit)];
     let more = first + page.len() < all.len();
-    Ok(api::Records {
+    api::Records {
         records: page.iter().map(shown::record).collect(),
         next_after: page.last().filter(|_| more).map(kitaru_core::Record::number),
-    })
+    }
 }
 
 /// The open questions of the store, oldest first.

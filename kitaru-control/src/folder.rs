@@ -11,7 +11,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use kitaru_core::{Kitaru, Recovery};
+use kitaru_core::{Error, Kitaru, Recovery};
 use tokio::net::UnixStream;
 
 use crate::access::READ_ONLY;
@@ -45,19 +45,27 @@ impl Folder {
             Ok(stream) => return Ok(Holder::Other(stream)),
             Err(silent) => silent,
         };
-        let builder = Kitaru::builder().dir(&self.0).lock_timeout(LOCK).recovery(Recovery::Manual);
-        let opened = if acts { builder.open().await } else { builder.read_only().open().await };
-        match opened {
-            Ok(kitaru) => Ok(Holder::This(kitaru)),
-            Err(error) if error.is_locked() => {
-                let detail = format!(
+        self.open(acts).await.map(Holder::This).map_err(|error| {
+            let detail = match error.is_locked() {
+                true => format!(
                     "cannot reach the store: the process that holds it serves no socket ({silent}); build it with the feature \
                      `control`, or end it"
-                );
-                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unreachable", detail))
-            }
-            Err(error) => Err(error.into()),
+                ),
+                false => format!("{error:#}"),
+            };
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unreachable", detail)
+        })
+    }
+
+    async fn open(&self, acts: bool) -> Result<Kitaru, Error> {
+        let builder = Kitaru::builder().dir(&self.0).lock_timeout(LOCK).recovery(Recovery::Manual);
+        let shown = builder.clone().read_only().open().await?;
+        if !acts {
+            return Ok(shown);
         }
+        // Only a store that is there: to open one that is not makes it.
+        shown.close().await?;
+        builder.open().await
     }
 }
 

@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+#![cfg(unix)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;

@@ -52,8 +52,7 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked<'_>) -> Result<Answer, 
         (true, ["e", flow, id]) => {
             let wanted = ExecutionRef::new(decoded(flow)?, decoded(id)?);
             let query = api::RecordsQuery::read(asked.query)?;
-            let execution = endpoints::show(kitaru, &wanted, query.generation).await?;
-            let records = endpoints::records(kitaru, &wanted, query).await?;
+            let (execution, records) = endpoints::show_with_records(kitaru, &wanted, query).await?;
             Ok(Answer::Page(execution::page(&execution, &records, query, asked.actions)))
         }
         (true, ["e", flow, id, "live"]) => Ok(Answer::Live(ExecutionRef::new(decoded(flow)?, decoded(id)?))),
@@ -94,7 +93,7 @@ async fn action(
             let named = |name: &str| field(name).filter(|value| !value.is_empty()).map(str::to_owned);
             Ok(Action::Resume(api::Resume { forget: named("forget").into_iter().collect(), after: named("after") }))
         }
-        _ => Err(Problem::not_found("cannot do this: there is no such form; begin at the list")),
+        _ => Err(Problem::not_found("cannot read the form: no page has one of this name; begin at the list")),
     }
 }
 
@@ -120,7 +119,7 @@ async fn list(kitaru: &Kitaru, query: &str) -> Result<Answer, Problem> {
         None => endpoints::list(kitaru, &narrowed).await?,
         Some(word) => {
             if let Ok(named) = word.parse::<ExecutionRef>()
-                && endpoints::show(kitaru, &named, None).await.is_ok()
+                && endpoints::check(kitaru, &named).await.is_ok()
             {
                 return Ok(Answer::See(link(named.flow(), named.id())));
             }

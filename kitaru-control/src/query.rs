@@ -38,7 +38,7 @@ fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Problem> {
 }
 
 fn unknown(name: &str, known: &str) -> Problem {
-    Problem::misuse(format!("cannot read the query: there is no parameter {name:?}; there are {known}"))
+    Problem::misuse(format!("cannot read the query: the parameter {name:?} is unknown; it takes {known}"))
 }
 
 impl ListQuery {

@@ -84,6 +84,20 @@ pub fn router(kitaru: &Kitaru) -> Router {
 
 /// The control API of the store in a folder. Each request is passed on to the socket of the process that holds the store.
 /// Where no process does, the store is opened for the request, to be read only unless it acts. See [`Router`].
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kitaru_control::{folder, serve_tcp};
+///
+/// let router = folder(".kitaru").token("a long random text", ["localhost:7421"]);
+/// let server = serve_tcp(router, "127.0.0.1:0".parse()?)?;
+/// println!("{}", server.address().expect("a server of serve_tcp has one"));
+/// # Ok(())
+/// # }
+/// ```
 pub fn folder(dir: impl AsRef<Path>) -> Router {
     Router {
         store: Store::Folder(Folder::new(dir.as_ref())),
@@ -92,13 +106,9 @@ pub fn folder(dir: impl AsRef<Path>) -> Router {
     }
 }
 
-/// As [`router`], for the program itself.
-pub(crate) fn trusted(kitaru: &Kitaru) -> Router {
-    Router {
-        store: Store::Kept(kitaru.clone()),
-        access: Access { who: Who::Socket, actions: true },
-        live: Live::default(),
-    }
+/// As [`folder`], for this process.
+pub(crate) fn trusted(dir: &Path) -> Router {
+    Router { access: Access { who: Who::Socket, actions: true }, ..folder(dir) }
 }
 
 /// As [`router`], of a store that it does not keep open, behind a socket that only its owner may open.

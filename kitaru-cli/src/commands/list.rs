@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kitaru_control::api;
 
-use crate::args::{List, Status};
+use crate::args::List;
 use crate::failure::Failure;
 use crate::output::{now_ms, print, print_json};
 use crate::target::Store;
@@ -19,16 +19,8 @@ const INPUT: usize = 40;
 
 pub(super) async fn run(store: &Store, list: List, json: bool) -> Result<(), Failure> {
     let List { flow, status, id, tag, parent, limit, cursor, watch } = list;
-    let query = api::ListQuery {
-        flow,
-        id_prefix: id,
-        status: status.into_iter().map(Status::name).collect(),
-        tag,
-        parent,
-        cursor,
-        limit: Some(limit),
-        ..Default::default()
-    };
+    let query =
+        api::ListQuery { flow, id_prefix: id, status, tag, parent, cursor, limit: Some(limit), ..Default::default() };
     loop {
         let page = store.client.executions(&query).await?;
         if json {

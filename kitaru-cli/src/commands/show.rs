@@ -30,7 +30,7 @@ pub(super) async fn run(store: &Store, show: Show, json: bool) -> Result<(), Fai
     if json {
         return print_json(&Shown { execution, records });
     }
-    print(&written(&execution, &records, (show.values, store.is_free()), now_ms()))
+    print(&written(&execution, &records, (show.values, store.is_free), now_ms()))
 }
 
 /// A value, on one line.

@@ -16,7 +16,7 @@ pub(super) enum Place {
 /// How a page learns that there is something new.
 pub(super) enum News {
     None,
-    /// It looks again after so many milliseconds.
+    /// It looks again after this many milliseconds.
     Every(u32),
     /// This stream says so.
     Live(String),
