@@ -1,9 +1,11 @@
 //! The figures in docs/performance.md, each with its floor, measured in the same run: the machines are noisy, and only the
 //! ratio can be trusted.
 //!
-//! `cargo bench --bench figures`, or with the name of one figure after `--`: `sequential`, `replay`, `concurrent`,
-//! `sustained`, `disk`, `traffic`, `reopen`, `parked`, `woken`, `children`, `waiting`, `brief`, `listed`.
+//! `cargo bench --bench figures`, or with the name of one figure after `--`: `sequential`, `plain`, `busy`, `replay`, `concurrent`,
+//! `sustained`, `paced`, `disk`, `traffic`, `reopen`, `parked`, `woken`, `children`, `waiting`, `brief`, `listed`.
+//! `huge` runs only by its name: it writes 10 GB.
 
+mod latency;
 mod listing;
 mod measured;
 mod waits;
@@ -15,30 +17,16 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use kitaru::{Error, Kitaru, flow};
-use measured::{BareLog, FAIL, bare, bare_commit, filled, folder, many, median, open, runs_forever, small};
+use kitaru::{Kitaru, Recovery};
+use measured::{BareLog, FAIL, bare, bare_commit, filled, folder, many, many_large, median, open, runs_forever, timed};
 
 /// The work of the checkpoint, as a plain function.
 async fn plain(topic: &str, n: u32) -> u64 {
     u64::from(n) + topic.len() as u64
 }
 
-/// The time of each step of a sequence.
-#[flow(reuse = "unfinished")]
-async fn timed(run: u64, n: u32) -> Result<Vec<u64>, Error> {
-    let _ = run;
-    let mut nanos = Vec::with_capacity(n as usize);
-    for n in 0..n {
-        // The time in this process.
-        #[allow(deprecated)]
-        let start = Instant::now();
-        small("topic", n).await;
-        nanos.push(start.elapsed().as_nanos() as u64);
-    }
-    Ok(nanos)
-}
-
-async fn sequential() {
+/// `place` says on which thread the flow runs.
+async fn sequential(place: &str) {
     let dir = folder();
     let (kitaru, database) = (open(dir.path()).await, bare(dir.path()));
     let log = BareLog::new(dir.path());
@@ -50,7 +38,7 @@ async fn sequential() {
     }
     let (ours, floor, sync) = (median(ours), median(floor), median(syncs));
     println!(
-        "(a) sequential checkpoint: {ours:.0} us; bare redb commit {floor:.0} us, ratio {:.2} (at most 0.95); fdatasync of as \
+        "(a) sequential checkpoint{place}: {ours:.0} us; bare redb commit {floor:.0} us, ratio {:.2} (at most 0.95); fdatasync of as \
          many bytes into a preallocated file {sync:.0} us, ratio {:.2} (at most 1.5)",
         ours / floor,
         ours / sync
@@ -247,52 +235,92 @@ async fn disk() {
 
 const RECORDS: u32 = 1_000_000;
 
-/// The other process of the figure below: it is killed during commits.
+/// What a process resumes by itself would count among its opening.
+async fn open_by_hand(dir: &Path) -> Kitaru {
+    let builder = Kitaru::builder().dir(dir.join("store")).recovery(Recovery::Manual);
+    builder.open().await.expect("the store opens")
+}
+
+/// The other process of the figures below: it is killed during commits of 1,000 flows.
 async fn load(dir: &Path) {
-    let kitaru = open(dir).await;
+    let is_new = !dir.join("store").exists();
+    let kitaru = open_by_hand(dir).await;
     FAIL.store(false, Ordering::Relaxed);
-    let flows: Vec<_> = (0..1_000).map(|run| tokio::spawn(many(run, RECORDS / 1_000).on(&kitaru))).collect();
-    for flow in flows {
+    let is_large = std::env::var_os(LARGE).is_some();
+    let run = |run, n| match is_large {
+        true => tokio::spawn(many_large(run, n).on(&kitaru)),
+        false => tokio::spawn(many(run, n).on(&kitaru)),
+    };
+    let filling: Vec<_> = (0..if is_new { 1_000 } else { 0 }).map(|n| run(n, RECORDS / 1_000)).collect();
+    for flow in filling {
         flow.await.expect("no panic").expect("it completes");
     }
-    let endless = tokio::spawn(many(u64::MAX, u32::MAX).on(&kitaru));
+    let first = u64::from(std::process::id()) << 32;
+    let endless: Vec<_> = (0..1_000).map(|n| run(first + n, u32::MAX)).collect();
     println!("loaded");
-    endless.await.expect("no panic").expect("it completes");
+    for flow in endless {
+        flow.await.expect("no panic").expect("it completes");
+    }
+}
+
+/// Milliseconds for opening a store whose process is killed under load, and for opening it after a close.
+async fn reopened(dir: &Path, is_large: bool) -> [f64; 2] {
+    let mut child = Command::new(std::env::current_exe().expect("this program has a path"));
+    child.env(LOAD, dir).stdout(Stdio::piped());
+    if is_large {
+        child.env(LARGE, "1");
+    }
+    let mut child = child.spawn().expect("this program runs again");
+    let said = BufReader::new(child.stdout.take().expect("a pipe"));
+    assert!(said.lines().any(|line| line.is_ok_and(|line| line == "loaded")), "it was killed too early");
+    std::thread::sleep(Duration::from_millis(700));
+    child.kill().expect("it is there");
+    child.wait().expect("it ends");
+    let mut times = [0.0; 2];
+    for time in &mut times {
+        let start = Instant::now();
+        let kitaru = open_by_hand(dir).await;
+        *time = start.elapsed().as_secs_f64() * 1_000.0;
+        kitaru.close().await.expect("it closes");
+    }
+    times
 }
 
 async fn reopen() {
     let dir = folder();
-    let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
-        .env(LOAD, dir.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("this program runs again");
-    let said = BufReader::new(child.stdout.take().expect("a pipe"));
-    assert!(said.lines().any(|line| line.is_ok_and(|line| line == "loaded")), "it was killed too early");
-    std::thread::sleep(Duration::from_millis(20));
-    child.kill().expect("it is there");
-    child.wait().expect("it ends");
-    let mut times = Vec::new();
-    for _ in 0..2 {
-        let start = Instant::now();
-        let kitaru = open(dir.path()).await;
-        times.push(start.elapsed().as_secs_f64() * 1_000.0);
-        kitaru.close().await.expect("it closes");
+    let (mut killed, mut closed): (f64, f64) = (0.0, f64::MAX);
+    for _ in 0..5 {
+        let times = reopened(dir.path(), false).await;
+        (killed, closed) = (killed.max(times[0]), closed.min(times[1]));
     }
     println!(
-        "(f) opening a store of a million records: {:.0} ms after a kill under load (at most 200), {:.1} ms after a close (at most 2)",
-        times[0], times[1]
+        "(f) opening a store of a million records: {killed:.0} ms at most after five kills under load of 1,000 flows (at most 200), \
+         {closed:.1} ms after a close (at most 2)"
+    );
+}
+
+async fn huge() {
+    let dir = folder();
+    let [killed, closed] = reopened(dir.path(), true).await;
+    println!(
+        "(f) opening a store of {:.1} GB: {killed:.0} ms after a kill under load, {closed:.1} ms after a close",
+        size(dir.path()) as f64 / 1e9
     );
 }
 
 /// Names the folder that `load` fills.
 const LOAD: &str = "KITARU_BENCH_LOAD";
+/// Makes it fill the folder with large results.
+const LARGE: &str = "KITARU_BENCH_LARGE";
 
-const FIGURES: [&str; 13] = [
+const FIGURES: [&str; 17] = [
     "sequential",
+    "plain",
+    "busy",
     "replay",
     "concurrent",
     "sustained",
+    "paced",
     "disk",
     "traffic",
     "reopen",
@@ -302,12 +330,18 @@ const FIGURES: [&str; 13] = [
     "waiting",
     "brief",
     "listed",
+    HUGE,
 ];
+/// Runs only by its name.
+const HUGE: &str = "huge";
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    if std::env::var_os(latency::SPIN).is_some() {
+        latency::spin();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let is_wanted = |name: &str| (wanted.is_empty() && name != HUGE) || wanted.iter().any(|wanted| wanted == name);
     // In a task: flows run in one, and a main thread that blocks on a future is woken more slowly.
     runtime.block_on(async move {
         if let Some(dir) = std::env::var_os(LOAD) {
@@ -315,10 +349,18 @@ fn main() {
         }
         for name in FIGURES.into_iter().filter(|name| is_wanted(name)) {
             let figure = match name {
-                "sequential" => tokio::spawn(sequential()),
+                "sequential" => tokio::spawn(sequential("")),
+                // Not in a task, as the code of a plain `#[tokio::main]`.
+                "plain" => {
+                    sequential(" on the main thread").await;
+                    continue;
+                }
                 "replay" => tokio::spawn(replay()),
                 "concurrent" => tokio::spawn(concurrent()),
                 "sustained" => tokio::spawn(sustained()),
+                "busy" => tokio::spawn(latency::busy()),
+                "paced" => tokio::spawn(latency::paced_ones()),
+                HUGE => tokio::spawn(huge()),
                 "disk" => tokio::spawn(disk()),
                 "traffic" => tokio::spawn(traffic()),
                 "reopen" => tokio::spawn(reopen()),

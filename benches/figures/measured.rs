@@ -17,6 +17,21 @@ pub(crate) async fn small(topic: &str, n: u32) -> u64 {
     u64::from(n) + topic.len() as u64
 }
 
+/// The time of each step of a sequence.
+#[flow(reuse = "unfinished")]
+pub(crate) async fn timed(run: u64, n: u32) -> Result<Vec<u64>, Error> {
+    let _ = run;
+    let mut nanos = Vec::with_capacity(n as usize);
+    for n in 0..n {
+        // The time in this process.
+        #[allow(deprecated)]
+        let start = Instant::now();
+        small("topic", n).await;
+        nanos.push(start.elapsed().as_nanos() as u64);
+    }
+    Ok(nanos)
+}
+
 /// Whether a flow fails at its end, so that it can be replayed.
 pub(crate) static FAIL: AtomicBool = AtomicBool::new(false);
 /// Whether a flow makes its calls a thousand at a time, to fill a journal quickly.
@@ -37,6 +52,23 @@ pub(crate) async fn many(run: u64, n: u32) -> Result<u64, Error> {
         }
     }
     if FAIL.load(Ordering::Relaxed) { Err(Error::msg("again")) } else { Ok(sum) }
+}
+
+/// A result of 10,000 bytes.
+#[checkpoint]
+pub(crate) async fn large(n: u32) -> Vec<u8> {
+    vec![n as u8; 10_000]
+}
+
+/// As [`many`], with large results.
+#[flow(reuse = "unfinished")]
+pub(crate) async fn many_large(run: u64, n: u32) -> Result<u64, Error> {
+    let _ = run;
+    let mut sum = 0;
+    for n in 0..n {
+        sum += large(n).await.len() as u64;
+    }
+    Ok(sum)
 }
 
 /// Keeps an execution running.
@@ -100,6 +132,16 @@ impl BareLog {
         file.write_all(&[9; Self::FRAME as usize]).expect("a write");
         file.sync_data().expect("a sync");
         start.elapsed().as_nanos() as u64
+    }
+
+    /// Writes `count` frames, and syncs them together.
+    pub(crate) fn append_many(&self, from: u64, count: u64) {
+        let mut file = &self.0;
+        for n in from..from + count {
+            file.seek(SeekFrom::Start(n % Self::FRAMES * Self::FRAME)).expect("a place");
+            file.write_all(&[9; Self::FRAME as usize]).expect("a write");
+        }
+        file.sync_data().expect("a sync");
     }
 }
 

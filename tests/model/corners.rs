@@ -103,11 +103,12 @@ async fn another_input_is_refused_while_an_execution_is_resumed_too() {
     }
     let other = corner_input("corners: input B".into()).id("job").on(&kitaru).start().await;
     log("corners: input A").say("open");
-    let came = match other {
-        Ok(handle) => handle.await,
-        Err(error) => Err(error),
+    let error = match other {
+        Ok(handle) => handle.await.unwrap_err(),
+        Err(error) => error,
     };
-    assert!(came.is_err(), "{came:?}");
+    let message = error.to_string();
+    assert!(error.is_conflict() && message.contains("input A") && message.contains("input B"), "{message}");
 }
 
 #[checkpoint(at_most_once, on_interrupt = "ask")]

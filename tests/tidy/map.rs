@@ -22,12 +22,19 @@ fn words(text: &str) -> BTreeSet<&str> {
     quoted.flat_map(|name| name.split(|c: char| !(c.is_alphanumeric() || c == '_'))).collect()
 }
 
-/// The files through which a walk goes, and which do not exist.
-pub fn lost(page: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
-    let walks = page.split("\n## ").find(|section| section.starts_with("Four walks")).unwrap_or_default();
-    let walked = walks.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs"));
-    let lost = walked.filter(|file| !exists(file));
-    lost.map(|file| format!("ARCHITECTURE.md: a walk goes through {file}, which does not exist")).collect()
+/// The files and modules that the page names, and which do not exist. A module is named with its parent, in lower case; the name
+/// behind it may be that of a function.
+pub fn lost(page: &str, exists: impl Fn(&str) -> bool, has_function: impl Fn(&str) -> bool) -> Vec<String> {
+    let is_lost = |name: &&str| match name.rsplit_once("::") {
+        Some((_, last)) => {
+            let is_lower = name.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | ':'));
+            let path = name.replace("::", "/");
+            is_lower && !exists(&format!("{path}.rs")) && !exists(&path) && !has_function(last)
+        }
+        None => name.ends_with(".rs") && !exists(name),
+    };
+    let lost = page.split('`').skip(1).step_by(2).filter(is_lost);
+    lost.map(|name| format!("ARCHITECTURE.md: {name} does not exist")).collect()
 }
 
 #[cfg(test)]
@@ -35,7 +42,7 @@ mod tests {
     use super::*;
 
     const PAGE: &str = "# A\n\n### `kitaru-core`\n\n| `id`, `map` | names; `policy` |\n| `store` | `disk::frame` |\n\n\
-                        ## Four walks\n\n1. `id.rs` then `Id::new`\n\n## More\n\n`gone.rs`\n";
+                        ## Walks\n\n1. `id.rs`, then `Id::new`, `map::policy`, `map::decide`\n";
 
     #[test]
     fn file_is_named_in_the_row_of_its_module_alone() {
@@ -51,6 +58,13 @@ mod tests {
         let unnamed = unnamed(PAGE, files.into_iter());
         let files: Vec<_> = unnamed.iter().filter_map(|line| line.rsplit(' ').next()).collect();
         assert_eq!(files, ["store/policy.rs", "wire.rs"]);
-        assert_eq!((lost(PAGE, |file| file == "id.rs").len(), lost(PAGE, |_| false).len()), (0, 1));
+    }
+
+    #[test]
+    fn file_or_module_that_the_page_names_exists() {
+        let files = ["id.rs", "map/policy.rs", "disk/frame.rs"];
+        let lost =
+            |files: &[&str], function: &str| lost(PAGE, |file| files.contains(&file), |name| name == function).len();
+        assert_eq!((lost(&files, "decide"), lost(&files, "other"), lost(&[], "decide")), (0, 1, 3));
     }
 }

@@ -246,7 +246,7 @@ impl<B: Body> Durable<B> {
         let paused = self.paused();
         let paused_until = paused.as_ref().and_then(Tries::paused_until);
         // Nothing of its body starts before that time.
-        let pause = paused_until.filter(|due_ms| *due_ms > self.context.runtime.clock.now_ms());
+        let pause = paused_until.filter(|due_ms| *due_ms > self.context.runtime.clock.steady_ms());
         if spec.meta().effect == Effect::AtLeastOnce && pause.is_none() {
             if intended && !self.context.replay().resumes(slot) {
                 self.stage = CallStage::Entered(slot);

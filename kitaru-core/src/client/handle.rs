@@ -89,7 +89,7 @@ impl<R> Handle<R> {
         Self::of_child(Arc::downgrade(&executions), execution, ended, decode)
     }
 
-    /// Of an execution that a flow has started. It holds the store open.
+    /// Of an execution that a flow has started. It does not hold the store open.
     pub(crate) fn of_child(
         executions: Weak<dyn Executions>,
         execution: ExecutionId,

@@ -132,8 +132,8 @@ pub struct SignalRequest {
 }
 
 impl SignalRequest {
-    /// An idempotency key. Of the signals with one name and one key that a generation receives, only the first counts. The
-    /// others have no effect and are not an error.
+    /// An idempotency key. Of the signals with one name and one key that an execution receives, in all its continuations, only
+    /// the first counts. The others have no effect and are not an error.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self

@@ -110,6 +110,20 @@ fn an_answer_that_was_on_its_way_when_its_wait_opened_wakes_it() {
     assert_eq!(given(&mailbox, FIRST).as_deref(), Some("1"));
 }
 
+#[test]
+fn dropped_wait_leaves_no_waker_in_the_mailbox() {
+    let woken = Arc::new(Woken::default());
+    let mailbox = Mailbox::new(Vec::new(), &HashSet::new());
+    let waker = Waker::from(woken.clone());
+    mailbox.listen(FIRST, Some("pay"));
+    assert_eq!((mailbox.answer(FIRST, &waker), mailbox.take_signal("paid", &waker)), (None, None));
+    assert_eq!(Arc::strong_count(&woken), 4);
+    mailbox.forget(&waker);
+    mailbox.leave(FIRST);
+    drop(waker);
+    assert_eq!(Arc::strong_count(&woken), 1);
+}
+
 #[derive(Default)]
 struct Woken(AtomicBool);
 

@@ -21,9 +21,9 @@ pub(super) const LOADING: Duration = Duration::from_secs(1);
 pub(crate) struct Admissions {
     pub(super) begins: Arc<Semaphore>,
     pub(super) trials: Arc<Mutex<()>>,
-    /// Until when the attempt that began alone stays alone.
+    /// Until when the attempt that began alone stays alone, in steady time.
     pub(super) alone_until_ms: watch::Sender<u64>,
-    /// Until when attempts are held up.
+    /// Until when attempts are held up, in steady time.
     held_up: Lock<Vec<u64>>,
 }
 

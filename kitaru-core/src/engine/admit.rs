@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::clock::millis;
 use crate::context::{Admission, Context};
 use crate::engine::admissions::{ALL, LOADING};
 use crate::engine::state::Engine;
@@ -37,7 +36,7 @@ impl Engine {
         let trial = Some(self.behind_a_trial(self.admissions.trials.clone().lock_owned()).await);
         let clock = &self.runtime.clock;
         let mut all = pin!(self.admissions.admit(ALL));
-        let until_ms = clock.now_ms().saturating_add(millis(time));
+        let until_ms = clock.due_ms(time);
         let held_up = self.admissions.held_up(until_ms);
         let admitted = before(all.as_mut(), clock.sleep(time)).await;
         drop(held_up);
@@ -52,7 +51,7 @@ impl Engine {
         // The permits that no attempt holds.
         debug_assert_eq!(self.admissions.begins.available_permits(), 0, "who begins alone has all permits");
         debug_assert!(!self.running().iter().any(|attempt| attempt.is_admitted()), "no other attempt holds a permit");
-        self.admissions.alone_until_ms.send_replace(clock.now_ms().saturating_add(millis(time)));
+        self.admissions.alone_until_ms.send_replace(clock.due_ms(time));
         Ok(Admission { permit, trial })
     }
 
@@ -79,10 +78,9 @@ impl Engine {
             if let Some(done) = done {
                 return done;
             }
-            let now_ms = clock.now_ms();
-            if until_ms <= now_ms {
+            if until_ms <= clock.steady_ms() {
                 let held_up = self.running().iter().filter(|attempt| attempt.admit_others()).count() > 0;
-                let again_ms = if held_up { u64::MAX } else { now_ms.saturating_add(millis(LOADING)) };
+                let again_ms = if held_up { u64::MAX } else { clock.due_ms(LOADING) };
                 // Unless the next attempt is already alone.
                 self.admissions.alone_until_ms.send_if_modified(|known_ms| {
                     let is_same = *known_ms == until_ms;
@@ -99,14 +97,18 @@ impl Engine {
     ///
     /// # Panics
     ///
-    /// In builds with debug assertions, if an attempt has begun without a permit, or one is lost.
+    /// In builds with debug assertions, if an attempt has begun without a permit, or a permit is lost, or one to resume without a
+    /// caller.
     #[cfg(feature = "testkit")]
     pub(crate) fn recount_permits(&self) {
         if cfg!(debug_assertions) && !self.is_closed() {
+            let driven = self.registry.all().iter().filter(|(_, seated)| seated.is_driven()).count();
+            let resuming = self.most_driving.saturating_sub(self.driving.available_permits());
+            assert!(resuming <= driven, "{resuming} executions resume without a caller, and {driven} are driven");
             let available = self.admissions.begins.available_permits();
             let held = self.running().iter().filter(|attempt| attempt.is_admitted()).count();
             assert!(available + held <= ALL as usize, "{held} attempts hold a permit, and {available} are available");
-            if self.registry.all().iter().all(|(_, seated)| !seated.is_driven()) {
+            if driven == 0 {
                 assert_eq!(available, ALL as usize, "nothing is driven, so that nothing holds a permit");
             }
         }

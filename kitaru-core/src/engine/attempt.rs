@@ -147,7 +147,7 @@ impl RecordedInput {
 fn begin(
     task: &Task,
     request: &Request,
-    (generation, cancelled, fresh): (u32, Option<Box<(Stored, Seq)>>, bool),
+    (generation, cancelled, fresh): (u32, Option<Box<(ClaimedGeneration, Seq)>>, bool),
     admission: Admission,
 ) -> (Arc<Context>, RecordedInput, impl Future<Output = Result<(), Error>> + Send + use<>) {
     let runtime = &task.engine.runtime;

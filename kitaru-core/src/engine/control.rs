@@ -14,7 +14,7 @@ use crate::request::Request;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{EndFrame, Frame, NotUndone, Status};
-use crate::ledger::{Stored, UnattendedEnd};
+use crate::ledger::{ClaimedGeneration, Stored, UnattendedEnd};
 use crate::runtime::Runtime;
 
 impl Engine {
@@ -76,10 +76,10 @@ impl Steered for Context {
 }
 
 /// Makes an execution `Cancelled` that no task drives.
-pub(crate) async fn cancel_parked(task: &Task, stored: Stored, next: Seq) -> Ended {
+pub(crate) async fn cancel_parked(task: &Task, claimed: ClaimedGeneration, next: Seq) -> Ended {
     let why = cancelled(&task.execution);
     let runtime = &task.engine.runtime;
-    let ending = cancel(runtime, stored, next, &why);
+    let ending = cancel(runtime, claimed, next, &why);
     match runtime.ledger.end(ending).await {
         Ok(()) => Ended::Fault(why),
         Err(fault) => Ended::Fault(fault),
@@ -97,19 +97,19 @@ fn cancelled(execution: &ExecutionId) -> Error {
 }
 
 /// How a generation becomes `Cancelled` without its undo.
-pub(super) fn cancel(runtime: &Runtime, stored: Stored, seq: Seq, why: &Error) -> UnattendedEnd {
+pub(super) fn cancel(runtime: &Runtime, claimed: ClaimedGeneration, seq: Seq, why: &Error) -> UnattendedEnd {
     let packed = Packed::error(why);
     let frame = Frame::End(EndFrame {
         status: Status::Cancelled,
-        attempt: stored.state.attempts,
+        attempt: claimed.stored.state.attempts,
         ended_ms: runtime.clock.now_ms(),
         duration_us: 0,
         preview: &packed.preview,
         payload: packed.payload(),
     });
     // A queued execution has done no work.
-    let undo = (stored.state.status != Status::Queued).then_some(NotUndone::Skipped);
-    UnattendedEnd { frame: frame.write(), stored: Box::new(stored), seq, status: Status::Cancelled, undo }
+    let undo = (claimed.stored.state.status != Status::Queued).then_some(NotUndone::Skipped);
+    UnattendedEnd { frame: frame.write(), claimed: Box::new(claimed), seq, status: Status::Cancelled, undo }
 }
 
 pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {

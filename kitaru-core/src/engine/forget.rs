@@ -91,9 +91,9 @@ pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId
 
 /// The last of the names.
 fn names(journal: &Journal) -> String {
-    const MOST: usize = 20;
+    const MOST: usize = 5;
     let names = journal.indices().rev().filter_map(|at| journal.outcome(at)).map(|outcome| outcome.call.name());
-    let mut names: Vec<String> = names.take(MOST + 1).map(|name| format!("`{name}`")).collect();
+    let mut names: Vec<String> = names.take(MOST + 1).map(|name| format!("`{}`", short(&name))).collect();
     if names.len() > MOST {
         names[MOST] = "…".to_owned();
     }

@@ -7,7 +7,7 @@ use crate::engine::control::{begun_over, cancel};
 use crate::engine::task::Task;
 use crate::id::Seq;
 use crate::journal::Header;
-use crate::ledger::{FirstAttempt, NewGeneration, Stored, Tenure};
+use crate::ledger::{ClaimedGeneration, FirstAttempt, NewGeneration, Tenure};
 use crate::request::Request;
 
 /// What a generation begins with.
@@ -46,14 +46,14 @@ impl Head {
         task: &Task,
         request: &Request,
         first: FirstAttempt,
-        cancelled: Option<Box<(Stored, Seq)>>,
+        cancelled: Option<Box<(ClaimedGeneration, Seq)>>,
     ) -> NewGeneration {
         let runtime = &task.engine.runtime;
         // The callers of the replaced generation wait for this one.
         let waiters = if cancelled.is_some() { task.active.parents() } else { Vec::new() };
         let over = cancelled.map(|over| {
-            let (stored, next) = *over;
-            cancel(runtime, stored, next, &begun_over())
+            let (claimed, next) = *over;
+            cancel(runtime, claimed, next, &begun_over())
         });
         let shape = request.input.encoded.shape.as_ref();
         let shape = shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text.clone())));

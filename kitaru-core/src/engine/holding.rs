@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 /// Pauses an execution before its next attempt, or makes it stuck.
 pub(crate) async fn hold_back(task: &Task, held: Hold) -> Ended {
     let runtime = &task.engine.runtime;
-    let (stored, next, tally) = match held {
+    let (claimed, next, tally) = match held {
         Hold::Until { due_ms, claimed } => {
             let journal = claimed.stored.journal;
             if let Err(fault) = begun_by_now(runtime, *claimed).await {
@@ -22,7 +22,7 @@ pub(crate) async fn hold_back(task: &Task, held: Hold) -> Ended {
             }
             return Ended::Parked { due: Due::At(due_ms), journal };
         }
-        Hold::GivenUp { stored, next, tally } => (stored, next, tally),
+        Hold::GivenUp { claimed, next, tally } => (claimed, next, tally),
     };
     let execution = &task.execution;
     let (place_of_death, undo) = match tally.replays {
@@ -39,14 +39,14 @@ pub(crate) async fn hold_back(task: &Task, held: Hold) -> Ended {
     let packed = Packed::error(&error);
     let frame = Frame::End(EndFrame {
         status: Status::Stuck,
-        attempt: stored.state.attempts,
+        attempt: claimed.stored.state.attempts,
         ended_ms: runtime.clock.now_ms(),
         duration_us: 0,
         preview: &packed.preview,
         payload: packed.payload(),
     })
     .write();
-    let ending = UnattendedEnd { stored, seq: next, status: Status::Stuck, frame, undo: Some(undo) };
+    let ending = UnattendedEnd { claimed, seq: next, status: Status::Stuck, frame, undo: Some(undo) };
     if let Err(fault) = runtime.ledger.end(ending).await {
         return Ended::Fault(fault);
     }

@@ -2,7 +2,7 @@
 //! program; must not know what the work is.
 //!
 //! One thread of the store waits for times, looks for interrupted executions, wakes parked flows and closes the store. It runs
-//! no code of a flow, so no flow can hold it up.
+//! no code of a flow, so no flow can hold it up; only where the system gives no thread for the flows, they run on it.
 
 use std::future::Future;
 use std::io;

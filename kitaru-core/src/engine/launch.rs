@@ -164,9 +164,9 @@ impl Task {
                 self.active.record(Ok(()));
                 hold_back(self, held).await
             }
-            Ok(Plan::Cancel { stored, next }) => {
+            Ok(Plan::Cancel { claimed, next }) => {
                 self.active.record(Ok(()));
-                cancel_parked(self, *stored, next).await
+                cancel_parked(self, *claimed, next).await
             }
             Ok(Plan::Count { claimed, tally }) => attempt::count(self, request, *claimed, tally).await,
             Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.engine.runtime.clock.now_ms()) {

@@ -9,7 +9,7 @@ use crate::engine::forget;
 use crate::error::{Error, Kind, cannot};
 use crate::id::Seq;
 use crate::journal::{Forgotten, Frame, OwnedPayload, Status, Tally};
-use crate::ledger::{Archive, ClaimedGeneration, Ledger, Loaded, Stored, malformed};
+use crate::ledger::{Archive, ClaimedGeneration, Ledger, Loaded, malformed};
 use crate::machine::{Ask, Journal, Replay};
 use crate::request::Forget;
 
@@ -19,7 +19,7 @@ pub(crate) enum Plan {
     HeldBack(Hold),
     /// The execution becomes `Cancelled`, without an attempt.
     Cancel {
-        stored: Box<Stored>,
+        claimed: Box<ClaimedGeneration>,
         next: Seq,
     },
     /// The execution resumes. Its attempt is counted before anything else is touched.
@@ -48,7 +48,7 @@ pub(crate) struct Resume {
 
 /// An attempt to drive.
 pub(crate) enum AttemptPlan {
-    New { generation: u32, cancelled: Option<Box<(Stored, Seq)>>, fresh: bool },
+    New { generation: u32, cancelled: Option<Box<(ClaimedGeneration, Seq)>>, fresh: bool },
     Resume(Box<Resume>),
 }
 
@@ -71,19 +71,19 @@ impl Plan {
     pub(crate) fn begin(
         archive: &Archive,
         generation: u32,
-        cancelled: Option<Stored>,
+        cancelled: Option<ClaimedGeneration>,
         ask: Ask,
     ) -> Result<Self, Error> {
-        let next = cancelled.as_ref().map(|stored| archive.next_seq(stored)).transpose()?;
+        let next = cancelled.as_ref().map(|claimed| archive.next_seq(&claimed.stored)).transpose()?;
         let cancelled = cancelled.zip(next);
         let cancelled = cancelled.map(Box::new);
         Ok(Plan::Drive(AttemptPlan::New { generation, cancelled, fresh: ask == Ask::Fresh }))
     }
 
     /// The execution ends without an attempt.
-    pub(crate) fn cancel(archive: &Archive, stored: Stored) -> Result<Self, Error> {
-        let next = archive.next_seq(&stored)?;
-        Ok(Plan::Cancel { stored: Box::new(stored), next })
+    pub(crate) fn cancel(archive: &Archive, claimed: ClaimedGeneration) -> Result<Self, Error> {
+        let next = archive.next_seq(&claimed.stored)?;
+        Ok(Plan::Cancel { claimed: Box::new(claimed), next })
     }
 
     /// `forget` names the records that no longer count.
@@ -137,5 +137,5 @@ impl Plan {
 /// What happens to an execution whose attempts crash one after another without a lasting record.
 pub(crate) enum Hold {
     Until { due_ms: u64, claimed: Box<ClaimedGeneration> },
-    GivenUp { stored: Box<Stored>, next: Seq, tally: Tally },
+    GivenUp { claimed: Box<ClaimedGeneration>, next: Seq, tally: Tally },
 }

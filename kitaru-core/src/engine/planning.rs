@@ -93,7 +93,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
                 Plan::begin(archive, generation.saturating_add(deleted), None, input.ask)
             }
             (Decision::New { generation, cancels }, newest) => {
-                let cancelled = newest.filter(|_| cancels).map(|older| older.stored);
+                let cancelled = newest.filter(|_| cancels);
                 Plan::begin(archive, generation, cancelled, input.ask)
             }
             (Decision::Continue, Some(claimed)) if input.ask == Ask::Resume => {
@@ -115,7 +115,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             (Decision::Cancel, Some(claimed)) if input.registered && input.ask == Ask::Cancel => {
                 plan_to_undo(archive, claimed)
             }
-            (Decision::Cancel, Some(claimed)) => Plan::cancel(archive, claimed.stored),
+            (Decision::Cancel, Some(claimed)) => Plan::cancel(archive, claimed),
             (Decision::Cached { age_ms }, Some(claimed)) => {
                 let payload = archive.outcome(&claimed.stored)?;
                 Ok(Plan::Cached { payload: Arc::new(payload), age: Duration::from_millis(age_ms) })
@@ -172,8 +172,7 @@ fn plan_to_resume(
             }
             Verdict::GivenUp => {
                 let next = archive.next_seq(stored)?;
-                let stored = Box::new(claimed.stored);
-                return Ok(Plan::HeldBack(Hold::GivenUp { stored, next, tally }));
+                return Ok(Plan::HeldBack(Hold::GivenUp { claimed: Box::new(claimed), next, tally }));
             }
         }
     }
@@ -197,10 +196,10 @@ fn plan_to_undo(archive: &Archive, claimed: ClaimedGeneration) -> Result<Plan, E
             Some(NotUndone::DiesInReplay) => return Err(dies_when_cancelled(stored)),
             // After one more crash, a replay is known not to help.
             Some(NotUndone::DiesInBodies) => last_chance(),
-            Some(NotUndone::Skipped) | None => return Plan::cancel(archive, claimed.stored),
+            Some(NotUndone::Skipped) | None => return Plan::cancel(archive, claimed),
         },
         status if status.has_flow() || status == Status::Stuck => tally(&claimed),
-        _ => return Plan::cancel(archive, claimed.stored),
+        _ => return Plan::cancel(archive, claimed),
     };
     if dies_in_replay(tally) {
         return Err(dies_when_cancelled(stored));

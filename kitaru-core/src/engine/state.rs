@@ -22,8 +22,11 @@ pub(crate) struct Engine {
     pub(crate) admissions: Admissions,
     /// Where all this runs.
     pub(super) keeper: Keeper,
-    /// How many executions may resume concurrently without a caller.
+    /// How many more executions may resume concurrently without a caller.
     pub(super) driving: Arc<Semaphore>,
+    /// How many may at most.
+    #[cfg(feature = "testkit")]
+    pub(super) most_driving: usize,
     /// What runs next to the store.
     pub(super) companions: Companions,
     pub(super) closed: AtomicBool,
@@ -37,6 +40,8 @@ impl Engine {
             admissions: Admissions::default(),
             keeper,
             driving: Arc::new(Semaphore::new(driving)),
+            #[cfg(feature = "testkit")]
+            most_driving: driving,
             companions: Companions::default(),
             closed: AtomicBool::new(false),
         }

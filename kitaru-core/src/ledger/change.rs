@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::id::{JournalId, Seq};
 use crate::journal::{Asks, Header, NotUndone, Note, NoteKind, OwnedPayload, ParentCall, Status, Tally};
-use crate::ledger::{GenerationState, Question, Stored};
+use crate::ledger::{ClaimedGeneration, GenerationState, Question};
 use crate::machine::Due;
 use crate::value::Key;
 
@@ -97,7 +97,7 @@ pub(crate) struct AttemptEnd {
 
 /// An unfinished generation that ends without an attempt.
 pub(crate) struct UnattendedEnd {
-    pub(crate) stored: Box<Stored>,
+    pub(crate) claimed: Box<ClaimedGeneration>,
     /// The number of its last record, which says that it ends with this status.
     pub(crate) seq: Seq,
     pub(crate) status: Status,

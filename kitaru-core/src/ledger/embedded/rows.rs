@@ -113,8 +113,8 @@ impl AttemptEnd {
 
 impl UnattendedEnd {
     pub(super) fn rows(self) -> Vec<Row> {
-        let UnattendedEnd { stored, seq, status, frame, undo: why } = self;
-        let journal = stored.journal;
+        let UnattendedEnd { claimed, seq, status, frame, undo: why } = self;
+        let journal = claimed.tenure.journal();
         let mut rows = vec![row(Table::Journal, journal_key(journal, seq), Some(frame)), Change::Finished.row(journal)];
         // Which one it had, if any, is not known here.
         rows.extend(ends(journal, status, RESUMED));

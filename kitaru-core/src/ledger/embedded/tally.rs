@@ -113,6 +113,7 @@ impl Tallies {
     /// Something that was sent is taken back.
     pub(super) fn taken_back(&self, journal: JournalId, bytes: u64) {
         if let Some(tally) = lock(&self.0).generations.get_mut(&journal) {
+            debug_assert!(tally.bytes >= bytes, "what is taken back was counted");
             tally.bytes = tally.bytes.saturating_sub(bytes);
         }
     }

@@ -214,8 +214,8 @@ impl Ledger {
         wait
     }
 
-    /// Records a generation, and says so; unless what came before it is lost of the journal that it comes `behind`, which says
-    /// there why it begins.
+    /// Records a generation, and the end of the one that it is begun over, and says so; unless what came before it is lost of the
+    /// journal that it comes `behind`, which says there why it begins.
     pub(crate) fn begin_then(
         &self,
         tenure: &Arc<Tenure>,
@@ -223,6 +223,11 @@ impl Ledger {
         generation: NewGeneration,
         landed: impl FnOnce(Result<(), Error>) + Send + 'static,
     ) {
+        let over = generation.over.as_ref().map(|over| over.claimed.tenure.clone());
+        let landed = move |result| {
+            over.iter().for_each(|tenure| tenure.end());
+            landed(result);
+        };
         self.submit(Ticket::new(tenure, behind, landed), generation.rows(), None);
     }
 
@@ -238,11 +243,11 @@ impl Ledger {
         wait
     }
 
-    /// Records the end of a generation without a driver.
+    /// Records the end of a claimed generation without an attempt.
     pub(crate) async fn end(&self, ending: UnattendedEnd) -> Result<(), Error> {
-        let tenure = Arc::new(Tenure::of_changes(ending.stored.journal));
-        let execution = ending.stored.header.execution.clone();
-        self.write_rows(&tenure, ending.rows(), None).await?;
+        let tenure = ending.claimed.tenure.clone();
+        let execution = ending.claimed.stored.header.execution.clone();
+        self.write_last_rows(&tenure, ending.rows(), None).await?;
         self.claims.done(&execution);
         Ok(())
     }
