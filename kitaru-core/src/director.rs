@@ -48,12 +48,6 @@ pub(crate) trait Director: Send + Sync + 'static {
 
     /// A replacement for randomness that is not recorded.
     fn chance(&self) -> u64;
-
-    /// A body begins that may wait for something outside.
-    fn watches(&self, outside: &Arc<Outside>);
-
-    /// A stub of a test is wrong, so that its body never ends.
-    fn mistaken(&self, what: String);
 }
 
 /// Whether something continues.
@@ -138,6 +132,12 @@ pub(crate) enum Observation<'a> {
     Diverged(Divergence<'a>),
     /// The value that was recorded for this checkpoint has another digest when it is read back.
     Unsteady { checkpoint: &'a str },
+    /// A body begins that may wait for something outside.
+    #[cfg(feature = "testkit")]
+    Watched { outside: &'a Arc<Outside> },
+    /// A stub of a test is wrong, so that its body never ends.
+    #[cfg(feature = "testkit")]
+    Mistaken { what: &'a str },
 }
 
 /// A call that contradicts a record.

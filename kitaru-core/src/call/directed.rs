@@ -8,7 +8,7 @@ use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::call::outcome::Unpack;
 use crate::context::BodyScope;
-use crate::director::{Director, Goes, Moment, Outside, Part};
+use crate::director::{Director, Goes, Moment, Observation, Outside, Part};
 use crate::journal::{Class, Payload};
 use crate::value::{ArgSink, Codec};
 
@@ -38,7 +38,7 @@ impl Cast {
             Part::Itself if scope.is_part() => Cast::default(),
             Part::Itself => {
                 let outside = Arc::default();
-                director.watches(&outside);
+                director.observe(&Observation::Watched { outside: &outside });
                 Cast { part: None, outside: Some(outside) }
             }
             part => Cast { part: Some(part), outside: None },
@@ -87,7 +87,8 @@ pub(super) fn is_stopped(spec: &Spec, scope: &BodyScope, moment: Moment) -> bool
 fn play<B: Body>(part: &Part, spec: &Spec, scope: &BodyScope) -> Poll<B::Output> {
     let name = spec.name();
     let mistaken = |what: String| {
-        director(spec, scope).into_iter().for_each(|director| director.mistaken(what.clone()));
+        let observation = Observation::Mistaken { what: &what };
+        director(spec, scope).into_iter().for_each(|director| director.observe(&observation));
         Poll::Pending
     };
     match part {

@@ -245,7 +245,7 @@ async fn signals_that_are_sent_together_share_commits_and_keep_their_order() {
     let store = Kept::default();
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
-    kitaru.inner.runtime.ledger.settle().await.unwrap();
+    kitaru.inner.runtime.ledger.flush().await.unwrap();
     let before = store.0.commits.load(Ordering::SeqCst);
     store.hold_up(true);
     let mut sending = Vec::new();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::Context;
 use super::ack::{Ack, Subject};
 use crate::error::Error;
-use crate::id::Seq;
+use crate::id::{JournalId, Seq};
 use crate::journal::{Frame, Note, NoteKind, SettledFrame};
-use crate::ledger::{Append, Change, Owner};
+use crate::ledger::{Append, Appender, Change};
 use crate::machine::{Event, Exit, Progress, Says, SlotId, Unflushed};
 
 impl Context {
@@ -51,7 +51,7 @@ impl Context {
         let errors = unflushed.errors;
         let settled = (!errors.is_empty()).then_some(Frame::Settled(SettledFrame { errors }));
         let mut frames: Vec<Vec<u8>> = nows.chain(patches).chain(settled).map(|frame| frame.write()).collect();
-        // When the last one lands, all before it are durable: the writer keeps the order of one owner's submissions.
+        // When the last one lands, all before it are durable: the writer keeps the order of one attempt's submissions.
         let last = frames.pop();
         for frame in frames {
             self.send(Subject::Ahead, Some(frame), Vec::new());
@@ -105,7 +105,7 @@ impl Context {
             changes.push(self.running());
         }
         let token = Ack { subject, announces: says.announces(), proves: says.proves() }.to_bits();
-        let append = Append { owner: self.clone(), token, changes, frame };
+        let append = Append { appender: self.clone(), token, changes, frame };
         if let Err(fault) = self.runtime.ledger.append(append) {
             self.numbers.cut();
             self.leave_with(Exit::Fault(fault));
@@ -113,23 +113,23 @@ impl Context {
     }
 }
 
-impl Owner for Context {
-    fn journal(&self) -> u64 {
-        self.numbers.journal().0
+impl Appender for Context {
+    fn journal(&self) -> JournalId {
+        self.numbers.journal()
     }
 
-    fn number(&self) -> u64 {
-        self.numbers.take()
+    fn next(&self) -> Seq {
+        Seq(self.numbers.take())
     }
 
     fn is_cut(&self) -> bool {
         self.numbers.is_cut()
     }
 
-    fn landed(&self, token: u64, result: Result<u64, Error>) {
+    fn landed(&self, token: u64, result: Result<Seq, Error>) {
         let Ack { subject, announces, proves } = Ack::from_bits(token);
         let seq = match result {
-            Ok(seq) => Seq(seq),
+            Ok(seq) => seq,
             Err(fault) => {
                 self.numbers.cut();
                 self.runtime.ledger.forget_shapes();

@@ -170,10 +170,10 @@ fn begin(
     let header = head.header.clone();
     let generation = head.begins(task, request, FirstAttempt::Together, cancelled);
     let (send, landed) = oneshot::channel();
-    let (owner, active) = (context.clone(), task.active.clone());
+    let (begun, active) = (context.clone(), task.active.clone());
     runtime.ledger.begin_then(&numbers, request.behind.clone(), generation, move |landed| {
         if let Err(fault) = &landed {
-            owner.leave_with(Exit::Fault(fault.clone()));
+            begun.leave_with(Exit::Fault(fault.clone()));
         }
         active.record(landed.clone());
         // The receiver may be gone.
@@ -198,7 +198,7 @@ pub(crate) async fn queue(task: &Task, request: Request, work: AttemptPlan, star
             (tenure.journal(), task.engine.runtime.ledger.begin(&tenure, request.behind, generation).await)
         }
         // The generation is recorded and begins at that time.
-        AttemptPlan::Resume(resume) => (resume.claimed.stored.journal, task.engine.runtime.ledger.settle().await),
+        AttemptPlan::Resume(resume) => (resume.claimed.stored.journal, task.engine.runtime.ledger.flush().await),
     };
     task.active.record(recorded.clone());
     match recorded {
@@ -237,7 +237,7 @@ async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(),
         context.send_ahead(Frame::Forgot(*forgotten).write());
     }
     context.announce();
-    // After those changes: the submissions of one owner land in their order.
+    // After those changes: the submissions of one attempt land in their order.
     context.runtime.ledger.write(&context.numbers, vec![Change::Resumed], None).await
 }
 

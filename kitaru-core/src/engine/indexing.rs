@@ -6,11 +6,8 @@ use std::time::Duration;
 use crate::engine::retention::retire;
 use crate::engine::state::Engine;
 use crate::error::Error;
-use crate::ledger::blocking;
+use crate::ledger::{AFTER_FAULT, blocking};
 use crate::log;
-
-/// How long to wait after a fault of the store.
-const AFTER_FAULT: Duration = Duration::from_secs(10);
 
 /// Makes the indexes that a store lacks, and then deletes what has been finished for so long, again and again: nothing is deleted
 /// while its rows are made.

@@ -87,7 +87,7 @@ impl Engine {
             tokio::time::sleep(AFTER_RUNTIME).await;
             let Some(engine) = engine.upgrade().filter(|engine| !engine.is_closed()) else { return };
             // The attempt's last writes, perhaps its header, must have landed.
-            match engine.runtime.ledger.settle_left(&execution).await {
+            match engine.runtime.ledger.flush_left(&execution).await {
                 Ok(()) => engine.wake(journal, Cause::Fault).await,
                 Err(_) => engine.wake_after_fault(journal, Cause::Fault),
             }

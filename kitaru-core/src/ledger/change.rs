@@ -19,7 +19,7 @@ pub(crate) enum Change {
     Interrupted { attempts: u32, at_ms: u64, tally: Tally },
     /// The flow is parked, until then.
     Parked { attempts: u32, at_ms: u64, due: Due },
-    /// The generation stands where it stood, but since another time.
+    /// The generation keeps its status, which it has since another time.
     Since { at_ms: u64, state: GenerationState },
     /// The generation is finished: its last record says how.
     Finished,
@@ -45,7 +45,7 @@ pub(crate) enum Change {
     Shows { kind: NoteKind, name: String, note: Note },
     /// A person has resumed the generation: why its work was not undone counts no more.
     Resumed,
-    /// The call of a parent that is to hear of the generation's end.
+    /// The call of a parent that is notified of the generation's end.
     AwaitedBy(ParentCall),
 }
 

@@ -25,8 +25,11 @@
 //! Both are types and not traits, so that the path of a checkpoint is static; a store of another kind is another folder next to
 //! `embedded`, and these two names become enums. That no other process writes is known in `embedded` only.
 
+mod attempt;
 mod change;
 mod embedded;
+mod listed;
+mod mail;
 mod model;
 mod narrow;
 mod question;
@@ -37,20 +40,19 @@ use std::sync::Arc;
 use crate::error::{Error, Kind, cannot};
 use crate::pool::{self, Gone, LookupQueue, LookupTurn};
 
-pub(crate) use crate::store::Owner;
+pub(crate) use attempt::{Append, Appender, Earlier, Left, Loaded};
 pub(crate) use change::{AttemptEnd, Change, FirstAttempt, MemoEntry, NewGeneration, UnattendedEnd};
 #[cfg(feature = "testkit")]
 pub(crate) use embedded::first_rows;
-pub(crate) use embedded::{
-    AFTER_FAULT, Append, Archive, Arrival, CarryOver, ClaimedGeneration, Earlier, Ledger, LedgerOptions, Left, Listed,
-    Loaded, NewMessage, Tenure, Unread, Waking, WokenGeneration, open,
-};
+pub(crate) use embedded::{Archive, CarryOver, ClaimedGeneration, Ledger, LedgerOptions, Tenure, Waking, open};
 #[cfg(test)]
 pub(crate) use embedded::{
     MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_NAMED, MOST_PASSED, MOST_SIGNALS, MailTotal,
     most_loaded_bytes,
 };
-pub(crate) use model::{Generation, GenerationState, Listing, Stored, malformed};
+pub(crate) use listed::{Listed, Unread};
+pub(crate) use mail::{Arrival, NewMessage};
+pub(crate) use model::{AFTER_FAULT, Generation, GenerationState, Listing, Stored, WokenGeneration, malformed};
 pub(crate) use narrow::{ByStatus, Narrow};
 pub(crate) use question::{OpenQuestion, Question};
 pub(crate) use sent::{Addressee, Sent, SentKey};

@@ -1,9 +1,11 @@
 //! What is known of a generation, however it is kept. Must not know how it is read or written.
 
+use std::time::Duration;
+
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Header, Malformed, Status, Tally};
-use crate::machine::{Due, Journal};
+use crate::machine::{Cause, Due, Journal};
 
 /// One generation, as it is kept.
 #[derive(Debug)]
@@ -64,6 +66,16 @@ pub(crate) struct Generation {
     pub(crate) reason: String,
     pub(crate) journal: Journal,
 }
+
+/// A generation that is to resume, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WokenGeneration {
+    pub(crate) journal: JournalId,
+    pub(crate) cause: Cause,
+}
+
+/// How long to wait until a store may have recovered from a fault.
+pub(crate) const AFTER_FAULT: Duration = Duration::from_secs(10);
 
 pub(crate) fn malformed(execution: &ExecutionId, what: &str, why: Malformed) -> Error {
     let why = why.0;

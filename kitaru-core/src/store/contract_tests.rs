@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use crate::error::{Error, Kind};
 use crate::store::{
-    Disk, Memory, OpenOptions, Order, Owner, Range, Reader, Row, RowKey, Store, Submission, Table, Visit, Writer,
+    Disk, Memory, OpenOptions, Order, Range, Reader, Row, RowKey, Store, Submission, Submitter, Table, Visit, Writer,
     WriterOptions,
 };
 
@@ -151,7 +151,7 @@ impl Store for Spy {
     }
 }
 
-/// An owner that keeps what landed.
+/// A submitter that keeps what landed.
 #[derive(Default)]
 struct Acks {
     next: AtomicU64,
@@ -160,7 +160,7 @@ struct Acks {
     cut: AtomicBool,
 }
 
-impl Owner for Acks {
+impl Submitter for Acks {
     fn journal(&self) -> u64 {
         7
     }
@@ -186,8 +186,8 @@ impl Acks {
     }
 }
 
-fn frame(owner: &Arc<Acks>, token: u64) -> Submission {
-    Submission { owner: owner.clone(), token, rows: Vec::new(), frame: Some(vec![token as u8]) }
+fn frame(submitter: &Arc<Acks>, token: u64) -> Submission {
+    Submission { submitter: submitter.clone(), token, rows: Vec::new(), frame: Some(vec![token as u8]) }
 }
 
 fn writer(spy: &Arc<Spy>) -> Writer {

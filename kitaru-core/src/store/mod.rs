@@ -25,4 +25,4 @@ pub use memory::Memory;
 pub(crate) use seal::{Reader, seal};
 #[cfg(feature = "testkit")]
 pub(crate) use writer::{Before, Pace};
-pub(crate) use writer::{Owner, Submission, Writer, WriterOptions};
+pub(crate) use writer::{Submission, Submitter, Writer, WriterOptions};

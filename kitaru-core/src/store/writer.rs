@@ -17,11 +17,11 @@ use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, lock};
 pub(crate) use paced::{Before, Pace};
 
 /// Who a submission belongs to. Called by the writer's thread only, and off its locks.
-pub(crate) trait Owner: Send + Sync {
-    /// The number of the owner's journal.
+pub(crate) trait Submitter: Send + Sync {
+    /// The number of the submitter's journal.
     fn journal(&self) -> u64;
 
-    /// The number of the owner's next record. Asked in the order of commits; one whose commit fails is lost.
+    /// The number of the submitter's next record. Asked in the order of commits; one whose commit fails is lost.
     fn number(&self) -> u64;
 
     /// Whether a submission for the journal was lost. None that comes behind it is written: a journal has no holes.
@@ -33,11 +33,11 @@ pub(crate) trait Owner: Send + Sync {
 
 /// Rows that become durable together.
 pub(crate) struct Submission {
-    pub(crate) owner: Arc<dyn Owner>,
+    pub(crate) submitter: Arc<dyn Submitter>,
     /// Given back when it has landed.
     pub(crate) token: u64,
     pub(crate) rows: Vec<Row>,
-    /// Goes to the end of the owner's journal.
+    /// Goes to the end of the submitter's journal.
     pub(crate) frame: Option<Vec<u8>>,
 }
 
@@ -113,7 +113,7 @@ impl Writer {
         Ok(Writer { shared, hand: Mutex::new(Hand::Thread(thread)) })
     }
 
-    /// Queues a submission. Those of one owner land in the order in which they were submitted.
+    /// Queues a submission. Those of one submitter land in the order in which they were submitted.
     ///
     /// # Errors
     ///
@@ -243,18 +243,18 @@ fn cut(failure: Option<&Error>) -> Error {
     }
 }
 
-/// The rows of one commit, and the owners to notify, each with its number.
+/// The rows of one commit, and the submitters to notify, each with its number.
 struct Batch {
     rows: Vec<Row>,
     /// As the queue counts them.
     bytes: usize,
-    waiting: Vec<(Arc<dyn Owner>, u64, u64)>,
+    waiting: Vec<(Arc<dyn Submitter>, u64, u64)>,
 }
 
 impl Batch {
     fn acknowledge(self, landed: &Result<(), Error>) {
-        for (owner, token, number) in self.waiting {
-            owner.landed(token, landed.clone().map(|()| number));
+        for (submitter, token, number) in self.waiting {
+            submitter.landed(token, landed.clone().map(|()| number));
         }
     }
 }
@@ -314,7 +314,7 @@ impl Thread {
         }
     }
 
-    /// Makes one commit, and notifies all owners.
+    /// Makes one commit, and notifies all submitters.
     fn land(&mut self, submissions: &mut VecDeque<Submission>) {
         let mut batch = self.batch(submissions);
         let landed = self.land_rows(&mut batch);
@@ -342,9 +342,9 @@ impl Thread {
         let submissions = submissions.drain(..count);
         let mut rows = Vec::with_capacity(2 * count);
         let mut waiting = Vec::with_capacity(count);
-        for Submission { owner, token, rows: own, frame } in submissions {
-            if owner.is_cut() {
-                owner.landed(token, Err(cut(self.failure.as_ref())));
+        for Submission { submitter, token, rows: own, frame } in submissions {
+            if submitter.is_cut() {
+                submitter.landed(token, Err(cut(self.failure.as_ref())));
                 continue;
             }
             for Row { table, key, value } in own {
@@ -355,15 +355,15 @@ impl Thread {
                 rows.push(Row { table, key, value });
             }
             let number = frame.map_or(0, |mut frame| {
-                let number = owner.number();
+                let number = submitter.number();
                 let mut key = [0; 16];
-                key[..8].copy_from_slice(&owner.journal().to_be_bytes());
+                key[..8].copy_from_slice(&submitter.journal().to_be_bytes());
                 key[8..].copy_from_slice(&number.to_be_bytes());
                 seal(Table::Journal, &key, &mut frame);
                 rows.push(Row { table: Table::Journal, key: RowKey::from(key), value: Some(frame) });
                 number
             });
-            waiting.push((owner, token, number));
+            waiting.push((submitter, token, number));
         }
         Batch { rows, bytes, waiting }
     }

@@ -183,7 +183,7 @@ impl House {
         lock(&self.state).store.odds = (of > 0).then_some(of);
     }
 
-    /// Delays the store by up to this many turns of all other tasks, at random, and notifies the owners of a commit in any
+    /// Delays the store by up to this many turns of all other tasks, at random, and notifies the submitters of a commit in any
     /// order.
     pub(super) fn dawdle(&self, most_turns: usize) {
         lock(&self.state).store.most_turns = (most_turns > 0).then_some(most_turns);
@@ -417,14 +417,14 @@ impl Director for House {
             Ok(given) => Part::Gives(given),
             Err(panic) => {
                 let mistake = Error::panicked(&format!("the stub of checkpoint `{checkpoint}`"), panic);
-                self.mistaken(mistake.to_string());
+                self.observe(&Observation::Mistaken { what: &mistake.to_string() });
                 Part::Hangs
             }
         }
     }
 
     fn observe(&self, observation: &Observation<'_>) {
-        let State { replayed, script, findings, .. } = &mut *lock(&self.state);
+        let State { replayed, script, findings, mistake, .. } = &mut *lock(&self.state);
         match observation {
             Observation::Given { execution, checkpoint, identity } => {
                 self.invariants(|seen| seen.given(execution, checkpoint, *identity));
@@ -443,6 +443,10 @@ impl Director for House {
                     findings.unsteady.push((*checkpoint).to_owned());
                 }
             }
+            Observation::Watched { outside } => lock(&self.outside).push(Arc::downgrade(outside)),
+            Observation::Mistaken { what } => {
+                mistake.get_or_insert_with(|| (*what).to_owned());
+            }
         }
     }
 
@@ -454,14 +458,6 @@ impl Director for House {
 
     fn chance(&self) -> u64 {
         lock(&self.state).chance.next()
-    }
-
-    fn watches(&self, outside: &Arc<Outside>) {
-        lock(&self.outside).push(Arc::downgrade(outside));
-    }
-
-    fn mistaken(&self, what: String) {
-        lock(&self.state).mistake.get_or_insert(what);
     }
 }
 

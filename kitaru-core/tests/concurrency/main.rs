@@ -57,7 +57,7 @@ mod store {
     pub use contract::{Order, Range, Row, Store, Table, Visit};
     pub use key::RowKey;
     pub(crate) use seal::{Reader, seal};
-    pub(crate) use writer::{Owner, Submission, Writer, WriterOptions};
+    pub(crate) use writer::{Submission, Submitter, Writer, WriterOptions};
 }
 
 #[path = "../../src/ledger"]

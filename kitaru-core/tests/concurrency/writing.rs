@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind};
 use crate::orders::try_orders;
-use crate::store::{Order, Owner, Range, Row, Store, Submission, Table, Visit, Writer, WriterOptions};
+use crate::store::{Order, Range, Row, Store, Submission, Submitter, Table, Visit, Writer, WriterOptions};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, PoisonError, lock, thread};
 
@@ -87,7 +87,7 @@ impl Execution {
 
     fn send(self: &Arc<Self>, writer: &Writer, token: u64) -> Result<(), Error> {
         let (rows, frame) = (Vec::new(), Some(vec![token as u8]));
-        writer.submit(Submission { owner: self.clone(), token, rows, frame })
+        writer.submit(Submission { submitter: self.clone(), token, rows, frame })
     }
 
     /// Submits so many records together; how many were accepted.
@@ -132,7 +132,7 @@ impl Execution {
     }
 }
 
-impl Owner for Execution {
+impl Submitter for Execution {
     fn journal(&self) -> u64 {
         self.journal
     }

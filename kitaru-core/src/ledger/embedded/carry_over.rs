@@ -1,4 +1,4 @@
-//! What a generation takes along from the one before it. Must not know when a generation follows another.
+//! What a generation keeps of the one before it. Must not know when a generation follows another.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use crate::ledger::Stored;
 use crate::ledger::embedded::{Archive, rows};
 use crate::store::{Row, Table};
 
-/// What of an older generation goes along: its deadline and its tags, unless there are new ones, whose child it is, who else waits for it,
+/// What a generation keeps of the one before it: its deadline and its tags, unless there are new ones, whose child it is, who else waits for it,
 /// what it shows, and what was sent to it and was not taken.
 pub(crate) struct CarryOver {
     pub(crate) deadline_ms: Option<u64>,
@@ -20,7 +20,7 @@ pub(crate) struct CarryOver {
 }
 
 impl Archive {
-    /// What the next generation takes along. `takes` says which signals, by their numbers, a record holds. Blocks.
+    /// What the next generation keeps. `takes` says which signals, by their numbers, a record holds. Blocks.
     pub(crate) fn carry_over(&self, stored: &Stored, takes: impl Fn(u64) -> bool) -> Result<CarryOver, Error> {
         let journal = stored.journal;
         let mut sent = Vec::new();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
-use crate::ledger::embedded::claims::{ClaimedGeneration, Left, Loaded};
+use crate::ledger::embedded::claims::ClaimedGeneration;
 use crate::ledger::embedded::inbox::most_loaded_bytes;
 use crate::ledger::embedded::{Archive, Ledger, Tenure};
-use crate::ledger::{Change, GenerationState, brief};
+use crate::ledger::{Change, GenerationState, Left, Loaded, brief};
 
 impl Ledger {
     /// The right to write to a new journal, whose number it gives out. A generation [begins](Self::begin) with it.
@@ -24,7 +24,7 @@ impl Ledger {
         (execution, is_known): (&ExecutionId, bool),
         decide: impl FnOnce(&Archive, Option<ClaimedGeneration>) -> Result<R, Error> + Send + 'static,
     ) -> Result<R, Error> {
-        self.settle_left(execution).await?;
+        self.flush_left(execution).await?;
         let (archive, claims, execution) = (self.archive.clone(), self.claims.clone(), execution.clone());
         brief(&self.lookups, move |turn| {
             if is_known {
@@ -41,8 +41,8 @@ impl Ledger {
     }
 
     /// Waits until everything has landed that an attempt of this process left on its way.
-    pub(crate) async fn settle_left(&self, execution: &ExecutionId) -> Result<(), Error> {
-        if self.claims.left(execution).is_some() { self.settle().await } else { Ok(()) }
+    pub(crate) async fn flush_left(&self, execution: &ExecutionId) -> Result<(), Error> {
+        if self.claims.left(execution).is_some() { self.flush().await } else { Ok(()) }
     }
 
     /// Loads what an attempt continues from. Its records follow those of the journal. Blocks.
@@ -56,7 +56,7 @@ impl Ledger {
         Ok(Loaded { journal, sent, notes: archive.notes(stored)?, deadline_ms: archive.deadline(stored)? })
     }
 
-    /// A claimed generation stands where it stood, but since another time.
+    /// Records that a claimed generation keeps its status, which it has since another time.
     pub(crate) async fn restate(&self, claimed: ClaimedGeneration, at_ms: u64) -> Result<(), Error> {
         let ClaimedGeneration { stored, tenure, recorded, .. } = claimed;
         let state = GenerationState { status: recorded, ..stored.state };
@@ -85,7 +85,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::id::JournalId;
     use crate::journal::Tally;
-    use crate::ledger::embedded::claims::Earlier;
+    use crate::ledger::Earlier;
     use crate::ledger::embedded::fixture;
     use crate::machine::Due;
     use crate::store::{Memory, Store};

@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::id::{ExecutionId, JournalId, Seq};
-use crate::journal::{Note, NoteKind, Status};
+use crate::journal::Status;
 use crate::ledger::embedded::Tenure;
-use crate::ledger::{Change, GenerationState, Listing, Sent, Stored};
-use crate::machine::Journal;
+use crate::ledger::{Earlier, GenerationState, Listing, Stored};
 use crate::sync::{Mutex, lock};
 
 /// The newest generation of an execution, and the right to write to it. No other task or process has that right.
@@ -19,37 +18,6 @@ pub(crate) struct ClaimedGeneration {
     pub(crate) tenure: Arc<Tenure>,
     /// The status in its row.
     pub(super) recorded: Status,
-}
-
-/// How the attempt before a claim ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Earlier {
-    /// With its last word, or there was none.
-    Ended,
-    /// In a process that lived: it was cut off, or a fault of the store stopped it.
-    CutOff,
-    /// With its process.
-    Crashed,
-}
-
-/// What an attempt continues from.
-pub(crate) struct Loaded {
-    pub(crate) journal: Journal,
-    /// Everything that was sent to the generation.
-    pub(crate) sent: Vec<Sent>,
-    /// What it shows.
-    pub(crate) notes: Vec<(NoteKind, String, Note)>,
-    pub(crate) deadline_ms: Option<u64>,
-}
-
-/// How an attempt leaves its generation.
-pub(crate) enum Left {
-    /// Its last word has landed: it has ended, or is parked.
-    Done,
-    /// Whether its last word has landed is not known.
-    Unsure,
-    /// It was cut off before its last word. The ledger is to say this of it.
-    CutOff(Option<Change>),
 }
 
 /// The generations that an attempt of this process left without a last word that has landed. This process lives, so none of

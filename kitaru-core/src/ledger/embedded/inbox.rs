@@ -64,7 +64,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// When it is far more than may be sent: somebody else has written it, and it is not taken into memory.
+    /// When it is far more than may be sent: another program has written it, and it is not taken into memory.
     pub(crate) fn inbox(&self, stored: &Stored, most_bytes: u64) -> Result<Vec<Sent>, Error> {
         let (mut answers, mut signals, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut refused = None;

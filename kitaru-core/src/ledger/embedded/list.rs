@@ -9,24 +9,8 @@ use crate::journal::{Status, generation_key, read_name_key};
 use crate::ledger::embedded::Archive;
 use crate::ledger::embedded::candidates::{self, Candidates};
 use crate::ledger::embedded::stream::Sought;
-use crate::ledger::{Generation, Narrow, Stored};
+use crate::ledger::{Generation, Listed, Narrow, Stored, Unread};
 use crate::store::{Order, Table};
-
-/// A page of a list: what could be read, and what could not.
-pub(crate) struct Listed<T> {
-    pub(crate) found: Vec<T>,
-    pub(crate) unread: Vec<Unread>,
-    /// The last generation that was looked at; none if there was none.
-    pub(crate) last: Option<JournalId>,
-    /// Whether there are more behind it.
-    pub(crate) more: bool,
-}
-
-/// A generation whose rows cannot be read.
-pub(crate) struct Unread {
-    pub(crate) journal: JournalId,
-    pub(crate) error: Error,
-}
 
 impl<T> Listed<T> {
     /// Looks at the next generation.

@@ -1,6 +1,7 @@
 //! The ledger of one process, over a store of keys and values. Owns every table, key and row.
 
 mod addressee;
+mod appending;
 mod archive;
 mod candidates;
 mod carry_over;
@@ -29,14 +30,11 @@ mod writing;
 
 pub(crate) use archive::Archive;
 pub(crate) use carry_over::CarryOver;
-pub(crate) use claims::{ClaimedGeneration, Earlier, Left, Loaded};
-pub(crate) use list::{Listed, Unread};
+pub(crate) use claims::ClaimedGeneration;
 pub(crate) use opening::{LedgerOptions, open};
-pub(crate) use search::AFTER_FAULT;
-pub(crate) use sending::{Arrival, NewMessage};
 pub(crate) use tenure::Tenure;
-pub(crate) use waking::{Waking, WokenGeneration};
-pub(crate) use writing::{Append, Ledger};
+pub(crate) use waking::Waking;
+pub(crate) use writing::Ledger;
 
 #[cfg(test)]
 pub(crate) use candidates::{MOST_NAMED, MOST_PASSED};

@@ -2,21 +2,17 @@
 //! end it; must not know how one resumes.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::id::JournalId;
 use crate::journal::Status;
 use crate::ledger::embedded::Archive;
-use crate::ledger::{Stored, blocking};
+use crate::ledger::{AFTER_FAULT, Stored, blocking};
 use crate::machine::Due;
 
 /// How many rows are read at a time.
 const PAGE: usize = 256;
-
-/// How long to wait until the store may have recovered from a fault.
-pub(crate) const AFTER_FAULT: Duration = Duration::from_secs(10);
 
 /// The flows that this process drives.
 pub(crate) type Drives = Box<dyn FnMut(&str) -> bool + Send>;

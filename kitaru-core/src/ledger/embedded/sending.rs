@@ -11,32 +11,10 @@ use crate::journal::{Aside, ParentCall};
 use crate::ledger::embedded::senders::{Admitted, SentBefore};
 use crate::ledger::embedded::tally::{MailTotal, most_bytes};
 use crate::ledger::embedded::{CarryOver, Ledger, Tenure};
-use crate::ledger::{Addressee, AttemptEnd, Change, NewGeneration, Sent, SentKey, Stored, blocking};
+use crate::ledger::{
+    Addressee, Arrival, AttemptEnd, Change, NewGeneration, NewMessage, Sent, SentKey, Stored, blocking,
+};
 use crate::value::Key;
-
-/// Something on its way to an execution.
-pub(crate) struct NewMessage {
-    pub(crate) execution: ExecutionId,
-    /// The name of the signal, or the visible name of the wait.
-    pub(crate) name: String,
-    pub(crate) json: String,
-    pub(crate) sent_ms: u64,
-}
-
-impl NewMessage {
-    /// What it counts for, in the store and in memory.
-    pub(crate) fn bytes(&self) -> u64 {
-        (self.name.len() + self.json.len()) as u64
-    }
-}
-
-/// Something that was sent, and whether it is durable.
-pub(crate) struct Arrival {
-    pub(crate) stored: Stored,
-    pub(crate) key: SentKey,
-    pub(crate) sent: Sent,
-    pub(crate) landed: Result<(), Error>,
-}
 
 impl Ledger {
     #[cfg(test)]
@@ -44,7 +22,7 @@ impl Ledger {
         &self.senders.tallies
     }
 
-    /// Sends a signal. It is durable when this returns; `arrived` hears of it, whether or not the sender still waits. What is
+    /// Sends a signal. It is durable when this returns; `arrived` learns of it, whether or not the sender still waits. What is
     /// sent to one generation lands in the order of its numbers. `driven` is the generation that is under way in this process.
     pub(crate) async fn signal(
         &self,
@@ -72,7 +50,7 @@ impl Ledger {
         landed.await.unwrap_or_else(|_| Err(cannot!(Kind::Closed, "send", "the store was closed", "open it again")))
     }
 
-    /// Has a signal on its way. The writer keeps the order of what is sent to one generation, so that the numbers ascend.
+    /// Submits a signal. The writer keeps the order of what is sent to one generation, so that the numbers ascend.
     fn post(
         &self,
         message: NewMessage,
@@ -152,12 +130,12 @@ impl Ledger {
     /// An answer was taken back by the execution it was sent to. It may be sent another one when this returns.
     pub(crate) async fn taken_back(&self, journal: JournalId, bytes: u64) -> Result<(), Error> {
         // That it was taken back is on its way: another one is not to find it.
-        self.settle().await?;
+        self.flush().await?;
         self.senders.tallies.taken_back(journal, bytes);
         Ok(())
     }
 
-    /// Has a parent hear of an execution's end, whichever generation that is then.
+    /// Records that a parent is notified of an execution's end, in the generation that is the newest then.
     ///
     /// # Errors
     ///
@@ -168,7 +146,7 @@ impl Ledger {
         parent: ParentCall,
         driven: impl Fn() -> Option<JournalId> + Send + 'static,
     ) -> Result<(), Error> {
-        // As what is sent: the next generation takes it along, or it is written to that one.
+        // As what is sent: the next generation keeps it, or it is written to that one.
         let _locked = self.senders.locks.of(execution).await;
         let (archive, wanted) = (self.archive.clone(), execution.clone());
         let newest = blocking(move || archive.addressee(&wanted, driven())).await??;
@@ -176,7 +154,7 @@ impl Ledger {
     }
 
     /// Records that a generation has ended and the next one has begun, in one commit. `takes` says which signals a record of the
-    /// older one holds, `next` gives the new one and the last record of the older one, and `submitted` hears when they are on
+    /// older one holds, `next` gives the new one and the last record of the older one, and `submitted` is called when they are on
     /// their way. What is sent meanwhile is for the next generation, and its sender waits for that to be there.
     pub(crate) async fn continue_as_new(
         &self,
@@ -188,7 +166,7 @@ impl Ledger {
     ) -> Result<JournalId, Error> {
         let _locked = self.senders.locks.of(execution).await;
         // What the flow has shown, and the header, may be on their way.
-        self.settle().await?;
+        self.flush().await?;
         let (archive, older) = (self.archive.clone(), tenure.journal());
         let (stored, carried) = blocking(move || {
             let stored = archive.stored(older)?;

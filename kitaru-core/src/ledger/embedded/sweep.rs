@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering::SeqCst;
 use crate::error::Error;
 use crate::id::JournalId;
 use crate::journal::{Aside, Indexed, Status, aside_range, generation_key, journal_range, name_key};
-use crate::ledger::Stored;
 use crate::ledger::embedded::opening::{DELETED_GENERATION, DELETED_JOURNAL};
 use crate::ledger::embedded::rows::RESUMED;
-use crate::ledger::embedded::{Archive, Ledger, Listed, Tenure};
+use crate::ledger::embedded::{Archive, Ledger, Tenure};
+use crate::ledger::{Listed, Stored};
 use crate::store::{Order, Row, RowKey, Table};
 
 /// How many rows go in one commit.

@@ -158,7 +158,7 @@ mod tests {
         let tallies = Tallies::default();
         let (signal, answer) = (Aside::Signal, Aside::Answer);
         assert_eq!(add(&tallies, MailTotal::new(MOST_SIGNALS - 3, 40), signal, 30).unwrap(), MOST_SIGNALS - 2);
-        // What is known counts, and not what somebody has counted in the store.
+        // What is known counts, and not what is counted in the store.
         let so_far = MailTotal::default();
         let error = add(&tallies, so_far, answer, 31).unwrap_err();
         assert!(error.is_too_large() && error.to_string().contains("70 bytes, and 31 more are over 100"), "{error}");

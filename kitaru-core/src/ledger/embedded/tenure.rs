@@ -11,7 +11,7 @@ pub(crate) struct Tenure {
     next: AtomicU64,
     /// Something that was to be written to it is lost.
     cut: AtomicBool,
-    /// The last that its attempt had to say is written.
+    /// The last word of its attempt is written.
     over: AtomicBool,
 }
 

@@ -1,4 +1,4 @@
-//! The waits of an execution as somebody outside finds them. Owns which one is meant by a visible name; must not know how an
+//! The waits of an execution as a person finds them. Owns which one is meant by a visible name; must not know how an
 //! answer is handed on.
 //!
 //! A visible name is that of one call in a generation, and what a wait is asked and answered says which call that is. In a
@@ -19,7 +19,7 @@ use crate::shown::short;
 use crate::store::{Order, Table};
 use crate::value::Key;
 
-/// So many answers may come before anybody has asked.
+/// So many answers may come before there is a question.
 pub(crate) const MOST_EARLY_ANSWERS: u64 = 1_000;
 
 /// Finds whom an answer to a visible name is for: the wait that is `meant`, if one is. `driven` is the generation that is under
@@ -157,7 +157,7 @@ fn answer(archive: &Archive, stored: &Stored, name: &str) -> Result<Option<MailR
     archive.one_beside(stored, Aside::Answer, name, "answer", MailRow::read)
 }
 
-/// How many answers came before anybody had asked.
+/// How many answers came before there was a question.
 fn early_answers(archive: &Archive, journal: JournalId) -> Result<u64, Error> {
     let mut names = Vec::new();
     archive.beside(journal, Aside::Answer, &mut |name, _| {

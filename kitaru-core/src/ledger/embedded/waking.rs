@@ -8,19 +8,12 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::id::JournalId;
-use crate::ledger::Stored;
 use crate::ledger::embedded::Ledger;
-use crate::ledger::embedded::search::{AFTER_FAULT, Drives, Search, Unfinished};
+use crate::ledger::embedded::search::{Drives, Search, Unfinished};
 use crate::ledger::embedded::sleepers::{Sleeper, Sleepers};
+use crate::ledger::{AFTER_FAULT, Stored, WokenGeneration};
 use crate::machine::{Cause, Due};
 use crate::race::race;
-
-/// A generation that is to resume, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WokenGeneration {
-    pub(crate) journal: JournalId,
-    pub(crate) cause: Cause,
-}
 
 /// What resumes without a call, one after another. It keeps a store open only while it searches.
 pub(crate) struct Waking {

@@ -15,9 +15,9 @@ use crate::ledger::embedded::facts::StoreFacts;
 use crate::ledger::embedded::senders::Senders;
 use crate::ledger::embedded::sleepers::Sleepers;
 use crate::ledger::embedded::{Archive, CarryOver, Tenure};
-use crate::ledger::{AttemptEnd, Change, NewGeneration, UnattendedEnd};
+use crate::ledger::{Append, Appender, AttemptEnd, Change, NewGeneration, UnattendedEnd};
 use crate::pool::LookupQueue;
-use crate::store::{Owner, Row, Submission, Writer};
+use crate::store::{Row, Submission, Submitter, Writer};
 use crate::sync::lock;
 
 /// What a store is to have. Writes are grouped: what is submitted meanwhile shares the next commit.
@@ -41,16 +41,6 @@ pub(crate) struct Ledger {
     /// The highest generation, and the highest journal, that were deleted.
     pub(super) deleted_generation: AtomicU32,
     pub(super) deleted_journal: AtomicU64,
-}
-
-/// Something that an attempt writes.
-pub(crate) struct Append {
-    pub(crate) owner: Arc<dyn Owner>,
-    /// Given back when it has landed.
-    pub(crate) token: u64,
-    pub(crate) changes: Vec<Change>,
-    /// Goes to the end of the owner's journal.
-    pub(crate) frame: Option<Vec<u8>>,
 }
 
 impl Ledger {
@@ -93,7 +83,7 @@ impl Ledger {
         JournalId(self.next_journal.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The highest generation that was deleted. A job that is not known any more begins above it, so that none of its seeds
+    /// The highest generation that was deleted. An execution that is no longer known begins above it, so that none of its seeds
     /// and idempotency keys comes twice.
     pub(crate) fn deleted_generation(&self) -> u32 {
         self.deleted_generation.load(Ordering::SeqCst)
@@ -120,16 +110,16 @@ impl Ledger {
         lock(&self.shapes).clear();
     }
 
-    /// Makes something durable that an attempt writes. What one owner appends lands in the order of the calls.
+    /// Makes something durable that an attempt writes. What one attempt appends lands in the order of the calls.
     ///
     /// # Errors
     ///
     /// When the ledger takes no more: it was closed, or too much waits.
-    pub(crate) fn append(&self, append: Append) -> Result<(), Error> {
-        let Append { owner, token, changes, frame } = append;
-        let journal = JournalId(owner.journal());
+    pub(crate) fn append<A: Appender>(&self, append: Append<A>) -> Result<(), Error> {
+        let Append { appender, token, changes, frame } = append;
+        let journal = Appender::journal(&*appender);
         let rows = changes.into_iter().map(|change| change.row(journal)).collect();
-        self.writer.submit(Submission { owner, token, rows, frame })
+        self.writer.submit(Submission { submitter: appender, token, rows, frame })
     }
 
     /// Makes changes, and perhaps a record at the end of the journal, durable, and says so.
@@ -166,7 +156,7 @@ impl Ledger {
         wait
     }
 
-    /// Records that the flow is parked, as the last that its attempt has to say.
+    /// Records that the flow is parked, as the last word of its attempt.
     pub(crate) fn park(
         &self,
         tenure: &Arc<Tenure>,
@@ -175,7 +165,7 @@ impl Ledger {
         self.write_last(tenure, vec![parked])
     }
 
-    /// As [`write`](Self::write), of the last that an attempt has to say. What it sends behind that, because it is cancelled
+    /// As [`write`](Self::write), of the last word of an attempt. What it sends behind that, because it is cancelled
     /// at that very moment, is not written: the next attempt may have read the journal by then.
     pub(super) fn write_last(
         &self,
@@ -252,7 +242,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records the end of an attempt's generation and the next one, with what that takes along, in one commit.
+    /// Records the end of an attempt's generation and the next one, with what that keeps of the older one, in one commit.
     pub(super) fn write_continuation(
         &self,
         tenure: &Arc<Tenure>,
@@ -269,14 +259,14 @@ impl Ledger {
     }
 
     /// Waits until all that is on its way to the store now has landed.
-    pub(crate) async fn settle(&self) -> Result<(), Error> {
-        let nobody = Arc::new(Tenure::of_changes(JournalId(0)));
-        self.write(&nobody, Vec::new(), None).await
+    pub(crate) async fn flush(&self) -> Result<(), Error> {
+        let tenure = Arc::new(Tenure::of_changes(JournalId(0)));
+        self.write(&tenure, Vec::new(), None).await
     }
 
     fn submit(&self, ticket: Ticket, rows: Vec<Row>, frame: Option<Vec<u8>>) {
         let ticket = Arc::new(ticket);
-        let submission = Submission { owner: ticket.clone(), token: 0, rows, frame };
+        let submission = Submission { submitter: ticket.clone(), token: 0, rows, frame };
         if let Err(error) = self.writer.submit(submission) {
             ticket.landed(0, Err(error));
         }
@@ -318,7 +308,7 @@ impl Ticket {
     }
 }
 
-impl Owner for Ticket {
+impl Submitter for Ticket {
     fn journal(&self) -> u64 {
         self.tenure.journal().0
     }

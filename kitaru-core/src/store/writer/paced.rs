@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::store::Store;
 use crate::sync::{Mutex, lock};
 
-/// How fast a writer in a task is, and which owner learns of a commit first. Must not know what is written.
+/// How fast a writer in a task is, and which submitter learns of a commit first. Must not know what is written.
 pub(crate) trait Pace: Send + Sync + 'static {
     /// Waits before a commit, between it and its acknowledgement, or between two of those.
     fn wait(&self, before: Before) -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -51,7 +51,7 @@ impl Batch {
             let mut queues: HashMap<u64, VecDeque<_>> = HashMap::new();
             let of_none = first.1.0.journal() == 0;
             queues.entry(first.1.0.journal()).or_default().push_back(first);
-            while let Some(next) = waiting.next_if(|(_, (owner, ..))| !of_none && owner.journal() != 0) {
+            while let Some(next) = waiting.next_if(|(_, (submitter, ..))| !of_none && submitter.journal() != 0) {
                 queues.entry(next.1.0.journal()).or_default().push_back(next);
             }
             // The first of each journal, by its place.
@@ -62,11 +62,11 @@ impl Batch {
                 let Some((nth, journal)) = chosen else { unreachable!("one of so many is chosen") };
                 firsts.remove(&nth);
                 let queue = queues.get_mut(&journal);
-                let Some((_, (owner, token, number))) = queue.and_then(VecDeque::pop_front) else { continue };
+                let Some((_, (submitter, token, number))) = queue.and_then(VecDeque::pop_front) else { continue };
                 if let Some((next, _)) = queues.get(&journal).and_then(VecDeque::front) {
                     firsts.insert(*next, journal);
                 }
-                owner.landed(token, landed.clone().map(|()| number));
+                submitter.landed(token, landed.clone().map(|()| number));
                 left -= 1;
                 if left > 0 {
                     pace.wait(Before::NextAcknowledgement).await;
@@ -76,13 +76,13 @@ impl Batch {
     }
 }
 
-/// Its runtime may be dropped while something is queued, whose owners hold the queue.
+/// Its runtime may be dropped while something is queued, whose submitters hold the queue.
 struct Abandoned(Arc<Shared>);
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
         self.0.close();
-        // Off the lock: an owner may submit something while it is dropped.
+        // Off the lock: a submitter may submit something while it is dropped.
         drop(self.0.take());
     }
 }
