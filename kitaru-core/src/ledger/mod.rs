@@ -34,6 +34,7 @@ mod model;
 mod narrow;
 mod question;
 mod sent;
+mod tenure;
 
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub(crate) use attempt::{Append, Appender, Earlier, Left, Loaded};
 pub(crate) use change::{AttemptEnd, Change, FirstAttempt, MemoEntry, NewGeneration, UnattendedEnd};
 #[cfg(feature = "testkit")]
 pub(crate) use embedded::first_rows;
-pub(crate) use embedded::{Archive, CarryOver, ClaimedGeneration, Ledger, LedgerOptions, Tenure, Waking, open};
+pub(crate) use embedded::{Archive, CarryOver, Ledger, LedgerOptions, Waking, open};
 #[cfg(test)]
 pub(crate) use embedded::{
     MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_NAMED, MOST_PASSED, MOST_SIGNALS, MailTotal,
@@ -56,6 +57,7 @@ pub(crate) use model::{AFTER_FAULT, Generation, GenerationState, Listing, Stored
 pub(crate) use narrow::{ByStatus, Narrow};
 pub(crate) use question::{OpenQuestion, Question};
 pub(crate) use sent::{Addressee, Sent, SentKey};
+pub(crate) use tenure::{ClaimedGeneration, Tenure};
 
 /// Runs what blocks off the runtime's threads.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::id::{ExecutionId, Seq};
-use crate::ledger::embedded::claims::ClaimedGeneration;
 use crate::ledger::embedded::inbox::most_loaded_bytes;
-use crate::ledger::embedded::{Archive, Ledger, Tenure};
-use crate::ledger::{Change, GenerationState, Left, Loaded, brief};
+use crate::ledger::embedded::{Archive, Ledger};
+use crate::ledger::{Change, ClaimedGeneration, GenerationState, Left, Loaded, Tenure, brief};
 
 impl Ledger {
     /// The right to write to a new journal, whose number it gives out. A generation [begins](Self::begin) with it.

@@ -6,19 +6,8 @@ use std::sync::Arc;
 
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::Status;
-use crate::ledger::embedded::Tenure;
-use crate::ledger::{Earlier, GenerationState, Listing, Stored};
+use crate::ledger::{ClaimedGeneration, Earlier, GenerationState, Listing, Stored, Tenure};
 use crate::sync::{Mutex, lock};
-
-/// The newest generation of an execution, and the right to write to it. No other task or process has that right.
-pub(crate) struct ClaimedGeneration {
-    /// As it is recorded. One that was running is interrupted: its attempt is over.
-    pub(crate) stored: Stored,
-    pub(crate) earlier: Earlier,
-    pub(crate) tenure: Arc<Tenure>,
-    /// The status in its row.
-    pub(super) recorded: Status,
-}
 
 /// The generations that an attempt of this process left without a last word that has landed. This process lives, so none of
 /// those attempts crashed, and what they have written may be on its way.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::id::ExecutionId;
 use crate::journal::Header;
+use crate::ledger::embedded::Ledger;
 use crate::ledger::embedded::opening::{self, LedgerOptions};
-use crate::ledger::embedded::{Ledger, Tenure};
-use crate::ledger::{FirstAttempt, NewGeneration};
+use crate::ledger::{FirstAttempt, NewGeneration, Tenure};
 use crate::store::{Store, WriterOptions};
 use crate::value::{Codec, Key};
 

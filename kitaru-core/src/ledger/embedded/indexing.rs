@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering::SeqCst;
 use crate::error::Error;
 use crate::id::JournalId;
 use crate::journal::{Aside, Indexed};
-use crate::ledger::Stored;
 use crate::ledger::embedded::archive::text;
 use crate::ledger::embedded::opening::UNINDEXED;
-use crate::ledger::embedded::{Archive, Ledger, Tenure, rows};
+use crate::ledger::embedded::{Archive, Ledger, rows};
+use crate::ledger::{Stored, Tenure};
 use crate::store::{Order, Row, RowKey, Table};
 
 /// How many generations are given their rows in one commit.

@@ -23,16 +23,13 @@ mod sleepers;
 mod stream;
 mod sweep;
 mod tally;
-mod tenure;
 mod waits;
 mod waking;
 mod writing;
 
 pub(crate) use archive::Archive;
 pub(crate) use carry_over::CarryOver;
-pub(crate) use claims::ClaimedGeneration;
 pub(crate) use opening::{LedgerOptions, open};
-pub(crate) use tenure::Tenure;
 pub(crate) use waking::Waking;
 pub(crate) use writing::Ledger;
 

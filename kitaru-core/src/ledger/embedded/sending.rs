@@ -10,9 +10,9 @@ use crate::id::{ExecutionId, JournalId};
 use crate::journal::{Aside, ParentCall};
 use crate::ledger::embedded::senders::{Admitted, SentBefore};
 use crate::ledger::embedded::tally::{MailTotal, most_bytes};
-use crate::ledger::embedded::{CarryOver, Ledger, Tenure};
+use crate::ledger::embedded::{CarryOver, Ledger};
 use crate::ledger::{
-    Addressee, Arrival, AttemptEnd, Change, NewGeneration, NewMessage, Sent, SentKey, Stored, blocking,
+    Addressee, Arrival, AttemptEnd, Change, NewGeneration, NewMessage, Sent, SentKey, Stored, Tenure, blocking,
 };
 use crate::value::Key;
 

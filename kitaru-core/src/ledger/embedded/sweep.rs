@@ -9,8 +9,8 @@ use crate::id::JournalId;
 use crate::journal::{Aside, Indexed, Status, aside_range, generation_key, journal_range, name_key};
 use crate::ledger::embedded::opening::{DELETED_GENERATION, DELETED_JOURNAL};
 use crate::ledger::embedded::rows::RESUMED;
-use crate::ledger::embedded::{Archive, Ledger, Tenure};
-use crate::ledger::{Listed, Stored};
+use crate::ledger::embedded::{Archive, Ledger};
+use crate::ledger::{Listed, Stored, Tenure};
 use crate::store::{Order, Row, RowKey, Table};
 
 /// How many rows go in one commit.

@@ -1,8 +1,22 @@
-//! The right to write to a journal. Owns the numbers of its records, and when it ends; must not know what is written.
+//! The right to write to a journal, and what a claim gives with it. Owns the numbers of its records, and when it ends; must not know
+//! what is written.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::id::{JournalId, Seq};
+use crate::journal::Status;
+use crate::ledger::{Earlier, Stored};
+
+/// The newest generation of an execution, and the right to write to it. No other task or process has that right.
+pub(crate) struct ClaimedGeneration {
+    /// As it is recorded. One that was running is interrupted: its attempt is over.
+    pub(crate) stored: Stored,
+    pub(crate) earlier: Earlier,
+    pub(crate) tenure: Arc<Tenure>,
+    /// The status in its row.
+    pub(in crate::ledger) recorded: Status,
+}
 
 /// The right to write to a journal, and the numbers of its records, given out in the order of commits. It ends when something
 /// that was to be written is lost, since a journal has no holes, and when its attempt has had its last word.
@@ -17,17 +31,17 @@ pub(crate) struct Tenure {
 
 impl Tenure {
     /// `next` is the number that the next record gets.
-    pub(super) fn new(journal: JournalId, next: Seq) -> Self {
+    pub(in crate::ledger) fn new(journal: JournalId, next: Seq) -> Self {
         Tenure { journal, next: AtomicU64::new(next.0), cut: AtomicBool::new(false), over: AtomicBool::new(false) }
     }
 
     /// For changes without a record.
-    pub(super) fn of_changes(journal: JournalId) -> Self {
+    pub(in crate::ledger) fn of_changes(journal: JournalId) -> Self {
         Self::new(journal, Seq(0))
     }
 
     /// The records that it writes follow those of the journal, which has been loaded: this one is next.
-    pub(super) fn follow(&self, next: Seq) {
+    pub(in crate::ledger) fn follow(&self, next: Seq) {
         self.next.store(next.0, Ordering::Relaxed);
     }
 
@@ -45,12 +59,12 @@ impl Tenure {
         self.has_lost() || self.over.load(Ordering::SeqCst)
     }
 
-    pub(super) fn has_lost(&self) -> bool {
+    pub(in crate::ledger) fn has_lost(&self) -> bool {
         self.cut.load(Ordering::SeqCst)
     }
 
     /// The last word of its attempt is written.
-    pub(super) fn end(&self) {
+    pub(in crate::ledger) fn end(&self) {
         self.over.store(true, Ordering::SeqCst);
     }
 
