@@ -1,5 +1,5 @@
-//! The attempts at a generation, as a ledger knows them: how the one before a claim ended, what one continues from, what it
-//! appends, and how it leaves. Must not know how that is kept.
+//! The attempts at a generation, as a ledger knows them: what one continues from, what it appends, and how it leaves. Must not
+//! know how that is kept.
 
 use std::sync::Arc;
 
@@ -8,17 +8,6 @@ use crate::id::{JournalId, Seq};
 use crate::journal::{Note, NoteKind};
 use crate::ledger::{Change, Sent};
 use crate::machine::Journal;
-
-/// How the attempt before a claim ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Earlier {
-    /// With its last word, or there was none.
-    Ended,
-    /// In a process that lived: it was cut off, or a fault of the store stopped it.
-    CutOff,
-    /// With its process.
-    Crashed,
-}
 
 /// What an attempt continues from.
 pub(crate) struct Loaded {

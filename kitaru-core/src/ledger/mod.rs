@@ -41,7 +41,7 @@ use std::sync::Arc;
 use crate::error::{Error, Kind, cannot};
 use crate::pool::{self, Gone, LookupQueue, LookupTurn};
 
-pub(crate) use attempt::{Append, Appender, Earlier, Left, Loaded};
+pub(crate) use attempt::{Append, Appender, Left, Loaded};
 pub(crate) use change::{AttemptEnd, Change, FirstAttempt, MemoEntry, NewGeneration, UnattendedEnd};
 #[cfg(feature = "testkit")]
 pub(crate) use embedded::first_rows;
@@ -57,7 +57,7 @@ pub(crate) use model::{AFTER_FAULT, Generation, GenerationState, Listing, Stored
 pub(crate) use narrow::{ByStatus, Narrow};
 pub(crate) use question::{OpenQuestion, Question};
 pub(crate) use sent::{Addressee, Sent, SentKey};
-pub(crate) use tenure::{ClaimedGeneration, Tenure};
+pub(crate) use tenure::{ClaimedGeneration, Earlier, Tenure};
 
 /// Runs what blocks off the runtime's threads.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {

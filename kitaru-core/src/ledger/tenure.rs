@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::id::{JournalId, Seq};
 use crate::journal::Status;
-use crate::ledger::{Earlier, Stored};
+use crate::ledger::Stored;
 
 /// The newest generation of an execution, and the right to write to it. No other task or process has that right.
 pub(crate) struct ClaimedGeneration {
@@ -16,6 +16,17 @@ pub(crate) struct ClaimedGeneration {
     pub(crate) tenure: Arc<Tenure>,
     /// The status in its row.
     pub(in crate::ledger) recorded: Status,
+}
+
+/// How the attempt before a claim ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// With its last word, or there was none.
+    Ended,
+    /// In a process that lived: it was cut off, or a fault of the store stopped it.
+    CutOff,
+    /// With its process.
+    Crashed,
 }
 
 /// The right to write to a journal, and the numbers of its records, given out in the order of commits. It ends when something
