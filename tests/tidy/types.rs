@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 pub type Declared<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
 /// Names that are declared in more than one file, and why.
-pub const TWICE: [(&str, &str); 7] = [
+pub const TWICE: [(&str, &str); 6] = [
     ("Cast", "one type in two builds, with and without a director"),
     ("Direction", "one type in two builds, with and without a director"),
     ("FileId", "one type on two systems"),
     ("FolderHandle", "one type on two systems"),
     ("Fallible", "public in `map`, and a word of the compiler's messages in `call`"),
     ("Order", "public in the testkit's stores, and in the seeds of the corpora of `fuzzing`, which keep it"),
-    ("Ledger", "public in `testkit`, where it is what the tests of users see of the other one"),
 ];
 
 /// The types that a file declares, each with whether other files can name it. What a function or an inner module declares does

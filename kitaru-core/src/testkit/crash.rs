@@ -14,11 +14,11 @@ use crate::testkit::audit::examine;
 use crate::testkit::chance;
 use crate::testkit::house::{Findings, House};
 use crate::testkit::kit::Testkit;
-use crate::testkit::ledger::Ledger;
 use crate::testkit::post::Posted;
 use crate::testkit::process::{Process, admits, runtime};
 use crate::testkit::quiet::be_quiet;
 use crate::testkit::report::{Mode, Report, RunVerdict, Trial};
+use crate::testkit::table::JournalTable;
 
 /// Runs a scenario once for each point at which its process could crash, with a crash there and a new process after it. Panics
 /// with a report if the output differs from that of an undisturbed run.
@@ -162,7 +162,7 @@ pub(super) fn trial(
         point: findings.died.clone().or_else(|| point.cloned()),
         verdict,
         findings,
-        journal: Ledger::of(house),
+        journal: JournalTable::of(house),
     }
 }
 
@@ -228,7 +228,7 @@ where
                 match house.mistake() {
                     Some(mistake) => return Poll::Ready(Life::Panicked(mistake)),
                     None if admits(house, &engine) => still.set(idle.abandoned()),
-                    None => return Poll::Ready(Life::Still(Ledger::of(house).to_string())),
+                    None => return Poll::Ready(Life::Still(JournalTable::of(house).to_string())),
                 }
             }
             Poll::Pending

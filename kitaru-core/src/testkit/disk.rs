@@ -24,7 +24,7 @@ impl Rows {
         }
     }
 
-    /// Another process uses them. Gives the rows of a commit of which the last one did not hear that it is there.
+    /// Another process uses them. Gives the rows of a commit that the last one did not know to be there.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ struct State {
     commits: u64,
     /// The commits that have failed since: a crash may leave one of them.
     unsure: Vec<Vec<Row>>,
-    /// The process died before it heard that this one is durable.
+    /// The process died before it learned that this one is durable.
     unheard: Option<Vec<Row>>,
 }
 

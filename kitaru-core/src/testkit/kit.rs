@@ -17,9 +17,9 @@ use crate::clock::millis;
 use crate::error::{Error, Kind, cannot};
 use crate::testkit::chance;
 use crate::testkit::house::{Fault, House, ParkingMode};
-use crate::testkit::ledger::Ledger;
 use crate::testkit::post::{Command, Delivery, Outbox, Posted, What};
 use crate::testkit::process::{Process, turn};
+use crate::testkit::table::JournalTable;
 use crate::testkit::vigil::Vigil;
 use crate::view::ExecutionRef;
 
@@ -441,8 +441,8 @@ impl Testkit {
     /// "#.trim_start());
     /// # }
     /// ```
-    pub fn journal(&self) -> Ledger {
-        Ledger::of(&self.house)
+    pub fn journal(&self) -> JournalTable {
+        JournalTable::of(&self.house)
     }
 
     fn since_start_ms(&self) -> u64 {

@@ -11,7 +11,6 @@ mod invariants;
 #[cfg(test)]
 mod invariants_tests;
 mod kit;
-mod ledger;
 mod post;
 mod process;
 mod quiet;
@@ -22,6 +21,7 @@ mod shelf;
 #[doc(hidden)]
 pub mod store;
 mod storm;
+mod table;
 mod vigil;
 
 use std::future::Future;
@@ -32,11 +32,11 @@ use crate::value::digest_parts;
 
 pub use crash::{crash_everywhere, crash_report};
 pub use kit::{KitResumeRequest, Stubbed, Testkit};
-pub use ledger::Ledger;
 pub use replay::{replay, replay_file, replay_report};
 pub use report::Report;
 pub use script::Mismatch;
 pub use storm::crash_randomly;
+pub use table::JournalTable;
 
 /// Runs a future in which checkpoints are plain functions, with their retries and timeouts, but without a flow, a store or a
 /// record. For unit tests of checkpoints.

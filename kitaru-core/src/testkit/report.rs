@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::testkit::chance::VARIABLE;
 use crate::testkit::house::{Findings, ParkingMode};
-use crate::testkit::ledger::Ledger;
+use crate::testkit::table::JournalTable;
 
 /// How many failures are shown in full.
 const TOLD: usize = 3;
@@ -24,7 +24,7 @@ pub(super) struct Trial {
     pub(super) point: Option<String>,
     pub(super) verdict: RunVerdict,
     pub(super) findings: Findings,
-    pub(super) journal: Ledger,
+    pub(super) journal: JournalTable,
 }
 
 /// When waiting flows are parked.
@@ -165,7 +165,7 @@ mod tests {
     fn report(mode: Mode, point: Option<&str>, verdict: RunVerdict, find: impl FnOnce(&mut Findings)) -> Report {
         let mut findings = Findings::default();
         find(&mut findings);
-        let journal = Ledger::of(&House::new(1, ParkingMode::Plain));
+        let journal = JournalTable::of(&House::new(1, ParkingMode::Plain));
         let trial = Trial { mode, point: point.map(str::to_owned), verdict, findings, journal };
         Report { seed: 7, trials: vec![trial] }
     }

@@ -13,8 +13,8 @@ use tokio::task::{AbortHandle, JoinError, JoinHandle, yield_now};
 
 use crate::engine::Engine;
 use crate::testkit::house::House;
-use crate::testkit::ledger::Ledger;
 use crate::testkit::process::{Idle, Process, admits};
+use crate::testkit::table::JournalTable;
 
 /// How often a test must be found waiting in vain before it fails: another branch of it may be about to move something.
 const TIMES: u32 = 3;
@@ -153,7 +153,7 @@ impl Vigil {
                 self.house.patience()
             ),
         };
-        format!("{why} These are the journals:\n\n{}", Ledger::of(&self.house))
+        format!("{why} These are the journals:\n\n{}", JournalTable::of(&self.house))
     }
 }
 

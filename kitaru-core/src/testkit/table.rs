@@ -11,29 +11,29 @@ use crate::view::{Record, RecordStatus};
 
 /// All records of a [`Testkit`](crate::testkit::Testkit). See [`Testkit::journal`](crate::testkit::Testkit::journal).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Ledger(String);
+pub struct JournalTable(String);
 
-impl Ledger {
+impl JournalTable {
     pub(super) fn of(house: &Arc<House>) -> Self {
         let read = Archive::of(Arc::new(Shelf(house.clone()))).generations();
-        let mut ledger = match read {
+        let mut table = match read {
             Ok(generations) => generations.iter().map(text).collect(),
             Err(error) => format!("{error:#}\n"),
         };
         for breach in house.invariants(|seen| seen.breaches().to_vec()) {
-            ledger += &format!("wrong: {breach}\n");
+            table += &format!("wrong: {breach}\n");
         }
-        Ledger(ledger)
+        JournalTable(table)
     }
 }
 
-impl fmt::Display for Ledger {
+impl fmt::Display for JournalTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for Ledger {
+impl fmt::Debug for JournalTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
