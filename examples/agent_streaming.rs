@@ -95,7 +95,7 @@ async fn tides() -> Result<(), RunError> {
         return Err(Error::msg("FORCE_FAILURE is set, so this fails between the two turns").into());
     }
     let second =
-        agent.run("How high is that, to somebody inland?").history(first.all_messages()).on_event(show).await?;
+        agent.run("How high is that, to a person inland?").history(first.all_messages()).on_event(show).await?;
     println!("({} requests paid for, {} replayed)", second.paid().requests, second.replayed().requests);
     Ok(())
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 static PAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Pays somebody.
+/// Pays a supplier.
 #[tool]
 async fn pay(
     to: String,
@@ -230,7 +230,7 @@ async fn fetch() -> Result<String, ToolError> {
     if *NET.lock().unwrap() { Ok("fetched".to_owned()) } else { Err(ToolError::failed("the net is down")) }
 }
 
-/// Pays somebody, and asks first by itself.
+/// Pays a supplier, and asks first by itself.
 #[tool]
 async fn pay_if_agreed(context: &RunContext, to: String, euros: u32) -> Result<String, ToolError> {
     if !context.is_approved() {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 static PAID: Mutex<Vec<(String, u32)>> = Mutex::new(Vec::new());
 
-/// Pays somebody. Large sums want approval.
+/// Pays a supplier. Large sums want approval.
 #[tool]
 async fn pay(
     context: &RunContext,

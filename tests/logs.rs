@@ -390,7 +390,7 @@ async fn callers_text_makes_no_log_line_of_its_own_and_hides_nothing() {
 }
 
 #[flow]
-async fn waits_for_somebody() -> Result<u32, Error> {
+async fn waits_for_a_person() -> Result<u32, Error> {
     says_something(1).await;
     std::future::pending().await
 }
@@ -399,8 +399,8 @@ async fn waits_for_somebody() -> Result<u32, Error> {
 async fn closing_a_store_logs_no_error_and_names_what_resumes_the_interrupted() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
-    drop(waits_for_somebody().id("job").on(&kitaru).start().await.unwrap());
-    while kitaru.execution(("waits_for_somebody", "job")).await.unwrap().unwrap().records().is_empty() {
+    drop(waits_for_a_person().id("job").on(&kitaru).start().await.unwrap());
+    while kitaru.execution(("waits_for_a_person", "job")).await.unwrap().unwrap().records().is_empty() {
         tokio::task::yield_now().await;
     }
     lines.take();
@@ -409,7 +409,7 @@ async fn closing_a_store_logs_no_error_and_names_what_resumes_the_interrupted() 
     assert_eq!(
         said,
         [
-            "INFO Flow `waits_for_somebody` interrupted in …s (execution `job`): its store is closed. It resumes when the \
+            "INFO Flow `waits_for_a_person` interrupted in …s (execution `job`): its store is closed. It resumes when the \
              store is opened again, or when the flow is called."
         ]
     );
@@ -419,10 +419,10 @@ async fn closing_a_store_logs_no_error_and_names_what_resumes_the_interrupted() 
 async fn cancelling_a_flow_logs_no_error() {
     let kitaru = in_memory().open().await.unwrap();
     let lines = Lines::read();
-    let job = waits_for_somebody().id("unwanted").on(&kitaru).start().await.unwrap();
+    let job = waits_for_a_person().id("unwanted").on(&kitaru).start().await.unwrap();
     kitaru.cancel(&job).await.unwrap();
     let said = lines.take();
-    let last = "INFO Flow `waits_for_somebody` cancelled in …s: cannot finish execution `unwanted` of flow `waits_for_somebody`: it was cancelled";
+    let last = "INFO Flow `waits_for_a_person` cancelled in …s: cannot finish execution `unwanted` of flow `waits_for_a_person`: it was cancelled";
     assert_eq!(said.last().map(String::as_str), Some(last), "{said:#?}");
     assert!(said.iter().all(|line| line.starts_with("INFO ")), "{said:#?}");
 }

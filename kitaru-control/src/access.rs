@@ -53,7 +53,7 @@ impl Access {
         }
     }
 
-    /// Whether a token lets somebody in.
+    /// Whether a token admits its sender.
     pub(crate) fn has_token(&self) -> bool {
         matches!(self.who, Who::Token { .. })
     }

@@ -28,7 +28,7 @@ use crate::router::{Router, trusted};
 ///
 /// # Cancel safety
 ///
-/// A question that is dropped may be carried out all the same.
+/// A question that is dropped may be carried out nevertheless.
 ///
 /// # Examples
 ///

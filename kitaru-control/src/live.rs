@@ -48,7 +48,7 @@ impl Live {
         Events::of(receiver)
     }
 
-    /// Looks at an execution as long as somebody watches it.
+    /// Looks at an execution as long as a client watches it.
     async fn look(self, kitaru: WeakKitaru, execution: ExecutionRef) {
         let mut last = None;
         loop {

@@ -126,7 +126,7 @@ impl Router {
     ///
     /// # Panics
     ///
-    /// If the token is empty: it would let everybody in.
+    /// If the token is empty: it would admit every client.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let token = token.into();

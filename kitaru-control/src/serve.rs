@@ -154,7 +154,7 @@ fn bind_privately(path: &Path) -> io::Result<StdUnixListener> {
 trait Listener: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next connection of somebody who may ask; none if this one may not.
+    /// The next connection of a user who may ask; none if this one may not.
     fn next(&self) -> impl Future<Output = io::Result<Option<Self::Stream>>> + Send;
 }
 

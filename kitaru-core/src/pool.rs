@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn work_of_a_runtime_that_shuts_down_is_done_all_the_same() {
+    fn work_of_a_runtime_that_shuts_down_is_still_done() {
         let queue = Arc::<LookupQueue>::default();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let handle = runtime.handle().clone();

@@ -379,7 +379,7 @@ async fn what_waits_is_answered(kitaru: &Kitaru) -> anyhow::Result<()> {
     kitaru.answer(("trip", "job-50"), "breakfast", &true).await?;
     let told = trip("Ada".to_owned()).id("job-50").on(kitaru).await?;
     assert_eq!(told, "welcome Ada, room 3 for 2, 300 paid, breakfast: true");
-    assert_eq!(companion.await?, told, "it hears of it");
+    assert_eq!(companion.await?, told, "it learns of it");
     Ok(())
 }
 

@@ -53,7 +53,7 @@ async fn asks_late(path: String) -> Result<bool, Error> {
 }
 
 #[tokio::test]
-async fn answers_before_anybody_has_asked_are_bounded_in_count() {
+async fn answers_before_the_question_are_bounded_in_count() {
     let (kitaru, _) = memory().await;
     let handle = asks_late("bounds: early".into()).id("job").on(&kitaru).start().await.unwrap();
     for n in 0..1_000 {

@@ -65,7 +65,7 @@ async fn an_attempt_that_is_closed_counts_for_nothing() {
         until_begun("closed", times).await;
         kitaru.close().grace(Duration::ZERO).await.unwrap();
     }
-    assert_eq!(log("closed").count("again?"), 10, "it may have run all the same");
+    assert_eq!(log("closed").count("again?"), 10, "it may have run nevertheless");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Faults of the store while it is opened, and what resumes all the same.
+//! Faults of the store while it is opened, and what resumes nevertheless.
 
 use std::sync::atomic::Ordering;
 

@@ -12,7 +12,7 @@ pub struct Faulty {
     pub memory: Arc<Memory>,
     /// The number of commits that succeed before one fails; negative after that.
     pub until: Arc<AtomicI64>,
-    /// Whether the failing commit is written all the same, as if only its acknowledgement was lost.
+    /// Whether the failing commit is written nevertheless, as if only its acknowledgement was lost.
     pub lands: bool,
     pub commits: Arc<AtomicUsize>,
     /// The number of further commits with a record that fail.

@@ -4,11 +4,12 @@
 use super::names::{block_comment, is_word, quoted};
 
 /// A phrase, and what to write instead. A `|` separates the alternatives of one word.
-const PHRASES: [(&str, &str); 13] = [
+const PHRASES: [(&str, &str); 18] = [
     ("out of memory", "parked"),
     ("at once", "immediately, or concurrently"),
     ("whoever", "the noun: the caller, the sender, each caller"),
-    ("nobody", "the noun: no caller, no process, no answer"),
+    ("nobody|nobody's", "the noun: no caller, no process, no answer"),
+    ("somebody|somebody's|anybody|anybody's|everybody|everybody's", "the noun: a person, a caller, a client"),
     ("whatever", "any, every, or what"),
     ("anew", "again, or from the start"),
     ("beside", "next to, with, or in addition to"),
@@ -18,6 +19,10 @@ const PHRASES: [(&str, &str); 13] = [
     ("is|are|was|were|be|been|being told", "learns, receives, or is notified"),
     ("is|are|was|were no", "is not a"),
     ("taken away", "deleted"),
+    ("take|takes|took|taken|taking|go|goes|went|going|gone along", "keeps, or is copied"),
+    ("hear|hears|heard|hearing of", "learns of, or is notified of"),
+    ("stand|stands|stood where", "keeps its status"),
+    ("all the same", "nevertheless, still, or equal"),
 ];
 
 /// Phrases that contain one of the list, and are plain English.
@@ -106,7 +111,7 @@ pub fn in_code(text: &str) -> Vec<Found> {
     found
 }
 
-/// The listed phrases in a page, a script or a list.
+/// The listed phrases in a page, a script, a manifest or a list.
 pub fn in_page(text: &str) -> Vec<Found> {
     let mut words = Vec::new();
     read(text, 1, Place::Page, &mut words);

@@ -1,4 +1,4 @@
-//! A flow without end, which continues as new. Owns what the next generation takes along; must not know how a generation is
+//! A flow without end, which continues as new. Owns what the next generation keeps; must not know how a generation is
 //! driven.
 
 use std::fmt;

@@ -107,7 +107,7 @@ pub(super) async fn drive(
                 return task.fails(fault);
             }
             task.begins(&context);
-            // The execution is already in the store. This comes after the registration: a caller that hears of the execution
+            // The execution is already in the store. This comes after the registration: a caller that learns of the execution
             // may send to it.
             task.active.record(Ok(()));
             (context, input)

@@ -103,7 +103,7 @@ impl Engine {
         self.runtime.ledger.answer(message, wait, (driven, now_ms), arrived).await
     }
 
-    /// The store has failed to take in something that was sent, and may have it all the same. A sender that repeats it then
+    /// The store has failed to take in something that was sent, and may have it nevertheless. A sender that repeats it then
     /// learns that it is there, and nothing delivers it. So it is delivered when the store may have recovered.
     fn look_again(self: &Arc<Self>, stored: Stored, key: SentKey, fault: &Error) {
         if !fault.is_store() {

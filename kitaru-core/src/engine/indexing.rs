@@ -38,7 +38,7 @@ impl Engine {
         let archive = self.runtime.archive.clone();
         let unindexed = blocking(move || archive.unindexed()).await??;
         let Some(unindexed) = unindexed else { return Ok(false) };
-        // They are listed where nothing is filtered, and the others are found all the same.
+        // They are listed where nothing is filtered, and the others are still found.
         unindexed.unread.iter().for_each(log::not_indexed);
         self.runtime.ledger.index(unindexed).await?;
         Ok(true)

@@ -46,7 +46,7 @@ fn known_flows() -> impl FnMut(&str) -> bool + Send {
 }
 
 /// The generation to wake for this one: the newest, if the execution has continued as new. The store may have reported that the
-/// commit failed which says so, and have it all the same; then no task drives that generation.
+/// commit failed which says so, and have it nevertheless; then no task drives that generation.
 fn awake(archive: &Archive, journal: JournalId) -> Result<Option<Stored>, Error> {
     match archive.stored(journal)? {
         Some(stored) if stored.state.status == Status::ContinuedAsNew => archive.newest(&stored.header.execution),

@@ -62,7 +62,7 @@ fn answer_to_a_flow_that_meets_a_fault_while_it_parks_does_not_wait_for_ever() {
     assert_eq!(seats.end(&execution(), (&seated, task), true).len(), 1);
     assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Closed);
     let (behind, mut told) = answer();
-    assert!(seats.send(&execution(), (JOURNAL, behind), || ()), "the flow may wait all the same");
+    assert!(seats.send(&execution(), (JOURNAL, behind), || ()), "the flow may still wait");
     seats.rest(&execution());
     assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Closed);
     assert!(!seats.has(&execution()));

@@ -185,7 +185,7 @@ fn call_whose_intent_landed_is_woken_only_when_the_flow_is_quiescent() {
     replay.intend(wait);
     assert!(!replay.has_work());
     replay.intended(wait);
-    assert!(replay.has_work(), "the driver hears of it");
+    assert!(replay.has_work(), "the driver learns of it");
     let mut wake = Vec::new();
     assert!(matches!(replay.quiet(&mut wake), Quiet::Go));
     assert_eq!(wake.len(), 1);

@@ -34,14 +34,14 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the store cannot be read. What was shown before is right all the same.
+    /// When the store cannot be read. What was shown before is right.
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error>;
 
     /// Releases the store, for other processes too. Closing twice is not an error; every other call fails from then on.
     ///
     /// # Errors
     ///
-    /// When it cannot be closed cleanly. It is released all the same.
+    /// When it cannot be closed cleanly. It is released nevertheless.
     fn close(&self) -> Result<(), Error>;
 }
 

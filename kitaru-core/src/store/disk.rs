@@ -1,4 +1,4 @@
-//! A store on disk: a log in front of a redb file. Owns that a commit is durable in the log before anybody sees it, and that
+//! A store on disk: a log in front of a redb file. Owns that a commit is durable in the log before a reader sees it, and that
 //! a row leaves memory only when redb has it; must not know what the rows mean.
 //!
 //! A commit appends its rows to the log, in one frame, and syncs that: one write in order, where redb would write each page
@@ -164,7 +164,7 @@ impl Disk {
         let full = self.fill(log, log.mark);
         self.shared.catching_up.hand_over(full);
         if !self.has_thread() {
-            // The other segment is free all the same.
+            // The other segment is free nevertheless.
             let _ = self.caught_up();
         }
         Ok(())

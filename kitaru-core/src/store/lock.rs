@@ -203,7 +203,7 @@ mod tests {
         let mut long = folder.file(FILE, FilePresence::Required).unwrap();
         assert_eq!(Holder::read(&mut long), None);
         assert!(long.stream_position().unwrap() <= MOST_BYTES, "{:?} bytes were read", long.stream_position());
-        // The file of somebody who wrote a terabyte is taken over all the same.
+        // A file with a terabyte in it is taken over nevertheless.
         file.set_len(1 << 40).unwrap();
         let _held = FolderLock::take(&folder, Duration::MAX).unwrap();
         file = File::open(&path).unwrap();

@@ -17,6 +17,6 @@ async fn once_again() {}
 async fn unrecorded() {}
 
 fn main() {
-    // They are tools all the same: nothing is to be added to the errors.
+    // They are still tools: nothing is to be added to the errors.
     let _ = (misspelt(), two_effects(), once_again(), unrecorded());
 }

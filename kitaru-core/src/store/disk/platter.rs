@@ -116,7 +116,7 @@ struct Fails {
     kind: io::ErrorKind,
     /// Of this file only.
     file: Option<usize>,
-    /// Which sectors of a write that fails are written all the same. None of them unless this is set.
+    /// Which sectors of a write that fails are written nevertheless. None of them unless this is set.
     torn: Option<Sectors>,
 }
 
