@@ -154,7 +154,7 @@ impl<D: Send + Sync + 'static, T: 'static> Agent<D, T> {
             instructions: (!fixed.is_empty()).then(|| fixed.join(PARAGRAPH)),
             model: self.parts.model.name().to_owned(),
             settings: self.parts.settings.clone(),
-            tools: self.parts.tools.iter().map(|tool| tool.definition().told()).collect(),
+            tools: self.parts.tools.iter().map(|tool| tool.definition().for_model()).collect(),
             output: output.schema().map(|schema| (output.mode, schema.clone())),
         }
     }

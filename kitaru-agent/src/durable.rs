@@ -14,8 +14,8 @@ mod record;
 mod replayed;
 mod run;
 mod seams;
-mod told;
 mod tool;
+mod tool_reply;
 mod turn;
 
 pub use agent::KitaruAgent;

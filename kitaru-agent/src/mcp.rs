@@ -289,7 +289,7 @@ impl Tool for McpTool {
         let params = CallToolRequestParams::new(self.definition.name.clone()).with_arguments(call.arguments.parse()?);
         let called = tokio::time::timeout(self.server.call_timeout, self.server.service.call_tool(params)).await;
         match called.map_err(|_| self.server.late("an answer"))? {
-            Ok(result) => told(&result),
+            Ok(result) => output(&result),
             // The protocol's error for arguments that the tool does not accept.
             Err(ServiceError::McpError(error)) if error.code == rmcp::model::ErrorCode::INVALID_PARAMS => {
                 Err(ToolError::retry(error.message))
@@ -315,7 +315,7 @@ fn declared(said: &ToolAnnotations) -> ToolOptions {
 }
 
 /// The output for the model: texts unchanged, anything else as JSON. The model must correct an error of the tool.
-fn told(result: &CallToolResult) -> Result<ToolOutput, ToolError> {
+fn output(result: &CallToolResult) -> Result<ToolOutput, ToolError> {
     let mut parts = Vec::with_capacity(result.content.len());
     for block in &result.content {
         parts.push(match block {

@@ -2,7 +2,7 @@
 //!
 //! Owns the terms of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent loop.
 
-mod said;
+mod reply;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -103,7 +103,7 @@ impl ToolDefinition {
     }
 
     /// The part that the model receives.
-    pub(crate) fn told(&self) -> Self {
+    pub(crate) fn for_model(&self) -> Self {
         self.clone().options(ToolOptions::default())
     }
 }

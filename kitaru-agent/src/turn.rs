@@ -60,7 +60,7 @@ enum Next {
 }
 
 /// What follows from a response.
-enum Acted<T> {
+enum Reaction<T> {
     /// The model receives this.
     Told(RequestMessage),
     /// The model has answered. It receives this if the conversation continues.
@@ -151,7 +151,7 @@ impl<T: Send + 'static> Turn<T> {
         }
         instructions.retain(|text| !text.is_empty());
         self.request.instructions = (!instructions.is_empty()).then(|| instructions.join(PARAGRAPH));
-        self.request.tools = parts.tools.iter().map(|tool| tool.definition().told()).chain(tool).collect();
+        self.request.tools = parts.tools.iter().map(|tool| tool.definition().for_model()).chain(tool).collect();
         self.request.answer = form;
         self.next = Next::Ask;
         Ok(())
@@ -188,10 +188,10 @@ impl<T: Send + 'static> Turn<T> {
     async fn act(&mut self, events: &Events<T>) -> Result<Step<T>, AgentError> {
         let Next::Act(response) = &self.next else { unreachable!("only a response is acted on") };
         let response = response.clone();
-        let acted = self.acted(&response).await?;
+        let acted = self.react(&response).await?;
         self.request.messages.push(Message::Response(response));
         match acted {
-            Acted::Told(message) => {
+            Reaction::Told(message) => {
                 for part in &message.parts {
                     events.send(RunEvent::Told(part.clone())).await;
                 }
@@ -199,7 +199,7 @@ impl<T: Send + 'static> Turn<T> {
                 self.next = Next::Ask;
                 Ok(Step::Told(message))
             }
-            Acted::Answered(answer, message) => {
+            Reaction::Answered(answer, message) => {
                 self.request.messages.extend(message.map(Message::Request));
                 let mut messages = std::mem::take(&mut self.request.messages);
                 let new_messages = messages.split_off(self.earlier);
@@ -210,19 +210,19 @@ impl<T: Send + 'static> Turn<T> {
         }
     }
 
-    async fn acted(&mut self, response: &ModelResponse) -> Result<Acted<T>, AgentError> {
+    async fn react(&mut self, response: &ModelResponse) -> Result<Reaction<T>, AgentError> {
         let calls: Vec<_> = response.tool_calls().collect();
         let by_tool = self.request.answer == AnswerForm::Tool;
         // The first call that gives an answer ends the run; the other calls are not made.
         let mut no_answers = BTreeMap::new();
         for (nth, call) in calls.iter().enumerate().filter(|(_, call)| by_tool && call.tool == ANSWER_TOOL) {
             match self.read(call.arguments.clone()).await? {
-                Ok(answer) => return Ok(Acted::Answered(answer, Some(closing(&calls, nth)))),
+                Ok(answer) => return Ok(Reaction::Answered(answer, Some(closing(&calls, nth)))),
                 Err(message) => drop(no_answers.insert(nth, message)),
             }
         }
         if !calls.is_empty() {
-            return self.call_tools(&calls, no_answers).await.map(Acted::Told);
+            return self.call_tools(&calls, no_answers).await.map(Reaction::Told);
         }
         let read = if by_tool {
             Err(format!("answer by a call of `{ANSWER_TOOL}`, not in words"))
@@ -230,11 +230,11 @@ impl<T: Send + 'static> Turn<T> {
             self.read(response.output()).await?
         };
         match read {
-            Ok(answer) => Ok(Acted::Answered(answer, None)),
+            Ok(answer) => Ok(Reaction::Answered(answer, None)),
             Err(message) => {
                 self.wrong.count([(What::Answer, message.clone())], self.limits.tool_retries)?;
                 let part = RequestPart::RetryPrompt(RetryPrompt::answer(message));
-                Ok(Acted::Told(RequestMessage::new(vec![part])))
+                Ok(Reaction::Told(RequestMessage::new(vec![part])))
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::answers::{Answering, Answers};
 use crate::bus::Bus;
 
 /// An agent whose default model returns answers that were found before the request.
-pub(crate) struct Taken {
+pub(crate) struct PreparedAgent {
     pub(crate) agent: Agent,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) bus: Bus,
@@ -30,7 +30,7 @@ pub(crate) struct AskedModel {
     pub(crate) label: ModelRef,
 }
 
-impl Taken {
+impl PreparedAgent {
     /// # Errors
     ///
     /// Why the agent cannot be taken apart, and what to do.
@@ -54,7 +54,15 @@ impl Taken {
             .register(answering.clone(), answers.handler(answering, family))
             .map_err(|report| format!("its model could not be replaced: {report}"))?;
         let default_model = AskedModel { key, label };
-        Ok(Taken { agent, dispatcher, bus: Bus::new(driver), answers, default_model, registrar, _original: original })
+        Ok(PreparedAgent {
+            agent,
+            dispatcher,
+            bus: Bus::new(driver),
+            answers,
+            default_model,
+            registrar,
+            _original: original,
+        })
     }
 
     /// The model that a hook has chosen by `label`, and the label of its replacement. `None` if there is no such model.

@@ -30,21 +30,21 @@ impl Bus {
         Driven { bus: self, number, run: Some(Box::pin(run)) }
     }
 
-    fn serve(&self) -> Served {
+    fn serve(&self) -> Service {
         let mut driver = match self.driver.try_lock() {
             Ok(driver) => driver,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Served::ByAnother,
+            Err(TryLockError::WouldBlock) => return Service::ByAnother,
         };
         let waker = Waker::from(self.wakers.clone());
         // It ends only when no run can ask any more.
         let _ = Pin::new(&mut *driver).poll(&mut Context::from_waker(&waker));
-        Served::Here
+        Service::Here
     }
 }
 
 #[derive(PartialEq)]
-enum Served {
+enum Service {
     Here,
     /// Another run serves, or this one does, around a tool that runs the agent again.
     ByAnother,
@@ -66,7 +66,7 @@ impl<F: Future> Future for Driven<'_, F> {
         let polled = run.as_mut().poll(cx);
         if polled.is_ready() {
             self.run = None;
-        } else if self.bus.serve() == Served::ByAnother {
+        } else if self.bus.serve() == Service::ByAnother {
             // The present driver may not have seen the latest requests of this run. Until it has, the flow around the run must
             // not look quiescent.
             cx.waker().wake_by_ref();

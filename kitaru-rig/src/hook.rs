@@ -15,7 +15,7 @@ use rig_core::error::ErrorKind;
 use crate::answers::Answer;
 use crate::event::RigEvent;
 use crate::ongoing::Ongoing;
-use crate::told::Told;
+use crate::tool_reply::ToolReply;
 
 /// Makes a checkpoint of every effect of a run.
 pub(crate) struct Durable(pub(crate) Arc<Ongoing>);
@@ -44,9 +44,9 @@ impl AgentHook for Durable {
             },
             EffectKind::ToolCall { name, args } => match run.call(name, args, event.context).await {
                 None => return DispatchAction::Proceed,
-                Some(Ok(Told { result, published })) => {
+                Some(Ok(ToolReply { result, published })) => {
                     if let Ok(result) = &result {
-                        run.tell(|| RigEvent::Tool {
+                        run.notify(|| RigEvent::Tool {
                             name: name.clone(),
                             arguments: args.clone(),
                             result: result.clone(),

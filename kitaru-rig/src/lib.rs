@@ -14,7 +14,7 @@ mod options;
 mod result;
 mod rig;
 mod run;
-mod told;
+mod tool_reply;
 mod usage;
 
 pub use error::RigError;

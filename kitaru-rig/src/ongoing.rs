@@ -18,18 +18,18 @@ use rig_core::streaming::Relayed;
 use rig_core::tool::{PublishedContext, ToolContext};
 use serde_json::json;
 
-use crate::agent::{AskedModel, Taken};
+use crate::agent::{AskedModel, PreparedAgent};
 use crate::answers::Answer;
 use crate::error::Failure;
 use crate::event::{Listener, RigEvent, tell_piece, tell_whole};
 use crate::options::{self, ToolOptions};
 use crate::rig::Patience;
-use crate::told::Told;
+use crate::tool_reply::ToolReply;
 use crate::usage::{Counter, RigUsage};
 
 /// How a run's effects become checkpoints and records.
 pub(crate) struct Recording {
-    pub(crate) taken: Arc<Taken>,
+    pub(crate) taken: Arc<PreparedAgent>,
     /// The name of the agent, with which its checkpoints' names begin.
     pub(crate) name: String,
     pub(crate) version: String,
@@ -82,7 +82,7 @@ impl Ongoing {
         dynamic::checkpoint(name).version(self.recording.version.clone()).json()
     }
 
-    pub(crate) fn tell(&self, event: impl FnOnce() -> RigEvent) {
+    pub(crate) fn notify(&self, event: impl FnOnce() -> RigEvent) {
         if let Some(listener) = &self.recording.listener {
             listener(event());
         }
@@ -136,7 +136,7 @@ impl Ongoing {
         } else if let Some(listener) = &self.recording.listener {
             tell_whole(response.clone(), listener).await;
         }
-        self.tell(|| RigEvent::Usage(self.usage()));
+        self.notify(|| RigEvent::Usage(self.usage()));
         Ok(response)
     }
 
@@ -193,7 +193,7 @@ impl Ongoing {
         name: &str,
         args: &str,
         context: Option<&ToolContext>,
-    ) -> Option<Result<Told, Failure>> {
+    ) -> Option<Result<ToolReply, Failure>> {
         let tool = lock(&self.asked).1.get(name).cloned()?;
         let context = context.map(ToolContext::for_dispatch).unwrap_or_default();
         let options = self.recording.tools.get(name).copied().unwrap_or_default();
@@ -211,7 +211,7 @@ impl Ongoing {
                     Err(report) if ends_the_run(report.kind) => return Err(report.into()),
                     Err(report) => Err(report),
                 };
-                Ok(Told { result, published: published.result_context() })
+                Ok(ToolReply { result, published: published.result_context() })
             }
         });
         if let Some(bound) = options.bound() {
@@ -219,7 +219,7 @@ impl Ongoing {
         }
         if options.asks() {
             let schema = json!({ "description": "What the tool gave: a text as it is, or any other JSON value." });
-            told = told.happened_as(schema, |said| Ok(Ok(options::told(said))));
+            told = told.happened_as(schema, |said| Ok(Ok(options::reply_of(said))));
         }
         let (told, origin) = told.with_origin().await;
         if told.is_ok() {

@@ -12,7 +12,7 @@ use rig_core::tool::{ToolOutput, ToolResult};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::told::Told;
+use crate::tool_reply::ToolReply;
 
 /// How a [`KitaruRig`](crate::KitaruRig) makes the calls of one tool, if each is a checkpoint.
 ///
@@ -94,15 +94,15 @@ impl ToolOptions {
 /// # Ok::<(), kitaru::Error>(())
 /// ```
 pub fn happened(result: &ToolResult) -> Result<Resolution, Error> {
-    Resolution::happened(&Told::of(result.clone()))
+    Resolution::happened(&ToolReply::of(result.clone()))
 }
 
 /// A person's answer about the output of a call: a result as it is [recorded](happened), a text as it is, or any other JSON.
-pub(crate) fn told(said: Value) -> Told {
-    if let Ok(told) = Told::deserialize(&said) {
-        return told;
+pub(crate) fn reply_of(said: Value) -> ToolReply {
+    if let Ok(reply) = ToolReply::deserialize(&said) {
+        return reply;
     }
-    Told::of(ToolResult::success(match said {
+    ToolReply::of(ToolResult::success(match said {
         Value::String(text) => ToolOutput::text(text),
         value => ToolOutput::json(value),
     }))

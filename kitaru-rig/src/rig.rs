@@ -10,7 +10,7 @@ use std::time::Duration;
 use kitaru_core::dynamic::agents::{Granularity, check_name, usual_outage};
 use rig_agent::Agent;
 
-use crate::agent::Taken;
+use crate::agent::PreparedAgent;
 use crate::error::RigError;
 use crate::options::ToolOptions;
 
@@ -60,7 +60,7 @@ use crate::options::ToolOptions;
 /// ```
 #[derive(Clone)]
 pub struct KitaruRig {
-    taken: Result<Arc<Taken>, String>,
+    taken: Result<Arc<PreparedAgent>, String>,
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) granularity: Granularity,
@@ -98,7 +98,7 @@ impl KitaruRig {
     pub fn new(agent: Agent) -> Self {
         KitaruRig {
             name: agent.name().unwrap_or("agent").to_owned(),
-            taken: Taken::new(agent).map(Arc::new),
+            taken: PreparedAgent::new(agent).map(Arc::new),
             version: String::new(),
             granularity: Granularity::Call,
             patience: Patience::Usual,
@@ -168,7 +168,7 @@ impl KitaruRig {
         self
     }
 
-    pub(crate) fn taken(&self) -> Result<Arc<Taken>, RigError> {
+    pub(crate) fn taken(&self) -> Result<Arc<PreparedAgent>, RigError> {
         let refused = |reason| RigError::Invalid { agent: self.name.clone(), reason };
         let unfit = |reason| format!("{reason}, or give it another one with `.name(…)`");
         check_name(&self.name).map_err(unfit).map_err(refused)?;

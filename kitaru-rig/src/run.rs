@@ -17,7 +17,7 @@ use rig_core::completion::{CompletionResponse, Message};
 use rig_core::message::{Api, Origin};
 use serde::Serialize;
 
-use crate::agent::Taken;
+use crate::agent::PreparedAgent;
 use crate::error::RigError;
 use crate::event::{Listener, RigEvent, tell_whole};
 use crate::hook::Durable;
@@ -165,7 +165,7 @@ impl Turn {
     /// # Errors
     ///
     /// When the agent cannot run at all.
-    fn key(&self) -> Result<(Arc<Taken>, Key), RigError> {
+    fn key(&self) -> Result<(Arc<PreparedAgent>, Key), RigError> {
         let taken = self.rig.taken()?;
         let spec = taken.agent.run_spec();
         let tools = taken.agent.tool_server_handle().toolset().tool_definitions();
@@ -185,7 +185,7 @@ impl Turn {
         }
     }
 
-    async fn run_as_checkpoint(&self, taken: &Arc<Taken>, key: &Key) -> Result<RigResult, RigError> {
+    async fn run_as_checkpoint(&self, taken: &Arc<PreparedAgent>, key: &Key) -> Result<RigResult, RigError> {
         let (result, origin) = dynamic::checkpoint(self.rig.name.clone())
             .json()
             .version(self.rig.version.clone())
@@ -206,7 +206,7 @@ impl Turn {
         Ok(result.with_paid(self.paid.usage()))
     }
 
-    async fn gone_through(&self, taken: Arc<Taken>) -> Result<RigResult, RigError> {
+    async fn gone_through(&self, taken: Arc<PreparedAgent>) -> Result<RigResult, RigError> {
         let mut runner = taken.agent.prompt(self.prompt.clone());
         if let Some(history) = &self.history {
             runner = runner.history(history.clone());

@@ -5,7 +5,7 @@
 
 use serde_json::{json, value::RawValue};
 
-use super::said::Said;
+use super::reply::ReplyBlocks;
 use crate::delta::Delta;
 use crate::error::{ModelError, ModelErrorKind};
 use crate::http::{
@@ -19,7 +19,7 @@ use crate::tokens::Tokens;
 /// Assembles a message.
 pub(super) struct MessageReader<'a> {
     question: &'a Question<'a>,
-    said: Said,
+    said: ReplyBlocks,
     draft: Draft,
     usage: Usage,
 }
@@ -83,7 +83,7 @@ pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<Model
 
 impl<'a> MessageReader<'a> {
     pub(super) fn new(question: &'a Question<'a>) -> Self {
-        Self { question, said: Said::default(), draft: Draft::default(), usage: Usage::default() }
+        Self { question, said: ReplyBlocks::default(), draft: Draft::default(), usage: Usage::default() }
     }
 
     fn so_far(&self) -> usize {

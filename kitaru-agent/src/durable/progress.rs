@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::agreement::Approval;
 use super::bill::Noted;
 use super::error::RunError;
-use super::told::Told;
+use super::tool_reply::ToolReply;
 use crate::agent::Identity;
 use crate::budget::Budget;
 use crate::error::{AgentError, ToolError};
@@ -31,7 +31,7 @@ pub(super) enum Given {
     Response(ModelResponse),
     Instructions(String),
     Tool {
-        told: Told,
+        told: ToolReply,
         /// The cost of the runs in its body.
         #[serde(default, skip_serializing_if = "Noted::is_nothing")]
         spent: Noted,

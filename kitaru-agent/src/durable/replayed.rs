@@ -35,8 +35,8 @@ impl Replayed {
     }
 
     /// Begins a call whose bodies may take from the budget.
-    pub(super) fn hold(&self) -> Held {
-        Held(self.budget.as_ref().map(Budget::hold))
+    pub(super) fn hold(&self) -> BodyHold {
+        BodyHold(self.budget.as_ref().map(Budget::hold))
     }
 
     /// Counts what a body took from the budget, once its record is released, in addition to its own run's count.
@@ -55,9 +55,9 @@ impl Replayed {
 
 /// What the bodies of a call have taken from the budget, if there is one.
 #[derive(Default)]
-pub(super) struct Held(Option<Hold>);
+pub(super) struct BodyHold(Option<Hold>);
 
-impl Held {
+impl BodyHold {
     /// Runs a body, and returns what it and the bodies before it have taken.
     pub(super) async fn around<F: Future>(&self, body: F) -> (F::Output, Usage) {
         match &self.0 {

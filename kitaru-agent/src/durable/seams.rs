@@ -94,7 +94,7 @@ impl DurableModel {
         let place = progress.place(checkpoint.question());
         if let Some(Given::Response(response)) = place.given() {
             self.seams.repeats(response.usage());
-            return Ok(told(deltas, response).await);
+            return Ok(with_events(deltas, response).await);
         }
         let longest = self.seams.outage.unwrap_or_else(usual_outage);
         let mut asked = checkpoint
@@ -123,7 +123,7 @@ impl DurableModel {
         if let Some(replayed) = &self.seams.replayed {
             replayed.add(response.usage());
         }
-        Ok(told(deltas, response).await)
+        Ok(with_events(deltas, response).await)
     }
 
     /// One try. The events of an answer that broke off are void.
@@ -144,7 +144,7 @@ impl DurableModel {
 }
 
 /// Sends the events of a whole response that was not streamed.
-async fn told(deltas: Option<&Deltas>, response: ModelResponse) -> ModelResponse {
+async fn with_events(deltas: Option<&Deltas>, response: ModelResponse) -> ModelResponse {
     if let Some(deltas) = deltas {
         deltas.send_whole(&response).await;
     }

@@ -16,7 +16,7 @@ use super::bill::{self, Noted};
 use super::progress::{Given, Place};
 use super::replayed::Replayed;
 use super::seams::Seams;
-use super::told::Told;
+use super::tool_reply::ToolReply;
 use crate::error::ToolError;
 use crate::price::Cost;
 use crate::tokens::Tokens;
@@ -58,7 +58,7 @@ pub(super) enum Asked {
 #[serde(from = "Written")]
 struct Made {
     #[serde(flatten)]
-    told: Told,
+    told: ToolReply,
     /// What the runs in its body took from the budget of the calling run.
     #[serde(default, skip_serializing_if = "Noted::is_nothing")]
     spent: Noted,
@@ -70,7 +70,7 @@ struct Made {
 enum Written {
     Recorded {
         #[serde(flatten)]
-        told: Told,
+        told: ToolReply,
         #[serde(default)]
         spent: Noted,
     },
@@ -90,9 +90,11 @@ impl From<Written> for Made {
     fn from(written: Written) -> Self {
         let (told, spent) = match written {
             Written::Recorded { told, spent } => (told, spent),
-            Written::Output(OnlyOutput { content }) => (Told::Output(ToolOutput::text(content)), Noted::default()),
-            Written::Given(serde_json::Value::String(text)) => (Told::Output(ToolOutput::text(text)), Noted::default()),
-            Written::Given(value) => (Told::Output(ToolOutput::text(value.to_string())), Noted::default()),
+            Written::Output(OnlyOutput { content }) => (ToolReply::Output(ToolOutput::text(content)), Noted::default()),
+            Written::Given(serde_json::Value::String(text)) => {
+                (ToolReply::Output(ToolOutput::text(text)), Noted::default())
+            }
+            Written::Given(value) => (ToolReply::Output(ToolOutput::text(value.to_string())), Noted::default()),
         };
         Made { told, spent }
     }
@@ -117,16 +119,16 @@ impl ToolOutput {
 fn happened(said: serde_json::Value) -> Result<Made, String> {
     // The recorded form, which earlier versions asked for. A value with other fields, too, is the tool's output.
     let read = Made::deserialize(&said).ok();
-    if let Some(made) = read.filter(|made| matches!(made.told, Told::Output(_)) && says_all_of(made, &said)) {
+    if let Some(made) = read.filter(|made| matches!(made.told, ToolReply::Output(_)) && says_all_of(made, &said)) {
         return Ok(made);
     }
     let output = ToolOutput::json(&said).map_err(|error| error.to_string())?;
-    Ok(Made { told: Told::Output(output), spent: Noted::default() })
+    Ok(Made { told: ToolReply::Output(output), spent: Noted::default() })
 }
 
 /// Whether all of the person's answer was read.
 fn says_all_of(made: &Made, said: &serde_json::Value) -> bool {
-    let Told::Output(output) = &made.told else { return false };
+    let ToolReply::Output(output) = &made.told else { return false };
     let text = match said {
         serde_json::Value::String(text) => Some(text.as_str()),
         said => said["content"].as_str(),
@@ -195,7 +197,7 @@ impl DurableTool {
     /// A call that is like code of the flow. A run that continues a broken one may repeat it; the tool must allow for that.
     fn make_unrecorded(&self, call: Invocation, place: Place) -> Calling<'_> {
         async move {
-            let told = Told::of(self.inner.call(call).await)?;
+            let told = ToolReply::of(self.inner.call(call).await)?;
             self.seams.progress.gave(&place, Given::Tool { told: told.clone(), spent: Noted::default() });
             told.give()
         }
@@ -219,7 +221,7 @@ impl DurableTool {
                     }
                     call.context = call.context.with_idempotency_key(idempotency_key());
                     let (given, spent) = held.around(self.inner.call(call)).await;
-                    let told = Told::of(given)?;
+                    let told = ToolReply::of(given)?;
                     if told.is_made() && self.seams.replayed.is_some() {
                         bill::note(ONE_CALL);
                     }

@@ -5,7 +5,7 @@
 
 use serde_json::value::RawValue;
 
-use super::said::{Comes, Said};
+use super::reply::{Delivery, ReplyContent};
 use crate::delta::Delta;
 use crate::error::{ModelError, ModelErrorKind};
 use crate::http::{
@@ -22,7 +22,7 @@ const DONE: &str = "[DONE]";
 /// Assembles a completion.
 pub(super) struct ChatReader<'a> {
     question: &'a Question<'a>,
-    said: Said,
+    said: ReplyContent,
     draft: Draft,
 }
 
@@ -47,13 +47,13 @@ pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<Model
     let mut reader = ChatReader::new(question);
     reader.note(&completion);
     reader.note_end(&choice);
-    reader.said.add(&message, Comes::Whole);
+    reader.said.add(&message, Delivery::Whole);
     reader.finish()
 }
 
 impl<'a> ChatReader<'a> {
     pub(super) fn new(question: &'a Question<'a>) -> Self {
-        Self { question, said: Said::new(question), draft: Draft::default() }
+        Self { question, said: ReplyContent::new(question), draft: Draft::default() }
     }
 
     fn invalid(&self, what: &str) -> ModelError {
@@ -80,7 +80,7 @@ impl<'a> ChatReader<'a> {
     }
 
     fn finish(&mut self) -> Result<ModelResponse, ModelError> {
-        let said = std::mem::replace(&mut self.said, Said::new(self.question));
+        let said = std::mem::replace(&mut self.said, ReplyContent::new(self.question));
         let (parts, refusal) = said.into_parts();
         Draft { parts, refusal, ..std::mem::take(&mut self.draft) }.finish(self.question)
     }
@@ -109,7 +109,7 @@ impl Reader for ChatReader<'_> {
             // Some servers send the whole message instead of a piece.
             let whole = || choice.object("message").filter(|_| self.said.is_nothing());
             if let Some(piece) = choice.object("delta").or_else(whole) {
-                deltas.extend(self.said.add(&piece, Comes::InPieces));
+                deltas.extend(self.said.add(&piece, Delivery::InPieces));
             }
             self.note_end(&choice);
         }

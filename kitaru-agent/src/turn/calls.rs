@@ -53,7 +53,7 @@ impl<T: Send + 'static> Turn<T> {
         }
         let outcomes = siblings.run(made).await;
         self.count(Usage { tool_calls: fitting, ..Usage::default() });
-        let (parts, wrong) = told(checked, outcomes)?;
+        let (parts, wrong) = outputs(checked, outcomes)?;
         self.wrong.count(wrong, self.limits.tool_retries)?;
         Ok(RequestMessage::new(parts))
     }
@@ -86,7 +86,7 @@ type Complaints = Vec<(What, String)>;
 
 /// The outputs for the model, in the order of its calls; `outcomes` are those of the valid calls. A call without an outcome has
 /// a sibling that failed.
-fn told(
+fn outputs(
     checked: Vec<Checked<'_>>,
     outcomes: Vec<Option<Result<ToolOutput, ToolError>>>,
 ) -> Result<(Vec<RequestPart>, Complaints), AgentError> {

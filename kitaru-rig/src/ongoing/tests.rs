@@ -10,7 +10,7 @@ use super::*;
 fn idle() -> Arc<Ongoing> {
     let agent = AgentBuilder::new(MockCompletionModel::text("nothing")).name("idle").build();
     Ongoing::new(Recording {
-        taken: Arc::new(Taken::new(agent).unwrap()),
+        taken: Arc::new(PreparedAgent::new(agent).unwrap()),
         name: "idle".to_owned(),
         version: String::new(),
         patience: Patience::Usual,
@@ -20,7 +20,7 @@ fn idle() -> Arc<Ongoing> {
     })
 }
 
-fn told() -> Answer {
+fn answer() -> Answer {
     let result = ToolResult::success(ToolOutput::text("done"));
     Answer { outcome: Ok(Outcome::ToolResult { result }), published: None }
 }
@@ -30,9 +30,9 @@ fn dropped_run_leaves_no_answers_and_those_of_others_stay() {
     let run = idle();
     let answers = run.recording.taken.answers.clone();
     let [fetched, left, of_another] = [1, 2, 3].map(EffectId::from_raw);
-    run.give(fetched, told());
-    run.give(left, told());
-    answers.give(of_another, told());
+    run.give(fetched, answer());
+    run.give(left, answer());
+    answers.give(of_another, answer());
     assert!(answers.take(fetched).is_some());
     drop(run);
     assert!(answers.take(left).is_none(), "no run fetches it any more");

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 /// The output of a tool.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct ToolReply {
     pub(crate) result: Result<ToolResult, ErrorReport>,
     /// What the tool has published with it, for hooks.
     pub(crate) published: Option<ToolResultContext>,
 }
 
-impl Told {
+impl ToolReply {
     pub(crate) fn of(result: ToolResult) -> Self {
-        Told { result: Ok(result), published: None }
+        ToolReply { result: Ok(result), published: None }
     }
 }

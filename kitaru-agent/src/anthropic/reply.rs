@@ -15,7 +15,7 @@ use crate::message::{Opaque, Place, ResponsePart, Text, ToolCall};
 
 /// The blocks so far.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct ReplyBlocks {
     blocks: Vec<Block>,
 }
 
@@ -85,7 +85,7 @@ impl Block {
     }
 }
 
-impl Said {
+impl ReplyBlocks {
     pub(super) fn is_nothing(&self) -> bool {
         let nothing = |block: &Block| block.text("text").is_empty() && block.text("thinking").is_empty();
         self.blocks.iter().all(|block| matches!(&*block.kind(), "text" | "thinking") && nothing(block))

@@ -17,13 +17,13 @@ use crate::message::{Opaque, Place, ResponsePart, Text, ToolCall};
 
 /// How a message arrives.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comes {
+pub(super) enum Delivery {
     Whole,
     InPieces,
 }
 
 /// The content so far.
-pub(super) struct Said {
+pub(super) struct ReplyContent {
     /// The names of the known tools.
     tools: Vec<String>,
     /// How many messages precede the answer.
@@ -113,7 +113,7 @@ fn arguments(json: &RawValue) -> String {
     text(json).unwrap_or_else(|| json.get().to_owned())
 }
 
-impl Said {
+impl ReplyContent {
     pub(super) fn new(question: &Question<'_>) -> Self {
         Self {
             tools: question.request.tools.iter().map(|tool| tool.name.clone()).collect(),
@@ -136,7 +136,7 @@ impl Said {
     }
 
     /// Takes a message or a piece of one. Returns the text in it.
-    pub(super) fn add(&mut self, message: &Object, comes: Comes) -> Vec<Delta> {
+    pub(super) fn add(&mut self, message: &Object, delivery: Delivery) -> Vec<Delta> {
         let mut deltas = Vec::new();
         if let Some(content) = message.get("content") {
             self.add_content(content, &mut deltas);
@@ -148,7 +148,7 @@ impl Said {
             self.add_field(name, value);
         }
         for call in message.list("tool_calls").iter().filter_map(|call| Object::read(call)) {
-            self.add_call(&call, comes);
+            self.add_call(&call, delivery);
         }
         deltas
     }
@@ -188,7 +188,7 @@ impl Said {
         }
     }
 
-    fn add_call(&mut self, call: &Object, comes: Comes) {
+    fn add_call(&mut self, call: &Object, delivery: Delivery) {
         let function = call.object("function").unwrap_or_default();
         let piece = Piece {
             label: call.get("index").map(|index| index.get().to_owned()),
@@ -196,9 +196,9 @@ impl Said {
             name: function.text("name").filter(|name| !name.is_empty()),
             arguments: function.get("arguments").filter(|arguments| says_something(arguments)),
         };
-        let found = match comes {
-            Comes::Whole => None,
-            Comes::InPieces => self.call_of(&piece),
+        let found = match delivery {
+            Delivery::Whole => None,
+            Delivery::InPieces => self.call_of(&piece),
         };
         let nth = found.unwrap_or_else(|| {
             self.calls.push(Call { label: piece.label.clone(), ..Call::default() });
