@@ -377,6 +377,16 @@ fn type_of_core_that_other_files_can_name_has_a_name_of_its_own() {
 }
 
 #[test]
+fn type_is_named_by_a_noun() {
+    let crates = ["kitaru-core/src", "kitaru-agent/src", "kitaru-rig/src"];
+    let sources = crates.iter().flat_map(|dir| sources(dir, "rs"));
+    let found = |source: &Source| {
+        types::without_a_noun(&source.text).map(|name| format!("{}: `{name}`", source.path)).collect()
+    };
+    refuse(sources.flat_map(|source| -> Vec<String> { found(&source) }).collect());
+}
+
+#[test]
 fn examples_are_not_ignored_and_nothing_is_left_undone() {
     let left = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!("), concat!("#[igno", "re")];
     let mut mistakes = Vec::new();

@@ -29,13 +29,13 @@ pub(crate) use part::{Outside, Part};
 #[cfg(feature = "testkit")]
 pub(crate) trait Director: Send + Sync + 'static {
     /// A call that no record answers is about to start.
-    fn starts(&self, cue: &Cue<'_>) -> Goes;
+    fn starts(&self, cue: &Cue<'_>) -> Clearance;
 
     /// A body reaches this moment.
-    fn moment(&self, checkpoint: &str, moment: Moment) -> Goes;
+    fn moment(&self, checkpoint: &str, moment: Moment) -> Clearance;
 
     /// An attempt reaches this moment.
-    fn turn(&self, execution: &ExecutionId, turn: Turn) -> Goes;
+    fn turn(&self, execution: &ExecutionId, turn: Turn) -> Clearance;
 
     /// Decides what plays the next try of a body. `args` gives the arguments.
     fn cast(&self, checkpoint: &str, args: &mut dyn FnMut() -> serde_json::Value) -> Part;
@@ -50,14 +50,14 @@ pub(crate) trait Director: Send + Sync + 'static {
     fn chance(&self) -> u64;
 }
 
-/// Whether something continues.
+/// Whether something may continue.
 #[cfg(feature = "testkit")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a part that goes no further must stop"]
-pub(crate) enum Goes {
-    On,
+#[must_use = "a part without clearance must stop"]
+pub(crate) enum Clearance {
+    Given,
     /// Its process is dead.
-    NoFurther,
+    Refused,
 }
 
 /// A moment of a body.

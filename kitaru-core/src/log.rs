@@ -54,7 +54,7 @@ pub(crate) fn checkpoint_span(name: impl FnOnce() -> String) -> Span {
 }
 
 /// Whether information lines are enabled.
-pub(crate) fn tells() -> bool {
+pub(crate) fn informs() -> bool {
     enabled!(target: TARGET, Level::INFO)
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn checkpoint_finished(name: &str, took: Duration, summary: Option<&s
 }
 
 pub(crate) fn checkpoint_failed(name: &str, took: Duration, sensitivity: Sensitivity, error: &Error) {
-    warn!(target: TARGET, "Checkpoint `{name}` failed in {}: {}", Took(took), Told(sensitivity, error));
+    warn!(target: TARGET, "Checkpoint `{name}` failed in {}: {}", Took(took), ShownError(sensitivity, error));
 }
 
 pub(crate) fn checkpoint_cached(name: &str, summary: Option<&str>, other_code: bool) {
@@ -177,7 +177,7 @@ pub(crate) fn trying_again(
         target: TARGET,
         "Checkpoint `{name}` failed (try {failures} of {tries}), trying again in {}: {}",
         Took(pause),
-        Told(sensitivity, error)
+        ShownError(sensitivity, error)
     );
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn waits_out(
     sensitivity: Sensitivity,
     error: &Error,
 ) {
-    let (pause, error) = (Took(pause), Told(sensitivity, error));
+    let (pause, error) = (Took(pause), ShownError(sensitivity, error));
     match failures {
         1 => warn!(target: TARGET, "Checkpoint `{name}` waits for {what}: {error}, next try {next} (in {pause})"),
         _ => info!(
@@ -346,9 +346,9 @@ impl fmt::Display for SummaryText<'_> {
     }
 }
 
-struct Told<'a>(Sensitivity, &'a Error);
+struct ShownError<'a>(Sensitivity, &'a Error);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for ShownError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Sensitivity::Shown => write!(f, "{:#}", self.1),

@@ -1,4 +1,4 @@
-//! Which types of the core have one name. Owns how a declaration is found in a text; must not know which files there are.
+//! Which types of the core have one name, and which words name no type. Owns how a declaration is found in a text; must not know which files there are.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,12 @@ pub const TWICE: [(&str, &str); 6] = [
     ("FolderHandle", "one type on two systems"),
     ("Fallible", "public in `map`, and a word of the compiler's messages in `call`"),
     ("Order", "public in the testkit's stores, and in the seeds of the corpora of `fuzzing`, which keep it"),
+];
+
+/// Words that are not nouns, and so name no type.
+pub const NOT_NOUNS: [&str; 15] = [
+    "Acted", "Came", "Comes", "Goes", "Heard", "Held", "Joined", "Judged", "Kept", "Said", "Says", "Seated", "Served",
+    "Taken", "Told",
 ];
 
 /// The types that a file declares, each with whether other files can name it. What a function or an inner module declares does
@@ -58,6 +64,11 @@ pub fn mistakes<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Stri
     refused.map(|(name, paths)| format!("`{name}` is declared in {paths:?}")).chain(idle).collect()
 }
 
+/// The types of a file that are not named by a noun.
+pub fn without_a_noun(text: &str) -> impl Iterator<Item = &str> {
+    declared(text).into_iter().map(|(name, _)| name).filter(|name| NOT_NOUNS.contains(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +79,11 @@ mod tests {
         let other = "enum Plan {}\nstruct State;\nfn f() {\n    pub struct Key;\n}\npub struct Key<T>(T);\n";
         let twice = declared_twice([("a.rs", one), ("b.rs", other)].into_iter());
         assert_eq!(twice, BTreeMap::from([("Plan", vec!["a.rs", "b.rs"])]));
+    }
+
+    #[test]
+    fn type_that_is_not_named_by_a_noun_is_found() {
+        let text = "struct Said(u8);\nenum Step {\n    Told,\n}\npub(crate) type Came = Saying;\n";
+        assert_eq!(without_a_noun(text).collect::<Vec<_>>(), ["Said", "Came"]);
     }
 }

@@ -22,7 +22,7 @@ use crate::shown::short;
 use crate::value::{ArgSink, Codec, Key};
 
 /// The recorded result of a child, or the reason why there is none.
-pub(crate) type Came = Result<Arc<OwnedPayload>, Error>;
+pub(crate) type ChildResult = Result<Arc<OwnedPayload>, Error>;
 
 /// The place of a child among its parent's calls, claimed when the flow is called, before the call has its options.
 pub(crate) struct Claimed(Call<Awaiting>);
@@ -116,9 +116,9 @@ impl ChildCall {
 }
 
 impl Future for ChildCall {
-    type Output = Came;
+    type Output = ChildResult;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Came> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<ChildResult> {
         Pin::new(&mut self.call).poll(cx)
     }
 }
@@ -148,7 +148,7 @@ pub(crate) struct Awaiting {
 
 struct RunningChild {
     context: Arc<Context>,
-    came: Pin<Box<dyn Future<Output = Came> + Send>>,
+    came: Pin<Box<dyn Future<Output = ChildResult> + Send>>,
 }
 
 impl Awaiting {
@@ -162,23 +162,23 @@ impl Awaiting {
     }
 
     /// Waits for the child's result, and says whether the parent may park meanwhile.
-    async fn came(child: Arc<dyn Child>, context: Arc<Context>, slot: SlotId, parent: ParentCall) -> Came {
+    async fn came(child: Arc<dyn Child>, context: Arc<Context>, slot: SlotId, parent: ParentCall) -> ChildResult {
         let mut parks = child.parks();
         let mut ended = child.clone().ended();
         loop {
             let is_parked = *parks.borrow_and_update();
-            if is_parked && !child.tells(parent.journal) {
+            if is_parked && !child.notifies(parent.journal) {
                 // Another parent began it. This one parks only when it is sure to be notified.
-                child.clone().tell(parent.clone()).await;
+                child.clone().notify_when_ended(parent.clone()).await;
             }
-            let due = if is_parked && child.tells(parent.journal) { Due::Execution } else { Due::At(0) };
+            let due = if is_parked && child.notifies(parent.journal) { Due::Execution } else { Due::At(0) };
             context.replay().set_due(slot, due);
-            let parked: Pin<Box<dyn Future<Output = Option<Came>> + Send>> = Box::pin(async {
+            let parked: Pin<Box<dyn Future<Output = Option<ChildResult>> + Send>> = Box::pin(async {
                 // `child` is held here, so the channel stays open.
                 let _ = parks.changed().await;
                 None
             });
-            let came: Pin<Box<dyn Future<Output = Option<Came>> + Send>> =
+            let came: Pin<Box<dyn Future<Output = Option<ChildResult>> + Send>> =
                 Box::pin(async { Some(ended.as_mut().await) });
             if let Some(came) = race((came, parked)).await {
                 return came;
@@ -191,7 +191,7 @@ impl sealed::Sealed for Awaiting {}
 
 #[allow(private_interfaces)]
 impl Body for Awaiting {
-    type Output = Came;
+    type Output = ChildResult;
 
     fn describe(&self, sink: &mut ArgSink<'_>) {
         sink.shown("input", &self.digest, &self.preview);
@@ -205,7 +205,7 @@ impl Body for Awaiting {
         true
     }
 
-    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Came> {
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<ChildResult> {
         let Some(running) = &mut self.running else { return Poll::Pending };
         match running.came.as_mut().poll(cx) {
             // A fault that stops the child stops its parent too. It is not an outcome.
@@ -221,23 +221,23 @@ impl Body for Awaiting {
         self.running = None;
     }
 
-    fn pack(value: Came, _: &Packing) -> Landing<Came> {
+    fn pack(value: ChildResult, _: &Packing) -> Landing<ChildResult> {
         landing(value)
     }
 
-    fn pack_error(error: Error) -> Landing<Came> {
+    fn pack_error(error: Error) -> Landing<ChildResult> {
         landing(Err(error))
     }
 
-    fn unpack(payload: &Payload<'_>) -> Result<Came, Unpack> {
+    fn unpack(payload: &Payload<'_>) -> Result<ChildResult, Unpack> {
         Ok(Ok(Arc::new(OwnedPayload::new(payload, ""))))
     }
 
-    fn fail(error: Error) -> Result<Came, Error> {
+    fn fail(error: Error) -> Result<ChildResult, Error> {
         Ok(Err(error))
     }
 
-    fn failure(came: &Came) -> Option<Error> {
+    fn failure(came: &ChildResult) -> Option<Error> {
         match came {
             Ok(payload) => payload.error(),
             Err(error) => Some(error.clone()),
@@ -264,7 +264,7 @@ impl Waits for Awaiting {
             context.leave_with(Exit::Fault(closed()));
             return Due::At(0);
         };
-        let came: Coming<Came> = match executions.launch(request) {
+        let came: Coming<ChildResult> = match executions.launch(request) {
             Ok(child) if self.wish == ChildWish::Start => {
                 Box::pin(async move { child.recorded().await.map(|()| Arc::new(started())) })
             }
@@ -287,7 +287,7 @@ impl Drop for Awaiting {
 }
 
 /// The parent records what the child recorded.
-fn landing(came: Came) -> Landing<Came> {
+fn landing(came: ChildResult) -> Landing<ChildResult> {
     let packed = match &came {
         Ok(payload) => Packed::of(payload),
         Err(error) => Packed::error(error),

@@ -8,7 +8,7 @@ use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::call::outcome::Unpack;
 use crate::context::BodyScope;
-use crate::director::{Director, Goes, Moment, Observation, Outside, Part};
+use crate::director::{Clearance, Director, Moment, Observation, Outside, Part};
 use crate::journal::{Class, Payload};
 use crate::value::{ArgSink, Codec};
 
@@ -80,7 +80,7 @@ fn director<'a>(spec: &Spec, scope: &'a BodyScope) -> Option<&'a dyn Director> {
 
 /// Whether the body stops at this moment.
 pub(super) fn is_stopped(spec: &Spec, scope: &BodyScope, moment: Moment) -> bool {
-    director(spec, scope).is_some_and(|director| director.moment(spec.name(), moment) == Goes::NoFurther)
+    director(spec, scope).is_some_and(|director| director.moment(spec.name(), moment) == Clearance::Refused)
 }
 
 /// The result of a try that a stub plays.

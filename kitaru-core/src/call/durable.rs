@@ -223,7 +223,7 @@ impl<B: Body> Durable<B> {
                     let (execution, checkpoint) = (&self.context.attempt.execution, spec.name());
                     self.observe(|| Observation::Given { execution, checkpoint, identity: self.identity() });
                     if let Some(name) = &running.name {
-                        self.tell(name, spec, &value, how);
+                        self.log_outcome(name, spec, &value, how);
                     }
                     return match value {
                         Ok(value) => Poll::Ready(value),
@@ -431,7 +431,7 @@ impl<B: Body> Durable<B> {
         let shape = payload.shape;
         match B::unpack(&payload) {
             Ok(value) => {
-                if log::tells() {
+                if log::informs() {
                     self.log_cached(spec, at, &value);
                 }
                 Poll::Ready(value)

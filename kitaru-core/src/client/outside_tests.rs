@@ -17,7 +17,7 @@ use crate::{FlowCall, Kitaru};
 
 /// A store that outlives its handles, counts its commits, and delays them on request.
 #[derive(Clone, Default)]
-struct Kept(Arc<Inside>);
+struct KeptStore(Arc<Inside>);
 
 #[derive(Default)]
 struct Inside {
@@ -27,7 +27,7 @@ struct Inside {
     goes_on: Condvar,
 }
 
-impl Kept {
+impl KeptStore {
     async fn open(&self) -> Kitaru {
         self.open_at(Clock::system()).await
     }
@@ -60,7 +60,7 @@ impl Kept {
     }
 }
 
-impl Store for Kept {
+impl Store for KeptStore {
     fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         let held_up = self.0.held_up.lock().unwrap();
         drop(self.0.goes_on.wait_while(held_up, |held_up| *held_up).unwrap());
@@ -101,7 +101,7 @@ fn add(n: u64) -> FlowCall<Result<u64, Error>> {
 
 #[tokio::test]
 async fn unreadable_execution_is_listed_as_such_and_hides_no_other() {
-    let store = Kept::default();
+    let store = KeptStore::default();
     let kitaru = store.open().await;
     for n in 1..=6 {
         add(n).id(format!("job {n}")).on(&kitaru).await.unwrap();
@@ -138,7 +138,7 @@ async fn unreadable_execution_is_listed_as_such_and_hides_no_other() {
 
 #[tokio::test]
 async fn unreadable_execution_does_not_keep_others_from_being_deleted() {
-    let (store, clock) = (Kept::default(), Clock::manual());
+    let (store, clock) = (KeptStore::default(), Clock::manual());
     let kitaru = store.open_at(clock.clone()).await;
     for n in 1..=4 {
         add(n).id(format!("job {n}")).on(&kitaru).await.unwrap();
@@ -163,7 +163,7 @@ async fn unreadable_execution_does_not_keep_others_from_being_deleted() {
 async fn journal_that_lacks_a_record_is_not_resumed() {
     let of_this_test = 1_000;
     for missing in 1..=3 {
-        let store = Kept::default();
+        let store = KeptStore::default();
         let kitaru = store.open().await;
         add(of_this_test).id("job").on(&kitaru).await.unwrap_err();
         kitaru.close().await.unwrap();
@@ -192,7 +192,7 @@ const FAR: u64 = u64::MAX;
 
 #[tokio::test]
 async fn numbers_that_no_store_reaches_are_refused_without_a_panic() {
-    let store = Kept::default();
+    let store = KeptStore::default();
     store.put(Table::Execution, generation_key(JournalId(FAR)), vec![1]);
     let error = Kitaru::builder().store(store.clone()).open().await.map(drop).unwrap_err();
     assert!(error.is_store() && error.to_string().contains("no journal has"), "{error:#}");
@@ -208,7 +208,7 @@ async fn numbers_that_no_store_reaches_are_refused_without_a_panic() {
 
     // The row of a running attempt, as far in the past or future as possible.
     for (attempts, ms) in [(u32::MAX, FAR), (u32::MAX, 0), (1, FAR)] {
-        let store = Kept::default();
+        let store = KeptStore::default();
         let kitaru = store.open().await;
         add(1_000).id("job").on(&kitaru).await.unwrap_err();
         kitaru.close().await.unwrap();
@@ -242,7 +242,7 @@ fn waits() -> FlowCall<Result<Vec<u64>, Error>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signals_that_are_sent_together_share_commits_and_keep_their_order() {
-    let store = Kept::default();
+    let store = KeptStore::default();
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
     kitaru.inner.runtime.ledger.flush().await.unwrap();
@@ -283,7 +283,7 @@ async fn signals_that_are_sent_together_share_commits_and_keep_their_order() {
 
 #[tokio::test]
 async fn mail_of_an_execution_is_bounded_in_bytes() {
-    let store = Kept::default();
+    let store = KeptStore::default();
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
     // As if that much had been sent already.
@@ -310,7 +310,7 @@ async fn mail_of_an_execution_is_bounded_in_bytes() {
 
 #[tokio::test]
 async fn more_mail_than_an_attempt_may_have_in_memory_is_not_loaded() {
-    let store = Kept::default();
+    let store = KeptStore::default();
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
     for n in 0..10u64 {

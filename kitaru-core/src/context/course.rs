@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::journal::{Status, Tally};
 use crate::ledger::{Change, Listing};
-use crate::machine::{AttemptState, Event, Reported, Says};
+use crate::machine::{AttemptReport, AttemptState, Event, Reported};
 use crate::runtime::lock;
 
 /// The state of an attempt, and its count of crashes.
@@ -32,13 +32,13 @@ impl Course {
     }
 
     /// Takes in an event, and returns what the attempt reports with it. Most events change nothing, and write nothing.
-    pub(super) fn see(&self, event: Event) -> Says {
+    pub(super) fn see(&self, event: Event) -> AttemptReport {
         let mut bits = self.state.load(Ordering::SeqCst);
         loop {
             let (after, says) = AttemptState::from_bits(bits).after(event);
             let after = after.to_bits();
             if after == bits {
-                return Says::Nothing;
+                return AttemptReport::Nothing;
             }
             match self.state.compare_exchange_weak(bits, after, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => return says,
@@ -48,16 +48,16 @@ impl Course {
     }
 
     /// Whether a submission that says this also says that the attempt runs.
-    pub(super) fn is_said_with(&self, says: Says) -> bool {
+    pub(super) fn is_said_with(&self, says: AttemptReport) -> bool {
         match says {
-            Says::Nothing => false,
-            Says::Runs => true,
-            Says::Announces => {
+            AttemptReport::Nothing => false,
+            AttemptReport::Runs => true,
+            AttemptReport::Announces => {
                 lock(&self.tally).replays = false;
                 true
             }
-            Says::Proves => std::mem::take(&mut *lock(&self.tally)).counts(),
-            Says::AnnouncesAndProves => {
+            AttemptReport::Proves => std::mem::take(&mut *lock(&self.tally)).counts(),
+            AttemptReport::AnnouncesAndProves => {
                 *lock(&self.tally) = Tally::default();
                 true
             }

@@ -39,8 +39,8 @@ pub(crate) trait Child: Send + Sync {
     fn parks(&self) -> watch::Receiver<bool>;
 
     /// Whether a parent is notified when it ends.
-    fn tells(&self, parent: JournalId) -> bool;
+    fn notifies(&self, parent: JournalId) -> bool;
 
     /// Registers a parent to be notified when it ends. Has no effect if it has ended or the row cannot be written.
-    fn tell(self: Arc<Self>, parent: ParentCall) -> Coming<()>;
+    fn notify_when_ended(self: Arc<Self>, parent: ParentCall) -> Coming<()>;
 }

@@ -19,7 +19,7 @@ pub(crate) struct Notes(Mutex<State>);
 #[derive(Default)]
 struct State {
     /// How often the flow wrote under a name in this attempt, and how often earlier attempts did.
-    said: HashMap<NoteName, Said>,
+    said: HashMap<NoteName, NoteCount>,
     /// Not on their way yet. The latest value under each name.
     pending: BTreeMap<NoteName, Note>,
 }
@@ -27,7 +27,7 @@ struct State {
 type NoteName = (NoteKind, String);
 
 #[derive(Clone, Copy, Default)]
-struct Said {
+struct NoteCount {
     now: u64,
     /// The count that is in the store, or on its way there.
     before: u64,
@@ -36,7 +36,7 @@ struct Said {
 impl Notes {
     /// `stored` are the counts of earlier attempts.
     pub(crate) fn new(stored: Vec<(NoteKind, String, u64)>) -> Self {
-        let said = stored.into_iter().map(|(kind, name, before)| ((kind, name), Said { now: 0, before }));
+        let said = stored.into_iter().map(|(kind, name, before)| ((kind, name), NoteCount { now: 0, before }));
         Notes(Mutex::new(State { said: said.collect(), pending: BTreeMap::new() }))
     }
 

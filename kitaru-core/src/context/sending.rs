@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::id::{JournalId, Seq};
 use crate::journal::{Frame, Note, NoteKind, SettledFrame};
 use crate::ledger::{Append, Appender, Change};
-use crate::machine::{Event, Exit, Progress, Says, SlotId, Unflushed};
+use crate::machine::{AttemptReport, Event, Exit, Progress, SlotId, Unflushed};
 
 impl Context {
     /// Sends a call's outcome to the store.
@@ -89,7 +89,7 @@ impl Context {
     pub(super) fn send(self: &Arc<Self>, subject: Subject, frame: Option<Vec<u8>>, changes: Vec<Change>) {
         let says = match frame {
             Some(_) => self.course.see(Event::Records(Progress::Made)),
-            None => Says::Nothing,
+            None => AttemptReport::Nothing,
         };
         self.submit(subject, frame, changes, says);
     }
@@ -99,7 +99,7 @@ impl Context {
         subject: Subject,
         frame: Option<Vec<u8>>,
         mut changes: Vec<Change>,
-        says: Says,
+        says: AttemptReport,
     ) {
         if self.course.is_said_with(says) {
             changes.push(self.running());

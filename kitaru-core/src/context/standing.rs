@@ -7,7 +7,7 @@ use super::ack::Subject;
 use super::{Admission, Context};
 use crate::journal::Status;
 use crate::ledger::{AttemptEnd, Change};
-use crate::machine::{Due, Event, Says};
+use crate::machine::{AttemptReport, Due, Event};
 use crate::runtime::lock;
 
 impl Context {
@@ -19,7 +19,7 @@ impl Context {
     /// Tells the store, once, that bodies of this attempt may run. Does not wait.
     pub(crate) fn announce(self: &Arc<Self>) {
         let says = self.course.see(Event::BodiesBegin);
-        if says != Says::Nothing {
+        if says != AttemptReport::Nothing {
             self.submit(Subject::Ahead, None, Vec::new(), says);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::director::{Cue, Director, Goes, Observation, Turn};
+use crate::director::{Clearance, Cue, Director, Observation, Turn};
 use crate::id::ExecutionId;
 
 /// The director of the executions of one store, if there is one.
@@ -25,12 +25,12 @@ impl Direction {
 
     /// Whether the director stops a call that no record answers and that is about to start.
     pub(crate) fn stops_call<'a>(&self, cue: impl FnOnce() -> Cue<'a>) -> bool {
-        self.director().is_some_and(|director| director.starts(&cue()) == Goes::NoFurther)
+        self.director().is_some_and(|director| director.starts(&cue()) == Clearance::Refused)
     }
 
     /// Whether the director stops an attempt at this moment.
     pub(crate) fn stops_attempt(&self, execution: &ExecutionId, turn: Turn) -> bool {
-        self.director().is_some_and(|director| director.turn(execution, turn) == Goes::NoFurther)
+        self.director().is_some_and(|director| director.turn(execution, turn) == Clearance::Refused)
     }
 
     /// Notifies the director.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::SetOnce;
 
 use crate::context::Context;
-use crate::engine::registry::{Joined, Seated};
+use crate::engine::registry::{SeatEntry, Waiter};
 use crate::error::{Error, Kind, cannot};
 use crate::id::JournalId;
 use crate::journal::{OwnedPayload, ParentCall};
@@ -16,10 +16,10 @@ use crate::runtime::lock;
 use crate::value::Key;
 
 /// An execution in this process.
-pub(crate) type Active = Seated<Context, CallerView>;
+pub(crate) type Active = SeatEntry<Context, CallerView>;
 
 /// An execution with callers that wait for it.
-pub(crate) type Awaited = Joined<Context, CallerView>;
+pub(crate) type Awaited = Waiter<Context, CallerView>;
 
 /// How an attempt ended, as its callers learn it.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ impl CallerView {
     }
 
     /// Whether this parent is notified when the execution ends.
-    pub(crate) fn tells(&self, parent: JournalId) -> bool {
+    pub(crate) fn notifies(&self, parent: JournalId) -> bool {
         lock(&self.parents).iter().any(|known| known.journal == parent)
     }
 

@@ -37,7 +37,7 @@ impl Engine {
     /// What there is to wait for. None if the execution has moved since it was read: read it again.
     fn attached(&self, stored: &Stored) -> Result<Option<Attached>, Error> {
         let execution = &stored.header.execution;
-        if let Some(ended) = came_to(&self.runtime.archive, stored)? {
+        if let Some(ended) = recorded_end(&self.runtime.archive, stored)? {
             return Ok(Some(Attached::Ended(ended)));
         }
         if matches!(stored.state.status, Status::Waiting | Status::Queued) {
@@ -66,7 +66,7 @@ impl Engine {
 }
 
 /// How an execution ended, as its callers learn it. None if it has not ended.
-pub(super) fn came_to(archive: &Archive, stored: &Stored) -> Result<Option<Ended>, Error> {
+pub(super) fn recorded_end(archive: &Archive, stored: &Stored) -> Result<Option<Ended>, Error> {
     Ok(match stored.state.status {
         Status::Completed | Status::Failed => Some(Ended::Outcome(Arc::new(archive.outcome(stored)?))),
         Status::Stuck => Some(Ended::Fault(Error::new(Kind::Stuck, &stored.state.reason))),

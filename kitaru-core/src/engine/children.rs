@@ -84,11 +84,11 @@ impl Child for AwaitedChild {
         self.active.parks()
     }
 
-    fn tells(&self, parent: JournalId) -> bool {
-        self.active.tells(parent)
+    fn notifies(&self, parent: JournalId) -> bool {
+        self.active.notifies(parent)
     }
 
-    fn tell(self: Arc<Self>, parent: ParentCall) -> Coming<()> {
-        Box::pin(async move { self.engine.tell_when_ended(&self.active, &self.execution, parent).await })
+    fn notify_when_ended(self: Arc<Self>, parent: ParentCall) -> Coming<()> {
+        Box::pin(async move { self.engine.notify_when_ended(&self.active, &self.execution, parent).await })
     }
 }

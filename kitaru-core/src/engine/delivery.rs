@@ -18,7 +18,7 @@ use crate::machine::Cause;
 use crate::value::{Key, bincode_size, shallow};
 
 /// What the sender of an answer still awaits while the answer is on its way to an attempt.
-struct Judged {
+struct PendingVerdict {
     verdict: oneshot::Receiver<Result<(), Error>>,
     journal: JournalId,
     bytes: u64,
@@ -60,7 +60,7 @@ impl Engine {
         let posted = receive
             .await
             .unwrap_or_else(|_| Err(cannot!(Kind::Closed, "send", "the store was closed", "open it again")))?;
-        let Some(Judged { verdict, journal, bytes }) = posted else { return Ok(()) };
+        let Some(PendingVerdict { verdict, journal, bytes }) = posted else { return Ok(()) };
         // If the attempt ends before it has looked, the answer is kept for the next attempt.
         let verdict = verdict.await.unwrap_or(Ok(()));
         if verdict.is_err() {
@@ -71,7 +71,7 @@ impl Engine {
 
     /// Makes an answer durable and delivers it. Returns what tells the sender whether the answer fits, if an attempt decides
     /// that.
-    async fn post_answer(self: &Arc<Self>, answer: AnswerToSend) -> Result<Option<Judged>, Error> {
+    async fn post_answer(self: &Arc<Self>, answer: AnswerToSend) -> Result<Option<PendingVerdict>, Error> {
         let AnswerToSend { message, wait } = answer;
         let (execution, bytes) = (message.execution.clone(), message.bytes());
         // Read before the check as well as after it: the flow may be parked in between.
@@ -95,7 +95,7 @@ impl Engine {
             {
                 let (send, receive) = oneshot::channel();
                 *verdict = Some(send);
-                told = Some(Judged { verdict: receive, journal, bytes });
+                told = Some(PendingVerdict { verdict: receive, journal, bytes });
             }
             self.hand_on(&stored, mail);
             Ok(told)
@@ -160,7 +160,12 @@ impl Engine {
 
     /// Registers a parent to notify when a child ends, in any attempt of the child. Does nothing if the child has ended, or if
     /// that cannot be recorded.
-    pub(crate) async fn tell_when_ended(self: &Arc<Self>, child: &Active, execution: &ExecutionId, parent: ParentCall) {
+    pub(crate) async fn notify_when_ended(
+        self: &Arc<Self>,
+        child: &Active,
+        execution: &ExecutionId,
+        parent: ParentCall,
+    ) {
         let (inner, wanted) = (self.clone(), execution.clone());
         let driven = move || inner.driven(&wanted);
         let added = self.runtime.ledger.add_waiter(execution, parent.clone(), driven).await;
@@ -170,7 +175,7 @@ impl Engine {
     }
 
     /// A child has ended: its parent resumes, if it is parked and waits for the child.
-    pub(crate) fn tell_parent(self: &Arc<Self>, parent: &ParentCall) {
+    pub(crate) fn notify_parent(self: &Arc<Self>, parent: &ParentCall) {
         if self.is_closed() {
             // The parent looks for itself when the store is opened again.
             return;

@@ -207,7 +207,7 @@ impl Task {
             self.wakes(wakes);
         }
         self.active.end(ended);
-        self.active.parents().iter().for_each(|parent| self.engine.tell_parent(parent));
+        self.active.parents().iter().for_each(|parent| self.engine.notify_parent(parent));
     }
 
     /// Wakes the execution for the wake-ups that arrived while this task held the seat and drove nothing.

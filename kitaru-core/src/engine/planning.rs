@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::engine::attach::{came_to, unknown};
+use crate::engine::attach::{recorded_end, unknown};
 use crate::engine::control::cannot_cancel;
 use crate::engine::forget::cannot_resume;
 use crate::engine::plan::{Hold, Plan};
@@ -109,7 +109,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
                 Err(cannot_cancel(&execution, newest.as_ref().map(|newest| &newest.stored)))
             }
             (Decision::Nothing, newest) => {
-                let ended = newest.map(|newest| came_to(archive, &newest.stored)).transpose()?.flatten();
+                let ended = newest.map(|newest| recorded_end(archive, &newest.stored)).transpose()?.flatten();
                 ended.map(Plan::Ended).ok_or_else(|| unknown(&execution))
             }
             (Decision::Cancel, Some(claimed)) if input.registered && input.ask == Ask::Cancel => {

@@ -36,18 +36,18 @@ pub(crate) trait Steered {
 
 /// The seats of all executions in this process. `A` is an attempt; `P` is what callers learn of an execution.
 pub(crate) struct Registry<A, P> {
-    seats: Mutex<HashMap<ExecutionId, Arc<Seated<A, P>>>>,
+    seats: Mutex<HashMap<ExecutionId, Arc<SeatEntry<A, P>>>>,
 }
 
 /// An execution in this process: its seat, its task, and what callers learn.
-pub(crate) struct Seated<A, P> {
-    held: Mutex<Held<A>>,
+pub(crate) struct SeatEntry<A, P> {
+    held: Mutex<SeatState<A>>,
     /// Whether the flow is parked.
     parks: watch::Sender<bool>,
     progress: P,
 }
 
-struct Held<A> {
+struct SeatState<A> {
     seat: Seat<Message>,
     /// The last attempt that began.
     attempt: Weak<A>,
@@ -55,19 +55,19 @@ struct Held<A> {
     task: Option<AbortHandle>,
 }
 
-/// A caller waits for an execution. Its seat is kept until then.
-pub(crate) struct Joined<A, P> {
+/// A caller that waits for an execution. Its seat is kept until then.
+pub(crate) struct Waiter<A, P> {
     registry: Arc<Registry<A, P>>,
     execution: ExecutionId,
-    seated: Arc<Seated<A, P>>,
+    seated: Arc<SeatEntry<A, P>>,
 }
 
 /// What a caller finds.
 pub(crate) enum Seating<A, P> {
     /// A task that is to drive the execution has taken its seat, and `replaces` held the seat before.
-    Seat { seated: Arc<Seated<A, P>>, task: TaskId, replaces: Option<Arc<Seated<A, P>>> },
+    Seat { seated: Arc<SeatEntry<A, P>>, task: TaskId, replaces: Option<Arc<SeatEntry<A, P>>> },
     /// A task drives it already.
-    Driven(Arc<Seated<A, P>>),
+    Driven(Arc<SeatEntry<A, P>>),
     /// The call is refused. The execution is parked, or a task drives it.
     Refused { is_parked: bool },
 }
@@ -94,7 +94,7 @@ impl<A, P> Registry<A, P> {
         let known = seats.get(execution).cloned();
         let Some(seated) = known else {
             let (seat, task) = Seat::called();
-            let seated = Seated::new(seat, learns());
+            let seated = SeatEntry::new(seat, learns());
             seats.insert(execution.clone(), seated.clone());
             return Ok(Seating::Seat { seated, task, replaces: None });
         };
@@ -117,7 +117,7 @@ impl<A, P> Registry<A, P> {
             CallEffect::Replace => {
                 drop(held);
                 let (seat, task) = Seat::called();
-                let next = Seated::new(seat, learns());
+                let next = SeatEntry::new(seat, learns());
                 seats.insert(execution.clone(), next.clone());
                 Seating::Seat { seated: next, task, replaces: Some(seated) }
             }
@@ -131,12 +131,12 @@ impl<A, P> Registry<A, P> {
         execution: &ExecutionId,
         (generation, cause): (JournalId, Cause),
         learns: impl FnOnce() -> P,
-    ) -> Option<(Arc<Seated<A, P>>, TaskId)> {
+    ) -> Option<(Arc<SeatEntry<A, P>>, TaskId)> {
         let mut seats = lock(&self.seats);
         match seats.entry(execution.clone()) {
             Entry::Vacant(vacant) => {
                 let (seat, task) = Seat::woken(generation, cause);
-                let seated = Seated::new(seat, learns());
+                let seated = SeatEntry::new(seat, learns());
                 vacant.insert(seated.clone());
                 Some((seated, task))
             }
@@ -154,7 +154,7 @@ impl<A, P> Registry<A, P> {
     pub(crate) fn park(
         &self,
         execution: &ExecutionId,
-        (seated, task): (&Arc<Seated<A, P>>, TaskId),
+        (seated, task): (&Arc<SeatEntry<A, P>>, TaskId),
         parks: impl FnOnce(),
     ) -> Option<ParkEffect> {
         let mut seats = lock(&self.seats);
@@ -169,7 +169,7 @@ impl<A, P> Registry<A, P> {
     pub(crate) fn end(
         &self,
         execution: &ExecutionId,
-        (seated, task): (&Arc<Seated<A, P>>, TaskId),
+        (seated, task): (&Arc<SeatEntry<A, P>>, TaskId),
         failed: bool,
     ) -> Wakes {
         let mut seats = lock(&self.seats);
@@ -187,7 +187,7 @@ impl<A, P> Registry<A, P> {
     pub(crate) fn lose(
         &self,
         execution: &ExecutionId,
-        (seated, task): (&Arc<Seated<A, P>>, TaskId),
+        (seated, task): (&Arc<SeatEntry<A, P>>, TaskId),
         resumes: impl FnOnce(JournalId) -> bool,
     ) -> LossEffect {
         let mut seats = lock(&self.seats);
@@ -212,10 +212,10 @@ impl<A, P> Registry<A, P> {
     /// A seat is parked. It stays only if there is a reason to keep it.
     fn vacate(
         &self,
-        seats: &mut HashMap<ExecutionId, Arc<Seated<A, P>>>,
+        seats: &mut HashMap<ExecutionId, Arc<SeatEntry<A, P>>>,
         execution: &ExecutionId,
-        seated: &Arc<Seated<A, P>>,
-        mut held: MutexGuard<'_, Held<A>>,
+        seated: &Arc<SeatEntry<A, P>>,
+        mut held: MutexGuard<'_, SeatState<A>>,
     ) {
         held.task = None;
         let is_idle = held.seat.is_idle();
@@ -240,7 +240,7 @@ impl<A, P> Registry<A, P> {
         A: Steered,
     {
         let mut seats = lock(&self.seats);
-        let seated = seats.entry(execution.clone()).or_insert_with(|| Seated::new(Seat::parked(), learns())).clone();
+        let seated = seats.entry(execution.clone()).or_insert_with(|| SeatEntry::new(Seat::parked(), learns())).clone();
         let held = lock(&seated.held);
         drop(seats);
         post(held, generation, mail)
@@ -281,26 +281,26 @@ impl<A, P> Registry<A, P> {
     // ---- who waits for it ----
 
     /// Waits for what a call found.
-    pub(crate) fn joins(self: &Arc<Self>, execution: &ExecutionId, seated: &Arc<Seated<A, P>>) -> Joined<A, P> {
+    pub(crate) fn joins(self: &Arc<Self>, execution: &ExecutionId, seated: &Arc<SeatEntry<A, P>>) -> Waiter<A, P> {
         lock(&seated.held).seat.join();
-        Joined { registry: self.clone(), execution: execution.clone(), seated: seated.clone() }
+        Waiter { registry: self.clone(), execution: execution.clone(), seated: seated.clone() }
     }
 
     /// Waits for an execution, if a task drives it or a caller waits for it.
-    pub(crate) fn join(self: &Arc<Self>, execution: &ExecutionId) -> Option<Joined<A, P>> {
+    pub(crate) fn join(self: &Arc<Self>, execution: &ExecutionId) -> Option<Waiter<A, P>> {
         let seats = lock(&self.seats);
         seats.get(execution).map(|seated| self.joins(execution, seated))
     }
 
     /// Waits for an execution that was found parked.
-    pub(crate) fn join_parked(self: &Arc<Self>, execution: &ExecutionId, learns: impl FnOnce() -> P) -> Joined<A, P> {
+    pub(crate) fn join_parked(self: &Arc<Self>, execution: &ExecutionId, learns: impl FnOnce() -> P) -> Waiter<A, P> {
         let mut seats = lock(&self.seats);
-        let seated = seats.entry(execution.clone()).or_insert_with(|| Seated::new(Seat::parked(), learns()));
+        let seated = seats.entry(execution.clone()).or_insert_with(|| SeatEntry::new(Seat::parked(), learns()));
         self.joins(execution, seated)
     }
 
     /// An execution may be parked, and its last caller has stopped waiting.
-    fn forget(&self, execution: &ExecutionId, seated: &Arc<Seated<A, P>>) {
+    fn forget(&self, execution: &ExecutionId, seated: &Arc<SeatEntry<A, P>>) {
         let mut seats = lock(&self.seats);
         if lock(&seated.held).seat.is_idle() {
             remove(&mut seats, execution, seated);
@@ -315,18 +315,18 @@ impl<A, P> Registry<A, P> {
     }
 
     /// The execution, if a task drives it.
-    pub(crate) fn driven(&self, execution: &ExecutionId) -> Option<Arc<Seated<A, P>>> {
+    pub(crate) fn driven(&self, execution: &ExecutionId) -> Option<Arc<SeatEntry<A, P>>> {
         lock(&self.seats).get(execution).filter(|seated| seated.is_driven()).cloned()
     }
 
     /// All executions that are driven or awaited.
-    pub(crate) fn all(&self) -> Vec<(ExecutionId, Arc<Seated<A, P>>)> {
+    pub(crate) fn all(&self) -> Vec<(ExecutionId, Arc<SeatEntry<A, P>>)> {
         lock(&self.seats).iter().map(|(execution, seated)| (execution.clone(), seated.clone())).collect()
     }
 }
 
 /// Delivers mail. True if the execution must be woken for it.
-fn post<A: Steered>(mut held: MutexGuard<'_, Held<A>>, generation: JournalId, mail: Message) -> bool {
+fn post<A: Steered>(mut held: MutexGuard<'_, SeatState<A>>, generation: JournalId, mail: Message) -> bool {
     match held.seat.send(generation, mail) {
         SendEffect::Keep => false,
         SendEffect::Wake => true,
@@ -343,20 +343,20 @@ fn post<A: Steered>(mut held: MutexGuard<'_, Held<A>>, generation: JournalId, ma
 
 /// Removes a seat, unless another one has its place.
 fn remove<A, P>(
-    seats: &mut HashMap<ExecutionId, Arc<Seated<A, P>>>,
+    seats: &mut HashMap<ExecutionId, Arc<SeatEntry<A, P>>>,
     execution: &ExecutionId,
-    seated: &Arc<Seated<A, P>>,
+    seated: &Arc<SeatEntry<A, P>>,
 ) {
     if seats.get(execution).is_some_and(|known| Arc::ptr_eq(known, seated)) {
         seats.remove(execution);
     }
 }
 
-impl<A, P> Seated<A, P> {
+impl<A, P> SeatEntry<A, P> {
     fn new(seat: Seat<Message>, progress: P) -> Arc<Self> {
         let parks = watch::Sender::new(!seat.is_driven());
-        let held = Held { seat, attempt: Weak::new(), task: None };
-        Arc::new(Seated { held: Mutex::new(held), parks, progress })
+        let held = SeatState { seat, attempt: Weak::new(), task: None };
+        Arc::new(SeatEntry { held: Mutex::new(held), parks, progress })
     }
 
     /// Sets the handle of this task. The task can be [interrupted](Self::interrupt) while it holds the seat.
@@ -466,7 +466,7 @@ impl<A, P> Seated<A, P> {
     }
 }
 
-impl<A, P> Deref for Seated<A, P> {
+impl<A, P> Deref for SeatEntry<A, P> {
     type Target = P;
 
     fn deref(&self) -> &P {
@@ -474,15 +474,15 @@ impl<A, P> Deref for Seated<A, P> {
     }
 }
 
-impl<A, P> Deref for Joined<A, P> {
-    type Target = Seated<A, P>;
+impl<A, P> Deref for Waiter<A, P> {
+    type Target = SeatEntry<A, P>;
 
-    fn deref(&self) -> &Seated<A, P> {
+    fn deref(&self) -> &SeatEntry<A, P> {
         &self.seated
     }
 }
 
-impl<A, P> Drop for Joined<A, P> {
+impl<A, P> Drop for Waiter<A, P> {
     fn drop(&mut self) {
         let is_idle = {
             let mut held = lock(&self.seated.held);

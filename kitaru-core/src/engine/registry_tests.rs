@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::context::Message;
-use crate::engine::registry::{Registry, Seated, Seating, Steered};
+use crate::engine::registry::{Registry, SeatEntry, Seating, Steered};
 use crate::error::Error;
 use crate::id::{ExecutionId, JournalId};
 use crate::ledger::Addressee;
@@ -38,7 +38,7 @@ fn execution() -> ExecutionId {
     ExecutionId::new("order", "job").unwrap()
 }
 
-fn called(seats: &Seats) -> (Arc<Seated<Leaving, ()>>, TaskId) {
+fn called(seats: &Seats) -> (Arc<SeatEntry<Leaving, ()>>, TaskId) {
     let found = seats.call::<Infallible>(&execution(), SeatCall::Join, |()| Ok(()), || ());
     let Ok(Seating::Seat { seated, task, .. }) = found else { panic!("no task drives it") };
     (seated, task)

@@ -10,7 +10,7 @@ mod seat;
 #[cfg(test)]
 mod seat_tests;
 
-pub(crate) use attempt::{AttemptState, Event, Progress, Reported, Says};
+pub(crate) use attempt::{AttemptReport, AttemptState, Event, Progress, Reported};
 pub use policy::Reuse;
 pub(crate) use policy::{Ask, Decision, Newest, decide};
 pub(crate) use seat::{

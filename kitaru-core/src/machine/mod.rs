@@ -24,8 +24,8 @@ pub(crate) use exit::{Exit, Unflushed};
 pub(crate) use journal::{Journal, RecordIx};
 pub use lifecycle::Reuse;
 pub(crate) use lifecycle::{
-    Ask, AttemptState, CallEffect, CancelEffect, Cause, Decision, Event, LossEffect, Newest, ParkEffect, Progress,
-    Reported, Says, Seat, SeatCall, SendEffect, TaskId, Wakes, decide,
+    Ask, AttemptReport, AttemptState, CallEffect, CancelEffect, Cause, Decision, Event, LossEffect, Newest, ParkEffect,
+    Progress, Reported, Seat, SeatCall, SendEffect, TaskId, Wakes, decide,
 };
 pub(crate) use replay::{Quiet, Replay};
 pub(crate) use slot::{Due, SlotId, Step};

@@ -152,10 +152,10 @@ pub(super) fn trial(
     let findings: Findings = house.findings();
     let verdict = match (&expected, &came) {
         // The scenario itself fails.
-        (Life::Panicked(_) | Life::Still(_), _) if point.is_none() => RunVerdict::NoGood(came.told()),
+        (Life::Panicked(_) | Life::Still(_), _) if point.is_none() => RunVerdict::NoGood(came.text()),
         (expected, came) if expected == came => RunVerdict::Same,
-        (_, came) if was_interrupted => RunVerdict::Interrupted(came.told()),
-        (expected, came) => RunVerdict::Differs { expected: expected.told(), came: came.told() },
+        (_, came) if was_interrupted => RunVerdict::Interrupted(came.text()),
+        (expected, came) => RunVerdict::Differs { expected: expected.text(), came: came.text() },
     };
     Trial {
         mode,
@@ -170,7 +170,7 @@ pub(super) fn trial(
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Life {
     /// The scenario's output.
-    Came(String),
+    Ended(String),
     Panicked(String),
     Died,
     /// Nothing moved any more. This is the journal at that time.
@@ -178,9 +178,9 @@ pub(super) enum Life {
 }
 
 impl Life {
-    fn told(&self) -> String {
+    fn text(&self) -> String {
         match self {
-            Life::Came(output) => output.clone(),
+            Life::Ended(output) => output.clone(),
             Life::Panicked(message) => format!("a panic: {message}"),
             Life::Died => "a crash".to_owned(),
             Life::Still(journal) => format!("no progress: nothing moved any more:\n{journal}"),
@@ -217,7 +217,7 @@ where
             }
             match catch_unwind(AssertUnwindSafe(|| scenario.as_mut().poll(cx))) {
                 Ok(Poll::Ready(_)) if house.is_dead() => return Poll::Ready(Life::Died),
-                Ok(Poll::Ready(output)) => return Poll::Ready(Life::Came(without_backtrace(&output))),
+                Ok(Poll::Ready(output)) => return Poll::Ready(Life::Ended(without_backtrace(&output))),
                 Err(panic) => return Poll::Ready(Life::Panicked(message(panic))),
                 Ok(Poll::Pending) => {}
             }

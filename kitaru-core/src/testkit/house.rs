@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 
 use crate::clock::{Clock, millis};
-use crate::director::{Cue, CueStage, Director, Divergence, Goes, Moment, Observation, Outside, Part, Turn};
+use crate::director::{Clearance, Cue, CueStage, Director, Divergence, Moment, Observation, Outside, Part, Turn};
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::ledger::first_rows;
@@ -296,26 +296,26 @@ impl House {
     }
 
     /// The process could crash here.
-    pub(super) fn point(&self, place: impl FnOnce() -> String) -> Goes {
+    pub(super) fn point(&self, place: impl FnOnce() -> String) -> Clearance {
         let mut state = lock(&self.state);
         if state.dead {
-            return Goes::NoFurther;
+            return Clearance::Refused;
         }
         match &mut state.plan {
-            CrashPlan::Nothing => Goes::On,
+            CrashPlan::Nothing => Clearance::Given,
             CrashPlan::Learn(points) => {
                 points.push(place());
-                Goes::On
+                Clearance::Given
             }
             CrashPlan::DieAt { nth, seen } => {
                 *seen += 1;
                 if *seen <= *nth {
-                    return Goes::On;
+                    return Clearance::Given;
                 }
                 state.dead = true;
                 state.findings.died = Some(place());
                 self.died.notify_one();
-                Goes::NoFurther
+                Clearance::Refused
             }
         }
     }
@@ -340,10 +340,10 @@ fn secret(seed: u64) -> [u8; 32] {
 }
 
 impl Director for House {
-    fn starts(&self, cue: &Cue<'_>) -> Goes {
+    fn starts(&self, cue: &Cue<'_>) -> Clearance {
         let mut state = lock(&self.state);
         if state.dead {
-            return Goes::NoFurther;
+            return Clearance::Refused;
         }
         let State { findings, script, .. } = &mut *state;
         if let Some(script) = script {
@@ -366,17 +366,17 @@ impl Director for House {
                 findings.ran_twice.push(cue.checkpoint.to_owned());
             }
         }
-        Goes::On
+        Clearance::Given
     }
 
-    fn moment(&self, checkpoint: &str, moment: Moment) -> Goes {
+    fn moment(&self, checkpoint: &str, moment: Moment) -> Clearance {
         self.moves.fetch_add(1, Ordering::SeqCst);
         match moment {
-            Moment::Continues if self.is_dead() => Goes::NoFurther,
-            Moment::Continues => Goes::On,
+            Moment::Continues if self.is_dead() => Clearance::Refused,
+            Moment::Continues => Clearance::Given,
             Moment::Begins => {
                 let goes = self.point(|| format!("in `{checkpoint}`, at its start"));
-                if goes == Goes::On {
+                if goes == Clearance::Given {
                     *lock(&self.state).executed.entry(checkpoint.to_owned()).or_default() += 1;
                 }
                 goes
@@ -386,9 +386,9 @@ impl Director for House {
         }
     }
 
-    fn turn(&self, execution: &ExecutionId, turn: Turn) -> Goes {
+    fn turn(&self, execution: &ExecutionId, turn: Turn) -> Clearance {
         if lock(&self.state).script.as_ref().is_some_and(|script| !script.is_of(execution)) {
-            return Goes::NoFurther;
+            return Clearance::Refused;
         }
         let flow = &execution.flow;
         match turn {

@@ -6,7 +6,7 @@ mod mismatch;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
-use crate::director::{Cue, Goes};
+use crate::director::{Clearance, Cue};
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, Seq};
 use crate::journal::{Arg, CallFrame, Forgotten, Frame, Header, Status, call_identity};
@@ -104,7 +104,7 @@ impl Script {
     }
 
     /// A call without a record is about to start. It never does.
-    pub(crate) fn starts(&mut self, cue: &Cue<'_>) -> Goes {
+    pub(crate) fn starts(&mut self, cue: &Cue<'_>) -> Clearance {
         if !self.open.contains(&cue.identity) {
             self.news.push(MadeCall {
                 name: cue.name.clone(),
@@ -114,7 +114,7 @@ impl Script {
                 args: cue.args.clone(),
             });
         }
-        Goes::NoFurther
+        Clearance::Refused
     }
 
     pub(crate) fn replayed(&mut self, identity: Key) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::director::Goes;
+use crate::director::Clearance;
 use crate::error::{Error, Kind, cannot};
 use crate::journal::Frame;
 use crate::store::{Order, Range, Row, Store, Table, Visit};
@@ -35,7 +35,7 @@ impl Shelf {
 impl Store for Shelf {
     fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
         self.check_lives()?;
-        if self.0.point(|| format!("before {} is durable", what(&rows))) == Goes::NoFurther {
+        if self.0.point(|| format!("before {} is durable", what(&rows))) == Clearance::Refused {
             if let Rows::OnDisk(disk) = &self.0.rows {
                 disk.die_before(rows);
             }
@@ -43,7 +43,7 @@ impl Store for Shelf {
         }
         self.write(rows.clone())?;
         self.0.invariants(|seen| seen.committed(&rows));
-        if self.0.point(|| format!("after {} is durable", what(&rows))) == Goes::NoFurther {
+        if self.0.point(|| format!("after {} is durable", what(&rows))) == Clearance::Refused {
             return Err(dead());
         }
         Ok(())

@@ -10,14 +10,14 @@ use crate::program;
 use crate::view::fold::records;
 use crate::view::record::Record;
 use crate::view::reference::ExecutionRef;
-use crate::view::showing::{Kept, ShownValue};
+use crate::view::showing::{ShownValue, ValueSources};
 use crate::view::time::time;
 use crate::view::wait::OpenWait;
 
 /// What is kept of a generation in addition to its status.
 pub(crate) struct ExecutionParts {
     records: Vec<Record>,
-    kept: Arc<Kept>,
+    kept: Arc<ValueSources>,
     children: Vec<ExecutionRef>,
     waits: Vec<OpenWait>,
     parent: Option<ExecutionRef>,
@@ -30,7 +30,7 @@ pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<ExecutionParts,
     let journal = archive.journal(stored)?;
     let (mut records, children) =
         records(&journal).map_err(|why| malformed(&stored.header.execution, "journal", why))?;
-    let kept = Kept::of(archive, stored, journal);
+    let kept = ValueSources::of(archive, stored, journal);
     records.iter_mut().for_each(|record| record.show(&kept));
     Ok(ExecutionParts {
         records,
@@ -50,7 +50,7 @@ pub struct Execution {
     pub(super) stored: Stored,
     pub(super) status: Status,
     records: Vec<Record>,
-    pub(super) kept: Arc<Kept>,
+    pub(super) kept: Arc<ValueSources>,
     waits: Vec<OpenWait>,
     metadata: serde_json::Value,
     parent: Option<ExecutionRef>,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::id::Seq;
 use crate::journal::{self, Arg};
 use crate::value::HIDDEN;
-use crate::view::showing::{Kept, ShownValue};
+use crate::view::showing::{ShownValue, ValueSources};
 use crate::view::time::{object, time};
 
 /// The record of one checkpoint or wait.
@@ -22,7 +22,7 @@ pub struct Record {
     /// Its outcome must not be shown.
     pub(super) sensitive: bool,
     /// The source of its value.
-    pub(super) kept: Option<Arc<Kept>>,
+    pub(super) kept: Option<Arc<ValueSources>>,
     pub(super) seq: Seq,
     pub(super) attempt: u32,
     pub(super) tries: u32,
@@ -66,7 +66,7 @@ impl fmt::Display for RecordStatus {
 
 impl Record {
     /// Sets the source of its value.
-    pub(super) fn show(&mut self, kept: &Arc<Kept>) {
+    pub(super) fn show(&mut self, kept: &Arc<ValueSources>) {
         self.kept = Some(kept.clone());
     }
 

@@ -89,19 +89,19 @@ impl fmt::Display for ShownValue {
 /// The sources of values: the records, and the texts of their shapes. They are read with the records, and decoded only on
 /// request.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct ValueSources {
     journal: Journal,
     shapes: HashMap<u64, String>,
 }
 
 /// Debug output shows no values.
-impl fmt::Debug for Kept {
+impl fmt::Debug for ValueSources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept").field("records", &self.journal.len()).finish_non_exhaustive()
+        f.debug_struct("ValueSources").field("records", &self.journal.len()).finish_non_exhaustive()
     }
 }
 
-impl Kept {
+impl ValueSources {
     pub(super) fn journal(&self) -> &Journal {
         &self.journal
     }
@@ -127,7 +127,7 @@ impl Kept {
         for (shape, text) in &mut shapes {
             *text = archive.shape_text(*shape).unwrap_or_default();
         }
-        Arc::new(Kept { journal, shapes })
+        Arc::new(ValueSources { journal, shapes })
     }
 
     pub(super) fn show(&self, payload: &Payload<'_>, preview: &str) -> ShownValue {

@@ -87,5 +87,5 @@ mod machine {
 mod engine {
     mod registry;
 
-    pub(crate) use registry::{Joined, Registry, Seated, Seating, Steered};
+    pub(crate) use registry::{Registry, SeatEntry, Seating, Steered, Waiter};
 }

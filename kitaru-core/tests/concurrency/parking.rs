@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use crate::context::{Awaits, Mailbox, Message};
-use crate::engine::{Joined, Registry, Seated, Seating, Steered};
+use crate::engine::{Registry, SeatEntry, Seating, Steered, Waiter};
 use crate::id::{ExecutionId, JournalId};
 use crate::machine::{Cause, ParkEffect, SeatCall, TaskId};
 use crate::orders::try_orders;
@@ -51,7 +51,7 @@ impl Wake for Woken {
     }
 }
 
-type Seat = Arc<Seated<Attempt, ()>>;
+type Seat = Arc<SeatEntry<Attempt, ()>>;
 
 const EXECUTION: ExecutionId = ExecutionId(1);
 const GENERATION: JournalId = JournalId(1);
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// As `Engine::launch`.
-    fn call(self: &Arc<Self>) -> Joined<Attempt, ()> {
+    fn call(self: &Arc<Self>) -> Waiter<Attempt, ()> {
         let found = self.seats.call::<()>(&EXECUTION, SeatCall::Join, |()| Ok(()), || ());
         let seated = match found.expect("nothing is refused") {
             Seating::Driven(seated) => seated,

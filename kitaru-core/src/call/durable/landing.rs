@@ -50,7 +50,7 @@ impl<B: Body> Durable<B> {
     }
 
     /// Logs the outcome, now that it is durable and the flow continues with it.
-    pub(super) fn tell(&self, name: &str, spec: &Spec, value: &Result<B::Output, Error>, how: How) {
+    pub(super) fn log_outcome(&self, name: &str, spec: &Spec, value: &Result<B::Output, Error>, how: How) {
         let sensitivity = spec.meta().sensitivity;
         match (how, value) {
             (How::Interrupted, _) => {}

@@ -87,7 +87,7 @@ pub(crate) enum Progress {
 
 /// What the attempt reports to the store, in the same commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Says {
+pub(crate) enum AttemptReport {
     Nothing,
     /// That it runs.
     Runs,
@@ -98,18 +98,18 @@ pub(crate) enum Says {
     AnnouncesAndProves,
 }
 
-impl Says {
+impl AttemptReport {
     pub(crate) fn announces(self) -> bool {
         match self {
-            Says::Announces | Says::AnnouncesAndProves => true,
-            Says::Nothing | Says::Runs | Says::Proves => false,
+            AttemptReport::Announces | AttemptReport::AnnouncesAndProves => true,
+            AttemptReport::Nothing | AttemptReport::Runs | AttemptReport::Proves => false,
         }
     }
 
     pub(crate) fn proves(self) -> bool {
         match self {
-            Says::Proves | Says::AnnouncesAndProves => true,
-            Says::Nothing | Says::Runs | Says::Announces => false,
+            AttemptReport::Proves | AttemptReport::AnnouncesAndProves => true,
+            AttemptReport::Nothing | AttemptReport::Runs | AttemptReport::Announces => false,
         }
     }
 }
@@ -121,16 +121,16 @@ impl AttemptState {
     }
 
     /// The state after an event, and what the attempt reports. One whose state stays the same reports nothing.
-    pub(crate) fn after(self, event: Event) -> (Self, Says) {
+    pub(crate) fn after(self, event: Event) -> (Self, AttemptReport) {
         let AttemptState { reported, flow } = self;
         let ((reported, says), flow) = match event {
             Event::BodiesBegin => (reported.bodies_begin(), flow),
             Event::Records(Progress::Made) => (reported.proves(), flow),
             Event::Records(Progress::ToBeTriedAgain) => (reported.bodies_begin(), flow),
             Event::Records(Progress::Unwinds) => (reported.unwinds(), flow),
-            Event::Lands => ((reported.lands(), Says::Nothing), flow),
+            Event::Lands => ((reported.lands(), AttemptReport::Nothing), flow),
             Event::Leaves | Event::Stays | Event::Abandons | Event::Dropped => {
-                ((reported, Says::Nothing), flow.after(event))
+                ((reported, AttemptReport::Nothing), flow.after(event))
             }
         };
         (AttemptState { reported, flow }, says)
@@ -217,34 +217,36 @@ pub(super) const REPORTED: [Reported; 8] = [
 pub(super) const FLOWS: [Flow; 3] = [Flow::Stays, Flow::Leaves, Flow::Abandoned];
 
 impl Reported {
-    fn bodies_begin(self) -> (Self, Says) {
+    fn bodies_begin(self) -> (Self, AttemptReport) {
         match self {
             Reported::Unlisted | Reported::Listed | Reported::Counted | Reported::Reopened => {
-                (Reported::Announced, Says::Announces)
+                (Reported::Announced, AttemptReport::Announces)
             }
-            Reported::Announced | Reported::Known | Reported::Proving | Reported::Proved => (self, Says::Nothing),
+            Reported::Announced | Reported::Known | Reported::Proving | Reported::Proved => {
+                (self, AttemptReport::Nothing)
+            }
         }
     }
 
-    fn proves(self) -> (Self, Says) {
+    fn proves(self) -> (Self, AttemptReport) {
         match self {
             Reported::Unlisted | Reported::Listed | Reported::Counted | Reported::Reopened => {
-                (Reported::Proving, Says::AnnouncesAndProves)
+                (Reported::Proving, AttemptReport::AnnouncesAndProves)
             }
-            Reported::Announced => (Reported::Proving, Says::Proves),
-            Reported::Known => (Reported::Proved, Says::Proves),
-            Reported::Proving | Reported::Proved => (self, Says::Nothing),
+            Reported::Announced => (Reported::Proving, AttemptReport::Proves),
+            Reported::Known => (Reported::Proved, AttemptReport::Proves),
+            Reported::Proving | Reported::Proved => (self, AttemptReport::Nothing),
         }
     }
 
-    fn unwinds(self) -> (Self, Says) {
+    fn unwinds(self) -> (Self, AttemptReport) {
         match self {
             // No attempt is counted that this record could be of.
-            Reported::Unlisted | Reported::Listed => (Reported::Announced, Says::Announces),
+            Reported::Unlisted | Reported::Listed => (Reported::Announced, AttemptReport::Announces),
             // The journal no longer ends with the result.
-            Reported::Reopened => (Reported::Counted, Says::Runs),
+            Reported::Reopened => (Reported::Counted, AttemptReport::Runs),
             Reported::Counted | Reported::Announced | Reported::Known | Reported::Proving | Reported::Proved => {
-                (self, Says::Nothing)
+                (self, AttemptReport::Nothing)
             }
         }
     }

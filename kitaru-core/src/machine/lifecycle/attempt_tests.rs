@@ -1,6 +1,6 @@
 //! The table of an attempt: what each event does in each state.
 
-use super::attempt::{AttemptState, Event, FLOWS, Flow, Progress, REPORTED, Reported, Says};
+use super::attempt::{AttemptReport, AttemptState, Event, FLOWS, Flow, Progress, REPORTED, Reported};
 
 const EVENTS: [Event; 9] = [
     Event::BodiesBegin,
@@ -19,7 +19,7 @@ fn states() -> impl Iterator<Item = AttemptState> {
 }
 
 /// What an attempt has reported after an event, and reports with it, for each of what it had reported.
-fn reported(event: Event) -> [(Reported, Says); 8] {
+fn reported(event: Event) -> [(Reported, AttemptReport); 8] {
     REPORTED.map(|reported| {
         let (state, says) = AttemptState::new(reported).after(event);
         (state.reported, says)
@@ -33,8 +33,8 @@ fn flows(event: Event) -> [Flow; 3] {
 
 #[test]
 fn attempt_is_announced_before_its_first_body_and_once() {
+    use AttemptReport::{Announces, Nothing};
     use Reported::{Announced, Known, Proved, Proving};
-    use Says::{Announces, Nothing};
     let table = [
         (Announced, Announces),
         (Announced, Announces),
@@ -51,8 +51,8 @@ fn attempt_is_announced_before_its_first_body_and_once() {
 
 #[test]
 fn attempt_proves_itself_with_its_first_lasting_record() {
+    use AttemptReport::{AnnouncesAndProves, Nothing, Proves};
     use Reported::{Proved, Proving};
-    use Says::{AnnouncesAndProves, Nothing, Proves};
     let table = [
         (Proving, AnnouncesAndProves),
         (Proving, AnnouncesAndProves),
@@ -68,8 +68,8 @@ fn attempt_proves_itself_with_its_first_lasting_record() {
 
 #[test]
 fn attempt_that_unwinds_is_on_the_list_and_has_not_ended() {
+    use AttemptReport::{Announces, Nothing, Runs};
     use Reported::{Announced, Counted, Known, Proved, Proving};
-    use Says::{Announces, Nothing, Runs};
     let table = [
         (Announced, Announces),
         (Announced, Announces),
@@ -87,7 +87,7 @@ fn attempt_that_unwinds_is_on_the_list_and_has_not_ended() {
 fn attempt_is_known_when_what_announces_it_lands() {
     use Reported::{Counted, Known, Listed, Proved, Reopened, Unlisted};
     let known = reported(Event::Lands).map(|(reported, says)| {
-        assert_eq!(says, Says::Nothing);
+        assert_eq!(says, AttemptReport::Nothing);
         reported
     });
     assert_eq!(known, [Unlisted, Listed, Counted, Reopened, Known, Known, Proved, Proved]);
@@ -108,7 +108,7 @@ fn event_concerns_the_store_or_the_flow() {
         for event in EVENTS {
             let (after, says) = state.after(event);
             assert!(after.reported == state.reported || after.flow == state.flow, "{state:?} {event:?}");
-            assert!(after != state || says == Says::Nothing, "{state:?} {event:?}: it reports once");
+            assert!(after != state || says == AttemptReport::Nothing, "{state:?} {event:?}: it reports once");
         }
     }
 }
