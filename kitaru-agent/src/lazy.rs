@@ -35,7 +35,9 @@ impl<Q, O> Lazy<Q, O> {
     pub(crate) fn into_question(self) -> Q {
         match self {
             Self::Ready(question) => *question,
-            Self::Running(_) | Self::Over => panic!("the run was polled before; call `.stream()` or `.sync()` first"),
+            Self::Running(_) | Self::Over => {
+                panic!("cannot step through the run: it was polled before; call `.steps()` or `.stream()` first")
+            }
         }
     }
 
@@ -48,7 +50,7 @@ impl<Q, O> Lazy<Q, O> {
         let mut running = match std::mem::replace(self, Self::Over) {
             Self::Ready(question) => begin(*question),
             Self::Running(running) => running,
-            Self::Over => panic!("the run was polled after it returned its result"),
+            Self::Over => panic!("cannot poll the run: it has returned its result; await it once"),
         };
         let polled = running.poll_unpin(cx);
         if polled.is_pending() {

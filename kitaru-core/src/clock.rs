@@ -129,7 +129,9 @@ impl Clock {
     }
 
     fn manually(&self) -> MutexGuard<'_, Manual> {
-        let Inner::Manual(manual) = &self.0 else { panic!("the system's clock cannot be turned; use Clock::manual()") };
+        let Inner::Manual(manual) = &self.0 else {
+            panic!("cannot set the clock: it is the system's; use Clock::manual()")
+        };
         lock(manual)
     }
 

@@ -2,7 +2,7 @@
 //! are read.
 //!
 //! The compiler checks the parts of `cannot!`. What is checked here is that messages are made by it, that a name in one is
-//! shortened, and that the messages of the other macros have the form.
+//! shortened, and that the messages of the other macros, and of panics, have the form.
 
 use super::names::quoted;
 
@@ -54,6 +54,11 @@ pub fn flaws(text: &str, may_quote: bool) -> Vec<(usize, String)> {
             let Some(literal) = literals(&text[at..]).into_iter().next() else { continue };
             flaws.extend(flaw(&literal).map(|flaw| (line(at), format!("{flaw}: {literal}"))));
         }
+    }
+    for at in found("panic!(") {
+        // What begins with a placeholder repeats another message.
+        let literal = literals(&text[at..]).into_iter().next().filter(|literal| !literal.starts_with('{'));
+        flaws.extend(literal.and_then(|literal| Some((line(at), format!("{}: {literal}", flaw(&literal)?)))));
     }
     flaws.sort();
     flaws
@@ -153,6 +158,8 @@ mod tests {
             Error::msg(format!("{error:#}"));
             #[error(transparent)]
             #[error("cannot run tool `{tool}`: {}", chain(error))]
+            panic!("cannot poll the run: it has ended; await it once");
+            panic!("{}", chain(error));
         "#;
         assert_eq!(found(good), Vec::<String>::new());
     }
@@ -166,6 +173,7 @@ mod tests {
             (r#"error.context(format!("the file {file} is bad"))"#, "begins with `cannot`"),
             (r#"error.context(format!("cannot open {file}. Close it"))"#, "one sentence"),
             (r#"#[error("tool `{tool}` failed")]"#, "begins with `cannot`"),
+            (r#"None => panic!("the run has ended")"#, "begins with `cannot`"),
         ];
         for (text, flaw) in bad {
             let found = found(text);

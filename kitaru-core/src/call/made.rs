@@ -311,7 +311,8 @@ impl<B: Body> Call<B> {
                 .map(|tried| tried.unwrap_or_else(|failure| body::hold::<B>(failure.into_error())))
                 .map(|output| (output, tries.origin())),
             CallPlace::Nowhere(error) => {
-                let error = error.take().expect("a checkpoint's call is polled after it has answered");
+                // Taken if the attempt ends for it.
+                let Some(error) = error.take() else { return Poll::Pending };
                 // In a flow the attempt ends: the flow's code must not see what a replay would not show.
                 if let Ambient::Flow(context) = Ambient::current() {
                     context.leave_with(crate::machine::Exit::Fail(error));
@@ -319,7 +320,7 @@ impl<B: Body> Call<B> {
                 }
                 Poll::Ready((body::hold::<B>(error), Origin::Replayed))
             }
-            CallPlace::Done => panic!("a checkpoint's call is polled after it has answered"),
+            CallPlace::Done => panic!("cannot poll the call of a checkpoint: it has answered; await it once"),
         };
         if polled.is_ready() {
             *place = CallPlace::Done;

@@ -240,9 +240,9 @@ impl Tries {
                     time.is_some_and(|time| time.poll(cx).is_ready())
                 };
                 let late = if is_over(self.total.as_mut().map(|total| Pin::new(total) as _), cx) {
-                    Tried::TooLate(timed_out(spec.name(), "all its tries took longer than", options.total_timeout))
+                    Tried::TooLate(timed_out((spec, scope), "all its tries took longer than", options.total_timeout))
                 } else if is_over(timeout.as_mut().map(|timeout| Pin::new(timeout) as _), cx) {
-                    Tried::Over(Err(timed_out(spec.name(), "it took longer than", options.timeout)))
+                    Tried::Over(Err(timed_out((spec, scope), "it took longer than", options.timeout)))
                 } else {
                     if is_stopped(spec, scope, Moment::Suspends) {
                         self.stage = Stage::NoFurther;
@@ -353,10 +353,12 @@ fn chance_of_jitter(scope: &BodyScope) -> u64 {
     })
 }
 
-fn timed_out(name: &str, what: &str, timeout: Option<Duration>) -> Error {
+fn timed_out((spec, scope): (&Spec, &BodyScope), what: &str, timeout: Option<Duration>) -> Error {
     let timeout = timeout.unwrap_or_default();
-    let name = short(name);
-    cannot!(Kind::TimedOut, "finish checkpoint `{name}`", "it timed out, {what} {timeout:?}", "raise the timeout")
+    let name = short(spec.name());
+    // Where checkpoints are plain functions there is no execution.
+    let of = scope.context().map(|context| format!(" of execution {}", context.attempt.execution)).unwrap_or_default();
+    cannot!(Kind::TimedOut, "finish checkpoint `{name}`{of}", "it timed out, {what} {timeout:?}", "raise the timeout")
 }
 
 fn cannot_repeat(name: &str, retries: u32) -> Error {

@@ -62,7 +62,7 @@ pub(crate) struct TestStage {
 #[cfg(feature = "testkit")]
 impl fmt::Debug for TestStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stage")
+        f.write_str("TestStage")
     }
 }
 
@@ -202,7 +202,7 @@ impl KitaruBuilder {
     pub fn max_concurrent_recoveries(mut self, count: usize) -> Self {
         assert!(
             count > 0,
-            "max_concurrent_recoveries must not be 0; use .recovery(Recovery::Manual) to leave executions as they are"
+            "cannot recover 0 executions concurrently: none would resume; use .recovery(Recovery::Manual)"
         );
         self.recovery = Some(count);
         self

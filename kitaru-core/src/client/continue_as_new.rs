@@ -39,8 +39,8 @@ impl<R> Future for ContinueAsNew<R> {
         let Some(asked) = self.asked.take() else { return Poll::Pending };
         let Ambient::Flow(context) = Ambient::current() else {
             panic!(
-                "cannot continue as new: FlowCall::continue_as_new() was awaited outside a flow's own code; return it: \
-                 `return poller(next).continue_as_new().await`"
+                "cannot continue as new outside a flow's own code: no flow is in scope; write \
+                 `return next.continue_as_new().await` there"
             )
         };
         match asked.and_then(|request| next(&context, request)) {

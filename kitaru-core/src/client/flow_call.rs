@@ -452,7 +452,9 @@ impl<R: Send + 'static> Future for FlowCall<R> {
         let polled = match &mut this.stage {
             Stage::Going(going) => going.as_mut().poll(cx),
             Stage::Child(child) => child.poll(cx),
-            Stage::Made(_) | Stage::Over => panic!("a flow's call is polled after it has given its result"),
+            Stage::Made(_) | Stage::Over => {
+                panic!("cannot poll the call of a flow: it has given its result; await it once")
+            }
         };
         if polled.is_ready() {
             this.stage = Stage::Over;

@@ -119,7 +119,12 @@ impl<R> Handle<R> {
         let (executions, execution) = (self.executions.clone(), self.execution.clone());
         async move {
             let Some(executions) = executions.upgrade() else {
-                return Err(cannot!(Kind::Closed, "cancel the execution", "the store was closed", "open it again"));
+                return Err(cannot!(
+                    Kind::Closed,
+                    "cancel execution {execution}",
+                    "the store was closed",
+                    "open it again"
+                ));
             };
             executions.cancel(execution).await
         }

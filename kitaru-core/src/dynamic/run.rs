@@ -178,7 +178,7 @@ impl<W: Work> Future for DurableRun<W, W::Output> {
                 }
             }
             State::Running(running) => running,
-            State::Over => panic!("a run is polled after it has given its result"),
+            State::Over => panic!("cannot poll the run: it has given its result; await it once"),
         };
         let polled = running.as_mut().poll(cx);
         if polled.is_pending() {

@@ -8,7 +8,7 @@ use tokio::sync::SetOnce;
 use crate::context::Context;
 use crate::engine::registry::{SeatEntry, Waiter};
 use crate::error::{Error, Kind, cannot};
-use crate::id::JournalId;
+use crate::id::{ExecutionId, JournalId};
 use crate::journal::{OwnedPayload, ParentCall};
 use crate::ledger::Stored;
 use crate::machine::Due;
@@ -124,10 +124,10 @@ pub(crate) async fn ended(awaited: Awaited) -> Ended {
 }
 
 /// The execution's runtime was dropped, or the store was closed.
-pub(crate) fn interrupted() -> Error {
+pub(crate) fn interrupted(execution: &ExecutionId) -> Error {
     cannot!(
         Kind::Closed,
-        "finish the execution",
+        "finish execution {execution}",
         "its runtime was shut down or its store was closed",
         "call the flow again to resume it"
     )

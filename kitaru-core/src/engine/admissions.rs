@@ -8,8 +8,7 @@ use std::sync::Mutex as Lock;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::engine::active::interrupted;
-use crate::error::Error;
+use crate::error::{Error, Kind, cannot};
 use crate::runtime::lock;
 
 /// How many unproven attempts may exist. An attempt that begins alone holds all permits.
@@ -51,7 +50,9 @@ impl Admissions {
     }
 
     pub(super) async fn admit(&self, count: u32) -> Result<OwnedSemaphorePermit, Error> {
-        self.begins.clone().acquire_many_owned(count).await.map_err(|_| interrupted())
+        self.begins.clone().acquire_many_owned(count).await.map_err(|_| {
+            cannot!(Kind::Closed, "begin an attempt", "the store is being closed", "open it again, and call the flow")
+        })
     }
 
     pub(super) fn held_up(&self, until_ms: u64) -> HeldUp<'_> {

@@ -179,7 +179,8 @@ fn begin(
         // The receiver may be gone.
         let _ = send.send(landed);
     });
-    let landed = async move { landed.await.unwrap_or_else(|_| Err(interrupted())) };
+    let waits = context.clone();
+    let landed = async move { landed.await.unwrap_or_else(|_| Err(interrupted(&waits.attempt.execution))) };
     (context, RecordedInput { codec: header.input_codec, shape: header.input_shape, bytes: header.input }, landed)
 }
 

@@ -72,7 +72,7 @@ fn next_generation(
     let deadline_ms = deadline_ms(&next, carried, &runtime.clock);
     let NextInput { preview, encoded, tags, .. } = next;
     let tags = if tags.is_empty() { carried.tags.clone() } else { tags };
-    let generation = older.generation.saturating_add(1);
+    let (ends, generation) = (older.generation, older.generation.saturating_add(1));
     let shape = encoded.shape;
     let header = Header {
         generation,
@@ -85,8 +85,11 @@ fn next_generation(
         // The fields by which an outside call finds the execution stay those of the first generation.
         ..older
     };
-    let packed =
-        Packed::error(&cannot!(Kind::Cancelled, "finish this generation", "it continued in generation {generation}"));
+    let packed = Packed::error(&cannot!(
+        Kind::Cancelled,
+        "finish generation {ends} of execution {execution}",
+        "it continued in generation {generation}"
+    ));
     let frame = Frame::End(EndFrame {
         status: Status::ContinuedAsNew,
         attempt: context.attempt.number,

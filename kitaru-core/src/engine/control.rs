@@ -71,7 +71,7 @@ impl Steered for Context {
     }
 
     fn drain(self: &Arc<Self>) {
-        Context::drain(self, interrupted());
+        Context::drain(self, interrupted(&self.attempt.execution));
     }
 }
 
@@ -130,6 +130,6 @@ pub(crate) fn ended_meanwhile(execution: &ExecutionId) -> Error {
 }
 
 /// Why an older generation ends.
-pub(crate) fn begun_over() -> Error {
-    cannot!(Kind::Cancelled, "continue this generation", "a new one was begun over it with .fresh()")
+pub(crate) fn begun_over(execution: &ExecutionId) -> Error {
+    cannot!(Kind::Cancelled, "continue execution {execution}", "a new generation was begun over it with .fresh()")
 }

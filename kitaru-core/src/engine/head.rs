@@ -53,7 +53,7 @@ impl Head {
         let waiters = if cancelled.is_some() { task.active.parents() } else { Vec::new() };
         let over = cancelled.map(|over| {
             let (claimed, next) = *over;
-            cancel(runtime, claimed, next, &begun_over())
+            cancel(runtime, claimed, next, &begun_over(&task.execution))
         });
         let shape = request.input.encoded.shape.as_ref();
         let shape = shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text.clone())));

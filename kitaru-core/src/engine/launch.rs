@@ -43,7 +43,7 @@ impl Engine {
             Seating::Refused { is_parked } => return Err(refused(&execution, call, is_parked)),
             Seating::Seat { seated, task, replaces } => {
                 if let Some(older) = replaces {
-                    older.end(Ended::Fault(begun_over()));
+                    older.end(Ended::Fault(begun_over(&execution)));
                 }
                 let awaited = self.registry.joins(&execution, &seated);
                 self.drive(&execution, (seated, task), request, None);
@@ -222,7 +222,7 @@ impl Task {
     fn is_behind_close(&self) -> bool {
         let is_closed = self.engine.is_closed();
         if is_closed {
-            self.active.end(Ended::Fault(interrupted()));
+            self.active.end(Ended::Fault(interrupted(&self.execution)));
             self.engine.registry.rest(&self.execution);
         }
         is_closed
@@ -254,9 +254,9 @@ impl Drop for Task {
                     true => log::flow_cut_off(&self.execution),
                     false => log::flow_dropped(&self.execution),
                 }
-                self.active.record(Err(interrupted()));
+                self.active.record(Err(interrupted(&self.execution)));
                 self.wakes(wakes);
-                self.active.end(Ended::Fault(interrupted()));
+                self.active.end(Ended::Fault(interrupted(&self.execution)));
             }
         }
     }

@@ -43,7 +43,7 @@ impl Engine {
             if active.is_driven() {
                 active.drain();
             } else {
-                active.end(Ended::Fault(interrupted()));
+                active.end(Ended::Fault(interrupted(execution)));
                 self.registry.rest(execution);
             }
         }
@@ -68,7 +68,7 @@ impl Engine {
         if timeout(LETTING_GO, ended).await.is_err() {
             for (execution, active) in running.iter().filter(|(_, active)| !active.has_ended()) {
                 log::runs_behind_close(execution);
-                active.end(Ended::Fault(interrupted()));
+                active.end(Ended::Fault(interrupted(execution)));
             }
         }
         let engine = self.clone();

@@ -71,7 +71,7 @@ impl Drop for Engine {
         self.companions.end();
         self.runtime.ledger.end_waking();
         // The callers of parked executions would wait without end.
-        self.registry.all().iter().for_each(|(_, active)| active.end(Ended::Fault(interrupted())));
+        self.registry.all().iter().for_each(|(execution, active)| active.end(Ended::Fault(interrupted(execution))));
     }
 }
 

@@ -199,6 +199,6 @@ async fn impatient(house: &House) {
 fn unwound<T>(came: Result<T, JoinError>) -> T {
     came.unwrap_or_else(|failed| match failed.is_panic() {
         true => std::panic::resume_unwind(failed.into_panic()),
-        false => panic!("the testkit was dropped while a test waited for it"),
+        false => panic!("cannot wait: the testkit was dropped; keep it until the test ends"),
     })
 }

@@ -167,13 +167,13 @@ impl Ledger {
         let _locked = self.senders.locks.of(execution).await;
         // What the flow has shown, and the header, may be on their way.
         self.flush().await?;
-        let (archive, older) = (self.archive.clone(), tenure.journal());
+        let (archive, older, execution) = (self.archive.clone(), tenure.journal(), execution.clone());
         let (stored, carried) = blocking(move || {
             let stored = archive.stored(older)?;
             let missing = || {
                 cannot!(
                     Kind::Store,
-                    "continue the execution as new",
+                    "continue execution {execution} as new",
                     "its header is missing",
                     "restore the store from a backup"
                 )
