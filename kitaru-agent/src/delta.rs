@@ -53,6 +53,10 @@ impl Deltas {
     }
 
     /// Sends a whole response, each text and each tool call as one piece.
+    ///
+    /// # Cancel safety
+    ///
+    /// If it is dropped, the pieces that follow are not sent, and the last one may not have been taken.
     pub async fn send_whole(&self, response: &ModelResponse) {
         for part in &response.parts {
             match part {

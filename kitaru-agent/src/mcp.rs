@@ -141,6 +141,10 @@ impl McpServer {
     /// # Errors
     ///
     /// [`ToolError::Failed`] when the server does not answer, or sends more than the bounds: 100 pages, 1,000 tools, 4 MiB.
+    ///
+    /// # Cancel safety
+    ///
+    /// It only asks. The server may still answer.
     pub async fn tools(&self) -> Result<Vec<Arc<dyn Tool>>, ToolError> {
         let listed = tokio::time::timeout(self.call_timeout, self.listed()).await;
         let tools = listed.map_err(|_| self.late("its list of tools"))??;
@@ -214,6 +218,10 @@ impl McpBuilder {
     /// # Errors
     ///
     /// As [`McpServer::start`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`McpServer::start`].
     pub async fn start(self, command: process::Command) -> Result<McpServer, ToolError> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut command = tokio::process::Command::from(command);
@@ -227,6 +235,10 @@ impl McpBuilder {
     /// Connects to a server over streamable HTTP, as [`McpServer::connect`] does.
     ///
     /// # Errors
+    ///
+    /// As [`McpServer::connect`].
+    ///
+    /// # Cancel safety
     ///
     /// As [`McpServer::connect`].
     pub async fn connect(self, url: &str) -> Result<McpServer, ToolError> {

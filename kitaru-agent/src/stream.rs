@@ -86,6 +86,10 @@ impl<T: Send + 'static, E: Send + 'static> RunStream<T, E> {
     /// # Errors
     ///
     /// The error that ends the run. No event follows it.
+    ///
+    /// # Cancel safety
+    ///
+    /// No event is lost. The run pauses until it is called again.
     pub async fn next(&mut self) -> Option<Result<RunEvent<T>, E>> {
         StreamExt::next(self).await
     }

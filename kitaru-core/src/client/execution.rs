@@ -17,6 +17,10 @@ impl Kitaru {
     ///
     /// When the store cannot be read, or the id exceeds its bound.
     ///
+    /// # Cancel safety
+    ///
+    /// It only reads.
+    ///
     /// # Examples
     ///
     /// ```

@@ -14,6 +14,10 @@ impl Kitaru {
     ///
     /// When the execution does not exist, or the store cannot be read.
     ///
+    /// # Cancel safety
+    ///
+    /// It only reads.
+    ///
     /// # Examples
     ///
     /// ```

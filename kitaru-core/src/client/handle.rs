@@ -27,6 +27,10 @@ impl Kitaru {
     /// # Errors
     ///
     /// When the execution does not exist or is interrupted, or the store cannot be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// It only reads: the execution does not change, whether or not the future is polled to its end.
     pub async fn handle<T, E>(&self, execution: impl Into<ExecutionRef>) -> Result<Handle<Result<T, E>>, Error>
     where
         T: DeserializeOwned,
@@ -115,6 +119,10 @@ impl<R> Handle<R> {
     /// # Errors
     ///
     /// As [`Kitaru::cancel`], and when the store was closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Kitaru::cancel`].
     pub fn cancel(&self) -> impl Future<Output = Result<(), Error>> + Send + use<R> {
         let (executions, execution) = (self.executions.clone(), self.execution.clone());
         async move {

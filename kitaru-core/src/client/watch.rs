@@ -24,6 +24,10 @@ impl Kitaru {
     /// [Unreadable](Error::is_unreadable) when the value is not a `T`; when the execution does not exist; when the store cannot
     /// be read.
     ///
+    /// # Cancel safety
+    ///
+    /// It only reads.
+    ///
     /// # Examples
     ///
     /// See [`publish`](crate::publish()).
@@ -135,15 +139,12 @@ impl<T> fmt::Debug for Watch<T> {
 
 fn read<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|why| {
-        let json = crate::value::clip(json);
-        {
-            let (name, json) = (short(name), clip(&json));
-            cannot!(
-                Kind::Unreadable,
-                "read the value published as `{name}`",
-                "{json} has another type: {why}",
-                "read it as its own type"
-            )
-        }
+        let (name, json) = (short(name), clip(json));
+        cannot!(
+            Kind::Unreadable,
+            "read the value published as `{name}`",
+            "{json} has another type: {why}",
+            "read it as its own type"
+        )
     })
 }

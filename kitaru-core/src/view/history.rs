@@ -70,6 +70,10 @@ impl History {
     }
 
     /// Sets the value of the records of a `sensitive` checkpoint, whose values were left out.
+    ///
+    /// # Errors
+    ///
+    /// [Unreadable](Error::is_unreadable) when the value cannot be serialized as JSON.
     pub fn with_value<T: Serialize + ?Sized>(mut self, checkpoint: &str, value: &T) -> Result<Self, Error> {
         let json = serde_json::to_vec(&shallow(value)).map_err(|why| {
             let checkpoint = short(checkpoint);
