@@ -158,8 +158,8 @@ impl Driver {
                     _ => Packed::error(&error?),
                 };
                 let shape = self.context.runtime.ledger.shape(packed.fingerprint, packed.text.clone());
-                let rows = shape.into_iter().collect();
-                self.context.unwind(Status::Failed, &packed.payload(), &packed.preview, rows);
+                let changes = shape.into_iter().collect();
+                self.context.unwind(Status::Failed, &packed.payload(), &packed.preview, changes);
                 None
             }
             _ => Some(driven),

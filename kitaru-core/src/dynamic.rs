@@ -250,11 +250,11 @@ impl fmt::Debug for DynamicFlow {
 struct Given {
     name: &'static str,
     value: serde_json::Value,
-    kept: ErrorForm,
+    kept: InputForm,
 }
 
 #[derive(PartialEq)]
-enum ErrorForm {
+enum InputForm {
     Whole,
     AsDigest,
 }
@@ -268,7 +268,7 @@ impl DynamicFlow {
 
     /// Adds a value to its input. The id of the execution is a digest of the input, unless the call sets it.
     pub fn input<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Self {
-        self.given(name, value, ErrorForm::Whole)
+        self.given(name, value, InputForm::Whole)
     }
 
     /// As [`input`](Self::input), for a large value that the body has anyway: it is part of the id, and only its digest
@@ -289,10 +289,10 @@ impl DynamicFlow {
     /// # Ok(()) }
     /// ```
     pub fn key<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Self {
-        self.given(name, value, ErrorForm::AsDigest)
+        self.given(name, value, InputForm::AsDigest)
     }
 
-    fn given<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T, kept: ErrorForm) -> Self {
+    fn given<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T, kept: InputForm) -> Self {
         match serde_json::to_value(shallow(value)) {
             Ok(value) => self.input.push(Given { name, value, kept }),
             Err(why) => {
@@ -345,7 +345,7 @@ impl DynamicFlow {
     }
 
     fn input_map(&self) -> serde_json::Map<String, serde_json::Value> {
-        let whole = self.input.iter().filter(|given| given.kept == ErrorForm::Whole);
+        let whole = self.input.iter().filter(|given| given.kept == InputForm::Whole);
         whole.map(|given| (given.name.to_owned(), given.value.clone())).collect()
     }
 }

@@ -77,7 +77,8 @@ pub mod __private {
 
     pub use crate::call::bounds::{leaves_flow, retryable, sendable_argument, sendable_outcome};
     pub use crate::call::{Body, CheckpointMeta, Outcome, blocking, call, probe, refused};
-    pub use crate::client::{Companion, Pulse, flow_call, refused_flow};
+    pub use crate::client::{Companion, flow_call, refused_flow};
+    pub use crate::engine::Pulse;
     pub use crate::flow::{Input, begin, unrepeatable};
     pub use crate::program::{Begun, FlowInput, FlowMeta, Registered};
     pub use crate::value::ArgSink;

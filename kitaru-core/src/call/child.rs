@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll};
 
-use crate::call::body::{Body, MoreTries, Site, WaitBody as Waits, sealed};
+use crate::call::body::{Body, MoreTries, Site, WaitBody, sealed};
 use crate::call::made::Call;
 use crate::call::meta::{CheckpointMeta, Spec};
 use crate::call::outcome::{Landing, Packing, Unpack};
@@ -53,12 +53,12 @@ impl Claimed {
         request.id = Some(id);
         request.spec.ambiguous = false;
         request.parent = Some(ParentCall {
-            journal: context.numbers.journal(),
+            journal: context.tenure.journal(),
             generation: context.attempt.generation,
             execution: context.attempt.execution.clone(),
             call: identity,
         });
-        request.behind = Some(context.numbers.clone());
+        request.behind = Some(context.tenure.clone());
         let child = call.body_mut();
         child.wish = wish;
         child.execution = Some(execution.clone());
@@ -197,7 +197,7 @@ impl Body for Awaiting {
         sink.shown("input", &self.digest, &self.preview);
     }
 
-    fn as_wait(&mut self) -> Option<&mut dyn Waits> {
+    fn as_wait(&mut self) -> Option<&mut dyn WaitBody> {
         Some(self)
     }
 
@@ -246,7 +246,7 @@ impl Body for Awaiting {
 }
 
 #[allow(private_interfaces)]
-impl Waits for Awaiting {
+impl WaitBody for Awaiting {
     fn opening(&mut self, _: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         let execution = self.execution.clone().expect("a child is polled with all that it asks for");
         Some((Opening::Execution(execution), Vec::new()))

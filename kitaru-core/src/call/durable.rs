@@ -358,13 +358,13 @@ impl<B: Body> Durable<B> {
         let site = Site { context: &self.context, name: &name, identity, slot };
         let outdated = self.is_outdated(spec);
         if (!std::mem::replace(&mut self.opened, true) || outdated)
-            && let Some((opening, rows)) = wait.opening(&site)
+            && let Some((opening, changes)) = wait.opening(&site)
         {
             let frame = Frame::Open(OpenFrame { call: self.call_frame(spec), opening }).write();
             if spec.meta().effect == Effect::Wait {
                 self.stage = CallStage::Intending(slot);
                 self.context.replay().intend(slot);
-                return self.context.send_intent(slot, frame, rows);
+                return self.context.send_intent(slot, frame, changes);
             }
             // Everything that the other execution records is written after this frame.
             self.context.send_ahead(frame);

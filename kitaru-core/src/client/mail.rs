@@ -48,8 +48,8 @@ impl Kitaru {
             let json = self.inner.json("answer", answer)?;
             Ok(AnswerToSend { message: self.inner.message(execution, wait, json), wait: None })
         });
-        let inner = self.inner.clone();
-        async move { inner.answer(checked?).await }
+        let engine = self.inner.clone();
+        async move { engine.answer(checked?).await }
     }
 
     /// Answers a wait that was read from an [`Execution`](crate::Execution): this wait and no other, even if the execution has
@@ -88,8 +88,8 @@ impl Kitaru {
         let (execution, name, identity) = wait.addressed();
         let answer =
             json.map(|json| AnswerToSend { message: self.inner.message(execution, &name, json), wait: identity });
-        let inner = self.inner.clone();
-        async move { inner.answer(answer?).await }
+        let engine = self.inner.clone();
+        async move { engine.answer(answer?).await }
     }
 
     /// Sends a signal to an execution. Its flow takes signals of one name in the order in which they were sent, with
@@ -118,14 +118,14 @@ impl Kitaru {
             check_name("signal", signal)?;
             Ok((execution, self.inner.json("signal", value)?))
         });
-        SignalRequest { inner: self.inner.clone(), checked, signal: signal.to_owned(), key: None }
+        SignalRequest { engine: self.inner.clone(), checked, signal: signal.to_owned(), key: None }
     }
 }
 
 /// A signal on its way to an execution. Awaited, it gives `Result<(), Error>`. See [`Kitaru::signal`].
 #[must_use = "a signal is sent only if this is awaited"]
 pub struct SignalRequest {
-    inner: Arc<Engine>,
+    engine: Arc<Engine>,
     checked: Result<(ExecutionId, String), Error>,
     signal: String,
     key: Option<String>,
@@ -146,10 +146,10 @@ impl IntoFuture for SignalRequest {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let SignalRequest { inner, checked, signal, key } = self;
+            let SignalRequest { engine, checked, signal, key } = self;
             let (execution, json) = checked?;
-            let message = inner.message(execution, &signal, json);
-            inner.signal(message, key).await
+            let message = engine.message(execution, &signal, json);
+            engine.signal(message, key).await
         })
     }
 }

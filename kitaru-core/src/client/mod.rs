@@ -41,6 +41,5 @@ pub use flow_call::{FlowCall, flow_call, refused_flow};
 pub use handle::Handle;
 pub use kitaru::{Kitaru, WeakKitaru};
 pub use mail::SignalRequest;
-pub use pulse::Pulse;
 pub use resume::ResumeRequest;
 pub use watch::Watch;

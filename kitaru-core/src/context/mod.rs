@@ -62,7 +62,7 @@ pub(crate) struct Context {
     pub(crate) attempt: Attempt,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) numbers: Arc<Tenure>,
+    pub(crate) tenure: Arc<Tenure>,
     pub(crate) mailbox: Mailbox,
     notes: Notes,
     /// The store's other executions, for the children of this flow.
@@ -91,7 +91,7 @@ pub(crate) struct Context {
 
 /// What the store has of an attempt's generation.
 pub(crate) struct Ground {
-    pub(crate) numbers: Arc<Tenure>,
+    pub(crate) tenure: Arc<Tenure>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) replay: Replay,
     pub(crate) listing: Listing,
@@ -128,7 +128,7 @@ impl Context {
         runtime: Arc<Runtime>,
         ground: Ground,
     ) -> Arc<Self> {
-        let Ground { numbers, journal, replay, listing, tally, admission, mail, notes } = ground;
+        let Ground { tenure, journal, replay, listing, tally, admission, mail, notes } = ground;
         let mailbox = Mailbox::new(mail, replay.messages());
         let ending = replay.unwound_by().and_then(|at| journal.unwind(at)).map_or_else(OnceLock::new, |end| {
             Ending { status: end.status, payload: OwnedPayload::new(&end.payload, end.preview) }.into()
@@ -137,7 +137,7 @@ impl Context {
             attempt,
             runtime,
             journal,
-            numbers,
+            tenure,
             mailbox,
             notes,
             executions,

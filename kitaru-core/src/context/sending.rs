@@ -107,7 +107,7 @@ impl Context {
         let token = Ack { subject, announces: says.announces(), proves: says.proves() }.to_bits();
         let append = Append { appender: self.clone(), token, changes, frame };
         if let Err(fault) = self.runtime.ledger.append(append) {
-            self.numbers.cut();
+            self.tenure.cut();
             self.leave_with(Exit::Fault(fault));
         }
     }
@@ -115,15 +115,15 @@ impl Context {
 
 impl Appender for Context {
     fn journal(&self) -> JournalId {
-        self.numbers.journal()
+        self.tenure.journal()
     }
 
     fn next(&self) -> Seq {
-        Seq(self.numbers.take())
+        Seq(self.tenure.take())
     }
 
     fn is_cut(&self) -> bool {
-        self.numbers.is_cut()
+        self.tenure.is_cut()
     }
 
     fn landed(&self, token: u64, result: Result<Seq, Error>) {
@@ -131,7 +131,7 @@ impl Appender for Context {
         let seq = match result {
             Ok(seq) => seq,
             Err(fault) => {
-                self.numbers.cut();
+                self.tenure.cut();
                 self.runtime.ledger.forget_shapes();
                 return self.leave_with(Exit::Fault(fault));
             }

@@ -91,7 +91,7 @@ pub(super) async fn drive(
     let (context, input) = match work {
         AttemptPlan::New { generation, cancelled, fresh } => {
             let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
-            entered.trace = Trace::Journal(context.numbers.clone());
+            entered.trace = Trace::Journal(context.tenure.clone());
             task.begins(&context);
             // The execution is in the store, or does not exist. Its callers have learned that.
             if let Err(fault) = landed.await {
@@ -152,12 +152,12 @@ fn begin(
 ) -> (Arc<Context>, RecordedInput, impl Future<Output = Result<(), Error>> + Send + use<>) {
     let runtime = &task.engine.runtime;
     let head = Head::new(task, request, generation);
-    let numbers = head.tenure.clone();
+    let tenure = head.tenure.clone();
     let attempt =
         Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(task, request, generation, 1, head.header.seed) };
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
     let ground = Ground {
-        numbers: numbers.clone(),
+        tenure: tenure.clone(),
         journal: Arc::default(),
         replay,
         listing: Listing::Current,
@@ -171,7 +171,7 @@ fn begin(
     let generation = head.begins(task, request, FirstAttempt::Together, cancelled);
     let (send, landed) = oneshot::channel();
     let (begun, active) = (context.clone(), task.active.clone());
-    runtime.ledger.begin_then(&numbers, request.behind.clone(), generation, move |landed| {
+    runtime.ledger.begin_then(&tenure, request.behind.clone(), generation, move |landed| {
         if let Err(fault) = &landed {
             begun.leave_with(Exit::Fault(fault.clone()));
         }
@@ -211,7 +211,7 @@ pub(crate) async fn queue(task: &Task, request: Request, work: AttemptPlan, star
 /// A further attempt on the same journal.
 fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) -> (Arc<Context>, RecordedInput) {
     let Resume { claimed, journal, replay, mail, notes, deadline_ms, .. } = work;
-    let ClaimedGeneration { stored: Stored { header, state, .. }, tenure: numbers, .. } = claimed;
+    let ClaimedGeneration { stored: Stored { header, state, .. }, tenure, .. } = claimed;
     let is_counted = matches!(state.listing, Listing::Current | Listing::AfterEnd);
     let number = state.attempts.saturating_add(u32::from(!is_counted));
     let attempt = Attempt {
@@ -224,7 +224,7 @@ fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) ->
     let tally = if request.ask == Ask::Resume { Tally::default() } else { state.tally };
     let has_progressed =
         is_counted && tally.deaths == 1 && journal.last_attempt().is_some_and(|last| last + 1 >= number);
-    let ground = Ground { numbers, journal, replay, listing: state.listing, tally, admission, mail, notes };
+    let ground = Ground { tenure, journal, replay, listing: state.listing, tally, admission, mail, notes };
     let context = Context::new(attempt, executions(task), task.engine.runtime.clone(), ground);
     if has_progressed {
         context.clear_tally();
@@ -239,7 +239,7 @@ async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(),
     }
     context.announce();
     // After those changes: the submissions of one attempt land in their order.
-    context.runtime.ledger.write(&context.numbers, vec![Change::Resumed], None).await
+    context.runtime.ledger.write(&context.tenure, vec![Change::Resumed], None).await
 }
 
 /// Where a flow begins the executions that it calls.
@@ -353,7 +353,7 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
     };
     let ledger = &context.runtime.ledger;
     changes.extend(ledger.shape(packed.fingerprint, packed.text.clone()));
-    let landed = ledger.finish(&context.numbers, changes, context.ended(status, frame));
+    let landed = ledger.finish(&context.tenure, changes, context.ended(status, frame));
     entered.ended = true;
     if let Err(fault) = landed.await {
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
@@ -391,7 +391,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
     if is_stopped(entered.task, Turn::Parks) {
         return pending().await;
     }
-    let parked = context.runtime.ledger.park(&context.numbers, context.parked(due));
+    let parked = context.runtime.ledger.park(&context.tenure, context.parked(due));
     entered.ended = true;
     if let Err(fault) = parked.await {
         log::flow_ended(&context.attempt, Status::Interrupted, took, Some(&fault));
@@ -403,7 +403,7 @@ async fn park(mut entered: Entered<'_>, context: &Arc<Context>, due: Due, took: 
         Due::Execution | Due::Never => None,
     };
     log::flow_parked(&context.attempt, wakes_in);
-    Ended::Parked { due, journal: context.numbers.journal() }
+    Ended::Parked { due, journal: context.tenure.journal() }
 }
 
 /// Adds the shape of the record, which is kept in the store.

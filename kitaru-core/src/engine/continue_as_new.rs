@@ -54,7 +54,7 @@ async fn write_next(
     let takes = move |number| own.mailbox.took(number);
     let begins = |stored: Stored, carried: &CarryOver| next_generation(context, stored.header, carried, next, took);
     let continued =
-        runtime.ledger.continue_as_new(&context.numbers, &task.execution, takes, begins, || entered.ended = true);
+        runtime.ledger.continue_as_new(&context.tenure, &task.execution, takes, begins, || entered.ended = true);
     continued.await
 }
 

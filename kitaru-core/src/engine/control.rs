@@ -59,7 +59,7 @@ fn is_cancelled(ended: Ended, execution: &ExecutionId) -> Result<(), Error> {
 
 impl Steered for Context {
     fn journal(&self) -> JournalId {
-        self.numbers.journal()
+        self.tenure.journal()
     }
 
     fn post(&self, mail: Message) -> Result<(), Message> {

@@ -54,9 +54,9 @@ impl Engine {
     pub(crate) async fn answer(self: &Arc<Self>, answer: AnswerToSend) -> Result<(), Error> {
         self.check_open()?;
         let (send, receive) = oneshot::channel();
-        let inner = self.clone();
+        let engine = self.clone();
         // The sender may go away, and durable mail must still be delivered.
-        self.keeper.spawn(async move { drop(send.send(inner.post_answer(answer).await)) });
+        self.keeper.spawn(async move { drop(send.send(engine.post_answer(answer).await)) });
         let posted = receive
             .await
             .unwrap_or_else(|_| Err(cannot!(Kind::Closed, "send", "the store was closed", "open it again")))?;
@@ -76,8 +76,8 @@ impl Engine {
         let (execution, bytes) = (message.execution.clone(), message.bytes());
         // Read before the check as well as after it: the flow may be parked in between.
         let was_active = self.registry.driven(&execution).is_some();
-        let (inner, wanted) = (self.clone(), execution.clone());
-        let driven = move || inner.driven(&wanted);
+        let (engine, wanted) = (self.clone(), execution.clone());
+        let driven = move || engine.driven(&wanted);
         let now_ms = self.runtime.clock.steady_ms();
         let arrived = |arrival: Arrival| {
             if let Err(fault) = arrival.landed {
@@ -109,14 +109,14 @@ impl Engine {
         if !fault.is_store() {
             return;
         }
-        let (inner, clock, key) = (Arc::downgrade(self), self.runtime.clock.clone(), Arc::new(key));
+        let (engine, clock, key) = (Arc::downgrade(self), self.runtime.clock.clone(), Arc::new(key));
         self.keeper.spawn(async move {
             loop {
                 clock.sleep(AFTER_FAULT).await;
-                let Some(inner) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
-                let (archive, journal, key) = (inner.runtime.archive.clone(), stored.journal, key.clone());
+                let Some(engine) = engine.upgrade().filter(|engine| !engine.is_closed()) else { return };
+                let (archive, journal, key) = (engine.runtime.archive.clone(), stored.journal, key.clone());
                 match blocking(move || archive.sent(journal, &key)).await {
-                    Ok(Ok(sent)) => return sent.into_iter().for_each(|sent| inner.hand_on(&stored, sent.into())),
+                    Ok(Ok(sent)) => return sent.into_iter().for_each(|sent| engine.hand_on(&stored, sent.into())),
                     Ok(Err(error)) | Err(error) if error.is_store() => log::recovery_failed(&error),
                     Ok(Err(_)) | Err(_) => return,
                 }
@@ -127,14 +127,14 @@ impl Engine {
     /// Sends a signal. It is delivered when it has landed, whether or not its sender still waits.
     pub(crate) async fn signal(self: &Arc<Self>, message: NewMessage, key: Option<String>) -> Result<(), Error> {
         self.check_open()?;
-        let (inner, wanted, own) = (self.clone(), message.execution.clone(), Arc::downgrade(self));
-        let driven = move || inner.driven(&wanted);
+        let (engine, wanted, own) = (self.clone(), message.execution.clone(), Arc::downgrade(self));
+        let driven = move || engine.driven(&wanted);
         let arrived = move |arrival: Arrival| {
-            let Some(inner) = own.upgrade() else { return };
+            let Some(engine) = own.upgrade() else { return };
             let Arrival { stored, key, sent, landed } = arrival;
             match landed {
-                Ok(()) => inner.hand_on(&stored, sent.into()),
-                Err(fault) => inner.look_again(stored, key, &fault),
+                Ok(()) => engine.hand_on(&stored, sent.into()),
+                Err(fault) => engine.look_again(stored, key, &fault),
             }
         };
         self.runtime.ledger.signal(message, key, driven, arrived).await
@@ -147,7 +147,7 @@ impl Engine {
     /// The generation that an attempt of this process continues, and that may still take mail.
     fn driven(&self, execution: &ExecutionId) -> Option<JournalId> {
         let attempt = self.registry.driven(execution)?.attempt()?;
-        (attempt.ending().is_none() && !attempt.numbers.is_cut()).then(|| attempt.numbers.journal())
+        (attempt.ending().is_none() && !attempt.tenure.is_cut()).then(|| attempt.tenure.journal())
     }
 
     /// Delivers durable mail to the running attempt, or resumes the execution.
@@ -166,8 +166,8 @@ impl Engine {
         execution: &ExecutionId,
         parent: ParentCall,
     ) {
-        let (inner, wanted) = (self.clone(), execution.clone());
-        let driven = move || inner.driven(&wanted);
+        let (engine, wanted) = (self.clone(), execution.clone());
+        let driven = move || engine.driven(&wanted);
         let added = self.runtime.ledger.add_waiter(execution, parent.clone(), driven).await;
         if added.is_ok() {
             child.add_parent(parent);
@@ -183,16 +183,16 @@ impl Engine {
         if self.registry.send_if_driven(&parent.execution, parent.journal, Message::OtherEnded) {
             return;
         }
-        let (inner, journal) = (self.clone(), parent.journal);
+        let (engine, journal) = (self.clone(), parent.journal);
         self.keeper.spawn(async move {
-            let archive = inner.runtime.archive.clone();
+            let archive = engine.runtime.archive.clone();
             match blocking(move || archive.stored(journal)).await {
                 // A parent that waits for something else is not woken.
-                Ok(Ok(Some(stored))) if stored.state.awaits_execution() => inner.hand_on(&stored, Message::OtherEnded),
+                Ok(Ok(Some(stored))) if stored.state.awaits_execution() => engine.hand_on(&stored, Message::OtherEnded),
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) | Err(error) => {
                     log::recovery_failed(&error);
-                    inner.wake_after_fault(journal, Cause::Time);
+                    engine.wake_after_fault(journal, Cause::Time);
                 }
             }
         });

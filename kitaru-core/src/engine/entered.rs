@@ -40,7 +40,7 @@ impl Drop for Entered<'_> {
             Trace::Count(tenure, interrupted) => (tenure, Some(interrupted)),
             Trace::Attempt(context) => {
                 context.release();
-                (context.numbers.clone(), context.cut_off())
+                (context.tenure.clone(), context.cut_off())
             }
         };
         let left = match (self.ended, self.landed) {

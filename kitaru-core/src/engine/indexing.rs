@@ -11,9 +11,9 @@ use crate::log;
 
 /// Makes the indexes that a store lacks, and then deletes what has been finished for so long, again and again: nothing is deleted
 /// while its rows are made.
-pub(crate) async fn upkeep(inner: Weak<Engine>, retention: Option<Duration>) {
+pub(crate) async fn upkeep(engine: Weak<Engine>, retention: Option<Duration>) {
     loop {
-        let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
+        let Some(strong) = engine.upgrade().filter(|engine| !engine.is_closed()) else { return };
         let clock = strong.runtime.clock.clone();
         let indexed = strong.index_some().await;
         drop(strong);
@@ -28,7 +28,7 @@ pub(crate) async fn upkeep(inner: Weak<Engine>, retention: Option<Duration>) {
         }
     }
     if let Some(keep) = retention {
-        retire(inner, keep).await;
+        retire(engine, keep).await;
     }
 }
 

@@ -43,4 +43,5 @@ pub(crate) use keeper::{Keeper, Logs};
 #[cfg(test)]
 pub(crate) use looking::MOST_LOOKED_AT;
 pub(crate) use looking::Published;
+pub use pulse::Pulse;
 pub(crate) use state::{Engine, closed};

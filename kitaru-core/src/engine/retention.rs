@@ -24,9 +24,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const REST: u32 = 4;
 
 /// Deletes executions that were finished this long ago, again and again, until the store is closed.
-pub(crate) async fn retire(inner: Weak<Engine>, keep: Duration) {
+pub(crate) async fn retire(engine: Weak<Engine>, keep: Duration) {
     loop {
-        let Some(strong) = inner.upgrade().filter(|inner| !inner.is_closed()) else { return };
+        let Some(strong) = engine.upgrade().filter(|engine| !engine.is_closed()) else { return };
         let looked = match strong.sweep(keep).await {
             Ok(looked) => looked,
             Err(error) => {
@@ -50,12 +50,12 @@ impl Engine {
         let (mut after, mut looked) = (JournalId(0), Duration::ZERO);
         loop {
             self.check_open()?;
-            let inner = self.clone();
+            let engine = self.clone();
             let begun = Instant::now();
             let read = move || {
-                let (archive, stay) = (&inner.runtime.archive, Cell::new(0));
+                let (archive, stay) = (&engine.runtime.archive, Cell::new(0));
                 let page = archive.expired(after, PAGE, |stored| {
-                    let expires = expires(&inner, stored, until_ms)?;
+                    let expires = expires(&engine, stored, until_ms)?;
                     stay.set(stay.get() + u32::from(!expires));
                     Ok(expires)
                 });
@@ -81,8 +81,8 @@ fn share(time: Duration, stay: u32, deleted: u32) -> Duration {
 }
 
 /// Whether a generation is deleted now.
-fn expires(inner: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Error> {
-    let (archive, status) = (&inner.runtime.archive, stored.state.status);
+fn expires(engine: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Error> {
+    let (archive, status) = (&engine.runtime.archive, stored.state.status);
     if !status.is_final() || stored.state.updated_ms > until_ms {
         return Ok(false);
     }
@@ -93,7 +93,7 @@ fn expires(inner: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Error
     let has_ended = match status {
         Status::ContinuedAsNew => true,
         // A call may be about to return its result.
-        Status::Completed | Status::Cancelled => !inner.registry.has(&stored.header.execution),
+        Status::Completed | Status::Cancelled => !engine.registry.has(&stored.header.execution),
         _ => false,
     };
     Ok(has_ended && !is_awaited(archive, stored)?)

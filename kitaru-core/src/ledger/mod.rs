@@ -22,6 +22,8 @@
 //! | sweep | `Archive::expired`, `delete` | `engine::retention` | one process at a time |
 //! | woken | `waking`, `Waking::woken`, `wake_after_fault` | `engine::recovery` | what is due or marked and has no owner, and what a dead process had |
 //!
+//! An attempt that appends is an [`Appender`]: it gives out the numbers of its records, and learns what has landed.
+//!
 //! Both are types and not traits, so that the path of a checkpoint is static; a store of another kind is another folder next to
 //! `embedded`, and these two names become enums. That no other process writes is known in `embedded` only.
 

@@ -104,8 +104,8 @@ pub(crate) enum Refused {
 /// The most calls of one attempt. A flow that needs more continues as new.
 pub(crate) const MAX_CALLS: u32 = 1 << 24;
 
-/// With more keys than this the records are not counted: each call would visit all of them.
-const MOST_RECOUNTED: usize = 256;
+/// What there is more of than this is not counted again: each call, or each step, would visit all of it.
+pub(super) const MOST_RECOUNTED: usize = 256;
 
 impl Claims {
     /// Reads a journal from its first record to its last.

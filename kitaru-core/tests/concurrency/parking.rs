@@ -193,7 +193,7 @@ impl World {
             let Some(thread) = lock(&self.threads).pop() else { break };
             thread.join().expect("it goes well");
         }
-        assert!(self.ended().is_none() || !self.seats.has(&EXECUTION), "a seat is left without an owner");
+        assert!(self.ended().is_none() || !self.seats.has(&EXECUTION), "a seat is left without a task");
     }
 }
 

@@ -2,10 +2,8 @@
 //! step. Must not know why a counter differs.
 
 use super::Replay;
+use crate::machine::claims::MOST_RECOUNTED;
 use crate::machine::slot::{Behind, Phase, Slot};
-
-/// With more calls than this they are not counted: each step would visit all of them.
-const MOST_RECOUNTED: usize = 256;
 
 impl Replay {
     /// Recounts what is otherwise counted incrementally.
