@@ -123,7 +123,14 @@ impl Folder {
 
     /// Makes the names in the folder durable.
     pub(super) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        synced::add(&self.path);
         self.handle.sync()
+    }
+
+    /// Makes the name of the folder itself durable.
+    pub(super) fn sync_name(&self) -> io::Result<()> {
+        sync_parent(&self.path)
     }
 
     /// Which of the folder and these files others than this user may use, with their modes.
@@ -140,15 +147,69 @@ impl Folder {
     }
 }
 
-/// Makes a folder and those on the way to it; whether it was missing.
+/// Makes a folder and those on the way to it; whether it was missing. Its own name is durable only after
+/// [`Folder::sync_name`].
 fn make(dir: &Path) -> io::Result<bool> {
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        fs::create_dir_all(parent)?;
+    match platform::make_own_folder(dir) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            make_way(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).ok_or(why)?)?;
+        }
+        Ok(()) => return Ok(true),
+        Err(_) if dir.is_dir() => return Ok(false),
+        Err(why) => return Err(why),
     }
     match platform::make_own_folder(dir) {
         Ok(()) => Ok(true),
         Err(_) if dir.is_dir() => Ok(false),
         Err(why) => Err(why),
+    }
+}
+
+/// Makes a folder on the way to a store, and those before it. The name of each is durable before there is anything in it, also
+/// of one that is found: the process that made it may have died before it synced the name.
+fn make_way(dir: &Path) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            make_way(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).ok_or(why)?)?;
+            fs::create_dir(dir)?;
+        }
+        Ok(()) => {}
+        Err(_) if dir.is_dir() => {}
+        Err(why) => return Err(why),
+    }
+    sync_parent(dir)
+}
+
+/// Makes the name of a folder durable. A parent that this user cannot read, or that is not kept on a disk, is left as it is.
+fn sync_parent(dir: &Path) -> io::Result<()> {
+    let Some(parent) = dir.parent() else { return Ok(()) };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let Ok(handle) = FolderHandle::open(parent) else { return Ok(()) };
+    #[cfg(test)]
+    synced::add(parent);
+    match handle.sync() {
+        Err(why) if matches!(why.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        done => done,
+    }
+}
+
+/// The folders that a test has synced.
+#[cfg(test)]
+pub(super) mod synced {
+    use std::cell::RefCell;
+    use std::path::{Path, PathBuf};
+
+    thread_local! {
+        static SYNCED: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn add(path: &Path) {
+        SYNCED.with_borrow_mut(|synced| synced.push(path.to_owned()));
+    }
+
+    /// Those that this thread has synced since it asked last.
+    pub(in crate::store) fn take() -> Vec<PathBuf> {
+        SYNCED.take()
     }
 }
 

@@ -46,7 +46,8 @@ impl Files {
     /// Finds the redb file, or makes it and the log where there is no store yet.
     pub(super) fn find_or_make(folder: Folder) -> Result<Self, Error> {
         match is_there(&folder)? {
-            FolderContent::Store => {}
+            // The process that made it may have died before its name was durable.
+            FolderContent::Store => folder.sync().map_err(|why| unusable(&folder, why))?,
             FolderContent::Nothing => make(&folder)?,
             FolderContent::Remains(name) => return Err(missing(&folder, name)),
         }
@@ -242,6 +243,8 @@ fn make(folder: &Folder) -> Result<(), Error> {
         }
         .because(why)
     };
+    // Not only where the folder is new: the process that made it may have died.
+    folder.sync_name().map_err(made)?;
     match folder.remove(UNFINISHED) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(made(why)),
         _ => {}

@@ -11,6 +11,7 @@ use ::redb::{Database, ReadableTable as _, TableDefinition};
 use crate::error::Error;
 use crate::store::disk::files::FILE;
 use crate::store::disk::tests::{fill, rows};
+use crate::store::folder::synced;
 use crate::store::{Disk, OpenOptions, Reader, Row, Store, Table, seal};
 
 const HOLDS: &str = "KITARU_TEST_HOLDS";
@@ -207,4 +208,19 @@ fn new_folder_is_kept_out_of_version_control_and_other_files_stay() {
     // One that was there before may be a place of work.
     open(home.path(), Duration::ZERO).unwrap();
     assert!(!home.path().join(".gitignore").exists());
+}
+
+#[test]
+fn names_of_a_store_and_of_its_folders_are_durable_before_a_commit_is() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path().canonicalize().unwrap();
+    let (made, dir) = (home.join("made"), home.join("made/here"));
+    drop(synced::take());
+    open(&dir, Duration::ZERO).unwrap();
+    assert_eq!(synced::take(), [home.clone(), made.clone(), dir.clone(), dir.clone()]);
+    // The process that made a folder, or gave the store its name, may have died before the name was durable.
+    open(&dir, Duration::ZERO).unwrap();
+    assert_eq!(synced::take(), [dir]);
+    open(&made, Duration::ZERO).unwrap();
+    assert_eq!(synced::take(), [home, made.clone(), made]);
 }
