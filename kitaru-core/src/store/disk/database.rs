@@ -94,7 +94,7 @@ pub(super) fn marked(database: &impl ReadableDatabase, file: &str) -> Result<Mar
         if format < LOGGED {
             return Ok(Marked::Unlogged { sequence: Mark::sequence_of(&meta)? });
         }
-        Ok(Mark::of(&meta)?)
+        Ok(Marked::Logged(Mark::of(&meta)?))
     })
 }
 

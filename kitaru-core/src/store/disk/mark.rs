@@ -41,15 +41,12 @@ impl Mark {
         Mark { epoch: self.epoch + 1, ..self }
     }
 
-    /// What a store's table `meta` says.
-    pub(super) fn of(meta: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Marked, StorageError> {
+    /// What the table `meta` of a store with a log says.
+    pub(super) fn of(meta: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Self, StorageError> {
         let sequence = Self::sequence_of(meta)?;
-        let Some(log) = read(meta, Self::LOG)? else { return Ok(Marked::Unlogged { sequence }) };
-        if log.len() != 32 {
-            return Err(damaged("row of the log"));
-        }
+        let log = read(meta, Self::LOG)?.filter(|log| log.len() == 32).ok_or_else(|| damaged("row of the log"))?;
         let number = |from: usize| u64::from_le_bytes(first_chunk(&log[from..]));
-        Ok(Marked::Logged(Mark { store: first_chunk(&log), epoch: number(16), sequence, hash: number(24) }))
+        Ok(Mark { store: first_chunk(&log), epoch: number(16), sequence, hash: number(24) })
     }
 
     /// The number of the last commit that a store's table `meta` says.

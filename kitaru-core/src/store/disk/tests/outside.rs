@@ -304,3 +304,18 @@ fn number_of_a_commit_that_no_store_reaches_is_damage() {
     let message = refused(&dir);
     assert!(message.contains("the number of the last commit is damaged"), "{message}");
 }
+
+#[test]
+fn row_of_the_log_that_is_missing_is_damage_and_no_older_store() {
+    let (_home, dir) = filled();
+    let store = open(&dir).unwrap();
+    let remove = |database: &::redb::Database| {
+        let transaction = database.begin_write()?;
+        transaction.open_table(crate::store::disk::database::DEFINITIONS[0])?.remove(b"log".as_slice())?;
+        Ok(transaction.commit()?)
+    };
+    store.shared.redb.work(remove).unwrap();
+    store.close().unwrap();
+    let message = refused(&dir);
+    assert!(message.contains("the row of the log is damaged"), "{message}");
+}
