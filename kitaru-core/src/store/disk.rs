@@ -206,6 +206,13 @@ impl Disk {
 
     /// Ends a log of which it is not known what a failed sync has left.
     fn begin_epoch(&self, log: &mut Log) -> Result<(), Error> {
+        self.caught_up()?;
+        // A large commit that failed may be in redb all the same. Readers may have seen it, so it stays, with its number.
+        let found = self.shared.redb.mark()?;
+        if found.sequence > log.mark.sequence {
+            self.shared.view_mut().last = found.sequence;
+            log.mark = found;
+        }
         let next = log.mark.next_epoch();
         self.drain(log, next)?;
         log.mark = next;
@@ -304,9 +311,15 @@ impl Store for Disk {
         // Held to the end: another call of this waits, and a commit finds the store closed.
         let mut held = lock(&self.log);
         let drained = held.take().map_or(Ok(()), |mut log| {
-            // A commit that failed must not come back.
-            let mark = if log.is_sound { log.mark } else { log.mark.next_epoch() };
-            if log.is_sound && log.rows.is_empty() { self.caught_up() } else { self.drain(&mut log, mark) }
+            match log.is_sound {
+                // A commit that failed must not come back.
+                false => self.begin_epoch(&mut log),
+                true if log.rows.is_empty() => self.caught_up(),
+                true => {
+                    let mark = log.mark;
+                    self.drain(&mut log, mark)
+                }
+            }
         });
         self.shared.catching_up.end();
         if let Some(thread) = lock(&self.thread).take() {

@@ -232,7 +232,9 @@ fn reopener(files: Arc<Files>, mark: Mark, flushed: Arc<AtomicU64>) -> Opener {
 /// Refuses a file that is another store's, or has gone back behind the commit `flushed`.
 pub(super) fn admit(database: &Database, name: &str, mark: &Mark, flushed: u64) -> Result<(), Error> {
     match marked(database, name)? {
-        Marked::Logged(found) if found.store == mark.store && found.sequence >= flushed => Ok(()),
+        Marked::Logged(found) if found.store == mark.store && found.sequence == flushed => Ok(()),
+        // A commit whose last sync failed is in the file all the same. It must not be seen before it is durable.
+        Marked::Logged(found) if found.store == mark.store && found.sequence > flushed => raise(database, &found),
         found => {
             let why = format!("redb had commit {flushed}, and has {found:?} when its file is opened again");
             Err(damaged(Error::msg(why)))

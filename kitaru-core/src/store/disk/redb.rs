@@ -59,6 +59,14 @@ impl Redb {
         })
     }
 
+    /// How far the file has come.
+    pub(super) fn mark(&self) -> Result<Mark, Error> {
+        self.work(|database| {
+            let meta = database.begin_read()?.open_table(DEFINITIONS[Table::Meta as usize])?;
+            Ok(Mark::of(&meta)?)
+        })
+    }
+
     /// The rows as they are now.
     pub(super) fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
         let state = self.ready()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use crate::store::disk::platter::{LOG, Platter, STORE};
+use crate::store::disk::platter::{LOG, Platter, STORE, last_commit};
 use crate::store::disk::tests::{fill, row, rows};
 use crate::store::{Disk, Reader, Store};
 
@@ -102,4 +102,64 @@ fn full_disk_refuses_commits_once_the_log_is_full_and_loses_nothing() {
     assert_eq!(rows(&reader(&store)).unwrap().len() as u64, 3 + taken);
     fill(&*store, 3 + taken..100 + taken).unwrap();
     assert_eq!(rows(&reader(&store)).unwrap(), (0..100 + taken).collect::<Vec<_>>());
+}
+
+#[test]
+fn large_commit_that_fails_at_any_write_is_there_for_good_or_not_at_all() {
+    let (mut failed, mut stayed) = (0, 0);
+    for nth in 0.. {
+        let what = format!("the write {nth} fails");
+        let disk = Platter::default();
+        let store = Arc::new(disk.store().unwrap());
+        fill(&*store, 0..3).unwrap();
+        disk.fails_after(nth, io::ErrorKind::Other);
+        let done = store.commit((3..53).map(row).collect());
+        disk.heals();
+        if done.is_ok() {
+            break;
+        }
+        failed += 1;
+        let seen = rows(&reader(&store)).unwrap();
+        assert!(seen.len() == 3 || seen.len() == 53, "{what}: {seen:?}");
+        stayed += usize::from(seen.len() == 53);
+        let after_a_cut = |keeps: bool| {
+            let store = Arc::new(disk.after_a_cut(Box::new(move || keeps)).store().unwrap());
+            (rows(&reader(&store)).unwrap(), last_commit(&store))
+        };
+        for keeps in [false, true] {
+            assert_eq!(after_a_cut(keeps).0, seen, "{what}: what was seen goes with the power, or comes back");
+        }
+        fill(&*store, 60..62).unwrap();
+        let (more, number) = (rows(&reader(&store)).unwrap(), last_commit(&store));
+        assert_eq!(more, seen.iter().copied().chain([60, 61]).collect::<Vec<_>>(), "{what}");
+        assert_eq!(number, 5 + u64::from(seen.len() == 53), "{what}: a number was given to two commits");
+        for keeps in [false, true] {
+            assert_eq!(after_a_cut(keeps), (more.clone(), number), "{what}: after a cut");
+        }
+        store.close().unwrap();
+        let store = Arc::new(disk.store().unwrap());
+        assert_eq!(
+            (rows(&reader(&store)).unwrap(), last_commit(&store)),
+            (more, number),
+            "{what}: after it was closed"
+        );
+    }
+    assert!(failed > 5 && stayed > 0, "{failed} failed, {stayed} stayed");
+}
+
+#[test]
+fn large_commit_that_failed_is_there_or_not_when_the_store_is_closed_next() {
+    for nth in 0..30 {
+        let disk = Platter::default();
+        let store = Arc::new(disk.store().unwrap());
+        fill(&*store, 0..3).unwrap();
+        disk.fails_after(nth, io::ErrorKind::Other);
+        let is_done = store.commit((3..53).map(row).collect()).is_ok();
+        disk.heals();
+        store.close().unwrap();
+        let store = Arc::new(disk.store().unwrap());
+        let there = rows(&reader(&store)).unwrap().len();
+        assert!(there == 53 || there == 3 && !is_done, "the write {nth} fails: {there}");
+        assert_eq!(last_commit(&store), if there == 53 { 4 } else { 3 }, "the write {nth} fails");
+    }
 }
