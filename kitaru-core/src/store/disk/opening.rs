@@ -101,28 +101,21 @@ impl Disk {
         let lock = FolderLock::share(&folder, options.lock_timeout)?;
         let files = Files::find(folder)?;
         let name = files.name();
-        let open = |files: &Files| {
-            let file = files.file(FilePresence::ReadOnly)?;
-            // As with the log: what is shown must not vanish when the power goes.
-            let _ = file.sync_data();
-            let bytes = file.metadata().map_or(u64::MAX, |file| file.len());
-            let file = ReadOnly::of(file).map_err(failed)?;
-            guarded(|| Ok(database::builder(bytes).create_with_backend(file)?))
-        };
-        let database = open(&files).map_err(|error| error.context(format!("cannot open the store {name}")))?;
         let acknowledged = match files.folder().has(super::acknowledged::FILE) {
             Ok(true) => Some(Acknowledged::beside(files.folder(), FilePresence::ReadOnly)?),
             _ => None,
         };
-        let (rows, last) = match marked(&database, &name)? {
-            Marked::Unlogged { sequence } => {
-                // In memory: nothing is written to the file.
-                raise(&database, &Mark::first(sequence))?;
-                (Overlay::default(), sequence)
-            }
+        let files = Arc::new(files);
+        let opened = files.clone();
+        let (database, marked) = open_to_read(&files)?;
+        let open = Box::new(move || open_to_read(&opened).map(|(database, _)| database));
+        // From here on an error releases the database, whose drop may panic where it is damaged.
+        let redb = Redb::new(open, database);
+        let (rows, last) = match marked {
+            Marked::Unlogged { sequence } => (Overlay::default(), sequence),
             Marked::Logged(mark) => {
                 let segments = files.read_log()?;
-                let Tail { commits, mark } =
+                let Tail { commits, mark, .. } =
                     tail::read(&mark, [&segments[0], &segments[1]]).map_err(|mismatch| mismatched(mismatch, &name))?;
                 let rows = Overlay::default();
                 commits.into_iter().for_each(|(sequence, commit)| rows.insert(sequence, commit));
@@ -130,11 +123,9 @@ impl Disk {
             }
         };
         acknowledged.as_ref().map_or(Ok(()), |acknowledged| acknowledged.check(last, &name))?;
-        let files = Arc::new(files);
-        let opened = files.clone();
         let view = View { active: Arc::new(rows), full: None, last, is_closed: false };
         let shared = Shared {
-            redb: Redb::new(Box::new(move || open(&opened)), database),
+            redb,
             view: RwLock::new(view),
             catching_up: CatchingUp::default(),
             flushed: Arc::default(),
@@ -212,6 +203,29 @@ pub(super) fn upgrade(
     let (segments, mark) = (make_log()?, Mark::first(sequence));
     raise(database, &mark)?;
     Ok((segments, mark))
+}
+
+/// Opens the redb file of a store to be read, now and again, with all tables of this format. What is written is in memory.
+fn open_to_read(files: &Files) -> Result<(Database, Marked), Error> {
+    let name = files.name();
+    let file = files.file(FilePresence::ReadOnly)?;
+    // As with the log: what is shown must not vanish when the power goes.
+    let _ = file.sync_data();
+    let bytes = file.metadata().map_or(u64::MAX, |file| file.len());
+    let file = ReadOnly::of(file).map_err(failed)?;
+    let database = guarded(|| Ok(database::builder(bytes).create_with_backend(file)?))
+        .map_err(|error| error.context(format!("cannot open the store {name}")))?;
+    let admitted = marked(&database, &name).and_then(|marked| match marked {
+        Marked::Unlogged { sequence } => raise(&database, &Mark::first(sequence)).map(|()| marked),
+        Marked::Logged(_) => Ok(marked),
+    });
+    match admitted {
+        Ok(marked) => Ok((database, marked)),
+        Err(error) => {
+            release(database);
+            Err(error)
+        }
+    }
 }
 
 /// Opens the redb file of a store again: it must be the same, and have all that it had.

@@ -11,7 +11,7 @@ use ::redb::StorageBackend;
 use crate::error::Error;
 use crate::store::Disk;
 use crate::store::disk::acknowledged::{Acknowledged, Medium};
-use crate::store::disk::database::{builder, marked, raise};
+use crate::store::disk::database::{builder, marked, raise, release};
 use crate::store::disk::failure::{failed, guarded};
 use crate::store::disk::mark::{Mark, Marked};
 use crate::store::disk::opening::{StoreParts, admit, upgrade};
@@ -267,8 +267,13 @@ impl Platter {
         let (at_least, named) = (flushed.clone(), name.clone());
         let again = move || {
             let database = open()?;
-            admit(&database, &named, &mark, at_least.load(std::sync::atomic::Ordering::SeqCst))?;
-            Ok(database)
+            match admit(&database, &named, &mark, at_least.load(std::sync::atomic::Ordering::SeqCst)) {
+                Ok(()) => Ok(database),
+                Err(error) => {
+                    release(database);
+                    Err(error)
+                }
+            }
         };
         let redb = Redb::new(Box::new(again), database);
         Disk::of(StoreParts { redb, flushed, mark, segments, acknowledged, files: None, lock: None, name })

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::store::disk::acknowledged::FILE as NUMBER;
+use crate::store::disk::database::ALL_ARE_LARGE;
 use crate::store::disk::files::{FILE, LOG as NAMES};
 use crate::store::disk::platter::{LOG, Platter, PlatterFiles, STORE};
 use crate::store::disk::segment::SIZES;
@@ -96,6 +97,7 @@ impl Sound {
         let opened = Disk::open_read_only(dir, OpenOptions { lock_timeout: Duration::ZERO });
         let found = match opened.and_then(|store| all_rows(&Arc::new(store))) {
             Ok(rows) if rows == self.rows => Ok(Found::Whole),
+            Ok(rows) if self.may_lack(&rows) => Ok(Found::Less),
             Ok(rows) => Err(format!("{} rows of {} are there, or others", rows.len(), self.rows.len())),
             Err(error) => refused(error),
         };
@@ -106,6 +108,11 @@ impl Sound {
         if made == files.len() { found } else { Err(format!("{made} files are there")) }
     }
 
+    /// Whether these rows may be what a damaged file shows: a large one may hide some.
+    fn may_lack(&self, rows: &Rows) -> bool {
+        self.left == Left::Large && rows.iter().all(|row| self.rows.contains(row))
+    }
+
     /// Opens a damaged copy, reads and writes. A large file may hide rows.
     fn look(&self, disk: &Platter) -> Result<Found, String> {
         let store = match disk.store() {
@@ -114,9 +121,7 @@ impl Sound {
         };
         let compare = |store: &Arc<Disk>, when: &str| match all_rows(store) {
             Ok(rows) if rows == self.rows => Ok(None),
-            Ok(rows) if self.left == Left::Large && rows.iter().all(|row| self.rows.contains(row)) => {
-                Ok(Some(Found::Less))
-            }
+            Ok(rows) if self.may_lack(&rows) => Ok(Some(Found::Less)),
             Ok(rows) => Err(format!("{when} {} rows of {} are there, or others", rows.len(), self.rows.len())),
             Err(error) => refused(error).map(Some),
         };
@@ -250,6 +255,7 @@ fn damager() {
     let (opened, damage) = ([Opened::ToWrite, Opened::ToRead][opened], [Damage::Flip, Damage::Cut][damage]);
     let sound = Sound::new(LEFT[left]);
     let sound = if opened == Opened::ToRead { sound.padded() } else { sound };
+    ALL_ARE_LARGE.store(opened == Opened::ToRead && sound.left == Left::Large, Ordering::SeqCst);
     let dir = tempfile::tempdir().unwrap();
     // redb's panics are caught, and too many to print.
     std::panic::set_hook(Box::new(|_| {}));
@@ -400,6 +406,9 @@ fn bit_flipped_or_length_cut_anywhere_in_a_log_is_an_error_or_harmless() {
 
 #[test]
 fn damaged_store_that_is_only_read_is_an_error_or_whole_and_nothing_is_written() {
+    // A large file is not verified, and redb panics on damage when it is dropped.
+    let large = flips(Left::Large, Opened::ToRead);
+    assert!(large.less <= 5, "{large:?}");
     for left in [Left::Closed, Left::Killed] {
         drop(flips(left, Opened::ToRead));
         for (damage, file) in [

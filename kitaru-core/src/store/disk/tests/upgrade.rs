@@ -4,9 +4,9 @@ use ::redb::ReadableDatabase as _;
 
 use crate::store::disk::database::{DEFINITIONS, builder};
 use crate::store::disk::platter::{DiskEvent, Platter, PlatterFile, PlatterFiles, STORE};
-use crate::store::disk::tests::power::{Cut, Rows, cuts, recovered, run, states, workload};
+use crate::store::disk::tests::power::{Cut, Rows, cuts, held, recovered, run, states, workload};
 use crate::store::disk::tests::{Seeded, seeds};
-use crate::store::{Store, Table, seal};
+use crate::store::{Disk, OpenOptions, Store, Table, seal};
 
 /// The files of a store of format 1, after these commits.
 fn of_format_1(commits: &[Vec<crate::store::Row>]) -> PlatterFiles {
@@ -73,4 +73,21 @@ fn store_of_format_1_that_is_killed_while_it_is_upgraded_opens_with_all_of_it() 
     }
     assert!(old > 20, "{old} kills before it was one of this format");
     println!("{tried} cuts");
+}
+
+#[test]
+fn store_of_format_1_that_is_only_read_is_read_on_after_its_file_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let commits = workload(&mut Seeded::new(1), 8);
+    let ([redb, ..], _) = of_format_1(&commits);
+    std::fs::write(dir.path().join("store.redb"), &redb).unwrap();
+    let store = std::sync::Arc::new(Disk::open_read_only(dir.path(), OpenOptions::default()).unwrap());
+    let expected = states(Rows::new(), &commits).pop().unwrap();
+    for _ in 0..2 {
+        assert!(held(&store).unwrap() == expected);
+        assert_eq!(store.get(Table::Index, b"none").unwrap(), None);
+        // As after an error of the disk.
+        store.shared.redb.fail();
+    }
+    assert!(std::fs::read(dir.path().join("store.redb")).unwrap() == redb, "the file was written to");
 }
