@@ -122,17 +122,18 @@ impl Redb {
 
     /// The database, opened again if need be.
     fn ready(&self) -> Result<RwLockReadGuard<'_, State>, Error> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*state, State::Failed) {
-            return Ok(state);
+        loop {
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(*state, State::Failed) {
+                return Ok(state);
+            }
+            drop(state);
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            if let State::Failed = *state {
+                *state = State::Open((self.open)()?);
+            }
+            // Another call may have it opened again before this one reads it.
         }
-        drop(state);
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if let State::Failed = *state {
-            *state = State::Open((self.open)()?);
-        }
-        drop(state);
-        Ok(self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

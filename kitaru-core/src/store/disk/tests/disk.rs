@@ -163,3 +163,23 @@ fn large_commit_that_failed_is_there_or_not_when_the_store_is_closed_next() {
         assert_eq!(last_commit(&store), if there == 53 { 4 } else { 3 }, "the write {nth} fails");
     }
 }
+
+#[test]
+fn store_whose_file_is_opened_again_and_again_is_never_said_to_be_closed() {
+    let store = Arc::new(Platter::default().store().unwrap());
+    fill(&*store, 0..3).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                store.shared.redb.fail();
+            }
+        });
+        let readers: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| (0..300).filter(|_| store.shared.redb.snapshot().is_err()).count()))
+            .collect();
+        let refused: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(refused, [0, 0]);
+    });
+}
